@@ -1,0 +1,83 @@
+//! Test support for Stockade: real servers that are thrown away, a TCP proxy
+//! that breaks connections on demand, and a few helpers.
+//!
+//! Everything blocks and needs only the standard library's threads, so tests,
+//! async tests and benches use it alike. A failure of the kit itself panics
+//! with what was expected and the tail of the server's log.
+//!
+//! * [`MariaDb`] and [`Redis`] start a private server in a folder of its own,
+//!   on a loopback port of its own. Dropping the value kills the server and
+//!   removes the folder.
+//! * [`MariaDb::shared`] and [`Redis::shared`] give one server to many tests:
+//!   the one that `stockade-testkit run -- COMMAND` started for this run, or
+//!   else one per process.
+//! * [`Proxy`] stands between a client and a server and cuts connections at a
+//!   chosen byte of the conversation.
+//! * [`TempDb`] is a SQLite file, [`wait_until`] and [`free_port`] do what they
+//!   say.
+//!
+//! # What dies when
+//!
+//! A server gets SIGKILL from the kernel when the process that started it ends,
+//! however it ends, so even a test that is killed leaves no server behind. A
+//! small shell that waits beside each folder removes it in that case.
+//!
+//! ```
+//! use std::time::Duration;
+//! use stockade_testkit::{Redis, wait_until};
+//!
+//! let redis = Redis::start();
+//! redis.command(&["SET", "sku", "7"]);
+//! wait_until("the value is there", Duration::from_secs(5), || {
+//!     redis.command(&["GET", "sku"]) == "7"
+//! });
+//! ```
+//!
+//! Linux only: it relies on `setpriv` from util-linux and on `/proc`.
+#![expect(
+    clippy::panic,
+    reason = "a test kit reports by panicking: its caller is a test, and there is nothing to recover"
+)]
+
+mod folder;
+mod mariadb;
+mod port;
+mod process;
+mod proxy;
+mod redis;
+mod tempdb;
+mod tool;
+mod unique;
+mod wait;
+
+pub use mariadb::{MariaDb, SharedMariaDb};
+pub use port::free_port;
+pub use proxy::{CutWhen, Proxy};
+pub use redis::{Redis, SharedRedis};
+pub use tempdb::TempDb;
+pub use wait::wait_until;
+
+/// Names the environment variable with the port of the MariaDB that this test
+/// run shares; `stockade-testkit run` sets it.
+pub const ENV_MARIADB: &str = "STOCKADE_TEST_MARIADB";
+
+/// Names the environment variable with the port of the Redis that this test run
+/// shares; `stockade-testkit run` sets it.
+pub const ENV_REDIS: &str = "STOCKADE_TEST_REDIS";
+
+#[cfg(test)]
+mod tests {
+    use super::{MariaDb, Proxy, Redis, SharedMariaDb, SharedRedis, TempDb};
+
+    fn assert_send_sync<T: Send + Sync>() {}
+
+    #[test]
+    fn every_public_type_can_be_shared_between_threads() {
+        assert_send_sync::<MariaDb>();
+        assert_send_sync::<Proxy>();
+        assert_send_sync::<Redis>();
+        assert_send_sync::<SharedMariaDb>();
+        assert_send_sync::<SharedRedis>();
+        assert_send_sync::<TempDb>();
+    }
+}

@@ -1,0 +1,234 @@
+//! One client's connection through the proxy, and its two threads.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_linger;
+
+use super::trigger::{CutWhen, Scanner};
+use super::{Shared, lock};
+
+const CHUNK_BYTES: usize = 16 * 1024;
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+// How soon a blocked writer or a delayed chunk notices that its connection has
+// been cut. A blocked reader is woken at once, by the shutdown.
+const NOTICE_WITHIN: Duration = Duration::from_millis(20);
+
+/// Makes the last close of this socket send RST rather than FIN, and wakes
+/// whoever reads from it. A shutdown for reading sends nothing by itself.
+pub(super) fn reset(stream: &TcpStream) {
+    // Both fail only on a socket that is disconnected already.
+    let _ = set_socket_linger(stream, Some(Duration::ZERO));
+    let _ = stream.shutdown(Shutdown::Read);
+}
+
+/// The writing end of one side. The reading end is a duplicate that the pump on
+/// that side owns; the kernel closes the socket when both are gone.
+#[derive(Debug, Default)]
+struct Side {
+    // `None` before the server is connected, and after a cut. Held for one
+    // write, which the write timeout bounds.
+    stream: Mutex<Option<TcpStream>>,
+}
+
+impl Side {
+    fn open(&self, stream: &TcpStream) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(NOTICE_WITHIN))?;
+        *lock(&self.stream) = Some(stream.try_clone()?);
+        Ok(())
+    }
+
+    fn reset(&self) {
+        if let Some(stream) = lock(&self.stream).take() {
+            reset(&stream);
+        }
+    }
+
+    /// Passes on that the other side will send no more.
+    fn finish(&self) {
+        if let Some(stream) = lock(&self.stream).as_ref() {
+            // Fails if the peer is gone, and then there is nobody to tell.
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Sends all of `bytes`; says no if the peer or the connection is gone.
+    fn send(&self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            let mut slot = lock(&self.stream);
+            let Some(stream) = slot.as_mut() else {
+                return false;
+            };
+            match stream.write(bytes) {
+                Ok(0) => return false,
+                Ok(count) => bytes = &bytes[count..],
+                Err(cause) if waits(cause.kind()) => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+fn waits(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
+}
+
+/// A connection that the proxy serves.
+#[derive(Debug, Default)]
+pub(super) struct Connection {
+    client: Side,
+    server: Side,
+    // Set before the sockets are shut down, so that a woken reader can tell a
+    // cut from the peer's own end.
+    broken: AtomicBool,
+    // The client is gone by an `AfterForward`; the server may finish.
+    orphaned: AtomicBool,
+    // An `AfterReply` waits for the server's next chunk.
+    cut_at_reply: AtomicBool,
+}
+
+impl Connection {
+    pub(super) fn new(client: &TcpStream) -> std::io::Result<Connection> {
+        let connection = Connection::default();
+        connection.client.open(client)?;
+        Ok(connection)
+    }
+
+    /// Cuts both sides. Their sockets close, with RST, when the pumps have let
+    /// go of their reading ends, which they do at once.
+    pub(super) fn reset(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+        self.client.reset();
+        self.server.reset();
+    }
+
+    fn broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+
+    /// Connects to the server and pumps both ways until both ends have closed
+    /// or the connection is cut. All its sockets are closed on return.
+    pub(super) fn serve(&self, client: TcpStream, shared: &Shared) {
+        let server = TcpStream::connect_timeout(&shared.upstream, CONNECT_WITHIN)
+            .and_then(|server| self.server.open(&server).map(|()| server));
+        let Ok(server) = server else {
+            self.reset();
+            return;
+        };
+        // A cut may have come while we were connecting.
+        if self.broken() {
+            self.reset();
+        }
+        thread::scope(|scope| {
+            let pump = || self.pump_replies(server, shared);
+            let spawned = thread::Builder::new()
+                .name("proxy-replies".to_owned())
+                .spawn_scoped(scope, pump);
+            match spawned {
+                Ok(_) => self.pump_requests(client, shared),
+                Err(_) => self.reset(),
+            }
+        });
+        *lock(&self.client.stream) = None;
+        *lock(&self.server.stream) = None;
+    }
+
+    fn pump_requests(&self, mut client: TcpStream, shared: &Shared) {
+        let mut buffer = [0_u8; CHUNK_BYTES];
+        let mut scanner = Scanner::default();
+        while let Some(chunk) = self.read(&mut client, &mut buffer, &self.server, shared) {
+            let hit = scanner.scan(&mut lock(&shared.armed), chunk);
+            match hit {
+                Some(CutWhen::BeforeForward) => {
+                    shared.count_shot();
+                    self.reset();
+                    return;
+                }
+                Some(CutWhen::AfterReply) => self.cut_at_reply.store(true, Ordering::SeqCst),
+                Some(CutWhen::AfterForward) => self.orphaned.store(true, Ordering::SeqCst),
+                None => {}
+            }
+            if !self.server.send(chunk) {
+                self.reset();
+            }
+            if hit == Some(CutWhen::AfterForward) {
+                // An end rather than a reset for the server: it reads what it
+                // was sent, carries it out, and then finds that nobody is left.
+                shared.count_shot();
+                self.client.reset();
+                self.server.finish();
+                return;
+            }
+        }
+    }
+
+    fn pump_replies(&self, mut server: TcpStream, shared: &Shared) {
+        let mut buffer = [0_u8; CHUNK_BYTES];
+        while let Some(chunk) = self.read(&mut server, &mut buffer, &self.client, shared) {
+            if self.cut_at_reply.load(Ordering::SeqCst) {
+                shared.count_shot();
+                self.reset();
+                return;
+            }
+            let orphaned = self.orphaned.load(Ordering::SeqCst);
+            if orphaned || shared.swallowing.load(Ordering::SeqCst) {
+                continue;
+            }
+            if !self.client.send(chunk) {
+                // The cut may have come while the chunk was on its way; then
+                // the server is still to finish.
+                if !self.orphaned.load(Ordering::SeqCst) {
+                    self.reset();
+                }
+            }
+        }
+    }
+
+    // Reads one chunk and holds it back for the proxy's delay. `None` at the
+    // end, of which `other` has then been told.
+    fn read<'b>(
+        &self,
+        from: &mut TcpStream,
+        buffer: &'b mut [u8],
+        other: &Side,
+        shared: &Shared,
+    ) -> Option<&'b [u8]> {
+        let count = loop {
+            let read = from.read(buffer);
+            if self.broken() {
+                return None;
+            }
+            match read {
+                Ok(0) => {
+                    other.finish();
+                    return None;
+                }
+                Ok(count) => break count,
+                Err(cause) if waits(cause.kind()) => {}
+                Err(_) => {
+                    self.reset();
+                    return None;
+                }
+            }
+        };
+        let delay = Duration::from_micros(shared.delay_micros.load(Ordering::SeqCst));
+        let started = Instant::now();
+        while !self.broken() {
+            let left = delay.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                return Some(&buffer[..count]);
+            }
+            thread::sleep(left.min(NOTICE_WITHIN));
+        }
+        None
+    }
+}

@@ -1,0 +1,110 @@
+//! Finding the bytes that set off a cut.
+
+/// Says at which moment [`Proxy::cut_after_client_sends`] cuts.
+///
+/// [`Proxy::cut_after_client_sends`]: crate::Proxy::cut_after_client_sends
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutWhen {
+    /// The server never gets the chunk; both sides are reset. A transaction
+    /// that it would have committed is rolled back.
+    BeforeForward,
+    /// The server gets the chunk and is left to finish; the client is reset at
+    /// once, so it may come back while the server is still at work.
+    AfterForward,
+    /// The server gets the chunk and has answered; the client is reset instead
+    /// of getting the answer, so what it asked for has happened already.
+    AfterReply,
+}
+
+/// A shot that is waiting for its bytes.
+#[derive(Debug)]
+pub(super) struct Trigger {
+    pub(super) needle: Vec<u8>,
+    pub(super) when: CutWhen,
+    // Tells this shot from the one armed before it.
+    pub(super) number: u64,
+}
+
+/// Looks for the armed needle in one connection's stream.
+#[derive(Debug, Default)]
+pub(super) struct Scanner {
+    // The end of what was seen since shot `number` was armed, one byte shorter
+    // than its needle.
+    tail: Vec<u8>,
+    number: u64,
+}
+
+impl Scanner {
+    /// Takes the shot if its needle ends in `chunk`.
+    pub(super) fn scan(&mut self, armed: &mut Option<Trigger>, chunk: &[u8]) -> Option<CutWhen> {
+        let trigger = armed.as_ref()?;
+        if trigger.number != self.number {
+            self.number = trigger.number;
+            self.tail.clear();
+        }
+        let length = trigger.needle.len();
+        self.tail.extend_from_slice(chunk);
+        if self
+            .tail
+            .windows(length)
+            .any(|window| window == trigger.needle)
+        {
+            return armed.take().map(|trigger| trigger.when);
+        }
+        let surplus = self.tail.len().saturating_sub(length - 1);
+        self.tail.drain(..surplus);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CutWhen, Scanner, Trigger};
+
+    fn armed(needle: &[u8], number: u64) -> Option<Trigger> {
+        Some(Trigger {
+            needle: needle.to_vec(),
+            when: CutWhen::AfterReply,
+            number,
+        })
+    }
+
+    #[test]
+    fn a_needle_is_found_wherever_the_stream_is_split() {
+        let stream = b"INSERT; COMMIT; x";
+        for split in 0..=stream.len() {
+            let mut armed = armed(b"COMMIT", 1);
+            let mut scanner = Scanner::default();
+            let (first, second) = stream.split_at(split);
+            let hits = [
+                scanner.scan(&mut armed, first),
+                scanner.scan(&mut armed, second),
+            ];
+            let ends_in_first = split >= 14;
+            assert_eq!(hits[0].is_some(), ends_in_first, "split at {split}");
+            assert_eq!(hits[1].is_some(), !ends_in_first, "split at {split}");
+            assert!(armed.is_none());
+        }
+    }
+
+    #[test]
+    fn a_needle_is_found_byte_by_byte_and_only_once() {
+        let mut armed = armed(b"aab", 1);
+        let mut scanner = Scanner::default();
+        let hits = b"aaabaab"
+            .iter()
+            .map(|byte| scanner.scan(&mut armed, &[*byte]));
+        let hits: Vec<_> = hits.map(|hit| hit.is_some()).collect();
+        assert_eq!(hits, [false, false, false, true, false, false, false]);
+    }
+
+    #[test]
+    fn bytes_from_before_the_arming_do_not_count() {
+        let mut scanner = Scanner::default();
+        let mut first = armed(b"abcd", 1);
+        assert_eq!(scanner.scan(&mut first, b"abc"), None);
+        let mut second = armed(b"abcd", 2);
+        assert_eq!(scanner.scan(&mut second, b"d"), None);
+        assert!(second.is_some());
+    }
+}

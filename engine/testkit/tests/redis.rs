@@ -1,0 +1,102 @@
+//! The throw-away Redis server does what its documentation says.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::panic::catch_unwind;
+use std::time::Duration;
+
+use stockade_testkit::Redis;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn ping(server: &Redis, patience: Duration) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(server.addr())?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(b"PING\r\n")?;
+    Ok(stream)
+}
+
+/// Commands answer, and an error reply is a failure of the test.
+#[test]
+fn it_answers_commands_and_an_error_reply_panics() {
+    let server = Redis::start();
+    assert_eq!(server.command(&["SET", "sku", "two words"]), "OK");
+    assert_eq!(server.command(&["GET", "sku"]), "two words");
+    assert_eq!(server.command(&["GET", "nothing"]), "");
+    assert_eq!(
+        server.command(&["CONFIG", "GET", "maxmemory-policy"]),
+        "maxmemory-policy\nnoeviction"
+    );
+    assert_eq!(
+        server.url(),
+        format!("redis://127.0.0.1:{}/", server.port())
+    );
+    let caught = catch_unwind(|| server.command(&["LPOP", "sku"]));
+    let message = caught
+        .err()
+        .and_then(|cause| cause.downcast::<String>().ok());
+    assert!(message.is_some_and(|text| text.contains("WRONGTYPE")));
+}
+
+/// Nothing is kept over a kill, and nothing after a flush.
+#[test]
+fn kill_and_flush_forget_every_key() {
+    let server = Redis::start();
+    let (port, pid) = (server.port(), server.pid());
+    server.command(&["SET", "sku", "7"]);
+    server.kill();
+    assert!(TcpStream::connect(server.addr()).is_err());
+    server.restart();
+    assert_eq!(server.port(), port);
+    assert_ne!(server.pid(), pid);
+    assert_eq!(server.command(&["DBSIZE"]), "0");
+    server.command(&["SET", "sku", "7"]);
+    server.flush();
+    assert_eq!(server.command(&["DBSIZE"]), "0");
+}
+
+/// A paused server takes a request but answers only when resumed.
+#[test]
+fn a_paused_server_is_silent_until_resumed() -> io::Result<()> {
+    let server = Redis::start();
+    server.pause();
+    let mut reply = [0_u8; 7];
+    let silence = ping(&server, Duration::from_millis(300))?.read(&mut reply);
+    assert_eq!(
+        silence.map_err(|cause| cause.kind()).err(),
+        Some(io::ErrorKind::WouldBlock)
+    );
+    let mut waiting = ping(&server, PATIENCE)?;
+    server.resume();
+    waiting.read_exact(&mut reply)?;
+    assert_eq!(&reply, b"+PONG\r\n");
+    Ok(())
+}
+
+/// Servers started side by side get ports of their own.
+#[test]
+fn servers_do_not_share_a_port() {
+    let servers: Vec<Redis> = std::thread::scope(|scope| {
+        let starting: Vec<_> = (0..4).map(|_| scope.spawn(Redis::start)).collect();
+        starting
+            .into_iter()
+            .filter_map(|started| started.join().ok())
+            .collect()
+    });
+    let mut ports: Vec<_> = servers.iter().map(Redis::port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!(ports.len(), 4);
+}
+
+/// Tests that share the server keep apart by prefix.
+#[test]
+fn the_shared_server_is_started_once_and_prefixes_differ() {
+    let (first, second) = (Redis::shared(), Redis::shared());
+    assert_eq!(first.url(), second.url());
+    assert_eq!(first.addr().port(), second.port());
+    assert_ne!(first.fresh_prefix(), second.fresh_prefix());
+    let key = format!("{}sku", first.fresh_prefix());
+    first.command(&["SET", &key, "7"]);
+    assert_eq!(second.command(&["GET", &key]), "7");
+}

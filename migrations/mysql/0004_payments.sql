@@ -1,0 +1,10 @@
+CREATE TABLE IF NOT EXISTS stockade_payments (
+    k VARBINARY(255) NOT NULL PRIMARY KEY,
+    body_hash BINARY(32) NOT NULL,
+    order_id BIGINT NOT NULL,
+    secret BINARY(16) NULL,
+    outcome TINYINT NOT NULL,
+    answer TINYINT NOT NULL,
+    waiting TINYINT NOT NULL,
+    received_at BIGINT NOT NULL
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

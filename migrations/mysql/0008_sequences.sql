@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS stockade_sequences (
+    name VARCHAR(32) NOT NULL PRIMARY KEY,
+    next BIGINT NOT NULL
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

@@ -1,0 +1,10 @@
+CREATE TABLE IF NOT EXISTS stockade_payments (
+    k BLOB NOT NULL PRIMARY KEY,
+    body_hash BLOB NOT NULL,
+    order_id INTEGER NOT NULL,
+    secret BLOB NULL,
+    outcome INTEGER NOT NULL,
+    answer INTEGER NOT NULL,
+    waiting INTEGER NOT NULL,
+    received_at INTEGER NOT NULL
+) STRICT;

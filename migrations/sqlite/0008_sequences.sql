@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS stockade_sequences (
+    name TEXT NOT NULL PRIMARY KEY,
+    next INTEGER NOT NULL
+) STRICT;

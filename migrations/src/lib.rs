@@ -1,0 +1,53 @@
+//! Stockade's tables, one migrator per dialect.
+//!
+//! Both dialects have the same files, tables and columns. An applied file is
+//! never edited: what changes comes in a new one. Each MySQL file is a single
+//! statement that can be run again, because MySQL commits each DDL statement
+//! by itself and a process may die between it and the note that it was run.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// The table in which applied migrations are noted. A shop's own migrations
+/// may live in the same database under sqlx's usual name.
+pub const TABLE: &str = "_stockade_migrations";
+
+macro_rules! files {
+    ($dialect:literal) => {
+        files!($dialect,
+            1 "products", 2 "holds", 3 "orders", 4 "payments", 5 "payments_waiting",
+            6 "keys", 7 "outbox", 8 "sequences", 9 "first_ids")
+    };
+    ($dialect:literal, $($number:literal $name:literal),*) => {
+        [$((
+            $number,
+            $name,
+            include_str!(concat!("../", $dialect, "/000", $number, "_", $name, ".sql")),
+        )),*]
+    };
+}
+
+fn migrator(files: [(i64, &'static str, &'static str); 9]) -> Migrator {
+    let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
+        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let mut migrator = Migrator::with_migrations(files.map(migration).to_vec());
+    migrator.dangerous_set_table_name(TABLE);
+    migrator
+}
+
+/// The migrations for SQLite.
+#[must_use]
+pub fn sqlite() -> Migrator {
+    migrator(files!("sqlite"))
+}
+
+/// The migrations for MySQL and MariaDB. Their locking is off: sqlx waits for
+/// its lock with a negative time-out, which MariaDB does not take, so the
+/// caller holds a lock of its own.
+#[must_use]
+pub fn mysql() -> Migrator {
+    let mut migrator = migrator(files!("mysql"));
+    migrator.set_locking(false);
+    migrator
+}
