@@ -1,0 +1,194 @@
+//! From waiting requests to batches: those that wait for the same product are
+//! decided together, in one transaction, under one lock.
+//!
+//! There is no timer: a batch is what arrived while the one before it was
+//! under way, so a caller who is alone never waits for company.
+
+mod batch;
+mod ids;
+mod lanes;
+mod leases;
+mod needs;
+mod worker;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::task::TaskTracker;
+
+pub(crate) use lanes::{LaneId, Request};
+
+use crate::cache::ProductCache;
+use crate::config::Config;
+use crate::due_notice::DueNotice;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Answer, Command, Policy};
+use crate::lock::Lock;
+use crate::metrics::{Metrics, observe};
+use crate::store::Store;
+use ids::Ids;
+use lanes::{Bounds, Lanes, Taken};
+
+/// What a request is answered.
+pub(crate) type Reply = Result<Done>;
+
+/// A request that was done, now or by the call that first used its key.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub answer: Answer,
+    pub replayed: bool,
+}
+
+/// All that a worker works with.
+pub(crate) struct Parts {
+    pub config: Arc<Config>,
+    pub policy: Policy,
+    pub store: Arc<dyn Store>,
+    pub lock: Arc<dyn Lock>,
+    pub cache: Arc<ProductCache>,
+    pub metrics: Arc<Metrics>,
+    pub due_notice: Arc<DueNotice>,
+}
+
+/// The queue of an engine and the workers that serve it.
+pub(crate) struct Combiner {
+    parts: Parts,
+    ids: Ids,
+    bounds: Bounds,
+    /// Guards the queues. Held for moments only and never across an await, so
+    /// a plain mutex is right.
+    lanes: Mutex<Lanes>,
+    /// Wakes one idle worker.
+    wake: Notify,
+    workers: TaskTracker,
+}
+
+impl Combiner {
+    /// Starts the workers: one where the store has one writer anyway.
+    pub fn start(parts: Parts, handle: &Handle) -> Arc<Self> {
+        let single = parts.store.single_writer();
+        let workers = if single { 1 } else { parts.config.connections };
+        let bounds = Bounds {
+            requests: parts.config.batch_max,
+            // Small batches of several products share a transaction; a large
+            // one is better off alone.
+            lanes: 32,
+            share_below: 64,
+        };
+        let combiner = Arc::new(Self {
+            ids: Ids::new(Arc::clone(&parts.store)),
+            bounds,
+            lanes: Mutex::new(Lanes::new(parts.config.queue_limit)),
+            wake: Notify::new(),
+            workers: TaskTracker::new(),
+            parts,
+        });
+        for _ in 0..workers {
+            combiner.workers.spawn_on(Arc::clone(&combiner).serve(), handle);
+        }
+        combiner.workers.close();
+        combiner
+    }
+
+    /// Has a command done and waits for its answer. Dropping the future leaves
+    /// nothing half done: the command is done whole or was never taken up.
+    pub async fn submit(&self, command: Command, products: &[LaneId]) -> Reply {
+        let since = Instant::now();
+        let (reply, answer) = oneshot::channel();
+        let request = Request::new(command, products.to_vec(), reply, since);
+        self.enqueue(request)?;
+        let reply = answer.await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Internal, "the request was dropped by a fault of the engine"))
+        });
+        observe(&self.parts.metrics.request_seconds, since.elapsed());
+        if let Err(error) = &reply {
+            self.parts.metrics.refusal(error.code());
+        }
+        reply
+    }
+
+    fn enqueue(&self, request: Request) -> Result<()> {
+        let depth = {
+            let mut lanes = self.lanes();
+            lanes.push(request)?;
+            lanes.depth()
+        };
+        self.note_depth(depth);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Refuses new requests, serves those that wait, and ends; gives up after
+    /// `bound`. Says whether all were served.
+    pub async fn close(&self, bound: Duration) -> bool {
+        // Each worker that wakes wakes the next.
+        self.abandon();
+        tokio::time::timeout(bound, self.workers.wait()).await.is_ok()
+    }
+
+    /// Refuses new requests and lets the workers end when all are served.
+    pub fn abandon(&self) {
+        self.lanes().close();
+        self.wake.notify_one();
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        // The queues are whole between any two statements that could panic.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_depth(&self, depth: usize) {
+        self.parts.metrics.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// A worker: takes what waits, until closed and empty.
+    async fn serve(self: Arc<Self>) {
+        loop {
+            let (taken, more, closed, depth) = {
+                let mut lanes = self.lanes();
+                let taken = lanes.take(&self.bounds);
+                (taken, lanes.has_ready(), lanes.is_done(), lanes.depth())
+            };
+            match taken {
+                Some(taken) => {
+                    self.note_depth(depth);
+                    if more {
+                        self.wake.notify_one();
+                    }
+                    self.serve_batch(taken).await;
+                }
+                None if closed => {
+                    self.wake.notify_one();
+                    return;
+                }
+                None => self.wake.notified().await,
+            }
+        }
+    }
+
+    /// Serves one batch and frees its lanes, whatever happens on the way.
+    async fn serve_batch(&self, taken: Taken) {
+        let lanes = taken.lanes.clone();
+        let served = std::panic::AssertUnwindSafe(worker::serve(self, taken)).catch_unwind().await;
+        if served.is_err() {
+            tracing::error!("a batch panicked; its callers were told of an internal error");
+            self.finish(&lanes, Vec::new());
+        }
+    }
+
+    /// Frees the lanes of a batch; requests to be asked again go first.
+    fn finish(&self, lanes: &[LaneId], again: Vec<Request>) {
+        let ready = {
+            let mut all = self.lanes();
+            all.push_front(again);
+            all.finish(lanes);
+            all.has_ready() || all.is_done()
+        };
+        if ready {
+            self.wake.notify_one();
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Settings: each has one name, one default and one line of help here, and
+//! every face offers all of them by that name.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// What to do with money that arrives after its order was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LatePayment {
+    /// Take the units again if they are there, else ask for a refund.
+    #[default]
+    ReReserve,
+    /// Always ask for a refund.
+    Refund,
+}
+
+/// A setting's name, default and meaning, for a face that lists them.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Setting {
+    /// The name, as [`Config::set`] takes it.
+    pub name: &'static str,
+    /// The default, as [`Config::set`] takes it.
+    pub default: &'static str,
+    /// What it means.
+    pub help: &'static str,
+}
+
+/// How a setting is read from text.
+trait Value: Sized {
+    fn read(text: &str) -> std::result::Result<Self, String>;
+}
+
+impl Value for Duration {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        match text.parse() {
+            Ok(seconds) => Ok(Self::from_secs(seconds)),
+            Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+impl Value for String {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl Value for LatePayment {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "re_reserve" => Ok(Self::ReReserve),
+            "refund" => Ok(Self::Refund),
+            _ => Err("expected re_reserve or refund".to_owned()),
+        }
+    }
+}
+
+macro_rules! value_by_from_str {
+    ($($name:ty),*) => {
+        $(impl Value for $name {
+            fn read(text: &str) -> std::result::Result<Self, String> {
+                text.parse().map_err(|error| format!("{error}"))
+            }
+        })*
+    };
+}
+
+value_by_from_str!(bool, u32, usize);
+
+macro_rules! config {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:literal, $help:literal;)*) => {
+        /// Everything an engine can be told. See [`Config::SETTINGS`] for the list.
+        #[derive(Clone)]
+        #[non_exhaustive]
+        pub struct Config {
+            $(#[doc = $help] #[doc = ""] #[doc = concat!("Default: `", $default, "`.")] pub $name: $kind,)*
+        }
+
+        impl Config {
+            /// Every setting there is.
+            pub const SETTINGS: &'static [Setting] =
+                &[$(Setting { name: stringify!($name), default: $default, help: $help },)*];
+
+            /// Changes one setting by its name.
+            ///
+            /// # Errors
+            /// `invalid_argument` for an unknown name or a value that does not fit.
+            pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+                match name {
+                    $(stringify!($name) => {
+                        self.$name = Value::read(value).map_err(|why| {
+                            Error::invalid_argument(format!("setting {name}: {why}"))
+                        })?;
+                    })*
+                    _ => return Err(Error::invalid_argument(format!("unknown setting {name}"))),
+                }
+                Ok(())
+            }
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                // Each default reads: a test goes through them all.
+                Self { $($name: <$kind as Value>::read($default).unwrap_or_default(),)* }
+            }
+        }
+    };
+}
+
+config! {
+    store: String = "sqlite:shop.db", "Where stock is kept: sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";
+    redis: String = "", "Redis for lock and cache, as redis://HOST:PORT; empty for none";
+    redis_prefix: String = "stockade", "What the names of all Redis keys and channels begin with";
+    hold_ttl: Duration = "120s", "How long a hold lives unless its caller says otherwise";
+    hold_ttl_max: Duration = "24h", "The longest a hold may live in all";
+    payment_ttl: Duration = "30m", "An order unpaid for so long is cancelled; 0 for never";
+    late_payment: LatePayment = "re_reserve", "Money for a cancelled order: re_reserve the units if there are any, or always refund";
+    max_per_hold: u32 = "1000000", "The most units one hold may have of a product";
+    cart_lines_max: usize = "100", "The most lines a cart may have";
+    strict: bool = "false", "Refuse with unavailable while Redis is down, rather than go on with the row lock alone";
+    sweeper: bool = "true", "Whether this engine returns the stock of due holds and orders by itself";
+    sweep_batch: u32 = "1000", "The most due holds, and as many due orders, taken back in one transaction";
+    cache_ttl: Duration = "1s", "How long a cached product may be served without asking again";
+    cache_products: u32 = "100000", "The most products kept in this process's cache";
+    queue_limit: usize = "65536", "The most requests waiting in this engine; beyond it they are refused with contention";
+    queue_wait: Duration = "5s", "A request that waited so long is refused with contention";
+    batch_max: usize = "512", "The most requests decided in one transaction";
+    connections: u32 = "4", "Connections that write, and as many that read (an embedded store has one writer)";
+    store_timeout: Duration = "10s", "A statement unanswered for so long counts as a lost connection";
+    lock_wait: Duration = "3s", "How long a row lock is waited for before the transaction is tried again";
+    retries: u32 = "5", "How often a transaction is tried again before its requests are refused";
+    lock_ttl: Duration = "2s", "The lease of a Redis lock";
+    lock_run: Duration = "20ms", "How long one engine keeps a Redis lock while another waits";
+    idempotency_ttl: Duration = "7days", "How long the answer to an idempotency key is remembered";
+}
+
+impl Config {
+    /// Settings from names and values; those not named keep their default.
+    ///
+    /// # Errors
+    /// `invalid_argument` for an unknown name or a value that does not fit.
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
+        let mut config = Self::default();
+        for (name, value) in pairs {
+            config.set(name, value)?;
+        }
+        Ok(config)
+    }
+
+    /// Refuses settings that contradict each other.
+    pub(crate) fn check(&self) -> Result<()> {
+        let refuse = |why: &str| Err(Error::invalid_argument(format!("settings: {why}")));
+        if self.hold_ttl.is_zero() || self.hold_ttl > self.hold_ttl_max {
+            return refuse("hold_ttl must be over 0 and at most hold_ttl_max");
+        }
+        // Ten years: beyond it a moment of the clock could overflow.
+        if self.hold_ttl_max.max(self.payment_ttl) > Duration::from_secs(10 * 366 * 86_400) {
+            return refuse("hold_ttl_max and payment_ttl must be at most ten years");
+        }
+        if self.max_per_hold == 0 || self.cart_lines_max == 0 || self.sweep_batch == 0 {
+            return refuse("max_per_hold, cart_lines_max and sweep_batch must be at least 1");
+        }
+        if self.queue_limit == 0 || self.batch_max == 0 || self.connections == 0 {
+            return refuse("queue_limit, batch_max and connections must be at least 1");
+        }
+        if self.lock_ttl < Duration::from_millis(100) || self.lock_run > self.lock_ttl / 2 {
+            return refuse("lock_ttl must be at least 100ms and lock_run at most half of it");
+        }
+        if self.lock_wait < Duration::from_secs(1) || self.store_timeout <= self.lock_wait {
+            return refuse("lock_wait must be at least 1s and store_timeout longer than it");
+        }
+        Ok(())
+    }
+}
+
+/// A URL without the password it may carry.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://..@{place}"),
+        _ => url.to_owned(),
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("store", &without_password(&self.store))
+            .field("redis", &without_password(&self.redis))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_reads_and_the_defaults_agree() {
+        let mut config = Config::default();
+        for setting in Config::SETTINGS {
+            config.set(setting.name, setting.default).expect(setting.name);
+        }
+        config.check().expect("defaults");
+        assert_eq!(config.hold_ttl, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn a_wrong_name_or_value_is_refused() {
+        assert!(Config::from_pairs([("hold_tll", "1s")]).is_err());
+        assert!(Config::from_pairs([("hold_ttl", "soon")]).is_err());
+        assert!(Config::from_pairs([("hold_ttl", "0")]).expect("reads").check().is_err());
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let config =
+            Config::from_pairs([("store", "mysql://root:se@cret@host/shop")]).expect("reads");
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("cret@") && shown.contains("@host/shop"), "{shown}");
+    }
+}

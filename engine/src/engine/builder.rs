@@ -1,0 +1,136 @@
+//! Describing an engine before it is opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{AsyncEngine, Engine};
+use crate::clock::{Clock, StoreClock};
+use crate::config::{Config, LatePayment};
+use crate::error::Result;
+
+/// What an engine will be like. Every setting of [`Config`] can be given by
+/// name; the usual ones have a method of their own.
+///
+/// ```
+/// use std::time::Duration;
+/// use stockade::Engine;
+///
+/// let engine = Engine::builder()
+///     .store("sqlite::memory:")
+///     .hold_ttl(Duration::from_secs(60))
+///     .set("max_per_hold", "10")?
+///     .open()?;
+/// # Ok::<(), stockade::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct EngineBuilder {
+    pub(super) config: Config,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Default for EngineBuilder {
+    fn default() -> Self {
+        Self { config: Config::default(), clock: Arc::new(StoreClock) }
+    }
+}
+
+impl EngineBuilder {
+    /// Takes all settings from `config`.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Changes one setting by its name, as [`Config::set`] does.
+    ///
+    /// # Errors
+    /// `invalid_argument` for an unknown name or a value that does not fit.
+    pub fn set(mut self, name: &str, value: &str) -> Result<Self> {
+        self.config.set(name, value)?;
+        Ok(self)
+    }
+
+    /// Where stock is kept: `sqlite:FILE`, `sqlite::memory:` or
+    /// `mysql://USER@HOST/DATABASE`.
+    #[must_use]
+    pub fn store(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.config.store);
+        self
+    }
+
+    /// Redis for lock and cache: `redis://HOST:PORT`.
+    #[must_use]
+    pub fn redis(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.config.redis);
+        self
+    }
+
+    /// How long a hold lives unless its caller says otherwise.
+    #[must_use]
+    pub fn hold_ttl(mut self, ttl: Duration) -> Self {
+        self.config.hold_ttl = ttl;
+        self
+    }
+
+    /// An order unpaid for so long is cancelled; zero for never.
+    #[must_use]
+    pub fn payment_ttl(mut self, ttl: Duration) -> Self {
+        self.config.payment_ttl = ttl;
+        self
+    }
+
+    /// The most units one hold may have of a product.
+    #[must_use]
+    pub fn max_per_hold(mut self, units: u32) -> Self {
+        self.config.max_per_hold = units;
+        self
+    }
+
+    /// What to do with money for a cancelled order.
+    #[must_use]
+    pub fn late_payment(mut self, late_payment: LatePayment) -> Self {
+        self.config.late_payment = late_payment;
+        self
+    }
+
+    /// Whether to refuse with `unavailable` while Redis is down.
+    #[must_use]
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.config.strict = strict;
+        self
+    }
+
+    /// Whether the engine takes back what is due by itself. Due holds are dead
+    /// with or without it.
+    #[must_use]
+    pub fn sweeper(mut self, sweeper: bool) -> Self {
+        self.config.sweeper = sweeper;
+        self
+    }
+
+    /// Puts a clock between the store's time and the rules, for tests.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the engine and brings the store's tables up to date.
+    ///
+    /// # Errors
+    /// `invalid_argument` for settings that contradict each other,
+    /// `unavailable` when the store cannot be reached.
+    pub fn open(self) -> Result<Engine> {
+        Engine::start(self)
+    }
+
+    /// Opens the engine on the current tokio runtime, which must live as long
+    /// as the engine is used.
+    ///
+    /// # Errors
+    /// As [`EngineBuilder::open`].
+    pub async fn open_async(self) -> Result<AsyncEngine> {
+        AsyncEngine::start(self).await
+    }
+}

@@ -1,0 +1,447 @@
+//! What both engines are: the parts put together, and each call's way through
+//! them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{EngineBuilder, prepare};
+use crate::audit::AuditReport;
+use crate::cache::{CachedProduct, ProductCache};
+use crate::clock::StoreClock;
+use crate::combiner::{Combiner, Done, LaneId, Parts};
+use crate::config::{Config, LatePayment};
+use crate::due_notice::DueNotice;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Answer, Command, Policy};
+use crate::lock::Lock;
+use crate::lock::local::LocalLock;
+use crate::lock::redis::RedisLock;
+use crate::metrics::Metrics;
+use crate::model::{
+    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, NewProduct, Order,
+    OrderId, OrderRequest, OrderStatus, PaymentAnswer, PaymentEvent, Product, ProductId,
+    ProductPage, Replayable, StockAdjustment,
+};
+use crate::redis_link::RedisLink;
+use crate::store::{ProductInsert, Sequence, Store, StoreError, StoreOptions, open_store};
+use crate::sweeper::{SweepReport, Sweeper};
+
+/// The most products on one page, and the most events in one answer.
+const PAGE_MAX: u32 = 1_000;
+const EVENTS_MAX: u32 = 10_000;
+
+pub(crate) struct Core {
+    config: Arc<Config>,
+    store: Arc<dyn Store>,
+    combiner: Arc<Combiner>,
+    cache: Arc<ProductCache>,
+    metrics: Arc<Metrics>,
+    sweeper: Arc<Sweeper>,
+    redis: Option<RedisLink>,
+    /// Where reads of the store run, so that a caller's thread needs no runtime.
+    handle: Handle,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    closed: AtomicBool,
+    /// The process that opened the engine.
+    process: u32,
+}
+
+fn store_options(config: &Config, builder: &EngineBuilder) -> StoreOptions {
+    StoreOptions {
+        url: config.store.clone(),
+        connections: config.connections,
+        store_timeout: config.store_timeout,
+        lock_wait: config.lock_wait,
+        clock: Arc::clone(&builder.clock),
+    }
+}
+
+pub(super) async fn migrate(config: &Config) -> Result<()> {
+    let builder = EngineBuilder { config: config.clone(), clock: Arc::new(StoreClock) };
+    let store = open_store(&store_options(config, &builder)).await.map_err(opening)?;
+    store.close().await;
+    Ok(())
+}
+
+fn opening(error: StoreError) -> Error {
+    let error = Error::from(error);
+    Error::caused(error.kind(), format!("the store cannot be opened: {error}"), error)
+}
+
+impl Core {
+    pub async fn open(builder: EngineBuilder) -> Result<Arc<Self>> {
+        builder.config.check()?;
+        let config = Arc::new(builder.config.clone());
+        let store = open_store(&store_options(&config, &builder)).await.map_err(opening)?;
+        let metrics = Arc::new(Metrics::new());
+        let redis = match config.redis.as_str() {
+            "" => None,
+            url => Some(RedisLink::connect(url, Arc::clone(&metrics)).await?),
+        };
+        let lock: Arc<dyn Lock> = match &redis {
+            Some(link) => {
+                Arc::new(RedisLock::new(link.clone(), &config.redis_prefix, config.lock_ttl))
+            }
+            None => LocalLock::shared(&config.store),
+        };
+        let shared = redis.clone().map(|link| (link, config.redis_prefix.clone()));
+        let cache = Arc::new(ProductCache::new(
+            config.cache_ttl,
+            config.cache_products,
+            shared,
+            Arc::clone(&metrics),
+        ));
+        let due_notice = Arc::new(DueNotice::new());
+        let policy = Policy {
+            hold_ttl_max: config.hold_ttl_max,
+            payment_ttl: (!config.payment_ttl.is_zero()).then_some(config.payment_ttl),
+            re_reserve: config.late_payment == LatePayment::ReReserve,
+        };
+        let handle = Handle::current();
+        let parts = Parts {
+            config: Arc::clone(&config),
+            policy,
+            store: Arc::clone(&store),
+            lock,
+            cache: Arc::clone(&cache),
+            metrics: Arc::clone(&metrics),
+            due_notice: Arc::clone(&due_notice),
+        };
+        let combiner = Combiner::start(parts, &handle);
+        let sweeper = Arc::new(Sweeper {
+            store: Arc::clone(&store),
+            combiner: Arc::clone(&combiner),
+            metrics: Arc::clone(&metrics),
+            clock: builder.clock,
+            due_notice,
+            idempotency_ttl: config.idempotency_ttl,
+        });
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        if config.sweeper {
+            tasks.spawn_on(Arc::clone(&sweeper).run(stop.clone()), &handle);
+        }
+        Ok(Arc::new(Self {
+            config,
+            store,
+            combiner,
+            cache,
+            metrics,
+            sweeper,
+            redis,
+            handle,
+            stop,
+            tasks,
+            closed: AtomicBool::new(false),
+            process: std::process::id(),
+        }))
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn metrics_text(&self) -> String {
+        self.metrics.text()
+    }
+
+    /// Refuses calls that could only hang or corrupt: those of a forked child,
+    /// which has the parent's sockets and none of its threads, and those after
+    /// closing.
+    pub fn check_usable(&self) -> Result<()> {
+        self.check_process()?;
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Misuse, "the engine is closed"));
+        }
+        Ok(())
+    }
+
+    pub fn check_process(&self) -> Result<()> {
+        if self.process == std::process::id() {
+            return Ok(());
+        }
+        let why = "the engine was opened before a fork; open one in this process";
+        Err(Error::new(ErrorKind::Misuse, why))
+    }
+
+    pub async fn close(&self, bound: Duration) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        if !self.combiner.close(bound).await {
+            tracing::warn!("closing gave up on requests that are still under way");
+        }
+        self.cache.close().await;
+        if let Some(redis) = &self.redis {
+            redis.close().await;
+        }
+        self.store.close().await;
+    }
+
+    /// Runs a read on the engine's runtime, where its connections live.
+    async fn on_runtime<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.handle.spawn(work).await.map_err(|error| {
+            Error::caused(ErrorKind::Unavailable, "the engine's runtime is gone", error)
+        })?
+    }
+
+    /// The lane of a product; a store with one writer has one lane for all.
+    fn lane(&self, product_id: ProductId) -> LaneId {
+        if self.store.single_writer() { LaneId(0) } else { LaneId(product_id.0) }
+    }
+
+    async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<Done> {
+        lanes.sort_unstable();
+        lanes.dedup();
+        self.combiner.submit(command, &lanes).await
+    }
+
+    pub async fn product(&self, id: ProductId) -> Result<Product> {
+        prepare::exists_ever("product", id.0, id.is_possible())?;
+        let store = Arc::clone(&self.store);
+        let handle = self.handle.clone();
+        let load = move || async move {
+            let reading = handle.spawn(async move { store.product(id).await });
+            let read = reading.await.map_err(|error| {
+                Error::caused(ErrorKind::Unavailable, "the engine's runtime is gone", error)
+            })?;
+            Ok(read?.map(|(product, _)| product))
+        };
+        let cached = self.cache.get_or_load(id, self.store.now(), load).await?;
+        let found: Option<CachedProduct> = cached;
+        found.map(|cached| cached.product).ok_or_else(|| no_such("product", id.0))
+    }
+
+    pub async fn products(&self, after: Option<ProductId>, limit: u32) -> Result<ProductPage> {
+        if !(1..=PAGE_MAX).contains(&limit) {
+            let why = format!("limit must be from 1 to {PAGE_MAX}, got {limit}");
+            return Err(Error::invalid_argument(why));
+        }
+        // Beyond what a store can keep there is nothing to find.
+        let after = after.map_or(0, |id| id.0).min(i64::MAX.unsigned_abs());
+        let store = Arc::clone(&self.store);
+        self.on_runtime(async move {
+            // One more than asked for shows whether there is a next page.
+            let mut found = store.products(after, limit + 1).await?;
+            let is_last = found.len() <= usize::try_from(limit).unwrap_or(usize::MAX);
+            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            let items: Vec<Product> = found.into_iter().map(|cached| cached.product).collect();
+            let next = items.last().map(|product| product.id).filter(|_| !is_last);
+            Ok(ProductPage { items, next })
+        })
+        .await
+    }
+
+    pub async fn create_product(&self, new: &NewProduct) -> Result<Product> {
+        prepare::new_product(new)?;
+        let (store, new) = (Arc::clone(&self.store), new.clone());
+        let product = self
+            .on_runtime(async move {
+                let id = ProductId(store.draw(Sequence::Product, 1).await?);
+                let batch_id = store.draw(Sequence::Batch, 1).await?;
+                let NewProduct { name, price, stock } = &new;
+                let insert = ProductInsert { id, name, price: *price, stock: *stock, batch_id };
+                if let Err(error) = store.insert_product(insert).await {
+                    // The answer to a commit may be lost though it landed.
+                    if store.product(id).await?.is_none() {
+                        return Err(error.into());
+                    }
+                }
+                let read = store.product(id).await?;
+                read.map(|(product, _)| product).ok_or_else(|| no_such("product", id.0))
+            })
+            .await?;
+        // Someone may have asked for the id before it was there.
+        self.cache.committed(vec![product.clone()]);
+        Ok(product.product)
+    }
+
+    pub async fn adjust_stock(&self, adjustment: &StockAdjustment) -> Result<Product> {
+        let command = prepare::adjustment(adjustment)?;
+        let lanes = vec![self.lane(adjustment.product_id)];
+        let done = self.submit(command, lanes).await?;
+        let StockAdjustment { product_id, delta, reason } = adjustment;
+        tracing::info!(product_id = product_id.0, delta, reason, "stock was adjusted");
+        match done.answer {
+            Answer::Product(product) => Ok(product),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub async fn hold(&self, request: &HoldRequest) -> Result<Replayable<Hold>> {
+        let command = prepare::hold(&self.config, request)?;
+        let done = self.submit(command, vec![self.lane(request.product_id)]).await?;
+        match done.answer {
+            Answer::Hold(value) => Ok(Replayable { value, replayed: done.replayed }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub async fn hold_many(&self, request: &CartRequest) -> Result<Replayable<Vec<Hold>>> {
+        let command = prepare::cart(&self.config, request)?;
+        let lanes = request.items.iter().map(|(product_id, _)| self.lane(*product_id)).collect();
+        let done = self.submit(command, lanes).await?;
+        match done.answer {
+            Answer::Cart(value) => Ok(Replayable { value, replayed: done.replayed }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub async fn release(&self, id: HoldId) -> Result<Hold> {
+        prepare::possible_hold(id)?;
+        let lane = self.lane_of_hold(id).await?;
+        let done = self.submit(Command::Release { hold_id: id }, vec![lane]).await?;
+        hold_of(done)
+    }
+
+    pub async fn extend(&self, request: &ExtendRequest) -> Result<Hold> {
+        let command = prepare::extend(&self.config, request)?;
+        let lane = self.lane_of_hold(request.hold_id).await?;
+        hold_of(self.submit(command, vec![lane]).await?)
+    }
+
+    /// The lane of a hold's product, which never changes.
+    async fn lane_of_hold(&self, id: HoldId) -> Result<LaneId> {
+        if self.store.single_writer() {
+            return Ok(LaneId(0));
+        }
+        let store = Arc::clone(&self.store);
+        let found = self.on_runtime(async move { Ok(store.hold(id).await?) }).await?;
+        let (hold, _) = found.ok_or_else(|| no_such("hold", id.0))?;
+        Ok(self.lane(hold.product_id))
+    }
+
+    pub async fn get_hold(&self, id: HoldId) -> Result<Hold> {
+        prepare::possible_hold(id)?;
+        let store = Arc::clone(&self.store);
+        let found = self.on_runtime(async move { Ok(store.hold(id).await?) }).await?;
+        let (mut hold, now) = found.ok_or_else(|| no_such("hold", id.0))?;
+        // Dead at its end, whether or not a sweep has been by.
+        if hold.status == HoldStatus::Active && hold.expires_at <= now {
+            hold.status = HoldStatus::Expired;
+        }
+        Ok(hold)
+    }
+
+    pub async fn order(&self, request: &OrderRequest) -> Result<Replayable<Order>> {
+        let command = prepare::order(request)?;
+        let done = self.submit(command, vec![self.lane(request.product_id)]).await?;
+        match done.answer {
+            Answer::Order(value) => Ok(Replayable { value, replayed: done.replayed }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub async fn get_order(&self, id: OrderId) -> Result<Order> {
+        prepare::exists_ever("order", id.0, id.is_possible())?;
+        let store = Arc::clone(&self.store);
+        let found = self.on_runtime(async move { Ok(store.order(id).await?) }).await?;
+        let (row, now) = found.ok_or_else(|| no_such("order", id.0))?;
+        let mut order = row.order;
+        if order.status == OrderStatus::PendingPayment && row.due_at.is_some_and(|at| at <= now) {
+            order.status = OrderStatus::Cancelled;
+        }
+        Ok(order)
+    }
+
+    pub async fn payment(&self, event: &PaymentEvent) -> Result<Replayable<PaymentAnswer>> {
+        let command = prepare::payment(event)?;
+        let lane = match &command {
+            Command::Payment { order_id, .. } if !self.store.single_writer() => {
+                let (store, id) = (Arc::clone(&self.store), *order_id);
+                let found = self.on_runtime(async move { Ok(store.order(id).await?) }).await?;
+                // An order that is not there has no product yet.
+                found.map_or(LaneId(0), |(row, _)| self.lane(row.order.product_id))
+            }
+            _ => LaneId(0),
+        };
+        let done = self.submit(command, vec![lane]).await?;
+        match done.answer {
+            Answer::Payment(value) => Ok(Replayable { value, replayed: done.replayed }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub async fn sweep(&self) -> Result<SweepReport> {
+        let sweeper = Arc::clone(&self.sweeper);
+        self.on_runtime(async move { Ok(sweeper.sweep().await?.0) }).await
+    }
+
+    pub async fn audit(&self) -> Result<AuditReport> {
+        let (store, cache) = (Arc::clone(&self.store), Arc::clone(&self.cache));
+        self.on_runtime(async move {
+            let facts = store.audit().await?;
+            let mut drift = Vec::new();
+            for cached in cache.sample() {
+                let id = cached.product.id;
+                if let Some((stored, _)) = store.product(id).await? {
+                    drift.extend(drift_between(&cached, &stored).map(|detail| (id, detail)));
+                }
+            }
+            Ok(facts.report(drift))
+        })
+        .await
+    }
+
+    pub async fn events_after(&self, cursor: u64, limit: u32) -> Result<Vec<Event>> {
+        if !(1..=EVENTS_MAX).contains(&limit) {
+            let why = format!("limit must be from 1 to {EVENTS_MAX}, got {limit}");
+            return Err(Error::invalid_argument(why));
+        }
+        let cursor = cursor.min(i64::MAX.unsigned_abs() - 1);
+        let store = Arc::clone(&self.store);
+        self.on_runtime(async move { Ok(store.events_after(cursor, limit).await?) }).await
+    }
+
+    pub async fn ping(&self) -> Result<()> {
+        let store = Arc::clone(&self.store);
+        self.on_runtime(async move { Ok(store.ping().await?) }).await
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        // An engine that was dropped without being closed ends its tasks, too.
+        // In a forked child there are none.
+        if self.check_process().is_ok() {
+            self.stop.cancel();
+            self.combiner.abandon();
+        }
+    }
+}
+
+/// A cached row of the stored version must have the stored numbers. What fell
+/// due since it was cached is counted differently and is no drift.
+fn drift_between(cached: &CachedProduct, stored: &CachedProduct) -> Option<String> {
+    let same_row =
+        cached.product.version == stored.product.version && cached.next_due == stored.next_due;
+    (same_row && cached.product != stored.product)
+        .then(|| format!("cached {:?}, stored {:?}", cached.product, stored.product))
+}
+
+fn hold_of(done: Done) -> Result<Hold> {
+    match done.answer {
+        Answer::Hold(hold) => Ok(hold),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn no_such(what: &str, id: u64) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no {what} {id}"))
+}
+
+fn unexpected(answer: &Answer) -> Error {
+    Error::new(ErrorKind::Internal, format!("the ledger answered with {answer:?}"))
+}

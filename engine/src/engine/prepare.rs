@@ -1,0 +1,276 @@
+//! From requests to commands: everything that can be refused without looking
+//! at a row is refused here, before any lock.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Command, Keyed, NewHold};
+use crate::model::{
+    CartRequest, ExtendRequest, HoldId, HoldRequest, NewProduct, OrderId, OrderRequest, Outcome,
+    PaymentEvent, ProductId, StockAdjustment, Token,
+};
+
+/// An idempotency key is at most so long, in bytes.
+const KEY_BYTES_MAX: usize = 255;
+/// A name or a reason is at most so long, in characters.
+const TEXT_CHARS_MAX: usize = 255;
+
+pub(super) fn hold(config: &Config, request: &HoldRequest) -> Result<Command> {
+    let HoldRequest { product_id, quantity, .. } = *request;
+    check_quantity(config, product_id, quantity.into())?;
+    exists_ever("product", product_id.0, product_id.is_possible())?;
+    let ttl = ttl(config, request.ttl)?;
+    let parts = [product_id.0, quantity.into(), micros(ttl)];
+    let key = keyed("hold", request.key.as_deref(), &parts)?;
+    Ok(Command::Hold { hold: new_hold(product_id, quantity), ttl, key })
+}
+
+/// Sums repeated products and sorts, so that every cart takes its products in
+/// the same order.
+pub(super) fn cart(config: &Config, request: &CartRequest) -> Result<Command> {
+    if request.items.is_empty() {
+        return Err(Error::invalid_argument("a cart needs at least one line"));
+    }
+    if request.items.len() > config.cart_lines_max {
+        return Err(Error::invalid_argument(format!(
+            "a cart may have {} lines, got {}",
+            config.cart_lines_max,
+            request.items.len()
+        )));
+    }
+    let mut sums: BTreeMap<ProductId, u64> = BTreeMap::new();
+    for (product_id, quantity) in &request.items {
+        if *quantity == 0 {
+            return Err(Error::invalid_argument("quantity must be at least 1, got 0"));
+        }
+        *sums.entry(*product_id).or_default() += u64::from(*quantity);
+    }
+    let mut lines = Vec::with_capacity(sums.len());
+    let ttl = ttl(config, request.ttl)?;
+    let mut parts = vec![micros(ttl)];
+    for (product_id, sum) in sums {
+        let quantity = check_quantity(config, product_id, sum)?;
+        exists_ever("product", product_id.0, product_id.is_possible())?;
+        parts.extend([product_id.0, sum]);
+        lines.push(new_hold(product_id, quantity));
+    }
+    let key = keyed("cart", request.key.as_deref(), &parts)?;
+    Ok(Command::Cart { lines, ttl, key })
+}
+
+pub(super) fn extend(config: &Config, request: &ExtendRequest) -> Result<Command> {
+    let ttl = ttl(config, request.ttl)?;
+    Ok(Command::Extend { hold_id: possible_hold(request.hold_id)?, ttl })
+}
+
+pub(super) fn order(request: &OrderRequest) -> Result<Command> {
+    let OrderRequest { hold_id, product_id, .. } = *request;
+    possible_hold(hold_id)?;
+    let key = keyed("order", request.key.as_deref(), &[hold_id.0, product_id.0])?;
+    // The id is drawn when the order's turn comes.
+    Ok(Command::Order { order_id: OrderId(0), secret: Token::random(), hold_id, product_id, key })
+}
+
+pub(super) fn payment(event: &PaymentEvent) -> Result<Command> {
+    let token = event.payment_token;
+    let order_id = match (event.order_id, token) {
+        (Some(order_id), Some(token)) if token.order_id() != order_id => {
+            return Err(Error::invalid_argument(format!(
+                "order_id names order {order_id} and payment_token another"
+            )));
+        }
+        (Some(order_id), _) => order_id,
+        (None, Some(token)) => token.order_id(),
+        (None, None) => {
+            return Err(Error::invalid_argument("order_id or payment_token is needed"));
+        }
+    };
+    if !order_id.is_possible() {
+        return Err(Error::invalid_argument(format!("no order can ever have the id {order_id}")));
+    }
+    let secret = token.map(|token| token.secret);
+    // What tells one event from another when it has no key or no body.
+    let essence = format!(
+        "{order_id}/{}/{}",
+        secret.map(|secret| secret.to_string()).unwrap_or_default(),
+        match event.outcome {
+            Outcome::Success => "success",
+            Outcome::Failure => "failure",
+        }
+    );
+    let (key, body) = match &event.key {
+        Some(key) => (checked_key(key)?.to_owned(), event.body.as_deref()),
+        // A caller's key has no control character, so none can be mistaken
+        // for a derived one.
+        None => (format!("\u{1}{}", hex(&Sha256::digest(&essence))), None),
+    };
+    let body_hash = Sha256::digest(body.unwrap_or(essence.as_bytes())).into();
+    Ok(Command::Payment { key, body_hash, order_id, secret, outcome: event.outcome })
+}
+
+pub(super) fn adjustment(request: &StockAdjustment) -> Result<Command> {
+    if request.delta == 0 {
+        return Err(Error::invalid_argument("delta must not be 0"));
+    }
+    check_text("reason", &request.reason)?;
+    exists_ever("product", request.product_id.0, request.product_id.is_possible())?;
+    Ok(Command::Adjust { product_id: request.product_id, delta: request.delta })
+}
+
+pub(super) fn new_product(request: &NewProduct) -> Result<()> {
+    if request.name.trim().is_empty() {
+        return Err(Error::invalid_argument("a product needs a name"));
+    }
+    check_text("name", &request.name)?;
+    if i64::try_from(request.stock).is_err() {
+        return Err(Error::invalid_argument(format!("stock must be at most {}", i64::MAX)));
+    }
+    Ok(())
+}
+
+pub(super) fn possible_hold(hold_id: HoldId) -> Result<HoldId> {
+    exists_ever("hold", hold_id.0, hold_id.is_possible())?;
+    Ok(hold_id)
+}
+
+pub(super) fn exists_ever(what: &str, id: u64, possible: bool) -> Result<()> {
+    if possible {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::NotFound, format!("there is no {what} {id}")))
+}
+
+fn new_hold(product_id: ProductId, qty: u32) -> NewHold {
+    // The id is drawn when the hold's turn comes.
+    NewHold { id: HoldId(0), token: Token::random(), product_id, qty }
+}
+
+fn check_quantity(config: &Config, product_id: ProductId, quantity: u64) -> Result<u32> {
+    if quantity == 0 {
+        return Err(Error::invalid_argument("quantity must be at least 1, got 0"));
+    }
+    let fits = u32::try_from(quantity).ok().filter(|units| *units <= config.max_per_hold);
+    fits.ok_or_else(|| {
+        Error::new(
+            ErrorKind::QuantityLimit,
+            format!(
+                "a hold may have {} units, {quantity} asked for of product {product_id}",
+                config.max_per_hold
+            ),
+        )
+    })
+}
+
+fn ttl(config: &Config, asked: Option<Duration>) -> Result<Duration> {
+    let ttl = asked.unwrap_or(config.hold_ttl);
+    // Less than the store's microsecond is no time at all.
+    if ttl.as_micros() == 0 || ttl > config.hold_ttl_max {
+        return Err(Error::invalid_argument(format!(
+            "ttl must be over 0 and at most {}s, got {ttl:?}",
+            config.hold_ttl_max.as_secs()
+        )));
+    }
+    Ok(ttl)
+}
+
+fn micros(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn check_text(what: &str, text: &str) -> Result<()> {
+    if text.chars().count() > TEXT_CHARS_MAX {
+        return Err(Error::invalid_argument(format!(
+            "{what} must have at most {TEXT_CHARS_MAX} characters"
+        )));
+    }
+    Ok(())
+}
+
+fn checked_key(key: &str) -> Result<&str> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.chars().any(char::is_control) {
+        return Err(Error::invalid_argument(format!(
+            "an idempotency key has 1 to {KEY_BYTES_MAX} bytes and no control characters"
+        )));
+    }
+    Ok(key)
+}
+
+/// A key with the fingerprint of the request it came with.
+fn keyed(what: &str, key: Option<&str>, parts: &[u64]) -> Result<Option<Keyed>> {
+    let Some(key) = key else { return Ok(None) };
+    let mut hash = Sha256::new();
+    hash.update(what.as_bytes());
+    for part in parts {
+        hash.update(part.to_be_bytes());
+    }
+    let fingerprint = hash.finalize().into();
+    Ok(Some(Keyed { key: checked_key(key)?.to_owned(), fingerprint }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PaymentToken;
+
+    fn kind(result: Result<Command>) -> ErrorKind {
+        result.expect_err("refused").kind()
+    }
+
+    #[test]
+    fn senseless_requests_are_refused_before_any_lock() {
+        let config = Config::from_pairs([("max_per_hold", "10")]).expect("settings");
+        let bad = ErrorKind::InvalidArgument;
+        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 0))), bad);
+        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 11))), ErrorKind::QuantityLimit);
+        assert_eq!(kind(hold(&config, &HoldRequest::new(0, 1))), ErrorKind::NotFound);
+        let lives = [Duration::ZERO, Duration::from_nanos(999), Duration::from_secs(86_401)];
+        for ttl in lives {
+            assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).ttl(ttl))), bad);
+        }
+        for key in ["", "a\nb", &"k".repeat(256)] {
+            assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).key(key))), bad);
+        }
+        assert_eq!(kind(cart(&config, &CartRequest::new::<u64>([]))), bad);
+        assert_eq!(kind(cart(&config, &CartRequest::new([(1, 1), (2, 0)]))), bad);
+        let summed = CartRequest::new([(1, 6), (2, 1), (1, 6)]);
+        assert_eq!(kind(cart(&config, &summed)), ErrorKind::QuantityLimit);
+        let many = CartRequest::new((1..=101).map(|id| (id, 1)));
+        assert_eq!(kind(cart(&config, &many)), bad);
+        assert_eq!(kind(adjustment(&StockAdjustment::new(1, 0, "none"))), bad);
+        assert_eq!(kind(payment(&PaymentEvent::for_order(0, Outcome::Success))), bad);
+        let token = PaymentToken { order_id: OrderId(3), secret: Token(1) };
+        let other = PaymentEvent::for_order(2, Outcome::Success).token(token);
+        assert_eq!(kind(payment(&other)), bad);
+    }
+
+    #[test]
+    fn a_cart_is_summed_and_sorted() {
+        let request = CartRequest::new([(9, 1), (2, 3), (9, 2)]);
+        let Ok(Command::Cart { lines, .. }) = cart(&Config::default(), &request) else {
+            panic!("a cart")
+        };
+        let lines: Vec<_> = lines.iter().map(|line| (line.product_id.0, line.qty)).collect();
+        assert_eq!(lines, [(2, 3), (9, 3)]);
+    }
+
+    #[test]
+    fn a_derived_key_depends_on_order_token_and_outcome_only() {
+        let key = |event: &PaymentEvent| match payment(event) {
+            Ok(Command::Payment { key, body_hash, .. }) => (key, body_hash),
+            other => panic!("{other:?}"),
+        };
+        let event = PaymentEvent::for_order(7, Outcome::Success);
+        assert_eq!(key(&event), key(&event.clone().body(*b"{}")));
+        assert_ne!(key(&event), key(&PaymentEvent::for_order(7, Outcome::Failure)));
+        let keyed = event.clone().key("k").body(*b"one");
+        assert_ne!(key(&keyed).1, key(&event.key("k").body(*b"two")).1);
+    }
+}

@@ -1,0 +1,271 @@
+//! The one error type, and the one list of its stable codes.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ledger::Refusal;
+use crate::model::{InvalidArgument, OrderId, ShortLine};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $code:literal;)*) => {
+        /// What went wrong, named by what the caller can do about it.
+        ///
+        /// Numbers and codes are for ever: they are the same in every language.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        #[repr(u32)]
+        pub enum ErrorKind {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl ErrorKind {
+            /// Every kind there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable code, as every face shows it.
+            #[must_use]
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The request makes no sense; it will never succeed as it is.
+    InvalidArgument = 1, "invalid_argument";
+    /// More units than one hold may have.
+    QuantityLimit = 2, "quantity_limit";
+    /// No such product, hold or order.
+    NotFound = 3, "not_found";
+    /// The hold is of another product; it was left as it is.
+    ProductMismatch = 4, "product_mismatch";
+    /// Not enough stock; [`Error::available`] and [`Error::short`] say how much there is.
+    InsufficientStock = 5, "insufficient_stock";
+    /// The hold's time is over, or it was released; its stock is back.
+    HoldExpired = 6, "hold_expired";
+    /// The hold became an order before; [`Error::order_id`] names it.
+    HoldAlreadyUsed = 7, "hold_already_used";
+    /// The idempotency key was used for another request.
+    IdempotencyMismatch = 8, "idempotency_mismatch";
+    /// Too many ask at once; nothing changed. Try again after [`Error::retry_after`].
+    Contention = 9, "contention";
+    /// The store or the network is gone. Nothing is half done; with an
+    /// idempotency key the request can be repeated safely.
+    Unavailable = 10, "unavailable";
+    /// A secret is missing or wrong.
+    Unauthorized = 11, "unauthorized";
+    /// The engine cannot be used so: it is closed, or was opened before a fork.
+    Misuse = 12, "misuse";
+    /// A fault of Stockade or of its store's content; nothing changed.
+    Internal = 13, "internal";
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// Facts that go with an error, as data.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Details {
+    pub short: Vec<ShortLine>,
+    pub order_id: Option<OrderId>,
+}
+
+/// Why a call did not do what was asked.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    details: Details,
+    replayed: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The result of every call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::with_details(kind, message, Details::default(), false)
+    }
+
+    pub(crate) fn with_details(
+        kind: ErrorKind,
+        message: impl Into<String>,
+        details: Details,
+        replayed: bool,
+    ) -> Self {
+        Self(Arc::new(Inner { kind, message: message.into(), details, replayed, source: None }))
+    }
+
+    pub(crate) fn caused(
+        kind: ErrorKind,
+        message: impl Into<String>,
+        source: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            details: Details::default(),
+            replayed: false,
+            source: Some(Box::new(source)),
+        }))
+    }
+
+    /// A refusal of an argument, for faces that read arguments themselves.
+    #[must_use]
+    pub fn invalid_argument(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidArgument, message)
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The stable code of [`Error::kind`].
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.kind.code()
+    }
+
+    /// One line for a person.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Units that could have been held, for `insufficient_stock` of one product.
+    #[must_use]
+    pub fn available(&self) -> Option<u64> {
+        match self.0.details.short.as_slice() {
+            [line] => Some(line.available),
+            _ => None,
+        }
+    }
+
+    /// Every short line, for `insufficient_stock`.
+    #[must_use]
+    pub fn short(&self) -> &[ShortLine] {
+        &self.0.details.short
+    }
+
+    /// The order that used the hold up, for `hold_already_used`.
+    #[must_use]
+    pub fn order_id(&self) -> Option<OrderId> {
+        self.0.details.order_id
+    }
+
+    /// Whether this refusal repeats the answer of an earlier call with the
+    /// same idempotency key.
+    #[must_use]
+    pub fn replayed(&self) -> bool {
+        self.0.replayed
+    }
+
+    /// When trying again makes sense; `None` when it never does.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.0.kind {
+            ErrorKind::Contention => Some(Duration::from_secs(1)),
+            ErrorKind::Unavailable => Some(Duration::from_secs(2)),
+            _ => None,
+        }
+    }
+}
+
+impl From<InvalidArgument> for Error {
+    fn from(invalid: InvalidArgument) -> Self {
+        Self::new(ErrorKind::InvalidArgument, invalid.to_string())
+    }
+}
+
+impl Error {
+    /// The rules' refusal as every face shows it.
+    pub(crate) fn refused(refusal: Refusal, replayed: bool) -> Self {
+        let mut details = Details::default();
+        let (kind, message) = match refusal {
+            Refusal::NoProduct(id) => (ErrorKind::NotFound, format!("there is no product {id}")),
+            Refusal::NoHold(id) => (ErrorKind::NotFound, format!("there is no hold {id}")),
+            Refusal::ProductMismatch { hold_id, asked } => {
+                (ErrorKind::ProductMismatch, format!("hold {hold_id} is not of product {asked}"))
+            }
+            Refusal::Insufficient(short) => {
+                let lines: Vec<String> = short
+                    .iter()
+                    .map(|line| {
+                        let ShortLine { product_id, requested, available, .. } = line;
+                        format!("product {product_id} has {available} left, {requested} asked for")
+                    })
+                    .collect();
+                details.short = short;
+                (ErrorKind::InsufficientStock, format!("not enough stock: {}", lines.join("; ")))
+            }
+            Refusal::HoldExpired(id) => (ErrorKind::HoldExpired, format!("hold {id} has expired")),
+            Refusal::HoldReleased(id) => {
+                (ErrorKind::HoldExpired, format!("hold {id} was released"))
+            }
+            Refusal::HoldAlreadyUsed { hold_id, order_id } => {
+                details.order_id = order_id;
+                (ErrorKind::HoldAlreadyUsed, format!("hold {hold_id} was already used"))
+            }
+            Refusal::KeyMismatch => (
+                ErrorKind::IdempotencyMismatch,
+                "the idempotency key was used for another request".to_owned(),
+            ),
+            Refusal::WrongPaymentToken(id) => {
+                (ErrorKind::InvalidArgument, format!("the payment token is not that of order {id}"))
+            }
+            Refusal::StockTooLarge(id) => {
+                (ErrorKind::InvalidArgument, format!("product {id} cannot have so much stock"))
+            }
+        };
+        Self::with_details(kind, message, details, replayed)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("code", &self.code())
+            .field("message", &self.0.message)
+            .field("details", &self.0.details)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_ref().map(|source| source.as_ref() as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_codes_are_unique_and_growing() {
+        let numbers: Vec<u32> = ErrorKind::ALL.iter().map(|kind| *kind as u32).collect();
+        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
+        let mut codes: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), numbers.len());
+    }
+}

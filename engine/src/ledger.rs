@@ -1,0 +1,44 @@
+//! The rules: what each request does to the rows it needs.
+//!
+//! [`decide`] is pure. It reads no clock, draws no random number and touches
+//! no store: rows, commands and the time go in, answers and changes come out.
+//! Whatever the changes say is written in one transaction or not at all.
+
+mod commands;
+mod desk;
+mod holds;
+mod orders;
+mod payments;
+#[cfg(test)]
+mod proptests;
+mod rows;
+
+pub(crate) use commands::{Answer, Command, Decision, Keyed, NewHold, Refusal, Remembered};
+pub(crate) use desk::Policy;
+pub(crate) use rows::{
+    Changes, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange,
+    ProductRow, Rows,
+};
+
+#[cfg(test)]
+pub(crate) use rows::Due;
+
+use crate::model::Timestamp;
+use desk::Desk;
+
+/// Decides `commands` in their order, at the one moment `now`, over `rows`.
+///
+/// What is due by `now` goes back first, so that no command is refused for
+/// stock that a dead hold keeps. The answers stand in the order of the
+/// commands.
+pub(crate) fn decide(
+    policy: &Policy,
+    rows: Rows,
+    commands: &[Command],
+    now: Timestamp,
+) -> (Vec<Decision>, Changes) {
+    let mut desk = Desk::new(policy, rows, now);
+    desk.reclaim_due();
+    let decisions = commands.iter().map(|command| desk.decide(command)).collect();
+    (decisions, desk.into_changes())
+}

@@ -1,0 +1,122 @@
+//! What can be asked of the ledger, and what it answers.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Hold, HoldId, Order, OrderId, Outcome, PaymentAnswer, Product, ProductId, ShortLine, Token,
+};
+
+/// An idempotency key with the fingerprint of the request that came with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keyed {
+    pub key: String,
+    pub fingerprint: [u8; 32],
+}
+
+/// A hold to be made; id and token are drawn before the transaction begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewHold {
+    pub id: HoldId,
+    pub token: Token,
+    pub product_id: ProductId,
+    pub qty: u32,
+}
+
+/// One request, checked for sense and complete with all it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    Hold {
+        hold: NewHold,
+        ttl: Duration,
+        key: Option<Keyed>,
+    },
+    /// Lines by ascending product, each product once.
+    Cart {
+        lines: Vec<NewHold>,
+        ttl: Duration,
+        key: Option<Keyed>,
+    },
+    Release {
+        hold_id: HoldId,
+    },
+    Extend {
+        hold_id: HoldId,
+        ttl: Duration,
+    },
+    Order {
+        order_id: OrderId,
+        secret: Token,
+        hold_id: HoldId,
+        product_id: ProductId,
+        key: Option<Keyed>,
+    },
+    Payment {
+        key: String,
+        body_hash: [u8; 32],
+        order_id: OrderId,
+        secret: Option<Token>,
+        outcome: Outcome,
+    },
+    Adjust {
+        product_id: ProductId,
+        delta: i64,
+    },
+    /// Takes back what is due of one product.
+    Reclaim {
+        product_id: ProductId,
+    },
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    Hold(Hold),
+    Cart(Vec<Hold>),
+    Order(Order),
+    Payment(PaymentAnswer),
+    Product(Product),
+    /// So many due holds and orders went back in this transaction; `more` is
+    /// due still.
+    Reclaimed {
+        holds: u32,
+        orders: u32,
+        more: bool,
+    },
+}
+
+/// Why a request was refused by the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Refusal {
+    NoProduct(ProductId),
+    NoHold(HoldId),
+    ProductMismatch { hold_id: HoldId, asked: ProductId },
+    Insufficient(Vec<ShortLine>),
+    HoldExpired(HoldId),
+    HoldReleased(HoldId),
+    HoldAlreadyUsed { hold_id: HoldId, order_id: Option<OrderId> },
+    KeyMismatch,
+    WrongPaymentToken(OrderId),
+    StockTooLarge(ProductId),
+}
+
+/// An answer as it is kept under an idempotency key.
+pub(crate) type Remembered = Result<Answer, Refusal>;
+
+/// What became of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Done {
+        answer: Remembered,
+        replayed: bool,
+    },
+    /// Nothing was done: more is due than was loaded, and it may tip the
+    /// scales. Ask again in the next transaction.
+    Later,
+    /// Nothing was done: the command concerns this product, whose row was not
+    /// loaded. Ask again with it.
+    Elsewhere(ProductId),
+}

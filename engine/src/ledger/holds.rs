@@ -1,0 +1,181 @@
+//! Making, releasing, extending and expiring holds; receiving goods.
+
+use std::time::Duration;
+
+use crate::model::{EventKind, Hold, HoldId, HoldStatus, ProductId, ShortLine};
+
+use super::desk::Desk;
+use super::{Answer, Decision, NewHold, Refusal, Remembered};
+
+impl Desk<'_> {
+    /// Holds every line or none.
+    pub(super) fn hold_lines(
+        &mut self,
+        lines: &[NewHold],
+        ttl: Duration,
+    ) -> Result<Result<Vec<Hold>, Refusal>, Decision> {
+        let mut short = Vec::new();
+        for line in lines {
+            let Some(row) = self.rows.products.get(&line.product_id) else {
+                return Ok(Err(Refusal::NoProduct(line.product_id)));
+            };
+            if row.product.stock < u64::from(line.qty) {
+                short.push(ShortLine {
+                    product_id: line.product_id,
+                    requested: line.qty.into(),
+                    available: row.product.stock,
+                });
+            }
+        }
+        if short.iter().any(|line| self.more_due(line.product_id)) {
+            return Err(Decision::Later);
+        }
+        if !short.is_empty() {
+            return Ok(Err(Refusal::Insufficient(short)));
+        }
+        Ok(Ok(lines.iter().map(|line| self.make_hold(line, ttl)).collect()))
+    }
+
+    fn make_hold(&mut self, line: &NewHold, ttl: Duration) -> Hold {
+        let hold = Hold {
+            id: line.id,
+            product_id: line.product_id,
+            qty: line.qty,
+            status: HoldStatus::Active,
+            expires_at: self.now.after(ttl),
+            created_at: self.now,
+            token: line.token,
+        };
+        if let Some(row) = self.rows.products.get_mut(&line.product_id) {
+            row.product.stock -= u64::from(line.qty);
+            row.product.held += u64::from(line.qty);
+        }
+        self.falls_due(hold.product_id, hold.expires_at);
+        self.note_hold(hold.id, None);
+        self.rows.holds.insert(hold.id, hold.clone());
+        self.tell(EventKind::HoldCreated, hold.product_id, Some(hold.id), None, hold.qty.into());
+        hold
+    }
+
+    /// Ends an active hold as `to` and gives its stock back; says whether it
+    /// was active. This is the only place that returns a hold's stock.
+    fn end_hold(&mut self, hold_id: HoldId, to: HoldStatus, kind: EventKind) -> bool {
+        let Some(hold) = self.rows.holds.get_mut(&hold_id) else { return false };
+        if hold.status != HoldStatus::Active {
+            return false;
+        }
+        let Some(row) = self.rows.products.get_mut(&hold.product_id) else { return false };
+        row.product.held -= u64::from(hold.qty);
+        row.product.stock += u64::from(hold.qty);
+        let before = (hold.status, hold.expires_at);
+        hold.status = to;
+        let (product_id, qty) = (hold.product_id, hold.qty);
+        self.note_hold(hold_id, Some(before));
+        self.tell(kind, product_id, Some(hold_id), None, qty.into());
+        true
+    }
+
+    /// Expires the hold if its time is over.
+    pub(super) fn expire_if_due(&mut self, hold_id: HoldId) {
+        let due = self.rows.holds.get(&hold_id).is_some_and(|hold| hold.expires_at <= self.now);
+        if due {
+            self.end_hold(hold_id, HoldStatus::Expired, EventKind::HoldExpired);
+        }
+    }
+
+    /// The hold as it stands now, expired first if its time is over.
+    pub(super) fn current_hold(
+        &mut self,
+        hold_id: HoldId,
+    ) -> Result<Result<Hold, Refusal>, Decision> {
+        let Some(hold) = self.rows.holds.get(&hold_id) else {
+            return Ok(Err(Refusal::NoHold(hold_id)));
+        };
+        if !self.rows.products.contains_key(&hold.product_id) {
+            return Err(Decision::Elsewhere(hold.product_id));
+        }
+        self.expire_if_due(hold_id);
+        Ok(self.rows.holds.get(&hold_id).cloned().ok_or(Refusal::NoHold(hold_id)))
+    }
+
+    pub(super) fn already_used(&self, hold_id: HoldId) -> Refusal {
+        let order_id = self.rows.order_by_hold.get(&hold_id).copied();
+        Refusal::HoldAlreadyUsed { hold_id, order_id }
+    }
+
+    pub(super) fn release(&mut self, hold_id: HoldId) -> Result<Remembered, Decision> {
+        let hold = match self.current_hold(hold_id)? {
+            Ok(hold) => hold,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if hold.status == HoldStatus::Converted {
+            return Ok(Err(self.already_used(hold_id)));
+        }
+        self.end_hold(hold_id, HoldStatus::Released, EventKind::HoldReleased);
+        Ok(self.rows.holds.get(&hold_id).cloned().map(Answer::Hold).ok_or(Refusal::NoHold(hold_id)))
+    }
+
+    pub(super) fn extend(
+        &mut self,
+        hold_id: HoldId,
+        ttl: Duration,
+    ) -> Result<Remembered, Decision> {
+        let mut hold = match self.current_hold(hold_id)? {
+            Ok(hold) => hold,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        match hold.status {
+            HoldStatus::Active => {}
+            HoldStatus::Converted => return Ok(Err(self.already_used(hold_id))),
+            HoldStatus::Released => return Ok(Err(Refusal::HoldReleased(hold_id))),
+            HoldStatus::Expired => return Ok(Err(Refusal::HoldExpired(hold_id))),
+        }
+        let latest = hold.created_at.after(self.policy.hold_ttl_max);
+        let end = hold.expires_at.max(self.now.after(ttl).min(latest));
+        if end != hold.expires_at {
+            self.note_hold(hold_id, Some((hold.status, hold.expires_at)));
+            hold.expires_at = end;
+            self.rows.holds.insert(hold_id, hold.clone());
+            let (product_id, qty) = (hold.product_id, hold.qty.into());
+            self.tell(EventKind::HoldExtended, product_id, Some(hold_id), None, qty);
+        }
+        Ok(Ok(Answer::Hold(hold)))
+    }
+
+    /// Receives goods, or writes them off when `delta` is negative.
+    pub(super) fn adjust(
+        &mut self,
+        product_id: ProductId,
+        delta: i64,
+    ) -> Result<Remembered, Decision> {
+        let more_due = self.more_due(product_id);
+        let Some(row) = self.rows.products.get_mut(&product_id) else {
+            return Ok(Err(Refusal::NoProduct(product_id)));
+        };
+        let Some(stock) = row.product.stock.checked_add_signed(delta) else {
+            if delta > 0 {
+                return Ok(Err(Refusal::StockTooLarge(product_id)));
+            }
+            if more_due {
+                return Err(Decision::Later);
+            }
+            return Ok(Err(Refusal::Insufficient(vec![ShortLine {
+                product_id,
+                requested: delta.unsigned_abs(),
+                available: row.product.stock,
+            }])));
+        };
+        // Stores keep signed 64-bit numbers.
+        let received = row.received.checked_add_signed(delta);
+        let Some(received) = received.filter(|sum| i64::try_from(*sum).is_ok()) else {
+            return Ok(Err(Refusal::StockTooLarge(product_id)));
+        };
+        row.product.stock = stock;
+        row.received = received;
+        let mut product = row.product.clone();
+        // The version that the commit will give the row.
+        product.version = self.version_to_be(product_id);
+        self.tell(EventKind::StockAdjusted, product_id, None, None, delta);
+        Ok(Ok(Answer::Product(product)))
+    }
+}

@@ -1,0 +1,139 @@
+//! Turning holds into orders, and cancelling those never paid.
+
+use crate::model::{
+    EventKind, HoldId, HoldStatus, Order, OrderId, OrderStatus, PaymentDisposition, PaymentToken,
+    ProductId, Token,
+};
+
+use super::desk::Desk;
+use super::{Answer, Decision, OrderRow, Refusal, Remembered};
+
+impl Desk<'_> {
+    /// Turns an active hold of `product_id` into an order, and applies the
+    /// payment events that came before it.
+    pub(super) fn order(
+        &mut self,
+        order_id: OrderId,
+        secret: Token,
+        hold_id: HoldId,
+        product_id: ProductId,
+    ) -> Result<Remembered, Decision> {
+        match self.rows.holds.get(&hold_id) {
+            None => return Ok(Err(Refusal::NoHold(hold_id))),
+            Some(hold) if hold.product_id != product_id => {
+                return Ok(Err(Refusal::ProductMismatch { hold_id, asked: product_id }));
+            }
+            Some(_) => {}
+        }
+        let hold = match self.current_hold(hold_id)? {
+            Ok(hold) => hold,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        match hold.status {
+            HoldStatus::Active => {}
+            HoldStatus::Converted => return Ok(Err(self.already_used(hold_id))),
+            HoldStatus::Released => return Ok(Err(Refusal::HoldReleased(hold_id))),
+            HoldStatus::Expired => return Ok(Err(Refusal::HoldExpired(hold_id))),
+        }
+        self.note_hold(hold_id, Some((hold.status, hold.expires_at)));
+        if let Some(hold) = self.rows.holds.get_mut(&hold_id) {
+            hold.status = HoldStatus::Converted;
+        }
+        if let Some(row) = self.rows.products.get_mut(&product_id) {
+            row.product.held -= u64::from(hold.qty);
+            row.product.pending += u64::from(hold.qty);
+        }
+        self.make_order(order_id, secret, hold_id, product_id, hold.qty);
+        self.apply_waiting(order_id);
+        let order = self.rows.orders.get(&order_id).map(|row| row.order.clone());
+        Ok(order.map(Answer::Order).ok_or(Refusal::NoHold(hold_id)))
+    }
+
+    fn make_order(
+        &mut self,
+        id: OrderId,
+        secret: Token,
+        hold_id: HoldId,
+        product_id: ProductId,
+        qty: u32,
+    ) {
+        let due_at = self.policy.payment_ttl.map(|ttl| self.now.after(ttl));
+        let order = Order {
+            id,
+            hold_id,
+            product_id,
+            qty,
+            status: OrderStatus::PendingPayment,
+            payment_token: PaymentToken { order_id: id, secret },
+            payment_disposition: PaymentDisposition::None,
+            created_at: self.now,
+            updated_at: self.now,
+        };
+        self.note_order(id, None);
+        self.rows.orders.insert(id, OrderRow { order, due_at });
+        self.rows.order_by_hold.insert(hold_id, id);
+        if let Some(due_at) = due_at {
+            self.falls_due(product_id, due_at);
+        }
+        self.tell(EventKind::OrderCreated, product_id, Some(hold_id), Some(id), qty.into());
+    }
+
+    /// Cancels the order if it is unpaid and its time is over.
+    pub(super) fn cancel_if_due(&mut self, order_id: OrderId) {
+        let due = self.rows.orders.get(&order_id).is_some_and(|row| {
+            row.order.status == OrderStatus::PendingPayment
+                && row.due_at.is_some_and(|due_at| due_at <= self.now)
+        });
+        if due {
+            self.cancel_pending(order_id);
+        }
+    }
+
+    /// Cancels a pending order and gives its stock back. This is the only
+    /// place that returns an order's stock.
+    pub(super) fn cancel_pending(&mut self, order_id: OrderId) {
+        let Some(order) = self.pending_order(order_id) else { return };
+        if let Some(row) = self.rows.products.get_mut(&order.product_id) {
+            row.product.pending -= u64::from(order.qty);
+            row.product.stock += u64::from(order.qty);
+            self.settle_order(&order, OrderStatus::Cancelled, PaymentDisposition::None);
+            self.tell_of_order(EventKind::OrderCancelled, &order);
+        }
+    }
+
+    /// Marks a pending order as paid.
+    pub(super) fn pay_pending(&mut self, order_id: OrderId) {
+        let Some(order) = self.pending_order(order_id) else { return };
+        if let Some(row) = self.rows.products.get_mut(&order.product_id) {
+            row.product.pending -= u64::from(order.qty);
+            row.product.sold += u64::from(order.qty);
+            self.settle_order(&order, OrderStatus::Paid, PaymentDisposition::None);
+            self.tell_of_order(EventKind::OrderPaid, &order);
+        }
+    }
+
+    fn pending_order(&self, order_id: OrderId) -> Option<Order> {
+        let order = &self.rows.orders.get(&order_id)?.order;
+        (order.status == OrderStatus::PendingPayment).then(|| order.clone())
+    }
+
+    /// Writes an order's new status on the desk.
+    pub(super) fn settle_order(
+        &mut self,
+        order: &Order,
+        status: OrderStatus,
+        disposition: PaymentDisposition,
+    ) {
+        self.note_order(order.id, Some((order.status, order.payment_disposition)));
+        if let Some(row) = self.rows.orders.get_mut(&order.id) {
+            row.order.status = status;
+            row.order.payment_disposition = disposition;
+            row.order.updated_at = self.now;
+        }
+    }
+
+    pub(super) fn tell_of_order(&mut self, kind: EventKind, order: &Order) {
+        let (product_id, hold_id) = (order.product_id, Some(order.hold_id));
+        self.tell(kind, product_id, hold_id, Some(order.id), order.qty.into());
+    }
+}

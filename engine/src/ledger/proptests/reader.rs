@@ -1,0 +1,164 @@
+//! A reader of the outbox, who knows how the products began and nothing else
+//! but the events, and must arrive where the store is.
+
+use std::collections::BTreeMap;
+
+use crate::ledger::LedgerEvent;
+use crate::model::{
+    EventKind, HoldId, HoldStatus, OrderId, OrderStatus, PaymentDisposition, ProductId,
+};
+
+use super::store::Store;
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Units {
+    stock: i128,
+    held: i128,
+    pending: i128,
+    sold: i128,
+}
+
+#[derive(Default)]
+pub(super) struct Reader {
+    units: BTreeMap<ProductId, Units>,
+    versions: BTreeMap<ProductId, u64>,
+    holds: BTreeMap<HoldId, (HoldStatus, ProductId, i64)>,
+    orders: BTreeMap<OrderId, (OrderStatus, PaymentDisposition, HoldId)>,
+}
+
+impl Reader {
+    pub fn new(stocks: &BTreeMap<ProductId, u64>) -> Self {
+        let units = |stock: u64| Units { stock: stock.into(), ..Units::default() };
+        let units = stocks.iter().map(|(id, stock)| (*id, units(*stock))).collect();
+        Self { units, ..Self::default() }
+    }
+
+    /// Takes one event; each must fit what was told before.
+    pub fn read(&mut self, event: &LedgerEvent) {
+        let version = self.versions.entry(event.product_id).or_default();
+        assert!(event.version >= *version, "versions go back: {event:?}");
+        *version = event.version;
+        match event.kind {
+            EventKind::HoldCreated
+            | EventKind::HoldReleased
+            | EventKind::HoldExpired
+            | EventKind::HoldExtended => self.read_of_hold(event),
+            EventKind::StockAdjusted => {
+                assert_eq!((event.hold_id, event.order_id), (None, None), "{event:?}");
+                assert_ne!(event.qty, 0);
+                self.units(event).stock += i128::from(event.qty);
+            }
+            EventKind::OrderCreated
+            | EventKind::OrderPaid
+            | EventKind::OrderCancelled
+            | EventKind::PaymentConflict
+            | EventKind::PaymentNeedsRefund => self.read_of_order(event),
+        }
+    }
+
+    fn read_of_hold(&mut self, event: &LedgerEvent) {
+        assert_eq!(event.order_id, None, "{event:?}");
+        let id = event.hold_id.expect("an event of a hold names it");
+        let qty = i128::from(event.qty);
+        let status = match event.kind {
+            EventKind::HoldCreated => HoldStatus::Active,
+            EventKind::HoldReleased => HoldStatus::Released,
+            EventKind::HoldExpired => HoldStatus::Expired,
+            _ => {
+                self.expect_active(event, id);
+                return;
+            }
+        };
+        if status == HoldStatus::Active {
+            let row = (status, event.product_id, event.qty);
+            assert!(self.holds.insert(id, row).is_none(), "created twice: {event:?}");
+        } else {
+            self.expect_active(event, id);
+            self.holds.insert(id, (status, event.product_id, event.qty));
+        }
+        let units = self.units(event);
+        let back = if status == HoldStatus::Active { -qty } else { qty };
+        units.stock += back;
+        units.held -= back;
+    }
+
+    fn expect_active(&self, event: &LedgerEvent, id: HoldId) {
+        let stood = (HoldStatus::Active, event.product_id, event.qty);
+        assert_eq!(self.holds.get(&id), Some(&stood), "{event:?}");
+    }
+
+    fn read_of_order(&mut self, event: &LedgerEvent) {
+        use OrderStatus::{Cancelled, Paid, PendingPayment};
+        use PaymentDisposition::{NeedsRefund, None, ReReserved};
+        let id = event.order_id.expect("an event of an order names it");
+        let hold_id = event.hold_id.expect("and its hold");
+        let qty = i128::from(event.qty);
+        let stood = self.orders.get(&id).copied();
+        let (status, disposition) = match (event.kind, stood.map(|(a, b, _)| (a, b))) {
+            (EventKind::OrderCreated, Option::None) => {
+                self.expect_active(event, hold_id);
+                self.holds.insert(hold_id, (HoldStatus::Converted, event.product_id, event.qty));
+                self.units(event).held -= qty;
+                self.units(event).pending += qty;
+                (PendingPayment, None)
+            }
+            (EventKind::OrderPaid, Some((PendingPayment, None))) => {
+                self.units(event).pending -= qty;
+                self.units(event).sold += qty;
+                (Paid, None)
+            }
+            (EventKind::OrderPaid, Some((Cancelled, None))) => {
+                self.units(event).stock -= qty;
+                self.units(event).sold += qty;
+                (Paid, ReReserved)
+            }
+            (EventKind::OrderCancelled, Some((PendingPayment, None))) => {
+                self.units(event).pending -= qty;
+                self.units(event).stock += qty;
+                (Cancelled, None)
+            }
+            (EventKind::PaymentNeedsRefund, Some((Cancelled, None))) => (Cancelled, NeedsRefund),
+            (EventKind::PaymentConflict, Some(stood)) => stood,
+            (_, stood) => unreachable!("{event:?} after {stood:?}"),
+        };
+        assert!(stood.is_none_or(|(_, _, used)| used == hold_id), "{event:?} of {stood:?}");
+        assert_eq!(self.holds[&hold_id].2, event.qty, "{event:?}");
+        self.orders.insert(id, (status, disposition, hold_id));
+    }
+
+    fn units(&mut self, event: &LedgerEvent) -> &mut Units {
+        self.units.get_mut(&event.product_id).expect("an event of a product there is")
+    }
+
+    /// Whether the reader is where the store is, to the unit and the status.
+    pub fn agrees_with(&self, store: &Store) {
+        for (id, row) in &store.products {
+            let row = &row.product;
+            let units = Units {
+                stock: row.stock.into(),
+                held: row.held.into(),
+                pending: row.pending.into(),
+                sold: row.sold.into(),
+            };
+            assert_eq!(self.units[id], units, "product {id} as the events tell it");
+        }
+        let told = self.holds.iter().map(|(id, (status, _, _))| (*id, *status));
+        assert!(told.eq(store.holds.values().map(|hold| (hold.id, hold.status))), "holds as told");
+        let told = self.orders.iter().map(|(id, row)| (*id, *row));
+        let stand = store.orders.values().map(|row| {
+            let order = &row.order;
+            (order.id, (order.status, order.payment_disposition, order.hold_id))
+        });
+        assert!(told.eq(stand), "orders as told");
+    }
+
+    /// Reads the whole outbox again, one product at a time.
+    pub fn reread(stocks: &BTreeMap<ProductId, u64>, store: &Store) {
+        let mut reader = Self::new(stocks);
+        for id in stocks.keys() {
+            let of_one = store.outbox.iter().filter(|event| event.product_id == *id);
+            of_one.for_each(|event| reader.read(event));
+        }
+        reader.agrees_with(store);
+    }
+}

@@ -1,0 +1,229 @@
+//! Ids, tokens, and how a face reads them from text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::InvalidArgument;
+
+/// Reads a whole number of ASCII digits; one too large for `u64` becomes
+/// `u64::MAX`, which no row can have.
+fn digits(what: &str, text: &str) -> Result<u64, InvalidArgument> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(InvalidArgument::new(format!(
+            "{what} must be a whole number, got `{}`",
+            text.chars().take(40).collect::<String>()
+        )));
+    }
+    Ok(text.parse().unwrap_or(u64::MAX))
+}
+
+/// Reads a quantity from text: a whole number from 1 to `u32::MAX`.
+///
+/// # Errors
+/// `invalid_argument` for anything else, such as `0`, `-1`, `1.5` or `2abc`.
+pub fn parse_quantity(text: &str) -> Result<u32, InvalidArgument> {
+    match digits("quantity", text)? {
+        0 => Err(InvalidArgument::new("quantity must be at least 1, got 0")),
+        number => u32::try_from(number).map_err(|_| {
+            InvalidArgument::new(format!("quantity must be at most {}, got {number}", u32::MAX))
+        }),
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// Whether a row could ever have this id: from 1 to `i64::MAX`.
+            #[must_use]
+            pub fn is_possible(self) -> bool {
+                self.0 >= 1 && i64::try_from(self.0).is_ok()
+            }
+        }
+
+        impl From<u64> for $name {
+            fn from(id: u64) -> Self {
+                Self(id)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidArgument;
+
+            /// Reads an id of ASCII digits; anything else is `invalid_argument`.
+            fn from_str(text: &str) -> Result<Self, InvalidArgument> {
+                digits($what, text).map(Self)
+            }
+        }
+    };
+}
+
+id!(
+    /// A product's id.
+    ProductId,
+    "product id"
+);
+id!(
+    /// A hold's id.
+    HoldId,
+    "hold id"
+);
+id!(
+    /// An order's id.
+    OrderId,
+    "order id"
+);
+
+/// 128 random bits, written as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token(pub(crate) u128);
+
+impl Token {
+    /// Draws a token from the thread's cryptographic generator.
+    pub(crate) fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+// A token is a secret: it is shown where it is answered, not in logs.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+impl FromStr for Token {
+    type Err = InvalidArgument;
+
+    fn from_str(text: &str) -> Result<Self, InvalidArgument> {
+        let well_formed =
+            text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        u128::from_str_radix(text, 16)
+            .ok()
+            .filter(|_| well_formed)
+            .map(Self)
+            .ok_or_else(|| InvalidArgument::new("a token is 32 hexadecimal digits"))
+    }
+}
+
+/// What a payment provider sends back to name an order: `pt_<order id>_<token>`.
+///
+/// It carries the order's id, so that no second index is needed to find it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PaymentToken {
+    pub(crate) order_id: OrderId,
+    pub(crate) secret: Token,
+}
+
+impl PaymentToken {
+    /// The order that the token names.
+    #[must_use]
+    pub fn order_id(&self) -> OrderId {
+        self.order_id
+    }
+}
+
+impl fmt::Display for PaymentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pt_{}_{}", self.order_id, self.secret)
+    }
+}
+
+impl fmt::Debug for PaymentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PaymentToken(pt_{}_..)", self.order_id)
+    }
+}
+
+impl FromStr for PaymentToken {
+    type Err = InvalidArgument;
+
+    fn from_str(text: &str) -> Result<Self, InvalidArgument> {
+        let read = || {
+            let (id, secret) = text.strip_prefix("pt_")?.split_once('_')?;
+            let order_id: OrderId = id.parse().ok()?;
+            // One text for one token: no leading zeros.
+            let canonical = order_id.is_possible() && order_id.to_string() == id;
+            canonical.then_some(Self { order_id, secret: secret.parse().ok()? })
+        };
+        read().ok_or_else(|| InvalidArgument::new("no order can ever have this payment_token"))
+    }
+}
+
+macro_rules! serde_as_text {
+    ($name:ty) => {
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+serde_as_text!(Token);
+serde_as_text!(PaymentToken);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantity_is_digits_from_one_to_u32_max() {
+        for bad in ["0", "-1", "+1", "2abc", "1.5", "", " 1", "4294967296", "99999999999999999999"]
+        {
+            assert!(parse_quantity(bad).is_err(), "{bad} was taken");
+        }
+        assert_eq!(parse_quantity("1").ok(), Some(1));
+        assert_eq!(parse_quantity("4294967295").ok(), Some(u32::MAX));
+    }
+
+    #[test]
+    fn an_id_beyond_every_row_is_read_but_impossible() {
+        let id: ProductId = "99999999999999999999".parse().expect("digits");
+        assert!(!id.is_possible());
+        assert!("1e3".parse::<ProductId>().is_err());
+    }
+
+    #[test]
+    fn a_payment_token_reads_back_and_has_one_text_only() {
+        let token = PaymentToken { order_id: OrderId(19), secret: Token(7) };
+        assert_eq!(token.to_string().parse::<PaymentToken>().ok(), Some(token));
+        for bad in [
+            "",
+            "pt_",
+            "pt_0_00000000000000000000000000000007",
+            "pt_019_00000000000000000000000000000007",
+            "pt_19_7",
+            "19",
+        ] {
+            assert!(bad.parse::<PaymentToken>().is_err(), "{bad} was taken");
+        }
+    }
+}

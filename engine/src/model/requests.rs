@@ -1,0 +1,259 @@
+//! What a caller asks for. A request is checked when it is made to an engine,
+//! so that every face refuses the same things with the same codes.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId};
+
+/// Asks to hold units of one product.
+///
+/// ```
+/// use std::time::Duration;
+/// use stockade::HoldRequest;
+/// let request = HoldRequest::new(1, 2).ttl(Duration::from_secs(60)).key("cart-77");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HoldRequest {
+    /// The product wanted.
+    pub product_id: ProductId,
+    /// Units wanted, from 1 to the `max_per_hold` setting.
+    pub quantity: u32,
+    /// How long to hold them; default: the `hold_ttl` setting.
+    pub ttl: Option<Duration>,
+    /// The idempotency key; default: none.
+    pub key: Option<String>,
+}
+
+impl HoldRequest {
+    /// Asks for `quantity` units of `product_id` for the default life.
+    pub fn new(product_id: impl Into<ProductId>, quantity: u32) -> Self {
+        Self { product_id: product_id.into(), quantity, ttl: None, key: None }
+    }
+
+    /// Asks for another life than the default.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Makes the request safe to repeat: the same key gets the same answer.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+/// Asks to hold several products, all or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CartRequest {
+    /// Product and units of each line; lines of the same product are summed.
+    pub items: Vec<(ProductId, u32)>,
+    /// How long to hold them; default: the `hold_ttl` setting.
+    pub ttl: Option<Duration>,
+    /// The idempotency key; default: none.
+    pub key: Option<String>,
+}
+
+impl CartRequest {
+    /// Asks for these lines for the default life.
+    pub fn new<P: Into<ProductId>>(items: impl IntoIterator<Item = (P, u32)>) -> Self {
+        let items = items.into_iter().map(|(product, quantity)| (product.into(), quantity));
+        Self { items: items.collect(), ttl: None, key: None }
+    }
+
+    /// Asks for another life than the default.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Makes the request safe to repeat: the same key gets the same answer.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+/// Asks that a hold live longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExtendRequest {
+    /// The hold.
+    pub hold_id: HoldId,
+    /// Its life from now on; default: the `hold_ttl` setting. A hold never
+    /// gets shorter, and never older than the `hold_ttl_max` setting in all.
+    pub ttl: Option<Duration>,
+}
+
+impl ExtendRequest {
+    /// Asks for the default life from now on.
+    pub fn new(hold_id: impl Into<HoldId>) -> Self {
+        Self { hold_id: hold_id.into(), ttl: None }
+    }
+
+    /// Asks for another life than the default.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+}
+
+/// Asks to turn a hold into an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OrderRequest {
+    /// The hold to use up.
+    pub hold_id: HoldId,
+    /// The product the caller believes it holds.
+    pub product_id: ProductId,
+    /// The idempotency key; default: none.
+    pub key: Option<String>,
+}
+
+impl OrderRequest {
+    /// Asks for an order from `hold_id`, which holds `product_id`.
+    pub fn new(hold_id: impl Into<HoldId>, product_id: impl Into<ProductId>) -> Self {
+        Self { hold_id: hold_id.into(), product_id: product_id.into(), key: None }
+    }
+
+    /// Makes the request safe to repeat: the same key gets the same answer.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+/// How a payment ended, in the provider's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The money is there.
+    Success,
+    /// It is not and will not be.
+    Failure,
+}
+
+impl FromStr for Outcome {
+    type Err = InvalidArgument;
+
+    /// Reads a provider's word for an outcome; an unknown word is
+    /// `invalid_argument`.
+    fn from_str(word: &str) -> Result<Self, InvalidArgument> {
+        match word {
+            "success" | "succeeded" | "paid" | "completed" => Ok(Self::Success),
+            "failed" | "failure" | "cancelled" | "canceled" | "declined" | "expired" => {
+                Ok(Self::Failure)
+            }
+            other => Err(InvalidArgument::new(format!(
+                "unknown payment status `{}`",
+                other.chars().take(40).collect::<String>()
+            ))),
+        }
+    }
+}
+
+/// A payment provider's word on how the payment of one order ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaymentEvent {
+    /// The order, if the event names it by id.
+    pub order_id: Option<OrderId>,
+    /// The order's payment token, if the event names it so.
+    pub payment_token: Option<PaymentToken>,
+    /// How the payment ended.
+    pub outcome: Outcome,
+    /// The event's idempotency key; without one it is derived from the order,
+    /// the token and the outcome.
+    pub key: Option<String>,
+    /// The body the event came in: a key that returns with another body is
+    /// refused. Without one the other fields stand for it.
+    pub body: Option<Vec<u8>>,
+}
+
+impl PaymentEvent {
+    /// An event for the order with this id.
+    pub fn for_order(order_id: impl Into<OrderId>, outcome: Outcome) -> Self {
+        Self {
+            order_id: Some(order_id.into()),
+            payment_token: None,
+            outcome,
+            key: None,
+            body: None,
+        }
+    }
+
+    /// An event for the order that was given this payment token.
+    pub fn for_token(payment_token: PaymentToken, outcome: Outcome) -> Self {
+        Self { order_id: None, payment_token: Some(payment_token), outcome, key: None, body: None }
+    }
+
+    /// Names the event, so that it counts once however often it is delivered.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Also names the order by its payment token.
+    #[must_use]
+    pub fn token(mut self, payment_token: PaymentToken) -> Self {
+        self.payment_token = Some(payment_token);
+        self
+    }
+
+    /// Keeps the body the event came in, for comparison when the key returns.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+}
+
+/// A product to be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NewProduct {
+    /// What the shop calls it; at most 255 characters.
+    pub name: String,
+    /// The price of one unit.
+    pub price: Money,
+    /// Units received with it.
+    pub stock: u64,
+}
+
+impl NewProduct {
+    /// A product with this name and price and `stock` units.
+    pub fn new(name: impl Into<String>, price: Money, stock: u64) -> Self {
+        Self { name: name.into(), price, stock }
+    }
+}
+
+/// Goods received or written off by an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StockAdjustment {
+    /// The product.
+    pub product_id: ProductId,
+    /// Units received, or written off when negative; not 0.
+    pub delta: i64,
+    /// Why, for the log; at most 255 characters.
+    pub reason: String,
+}
+
+impl StockAdjustment {
+    /// Receives `delta` units, or writes them off when negative.
+    pub fn new(product_id: impl Into<ProductId>, delta: i64, reason: impl Into<String>) -> Self {
+        Self { product_id: product_id.into(), delta, reason: reason.into() }
+    }
+}

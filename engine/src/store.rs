@@ -1,0 +1,208 @@
+//! The seam between the rules and the databases.
+//!
+//! A store loads rows, writes changes and commits; it knows SQL and no rules.
+//! The traits are open for reading and closed for implementing outside.
+
+mod audit;
+mod codes;
+mod connection;
+mod error;
+mod events;
+mod mysql;
+mod outbox;
+mod reads;
+mod rows;
+mod session;
+mod sqlite;
+mod statements;
+mod time;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+pub(crate) use error::{Fault, StoreError, StoreResult};
+use mysql::MySqlDatabase;
+use reads::SqlStore;
+use sqlite::SqliteDatabase;
+
+use crate::audit::AuditFacts;
+use crate::cache::CachedProduct;
+use crate::clock::Clock;
+use crate::ledger::{Changes, OrderRow, Rows};
+use crate::model::{Event, Hold, HoldId, Money, OrderId, ProductId, Timestamp};
+
+/// How a store is reached and for how long it is waited for.
+#[derive(Clone)]
+pub(crate) struct StoreOptions {
+    pub url: String,
+    pub connections: u32,
+    pub store_timeout: Duration,
+    pub lock_wait: Duration,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What a batch of commands needs to be decided.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Needs {
+    /// Ascending, each once.
+    pub products: Vec<ProductId>,
+    pub holds: Vec<HoldId>,
+    /// Holds for which it must be known whether an order used them.
+    pub used_holds: Vec<HoldId>,
+    pub orders: Vec<OrderId>,
+    pub payments: Vec<String>,
+    /// Orders to be made, for which events may wait.
+    pub awaited_orders: Vec<OrderId>,
+    pub keys: Vec<String>,
+    /// The most due holds, and as many due orders, loaded for each product.
+    pub due_limit: u32,
+}
+
+/// The rows of a transaction, and its time.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub rows: Rows,
+    pub now: Timestamp,
+}
+
+/// What one transaction writes.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    /// Shows, when a commit's answer was lost, whether it landed.
+    pub id: u64,
+    pub now: Timestamp,
+    pub changes: &'a Changes,
+    /// The fencing tokens under which products are written.
+    pub fences: &'a BTreeMap<ProductId, u64>,
+}
+
+/// The sequences that ids are drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sequence {
+    Product,
+    Hold,
+    Order,
+    Batch,
+}
+
+impl Sequence {
+    /// The name under which it is kept.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Product => "product",
+            Self::Hold => "hold",
+            Self::Order => "order",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+/// A product to be written, complete.
+#[derive(Debug)]
+pub(crate) struct ProductInsert<'a> {
+    pub id: ProductId,
+    pub name: &'a str,
+    pub price: Money,
+    pub stock: u64,
+    pub batch_id: u64,
+}
+
+/// What is due by now, and when the next is.
+#[derive(Debug)]
+pub(crate) struct DueProducts {
+    /// Products whose `next_due` has come, soonest first, with that moment.
+    pub products: Vec<(ProductId, Timestamp)>,
+    /// The soonest `next_due` there is.
+    pub next: Option<Timestamp>,
+    pub now: Timestamp,
+}
+
+/// Opens the store that a URL names and brings its tables up to date.
+pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn Store>> {
+    let clock = Arc::clone(&options.clock);
+    match options.url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("sqlite") => {
+            let database = SqliteDatabase::new(options)?;
+            database.migrate().await?;
+            Ok(Arc::new(SqlStore::new(database, clock)))
+        }
+        Some("mysql" | "mariadb") => {
+            mysql::migrate(options).await?;
+            Ok(Arc::new(SqlStore::new(MySqlDatabase::new(options)?, clock)))
+        }
+        _ => {
+            let why = "a store is sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";
+            Err(StoreError::new(Fault::Unknown, why))
+        }
+    }
+}
+
+/// A connection of its own, for one transaction after another.
+///
+/// Dropped in mid-transaction, it closes the connection, which rolls back.
+pub(crate) trait Session: Send {
+    /// Begins a transaction: locks the products, then reads what is needed.
+    fn begin<'a>(&'a mut self, needs: &'a Needs) -> BoxFuture<'a, StoreResult<Loaded>>;
+
+    /// Whether the transaction with this batch id was committed. To be asked
+    /// after [`Session::begin`] has locked the same products, so that a commit
+    /// still under way is waited for.
+    fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>>;
+
+    /// Writes, each transition guarded by the state it comes from.
+    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, StoreResult<()>>;
+
+    fn commit(&mut self) -> BoxFuture<'_, StoreResult<()>>;
+
+    fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>>;
+}
+
+/// A database.
+pub(crate) trait Store: Send + Sync {
+    /// Whether the store has one writer, so that all requests share batches.
+    fn single_writer(&self) -> bool;
+
+    /// Takes a connection that writes.
+    fn session(&self) -> BoxFuture<'_, StoreResult<Box<dyn Session>>>;
+
+    /// Draws `count` ids and returns the first.
+    fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>>;
+
+    fn ping(&self) -> BoxFuture<'_, StoreResult<()>>;
+
+    /// The product as it is now, due holds and orders counted as returned.
+    fn product(
+        &self,
+        id: ProductId,
+    ) -> BoxFuture<'_, StoreResult<Option<(CachedProduct, Timestamp)>>>;
+
+    /// Products with ids above `after`, ascending, due holds and orders
+    /// counted as returned.
+    fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>>;
+
+    fn insert_product<'a>(&'a self, product: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>>;
+
+    fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>>;
+
+    fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>>;
+
+    fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>>;
+
+    /// Numbers events not numbered yet, then reads those after `cursor`.
+    fn events_after(&self, cursor: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>>;
+
+    /// Forgets up to `limit` answers kept under idempotency keys since before
+    /// `life` ago; says how many.
+    fn forget_keys(&self, life: Duration, limit: u32) -> BoxFuture<'_, StoreResult<u64>>;
+
+    /// Everything an audit compares, read in one snapshot.
+    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>>;
+
+    /// The store's time without asking it, as near as it is known.
+    fn now(&self) -> Timestamp;
+
+    fn close(&self) -> BoxFuture<'_, ()>;
+}

@@ -1,0 +1,83 @@
+//! What the databases have in common: connections that run text, and the few
+//! words in which the dialects differ.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, TryStreamExt};
+use sqlx::Either;
+
+use super::error::{Fault, StoreError, StoreResult};
+use super::rows::{Cells, RawCells};
+
+/// Gets each row with the position of its statement.
+pub(super) type Keep<'a> = &'a mut (dyn FnMut(usize, Cells<'_>) -> sqlx::Result<()> + Send);
+
+/// What a connection is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Write,
+    Read,
+}
+
+/// A connection on loan from a pool.
+pub(super) trait Connection: Send {
+    /// Runs statements in one round trip. Returns the rows that each hit.
+    fn run<'a>(&'a mut self, sql: String, keep: Keep<'a>) -> BoxFuture<'a, StoreResult<Vec<u64>>>;
+
+    /// Closes the connection rather than lending it out again.
+    fn give_up(&mut self);
+}
+
+/// A dialect and its pools.
+pub(super) trait Database: Send + Sync + 'static {
+    /// Whether all writers wait for each other anyway.
+    const SINGLE_WRITER: bool;
+    /// Begins a transaction that will write.
+    const BEGIN: &'static str;
+    /// Begins a transaction that sees one snapshot throughout.
+    const BEGIN_SNAPSHOT: &'static str;
+    /// What makes a SELECT lock its rows, if anything must.
+    const LOCK: &'static str;
+    /// Reads the clock in microseconds; `None` where the process's clock is it.
+    const NOW: Option<&'static str>;
+
+    fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>>;
+
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+pub(super) fn timed_out() -> StoreError {
+    StoreError::new(Fault::Lost, "the database did not answer in time")
+}
+
+/// Reads all that statements answer, for at most `bound`. The flag says
+/// whether the connection can be used on.
+pub(super) async fn drain<D, R>(
+    mut stream: BoxStream<'_, sqlx::Result<Either<D, R>>>,
+    hit: impl Fn(&D) -> u64,
+    bound: Duration,
+    keep: Keep<'_>,
+) -> Result<Vec<u64>, (Option<sqlx::Error>, bool)>
+where
+    R: RawCells,
+{
+    let work = async {
+        let mut hits = Vec::new();
+        while let Some(step) = stream.try_next().await? {
+            match step {
+                Either::Left(done) => hits.push(hit(&done)),
+                Either::Right(row) => keep(hits.len(), Cells(&row))?,
+            }
+        }
+        Ok(hits)
+    };
+    match tokio::time::timeout(bound, work).await {
+        Ok(Ok(hits)) => Ok(hits),
+        Ok(Err(error)) => {
+            let usable = matches!(error, sqlx::Error::Database(_));
+            Err((Some(error), usable))
+        }
+        Err(_) => Err((None, false)),
+    }
+}

@@ -1,0 +1,110 @@
+//! What can go wrong between the engine and a database, and what to do then.
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind};
+
+/// What a fault means for the transaction it hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Another transaction came in between: try again.
+    Deadlock,
+    /// A row lock was not had in time: try again.
+    LockWait,
+    /// A row was not as it was read: try again.
+    Conflict,
+    /// A unique key was taken meanwhile: try again with what is there now.
+    Duplicate,
+    /// The connection or the database is gone, or never answered.
+    Lost,
+    /// The database would break a rule of its own, such as `stock >= 0`.
+    Invariant,
+    /// The URL names no store.
+    Unknown,
+    /// Anything else; trying again would not help.
+    Fatal,
+}
+
+impl Fault {
+    /// The cause, as metrics name it.
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::Deadlock => "deadlock",
+            Self::LockWait => "lock_wait",
+            Self::Conflict => "conflict",
+            Self::Duplicate => "duplicate",
+            Self::Lost => "lost_connection",
+            Self::Invariant => "invariant",
+            Self::Unknown => "unknown_store",
+            Self::Fatal => "fatal",
+        }
+    }
+
+    /// Whether the same transaction may succeed when tried again.
+    pub fn is_passing(self) -> bool {
+        !matches!(self, Self::Invariant | Self::Unknown | Self::Fatal)
+    }
+}
+
+/// A fault with the driver's words.
+#[derive(Debug)]
+pub(crate) struct StoreError {
+    pub fault: Fault,
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+pub(crate) type StoreResult<T> = Result<T, StoreError>;
+
+impl StoreError {
+    pub fn new(fault: Fault, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { fault, source: source.into() }
+    }
+
+    /// Sorts a driver's error by the database's own code; `by_code` knows the
+    /// dialect's codes.
+    pub fn from_sqlx(error: sqlx::Error, by_code: impl Fn(&sqlx::Error) -> Option<Fault>) -> Self {
+        let fault = by_code(&error).unwrap_or(match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Fault::Lost,
+            sqlx::Error::Database(database) if database.is_unique_violation() => Fault::Duplicate,
+            sqlx::Error::Database(database) if database.is_check_violation() => Fault::Invariant,
+            _ => Fault::Fatal,
+        });
+        Self::new(fault, error)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.fault.cause(), self.source)
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.source.as_ref())
+    }
+}
+
+impl From<StoreError> for Error {
+    /// What a fault means to a caller once trying again has not helped.
+    fn from(error: StoreError) -> Self {
+        match error.fault {
+            Fault::Deadlock | Fault::LockWait | Fault::Conflict | Fault::Duplicate => {
+                Self::caused(ErrorKind::Contention, "the store is busy", error)
+            }
+            Fault::Lost => {
+                Self::caused(ErrorKind::Unavailable, "the store cannot be reached", error)
+            }
+            Fault::Unknown => Self::invalid_argument(error.source.to_string()),
+            Fault::Invariant | Fault::Fatal => {
+                tracing::error!(%error, "the store failed");
+                Self::caused(ErrorKind::Internal, "the store failed", error)
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! MySQL and MariaDB, in the SQL that both understand, at READ COMMITTED.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Connection as _, Executor, MySql, MySqlConnection, Row};
+
+use super::StoreOptions;
+use super::connection::{Connection, Database, Keep, Use, drain, timed_out};
+use super::error::{Fault, StoreError, StoreResult};
+
+/// For how many seconds a process waits for another that migrates.
+const MIGRATION_WAIT: i64 = 60;
+
+/// Sorts errors by the server's numbers, those of MySQL and of MariaDB.
+fn fault_of(error: &sqlx::Error) -> Option<Fault> {
+    let database = error.as_database_error()?;
+    let number = database.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?.number();
+    fault_by_number(number)
+}
+
+fn fault_by_number(number: u16) -> Option<Fault> {
+    Some(match number {
+        // Deadlock. Galera reports its conflicts so, at COMMIT.
+        1213 => Fault::Deadlock,
+        // Lock wait over; NOWAIT refused (MySQL).
+        1205 | 3572 => Fault::LockWait,
+        // Changed since read (MariaDB's snapshot isolation); write conflict (TiDB).
+        1020 | 9007 => Fault::Conflict,
+        1062 => Fault::Duplicate,
+        // CHECK (MariaDB, MySQL); number out of range.
+        4025 | 3819 | 1264 | 1690 => Fault::Invariant,
+        // Too many connections, shutting down, network, killed, read-only
+        // after a fail-over, a Galera node that is not ready.
+        1040
+        | 1047
+        | 1053
+        | 1077
+        | 1079
+        | 1152
+        | 1158..=1161
+        | 1184
+        | 1203
+        | 1290
+        | 1317
+        | 1792
+        | 1836
+        | 1927
+        | 2006
+        | 2013 => Fault::Lost,
+        _ => return None,
+    })
+}
+
+fn store_error(error: sqlx::Error) -> StoreError {
+    StoreError::from_sqlx(error, fault_of)
+}
+
+fn connect_options(url: &str) -> StoreResult<MySqlConnectOptions> {
+    MySqlConnectOptions::from_str(url).map_err(store_error)
+}
+
+/// Pools of connections to a MySQL or MariaDB database.
+pub(crate) struct MySqlDatabase {
+    writers: MySqlPool,
+    readers: MySqlPool,
+    timeout: Duration,
+}
+
+impl MySqlDatabase {
+    /// Prepares pools; connections are made when they are first needed.
+    pub fn new(options: &StoreOptions) -> StoreResult<Self> {
+        let connect = connect_options(&options.url)?;
+        // InnoDB counts whole seconds.
+        let lock_wait = options.lock_wait.as_secs().max(1);
+        let pool = || {
+            MySqlPoolOptions::new()
+                .max_connections(options.connections)
+                .acquire_timeout(options.store_timeout)
+                // A dead connection shows at its first statement, and that is
+                // tried again; a ping each time would cost a round trip.
+                .test_before_acquire(false)
+                .after_connect(move |connection, _| {
+                    Box::pin(async move {
+                        let settings = format!(
+                            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+                             SET SESSION innodb_lock_wait_timeout = {lock_wait}"
+                        );
+                        connection.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await?;
+                        Ok(())
+                    })
+                })
+        };
+        Ok(Self {
+            writers: pool().connect_lazy_with(connect.clone()),
+            readers: pool().connect_lazy_with(connect),
+            timeout: options.store_timeout,
+        })
+    }
+}
+
+impl Database for MySqlDatabase {
+    const SINGLE_WRITER: bool = false;
+    const BEGIN: &'static str = "START TRANSACTION";
+    const BEGIN_SNAPSHOT: &'static str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+         START TRANSACTION WITH CONSISTENT SNAPSHOT";
+    const LOCK: &'static str = " FOR UPDATE";
+    // SYSDATE and not NOW: a statement that waited for a lock must not go by
+    // the time at which it began to wait.
+    const NOW: Option<&'static str> =
+        Some("SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)");
+
+    fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
+        Box::pin(async move {
+            let pool = match used_for {
+                Use::Write => &self.writers,
+                Use::Read => &self.readers,
+            };
+            let connection = pool.acquire().await.map_err(store_error)?;
+            let connection: Box<dyn Connection> =
+                Box::new(Lent { connection: Some(connection), timeout: self.timeout });
+            Ok(connection)
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.writers.close().await;
+            self.readers.close().await;
+        })
+    }
+}
+
+struct Lent {
+    /// `None` once it was given up.
+    connection: Option<PoolConnection<MySql>>,
+    timeout: Duration,
+}
+
+impl Connection for Lent {
+    fn run<'a>(&'a mut self, sql: String, keep: Keep<'a>) -> BoxFuture<'a, StoreResult<Vec<u64>>> {
+        Box::pin(async move {
+            let Some(connection) = &mut self.connection else {
+                return Err(StoreError::new(Fault::Lost, "the connection was given up"));
+            };
+            let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut **connection);
+            let done = drain(stream, |done| done.rows_affected(), self.timeout, keep).await;
+            done.map_err(|(error, usable)| {
+                if !usable {
+                    self.give_up();
+                }
+                error.map_or_else(timed_out, store_error)
+            })
+        })
+    }
+
+    fn give_up(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_on_drop();
+        }
+    }
+}
+
+/// Applies the migrations that are missing. Several processes may do so at
+/// once: they take turns by a lock of the server's.
+pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
+    let connect = connect_options(&options.url)?;
+    let connecting = MySqlConnection::connect_with(&connect);
+    let mut connection = tokio::time::timeout(options.store_timeout, connecting)
+        .await
+        .map_err(|_| timed_out())?
+        .map_err(store_error)?;
+    let done = migrate_locked(&mut connection).await;
+    // Closing gives the lock back whatever happened.
+    let _ = connection.close().await;
+    done
+}
+
+async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
+    let had: Option<i64> = sqlx::query("SELECT GET_LOCK(CONCAT('stockade:', DATABASE()), ?)")
+        .bind(MIGRATION_WAIT)
+        .fetch_one(&mut *connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(store_error)?;
+    if had != Some(1) {
+        return Err(StoreError::new(Fault::Lost, "another process has been migrating for long"));
+    }
+    // A half-done migration is one statement that can be run again. The first
+    // time the table is not there yet, which is no fault.
+    let half_done = format!("DELETE FROM {} WHERE success = FALSE", stockade_migrations::TABLE);
+    let _ = connection.execute(AssertSqlSafe(half_done)).await;
+    stockade_migrations::mysql()
+        .run_direct(None, &mut *connection, false)
+        .await
+        .map_err(|error| StoreError::new(Fault::Fatal, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_numbers_mean_what_they_should() {
+        for (number, fault) in [
+            (1213, Fault::Deadlock),
+            (1205, Fault::LockWait),
+            (3572, Fault::LockWait),
+            (1020, Fault::Conflict),
+            (1062, Fault::Duplicate),
+            (4025, Fault::Invariant),
+            (3819, Fault::Invariant),
+            (1690, Fault::Invariant),
+            (1927, Fault::Lost),
+            (1290, Fault::Lost),
+        ] {
+            assert_eq!(fault_by_number(number), Some(fault), "{number}");
+        }
+        assert_eq!(fault_by_number(1064), None, "a syntax error is not to be tried again");
+    }
+}

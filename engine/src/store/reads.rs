@@ -1,0 +1,284 @@
+//! A database as the engine sees it: single reads and small writes, and the
+//! way to sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::audit::read_facts;
+use super::connection::{Database, Keep, Use};
+use super::error::{Fault, StoreError, StoreResult};
+use super::events::read_events;
+use super::session::SqlSession;
+use super::statements::list;
+use super::time::Timekeeper;
+use super::{DueProducts, ProductInsert, Sequence, Session, Store, rows};
+use crate::audit::AuditFacts;
+use crate::cache::CachedProduct;
+use crate::clock::Clock;
+use crate::ledger::{OrderRow, ProductRow};
+use crate::model::{Event, Hold, HoldId, OrderId, ProductId, Timestamp};
+
+/// A store that speaks SQL.
+pub(crate) struct SqlStore<D> {
+    database: D,
+    time: Arc<Timekeeper>,
+}
+
+impl<D: Database> SqlStore<D> {
+    pub fn new(database: D, clock: Arc<dyn Clock>) -> Self {
+        Self { database, time: Arc::new(Timekeeper::new(clock)) }
+    }
+
+    pub(super) async fn writer(&self) -> StoreResult<SqlSession<D>> {
+        SqlSession::take(&self.database, Arc::clone(&self.time)).await
+    }
+
+    /// Runs one reading statement and tells the time at which it was run.
+    async fn select(&self, sql: String, keep: Keep<'_>) -> StoreResult<Timestamp> {
+        let mut connection = self.database.take(Use::Read).await?;
+        let mut time = None;
+        let sql = match D::NOW {
+            Some(now) => format!("{now}; {sql}"),
+            None => sql,
+        };
+        let first = usize::from(D::NOW.is_some());
+        let done = connection
+            .run(sql, &mut |at, row| {
+                if at < first {
+                    time = Some(row.time(0)?);
+                    return Ok(());
+                }
+                keep(at - first, row)
+            })
+            .await;
+        if done.is_err() {
+            connection.give_up();
+        }
+        done?;
+        Ok(self.time.hear(time))
+    }
+
+    async fn read_products(&self, sql: String) -> StoreResult<(Vec<CachedProduct>, Timestamp)> {
+        let mut found: Vec<ProductRow> = Vec::new();
+        let now = self.select(sql, &mut |_, row| Ok(found.push(rows::product(row)?))).await?;
+        let due = found.iter().filter(|row| row.next_due.is_some_and(|at| at <= now));
+        let due = list(due.map(|row| row.product.id));
+        if !due.is_empty() {
+            self.count_due_as_returned(&mut found, &due, now).await?;
+        }
+        let cached =
+            |row: ProductRow| CachedProduct { product: row.product, next_due: row.next_due };
+        Ok((found.into_iter().map(cached).collect(), now))
+    }
+
+    /// What is due is dead, whether or not a sweep has been by. The rows may
+    /// have moved on since they were read, so they are read again with it.
+    async fn count_due_as_returned(
+        &self,
+        found: &mut [ProductRow],
+        due: &str,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        let (columns, at) = (rows::PRODUCT, now.micros());
+        let due_units = |table: &str, column: &str, edge: &str, what: &str| {
+            format!(
+                "(SELECT {what} FROM stockade_{table} d WHERE d.product_id = p.id \
+                 AND d.status = 0 AND d.{column} {edge} {at})"
+            )
+        };
+        let sql = format!(
+            "SELECT {columns}, {}, {}, {}, {} FROM stockade_products p WHERE id IN ({due})",
+            due_units("holds", "expires_at", "<=", "CAST(COALESCE(SUM(qty), 0) AS SIGNED)"),
+            due_units("orders", "due_at", "<=", "CAST(COALESCE(SUM(qty), 0) AS SIGNED)"),
+            due_units("holds", "expires_at", ">", "MIN(expires_at)"),
+            due_units("orders", "due_at", ">", "MIN(due_at)"),
+        );
+        self.select(sql, &mut |_, row| {
+            let mut fresh = rows::product(row)?;
+            let (holds, orders) = (row.count(11)?, row.count(12)?);
+            let product = &mut fresh.product;
+            product.held = product.held.saturating_sub(holds);
+            product.pending = product.pending.saturating_sub(orders);
+            product.stock += holds + orders;
+            fresh.next_due = [row.opt_time(13)?, row.opt_time(14)?].into_iter().flatten().min();
+            if let Some(stale) = found.iter_mut().find(|row| row.product.id == fresh.product.id) {
+                *stale = fresh;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn draw_ids(&self, sequence: Sequence, count: u64) -> StoreResult<u64> {
+        let name = sequence.name();
+        let mut session = self.writer().await?;
+        session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
+        let lock = format!("SELECT next FROM stockade_sequences WHERE name = '{name}'{}", D::LOCK);
+        let mut first = None;
+        session.run(lock, &mut |_, row| Ok(first = Some(row.count(0)?))).await?;
+        let Some(first) = first else {
+            return Err(StoreError::new(Fault::Fatal, format!("the sequence {name} is missing")));
+        };
+        let next = first + count;
+        let set = format!("UPDATE stockade_sequences SET next = {next} WHERE name = '{name}'");
+        session.run(set, &mut |_, _| Ok(())).await?;
+        session.commit().await?;
+        Ok(first)
+    }
+
+    async fn insert(&self, new: ProductInsert<'_>) -> StoreResult<()> {
+        let mut session = self.writer().await?;
+        let mut time = None;
+        session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
+        if let Some(now) = D::NOW {
+            session.run(now.to_owned(), &mut |_, row| Ok(time = Some(row.time(0)?))).await?;
+        }
+        let now = self.time.hear(time);
+        for sql in super::statements::insert_product(&new, now) {
+            session.run(sql, &mut |_, _| Ok(())).await?;
+        }
+        session.commit().await
+    }
+
+    async fn due(&self, limit: u32) -> StoreResult<DueProducts> {
+        // The soonest first, one over the limit, so that the next moment is
+        // among them.
+        let sql = format!(
+            "SELECT id, next_due FROM stockade_products WHERE next_due IS NOT NULL \
+             ORDER BY next_due LIMIT {limit}"
+        );
+        let mut soonest = Vec::new();
+        let now = self
+            .select(sql, &mut |_, row| {
+                soonest.push((ProductId(row.count(0)?), row.time(1)?));
+                Ok(())
+            })
+            .await?;
+        let next = soonest.first().map(|(_, at)| *at);
+        soonest.retain(|(_, at)| *at <= now);
+        Ok(DueProducts { products: soonest, next, now })
+    }
+}
+
+impl<D: Database> Store for SqlStore<D> {
+    fn single_writer(&self) -> bool {
+        D::SINGLE_WRITER
+    }
+
+    fn session(&self) -> BoxFuture<'_, StoreResult<Box<dyn Session>>> {
+        Box::pin(async move {
+            let session: Box<dyn Session> = Box::new(self.writer().await?);
+            Ok(session)
+        })
+    }
+
+    fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(self.draw_ids(sequence, count))
+    }
+
+    fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async move {
+            let sql = "SELECT COUNT(*) FROM stockade_sequences".to_owned();
+            self.select(sql, &mut |_, _| Ok(())).await.map(drop)
+        })
+    }
+
+    fn product(
+        &self,
+        id: ProductId,
+    ) -> BoxFuture<'_, StoreResult<Option<(CachedProduct, Timestamp)>>> {
+        Box::pin(async move {
+            let columns = rows::PRODUCT;
+            let sql = format!("SELECT {columns} FROM stockade_products WHERE id = {id}");
+            let (mut found, now) = self.read_products(sql).await?;
+            Ok(found.pop().map(|product| (product, now)))
+        })
+    }
+
+    fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>> {
+        Box::pin(async move {
+            let columns = rows::PRODUCT;
+            let sql = format!(
+                "SELECT {columns} FROM stockade_products WHERE id > {after} ORDER BY id LIMIT {limit}"
+            );
+            Ok(self.read_products(sql).await?.0)
+        })
+    }
+
+    fn insert_product<'a>(&'a self, product: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>> {
+        Box::pin(self.insert(product))
+    }
+
+    fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>> {
+        Box::pin(async move {
+            let sql = format!("SELECT {} FROM stockade_holds WHERE id = {id}", rows::HOLD);
+            let mut found = None;
+            let now = self.select(sql, &mut |_, row| Ok(found = Some(rows::hold(row)?))).await?;
+            Ok(found.map(|hold| (hold, now)))
+        })
+    }
+
+    fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>> {
+        Box::pin(async move {
+            let sql = format!("SELECT {} FROM stockade_orders WHERE id = {id}", rows::ORDER);
+            let mut found = None;
+            let now = self.select(sql, &mut |_, row| Ok(found = Some(rows::order(row)?))).await?;
+            Ok(found.map(|row| (row, now)))
+        })
+    }
+
+    fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>> {
+        Box::pin(self.due(limit))
+    }
+
+    fn events_after(&self, cursor: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>> {
+        Box::pin(async move {
+            let mut session = self.writer().await?;
+            read_events(&mut session, cursor, limit).await
+        })
+    }
+
+    fn forget_keys(&self, life: Duration, limit: u32) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(async move {
+            let now = self.select("SELECT 1".to_owned(), &mut |_, _| Ok(())).await?;
+            let life = i64::try_from(life.as_micros()).unwrap_or(i64::MAX);
+            let before = now.micros().saturating_sub(life);
+            let mut keys = Vec::new();
+            let sql = format!(
+                "SELECT k FROM stockade_keys WHERE created_at < {before} \
+                 ORDER BY created_at LIMIT {limit}"
+            );
+            self.select(sql, &mut |_, row| Ok(keys.push(row.key(0)?))).await?;
+            if keys.is_empty() {
+                return Ok(0);
+            }
+            let keys = super::statements::hex_list(&keys);
+            let mut session = self.writer().await?;
+            let sql = format!("DELETE FROM stockade_keys WHERE k IN ({keys})");
+            let gone = session.run(sql, &mut |_, _| Ok(())).await?;
+            Ok(gone.first().copied().unwrap_or(0))
+        })
+    }
+
+    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>> {
+        Box::pin(async move {
+            let mut connection = self.database.take(Use::Read).await?;
+            let read = read_facts::<D>(connection.as_mut(), &self.time).await;
+            if read.is_err() {
+                connection.give_up();
+            }
+            read
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.time.estimate()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.database.close()
+    }
+}

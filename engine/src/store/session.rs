@@ -1,0 +1,204 @@
+//! A transaction: begin, lock and read; write; commit.
+//!
+//! What stands under a product's locked row is read plainly after it: at READ
+//! COMMITTED such a read sees all that was committed before the lock was had,
+//! and whoever changes these rows has the same lock. The writes repeat each
+//! guard all the same.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::connection::{Connection, Database, Keep, Use};
+use super::error::{Fault, StoreError, StoreResult};
+use super::statements::{self, Part};
+use super::time::Timekeeper;
+use super::{Batch, Loaded, Needs, Session};
+use crate::ledger::Rows;
+use crate::model::{ProductId, Timestamp};
+
+pub(super) struct SqlSession<D> {
+    database: std::marker::PhantomData<D>,
+    time: Arc<Timekeeper>,
+    connection: Box<dyn Connection>,
+    /// Whether a transaction may be open.
+    is_open: bool,
+}
+
+impl<D> Drop for SqlSession<D> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.connection.give_up();
+        }
+    }
+}
+
+impl<D: Database> SqlSession<D> {
+    pub async fn take(database: &D, time: Arc<Timekeeper>) -> StoreResult<Self> {
+        let connection = database.take(Use::Write).await?;
+        Ok(Self { database: std::marker::PhantomData, time, connection, is_open: false })
+    }
+
+    pub async fn run(&mut self, sql: String, keep: Keep<'_>) -> StoreResult<Vec<u64>> {
+        self.connection.run(sql, keep).await
+    }
+
+    /// Runs the statements that begin a transaction.
+    pub async fn open(&mut self, sql: String, keep: Keep<'_>) -> StoreResult<Vec<u64>> {
+        self.is_open = true;
+        self.run(sql, keep).await
+    }
+
+    pub async fn finish(&mut self, word: &str) -> StoreResult<()> {
+        if self.is_open {
+            self.run(word.to_owned(), &mut |_, _| Ok(())).await?;
+            self.is_open = false;
+        }
+        Ok(())
+    }
+
+    async fn load(&mut self, needs: &Needs) -> StoreResult<Loaded> {
+        let mut rows = Rows::default();
+        let mut time = None;
+        let others = statements::select_needs(needs, D::LOCK);
+        if D::SINGLE_WRITER {
+            // No one else writes, so the order is free: what the commands
+            // name tells which products are concerned.
+            self.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
+            self.read_parts(others, None, &mut rows).await?;
+            let mut products = needs.products.clone();
+            products.extend(rows.holds.values().map(|hold| hold.product_id));
+            products.extend(rows.orders.values().map(|row| row.order.product_id));
+            products.sort_unstable();
+            products.dedup();
+            let products = statements::select_products(&products, D::LOCK);
+            self.read_parts(products, None, &mut rows).await?;
+        } else {
+            let products = statements::select_products(&needs.products, D::LOCK);
+            let parts = products.into_iter().chain(others);
+            self.is_open = true;
+            time = self.read_parts(parts, Some(D::BEGIN), &mut rows).await?;
+        }
+        let now = self.time.hear(time);
+        self.load_due(&mut rows, needs.due_limit, now).await?;
+        Ok(Loaded { rows, now })
+    }
+
+    /// Runs the parts in one round trip, after `begin` and before the clock is
+    /// read, and returns the time if it is the database's to tell.
+    async fn read_parts(
+        &mut self,
+        parts: impl IntoIterator<Item = (Part, String)>,
+        begin: Option<&str>,
+        rows: &mut Rows,
+    ) -> StoreResult<Option<Timestamp>> {
+        let (kinds, mut sql): (Vec<Part>, Vec<String>) = parts.into_iter().unzip();
+        let before = usize::from(begin.is_some());
+        if let Some(begin) = begin {
+            sql.insert(0, begin.to_owned());
+        }
+        sql.extend(D::NOW.map(str::to_owned));
+        if sql.is_empty() {
+            return Ok(None);
+        }
+        let mut time = None;
+        let mut keep = |at: usize, row: super::rows::Cells<'_>| match at
+            .checked_sub(before)
+            .and_then(|at| kinds.get(at))
+        {
+            Some(part) => statements::keep(*part, row, rows),
+            None => Ok(time = Some(row.time(0)?)),
+        };
+        self.run(sql.join("; "), &mut keep).await?;
+        Ok(time)
+    }
+
+    async fn load_due(&mut self, rows: &mut Rows, limit: u32, now: Timestamp) -> StoreResult<()> {
+        let due: Vec<ProductId> = rows
+            .products
+            .values()
+            .filter(|row| row.next_due.is_some_and(|at| at <= now))
+            .map(|row| row.product.id)
+            .collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let sql: Vec<String> =
+            due.iter().flat_map(|id| statements::select_due(*id, now, limit)).collect();
+        let mut found: Vec<(Vec<_>, Vec<_>, Option<Timestamp>)> =
+            due.iter().map(|_| (Vec::new(), Vec::new(), None)).collect();
+        self.run(sql.join("; "), &mut |at, row| {
+            let Some((holds, orders, next)) = found.get_mut(at / 3) else { return Ok(()) };
+            match at % 3 {
+                0 => holds.push(super::rows::hold(row)?),
+                1 => orders.push(super::rows::order(row)?),
+                _ => *next = [row.opt_time(0)?, row.opt_time(1)?].into_iter().flatten().min(),
+            }
+            Ok(())
+        })
+        .await?;
+        for (id, (holds, orders, next)) in due.into_iter().zip(found) {
+            statements::keep_due(rows, id, limit, holds, orders, next);
+        }
+        Ok(())
+    }
+
+    async fn write_batch(&mut self, batch: &Batch<'_>) -> StoreResult<()> {
+        let writes = statements::writes(batch);
+        let mut sql: Vec<String> = writes.iter().map(|statement| statement.sql.clone()).collect();
+        if !D::SINGLE_WRITER {
+            sql.extend(statements::must_not_meet(batch));
+        }
+        if sql.is_empty() {
+            return Ok(());
+        }
+        let mut met = false;
+        let hits = self
+            .run(sql.join("; "), &mut |at, _| {
+                met |= at >= writes.len();
+                Ok(())
+            })
+            .await?;
+        for (statement, hit) in writes.iter().zip(hits) {
+            if u64::try_from(statement.rows).ok() != Some(hit) {
+                let head: String = statement.sql.chars().take(60).collect();
+                let why = format!("`{head}…` hit {hit} rows instead of {}", statement.rows);
+                return Err(StoreError::new(Fault::Conflict, why));
+            }
+        }
+        if met {
+            return Err(StoreError::new(
+                Fault::Conflict,
+                "an order met an event that waits for it",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl<D: Database> Session for SqlSession<D> {
+    fn begin<'a>(&'a mut self, needs: &'a Needs) -> BoxFuture<'a, StoreResult<Loaded>> {
+        Box::pin(self.load(needs))
+    }
+
+    fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>> {
+        Box::pin(async move {
+            let mut landed = false;
+            let sql = format!("SELECT id FROM stockade_outbox WHERE batch_id = {batch_id}");
+            self.run(sql, &mut |_, _| Ok(landed = true)).await?;
+            Ok(landed)
+        })
+    }
+
+    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, StoreResult<()>> {
+        Box::pin(self.write_batch(batch))
+    }
+
+    fn commit(&mut self) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(self.finish("COMMIT"))
+    }
+
+    fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(self.finish("ROLLBACK"))
+    }
+}

@@ -1,0 +1,204 @@
+//! SQLite, in a file (WAL, full durability) or in memory.
+//!
+//! SQLite has one writer at a time, so there is one connection that writes.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Connection as _, Executor, Sqlite};
+
+use super::StoreOptions;
+use super::connection::{Connection, Database, Keep, Use, drain, timed_out};
+use super::error::{Fault, StoreError, StoreResult};
+
+/// Sorts errors by SQLite's primary result code.
+fn fault_of(error: &sqlx::Error) -> Option<Fault> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    fault_by_code(code)
+}
+
+fn fault_by_code(code: i32) -> Option<Fault> {
+    Some(match code & 0xff {
+        // Busy, and locked by another connection of this process.
+        5 | 6 => Fault::LockWait,
+        // Read-only, interrupted, I/O error, full, cannot open, protocol.
+        8 | 9 | 10 | 13 | 14 | 15 => Fault::Lost,
+        19 if code == 275 => Fault::Invariant,
+        19 if code == 1555 || code == 2067 => Fault::Duplicate,
+        _ => return None,
+    })
+}
+
+fn store_error(error: sqlx::Error) -> StoreError {
+    StoreError::from_sqlx(error, fault_of)
+}
+
+/// Whether the URL names a database that lives and dies with its connection.
+fn is_memory(url: &str) -> bool {
+    url.contains(":memory:") || url.contains("mode=memory")
+}
+
+fn connect_options(options: &StoreOptions) -> StoreResult<SqliteConnectOptions> {
+    let connect = SqliteConnectOptions::from_str(&options.url).map_err(store_error)?;
+    Ok(connect
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // With less, a power cut can take the last commits with it.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(options.lock_wait))
+}
+
+/// The connections to a SQLite database.
+pub(crate) struct SqliteDatabase {
+    writer: SqlitePool,
+    /// The writer itself when the database lives in memory.
+    readers: SqlitePool,
+    timeout: Duration,
+    /// Set where a database in memory, which dies with its connection, was
+    /// left in mid-transaction. `None` for a database in a file.
+    left_open: Option<Arc<AtomicBool>>,
+}
+
+impl SqliteDatabase {
+    /// Prepares pools; connections are made when they are first needed.
+    pub fn new(options: &StoreOptions) -> StoreResult<Self> {
+        let connect = connect_options(options)?;
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(options.store_timeout)
+                .test_before_acquire(false)
+                // A database in memory must outlive its idle times.
+                .idle_timeout(None)
+                .max_lifetime(None)
+        };
+        let writer = pool(1).connect_lazy_with(connect.clone());
+        let in_memory = is_memory(&options.url);
+        let readers = if in_memory {
+            writer.clone()
+        } else {
+            pool(options.connections).connect_lazy_with(connect)
+        };
+        Ok(Self {
+            writer,
+            readers,
+            timeout: options.store_timeout,
+            left_open: in_memory.then(Arc::default),
+        })
+    }
+
+    /// Applies the migrations that are missing. Several processes may do so at
+    /// once: they take turns by the write lock.
+    pub async fn migrate(&self) -> StoreResult<()> {
+        let mut connection = self.writer.acquire().await.map_err(store_error)?;
+        let mut transaction =
+            connection.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
+        stockade_migrations::sqlite()
+            .run_direct(None, &mut *transaction, false)
+            .await
+            .map_err(|error| StoreError::new(Fault::Fatal, error))?;
+        transaction.commit().await.map_err(store_error)
+    }
+}
+
+impl Database for SqliteDatabase {
+    const SINGLE_WRITER: bool = true;
+    // Never deferred: a read that turns into a write fails at once with
+    // BUSY_SNAPSHOT, whatever the busy timeout.
+    const BEGIN: &'static str = "BEGIN IMMEDIATE";
+    const BEGIN_SNAPSHOT: &'static str = "BEGIN DEFERRED";
+    const LOCK: &'static str = "";
+    const NOW: Option<&'static str> = None;
+
+    fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
+        Box::pin(async move {
+            let pool = match used_for {
+                Use::Write => &self.writer,
+                Use::Read => &self.readers,
+            };
+            let mut connection = pool.acquire().await.map_err(store_error)?;
+            if let Some(left_open) = &self.left_open
+                && left_open.swap(false, Ordering::AcqRel)
+            {
+                // It fails only where nothing was open, which is as good.
+                let _ = connection.execute("ROLLBACK").await;
+            }
+            let lent: Box<dyn Connection> = Box::new(Lent {
+                connection: Some(connection),
+                timeout: self.timeout,
+                left_open: self.left_open.clone(),
+            });
+            Ok(lent)
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.readers.close().await;
+            self.writer.close().await;
+        })
+    }
+}
+
+struct Lent {
+    /// `None` once it was given up.
+    connection: Option<PoolConnection<Sqlite>>,
+    timeout: Duration,
+    left_open: Option<Arc<AtomicBool>>,
+}
+
+impl Connection for Lent {
+    fn run<'a>(&'a mut self, sql: String, keep: Keep<'a>) -> BoxFuture<'a, StoreResult<Vec<u64>>> {
+        Box::pin(async move {
+            let Some(connection) = &mut self.connection else {
+                return Err(StoreError::new(Fault::Lost, "the connection was given up"));
+            };
+            let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut **connection);
+            let done = drain(stream, |done| done.rows_affected(), self.timeout, keep).await;
+            done.map_err(|(error, usable)| {
+                if !usable {
+                    self.give_up();
+                }
+                error.map_or_else(timed_out, store_error)
+            })
+        })
+    }
+
+    fn give_up(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            match &self.left_open {
+                Some(left_open) => left_open.store(true, Ordering::Release),
+                None => connection.close_on_drop(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_codes_mean_what_they_should() {
+        for (code, fault) in [
+            (5, Fault::LockWait),
+            (517, Fault::LockWait),
+            (6, Fault::LockWait),
+            (13, Fault::Lost),
+            (778, Fault::Lost),
+            (275, Fault::Invariant),
+            (1555, Fault::Duplicate),
+            (2067, Fault::Duplicate),
+        ] {
+            assert_eq!(fault_by_code(code), Some(fault), "{code}");
+        }
+        assert_eq!(fault_by_code(1), None, "a syntax error is not to be tried again");
+    }
+}

@@ -1,0 +1,465 @@
+//! The SQL of a transaction, as text that SQLite, MySQL and MariaDB all take.
+//!
+//! Text and not prepared statements, because the number of rows differs from
+//! batch to batch. Only numbers and hexadecimal literals are ever put into it;
+//! what a user wrote goes in as hexadecimal, so nothing can be injected.
+
+use std::fmt::{Display, Write};
+
+use super::codes::Coded;
+use super::{Batch, Needs, ProductInsert, outbox, rows};
+use crate::ledger::{
+    HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange, Rows,
+};
+use crate::model::{EventKind, Hold, HoldId, ProductId, Timestamp};
+
+/// What the rows of a statement are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Products,
+    Holds,
+    UsedHolds,
+    Orders,
+    Payments,
+    Waiting,
+    Keys,
+}
+
+/// Puts one row into the rows of a transaction.
+pub(super) fn keep(part: Part, row: rows::Cells<'_>, into: &mut Rows) -> sqlx::Result<()> {
+    match part {
+        Part::Products => {
+            let row = rows::product(row)?;
+            into.products.insert(row.product.id, row);
+        }
+        Part::Holds => {
+            let hold = rows::hold(row)?;
+            into.holds.insert(hold.id, hold);
+        }
+        Part::UsedHolds => {
+            into.order_by_hold.insert(HoldId(row.count(0)?), crate::model::OrderId(row.count(1)?));
+        }
+        Part::Orders => {
+            let row = rows::order(row)?;
+            into.orders.insert(row.order.id, row);
+        }
+        Part::Payments => {
+            let row = rows::payment(row)?;
+            into.payments.insert(row.key.clone(), row);
+        }
+        Part::Waiting => {
+            let row = rows::payment(row)?;
+            into.waiting.entry(row.order_id).or_default().push(row.clone());
+            into.payments.insert(row.key.clone(), row);
+        }
+        Part::Keys => {
+            let row = rows::key(row)?;
+            into.keys.insert(row.key.clone(), row);
+        }
+    }
+    Ok(())
+}
+
+/// The statement that locks and reads products; `lock` is the dialect's word
+/// for a locking read, or nothing.
+pub(super) fn select_products(products: &[ProductId], lock: &str) -> Option<(Part, String)> {
+    (!products.is_empty()).then(|| {
+        let ids = list(products);
+        let columns = rows::PRODUCT;
+        let sql = format!(
+            "SELECT {columns} FROM stockade_products WHERE id IN ({ids}) ORDER BY id{lock}"
+        );
+        (Part::Products, sql)
+    })
+}
+
+/// The statements that read everything but products, in lock order.
+pub(super) fn select_needs(needs: &Needs, lock: &str) -> Vec<(Part, String)> {
+    let mut parts = Vec::new();
+    let mut part = |part, is_needed: bool, sql: &dyn Fn() -> String| {
+        if is_needed {
+            parts.push((part, sql()));
+        }
+    };
+    part(Part::Holds, !needs.holds.is_empty(), &|| {
+        let (columns, ids) = (rows::HOLD, list(&needs.holds));
+        format!("SELECT {columns} FROM stockade_holds WHERE id IN ({ids}) ORDER BY id{lock}")
+    });
+    part(Part::UsedHolds, !needs.used_holds.is_empty(), &|| {
+        let ids = list(&needs.used_holds);
+        format!("SELECT hold_id, id FROM stockade_orders WHERE hold_id IN ({ids})")
+    });
+    part(Part::Orders, !needs.orders.is_empty(), &|| {
+        let (columns, ids) = (rows::ORDER, list(&needs.orders));
+        format!("SELECT {columns} FROM stockade_orders WHERE id IN ({ids}) ORDER BY id{lock}")
+    });
+    part(Part::Payments, !needs.payments.is_empty(), &|| {
+        let (columns, keys) = (rows::PAYMENT, hex_list(&needs.payments));
+        format!("SELECT {columns} FROM stockade_payments WHERE k IN ({keys}) ORDER BY k")
+    });
+    part(Part::Waiting, !needs.awaited_orders.is_empty(), &|| {
+        let (columns, ids) = (rows::PAYMENT, list(&needs.awaited_orders));
+        format!(
+            "SELECT {columns} FROM stockade_payments WHERE k IN \
+             (SELECT k FROM stockade_payments_waiting WHERE order_id IN ({ids})) \
+             AND waiting = 1 ORDER BY received_at, k"
+        )
+    });
+    part(Part::Keys, !needs.keys.is_empty(), &|| {
+        let (columns, keys) = (rows::KEY, hex_list(&needs.keys));
+        format!("SELECT {columns} FROM stockade_keys WHERE k IN ({keys}) ORDER BY k")
+    });
+    parts
+}
+
+/// One product's due holds, due orders, and the two next moments after `now`.
+/// Plain reads: whoever changes these rows holds the product's row lock.
+pub(super) fn select_due(product: ProductId, now: Timestamp, limit: u32) -> [String; 3] {
+    let (now, hold, order) = (now.micros(), rows::HOLD, rows::ORDER);
+    // One more than taken shows whether more is due.
+    let limit = u64::from(limit) + 1;
+    let which = format!("product_id = {product} AND status = 0");
+    [
+        format!(
+            "SELECT {hold} FROM stockade_holds WHERE {which} AND expires_at <= {now} \
+             ORDER BY expires_at LIMIT {limit}"
+        ),
+        format!(
+            "SELECT {order} FROM stockade_orders WHERE {which} AND due_at <= {now} \
+             ORDER BY due_at LIMIT {limit}"
+        ),
+        format!(
+            "SELECT (SELECT MIN(expires_at) FROM stockade_holds WHERE {which} AND expires_at > {now}), \
+             (SELECT MIN(due_at) FROM stockade_orders WHERE {which} AND due_at > {now})"
+        ),
+    ]
+}
+
+/// Sorts one product's due rows, at most `limit` of each kind, into `into`.
+pub(super) fn keep_due(
+    into: &mut Rows,
+    product: ProductId,
+    limit: u32,
+    mut holds: Vec<Hold>,
+    mut orders: Vec<OrderRow>,
+    next: Option<Timestamp>,
+) {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = holds.len() > limit || orders.len() > limit;
+    holds.truncate(limit);
+    orders.truncate(limit);
+    let due = into.due.entry(product).or_default();
+    due.more = more;
+    due.next = next;
+    due.holds = holds.iter().map(|hold| hold.id).collect();
+    due.orders = orders.iter().map(|row| row.order.id).collect();
+    into.holds.extend(holds.into_iter().map(|hold| (hold.id, hold)));
+    into.orders.extend(orders.into_iter().map(|row| (row.order.id, row)));
+}
+
+/// A statement that writes, and how many rows it must hit.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub sql: String,
+    pub rows: usize,
+}
+
+/// Everything a batch writes, keys first so that a taken one shows at once.
+/// The number of statements does not grow with the number of requests.
+pub(super) fn writes(batch: &Batch<'_>) -> Vec<Statement> {
+    let changes = batch.changes;
+    let now = batch.now;
+    let mut all = Vec::new();
+    insert(
+        &mut all,
+        "stockade_keys (k, fingerprint, answer, created_at)",
+        &changes.new_keys,
+        |s, r| {
+            key_values(s, r, now);
+        },
+    );
+    insert(
+        &mut all,
+        &format!("stockade_payments ({})", rows::PAYMENT),
+        &changes.new_payments,
+        payment_values,
+    );
+    let waiting: Vec<_> = changes.new_payments.iter().filter(|row| row.waiting).collect();
+    insert(&mut all, "stockade_payments_waiting (order_id, k)", &waiting, |sql, row| {
+        put(sql, format_args!("({}, {})", row.order_id, hex(row.key.as_bytes())));
+    });
+    insert(&mut all, &format!("stockade_holds ({})", rows::HOLD), &changes.new_holds, hold_values);
+    all.extend(changes.hold_moves.iter().map(move_holds));
+    all.extend(extend_holds(&changes.extensions));
+    insert(
+        &mut all,
+        &format!("stockade_orders ({})", rows::ORDER),
+        &changes.new_orders,
+        order_values,
+    );
+    all.extend(changes.order_moves.iter().map(|m| move_orders(m, now)));
+    all.extend(settle_payments(batch));
+    all.extend(update_products(batch));
+    if !changes.events.is_empty() {
+        let (id, count, at) = (batch.id, changes.events.len(), now.micros());
+        let body = outbox::pack(&changes.events);
+        let sql = format!(
+            "INSERT INTO stockade_outbox (batch_id, events, at, body) VALUES ({id}, {count}, {at}, '{body}')"
+        );
+        all.push(Statement { sql, rows: 1 });
+    }
+    all
+}
+
+/// A product and, where it brings units, the event that tells of them.
+pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp) -> Vec<String> {
+    let ProductInsert { id, name, price, stock, batch_id } = new;
+    let (name, price, at) = (hex(name.as_bytes()), price.minor(), now.micros());
+    let product = format!(
+        "INSERT INTO stockade_products ({}, created_at) VALUES \
+         ({id}, CAST({name} AS CHAR), {price}, {stock}, 0, 0, 0, {stock}, 1, 0, NULL, {at})",
+        rows::PRODUCT
+    );
+    if *stock == 0 {
+        return vec![product];
+    }
+    let body = outbox::pack(&[LedgerEvent {
+        kind: EventKind::StockAdjusted,
+        product_id: *id,
+        hold_id: None,
+        order_id: None,
+        qty: i64::try_from(*stock).unwrap_or(i64::MAX),
+        version: 1,
+    }]);
+    let event = format!(
+        "INSERT INTO stockade_outbox (batch_id, events, at, body) VALUES ({batch_id}, 1, {at}, '{body}')"
+    );
+    vec![product, event]
+}
+
+fn insert<T>(all: &mut Vec<Statement>, into: &str, items: &[T], values: impl Fn(&mut String, &T)) {
+    if items.is_empty() {
+        return;
+    }
+    let mut sql = String::with_capacity(64 + items.len() * 96);
+    put(&mut sql, format_args!("INSERT INTO {into} VALUES "));
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            sql.push(',');
+        }
+        values(&mut sql, item);
+    }
+    all.push(Statement { sql, rows: items.len() });
+}
+
+fn hold_values(sql: &mut String, hold: &Hold) {
+    put(
+        sql,
+        format_args!(
+            "({},{},{},{},{},{},x'{}')",
+            hold.id,
+            hold.product_id,
+            hold.qty,
+            hold.status.code(),
+            hold.expires_at.micros(),
+            hold.created_at.micros(),
+            hold.token
+        ),
+    );
+}
+
+fn order_values(sql: &mut String, row: &OrderRow) {
+    let order = &row.order;
+    put(
+        sql,
+        format_args!(
+            "({},{},{},{},{},{},x'{}',{},{},{})",
+            order.id,
+            order.hold_id,
+            order.product_id,
+            order.qty,
+            order.status.code(),
+            order.payment_disposition.code(),
+            order.payment_token.secret,
+            order.created_at.micros(),
+            order.updated_at.micros(),
+            or_null(row.due_at.map(Timestamp::micros))
+        ),
+    );
+}
+
+fn payment_values(sql: &mut String, row: &PaymentRow) {
+    let secret = row.secret.map(|secret| format!("x'{secret}'"));
+    put(
+        sql,
+        format_args!(
+            "({},{},{},{},{},{},{},{})",
+            hex(row.key.as_bytes()),
+            hex(&row.body_hash),
+            row.order_id,
+            or_null(secret),
+            row.outcome.code(),
+            row.answer.code(),
+            i32::from(row.waiting),
+            row.received_at.micros()
+        ),
+    );
+}
+
+fn key_values(sql: &mut String, row: &KeyRow, now: Timestamp) {
+    // The answer is plain data: writing it as JSON cannot fail.
+    let answer = serde_json::to_vec(&row.answer).unwrap_or_default();
+    let (key, fingerprint, answer) = (hex(row.key.as_bytes()), hex(&row.fingerprint), hex(&answer));
+    put(sql, format_args!("({key},{fingerprint},{answer},{})", now.micros()));
+}
+
+fn move_holds(moved: &HoldMove) -> Statement {
+    let (from, to, ids) = (moved.from.code(), moved.to.code(), list(&moved.ids));
+    let sql =
+        format!("UPDATE stockade_holds SET status = {to} WHERE id IN ({ids}) AND status = {from}");
+    Statement { sql, rows: moved.ids.len() }
+}
+
+fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> Option<Statement> {
+    if extensions.is_empty() {
+        return None;
+    }
+    let ids: Vec<HoldId> = extensions.iter().map(|(id, _)| *id).collect();
+    let cases = cases(extensions.iter().map(|(id, at)| (*id, at.micros())));
+    let sql = format!(
+        "UPDATE stockade_holds SET expires_at = {cases} WHERE id IN ({}) AND status = 0",
+        list(&ids)
+    );
+    Some(Statement { sql, rows: ids.len() })
+}
+
+fn move_orders(moved: &OrderMove, now: Timestamp) -> Statement {
+    let (status, disposition) = (moved.to.0.code(), moved.to.1.code());
+    let (from, ids) = (moved.from.0.code(), list(&moved.ids));
+    let (before, now) = (moved.from.1.code(), now.micros());
+    let sql = format!(
+        "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
+         updated_at = {now} WHERE id IN ({ids}) AND status = {from} AND disposition = {before}"
+    );
+    Statement { sql, rows: moved.ids.len() }
+}
+
+fn settle_payments(batch: &Batch<'_>) -> Vec<Statement> {
+    let settled = &batch.changes.settled_payments;
+    if settled.is_empty() {
+        return Vec::new();
+    }
+    let keys = hex_list(settled.iter().map(|(_, key)| key));
+    let orders = list(settled.iter().map(|(order_id, _)| order_id));
+    let rows = settled.len();
+    let forget = format!(
+        "DELETE FROM stockade_payments_waiting WHERE order_id IN ({orders}) AND k IN ({keys})"
+    );
+    let settle =
+        format!("UPDATE stockade_payments SET waiting = 0 WHERE k IN ({keys}) AND waiting = 1");
+    vec![Statement { sql: forget, rows }, Statement { sql: settle, rows }]
+}
+
+/// One statement for all products of the batch, each guarded by its version.
+fn update_products(batch: &Batch<'_>) -> Option<Statement> {
+    let changed = &batch.changes.products;
+    if changed.is_empty() {
+        return None;
+    }
+    let column = |name: &str, value: &dyn Fn(&ProductChange) -> String| {
+        format!("{name} = {}", cases(changed.iter().map(|c| (c.before.product.id, value(c)))))
+    };
+    let fence = |c: &ProductChange| {
+        let lease = batch.fences.get(&c.before.product.id).copied().unwrap_or(0);
+        c.before.fence.max(lease).to_string()
+    };
+    let sets = [
+        column("stock", &|c| c.after.product.stock.to_string()),
+        column("held", &|c| c.after.product.held.to_string()),
+        column("pending", &|c| c.after.product.pending.to_string()),
+        column("sold", &|c| c.after.product.sold.to_string()),
+        column("received", &|c| c.after.received.to_string()),
+        column("fence", &fence),
+        column("next_due", &|c| or_null(c.after.next_due.map(Timestamp::micros))),
+    ];
+    let ids = list(changed.iter().map(|c| c.before.product.id));
+    let before = cases(changed.iter().map(|c| (c.before.product.id, c.before.product.version)));
+    let after = cases(changed.iter().map(|c| (c.before.product.id, c.after.product.version)));
+    // MySQL assigns from left to right, so the version, which the guard reads
+    // before any assignment, may stand anywhere; it stands last.
+    let sql = format!(
+        "UPDATE stockade_products SET {}, version = {after} WHERE id IN ({ids}) AND version = {before}",
+        sets.join(", ")
+    );
+    Some(Statement { sql, rows: changed.len() })
+}
+
+/// `CASE id WHEN … END`, or the bare value where there is only one.
+fn cases<I: Display, V: Display>(pairs: impl ExactSizeIterator<Item = (I, V)>) -> String {
+    let alone = pairs.len() == 1;
+    let mut sql = String::new();
+    for (id, value) in pairs {
+        if alone {
+            return value.to_string();
+        }
+        put(&mut sql, format_args!(" WHEN {id} THEN {value}"));
+    }
+    format!("CASE id{sql} END")
+}
+
+/// Reads that must find nothing. An order and an event that waits for it have
+/// no row in common to lock: each writes its own row, then looks for the
+/// other's with a locking read, so that one of the two sees the other.
+pub(super) fn must_not_meet(batch: &Batch<'_>) -> Vec<String> {
+    let changes = batch.changes;
+    let mut sql = Vec::new();
+    if !changes.new_orders.is_empty() {
+        let ids = list(changes.new_orders.iter().map(|row| row.order.id));
+        sql.push(format!(
+            "SELECT order_id FROM stockade_payments_waiting WHERE order_id IN ({ids}) FOR UPDATE"
+        ));
+    }
+    let waiting = changes.new_payments.iter().filter(|row| row.waiting).map(|row| row.order_id);
+    let ids = list(waiting);
+    if !ids.is_empty() {
+        sql.push(format!("SELECT id FROM stockade_orders WHERE id IN ({ids}) FOR UPDATE"));
+    }
+    sql
+}
+
+/// Numbers for an `IN (…)`.
+pub(super) fn list<T: Display>(numbers: impl IntoIterator<Item = T>) -> String {
+    let mut sql = String::new();
+    for number in numbers {
+        if !sql.is_empty() {
+            sql.push(',');
+        }
+        put(&mut sql, format_args!("{number}"));
+    }
+    sql
+}
+
+/// Texts for an `IN (…)`, as hexadecimal literals.
+pub(super) fn hex_list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
+    list(texts.into_iter().map(|text| hex(text.as_ref().as_bytes())))
+}
+
+/// Bytes as a literal that both dialects read as a blob.
+fn hex(bytes: &[u8]) -> String {
+    let mut sql = String::with_capacity(3 + bytes.len() * 2);
+    sql.push_str("x'");
+    for byte in bytes {
+        put(&mut sql, format_args!("{byte:02x}"));
+    }
+    sql.push('\'');
+    sql
+}
+
+fn or_null(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "NULL".to_owned(), |value| value.to_string())
+}
+
+fn put(sql: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = sql.write_fmt(text);
+}

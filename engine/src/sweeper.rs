@@ -1,0 +1,130 @@
+//! Returning the stock of due holds and unpaid orders without being asked.
+//!
+//! The sweeper is a janitor, not the judge: what is due is dead at once for
+//! every request that meets it. The sweeper only sees to it that stock is also
+//! returned where no one asks. Its work goes through the combiner as commands
+//! of the ledger, so several processes may sweep at once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::combiner::{Combiner, LaneId};
+use crate::due_notice::DueNotice;
+use crate::error::Result;
+use crate::ledger::{Answer, Command};
+use crate::metrics::{Metrics, observe};
+use crate::model::ProductId;
+use crate::store::Store;
+
+/// Products looked up at once, and swept at once.
+const PRODUCTS_AT_ONCE: u32 = 64;
+const SWEEPS_AT_ONCE: usize = 8;
+/// Other processes make holds, too, and cannot wake this sweeper; so it looks
+/// at least so often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+/// After a failed sweep; the store may be down.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
+/// Under load something falls due at every moment: sweeps gather for so long.
+const PAUSE_BETWEEN: Duration = Duration::from_millis(10);
+/// Idempotency keys forgotten in one go, and how often.
+const KEYS_AT_ONCE: u32 = 1_000;
+const KEYS_EVERY: Duration = Duration::from_secs(60);
+
+/// What a sweep gave back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// Holds whose time was over.
+    pub holds_expired: u64,
+    /// Orders that were never paid.
+    pub orders_cancelled: u64,
+}
+
+/// Takes back what is due, product by product.
+pub(crate) struct Sweeper {
+    pub store: Arc<dyn Store>,
+    pub combiner: Arc<Combiner>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Arc<dyn Clock>,
+    pub due_notice: Arc<DueNotice>,
+    pub idempotency_ttl: Duration,
+}
+
+impl Sweeper {
+    /// Sweeps whenever something is due, until `stop`.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut keys_forgotten = Instant::now();
+        loop {
+            let pause = match self.sweep().await {
+                Ok((_, next)) => next.max(PAUSE_BETWEEN),
+                Err(error) => {
+                    tracing::warn!(%error, "a sweep failed; it is tried again");
+                    PAUSE_AFTER_ERROR
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                () = self.due_notice.sooner() => {}
+                () = self.clock.moved() => {}
+            }
+            if keys_forgotten.elapsed() >= KEYS_EVERY {
+                keys_forgotten = Instant::now();
+                let forgetting = self.store.forget_keys(self.idempotency_ttl, KEYS_AT_ONCE);
+                if let Err(error) = forgetting.await {
+                    tracing::debug!(%error, "old idempotency keys could not be forgotten");
+                }
+            }
+        }
+    }
+
+    /// Takes back all that is due now, in bounded transactions. Also says how
+    /// long nothing will be due as far as is known.
+    pub async fn sweep(&self) -> Result<(SweepReport, Duration)> {
+        let mut report = SweepReport::default();
+        // Whatever falls due from now on must wake us.
+        self.due_notice.wake_for_any();
+        loop {
+            let due = self.store.due_products(PRODUCTS_AT_ONCE).await?;
+            let oldest = due.products.first().map_or(Duration::ZERO, |(_, at)| at.until(due.now));
+            self.metrics.oldest_due_seconds.set(oldest.as_secs_f64());
+            if due.products.is_empty() {
+                let pause = due.next.map_or(LONGEST_SLEEP, |next| due.now.until(next));
+                let pause = pause.min(LONGEST_SLEEP);
+                self.due_notice.wake_before(due.now.after(pause));
+                return Ok((report, pause));
+            }
+            let now = due.now;
+            let swept: Vec<Result<SweepReport>> = stream::iter(due.products)
+                .map(|(product, since)| self.sweep_product(product, since.until(now)))
+                .buffer_unordered(SWEEPS_AT_ONCE)
+                .collect()
+                .await;
+            for swept in swept {
+                let swept = swept?;
+                report.holds_expired += swept.holds_expired;
+                report.orders_cancelled += swept.orders_cancelled;
+            }
+        }
+    }
+
+    async fn sweep_product(&self, product_id: ProductId, lag: Duration) -> Result<SweepReport> {
+        observe(&self.metrics.sweep_lag_seconds, lag);
+        let mut report = SweepReport::default();
+        loop {
+            let lane = if self.store.single_writer() { LaneId(0) } else { LaneId(product_id.0) };
+            let done = self.combiner.submit(Command::Reclaim { product_id }, &[lane]).await?;
+            let Answer::Reclaimed { holds, orders, more } = done.answer else { return Ok(report) };
+            report.holds_expired += u64::from(holds);
+            report.orders_cancelled += u64::from(orders);
+            if !more {
+                return Ok(report);
+            }
+        }
+    }
+}
