@@ -1,0 +1,187 @@
+//! The road from a request to its answer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body as _, Incoming};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use stockade::AsyncEngine;
+use tokio::time::{Instant, timeout_at};
+
+use crate::auth::ApiKeys;
+use crate::body;
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::handlers;
+use crate::limits::{Limit, Place};
+use crate::metrics::{Metrics, Watch};
+use crate::problem::{Code, Refusal};
+use crate::reply::{Answer, Body};
+use crate::request_id::{self, RequestId, RequestIds};
+use crate::router::{Endpoint, Path, Router, unknown_path};
+use crate::settings::Settings;
+use crate::signature::Verifier;
+
+/// Everything that requests share.
+pub struct App {
+    /// The engine.
+    pub engine: AsyncEngine,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Checks the signatures of webhooks.
+    pub verifier: Verifier,
+    /// Ids for requests and for connections that never became one.
+    pub ids: RequestIds,
+    router: Router,
+    api_keys: ApiKeys,
+    in_flight: Limit,
+    body_max: usize,
+    request_timeout: Duration,
+    draining: AtomicBool,
+}
+
+impl App {
+    /// An app on this engine.
+    pub fn new(engine: AsyncEngine, settings: &Settings) -> Result<Self, Failure> {
+        Ok(Self {
+            engine,
+            metrics: Metrics::new(),
+            verifier: Verifier::new(&settings.webhook_secret),
+            ids: RequestIds::new(),
+            router: Router::new()
+                .map_err(|error| Failure::Work(format!("the paths are at odds: {error}")))?,
+            api_keys: ApiKeys::new(&settings.api_key),
+            in_flight: Limit::new(settings.in_flight_max),
+            body_max: settings.body_max,
+            request_timeout: settings.request_timeout,
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Turns `/readyz` red.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is on its way down.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Answers a request. Nothing that a client sends makes this fail.
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let request_id = self.ids.of(request.headers());
+        let (head, body) = request.into_parts();
+        let found = self.router.find(head.uri.path());
+        let route = found.as_ref().map_or("unmatched", |(path, _)| path.pattern);
+        let mut watch = self.metrics.watch(&head.method, route);
+        let deadline = Instant::now() + self.request_timeout;
+        // The body is read whatever becomes of the request: an answer that
+        // overtakes it would cost the client its connection, or even the answer.
+        let answer = match (self.body(&head, body, deadline).await, found) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(_), None) => Err(unknown_path()),
+            (Ok(body), Some((path, segments))) => {
+                let call = Call { segments, query: head.uri.query(), headers: &head.headers, body };
+                self.decide(path, &head.method, &call, deadline).await
+            }
+        };
+        let mut response = match answer {
+            Ok(reply) => {
+                let response = reply.into_response();
+                log(&watch, response.status(), &request_id, None);
+                response
+            }
+            Err(refusal) => {
+                self.metrics.refused(refusal.code());
+                log(&watch, refusal.code().status(), &request_id, Some(&refusal));
+                refusal.into_response(head.uri.path(), request_id.as_str())
+            }
+        };
+        response.headers_mut().insert(request_id::HEADER, request_id.header());
+        watch.answered(response.status());
+        response
+    }
+
+    async fn decide(
+        &self,
+        path: &Path,
+        method: &Method,
+        call: &Call<'_>,
+        deadline: Instant,
+    ) -> Answer {
+        let endpoint = path.endpoint(method)?;
+        if endpoint.is_for_operators() {
+            self.api_keys.check(call.headers)?;
+        }
+        let _place = self.place_for(endpoint)?;
+        let late = || {
+            let detail = "no answer in time; what was begun may still be done";
+            Refusal::Server(Code::Unavailable, detail.into())
+        };
+        timeout_at(deadline, handlers::run(self, endpoint, call))
+            .await
+            .unwrap_or_else(|_| Err(late()))
+    }
+
+    /// The request's place among those under way, of which probes take none. It
+    /// is taken once the body is here: a client that sends slowly must not keep
+    /// others out.
+    fn place_for(&self, endpoint: Endpoint) -> Result<Option<Place>, Refusal> {
+        if endpoint.is_a_probe() {
+            return Ok(None);
+        }
+        let full = || Refusal::Server(Code::Contention, "too many requests are under way".into());
+        self.in_flight.enter().map(Some).ok_or_else(full)
+    }
+
+    async fn body(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        deadline: Instant,
+    ) -> Result<Bytes, Refusal> {
+        if body.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        let late = || {
+            let detail = "the body did not arrive in time";
+            Refusal::Server(Code::RequestTimeout, detail.into())
+        };
+        timeout_at(deadline, body::read(&head.headers, body, self.body_max))
+            .await
+            .unwrap_or_else(|_| Err(late()))
+    }
+}
+
+/// One line for each request. Paths, bodies and keys are not in it: they may
+/// carry what is none of the log's business.
+fn log(watch: &Watch<'_>, status: StatusCode, request_id: &RequestId, refusal: Option<&Refusal>) {
+    let (method, route, status) = (watch.method(), watch.route(), status.as_u16());
+    let code = refusal.map(|refusal| refusal.code().as_str());
+    let duration_ms = watch.started().elapsed().as_micros() as f64 / 1_000.0;
+    let request_id = request_id.as_str();
+    macro_rules! line {
+        ($level:ident $(, $cause:ident)?) => {
+            tracing::$level!(
+                target: "stockade::request",
+                method,
+                route,
+                status,
+                duration_ms,
+                request_id,
+                code,
+                $(cause = ?$cause,)?
+                "{method} {route} {status}"
+            )
+        };
+    }
+    match refusal {
+        Some(cause) if status == 500 => line!(error, cause),
+        Some(cause) if status == 503 => line!(warn, cause),
+        _ if matches!(route, "/healthz" | "/readyz" | "/metrics") => line!(debug),
+        _ => line!(info),
+    }
+}

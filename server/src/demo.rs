@@ -1,0 +1,24 @@
+//! Products to try the server with.
+
+use stockade::{AsyncEngine, Money, NewProduct, Result};
+
+/// Name, price and units. The first is the contract's sample.
+const PRODUCTS: &[(&str, &str, u64)] = &[
+    ("Concert ticket", "200", 4),
+    ("Coffee mug", "19.99", 100),
+    ("Desk lamp", "49.5", 25),
+    ("Notebook", "3", 1_000),
+    ("Limited print", "120", 1),
+];
+
+/// Adds the demo products to a store that has none, and says how many.
+pub async fn seed(engine: &AsyncEngine) -> Result<usize> {
+    if !engine.products(None, 1).await?.items.is_empty() {
+        return Ok(0);
+    }
+    for (name, price, stock) in PRODUCTS {
+        let price: Money = price.parse()?;
+        engine.create_product(&NewProduct::new(*name, price, *stock)).await?;
+    }
+    Ok(PRODUCTS.len())
+}

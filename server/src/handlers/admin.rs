@@ -1,0 +1,70 @@
+//! The endpoints of operators.
+
+use hyper::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use stockade::{Event, Money, NewProduct, ProductId, StockAdjustment};
+
+use super::shop::ProductView;
+use crate::app::App;
+use crate::body;
+use crate::call::Call;
+use crate::reply::{Answer, Reply};
+
+#[derive(Deserialize)]
+struct NewProductBody<'a> {
+    name: String,
+    // As it was written: a float would already have lost cents.
+    #[serde(borrow)]
+    price: &'a RawValue,
+    stock: u64,
+}
+
+/// `POST /api/admin/products`
+pub async fn create_product(app: &App, call: &Call<'_>) -> Answer {
+    let body: NewProductBody<'_> = body::object(body::text(&call.body)?)?;
+    let price: Money = body.price.get().parse()?;
+    let request = NewProduct::new(body.name, price, body.stock);
+    let product = app.engine.create_product(&request).await?;
+    Ok(Reply::json(&ProductView::of(&product)?)?.status(StatusCode::CREATED))
+}
+
+#[derive(Deserialize)]
+struct AdjustBody {
+    delta: i64,
+    reason: String,
+}
+
+/// `POST /api/admin/products/{id}/adjust`
+pub async fn adjust(app: &App, call: &Call<'_>) -> Answer {
+    let id: ProductId = call.segment(0)?;
+    let body: AdjustBody = body::object(body::text(&call.body)?)?;
+    let request = StockAdjustment::new(id, body.delta, body.reason);
+    let product = app.engine.adjust_stock(&request).await?;
+    Reply::json(&ProductView::of(&product)?)
+}
+
+/// `POST /api/admin/sweep`
+pub async fn sweep(app: &App) -> Answer {
+    Reply::json(&app.engine.sweep().await?)
+}
+
+/// `GET /api/admin/audit`
+pub async fn audit(app: &App) -> Answer {
+    Reply::json(&app.engine.audit().await?)
+}
+
+#[derive(Serialize)]
+struct EventsView<'a> {
+    events: &'a [Event],
+    next: u64,
+}
+
+/// `GET /api/admin/events?after=…&limit=…`
+pub async fn events(app: &App, call: &Call<'_>) -> Answer {
+    let after = call.query_number("after")?.unwrap_or(0);
+    let events = app.engine.events_after(after, call.limit()?).await?;
+    // With nothing new, the same question is the next one to ask.
+    let next = events.last().map_or(after, |event| event.cursor);
+    Reply::json(&EventsView { events: &events, next })
+}

@@ -1,0 +1,230 @@
+//! The endpoints of a shop: products, holds, orders.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use stockade::{
+    CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, Order, OrderId,
+    OrderRequest, OrderStatus, PaymentDisposition, PaymentToken, Product, ProductId, Timestamp,
+    Token,
+};
+
+use crate::app::App;
+use crate::body;
+use crate::call::Call;
+use crate::problem::Refusal;
+use crate::reply::{Answer, Reply};
+
+const KEY: &[&str] = &["idempotency-key"];
+
+/// A product as the contract shows it; then the fields beyond.
+#[derive(Serialize)]
+pub struct ProductView<'a> {
+    id: ProductId,
+    price: Box<RawValue>,
+    stock: u64,
+    name: &'a str,
+    held: u64,
+    pending: u64,
+    sold: u64,
+    version: u64,
+}
+
+impl<'a> ProductView<'a> {
+    /// Shows a product, its price as a JSON number with exactly its digits.
+    pub fn of(product: &'a Product) -> Result<Self, Refusal> {
+        let price = RawValue::from_string(product.price.to_string())
+            .map_err(|error| Refusal::internal(format!("a price is no JSON number: {error}")))?;
+        Ok(Self {
+            id: product.id,
+            price,
+            stock: product.stock,
+            name: &product.name,
+            held: product.held,
+            pending: product.pending,
+            sold: product.sold,
+            version: product.version,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct PageView<'a> {
+    items: Vec<ProductView<'a>>,
+    next: Option<ProductId>,
+}
+
+#[derive(Serialize)]
+struct HoldView {
+    id: HoldId,
+    qty: u32,
+    expires_at: String,
+    product_id: ProductId,
+    status: HoldStatus,
+    token: Token,
+}
+
+impl HoldView {
+    fn of(hold: &Hold) -> Self {
+        Self {
+            id: hold.id,
+            qty: hold.qty,
+            expires_at: hold.expires_at.to_seconds_text(),
+            product_id: hold.product_id,
+            status: hold.status,
+            token: hold.token,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct OrderView {
+    status: OrderStatus,
+    hold_id: HoldId,
+    updated_at: Timestamp,
+    created_at: Timestamp,
+    id: OrderId,
+    product_id: ProductId,
+    qty: u32,
+    payment_token: PaymentToken,
+    payment_disposition: PaymentDisposition,
+}
+
+impl OrderView {
+    fn of(order: &Order) -> Self {
+        Self {
+            status: order.status,
+            hold_id: order.hold_id,
+            updated_at: order.updated_at,
+            created_at: order.created_at,
+            id: order.id,
+            product_id: order.product_id,
+            qty: order.qty,
+            payment_token: order.payment_token,
+            payment_disposition: order.payment_disposition,
+        }
+    }
+}
+
+/// What stands around a hold or an order. Each answer has one of the three.
+#[derive(Serialize)]
+struct Envelope {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<HoldView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holds: Option<Vec<HoldView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<OrderView>,
+}
+
+impl Envelope {
+    const EMPTY: Self = Self { message: None, success: true, hold: None, holds: None, order: None };
+
+    fn hold(message: Option<&'static str>, hold: &Hold) -> Self {
+        Self { message, hold: Some(HoldView::of(hold)), ..Self::EMPTY }
+    }
+
+    fn order(message: Option<&'static str>, order: &Order) -> Self {
+        Self { message, order: Some(OrderView::of(order)), ..Self::EMPTY }
+    }
+}
+
+/// `GET /api/products/{id}`
+pub async fn product(app: &App, call: &Call<'_>) -> Answer {
+    let product = app.engine.product(call.segment(0)?).await?;
+    Reply::json(&ProductView::of(&product)?)
+}
+
+/// `GET /api/products?after=…&limit=…`
+pub async fn products(app: &App, call: &Call<'_>) -> Answer {
+    let after = call.query_number("after")?.map(ProductId);
+    let page = app.engine.products(after, call.limit()?).await?;
+    Reply::json(&PageView {
+        items: page.items.iter().map(ProductView::of).collect::<Result<_, _>>()?,
+        next: page.next,
+    })
+}
+
+/// `POST /api/holds/{product_id}/{quantity}`
+pub async fn hold(app: &App, call: &Call<'_>) -> Answer {
+    let product_id: ProductId = call.segment(0)?;
+    let mut request = HoldRequest::new(product_id, call.quantity(1)?);
+    request.ttl = call.life()?;
+    request.key = call.key(KEY)?;
+    let hold = app.engine.hold(&request).await?;
+    let view = Envelope::hold(Some("Holded Successfully"), &hold.value);
+    Ok(Reply::json(&view)?.replayed(hold.replayed))
+}
+
+#[derive(Deserialize)]
+struct Cart<'a> {
+    #[serde(borrow)]
+    items: Vec<&'a RawValue>,
+    ttl: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    product_id: ProductId,
+    quantity: u32,
+}
+
+/// `POST /api/holds`
+pub async fn cart(app: &App, call: &Call<'_>) -> Answer {
+    let cart: Cart<'_> = body::object(body::text(&call.body)?)?;
+    let mut items = Vec::with_capacity(cart.items.len());
+    for item in cart.items {
+        let line: Line = body::object(item.get())?;
+        items.push((line.product_id, line.quantity));
+    }
+    let mut request = CartRequest::new(items);
+    request.ttl = cart.ttl.map(std::time::Duration::from_secs);
+    request.key = call.key(KEY)?;
+    let holds = app.engine.hold_many(&request).await?;
+    let view = Envelope {
+        message: Some("Holded Successfully"),
+        holds: Some(holds.value.iter().map(HoldView::of).collect()),
+        ..Envelope::EMPTY
+    };
+    Ok(Reply::json(&view)?.replayed(holds.replayed))
+}
+
+/// `GET /api/holds/{id}`
+pub async fn get_hold(app: &App, call: &Call<'_>) -> Answer {
+    let hold = app.engine.get_hold(call.segment(0)?).await?;
+    Reply::json(&Envelope::hold(None, &hold))
+}
+
+/// `DELETE /api/holds/{id}`
+pub async fn release(app: &App, call: &Call<'_>) -> Answer {
+    let hold = app.engine.release(call.segment(0)?).await?;
+    Reply::json(&Envelope::hold(Some("hold released"), &hold))
+}
+
+/// `POST /api/holds/{id}/extend`
+pub async fn extend(app: &App, call: &Call<'_>) -> Answer {
+    let hold_id: HoldId = call.segment(0)?;
+    let mut request = ExtendRequest::new(hold_id);
+    request.ttl = call.life()?;
+    let hold = app.engine.extend(&request).await?;
+    Reply::json(&Envelope::hold(Some("hold extended"), &hold))
+}
+
+/// `POST /api/orders/{hold_id}/{product_id}`
+pub async fn order(app: &App, call: &Call<'_>) -> Answer {
+    let hold_id: HoldId = call.segment(0)?;
+    let product_id: ProductId = call.segment(1)?;
+    let mut request = OrderRequest::new(hold_id, product_id);
+    request.key = call.key(KEY)?;
+    let order = app.engine.order(&request).await?;
+    let view = Envelope::order(Some("order created successfully"), &order.value);
+    Ok(Reply::json(&view)?.replayed(order.replayed))
+}
+
+/// `GET /api/orders/{id}`
+pub async fn get_order(app: &App, call: &Call<'_>) -> Answer {
+    let order = app.engine.get_order(call.segment(0)?).await?;
+    Reply::json(&Envelope::order(None, &order))
+}

@@ -1,0 +1,172 @@
+//! `POST /api/payments/webhook`.
+
+use hyper::StatusCode;
+use serde_json::{Map, Value};
+use stockade::{OrderId, Outcome, PaymentAnswer, PaymentEvent, PaymentToken};
+
+use crate::app::App;
+use crate::body;
+use crate::call::Call;
+use crate::problem::Refusal;
+use crate::reply::{Answer, Reply};
+
+const OK: &[u8] = br#"{"message":"ok"}"#;
+
+/// Takes a payment provider's word on an order.
+pub async fn webhook(app: &App, call: &Call<'_>) -> Answer {
+    app.verifier.check(call.headers, &call.body)?;
+    let event = read(call)?;
+    let answer = app.engine.payment(&event).await?;
+    let status = match answer.value {
+        PaymentAnswer::Recorded => StatusCode::OK,
+        PaymentAnswer::Waiting => StatusCode::ACCEPTED,
+    };
+    let reply = Reply::text("application/json", OK);
+    Ok(reply.status(status).replayed(answer.replayed))
+}
+
+fn read(call: &Call<'_>) -> Result<PaymentEvent, Refusal> {
+    let value: Value = serde_json::from_str(body::text(&call.body)?).map_err(body::refusal)?;
+    let Value::Object(fields) = value else {
+        return Err(Refusal::invalid("expected a JSON object"));
+    };
+    let outcome: Outcome = match text(&fields, "status")? {
+        Some(word) => word.parse()?,
+        None => return Err(Refusal::invalid("status is missing")),
+    };
+    let token = match text(&fields, "payment_token")? {
+        Some(token) => Some(token.parse::<PaymentToken>()?),
+        None => None,
+    };
+    let mut event = match (order_id(&fields)?, token) {
+        (Some(id), _) => PaymentEvent::for_order(id, outcome),
+        (None, Some(token)) => PaymentEvent::for_token(token, outcome),
+        (None, None) => return Err(Refusal::invalid("order_id or payment_token is missing")),
+    };
+    event.payment_token = token;
+    event.key = match text(&fields, "idempotency_key")? {
+        Some(key) => Some(key.to_owned()),
+        None => call.key(&["idempotency-key", "idempotency_key"])?,
+    };
+    if event.key.is_some() {
+        event.body = Some(canonical(&Value::Object(fields)));
+    }
+    Ok(event)
+}
+
+/// The body as it is compared when its key returns: neither white space nor the
+/// order of names matters.
+fn canonical(body: &Value) -> Vec<u8> {
+    // A map of serde_json's is sorted by its names; a test watches that it is.
+    body.to_string().into_bytes()
+}
+
+/// A field that holds a text. One that is null is as good as missing.
+fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Refusal> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Refusal::invalid(format!("{name} must be a text"))),
+    }
+}
+
+/// The order's id, which providers send as a number or as a text.
+fn order_id(fields: &Map<String, Value>) -> Result<Option<OrderId>, Refusal> {
+    let id = match fields.get("order_id") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.parse()?,
+        Some(Value::Number(number)) if number.is_u64() => OrderId(number.as_u64().unwrap_or(0)),
+        Some(_) => return Err(Refusal::invalid("order_id must be a whole number")),
+    };
+    if !id.is_possible() {
+        return Err(Refusal::invalid("no order can ever have this order_id"));
+    }
+    Ok(Some(id))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use hyper::HeaderMap;
+
+    fn read_body(body: &str, headers: &HeaderMap) -> Result<PaymentEvent, Refusal> {
+        read(&Call {
+            segments: matchit::Params::new(),
+            query: None,
+            headers,
+            body: Bytes::from(body.to_owned()),
+        })
+    }
+
+    fn event(body: &str) -> Result<PaymentEvent, Refusal> {
+        read_body(body, &HeaderMap::new())
+    }
+
+    #[test]
+    fn white_space_and_the_order_of_names_do_not_matter() {
+        let one = r#"{"order_id":1,"status":"paid","idempotency_key":"k","more":{"b":1,"a":[2]}}"#;
+        let two = "{ \"more\": {\"a\":[2] ,\"b\":1},\n\"idempotency_key\":\"k\",\"status\":\"paid\",\"order_id\":1}";
+        assert_eq!(event(one).unwrap(), event(two).unwrap());
+        let other = one.replace("[2]", "[3]");
+        assert_ne!(event(one).unwrap(), event(&other).unwrap());
+    }
+
+    #[test]
+    fn the_key_comes_from_the_body_or_else_from_a_header() {
+        for name in ["idempotency-key", "idempotency_key"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, "from-header".parse().unwrap());
+            let bare = read_body(r#"{"order_id":1,"status":"paid"}"#, &headers).unwrap();
+            assert_eq!(bare.key.as_deref(), Some("from-header"));
+            let own = r#"{"order_id":1,"status":"paid","idempotency_key":"own"}"#;
+            let own = read_body(own, &headers).unwrap();
+            assert_eq!(own.key.as_deref(), Some("own"));
+        }
+        let none = event(r#"{"order_id":1,"status":"paid"}"#).unwrap();
+        assert_eq!((none.key, none.body), (None, None));
+    }
+
+    #[test]
+    fn an_order_is_named_by_a_number_a_text_or_its_token() {
+        let token = "pt_19_00000000000000000000000000000007";
+        for good in [
+            r#"{"order_id":19,"status":"paid"}"#.to_owned(),
+            r#"{"order_id":"19","status":"paid"}"#.to_owned(),
+            format!(r#"{{"order_id":null,"payment_token":"{token}","status":"paid"}}"#),
+        ] {
+            assert!(event(&good).is_ok(), "{good}");
+        }
+        for id in [
+            "0",
+            "-1",
+            "1.5",
+            "1e3",
+            "true",
+            "[]",
+            "\"\"",
+            "\"1.5\"",
+            "\"0\"",
+            "9223372036854775808",
+            "99999999999999999999",
+        ] {
+            let body = format!(r#"{{"order_id":{id},"status":"paid"}}"#);
+            assert!(event(&body).is_err(), "{id}");
+        }
+        for bad in [
+            r#"{"status":"paid"}"#,
+            r#"{"order_id":1}"#,
+            r#"{"order_id":1,"status":"refunded"}"#,
+            r#"{"order_id":1,"status":"PAID"}"#,
+            r#"{"order_id":1,"status":1}"#,
+            r#"{"order_id":1,"status":"paid","idempotency_key":7}"#,
+            r#"{"payment_token":"nonsense","status":"paid"}"#,
+            r#"{"payment_token":7,"order_id":1,"status":"paid"}"#,
+            "[]",
+            "\"paid\"",
+        ] {
+            assert!(event(bad).is_err(), "{bad}");
+        }
+    }
+}

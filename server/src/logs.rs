@@ -1,0 +1,55 @@
+//! The log: structured lines on stderr.
+
+use std::io;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
+
+use crate::failure::Failure;
+use crate::settings::{LogFormat, Settings};
+
+/// Starts the log of the process.
+pub fn start(settings: &Settings) -> Result<(), Failure> {
+    let levels = read_levels(&settings.log_level)
+        .map_err(|why| Failure::Setup(format!("setting log_level: {why}")))?;
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match settings.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    registry()
+        .with(levels)
+        .with(lines)
+        .try_init()
+        .map_err(|error| Failure::Work(format!("cannot start the log: {error}")))
+}
+
+fn read_levels(text: &str) -> Result<Targets, String> {
+    // The parser takes a lone unknown word for the name of a part of the
+    // program; it is far more often a level misspelt.
+    let misspelt = |word: &&str| {
+        !word.contains('=') && (word.is_empty() || word.parse::<LevelFilter>().is_err())
+    };
+    match text.split(',').find(misspelt) {
+        Some(word) => Err(format!("`{word}` is no level")),
+        None => text.parse().map_err(|error| format!("{error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_levels;
+
+    #[test]
+    fn levels_are_read_and_a_misspelt_one_is_refused() {
+        for good in ["info", "off", "warn,stockade::request=off", "INFO"] {
+            assert!(read_levels(good).is_ok(), "{good}");
+        }
+        for bad in ["", "verbose", "info,stockade=loud", "inf0,stockade=info"] {
+            assert!(read_levels(bad).is_err(), "{bad}");
+        }
+    }
+}

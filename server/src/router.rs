@@ -1,0 +1,175 @@
+//! Which endpoint a path and a method mean.
+
+use hyper::Method;
+use matchit::Params;
+
+use crate::problem::{Code, Refusal};
+
+/// What the server can do. Each is one function of [`crate::handlers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    Product,
+    Products,
+    Hold,
+    Cart,
+    GetHold,
+    Release,
+    Extend,
+    Order,
+    GetOrder,
+    Webhook,
+    CreateProduct,
+    Adjust,
+    Sweep,
+    Audit,
+    Events,
+    Health,
+    Ready,
+    Metrics,
+}
+
+impl Endpoint {
+    /// Whether only operators may use it.
+    pub fn is_for_operators(self) -> bool {
+        use Endpoint::{Adjust, Audit, CreateProduct, Events, Sweep};
+        matches!(self, CreateProduct | Adjust | Sweep | Audit | Events)
+    }
+
+    /// Whether it must answer even when the server is full: probes and metrics
+    /// tell that it is.
+    pub fn is_a_probe(self) -> bool {
+        matches!(self, Self::Health | Self::Ready | Self::Metrics)
+    }
+}
+
+/// A path and what can be done there.
+#[derive(Debug)]
+pub struct Path {
+    /// The path with names for its variable parts, as metrics and logs show it.
+    pub pattern: &'static str,
+    methods: &'static [(Method, Endpoint)],
+    allow: &'static str,
+}
+
+static PATHS: &[Path] = &[
+    path("/api/products", "GET, HEAD", &[(Method::GET, Endpoint::Products)]),
+    path("/api/products/{id}", "GET, HEAD", &[(Method::GET, Endpoint::Product)]),
+    path("/api/holds", "POST", &[(Method::POST, Endpoint::Cart)]),
+    path(
+        "/api/holds/{id}",
+        "GET, HEAD, DELETE",
+        &[(Method::GET, Endpoint::GetHold), (Method::DELETE, Endpoint::Release)],
+    ),
+    path("/api/holds/{product_id}/{quantity}", "POST", &[(Method::POST, Endpoint::Hold)]),
+    path("/api/holds/{id}/extend", "POST", &[(Method::POST, Endpoint::Extend)]),
+    path("/api/orders/{id}", "GET, HEAD", &[(Method::GET, Endpoint::GetOrder)]),
+    path("/api/orders/{hold_id}/{product_id}", "POST", &[(Method::POST, Endpoint::Order)]),
+    path("/api/payments/webhook", "POST", &[(Method::POST, Endpoint::Webhook)]),
+    path("/api/admin/products", "POST", &[(Method::POST, Endpoint::CreateProduct)]),
+    path("/api/admin/products/{id}/adjust", "POST", &[(Method::POST, Endpoint::Adjust)]),
+    path("/api/admin/sweep", "POST", &[(Method::POST, Endpoint::Sweep)]),
+    path("/api/admin/audit", "GET, HEAD", &[(Method::GET, Endpoint::Audit)]),
+    path("/api/admin/events", "GET, HEAD", &[(Method::GET, Endpoint::Events)]),
+    path("/healthz", "GET, HEAD", &[(Method::GET, Endpoint::Health)]),
+    path("/readyz", "GET, HEAD", &[(Method::GET, Endpoint::Ready)]),
+    path("/metrics", "GET, HEAD", &[(Method::GET, Endpoint::Metrics)]),
+];
+
+const fn path(
+    pattern: &'static str,
+    allow: &'static str,
+    methods: &'static [(Method, Endpoint)],
+) -> Path {
+    Path { pattern, methods, allow }
+}
+
+impl Path {
+    /// The endpoint of a method; HEAD is GET, whose body hyper leaves out.
+    pub fn endpoint(&self, method: &Method) -> Result<Endpoint, Refusal> {
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        let found = self.methods.iter().find(|(known, _)| known == wanted);
+        found.map(|(_, endpoint)| *endpoint).ok_or(Refusal::Method(self.allow))
+    }
+}
+
+/// Finds paths.
+#[derive(Debug)]
+pub struct Router(matchit::Router<&'static Path>);
+
+impl Router {
+    /// A router for every path there is.
+    pub fn new() -> Result<Self, matchit::InsertError> {
+        let mut router = matchit::Router::new();
+        for path in PATHS {
+            router.insert(path.pattern, path)?;
+        }
+        Ok(Self(router))
+    }
+
+    /// The path's entry and its variable parts.
+    pub fn find<'a>(&'a self, path: &'a str) -> Option<(&'static Path, Params<'a, 'a>)> {
+        let found = self.0.at(path).ok()?;
+        Some((found.value, found.params))
+    }
+}
+
+/// The refusal of a path without an entry.
+pub fn unknown_path() -> Refusal {
+    Refusal::Server(Code::NotFound, "there is no such path".into())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn endpoint(method: Method, path: &str) -> Option<Endpoint> {
+        let router = Router::new().unwrap();
+        let (path, _) = router.find(path)?;
+        path.endpoint(&method).ok()
+    }
+
+    #[test]
+    fn each_path_of_the_contract_has_its_endpoint() {
+        for (method, path, expected) in [
+            (Method::GET, "/api/products/1", Endpoint::Product),
+            (Method::HEAD, "/api/products/1", Endpoint::Product),
+            (Method::POST, "/api/holds/1/2", Endpoint::Hold),
+            (Method::POST, "/api/holds/2/extend", Endpoint::Extend),
+            (Method::DELETE, "/api/holds/2", Endpoint::Release),
+            (Method::GET, "/api/holds/2", Endpoint::GetHold),
+            (Method::POST, "/api/orders/13/1", Endpoint::Order),
+            (Method::GET, "/api/orders/19", Endpoint::GetOrder),
+            (Method::POST, "/api/admin/products/1/adjust", Endpoint::Adjust),
+        ] {
+            assert_eq!(endpoint(method, path), Some(expected), "{path}");
+        }
+        for path in ["/", "/api", "/api/products/", "/api/holds//2", "/api/orders/1/2/3"] {
+            assert!(Router::new().unwrap().find(path).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn allow_lists_the_methods_of_each_path() {
+        for path in PATHS {
+            let mut expected = Vec::new();
+            for (method, _) in path.methods {
+                expected.push(method.as_str());
+                if method == Method::GET {
+                    expected.push("HEAD");
+                }
+            }
+            assert_eq!(path.allow, expected.join(", "), "{}", path.pattern);
+        }
+    }
+
+    #[test]
+    fn operators_have_the_paths_under_admin_and_no_others() {
+        for path in PATHS {
+            for (_, endpoint) in path.methods {
+                let under_admin = path.pattern.starts_with("/api/admin/");
+                assert_eq!(endpoint.is_for_operators(), under_admin, "{}", path.pattern);
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The signature of payment webhooks:
+//! `Stockade-Signature: t=<unix seconds>,v1=<hex of HMAC-SHA256>`.
+//!
+//! What is signed is the text of `t`, a dot, and the raw body. While a secret
+//! is being changed, several `v1` may stand in the header and several secrets
+//! in the setting: one match is enough.
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hmac::{Hmac, KeyInit, Mac};
+use hyper::HeaderMap;
+use sha2::Sha256;
+
+use crate::problem::Refusal;
+use crate::settings::Secrets;
+
+/// The header with the signature.
+pub const HEADER: &str = "stockade-signature";
+
+/// How far the signature's time may be from ours, either way.
+const TOLERANCE_SECONDS: u64 = 300;
+
+/// The most `v1` looked at, so that a header cannot make us compute for long.
+const SIGNATURES_MAX: usize = 8;
+
+/// Checks signatures; without a secret it lets everything pass.
+pub struct Verifier {
+    keys: Vec<Hmac<Sha256>>,
+    /// Seconds since 1970 of this process's clock.
+    now: fn() -> i64,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verifier({} secrets hidden)", self.keys.len())
+    }
+}
+
+/// The moment by this process's clock.
+fn unix_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+impl Verifier {
+    /// A verifier for these secrets and the process's clock.
+    pub fn new(secrets: &Secrets) -> Self {
+        Self::with_clock(secrets, unix_seconds)
+    }
+
+    fn with_clock(secrets: &Secrets, now: fn() -> i64) -> Self {
+        // An HMAC takes a key of any length.
+        let key = |secret: &str| Hmac::new_from_slice(secret.as_bytes()).ok();
+        Self { keys: secrets.iter().filter_map(key).collect(), now }
+    }
+
+    /// Refuses a webhook that was not signed with a secret of ours just now.
+    pub fn check(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
+        let refuse = |why| Err(Refusal::Secret("Stockade-Signature", why));
+        let Some(header) = headers.get(HEADER) else {
+            return refuse("the Stockade-Signature header is missing");
+        };
+        let Some((time, signatures)) = header.to_str().ok().and_then(parse) else {
+            return refuse("the Stockade-Signature header must read t=<unix seconds>,v1=<hex>");
+        };
+        // A signature is checked before its time is believed.
+        if !signatures.iter().any(|signature| self.signed(time, body, signature)) {
+            return refuse("the signature is wrong");
+        }
+        match time.parse::<i64>() {
+            Ok(time) if time.abs_diff((self.now)()) <= TOLERANCE_SECONDS => Ok(()),
+            _ => refuse("the signature is not of the last five minutes"),
+        }
+    }
+
+    fn signed(&self, time: &str, body: &[u8], signature: &[u8; 32]) -> bool {
+        self.keys.iter().any(|key| {
+            let mut mac = key.clone();
+            mac.update(time.as_bytes());
+            mac.update(b".");
+            mac.update(body);
+            // Compares in constant time.
+            mac.verify_slice(signature).is_ok()
+        })
+    }
+}
+
+/// The time, as it was written, and the well-formed signatures of a header.
+fn parse(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
+    let mut time = None;
+    let mut signatures = Vec::new();
+    for (name, value) in header.split(',').filter_map(|part| part.trim().split_once('=')) {
+        match name {
+            "t" => {
+                let is_digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+                // Two times: which one was signed?
+                if !is_digits || time.replace(value).is_some() {
+                    return None;
+                }
+            }
+            "v1" if signatures.len() < SIGNATURES_MAX => signatures.extend(from_hex(value)),
+            _ => {}
+        }
+    }
+    Some((time?, signatures))
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let digit = |byte: u8| (byte as char).to_digit(16);
+    let mut bytes = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    const NOW: i64 = 1_700_000_000;
+    const BODY: &[u8] = br#"{"status":"paid"}"#;
+
+    fn verifier(secrets: &str) -> Verifier {
+        let mut settings = Settings::default();
+        settings.set("webhook_secret", secrets).unwrap();
+        Verifier::with_clock(&settings.webhook_secret, || NOW)
+    }
+
+    fn v1(secret: &str, time: i64, body: &[u8]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(format!("{time}.").as_bytes());
+        mac.update(body);
+        let bytes = mac.finalize().into_bytes();
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn passes(verifier: &Verifier, header: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(HEADER, header.parse().unwrap());
+        verifier.check(&headers, BODY).is_ok()
+    }
+
+    #[test]
+    fn a_signature_of_our_secret_passes_within_five_minutes() {
+        let verifier = verifier("hush");
+        for (age, good) in [(0, true), (300, true), (-300, true), (301, false), (-301, false)] {
+            let time = NOW - age;
+            let header = format!("t={time},v1={}", v1("hush", time, BODY));
+            assert_eq!(passes(&verifier, &header), good, "age {age}");
+        }
+    }
+
+    #[test]
+    fn the_known_answer_of_the_scheme() {
+        // Computed with Python's hmac module.
+        let header =
+            "t=1700000000,v1=8d60d703a84e5c0ca8f9a07dde9bcea21af433840e7ee22049d6047bae03b0f7";
+        assert_eq!(header, format!("t={NOW},v1={}", v1("hush", NOW, BODY)));
+    }
+
+    #[test]
+    fn any_other_header_is_refused() {
+        let verifier = verifier("hush");
+        let right = v1("hush", NOW, BODY);
+        let wrong = v1("guess", NOW, BODY);
+        for bad in [
+            String::new(),
+            format!("v1={right}"),
+            format!("t={NOW}"),
+            format!("t={NOW},v1="),
+            format!("t={NOW},v1={wrong}"),
+            format!("t={NOW},v1={}", &right[..62]),
+            format!("t={NOW},v0={right}"),
+            format!("t=+{NOW},v1={right}"),
+            format!("t={},v1={right}", NOW - 1),
+            format!("t={NOW},t={NOW},v1={right}"),
+            format!("t={NOW},v1={}", v1("hush", NOW, b"{}")),
+        ] {
+            assert!(!passes(&verifier, &bad), "{bad}");
+        }
+        assert!(verifier.check(&HeaderMap::new(), BODY).is_err());
+    }
+
+    #[test]
+    fn a_secret_can_be_changed_without_a_gap() {
+        let (old, new) = (v1("old", NOW, BODY), v1("new", NOW, BODY));
+        let both = verifier("new,old");
+        assert!(passes(&both, &format!("t={NOW},v1={old}")));
+        assert!(passes(&both, &format!("t={NOW},v1={new}")));
+        assert!(passes(&verifier("new"), &format!("t={NOW}, v1={old}, v1={new}")));
+    }
+
+    #[test]
+    fn without_a_secret_nothing_is_asked_for() {
+        assert!(verifier("").check(&HeaderMap::new(), BODY).is_ok());
+    }
+}

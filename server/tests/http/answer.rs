@@ -1,0 +1,122 @@
+//! An answer of the server, and how it is compared with what was expected.
+
+use ureq::http::HeaderMap;
+
+/// A whole response.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Whether it repeats the answer to an earlier request.
+    pub fn is_replayed(&self) -> bool {
+        self.header("idempotent-replayed") == Some("true")
+    }
+
+    /// The number or text behind a name, wherever it stands first.
+    pub fn field(&self, name: &str) -> &str {
+        let start = format!("\"{name}\":");
+        let at = self.body.find(&start).unwrap_or_else(|| panic!("no {name} in {}", self.body));
+        let value = &self.body[at + start.len()..];
+        match value.strip_prefix('"') {
+            Some(text) => &text[..text.find('"').unwrap()],
+            None => &value[..value.find([',', '}', ']']).unwrap()],
+        }
+    }
+
+    pub fn number(&self, name: &str) -> u64 {
+        self.field(name).parse().unwrap()
+    }
+
+    /// Expects this status and exactly this body, but for the marks in it:
+    /// `<n>` is a number, `<second>` and `<microsecond>` a moment, `<secret>`
+    /// 32 hexadecimal digits, `<text>` anything within quotes.
+    #[track_caller]
+    pub fn expect(&self, status: u16, body: &str) -> &Self {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        if let Err(at) = fits(&self.body, body) {
+            panic!("expected {body}\n   found {}\nfrom here on: {at}", self.body);
+        }
+        self
+    }
+
+    /// Expects a problem with this status and code, whole and well-formed.
+    #[track_caller]
+    pub fn expect_problem(&self, status: u16, code: &str) -> &Self {
+        assert_eq!(
+            (self.status, self.header("content-type")),
+            (status, Some("application/problem+json")),
+            "{}",
+            self.body
+        );
+        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!(problem["code"], code, "{}", self.body);
+        assert_eq!(problem["type"], format!("urn:stockade:error:{code}"));
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["success"], false);
+        assert_eq!(problem["message"], problem["detail"]);
+        assert_eq!(problem["request_id"], self.header("x-request-id").unwrap());
+        for name in ["title", "detail", "instance"] {
+            assert!(
+                problem[name].as_str().is_some_and(|text| !text.is_empty()),
+                "{name} in {}",
+                self.body
+            );
+        }
+        assert_eq!(self.header("retry-after").is_some(), status == 503, "{:?}", self.headers);
+        self
+    }
+
+    /// Expects the problem also to say this.
+    #[track_caller]
+    pub fn saying(&self, name: &str, value: serde_json::Value) -> &Self {
+        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!(problem[name], value, "{}", self.body);
+        self
+    }
+}
+
+/// Compares a body with a pattern; the error is where they part.
+fn fits<'a>(mut body: &'a str, pattern: &str) -> Result<(), &'a str> {
+    let mut parts = pattern.split('<');
+    let first = parts.next().unwrap_or_default();
+    body = body.strip_prefix(first).ok_or(body)?;
+    for part in parts {
+        let (mark, literal) = part.split_once('>').expect("a mark ends");
+        let length = mark_length(body, mark).ok_or(body)?;
+        body = body[length..].strip_prefix(literal).ok_or(body)?;
+    }
+    if body.is_empty() { Ok(()) } else { Err(body) }
+}
+
+fn mark_length(text: &str, mark: &str) -> Option<usize> {
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    match mark {
+        "n" => {
+            Some(text.bytes().take_while(u8::is_ascii_digit).count()).filter(|length| *length > 0)
+        }
+        "second" => looks_like(text, "0000-00-00T00:00:00Z"),
+        "microsecond" => looks_like(text, "0000-00-00T00:00:00.000000Z"),
+        "secret" => {
+            (text.bytes().take(32).filter(|byte| is_hex(*byte)).count() == 32).then_some(32)
+        }
+        "text" => text.find('"'),
+        _ => panic!("there is no mark <{mark}>"),
+    }
+}
+
+fn looks_like(text: &str, sample: &str) -> Option<usize> {
+    let same = |(one, other): (u8, u8)| {
+        if other == b'0' { one.is_ascii_digit() } else { one == other }
+    };
+    (text.len() >= sample.len() && text.bytes().zip(sample.bytes()).all(same))
+        .then_some(sample.len())
+}

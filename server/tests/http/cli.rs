@@ -1,0 +1,160 @@
+//! The command line.
+
+use std::path::Path;
+use std::process::Output;
+
+use stockade_testkit::MariaDb;
+use tempfile::TempDir;
+
+use crate::server::{Server, program, write};
+
+fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = program()
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn the_short_help_is_short_and_the_long_help_has_every_setting() {
+    let folder = TempDir::new().unwrap();
+    let (code, short, _) = run(folder.path(), &[], &["-h"]);
+    assert!(code == 0 && short.lines().count() < 40, "{short}");
+    let (code, long, _) = run(folder.path(), &[], &["--help"]);
+    assert_eq!(code, 0);
+    for setting in stockade::Config::SETTINGS {
+        assert!(
+            long.contains(&format!("--{}", setting.name.replace('_', "-"))),
+            "{}",
+            setting.name
+        );
+        assert!(
+            long.contains(&format!("STOCKADE_{}", setting.name.to_uppercase())),
+            "{}",
+            setting.name
+        );
+    }
+    assert!(long.contains("Exit codes"));
+    let (code, version, _) = run(folder.path(), &[], &["--version"]);
+    assert_eq!(
+        (code, version.as_str()),
+        (0, concat!("stockade ", env!("CARGO_PKG_VERSION"), "\n"))
+    );
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
+    let most = |flags: &[&str], variables: &[(&str, &str)]| {
+        let folder = TempDir::new().unwrap();
+        let file = write(
+            folder.path(),
+            "stockade.toml",
+            "max_per_hold = 1\nno_seed = false\nhold_ttl = \"90s\"\n",
+        );
+        let mut command = program();
+        command
+            .args(["--listen=127.0.0.1:0", "--config", &file])
+            .args(flags)
+            .envs(variables.iter().copied());
+        let server = Server::from_command(command, folder);
+        (1..=4)
+            .take_while(|quantity| server.post(&format!("/api/holds/2/{quantity}")).status == 200)
+            .count()
+    };
+    assert_eq!(most(&[], &[]), 1);
+    assert_eq!(most(&[], &[("STOCKADE_MAX_PER_HOLD", "2")]), 2);
+    assert_eq!(most(&["--max-per-hold", "3"], &[("STOCKADE_MAX_PER_HOLD", "2")]), 3);
+}
+
+#[test]
+fn settings_that_are_wrong_are_refused_by_name() {
+    let folder = TempDir::new().unwrap();
+    for (file, says) in [
+        ("hold_tll = 1", "unknown setting hold_tll"),
+        ("hold_ttl = \"soon\"", "hold_ttl"),
+        ("hold_ttl = 1.5", "hold_ttl"),
+        ("[hold_ttl]", "hold_ttl"),
+        ("listen = [\"a\"]", "listen"),
+        ("api_key = open-sesame", "line 1"),
+        ("open sesame", "line 1"),
+        ("hold_ttl = \"1s\"\nhold_ttl = \"2s\"", "line 2"),
+    ] {
+        let path = write(folder.path(), "wrong.toml", file);
+        let (code, _, said) = run(folder.path(), &[], &["--config", &path]);
+        assert_eq!(code, 2, "{file}: {said}");
+        assert!(said.contains(says) && !said.contains("sesame"), "{file}: {said}");
+    }
+    for (variables, arguments, says) in [
+        (&[][..], &["--hold-ttl", "soon"][..], "hold_ttl"),
+        (&[("STOCKADE_STRICT", "perhaps")], &[], "strict"),
+        (&[], &["--hold-ttl=0"], "hold_ttl"),
+        (&[], &["--body-max=0"], "body_max"),
+        (&[], &["--log-level=loud"], "log_level"),
+        (&[], &["--config=/no/such/file"], "/no/such/file"),
+        (&[], &["--listen=nowhere"], "nowhere"),
+        (&[], &["--no-such-flag"], "--no-such-flag"),
+        (&[], &["fly"], "fly"),
+        (&[], &["--store=oracle:shop"], "oracle"),
+    ] {
+        let (code, _, said) = run(folder.path(), variables, arguments);
+        assert!(
+            code == 2 && said.contains(says),
+            "{arguments:?} {variables:?} ended with {code}: {said}"
+        );
+    }
+}
+
+#[test]
+fn migrate_seed_sweep_and_audit() {
+    let folder = TempDir::new().unwrap();
+    let run = |arguments: &[&str]| run(folder.path(), &[], arguments);
+    let (code, _, said) = run(&["migrate"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(run(&["migrate"]).0, 0);
+    let (code, said, _) = run(&["seed"]);
+    assert!(code == 0 && said.contains("5 demo products"), "{said}");
+    let (code, said, _) = run(&["seed"]);
+    assert!(code == 0 && said.contains("nothing was added"), "{said}");
+    let (code, swept, _) = run(&["sweep", "--json"]);
+    assert_eq!((code, swept.as_str()), (0, "{\"holds_expired\":0,\"orders_cancelled\":0}\n"));
+    let (code, report, _) = run(&["audit", "--json"]);
+    assert!(code == 0 && report.starts_with(r#"{"consistent":true"#), "{report}");
+    let (code, report, _) = run(&["audit"]);
+    assert!(code == 0 && report.starts_with("the books agree\n"), "{report}");
+}
+
+#[test]
+fn an_audit_of_books_that_do_not_agree_ends_with_one() {
+    let database = MariaDb::shared();
+    let url = database.fresh_database();
+    let name = url.rsplit('/').next().unwrap();
+    let folder = TempDir::new().unwrap();
+    let store = format!("--store={url}");
+    assert_eq!(run(folder.path(), &[], &["seed", &store]).0, 0);
+    database.query(&format!(
+        "UPDATE {name}.stockade_products SET stock = stock - 1, held = held + 1 WHERE id = 1"
+    ));
+    let (code, report, _) = run(folder.path(), &[], &["audit", "--json", &store]);
+    assert!(code == 1 && report.starts_with(r#"{"consistent":false"#), "{code}: {report}");
+    let (code, report, _) = run(folder.path(), &[], &["audit", &store]);
+    assert!(code == 1 && report.starts_with("the books do NOT agree\n"), "{code}: {report}");
+}
+
+#[test]
+fn a_store_that_is_not_there_ends_with_three() {
+    let folder = TempDir::new().unwrap();
+    let port = stockade_testkit::free_port();
+    let store = format!("--store=mysql://root:hush@127.0.0.1:{port}/shop");
+    for command in ["serve", "migrate", "audit"] {
+        let (code, _, said) = run(folder.path(), &[], &[command, &store, "--listen=127.0.0.1:0"]);
+        assert_eq!(code, 3, "{command}: {said}");
+        assert!(
+            said.contains("unavailable") && said.contains("refused") && !said.contains("hush"),
+            "{command}: {said}"
+        );
+    }
+}

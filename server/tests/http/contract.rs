@@ -1,0 +1,434 @@
+//! The contract's answers, and its table of cases.
+
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+use stockade::Timestamp;
+use stockade_testkit::wait_until;
+
+use crate::on_every_backend;
+use crate::server::{Backend, SOON, Server};
+
+on_every_backend! {
+    the_four_answers_of_the_contract
+    each_answer_beyond
+    arguments_that_make_no_sense
+    more_than_one_hold_may_have
+    what_is_unknown
+    a_hold_of_another_product
+    not_enough_stock
+    an_expired_hold
+    a_hold_used_twice
+    releasing
+    extending
+    a_cart_is_all_or_nothing
+    products_in_pages
+    nobody_gets_what_is_not_there
+}
+
+const HOLD: &str = r#"{"id":<n>,"qty":2,"expires_at":"<second>","product_id":1,"status":"active","token":"<secret>"}"#;
+const ORDER: &str = r#"{"status":"pending_payment","hold_id":<n>,"updated_at":"<microsecond>","created_at":"<microsecond>","id":<n>,"product_id":1,"qty":2,"payment_token":"pt_<n>_<secret>","payment_disposition":"none"}"#;
+
+fn the_four_answers_of_the_contract(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    server.get("/api/products/1").expect(
+        200,
+        r#"{"id":1,"price":200,"stock":4,"name":"Concert ticket","held":0,"pending":0,"sold":0,"version":<n>}"#,
+    );
+    let held = server.post("/api/holds/1/2");
+    held.expect(
+        200,
+        &format!(r#"{{"message":"Holded Successfully","success":true,"hold":{HOLD}}}"#),
+    );
+    server.expect_units([2, 2, 0, 0]);
+
+    let ordered = server.post(&format!("/api/orders/{}/1", held.number("id")));
+    ordered.expect(
+        200,
+        &format!(r#"{{"message":"order created successfully","success":true,"order":{ORDER}}}"#),
+    );
+    assert_eq!(ordered.number("hold_id"), held.number("id"));
+    assert_eq!(ordered.field("created_at"), ordered.field("updated_at"));
+    server.expect_units([2, 0, 2, 0]);
+
+    let id = ordered.number("id");
+    server
+        .webhook(&format!(r#"{{"order_id":{id},"status":"success","idempotency_key":"e-1"}}"#))
+        .expect(200, r#"{"message":"ok"}"#);
+    server.expect_units([2, 0, 0, 2]);
+    server.expect_health();
+}
+
+fn each_answer_beyond(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let price =
+        server.post_json("/api/admin/products", r#"{"name":"Mug","price":19.99,"stock":7}"#);
+    let mug = r#"{"id":2,"price":19.99,"stock":7,"name":"Mug","held":0,"pending":0,"sold":0,"version":<n>}"#;
+    price.expect(201, mug);
+    server.get("/api/products/2").expect(200, mug);
+
+    let id = server.hold(2);
+    server
+        .get(&format!("/api/holds/{id}"))
+        .expect(200, &format!(r#"{{"success":true,"hold":{HOLD}}}"#));
+    server
+        .post(&format!("/api/holds/{id}/extend"))
+        .expect(200, &format!(r#"{{"message":"hold extended","success":true,"hold":{HOLD}}}"#));
+    let order = server.post(&format!("/api/orders/{id}/1")).number("id");
+    server
+        .get(&format!("/api/orders/{order}"))
+        .expect(200, &format!(r#"{{"success":true,"order":{ORDER}}}"#));
+    let converted = HOLD.replace("active", "converted");
+    server
+        .get(&format!("/api/holds/{id}"))
+        .expect(200, &format!(r#"{{"success":true,"hold":{converted}}}"#));
+
+    let id = server.hold(2);
+    let released = HOLD.replace("active", "released");
+    server
+        .delete(&format!("/api/holds/{id}"))
+        .expect(200, &format!(r#"{{"message":"hold released","success":true,"hold":{released}}}"#));
+
+    let line = HOLD.replace(r#""qty":2"#, r#""qty":1"#);
+    let other = line.replace(r#""product_id":1"#, r#""product_id":2"#);
+    server
+        .post_json(
+            "/api/holds",
+            r#"{"items":[{"product_id":2,"quantity":1},{"product_id":1,"quantity":1}],"ttl":60}"#,
+        )
+        .expect(
+            200,
+            &format!(
+                r#"{{"message":"Holded Successfully","success":true,"holds":[{line},{other}]}}"#
+            ),
+        );
+    server.expect_health();
+}
+
+fn arguments_that_make_no_sense(backend: Backend) {
+    let server = Server::start(backend, &["--hold-ttl-max=1h"]);
+    for quantity in [
+        "0",
+        "-1",
+        "+1",
+        "2abc",
+        "1.5",
+        "1e1",
+        "%20",
+        "0x1",
+        "4294967296",
+        "99999999999999999999",
+        "%D9%A1",
+    ] {
+        server.post(&format!("/api/holds/1/{quantity}")).expect_problem(422, "invalid_argument");
+    }
+    for id in ["abc", "-1", "1.5", "1abc", "%31x", "%00", "%F0%9F%92%A9"] {
+        for (method, path) in [
+            ("GET", format!("/api/products/{id}")),
+            ("POST", format!("/api/holds/{id}/1")),
+            ("GET", format!("/api/holds/{id}")),
+            ("DELETE", format!("/api/holds/{id}")),
+            ("POST", format!("/api/holds/{id}/extend")),
+            ("POST", format!("/api/orders/{id}/1")),
+            ("POST", format!("/api/orders/1/{id}")),
+            ("GET", format!("/api/orders/{id}")),
+            ("POST", format!("/api/admin/products/{id}/adjust")),
+        ] {
+            let answer = server.send(method, &path, &[], r#"{"delta":1,"reason":"x"}"#);
+            answer.expect_problem(422, "invalid_argument").saying("instance", json!(path));
+        }
+    }
+    let hold = server.hold(1);
+    for ttl in [
+        "0",
+        "-1",
+        "1.5",
+        "\"60\"",
+        "3601",
+        "99999999999999999999",
+        "18446744073709551615",
+        "1e2",
+        "[60]",
+        "true",
+    ] {
+        let body = format!(r#"{{"ttl":{ttl}}}"#);
+        server.post_json("/api/holds/1/1", &body).expect_problem(422, "invalid_argument");
+        server
+            .post_json(&format!("/api/holds/{hold}/extend"), &body)
+            .expect_problem(422, "invalid_argument");
+        let cart = format!(r#"{{"items":[{{"product_id":1,"quantity":1}}],"ttl":{ttl}}}"#);
+        server.post_json("/api/holds", &cart).expect_problem(422, "invalid_argument");
+    }
+    for ttl in ["0", "-1", "1.5", "abc", "", "3601", "99999999999999999999", "60&ttl=60"] {
+        server.post(&format!("/api/holds/1/1?ttl={ttl}")).expect_problem(422, "invalid_argument");
+    }
+    server
+        .post_json("/api/holds/1/1?ttl=60", r#"{"ttl":60}"#)
+        .expect_problem(422, "invalid_argument");
+    for quantity in ["0", "-1", "1.5", "\"1\"", "4294967296", "null"] {
+        let cart = format!(r#"{{"items":[{{"product_id":1,"quantity":{quantity}}}]}}"#);
+        server.post_json("/api/holds", &cart).expect_problem(422, "invalid_argument");
+    }
+    server.expect_units([3, 1, 0, 0]);
+    // With percent signs, a digit is still a digit.
+    assert_eq!(server.post("/api/holds/%31/%31?ttl=%36%30").status, 200);
+    server.expect_health();
+}
+
+fn more_than_one_hold_may_have(backend: Backend) {
+    let server = Server::start(backend, &["--max-per-hold=3"]);
+    assert_eq!(server.post("/api/holds/1/3").status, 200);
+    server.post("/api/holds/1/4").expect_problem(422, "quantity_limit");
+    server
+        .post_json("/api/holds", r#"{"items":[{"product_id":1,"quantity":4}]}"#)
+        .expect_problem(422, "quantity_limit");
+    server.expect_units([1, 3, 0, 0]);
+}
+
+fn what_is_unknown(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    for (method, path) in [
+        ("GET", "/api/products/77"),
+        ("GET", "/api/products/0"),
+        ("GET", "/api/products/99999999999999999999"),
+        ("POST", "/api/holds/77/1"),
+        ("GET", "/api/holds/77"),
+        ("DELETE", "/api/holds/77"),
+        ("POST", "/api/holds/77/extend"),
+        ("POST", "/api/orders/77/1"),
+        ("GET", "/api/orders/77"),
+        ("GET", "/api/orders/99999999999999999999"),
+        ("POST", "/api/admin/products/77/adjust"),
+    ] {
+        let body = if path.ends_with("adjust") { r#"{"delta":1,"reason":"x"}"# } else { "" };
+        server.send(method, path, &[], body).expect_problem(404, "not_found");
+    }
+    server
+        .post_json(
+            "/api/holds",
+            r#"{"items":[{"product_id":1,"quantity":1},{"product_id":77,"quantity":1}]}"#,
+        )
+        .expect_problem(404, "not_found");
+    server.expect_units([4, 0, 0, 0]);
+}
+
+fn a_hold_of_another_product(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let created = server.post_json("/api/admin/products", r#"{"name":"Mug","price":5,"stock":1}"#);
+    assert_eq!(created.number("id"), 2);
+    let hold = server.hold(2);
+    for other in [2, 77] {
+        server.post(&format!("/api/orders/{hold}/{other}")).expect_problem(404, "product_mismatch");
+    }
+    server.expect_units([2, 2, 0, 0]);
+    assert_eq!(server.post(&format!("/api/orders/{hold}/1")).status, 200);
+}
+
+fn not_enough_stock(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    server.hold(1);
+    server
+        .post("/api/holds/1/4")
+        .expect_problem(409, "insufficient_stock")
+        .saying("available", json!(3));
+    server.expect_units([3, 1, 0, 0]);
+    server.hold(3);
+    server
+        .post("/api/holds/1/1")
+        .expect_problem(409, "insufficient_stock")
+        .saying("available", json!(0));
+    server.expect_units([0, 4, 0, 0]);
+    server.expect_health();
+}
+
+fn an_expired_hold(backend: Backend) {
+    // No sweeper: a hold is dead at its end whether or not anyone has been by.
+    let server = Server::start(backend, &["--sweeper=false"]);
+    let held = server.post_json("/api/holds/1/4", r#"{"ttl":1}"#);
+    let id = held.number("id");
+    let mut again = server.post("/api/holds/1/1");
+    again.expect_problem(409, "insufficient_stock");
+    wait_until("the stock is back", SOON, || {
+        again = server.post("/api/holds/1/1");
+        again.status == 200
+    });
+    server.expect_units([3, 1, 0, 0]);
+    server.post(&format!("/api/orders/{id}/1")).expect_problem(422, "hold_expired");
+    server.post(&format!("/api/holds/{id}/extend")).expect_problem(422, "hold_expired");
+    assert_eq!(server.get(&format!("/api/holds/{id}")).field("status"), "expired");
+
+    // Confirming is what finds this one dead; that returns its stock.
+    let held = server.post("/api/holds/1/3?ttl=1");
+    let late = held.number("id");
+    wait_until("the hold is over", SOON, || has_passed(held.field("expires_at")));
+    server.post(&format!("/api/orders/{late}/1")).expect_problem(422, "hold_expired");
+    server.expect_units([3, 1, 0, 0]);
+    server.expect_health();
+}
+
+fn moment(text: &str) -> Timestamp {
+    serde_json::from_value(json!(text)).unwrap()
+}
+
+/// Whether a moment has passed, by this machine's clock, which is also that of
+/// the servers.
+fn has_passed(text: &str) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    // The text is rounded down to the second.
+    moment(text).after(Duration::from_secs(1)) < Timestamp::from_micros(0).after(now)
+}
+
+fn a_hold_used_twice(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let hold = server.hold(2);
+    let order = server.post(&format!("/api/orders/{hold}/1")).number("id");
+    for _ in 0..2 {
+        server
+            .post(&format!("/api/orders/{hold}/1"))
+            .expect_problem(409, "hold_already_used")
+            .saying("order_id", json!(order));
+    }
+    server.expect_units([2, 0, 2, 0]);
+}
+
+fn releasing(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let hold = server.hold(3);
+    for _ in 0..2 {
+        let released = server.delete(&format!("/api/holds/{hold}"));
+        assert_eq!((released.status, released.field("status")), (200, "released"));
+        server.expect_units([4, 0, 0, 0]);
+    }
+    let expired = server.post("/api/holds/1/1?ttl=1").number("id");
+    wait_until("the hold has expired", SOON, || {
+        server.get(&format!("/api/holds/{expired}")).field("status") == "expired"
+    });
+    let released = server.delete(&format!("/api/holds/{expired}"));
+    assert_eq!((released.status, released.field("status")), (200, "expired"));
+
+    let converted = server.hold(1);
+    let order = server.post(&format!("/api/orders/{converted}/1")).number("id");
+    server
+        .delete(&format!("/api/holds/{converted}"))
+        .expect_problem(409, "hold_already_used")
+        .saying("order_id", json!(order));
+    server.post(&format!("/api/orders/{hold}/1")).expect_problem(422, "hold_expired");
+    server.expect_units([3, 0, 1, 0]);
+    server.expect_health();
+}
+
+fn extending(backend: Backend) {
+    let server = Server::start(backend, &["--hold-ttl-max=1h"]);
+    let held = server.post("/api/holds/1/1?ttl=600");
+    let (id, end) = (held.number("id"), held.field("expires_at"));
+    let path = format!("/api/holds/{id}/extend");
+    // Never shorter.
+    assert_eq!(server.post_json(&path, r#"{"ttl":60}"#).field("expires_at"), end);
+    assert_eq!(server.post(&path).field("expires_at"), end);
+    let longer = server.post(&format!("{path}?ttl=3000"));
+    assert!(longer.field("expires_at") > end, "{} after {end}", longer.body);
+    // Never older than the longest life in all: an hour from when it was made.
+    let longest = server.post(&format!("{path}?ttl=3600"));
+    assert_eq!(moment(longest.field("expires_at")), moment(end).after(Duration::from_secs(3_000)));
+
+    server.post(&format!("/api/orders/{id}/1"));
+    server.post(&path).expect_problem(409, "hold_already_used");
+    let released = server.hold(1);
+    server.delete(&format!("/api/holds/{released}"));
+    server.post(&format!("/api/holds/{released}/extend")).expect_problem(422, "hold_expired");
+}
+
+fn a_cart_is_all_or_nothing(backend: Backend) {
+    let server = Server::start(backend, &["--cart-lines-max=3"]);
+    server.post_json("/api/admin/products", r#"{"name":"Mug","price":5,"stock":1}"#);
+    let cart = |lines: &[(u32, u32)]| {
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|(id, quantity)| json!({"product_id": id, "quantity": quantity}))
+            .collect();
+        server.post_json("/api/holds", &json!({ "items": lines }).to_string())
+    };
+    cart(&[(2, 2), (1, 3), (1, 2)]).expect_problem(409, "insufficient_stock").saying(
+        "short",
+        json!([{"product_id": 1, "requested": 5, "available": 4}, {"product_id": 2, "requested": 2, "available": 1}]),
+    );
+    server.expect_units([4, 0, 0, 0]);
+    cart(&[]).expect_problem(422, "invalid_argument");
+    cart(&[(1, 1), (1, 1), (2, 1), (1, 1)]).expect_problem(422, "invalid_argument");
+    // Lines of one product are one hold.
+    let held = cart(&[(1, 1), (2, 1), (1, 2)]);
+    assert_eq!((held.status, held.body.matches("\"qty\"").count()), (200, 2), "{}", held.body);
+    server.expect_units([1, 3, 0, 0]);
+    server.expect_health();
+}
+
+fn products_in_pages(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    for name in ["two", "three"] {
+        server.post_json(
+            "/api/admin/products",
+            &format!(r#"{{"name":"{name}","price":0.5,"stock":0}}"#),
+        );
+    }
+    let first = server.get("/api/products?limit=2");
+    assert!(
+        first.body.starts_with(r#"{"items":[{"id":1,"price":200,"stock":4,"#),
+        "{}",
+        first.body
+    );
+    assert!(first.body.ends_with(r#"],"next":2}"#), "{}", first.body);
+    server.get("/api/products?after=2&limit=2").expect(
+        200,
+        r#"{"items":[{"id":3,"price":0.5,"stock":0,"name":"three","held":0,"pending":0,"sold":0,"version":<n>}],"next":null}"#,
+    );
+    server
+        .get("/api/products?after=99999999999999999999")
+        .expect(200, r#"{"items":[],"next":null}"#);
+    assert!(server.get("/api/products").body.ends_with(r#""next":null}"#));
+    for bad in [
+        "limit=0",
+        "limit=1001",
+        "limit=4294967297",
+        "limit=all",
+        "limit=",
+        "after=x",
+        "after=-1",
+        "limit=1&limit=2",
+        "after=%ff",
+    ] {
+        server.get(&format!("/api/products?{bad}")).expect_problem(422, "invalid_argument");
+    }
+}
+
+fn nobody_gets_what_is_not_there(backend: Backend) {
+    let servers = Server::pair(backend);
+    servers[0].post_json("/api/admin/products/1/adjust", r#"{"delta":96,"reason":"delivery"}"#);
+    let held: usize = thread::scope(|scope| {
+        let shoppers: Vec<_> = (0..16)
+            .map(|shopper| {
+                let server = &servers[shopper % servers.len()];
+                scope.spawn(move || {
+                    let mut held = 0;
+                    for _ in 0..20 {
+                        let answer = server.post("/api/holds/1/1");
+                        if answer.status == 200 {
+                            held += 1;
+                            let order = format!("/api/orders/{}/1", answer.number("id"));
+                            assert_eq!(server.post(&order).status, 200);
+                        } else {
+                            answer.expect_problem(409, "insufficient_stock");
+                        }
+                    }
+                    held
+                })
+            })
+            .collect();
+        shoppers.into_iter().map(|shopper| shopper.join().unwrap()).sum()
+    });
+    assert_eq!(held, 100);
+    for server in &servers {
+        server.expect_units([0, 0, 100, 0]);
+        server.expect_health();
+    }
+}

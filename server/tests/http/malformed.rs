@@ -1,0 +1,179 @@
+//! Requests that are wrong as HTTP or as JSON.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::raw::{Raw, exchange};
+use crate::server::Server;
+
+#[test]
+fn a_body_that_is_no_json_is_malformed_and_json_of_another_shape_is_invalid() {
+    let server = Server::sqlite(&[]);
+    let deep = "[".repeat(60_000);
+    for path in [
+        "/api/holds",
+        "/api/payments/webhook",
+        "/api/admin/products",
+        "/api/admin/products/1/adjust",
+    ] {
+        for body in
+            ["", " ", "{", "{\"a\"", "hello", "{'a':1}", "{\"a\":1}}", "{} {}", &deep, "\u{feff}{}"]
+        {
+            server.post_json(path, body).expect_problem(400, "malformed_request");
+        }
+        for body in [
+            "null",
+            "1",
+            "\"text\"",
+            "[]",
+            "[[]]",
+            "{}",
+            r#"{"items":7,"status":[],"name":{},"delta":{}}"#,
+        ] {
+            server.post_json(path, body).expect_problem(422, "invalid_argument");
+        }
+        let answer = exchange(&server, format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 11\r\n\r\n{{\"a\":\"").into_bytes().into_iter().chain(*b"\xff\xfe\"}\n").collect::<Vec<_>>());
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") && answer.contains("malformed_request"),
+            "{answer}"
+        );
+    }
+    // Where the body may be left out, one that is there must still be right.
+    server.post_json("/api/holds/1/1", "{").expect_problem(400, "malformed_request");
+    server.post_json("/api/holds/1/1", "[60]").expect_problem(422, "invalid_argument");
+    server.post_json("/api/holds", r#"{"items":[[1,1]]}"#).expect_problem(422, "invalid_argument");
+    server.expect_units([4, 0, 0, 0]);
+    server.expect_health();
+}
+
+#[test]
+fn paths_and_methods_that_do_not_exist() {
+    let server = Server::sqlite(&[]);
+    for path in [
+        "/",
+        "/api",
+        "/api/products/",
+        "/api/products/1/",
+        "/api/holds//1",
+        "/nope",
+        "/api/holds/1/2/3",
+        "/HEALTHZ",
+        "/%68ealthz",
+    ] {
+        server.get(path).expect_problem(404, "not_found");
+    }
+    for (method, path, allow) in [
+        ("PUT", "/api/products/1", "GET, HEAD"),
+        ("POST", "/api/products", "GET, HEAD"),
+        ("GET", "/api/holds", "POST"),
+        ("POST", "/api/holds/1", "GET, HEAD, DELETE"),
+        ("GET", "/api/holds/1/2", "POST"),
+        ("DELETE", "/api/orders/1/1", "POST"),
+        ("GET", "/api/payments/webhook", "POST"),
+        ("OPTIONS", "/api/admin/sweep", "POST"),
+        ("POST", "/metrics", "GET, HEAD"),
+    ] {
+        let answer = server.send(method, path, &[], "");
+        answer.expect_problem(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+    }
+    let answer =
+        exchange(&server, "BREW /api/products/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+}
+
+#[test]
+fn head_is_get_without_the_body() {
+    let server = Server::sqlite(&[]);
+    let whole = server.get("/api/products/1");
+    let head = server.send("HEAD", "/api/products/1", &[], "");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert_eq!(head.header("content-length"), Some(whole.body.len().to_string().as_str()));
+    assert_eq!(server.send("HEAD", "/api/products/77", &[], "").status, 404);
+}
+
+#[test]
+fn what_is_no_http_is_answered_or_closed_and_never_harms() {
+    let server = Server::sqlite(&[]);
+    for (bytes, answered) in [
+        (&b"\x00\x01\x02\x03\r\n\r\n"[..], "HTTP/1.1 400 "),
+        (b"GET / HTTP/9.9\r\n\r\n", "HTTP/1.1 400 "),
+        (b"GET /api/products/1 HTTP/1.1\r\nhost x\r\n\r\n", "HTTP/1.1 400 "),
+        (b"GET /a b HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 400 "),
+        (b"GET /api/holds/\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 400 "),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS client hello\r\n\r\n", "HTTP/1.1 400 "),
+        (b"POST /api/holds HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", "HTTP/1.1 400 "),
+        (b"POST /api/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", "HTTP/1.1 400 "),
+        (b"POST /api/holds HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 400 "),
+    ] {
+        let answer = exchange(&server, bytes);
+        assert!(answer.starts_with(answered), "{bytes:?} was answered {answer:?}");
+    }
+    let long = format!(
+        "GET /api/products/1 HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n",
+        "y".repeat(100_000)
+    );
+    let answer = exchange(&server, long);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let many = format!("GET /api/products/1 HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(200));
+    assert!(exchange(&server, many).starts_with("HTTP/1.1 431 "));
+    server.expect_health();
+}
+
+#[test]
+fn keys_in_headers_that_are_no_text_are_invalid() {
+    let server = Server::sqlite(&[]);
+    let answer = exchange(&server, b"POST /api/holds/1/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\nidempotency-key: \xff\xfe\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 422 ") && answer.contains("invalid_argument"), "{answer}");
+    // One that is text beyond ASCII is a key like any other.
+    let request = "POST /api/holds/1/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\nidempotency-key: \u{437}\u{430}\u{43a}\u{430}\u{437}\r\n\r\n";
+    assert!(exchange(&server, request).starts_with("HTTP/1.1 200 "));
+    assert!(exchange(&server, request).contains("idempotent-replayed: true"));
+    server.expect_units([3, 1, 0, 0]);
+}
+
+#[test]
+fn a_body_in_pieces_and_requests_in_a_row_are_understood() {
+    let server = Server::sqlite(&[]);
+    let mut raw = Raw::connect(&server);
+    raw.send("POST /api/holds HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+    for piece in [r#"{"items":[{"produc"#, r#"t_id":1,"quan"#, r#"tity":1}]}"#, ""] {
+        raw.send(format!("{:x}\r\n{piece}\r\n", piece.len()));
+    }
+    assert!(raw.answer().contains("Holded Successfully"));
+    // Pipelined: both come back, in order.
+    let get = "GET /api/products/1 HTTP/1.1\r\nhost: x\r\n\r\n";
+    raw.send(format!("{get}GET /nope HTTP/1.1\r\nhost: x\r\n\r\n"));
+    assert!(raw.answer().starts_with("HTTP/1.1 200 "));
+    assert!(raw.answer().starts_with("HTTP/1.1 404 "));
+    // The content type is not looked at: providers send all kinds.
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    assert_eq!(server.send("POST", "/api/holds/1/1", &form, r#"{"ttl":60}"#).status, 200);
+    // An absolute target, as a proxy sends it.
+    let absolute = format!(
+        "GET http://{}/healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        server.address
+    );
+    assert!(exchange(&server, absolute).starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn a_refusal_does_not_cost_the_client_its_connection() {
+    let server = Server::sqlite(&[]);
+    let mut raw = Raw::connect(&server);
+    for (line, status) in [
+        ("POST /no/such/path", "404"),
+        ("PUT /api/products/1", "405"),
+        ("POST /api/holds/1/0", "422"),
+        ("POST /api/admin/sweep", "401"),
+        ("GET /api/products/1", "200"),
+    ] {
+        let origin = "origin: https://evil.example";
+        raw.send(format!("{line} HTTP/1.1\r\nhost: x\r\n{origin}\r\ncontent-length: 13\r\n\r\n"));
+        // The server is given every chance to answer before the body comes.
+        thread::sleep(Duration::from_millis(20));
+        raw.send(r#"{"some":true}"#);
+        let answer = raw.answer();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+    }
+}

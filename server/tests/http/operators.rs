@@ -1,0 +1,130 @@
+//! The operators' endpoints.
+
+use serde_json::json;
+use stockade_testkit::wait_until;
+
+use crate::on_every_backend;
+use crate::server::{Backend, SOON, Server};
+
+on_every_backend! {
+    prices_are_exact
+    products_that_cannot_be
+    receiving_and_writing_off
+    sweeping_and_auditing
+    events_in_order
+}
+
+fn prices_are_exact(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    for (id, given, shown) in [
+        (2, "19.99", "19.99"),
+        (3, "0.1", "0.1"),
+        (4, "200.00", "200"),
+        (5, "0", "0"),
+        (6, "92233720368547758.07", "92233720368547758.07"),
+        (7, "1.10", "1.1"),
+    ] {
+        let body = format!(r#"{{"name":"Mug","price":{given},"stock":0}}"#);
+        assert_eq!(server.post_json("/api/admin/products", &body).field("price"), shown);
+        assert_eq!(server.get(&format!("/api/products/{id}")).field("price"), shown);
+    }
+}
+
+fn products_that_cannot_be(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let long = "x".repeat(256);
+    for body in [
+        r#"{"name":"Mug","price":"19.99","stock":1}"#,
+        r#"{"name":"Mug","price":19.999,"stock":1}"#,
+        r#"{"name":"Mug","price":-1,"stock":1}"#,
+        r#"{"name":"Mug","price":1e2,"stock":1}"#,
+        r#"{"name":"Mug","price":null,"stock":1}"#,
+        r#"{"name":"Mug","price":92233720368547758.08,"stock":1}"#,
+        r#"{"name":"Mug","price":1,"stock":-1}"#,
+        r#"{"name":"Mug","price":1,"stock":1.5}"#,
+        r#"{"name":"Mug","price":1,"stock":18446744073709551615}"#,
+        r#"{"name":"Mug","price":1}"#,
+        r#"{"name":7,"price":1,"stock":1}"#,
+        r#"{"price":1,"stock":1}"#,
+        r#"["Mug",1,1]"#,
+        &format!(r#"{{"name":"{long}","price":1,"stock":1}}"#),
+    ] {
+        server.post_json("/api/admin/products", body).expect_problem(422, "invalid_argument");
+    }
+    assert!(server.get("/api/products").body.ends_with(r#"}],"next":null}"#));
+    server.get("/api/products/2").expect_problem(404, "not_found");
+}
+
+fn receiving_and_writing_off(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let adjust = |body: &str| server.post_json("/api/admin/products/1/adjust", body);
+    server.hold(1);
+    adjust(r#"{"delta":7,"reason":"delivery"}"#).expect(
+        200,
+        r#"{"id":1,"price":200,"stock":10,"name":"Concert ticket","held":1,"pending":0,"sold":0,"version":<n>}"#,
+    );
+    assert_eq!(adjust(r#"{"delta":-4,"reason":"broken"}"#).number("stock"), 6);
+    adjust(r#"{"delta":-7,"reason":"broken"}"#)
+        .expect_problem(409, "insufficient_stock")
+        .saying("available", json!(6));
+    for body in [
+        r#"{"delta":0,"reason":"nothing"}"#,
+        r#"{"delta":1.5,"reason":"x"}"#,
+        r#"{"delta":"1","reason":"x"}"#,
+        r#"{"delta":99999999999999999999,"reason":"x"}"#,
+        r#"{"delta":9223372036854775807,"reason":"x"}"#,
+        r#"{"reason":"x"}"#,
+        r#"{"delta":1}"#,
+    ] {
+        adjust(body).expect_problem(422, "invalid_argument");
+    }
+    server.expect_units([6, 1, 0, 0]);
+    server.expect_health();
+}
+
+fn sweeping_and_auditing(backend: Backend) {
+    let server = Server::start(backend, &["--sweeper=false", "--payment-ttl=1s"]);
+    server.post("/api/admin/sweep").expect(200, r#"{"holds_expired":0,"orders_cancelled":0}"#);
+    server.order(1);
+    server.post("/api/holds/1/2?ttl=1");
+    server.expect_units([1, 2, 1, 0]);
+    let (mut holds, mut orders) = (0, 0);
+    wait_until("all is swept", SOON, || {
+        let swept = server.post("/api/admin/sweep");
+        holds += swept.number("holds_expired");
+        orders += swept.number("orders_cancelled");
+        (holds, orders) == (1, 1)
+    });
+    server.expect_units([4, 0, 0, 0]);
+    server.expect_health();
+}
+
+fn events_in_order(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let start = server.get("/api/admin/events");
+    let order = server.order(1);
+    server.webhook(&format!(r#"{{"order_id":{order},"status":"paid"}}"#));
+    let path = format!("/api/admin/events?after={}", start.number("next"));
+    let mut events = server.get(&path);
+    wait_until("the events are told", SOON, || {
+        events = server.get(&path);
+        events.body.contains("order.paid")
+    });
+    let told: serde_json::Value = serde_json::from_str(&events.body).unwrap();
+    let told = told["events"].as_array().unwrap();
+    let kinds: Vec<_> = told.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["hold.created", "order.created", "order.paid"]);
+    let cursors: Vec<_> = told.iter().map(|event| event["cursor"].as_u64().unwrap()).collect();
+    assert!(cursors.windows(2).all(|pair| pair[0] < pair[1]), "{cursors:?}");
+    assert_eq!(Some(&json!(order)), told[2].get("order_id"));
+    let end = format!(r#"],"next":{}}}"#, cursors[2]);
+    assert!(events.body.ends_with(&end), "{}", events.body);
+    server
+        .get(&format!("/api/admin/events?after={}", cursors[2]))
+        .expect(200, &format!(r#"{{"events":[],"next":{}}}"#, cursors[2]));
+    let one = server.get(&format!("{path}&limit=1"));
+    assert!(one.body.ends_with(&format!(r#"],"next":{}}}"#, cursors[0])), "{}", one.body);
+    for bad in ["limit=0", "limit=x", "after=-1", "after=1.5"] {
+        server.get(&format!("/api/admin/events?{bad}")).expect_problem(422, "invalid_argument");
+    }
+}

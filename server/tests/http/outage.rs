@@ -1,0 +1,70 @@
+//! What a client sees while the store is slow or gone.
+
+use std::thread;
+
+use stockade_testkit::{MariaDb, wait_until};
+use tempfile::TempDir;
+
+use crate::raw::Raw;
+use crate::server::{SOON, Server};
+
+fn start(database: &MariaDb, flags: &[&str]) -> Server {
+    let mut all = vec![format!("--store={}", database.fresh_database())];
+    all.extend(flags.iter().map(ToString::to_string));
+    let server = Server::with_flags(TempDir::new().unwrap(), &all);
+    server.post_json("/api/admin/products", r#"{"name":"Concert ticket","price":200,"stock":4}"#);
+    server
+}
+
+#[test]
+fn a_store_that_is_gone_is_unavailable_until_it_is_back() {
+    let database = MariaDb::start();
+    let server = start(&database, &["--store-timeout=4s", "--queue-wait=2s"]);
+    assert_eq!(server.get("/readyz").status, 200);
+    database.kill();
+    server.post("/api/holds/1/1").expect_problem(503, "unavailable");
+    server.get("/readyz").expect_problem(503, "unavailable");
+    // The process itself is well.
+    assert_eq!(server.get("/healthz").status, 200);
+    database.restart();
+    wait_until("the store is reached again", SOON, || server.get("/readyz").status == 200);
+    wait_until("stock is held again", SOON, || server.post("/api/holds/1/1").status == 200);
+    server.expect_health();
+}
+
+#[test]
+fn beyond_the_requests_under_way_further_ones_are_refused_early() {
+    let database = MariaDb::start();
+    let server = start(&database, &["--in-flight-max=1"]);
+    database.pause();
+    thread::scope(|scope| {
+        let stuck = scope.spawn(|| {
+            let mut raw = Raw::connect(&server);
+            raw.send("POST /api/holds/1/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                .answer()
+        });
+        wait_until("a request is under way", SOON, || {
+            server.get("/metrics").body.contains("\nstockade_http_in_flight 2\n")
+        });
+        server.post("/api/holds/1/1").expect_problem(503, "contention");
+        // Probes and metrics still answer.
+        assert_eq!(server.get("/healthz").status, 200);
+        database.resume();
+        let answer = stuck.join().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    });
+    server.expect_units([3, 1, 0, 0]);
+    server.expect_health();
+}
+
+#[test]
+fn a_store_that_does_not_answer_in_time_is_unavailable() {
+    let database = MariaDb::start();
+    let server = start(&database, &["--request-timeout=1s"]);
+    database.pause();
+    server.post("/api/holds/1/1").expect_problem(503, "unavailable");
+    database.resume();
+    // It was never half done: the units are in one place or the other.
+    wait_until("the books are open again", SOON, || server.get("/readyz").status == 200);
+    server.expect_health();
+}

@@ -1,0 +1,57 @@
+//! A client that does not keep to the protocol.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::server::{SOON, Server};
+
+/// A connection to the server, byte by byte.
+pub struct Raw(TcpStream);
+
+impl Raw {
+    pub fn connect(server: &Server) -> Self {
+        let stream = TcpStream::connect(&server.address).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.set_write_timeout(Some(SOON)).unwrap();
+        Self(stream)
+    }
+
+    /// Sends bytes.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.0.write_all(bytes.as_ref()).unwrap();
+        self
+    }
+
+    /// Reads one response with a `content-length` and leaves the connection open.
+    pub fn answer(&mut self) -> String {
+        let mut read = Vec::new();
+        let mut byte = [0];
+        while !read.ends_with(b"\r\n\r\n") {
+            assert_eq!(
+                self.0.read(&mut byte).unwrap(),
+                1,
+                "closed after {}",
+                String::from_utf8_lossy(&read)
+            );
+            read.push(byte[0]);
+        }
+        let head = String::from_utf8_lossy(&read).into_owned();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.unwrap_or("0").parse().unwrap()];
+        self.0.read_exact(&mut body).unwrap();
+        head + &String::from_utf8_lossy(&body)
+    }
+
+    /// Reads until the server closes.
+    pub fn rest(&mut self) -> String {
+        let mut read = Vec::new();
+        // A reset after the answer is the end as well.
+        let _ = self.0.read_to_end(&mut read);
+        String::from_utf8_lossy(&read).into_owned()
+    }
+}
+
+/// Sends bytes on a connection of their own and returns all that comes back.
+pub fn exchange(server: &Server, bytes: impl AsRef<[u8]>) -> String {
+    Raw::connect(server).send(bytes).rest()
+}

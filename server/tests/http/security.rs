@@ -1,0 +1,134 @@
+//! Keys and signatures.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tempfile::TempDir;
+
+use crate::answer::Answer;
+use crate::server::{SOON, Server, program};
+use stockade_testkit::wait_until;
+
+const ADMIN: &[(&str, &str)] = &[
+    ("POST", "/api/admin/products"),
+    ("POST", "/api/admin/products/1/adjust"),
+    ("POST", "/api/admin/sweep"),
+    ("GET", "/api/admin/audit"),
+    ("GET", "/api/admin/events"),
+];
+
+fn with_environment(variables: &[(&str, &str)], flags: &[&str]) -> Server {
+    let mut command = program();
+    command.arg("serve").args(flags).arg("--listen=127.0.0.1:0").envs(variables.iter().copied());
+    Server::from_command(command, TempDir::new().unwrap())
+}
+
+#[test]
+fn operators_need_the_key_when_one_is_set_and_customers_never_do() {
+    let server = with_environment(&[("STOCKADE_API_KEY", "open-sesame,second")], &[]);
+    for (method, path) in ADMIN {
+        for header in [
+            &[][..],
+            &[("authorization", "Bearer open-sesam")],
+            &[("authorization", "Basic open-sesame")],
+            &[("authorization", "Bearer")],
+        ] {
+            let answer = server.send(method, path, header, "{");
+            answer.expect_problem(401, "unauthorized");
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"stockade\""));
+        }
+        for key in ["Bearer open-sesame", "bearer second"] {
+            let answer = server.send(method, path, &[("authorization", key)], "{");
+            assert!(matches!(answer.status, 200 | 400), "{method} {path}: {}", answer.body);
+        }
+    }
+    assert_eq!(server.post("/api/holds/1/1").status, 200);
+    // The environment's way is not warned of, and nothing repeats the key.
+    assert!(!server.log().contains("WARN") && !server.log().contains("sesame"), "{}", server.log());
+}
+
+#[test]
+fn without_a_key_web_pages_are_kept_from_the_operators_endpoints() {
+    let server = Server::sqlite(&[]);
+    for (method, path) in ADMIN {
+        server
+            .send(method, path, &[("origin", "https://evil.example")], "{}")
+            .expect_problem(401, "unauthorized");
+    }
+    assert_eq!(
+        server.send("GET", "/api/products/1", &[("origin", "https://shop.example")], "").status,
+        200
+    );
+}
+
+fn signed(server: &Server, secret: &str, age: i64, body: &str, sent: &str) -> Answer {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let time = i64::try_from(now).unwrap() - age;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{time}.{body}").as_bytes());
+    let v1: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let header = format!("t={time},v1={v1}");
+    server.send("POST", "/api/payments/webhook", &[("Stockade-Signature", &header)], sent)
+}
+
+#[test]
+fn a_webhook_must_be_signed_where_a_secret_is_set() {
+    let server = with_environment(&[("STOCKADE_WEBHOOK_SECRET", "hush")], &[]);
+    let order = server.order(1);
+    let body = format!(r#"{{"order_id":{order},"status":"paid","idempotency_key":"e"}}"#);
+    let other = body.replace("paid", "failed");
+    let unsigned = server.webhook(&body);
+    unsigned.expect_problem(401, "unauthorized");
+    assert_eq!(unsigned.header("www-authenticate"), Some("Stockade-Signature"));
+    for (secret, age, sent) in
+        [("guess", 0, &body), ("hush", 0, &other), ("hush", 310, &body), ("hush", -310, &body)]
+    {
+        signed(&server, secret, age, &body, sent).expect_problem(401, "unauthorized");
+    }
+    // Unsigned nonsense learns nothing but that it is unsigned.
+    server.webhook("{").expect_problem(401, "unauthorized");
+    assert_eq!(server.get(&format!("/api/orders/{order}")).field("status"), "pending_payment");
+    for age in [0, 290, -290] {
+        signed(&server, "hush", age, &body, &body).expect(200, r#"{"message":"ok"}"#);
+    }
+    assert_eq!(server.get(&format!("/api/orders/{order}")).field("status"), "paid");
+    assert!(!server.log().contains("hush"), "{}", server.log());
+}
+
+#[test]
+fn it_does_not_listen_beyond_loopback_without_secrets() {
+    let folder = TempDir::new().unwrap();
+    let complete = [("STOCKADE_API_KEY", "k"), ("STOCKADE_WEBHOOK_SECRET", "s")];
+    for listen in ["0.0.0.0:0", "[::]:0"] {
+        for variables in
+            [&[][..], &complete[..1], &complete[1..], &[("STOCKADE_API_KEY", ""), complete[1]]]
+        {
+            let ended = program()
+                .args(["--listen", listen])
+                .envs(variables.iter().copied())
+                .current_dir(&folder)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+            assert_eq!(ended.status.code(), Some(2), "{listen} {variables:?}: {said}");
+            assert!(said.contains("will not listen") && said.contains("--insecure"), "{said}");
+        }
+    }
+    assert!(!folder.path().join("shop.db").exists(), "a refused start leaves nothing behind");
+    for (variables, flag) in [(&complete[..], "--no-seed"), (&[], "--insecure")] {
+        let mut command = program();
+        command.args(["--listen", "0.0.0.0:0", flag]).envs(variables.iter().copied());
+        let server = Server::from_command(command, TempDir::new().unwrap());
+        assert_eq!(server.get("/healthz").status, 200);
+    }
+}
+
+#[test]
+fn a_secret_given_as_a_flag_is_warned_of_and_not_repeated() {
+    let mut command = program();
+    command.args(["--listen=127.0.0.1:0", "--api-key=open-sesame", "--store=sqlite::memory:"]);
+    let server = Server::from_command(command, TempDir::new().unwrap());
+    wait_until("it is warned of", SOON, || server.log().contains("STOCKADE_API_KEY"));
+    assert!(!server.log().contains("sesame"), "{}", server.log());
+}
