@@ -1,0 +1,1 @@
+//! What Stockade's benches share.
