@@ -1,6 +1,5 @@
 //! The road from a request to its answer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,22 +15,20 @@ use crate::call::Call;
 use crate::failure::Failure;
 use crate::handlers;
 use crate::limits::{Limit, Place};
-use crate::metrics::{Metrics, Watch};
+use crate::metrics::Watch;
 use crate::problem::{Code, Refusal};
-use crate::reply::{Answer, Body};
+use crate::reply::Answer;
 use crate::request_id::{self, RequestId, RequestIds};
+use crate::response::Body;
 use crate::router::{Endpoint, Path, Router, unknown_path};
 use crate::settings::Settings;
+use crate::shared::Shared;
 use crate::signature::Verifier;
 
 /// Everything that requests share.
 pub struct App {
-    /// The engine.
-    pub engine: AsyncEngine,
-    /// What is counted.
-    pub metrics: Metrics,
-    /// Checks the signatures of webhooks.
-    pub verifier: Verifier,
+    /// What the endpoints work with.
+    pub shared: Shared,
     /// Ids for requests and for connections that never became one.
     pub ids: RequestIds,
     router: Router,
@@ -39,16 +36,13 @@ pub struct App {
     in_flight: Limit,
     body_max: usize,
     request_timeout: Duration,
-    draining: AtomicBool,
 }
 
 impl App {
     /// An app on this engine.
     pub fn new(engine: AsyncEngine, settings: &Settings) -> Result<Self, Failure> {
         Ok(Self {
-            engine,
-            metrics: Metrics::new(),
-            verifier: Verifier::new(&settings.webhook_secret),
+            shared: Shared::new(engine, Verifier::new(&settings.webhook_secret)),
             ids: RequestIds::new(),
             router: Router::new()
                 .map_err(|error| Failure::Work(format!("the paths are at odds: {error}")))?,
@@ -56,18 +50,7 @@ impl App {
             in_flight: Limit::new(settings.in_flight_max),
             body_max: settings.body_max,
             request_timeout: settings.request_timeout,
-            draining: AtomicBool::new(false),
         })
-    }
-
-    /// Turns `/readyz` red.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the server is on its way down.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
     }
 
     /// Answers a request. Nothing that a client sends makes this fail.
@@ -76,7 +59,7 @@ impl App {
         let (head, body) = request.into_parts();
         let found = self.router.find(head.uri.path());
         let route = found.as_ref().map_or("unmatched", |(path, _)| path.pattern);
-        let mut watch = self.metrics.watch(&head.method, route);
+        let mut watch = self.shared.metrics.watch(&head.method, route);
         let deadline = Instant::now() + self.request_timeout;
         // The body is read whatever becomes of the request: an answer that
         // overtakes it would cost the client its connection, or even the answer.
@@ -95,7 +78,7 @@ impl App {
                 response
             }
             Err(refusal) => {
-                self.metrics.refused(refusal.code());
+                self.shared.metrics.refused(refusal.code());
                 log(&watch, refusal.code().status(), &request_id, Some(&refusal));
                 refusal.into_response(head.uri.path(), request_id.as_str())
             }
@@ -121,7 +104,7 @@ impl App {
             let detail = "no answer in time; what was begun may still be done";
             Refusal::Server(Code::Unavailable, detail.into())
         };
-        timeout_at(deadline, handlers::run(self, endpoint, call))
+        timeout_at(deadline, handlers::run(&self.shared, endpoint, call))
             .await
             .unwrap_or_else(|_| Err(late()))
     }

@@ -9,7 +9,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use stockade::{Error, ErrorKind, InvalidArgument};
 
-use crate::reply::{Body, response};
+use crate::response::{Body, response};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $title:literal;)*) => {

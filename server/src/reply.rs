@@ -1,15 +1,11 @@
 //! A success on its way out.
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::problem::Refusal;
-
-/// The body of every response.
-pub type Body = Full<Bytes>;
+use crate::response::{Body, response};
 
 /// What an endpoint ends with.
 pub type Answer = Result<Reply, Refusal>;
@@ -55,23 +51,4 @@ impl Reply {
     pub fn into_response(self) -> Response<Body> {
         response(self.status, self.content_type, self.body, self.replayed)
     }
-}
-
-/// A response with the headers that all have.
-pub fn response(
-    status: StatusCode,
-    content_type: &'static str,
-    body: Bytes,
-    replayed: bool,
-) -> Response<Body> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // Stock changes by the millisecond: nobody between us and the client keeps it.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    response
 }

@@ -113,7 +113,7 @@ async fn accept(
         };
         let app = Arc::clone(app);
         let Some(place) = connections.enter() else {
-            app.metrics.turned_away();
+            app.shared.metrics.turned_away();
             tokio::spawn(async move {
                 connection::turn_away(stream, &app).await;
                 drop(farewell);
@@ -122,14 +122,14 @@ async fn accept(
         };
         let connection = serving.serve(stream, &app, graceful.watcher());
         let connections = connections.clone();
-        app.metrics.connections(connections.count());
+        app.shared.metrics.connections(connections.count());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 // A client's doing, mostly: silence, a broken request, a cut.
                 tracing::debug!(cause = %error, "a connection ended early");
             }
             drop(place);
-            app.metrics.connections(connections.count());
+            app.shared.metrics.connections(connections.count());
         });
     }
 }
@@ -142,7 +142,7 @@ async fn next(listener: &TcpListener, app: &App) -> Option<TcpStream> {
             Some(stream)
         }
         Err(error) => {
-            app.metrics.accept_failed();
+            app.shared.metrics.accept_failed();
             tracing::warn!(cause = %error, "a connection could not be accepted");
             // That one client has gone; anything else may last.
             if !matches!(
@@ -161,7 +161,7 @@ async fn next(listener: &TcpListener, app: &App) -> Option<TcpStream> {
 async fn stop(signals: &mut Signals, app: &App, delay: Duration) {
     let signal = signals.next().await;
     tracing::info!("{signal}: stopping");
-    app.drain();
+    app.shared.drain();
     if !delay.is_zero() {
         tokio::select! {
             () = sleep(delay) => {}
@@ -185,7 +185,7 @@ async fn drain(
             tracing::warn!("{cut} connections did not finish within {bound:?} and are cut");
         }
         // Closing also returns what the engine has begun, so it has its own bound.
-        let closed = timeout(bound.max(Duration::from_secs(1)), app.engine.close()).await;
+        let closed = timeout(bound.max(Duration::from_secs(1)), app.shared.engine.close()).await;
         if closed.is_err() {
             tracing::warn!("the engine did not close in time");
         }

@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use stockade::{Event, Money, NewProduct, ProductId, StockAdjustment};
 
 use super::shop::ProductView;
-use crate::app::App;
 use crate::body;
 use crate::call::Call;
 use crate::reply::{Answer, Reply};
+use crate::shared::Shared;
 
 #[derive(Deserialize)]
 struct NewProductBody<'a> {
@@ -21,11 +21,11 @@ struct NewProductBody<'a> {
 }
 
 /// `POST /api/admin/products`
-pub async fn create_product(app: &App, call: &Call<'_>) -> Answer {
+pub async fn create_product(shared: &Shared, call: &Call<'_>) -> Answer {
     let body: NewProductBody<'_> = body::object(body::text(&call.body)?)?;
     let price: Money = body.price.get().parse()?;
     let request = NewProduct::new(body.name, price, body.stock);
-    let product = app.engine.create_product(&request).await?;
+    let product = shared.engine.create_product(&request).await?;
     Ok(Reply::json(&ProductView::of(&product)?)?.status(StatusCode::CREATED))
 }
 
@@ -36,22 +36,22 @@ struct AdjustBody {
 }
 
 /// `POST /api/admin/products/{id}/adjust`
-pub async fn adjust(app: &App, call: &Call<'_>) -> Answer {
+pub async fn adjust(shared: &Shared, call: &Call<'_>) -> Answer {
     let id: ProductId = call.segment(0)?;
     let body: AdjustBody = body::object(body::text(&call.body)?)?;
     let request = StockAdjustment::new(id, body.delta, body.reason);
-    let product = app.engine.adjust_stock(&request).await?;
+    let product = shared.engine.adjust_stock(&request).await?;
     Reply::json(&ProductView::of(&product)?)
 }
 
 /// `POST /api/admin/sweep`
-pub async fn sweep(app: &App) -> Answer {
-    Reply::json(&app.engine.sweep().await?)
+pub async fn sweep(shared: &Shared) -> Answer {
+    Reply::json(&shared.engine.sweep().await?)
 }
 
 /// `GET /api/admin/audit`
-pub async fn audit(app: &App) -> Answer {
-    Reply::json(&app.engine.audit().await?)
+pub async fn audit(shared: &Shared) -> Answer {
+    Reply::json(&shared.engine.audit().await?)
 }
 
 #[derive(Serialize)]
@@ -61,9 +61,9 @@ struct EventsView<'a> {
 }
 
 /// `GET /api/admin/events?after=…&limit=…`
-pub async fn events(app: &App, call: &Call<'_>) -> Answer {
+pub async fn events(shared: &Shared, call: &Call<'_>) -> Answer {
     let after = call.query_number("after")?.unwrap_or(0);
-    let events = app.engine.events_after(after, call.limit()?).await?;
+    let events = shared.engine.events_after(after, call.limit()?).await?;
     // With nothing new, the same question is the next one to ask.
     let next = events.last().map_or(after, |event| event.cursor);
     Reply::json(&EventsView { events: &events, next })

@@ -1,9 +1,9 @@
 //! Probes and metrics.
 
-use crate::app::App;
 use crate::metrics;
 use crate::problem::{Code, Refusal};
 use crate::reply::{Answer, Reply};
+use crate::shared::Shared;
 
 /// `GET /healthz`: the process answers.
 pub fn health() -> Answer {
@@ -11,19 +11,19 @@ pub fn health() -> Answer {
 }
 
 /// `GET /readyz`: requests are welcome, and the store is reached.
-pub async fn ready(app: &App) -> Answer {
-    if app.is_draining() {
+pub async fn ready(shared: &Shared) -> Answer {
+    if shared.is_draining() {
         return Err(Refusal::Server(Code::Unavailable, "the server is on its way down".into()));
     }
-    app.engine.ping().await?;
+    shared.engine.ping().await?;
     Ok(Reply::text("application/json", &br#"{"status":"ready"}"#[..]))
 }
 
 /// `GET /metrics`: the server's and the engine's, for Prometheus.
-pub fn metrics(app: &App) -> Answer {
-    let text = app
+pub fn metrics(shared: &Shared) -> Answer {
+    let text = shared
         .metrics
-        .text(&app.engine.metrics_text())
+        .text(&shared.engine.metrics_text())
         .map_err(|error| Refusal::internal(format!("the metrics were not written: {error}")))?;
     Ok(Reply::text(metrics::CONTENT_TYPE, text))
 }

@@ -8,11 +8,11 @@ use stockade::{
     Token,
 };
 
-use crate::app::App;
 use crate::body;
 use crate::call::Call;
 use crate::problem::Refusal;
 use crate::reply::{Answer, Reply};
+use crate::shared::Shared;
 
 const KEY: &[&str] = &["idempotency-key"];
 
@@ -60,10 +60,16 @@ struct HoldView {
     expires_at: String,
     product_id: ProductId,
     status: HoldStatus,
-    token: Token,
+    /// Shown to whom the hold is made for, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<Token>,
 }
 
 impl HoldView {
+    fn made(hold: &Hold) -> Self {
+        Self { token: Some(hold.token), ..Self::of(hold) }
+    }
+
     fn of(hold: &Hold) -> Self {
         Self {
             id: hold.id,
@@ -71,7 +77,7 @@ impl HoldView {
             expires_at: hold.expires_at.to_seconds_text(),
             product_id: hold.product_id,
             status: hold.status,
-            token: hold.token,
+            token: None,
         }
     }
 }
@@ -85,11 +91,17 @@ struct OrderView {
     id: OrderId,
     product_id: ProductId,
     qty: u32,
-    payment_token: PaymentToken,
+    /// Shown to whom the order is made for, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_token: Option<PaymentToken>,
     payment_disposition: PaymentDisposition,
 }
 
 impl OrderView {
+    fn made(order: &Order) -> Self {
+        Self { payment_token: Some(order.payment_token), ..Self::of(order) }
+    }
+
     fn of(order: &Order) -> Self {
         Self {
             status: order.status,
@@ -99,7 +111,7 @@ impl OrderView {
             id: order.id,
             product_id: order.product_id,
             qty: order.qty,
-            payment_token: order.payment_token,
+            payment_token: None,
             payment_disposition: order.payment_disposition,
         }
     }
@@ -122,25 +134,25 @@ struct Envelope {
 impl Envelope {
     const EMPTY: Self = Self { message: None, success: true, hold: None, holds: None, order: None };
 
-    fn hold(message: Option<&'static str>, hold: &Hold) -> Self {
-        Self { message, hold: Some(HoldView::of(hold)), ..Self::EMPTY }
+    fn hold(message: Option<&'static str>, hold: HoldView) -> Self {
+        Self { message, hold: Some(hold), ..Self::EMPTY }
     }
 
-    fn order(message: Option<&'static str>, order: &Order) -> Self {
-        Self { message, order: Some(OrderView::of(order)), ..Self::EMPTY }
+    fn order(message: Option<&'static str>, order: OrderView) -> Self {
+        Self { message, order: Some(order), ..Self::EMPTY }
     }
 }
 
 /// `GET /api/products/{id}`
-pub async fn product(app: &App, call: &Call<'_>) -> Answer {
-    let product = app.engine.product(call.segment(0)?).await?;
+pub async fn product(shared: &Shared, call: &Call<'_>) -> Answer {
+    let product = shared.engine.product(call.segment(0)?).await?;
     Reply::json(&ProductView::of(&product)?)
 }
 
 /// `GET /api/products?after=…&limit=…`
-pub async fn products(app: &App, call: &Call<'_>) -> Answer {
+pub async fn products(shared: &Shared, call: &Call<'_>) -> Answer {
     let after = call.query_number("after")?.map(ProductId);
-    let page = app.engine.products(after, call.limit()?).await?;
+    let page = shared.engine.products(after, call.limit()?).await?;
     Reply::json(&PageView {
         items: page.items.iter().map(ProductView::of).collect::<Result<_, _>>()?,
         next: page.next,
@@ -148,13 +160,13 @@ pub async fn products(app: &App, call: &Call<'_>) -> Answer {
 }
 
 /// `POST /api/holds/{product_id}/{quantity}`
-pub async fn hold(app: &App, call: &Call<'_>) -> Answer {
+pub async fn hold(shared: &Shared, call: &Call<'_>) -> Answer {
     let product_id: ProductId = call.segment(0)?;
     let mut request = HoldRequest::new(product_id, call.quantity(1)?);
     request.ttl = call.life()?;
     request.key = call.key(KEY)?;
-    let hold = app.engine.hold(&request).await?;
-    let view = Envelope::hold(Some("Holded Successfully"), &hold.value);
+    let hold = shared.engine.hold(&request).await?;
+    let view = Envelope::hold(Some("Holded Successfully"), HoldView::made(&hold.value));
     Ok(Reply::json(&view)?.replayed(hold.replayed))
 }
 
@@ -172,7 +184,7 @@ struct Line {
 }
 
 /// `POST /api/holds`
-pub async fn cart(app: &App, call: &Call<'_>) -> Answer {
+pub async fn cart(shared: &Shared, call: &Call<'_>) -> Answer {
     let cart: Cart<'_> = body::object(body::text(&call.body)?)?;
     let mut items = Vec::with_capacity(cart.items.len());
     for item in cart.items {
@@ -182,49 +194,49 @@ pub async fn cart(app: &App, call: &Call<'_>) -> Answer {
     let mut request = CartRequest::new(items);
     request.ttl = cart.ttl.map(std::time::Duration::from_secs);
     request.key = call.key(KEY)?;
-    let holds = app.engine.hold_many(&request).await?;
+    let holds = shared.engine.hold_many(&request).await?;
     let view = Envelope {
         message: Some("Holded Successfully"),
-        holds: Some(holds.value.iter().map(HoldView::of).collect()),
+        holds: Some(holds.value.iter().map(HoldView::made).collect()),
         ..Envelope::EMPTY
     };
     Ok(Reply::json(&view)?.replayed(holds.replayed))
 }
 
 /// `GET /api/holds/{id}`
-pub async fn get_hold(app: &App, call: &Call<'_>) -> Answer {
-    let hold = app.engine.get_hold(call.segment(0)?).await?;
-    Reply::json(&Envelope::hold(None, &hold))
+pub async fn get_hold(shared: &Shared, call: &Call<'_>) -> Answer {
+    let hold = shared.engine.get_hold(call.segment(0)?).await?;
+    Reply::json(&Envelope::hold(None, HoldView::of(&hold)))
 }
 
 /// `DELETE /api/holds/{id}`
-pub async fn release(app: &App, call: &Call<'_>) -> Answer {
-    let hold = app.engine.release(call.segment(0)?).await?;
-    Reply::json(&Envelope::hold(Some("hold released"), &hold))
+pub async fn release(shared: &Shared, call: &Call<'_>) -> Answer {
+    let hold = shared.engine.release(call.segment(0)?).await?;
+    Reply::json(&Envelope::hold(Some("hold released"), HoldView::of(&hold)))
 }
 
 /// `POST /api/holds/{id}/extend`
-pub async fn extend(app: &App, call: &Call<'_>) -> Answer {
+pub async fn extend(shared: &Shared, call: &Call<'_>) -> Answer {
     let hold_id: HoldId = call.segment(0)?;
     let mut request = ExtendRequest::new(hold_id);
     request.ttl = call.life()?;
-    let hold = app.engine.extend(&request).await?;
-    Reply::json(&Envelope::hold(Some("hold extended"), &hold))
+    let hold = shared.engine.extend(&request).await?;
+    Reply::json(&Envelope::hold(Some("hold extended"), HoldView::of(&hold)))
 }
 
 /// `POST /api/orders/{hold_id}/{product_id}`
-pub async fn order(app: &App, call: &Call<'_>) -> Answer {
+pub async fn order(shared: &Shared, call: &Call<'_>) -> Answer {
     let hold_id: HoldId = call.segment(0)?;
     let product_id: ProductId = call.segment(1)?;
     let mut request = OrderRequest::new(hold_id, product_id);
     request.key = call.key(KEY)?;
-    let order = app.engine.order(&request).await?;
-    let view = Envelope::order(Some("order created successfully"), &order.value);
+    let order = shared.engine.order(&request).await?;
+    let view = Envelope::order(Some("order created successfully"), OrderView::made(&order.value));
     Ok(Reply::json(&view)?.replayed(order.replayed))
 }
 
 /// `GET /api/orders/{id}`
-pub async fn get_order(app: &App, call: &Call<'_>) -> Answer {
-    let order = app.engine.get_order(call.segment(0)?).await?;
-    Reply::json(&Envelope::order(None, &order))
+pub async fn get_order(shared: &Shared, call: &Call<'_>) -> Answer {
+    let order = shared.engine.get_order(call.segment(0)?).await?;
+    Reply::json(&Envelope::order(None, OrderView::of(&order)))
 }

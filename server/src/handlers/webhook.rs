@@ -4,19 +4,19 @@ use hyper::StatusCode;
 use serde_json::{Map, Value};
 use stockade::{OrderId, Outcome, PaymentAnswer, PaymentEvent, PaymentToken};
 
-use crate::app::App;
 use crate::body;
 use crate::call::Call;
 use crate::problem::Refusal;
 use crate::reply::{Answer, Reply};
+use crate::shared::Shared;
 
 const OK: &[u8] = br#"{"message":"ok"}"#;
 
 /// Takes a payment provider's word on an order.
-pub async fn webhook(app: &App, call: &Call<'_>) -> Answer {
-    app.verifier.check(call.headers, &call.body)?;
+pub async fn webhook(shared: &Shared, call: &Call<'_>) -> Answer {
+    shared.verifier.check(call.headers, &call.body)?;
     let event = read(call)?;
-    let answer = app.engine.payment(&event).await?;
+    let answer = shared.engine.payment(&event).await?;
     let status = match answer.value {
         PaymentAnswer::Recorded => StatusCode::OK,
         PaymentAnswer::Waiting => StatusCode::ACCEPTED,

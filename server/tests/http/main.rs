@@ -13,6 +13,7 @@
 mod answer;
 mod cli;
 mod contract;
+mod holds;
 mod idempotency;
 mod lifecycle;
 mod limits;

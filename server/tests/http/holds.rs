@@ -1,0 +1,148 @@
+//! The life of a hold: the rest of the contract's table of cases.
+
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+use stockade::Timestamp;
+use stockade_testkit::wait_until;
+
+use crate::on_every_backend;
+use crate::server::{Backend, SOON, Server};
+
+on_every_backend! {
+    an_expired_hold
+    a_hold_used_twice
+    releasing
+    extending
+    nobody_gets_what_is_not_there
+}
+
+fn moment(text: &str) -> Timestamp {
+    serde_json::from_value(json!(text)).unwrap()
+}
+
+/// Whether a moment has passed, by this machine's clock, which is also that of
+/// the servers.
+fn has_passed(text: &str) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    // The text is rounded down to the second.
+    moment(text).after(Duration::from_secs(1)) < Timestamp::from_micros(0).after(now)
+}
+
+fn an_expired_hold(backend: Backend) {
+    // No sweeper: a hold is dead at its end whether or not anyone has been by.
+    let server = Server::start(backend, &["--sweeper=false"]);
+    let held = server.post_json("/api/holds/1/4", r#"{"ttl":1}"#);
+    let id = held.number("id");
+    let mut again = server.post("/api/holds/1/1");
+    again.expect_problem(409, "insufficient_stock");
+    wait_until("the stock is back", SOON, || {
+        again = server.post("/api/holds/1/1");
+        again.status == 200
+    });
+    server.expect_units([3, 1, 0, 0]);
+    server.post(&format!("/api/orders/{id}/1")).expect_problem(422, "hold_expired");
+    server.post(&format!("/api/holds/{id}/extend")).expect_problem(422, "hold_expired");
+    assert_eq!(server.get(&format!("/api/holds/{id}")).field("status"), "expired");
+
+    // Confirming is what finds this one dead; that returns its stock.
+    let held = server.post("/api/holds/1/3?ttl=1");
+    let late = held.number("id");
+    wait_until("the hold is over", SOON, || has_passed(held.field("expires_at")));
+    server.post(&format!("/api/orders/{late}/1")).expect_problem(422, "hold_expired");
+    server.expect_units([3, 1, 0, 0]);
+    server.expect_health();
+}
+
+fn a_hold_used_twice(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let hold = server.hold(2);
+    let order = server.post(&format!("/api/orders/{hold}/1")).number("id");
+    for _ in 0..2 {
+        server
+            .post(&format!("/api/orders/{hold}/1"))
+            .expect_problem(409, "hold_already_used")
+            .saying("order_id", json!(order));
+    }
+    server.expect_units([2, 0, 2, 0]);
+}
+
+fn releasing(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let hold = server.hold(3);
+    for _ in 0..2 {
+        let released = server.delete(&format!("/api/holds/{hold}"));
+        assert_eq!((released.status, released.field("status")), (200, "released"));
+        server.expect_units([4, 0, 0, 0]);
+    }
+    let expired = server.post("/api/holds/1/1?ttl=1").number("id");
+    wait_until("the hold has expired", SOON, || {
+        server.get(&format!("/api/holds/{expired}")).field("status") == "expired"
+    });
+    let released = server.delete(&format!("/api/holds/{expired}"));
+    assert_eq!((released.status, released.field("status")), (200, "expired"));
+
+    let converted = server.hold(1);
+    let order = server.post(&format!("/api/orders/{converted}/1")).number("id");
+    server
+        .delete(&format!("/api/holds/{converted}"))
+        .expect_problem(409, "hold_already_used")
+        .saying("order_id", json!(order));
+    server.post(&format!("/api/orders/{hold}/1")).expect_problem(422, "hold_expired");
+    server.expect_units([3, 0, 1, 0]);
+    server.expect_health();
+}
+
+fn extending(backend: Backend) {
+    let server = Server::start(backend, &["--hold-ttl-max=1h"]);
+    let held = server.post("/api/holds/1/1?ttl=600");
+    let (id, end) = (held.number("id"), held.field("expires_at"));
+    let path = format!("/api/holds/{id}/extend");
+    // Never shorter.
+    assert_eq!(server.post_json(&path, r#"{"ttl":60}"#).field("expires_at"), end);
+    assert_eq!(server.post(&path).field("expires_at"), end);
+    let longer = server.post(&format!("{path}?ttl=3000"));
+    assert!(longer.field("expires_at") > end, "{} after {end}", longer.body);
+    // Never older than the longest life in all: an hour from when it was made.
+    let longest = server.post(&format!("{path}?ttl=3600"));
+    assert_eq!(moment(longest.field("expires_at")), moment(end).after(Duration::from_secs(3_000)));
+
+    server.post(&format!("/api/orders/{id}/1"));
+    server.post(&path).expect_problem(409, "hold_already_used");
+    let released = server.hold(1);
+    server.delete(&format!("/api/holds/{released}"));
+    server.post(&format!("/api/holds/{released}/extend")).expect_problem(422, "hold_expired");
+}
+
+fn nobody_gets_what_is_not_there(backend: Backend) {
+    let servers = Server::pair(backend);
+    servers[0].post_json("/api/admin/products/1/adjust", r#"{"delta":96,"reason":"delivery"}"#);
+    let held: usize = thread::scope(|scope| {
+        let shoppers: Vec<_> = (0..16)
+            .map(|shopper| {
+                let server = &servers[shopper % servers.len()];
+                scope.spawn(move || {
+                    let mut held = 0;
+                    for _ in 0..20 {
+                        let answer = server.post("/api/holds/1/1");
+                        if answer.status == 200 {
+                            held += 1;
+                            let order = format!("/api/orders/{}/1", answer.number("id"));
+                            assert_eq!(server.post(&order).status, 200);
+                        } else {
+                            answer.expect_problem(409, "insufficient_stock");
+                        }
+                    }
+                    held
+                })
+            })
+            .collect();
+        shoppers.into_iter().map(|shopper| shopper.join().unwrap()).sum()
+    });
+    assert_eq!(held, 100);
+    for server in &servers {
+        server.expect_units([0, 0, 100, 0]);
+        server.expect_health();
+    }
+}
