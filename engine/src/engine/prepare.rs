@@ -24,7 +24,7 @@ pub(super) fn hold(config: &Config, request: &HoldRequest) -> Result<Command> {
     check_quantity(config, product_id, quantity.into())?;
     exists_ever("product", product_id.0, product_id.is_possible())?;
     let ttl = ttl(config, request.ttl)?;
-    let parts = [product_id.0, quantity.into(), micros(ttl)];
+    let parts = [product_id.0, quantity.into(), asked(request.ttl)];
     let key = keyed("hold", request.key.as_deref(), &parts)?;
     Ok(Command::Hold { hold: new_hold(product_id, quantity), ttl, key })
 }
@@ -51,7 +51,7 @@ pub(super) fn cart(config: &Config, request: &CartRequest) -> Result<Command> {
     }
     let mut lines = Vec::with_capacity(sums.len());
     let ttl = ttl(config, request.ttl)?;
-    let mut parts = vec![micros(ttl)];
+    let mut parts = vec![asked(request.ttl)];
     for (product_id, sum) in sums {
         let quantity = check_quantity(config, product_id, sum)?;
         exists_ever("product", product_id.0, product_id.is_possible())?;
@@ -177,8 +177,10 @@ fn ttl(config: &Config, asked: Option<Duration>) -> Result<Duration> {
     Ok(ttl)
 }
 
-fn micros(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX)
+/// What a fingerprint keeps of a life: what the caller asked for, so that a
+/// changed default does not make the same request another one.
+fn asked(ttl: Option<Duration>) -> u64 {
+    ttl.map_or(0, |ttl| u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX))
 }
 
 fn check_text(what: &str, text: &str) -> Result<()> {

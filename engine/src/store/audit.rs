@@ -1,6 +1,6 @@
 //! The reads of an audit: each finds only what is wrong.
 
-use super::connection::{Connection, Database};
+use super::connection::{Connection, Database, one};
 use super::error::StoreResult;
 use super::time::Timekeeper;
 use crate::audit::{AuditFacts, AuditReport, Check, Finding, Units};
@@ -98,7 +98,7 @@ pub(super) async fn read_facts<D: Database>(
     }
     let mut told = None;
     if let Some(now) = D::NOW {
-        connection.run(now.to_owned(), &mut |_, row| Ok(told = Some(row.time(0)?))).await?;
+        connection.run(now.to_owned(), &mut one(&mut told, |row| row.time(0))).await?;
     }
     let now = time.hear(told).micros();
     let due = format!("SELECT COUNT(*) FROM stockade_products WHERE next_due <= {now}");

@@ -47,6 +47,28 @@ pub(super) trait Database: Send + Sync + 'static {
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
+/// Keeps the last row.
+pub(super) fn one<'a, T: Send>(
+    into: &'a mut Option<T>,
+    read: impl Fn(Cells<'_>) -> sqlx::Result<T> + Send + 'a,
+) -> impl FnMut(usize, Cells<'_>) -> sqlx::Result<()> + Send + 'a {
+    move |_, row| {
+        *into = Some(read(row)?);
+        Ok(())
+    }
+}
+
+/// Keeps every row.
+pub(super) fn each<'a, T: Send>(
+    into: &'a mut Vec<T>,
+    read: impl Fn(Cells<'_>) -> sqlx::Result<T> + Send + 'a,
+) -> impl FnMut(usize, Cells<'_>) -> sqlx::Result<()> + Send + 'a {
+    move |_, row| {
+        into.push(read(row)?);
+        Ok(())
+    }
+}
+
 pub(super) fn timed_out() -> StoreError {
     StoreError::new(Fault::Lost, "the database did not answer in time")
 }

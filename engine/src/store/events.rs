@@ -1,10 +1,10 @@
 //! Reading the outbox.
 
 use super::Session;
-use super::connection::Database;
-use super::error::StoreResult;
+use super::connection::{Database, each, one};
+use super::error::{Fault, StoreError, StoreResult};
 use super::outbox::unpack;
-use super::rows::wrong;
+use super::rows::{Cells, wrong};
 use super::session::SqlSession;
 use crate::model::Event;
 
@@ -54,17 +54,22 @@ async fn number_rows<D: Database>(session: &mut SqlSession<D>) -> StoreResult<()
          ORDER BY id LIMIT {NUMBERED_AT_ONCE}"
     );
     // Most often there is nothing new, which needs no lock to see.
-    let mut is_any = false;
-    session.run(fresh.clone(), &mut |_, _| Ok(is_any = true)).await?;
-    if !is_any {
+    let mut rows: Vec<(u64, u64)> = Vec::new();
+    let read = |row: Cells<'_>| Ok((row.count(0)?, row.count(1)?));
+    session.run(fresh.clone(), &mut each(&mut rows, read)).await?;
+    if rows.is_empty() {
         return Ok(());
     }
     session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
-    let mut next = 0;
+    let mut next = None;
     let lock = format!("SELECT next FROM stockade_sequences WHERE name = 'cursor'{}", D::LOCK);
-    session.run(lock, &mut |_, row| Ok(next = row.count(0)?)).await?;
-    let mut rows: Vec<(u64, u64)> = Vec::new();
-    session.run(fresh, &mut |_, row| Ok(rows.push((row.count(0)?, row.count(1)?)))).await?;
+    session.run(lock, &mut one(&mut next, |row| row.count(0))).await?;
+    let Some(mut next) = next else {
+        return Err(StoreError::new(Fault::Fatal, "the sequence cursor is missing"));
+    };
+    // Another reader may have numbered them since.
+    rows.clear();
+    session.run(fresh, &mut each(&mut rows, read)).await?;
     let mut sql = Vec::new();
     for (id, events) in rows {
         sql.push(format!(

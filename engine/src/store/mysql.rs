@@ -180,7 +180,7 @@ pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
 }
 
 async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
-    let had: Option<i64> = sqlx::query("SELECT GET_LOCK(CONCAT('stockade:', DATABASE()), ?)")
+    let had: Option<i64> = sqlx::query("SELECT GET_LOCK(CONCAT('stockade:', MD5(DATABASE())), ?)")
         .bind(MIGRATION_WAIT)
         .fetch_one(&mut *connection)
         .await

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::audit::read_facts;
-use super::connection::{Database, Keep, Use};
+use super::connection::{Database, Keep, Use, each, one};
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
 use super::session::SqlSession;
@@ -62,7 +62,7 @@ impl<D: Database> SqlStore<D> {
 
     async fn read_products(&self, sql: String) -> StoreResult<(Vec<CachedProduct>, Timestamp)> {
         let mut found: Vec<ProductRow> = Vec::new();
-        let now = self.select(sql, &mut |_, row| Ok(found.push(rows::product(row)?))).await?;
+        let now = self.select(sql, &mut each(&mut found, rows::product)).await?;
         let due = found.iter().filter(|row| row.next_due.is_some_and(|at| at <= now));
         let due = list(due.map(|row| row.product.id));
         if !due.is_empty() {
@@ -118,7 +118,7 @@ impl<D: Database> SqlStore<D> {
         session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
         let lock = format!("SELECT next FROM stockade_sequences WHERE name = '{name}'{}", D::LOCK);
         let mut first = None;
-        session.run(lock, &mut |_, row| Ok(first = Some(row.count(0)?))).await?;
+        session.run(lock, &mut one(&mut first, |row| row.count(0))).await?;
         let Some(first) = first else {
             return Err(StoreError::new(Fault::Fatal, format!("the sequence {name} is missing")));
         };
@@ -134,7 +134,7 @@ impl<D: Database> SqlStore<D> {
         let mut time = None;
         session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
         if let Some(now) = D::NOW {
-            session.run(now.to_owned(), &mut |_, row| Ok(time = Some(row.time(0)?))).await?;
+            session.run(now.to_owned(), &mut one(&mut time, |row| row.time(0))).await?;
         }
         let now = self.time.hear(time);
         for sql in super::statements::insert_product(&new, now) {
@@ -216,7 +216,7 @@ impl<D: Database> Store for SqlStore<D> {
         Box::pin(async move {
             let sql = format!("SELECT {} FROM stockade_holds WHERE id = {id}", rows::HOLD);
             let mut found = None;
-            let now = self.select(sql, &mut |_, row| Ok(found = Some(rows::hold(row)?))).await?;
+            let now = self.select(sql, &mut one(&mut found, rows::hold)).await?;
             Ok(found.map(|hold| (hold, now)))
         })
     }
@@ -225,7 +225,7 @@ impl<D: Database> Store for SqlStore<D> {
         Box::pin(async move {
             let sql = format!("SELECT {} FROM stockade_orders WHERE id = {id}", rows::ORDER);
             let mut found = None;
-            let now = self.select(sql, &mut |_, row| Ok(found = Some(rows::order(row)?))).await?;
+            let now = self.select(sql, &mut one(&mut found, rows::order)).await?;
             Ok(found.map(|row| (row, now)))
         })
     }
@@ -251,7 +251,7 @@ impl<D: Database> Store for SqlStore<D> {
                 "SELECT k FROM stockade_keys WHERE created_at < {before} \
                  ORDER BY created_at LIMIT {limit}"
             );
-            self.select(sql, &mut |_, row| Ok(keys.push(row.key(0)?))).await?;
+            self.select(sql, &mut each(&mut keys, |row| row.key(0))).await?;
             if keys.is_empty() {
                 return Ok(0);
             }

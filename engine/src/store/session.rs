@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::connection::{Connection, Database, Keep, Use};
+use super::connection::{Connection, Database, Keep, Use, one};
 use super::error::{Fault, StoreError, StoreResult};
 use super::statements::{self, Part};
 use super::time::Timekeeper;
@@ -107,7 +107,10 @@ impl<D: Database> SqlSession<D> {
             .and_then(|at| kinds.get(at))
         {
             Some(part) => statements::keep(*part, row, rows),
-            None => Ok(time = Some(row.time(0)?)),
+            None => {
+                time = Some(row.time(0)?);
+                Ok(())
+            }
         };
         self.run(sql.join("; "), &mut keep).await?;
         Ok(time)
@@ -183,10 +186,10 @@ impl<D: Database> Session for SqlSession<D> {
 
     fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>> {
         Box::pin(async move {
-            let mut landed = false;
+            let mut landed = None;
             let sql = format!("SELECT id FROM stockade_outbox WHERE batch_id = {batch_id}");
-            self.run(sql, &mut |_, _| Ok(landed = true)).await?;
-            Ok(landed)
+            self.run(sql, &mut one(&mut landed, |row| row.count(0))).await?;
+            Ok(landed.is_some())
         })
     }
 
