@@ -32,7 +32,7 @@ impl AuditReport {
     pub const FINDINGS_PER_CHECK: u32 = 100;
 }
 
-/// Units by where they are.
+/// Units by where they are, over all products; at most `i64::MAX` of each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Units {

@@ -129,6 +129,18 @@ impl<'a> Desk<'a> {
             let cancelled = self.events.len() - told - expired;
             let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
             self.reclaimed.insert(product_id, (count(expired), count(cancelled)));
+            self.due_is_done(product_id);
+        }
+    }
+
+    /// Moves the product's `next_due` on to what is left, if all that was due
+    /// was loaded. What the commands add comes on top of it.
+    fn due_is_done(&mut self, product_id: ProductId) {
+        if let Some(due) = self.rows.due.get(&product_id)
+            && !due.more
+            && let Some(row) = self.rows.products.get_mut(&product_id)
+        {
+            row.next_due = due.next;
         }
     }
 
@@ -194,7 +206,8 @@ impl<'a> Desk<'a> {
                 Some((from, expires_at)) => {
                     if from != hold.status {
                         push_hold_move(&mut changes.hold_moves, from, hold.status, id);
-                    } else if expires_at != hold.expires_at {
+                    }
+                    if expires_at != hold.expires_at {
                         changes.extensions.push((id, hold.expires_at));
                     }
                 }
@@ -233,13 +246,6 @@ impl<'a> Desk<'a> {
             .collect();
         for (id, before) in std::mem::take(&mut self.products_before) {
             let Some(after) = self.rows.products.get_mut(&id) else { continue };
-            if let Some(due) = self.rows.due.get(&id)
-                && !due.more
-            {
-                // All that was due is done: the bound moves on to what is left.
-                let made = after.next_due.filter(|at| *at > self.now);
-                after.next_due = [due.next, made].into_iter().flatten().min();
-            }
             if moved.contains(&id) {
                 after.product.version += 1;
             }

@@ -4,8 +4,6 @@
 //! `PROPTEST_CASES` sets the number of histories of each test, and
 //! `PROPTEST_RNG_SEED`, which a failure prints, repeats a run.
 
-#![allow(clippy::expect_used, reason = "a test stops at the first thing that is not as it must be")]
-
 mod naive;
 mod reader;
 mod seen;

@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, Database, one};
 use super::error::StoreResult;
+use super::rows::Cells;
 use super::time::Timekeeper;
 use crate::audit::{AuditFacts, AuditReport, Check, Finding, Units};
 
@@ -70,10 +71,26 @@ const CHECKS: [(Check, &str); 10] = [
     ),
 ];
 
-const TOTALS: &str = "SELECT COUNT(*), CAST(COALESCE(SUM(received), 0) AS SIGNED), \
-     CAST(COALESCE(SUM(stock), 0) AS SIGNED), CAST(COALESCE(SUM(held), 0) AS SIGNED), \
-     CAST(COALESCE(SUM(pending), 0) AS SIGNED), CAST(COALESCE(SUM(sold), 0) AS SIGNED) \
-     FROM stockade_products";
+/// The upper and the lower 32 bits are summed apart: together they could
+/// overflow, which is an error in one dialect and a cut in the other.
+const TOTALS: [&str; 5] = ["received", "stock", "held", "pending", "sold"];
+
+fn totals() -> String {
+    let sums = TOTALS.map(|column| {
+        format!(
+            "CAST(COALESCE(SUM({column} >> 32), 0) AS SIGNED), \
+             CAST(COALESCE(SUM({column} & 4294967295), 0) AS SIGNED)"
+        )
+    });
+    format!("SELECT COUNT(*), {} FROM stockade_products", sums.join(", "))
+}
+
+/// The sum whose halves stand at this place of [`TOTALS`].
+fn total(row: Cells<'_>, place: usize) -> sqlx::Result<i64> {
+    let (upper, lower) = (row.int(1 + place * 2)?, row.int(2 + place * 2)?);
+    let sum = (i128::from(upper) << 32) + i128::from(lower);
+    Ok(i64::try_from(sum).unwrap_or(i64::MAX))
+}
 
 const WAITING: &str = "SELECT COUNT(*), MIN(e.received_at) FROM stockade_payments_waiting w \
      JOIN stockade_payments e ON e.k = w.k";
@@ -103,16 +120,16 @@ pub(super) async fn read_facts<D: Database>(
     let now = time.hear(told).micros();
     let due = format!("SELECT COUNT(*) FROM stockade_products WHERE next_due <= {now}");
     connection
-        .run(format!("{TOTALS}; {WAITING}; {due}"), &mut |at, row| {
+        .run(format!("{}; {WAITING}; {due}", totals()), &mut |at, row| {
             match at {
                 0 => {
                     facts.products = row.count(0)?;
                     facts.units = Units {
-                        received: row.int(1)?,
-                        stock: row.int(2)?,
-                        held: row.int(3)?,
-                        pending: row.int(4)?,
-                        sold: row.int(5)?,
+                        received: total(row, 0)?,
+                        stock: total(row, 1)?,
+                        held: total(row, 2)?,
+                        pending: total(row, 3)?,
+                        sold: total(row, 4)?,
                     };
                 }
                 1 => {

@@ -70,6 +70,7 @@ impl StoreError {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Fault::Lost,
+            sqlx::Error::Configuration(_) => Fault::Unknown,
             sqlx::Error::Database(database) if database.is_unique_violation() => Fault::Duplicate,
             sqlx::Error::Database(database) if database.is_check_violation() => Fault::Invariant,
             _ => Fault::Fatal,

@@ -33,6 +33,8 @@ fn fault_by_number(number: u16) -> Option<Fault> {
         1062 => Fault::Duplicate,
         // CHECK (MariaDB, MySQL); number out of range.
         4025 | 3819 | 1264 | 1690 => Fault::Invariant,
+        // No such database, or not for this user.
+        1044 | 1045 | 1049 | 1698 => Fault::Lost,
         // Too many connections, shutting down, network, killed, read-only
         // after a fail-over, a Galera node that is not ready.
         1040

@@ -189,8 +189,9 @@ pub(super) fn writes(batch: &Batch<'_>) -> Vec<Statement> {
         put(sql, format_args!("({}, {})", row.order_id, hex(row.key.as_bytes())));
     });
     insert(&mut all, &format!("stockade_holds ({})", rows::HOLD), &changes.new_holds, hold_values);
-    all.extend(changes.hold_moves.iter().map(move_holds));
+    // A hold may be extended and then ordered in one batch: while it is active.
     all.extend(extend_holds(&changes.extensions));
+    all.extend(changes.hold_moves.iter().map(move_holds));
     insert(
         &mut all,
         &format!("stockade_orders ({})", rows::ORDER),

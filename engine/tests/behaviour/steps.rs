@@ -1,0 +1,126 @@
+//! Steps that many scenarios take.
+
+use std::fmt::Debug;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection, Row};
+use stockade::{
+    Engine, Event, Hold, HoldRequest, Order, OrderId, OrderRequest, Outcome, PaymentAnswer,
+    PaymentEvent, ProductId, Result,
+};
+
+use crate::world::{Backend, World, numbers};
+
+/// The shortest time there is.
+pub const TICK: Duration = Duration::from_micros(1);
+/// How long anything that happens in the background may take.
+pub const SOON: Duration = Duration::from_secs(30);
+
+pub fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// The code of what must be a refusal, made now and not remembered.
+#[track_caller]
+pub fn code<T: Debug>(result: Result<T>) -> &'static str {
+    let error = result.expect_err("a refusal");
+    assert!(!error.replayed(), "{error:?} was made now");
+    error.code()
+}
+
+/// Holds units for the default life.
+#[track_caller]
+pub fn hold(engine: &Engine, product: ProductId, units: u32) -> Hold {
+    engine.hold(&HoldRequest::new(product, units)).expect("held").value
+}
+
+/// Holds units and orders them.
+#[track_caller]
+pub fn order(engine: &Engine, product: ProductId, units: u32) -> Order {
+    let hold = hold(engine, product, units);
+    engine.order(&OrderRequest::new(hold.id, product)).expect("ordered").value
+}
+
+/// Delivers an event that was not delivered before.
+#[track_caller]
+pub fn deliver(engine: &Engine, order: OrderId, outcome: Outcome, key: &str) -> PaymentAnswer {
+    let event = PaymentEvent::for_order(order, outcome).key(key);
+    let answer = engine.payment(&event).expect("taken");
+    assert!(!answer.replayed, "{key} is new");
+    answer.value
+}
+
+/// The id that the engine's next order gets; ids of one engine follow each
+/// other.
+pub fn next_order_id(engine: &Engine) -> OrderId {
+    let product = crate::world::product(engine, 1);
+    OrderId(order(engine, product, 1).id.0 + 1)
+}
+
+/// Fails unless every way of reading shows these units in stock, held, pending
+/// and sold.
+#[track_caller]
+pub fn assert_numbers(engine: &Engine, id: ProductId, expected: [u64; 4]) {
+    assert_eq!(numbers(engine, id), expected, "on the page");
+    let product = engine.product(id).expect("is there");
+    let alone = [product.stock, product.held, product.pending, product.sold];
+    assert_eq!(alone, expected, "on its own");
+}
+
+/// All events there are.
+pub fn all_events(engine: &Engine) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let after = events.last().map_or(0, |event| event.cursor);
+        let page = engine.events_after(after, 1_000).expect("reads");
+        if page.is_empty() {
+            return events;
+        }
+        events.extend(page);
+    }
+}
+
+/// What happened to a product since goods were first received, as kind and
+/// units.
+pub fn story(engine: &Engine, product: ProductId) -> Vec<(&'static str, i64)> {
+    let events = all_events(engine);
+    let of_product = events.iter().filter(|event| event.product_id == product);
+    of_product.skip(1).map(|event| (event.kind.as_str(), event.qty)).collect()
+}
+
+/// Runs SQL behind the engine's back and returns what it selects, as text.
+pub fn sql(world: &World, statements: &str) -> Vec<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let text = sqlx::raw_sql(AssertSqlSafe(statements.to_owned()));
+    runtime.expect("a runtime").block_on(async {
+        match world.backend {
+            Backend::SqliteMemory => panic!("no one else can reach it"),
+            Backend::SqliteFile => {
+                let options = sqlx::sqlite::SqliteConnectOptions::from_str(&world.url);
+                let options = options.expect("a URL").busy_timeout(SOON);
+                let connection = sqlx::SqliteConnection::connect_with(&options).await;
+                let mut connection = connection.expect("connects");
+                let rows = text.fetch_all(&mut connection).await.expect("runs");
+                connection.close().await.expect("closes");
+                rows.iter().map(texts).collect()
+            }
+            Backend::MariaDb | Backend::MariaDbRedis => {
+                let connection = sqlx::MySqlConnection::connect(&world.url).await;
+                let mut connection = connection.expect("connects");
+                let rows = text.fetch_all(&mut connection).await.expect("runs");
+                connection.close().await.expect("closes");
+                rows.iter().map(texts).collect()
+            }
+        }
+    })
+}
+
+fn texts<'r, R>(row: &'r R) -> Vec<String>
+where
+    R: Row,
+    usize: sqlx::ColumnIndex<R>,
+    String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    (0..row.len()).map(|at| row.get(at)).collect()
+}

@@ -1,0 +1,219 @@
+//! Payment events that come before their order.
+
+use stockade::{
+    OrderRequest, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition, PaymentEvent,
+    PaymentToken,
+};
+
+use crate::steps::{TICK, assert_numbers, code, deliver, hold, next_order_id, order, secs, story};
+use crate::world::{World, assert_clean, product};
+use crate::{Scenario, scenarios};
+
+pub const SCENARIOS: &[Scenario] = scenarios!("waiting";
+    a_success_that_comes_first_pays_the_order_as_it_is_made,
+    a_failure_that_comes_first_cancels_the_order_as_it_is_made,
+    events_that_wait_are_applied_in_the_order_of_their_arrival,
+    late_money_among_events_that_wait_may_find_no_stock_to_take,
+    an_event_without_a_key_waits_once,
+    a_waiting_event_whose_key_returns_with_another_body_is_refused,
+    a_waiting_event_with_a_wrong_token_is_a_conflict_and_ignored,
+    an_event_for_an_order_that_is_never_made_only_waits,
+);
+
+/// On stores that several engines can open.
+pub const SHARED: &[Scenario] = scenarios!("waiting";
+    an_event_waits_for_an_order_of_another_engine,
+);
+
+fn a_success_that_comes_first_pays_the_order_as_it_is_made(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 5);
+    let next = next_order_id(&engine);
+    let event = PaymentEvent::for_order(next, Outcome::Success).key("evt").body(*b"{}");
+    let first = engine.payment(&event).expect("kept");
+    assert_eq!((first.value, first.replayed), (PaymentAnswer::Waiting, false));
+    let again = engine.payment(&event).expect("kept");
+    assert_eq!((again.value, again.replayed), (PaymentAnswer::Waiting, true));
+    let report = assert_clean(&engine);
+    assert_eq!(report.waiting_events, 1);
+    assert_eq!(report.oldest_waiting_event, Some(world.clock.time()));
+    assert_eq!(code(engine.get_order(next)), "not_found");
+    world.clock.advance(secs(10));
+    let held = hold(&engine, id, 2);
+    let request = OrderRequest::new(held.id, id).key("order");
+    let made = engine.order(&request).expect("ordered").value;
+    assert_eq!((made.id, made.status), (next, OrderStatus::Paid));
+    assert_eq!(made.payment_disposition, PaymentDisposition::None);
+    assert_eq!(engine.get_order(next).expect("is there"), made);
+    assert_numbers(&engine, id, [3, 0, 0, 2]);
+    let expected = [("hold.created", 2), ("order.created", 2), ("order.paid", 2)];
+    assert_eq!(story(&engine, id), expected);
+    // The event's first answer stays its answer, and so does the order's.
+    let again = engine.payment(&event).expect("taken");
+    assert_eq!((again.value, again.replayed), (PaymentAnswer::Waiting, true));
+    assert_eq!(deliver(&engine, next, Outcome::Success, "evt-2"), PaymentAnswer::Recorded);
+    assert_eq!(engine.order(&request).expect("ordered").value, made);
+    assert_numbers(&engine, id, [3, 0, 0, 2]);
+    let report = assert_clean(&engine);
+    assert_eq!((report.waiting_events, report.oldest_waiting_event), (0, None));
+}
+
+fn a_failure_that_comes_first_cancels_the_order_as_it_is_made(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 5);
+    let next = next_order_id(&engine);
+    assert_eq!(deliver(&engine, next, Outcome::Failure, "evt"), PaymentAnswer::Waiting);
+    let made = order(&engine, id, 2);
+    assert_eq!((made.id, made.status), (next, OrderStatus::Cancelled));
+    assert_eq!(engine.get_order(next).expect("is there"), made);
+    assert_numbers(&engine, id, [5, 0, 0, 0]);
+    let expected = [("hold.created", 2), ("order.created", 2), ("order.cancelled", 2)];
+    assert_eq!(story(&engine, id), expected);
+    let again = OrderRequest::new(made.hold_id, id);
+    let error = engine.order(&again).expect_err("refused");
+    assert_eq!((error.code(), error.order_id()), ("hold_already_used", Some(next)));
+    // Nothing of it falls due any more.
+    world.clock.advance(secs(86_400));
+    assert_numbers(&engine, id, [5, 0, 0, 0]);
+    assert_eq!(assert_clean(&engine).waiting_events, 0);
+}
+
+fn events_that_wait_are_applied_in_the_order_of_their_arrival(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 9);
+    let next = next_order_id(&engine);
+    // Their keys would sort the other way round.
+    let arrivals = [(Outcome::Success, "z"), (Outcome::Failure, "a")];
+    for (outcome, key) in arrivals {
+        assert_eq!(deliver(&engine, next, outcome, key), PaymentAnswer::Waiting);
+        world.clock.advance(TICK);
+    }
+    let made = order(&engine, id, 2);
+    assert_eq!((made.id, made.status), (next, OrderStatus::Paid));
+    let (outcome, key) = (Outcome::Failure, "y");
+    let after = stockade::OrderId(next.0 + 1);
+    assert_eq!(deliver(&engine, after, outcome, key), PaymentAnswer::Waiting);
+    world.clock.advance(TICK);
+    assert_eq!(deliver(&engine, after, Outcome::Success, "b"), PaymentAnswer::Waiting);
+    assert_eq!(assert_clean(&engine).waiting_events, 2);
+    let made = order(&engine, id, 3);
+    assert_eq!((made.id, made.status), (after, OrderStatus::Paid));
+    assert_eq!(made.payment_disposition, PaymentDisposition::ReReserved);
+    let expected = [
+        ("hold.created", 2),
+        ("order.created", 2),
+        ("order.paid", 2),
+        ("payment.conflict", 2),
+        ("hold.created", 3),
+        ("order.created", 3),
+        ("order.cancelled", 3),
+        ("order.paid", 3),
+    ];
+    assert_eq!(story(&engine, id), expected);
+    assert_numbers(&engine, id, [4, 0, 0, 5]);
+    assert_eq!(assert_clean(&engine).waiting_events, 0);
+}
+
+fn late_money_among_events_that_wait_may_find_no_stock_to_take(world: &World) {
+    let engine = world.builder().late_payment(stockade::LatePayment::Refund).open().expect("opens");
+    let id = product(&engine, 5);
+    let next = next_order_id(&engine);
+    deliver(&engine, next, Outcome::Failure, "y");
+    world.clock.advance(TICK);
+    deliver(&engine, next, Outcome::Success, "b");
+    let made = order(&engine, id, 2);
+    assert_eq!((made.id, made.status), (next, OrderStatus::Cancelled));
+    assert_eq!(made.payment_disposition, PaymentDisposition::NeedsRefund);
+    assert_eq!(engine.get_order(next).expect("is there"), made);
+    assert_numbers(&engine, id, [5, 0, 0, 0]);
+    assert_eq!(story(&engine, id)[2..], [("order.cancelled", 2), ("payment.needs_refund", 2)]);
+    assert_clean(&engine);
+}
+
+fn an_event_without_a_key_waits_once(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 5);
+    let next = next_order_id(&engine);
+    let event = PaymentEvent::for_order(next, Outcome::Success);
+    assert!(!engine.payment(&event).expect("kept").replayed);
+    assert!(engine.payment(&event).expect("kept").replayed);
+    assert_eq!(assert_clean(&engine).waiting_events, 1);
+    assert_eq!(order(&engine, id, 2).status, OrderStatus::Paid);
+    let again = engine.payment(&event).expect("taken");
+    assert_eq!((again.value, again.replayed), (PaymentAnswer::Waiting, true));
+    assert_numbers(&engine, id, [3, 0, 0, 2]);
+    assert_clean(&engine);
+}
+
+fn a_waiting_event_whose_key_returns_with_another_body_is_refused(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 5);
+    let next = next_order_id(&engine);
+    let event = PaymentEvent::for_order(next, Outcome::Success).key("evt").body(*b"one");
+    engine.payment(&event).expect("kept");
+    let other = PaymentEvent::for_order(next, Outcome::Failure).key("evt").body(*b"two");
+    assert_eq!(code(engine.payment(&other)), "idempotency_mismatch");
+    assert_eq!(assert_clean(&engine).waiting_events, 1);
+    assert_eq!(order(&engine, id, 2).status, OrderStatus::Paid);
+    assert_eq!(code(engine.payment(&other)), "idempotency_mismatch");
+    assert_numbers(&engine, id, [3, 0, 0, 2]);
+    assert_clean(&engine);
+}
+
+fn a_waiting_event_with_a_wrong_token_is_a_conflict_and_ignored(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 5);
+    let next = next_order_id(&engine);
+    let wrong: PaymentToken = format!("pt_{next}_{:032x}", 7).parse().expect("a token");
+    let event = PaymentEvent::for_token(wrong, Outcome::Failure).key("evt");
+    assert_eq!(engine.payment(&event).expect("kept").value, PaymentAnswer::Waiting);
+    let made = order(&engine, id, 2);
+    assert_eq!((made.id, made.status), (next, OrderStatus::PendingPayment));
+    assert_numbers(&engine, id, [3, 0, 2, 0]);
+    let expected = [("hold.created", 2), ("order.created", 2), ("payment.conflict", 2)];
+    assert_eq!(story(&engine, id), expected);
+    assert_eq!(assert_clean(&engine).waiting_events, 0);
+    assert!(engine.payment(&event).expect("taken").replayed);
+    assert_eq!(deliver(&engine, next, Outcome::Success, "evt-2"), PaymentAnswer::Recorded);
+    assert_numbers(&engine, id, [3, 0, 0, 2]);
+    // A wrong one does not keep a right one beside it from counting.
+    let after = next.0 + 1;
+    let wrong: PaymentToken = format!("pt_{after}_{:032x}", 7).parse().expect("a token");
+    engine.payment(&PaymentEvent::for_token(wrong, Outcome::Success).key("a")).expect("kept");
+    world.clock.advance(TICK);
+    engine.payment(&PaymentEvent::for_order(after, Outcome::Failure).key("b")).expect("kept");
+    assert_eq!(order(&engine, id, 1).status, OrderStatus::Cancelled);
+    assert_numbers(&engine, id, [3, 0, 0, 2]);
+    assert_eq!(assert_clean(&engine).waiting_events, 0);
+}
+
+fn an_event_waits_for_an_order_of_another_engine(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 5);
+    let next = next_order_id(&engine);
+    let other = world.engine();
+    assert_eq!(deliver(&other, next, Outcome::Success, "evt"), PaymentAnswer::Waiting);
+    other.close().expect("closes");
+    let event = PaymentEvent::for_order(next, Outcome::Success).key("evt");
+    assert!(engine.payment(&event).expect("kept").replayed);
+    let made = order(&engine, id, 2);
+    assert_eq!((made.id, made.status), (next, OrderStatus::Paid));
+    assert_numbers(&engine, id, [3, 0, 0, 2]);
+    assert_clean(&engine);
+}
+
+fn an_event_for_an_order_that_is_never_made_only_waits(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 5);
+    let first = world.clock.time();
+    for (at, order) in [70_001_u64, 70_002, 70_002].into_iter().enumerate() {
+        let event = PaymentEvent::for_order(order, Outcome::Success).key(format!("evt-{at}"));
+        assert_eq!(engine.payment(&event).expect("kept").value, PaymentAnswer::Waiting);
+        world.clock.advance(secs(1));
+    }
+    world.clock.advance(secs(86_400));
+    engine.sweep().expect("sweeps");
+    assert_eq!(order(&engine, id, 1).status, OrderStatus::PendingPayment);
+    let report = assert_clean(&engine);
+    assert_eq!((report.waiting_events, report.oldest_waiting_event), (3, Some(first)));
+}
