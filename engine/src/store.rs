@@ -11,6 +11,7 @@ mod events;
 mod mysql;
 mod outbox;
 mod reads;
+mod retry;
 mod rows;
 mod session;
 mod sqlite;
@@ -26,6 +27,7 @@ use futures_util::future::BoxFuture;
 pub(crate) use error::{Fault, StoreError, StoreResult};
 use mysql::MySqlDatabase;
 use reads::SqlStore;
+pub(crate) use retry::pauses;
 use sqlite::SqliteDatabase;
 
 use crate::audit::AuditFacts;
@@ -41,6 +43,8 @@ pub(crate) struct StoreOptions {
     pub connections: u32,
     pub store_timeout: Duration,
     pub lock_wait: Duration,
+    /// How often reads, and writes that may happen twice, are tried again.
+    pub retries: u32,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -127,11 +131,11 @@ pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn St
         Some("sqlite") => {
             let database = SqliteDatabase::new(options)?;
             database.migrate().await?;
-            Ok(Arc::new(SqlStore::new(database, clock)))
+            Ok(Arc::new(SqlStore::new(database, clock, options.retries)))
         }
         Some("mysql" | "mariadb") => {
             mysql::migrate(options).await?;
-            Ok(Arc::new(SqlStore::new(MySqlDatabase::new(options)?, clock)))
+            Ok(Arc::new(SqlStore::new(MySqlDatabase::new(options)?, clock, options.retries)))
         }
         _ => {
             let why = "a store is sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";

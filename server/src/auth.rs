@@ -64,7 +64,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::settings::Settings;

@@ -164,7 +164,6 @@ impl AsyncWrite for Impatient {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use tokio::net::TcpListener;

@@ -72,7 +72,6 @@ fn is_sane(value: &HeaderValue) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -119,7 +119,6 @@ pub fn unknown_path() -> Refusal {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -122,7 +122,6 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::settings::Settings;

@@ -1,8 +1,8 @@
 //! Serving a batch: locks, attempts, and the answers.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::BackoffBuilder;
 use futures_util::future::BoxFuture;
 
 use super::batch::{Decided, Failure, Uncertain, attempt, committed_products};
@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ledger::{Command, Decision};
 use crate::metrics::observe;
 use crate::model::EventKind;
-use crate::store::{Fault, Sequence, StoreError};
+use crate::store::{Fault, Sequence, StoreError, pauses};
 
 /// What is to be said to a request, or done with it.
 enum Outcome {
@@ -144,16 +144,6 @@ fn give_ids_back<'a>(combiner: &Combiner, unused: impl IntoIterator<Item = &'a C
     }
 }
 
-/// The pauses between attempts: doubling, with jitter.
-fn pauses(retries: u32) -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(4))
-        .with_max_delay(Duration::from_millis(400))
-        .with_max_times(usize::try_from(retries).unwrap_or(usize::MAX))
-        .with_jitter()
-        .build()
-}
-
 async fn transact(
     combiner: &Combiner,
     requests: &[Request],
@@ -163,7 +153,7 @@ async fn transact(
     let parts = &combiner.parts;
     let commands: Vec<Command> = requests.iter().map(|request| request.command.clone()).collect();
     let needs = needs::of(requests, parts.config.sweep_batch);
-    let mut pauses = pauses(parts.config.retries);
+    let mut pauses = pauses(parts.config.retries).build();
     let mut uncertain: Option<Uncertain> = None;
     let mut stale = 0_u32;
     loop {

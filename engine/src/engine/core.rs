@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use backon::BackoffBuilder;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,7 +29,7 @@ use crate::model::{
     ProductPage, Replayable, StockAdjustment,
 };
 use crate::redis_link::RedisLink;
-use crate::store::{ProductInsert, Sequence, Store, StoreError, StoreOptions, open_store};
+use crate::store::{ProductInsert, Sequence, Store, StoreError, StoreOptions, open_store, pauses};
 use crate::sweeper::{SweepReport, Sweeper};
 
 /// The most products on one page, and the most events in one answer.
@@ -58,6 +59,7 @@ fn store_options(config: &Config, builder: &EngineBuilder) -> StoreOptions {
         connections: config.connections,
         store_timeout: config.store_timeout,
         lock_wait: config.lock_wait,
+        retries: config.retries,
         clock: Arc::clone(&builder.clock),
     }
 }
@@ -246,21 +248,26 @@ impl Core {
 
     pub async fn create_product(&self, new: &NewProduct) -> Result<Product> {
         prepare::new_product(new)?;
-        let (store, new) = (Arc::clone(&self.store), new.clone());
+        let (store, new, retries) = (Arc::clone(&self.store), new.clone(), self.config.retries);
         let product = self
             .on_runtime(async move {
                 let id = ProductId(store.draw(Sequence::Product, 1).await?);
                 let batch_id = store.draw(Sequence::Batch, 1).await?;
                 let NewProduct { name, price, stock } = &new;
-                let insert = ProductInsert { id, name, price: *price, stock: *stock, batch_id };
-                if let Err(error) = store.insert_product(insert).await {
+                let mut pauses = pauses(retries).build();
+                loop {
+                    let insert = ProductInsert { id, name, price: *price, stock: *stock, batch_id };
+                    let inserted = store.insert_product(insert).await;
                     // The answer to a commit may be lost though it landed.
-                    if store.product(id).await?.is_none() {
-                        return Err(error.into());
+                    if let Some((product, _)) = store.product(id).await? {
+                        return Ok(product);
+                    }
+                    let Err(error) = inserted else { return Err(no_such("product", id.0)) };
+                    match pauses.next().filter(|_| error.fault.is_passing()) {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None => return Err(error.into()),
                     }
                 }
-                let read = store.product(id).await?;
-                read.map(|(product, _)| product).ok_or_else(|| no_such("product", id.0))
             })
             .await?;
         // Someone may have asked for the id before it was there.

@@ -10,6 +10,7 @@ use super::audit::read_facts;
 use super::connection::{Database, Keep, Use, each, one};
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
+use super::retry::steadily;
 use super::session::SqlSession;
 use super::statements::list;
 use super::time::Timekeeper;
@@ -24,11 +25,12 @@ use crate::model::{Event, Hold, HoldId, OrderId, ProductId, Timestamp};
 pub(crate) struct SqlStore<D> {
     database: D,
     time: Arc<Timekeeper>,
+    retries: u32,
 }
 
 impl<D: Database> SqlStore<D> {
-    pub fn new(database: D, clock: Arc<dyn Clock>) -> Self {
-        Self { database, time: Arc::new(Timekeeper::new(clock)) }
+    pub fn new(database: D, clock: Arc<dyn Clock>, retries: u32) -> Self {
+        Self { database, time: Arc::new(Timekeeper::new(clock)), retries }
     }
 
     pub(super) async fn writer(&self) -> StoreResult<SqlSession<D>> {
@@ -161,6 +163,48 @@ impl<D: Database> SqlStore<D> {
         soonest.retain(|(_, at)| *at <= now);
         Ok(DueProducts { products: soonest, next, now })
     }
+
+    async fn read_product(&self, id: ProductId) -> StoreResult<Option<(CachedProduct, Timestamp)>> {
+        let columns = rows::PRODUCT;
+        let sql = format!("SELECT {columns} FROM stockade_products WHERE id = {id}");
+        let (mut found, now) = self.read_products(sql).await?;
+        Ok(found.pop().map(|product| (product, now)))
+    }
+
+    async fn read_page(&self, after: u64, limit: u32) -> StoreResult<Vec<CachedProduct>> {
+        let columns = rows::PRODUCT;
+        let sql = format!(
+            "SELECT {columns} FROM stockade_products WHERE id > {after} ORDER BY id LIMIT {limit}"
+        );
+        Ok(self.read_products(sql).await?.0)
+    }
+
+    async fn read_hold(&self, id: HoldId) -> StoreResult<Option<(Hold, Timestamp)>> {
+        let sql = format!("SELECT {} FROM stockade_holds WHERE id = {id}", rows::HOLD);
+        let mut found = None;
+        let now = self.select(sql, &mut one(&mut found, rows::hold)).await?;
+        Ok(found.map(|hold| (hold, now)))
+    }
+
+    async fn read_order(&self, id: OrderId) -> StoreResult<Option<(OrderRow, Timestamp)>> {
+        let sql = format!("SELECT {} FROM stockade_orders WHERE id = {id}", rows::ORDER);
+        let mut found = None;
+        let now = self.select(sql, &mut one(&mut found, rows::order)).await?;
+        Ok(found.map(|row| (row, now)))
+    }
+
+    async fn read_audit(&self) -> StoreResult<AuditFacts> {
+        let mut connection = self.database.take(Use::Read).await?;
+        let read = read_facts::<D>(connection.as_mut(), &self.time).await;
+        if read.is_err() {
+            connection.give_up();
+        }
+        read
+    }
+
+    async fn read_events(&self, cursor: u64, limit: u32) -> StoreResult<Vec<Event>> {
+        read_events(&mut self.writer().await?, cursor, limit).await
+    }
 }
 
 impl<D: Database> Store for SqlStore<D> {
@@ -176,7 +220,7 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>> {
-        Box::pin(self.draw_ids(sequence, count))
+        Box::pin(steadily(self.retries, move || self.draw_ids(sequence, count)))
     }
 
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
@@ -190,22 +234,11 @@ impl<D: Database> Store for SqlStore<D> {
         &self,
         id: ProductId,
     ) -> BoxFuture<'_, StoreResult<Option<(CachedProduct, Timestamp)>>> {
-        Box::pin(async move {
-            let columns = rows::PRODUCT;
-            let sql = format!("SELECT {columns} FROM stockade_products WHERE id = {id}");
-            let (mut found, now) = self.read_products(sql).await?;
-            Ok(found.pop().map(|product| (product, now)))
-        })
+        Box::pin(steadily(self.retries, move || self.read_product(id)))
     }
 
     fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>> {
-        Box::pin(async move {
-            let columns = rows::PRODUCT;
-            let sql = format!(
-                "SELECT {columns} FROM stockade_products WHERE id > {after} ORDER BY id LIMIT {limit}"
-            );
-            Ok(self.read_products(sql).await?.0)
-        })
+        Box::pin(steadily(self.retries, move || self.read_page(after, limit)))
     }
 
     fn insert_product<'a>(&'a self, product: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>> {
@@ -213,32 +246,19 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>> {
-        Box::pin(async move {
-            let sql = format!("SELECT {} FROM stockade_holds WHERE id = {id}", rows::HOLD);
-            let mut found = None;
-            let now = self.select(sql, &mut one(&mut found, rows::hold)).await?;
-            Ok(found.map(|hold| (hold, now)))
-        })
+        Box::pin(steadily(self.retries, move || self.read_hold(id)))
     }
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>> {
-        Box::pin(async move {
-            let sql = format!("SELECT {} FROM stockade_orders WHERE id = {id}", rows::ORDER);
-            let mut found = None;
-            let now = self.select(sql, &mut one(&mut found, rows::order)).await?;
-            Ok(found.map(|row| (row, now)))
-        })
+        Box::pin(steadily(self.retries, move || self.read_order(id)))
     }
 
     fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>> {
-        Box::pin(self.due(limit))
+        Box::pin(steadily(self.retries, move || self.due(limit)))
     }
 
     fn events_after(&self, cursor: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>> {
-        Box::pin(async move {
-            let mut session = self.writer().await?;
-            read_events(&mut session, cursor, limit).await
-        })
+        Box::pin(steadily(self.retries, move || self.read_events(cursor, limit)))
     }
 
     fn forget_keys(&self, life: Duration, limit: u32) -> BoxFuture<'_, StoreResult<u64>> {
@@ -264,14 +284,7 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>> {
-        Box::pin(async move {
-            let mut connection = self.database.take(Use::Read).await?;
-            let read = read_facts::<D>(connection.as_mut(), &self.time).await;
-            if read.is_err() {
-                connection.give_up();
-            }
-            read
-        })
+        Box::pin(steadily(self.retries, move || self.read_audit()))
     }
 
     fn now(&self) -> Timestamp {

@@ -336,13 +336,7 @@ fn url(port: u16, database: &str) -> String {
 // Debian's own settings, which a shop would have, say utf8mb4.
 #[track_caller]
 fn create_database(port: u16, name: &str) {
-    query(
-        port,
-        &format!(
-            "CREATE DATABASE `{}` CHARACTER SET utf8mb4",
-            name.replace('`', "``")
-        ),
-    );
+    query(port, &format!("CREATE DATABASE `{}` CHARACTER SET utf8mb4", name.replace('`', "``")));
 }
 
 #[track_caller]
@@ -363,18 +357,9 @@ fn query(port: u16, sql: &str) -> String {
 fn try_query(port: u16, sql: &str) -> Result<String, String> {
     let mut command = tool::command("mariadb");
     command
-        .args([
-            "--no-defaults",
-            "--protocol=tcp",
-            "--host=127.0.0.1",
-            "--user=root",
-        ])
+        .args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user=root"])
         .arg(format!("--port={port}"))
-        .args([
-            "--batch",
-            "--skip-column-names",
-            "--default-character-set=utf8mb4",
-        ])
+        .args(["--batch", "--skip-column-names", "--default-character-set=utf8mb4"])
         // A client that reconnects would run the rest of the statements outside
         // their transaction.
         .args(["--skip-reconnect", "--connect-timeout=30"]);

@@ -32,10 +32,7 @@ pub fn free_port() -> u16 {
             return port;
         }
     }
-    panic!(
-        "no free loopback port between {FIRST} and {}",
-        FIRST + COUNT
-    );
+    panic!("no free loopback port between {FIRST} and {}", FIRST + COUNT);
 }
 
 /// Reads the port that environment variable `name` holds.

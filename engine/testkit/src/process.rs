@@ -45,14 +45,7 @@ impl Server {
         folder: Folder,
         answers: fn(&std::path::Path) -> bool,
     ) -> Server {
-        Server {
-            name,
-            program,
-            arguments,
-            folder,
-            answers,
-            child: Mutex::new(None),
-        }
+        Server { name, program, arguments, folder, answers, child: Mutex::new(None) }
     }
 
     /// Starts the process and waits until it answers on its socket.
@@ -115,10 +108,7 @@ impl Server {
         let log = fs::read(self.log_path()).unwrap_or_default();
         let tail = &log[log.len().saturating_sub(LOG_TAIL_BYTES)..];
         let tail = String::from_utf8_lossy(tail);
-        format!(
-            "failed to start {}: {why}; its log ends:\n{tail}",
-            self.name
-        )
+        format!("failed to start {}: {why}; its log ends:\n{tail}", self.name)
     }
 
     /// Returns the id of the running process.
@@ -157,9 +147,7 @@ impl Server {
     #[track_caller]
     fn signal(&self, signal: Signal) -> u32 {
         let slot = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(child) = slot.as_ref() else {
-            panic!("{} is not running", self.name)
-        };
+        let Some(child) = slot.as_ref() else { panic!("{} is not running", self.name) };
         if let Err(cause) = kill_process(Pid::from_child(child), signal) {
             panic!("failed to signal {}: {cause}", self.name);
         }
@@ -208,10 +196,7 @@ fn spawn(command: Command) -> io::Result<Child> {
     });
     let (reply, answer) = mpsc::channel();
     let gone = || io::Error::other("the spawning thread is gone");
-    let sent = orders
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .send((command, reply));
+    let sent = orders.lock().unwrap_or_else(PoisonError::into_inner).send((command, reply));
     sent.map_err(|_| gone())?;
     answer.recv().map_err(|_| gone())?
 }

@@ -89,11 +89,7 @@ impl Proxy {
         let acceptor = thread::Builder::new()
             .name("proxy-accept".to_owned())
             .spawn(move || accept(&listener, &accepting))?;
-        Ok(Proxy {
-            shared,
-            addr,
-            acceptor: Some(acceptor),
-        })
+        Ok(Proxy { shared, addr, acceptor: Some(acceptor) })
     }
 
     /// Returns the address that clients connect to.
@@ -134,10 +130,7 @@ impl Proxy {
     #[track_caller]
     pub fn cut(&self) {
         if !self.shared.cut() {
-            panic!(
-                "connections of the proxy at {} did not close in {CLOSED_WITHIN:?}",
-                self.addr
-            );
+            panic!("connections of the proxy at {} did not close in {CLOSED_WITHIN:?}", self.addr);
         }
     }
 
@@ -177,16 +170,9 @@ impl Proxy {
     /// Panics when `needle` is empty or longer than 1024 bytes.
     #[track_caller]
     pub fn cut_after_client_sends(&self, needle: &[u8], when: CutWhen) {
-        assert!(
-            !needle.is_empty() && needle.len() <= 1024,
-            "a needle has 1 to 1024 bytes"
-        );
+        assert!(!needle.is_empty() && needle.len() <= 1024, "a needle has 1 to 1024 bytes");
         let number = self.shared.armed_count.fetch_add(1, Ordering::SeqCst) + 1;
-        *lock(&self.shared.armed) = Some(Trigger {
-            needle: needle.to_vec(),
-            when,
-            number,
-        });
+        *lock(&self.shared.armed) = Some(Trigger { needle: needle.to_vec(), when, number });
     }
 
     /// Returns how many shots have fired since the proxy started.
@@ -220,9 +206,7 @@ impl Shared {
     fn cut(&self) -> bool {
         let doomed: Vec<_> = {
             let live = lock(&self.live);
-            live.iter()
-                .map(|(id, connection)| (*id, Arc::clone(connection)))
-                .collect()
+            live.iter().map(|(id, connection)| (*id, Arc::clone(connection))).collect()
         };
         for (_, connection) in &doomed {
             connection.reset();
@@ -276,12 +260,10 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         shared.register(id, &connection);
         let serving = Arc::clone(shared);
         let served = Arc::clone(&connection);
-        let spawned = thread::Builder::new()
-            .name("proxy-requests".to_owned())
-            .spawn(move || {
-                served.serve(client, &serving);
-                serving.forget(id);
-            });
+        let spawned = thread::Builder::new().name("proxy-requests".to_owned()).spawn(move || {
+            served.serve(client, &serving);
+            serving.forget(id);
+        });
         if spawned.is_err() {
             connection.reset();
             shared.forget(id);

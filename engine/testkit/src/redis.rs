@@ -88,10 +88,7 @@ impl Redis {
         .into();
         arguments.push(port.to_string().into());
         arguments.extend(["--dir".into(), folder.path().into()]);
-        arguments.extend([
-            "--unixsocket".into(),
-            folder.path().join("server.sock").into(),
-        ]);
+        arguments.extend(["--unixsocket".into(), folder.path().join("server.sock").into()]);
         let server = Server::new("Redis", "redis-server", arguments, folder, pongs);
         server.launch()?;
         Ok(Redis { port, server })
@@ -250,10 +247,7 @@ fn pongs(socket: &Path) -> bool {
 fn command(port: u16, words: &[&str]) -> String {
     let mut command = tool::command("redis-cli");
     // -e: an error reply becomes the exit code.
-    command
-        .args(["-e", "-h", "127.0.0.1", "-p"])
-        .arg(port.to_string())
-        .args(words);
+    command.args(["-e", "-h", "127.0.0.1", "-p"]).arg(port.to_string()).args(words);
     match tool::run(command, "") {
         Ok(reply) => reply,
         Err(cause) => panic!("failed to run {words:?} on port {port}: {cause}"),

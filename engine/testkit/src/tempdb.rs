@@ -24,10 +24,7 @@ impl TempDb {
         reason = "it makes a folder on the disk, which no default value should do"
     )]
     pub fn new() -> TempDb {
-        match tempfile::Builder::new()
-            .prefix("stockade-sqlite-")
-            .tempdir()
-        {
+        match tempfile::Builder::new().prefix("stockade-sqlite-").tempdir() {
             Ok(folder) => TempDb { folder },
             Err(cause) => panic!("failed to make a folder for a SQLite file: {cause}"),
         }

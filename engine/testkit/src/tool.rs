@@ -65,9 +65,7 @@ pub(crate) fn run(mut command: Command, input: &str) -> Result<String, String> {
     match status {
         Some(status) if status.success() => Ok(printed.trim_end_matches('\n').to_owned()),
         Some(status) => Err(format!("{name} ended with {status}: {complained}{printed}")),
-        None => Err(format!(
-            "{name} did not end within {BOUND:?}: {complained}{printed}"
-        )),
+        None => Err(format!("{name} did not end within {BOUND:?}: {complained}{printed}")),
     }
 }
 
@@ -115,9 +113,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_an_error_with_its_name() {
-        let message = run(command("no-such-program"), "")
-            .err()
-            .unwrap_or_default();
+        let message = run(command("no-such-program"), "").err().unwrap_or_default();
         assert!(message.contains("no-such-program"), "{message}");
     }
 

@@ -25,10 +25,7 @@ mod tests {
         assert_ne!(names[0], names[1]);
         for name in names {
             assert!(name.len() <= 45);
-            assert!(
-                name.bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            );
+            assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
         }
     }
 }

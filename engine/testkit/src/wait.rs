@@ -57,9 +57,7 @@ mod tests {
         let caught = catch_unwind(|| {
             wait_until("pigs fly", Duration::from_millis(20), || false);
         });
-        let message = caught
-            .err()
-            .and_then(|cause| cause.downcast::<String>().ok());
+        let message = caught.err().and_then(|cause| cause.downcast::<String>().ok());
         assert!(message.is_some_and(|text| text.contains("pigs fly")));
     }
 

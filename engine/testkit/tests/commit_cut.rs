@@ -25,18 +25,8 @@ impl Shop {
     /// Inserts one row in a transaction, through the proxy.
     fn hold(&self) -> io::Result<Output> {
         let mut client = Command::new("mariadb")
-            .args([
-                "--no-defaults",
-                "--protocol=tcp",
-                "--host=127.0.0.1",
-                "--user=root",
-            ])
-            .args([
-                "--skip-reconnect",
-                "--batch",
-                &format!("--port={}", self.proxy.port()),
-                "shop",
-            ])
+            .args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user=root"])
+            .args(["--skip-reconnect", "--batch", &format!("--port={}", self.proxy.port()), "shop"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -52,8 +42,7 @@ impl Shop {
     }
 
     fn open_transactions(&self) -> String {
-        self.server
-            .query("SELECT COUNT(*) FROM information_schema.innodb_trx")
+        self.server.query("SELECT COUNT(*) FROM information_schema.innodb_trx")
     }
 }
 
@@ -75,14 +64,11 @@ fn a_transaction_passes_through_the_proxy() -> io::Result<()> {
 #[test]
 fn a_commit_cut_before_forwarding_is_rolled_back() -> io::Result<()> {
     let shop = Shop::start();
-    shop.proxy
-        .cut_after_client_sends(b"COMMIT", CutWhen::BeforeForward);
+    shop.proxy.cut_after_client_sends(b"COMMIT", CutWhen::BeforeForward);
     let output = shop.hold()?;
     assert!(lost_connection(&output), "{output:?}");
     assert_eq!(shop.proxy.fired(), 1);
-    wait_until("the transaction has ended", PATIENCE, || {
-        shop.open_transactions() == "0"
-    });
+    wait_until("the transaction has ended", PATIENCE, || shop.open_transactions() == "0");
     assert_eq!(shop.holds(), "0");
     Ok(())
 }
@@ -91,8 +77,7 @@ fn a_commit_cut_before_forwarding_is_rolled_back() -> io::Result<()> {
 #[test]
 fn a_commit_cut_after_forwarding_takes_effect() -> io::Result<()> {
     let shop = Shop::start();
-    shop.proxy
-        .cut_after_client_sends(b"COMMIT", CutWhen::AfterForward);
+    shop.proxy.cut_after_client_sends(b"COMMIT", CutWhen::AfterForward);
     let output = shop.hold()?;
     assert!(lost_connection(&output), "{output:?}");
     assert_eq!(shop.proxy.fired(), 1);
@@ -104,8 +89,7 @@ fn a_commit_cut_after_forwarding_takes_effect() -> io::Result<()> {
 #[test]
 fn a_commit_cut_after_the_reply_has_taken_effect_already() -> io::Result<()> {
     let shop = Shop::start();
-    shop.proxy
-        .cut_after_client_sends(b"COMMIT", CutWhen::AfterReply);
+    shop.proxy.cut_after_client_sends(b"COMMIT", CutWhen::AfterReply);
     let output = shop.hold()?;
     assert_eq!(shop.holds(), "1");
     assert!(lost_connection(&output), "{output:?}");

@@ -26,10 +26,7 @@ fn processes_of(folder: &Path) -> Vec<PathBuf> {
             let inside =
                 fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
             let line = fs::read(process.join("cmdline")).unwrap_or_default();
-            inside
-                || line
-                    .windows(folder_bytes.len())
-                    .any(|window| window == folder_bytes)
+            inside || line.windows(folder_bytes.len()).any(|window| window == folder_bytes)
         })
         .collect()
 }
@@ -57,10 +54,7 @@ fn stage() -> io::Result<TempDir> {
 
 fn command_on(stage: &TempDir, program: &Path) -> Command {
     let mut command = Command::new(program);
-    command
-        .env("TMPDIR", stage.path())
-        .env_remove(ENV_MARIADB)
-        .env_remove(ENV_REDIS);
+    command.env("TMPDIR", stage.path()).env_remove(ENV_MARIADB).env_remove(ENV_REDIS);
     command
 }
 
@@ -68,11 +62,7 @@ fn wait_until_deserted(stage: &TempDir) {
     wait_until("no process of the stage is left", PATIENCE, || {
         processes_of(stage.path()).is_empty()
     });
-    assert!(
-        is_empty(stage.path()),
-        "{:?}",
-        fs::read_dir(stage.path()).map(|all| all.count())
-    );
+    assert!(is_empty(stage.path()), "{:?}", fs::read_dir(stage.path()).map(|all| all.count()));
 }
 
 /// Dropping a value ends the server and its helper at once, and the folder.
@@ -111,9 +101,7 @@ fn a_paused_or_killed_server_is_dropped_as_well() -> io::Result<()> {
 /// test's own, or a shared server would die with the first test that used it.
 #[test]
 fn a_server_outlives_the_thread_that_asked_for_it() {
-    let redis = thread::spawn(Redis::start)
-        .join()
-        .unwrap_or_else(|_| Redis::start());
+    let redis = thread::spawn(Redis::start).join().unwrap_or_else(|_| Redis::start());
     thread::sleep(Duration::from_millis(300));
     assert_eq!(redis.command(&["PING"]), "PONG");
 }
@@ -233,17 +221,12 @@ fn the_runner_reports_a_signal_as_a_shell_does() -> io::Result<()> {
 #[test]
 fn a_killed_runner_leaves_nothing_behind() -> io::Result<()> {
     let stage = stage()?;
-    let mut runner = run(
-        &stage,
-        "touch \"$TMPDIR/ready\"; cd \"$TMPDIR\"; exec sleep 600",
-    )?;
+    let mut runner = run(&stage, "touch \"$TMPDIR/ready\"; cd \"$TMPDIR\"; exec sleep 600")?;
     let marker = stage.path().join("ready");
     wait_until("the command runs", PATIENCE, || marker.exists());
     fs::remove_file(&marker)?;
     // The command, two servers and two wardens.
-    wait_until("all are there", PATIENCE, || {
-        processes_of(stage.path()).len() == 5
-    });
+    wait_until("all are there", PATIENCE, || processes_of(stage.path()).len() == 5);
     runner.kill()?;
     runner.wait()?;
     wait_until_deserted(&stage);
@@ -253,13 +236,7 @@ fn a_killed_runner_leaves_nothing_behind() -> io::Result<()> {
 /// A call that makes no sense starts no server.
 #[test]
 fn the_runner_explains_itself() -> io::Result<()> {
-    for arguments in [
-        &[][..],
-        &["run"],
-        &["run", "--"],
-        &["run", "ls"],
-        &["walk", "--", "ls"],
-    ] {
+    for arguments in [&[][..], &["run"], &["run", "--"], &["run", "ls"], &["walk", "--", "ls"]] {
         let output = Command::new(RUNNER).args(arguments).output()?;
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("usage: stockade-testkit run"));

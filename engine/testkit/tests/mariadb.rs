@@ -18,10 +18,7 @@ fn connect(server: &MariaDb, patience: Duration) -> io::Result<TcpStream> {
 #[test]
 fn it_answers_queries_and_reports_errors() {
     let server = MariaDb::start();
-    assert_eq!(
-        server.query("SELECT 1, 'zwei', NULL; SELECT 3"),
-        "1\tzwei\tNULL\n3"
-    );
+    assert_eq!(server.query("SELECT 1, 'zwei', NULL; SELECT 3"), "1\tzwei\tNULL\n3");
     assert_eq!(server.query("SELECT 'gr\u{fc}n'"), "gr\u{fc}n");
     let complaint = server.try_query("SELECT * FROM nowhere.nothing").err();
     assert!(complaint.is_some_and(|text| text.contains("ERROR 1146")));
@@ -30,18 +27,13 @@ fn it_answers_queries_and_reports_errors() {
 /// The settings that the tests rely on are the ones the server runs with.
 #[test]
 fn it_runs_with_our_settings_and_a_flag_of_the_caller_wins() {
-    let server = MariaDb::start_with(&[
-        "--innodb-buffer-pool-size=32M",
-        "--innodb-lock-wait-timeout=3",
-    ]);
+    let server =
+        MariaDb::start_with(&["--innodb-buffer-pool-size=32M", "--innodb-lock-wait-timeout=3"]);
     let settings = server.query(
         "SELECT @@innodb_buffer_pool_size, @@innodb_flush_log_at_trx_commit, @@max_connections, \
          @@skip_name_resolve, @@innodb_lock_wait_timeout, @@port",
     );
-    assert_eq!(
-        settings,
-        format!("33554432\t1\t300\t1\t3\t{}", server.port())
-    );
+    assert_eq!(settings, format!("33554432\t1\t300\t1\t3\t{}", server.port()));
 }
 
 /// Databases are separate, in utf8mb4, and reachable under the URL.
@@ -61,10 +53,7 @@ fn fresh_databases_are_empty_and_have_names_of_their_own() {
     }
     server.create_database("shop");
     assert!(server.try_query("CREATE DATABASE shop").is_err());
-    assert_eq!(
-        server.url("shop"),
-        format!("mysql://root@127.0.0.1:{}/shop", server.port())
-    );
+    assert_eq!(server.url("shop"), format!("mysql://root@127.0.0.1:{}/shop", server.port()));
 }
 
 /// What was committed is there after SIGKILL and a restart on the same port.
@@ -97,10 +86,7 @@ fn a_paused_server_is_silent_until_resumed() -> io::Result<()> {
     server.pause();
     let mut greeting = [0_u8; 5];
     let silence = connect(&server, Duration::from_millis(300))?.read(&mut greeting);
-    assert_eq!(
-        silence.map_err(|cause| cause.kind()).err(),
-        Some(io::ErrorKind::WouldBlock)
-    );
+    assert_eq!(silence.map_err(|cause| cause.kind()).err(), Some(io::ErrorKind::WouldBlock));
     let mut waiting = connect(&server, PATIENCE)?;
     server.resume();
     waiting.read_exact(&mut greeting)?;
@@ -118,9 +104,6 @@ fn the_shared_server_is_started_once() {
     assert_eq!(first.port(), second.port());
     assert_ne!(first.fresh_database(), second.fresh_database());
     assert_eq!(first.query("SELECT 1"), "1");
-    assert_eq!(
-        first.url("shop"),
-        format!("mysql://root@{}/shop", second.addr())
-    );
+    assert_eq!(first.url("shop"), format!("mysql://root@{}/shop", second.addr()));
     assert!(first.try_query("SELECT").is_err());
 }

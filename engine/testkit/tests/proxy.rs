@@ -58,23 +58,15 @@ fn bytes_pass_both_ways_unchanged() -> io::Result<()> {
     let (upstream, _reports) = echo_server()?;
     let proxy = Proxy::start(upstream);
     let mut stream = connect(&proxy)?;
-    let sent: Vec<u8> = (0..8_000_000_u32)
-        .map(|index| (index % 251) as u8)
-        .collect();
+    let sent: Vec<u8> = (0..8_000_000_u32).map(|index| (index % 251) as u8).collect();
     let mut writing = stream.try_clone()?;
     let received = thread::scope(|scope| {
-        scope.spawn(|| {
-            writing
-                .write_all(&sent)
-                .and_then(|()| writing.shutdown(Shutdown::Write))
-        });
+        scope.spawn(|| writing.write_all(&sent).and_then(|()| writing.shutdown(Shutdown::Write)));
         let mut received = Vec::new();
         stream.read_to_end(&mut received).map(|_| received)
     })?;
     assert!(received == sent);
-    wait_until("the connection is over", PATIENCE, || {
-        proxy.connections() == 0
-    });
+    wait_until("the connection is over", PATIENCE, || proxy.connections() == 0);
     Ok(())
 }
 
@@ -100,10 +92,7 @@ fn a_cut_resets_live_connections_only() -> io::Result<()> {
     proxy.cut();
     assert_eq!(proxy.connections(), 0);
     for mut stream in streams {
-        assert_eq!(
-            error_of(stream.read(&mut [0])),
-            Some(ErrorKind::ConnectionReset)
-        );
+        assert_eq!(error_of(stream.read(&mut [0])), Some(ErrorKind::ConnectionReset));
     }
     assert_eq!(ask(&mut connect(&proxy)?, b"after")?, b"after");
     Ok(())
@@ -130,9 +119,7 @@ fn a_slow_reader_holds_its_writer_back_and_can_be_cut() -> io::Result<()> {
     assert_eq!(blocked, ErrorKind::WouldBlock);
     proxy.cut();
     wait_until("the server sees the reset", PATIENCE, || {
-        server
-            .write(&chunk)
-            .is_err_and(|cause| cause.kind() != ErrorKind::WouldBlock)
+        server.write(&chunk).is_err_and(|cause| cause.kind() != ErrorKind::WouldBlock)
     });
     Ok(())
 }
@@ -159,11 +146,7 @@ fn refusing_resets_new_connections_only() -> io::Result<()> {
 fn a_server_that_is_away_means_a_reset() -> io::Result<()> {
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     let proxy = Proxy::start(upstream);
-    assert!(
-        connect(&proxy)
-            .and_then(|mut stream| ask(&mut stream, b"x"))
-            .is_err()
-    );
+    assert!(connect(&proxy).and_then(|mut stream| ask(&mut stream, b"x")).is_err());
     let listener = TcpListener::bind(upstream)?;
     let mut client = connect(&proxy)?;
     client.write_all(b"x")?;
@@ -182,11 +165,7 @@ fn a_delay_holds_each_chunk_back() -> io::Result<()> {
     proxy.delay(Duration::from_millis(100));
     let started = Instant::now();
     ask(&mut stream, b"slow")?;
-    assert!(
-        started.elapsed() >= Duration::from_millis(200),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() >= Duration::from_millis(200), "{:?}", started.elapsed());
     // A cut does not wait for a delay to pass.
     proxy.delay(Duration::from_secs(3600));
     stream.write_all(b"never")?;
@@ -207,18 +186,12 @@ fn swallowed_replies_never_arrive_but_requests_do() -> io::Result<()> {
     assert_eq!(ask(&mut stream, b"one")?, b"one");
     proxy.swallow_replies(true);
     stream.set_read_timeout(Some(Duration::from_millis(300)))?;
-    assert_eq!(
-        error_of(ask(&mut stream, b"two")),
-        Some(ErrorKind::WouldBlock)
-    );
+    assert_eq!(error_of(ask(&mut stream, b"two")), Some(ErrorKind::WouldBlock));
     proxy.swallow_replies(false);
     stream.set_read_timeout(Some(PATIENCE))?;
     assert_eq!(ask(&mut stream, b"three")?, b"three");
     drop(stream);
-    assert_eq!(
-        reports.recv_timeout(PATIENCE).ok().as_deref(),
-        Some(&b"onetwothree"[..])
-    );
+    assert_eq!(reports.recv_timeout(PATIENCE).ok().as_deref(), Some(&b"onetwothree"[..]));
     Ok(())
 }
 
@@ -232,15 +205,9 @@ fn a_cut_before_forwarding_withholds_the_chunk() -> io::Result<()> {
     proxy.cut_after_client_sends(b"COMMIT", CutWhen::BeforeForward);
     assert_eq!(ask(&mut stream, b"INSERT")?, b"INSERT");
     assert_eq!(proxy.fired(), 0);
-    assert_eq!(
-        error_of(ask(&mut stream, b"COMMIT")),
-        Some(ErrorKind::ConnectionReset)
-    );
+    assert_eq!(error_of(ask(&mut stream, b"COMMIT")), Some(ErrorKind::ConnectionReset));
     wait_until("the shot has fired", PATIENCE, || proxy.fired() == 1);
-    assert_eq!(
-        reports.recv_timeout(PATIENCE).ok().as_deref(),
-        Some(&b"INSERT"[..])
-    );
+    assert_eq!(reports.recv_timeout(PATIENCE).ok().as_deref(), Some(&b"INSERT"[..]));
     // One shot, one connection.
     assert_eq!(ask(&mut bystander, b"COMMIT")?, b"COMMIT");
     assert_eq!(proxy.fired(), 1);
@@ -257,10 +224,7 @@ fn a_cut_after_forwarding_lets_the_server_finish() -> io::Result<()> {
     let mut client = connect(&proxy)?;
     client.write_all(b"COMMIT")?;
     // The client knows before the server has read a byte.
-    assert_eq!(
-        error_of(client.read(&mut [0])),
-        Some(ErrorKind::ConnectionReset)
-    );
+    assert_eq!(error_of(client.read(&mut [0])), Some(ErrorKind::ConnectionReset));
     assert_eq!(proxy.fired(), 1);
     let (mut server, _) = listener.accept()?;
     let mut seen = [0_u8; 6];
@@ -270,9 +234,7 @@ fn a_cut_after_forwarding_lets_the_server_finish() -> io::Result<()> {
     server.write_all(b"OK")?;
     assert_eq!(server.read(&mut seen)?, 0);
     drop(server);
-    wait_until("the connection is over", PATIENCE, || {
-        proxy.connections() == 0
-    });
+    wait_until("the connection is over", PATIENCE, || proxy.connections() == 0);
     Ok(())
 }
 
@@ -295,10 +257,7 @@ fn a_cut_after_the_reply_waits_for_the_reply() -> io::Result<()> {
     assert_eq!(proxy.fired(), 0);
     server.write_all(b"OK")?;
     client.set_read_timeout(Some(PATIENCE))?;
-    assert_eq!(
-        error_of(client.read(&mut [0])),
-        Some(ErrorKind::ConnectionReset)
-    );
+    assert_eq!(error_of(client.read(&mut [0])), Some(ErrorKind::ConnectionReset));
     wait_until("the shot has fired", PATIENCE, || proxy.fired() == 1);
     Ok(())
 }
@@ -312,17 +271,8 @@ fn a_dropped_proxy_leaves_nothing_open() -> io::Result<()> {
     let mut stream = connect(&proxy)?;
     assert_eq!(ask(&mut stream, b"x")?, b"x");
     drop(proxy);
-    assert_eq!(
-        error_of(stream.read(&mut [0])),
-        Some(ErrorKind::ConnectionReset)
-    );
-    assert_eq!(
-        error_of(TcpStream::connect(addr)),
-        Some(ErrorKind::ConnectionRefused)
-    );
-    assert_eq!(
-        reports.recv_timeout(PATIENCE).ok().as_deref(),
-        Some(&b"x"[..])
-    );
+    assert_eq!(error_of(stream.read(&mut [0])), Some(ErrorKind::ConnectionReset));
+    assert_eq!(error_of(TcpStream::connect(addr)), Some(ErrorKind::ConnectionRefused));
+    assert_eq!(reports.recv_timeout(PATIENCE).ok().as_deref(), Some(&b"x"[..]));
     Ok(())
 }

@@ -27,14 +27,9 @@ fn it_answers_commands_and_an_error_reply_panics() {
         server.command(&["CONFIG", "GET", "maxmemory-policy"]),
         "maxmemory-policy\nnoeviction"
     );
-    assert_eq!(
-        server.url(),
-        format!("redis://127.0.0.1:{}/", server.port())
-    );
+    assert_eq!(server.url(), format!("redis://127.0.0.1:{}/", server.port()));
     let caught = catch_unwind(|| server.command(&["LPOP", "sku"]));
-    let message = caught
-        .err()
-        .and_then(|cause| cause.downcast::<String>().ok());
+    let message = caught.err().and_then(|cause| cause.downcast::<String>().ok());
     assert!(message.is_some_and(|text| text.contains("WRONGTYPE")));
 }
 
@@ -62,10 +57,7 @@ fn a_paused_server_is_silent_until_resumed() -> io::Result<()> {
     server.pause();
     let mut reply = [0_u8; 7];
     let silence = ping(&server, Duration::from_millis(300))?.read(&mut reply);
-    assert_eq!(
-        silence.map_err(|cause| cause.kind()).err(),
-        Some(io::ErrorKind::WouldBlock)
-    );
+    assert_eq!(silence.map_err(|cause| cause.kind()).err(), Some(io::ErrorKind::WouldBlock));
     let mut waiting = ping(&server, PATIENCE)?;
     server.resume();
     waiting.read_exact(&mut reply)?;
@@ -78,10 +70,7 @@ fn a_paused_server_is_silent_until_resumed() -> io::Result<()> {
 fn servers_do_not_share_a_port() {
     let servers: Vec<Redis> = std::thread::scope(|scope| {
         let starting: Vec<_> = (0..4).map(|_| scope.spawn(Redis::start)).collect();
-        starting
-            .into_iter()
-            .filter_map(|started| started.join().ok())
-            .collect()
+        starting.into_iter().filter_map(|started| started.join().ok()).collect()
     });
     let mut ports: Vec<_> = servers.iter().map(Redis::port).collect();
     ports.sort_unstable();

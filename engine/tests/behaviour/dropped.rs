@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stockade::{
     AsyncEngine, CartRequest, EventKind, HoldRequest, HoldStatus, OrderRequest, Outcome,
@@ -17,6 +17,7 @@ use crate::{Scenario, scenarios};
 pub const SCENARIOS: &[Scenario] = scenarios!("dropped";
     calls_dropped_at_once_leave_every_unit_accounted_for,
     calls_dropped_at_any_moment_leave_every_unit_accounted_for,
+    a_dropped_call_leaves_no_lock_behind,
 );
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -120,6 +121,31 @@ fn calls_dropped_at_any_moment_leave_every_unit_accounted_for(world: &World) {
             if tokio::time::timeout(patience, engine.payment(&event)).await.is_err() {
                 engine.payment(&event).await.expect("taken");
             }
+        }
+        assert_accounted_for(world, &engine, id, 1_000).await;
+        engine.close().await;
+    });
+}
+
+fn a_dropped_call_leaves_no_lock_behind(world: &World) {
+    runtime().block_on(async {
+        // Who finds a lock that no one gives back waits for so long.
+        let builder = world.builder().set("lock_ttl", "8s").expect("a setting");
+        let engine = builder.open_async().await.expect("opens");
+        let id = new_product(&engine, 1_000).await;
+        let request = HoldRequest::new(id, 1);
+        for round in 0..60 {
+            let (caller, asked) = (engine.clone(), request.clone());
+            let served = tokio::spawn(async move { caller.hold(&asked).await });
+            // While that is under way, another comes and goes: the lock is
+            // kept for one who is not there when its turn comes.
+            std::thread::sleep(Duration::from_micros(round * 43 % 1_000));
+            begin(engine.hold(&request));
+            served.await.expect("no panic").expect("held");
+            let since = Instant::now();
+            engine.hold(&request).await.expect("held");
+            let waited = since.elapsed();
+            assert!(waited < secs(4), "it waited {waited:?} for its lock in round {round}");
         }
         assert_accounted_for(world, &engine, id, 1_000).await;
         engine.close().await;

@@ -11,8 +11,13 @@
     reason = "a test ends at the first surprise"
 )]
 
+mod child;
 mod clock;
+mod crowd;
+mod history;
+mod outsider;
 mod steps;
+mod traffic;
 mod world;
 
 mod arguments;
@@ -22,12 +27,22 @@ mod dropped;
 mod events;
 mod expiry;
 mod extending;
+mod faults;
+mod faults_commit;
+mod faults_load;
+mod faults_redis;
 mod holds;
 mod keys;
 mod late;
 mod orders;
 mod payments;
+mod processes;
 mod products;
+mod races;
+mod races_hold;
+mod races_keys;
+mod races_payment;
+mod races_read;
 mod schema;
 mod sweeping;
 mod usage;
@@ -56,12 +71,18 @@ const SCENARIOS: &[&[Scenario]] = &[
     events::SCENARIOS,
     expiry::SCENARIOS,
     extending::SCENARIOS,
+    faults::SCENARIOS,
     holds::SCENARIOS,
     keys::SCENARIOS,
     late::SCENARIOS,
     orders::SCENARIOS,
     payments::SCENARIOS,
     products::SCENARIOS,
+    races::SCENARIOS,
+    races_hold::SCENARIOS,
+    races_keys::SCENARIOS,
+    races_payment::SCENARIOS,
+    races_read::SCENARIOS,
     schema::SCENARIOS,
     sweeping::SCENARIOS,
     usage::SCENARIOS,
@@ -76,10 +97,22 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SHARED, schema::SHARED),
     (Backend::SHARED, sweeping::SHARED),
     (Backend::SHARED, waiting::SHARED),
+    (Backend::SHARED, processes::SCENARIOS),
+    (Backend::SHARED, races::SHARED),
+    (Backend::SHARED, races_keys::SHARED),
+    (Backend::SHARED, races_payment::SHARED),
+    (Backend::SHARED, races_read::SHARED),
+    (Backend::SERVERS, faults::SERVERS),
+    (Backend::SERVERS, faults_commit::SERVERS),
+    (Backend::SERVERS, faults_load::SERVERS),
+    (Backend::SERVERS, races_hold::SERVERS),
+    (&[Backend::SqliteFile], faults::SQLITE_FILE),
+    (&[Backend::MariaDbRedis], faults_redis::SCENARIOS),
     (&[Backend::MariaDb], usage::MARIADB),
 ];
 
 fn main() {
+    child::run_if_told();
     let everywhere = SCENARIOS.iter().map(|scenarios| (&Backend::ALL[..], *scenarios));
     let groups = everywhere.chain(SCENARIOS_FOR.iter().copied());
     let trials = groups.flat_map(|(backends, scenarios)| {

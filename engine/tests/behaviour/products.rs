@@ -173,12 +173,17 @@ fn stock_is_never_more_than_can_be_counted(world: &World) {
 
 fn many_great_products_can_still_be_audited(world: &World) {
     let engine = world.engine();
+    let sand = |stock| engine.create_product(&NewProduct::new("Sand", money("0.01"), stock));
+    let third = i64::MAX / 3;
     for _ in 0..3 {
-        let sand = NewProduct::new("Sand", money("0.01"), i64::MAX as u64);
-        engine.create_product(&sand).expect("created");
+        sand(third.unsigned_abs()).expect("created");
     }
     let report = assert_clean(&engine);
-    assert_eq!(report.products, 3);
+    assert_eq!((report.products, report.units.received), (3, third * 3));
+    sand(i64::MAX.unsigned_abs()).expect("created");
+    let report = assert_clean(&engine);
+    let units = report.units;
+    assert_eq!((report.products, units.received, units.held), (4, i64::MAX, 0));
 }
 
 fn a_product_is_read_as_soon_as_it_is_there(world: &World) {

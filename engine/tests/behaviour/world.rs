@@ -23,6 +23,9 @@ impl Backend {
     /// Those on which several engines can open the same store.
     pub const SHARED: &[Self] = &[Self::SqliteFile, Self::MariaDb, Self::MariaDbRedis];
 
+    /// Those with a database server.
+    pub const SERVERS: &[Self] = &[Self::MariaDb, Self::MariaDbRedis];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::SqliteFile => "sqlite_file",
@@ -61,6 +64,11 @@ impl World {
             (redis.url(), redis.fresh_prefix())
         });
         Self { backend, url, redis, clock: Arc::new(TestClock::new()), _file: file }
+    }
+
+    /// The database's name on its server.
+    pub fn database(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
     }
 
     /// An engine on this store, on the real clock.

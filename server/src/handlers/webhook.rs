@@ -85,7 +85,6 @@ fn order_id(fields: &Map<String, Value>) -> Result<Option<OrderId>, Refusal> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use bytes::Bytes;

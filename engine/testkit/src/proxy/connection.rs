@@ -76,10 +76,7 @@ impl Side {
 }
 
 fn waits(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 /// A connection that the proxy serves.
@@ -130,9 +127,8 @@ impl Connection {
         }
         thread::scope(|scope| {
             let pump = || self.pump_replies(server, shared);
-            let spawned = thread::Builder::new()
-                .name("proxy-replies".to_owned())
-                .spawn_scoped(scope, pump);
+            let spawned =
+                thread::Builder::new().name("proxy-replies".to_owned()).spawn_scoped(scope, pump);
             match spawned {
                 Ok(_) => self.pump_requests(client, shared),
                 Err(_) => self.reset(),

@@ -44,11 +44,7 @@ impl Scanner {
         }
         let length = trigger.needle.len();
         self.tail.extend_from_slice(chunk);
-        if self
-            .tail
-            .windows(length)
-            .any(|window| window == trigger.needle)
-        {
+        if self.tail.windows(length).any(|window| window == trigger.needle) {
             return armed.take().map(|trigger| trigger.when);
         }
         let surplus = self.tail.len().saturating_sub(length - 1);
@@ -62,11 +58,7 @@ mod tests {
     use super::{CutWhen, Scanner, Trigger};
 
     fn armed(needle: &[u8], number: u64) -> Option<Trigger> {
-        Some(Trigger {
-            needle: needle.to_vec(),
-            when: CutWhen::AfterReply,
-            number,
-        })
+        Some(Trigger { needle: needle.to_vec(), when: CutWhen::AfterReply, number })
     }
 
     #[test]
@@ -76,10 +68,7 @@ mod tests {
             let mut armed = armed(b"COMMIT", 1);
             let mut scanner = Scanner::default();
             let (first, second) = stream.split_at(split);
-            let hits = [
-                scanner.scan(&mut armed, first),
-                scanner.scan(&mut armed, second),
-            ];
+            let hits = [scanner.scan(&mut armed, first), scanner.scan(&mut armed, second)];
             let ends_in_first = split >= 14;
             assert_eq!(hits[0].is_some(), ends_in_first, "split at {split}");
             assert_eq!(hits[1].is_some(), !ends_in_first, "split at {split}");
@@ -91,9 +80,7 @@ mod tests {
     fn a_needle_is_found_byte_by_byte_and_only_once() {
         let mut armed = armed(b"aab", 1);
         let mut scanner = Scanner::default();
-        let hits = b"aaabaab"
-            .iter()
-            .map(|byte| scanner.scan(&mut armed, &[*byte]));
+        let hits = b"aaabaab".iter().map(|byte| scanner.scan(&mut armed, &[*byte]));
         let hits: Vec<_> = hits.map(|hit| hit.is_some()).collect();
         assert_eq!(hits, [false, false, false, true, false, false, false]);
     }

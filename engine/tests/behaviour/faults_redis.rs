@@ -1,0 +1,165 @@
+//! Redis goes away, stands still and forgets, while many buy.
+
+use std::time::Duration;
+
+use stockade::{Engine, EngineBuilder, ErrorKind, HoldRequest, ProductId};
+use stockade_testkit::{Proxy, Redis, wait_until};
+
+use crate::Scenario;
+use crate::crowd::metric;
+use crate::history::assert_exact;
+use crate::scenarios;
+use crate::traffic::{Log, under_load};
+use crate::world::{World, numbers, product};
+
+pub const SCENARIOS: &[Scenario] = scenarios!("faults";
+    redis_killed_and_restarted_under_load,
+    redis_stopped_for_a_while_under_load,
+    redis_forgetting_everything_under_load,
+    redis_cut_off_under_load,
+    redis_missing_at_the_start,
+    strict_mode_refuses_while_redis_is_down,
+);
+
+const STOCK: u64 = 1_000_000;
+const SHOPPERS: usize = 16;
+const WITHIN: Duration = Duration::from_secs(20);
+/// No one shall notice more of a Redis that is gone.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// On a Redis of the test's own, which may be killed.
+fn builder(world: &World, redis: &str) -> EngineBuilder {
+    world.builder().redis(redis)
+}
+
+fn two(world: &World, redis: &str) -> Vec<Engine> {
+    (0..2).map(|_| builder(world, redis).open().expect("opens")).collect()
+}
+
+fn products(engine: &Engine) -> Vec<ProductId> {
+    (0..2).map(|_| product(engine, STOCK)).collect()
+}
+
+fn wait_for_degraded(engines: &[Engine], degraded: f64) {
+    wait_until("all engines know how Redis is", WITHIN, || {
+        engines.iter().all(|engine| metric(engine, "stockade_degraded") == degraded)
+    });
+}
+
+fn assert_unharmed(engines: &[Engine], products: &[ProductId], log: &Log) {
+    log.assert_only(&[]);
+    assert!(log.longest < LONGEST, "someone waited for {:?}", log.longest);
+    let history = assert_exact(&engines[0], products, STOCK);
+    log.assert_told(&history);
+}
+
+fn redis_killed_and_restarted_under_load(world: &World) {
+    let redis = Redis::start();
+    let engines = two(world, &redis.url());
+    let products = products(&engines[0]);
+    let log = under_load(&engines, SHOPPERS, &products, |load| {
+        for _ in 0..2 {
+            load.wait_for(50);
+            redis.kill();
+            wait_for_degraded(&engines, 1.0);
+            load.wait_for(100);
+            redis.restart();
+            wait_for_degraded(&engines, 0.0);
+        }
+        load.wait_for(100);
+    });
+    assert!(engines.iter().all(|engine| metric(engine, "stockade_redis_reconnects_total") >= 2.0));
+    assert_unharmed(&engines, &products, &log);
+}
+
+fn redis_stopped_for_a_while_under_load(world: &World) {
+    let redis = Redis::start();
+    let engines = two(world, &redis.url());
+    let products = products(&engines[0]);
+    let log = under_load(&engines, SHOPPERS, &products, |load| {
+        for _ in 0..2 {
+            load.wait_for(50);
+            redis.pause();
+            wait_for_degraded(&engines, 1.0);
+            load.wait_for(100);
+            redis.resume();
+            wait_for_degraded(&engines, 0.0);
+        }
+        load.wait_for(100);
+    });
+    assert_unharmed(&engines, &products, &log);
+}
+
+/// Locks are lost in the middle of transactions, and fences begin anew.
+fn redis_forgetting_everything_under_load(world: &World) {
+    let redis = Redis::start();
+    let engines = two(world, &redis.url());
+    let products = products(&engines[0]);
+    let log = under_load(&engines, SHOPPERS, &products, |load| {
+        for _ in 0..30 {
+            redis.flush();
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        load.wait_for(100);
+    });
+    assert_unharmed(&engines, &products, &log);
+}
+
+fn redis_cut_off_under_load(world: &World) {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.addr());
+    let engines = two(world, &proxy.url(&redis.url()));
+    let products = products(&engines[0]);
+    let log = under_load(&engines, SHOPPERS, &products, |load| {
+        for _ in 0..10 {
+            load.wait_for(30);
+            proxy.cut();
+        }
+        // Redis does what it is told, and no one hears of it.
+        proxy.swallow_replies(true);
+        load.wait_for(100);
+        proxy.swallow_replies(false);
+        load.wait_for(100);
+    });
+    wait_for_degraded(&engines, 0.0);
+    assert_unharmed(&engines, &products, &log);
+}
+
+fn redis_missing_at_the_start(world: &World) {
+    let redis = Redis::start();
+    redis.kill();
+    let engine = builder(world, &redis.url()).open().expect("opens without");
+    let id = product(&engine, 10);
+    engine.hold(&HoldRequest::new(id, 1)).expect("held without");
+    assert_eq!(engine.product(id).expect("reads").stock, 9);
+    assert_eq!(metric(&engine, "stockade_degraded"), 1.0);
+    redis.restart();
+    wait_for_degraded(std::slice::from_ref(&engine), 0.0);
+    engine.hold(&HoldRequest::new(id, 1)).expect("held with");
+    assert_eq!(engine.product(id).expect("reads").stock, 8);
+    assert_exact(&engine, &[id], 10);
+}
+
+fn strict_mode_refuses_while_redis_is_down(world: &World) {
+    let redis = Redis::start();
+    let engine = builder(world, &redis.url()).strict(true).open().expect("opens");
+    let id = product(&engine, 10);
+    let hold = engine.hold(&HoldRequest::new(id, 1)).expect("held").id;
+    redis.kill();
+    wait_for_degraded(std::slice::from_ref(&engine), 1.0);
+    for _ in 0..5 {
+        let error = engine.hold(&HoldRequest::new(id, 1)).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.retry_after().is_some());
+        let error = engine.release(hold).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+    assert_eq!(numbers(&engine, id), [9, 1, 0, 0]);
+    redis.restart();
+    wait_until("the engine takes requests again", WITHIN, || {
+        engine.hold(&HoldRequest::new(id, 1)).is_ok()
+    });
+    engine.release(hold).expect("released");
+    assert_eq!(numbers(&engine, id), [9, 1, 0, 0]);
+    assert_exact(&engine, &[id], 10);
+}
