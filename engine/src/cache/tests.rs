@@ -167,6 +167,24 @@ async fn a_caller_that_goes_leaves_the_loading_to_the_next() {
 }
 
 #[tokio::test]
+async fn who_comes_after_the_load_does_not_join_it() {
+    let cache = cache(LONG);
+    let store = Store::closed(Ok(Some(product(1))));
+    let mut first = Box::pin(get(&cache, &store));
+    let mut second = Box::pin(get(&cache, &store));
+    assert!(futures_util::poll!(&mut first).is_pending());
+    assert!(futures_util::poll!(&mut second).is_pending());
+    store.gate.add_permits(100);
+    assert_eq!(first.await, Some(1));
+    // The second was not woken yet, so the flight still has someone on it.
+    store.set(Ok(Some(product(2))));
+    cache.forget(ID);
+    assert_eq!(get(&cache, &store).await, Some(2));
+    assert_eq!(second.await, Some(1));
+    assert_eq!((store.loads(), seats(&cache)), (2, 0));
+}
+
+#[tokio::test]
 async fn a_slow_reader_does_not_overwrite_what_was_committed_meanwhile() {
     let cache = cache(LONG);
     let store = Store::closed(Ok(Some(product(1))));

@@ -48,7 +48,9 @@ pub(super) async fn attempt(
     if let Some((earlier, _)) = uncertain {
         let landed = session.landed(*earlier).await.map_err(Failure::Nothing)?;
         if let Some((_, decided)) = uncertain.take().filter(|_| landed) {
-            session.rollback().await.map_err(Failure::Nothing)?;
+            // It is known what became of it, so a fault from here on is none
+            // of the callers'; a session that cannot roll back is closed.
+            let _ = session.rollback().await;
             return Ok(*decided);
         }
     }

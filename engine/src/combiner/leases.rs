@@ -39,10 +39,13 @@ impl Leases {
             }
             self.asked.push(*lane);
             let kept = combiner.lanes().take_lease(*lane);
-            // A lease about to run out is no better than none.
-            if let Some(lease) = kept.filter(|lease| lease.granted_at.elapsed() < ttl / 2) {
-                self.held.insert(*lane, lease);
-                continue;
+            if let Some(lease) = kept {
+                // A lease about to run out is no better than none.
+                if lease.granted_at.elapsed() < ttl / 2 {
+                    self.held.insert(*lane, lease);
+                    continue;
+                }
+                parts.lock.release(lease).await;
             }
             let since = Instant::now();
             let grant = parts.lock.acquire(LockName(lane.0), wait).await;
@@ -66,6 +69,17 @@ impl Leases {
             }
         }
         Ok(())
+    }
+
+    /// Takes over what the lanes kept for a batch that turned out empty, so
+    /// that it is given back.
+    pub fn take_over(&mut self, combiner: &Combiner, lanes: &[LaneId]) {
+        let mut all = combiner.lanes();
+        for lane in lanes {
+            if let Some(lease) = all.take_lease(*lane) {
+                self.held.insert(*lane, lease);
+            }
+        }
     }
 
     /// The fencing tokens under which products are written.

@@ -26,7 +26,9 @@ pub(super) async fn serve(combiner: &Combiner, taken: Taken) {
     let Taken { requests, lanes } = taken;
     let (requests, mut outcomes) = drop_dead(combiner, requests);
     let mut leases = Leases::default();
-    if !requests.is_empty() {
+    if requests.is_empty() {
+        leases.take_over(combiner, &lanes);
+    } else {
         combiner.parts.metrics.batch_size.observe(requests.len() as f64);
         outcomes.extend(decide_all(combiner, requests, &lanes, &mut leases).await);
     }

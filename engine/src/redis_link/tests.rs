@@ -23,10 +23,11 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     .await;
 }
 
+/// A link that waits for its answers while the machine is busy.
 async fn connect(url: &str) -> (RedisLink, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::new());
-    let link = RedisLink::connect(url, Arc::clone(&metrics)).await.expect("a URL");
-    (link, metrics)
+    let link = RedisLink::connect_with(url, Arc::clone(&metrics), SOON / 2).await;
+    (link.expect("a URL"), metrics)
 }
 
 async fn set(link: &RedisLink) -> std::result::Result<(), LinkError> {
@@ -85,7 +86,7 @@ async fn a_lost_server_fails_at_once_until_it_is_back() {
 #[tokio::test]
 async fn a_stopped_server_holds_up_one_command_only() {
     let redis = Redis::start();
-    let (link, _metrics) = connect(&redis.url()).await;
+    let link = RedisLink::connect(&redis.url(), Arc::new(Metrics::new())).await.expect("a URL");
     redis.pause();
     assert_eq!(soon("the answer is given up", set(&link)).await, Err(LinkError::Unsure));
     assert!(fails_at_once(&link));
@@ -98,7 +99,7 @@ async fn a_stopped_server_holds_up_one_command_only() {
 #[tokio::test]
 async fn a_stopped_server_is_found_while_no_one_asks() {
     let redis = Redis::start();
-    let (link, _metrics) = connect(&redis.url()).await;
+    let link = RedisLink::connect(&redis.url(), Arc::new(Metrics::new())).await.expect("a URL");
     redis.pause();
     until("the heartbeat misses", || !link.is_up()).await;
     redis.resume();

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 
 use futures_util::{FutureExt, poll};
-use stockade_testkit::Redis;
+use stockade_testkit::{CutWhen, Proxy, Redis};
 
 use super::*;
 use crate::metrics::Metrics;
@@ -263,6 +263,8 @@ async fn a_stopped_redis_holds_up_one_request_and_keeps_no_lock() {
     let redis = Redis::start();
     let link = RedisLink::connect(&redis.url(), Arc::new(Metrics::new())).await.expect("a URL");
     let lock = lock_on(&redis, link, LONG).await;
+    // So that the server knows the scripts.
+    lock.release(take(&lock).await).await;
     redis.pause();
     let first = soon("the first is told", lock.acquire(NAME, LONG)).await;
     assert!(matches!(first, Grant::Down), "{first:?}");
@@ -303,6 +305,56 @@ async fn a_request_dropped_at_any_point_leaves_nothing() {
 
 async fn redis_is_clean(redis: &Redis) {
     until("nothing is left", || redis.command(&["EXISTS", KEY, QUEUE]) == "0").await;
+}
+
+#[tokio::test]
+async fn a_cut_connection_leaves_nothing_either() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.addr());
+    let link = RedisLink::connect_patiently(&proxy.url(&redis.url())).await.expect("a URL");
+    let (far, near) = (lock_on(&redis, link, LONG).await, lock(&redis, LONG).await);
+    let cut = |script: &Script, when| {
+        proxy.cut_after_client_sends(script.get_hash().as_bytes(), when);
+    };
+    let far_is_up = async || soon("the link comes up", far.shared.link.up()).await;
+    far.keep(&take(&far).await).await;
+    redis.flush();
+
+    for when in [CutWhen::BeforeForward, CutWhen::AfterForward, CutWhen::AfterReply] {
+        cut(&ACQUIRE_SCRIPT, when);
+        let grant = soon("an answer", far.acquire(NAME, LONG)).await;
+        assert!(matches!(grant, Grant::Down), "{grant:?}");
+        far_is_up().await;
+        redis_is_clean(&redis).await;
+
+        let held = take(&far).await;
+        cut(&RELEASE_SCRIPT, when);
+        far.release(held).await;
+        far_is_up().await;
+        redis_is_clean(&redis).await;
+
+        let held = take(&far).await;
+        cut(&KEEP_SCRIPT, when);
+        assert_eq!(far.keep(&held).await, Kept::Lost);
+        far_is_up().await;
+        redis_is_clean(&redis).await;
+
+        // Who is cut off as it leaves, having waited for too long or not.
+        let held = take(&near).await;
+        cut(&RELEASE_SCRIPT, when);
+        let late = soon("an answer", far.acquire(NAME, Duration::from_millis(30))).await;
+        assert!(matches!(late, Grant::NotInTime), "{late:?}");
+        far_is_up().await;
+        until("it left", || redis.command(&["EXISTS", QUEUE]) == "0").await;
+        let waiter = queue_up(&redis, &far, 1).await;
+        cut(&RELEASE_SCRIPT, when);
+        waiter.abort();
+        until("it left", || redis.command(&["EXISTS", QUEUE]) == "0").await;
+        far_is_up().await;
+        near.release(held).await;
+        redis_is_clean(&redis).await;
+    }
+    assert_eq!(proxy.fired(), 15);
 }
 
 #[tokio::test]
