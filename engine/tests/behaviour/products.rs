@@ -201,7 +201,8 @@ fn a_product_is_read_as_soon_as_it_is_there(world: &World) {
 }
 
 fn what_another_engine_wrote_is_read_soon_and_never_forgotten_again(world: &World) {
-    let (writer, reader) = (world.engine(), world.engine());
+    let builder = world.builder().set("cache_ttl", "100ms").expect("a setting");
+    let (writer, reader) = (world.engine(), builder.open().expect("opens"));
     let id = product(&writer, 9);
     for round in 1..=3 {
         let before = reader.product(id).expect("is there").version;
