@@ -31,7 +31,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 /// Under load something falls due at every moment: sweeps gather for so long.
 const PAUSE_BETWEEN: Duration = Duration::from_millis(10);
-/// Idempotency keys forgotten in one go, and how often.
+/// Idempotency keys forgotten in one statement, and how often they are looked for.
 const KEYS_AT_ONCE: u32 = 1_000;
 const KEYS_EVERY: Duration = Duration::from_secs(60);
 
@@ -75,10 +75,20 @@ impl Sweeper {
             }
             if keys_forgotten.elapsed() >= KEYS_EVERY {
                 keys_forgotten = Instant::now();
-                let forgetting = self.store.forget_keys(self.idempotency_ttl, KEYS_AT_ONCE);
-                if let Err(error) = forgetting.await {
+                let forgetting = stop.run_until_cancelled(self.forget_keys()).await;
+                if let Some(Err(error)) = forgetting {
                     tracing::debug!(%error, "old idempotency keys could not be forgotten");
                 }
+            }
+        }
+    }
+
+    /// Forgets the answers kept under idempotency keys whose time is over.
+    pub async fn forget_keys(&self) -> Result<()> {
+        loop {
+            let gone = self.store.forget_keys(self.idempotency_ttl, KEYS_AT_ONCE).await?;
+            if gone < u64::from(KEYS_AT_ONCE) {
+                return Ok(());
             }
         }
     }

@@ -2,5 +2,7 @@
 CREATE TABLE IF NOT EXISTS stockade_payments_waiting (
     order_id BIGINT NOT NULL,
     k VARBINARY(255) NOT NULL,
+    -- The place among those that came in one batch and so at one time.
+    position INT NOT NULL DEFAULT 0,
     PRIMARY KEY (order_id, k)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

@@ -2,5 +2,7 @@
 CREATE TABLE IF NOT EXISTS stockade_payments_waiting (
     order_id INTEGER NOT NULL,
     k BLOB NOT NULL,
+    -- The place among those that came in one batch and so at one time.
+    position INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (order_id, k)
 ) STRICT, WITHOUT ROWID;

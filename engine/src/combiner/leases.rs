@@ -71,8 +71,8 @@ impl Leases {
         Ok(())
     }
 
-    /// Takes over what the lanes kept for a batch that turned out empty, so
-    /// that it is given back.
+    /// Takes over what the lanes kept for a batch that turned out empty or
+    /// failed before it asked, so that it is given back.
     pub fn take_over(&mut self, combiner: &Combiner, lanes: &[LaneId]) {
         let mut all = combiner.lanes();
         for lane in lanes {

@@ -26,9 +26,7 @@ pub(super) async fn serve(combiner: &Combiner, taken: Taken) {
     let Taken { requests, lanes } = taken;
     let (requests, mut outcomes) = drop_dead(combiner, requests);
     let mut leases = Leases::default();
-    if requests.is_empty() {
-        leases.take_over(combiner, &lanes);
-    } else {
+    if !requests.is_empty() {
         combiner.parts.metrics.batch_size.observe(requests.len() as f64);
         outcomes.extend(decide_all(combiner, requests, &lanes, &mut leases).await);
     }
@@ -40,6 +38,8 @@ pub(super) async fn serve(combiner: &Combiner, taken: Taken) {
             Outcome::Again(request) => again.push(request),
         }
     }
+    // What a batch did not come to use was kept for it all the same.
+    leases.take_over(combiner, &lanes);
     // The next batch of these lanes may begin while answers are handed out,
     // unless a lock must be given back first.
     if leases.keep_for_next(combiner) {

@@ -383,7 +383,12 @@ impl Core {
 
     pub async fn sweep(&self) -> Result<SweepReport> {
         let sweeper = Arc::clone(&self.sweeper);
-        self.on_runtime(async move { Ok(sweeper.sweep().await?.0) }).await
+        self.on_runtime(async move {
+            let (report, _) = sweeper.sweep().await?;
+            sweeper.forget_keys().await?;
+            Ok(report)
+        })
+        .await
     }
 
     pub async fn audit(&self) -> Result<AuditReport> {

@@ -182,7 +182,19 @@ pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
 }
 
 async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
-    let had: Option<i64> = sqlx::query("SELECT GET_LOCK(CONCAT('stockade:', MD5(DATABASE())), ?)")
+    let database: Option<String> = sqlx::query("SELECT DATABASE()")
+        .fetch_one(&mut *connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(store_error)?;
+    let Some(database) = database else {
+        return Err(StoreError::new(
+            Fault::Unknown,
+            "the URL names no database: mysql://USER@HOST/DATABASE",
+        ));
+    };
+    let had: Option<i64> = sqlx::query("SELECT GET_LOCK(CONCAT('stockade:', MD5(?)), ?)")
+        .bind(database)
         .bind(MIGRATION_WAIT)
         .fetch_one(&mut *connection)
         .await

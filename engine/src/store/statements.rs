@@ -100,9 +100,10 @@ pub(super) fn select_needs(needs: &Needs, lock: &str) -> Vec<(Part, String)> {
     part(Part::Waiting, !needs.awaited_orders.is_empty(), &|| {
         let (columns, ids) = (rows::PAYMENT, list(&needs.awaited_orders));
         format!(
-            "SELECT {columns} FROM stockade_payments WHERE k IN \
+            "SELECT {columns} FROM stockade_payments e WHERE k IN \
              (SELECT k FROM stockade_payments_waiting WHERE order_id IN ({ids})) \
-             AND waiting = 1 ORDER BY received_at, k"
+             AND waiting = 1 ORDER BY received_at, (SELECT w.position \
+             FROM stockade_payments_waiting w WHERE w.order_id = e.order_id AND w.k = e.k)"
         )
     });
     part(Part::Keys, !needs.keys.is_empty(), &|| {
@@ -184,9 +185,11 @@ pub(super) fn writes(batch: &Batch<'_>) -> Vec<Statement> {
         &changes.new_payments,
         payment_values,
     );
-    let waiting: Vec<_> = changes.new_payments.iter().filter(|row| row.waiting).collect();
-    insert(&mut all, "stockade_payments_waiting (order_id, k)", &waiting, |sql, row| {
-        put(sql, format_args!("({}, {})", row.order_id, hex(row.key.as_bytes())));
+    let waiting = changes.new_payments.iter().filter(|row| row.waiting);
+    let waiting: Vec<_> = waiting.enumerate().collect();
+    let columns = "stockade_payments_waiting (order_id, k, position)";
+    insert(&mut all, columns, &waiting, |sql, (position, row)| {
+        put(sql, format_args!("({}, {}, {position})", row.order_id, hex(row.key.as_bytes())));
     });
     insert(&mut all, &format!("stockade_holds ({})", rows::HOLD), &changes.new_holds, hold_values);
     // A hold may be extended and then ordered in one batch: while it is active.

@@ -5,6 +5,7 @@ use stockade::{
     StockAdjustment,
 };
 
+use crate::crowd::at_once;
 use crate::steps::{assert_numbers, code, deliver, hold, order, secs, story};
 use crate::world::{World, assert_clean, numbers, product};
 use crate::{Scenario, scenarios};
@@ -19,6 +20,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("keys";
     holds_carts_and_orders_share_their_keys,
     keys_differ_by_every_byte,
     payments_have_keys_of_their_own,
+    keys_are_forgotten_by_a_sweep_when_their_time_is_over,
 );
 
 /// On stores that several engines can open.
@@ -63,6 +65,28 @@ fn a_hold_that_is_over_is_answered_again_as_it_was(world: &World) {
     let expected = [HoldStatus::Released, HoldStatus::Expired, HoldStatus::Converted];
     assert_eq!(now.collect::<Vec<_>>(), expected);
     assert_numbers(&engine, id, [7, 0, 2, 0]);
+    assert_clean(&engine);
+}
+
+fn keys_are_forgotten_by_a_sweep_when_their_time_is_over(world: &World) {
+    let builder = world.builder().set("idempotency_ttl", "24h").expect("a setting");
+    let engine = builder.open().expect("opens");
+    let id = product(&engine, 5_000);
+    // More than are forgotten by one statement.
+    let request = |at: usize| HoldRequest::new(id, 1).key(format!("k-{at}"));
+    at_once(32, |caller| {
+        for at in (caller..1_100).step_by(32) {
+            engine.hold(&request(at)).expect("held");
+        }
+    });
+    world.clock.advance(secs(24 * 3_600));
+    engine.sweep().expect("sweeps");
+    assert!(engine.hold(&request(0)).expect("held").replayed, "kept for the whole time");
+    world.clock.advance(secs(1));
+    engine.sweep().expect("sweeps");
+    for at in [0, 1, 550, 1_098, 1_099] {
+        assert!(!engine.hold(&request(at)).expect("held").replayed, "{at}");
+    }
     assert_clean(&engine);
 }
 

@@ -107,6 +107,7 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SERVERS, faults_load::SERVERS),
     (Backend::SERVERS, races_hold::SERVERS),
     (&[Backend::SqliteFile], faults::SQLITE_FILE),
+    (&[Backend::SqliteFile], waiting::SQLITE_FILE),
     (&[Backend::MariaDbRedis], faults_redis::SCENARIOS),
     (&[Backend::MariaDb], usage::MARIADB),
 ];

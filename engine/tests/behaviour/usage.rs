@@ -29,6 +29,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("usage";
 
 /// It concerns neither files nor Redis.
 pub const MARIADB: &[Scenario] = scenarios!("usage";
+    a_url_without_a_database_is_refused,
     a_store_that_never_answers_is_unavailable_in_time,
 );
 
@@ -266,6 +267,13 @@ fn a_store_that_never_answers_is_unavailable_in_time(_: &World) {
     let since = Instant::now();
     assert_eq!(builder.open().expect_err("refused").kind(), ErrorKind::Unavailable);
     assert!(since.elapsed() < secs(10), "it took {:?}", since.elapsed());
+}
+
+fn a_url_without_a_database_is_refused(world: &World) {
+    let (server, _) = world.url.rsplit_once('/').expect("a database");
+    let error = Engine::open(server).map(drop).expect_err("refused");
+    assert_eq!(error.code(), "invalid_argument");
+    assert!(error.to_string().contains("names no database"), "{error}");
 }
 
 fn settings_that_make_no_sense_are_refused(world: &World) {

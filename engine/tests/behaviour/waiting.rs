@@ -1,10 +1,11 @@
 //! Payment events that come before their order.
 
 use stockade::{
-    OrderRequest, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition, PaymentEvent,
-    PaymentToken,
+    HoldRequest, OrderRequest, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition,
+    PaymentEvent, PaymentToken,
 };
 
+use crate::outsider::Outsider;
 use crate::steps::{TICK, assert_numbers, code, deliver, hold, next_order_id, order, secs, story};
 use crate::world::{World, assert_clean, product};
 use crate::{Scenario, scenarios};
@@ -18,6 +19,11 @@ pub const SCENARIOS: &[Scenario] = scenarios!("waiting";
     a_waiting_event_whose_key_returns_with_another_body_is_refused,
     a_waiting_event_with_a_wrong_token_is_a_conflict_and_ignored,
     an_event_for_an_order_that_is_never_made_only_waits,
+);
+
+/// With one queue, a call made after another arrives after it.
+pub const SQLITE_FILE: &[Scenario] = scenarios!("waiting";
+    events_of_one_batch_are_applied_in_the_order_of_their_arrival,
 );
 
 /// On stores that several engines can open.
@@ -112,6 +118,55 @@ fn events_that_wait_are_applied_in_the_order_of_their_arrival(world: &World) {
     assert_eq!(story(&engine, id), expected);
     assert_numbers(&engine, id, [4, 0, 0, 5]);
     assert_eq!(assert_clean(&engine).waiting_events, 0);
+}
+
+fn events_of_one_batch_are_applied_in_the_order_of_their_arrival(world: &World) {
+    let id = product(&world.engine(), 9);
+    let mut outsider = Outsider::new(world);
+    let mut outside = |sql| {
+        std::thread::scope(|scope| scope.spawn(|| outsider.run(sql)).join().expect("runs"));
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let made = runtime.expect("a runtime").block_on(async {
+        let engine = world.builder().open_async().await.expect("opens");
+        let request = HoldRequest::new(id, 1);
+        let held = engine.hold(&request).await.expect("held").value;
+        let before = engine.order(&OrderRequest::new(held.id, id)).await.expect("ordered").value;
+        let next = stockade::OrderId(before.id.0 + 1);
+        let event = |outcome, key: &str| PaymentEvent::for_order(next, outcome).key(key);
+        // Their keys would sort the other way round.
+        let (success, failure) = (event(Outcome::Success, "z"), event(Outcome::Failure, "a"));
+        let batches = |engine: &stockade::AsyncEngine| {
+            let text = engine.metrics_text();
+            text.lines()
+                .find(|line| line.starts_with("stockade_batch_size_count"))
+                .map(str::to_owned)
+        };
+        // While someone else writes, a hold is under way and the events wait
+        // together.
+        outside("BEGIN IMMEDIATE");
+        let so_far = batches(&engine);
+        let mut held = std::pin::pin!(engine.hold(&request));
+        while batches(&engine) == so_far {
+            assert!(futures_util::poll!(&mut held).is_pending());
+            tokio::task::yield_now().await;
+        }
+        let mut events = std::pin::pin!(async {
+            tokio::join!(engine.payment(&success), engine.payment(&failure))
+        });
+        assert!(futures_util::poll!(&mut events).is_pending());
+        outside("COMMIT");
+        let held = held.await.expect("held").value;
+        let (first, second) = events.await;
+        assert_eq!(first.expect("kept").value, PaymentAnswer::Waiting);
+        assert_eq!(second.expect("kept").value, PaymentAnswer::Waiting);
+        let made = engine.order(&OrderRequest::new(held.id, id)).await.expect("ordered").value;
+        assert_eq!(made.id, next);
+        engine.close().await;
+        made
+    });
+    assert_eq!(made.status, OrderStatus::Paid);
+    assert_clean(&world.engine());
 }
 
 fn late_money_among_events_that_wait_may_find_no_stock_to_take(world: &World) {
