@@ -165,7 +165,9 @@ fn events_of_one_batch_are_applied_in_the_order_of_their_arrival(world: &World) 
         engine.close().await;
         made
     });
-    assert_eq!(made.status, OrderStatus::Paid);
+    // The other way round it would be cancelled first and then reserved again.
+    let expected = (OrderStatus::Paid, PaymentDisposition::None);
+    assert_eq!((made.status, made.payment_disposition), expected);
     assert_clean(&world.engine());
 }
 
