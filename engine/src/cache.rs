@@ -19,6 +19,7 @@ use tokio::sync::OnceCell;
 use self::local::{LocalTier, Offered, Time};
 use self::redis::SharedTier;
 use crate::error::Result;
+use crate::ledger::ProductRow;
 use crate::metrics::Metrics;
 use crate::model::{Product, ProductId, Timestamp};
 use crate::redis_link::RedisLink;
@@ -30,6 +31,12 @@ pub(crate) struct CachedProduct {
     /// Nothing of the product is due before this moment, so `product` holds
     /// until then unless someone writes.
     pub next_due: Option<Timestamp>,
+}
+
+impl From<&ProductRow> for CachedProduct {
+    fn from(row: &ProductRow) -> Self {
+        Self { product: row.product.clone(), next_due: row.next_due }
+    }
 }
 
 impl CachedProduct {

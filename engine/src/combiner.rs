@@ -4,13 +4,16 @@
 //! There is no timer: a batch is what arrived while the one before it was
 //! under way, so a caller who is alone never waits for company.
 
+mod answers;
 mod batch;
+mod bound;
 mod ids;
 mod lanes;
 mod leases;
 mod needs;
 mod worker;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,9 +31,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Policy};
 use crate::lock::Lock;
 use crate::metrics::{Metrics, observe};
+use crate::routes::Routes;
+use crate::siblings::Siblings;
 use crate::store::Store;
+use bound::BatchBound;
 use ids::Ids;
-use lanes::{Bounds, Lanes, Taken};
+use lanes::{Bounds, Lanes, Parting, Taken};
+
+/// How many products may share a transaction, and the number of requests from
+/// which on it takes no further product.
+const SHARED_LANES: usize = 128;
+const SHARE_BELOW: usize = 256;
 
 /// What a request is answered.
 pub(crate) type Reply = Result<Done>;
@@ -51,13 +62,22 @@ pub(crate) struct Parts {
     pub cache: Arc<ProductCache>,
     pub metrics: Arc<Metrics>,
     pub due_notice: Arc<DueNotice>,
+    pub routes: Arc<Routes>,
+    pub siblings: Arc<Siblings>,
+}
+
+/// A batch's turn in its lanes.
+struct Turn {
+    lanes: Vec<LaneId>,
+    /// Whether it has locked its rows.
+    passed: AtomicBool,
 }
 
 /// The queue of an engine and the workers that serve it.
 pub(crate) struct Combiner {
     parts: Parts,
     ids: Ids,
-    bounds: Bounds,
+    bound: BatchBound,
     /// Guards the queues. Held for moments only and never across an await, so
     /// a plain mutex is right.
     lanes: Mutex<Lanes>,
@@ -67,21 +87,25 @@ pub(crate) struct Combiner {
 }
 
 impl Combiner {
-    /// Starts the workers: one where the store has one writer anyway.
+    /// Starts the workers: where the store has one writer, one that writes and
+    /// one that hands out answers meanwhile.
     pub fn start(parts: Parts, handle: &Handle) -> Arc<Self> {
         let single = parts.store.single_writer();
-        let workers = if single { 1 } else { parts.config.connections };
+        let workers = if single { 2 } else { parts.config.connections.max(2) };
+        let bound = BatchBound::new(parts.config.batch_max);
         let bounds = Bounds {
-            requests: parts.config.batch_max,
+            requests: bound.get(),
             // Small batches of several products share a transaction; a large
             // one is better off alone.
-            lanes: 32,
-            share_below: 64,
+            lanes: SHARED_LANES,
+            share_below: SHARE_BELOW,
+            under_way: if single { 1 } else { 2 },
+            lock_run: parts.config.lock_run,
         };
         let combiner = Arc::new(Self {
             ids: Ids::new(Arc::clone(&parts.store)),
-            bounds,
-            lanes: Mutex::new(Lanes::new(parts.config.queue_limit)),
+            bound,
+            lanes: Mutex::new(Lanes::new(parts.config.queue_limit, bounds)),
             wake: Notify::new(),
             workers: TaskTracker::new(),
             parts,
@@ -149,7 +173,7 @@ impl Combiner {
         loop {
             let (taken, more, closed, depth) = {
                 let mut lanes = self.lanes();
-                let taken = lanes.take(&self.bounds);
+                let taken = lanes.take();
                 (taken, lanes.has_ready(), lanes.is_done(), lanes.depth())
             };
             match taken {
@@ -171,24 +195,43 @@ impl Combiner {
 
     /// Serves one batch and frees its lanes, whatever happens on the way.
     async fn serve_batch(&self, taken: Taken) {
-        let lanes = taken.lanes.clone();
-        let served = std::panic::AssertUnwindSafe(worker::serve(self, taken)).catch_unwind().await;
+        let turn = Turn { lanes: taken.lanes, passed: AtomicBool::new(false) };
+        let work = worker::serve(self, taken.requests, &turn);
+        let served = std::panic::AssertUnwindSafe(work).catch_unwind().await;
         if served.is_err() {
             tracing::error!("a batch panicked; its callers were told of an internal error");
-            self.finish(&lanes, Vec::new());
+            let partings = self.finish(&turn, Vec::new());
+            leases::part(self, partings).await;
         }
     }
 
-    /// Frees the lanes of a batch; requests to be asked again go first.
-    fn finish(&self, lanes: &[LaneId], again: Vec<Request>) {
-        let ready = {
-            let mut all = self.lanes();
-            all.push_front(again);
-            all.finish(lanes);
-            all.has_ready() || all.is_done()
+    /// The batch has locked its rows: others of its lanes may follow.
+    fn pass(&self, turn: &Turn) {
+        if !turn.passed.swap(true, Ordering::Relaxed) {
+            self.change(|lanes| lanes.pass(&turn.lanes));
+        }
+    }
+
+    /// Frees the lanes of a batch; requests to be asked again go first. Returns
+    /// the locks that are not to be kept.
+    fn finish(&self, turn: &Turn, again: Vec<Request>) -> Vec<Parting> {
+        let passed = turn.passed.load(Ordering::Relaxed);
+        self.change(|lanes| {
+            lanes.push_front(again);
+            lanes.finish(&turn.lanes, passed)
+        })
+    }
+
+    /// Changes the queues and wakes a worker if that made work.
+    fn change<T>(&self, change: impl FnOnce(&mut Lanes) -> T) -> T {
+        let (changed, ready) = {
+            let mut lanes = self.lanes();
+            let changed = change(&mut lanes);
+            (changed, lanes.has_ready() || lanes.is_done())
         };
         if ready {
             self.wake.notify_one();
         }
+        changed
     }
 }

@@ -41,6 +41,9 @@ mod lock;
 mod metrics;
 mod model;
 mod redis_link;
+mod routes;
+mod siblings;
+mod sold_out;
 mod store;
 mod sweeper;
 

@@ -29,6 +29,8 @@ pub(crate) struct Metrics {
     /// Requests decided by transactions.
     pub requests: Counter,
     pub refusals: Family<Code, Counter>,
+    /// Refused from memory, without a transaction.
+    pub refused_at_once: Counter,
     pub transactions: Counter,
     pub retries: Family<Cause, Counter>,
     pub batch_size: Histogram,
@@ -61,6 +63,7 @@ impl Metrics {
             registry: Registry::with_prefix("stockade"),
             requests: Counter::default(),
             refusals: Family::default(),
+            refused_at_once: Counter::default(),
             transactions: Counter::default(),
             retries: Family::default(),
             batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
@@ -88,6 +91,11 @@ impl Metrics {
         let r = &mut self.registry;
         r.register("requests", "Requests decided by transactions", self.requests.clone());
         r.register("refusals", "Requests refused, by code", self.refusals.clone());
+        r.register(
+            "refused_at_once",
+            "Refused for want of stock without a transaction",
+            self.refused_at_once.clone(),
+        );
         r.register("transactions", "Transactions committed", self.transactions.clone());
         r.register("retries", "Transactions tried again, by cause", self.retries.clone());
         r.register("batch_size", "Requests decided in one transaction", self.batch_size.clone());

@@ -18,7 +18,7 @@ mod sqlite;
 mod statements;
 mod time;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,6 +102,13 @@ impl Sequence {
             Self::Batch => "batch",
         }
     }
+}
+
+/// What belongs to a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owned {
+    Hold,
+    Order,
 }
 
 /// A product to be written, complete.
@@ -192,6 +199,13 @@ pub(crate) trait Store: Send + Sync {
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>>;
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>>;
+
+    /// The products that these holds or orders belong to.
+    fn owners<'a>(
+        &'a self,
+        kind: Owned,
+        ids: &'a [u64],
+    ) -> BoxFuture<'a, StoreResult<HashMap<u64, ProductId>>>;
 
     fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>>;
 

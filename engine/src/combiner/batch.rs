@@ -1,9 +1,10 @@
 //! One attempt at one transaction.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use crate::cache::CachedProduct;
-use crate::ledger::{Changes, Command, Decision, ProductRow, Rows, decide};
+use crate::ledger::{Changes, Command, Decision, Rows, decide};
 use crate::model::ProductId;
 use crate::store::{Batch, Needs, Session, StoreError};
 
@@ -14,6 +15,9 @@ use super::Parts;
 pub(super) struct Decided {
     pub decisions: Vec<Decision>,
     pub changes: Changes,
+    /// How the products that were locked stand now, and when they were.
+    pub products: Vec<CachedProduct>,
+    pub locked_at: Instant,
 }
 
 /// Why an attempt failed.
@@ -27,6 +31,14 @@ pub(super) enum Failure {
     Stale(ProductId, u64),
 }
 
+/// What one transaction is to do.
+pub(super) struct Job<'a> {
+    pub needs: &'a Needs,
+    pub commands: &'a [Command],
+    pub batch_id: u64,
+    pub fences: &'a BTreeMap<ProductId, u64>,
+}
+
 /// A commit whose answer was lost.
 pub(super) type Uncertain = (u64, Box<Decided>);
 
@@ -34,17 +46,18 @@ pub(super) type Uncertain = (u64, Box<Decided>);
 ///
 /// `uncertain` is an earlier attempt at the same commands whose commit may
 /// have landed. It is looked for under the same row locks, so that one still
-/// under way is waited for.
+/// under way is waited for. `locked` is called when the rows are locked.
 pub(super) async fn attempt(
     parts: &Parts,
     session: &mut dyn Session,
-    needs: &Needs,
-    commands: &[Command],
-    batch_id: u64,
-    fences: &BTreeMap<ProductId, u64>,
+    job: &Job<'_>,
     uncertain: &mut Option<Uncertain>,
+    locked: &(dyn Fn() + Sync),
 ) -> Result<Decided, Failure> {
+    let Job { needs, commands, batch_id, fences } = *job;
     let loaded = session.begin(needs).await.map_err(Failure::Nothing)?;
+    let locked_at = Instant::now();
+    locked();
     if let Some((earlier, _)) = uncertain {
         let landed = session.landed(*earlier).await.map_err(Failure::Nothing)?;
         if let Some((_, decided)) = uncertain.take().filter(|_| landed) {
@@ -59,8 +72,15 @@ pub(super) async fn attempt(
         return Err(Failure::Stale(product, seen));
     }
     let now = loaded.now;
+    let mut products: Vec<_> = loaded.rows.products.values().map(CachedProduct::from).collect();
     let (decisions, changes) = decide(&parts.policy, loaded.rows, commands, now);
-    let decided = Decided { decisions, changes };
+    for change in &changes.products {
+        let id = change.after.product.id;
+        if let Ok(at) = products.binary_search_by_key(&id, |before| before.product.id) {
+            products[at] = CachedProduct::from(&change.after);
+        }
+    }
+    let decided = Decided { decisions, changes, products, locked_at };
     if decided.changes.is_empty() {
         session.rollback().await.map_err(Failure::Nothing)?;
         return Ok(decided);
@@ -79,11 +99,4 @@ fn overtaken(rows: &Rows, fences: &BTreeMap<ProductId, u64>) -> Option<(ProductI
         let seen = rows.products.get(product)?.fence;
         (seen > *fence).then_some((*product, seen))
     })
-}
-
-/// The product rows that a commit left behind.
-pub(super) fn committed_products(changes: &Changes) -> Vec<CachedProduct> {
-    let cached =
-        |row: &ProductRow| CachedProduct { product: row.product.clone(), next_due: row.next_due };
-    changes.products.iter().map(|change| cached(&change.after)).collect()
 }

@@ -73,7 +73,10 @@ impl Ids {
     }
 
     /// Gives back ids that no row got.
-    pub fn give_back(&self, sequence: Sequence, ids: impl IntoIterator<Item = u64>) {
+    pub fn give_back(&self, sequence: Sequence, ids: Vec<u64>) {
+        if ids.is_empty() {
+            return;
+        }
         let mut stock = self.blocks(sequence).stock();
         stock.ids.extend(ids);
         stock.ids.sort_unstable_by(|a, b| b.cmp(a));

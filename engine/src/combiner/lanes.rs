@@ -1,12 +1,17 @@
 //! The queues: one lane for each product that someone waits for.
 //!
 //! A request for several products (a cart) stands in each of their lanes as a
-//! ticket. It is taken when its ticket is at the front of all of them and none
-//! is busy. Tickets enter all their lanes at once, so the oldest cart reaches
-//! the front of each, and no two carts can wait for each other.
+//! ticket. It is taken when its ticket is at the front of all of them and each
+//! can be taken. Tickets enter all their lanes at once, so the oldest cart
+//! reaches the front of each, and no two carts can wait for each other.
+//!
+//! A lane may have two batches under way: once the first has locked its rows,
+//! the second may wait for them in the database, so that it begins the moment
+//! the first lets go of them, which is before its log is on disk. Their order
+//! is that of the row lock.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -53,12 +58,28 @@ enum Entry {
 #[derive(Default)]
 struct Lane {
     queue: VecDeque<Entry>,
-    /// Whether a batch of it is under way.
-    busy: bool,
+    /// Batches of it under way.
+    batches: usize,
+    /// Whether the newest of them has yet to lock its rows, or a lock is being
+    /// handed over: no other may begin.
+    blocked: bool,
     /// Whether it stands in the list of lanes that can be taken.
     listed: bool,
     /// The lock of the lane, kept from one batch to the next.
     lease: Option<Lease>,
+}
+
+impl Lane {
+    fn can_take(&self, bounds: &Bounds) -> bool {
+        !self.blocked
+            && self.batches < bounds.under_way
+            // A lock kept for long goes round before another batch begins.
+            && (self.batches == 0 || !self.is_kept_for(bounds.lock_run))
+    }
+
+    fn is_kept_for(&self, run: Duration) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.granted_at.elapsed() >= run)
+    }
 }
 
 /// How much one batch takes.
@@ -68,6 +89,10 @@ pub(super) struct Bounds {
     pub lanes: usize,
     /// A batch takes another lane only while it has fewer requests than this.
     pub share_below: usize,
+    /// Batches of one lane at once.
+    pub under_way: usize,
+    /// A lock is kept for so long before others are asked whether they want it.
+    pub lock_run: Duration,
 }
 
 /// A batch: its requests in the order of their arrival, and its lanes.
@@ -78,7 +103,18 @@ pub(super) struct Taken {
     pub lanes: Vec<LaneId>,
 }
 
+/// What is to be done with the lock of a lane.
+#[derive(Debug)]
+pub(super) enum Parting {
+    /// No one here wants it.
+    Release(Lease),
+    /// It was kept for long: others are to be asked. The lane waits for
+    /// [`Lanes::settle`].
+    Ask(LaneId, Lease),
+}
+
 pub(super) struct Lanes {
+    bounds: Bounds,
     lanes: HashMap<LaneId, Lane>,
     /// Lanes that may be taken, longest waiting first.
     ready: VecDeque<LaneId>,
@@ -90,8 +126,9 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub fn new(limit: usize) -> Self {
+    pub fn new(limit: usize, bounds: Bounds) -> Self {
         Self {
+            bounds,
             lanes: HashMap::new(),
             ready: VecDeque::new(),
             carts: HashMap::new(),
@@ -166,26 +203,34 @@ impl Lanes {
     /// Lists the lane as one that may be taken, if it may.
     fn list(&mut self, id: LaneId) {
         if let Some(lane) = self.lanes.get_mut(&id)
-            && !lane.busy
             && !lane.listed
             && !lane.queue.is_empty()
+            && lane.can_take(&self.bounds)
         {
             lane.listed = true;
             self.ready.push_back(id);
         }
     }
 
+    /// Changes the most requests that a batch takes.
+    pub fn set_bound(&mut self, requests: usize) {
+        self.bounds.requests = requests;
+    }
+
     /// Takes the next batch, if any lane can be taken.
-    pub fn take(&mut self, bounds: &Bounds) -> Option<Taken> {
+    pub fn take(&mut self) -> Option<Taken> {
+        let bounds = self.bounds;
         let mut taken = Taken { requests: Vec::new(), lanes: Vec::new() };
+        // A lane that is looked at must have room, or it would be lost from the list.
+        let share_below = bounds.share_below.min(bounds.requests);
         while taken.requests.is_empty()
-            || (taken.requests.len() < bounds.share_below && taken.lanes.len() < bounds.lanes)
+            || (taken.requests.len() < share_below && taken.lanes.len() < bounds.lanes)
         {
             let Some(id) = self.ready.pop_front() else { break };
             if let Some(lane) = self.lanes.get_mut(&id) {
                 lane.listed = false;
-                if !lane.busy {
-                    self.drain(id, bounds, &mut taken);
+                if lane.can_take(&bounds) {
+                    self.drain(id, &mut taken);
                 }
             }
         }
@@ -198,22 +243,22 @@ impl Lanes {
     }
 
     /// Moves a lane's requests into the batch, up to the bound or to a cart
-    /// that cannot be taken yet.
-    fn drain(&mut self, id: LaneId, bounds: &Bounds, taken: &mut Taken) {
-        while taken.requests.len() < bounds.requests {
-            let Some(lane) = self.lanes.get_mut(&id) else { return };
-            match lane.queue.front() {
-                None => return,
-                Some(Entry::One(_)) => {
-                    if let Some(Entry::One(request)) = lane.queue.pop_front() {
+    /// that cannot be taken yet; then those that a cart has made way for.
+    fn drain(&mut self, id: LaneId, taken: &mut Taken) {
+        let mut open = vec![id];
+        while let Some(id) = open.pop() {
+            while taken.requests.len() < self.bounds.requests {
+                let Some(lane) = self.lanes.get_mut(&id) else { break };
+                match lane.queue.pop_front() {
+                    None => break,
+                    Some(Entry::One(request)) => {
                         taken.requests.push(request);
                         self.claim(id, taken);
                     }
-                }
-                Some(Entry::Cart(ticket)) => {
-                    let ticket = *ticket;
-                    if !self.take_cart(ticket, taken) {
-                        return;
+                    Some(Entry::Cart(ticket)) => {
+                        lane.queue.push_front(Entry::Cart(ticket));
+                        let Some(cart) = self.take_cart(ticket, taken) else { break };
+                        open.extend(cart.into_iter().filter(|other| *other != id));
                     }
                 }
             }
@@ -222,61 +267,95 @@ impl Lanes {
 
     fn claim(&mut self, id: LaneId, taken: &mut Taken) {
         if let Some(lane) = self.lanes.get_mut(&id)
-            && !lane.busy
+            && !lane.blocked
         {
-            lane.busy = true;
+            lane.blocked = true;
+            lane.batches += 1;
             taken.lanes.push(id);
         }
     }
 
     /// Takes a cart if its ticket is at the front of all its lanes and each of
-    /// them is free or already of this batch.
-    fn take_cart(&mut self, ticket: u64, taken: &mut Taken) -> bool {
-        let Some(cart) = self.carts.get(&ticket) else { return false };
+    /// them can be taken or is of this batch already. Says which lanes they are.
+    fn take_cart(&mut self, ticket: u64, taken: &mut Taken) -> Option<Vec<LaneId>> {
+        let cart = self.carts.get(&ticket)?;
         let can_take = cart.route.iter().all(|id| {
             self.lanes.get(id).is_some_and(|lane| {
                 let is_first = matches!(lane.queue.front(), Some(Entry::Cart(t)) if *t == ticket);
-                is_first && (!lane.busy || taken.lanes.contains(id))
+                is_first && (lane.can_take(&self.bounds) || taken.lanes.contains(id))
             })
         });
         if !can_take {
-            return false;
+            return None;
         }
-        let Some(cart) = self.carts.remove(&ticket) else { return false };
+        let cart = self.carts.remove(&ticket)?;
         for id in &cart.route {
             if let Some(lane) = self.lanes.get_mut(id) {
                 lane.queue.pop_front();
             }
             self.claim(*id, taken);
         }
+        let route = cart.route.clone();
         taken.requests.push(cart);
-        true
+        Some(route)
     }
 
-    /// Frees the lanes of a batch. Empty ones are forgotten.
-    pub fn finish(&mut self, ids: &[LaneId]) {
+    /// A batch has locked its rows: the next ones of its lanes may begin.
+    pub fn pass(&mut self, ids: &[LaneId]) {
         for id in ids {
             if let Some(lane) = self.lanes.get_mut(id) {
-                lane.busy = false;
-                if lane.queue.is_empty() {
-                    self.lanes.remove(id);
-                } else {
-                    self.list(*id);
-                }
+                lane.blocked = false;
+                self.list(*id);
             }
         }
     }
 
-    /// Whether someone waits in the lane.
-    pub fn is_wanted(&self, id: LaneId) -> bool {
-        self.lanes.get(&id).is_some_and(|lane| !lane.queue.is_empty())
+    /// Ends a batch in its lanes; `passed` says whether it got as far as
+    /// [`Lanes::pass`]. Empty lanes are forgotten. Returns the locks that are
+    /// not to be kept.
+    pub fn finish(&mut self, ids: &[LaneId], passed: bool) -> Vec<Parting> {
+        let mut partings = Vec::new();
+        for id in ids {
+            let Some(lane) = self.lanes.get_mut(id) else { continue };
+            lane.batches -= 1;
+            lane.blocked &= passed;
+            if lane.batches > 0 {
+                self.list(*id);
+            } else if lane.queue.is_empty() {
+                partings.extend(lane.lease.take().map(Parting::Release));
+                self.lanes.remove(id);
+            } else if lane.is_kept_for(self.bounds.lock_run)
+                && let Some(lease) = lane.lease.take()
+            {
+                lane.blocked = true;
+                partings.push(Parting::Ask(*id, lease));
+            } else {
+                self.list(*id);
+            }
+        }
+        partings
+    }
+
+    /// Opens a lane that waited for its lock to go round; `kept` if no one
+    /// wanted it.
+    pub fn settle(&mut self, id: LaneId, kept: Option<Lease>) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.blocked = false;
+            lane.lease = kept;
+            self.list(id);
+        }
+    }
+
+    /// The lock of a lane with a batch under way.
+    pub fn lease(&self, id: LaneId) -> Option<&Lease> {
+        self.lanes.get(&id)?.lease.as_ref()
     }
 
     pub fn take_lease(&mut self, id: LaneId) -> Option<Lease> {
         self.lanes.get_mut(&id)?.lease.take()
     }
 
-    /// Keeps a lease for the lane's next batch, which must be coming.
+    /// Keeps a lock for the lane, which must have a batch under way.
     pub fn keep_lease(&mut self, id: LaneId, lease: Lease) {
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.lease = Some(lease);
@@ -285,153 +364,4 @@ impl Lanes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::ProductId;
-
-    const BOUNDS: Bounds = Bounds { requests: 4, lanes: 3, share_below: 3 };
-
-    fn request(mark: i64, route: &[u64]) -> Request {
-        let command = Command::Adjust { product_id: ProductId(1), delta: mark };
-        let route = route.iter().copied().map(LaneId).collect();
-        Request::new(command, route, oneshot::channel().0, Instant::now())
-    }
-
-    fn lanes(requests: &[(i64, &[u64])]) -> Lanes {
-        let mut lanes = Lanes::new(100);
-        for (mark, route) in requests {
-            lanes.push(request(*mark, route)).expect("room");
-        }
-        lanes
-    }
-
-    fn take(lanes: &mut Lanes) -> Option<(Vec<i64>, Vec<LaneId>)> {
-        let taken = lanes.take(&BOUNDS)?;
-        let marks = taken.requests.iter().map(|request| match request.command {
-            Command::Adjust { delta, .. } => delta,
-            _ => 0,
-        });
-        Some((marks.collect(), taken.lanes))
-    }
-
-    fn ids(ids: &[u64]) -> Vec<LaneId> {
-        ids.iter().copied().map(LaneId).collect()
-    }
-
-    #[test]
-    fn a_lane_is_served_in_order_up_to_the_bound_and_by_one_at_a_time() {
-        let mut lanes = lanes(&[(1, &[7]), (2, &[7]), (3, &[7]), (4, &[7]), (5, &[7])]);
-        assert_eq!(take(&mut lanes), Some((vec![1, 2, 3, 4], ids(&[7]))));
-        assert_eq!(take(&mut lanes), None, "the lane is busy");
-        lanes.finish(&ids(&[7]));
-        assert_eq!(take(&mut lanes), Some((vec![5], ids(&[7]))));
-        lanes.finish(&ids(&[7]));
-        assert!(lanes.lanes.is_empty(), "an idle lane is forgotten");
-    }
-
-    #[test]
-    fn small_batches_of_different_lanes_share_a_transaction() {
-        let mut lanes = lanes(&[(1, &[9]), (2, &[3]), (3, &[5]), (4, &[6])]);
-        assert_eq!(take(&mut lanes), Some((vec![1, 2, 3], ids(&[3, 5, 9]))));
-        assert_eq!(take(&mut lanes), Some((vec![4], ids(&[6]))));
-    }
-
-    #[test]
-    fn a_cart_waits_for_all_its_lanes_and_for_those_before_it() {
-        let mut lanes = lanes(&[(1, &[1]), (2, &[2])]);
-        let one_lane = Bounds { lanes: 1, ..BOUNDS };
-        lanes.take(&one_lane).expect("lane 1");
-        lanes.push(request(3, &[1, 2])).expect("room");
-        lanes.push(request(4, &[2])).expect("room");
-        assert_eq!(take(&mut lanes), Some((vec![2], ids(&[2]))), "stops before the cart");
-        lanes.finish(&ids(&[2]));
-        assert_eq!(take(&mut lanes), None, "lane 1 is busy still");
-        lanes.finish(&ids(&[1]));
-        assert_eq!(
-            take(&mut lanes),
-            Some((vec![3], ids(&[1, 2]))),
-            "the cart before its followers"
-        );
-        lanes.finish(&ids(&[1, 2]));
-        assert_eq!(take(&mut lanes), Some((vec![4], ids(&[2]))));
-    }
-
-    #[test]
-    fn carts_in_opposite_order_are_both_served() {
-        let mut lanes = lanes(&[(1, &[1, 2]), (2, &[1, 2]), (3, &[2, 3]), (4, &[1, 3])]);
-        let mut served = Vec::new();
-        while let Some((marks, busy)) = take(&mut lanes) {
-            served.extend(marks);
-            lanes.finish(&busy);
-        }
-        served.sort_unstable();
-        assert_eq!(served, [1, 2, 3, 4]);
-        assert_eq!(lanes.depth(), 0);
-    }
-
-    #[test]
-    fn what_is_put_back_goes_first_and_a_full_queue_refuses() {
-        let mut lanes = Lanes::new(2);
-        lanes.push(request(1, &[1])).expect("room");
-        lanes.push(request(2, &[1])).expect("room");
-        let full = lanes.push(request(3, &[1])).expect_err("full");
-        assert_eq!(full.kind(), ErrorKind::Contention);
-        let taken = lanes.take(&Bounds { requests: 1, ..BOUNDS }).expect("one");
-        lanes.push_front(taken.requests);
-        lanes.finish(&taken.lanes);
-        assert_eq!(take(&mut lanes).map(|taken| taken.0), Some(vec![1, 2]));
-    }
-
-    #[test]
-    fn any_mix_of_carts_is_served_whole_and_in_order_by_several_workers() {
-        // A fixed generator: the same mix at each run.
-        let mut seed = 0x2545_f491_4f6c_dd1d_u64;
-        let mut draw = |below: u64| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed % below
-        };
-        for _ in 0..300 {
-            let mut lanes = Lanes::new(1_000);
-            let mut order: HashMap<u64, Vec<i64>> = HashMap::new();
-            let count = 1 + draw(40);
-            for mark in 0..count {
-                let mut route: Vec<u64> = (0..=draw(4)).map(|_| 1 + draw(5)).collect();
-                route.sort_unstable();
-                route.dedup();
-                let mark = i64::try_from(mark).expect("small");
-                for id in &route {
-                    order.entry(*id).or_default().push(mark);
-                }
-                lanes.push(request(mark, &route)).expect("room");
-            }
-            let mut seen: HashMap<u64, Vec<i64>> = HashMap::new();
-            let mut under_way: Vec<Taken> = Vec::new();
-            let mut served = 0;
-            while served < count {
-                let start_another = under_way.len() < 3 && draw(3) > 0;
-                if let Some(taken) = start_another.then(|| lanes.take(&BOUNDS)).flatten() {
-                    for request in &taken.requests {
-                        let Command::Adjust { delta, .. } = request.command else { continue };
-                        for id in &request.route {
-                            assert!(taken.lanes.contains(id));
-                            seen.entry(id.0).or_default().push(delta);
-                        }
-                    }
-                    under_way.push(taken);
-                } else if !under_way.is_empty() {
-                    let at = usize::try_from(draw(under_way.len() as u64)).expect("small");
-                    let done = under_way.swap_remove(at);
-                    served += done.requests.len() as u64;
-                    lanes.finish(&done.lanes);
-                } else if !start_another {
-                    continue;
-                } else {
-                    panic!("{} requests are stuck", count - served);
-                }
-            }
-            assert_eq!(seen, order);
-        }
-    }
-}
+mod tests;

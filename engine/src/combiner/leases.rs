@@ -1,24 +1,25 @@
-//! The locks of a batch's lanes, kept for a run of batches and handed over
-//! when another process waits.
+//! The locks of a batch's lanes. They stand in the lanes, are kept for a run of
+//! batches, and go round when another process waits.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Combiner, LaneId};
+use super::lanes::Parting;
+use super::{Combiner, LaneId, Turn};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lock::{Grant, Kept, Lease, LockName};
+use crate::lock::{Grant, Kept, LockName};
 use crate::metrics::observe;
 use crate::model::ProductId;
 
-/// A batch of several lanes asks for their locks in order, but may hold some
-/// from an earlier batch out of order; so it waits for each but briefly.
+/// Two processes may each hold what the other asks for next, if they kept it
+/// from an earlier batch; so a batch of several lanes waits but briefly.
 const WAIT_AMONG_SEVERAL: Duration = Duration::from_millis(100);
 
-/// The leases a batch works under. A lane without one goes on with the row
-/// lock alone.
+/// The locks a batch works under. A lane without one goes on with the row lock
+/// alone.
 #[derive(Default)]
 pub(super) struct Leases {
-    held: BTreeMap<LaneId, Lease>,
+    fences: BTreeMap<ProductId, u64>,
     /// Lanes that were asked for, whether or not they were had.
     asked: Vec<LaneId>,
 }
@@ -26,33 +27,33 @@ pub(super) struct Leases {
 impl Leases {
     /// Takes the locks of these lanes, as far as they can be had in time.
     ///
+    /// A lock is for products on which requests crowd. Where several products
+    /// share a transaction there is no crowd, and asking for each would cost
+    /// more than the row locks do; so that happens in strict mode only.
+    ///
     /// # Errors
     /// In strict mode: `unavailable` when the lock service is gone and
     /// `contention` when a lock was not had in time.
-    pub async fn acquire(&mut self, combiner: &Combiner, lanes: &[LaneId]) -> Result<()> {
+    pub async fn acquire(&mut self, combiner: &Combiner, turn: &Turn) -> Result<()> {
         let parts = &combiner.parts;
         let ttl = parts.config.lock_ttl;
-        let wait = if lanes.len() == 1 { ttl } else { WAIT_AMONG_SEVERAL };
-        for lane in lanes {
+        let is_alone = turn.lanes.len() == 1;
+        for lane in &turn.lanes {
             if self.asked.contains(lane) {
                 continue;
             }
             self.asked.push(*lane);
-            let kept = combiner.lanes().take_lease(*lane);
-            if let Some(lease) = kept {
-                // A lease about to run out is no better than none.
-                if lease.granted_at.elapsed() < ttl / 2 {
-                    self.held.insert(*lane, lease);
-                    continue;
-                }
-                parts.lock.release(lease).await;
+            if self.has_kept(combiner, *lane).await || !(is_alone || parts.config.strict) {
+                continue;
             }
+            let wait = if is_alone { ttl } else { WAIT_AMONG_SEVERAL };
             let since = Instant::now();
             let grant = parts.lock.acquire(LockName(lane.0), wait).await;
             observe(&parts.metrics.lock_wait_seconds, since.elapsed());
             match grant {
                 Grant::Granted(lease) => {
-                    self.held.insert(*lane, lease);
+                    self.go_under(*lane, lease.fence);
+                    combiner.lanes().keep_lease(*lane, lease);
                 }
                 Grant::NotInTime => {
                     parts.metrics.lock_not_had.inc();
@@ -71,24 +72,37 @@ impl Leases {
         Ok(())
     }
 
-    /// Takes over what the lanes kept for a batch that turned out empty or
-    /// failed before it asked, so that it is given back.
-    pub fn take_over(&mut self, combiner: &Combiner, lanes: &[LaneId]) {
-        let mut all = combiner.lanes();
-        for lane in lanes {
-            if let Some(lease) = all.take_lease(*lane) {
-                self.held.insert(*lane, lease);
+    /// Uses the lock that the lane has from an earlier batch. One about to run
+    /// out is no better than none.
+    async fn has_kept(&mut self, combiner: &Combiner, lane: LaneId) -> bool {
+        let ttl = combiner.parts.config.lock_ttl;
+        let old = {
+            let mut lanes = combiner.lanes();
+            match lanes.lease(lane) {
+                None => return false,
+                Some(lease) if lease.granted_at.elapsed() < ttl / 2 => {
+                    self.go_under(lane, lease.fence);
+                    return true;
+                }
+                Some(_) => lanes.take_lease(lane),
             }
+        };
+        if let Some(old) = old {
+            combiner.parts.lock.release(old).await;
         }
+        false
+    }
+
+    fn go_under(&mut self, lane: LaneId, fence: Option<u64>) {
+        self.fences.extend(fence.map(|fence| (ProductId(lane.0), fence)));
     }
 
     /// The fencing tokens under which products are written.
-    pub fn fences(&self) -> BTreeMap<ProductId, u64> {
-        let fence = |(lane, lease): (&LaneId, &Lease)| Some((ProductId(lane.0), lease.fence?));
-        self.held.iter().filter_map(fence).collect()
+    pub fn fences(&self) -> &BTreeMap<ProductId, u64> {
+        &self.fences
     }
 
-    /// Drops a lease that a newer holder has overtaken. If told so, the next
+    /// Drops a lock that a newer holder has overtaken. If told so, the next
     /// attempt asks anew, for one newer than the row has `seen`.
     pub async fn drop_stale(
         &mut self,
@@ -101,38 +115,30 @@ impl Leases {
         let parts = &combiner.parts;
         parts.metrics.lock_stale.inc();
         parts.lock.raise_fence(LockName(lane.0), seen).await;
-        if let Some(lease) = self.held.remove(&lane) {
+        let ours = self.fences.remove(&product);
+        let stale = {
+            let mut lanes = combiner.lanes();
+            let is_stale = lanes.lease(lane).is_some_and(|lease| lease.fence == ours);
+            is_stale.then(|| lanes.take_lease(lane)).flatten()
+        };
+        if let Some(lease) = stale {
             parts.lock.release(lease).await;
         }
         if ask_anew {
             self.asked.retain(|asked| *asked != lane);
         }
     }
+}
 
-    /// Keeps what the lanes' next batches need. Says whether nothing is left
-    /// to be given back.
-    pub fn keep_for_next(&mut self, combiner: &Combiner) -> bool {
-        let run = combiner.parts.config.lock_run;
-        let mut lanes = combiner.lanes();
-        for (lane, lease) in std::mem::take(&mut self.held) {
-            if lanes.is_wanted(lane) && lease.granted_at.elapsed() < run {
-                lanes.keep_lease(lane, lease);
-            } else {
-                self.held.insert(lane, lease);
-            }
-        }
-        self.held.is_empty()
-    }
-
-    /// Gives back what is left: to another process that waits, or else to the
-    /// lane's own next batch.
-    pub async fn settle(self, combiner: &Combiner) {
-        for (lane, mut lease) in self.held {
-            if !combiner.lanes().is_wanted(lane) {
-                combiner.parts.lock.release(lease).await;
-            } else if combiner.parts.lock.keep(&lease).await == Kept::Renewed {
+/// Gives locks back, or lets them go round and opens their lanes again.
+pub(super) async fn part(combiner: &Combiner, partings: Vec<Parting>) {
+    for parting in partings {
+        match parting {
+            Parting::Release(lease) => combiner.parts.lock.release(lease).await,
+            Parting::Ask(lane, mut lease) => {
+                let kept = combiner.parts.lock.keep(&lease).await == Kept::Renewed;
                 lease.granted_at = Instant::now();
-                combiner.lanes().keep_lease(lane, lease);
+                combiner.change(|lanes| lanes.settle(lane, kept.then_some(lease)));
             }
         }
     }

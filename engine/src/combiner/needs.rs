@@ -37,13 +37,13 @@ pub(super) fn assign_ids(requests: &mut [Request], holds: Vec<u64>, orders: Vec<
     }
 }
 
-/// The ids of holds and orders that the command would have used up.
-pub(super) fn ids_of(command: &Command) -> (Vec<u64>, Vec<u64>) {
+/// Adds the ids that the command would have used up.
+pub(super) fn ids_of(command: &Command, holds: &mut Vec<u64>, orders: &mut Vec<u64>) {
     match command {
-        Command::Hold { hold, .. } => (vec![hold.id.0], Vec::new()),
-        Command::Cart { lines, .. } => (lines.iter().map(|line| line.id.0).collect(), Vec::new()),
-        Command::Order { order_id, .. } => (Vec::new(), vec![order_id.0]),
-        _ => (Vec::new(), Vec::new()),
+        Command::Hold { hold, .. } => holds.push(hold.id.0),
+        Command::Cart { lines, .. } => holds.extend(lines.iter().map(|line| line.id.0)),
+        Command::Order { order_id, .. } => orders.push(order_id.0),
+        _ => {}
     }
 }
 

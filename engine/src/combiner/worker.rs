@@ -5,30 +5,22 @@ use std::time::Instant;
 use backon::BackoffBuilder;
 use futures_util::future::BoxFuture;
 
-use super::batch::{Decided, Failure, Uncertain, attempt, committed_products};
-use super::leases::Leases;
-use super::{Combiner, Done, LaneId, Reply, Request, Taken, needs};
+use super::answers::{Outcome, UnusedIds, settle};
+use super::batch::{Decided, Failure, Job, Uncertain, attempt};
+use super::leases::{self, Leases};
+use super::{Combiner, Reply, Request, Turn, needs};
 use crate::error::{Error, ErrorKind};
-use crate::ledger::{Command, Decision};
+use crate::ledger::Command;
 use crate::metrics::observe;
-use crate::model::EventKind;
 use crate::store::{Fault, Sequence, StoreError, pauses};
 
-/// What is to be said to a request, or done with it.
-enum Outcome {
-    Reply(Request, Reply),
-    /// To be asked again, first in its lane.
-    Again(Request),
-}
-
 /// Serves a batch from its locks to its answers, and frees its lanes.
-pub(super) async fn serve(combiner: &Combiner, taken: Taken) {
-    let Taken { requests, lanes } = taken;
+pub(super) async fn serve(combiner: &Combiner, requests: Vec<Request>, turn: &Turn) {
     let (requests, mut outcomes) = drop_dead(combiner, requests);
-    let mut leases = Leases::default();
     if !requests.is_empty() {
         combiner.parts.metrics.batch_size.observe(requests.len() as f64);
-        outcomes.extend(decide_all(combiner, requests, &lanes, &mut leases).await);
+        let mut leases = Leases::default();
+        outcomes.extend(decide_all(combiner, requests, turn, &mut leases).await);
     }
     let mut replies = Vec::with_capacity(outcomes.len());
     let mut again = Vec::new();
@@ -38,18 +30,10 @@ pub(super) async fn serve(combiner: &Combiner, taken: Taken) {
             Outcome::Again(request) => again.push(request),
         }
     }
-    // What a batch did not come to use was kept for it all the same.
-    leases.take_over(combiner, &lanes);
-    // The next batch of these lanes may begin while answers are handed out,
-    // unless a lock must be given back first.
-    if leases.keep_for_next(combiner) {
-        combiner.finish(&lanes, again);
-        hand_out(combiner, replies);
-    } else {
-        hand_out(combiner, replies);
-        leases.settle(combiner).await;
-        combiner.finish(&lanes, again);
-    }
+    // The next batch of these lanes may begin while answers are handed out.
+    let partings = combiner.finish(turn, again);
+    hand_out(combiner, replies);
+    leases::part(combiner, partings).await;
 }
 
 fn hand_out(combiner: &Combiner, replies: Vec<(Request, Reply)>) {
@@ -86,13 +70,13 @@ fn drop_dead(combiner: &Combiner, requests: Vec<Request>) -> (Vec<Request>, Vec<
 fn decide_all<'a>(
     combiner: &'a Combiner,
     mut requests: Vec<Request>,
-    lanes: &'a [LaneId],
+    turn: &'a Turn,
     leases: &'a mut Leases,
 ) -> BoxFuture<'a, Vec<Outcome>> {
     Box::pin(async move {
         let error = match assign_ids(combiner, &mut requests).await {
             Err(error) => error.into(),
-            Ok(()) => match transact(combiner, &requests, lanes, leases).await {
+            Ok(()) => match transact(combiner, &requests, turn, leases).await {
                 Ok(decided) => return settle(combiner, requests, decided),
                 Err(Refused::All(error)) => error,
                 Err(Refused::Some(error)) if requests.len() == 1 => {
@@ -102,10 +86,12 @@ fn decide_all<'a>(
                 Err(Refused::Some(error)) => {
                     combiner.parts.metrics.retry("bisect");
                     tracing::warn!(%error, requests = requests.len(), "a batch failed; trying halves");
-                    give_ids_back(combiner, requests.iter().map(|request| &request.command));
+                    let mut unused = UnusedIds::default();
+                    requests.iter().for_each(|request| unused.add(&request.command));
+                    unused.give_back(&combiner.ids);
                     let rest = requests.split_off(requests.len() / 2);
-                    let mut outcomes = decide_all(combiner, requests, lanes, leases).await;
-                    outcomes.extend(decide_all(combiner, rest, lanes, leases).await);
+                    let mut outcomes = decide_all(combiner, requests, turn, leases).await;
+                    outcomes.extend(decide_all(combiner, rest, turn, leases).await);
                     return outcomes;
                 }
             },
@@ -131,25 +117,10 @@ async fn assign_ids(combiner: &Combiner, requests: &mut [Request]) -> Result<(),
     Ok(())
 }
 
-fn give_ids_back<'a>(combiner: &Combiner, unused: impl IntoIterator<Item = &'a Command>) {
-    let (mut holds, mut orders) = (Vec::new(), Vec::new());
-    for command in unused {
-        let ids = needs::ids_of(command);
-        holds.extend(ids.0);
-        orders.extend(ids.1);
-    }
-    if !holds.is_empty() {
-        combiner.ids.give_back(Sequence::Hold, holds);
-    }
-    if !orders.is_empty() {
-        combiner.ids.give_back(Sequence::Order, orders);
-    }
-}
-
 async fn transact(
     combiner: &Combiner,
     requests: &[Request],
-    lanes: &[LaneId],
+    turn: &Turn,
     leases: &mut Leases,
 ) -> Result<Decided, Refused> {
     let parts = &combiner.parts;
@@ -159,7 +130,7 @@ async fn transact(
     let mut uncertain: Option<Uncertain> = None;
     let mut stale = 0_u32;
     loop {
-        let tried = one_try(combiner, &needs, &commands, lanes, leases, &mut uncertain).await;
+        let tried = one_try(combiner, &needs, &commands, turn, leases, &mut uncertain).await;
         let error = match tried {
             Ok(decided) => return Ok(decided),
             Err(Tried::Refused(error)) => return Err(Refused::All(error)),
@@ -215,7 +186,7 @@ async fn one_try(
     combiner: &Combiner,
     needs: &crate::store::Needs,
     commands: &[Command],
-    lanes: &[LaneId],
+    turn: &Turn,
     leases: &mut Leases,
     uncertain: &mut Option<Uncertain>,
 ) -> Result<Decided, Tried> {
@@ -226,14 +197,18 @@ async fn one_try(
     // The connection before the lock: who waits for a connection must not
     // keep others from the product.
     let mut session = parts.store.session().await.map_err(nothing)?;
-    leases.acquire(combiner, lanes).await.map_err(Tried::Refused)?;
+    leases.acquire(combiner, turn).await.map_err(Tried::Refused)?;
     let since = Instant::now();
-    let fences = leases.fences();
-    let tried =
-        attempt(parts, session.as_mut(), needs, commands, batch_id, &fences, uncertain).await;
+    let job = Job { needs, commands, batch_id, fences: leases.fences() };
+    let locked = || combiner.pass(turn);
+    let tried = attempt(parts, session.as_mut(), &job, uncertain, &locked).await;
     match tried {
         Ok(decided) => {
-            observe(&parts.metrics.transaction_seconds, since.elapsed());
+            let took = since.elapsed();
+            observe(&parts.metrics.transaction_seconds, took);
+            if let Some(bound) = combiner.bound.learn(commands.len(), took) {
+                combiner.lanes().set_bound(bound);
+            }
             if decided.changes.is_empty() {
                 combiner.ids.give_back(Sequence::Batch, ids);
             } else {
@@ -247,53 +222,4 @@ async fn one_try(
             Err(Tried::Failed(failure))
         }
     }
-}
-
-/// Tells caches, sweeper and metrics of a commit, and turns decisions into
-/// answers.
-fn settle(combiner: &Combiner, requests: Vec<Request>, decided: Decided) -> Vec<Outcome> {
-    let parts = &combiner.parts;
-    let Decided { decisions, changes } = decided;
-    for event in &changes.events {
-        match event.kind {
-            EventKind::HoldExpired => drop(parts.metrics.holds_expired.inc()),
-            EventKind::OrderCancelled => drop(parts.metrics.orders_cancelled.inc()),
-            _ => {}
-        }
-    }
-    let products = committed_products(&changes);
-    if let Some(soonest) = products.iter().filter_map(|product| product.next_due).min() {
-        parts.due_notice.falls_due(soonest);
-    }
-    if !products.is_empty() {
-        parts.cache.committed(products);
-    }
-    let mut outcomes = Vec::with_capacity(requests.len());
-    let mut unused = Vec::new();
-    for (mut request, decision) in requests.into_iter().zip(decisions) {
-        match decision {
-            Decision::Done { answer, replayed } => {
-                if answer.is_err() || replayed {
-                    unused.push(request.command.clone());
-                }
-                if replayed && matches!(request.command, Command::Payment { .. }) {
-                    parts.metrics.payment_duplicates.inc();
-                }
-                let reply = answer
-                    .map(|answer| Done { answer, replayed })
-                    .map_err(|refusal| Error::refused(refusal, replayed));
-                outcomes.push(Outcome::Reply(request, reply));
-            }
-            Decision::Later => {
-                unused.push(request.command.clone());
-                outcomes.push(Outcome::Again(request));
-            }
-            Decision::Elsewhere(product) => {
-                request.route = vec![LaneId(product.0)];
-                outcomes.push(Outcome::Again(request));
-            }
-        }
-    }
-    give_ids_back(combiner, &unused);
-    outcomes
 }

@@ -18,17 +18,18 @@ use crate::combiner::{Combiner, Done, LaneId, Parts};
 use crate::config::{Config, LatePayment};
 use crate::due_notice::DueNotice;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Answer, Command, Policy};
+use crate::ledger::{Answer, Command, Policy, Refusal};
 use crate::lock::Lock;
-use crate::lock::local::LocalLock;
 use crate::lock::redis::RedisLock;
 use crate::metrics::Metrics;
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, NewProduct, Order,
     OrderId, OrderRequest, OrderStatus, PaymentAnswer, PaymentEvent, Product, ProductId,
-    ProductPage, Replayable, StockAdjustment,
+    ProductPage, Replayable, ShortLine, StockAdjustment,
 };
 use crate::redis_link::RedisLink;
+use crate::routes::Routes;
+use crate::siblings::Siblings;
 use crate::store::{ProductInsert, Sequence, Store, StoreError, StoreOptions, open_store, pauses};
 use crate::sweeper::{SweepReport, Sweeper};
 
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     cache: Arc<ProductCache>,
     metrics: Arc<Metrics>,
     sweeper: Arc<Sweeper>,
+    routes: Arc<Routes>,
+    siblings: Arc<Siblings>,
     redis: Option<RedisLink>,
     /// Where reads of the store run, so that a caller's thread needs no runtime.
     handle: Handle,
@@ -82,6 +85,7 @@ impl Core {
         let config = Arc::new(builder.config.clone());
         let store = open_store(&store_options(&config, &builder)).await.map_err(opening)?;
         let metrics = Arc::new(Metrics::new());
+        let siblings = Siblings::of(&config.store);
         let redis = match config.redis.as_str() {
             "" => None,
             url => Some(RedisLink::connect(url, Arc::clone(&metrics)).await?),
@@ -90,7 +94,7 @@ impl Core {
             Some(link) => {
                 Arc::new(RedisLock::new(link.clone(), &config.redis_prefix, config.lock_ttl))
             }
-            None => LocalLock::shared(&config.store),
+            None => Arc::clone(&siblings.lock) as Arc<dyn Lock>,
         };
         let shared = redis.clone().map(|link| (link, config.redis_prefix.clone()));
         let cache = Arc::new(ProductCache::new(
@@ -106,6 +110,7 @@ impl Core {
             re_reserve: config.late_payment == LatePayment::ReReserve,
         };
         let handle = Handle::current();
+        let routes = Routes::new(&store, &handle);
         let parts = Parts {
             config: Arc::clone(&config),
             policy,
@@ -114,6 +119,8 @@ impl Core {
             cache: Arc::clone(&cache),
             metrics: Arc::clone(&metrics),
             due_notice: Arc::clone(&due_notice),
+            routes: Arc::clone(&routes),
+            siblings: Arc::clone(&siblings),
         };
         let combiner = Combiner::start(parts, &handle);
         let sweeper = Arc::new(Sweeper {
@@ -136,6 +143,8 @@ impl Core {
             cache,
             metrics,
             sweeper,
+            routes,
+            siblings,
             redis,
             handle,
             stop,
@@ -289,11 +298,28 @@ impl Core {
 
     pub async fn hold(&self, request: &HoldRequest) -> Result<Replayable<Hold>> {
         let command = prepare::hold(&self.config, request)?;
+        if matches!(command, Command::Hold { key: None, .. }) {
+            self.refuse_sold_out(request)?;
+        }
         let done = self.submit(command, vec![self.lane(request.product_id)]).await?;
         match done.answer {
             Answer::Hold(value) => Ok(Replayable { value, replayed: done.replayed }),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Refuses at once what is known to be gone. What has a key is not refused
+    /// so, since its answer must be remembered.
+    fn refuse_sold_out(&self, request: &HoldRequest) -> Result<()> {
+        let HoldRequest { product_id, quantity, .. } = *request;
+        let known = self.siblings.sold_out.available(product_id, quantity, self.store.now());
+        let Some(available) = known else { return Ok(()) };
+        let requested = quantity.into();
+        let short = ShortLine { product_id, requested, available };
+        let error = Error::refused(Refusal::Insufficient(vec![short]), false);
+        self.metrics.refused_at_once.inc();
+        self.metrics.refusal(error.code());
+        Err(error)
     }
 
     pub async fn hold_many(&self, request: &CartRequest) -> Result<Replayable<Vec<Hold>>> {
@@ -324,10 +350,8 @@ impl Core {
         if self.store.single_writer() {
             return Ok(LaneId(0));
         }
-        let store = Arc::clone(&self.store);
-        let found = self.on_runtime(async move { Ok(store.hold(id).await?) }).await?;
-        let (hold, _) = found.ok_or_else(|| no_such("hold", id.0))?;
-        Ok(self.lane(hold.product_id))
+        let found = self.routes.of_hold(id).await?;
+        Ok(self.lane(found.ok_or_else(|| no_such("hold", id.0))?))
     }
 
     pub async fn get_hold(&self, id: HoldId) -> Result<Hold> {
@@ -367,10 +391,8 @@ impl Core {
         let command = prepare::payment(event)?;
         let lane = match &command {
             Command::Payment { order_id, .. } if !self.store.single_writer() => {
-                let (store, id) = (Arc::clone(&self.store), *order_id);
-                let found = self.on_runtime(async move { Ok(store.order(id).await?) }).await?;
                 // An order that is not there has no product yet.
-                found.map_or(LaneId(0), |(row, _)| self.lane(row.order.product_id))
+                self.routes.of_order(*order_id).await?.map_or(LaneId(0), |id| self.lane(id))
             }
             _ => LaneId(0),
         };

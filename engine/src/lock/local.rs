@@ -5,7 +5,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -16,9 +16,6 @@ use crate::model::Token;
 
 /// A holder that has not been heard of for so long was lost, as by a panic.
 const LAPSE: Duration = Duration::from_secs(10);
-
-/// The locks of this process, by store. Held for a look-up, which never waits.
-static SHARED: LazyLock<Mutex<HashMap<String, Weak<LocalLock>>>> = LazyLock::new(Mutex::default);
 
 /// The locks of one store.
 #[derive(Default)]
@@ -60,22 +57,6 @@ impl Turns {
 }
 
 impl LocalLock {
-    /// The lock that all engines of this process on `store_url` share. A store
-    /// in memory belongs to one engine, and so does its lock.
-    pub fn shared(store_url: &str) -> Arc<Self> {
-        if store_url.contains(":memory:") {
-            return Arc::default();
-        }
-        let mut stores = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lock) = stores.get(store_url).and_then(Weak::upgrade) {
-            return lock;
-        }
-        stores.retain(|_, lock| lock.strong_count() > 0);
-        let lock = Arc::default();
-        stores.insert(store_url.to_owned(), Arc::downgrade(&lock));
-        lock
-    }
-
     fn names(&self) -> MutexGuard<'_, HashMap<LockName, Turns>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,7 @@
 //! A database as the engine sees it: single reads and small writes, and the
 //! way to sessions.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::retry::steadily;
 use super::session::SqlSession;
 use super::statements::list;
 use super::time::Timekeeper;
-use super::{DueProducts, ProductInsert, Sequence, Session, Store, rows};
+use super::{DueProducts, Owned, ProductInsert, Sequence, Session, Store, rows};
 use crate::audit::AuditFacts;
 use crate::cache::CachedProduct;
 use crate::clock::Clock;
@@ -193,6 +194,22 @@ impl<D: Database> SqlStore<D> {
         Ok(found.map(|row| (row, now)))
     }
 
+    async fn read_owners(&self, kind: Owned, ids: &[u64]) -> StoreResult<HashMap<u64, ProductId>> {
+        let table = match kind {
+            Owned::Hold => "holds",
+            Owned::Order => "orders",
+        };
+        let sql =
+            format!("SELECT id, product_id FROM stockade_{table} WHERE id IN ({})", list(ids));
+        let mut found = HashMap::with_capacity(ids.len());
+        self.select(sql, &mut |_, row| {
+            found.insert(row.count(0)?, ProductId(row.count(1)?));
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
     async fn read_audit(&self) -> StoreResult<AuditFacts> {
         let mut connection = self.database.take(Use::Read).await?;
         let read = read_facts::<D>(connection.as_mut(), &self.time).await;
@@ -251,6 +268,14 @@ impl<D: Database> Store for SqlStore<D> {
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>> {
         Box::pin(steadily(self.retries, move || self.read_order(id)))
+    }
+
+    fn owners<'a>(
+        &'a self,
+        kind: Owned,
+        ids: &'a [u64],
+    ) -> BoxFuture<'a, StoreResult<HashMap<u64, ProductId>>> {
+        Box::pin(steadily(self.retries, move || self.read_owners(kind, ids)))
     }
 
     fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>> {

@@ -9,7 +9,7 @@ use std::fmt::{Display, Write};
 use super::codes::Coded;
 use super::{Batch, Needs, ProductInsert, outbox, rows};
 use crate::ledger::{
-    HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange, Rows,
+    HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange, ProductRow, Rows,
 };
 use crate::model::{EventKind, Hold, HoldId, ProductId, Timestamp};
 
@@ -331,7 +331,7 @@ fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> Option<Statement> {
         return None;
     }
     let ids: Vec<HoldId> = extensions.iter().map(|(id, _)| *id).collect();
-    let cases = cases(extensions.iter().map(|(id, at)| (*id, at.micros())));
+    let cases = cases(extensions.iter().map(|(id, at)| (id.0, at.micros())));
     let sql = format!(
         "UPDATE stockade_holds SET expires_at = {cases} WHERE id IN ({}) AND status = 0",
         list(&ids)
@@ -372,45 +372,65 @@ fn update_products(batch: &Batch<'_>) -> Option<Statement> {
     if changed.is_empty() {
         return None;
     }
-    let column = |name: &str, value: &dyn Fn(&ProductChange) -> String| {
-        format!("{name} = {}", cases(changed.iter().map(|c| (c.before.product.id, value(c)))))
+    let lease = |c: &ProductChange| batch.fences.get(&c.before.product.id).copied().unwrap_or(0);
+    let mut sets = String::new();
+    // What no product of the batch changes is not written.
+    let mut set = |name: &str,
+                   is_changed: &dyn Fn(&ProductChange) -> bool,
+                   value: &dyn Fn(&ProductChange) -> String| {
+        if changed.iter().any(is_changed) {
+            let value = cases(changed.iter().map(|c| (c.before.product.id.0, value(c))));
+            put(&mut sets, format_args!("{name} = {value}, "));
+        }
     };
-    let fence = |c: &ProductChange| {
-        let lease = batch.fences.get(&c.before.product.id).copied().unwrap_or(0);
-        c.before.fence.max(lease).to_string()
+    let mut units = |name: &str, of: fn(&ProductRow) -> u64| {
+        set(name, &|c| of(&c.before) != of(&c.after), &|c| of(&c.after).to_string());
     };
-    let sets = [
-        column("stock", &|c| c.after.product.stock.to_string()),
-        column("held", &|c| c.after.product.held.to_string()),
-        column("pending", &|c| c.after.product.pending.to_string()),
-        column("sold", &|c| c.after.product.sold.to_string()),
-        column("received", &|c| c.after.received.to_string()),
-        column("fence", &fence),
-        column("next_due", &|c| or_null(c.after.next_due.map(Timestamp::micros))),
-    ];
+    units("stock", |row| row.product.stock);
+    units("held", |row| row.product.held);
+    units("pending", |row| row.product.pending);
+    units("sold", |row| row.product.sold);
+    units("received", |row| row.received);
+    set("fence", &|c| lease(c) > c.before.fence, &|c| lease(c).max(c.before.fence).to_string());
+    set("next_due", &|c| c.before.next_due != c.after.next_due, &|c| {
+        or_null(c.after.next_due.map(Timestamp::micros))
+    });
     let ids = list(changed.iter().map(|c| c.before.product.id));
-    let before = cases(changed.iter().map(|c| (c.before.product.id, c.before.product.version)));
-    let after = cases(changed.iter().map(|c| (c.before.product.id, c.after.product.version)));
+    let version = |of: fn(&ProductChange) -> u64| {
+        cases(changed.iter().map(|c| (c.before.product.id.0, of(c))))
+    };
+    let (before, after) =
+        (version(|c| c.before.product.version), version(|c| c.after.product.version));
     // MySQL assigns from left to right, so the version, which the guard reads
     // before any assignment, may stand anywhere; it stands last.
     let sql = format!(
-        "UPDATE stockade_products SET {}, version = {after} WHERE id IN ({ids}) AND version = {before}",
-        sets.join(", ")
+        "UPDATE stockade_products SET {sets}version = {after} WHERE id IN ({ids}) AND version = {before}"
     );
     Some(Statement { sql, rows: changed.len() })
 }
 
-/// `CASE id WHEN … END`, or the bare value where there is only one.
-fn cases<I: Display, V: Display>(pairs: impl ExactSizeIterator<Item = (I, V)>) -> String {
-    let alone = pairs.len() == 1;
-    let mut sql = String::new();
-    for (id, value) in pairs {
-        if alone {
-            return value.to_string();
+/// Chooses a value by `id`, which must ascend: a tree of comparisons, so that
+/// the work for all rows does not grow with their square.
+fn cases<V: Display>(pairs: impl Iterator<Item = (u64, V)>) -> String {
+    let pairs: Vec<(u64, V)> = pairs.collect();
+    let mut sql = String::with_capacity(pairs.len() * 32);
+    choose(&mut sql, &pairs);
+    sql
+}
+
+fn choose<V: Display>(sql: &mut String, pairs: &[(u64, V)]) {
+    match pairs {
+        [] => sql.push_str("NULL"),
+        [(_, value)] => put(sql, format_args!("{value}")),
+        _ => {
+            let (low, high) = pairs.split_at(pairs.len() / 2);
+            put(sql, format_args!("CASE WHEN id < {} THEN ", high[0].0));
+            choose(sql, low);
+            sql.push_str(" ELSE ");
+            choose(sql, high);
+            sql.push_str(" END");
         }
-        put(&mut sql, format_args!(" WHEN {id} THEN {value}"));
     }
-    format!("CASE id{sql} END")
 }
 
 /// Reads that must find nothing. An order and an event that waits for it have
@@ -468,4 +488,16 @@ fn or_null(value: Option<impl ToString>) -> String {
 fn put(sql: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = sql.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_chosen_by_id() {
+        assert_eq!(cases([(7, 1)].into_iter()), "1");
+        let sql = cases([(2, "a"), (5, "b"), (9, "c")].into_iter());
+        assert_eq!(sql, "CASE WHEN id < 5 THEN a ELSE CASE WHEN id < 9 THEN b ELSE c END END");
+    }
 }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::poll;
@@ -108,7 +109,7 @@ async fn a_holder_that_was_lost_is_done_without_in_the_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_at_a_time_whatever_comes_and_goes() {
-    let lock = LocalLock::shared("sqlite:one-at-a-time.db");
+    let lock = Arc::new(LocalLock::default());
     let inside = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..64_u64)
         .map(|task| {
@@ -132,18 +133,4 @@ async fn one_at_a_time_whatever_comes_and_goes() {
         assert!(task.await.is_ok());
     }
     assert!(lock.names().is_empty());
-}
-
-#[test]
-fn engines_share_a_lock_by_store() {
-    let one = LocalLock::shared("sqlite:a-shop.db");
-    assert!(Arc::ptr_eq(&one, &LocalLock::shared("sqlite:a-shop.db")));
-    assert!(!Arc::ptr_eq(&one, &LocalLock::shared("sqlite:b-shop.db")));
-    let memory = LocalLock::shared("sqlite::memory:");
-    assert!(!Arc::ptr_eq(&memory, &LocalLock::shared("sqlite::memory:")));
-    // A store that no engine uses is forgotten when the next one comes.
-    drop(one);
-    let _next = LocalLock::shared("sqlite:c-shop.db");
-    let stores = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    assert!(!stores.contains_key("sqlite:a-shop.db"));
 }

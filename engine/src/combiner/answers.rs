@@ -1,0 +1,113 @@
+//! From a transaction's decisions to its callers' answers.
+
+use super::batch::Decided;
+use super::ids::Ids;
+use super::{Combiner, Done, LaneId, Parts, Reply, Request, needs};
+use crate::cache::CachedProduct;
+use crate::error::Error;
+use crate::ledger::{Changes, Command, Decision, Refusal};
+use crate::model::{EventKind, ProductId};
+use crate::store::Sequence;
+
+/// What is to be said to a request, or done with it.
+pub(super) enum Outcome {
+    Reply(Request, Reply),
+    /// To be asked again, first in its lane.
+    Again(Request),
+}
+
+/// Tells all who must know of a transaction before its callers do, and turns
+/// its decisions into answers.
+pub(super) fn settle(
+    combiner: &Combiner,
+    requests: Vec<Request>,
+    decided: Decided,
+) -> Vec<Outcome> {
+    let parts = &combiner.parts;
+    let Decided { decisions, changes, products, locked_at } = decided;
+    parts.siblings.sold_out.learn(products, &refused_products(&decisions), locked_at);
+    tell(parts, &changes);
+    let mut outcomes = Vec::with_capacity(requests.len());
+    let mut unused = UnusedIds::default();
+    for (mut request, decision) in requests.into_iter().zip(decisions) {
+        match decision {
+            Decision::Done { answer, replayed } => {
+                if answer.is_err() || replayed {
+                    unused.add(&request.command);
+                }
+                if replayed && matches!(request.command, Command::Payment { .. }) {
+                    parts.metrics.payment_duplicates.inc();
+                }
+                let reply = answer
+                    .map(|answer| Done { answer, replayed })
+                    .map_err(|refusal| Error::refused(refusal, replayed));
+                outcomes.push(Outcome::Reply(request, reply));
+            }
+            Decision::Later => {
+                unused.add(&request.command);
+                outcomes.push(Outcome::Again(request));
+            }
+            Decision::Elsewhere(product) => {
+                request.route = vec![LaneId(product.0)];
+                outcomes.push(Outcome::Again(request));
+            }
+        }
+    }
+    unused.give_back(&combiner.ids);
+    outcomes
+}
+
+fn tell(parts: &Parts, changes: &Changes) {
+    for event in &changes.events {
+        match event.kind {
+            EventKind::HoldExpired => drop(parts.metrics.holds_expired.inc()),
+            EventKind::OrderCancelled => drop(parts.metrics.orders_cancelled.inc()),
+            _ => {}
+        }
+    }
+    let soonest = changes.products.iter().filter_map(|change| change.after.next_due).min();
+    if let Some(soonest) = soonest {
+        parts.due_notice.falls_due(soonest);
+    }
+    if !changes.products.is_empty() {
+        let written = changes.products.iter().map(|change| CachedProduct::from(&change.after));
+        parts.cache.committed(written.collect());
+    }
+    if !parts.store.single_writer() {
+        parts
+            .routes
+            .remember_holds(changes.new_holds.iter().map(|hold| (hold.id, hold.product_id)));
+        let orders = changes.new_orders.iter();
+        parts.routes.remember_orders(orders.map(|row| (row.order.id, row.order.product_id)));
+    }
+}
+
+/// The products that someone was refused for want of stock.
+fn refused_products(decisions: &[Decision]) -> Vec<ProductId> {
+    let mut short = Vec::new();
+    for decision in decisions {
+        if let Decision::Done { answer: Err(Refusal::Insufficient(lines)), .. } = decision {
+            short.extend(lines.iter().map(|line| line.product_id));
+            short.dedup();
+        }
+    }
+    short
+}
+
+/// Ids that no row got.
+#[derive(Default)]
+pub(super) struct UnusedIds {
+    holds: Vec<u64>,
+    orders: Vec<u64>,
+}
+
+impl UnusedIds {
+    pub fn add(&mut self, command: &Command) {
+        needs::ids_of(command, &mut self.holds, &mut self.orders);
+    }
+
+    pub fn give_back(self, ids: &Ids) {
+        ids.give_back(Sequence::Hold, self.holds);
+        ids.give_back(Sequence::Order, self.orders);
+    }
+}
