@@ -69,7 +69,8 @@ pub(crate) struct Parts {
 /// A batch's turn in its lanes.
 struct Turn {
     lanes: Vec<LaneId>,
-    /// Whether it has locked its rows.
+    requests: usize,
+    /// Whether it has come to its commit.
     passed: AtomicBool,
 }
 
@@ -195,7 +196,8 @@ impl Combiner {
 
     /// Serves one batch and frees its lanes, whatever happens on the way.
     async fn serve_batch(&self, taken: Taken) {
-        let turn = Turn { lanes: taken.lanes, passed: AtomicBool::new(false) };
+        let requests = taken.requests.len();
+        let turn = Turn { lanes: taken.lanes, requests, passed: AtomicBool::new(false) };
         let work = worker::serve(self, taken.requests, &turn);
         let served = std::panic::AssertUnwindSafe(work).catch_unwind().await;
         if served.is_err() {
@@ -205,7 +207,7 @@ impl Combiner {
         }
     }
 
-    /// The batch has locked its rows: others of its lanes may follow.
+    /// The batch is about to commit: others of its lanes may follow.
     fn pass(&self, turn: &Turn) {
         if !turn.passed.swap(true, Ordering::Relaxed) {
             self.change(|lanes| lanes.pass(&turn.lanes));
@@ -218,7 +220,7 @@ impl Combiner {
         let passed = turn.passed.load(Ordering::Relaxed);
         self.change(|lanes| {
             lanes.push_front(again);
-            lanes.finish(&turn.lanes, passed)
+            lanes.finish(&turn.lanes, turn.requests, passed)
         })
     }
 

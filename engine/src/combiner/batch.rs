@@ -46,18 +46,18 @@ pub(super) type Uncertain = (u64, Box<Decided>);
 ///
 /// `uncertain` is an earlier attempt at the same commands whose commit may
 /// have landed. It is looked for under the same row locks, so that one still
-/// under way is waited for. `locked` is called when the rows are locked.
+/// under way is waited for. `committing` is called before COMMIT is
+/// sent.
 pub(super) async fn attempt(
     parts: &Parts,
     session: &mut dyn Session,
     job: &Job<'_>,
     uncertain: &mut Option<Uncertain>,
-    locked: &(dyn Fn() + Sync),
+    committing: &(dyn Fn() + Sync),
 ) -> Result<Decided, Failure> {
     let Job { needs, commands, batch_id, fences } = *job;
     let loaded = session.begin(needs).await.map_err(Failure::Nothing)?;
     let locked_at = Instant::now();
-    locked();
     if let Some((earlier, _)) = uncertain {
         let landed = session.landed(*earlier).await.map_err(Failure::Nothing)?;
         if let Some((_, decided)) = uncertain.take().filter(|_| landed) {
@@ -87,6 +87,7 @@ pub(super) async fn attempt(
     }
     let batch = Batch { id: batch_id, now, changes: &decided.changes, fences };
     session.write(&batch).await.map_err(Failure::Nothing)?;
+    committing();
     match session.commit().await {
         Ok(()) => Ok(decided),
         Err(error) => Err(Failure::Unknown(error, batch_id, Box::new(decided))),

@@ -5,10 +5,12 @@
 //! can be taken. Tickets enter all their lanes at once, so the oldest cart
 //! reaches the front of each, and no two carts can wait for each other.
 //!
-//! A lane may have two batches under way: once the first has locked its rows,
-//! the second may wait for them in the database, so that it begins the moment
-//! the first lets go of them, which is before its log is on disk. Their order
-//! is that of the row lock.
+//! A lane may have two batches under way: while one commits, the next may wait
+//! for its rows in the database, so that it begins the moment the first lets go
+//! of them, which is before its log is on disk. Their order is that of the row
+//! lock. A batch takes no more than half of all that is there, waiting or under
+//! way, or the callers of one great batch would come back together and leave
+//! nothing to do meanwhile.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -60,8 +62,8 @@ struct Lane {
     queue: VecDeque<Entry>,
     /// Batches of it under way.
     batches: usize,
-    /// Whether the newest of them has yet to lock its rows, or a lock is being
-    /// handed over: no other may begin.
+    /// Whether the newest of them has yet to come to its commit, or a lock is
+    /// being handed over: no other may begin.
     blocked: bool,
     /// Whether it stands in the list of lanes that can be taken.
     listed: bool,
@@ -81,6 +83,9 @@ impl Lane {
         self.lease.as_ref().is_some_and(|lease| lease.granted_at.elapsed() >= run)
     }
 }
+
+/// A batch that is not larger than this need not be halved.
+const WORTH_HALVING: usize = 32;
 
 /// How much one batch takes.
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +125,9 @@ pub(super) struct Lanes {
     ready: VecDeque<LaneId>,
     carts: HashMap<u64, Request>,
     next_ticket: u64,
+    /// Requests that wait, and those that batches have taken.
     depth: usize,
+    taken: usize,
     limit: usize,
     closed: bool,
 }
@@ -134,6 +141,7 @@ impl Lanes {
             carts: HashMap::new(),
             next_ticket: 0,
             depth: 0,
+            taken: 0,
             limit,
             closed: false,
         }
@@ -220,9 +228,10 @@ impl Lanes {
     /// Takes the next batch, if any lane can be taken.
     pub fn take(&mut self) -> Option<Taken> {
         let bounds = self.bounds;
+        let room = self.room();
         let mut taken = Taken { requests: Vec::new(), lanes: Vec::new() };
         // A lane that is looked at must have room, or it would be lost from the list.
-        let share_below = bounds.share_below.min(bounds.requests);
+        let share_below = bounds.share_below.min(room);
         while taken.requests.is_empty()
             || (taken.requests.len() < share_below && taken.lanes.len() < bounds.lanes)
         {
@@ -230,7 +239,7 @@ impl Lanes {
             if let Some(lane) = self.lanes.get_mut(&id) {
                 lane.listed = false;
                 if lane.can_take(&bounds) {
-                    self.drain(id, &mut taken);
+                    self.drain(id, room, &mut taken);
                 }
             }
         }
@@ -238,16 +247,27 @@ impl Lanes {
             return None;
         }
         self.depth -= taken.requests.len();
+        self.taken += taken.requests.len();
         taken.lanes.sort_unstable();
         Some(taken)
     }
 
+    /// How many requests the next batch takes.
+    fn room(&self) -> usize {
+        let half = (self.depth + self.taken).div_ceil(2).max(WORTH_HALVING);
+        if self.bounds.under_way > 1 {
+            half.min(self.bounds.requests)
+        } else {
+            self.bounds.requests
+        }
+    }
+
     /// Moves a lane's requests into the batch, up to the bound or to a cart
     /// that cannot be taken yet; then those that a cart has made way for.
-    fn drain(&mut self, id: LaneId, taken: &mut Taken) {
+    fn drain(&mut self, id: LaneId, room: usize, taken: &mut Taken) {
         let mut open = vec![id];
         while let Some(id) = open.pop() {
-            while taken.requests.len() < self.bounds.requests {
+            while taken.requests.len() < room {
                 let Some(lane) = self.lanes.get_mut(&id) else { break };
                 match lane.queue.pop_front() {
                     None => break,
@@ -300,7 +320,7 @@ impl Lanes {
         Some(route)
     }
 
-    /// A batch has locked its rows: the next ones of its lanes may begin.
+    /// A batch is about to commit: the next ones of its lanes may begin.
     pub fn pass(&mut self, ids: &[LaneId]) {
         for id in ids {
             if let Some(lane) = self.lanes.get_mut(id) {
@@ -310,10 +330,11 @@ impl Lanes {
         }
     }
 
-    /// Ends a batch in its lanes; `passed` says whether it got as far as
+    /// Ends a batch of so many requests in its lanes; `passed` says whether it got as far as
     /// [`Lanes::pass`]. Empty lanes are forgotten. Returns the locks that are
     /// not to be kept.
-    pub fn finish(&mut self, ids: &[LaneId], passed: bool) -> Vec<Parting> {
+    pub fn finish(&mut self, ids: &[LaneId], requests: usize, passed: bool) -> Vec<Parting> {
+        self.taken -= requests;
         let mut partings = Vec::new();
         for id in ids {
             let Some(lane) = self.lanes.get_mut(id) else { continue };

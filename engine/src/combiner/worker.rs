@@ -200,8 +200,8 @@ async fn one_try(
     leases.acquire(combiner, turn).await.map_err(Tried::Refused)?;
     let since = Instant::now();
     let job = Job { needs, commands, batch_id, fences: leases.fences() };
-    let locked = || combiner.pass(turn);
-    let tried = attempt(parts, session.as_mut(), &job, uncertain, &locked).await;
+    let committing = || combiner.pass(turn);
+    let tried = attempt(parts, session.as_mut(), &job, uncertain, &committing).await;
     match tried {
         Ok(decided) => {
             let took = since.elapsed();

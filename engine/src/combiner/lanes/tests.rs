@@ -34,6 +34,12 @@ fn take(lanes: &mut Lanes) -> Option<(Vec<i64>, Vec<LaneId>)> {
     Some((marks.collect(), taken.lanes))
 }
 
+/// Ends the only batch under way that has these lanes, or the older of two.
+fn finish(lanes: &mut Lanes, ids: &[LaneId], passed: bool) -> Vec<Parting> {
+    // What was taken does not matter to those below the size worth halving.
+    lanes.finish(ids, 0, passed)
+}
+
 fn ids(ids: &[u64]) -> Vec<LaneId> {
     ids.iter().copied().map(LaneId).collect()
 }
@@ -43,39 +49,59 @@ fn a_lane_is_served_in_order_up_to_the_bound_and_by_one_at_a_time() {
     let mut lanes = lanes(&[(1, &[7]), (2, &[7]), (3, &[7]), (4, &[7]), (5, &[7])]);
     assert_eq!(take(&mut lanes), Some((vec![1, 2, 3, 4], ids(&[7]))));
     assert_eq!(take(&mut lanes), None, "the lane is busy");
-    lanes.finish(&ids(&[7]), false);
+    finish(&mut lanes, &ids(&[7]), false);
     assert_eq!(take(&mut lanes), Some((vec![5], ids(&[7]))));
-    lanes.finish(&ids(&[7]), false);
+    finish(&mut lanes, &ids(&[7]), false);
     assert!(lanes.lanes.is_empty(), "an idle lane is forgotten");
 }
 
 #[test]
-fn a_second_batch_may_follow_when_the_first_has_locked_its_rows() {
+fn a_second_batch_may_follow_when_the_first_commits() {
     let mut lanes = Lanes::new(100, Bounds { requests: 1, under_way: 2, ..BOUNDS });
     for mark in 1..=4 {
         lanes.push(request(mark, &[7])).expect("room");
     }
     assert_eq!(take(&mut lanes), Some((vec![1], ids(&[7]))));
-    assert_eq!(take(&mut lanes), None, "the first has yet to lock its rows");
+    assert_eq!(take(&mut lanes), None, "the first has yet to come to its commit");
     lanes.pass(&ids(&[7]));
     assert_eq!(take(&mut lanes), Some((vec![2], ids(&[7]))));
-    lanes.finish(&ids(&[7]), true);
-    assert_eq!(take(&mut lanes), None, "the second has yet to lock its rows");
+    finish(&mut lanes, &ids(&[7]), true);
+    assert_eq!(take(&mut lanes), None, "the second has yet to come to its commit");
     lanes.pass(&ids(&[7]));
     assert_eq!(take(&mut lanes), Some((vec![3], ids(&[7]))));
     lanes.pass(&ids(&[7]));
     assert_eq!(take(&mut lanes), None, "two are under way");
-    // One that fails before it locks anything holds no one up.
-    lanes.finish(&ids(&[7]), true);
+    // One that fails before its commit holds no one up.
+    finish(&mut lanes, &ids(&[7]), true);
     assert_eq!(take(&mut lanes), Some((vec![4], ids(&[7]))));
-    lanes.finish(&ids(&[7]), false);
-    lanes.finish(&ids(&[7]), true);
+    finish(&mut lanes, &ids(&[7]), false);
+    finish(&mut lanes, &ids(&[7]), true);
     assert!(lanes.lanes.is_empty());
 }
 
 fn lease(age: Duration) -> Lease {
     let granted_at = Instant::now().checked_sub(age).expect("uptime");
     Lease { name: crate::lock::LockName(7), token: 1, fence: Some(5), granted_at }
+}
+
+#[test]
+fn two_batches_under_way_halve_what_is_there() {
+    let mut lanes = Lanes::new(1_000, Bounds { requests: 512, under_way: 2, ..BOUNDS });
+    for mark in 0..200 {
+        lanes.push(request(mark, &[7])).expect("room");
+    }
+    let busy = ids(&[7]);
+    let first = lanes.take().expect("a batch");
+    lanes.pass(&busy);
+    let second = lanes.take().expect("a batch");
+    assert_eq!((first.requests.len(), second.requests.len()), (100, 100));
+    lanes.finish(&busy, 100, true);
+    lanes.pass(&busy);
+    for mark in 0..30 {
+        lanes.push(request(mark, &[7])).expect("room");
+    }
+    let third = lanes.take().expect("a batch");
+    assert_eq!(third.requests.len(), 30, "less than half");
 }
 
 #[test]
@@ -87,22 +113,22 @@ fn a_lock_is_kept_for_a_run_of_batches_and_then_goes_round() {
     take(&mut lanes).expect("the first");
     lanes.keep_lease(LaneId(7), lease(Duration::ZERO));
     lanes.pass(&busy);
-    assert!(lanes.finish(&busy, true).is_empty(), "it is wanted and new");
+    assert!(finish(&mut lanes, &busy, true).is_empty(), "it is wanted and new");
     take(&mut lanes).expect("the second");
     lanes.pass(&busy);
     lanes.keep_lease(LaneId(7), lease(Duration::from_secs(70)));
     assert_eq!(take(&mut lanes), None, "it was kept for long: no second batch begins");
-    let mut partings = lanes.finish(&busy, true);
+    let mut partings = finish(&mut lanes, &busy, true);
     let Some(Parting::Ask(LaneId(7), kept)) = partings.pop() else { panic!("{partings:?}") };
     lanes.push(request(4, &[7])).expect("room");
     assert_eq!(take(&mut lanes), None, "others are asked first");
     lanes.settle(LaneId(7), Some(kept));
     assert_eq!(take(&mut lanes), Some((vec![3], busy.clone())));
-    lanes.finish(&busy, false);
+    finish(&mut lanes, &busy, false);
     lanes.settle(LaneId(7), None);
     assert_eq!(take(&mut lanes), Some((vec![4], busy.clone())));
     lanes.keep_lease(LaneId(7), lease(Duration::ZERO));
-    let partings = lanes.finish(&busy, false);
+    let partings = finish(&mut lanes, &busy, false);
     assert!(matches!(partings[..], [Parting::Release(_)]), "no one wants it: {partings:?}");
 }
 
@@ -137,9 +163,9 @@ fn a_cart_waits_for_all_its_lanes_and_for_those_before_it() {
     lanes.push(request(3, &[1, 2])).expect("room");
     lanes.push(request(4, &[2])).expect("room");
     assert_eq!(take(&mut lanes), Some((vec![2], ids(&[2]))), "stops before the cart");
-    lanes.finish(&ids(&[2]), false);
+    finish(&mut lanes, &ids(&[2]), false);
     assert_eq!(take(&mut lanes), None, "lane 1 is busy still");
-    lanes.finish(&ids(&[1]), false);
+    finish(&mut lanes, &ids(&[1]), false);
     assert_eq!(take(&mut lanes), Some((vec![3, 4], ids(&[1, 2]))), "the cart before its followers");
 }
 
@@ -149,7 +175,7 @@ fn carts_in_opposite_order_are_both_served() {
     let mut served = Vec::new();
     while let Some((marks, busy)) = take(&mut lanes) {
         served.extend(marks);
-        lanes.finish(&busy, false);
+        finish(&mut lanes, &busy, false);
     }
     served.sort_unstable();
     assert_eq!(served, [1, 2, 3, 4]);
@@ -167,7 +193,7 @@ fn what_is_put_back_goes_first_and_a_full_queue_refuses() {
     let taken = lanes.take().expect("one");
     lanes.set_bound(4);
     lanes.push_front(taken.requests);
-    lanes.finish(&taken.lanes, false);
+    lanes.finish(&taken.lanes, 1, false);
     assert_eq!(take(&mut lanes).map(|taken| taken.0), Some(vec![1, 2]));
 }
 
@@ -220,7 +246,7 @@ fn any_mix_of_carts_is_served_whole_and_in_order_by_several_workers() {
                 }
                 let (done, passed) = batches.swap_remove(at);
                 served += done.requests.len() as u64;
-                lanes.finish(&done.lanes, passed);
+                lanes.finish(&done.lanes, done.requests.len(), passed);
             } else if !start_another {
                 continue;
             } else {
