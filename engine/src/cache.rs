@@ -176,6 +176,11 @@ impl ProductCache {
     }
 
     /// Some of what this process would serve, for a check against the store.
+    /// The units that were left when the product was last seen, if that was lately.
+    pub fn last_stock(&self, id: ProductId, now: Timestamp) -> Option<u64> {
+        Some(self.local.get(id, now)??.product.stock)
+    }
+
     pub fn sample(&self) -> Vec<CachedProduct> {
         self.local.sample(SAMPLE_MAX)
     }

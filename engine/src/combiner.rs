@@ -4,6 +4,7 @@
 //! There is no timer: a batch is what arrived while the one before it was
 //! under way, so a caller who is alone never waits for company.
 
+mod ahead;
 mod answers;
 mod batch;
 mod bound;

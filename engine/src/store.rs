@@ -61,6 +61,8 @@ pub(crate) struct Needs {
     /// Orders to be made, for which events may wait.
     pub awaited_orders: Vec<OrderId>,
     pub keys: Vec<String>,
+    /// Holds to be written before the products are locked.
+    pub ahead: Vec<Hold>,
     /// The most due holds, and as many due orders, loaded for each product.
     pub due_limit: u32,
 }
@@ -79,6 +81,8 @@ pub(crate) struct Batch<'a> {
     pub id: u64,
     pub now: Timestamp,
     pub changes: &'a Changes,
+    /// Holds of the changes that were written before the products were locked.
+    pub ahead: &'a [Hold],
     /// The fencing tokens under which products are written.
     pub fences: &'a BTreeMap<ProductId, u64>,
 }
@@ -155,7 +159,8 @@ pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn St
 ///
 /// Dropped in mid-transaction, it closes the connection, which rolls back.
 pub(crate) trait Session: Send {
-    /// Begins a transaction: locks the products, then reads what is needed.
+    /// Begins a transaction: writes what is to be written ahead, locks the
+    /// products, then reads what is needed.
     fn begin<'a>(&'a mut self, needs: &'a Needs) -> BoxFuture<'a, StoreResult<Loaded>>;
 
     /// Whether the transaction with this batch id was committed. To be asked

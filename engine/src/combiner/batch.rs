@@ -8,7 +8,7 @@ use crate::ledger::{Changes, Command, Decision, Rows, decide};
 use crate::model::ProductId;
 use crate::store::{Batch, Needs, Session, StoreError};
 
-use super::Parts;
+use super::{Parts, ahead};
 
 /// What a transaction came to.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) enum Failure {
     Nothing(StoreError),
     /// COMMIT was sent and no answer came: it may have landed.
     Unknown(StoreError, u64, Box<Decided>),
+    /// The decision was not the one for which holds were written ahead.
+    Unforeseen,
     /// The lease of this product was overtaken by one with this fence.
     Stale(ProductId, u64),
 }
@@ -80,12 +82,17 @@ pub(super) async fn attempt(
             products[at] = CachedProduct::from(&change.after);
         }
     }
+    if !ahead::is_as_foreseen(&needs.ahead, &changes, now) {
+        session.rollback().await.map_err(Failure::Nothing)?;
+        return Err(Failure::Unforeseen);
+    }
     let decided = Decided { decisions, changes, products, locked_at };
     if decided.changes.is_empty() {
         session.rollback().await.map_err(Failure::Nothing)?;
         return Ok(decided);
     }
-    let batch = Batch { id: batch_id, now, changes: &decided.changes, fences };
+    let (changes, ahead) = (&decided.changes, &needs.ahead[..]);
+    let batch = Batch { id: batch_id, now, changes, ahead, fences };
     session.write(&batch).await.map_err(Failure::Nothing)?;
     committing();
     match session.commit().await {

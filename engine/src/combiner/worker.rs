@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use super::answers::{Outcome, UnusedIds, settle};
 use super::batch::{Decided, Failure, Job, Uncertain, attempt};
 use super::leases::{self, Leases};
-use super::{Combiner, Reply, Request, Turn, needs};
+use super::{Combiner, Reply, Request, Turn, ahead, needs};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Command;
 use crate::metrics::observe;
@@ -124,8 +124,10 @@ async fn transact(
     leases: &mut Leases,
 ) -> Result<Decided, Refused> {
     let parts = &combiner.parts;
-    let commands: Vec<Command> = requests.iter().map(|request| request.command.clone()).collect();
-    let needs = needs::of(requests, parts.config.sweep_batch);
+    let mut commands: Vec<Command> =
+        requests.iter().map(|request| request.command.clone()).collect();
+    let mut needs = needs::of(requests, parts.config.sweep_batch);
+    needs.ahead = ahead::choose(parts, &mut commands);
     let mut pauses = pauses(parts.config.retries).build();
     let mut uncertain: Option<Uncertain> = None;
     let mut stale = 0_u32;
@@ -141,12 +143,20 @@ async fn transact(
                 leases.drop_stale(combiner, product, seen, ask_anew).await;
                 continue;
             }
+            Err(Tried::Failed(Failure::Unforeseen)) => {
+                parts.metrics.retry("unforeseen");
+                needs.ahead.clear();
+                ahead::forget(&mut commands);
+                continue;
+            }
             Err(Tried::Failed(Failure::Unknown(error, id, decided))) => {
                 uncertain = Some((id, decided));
                 error
             }
             Err(Tried::Failed(Failure::Nothing(error))) => error,
         };
+        needs.ahead.clear();
+        ahead::forget(&mut commands);
         parts.metrics.retry(error.fault.cause());
         // What may have landed must be looked for, not done again in halves.
         if !error.fault.is_passing() && uncertain.is_none() {

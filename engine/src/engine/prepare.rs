@@ -146,7 +146,7 @@ pub(super) fn exists_ever(what: &str, id: u64, possible: bool) -> Result<()> {
 
 fn new_hold(product_id: ProductId, qty: u32) -> NewHold {
     // The id is drawn when the hold's turn comes.
-    NewHold { id: HoldId(0), token: Token::random(), product_id, qty }
+    NewHold { id: HoldId(0), token: Token::random(), product_id, qty, at: None }
 }
 
 fn check_quantity(config: &Config, product_id: ProductId, quantity: u64) -> Result<u32> {

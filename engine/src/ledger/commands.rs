@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Hold, HoldId, Order, OrderId, Outcome, PaymentAnswer, Product, ProductId, ShortLine, Token,
+    Hold, HoldId, HoldStatus, Order, OrderId, Outcome, PaymentAnswer, Product, ProductId,
+    ShortLine, Timestamp, Token,
 };
 
 /// An idempotency key with the fingerprint of the request that came with it.
@@ -22,6 +23,25 @@ pub(crate) struct NewHold {
     pub token: Token,
     pub product_id: ProductId,
     pub qty: u32,
+    /// From when it counts, if its row was written ahead of the decision; else
+    /// from the decision.
+    pub at: Option<Timestamp>,
+}
+
+impl NewHold {
+    /// The hold that this becomes.
+    pub fn made(&self, now: Timestamp, ttl: Duration) -> Hold {
+        let at = self.at.unwrap_or(now);
+        Hold {
+            id: self.id,
+            product_id: self.product_id,
+            qty: self.qty,
+            status: HoldStatus::Active,
+            expires_at: at.after(ttl),
+            created_at: at,
+            token: self.token,
+        }
+    }
 }
 
 /// One request, checked for sense and complete with all it needs.

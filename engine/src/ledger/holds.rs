@@ -37,15 +37,7 @@ impl Desk<'_> {
     }
 
     fn make_hold(&mut self, line: &NewHold, ttl: Duration) -> Hold {
-        let hold = Hold {
-            id: line.id,
-            product_id: line.product_id,
-            qty: line.qty,
-            status: HoldStatus::Active,
-            expires_at: self.now.after(ttl),
-            created_at: self.now,
-            token: line.token,
-        };
+        let hold = line.made(self.now, ttl);
         if let Some(row) = self.rows.products.get_mut(&line.product_id) {
             row.product.stock -= u64::from(line.qty);
             row.product.held += u64::from(line.qty);

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::connection::{Connection, Database, Keep, Use, one};
 use super::error::{Fault, StoreError, StoreResult};
-use super::statements::{self, Part};
+use super::statements::{self, Part, Statement};
 use super::time::Timekeeper;
 use super::{Batch, Loaded, Needs, Session};
 use crate::ledger::Rows;
@@ -65,38 +65,40 @@ impl<D: Database> SqlSession<D> {
             // No one else writes, so the order is free: what the commands
             // name tells which products are concerned.
             self.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
-            self.read_parts(others, None, &mut rows).await?;
+            self.read_parts(others, Vec::new(), &mut rows).await?;
             let mut products = needs.products.clone();
             products.extend(rows.holds.values().map(|hold| hold.product_id));
             products.extend(rows.orders.values().map(|row| row.order.product_id));
             products.sort_unstable();
             products.dedup();
             let products = statements::select_products(&products, D::LOCK);
-            self.read_parts(products, None, &mut rows).await?;
+            self.read_parts(products, Vec::new(), &mut rows).await?;
         } else {
             let products = statements::select_products(&needs.products, D::LOCK);
             let parts = products.into_iter().chain(others);
             self.is_open = true;
-            time = self.read_parts(parts, Some(D::BEGIN), &mut rows).await?;
+            let begin = Statement { sql: D::BEGIN.to_owned(), rows: 0 };
+            let ahead = statements::insert_holds(&needs.ahead.iter().collect::<Vec<_>>());
+            let first = std::iter::once(begin).chain(ahead).collect();
+            time = self.read_parts(parts, first, &mut rows).await?;
         }
         let now = self.time.hear(time);
         self.load_due(&mut rows, needs.due_limit, now).await?;
         Ok(Loaded { rows, now })
     }
 
-    /// Runs the parts in one round trip, after `begin` and before the clock is
-    /// read, and returns the time if it is the database's to tell.
+    /// Runs the parts in one round trip, after the `first` statements and before
+    /// the clock is read, and returns the time if it is the database's to tell.
     async fn read_parts(
         &mut self,
         parts: impl IntoIterator<Item = (Part, String)>,
-        begin: Option<&str>,
+        first: Vec<Statement>,
         rows: &mut Rows,
     ) -> StoreResult<Option<Timestamp>> {
-        let (kinds, mut sql): (Vec<Part>, Vec<String>) = parts.into_iter().unzip();
-        let before = usize::from(begin.is_some());
-        if let Some(begin) = begin {
-            sql.insert(0, begin.to_owned());
-        }
+        let (kinds, parts): (Vec<Part>, Vec<String>) = parts.into_iter().unzip();
+        let before = first.len();
+        let mut sql: Vec<String> =
+            first.iter().map(|statement| statement.sql.clone()).chain(parts).collect();
         sql.extend(D::NOW.map(str::to_owned));
         if sql.is_empty() {
             return Ok(None);
@@ -112,7 +114,8 @@ impl<D: Database> SqlSession<D> {
                 Ok(())
             }
         };
-        self.run(sql.join("; "), &mut keep).await?;
+        let hits = self.run(sql.join("; "), &mut keep).await?;
+        check_hits(&first, &hits)?;
         Ok(time)
     }
 
@@ -162,13 +165,7 @@ impl<D: Database> SqlSession<D> {
                 Ok(())
             })
             .await?;
-        for (statement, hit) in writes.iter().zip(hits) {
-            if u64::try_from(statement.rows).ok() != Some(hit) {
-                let head: String = statement.sql.chars().take(60).collect();
-                let why = format!("`{head}…` hit {hit} rows instead of {}", statement.rows);
-                return Err(StoreError::new(Fault::Conflict, why));
-            }
-        }
+        check_hits(&writes, &hits)?;
         if met {
             return Err(StoreError::new(
                 Fault::Conflict,
@@ -177,6 +174,18 @@ impl<D: Database> SqlSession<D> {
         }
         Ok(())
     }
+}
+
+/// Each guard must have let all of its rows through.
+fn check_hits(statements: &[Statement], hits: &[u64]) -> StoreResult<()> {
+    for (statement, hit) in statements.iter().zip(hits) {
+        if u64::try_from(statement.rows).ok() != Some(*hit) {
+            let head: String = statement.sql.chars().take(60).collect();
+            let why = format!("`{head}…` hit {hit} rows instead of {}", statement.rows);
+            return Err(StoreError::new(Fault::Conflict, why));
+        }
+    }
+    Ok(())
 }
 
 impl<D: Database> Session for SqlSession<D> {

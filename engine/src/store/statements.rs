@@ -191,7 +191,9 @@ pub(super) fn writes(batch: &Batch<'_>) -> Vec<Statement> {
     insert(&mut all, columns, &waiting, |sql, (position, row)| {
         put(sql, format_args!("({}, {}, {position})", row.order_id, hex(row.key.as_bytes())));
     });
-    insert(&mut all, &format!("stockade_holds ({})", rows::HOLD), &changes.new_holds, hold_values);
+    let mut ahead = batch.ahead.iter().map(|hold| hold.id).peekable();
+    let is_new = |hold: &&Hold| ahead.next_if_eq(&hold.id).is_none();
+    all.extend(insert_holds(&changes.new_holds.iter().filter(is_new).collect::<Vec<_>>()));
     // A hold may be extended and then ordered in one batch: while it is active.
     all.extend(extend_holds(&changes.extensions));
     all.extend(changes.hold_moves.iter().map(move_holds));
@@ -243,6 +245,13 @@ pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp) -> Vec<Str
     vec![product, event]
 }
 
+/// The statement that writes new holds, if there are any.
+pub(super) fn insert_holds(holds: &[&Hold]) -> Option<Statement> {
+    let mut all = Vec::new();
+    insert(&mut all, &format!("stockade_holds ({})", rows::HOLD), holds, hold_values);
+    all.pop()
+}
+
 fn insert<T>(all: &mut Vec<Statement>, into: &str, items: &[T], values: impl Fn(&mut String, &T)) {
     if items.is_empty() {
         return;
@@ -258,7 +267,7 @@ fn insert<T>(all: &mut Vec<Statement>, into: &str, items: &[T], values: impl Fn(
     all.push(Statement { sql, rows: items.len() });
 }
 
-fn hold_values(sql: &mut String, hold: &Hold) {
+fn hold_values(sql: &mut String, hold: &&Hold) {
     put(
         sql,
         format_args!(

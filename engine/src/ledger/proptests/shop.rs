@@ -406,7 +406,7 @@ impl Shop {
         self.drawn += 1;
         let id = HoldId(self.drawn);
         self.holds.push((id, product_id));
-        NewHold { id, token: Token(u128::from(self.drawn) << 64), product_id, qty }
+        NewHold { id, token: Token(u128::from(self.drawn) << 64), product_id, qty, at: None }
     }
 }
 

@@ -1,0 +1,127 @@
+//! Writing holds ahead of their decision.
+//!
+//! Under the product's row lock every statement makes all others wait. New
+//! holds are most of what a crowd writes, and where stock is plenty it is known
+//! beforehand which they will be. So their rows go in before the lock is asked
+//! for, in the same transaction. If the decision turns out otherwise, all of it
+//! is rolled back and done again in the plain order.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::Parts;
+use crate::ledger::{Changes, Command, NewHold};
+use crate::model::{Hold, ProductId, Timestamp};
+
+/// How far the decision may come from the moment at which a hold was written.
+/// A wait for the lock lies between them, and the clocks of two machines.
+const APART_MAX: Duration = Duration::from_millis(100);
+
+/// The holds of these commands that will surely be made, complete; their
+/// commands are told so.
+pub(super) fn choose(parts: &Parts, commands: &mut [Command]) -> Vec<Hold> {
+    if parts.store.single_writer() {
+        return Vec::new();
+    }
+    let now = parts.store.now();
+    let mut wanted: HashMap<ProductId, u64> = HashMap::new();
+    for line in commands.iter().flat_map(lines_of) {
+        *wanted.entry(line.product_id).or_default() += u64::from(line.qty);
+    }
+    let is_plenty = |(id, wanted): (ProductId, u64)| {
+        let left = parts.cache.last_stock(id, now)?;
+        (wanted <= left).then_some(id)
+    };
+    let plenty: Vec<ProductId> = {
+        let mut plenty: Vec<ProductId> = wanted.into_iter().filter_map(is_plenty).collect();
+        plenty.sort_unstable();
+        plenty
+    };
+    let mut ahead = Vec::new();
+    for command in commands {
+        let (lines, ttl) = match command {
+            Command::Hold { hold, ttl, key: None } => (std::slice::from_mut(hold), *ttl),
+            Command::Cart { lines, ttl, key: None } => (lines.as_mut_slice(), *ttl),
+            _ => continue,
+        };
+        if lines.iter().all(|line| plenty.binary_search(&line.product_id).is_ok()) {
+            for line in lines {
+                line.at = Some(now);
+                ahead.push(line.made(now, ttl));
+            }
+        }
+    }
+    ahead
+}
+
+fn lines_of(command: &Command) -> &[NewHold] {
+    match command {
+        Command::Hold { hold, .. } => std::slice::from_ref(hold),
+        Command::Cart { lines, .. } => lines,
+        _ => &[],
+    }
+}
+
+/// Lets the commands be decided in the plain order.
+pub(super) fn forget(commands: &mut [Command]) {
+    for command in commands {
+        match command {
+            Command::Hold { hold, .. } => hold.at = None,
+            Command::Cart { lines, .. } => lines.iter_mut().for_each(|line| line.at = None),
+            _ => {}
+        }
+    }
+}
+
+/// Whether the decision at `now` makes just the holds that were written.
+pub(super) fn is_as_foreseen(ahead: &[Hold], changes: &Changes, now: Timestamp) -> bool {
+    let Some(first) = ahead.first() else { return true };
+    let apart = first.created_at.until(now).max(now.until(first.created_at));
+    // Both ascend by id.
+    let mut made = changes.new_holds.iter();
+    apart <= APART_MAX && ahead.iter().all(|written| made.any(|hold| hold == written))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{HoldId, Token};
+
+    const NOW: Timestamp = Timestamp::from_micros(5_000_000);
+
+    fn hold(id: u64) -> Hold {
+        let new = NewHold {
+            id: HoldId(id),
+            token: Token(1),
+            product_id: ProductId(1),
+            qty: 1,
+            at: Some(NOW),
+        };
+        new.made(NOW, Duration::from_secs(1))
+    }
+
+    fn changes(ids: &[u64]) -> Changes {
+        let new_holds = ids.iter().copied().map(hold).collect();
+        Changes { new_holds, ..Changes::default() }
+    }
+
+    #[test]
+    fn a_decision_is_as_foreseen_if_it_makes_all_that_was_written_and_soon() {
+        let ahead = [hold(2), hold(5)];
+        assert!(is_as_foreseen(&ahead, &changes(&[2, 5]), NOW));
+        assert!(is_as_foreseen(&ahead, &changes(&[1, 2, 4, 5, 9]), NOW));
+        assert!(!is_as_foreseen(&ahead, &changes(&[2]), NOW), "one was refused");
+        assert!(!is_as_foreseen(&ahead, &changes(&[]), NOW));
+        let mut other = changes(&[2, 5]);
+        other.new_holds[1].qty = 3;
+        assert!(!is_as_foreseen(&ahead, &other, NOW));
+        for (moment, foreseen) in [
+            (NOW.after(APART_MAX), true),
+            (NOW.after(APART_MAX * 2), false),
+            (Timestamp::from_micros(0), false),
+        ] {
+            assert_eq!(is_as_foreseen(&ahead, &changes(&[2, 5]), moment), foreseen);
+        }
+        assert!(is_as_foreseen(&[], &changes(&[]), Timestamp::from_micros(0)));
+    }
+}
