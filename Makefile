@@ -1,7 +1,7 @@
 # `make run` does the main job on the embedded default; `make check` installs
 # what the tests need and runs them all, as CI does.
 
-.PHONY: run check deps lint test deny bench
+.PHONY: run check deps lint test deny bench bench-quick
 
 run:
 	cargo run --release --bin stockade
@@ -32,3 +32,7 @@ deny:
 
 bench:
 	cargo bench -p stockade-benches
+
+# Short runs of every bench, for CI; `-- mariadb/512` and the like choose groups.
+bench-quick:
+	cargo bench --locked -p stockade-benches --benches -- --quick

@@ -1,47 +1,146 @@
-//! Holds on one product, by the number of callers.
+//! Holds on one product, by the number of callers: Stockade against what
+//! people write by hand and against the ceiling that the database sets.
+//!
+//! Expected: code written by hand does one durable transaction at a time,
+//! which is some thousand a second whatever the number of callers. Stockade's
+//! batches grow with the callers, so it goes up with them towards the ceiling.
 
-#![allow(
-    missing_docs,
-    clippy::expect_used,
-    reason = "a bench; criterion's macros make undocumented items"
-)]
+use stockade_benches::bench::{self, Bench, Match, Wish};
+use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
+use stockade_benches::contenders::{
+    AtomicUpdate, Blocking, Ceiling, FileCeiling, FileRowLock, Products, RowLock, Seed, Stockade,
+    Wake, names,
+};
+use stockade_benches::results::Wanted;
+use stockade_benches::rounds::{Comparison, Series};
+use stockade_benches::setup::{PLENTY, Servers, Shop};
 
-use std::time::Instant;
-
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use stockade::{Engine, HoldRequest, NewProduct};
-use stockade_testkit::TempDb;
-
-/// Callers that hold one unit each of the same product, on SQLite in a file
-/// with full durability.
-fn contention(criterion: &mut Criterion) {
-    let file = TempDb::new();
-    let engine = Engine::open(&file.url()).expect("opens");
-    let price = "19.99".parse().expect("a price");
-    let stock = 1 << 40;
-    let id = engine.create_product(&NewProduct::new("Lamp", price, stock)).expect("created").id;
-    let mut group = criterion.benchmark_group("contention/sqlite");
-    for callers in [1_u64, 8, 64] {
-        group.throughput(Throughput::Elements(callers));
-        group.bench_function(callers.to_string(), |bencher| {
-            bencher.iter_custom(|rounds| {
-                let since = Instant::now();
-                std::thread::scope(|scope| {
-                    for _ in 0..callers {
-                        scope.spawn(|| {
-                            for _ in 0..rounds {
-                                engine.hold(&HoldRequest::new(id, 1)).expect("held");
-                            }
-                        });
-                    }
-                });
-                since.elapsed()
-            });
-        });
-    }
-    group.finish();
-    engine.close().expect("closes");
+fn main() {
+    bench::main("contention", measure, smoke);
 }
 
-criterion_group!(benches, contention);
-criterion_main!(benches);
+fn measure(bench: &mut Bench) {
+    let servers = Servers::start();
+    bench.heading(Some(&servers));
+    let contenders = bench.block_on(on_mariadb(&servers));
+    meet(bench, "mariadb", &contenders);
+    bench.block_on(close(contenders));
+    let contenders = bench.block_on(in_file());
+    meet(bench, "sqlite", &contenders);
+    bench.block_on(close(contenders));
+}
+
+fn meet(bench: &mut Bench, place: &'static str, contenders: &[Box<dyn Entrant>]) {
+    let crowds: &[usize] = if bench.is_quick() { &[1, 512] } else { &[1, 8, 64, 512] };
+    for &callers in crowds {
+        let plan = plan(bench, place, callers);
+        // A blocking call is for one caller; a crowd would be one of threads.
+        let invited: Vec<&dyn Entrant> = contenders
+            .iter()
+            .map(|contender| &**contender)
+            .filter(|contender| callers == 1 || contender.name() != names::BLOCKING)
+            .collect();
+        let all = bench.versus(&plan, &invited);
+        if let Some(all) = all.filter(|_| callers == 512) {
+            at_fixed_rates(bench, &plan, &invited, &all);
+        }
+    }
+}
+
+async fn on_mariadb(servers: &Servers) -> Vec<Box<dyn Entrant>> {
+    let shop = async || servers.shop(1, PLENTY).await;
+    vec![
+        entrant(Stockade::open(shop().await, Products::One).await),
+        entrant(Blocking::open(shop().await)),
+        entrant(Seed::open(&shop().await, Wake::Poll).await),
+        entrant(Seed::open(&shop().await, Wake::Prompt).await),
+        entrant(RowLock::open(&shop().await, Products::One).await),
+        entrant(AtomicUpdate::open(&shop().await, Products::One).await),
+        entrant(Ceiling::open(&shop().await).await),
+    ]
+}
+
+async fn in_file() -> Vec<Box<dyn Entrant>> {
+    let shop = async || Shop::in_file(1, PLENTY).await;
+    vec![
+        entrant(Stockade::open(shop().await, Products::One).await),
+        entrant(Blocking::open(shop().await)),
+        entrant(FileRowLock::open(shop().await).await),
+        entrant(FileCeiling::open(shop().await).await),
+    ]
+}
+
+fn plan(bench: &Bench, place: &'static str, callers: usize) -> Match {
+    let ratio = |to| Comparison::rate(names::STOCKADE, to);
+    let (over_seed, over_ceiling) = match callers {
+        512 => (Some(Wanted::AtLeast(50.0)), Some(Wanted::AtLeast(0.7))),
+        _ => (None, None),
+    };
+    let mut comparisons = vec![
+        ratio(names::SEED_POLL),
+        Comparison { wanted: over_seed, ..ratio(names::SEED_PROMPT) },
+        ratio(names::ROW_LOCK),
+        ratio(names::ATOMIC),
+        Comparison { wanted: over_ceiling, ..ratio(names::CEILING) },
+    ];
+    if callers == 1 {
+        let alone = |of| Comparison::latency(of, names::ROW_LOCK).wanted(Wanted::AtMost(1.25));
+        comparisons.extend([alone(names::STOCKADE), alone(names::BLOCKING)]);
+    }
+    let fairness = [
+        Wish {
+            contender: names::STOCKADE,
+            name: "Jain's index",
+            figure: Series::jain,
+            wanted: Wanted::AtLeast(0.99),
+        },
+        Wish {
+            contender: names::STOCKADE,
+            name: "longest wait over median",
+            figure: Series::longest_over_median,
+            wanted: Wanted::AtMost(5.0),
+        },
+    ];
+    Match {
+        place,
+        unit: "holds",
+        callers,
+        comparisons,
+        figures: if callers == 512 { fairness.into() } else { Vec::new() },
+        lengths: bench.lengths(),
+        // Those that poll would take Criterion minutes.
+        by_criterion: vec![names::STOCKADE, names::ROW_LOCK, names::CEILING],
+    }
+}
+
+fn at_fixed_rates(bench: &mut Bench, plan: &Match, contenders: &[&dyn Entrant], all: &[Series]) {
+    let names = [names::STOCKADE, names::ROW_LOCK];
+    for name in &names[..if bench.is_quick() { 1 } else { 2 }] {
+        let contender = contenders.iter().find(|contender| contender.name() == *name);
+        let series = all.iter().find(|series| series.contender == *name);
+        if let (Some(contender), Some(series)) = (contender, series) {
+            bench.at_fixed_rates(plan, *contender, series.rate());
+        }
+    }
+}
+
+async fn close(contenders: Vec<Box<dyn Entrant>>) {
+    for contender in contenders {
+        contender.close().await;
+    }
+}
+
+/// One hold by each contender that needs no server.
+async fn smoke() {
+    let shop = async || Shop::in_file(1, PLENTY).await;
+    let stockade = Stockade::open(shop().await, Products::One).await;
+    assert_eq!(stockade.request(0).await, Answer::Done);
+    stockade.close().await;
+    let row_lock = FileRowLock::open(shop().await).await;
+    assert_eq!(row_lock.request(0).await, Answer::Done);
+    let ceiling = FileCeiling::open(shop().await).await;
+    assert_eq!(ceiling.request(0).await, Answer::Done);
+    let blocking = Blocking::open(shop().await);
+    assert_eq!(blocking.request(0).await, Answer::Done);
+    blocking.close().await;
+}

@@ -1,1 +1,25 @@
-//! What Stockade's benches share.
+//! What Stockade's benches share: throw-away servers, contenders, drivers of
+//! load, rounds that let contenders take turns, tables and files.
+//!
+//! A bench target calls [`bench::main`] and, in it, lets [`contenders`] meet
+//! by [`Bench::versus`](bench::Bench::versus) and
+//! [`Bench::at_fixed_rates`](bench::Bench::at_fixed_rates).
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench reports by panicking: there is nothing to recover"
+)]
+
+pub mod args;
+pub mod bench;
+pub mod closed;
+pub mod contender;
+pub mod contenders;
+pub mod fairness;
+pub mod heading;
+pub mod open;
+pub mod results;
+pub mod rounds;
+pub mod run;
+pub mod setup;
+pub mod table;

@@ -1,0 +1,115 @@
+//! The closed loop: callers who ask again once they are answered.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio::task::{JoinSet, coop};
+
+use crate::contender::Contender;
+use crate::run::{Run, Sink, Tally};
+
+/// How long requests under way may take when a run is over. Longer than any
+/// lock of a contender lives.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// A closed loop's size and length.
+#[derive(Debug, Clone, Copy)]
+pub struct ClosedPlan {
+    /// Callers who ask at the same time.
+    pub callers: usize,
+    /// Load before anything is counted.
+    pub warm_up: Duration,
+    /// How long is counted.
+    pub measured: Duration,
+}
+
+#[derive(Default)]
+struct Phase {
+    counting: AtomicBool,
+    /// When counting ended.
+    over: OnceLock<Instant>,
+}
+
+/// Runs a closed loop. What is answered while it counts is counted; when it is
+/// over, requests under way are waited for, so that the next contender has the
+/// machine to itself.
+pub(crate) async fn run<C: Contender>(contender: &Arc<C>, plan: ClosedPlan) -> Run {
+    let callers = contender.own_callers().unwrap_or(plan.callers);
+    contender.prepare(callers).await;
+    let phase = Arc::new(Phase::default());
+    let sink = Arc::new(Sink::new());
+    let mut all = JoinSet::new();
+    for caller in 0..callers {
+        let (contender, phase, sink) =
+            (Arc::clone(contender), Arc::clone(&phase), Arc::clone(&sink));
+        let blocks = contender.blocks();
+        let asking = async move { ask_until_over(&*contender, caller, &phase, &sink).await };
+        if blocks {
+            // Not by the runtime's block_on: a caller's thread knows no tokio.
+            all.spawn_blocking(move || pollster::block_on(asking));
+        } else {
+            all.spawn(asking);
+        }
+    }
+    tokio::time::sleep(plan.warm_up).await;
+    let since = Instant::now();
+    phase.counting.store(true, Ordering::Relaxed);
+    tokio::time::sleep(plan.measured).await;
+    let over = *phase.over.get_or_init(Instant::now);
+    contender.over();
+    let tallies = tokio::time::timeout(DRAIN, all.join_all()).await;
+    let tallies = tallies.unwrap_or_else(|_| panic!("{} never ends", contender.name()));
+    sink.sum(tallies, contender.units(), over - since)
+}
+
+async fn ask_until_over<C: Contender>(
+    contender: &C,
+    caller: usize,
+    phase: &Phase,
+    sink: &Sink,
+) -> Tally {
+    let mut tally = Tally::default();
+    let mut asked = Instant::now();
+    loop {
+        let answer = contender.request(caller).await;
+        // One look at the clock a request: the end of one is the next's begin.
+        let answered = Instant::now();
+        if let Some(over) = phase.over.get() {
+            tally.waited(over.saturating_duration_since(asked));
+            return tally;
+        }
+        if phase.counting.load(Ordering::Relaxed) {
+            tally.count(answer, answered - asked, sink);
+        }
+        asked = answered;
+        // A request that never waits would keep its thread from other callers.
+        coop::consume_budget().await;
+    }
+}
+
+/// Lets each caller ask `times` times and returns how long all took.
+pub(crate) async fn each<C: Contender>(contender: &Arc<C>, callers: usize, times: u64) -> Duration {
+    let callers = contender.own_callers().unwrap_or(callers);
+    contender.prepare(callers).await;
+    let since = Instant::now();
+    let mut all = JoinSet::new();
+    for caller in 0..callers {
+        let contender = Arc::clone(contender);
+        let blocks = contender.blocks();
+        let asking = async move {
+            for _ in 0..times {
+                contender.request(caller).await;
+                coop::consume_budget().await;
+            }
+        };
+        if blocks {
+            // Not by the runtime's block_on: a caller's thread knows no tokio.
+            all.spawn_blocking(move || pollster::block_on(asking));
+        } else {
+            all.spawn(asking);
+        }
+    }
+    all.join_all().await;
+    since.elapsed()
+}

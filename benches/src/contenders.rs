@@ -1,0 +1,43 @@
+//! The contenders: Stockade, what people write by hand, and ceilings.
+//!
+//! Those written by hand are written well: prepared statements, connections
+//! that are open before anything is measured, READ COMMITTED as Stockade, ids
+//! from a counter of the process, Stockade's own tables with their indexes.
+//! They write no events and know no expiry, which is less work than Stockade's.
+
+mod atomic_update;
+mod ceiling;
+mod file;
+mod raw;
+mod redis_lock;
+mod row_lock;
+mod seed;
+mod sql;
+mod stockade;
+
+pub use atomic_update::AtomicUpdate;
+pub use ceiling::Ceiling;
+pub use file::{FileCeiling, FileRowLock};
+pub use redis_lock::Wake;
+pub use row_lock::RowLock;
+pub use seed::Seed;
+pub use sql::Products;
+pub use stockade::{Blocking, Stockade};
+
+/// The names by which contenders are compared.
+pub mod names {
+    /// Stockade by its asynchronous calls.
+    pub const STOCKADE: &str = "stockade";
+    /// Stockade by its blocking calls.
+    pub const BLOCKING: &str = "stockade, blocking";
+    /// A Redis lock for each request, polled for.
+    pub const SEED_POLL: &str = "redis lock, 250 ms poll";
+    /// A Redis lock for each request, with prompt wake-up.
+    pub const SEED_PROMPT: &str = "redis lock, prompt";
+    /// The database's row lock.
+    pub const ROW_LOCK: &str = "row lock only";
+    /// One guarded update.
+    pub const ATOMIC: &str = "atomic update";
+    /// Stockade's rows without callers.
+    pub const CEILING: &str = "ceiling";
+}

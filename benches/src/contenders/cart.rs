@@ -1,0 +1,120 @@
+//! Carts: several products at once, all or none.
+
+use rand::seq::SliceRandom;
+use sqlx::MySqlPool;
+use stockade::{AsyncEngine, CartRequest};
+
+use super::names;
+use super::sql::{self, Ids, Products};
+use super::stockade::{answer, engine};
+use crate::contender::{Answer, Contender};
+use crate::setup::Shop;
+
+/// Items of a cart.
+const ITEMS: usize = 3;
+
+// FORCE INDEX, so that rows are locked by ascending id and no others are.
+const SELECT_STOCK: &str = "SELECT stock FROM stockade_products FORCE INDEX (PRIMARY) \
+     WHERE id IN (?, ?, ?) ORDER BY id FOR UPDATE";
+const TAKE: &str = "UPDATE stockade_products \
+     SET stock = stock - 1, held = held + 1, version = version + 1 WHERE id IN (?, ?, ?)";
+const INSERT_HOLDS: &str = "INSERT INTO stockade_holds \
+     (id, product_id, qty, status, expires_at, created_at, token) VALUES \
+     (?, ?, 1, 0, ?, ?, ?), (?, ?, 1, 0, ?, ?, ?), (?, ?, 1, 0, ?, ?, ?)";
+
+/// Draws different products, in no order.
+fn draw(products: Products) -> [u64; ITEMS] {
+    let mut cart = [0; ITEMS];
+    for place in 0..ITEMS {
+        let mut product = products.draw();
+        while cart[..place].contains(&product) {
+            product = products.draw();
+        }
+        cart[place] = product;
+    }
+    cart.shuffle(&mut rand::rng());
+    cart
+}
+
+/// Holds carts through [`AsyncEngine`].
+pub struct StockadeCarts {
+    engine: AsyncEngine,
+    products: Products,
+    _shop: Shop,
+}
+
+impl StockadeCarts {
+    /// Opens an engine, with Redis where the shop has one.
+    pub async fn open(shop: Shop, products: Products) -> Self {
+        let engine = engine(&shop).open_async().await.expect("opens");
+        Self { engine, products, _shop: shop }
+    }
+}
+
+impl Contender for StockadeCarts {
+    fn name(&self) -> &str {
+        names::STOCKADE
+    }
+
+    async fn request(&self, _caller: usize) -> Answer {
+        let items = draw(self.products).map(|product| (product, 1));
+        answer(self.engine.hold_many(&CartRequest::new(items)).await)
+    }
+
+    async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+/// The row locks alone, by ascending id so that no two carts can wait for
+/// each other: one select, one update and one insert for all items.
+pub struct RowLockCarts {
+    pool: MySqlPool,
+    ids: Ids,
+    products: Products,
+}
+
+impl RowLockCarts {
+    /// Opens its connections.
+    pub async fn open(shop: &Shop, products: Products) -> Self {
+        Self { pool: sql::pool(&shop.url).await, ids: Ids::new(), products }
+    }
+
+    async fn hold(&self, mut cart: [u64; ITEMS]) -> sqlx::Result<bool> {
+        cart.sort_unstable();
+        let mut transaction = self.pool.begin().await?;
+        let select = cart.iter().fold(sqlx::query_scalar(SELECT_STOCK), |sql, id| sql.bind(*id));
+        let stocks: Vec<i64> = select.fetch_all(&mut *transaction).await?;
+        if stocks.len() < ITEMS || stocks.iter().any(|stock| *stock < 1) {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        let take = cart.iter().fold(sqlx::query(TAKE), |sql, id| sql.bind(*id));
+        take.execute(&mut *transaction).await?;
+        let (first, now) = (self.ids.draw(ITEMS as u64), sql::now());
+        let insert = (first..).zip(cart).fold(sqlx::query(INSERT_HOLDS), |sql, (id, product)| {
+            sql.bind(id)
+                .bind(product)
+                .bind(sql::end_of_hold(now))
+                .bind(now)
+                .bind(sql::token().to_vec())
+        });
+        insert.execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+impl Contender for RowLockCarts {
+    fn name(&self) -> &str {
+        names::ROW_LOCK
+    }
+
+    async fn request(&self, _caller: usize) -> Answer {
+        sql::answer(self.hold(draw(self.products)).await)
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}

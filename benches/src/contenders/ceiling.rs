@@ -1,0 +1,57 @@
+//! The ceiling on MariaDB: the rows that Stockade writes, by transactions of
+//! 256 holds on two connections, for nobody: no callers, no decisions, no
+//! locks, one round trip a transaction.
+
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
+use tokio::sync::Mutex;
+
+use super::names;
+use super::raw::{self, BATCH, RawIds};
+use crate::contender::{Answer, Contender};
+use crate::setup::Shop;
+
+/// Two connections: one sends its rows while the other commits.
+pub struct Ceiling {
+    connections: [Mutex<MySqlConnection>; 2],
+    ids: RawIds,
+}
+
+impl Ceiling {
+    /// Opens its connections.
+    pub async fn open(shop: &Shop) -> Self {
+        let connect =
+            async || Mutex::new(MySqlConnection::connect(&shop.url).await.expect("connects"));
+        Self { connections: [connect().await, connect().await], ids: RawIds::new() }
+    }
+
+    async fn write(&self, caller: usize) -> sqlx::Result<()> {
+        let mut connection = self.connections[caller].lock().await;
+        // The product last: its row lock is had for the least time, which
+        // leaves the most to do at once.
+        let [holds, events, product] = raw::statements(&self.ids);
+        let sql = format!("START TRANSACTION;{holds};{events};{product};COMMIT");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+        Ok(())
+    }
+}
+
+impl Contender for Ceiling {
+    fn name(&self) -> &str {
+        names::CEILING
+    }
+
+    fn units(&self) -> u64 {
+        BATCH
+    }
+
+    fn own_callers(&self) -> Option<usize> {
+        Some(self.connections.len())
+    }
+
+    async fn request(&self, caller: usize) -> Answer {
+        match self.write(caller).await {
+            Ok(()) => Answer::Done,
+            Err(error) => Answer::Failed(super::sql::cause(&error)),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The contenders on a SQLite file. SQLite has one writer at a time, so they
+//! have one connection that writes: several would wait for each other by
+//! sleeping.
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Executor};
+
+use super::names;
+use super::raw::{self, BATCH, RawIds};
+use super::sql::{self, Ids};
+use crate::contender::{Answer, Contender};
+use crate::setup::Shop;
+
+const SELECT_STOCK: &str = "SELECT stock FROM stockade_products WHERE id = 1";
+const TAKE: &str = "UPDATE stockade_products \
+     SET stock = stock - 1, held = held + 1, version = version + 1 WHERE id = 1";
+const INSERT_HOLD: &str = "INSERT INTO stockade_holds \
+     (id, product_id, qty, status, expires_at, created_at, token) VALUES (?, 1, 1, 0, ?, ?, ?)";
+
+async fn writer(shop: &Shop) -> SqlitePool {
+    let connect = shop.url.parse::<SqliteConnectOptions>().expect("a URL");
+    let connect = connect.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(std::time::Duration::from_secs(60))
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None);
+    pool.connect_with(connect).await.expect("opens")
+}
+
+/// `BEGIN IMMEDIATE`, select, update, insert, commit.
+pub struct FileRowLock {
+    pool: SqlitePool,
+    ids: Ids,
+    _shop: Shop,
+}
+
+impl FileRowLock {
+    /// Opens its connection.
+    pub async fn open(shop: Shop) -> Self {
+        Self { pool: writer(&shop).await, ids: Ids::new(), _shop: shop }
+    }
+
+    async fn hold(&self) -> sqlx::Result<bool> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let stock: i64 = sqlx::query_scalar(SELECT_STOCK).fetch_one(&mut *transaction).await?;
+        if stock < 1 {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        sqlx::query(TAKE).execute(&mut *transaction).await?;
+        let now = sql::now();
+        sqlx::query(INSERT_HOLD)
+            .bind(self.ids.draw(1).cast_signed())
+            .bind(sql::end_of_hold(now).cast_signed())
+            .bind(now.cast_signed())
+            .bind(sql::token().as_slice())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+impl Contender for FileRowLock {
+    fn name(&self) -> &str {
+        names::ROW_LOCK
+    }
+
+    async fn request(&self, _caller: usize) -> Answer {
+        sql::answer(self.hold().await)
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// The ceiling on SQLite: the rows that Stockade writes, by transactions of
+/// 256 holds on one connection, for nobody.
+pub struct FileCeiling {
+    pool: SqlitePool,
+    ids: RawIds,
+    _shop: Shop,
+}
+
+impl FileCeiling {
+    /// Opens its connection.
+    pub async fn open(shop: Shop) -> Self {
+        Self { pool: writer(&shop).await, ids: RawIds::new(), _shop: shop }
+    }
+
+    async fn write(&self) -> sqlx::Result<()> {
+        let [holds, events, product] = raw::statements(&self.ids);
+        let sql = format!("BEGIN IMMEDIATE;{holds};{events};{product};COMMIT");
+        self.pool.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+        Ok(())
+    }
+}
+
+impl Contender for FileCeiling {
+    fn name(&self) -> &str {
+        names::CEILING
+    }
+
+    fn units(&self) -> u64 {
+        BATCH
+    }
+
+    fn own_callers(&self) -> Option<usize> {
+        Some(1)
+    }
+
+    async fn request(&self, _caller: usize) -> Answer {
+        match self.write().await {
+            Ok(()) => Answer::Done,
+            Err(error) => Answer::Failed(sql::cause(&error)),
+        }
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}

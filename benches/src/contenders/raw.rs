@@ -1,0 +1,52 @@
+//! The rows that Stockade writes for a batch of holds, as text.
+
+use std::fmt::Write;
+
+use super::sql::{self, Ids};
+
+/// Holds in a transaction.
+pub(super) const BATCH: u64 = 256;
+
+/// The ids that a ceiling draws.
+#[derive(Debug, Clone)]
+pub(super) struct RawIds {
+    pub holds: Ids,
+    pub batches: Ids,
+}
+
+impl RawIds {
+    pub fn new() -> Self {
+        Self { holds: Ids::new(), batches: Ids::new() }
+    }
+}
+
+/// The statements of one transaction on product 1: holds, their events in one
+/// row, the product.
+pub(super) fn statements(ids: &RawIds) -> [String; 3] {
+    let now = sql::now();
+    let end = sql::end_of_hold(now);
+    let (first, batch) = (ids.holds.draw(BATCH), ids.batches.draw(1));
+    let mut holds = String::with_capacity(BATCH as usize * 100);
+    let mut events = String::with_capacity(BATCH as usize * 40);
+    for id in first..first + BATCH {
+        let (comma, open) = if id == first { ("", "[") } else { (",", ",") };
+        let token: u128 = rand::random();
+        // Writing to a String cannot fail.
+        let _ = write!(holds, "{comma}({id},1,1,0,{end},{now},x'{token:032x}')");
+        let _ = write!(events, "{open}[0,1,{id},0,-1,{batch}]");
+    }
+    [
+        format!(
+            "INSERT INTO stockade_holds \
+             (id, product_id, qty, status, expires_at, created_at, token) VALUES {holds}"
+        ),
+        format!(
+            "INSERT INTO stockade_outbox (batch_id, events, at, body) \
+             VALUES ({batch}, {BATCH}, {now}, '{events}]')"
+        ),
+        format!(
+            "UPDATE stockade_products SET stock = stock - {BATCH}, held = held + {BATCH}, \
+             version = version + 1 WHERE id = 1"
+        ),
+    ]
+}

@@ -1,0 +1,146 @@
+//! What the contenders on MariaDB share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use rand_distr::{Distribution, Zipf};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
+use sqlx::{Executor, MySqlConnection};
+
+use crate::contender::Answer;
+
+/// How long holds live in benches that are not about expiry: no hold of any
+/// contender falls due while it is measured.
+pub(super) const HOLD_TTL: Duration = Duration::from_secs(12 * 3600);
+/// Connections of a contender written by hand. More do not make it faster.
+const CONNECTIONS: u32 = 32;
+
+const INSERT_HOLD: &str = "INSERT INTO stockade_holds \
+     (id, product_id, qty, status, expires_at, created_at, token) VALUES (?, ?, ?, 0, ?, ?, ?)";
+
+/// Which product a request is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Products {
+    /// Always product 1.
+    One,
+    /// One of so many, the first most often: Zipf with s = 1.
+    Zipf(u32),
+}
+
+impl Products {
+    /// Draws a product's id.
+    ///
+    /// # Panics
+    /// When there are no products.
+    #[must_use]
+    pub fn draw(self) -> u64 {
+        match self {
+            Self::One => 1,
+            Self::Zipf(count) => {
+                let zipf = Zipf::new(f64::from(count), 1.0).expect("there are products");
+                zipf.sample(&mut rand::rng()) as u64
+            }
+        }
+    }
+}
+
+/// Ids of the process's own, so that no contender waits for the database's.
+#[derive(Debug, Clone)]
+pub(super) struct Ids(Arc<AtomicU64>);
+
+impl Ids {
+    pub fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(1)))
+    }
+
+    /// The first of so many.
+    pub fn draw(&self, count: u64) -> u64 {
+        self.0.fetch_add(count, Ordering::Relaxed)
+    }
+}
+
+/// Microseconds since 1970.
+pub(super) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// When a hold made now ends.
+pub(super) fn end_of_hold(now: u64) -> u64 {
+    now + HOLD_TTL.as_secs() * 1_000_000
+}
+
+pub(super) fn token() -> [u8; 16] {
+    rand::random()
+}
+
+/// A pool whose connections are all open.
+pub(super) async fn pool(url: &str) -> MySqlPool {
+    let pool = MySqlPoolOptions::new()
+        .min_connections(CONNECTIONS)
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(Duration::from_secs(60))
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection
+                    .execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                    .await?;
+                Ok(())
+            })
+        })
+        .connect_with(url.parse::<MySqlConnectOptions>().expect("a URL"))
+        .await
+        .expect("connects");
+    // The pool opens its least number of connections in the background.
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS {
+        open.push(pool.acquire().await.expect("connects"));
+    }
+    pool
+}
+
+/// Writes the row of a hold of `units`.
+pub(super) async fn insert_hold(
+    connection: &mut MySqlConnection,
+    ids: &Ids,
+    product: u64,
+    units: u32,
+) -> sqlx::Result<u64> {
+    let (id, now) = (ids.draw(1), now());
+    sqlx::query(INSERT_HOLD)
+        .bind(id)
+        .bind(product)
+        .bind(units)
+        .bind(end_of_hold(now))
+        .bind(now)
+        .bind(token().as_slice())
+        .execute(connection)
+        .await?;
+    Ok(id)
+}
+
+/// An answer from whether it was granted.
+pub(super) fn answer(granted: sqlx::Result<bool>) -> Answer {
+    match granted {
+        Ok(true) => Answer::Done,
+        Ok(false) => Answer::Refused,
+        Err(error) => Answer::Failed(cause(&error)),
+    }
+}
+
+/// A word for what went wrong.
+pub(super) fn cause(error: &sqlx::Error) -> &'static str {
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        return "no connection";
+    }
+    let database = error.as_database_error();
+    match database.and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>()) {
+        Some(error) if error.number() == 1213 => "deadlock",
+        Some(error) if error.number() == 1205 => "lock wait",
+        _ => "error",
+    }
+}

@@ -1,0 +1,86 @@
+//! Stockade itself.
+
+use stockade::{AsyncEngine, Engine, EngineBuilder, Error, ErrorKind, HoldRequest};
+
+use super::names;
+use super::sql::{HOLD_TTL, Products};
+use crate::contender::{Answer, Contender};
+use crate::setup::Shop;
+
+/// An engine's description with default settings, but for the life of holds.
+pub(super) fn engine(shop: &Shop) -> EngineBuilder {
+    let builder = Engine::builder().store(&shop.url).hold_ttl(HOLD_TTL);
+    match &shop.redis {
+        Some((url, prefix)) => builder.redis(url).set("redis_prefix", prefix).expect("a setting"),
+        None => builder,
+    }
+}
+
+pub(super) fn answer<T>(result: Result<T, Error>) -> Answer {
+    match result {
+        Ok(_) => Answer::Done,
+        Err(error) if error.kind() == ErrorKind::InsufficientStock => Answer::Refused,
+        Err(error) => Answer::Failed(error.code()),
+    }
+}
+
+/// Holds one unit through [`AsyncEngine`].
+pub struct Stockade {
+    engine: AsyncEngine,
+    products: Products,
+    _shop: Shop,
+}
+
+impl Stockade {
+    /// Opens an engine, with Redis where the shop has one.
+    pub async fn open(shop: Shop, products: Products) -> Self {
+        let engine = engine(&shop).open_async().await.expect("opens");
+        Self { engine, products, _shop: shop }
+    }
+}
+
+impl Contender for Stockade {
+    fn name(&self) -> &str {
+        names::STOCKADE
+    }
+
+    async fn request(&self, _caller: usize) -> Answer {
+        answer(self.engine.hold(&HoldRequest::new(self.products.draw(), 1)).await)
+    }
+
+    async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+/// Holds one unit of product 1 through [`Engine`], on a thread of each caller.
+pub struct Blocking {
+    engine: Engine,
+    _shop: Shop,
+}
+
+impl Blocking {
+    /// Opens an engine, with Redis where the shop has one.
+    pub fn open(shop: Shop) -> Self {
+        Self { engine: engine(&shop).open().expect("opens"), _shop: shop }
+    }
+}
+
+impl Contender for Blocking {
+    fn name(&self) -> &str {
+        names::BLOCKING
+    }
+
+    fn blocks(&self) -> bool {
+        true
+    }
+
+    async fn request(&self, _caller: usize) -> Answer {
+        answer(self.engine.hold(&HoldRequest::new(1, 1)))
+    }
+
+    async fn close(&self) {
+        // It is closed whatever it says; nothing was forked.
+        let _ = self.engine.close();
+    }
+}

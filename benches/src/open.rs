@@ -1,0 +1,124 @@
+//! The open loop: requests at a fixed rate, whatever the answers take.
+//!
+//! A closed loop asks less while answers are late, and so hides the worst of
+//! them. Here each request has a moment at which it should have been sent, and
+//! its latency counts from that moment, also where it could only be sent later.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::contender::Contender;
+use crate::run::{Run, Sink, Tally};
+
+/// How often due requests are sent. Tokio's timer knows whole milliseconds
+/// only, so a thread does it.
+const TICK: Duration = Duration::from_micros(200);
+/// How long requests under way may take when a run is over.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// An open loop's rate and length.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenPlan {
+    /// Requests in a second.
+    pub rate: f64,
+    /// The most requests under way; those that are due beyond it wait, and
+    /// their wait counts.
+    pub in_flight: usize,
+    /// Load before anything is counted.
+    pub warm_up: Duration,
+    /// How long is counted.
+    pub measured: Duration,
+}
+
+struct Schedule {
+    plan: OpenPlan,
+    since: Instant,
+    /// The number of the next request.
+    next: AtomicU64,
+    /// One permit for each request that is due and not sent.
+    due: Semaphore,
+    over: AtomicBool,
+}
+
+impl Schedule {
+    fn when(&self, number: u64) -> Instant {
+        self.since + Duration::from_secs_f64(number as f64 / self.plan.rate)
+    }
+
+    /// Hands out what is due, until the end.
+    fn keep_time(&self) {
+        let length = self.plan.warm_up + self.plan.measured;
+        let mut sent = 0;
+        while self.since.elapsed() < length {
+            let due = (self.since.elapsed().as_secs_f64() * self.plan.rate) as u64;
+            let more = usize::try_from(due - sent).unwrap_or(0);
+            // A permit is all that a late request costs, so lateness without
+            // bound costs no memory.
+            self.due.add_permits(more.min(Semaphore::MAX_PERMITS - self.due.available_permits()));
+            sent = due;
+            std::thread::sleep(TICK);
+        }
+        self.over.store(true, Ordering::Relaxed);
+        self.due.close();
+    }
+}
+
+/// Runs an open loop. Requests sent after the warm-up are counted; what was
+/// due and not sent at the end counts as a wait.
+pub(crate) async fn run<C: Contender>(contender: &Arc<C>, plan: OpenPlan) -> Run {
+    contender.prepare(plan.in_flight).await;
+    let schedule = Arc::new(Schedule {
+        plan,
+        since: Instant::now(),
+        next: AtomicU64::new(0),
+        due: Semaphore::new(0),
+        over: AtomicBool::new(false),
+    });
+    let sink = Arc::new(Sink::new());
+    let mut all = JoinSet::new();
+    for caller in 0..plan.in_flight {
+        let (contender, schedule, sink) =
+            (Arc::clone(contender), Arc::clone(&schedule), Arc::clone(&sink));
+        all.spawn(async move { ask_when_due(&*contender, caller, &schedule, &sink).await });
+    }
+    let keeper = Arc::clone(&schedule);
+    let keeping = tokio::task::spawn_blocking(move || keeper.keep_time());
+    keeping.await.expect("keeping time does not panic");
+    contender.over();
+    let tallies = tokio::time::timeout(DRAIN, all.join_all()).await;
+    let mut tallies = tallies.unwrap_or_else(|_| panic!("{} never ends", contender.name()));
+    // The oldest that was never sent waited until the end at least.
+    let mut unsent = Tally::default();
+    let oldest = schedule.when(schedule.next.load(Ordering::Relaxed)) - schedule.since;
+    unsent.waited((plan.warm_up + plan.measured).saturating_sub(oldest));
+    tallies.push(unsent);
+    let mut run = sink.sum(tallies, contender.units(), plan.measured);
+    run.per_caller.pop();
+    run
+}
+
+async fn ask_when_due<C: Contender>(
+    contender: &C,
+    caller: usize,
+    schedule: &Schedule,
+    sink: &Sink,
+) -> Tally {
+    let mut tally = Tally::default();
+    let counted_from = schedule.since + schedule.plan.warm_up;
+    while let Ok(permit) = schedule.due.acquire().await {
+        permit.forget();
+        let due = schedule.when(schedule.next.fetch_add(1, Ordering::Relaxed));
+        let answer = contender.request(caller).await;
+        if due >= counted_from {
+            tally.count(answer, due.elapsed(), sink);
+        }
+        if schedule.over.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    tally
+}

@@ -1,0 +1,106 @@
+//! Where a bench's rows are: servers of its own, thrown away afterwards, and
+//! databases with Stockade's tables for every contender.
+
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, SqliteConnection};
+use stockade::Config;
+use stockade_testkit::{MariaDb, Redis, TempDb};
+
+/// Stock that no bench uses up.
+pub const PLENTY: u64 = 1 << 40;
+
+/// Products inserted by one statement.
+const CHUNK: u64 = 1000;
+
+/// A MariaDB and a Redis of the bench's own.
+#[derive(Debug)]
+pub struct Servers {
+    /// MariaDB; `innodb_flush_log_at_trx_commit=1` is the test kit's word.
+    pub mariadb: MariaDb,
+    /// Redis, which writes nothing to the disk.
+    pub redis: Redis,
+}
+
+impl Servers {
+    /// Starts both.
+    #[must_use]
+    pub fn start() -> Self {
+        // Large enough that no contender is measured while InnoDB makes room:
+        // all that is left is the log.
+        let mariadb = MariaDb::start_with(&[
+            "--innodb-buffer-pool-size=1G",
+            "--innodb-log-file-size=1G",
+            "--max-connections=1000",
+        ]);
+        Self { mariadb, redis: Redis::start() }
+    }
+
+    /// Makes a database with products 1 to `products`, each with `stock`.
+    pub async fn shop(&self, products: u64, stock: u64) -> Shop {
+        let url = self.mariadb.fresh_database();
+        fill(&url, products, stock).await;
+        let prefix = url.rsplit('/').next().unwrap_or_default().to_owned();
+        Shop { redis: Some((self.redis.url(), prefix)), url, file: None }
+    }
+}
+
+/// A database with Stockade's tables, for one contender.
+#[derive(Debug)]
+pub struct Shop {
+    /// Where it is.
+    pub url: String,
+    /// Redis's URL and the prefix of the contender's keys.
+    pub redis: Option<(String, String)>,
+    #[expect(dead_code, reason = "removes the file when it is dropped")]
+    file: Option<TempDb>,
+}
+
+impl Shop {
+    /// Makes a SQLite file with products 1 to `products`, each with `stock`.
+    pub async fn in_file(products: u64, stock: u64) -> Self {
+        let file = TempDb::new();
+        let url = file.url();
+        fill(&url, products, stock).await;
+        Self { url, redis: None, file: Some(file) }
+    }
+}
+
+async fn fill(url: &str, products: u64, stock: u64) {
+    let config = Config::from_pairs([("store", url)]).expect("a setting");
+    stockade::migrate(&config).await.expect("the tables are made");
+    let mut first = 1;
+    while first <= products {
+        let last = products.min(first + CHUNK - 1);
+        run(url, &insert_products(first, last, stock)).await;
+        first = last + 1;
+    }
+    let next = products + 1;
+    run(url, &format!("UPDATE stockade_sequences SET next = {next} WHERE name = 'product'")).await;
+}
+
+fn insert_products(first: u64, last: u64, stock: u64) -> String {
+    let rows: Vec<String> = (first..=last)
+        .map(|id| format!("({id}, 'Lamp', 1999, {stock}, 0, 0, 0, {stock}, 1, 0, NULL, 0)"))
+        .collect();
+    format!(
+        "INSERT INTO stockade_products (id, name, price, stock, held, pending, sold, received, \
+         version, fence, next_due, created_at) VALUES {}",
+        rows.join(", ")
+    )
+}
+
+/// Runs SQL on a connection of its own.
+///
+/// # Panics
+/// When the store refuses.
+pub async fn run(url: &str, sql: &str) {
+    let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+    if url.starts_with("mysql:") {
+        let mut connection = MySqlConnection::connect(url).await.expect("connects");
+        connection.execute(sql).await.expect("runs");
+        connection.close().await.expect("closes");
+    } else {
+        let mut connection = SqliteConnection::connect(url).await.expect("opens");
+        connection.execute(sql).await.expect("runs");
+        connection.close().await.expect("closes");
+    }
+}
