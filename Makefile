@@ -35,4 +35,4 @@ bench:
 
 # Short runs of every bench, for CI; `-- mariadb/512` and the like choose groups.
 bench-quick:
-	cargo bench --locked -p stockade-benches --benches -- --quick
+	cargo bench --locked -p stockade-benches -- --quick

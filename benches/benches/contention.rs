@@ -5,7 +5,7 @@
 //! which is some thousand a second whatever the number of callers. Stockade's
 //! batches grow with the callers, so it goes up with them towards the ceiling.
 
-use stockade_benches::bench::{self, Bench, Match, Wish};
+use stockade_benches::bench::{self, Bench, Match, Wish, close};
 use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
 use stockade_benches::contenders::{
     AtomicUpdate, Blocking, Ceiling, FileCeiling, FileRowLock, Products, RowLock, Seed, Stockade,
@@ -124,18 +124,12 @@ fn at_fixed_rates(bench: &mut Bench, plan: &Match, contenders: &[&dyn Entrant], 
     }
 }
 
-async fn close(contenders: Vec<Box<dyn Entrant>>) {
-    for contender in contenders {
-        contender.close().await;
-    }
-}
-
 /// One hold by each contender that needs no server.
 async fn smoke() {
     let shop = async || Shop::in_file(1, PLENTY).await;
     let stockade = Stockade::open(shop().await, Products::One).await;
     assert_eq!(stockade.request(0).await, Answer::Done);
-    stockade.close().await;
+    Contender::close(&stockade).await;
     let row_lock = FileRowLock::open(shop().await).await;
     assert_eq!(row_lock.request(0).await, Answer::Done);
     let ceiling = FileCeiling::open(shop().await).await;

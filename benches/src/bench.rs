@@ -107,17 +107,26 @@ pub fn main(name: &str, measure: impl FnOnce(&mut Bench), smoke: impl AsyncFn())
         });
         return;
     }
+    let fsync = heading::fsync(if args.quick { 300 } else { 1000 });
+    let fsync = fsync.expect("the temporary folder can be written");
     let report = Report {
         schema: SCHEMA,
         bench: name.to_owned(),
         quick: args.quick,
         at: 0,
-        machine: Machine::default(),
+        machine: Machine { fsync, ..Machine::default() },
         groups: Vec::new(),
     };
     let mut bench = Bench { args, runtime, criterion, report };
     measure(&mut bench);
     bench.finish();
+}
+
+/// Lets contenders go.
+pub async fn close(contenders: Vec<Box<dyn Entrant>>) {
+    for contender in contenders {
+        contender.close().await;
+    }
 }
 
 impl Bench {
@@ -150,10 +159,10 @@ impl Bench {
         self.runtime.block_on(future)
     }
 
-    /// Looks at the machine and prints the heading.
+    /// Looks at the machine, for what stands above the tables.
     pub fn heading(&mut self, servers: Option<&Servers>) {
-        let fsyncs = if self.args.quick { 300 } else { 1000 };
-        self.report.machine = self.runtime.block_on(heading::machine(servers, fsyncs));
+        let fsync = self.report.machine.fsync;
+        self.report.machine = self.runtime.block_on(heading::machine(servers, fsync));
     }
 
     /// Lets contenders take turns, then Criterion measure those it is to;

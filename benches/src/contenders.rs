@@ -6,21 +6,29 @@
 //! They write no events and know no expiry, which is less work than Stockade's.
 
 mod atomic_update;
+mod cart;
 mod ceiling;
 mod file;
+mod lifecycle;
 mod raw;
+mod reads;
 mod redis_lock;
 mod row_lock;
 mod seed;
+mod sold_out;
 mod sql;
 mod stockade;
 
 pub use atomic_update::AtomicUpdate;
+pub use cart::{RowLockCarts, StockadeCarts};
 pub use ceiling::Ceiling;
 pub use file::{FileCeiling, FileRowLock};
+pub use lifecycle::{RowLockLifecycle, StockadeLifecycle};
+pub use reads::{BareCache, Reads, SqlReads, StockadeReads};
 pub use redis_lock::Wake;
 pub use row_lock::RowLock;
 pub use seed::Seed;
+pub use sold_out::SoldOut;
 pub use sql::Products;
 pub use stockade::{Blocking, Stockade};
 
@@ -38,6 +46,10 @@ pub mod names {
     pub const ROW_LOCK: &str = "row lock only";
     /// One guarded update.
     pub const ATOMIC: &str = "atomic update";
+    /// A plain `SELECT` by primary key.
+    pub const SELECT: &str = "select by key";
+    /// A bare moka cache.
+    pub const BARE_CACHE: &str = "bare moka";
     /// Stockade's rows without callers.
     pub const CEILING: &str = "ceiling";
 }

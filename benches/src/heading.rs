@@ -15,12 +15,12 @@ use crate::table::time;
 /// What is appended at a time.
 const BLOCK: [u8; 4096] = [7; 4096];
 
-/// Looks at the machine. `fsyncs` is how often the disk is tried.
-pub async fn machine(servers: Option<&Servers>, fsyncs: u32) -> Machine {
+/// Looks at the machine. The disk was tried before servers came to use it.
+pub async fn machine(servers: Option<&Servers>, fsync: Latency) -> Machine {
     Machine {
         cores: cores(),
         processor: processor().unwrap_or_default(),
-        fsync: fsync(fsyncs).expect("the temporary folder can be written"),
+        fsync,
         mariadb: servers
             .map(|servers| servers.mariadb.query("SELECT VERSION()"))
             .unwrap_or_default(),
@@ -66,8 +66,12 @@ fn processor() -> Option<String> {
     line.split_once(": ").map(|(_, name)| name.to_owned())
 }
 
-/// Appends and syncs in the folder in which the servers' data is, too.
-fn fsync(times: u32) -> io::Result<Latency> {
+/// Appends and syncs so many times, in the folder in which the servers' data
+/// will be, too.
+///
+/// # Errors
+/// When the temporary folder cannot be written.
+pub fn fsync(times: u32) -> io::Result<Latency> {
     let folder = tempfile::Builder::new().prefix("stockade-fsync-").tempdir()?;
     let mut file = File::create(folder.path().join("log"))?;
     let mut taken = histogram();

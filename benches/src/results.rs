@@ -6,7 +6,7 @@
 //! know.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{fs, io};
 
 use hdrhistogram::Histogram;
@@ -237,7 +237,7 @@ impl Report {
     /// # Errors
     /// When the folder cannot be written.
     pub fn save(&self) -> io::Result<PathBuf> {
-        let folder = folder();
+        let folder = folder()?;
         fs::create_dir_all(&folder)?;
         let file = folder.join(format!("{}.json", self.bench));
         let mut text = serde_json::to_vec_pretty(self)?;
@@ -252,7 +252,7 @@ impl Report {
     /// When there is none or it has another schema.
     pub fn load(bench: &str) -> io::Result<Self> {
         let report: Self =
-            serde_json::from_slice(&fs::read(folder().join(format!("{bench}.json")))?)?;
+            serde_json::from_slice(&fs::read(folder()?.join(format!("{bench}.json")))?)?;
         if report.schema != SCHEMA {
             return Err(io::Error::other(format!("schema {}, expected {SCHEMA}", report.schema)));
         }
@@ -260,12 +260,12 @@ impl Report {
     }
 }
 
-/// Where results are kept: in the folder that cargo builds in.
-fn folder() -> PathBuf {
-    // Cargo runs a bench in its package's folder.
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
-    target.join("stockade-benches")
+/// Where results are kept: in the folder that cargo builds in, which it marks.
+fn folder() -> io::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
+    let target = target.ok_or_else(|| io::Error::other("not in a folder that cargo builds in"))?;
+    Ok(target.join("stockade-benches"))
 }
 
 #[cfg(test)]

@@ -157,6 +157,12 @@ impl Series {
         Spread::of(&self.runs.iter().map(of_run).collect::<Vec<_>>())
     }
 
+    /// Requests that failed, over all rounds.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.runs.iter().flat_map(|run| run.failed.values()).sum()
+    }
+
     /// Units refused in a second, of each round.
     #[must_use]
     pub fn refusals(&self) -> Spread {

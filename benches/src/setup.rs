@@ -77,7 +77,9 @@ async fn fill(url: &str, products: u64, stock: u64) {
     run(url, &format!("UPDATE stockade_sequences SET next = {next} WHERE name = 'product'")).await;
 }
 
-fn insert_products(first: u64, last: u64, stock: u64) -> String {
+/// The SQL that adds products with these ids, each with `stock`.
+#[must_use]
+pub fn insert_products(first: u64, last: u64, stock: u64) -> String {
     let rows: Vec<String> = (first..=last)
         .map(|id| format!("({id}, 'Lamp', 1999, {stock}, 0, 0, 0, {stock}, 1, 0, NULL, 0)"))
         .collect();

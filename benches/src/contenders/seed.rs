@@ -57,7 +57,7 @@ impl Contender for Seed {
             Ok(None) => return Answer::Failed("gave up"),
             Err(_) => return Answer::Failed("redis"),
         };
-        let held = self.rows.hold(Products::One.draw()).await;
+        let held = self.rows.hold_unit(Products::One.draw()).await;
         let forgotten = self.lock.forget(&self.cached).await;
         if self.lock.give_back(token).await.and(forgotten).is_err() {
             return Answer::Failed("redis");

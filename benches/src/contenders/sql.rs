@@ -51,7 +51,11 @@ pub(super) struct Ids(Arc<AtomicU64>);
 
 impl Ids {
     pub fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(1)))
+        Self::from(1)
+    }
+
+    pub fn from(first: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(first)))
     }
 
     /// The first of so many.

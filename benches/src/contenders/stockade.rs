@@ -1,8 +1,9 @@
 //! Stockade itself.
 
-use stockade::{AsyncEngine, Engine, EngineBuilder, Error, ErrorKind, HoldRequest};
+use stockade::{AsyncEngine, Engine, EngineBuilder, Error, ErrorKind, HoldRequest, NewProduct};
 
 use super::names;
+use super::sold_out::HoldsOf;
 use super::sql::{HOLD_TTL, Products};
 use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
@@ -46,6 +47,26 @@ impl Contender for Stockade {
 
     async fn request(&self, _caller: usize) -> Answer {
         answer(self.engine.hold(&HoldRequest::new(self.products.draw(), 1)).await)
+    }
+
+    async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+impl HoldsOf for Stockade {
+    fn name(&self) -> &str {
+        names::STOCKADE
+    }
+
+    async fn add_product(&self, stock: u64) -> u64 {
+        let price = "19.99".parse().expect("a price");
+        let product = self.engine.create_product(&NewProduct::new("Lamp", price, stock)).await;
+        product.expect("the product is added").id.0
+    }
+
+    async fn hold(&self, product: u64) -> Answer {
+        answer(self.engine.hold(&HoldRequest::new(product, 1)).await)
     }
 
     async fn close(&self) {

@@ -1,0 +1,71 @@
+//! Reads of products: cached, not cached, and with holds among them.
+//!
+//! Expected: a cached read does no I/O and costs little more than a look-up in
+//! the cache that Stockade is built on. A miss costs what a `SELECT` does. One
+//! hold in twenty makes entries old all the time.
+
+use stockade_benches::bench::{self, Bench, Match, close};
+use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
+use stockade_benches::contenders::{BareCache, Reads, SqlReads, StockadeReads, names};
+use stockade_benches::rounds::Comparison;
+use stockade_benches::setup::{PLENTY, Servers, Shop};
+
+const PRODUCTS: u32 = 10_000;
+const MIXED_PRODUCTS: u32 = 1_000;
+
+fn main() {
+    bench::main("reads", measure, smoke);
+}
+
+fn measure(bench: &mut Bench) {
+    let servers = Servers::start();
+    bench.heading(Some(&servers));
+    let kinds = [
+        ("hits", Reads::Hits, 1),
+        ("misses", Reads::Misses(PRODUCTS), PRODUCTS),
+        ("mixed", Reads::Mixed(MIXED_PRODUCTS), MIXED_PRODUCTS),
+    ];
+    for (place, reads, products) in kinds {
+        let contenders = bench.block_on(open(&servers, reads, products));
+        let invited: Vec<&dyn Entrant> = contenders.iter().map(|contender| &**contender).collect();
+        let plan = Match {
+            place,
+            unit: if place == "mixed" { "requests" } else { "reads" },
+            callers: 64,
+            comparisons: vec![
+                Comparison::rate(names::STOCKADE, names::SELECT),
+                Comparison::rate(names::STOCKADE, names::BARE_CACHE),
+            ],
+            figures: Vec::new(),
+            by_criterion: vec![names::STOCKADE, names::SELECT, names::BARE_CACHE],
+            lengths: bench.lengths(),
+        };
+        let all = bench.versus(&plan, &invited);
+        if let Some(all) = all.filter(|_| place == "mixed") {
+            bench.at_fixed_rates(&plan, invited[0], all[0].rate());
+        }
+        bench.block_on(close(contenders));
+    }
+}
+
+async fn open(servers: &Servers, reads: Reads, products: u32) -> Vec<Box<dyn Entrant>> {
+    let shop = async || servers.shop(u64::from(products), PLENTY).await;
+    let mut contenders = vec![
+        entrant(StockadeReads::open(shop().await, reads).await),
+        entrant(SqlReads::open(&shop().await, reads).await),
+    ];
+    if matches!(reads, Reads::Hits) {
+        contenders.push(entrant(BareCache::open()));
+    }
+    contenders
+}
+
+async fn smoke() {
+    for reads in [Reads::Hits, Reads::Misses(5), Reads::Mixed(5)] {
+        let stockade = StockadeReads::open(Shop::in_file(5, PLENTY).await, reads).await;
+        for _ in 0..30 {
+            assert_eq!(stockade.request(0).await, Answer::Done);
+        }
+        stockade.close().await;
+    }
+}

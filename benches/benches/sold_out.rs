@@ -1,0 +1,65 @@
+//! A product with units for one request in a hundred: the rest is refused.
+//!
+//! Expected: by row locks, a refusal costs a transaction that reads. Stockade
+//! refuses in memory once it knows that nothing is left.
+
+use std::time::Duration;
+
+use stockade_benches::bench::{self, Bench, Lengths, Match, Wish, close};
+use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
+use stockade_benches::contenders::{Products, RowLock, SoldOut, Stockade, names};
+use stockade_benches::results::Wanted;
+use stockade_benches::rounds::{Comparison, Series};
+use stockade_benches::setup::{Servers, Shop};
+
+fn main() {
+    bench::main("sold_out", measure, smoke);
+}
+
+fn measure(bench: &mut Bench) {
+    let servers = Servers::start();
+    bench.heading(Some(&servers));
+    let contenders = bench.block_on(open(&servers));
+    let invited: Vec<&dyn Entrant> = contenders.iter().map(|contender| &**contender).collect();
+    for callers in [64, 512] {
+        let refusals = Wish {
+            contender: names::STOCKADE,
+            name: "refusals/s",
+            figure: Series::refusals,
+            wanted: Wanted::AtLeast(300_000.0),
+        };
+        // Counted from the first unit on: a warm-up would sell them all.
+        let lengths = Lengths { warm_up: Duration::ZERO, ..bench.lengths() };
+        let plan = Match {
+            place: "mariadb",
+            unit: "answers",
+            callers,
+            comparisons: vec![Comparison::rate(names::STOCKADE, names::ROW_LOCK)],
+            figures: vec![refusals],
+            by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
+            lengths,
+        };
+        bench.versus(&plan, &invited);
+    }
+    bench.block_on(close(contenders));
+}
+
+async fn open(servers: &Servers) -> Vec<Box<dyn Entrant>> {
+    let shop = async || servers.shop(1, 0).await;
+    let stockade = Stockade::open(shop().await, Products::One).await;
+    let row_lock = RowLock::open(&shop().await, Products::One).await;
+    vec![entrant(SoldOut::new(stockade)), entrant(SoldOut::new(row_lock))]
+}
+
+async fn smoke() {
+    let shop = Shop::in_file(1, 0).await;
+    let stockade = SoldOut::new(Stockade::open(shop, Products::One).await);
+    stockade.prepare(1).await;
+    let mut answers = Vec::new();
+    for _ in 0..101 {
+        answers.push(stockade.request(0).await);
+    }
+    assert_eq!(answers.iter().filter(|answer| **answer == Answer::Done).count(), 100);
+    assert_eq!(answers.last(), Some(&Answer::Refused));
+    stockade.close().await;
+}

@@ -1,0 +1,61 @@
+//! Holds on ten thousand products, the first far more often than the last:
+//! Zipf with s = 1, so the first gets one request in ten.
+//!
+//! Expected: by row locks, the hottest product's transactions wait for each
+//! other and the others for the disk's syncs, which they share. Stockade
+//! shares transactions as well.
+
+use stockade_benches::bench::{self, Bench, Match, close};
+use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
+use stockade_benches::contenders::{Products, RowLock, Stockade, names};
+use stockade_benches::results::Wanted;
+use stockade_benches::rounds::Comparison;
+use stockade_benches::setup::{PLENTY, Servers, Shop};
+
+const PRODUCTS: u32 = 10_000;
+
+fn main() {
+    bench::main("spread", measure, smoke);
+}
+
+fn measure(bench: &mut Bench) {
+    let servers = Servers::start();
+    bench.heading(Some(&servers));
+    let contenders = bench.block_on(open(&servers));
+    let invited: Vec<&dyn Entrant> = contenders.iter().map(|contender| &**contender).collect();
+    for callers in [64, 512] {
+        let ratio = Comparison::rate(names::STOCKADE, names::ROW_LOCK);
+        let comparison = if callers == 512 { ratio.wanted(Wanted::AtLeast(8.0)) } else { ratio };
+        let plan = Match {
+            place: "mariadb",
+            unit: "holds",
+            callers,
+            comparisons: vec![comparison],
+            figures: Vec::new(),
+            by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
+            lengths: bench.lengths(),
+        };
+        let all = bench.versus(&plan, &invited);
+        if let Some(all) = all.filter(|_| callers == 512) {
+            bench.at_fixed_rates(&plan, invited[0], all[0].rate());
+        }
+    }
+    bench.block_on(close(contenders));
+}
+
+async fn open(servers: &Servers) -> Vec<Box<dyn Entrant>> {
+    let shop = async || servers.shop(u64::from(PRODUCTS), PLENTY).await;
+    vec![
+        entrant(Stockade::open(shop().await, Products::Zipf(PRODUCTS)).await),
+        entrant(RowLock::open(&shop().await, Products::Zipf(PRODUCTS)).await),
+    ]
+}
+
+async fn smoke() {
+    let shop = Shop::in_file(10, PLENTY).await;
+    let stockade = Stockade::open(shop, Products::Zipf(10)).await;
+    for _ in 0..10 {
+        assert_eq!(stockade.request(0).await, Answer::Done);
+    }
+    Contender::close(&stockade).await;
+}
