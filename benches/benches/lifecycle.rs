@@ -4,7 +4,9 @@
 //! waits for the product's row. Stockade's three requests are in three
 //! batches, each with those of the other callers.
 
-use stockade_benches::bench::{self, Bench, Match, close};
+use std::time::Duration;
+
+use stockade_benches::bench::{self, Bench, Lengths, Match, close};
 use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
 use stockade_benches::contenders::{RowLockLifecycle, StockadeLifecycle, names};
 use stockade_benches::results::Wanted;
@@ -23,6 +25,9 @@ fn measure(bench: &mut Bench) {
     for callers in [1, 512] {
         let ratio = Comparison::rate(names::STOCKADE, names::ROW_LOCK);
         let comparison = if callers == 512 { ratio.wanted(Wanted::AtLeast(15.0)) } else { ratio };
+        // By row locks, a unit of one in 512 callers takes half a second.
+        let measured = Duration::from_millis(if bench.is_quick() { 1200 } else { 2500 });
+        let warm_up = measured / 4;
         let plan = Match {
             place: "mariadb",
             unit: "units",
@@ -30,7 +35,7 @@ fn measure(bench: &mut Bench) {
             comparisons: vec![comparison],
             figures: Vec::new(),
             by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
-            lengths: bench.lengths(),
+            lengths: Lengths { warm_up, measured, ..bench.lengths() },
         };
         let all = bench.versus(&plan, &invited);
         if let Some(all) = all.filter(|_| callers == 512) {

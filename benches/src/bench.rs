@@ -15,6 +15,10 @@ use crate::rounds::{self, Comparison, Series};
 use crate::setup::Servers;
 use crate::table;
 
+/// The most requests under way in an open loop: enough that what is measured
+/// keeps up or does not, and not this bound.
+const IN_FLIGHT: usize = 4096;
+
 /// How long everything takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Lengths {
@@ -141,7 +145,7 @@ impl Bench {
     pub fn lengths(&self) -> Lengths {
         let millis = Duration::from_millis;
         if self.args.quick {
-            Lengths { warm_up: millis(50), measured: millis(200), rounds: 3, open: millis(500) }
+            Lengths { warm_up: millis(50), measured: millis(250), rounds: 3, open: millis(500) }
         } else {
             Lengths { warm_up: millis(200), measured: millis(600), rounds: 5, open: millis(3000) }
         }
@@ -197,7 +201,7 @@ impl Bench {
         let Lengths { warm_up, open, .. } = plan.lengths;
         let rows = [0.5, 0.75, 0.9].map(|share| {
             let plan =
-                OpenPlan { rate: most * share, in_flight: plan.callers, warm_up, measured: open };
+                OpenPlan { rate: most * share, in_flight: IN_FLIGHT, warm_up, measured: open };
             let run = self.runtime.block_on(contender.open(plan));
             let mut row = Series::of(contender, vec![run]).row();
             row.intended = Some(plan.rate);
@@ -208,7 +212,7 @@ impl Bench {
             name: format!("{}/{}/{}/open", self.report.bench, plan.place, plan.callers),
             unit: plan.unit.to_owned(),
             place: plan.place.to_owned(),
-            callers: plan.callers,
+            callers: IN_FLIGHT,
             load: Load::Open,
             rows: rows.into(),
             ratios: Vec::new(),

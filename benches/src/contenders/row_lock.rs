@@ -29,7 +29,13 @@ impl RowLock {
     /// Opens its connections.
     pub async fn open(shop: &Shop, products: Products) -> Self {
         let pool = sql::pool(&shop.url).await;
-        Self { url: shop.url.clone(), pool, ids: Ids::new(), products, added: Ids::from(FIRST_ADDED) }
+        Self {
+            url: shop.url.clone(),
+            pool,
+            ids: Ids::new(),
+            products,
+            added: Ids::from(FIRST_ADDED),
+        }
     }
 
     /// Holds one unit in a transaction of its own; false where none is left.
