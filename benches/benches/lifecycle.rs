@@ -39,7 +39,7 @@ fn measure(bench: &mut Bench) {
         };
         let all = bench.versus(&plan, &invited);
         if let Some(all) = all.filter(|_| callers == 512) {
-            bench.at_fixed_rates(&plan, invited[0], all[0].rate());
+            bench.at_fixed_rates(&plan, &invited[..1], &all);
         }
     }
     bench.block_on(close(contenders));

@@ -19,9 +19,31 @@ pub struct Args {
     pub mode: Mode,
     /// Short runs and fewer callers, for CI.
     pub quick: bool,
+    /// Only Criterion's part, for a profiler: no rounds, nothing saved.
+    pub profiles: bool,
     /// Only groups with this in their name.
     pub filter: Option<String>,
 }
+
+/// Criterion's words that a value follows.
+const WITH_VALUE: [&str; 16] = [
+    "--color",
+    "--save-baseline",
+    "--baseline",
+    "--baseline-lenient",
+    "--load-baseline",
+    "--format",
+    "--profile-time",
+    "--sample-size",
+    "--warm-up-time",
+    "--measurement-time",
+    "--nresamples",
+    "--noise-threshold",
+    "--confidence-level",
+    "--significance-level",
+    "--plotting-backend",
+    "--output-format",
+];
 
 impl Args {
     /// Reads the process's arguments.
@@ -35,17 +57,28 @@ impl Args {
         let has = |word: &str| words.iter().any(|other| other == word);
         // Cargo passes --bench when it benches; Criterion goes by it as well.
         let measures = has("--bench") && !has("--test") && !has("--list");
+        let mut filter = None;
+        let mut rest = words.iter();
+        while let Some(word) = rest.next() {
+            if WITH_VALUE.contains(&word.as_str()) {
+                rest.next();
+            } else if !word.starts_with('-') {
+                filter = Some(word.clone());
+            }
+        }
         Self {
             mode: if measures { Mode::Measure } else { Mode::Test },
             quick: has("--quick"),
-            filter: words.into_iter().find(|word| !word.starts_with('-')),
+            profiles: words.iter().any(|word| word.starts_with("--profile-time")),
+            filter,
         }
     }
 
-    /// Whether a group of this name is wanted.
+    /// Whether a group of this name is wanted, or a contender of it.
     #[must_use]
     pub fn wants(&self, group: &str) -> bool {
-        self.filter.as_ref().is_none_or(|filter| group.contains(filter.as_str()))
+        let wants = |filter: &String| group.contains(filter.as_str()) || filter.starts_with(group);
+        self.filter.as_ref().is_none_or(wants)
     }
 }
 
@@ -71,5 +104,8 @@ mod tests {
         let args = read("mariadb/512 --bench");
         assert!(args.wants("contention/mariadb/512") && !args.wants("contention/sqlite/512"));
         assert!(read("--bench").wants("anything"));
+        let args = read("--profile-time 10 --bench contention/mariadb/512/stockade");
+        assert!(args.profiles && args.wants("contention/mariadb/512"));
+        assert!(!args.wants("contention/mariadb/8"));
     }
 }

@@ -147,7 +147,7 @@ impl Bench {
         if self.args.quick {
             Lengths { warm_up: millis(50), measured: millis(250), rounds: 3, open: millis(500) }
         } else {
-            Lengths { warm_up: millis(200), measured: millis(600), rounds: 5, open: millis(3000) }
+            Lengths { warm_up: millis(200), measured: millis(500), rounds: 5, open: millis(3000) }
         }
     }
 
@@ -176,12 +176,17 @@ impl Bench {
         if !self.wants(place, callers) {
             return None;
         }
+        let name = format!("{}/{place}/{callers}", self.report.bench);
+        self.by_criterion(&name, plan, contenders);
+        if self.args.profiles {
+            return None;
+        }
         let Lengths { warm_up, measured, rounds, .. } = plan.lengths;
         let turn = ClosedPlan { callers, warm_up, measured };
         let all = self.runtime.block_on(rounds::interleave(contenders, turn, rounds));
         let ratios = plan.comparisons.iter();
         let group = Group {
-            name: format!("{}/{place}/{callers}", self.report.bench),
+            name,
             unit: unit.to_owned(),
             place: place.to_owned(),
             callers,
@@ -190,31 +195,35 @@ impl Bench {
             ratios: ratios.filter_map(|wanted| rounds::compare(&all, *wanted)).collect(),
             figures: plan.figures.iter().filter_map(|wish| wish.of(&all)).collect(),
         };
-        self.by_criterion(&group.name, plan, contenders);
         self.add(group);
         Some(all)
     }
 
-    /// Asks one contender at 50, 75 and 90% of its maximum, `most` requests in
-    /// a second, and prints what requests took.
-    pub fn at_fixed_rates(&mut self, plan: &Match, contender: &dyn Entrant, most: f64) {
+    /// Asks contenders at 50, 75 and 90% of what each did in the closed loop,
+    /// and prints what requests took.
+    pub fn at_fixed_rates(&mut self, plan: &Match, contenders: &[&dyn Entrant], closed: &[Series]) {
         let Lengths { warm_up, open, .. } = plan.lengths;
-        let rows = [0.5, 0.75, 0.9].map(|share| {
-            let plan =
-                OpenPlan { rate: most * share, in_flight: IN_FLIGHT, warm_up, measured: open };
-            let run = self.runtime.block_on(contender.open(plan));
-            let mut row = Series::of(contender, vec![run]).row();
-            row.intended = Some(plan.rate);
-            row.contender = format!("{} at {:.0}%", row.contender, share * 100.0);
-            row
-        });
+        let mut rows = Vec::new();
+        for contender in contenders {
+            let most = closed.iter().find(|series| series.contender == contender.name());
+            let Some(most) = most.map(Series::rate) else { continue };
+            for share in [0.5, 0.75, 0.9] {
+                let rate = most * share;
+                let plan = OpenPlan { rate, in_flight: IN_FLIGHT, warm_up, measured: open };
+                let run = self.runtime.block_on(contender.open(plan));
+                let mut row = Series::of(*contender, vec![run]).row();
+                row.intended = Some(rate);
+                row.contender = format!("{} at {:.0}%", row.contender, share * 100.0);
+                rows.push(row);
+            }
+        }
         self.add(Group {
             name: format!("{}/{}/{}/open", self.report.bench, plan.place, plan.callers),
             unit: plan.unit.to_owned(),
             place: plan.place.to_owned(),
             callers: IN_FLIGHT,
             load: Load::Open,
-            rows: rows.into(),
+            rows,
             ratios: Vec::new(),
             figures: Vec::new(),
         });
@@ -224,9 +233,9 @@ impl Bench {
     fn by_criterion(&mut self, name: &str, plan: &Match, contenders: &[&dyn Entrant]) {
         // CI has seconds for each bench: one contender shows that it works.
         let most = if self.args.quick { 1 } else { plan.by_criterion.len() };
-        let chosen = contenders
-            .iter()
-            .filter(|contender| plan.by_criterion[..most].contains(&contender.name()));
+        let chosen = contenders.iter().filter(|contender| {
+            self.args.profiles || plan.by_criterion[..most].contains(&contender.name())
+        });
         let mut group = self.criterion.benchmark_group(name);
         group.sampling_mode(SamplingMode::Flat);
         for contender in chosen {
@@ -250,6 +259,9 @@ impl Bench {
         self.criterion.final_summary();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         self.report.at = now.map_or(0, |now| now.as_secs());
+        if self.args.profiles {
+            return;
+        }
         match self.report.save() {
             Ok(file) => println!("saved {}", file.display()),
             Err(error) => println!("results not saved: {error}"),

@@ -113,3 +113,38 @@ pub(crate) async fn each<C: Contender>(contender: &Arc<C>, callers: usize, times
     all.join_all().await;
     since.elapsed()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contender::{Answer, entrant};
+
+    /// Answers caller 0 and refuses the others, a millisecond each.
+    struct Picky;
+
+    impl Contender for Picky {
+        fn name(&self) -> &str {
+            "picky"
+        }
+
+        async fn request(&self, caller: usize) -> Answer {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            if caller == 0 { Answer::Done } else { Answer::Refused }
+        }
+    }
+
+    #[tokio::test]
+    async fn every_caller_is_counted() {
+        let plan = ClosedPlan {
+            callers: 3,
+            warm_up: Duration::from_millis(20),
+            measured: Duration::from_millis(200),
+        };
+        let run = entrant(Picky).closed(plan).await;
+        assert_eq!(run.per_caller.len(), 3);
+        assert_eq!(run.done, run.per_caller[0]);
+        assert_eq!(run.refused, run.per_caller[1] + run.per_caller[2]);
+        assert_eq!(run.latency.len(), run.done + run.refused);
+        assert!(run.done > 0 && run.failed.is_empty());
+    }
+}

@@ -122,3 +122,39 @@ async fn ask_when_due<C: Contender>(
     }
     tally
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contender::{Answer, entrant};
+
+    const TAKES: Duration = Duration::from_millis(20);
+
+    struct Slow;
+
+    impl Contender for Slow {
+        fn name(&self) -> &str {
+            "slow"
+        }
+
+        async fn request(&self, _caller: usize) -> Answer {
+            tokio::time::sleep(TAKES).await;
+            Answer::Done
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_sent_late_has_waited_since_it_was_due() {
+        // Asked twice as often as it answers, one at a time.
+        let plan = OpenPlan {
+            rate: 100.0,
+            in_flight: 1,
+            warm_up: Duration::ZERO,
+            measured: Duration::from_millis(400),
+        };
+        let run = entrant(Slow).open(plan).await;
+        assert!(run.done >= 5, "{run:?}");
+        assert!(run.longest > TAKES * 4, "{:?}", run.longest);
+        assert!(run.latency.max() > 4 * TAKES.as_nanos() as u64);
+    }
+}
