@@ -142,8 +142,8 @@ mod tests {
         };
         let run = entrant(Picky).closed(plan).await;
         assert_eq!(run.per_caller.len(), 3);
-        assert_eq!(run.done, run.per_caller[0]);
-        assert_eq!(run.refused, run.per_caller[1] + run.per_caller[2]);
+        assert!(run.per_caller.contains(&run.done), "{run:?}");
+        assert_eq!(run.per_caller.iter().sum::<u64>(), run.done + run.refused);
         assert_eq!(run.latency.len(), run.done + run.refused);
         assert!(run.done > 0 && run.failed.is_empty());
     }

@@ -32,7 +32,7 @@ pub struct Run {
     pub refused: u64,
     /// Requests that failed, by cause.
     pub failed: BTreeMap<&'static str, u64>,
-    /// Answered requests of each caller.
+    /// Answered requests of each caller, in no order.
     pub per_caller: Vec<u64>,
     /// Nanoseconds that answered requests took.
     pub latency: Histogram<u64>,
