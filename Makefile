@@ -33,6 +33,6 @@ deny:
 bench:
 	cargo bench -p stockade-benches
 
-# Short runs of every bench, for CI; `-- mariadb/512` and the like choose groups.
+# Short runs of every bench, as in CI.
 bench-quick:
 	cargo bench --locked -p stockade-benches -- --quick
