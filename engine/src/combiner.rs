@@ -14,7 +14,6 @@ mod leases;
 mod needs;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,12 +36,16 @@ use crate::siblings::Siblings;
 use crate::store::Store;
 use bound::BatchBound;
 use ids::Ids;
-use lanes::{Bounds, Lanes, Parting, Taken};
+use lanes::{Bounds, Gate, Lanes, Parting, Taken};
 
 /// How many products may share a transaction, and the number of requests from
 /// which on it takes no further product.
 const SHARED_LANES: usize = 128;
 const SHARE_BELOW: usize = 256;
+
+/// Batches of one product at once: one that writes ahead while the other is
+/// under the row lock or sends its log to disk.
+const UNDER_WAY: usize = 2;
 
 /// What a request is answered.
 pub(crate) type Reply = Result<Done>;
@@ -71,8 +74,7 @@ pub(crate) struct Parts {
 struct Turn {
     lanes: Vec<LaneId>,
     requests: usize,
-    /// Whether it has come to its commit.
-    passed: AtomicBool,
+    number: u64,
 }
 
 /// The queue of an engine and the workers that serve it.
@@ -101,7 +103,7 @@ impl Combiner {
             // one is better off alone.
             lanes: SHARED_LANES,
             share_below: SHARE_BELOW,
-            under_way: if single { 1 } else { 2 },
+            under_way: if single { 1 } else { UNDER_WAY },
             lock_run: parts.config.lock_run,
         };
         let combiner = Arc::new(Self {
@@ -198,7 +200,7 @@ impl Combiner {
     /// Serves one batch and frees its lanes, whatever happens on the way.
     async fn serve_batch(&self, taken: Taken) {
         let requests = taken.requests.len();
-        let turn = Turn { lanes: taken.lanes, requests, passed: AtomicBool::new(false) };
+        let turn = Turn { lanes: taken.lanes, requests, number: taken.number };
         let work = worker::serve(self, taken.requests, &turn);
         let served = std::panic::AssertUnwindSafe(work).catch_unwind().await;
         if served.is_err() {
@@ -208,20 +210,17 @@ impl Combiner {
         }
     }
 
-    /// The batch is about to commit: others of its lanes may follow.
-    fn pass(&self, turn: &Turn) {
-        if !turn.passed.swap(true, Ordering::Relaxed) {
-            self.change(|lanes| lanes.pass(&turn.lanes));
-        }
+    /// Lets others of the batch's lanes follow it.
+    fn open(&self, turn: &Turn, gate: Gate) {
+        self.change(|lanes| lanes.open(&turn.lanes, turn.number, gate));
     }
 
     /// Frees the lanes of a batch; requests to be asked again go first. Returns
     /// the locks that are not to be kept.
     fn finish(&self, turn: &Turn, again: Vec<Request>) -> Vec<Parting> {
-        let passed = turn.passed.load(Ordering::Relaxed);
         self.change(|lanes| {
             lanes.push_front(again);
-            lanes.finish(&turn.lanes, turn.requests, passed)
+            lanes.finish(&turn.lanes, turn.number, turn.requests)
         })
     }
 

@@ -28,7 +28,7 @@ macro_rules! calls {
         impl Engine {
             $($(#[$doc])* pub fn $name(&self, $($arg: $kind),*) -> Result<$answer> {
                 self.core.check_usable()?;
-                pollster::block_on(self.core.$name($($arg),*))
+                wait_for(self.core.$name($($arg),*))
             })*
         }
 
@@ -217,7 +217,7 @@ impl Engine {
             return Err(Error::new(ErrorKind::Internal, "the runtime is gone"));
         };
         let opening = handle.spawn(Core::open(builder));
-        let core = pollster::block_on(opening)
+        let core = wait_for(opening)
             .map_err(|error| Error::caused(ErrorKind::Internal, "opening panicked", error))??;
         Ok(Self { core, runtime: Arc::new(runtime) })
     }
@@ -238,7 +238,7 @@ impl Engine {
         let core = Arc::clone(&self.core);
         let Some(handle) = self.runtime.handle() else { return Ok(()) };
         let closing = handle.spawn(async move { core.close(CLOSE_WAIT).await });
-        let _ = pollster::block_on(closing);
+        let _ = wait_for(closing);
         Ok(())
     }
 }
@@ -290,6 +290,13 @@ impl std::fmt::Debug for AsyncEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AsyncEngine").field("config", self.core.config()).finish_non_exhaustive()
     }
+}
+
+/// Waits for a call on the thread that makes it. Inside a tokio task the
+/// task's budget must not count: once it is spent everything is pending until
+/// the task yields, which a blocked one never does.
+fn wait_for<T>(call: impl Future<Output = T>) -> T {
+    pollster::block_on(tokio::task::coop::unconstrained(call))
 }
 
 /// Applies the migrations that are missing, and nothing else.

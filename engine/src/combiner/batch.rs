@@ -8,6 +8,7 @@ use crate::ledger::{Changes, Command, Decision, Rows, decide};
 use crate::model::ProductId;
 use crate::store::{Batch, Needs, Session, StoreError};
 
+use super::lanes::Gate;
 use super::{Parts, ahead};
 
 /// What a transaction came to.
@@ -48,18 +49,18 @@ pub(super) type Uncertain = (u64, Box<Decided>);
 ///
 /// `uncertain` is an earlier attempt at the same commands whose commit may
 /// have landed. It is looked for under the same row locks, so that one still
-/// under way is waited for. `committing` is called before COMMIT is
-/// sent.
+/// under way is waited for. `open` is told when others may follow.
 pub(super) async fn attempt(
     parts: &Parts,
     session: &mut dyn Session,
     job: &Job<'_>,
     uncertain: &mut Option<Uncertain>,
-    committing: &(dyn Fn() + Sync),
+    open: &(dyn Fn(Gate) + Sync),
 ) -> Result<Decided, Failure> {
     let Job { needs, commands, batch_id, fences } = *job;
     let loaded = session.begin(needs).await.map_err(Failure::Nothing)?;
     let locked_at = Instant::now();
+    open(Gate::ForCrowd);
     if let Some((earlier, _)) = uncertain {
         let landed = session.landed(*earlier).await.map_err(Failure::Nothing)?;
         if let Some((_, decided)) = uncertain.take().filter(|_| landed) {
@@ -94,7 +95,7 @@ pub(super) async fn attempt(
     let (changes, ahead) = (&decided.changes, &needs.ahead[..]);
     let batch = Batch { id: batch_id, now, changes, ahead, fences };
     session.write(&batch).await.map_err(Failure::Nothing)?;
-    committing();
+    open(Gate::Open);
     match session.commit().await {
         Ok(()) => Ok(decided),
         Err(error) => Err(Failure::Unknown(error, batch_id, Box::new(decided))),

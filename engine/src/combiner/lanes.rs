@@ -5,12 +5,14 @@
 //! can be taken. Tickets enter all their lanes at once, so the oldest cart
 //! reaches the front of each, and no two carts can wait for each other.
 //!
-//! A lane may have two batches under way: while one commits, the next may wait
-//! for its rows in the database, so that it begins the moment the first lets go
-//! of them, which is before its log is on disk. Their order is that of the row
-//! lock. A batch takes no more than half of all that is there, waiting or under
-//! way, or the callers of one great batch would come back together and leave
-//! nothing to do meanwhile.
+//! A lane may have several batches under way: once one has locked its rows, the
+//! next may write ahead and wait for them in the database, and begins the moment
+//! the first lets go of them, which is before its log is on disk. Their order is
+//! that of the row lock. Before the first comes to its commit only a crowd is
+//! worth another transaction; from then on all that waits goes. A batch takes no
+//! more than its share of all that is there, waiting or under way, or the
+//! callers of one great batch would come back together and leave nothing to do
+//! meanwhile.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -57,14 +59,25 @@ enum Entry {
     Cart(u64),
 }
 
+/// Whether a lane's next batch may begin.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    #[default]
+    Open,
+    /// The newest has locked its rows: a crowd may follow.
+    ForCrowd,
+    /// The newest has yet to lock its rows, or a lock is going round.
+    Shut,
+}
+
 #[derive(Default)]
 struct Lane {
     queue: VecDeque<Entry>,
     /// Batches of it under way.
     batches: usize,
-    /// Whether the newest of them has yet to come to its commit, or a lock is
-    /// being handed over: no other may begin.
-    blocked: bool,
+    /// The number of the newest of them, and whether another may follow it.
+    newest: u64,
+    gate: Gate,
     /// Whether it stands in the list of lanes that can be taken.
     listed: bool,
     /// The lock of the lane, kept from one batch to the next.
@@ -72,8 +85,14 @@ struct Lane {
 }
 
 impl Lane {
-    fn can_take(&self, bounds: &Bounds) -> bool {
-        !self.blocked
+    /// `share` is how much a batch takes.
+    fn can_take(&self, bounds: &Bounds, share: usize) -> bool {
+        let has_way = match self.gate {
+            Gate::Open => true,
+            Gate::ForCrowd => self.queue.len() >= share,
+            Gate::Shut => false,
+        };
+        has_way
             && self.batches < bounds.under_way
             // A lock kept for long goes round before another batch begins.
             && (self.batches == 0 || !self.is_kept_for(bounds.lock_run))
@@ -84,8 +103,8 @@ impl Lane {
     }
 }
 
-/// A batch that is not larger than this need not be halved.
-const WORTH_HALVING: usize = 32;
+/// Fewer requests than this are no crowd.
+const CROWD: usize = 32;
 
 /// How much one batch takes.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +125,8 @@ pub(super) struct Taken {
     pub requests: Vec<Request>,
     /// Ascending.
     pub lanes: Vec<LaneId>,
+    /// Greater for each batch.
+    pub number: u64,
 }
 
 /// What is to be done with the lock of a lane.
@@ -125,6 +146,7 @@ pub(super) struct Lanes {
     ready: VecDeque<LaneId>,
     carts: HashMap<u64, Request>,
     next_ticket: u64,
+    next_batch: u64,
     /// Requests that wait, and those that batches have taken.
     depth: usize,
     taken: usize,
@@ -140,6 +162,7 @@ impl Lanes {
             ready: VecDeque::new(),
             carts: HashMap::new(),
             next_ticket: 0,
+            next_batch: 0,
             depth: 0,
             taken: 0,
             limit,
@@ -210,10 +233,11 @@ impl Lanes {
 
     /// Lists the lane as one that may be taken, if it may.
     fn list(&mut self, id: LaneId) {
+        let share = self.share();
         if let Some(lane) = self.lanes.get_mut(&id)
             && !lane.listed
             && !lane.queue.is_empty()
-            && lane.can_take(&self.bounds)
+            && lane.can_take(&self.bounds, share)
         {
             lane.listed = true;
             self.ready.push_back(id);
@@ -228,18 +252,20 @@ impl Lanes {
     /// Takes the next batch, if any lane can be taken.
     pub fn take(&mut self) -> Option<Taken> {
         let bounds = self.bounds;
-        let room = self.room();
-        let mut taken = Taken { requests: Vec::new(), lanes: Vec::new() };
+        let share = self.share();
+        self.next_batch += 1;
+        let number = self.next_batch;
+        let mut taken = Taken { requests: Vec::new(), lanes: Vec::new(), number };
         // A lane that is looked at must have room, or it would be lost from the list.
-        let share_below = bounds.share_below.min(room);
+        let share_below = bounds.share_below.min(share);
         while taken.requests.is_empty()
             || (taken.requests.len() < share_below && taken.lanes.len() < bounds.lanes)
         {
             let Some(id) = self.ready.pop_front() else { break };
             if let Some(lane) = self.lanes.get_mut(&id) {
                 lane.listed = false;
-                if lane.can_take(&bounds) {
-                    self.drain(id, room, &mut taken);
+                if lane.can_take(&bounds, share) {
+                    self.drain(id, share, &mut taken);
                 }
             }
         }
@@ -253,21 +279,17 @@ impl Lanes {
     }
 
     /// How many requests the next batch takes.
-    fn room(&self) -> usize {
-        let half = (self.depth + self.taken).div_ceil(2).max(WORTH_HALVING);
-        if self.bounds.under_way > 1 {
-            half.min(self.bounds.requests)
-        } else {
-            self.bounds.requests
-        }
+    fn share(&self) -> usize {
+        let share = (self.depth + self.taken).div_ceil(self.bounds.under_way);
+        share.max(CROWD).min(self.bounds.requests)
     }
 
     /// Moves a lane's requests into the batch, up to the bound or to a cart
     /// that cannot be taken yet; then those that a cart has made way for.
-    fn drain(&mut self, id: LaneId, room: usize, taken: &mut Taken) {
+    fn drain(&mut self, id: LaneId, share: usize, taken: &mut Taken) {
         let mut open = vec![id];
         while let Some(id) = open.pop() {
-            while taken.requests.len() < room {
+            while taken.requests.len() < share {
                 let Some(lane) = self.lanes.get_mut(&id) else { break };
                 match lane.queue.pop_front() {
                     None => break,
@@ -277,7 +299,7 @@ impl Lanes {
                     }
                     Some(Entry::Cart(ticket)) => {
                         lane.queue.push_front(Entry::Cart(ticket));
-                        let Some(cart) = self.take_cart(ticket, taken) else { break };
+                        let Some(cart) = self.take_cart(ticket, share, taken) else { break };
                         open.extend(cart.into_iter().filter(|other| *other != id));
                     }
                 }
@@ -287,9 +309,10 @@ impl Lanes {
 
     fn claim(&mut self, id: LaneId, taken: &mut Taken) {
         if let Some(lane) = self.lanes.get_mut(&id)
-            && !lane.blocked
+            && lane.newest != taken.number
         {
-            lane.blocked = true;
+            lane.newest = taken.number;
+            lane.gate = Gate::Shut;
             lane.batches += 1;
             taken.lanes.push(id);
         }
@@ -297,12 +320,12 @@ impl Lanes {
 
     /// Takes a cart if its ticket is at the front of all its lanes and each of
     /// them can be taken or is of this batch already. Says which lanes they are.
-    fn take_cart(&mut self, ticket: u64, taken: &mut Taken) -> Option<Vec<LaneId>> {
+    fn take_cart(&mut self, ticket: u64, share: usize, taken: &mut Taken) -> Option<Vec<LaneId>> {
         let cart = self.carts.get(&ticket)?;
         let can_take = cart.route.iter().all(|id| {
             self.lanes.get(id).is_some_and(|lane| {
                 let is_first = matches!(lane.queue.front(), Some(Entry::Cart(t)) if *t == ticket);
-                is_first && (lane.can_take(&self.bounds) || taken.lanes.contains(id))
+                is_first && (lane.newest == taken.number || lane.can_take(&self.bounds, share))
             })
         });
         if !can_take {
@@ -320,26 +343,29 @@ impl Lanes {
         Some(route)
     }
 
-    /// A batch is about to commit: the next ones of its lanes may begin.
-    pub fn pass(&mut self, ids: &[LaneId]) {
+    /// A batch lets others follow it.
+    pub fn open(&mut self, ids: &[LaneId], number: u64, gate: Gate) {
         for id in ids {
-            if let Some(lane) = self.lanes.get_mut(id) {
-                lane.blocked = false;
+            if let Some(lane) = self.lanes.get_mut(id)
+                && lane.newest == number
+            {
+                lane.gate = gate;
                 self.list(*id);
             }
         }
     }
 
-    /// Ends a batch of so many requests in its lanes; `passed` says whether it got as far as
-    /// [`Lanes::pass`]. Empty lanes are forgotten. Returns the locks that are
-    /// not to be kept.
-    pub fn finish(&mut self, ids: &[LaneId], requests: usize, passed: bool) -> Vec<Parting> {
+    /// Ends a batch of so many requests in its lanes. Empty lanes are forgotten.
+    /// Returns the locks that are not to be kept.
+    pub fn finish(&mut self, ids: &[LaneId], number: u64, requests: usize) -> Vec<Parting> {
         self.taken -= requests;
         let mut partings = Vec::new();
         for id in ids {
             let Some(lane) = self.lanes.get_mut(id) else { continue };
             lane.batches -= 1;
-            lane.blocked &= passed;
+            if lane.newest == number {
+                lane.gate = Gate::Open;
+            }
             if lane.batches > 0 {
                 self.list(*id);
             } else if lane.queue.is_empty() {
@@ -348,7 +374,7 @@ impl Lanes {
             } else if lane.is_kept_for(self.bounds.lock_run)
                 && let Some(lease) = lane.lease.take()
             {
-                lane.blocked = true;
+                lane.gate = Gate::Shut;
                 partings.push(Parting::Ask(*id, lease));
             } else {
                 self.list(*id);
@@ -361,7 +387,7 @@ impl Lanes {
     /// wanted it.
     pub fn settle(&mut self, id: LaneId, kept: Option<Lease>) {
         if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.blocked = false;
+            lane.gate = Gate::Open;
             lane.lease = kept;
             self.list(id);
         }

@@ -210,8 +210,8 @@ async fn one_try(
     leases.acquire(combiner, turn).await.map_err(Tried::Refused)?;
     let since = Instant::now();
     let job = Job { needs, commands, batch_id, fences: leases.fences() };
-    let committing = || combiner.pass(turn);
-    let tried = attempt(parts, session.as_mut(), &job, uncertain, &committing).await;
+    let open = |gate| combiner.open(turn, gate);
+    let tried = attempt(parts, session.as_mut(), &job, uncertain, &open).await;
     match tried {
         Ok(decided) => {
             let took = since.elapsed();

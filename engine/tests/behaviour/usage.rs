@@ -52,7 +52,11 @@ fn blocking_calls_work_inside_a_tokio_runtime(world: &World) {
             let released = tokio::spawn(async move { clone.release(other.id).is_ok() }).await;
             assert!(released.expect("no panic"));
             assert_numbers(&engine, id, [3, 0, 0, 2]);
-            engine.ping().expect("answers");
+            // Far more calls than a task may make before it must yield.
+            for _ in 0..300 {
+                assert_eq!(code(engine.hold(&HoldRequest::new(id, 4))), "insufficient_stock");
+                engine.ping().expect("answers");
+            }
             engine.sweep().expect("sweeps");
             assert_clean(&engine);
             engine.close().expect("closes");

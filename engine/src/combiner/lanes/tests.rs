@@ -34,10 +34,19 @@ fn take(lanes: &mut Lanes) -> Option<(Vec<i64>, Vec<LaneId>)> {
     Some((marks.collect(), taken.lanes))
 }
 
-/// Ends the only batch under way that has these lanes, or the older of two.
-fn finish(lanes: &mut Lanes, ids: &[LaneId], passed: bool) -> Vec<Parting> {
-    // What was taken does not matter to those below the size worth halving.
-    lanes.finish(ids, 0, passed)
+/// The batch that last took one of these lanes.
+fn newest(lanes: &Lanes, ids: &[LaneId]) -> u64 {
+    ids.iter().filter_map(|id| lanes.lanes.get(id)).map(|lane| lane.newest).max().unwrap_or(0)
+}
+
+/// Ends the newest batch that has these lanes.
+fn finish(lanes: &mut Lanes, ids: &[LaneId]) -> Vec<Parting> {
+    // How much it took matters to a crowd only.
+    lanes.finish(ids, newest(lanes, ids), 0)
+}
+
+fn open(lanes: &mut Lanes, ids: &[LaneId], gate: Gate) {
+    lanes.open(ids, newest(lanes, ids), gate);
 }
 
 fn ids(ids: &[u64]) -> Vec<LaneId> {
@@ -49,9 +58,9 @@ fn a_lane_is_served_in_order_up_to_the_bound_and_by_one_at_a_time() {
     let mut lanes = lanes(&[(1, &[7]), (2, &[7]), (3, &[7]), (4, &[7]), (5, &[7])]);
     assert_eq!(take(&mut lanes), Some((vec![1, 2, 3, 4], ids(&[7]))));
     assert_eq!(take(&mut lanes), None, "the lane is busy");
-    finish(&mut lanes, &ids(&[7]), false);
+    finish(&mut lanes, &ids(&[7]));
     assert_eq!(take(&mut lanes), Some((vec![5], ids(&[7]))));
-    finish(&mut lanes, &ids(&[7]), false);
+    finish(&mut lanes, &ids(&[7]));
     assert!(lanes.lanes.is_empty(), "an idle lane is forgotten");
 }
 
@@ -61,47 +70,53 @@ fn a_second_batch_may_follow_when_the_first_commits() {
     for mark in 1..=4 {
         lanes.push(request(mark, &[7])).expect("room");
     }
-    assert_eq!(take(&mut lanes), Some((vec![1], ids(&[7]))));
-    assert_eq!(take(&mut lanes), None, "the first has yet to come to its commit");
-    lanes.pass(&ids(&[7]));
-    assert_eq!(take(&mut lanes), Some((vec![2], ids(&[7]))));
-    finish(&mut lanes, &ids(&[7]), true);
-    assert_eq!(take(&mut lanes), None, "the second has yet to come to its commit");
-    lanes.pass(&ids(&[7]));
-    assert_eq!(take(&mut lanes), Some((vec![3], ids(&[7]))));
-    lanes.pass(&ids(&[7]));
+    let lane = ids(&[7]);
+    let first = lanes.take().expect("a batch");
+    assert_eq!(take(&mut lanes), None, "the first has yet to lock its rows");
+    lanes.open(&lane, first.number, Gate::Open);
+    let second = lanes.take().expect("a batch");
+    lanes.open(&lane, first.number, Gate::Open);
+    assert_eq!(take(&mut lanes), None, "it is the second that holds it up");
+    lanes.finish(&lane, first.number, 1);
+    assert_eq!(take(&mut lanes), None, "it is the second that holds it up");
+    lanes.open(&lane, second.number, Gate::Open);
+    let third = lanes.take().expect("a batch");
+    lanes.open(&lane, third.number, Gate::Open);
     assert_eq!(take(&mut lanes), None, "two are under way");
     // One that fails before its commit holds no one up.
-    finish(&mut lanes, &ids(&[7]), true);
-    assert_eq!(take(&mut lanes), Some((vec![4], ids(&[7]))));
-    finish(&mut lanes, &ids(&[7]), false);
-    finish(&mut lanes, &ids(&[7]), true);
+    lanes.finish(&lane, second.number, 1);
+    let fourth = lanes.take().expect("a batch");
+    lanes.finish(&lane, fourth.number, 1);
+    lanes.finish(&lane, third.number, 1);
     assert!(lanes.lanes.is_empty());
-}
-
-fn lease(age: Duration) -> Lease {
-    let granted_at = Instant::now().checked_sub(age).expect("uptime");
-    Lease { name: crate::lock::LockName(7), token: 1, fence: Some(5), granted_at }
 }
 
 #[test]
 fn two_batches_under_way_halve_what_is_there() {
     let mut lanes = Lanes::new(1_000, Bounds { requests: 512, under_way: 2, ..BOUNDS });
-    for mark in 0..200 {
-        lanes.push(request(mark, &[7])).expect("room");
-    }
-    let busy = ids(&[7]);
+    let lane = ids(&[7]);
+    let mut push = |lanes: &mut Lanes, count: i64| {
+        for mark in 0..count {
+            lanes.push(request(mark, &[7])).expect("room");
+        }
+    };
+    push(&mut lanes, 200);
     let first = lanes.take().expect("a batch");
-    lanes.pass(&busy);
-    let second = lanes.take().expect("a batch");
+    lanes.open(&lane, first.number, Gate::ForCrowd);
+    let second = lanes.take().expect("a crowd");
     assert_eq!((first.requests.len(), second.requests.len()), (100, 100));
-    lanes.finish(&busy, 100, true);
-    lanes.pass(&busy);
-    for mark in 0..30 {
-        lanes.push(request(mark, &[7])).expect("room");
-    }
-    let third = lanes.take().expect("a batch");
-    assert_eq!(third.requests.len(), 30, "less than half");
+    lanes.finish(&lane, first.number, 100);
+    lanes.open(&lane, second.number, Gate::ForCrowd);
+    push(&mut lanes, 60);
+    assert_eq!(take(&mut lanes), None, "no crowd: it waits for the commit");
+    push(&mut lanes, 40);
+    let third = lanes.take().expect("a crowd");
+    assert_eq!(third.requests.len(), 100);
+}
+
+fn lease(age: Duration) -> Lease {
+    let granted_at = Instant::now().checked_sub(age).expect("uptime");
+    Lease { name: crate::lock::LockName(7), token: 1, fence: Some(5), granted_at }
 }
 
 #[test]
@@ -112,23 +127,23 @@ fn a_lock_is_kept_for_a_run_of_batches_and_then_goes_round() {
     let busy = ids(&[7]);
     take(&mut lanes).expect("the first");
     lanes.keep_lease(LaneId(7), lease(Duration::ZERO));
-    lanes.pass(&busy);
-    assert!(finish(&mut lanes, &busy, true).is_empty(), "it is wanted and new");
+    open(&mut lanes, &busy, Gate::Open);
+    assert!(finish(&mut lanes, &busy).is_empty(), "it is wanted and new");
     take(&mut lanes).expect("the second");
-    lanes.pass(&busy);
+    open(&mut lanes, &busy, Gate::Open);
     lanes.keep_lease(LaneId(7), lease(Duration::from_secs(70)));
     assert_eq!(take(&mut lanes), None, "it was kept for long: no second batch begins");
-    let mut partings = finish(&mut lanes, &busy, true);
+    let mut partings = finish(&mut lanes, &busy);
     let Some(Parting::Ask(LaneId(7), kept)) = partings.pop() else { panic!("{partings:?}") };
     lanes.push(request(4, &[7])).expect("room");
     assert_eq!(take(&mut lanes), None, "others are asked first");
     lanes.settle(LaneId(7), Some(kept));
     assert_eq!(take(&mut lanes), Some((vec![3], busy.clone())));
-    finish(&mut lanes, &busy, false);
+    finish(&mut lanes, &busy);
     lanes.settle(LaneId(7), None);
     assert_eq!(take(&mut lanes), Some((vec![4], busy.clone())));
     lanes.keep_lease(LaneId(7), lease(Duration::ZERO));
-    let partings = finish(&mut lanes, &busy, false);
+    let partings = finish(&mut lanes, &busy);
     assert!(matches!(partings[..], [Parting::Release(_)]), "no one wants it: {partings:?}");
 }
 
@@ -163,9 +178,9 @@ fn a_cart_waits_for_all_its_lanes_and_for_those_before_it() {
     lanes.push(request(3, &[1, 2])).expect("room");
     lanes.push(request(4, &[2])).expect("room");
     assert_eq!(take(&mut lanes), Some((vec![2], ids(&[2]))), "stops before the cart");
-    finish(&mut lanes, &ids(&[2]), false);
+    finish(&mut lanes, &ids(&[2]));
     assert_eq!(take(&mut lanes), None, "lane 1 is busy still");
-    finish(&mut lanes, &ids(&[1]), false);
+    finish(&mut lanes, &ids(&[1]));
     assert_eq!(take(&mut lanes), Some((vec![3, 4], ids(&[1, 2]))), "the cart before its followers");
 }
 
@@ -175,7 +190,7 @@ fn carts_in_opposite_order_are_both_served() {
     let mut served = Vec::new();
     while let Some((marks, busy)) = take(&mut lanes) {
         served.extend(marks);
-        finish(&mut lanes, &busy, false);
+        finish(&mut lanes, &busy);
     }
     served.sort_unstable();
     assert_eq!(served, [1, 2, 3, 4]);
@@ -193,7 +208,7 @@ fn what_is_put_back_goes_first_and_a_full_queue_refuses() {
     let taken = lanes.take().expect("one");
     lanes.set_bound(4);
     lanes.push_front(taken.requests);
-    lanes.finish(&taken.lanes, 1, false);
+    lanes.finish(&taken.lanes, taken.number, 1);
     assert_eq!(take(&mut lanes).map(|taken| taken.0), Some(vec![1, 2]));
 }
 
@@ -238,15 +253,15 @@ fn any_mix_of_carts_is_served_whole_and_in_order_by_several_workers() {
                 batches.push((taken, false));
             } else if !batches.is_empty() {
                 let at = usize::try_from(draw(batches.len() as u64)).expect("small");
-                let (batch, passed) = &mut batches[at];
-                if !*passed && draw(2) == 0 {
-                    *passed = true;
-                    lanes.pass(&batch.lanes);
+                let (batch, opened) = &mut batches[at];
+                if !*opened && draw(2) == 0 {
+                    *opened = true;
+                    lanes.open(&batch.lanes, batch.number, Gate::Open);
                     continue;
                 }
-                let (done, passed) = batches.swap_remove(at);
+                let (done, _) = batches.swap_remove(at);
                 served += done.requests.len() as u64;
-                lanes.finish(&done.lanes, done.requests.len(), passed);
+                lanes.finish(&done.lanes, done.number, done.requests.len());
             } else if !start_another {
                 continue;
             } else {
