@@ -88,11 +88,7 @@ pub struct Bench {
 /// that needs no server.
 pub fn main(name: &str, measure: impl FnOnce(&mut Bench), smoke: impl AsyncFn()) {
     let args = Args::read();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(heading::cores())
-        .enable_all()
-        .build()
-        .expect("threads can be had");
+    let runtime = runtime();
     // Criterion's part is short: the figures that count are taken by rounds.
     let mut criterion = Criterion::default()
         .sample_size(10)
@@ -126,6 +122,19 @@ pub fn main(name: &str, measure: impl FnOnce(&mut Bench), smoke: impl AsyncFn())
     bench.finish();
 }
 
+/// A runtime with a thread for each core.
+///
+/// # Panics
+/// When there are no threads to be had.
+#[must_use]
+pub fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(heading::cores())
+        .enable_all()
+        .build()
+        .expect("threads can be had")
+}
+
 /// Lets contenders go.
 pub async fn close(contenders: Vec<Box<dyn Entrant>>) {
     for contender in contenders {
@@ -155,6 +164,12 @@ impl Bench {
     #[must_use]
     pub fn wants(&self, place: &str, callers: usize) -> bool {
         self.args.wants(&format!("{}/{place}/{callers}", self.report.bench))
+    }
+
+    /// Whether a group that Criterion has no part in is to be measured.
+    #[must_use]
+    pub fn measures(&self, place: &str, callers: usize) -> bool {
+        !self.args.profiles && self.wants(place, callers)
     }
 
     /// Waits for a future on the bench's runtime, which has a thread for each
@@ -232,7 +247,7 @@ impl Bench {
     /// An iteration is one request of every caller.
     fn by_criterion(&mut self, name: &str, plan: &Match, contenders: &[&dyn Entrant]) {
         // CI has seconds for each bench: one contender shows that it works.
-        let most = if self.args.quick { 1 } else { plan.by_criterion.len() };
+        let most = plan.by_criterion.len().min(if self.args.quick { 1 } else { usize::MAX });
         let chosen = contenders.iter().filter(|contender| {
             self.args.profiles || plan.by_criterion[..most].contains(&contender.name())
         });

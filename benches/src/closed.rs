@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::task::{JoinSet, coop};
 
 use crate::contender::Contender;
@@ -14,7 +15,7 @@ use crate::run::{Run, Sink, Tally};
 const DRAIN: Duration = Duration::from_secs(60);
 
 /// A closed loop's size and length.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct ClosedPlan {
     /// Callers who ask at the same time.
     pub callers: usize,

@@ -12,14 +12,17 @@
 
 pub mod args;
 pub mod bench;
+pub mod child;
 pub mod closed;
 pub mod contender;
 pub mod contenders;
 pub mod fairness;
 pub mod heading;
 pub mod open;
+pub mod processes;
 pub mod results;
 pub mod rounds;
 pub mod run;
 pub mod setup;
+pub mod storm;
 pub mod table;

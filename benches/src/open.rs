@@ -4,10 +4,12 @@
 //! them. Here each request has a moment at which it should have been sent, and
 //! its latency counts from that moment, also where it could only be sent later.
 
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -21,7 +23,7 @@ const TICK: Duration = Duration::from_micros(200);
 const DRAIN: Duration = Duration::from_secs(60);
 
 /// An open loop's rate and length.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct OpenPlan {
     /// Requests in a second.
     pub rate: f64,
@@ -49,11 +51,11 @@ impl Schedule {
         self.since + Duration::from_secs_f64(number as f64 / self.plan.rate)
     }
 
-    /// Hands out what is due, until the end.
-    fn keep_time(&self) {
+    /// Hands out what is due, until the end; returns when that was.
+    fn keep_time(&self) -> Duration {
         let length = self.plan.warm_up + self.plan.measured;
         let mut sent = 0;
-        while self.since.elapsed() < length {
+        while self.since.elapsed() < length && !self.over.load(Ordering::Relaxed) {
             let due = (self.since.elapsed().as_secs_f64() * self.plan.rate) as u64;
             let more = usize::try_from(due - sent).unwrap_or(0);
             // A permit is all that a late request costs, so lateness without
@@ -62,14 +64,29 @@ impl Schedule {
             sent = due;
             std::thread::sleep(TICK);
         }
+        let ended = self.since.elapsed();
         self.over.store(true, Ordering::Relaxed);
         self.due.close();
+        ended
     }
 }
 
 /// Runs an open loop. Requests sent after the warm-up are counted; what was
 /// due and not sent at the end counts as a wait.
 pub(crate) async fn run<C: Contender>(contender: &Arc<C>, plan: OpenPlan) -> Run {
+    run_until(contender, plan, pending()).await
+}
+
+/// Runs an open loop that is over when `end` is, if that is sooner than the
+/// plan has it.
+///
+/// # Panics
+/// When requests never end.
+pub async fn run_until<C: Contender>(
+    contender: &Arc<C>,
+    plan: OpenPlan,
+    end: impl Future<Output = ()>,
+) -> Run {
     contender.prepare(plan.in_flight).await;
     let schedule = Arc::new(Schedule {
         plan,
@@ -86,17 +103,24 @@ pub(crate) async fn run<C: Contender>(contender: &Arc<C>, plan: OpenPlan) -> Run
         all.spawn(async move { ask_when_due(&*contender, caller, &schedule, &sink).await });
     }
     let keeper = Arc::clone(&schedule);
-    let keeping = tokio::task::spawn_blocking(move || keeper.keep_time());
-    keeping.await.expect("keeping time does not panic");
+    let mut keeping = tokio::task::spawn_blocking(move || keeper.keep_time());
+    let ended = tokio::select! {
+        ended = &mut keeping => ended,
+        () = end => {
+            schedule.over.store(true, Ordering::Relaxed);
+            keeping.await
+        }
+    };
+    let ended = ended.expect("keeping time does not panic");
     contender.over();
     let tallies = tokio::time::timeout(DRAIN, all.join_all()).await;
     let mut tallies = tallies.unwrap_or_else(|_| panic!("{} never ends", contender.name()));
     // The oldest that was never sent waited until the end at least.
     let mut unsent = Tally::default();
     let oldest = schedule.when(schedule.next.load(Ordering::Relaxed)) - schedule.since;
-    unsent.waited((plan.warm_up + plan.measured).saturating_sub(oldest));
+    unsent.waited(ended.saturating_sub(oldest));
     tallies.push(unsent);
-    let mut run = sink.sum(tallies, contender.units(), plan.measured);
+    let mut run = sink.sum(tallies, contender.units(), ended.saturating_sub(plan.warm_up));
     run.per_caller.pop();
     run
 }
@@ -156,5 +180,18 @@ mod tests {
         assert!(run.done >= 5, "{run:?}");
         assert!(run.longest > TAKES * 4, "{:?}", run.longest);
         assert!(run.latency.max() > 4 * TAKES.as_nanos() as u64);
+    }
+
+    #[tokio::test]
+    async fn a_run_may_be_over_early() {
+        let plan = OpenPlan {
+            rate: 100.0,
+            in_flight: 4,
+            warm_up: Duration::ZERO,
+            measured: Duration::from_secs(60),
+        };
+        let end = tokio::time::sleep(TAKES * 10);
+        let run = run_until(&Arc::new(Slow), plan, end).await;
+        assert!(run.elapsed >= TAKES * 10 && run.elapsed < Duration::from_secs(30), "{run:?}");
     }
 }

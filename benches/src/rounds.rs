@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::closed::ClosedPlan;
 use crate::contender::Entrant;
-use crate::fairness::longest_over_median;
+use crate::fairness::{jain, longest_over_median};
 use crate::results::{Latency, Measure, Ratio, Row, Spread, Wanted};
 use crate::run::{Run, histogram};
 
@@ -121,7 +121,7 @@ impl Series {
             latency.add(&run.latency).expect("histograms of one kind add up");
             longest = longest.max(u64::try_from(run.longest.as_nanos()).unwrap_or(u64::MAX));
             for (cause, count) in &run.failed {
-                *failed.entry((*cause).to_owned()).or_default() += count;
+                *failed.entry(cause.clone()).or_default() += count;
             }
         }
         let quantiles = Latency::of(&latency);
@@ -145,6 +145,19 @@ impl Series {
     #[must_use]
     pub fn jain(&self) -> Spread {
         Spread::of(&self.runs.iter().map(Run::jain).collect::<Vec<_>>())
+    }
+
+    /// Jain's index of each round among so many groups of callers, such as
+    /// processes, which are of one size and stand together.
+    #[must_use]
+    pub fn jain_among(&self, groups: usize) -> Spread {
+        let of_run = |run: &Run| {
+            let size = (run.per_caller.len() / groups.max(1)).max(1);
+            let shares: Vec<u64> =
+                run.per_caller.chunks(size).map(|group| group.iter().sum()).collect();
+            jain(&shares)
+        };
+        Spread::of(&self.runs.iter().map(of_run).collect::<Vec<_>>())
     }
 
     /// The longest wait over the median wait of each round.

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::contender::Answer;
 use crate::fairness;
@@ -22,7 +23,7 @@ pub fn histogram() -> Histogram<u64> {
 }
 
 /// What one run of a driver counted.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Run {
     /// How long was counted.
     pub elapsed: Duration,
@@ -31,10 +32,11 @@ pub struct Run {
     /// Units refused.
     pub refused: u64,
     /// Requests that failed, by cause.
-    pub failed: BTreeMap<&'static str, u64>,
+    pub failed: BTreeMap<String, u64>,
     /// Answered requests of each caller, in no order.
     pub per_caller: Vec<u64>,
     /// Nanoseconds that answered requests took.
+    #[serde(with = "as_counts")]
     pub latency: Histogram<u64>,
     /// The longest that a caller waited, also one whose answer had not come
     /// when the run was over.
@@ -48,10 +50,55 @@ impl Run {
         (self.done + self.refused) as f64 / self.elapsed.as_secs_f64()
     }
 
+    /// One run of callers who asked at the same time in several processes.
+    /// Callers of one process stand together.
+    #[must_use]
+    pub fn together(runs: Vec<Self>) -> Self {
+        let mut all = Self {
+            elapsed: Duration::ZERO,
+            done: 0,
+            refused: 0,
+            failed: BTreeMap::new(),
+            per_caller: Vec::new(),
+            latency: histogram(),
+            longest: Duration::ZERO,
+        };
+        for run in runs {
+            all.elapsed = all.elapsed.max(run.elapsed);
+            all.done += run.done;
+            all.refused += run.refused;
+            for (cause, count) in run.failed {
+                *all.failed.entry(cause).or_default() += count;
+            }
+            all.per_caller.extend(run.per_caller);
+            all.latency.add(&run.latency).expect("histograms of one kind add up");
+            all.longest = all.longest.max(run.longest);
+        }
+        all
+    }
+
     /// Jain's index among callers.
     #[must_use]
     pub fn jain(&self) -> f64 {
         fairness::jain(&self.per_caller)
+    }
+}
+
+/// A histogram as pairs of a value and how often it was recorded.
+mod as_counts {
+    use hdrhistogram::Histogram;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(all: &Histogram<u64>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(all.iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Histogram<u64>, D::Error> {
+        let mut all = super::histogram();
+        for (value, count) in Vec::<(u64, u64)>::deserialize(from)? {
+            all.saturating_record_n(value, count);
+        }
+        Ok(all)
     }
 }
 
@@ -104,13 +151,13 @@ impl Sink {
 
     /// Adds up what all callers counted; each request carried `units`.
     pub fn sum(&self, tallies: Vec<Tally>, units: u64, elapsed: Duration) -> Run {
-        let mut failed = BTreeMap::<_, u64>::new();
+        let mut failed = BTreeMap::<String, u64>::new();
         let (mut done, mut refused, mut longest) = (0, 0, Duration::ZERO);
         let mut per_caller = Vec::with_capacity(tallies.len());
         for mut tally in tallies {
             self.take(&mut tally.latencies);
             for (cause, count) in tally.failed {
-                *failed.entry(cause).or_default() += count;
+                *failed.entry(cause.to_owned()).or_default() += count;
             }
             per_caller.push(tally.done + tally.refused);
             done += tally.done * units;
@@ -119,5 +166,31 @@ impl Sink {
         }
         let latency = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Run { elapsed, done, refused, failed, per_caller, latency, longest }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_goes_from_process_to_process_and_adds_up() {
+        let mut latency = histogram();
+        latency.saturating_record_n(1_000_000, 3);
+        let run = Run {
+            elapsed: Duration::from_secs(2),
+            done: 3,
+            refused: 0,
+            failed: BTreeMap::from([("contention".to_owned(), 1)]),
+            per_caller: vec![2, 1],
+            latency,
+            longest: Duration::from_millis(1),
+        };
+        let text = serde_json::to_string(&run).unwrap_or_default();
+        let copies = [&text, &text].map(|text| serde_json::from_str(text).expect("a run"));
+        let both = Run::together(copies.into());
+        assert_eq!((both.done, both.failed["contention"], both.latency.len()), (6, 2, 6));
+        assert_eq!(both.per_caller, [2, 1, 2, 1]);
+        assert_eq!(both.latency.value_at_quantile(0.5), run.latency.value_at_quantile(0.5));
     }
 }

@@ -62,6 +62,12 @@ impl Shop {
         fill(&url, products, stock).await;
         Self { url, redis: None, file: Some(file) }
     }
+
+    /// A shop that somebody else made and keeps.
+    #[must_use]
+    pub fn at(url: String, redis: Option<(String, String)>) -> Self {
+        Self { url, redis, file: None }
+    }
 }
 
 async fn fill(url: &str, products: u64, stock: u64) {

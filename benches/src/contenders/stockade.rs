@@ -38,6 +38,12 @@ impl Stockade {
         let engine = engine(&shop).open_async().await.expect("opens");
         Self { engine, products, _shop: shop }
     }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &AsyncEngine {
+        &self.engine
+    }
 }
 
 impl Contender for Stockade {

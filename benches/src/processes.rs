@@ -1,0 +1,120 @@
+//! Several processes on one product: each has an engine of its own, and
+//! callers of its own.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Runtime;
+use tokio::task::block_in_place;
+
+use crate::child::{self, Child};
+use crate::closed::ClosedPlan;
+use crate::contender::{Entrant, entrant};
+use crate::contenders::{Products, Stockade};
+use crate::open::OpenPlan;
+use crate::run::Run;
+use crate::setup::Shop;
+
+/// What a child opens.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Task {
+    url: String,
+    redis: Option<(String, String)>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum Order {
+    Closed(ClosedPlan),
+    Open(OpenPlan),
+    Each { callers: usize, times: u64 },
+}
+
+/// So many processes that hold units of product 1 of one shop. They begin and
+/// end together; callers are those of each process.
+pub struct Processes {
+    name: &'static str,
+    count: usize,
+    children: Mutex<Vec<Child>>,
+    _shop: Shop,
+}
+
+impl Processes {
+    /// Starts them and waits until all have opened the shop.
+    #[must_use]
+    pub fn open(name: &'static str, shop: Shop, count: usize) -> Self {
+        let task = Task { url: shop.url.clone(), redis: shop.redis.clone() };
+        let mut children: Vec<Child> = (0..count).map(|_| Child::start(&task)).collect();
+        for child in &mut children {
+            let () = child.answer();
+        }
+        Self { name, count, children: Mutex::new(children), _shop: shop }
+    }
+
+    /// Lets all do the same and waits for all.
+    fn ask<A: DeserializeOwned>(&self, order: Order) -> Vec<A> {
+        block_in_place(|| {
+            let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+            children.iter_mut().for_each(|child| child.order(&order));
+            children.iter_mut().map(Child::answer).collect()
+        })
+    }
+}
+
+impl Entrant for Processes {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn has_callers(&self) -> bool {
+        true
+    }
+
+    fn units_of(&self, callers: usize) -> u64 {
+        (callers * self.count) as u64
+    }
+
+    fn closed(&self, plan: ClosedPlan) -> BoxFuture<'_, Run> {
+        Box::pin(async move { Run::together(self.ask(Order::Closed(plan))) })
+    }
+
+    fn open(&self, plan: OpenPlan) -> BoxFuture<'_, Run> {
+        // The rate is that of all.
+        let rate = plan.rate / self.count as f64;
+        Box::pin(async move { Run::together(self.ask(Order::Open(OpenPlan { rate, ..plan }))) })
+    }
+
+    fn each(&self, callers: usize, times: u64) -> BoxFuture<'_, Duration> {
+        Box::pin(async move {
+            let taken = self.ask(Order::Each { callers, times });
+            taken.into_iter().max().unwrap_or_default()
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+            block_in_place(|| children.clear());
+        })
+    }
+}
+
+/// What a child does until its parent is done with it.
+pub fn serve(runtime: &Runtime, task: Task) {
+    let shop = Shop::at(task.url, task.redis);
+    let stockade = runtime.block_on(Stockade::open(shop, Products::One));
+    let stockade = entrant(stockade);
+    child::answer(&());
+    for order in child::orders() {
+        match order {
+            Order::Closed(plan) => child::answer(&runtime.block_on(stockade.closed(plan))),
+            Order::Open(plan) => child::answer(&runtime.block_on(stockade.open(plan))),
+            Order::Each { callers, times } => {
+                child::answer(&runtime.block_on(stockade.each(callers, times)));
+            }
+        }
+    }
+    runtime.block_on(stockade.close());
+}
