@@ -58,6 +58,12 @@ pub trait Contender: Send + Sync + 'static {
         None
     }
 
+    /// The most requests that it can have under way at a time, as where each
+    /// needs a connection of its own.
+    fn most_callers(&self) -> usize {
+        usize::MAX
+    }
+
     /// Whether a request blocks its thread; then each caller gets a thread.
     fn blocks(&self) -> bool {
         false

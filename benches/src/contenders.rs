@@ -50,6 +50,8 @@ pub mod names {
     pub const SELECT: &str = "select by key";
     /// A bare moka cache.
     pub const BARE_CACHE: &str = "bare moka";
+    /// hyper without anything behind it.
+    pub const HYPER: &str = "bare hyper";
     /// Stockade's rows without callers.
     pub const CEILING: &str = "ceiling";
 }

@@ -87,7 +87,8 @@ pub async fn run_until<C: Contender>(
     plan: OpenPlan,
     end: impl Future<Output = ()>,
 ) -> Run {
-    contender.prepare(plan.in_flight).await;
+    let callers = plan.in_flight.min(contender.most_callers());
+    contender.prepare(callers).await;
     let schedule = Arc::new(Schedule {
         plan,
         since: Instant::now(),
@@ -97,7 +98,7 @@ pub async fn run_until<C: Contender>(
     });
     let sink = Arc::new(Sink::new());
     let mut all = JoinSet::new();
-    for caller in 0..plan.in_flight {
+    for caller in 0..callers {
         let (contender, schedule, sink) =
             (Arc::clone(contender), Arc::clone(&schedule), Arc::clone(&sink));
         all.spawn(async move { ask_when_due(&*contender, caller, &schedule, &sink).await });

@@ -260,12 +260,17 @@ impl Report {
     }
 }
 
-/// Where results are kept: in the folder that cargo builds in, which it marks.
+/// Where results are kept.
 fn folder() -> io::Result<PathBuf> {
+    Ok(target()?.join("stockade-benches"))
+}
+
+/// The folder that cargo builds in, which it marks.
+pub(crate) fn target() -> io::Result<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
     let target = target.ok_or_else(|| io::Error::other("not in a folder that cargo builds in"))?;
-    Ok(target.join("stockade-benches"))
+    Ok(target.to_owned())
 }
 
 #[cfg(test)]
