@@ -1,7 +1,7 @@
 # `make run` does the main job on the embedded default; `make check` installs
 # what the tests need and runs them all, as CI does.
 
-.PHONY: run check deps lint test deny bench bench-quick
+.PHONY: run check deps lint test deny bench bench-quick plot
 
 run:
 	cargo run --release --bin stockade
@@ -36,3 +36,7 @@ bench:
 # Short runs of every bench, as in CI.
 bench-quick:
 	cargo bench --locked -p stockade-benches -- --quick
+
+# benches/contention.svg, from the last run of the contention bench.
+plot:
+	cargo run --release --locked -p stockade-benches --bin plot

@@ -21,6 +21,7 @@ pub mod heading;
 pub mod http;
 pub mod memory;
 pub mod open;
+pub mod plot;
 pub mod processes;
 pub mod responder;
 pub mod results;
