@@ -214,3 +214,6 @@ impl<D: Database> Session for SqlSession<D> {
         Box::pin(self.finish("ROLLBACK"))
     }
 }
+
+#[cfg(test)]
+mod tests;

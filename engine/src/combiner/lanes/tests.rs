@@ -95,7 +95,7 @@ fn a_second_batch_may_follow_when_the_first_commits() {
 fn two_batches_under_way_halve_what_is_there() {
     let mut lanes = Lanes::new(1_000, Bounds { requests: 512, under_way: 2, ..BOUNDS });
     let lane = ids(&[7]);
-    let mut push = |lanes: &mut Lanes, count: i64| {
+    let push = |lanes: &mut Lanes, count: i64| {
         for mark in 0..count {
             lanes.push(request(mark, &[7])).expect("room");
         }

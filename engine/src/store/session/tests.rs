@@ -1,0 +1,148 @@
+//! Each write repeats the guard of its transition: one that the rows do not
+//! bear out is refused, whatever was decided.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::StoreClock;
+use crate::ledger::{Changes, HoldMove, OrderMove, OrderRow, ProductChange};
+use crate::model::{
+    Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, PaymentDisposition, PaymentToken,
+    ProductId, Timestamp, Token,
+};
+use crate::store::{Batch, Fault, Needs, ProductInsert, Store, StoreOptions, open_store};
+
+const PRODUCT: ProductId = ProductId(1);
+
+async fn store() -> Arc<dyn Store> {
+    let options = StoreOptions {
+        url: "sqlite::memory:".to_owned(),
+        connections: 1,
+        store_timeout: Duration::from_secs(10),
+        lock_wait: Duration::from_secs(3),
+        retries: 1,
+        clock: Arc::new(StoreClock),
+    };
+    let store = open_store(&options).await.expect("opens");
+    let price = Money::from_minor(100).expect("a price");
+    let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id: 1 };
+    store.insert_product(new).await.expect("inserted");
+    store
+}
+
+/// Makes changes of what is stored, writes them, and commits if that is let.
+async fn write(
+    store: &Arc<dyn Store>,
+    id: u64,
+    change: impl FnOnce(&mut ProductChange, &mut Changes),
+) -> Result<(), Fault> {
+    let mut session = store.session().await.expect("a session");
+    let needs = Needs { products: vec![PRODUCT], ..Needs::default() };
+    let loaded = session.begin(&needs).await.expect("begins");
+    let before = loaded.rows.products[&PRODUCT].clone();
+    let mut product = ProductChange { after: before.clone(), before };
+    let mut changes = Changes::default();
+    change(&mut product, &mut changes);
+    changes.products.push(product);
+    let fences = BTreeMap::new();
+    let batch = Batch { id, now: loaded.now, changes: &changes, ahead: &[], fences: &fences };
+    match session.write(&batch).await {
+        Ok(()) => {
+            session.commit().await.expect("commits");
+            Ok(())
+        }
+        Err(error) => {
+            session.rollback().await.expect("rolls back");
+            Err(error.fault)
+        }
+    }
+}
+
+fn hold(status: HoldStatus) -> Hold {
+    let at = Timestamp::from_micros(1_000);
+    let expires_at = Timestamp::from_micros(i64::MAX / 2);
+    let (id, token) = (HoldId(7), Token(1));
+    Hold { id, product_id: PRODUCT, qty: 2, status, expires_at, created_at: at, token }
+}
+
+fn order() -> OrderRow {
+    let at = Timestamp::from_micros(1_000);
+    let payment_token = PaymentToken { order_id: OrderId(3), secret: Token(2) };
+    let order = Order {
+        id: OrderId(3),
+        hold_id: HoldId(7),
+        product_id: PRODUCT,
+        qty: 2,
+        status: OrderStatus::Paid,
+        payment_disposition: PaymentDisposition::None,
+        payment_token,
+        created_at: at,
+        updated_at: at,
+    };
+    OrderRow { order, due_at: None }
+}
+
+/// A hold that was released, and an order that was paid.
+async fn with_rows() -> Arc<dyn Store> {
+    let store = store().await;
+    let written = write(&store, 2, |product, changes| {
+        product.after.product.version += 1;
+        changes.new_holds.push(hold(HoldStatus::Released));
+        changes.new_orders.push(order());
+    });
+    written.await.expect("written");
+    store
+}
+
+#[tokio::test]
+async fn a_hold_that_is_not_as_it_was_decided_on_is_not_moved() {
+    let store = with_rows().await;
+    let expire = |from| HoldMove { from, to: HoldStatus::Expired, ids: vec![HoldId(7)] };
+    let moved = write(&store, 3, |_, changes| changes.hold_moves.push(expire(HoldStatus::Active)));
+    assert_eq!(moved.await, Err(Fault::Conflict));
+    let moment = Timestamp::from_micros(5);
+    let extended = write(&store, 4, |_, changes| changes.extensions.push((HoldId(7), moment)));
+    assert_eq!(extended.await, Err(Fault::Conflict));
+    let (stored, _) = store.hold(HoldId(7)).await.expect("reads").expect("is there");
+    assert_eq!(stored, hold(HoldStatus::Released));
+    let moved =
+        write(&store, 5, |_, changes| changes.hold_moves.push(expire(HoldStatus::Released)));
+    assert_eq!(moved.await, Ok(()));
+}
+
+#[tokio::test]
+async fn an_order_that_is_not_as_it_was_decided_on_is_not_moved() {
+    let store = with_rows().await;
+    let cancel = |status, disposition| OrderMove {
+        from: (status, disposition),
+        to: (OrderStatus::Cancelled, PaymentDisposition::None),
+        ids: vec![OrderId(3)],
+    };
+    for from in [
+        (OrderStatus::PendingPayment, PaymentDisposition::None),
+        (OrderStatus::Paid, PaymentDisposition::NeedsRefund),
+    ] {
+        let moved = write(&store, 3, |_, changes| changes.order_moves.push(cancel(from.0, from.1)));
+        assert_eq!(moved.await, Err(Fault::Conflict));
+    }
+    let (stored, _) = store.order(OrderId(3)).await.expect("reads").expect("is there");
+    assert_eq!(stored, order());
+}
+
+#[tokio::test]
+async fn a_product_that_moved_on_is_not_overwritten() {
+    let store = with_rows().await;
+    let lost = write(&store, 3, |product, _| {
+        product.before.product.version -= 1;
+        product.after.product.version += 1;
+    });
+    assert_eq!(lost.await, Err(Fault::Conflict));
+    let wrong = write(&store, 4, |product, _| {
+        product.after.product.version += 1;
+        product.after.product.stock += 1;
+    });
+    assert_eq!(wrong.await, Err(Fault::Invariant), "the sum of the units must stay");
+    let (stored, _) = store.product(PRODUCT).await.expect("reads").expect("is there");
+    assert_eq!((stored.product.version, stored.product.stock), (2, 5));
+}
