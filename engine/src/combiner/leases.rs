@@ -11,6 +11,9 @@ use crate::lock::{Grant, Kept, LockName};
 use crate::metrics::observe;
 use crate::model::ProductId;
 
+/// Requests for one product that are worth asking for its lock.
+const CROWD: usize = 8;
+
 /// Two processes may each hold what the other asks for next, if they kept it
 /// from an earlier batch; so a batch of several lanes waits but briefly.
 const WAIT_AMONG_SEVERAL: Duration = Duration::from_millis(100);
@@ -27,9 +30,10 @@ pub(super) struct Leases {
 impl Leases {
     /// Takes the locks of these lanes, as far as they can be had in time.
     ///
-    /// A lock is for products on which requests crowd. Where several products
-    /// share a transaction there is no crowd, and asking for each would cost
-    /// more than the row locks do; so that happens in strict mode only.
+    /// A lock is for products on which requests crowd. Where few wait, or
+    /// several products share a transaction, there is no crowd, and asking
+    /// would cost more than the row locks do; so that happens in strict mode
+    /// only.
     ///
     /// # Errors
     /// In strict mode: `unavailable` when the lock service is gone and
@@ -38,12 +42,13 @@ impl Leases {
         let parts = &combiner.parts;
         let ttl = parts.config.lock_ttl;
         let is_alone = turn.lanes.len() == 1;
+        let is_crowd = is_alone && turn.requests >= CROWD;
         for lane in &turn.lanes {
             if self.asked.contains(lane) {
                 continue;
             }
             self.asked.push(*lane);
-            if self.has_kept(combiner, *lane).await || !(is_alone || parts.config.strict) {
+            if self.has_kept(combiner, *lane).await || !(is_crowd || parts.config.strict) {
                 continue;
             }
             let wait = if is_alone { ttl } else { WAIT_AMONG_SEVERAL };

@@ -23,6 +23,7 @@ mod world;
 mod arguments;
 mod audit;
 mod carts;
+mod crowding;
 mod dropped;
 mod events;
 mod expiry;
@@ -67,6 +68,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     arguments::SCENARIOS,
     audit::SCENARIOS,
     carts::SCENARIOS,
+    crowding::SCENARIOS,
     dropped::SCENARIOS,
     events::SCENARIOS,
     expiry::SCENARIOS,
@@ -92,6 +94,7 @@ const SCENARIOS: &[&[Scenario]] = &[
 /// What concerns some combinations only.
 const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SHARED, audit::SHARED),
+    (Backend::SHARED, crowding::SHARED),
     (Backend::SHARED, keys::SHARED),
     (Backend::SHARED, products::SHARED),
     (Backend::SHARED, schema::SHARED),
@@ -102,6 +105,7 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SHARED, races_keys::SHARED),
     (Backend::SHARED, races_payment::SHARED),
     (Backend::SHARED, races_read::SHARED),
+    (Backend::SERVERS, crowding::SERVERS),
     (Backend::SERVERS, faults::SERVERS),
     (Backend::SERVERS, faults_commit::SERVERS),
     (Backend::SERVERS, faults_load::SERVERS),
