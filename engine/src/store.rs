@@ -17,6 +17,7 @@ mod session;
 mod sqlite;
 mod statements;
 mod time;
+mod writes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

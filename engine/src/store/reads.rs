@@ -140,7 +140,7 @@ impl<D: Database> SqlStore<D> {
             session.run(now.to_owned(), &mut one(&mut time, |row| row.time(0))).await?;
         }
         let now = self.time.hear(time);
-        for sql in super::statements::insert_product(&new, now) {
+        for sql in super::writes::insert_product(&new, now) {
             session.run(sql, &mut |_, _| Ok(())).await?;
         }
         session.commit().await

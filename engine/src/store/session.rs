@@ -11,8 +11,9 @@ use futures_util::future::BoxFuture;
 
 use super::connection::{Connection, Database, Keep, Use, one};
 use super::error::{Fault, StoreError, StoreResult};
-use super::statements::{self, Part, Statement};
+use super::statements::{self, Part};
 use super::time::Timekeeper;
+use super::writes::{self, Statement};
 use super::{Batch, Loaded, Needs, Session};
 use crate::ledger::Rows;
 use crate::model::{ProductId, Timestamp};
@@ -59,7 +60,7 @@ impl<D: Database> SqlSession<D> {
 
     async fn load(&mut self, needs: &Needs) -> StoreResult<Loaded> {
         let mut rows = Rows::default();
-        let ahead = statements::insert_holds(&needs.ahead.iter().collect::<Vec<_>>());
+        let ahead = writes::insert_holds(&needs.ahead.iter().collect::<Vec<_>>());
         let first = Some((D::BEGIN, ahead));
         let products = statements::select_products(&needs.products, D::LOCK);
         let others = statements::select_needs(needs, D::LOCK);
@@ -157,10 +158,10 @@ impl<D: Database> SqlSession<D> {
     }
 
     async fn write_batch(&mut self, batch: &Batch<'_>) -> StoreResult<()> {
-        let writes = statements::writes(batch);
+        let writes = writes::writes(batch);
         let mut sql: Vec<String> = writes.iter().map(|statement| statement.sql.clone()).collect();
         if !D::SINGLE_WRITER {
-            sql.extend(statements::must_not_meet(batch));
+            sql.extend(writes::must_not_meet(batch));
         }
         if sql.is_empty() {
             return Ok(());

@@ -1,0 +1,327 @@
+//! The writes of a transaction, in the same common SQL as its reads.
+
+use std::fmt::Display;
+
+use super::codes::Coded;
+use super::statements::{hex, hex_list, list, or_null, put};
+use super::{Batch, ProductInsert, outbox, rows};
+use crate::ledger::{
+    HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange, ProductRow,
+};
+use crate::model::{EventKind, Hold, HoldId, Timestamp};
+
+/// A statement that writes, and how many rows it must hit.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub sql: String,
+    pub rows: usize,
+}
+
+/// Everything a batch writes, keys first so that a taken one shows at once.
+/// The number of statements does not grow with the number of requests.
+pub(super) fn writes(batch: &Batch<'_>) -> Vec<Statement> {
+    let changes = batch.changes;
+    let now = batch.now;
+    let mut all = Vec::new();
+    insert(
+        &mut all,
+        "stockade_keys (k, fingerprint, answer, created_at)",
+        &changes.new_keys,
+        |s, r| {
+            key_values(s, r, now);
+        },
+    );
+    insert(
+        &mut all,
+        &format!("stockade_payments ({})", rows::PAYMENT),
+        &changes.new_payments,
+        payment_values,
+    );
+    let waiting = changes.new_payments.iter().filter(|row| row.waiting);
+    let waiting: Vec<_> = waiting.enumerate().collect();
+    let columns = "stockade_payments_waiting (order_id, k, position)";
+    insert(&mut all, columns, &waiting, |sql, (position, row)| {
+        put(sql, format_args!("({}, {}, {position})", row.order_id, hex(row.key.as_bytes())));
+    });
+    let mut ahead = batch.ahead.iter().map(|hold| hold.id).peekable();
+    let is_new = |hold: &&Hold| ahead.next_if_eq(&hold.id).is_none();
+    all.extend(insert_holds(&changes.new_holds.iter().filter(is_new).collect::<Vec<_>>()));
+    // A hold may be extended and then ordered in one batch: while it is active.
+    all.extend(extend_holds(&changes.extensions));
+    all.extend(changes.hold_moves.iter().map(move_holds));
+    insert(
+        &mut all,
+        &format!("stockade_orders ({})", rows::ORDER),
+        &changes.new_orders,
+        order_values,
+    );
+    all.extend(changes.order_moves.iter().map(|m| move_orders(m, now)));
+    all.extend(settle_payments(batch));
+    all.extend(update_products(batch));
+    // Also without events: the row shows, when a commit's answer was lost,
+    // that it landed.
+    if !changes.is_empty() {
+        let (id, count, at) = (batch.id, changes.events.len(), now.micros());
+        let body = outbox::pack(&changes.events);
+        let sql = format!(
+            "INSERT INTO stockade_outbox (batch_id, events, at, body) VALUES ({id}, {count}, {at}, '{body}')"
+        );
+        all.push(Statement { sql, rows: 1 });
+    }
+    all
+}
+
+/// A product and, where it brings units, the event that tells of them.
+pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp) -> Vec<String> {
+    let ProductInsert { id, name, price, stock, batch_id } = new;
+    let (name, price, at) = (hex(name.as_bytes()), price.minor(), now.micros());
+    let product = format!(
+        "INSERT INTO stockade_products ({}, created_at) VALUES \
+         ({id}, CAST({name} AS CHAR), {price}, {stock}, 0, 0, 0, {stock}, 1, 0, NULL, {at})",
+        rows::PRODUCT
+    );
+    if *stock == 0 {
+        return vec![product];
+    }
+    let body = outbox::pack(&[LedgerEvent {
+        kind: EventKind::StockAdjusted,
+        product_id: *id,
+        hold_id: None,
+        order_id: None,
+        qty: i64::try_from(*stock).unwrap_or(i64::MAX),
+        version: 1,
+    }]);
+    let event = format!(
+        "INSERT INTO stockade_outbox (batch_id, events, at, body) VALUES ({batch_id}, 1, {at}, '{body}')"
+    );
+    vec![product, event]
+}
+
+/// The statement that writes new holds, if there are any.
+pub(super) fn insert_holds(holds: &[&Hold]) -> Option<Statement> {
+    let mut all = Vec::new();
+    insert(&mut all, &format!("stockade_holds ({})", rows::HOLD), holds, hold_values);
+    all.pop()
+}
+
+fn insert<T>(all: &mut Vec<Statement>, into: &str, items: &[T], values: impl Fn(&mut String, &T)) {
+    if items.is_empty() {
+        return;
+    }
+    let mut sql = String::with_capacity(64 + items.len() * 96);
+    put(&mut sql, format_args!("INSERT INTO {into} VALUES "));
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            sql.push(',');
+        }
+        values(&mut sql, item);
+    }
+    all.push(Statement { sql, rows: items.len() });
+}
+
+fn hold_values(sql: &mut String, hold: &&Hold) {
+    put(
+        sql,
+        format_args!(
+            "({},{},{},{},{},{},x'{}')",
+            hold.id,
+            hold.product_id,
+            hold.qty,
+            hold.status.code(),
+            hold.expires_at.micros(),
+            hold.created_at.micros(),
+            hold.token
+        ),
+    );
+}
+
+fn order_values(sql: &mut String, row: &OrderRow) {
+    let order = &row.order;
+    put(
+        sql,
+        format_args!(
+            "({},{},{},{},{},{},x'{}',{},{},{})",
+            order.id,
+            order.hold_id,
+            order.product_id,
+            order.qty,
+            order.status.code(),
+            order.payment_disposition.code(),
+            order.payment_token.secret,
+            order.created_at.micros(),
+            order.updated_at.micros(),
+            or_null(row.due_at.map(Timestamp::micros))
+        ),
+    );
+}
+
+fn payment_values(sql: &mut String, row: &PaymentRow) {
+    let secret = row.secret.map(|secret| format!("x'{secret}'"));
+    put(
+        sql,
+        format_args!(
+            "({},{},{},{},{},{},{},{})",
+            hex(row.key.as_bytes()),
+            hex(&row.body_hash),
+            row.order_id,
+            or_null(secret),
+            row.outcome.code(),
+            row.answer.code(),
+            i32::from(row.waiting),
+            row.received_at.micros()
+        ),
+    );
+}
+
+fn key_values(sql: &mut String, row: &KeyRow, now: Timestamp) {
+    // The answer is plain data: writing it as JSON cannot fail.
+    let answer = serde_json::to_vec(&row.answer).unwrap_or_default();
+    let (key, fingerprint, answer) = (hex(row.key.as_bytes()), hex(&row.fingerprint), hex(&answer));
+    put(sql, format_args!("({key},{fingerprint},{answer},{})", now.micros()));
+}
+
+fn move_holds(moved: &HoldMove) -> Statement {
+    let (from, to, ids) = (moved.from.code(), moved.to.code(), list(&moved.ids));
+    let sql =
+        format!("UPDATE stockade_holds SET status = {to} WHERE id IN ({ids}) AND status = {from}");
+    Statement { sql, rows: moved.ids.len() }
+}
+
+fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> Option<Statement> {
+    if extensions.is_empty() {
+        return None;
+    }
+    let ids: Vec<HoldId> = extensions.iter().map(|(id, _)| *id).collect();
+    let cases = cases(extensions.iter().map(|(id, at)| (id.0, at.micros())));
+    let sql = format!(
+        "UPDATE stockade_holds SET expires_at = {cases} WHERE id IN ({}) AND status = 0",
+        list(&ids)
+    );
+    Some(Statement { sql, rows: ids.len() })
+}
+
+fn move_orders(moved: &OrderMove, now: Timestamp) -> Statement {
+    let (status, disposition) = (moved.to.0.code(), moved.to.1.code());
+    let (from, ids) = (moved.from.0.code(), list(&moved.ids));
+    let (before, now) = (moved.from.1.code(), now.micros());
+    let sql = format!(
+        "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
+         updated_at = {now} WHERE id IN ({ids}) AND status = {from} AND disposition = {before}"
+    );
+    Statement { sql, rows: moved.ids.len() }
+}
+
+fn settle_payments(batch: &Batch<'_>) -> Vec<Statement> {
+    let settled = &batch.changes.settled_payments;
+    if settled.is_empty() {
+        return Vec::new();
+    }
+    let keys = hex_list(settled.iter().map(|(_, key)| key));
+    let orders = list(settled.iter().map(|(order_id, _)| order_id));
+    let rows = settled.len();
+    let forget = format!(
+        "DELETE FROM stockade_payments_waiting WHERE order_id IN ({orders}) AND k IN ({keys})"
+    );
+    let settle =
+        format!("UPDATE stockade_payments SET waiting = 0 WHERE k IN ({keys}) AND waiting = 1");
+    vec![Statement { sql: forget, rows }, Statement { sql: settle, rows }]
+}
+
+/// One statement for all products of the batch, each guarded by its version.
+fn update_products(batch: &Batch<'_>) -> Option<Statement> {
+    let changed = &batch.changes.products;
+    if changed.is_empty() {
+        return None;
+    }
+    let lease = |c: &ProductChange| batch.fences.get(&c.before.product.id).copied().unwrap_or(0);
+    let mut sets = String::new();
+    // What no product of the batch changes is not written.
+    let mut set = |name: &str,
+                   is_changed: &dyn Fn(&ProductChange) -> bool,
+                   value: &dyn Fn(&ProductChange) -> String| {
+        if changed.iter().any(is_changed) {
+            let value = cases(changed.iter().map(|c| (c.before.product.id.0, value(c))));
+            put(&mut sets, format_args!("{name} = {value}, "));
+        }
+    };
+    let mut units = |name: &str, of: fn(&ProductRow) -> u64| {
+        set(name, &|c| of(&c.before) != of(&c.after), &|c| of(&c.after).to_string());
+    };
+    units("stock", |row| row.product.stock);
+    units("held", |row| row.product.held);
+    units("pending", |row| row.product.pending);
+    units("sold", |row| row.product.sold);
+    units("received", |row| row.received);
+    set("fence", &|c| lease(c) > c.before.fence, &|c| lease(c).max(c.before.fence).to_string());
+    set("next_due", &|c| c.before.next_due != c.after.next_due, &|c| {
+        or_null(c.after.next_due.map(Timestamp::micros))
+    });
+    let ids = list(changed.iter().map(|c| c.before.product.id));
+    let version = |of: fn(&ProductChange) -> u64| {
+        cases(changed.iter().map(|c| (c.before.product.id.0, of(c))))
+    };
+    let (before, after) =
+        (version(|c| c.before.product.version), version(|c| c.after.product.version));
+    // MySQL assigns from left to right, so the version, which the guard reads
+    // before any assignment, may stand anywhere; it stands last.
+    let sql = format!(
+        "UPDATE stockade_products SET {sets}version = {after} WHERE id IN ({ids}) AND version = {before}"
+    );
+    Some(Statement { sql, rows: changed.len() })
+}
+
+/// Chooses a value by `id`, which must ascend: a tree of comparisons, so that
+/// the work for all rows does not grow with their square.
+fn cases<V: Display>(pairs: impl Iterator<Item = (u64, V)>) -> String {
+    let pairs: Vec<(u64, V)> = pairs.collect();
+    let mut sql = String::with_capacity(pairs.len() * 32);
+    choose(&mut sql, &pairs);
+    sql
+}
+
+fn choose<V: Display>(sql: &mut String, pairs: &[(u64, V)]) {
+    match pairs {
+        [] => sql.push_str("NULL"),
+        [(_, value)] => put(sql, format_args!("{value}")),
+        _ => {
+            let (low, high) = pairs.split_at(pairs.len() / 2);
+            put(sql, format_args!("CASE WHEN id < {} THEN ", high[0].0));
+            choose(sql, low);
+            sql.push_str(" ELSE ");
+            choose(sql, high);
+            sql.push_str(" END");
+        }
+    }
+}
+
+/// Reads that must find nothing. An order and an event that waits for it have
+/// no row in common to lock: each writes its own row, then looks for the
+/// other's with a locking read, so that one of the two sees the other.
+pub(super) fn must_not_meet(batch: &Batch<'_>) -> Vec<String> {
+    let changes = batch.changes;
+    let mut sql = Vec::new();
+    if !changes.new_orders.is_empty() {
+        let ids = list(changes.new_orders.iter().map(|row| row.order.id));
+        sql.push(format!(
+            "SELECT order_id FROM stockade_payments_waiting WHERE order_id IN ({ids}) FOR UPDATE"
+        ));
+    }
+    let waiting = changes.new_payments.iter().filter(|row| row.waiting).map(|row| row.order_id);
+    let ids = list(waiting);
+    if !ids.is_empty() {
+        sql.push(format!("SELECT id FROM stockade_orders WHERE id IN ({ids}) FOR UPDATE"));
+    }
+    sql
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_chosen_by_id() {
+        assert_eq!(cases([(7, 1)].into_iter()), "1");
+        let sql = cases([(2, "a"), (5, "b"), (9, "c")].into_iter());
+        assert_eq!(sql, "CASE WHEN id < 5 THEN a ELSE CASE WHEN id < 9 THEN b ELSE c END END");
+    }
+}
