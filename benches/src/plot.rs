@@ -102,7 +102,8 @@ where
         .y_label_area_size(84)
         .build_cartesian_2d(
             (1.0..most_callers * 1.2).log_scale().base(8.0),
-            (decade(least)..most * 2.0).log_scale(),
+            // Room above the lines for the legend.
+            (decade(least)..most * 40.0).log_scale(),
         )?;
     let text = (FONT, 13).into_font().color(&INK);
     chart
