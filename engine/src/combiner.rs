@@ -31,10 +31,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Policy};
 use crate::lock::Lock;
 use crate::metrics::{Metrics, observe};
+use crate::model::ProductId;
 use crate::routes::Routes;
 use crate::siblings::Siblings;
 use crate::store::Store;
-use bound::BatchBound;
 use ids::Ids;
 use lanes::{Bounds, Gate, Lanes, Parting, Taken};
 
@@ -81,7 +81,6 @@ struct Turn {
 pub(crate) struct Combiner {
     parts: Parts,
     ids: Ids,
-    bound: BatchBound,
     /// Guards the queues. Held for moments only and never across an await, so
     /// a plain mutex is right.
     lanes: Mutex<Lanes>,
@@ -96,9 +95,9 @@ impl Combiner {
     pub fn start(parts: Parts, handle: &Handle) -> Arc<Self> {
         let single = parts.store.single_writer();
         let workers = if single { 2 } else { parts.config.connections.max(2) };
-        let bound = BatchBound::new(parts.config.batch_max);
         let bounds = Bounds {
-            requests: bound.get(),
+            requests: bound::first(parts.config.batch_max),
+            most: parts.config.batch_max,
             // Small batches of several products share a transaction; a large
             // one is better off alone.
             lanes: SHARED_LANES,
@@ -108,7 +107,6 @@ impl Combiner {
         };
         let combiner = Arc::new(Self {
             ids: Ids::new(Arc::clone(&parts.store)),
-            bound,
             lanes: Mutex::new(Lanes::new(parts.config.queue_limit, bounds)),
             wake: Notify::new(),
             workers: TaskTracker::new(),
@@ -119,6 +117,11 @@ impl Combiner {
         }
         combiner.workers.close();
         combiner
+    }
+
+    /// The lane of a product; a store with one writer has one lane for all.
+    pub fn lane(&self, product_id: ProductId) -> LaneId {
+        if self.parts.store.single_writer() { LaneId(0) } else { LaneId(product_id.0) }
     }
 
     /// Has a command done and waits for its answer. Dropping the future leaves

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::cache::CachedProduct;
-use crate::model::{ProductId, Timestamp};
+use crate::ledger::ProductRow;
+use crate::model::{Product, ProductId, Timestamp};
 
 /// Half of the 100 ms within which stock that another process returned must be
 /// for sale here.
@@ -21,12 +21,26 @@ const TRUSTED: Duration = Duration::from_millis(50);
 /// Products remembered; beyond it the out-dated ones are dropped.
 const PRODUCTS_MAX: usize = 4_096;
 
-/// How a product stood when it was last seen short.
+/// How a product stands after a transaction that locked it.
 #[derive(Debug, Clone, Copy)]
-struct Short {
+pub(crate) struct Standing {
+    pub id: ProductId,
     version: u64,
     stock: u64,
     next_due: Option<Timestamp>,
+}
+
+impl From<&ProductRow> for Standing {
+    fn from(row: &ProductRow) -> Self {
+        let Product { id, version, stock, .. } = row.product;
+        Self { id, version, stock, next_due: row.next_due }
+    }
+}
+
+/// A product that was short when it was last seen.
+#[derive(Debug)]
+struct Short {
+    standing: Standing,
     seen: Instant,
 }
 
@@ -41,38 +55,38 @@ impl SoldOut {
     /// How many units there are, if that is known to be less than `quantity`.
     pub fn available(&self, id: ProductId, quantity: u32, now: Timestamp) -> Option<u64> {
         let products = self.products.read().unwrap_or_else(PoisonError::into_inner);
-        let short = products.get(&id)?;
-        let is_known = short.stock < u64::from(quantity)
-            && short.next_due.is_none_or(|due| now < due)
-            && short.seen.elapsed() < TRUSTED;
-        is_known.then_some(short.stock)
+        let Short { standing, seen } = products.get(&id)?;
+        let is_known = standing.stock < u64::from(quantity)
+            && standing.next_due.is_none_or(|due| now < due)
+            && seen.elapsed() < TRUSTED;
+        is_known.then_some(standing.stock)
     }
 
-    /// Learns how products stand after a transaction that began at `since`;
-    /// `refused` are those that were asked for more than they had. The others
-    /// are only brought up to date.
+    /// Learns how products stand, locked at `seen`; `refused` are those that
+    /// were asked for more than they had. The others are only brought up to
+    /// date.
     pub fn learn(
         &self,
-        products: impl IntoIterator<Item = CachedProduct>,
+        products: impl IntoIterator<Item = Standing>,
         refused: &[ProductId],
-        since: Instant,
+        seen: Instant,
     ) {
         if refused.is_empty() && self.is_empty() {
             return;
         }
         let mut known = self.products.write().unwrap_or_else(PoisonError::into_inner);
-        for CachedProduct { product, next_due } in products {
-            let short =
-                Short { version: product.version, stock: product.stock, next_due, seen: since };
-            match known.get_mut(&product.id) {
-                Some(older) if older.version <= short.version => *older = short,
+        for standing in products {
+            let id = standing.id;
+            let short = Short { standing, seen };
+            match known.get_mut(&id) {
+                Some(older) if older.standing.version <= standing.version => *older = short,
                 Some(_) => {}
-                None if refused.contains(&product.id) => {
+                None if refused.contains(&id) => {
                     if known.len() >= PRODUCTS_MAX {
                         known.retain(|_, short| short.seen.elapsed() < TRUSTED);
                     }
                     if known.len() < PRODUCTS_MAX {
-                        known.insert(product.id, short);
+                        known.insert(id, short);
                     }
                 }
                 None => {}
@@ -88,23 +102,12 @@ impl SoldOut {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Product;
 
     const ID: ProductId = ProductId(7);
     const NOW: Timestamp = Timestamp::from_micros(1_000);
 
-    fn row(version: u64, stock: u64, next_due: Option<i64>) -> CachedProduct {
-        let product = Product {
-            id: ID,
-            name: "Lamp".to_owned(),
-            price: crate::model::Money::from_minor(100).expect("a price"),
-            stock,
-            held: 0,
-            pending: 0,
-            sold: 0,
-            version,
-        };
-        CachedProduct { product, next_due: next_due.map(Timestamp::from_micros) }
+    fn row(version: u64, stock: u64, next_due: Option<i64>) -> Standing {
+        Standing { id: ID, version, stock, next_due: next_due.map(Timestamp::from_micros) }
     }
 
     #[test]
@@ -145,7 +148,7 @@ mod tests {
         let known = SoldOut::default();
         let at = |id: u64, since| {
             let mut row = row(1, 0, None);
-            row.product.id = ProductId(id);
+            row.id = ProductId(id);
             known.learn([row], &[ProductId(id)], since);
         };
         let old = Instant::now().checked_sub(TRUSTED).expect("uptime");

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::combiner::{Combiner, LaneId};
+use crate::combiner::Combiner;
 use crate::due_notice::DueNotice;
 use crate::error::Result;
 use crate::ledger::{Answer, Command};
@@ -127,7 +127,7 @@ impl Sweeper {
         observe(&self.metrics.sweep_lag_seconds, lag);
         let mut report = SweepReport::default();
         loop {
-            let lane = if self.store.single_writer() { LaneId(0) } else { LaneId(product_id.0) };
+            let lane = self.combiner.lane(product_id);
             let done = self.combiner.submit(Command::Reclaim { product_id }, &[lane]).await?;
             let Answer::Reclaimed { holds, orders, more } = done.answer else { return Ok(report) };
             report.holds_expired += u64::from(holds);

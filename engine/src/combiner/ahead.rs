@@ -6,12 +6,13 @@
 //! for, in the same transaction. If the decision turns out otherwise, all of it
 //! is rolled back and done again in the plain order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::Parts;
-use crate::ledger::{Changes, Command, NewHold};
+use crate::ledger::{Changes, Command};
 use crate::model::{Hold, ProductId, Timestamp};
+use crate::store::Needs;
 
 /// How far the decision may come from the moment at which a hold was written.
 /// A wait for the lock lies between them, and the clocks of two machines.
@@ -25,26 +26,22 @@ pub(super) fn choose(parts: &Parts, commands: &mut [Command]) -> Vec<Hold> {
     }
     let now = parts.store.now();
     let mut wanted: HashMap<ProductId, u64> = HashMap::new();
-    for line in commands.iter().flat_map(lines_of) {
+    for line in commands.iter().flat_map(Command::new_holds) {
         *wanted.entry(line.product_id).or_default() += u64::from(line.qty);
     }
     let is_plenty = |(id, wanted): (ProductId, u64)| {
         let left = parts.cache.last_stock(id, now)?;
         (wanted <= left).then_some(id)
     };
-    let plenty: Vec<ProductId> = {
-        let mut plenty: Vec<ProductId> = wanted.into_iter().filter_map(is_plenty).collect();
-        plenty.sort_unstable();
-        plenty
-    };
+    let plenty: HashSet<ProductId> = wanted.into_iter().filter_map(is_plenty).collect();
     let mut ahead = Vec::new();
     for command in commands {
-        let (lines, ttl) = match command {
-            Command::Hold { hold, ttl, key: None } => (std::slice::from_mut(hold), *ttl),
-            Command::Cart { lines, ttl, key: None } => (lines.as_mut_slice(), *ttl),
-            _ => continue,
+        let (Command::Hold { ttl, key: None, .. } | Command::Cart { ttl, key: None, .. }) = command
+        else {
+            continue;
         };
-        if lines.iter().all(|line| plenty.binary_search(&line.product_id).is_ok()) {
+        let (ttl, lines) = (*ttl, command.new_holds_mut());
+        if lines.iter().all(|line| plenty.contains(&line.product_id)) {
             for line in lines {
                 line.at = Some(now);
                 ahead.push(line.made(now, ttl));
@@ -54,23 +51,10 @@ pub(super) fn choose(parts: &Parts, commands: &mut [Command]) -> Vec<Hold> {
     ahead
 }
 
-fn lines_of(command: &Command) -> &[NewHold] {
-    match command {
-        Command::Hold { hold, .. } => std::slice::from_ref(hold),
-        Command::Cart { lines, .. } => lines,
-        _ => &[],
-    }
-}
-
 /// Lets the commands be decided in the plain order.
-pub(super) fn forget(commands: &mut [Command]) {
-    for command in commands {
-        match command {
-            Command::Hold { hold, .. } => hold.at = None,
-            Command::Cart { lines, .. } => lines.iter_mut().for_each(|line| line.at = None),
-            _ => {}
-        }
-    }
+pub(super) fn forget(commands: &mut [Command], needs: &mut Needs) {
+    needs.ahead.clear();
+    commands.iter_mut().flat_map(Command::new_holds_mut).for_each(|hold| hold.at = None);
 }
 
 /// Whether the decision at `now` makes just the holds that were written.
@@ -85,6 +69,7 @@ pub(super) fn is_as_foreseen(ahead: &[Hold], changes: &Changes, now: Timestamp) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::NewHold;
     use crate::model::{HoldId, Token};
 
     const NOW: Timestamp = Timestamp::from_micros(5_000_000);

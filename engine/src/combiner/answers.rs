@@ -2,7 +2,7 @@
 
 use super::batch::Decided;
 use super::ids::Ids;
-use super::{Combiner, Done, LaneId, Parts, Reply, Request, needs};
+use super::{Combiner, Done, Parts, Reply, Request, needs};
 use crate::cache::CachedProduct;
 use crate::error::Error;
 use crate::ledger::{Changes, Command, Decision, Refusal};
@@ -48,7 +48,7 @@ pub(super) fn settle(
                 outcomes.push(Outcome::Again(request));
             }
             Decision::Elsewhere(product) => {
-                request.route = vec![LaneId(product.0)];
+                request.route = vec![combiner.lane(product)];
                 outcomes.push(Outcome::Again(request));
             }
         }

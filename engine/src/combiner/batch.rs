@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::cache::CachedProduct;
 use crate::ledger::{Changes, Command, Decision, Rows, decide};
 use crate::model::ProductId;
+use crate::sold_out::Standing;
 use crate::store::{Batch, Needs, Session, StoreError};
 
 use super::lanes::Gate;
@@ -17,7 +17,7 @@ pub(super) struct Decided {
     pub decisions: Vec<Decision>,
     pub changes: Changes,
     /// How the products that were locked stand now, and when they were.
-    pub products: Vec<CachedProduct>,
+    pub products: Vec<Standing>,
     pub locked_at: Instant,
 }
 
@@ -75,12 +75,12 @@ pub(super) async fn attempt(
         return Err(Failure::Stale(product, seen));
     }
     let now = loaded.now;
-    let mut products: Vec<_> = loaded.rows.products.values().map(CachedProduct::from).collect();
+    let mut products: Vec<_> = loaded.rows.products.values().map(Standing::from).collect();
     let (decisions, changes) = decide(&parts.policy, loaded.rows, commands, now);
     for change in &changes.products {
         let id = change.after.product.id;
-        if let Ok(at) = products.binary_search_by_key(&id, |before| before.product.id) {
-            products[at] = CachedProduct::from(&change.after);
+        if let Ok(at) = products.binary_search_by_key(&id, |before| before.id) {
+            products[at] = Standing::from(&change.after);
         }
     }
     if !ahead::is_as_foreseen(&needs.ahead, &changes, now) {

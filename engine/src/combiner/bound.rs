@@ -1,6 +1,5 @@
 //! How much one transaction takes: as much as it can do in good time.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const FIRST: usize = 256;
@@ -10,34 +9,20 @@ const LEAST: usize = 16;
 const QUICK: Duration = Duration::from_millis(10);
 const SLOW: Duration = Duration::from_millis(50);
 
-/// The most requests that the next batch takes.
-pub(super) struct BatchBound {
-    now: AtomicUsize,
-    most: usize,
+/// The most requests that the first batch takes.
+pub(super) fn first(most: usize) -> usize {
+    FIRST.min(most)
 }
 
-impl BatchBound {
-    pub fn new(most: usize) -> Self {
-        Self { now: AtomicUsize::new(FIRST.min(most)), most }
-    }
-
-    pub fn get(&self) -> usize {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    /// Learns from a transaction of so many requests. Says what the bound
-    /// becomes, if it changes.
-    pub fn learn(&self, requests: usize, took: Duration) -> Option<usize> {
-        let now = self.get();
-        let next = if took > SLOW && requests * 2 > now {
-            (now / 2).max(LEAST.min(self.most))
-        } else if took < QUICK && requests >= now {
-            (now * 2).min(self.most)
-        } else {
-            now
-        };
-        self.now.store(next, Ordering::Relaxed);
-        (next != now).then_some(next)
+/// What becomes of the bound `now`, given how long a transaction of so many
+/// requests took.
+pub(super) fn next(now: usize, most: usize, requests: usize, took: Duration) -> usize {
+    if took > SLOW && requests * 2 > now {
+        (now / 2).max(LEAST.min(most))
+    } else if took < QUICK && requests >= now {
+        (now * 2).min(most)
+    } else {
+        now
     }
 }
 
@@ -49,20 +34,18 @@ mod tests {
     fn the_bound_follows_the_time_that_full_batches_take() {
         let (quick, good, slow) =
             (Duration::from_millis(3), Duration::from_millis(30), Duration::from_millis(80));
-        let bound = BatchBound::new(1_000);
-        assert_eq!(bound.get(), 256);
-        assert_eq!(bound.learn(255, quick), None, "no one wanted more");
-        assert_eq!(bound.learn(256, quick), Some(512));
-        assert_eq!(bound.learn(512, quick), Some(1_000), "never beyond the setting");
-        assert_eq!(bound.learn(1_000, quick), None);
-        assert_eq!(bound.learn(1_000, good), None);
-        assert_eq!(bound.learn(20, slow), None, "its size was not the reason");
-        assert_eq!(bound.learn(1_000, slow), Some(500));
-        for _ in 0..9 {
-            bound.learn(bound.get(), slow);
-        }
-        assert_eq!(bound.get(), 16);
-        assert_eq!(BatchBound::new(1).get(), 1);
-        assert_eq!(BatchBound::new(1).learn(1, slow), None);
+        let after = |now, requests, took| next(now, 1_000, requests, took);
+        assert_eq!(first(1_000), 256);
+        assert_eq!(after(256, 255, quick), 256, "no one wanted more");
+        assert_eq!(after(256, 256, quick), 512);
+        assert_eq!(after(512, 512, quick), 1_000, "never beyond the setting");
+        assert_eq!(after(1_000, 1_000, quick), 1_000);
+        assert_eq!(after(1_000, 1_000, good), 1_000);
+        assert_eq!(after(1_000, 20, slow), 1_000, "its size was not the reason");
+        assert_eq!(after(1_000, 1_000, slow), 500);
+        let least = (0..9).fold(500, |now, _| after(now, now, slow));
+        assert_eq!(least, 16);
+        assert_eq!(first(1), 1);
+        assert_eq!(next(1, 1, 1, slow), 1);
     }
 }

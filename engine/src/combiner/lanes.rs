@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::Reply;
+use super::{Reply, bound};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Command;
 use crate::lock::Lease;
@@ -103,13 +103,15 @@ impl Lane {
     }
 }
 
-/// Fewer requests than this are no crowd.
-const CROWD: usize = 32;
+/// Fewer requests than this are not worth parting.
+const LEAST_SHARE: usize = 32;
 
 /// How much one batch takes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
+    /// For now, and at most ever.
     pub requests: usize,
+    pub most: usize,
     pub lanes: usize,
     /// A batch takes another lane only while it has fewer requests than this.
     pub share_below: usize,
@@ -244,9 +246,10 @@ impl Lanes {
         }
     }
 
-    /// Changes the most requests that a batch takes.
-    pub fn set_bound(&mut self, requests: usize) {
-        self.bounds.requests = requests;
+    /// Learns from a transaction of so many requests how much the next takes.
+    pub fn learn(&mut self, requests: usize, took: Duration) {
+        let Bounds { requests: now, most, .. } = self.bounds;
+        self.bounds.requests = bound::next(now, most, requests, took);
     }
 
     /// Takes the next batch, if any lane can be taken.
@@ -281,7 +284,7 @@ impl Lanes {
     /// How many requests the next batch takes.
     fn share(&self) -> usize {
         let share = (self.depth + self.taken).div_ceil(self.bounds.under_way);
-        share.max(CROWD).min(self.bounds.requests)
+        share.max(LEAST_SHARE).min(self.bounds.requests)
     }
 
     /// Moves a lane's requests into the batch, up to the bound or to a cart

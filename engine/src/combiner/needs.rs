@@ -7,16 +7,9 @@ use crate::store::Needs;
 
 /// How many ids of each kind the commands may use up.
 pub(super) fn count_ids(requests: &[Request]) -> (usize, usize) {
-    let (mut holds, mut orders) = (0, 0);
-    for request in requests {
-        match &request.command {
-            Command::Hold { .. } => holds += 1,
-            Command::Cart { lines, .. } => holds += lines.len(),
-            Command::Order { .. } => orders += 1,
-            _ => {}
-        }
-    }
-    (holds, orders)
+    let holds = requests.iter().map(|request| request.command.new_holds().len()).sum();
+    let is_order = |request: &&Request| matches!(request.command, Command::Order { .. });
+    (holds, requests.iter().filter(is_order).count())
 }
 
 /// Gives each hold and order to be made its id.
@@ -24,26 +17,20 @@ pub(super) fn assign_ids(requests: &mut [Request], holds: Vec<u64>, orders: Vec<
     let mut holds = holds.into_iter().map(HoldId);
     let mut orders = orders.into_iter().map(OrderId);
     for request in requests {
-        match &mut request.command {
-            Command::Hold { hold, .. } => hold.id = holds.next().unwrap_or(hold.id),
-            Command::Cart { lines, .. } => {
-                for line in lines {
-                    line.id = holds.next().unwrap_or(line.id);
-                }
-            }
-            Command::Order { order_id, .. } => *order_id = orders.next().unwrap_or(*order_id),
-            _ => {}
+        for hold in request.command.new_holds_mut() {
+            hold.id = holds.next().unwrap_or(hold.id);
+        }
+        if let Command::Order { order_id, .. } = &mut request.command {
+            *order_id = orders.next().unwrap_or(*order_id);
         }
     }
 }
 
 /// Adds the ids that the command would have used up.
 pub(super) fn ids_of(command: &Command, holds: &mut Vec<u64>, orders: &mut Vec<u64>) {
-    match command {
-        Command::Hold { hold, .. } => holds.push(hold.id.0),
-        Command::Cart { lines, .. } => holds.extend(lines.iter().map(|line| line.id.0)),
-        Command::Order { order_id, .. } => orders.push(order_id.0),
-        _ => {}
+    holds.extend(command.new_holds().iter().map(|hold| hold.id.0));
+    if let Command::Order { order_id, .. } = command {
+        orders.push(order_id.0);
     }
 }
 
@@ -67,15 +54,9 @@ pub(super) fn of(requests: &[Request], due_limit: u32) -> Needs {
 }
 
 fn add(needs: &mut Needs, command: &Command) {
+    needs.products.extend(command.new_holds().iter().map(|hold| hold.product_id));
     let key = match command {
-        Command::Hold { hold, key, .. } => {
-            needs.products.push(hold.product_id);
-            key
-        }
-        Command::Cart { lines, key, .. } => {
-            needs.products.extend(lines.iter().map(|line| line.product_id));
-            key
-        }
+        Command::Hold { key, .. } | Command::Cart { key, .. } => key,
         Command::Order { order_id, hold_id, product_id, key, .. } => {
             needs.products.push(*product_id);
             needs.holds.push(*hold_id);

@@ -145,8 +145,7 @@ async fn transact(
             }
             Err(Tried::Failed(Failure::Unforeseen)) => {
                 parts.metrics.retry("unforeseen");
-                needs.ahead.clear();
-                ahead::forget(&mut commands);
+                ahead::forget(&mut commands, &mut needs);
                 continue;
             }
             Err(Tried::Failed(Failure::Unknown(error, id, decided))) => {
@@ -155,8 +154,7 @@ async fn transact(
             }
             Err(Tried::Failed(Failure::Nothing(error))) => error,
         };
-        needs.ahead.clear();
-        ahead::forget(&mut commands);
+        ahead::forget(&mut commands, &mut needs);
         parts.metrics.retry(error.fault.cause());
         // What may have landed must be looked for, not done again in halves.
         if !error.fault.is_passing() && uncertain.is_none() {
@@ -216,9 +214,7 @@ async fn one_try(
         Ok(decided) => {
             let took = since.elapsed();
             observe(&parts.metrics.transaction_seconds, took);
-            if let Some(bound) = combiner.bound.learn(commands.len(), took) {
-                combiner.lanes().set_bound(bound);
-            }
+            combiner.lanes().learn(commands.len(), took);
             if decided.changes.is_empty() {
                 combiner.ids.give_back(Sequence::Batch, ids);
             } else {

@@ -208,11 +208,6 @@ impl Core {
         })?
     }
 
-    /// The lane of a product; a store with one writer has one lane for all.
-    fn lane(&self, product_id: ProductId) -> LaneId {
-        if self.store.single_writer() { LaneId(0) } else { LaneId(product_id.0) }
-    }
-
     async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<Done> {
         lanes.sort_unstable();
         lanes.dedup();
@@ -286,7 +281,7 @@ impl Core {
 
     pub async fn adjust_stock(&self, adjustment: &StockAdjustment) -> Result<Product> {
         let command = prepare::adjustment(adjustment)?;
-        let lanes = vec![self.lane(adjustment.product_id)];
+        let lanes = vec![self.combiner.lane(adjustment.product_id)];
         let done = self.submit(command, lanes).await?;
         let StockAdjustment { product_id, delta, reason } = adjustment;
         tracing::info!(product_id = product_id.0, delta, reason, "stock was adjusted");
@@ -301,7 +296,7 @@ impl Core {
         if matches!(command, Command::Hold { key: None, .. }) {
             self.refuse_sold_out(request)?;
         }
-        let done = self.submit(command, vec![self.lane(request.product_id)]).await?;
+        let done = self.submit(command, vec![self.combiner.lane(request.product_id)]).await?;
         match done.answer {
             Answer::Hold(value) => Ok(Replayable { value, replayed: done.replayed }),
             other => Err(unexpected(&other)),
@@ -324,7 +319,8 @@ impl Core {
 
     pub async fn hold_many(&self, request: &CartRequest) -> Result<Replayable<Vec<Hold>>> {
         let command = prepare::cart(&self.config, request)?;
-        let lanes = request.items.iter().map(|(product_id, _)| self.lane(*product_id)).collect();
+        let lanes =
+            request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id)).collect();
         let done = self.submit(command, lanes).await?;
         match done.answer {
             Answer::Cart(value) => Ok(Replayable { value, replayed: done.replayed }),
@@ -351,7 +347,7 @@ impl Core {
             return Ok(LaneId(0));
         }
         let found = self.routes.of_hold(id).await?;
-        Ok(self.lane(found.ok_or_else(|| no_such("hold", id.0))?))
+        Ok(self.combiner.lane(found.ok_or_else(|| no_such("hold", id.0))?))
     }
 
     pub async fn get_hold(&self, id: HoldId) -> Result<Hold> {
@@ -368,7 +364,7 @@ impl Core {
 
     pub async fn order(&self, request: &OrderRequest) -> Result<Replayable<Order>> {
         let command = prepare::order(request)?;
-        let done = self.submit(command, vec![self.lane(request.product_id)]).await?;
+        let done = self.submit(command, vec![self.combiner.lane(request.product_id)]).await?;
         match done.answer {
             Answer::Order(value) => Ok(Replayable { value, replayed: done.replayed }),
             other => Err(unexpected(&other)),
@@ -392,7 +388,10 @@ impl Core {
         let lane = match &command {
             Command::Payment { order_id, .. } if !self.store.single_writer() => {
                 // An order that is not there has no product yet.
-                self.routes.of_order(*order_id).await?.map_or(LaneId(0), |id| self.lane(id))
+                self.routes
+                    .of_order(*order_id)
+                    .await?
+                    .map_or(LaneId(0), |id| self.combiner.lane(id))
             }
             _ => LaneId(0),
         };

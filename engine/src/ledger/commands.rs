@@ -89,6 +89,26 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// The holds that it would make.
+    pub fn new_holds(&self) -> &[NewHold] {
+        match self {
+            Self::Hold { hold, .. } => std::slice::from_ref(hold),
+            Self::Cart { lines, .. } => lines,
+            _ => &[],
+        }
+    }
+
+    /// The holds that it would make.
+    pub fn new_holds_mut(&mut self) -> &mut [NewHold] {
+        match self {
+            Self::Hold { hold, .. } => std::slice::from_mut(hold),
+            Self::Cart { lines, .. } => lines,
+            _ => &mut [],
+        }
+    }
+}
+
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -61,12 +61,15 @@ impl<D: Database> SqlSession<D> {
     async fn load(&mut self, needs: &Needs) -> StoreResult<Loaded> {
         let mut rows = Rows::default();
         let ahead = writes::insert_holds(&needs.ahead.iter().collect::<Vec<_>>());
-        let first = Some((D::BEGIN, ahead));
+        let mut first = vec![D::BEGIN];
+        first.extend(ahead.as_ref().map(|statement| statement.sql.as_str()));
         let products = statements::select_products(&needs.products, D::LOCK);
         let others = statements::select_needs(needs, D::LOCK);
         self.is_open = true;
         let parts = products.into_iter().chain(others);
-        let time = self.read_parts(parts, first, &mut rows).await?;
+        let (time, hits) = self.read_parts(&first, parts, &mut rows).await?;
+        // What BEGIN is said to hit means nothing.
+        check_hits(ahead.as_slice(), hits.get(1..).unwrap_or_default())?;
         if D::SINGLE_WRITER {
             // No one else writes, so the order is free: what the commands
             // name tells which further products are concerned.
@@ -80,35 +83,29 @@ impl<D: Database> SqlSession<D> {
             further.sort_unstable();
             further.dedup();
             let further = statements::select_products(&further, D::LOCK);
-            self.read_parts(further, None, &mut rows).await?;
+            self.read_parts(&[], further, &mut rows).await?;
         }
         let now = self.time.hear(time);
         self.load_due(&mut rows, needs.due_limit, now).await?;
         Ok(Loaded { rows, now })
     }
 
-    /// Runs the parts in one round trip, after BEGIN and what is
-    /// written ahead, and before
-    /// the clock is read, and returns the time if it is the database's to tell.
+    /// Runs the parts in one round trip, after the `first` statements and before
+    /// the clock is read. Returns the time if it is the database's to tell, and
+    /// the rows that each statement hit.
     async fn read_parts(
         &mut self,
+        first: &[&str],
         parts: impl IntoIterator<Item = (Part, String)>,
-        first: Option<(&str, Option<Statement>)>,
         rows: &mut Rows,
-    ) -> StoreResult<Option<Timestamp>> {
+    ) -> StoreResult<(Option<Timestamp>, Vec<u64>)> {
         let (kinds, parts): (Vec<Part>, Vec<String>) = parts.into_iter().unzip();
-        let mut sql = Vec::with_capacity(parts.len() + 3);
-        let mut ahead = None;
-        if let Some((begin, written)) = first {
-            sql.push(begin.to_owned());
-            sql.extend(written.as_ref().map(|statement| statement.sql.clone()));
-            ahead = written;
-        }
-        let before = sql.len();
-        sql.extend(parts);
-        sql.extend(D::NOW.map(str::to_owned));
+        let before = first.len();
+        let mut sql = first.to_vec();
+        sql.extend(parts.iter().map(String::as_str));
+        sql.extend(D::NOW);
         if sql.is_empty() {
-            return Ok(None);
+            return Ok((None, Vec::new()));
         }
         let mut time = None;
         let mut keep = |at: usize, row: super::rows::Cells<'_>| match at
@@ -122,9 +119,7 @@ impl<D: Database> SqlSession<D> {
             }
         };
         let hits = self.run(sql.join("; "), &mut keep).await?;
-        // What BEGIN is said to hit means nothing.
-        check_hits(ahead.as_slice(), hits.get(1..).unwrap_or_default())?;
-        Ok(time)
+        Ok((time, hits))
     }
 
     async fn load_due(&mut self, rows: &mut Rows, limit: u32, now: Timestamp) -> StoreResult<()> {
@@ -159,10 +154,10 @@ impl<D: Database> SqlSession<D> {
 
     async fn write_batch(&mut self, batch: &Batch<'_>) -> StoreResult<()> {
         let writes = writes::writes(batch);
-        let mut sql: Vec<String> = writes.iter().map(|statement| statement.sql.clone()).collect();
-        if !D::SINGLE_WRITER {
-            sql.extend(writes::must_not_meet(batch));
-        }
+        let mut sql: Vec<&str> = writes.iter().map(|statement| statement.sql.as_str()).collect();
+        let must_not_meet =
+            if D::SINGLE_WRITER { Vec::new() } else { writes::must_not_meet(batch) };
+        sql.extend(must_not_meet.iter().map(String::as_str));
         if sql.is_empty() {
             return Ok(());
         }

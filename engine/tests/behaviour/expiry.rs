@@ -1,6 +1,6 @@
 //! What is due is dead, whether or not a sweep has been by.
 
-use stockade::{HoldRequest, HoldStatus, StockAdjustment};
+use stockade::{Engine, HoldRequest, HoldStatus, ProductId, StockAdjustment};
 
 use crate::steps::{TICK, assert_numbers, code, deliver, hold, order, secs, story};
 use crate::world::{World, assert_clean, numbers, product};
@@ -19,6 +19,17 @@ pub const SCENARIOS: &[Scenario] = scenarios!("expiry";
     a_product_read_before_the_end_is_read_anew_after_it,
 );
 
+/// A product with seven holds, of which a transaction takes back but two.
+fn seven_holds(world: &World, stock: u64) -> (Engine, ProductId) {
+    let builder = world.builder().set("sweep_batch", "2").expect("a setting");
+    let engine = builder.open().expect("opens");
+    let id = product(&engine, stock);
+    for _ in 0..7 {
+        hold(&engine, id, 1);
+    }
+    (engine, id)
+}
+
 fn a_hold_is_dead_at_exactly_its_end_without_a_sweep(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 1);
@@ -34,12 +45,7 @@ fn a_hold_is_dead_at_exactly_its_end_without_a_sweep(world: &World) {
 }
 
 fn a_request_takes_back_what_is_due_before_it_is_refused(world: &World) {
-    let engine = world.builder().set("sweep_batch", "2").expect("a setting");
-    let engine = engine.open().expect("opens");
-    let id = product(&engine, 7);
-    for _ in 0..7 {
-        hold(&engine, id, 1);
-    }
+    let (engine, id) = seven_holds(world, 7);
     world.clock.advance(secs(120));
     hold(&engine, id, 1);
     assert_numbers(&engine, id, [6, 1, 0, 0]);
@@ -51,12 +57,7 @@ fn a_request_takes_back_what_is_due_before_it_is_refused(world: &World) {
 }
 
 fn a_request_takes_back_more_than_one_batch_if_it_needs_it(world: &World) {
-    let engine = world.builder().set("sweep_batch", "2").expect("a setting");
-    let engine = engine.open().expect("opens");
-    let id = product(&engine, 7);
-    for _ in 0..7 {
-        hold(&engine, id, 1);
-    }
+    let (engine, id) = seven_holds(world, 7);
     world.clock.advance(secs(120));
     let held = hold(&engine, id, 7);
     assert_eq!((held.qty, held.created_at), (7, world.clock.time()));
@@ -71,12 +72,7 @@ fn a_request_takes_back_more_than_one_batch_if_it_needs_it(world: &World) {
 }
 
 fn a_request_that_is_refused_all_the_same_names_all_there_is(world: &World) {
-    let engine = world.builder().set("sweep_batch", "2").expect("a setting");
-    let engine = engine.open().expect("opens");
-    let id = product(&engine, 8);
-    for _ in 0..7 {
-        hold(&engine, id, 1);
-    }
+    let (engine, id) = seven_holds(world, 8);
     world.clock.advance(secs(60));
     let alive = hold(&engine, id, 1);
     world.clock.advance(secs(60));
@@ -110,12 +106,7 @@ fn a_hold_made_while_others_are_taken_back_falls_due_in_its_turn(world: &World) 
 }
 
 fn goods_are_written_off_from_stock_that_is_due(world: &World) {
-    let engine = world.builder().set("sweep_batch", "2").expect("a setting");
-    let engine = engine.open().expect("opens");
-    let id = product(&engine, 7);
-    for _ in 0..7 {
-        hold(&engine, id, 1);
-    }
+    let (engine, id) = seven_holds(world, 7);
     let broken = StockAdjustment::new(id, -7, "broken");
     let error = engine.adjust_stock(&broken).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(0)));

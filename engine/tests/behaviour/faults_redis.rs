@@ -53,41 +53,34 @@ fn assert_unharmed(engines: &[Engine], products: &[ProductId], log: &Log) {
     log.assert_told(&history);
 }
 
-fn redis_killed_and_restarted_under_load(world: &World) {
+/// Takes Redis away twice under load, each time until all have noticed, and
+/// gives it back.
+fn gone_twice(world: &World, go: fn(&Redis), come_back: fn(&Redis)) -> Vec<Engine> {
     let redis = Redis::start();
     let engines = two(world, &redis.url());
     let products = products(&engines[0]);
     let log = under_load(&engines, SHOPPERS, &products, |load| {
         for _ in 0..2 {
             load.wait_for(50);
-            redis.kill();
+            go(&redis);
             wait_for_degraded(&engines, 1.0);
             load.wait_for(100);
-            redis.restart();
+            come_back(&redis);
             wait_for_degraded(&engines, 0.0);
         }
         load.wait_for(100);
     });
-    assert!(engines.iter().all(|engine| metric(engine, "stockade_redis_reconnects_total") >= 2.0));
     assert_unharmed(&engines, &products, &log);
+    engines
+}
+
+fn redis_killed_and_restarted_under_load(world: &World) {
+    let engines = gone_twice(world, Redis::kill, Redis::restart);
+    assert!(engines.iter().all(|engine| metric(engine, "stockade_redis_reconnects_total") >= 2.0));
 }
 
 fn redis_stopped_for_a_while_under_load(world: &World) {
-    let redis = Redis::start();
-    let engines = two(world, &redis.url());
-    let products = products(&engines[0]);
-    let log = under_load(&engines, SHOPPERS, &products, |load| {
-        for _ in 0..2 {
-            load.wait_for(50);
-            redis.pause();
-            wait_for_degraded(&engines, 1.0);
-            load.wait_for(100);
-            redis.resume();
-            wait_for_degraded(&engines, 0.0);
-        }
-        load.wait_for(100);
-    });
-    assert_unharmed(&engines, &products, &log);
+    gone_twice(world, Redis::pause, Redis::resume);
 }
 
 /// Locks are lost in the middle of transactions, and fences begin anew.

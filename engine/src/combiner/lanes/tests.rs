@@ -5,6 +5,7 @@ use crate::model::ProductId;
 
 const BOUNDS: Bounds = Bounds {
     requests: 4,
+    most: 4,
     lanes: 3,
     share_below: 3,
     under_way: 1,
@@ -163,7 +164,7 @@ fn small_batches_of_different_lanes_share_a_transaction() {
 #[test]
 fn a_lane_that_a_full_batch_has_no_room_for_keeps_its_turn() {
     let mut lanes = lanes(&[(1, &[1]), (2, &[2]), (3, &[3])]);
-    lanes.set_bound(1);
+    lanes.bounds.requests = 1;
     for (mark, id) in [(1, 1), (2, 2), (3, 3)] {
         assert_eq!(take(&mut lanes), Some((vec![mark], ids(&[id]))));
     }
@@ -204,9 +205,9 @@ fn what_is_put_back_goes_first_and_a_full_queue_refuses() {
     lanes.push(request(2, &[1])).expect("room");
     let full = lanes.push(request(3, &[1])).expect_err("full");
     assert_eq!(full.kind(), ErrorKind::Contention);
-    lanes.set_bound(1);
+    lanes.bounds.requests = 1;
     let taken = lanes.take().expect("one");
-    lanes.set_bound(4);
+    lanes.bounds.requests = 4;
     lanes.push_front(taken.requests);
     lanes.finish(&taken.lanes, taken.number, 1);
     assert_eq!(take(&mut lanes).map(|taken| taken.0), Some(vec![1, 2]));
