@@ -6,11 +6,12 @@
 //! batches grow with the callers, so it goes up with them towards the ceiling.
 
 use stockade_benches::bench::{self, Bench, Match, Wish, close};
-use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
+use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{
     AtomicUpdate, Blocking, Ceiling, FileCeiling, FileRowLock, Products, RowLock, Seed, Stockade,
     Wake, names,
 };
+use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::results::Wanted;
 use stockade_benches::rounds::{Comparison, Series};
 use stockade_benches::setup::{PLENTY, Servers, Shop};

@@ -11,8 +11,9 @@
 
 use stockade_benches::bench::{self, Bench, Match, close};
 use stockade_benches::child::{self, Child};
-use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
+use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::names;
+use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::http::{self, Http, Reply};
 use stockade_benches::responder::{self, Task};
 use stockade_benches::results::Wanted;

@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use stockade_benches::bench::{self, Bench};
-use stockade_benches::contender::entrant;
 use stockade_benches::contenders::names;
+use stockade_benches::entrant::entrant;
 use stockade_benches::http::{self, Http};
 use stockade_benches::memory::{self, MB, Watch};
 use stockade_benches::open::OpenPlan;

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use stockade_benches::bench::{self, Bench};
 use stockade_benches::closed::ClosedPlan;
-use stockade_benches::contender::{Answer, Contender, Entrant};
+use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, Stockade};
+use stockade_benches::entrant::Entrant;
 use stockade_benches::memory::{self, MB, Watch};
 use stockade_benches::open::{OpenPlan, run_until};
 use stockade_benches::results::{Figure, Group, Load, Row, Spread, Wanted};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use stockade_benches::bench::{self, Bench, Lengths, Match, Wish};
 use stockade_benches::child;
-use stockade_benches::contender::Entrant;
+use stockade_benches::entrant::Entrant;
 use stockade_benches::processes::{self, Processes};
 use stockade_benches::results::Wanted;
 use stockade_benches::rounds::Comparison;

@@ -5,8 +5,9 @@
 //! hold in twenty makes entries old all the time.
 
 use stockade_benches::bench::{self, Bench, Match, close};
-use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
+use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{BareCache, Reads, SqlReads, StockadeReads, names};
+use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::rounds::Comparison;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
 

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use stockade_benches::bench::{self, Bench, Lengths, Match, Wish, close};
-use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
+use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, RowLock, SoldOut, Stockade, names};
+use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::results::Wanted;
 use stockade_benches::rounds::{Comparison, Series};
 use stockade_benches::setup::{Servers, Shop};

@@ -5,11 +5,10 @@
 //! other and the others for the disk's syncs, which they share. Stockade
 //! shares transactions as well.
 
-use stockade_benches::bench::{self, Bench, Match, close};
-use stockade_benches::contender::{Answer, Contender, Entrant, entrant};
+use stockade_benches::bench::{self, Bench, Match, close, over_row_lock};
+use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, RowLock, Stockade, names};
-use stockade_benches::results::Wanted;
-use stockade_benches::rounds::Comparison;
+use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::setup::{PLENTY, Servers, Shop};
 
 const PRODUCTS: u32 = 10_000;
@@ -22,24 +21,15 @@ fn measure(bench: &mut Bench) {
     let servers = Servers::start();
     bench.heading(Some(&servers));
     let contenders = bench.block_on(open(&servers));
-    let invited: Vec<&dyn Entrant> = contenders.iter().map(|contender| &**contender).collect();
-    for callers in [64, 512] {
-        let ratio = Comparison::rate(names::STOCKADE, names::ROW_LOCK);
-        let comparison = if callers == 512 { ratio.wanted(Wanted::AtLeast(8.0)) } else { ratio };
-        let plan = Match {
-            place: "mariadb",
-            unit: "holds",
-            callers,
-            comparisons: vec![comparison],
-            figures: Vec::new(),
-            by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
-            lengths: bench.lengths(),
-        };
-        let all = bench.versus(&plan, &invited);
-        if let Some(all) = all.filter(|_| callers == 512) {
-            bench.at_fixed_rates(&plan, &invited[..1], &all);
-        }
-    }
+    bench.by_callers([64, 512], &contenders, |bench, callers| Match {
+        place: "mariadb",
+        unit: "holds",
+        callers,
+        comparisons: vec![over_row_lock(callers, 8.0)],
+        figures: Vec::new(),
+        by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
+        lengths: bench.lengths(),
+    });
     bench.block_on(close(contenders));
 }
 

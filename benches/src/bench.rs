@@ -7,7 +7,8 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Args, Mode};
 use crate::closed::ClosedPlan;
-use crate::contender::Entrant;
+use crate::contenders::names;
+use crate::entrant::Entrant;
 use crate::heading;
 use crate::open::OpenPlan;
 use crate::results::{Figure, Group, Load, Machine, Report, SCHEMA, Spread, Wanted};
@@ -18,6 +19,9 @@ use crate::table;
 /// The most requests under way in an open loop: enough that what is measured
 /// keeps up or does not, and not this bound.
 const IN_FLIGHT: usize = 4096;
+
+/// So many callers are a crowd: what is wanted is wanted of it.
+const CROWD: usize = 512;
 
 /// How long everything takes.
 #[derive(Debug, Clone, Copy)]
@@ -135,6 +139,14 @@ pub fn runtime() -> Runtime {
         .expect("threads can be had")
 }
 
+/// Stockade's rate over that of the row lock alone, and what it is to be at
+/// least in a crowd.
+#[must_use]
+pub fn over_row_lock(callers: usize, at_least: f64) -> Comparison {
+    let ratio = Comparison::rate(names::STOCKADE, names::ROW_LOCK);
+    if callers == CROWD { ratio.wanted(Wanted::AtLeast(at_least)) } else { ratio }
+}
+
 /// Lets contenders go.
 pub async fn close(contenders: Vec<Box<dyn Entrant>>) {
     for contender in contenders {
@@ -212,6 +224,24 @@ impl Bench {
         };
         self.add(group);
         Some(all)
+    }
+
+    /// [`Bench::versus`] at each number of callers; where they are a crowd, the
+    /// first contender is asked at fixed rates as well.
+    pub fn by_callers(
+        &mut self,
+        callers: [usize; 2],
+        contenders: &[Box<dyn Entrant>],
+        plan: impl Fn(&Self, usize) -> Match,
+    ) {
+        let invited: Vec<&dyn Entrant> = contenders.iter().map(|one| &**one).collect();
+        for callers in callers {
+            let plan = plan(self, callers);
+            let all = self.versus(&plan, &invited);
+            if let Some(all) = all.filter(|_| callers == CROWD) {
+                self.at_fixed_rates(&plan, &invited[..1], &all);
+            }
+        }
     }
 
     /// Asks contenders at 50, 75 and 90% of what each did in the closed loop,

@@ -118,7 +118,8 @@ pub(crate) async fn each<C: Contender>(contender: &Arc<C>, callers: usize, times
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contender::{Answer, entrant};
+    use crate::contender::Answer;
+    use crate::entrant::entrant;
 
     /// Answers caller 0 and refuses the others, a millisecond each.
     struct Picky;

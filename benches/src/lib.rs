@@ -16,6 +16,7 @@ pub mod child;
 pub mod closed;
 pub mod contender;
 pub mod contenders;
+pub mod entrant;
 pub mod fairness;
 pub mod heading;
 pub mod http;

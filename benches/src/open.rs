@@ -151,7 +151,8 @@ async fn ask_when_due<C: Contender>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contender::{Answer, entrant};
+    use crate::contender::Answer;
+    use crate::entrant::entrant;
 
     const TAKES: Duration = Duration::from_millis(20);
 

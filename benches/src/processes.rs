@@ -12,8 +12,8 @@ use tokio::task::block_in_place;
 
 use crate::child::{self, Child};
 use crate::closed::ClosedPlan;
-use crate::contender::{Entrant, entrant};
 use crate::contenders::{Products, Stockade};
+use crate::entrant::{Entrant, entrant};
 use crate::open::OpenPlan;
 use crate::run::Run;
 use crate::setup::Shop;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::closed::ClosedPlan;
-use crate::contender::Entrant;
+use crate::entrant::Entrant;
 use crate::fairness::{jain, longest_over_median};
 use crate::results::{Latency, Measure, Ratio, Row, Spread, Wanted};
 use crate::run::{Run, histogram};
