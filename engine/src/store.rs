@@ -64,7 +64,7 @@ pub(crate) struct Needs {
     pub keys: Vec<String>,
     /// Holds to be written before the products are locked.
     pub ahead: Vec<Hold>,
-    /// The most due holds, and as many due orders, loaded for each product.
+    /// The most due holds, and as many due orders, loaded of all products.
     pub due_limit: u32,
 }
 
@@ -156,6 +156,15 @@ pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn St
     }
 }
 
+/// Why a transaction was not seen to end.
+#[derive(Debug)]
+pub(crate) enum Unfinished {
+    /// It surely left nothing behind.
+    Nothing(StoreError),
+    /// COMMIT was sent and no answer came: it may have landed.
+    Unknown(StoreError),
+}
+
 /// A connection of its own, for one transaction after another.
 ///
 /// Dropped in mid-transaction, it closes the connection, which rolls back.
@@ -169,10 +178,14 @@ pub(crate) trait Session: Send {
     /// still under way is waited for.
     fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>>;
 
-    /// Writes, each transition guarded by the state it comes from.
-    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, StoreResult<()>>;
-
-    fn commit(&mut self) -> BoxFuture<'_, StoreResult<()>>;
+    /// Writes, each transition guarded by the state it comes from, and commits.
+    /// `at_commit` is told when only the commit is to be waited for, or little
+    /// more.
+    fn commit<'a>(
+        &'a mut self,
+        batch: &'a Batch<'a>,
+        at_commit: &'a (dyn Fn() + Sync),
+    ) -> BoxFuture<'a, Result<(), Unfinished>>;
 
     fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>>;
 }

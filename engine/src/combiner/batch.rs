@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::ledger::{Changes, Command, Decision, Rows, decide};
 use crate::model::ProductId;
 use crate::sold_out::Standing;
-use crate::store::{Batch, Needs, Session, StoreError};
+use crate::store::{Batch, Needs, Session, StoreError, Unfinished};
 
 use super::lanes::Gate;
 use super::{Parts, ahead};
@@ -94,11 +94,12 @@ pub(super) async fn attempt(
     }
     let (changes, ahead) = (&decided.changes, &needs.ahead[..]);
     let batch = Batch { id: batch_id, now, changes, ahead, fences };
-    session.write(&batch).await.map_err(Failure::Nothing)?;
-    open(Gate::Open);
-    match session.commit().await {
+    match session.commit(&batch, &|| open(Gate::Open)).await {
         Ok(()) => Ok(decided),
-        Err(error) => Err(Failure::Unknown(error, batch_id, Box::new(decided))),
+        Err(Unfinished::Nothing(error)) => Err(Failure::Nothing(error)),
+        Err(Unfinished::Unknown(error)) => {
+            Err(Failure::Unknown(error, batch_id, Box::new(decided)))
+        }
     }
 }
 

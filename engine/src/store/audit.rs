@@ -115,7 +115,7 @@ pub(super) async fn read_facts<D: Database>(
     }
     let mut told = None;
     if let Some(now) = D::NOW {
-        connection.run(now.to_owned(), &mut one(&mut told, |row| row.time(0))).await?;
+        connection.run(format!("SELECT {now}"), &mut one(&mut told, |row| row.time(0))).await?;
     }
     let now = time.hear(told).micros();
     let due = format!("SELECT COUNT(*) FROM stockade_products WHERE next_due <= {now}");

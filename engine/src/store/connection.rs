@@ -39,8 +39,10 @@ pub(super) trait Database: Send + Sync + 'static {
     const BEGIN_SNAPSHOT: &'static str;
     /// What makes a SELECT lock its rows, if anything must.
     const LOCK: &'static str;
-    /// Reads the clock in microseconds; `None` where the process's clock is it.
+    /// The clock in microseconds; `None` where the process's clock is it.
     const NOW: Option<&'static str>;
+    /// How many rows the statement before hit.
+    const HITS: &'static str;
 
     fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>>;
 
@@ -73,33 +75,48 @@ pub(super) fn timed_out() -> StoreError {
     StoreError::new(Fault::Lost, "the database did not answer in time")
 }
 
-/// Reads all that statements answer, for at most `bound`. The flag says
-/// whether the connection can be used on.
+/// Why not all that statements answer could be read.
+pub(super) struct Broken {
+    /// `None` when it took too long.
+    pub error: Option<sqlx::Error>,
+    /// The statement that the database refused. `None` when it did not say, and
+    /// then the connection cannot be used on.
+    pub statement: Option<usize>,
+}
+
+impl Broken {
+    pub fn into_error(self, of_sqlx: impl FnOnce(sqlx::Error) -> StoreError) -> StoreError {
+        let error = self.error.map_or_else(timed_out, of_sqlx);
+        StoreError { statement: self.statement, ..error }
+    }
+}
+
+/// Reads all that statements answer, for at most `bound`.
 pub(super) async fn drain<D, R>(
     mut stream: BoxStream<'_, sqlx::Result<Either<D, R>>>,
     hit: impl Fn(&D) -> u64,
     bound: Duration,
     keep: Keep<'_>,
-) -> Result<Vec<u64>, (Option<sqlx::Error>, bool)>
+) -> Result<Vec<u64>, Broken>
 where
     R: RawCells,
 {
+    let mut hits = Vec::new();
     let work = async {
-        let mut hits = Vec::new();
         while let Some(step) = stream.try_next().await? {
             match step {
                 Either::Left(done) => hits.push(hit(&done)),
                 Either::Right(row) => keep(hits.len(), Cells(&row))?,
             }
         }
-        Ok(hits)
+        Ok(())
     };
     match tokio::time::timeout(bound, work).await {
-        Ok(Ok(hits)) => Ok(hits),
+        Ok(Ok(())) => Ok(hits),
         Ok(Err(error)) => {
-            let usable = matches!(error, sqlx::Error::Database(_));
-            Err((Some(error), usable))
+            let is_refusal = matches!(error, sqlx::Error::Database(_));
+            Err(Broken { error: Some(error), statement: is_refusal.then_some(hits.len()) })
         }
-        Err(_) => Err((None, false)),
+        Err(_) => Err(Broken { error: None, statement: None }),
     }
 }

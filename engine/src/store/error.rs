@@ -51,13 +51,15 @@ impl Fault {
 pub(crate) struct StoreError {
     pub fault: Fault,
     pub source: Box<dyn std::error::Error + Send + Sync>,
+    /// Which of the statements run at once the database refused, if it said so.
+    pub statement: Option<usize>,
 }
 
 pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
 impl StoreError {
     pub fn new(fault: Fault, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { fault, source: source.into() }
+        Self { fault, source: source.into(), statement: None }
     }
 
     /// Sorts a driver's error by the database's own code; `by_code` knows the

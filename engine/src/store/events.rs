@@ -1,6 +1,5 @@
 //! Reading the outbox.
 
-use super::Session;
 use super::connection::{Database, each, one};
 use super::error::{Fault, StoreError, StoreResult};
 use super::outbox::unpack;
@@ -79,5 +78,5 @@ async fn number_rows<D: Database>(session: &mut SqlSession<D>) -> StoreResult<()
     }
     sql.push(format!("UPDATE stockade_sequences SET next = {next} WHERE name = 'cursor'"));
     session.run(sql.join("; "), &mut |_, _| Ok(())).await?;
-    session.commit().await
+    session.finish("COMMIT").await
 }

@@ -30,6 +30,8 @@ fn fault_by_number(number: u16) -> Option<Fault> {
         1205 | 3572 => Fault::LockWait,
         // Changed since read (MariaDB's snapshot isolation); write conflict (TiDB).
         1020 | 9007 => Fault::Conflict,
+        // A column that must not be NULL: how a guard that was not met shows.
+        1048 => Fault::Conflict,
         1062 => Fault::Duplicate,
         // CHECK (MariaDB, MySQL); number out of range.
         4025 | 3819 | 1264 | 1690 => Fault::Invariant,
@@ -112,8 +114,8 @@ impl Database for MySqlDatabase {
     const LOCK: &'static str = " FOR UPDATE";
     // SYSDATE and not NOW: a statement that waited for a lock must not go by
     // the time at which it began to wait.
-    const NOW: Option<&'static str> =
-        Some("SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)");
+    const NOW: Option<&'static str> = Some("CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)");
+    const HITS: &'static str = "ROW_COUNT()";
 
     fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
         Box::pin(async move {
@@ -150,11 +152,11 @@ impl Connection for Lent {
             };
             let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut **connection);
             let done = drain(stream, |done| done.rows_affected(), self.timeout, keep).await;
-            done.map_err(|(error, usable)| {
-                if !usable {
+            done.map_err(|broken| {
+                if broken.statement.is_none() {
                     self.give_up();
                 }
-                error.map_or_else(timed_out, store_error)
+                broken.into_error(store_error)
             })
         })
     }
@@ -203,6 +205,17 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
     if had != Some(1) {
         return Err(StoreError::new(Fault::Lost, "another process has been migrating for long"));
     }
+    // A decision's time is read as its rows are locked; this option would make
+    // it the time at which they were asked for.
+    let is_now: Option<f64> = sqlx::query("SELECT SLEEP(0.002) + (SYSDATE(6) = NOW(6)) + 0e0")
+        .fetch_one(&mut *connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(store_error)?;
+    if is_now != Some(0.0) {
+        let why = "the server was started with sysdate-is-now, which hides how long locks took";
+        return Err(StoreError::new(Fault::Unknown, why));
+    }
     // A half-done migration is one statement that can be run again. The first
     // time the table is not there yet, which is no fault.
     let half_done = format!("DELETE FROM {} WHERE success = FALSE", stockade_migrations::TABLE);
@@ -224,6 +237,7 @@ mod tests {
             (1205, Fault::LockWait),
             (3572, Fault::LockWait),
             (1020, Fault::Conflict),
+            (1048, Fault::Conflict),
             (1062, Fault::Duplicate),
             (4025, Fault::Invariant),
             (3819, Fault::Invariant),

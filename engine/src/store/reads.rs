@@ -43,7 +43,7 @@ impl<D: Database> SqlStore<D> {
         let mut connection = self.database.take(Use::Read).await?;
         let mut time = None;
         let sql = match D::NOW {
-            Some(now) => format!("{now}; {sql}"),
+            Some(now) => format!("SELECT {now}; {sql}"),
             None => sql,
         };
         let first = usize::from(D::NOW.is_some());
@@ -128,7 +128,7 @@ impl<D: Database> SqlStore<D> {
         let next = first + count;
         let set = format!("UPDATE stockade_sequences SET next = {next} WHERE name = '{name}'");
         session.run(set, &mut |_, _| Ok(())).await?;
-        session.commit().await?;
+        session.finish("COMMIT").await?;
         Ok(first)
     }
 
@@ -137,13 +137,13 @@ impl<D: Database> SqlStore<D> {
         let mut time = None;
         session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
         if let Some(now) = D::NOW {
-            session.run(now.to_owned(), &mut one(&mut time, |row| row.time(0))).await?;
+            session.run(format!("SELECT {now}"), &mut one(&mut time, |row| row.time(0))).await?;
         }
         let now = self.time.hear(time);
         for sql in super::writes::insert_product(&new, now) {
             session.run(sql, &mut |_, _| Ok(())).await?;
         }
-        session.commit().await
+        session.finish("COMMIT").await
     }
 
     async fn due(&self, limit: u32) -> StoreResult<DueProducts> {

@@ -12,6 +12,8 @@ use crate::model::{
 
 pub(super) const PRODUCT: &str =
     "id, name, price, stock, held, pending, sold, received, version, fence, next_due";
+/// Where the time stands that is read beside [`PRODUCT`].
+pub(super) const PRODUCT_TIME: usize = 11;
 pub(super) const HOLD: &str = "id, product_id, qty, status, expires_at, created_at, token";
 pub(super) const ORDER: &str = "id, hold_id, product_id, qty, status, disposition, secret, \
      created_at, updated_at, due_at";

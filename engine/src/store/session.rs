@@ -14,7 +14,7 @@ use super::error::{Fault, StoreError, StoreResult};
 use super::statements::{self, Part};
 use super::time::Timekeeper;
 use super::writes::{self, Statement};
-use super::{Batch, Loaded, Needs, Session};
+use super::{Batch, Loaded, Needs, Session, Unfinished};
 use crate::ledger::Rows;
 use crate::model::{ProductId, Timestamp};
 
@@ -63,7 +63,7 @@ impl<D: Database> SqlSession<D> {
         let ahead = writes::insert_holds(&needs.ahead.iter().collect::<Vec<_>>());
         let mut first = vec![D::BEGIN];
         first.extend(ahead.as_ref().map(|statement| statement.sql.as_str()));
-        let products = statements::select_products(&needs.products, D::LOCK);
+        let products = Self::select_products(&needs.products);
         let others = statements::select_needs(needs, D::LOCK);
         self.is_open = true;
         let parts = products.into_iter().chain(others);
@@ -82,17 +82,36 @@ impl<D: Database> SqlSession<D> {
                 .collect();
             further.sort_unstable();
             further.dedup();
-            let further = statements::select_products(&further, D::LOCK);
+            let further = Self::select_products(&further);
             self.read_parts(&[], further, &mut rows).await?;
         }
+        let time = match time {
+            // No product was there to tell it.
+            None => self.read_clock().await?,
+            told => told,
+        };
         let now = self.time.hear(time);
         self.load_due(&mut rows, needs.due_limit, now).await?;
         Ok(Loaded { rows, now })
     }
 
-    /// Runs the parts in one round trip, after the `first` statements and before
-    /// the clock is read. Returns the time if it is the database's to tell, and
-    /// the rows that each statement hit.
+    /// Each row of a product tells when it was locked.
+    fn select_products(ids: &[ProductId]) -> Option<(Part, String)> {
+        statements::select_products(ids, D::NOW.unwrap_or("NULL"), D::LOCK)
+    }
+
+    async fn read_clock(&mut self) -> StoreResult<Option<Timestamp>> {
+        let mut time = None;
+        if let Some(now) = D::NOW {
+            let sql = format!("SELECT {now}");
+            self.run(sql, &mut one(&mut time, |row| row.time(0))).await?;
+        }
+        Ok(time)
+    }
+
+    /// Runs the parts in one round trip, after the `first` statements. Returns
+    /// when the last product was locked, if the database is to tell, and the
+    /// rows that each statement hit.
     async fn read_parts(
         &mut self,
         first: &[&str],
@@ -103,20 +122,18 @@ impl<D: Database> SqlSession<D> {
         let before = first.len();
         let mut sql = first.to_vec();
         sql.extend(parts.iter().map(String::as_str));
-        sql.extend(D::NOW);
         if sql.is_empty() {
             return Ok((None, Vec::new()));
         }
         let mut time = None;
-        let mut keep = |at: usize, row: super::rows::Cells<'_>| match at
-            .checked_sub(before)
-            .and_then(|at| kinds.get(at))
-        {
-            Some(part) => statements::keep(*part, row, rows),
-            None => {
-                time = Some(row.time(0)?);
-                Ok(())
+        let mut keep = |at: usize, row: super::rows::Cells<'_>| {
+            let Some(part) = at.checked_sub(before).and_then(|at| kinds.get(at)) else {
+                return Ok(());
+            };
+            if *part == Part::Products {
+                time = time.max(row.opt_time(super::rows::PRODUCT_TIME)?);
             }
+            statements::keep(*part, row, rows)
         };
         let hits = self.run(sql.join("; "), &mut keep).await?;
         Ok((time, hits))
@@ -132,6 +149,8 @@ impl<D: Database> SqlSession<D> {
         if due.is_empty() {
             return Ok(());
         }
+        // All of them together, or a batch of many products would be long.
+        let limit = (limit / u32::try_from(due.len()).unwrap_or(u32::MAX)).max(1);
         let sql: Vec<String> =
             due.iter().flat_map(|id| statements::select_due(*id, now, limit)).collect();
         let mut found: Vec<(Vec<_>, Vec<_>, Option<Timestamp>)> =
@@ -152,15 +171,43 @@ impl<D: Database> SqlSession<D> {
         Ok(())
     }
 
-    async fn write_batch(&mut self, batch: &Batch<'_>) -> StoreResult<()> {
-        let writes = writes::writes(batch);
-        let mut sql: Vec<&str> = writes.iter().map(|statement| statement.sql.as_str()).collect();
+    async fn write_and_commit(
+        &mut self,
+        batch: &Batch<'_>,
+        at_commit: &(dyn Fn() + Sync),
+    ) -> Result<(), Unfinished> {
+        let writes = writes::writes(batch, D::HITS);
         let must_not_meet =
             if D::SINGLE_WRITER { Vec::new() } else { writes::must_not_meet(batch) };
-        sql.extend(must_not_meet.iter().map(String::as_str));
-        if sql.is_empty() {
-            return Ok(());
+        if must_not_meet.is_empty() && writes.iter().all(|statement| statement.is_sure) {
+            at_commit();
+            return self.commit_with(&writes).await;
         }
+        self.write(&writes, &must_not_meet).await.map_err(Unfinished::Nothing)?;
+        at_commit();
+        self.finish("COMMIT").await.map_err(Unfinished::Unknown)
+    }
+
+    /// Writes and commits in one round trip: a statement that fails keeps those
+    /// after it from being run.
+    async fn commit_with(&mut self, writes: &[Statement]) -> Result<(), Unfinished> {
+        let mut sql: Vec<&str> = writes.iter().map(|statement| statement.sql.as_str()).collect();
+        sql.push("COMMIT");
+        match self.run(sql.join("; "), &mut |_, _| Ok(())).await {
+            Ok(_) => {
+                self.is_open = false;
+                Ok(())
+            }
+            Err(error) if error.statement.is_some_and(|at| at < writes.len()) => {
+                Err(Unfinished::Nothing(error))
+            }
+            Err(error) => Err(Unfinished::Unknown(error)),
+        }
+    }
+
+    async fn write(&mut self, writes: &[Statement], must_not_meet: &[String]) -> StoreResult<()> {
+        let mut sql: Vec<&str> = writes.iter().map(|statement| statement.sql.as_str()).collect();
+        sql.extend(must_not_meet.iter().map(String::as_str));
         let mut met = false;
         let hits = self
             .run(sql.join("; "), &mut |at, _| {
@@ -168,7 +215,7 @@ impl<D: Database> SqlSession<D> {
                 Ok(())
             })
             .await?;
-        check_hits(&writes, &hits)?;
+        check_hits(writes, &hits)?;
         if met {
             return Err(StoreError::new(
                 Fault::Conflict,
@@ -205,12 +252,12 @@ impl<D: Database> Session for SqlSession<D> {
         })
     }
 
-    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, StoreResult<()>> {
-        Box::pin(self.write_batch(batch))
-    }
-
-    fn commit(&mut self) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(self.finish("COMMIT"))
+    fn commit<'a>(
+        &'a mut self,
+        batch: &'a Batch<'a>,
+        at_commit: &'a (dyn Fn() + Sync),
+    ) -> BoxFuture<'a, Result<(), Unfinished>> {
+        Box::pin(self.write_and_commit(batch, at_commit))
     }
 
     fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>> {

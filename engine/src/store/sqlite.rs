@@ -15,7 +15,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Connection as _, Executor, Sqlite};
 
 use super::StoreOptions;
-use super::connection::{Connection, Database, Keep, Use, drain, timed_out};
+use super::connection::{Connection, Database, Keep, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
 
 /// Sorts errors by SQLite's primary result code.
@@ -31,6 +31,8 @@ fn fault_by_code(code: i32) -> Option<Fault> {
         // Read-only, interrupted, I/O error, full, cannot open, protocol.
         8 | 9 | 10 | 13 | 14 | 15 => Fault::Lost,
         19 if code == 275 => Fault::Invariant,
+        // A column that must not be NULL: how a guard that was not met shows.
+        19 if code == 1299 => Fault::Conflict,
         19 if code == 1555 || code == 2067 => Fault::Duplicate,
         _ => return None,
     })
@@ -116,6 +118,7 @@ impl Database for SqliteDatabase {
     const BEGIN_SNAPSHOT: &'static str = "BEGIN DEFERRED";
     const LOCK: &'static str = "";
     const NOW: Option<&'static str> = None;
+    const HITS: &'static str = "changes()";
 
     fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
         Box::pin(async move {
@@ -162,11 +165,11 @@ impl Connection for Lent {
             };
             let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut **connection);
             let done = drain(stream, |done| done.rows_affected(), self.timeout, keep).await;
-            done.map_err(|(error, usable)| {
-                if !usable {
+            done.map_err(|broken| {
+                if broken.statement.is_none() {
                     self.give_up();
                 }
-                error.map_or_else(timed_out, store_error)
+                broken.into_error(store_error)
             })
         })
     }
@@ -194,6 +197,7 @@ mod tests {
             (13, Fault::Lost),
             (778, Fault::Lost),
             (275, Fault::Invariant),
+            (1299, Fault::Conflict),
             (1555, Fault::Duplicate),
             (2067, Fault::Duplicate),
         ] {

@@ -57,14 +57,18 @@ pub(super) fn keep(part: Part, row: rows::Cells<'_>, into: &mut Rows) -> sqlx::R
     Ok(())
 }
 
-/// The statement that locks and reads products; `lock` is the dialect's word
-/// for a locking read, or nothing.
-pub(super) fn select_products(products: &[ProductId], lock: &str) -> Option<(Part, String)> {
+/// The statement that locks and reads products; `now` is read as each is
+/// locked, `lock` is the dialect's word for a locking read, or nothing.
+pub(super) fn select_products(
+    products: &[ProductId],
+    now: &str,
+    lock: &str,
+) -> Option<(Part, String)> {
     (!products.is_empty()).then(|| {
         let ids = list(products);
         let columns = rows::PRODUCT;
         let sql = format!(
-            "SELECT {columns} FROM stockade_products WHERE id IN ({ids}) ORDER BY id{lock}"
+            "SELECT {columns}, {now} FROM stockade_products WHERE id IN ({ids}) ORDER BY id{lock}"
         );
         (Part::Products, sql)
     })

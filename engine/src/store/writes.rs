@@ -15,11 +15,14 @@ use crate::model::{EventKind, Hold, HoldId, Timestamp};
 pub(super) struct Statement {
     pub sql: String,
     pub rows: usize,
+    /// Whether it hits them all or fails, so that they need not be counted.
+    pub is_sure: bool,
 }
 
 /// Everything a batch writes, keys first so that a taken one shows at once.
-/// The number of statements does not grow with the number of requests.
-pub(super) fn writes(batch: &Batch<'_>) -> Vec<Statement> {
+/// The number of statements does not grow with the number of requests. `hits`
+/// is the dialect's word for the rows that the statement before it hit.
+pub(super) fn writes(batch: &Batch<'_>, hits: &str) -> Vec<Statement> {
     let changes = batch.changes;
     let now = batch.now;
     let mut all = Vec::new();
@@ -63,10 +66,16 @@ pub(super) fn writes(batch: &Batch<'_>) -> Vec<Statement> {
     if !changes.is_empty() {
         let (id, count, at) = (batch.id, changes.events.len(), now.micros());
         let body = outbox::pack(&changes.events);
+        // It stands right behind the update of the products and repeats its
+        // guard: the column takes no NULL.
+        let count = match changes.products.len() {
+            0 => count.to_string(),
+            products => format!("CASE {hits} WHEN {products} THEN {count} END"),
+        };
         let sql = format!(
             "INSERT INTO stockade_outbox (batch_id, events, at, body) VALUES ({id}, {count}, {at}, '{body}')"
         );
-        all.push(Statement { sql, rows: 1 });
+        all.push(Statement { sql, rows: 1, is_sure: true });
     }
     all
 }
@@ -116,7 +125,7 @@ fn insert<T>(all: &mut Vec<Statement>, into: &str, items: &[T], values: impl Fn(
         }
         values(&mut sql, item);
     }
-    all.push(Statement { sql, rows: items.len() });
+    all.push(Statement { sql, rows: items.len(), is_sure: true });
 }
 
 fn hold_values(sql: &mut String, hold: &&Hold) {
@@ -184,7 +193,7 @@ fn move_holds(moved: &HoldMove) -> Statement {
     let (from, to, ids) = (moved.from.code(), moved.to.code(), list(&moved.ids));
     let sql =
         format!("UPDATE stockade_holds SET status = {to} WHERE id IN ({ids}) AND status = {from}");
-    Statement { sql, rows: moved.ids.len() }
+    Statement { sql, rows: moved.ids.len(), is_sure: false }
 }
 
 fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> Option<Statement> {
@@ -197,7 +206,7 @@ fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> Option<Statement> {
         "UPDATE stockade_holds SET expires_at = {cases} WHERE id IN ({}) AND status = 0",
         list(&ids)
     );
-    Some(Statement { sql, rows: ids.len() })
+    Some(Statement { sql, rows: ids.len(), is_sure: false })
 }
 
 fn move_orders(moved: &OrderMove, now: Timestamp) -> Statement {
@@ -208,7 +217,7 @@ fn move_orders(moved: &OrderMove, now: Timestamp) -> Statement {
         "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
          updated_at = {now} WHERE id IN ({ids}) AND status = {from} AND disposition = {before}"
     );
-    Statement { sql, rows: moved.ids.len() }
+    Statement { sql, rows: moved.ids.len(), is_sure: false }
 }
 
 fn settle_payments(batch: &Batch<'_>) -> Vec<Statement> {
@@ -224,7 +233,7 @@ fn settle_payments(batch: &Batch<'_>) -> Vec<Statement> {
     );
     let settle =
         format!("UPDATE stockade_payments SET waiting = 0 WHERE k IN ({keys}) AND waiting = 1");
-    vec![Statement { sql: forget, rows }, Statement { sql: settle, rows }]
+    [forget, settle].map(|sql| Statement { sql, rows, is_sure: false }).into()
 }
 
 /// One statement for all products of the batch, each guarded by its version.
@@ -267,7 +276,8 @@ fn update_products(batch: &Batch<'_>) -> Option<Statement> {
     let sql = format!(
         "UPDATE stockade_products SET {sets}version = {after} WHERE id IN ({ids}) AND version = {before}"
     );
-    Some(Statement { sql, rows: changed.len() })
+    // The row of events behind it counts them.
+    Some(Statement { sql, rows: changed.len(), is_sure: true })
 }
 
 /// Chooses a value by `id`, which must ascend: a tree of comparisons, so that

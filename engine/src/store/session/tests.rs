@@ -11,7 +11,9 @@ use crate::model::{
     Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, PaymentDisposition, PaymentToken,
     ProductId, Timestamp, Token,
 };
-use crate::store::{Batch, Fault, Needs, ProductInsert, Store, StoreOptions, open_store};
+use crate::store::{
+    Batch, Fault, Needs, ProductInsert, Store, StoreOptions, Unfinished, open_store,
+};
 
 const PRODUCT: ProductId = ProductId(1);
 
@@ -47,12 +49,10 @@ async fn write(
     changes.products.push(product);
     let fences = BTreeMap::new();
     let batch = Batch { id, now: loaded.now, changes: &changes, ahead: &[], fences: &fences };
-    match session.write(&batch).await {
-        Ok(()) => {
-            session.commit().await.expect("commits");
-            Ok(())
-        }
-        Err(error) => {
+    match session.commit(&batch, &|| ()).await {
+        Ok(()) => Ok(()),
+        Err(Unfinished::Unknown(error)) => panic!("{error}"),
+        Err(Unfinished::Nothing(error)) => {
             session.rollback().await.expect("rolls back");
             Err(error.fault)
         }
