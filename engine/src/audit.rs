@@ -1,11 +1,11 @@
 //! What an audit found: whether every unit is where the books say it is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{ProductId, Timestamp};
 
 /// The result of comparing all of a store's numbers with each other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AuditReport {
     /// Whether nothing was found wrong.
@@ -33,7 +33,7 @@ impl AuditReport {
 }
 
 /// Units by where they are, over all products; at most `i64::MAX` of each.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Units {
     /// Ever received, less those written off.
@@ -49,7 +49,7 @@ pub struct Units {
 }
 
 /// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {
     /// The check that found it.
@@ -61,7 +61,7 @@ pub struct Finding {
 }
 
 /// What an audit compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Check {

@@ -99,6 +99,14 @@ macro_rules! config {
                 }
                 Ok(())
             }
+
+            /// The settings that do not have their default.
+            #[cfg(feature = "remote")]
+            fn changed(&self) -> impl Iterator<Item = &'static str> {
+                let default = Self::default();
+                let changed = [$((stringify!($name), self.$name != default.$name),)*];
+                changed.into_iter().filter_map(|(name, changed)| changed.then_some(name))
+            }
         }
 
         impl Default for Config {
@@ -111,7 +119,7 @@ macro_rules! config {
 }
 
 config! {
-    store: String = "sqlite:shop.db", "Where stock is kept: sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";
+    store: String = "sqlite:shop.db", "Where stock is kept: sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE; or a running engine that has it: unix:///SOCKET or http://:KEY@HOST:PORT";
     redis: String = "", "Redis for lock and cache, as redis://HOST:PORT; empty for none";
     redis_prefix: String = "stockade", "What the names of all Redis keys and channels begin with";
     hold_ttl: Duration = "120s", "How long a hold lives unless its caller says otherwise";
@@ -135,6 +143,8 @@ config! {
     lock_ttl: Duration = "2s", "The lease of a Redis lock";
     lock_run: Duration = "20ms", "How long one engine keeps a Redis lock while another waits";
     idempotency_ttl: Duration = "7days", "How long the answer to an idempotency key is remembered";
+    remote_timeout: Duration = "20s", "How long a call to a running engine may take in all, being sent again included";
+    remote_reconnect: Duration = "5s", "How long a call waits for a running engine that cannot be reached";
 }
 
 impl Config {
@@ -171,6 +181,31 @@ impl Config {
         }
         if self.lock_wait < Duration::from_secs(1) || self.store_timeout <= self.lock_wait {
             return refuse("lock_wait must be at least 1s and store_timeout longer than it");
+        }
+        Ok(())
+    }
+
+    /// Whether the calls are to be sent to a running engine.
+    pub(crate) fn names_a_running_engine(&self) -> bool {
+        let scheme = self.store.split_once(':').map(|(scheme, _)| scheme);
+        matches!(scheme, Some("unix" | "http" | "https"))
+    }
+
+    /// Refuses settings that would do nothing: those of the engine that does
+    /// the calls are told to it.
+    #[cfg(feature = "remote")]
+    pub(crate) fn check_remote(&self) -> Result<()> {
+        // A remote engine never sweeps, so it is no lie to say so.
+        const OWN: &[&str] =
+            &["store", "queue_limit", "remote_timeout", "remote_reconnect", "sweeper"];
+        if let Some(name) = self.changed().find(|name| !OWN.contains(name)) {
+            return Err(Error::invalid_argument(format!(
+                "setting {name}: the running engine has its own; set it there"
+            )));
+        }
+        if self.queue_limit == 0 || self.remote_timeout.is_zero() {
+            let why = "settings: queue_limit and remote_timeout must be over 0";
+            return Err(Error::invalid_argument(why));
         }
         Ok(())
     }

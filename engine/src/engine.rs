@@ -1,14 +1,19 @@
 //! The engine: the calls that every face makes.
 
+mod answering;
 mod builder;
 mod core;
+mod life;
 mod prepare;
+mod seat;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::EngineBuilder;
 pub(crate) use core::Core;
+pub(crate) use life::{Life, closed};
+pub(crate) use prepare::digest;
 
 use crate::audit::AuditReport;
 use crate::config::Config;
@@ -19,6 +24,7 @@ use crate::model::{
     StockAdjustment,
 };
 use crate::sweeper::SweepReport;
+use seat::{Seat, at_seat};
 
 /// How long closing waits for requests that are under way.
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
@@ -27,15 +33,15 @@ macro_rules! calls {
     ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)*) => {
         impl Engine {
             $($(#[$doc])* pub fn $name(&self, $($arg: $kind),*) -> Result<$answer> {
-                self.core.check_usable()?;
-                wait_for(self.core.$name($($arg),*))
+                self.seat.life().check_usable()?;
+                at_seat!(&self.seat, part => wait_for(part.$name($($arg),*)))
             })*
         }
 
         impl AsyncEngine {
             $($(#[$doc])* pub async fn $name(&self, $($arg: $kind),*) -> Result<$answer> {
-                self.core.check_usable()?;
-                self.core.$name($($arg),*).await
+                self.seat.life().check_usable()?;
+                at_seat!(&self.seat, part => part.$name($($arg),*).await)
             })*
         }
     };
@@ -64,7 +70,7 @@ macro_rules! calls {
 /// ```
 #[derive(Clone)]
 pub struct Engine {
-    core: Arc<Core>,
+    seat: Seat,
     runtime: Arc<OwnRuntime>,
 }
 
@@ -75,7 +81,7 @@ pub struct Engine {
 /// returned when it expires.
 #[derive(Clone)]
 pub struct AsyncEngine {
-    core: Arc<Core>,
+    seat: Seat,
 }
 
 calls! {
@@ -189,7 +195,8 @@ calls! {
 
 impl Engine {
     /// Opens an engine on this store, with default settings, and brings its
-    /// tables up to date.
+    /// tables up to date. With the URL of a running engine, calls are sent to
+    /// that one; see [the crate's text](crate#one-engine-for-many-processes).
     ///
     /// # Errors
     /// `invalid_argument` for a URL of no known store, `unavailable`.
@@ -216,16 +223,18 @@ impl Engine {
         let Some(handle) = runtime.handle() else {
             return Err(Error::new(ErrorKind::Internal, "the runtime is gone"));
         };
-        let opening = handle.spawn(Core::open(builder));
-        let core = wait_for(opening)
+        let opening = handle.spawn(Seat::open(builder));
+        let seat = wait_for(opening)
             .map_err(|error| Error::caused(ErrorKind::Internal, "opening panicked", error))??;
-        Ok(Self { core, runtime: Arc::new(runtime) })
+        Ok(Self { seat, runtime: Arc::new(runtime) })
     }
 
-    /// The engine's counters as OpenMetrics text, without the closing `# EOF`.
+    /// The engine's counters as OpenMetrics text, without the closing `# EOF`;
+    /// of a remote engine those of its connection only, since the engine that
+    /// does the calls shows its own.
     #[must_use]
     pub fn metrics_text(&self) -> String {
-        self.core.metrics_text()
+        self.seat.metrics_text()
     }
 
     /// Serves what waits, refuses what comes, and lets go of the store. Calling
@@ -234,10 +243,10 @@ impl Engine {
     /// # Errors
     /// `misuse` after a fork.
     pub fn close(&self) -> Result<()> {
-        self.core.check_process()?;
-        let core = Arc::clone(&self.core);
+        self.seat.life().check_process()?;
+        let seat = self.seat.clone();
         let Some(handle) = self.runtime.handle() else { return Ok(()) };
-        let closing = handle.spawn(async move { core.close(CLOSE_WAIT).await });
+        let closing = handle.spawn(async move { seat.close(CLOSE_WAIT).await });
         let _ = wait_for(closing);
         Ok(())
     }
@@ -246,7 +255,8 @@ impl Engine {
 impl AsyncEngine {
     /// Opens an engine on this store, with default settings, and brings its
     /// tables up to date. Its tasks run on the current tokio runtime, which
-    /// must live as long as the engine is used.
+    /// must live as long as the engine is used. With the URL of a running
+    /// engine, calls are sent to that one.
     ///
     /// # Errors
     /// `invalid_argument` for a URL of no known store, `unavailable`.
@@ -264,31 +274,33 @@ impl AsyncEngine {
     }
 
     pub(crate) async fn start(builder: EngineBuilder) -> Result<Self> {
-        Ok(Self { core: Core::open(builder).await? })
+        Ok(Self { seat: Seat::open(builder).await? })
     }
 
-    /// The engine's counters as OpenMetrics text, without the closing `# EOF`.
+    /// The engine's counters as OpenMetrics text, without the closing `# EOF`;
+    /// of a remote engine those of its connection only, since the engine that
+    /// does the calls shows its own.
     #[must_use]
     pub fn metrics_text(&self) -> String {
-        self.core.metrics_text()
+        self.seat.metrics_text()
     }
 
     /// Serves what waits, refuses what comes, and lets go of the store. Calling
     /// it again does nothing.
     pub async fn close(&self) {
-        self.core.close(CLOSE_WAIT).await;
+        self.seat.close(CLOSE_WAIT).await;
     }
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("config", self.core.config()).finish_non_exhaustive()
+        f.debug_struct("Engine").field("config", self.seat.config()).finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for AsyncEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AsyncEngine").field("config", self.core.config()).finish_non_exhaustive()
+        f.debug_struct("AsyncEngine").field("config", self.seat.config()).finish_non_exhaustive()
     }
 }
 
@@ -302,8 +314,12 @@ fn wait_for<T>(call: impl Future<Output = T>) -> T {
 /// Applies the migrations that are missing, and nothing else.
 ///
 /// # Errors
-/// `invalid_argument` for a URL of no known store, `unavailable`.
+/// `invalid_argument` for a URL of no known store, or of a running engine,
+/// which sees to its tables itself; `unavailable`.
 pub async fn migrate(config: &Config) -> Result<()> {
+    if config.names_a_running_engine() {
+        return Err(Error::invalid_argument("a running engine sees to its tables itself"));
+    }
     core::migrate(config).await
 }
 

@@ -29,6 +29,11 @@ macro_rules! kinds {
             pub fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
+
+            /// The kind with this code.
+            pub(crate) fn of_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.code() == code)
+            }
         }
     };
 }
@@ -103,6 +108,10 @@ impl Error {
         replayed: bool,
     ) -> Self {
         Self(Arc::new(Inner { kind, message: message.into(), details, replayed, source: None }))
+    }
+
+    pub(crate) fn details(&self) -> &Details {
+        &self.0.details
     }
 
     pub(crate) fn caused(

@@ -25,6 +25,29 @@
 //! `mysql://…`, the last with `redis://…` for lock and cache if there is one.
 //! [`Config::SETTINGS`] lists everything else that can be set.
 //!
+//! # One engine for many processes
+//!
+//! Processes that serve one request at a time, as those of PHP-FPM or gunicorn
+//! do, would each lead a batch of one. They open the URL of a running engine
+//! instead, of a `stockade serve --unix /run/stockade.sock`:
+//! `unix:///run/stockade.sock`, or `http://:KEY@HOST:PORT` with that server's
+//! API key (unencrypted, so over a trusted network only). All of a process's
+//! calls share one connection, and those of all processes are combined where
+//! they arrive. Calls, answers and errors are the same. What differs:
+//!
+//! - Settings are the running engine's. One that was changed here and would do
+//!   nothing is refused with `invalid_argument`; `queue_limit`,
+//!   `remote_timeout` and `remote_reconnect` are this side's own.
+//! - `metrics_text` shows this side's connection.
+//! - A connection lost in the middle of a call is opened anew and the call sent
+//!   again. What must not be done twice carries an idempotency key, the
+//!   caller's or one drawn for it, so it is not. Only `create_product` and
+//!   `adjust_stock` have none: they answer `unavailable` and say that it may
+//!   have been done. A caller's key that has to be sent twice may be answered
+//!   as `replayed`, although no earlier call of the caller's used it.
+//! - `unavailable` after that says the same of any call: nothing is half done,
+//!   but it may have been done whole. A hold that nobody heard of expires.
+//!
 //! Every failure is an [`Error`] with a stable [`code`](Error::code), and
 //! [`Error::retry_after`] says whether trying again makes sense.
 
@@ -41,11 +64,14 @@ mod lock;
 mod metrics;
 mod model;
 mod redis_link;
+#[cfg(feature = "remote")]
+mod remote;
 mod routes;
 mod siblings;
 mod sold_out;
 mod store;
 mod sweeper;
+mod wire;
 
 pub use audit::{AuditReport, Check, Finding, Units};
 pub use clock::{Clock, StoreClock};

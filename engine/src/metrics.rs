@@ -53,7 +53,7 @@ pub(crate) struct Metrics {
 }
 
 /// From 0.1 ms to about 13 s.
-fn latency() -> Histogram {
+pub(crate) fn latency() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 2.0, 18))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use stockade::AsyncEngine;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,6 +15,7 @@ use crate::call::Call;
 use crate::failure::Failure;
 use crate::handlers;
 use crate::limits::{Limit, Place};
+use crate::listeners::Door;
 use crate::metrics::Watch;
 use crate::problem::{Code, Refusal};
 use crate::reply::Answer;
@@ -25,6 +26,10 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::signature::Verifier;
 
+/// The most bytes of an engine's call, of which the longest is a cart of many
+/// lines.
+const ENGINE_BODY_MAX: usize = 1 << 20;
+
 /// Everything that requests share.
 pub struct App {
     /// What the endpoints work with.
@@ -34,6 +39,9 @@ pub struct App {
     router: Router,
     api_keys: ApiKeys,
     in_flight: Limit,
+    /// Bodies that are being read. As many as connections: one connection of
+    /// HTTP/2 may send many at a time.
+    arriving: Limit,
     body_max: usize,
     request_timeout: Duration,
 }
@@ -48,13 +56,14 @@ impl App {
                 .map_err(|error| Failure::Work(format!("the paths are at odds: {error}")))?,
             api_keys: ApiKeys::new(&settings.api_key),
             in_flight: Limit::new(settings.in_flight_max),
+            arriving: Limit::new(settings.client_connections_max),
             body_max: settings.body_max,
             request_timeout: settings.request_timeout,
         })
     }
 
     /// Answers a request. Nothing that a client sends makes this fail.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub async fn answer(&self, request: Request<Incoming>, door: Door) -> Response<Body> {
         let request_id = self.ids.of(request.headers());
         let (head, body) = request.into_parts();
         let found = self.router.find(head.uri.path());
@@ -63,12 +72,18 @@ impl App {
         let deadline = Instant::now() + self.request_timeout;
         // The body is read whatever becomes of the request: an answer that
         // overtakes it would cost the client its connection, or even the answer.
-        let answer = match (self.body(&head, body, deadline).await, found) {
-            (Err(refusal), _) => Err(refusal),
-            (Ok(_), None) => Err(unknown_path()),
-            (Ok(body), Some((path, segments))) => {
+        let found = found
+            .ok_or_else(unknown_path)
+            .and_then(|(path, segments)| Ok((self.admit(path, &head, door)?, segments)));
+        let body_max = match &found {
+            Ok((Endpoint::Engine, _)) => ENGINE_BODY_MAX,
+            _ => self.body_max,
+        };
+        let answer = match (self.body(&head, body, body_max, deadline).await, found) {
+            (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
+            (Ok(body), Ok((endpoint, segments))) => {
                 let call = Call { segments, query: head.uri.query(), headers: &head.headers, body };
-                self.decide(path, &head.method, &call, deadline).await
+                self.work(endpoint, &call, deadline).await
             }
         };
         let mut response = match answer {
@@ -88,17 +103,18 @@ impl App {
         response
     }
 
-    async fn decide(
-        &self,
-        path: &Path,
-        method: &Method,
-        call: &Call<'_>,
-        deadline: Instant,
-    ) -> Answer {
-        let endpoint = path.endpoint(method)?;
+    /// The endpoint, for those who may use it.
+    fn admit(&self, path: &Path, head: &Parts, door: Door) -> Result<Endpoint, Refusal> {
+        let endpoint = path.endpoint(&head.method)?;
         if endpoint.is_for_operators() {
-            self.api_keys.check(call.headers)?;
+            self.api_keys.check(&head.headers)?;
+        } else if endpoint == Endpoint::Engine {
+            self.api_keys.check_engine(door, head.version, &head.headers)?;
         }
+        Ok(endpoint)
+    }
+
+    async fn work(&self, endpoint: Endpoint, call: &Call<'_>, deadline: Instant) -> Answer {
         let _place = self.place_for(endpoint)?;
         let late = || {
             let detail = "no answer in time; what was begun may still be done";
@@ -124,16 +140,19 @@ impl App {
         &self,
         head: &Parts,
         body: Incoming,
+        body_max: usize,
         deadline: Instant,
     ) -> Result<Bytes, Refusal> {
         if body.is_end_stream() {
             return Ok(Bytes::new());
         }
+        let full = || Refusal::Server(Code::Contention, "too many requests arrive at once".into());
+        let _place = self.arriving.enter().ok_or_else(full)?;
         let late = || {
             let detail = "the body did not arrive in time";
             Refusal::Server(Code::RequestTimeout, detail.into())
         };
-        timeout_at(deadline, body::read(&head.headers, body, self.body_max))
+        timeout_at(deadline, body::read(&head.headers, body, body_max))
             .await
             .unwrap_or_else(|_| Err(late()))
     }
@@ -164,7 +183,9 @@ fn log(watch: &Watch<'_>, status: StatusCode, request_id: &RequestId, refusal: O
     match refusal {
         Some(cause) if status == 500 => line!(error, cause),
         Some(cause) if status == 503 => line!(warn, cause),
-        _ if matches!(route, "/healthz" | "/readyz" | "/metrics") => line!(debug),
+        _ if matches!(route, "/healthz" | "/readyz" | "/metrics" | "/engine/v1/{call}") => {
+            line!(debug);
+        }
         _ => line!(info),
     }
 }

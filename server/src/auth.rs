@@ -1,11 +1,13 @@
 //! The operators' key.
 
-use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, ORIGIN};
+use hyper::{HeaderMap, Version};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::listeners::Door;
 use crate::problem::Refusal;
+use crate::router::unknown_path;
 use crate::settings::Secrets;
 
 const SCHEME: &str = "Bearer realm=\"stockade\"";
@@ -45,6 +47,28 @@ impl ApiKeys {
                 SCHEME,
                 "this endpoint needs the header `Authorization: Bearer` with the API key",
             )),
+        }
+    }
+
+    /// Refuses a call of another process's engine, which may do everything, to
+    /// all but those who have the key or may open the socket file.
+    ///
+    /// The file lets in HTTP/2 alone: what a web server in front of it passes
+    /// on of the world's requests is HTTP/1, and must not get here.
+    pub fn check_engine(
+        &self,
+        door: Door,
+        version: Version,
+        headers: &HeaderMap,
+    ) -> Result<(), Refusal> {
+        match door {
+            Door::Unix if version == Version::HTTP_2 => Ok(()),
+            Door::Unix => Err(unknown_path()),
+            Door::Tcp if self.digests.is_empty() => Err(Refusal::Secret(
+                SCHEME,
+                "engines are let in by an address only with an API key, and none is set",
+            )),
+            Door::Tcp => self.check(headers),
         }
     }
 
@@ -92,6 +116,23 @@ mod tests {
             assert!(!check(&keys, "authorization", bad), "{bad}");
         }
         assert!(keys.check(&HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn engines_come_by_the_socket_file_or_with_the_key() {
+        let mut headers = HeaderMap::new();
+        let may = |keys: &ApiKeys, door, version, headers: &HeaderMap| {
+            keys.check_engine(door, version, headers).is_ok()
+        };
+        for setting in ["", "alpha"] {
+            let keys = keys(setting);
+            assert!(may(&keys, Door::Unix, Version::HTTP_2, &headers));
+            assert!(!may(&keys, Door::Unix, Version::HTTP_11, &headers));
+            assert!(!may(&keys, Door::Tcp, Version::HTTP_2, &headers));
+        }
+        headers.insert("authorization", "Bearer alpha".parse().unwrap());
+        assert!(may(&keys("alpha"), Door::Tcp, Version::HTTP_2, &headers));
+        assert!(!may(&keys(""), Door::Tcp, Version::HTTP_2, &headers));
     }
 
     #[test]

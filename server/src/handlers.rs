@@ -2,6 +2,7 @@
 //! writes the answer.
 
 mod admin;
+mod engine;
 mod ops;
 mod shop;
 mod webhook;
@@ -32,5 +33,6 @@ pub async fn run(shared: &Shared, endpoint: Endpoint, call: &Call<'_>) -> Answer
         Endpoint::Health => ops::health(),
         Endpoint::Ready => ops::ready(shared).await,
         Endpoint::Metrics => ops::metrics(shared),
+        Endpoint::Engine => engine::answer(shared, call).await,
     }
 }

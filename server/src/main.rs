@@ -1,37 +1,8 @@
 //! `stockade`: the reference server of the Stockade reservation engine, and its
 //! command line.
-//!
-//! A request passes through [`serve`] (connections, limits, the way down), then
-//! [`app`] (the road from a request to its answer), [`router`] (which endpoint)
-//! and [`handlers`] (the endpoint itself, which turns arguments into one call of
-//! the engine and its answer into JSON). The rules are all in the engine.
-
-mod app;
-mod auth;
-mod body;
-mod call;
-mod cli;
-mod connection;
-mod demo;
-mod failure;
-mod handlers;
-mod limits;
-mod logs;
-mod metrics;
-mod problem;
-mod reply;
-mod request_id;
-mod response;
-mod router;
-mod serve;
-mod settings;
-mod shared;
-mod signals;
-mod signature;
-mod values;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    stockade_server::main()
 }

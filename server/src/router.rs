@@ -26,6 +26,7 @@ pub enum Endpoint {
     Health,
     Ready,
     Metrics,
+    Engine,
 }
 
 impl Endpoint {
@@ -73,6 +74,7 @@ static PATHS: &[Path] = &[
     path("/healthz", "GET, HEAD", &[(Method::GET, Endpoint::Health)]),
     path("/readyz", "GET, HEAD", &[(Method::GET, Endpoint::Ready)]),
     path("/metrics", "GET, HEAD", &[(Method::GET, Endpoint::Metrics)]),
+    path("/engine/v1/{call}", "POST", &[(Method::POST, Endpoint::Engine)]),
 ];
 
 const fn path(

@@ -1,22 +1,22 @@
-//! `stockade serve`: the listener, its limits, and the way down.
+//! `stockade serve`: taking connections within limits, and the way down.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use stockade::{AsyncEngine, Config};
-use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::connection::{self, Serving};
 use crate::demo;
 use crate::failure::Failure;
 use crate::limits::Limit;
+use crate::listeners::{Door, Listeners, Stream};
 use crate::settings::Settings;
 use crate::signals::Signals;
 
@@ -31,10 +31,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn run(config: Config, settings: Settings) -> Result<ExitCode, Failure> {
     let mut signals =
         Signals::new().map_err(|error| Failure::system("cannot wait for signals", &error))?;
-    let listener = listen(&settings).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::system("the listener has no address", &error))?;
+    let listeners = Listeners::bind(&settings).await?;
+    let urls = listeners.urls()?;
     let app = tokio::select! {
         app = open(config, &settings) => Arc::new(app?),
         signal = signals.next() => {
@@ -42,36 +40,54 @@ pub async fn run(config: Config, settings: Settings) -> Result<ExitCode, Failure
             return Ok(ExitCode::SUCCESS);
         }
     };
-    announce(address);
+    announce(&urls);
+    let stop = CancellationToken::new();
+    let clean = tokio::select! {
+        clean = serve_app(&app, listeners, &settings, stop.cancelled()) => clean,
+        never = obey(&mut signals, &app, settings.drain_delay, &stop) => match never {},
+    };
+    if clean {
+        tracing::info!("stopped");
+    }
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Serves an engine that is open already, until `stop`; then closes it. Says
+/// whether all requests were finished within the settings' bounds.
+///
+/// # Errors
+/// Says why the server cannot begin.
+pub async fn serve(
+    engine: AsyncEngine,
+    listeners: Listeners,
+    settings: &Settings,
+    stop: impl Future<Output = ()>,
+) -> Result<bool, Failure> {
+    let app = Arc::new(App::new(engine, settings)?);
+    Ok(serve_app(&app, listeners, settings, stop).await)
+}
+
+async fn serve_app(
+    app: &Arc<App>,
+    listeners: Listeners,
+    settings: &Settings,
+    stop: impl Future<Output = ()>,
+) -> bool {
     let connections = Limit::new(settings.client_connections_max);
     let graceful = GracefulShutdown::new();
     tokio::select! {
-        never = accept(&listener, &app, &settings, &connections, &graceful) => match never {},
-        () = stop(&mut signals, &app, settings.drain_delay) => {}
+        never = accept(&listeners, app, settings, &connections, &graceful) => match never {},
+        () = stop => app.shared.drain(),
     }
-    drop(listener);
-    drain(&app, graceful, signals, &connections, settings.drain_timeout).await
-}
-
-async fn listen(settings: &Settings) -> Result<TcpListener, Failure> {
-    let wrong = |error: &io::Error| {
-        Failure::Setup(format!("cannot listen on {}: {error}", settings.listen))
-    };
-    let addresses: Vec<SocketAddr> =
-        lookup_host(&settings.listen).await.map_err(|error| wrong(&error))?.collect();
-    let open = settings.webhook_secret.is_empty() || settings.api_key.is_empty();
-    if open && !settings.insecure && !addresses.iter().all(|address| address.ip().is_loopback()) {
-        return Err(Failure::Setup(format!(
-            "will not listen on {}, beyond this machine, without a webhook secret and an API key: \
-             anyone could mark orders as paid and change the stock. Set STOCKADE_WEBHOOK_SECRET \
-             and STOCKADE_API_KEY, or say --insecure",
-            settings.listen
-        )));
-    }
-    TcpListener::bind(addresses.as_slice()).await.map_err(|error| wrong(&error))
+    drop(listeners);
+    drain(app, graceful, &connections, settings.drain_timeout).await
 }
 
 async fn open(config: Config, settings: &Settings) -> Result<App, Failure> {
+    if ["unix:", "http:"].iter().any(|scheme| config.store.starts_with(scheme)) {
+        let why = "a server needs a store of its own, and --store names a running engine";
+        return Err(Failure::Setup(why.to_owned()));
+    }
     tracing::info!(?config, "opening the store");
     let embedded = config.store.starts_with("sqlite:");
     let engine = AsyncEngine::with_config(config).await?;
@@ -85,17 +101,19 @@ async fn open(config: Config, settings: &Settings) -> Result<App, Failure> {
 }
 
 /// Says where the server listens, on stdout for programs that start it.
-fn announce(address: SocketAddr) {
-    tracing::info!("listening on http://{address}");
-    // Nobody need read it.
+fn announce(urls: &[String]) {
     let mut stdout = io::stdout();
-    let _ = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
+    for url in urls {
+        tracing::info!("listening on {url}");
+        // Nobody need read it.
+        let _ = writeln!(stdout, "listening on {url}").and_then(|()| stdout.flush());
+    }
 }
 
 enum Never {}
 
 async fn accept(
-    listener: &TcpListener,
+    listeners: &Listeners,
     app: &Arc<App>,
     settings: &Settings,
     connections: &Limit,
@@ -108,7 +126,7 @@ async fn accept(
         let Ok(farewell) = Arc::clone(&farewells).acquire_owned().await else {
             continue;
         };
-        let Some(stream) = next(listener, app).await else {
+        let Some((stream, door)) = next(listeners, app).await else {
             continue;
         };
         let app = Arc::clone(app);
@@ -120,7 +138,7 @@ async fn accept(
             });
             continue;
         };
-        let connection = serving.serve(stream, &app, graceful.watcher());
+        let connection = serving.serve(stream, door, &app, graceful.watcher());
         let connections = connections.clone();
         app.shared.metrics.connections(connections.count());
         tokio::spawn(async move {
@@ -134,13 +152,9 @@ async fn accept(
     }
 }
 
-async fn next(listener: &TcpListener, app: &App) -> Option<TcpStream> {
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            // Answers are small and should leave at once.
-            let _ = stream.set_nodelay(true);
-            Some(stream)
-        }
+async fn next(listeners: &Listeners, app: &App) -> Option<(Stream, Door)> {
+    match listeners.accept().await {
+        Ok(accepted) => Some(accepted),
         Err(error) => {
             app.shared.metrics.accept_failed();
             tracing::warn!(cause = %error, "a connection could not be accepted");
@@ -156,49 +170,42 @@ async fn next(listener: &TcpListener, app: &App) -> Option<TcpStream> {
     }
 }
 
-/// Waits for the first signal, turns readiness red, and lets load balancers
-/// see it for a while.
-async fn stop(signals: &mut Signals, app: &App, delay: Duration) {
+/// At the first signal turns readiness red, lets load balancers see it for a
+/// while, and says to stop; at the second ends the process.
+async fn obey(
+    signals: &mut Signals,
+    app: &App,
+    delay: Duration,
+    stop: &CancellationToken,
+) -> Never {
     let signal = signals.next().await;
     tracing::info!("{signal}: stopping");
     app.shared.drain();
-    if !delay.is_zero() {
-        tokio::select! {
-            () = sleep(delay) => {}
-            signal = signals.next() => exit_at_once(signal),
-        }
+    tokio::select! {
+        () = sleep(delay) => stop.cancel(),
+        signal = signals.next() => exit_at_once(signal),
     }
+    exit_at_once(signals.next().await)
 }
 
-/// Lets requests under way finish within the bound.
+/// Lets requests under way finish within the bound; says whether they did.
 async fn drain(
     app: &App,
     graceful: GracefulShutdown,
-    mut signals: Signals,
     connections: &Limit,
     bound: Duration,
-) -> Result<ExitCode, Failure> {
-    let finish = async {
-        let clean = timeout(bound, graceful.shutdown()).await.is_ok();
-        if !clean {
-            let cut = connections.count();
-            tracing::warn!("{cut} connections did not finish within {bound:?} and are cut");
-        }
-        // Closing also returns what the engine has begun, so it has its own bound.
-        let closed = timeout(bound.max(Duration::from_secs(1)), app.shared.engine.close()).await;
-        if closed.is_err() {
-            tracing::warn!("the engine did not close in time");
-        }
-        clean && closed.is_ok()
-    };
-    let clean = tokio::select! {
-        clean = finish => clean,
-        signal = signals.next() => exit_at_once(signal),
-    };
-    if clean {
-        tracing::info!("stopped");
+) -> bool {
+    let clean = timeout(bound, graceful.shutdown()).await.is_ok();
+    if !clean {
+        let cut = connections.count();
+        tracing::warn!("{cut} connections did not finish within {bound:?} and are cut");
     }
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // Closing also returns what the engine has begun, so it has its own bound.
+    let closed = timeout(bound.max(Duration::from_secs(1)), app.shared.engine.close()).await;
+    if closed.is_err() {
+        tracing::warn!("the engine did not close in time");
+    }
+    clean && closed.is_ok()
 }
 
 /// Ends the process without waiting for anything.

@@ -36,6 +36,26 @@ impl fmt::Debug for Secrets {
     }
 }
 
+/// The mode of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mode(u32);
+
+impl Mode {
+    /// Its bits.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl Value for Mode {
+    fn read(text: &str) -> Result<Self, String> {
+        match u32::from_str_radix(text, 8) {
+            Ok(bits) if bits <= 0o777 && !text.starts_with('+') => Ok(Self(bits)),
+            _ => Err("expected three octal digits, such as 600".to_owned()),
+        }
+    }
+}
+
 /// How a setting is read from text. The message of a refusal must not repeat
 /// the text: it may be a secret.
 trait Value: Sized {
@@ -125,7 +145,9 @@ macro_rules! settings {
 }
 
 settings! {
-    listen: String = "127.0.0.1:8080", "Where to listen, as HOST:PORT; port 0 takes a free one";
+    listen: String = "127.0.0.1:8080", "Where to listen, as HOST:PORT; port 0 takes a free one; empty for nowhere but --unix";
+    unix: String = "", "A socket file to listen on as well, for programs that open unix:///PATH as their engine; whoever may open it may do everything";
+    unix_mode: Mode = "600", "The mode of the socket file";
     api_key: Secrets = "", "The operators' key for /api/admin, or several separated by commas; better given by environment or file";
     webhook_secret: Secrets = "", "The secret that signs payment webhooks, or several separated by commas; better given by environment or file";
     insecure: bool = "false", "Listen beyond loopback without a webhook secret and an API key";
@@ -183,7 +205,18 @@ mod tests {
         }
         settings.check().unwrap();
         assert_eq!(settings.listen, "127.0.0.1:8080");
+        assert_eq!(settings.unix_mode.bits(), 0o600);
         assert_eq!(settings.request_timeout, Duration::from_secs(15));
+    }
+
+    #[test]
+    fn a_mode_is_octal_and_within_bounds() {
+        let mut settings = Settings::default();
+        settings.set("unix_mode", "0660").unwrap();
+        assert_eq!(settings.unix_mode.bits(), 0o660);
+        for bad in ["", "rw", "888", "1777", "-1", "+600", "0x1f"] {
+            assert!(settings.set("unix_mode", bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

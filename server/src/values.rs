@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// The settings that even the short help shows.
-const OFTEN_USED: &[&str] = &["store", "redis", "listen", "api_key", "webhook_secret"];
+const OFTEN_USED: &[&str] = &["store", "redis", "listen", "unix", "api_key", "webhook_secret"];
 
 /// A setting as the command line sees it, the server's or the engine's.
 struct Setting {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AsyncEngine, Engine};
-use crate::clock::{Clock, StoreClock};
+use crate::clock::Clock;
 use crate::config::{Config, LatePayment};
 use crate::error::Result;
 
@@ -22,16 +22,11 @@ use crate::error::Result;
 ///     .open()?;
 /// # Ok::<(), stockade::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct EngineBuilder {
-    pub(super) config: Config,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
-impl Default for EngineBuilder {
-    fn default() -> Self {
-        Self { config: Config::default(), clock: Arc::new(StoreClock) }
-    }
+    pub(crate) config: Config,
+    /// `None` for the store's own.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 impl EngineBuilder {
@@ -52,7 +47,8 @@ impl EngineBuilder {
     }
 
     /// Where stock is kept: `sqlite:FILE`, `sqlite::memory:` or
-    /// `mysql://USER@HOST/DATABASE`.
+    /// `mysql://USER@HOST/DATABASE`; or a running engine, `unix:///SOCKET` or
+    /// `http://:KEY@HOST:PORT`, to which all calls are then sent.
     #[must_use]
     pub fn store(mut self, url: &str) -> Self {
         url.clone_into(&mut self.config.store);
@@ -112,15 +108,17 @@ impl EngineBuilder {
     /// Puts a clock between the store's time and the rules, for tests.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
     /// Opens the engine and brings the store's tables up to date.
     ///
     /// # Errors
-    /// `invalid_argument` for settings that contradict each other,
-    /// `unavailable` when the store cannot be reached.
+    /// `invalid_argument` for settings that contradict each other, and for any
+    /// that a running engine has for itself; `unavailable` when the store or
+    /// the running engine cannot be reached; `unauthorized` when that does not
+    /// take the key.
     pub fn open(self) -> Result<Engine> {
         Engine::start(self)
     }

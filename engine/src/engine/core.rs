@@ -2,7 +2,6 @@
 //! them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::BackoffBuilder;
@@ -10,10 +9,11 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::life::Life;
 use super::{EngineBuilder, prepare};
 use crate::audit::AuditReport;
 use crate::cache::{CachedProduct, ProductCache};
-use crate::clock::StoreClock;
+use crate::clock::{Clock, StoreClock};
 use crate::combiner::{Combiner, Done, LaneId, Parts};
 use crate::config::{Config, LatePayment};
 use crate::due_notice::DueNotice;
@@ -32,6 +32,7 @@ use crate::routes::Routes;
 use crate::siblings::Siblings;
 use crate::store::{ProductInsert, Sequence, Store, StoreError, StoreOptions, open_store, pauses};
 use crate::sweeper::{SweepReport, Sweeper};
+use crate::wire::Resend;
 
 /// The most products on one page, and the most events in one answer.
 const PAGE_MAX: u32 = 1_000;
@@ -51,25 +52,22 @@ pub(crate) struct Core {
     handle: Handle,
     stop: CancellationToken,
     tasks: TaskTracker,
-    closed: AtomicBool,
-    /// The process that opened the engine.
-    process: u32,
+    life: Life,
 }
 
-fn store_options(config: &Config, builder: &EngineBuilder) -> StoreOptions {
+fn store_options(config: &Config, clock: Arc<dyn Clock>) -> StoreOptions {
     StoreOptions {
         url: config.store.clone(),
         connections: config.connections,
         store_timeout: config.store_timeout,
         lock_wait: config.lock_wait,
         retries: config.retries,
-        clock: Arc::clone(&builder.clock),
+        clock,
     }
 }
 
 pub(super) async fn migrate(config: &Config) -> Result<()> {
-    let builder = EngineBuilder { config: config.clone(), clock: Arc::new(StoreClock) };
-    let store = open_store(&store_options(config, &builder)).await.map_err(opening)?;
+    let store = open_store(&store_options(config, Arc::new(StoreClock))).await.map_err(opening)?;
     store.close().await;
     Ok(())
 }
@@ -81,9 +79,12 @@ fn opening(error: StoreError) -> Error {
 
 impl Core {
     pub async fn open(builder: EngineBuilder) -> Result<Arc<Self>> {
-        builder.config.check()?;
-        let config = Arc::new(builder.config.clone());
-        let store = open_store(&store_options(&config, &builder)).await.map_err(opening)?;
+        let EngineBuilder { config, clock } = builder;
+        config.check()?;
+        let config = Arc::new(config);
+        let clock = clock.unwrap_or_else(|| Arc::new(StoreClock));
+        let options = store_options(&config, Arc::clone(&clock));
+        let store = open_store(&options).await.map_err(opening)?;
         let metrics = Arc::new(Metrics::new());
         let siblings = Siblings::of(&config.store);
         let redis = match config.redis.as_str() {
@@ -127,7 +128,7 @@ impl Core {
             store: Arc::clone(&store),
             combiner: Arc::clone(&combiner),
             metrics: Arc::clone(&metrics),
-            clock: builder.clock,
+            clock,
             due_notice,
             idempotency_ttl: config.idempotency_ttl,
         });
@@ -149,8 +150,7 @@ impl Core {
             handle,
             stop,
             tasks,
-            closed: AtomicBool::new(false),
-            process: std::process::id(),
+            life: Life::new(),
         }))
     }
 
@@ -162,27 +162,12 @@ impl Core {
         self.metrics.text()
     }
 
-    /// Refuses calls that could only hang or corrupt: those of a forked child,
-    /// which has the parent's sockets and none of its threads, and those after
-    /// closing.
-    pub fn check_usable(&self) -> Result<()> {
-        self.check_process()?;
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Misuse, "the engine is closed"));
-        }
-        Ok(())
-    }
-
-    pub fn check_process(&self) -> Result<()> {
-        if self.process == std::process::id() {
-            return Ok(());
-        }
-        let why = "the engine was opened before a fork; open one in this process";
-        Err(Error::new(ErrorKind::Misuse, why))
+    pub fn life(&self) -> &Life {
+        &self.life
     }
 
     pub async fn close(&self, bound: Duration) {
-        if self.closed.swap(true, Ordering::AcqRel) {
+        if !self.life.end() {
             return;
         }
         self.stop.cancel();
@@ -292,8 +277,18 @@ impl Core {
     }
 
     pub async fn hold(&self, request: &HoldRequest) -> Result<Replayable<Hold>> {
-        let command = prepare::hold(&self.config, request)?;
-        if matches!(command, Command::Hold { key: None, .. }) {
+        self.hold_sent(request, None).await
+    }
+
+    /// Holds for a client that may send the request again.
+    pub async fn hold_sent(
+        &self,
+        request: &HoldRequest,
+        resend: Option<Resend>,
+    ) -> Result<Replayable<Hold>> {
+        let command = prepare::hold(&self.config, request, resend)?;
+        // What was sent before may have been done: that only its key can tell.
+        if request.key.is_none() && !resend.is_some_and(|resend| resend.again) {
             self.refuse_sold_out(request)?;
         }
         let done = self.submit(command, vec![self.combiner.lane(request.product_id)]).await?;
@@ -303,8 +298,8 @@ impl Core {
         }
     }
 
-    /// Refuses at once what is known to be gone. What has a key is not refused
-    /// so, since its answer must be remembered.
+    /// Refuses at once what is known to be gone. What has a caller's key is not
+    /// refused so, since its answer must be remembered.
     fn refuse_sold_out(&self, request: &HoldRequest) -> Result<()> {
         let HoldRequest { product_id, quantity, .. } = *request;
         let known = self.siblings.sold_out.available(product_id, quantity, self.store.now());
@@ -318,7 +313,15 @@ impl Core {
     }
 
     pub async fn hold_many(&self, request: &CartRequest) -> Result<Replayable<Vec<Hold>>> {
-        let command = prepare::cart(&self.config, request)?;
+        self.hold_many_sent(request, None).await
+    }
+
+    pub async fn hold_many_sent(
+        &self,
+        request: &CartRequest,
+        resend: Option<Resend>,
+    ) -> Result<Replayable<Vec<Hold>>> {
+        let command = prepare::cart(&self.config, request, resend)?;
         let lanes =
             request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id)).collect();
         let done = self.submit(command, lanes).await?;
@@ -363,7 +366,15 @@ impl Core {
     }
 
     pub async fn order(&self, request: &OrderRequest) -> Result<Replayable<Order>> {
-        let command = prepare::order(request)?;
+        self.order_sent(request, None).await
+    }
+
+    pub async fn order_sent(
+        &self,
+        request: &OrderRequest,
+        resend: Option<Resend>,
+    ) -> Result<Replayable<Order>> {
+        let command = prepare::order(request, resend)?;
         let done = self.submit(command, vec![self.combiner.lane(request.product_id)]).await?;
         match done.answer {
             Answer::Order(value) => Ok(Replayable { value, replayed: done.replayed }),
@@ -384,7 +395,16 @@ impl Core {
     }
 
     pub async fn payment(&self, event: &PaymentEvent) -> Result<Replayable<PaymentAnswer>> {
-        let command = prepare::payment(event)?;
+        self.payment_sent(event, prepare::digest(event)).await
+    }
+
+    /// Takes an event of whose body only the digest was sent.
+    pub async fn payment_sent(
+        &self,
+        event: &PaymentEvent,
+        digest: Option<[u8; 32]>,
+    ) -> Result<Replayable<PaymentAnswer>> {
+        let command = prepare::payment(event, digest)?;
         let lane = match &command {
             Command::Payment { order_id, .. } if !self.store.single_writer() => {
                 // An order that is not there has no product yet.
@@ -448,7 +468,7 @@ impl Drop for Core {
     fn drop(&mut self) {
         // An engine that was dropped without being closed ends its tasks, too.
         // In a forked child there are none.
-        if self.check_process().is_ok() {
+        if self.life.check_process().is_ok() {
             self.stop.cancel();
             self.combiner.abandon();
         }

@@ -13,25 +13,34 @@ use crate::model::{
     CartRequest, ExtendRequest, HoldId, HoldRequest, NewProduct, OrderId, OrderRequest, Outcome,
     PaymentEvent, ProductId, StockAdjustment, Token,
 };
+use crate::wire::Resend;
 
 /// An idempotency key is at most so long, in bytes.
 const KEY_BYTES_MAX: usize = 255;
 /// A name or a reason is at most so long, in characters.
 const TEXT_CHARS_MAX: usize = 255;
 
-pub(super) fn hold(config: &Config, request: &HoldRequest) -> Result<Command> {
+pub(super) fn hold(
+    config: &Config,
+    request: &HoldRequest,
+    resend: Option<Resend>,
+) -> Result<Command> {
     let HoldRequest { product_id, quantity, .. } = *request;
     check_quantity(config, product_id, quantity.into())?;
     exists_ever("product", product_id.0, product_id.is_possible())?;
     let ttl = ttl(config, request.ttl)?;
     let parts = [product_id.0, quantity.into(), asked(request.ttl)];
-    let key = keyed("hold", request.key.as_deref(), &parts)?;
+    let key = keyed("hold", request.key.as_deref(), resend, &parts)?;
     Ok(Command::Hold { hold: new_hold(product_id, quantity), ttl, key })
 }
 
 /// Sums repeated products and sorts, so that every cart takes its products in
 /// the same order.
-pub(super) fn cart(config: &Config, request: &CartRequest) -> Result<Command> {
+pub(super) fn cart(
+    config: &Config,
+    request: &CartRequest,
+    resend: Option<Resend>,
+) -> Result<Command> {
     if request.items.is_empty() {
         return Err(Error::invalid_argument("a cart needs at least one line"));
     }
@@ -58,7 +67,7 @@ pub(super) fn cart(config: &Config, request: &CartRequest) -> Result<Command> {
         parts.extend([product_id.0, sum]);
         lines.push(new_hold(product_id, quantity));
     }
-    let key = keyed("cart", request.key.as_deref(), &parts)?;
+    let key = keyed("cart", request.key.as_deref(), resend, &parts)?;
     Ok(Command::Cart { lines, ttl, key })
 }
 
@@ -67,15 +76,16 @@ pub(super) fn extend(config: &Config, request: &ExtendRequest) -> Result<Command
     Ok(Command::Extend { hold_id: possible_hold(request.hold_id)?, ttl })
 }
 
-pub(super) fn order(request: &OrderRequest) -> Result<Command> {
+pub(super) fn order(request: &OrderRequest, resend: Option<Resend>) -> Result<Command> {
     let OrderRequest { hold_id, product_id, .. } = *request;
     possible_hold(hold_id)?;
-    let key = keyed("order", request.key.as_deref(), &[hold_id.0, product_id.0])?;
+    let key = keyed("order", request.key.as_deref(), resend, &[hold_id.0, product_id.0])?;
     // The id is drawn when the order's turn comes.
     Ok(Command::Order { order_id: OrderId(0), secret: Token::random(), hold_id, product_id, key })
 }
 
-pub(super) fn payment(event: &PaymentEvent) -> Result<Command> {
+/// The command of an event whose body is at hand as a digest only, if at all.
+pub(super) fn payment(event: &PaymentEvent, digest: Option<[u8; 32]>) -> Result<Command> {
     let token = event.payment_token;
     let order_id = match (event.order_id, token) {
         (Some(order_id), Some(token)) if token.order_id() != order_id => {
@@ -102,14 +112,19 @@ pub(super) fn payment(event: &PaymentEvent) -> Result<Command> {
             Outcome::Failure => "failure",
         }
     );
-    let (key, body) = match &event.key {
-        Some(key) => (checked_key(key)?.to_owned(), event.body.as_deref()),
+    let (key, digest) = match &event.key {
+        Some(key) => (checked_key(key)?.to_owned(), digest),
         // A caller's key has no control character, so none can be mistaken
         // for a derived one.
         None => (format!("\u{1}{}", hex(&Sha256::digest(&essence))), None),
     };
-    let body_hash = Sha256::digest(body.unwrap_or(essence.as_bytes())).into();
+    let body_hash = digest.unwrap_or_else(|| Sha256::digest(&essence).into());
     Ok(Command::Payment { key, body_hash, order_id, secret, outcome: event.outcome })
+}
+
+/// What is compared of an event's body when its key returns.
+pub(crate) fn digest(event: &PaymentEvent) -> Option<[u8; 32]> {
+    event.body.as_deref().map(|body| Sha256::digest(body).into())
 }
 
 pub(super) fn adjustment(request: &StockAdjustment) -> Result<Command> {
@@ -201,16 +216,28 @@ fn checked_key(key: &str) -> Result<&str> {
     Ok(key)
 }
 
-/// A key with the fingerprint of the request it came with.
-fn keyed(what: &str, key: Option<&str>, parts: &[u64]) -> Result<Option<Keyed>> {
-    let Some(key) = key else { return Ok(None) };
+/// The caller's key, or else the one it is sent again by, with the fingerprint
+/// of the request it came with.
+fn keyed(
+    what: &str,
+    key: Option<&str>,
+    resend: Option<Resend>,
+    parts: &[u64],
+) -> Result<Option<Keyed>> {
+    let (key, keeps_refusals) = match (key, resend) {
+        (Some(key), _) => (checked_key(key)?.to_owned(), true),
+        // A caller's key has no control character, so none can be mistaken
+        // for a client's.
+        (None, Some(resend)) => (format!("\u{2}{}", resend.key), false),
+        (None, None) => return Ok(None),
+    };
     let mut hash = Sha256::new();
     hash.update(what.as_bytes());
     for part in parts {
         hash.update(part.to_be_bytes());
     }
     let fingerprint = hash.finalize().into();
-    Ok(Some(Keyed { key: checked_key(key)?.to_owned(), fingerprint }))
+    Ok(Some(Keyed { key, fingerprint, keeps_refusals }))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -230,33 +257,33 @@ mod tests {
     fn senseless_requests_are_refused_before_any_lock() {
         let config = Config::from_pairs([("max_per_hold", "10")]).expect("settings");
         let bad = ErrorKind::InvalidArgument;
-        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 0))), bad);
-        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 11))), ErrorKind::QuantityLimit);
-        assert_eq!(kind(hold(&config, &HoldRequest::new(0, 1))), ErrorKind::NotFound);
+        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 0), None)), bad);
+        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 11), None)), ErrorKind::QuantityLimit);
+        assert_eq!(kind(hold(&config, &HoldRequest::new(0, 1), None)), ErrorKind::NotFound);
         let lives = [Duration::ZERO, Duration::from_nanos(999), Duration::from_secs(86_401)];
         for ttl in lives {
-            assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).ttl(ttl))), bad);
+            assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).ttl(ttl), None)), bad);
         }
         for key in ["", "a\nb", &"k".repeat(256)] {
-            assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).key(key))), bad);
+            assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).key(key), None)), bad);
         }
-        assert_eq!(kind(cart(&config, &CartRequest::new::<u64>([]))), bad);
-        assert_eq!(kind(cart(&config, &CartRequest::new([(1, 1), (2, 0)]))), bad);
+        assert_eq!(kind(cart(&config, &CartRequest::new::<u64>([]), None)), bad);
+        assert_eq!(kind(cart(&config, &CartRequest::new([(1, 1), (2, 0)]), None)), bad);
         let summed = CartRequest::new([(1, 6), (2, 1), (1, 6)]);
-        assert_eq!(kind(cart(&config, &summed)), ErrorKind::QuantityLimit);
+        assert_eq!(kind(cart(&config, &summed, None)), ErrorKind::QuantityLimit);
         let many = CartRequest::new((1..=101).map(|id| (id, 1)));
-        assert_eq!(kind(cart(&config, &many)), bad);
+        assert_eq!(kind(cart(&config, &many, None)), bad);
         assert_eq!(kind(adjustment(&StockAdjustment::new(1, 0, "none"))), bad);
-        assert_eq!(kind(payment(&PaymentEvent::for_order(0, Outcome::Success))), bad);
+        assert_eq!(kind(payment(&PaymentEvent::for_order(0, Outcome::Success), None)), bad);
         let token = PaymentToken { order_id: OrderId(3), secret: Token(1) };
         let other = PaymentEvent::for_order(2, Outcome::Success).token(token);
-        assert_eq!(kind(payment(&other)), bad);
+        assert_eq!(kind(payment(&other, None)), bad);
     }
 
     #[test]
     fn a_cart_is_summed_and_sorted() {
         let request = CartRequest::new([(9, 1), (2, 3), (9, 2)]);
-        let Ok(Command::Cart { lines, .. }) = cart(&Config::default(), &request) else {
+        let Ok(Command::Cart { lines, .. }) = cart(&Config::default(), &request, None) else {
             panic!("a cart")
         };
         let lines: Vec<_> = lines.iter().map(|line| (line.product_id.0, line.qty)).collect();
@@ -265,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_derived_key_depends_on_order_token_and_outcome_only() {
-        let key = |event: &PaymentEvent| match payment(event) {
+        let key = |event: &PaymentEvent| match payment(event, digest(event)) {
             Ok(Command::Payment { key, body_hash, .. }) => (key, body_hash),
             other => panic!("{other:?}"),
         };

@@ -14,6 +14,9 @@ use crate::model::{
 pub(crate) struct Keyed {
     pub key: String,
     pub fingerprint: [u8; 32],
+    /// Whether a refusal is remembered, too. One that was never delivered need
+    /// not be: nobody can tell that it is made anew.
+    pub keeps_refusals: bool,
 }
 
 /// A hold to be made; id and token are drawn before the transaction begins.

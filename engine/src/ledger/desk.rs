@@ -83,13 +83,13 @@ impl<'a> Desk<'a> {
     }
 
     /// Answers from memory if the key was used before, and remembers the
-    /// answer, refusals included, if it was not.
+    /// answer if it was not; refusals, too, if the key keeps them.
     fn keyed(
         &mut self,
         keyed: Option<&Keyed>,
         work: impl FnOnce(&mut Self) -> Result<Remembered, Decision>,
     ) -> Decision {
-        let Some(Keyed { key, fingerprint }) = keyed else {
+        let Some(Keyed { key, fingerprint, keeps_refusals }) = keyed else {
             return decision(work(self));
         };
         if let Some(known) = self.rows.keys.get(key) {
@@ -103,6 +103,9 @@ impl<'a> Desk<'a> {
             Ok(answer) => answer,
             Err(undecided) => return undecided,
         };
+        if answer.is_err() && !keeps_refusals {
+            return Decision::Done { answer, replayed: false };
+        }
         let row = KeyRow { key: key.clone(), fingerprint: *fingerprint, answer: answer.clone() };
         self.rows.keys.insert(key.clone(), row);
         self.new_keys.push(key.clone());

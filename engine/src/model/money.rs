@@ -18,7 +18,7 @@ use super::InvalidArgument;
 /// # Ok::<(), stockade::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "i64")]
 pub struct Money(i64);
 
 impl Money {
@@ -45,6 +45,14 @@ impl Money {
     #[must_use]
     pub fn minor(self) -> i64 {
         self.0
+    }
+}
+
+impl TryFrom<i64> for Money {
+    type Error = InvalidArgument;
+
+    fn try_from(minor: i64) -> Result<Self, InvalidArgument> {
+        Self::from_minor(minor)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId};
 /// use stockade::HoldRequest;
 /// let request = HoldRequest::new(1, 2).ttl(Duration::from_secs(60)).key("cart-77");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HoldRequest {
     /// The product wanted.
@@ -50,7 +50,7 @@ impl HoldRequest {
 }
 
 /// Asks to hold several products, all or none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CartRequest {
     /// Product and units of each line; lines of the same product are summed.
@@ -84,7 +84,7 @@ impl CartRequest {
 }
 
 /// Asks that a hold live longer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExtendRequest {
     /// The hold.
@@ -109,7 +109,7 @@ impl ExtendRequest {
 }
 
 /// Asks to turn a hold into an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OrderRequest {
     /// The hold to use up.
@@ -221,7 +221,7 @@ impl PaymentEvent {
 }
 
 /// A product to be added.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NewProduct {
     /// What the shop calls it; at most 255 characters.
@@ -240,7 +240,7 @@ impl NewProduct {
 }
 
 /// Goods received or written off by an operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StockAdjustment {
     /// The product.

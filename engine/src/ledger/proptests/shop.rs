@@ -373,8 +373,12 @@ impl Shop {
                     Aim::Nothing => None,
                 };
                 self.drawn += 1;
-                let once = || Keyed { key: format!("p{}", self.drawn), fingerprint: [9; 32] };
-                let Keyed { key, fingerprint } = key.map_or_else(once, keyed);
+                let once = || Keyed {
+                    key: format!("p{}", self.drawn),
+                    fingerprint: [9; 32],
+                    keeps_refusals: true,
+                };
+                let Keyed { key, fingerprint, .. } = key.map_or_else(once, keyed);
                 Command::Payment { key, body_hash: fingerprint, order_id, secret, outcome }
             }
             Ask::Adjust { product, delta } => {
@@ -418,7 +422,7 @@ fn newest<T: Copy>(known: &[T], position: usize) -> Option<T> {
 }
 
 fn keyed(key: Key) -> Keyed {
-    Keyed { key: format!("k{}", key.name), fingerprint: [key.print; 32] }
+    Keyed { key: format!("k{}", key.name), fingerprint: [key.print; 32], keeps_refusals: true }
 }
 
 fn secret_of(order_id: OrderId) -> Token {

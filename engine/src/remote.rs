@@ -1,0 +1,244 @@
+//! An engine whose calls are done by a running engine of another process.
+//!
+//! It decides nothing. It sends each call over the one connection that it
+//! keeps, and sees to it that a lost connection neither loses a call nor does
+//! one twice.
+
+mod address;
+mod counters;
+mod link;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::value::to_raw_value;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+
+use address::Address;
+use link::{Errand, Link, Repeat};
+
+use crate::audit::AuditReport;
+use crate::config::Config;
+use crate::engine::{EngineBuilder, Life, closed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::{Code, observe};
+use crate::model::{
+    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
+    OrderRequest, PaymentAnswer, PaymentEvent, Product, ProductId, ProductPage, Replayable,
+    StockAdjustment, Token,
+};
+use crate::sweeper::SweepReport;
+use crate::wire::{CALL_BYTES_MAX, SentPayment, Told};
+
+pub(crate) struct Remote {
+    config: Config,
+    link: Arc<Link>,
+    /// One place for each call that may be under way.
+    places: Semaphore,
+    places_max: u32,
+    life: Life,
+}
+
+impl Remote {
+    pub async fn open(builder: EngineBuilder) -> Result<Arc<Self>> {
+        let EngineBuilder { config, clock } = builder;
+        config.check_remote()?;
+        if clock.is_some() {
+            return Err(Error::invalid_argument("the running engine has a clock of its own"));
+        }
+        let address = Address::read(&config.store)?;
+        let places_max = u32::try_from(config.queue_limit).unwrap_or(u32::MAX);
+        let places_max = places_max.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        let remote = Self {
+            link: Arc::new(Link::new(address, &config, Handle::current())),
+            places: Semaphore::new(usize::try_from(places_max).unwrap_or(Semaphore::MAX_PERMITS)),
+            places_max,
+            life: Life::new(),
+            config,
+        };
+        let opening = |error: Error| {
+            let why = format!("the running engine cannot be opened: {}", error.message());
+            Error::caused(error.kind(), why, error)
+        };
+        remote.ping().await.map_err(opening)?;
+        Ok(Arc::new(remote))
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn life(&self) -> &Life {
+        &self.life
+    }
+
+    pub fn metrics_text(&self) -> String {
+        self.link.counters.text()
+    }
+
+    pub async fn close(&self, bound: Duration) {
+        if !self.life.end() {
+            return;
+        }
+        let all = self.places.acquire_many(self.places_max);
+        if tokio::time::timeout(bound, all).await.is_err() {
+            tracing::warn!("closing gave up on calls that are still under way");
+        }
+        self.places.close();
+        self.link.close().await;
+    }
+
+    /// Has a call done; its arguments go as an array.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        args: &impl Serialize,
+        repeat: Repeat,
+    ) -> Result<T> {
+        let since = Instant::now();
+        let counters = &self.link.counters;
+        let answer = self.exchange(call, args, repeat).await;
+        observe(&counters.call_seconds, since.elapsed());
+        answer.inspect_err(|error| {
+            counters.refusals.get_or_create(&Code { code: error.code() }).inc();
+        })
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        args: &impl Serialize,
+        repeat: Repeat,
+    ) -> Result<T> {
+        use tokio::sync::TryAcquireError::{Closed, NoPermits};
+        let _place = self.places.try_acquire().map_err(|error| match error {
+            NoPermits => Error::new(ErrorKind::Contention, "too many calls are under way"),
+            Closed => closed(),
+        })?;
+        let args = to_raw_value(args).map_err(|error| {
+            Error::caused(ErrorKind::Internal, "the call cannot be written", error)
+        })?;
+        if args.get().len() > CALL_BYTES_MAX {
+            let why = format!("a call has at most {CALL_BYTES_MAX} bytes");
+            return Err(Error::invalid_argument(why));
+        }
+        // On the runtime of the connection, so that a caller's thread needs
+        // none. A caller who goes away takes the call back.
+        let running = Arc::clone(&self.link).run(Errand { call, args, repeat });
+        let running = AbortOnDropHandle::new(self.link.handle().spawn(running));
+        let answer = running.await.map_err(|error| {
+            Error::caused(ErrorKind::Unavailable, "the engine's runtime is gone", error)
+        })??;
+        let told: Told<T> = serde_json::from_slice(&answer).map_err(|error| {
+            Error::caused(ErrorKind::Internal, format!("the answer to {call} is none"), error)
+        })?;
+        told.map_err(Error::from)
+    }
+
+    /// Has a call done that makes something. Without a key of the caller's it
+    /// gets one of its own before it is sent first.
+    async fn make<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        request: &impl Serialize,
+        key: Option<&String>,
+    ) -> Result<Replayable<T>> {
+        if key.is_some() {
+            return self.call(call, &(request,), Repeat::Freely).await;
+        }
+        let repeat = Repeat::ByKey(Token::random());
+        let made: Replayable<T> = self.call(call, &(request,), repeat).await?;
+        // Whoever gave no key was never answered before.
+        Ok(Replayable { replayed: false, ..made })
+    }
+
+    pub async fn product(&self, id: ProductId) -> Result<Product> {
+        self.call("product", &(id,), Repeat::Freely).await
+    }
+
+    pub async fn products(&self, after: Option<ProductId>, limit: u32) -> Result<ProductPage> {
+        self.call("products", &(after, limit), Repeat::Freely).await
+    }
+
+    pub async fn create_product(&self, new: &NewProduct) -> Result<Product> {
+        self.call("create_product", &(new,), Repeat::Never).await
+    }
+
+    pub async fn adjust_stock(&self, adjustment: &StockAdjustment) -> Result<Product> {
+        self.call("adjust_stock", &(adjustment,), Repeat::Never).await
+    }
+
+    pub async fn hold(&self, request: &HoldRequest) -> Result<Replayable<Hold>> {
+        self.make("hold", request, request.key.as_ref()).await
+    }
+
+    pub async fn hold_many(&self, request: &CartRequest) -> Result<Replayable<Vec<Hold>>> {
+        self.make("hold_many", request, request.key.as_ref()).await
+    }
+
+    pub async fn release(&self, id: HoldId) -> Result<Hold> {
+        self.call("release", &(id,), Repeat::Freely).await
+    }
+
+    pub async fn extend(&self, request: &ExtendRequest) -> Result<Hold> {
+        self.call("extend", &(request,), Repeat::Freely).await
+    }
+
+    pub async fn get_hold(&self, id: HoldId) -> Result<Hold> {
+        self.call("get_hold", &(id,), Repeat::Freely).await
+    }
+
+    pub async fn order(&self, request: &OrderRequest) -> Result<Replayable<Order>> {
+        self.make("order", request, request.key.as_ref()).await
+    }
+
+    pub async fn get_order(&self, id: OrderId) -> Result<Order> {
+        self.call("get_order", &(id,), Repeat::Freely).await
+    }
+
+    pub async fn payment(&self, event: &PaymentEvent) -> Result<Replayable<PaymentAnswer>> {
+        // Without a key, one is derived from the event.
+        self.call("payment", &(SentPayment::from(event),), Repeat::Freely).await
+    }
+
+    pub async fn sweep(&self) -> Result<SweepReport> {
+        self.call("sweep", &(), Repeat::Freely).await
+    }
+
+    pub async fn audit(&self) -> Result<AuditReport> {
+        self.call("audit", &(), Repeat::Freely).await
+    }
+
+    pub async fn events_after(&self, cursor: u64, limit: u32) -> Result<Vec<Event>> {
+        self.call("events_after", &(cursor, limit), Repeat::Freely).await
+    }
+
+    pub async fn ping(&self) -> Result<()> {
+        self.call("ping", &(), Repeat::Freely).await
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        // In a forked child the connection is the parent's still.
+        if self.life.check_process().is_ok() {
+            self.link.abandon();
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SweepReport {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        struct Swept {
+            holds_expired: u64,
+            orders_cancelled: u64,
+        }
+        let Swept { holds_expired, orders_cancelled } = Swept::deserialize(from)?;
+        Ok(Self { holds_expired, orders_cancelled })
+    }
+}

@@ -1,0 +1,117 @@
+//! Where a running engine is reached, from its URL.
+
+use std::path::PathBuf;
+
+use hyper::header::HeaderValue;
+use hyper::http::uri::Authority;
+use percent_encoding::percent_decode_str;
+
+use crate::error::{Error, Result};
+
+/// How to get there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A socket file.
+    Unix(PathBuf),
+    /// Host and port.
+    Tcp(String),
+}
+
+/// Where a running engine is, and what it is shown.
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    pub place: Place,
+    /// What requests name as their host.
+    pub authority: Authority,
+    /// The `Authorization` header, if the URL carries a key.
+    pub key: Option<HeaderValue>,
+}
+
+impl Address {
+    /// Reads `unix:///SOCKET` or `http://[:KEY@]HOST[:PORT]`.
+    ///
+    /// # Errors
+    /// `invalid_argument`, which never repeats the URL: it may carry a key.
+    pub fn read(url: &str) -> Result<Self> {
+        if let Some(path) = url.strip_prefix("unix://") {
+            if !path.starts_with('/') || path.ends_with('/') {
+                return Err(wrong("a socket is named by its whole path: unix:///SOCKET"));
+            }
+            let authority = Authority::from_static("localhost");
+            return Ok(Self { place: Place::Unix(path.into()), authority, key: None });
+        }
+        let Some(rest) = url.strip_prefix("http://") else {
+            return Err(wrong("a running engine is unix:///SOCKET or http://:KEY@HOST:PORT"));
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (secret, host) = rest.rsplit_once('@').map_or((None, rest), |(s, h)| (Some(s), h));
+        let authority: Authority =
+            host.parse().map_err(|_| wrong("http:// must be followed by HOST:PORT and no path"))?;
+        if authority.host().is_empty() {
+            return Err(wrong("http:// must be followed by HOST:PORT"));
+        }
+        let port = authority.port_u16().unwrap_or(80);
+        let place = Place::Tcp(format!("{}:{port}", authority.host()));
+        Ok(Self { place, authority, key: secret.map(bearer).transpose()? })
+    }
+}
+
+/// The header of `:KEY`, percent-encoded where it must be.
+fn bearer(secret: &str) -> Result<HeaderValue> {
+    let Some(key) = secret.strip_prefix(':') else {
+        return Err(wrong("an API key stands after a colon: http://:KEY@HOST:PORT"));
+    };
+    let key = percent_decode_str(key).decode_utf8_lossy();
+    let header = HeaderValue::from_str(&format!("Bearer {key}"));
+    let mut header = header.map_err(|_| wrong("the API key cannot be sent"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn wrong(why: &str) -> Error {
+    Error::invalid_argument(format!("the URL of a running engine: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_and_hosts_are_read() {
+        let unix = Address::read("unix:///run/a shop/s%41.sock").expect("reads");
+        assert_eq!(unix.place, Place::Unix("/run/a shop/s%41.sock".into()));
+        for (url, host) in [
+            ("http://shop", "shop:80"),
+            ("http://127.0.0.1:8080/", "127.0.0.1:8080"),
+            ("http://[::1]:81", "[::1]:81"),
+        ] {
+            let tcp = Address::read(url).expect("reads");
+            assert_eq!((tcp.place, tcp.key), (Place::Tcp(host.to_owned()), None));
+        }
+        let keyed = Address::read("http://:a%20k:e@y@shop:81").expect("reads");
+        assert_eq!(keyed.key.expect("a key"), "Bearer a k:e@y");
+        assert_eq!(keyed.place, Place::Tcp("shop:81".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_such_url_is_refused_without_its_key() {
+        for url in [
+            "unix:",
+            "unix://",
+            "unix://run.sock",
+            "unix:///run/",
+            "http:",
+            "http://",
+            "http://:hush@",
+            "http://:hush@host/path",
+            "http://hush@host",
+            "http://:hush%0a@host",
+            "http://host:port",
+            "https://:hush@host",
+        ] {
+            let error = Address::read(url).expect_err(url);
+            assert_eq!(error.code(), "invalid_argument", "{url}");
+            assert!(!error.message().contains("hush"), "{url}");
+        }
+    }
+}

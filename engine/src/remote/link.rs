@@ -1,0 +1,365 @@
+//! The one connection to a running engine, opened anew when it is lost, and a
+//! call's way over it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::header::AUTHORIZATION;
+use hyper::http::uri::Scheme;
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::address::{Address, Place};
+use super::counters::Counters;
+use crate::config::Config;
+use crate::engine::closed;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Token;
+use crate::wire::{Resend, Sent};
+
+/// The most bytes of an answer: ten thousand events have about two millions.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// How long one attempt to connect may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// While calls are under way, the other side is asked so often whether it is
+/// still there, and has so long to say so.
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// How often a call is tried again at most.
+const TRIES_MAX: usize = 32;
+/// How long a connection may take to be closed in good order.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Whether a call may be sent again when its connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// Doing it twice is doing it once: it reads, has its caller's key, or is
+    /// so by nature.
+    Freely,
+    /// By a key drawn for it.
+    ByKey(Token),
+    /// Only if it was surely never sent.
+    Never,
+}
+
+/// A call to be made.
+pub(super) struct Errand {
+    pub call: &'static str,
+    pub args: Box<RawValue>,
+    pub repeat: Repeat,
+}
+
+/// Why an attempt brought no answer.
+enum Failure {
+    /// The connection could not be had or was lost.
+    Lost(Error),
+    /// The server refused, or answered what cannot be read.
+    Refused(Error),
+}
+
+/// What became of an attempt.
+type Attempt = std::result::Result<Bytes, Failure>;
+
+struct Live {
+    sender: SendRequest<Full<Bytes>>,
+    /// Tells this connection from those before.
+    number: u64,
+}
+
+pub(super) struct Link {
+    address: Address,
+    pub counters: Counters,
+    remote_timeout: Duration,
+    remote_reconnect: Duration,
+    /// The one connection, if it is open. Held while one is opened, so that all
+    /// who need it wait for the same.
+    live: Mutex<Option<Live>>,
+    tasks: Tasks,
+}
+
+impl Link {
+    /// A link that connects at its first call, on this runtime.
+    pub fn new(address: Address, config: &Config, handle: Handle) -> Self {
+        Self {
+            address,
+            counters: Counters::new(),
+            remote_timeout: config.remote_timeout,
+            remote_reconnect: config.remote_reconnect,
+            live: Mutex::new(None),
+            tasks: Tasks { handle, tracker: TaskTracker::new(), stop: CancellationToken::new() },
+        }
+    }
+
+    pub fn handle(&self) -> &Handle {
+        &self.tasks.handle
+    }
+
+    /// Closes the connection and opens no other.
+    pub async fn close(&self) {
+        self.live.lock().await.take();
+        self.tasks.tracker.close();
+        // With no one left to send, the connection says good-bye by itself.
+        if timeout(FAREWELL, self.tasks.tracker.wait()).await.is_err() {
+            tracing::debug!("the running engine did not see the connection off in time");
+        }
+        self.abandon();
+    }
+
+    /// Ends the connection at once and opens no other.
+    pub fn abandon(&self) {
+        self.tasks.stop.cancel();
+    }
+
+    /// Makes a call: again and again, within bounds, where that is safe.
+    pub async fn run(self: Arc<Self>, errand: Errand) -> Result<Bytes> {
+        let sent = AtomicBool::new(false);
+        let answer = timeout(self.remote_timeout, self.insist(&errand, &sent)).await;
+        answer.unwrap_or_else(|_| {
+            let why = format!("no answer within {:?}", self.remote_timeout);
+            Err(Error::new(ErrorKind::Unavailable, told_apart(why, &errand, &sent)))
+        })
+    }
+
+    async fn insist(&self, errand: &Errand, sent: &AtomicBool) -> Result<Bytes> {
+        let mut pauses = pauses().build();
+        let mut lost_since = None;
+        loop {
+            let error = match self.attempt(errand, sent).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Lost(error)) => error,
+            };
+            if error.kind() == ErrorKind::Misuse {
+                return Err(error);
+            }
+            let since = *lost_since.get_or_insert_with(Instant::now);
+            let may_repeat = errand.repeat != Repeat::Never || !sent.load(Ordering::Relaxed);
+            let pause = pauses
+                .next()
+                .filter(|pause| may_repeat && since.elapsed() + *pause < self.remote_reconnect);
+            let Some(pause) = pause else {
+                let why = told_apart(error.message().to_owned(), errand, sent);
+                return Err(Error::caused(ErrorKind::Unavailable, why, error));
+            };
+            self.counters.resends.inc();
+            sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self, errand: &Errand, sent: &AtomicBool) -> Attempt {
+        let (mut sender, number) = self.sender().await.map_err(Failure::Lost)?;
+        let sent_before = sent.load(Ordering::Relaxed);
+        let request = self.request(errand, sent_before).map_err(Failure::Refused)?;
+        sent.store(true, Ordering::Relaxed);
+        let response = match sender.try_send_request(request).await {
+            Ok(response) => response,
+            Err(mut failed) => {
+                if failed.take_message().is_some() {
+                    sent.store(sent_before, Ordering::Relaxed);
+                }
+                return Err(self.lost(number, failed.into_error()).await);
+            }
+        };
+        let status = response.status();
+        match body_of(response).await {
+            Ok(body) if status == StatusCode::OK => Ok(body),
+            Ok(body) => Err(Failure::Refused(refusal(errand.call, status, &body))),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let why = format!("the answer to {} is too long", errand.call);
+                Err(Failure::Refused(Error::new(ErrorKind::Internal, why)))
+            }
+            Err(error) => Err(self.lost(number, Interrupted(error)).await),
+        }
+    }
+
+    fn request(&self, errand: &Errand, again: bool) -> Result<Request<Full<Bytes>>> {
+        let unwritten =
+            |error| Error::caused(ErrorKind::Internal, "the call cannot be written", error);
+        let resend = match errand.repeat {
+            Repeat::ByKey(key) => Some(Resend { key, again }),
+            Repeat::Freely | Repeat::Never => None,
+        };
+        let body = serde_json::to_vec(&Sent { resend, args: &errand.args }).map_err(unwritten)?;
+        let unfit = |error| Error::caused(ErrorKind::Internal, "the call makes no request", error);
+        let uri = Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(self.address.authority.clone())
+            .path_and_query(format!("/engine/v1/{}", errand.call))
+            .build()
+            .map_err(unfit)?;
+        let request = Request::builder().method(Method::POST).uri(uri);
+        let request = match &self.address.key {
+            Some(key) => request.header(AUTHORIZATION, key),
+            None => request,
+        };
+        request.body(Full::from(body)).map_err(unfit)
+    }
+
+    /// The connection, opened if there is none.
+    async fn sender(&self) -> Result<(SendRequest<Full<Bytes>>, u64)> {
+        let mut live = self.live.lock().await;
+        if let Some(live) = live.as_ref().filter(|live| !live.sender.is_closed()) {
+            return Ok((live.sender.clone(), live.number));
+        }
+        if self.tasks.stop.is_cancelled() || self.tasks.tracker.is_closed() {
+            return Err(closed());
+        }
+        *live = None;
+        let late = |_| Error::new(ErrorKind::Unavailable, "the running engine does not answer");
+        let sender = timeout(CONNECT_WITHIN, self.connect()).await.map_err(late)??;
+        let number = self.counters.connections.inc() + 1;
+        *live = Some(Live { sender: sender.clone(), number });
+        Ok((sender, number))
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
+        let unreached = |error| {
+            Error::caused(ErrorKind::Unavailable, "the running engine cannot be reached", error)
+        };
+        match &self.address.place {
+            #[cfg(unix)]
+            Place::Unix(path) => {
+                let stream = tokio::net::UnixStream::connect(path).await.map_err(unreached)?;
+                self.greet(stream).await
+            }
+            #[cfg(not(unix))]
+            Place::Unix(_) => {
+                Err(Error::invalid_argument("this system has no sockets that are files"))
+            }
+            Place::Tcp(host) => {
+                let stream = TcpStream::connect(host).await.map_err(unreached)?;
+                // Calls are small and should leave at once.
+                stream.set_nodelay(true).map_err(unreached)?;
+                self.greet(stream).await
+            }
+        }
+    }
+
+    async fn greet<S>(&self, stream: S) -> Result<SendRequest<Full<Bytes>>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = Builder::new(self.tasks.clone())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_EVERY)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| {
+                Error::caused(ErrorKind::Unavailable, "the running engine hung up", error)
+            })?;
+        self.tasks.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the connection to the running engine ended");
+            }
+        });
+        Ok(sender)
+    }
+
+    /// Gives a connection up that failed, so that the next call opens another.
+    async fn lost(
+        &self,
+        number: u64,
+        cause: impl std::error::Error + Send + Sync + 'static,
+    ) -> Failure {
+        let mut live = self.live.lock().await;
+        if live.as_ref().is_some_and(|live| live.number == number) {
+            *live = None;
+            self.counters.connections_lost.inc();
+        }
+        drop(live);
+        if self.tasks.stop.is_cancelled() {
+            return Failure::Lost(closed());
+        }
+        let why = "the connection to the running engine was lost";
+        Failure::Lost(Error::caused(ErrorKind::Unavailable, why, cause))
+    }
+}
+
+/// Spawns what a connection needs to have done beside its calls.
+#[derive(Clone)]
+struct Tasks {
+    handle: Handle,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let work = self.stop.clone().run_until_cancelled_owned(work);
+        self.tracker.spawn_on(work, &self.handle);
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
+    fn execute(&self, work: F) {
+        self.spawn(work);
+    }
+}
+
+/// A body that ended early.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer was interrupted")]
+struct Interrupted(#[source] BodyError);
+
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn body_of(response: Response<Incoming>) -> std::result::Result<Bytes, BodyError> {
+    Ok(Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?.to_bytes())
+}
+
+/// What a server that did not pass the call on has to say.
+fn refusal(call: &str, status: StatusCode, body: &[u8]) -> Error {
+    #[derive(Deserialize)]
+    struct Problem {
+        code: String,
+        message: String,
+    }
+    let problem: Option<Problem> = serde_json::from_slice(body).ok();
+    let (code, message) =
+        problem.map_or((None, String::new()), |p| (ErrorKind::of_code(&p.code), p.message));
+    // Other codes speak of the request, which is ours and not the caller's.
+    let own = [ErrorKind::Contention, ErrorKind::Unavailable, ErrorKind::Unauthorized];
+    match code.filter(|code| own.contains(code)) {
+        Some(kind) => Error::new(kind, message),
+        None if matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::BAD_GATEWAY) => {
+            Error::new(ErrorKind::Unavailable, format!("{call} was answered with {status}"))
+        }
+        None => Error::new(
+            ErrorKind::Internal,
+            format!("{call} was answered with {status}; is that a server of this version?"),
+        ),
+    }
+}
+
+/// Says of a call that failed whether it may have been done.
+fn told_apart(why: String, errand: &Errand, sent: &AtomicBool) -> String {
+    if sent.load(Ordering::Relaxed) {
+        format!("{why}; {} may have been done", errand.call)
+    } else {
+        format!("{why}; {} was not done", errand.call)
+    }
+}
+
+/// The pauses between tries: doubling, with jitter, bounded in number.
+fn pauses() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(5))
+        .with_max_delay(Duration::from_millis(400))
+        .with_max_times(TRIES_MAX)
+        .with_jitter()
+}
