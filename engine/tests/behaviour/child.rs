@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stockade::{Engine, ProductId};
+use stockade::{Engine, EngineBuilder, ProductId};
 use stockade_testkit::wait_until;
 
 use crate::crowd::{Dice, at_once, metric};
@@ -56,6 +56,18 @@ impl Orders {
 
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets the child use an engine with these settings that this process
+    /// serves, if the world's are served.
+    pub fn through(mut self, world: &World) -> Self {
+        let set = |builder: EngineBuilder, (name, value): &(String, String)| {
+            builder.set(name, value).expect("a setting")
+        };
+        if let Some(url) = world.serve(self.settings.iter().fold(Engine::builder(), set)) {
+            self.settings = vec![("store".to_owned(), url)];
+        }
         self
     }
 

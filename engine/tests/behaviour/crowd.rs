@@ -6,6 +6,7 @@ use std::thread;
 
 use stockade::{Engine, ErrorKind, Result};
 
+use crate::socket::counters;
 use crate::world::World;
 
 /// Runs `work` on so many threads, all of which begin at the same moment;
@@ -103,7 +104,7 @@ pub fn count<T>(answers: &[Result<T>], of: ErrorKind) -> usize {
 
 /// A counter of the engine's, or 0 if it has not counted yet.
 pub fn metric(engine: &Engine, name: &str) -> f64 {
-    let text = engine.metrics_text();
+    let text = counters(engine, engine.metrics_text());
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.map_or(0.0, |value| value.parse().expect("a number"))
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use stockade::{Engine, EngineBuilder, ErrorKind, EventKind, ProductId};
+use stockade::{Engine, ErrorKind, EventKind, ProductId};
 use stockade_testkit::{CutWhen, MariaDb, Proxy, wait_until};
 
 use crate::Scenario;
@@ -11,7 +11,7 @@ use crate::crowd::Dice;
 use crate::history::{History, assert_exact};
 use crate::scenarios;
 use crate::traffic::{Log, under_load};
-use crate::world::{World, product};
+use crate::world::{Builder, World, product};
 
 pub const SERVERS: &[Scenario] = scenarios!("faults";
     cuts_at_random_under_load_lose_nothing,
@@ -24,7 +24,7 @@ const STOCK: u64 = 1_000_000;
 const SHOPPERS: usize = 16;
 
 /// Gives up on a silent store early, and queues for as long as it takes.
-fn builder(world: &World) -> EngineBuilder {
+fn builder(world: &World) -> Builder<'_> {
     let settings = [("lock_wait", "1s"), ("store_timeout", "2s"), ("queue_wait", "60s")];
     settings.iter().fold(world.builder(), |builder, (name, value)| {
         builder.set(name, value).expect("a setting")
@@ -88,68 +88,10 @@ fn connections_killed_by_the_server_lose_nothing(world: &World) {
 }
 
 fn replies_that_never_come_lose_nothing(world: &World) {
-    let proxy = std::sync::Arc::new(Proxy::start(MariaDb::shared().addr()));
+    let proxy = Proxy::start(MariaDb::shared().addr());
     let engine = builder(world).store(&proxy.url(&world.url)).open().expect("opens");
     let products = products(&engine);
     let log = under_load(std::slice::from_ref(&engine), SHOPPERS, &products, |load| {
-        let px = std::sync::Arc::clone(&proxy);
-        let (e2, w2, r2) = (engine.clone(), world.database().to_owned(), world.redis.clone());
-        thread::spawn(move || {
-            thread::sleep(Duration::from_secs(50));
-            let stuck = true;
-            for _ in 0..2 {
-                thread::sleep(Duration::from_secs(3));
-                let m: Vec<String> = e2
-                    .metrics_text()
-                    .lines()
-                    .filter(|l| !l.starts_with('#') && !l.contains("_bucket"))
-                    .map(str::to_owned)
-                    .collect();
-                eprintln!("DIAG {w2}\n{}", m.join("\n"));
-                let s = MariaDb::shared();
-                if stuck {
-                    let g = std::process::Command::new("gdb")
-                        .args([
-                            "-batch",
-                            "-ex",
-                            "set print frame-arguments none",
-                            "-ex",
-                            "thread apply all bt 60",
-                            "-p",
-                            &std::process::id().to_string(),
-                        ])
-                        .output()
-                        .unwrap();
-                    eprintln!("GDB {}", String::from_utf8_lossy(&g.stdout));
-                }
-                eprintln!("proxy connections {} port {}", px.connections(), px.port());
-                let ss = std::process::Command::new("ss").args(["-tnp"]).output().unwrap();
-                for l in String::from_utf8_lossy(&ss.stdout)
-                    .lines()
-                    .filter(|l| l.contains(&format!(":{}", px.port())))
-                {
-                    eprintln!("{l}");
-                }
-                eprintln!("{}", s.query(&format!("SELECT id, command, time, state, info FROM information_schema.processlist WHERE db='{w2}'")));
-                eprintln!(
-                    "{}",
-                    s.query("SHOW ENGINE INNODB STATUS")
-                        .split("---TRANSACTION")
-                        .filter(|t| t.contains("ACTIVE"))
-                        .collect::<Vec<_>>()
-                        .join("\nTRX ")
-                        .replace("\\n", "\n")
-                );
-                if let Some((_, p)) = &r2 {
-                    let r = stockade_testkit::Redis::shared();
-                    let k = r.command(&["KEYS", &format!("{p}*")]);
-                    eprintln!("{k}");
-                    for k in k.lines() {
-                        eprintln!("{k} ttl {} ", r.command(&["PTTL", k]));
-                    }
-                }
-            }
-        });
         for _ in 0..3 {
             load.wait_for(50);
             proxy.swallow_replies(true);

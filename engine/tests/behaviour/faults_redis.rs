@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stockade::{Engine, EngineBuilder, ErrorKind, HoldRequest, ProductId};
+use stockade::{Engine, ErrorKind, HoldRequest, ProductId};
 use stockade_testkit::{Proxy, Redis, wait_until};
 
 use crate::Scenario;
@@ -10,7 +10,7 @@ use crate::crowd::metric;
 use crate::history::assert_exact;
 use crate::scenarios;
 use crate::traffic::{Log, under_load};
-use crate::world::{World, numbers, product};
+use crate::world::{Builder, World, numbers, product};
 
 pub const SCENARIOS: &[Scenario] = scenarios!("faults";
     redis_killed_and_restarted_under_load,
@@ -28,7 +28,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// On a Redis of the test's own, which may be killed.
-fn builder(world: &World, redis: &str) -> EngineBuilder {
+fn builder<'w>(world: &'w World, redis: &str) -> Builder<'w> {
     world.builder().redis(redis)
 }
 

@@ -16,6 +16,7 @@ mod clock;
 mod crowd;
 mod history;
 mod outsider;
+mod socket;
 mod steps;
 mod traffic;
 mod world;
@@ -116,14 +117,26 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (&[Backend::MariaDb], usage::MARIADB),
 ];
 
+/// The combination that is also run through a socket: that of many processes
+/// on one engine.
+const BEHIND_A_SOCKET: Backend = Backend::MariaDbRedis;
+
+/// What says nothing of an engine behind a socket: that one, with its sweeper,
+/// lives on when who uses it is gone.
+const NOT_BY_SOCKET: &[&str] = &["sweeping::the_sweeper_ends_when_the_engine_is_closed_or_dropped"];
+
 fn main() {
     child::run_if_told();
     let everywhere = SCENARIOS.iter().map(|scenarios| (&Backend::ALL[..], *scenarios));
     let groups = everywhere.chain(SCENARIOS_FOR.iter().copied());
     let trials = groups.flat_map(|(backends, scenarios)| {
-        backends
+        let here = backends
             .iter()
-            .flat_map(|backend| scenarios.iter().map(|scenario| trial(*backend, *scenario)))
+            .flat_map(|backend| scenarios.iter().map(|scenario| trial(*backend, *scenario)));
+        let is_served = backends.contains(&BEHIND_A_SOCKET);
+        let served =
+            scenarios.iter().filter(move |(name, _)| is_served && !NOT_BY_SOCKET.contains(name));
+        here.chain(served.map(|scenario| trial_by_socket(*scenario)))
     });
     let trials = trials.collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -132,6 +145,13 @@ fn main() {
 fn trial(backend: Backend, (name, run): Scenario) -> Trial {
     Trial::test(format!("{}::{name}", backend.name()), move || {
         run(&World::new(backend));
+        Ok(())
+    })
+}
+
+fn trial_by_socket((name, run): Scenario) -> Trial {
+    Trial::test(format!("socket::{name}"), move || {
+        run(&World::by_socket(BEHIND_A_SOCKET));
         Ok(())
     })
 }

@@ -32,7 +32,8 @@ fn four_processes_sell_out_one_product(world: &World) {
     const STOCK: u64 = 400;
     let engine = watcher(world);
     let id = product(&engine, STOCK);
-    let mut children = Child::start_all(4, &Orders::new(Role::SellOut, world, &[id], 16));
+    let orders = Orders::new(Role::SellOut, world, &[id], 16).through(world);
+    let mut children = Child::start_all(4, &orders);
     let log = Log::of(children.iter_mut().map(|child| child.finish().log));
     assert_eq!(log.paid, STOCK);
     assert_eq!(numbers(&engine, id), [0, 0, 0, STOCK]);
@@ -41,7 +42,8 @@ fn four_processes_sell_out_one_product(world: &World) {
 }
 
 fn eight_processes_open_a_fresh_store_at_once(world: &World) {
-    let mut children = Child::start_all(8, &Orders::new(Role::Open, world, &[], 1));
+    let orders = Orders::new(Role::Open, world, &[], 1).through(world);
+    let mut children = Child::start_all(8, &orders);
     let reports: Vec<_> = children.iter_mut().map(Child::finish).collect();
     let products: BTreeSet<ProductId> =
         reports.iter().filter_map(|report| report.product).collect();
@@ -59,7 +61,7 @@ fn processes_killed_in_mid_load_lose_nothing(world: &World) {
     let engine = watcher(world);
     let products: Vec<ProductId> = (0..3).map(|_| product(&engine, STOCK)).collect();
     let orders = Orders::new(Role::Shop, world, &products, 4);
-    let orders = orders.set("hold_ttl", "2s").set("payment_ttl", "5s");
+    let orders = orders.set("hold_ttl", "2s").set("payment_ttl", "5s").through(world);
     let mut living = Child::start_all(2, &orders);
     let mut answered: Vec<HoldId> = Vec::new();
     for number in 2..6 {

@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
-use stockade::{AuditReport, Engine, EngineBuilder, NewProduct, ProductId};
+use std::time::Duration;
+
+use stockade::{
+    AsyncEngine, AuditReport, Clock, Engine, EngineBuilder, LatePayment, NewProduct, ProductId,
+    Result,
+};
 use stockade_testkit::{MariaDb, Redis, TempDb};
 
 use crate::clock::TestClock;
+use crate::socket::{Sockets, through};
 
 /// A combination of store, lock and cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +55,8 @@ pub struct World {
     pub redis: Option<(String, String)>,
     pub clock: Arc<TestClock>,
     _file: Option<TempDb>,
+    /// Where engines are served, if tests reach them through a socket.
+    sockets: Option<Sockets>,
 }
 
 impl World {
@@ -63,7 +71,18 @@ impl World {
             let redis = Redis::shared();
             (redis.url(), redis.fresh_prefix())
         });
-        Self { backend, url, redis, clock: Arc::new(TestClock::new()), _file: file }
+        let clock = Arc::new(TestClock::new());
+        Self { backend, url, redis, clock, _file: file, sockets: None }
+    }
+
+    /// A world whose engines are reached through a socket each.
+    pub fn by_socket(backend: Backend) -> Self {
+        Self { sockets: Some(Sockets::new()), ..Self::new(backend) }
+    }
+
+    /// Serves an engine for other processes, if this world's are served.
+    pub fn serve(&self, builder: EngineBuilder) -> Option<String> {
+        Some(self.sockets.as_ref()?.serve(builder).expect("opens"))
     }
 
     /// The database's name on its server.
@@ -72,8 +91,8 @@ impl World {
     }
 
     /// An engine on this store, on the real clock.
-    pub fn real_time_builder(&self) -> EngineBuilder {
-        let builder = Engine::builder().store(&self.url);
+    pub fn real_time_builder(&self) -> Builder<'_> {
+        let builder = Builder { world: self, own: Engine::builder() }.store(&self.url);
         match &self.redis {
             Some((url, prefix)) => {
                 builder.redis(url).set("redis_prefix", prefix).expect("a setting")
@@ -83,12 +102,81 @@ impl World {
     }
 
     /// An engine on this store and this world's clock, which does not sweep.
-    pub fn builder(&self) -> EngineBuilder {
+    pub fn builder(&self) -> Builder<'_> {
         self.real_time_builder().clock(Arc::clone(&self.clock) as _).sweeper(false)
     }
 
     pub fn engine(&self) -> Engine {
         self.builder().open().expect("opens")
+    }
+}
+
+/// What an engine will be like, wherever it does its work.
+#[derive(Clone)]
+pub struct Builder<'w> {
+    world: &'w World,
+    own: EngineBuilder,
+}
+
+impl Builder<'_> {
+    fn with(mut self, change: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Self {
+        self.own = change(self.own);
+        self
+    }
+
+    pub fn set(mut self, name: &str, value: &str) -> Result<Self> {
+        self.own = self.own.set(name, value)?;
+        Ok(self)
+    }
+
+    pub fn store(self, url: &str) -> Self {
+        self.with(|own| own.store(url))
+    }
+
+    pub fn redis(self, url: &str) -> Self {
+        self.with(|own| own.redis(url))
+    }
+
+    pub fn hold_ttl(self, ttl: Duration) -> Self {
+        self.with(|own| own.hold_ttl(ttl))
+    }
+
+    pub fn payment_ttl(self, ttl: Duration) -> Self {
+        self.with(|own| own.payment_ttl(ttl))
+    }
+
+    pub fn max_per_hold(self, units: u32) -> Self {
+        self.with(|own| own.max_per_hold(units))
+    }
+
+    pub fn late_payment(self, late_payment: LatePayment) -> Self {
+        self.with(|own| own.late_payment(late_payment))
+    }
+
+    pub fn strict(self, strict: bool) -> Self {
+        self.with(|own| own.strict(strict))
+    }
+
+    pub fn sweeper(self, sweeper: bool) -> Self {
+        self.with(|own| own.sweeper(sweeper))
+    }
+
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        self.with(|own| own.clock(clock))
+    }
+
+    pub fn open(self) -> Result<Engine> {
+        match &self.world.sockets {
+            Some(sockets) => through(&sockets.serve(self.own)?).open(),
+            None => self.own.open(),
+        }
+    }
+
+    pub async fn open_async(self) -> Result<AsyncEngine> {
+        match &self.world.sockets {
+            Some(sockets) => through(&sockets.serve(self.own)?).open_async().await,
+            None => self.own.open_async().await,
+        }
     }
 }
 
