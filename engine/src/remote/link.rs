@@ -194,13 +194,7 @@ impl Link {
             Repeat::Freely | Repeat::Never => None,
         };
         let body = serde_json::to_vec(&Sent { resend, args: &errand.args }).map_err(unwritten)?;
-        let unfit = |error| Error::caused(ErrorKind::Internal, "the call makes no request", error);
-        let uri = Uri::builder()
-            .scheme(Scheme::HTTP)
-            .authority(self.address.authority.clone())
-            .path_and_query(format!("/engine/v1/{}", errand.call))
-            .build()
-            .map_err(unfit)?;
+        let uri = self.uri(format!("/engine/v1/{}", errand.call))?;
         let request = Request::builder().method(Method::POST).uri(uri);
         let request = match &self.address.key {
             Some(key) => request.header(AUTHORIZATION, key),
@@ -267,7 +261,29 @@ impl Link {
                 tracing::debug!(%error, "the connection to the running engine ended");
             }
         });
+        self.hear(sender.clone()).await?;
         Ok(sender)
+    }
+
+    /// Waits until the server shows that it is there and serves: what is never
+    /// sent to one who does not is known not to have been done.
+    async fn hear(&self, mut sender: SendRequest<Full<Bytes>>) -> Result<()> {
+        let request = Request::builder().uri(self.uri("/healthz".to_owned())?);
+        let request = request.body(Full::default()).map_err(unfit)?;
+        let answer = sender.send_request(request).await.map_err(|error| {
+            Error::caused(ErrorKind::Unavailable, "the running engine hung up", error)
+        })?;
+        if answer.status() == StatusCode::OK {
+            return Ok(());
+        }
+        let why = format!("the running engine cannot be reached: {} came", answer.status());
+        Err(Error::new(ErrorKind::Unavailable, why))
+    }
+
+    fn uri(&self, path: String) -> Result<Uri> {
+        let authority = self.address.authority.clone();
+        let uri = Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query(path);
+        uri.build().map_err(unfit)
     }
 
     /// Gives a connection up that failed, so that the next call opens another.
@@ -344,6 +360,10 @@ fn refusal(call: &str, status: StatusCode, body: &[u8]) -> Error {
             format!("{call} was answered with {status}; is that a server of this version?"),
         ),
     }
+}
+
+fn unfit(error: hyper::http::Error) -> Error {
+    Error::caused(ErrorKind::Internal, "the call makes no request", error)
 }
 
 /// Says of a call that failed whether it may have been done.

@@ -48,6 +48,8 @@ struct Shared {
     armed_count: AtomicU64,
     // The one shot, until it fires. Held for one search of one chunk.
     armed: Mutex<Option<Trigger>>,
+    // The same for what servers send.
+    armed_replies: Mutex<Option<Trigger>>,
     // The connections whose threads still run; `closed` tells of each that
     // leaves. Never held while a connection's own locks are taken.
     live: Mutex<HashMap<u64, Arc<Connection>>>,
@@ -82,6 +84,7 @@ impl Proxy {
             fired: AtomicUsize::new(0),
             armed_count: AtomicU64::new(0),
             armed: Mutex::new(None),
+            armed_replies: Mutex::new(None),
             live: Mutex::new(HashMap::new()),
             closed: Condvar::new(),
         });
@@ -170,9 +173,27 @@ impl Proxy {
     /// Panics when `needle` is empty or longer than 1024 bytes.
     #[track_caller]
     pub fn cut_after_client_sends(&self, needle: &[u8], when: CutWhen) {
+        *lock(&self.shared.armed) = Some(self.trigger(needle, when));
+    }
+
+    /// Arms one shot as [`cut_after_client_sends`](Proxy::cut_after_client_sends)
+    /// does, but for what servers send: the first connection whose server sends
+    /// `needle` is cut in the middle of that reply. The client gets all up to
+    /// the needle's end, and then an end.
+    ///
+    /// # Panics
+    ///
+    /// Panics when `needle` is empty or longer than 1024 bytes.
+    #[track_caller]
+    pub fn cut_in_reply_after(&self, needle: &[u8]) {
+        *lock(&self.shared.armed_replies) = Some(self.trigger(needle, CutWhen::AfterForward));
+    }
+
+    #[track_caller]
+    fn trigger(&self, needle: &[u8], when: CutWhen) -> Trigger {
         assert!(!needle.is_empty() && needle.len() <= 1024, "a needle has 1 to 1024 bytes");
         let number = self.shared.armed_count.fetch_add(1, Ordering::SeqCst) + 1;
-        *lock(&self.shared.armed) = Some(Trigger { needle: needle.to_vec(), when, number });
+        Trigger { needle: needle.to_vec(), when, number }
     }
 
     /// Returns how many shots have fired since the proxy started.

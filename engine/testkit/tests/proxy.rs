@@ -264,6 +264,25 @@ fn a_cut_after_the_reply_waits_for_the_reply() -> io::Result<()> {
 
 /// Dropping the proxy closes its port and its connections.
 #[test]
+fn a_cut_in_a_reply_lets_its_beginning_through() -> io::Result<()> {
+    let (upstream, reports) = echo_server()?;
+    let proxy = Proxy::start(upstream);
+    let mut stream = connect(&proxy)?;
+    proxy.cut_in_reply_after(b"half");
+    assert_eq!(ask(&mut stream, b"whole")?, b"whole");
+    stream.write_all(b"one half, and the other")?;
+    let mut got = Vec::new();
+    stream.read_to_end(&mut got)?;
+    assert_eq!(got, b"one half");
+    assert_eq!(proxy.fired(), 1);
+    drop(stream);
+    let seen = reports.recv_timeout(PATIENCE).map_err(io::Error::other)?;
+    assert_eq!(seen, b"wholeone half, and the other");
+    assert_eq!(ask(&mut connect(&proxy)?, b"half")?, b"half");
+    Ok(())
+}
+
+#[test]
 fn a_dropped_proxy_leaves_nothing_open() -> io::Result<()> {
     let (upstream, reports) = echo_server()?;
     let proxy = Proxy::start(upstream);

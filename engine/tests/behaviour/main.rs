@@ -24,6 +24,7 @@ mod world;
 mod arguments;
 mod audit;
 mod carts;
+mod connection;
 mod crowding;
 mod dropped;
 mod events;
@@ -45,6 +46,7 @@ mod races_hold;
 mod races_keys;
 mod races_payment;
 mod races_read;
+mod resends;
 mod schema;
 mod sweeping;
 mod usage;
@@ -115,15 +117,20 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (&[Backend::SqliteFile], waiting::SQLITE_FILE),
     (&[Backend::MariaDbRedis], faults_redis::SCENARIOS),
     (&[Backend::MariaDb], usage::MARIADB),
+    (&Backend::ALL, resends::SCENARIOS),
 ];
 
 /// The combination that is also run through a socket: that of many processes
 /// on one engine.
 const BEHIND_A_SOCKET: Backend = Backend::MariaDbRedis;
 
-/// What says nothing of an engine behind a socket: that one, with its sweeper,
-/// lives on when who uses it is gone.
-const NOT_BY_SOCKET: &[&str] = &["sweeping::the_sweeper_ends_when_the_engine_is_closed_or_dropped"];
+/// What an engine behind a socket is not asked, by the beginning of its name.
+const NOT_BY_SOCKET: &[&str] = &[
+    // That one, with its sweeper, lives on when who uses it is gone.
+    "sweeping::the_sweeper_ends_when_the_engine_is_closed_or_dropped",
+    // They speak for the client themselves.
+    "resends::",
+];
 
 fn main() {
     child::run_if_told();
@@ -134,11 +141,13 @@ fn main() {
             .iter()
             .flat_map(|backend| scenarios.iter().map(|scenario| trial(*backend, *scenario)));
         let is_served = backends.contains(&BEHIND_A_SOCKET);
-        let served =
-            scenarios.iter().filter(move |(name, _)| is_served && !NOT_BY_SOCKET.contains(name));
+        let served = scenarios.iter().filter(move |(name, _)| {
+            is_served && !NOT_BY_SOCKET.iter().any(|not| name.starts_with(not))
+        });
         here.chain(served.map(|scenario| trial_by_socket(*scenario)))
     });
-    let trials = trials.collect();
+    let connections = connection::SCENARIOS.iter().map(|scenario| trial_by_socket(*scenario));
+    let trials = trials.chain(connections).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 

@@ -43,20 +43,32 @@ impl Sockets {
         self.runtime.as_ref().expect("not dropped")
     }
 
-    /// Opens an engine, serves it, and answers its URL.
+    /// Opens an engine, serves it on a socket file, and answers its URL.
     pub fn serve(&self, builder: EngineBuilder) -> Result<String> {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.path().join(format!("{number}.sock"));
-        let path = path.to_str().expect("UTF-8").to_owned();
+        let mut settings = Settings::default();
+        settings.listen.clear();
+        settings.unix = path.to_str().expect("UTF-8").to_owned();
+        self.serve_by(builder, settings)
+    }
+
+    /// Opens an engine, serves it on an address with this API key, and answers
+    /// its URL.
+    pub fn serve_at_address(&self, builder: EngineBuilder, key: &str) -> String {
+        let mut settings = Settings::default();
+        settings.listen = "127.0.0.1:0".to_owned();
+        settings.set("api_key", key).expect("a setting");
+        self.serve_by(builder, settings).expect("opens")
+    }
+
+    fn serve_by(&self, builder: EngineBuilder, mut settings: Settings) -> Result<String> {
         let (stop, (opened, served)) = (self.stop.clone(), mpsc::channel());
         let serving = self.runtime().spawn(async move {
             let engine = match builder.open_async().await {
                 Ok(engine) => engine,
                 Err(error) => return opened.send(Err(error)).expect("the test waits"),
             };
-            let mut settings = Settings::default();
-            settings.listen.clear();
-            settings.unix = path;
             // Longer than anything a test lets an engine wait for.
             settings.request_timeout = Duration::from_secs(120);
             let listeners = Listeners::bind(&settings).await.expect("listens");

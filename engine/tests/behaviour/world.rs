@@ -56,7 +56,7 @@ pub struct World {
     pub clock: Arc<TestClock>,
     _file: Option<TempDb>,
     /// Where engines are served, if tests reach them through a socket.
-    sockets: Option<Sockets>,
+    pub sockets: Option<Sockets>,
 }
 
 impl World {
@@ -115,7 +115,8 @@ impl World {
 #[derive(Clone)]
 pub struct Builder<'w> {
     world: &'w World,
-    own: EngineBuilder,
+    /// What the engine itself is told.
+    pub own: EngineBuilder,
 }
 
 impl Builder<'_> {

@@ -142,7 +142,7 @@ impl Connection {
         let mut buffer = [0_u8; CHUNK_BYTES];
         let mut scanner = Scanner::default();
         while let Some(chunk) = self.read(&mut client, &mut buffer, &self.server, shared) {
-            let hit = scanner.scan(&mut lock(&shared.armed), chunk);
+            let hit = scanner.scan(&mut lock(&shared.armed), chunk).map(|hit| hit.when);
             match hit {
                 Some(CutWhen::BeforeForward) => {
                     shared.count_shot();
@@ -169,7 +169,18 @@ impl Connection {
 
     fn pump_replies(&self, mut server: TcpStream, shared: &Shared) {
         let mut buffer = [0_u8; CHUNK_BYTES];
+        let mut scanner = Scanner::default();
         while let Some(chunk) = self.read(&mut server, &mut buffer, &self.client, shared) {
+            if let Some(hit) = scanner.scan(&mut lock(&shared.armed_replies), chunk) {
+                shared.count_shot();
+                // An end rather than a reset for the client: it reads what came
+                // before it.
+                self.client.send(&chunk[..hit.end]);
+                self.client.finish();
+                self.broken.store(true, Ordering::SeqCst);
+                self.server.reset();
+                return;
+            }
             if self.cut_at_reply.load(Ordering::SeqCst) {
                 shared.count_shot();
                 self.reset();

@@ -25,6 +25,14 @@ pub(super) struct Trigger {
     pub(super) number: u64,
 }
 
+/// A needle that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    pub(super) when: CutWhen,
+    // Where in the chunk the needle ends.
+    pub(super) end: usize,
+}
+
 /// Looks for the armed needle in one connection's stream.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
@@ -36,16 +44,17 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// Takes the shot if its needle ends in `chunk`.
-    pub(super) fn scan(&mut self, armed: &mut Option<Trigger>, chunk: &[u8]) -> Option<CutWhen> {
+    pub(super) fn scan(&mut self, armed: &mut Option<Trigger>, chunk: &[u8]) -> Option<Hit> {
         let trigger = armed.as_ref()?;
         if trigger.number != self.number {
             self.number = trigger.number;
             self.tail.clear();
         }
-        let length = trigger.needle.len();
+        let (length, seen) = (trigger.needle.len(), self.tail.len());
         self.tail.extend_from_slice(chunk);
-        if self.tail.windows(length).any(|window| window == trigger.needle) {
-            return armed.take().map(|trigger| trigger.when);
+        if let Some(at) = self.tail.windows(length).position(|window| window == trigger.needle) {
+            let end = at + length - seen;
+            return armed.take().map(|trigger| Hit { when: trigger.when, end });
         }
         let surplus = self.tail.len().saturating_sub(length - 1);
         self.tail.drain(..surplus);
@@ -72,6 +81,8 @@ mod tests {
             let ends_in_first = split >= 14;
             assert_eq!(hits[0].is_some(), ends_in_first, "split at {split}");
             assert_eq!(hits[1].is_some(), !ends_in_first, "split at {split}");
+            let end = if ends_in_first { 14 } else { 14 - split };
+            assert!(hits.into_iter().flatten().all(|hit| hit.end == end), "split at {split}");
             assert!(armed.is_none());
         }
     }
