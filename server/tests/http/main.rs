@@ -24,6 +24,7 @@ mod outage;
 mod raw;
 mod security;
 mod server;
+mod unix;
 mod webhook;
 
 /// Makes a test of each function on every backend the contract is kept on.

@@ -27,7 +27,7 @@ pub enum Backend {
 
 impl Backend {
     /// Flags for fresh books in `folder`.
-    fn flags(self, folder: &Path) -> Vec<String> {
+    pub fn flags(self, folder: &Path) -> Vec<String> {
         match self {
             Self::Sqlite => vec![format!("--store=sqlite:{}", folder.join("shop.db").display())],
             Self::MariaDbWithRedis => {

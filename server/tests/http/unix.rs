@@ -1,0 +1,265 @@
+//! The socket file, and the engines that come by it.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use stockade::{Engine, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEvent, ProductId};
+use stockade_testkit::wait_until;
+use tempfile::TempDir;
+
+use crate::on_every_backend;
+use crate::server::{Backend, SOON, Server, program, write};
+
+on_every_backend! {
+    a_server_killed_and_started_anew_neither_loses_nor_doubles_a_call
+}
+
+/// A server that also listens on this file.
+fn on(backend: Backend, path: &Path) -> Server {
+    Server::start(backend, &[&format!("--unix={}", path.display())])
+}
+
+fn url(path: &Path) -> String {
+    format!("unix://{}", path.display())
+}
+
+fn socket_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("stockade.sock")
+}
+
+/// Sends bytes to the socket file and returns all that comes back.
+fn exchange(path: &Path, bytes: &str) -> String {
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.write_all(bytes.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_file_has_the_public_api_and_the_engine() {
+    let folder = TempDir::new().unwrap();
+    let path = socket_in(&folder);
+    let mut server = on(Backend::Sqlite, &path);
+    let get = "GET /api/products/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = exchange(&path, get);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"stock\":4"), "{answer}");
+    let engine = Engine::open(&url(&path)).unwrap();
+    let hold = engine.hold(&HoldRequest::new(1, 2)).unwrap();
+    let order = engine.order(&OrderRequest::new(hold.id, 1)).unwrap();
+    engine.payment(&PaymentEvent::for_order(order.id, Outcome::Success)).unwrap();
+    assert_eq!(engine.product(ProductId(1)).unwrap().sold, 2);
+    let short = engine.hold(&HoldRequest::new(1, 9)).unwrap_err();
+    assert_eq!((short.code(), short.available()), ("insufficient_stock", Some(2)));
+    assert!(engine.audit().unwrap().consistent);
+    server.expect_units([2, 0, 0, 2]);
+    let metrics = server.get("/metrics").body;
+    let route = r#"route="/engine/v1/{call}",status="200"#;
+    assert!(metrics.contains(route), "{metrics}");
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
+    assert!(!path.exists(), "it is removed on the way down");
+}
+
+#[test]
+fn it_can_be_all_that_is_listened_on() {
+    let folder = TempDir::new().unwrap();
+    let path = socket_in(&folder);
+    let mut command = program();
+    command.current_dir(folder.path()).args(["--listen=", "--unix=stockade.sock", "--no-seed"]);
+    let mut server = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    wait_until("it listens", SOON, || UnixStream::connect(&path).is_ok());
+    // While the store is opened, who comes waits.
+    Engine::open(&url(&path)).unwrap().ping().unwrap();
+    server.kill().unwrap();
+    let said = std::io::read_to_string(server.stdout.take().unwrap()).unwrap();
+    server.wait().unwrap();
+    assert_eq!(said, format!("listening on {}\n", url(&path)));
+}
+
+#[test]
+fn only_its_owner_may_open_it_unless_told_otherwise() {
+    let folder = TempDir::new().unwrap();
+    let path = socket_in(&folder);
+    let mode = |flags: &[&str]| {
+        let unix = format!("--unix={}", path.display());
+        let flags: Vec<_> = std::iter::once(unix.as_str()).chain(flags.iter().copied()).collect();
+        let _server = Server::sqlite(&flags);
+        let known = fs::metadata(&path).unwrap();
+        assert!(known.file_type().is_socket());
+        known.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(&[]), 0o600);
+    // The last one was killed.
+    assert!(path.exists());
+    assert_eq!(mode(&["--unix-mode=660"]), 0o660);
+}
+
+/// Starts a second server on a path; answers its exit code and what it said.
+fn second(path: &Path) -> (Option<i32>, String) {
+    let folder = TempDir::new().unwrap();
+    let output = program()
+        .current_dir(folder.path())
+        .args(["--listen=127.0.0.1:0", "--unix"])
+        .arg(path)
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_living_servers_file_is_refused_and_a_dead_ones_replaced() {
+    let folder = TempDir::new().unwrap();
+    let path = socket_in(&folder);
+    let mut server = on(Backend::Sqlite, &path);
+    let (code, said) = second(&path);
+    assert!(code == Some(2) && said.contains("listens on") && said.contains("already"), "{said}");
+    Engine::open(&url(&path)).unwrap();
+    server.signal("KILL");
+    server.ended();
+    assert!(path.exists() && UnixStream::connect(&path).is_err());
+    let _server = on(Backend::Sqlite, &path);
+    Engine::open(&url(&path)).unwrap();
+}
+
+#[test]
+fn what_is_not_a_servers_is_left_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("notes");
+    write(folder.path(), "notes", "buy milk");
+    let (code, said) = second(&path);
+    assert!(code == Some(2) && said.contains("is no socket"), "{said}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "buy milk");
+    let path = folder.path().join("other.sock");
+    let _other = UnixListener::bind(&path).unwrap();
+    let (code, said) = second(&path);
+    assert!(code == Some(2) && said.contains("another program"), "{said}");
+    assert!(UnixStream::connect(&path).is_ok());
+    for (flag, says) in [
+        ("--unix=/no/such/folder/s.sock", "/no/such/folder"),
+        ("--unix-mode=rw", "unix_mode"),
+        ("--listen=", "both empty"),
+        ("--store=unix:///run/stockade.sock", "store of its own"),
+    ] {
+        let output = program().current_dir(folder.path()).arg(flag).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains(says), "{flag}: {said}");
+    }
+}
+
+const PING: &str = "/engine/v1/ping";
+
+#[test]
+fn engines_are_let_in_by_the_file_or_with_the_key_and_by_no_web_server() {
+    let folder = TempDir::new().unwrap();
+    let path = socket_in(&folder);
+    let server = on(Backend::Sqlite, &path);
+    // What a web server before the file would pass on.
+    let passed_on = format!(
+        "POST {PING} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 11\r\n\r\n{{\"args\":[]}}"
+    );
+    let answer = exchange(&path, &passed_on);
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    server.post_json(PING, "{\"args\":[]}").expect_problem(401, "unauthorized");
+    let at_address = |key: &str| Engine::open(&format!("http://{key}{}", server.address));
+    assert_eq!(at_address(":guess@").unwrap_err().code(), "unauthorized");
+    drop(server);
+
+    let server =
+        Server::with_flags(TempDir::new().unwrap(), &["--api-key=sesame,other".to_owned()]);
+    let at_address = |key: &str| Engine::open(&format!("http://{key}{}", server.address));
+    at_address(":sesame@").unwrap().ping().unwrap();
+    assert_eq!(at_address(":guess@").unwrap_err().code(), "unauthorized");
+    assert_eq!(at_address("").unwrap_err().code(), "unauthorized");
+    let key = [("authorization", "Bearer sesame")];
+    let null = "{\"args\":null}";
+    server.send("POST", PING, &key, null).expect(200, r#"{"Ok":null}"#);
+    server.send("POST", "/engine/v1/haggle", &key, null).expect_problem(404, "not_found");
+    server.send("GET", PING, &key, "").expect_problem(405, "method_not_allowed");
+    // A call may be longer than a public body, and has a bound, too.
+    let long = format!("{{\"args\":null,\"more\":\"{}\"}}", "x".repeat(200_000));
+    server.send("POST", PING, &key, &long).expect(200, r#"{"Ok":null}"#);
+    let longer = " ".repeat((1 << 20) + 1);
+    server.send("POST", PING, &key, &longer).expect_problem(413, "payload_too_large");
+    server.post_json(PING, &long).expect_problem(413, "payload_too_large");
+}
+
+#[test]
+fn the_command_line_works_on_a_running_engine() {
+    let folder = TempDir::new().unwrap();
+    let path = socket_in(&folder);
+    let server = on(Backend::Sqlite, &path);
+    server.hold(1);
+    let run = |command: &str| {
+        let store = format!("--store={}", url(&path));
+        program().current_dir(folder.path()).args([command, "--json", &store]).output().unwrap()
+    };
+    let audit = run("audit");
+    assert!(audit.status.success());
+    assert!(audit.stdout.starts_with(br#"{"consistent":true,"products":1"#));
+    assert_eq!(run("sweep").stdout, b"{\"holds_expired\":0,\"orders_cancelled\":0}\n");
+}
+
+#[test]
+fn a_request_larger_than_a_call_may_be_is_refused_here() {
+    let folder = TempDir::new().unwrap();
+    let path = socket_in(&folder);
+    let _server = on(Backend::Sqlite, &path);
+    let engine = Engine::open(&url(&path)).unwrap();
+    let price = "1".parse().unwrap();
+    for length in [256, 100_000, 2_000_000] {
+        let new = NewProduct::new("x".repeat(length), price, 1);
+        assert_eq!(engine.create_product(&new).unwrap_err().code(), "invalid_argument");
+    }
+    engine.ping().unwrap();
+}
+
+/// Once by force and once in good order, while callers without keys go on.
+fn a_server_killed_and_started_anew_neither_loses_nor_doubles_a_call(backend: Backend) {
+    let folder = TempDir::new().unwrap();
+    let path = socket_in(&folder);
+    let mut flags = backend.flags(folder.path());
+    flags.push(format!("--unix={}", path.display()));
+    let start = || Server::with_flags(TempDir::new().unwrap(), &flags);
+    let mut server = start();
+    let builder = Engine::builder().store(&url(&path)).set("remote_reconnect", "30s").unwrap();
+    let engine = builder.set("remote_timeout", "60s").unwrap().open().unwrap();
+    let new = NewProduct::new("Ticket", "1".parse().unwrap(), 1_000_000);
+    let id = engine.create_product(&new).unwrap().id;
+    let stop = AtomicBool::new(false);
+    let held: Vec<u64> = thread::scope(|scope| {
+        let caller = || {
+            let mut held = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                held.push(engine.hold(&HoldRequest::new(id, 1)).unwrap().id.0);
+            }
+            held
+        };
+        let callers: Vec<_> = (0..8).map(|_| scope.spawn(caller)).collect();
+        let held_so_far = || engine.products(None, 1_000).unwrap().items.last().unwrap().held;
+        for signal in ["KILL", "TERM", "KILL"] {
+            let before = held_so_far();
+            wait_until("callers are served", SOON, || held_so_far() >= before + 50);
+            server.signal(signal);
+            server.ended();
+            server = start();
+        }
+        let before = held_so_far();
+        wait_until("callers are served again", SOON, || held_so_far() >= before + 50);
+        stop.store(true, Ordering::Relaxed);
+        callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
+    });
+    let product = engine.product(id).unwrap();
+    assert_eq!((product.held, product.stock + product.held), (held.len() as u64, 1_000_000));
+    let mut ids = held.clone();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), held.len(), "two callers had one hold");
+    assert!(engine.audit().unwrap().consistent);
+}
