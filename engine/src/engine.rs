@@ -3,7 +3,7 @@
 mod answering;
 mod builder;
 mod core;
-mod life;
+pub(crate) mod life;
 mod prepare;
 mod seat;
 
@@ -12,7 +12,6 @@ use std::time::Duration;
 
 pub use builder::EngineBuilder;
 pub(crate) use core::Core;
-pub(crate) use life::{Life, closed};
 pub(crate) use prepare::digest;
 
 use crate::audit::AuditReport;
@@ -211,8 +210,10 @@ impl Engine {
     }
 
     pub(crate) fn start(builder: EngineBuilder) -> Result<Self> {
+        // One has enough to do with one connection, in each of many processes.
+        let threads = if builder.config.names_a_running_engine() { 1 } else { 2 };
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(threads)
             .thread_name("stockade")
             .enable_all()
             .build()

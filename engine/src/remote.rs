@@ -23,7 +23,8 @@ use link::{Errand, Link, Repeat};
 
 use crate::audit::AuditReport;
 use crate::config::Config;
-use crate::engine::{EngineBuilder, Life, closed};
+use crate::engine::EngineBuilder;
+use crate::engine::life::{Life, closed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Code, observe};
 use crate::model::{
@@ -32,7 +33,10 @@ use crate::model::{
     StockAdjustment, Token,
 };
 use crate::sweeper::SweepReport;
-use crate::wire::{CALL_BYTES_MAX, SentPayment, Told};
+use crate::wire::{SentPayment, Told};
+
+/// The most bytes of a call's arguments: the server takes a whole megabyte.
+const ARGS_BYTES_MAX: usize = (1 << 20) - 1_024;
 
 pub(crate) struct Remote {
     config: Config,
@@ -122,8 +126,8 @@ impl Remote {
         let args = to_raw_value(args).map_err(|error| {
             Error::caused(ErrorKind::Internal, "the call cannot be written", error)
         })?;
-        if args.get().len() > CALL_BYTES_MAX {
-            let why = format!("a call has at most {CALL_BYTES_MAX} bytes");
+        if args.get().len() > ARGS_BYTES_MAX {
+            let why = format!("a call's arguments have at most {ARGS_BYTES_MAX} bytes");
             return Err(Error::invalid_argument(why));
         }
         // On the runtime of the connection, so that a caller's thread needs

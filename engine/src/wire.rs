@@ -12,9 +12,6 @@ use crate::engine::digest;
 use crate::error::{Details, Error, ErrorKind};
 use crate::model::{OrderId, Outcome, PaymentEvent, PaymentToken, ShortLine, Token};
 
-/// The most bytes of a call's arguments.
-pub(crate) const CALL_BYTES_MAX: usize = (1 << 20) - 1_024;
-
 /// What a client sends with a call that must not be done twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Resend {

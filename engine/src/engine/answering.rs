@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{AsyncEngine, Core};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CartRequest, ExtendRequest, HoldRequest, NewProduct, OrderRequest};
 use crate::model::{ProductId, StockAdjustment};
 use crate::wire::{Resend, Sent, SentPayment, Told, ToldError};
@@ -19,7 +19,7 @@ impl AsyncEngine {
     pub async fn answer(&self, call: &str, body: &[u8]) -> Option<Vec<u8>> {
         let core = match self.seat.own_core() {
             Ok(core) => core,
-            Err(error) => return Some(written::<()>(Err(error))),
+            Err(error) => return Some(written::<()>(Err(told_from_afar(error)))),
         };
         Some(match call {
             "product" => answered(body, async |(id,), _| core.product(id).await).await,
@@ -95,7 +95,18 @@ async fn answered<A: DeserializeOwned, T: Serialize>(
         Ok((args, resend)) => work(args, resend).await,
         Err(error) => Err(error),
     };
-    written(answer)
+    written(answer.map_err(told_from_afar))
+}
+
+/// That this engine is closed is no misuse of a caller's who has another.
+fn told_from_afar(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Misuse => {
+            let why = format!("the running engine does not serve: {error}");
+            Error::caused(ErrorKind::Unavailable, why, error)
+        }
+        _ => error,
+    }
 }
 
 fn read<A: DeserializeOwned>(body: &[u8]) -> Result<(A, Option<Resend>)> {

@@ -46,3 +46,19 @@ impl Life {
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Misuse, "the engine is closed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_ends_once_and_with_its_process() {
+        let life = Life::new();
+        assert!(life.check_usable().is_ok());
+        assert!(life.end() && !life.end());
+        assert_eq!(life.check_usable().map_err(|e| e.kind()), Err(ErrorKind::Misuse));
+        assert!(life.check_process().is_ok());
+        let forked = Life { process: std::process::id() + 1, ..Life::new() };
+        assert_eq!(forked.check_usable().map_err(|e| e.kind()), Err(ErrorKind::Misuse));
+    }
+}

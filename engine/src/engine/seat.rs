@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::life::Life;
 use super::{Core, EngineBuilder};
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 #[cfg(feature = "remote")]
 use crate::remote::Remote;
 
@@ -66,7 +66,7 @@ impl Seat {
             #[cfg(feature = "remote")]
             Self::There(_) => {
                 let why = "the engine sends its calls to another: open that one";
-                Err(Error::new(ErrorKind::Misuse, why))
+                Err(Error::new(crate::error::ErrorKind::Misuse, why))
             }
         }
     }

@@ -47,10 +47,14 @@ impl Address {
         let (secret, host) = rest.rsplit_once('@').map_or((None, rest), |(s, h)| (Some(s), h));
         let authority: Authority =
             host.parse().map_err(|_| wrong("http:// must be followed by HOST:PORT and no path"))?;
-        if authority.host().is_empty() {
+        // What is no port is not one left out.
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => Some(80),
+            _ => authority.port_u16(),
+        };
+        let Some(port) = port.filter(|_| !authority.host().is_empty()) else {
             return Err(wrong("http:// must be followed by HOST:PORT"));
-        }
-        let port = authority.port_u16().unwrap_or(80);
+        };
         let place = Place::Tcp(format!("{}:{port}", authority.host()));
         Ok(Self { place, authority, key: secret.map(bearer).transpose()? })
     }

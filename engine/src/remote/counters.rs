@@ -12,7 +12,7 @@ pub(super) struct Counters {
     registry: Registry,
     pub call_seconds: Histogram,
     pub refusals: Family<Code, Counter>,
-    pub resends: Counter,
+    pub retries: Counter,
     pub connections: Counter,
     pub connections_lost: Counter,
 }
@@ -22,7 +22,7 @@ impl Counters {
         let mut registry = Registry::with_prefix("stockade_remote");
         let call_seconds = latency();
         let refusals: Family<Code, Counter> = Family::default();
-        let (resends, connections, connections_lost) =
+        let (retries, connections, connections_lost) =
             (Counter::default(), Counter::default(), Counter::default());
         registry.register_with_unit(
             "call",
@@ -31,10 +31,14 @@ impl Counters {
             call_seconds.clone(),
         );
         registry.register("refusals", "Calls refused, by code", refusals.clone());
-        registry.register("resends", "Calls sent again", resends.clone());
+        registry.register(
+            "retries",
+            "Calls tried again after their connection failed",
+            retries.clone(),
+        );
         registry.register("connections", "Connections opened", connections.clone());
         registry.register("connections_lost", "Connections lost", connections_lost.clone());
-        Self { registry, call_seconds, refusals, resends, connections, connections_lost }
+        Self { registry, call_seconds, refusals, retries, connections, connections_lost }
     }
 
     /// The registry as OpenMetrics text, without the closing `# EOF`.

@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use super::address::{Address, Place};
 use super::counters::Counters;
 use crate::config::Config;
-use crate::engine::closed;
+use crate::engine::life::closed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Token;
 use crate::wire::{Resend, Sent};
@@ -155,7 +155,7 @@ impl Link {
                 let why = told_apart(error.message().to_owned(), errand, sent);
                 return Err(Error::caused(ErrorKind::Unavailable, why, error));
             };
-            self.counters.resends.inc();
+            self.counters.retries.inc();
             sleep(pause).await;
         }
     }

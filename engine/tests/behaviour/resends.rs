@@ -11,6 +11,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("resends";
     a_refusal_that_was_never_delivered_is_made_anew,
     a_clients_key_is_no_callers_key,
     a_call_that_makes_no_sense_is_refused_as_such,
+    a_closed_engine_is_unavailable_to_others,
 );
 
 const KEY: &str = "00000000000000000000000000000007";
@@ -104,5 +105,16 @@ fn a_call_that_makes_no_sense_is_refused_as_such(world: &World) {
         }
         let cut = engine.answer("hold", b"{\"args\":[{\"prod").await.expect("a known call");
         assert!(String::from_utf8_lossy(&cut).contains("invalid_argument"));
+    });
+}
+
+fn a_closed_engine_is_unavailable_to_others(world: &World) {
+    with_engine(world, async |_| {
+        let engine = world.builder().open_async().await.expect("opens");
+        engine.close().await;
+        for (call, args) in [("ping", json!(null)), ("hold", json!([HoldRequest::new(1, 1)]))] {
+            let answer = send(&engine, call, &json!({ "args": args })).await;
+            assert_eq!(answer["Err"]["code"], "unavailable", "{call}: {answer}");
+        }
     });
 }

@@ -47,17 +47,15 @@ impl Sockets {
     pub fn serve(&self, builder: EngineBuilder) -> Result<String> {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.path().join(format!("{number}.sock"));
-        let mut settings = Settings::default();
-        settings.listen.clear();
-        settings.unix = path.to_str().expect("UTF-8").to_owned();
+        let unix = path.to_str().expect("UTF-8").to_owned();
+        let settings = Settings { listen: String::new(), unix, ..Settings::default() };
         self.serve_by(builder, settings)
     }
 
     /// Opens an engine, serves it on an address with this API key, and answers
     /// its URL.
     pub fn serve_at_address(&self, builder: EngineBuilder, key: &str) -> String {
-        let mut settings = Settings::default();
-        settings.listen = "127.0.0.1:0".to_owned();
+        let mut settings = Settings { listen: "127.0.0.1:0".to_owned(), ..Settings::default() };
         settings.set("api_key", key).expect("a setting");
         self.serve_by(builder, settings).expect("opens")
     }
