@@ -154,7 +154,7 @@ impl Remote {
         if key.is_some() {
             return self.call(call, &(request,), Repeat::Freely).await;
         }
-        let repeat = Repeat::ByKey(Token::random());
+        let repeat = Repeat::ByKey(Token::by_time());
         let made: Replayable<T> = self.call(call, &(request,), repeat).await?;
         // Whoever gave no key was never answered before.
         Ok(Replayable { replayed: false, ..made })

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AsyncEngine, Core};
+use super::AsyncEngine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CartRequest, ExtendRequest, HoldRequest, NewProduct, OrderRequest};
 use crate::model::{ProductId, StockAdjustment};
@@ -51,39 +51,34 @@ impl AsyncEngine {
                 answered(body, read).await
             }
             "ping" => answered(body, async |(): (), _| core.ping().await).await,
-            _ => return answer_keyed(core, call, body).await,
+            "hold" => {
+                let hold = async |(request,): (HoldRequest,), resend| {
+                    core.hold_sent(&request, resend).await
+                };
+                answered(body, hold).await
+            }
+            "hold_many" => {
+                let hold = async |(request,): (CartRequest,), resend| {
+                    core.hold_many_sent(&request, resend).await
+                };
+                answered(body, hold).await
+            }
+            "order" => {
+                let order = async |(request,): (OrderRequest,), resend| {
+                    core.order_sent(&request, resend).await
+                };
+                answered(body, order).await
+            }
+            "payment" => {
+                let pay = async |(sent,): (SentPayment,), _| {
+                    let digest = sent.digest;
+                    core.payment_sent(&sent.into(), digest).await
+                };
+                answered(body, pay).await
+            }
+            _ => return None,
         })
     }
-}
-
-/// Answers a call that makes something.
-async fn answer_keyed(core: &Core, call: &str, body: &[u8]) -> Option<Vec<u8>> {
-    Some(match call {
-        "hold" => {
-            let hold =
-                async |(request,): (HoldRequest,), resend| core.hold_sent(&request, resend).await;
-            answered(body, hold).await
-        }
-        "hold_many" => {
-            let hold = async |(request,): (CartRequest,), resend| {
-                core.hold_many_sent(&request, resend).await
-            };
-            answered(body, hold).await
-        }
-        "order" => {
-            let order =
-                async |(request,): (OrderRequest,), resend| core.order_sent(&request, resend).await;
-            answered(body, order).await
-        }
-        "payment" => {
-            let pay = async |(sent,): (SentPayment,), _| {
-                let digest = sent.digest;
-                core.payment_sent(&sent.into(), digest).await
-            };
-            answered(body, pay).await
-        }
-        _ => return None,
-    })
 }
 
 /// Reads the arguments, does the work, and writes what came of it.

@@ -97,6 +97,15 @@ impl Token {
     pub(crate) fn random() -> Self {
         Self(rand::random())
     }
+
+    /// Draws 80 random bits and puts the time before them, so that rows that
+    /// are found by such tokens lie in the order of their making.
+    #[cfg(feature = "remote")]
+    pub(crate) fn by_time() -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let millis = since.map_or(0, |since| since.as_millis());
+        Self(millis << 80 | (rand::random::<u128>() >> 48))
+    }
 }
 
 impl fmt::Display for Token {
