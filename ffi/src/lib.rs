@@ -1,15 +1,37 @@
-//! Stockade's C ABI.
+//! Stockade's C ABI: the engine's calls as C functions.
 //!
-//! So far it tells its version only; the engine's calls follow.
+//! `include/stockade.h` is made from this crate and documents each function
+//! where a C programmer looks for it; it also states the conventions that all
+//! of them keep. Here is how they are kept:
+//!
+//! * [`border`] is the one way in: it catches panics, clears and fills the
+//!   caller's error, and checks pointers.
+//! * [`plain`] copies the structs that callers own in and out, by the size they
+//!   say they have, so that structs can grow.
+//! * [`text`] checks texts that come in and owns those that go out.
+//! * [`error`] is the error object and the list of codes.
+//! * The other modules are one family of calls each.
+//!
+//! Every exported symbol begins with `stockade_`, so none clashes with a
+//! symbol of the program around it.
+#![allow(non_camel_case_types, reason = "types have the names that C programs see")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "what callers must keep is the same for all functions; the header says it once"
+)]
 
-/// The version of this ABI. It grows when a caller built against an older
-/// header could be broken.
-pub const ABI_VERSION: u32 = 0;
+mod border;
+mod names;
+mod plain;
+mod text;
 
-/// Tells [`ABI_VERSION`].
-// SAFETY: no other symbol of a program has this name; it begins with the
-// library's own.
-#[unsafe(no_mangle)]
-pub extern "C" fn stockade_abi_version() -> u32 {
-    ABI_VERSION
-}
+pub mod audit;
+pub mod engine;
+pub mod error;
+pub mod events;
+pub mod holds;
+pub mod options;
+pub mod orders;
+pub mod payments;
+pub mod products;
+pub mod version;

@@ -1,0 +1,353 @@
+enum stockade_code
+  : uint32_t
+ {
+    STOCKADE_CODE_OK = 0,
+    STOCKADE_CODE_INVALID_ARGUMENT = 1,
+    STOCKADE_CODE_QUANTITY_LIMIT = 2,
+    STOCKADE_CODE_NOT_FOUND = 3,
+    STOCKADE_CODE_PRODUCT_MISMATCH = 4,
+    STOCKADE_CODE_INSUFFICIENT_STOCK = 5,
+    STOCKADE_CODE_HOLD_EXPIRED = 6,
+    STOCKADE_CODE_HOLD_ALREADY_USED = 7,
+    STOCKADE_CODE_IDEMPOTENCY_MISMATCH = 8,
+    STOCKADE_CODE_CONTENTION = 9,
+    STOCKADE_CODE_UNAVAILABLE = 10,
+    STOCKADE_CODE_UNAUTHORIZED = 11,
+    STOCKADE_CODE_MISUSE = 12,
+    STOCKADE_CODE_INTERNAL = 13,
+};
+typedef enum stockade_code stockade_code;
+typedef uint32_t stockade_code;
+enum stockade_event_kind
+  : uint32_t
+ {
+    STOCKADE_EVENT_KIND_HOLD_CREATED = 1,
+    STOCKADE_EVENT_KIND_HOLD_RELEASED = 2,
+    STOCKADE_EVENT_KIND_HOLD_EXPIRED = 3,
+    STOCKADE_EVENT_KIND_HOLD_EXTENDED = 4,
+    STOCKADE_EVENT_KIND_ORDER_CREATED = 5,
+    STOCKADE_EVENT_KIND_ORDER_PAID = 6,
+    STOCKADE_EVENT_KIND_ORDER_CANCELLED = 7,
+    STOCKADE_EVENT_KIND_PAYMENT_CONFLICT = 8,
+    STOCKADE_EVENT_KIND_PAYMENT_NEEDS_REFUND = 9,
+    STOCKADE_EVENT_KIND_STOCK_ADJUSTED = 10,
+};
+typedef enum stockade_event_kind stockade_event_kind;
+typedef uint32_t stockade_event_kind;
+enum stockade_hold_status
+  : uint32_t
+ {
+    STOCKADE_HOLD_STATUS_ACTIVE = 1,
+    STOCKADE_HOLD_STATUS_CONVERTED = 2,
+    STOCKADE_HOLD_STATUS_RELEASED = 3,
+    STOCKADE_HOLD_STATUS_EXPIRED = 4,
+};
+typedef enum stockade_hold_status stockade_hold_status;
+typedef uint32_t stockade_hold_status;
+enum stockade_order_status
+  : uint32_t
+ {
+    STOCKADE_ORDER_STATUS_PENDING_PAYMENT = 1,
+    STOCKADE_ORDER_STATUS_PAID = 2,
+    STOCKADE_ORDER_STATUS_CANCELLED = 3,
+};
+typedef enum stockade_order_status stockade_order_status;
+typedef uint32_t stockade_order_status;
+enum stockade_payment_disposition
+  : uint32_t
+ {
+    STOCKADE_PAYMENT_DISPOSITION_NONE = 1,
+    STOCKADE_PAYMENT_DISPOSITION_RE_RESERVED = 2,
+    STOCKADE_PAYMENT_DISPOSITION_NEEDS_REFUND = 3,
+};
+typedef enum stockade_payment_disposition stockade_payment_disposition;
+typedef uint32_t stockade_payment_disposition;
+enum stockade_payment_answer
+  : uint32_t
+ {
+    STOCKADE_PAYMENT_ANSWER_RECORDED = 1,
+    STOCKADE_PAYMENT_ANSWER_WAITING = 2,
+};
+typedef enum stockade_payment_answer stockade_payment_answer;
+typedef uint32_t stockade_payment_answer;
+typedef struct stockade_audit stockade_audit;
+typedef struct stockade_engine stockade_engine;
+typedef struct stockade_error stockade_error;
+typedef struct stockade_events stockade_events;
+typedef struct stockade_holds stockade_holds;
+typedef struct stockade_options stockade_options;
+typedef struct stockade_products stockade_products;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t consistent;
+    uint64_t products;
+    int64_t received;
+    int64_t stock;
+    int64_t held;
+    int64_t pending;
+    int64_t sold;
+    uint64_t waiting_events;
+    int64_t oldest_waiting_event_us;
+    uint64_t products_due;
+    uint64_t findings;
+} stockade_audit_summary;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t id;
+    const char *check;
+    const char *detail;
+} stockade_finding;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t holds_expired;
+    uint64_t orders_cancelled;
+} stockade_sweep_report;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t product_id;
+    uint64_t requested;
+    uint64_t available;
+} stockade_short_line;
+typedef struct {
+    uint32_t struct_size;
+    stockade_event_kind kind;
+    uint64_t cursor;
+    uint64_t product_id;
+    uint64_t hold_id;
+    uint64_t order_id;
+    int64_t qty;
+    uint64_t version;
+    int64_t at_us;
+} stockade_event;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t quantity;
+    uint64_t product_id;
+    uint64_t ttl_us;
+    uint32_t has_ttl;
+    uint32_t reserved;
+    const char *key;
+} stockade_hold_request;
+typedef struct {
+    uint32_t struct_size;
+    stockade_hold_status status;
+    uint32_t qty;
+    uint32_t reserved;
+    uint64_t id;
+    uint64_t product_id;
+    int64_t expires_at_us;
+    int64_t created_at_us;
+    char token[40];
+} stockade_hold;
+typedef struct {
+    uint64_t product_id;
+    uint32_t quantity;
+    uint32_t reserved;
+} stockade_cart_line;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t has_ttl;
+    uint64_t ttl_us;
+    const stockade_cart_line *lines;
+    uint64_t line_count;
+    const char *key;
+} stockade_cart_request;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t has_ttl;
+    uint64_t hold_id;
+    uint64_t ttl_us;
+} stockade_extend_request;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t hold_id;
+    uint64_t product_id;
+    const char *key;
+} stockade_order_request;
+typedef struct {
+    uint32_t struct_size;
+    stockade_order_status status;
+    uint32_t qty;
+    stockade_payment_disposition payment_disposition;
+    uint64_t id;
+    uint64_t hold_id;
+    uint64_t product_id;
+    int64_t created_at_us;
+    int64_t updated_at_us;
+    char payment_token[64];
+} stockade_order;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t has_order_id;
+    uint64_t order_id;
+    const char *payment_token;
+    const char *status;
+    const char *key;
+    const uint8_t *body;
+    uint64_t body_length;
+} stockade_payment_event;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t id;
+    int64_t price_minor;
+    uint64_t stock;
+    uint64_t held;
+    uint64_t pending;
+    uint64_t sold;
+    uint64_t version;
+    char name[1024];
+} stockade_product;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *name;
+    int64_t price_minor;
+    uint64_t stock;
+} stockade_new_product;
+typedef struct {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t product_id;
+    int64_t delta;
+    const char *reason;
+} stockade_stock_adjustment;
+void stockade_string_free(char *text);
+stockade_code stockade_id_from_text(const char *text, uint64_t *id, stockade_error **error);
+stockade_code stockade_quantity_from_text(const char *text,
+                                          uint32_t *quantity,
+                                          stockade_error **error);
+stockade_code stockade_price_from_text(const char *text, int64_t *minor, stockade_error **error);
+stockade_code stockade_engine_audit(const stockade_engine *engine,
+                                    stockade_audit **audit,
+                                    stockade_error **error);
+stockade_code stockade_audit_read(const stockade_audit *audit,
+                                  stockade_audit_summary *summary,
+                                  stockade_error **error);
+stockade_code stockade_audit_finding(const stockade_audit *audit,
+                                     size_t index,
+                                     stockade_finding *finding,
+                                     stockade_error **error);
+void stockade_audit_free(stockade_audit *audit);
+stockade_code stockade_engine_open(const char *store,
+                                   stockade_engine **engine,
+                                   stockade_error **error);
+stockade_code stockade_engine_open_with(const stockade_options *options,
+                                        stockade_engine **engine,
+                                        stockade_error **error);
+stockade_code stockade_engine_close(const stockade_engine *engine, stockade_error **error);
+void stockade_engine_free(stockade_engine *engine);
+stockade_code stockade_engine_noop(const stockade_engine *engine, stockade_error **error);
+stockade_code stockade_engine_ping(const stockade_engine *engine, stockade_error **error);
+stockade_code stockade_engine_sweep(const stockade_engine *engine,
+                                    stockade_sweep_report *report,
+                                    stockade_error **error);
+stockade_code stockade_engine_metrics_text(const stockade_engine *engine,
+                                           char **text,
+                                           stockade_error **error);
+stockade_code stockade_error_code(const stockade_error *error);
+const char *stockade_code_name(uint32_t code);
+const char *stockade_error_message(const stockade_error *error);
+bool stockade_error_available(const stockade_error *error, uint64_t *available);
+size_t stockade_error_short_count(const stockade_error *error);
+bool stockade_error_short_line(const stockade_error *error,
+                               size_t index,
+                               stockade_short_line *line);
+bool stockade_error_order_id(const stockade_error *error, uint64_t *order_id);
+bool stockade_error_replayed(const stockade_error *error);
+uint64_t stockade_error_retry_after_ms(const stockade_error *error);
+void stockade_error_free(stockade_error *error);
+stockade_code stockade_engine_events_after(const stockade_engine *engine,
+                                           uint64_t cursor,
+                                           uint32_t limit,
+                                           stockade_events **events,
+                                           stockade_error **error);
+size_t stockade_events_count(const stockade_events *events);
+stockade_code stockade_events_get(const stockade_events *events,
+                                  size_t index,
+                                  stockade_event *event,
+                                  stockade_error **error);
+void stockade_events_free(stockade_events *events);
+const char *stockade_event_kind_name(uint32_t kind);
+stockade_code stockade_engine_hold(const stockade_engine *engine,
+                                   const stockade_hold_request *request,
+                                   stockade_hold *hold,
+                                   bool *replayed,
+                                   stockade_error **error);
+stockade_code stockade_engine_hold_many(const stockade_engine *engine,
+                                        const stockade_cart_request *request,
+                                        stockade_holds **holds,
+                                        bool *replayed,
+                                        stockade_error **error);
+size_t stockade_holds_count(const stockade_holds *holds);
+stockade_code stockade_holds_get(const stockade_holds *holds,
+                                 size_t index,
+                                 stockade_hold *hold,
+                                 stockade_error **error);
+void stockade_holds_free(stockade_holds *holds);
+stockade_code stockade_engine_release(const stockade_engine *engine,
+                                      uint64_t id,
+                                      stockade_hold *hold,
+                                      stockade_error **error);
+stockade_code stockade_engine_extend(const stockade_engine *engine,
+                                     const stockade_extend_request *request,
+                                     stockade_hold *hold,
+                                     stockade_error **error);
+stockade_code stockade_engine_get_hold(const stockade_engine *engine,
+                                       uint64_t id,
+                                       stockade_hold *hold,
+                                       stockade_error **error);
+const char *stockade_hold_status_name(uint32_t status);
+stockade_code stockade_options_new(stockade_options **options, stockade_error **error);
+stockade_code stockade_options_set(stockade_options *options,
+                                   const char *name,
+                                   const char *value,
+                                   stockade_error **error);
+void stockade_options_free(stockade_options *options);
+stockade_code stockade_engine_order(const stockade_engine *engine,
+                                    const stockade_order_request *request,
+                                    stockade_order *order,
+                                    bool *replayed,
+                                    stockade_error **error);
+stockade_code stockade_engine_get_order(const stockade_engine *engine,
+                                        uint64_t id,
+                                        stockade_order *order,
+                                        stockade_error **error);
+const char *stockade_order_status_name(uint32_t status);
+const char *stockade_payment_disposition_name(uint32_t disposition);
+stockade_code stockade_engine_payment(const stockade_engine *engine,
+                                      const stockade_payment_event *request,
+                                      stockade_payment_answer *answer,
+                                      bool *replayed,
+                                      stockade_error **error);
+const char *stockade_payment_answer_name(uint32_t answer);
+stockade_code stockade_engine_product(const stockade_engine *engine,
+                                      uint64_t id,
+                                      stockade_product *product,
+                                      stockade_error **error);
+stockade_code stockade_engine_products(const stockade_engine *engine,
+                                       uint64_t after,
+                                       uint32_t limit,
+                                       stockade_products **products,
+                                       stockade_error **error);
+size_t stockade_products_count(const stockade_products *products);
+stockade_code stockade_products_get(const stockade_products *products,
+                                    size_t index,
+                                    stockade_product *product,
+                                    stockade_error **error);
+uint64_t stockade_products_next(const stockade_products *products);
+void stockade_products_free(stockade_products *products);
+stockade_code stockade_engine_create_product(const stockade_engine *engine,
+                                             const stockade_new_product *request,
+                                             stockade_product *product,
+                                             stockade_error **error);
+stockade_code stockade_engine_adjust_stock(const stockade_engine *engine,
+                                           const stockade_stock_adjustment *request,
+                                           stockade_product *product,
+                                           stockade_error **error);
+uint32_t stockade_abi_version(void);
+const char *stockade_version(void);

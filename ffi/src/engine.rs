@@ -1,0 +1,188 @@
+//! The engine itself: opening, closing, and its housekeeping.
+
+use std::ffi::c_char;
+
+use stockade::Engine;
+
+use crate::border::{self, null};
+use crate::error::{Failure, stockade_code, stockade_error};
+use crate::options::stockade_options;
+use crate::plain::{self, plain};
+use crate::text;
+
+/// An engine. Owned by the caller, who frees it with stockade_engine_free.
+/// All its functions may be called from any thread at any time, but for
+/// stockade_engine_free, which must be the last.
+pub struct stockade_engine {
+    engine: Engine,
+}
+
+/// The engine behind a handle.
+///
+/// # Safety
+/// `engine` is null or came from this library and is not freed meanwhile.
+pub(crate) unsafe fn engine<'a>(engine: *const stockade_engine) -> Result<&'a Engine, Failure> {
+    // SAFETY: as the caller promised.
+    unsafe { border::given(engine, "engine") }.map(|handle| &handle.engine)
+}
+
+/// What a sweep gave back.
+#[repr(C)]
+pub struct stockade_sweep_report {
+    /// sizeof(stockade_sweep_report), set by the caller.
+    pub struct_size: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Holds whose time was over.
+    pub holds_expired: u64,
+    /// Orders that were never paid.
+    pub orders_cancelled: u64,
+}
+plain!(stockade_sweep_report, first 24, now 24);
+
+/// Opens an engine on a store, with default settings, and brings its tables up
+/// to date. `store` is "sqlite:FILE", "sqlite::memory:" or
+/// "mysql://USER@HOST/DATABASE". The engine has threads of its own.
+///
+/// Errors: invalid_argument for a URL of no known store, unavailable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_open(
+    store: *const c_char,
+    engine: *mut *mut stockade_engine,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        border::call(error, || {
+            border::give(engine, "engine", || {
+                Ok(stockade_engine { engine: Engine::open(text::needed(store, "store")?)? })
+            })
+        })
+    }
+}
+
+/// Opens an engine as the options describe it. They stay the caller's.
+///
+/// Errors: invalid_argument for settings that contradict each other,
+/// unavailable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_open_with(
+    options: *const stockade_options,
+    engine: *mut *mut stockade_engine,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        border::call(error, || {
+            border::give(engine, "engine", || {
+                let config = border::given(options, "options")?.config();
+                Ok(stockade_engine { engine: Engine::builder().config(config).open()? })
+            })
+        })
+    }
+}
+
+/// Serves what waits, refuses what comes, and lets go of the store. Calling it
+/// again does nothing. The handle must still be freed.
+///
+/// Errors: misuse after a fork.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_close(
+    engine: *const stockade_engine,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe { border::call(error, || Ok(self::engine(engine)?.close()?)) }
+}
+
+/// Closes an engine that is not closed, and frees it. NULL is fine. A child of
+/// a fork may free the parent's engine: the parent's goes on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_free(engine: *mut stockade_engine) {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        // In the child of a fork closing is refused, and rightly so.
+        stockade_engine_close(engine, std::ptr::null_mut());
+        border::free(engine);
+    }
+}
+
+/// Does nothing, to measure what a call costs.
+///
+/// Errors: invalid_argument when `engine` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_noop(
+    engine: *const stockade_engine,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe { border::call(error, || self::engine(engine).map(drop)) }
+}
+
+/// Reaches for the store.
+///
+/// Errors: unavailable, misuse.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_ping(
+    engine: *const stockade_engine,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe { border::call(error, || Ok(self::engine(engine)?.ping()?)) }
+}
+
+/// Takes back all that is due now. An engine sweeps by itself, on a thread of
+/// its own and without calling back; with the setting "sweeper" at "false" it
+/// does not, and the caller may sweep at times of its choice. What is due is
+/// dead all the same. `report` may be NULL.
+///
+/// Errors: contention, unavailable, misuse.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_sweep(
+    engine: *const stockade_engine,
+    report: *mut stockade_sweep_report,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        border::call(error, || {
+            let engine = self::engine(engine)?;
+            if report.is_null() {
+                engine.sweep()?;
+                return Ok(());
+            }
+            plain::check(report)?;
+            let swept = engine.sweep()?;
+            let value = stockade_sweep_report {
+                struct_size: 0,
+                reserved: 0,
+                holds_expired: swept.holds_expired,
+                orders_cancelled: swept.orders_cancelled,
+            };
+            plain::write(report, value)
+        })
+    }
+}
+
+/// The engine's counters as OpenMetrics text, without the closing "# EOF". The
+/// caller frees the text with stockade_string_free.
+///
+/// Errors: invalid_argument.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_metrics_text(
+    engine: *const stockade_engine,
+    text: *mut *mut c_char,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        border::call(error, || {
+            let engine = self::engine(engine)?;
+            if text.is_null() {
+                return Err(null("text"));
+            }
+            border::tell(text, text::owned(engine.metrics_text()));
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! Products.
+
+use std::ffi::c_char;
+
+use stockade::{Money, NewProduct, Product, ProductId, StockAdjustment};
+
+use crate::border::{self, beyond};
+use crate::engine::{engine, stockade_engine};
+use crate::error::{stockade_code, stockade_error};
+use crate::plain::{self, Incoming, plain};
+use crate::text;
+
+/// A product and where its units are:
+/// received = stock + held + pending + sold after every commit.
+#[repr(C)]
+pub struct stockade_product {
+    /// sizeof(stockade_product), set by the caller.
+    pub struct_size: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// The product's id.
+    pub id: u64,
+    /// The price of one unit in minor units (hundredths).
+    pub price_minor: i64,
+    /// Units that can still be held.
+    pub stock: u64,
+    /// Units in active holds.
+    pub held: u64,
+    /// Units in orders that wait for their payment.
+    pub pending: u64,
+    /// Units in paid orders.
+    pub sold: u64,
+    /// Raised by one at each committed change of the product's stock.
+    pub version: u64,
+    /// What the shop calls it, at most 255 characters of UTF-8, with a NUL.
+    pub name: [c_char; 1024],
+}
+plain!(stockade_product, first 1088, now 1088);
+
+impl From<&Product> for stockade_product {
+    fn from(product: &Product) -> Self {
+        Self {
+            struct_size: 0,
+            reserved: 0,
+            id: product.id.0,
+            price_minor: product.price.minor(),
+            stock: product.stock,
+            held: product.held,
+            pending: product.pending,
+            sold: product.sold,
+            version: product.version,
+            name: text::inline(&product.name),
+        }
+    }
+}
+
+/// A product to be added.
+#[repr(C)]
+pub struct stockade_new_product {
+    /// sizeof(stockade_new_product), set by the caller.
+    pub struct_size: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// What the shop calls it; at most 255 characters.
+    pub name: *const c_char,
+    /// The price of one unit in minor units (hundredths); at least 0.
+    pub price_minor: i64,
+    /// Units received with it.
+    pub stock: u64,
+}
+plain!(stockade_new_product, first 32, now 32);
+// SAFETY: it has only integers and pointers.
+unsafe impl Incoming for stockade_new_product {}
+
+/// Goods received or written off by an operator.
+#[repr(C)]
+pub struct stockade_stock_adjustment {
+    /// sizeof(stockade_stock_adjustment), set by the caller.
+    pub struct_size: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// The product.
+    pub product_id: u64,
+    /// Units received, or written off when negative; not 0.
+    pub delta: i64,
+    /// Why, for the log; at most 255 characters.
+    pub reason: *const c_char,
+}
+plain!(stockade_stock_adjustment, first 32, now 32);
+// SAFETY: it has only integers and pointers.
+unsafe impl Incoming for stockade_stock_adjustment {}
+
+/// A page of products. Owned by the caller, who frees it with
+/// stockade_products_free.
+pub struct stockade_products {
+    page: stockade::ProductPage,
+}
+
+/// Reads a product, from the cache where that is fresh.
+///
+/// Errors: not_found, unavailable, misuse.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_product(
+    engine: *const stockade_engine,
+    id: u64,
+    product: *mut stockade_product,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        border::call(error, || {
+            let engine = self::engine(engine)?;
+            plain::check(product)?;
+            plain::write(product, (&engine.product(ProductId(id))?).into())
+        })
+    }
+}
+
+/// Reads up to `limit` (1 to 1000) products with ids above `after`, 0 for the
+/// first page.
+///
+/// Errors: invalid_argument for another limit, unavailable, misuse.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_products(
+    engine: *const stockade_engine,
+    after: u64,
+    limit: u32,
+    products: *mut *mut stockade_products,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        border::call(error, || {
+            border::give(products, "products", || {
+                let page = self::engine(engine)?.products(Some(ProductId(after)), limit)?;
+                Ok(stockade_products { page })
+            })
+        })
+    }
+}
+
+/// How many products the page has; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_products_count(products: *const stockade_products) -> usize {
+    // SAFETY: as the header asks of the caller.
+    unsafe { products.as_ref() }.map_or(0, |products| products.page.items.len())
+}
+
+/// Reads a product of the page, counted from 0.
+///
+/// Errors: invalid_argument when there is none so far.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_products_get(
+    products: *const stockade_products,
+    index: usize,
+    product: *mut stockade_product,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        border::call(error, || {
+            let page = &border::given(products, "products")?.page;
+            let found = page.items.get(index).ok_or_else(|| beyond(index, page.items.len()))?;
+            plain::write(product, found.into())
+        })
+    }
+}
+
+/// What to pass as `after` to read on; 0 on the last page and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_products_next(products: *const stockade_products) -> u64 {
+    // SAFETY: as the header asks of the caller.
+    let next = unsafe { products.as_ref() }.and_then(|products| products.page.next);
+    next.map_or(0, |id| id.0)
+}
+
+/// Frees a page. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_products_free(products: *mut stockade_products) {
+    // SAFETY: as the header asks of the caller.
+    unsafe { border::free(products) }
+}
+
+/// Adds a product, and answers it.
+///
+/// Errors: invalid_argument, unavailable, misuse.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_create_product(
+    engine: *const stockade_engine,
+    request: *const stockade_new_product,
+    product: *mut stockade_product,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        border::call(error, || {
+            let engine = self::engine(engine)?;
+            plain::check(product)?;
+            let request = plain::read(request)?;
+            let price = Money::from_minor(request.price_minor)?;
+            let name = text::needed(request.name, "name")?;
+            let made = engine.create_product(&NewProduct::new(name, price, request.stock))?;
+            plain::write(product, (&made).into())
+        })
+    }
+}
+
+/// Receives goods or writes them off, and answers the product after it.
+///
+/// Errors: invalid_argument, not_found, insufficient_stock when stock would go
+/// below zero, contention, unavailable, misuse.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_adjust_stock(
+    engine: *const stockade_engine,
+    request: *const stockade_stock_adjustment,
+    product: *mut stockade_product,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        border::call(error, || {
+            let engine = self::engine(engine)?;
+            plain::check(product)?;
+            let request = plain::read(request)?;
+            let reason = text::needed(request.reason, "reason")?;
+            let adjustment = StockAdjustment::new(request.product_id, request.delta, reason);
+            plain::write(product, (&engine.adjust_stock(&adjustment)?).into())
+        })
+    }
+}

@@ -1,0 +1,224 @@
+/* What a C program can get wrong is refused, and nothing is written. */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <stockade.h>
+
+#define CHECK(what)                                                        \
+    do {                                                                   \
+        if (!(what)) {                                                     \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);     \
+            return 1;                                                      \
+        }                                                                  \
+    } while (0)
+#define REFUSED(call) CHECK((call) == STOCKADE_CODE_INVALID_ARGUMENT)
+
+enum { THREADS = 4, UNITS = 40 };
+
+struct buyer {
+    stockade_engine *engine;
+    uint64_t product_id;
+    int held;
+    int refused;
+};
+
+static void *buy(void *arg)
+{
+    struct buyer *buyer = arg;
+    for (int i = 0; i < UNITS; i++) {
+        stockade_hold_request request = STOCKADE_INIT(stockade_hold_request);
+        request.product_id = buyer->product_id;
+        request.quantity = 1;
+        stockade_hold hold = STOCKADE_INIT(stockade_hold);
+        stockade_error *error = NULL;
+        if (stockade_engine_hold(buyer->engine, &request, &hold, NULL, &error) == STOCKADE_CODE_OK)
+            buyer->held++;
+        else if (stockade_error_code(error) == STOCKADE_CODE_INSUFFICIENT_STOCK)
+            buyer->refused++;
+        stockade_error_free(error);
+    }
+    return NULL;
+}
+
+static int nulls(stockade_engine *engine)
+{
+    stockade_error *error = NULL;
+    stockade_product product = STOCKADE_INIT(stockade_product);
+    stockade_hold hold = STOCKADE_INIT(stockade_hold);
+    stockade_order order = STOCKADE_INIT(stockade_order);
+    stockade_holds *holds = NULL;
+    stockade_products *products = NULL;
+    stockade_events *events = NULL;
+    stockade_audit *audit = NULL;
+
+    REFUSED(stockade_engine_product(NULL, 1, &product, &error));
+    CHECK(error != NULL && strlen(stockade_error_message(error)) > 0);
+    stockade_error_free(error);
+    REFUSED(stockade_engine_product(engine, 1, NULL, NULL));
+    REFUSED(stockade_engine_products(NULL, 0, 1, &products, NULL));
+    REFUSED(stockade_engine_products(engine, 0, 1, NULL, NULL));
+    REFUSED(stockade_products_get(NULL, 0, &product, NULL));
+    REFUSED(stockade_engine_create_product(engine, NULL, &product, NULL));
+    stockade_new_product nameless = STOCKADE_INIT(stockade_new_product);
+    REFUSED(stockade_engine_create_product(engine, &nameless, &product, NULL));
+    nameless.name = "Lamp";
+    nameless.price_minor = -1;
+    REFUSED(stockade_engine_create_product(engine, &nameless, &product, NULL));
+    REFUSED(stockade_engine_adjust_stock(engine, NULL, &product, NULL));
+    REFUSED(stockade_engine_hold(engine, NULL, &hold, NULL, NULL));
+    REFUSED(stockade_engine_hold_many(engine, NULL, &holds, NULL, NULL));
+    stockade_cart_request cart = STOCKADE_INIT(stockade_cart_request);
+    cart.line_count = 1;
+    REFUSED(stockade_engine_hold_many(engine, &cart, &holds, NULL, NULL));
+    REFUSED(stockade_holds_get(NULL, 0, &hold, NULL));
+    REFUSED(stockade_engine_release(NULL, 1, &hold, NULL));
+    REFUSED(stockade_engine_extend(engine, NULL, &hold, NULL));
+    REFUSED(stockade_engine_get_hold(engine, 1, NULL, NULL));
+    REFUSED(stockade_engine_order(engine, NULL, &order, NULL, NULL));
+    REFUSED(stockade_engine_get_order(NULL, 1, &order, NULL));
+    REFUSED(stockade_engine_payment(engine, NULL, NULL, NULL, NULL));
+    REFUSED(stockade_engine_sweep(NULL, NULL, NULL));
+    REFUSED(stockade_engine_audit(engine, NULL, NULL));
+    REFUSED(stockade_audit_read(audit, NULL, NULL));
+    REFUSED(stockade_audit_finding(audit, 0, NULL, NULL));
+    REFUSED(stockade_engine_events_after(engine, 0, 1, NULL, NULL));
+    REFUSED(stockade_events_get(events, 0, NULL, NULL));
+    REFUSED(stockade_engine_ping(NULL, NULL));
+    REFUSED(stockade_engine_noop(NULL, NULL));
+    REFUSED(stockade_engine_close(NULL, NULL));
+    REFUSED(stockade_engine_metrics_text(engine, NULL, NULL));
+    REFUSED(stockade_engine_open(NULL, &engine, NULL));
+    REFUSED(stockade_options_new(NULL, NULL));
+    REFUSED(stockade_options_set(NULL, "a", "b", NULL));
+    REFUSED(stockade_id_from_text(NULL, NULL, NULL));
+
+    stockade_engine_free(NULL);
+    stockade_options_free(NULL);
+    stockade_products_free(NULL);
+    stockade_holds_free(NULL);
+    stockade_events_free(NULL);
+    stockade_audit_free(NULL);
+    stockade_error_free(NULL);
+    stockade_string_free(NULL);
+    CHECK(stockade_products_count(NULL) == 0 && stockade_products_next(NULL) == 0);
+    CHECK(stockade_holds_count(NULL) == 0 && stockade_events_count(NULL) == 0);
+    CHECK(stockade_error_code(NULL) == STOCKADE_CODE_OK);
+    CHECK(strcmp(stockade_error_message(NULL), "") == 0);
+    CHECK(!stockade_error_available(NULL, NULL) && !stockade_error_order_id(NULL, NULL));
+    CHECK(!stockade_error_replayed(NULL) && stockade_error_retry_after_ms(NULL) == 0);
+    CHECK(stockade_error_short_count(NULL) == 0 && !stockade_error_short_line(NULL, 0, NULL));
+    return 0;
+}
+
+static int wrong_structs(stockade_engine *engine, uint64_t product_id)
+{
+    stockade_hold hold = STOCKADE_INIT(stockade_hold);
+    stockade_hold_request request = {0};
+    request.product_id = product_id;
+    request.quantity = 1;
+    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    request.struct_size = sizeof request;
+    request.ttl_us = 1;
+    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    request.has_ttl = 2;
+    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    request.has_ttl = request.ttl_us = 0;
+    request.key = "\xff";
+    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    request.key = NULL;
+    hold.struct_size = 0;
+    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    hold.struct_size = sizeof hold;
+    stockade_product product = STOCKADE_INIT(stockade_product);
+    CHECK(stockade_engine_product(engine, product_id, &product, NULL) == STOCKADE_CODE_OK);
+    CHECK(product.held == 0);
+
+    stockade_payment_event event = STOCKADE_INIT(stockade_payment_event);
+    event.status = "success";
+    event.order_id = 1;
+    REFUSED(stockade_engine_payment(engine, &event, NULL, NULL, NULL));
+    event.has_order_id = 1;
+    event.body_length = 5;
+    REFUSED(stockade_engine_payment(engine, &event, NULL, NULL, NULL));
+    return 0;
+}
+
+static int lists(stockade_engine *engine)
+{
+    stockade_products *products = NULL;
+    stockade_product product = STOCKADE_INIT(stockade_product);
+    REFUSED(stockade_engine_products(engine, 0, 0, &products, NULL));
+    CHECK(products == NULL);
+    CHECK(stockade_engine_products(engine, 0, 1, &products, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_products_count(products) == 1 && stockade_products_next(products) == 0);
+    CHECK(stockade_products_get(products, 0, &product, NULL) == STOCKADE_CODE_OK);
+    CHECK(strcmp(product.name, "L\xc3\xa4mp") == 0 && product.price_minor == 1999);
+    REFUSED(stockade_products_get(products, 1, &product, NULL));
+    stockade_products_free(products);
+
+    stockade_events *events = NULL;
+    stockade_event event = STOCKADE_INIT(stockade_event);
+    CHECK(stockade_engine_events_after(engine, 0, 100, &events, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_events_count(events) > 1);
+    CHECK(stockade_events_get(events, 1, &event, NULL) == STOCKADE_CODE_OK);
+    CHECK(event.kind == STOCKADE_EVENT_KIND_HOLD_CREATED && event.hold_id != 0 && event.qty == 1);
+    CHECK(strcmp(stockade_event_kind_name(event.kind), "hold.created") == 0);
+    REFUSED(stockade_events_get(events, 100, &event, NULL));
+    stockade_events_free(events);
+
+    stockade_audit *audit = NULL;
+    stockade_audit_summary summary = STOCKADE_INIT(stockade_audit_summary);
+    stockade_finding finding = STOCKADE_INIT(stockade_finding);
+    CHECK(stockade_engine_audit(engine, &audit, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_audit_read(audit, &summary, NULL) == STOCKADE_CODE_OK);
+    CHECK(summary.consistent == 1 && summary.findings == 0 && summary.received == UNITS);
+    REFUSED(stockade_audit_finding(audit, 0, &finding, NULL));
+    stockade_audit_free(audit);
+
+    char *text = NULL;
+    CHECK(stockade_engine_metrics_text(engine, &text, NULL) == STOCKADE_CODE_OK);
+    CHECK(strstr(text, "stockade_") != NULL);
+    stockade_string_free(text);
+    return 0;
+}
+
+int main(void)
+{
+    stockade_engine *engine = NULL;
+    CHECK(stockade_engine_open("sqlite::memory:", &engine, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_noop(engine, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_ping(engine, NULL) == STOCKADE_CODE_OK);
+    CHECK(strlen(stockade_version()) > 0);
+    CHECK(nulls(engine) == 0);
+
+    stockade_new_product request = STOCKADE_INIT(stockade_new_product);
+    request.name = "L\xc3\xa4mp";
+    request.stock = UNITS;
+    CHECK(stockade_price_from_text("19.99", &request.price_minor, NULL) == STOCKADE_CODE_OK);
+    stockade_product product = STOCKADE_INIT(stockade_product);
+    CHECK(stockade_engine_create_product(engine, &request, &product, NULL) == STOCKADE_CODE_OK);
+    CHECK(wrong_structs(engine, product.id) == 0);
+
+    /* More threads than units: each unit goes to exactly one. */
+    pthread_t threads[THREADS];
+    struct buyer buyers[THREADS];
+    int held = 0, refused = 0;
+    for (int i = 0; i < THREADS; i++) {
+        buyers[i] = (struct buyer){engine, product.id, 0, 0};
+        CHECK(pthread_create(&threads[i], NULL, buy, &buyers[i]) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+        held += buyers[i].held;
+        refused += buyers[i].refused;
+    }
+    CHECK(held == UNITS && refused == (THREADS - 1) * UNITS);
+    CHECK(lists(engine) == 0);
+
+    CHECK(stockade_engine_close(engine, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_close(engine, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_ping(engine, NULL) == STOCKADE_CODE_MISUSE);
+    stockade_engine_free(engine);
+    puts("ok");
+    return 0;
+}

@@ -1,0 +1,106 @@
+//! The C examples and tests: compiled against the installed library with every
+//! warning an error, and run under valgrind.
+
+mod cc;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cc::{Installed, succeed};
+
+fn source(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// What a program prints; a wrong access or lost memory fails it.
+fn printed(path: &str) -> String {
+    let installed = Installed::new();
+    let program = installed.compile(&[&source(path)]);
+    let output = succeed(&mut installed.checked(&program));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn the_lifecycle_example_runs() {
+    assert_eq!(printed("examples/c/lifecycle.c"), "order paid, 2 sold, 3 left\n");
+}
+
+#[test]
+fn the_cart_example_runs() {
+    let expected = "held 2 of product 1\nheld 2 of product 2\ninsufficient_stock\n  \
+                    product 1: 3 of 4\n  product 2: 1 of 2\n";
+    assert_eq!(printed("examples/c/cart.c"), expected);
+}
+
+#[test]
+fn the_errors_example_runs() {
+    let printed = printed("examples/c/errors.c");
+    assert!(printed.contains("invalid_argument: unknown setting hold_tll\n"), "{printed}");
+    assert!(printed.contains("  offer 5 instead\n"), "{printed}");
+    assert!(printed.ends_with("swept 0 holds\n"), "{printed}");
+}
+
+#[test]
+fn every_example_is_run_here() {
+    let examples = fs::read_dir(source("examples/c")).expect("is there");
+    assert_eq!(examples.count(), 3);
+}
+
+#[test]
+fn what_a_program_gets_wrong_is_refused() {
+    assert_eq!(printed("tests/c/border.c"), "ok\n");
+}
+
+/// Without valgrind, which a fork confuses: what the child has of the parent
+/// is never freed.
+#[test]
+fn a_fork_before_opening_works_and_one_after_is_refused() {
+    let installed = Installed::new();
+    let program = installed.compile(&[&source("tests/c/fork.c")]);
+    let output = succeed(&mut installed.command(&program));
+    assert_eq!(output.stdout, b"ok\n");
+}
+
+#[test]
+fn the_static_library_links() {
+    let installed = Installed::new();
+    let program = installed.folder().join("static");
+    let flags = installed.flags(&["--static", "--cflags", "--libs"]);
+    let mut cc = Command::new("cc");
+    cc.arg(source("examples/c/lifecycle.c")).arg("-o").arg(&program);
+    // The linker prefers the shared library where both are there.
+    cc.args(flags.iter().map(|flag| if flag == "-lstockade" { "-l:libstockade.a" } else { flag }));
+    succeed(&mut cc);
+    // It runs without looking for the shared library.
+    assert_eq!(succeed(&mut Command::new(program)).stdout, b"order paid, 2 sold, 3 left\n");
+}
+
+#[test]
+fn only_the_documented_symbols_are_exported() {
+    let installed = Installed::new();
+    let library = installed.folder().join("lib/libstockade.so");
+    let mut nm = Command::new("nm");
+    let output = succeed(nm.args(["-D", "--defined-only", "--format=just-symbols"]).arg(library));
+    let symbols = String::from_utf8(output.stdout).expect("UTF-8");
+    let header = fs::read_to_string(source("include/stockade.h")).expect("is there");
+    let mut count = 0;
+    for symbol in symbols.lines() {
+        assert!(header.contains(&format!("{symbol}(")), "{symbol} is not in the header");
+        count += 1;
+    }
+    assert!(count > 50, "{count} symbols");
+}
+
+/// The header is C++ as well.
+#[test]
+fn a_cpp_program_can_include_the_header() {
+    let installed = Installed::new();
+    let file = installed.folder().join("include.cpp");
+    let text = "#include <stockade.h>\nint main() { stockade_hold hold = \
+                STOCKADE_INIT(stockade_hold); return hold.struct_size == 0; }\n";
+    fs::write(&file, text).expect("written");
+    let mut cpp = Command::new("c++");
+    cpp.args(["-std=c++17", "-Wall", "-Werror", "-fsyntax-only"]).arg(file);
+    succeed(cpp.args(installed.flags(&["--cflags"])));
+}

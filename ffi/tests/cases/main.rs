@@ -1,0 +1,52 @@
+//! Runs the table of cases (engine/tests/cases.json) in Rust, and in C through
+//! the header and the shared library, on the embedded store and on MariaDB
+//! with Redis. The PHP package runs the same file.
+
+//INC #[path = "../cc/mod.rs"]
+//INC mod cc;
+//INC mod in_c;
+mod in_rust;
+mod table;
+
+use stockade_testkit::{MariaDb, Redis};
+
+use table::Table;
+
+/// An empty store.
+struct Place {
+    store: String,
+    /// URL and key prefix.
+    redis: Option<(String, String)>,
+}
+
+impl Place {
+    fn embedded() -> Self {
+        Self { store: "sqlite::memory:".to_owned(), redis: None }
+    }
+
+    fn servers() -> Self {
+        let redis = Redis::shared();
+        let redis = Some((redis.url(), redis.fresh_prefix()));
+        Self { store: MariaDb::shared().fresh_database(), redis }
+    }
+}
+
+#[test]
+fn in_rust_on_sqlite() {
+    in_rust::run(&Table::read(), &Place::embedded());
+}
+
+#[test]
+fn in_rust_on_mariadb_and_redis() {
+    in_rust::run(&Table::read(), &Place::servers());
+}
+
+#[test]
+fn in_c_on_sqlite() {
+    //INC in_c::run(&Table::read(), &Place::embedded());
+}
+
+#[test]
+fn in_c_on_mariadb_and_redis() {
+    //INC in_c::run(&Table::read(), &Place::servers());
+}

@@ -1,0 +1,60 @@
+//! The headers in the repository are those that the code makes. With
+//! `STOCKADE_WRITE_HEADERS=1` this test writes them instead (`make header`).
+
+use std::fs;
+use std::path::Path;
+
+use cbindgen::{Config, Language};
+
+const CRATE: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The header as the code makes it now.
+fn made(change: impl FnOnce(&mut Config)) -> String {
+    let config = Path::new(CRATE).join("cbindgen.toml");
+    let mut config = Config::from_file(config).expect("cbindgen.toml reads");
+    assert_eq!(config.language, Language::C);
+    change(&mut config);
+    let bindings = cbindgen::generate_with_config(CRATE, config).expect("the code parses");
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    String::from_utf8(text).expect("UTF-8")
+}
+
+fn compare(path: &str, made: &str) {
+    let path = Path::new(CRATE).join(path);
+    if std::env::var_os("STOCKADE_WRITE_HEADERS").is_some() {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("is there");
+        fs::write(&path, made).expect("written");
+    }
+    let there = fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == made, "{} is stale: run `make header` and look at it", path.display());
+}
+
+#[test]
+fn the_c_header_is_fresh() {
+    compare("include/stockade.h", &made(|_| {}));
+}
+
+/// PHP's parser knows no preprocessor, and needs no comments.
+#[test]
+fn the_php_header_is_fresh() {
+    let made = made(|config| {
+        config.cpp_compat = false;
+        config.documentation = false;
+        config.include_guard = None;
+        config.sys_includes = Vec::new();
+        config.after_includes = None;
+        config.header = None;
+    });
+    let lines = made.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    compare("php/lib/stockade.h", &text);
+}
+
+/// `STOCKADE_ABI_VERSION` and the name that programs look for grow together.
+#[test]
+fn the_soname_has_the_abi_version() {
+    let build = fs::read_to_string(Path::new(CRATE).join("build.rs")).expect("is there");
+    let version = stockade_ffi::version::STOCKADE_ABI_VERSION;
+    assert!(build.contains(&format!("libstockade.so.{version}\"")));
+}
