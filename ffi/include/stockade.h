@@ -48,7 +48,7 @@
 #define STOCKADE_INIT(type) { .struct_size = sizeof(type) }
 #endif
 
-// The version of this ABI, as [`stockade_abi_version`] tells it.
+// The version of this ABI, as stockade_abi_version tells it.
 #define STOCKADE_ABI_VERSION 1
 
 // What became of a call. The numbers are for ever and the same in every
@@ -600,6 +600,18 @@ stockade_code stockade_engine_open(const char *store,
 stockade_code stockade_engine_open_with(const stockade_options *options,
                                         stockade_engine **engine,
                                         stockade_error **error);
+
+// Gives this process's engine with these settings: the first call opens it,
+// and it stays open until the process ends. For programs that cannot keep a
+// handle, such as a PHP worker, which forgets all between two requests. Each
+// handle is freed as any; closing or freeing it leaves the engine open. After
+// a fork the child gets an engine of its own.
+//
+// Errors: as stockade_engine_open_with; misuse when the process has 16 engines
+// of other settings.
+stockade_code stockade_engine_open_shared(const stockade_options *options,
+                                          stockade_engine **engine,
+                                          stockade_error **error);
 
 // Serves what waits, refuses what comes, and lets go of the store. Calling it
 // again does nothing. The handle must still be freed.

@@ -8,6 +8,7 @@ use crate::border::{self, null};
 use crate::error::{Failure, stockade_code, stockade_error};
 use crate::options::stockade_options;
 use crate::plain::{self, plain};
+use crate::shared;
 use crate::text;
 
 /// An engine. Owned by the caller, who frees it with stockade_engine_free.
@@ -15,6 +16,8 @@ use crate::text;
 /// stockade_engine_free, which must be the last.
 pub struct stockade_engine {
     engine: Engine,
+    /// Whether other handles of this process may have the same engine.
+    is_shared: bool,
 }
 
 /// The engine behind a handle.
@@ -55,7 +58,8 @@ pub unsafe extern "C" fn stockade_engine_open(
     unsafe {
         border::call(error, || {
             border::give(engine, "engine", || {
-                Ok(stockade_engine { engine: Engine::open(text::needed(store, "store")?)? })
+                let engine = Engine::open(text::needed(store, "store")?)?;
+                Ok(stockade_engine { engine, is_shared: false })
             })
         })
     }
@@ -75,8 +79,34 @@ pub unsafe extern "C" fn stockade_engine_open_with(
     unsafe {
         border::call(error, || {
             border::give(engine, "engine", || {
-                let config = border::given(options, "options")?.config();
-                Ok(stockade_engine { engine: Engine::builder().config(config).open()? })
+                let config = border::given(options, "options")?.settings().config;
+                let engine = Engine::builder().config(config).open()?;
+                Ok(stockade_engine { engine, is_shared: false })
+            })
+        })
+    }
+}
+
+/// Gives this process's engine with these settings: the first call opens it,
+/// and it stays open until the process ends. For programs that cannot keep a
+/// handle, such as a PHP worker, which forgets all between two requests. Each
+/// handle is freed as any; closing or freeing it leaves the engine open. After
+/// a fork the child gets an engine of its own.
+///
+/// Errors: as stockade_engine_open_with; misuse when the process has 16 engines
+/// of other settings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_open_shared(
+    options: *const stockade_options,
+    engine: *mut *mut stockade_engine,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        border::call(error, || {
+            border::give(engine, "engine", || {
+                let engine = shared::engine(border::given(options, "options")?.settings())?;
+                Ok(stockade_engine { engine, is_shared: true })
             })
         })
     }
@@ -92,7 +122,12 @@ pub unsafe extern "C" fn stockade_engine_close(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
-    unsafe { border::call(error, || Ok(self::engine(engine)?.close()?)) }
+    unsafe {
+        border::call(error, || {
+            let handle = border::given(engine, "engine")?;
+            if handle.is_shared { Ok(()) } else { Ok(handle.engine.close()?) }
+        })
+    }
 }
 
 /// Closes an engine that is not closed, and frees it. NULL is fine. A child of

@@ -79,8 +79,8 @@ pub struct stockade_error {
 pub(crate) enum Failure {
     /// The engine's word.
     Engine(stockade::Error),
-    /// A panic that stopped at the border.
-    Panic,
+    /// What only this border refuses.
+    Border(stockade_code, String),
 }
 
 impl From<stockade::Error> for Failure {
@@ -100,13 +100,20 @@ impl Failure {
         Self::Engine(stockade::Error::invalid_argument(message))
     }
 
+    pub fn misuse(message: impl Into<String>) -> Self {
+        Self::Border(stockade_code::Misuse, message.into())
+    }
+
     pub fn panicked() -> Self {
-        Self::Panic
+        let why = "Stockade panicked; this is a fault of its own".to_owned();
+        Self::Border(stockade_code::Internal, why)
     }
 
     pub fn code(&self) -> stockade_code {
-        let Self::Engine(error) = self else { return stockade_code::Internal };
-        let number = error.kind() as u32;
+        let number = match self {
+            Self::Engine(error) => error.kind() as u32,
+            Self::Border(code, _) => return *code,
+        };
         let known = CODES.iter().find(|(code, _)| *code as u32 == number);
         known.map_or(stockade_code::Internal, |(code, _)| *code)
     }
@@ -114,7 +121,7 @@ impl Failure {
     pub fn into_raw(self) -> *mut stockade_error {
         let message = match &self {
             Self::Engine(error) => error.message().to_owned(),
-            Self::Panic => "Stockade panicked; this is a fault of its own".to_owned(),
+            Self::Border(_, message) => message.clone(),
         };
         Box::into_raw(Box::new(stockade_error { failure: self, message: ended(message) }))
     }
@@ -122,7 +129,7 @@ impl Failure {
     fn engine(&self) -> Option<&stockade::Error> {
         match self {
             Self::Engine(error) => Some(error),
-            Self::Panic => None,
+            Self::Border(..) => None,
         }
     }
 }

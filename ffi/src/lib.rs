@@ -8,6 +8,7 @@
 //!   caller's error, and checks pointers.
 //! * [`plain`] copies the structs that callers own in and out, by the size they
 //!   say they have, so that structs can grow.
+//! * [`shared`] keeps the engines that outlive their handles.
 //! * [`text`] checks texts that come in and owns those that go out.
 //! * [`error`] is the error object and the list of codes.
 //! * The other modules are one family of calls each.
@@ -23,6 +24,7 @@
 mod border;
 mod names;
 mod plain;
+mod shared;
 mod text;
 
 pub mod audit;

@@ -1,5 +1,6 @@
 //! Describing an engine before it is opened.
 
+use std::collections::BTreeMap;
 use std::ffi::c_char;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,12 +13,19 @@ use crate::text;
 /// What an engine will be like. Owned by the caller, who frees it with
 /// stockade_options_free; opening an engine leaves it as it is.
 pub struct stockade_options {
-    config: Mutex<Config>,
+    settings: Mutex<Settings>,
+}
+
+/// Settings as they were given, by name, and as the engine reads them.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    pub given: BTreeMap<String, String>,
+    pub config: Config,
 }
 
 impl stockade_options {
-    pub(crate) fn config(&self) -> Config {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -32,9 +40,7 @@ pub unsafe extern "C" fn stockade_options_new(
     // SAFETY: as the header asks of the caller.
     unsafe {
         border::call(error, || {
-            border::give(options, "options", || {
-                Ok(stockade_options { config: Mutex::new(Config::default()) })
-            })
+            border::give(options, "options", || Ok(stockade_options { settings: Mutex::default() }))
         })
     }
 }
@@ -55,8 +61,10 @@ pub unsafe extern "C" fn stockade_options_set(
         border::call(error, || {
             let options = border::given(options, "options")?;
             let (name, value) = (text::needed(name, "name")?, text::needed(value, "value")?);
-            let mut config = options.config.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(config.set(name, value)?)
+            let mut settings = options.settings.lock().unwrap_or_else(PoisonError::into_inner);
+            settings.config.set(name, value)?;
+            settings.given.insert(name.to_owned(), value.to_owned());
+            Ok(())
         })
     }
 }

@@ -239,6 +239,9 @@ stockade_code stockade_engine_open(const char *store,
 stockade_code stockade_engine_open_with(const stockade_options *options,
                                         stockade_engine **engine,
                                         stockade_error **error);
+stockade_code stockade_engine_open_shared(const stockade_options *options,
+                                          stockade_engine **engine,
+                                          stockade_error **error);
 stockade_code stockade_engine_close(const stockade_engine *engine, stockade_error **error);
 void stockade_engine_free(stockade_engine *engine);
 stockade_code stockade_engine_noop(const stockade_engine *engine, stockade_error **error);

@@ -50,6 +50,54 @@ static int child_that_uses(stockade_engine *engine)
     return child_that_opens();
 }
 
+static stockade_engine *open_shared(const char *limit)
+{
+    stockade_engine *engine = NULL;
+    stockade_options *options = NULL;
+    stockade_options_new(&options, NULL);
+    stockade_options_set(options, "store", "sqlite::memory:", NULL);
+    stockade_options_set(options, "max_per_hold", limit, NULL);
+    stockade_engine_open_shared(options, &engine, NULL);
+    stockade_options_free(options);
+    return engine;
+}
+
+/* How many products there are; each store in memory has its own. */
+static size_t products(stockade_engine *engine)
+{
+    stockade_products *page = NULL;
+    stockade_engine_products(engine, 0, 1000, &page, NULL);
+    size_t count = stockade_products_count(page);
+    stockade_products_free(page);
+    return count;
+}
+
+/* One engine for all handles of a process with the same settings, another one
+ * in the child of a fork. */
+static int shares(void)
+{
+    stockade_engine *one = open_shared("5");
+    CHECK(one != NULL && sell(one) == 0);
+    CHECK(stockade_engine_close(one, NULL) == STOCKADE_CODE_OK);
+    stockade_engine_free(one);
+    stockade_engine *again = open_shared("5");
+    CHECK(again != NULL && products(again) == 1);
+    stockade_engine *other = open_shared("6");
+    CHECK(other != NULL && products(other) == 0);
+    stockade_engine_free(other);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        stockade_engine *own = open_shared("5");
+        _exit(own != NULL && products(own) == 0 && sell(own) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(sell(again) == 0 && products(again) == 2);
+    stockade_engine_free(again);
+    return 0;
+}
+
 static int wait_for(pid_t child)
 {
     int status = 0;
@@ -77,6 +125,7 @@ int main(void)
     CHECK(wait_for(after) == 0);
     CHECK(sell(engine) == 0);
     stockade_engine_free(engine);
+    CHECK(shares() == 0);
     puts("ok");
     return 0;
 }
