@@ -46,7 +46,12 @@ fn the_php_header_is_fresh() {
         config.after_includes = None;
         config.header = None;
     });
-    let lines = made.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    // What is left when the preprocessor's lines go: C before C23, where an
+    // enum has no type of its own.
+    let is_plain = |line: &&str| {
+        !line.starts_with('#') && !line.starts_with("typedef enum ") && *line != "  : uint32_t"
+    };
+    let lines = made.lines().filter(|line| !line.is_empty()).filter(is_plain);
     let text: String = lines.flat_map(|line| [line, "\n"]).collect();
     compare("php/lib/stockade.h", &text);
 }

@@ -1,5 +1,4 @@
 enum stockade_code
-  : uint32_t
  {
     STOCKADE_CODE_OK = 0,
     STOCKADE_CODE_INVALID_ARGUMENT = 1,
@@ -16,10 +15,8 @@ enum stockade_code
     STOCKADE_CODE_MISUSE = 12,
     STOCKADE_CODE_INTERNAL = 13,
 };
-typedef enum stockade_code stockade_code;
 typedef uint32_t stockade_code;
 enum stockade_event_kind
-  : uint32_t
  {
     STOCKADE_EVENT_KIND_HOLD_CREATED = 1,
     STOCKADE_EVENT_KIND_HOLD_RELEASED = 2,
@@ -32,43 +29,34 @@ enum stockade_event_kind
     STOCKADE_EVENT_KIND_PAYMENT_NEEDS_REFUND = 9,
     STOCKADE_EVENT_KIND_STOCK_ADJUSTED = 10,
 };
-typedef enum stockade_event_kind stockade_event_kind;
 typedef uint32_t stockade_event_kind;
 enum stockade_hold_status
-  : uint32_t
  {
     STOCKADE_HOLD_STATUS_ACTIVE = 1,
     STOCKADE_HOLD_STATUS_CONVERTED = 2,
     STOCKADE_HOLD_STATUS_RELEASED = 3,
     STOCKADE_HOLD_STATUS_EXPIRED = 4,
 };
-typedef enum stockade_hold_status stockade_hold_status;
 typedef uint32_t stockade_hold_status;
 enum stockade_order_status
-  : uint32_t
  {
     STOCKADE_ORDER_STATUS_PENDING_PAYMENT = 1,
     STOCKADE_ORDER_STATUS_PAID = 2,
     STOCKADE_ORDER_STATUS_CANCELLED = 3,
 };
-typedef enum stockade_order_status stockade_order_status;
 typedef uint32_t stockade_order_status;
 enum stockade_payment_disposition
-  : uint32_t
  {
     STOCKADE_PAYMENT_DISPOSITION_NONE = 1,
     STOCKADE_PAYMENT_DISPOSITION_RE_RESERVED = 2,
     STOCKADE_PAYMENT_DISPOSITION_NEEDS_REFUND = 3,
 };
-typedef enum stockade_payment_disposition stockade_payment_disposition;
 typedef uint32_t stockade_payment_disposition;
 enum stockade_payment_answer
-  : uint32_t
  {
     STOCKADE_PAYMENT_ANSWER_RECORDED = 1,
     STOCKADE_PAYMENT_ANSWER_WAITING = 2,
 };
-typedef enum stockade_payment_answer stockade_payment_answer;
 typedef uint32_t stockade_payment_answer;
 typedef struct stockade_audit stockade_audit;
 typedef struct stockade_engine stockade_engine;

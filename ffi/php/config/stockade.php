@@ -1,0 +1,19 @@
+<?php
+
+declare(strict_types=1);
+
+return [
+    // Where stock is kept: sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE.
+    'store' => env('STOCKADE_STORE', 'sqlite:shop.db'),
+
+    // The shared library; null to look for it beside the package and in the system.
+    'library' => env('STOCKADE_LIBRARY'),
+
+    // One engine for a worker's life (true), or one for each request.
+    'shared' => true,
+
+    // Any other setting of the engine by its name, such as 'hold_ttl' => '60s'.
+    'settings' => [
+        'redis' => env('STOCKADE_REDIS', ''),
+    ],
+];

@@ -1,0 +1,21 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Stockade;
+
+/**
+ * The holds of a cart, by ascending product id.
+ */
+final class Cart
+{
+    /**
+     * @param list<Hold> $holds one hold for each product
+     * @param bool $replayed whether the answer was remembered under the idempotency key
+     */
+    public function __construct(
+        public readonly array $holds,
+        public readonly bool $replayed,
+    ) {
+    }
+}

@@ -1,0 +1,16 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Stockade\Exception;
+
+/**
+ * The request makes no sense; it will never succeed as it is.
+ */
+final class InvalidArgument extends StockadeException
+{
+    public static function because(string $message): self
+    {
+        return new self('invalid_argument', 1, $message);
+    }
+}

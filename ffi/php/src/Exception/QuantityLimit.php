@@ -1,0 +1,12 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Stockade\Exception;
+
+/**
+ * More units than one hold may have.
+ */
+final class QuantityLimit extends StockadeException
+{
+}

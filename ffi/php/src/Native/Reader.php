@@ -1,0 +1,94 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Stockade\Native;
+
+use FFI;
+use FFI\CData;
+use Stockade\Event;
+use Stockade\EventKind;
+use Stockade\Hold;
+use Stockade\HoldStatus;
+use Stockade\Order;
+use Stockade\OrderStatus;
+use Stockade\PaymentDisposition;
+use Stockade\Product;
+
+/**
+ * From structs to objects.
+ */
+final class Reader
+{
+    public function __construct(private readonly Border $border)
+    {
+    }
+
+    public function product(CData $product): Product
+    {
+        return new Product(
+            $product->id,
+            FFI::string(FFI::addr($product->name[0])),
+            self::price($product->price_minor),
+            $product->price_minor,
+            $product->stock,
+            $product->held,
+            $product->pending,
+            $product->sold,
+            $product->version
+        );
+    }
+
+    public function hold(CData $hold, bool $replayed): Hold
+    {
+        return new Hold(
+            $hold->id,
+            $hold->product_id,
+            $hold->qty,
+            HoldStatus::from($this->border->ffi->stockade_hold_status_name($hold->status)),
+            $this->border->moment($hold->expires_at_us),
+            $this->border->moment($hold->created_at_us),
+            FFI::string(FFI::addr($hold->token[0])),
+            $replayed
+        );
+    }
+
+    public function order(CData $order, bool $replayed): Order
+    {
+        $ffi = $this->border->ffi;
+        $disposition = $ffi->stockade_payment_disposition_name($order->payment_disposition);
+        return new Order(
+            $order->id,
+            $order->hold_id,
+            $order->product_id,
+            $order->qty,
+            OrderStatus::from($ffi->stockade_order_status_name($order->status)),
+            FFI::string(FFI::addr($order->payment_token[0])),
+            PaymentDisposition::from($disposition),
+            $this->border->moment($order->created_at_us),
+            $this->border->moment($order->updated_at_us),
+            $replayed
+        );
+    }
+
+    public function event(CData $event): Event
+    {
+        return new Event(
+            $event->cursor,
+            EventKind::from($this->border->ffi->stockade_event_kind_name($event->kind)),
+            $event->product_id,
+            $event->hold_id === 0 ? null : $event->hold_id,
+            $event->order_id === 0 ? null : $event->order_id,
+            $event->qty,
+            $event->version,
+            $this->border->moment($event->at_us)
+        );
+    }
+
+    /** Minor units as a decimal without trailing zeros, as answers have it. */
+    public static function price(int $minor): string
+    {
+        $text = sprintf('%d.%02d', intdiv($minor, 100), $minor % 100);
+        return rtrim(rtrim($text, '0'), '.');
+    }
+}

@@ -1,0 +1,234 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Stockade\Tests;
+
+use PHPUnit\Framework\TestCase;
+use RuntimeException;
+use Stockade\Engine;
+use Stockade\Exception\StockadeException;
+
+/** The table of cases that every face runs: engine/tests/cases.json. */
+final class CasesTest extends TestCase
+{
+    private const SOON_SECONDS = 10;
+
+    private static ?Place $servers = null;
+
+    /** @dataProvider cases */
+    public function testOnSqlite(array $case): void
+    {
+        $this->play($case, Place::memory());
+    }
+
+    /** @dataProvider cases */
+    public function testOnMariaDbAndRedis(array $case): void
+    {
+        self::$servers ??= Place::servers();
+        $this->play($case, self::$servers);
+    }
+
+    /** @return iterable<string, array{array<string, mixed>}> */
+    public static function cases(): iterable
+    {
+        $text = (string) file_get_contents(__DIR__ . '/../../../engine/tests/cases.json');
+        foreach (json_decode($text, true, 512, JSON_THROW_ON_ERROR)['cases'] as $case) {
+            if (in_array('php', $case['faces'] ?? ['php'], true)) {
+                yield $case['name'] => [$case];
+            }
+        }
+    }
+
+    /** @param array<string, mixed> $case */
+    private function play(array $case, Place $place): void
+    {
+        $engine = Engine::open($place->store, ($case['settings'] ?? []) + $place->settings);
+        $answers = [];
+        foreach ($case['products'] ?? [] as $name => $stock) {
+            $answers[$name] = self::fields($engine->createProduct($name, '19.99', $stock));
+        }
+        foreach ($case['steps'] as $index => $step) {
+            $end = hrtime(true) + self::SOON_SECONDS * 1_000_000_000;
+            do {
+                $got = $this->call($engine, $step, $answers);
+                $why = $this->mismatch($step, $got, $answers);
+                if ($why !== null && ($step['until'] ?? false)) {
+                    usleep(5_000);
+                }
+            } while ($why !== null && ($step['until'] ?? false) && hrtime(true) < $end);
+            self::assertNull($why, "step {$index} ({$step['call']}): {$why}");
+            if (isset($step['as'])) {
+                $answers[$step['as']] = $got;
+            }
+        }
+        if (!in_array('close', array_column($case['steps'], 'call'), true)) {
+            self::assertTrue($engine->audit()->consistent);
+        }
+        $engine->close();
+    }
+
+    /**
+     * @param array<string, mixed> $step
+     * @param array<string, mixed> $answers
+     * @return array<string, mixed> the answer's fields, or the error's
+     */
+    private function call(Engine $engine, array $step, array $answers): array
+    {
+        $a = self::resolve($step['args'] ?? [], $answers);
+        $lines = static fn (array $line): array => [$line['product_id'], $line['quantity']];
+        try {
+            $answer = match ($step['call']) {
+                'product' => $engine->product($a['id']),
+                'adjust' => $engine->adjustStock($a['product_id'], $a['delta'], $a['reason']),
+                'hold' => $engine->hold(
+                    $a['product_id'],
+                    $a['quantity'],
+                    $a['ttl'] ?? null,
+                    $a['key'] ?? null
+                ),
+                'hold_many' => $engine->holdMany(
+                    array_map($lines, $a['items']),
+                    $a['ttl'] ?? null,
+                    $a['key'] ?? null
+                ),
+                'get_hold' => $engine->getHold($a['id']),
+                'release' => $engine->release($a['id']),
+                'extend' => $engine->extend($a['id'], $a['ttl'] ?? null),
+                'order' => $engine->order($a['hold_id'], $a['product_id'], $a['key'] ?? null),
+                'get_order' => $engine->getOrder($a['id']),
+                'payment' => $engine->payment(
+                    $a['status'],
+                    $a['order_id'] ?? null,
+                    $a['payment_token'] ?? null,
+                    $a['key'] ?? null,
+                    $a['body'] ?? null
+                ),
+                'sweep' => $engine->sweep(),
+                'events' => ['types' => self::types($engine, $a['product_id'])],
+                'close' => self::close($engine),
+                default => throw new RuntimeException("unknown call {$step['call']}"),
+            };
+            return self::fields($answer);
+        } catch (StockadeException $error) {
+            return ['code' => $error->error] + self::fields($error);
+        }
+    }
+
+    /** @return array<string, mixed> */
+    private static function close(Engine $engine): array
+    {
+        $engine->close();
+        return [];
+    }
+
+    /** @return list<string> */
+    private static function types(Engine $engine, int $productId): array
+    {
+        $types = [];
+        $cursor = 0;
+        while (($events = $engine->eventsAfter($cursor)) !== []) {
+            foreach ($events as $event) {
+                $cursor = $event->cursor;
+                if ($event->productId === $productId) {
+                    $types[] = $event->kind->value;
+                }
+            }
+        }
+        return $types;
+    }
+
+    /** An answer with the contract's names: productId is product_id. */
+    private static function fields(mixed $answer): mixed
+    {
+        if ($answer instanceof \BackedEnum) {
+            return $answer->value;
+        }
+        if (is_object($answer) && !$answer instanceof \DateTimeInterface) {
+            $answer = get_object_vars($answer);
+        }
+        if (!is_array($answer)) {
+            return $answer;
+        }
+        $fields = [];
+        foreach ($answer as $name => $value) {
+            if (is_string($name)) {
+                $name = strtolower((string) preg_replace('/[A-Z]/', '_$0', $name));
+            }
+            $fields[$name] = self::fields($value);
+        }
+        return $fields;
+    }
+
+    /**
+     * @param array<string, mixed> $step
+     * @param array<string, mixed> $got
+     * @param array<string, mixed> $answers
+     */
+    private function mismatch(array $step, array $got, array $answers): ?string
+    {
+        $shown = json_encode($got);
+        if (($got['code'] ?? null) !== ($step['code'] ?? null)) {
+            return 'expected ' . ($step['code'] ?? 'success') . ", got {$shown}";
+        }
+        $is = self::resolve($step['is'] ?? [], $answers);
+        if (!self::fits($is, $got)) {
+            return 'expected ' . json_encode($is) . ", got {$shown}";
+        }
+        foreach (self::resolve($step['later'] ?? [], $answers) as $field => $moment) {
+            if ($got[$field] <= $moment) {
+                return "expected a later {$field}, got {$shown}";
+            }
+        }
+        return null;
+    }
+
+    private static function fits(mixed $expected, mixed $got): bool
+    {
+        if (!is_array($expected)) {
+            // Moments are objects.
+            return is_object($expected) ? $expected == $got : $expected === $got;
+        }
+        if (!is_array($got) || ($expected !== [] && array_is_list($expected) && count($expected) !== count($got))) {
+            return false;
+        }
+        foreach ($expected as $name => $value) {
+            if (!array_key_exists($name, $got) || !self::fits($value, $got[$name])) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** @param array<string, mixed> $answers */
+    private static function resolve(mixed $value, array $answers): mixed
+    {
+        if (is_array($value)) {
+            return array_map(static fn (mixed $part): mixed => self::resolve($part, $answers), $value);
+        }
+        if (!is_string($value)) {
+            return $value;
+        }
+        if (preg_match('/^\$([\w.]+)(?:\+(\d+))?$/', $value, $found) === 1) {
+            $part = self::find($found[1], $answers);
+            return isset($found[2]) ? $part + (int) $found[2] : $part;
+        }
+        return preg_replace_callback(
+            '/\$([\w.]+)/',
+            static fn (array $found): string => (string) self::find($found[1], $answers),
+            $value
+        );
+    }
+
+    /** @param array<string, mixed> $answers */
+    private static function find(string $path, array $answers): mixed
+    {
+        foreach (explode('.', $path) as $key) {
+            if (!isset($answers[$key])) {
+                throw new RuntimeException("nothing at {$path}");
+            }
+            $answers = $answers[$key];
+        }
+        return $answers;
+    }
+}

@@ -1,0 +1,213 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Stockade\Tests;
+
+use PHPUnit\Framework\TestCase;
+use Stockade\Engine;
+use Stockade\EventKind;
+use Stockade\Exception\InsufficientStock;
+use Stockade\Exception\InvalidArgument;
+use Stockade\Exception\Misuse;
+use Stockade\Exception\StockadeException;
+use Stockade\Exception\Unavailable;
+use Stockade\HoldStatus;
+use Stockade\Native\Library;
+use Stockade\OrderStatus;
+use Stockade\PaymentAnswer;
+use Stockade\PaymentDisposition;
+
+final class EngineTest extends TestCase
+{
+    public function testAProductIsReadAsItWasMade(): void
+    {
+        $engine = Engine::open('sqlite::memory:');
+        $made = $engine->createProduct('Lämp', '19.90', 5);
+        self::assertSame(['Lämp', '19.9', 1990, 5], [$made->name, $made->price, $made->priceMinor, $made->stock]);
+        self::assertSame('200', $engine->createProduct('Ticket', '200', 1)->price);
+        self::assertSame('0.05', $engine->createProduct('Pin', '0.05', 1)->price);
+
+        $page = $engine->products(limit: 2);
+        self::assertSame(['Lämp', 'Ticket'], array_column($page->items, 'name'));
+        self::assertSame(2, $page->next);
+        self::assertNull($engine->products($page->next)->next);
+    }
+
+    public function testMomentsAreUtcAndToTheMicrosecond(): void
+    {
+        $engine = Engine::open('sqlite::memory:');
+        $hold = $engine->hold($engine->createProduct('Lamp', '1', 1)->id, 1, ttl: 1.5);
+        self::assertSame('UTC', $hold->expiresAt->getTimezone()->getName());
+        $life = (float) $hold->expiresAt->format('U.u') - (float) $hold->createdAt->format('U.u');
+        self::assertEqualsWithDelta(1.5, $life, 0.000_01);
+    }
+
+    public function testAnErrorSaysWhatIsToBeDone(): void
+    {
+        $engine = Engine::open('sqlite::memory:');
+        $lamp = $engine->createProduct('Lamp', '1', 5);
+        try {
+            $engine->hold($lamp->id, 6);
+            self::fail('it was held');
+        } catch (InsufficientStock $error) {
+            self::assertSame(['insufficient_stock', 5, 5], [$error->error, $error->getCode(), $error->available]);
+            self::assertSame([6, 5], [$error->short[0]->requested, $error->short[0]->available]);
+            self::assertNull($error->retryAfter);
+        }
+        $lonely = Engine::open('sqlite::memory:', ['redis' => 'redis://127.0.0.1:1', 'strict' => true]);
+        try {
+            $lonely->hold($lonely->createProduct('Lamp', '1', 5)->id, 1);
+            self::fail('it was held');
+        } catch (Unavailable $error) {
+            self::assertGreaterThan(0, $error->retryAfter);
+        }
+    }
+
+    /** @dataProvider senseless */
+    public function testWhatDoesNotFitTheTypesIsRefused(callable $call): void
+    {
+        $engine = Engine::open('sqlite::memory:');
+        $engine->createProduct('Lamp', '1', 5);
+        try {
+            $call($engine);
+            self::fail('it was taken');
+        } catch (InvalidArgument $error) {
+            self::assertSame('invalid_argument', $error->error);
+        }
+        self::assertSame(5, $engine->product(1)->stock);
+    }
+
+    /** @return iterable<string, array{callable(Engine): mixed}> */
+    public static function senseless(): iterable
+    {
+        yield 'negative quantity' => [static fn (Engine $e) => $e->hold(1, -1)];
+        yield 'quantity over u32' => [static fn (Engine $e) => $e->hold(1, 4294967297)];
+        yield 'negative id' => [static fn (Engine $e) => $e->hold(-1, 1)];
+        yield 'negative ttl' => [static fn (Engine $e) => $e->hold(1, 1, ttl: -1)];
+        yield 'ttl that is no number' => [static fn (Engine $e) => $e->hold(1, 1, ttl: NAN)];
+        yield 'ttl without end' => [static fn (Engine $e) => $e->hold(1, 1, ttl: INF)];
+        yield 'key with a NUL' => [static fn (Engine $e) => $e->hold(1, 1, key: "a\0b")];
+        yield 'key that is not UTF-8' => [static fn (Engine $e) => $e->hold(1, 1, key: "\xff")];
+        yield 'id with a NUL' => [static fn (Engine $e) => $e->product("1\0")];
+        yield 'negative stock' => [static fn (Engine $e) => $e->createProduct('Lamp', '1', -1)];
+        yield 'price' => [static fn (Engine $e) => $e->createProduct('Lamp', '1.999', 1)];
+        yield 'limit' => [static fn (Engine $e) => $e->products(limit: -1)];
+        yield 'cursor' => [static fn (Engine $e) => $e->eventsAfter(-1)];
+        yield 'setting' => [static fn () => Engine::open('sqlite::memory:', ['hold_tll' => '60s'])];
+        yield 'store' => [static fn () => Engine::open('postgres://nowhere')];
+    }
+
+    public function testTextsBelongToOneCallOnly(): void
+    {
+        $engine = Engine::open('sqlite::memory:');
+        $lamp = $engine->createProduct('Lamp', '1', 5);
+        $first = $engine->hold($lamp->id, 1, ttl: 60, key: 'cart');
+        $second = $engine->hold($lamp->id, 1);
+        self::assertNotSame($first->id, $second->id);
+        self::assertTrue($engine->hold($lamp->id, 1, ttl: 60, key: 'cart')->replayed);
+        $order = $engine->order($first->id, $lamp->id);
+        $paid = $engine->payment('success', $order->id, body: '');
+        self::assertSame(PaymentAnswer::Recorded, $paid->answer);
+    }
+
+    public function testHousekeeping(): void
+    {
+        $engine = Engine::open('sqlite::memory:', ['sweeper' => false]);
+        $lamp = $engine->createProduct('Lamp', '1', 5);
+        $engine->hold($lamp->id, 2);
+        $engine->ping();
+        $engine->noop();
+        self::assertSame(0, $engine->sweep()->holdsExpired);
+        self::assertStringContainsString('stockade_', $engine->metricsText());
+        $report = $engine->audit();
+        self::assertSame([true, 1, 5, 3, 2, []], [
+            $report->consistent, $report->products, $report->received, $report->stock,
+            $report->held, $report->findings,
+        ]);
+        $events = $engine->eventsAfter();
+        self::assertSame([EventKind::StockAdjusted, EventKind::HoldCreated], array_column($events, 'kind'));
+        self::assertSame([null, 2], [$events[1]->orderId, $events[1]->qty]);
+    }
+
+    public function testASharedEngineOutlivesItsObject(): void
+    {
+        $engine = Engine::shared('sqlite::memory:', ['max_per_hold' => 7]);
+        $engine->createProduct('Lamp', '1', 5);
+        $engine->close();
+        unset($engine);
+        self::assertCount(1, Engine::shared('sqlite::memory:', ['max_per_hold' => 7])->products()->items);
+        self::assertCount(0, Engine::shared('sqlite::memory:', ['max_per_hold' => 8])->products()->items);
+    }
+
+    public function testAClosedEngineIsMisuse(): void
+    {
+        $engine = Engine::open('sqlite::memory:');
+        $engine->close();
+        $engine->close();
+        $this->expectException(Misuse::class);
+        $engine->ping();
+    }
+
+    public function testAForkGetsAClearErrorAndAnEngineOfItsOwn(): void
+    {
+        $engine = Engine::open('sqlite::memory:');
+        $engine->createProduct('Lamp', '1', 5);
+        $child = pcntl_fork();
+        if ($child === 0) {
+            $code = 1;
+            try {
+                $engine->product(1);
+            } catch (Misuse $error) {
+                $own = Engine::open('sqlite::memory:');
+                $code = str_contains($error->getMessage(), 'fork') && $own->products()->items === [] ? 0 : 2;
+            } finally {
+                // Ends at once: what PHPUnit does at its end is the parent's.
+                posix_kill(getmypid(), $code === 0 ? SIGTERM : SIGKILL);
+            }
+        }
+        self::assertSame($child, pcntl_waitpid($child, $status));
+        self::assertTrue(pcntl_wifsignaled($status) && pcntl_wtermsig($status) === SIGTERM);
+        self::assertSame(5, $engine->product(1)->stock);
+    }
+
+    /** The words and numbers are those of the library. */
+    public function testEveryCodeAndStatusHasItsClass(): void
+    {
+        $ffi = Library::ffi();
+        for ($code = 1; ($word = $ffi->stockade_code_name($code)) !== null; $code++) {
+            $class = StockadeException::classFor($code);
+            $name = strtolower((string) preg_replace('/(?<!^)[A-Z]/', '_$0', basename(strtr($class, '\\', '/'))));
+            self::assertSame($word, $name);
+        }
+        self::assertSame(14, $code);
+        $enums = [
+            'hold_status' => HoldStatus::class,
+            'order_status' => OrderStatus::class,
+            'payment_disposition' => PaymentDisposition::class,
+            'payment_answer' => PaymentAnswer::class,
+            'event_kind' => EventKind::class,
+        ];
+        foreach ($enums as $name => $enum) {
+            $words = [];
+            for ($number = 1; ($word = $ffi->{"stockade_{$name}_name"}($number)) !== null; $number++) {
+                $words[] = $word;
+            }
+            self::assertSame($words, array_column($enum::cases(), 'value'));
+        }
+    }
+
+    public function testTheExampleRuns(): void
+    {
+        exec('php ' . escapeshellarg(__DIR__ . '/../examples/shop.php') . ' 2>&1', $lines, $status);
+        self::assertSame([0, ['3 left', 'order paid, 2 sold']], [$status, $lines]);
+    }
+
+    public function testALibraryThatCannotBeLoadedIsMisuse(): void
+    {
+        $command = 'STOCKADE_LIBRARY=/nowhere.so php ' . escapeshellarg(__DIR__ . '/../bin/stockade-ffi');
+        exec("{$command} check 2>&1", $lines, $status);
+        self::assertSame(1, $status);
+        self::assertStringContainsString('misuse: the library /nowhere.so could not be loaded', $lines[0]);
+    }
+}

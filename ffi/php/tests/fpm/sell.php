@@ -1,0 +1,31 @@
+<?php
+
+declare(strict_types=1);
+
+// One buyer: hold, order, payment. Answers what became of it.
+
+use Stockade\Engine;
+use Stockade\Exception\StockadeException;
+
+require_once __DIR__ . '/../../autoload.php';
+
+$settings = json_decode($_SERVER['STOCKADE_SETTINGS'], true, 512, JSON_THROW_ON_ERROR);
+$answer = ['pid' => getmypid()];
+try {
+    $engine = Engine::shared($_SERVER['STOCKADE_STORE'], $settings);
+    $product = $_SERVER['STOCKADE_PRODUCT'];
+    try {
+        $hold = $engine->hold($product, 1);
+        $order = $engine->order($hold->id, $product);
+        $engine->payment('success', $order->id);
+        $answer['result'] = 'sold';
+    } catch (StockadeException $error) {
+        $answer['result'] = $error->error;
+    }
+    // All that this worker's engine was asked: of earlier requests, too.
+    preg_match('/^stockade_requests_total (\d+)$/m', $engine->metricsText(), $found);
+    $answer['requests'] = (int) ($found[1] ?? 0);
+} catch (Throwable $error) {
+    $answer['result'] = $error->getMessage();
+}
+echo json_encode($answer, JSON_THROW_ON_ERROR);
