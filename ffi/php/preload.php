@@ -3,9 +3,7 @@
 declare(strict_types=1);
 
 // For opcache.preload: compiles the classes, so that they may use FFI where
-// ffi.enable is "preload", and loads the library where ffi.preload did not.
-
-use Stockade\Native\Library;
+// ffi.enable is "preload". The library is loaded by ffi.preload.
 
 require_once __DIR__ . '/autoload.php';
 
@@ -15,7 +13,4 @@ foreach ($folders as $folder) {
         $class = 'Stockade\\' . strtr($folder, '/', '\\') . basename($file, '.php');
         class_exists($class);
     }
-}
-if ((string) ini_get('ffi.preload') === '') {
-    Library::preload();
 }

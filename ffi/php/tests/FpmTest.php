@@ -36,20 +36,6 @@ final class FpmTest extends TestCase
         $this->sellOut(Place::file(), ['ffi.enable' => '1']);
     }
 
-    /**
-     * Without ffi.preload the preloaded script loads the library, which PHP
-     * before 8.3 allows only without opcache.preload_user: so not in an FPM
-     * that root starts, as in this test.
-     */
-    public function testPreloadedByOpcacheAlone(): void
-    {
-        $ini = ['opcache.enable_cli=1', 'opcache.preload=' . dirname(__DIR__) . '/preload.php', 'ffi.enable=preload'];
-        $flags = implode(' ', array_map(static fn (string $one): string => '-d ' . escapeshellarg($one), $ini));
-        $code = 'echo FFI::scope("STOCKADE")->stockade_version(), class_exists("Stockade\\Engine", false);';
-        exec("php {$flags} -r " . escapeshellarg($code) . ' 2>&1', $lines, $status);
-        self::assertSame([0, [Library::version() . '1']], [$status, $lines]);
-    }
-
     public function testWithoutPreloadingTheErrorSaysSo(): void
     {
         $fpm = new Fpm(1, ['ffi.enable' => 'preload']);

@@ -66,20 +66,6 @@ final class Library
         return '#define FFI_SCOPE "' . self::SCOPE . "\"\n#define FFI_LIB \"{$path}\"\n" . self::header();
     }
 
-    /** Loads the library for all requests to come; for opcache.preload. */
-    public static function preload(): void
-    {
-        $file = tempnam(sys_get_temp_dir(), 'stockade');
-        if ($file === false || file_put_contents($file, self::preloadHeader()) === false) {
-            throw Misuse::because('the header could not be written for preloading');
-        }
-        try {
-            FFI::load($file);
-        } finally {
-            unlink($file);
-        }
-    }
-
     private static function load(): FFI
     {
         $ffi = self::preloaded() ?? self::defined();
