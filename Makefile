@@ -1,7 +1,7 @@
 # `make run` does the main job on the embedded default; `make check` installs
 # what the tests need and runs them all, as CI does.
 
-.PHONY: run check deps lint test deny bench bench-quick plot
+.PHONY: run check deps lint test ffi header install-c deny bench bench-quick bench-ffi plot
 
 run:
 	cargo run --release --bin stockade
@@ -23,9 +23,26 @@ lint:
 test:
 	cargo build --workspace --all-targets --locked
 	cargo run --quiet --locked -p stockade-testkit -- run -- \
-		cargo nextest run --workspace --all-targets --locked
+		cargo nextest run --workspace --exclude stockade-ffi --all-targets --locked
 	cargo test --workspace --doc --locked --quiet
+	$(MAKE) ffi
 	.ci/readme
+
+# The C ABI, its header, examples and tests under valgrind, then the PHP
+# package with its tests under php-fpm. What is missing fails.
+ffi:
+	cargo build --locked -p stockade-ffi
+	cargo run --quiet --locked -p stockade-testkit -- run -- \
+		cargo nextest run -p stockade-ffi --locked
+	cargo run --quiet --locked -p stockade-testkit -- run -- ffi/php/check
+
+# Writes the C header and that of the PHP package from ffi/src.
+header:
+	STOCKADE_WRITE_HEADERS=1 cargo test --quiet --locked -p stockade-ffi --test header
+
+# Header, libraries and pkg-config file; PREFIX and DESTDIR say where to.
+install-c:
+	ffi/install
 
 deny:
 	cargo deny --locked check licenses bans sources
@@ -36,6 +53,10 @@ bench:
 # Short runs of every bench, as in CI.
 bench-quick:
 	cargo bench --locked -p stockade-benches -- --quick
+
+# What a call costs in Rust, C and PHP.
+bench-ffi:
+	ffi/benches/run
 
 # benches/contention.svg, from the last run of the contention bench.
 plot:

@@ -4,12 +4,12 @@
 //! where a C programmer looks for it; it also states the conventions that all
 //! of them keep. Here is how they are kept:
 //!
-//! * [`border`] is the one way in: it catches panics, clears and fills the
+//! * `border` is the one way in: it catches panics, clears and fills the
 //!   caller's error, and checks pointers.
-//! * [`plain`] copies the structs that callers own in and out, by the size they
+//! * `plain` copies the structs that callers own in and out, by the size they
 //!   say they have, so that structs can grow.
-//! * [`shared`] keeps the engines that outlive their handles.
-//! * [`text`] checks texts that come in and owns those that go out.
+//! * `shared` keeps the engines that outlive their handles.
+//! * `text` checks texts that come in and owns those that go out.
 //! * [`error`] is the error object and the list of codes.
 //! * The other modules are one family of calls each.
 //!

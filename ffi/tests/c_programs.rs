@@ -1,5 +1,6 @@
 //! The C examples and tests: compiled against the installed library with every
 //! warning an error, and run under valgrind.
+#![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod cc;
 

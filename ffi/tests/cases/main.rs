@@ -1,10 +1,11 @@
 //! Runs the table of cases (engine/tests/cases.json) in Rust, and in C through
 //! the header and the shared library, on the embedded store and on MariaDB
 //! with Redis. The PHP package runs the same file.
+#![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-//INC #[path = "../cc/mod.rs"]
-//INC mod cc;
-//INC mod in_c;
+#[path = "../cc/mod.rs"]
+mod cc;
+mod in_c;
 mod in_rust;
 mod table;
 
@@ -43,10 +44,10 @@ fn in_rust_on_mariadb_and_redis() {
 
 #[test]
 fn in_c_on_sqlite() {
-    //INC in_c::run(&Table::read(), &Place::embedded());
+    in_c::run(&Table::read(), &Place::embedded());
 }
 
 #[test]
 fn in_c_on_mariadb_and_redis() {
-    //INC in_c::run(&Table::read(), &Place::servers());
+    in_c::run(&Table::read(), &Place::servers());
 }

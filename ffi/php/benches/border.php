@@ -1,0 +1,26 @@
+<?php
+
+declare(strict_types=1);
+
+// What a call costs from PHP.
+
+use Stockade\Engine;
+
+require_once __DIR__ . '/../autoload.php';
+
+const NOOPS = 1_000_000;
+const HOLDS = 20_000;
+
+$engine = Engine::open('sqlite::memory:');
+$start = hrtime(true);
+for ($i = 0; $i < NOOPS; $i++) {
+    $engine->noop();
+}
+printf("PHP   noop %8.1f ns\n", (hrtime(true) - $start) / NOOPS);
+
+$lamp = $engine->createProduct('Lamp', '19.99', HOLDS)->id;
+$start = hrtime(true);
+for ($i = 0; $i < HOLDS; $i++) {
+    $engine->hold($lamp, 1);
+}
+printf("PHP   hold %8.1f us\n", (hrtime(true) - $start) / HOLDS / 1000);

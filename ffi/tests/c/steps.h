@@ -1,0 +1,216 @@
+/* What the generated runner of the table of cases is made of: a call fills an
+ * answer, an expectation compares one field of it. */
+#ifndef STEPS_H
+#define STEPS_H
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <stockade.h>
+
+enum { HOLDS_MAX = 8, TYPES_MAX = 512, SOON_SECONDS = 10 };
+
+/* What a call answered: the field of its kind, or an error. */
+struct answer {
+    stockade_code code;
+    stockade_error *error;
+    bool replayed;
+    stockade_product product;
+    stockade_hold hold;
+    stockade_hold holds[HOLDS_MAX];
+    size_t hold_count;
+    stockade_order order;
+    stockade_payment_answer payment;
+    stockade_sweep_report sweep;
+    char types[TYPES_MAX];
+};
+
+/* Where the run stands, for messages. */
+static const char *current_case;
+static int current_step;
+static bool step_is_met;
+static char step_trouble[2048];
+
+static inline struct answer no_answer(void)
+{
+    struct answer answer;
+    memset(&answer, 0, sizeof answer);
+    answer.product.struct_size = sizeof answer.product;
+    answer.hold.struct_size = sizeof answer.hold;
+    answer.order.struct_size = sizeof answer.order;
+    answer.sweep.struct_size = sizeof answer.sweep;
+    for (int i = 0; i < HOLDS_MAX; i++)
+        answer.holds[i].struct_size = sizeof answer.holds[i];
+    return answer;
+}
+
+static inline void fail(const char *why)
+{
+    fprintf(stderr, "%s, step %d: %s\n", current_case, current_step, why);
+    exit(1);
+}
+
+/* Begins one attempt of a step: what an earlier one left is freed. */
+static inline void begin(struct answer *answer)
+{
+    stockade_error_free(answer->error);
+    *answer = no_answer();
+    step_is_met = true;
+}
+
+static inline void missed(const char *field, const char *expected, const char *got)
+{
+    step_is_met = false;
+    snprintf(step_trouble, sizeof step_trouble, "%s: expected %s, got %s", field, expected, got);
+}
+
+static inline void expect_code(const struct answer *answer, stockade_code code)
+{
+    if (answer->code != code || stockade_error_code(answer->error) != code)
+        missed("code", stockade_code_name(code), stockade_code_name(answer->code));
+}
+
+static inline void expect_number(const char *field, int64_t expected, int64_t got)
+{
+    char texts[2][32];
+    snprintf(texts[0], sizeof texts[0], "%" PRId64, expected);
+    snprintf(texts[1], sizeof texts[1], "%" PRId64, got);
+    if (expected != got)
+        missed(field, texts[0], texts[1]);
+}
+
+static inline void expect_later(const char *field, int64_t than, int64_t got)
+{
+    if (got <= than)
+        missed(field, "a later moment", "one not later");
+}
+
+static inline void expect_text(const char *field, const char *expected, const char *got)
+{
+    if (got == NULL || strcmp(expected, got) != 0)
+        missed(field, expected, got == NULL ? "nothing" : got);
+}
+
+/* A step that may take time is tried again until it is as expected. */
+static inline bool again(bool until, time_t began)
+{
+    const struct timespec pause = {0, 5 * 1000 * 1000};
+    if (step_is_met)
+        return false;
+    if (!until || time(NULL) - began > SOON_SECONDS)
+        fail(step_trouble);
+    nanosleep(&pause, NULL);
+    return true;
+}
+
+static inline uint64_t error_available(const struct answer *answer)
+{
+    uint64_t available = UINT64_MAX;
+    stockade_error_available(answer->error, &available);
+    return available;
+}
+
+static inline uint64_t error_order_id(const struct answer *answer)
+{
+    uint64_t order_id = UINT64_MAX;
+    stockade_error_order_id(answer->error, &order_id);
+    return order_id;
+}
+
+static inline stockade_short_line error_short(const struct answer *answer, size_t index)
+{
+    stockade_short_line line = STOCKADE_INIT(stockade_short_line);
+    stockade_error_short_line(answer->error, index, &line);
+    return line;
+}
+
+/* Numbers that came as text are read by the library; a refusal of one is the
+ * step's answer. */
+static inline bool read_id(struct answer *answer, const char *text, uint64_t *id)
+{
+    answer->code = stockade_id_from_text(text, id, &answer->error);
+    return answer->code == STOCKADE_CODE_OK;
+}
+
+static inline bool read_quantity(struct answer *answer, const char *text, uint32_t *quantity)
+{
+    answer->code = stockade_quantity_from_text(text, quantity, &answer->error);
+    return answer->code == STOCKADE_CODE_OK;
+}
+
+static inline void call_holds(stockade_engine *engine, struct answer *answer,
+                              const stockade_cart_request *request)
+{
+    stockade_holds *holds = NULL;
+    answer->code = stockade_engine_hold_many(engine, request, &holds, &answer->replayed,
+                                             &answer->error);
+    answer->hold_count = stockade_holds_count(holds);
+    for (size_t i = 0; i < answer->hold_count && i < HOLDS_MAX; i++)
+        stockade_holds_get(holds, i, &answer->holds[i], NULL);
+    stockade_holds_free(holds);
+}
+
+/* The kinds of all events of a product, in order, each followed by a comma. */
+static inline void call_events(stockade_engine *engine, struct answer *answer, uint64_t product_id)
+{
+    uint64_t cursor = 0;
+    size_t count = 0;
+    do {
+        stockade_events *events = NULL;
+        answer->code = stockade_engine_events_after(engine, cursor, 1000, &events, &answer->error);
+        count = stockade_events_count(events);
+        for (size_t i = 0; i < count; i++) {
+            stockade_event event = STOCKADE_INIT(stockade_event);
+            stockade_events_get(events, i, &event, NULL);
+            cursor = event.cursor;
+            size_t used = strlen(answer->types);
+            if (event.product_id == product_id)
+                snprintf(answer->types + used, TYPES_MAX - used, "%s,",
+                         stockade_event_kind_name(event.kind));
+        }
+        stockade_events_free(events);
+    } while (count > 0);
+}
+
+static inline struct answer create(stockade_engine *engine, const char *name, uint64_t stock)
+{
+    struct answer answer = no_answer();
+    stockade_new_product request = STOCKADE_INIT(stockade_new_product);
+    request.name = name;
+    request.stock = stock;
+    stockade_price_from_text("19.99", &request.price_minor, NULL);
+    if (stockade_engine_create_product(engine, &request, &answer.product, NULL) != STOCKADE_CODE_OK)
+        fail("a product could not be created");
+    return answer;
+}
+
+/* Settings are names and values in turn, up to a NULL; the later one counts. */
+static inline stockade_engine *open_engine(const char *const *settings)
+{
+    stockade_options *options = NULL;
+    stockade_engine *engine = NULL;
+    stockade_error *error = NULL;
+    stockade_options_new(&options, NULL);
+    for (; *settings != NULL; settings += 2)
+        stockade_options_set(options, settings[0], settings[1], &error);
+    if (error != NULL ||
+        stockade_engine_open_with(options, &engine, &error) != STOCKADE_CODE_OK)
+        fail(stockade_error_message(error));
+    stockade_options_free(options);
+    return engine;
+}
+
+/* The store must be consistent after each case. */
+static inline void check_books(stockade_engine *engine)
+{
+    stockade_audit *audit = NULL;
+    stockade_audit_summary summary = STOCKADE_INIT(stockade_audit_summary);
+    stockade_engine_audit(engine, &audit, NULL);
+    if (stockade_audit_read(audit, &summary, NULL) != STOCKADE_CODE_OK || !summary.consistent)
+        fail("the store is not consistent");
+    stockade_audit_free(audit);
+}
+
+#endif

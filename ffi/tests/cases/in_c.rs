@@ -1,0 +1,439 @@
+//! The table in C: a program is written from it, compiled against the installed
+//! library, and run. `tests/c/steps.h` is what it is made of.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+
+use serde_json::{Map, Value};
+
+use crate::Place;
+use crate::cc::{Installed, succeed};
+use crate::table::{Case, Part, Step, Table, Text, parse};
+
+/// Writes, compiles and runs the program; on the embedded store under valgrind.
+pub fn run(table: &Table, place: &Place) {
+    let installed = Installed::new();
+    let source = installed.folder().join("cases.c");
+    let count = table.of("c").count();
+    fs::write(&source, program(table)).expect("written");
+    let program = installed.compile(&[&source]);
+    let mut command = match place.redis {
+        Some(_) => installed.command(&program),
+        None => installed.checked(&program),
+    };
+    command.arg(&place.store);
+    if let Some((url, prefix)) = &place.redis {
+        command.args([url, prefix]);
+    }
+    let output = succeed(&mut command);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{count} passed\n"));
+}
+
+fn program(table: &Table) -> String {
+    let mut text = "#define _POSIX_C_SOURCE 200809L\n#include \"steps.h\"\n\n".to_owned();
+    let mut calls = String::new();
+    for (number, case) in table.of("c").enumerate() {
+        text += &Writer::default().case(number, case);
+        writeln!(calls, "    case_{number}(argv[1], redis, prefix);").expect("writes");
+    }
+    let count = table.of("c").count();
+    write!(
+        text,
+        "int main(int argc, char **argv)\n{{\n    \
+         const char *redis = argc > 2 ? argv[2] : \"\";\n    \
+         const char *prefix = argc > 3 ? argv[3] : \"stockade\";\n    \
+         if (argc < 2)\n        return 2;\n{calls}    \
+         printf(\"{count} passed\\n\");\n    return 0;\n}}\n"
+    )
+    .expect("writes");
+    text
+}
+
+/// Writes one case.
+#[derive(Default)]
+struct Writer {
+    /// The call that each named answer is of.
+    named: BTreeMap<String, String>,
+    /// Numbers that must be read from text before a call: C of the reading.
+    readings: Vec<String>,
+    /// Variables and texts that a call needs.
+    prelude: String,
+    variables: usize,
+}
+
+impl Writer {
+    fn case(mut self, number: usize, case: &Case) -> String {
+        let mut settings =
+            "\"store\", store, \"redis\", redis, \"redis_prefix\", prefix, ".to_owned();
+        for (name, value) in &case.settings {
+            write!(settings, "{}, {}, ", quoted(name), quoted(value)).expect("writes");
+        }
+        let mut body = String::new();
+        let mut end = String::new();
+        for (name, stock) in &case.products {
+            writeln!(
+                body,
+                "    struct answer a_{name} = create(engine, {}, {stock});",
+                quoted(name)
+            )
+            .expect("writes");
+            self.named.insert(name.clone(), "product".to_owned());
+            writeln!(end, "    stockade_error_free(a_{name}.error);").expect("writes");
+        }
+        for (index, step) in case.steps.iter().enumerate() {
+            let unnamed = format!("{index}");
+            let name = step.name.as_ref().unwrap_or(&unnamed);
+            body += &self.step(index, name, step);
+            writeln!(end, "    stockade_error_free(a_{name}.error);").expect("writes");
+            if let Some(name) = &step.name {
+                self.named.insert(name.clone(), step.call.clone());
+            }
+        }
+        if case.steps.iter().all(|step| step.call != "close") {
+            end += "    check_books(engine);\n";
+        }
+        let name = quoted(&case.name);
+        format!(
+            "static void case_{number}(const char *store, const char *redis, const char *prefix)\n\
+             {{\n    current_case = {name};\n    \
+             const char *const settings[] = {{{settings}NULL}};\n    \
+             stockade_engine *engine = open_engine(settings);\n\
+             {body}{end}    stockade_engine_free(engine);\n}}\n\n"
+        )
+    }
+
+    fn step(&mut self, index: usize, name: &str, step: &Step) -> String {
+        let call = self.call(&format!("a_{name}"), step);
+        let mut expected = String::new();
+        let code = step.code.as_deref().unwrap_or("ok").to_uppercase();
+        writeln!(expected, "            expect_code(&a_{name}, STOCKADE_CODE_{code});")
+            .expect("writes");
+        let mut checks = Vec::new();
+        for (field, value) in &step.is {
+            let kind = if step.code.is_some() { "error" } else { &step.call };
+            self.expect(&mut checks, name, kind, &[field], value);
+        }
+        for (field, value) in &step.later {
+            let Text::Reference { answer, path, .. } = parse(value.as_str().expect("a reference"))
+            else {
+                panic!("later needs a reference")
+            };
+            let got = field_of(name, &step.call, &[field]).0;
+            let than = self.reference(answer, &path).0;
+            checks.push(format!("expect_later({}, {than}, {got});", quoted(field)));
+        }
+        for check in checks {
+            writeln!(expected, "            {check}").expect("writes");
+        }
+        let prelude = std::mem::take(&mut self.prelude);
+        let readings: String = std::mem::take(&mut self.readings)
+            .iter()
+            .map(|reading| format!("{reading} && "))
+            .collect();
+        format!(
+            "    current_step = {index};\n    struct answer a_{name} = no_answer();\n    {{\n        \
+             time_t began = time(NULL);\n{prelude}        do {{\n            begin(&a_{name});\n            \
+             if ({readings}true) {{\n{call}            }}\n{expected}        \
+             }} while (again({}, began));\n    }}\n",
+            step.until
+        )
+    }
+
+    /// The call itself.
+    fn call(&mut self, a: &str, step: &Step) -> String {
+        let args = &step.args;
+        let ttl = |lines: &mut Vec<String>| {
+            if let Some(ttl) = args.get("ttl") {
+                lines.push("r.has_ttl = 1;".to_owned());
+                lines.push(format!("r.ttl_us = {ttl} * UINT64_C(1000000);"));
+            }
+        };
+        let mut lines = Vec::new();
+        let by_id = |function: &str, id: String, field: &str| {
+            format!(
+                "{a}.code = stockade_engine_{function}(engine, {id}, &{a}.{field}, &{a}.error);"
+            )
+        };
+        match step.call.as_str() {
+            "product" => lines.push(by_id("product", self.id(a, args, "id"), "product")),
+            "get_hold" => lines.push(by_id("get_hold", self.id(a, args, "id"), "hold")),
+            "release" => lines.push(by_id("release", self.id(a, args, "id"), "hold")),
+            "get_order" => lines.push(by_id("get_order", self.id(a, args, "id"), "order")),
+            "adjust" => {
+                lines.push(
+                    "stockade_stock_adjustment r = STOCKADE_INIT(stockade_stock_adjustment);"
+                        .to_owned(),
+                );
+                lines.push(format!("r.product_id = {};", self.id(a, args, "product_id")));
+                lines.push(format!("r.delta = {};", args["delta"]));
+                lines.push(format!("r.reason = {};", self.text(&args["reason"])));
+                lines.push(by_id("adjust_stock", "&r".to_owned(), "product"));
+            }
+            "hold" => {
+                lines.push(
+                    "stockade_hold_request r = STOCKADE_INIT(stockade_hold_request);".to_owned(),
+                );
+                lines.push(format!("r.product_id = {};", self.id(a, args, "product_id")));
+                lines.push(format!("r.quantity = {};", self.quantity(a, &args["quantity"])));
+                ttl(&mut lines);
+                lines.extend(self.key(args));
+                lines.push(replayable(a, "hold", "hold"));
+            }
+            "hold_many" => {
+                let items = args["items"].as_array().expect("lines");
+                let count = items.len();
+                lines
+                    .push(format!("stockade_cart_line lines[{}] = {{{{0, 0, 0}}}};", count.max(1)));
+                for (index, item) in items.iter().enumerate() {
+                    let item = item.as_object().expect("a line");
+                    let id = self.id(a, item, "product_id");
+                    lines.push(format!("lines[{index}].product_id = {id};"));
+                    let quantity = self.quantity(a, &item["quantity"]);
+                    lines.push(format!("lines[{index}].quantity = {quantity};"));
+                }
+                lines.push(
+                    "stockade_cart_request r = STOCKADE_INIT(stockade_cart_request);".to_owned(),
+                );
+                lines.push(format!("r.lines = lines; r.line_count = {count};"));
+                ttl(&mut lines);
+                lines.extend(self.key(args));
+                lines.push(format!("call_holds(engine, &{a}, &r);"));
+            }
+            "extend" => {
+                lines.push(
+                    "stockade_extend_request r = STOCKADE_INIT(stockade_extend_request);"
+                        .to_owned(),
+                );
+                lines.push(format!("r.hold_id = {};", self.id(a, args, "id")));
+                ttl(&mut lines);
+                lines.push(by_id("extend", "&r".to_owned(), "hold"));
+            }
+            "order" => {
+                lines.push(
+                    "stockade_order_request r = STOCKADE_INIT(stockade_order_request);".to_owned(),
+                );
+                lines.push(format!("r.hold_id = {};", self.id(a, args, "hold_id")));
+                lines.push(format!("r.product_id = {};", self.id(a, args, "product_id")));
+                lines.extend(self.key(args));
+                lines.push(replayable(a, "order", "order"));
+            }
+            "payment" => {
+                lines.push(
+                    "stockade_payment_event r = STOCKADE_INIT(stockade_payment_event);".to_owned(),
+                );
+                if args.contains_key("order_id") {
+                    lines.push(format!(
+                        "r.has_order_id = 1; r.order_id = {};",
+                        self.id(a, args, "order_id")
+                    ));
+                }
+                for field in ["payment_token", "status"] {
+                    if let Some(text) = args.get(field) {
+                        lines.push(format!("r.{field} = {};", self.text(text)));
+                    }
+                }
+                lines.extend(self.key(args));
+                if let Some(body) = args.get("body") {
+                    let body = self.text(body);
+                    lines.push(format!(
+                        "r.body = (const uint8_t *){body}; r.body_length = strlen({body});"
+                    ));
+                }
+                lines.push(replayable(a, "payment", "payment"));
+            }
+            "sweep" => lines
+                .push(format!("{a}.code = stockade_engine_sweep(engine, &{a}.sweep, &{a}.error);")),
+            "events" => lines
+                .push(format!("call_events(engine, &{a}, {});", self.id(a, args, "product_id"))),
+            "close" => lines.push(format!("{a}.code = stockade_engine_close(engine, &{a}.error);")),
+            other => panic!("unknown call {other}"),
+        }
+        lines.iter().map(|line| format!("                {line}\n")).collect()
+    }
+
+    fn key(&mut self, args: &Map<String, Value>) -> Option<String> {
+        args.get("key").map(|key| format!("r.key = {};", self.text(key)))
+    }
+
+    fn variable(&mut self, kind: &str, what: &str) -> String {
+        self.variables += 1;
+        let name = format!("v_{}", self.variables);
+        writeln!(self.prelude, "        {kind} {name}{what};").expect("writes");
+        name
+    }
+
+    fn id(&mut self, a: &str, args: &Map<String, Value>, name: &str) -> String {
+        match &args[name] {
+            Value::String(text) if !text.starts_with('$') => {
+                let variable = self.variable("uint64_t", " = 0");
+                self.readings.push(format!("read_id(&{a}, {}, &{variable})", quoted(text)));
+                variable
+            }
+            other => self.number(other),
+        }
+    }
+
+    fn quantity(&mut self, a: &str, value: &Value) -> String {
+        match value {
+            Value::String(text) => {
+                let variable = self.variable("uint32_t", " = 0");
+                self.readings.push(format!("read_quantity(&{a}, {}, &{variable})", quoted(text)));
+                variable
+            }
+            other => other.to_string(),
+        }
+    }
+
+    fn number(&self, value: &Value) -> String {
+        match value {
+            Value::String(text) => match parse(text) {
+                Text::Reference { answer, path, plus: 0 } => self.reference(answer, &path).0,
+                Text::Reference { answer, path, plus } => {
+                    format!("{} + {plus}", self.reference(answer, &path).0)
+                }
+                Text::Words(_) => panic!("{text} is no number"),
+            },
+            Value::Bool(truth) => u8::from(*truth).to_string(),
+            other => format!("INT64_C({other})"),
+        }
+    }
+
+    /// A text; one with parts of answers is put together before the call.
+    fn text(&mut self, value: &Value) -> String {
+        let text = value.as_str().expect("a text");
+        match parse(text) {
+            Text::Reference { answer, path, .. } => self.reference(answer, &path).0,
+            Text::Words(parts) => {
+                let (mut format, mut values) = (String::new(), String::new());
+                for part in parts {
+                    match part {
+                        Part::Word(word) => format += &word.replace('%', "%%"),
+                        Part::Reference { answer, path } => {
+                            let (value, is_text) = self.reference(answer, &path);
+                            format += if is_text { "%s" } else { "%\u{1}" };
+                            write!(values, ", {value}").expect("writes");
+                        }
+                    }
+                }
+                if values.is_empty() {
+                    return quoted(text);
+                }
+                let format = quoted(&format).replace("%\u{1}", "%\" PRIu64 \"");
+                let variable = self.variable("char", "[128]");
+                writeln!(
+                    self.prelude,
+                    "        snprintf({variable}, sizeof {variable}, {format}{values});"
+                )
+                .expect("writes");
+                variable
+            }
+        }
+    }
+
+    /// C for a part of an earlier answer, and whether it is a text.
+    fn reference(&self, answer: &str, path: &[&str]) -> (String, bool) {
+        let call = self.named.get(answer).unwrap_or_else(|| panic!("no answer {answer}"));
+        field_of(answer, call, path)
+    }
+
+    fn expect(
+        &self,
+        checks: &mut Vec<String>,
+        name: &str,
+        call: &str,
+        path: &[&str],
+        value: &Value,
+    ) {
+        let shown = quoted(&path.join("."));
+        match value {
+            Value::Object(fields) => {
+                for (field, value) in fields {
+                    self.expect(checks, name, call, &[path, &[field]].concat(), value);
+                }
+            }
+            Value::Array(items) if path == ["types"] => {
+                let types: String =
+                    items.iter().map(|one| format!("{},", one.as_str().expect("a kind"))).collect();
+                checks.push(format!("expect_text({shown}, {}, a_{name}.types);", quoted(&types)));
+            }
+            Value::Array(items) => {
+                let count = match path {
+                    ["holds"] => format!("a_{name}.hold_count"),
+                    ["short"] => format!("stockade_error_short_count(a_{name}.error)"),
+                    other => panic!("{other:?} is no list"),
+                };
+                checks.push(format!("expect_number({shown}, {}, {count});", items.len()));
+                for (index, item) in items.iter().enumerate() {
+                    let index = index.to_string();
+                    self.expect(checks, name, call, &[path, &[index.as_str()]].concat(), item);
+                }
+            }
+            value => {
+                let (got, is_text) = field_of(name, call, path);
+                if is_text {
+                    let expected = match parse(value.as_str().expect("a text")) {
+                        Text::Reference { answer, path, .. } => self.reference(answer, &path).0,
+                        Text::Words(_) => quoted(value.as_str().expect("a text")),
+                    };
+                    checks.push(format!("expect_text({shown}, {expected}, {got});"));
+                } else {
+                    checks.push(format!("expect_number({shown}, {}, {got});", self.number(value)));
+                }
+            }
+        }
+    }
+}
+
+/// C for a field of an answer, and whether it is a text.
+fn field_of(name: &str, call: &str, path: &[&str]) -> (String, bool) {
+    let a = format!("a_{name}");
+    let (place, field) = match (call, path) {
+        ("error", ["short", index, field]) => {
+            return (format!("error_short(&{a}, {index}).{field}"), false);
+        }
+        ("error", ["available"]) => return (format!("error_available(&{a})"), false),
+        ("error", ["order_id"]) => return (format!("error_order_id(&{a})"), false),
+        ("error", ["replayed"]) => return (format!("stockade_error_replayed({a}.error)"), false),
+        (_, ["replayed"]) => return (format!("{a}.replayed"), false),
+        ("payment", ["answer"]) => {
+            return (format!("stockade_payment_answer_name({a}.payment)"), true);
+        }
+        ("hold_many", ["holds", index, field]) => (format!("{a}.holds[{index}]"), *field),
+        ("product" | "adjust", [field]) => (format!("{a}.product"), *field),
+        ("hold" | "get_hold" | "release" | "extend", [field]) => (format!("{a}.hold"), *field),
+        ("order" | "get_order", [field]) => (format!("{a}.order"), *field),
+        ("sweep", [field]) => (format!("{a}.sweep"), *field),
+        other => panic!("no field {other:?}"),
+    };
+    let is_order = matches!(call, "order" | "get_order");
+    match field {
+        "status" if is_order => (format!("stockade_order_status_name({place}.status)"), true),
+        "status" => (format!("stockade_hold_status_name({place}.status)"), true),
+        "payment_disposition" => {
+            (format!("stockade_payment_disposition_name({place}.payment_disposition)"), true)
+        }
+        "expires_at" | "created_at" | "updated_at" => (format!("{place}.{field}_us"), false),
+        "token" | "payment_token" | "name" => (format!("{place}.{field}"), true),
+        _ => (format!("{place}.{field}"), false),
+    }
+}
+
+fn replayable(a: &str, function: &str, field: &str) -> String {
+    format!(
+        "{a}.code = stockade_engine_{function}(engine, &r, &{a}.{field}, &{a}.replayed, &{a}.error);"
+    )
+}
+
+/// A C literal.
+fn quoted(text: &str) -> String {
+    let mut literal = "\"".to_owned();
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => literal.extend(['\\', character]),
+            '\n' => literal += "\\n",
+            other => literal.push(other),
+        }
+    }
+    literal + "\""
+}
