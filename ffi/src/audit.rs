@@ -4,7 +4,8 @@ use std::ffi::{CString, c_char};
 
 use stockade::AuditReport;
 
-use crate::border::{self, beyond};
+use crate::answers::entry;
+use crate::border;
 use crate::engine::{engine, stockade_engine};
 use crate::error::{stockade_code, stockade_error};
 use crate::plain::{self, plain};
@@ -72,6 +73,18 @@ struct Found {
 pub struct stockade_audit {
     report: AuditReport,
     findings: Vec<Found>,
+}
+
+impl From<&Found> for stockade_finding {
+    fn from(found: &Found) -> Self {
+        Self {
+            struct_size: 0,
+            reserved: 0,
+            id: found.id,
+            check: found.check.as_ptr(),
+            detail: found.detail.as_ptr(),
+        }
+    }
 }
 
 impl From<AuditReport> for stockade_audit {
@@ -158,20 +171,7 @@ pub unsafe extern "C" fn stockade_audit_finding(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
-    unsafe {
-        border::call(error, || {
-            let findings = &border::given(audit, "audit")?.findings;
-            let found = findings.get(index).ok_or_else(|| beyond(index, findings.len()))?;
-            let value = stockade_finding {
-                struct_size: 0,
-                reserved: 0,
-                id: found.id,
-                check: found.check.as_ptr(),
-                detail: found.detail.as_ptr(),
-            };
-            plain::write(finding, value)
-        })
-    }
+    unsafe { entry(audit, |audit| audit.findings.as_slice(), index, finding, error) }
 }
 
 /// Frees an audit and its texts. NULL is fine.

@@ -29,6 +29,26 @@ pub(crate) unsafe fn engine<'a>(engine: *const stockade_engine) -> Result<&'a En
     unsafe { border::given(engine, "engine") }.map(|handle| &handle.engine)
 }
 
+/// Gives the caller an engine, which other handles may have or not.
+///
+/// # Safety
+/// `engine` and `error` are null or may be written to; `make` may read what it
+/// captures.
+unsafe fn open(
+    engine: *mut *mut stockade_engine,
+    error: *mut *mut stockade_error,
+    make: impl FnOnce() -> Result<(Engine, bool), Failure>,
+) -> stockade_code {
+    // SAFETY: as the caller promised.
+    unsafe {
+        border::call(error, || {
+            border::give(engine, "engine", || {
+                make().map(|(engine, is_shared)| stockade_engine { engine, is_shared })
+            })
+        })
+    }
+}
+
 /// What a sweep gave back.
 #[repr(C)]
 pub struct stockade_sweep_report {
@@ -55,14 +75,7 @@ pub unsafe extern "C" fn stockade_engine_open(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
-    unsafe {
-        border::call(error, || {
-            border::give(engine, "engine", || {
-                let engine = Engine::open(text::needed(store, "store")?)?;
-                Ok(stockade_engine { engine, is_shared: false })
-            })
-        })
-    }
+    unsafe { open(engine, error, || Ok((Engine::open(text::needed(store, "store")?)?, false))) }
 }
 
 /// Opens an engine as the options describe it. They stay the caller's.
@@ -77,12 +90,9 @@ pub unsafe extern "C" fn stockade_engine_open_with(
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
     unsafe {
-        border::call(error, || {
-            border::give(engine, "engine", || {
-                let config = border::given(options, "options")?.settings().config;
-                let engine = Engine::builder().config(config).open()?;
-                Ok(stockade_engine { engine, is_shared: false })
-            })
+        open(engine, error, || {
+            let config = border::given(options, "options")?.settings().config;
+            Ok((Engine::builder().config(config).open()?, false))
         })
     }
 }
@@ -103,11 +113,8 @@ pub unsafe extern "C" fn stockade_engine_open_shared(
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
     unsafe {
-        border::call(error, || {
-            border::give(engine, "engine", || {
-                let engine = shared::engine(border::given(options, "options")?.settings())?;
-                Ok(stockade_engine { engine, is_shared: true })
-            })
+        open(engine, error, || {
+            Ok((shared::engine(border::given(options, "options")?.settings())?, true))
         })
     }
 }

@@ -4,11 +4,12 @@ use std::ffi::c_char;
 
 use stockade::{Event, EventKind};
 
-use crate::border::{self, beyond};
+use crate::answers::entry;
+use crate::border;
 use crate::engine::{engine, stockade_engine};
 use crate::error::{stockade_code, stockade_error};
 use crate::names::names;
-use crate::plain::{self, plain};
+use crate::plain::plain;
 
 /// What kind of transition an event tells of.
 #[repr(u32)]
@@ -134,13 +135,7 @@ pub unsafe extern "C" fn stockade_events_get(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
-    unsafe {
-        border::call(error, || {
-            let events = &border::given(events, "events")?.events;
-            let found = events.get(index).ok_or_else(|| beyond(index, events.len()))?;
-            plain::write(event, found.into())
-        })
-    }
+    unsafe { entry(events, |list| list.events.as_slice(), index, event, error) }
 }
 
 /// Frees the list. NULL is fine.

@@ -7,7 +7,8 @@ use stockade::{
     CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, ProductId, Replayable,
 };
 
-use crate::border::{self, beyond, null};
+use crate::answers::{answer, entry};
+use crate::border::{self, null};
 use crate::engine::{engine, stockade_engine};
 use crate::error::{Failure, stockade_code, stockade_error};
 use crate::names::names;
@@ -187,26 +188,6 @@ unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<(ProductId, u32)>
     Ok(lines.iter().map(|line| (ProductId(line.product_id), line.quantity)).collect())
 }
 
-/// Writes a hold that the engine answers.
-///
-/// # Safety
-/// As the header asks of the caller.
-unsafe fn answer_hold(
-    handle: *const stockade_engine,
-    hold: *mut stockade_hold,
-    error: *mut *mut stockade_error,
-    ask: impl FnOnce(&stockade::Engine) -> Result<Hold, Failure>,
-) -> stockade_code {
-    // SAFETY: as the caller promised.
-    unsafe {
-        border::call(error, || {
-            let engine = engine(handle)?;
-            plain::check(hold)?;
-            plain::write(hold, (&ask(engine)?).into())
-        })
-    }
-}
-
 /// Holds units of one product for a short time. `replayed` may be NULL; it
 /// tells whether the answer was remembered under the idempotency key.
 ///
@@ -222,14 +203,14 @@ pub unsafe extern "C" fn stockade_engine_hold(
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
     unsafe {
-        answer_hold(engine, hold, error, |engine| {
+        answer(engine, hold, error, |engine| {
             let given = plain::read(request)?;
             let mut request = HoldRequest::new(given.product_id, given.quantity);
             request.ttl = ttl(given.has_ttl, given.ttl_us)?;
             request.key = text::given(given.key, "key")?.map(str::to_owned);
             let Replayable { value, replayed: again } = engine.hold(&request)?;
             border::tell(replayed, again);
-            Ok(value)
+            Ok((&value).into())
         })
     }
 }
@@ -281,13 +262,7 @@ pub unsafe extern "C" fn stockade_holds_get(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
-    unsafe {
-        border::call(error, || {
-            let holds = &border::given(holds, "holds")?.holds;
-            let found = holds.get(index).ok_or_else(|| beyond(index, holds.len()))?;
-            plain::write(hold, found.into())
-        })
-    }
+    unsafe { entry(holds, |list| list.holds.as_slice(), index, hold, error) }
 }
 
 /// Frees the list; the holds themselves stay as they are. NULL is fine.
@@ -309,7 +284,7 @@ pub unsafe extern "C" fn stockade_engine_release(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
-    unsafe { answer_hold(engine, hold, error, |engine| Ok(engine.release(HoldId(id))?)) }
+    unsafe { answer(engine, hold, error, |engine| Ok((&engine.release(HoldId(id))?).into())) }
 }
 
 /// Makes an active hold live longer, and answers it.
@@ -325,11 +300,11 @@ pub unsafe extern "C" fn stockade_engine_extend(
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
     unsafe {
-        answer_hold(engine, hold, error, |engine| {
+        answer(engine, hold, error, |engine| {
             let given = plain::read(request)?;
             let mut request = ExtendRequest::new(given.hold_id);
             request.ttl = ttl(given.has_ttl, given.ttl_us)?;
-            Ok(engine.extend(&request)?)
+            Ok((&engine.extend(&request)?).into())
         })
     }
 }
@@ -345,7 +320,7 @@ pub unsafe extern "C" fn stockade_engine_get_hold(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
-    unsafe { answer_hold(engine, hold, error, |engine| Ok(engine.get_hold(HoldId(id))?)) }
+    unsafe { answer(engine, hold, error, |engine| Ok((&engine.get_hold(HoldId(id))?).into())) }
 }
 
 /// The word for a status of a hold, such as "active". Lives as long as the

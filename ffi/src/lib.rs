@@ -4,6 +4,7 @@
 //! where a C programmer looks for it; it also states the conventions that all
 //! of them keep. Here is how they are kept:
 //!
+//! * `answers` writes what the engine answers.
 //! * `border` is the one way in: it catches panics, clears and fills the
 //!   caller's error, and checks pointers.
 //! * `plain` copies the structs that callers own in and out, by the size they
@@ -21,6 +22,7 @@
     reason = "what callers must keep is the same for all functions; the header says it once"
 )]
 
+mod answers;
 mod border;
 mod names;
 mod plain;

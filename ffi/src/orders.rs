@@ -4,9 +4,10 @@ use std::ffi::c_char;
 
 use stockade::{Order, OrderId, OrderRequest, OrderStatus, PaymentDisposition, Replayable};
 
+use crate::answers::answer;
 use crate::border;
-use crate::engine::{engine, stockade_engine};
-use crate::error::{Failure, stockade_code, stockade_error};
+use crate::engine::stockade_engine;
+use crate::error::{stockade_code, stockade_error};
 use crate::names::names;
 use crate::plain::{self, Incoming, plain};
 use crate::text;
@@ -133,26 +134,6 @@ plain!(stockade_order_request, first 32, now 32);
 // SAFETY: it has only integers and pointers.
 unsafe impl Incoming for stockade_order_request {}
 
-/// Writes an order that the engine answers.
-///
-/// # Safety
-/// As the header asks of the caller.
-unsafe fn answer_order(
-    handle: *const stockade_engine,
-    order: *mut stockade_order,
-    error: *mut *mut stockade_error,
-    ask: impl FnOnce(&stockade::Engine) -> Result<Order, Failure>,
-) -> stockade_code {
-    // SAFETY: as the caller promised.
-    unsafe {
-        border::call(error, || {
-            let engine = engine(handle)?;
-            plain::check(order)?;
-            plain::write(order, (&ask(engine)?).into())
-        })
-    }
-}
-
 /// Turns an active hold into an order. Payment events that came before it are
 /// applied at once, so the order may be paid or cancelled already. `replayed`
 /// may be NULL; it tells whether the answer was remembered under the
@@ -171,13 +152,13 @@ pub unsafe extern "C" fn stockade_engine_order(
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
     unsafe {
-        answer_order(engine, order, error, |engine| {
+        answer(engine, order, error, |engine| {
             let given = plain::read(request)?;
             let mut request = OrderRequest::new(given.hold_id, given.product_id);
             request.key = text::given(given.key, "key")?.map(str::to_owned);
             let Replayable { value, replayed: again } = engine.order(&request)?;
             border::tell(replayed, again);
-            Ok(value)
+            Ok((&value).into())
         })
     }
 }
@@ -193,5 +174,5 @@ pub unsafe extern "C" fn stockade_engine_get_order(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
-    unsafe { answer_order(engine, order, error, |engine| Ok(engine.get_order(OrderId(id))?)) }
+    unsafe { answer(engine, order, error, |engine| Ok((&engine.get_order(OrderId(id))?).into())) }
 }

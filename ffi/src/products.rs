@@ -4,7 +4,8 @@ use std::ffi::c_char;
 
 use stockade::{Money, NewProduct, Product, ProductId, StockAdjustment};
 
-use crate::border::{self, beyond};
+use crate::answers::{answer, entry};
+use crate::border;
 use crate::engine::{engine, stockade_engine};
 use crate::error::{stockade_code, stockade_error};
 use crate::plain::{self, Incoming, plain};
@@ -107,13 +108,7 @@ pub unsafe extern "C" fn stockade_engine_product(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
-    unsafe {
-        border::call(error, || {
-            let engine = self::engine(engine)?;
-            plain::check(product)?;
-            plain::write(product, (&engine.product(ProductId(id))?).into())
-        })
-    }
+    unsafe { answer(engine, product, error, |engine| Ok((&engine.product(ProductId(id))?).into())) }
 }
 
 /// Reads up to `limit` (1 to 1000) products with ids above `after`, 0 for the
@@ -157,13 +152,7 @@ pub unsafe extern "C" fn stockade_products_get(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
-    unsafe {
-        border::call(error, || {
-            let page = &border::given(products, "products")?.page;
-            let found = page.items.get(index).ok_or_else(|| beyond(index, page.items.len()))?;
-            plain::write(product, found.into())
-        })
-    }
+    unsafe { entry(products, |list| list.page.items.as_slice(), index, product, error) }
 }
 
 /// What to pass as `after` to read on; 0 on the last page and for NULL.
@@ -193,14 +182,11 @@ pub unsafe extern "C" fn stockade_engine_create_product(
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
     unsafe {
-        border::call(error, || {
-            let engine = self::engine(engine)?;
-            plain::check(product)?;
-            let request = plain::read(request)?;
-            let price = Money::from_minor(request.price_minor)?;
-            let name = text::needed(request.name, "name")?;
-            let made = engine.create_product(&NewProduct::new(name, price, request.stock))?;
-            plain::write(product, (&made).into())
+        answer(engine, product, error, |engine| {
+            let given = plain::read(request)?;
+            let price = Money::from_minor(given.price_minor)?;
+            let name = text::needed(given.name, "name")?;
+            Ok((&engine.create_product(&NewProduct::new(name, price, given.stock))?).into())
         })
     }
 }
@@ -218,13 +204,11 @@ pub unsafe extern "C" fn stockade_engine_adjust_stock(
 ) -> stockade_code {
     // SAFETY: as the header asks of the caller.
     unsafe {
-        border::call(error, || {
-            let engine = self::engine(engine)?;
-            plain::check(product)?;
-            let request = plain::read(request)?;
-            let reason = text::needed(request.reason, "reason")?;
-            let adjustment = StockAdjustment::new(request.product_id, request.delta, reason);
-            plain::write(product, (&engine.adjust_stock(&adjustment)?).into())
+        answer(engine, product, error, |engine| {
+            let given = plain::read(request)?;
+            let reason = text::needed(given.reason, "reason")?;
+            let adjustment = StockAdjustment::new(given.product_id, given.delta, reason);
+            Ok((&engine.adjust_stock(&adjustment)?).into())
         })
     }
 }

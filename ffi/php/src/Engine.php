@@ -90,20 +90,7 @@ final class Engine
             $this->border->errorPlace
         ));
         try {
-            $items = [];
-            $product = $this->border->struct('stockade_product');
-            $count = $this->ffi->stockade_products_count($page);
-            for ($index = 0; $index < $count; $index++) {
-                $this->border->check($this->ffi->stockade_products_get(
-                    $page,
-                    $index,
-                    FFI::addr($product),
-                    $this->border->errorPlace
-                ));
-                $items[] = $this->reader->product($product);
-            }
-            $next = $this->ffi->stockade_products_next($page);
-            return new ProductPage($items, $next === 0 ? null : $next);
+            return $this->reader->products($page);
         } finally {
             $this->ffi->stockade_products_free($page);
         }
@@ -200,7 +187,7 @@ final class Engine
             $this->border->errorPlace
         ));
         try {
-            return new Cart($this->holds($holds), $this->replayed->cdata);
+            return new Cart($this->reader->holds($holds), $this->replayed->cdata);
         } finally {
             $this->ffi->stockade_holds_free($holds);
         }
@@ -338,7 +325,7 @@ final class Engine
             $this->border->errorPlace
         ));
         try {
-            return $this->auditReport($audit);
+            return $this->reader->audit($audit);
         } finally {
             $this->ffi->stockade_audit_free($audit);
         }
@@ -360,19 +347,7 @@ final class Engine
             $this->border->errorPlace
         ));
         try {
-            $read = [];
-            $event = $this->border->struct('stockade_event');
-            $count = $this->ffi->stockade_events_count($events);
-            for ($index = 0; $index < $count; $index++) {
-                $this->border->check($this->ffi->stockade_events_get(
-                    $events,
-                    $index,
-                    FFI::addr($event),
-                    $this->border->errorPlace
-                ));
-                $read[] = $this->reader->event($event);
-            }
-            return $read;
+            return $this->reader->events($events);
         } finally {
             $this->ffi->stockade_events_free($events);
         }
@@ -456,60 +431,5 @@ final class Engine
     private function handle(): CData
     {
         return $this->handle ?? throw Misuse::because('the engine is closed');
-    }
-
-    /** @return list<Hold> */
-    private function holds(CData $holds): array
-    {
-        $read = [];
-        $hold = $this->border->struct('stockade_hold');
-        $count = $this->ffi->stockade_holds_count($holds);
-        for ($index = 0; $index < $count; $index++) {
-            $this->border->check($this->ffi->stockade_holds_get(
-                $holds,
-                $index,
-                FFI::addr($hold),
-                $this->border->errorPlace
-            ));
-            $read[] = $this->reader->hold($hold, false);
-        }
-        return $read;
-    }
-
-    private function auditReport(CData $audit): AuditReport
-    {
-        $sum = $this->border->struct('stockade_audit_summary');
-        $this->border->check(
-            $this->ffi->stockade_audit_read($audit, FFI::addr($sum), $this->border->errorPlace)
-        );
-        $findings = [];
-        $finding = $this->border->struct('stockade_finding');
-        for ($index = 0; $index < $sum->findings; $index++) {
-            $this->border->check($this->ffi->stockade_audit_finding(
-                $audit,
-                $index,
-                FFI::addr($finding),
-                $this->border->errorPlace
-            ));
-            $findings[] = new Finding(
-                FFI::string($finding->check),
-                $finding->id,
-                FFI::string($finding->detail)
-            );
-        }
-        $oldest = $sum->oldest_waiting_event_us;
-        return new AuditReport(
-            $sum->consistent === 1,
-            $sum->products,
-            $sum->received,
-            $sum->stock,
-            $sum->held,
-            $sum->pending,
-            $sum->sold,
-            $sum->waiting_events,
-            $oldest === 0 ? null : $this->border->moment($oldest),
-            $sum->products_due,
-            $findings
-        );
     }
 }

@@ -130,6 +130,20 @@ final class EngineTest extends TestCase
         self::assertSame([null, 2], [$events[1]->orderId, $events[1]->qty]);
     }
 
+    public function testAnAuditSaysWhatIsWrong(): void
+    {
+        $place = Place::servers();
+        $engine = Engine::open($place->store, $place->settings);
+        $lamp = $engine->createProduct('Lamp', '1', 5);
+        $place->sql('UPDATE stockade_products SET stock = stock - 1, held = held + 1');
+        $report = $engine->audit();
+        self::assertFalse($report->consistent);
+        $held = array_filter($report->findings, static fn ($finding): bool => $finding->check === 'held');
+        self::assertCount(1, $held);
+        self::assertSame($lamp->id, current($held)->id);
+        self::assertNotSame('', current($held)->detail);
+    }
+
     public function testASharedEngineOutlivesItsObject(): void
     {
         $engine = Engine::shared('sqlite::memory:', ['max_per_hold' => 7]);

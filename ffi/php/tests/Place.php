@@ -39,16 +39,28 @@ final class Place
     {
         $port = getenv('STOCKADE_TEST_MARIADB');
         $name = self::name();
-        $sql = "CREATE DATABASE {$name} CHARACTER SET utf8mb4";
-        $client = ['mariadb', '--no-defaults', '-h127.0.0.1', "-P{$port}", '-uroot', '-e', $sql];
-        $process = proc_open($client, [], $pipes);
-        if ($process === false || proc_close($process) !== 0) {
-            throw new RuntimeException('the database could not be created');
-        }
+        self::run("CREATE DATABASE {$name} CHARACTER SET utf8mb4");
         return new self("mysql://root@127.0.0.1:{$port}/{$name}", [
             'redis' => 'redis://127.0.0.1:' . getenv('STOCKADE_TEST_REDIS'),
             'redis_prefix' => "{$name}:",
         ]);
+    }
+
+    /** Runs SQL behind the engine's back, on a place of servers(). */
+    public function sql(string $statement): void
+    {
+        $database = basename($this->store);
+        self::run("USE {$database}; {$statement}");
+    }
+
+    private static function run(string $sql): void
+    {
+        $port = getenv('STOCKADE_TEST_MARIADB');
+        $client = ['mariadb', '--no-defaults', '-h127.0.0.1', "-P{$port}", '-uroot', '-e', $sql];
+        $process = proc_open($client, [], $pipes);
+        if ($process === false || proc_close($process) !== 0) {
+            throw new RuntimeException("failed: {$sql}");
+        }
     }
 
     private static function name(): string

@@ -3,14 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <stockade.h>
+#include "check.h"
 
-#define CHECK(what)                                                        \
-    do {                                                                   \
-        if (!(what)) {                                                     \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);     \
-            return 1;                                                      \
-        }                                                                  \
-    } while (0)
 #define REFUSED(call) CHECK((call) == STOCKADE_CODE_INVALID_ARGUMENT)
 
 enum { THREADS = 4, UNITS = 40 };

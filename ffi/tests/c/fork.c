@@ -5,14 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <stockade.h>
-
-#define CHECK(what)                                                        \
-    do {                                                                   \
-        if (!(what)) {                                                     \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);     \
-            return 1;                                                      \
-        }                                                                  \
-    } while (0)
+#include "check.h"
 
 static int sell(stockade_engine *engine)
 {

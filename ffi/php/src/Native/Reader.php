@@ -6,14 +6,17 @@ namespace Stockade\Native;
 
 use FFI;
 use FFI\CData;
+use Stockade\AuditReport;
 use Stockade\Event;
 use Stockade\EventKind;
+use Stockade\Finding;
 use Stockade\Hold;
 use Stockade\HoldStatus;
 use Stockade\Order;
 use Stockade\OrderStatus;
 use Stockade\PaymentDisposition;
 use Stockade\Product;
+use Stockade\ProductPage;
 
 /**
  * From structs to objects.
@@ -71,7 +74,55 @@ final class Reader
         );
     }
 
-    public function event(CData $event): Event
+    public function products(CData $page): ProductPage
+    {
+        $next = $this->border->ffi->stockade_products_next($page);
+        return new ProductPage(
+            $this->list('products', 'product', $page, $this->product(...)),
+            $next === 0 ? null : $next
+        );
+    }
+
+    /** @return list<Hold> */
+    public function holds(CData $holds): array
+    {
+        return $this->list('holds', 'hold', $holds, fn (CData $hold): Hold => $this->hold($hold, false));
+    }
+
+    /** @return list<Event> */
+    public function events(CData $events): array
+    {
+        return $this->list('events', 'event', $events, $this->event(...));
+    }
+
+    public function audit(CData $audit): AuditReport
+    {
+        [$ffi, $place] = [$this->border->ffi, $this->border->errorPlace];
+        $sum = $this->border->struct('stockade_audit_summary');
+        $this->border->check($ffi->stockade_audit_read($audit, FFI::addr($sum), $place));
+        $findings = [];
+        $finding = $this->border->struct('stockade_finding');
+        for ($index = 0; $index < $sum->findings; $index++) {
+            $this->border->check($ffi->stockade_audit_finding($audit, $index, FFI::addr($finding), $place));
+            $findings[] = new Finding($finding->check, $finding->id, $finding->detail);
+        }
+        $oldest = $sum->oldest_waiting_event_us;
+        return new AuditReport(
+            $sum->consistent === 1,
+            $sum->products,
+            $sum->received,
+            $sum->stock,
+            $sum->held,
+            $sum->pending,
+            $sum->sold,
+            $sum->waiting_events,
+            $oldest === 0 ? null : $this->border->moment($oldest),
+            $sum->products_due,
+            $findings
+        );
+    }
+
+    private function event(CData $event): Event
     {
         return new Event(
             $event->cursor,
@@ -83,6 +134,29 @@ final class Reader
             $event->version,
             $this->border->moment($event->at_us)
         );
+    }
+
+    /**
+     * @template T
+     * @param callable(CData): T $make
+     * @return list<T>
+     */
+    private function list(string $list, string $entry, CData $handle, callable $make): array
+    {
+        $ffi = $this->border->ffi;
+        $struct = $this->border->struct("stockade_{$entry}");
+        $count = $ffi->{"stockade_{$list}_count"}($handle);
+        $read = [];
+        for ($index = 0; $index < $count; $index++) {
+            $this->border->check($ffi->{"stockade_{$list}_get"}(
+                $handle,
+                $index,
+                FFI::addr($struct),
+                $this->border->errorPlace
+            ));
+            $read[] = $make($struct);
+        }
+        return $read;
     }
 
     /** Minor units as a decimal without trailing zeros, as answers have it. */
