@@ -58,6 +58,11 @@ final class Engine
         return self::with($store, $settings, true);
     }
 
+    /** The handle is freed once. */
+    private function __clone()
+    {
+    }
+
     public function __destruct()
     {
         if ($this->handle !== null) {
@@ -85,7 +90,7 @@ final class Engine
         $this->border->check($this->ffi->stockade_engine_products(
             $this->handle(),
             $this->border->id($after),
-            max(0, min($limit, 0xFFFFFFFF)),
+            Border::limit($limit),
             FFI::addr($page),
             $this->border->errorPlace
         ));
@@ -342,7 +347,7 @@ final class Engine
         $this->border->check($this->ffi->stockade_engine_events_after(
             $this->handle(),
             $this->border->id($cursor),
-            max(0, min($limit, 0xFFFFFFFF)),
+            Border::limit($limit),
             FFI::addr($events),
             $this->border->errorPlace
         ));
@@ -410,8 +415,8 @@ final class Engine
                 $text = is_bool($value) ? ($value ? 'true' : 'false') : (string) $value;
                 $border->check($ffi->stockade_options_set(
                     $options,
-                    (string) $name,
-                    $text,
+                    Border::whole((string) $name),
+                    Border::whole($text),
                     $border->errorPlace
                 ));
             }

@@ -95,6 +95,7 @@ final class EngineTest extends TestCase
         yield 'limit' => [static fn (Engine $e) => $e->products(limit: -1)];
         yield 'cursor' => [static fn (Engine $e) => $e->eventsAfter(-1)];
         yield 'setting' => [static fn () => Engine::open('sqlite::memory:', ['hold_tll' => '60s'])];
+        yield 'setting with a NUL' => [static fn () => Engine::open('sqlite::memory:', ['hold_ttl' => "60s\0"])];
         yield 'store' => [static fn () => Engine::open('postgres://nowhere')];
     }
 

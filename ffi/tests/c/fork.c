@@ -88,6 +88,19 @@ static int shares(void)
     CHECK(waitpid(child, &status, 0) == child && status == 0);
     CHECK(sell(again) == 0 && products(again) == 2);
     stockade_engine_free(again);
+
+    /* There is an end to how many: two are there. */
+    for (int i = 2; i < 16; i++) {
+        char limit[8];
+        snprintf(limit, sizeof limit, "%d", 100 + i);
+        stockade_engine *more = open_shared(limit);
+        CHECK(more != NULL);
+        stockade_engine_free(more);
+    }
+    CHECK(open_shared("99") == NULL);
+    again = open_shared("5");
+    CHECK(again != NULL && products(again) == 2);
+    stockade_engine_free(again);
     return 0;
 }
 

@@ -23,6 +23,7 @@ final class Border
 {
     /** A life beyond it is over every maximum. */
     private const TTL_SECONDS_MAX = 1e12;
+    private const UINT32_MAX = 0xFFFFFFFF;
 
     public readonly FFI $ffi;
     /** A `stockade_error *` and its address. */
@@ -68,10 +69,7 @@ final class Border
         if ($text === null) {
             return null;
         }
-        if (str_contains($text, "\0")) {
-            throw InvalidArgument::because('a text must not have a NUL');
-        }
-        return $this->bytes($text . "\0");
+        return $this->bytes(self::whole($text) . "\0");
     }
 
     /** Bytes for a struct, which live until the call is checked. */
@@ -87,43 +85,36 @@ final class Border
     /** An id: a number, or text as a request has it. */
     public function id(int|string $id): int
     {
-        if (is_int($id) && $id >= 0) {
-            return $id;
-        }
-        $read = $this->ffi->new('uint64_t');
-        $this->check($this->ffi->stockade_id_from_text(
-            self::plain((string) $id),
-            FFI::addr($read),
-            $this->errorPlace
-        ));
-        return $read->cdata;
+        return is_int($id) && $id >= 0 ? $id : $this->number('id', 'uint64_t', (string) $id);
     }
 
     /** A quantity: a number, or text as a request has it. */
     public function quantity(int|string $quantity): int
     {
-        if (is_int($quantity) && $quantity >= 0 && $quantity <= 0xFFFFFFFF) {
-            return $quantity;
-        }
-        $read = $this->ffi->new('uint32_t');
-        $this->check($this->ffi->stockade_quantity_from_text(
-            self::plain((string) $quantity),
-            FFI::addr($read),
-            $this->errorPlace
-        ));
-        return $read->cdata;
+        return is_int($quantity) && $quantity >= 0 && $quantity <= self::UINT32_MAX
+            ? $quantity
+            : $this->number('quantity', 'uint32_t', (string) $quantity);
     }
 
     /** A price in minor units. */
     public function price(string $price): int
     {
-        $minor = $this->ffi->new('int64_t');
-        $this->check($this->ffi->stockade_price_from_text(
-            self::plain($price),
-            FFI::addr($minor),
-            $this->errorPlace
-        ));
-        return $minor->cdata;
+        return $this->number('price', 'int64_t', $price);
+    }
+
+    /** A limit, which the engine refuses where it makes no sense. */
+    public static function limit(int $limit): int
+    {
+        return max(0, min($limit, self::UINT32_MAX));
+    }
+
+    /** C would read a text with a NUL only up to it. */
+    public static function whole(string $text): string
+    {
+        if (str_contains($text, "\0")) {
+            throw InvalidArgument::because('a text must not have a NUL');
+        }
+        return $text;
     }
 
     /** Fills the life that a request asks for, in seconds. */
@@ -151,13 +142,16 @@ final class Border
         return $moment->setTimezone($this->utc);
     }
 
-    /** A text as the library takes it for an argument. */
-    private static function plain(string $text): string
+    /** A number that the library reads from text; texts of the call stay. */
+    private function number(string $what, string $type, string $text): int
     {
-        if (str_contains($text, "\0")) {
-            throw InvalidArgument::because('a text must not have a NUL');
+        $read = $this->ffi->new($type);
+        $function = "stockade_{$what}_from_text";
+        $code = $this->ffi->$function(self::whole($text), FFI::addr($read), $this->errorPlace);
+        if ($code !== 0) {
+            throw $this->exception($code);
         }
-        return $text;
+        return $read->cdata;
     }
 
     private function exception(int $code): StockadeException
