@@ -1,0 +1,114 @@
+"""The engines: `Engine` for threads, `AsyncEngine` for asyncio."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Self
+
+from stockade import _native
+from stockade.exceptions import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import TracebackType
+    from typing import Unpack
+
+    from stockade._model import Event, Product
+    from stockade._settings import Settings
+
+
+class Engine(_native.Engine):
+    """An engine for threads: every call waits for its answer.
+
+    Opening it brings the store's tables up to date. While a call waits, other
+    threads run, and any number of them may use one engine. An engine opened
+    before a fork raises `MisuseError` in the child.
+
+    >>> with Engine("sqlite::memory:", hold_ttl="60s") as engine:
+    ...     lamp = engine.create_product("Lamp", "19.99", stock=5)
+    ...     with engine.hold(lamp.id, 2, key="cart-77") as hold:
+    ...         order = engine.order(hold)
+    ...     engine.payment("success", order_id=order.id, key="evt-1").answer.value
+    ...     engine.product(lamp.id).sold
+    'recorded'
+    2
+    """
+
+    def __enter__(self) -> Self:
+        """Begin a block that closes the engine on leaving."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the engine; in a forked child there is nothing to close."""
+        with contextlib.suppress(MisuseError):
+            self.close()
+
+    def iter_products(self, after: int | None = None, *, page: int = 100) -> Iterator[Product]:
+        """Yield all products with ids above `after`, read page by page."""
+        while True:
+            found = self.products(after, page)
+            yield from found.items
+            if found.next is None:
+                return
+            after = found.next
+
+    def iter_events(self, cursor: int = 0, *, page: int = 1000) -> Iterator[Event]:
+        """Yield all events after `cursor` that are there, read page by page."""
+        while events := self.events_after(cursor, page):
+            yield from events
+            cursor = events[-1].cursor
+
+
+class AsyncEngine(_native.AsyncEngine):
+    """An engine for asyncio: the same calls as `Engine`, to be awaited.
+
+    It is opened by `async with`, or by `await AsyncEngine.open(…)`. Cancelling
+    a call drops it in the engine: the request is then done whole or not at
+    all, and a hold made for a caller who has gone is returned when it expires.
+    """
+
+    @classmethod
+    async def open(cls, store: str, **settings: Unpack[Settings]) -> Self:
+        """Open an engine; its owner closes it by `await engine.close()`."""
+        engine = cls(store, **settings)
+        await engine._open()
+        return engine
+
+    async def __aenter__(self) -> Self:
+        """Open the engine, and close it on leaving the block."""
+        await self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the engine; in a forked child there is nothing to close."""
+        with contextlib.suppress(MisuseError):
+            await self.close()
+
+    async def iter_products(
+        self, after: int | None = None, *, page: int = 100
+    ) -> AsyncIterator[Product]:
+        """Yield all products with ids above `after`, read page by page."""
+        while True:
+            found = await self.products(after, page)
+            for product in found.items:
+                yield product
+            if found.next is None:
+                return
+            after = found.next
+
+    async def iter_events(self, cursor: int = 0, *, page: int = 1000) -> AsyncIterator[Event]:
+        """Yield all events after `cursor` that are there, read page by page."""
+        while events := await self.events_after(cursor, page):
+            for event in events:
+                yield event
+            cursor = events[-1].cursor

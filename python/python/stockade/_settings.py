@@ -1,0 +1,44 @@
+"""The settings of an engine, as keywords."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from stockade._model import LatePayment
+
+    Duration = timedelta | float | str
+    """A duration: a `timedelta`, seconds, or a text such as `90s`."""
+
+
+class Settings(TypedDict, total=False):
+    """Every setting there is; `stockade.SETTINGS` says what each means.
+
+    A test compares this list with the engine's own.
+    """
+
+    redis: str | None
+    redis_prefix: str
+    hold_ttl: Duration
+    hold_ttl_max: Duration
+    payment_ttl: Duration
+    late_payment: LatePayment | str
+    max_per_hold: int
+    cart_lines_max: int
+    strict: bool
+    sweeper: bool
+    sweep_batch: int
+    cache_ttl: Duration
+    cache_products: int
+    queue_limit: int
+    queue_wait: Duration
+    batch_max: int
+    connections: int
+    store_timeout: Duration
+    lock_wait: Duration
+    retries: int
+    lock_ttl: Duration
+    lock_run: Duration
+    idempotency_ttl: Duration

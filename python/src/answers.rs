@@ -1,0 +1,205 @@
+//! From the engine's answers to the dataclasses of `stockade._model`.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use stockade::{
+    AuditReport, Event, Hold, Money, Order, PaymentAnswer, Product, ProductPage, Replayable,
+    SweepReport, Timestamp,
+};
+
+use crate::imports::{self, Imports};
+
+/// An answer of the engine.
+pub trait Answer: Send + 'static {
+    /// The answer as Python has it. Holds keep the `engine` they are of, so
+    /// that a `with` block can return them.
+    fn to_python<'py>(
+        self,
+        py: Python<'py>,
+        engine: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>>;
+}
+
+macro_rules! answers {
+    ($($kind:ty => |$value:ident, $py:ident, $engine:ident, $imports:ident| $made:expr;)*) => {
+        $(impl Answer for $kind {
+            fn to_python<'py>(
+                self,
+                $py: Python<'py>,
+                $engine: Option<&Bound<'py, PyAny>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let ($value, $imports) = (self, imports::get($py)?);
+                $made
+            }
+        })*
+    };
+}
+
+answers! {
+    () => |_value, py, _engine, _imports| Ok(py.None().into_bound(py));
+    String => |text, py, _engine, _imports| Ok(text.into_pyobject(py)?.into_any());
+    Product => |product, py, _engine, imports| to_product(py, imports, &product);
+    ProductPage => |page, py, _engine, imports| {
+        let items: PyResult<Vec<_>> =
+            page.items.iter().map(|product| to_product(py, imports, product)).collect();
+        let items = PyTuple::new(py, items?)?;
+        imports.product_page.bind(py).call1((items, page.next.map(|id| id.0)))
+    };
+    Hold => |hold, py, engine, imports| to_hold(py, imports, engine, &hold, false);
+    Replayable<Hold> => |answer, py, engine, imports| {
+        to_hold(py, imports, engine, &answer.value, answer.replayed)
+    };
+    Replayable<Vec<Hold>> => |answer, py, engine, imports| {
+        let replayed = answer.replayed;
+        let holds: PyResult<Vec<_>> = answer
+            .value
+            .iter()
+            .map(|hold| to_hold(py, imports, engine, hold, replayed))
+            .collect();
+        let cart = imports.cart.bind(py).call1((PyTuple::new(py, holds?)?, replayed))?;
+        bind(py, imports, &cart, engine)?;
+        Ok(cart)
+    };
+    Order => |order, py, _engine, imports| to_order(py, imports, &order, false);
+    Replayable<Order> => |answer, py, _engine, imports| {
+        to_order(py, imports, &answer.value, answer.replayed)
+    };
+    Replayable<PaymentAnswer> => |answer, py, _engine, imports| {
+        let word = match answer.value {
+            PaymentAnswer::Recorded => "recorded",
+            PaymentAnswer::Waiting => "waiting",
+        };
+        let member = member(py, &imports.payment_answers, word)?;
+        imports.payment_receipt.bind(py).call1((member, answer.replayed))
+    };
+    SweepReport => |report, py, _engine, imports| {
+        imports.sweep_report.bind(py).call1((report.holds_expired, report.orders_cancelled))
+    };
+    Vec<Event> => |events, py, _engine, imports| {
+        let events: PyResult<Vec<_>> =
+            events.iter().map(|event| to_event(py, imports, event)).collect();
+        Ok(PyList::new(py, events?)?.into_any())
+    };
+    AuditReport => |report, py, _engine, imports| {
+        let units = &report.units;
+        let units = imports.units.bind(py).call1((
+            units.received,
+            units.stock,
+            units.held,
+            units.pending,
+            units.sold,
+        ))?;
+        let findings: PyResult<Vec<_>> = report
+            .findings
+            .iter()
+            .map(|found| {
+                // Its word, without the quotes of JSON.
+                let check = serde_json::to_string(&found.check).unwrap_or_default();
+                let check = check.trim_matches('"');
+                imports.finding.bind(py).call1((check, found.id, found.detail.as_str()))
+            })
+            .collect();
+        imports.audit_report.bind(py).call1((
+            report.consistent,
+            report.products,
+            units,
+            report.waiting_events,
+            report.oldest_waiting_event.map(Timestamp::to_datetime),
+            report.products_due,
+            PyTuple::new(py, findings?)?,
+        ))
+    };
+}
+
+fn member<'py>(py: Python<'py>, members: &Py<PyDict>, word: &str) -> PyResult<Bound<'py, PyAny>> {
+    members.bind(py).as_any().get_item(word)
+}
+
+fn price<'py>(py: Python<'py>, imports: &Imports, price: Money) -> PyResult<Bound<'py, PyAny>> {
+    // Two places always, as a price is written.
+    let (major, minor) = (price.minor() / 100, price.minor() % 100);
+    imports.decimal.bind(py).call1((format!("{major}.{minor:02}"),))
+}
+
+fn to_product<'py>(
+    py: Python<'py>,
+    imports: &Imports,
+    product: &Product,
+) -> PyResult<Bound<'py, PyAny>> {
+    imports.product.bind(py).call1((
+        product.id.0,
+        product.name.as_str(),
+        price(py, imports, product.price)?,
+        product.stock,
+        product.held,
+        product.pending,
+        product.sold,
+        product.version,
+    ))
+}
+
+fn to_hold<'py>(
+    py: Python<'py>,
+    imports: &Imports,
+    engine: Option<&Bound<'py, PyAny>>,
+    hold: &Hold,
+    replayed: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let made = imports.hold.bind(py).call1((
+        hold.id.0,
+        hold.product_id.0,
+        hold.qty,
+        member(py, &imports.hold_statuses, hold.status.as_str())?,
+        hold.expires_at.to_datetime(),
+        hold.created_at.to_datetime(),
+        hold.token.to_string(),
+        replayed,
+    ))?;
+    bind(py, imports, &made, engine)?;
+    Ok(made)
+}
+
+fn bind(
+    py: Python<'_>,
+    imports: &Imports,
+    held: &Bound<'_, PyAny>,
+    engine: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    if let Some(engine) = engine {
+        imports.set_attribute.bind(py).call1((held, "_engine", engine))?;
+    }
+    Ok(())
+}
+
+fn to_order<'py>(
+    py: Python<'py>,
+    imports: &Imports,
+    order: &Order,
+    replayed: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    imports.order.bind(py).call1((
+        order.id.0,
+        order.hold_id.0,
+        order.product_id.0,
+        order.qty,
+        member(py, &imports.order_statuses, order.status.as_str())?,
+        order.payment_token.to_string(),
+        member(py, &imports.dispositions, order.payment_disposition.as_str())?,
+        order.created_at.to_datetime(),
+        order.updated_at.to_datetime(),
+        replayed,
+    ))
+}
+
+fn to_event<'py>(py: Python<'py>, imports: &Imports, event: &Event) -> PyResult<Bound<'py, PyAny>> {
+    imports.event.bind(py).call1((
+        event.cursor,
+        member(py, &imports.event_kinds, event.kind.as_str())?,
+        event.product_id.0,
+        event.hold_id.map(|id| id.0),
+        event.order_id.map(|id| id.0),
+        event.qty,
+        event.version,
+        event.at.to_datetime(),
+    ))
+}

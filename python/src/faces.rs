@@ -1,0 +1,367 @@
+//! The classes `Engine` and `AsyncEngine`: the same calls, waited for or
+//! awaited.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use stockade::{
+    AsyncEngine as Core, CartRequest, Config, ExtendRequest, HoldId, HoldRequest, Money,
+    NewProduct, OrderId, Outcome, PaymentToken, ProductId, StockAdjustment,
+};
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+
+use crate::answers::Answer;
+use crate::arguments::{Arg, Body, Held, Lines, Quantity, order_of, payment_of, read};
+use crate::call::{Call, HoldCall, NOT_OPEN, mark_ordered};
+use crate::failure::Failure;
+use crate::open::Open;
+use crate::waiting::wait;
+use crate::{runtime, settings};
+
+/// Products on a page unless the caller says otherwise.
+const PAGE: u32 = 100;
+
+/// An engine for threads; `stockade.Engine` makes it whole.
+#[pyclass(frozen, subclass, module = "stockade._native")]
+pub struct Engine {
+    open: Open,
+    config: Config,
+    closed: AtomicBool,
+}
+
+/// An engine for asyncio; `stockade.AsyncEngine` makes it whole.
+#[pyclass(frozen, subclass, module = "stockade._native")]
+pub struct AsyncEngine {
+    open: Arc<OnceCell<Open>>,
+    config: Config,
+    closed: Arc<AtomicBool>,
+}
+
+impl Engine {
+    /// Makes a call and waits for its answer.
+    fn run<'py, A: Answer, W: Future<Output = stockade::Result<A>> + Send>(
+        slf: &Bound<'py, Self>,
+        ordered: Option<&Bound<'py, PyAny>>,
+        call: impl FnOnce(Core) -> W,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let open = &slf.get().open;
+        let answer = wait(py, open.handle(), call(open.engine()?.clone()))?;
+        if let Some(hold) = ordered {
+            mark_ordered(hold)?;
+        }
+        answer.to_python(py, Some(slf.as_any()))
+    }
+
+    /// As [`Self::run`]: what it answers is a context manager by itself.
+    fn run_hold<'py, A: Answer, W: Future<Output = stockade::Result<A>> + Send>(
+        slf: &Bound<'py, Self>,
+        call: impl FnOnce(Core) -> W,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::run(slf, None, call)
+    }
+
+    fn opened(&self) -> Result<&Core, Failure> {
+        self.open.engine()
+    }
+}
+
+impl AsyncEngine {
+    /// Makes a call to be awaited.
+    fn run<'py, A: Answer, W: Future<Output = stockade::Result<A>> + Send + 'static>(
+        slf: &Bound<'py, Self>,
+        ordered: Option<&Bound<'py, PyAny>>,
+        call: impl FnOnce(Core) -> W,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = Self::call(slf, ordered, call)?;
+        Ok(Bound::new(slf.py(), made)?.into_any())
+    }
+
+    /// Makes a call to be awaited, or entered by `async with`.
+    fn run_hold<'py, A: Answer, W: Future<Output = stockade::Result<A>> + Send + 'static>(
+        slf: &Bound<'py, Self>,
+        call: impl FnOnce(Core) -> W,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let made = Self::call(slf, None, call)?;
+        let engine = slf.clone().into_any().unbind();
+        Ok(Bound::new(slf.py(), HoldCall::init(engine, made))?.into_any())
+    }
+
+    fn call<'py, A: Answer, W: Future<Output = stockade::Result<A>> + Send + 'static>(
+        slf: &Bound<'py, Self>,
+        ordered: Option<&Bound<'py, PyAny>>,
+        call: impl FnOnce(Core) -> W,
+    ) -> PyResult<Call> {
+        let open = slf.get().open.get().ok_or(NOT_OPEN)?;
+        let work = call(open.engine()?.clone());
+        Ok(Call::new(open.handle().clone(), ordered.map(|hold| hold.clone().unbind()), work))
+    }
+
+    fn opened(&self) -> Result<&Core, Failure> {
+        self.open.get().ok_or(NOT_OPEN)?.engine()
+    }
+}
+
+/// Runs `work` as a task, so that no caller who gives up cuts it short.
+fn on_runtime<T: Send + 'static>(
+    handle: &Handle,
+    work: impl Future<Output = stockade::Result<T>> + Send + 'static,
+) -> impl Future<Output = stockade::Result<T>> + Send + 'static {
+    let handle = handle.clone();
+    async move {
+        match handle.spawn(work).await {
+            Ok(done) => done,
+            // The runtime never ends: the task panicked, and so does who waits.
+            Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+        }
+    }
+}
+
+macro_rules! face {
+    ($class:ident { $($own:tt)* }) => {
+        #[pymethods]
+        impl $class {
+            $($own)*
+
+            /// Reads a product, from the cache where that is fresh.
+            fn product<'py>(
+                slf: &Bound<'py, Self>,
+                id: Arg<ProductId>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                Self::run(slf, None, |core| async move { core.product(id.0).await })
+            }
+
+            /// Reads one page of products by ascending id.
+            #[pyo3(signature = (after=None, limit=Arg(PAGE)))]
+            fn products<'py>(
+                slf: &Bound<'py, Self>,
+                after: Option<Arg<ProductId>>,
+                limit: Arg<u32>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let after = read(after);
+                Self::run(slf, None, |core| async move { core.products(after, limit.0).await })
+            }
+
+            /// Adds a product.
+            #[pyo3(signature = (name, price, stock=Arg(0)))]
+            fn create_product<'py>(
+                slf: &Bound<'py, Self>,
+                name: String,
+                price: Arg<Money>,
+                stock: Arg<u64>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let request = NewProduct::new(name, price.0, stock.0);
+                Self::run(slf, None, |core| async move { core.create_product(&request).await })
+            }
+
+            /// Receives goods, or writes them off when `delta` is negative.
+            #[pyo3(signature = (product_id, delta, reason=String::new()))]
+            fn adjust_stock<'py>(
+                slf: &Bound<'py, Self>,
+                product_id: Arg<ProductId>,
+                delta: Arg<i64>,
+                reason: String,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let request = StockAdjustment::new(product_id.0, delta.0, reason);
+                Self::run(slf, None, |core| async move { core.adjust_stock(&request).await })
+            }
+
+            /// Holds units of one product for a short time.
+            #[pyo3(signature = (product_id, quantity, *, ttl=None, key=None))]
+            fn hold<'py>(
+                slf: &Bound<'py, Self>,
+                product_id: Arg<ProductId>,
+                quantity: Arg<Quantity>,
+                ttl: Option<Arg<Duration>>,
+                key: Option<String>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let mut request = HoldRequest::new(product_id.0, quantity.0.0);
+                (request.ttl, request.key) = (read(ttl), key);
+                Self::run_hold(slf, |core| async move { core.hold(&request).await })
+            }
+
+            /// Holds several products, all or none.
+            #[pyo3(signature = (items, *, ttl=None, key=None))]
+            fn hold_many<'py>(
+                slf: &Bound<'py, Self>,
+                items: Arg<Lines>,
+                ttl: Option<Arg<Duration>>,
+                key: Option<String>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let mut request = CartRequest::new(items.0.0);
+                (request.ttl, request.key) = (read(ttl), key);
+                Self::run_hold(slf, |core| async move { core.hold_many(&request).await })
+            }
+
+            /// Gives a hold back; one that is over already stays as it is.
+            fn release<'py>(
+                slf: &Bound<'py, Self>,
+                hold: Arg<Held>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                Self::run(slf, None, |core| async move { core.release(hold.0.0).await })
+            }
+
+            /// Makes an active hold live longer.
+            #[pyo3(signature = (hold, ttl=None))]
+            fn extend<'py>(
+                slf: &Bound<'py, Self>,
+                hold: Arg<Held>,
+                ttl: Option<Arg<Duration>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let mut request = ExtendRequest::new(hold.0.0);
+                request.ttl = read(ttl);
+                Self::run(slf, None, |core| async move { core.extend(&request).await })
+            }
+
+            /// Reads a hold as it stands now.
+            fn get_hold<'py>(
+                slf: &Bound<'py, Self>,
+                id: Arg<HoldId>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                Self::run(slf, None, |core| async move { core.get_hold(id.0).await })
+            }
+
+            /// Turns an active hold into an order.
+            #[pyo3(signature = (hold, product_id=None, *, key=None))]
+            fn order<'py>(
+                slf: &Bound<'py, Self>,
+                hold: &Bound<'py, PyAny>,
+                product_id: Option<Arg<ProductId>>,
+                key: Option<String>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let (mut request, hold) = order_of(hold, read(product_id))?;
+                request.key = key;
+                Self::run(slf, hold, |core| async move { core.order(&request).await })
+            }
+
+            /// Reads an order as it stands now.
+            fn get_order<'py>(
+                slf: &Bound<'py, Self>,
+                id: Arg<OrderId>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                Self::run(slf, None, |core| async move { core.get_order(id.0).await })
+            }
+
+            /// Takes the payment provider's word on an order.
+            #[pyo3(signature = (outcome, *, order_id=None, payment_token=None, key=None, body=None))]
+            fn payment<'py>(
+                slf: &Bound<'py, Self>,
+                outcome: Arg<Outcome>,
+                order_id: Option<Arg<OrderId>>,
+                payment_token: Option<Arg<PaymentToken>>,
+                key: Option<String>,
+                body: Option<Arg<Body>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let mut event = payment_of(outcome.0, read(order_id), read(payment_token))?;
+                (event.key, event.body) = (key, read(body).map(|body| body.0));
+                Self::run(slf, None, |core| async move { core.payment(&event).await })
+            }
+
+            /// Takes back all that is due now.
+            fn sweep<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+                Self::run(slf, None, |core| async move { core.sweep().await })
+            }
+
+            /// Compares all of the store's numbers with each other.
+            fn audit<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+                Self::run(slf, None, |core| async move { core.audit().await })
+            }
+
+            /// Reads up to `limit` events after `cursor`, 0 for the first.
+            #[pyo3(signature = (cursor=Arg(0), limit=Arg(PAGE)))]
+            fn events_after<'py>(
+                slf: &Bound<'py, Self>,
+                cursor: Arg<u64>,
+                limit: Arg<u32>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let (cursor, limit) = (cursor.0, limit.0);
+                Self::run(slf, None, |core| async move { core.events_after(cursor, limit).await })
+            }
+
+            /// Reaches for the store.
+            fn ping<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+                Self::run(slf, None, |core| async move { core.ping().await })
+            }
+
+            /// The engine's counters as OpenMetrics text, without the closing
+            /// `# EOF`.
+            fn metrics_text(&self) -> PyResult<String> {
+                Ok(self.opened()?.metrics_text())
+            }
+
+            /// Whether `close` was called.
+            #[getter]
+            fn closed(&self) -> bool {
+                self.closed.load(Ordering::Relaxed)
+            }
+
+            fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+                let name = slf.get_type().qualname()?;
+                let state = if slf.get().closed() { ", closed" } else { "" };
+                Ok(format!("<{name} {:?}{state}>", slf.get().config))
+            }
+        }
+    };
+}
+
+face!(Engine {
+    #[new]
+    #[pyo3(signature = (store, **settings))]
+    fn new(py: Python<'_>, store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let config = settings::config(store, settings)?;
+        let handle = runtime::handle()?;
+        let open = wait(py, &handle, on_runtime(&handle, Open::new(config.clone())))?;
+        Ok(Self { open, config, closed: AtomicBool::new(false) })
+    }
+
+    /// Serves what waits, refuses what comes, and lets go of the store.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let core = self.opened()?.clone();
+        self.closed.store(true, Ordering::Relaxed);
+        let handle = self.open.handle();
+        wait(py, handle, on_runtime(handle, async move {
+            core.close().await;
+            Ok(())
+        }))
+    }
+});
+
+face!(AsyncEngine {
+    #[new]
+    #[pyo3(signature = (store, **settings))]
+    fn new(store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let config = settings::config(store, settings)?;
+        Ok(Self { open: Arc::default(), config, closed: Arc::default() })
+    }
+
+    /// Opens the engine; does nothing where it is open.
+    #[pyo3(name = "_open")]
+    fn open(&self) -> PyResult<Call> {
+        let handle = runtime::handle()?;
+        let (open, config) = (Arc::clone(&self.open), self.config.clone());
+        let opening = on_runtime(&handle, async move {
+            open.get_or_try_init(|| Open::new(config)).await.map(|_| ())
+        });
+        Ok(Call::new(handle.clone(), None, opening))
+    }
+
+    /// Serves what waits, refuses what comes, and lets go of the store.
+    fn close(&self) -> PyResult<Call> {
+        let Some(open) = self.open.get() else {
+            self.closed.store(true, Ordering::Relaxed);
+            return Ok(Call::new(runtime::handle()?, None, async { Ok(()) }));
+        };
+        let (core, closed) = (open.engine()?.clone(), Arc::clone(&self.closed));
+        let handle = open.handle();
+        let closing = on_runtime(handle, async move {
+            closed.store(true, Ordering::Relaxed);
+            core.close().await;
+            Ok(())
+        });
+        Ok(Call::new(handle.clone(), None, closing))
+    }
+});

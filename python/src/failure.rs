@@ -1,0 +1,84 @@
+//! From failures to the exceptions of `stockade.exceptions`.
+
+use std::any::Any;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use stockade::{Error, ErrorKind};
+
+use crate::imports;
+
+/// Why a call did not do what was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// The engine refused it.
+    Refused(Error),
+    /// It cannot be called so.
+    Misuse(&'static str),
+    /// A fault of Stockade.
+    Internal(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Failure {
+    /// What became of a call that panicked.
+    pub fn panicked(cause: &(dyn Any + Send)) -> Self {
+        let said = cause
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+        Self::Internal(format!("a call panicked: {}", said.unwrap_or("no message")))
+    }
+
+    /// The exception that tells of it.
+    pub fn raise(&self, py: Python<'_>) -> PyErr {
+        self.exception(py).map_or_else(|error| error, PyErr::from_value)
+    }
+
+    fn exception<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let imports = imports::get(py)?;
+        let exception = |kind: ErrorKind, message: &str, details: Option<&Bound<'py, PyDict>>| {
+            let class = imports.error_classes.bind(py).as_any().get_item(kind.code())?;
+            class.call((message,), details)
+        };
+        match self {
+            Self::Misuse(why) => exception(ErrorKind::Misuse, why, None),
+            Self::Internal(why) => exception(ErrorKind::Internal, why, None),
+            Self::Refused(error) => {
+                let details = PyDict::new(py);
+                details.set_item("available", error.available())?;
+                details.set_item("short", short_lines(py, error)?)?;
+                details.set_item("order_id", error.order_id().map(|id| id.0))?;
+                details.set_item("replayed", error.replayed())?;
+                details.set_item("retry_after", error.retry_after().map(|wait| wait.as_secs_f64()))?;
+                exception(error.kind(), error.message(), Some(&details))
+            }
+        }
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        Python::attach(|py| failure.raise(py))
+    }
+}
+
+/// An argument that makes no sense.
+pub fn invalid(message: impl Into<String>) -> PyErr {
+    Failure::Refused(Error::invalid_argument(message)).into()
+}
+
+fn short_lines<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyTuple>> {
+    let class = imports::get(py)?.short_line.bind(py);
+    let lines: PyResult<Vec<_>> = error
+        .short()
+        .iter()
+        .map(|line| class.call1((line.product_id.0, line.requested, line.available)))
+        .collect();
+    PyTuple::new(py, lines?)
+}

@@ -1,0 +1,40 @@
+//! From keyword arguments to an engine's settings.
+
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat};
+use stockade::Config;
+
+use crate::arguments::{duration, seconds};
+use crate::failure::Failure;
+
+/// Settings as the keywords have them. One left at `None` keeps its default.
+pub fn config(store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Config> {
+    let mut config = Config::default();
+    store.clone_into(&mut config.store);
+    for (name, value) in settings.into_iter().flatten() {
+        if !value.is_none() {
+            config.set(name.extract()?, &text(&value)?).map_err(Failure::from)?;
+        }
+    }
+    Ok(config)
+}
+
+/// A value as the engine's settings are written.
+fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(flag) = value.cast::<PyBool>() {
+        return Ok(flag.is_true().to_string());
+    }
+    if value.cast::<PyFloat>().is_ok() {
+        return Ok(in_words(seconds(value.extract()?)?));
+    }
+    if value.cast::<PyDelta>().is_ok() {
+        return Ok(in_words(duration(value)?));
+    }
+    Ok(value.str()?.to_string())
+}
+
+fn in_words(duration: Duration) -> String {
+    format!("{}us", duration.as_micros())
+}
