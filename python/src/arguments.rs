@@ -206,7 +206,9 @@ pub fn payment_of(
     payment_token: Option<PaymentToken>,
 ) -> PyResult<PaymentEvent> {
     match (order_id, payment_token) {
-        (Some(order_id), Some(token)) => Ok(PaymentEvent::for_order(order_id, outcome).token(token)),
+        (Some(order_id), Some(token)) => {
+            Ok(PaymentEvent::for_order(order_id, outcome).token(token))
+        }
         (Some(order_id), None) => Ok(PaymentEvent::for_order(order_id, outcome)),
         (None, Some(token)) => Ok(PaymentEvent::for_token(token, outcome)),
         (None, None) => Err(invalid("order_id or payment_token is needed")),

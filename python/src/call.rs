@@ -106,8 +106,7 @@ impl Call {
         let number = mailbox.get().expect(future.unbind());
         let slot = mailbox.get().slot();
         let task = self.handle.spawn(async move { slot.deliver(number, work.await) });
-        let waiting =
-            Waiting { steps: steps.unbind(), mailbox, number, task: task.abort_handle() };
+        let waiting = Waiting { steps: steps.unbind(), mailbox, number, task: task.abort_handle() };
         self.step(py, waiting)
     }
 
@@ -212,7 +211,7 @@ impl Call {
 
 /// A call that makes holds. Besides being awaited it can be entered by
 /// `async with`, which returns what was not ordered.
-#[pyclass(frozen, extends = Call, generic, module = "stockade._native")]
+#[pyclass(frozen, extends = Call, module = "stockade._native")]
 pub struct HoldCall {
     engine: Py<PyAny>,
 }

@@ -1,8 +1,8 @@
 //! The classes `Engine` and `AsyncEngine`: the same calls, waited for or
 //! awaited.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -130,13 +130,16 @@ macro_rules! face {
             /// Reads a product, from the cache where that is fresh.
             fn product<'py>(
                 slf: &Bound<'py, Self>,
-                id: Arg<ProductId>,
+                product_id: Arg<ProductId>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                Self::run(slf, None, |core| async move { core.product(id.0).await })
+                Self::run(slf, None, |core| async move { core.product(product_id.0).await })
             }
 
             /// Reads one page of products by ascending id.
-            #[pyo3(signature = (after=None, limit=Arg(PAGE)))]
+            #[pyo3(
+                signature = (after=None, limit=Arg(PAGE)),
+                text_signature = "($self, after=None, limit=100)"
+            )]
             fn products<'py>(
                 slf: &Bound<'py, Self>,
                 after: Option<Arg<ProductId>>,
@@ -147,7 +150,10 @@ macro_rules! face {
             }
 
             /// Adds a product.
-            #[pyo3(signature = (name, price, stock=Arg(0)))]
+            #[pyo3(
+                signature = (name, price, stock=Arg(0)),
+                text_signature = "($self, name, price, stock=0)"
+            )]
             fn create_product<'py>(
                 slf: &Bound<'py, Self>,
                 name: String,
@@ -159,7 +165,10 @@ macro_rules! face {
             }
 
             /// Receives goods, or writes them off when `delta` is negative.
-            #[pyo3(signature = (product_id, delta, reason=String::new()))]
+            #[pyo3(
+                signature = (product_id, delta, reason=String::new()),
+                text_signature = "($self, product_id, delta, reason='')"
+            )]
             fn adjust_stock<'py>(
                 slf: &Bound<'py, Self>,
                 product_id: Arg<ProductId>,
@@ -220,9 +229,9 @@ macro_rules! face {
             /// Reads a hold as it stands now.
             fn get_hold<'py>(
                 slf: &Bound<'py, Self>,
-                id: Arg<HoldId>,
+                hold_id: Arg<HoldId>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                Self::run(slf, None, |core| async move { core.get_hold(id.0).await })
+                Self::run(slf, None, |core| async move { core.get_hold(hold_id.0).await })
             }
 
             /// Turns an active hold into an order.
@@ -241,9 +250,9 @@ macro_rules! face {
             /// Reads an order as it stands now.
             fn get_order<'py>(
                 slf: &Bound<'py, Self>,
-                id: Arg<OrderId>,
+                order_id: Arg<OrderId>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                Self::run(slf, None, |core| async move { core.get_order(id.0).await })
+                Self::run(slf, None, |core| async move { core.get_order(order_id.0).await })
             }
 
             /// Takes the payment provider's word on an order.
@@ -272,7 +281,10 @@ macro_rules! face {
             }
 
             /// Reads up to `limit` events after `cursor`, 0 for the first.
-            #[pyo3(signature = (cursor=Arg(0), limit=Arg(PAGE)))]
+            #[pyo3(
+                signature = (cursor=Arg(0), limit=Arg(PAGE)),
+                text_signature = "($self, cursor=0, limit=100)"
+            )]
             fn events_after<'py>(
                 slf: &Bound<'py, Self>,
                 cursor: Arg<u64>,

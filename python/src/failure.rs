@@ -55,7 +55,8 @@ impl Failure {
                 details.set_item("short", short_lines(py, error)?)?;
                 details.set_item("order_id", error.order_id().map(|id| id.0))?;
                 details.set_item("replayed", error.replayed())?;
-                details.set_item("retry_after", error.retry_after().map(|wait| wait.as_secs_f64()))?;
+                details
+                    .set_item("retry_after", error.retry_after().map(|wait| wait.as_secs_f64()))?;
                 exception(error.kind(), error.message(), Some(&details))
             }
         }

@@ -1,8 +1,9 @@
 from collections.abc import Coroutine, Generator, Iterable, Mapping
-from datetime import timedelta
 from decimal import Decimal
-from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar, Unpack, final
+from types import GenericAlias, TracebackType
+from typing import Any, Final, Generic, Self, TypeAlias, TypeVar, Unpack, final
+
+from typing_extensions import disjoint_base
 
 from stockade._model import (
     AuditReport,
@@ -15,11 +16,21 @@ from stockade._model import (
     ProductPage,
     SweepReport,
 )
-from stockade._settings import Settings
+from stockade._settings import Duration, Settings
+
+__all__ = [
+    "ERROR_CODES",
+    "RELEASE_BUILD",
+    "SETTINGS",
+    "AsyncEngine",
+    "Call",
+    "Engine",
+    "HoldCall",
+    "__version__",
+]
 
 _T = TypeVar("_T")
-_Number = int | str
-_Duration = timedelta | float | str
+_Number: TypeAlias = int | str
 
 __version__: Final[str]
 RELEASE_BUILD: Final[bool]
@@ -29,13 +40,15 @@ ERROR_CODES: Final[list[tuple[int, str]]]
 SETTINGS: Final[list[tuple[str, str, str]]]
 """Name, default and meaning of each of the engine's settings."""
 
-class Call(Generic[_T], Coroutine[Any, Any, _T]):
+@disjoint_base
+class Call(Coroutine[Any, Any, _T], Generic[_T]):
     """A call of an `AsyncEngine`: a coroutine.
 
     It begins when it is awaited. Giving it up drops it in the engine: the
     request is then done whole or not at all.
     """
 
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     def __await__(self) -> Generator[Any, Any, _T]: ...
     def __iter__(self) -> Generator[Any, Any, _T]: ...
     def __next__(self) -> Any: ...
@@ -56,6 +69,7 @@ class HoldCall(Call[_T]):
         /,
     ) -> Coroutine[Any, Any, None]: ...
 
+@disjoint_base
 class Engine:
     def __new__(cls, store: str, **settings: Unpack[Settings]) -> Self:
         """Open an engine on a store with these settings.
@@ -71,7 +85,7 @@ class Engine:
     def closed(self) -> bool:
         """Whether `close` was called."""
 
-    def product(self, id: _Number) -> Product:
+    def product(self, product_id: _Number) -> Product:
         """Read a product, from the cache where that is fresh.
 
         Raises:
@@ -110,7 +124,7 @@ class Engine:
         product_id: _Number,
         quantity: _Number,
         *,
-        ttl: _Duration | None = None,
+        ttl: Duration | None = None,
         key: str | None = None,
     ) -> Hold:
         """Hold units of one product for `ttl`, by default the setting `hold_ttl`.
@@ -141,7 +155,7 @@ class Engine:
         self,
         items: Mapping[int, int] | Iterable[tuple[_Number, _Number]],
         *,
-        ttl: _Duration | None = None,
+        ttl: Duration | None = None,
         key: str | None = None,
     ) -> Cart:
         """Hold several products, all or none.
@@ -167,7 +181,7 @@ class Engine:
 
         """
 
-    def extend(self, hold: Hold | _Number, ttl: _Duration | None = None) -> Hold:
+    def extend(self, hold: Hold | _Number, ttl: Duration | None = None) -> Hold:
         """Make an active hold live `ttl` from now on; it never gets shorter.
 
         Raises:
@@ -177,7 +191,7 @@ class Engine:
 
         """
 
-    def get_hold(self, id: _Number) -> Hold:
+    def get_hold(self, hold_id: _Number) -> Hold:
         """Read a hold as it stands now.
 
         Raises:
@@ -211,7 +225,7 @@ class Engine:
 
         """
 
-    def get_order(self, id: _Number) -> Order:
+    def get_order(self, order_id: _Number) -> Order:
         """Read an order as it stands now.
 
         Raises:
@@ -290,6 +304,7 @@ class Engine:
         Closing again does nothing.
         """
 
+@disjoint_base
 class AsyncEngine:
     """The calls of `Engine`, to be awaited: same arguments, answers and errors."""
 
@@ -297,32 +312,30 @@ class AsyncEngine:
     def _open(self) -> Call[None]: ...
     @property
     def closed(self) -> bool: ...
-    def product(self, id: _Number) -> Call[Product]: ...
+    def product(self, product_id: _Number) -> Call[Product]: ...
     def products(self, after: _Number | None = None, limit: int = 100) -> Call[ProductPage]: ...
     def create_product(
         self, name: str, price: Decimal | int | str, stock: int = 0
     ) -> Call[Product]: ...
-    def adjust_stock(
-        self, product_id: _Number, delta: int, reason: str = ""
-    ) -> Call[Product]: ...
+    def adjust_stock(self, product_id: _Number, delta: int, reason: str = "") -> Call[Product]: ...
     def hold(
         self,
         product_id: _Number,
         quantity: _Number,
         *,
-        ttl: _Duration | None = None,
+        ttl: Duration | None = None,
         key: str | None = None,
     ) -> HoldCall[Hold]: ...
     def hold_many(
         self,
         items: Mapping[int, int] | Iterable[tuple[_Number, _Number]],
         *,
-        ttl: _Duration | None = None,
+        ttl: Duration | None = None,
         key: str | None = None,
     ) -> HoldCall[Cart]: ...
     def release(self, hold: Hold | _Number) -> Call[Hold]: ...
-    def extend(self, hold: Hold | _Number, ttl: _Duration | None = None) -> Call[Hold]: ...
-    def get_hold(self, id: _Number) -> Call[Hold]: ...
+    def extend(self, hold: Hold | _Number, ttl: Duration | None = None) -> Call[Hold]: ...
+    def get_hold(self, hold_id: _Number) -> Call[Hold]: ...
     def order(
         self,
         hold: Hold | _Number,
@@ -330,7 +343,7 @@ class AsyncEngine:
         *,
         key: str | None = None,
     ) -> Call[Order]: ...
-    def get_order(self, id: _Number) -> Call[Order]: ...
+    def get_order(self, order_id: _Number) -> Call[Order]: ...
     def payment(
         self,
         outcome: str,

@@ -8,7 +8,7 @@ for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from stockade.exceptions import HoldAlreadyUsedError, MisuseError, StockadeError
 
@@ -58,7 +58,7 @@ class Scoped:
         settle(error, failed)
 
 
-def unordered(held: object) -> Iterator[Hold]:
+def unordered(held: Any) -> Iterator[Hold]:  # noqa: ANN401 a hold or a cart
     """Yield the holds that were not seen to be ordered."""
     holds: tuple[Hold, ...] = getattr(held, "holds", (held,))
     return (hold for hold in holds if not getattr(hold, "_ordered", False))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from stockade._model import LatePayment
 
-    Duration = timedelta | float | str
-    """A duration: a `timedelta`, seconds, or a text such as `90s`."""
+Duration: TypeAlias = timedelta | float | str
+"""A `timedelta`, seconds, or a text such as `90s`."""
 
 
 class Settings(TypedDict, total=False):

@@ -35,7 +35,7 @@ class StockadeError(Exception):
 
     code: ClassVar[str]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 the facts of all errors
         self,
         message: str,
         *,

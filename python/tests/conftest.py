@@ -1,0 +1,107 @@
+"""The stores that tests run on, each empty and of the test's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stockade import AsyncEngine, Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+BACKENDS = ["sqlite_memory", "sqlite_file", "mariadb_redis"]
+"""A backend whose servers are missing fails; nothing is skipped."""
+
+WITHIN = 30.0
+"""Seconds after which something that should happen never will."""
+
+
+@dataclass
+class Store:
+    """An empty store."""
+
+    url: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def engine(self, **settings: Any) -> Engine:
+        return Engine(self.url, **{**self.settings, **settings})
+
+    def async_engine(self, **settings: Any) -> AsyncEngine:
+        return AsyncEngine(self.url, **{**self.settings, **settings})
+
+
+def port(variable: str) -> str:
+    found = os.environ.get(variable)
+    if not found:
+        pytest.fail(f"{variable} is not set: run the tests beside `stockade-testkit run`")
+    return found
+
+
+def mariadb_redis() -> Store:
+    mariadb, redis = port("STOCKADE_TEST_MARIADB"), port("STOCKADE_TEST_REDIS")
+    name = f"python_{uuid.uuid4().hex}"
+    client = ["mariadb", "--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user=root"]
+    sql = f"CREATE DATABASE {name} CHARACTER SET utf8mb4"
+    subprocess.run([*client, f"--port={mariadb}", f"--execute={sql}"], check=True)
+    redis_settings = {"redis": f"redis://127.0.0.1:{redis}", "redis_prefix": f"{name}:"}
+    return Store(f"mysql://root@127.0.0.1:{mariadb}/{name}", redis_settings)
+
+
+def make_store(backend: str, folder: Path) -> Store:
+    if backend == "mariadb_redis":
+        return mariadb_redis()
+    if backend == "sqlite_file":
+        return Store(f"sqlite:{folder / 'shop.db'}")
+    return Store("sqlite::memory:")
+
+
+@pytest.fixture(params=BACKENDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return make_store(request.param, tmp_path)
+
+
+@pytest.fixture(params=["sqlite_file", "mariadb_redis"])
+def shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A store that several engines can open."""
+    return make_store(request.param, tmp_path)
+
+
+@pytest.fixture
+def file_store(tmp_path: Path) -> Store:
+    return make_store("sqlite_file", tmp_path)
+
+
+@pytest.fixture
+def engine(store: Store) -> Iterator[Engine]:
+    with store.engine() as engine:
+        yield engine
+        assert engine.closed or engine.audit().consistent
+
+
+@pytest.fixture
+def memory() -> Iterator[Engine]:
+    """An engine on a store in memory, for what does not depend on the store."""
+    with Engine("sqlite::memory:") as engine:
+        yield engine
+
+
+def wait_until(what: str, happened: Callable[[], object]) -> None:
+    """Wait until something happened, and fail if it never does."""
+    end = time.monotonic() + WITHIN
+    while not happened():
+        assert time.monotonic() < end, f"never happened: {what}"
+        time.sleep(0.005)
+
+
+def numbers(engine: Engine, product_id: int) -> tuple[int, int, int, int]:
+    """Stock, held, pending and sold, as the store has them."""
+    found = engine.products(product_id - 1, 1).items[0]
+    return found.stock, found.held, found.pending, found.sold

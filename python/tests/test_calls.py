@@ -1,0 +1,168 @@
+"""Every call of the engine, once on each store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conftest import numbers
+from stockade import (
+    Engine,
+    EventKind,
+    HoldStatus,
+    InsufficientStockError,
+    MisuseError,
+    NotFoundError,
+    OrderStatus,
+    Outcome,
+    PaymentAnswer,
+    PaymentDisposition,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from conftest import Store
+
+
+def test_a_unit_is_held_ordered_and_sold(engine: Engine) -> None:
+    lamp = engine.create_product("Lamp", Decimal("19.99"), 5)
+    assert (lamp.name, lamp.price, lamp.stock, lamp.received) == ("Lamp", Decimal("19.99"), 5, 5)
+
+    hold = engine.hold(lamp.id, 2, ttl=60)
+    assert (hold.product_id, hold.qty, hold.status) == (lamp.id, 2, HoldStatus.ACTIVE)
+    assert hold.expires_at - hold.created_at == timedelta(seconds=60)
+    assert hold.expires_at.tzinfo is UTC
+    assert abs(hold.created_at - datetime.now(UTC)) < timedelta(minutes=5)
+    assert engine.get_hold(hold.id) == hold
+
+    order = engine.order(hold)
+    assert (order.hold_id, order.status) == (hold.id, OrderStatus.PENDING_PAYMENT)
+    assert order.payment_disposition is PaymentDisposition.NONE
+    assert engine.get_order(order.id) == order
+    assert engine.get_hold(hold.id).status is HoldStatus.CONVERTED
+
+    receipt = engine.payment(Outcome.SUCCESS, payment_token=order.payment_token, key="evt-1")
+    assert (receipt.answer, receipt.replayed) == (PaymentAnswer.RECORDED, False)
+    assert engine.payment("success", payment_token=order.payment_token, key="evt-1").replayed
+    assert engine.get_order(order.id).status is OrderStatus.PAID
+    assert numbers(engine, lamp.id) == (3, 0, 0, 2)
+
+
+def test_an_order_by_id_needs_its_product(engine: Engine) -> None:
+    lamp = engine.create_product("Lamp", 10, 5)
+    hold = engine.hold(lamp.id, 1)
+    with pytest.raises(ValueError, match="product_id"):
+        engine.order(hold.id)
+    assert engine.order(hold.id, lamp.id, key="o-1").hold_id == hold.id
+    assert engine.order(hold.id, lamp.id, key="o-1").replayed
+
+
+def test_a_cart_is_all_or_nothing(engine: Engine) -> None:
+    lamp, desk = engine.create_product("Lamp", 10, 5), engine.create_product("Desk", 90, 1)
+    cart = engine.hold_many({desk.id: 1, lamp.id: 2}, key="cart-1", ttl=timedelta(minutes=1))
+    assert [(hold.product_id, hold.qty) for hold in cart] == [(lamp.id, 2), (desk.id, 1)]
+    assert len(cart) == 2
+    again = engine.hold_many([(lamp.id, 1), (desk.id, 1), (lamp.id, 1)], key="cart-1", ttl=60)
+    assert again == cart
+    assert (cart.replayed, again.replayed) == (False, True)
+    with pytest.raises(InsufficientStockError) as refused:
+        engine.hold_many([(lamp.id, 4), (desk.id, 1)])
+    assert [(line.product_id, line.available) for line in refused.value.short] == [
+        (lamp.id, 3),
+        (desk.id, 0),
+    ]
+    assert refused.value.available is None
+    assert numbers(engine, lamp.id) == (3, 2, 0, 0)
+
+
+def test_a_hold_is_extended_and_released(engine: Engine) -> None:
+    lamp = engine.create_product("Lamp", 10, 5)
+    hold = engine.hold(lamp.id, 1, ttl=60)
+    longer = engine.extend(hold, timedelta(minutes=5))
+    assert longer.expires_at > hold.expires_at
+    assert engine.extend(hold.id).expires_at == longer.expires_at
+    assert engine.release(hold.id).status is HoldStatus.RELEASED
+    assert engine.release(hold).status is HoldStatus.RELEASED
+
+
+def test_stock_is_received_and_written_off(engine: Engine) -> None:
+    lamp = engine.create_product("Lamp", 10)
+    assert lamp.stock == 0
+    assert engine.adjust_stock(lamp.id, 7, "delivery").stock == 7
+    assert engine.adjust_stock(lamp.id, -2).stock == 5
+    with pytest.raises(InsufficientStockError):
+        engine.adjust_stock(lamp.id, -6, "breakage")
+
+
+def test_a_sweep_takes_back_what_is_due(store: Store) -> None:
+    with store.engine(sweeper=False) as engine:
+        lamp = engine.create_product("Lamp", 10, 5)
+        hold = engine.hold(lamp.id, 2, ttl=timedelta(microseconds=1))
+        # Its end has passed by the time of the next transaction.
+        assert engine.get_hold(hold.id).status is HoldStatus.EXPIRED
+        report = engine.sweep()
+        assert (report.holds_expired, report.orders_cancelled) == (1, 0)
+        assert engine.audit().consistent
+
+
+def test_products_and_events_are_read_in_pages(engine: Engine) -> None:
+    ids = [engine.create_product(f"Lamp {n}", n + 1, n).id for n in range(5)]
+    page = engine.products(limit=2)
+    assert [product.id for product in page.items] == ids[:2]
+    assert page.next == ids[1]
+    assert [product.id for product in engine.iter_products(page=2)] == ids
+    assert [product.id for product in engine.iter_products(ids[3], page=1)] == ids[4:]
+
+    holds = [engine.hold(ids[4], 1) for _ in range(3)]
+    events = [event for event in engine.iter_events(page=2) if event.product_id == ids[4]]
+    assert [event.kind for event in events] == [
+        EventKind.STOCK_ADJUSTED,
+        *[EventKind.HOLD_CREATED] * 3,
+    ]
+    assert [event.hold_id for event in events[1:]] == [hold.id for hold in holds]
+    assert list(engine.iter_events(events[-1].cursor)) == []
+
+
+def test_an_audit_counts_every_unit(engine: Engine) -> None:
+    lamp = engine.create_product("Lamp", 10, 5)
+    engine.hold(lamp.id, 2)
+    engine.payment("paid", order_id=10**12, key="early")
+    report = engine.audit()
+    assert report.consistent
+    assert (report.products, report.findings, report.waiting_events) == (1, (), 1)
+    assert report.oldest_waiting_event is not None
+    assert (report.units.received, report.units.stock, report.units.held) == (5, 3, 2)
+
+
+def test_the_engine_tells_how_it_does(engine: Engine) -> None:
+    engine.ping()
+    lamp = engine.create_product("Lamp", 10, 1)
+    engine.hold(lamp.id, 1)
+    assert "stockade_requests_total 1" in engine.metrics_text()
+
+
+def test_a_closed_engine_refuses_calls(store: Store) -> None:
+    engine = store.engine()
+    assert not engine.closed
+    engine.close()
+    engine.close()
+    assert engine.closed
+    with pytest.raises(MisuseError):
+        engine.product(1)
+
+
+def test_what_is_not_there_is_not_found(engine: Engine) -> None:
+    for call in (engine.product, engine.get_hold, engine.get_order, engine.release, engine.extend):
+        with pytest.raises(NotFoundError):
+            call(4711)
+        with pytest.raises(LookupError):
+            call(2**70)
+
+
+def test_a_store_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(UnavailableError) as refused:
+        Engine("mysql://root@127.0.0.1:1/shop")
+    assert refused.value.retry_after == 2.0

@@ -1,0 +1,149 @@
+"""The table of cases that every face runs: see `engine/tests/cases.md`."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conftest import make_store
+from stockade import Engine, StockadeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TABLE = Path(__file__).parents[2] / "engine" / "tests" / "cases.json"
+CASES = [
+    case
+    for case in json.loads(TABLE.read_text())["cases"]
+    if "python" in case.get("faces", ["python"])
+]
+WITHIN = 10.0
+"""Seconds after which what is repeated `until` fails."""
+
+PART = re.compile(r"\$([a-z]\w*(?:\.\w+)*)(?:\+(\d+))?")
+
+Answers = dict[str, Any]
+
+
+def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
+    """Name each call as the table does."""
+
+    def payment(*, status: str, **args: Any) -> object:
+        return engine.payment(status, **args)
+
+    def hold_many(*, items: list[dict[str, Any]], **args: Any) -> object:
+        return engine.hold_many([(item["product_id"], item["quantity"]) for item in items], **args)
+
+    def order(*, hold_id: Any, **args: Any) -> object:
+        return engine.order(hold_id, **args)
+
+    def events(*, product_id: int) -> object:
+        kinds = [event.kind for event in engine.iter_events() if event.product_id == product_id]
+        return {"types": kinds}
+
+    return {
+        "product": lambda *, id: engine.product(id),  # noqa: A006
+        "adjust": engine.adjust_stock,
+        "hold": engine.hold,
+        "hold_many": hold_many,
+        "get_hold": lambda *, id: engine.get_hold(id),  # noqa: A006
+        "release": lambda *, id: engine.release(id),  # noqa: A006
+        "extend": lambda *, id, **args: engine.extend(id, **args),  # noqa: A006
+        "order": order,
+        "get_order": lambda *, id: engine.get_order(id),  # noqa: A006
+        "payment": payment,
+        "sweep": engine.sweep,
+        "events": events,
+        "close": engine.close,
+    }
+
+
+def fields_of(answer: Any) -> Any:
+    """Name the fields of an answer or an error as the table does."""
+    if isinstance(answer, StockadeError):
+        return {"code": answer.code, **{k: fields_of(v) for k, v in vars(answer).items()}}
+    if is_dataclass(answer):
+        return {f.name: fields_of(getattr(answer, f.name)) for f in fields(answer)}
+    if isinstance(answer, tuple | list):
+        return [fields_of(part) for part in answer]
+    return answer
+
+
+def part_of(answers: Answers, found: re.Match[str]) -> Any:
+    path, more = found[1].split("."), found[2]
+    value: Any = answers[path[0]]
+    for name in path[1:]:
+        value = value[int(name)] if isinstance(value, list) else value[name]
+    return value if more is None else value + int(more)
+
+
+def resolve(answers: Answers, value: Any) -> Any:
+    """Put the parts of earlier answers where `$` stands for them."""
+    if isinstance(value, dict):
+        return {name: resolve(answers, part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [resolve(answers, part) for part in value]
+    if not isinstance(value, str):
+        return value
+    whole = PART.fullmatch(value)
+    if whole is not None:
+        return part_of(answers, whole)
+    return PART.sub(lambda found: str(part_of(answers, found)), value)
+
+
+def differences(expected: Any, found: Any, where: str) -> Iterator[str]:
+    """Tell where what was found is not as expected."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for name, part in expected.items():
+            yield from differences(part, found.get(name), f"{where}.{name}")
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for number, part in enumerate(expected):
+            yield from differences(part, found[number], f"{where}.{number}")
+    elif str(expected) != str(found):
+        yield f"{where}: expected {expected!r}, found {found!r}"
+
+
+def take(engine: Engine, step: dict[str, Any], answers: Answers) -> tuple[Any, list[str]]:
+    """Make a step's call; answer its fields and what is not as expected."""
+    args = resolve(answers, step.get("args", {}))
+    try:
+        answer = fields_of(calls(engine)[step["call"]](**args))
+    except StockadeError as error:
+        answer = fields_of(error)
+    code = answer.get("code") if isinstance(answer, dict) else None
+    wrong = list(differences(step.get("code"), code, "code"))
+    if "is" in step:
+        wrong += differences(resolve(answers, step["is"]), answer, "answer")
+    for name, moment in resolve(answers, step.get("later", {})).items():
+        if not answer[name] > moment:
+            wrong.append(f"{name}: {answer[name]} is not after {moment}")
+    return answer, wrong
+
+
+@pytest.mark.parametrize("backend", ["sqlite_memory", "mariadb_redis"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_case(case: dict[str, Any], backend: str, tmp_path: Path) -> None:
+    answers: Answers = {}
+    closed = False
+    with make_store(backend, tmp_path).engine(**case.get("settings", {})) as engine:
+        for name, stock in case.get("products", {}).items():
+            answers[name] = fields_of(engine.create_product(name, "19.99", stock))
+        for number, step in enumerate(case["steps"]):
+            end = time.monotonic() + WITHIN
+            answer, wrong = take(engine, step, answers)
+            while wrong and step.get("until") and time.monotonic() < end:
+                time.sleep(0.01)
+                answer, wrong = take(engine, step, answers)
+            assert not wrong, f"step {number}, {step['call']}: {wrong}"
+            closed |= step["call"] == "close"
+            if "as" in step:
+                answers[step["as"]] = answer
+        if not closed:
+            report = engine.audit()
+            assert report.consistent, report.findings

@@ -1,0 +1,145 @@
+"""Forks and processes."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import subprocess
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conftest import WITHIN, numbers
+from stockade import AsyncEngine, Engine, InsufficientStockError, MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Store
+
+STOCK = 40
+
+# Newer interpreters warn of what is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+
+
+def in_fork(work: Callable[[], object]) -> None:
+    """Run something in a forked child, and fail as it fails."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001 a child must not run the parent's tests
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    _, ended = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(ended) == 0
+
+
+def test_an_engine_opened_before_a_fork_says_so(store: Store) -> None:
+    engines = [store.engine()]
+    lamp = engines[0].create_product("Lamp", 10, 5)
+    hold = engines[0].hold(lamp.id, 1)
+
+    def child() -> None:
+        engine = engines.pop()
+        calls: list[Callable[[], object]] = [
+            lambda: engine.hold(lamp.id, 1),
+            lambda: engine.product(lamp.id),
+            lambda: engine.release(hold),
+            engine.ping,
+            engine.metrics_text,
+            engine.close,
+        ]
+        for call in calls:
+            with pytest.raises(MisuseError, match="fork"):
+                call()
+        with engine:
+            pass
+
+    # When the child is done with it the engine is dropped there, and that
+    # waits for nothing.
+    in_fork(child)
+    with engines[0] as engine:
+        engine.order(hold)
+        assert numbers(engine, lamp.id) == (4, 0, 1, 0)
+
+
+async def test_an_async_engine_opened_before_a_fork_says_so(store: Store) -> None:
+    async with store.async_engine() as engine:
+        waiting = engine.ping()
+
+        async def started() -> None:
+            await waiting
+
+        def child() -> None:
+            with pytest.raises(MisuseError, match="fork"):
+                engine.ping()
+            with pytest.raises(MisuseError, match="fork"):
+                asyncio.run(started())
+
+        in_fork(child)
+        await waiting
+
+
+def test_a_child_opens_an_engine_of_its_own(tmp_path: Any, memory: Engine) -> None:
+    memory.ping()
+
+    async def awaited() -> None:
+        async with AsyncEngine("sqlite::memory:") as engine:
+            await engine.ping()
+
+    def child() -> None:
+        with Engine(f"sqlite:{tmp_path / 'child.db'}") as engine:
+            lamp = engine.create_product("Lamp", 10, 5)
+            engine.hold(lamp.id, 1)
+            in_fork(lambda: Engine("sqlite::memory:").close())
+        asyncio.run(awaited())
+
+    in_fork(child)
+    memory.ping()
+
+
+def test_a_child_that_ends_as_usual_ends() -> None:
+    script = (
+        "import os, stockade\n"
+        "engine = stockade.Engine('sqlite::memory:')\n"
+        "engine.ping()\n"
+        "child = os.fork()\n"
+        "if child:\n"
+        "    _, ended = os.waitpid(child, 0)\n"
+        "    raise SystemExit(os.waitstatus_to_exitcode(ended))\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=WITHIN)
+
+
+def buy_until_sold_out(url: str, settings: dict[str, Any], product_id: int) -> int:
+    """Order single units in an engine of this process until there are none."""
+    bought = 0
+    with Engine(url, **settings) as engine:
+        while True:
+            try:
+                with engine.hold(product_id, 1) as hold:
+                    engine.order(hold)
+            except InsufficientStockError:
+                return bought
+            bought += 1
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_processes_sell_a_product_out_exactly(shared_store: Store, method: str) -> None:
+    with shared_store.engine() as engine:
+        lamp = engine.create_product("Lamp", 10, STOCK)
+    buyer = (shared_store.url, shared_store.settings, lamp.id)
+    with multiprocessing.get_context(method).Pool(4) as pool:
+        bought = pool.starmap(buy_until_sold_out, [buyer] * 4, chunksize=1)
+    assert sum(bought) == STOCK
+    with shared_store.engine() as engine:
+        assert numbers(engine, lamp.id) == (0, 0, STOCK, 0)
+        assert engine.audit().consistent

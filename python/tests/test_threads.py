@@ -1,0 +1,88 @@
+"""Threads share an engine, and a call that waits lets them run."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conftest import numbers, wait_until
+from locking import locked, queued
+from stockade import Engine, InsufficientStockError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from conftest import Store
+    from stockade import Hold
+
+THREADS = 8
+STOCK = 300
+
+
+def buy_until_sold_out(engine: Engine, product_id: int, start: threading.Barrier) -> int:
+    """Order single units until there are none; count them."""
+    start.wait()
+    bought = 0
+    while True:
+        try:
+            with engine.hold(product_id, 1) as hold:
+                engine.order(hold)
+        except InsufficientStockError:
+            return bought
+        bought += 1
+
+
+def test_threads_sell_a_product_out_exactly(engine: Engine) -> None:
+    lamp = engine.create_product("Lamp", 10, STOCK)
+    start = threading.Barrier(THREADS)
+    with ThreadPoolExecutor(THREADS) as pool:
+        bought = [pool.submit(buy_until_sold_out, engine, lamp.id, start) for _ in range(THREADS)]
+    assert sum(part.result() for part in bought) == STOCK
+    assert numbers(engine, lamp.id) == (0, 0, STOCK, 0)
+
+
+def crowd(pool: ThreadPoolExecutor, engine: Engine, product_id: int) -> list[Future[Hold]]:
+    """Have threads hold a unit each, until one of them must wait in the queue."""
+    holds = []
+    while not queued(engine):
+        holds.append(pool.submit(engine.hold, product_id, 1))
+        time.sleep(0.01)
+    return holds
+
+
+def test_a_call_that_waits_lets_other_threads_run(file_store: Store) -> None:
+    with file_store.engine(lock_wait="30s", store_timeout="40s") as engine:
+        lamp = engine.create_product("Lamp", 10, STOCK)
+        with ThreadPoolExecutor() as pool:
+            with locked(file_store):
+                # This thread runs while those that it starts wait.
+                held = crowd(pool, engine, lamp.id)
+            assert {hold.result().qty for hold in held} == {1}
+        assert numbers(engine, lamp.id) == (STOCK - len(held), len(held), 0, 0)
+
+
+def test_ctrl_c_ends_the_waiting(file_store: Store) -> None:
+    with file_store.engine(lock_wait="30s", store_timeout="40s") as engine:
+        lamp = engine.create_product("Lamp", 10, STOCK)
+        main = threading.main_thread().ident
+        assert main is not None
+
+        def interrupt(others: int) -> None:
+            wait_until("one more waits", lambda: queued(engine) > others)
+            signal.pthread_kill(main, signal.SIGINT)
+
+        with ThreadPoolExecutor() as pool:
+            with locked(file_store):
+                held = crowd(pool, engine, lamp.id)
+                interrupted = pool.submit(interrupt, queued(engine))
+                with pytest.raises(KeyboardInterrupt):
+                    engine.hold(lamp.id, 7)
+                interrupted.result()
+            assert {hold.result().qty for hold in held} == {1}
+        # What was given up was never taken up.
+        assert numbers(engine, lamp.id) == (STOCK - len(held), len(held), 0, 0)

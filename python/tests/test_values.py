@@ -1,0 +1,115 @@
+"""Answers are values: frozen, equal by content, picklable."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import stockade
+from stockade import Engine, EventKind, MisuseError, StockadeError
+from stockade.exceptions import BY_CODE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def answers(engine: Engine) -> Iterator[Any]:
+    lamp = engine.create_product("Lamp", "19.99", 5)
+    hold = engine.hold(lamp.id, 1)
+    yield from (lamp, hold, engine.hold_many({lamp.id: 1}), engine.products(), engine.order(hold))
+    yield from (engine.payment("paid", order_id=1), engine.sweep(), engine.audit())
+    yield engine.events_after()[1]
+
+
+def test_every_answer_is_a_value(memory: Engine) -> None:
+    for answer in answers(memory):
+        kind = type(answer)
+        for other in (pickle.loads(pickle.dumps(answer)), copy.deepcopy(answer)):
+            assert other == answer
+            assert hash(other) == hash(answer)
+            assert repr(other) == repr(answer)
+        assert repr(answer).startswith(f"{kind.__name__}(")
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(answer, dataclasses.fields(answer)[0].name, 0)
+        assert dataclasses.asdict(answer)
+        assert dataclasses.replace(answer) == answer
+
+
+def test_secrets_are_not_in_representations(memory: Engine) -> None:
+    lamp = memory.create_product("Lamp", 10, 1)
+    hold = memory.hold(lamp.id, 1)
+    order = memory.order(hold)
+    assert len(hold.token) == 32
+    assert order.payment_token.startswith(f"pt_{order.id}_")
+    assert hold.token not in repr(hold)
+    assert order.payment_token not in repr(order)
+
+
+def test_a_replayed_answer_equals_the_first(memory: Engine) -> None:
+    lamp = memory.create_product("Lamp", 10, 5)
+    first, again = memory.hold(lamp.id, 1, key="k"), memory.hold(lamp.id, 1, key="k")
+    assert first == again
+    assert (first.replayed, again.replayed) == (False, True)
+
+
+def test_a_value_that_travelled_is_of_no_engine(memory: Engine) -> None:
+    lamp = memory.create_product("Lamp", 10, 5)
+    hold = pickle.loads(pickle.dumps(memory.hold(lamp.id, 1)))
+    with pytest.raises(MisuseError), hold:
+        pass
+    assert memory.order(hold).hold_id == hold.id
+
+
+def test_words_are_text() -> None:
+    assert EventKind("hold.created") is EventKind.HOLD_CREATED
+    assert f"{stockade.OrderStatus.PENDING_PAYMENT}" == "pending_payment"
+
+
+def test_one_class_for_each_code_of_the_engine() -> None:
+    codes = [code for _, code in stockade._native.ERROR_CODES]
+    assert list(BY_CODE) == codes
+    classes = {BY_CODE[code].__name__ for code in codes}
+    assert classes <= set(stockade.__all__)
+    assert all(issubclass(error, StockadeError) for error in BY_CODE.values())
+
+
+@pytest.mark.parametrize("kind", BY_CODE.values())
+def test_every_error_can_be_pickled(kind: type[StockadeError]) -> None:
+    line = stockade.ShortLine(1, 5, 2)
+    error = kind("why", available=2, short=(line,), order_id=7, replayed=True, retry_after=1.0)
+    error.add_note("seen by the worker")
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        other = pickle.loads(pickle.dumps(error, protocol))
+        assert type(other) is kind
+        assert str(other) == "why"
+        assert other.__dict__ == error.__dict__
+        assert other.code == kind.code
+
+
+def test_refusals_carry_their_facts(memory: Engine) -> None:
+    lamp = memory.create_product("Lamp", 10, 2)
+    with pytest.raises(stockade.InsufficientStockError) as short:
+        memory.hold(lamp.id, 5, key="k")
+    assert (short.value.available, short.value.replayed) == (2, False)
+    assert short.value.short == (stockade.ShortLine(lamp.id, 5, 2),)
+    assert short.value.retry_after is None
+    with pytest.raises(stockade.InsufficientStockError) as again:
+        memory.hold(lamp.id, 5, key="k")
+    assert again.value.replayed
+    hold = memory.hold(lamp.id, 1)
+    order = memory.order(hold)
+    with pytest.raises(stockade.HoldAlreadyUsedError) as used:
+        memory.order(hold)
+    assert used.value.order_id == order.id
+
+
+def test_contention_says_when_to_try_again() -> None:
+    with Engine("sqlite::memory:", queue_wait=0) as engine:
+        lamp = engine.create_product("Lamp", 10, 1)
+        with pytest.raises(stockade.ContentionError) as refused:
+            engine.hold(lamp.id, 1)
+        assert refused.value.retry_after == 1.0
