@@ -1,7 +1,7 @@
 # `make run` does the main job on the embedded default; `make check` installs
 # what the tests need and runs them all, as CI does.
 
-.PHONY: run check deps lint test ffi header install-c deny bench bench-quick bench-ffi plot
+.PHONY: run check deps lint test ffi header install-c python deny bench bench-quick bench-ffi plot
 
 run:
 	cargo run --release --bin stockade
@@ -27,6 +27,12 @@ test:
 	cargo test --workspace --doc --locked --quiet
 	$(MAKE) ffi
 	.ci/readme
+	$(MAKE) python
+
+# The Python package's wheel, in a clean virtual environment with tools at
+# fixed versions.
+python:
+	.ci/python
 
 # The C ABI, its header, examples and tests under valgrind, then the PHP
 # package with its tests under php-fpm. What is missing fails.

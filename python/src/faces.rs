@@ -299,6 +299,14 @@ macro_rules! face {
                 Self::run(slf, None, |core| async move { core.ping().await })
             }
 
+            /// Does nothing, to measure what a call costs.
+            fn _noop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+                Self::run(slf, None, |core| async move {
+                    drop(core);
+                    Ok(())
+                })
+            }
+
             /// The engine's counters as OpenMetrics text, without the closing
             /// `# EOF`.
             fn metrics_text(&self) -> PyResult<String> {
