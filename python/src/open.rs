@@ -41,7 +41,8 @@ impl Drop for Open {
         let _context = self.handle.enter();
         if self.process != std::process::id() {
             // Its connections and threads are the parent's: there is nothing
-            // to end here, and ending it could wait for what is not there.
+            // to end here, and a lock that another thread had at the fork
+            // would be waited for without end.
             std::mem::forget(self.engine.take());
         }
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stockade import AsyncEngine, Engine
+from stockade import AsyncEngine, Engine, InsufficientStockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,3 +105,15 @@ def numbers(engine: Engine, product_id: int) -> tuple[int, int, int, int]:
     """Stock, held, pending and sold, as the store has them."""
     found = engine.products(product_id - 1, 1).items[0]
     return found.stock, found.held, found.pending, found.sold
+
+
+def buy_until_sold_out(engine: Engine, product_id: int) -> int:
+    """Order single units until there are none; count them."""
+    bought = 0
+    while True:
+        try:
+            with engine.hold(product_id, 1) as hold:
+                engine.order(hold)
+        except InsufficientStockError:
+            return bought
+        bought += 1

@@ -10,6 +10,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 
 import stockade
 from conftest import WITHIN
@@ -168,6 +169,17 @@ def test_one_engine_serves_several_loops(shared_store: Store) -> None:
 
     assert [asyncio.run(use()) for _ in range(3)] == [5, 5, 5]
     asyncio.run(close(engine))
+
+
+def test_uvloop_serves_it_too(shared_store: Store) -> None:
+    async def use() -> None:
+        async with shared_store.async_engine() as engine:
+            lamp = await engine.create_product("Lamp", 10, CALLS)
+            holds = await asyncio.gather(*(engine.hold(lamp.id, 1) for _ in range(CALLS)))
+            assert len({hold.id for hold in holds}) == CALLS
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(use())
 
 
 async def close(engine: AsyncEngine) -> None:

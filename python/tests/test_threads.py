@@ -10,38 +10,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import numbers, wait_until
+from conftest import buy_until_sold_out, numbers, wait_until
 from locking import locked, queued
-from stockade import Engine, InsufficientStockError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from conftest import Store
-    from stockade import Hold
+    from stockade import Engine, Hold
 
 THREADS = 8
 STOCK = 300
 
 
-def buy_until_sold_out(engine: Engine, product_id: int, start: threading.Barrier) -> int:
-    """Order single units until there are none; count them."""
-    start.wait()
-    bought = 0
-    while True:
-        try:
-            with engine.hold(product_id, 1) as hold:
-                engine.order(hold)
-        except InsufficientStockError:
-            return bought
-        bought += 1
-
-
 def test_threads_sell_a_product_out_exactly(engine: Engine) -> None:
     lamp = engine.create_product("Lamp", 10, STOCK)
     start = threading.Barrier(THREADS)
+
+    def buy() -> int:
+        start.wait()
+        return buy_until_sold_out(engine, lamp.id)
+
     with ThreadPoolExecutor(THREADS) as pool:
-        bought = [pool.submit(buy_until_sold_out, engine, lamp.id, start) for _ in range(THREADS)]
+        bought = [pool.submit(buy) for _ in range(THREADS)]
     assert sum(part.result() for part in bought) == STOCK
     assert numbers(engine, lamp.id) == (0, 0, STOCK, 0)
 
