@@ -12,7 +12,6 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::answers::Answer;
-use crate::failure::Failure;
 use crate::imports;
 use crate::mailbox::{Mailbox, Outcome};
 use crate::waiting::guarded;
@@ -249,8 +248,3 @@ impl HoldCall {
         visit.call(&self.engine)
     }
 }
-
-/// An engine that is not open cannot be called.
-pub const NOT_OPEN: Failure = Failure::Misuse(
-    "the engine is not open; enter it by `async with`, or await AsyncEngine.open(…)",
-);

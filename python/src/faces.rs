@@ -16,9 +16,9 @@ use tokio::sync::OnceCell;
 
 use crate::answers::Answer;
 use crate::arguments::{Arg, Body, Held, Lines, Quantity, order_of, payment_of, read};
-use crate::call::{Call, HoldCall, NOT_OPEN, mark_ordered};
+use crate::call::{Call, HoldCall, mark_ordered};
 use crate::failure::Failure;
-use crate::open::Open;
+use crate::open::{self, Open};
 use crate::waiting::wait;
 use crate::{runtime, settings};
 
@@ -96,13 +96,13 @@ impl AsyncEngine {
         ordered: Option<&Bound<'py, PyAny>>,
         call: impl FnOnce(Core) -> W,
     ) -> PyResult<Call> {
-        let open = slf.get().open.get().ok_or(NOT_OPEN)?;
+        let open = open::given(slf.get().open.get())?;
         let work = call(open.engine()?.clone());
         Ok(Call::new(open.handle().clone(), ordered.map(|hold| hold.clone().unbind()), work))
     }
 
     fn opened(&self) -> Result<&Core, Failure> {
-        self.open.get().ok_or(NOT_OPEN)?.engine()
+        open::given(self.open.get())?.engine()
     }
 }
 

@@ -8,6 +8,15 @@ use crate::failure::Failure;
 /// What a call in a forked child is told.
 const FORKED: &str = "the engine was opened before a fork; open one in this process";
 
+/// What a call of an `AsyncEngine` is told before it is opened.
+const NOT_OPEN: &str =
+    "the engine is not open; enter it by `async with`, or await AsyncEngine.open(…)";
+
+/// What was opened, if anything was.
+pub fn given(open: Option<&Open>) -> Result<&Open, Failure> {
+    open.ok_or(Failure::Misuse(NOT_OPEN))
+}
+
 /// An opened engine. It runs on the process's runtime.
 pub struct Open {
     engine: Option<AsyncEngine>,
