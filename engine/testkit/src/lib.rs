@@ -13,6 +13,7 @@
 //!   else one per process.
 //! * [`Proxy`] stands between a client and a server and cuts connections at a
 //!   chosen byte of the conversation.
+//! * [`cases`] is the table of cases that every face runs.
 //! * [`TempDb`] is a SQLite file, [`wait_until`] and [`free_port`] do what they
 //!   say.
 //!
@@ -39,6 +40,7 @@
     reason = "a test kit reports by panicking: its caller is a test, and there is nothing to recover"
 )]
 
+pub mod cases;
 mod folder;
 mod mariadb;
 mod port;

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use std::fs;
 
 use serde_json::{Map, Value};
+use stockade_testkit::cases::{Case, Part, Step, Table, Text, parse};
 
 use crate::Place;
 use crate::cc::{Installed, succeed};
-use crate::table::{Case, Part, Step, Table, Text, parse};
 
 /// Writes, compiles and runs the program; on the embedded store under valgrind.
 pub fn run(table: &Table, place: &Place) {
@@ -431,7 +431,7 @@ fn quoted(text: &str) -> String {
     for character in text.chars() {
         match character {
             '"' | '\\' => literal.extend(['\\', character]),
-            '\n' => literal += "\\n",
+            '\t' => literal += "\\t",
             other => literal.push(other),
         }
     }

@@ -1,9 +1,7 @@
 //! The table in Rust.
 
-use std::collections::HashMap;
 use std::str::FromStr;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use stockade::{
@@ -11,54 +9,18 @@ use stockade::{
     OrderRequest, Outcome, PaymentEvent, PaymentToken, ProductId, Replayable, Result,
     StockAdjustment, parse_quantity,
 };
+use stockade_testkit::cases::{self, Case, Face, Table, play};
 
 use crate::Place;
-use crate::table::{Case, Part, Step, Table, Text, parse};
-
-/// How long a step with `until` may take.
-const SOON: Duration = Duration::from_secs(10);
-
-type Answers = HashMap<String, Value>;
 
 pub fn run(table: &Table, place: &Place) {
     for case in table.of("rust") {
-        if let Err(why) = run_case(case, place) {
+        let engine = InRust(open(case, place).expect("opened"));
+        if let Err(why) = play(case, &engine) {
             panic!("{}: {why}", case.name);
         }
+        engine.0.close().expect("closed");
     }
-}
-
-fn run_case(case: &Case, place: &Place) -> std::result::Result<(), String> {
-    let engine = open(case, place).map_err(|error| format!("opening: {error:?}"))?;
-    let mut answers = Answers::new();
-    for (name, stock) in &case.products {
-        let price = "19.99".parse().expect("a price");
-        let made = engine.create_product(&NewProduct::new(name, price, *stock));
-        answers.insert(name.clone(), json!(made.expect("created")));
-    }
-    for (index, step) in case.steps.iter().enumerate() {
-        let start = Instant::now();
-        let answer = loop {
-            let outcome = call(&engine, step, &answers);
-            match check(step, &outcome, &answers) {
-                Ok(()) => break outcome.unwrap_or_default(),
-                Err(_) if step.until && start.elapsed() < SOON => {
-                    thread::sleep(Duration::from_millis(5));
-                }
-                Err(why) => return Err(format!("step {index} ({}): {why}", step.call)),
-            }
-        };
-        if let Some(name) = &step.name {
-            answers.insert(name.clone(), answer);
-        }
-    }
-    if case.steps.iter().all(|step| step.call != "close") {
-        let report = engine.audit().map_err(|error| error.to_string())?;
-        if !report.consistent {
-            return Err(format!("{:?}", report.findings));
-        }
-    }
-    engine.close().map_err(|error| error.to_string())
 }
 
 fn open(case: &Case, place: &Place) -> Result<Engine> {
@@ -72,31 +34,26 @@ fn open(case: &Case, place: &Place) -> Result<Engine> {
     builder.open()
 }
 
-/// Compares an answer with what is expected.
-fn check(
-    step: &Step,
-    outcome: &Result<Value>,
-    answers: &Answers,
-) -> std::result::Result<(), String> {
-    let (code, fields) = match outcome {
-        Ok(answer) => (None, answer.clone()),
-        Err(error) => (Some(error.code()), of_error(error)),
-    };
-    if code != step.code.as_deref() {
-        return Err(format!("expected {:?}, got {outcome:?}", step.code));
+struct InRust(Engine);
+
+impl Face for InRust {
+    fn create_product(&self, name: &str, stock: u64) -> Value {
+        let price = "19.99".parse().expect("a price");
+        let made = self.0.create_product(&NewProduct::new(name, price, stock));
+        json!(made.expect("created"))
     }
-    let is = resolve(&Value::Object(step.is.clone()), answers);
-    if !matches(&is, &fields) {
-        return Err(format!("expected {is}, got {fields}"));
-    }
-    for (field, moment) in &step.later {
-        let moment = resolve(moment, answers);
-        // RFC 3339 with six places sorts as time does.
-        if fields[field].as_str() <= moment.as_str() {
-            return Err(format!("expected {field} after {moment}, got {fields}"));
+
+    fn call(&self, call: &str, args: Map<String, Value>) -> cases::Outcome {
+        match make(&self.0, call, &Args(args)) {
+            Ok(answer) => cases::Outcome::success(answer),
+            Err(error) => cases::Outcome::error(error.code(), of_error(&error)),
         }
     }
-    Ok(())
+
+    fn audit(&self) -> std::result::Result<(), String> {
+        let report = self.0.audit().map_err(|error| error.to_string())?;
+        if report.consistent { Ok(()) } else { Err(format!("{:?}", report.findings)) }
+    }
 }
 
 fn of_error(error: &Error) -> Value {
@@ -107,64 +64,6 @@ fn of_error(error: &Error) -> Value {
         "order_id": error.order_id(),
         "replayed": error.replayed(),
     })
-}
-
-/// Whether all that is expected is there.
-fn matches(expected: &Value, got: &Value) -> bool {
-    match (expected, got) {
-        (Value::Object(fields), Value::Object(_)) => {
-            fields.iter().all(|(name, field)| matches(field, &got[name]))
-        }
-        (Value::Array(items), Value::Array(there)) => {
-            items.len() == there.len()
-                && items.iter().zip(there).all(|(item, there)| matches(item, there))
-        }
-        _ => expected == got,
-    }
-}
-
-/// Puts parts of earlier answers in.
-fn resolve(value: &Value, answers: &Answers) -> Value {
-    match value {
-        Value::String(text) => match parse(text) {
-            Text::Reference { answer, path, plus } => {
-                let found = find(answers, answer, &path);
-                found.as_u64().map_or(found.clone(), |number| json!(number + plus))
-            }
-            Text::Words(parts) => {
-                Value::String(parts.iter().map(|part| word(part, answers)).collect())
-            }
-        },
-        Value::Array(items) => items.iter().map(|item| resolve(item, answers)).collect(),
-        Value::Object(fields) => {
-            let resolved =
-                fields.iter().map(|(name, field)| (name.clone(), resolve(field, answers)));
-            Value::Object(resolved.collect())
-        }
-        other => other.clone(),
-    }
-}
-
-fn word(part: &Part, answers: &Answers) -> String {
-    match part {
-        Part::Word(word) => (*word).to_owned(),
-        Part::Reference { answer, path } => match find(answers, answer, path) {
-            Value::String(text) => text,
-            other => other.to_string(),
-        },
-    }
-}
-
-fn find(answers: &Answers, answer: &str, path: &[&str]) -> Value {
-    let mut found = answers.get(answer).unwrap_or_else(|| panic!("no answer {answer}"));
-    for key in path {
-        found = match key.parse::<usize>() {
-            Ok(index) => &found[index],
-            Err(_) => &found[*key],
-        };
-    }
-    assert!(!found.is_null(), "{answer} has no {path:?}");
-    found.clone()
 }
 
 /// The arguments of one call.
@@ -195,12 +94,8 @@ impl Args {
     }
 }
 
-fn call(engine: &Engine, step: &Step, answers: &Answers) -> Result<Value> {
-    let Value::Object(args) = resolve(&Value::Object(step.args.clone()), answers) else {
-        panic!("arguments are an object")
-    };
-    let args = Args(args);
-    match step.call.as_str() {
+fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
+    match call {
         "product" => Ok(json!(engine.product(args.id("id")?)?)),
         "adjust" => {
             let delta = args.0["delta"].as_i64().expect("a delta");
@@ -238,7 +133,7 @@ fn call(engine: &Engine, step: &Step, answers: &Answers) -> Result<Value> {
         }
         "get_order" => Ok(json!(engine.get_order(args.id("id")?)?)),
         "payment" => {
-            let answer = engine.payment(&payment(&args)?)?;
+            let answer = engine.payment(&payment(args)?)?;
             Ok(replayable(answer, |answer| json!({ "answer": answer })))
         }
         "sweep" => Ok(json!(engine.sweep()?)),

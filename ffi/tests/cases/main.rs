@@ -1,17 +1,15 @@
 //! Runs the table of cases (engine/tests/cases.json) in Rust, and in C through
 //! the header and the shared library, on the embedded store and on MariaDB
-//! with Redis. The PHP package runs the same file.
+//! with Redis. PHP, Python and the server run the same file.
 #![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "../cc/mod.rs"]
 mod cc;
 mod in_c;
 mod in_rust;
-mod table;
 
+use stockade_testkit::cases::Table;
 use stockade_testkit::{MariaDb, Redis};
-
-use table::Table;
 
 /// An empty store.
 struct Place {

@@ -20,6 +20,11 @@ impl Answer {
         self.header("idempotent-replayed") == Some("true")
     }
 
+    /// The body.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
     /// The number or text behind a name, wherever it stands first.
     pub fn field(&self, name: &str) -> &str {
         let start = format!("\"{name}\":");
@@ -57,7 +62,7 @@ impl Answer {
             "{}",
             self.body
         );
-        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap();
+        let problem = self.json();
         assert_eq!(problem["code"], code, "{}", self.body);
         assert_eq!(problem["type"], format!("urn:stockade:error:{code}"));
         assert_eq!(problem["status"], status);
@@ -78,8 +83,7 @@ impl Answer {
     /// Expects the problem also to say this.
     #[track_caller]
     pub fn saying(&self, name: &str, value: serde_json::Value) -> &Self {
-        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap();
-        assert_eq!(problem[name], value, "{}", self.body);
+        assert_eq!(self.json()[name], value, "{}", self.body);
         self
     }
 }

@@ -11,6 +11,7 @@
 )]
 
 mod answer;
+mod cases;
 mod cli;
 mod contract;
 mod holds;

@@ -6,48 +6,78 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 /// All cases.
+#[derive(Debug)]
 pub struct Table {
-    pub cases: Vec<Case>,
+    cases: Vec<Case>,
 }
 
 /// A case: calls in order, on an engine with these settings.
+#[derive(Debug)]
 pub struct Case {
+    /// What it shows.
     pub name: String,
+    /// Settings of the engine, by name.
     pub settings: BTreeMap<String, String>,
     /// Name and stock.
     pub products: Vec<(String, u64)>,
+    /// The calls.
     pub steps: Vec<Step>,
     faces: Option<Vec<String>>,
 }
 
 /// A call and what is expected of it.
+#[derive(Debug)]
 pub struct Step {
+    /// What to call.
     pub call: String,
+    /// Its arguments, as they are written.
     pub args: Map<String, Value>,
+    /// The code of the error; none for a success.
     pub code: Option<String>,
+    /// Fields of the answer or the error.
     pub is: Map<String, Value>,
+    /// Moments of the answer that are after another.
     pub later: Map<String, Value>,
+    /// The name of the answer, for later steps.
     pub name: Option<String>,
+    /// Whether to repeat it until it is as expected.
     pub until: bool,
 }
 
 /// What a text of the table stands for.
+#[derive(Debug)]
 pub enum Text<'a> {
-    /// A part of an answer: its name, the path in it, and what to add.
-    Reference { answer: &'a str, path: Vec<&'a str>, plus: u64 },
+    /// A part of an answer.
+    Reference {
+        /// The answer's name.
+        answer: &'a str,
+        /// Where in it.
+        path: Vec<&'a str>,
+        /// What to add.
+        plus: u64,
+    },
     /// Words and parts of answers in turn.
     Words(Vec<Part<'a>>),
 }
 
 /// A piece of a text.
+#[derive(Debug)]
 pub enum Part<'a> {
+    /// As it is.
     Word(&'a str),
-    Reference { answer: &'a str, path: Vec<&'a str> },
+    /// A part of an answer.
+    Reference {
+        /// The answer's name.
+        answer: &'a str,
+        /// Where in it.
+        path: Vec<&'a str>,
+    },
 }
 
 impl Table {
+    /// Reads the file.
     pub fn read() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/cases.json");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases.json");
         let text = std::fs::read_to_string(path).expect("the table is there");
         let table: Value = serde_json::from_str(&text).expect("the table is JSON");
         let cases: Vec<Case> = list(&table["cases"]).iter().map(Case::read).collect();
@@ -55,6 +85,7 @@ impl Table {
         Self { cases }
     }
 
+    /// The cases of a face.
     pub fn of<'a>(&'a self, face: &'a str) -> impl Iterator<Item = &'a Case> {
         let has = move |faces: &Vec<String>| faces.iter().any(|one| one == face);
         self.cases.iter().filter(move |case| case.faces.as_ref().is_none_or(has))

@@ -1,0 +1,202 @@
+//! The table of cases that every face runs, over HTTP: each case on a server
+//! of its own, all on one store.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+use stockade_testkit::cases::{Case, Face, Outcome, Table, play};
+use tempfile::TempDir;
+
+use crate::answer::Answer;
+use crate::on_every_backend;
+use crate::server::{Backend, Server};
+
+on_every_backend! {
+    every_case_of_the_table
+}
+
+/// The contract's table: the status of each code.
+const STATUSES: &[(&str, u16)] = &[
+    ("invalid_argument", 422),
+    ("quantity_limit", 422),
+    ("not_found", 404),
+    ("product_mismatch", 404),
+    ("insufficient_stock", 409),
+    ("hold_expired", 422),
+    ("hold_already_used", 409),
+    ("idempotency_mismatch", 422),
+    ("contention", 503),
+    ("unavailable", 503),
+];
+
+fn every_case_of_the_table(backend: Backend) {
+    let folder = TempDir::new().unwrap();
+    let store = backend.flags(folder.path());
+    let table = Table::read();
+    let mut told: Vec<&str> = Vec::new();
+    for case in table.of("http") {
+        let server = Server::with_flags(TempDir::new().unwrap(), &flags(&store, case));
+        if let Err(why) = play(case, &server) {
+            panic!("{}: {why}", case.name);
+        }
+        told.extend(case.steps.iter().filter_map(|step| step.code.as_deref()));
+    }
+    for (code, _) in STATUSES {
+        assert!(told.contains(code), "no case has {code}");
+    }
+}
+
+/// The store's flags and the case's; where both name one, the case's.
+fn flags(store: &[String], case: &Case) -> Vec<String> {
+    let own =
+        case.settings.iter().map(|(name, value)| (format!("--{}=", name.replace('_', "-")), value));
+    let mut flags = store.to_vec();
+    for (name, value) in own {
+        flags.retain(|flag| !flag.starts_with(&name));
+        flags.push(name + value);
+    }
+    flags
+}
+
+impl Face for Server {
+    fn create_product(&self, name: &str, stock: u64) -> Value {
+        let body = format!(r#"{{"name":"{name}","price":19.99,"stock":{stock}}}"#);
+        let made = self.post_json("/api/admin/products", &body);
+        assert_eq!(made.status, 201, "{}", made.body);
+        made.json()
+    }
+
+    fn call(&self, call: &str, args: Map<String, Value>) -> Outcome {
+        let args = Args(args);
+        match call {
+            "product" => product(&self.get(&format!("/api/products/{}", args.part("id")))),
+            "adjust" => {
+                let path = format!("/api/admin/products/{}/adjust", args.part("product_id"));
+                product(&self.post_json(&path, &args.body(&["delta", "reason"])))
+            }
+            "hold" => {
+                let path =
+                    format!("/api/holds/{}/{}", args.part("product_id"), args.part("quantity"));
+                within("hold", &self.post_keyed(&path, &args, &args.body(&["ttl"])))
+            }
+            "hold_many" => {
+                let made = self.post_keyed("/api/holds", &args, &args.body(&["items", "ttl"]));
+                outcome(&made, |made| {
+                    let body = made.json();
+                    json!({ "holds": body["holds"], "replayed": made.is_replayed() })
+                })
+            }
+            "get_hold" => within("hold", &self.get(&format!("/api/holds/{}", args.part("id")))),
+            "release" => within("hold", &self.delete(&format!("/api/holds/{}", args.part("id")))),
+            "extend" => {
+                let path = format!("/api/holds/{}/extend", args.part("id"));
+                within("hold", &self.post_json(&path, &args.body(&["ttl"])))
+            }
+            "order" => {
+                let (hold, product) = (args.part("hold_id"), args.part("product_id"));
+                let path = format!("/api/orders/{hold}/{product}");
+                within("order", &self.post_keyed(&path, &args, ""))
+            }
+            "get_order" => within("order", &self.get(&format!("/api/orders/{}", args.part("id")))),
+            "payment" => payment(self, args),
+            "sweep" => outcome(&self.post("/api/admin/sweep"), Answer::json),
+            "events" => Outcome::success(json!({ "types": types(self, &args.0["product_id"]) })),
+            other => panic!("{other} cannot be called over HTTP"),
+        }
+    }
+
+    fn audit(&self) -> Result<(), String> {
+        let audit = self.get("/api/admin/audit");
+        let is_consistent = audit.status == 200 && audit.json()["consistent"] == true;
+        if is_consistent { Ok(()) } else { Err(audit.body) }
+    }
+}
+
+impl Server {
+    fn post_keyed(&self, path: &str, args: &Args, body: &str) -> Answer {
+        match args.0.get("key") {
+            Some(key) => self.post_with_key(path, key.as_str().unwrap(), body),
+            None => self.post_json(path, body),
+        }
+    }
+}
+
+/// The arguments of one call.
+struct Args(Map<String, Value>);
+
+impl Args {
+    /// A part of a path.
+    fn part(&self, name: &str) -> String {
+        let text = match &self.0[name] {
+            Value::String(text) => text.clone(),
+            number => number.to_string(),
+        };
+        utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string()
+    }
+
+    /// Those of these that were given as a body; none if none was.
+    fn body(&self, names: &[&str]) -> String {
+        let given = self.0.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        let body: Map<_, _> =
+            given.map(|(name, argument)| (name.clone(), argument.clone())).collect();
+        if body.is_empty() { String::new() } else { Value::Object(body).to_string() }
+    }
+}
+
+/// Reads an answer; every refusal must be a whole problem, with the status that
+/// its code has in the contract.
+fn outcome(answer: &Answer, fields: impl FnOnce(&Answer) -> Value) -> Outcome {
+    if (200..300).contains(&answer.status) {
+        return Outcome::success(fields(answer));
+    }
+    let mut problem = answer.json();
+    let code = problem["code"].as_str().unwrap_or_default().to_owned();
+    let row = STATUSES.iter().find(|(one, _)| *one == code);
+    let (_, status) = row.unwrap_or_else(|| panic!("not the contract's: {}", answer.body));
+    answer.expect_problem(*status, &code);
+    problem["replayed"] = json!(answer.is_replayed());
+    Outcome::error(&code, problem)
+}
+
+fn product(answer: &Answer) -> Outcome {
+    outcome(answer, Answer::json)
+}
+
+/// A hold or an order, which stands within the answer.
+fn within(name: &str, answer: &Answer) -> Outcome {
+    outcome(answer, |answer| {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let mut fields = answer.json()[name].clone();
+        fields["replayed"] = json!(answer.is_replayed());
+        fields
+    })
+}
+
+fn payment(server: &Server, Args(mut args): Args) -> Outcome {
+    if let Some(key) = args.remove("key") {
+        args.insert("idempotency_key".to_owned(), key);
+    }
+    outcome(&server.webhook(&Value::Object(args).to_string()), |answer| {
+        assert_eq!(answer.body, r#"{"message":"ok"}"#);
+        let word = match answer.status {
+            200 => "recorded",
+            202 => "waiting",
+            other => panic!("a payment was answered {other}"),
+        };
+        json!({ "answer": word, "replayed": answer.is_replayed() })
+    })
+}
+
+/// The kinds of all events of a product, in order.
+fn types(server: &Server, product_id: &Value) -> Vec<Value> {
+    let (mut cursor, mut types) = (json!(0), Vec::new());
+    loop {
+        let page = server.get(&format!("/api/admin/events?after={cursor}&limit=1000")).json();
+        let events = page["events"].as_array().unwrap();
+        if events.is_empty() {
+            return types;
+        }
+        cursor = page["next"].clone();
+        let of_product = events.iter().filter(|event| event["product_id"] == *product_id);
+        types.extend(of_product.map(|event| event["type"].clone()));
+    }
+}
