@@ -43,6 +43,18 @@ fn the_errors_example_runs() {
 }
 
 #[test]
+fn the_readme_shows_a_program_that_runs() {
+    let readme = fs::read_to_string(source("../README.md")).expect("is there");
+    let (_, shown) = readme.split_once("```c\n").expect("a program in C");
+    let (shown, _) = shown.split_once("```").expect("its end");
+    let installed = Installed::new();
+    let shop = installed.folder().join("shop.c");
+    fs::write(&shop, shown).expect("written");
+    let program = installed.compile(&[&shop]);
+    assert_eq!(succeed(&mut installed.checked(&program)).stdout, b"2 held\n");
+}
+
+#[test]
 fn every_example_is_run_here() {
     let examples = fs::read_dir(source("examples/c")).expect("is there");
     assert_eq!(examples.count(), 3);

@@ -218,6 +218,21 @@ final class EngineTest extends TestCase
         self::assertSame([0, ['3 left', 'order paid, 2 sold']], [$status, $lines]);
     }
 
+    public function testTheReadmeShowsAProgramThatRuns(): void
+    {
+        $readme = (string) file_get_contents(__DIR__ . '/../../../README.md');
+        self::assertSame(1, preg_match('/```php\n(.*?)```/s', $readme, $shown));
+        $program = (string) tempnam(sys_get_temp_dir(), 'stockade');
+        try {
+            file_put_contents($program, "<?php\n{$shown[1]}");
+            $autoload = escapeshellarg('auto_prepend_file=' . __DIR__ . '/../autoload.php');
+            exec("php -d {$autoload} " . escapeshellarg($program) . ' 2>&1', $lines, $status);
+        } finally {
+            unlink($program);
+        }
+        self::assertSame([0, ['2 sold']], [$status, $lines]);
+    }
+
     public function testALibraryThatCannotBeLoadedIsMisuse(): void
     {
         $command = 'STOCKADE_LIBRARY=/nowhere.so php ' . escapeshellarg(__DIR__ . '/../bin/stockade-ffi');
