@@ -8,9 +8,18 @@ use super::sql::{HOLD_TTL, Products};
 use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
 
-/// An engine's description with default settings, but for the life of holds.
-pub(super) fn engine(shop: &Shop) -> EngineBuilder {
-    let builder = Engine::builder().store(&shop.url).hold_ttl(HOLD_TTL);
+/// An engine's description with default settings, but for the life of holds,
+/// which a running engine has from its own settings.
+///
+/// # Panics
+/// When a setting is wrong.
+#[must_use]
+pub fn engine(shop: &Shop) -> EngineBuilder {
+    let builder = Engine::builder().store(&shop.url);
+    if shop.url.starts_with("unix:") {
+        return builder;
+    }
+    let builder = builder.hold_ttl(HOLD_TTL);
     match &shop.redis {
         Some((url, prefix)) => builder.redis(url).set("redis_prefix", prefix).expect("a setting"),
         None => builder,

@@ -1,0 +1,105 @@
+//! Holds on one product by 1 and 8 worker processes with one caller each, as
+//! gunicorn or PHP-FPM run them: each with MariaDB and Redis opened by itself,
+//! or all through the socket of one `stockade serve --unix`.
+//!
+//! Expected: workers that open the servers themselves lead batches of one, each
+//! with a hand-over of the Redis lock and a flush of its own, one after the
+//! other. Through the socket they share batches. One worker alone has nobody
+//! to share with and pays for the way there.
+#![expect(clippy::expect_used, reason = "a bench reports by panicking")]
+
+use std::time::Duration;
+
+use stockade_benches::bench::{self, Bench, Lengths, Match};
+use stockade_benches::child;
+use stockade_benches::contenders;
+use stockade_benches::entrant::Entrant;
+use stockade_benches::processes::{self, Processes};
+use stockade_benches::results::Wanted;
+use stockade_benches::rounds::Comparison;
+use stockade_benches::server::Server;
+use stockade_benches::setup::{PLENTY, Servers, Shop};
+
+const ONE_DIRECT: &str = "1 worker, direct";
+const ONE_THROUGH: &str = "1 worker, socket";
+const EIGHT_DIRECT: &str = "8 workers, direct";
+const EIGHT_THROUGH: &str = "8 workers, socket";
+
+fn main() {
+    if let Some(task) = child::task() {
+        return processes::serve(&bench::runtime(), task);
+    }
+    bench::main("prefork", measure, smoke);
+}
+
+fn measure(bench: &mut Bench) {
+    let servers = Servers::start();
+    bench.heading(Some(&servers));
+    // Each has a product of its own: those that wait for their turn are idle
+    // and touch nothing.
+    let all = [(ONE_DIRECT, ONE_THROUGH, 1), (EIGHT_DIRECT, EIGHT_THROUGH, 8)].map(
+        |(direct, through, count)| {
+            let shop = || bench.block_on(servers.shop(1, PLENTY));
+            let direct = Processes::open(direct, shop(), count);
+            let shop = shop();
+            let running = Running::start(&shop);
+            let through = Processes::open(through, Shop::at(running.url.clone(), None), count);
+            (direct, through, running)
+        },
+    );
+    let workers = || all.iter().flat_map(|(direct, through, _)| [direct, through]);
+    let invited: Vec<&dyn Entrant> = workers().map(|one| one as &dyn Entrant).collect();
+    bench.versus(&plan(bench), &invited);
+    for contender in workers() {
+        bench.block_on(contender.close());
+    }
+}
+
+fn plan(bench: &Bench) -> Match {
+    let eight = Comparison::rate(EIGHT_THROUGH, EIGHT_DIRECT).wanted(Wanted::AtLeast(2.0));
+    // Long enough that each of eight workers has many turns.
+    let measured = Duration::from_millis(if bench.is_quick() { 600 } else { 2000 });
+    Match {
+        place: "mariadb",
+        unit: "holds",
+        callers: 1,
+        comparisons: vec![eight, Comparison::rate(ONE_THROUGH, ONE_DIRECT)],
+        figures: Vec::new(),
+        // It would take them one after the other, which says nothing here.
+        by_criterion: Vec::new(),
+        lengths: Lengths { warm_up: measured / 3, measured, ..bench.lengths() },
+    }
+}
+
+/// A server that listens on a socket file.
+struct Running {
+    url: String,
+    _server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Running {
+    fn start(shop: &Shop) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("stockade.sock").display().to_string();
+        let mut settings = vec![("store", &*shop.url), ("hold_ttl", "12h"), ("log_level", "warn")];
+        settings.push(("unix", &socket));
+        if let Some((redis, prefix)) = &shop.redis {
+            settings.extend([("redis", &**redis), ("redis_prefix", &**prefix)]);
+        }
+        let server = Server::start(&settings);
+        Self { url: format!("unix://{socket}"), _server: server, _folder: folder }
+    }
+}
+
+/// Holds by two workers of their own, and a worker's word when nobody listens.
+async fn smoke() {
+    let shop = Shop::in_file(1, PLENTY).await;
+    let workers = Processes::open("2 workers", shop, 2);
+    assert!(workers.each(1, 2).await > Duration::ZERO);
+    workers.close().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let nobody = format!("unix://{}/stockade.sock", folder.path().display());
+    let refused = contenders::engine(&Shop::at(nobody, None)).open_async().await;
+    assert_eq!(refused.expect_err("nobody listens").code(), "unavailable");
+}
