@@ -4,7 +4,9 @@
 //! holds are most of what a crowd writes, and where stock is plenty it is known
 //! beforehand which they will be. So their rows go in before the lock is asked
 //! for, in the same transaction. If the decision turns out otherwise, all of it
-//! is rolled back and done again in the plain order.
+//! is rolled back and done again in the plain order. So it is if a hold comes
+//! under a fresh key that turns out to be taken: the key is written in the same
+//! transaction and cannot be written twice.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -36,8 +38,10 @@ pub(super) fn choose(parts: &Parts, commands: &mut [Command]) -> Vec<Hold> {
     let plenty: HashSet<ProductId> = wanted.into_iter().filter_map(is_plenty).collect();
     let mut ahead = Vec::new();
     for command in commands {
-        let (Command::Hold { ttl, key: None, .. } | Command::Cart { ttl, key: None, .. }) = command
-        else {
+        if command.key().is_some_and(|keyed| !keyed.is_fresh) {
+            continue;
+        }
+        let (Command::Hold { ttl, .. } | Command::Cart { ttl, .. }) = command else {
             continue;
         };
         let (ttl, lines) = (*ttl, command.new_holds_mut());

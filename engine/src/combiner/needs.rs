@@ -1,7 +1,7 @@
 //! What rows a command needs, and the ids it uses up.
 
 use super::Request;
-use crate::ledger::Command;
+use crate::ledger::{Command, Keyed};
 use crate::model::{HoldId, OrderId, ProductId};
 use crate::store::Needs;
 
@@ -34,7 +34,15 @@ pub(super) fn ids_of(command: &Command, holds: &mut Vec<u64>, orders: &mut Vec<u
     }
 }
 
-/// All rows that the requests need.
+/// All rows that the requests need, but for the keys that are fresh.
+///
+/// A fresh key is looked for by no one, since all but never it is there. If it
+/// is, then because a later copy of its request has overtaken this one, whose
+/// caller is long gone: a client sends the second only once it has given up
+/// the first. What such a copy is refused nobody hears, and what it does is
+/// written with its key in one transaction, which the table's unique key fails
+/// as [`Fault::Duplicate`](crate::store::Fault). The whole batch is then
+/// tried again [with every key](read_every_key).
 pub(super) fn of(requests: &[Request], due_limit: u32) -> Needs {
     let mut needs = Needs { due_limit, ..Needs::default() };
     for request in requests {
@@ -55,29 +63,34 @@ pub(super) fn of(requests: &[Request], due_limit: u32) -> Needs {
 
 fn add(needs: &mut Needs, command: &Command) {
     needs.products.extend(command.new_holds().iter().map(|hold| hold.product_id));
-    let key = match command {
-        Command::Hold { key, .. } | Command::Cart { key, .. } => key,
-        Command::Order { order_id, hold_id, product_id, key, .. } => {
+    needs.keys.extend(command.key().filter(|keyed| !keyed.is_fresh).map(name));
+    match command {
+        Command::Hold { .. } | Command::Cart { .. } => {}
+        Command::Order { order_id, hold_id, product_id, .. } => {
             needs.products.push(*product_id);
             needs.holds.push(*hold_id);
             needs.used_holds.push(*hold_id);
             needs.awaited_orders.push(*order_id);
-            key
         }
         Command::Release { hold_id } | Command::Extend { hold_id, .. } => {
             needs.holds.push(*hold_id);
             needs.used_holds.push(*hold_id);
-            &None
         }
         Command::Payment { key, order_id, .. } => {
             needs.orders.push(*order_id);
             needs.payments.push(key.clone());
-            &None
         }
         Command::Adjust { product_id, .. } | Command::Reclaim { product_id } => {
             needs.products.push(*product_id);
-            &None
         }
-    };
-    needs.keys.extend(key.as_ref().map(|keyed| keyed.key.clone()));
+    }
+}
+
+/// Adds the keys that were taken for fresh.
+pub(super) fn read_every_key(needs: &mut Needs, commands: &[Command]) {
+    needs.keys = commands.iter().filter_map(Command::key).map(name).collect();
+}
+
+fn name(keyed: &Keyed) -> String {
+    keyed.key.clone()
 }

@@ -12,7 +12,7 @@ use super::{Combiner, Reply, Request, Turn, ahead, needs};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Command;
 use crate::metrics::observe;
-use crate::store::{Fault, Sequence, StoreError, pauses};
+use crate::store::{Fault, Needs, Sequence, StoreError, pauses};
 
 /// Serves a batch from its locks to its answers, and frees its lanes.
 pub(super) async fn serve(combiner: &Combiner, requests: Vec<Request>, turn: &Turn) {
@@ -145,7 +145,7 @@ async fn transact(
             }
             Err(Tried::Failed(Failure::Unforeseen)) => {
                 parts.metrics.retry("unforeseen");
-                ahead::forget(&mut commands, &mut needs);
+                presume_nothing(&mut commands, &mut needs);
                 continue;
             }
             Err(Tried::Failed(Failure::Unknown(error, id, decided))) => {
@@ -154,7 +154,7 @@ async fn transact(
             }
             Err(Tried::Failed(Failure::Nothing(error))) => error,
         };
-        ahead::forget(&mut commands, &mut needs);
+        presume_nothing(&mut commands, &mut needs);
         parts.metrics.retry(error.fault.cause());
         // What may have landed must be looked for, not done again in halves.
         if !error.fault.is_passing() && uncertain.is_none() {
@@ -166,6 +166,12 @@ async fn transact(
         tracing::debug!(%error, ?pause, "a transaction is tried again");
         tokio::time::sleep(pause).await;
     }
+}
+
+/// From the second try on, nothing is done ahead and every key is read.
+fn presume_nothing(commands: &mut [Command], needs: &mut Needs) {
+    ahead::forget(commands, needs);
+    needs::read_every_key(needs, commands);
 }
 
 /// What to say when the attempts are spent.
@@ -192,7 +198,7 @@ enum Tried {
 
 async fn one_try(
     combiner: &Combiner,
-    needs: &crate::store::Needs,
+    needs: &Needs,
     commands: &[Command],
     turn: &Turn,
     leases: &mut Leases,

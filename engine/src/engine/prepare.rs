@@ -224,11 +224,11 @@ fn keyed(
     resend: Option<Resend>,
     parts: &[u64],
 ) -> Result<Option<Keyed>> {
-    let (key, keeps_refusals) = match (key, resend) {
-        (Some(key), _) => (checked_key(key)?.to_owned(), true),
+    let (key, keeps_refusals, is_fresh) = match (key, resend) {
+        (Some(key), _) => (checked_key(key)?.to_owned(), true, false),
         // A caller's key has no control character, so none can be mistaken
         // for a client's.
-        (None, Some(resend)) => (format!("\u{2}{}", resend.key), false),
+        (None, Some(resend)) => (format!("\u{2}{}", resend.key), false, !resend.again),
         (None, None) => return Ok(None),
     };
     let mut hash = Sha256::new();
@@ -237,7 +237,7 @@ fn keyed(
         hash.update(part.to_be_bytes());
     }
     let fingerprint = hash.finalize().into();
-    Ok(Some(Keyed { key, fingerprint, keeps_refusals }))
+    Ok(Some(Keyed { key, fingerprint, keeps_refusals, is_fresh }))
 }
 
 fn hex(bytes: &[u8]) -> String {

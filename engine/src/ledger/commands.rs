@@ -17,6 +17,10 @@ pub(crate) struct Keyed {
     /// Whether a refusal is remembered, too. One that was never delivered need
     /// not be: nobody can tell that it is made anew.
     pub keeps_refusals: bool,
+    /// Whether it was drawn for this request, which is sent for the first
+    /// time. No answer stands under it then, unless a copy of the request that
+    /// was sent later has overtaken this one.
+    pub is_fresh: bool,
 }
 
 /// A hold to be made; id and token are drawn before the transaction begins.
@@ -93,6 +97,16 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// The idempotency key under which its answer is kept.
+    pub fn key(&self) -> Option<&Keyed> {
+        match self {
+            Self::Hold { key, .. } | Self::Cart { key, .. } | Self::Order { key, .. } => {
+                key.as_ref()
+            }
+            _ => None,
+        }
+    }
+
     /// The holds that it would make.
     pub fn new_holds(&self) -> &[NewHold] {
         match self {

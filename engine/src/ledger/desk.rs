@@ -89,7 +89,7 @@ impl<'a> Desk<'a> {
         keyed: Option<&Keyed>,
         work: impl FnOnce(&mut Self) -> Result<Remembered, Decision>,
     ) -> Decision {
-        let Some(Keyed { key, fingerprint, keeps_refusals }) = keyed else {
+        let Some(Keyed { key, fingerprint, keeps_refusals, .. }) = keyed else {
             return decision(work(self));
         };
         if let Some(known) = self.rows.keys.get(key) {

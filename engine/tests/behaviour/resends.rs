@@ -1,7 +1,7 @@
 //! Calls as a remote engine sends them, and sends them again.
 
 use serde_json::{Value, json};
-use stockade::{AsyncEngine, HoldRequest, ProductId, StockAdjustment};
+use stockade::{AsyncEngine, CartRequest, HoldRequest, ProductId, StockAdjustment};
 
 use crate::world::World;
 use crate::{Scenario, scenarios};
@@ -9,6 +9,7 @@ use crate::{Scenario, scenarios};
 pub const SCENARIOS: &[Scenario] = scenarios!("resends";
     a_hold_sent_again_is_the_same_however_sold_out_the_product_is,
     a_refusal_that_was_never_delivered_is_made_anew,
+    a_first_copy_that_was_overtaken_is_answered_what_was_done,
     a_clients_key_is_no_callers_key,
     a_call_that_makes_no_sense_is_refused_as_such,
     a_closed_engine_is_unavailable_to_others,
@@ -67,6 +68,41 @@ fn a_refusal_that_was_never_delivered_is_made_anew(world: &World) {
         let again = hold(&engine, id, 2, true).await;
         assert_eq!(again["Ok"]["value"]["qty"], 2, "{again}");
         assert_eq!(again["Ok"]["replayed"], false);
+    });
+}
+
+/// The second copy of a call was done by another engine before the first one
+/// came: neither a hold nor a cart is made again, and others who ask at the
+/// same time do not notice.
+fn a_first_copy_that_was_overtaken_is_answered_what_was_done(world: &World) {
+    with_engine(world, async |engine| {
+        let id = product(&engine, 9).await;
+        let late = match world.backend.is_shared() {
+            true => world.builder().open_async().await.expect("opens"),
+            false => engine.clone(),
+        };
+        // Known to be plenty, so that the late copy is written ahead.
+        late.product(id).await.expect("reads");
+        let request = serde_json::to_value(HoldRequest::new(id, 1)).expect("JSON");
+        let cart = serde_json::to_value(CartRequest::new([(id, 2)])).expect("JSON");
+        let calls = [("hold", request, KEY.to_owned()), ("hold_many", cart, KEY.replace('7', "8"))];
+        for (times, (call, args, key)) in calls.into_iter().enumerate() {
+            let body = |again| json!({ "resend": { "key": key, "again": again }, "args": [args] });
+            let done = send(&engine, call, &body(true)).await;
+            assert_eq!(done["Ok"]["replayed"], false, "{done}");
+            let (body, other) = (body(false), HoldRequest::new(id, 1));
+            let (told, held) = tokio::join!(send(&late, call, &body), late.hold(&other));
+            assert_eq!(told["Ok"]["value"], done["Ok"]["value"], "{told}");
+            assert_eq!(told["Ok"]["replayed"], true, "{told}");
+            assert!(!held.expect("held").replayed);
+            let taken = format!("stockade_retries_total{{cause=\"duplicate\"}} {}", times + 1);
+            let counted = late.metrics_text();
+            assert!(counted.lines().any(|line| line == taken), "{counted}");
+        }
+        assert_eq!(engine.products(None, 1).await.expect("reads").items[0].held, 1 + 2 + 2);
+        if world.backend.is_shared() {
+            late.close().await;
+        }
     });
 }
 

@@ -377,6 +377,7 @@ impl Shop {
                     key: format!("p{}", self.drawn),
                     fingerprint: [9; 32],
                     keeps_refusals: true,
+                    is_fresh: false,
                 };
                 let Keyed { key, fingerprint, .. } = key.map_or_else(once, keyed);
                 Command::Payment { key, body_hash: fingerprint, order_id, secret, outcome }
@@ -422,7 +423,8 @@ fn newest<T: Copy>(known: &[T], position: usize) -> Option<T> {
 }
 
 fn keyed(key: Key) -> Keyed {
-    Keyed { key: format!("k{}", key.name), fingerprint: [key.print; 32], keeps_refusals: true }
+    let (key, fingerprint) = (format!("k{}", key.name), [key.print; 32]);
+    Keyed { key, fingerprint, keeps_refusals: true, is_fresh: false }
 }
 
 fn secret_of(order_id: OrderId) -> Token {
