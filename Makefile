@@ -35,11 +35,12 @@ python:
 	.ci/python
 
 # The C ABI, its header, examples and tests under valgrind, then the PHP
-# package with its tests under php-fpm. What is missing fails.
+# package with its tests under php-fpm. What is missing fails. Built with the
+# whole workspace, so that it is built but once.
 ffi:
-	cargo build --locked -p stockade-ffi
+	cargo build --workspace --all-targets --locked
 	cargo run --quiet --locked -p stockade-testkit -- run -- \
-		cargo nextest run -p stockade-ffi --locked
+		cargo nextest run --workspace --all-targets --locked -E 'package(stockade-ffi)'
 	cargo run --quiet --locked -p stockade-testkit -- run -- ffi/php/check
 
 # Writes the C header and that of the PHP package from ffi/src.
