@@ -41,3 +41,5 @@ class Settings(TypedDict, total=False):
     lock_ttl: Duration
     lock_run: Duration
     idempotency_ttl: Duration
+    remote_timeout: Duration
+    remote_reconnect: Duration
