@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod mysql;
 mod outbox;
+mod pool;
 mod reads;
 mod retry;
 mod rows;

@@ -69,8 +69,6 @@ impl StoreError {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Fault::Lost,
             sqlx::Error::Configuration(_) => Fault::Unknown,
             sqlx::Error::Database(database) if database.is_unique_violation() => Fault::Duplicate,

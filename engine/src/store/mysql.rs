@@ -3,14 +3,15 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
 use futures_util::future::BoxFuture;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
-use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, Connection as _, Executor, MySql, MySqlConnection, Row};
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection, Row};
 
 use super::StoreOptions;
 use super::connection::{Connection, Database, Keep, Use, drain, timed_out};
 use super::error::{Fault, StoreError, StoreResult};
+use super::pool::{self, lend, while_fresh};
 
 /// For how many seconds a process waits for another that migrates.
 const MIGRATION_WAIT: i64 = 60;
@@ -67,41 +68,56 @@ fn connect_options(url: &str) -> StoreResult<MySqlConnectOptions> {
     MySqlConnectOptions::from_str(url).map_err(store_error)
 }
 
+/// Makes connections.
+#[derive(Clone)]
+struct Maker {
+    connect: MySqlConnectOptions,
+    settings: String,
+}
+
+impl Manager for Maker {
+    type Type = MySqlConnection;
+    type Error = StoreError;
+
+    async fn create(&self) -> StoreResult<MySqlConnection> {
+        let mut connection =
+            MySqlConnection::connect_with(&self.connect).await.map_err(store_error)?;
+        let settings = sqlx::raw_sql(AssertSqlSafe(self.settings.clone()));
+        connection.execute(settings).await.map_err(store_error)?;
+        Ok(connection)
+    }
+
+    async fn recycle(
+        &self,
+        _: &mut MySqlConnection,
+        metrics: &Metrics,
+    ) -> RecycleResult<StoreError> {
+        while_fresh(metrics)
+    }
+}
+
 /// Pools of connections to a MySQL or MariaDB database.
 pub(crate) struct MySqlDatabase {
-    writers: MySqlPool,
-    readers: MySqlPool,
+    writers: Pool<Maker>,
+    readers: Pool<Maker>,
     timeout: Duration,
 }
 
 impl MySqlDatabase {
     /// Prepares pools; connections are made when they are first needed.
     pub fn new(options: &StoreOptions) -> StoreResult<Self> {
-        let connect = connect_options(&options.url)?;
         // InnoDB counts whole seconds.
         let lock_wait = options.lock_wait.as_secs().max(1);
-        let pool = || {
-            MySqlPoolOptions::new()
-                .max_connections(options.connections)
-                .acquire_timeout(options.store_timeout)
-                // A dead connection shows at its first statement, and that is
-                // tried again; a ping each time would cost a round trip.
-                .test_before_acquire(false)
-                .after_connect(move |connection, _| {
-                    Box::pin(async move {
-                        let settings = format!(
-                            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
-                             SET SESSION innodb_lock_wait_timeout = {lock_wait}"
-                        );
-                        connection.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await?;
-                        Ok(())
-                    })
-                })
-        };
+        let settings = format!(
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+             SET SESSION innodb_lock_wait_timeout = {lock_wait}"
+        );
+        let maker = Maker { connect: connect_options(&options.url)?, settings };
+        let timeout = options.store_timeout;
         Ok(Self {
-            writers: pool().connect_lazy_with(connect.clone()),
-            readers: pool().connect_lazy_with(connect),
-            timeout: options.store_timeout,
+            writers: pool::pool(maker.clone(), options.connections, timeout)?,
+            readers: pool::pool(maker, options.connections, timeout)?,
+            timeout,
         })
     }
 }
@@ -123,25 +139,38 @@ impl Database for MySqlDatabase {
                 Use::Write => &self.writers,
                 Use::Read => &self.readers,
             };
-            let connection = pool.acquire().await.map_err(store_error)?;
-            let connection: Box<dyn Connection> =
-                Box::new(Lent { connection: Some(connection), timeout: self.timeout });
-            Ok(connection)
+            let lent: Box<dyn Connection> = Box::new(Lent {
+                connection: Some(lend(pool).await?),
+                timeout: self.timeout,
+                is_busy: false,
+            });
+            Ok(lent)
         })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.writers.close().await;
-            self.readers.close().await;
+            pool::close(&self.writers).await;
+            pool::close(&self.readers).await;
         })
     }
 }
 
 struct Lent {
     /// `None` once it was given up.
-    connection: Option<PoolConnection<MySql>>,
+    connection: Option<Object<Maker>>,
     timeout: Duration,
+    /// Whether statements are under way.
+    is_busy: bool,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Whoever waited for the statements has gone; no one else shall.
+        if self.is_busy {
+            self.give_up();
+        }
+    }
 }
 
 impl Connection for Lent {
@@ -150,8 +179,10 @@ impl Connection for Lent {
             let Some(connection) = &mut self.connection else {
                 return Err(StoreError::new(Fault::Lost, "the connection was given up"));
             };
+            self.is_busy = true;
             let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut **connection);
             let done = drain(stream, |done| done.rows_affected(), self.timeout, keep).await;
+            self.is_busy = false;
             done.map_err(|broken| {
                 if broken.statement.is_none() {
                     self.give_up();
@@ -162,9 +193,8 @@ impl Connection for Lent {
     }
 
     fn give_up(&mut self) {
-        if let Some(mut connection) = self.connection.take() {
-            connection.close_on_drop();
-        }
+        // Dropped, it is closed, and with it goes what it had under way.
+        drop(self.connection.take().map(Object::take));
     }
 }
 

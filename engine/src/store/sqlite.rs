@@ -7,16 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
 use futures_util::future::BoxFuture;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{AssertSqlSafe, Connection as _, Executor, Sqlite};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection as _, Executor, SqliteConnection};
 
 use super::StoreOptions;
 use super::connection::{Connection, Database, Keep, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
+use super::pool::{self, lend};
 
 /// Sorts errors by SQLite's primary result code.
 fn fault_of(error: &sqlx::Error) -> Option<Fault> {
@@ -57,11 +56,29 @@ fn connect_options(options: &StoreOptions) -> StoreResult<SqliteConnectOptions> 
         .busy_timeout(options.lock_wait))
 }
 
+/// Makes connections.
+#[derive(Clone)]
+struct Maker(SqliteConnectOptions);
+
+impl Manager for Maker {
+    type Type = SqliteConnection;
+    type Error = StoreError;
+
+    async fn create(&self) -> StoreResult<SqliteConnection> {
+        SqliteConnection::connect_with(&self.0).await.map_err(store_error)
+    }
+
+    async fn recycle(&self, _: &mut SqliteConnection, _: &Metrics) -> RecycleResult<StoreError> {
+        // It never ages, and a database in memory must outlive its idle times.
+        Ok(())
+    }
+}
+
 /// The connections to a SQLite database.
 pub(crate) struct SqliteDatabase {
-    writer: SqlitePool,
+    writer: Pool<Maker>,
     /// The writer itself when the database lives in memory.
-    readers: SqlitePool,
+    readers: Pool<Maker>,
     timeout: Duration,
     /// Set where a database in memory, which dies with its connection, was
     /// left in mid-transaction. `None` for a database in a file.
@@ -71,22 +88,13 @@ pub(crate) struct SqliteDatabase {
 impl SqliteDatabase {
     /// Prepares pools; connections are made when they are first needed.
     pub fn new(options: &StoreOptions) -> StoreResult<Self> {
-        let connect = connect_options(options)?;
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(options.store_timeout)
-                .test_before_acquire(false)
-                // A database in memory must outlive its idle times.
-                .idle_timeout(None)
-                .max_lifetime(None)
-        };
-        let writer = pool(1).connect_lazy_with(connect.clone());
+        let maker = Maker(connect_options(options)?);
+        let writer = pool::pool(maker.clone(), 1, options.store_timeout)?;
         let in_memory = is_memory(&options.url);
         let readers = if in_memory {
             writer.clone()
         } else {
-            pool(options.connections).connect_lazy_with(connect)
+            pool::pool(maker, options.connections, options.store_timeout)?
         };
         Ok(Self {
             writer,
@@ -99,7 +107,7 @@ impl SqliteDatabase {
     /// Applies the migrations that are missing. Several processes may do so at
     /// once: they take turns by the write lock.
     pub async fn migrate(&self) -> StoreResult<()> {
-        let mut connection = self.writer.acquire().await.map_err(store_error)?;
+        let mut connection = lend(&self.writer).await?;
         let mut transaction =
             connection.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
         stockade_migrations::sqlite()
@@ -126,7 +134,7 @@ impl Database for SqliteDatabase {
                 Use::Write => &self.writer,
                 Use::Read => &self.readers,
             };
-            let mut connection = pool.acquire().await.map_err(store_error)?;
+            let mut connection = lend(pool).await?;
             if let Some(left_open) = &self.left_open
                 && left_open.swap(false, Ordering::AcqRel)
             {
@@ -137,6 +145,7 @@ impl Database for SqliteDatabase {
                 connection: Some(connection),
                 timeout: self.timeout,
                 left_open: self.left_open.clone(),
+                is_busy: false,
             });
             Ok(lent)
         })
@@ -144,17 +153,28 @@ impl Database for SqliteDatabase {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.readers.close().await;
-            self.writer.close().await;
+            pool::close(&self.readers).await;
+            pool::close(&self.writer).await;
         })
     }
 }
 
 struct Lent {
     /// `None` once it was given up.
-    connection: Option<PoolConnection<Sqlite>>,
+    connection: Option<Object<Maker>>,
     timeout: Duration,
     left_open: Option<Arc<AtomicBool>>,
+    /// Whether statements are under way.
+    is_busy: bool,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Whoever waited for the statements has gone; no one else shall.
+        if self.is_busy {
+            self.give_up();
+        }
+    }
 }
 
 impl Connection for Lent {
@@ -163,8 +183,10 @@ impl Connection for Lent {
             let Some(connection) = &mut self.connection else {
                 return Err(StoreError::new(Fault::Lost, "the connection was given up"));
             };
+            self.is_busy = true;
             let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut **connection);
             let done = drain(stream, |done| done.rows_affected(), self.timeout, keep).await;
+            self.is_busy = false;
             done.map_err(|broken| {
                 if broken.statement.is_none() {
                     self.give_up();
@@ -175,10 +197,10 @@ impl Connection for Lent {
     }
 
     fn give_up(&mut self) {
-        if let Some(mut connection) = self.connection.take() {
+        if let Some(connection) = self.connection.take() {
             match &self.left_open {
                 Some(left_open) => left_open.store(true, Ordering::Release),
-                None => connection.close_on_drop(),
+                None => drop(Object::take(connection)),
             }
         }
     }

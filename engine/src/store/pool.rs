@@ -1,0 +1,63 @@
+//! Connections on loan.
+//!
+//! A loan ends where it is dropped, without a task and without a ping: the next
+//! batch finds the connection there at once. One that broke meanwhile shows at
+//! its first statement, and that is tried again.
+
+use std::time::Duration;
+
+use deadpool::managed::{
+    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult,
+};
+
+use super::error::{Fault, StoreError, StoreResult};
+
+/// What stands between may forget a connection that is silent for long, and
+/// servers close old ones.
+const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
+const AGE_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// A pool of at most `size` connections, made when they are first needed.
+/// `timeout` bounds the wait for one as well as its making.
+pub(super) fn pool<M: Manager>(maker: M, size: u32, timeout: Duration) -> StoreResult<Pool<M>> {
+    Pool::builder(maker)
+        .max_size(usize::try_from(size).unwrap_or(usize::MAX))
+        .wait_timeout(Some(timeout))
+        .create_timeout(Some(timeout))
+        // The one used last has the warmest caches.
+        .queue_mode(QueueMode::Lifo)
+        .runtime(deadpool::Runtime::Tokio1)
+        .build()
+        .map_err(|error| StoreError::new(Fault::Fatal, error))
+}
+
+pub(super) async fn lend<M>(pool: &Pool<M>) -> StoreResult<Object<M>>
+where
+    M: Manager<Error = StoreError>,
+{
+    pool.get().await.map_err(|error| match error {
+        PoolError::Backend(error) => error,
+        error => StoreError::new(Fault::Lost, error.to_string()),
+    })
+}
+
+/// Closes the connections that are not on loan; the others go when they come back.
+pub(super) async fn close<M>(pool: &Pool<M>)
+where
+    M: Manager<Type: sqlx::Connection>,
+{
+    let idle = pool.retain(|_, _| false).removed;
+    pool.close();
+    for connection in idle {
+        // It is of no use any more, whatever came of that.
+        let _ = sqlx::Connection::close(connection).await;
+    }
+}
+
+/// Lends a connection over a network out again unless it is too old for that.
+pub(super) fn while_fresh(metrics: &Metrics) -> RecycleResult<StoreError> {
+    if metrics.last_used() > IDLE_MAX || metrics.age() > AGE_MAX {
+        return Err(RecycleError::message("too old"));
+    }
+    Ok(())
+}
