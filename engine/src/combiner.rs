@@ -40,7 +40,7 @@ use lanes::{Bounds, Gate, Lanes, Parting, Taken};
 
 /// How many products may share a transaction, and the number of requests from
 /// which on it takes no further product.
-const SHARED_LANES: usize = 128;
+const SHARED_LANES: usize = 512;
 const SHARE_BELOW: usize = 256;
 
 /// Batches of one product at once: one that writes ahead while the other is
