@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use stockade_benches::bench::{self, Bench, Lengths, Match};
+use stockade_benches::bench::{self, Bench, Match};
 use stockade_benches::child;
 use stockade_benches::contenders;
 use stockade_benches::entrant::Entrant;
@@ -57,8 +57,6 @@ fn measure(bench: &mut Bench) {
 
 fn plan(bench: &Bench) -> Match {
     let eight = Comparison::rate(EIGHT_THROUGH, EIGHT_DIRECT).wanted(Wanted::AtLeast(2.0));
-    // Long enough that each of eight workers has many turns.
-    let measured = Duration::from_millis(if bench.is_quick() { 600 } else { 2000 });
     Match {
         place: "mariadb",
         unit: "holds",
@@ -67,7 +65,7 @@ fn plan(bench: &Bench) -> Match {
         figures: Vec::new(),
         // It would take them one after the other, which says nothing here.
         by_criterion: Vec::new(),
-        lengths: Lengths { warm_up: measured / 3, measured, ..bench.lengths() },
+        lengths: processes::lengths(bench),
     }
 }
 

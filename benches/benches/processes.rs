@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use stockade_benches::bench::{self, Bench, Lengths, Match, Wish};
+use stockade_benches::bench::{self, Bench, Match, Wish};
 use stockade_benches::child;
 use stockade_benches::entrant::Entrant;
 use stockade_benches::processes::{self, Processes};
@@ -53,8 +53,6 @@ fn plan(bench: &Bench, callers: usize) -> Match {
         figure: |series| series.jain_among(8),
         wanted: Wanted::AtLeast(0.99),
     };
-    // Long enough that each of eight processes has many turns.
-    let measured = Duration::from_millis(if bench.is_quick() { 600 } else { 2000 });
     Match {
         place: "mariadb",
         unit: "holds",
@@ -63,7 +61,7 @@ fn plan(bench: &Bench, callers: usize) -> Match {
         figures: if callers == 64 { vec![fairness] } else { Vec::new() },
         // It would take them one after the other, which says nothing here.
         by_criterion: Vec::new(),
-        lengths: Lengths { warm_up: measured / 3, measured, ..bench.lengths() },
+        lengths: processes::lengths(bench),
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 use tokio::task::block_in_place;
 
+use crate::bench::{Bench, Lengths};
 use crate::child::{self, Child};
 use crate::closed::ClosedPlan;
 use crate::contenders::{Products, Stockade};
@@ -30,6 +31,13 @@ enum Order {
     Closed(ClosedPlan),
     Open(OpenPlan),
     Each { callers: usize, times: u64 },
+}
+
+/// How long each of eight processes needs to have many turns.
+#[must_use]
+pub fn lengths(bench: &Bench) -> Lengths {
+    let measured = Duration::from_millis(if bench.is_quick() { 600 } else { 2000 });
+    Lengths { warm_up: measured / 3, measured, ..bench.lengths() }
 }
 
 /// So many processes that hold units of product 1 of one shop. They begin and

@@ -85,6 +85,24 @@ pub enum Check {
     CacheDrift,
 }
 
+impl Check {
+    /// The check as it is written in answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Conservation => "conservation",
+            Self::Held => "held",
+            Self::Pending => "pending",
+            Self::Sold => "sold",
+            Self::GhostHold => "ghost_hold",
+            Self::OrphanOrder => "orphan_order",
+            Self::StuckEvent => "stuck_event",
+            Self::NextDue => "next_due",
+            Self::CacheDrift => "cache_drift",
+        }
+    }
+}
+
 /// What a store read for an audit, in one snapshot.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AuditFacts {
@@ -115,6 +133,28 @@ impl AuditFacts {
             oldest_waiting_event: self.oldest_waiting_event,
             products_due: self.products_due,
             findings: self.findings,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_has_one_word_everywhere() {
+        for check in [
+            Check::Conservation,
+            Check::Held,
+            Check::Pending,
+            Check::Sold,
+            Check::GhostHold,
+            Check::OrphanOrder,
+            Check::StuckEvent,
+            Check::NextDue,
+            Check::CacheDrift,
+        ] {
+            assert_eq!(serde_json::to_value(check).expect("a word"), check.as_str());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::model::parse_duration;
 
 /// What to do with money that arrives after its order was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,10 +36,7 @@ trait Value: Sized {
 
 impl Value for Duration {
     fn read(text: &str) -> std::result::Result<Self, String> {
-        match text.parse() {
-            Ok(seconds) => Ok(Self::from_secs(seconds)),
-            Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
-        }
+        parse_duration(text).map_err(|error| error.to_string())
     }
 }
 
@@ -185,8 +183,9 @@ impl Config {
         Ok(())
     }
 
-    /// Whether the calls are to be sent to a running engine.
-    pub(crate) fn names_a_running_engine(&self) -> bool {
+    /// Whether the store is a running engine, to which the calls are sent.
+    #[must_use]
+    pub fn names_a_running_engine(&self) -> bool {
         let scheme = self.store.split_once(':').map(|(scheme, _)| scheme);
         matches!(scheme, Some("unix" | "http" | "https"))
     }

@@ -82,6 +82,6 @@ pub use model::{
     CartRequest, Event, EventKind, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus,
     InvalidArgument, Money, NewProduct, Order, OrderId, OrderRequest, OrderStatus, Outcome,
     PaymentAnswer, PaymentDisposition, PaymentEvent, PaymentToken, Product, ProductId, ProductPage,
-    Replayable, ShortLine, StockAdjustment, Timestamp, Token, parse_quantity,
+    Replayable, ShortLine, StockAdjustment, Timestamp, Token, parse_duration, parse_quantity,
 };
 pub use sweeper::SweepReport;

@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use ids::{HoldId, OrderId, PaymentToken, ProductId, Token, parse_quantity};
+pub use ids::{HoldId, OrderId, PaymentToken, ProductId, Token, parse_duration, parse_quantity};
 pub use money::Money;
 pub use requests::{
     CartRequest, ExtendRequest, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEvent,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::DeserializeOwned;
 use serde_json::value::to_raw_value;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -232,17 +232,5 @@ impl Drop for Remote {
         if self.life.check_process().is_ok() {
             self.link.abandon();
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for SweepReport {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        #[derive(serde::Deserialize)]
-        struct Swept {
-            holds_expired: u64,
-            orders_cancelled: u64,
-        }
-        let Swept { holds_expired, orders_cancelled } = Swept::deserialize(from)?;
-        Ok(Self { holds_expired, orders_cancelled })
     }
 }

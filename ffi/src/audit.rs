@@ -89,14 +89,10 @@ impl From<&Found> for stockade_finding {
 
 impl From<AuditReport> for stockade_audit {
     fn from(report: AuditReport) -> Self {
-        let findings = report.findings.iter().map(|finding| {
-            // A check is written as one word.
-            let check = serde_json::to_string(&finding.check).unwrap_or_default();
-            Found {
-                id: finding.id,
-                check: ended(check.trim_matches('"').to_owned()),
-                detail: ended(finding.detail.clone()),
-            }
+        let findings = report.findings.iter().map(|finding| Found {
+            id: finding.id,
+            check: ended(finding.check.as_str().to_owned()),
+            detail: ended(finding.detail.clone()),
         });
         Self { findings: findings.collect(), report }
     }

@@ -189,12 +189,13 @@ pub unsafe extern "C" fn stockade_engine_sweep(
     unsafe {
         border::call(error, || {
             let engine = self::engine(engine)?;
+            if !report.is_null() {
+                plain::check(report)?;
+            }
+            let swept = engine.sweep()?;
             if report.is_null() {
-                engine.sweep()?;
                 return Ok(());
             }
-            plain::check(report)?;
-            let swept = engine.sweep()?;
             let value = stockade_sweep_report {
                 struct_size: 0,
                 reserved: 0,

@@ -76,14 +76,8 @@ unsafe fn event(given: &stockade_payment_event) -> Result<PaymentEvent, Failure>
             return Err(Failure::invalid_argument(why));
         }
     };
-    let mut event = match (order_id, token) {
-        (Some(order_id), None) => PaymentEvent::for_order(order_id, outcome),
-        (Some(order_id), Some(token)) => PaymentEvent::for_order(order_id, outcome).token(token),
-        (None, Some(token)) => PaymentEvent::for_token(token, outcome),
-        (None, None) => {
-            return Err(Failure::invalid_argument("order_id or payment_token is needed"));
-        }
-    };
+    let mut event = PaymentEvent::for_either(order_id, token, outcome)
+        .ok_or_else(|| Failure::invalid_argument("order_id or payment_token is needed"))?;
     event.key = key.map(str::to_owned);
     if !given.body.is_null() {
         let fits =

@@ -93,9 +93,7 @@ answers! {
             .findings
             .iter()
             .map(|found| {
-                // Its word, without the quotes of JSON.
-                let check = serde_json::to_string(&found.check).unwrap_or_default();
-                let check = check.trim_matches('"');
+                let check = found.check.as_str();
                 imports.finding.bind(py).call1((check, found.id, found.detail.as_str()))
             })
             .collect();

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDelta, PyFloat, PyMapping, PyString};
 use pyo3::{Borrowed, FromPyObject};
 use stockade::{
     HoldId, InvalidArgument, Money, OrderId, OrderRequest, Outcome, PaymentEvent, PaymentToken,
-    ProductId, parse_quantity,
+    ProductId, parse_duration, parse_quantity,
 };
 
 use crate::failure::{Failure, invalid};
@@ -126,11 +126,8 @@ pub fn duration(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     }
     if value.cast::<PyString>().is_ok() {
         let text = value.extract::<String>()?;
-        return match text.parse() {
-            Ok(seconds) => Ok(Duration::from_secs(seconds)),
-            Err(_) => humantime::parse_duration(&text)
-                .map_err(|error| invalid(format!("`{text}` is no duration: {error}"))),
-        };
+        return parse_duration(&text)
+            .map_err(|error| invalid(format!("`{text}` is no duration: {error}")));
     }
     if let Ok(whole) = value.extract::<u64>() {
         return Ok(Duration::from_secs(whole));
@@ -205,14 +202,8 @@ pub fn payment_of(
     order_id: Option<OrderId>,
     payment_token: Option<PaymentToken>,
 ) -> PyResult<PaymentEvent> {
-    match (order_id, payment_token) {
-        (Some(order_id), Some(token)) => {
-            Ok(PaymentEvent::for_order(order_id, outcome).token(token))
-        }
-        (Some(order_id), None) => Ok(PaymentEvent::for_order(order_id, outcome)),
-        (None, Some(token)) => Ok(PaymentEvent::for_token(token, outcome)),
-        (None, None) => Err(invalid("order_id or payment_token is needed")),
-    }
+    PaymentEvent::for_either(order_id, payment_token, outcome)
+        .ok_or_else(|| invalid("order_id or payment_token is needed"))
 }
 
 /// The body that a payment event came in: bytes or text.

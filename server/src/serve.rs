@@ -84,7 +84,7 @@ async fn serve_app(
 }
 
 async fn open(config: Config, settings: &Settings) -> Result<App, Failure> {
-    if ["unix:", "http:"].iter().any(|scheme| config.store.starts_with(scheme)) {
+    if config.names_a_running_engine() {
         let why = "a server needs a store of its own, and --store names a running engine";
         return Err(Failure::Setup(why.to_owned()));
     }

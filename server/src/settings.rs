@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use stockade::parse_duration;
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
@@ -64,10 +66,7 @@ trait Value: Sized {
 
 impl Value for Duration {
     fn read(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            Ok(seconds) => Ok(Self::from_secs(seconds)),
-            Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
-        }
+        parse_duration(text).map_err(|error| error.to_string())
     }
 }
 

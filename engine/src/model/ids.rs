@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,19 @@ pub fn parse_quantity(text: &str) -> Result<u32, InvalidArgument> {
         number => u32::try_from(number).map_err(|_| {
             InvalidArgument::new(format!("quantity must be at most {}, got {number}", u32::MAX))
         }),
+    }
+}
+
+/// Reads a duration from text: whole seconds, or as in `90s`, `2m` or `1h 30m`.
+///
+/// # Errors
+/// `invalid_argument` for anything else. The message does not repeat the text.
+pub fn parse_duration(text: &str) -> Result<Duration, InvalidArgument> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => {
+            humantime::parse_duration(text).map_err(|error| InvalidArgument::new(error.to_string()))
+        }
     }
 }
 

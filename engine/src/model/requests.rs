@@ -182,6 +182,18 @@ pub struct PaymentEvent {
 }
 
 impl PaymentEvent {
+    /// An event for the order that is named by its id, by its payment token, or
+    /// by both; `None` if by neither.
+    #[must_use]
+    pub fn for_either(
+        order_id: Option<OrderId>,
+        payment_token: Option<PaymentToken>,
+        outcome: Outcome,
+    ) -> Option<Self> {
+        let is_named = order_id.is_some() || payment_token.is_some();
+        is_named.then_some(Self { order_id, payment_token, outcome, key: None, body: None })
+    }
+
     /// An event for the order with this id.
     pub fn for_order(order_id: impl Into<OrderId>, outcome: Outcome) -> Self {
         Self {

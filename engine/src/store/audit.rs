@@ -1,6 +1,6 @@
 //! The reads of an audit: each finds only what is wrong.
 
-use super::connection::{Connection, Database, one};
+use super::connection::{Connection, Database, read_clock};
 use super::error::StoreResult;
 use super::rows::Cells;
 use super::time::Timekeeper;
@@ -113,11 +113,7 @@ pub(super) async fn read_facts<D: Database>(
             })
             .await?;
     }
-    let mut told = None;
-    if let Some(now) = D::NOW {
-        connection.run(format!("SELECT {now}"), &mut one(&mut told, |row| row.time(0))).await?;
-    }
-    let now = time.hear(told).micros();
+    let now = time.hear(read_clock::<D>(connection).await?).micros();
     let due = format!("SELECT COUNT(*) FROM stockade_products WHERE next_due <= {now}");
     connection
         .run(format!("{}; {WAITING}; {due}", totals()), &mut |at, row| {

@@ -9,6 +9,7 @@ use sqlx::Either;
 
 use super::error::{Fault, StoreError, StoreResult};
 use super::rows::{Cells, RawCells};
+use crate::model::Timestamp;
 
 /// Gets each row with the position of its statement.
 pub(super) type Keep<'a> = &'a mut (dyn FnMut(usize, Cells<'_>) -> sqlx::Result<()> + Send);
@@ -69,6 +70,17 @@ pub(super) fn each<'a, T: Send>(
         into.push(read(row)?);
         Ok(())
     }
+}
+
+/// Reads the database's clock, if it has one.
+pub(super) async fn read_clock<D: Database>(
+    connection: &mut dyn Connection,
+) -> StoreResult<Option<Timestamp>> {
+    let mut time = None;
+    if let Some(now) = D::NOW {
+        connection.run(format!("SELECT {now}"), &mut one(&mut time, |row| row.time(0))).await?;
+    }
+    Ok(time)
 }
 
 pub(super) fn timed_out() -> StoreError {

@@ -207,10 +207,28 @@ pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
         .await
         .map_err(|_| timed_out())?
         .map_err(store_error)?;
-    let done = migrate_locked(&mut connection).await;
+    let done = match refuse_sysdate_is_now(&mut connection).await {
+        Ok(()) => migrate_locked(&mut connection).await,
+        refused => refused,
+    };
     // Closing gives the lock back whatever happened.
     let _ = connection.close().await;
     done
+}
+
+/// A decision's time is read as its rows are locked; that option would make it
+/// the time at which they were asked for.
+async fn refuse_sysdate_is_now(connection: &mut MySqlConnection) -> StoreResult<()> {
+    let is_now: Option<f64> = sqlx::query("SELECT SLEEP(0.002) + (SYSDATE(6) = NOW(6)) + 0e0")
+        .fetch_one(connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(store_error)?;
+    if is_now != Some(0.0) {
+        let why = "the server was started with sysdate-is-now, which hides how long locks took";
+        return Err(StoreError::new(Fault::Unknown, why));
+    }
+    Ok(())
 }
 
 async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
@@ -234,17 +252,6 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
         .map_err(store_error)?;
     if had != Some(1) {
         return Err(StoreError::new(Fault::Lost, "another process has been migrating for long"));
-    }
-    // A decision's time is read as its rows are locked; this option would make
-    // it the time at which they were asked for.
-    let is_now: Option<f64> = sqlx::query("SELECT SLEEP(0.002) + (SYSDATE(6) = NOW(6)) + 0e0")
-        .fetch_one(&mut *connection)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(store_error)?;
-    if is_now != Some(0.0) {
-        let why = "the server was started with sysdate-is-now, which hides how long locks took";
-        return Err(StoreError::new(Fault::Unknown, why));
     }
     // A half-done migration is one statement that can be run again. The first
     // time the table is not there yet, which is no fault.

@@ -134,12 +134,8 @@ impl<D: Database> SqlStore<D> {
 
     async fn insert(&self, new: ProductInsert<'_>) -> StoreResult<()> {
         let mut session = self.writer().await?;
-        let mut time = None;
         session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
-        if let Some(now) = D::NOW {
-            session.run(format!("SELECT {now}"), &mut one(&mut time, |row| row.time(0))).await?;
-        }
-        let now = self.time.hear(time);
+        let now = self.time.hear(session.read_clock().await?);
         for sql in super::writes::insert_product(&new, now) {
             session.run(sql, &mut |_, _| Ok(())).await?;
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::connection::{Connection, Database, Keep, Use, one};
+use super::connection::{Connection, Database, Keep, Use, one, read_clock};
 use super::error::{Fault, StoreError, StoreResult};
 use super::statements::{self, Part};
 use super::time::Timekeeper;
@@ -100,13 +100,8 @@ impl<D: Database> SqlSession<D> {
         statements::select_products(ids, D::NOW.unwrap_or("NULL"), D::LOCK)
     }
 
-    async fn read_clock(&mut self) -> StoreResult<Option<Timestamp>> {
-        let mut time = None;
-        if let Some(now) = D::NOW {
-            let sql = format!("SELECT {now}");
-            self.run(sql, &mut one(&mut time, |row| row.time(0))).await?;
-        }
-        Ok(time)
+    pub async fn read_clock(&mut self) -> StoreResult<Option<Timestamp>> {
+        read_clock::<D>(self.connection.as_mut()).await
     }
 
     /// Runs the parts in one round trip, after the `first` statements. Returns

@@ -38,12 +38,8 @@ fn read(call: &Call<'_>) -> Result<PaymentEvent, Refusal> {
         Some(token) => Some(token.parse::<PaymentToken>()?),
         None => None,
     };
-    let mut event = match (order_id(&fields)?, token) {
-        (Some(id), _) => PaymentEvent::for_order(id, outcome),
-        (None, Some(token)) => PaymentEvent::for_token(token, outcome),
-        (None, None) => return Err(Refusal::invalid("order_id or payment_token is missing")),
-    };
-    event.payment_token = token;
+    let mut event = PaymentEvent::for_either(order_id(&fields)?, token, outcome)
+        .ok_or_else(|| Refusal::invalid("order_id or payment_token is missing"))?;
     event.key = match text(&fields, "idempotency_key")? {
         Some(key) => Some(key.to_owned()),
         None => call.key(&["idempotency-key", "idempotency_key"])?,
