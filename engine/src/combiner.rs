@@ -8,6 +8,7 @@ mod ahead;
 mod answers;
 mod batch;
 mod bound;
+mod foresight;
 mod ids;
 mod lanes;
 mod leases;
@@ -35,6 +36,7 @@ use crate::model::ProductId;
 use crate::routes::Routes;
 use crate::siblings::Siblings;
 use crate::store::Store;
+use foresight::Foresight;
 use ids::Ids;
 use lanes::{Bounds, Gate, Lanes, Parting, Taken};
 
@@ -81,6 +83,7 @@ struct Turn {
 pub(crate) struct Combiner {
     parts: Parts,
     ids: Ids,
+    foresight: Foresight,
     /// Guards the queues. Held for moments only and never across an await, so
     /// a plain mutex is right.
     lanes: Mutex<Lanes>,
@@ -107,6 +110,7 @@ impl Combiner {
         };
         let combiner = Arc::new(Self {
             ids: Ids::new(Arc::clone(&parts.store)),
+            foresight: Foresight::default(),
             lanes: Mutex::new(Lanes::new(parts.config.queue_limit, bounds)),
             wake: Notify::new(),
             workers: TaskTracker::new(),

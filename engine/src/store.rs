@@ -188,6 +188,11 @@ pub(crate) trait Session: Send {
         at_commit: &'a (dyn Fn() + Sync),
     ) -> BoxFuture<'a, Result<(), Unfinished>>;
 
+    /// A whole transaction in one round trip: writes, guarded as in
+    /// [`Session::commit`], and commits. For a batch that needed no reads and
+    /// has nothing written ahead.
+    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), Unfinished>>;
+
     fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>>;
 }
 

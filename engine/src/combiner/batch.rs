@@ -6,8 +6,9 @@ use std::time::Instant;
 use crate::ledger::{Changes, Command, Decision, Rows, decide};
 use crate::model::ProductId;
 use crate::sold_out::Standing;
-use crate::store::{Batch, Needs, Session, StoreError, Unfinished};
+use crate::store::{Batch, Fault, Needs, Session, StoreError, Unfinished};
 
+use super::foresight::{Foreseen, Foresight};
 use super::lanes::Gate;
 use super::{Parts, ahead};
 
@@ -40,6 +41,8 @@ pub(super) struct Job<'a> {
     pub commands: &'a [Command],
     pub batch_id: u64,
     pub fences: &'a BTreeMap<ProductId, u64>,
+    /// Told what the transaction leaves behind.
+    pub foresight: &'a Foresight,
 }
 
 /// A commit whose answer was lost.
@@ -57,7 +60,8 @@ pub(super) async fn attempt(
     uncertain: &mut Option<Uncertain>,
     open: &(dyn Fn(Gate) + Sync),
 ) -> Result<Decided, Failure> {
-    let Job { needs, commands, batch_id, fences } = *job;
+    let Job { needs, commands, batch_id, fences, foresight } = *job;
+    let asked = Instant::now();
     let loaded = session.begin(needs).await.map_err(Failure::Nothing)?;
     let locked_at = Instant::now();
     open(Gate::ForCrowd);
@@ -94,8 +98,36 @@ pub(super) async fn attempt(
     }
     let (changes, ahead) = (&decided.changes, &needs.ahead[..]);
     let batch = Batch { id: batch_id, now, changes, ahead, fences };
+    foresight.learn(changes, fences, asked..locked_at);
     match session.commit(&batch, &|| open(Gate::Open)).await {
         Ok(()) => Ok(decided),
+        Err(Unfinished::Nothing(error)) => Err(Failure::Nothing(error)),
+        Err(Unfinished::Unknown(error)) => {
+            Err(Failure::Unknown(error, batch_id, Box::new(decided)))
+        }
+    }
+}
+
+/// Writes and commits, in one round trip, what was decided before the rows were
+/// read; `open` is told when others may follow.
+pub(super) async fn attempt_foreseen(
+    session: &mut dyn Session,
+    job: &Job<'_>,
+    foreseen: Foreseen,
+    open: &(dyn Fn(Gate) + Sync),
+) -> Result<Decided, Failure> {
+    let Foreseen { decisions, changes, now } = foreseen;
+    let products = changes.products.iter().map(|change| Standing::from(&change.after)).collect();
+    let decided = Decided { decisions, changes, products, locked_at: Instant::now() };
+    let Job { batch_id, fences, .. } = *job;
+    let batch = Batch { id: batch_id, now, changes: &decided.changes, ahead: &[], fences };
+    open(Gate::ForCrowd);
+    match session.write(&batch).await {
+        Ok(()) => Ok(decided),
+        // A row was not as it was remembered.
+        Err(Unfinished::Nothing(StoreError { fault: Fault::Conflict, .. })) => {
+            Err(Failure::Unforeseen)
+        }
         Err(Unfinished::Nothing(error)) => Err(Failure::Nothing(error)),
         Err(Unfinished::Unknown(error)) => {
             Err(Failure::Unknown(error, batch_id, Box::new(decided)))

@@ -6,7 +6,7 @@ use backon::BackoffBuilder;
 use futures_util::future::BoxFuture;
 
 use super::answers::{Outcome, UnusedIds, settle};
-use super::batch::{Decided, Failure, Job, Uncertain, attempt};
+use super::batch::{Decided, Failure, Job, Uncertain, attempt, attempt_foreseen};
 use super::leases::{self, Leases};
 use super::{Combiner, Reply, Request, Turn, ahead, needs};
 use crate::error::{Error, ErrorKind};
@@ -124,15 +124,16 @@ async fn transact(
     leases: &mut Leases,
 ) -> Result<Decided, Refused> {
     let parts = &combiner.parts;
-    let mut commands: Vec<Command> =
-        requests.iter().map(|request| request.command.clone()).collect();
-    let mut needs = needs::of(requests, parts.config.sweep_batch);
-    needs.ahead = ahead::choose(parts, &mut commands);
+    let mut work = Work {
+        commands: requests.iter().map(|request| request.command.clone()).collect(),
+        needs: needs::of(requests, parts.config.sweep_batch),
+        presumes: true,
+    };
     let mut pauses = pauses(parts.config.retries).build();
     let mut uncertain: Option<Uncertain> = None;
     let mut stale = 0_u32;
     loop {
-        let tried = one_try(combiner, &needs, &commands, turn, leases, &mut uncertain).await;
+        let tried = one_try(combiner, &mut work, turn, leases, &mut uncertain).await;
         let error = match tried {
             Ok(decided) => return Ok(decided),
             Err(Tried::Refused(error)) => return Err(Refused::All(error)),
@@ -145,7 +146,7 @@ async fn transact(
             }
             Err(Tried::Failed(Failure::Unforeseen)) => {
                 parts.metrics.retry("unforeseen");
-                presume_nothing(&mut commands, &mut needs);
+                work.presume_nothing();
                 continue;
             }
             Err(Tried::Failed(Failure::Unknown(error, id, decided))) => {
@@ -154,7 +155,7 @@ async fn transact(
             }
             Err(Tried::Failed(Failure::Nothing(error))) => error,
         };
-        presume_nothing(&mut commands, &mut needs);
+        work.presume_nothing();
         parts.metrics.retry(error.fault.cause());
         // What may have landed must be looked for, not done again in halves.
         if !error.fault.is_passing() && uncertain.is_none() {
@@ -168,10 +169,22 @@ async fn transact(
     }
 }
 
-/// From the second try on, nothing is done ahead and every key is read.
-fn presume_nothing(commands: &mut [Command], needs: &mut Needs) {
-    ahead::forget(commands, needs);
-    needs::read_every_key(needs, commands);
+/// What a batch is to do.
+struct Work {
+    commands: Vec<Command>,
+    needs: Needs,
+    /// Whether rows may be taken for what they were, and fresh keys for fresh.
+    presumes: bool,
+}
+
+impl Work {
+    /// From the second try on, nothing is foreseen or done ahead and every key
+    /// is read.
+    fn presume_nothing(&mut self) {
+        self.presumes = false;
+        ahead::forget(&mut self.commands, &mut self.needs);
+        needs::read_every_key(&mut self.needs, &self.commands);
+    }
 }
 
 /// What to say when the attempts are spent.
@@ -198,8 +211,7 @@ enum Tried {
 
 async fn one_try(
     combiner: &Combiner,
-    needs: &Needs,
-    commands: &[Command],
+    work: &mut Work,
     turn: &Turn,
     leases: &mut Leases,
     uncertain: &mut Option<Uncertain>,
@@ -213,9 +225,26 @@ async fn one_try(
     let mut session = parts.store.session().await.map_err(nothing)?;
     leases.acquire(combiner, turn).await.map_err(Tried::Refused)?;
     let since = Instant::now();
-    let job = Job { needs, commands, batch_id, fences: leases.fences() };
     let open = |gate| combiner.open(turn, gate);
-    let tried = attempt(parts, session.as_mut(), &job, uncertain, &open).await;
+    let Combiner { foresight, .. } = combiner;
+    let fences = leases.fences();
+    let mut foreseen = None;
+    if work.presumes {
+        let (products, now) = (&work.needs.products, parts.store.now());
+        foreseen = foresight.decide(&parts.policy, products, &work.commands, fences, now);
+        if foreseen.is_none() {
+            work.needs.ahead = ahead::choose(parts, &mut work.commands);
+        }
+    }
+    let Work { needs, commands, .. } = &*work;
+    let job = Job { needs, commands, batch_id, fences, foresight };
+    let tried = match foreseen {
+        Some(foreseen) => attempt_foreseen(session.as_mut(), &job, foreseen, &open).await,
+        None => attempt(parts, session.as_mut(), &job, uncertain, &open).await,
+    };
+    if tried.is_err() {
+        foresight.forget(&needs.products);
+    }
     match tried {
         Ok(decided) => {
             let took = since.elapsed();

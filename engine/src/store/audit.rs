@@ -1,5 +1,7 @@
 //! The reads of an audit: each finds only what is wrong.
 
+use std::time::Instant;
+
 use super::connection::{Connection, Database, read_clock};
 use super::error::StoreResult;
 use super::rows::Cells;
@@ -113,7 +115,8 @@ pub(super) async fn read_facts<D: Database>(
             })
             .await?;
     }
-    let now = time.hear(read_clock::<D>(connection).await?).micros();
+    let asked = Instant::now();
+    let now = time.hear(read_clock::<D>(connection).await?, asked).micros();
     let due = format!("SELECT COUNT(*) FROM stockade_products WHERE next_due <= {now}");
     connection
         .run(format!("{}; {WAITING}; {due}", totals()), &mut |at, row| {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
@@ -41,6 +41,7 @@ impl<D: Database> SqlStore<D> {
     /// Runs one reading statement and tells the time at which it was run.
     async fn select(&self, sql: String, keep: Keep<'_>) -> StoreResult<Timestamp> {
         let mut connection = self.database.take(Use::Read).await?;
+        let asked = Instant::now();
         let mut time = None;
         let sql = match D::NOW {
             Some(now) => format!("SELECT {now}; {sql}"),
@@ -60,7 +61,7 @@ impl<D: Database> SqlStore<D> {
             connection.give_up();
         }
         done?;
-        Ok(self.time.hear(time))
+        Ok(self.time.hear(time, asked))
     }
 
     async fn read_products(&self, sql: String) -> StoreResult<(Vec<CachedProduct>, Timestamp)> {
@@ -135,7 +136,8 @@ impl<D: Database> SqlStore<D> {
     async fn insert(&self, new: ProductInsert<'_>) -> StoreResult<()> {
         let mut session = self.writer().await?;
         session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
-        let now = self.time.hear(session.read_clock().await?);
+        let asked = Instant::now();
+        let now = self.time.hear(session.read_clock().await?, asked);
         for sql in super::writes::insert_product(&new, now) {
             session.run(sql, &mut |_, _| Ok(())).await?;
         }

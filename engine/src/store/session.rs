@@ -6,6 +6,7 @@
 //! guard all the same.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
@@ -59,6 +60,7 @@ impl<D: Database> SqlSession<D> {
     }
 
     async fn load(&mut self, needs: &Needs) -> StoreResult<Loaded> {
+        let asked = Instant::now();
         let mut rows = Rows::default();
         let ahead = writes::insert_holds(&needs.ahead.iter().collect::<Vec<_>>());
         let mut first = vec![D::BEGIN];
@@ -90,7 +92,7 @@ impl<D: Database> SqlSession<D> {
             None => self.read_clock().await?,
             told => told,
         };
-        let now = self.time.hear(time);
+        let now = self.time.hear(time, asked);
         self.load_due(&mut rows, needs.due_limit, now).await?;
         Ok(Loaded { rows, now })
     }
@@ -176,7 +178,7 @@ impl<D: Database> SqlSession<D> {
             if D::SINGLE_WRITER { Vec::new() } else { writes::must_not_meet(batch) };
         if must_not_meet.is_empty() && writes.iter().all(|statement| statement.is_sure) {
             at_commit();
-            return self.commit_with(&writes).await;
+            return self.commit_with(&[], &writes).await;
         }
         self.write(&writes, &must_not_meet).await.map_err(Unfinished::Nothing)?;
         at_commit();
@@ -185,15 +187,21 @@ impl<D: Database> SqlSession<D> {
 
     /// Writes and commits in one round trip: a statement that fails keeps those
     /// after it from being run.
-    async fn commit_with(&mut self, writes: &[Statement]) -> Result<(), Unfinished> {
-        let mut sql: Vec<&str> = writes.iter().map(|statement| statement.sql.as_str()).collect();
+    async fn commit_with(
+        &mut self,
+        first: &[&str],
+        writes: &[Statement],
+    ) -> Result<(), Unfinished> {
+        let mut sql = first.to_vec();
+        sql.extend(writes.iter().map(|statement| statement.sql.as_str()));
+        let commit = sql.len();
         sql.push("COMMIT");
         match self.run(sql.join("; "), &mut |_, _| Ok(())).await {
             Ok(_) => {
                 self.is_open = false;
                 Ok(())
             }
-            Err(error) if error.statement.is_some_and(|at| at < writes.len()) => {
+            Err(error) if error.statement.is_some_and(|at| at < commit) => {
                 Err(Unfinished::Nothing(error))
             }
             Err(error) => Err(Unfinished::Unknown(error)),
@@ -253,6 +261,15 @@ impl<D: Database> Session for SqlSession<D> {
         at_commit: &'a (dyn Fn() + Sync),
     ) -> BoxFuture<'a, Result<(), Unfinished>> {
         Box::pin(self.write_and_commit(batch, at_commit))
+    }
+
+    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), Unfinished>> {
+        Box::pin(async move {
+            let writes = writes::writes(batch, D::HITS);
+            debug_assert!(writes.iter().all(|statement| statement.is_sure));
+            self.is_open = true;
+            self.commit_with(&[D::BEGIN], &writes).await
+        })
     }
 
     fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>> {

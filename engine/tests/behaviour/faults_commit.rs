@@ -46,6 +46,8 @@ const NEEDLES: [(&str, usize); 4] = [
 /// A shop whose only way to its database leads through a proxy.
 struct Shop {
     engine: Engine,
+    /// Another process's, with a way of its own.
+    outsider: Engine,
     proxy: Proxy,
     id: ProductId,
     other: ProductId,
@@ -60,8 +62,17 @@ impl Shop {
         // fail the test.
         let builder = world.builder().store(&proxy.url(&world.url));
         let engine = builder.set("retries", "10").expect("a setting").open().expect("opens");
+        let outsider = world.builder().store(&world.url).open().expect("opens");
         let (id, other) = (product(&engine, STOCK), product(&engine, STOCK));
-        Self { engine, proxy, id, other }
+        Self { engine, outsider, proxy, id, other }
+    }
+
+    /// Writes both products elsewhere, so that their rows must be read again.
+    fn overtake(&self) {
+        for (id, delta) in [(self.id, 1), (self.id, -1), (self.other, 1), (self.other, -1)] {
+            let adjustment = StockAdjustment::new(id, delta, "a recount");
+            self.outsider.adjust_stock(&adjustment).expect("adjusted");
+        }
     }
 
     fn hold(&self) -> stockade::Hold {
@@ -89,6 +100,9 @@ impl Round<'_> {
     /// Makes a call whose connection is cut.
     fn cut<T>(&self, call: impl FnOnce(&Engine) -> Result<T>) -> T {
         let Self { shop, needle, when, .. } = self;
+        if *needle == "FOR UPDATE" {
+            shop.overtake();
+        }
         let before = shop.proxy.fired();
         shop.proxy.cut_after_client_sends(needle.as_bytes(), *when);
         let answer = call(&shop.engine);

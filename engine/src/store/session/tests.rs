@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::StoreClock;
-use crate::ledger::{Changes, HoldMove, OrderMove, OrderRow, ProductChange};
+use crate::ledger::{Changes, HoldMove, OrderMove, OrderRow, ProductChange, ProductRow};
 use crate::model::{
     Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, PaymentDisposition, PaymentToken,
     ProductId, Timestamp, Token,
@@ -145,4 +145,35 @@ async fn a_product_that_moved_on_is_not_overwritten() {
     assert_eq!(wrong.await, Err(Fault::Invariant), "the sum of the units must stay");
     let (stored, _) = store.product(PRODUCT).await.expect("reads").expect("is there");
     assert_eq!((stored.product.version, stored.product.stock), (2, 5));
+}
+
+#[tokio::test]
+async fn a_whole_transaction_on_a_product_that_moved_on_leaves_nothing() {
+    let store = with_rows().await;
+    let (stored, _) = store.product(PRODUCT).await.expect("reads").expect("is there");
+    let write = async |id, version: u64| {
+        let mut before =
+            ProductRow { product: stored.product.clone(), received: 5, fence: 0, next_due: None };
+        before.product.version = version;
+        let mut after = before.clone();
+        after.product.version += 1;
+        let new = Hold { id: HoldId(id), ..hold(HoldStatus::Active) };
+        let products = vec![ProductChange { before, after }];
+        let changes = Changes { products, new_holds: vec![new], ..Changes::default() };
+        let (fences, now) = (BTreeMap::new(), Timestamp::from_micros(1));
+        let batch = Batch { id, now, changes: &changes, ahead: &[], fences: &fences };
+        let mut session = store.session().await.expect("a session");
+        let written = session.write(&batch).await;
+        session.rollback().await.expect("rolls back");
+        written.map_err(|unfinished| match unfinished {
+            Unfinished::Nothing(error) => error.fault,
+            Unfinished::Unknown(error) => panic!("{error}"),
+        })
+    };
+    assert_eq!(write(8, 1).await, Err(Fault::Conflict));
+    assert!(store.hold(HoldId(8)).await.expect("reads").is_none());
+    assert_eq!(write(9, 2).await, Ok(()));
+    assert!(store.hold(HoldId(9)).await.expect("reads").is_some());
+    let (stored, _) = store.product(PRODUCT).await.expect("reads").expect("is there");
+    assert_eq!(stored.product.version, 3);
 }

@@ -1,0 +1,125 @@
+use super::*;
+use crate::ledger::{Keyed, NewHold, ProductChange};
+use crate::model::{HoldId, Product, Token};
+
+const ID: ProductId = ProductId(7);
+const NOW: Timestamp = Timestamp::from_micros(1_000_000);
+const POLICY: Policy =
+    Policy { hold_ttl_max: Duration::from_secs(60), payment_ttl: None, re_reserve: true };
+
+fn row(version: u64, stock: u64) -> ProductRow {
+    let price = crate::model::Money::from_minor(100).expect("a price");
+    let (name, held, pending, sold) = ("Lamp".to_owned(), 0, 0, 0);
+    let product = Product { id: ID, name, price, stock, held, pending, sold, version };
+    ProductRow { product, received: stock, fence: 3, next_due: None }
+}
+
+/// What a batch did that found the product so, and left it one version on.
+fn changes(before: ProductRow) -> Changes {
+    let mut after = before.clone();
+    after.product.version += 1;
+    Changes { products: vec![ProductChange { before, after }], ..Changes::default() }
+}
+
+fn now() -> Range<Instant> {
+    let now = Instant::now();
+    now..now
+}
+
+fn fences(fence: u64) -> BTreeMap<ProductId, u64> {
+    BTreeMap::from([(ID, fence)])
+}
+
+fn hold(qty: u32, key: Option<Keyed>) -> Command {
+    let hold = NewHold { id: HoldId(1), token: Token(1), product_id: ID, qty, at: None };
+    Command::Hold { hold, ttl: Duration::from_secs(1), key }
+}
+
+fn keyed(is_fresh: bool) -> Option<Keyed> {
+    let key = "k".to_owned();
+    Some(Keyed { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh })
+}
+
+/// Knows a product from two batches, one right after the other.
+fn with(row: ProductRow) -> Foresight {
+    let foresight = Foresight::default();
+    let mut before = row.clone();
+    before.product.version -= 2;
+    foresight.learn(&changes(before.clone()), &fences(3), now());
+    before.product.version += 1;
+    let mut second = changes(before);
+    second.products[0].after = row;
+    foresight.learn(&second, &fences(3), now());
+    foresight
+}
+
+fn decide_by(foresight: &Foresight, commands: &[Command]) -> Option<Foreseen> {
+    foresight.decide(&POLICY, &[ID], commands, &fences(3), NOW)
+}
+
+#[test]
+fn each_batch_goes_by_what_the_one_before_it_leaves() {
+    let foresight = with(row(9, 10));
+    for (version, stock) in [(9, 10), (10, 6), (11, 2)] {
+        let Some(foreseen) = decide_by(&foresight, &[hold(4, None)]) else {
+            assert_eq!(stock, 2, "there was enough");
+            return;
+        };
+        let change = &foreseen.changes.products[0];
+        assert_eq!((change.before.product.version, change.before.product.stock), (version, stock));
+        assert_eq!(foreseen.changes.new_holds[0].created_at, NOW);
+    }
+    panic!("there was not enough");
+}
+
+#[test]
+fn a_product_that_others_write_is_not_foreseen() {
+    let foresight = Foresight::default();
+    let is_foreseen = || decide_by(&foresight, &[hold(1, None)]).is_some();
+    assert!(!is_foreseen(), "it is not known");
+    foresight.learn(&changes(row(1, 10)), &fences(3), now());
+    assert!(!is_foreseen(), "who writes it is not known");
+    foresight.learn(&changes(row(3, 10)), &fences(3), now());
+    assert!(!is_foreseen(), "someone wrote it in between");
+    foresight.learn(&changes(row(4, 10)), &fences(3), now());
+    assert!(is_foreseen(), "no one did");
+    foresight.forget(&[ID]);
+    assert!(!is_foreseen(), "a batch failed");
+}
+
+#[test]
+fn what_was_not_read_for_long_is_read_again() {
+    let foresight = with(row(9, 10));
+    let long_ago = Instant::now().checked_sub(TRUSTED).expect("the machine runs for longer");
+    foresight.learn(&changes(row(9, 10)), &fences(3), long_ago..long_ago);
+    assert!(decide_by(&foresight, &[hold(1, None)]).is_none());
+}
+
+#[test]
+fn what_was_long_under_way_is_not_gone_by() {
+    let foresight = with(row(9, 10));
+    let now = Instant::now();
+    foresight.learn(&changes(row(9, 10)), &fences(3), now..now + PROMPT * 2);
+    assert!(decide_by(&foresight, &[hold(1, None)]).is_none());
+}
+
+#[test]
+fn only_fresh_holds_that_are_surely_granted_are_foreseen() {
+    let due = |micros| {
+        let next_due = Some(Timestamp::from_micros(micros));
+        with(ProductRow { next_due, ..row(9, 10) })
+    };
+    assert!(decide_by(&due(NOW.micros() + 1), &[hold(1, keyed(true))]).is_some());
+    assert!(decide_by(&due(NOW.micros()), &[hold(1, None)]).is_none(), "something is due");
+    let plenty = with(row(9, 10));
+    let refused = |commands: &[Command]| decide_by(&plenty, commands).is_none();
+    assert!(refused(&[hold(6, None), hold(5, None)]), "too many together");
+    assert!(refused(&[hold(1, keyed(false))]), "the key may be known");
+    let release = Command::Release { hold_id: HoldId(1) };
+    assert!(refused(&[hold(1, None), release]), "a row must be read");
+    let overtaken = plenty.decide(&POLICY, &[ID], &[hold(1, None)], &fences(2), NOW);
+    assert!(overtaken.is_none(), "our lease is older than the row's");
+    let newer = plenty.decide(&POLICY, &[ID], &[hold(1, None)], &fences(4), NOW);
+    assert!(newer.is_some());
+    assert!(refused(&[hold(1, None)]), "now the row has the newer one");
+}
