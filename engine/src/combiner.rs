@@ -15,6 +15,7 @@ mod leases;
 mod needs;
 mod worker;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,9 @@ pub(crate) struct Combiner {
     /// Guards the queues. Held for moments only and never across an await, so
     /// a plain mutex is right.
     lanes: Mutex<Lanes>,
+    /// Whether the queues were full when they were last changed: a flood is
+    /// turned away without a look at them.
+    is_full: AtomicBool,
     /// Wakes one idle worker.
     wake: Notify,
     workers: TaskTracker,
@@ -112,6 +116,7 @@ impl Combiner {
             ids: Ids::new(Arc::clone(&parts.store)),
             foresight: Foresight::default(),
             lanes: Mutex::new(Lanes::new(parts.config.queue_limit, bounds)),
+            is_full: AtomicBool::new(false),
             wake: Notify::new(),
             workers: TaskTracker::new(),
             parts,
@@ -131,6 +136,11 @@ impl Combiner {
     /// Has a command done and waits for its answer. Dropping the future leaves
     /// nothing half done: the command is done whole or was never taken up.
     pub async fn submit(&self, command: Command, products: &[LaneId]) -> Reply {
+        if self.is_full.load(Ordering::Relaxed) {
+            let full = lanes::full();
+            self.parts.metrics.refusal(full.code());
+            return Err(full);
+        }
         let since = Instant::now();
         let (reply, answer) = oneshot::channel();
         let request = Request::new(command, products.to_vec(), reply, since);
@@ -149,6 +159,7 @@ impl Combiner {
         let depth = {
             let mut lanes = self.lanes();
             lanes.push(request)?;
+            self.note_room(&lanes);
             lanes.depth()
         };
         self.note_depth(depth);
@@ -175,6 +186,11 @@ impl Combiner {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Told while the queues are held, so that it is never behind them for long.
+    fn note_room(&self, lanes: &Lanes) {
+        self.is_full.store(lanes.is_full(), Ordering::Relaxed);
+    }
+
     fn note_depth(&self, depth: usize) {
         self.parts.metrics.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
@@ -185,6 +201,7 @@ impl Combiner {
             let (taken, more, closed, depth) = {
                 let mut lanes = self.lanes();
                 let taken = lanes.take();
+                self.note_room(&lanes);
                 (taken, lanes.has_ready(), lanes.is_done(), lanes.depth())
             };
             match taken {
@@ -236,6 +253,7 @@ impl Combiner {
         let (changed, ready) = {
             let mut lanes = self.lanes();
             let changed = change(&mut lanes);
+            self.note_room(&lanes);
             (changed, lanes.has_ready() || lanes.is_done())
         };
         if ready {

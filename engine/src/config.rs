@@ -128,7 +128,7 @@ config! {
     cart_lines_max: usize = "100", "The most lines a cart may have";
     strict: bool = "false", "Refuse with unavailable while Redis is down, rather than go on with the row lock alone";
     sweeper: bool = "true", "Whether this engine returns the stock of due holds and orders by itself";
-    sweep_batch: u32 = "1000", "The most due holds, and as many due orders, taken back in one transaction";
+    sweep_batch: u32 = "250", "The most due holds, and as many due orders, taken back in one transaction";
     cache_ttl: Duration = "1s", "How long a cached product may be served without asking again";
     cache_products: u32 = "100000", "The most products kept in this process's cache";
     queue_limit: usize = "65536", "The most requests waiting in this engine; beyond it they are refused with contention";

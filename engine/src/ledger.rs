@@ -16,12 +16,9 @@ mod rows;
 pub(crate) use commands::{Answer, Command, Decision, Keyed, NewHold, Refusal, Remembered};
 pub(crate) use desk::Policy;
 pub(crate) use rows::{
-    Changes, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange,
+    Changes, Due, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange,
     ProductRow, Rows,
 };
-
-#[cfg(test)]
-pub(crate) use rows::Due;
 
 use crate::model::Timestamp;
 use desk::Desk;

@@ -20,7 +20,7 @@ mod statements;
 mod time;
 mod writes;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +65,11 @@ pub(crate) struct Needs {
     pub keys: Vec<String>,
     /// Holds to be written before the products are locked.
     pub ahead: Vec<Hold>,
+    /// The units of a product that new holds want, if any. Who has them left
+    /// needs none that are due.
+    pub wanted: BTreeMap<ProductId, u64>,
+    /// Products whose due rows are wanted in any case, besides those of `orders`.
+    pub due: BTreeSet<ProductId>,
     /// The most due holds, and as many due orders, loaded of all products.
     pub due_limit: u32,
 }

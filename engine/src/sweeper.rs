@@ -23,7 +23,7 @@ use crate::store::Store;
 
 /// Products looked up at once, and swept at once.
 const PRODUCTS_AT_ONCE: u32 = 64;
-const SWEEPS_AT_ONCE: usize = 8;
+const SWEEPS_AT_ONCE: usize = 3;
 /// Other processes make holds, too, and cannot wake this sweeper; so it looks
 /// at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);

@@ -75,8 +75,7 @@ impl Foresight {
         }
         let wanted = commands.iter().flat_map(Command::new_holds);
         let wanted = wanted.map(|hold| u64::from(hold.qty)).sum();
-        let rows =
-            Rows { products: self.recall(products, fences, wanted, now)?, ..Rows::default() };
+        let rows = Rows { products: self.recall(products, fences, wanted)?, ..Rows::default() };
         let (decisions, changes) = decide(policy, rows, commands, now);
         let is_granted = |decision: &Decision| {
             matches!(decision, Decision::Done { answer: Ok(_), replayed: false })
@@ -91,15 +90,13 @@ impl Foresight {
         products: &[ProductId],
         fences: &BTreeMap<ProductId, u64>,
         wanted: u64,
-        now: Timestamp,
     ) -> Option<BTreeMap<ProductId, ProductRow>> {
         let known = self.known();
         let row = |id: &ProductId| {
             let Known { row, .. } = known.get(id).filter(|known| known.can_be_relied_on())?;
             let is_plenty = row.product.stock >= wanted;
-            let is_due = row.next_due.is_some_and(|at| at <= now);
             let is_overtaken = fences.get(id).is_some_and(|fence| row.fence > *fence);
-            (is_plenty && !is_due && !is_overtaken).then(|| (*id, row.clone()))
+            (is_plenty && !is_overtaken).then(|| (*id, row.clone()))
         };
         products.iter().map(row).collect()
     }

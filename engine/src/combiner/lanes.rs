@@ -24,6 +24,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Command;
 use crate::lock::Lease;
 
+/// The refusal of a request that finds the queues full.
+pub(super) fn full() -> Error {
+    Error::new(ErrorKind::Contention, "too many requests wait already")
+}
+
 /// A lane: a product's id, or 0 for requests that concern no known product,
 /// or for all requests of a store with a single writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -177,6 +182,11 @@ impl Lanes {
         self.depth
     }
 
+    /// Whether no request may come until others have been taken.
+    pub fn is_full(&self) -> bool {
+        !self.closed && self.depth >= self.limit
+    }
+
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
@@ -194,8 +204,8 @@ impl Lanes {
         if self.closed {
             return Err(Error::new(ErrorKind::Misuse, "the engine is closed"));
         }
-        if self.depth >= self.limit {
-            return Err(Error::new(ErrorKind::Contention, "too many requests wait already"));
+        if self.is_full() {
+            return Err(full());
         }
         self.enter(request, false);
         Ok(())

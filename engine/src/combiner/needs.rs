@@ -62,7 +62,10 @@ pub(super) fn of(requests: &[Request], due_limit: u32) -> Needs {
 }
 
 fn add(needs: &mut Needs, command: &Command) {
-    needs.products.extend(command.new_holds().iter().map(|hold| hold.product_id));
+    for hold in command.new_holds() {
+        needs.products.push(hold.product_id);
+        *needs.wanted.entry(hold.product_id).or_default() += u64::from(hold.qty);
+    }
     needs.keys.extend(command.key().filter(|keyed| !keyed.is_fresh).map(name));
     match command {
         Command::Hold { .. } | Command::Cart { .. } => {}
@@ -82,6 +85,7 @@ fn add(needs: &mut Needs, command: &Command) {
         }
         Command::Adjust { product_id, .. } | Command::Reclaim { product_id } => {
             needs.products.push(*product_id);
+            needs.due.insert(*product_id);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! and whoever changes these rows has the same lock. The writes repeat each
 //! guard all the same.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,8 +17,8 @@ use super::statements::{self, Part};
 use super::time::Timekeeper;
 use super::writes::{self, Statement};
 use super::{Batch, Loaded, Needs, Session, Unfinished};
-use crate::ledger::Rows;
-use crate::model::{ProductId, Timestamp};
+use crate::ledger::{Due, ProductRow, Rows};
+use crate::model::{Hold, HoldStatus, Product, ProductId, Timestamp};
 
 pub(super) struct SqlSession<D> {
     database: std::marker::PhantomData<D>,
@@ -93,7 +94,7 @@ impl<D: Database> SqlSession<D> {
             told => told,
         };
         let now = self.time.hear(time, asked);
-        self.load_due(&mut rows, needs.due_limit, now).await?;
+        self.load_due(&mut rows, needs, now).await?;
         Ok(Loaded { rows, now })
     }
 
@@ -136,18 +137,36 @@ impl<D: Database> SqlSession<D> {
         Ok((time, hits))
     }
 
-    async fn load_due(&mut self, rows: &mut Rows, limit: u32, now: Timestamp) -> StoreResult<()> {
-        let due: Vec<ProductId> = rows
-            .products
-            .values()
-            .filter(|row| row.next_due.is_some_and(|at| at <= now))
-            .map(|row| row.product.id)
-            .collect();
+    /// Loads what is due where it may be needed. Elsewhere it is left to the
+    /// sweeper, so that buyers do not wait for what they can do without.
+    async fn load_due(
+        &mut self,
+        rows: &mut Rows,
+        needs: &Needs,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        let is_dead = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
+        let paid = needs.orders.iter().filter_map(|id| rows.orders.get(id));
+        let dead = rows.holds.values().filter(is_dead);
+        let named: BTreeSet<ProductId> =
+            paid.map(|row| row.order.product_id).chain(dead.map(|hold| hold.product_id)).collect();
+        let is_needed = |row: &&ProductRow| {
+            let Product { id, stock, .. } = row.product;
+            let is_short = needs.wanted.get(&id).is_some_and(|wanted| stock < *wanted);
+            is_short || needs.due.contains(&id) || named.contains(&id)
+        };
+        let is_due = |row: &&ProductRow| row.next_due.is_some_and(|at| at <= now);
+        let (due, left): (Vec<&ProductRow>, _) =
+            rows.products.values().filter(is_due).partition(is_needed);
+        let ids = |rows: Vec<&ProductRow>| rows.into_iter().map(|row| row.product.id).collect();
+        let (due, left): (Vec<ProductId>, Vec<ProductId>) = (ids(due), ids(left));
+        let unread = || Due { more: true, ..Due::default() };
+        rows.due.extend(left.into_iter().map(|id| (id, unread())));
         if due.is_empty() {
             return Ok(());
         }
         // All of them together, or a batch of many products would be long.
-        let limit = (limit / u32::try_from(due.len()).unwrap_or(u32::MAX)).max(1);
+        let limit = (needs.due_limit / u32::try_from(due.len()).unwrap_or(u32::MAX)).max(1);
         let sql: Vec<String> =
             due.iter().flat_map(|id| statements::select_due(*id, now, limit)).collect();
         let mut found: Vec<(Vec<_>, Vec<_>, Option<Timestamp>)> =
