@@ -1,0 +1,10 @@
+//! Real faults under load, with real servers.
+
+use crate::Extent;
+use crate::outcome::Row;
+
+/// Runs the part.
+#[must_use]
+pub fn run(_extent: Extent) -> Vec<Row> {
+    Vec::new()
+}

@@ -1,0 +1,66 @@
+//! `stockade-proof PART... [--long] [--seed N] [--seeds N]`, where PART is
+//! `histories`, `faults`, `clusters` or `all`; `stockade-proof report` writes
+//! the report of what was kept.
+
+use std::env;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use stockade_proof::outcome::{Outcome, Row};
+use stockade_proof::{Extent, clusters, faults, histories, report};
+
+const USAGE: &str = "usage: stockade-proof PART... [--long] [--seed N] [--seeds N]\n\
+    PART: histories, faults, clusters, all, report";
+const EXIT_USAGE: u8 = 2;
+
+type Part = (&'static str, fn(Extent) -> Vec<Row>);
+
+/// Every part, in the order of the report.
+const PARTS: [Part; 3] =
+    [("histories", histories::run), ("faults", faults::run), ("clusters", clusters::run)];
+
+fn main() -> ExitCode {
+    let Some((wanted, extent)) = read(env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(EXIT_USAGE);
+    };
+    let is_wanted = |name: &str| wanted.iter().any(|word| word == name || word == "all");
+    let mut is_clean = true;
+    for (name, run) in PARTS.into_iter().filter(|(name, _)| is_wanted(name)) {
+        let rows = run(extent);
+        is_clean &= rows.iter().all(Row::is_clean);
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let Extent { is_long, seed, .. } = extent;
+        let outcome = Outcome { part: name.to_owned(), is_long, seed, at, rows };
+        if let Err(error) = outcome.save() {
+            eprintln!("{name}: not kept: {error}");
+            is_clean = false;
+        }
+    }
+    if wanted.iter().any(|word| word == "report" || (word == "all" && extent.is_long)) {
+        match report::write(&PARTS.map(|(name, _)| name)) {
+            Ok(file) => println!("wrote {}", file.display()),
+            Err(error) => {
+                eprintln!("the report was not written: {error}");
+                is_clean = false;
+            }
+        }
+    }
+    if is_clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn read(mut words: impl Iterator<Item = String>) -> Option<(Vec<String>, Extent)> {
+    let mut extent = Extent { is_long: false, seed: 1, seeds: None };
+    let mut wanted = Vec::new();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--long" => extent.is_long = true,
+            "--seed" => extent.seed = words.next()?.parse().ok()?,
+            "--seeds" => extent.seeds = Some(words.next()?.parse().ok()?),
+            "all" | "report" => wanted.push(word),
+            part if PARTS.iter().any(|(name, _)| *name == part) => wanted.push(word),
+            _ => return None,
+        }
+    }
+    (!wanted.is_empty()).then_some((wanted, extent))
+}

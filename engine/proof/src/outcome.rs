@@ -1,0 +1,89 @@
+//! What a part of the proof found, and where it is kept for the report.
+
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{env, fs, io};
+
+use serde::{Deserialize, Serialize};
+
+/// One fault and what came of it: a line of the report.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Row {
+    /// What was done to the engine.
+    pub fault: String,
+    /// On which store, lock and cache.
+    pub place: String,
+    /// How often it was done.
+    pub injected: u64,
+    /// Operations that callers asked for meanwhile.
+    pub operations: u64,
+    /// Units sold beyond what there was.
+    pub oversold: u64,
+    /// Units that no row accounts for.
+    pub leaked: u64,
+    /// Answered holds, orders or payments that are not there.
+    pub lost: u64,
+    /// Holds, orders or payments done twice.
+    pub doubled: u64,
+    /// Histories that no order of their operations explains.
+    pub unexplained: u64,
+    /// The longest time until the service was back, where it was gone.
+    pub recovery: Option<Duration>,
+    /// What else a reader should know.
+    pub note: String,
+}
+
+impl Row {
+    /// Whether every promise was kept.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.oversold + self.leaked + self.lost + self.doubled + self.unexplained == 0
+    }
+}
+
+/// What one part found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The part's name, a word of the command line.
+    pub part: String,
+    /// Whether it was the long form.
+    pub is_long: bool,
+    /// The first seed.
+    pub seed: u64,
+    /// Seconds since 1970 when it ended.
+    pub at: u64,
+    /// A line for each fault.
+    pub rows: Vec<Row>,
+}
+
+impl Outcome {
+    /// Keeps it for the report.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self) -> io::Result<()> {
+        let folder = folder();
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(format!("{}.json", self.part)), serde_json::to_vec_pretty(self)?)
+    }
+
+    /// What was kept of a part, if anything.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn load(part: &str) -> io::Result<Option<Self>> {
+        match fs::read(folder().join(format!("{part}.json"))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        }
+    }
+}
+
+/// `stockade-proof` in cargo's target folder.
+fn folder() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target =
+        target.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target"));
+    target.join("stockade-proof")
+}

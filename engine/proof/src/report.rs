@@ -1,0 +1,49 @@
+//! `RELIABILITY.md`, from what the parts kept.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{fs, io};
+
+use crate::outcome::{Outcome, Row};
+
+const HEAD: &str = "# Reliability\n\n\
+    Written by `make proof`, which tries every fault below and checks what is left: \
+    conservation to the unit, nothing sold twice, no answered hold lost, nothing done twice, \
+    and histories that some order of their operations explains.\n";
+const COLUMNS: &str = "| fault | on | injected | operations | oversold | leaked | lost | doubled \
+    | unexplained | recovery | |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
+
+/// Writes the report of these parts.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn write(parts: &[&str]) -> io::Result<PathBuf> {
+    let mut text = String::from(HEAD);
+    for part in parts {
+        let Some(outcome) = Outcome::load(part)? else { continue };
+        let form = if outcome.is_long { "long form" } else { "short form" };
+        // Writing to a String cannot fail.
+        let _ =
+            write!(text, "\n## {part}\n\nThe {form}, from seed {} on.\n\n{COLUMNS}", outcome.seed);
+        outcome.rows.iter().for_each(|row| line(&mut text, row));
+    }
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../RELIABILITY.md");
+    fs::write(&file, text)?;
+    Ok(file)
+}
+
+fn line(text: &mut String, row: &Row) {
+    let Row { fault, place, injected, operations, oversold, leaked, lost, doubled, .. } = row;
+    let recovery = row.recovery.map_or_else(String::new, seconds);
+    let _ = writeln!(
+        text,
+        "| {fault} | {place} | {injected} | {operations} | {oversold} | {leaked} | {lost} \
+         | {doubled} | {} | {recovery} | {} |",
+        row.unexplained, row.note
+    );
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}
