@@ -48,8 +48,8 @@ pub mod names {
     pub const ATOMIC: &str = "atomic update";
     /// A plain `SELECT` by primary key.
     pub const SELECT: &str = "select by key";
-    /// A bare moka cache.
-    pub const BARE_CACHE: &str = "bare moka";
+    /// A bare quick_cache.
+    pub const BARE_CACHE: &str = "bare quick_cache";
     /// hyper without anything behind it.
     pub const HYPER: &str = "bare hyper";
     /// Stockade's rows without callers.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use sqlx::MySqlPool;
 use stockade::{AsyncEngine, HoldRequest, ProductId};
 

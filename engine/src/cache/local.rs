@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use moka::ops::compute::Op;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
 
 use super::CachedProduct;
 use crate::model::{ProductId, Timestamp};
@@ -65,12 +63,7 @@ pub(crate) struct LocalTier {
 
 impl LocalTier {
     pub fn new(ttl: Duration, capacity: u32, time: Time) -> Self {
-        let entries = Cache::builder()
-            .max_capacity(u64::from(capacity))
-            .time_to_live(ttl.max(ABSENT_FOR))
-            // What was just written is what will be asked for.
-            .eviction_policy(EvictionPolicy::lru())
-            .build();
+        let entries = Cache::new(usize::try_from(capacity).unwrap_or(usize::MAX));
         Self { entries, ttl, time, era: AtomicU64::new(0) }
     }
 
@@ -96,67 +89,80 @@ impl LocalTier {
     pub fn offer(&self, product: Arc<CachedProduct>, read: Moment) -> Offered {
         let version = product.product.version;
         let good_until = read.at + self.ttl;
-        let mut offered = Offered::Newest;
-        self.entries.entry(product.product.id).and_compute_with(|entry| {
-            let held = entry.map(moka::Entry::into_value);
-            match held.as_ref().map(|held| &held.what) {
+        self.change(product.product.id, |held| {
+            match held.map(|held| &held.what) {
                 Some(What::Changed(newest)) if *newest > version => {
-                    offered = Offered::Outdated;
-                    return Op::Nop;
+                    return (None, Offered::Outdated);
                 }
                 Some(What::Product(held)) if held.product.version > version => {
-                    offered = Offered::Newer(Arc::clone(held));
-                    return Op::Nop;
+                    return (None, Offered::Newer(Arc::clone(held)));
                 }
                 _ => {}
             }
             // Of two readings of one version the later one counts.
-            let later = held.is_none_or(|held| {
+            let is_later = held.is_none_or(|held| {
                 !matches!(&held.what, What::Product(held) if held.product.version == version)
                     || (held.era, held.good_until) <= (read.era, good_until)
             });
-            if !later {
-                return Op::Nop;
-            }
-            Op::Put(Entry { what: What::Product(product), good_until, era: read.era })
-        });
-        offered
+            let what = || What::Product(Arc::clone(&product));
+            let new = || Entry { what: what(), good_until, era: read.era };
+            (is_later.then(new), Offered::Newest)
+        })
     }
 
     /// Notes that a product is not there, unless one is known; that one is
     /// returned.
     pub fn offer_absent(&self, id: ProductId, read: Moment) -> Option<Arc<CachedProduct>> {
         let good_until = read.at + self.ttl.min(ABSENT_FOR);
-        let mut known = None;
-        self.entries.entry(id).and_compute_with(|entry| {
-            match entry.map(|entry| entry.into_value().what) {
-                None | Some(What::Absent) => {
-                    Op::Put(Entry { what: What::Absent, good_until, era: read.era })
-                }
-                Some(What::Product(product)) => {
-                    known = Some(product);
-                    Op::Nop
-                }
-                Some(What::Changed(_)) => Op::Nop,
+        self.change(id, |held| match held.map(|held| &held.what) {
+            None | Some(What::Absent) => {
+                (Some(Entry { what: What::Absent, good_until, era: read.era }), None)
             }
-        });
-        known
+            Some(What::Product(product)) => (None, Some(Arc::clone(product))),
+            Some(What::Changed(_)) => (None, None),
+        })
     }
 
     /// Notes that another process wrote `version`.
     pub fn changed(&self, id: ProductId, version: u64) {
         let Moment { at, era } = self.moment();
-        self.entries.entry(id).and_compute_with(|entry| {
-            let known = match entry.map(|entry| entry.into_value().what) {
+        self.change(id, |held| {
+            let known = match held.map(|held| &held.what) {
                 Some(What::Product(product)) => Some(product.product.version),
-                Some(What::Changed(version)) => Some(version),
+                Some(What::Changed(version)) => Some(*version),
                 Some(What::Absent) | None => None,
             };
-            if known.is_some_and(|known| known >= version) {
-                return Op::Nop;
-            }
-            Op::Put(Entry { what: What::Changed(version), good_until: at + self.ttl, era })
+            let is_news = known.is_none_or(|known| known < version);
+            let new = || Entry { what: What::Changed(version), good_until: at + self.ttl, era };
+            (is_news.then(new), ())
         });
+    }
+
+    /// Replaces an entry, with no one else in between: `change` is shown the one
+    /// that is held and says which is to be held, if another, and what it found.
+    fn change<T>(&self, id: ProductId, change: impl Fn(Option<&Entry>) -> (Option<Entry>, T)) -> T {
+        let entry = self.entries.entry(&id, None, |_, held| {
+            let (new, found) = change(Some(held));
+            if let Some(new) = new {
+                *held = new;
+            }
+            EntryAction::Retain(found)
+        });
+        match entry {
+            EntryResult::Retained(found) => found,
+            EntryResult::Vacant(room) => {
+                let (new, found) = change(None);
+                if let Some(new) = new {
+                    // Dropped where the cache was full meanwhile.
+                    let _ = room.insert(new);
+                }
+                found
+            }
+            // Nothing was removed or replaced, and waits have no end.
+            EntryResult::Removed(..) | EntryResult::Replaced(..) | EntryResult::Timeout => {
+                change(None).1
+            }
+        }
     }
 
     /// Some of the products that may be served, for a check against the store.
@@ -172,7 +178,7 @@ impl LocalTier {
 
     #[cfg(test)]
     pub fn forget(&self, id: ProductId) {
-        self.entries.invalidate(&id);
+        self.entries.remove(&id);
     }
 
     /// Serves nothing any more that was read before now.

@@ -34,8 +34,9 @@ pub(crate) const LIFE: Duration = Duration::from_secs(10);
 pub(crate) const PENDING_MAX: usize = 16_384;
 /// Products published in one pipeline: the lock's commands wait behind it.
 const BATCH: usize = 64;
-/// Between two pipelines: what is written again meanwhile goes out once.
-const PACE: Duration = Duration::from_millis(2);
+/// Between two pipelines: what is written again meanwhile goes out once, and
+/// where a thousand products are written all the time, Redis has other work, too.
+const PACE: Duration = Duration::from_millis(5);
 
 /// Sets the row unless a newer one is there, and announces it if asked to.
 const PUBLISH: &str = r"

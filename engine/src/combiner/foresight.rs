@@ -37,6 +37,8 @@ struct Known {
     read_at: Instant,
     /// Whether it was then as this process had left it.
     is_ours: bool,
+    /// The version at which it is so when it is read again.
+    expected: u64,
 }
 
 impl Known {
@@ -109,6 +111,7 @@ impl Foresight {
             let is_next = known.row.product.version == change.before.product.version;
             if is_next {
                 known.row = left_by(change.after.clone(), fences);
+                known.expected = known.row.product.version;
             }
             is_next
         })
@@ -135,19 +138,29 @@ impl Foresight {
                 known.retain(|_, known| known.read_at.elapsed() < TRUSTED);
             }
             if known.len() < REMEMBERED_MAX {
-                let is_ours = before.is_some_and(|known| {
-                    known.row.product.version == change.before.product.version
-                });
+                let is_ours =
+                    before.is_some_and(|known| known.expected == change.before.product.version);
                 let row = left_by(change.after.clone(), fences);
-                known.insert(id, Known { row, read_at: read.end, is_ours });
+                let expected = row.product.version;
+                known.insert(id, Known { row, read_at: read.end, is_ours, expected });
             }
         }
     }
 
-    /// Forgets products of which a batch has failed.
+    /// Relies no more on products of which a batch has failed. If it was but
+    /// that it came to the row before another of this process, the next reading
+    /// finds what that one has left.
     pub fn forget(&self, products: &[ProductId]) {
-        let mut known = self.known();
-        products.iter().for_each(|id| drop(known.remove(id)));
+        let mut all = self.known();
+        for id in products {
+            match all.get_mut(id) {
+                Some(known) if known.is_ours => {
+                    known.is_ours = false;
+                    known.expected = known.row.product.version.saturating_sub(1);
+                }
+                _ => drop(all.remove(id)),
+            }
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<ProductId, Known>> {

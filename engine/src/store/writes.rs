@@ -266,15 +266,16 @@ fn update_products(batch: &Batch<'_>) -> Option<Statement> {
         or_null(c.after.next_due.map(Timestamp::micros))
     });
     let ids = list(changed.iter().map(|c| c.before.product.id));
-    let version = |of: fn(&ProductChange) -> u64| {
-        cases(changed.iter().map(|c| (c.before.product.id.0, of(c))))
+    let before = cases(changed.iter().map(|c| (c.before.product.id.0, c.before.product.version)));
+    let step = |c: &ProductChange| c.after.product.version - c.before.product.version;
+    let step = if changed.iter().all(|c| step(c) == 1) {
+        "1".to_owned()
+    } else {
+        cases(changed.iter().map(|c| (c.before.product.id.0, step(c))))
     };
-    let (before, after) =
-        (version(|c| c.before.product.version), version(|c| c.after.product.version));
-    // MySQL assigns from left to right, so the version, which the guard reads
-    // before any assignment, may stand anywhere; it stands last.
     let sql = format!(
-        "UPDATE stockade_products SET {sets}version = {after} WHERE id IN ({ids}) AND version = {before}"
+        "UPDATE stockade_products SET {sets}version = version + {step} \
+         WHERE id IN ({ids}) AND version = {before}"
     );
     // The row of events behind it counts them.
     Some(Statement { sql, rows: changed.len(), is_sure: true })

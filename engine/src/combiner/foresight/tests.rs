@@ -88,6 +88,24 @@ fn a_product_that_others_write_is_not_foreseen() {
 }
 
 #[test]
+fn a_batch_that_overtook_its_own_elder_is_no_reason_to_doubt() {
+    let is_foreseen_after = |failures: usize, found: u64| {
+        let foresight = with(row(9, 10));
+        for _ in 0..2 {
+            assert!(decide_by(&foresight, &[hold(1, None)]).is_some(), "9 to 10, then to 11");
+        }
+        (0..failures).for_each(|_| foresight.forget(&[ID]));
+        assert!(decide_by(&foresight, &[hold(1, None)]).is_none(), "a batch failed");
+        foresight.learn(&changes(row(found, 10)), &fences(3), now());
+        decide_by(&foresight, &[hold(1, None)]).is_some()
+    };
+    assert!(is_foreseen_after(1, 10), "as the elder left it");
+    assert!(!is_foreseen_after(1, 9), "the elder came to nothing");
+    assert!(!is_foreseen_after(1, 11), "someone else wrote it");
+    assert!(!is_foreseen_after(2, 10), "the elder failed, too");
+}
+
+#[test]
 fn what_was_not_read_for_long_is_read_again() {
     let foresight = with(row(9, 10));
     let long_ago = Instant::now().checked_sub(TRUSTED).expect("the machine runs for longer");
