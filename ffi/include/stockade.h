@@ -28,8 +28,10 @@
  *   used by several threads at once as long as none of them frees it; a
  *   stockade_error is for one thread at a time.
  * - Forks. An engine belongs to the process that opened it: in the child of a
- *   fork its calls answer misuse. Loading the library starts nothing, so what
- *   forks first and opens then needs no care.
+ *   fork its calls answer misuse, all but stockade_engine_noop, and freeing it
+ *   there does nothing to the parent's. A child opens an engine of its own.
+ *   Loading the library starts nothing, so what forks first and opens then
+ *   needs no care.
  * - Moments are microseconds since 1970 in UTC, of the store's clock. Prices
  *   are in minor units: 19.99 is 1999.
  */
@@ -47,6 +49,10 @@
 #else
 #define STOCKADE_INIT(type) { .struct_size = sizeof(type) }
 #endif
+
+// The most lines that stockade_engine_hold_many reads of a cart. The
+// "cart_lines_max" setting is lower by default, and never higher in effect.
+#define STOCKADE_CART_LINES_MAX 65536
 
 // The version of this ABI, as stockade_abi_version tells it.
 #define STOCKADE_ABI_VERSION 1
@@ -398,7 +404,7 @@ typedef struct {
     uint64_t ttl_us;
     // The lines.
     const stockade_cart_line *lines;
-    // How many lines there are.
+    // How many lines there are, at most STOCKADE_CART_LINES_MAX.
     uint64_t line_count;
     // The idempotency key, or NULL.
     const char *key;
@@ -586,26 +592,31 @@ void stockade_audit_free(stockade_audit *audit);
 
 // Opens an engine on a store, with default settings, and brings its tables up
 // to date. `store` is "sqlite:FILE", "sqlite::memory:" or
-// "mysql://USER@HOST/DATABASE". The engine has threads of its own.
+// "mysql://USER@HOST/DATABASE"; or it names a running engine, one that
+// `stockade serve` has open: "unix:///SOCKET" or "http://:KEY@HOST:PORT". Then
+// that one does the calls, and its settings count. The engine has threads of
+// its own.
 //
-// Errors: invalid_argument for a URL of no known store, unavailable.
+// Errors: invalid_argument for a URL of no known store, unavailable,
+// unauthorized when a running engine does not take the key.
 stockade_code stockade_engine_open(const char *store,
                                    stockade_engine **engine,
                                    stockade_error **error);
 
 // Opens an engine as the options describe it. They stay the caller's.
 //
-// Errors: invalid_argument for settings that contradict each other,
-// unavailable.
+// Errors: invalid_argument for settings that contradict each other or, with a
+// running engine, are that one's own; unavailable, unauthorized.
 stockade_code stockade_engine_open_with(const stockade_options *options,
                                         stockade_engine **engine,
                                         stockade_error **error);
 
 // Gives this process's engine with these settings: the first call opens it,
-// and it stays open until the process ends. For programs that cannot keep a
-// handle, such as a PHP worker, which forgets all between two requests. Each
-// handle is freed as any; closing or freeing it leaves the engine open. After
-// a fork the child gets an engine of its own.
+// and it stays open until the process ends. Who asks while it is being opened
+// waits for that and gets what came of it; a failure is not kept. For programs
+// that cannot keep a handle, such as a PHP worker, which forgets all between
+// two requests. Each handle is freed as any; closing or freeing it leaves the
+// engine open. After a fork the child gets an engine of its own.
 //
 // Errors: as stockade_engine_open_with; misuse when the process has 16 engines
 // of other settings.
@@ -620,10 +631,12 @@ stockade_code stockade_engine_open_shared(const stockade_options *options,
 stockade_code stockade_engine_close(const stockade_engine *engine, stockade_error **error);
 
 // Closes an engine that is not closed, and frees it. NULL is fine. A child of
-// a fork may free the parent's engine: the parent's goes on.
+// a fork may free the parent's engine: the parent's goes on, and the child
+// keeps its memory.
 void stockade_engine_free(stockade_engine *engine);
 
-// Does nothing, to measure what a call costs.
+// Does nothing, to measure what a call costs, and so looks at nothing either:
+// it is the one call that is not refused after a fork.
 //
 // Errors: invalid_argument when `engine` is NULL.
 stockade_code stockade_engine_noop(const stockade_engine *engine, stockade_error **error);
@@ -644,9 +657,10 @@ stockade_code stockade_engine_sweep(const stockade_engine *engine,
                                     stockade_error **error);
 
 // The engine's counters as OpenMetrics text, without the closing "# EOF". The
-// caller frees the text with stockade_string_free.
+// caller frees the text with stockade_string_free. With a running engine they
+// are those of the connection; that engine shows its own.
 //
-// Errors: invalid_argument.
+// Errors: invalid_argument, misuse.
 stockade_code stockade_engine_metrics_text(const stockade_engine *engine,
                                            char **text,
                                            stockade_error **error);
@@ -788,6 +802,10 @@ stockade_code stockade_options_new(stockade_options **options, stockade_error **
 
 // Changes one setting by its name, such as "hold_ttl" to "60s". The names,
 // defaults and meanings are those of `stockade serve --help`, with _ for -.
+// "store" is a URL as stockade_engine_open takes it. A running engine
+// ("unix:///SOCKET", "http://:KEY@HOST:PORT") has settings of its own: only
+// "store", "queue_limit", "remote_timeout", "remote_reconnect" and "sweeper"
+// go with it.
 //
 // Errors: invalid_argument for an unknown name or a value that does not fit.
 stockade_code stockade_options_set(stockade_options *options,

@@ -16,8 +16,21 @@ use crate::text;
 /// stockade_engine_free, which must be the last.
 pub struct stockade_engine {
     engine: Engine,
+    /// The process that opened it.
+    process: u32,
     /// Whether other handles of this process may have the same engine.
     is_shared: bool,
+}
+
+impl stockade_engine {
+    /// Refuses what only the process that opened the engine may do. The
+    /// engine's own calls see to it themselves.
+    fn check_process(&self) -> Result<(), Failure> {
+        if self.process == std::process::id() {
+            return Ok(());
+        }
+        Err(Failure::misuse("the engine was opened before a fork; open one in this process"))
+    }
 }
 
 /// The engine behind a handle.
@@ -43,7 +56,8 @@ unsafe fn open(
     unsafe {
         border::call(error, || {
             border::give(engine, "engine", || {
-                make().map(|(engine, is_shared)| stockade_engine { engine, is_shared })
+                let (engine, is_shared) = make()?;
+                Ok(stockade_engine { engine, process: std::process::id(), is_shared })
             })
         })
     }
@@ -65,9 +79,13 @@ plain!(stockade_sweep_report, first 24, now 24);
 
 /// Opens an engine on a store, with default settings, and brings its tables up
 /// to date. `store` is "sqlite:FILE", "sqlite::memory:" or
-/// "mysql://USER@HOST/DATABASE". The engine has threads of its own.
+/// "mysql://USER@HOST/DATABASE"; or it names a running engine, one that
+/// `stockade serve` has open: "unix:///SOCKET" or "http://:KEY@HOST:PORT". Then
+/// that one does the calls, and its settings count. The engine has threads of
+/// its own.
 ///
-/// Errors: invalid_argument for a URL of no known store, unavailable.
+/// Errors: invalid_argument for a URL of no known store, unavailable,
+/// unauthorized when a running engine does not take the key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_open(
     store: *const c_char,
@@ -80,8 +98,8 @@ pub unsafe extern "C" fn stockade_engine_open(
 
 /// Opens an engine as the options describe it. They stay the caller's.
 ///
-/// Errors: invalid_argument for settings that contradict each other,
-/// unavailable.
+/// Errors: invalid_argument for settings that contradict each other or, with a
+/// running engine, are that one's own; unavailable, unauthorized.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_open_with(
     options: *const stockade_options,
@@ -98,10 +116,11 @@ pub unsafe extern "C" fn stockade_engine_open_with(
 }
 
 /// Gives this process's engine with these settings: the first call opens it,
-/// and it stays open until the process ends. For programs that cannot keep a
-/// handle, such as a PHP worker, which forgets all between two requests. Each
-/// handle is freed as any; closing or freeing it leaves the engine open. After
-/// a fork the child gets an engine of its own.
+/// and it stays open until the process ends. Who asks while it is being opened
+/// waits for that and gets what came of it; a failure is not kept. For programs
+/// that cannot keep a handle, such as a PHP worker, which forgets all between
+/// two requests. Each handle is freed as any; closing or freeing it leaves the
+/// engine open. After a fork the child gets an engine of its own.
 ///
 /// Errors: as stockade_engine_open_with; misuse when the process has 16 engines
 /// of other settings.
@@ -132,24 +151,32 @@ pub unsafe extern "C" fn stockade_engine_close(
     unsafe {
         border::call(error, || {
             let handle = border::given(engine, "engine")?;
+            handle.check_process()?;
             if handle.is_shared { Ok(()) } else { Ok(handle.engine.close()?) }
         })
     }
 }
 
 /// Closes an engine that is not closed, and frees it. NULL is fine. A child of
-/// a fork may free the parent's engine: the parent's goes on.
+/// a fork may free the parent's engine: the parent's goes on, and the child
+/// keeps its memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_free(engine: *mut stockade_engine) {
     // SAFETY: as the header asks of the caller.
     unsafe {
-        // In the child of a fork closing is refused, and rightly so.
+        if engine.as_ref().is_some_and(|handle| handle.check_process().is_err()) {
+            // Its connections and threads are the parent's: there is nothing
+            // to end here, and a lock that another thread had at the fork
+            // would be waited for without end.
+            return;
+        }
         stockade_engine_close(engine, std::ptr::null_mut());
         border::free(engine);
     }
 }
 
-/// Does nothing, to measure what a call costs.
+/// Does nothing, to measure what a call costs, and so looks at nothing either:
+/// it is the one call that is not refused after a fork.
 ///
 /// Errors: invalid_argument when `engine` is NULL.
 #[unsafe(no_mangle)]
@@ -208,9 +235,10 @@ pub unsafe extern "C" fn stockade_engine_sweep(
 }
 
 /// The engine's counters as OpenMetrics text, without the closing "# EOF". The
-/// caller frees the text with stockade_string_free.
+/// caller frees the text with stockade_string_free. With a running engine they
+/// are those of the connection; that engine shows its own.
 ///
-/// Errors: invalid_argument.
+/// Errors: invalid_argument, misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_metrics_text(
     engine: *const stockade_engine,
@@ -220,11 +248,12 @@ pub unsafe extern "C" fn stockade_engine_metrics_text(
     // SAFETY: as the header asks of the caller.
     unsafe {
         border::call(error, || {
-            let engine = self::engine(engine)?;
+            let handle = border::given(engine, "engine")?;
             if text.is_null() {
                 return Err(null("text"));
             }
-            border::tell(text, text::owned(engine.metrics_text()));
+            handle.check_process()?;
+            border::tell(text, text::owned(handle.engine.metrics_text()));
             Ok(())
         })
     }

@@ -76,6 +76,7 @@ pub struct stockade_error {
 }
 
 /// A failure on its way out.
+#[derive(Clone)]
 pub(crate) enum Failure {
     /// The engine's word.
     Engine(stockade::Error),

@@ -15,6 +15,10 @@ use crate::names::names;
 use crate::plain::{self, Incoming, plain};
 use crate::text;
 
+/// The most lines that stockade_engine_hold_many reads of a cart. The
+/// "cart_lines_max" setting is lower by default, and never higher in effect.
+pub const STOCKADE_CART_LINES_MAX: u64 = 65_536;
+
 /// Where a hold stands. All but active are final.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +124,7 @@ pub struct stockade_cart_request {
     pub ttl_us: u64,
     /// The lines.
     pub lines: *const stockade_cart_line,
-    /// How many lines there are.
+    /// How many lines there are, at most STOCKADE_CART_LINES_MAX.
     pub line_count: u64,
     /// The idempotency key, or NULL.
     pub key: *const c_char,
@@ -162,29 +166,28 @@ fn ttl(has_ttl: u32, ttl_us: u64) -> Result<Option<Duration>, Failure> {
     }
 }
 
-/// Reads the lines of a cart, as many as the engine could want and one more.
+/// Reads the lines of a cart. How many there may be is the engine's to say; a
+/// number beyond all reason is refused before anything is read.
 ///
 /// # Safety
 /// `request.lines` is null or points to `request.line_count` lines.
 unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<(ProductId, u32)>, Failure> {
-    let too_many =
-        || Failure::invalid_argument(format!("a cart cannot have {} lines", request.line_count));
-    let count = usize::try_from(request.line_count).map_err(|_| too_many())?;
+    let count = request.line_count;
+    if count > STOCKADE_CART_LINES_MAX {
+        let why = format!("a cart may have {STOCKADE_CART_LINES_MAX} lines, got {count}");
+        return Err(Failure::invalid_argument(why));
+    }
     if count == 0 {
         return Ok(Vec::new());
     }
     if request.lines.is_null() {
         return Err(null("lines"));
     }
-    // More would not fit into memory, so the number cannot be true.
-    if count > isize::MAX.unsigned_abs() / size_of::<stockade_cart_line>() {
-        return Err(too_many());
-    }
     if !request.lines.is_aligned() {
         return Err(Failure::invalid_argument("lines must be aligned"));
     }
     // SAFETY: it is not null, aligned, and has as many lines as the caller says.
-    let lines = unsafe { std::slice::from_raw_parts(request.lines, count) };
+    let lines = unsafe { std::slice::from_raw_parts(request.lines, count as usize) };
     Ok(lines.iter().map(|line| (ProductId(line.product_id), line.quantity)).collect())
 }
 

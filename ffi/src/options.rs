@@ -47,6 +47,10 @@ pub unsafe extern "C" fn stockade_options_new(
 
 /// Changes one setting by its name, such as "hold_ttl" to "60s". The names,
 /// defaults and meanings are those of `stockade serve --help`, with _ for -.
+/// "store" is a URL as stockade_engine_open takes it. A running engine
+/// ("unix:///SOCKET", "http://:KEY@HOST:PORT") has settings of its own: only
+/// "store", "queue_limit", "remote_timeout", "remote_reconnect" and "sweeper"
+/// go with it.
 ///
 /// Errors: invalid_argument for an unknown name or a value that does not fit.
 #[unsafe(no_mangle)]

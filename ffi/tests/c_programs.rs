@@ -3,12 +3,14 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod cc;
+mod served;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cc::{Installed, succeed};
+use served::{KEY, Served};
 
 fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -16,15 +18,49 @@ fn source(path: &str) -> PathBuf {
 
 /// What a program prints; a wrong access or lost memory fails it.
 fn printed(path: &str) -> String {
+    printed_with(path, &[])
+}
+
+fn printed_with(path: &str, arguments: &[&str]) -> String {
     let installed = Installed::new();
     let program = installed.compile(&[&source(path)]);
-    let output = succeed(&mut installed.checked(&program));
+    let output = succeed(installed.checked(&program).args(arguments));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// What a program prints that forks: without valgrind, which a fork confuses,
+/// since what the child has of the parent is never freed.
+fn printed_forking(path: &str, arguments: &[&str]) -> String {
+    let installed = Installed::new();
+    let program = installed.compile(&[&source(path)]);
+    let output = succeed(installed.command(&program).args(arguments));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 #[test]
 fn the_lifecycle_example_runs() {
     assert_eq!(printed("examples/c/lifecycle.c"), "order paid, 2 sold, 3 left\n");
+}
+
+#[test]
+fn the_lifecycle_example_runs_through_a_socket_file() {
+    let served = Served::new();
+    let printed = printed_with("examples/c/lifecycle.c", &[&served.socket]);
+    assert_eq!(printed, "order paid, 2 sold, 3 left\n");
+}
+
+#[test]
+fn the_lifecycle_example_runs_through_an_address_with_its_key_only() {
+    let served = Served::new();
+    let url = |key: &str| format!("http://:{key}@{}", served.host);
+    let installed = Installed::new();
+    let program = installed.compile(&[&source("examples/c/lifecycle.c")]);
+    let refused = installed.checked(&program).arg(url("wrong")).output().expect("runs");
+    let complaint = String::from_utf8(refused.stderr).expect("UTF-8");
+    assert!(refused.status.code() == Some(1) && refused.stdout.is_empty(), "{complaint}");
+    assert!(complaint.starts_with("unauthorized: "), "{complaint}");
+    let output = succeed(installed.checked(&program).arg(url(KEY)));
+    assert_eq!(output.stdout, b"order paid, 2 sold, 3 left\n");
 }
 
 #[test]
@@ -65,14 +101,20 @@ fn what_a_program_gets_wrong_is_refused() {
     assert_eq!(printed("tests/c/border.c"), "ok\n");
 }
 
-/// Without valgrind, which a fork confuses: what the child has of the parent
-/// is never freed.
 #[test]
 fn a_fork_before_opening_works_and_one_after_is_refused() {
-    let installed = Installed::new();
-    let program = installed.compile(&[&source("tests/c/fork.c")]);
-    let output = succeed(&mut installed.command(&program));
-    assert_eq!(output.stdout, b"ok\n");
+    assert_eq!(printed_forking("tests/c/fork.c", &[]), "ok\n");
+}
+
+#[test]
+fn opening_a_shared_engine_holds_up_no_other_and_no_child() {
+    assert_eq!(printed_forking("tests/c/opening.c", &[]), "ok\n");
+}
+
+#[test]
+fn a_child_leaves_the_engines_of_its_parent_alone() {
+    let served = Served::new();
+    assert_eq!(printed_forking("tests/c/leave.c", &[&served.socket]), "ok\n");
 }
 
 #[test]

@@ -127,6 +127,16 @@ static int wrong_structs(stockade_engine *engine, uint64_t product_id)
     CHECK(stockade_engine_product(engine, product_id, &product, NULL) == STOCKADE_CODE_OK);
     CHECK(product.held == 0);
 
+    /* So many lines are never read. */
+    stockade_cart_line line = {.product_id = product_id, .quantity = 1};
+    stockade_cart_request cart = STOCKADE_INIT(stockade_cart_request);
+    stockade_holds *holds = NULL;
+    cart.lines = &line;
+    cart.line_count = STOCKADE_CART_LINES_MAX + 1;
+    REFUSED(stockade_engine_hold_many(engine, &cart, &holds, NULL, NULL));
+    cart.line_count = UINT64_MAX;
+    REFUSED(stockade_engine_hold_many(engine, &cart, &holds, NULL, NULL));
+
     stockade_payment_event event = STOCKADE_INIT(stockade_payment_event);
     event.status = "success";
     event.order_id = 1;
