@@ -4,8 +4,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use cbindgen::{Config, Language};
+use serde_json::Value;
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -63,4 +65,28 @@ fn the_soname_has_the_abi_version() {
     let build = fs::read_to_string(Path::new(CRATE).join("build.rs")).expect("is there");
     let version = stockade_ffi::version::STOCKADE_ABI_VERSION;
     assert!(build.contains(&format!("libstockade.so.{version}\"")));
+}
+
+/// What `cargo cinstall` is told is what `ffi/install` does.
+#[test]
+fn packagers_get_the_same_names_the_abi_version_and_the_committed_header() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--no-deps", "--offline", "--format-version=1", "--manifest-path"]);
+    let output = cargo.arg(Path::new(CRATE).join("Cargo.toml")).output().expect("runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let mut packages = metadata["packages"].as_array().expect("packages").iter();
+    let package = packages.find(|package| package["name"] == "stockade-ffi").expect("this one");
+    assert!(package["features"]["capi"].is_array(), "cargo-c looks for the feature");
+    let capi = &package["metadata"]["capi"];
+    for part in ["header", "pkg_config", "library"] {
+        assert_eq!(capi[part]["name"], "stockade", "{part}");
+    }
+    assert_eq!(capi["pkg_config"]["filename"], "stockade");
+    let version = capi["library"]["version"].as_str().expect("a version");
+    let abi_version = stockade_ffi::version::STOCKADE_ABI_VERSION.to_string();
+    assert_eq!(version.split('.').next(), Some(&*abi_version));
+    assert_eq!(capi["header"]["generation"], false);
+    let header = &capi["install"]["include"]["asset"][0];
+    assert!(Path::new(CRATE).join(header["from"].as_str().expect("a path")).is_file());
+    assert_eq!((&header["to"], &capi["header"]["subdirectory"]), (&"".into(), &false.into()));
 }
