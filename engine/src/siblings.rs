@@ -6,8 +6,33 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use crate::lock::local::LocalLock;
 use crate::sold_out::SoldOut;
 
-/// By store. Held for a look-up, which never waits.
-static SIBLINGS: LazyLock<Mutex<HashMap<String, Weak<Siblings>>>> = LazyLock::new(Mutex::default);
+/// Held for a look-up, which never waits.
+static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+
+/// The siblings of one process, by store.
+#[derive(Default)]
+struct Known {
+    process: u32,
+    stores: HashMap<String, Weak<Siblings>>,
+}
+
+impl Known {
+    fn of(&mut self, store_url: &str, process: u32) -> Arc<Siblings> {
+        if self.process != process {
+            // The child of a fork: what the parent's threads have locked here
+            // is given back there only.
+            self.stores.clear();
+            self.process = process;
+        }
+        if let Some(known) = self.stores.get(store_url).and_then(Weak::upgrade) {
+            return known;
+        }
+        self.stores.retain(|_, siblings| siblings.strong_count() > 0);
+        let siblings = Arc::default();
+        self.stores.insert(store_url.to_owned(), Arc::downgrade(&siblings));
+        siblings
+    }
+}
 
 #[derive(Default)]
 pub(crate) struct Siblings {
@@ -21,14 +46,8 @@ impl Siblings {
         if store_url.contains(":memory:") {
             return Arc::default();
         }
-        let mut stores = SIBLINGS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = stores.get(store_url).and_then(Weak::upgrade) {
-            return known;
-        }
-        stores.retain(|_, siblings| siblings.strong_count() > 0);
-        let siblings = Arc::default();
-        stores.insert(store_url.to_owned(), Arc::downgrade(&siblings));
-        siblings
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.of(store_url, std::process::id())
     }
 }
 
@@ -49,7 +68,15 @@ mod tests {
     fn stores_that_no_engine_uses_are_forgotten() {
         drop(Siblings::of("sqlite:gone.db"));
         let _next = Siblings::of("sqlite:c-shop.db");
-        let stores = SIBLINGS.lock().unwrap_or_else(PoisonError::into_inner);
-        assert!(!stores.contains_key("sqlite:gone.db"));
+        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(!known.stores.contains_key("sqlite:gone.db"));
+    }
+
+    #[test]
+    fn the_child_of_a_fork_shares_nothing_with_the_engines_of_its_parent() {
+        let mut known = Known::default();
+        let parents = known.of("sqlite:a-shop.db", 1);
+        assert!(Arc::ptr_eq(&parents, &known.of("sqlite:a-shop.db", 1)));
+        assert!(!Arc::ptr_eq(&parents, &known.of("sqlite:a-shop.db", 2)));
     }
 }
