@@ -3,7 +3,8 @@
 declare(strict_types=1);
 
 return [
-    // Where stock is kept: sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE.
+    // Where stock is kept: sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE;
+    // or a running engine that has it: unix:///SOCKET or http://:KEY@HOST:PORT.
     'store' => env('STOCKADE_STORE', 'sqlite:shop.db'),
 
     // The shared library; null to look for it beside the package and in the system.
@@ -13,6 +14,7 @@ return [
     'shared' => true,
 
     // Any other setting of the engine by its name, such as 'hold_ttl' => '60s'.
+    // A running engine has its own.
     'settings' => [
         'redis' => env('STOCKADE_REDIS', ''),
     ],

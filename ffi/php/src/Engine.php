@@ -37,10 +37,12 @@ final class Engine
 
     /**
      * Opens an engine on a store: "sqlite:FILE", "sqlite::memory:" or
-     * "mysql://USER@HOST/DATABASE". It ends with this object.
+     * "mysql://USER@HOST/DATABASE", or a running engine, "unix:///SOCKET" or
+     * "http://:KEY@HOST:PORT". It ends with this object.
      *
      * @param array<string, string|int|bool> $settings by name, such as
-     *     ['redis' => 'redis://127.0.0.1', 'hold_ttl' => '60s']
+     *     ['redis' => 'redis://127.0.0.1', 'hold_ttl' => '60s']; a running
+     *     engine has its own
      */
     public static function open(string $store, array $settings = []): self
     {

@@ -172,10 +172,18 @@ final class EngineTest extends TestCase
         if ($child === 0) {
             $code = 1;
             try {
+                foreach ([$engine->metricsText(...), $engine->close(...)] as $call) {
+                    try {
+                        $call();
+                        $code = 3;
+                    } catch (Misuse) {
+                    }
+                }
                 $engine->product(1);
             } catch (Misuse $error) {
                 $own = Engine::open('sqlite::memory:');
-                $code = str_contains($error->getMessage(), 'fork') && $own->products()->items === [] ? 0 : 2;
+                $said = str_contains($error->getMessage(), 'fork');
+                $code = $code === 1 && $said && $own->products()->items === [] ? 0 : 2;
             } finally {
                 // Ends at once: what PHPUnit does at its end is the parent's.
                 posix_kill(getmypid(), $code === 0 ? SIGTERM : SIGKILL);
@@ -231,6 +239,42 @@ final class EngineTest extends TestCase
             unlink($program);
         }
         self::assertSame([0, ['2 sold']], [$status, $lines]);
+    }
+
+    /** @dataProvider places */
+    public function testTheLibraryIsFound(callable $place): void
+    {
+        $folder = sys_get_temp_dir() . '/stockade-package-' . getmypid() . '-' . hrtime(true);
+        [$package, $set, $expected] = $place($folder);
+        $show = 'use Stockade\Native\Library; require ' . var_export("{$package}/autoload.php", true) . '; '
+            . $set . 'echo Library::version(), " ", Library::path(), "\n";';
+        try {
+            $command = ['env', '-u', 'STOCKADE_LIBRARY', 'php', '-r', $show];
+            exec(implode(' ', array_map(escapeshellarg(...), $command)) . ' 2>&1', $lines, $status);
+        } finally {
+            exec('rm -rf ' . escapeshellarg($folder));
+        }
+        self::assertSame([0, [Library::version() . " {$expected}"]], [$status, $lines]);
+    }
+
+    /**
+     * Each makes what it needs in a folder, and tells the package, what a
+     * program says first, and the library that it finds.
+     *
+     * @return iterable<string, array{callable(string): array{string, string, string}}>
+     */
+    public static function places(): iterable
+    {
+        $own = dirname(__DIR__);
+        $library = (string) getenv('STOCKADE_LIBRARY');
+        yield 'as told by the program' => [static fn (): array => [
+            $own, 'Library::use(' . var_export($library, true) . '); ', $library,
+        ]];
+        yield 'beside the package' => [static function (string $folder) use ($own, $library): array {
+            exec('cp -r ' . escapeshellarg($own) . ' ' . escapeshellarg($folder));
+            symlink($library, "{$folder}/lib/libstockade.so");
+            return [$folder, '', "{$folder}/lib/libstockade.so"];
+        }];
     }
 
     public function testALibraryThatCannotBeLoadedIsMisuse(): void

@@ -36,6 +36,12 @@ final class FpmTest extends TestCase
         $this->sellOut(Place::file(), ['ffi.enable' => '1']);
     }
 
+    public function testThroughARunningEngine(): void
+    {
+        $running = new Running((string) getenv('STOCKADE_SERVER'), Place::file()->store);
+        $this->sellOut(Place::running($running), ['ffi.enable' => '1']);
+    }
+
     public function testWithoutPreloadingTheErrorSaysSo(): void
     {
         $fpm = new Fpm(1, ['ffi.enable' => 'preload']);

@@ -34,6 +34,12 @@ final class Place
         return new self("sqlite:{$folder}/shop.db", []);
     }
 
+    /** Wherever the running engine has it. */
+    public static function running(Running $running): self
+    {
+        return new self($running->url, []);
+    }
+
     /** On the servers that stockade-testkit started. */
     public static function servers(): self
     {

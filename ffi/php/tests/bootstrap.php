@@ -10,7 +10,7 @@ spl_autoload_register(static function (string $class): void {
     }
 });
 
-foreach (['STOCKADE_LIBRARY', 'STOCKADE_TEST_MARIADB', 'STOCKADE_TEST_REDIS'] as $name) {
+foreach (['STOCKADE_LIBRARY', 'STOCKADE_SERVER', 'STOCKADE_TEST_MARIADB', 'STOCKADE_TEST_REDIS'] as $name) {
     if ((string) getenv($name) === '') {
         fwrite(STDERR, "{$name} is not set: run these tests by `make ffi`\n");
         exit(1);

@@ -22,8 +22,10 @@ try {
     } catch (StockadeException $error) {
         $answer['result'] = $error->error;
     }
-    // All that this worker's engine was asked: of earlier requests, too.
-    preg_match('/^stockade_requests_total (\d+)$/m', $engine->metricsText(), $found);
+    // All that this worker's engine was asked: of earlier requests, too. One
+    // that sends its calls to a running engine counts those.
+    $counter = '/^stockade_(?:requests_total|remote_call_seconds_count) (\d+)$/m';
+    preg_match($counter, $engine->metricsText(), $found);
     $answer['requests'] = (int) ($found[1] ?? 0);
 } catch (Throwable $error) {
     $answer['result'] = $error->getMessage();
