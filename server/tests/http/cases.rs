@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::answer::Answer;
 use crate::on_every_backend;
+use crate::security::signed;
 use crate::server::{Backend, Server};
 
 on_every_backend! {
@@ -24,6 +25,7 @@ const STATUSES: &[(&str, u16)] = &[
     ("hold_expired", 422),
     ("hold_already_used", 409),
     ("idempotency_mismatch", 422),
+    ("unauthorized", 401),
     ("contention", 503),
     ("unavailable", 503),
 ];
@@ -175,7 +177,16 @@ fn payment(server: &Server, Args(mut args): Args) -> Outcome {
     if let Some(key) = args.remove("key") {
         args.insert("idempotency_key".to_owned(), key);
     }
-    outcome(&server.webhook(&Value::Object(args).to_string()), |answer| {
+    let signature = args.remove("signed");
+    let body = Value::Object(args).to_string();
+    let answer = match signature {
+        Some(by) => {
+            let (secret, age) = (by["secret"].as_str().unwrap(), by["age"].as_i64());
+            signed(server, secret, age.unwrap_or_default(), &body, &body)
+        }
+        None => server.webhook(&body),
+    };
+    outcome(&answer, |answer| {
         assert_eq!(answer.body, r#"{"message":"ok"}"#);
         let word = match answer.status {
             200 => "recorded",

@@ -62,7 +62,8 @@ fn without_a_key_web_pages_are_kept_from_the_operators_endpoints() {
     );
 }
 
-fn signed(server: &Server, secret: &str, age: i64, body: &str, sent: &str) -> Answer {
+/// Sends an event with a signature of so many seconds ago.
+pub fn signed(server: &Server, secret: &str, age: i64, body: &str, sent: &str) -> Answer {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let time = i64::try_from(now).unwrap() - age;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
