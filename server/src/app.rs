@@ -120,9 +120,11 @@ impl App {
             let detail = "no answer in time; what was begun may still be done";
             Refusal::Server(Code::Unavailable, detail.into())
         };
-        timeout_at(deadline, handlers::run(&self.shared, endpoint, call))
-            .await
-            .unwrap_or_else(|_| Err(late()))
+        let work = handlers::run(&self.shared, endpoint, call);
+        if handlers::takes_its_time(endpoint, call) {
+            return work.await;
+        }
+        timeout_at(deadline, work).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// The request's place among those under way, of which probes take none. It

@@ -12,6 +12,13 @@ use crate::reply::Answer;
 use crate::router::Endpoint;
 use crate::shared::Shared;
 
+/// Whether a request takes as long as the store is large. An engine that sends
+/// such a call bounds it by a setting of its own, and takes it back by hanging
+/// up.
+pub fn takes_its_time(endpoint: Endpoint, call: &Call<'_>) -> bool {
+    endpoint == Endpoint::Engine && matches!(call.segments.get("call"), Some("audit" | "sweep"))
+}
+
 /// Runs an endpoint.
 pub async fn run(shared: &Shared, endpoint: Endpoint, call: &Call<'_>) -> Answer {
     match endpoint {

@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use stockade::{Engine, HoldRequest};
 use stockade_testkit::{MariaDb, wait_until};
 use tempfile::TempDir;
 
@@ -66,5 +67,29 @@ fn a_store_that_does_not_answer_in_time_is_unavailable() {
     database.resume();
     // It was never half done: the units are in one place or the other.
     wait_until("the books are open again", SOON, || server.get("/readyz").status == 200);
+    server.expect_health();
+}
+
+#[test]
+fn an_engines_audit_and_sweep_may_take_longer_than_a_request() {
+    let database = MariaDb::start();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("stockade.sock");
+    let server = start(&database, &["--request-timeout=1s", &format!("--unix={}", path.display())]);
+    let engine = Engine::open(&format!("unix://{}", path.display())).unwrap();
+    database.pause();
+    thread::scope(|scope| {
+        let audit = scope.spawn(|| engine.audit());
+        let sweep = scope.spawn(|| engine.sweep());
+        wait_until("both are under way", SOON, || {
+            server.get("/metrics").body.contains("\nstockade_http_in_flight 3\n")
+        });
+        // It came after them, and its time is over.
+        let error = engine.hold(&HoldRequest::new(1, 1)).unwrap_err();
+        assert_eq!(error.code(), "unavailable", "{error:?}");
+        database.resume();
+        assert!(audit.join().unwrap().unwrap().consistent);
+        sweep.join().unwrap().unwrap();
+    });
     server.expect_health();
 }
