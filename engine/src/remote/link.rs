@@ -1,12 +1,14 @@
 //! The one connection to a running engine, opened anew when it is lost, and a
 //! call's way over it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -19,7 +21,7 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -65,8 +67,8 @@ pub(super) struct Errand {
 
 /// Why an attempt brought no answer.
 enum Failure {
-    /// The connection could not be had or was lost.
-    Lost(Error),
+    /// The connection was lost, or has not been to be had since then.
+    Lost(Error, Instant),
     /// The server refused, or answered what cannot be read.
     Refused(Error),
 }
@@ -74,10 +76,22 @@ enum Failure {
 /// What became of an attempt.
 type Attempt = std::result::Result<Bytes, Failure>;
 
-struct Live {
+/// An open connection.
+#[derive(Clone)]
+struct Connection {
     sender: SendRequest<Full<Bytes>>,
     /// Tells this connection from those before.
     number: u64,
+}
+
+/// An attempt to connect, for all who wait for it.
+type Opening = Shared<BoxFuture<'static, Result<Connection>>>;
+
+/// The one connection.
+enum Live {
+    None,
+    Opening(Opening),
+    Open(Connection),
 }
 
 pub(super) struct Link {
@@ -85,9 +99,8 @@ pub(super) struct Link {
     pub counters: Counters,
     remote_timeout: Duration,
     remote_reconnect: Duration,
-    /// The one connection, if it is open. Held while one is opened, so that all
-    /// who need it wait for the same.
-    live: Mutex<Option<Live>>,
+    /// Held for a moment, never while anything is waited for.
+    live: Mutex<Live>,
     tasks: Tasks,
 }
 
@@ -99,7 +112,7 @@ impl Link {
             counters: Counters::new(),
             remote_timeout: config.remote_timeout,
             remote_reconnect: config.remote_reconnect,
-            live: Mutex::new(None),
+            live: Mutex::new(Live::None),
             tasks: Tasks { handle, tracker: TaskTracker::new(), stop: CancellationToken::new() },
         }
     }
@@ -110,8 +123,8 @@ impl Link {
 
     /// Closes the connection and opens no other.
     pub async fn close(&self) {
-        self.live.lock().await.take();
         self.tasks.tracker.close();
+        *self.live() = Live::None;
         // With no one left to send, the connection says good-bye by itself.
         if timeout(FAREWELL, self.tasks.tracker.wait()).await.is_err() {
             tracing::debug!("the running engine did not see the connection off in time");
@@ -134,19 +147,19 @@ impl Link {
         })
     }
 
-    async fn insist(&self, errand: &Errand, sent: &AtomicBool) -> Result<Bytes> {
+    async fn insist(self: &Arc<Self>, errand: &Errand, sent: &AtomicBool) -> Result<Bytes> {
         let mut pauses = pauses().build();
         let mut lost_since = None;
         loop {
-            let error = match self.attempt(errand, sent).await {
+            let (error, since) = match self.attempt(errand, sent).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Refused(error)) => return Err(error),
-                Err(Failure::Lost(error)) => error,
+                Err(Failure::Lost(error, since)) => (error, since),
             };
             if error.kind() == ErrorKind::Misuse {
                 return Err(error);
             }
-            let since = *lost_since.get_or_insert_with(Instant::now);
+            let since = *lost_since.get_or_insert(since);
             let may_repeat = errand.repeat != Repeat::Never || !sent.load(Ordering::Relaxed);
             let pause = pauses
                 .next()
@@ -160,8 +173,10 @@ impl Link {
         }
     }
 
-    async fn attempt(&self, errand: &Errand, sent: &AtomicBool) -> Attempt {
-        let (mut sender, number) = self.sender().await.map_err(Failure::Lost)?;
+    async fn attempt(self: &Arc<Self>, errand: &Errand, sent: &AtomicBool) -> Attempt {
+        let since = Instant::now();
+        let connection = self.connection().await.map_err(|error| Failure::Lost(error, since))?;
+        let Connection { mut sender, number } = connection;
         let sent_before = sent.load(Ordering::Relaxed);
         let request = self.request(errand, sent_before).map_err(Failure::Refused)?;
         sent.store(true, Ordering::Relaxed);
@@ -171,7 +186,7 @@ impl Link {
                 if failed.take_message().is_some() {
                     sent.store(sent_before, Ordering::Relaxed);
                 }
-                return Err(self.lost(number, failed.into_error()).await);
+                return Err(self.lost(number, failed.into_error()));
             }
         };
         let status = response.status();
@@ -182,7 +197,7 @@ impl Link {
                 let why = format!("the answer to {} is too long", errand.call);
                 Err(Failure::Refused(Error::new(ErrorKind::Internal, why)))
             }
-            Err(error) => Err(self.lost(number, Interrupted(error)).await),
+            Err(error) => Err(self.lost(number, Interrupted(error))),
         }
     }
 
@@ -203,21 +218,53 @@ impl Link {
         request.body(Full::from(body)).map_err(unfit)
     }
 
-    /// The connection, opened if there is none.
-    async fn sender(&self) -> Result<(SendRequest<Full<Bytes>>, u64)> {
-        let mut live = self.live.lock().await;
-        if let Some(live) = live.as_ref().filter(|live| !live.sender.is_closed()) {
-            return Ok((live.sender.clone(), live.number));
-        }
-        if self.tasks.stop.is_cancelled() || self.tasks.tracker.is_closed() {
-            return Err(closed());
-        }
-        *live = None;
-        let late = |_| Error::new(ErrorKind::Unavailable, "the running engine does not answer");
-        let sender = timeout(CONNECT_WITHIN, self.connect()).await.map_err(late)??;
-        let number = self.counters.connections.inc() + 1;
-        *live = Some(Live { sender: sender.clone(), number });
-        Ok((sender, number))
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection, opened if there is none. However many ask meanwhile,
+    /// they wait for one attempt, and all are told when it fails.
+    async fn connection(self: &Arc<Self>) -> Result<Connection> {
+        let opening = {
+            let mut live = self.live();
+            match &*live {
+                Live::Open(open) if !open.sender.is_closed() => return Ok(open.clone()),
+                Live::Opening(opening) => opening.clone(),
+                Live::Open(_) | Live::None => {
+                    if self.tasks.stop.is_cancelled() || self.tasks.tracker.is_closed() {
+                        return Err(closed());
+                    }
+                    let opening = self.open();
+                    *live = Live::Opening(opening.clone());
+                    opening
+                }
+            }
+        };
+        opening.await
+    }
+
+    /// Begins to connect. No caller who goes away takes the attempt along from
+    /// those who also wait for it.
+    fn open(self: &Arc<Self>) -> Opening {
+        let (tell, told) = oneshot::channel();
+        let link = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let late = |_| Error::new(ErrorKind::Unavailable, "the running engine does not answer");
+            let opened = timeout(CONNECT_WITHIN, link.connect()).await.map_err(late);
+            let opened = opened.and_then(|connected| connected).map(|sender| {
+                let number = link.counters.connections.inc() + 1;
+                Connection { sender, number }
+            });
+            let mut live = link.live();
+            *live = match &opened {
+                Ok(open) if !link.tasks.tracker.is_closed() => Live::Open(open.clone()),
+                _ => Live::None,
+            };
+            drop(live);
+            // It fails when nobody waits any more.
+            let _ = tell.send(opened);
+        });
+        told.map(|told| told.unwrap_or_else(|_| Err(closed()))).boxed().shared()
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
@@ -287,22 +334,22 @@ impl Link {
     }
 
     /// Gives a connection up that failed, so that the next call opens another.
-    async fn lost(
+    fn lost(
         &self,
         number: u64,
         cause: impl std::error::Error + Send + Sync + 'static,
     ) -> Failure {
-        let mut live = self.live.lock().await;
-        if live.as_ref().is_some_and(|live| live.number == number) {
-            *live = None;
+        let mut live = self.live();
+        if matches!(&*live, Live::Open(open) if open.number == number) {
+            *live = Live::None;
             self.counters.connections_lost.inc();
         }
         drop(live);
         if self.tasks.stop.is_cancelled() {
-            return Failure::Lost(closed());
+            return Failure::Lost(closed(), Instant::now());
         }
         let why = "the connection to the running engine was lost";
-        Failure::Lost(Error::caused(ErrorKind::Unavailable, why, cause))
+        Failure::Lost(Error::caused(ErrorKind::Unavailable, why, cause), Instant::now())
     }
 }
 

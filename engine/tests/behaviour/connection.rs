@@ -9,6 +9,7 @@ use stockade::{
 };
 use stockade_testkit::{CutWhen, Proxy};
 
+use crate::crowd::at_once;
 use crate::history::assert_exact;
 use crate::socket::through;
 use crate::steps::{hold, order, secs, story};
@@ -24,6 +25,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("connection";
     what_was_never_sent_is_known_not_to_be_done,
     cuts_under_load_neither_lose_nor_double_a_call,
     an_engine_that_does_not_answer_is_unavailable_in_time,
+    callers_of_an_engine_that_cannot_be_reached_wait_for_one_attempt,
     a_wrong_or_missing_key_is_unauthorized,
     settings_of_the_running_engine_are_refused,
     a_url_of_no_engine_is_refused,
@@ -277,6 +279,35 @@ fn an_engine_that_does_not_answer_is_unavailable_in_time(world: &World) {
     hold(&far.engine, id, 1);
     let [stock, held, ..] = numbers(&far.engine, id);
     assert!(stock + held == 10 && (1..=2).contains(&held), "{held} held");
+    assert_clean(&far.engine);
+}
+
+fn callers_of_an_engine_that_cannot_be_reached_wait_for_one_attempt(world: &World) {
+    const CALLERS: usize = 8;
+    let settings = [("remote_reconnect", "100ms"), ("remote_timeout", "30s")];
+    let far = Far::with(world, &settings);
+    let id = product(&far.engine, 10);
+    // Whoever connects gets no answer.
+    far.proxy.swallow_replies(true);
+    far.proxy.cut();
+    let retries = || {
+        let counted = far.engine.metrics_text();
+        let line = counted.lines().find_map(|line| {
+            line.strip_prefix("stockade_remote_retries_total ").map(str::to_owned)
+        });
+        line.expect("is counted").parse::<u64>().expect("a number")
+    };
+    far.engine.ping().expect_err("no answer");
+    let (before, since) = (retries(), Instant::now());
+    for answer in at_once(CALLERS, |_| far.engine.hold(&HoldRequest::new(id, 1))) {
+        let error = answer.expect_err("no answer");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.message().contains("hold was not done"), "{error}");
+    }
+    assert_eq!(retries(), before, "one attempt took longer than any of them waits");
+    assert!(since.elapsed() < secs(10), "it took {:?}", since.elapsed());
+    far.proxy.swallow_replies(false);
+    assert_eq!(numbers(&far.engine, id), [10, 0, 0, 0]);
     assert_clean(&far.engine);
 }
 
