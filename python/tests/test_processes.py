@@ -18,6 +18,7 @@ from stockade import AsyncEngine, Engine, MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from conftest import Store
 
@@ -110,6 +111,26 @@ def test_a_child_opens_an_engine_of_its_own(tmp_path: Any, memory: Engine) -> No
 
     in_fork(child)
     memory.ping()
+
+
+def test_children_draw_other_secrets_than_each_other_and_their_parent(tmp_path: Path) -> None:
+    def draw() -> tuple[str, str]:
+        with Engine("sqlite::memory:") as engine:
+            hold = engine.hold(engine.create_product("Lamp", 10, 5).id, 1)
+            return hold.token, engine.order(hold).payment_token
+
+    told = tmp_path / "told"
+
+    def child() -> None:
+        with told.open("a") as tell:
+            print(*draw(), file=tell)
+
+    # From here on the parent has a generator, of which its children have copies.
+    draw()
+    in_fork(child)
+    in_fork(child)
+    secrets = [*told.read_text().split(), *draw()]
+    assert len(secrets) == len(set(secrets)) == 6
 
 
 def test_a_child_that_ends_as_usual_ends() -> None:
