@@ -39,6 +39,8 @@
 //!   nothing is refused with `invalid_argument`; `queue_limit`,
 //!   `remote_timeout` and `remote_reconnect` are this side's own.
 //! - `metrics_text` shows this side's connection.
+//! - `remote_timeout` bounds `audit` and `sweep`, too; on a large store they may
+//!   need a longer one.
 //! - A connection lost in the middle of a call is opened anew and the call sent
 //!   again. What must not be done twice carries an idempotency key, the
 //!   caller's or one drawn for it, so it is not. Only `create_product` and
@@ -85,3 +87,8 @@ pub use model::{
     Replayable, ShortLine, StockAdjustment, Timestamp, Token, parse_duration, parse_quantity,
 };
 pub use sweeper::SweepReport;
+
+/// The README's example is run as those of the documentation are.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
