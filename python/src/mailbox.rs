@@ -97,8 +97,10 @@ impl Mailbox {
             mailboxes.into_iter().partition(|(owner, _)| is_over(owner));
         lock(&MAILBOXES).extend(open);
         for (_, mailbox) in over {
-            // A future that no one completes any more keeps its task.
-            drop(std::mem::take(&mut *lock(&mailbox.get().awaited)));
+            // A future that no one completes any more keeps its task. The lock
+            // ends with the first statement.
+            let awaited = std::mem::take(&mut *lock(&mailbox.get().awaited));
+            drop(awaited);
         }
     }
 
