@@ -1,7 +1,11 @@
 """A shop's views on Django, in one file: `python django_shop.py runserver`.
 
 A server that forks its workers, such as gunicorn, must not fork an open
-engine: each worker opens its own at its first request.
+engine: each worker opens its own at its first request. The requests of all
+workers are decided together where they share a running engine:
+
+    stockade serve --listen= --unix=/run/stockade.sock --hold-ttl=5m
+    STOCKADE_STORE=unix:///run/stockade.sock gunicorn -w 4 django_shop:application
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
@@ -28,12 +33,15 @@ if TYPE_CHECKING:
     View = Callable[..., HttpResponse]
 
 if not settings.configured:
+    store = os.environ.get("STOCKADE_STORE", "sqlite:shop.db")
+    # A running engine has its own settings: none is sent to it.
+    is_running = store.startswith(("unix:", "http:"))
     settings.configure(
         ALLOWED_HOSTS=["127.0.0.1", "testserver"],
         MIDDLEWARE=["django_shop.stockade_errors"],
         ROOT_URLCONF=__name__,
         SECRET_KEY=os.environ.get("DJANGO_SECRET_KEY", "for-this-example-only"),
-        STOCKADE={"store": os.environ.get("STOCKADE_STORE", "sqlite:shop.db"), "hold_ttl": "5m"},
+        STOCKADE={"store": store, "hold_ttl": None if is_running else "5m"},
     )
 sys.modules.setdefault("django_shop", sys.modules[__name__])
 
@@ -101,6 +109,8 @@ urlpatterns = [
     path("products/<int:product_id>/buy", buy),
     path("payments/webhook", webhook),
 ]
+
+application = get_wsgi_application()
 
 if __name__ == "__main__":
     from django.core.management import execute_from_command_line

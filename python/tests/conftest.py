@@ -6,36 +6,79 @@ import os
 import subprocess
 import time
 import uuid
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from serving import end_all, flag, serve
 from stockade import AsyncEngine, Engine, InsufficientStockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-BACKENDS = ["sqlite_memory", "sqlite_file", "mariadb_redis"]
+BACKENDS = ["sqlite_memory", "sqlite_file", "mariadb_redis", "socket"]
 """A backend whose servers are missing fails; nothing is skipped."""
 
 WITHIN = 30.0
 """Seconds after which something that should happen never will."""
 
 
-@dataclass
 class Store:
     """An empty store."""
 
-    url: str
-    settings: dict[str, Any] = field(default_factory=dict)
+    def __init__(self, url: str, settings: dict[str, Any] | None = None) -> None:
+        self._url = url
+        self.settings = settings or {}
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def place(self, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Answer the URL and the settings of an engine that is to have these."""
+        return self.url, {**self.settings, **settings}
 
     def engine(self, **settings: Any) -> Engine:
-        return Engine(self.url, **{**self.settings, **settings})
+        url, own = self.place(settings)
+        return Engine(url, **own)
 
     def async_engine(self, **settings: Any) -> AsyncEngine:
-        return AsyncEngine(self.url, **{**self.settings, **settings})
+        url, own = self.place(settings)
+        return AsyncEngine(url, **own)
+
+
+class Served(Store):
+    """A SQLite file behind the sockets of running engines.
+
+    The settings of an engine are told to the server; one with others is another
+    server on the same file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"sqlite:{folder / 'shop.db'}")
+        self._folder = folder
+        self._urls: dict[tuple[str, ...], str] = {}
+
+    @property
+    def url(self) -> str:
+        return self.place({})[0]
+
+    def place(self, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        own = {name: value for name, value in settings.items() if name.startswith("remote_")}
+        told = {name: value for name, value in settings.items() if name not in own}
+        flags = tuple(flag(name, value) for name, value in told.items() if value is not None)
+        if flags not in self._urls:
+            socket = self._folder / f"{len(self._urls)}.sock"
+            self._urls[flags] = serve(socket, f"--store={self._url}", *flags)
+        return self._urls[flags], own
+
+
+@pytest.fixture(autouse=True)
+def served() -> Iterator[None]:
+    """End the servers that a test started."""
+    yield
+    end_all()
 
 
 def port(variable: str) -> str:
@@ -60,6 +103,8 @@ def make_store(backend: str, folder: Path) -> Store:
         return mariadb_redis()
     if backend == "sqlite_file":
         return Store(f"sqlite:{folder / 'shop.db'}")
+    if backend == "socket":
+        return Served(folder)
     return Store("sqlite::memory:")
 
 
@@ -68,7 +113,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return make_store(request.param, tmp_path)
 
 
-@pytest.fixture(params=["sqlite_file", "mariadb_redis"])
+@pytest.fixture(params=["sqlite_file", "mariadb_redis", "socket"])
 def shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """A store that several engines can open."""
     return make_store(request.param, tmp_path)
@@ -99,6 +144,13 @@ def wait_until(what: str, happened: Callable[[], object]) -> None:
     while not happened():
         assert time.monotonic() < end, f"never happened: {what}"
         time.sleep(0.005)
+
+
+def requests(engine: Engine) -> int:
+    """Count the requests that an engine made of its store, or of a running engine."""
+    names = ("stockade_requests_total ", "stockade_remote_call_seconds_count ")
+    lines = engine.metrics_text().splitlines()
+    return sum(int(float(line.split()[1])) for line in lines if line.startswith(names))
 
 
 def numbers(engine: Engine, product_id: int) -> tuple[int, int, int, int]:

@@ -126,7 +126,7 @@ def take(engine: Engine, step: dict[str, Any], answers: Answers) -> tuple[Any, l
     return answer, wrong
 
 
-@pytest.mark.parametrize("backend", ["sqlite_memory", "mariadb_redis"])
+@pytest.mark.parametrize("backend", ["sqlite_memory", "mariadb_redis", "socket"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_case(case: dict[str, Any], backend: str, tmp_path: Path) -> None:
     answers: Answers = {}

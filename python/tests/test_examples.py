@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 import stockade
-from conftest import WITHIN, numbers, wait_until
+from conftest import WITHIN, make_store, numbers, wait_until
 from stockade import HoldStatus
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
+GUNICORN_STOCK = 60
 
 
 def shown_in(readme: Path) -> list[str]:
@@ -96,15 +97,18 @@ async def test_the_fastapi_app(shop: Store) -> None:
         assert numbers(engine, 1) == (2, 0, 1, 2)
 
 
-@contextlib.contextmanager
-def uvicorn(app: str) -> Iterator[str]:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning"]
-    with subprocess.Popen(command, cwd=EXAMPLES) as server:
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def web_server(port: int, *command: str) -> Iterator[str]:
+    """Run a web server that is a Python module, and answer its URL."""
+    with subprocess.Popen([sys.executable, "-m", *command], cwd=EXAMPLES) as server:
         try:
-            wait_until("uvicorn listens", lambda: is_open(port) or server.poll() is not None)
+            wait_until("it listens", lambda: is_open(port) or server.poll() is not None)
             assert server.poll() is None
             yield f"http://127.0.0.1:{port}"
         finally:
@@ -119,7 +123,9 @@ def is_open(port: int) -> bool:
 
 @pytest.mark.usefixtures("shop")
 async def test_the_fastapi_app_under_uvicorn() -> None:
-    with uvicorn("fastapi_app:app") as url:
+    port = free_port()
+    app = ["uvicorn", "fastapi_app:app", "--port", str(port), "--log-level", "warning"]
+    with web_server(port, *app) as url:
         async with httpx.AsyncClient(base_url=url, timeout=WITHIN) as client:
             buying = [client.post("/checkout", json={"items": {"1": 1}}) for _ in range(20)]
             answers = [answer.status_code for answer in await asyncio.gather(*buying)]
@@ -155,6 +161,38 @@ def test_the_django_views(shop: Store) -> None:
         assert numbers(module.engine(), 1) == (0, 0, 3, 2)
     finally:
         module.engine().close()
+
+
+@pytest.mark.parametrize("flags", [[], ["--preload"]], ids=["", "preload"])
+def test_gunicorns_workers_share_a_running_engine(
+    flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store("socket", tmp_path)
+    with store.engine() as engine:
+        engine.create_product("Lamp", "19.99", GUNICORN_STOCK)
+    monkeypatch.setenv("STOCKADE_STORE", store.url)
+    port = free_port()
+    bind = ["--bind", f"127.0.0.1:{port}", "--no-control-socket", "--log-level", "warning"]
+
+    def buy(url: str) -> int:
+        bought = 0
+        with httpx.Client(base_url=url, timeout=WITHIN) as client:
+            while True:
+                answer = client.post("/products/1/buy", json={"quantity": 1})
+                if answer.status_code != 201:
+                    refused = (answer.status_code, answer.json()["code"])
+                    assert refused == (409, "insufficient_stock")
+                    return bought
+                bought += 1
+
+    with (
+        web_server(port, "gunicorn", "-w", "4", *bind, *flags, "django_shop:application") as url,
+        concurrent.futures.ThreadPoolExecutor(8) as pool,
+    ):
+        assert sum(pool.map(buy, [url] * 8)) == GUNICORN_STOCK
+    with store.engine() as engine:
+        assert numbers(engine, 1) == (0, 0, GUNICORN_STOCK, 0)
+        assert engine.audit().consistent
 
 
 def test_the_sweeper_process(shop: Store) -> None:

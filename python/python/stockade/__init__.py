@@ -3,7 +3,9 @@
 `Engine` is for threads and `AsyncEngine` for asyncio; both have the same calls.
 The store is chosen by URL: `sqlite:shop.db`, `sqlite::memory:` or
 `mysql://USER@HOST/DATABASE`, the last with `redis=` for lock and cache if there
-is one. Every failure is a `StockadeError` with a stable `code`.
+is one. Or it is a running engine that many processes share, of a
+`stockade serve --unix`: `unix:///run/stockade.sock`, or `http://:KEY@HOST:PORT`.
+Every failure is a `StockadeError` with a stable `code`.
 """
 
 from stockade._engine import AsyncEngine, Engine
