@@ -334,11 +334,7 @@ impl Link {
     }
 
     /// Gives a connection up that failed, so that the next call opens another.
-    fn lost(
-        &self,
-        number: u64,
-        cause: impl std::error::Error + Send + Sync + 'static,
-    ) -> Failure {
+    fn lost(&self, number: u64, cause: impl std::error::Error + Send + Sync + 'static) -> Failure {
         let mut live = self.live();
         if matches!(&*live, Live::Open(open) if open.number == number) {
             *live = Live::None;
