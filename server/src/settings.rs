@@ -155,7 +155,7 @@ settings! {
     client_connections_max: usize = "4096", "The most connections served at a time; further ones are told to come back later";
     in_flight_max: usize = "2048", "The most requests worked on at a time; beyond it they are refused with 503";
     header_timeout: Duration = "10s", "How long a client may take to send the head of a request, or stay silent between two";
-    request_timeout: Duration = "15s", "How long a request may take in all; also how long a client may refuse to read its answer";
+    request_timeout: Duration = "15s", "How long a request may take in all, but for the audit and sweep of an engine elsewhere; also how long a client may refuse to read its answer";
     drain_delay: Duration = "0s", "How long to go on accepting after a signal to stop, with /readyz already red";
     drain_timeout: Duration = "10s", "How long requests under way may take to finish after a signal to stop";
     log_format: LogFormat = "text", "How to write the log, which goes to stderr: text or json";
