@@ -8,6 +8,8 @@
 //! * [`MariaDb`] and [`Redis`] start a private server in a folder of its own,
 //!   on a loopback port of its own. Dropping the value kills the server and
 //!   removes the folder.
+//! * [`Galera`] is a MariaDB cluster of three nodes, and [`Sentinel`] a Redis
+//!   master with two replicas and three sentinels.
 //! * [`MariaDb::shared`] and [`Redis::shared`] give one server to many tests:
 //!   the one that `stockade-testkit run -- COMMAND` started for this run, or
 //!   else one per process.
@@ -42,20 +44,24 @@
 
 pub mod cases;
 mod folder;
+mod galera;
 mod mariadb;
 mod port;
 mod process;
 mod proxy;
 mod redis;
+mod sentinel;
 mod tempdb;
 mod tool;
 mod unique;
 mod wait;
 
+pub use galera::Galera;
 pub use mariadb::{MariaDb, SharedMariaDb};
 pub use port::free_port;
 pub use proxy::{CutWhen, Proxy};
 pub use redis::{Redis, SharedRedis};
+pub use sentinel::Sentinel;
 pub use tempdb::TempDb;
 pub use wait::wait_until;
 
@@ -69,13 +75,15 @@ pub const ENV_REDIS: &str = "STOCKADE_TEST_REDIS";
 
 #[cfg(test)]
 mod tests {
-    use super::{MariaDb, Proxy, Redis, SharedMariaDb, SharedRedis, TempDb};
+    use super::{Galera, MariaDb, Proxy, Redis, Sentinel, SharedMariaDb, SharedRedis, TempDb};
 
     fn assert_send_sync<T: Send + Sync>() {}
 
     #[test]
     fn every_public_type_can_be_shared_between_threads() {
+        assert_send_sync::<Galera>();
         assert_send_sync::<MariaDb>();
+        assert_send_sync::<Sentinel>();
         assert_send_sync::<Proxy>();
         assert_send_sync::<Redis>();
         assert_send_sync::<SharedMariaDb>();

@@ -17,7 +17,7 @@ use crate::process::Server;
 use crate::tool;
 use crate::unique::unique_name;
 
-const STARTS_MAX: u32 = 5;
+pub(crate) const STARTS_MAX: u32 = 5;
 const GREETING_WITHIN: Duration = Duration::from_secs(2);
 
 /// Owns a private MariaDB server: data folder, loopback port, unix socket and
@@ -266,12 +266,12 @@ impl SharedMariaDb {
     }
 }
 
-fn user() -> Option<&'static str> {
+pub(crate) fn user() -> Option<&'static str> {
     // Without this flag mariadbd refuses to run as root.
     geteuid().is_root().then_some("--user=root")
 }
 
-fn install(folder: &Path) -> Result<(), String> {
+pub(crate) fn install(folder: &Path) -> Result<(), String> {
     let mut command = tool::command("mariadb-install-db");
     command
         .arg("--no-defaults")
@@ -290,7 +290,7 @@ fn install(folder: &Path) -> Result<(), String> {
     tool::run(command, "").map(drop)
 }
 
-fn arguments(folder: &Path, port: u16, flags: &[&str]) -> Vec<OsString> {
+pub(crate) fn arguments(folder: &Path, port: u16, flags: &[&str]) -> Vec<OsString> {
     let mut arguments = vec![OsString::from("--no-defaults")];
     arguments.extend(user().map(OsString::from));
     arguments.extend([
@@ -311,7 +311,7 @@ fn arguments(folder: &Path, port: u16, flags: &[&str]) -> Vec<OsString> {
     arguments
 }
 
-fn flag(name: &str, path: &Path) -> OsString {
+pub(crate) fn flag(name: &str, path: &Path) -> OsString {
     let mut flag = OsString::from(name);
     flag.push(path);
     flag
@@ -319,7 +319,7 @@ fn flag(name: &str, path: &Path) -> OsString {
 
 // A packet's header takes four bytes; the greeting then begins with the
 // protocol's version, 10, and a refusal with 255.
-fn greets(socket: &Path) -> bool {
+pub(crate) fn greets(socket: &Path) -> bool {
     let mut head = [0_u8; 5];
     let read = UnixStream::connect(socket).and_then(|mut stream| {
         stream.set_read_timeout(Some(GREETING_WITHIN))?;
@@ -328,33 +328,33 @@ fn greets(socket: &Path) -> bool {
     read.is_ok() && head[4] == 10
 }
 
-fn url(port: u16, database: &str) -> String {
+pub(crate) fn url(port: u16, database: &str) -> String {
     format!("mysql://root@127.0.0.1:{port}/{database}")
 }
 
 // The client's default would be what the server was compiled with, latin1.
 // Debian's own settings, which a shop would have, say utf8mb4.
 #[track_caller]
-fn create_database(port: u16, name: &str) {
+pub(crate) fn create_database(port: u16, name: &str) {
     query(port, &format!("CREATE DATABASE `{}` CHARACTER SET utf8mb4", name.replace('`', "``")));
 }
 
 #[track_caller]
-fn fresh_database(port: u16) -> String {
+pub(crate) fn fresh_database(port: u16) -> String {
     let name = unique_name();
     create_database(port, &name);
     url(port, &name)
 }
 
 #[track_caller]
-fn query(port: u16, sql: &str) -> String {
+pub(crate) fn query(port: u16, sql: &str) -> String {
     match try_query(port, sql) {
         Ok(rows) => rows,
         Err(cause) => panic!("failed to run {sql:?} on port {port}: {cause}"),
     }
 }
 
-fn try_query(port: u16, sql: &str) -> Result<String, String> {
+pub(crate) fn try_query(port: u16, sql: &str) -> Result<String, String> {
     let mut command = tool::command("mariadb");
     command
         .args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user=root"])

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -32,7 +32,7 @@ pub(crate) struct Server {
     // Says whether the server behind this unix socket answers. The socket lies
     // in our folder, so an answer can only come from our own server, whoever
     // else may have taken the port.
-    answers: fn(&std::path::Path) -> bool,
+    answers: fn(&Path) -> bool,
     // Guards start and end; `None` while the server is down.
     child: Mutex<Option<Child>>,
 }
@@ -43,7 +43,7 @@ impl Server {
         program: &'static str,
         arguments: Vec<OsString>,
         folder: Folder,
-        answers: fn(&std::path::Path) -> bool,
+        answers: fn(&Path) -> bool,
     ) -> Server {
         Server { name, program, arguments, folder, answers, child: Mutex::new(None) }
     }
@@ -55,6 +55,12 @@ impl Server {
     /// Says why the server does not answer, with the tail of its log. The
     /// process is then gone.
     pub(crate) fn launch(&self) -> Result<(), String> {
+        self.launch_with(&[])
+    }
+
+    /// Starts it as [`launch`](Server::launch) does, this time with further
+    /// arguments.
+    pub(crate) fn launch_with(&self, further: &[OsString]) -> Result<(), String> {
         let mut slot = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         end(&mut slot);
         let log = File::options()
@@ -70,6 +76,7 @@ impl Server {
         command
             .args(["--pdeathsig", "KILL", "--", self.program])
             .args(&self.arguments)
+            .args(further)
             .current_dir(self.folder.path())
             // Ctrl-C in a terminal goes to the whole group; the tests that use
             // the server shall end first.
@@ -96,6 +103,14 @@ impl Server {
         }))
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     pub(crate) fn socket_path(&self) -> PathBuf {
         self.folder.path().join("server.sock")
     }
@@ -104,7 +119,7 @@ impl Server {
         self.folder.path().join("server.log")
     }
 
-    fn failure(&self, why: &str) -> String {
+    pub(crate) fn failure(&self, why: &str) -> String {
         let log = fs::read(self.log_path()).unwrap_or_default();
         let tail = &log[log.len().saturating_sub(LOG_TAIL_BYTES)..];
         let tail = String::from_utf8_lossy(tail);

@@ -39,7 +39,8 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    upstream: SocketAddr,
+    // Where new connections lead.
+    upstream: Mutex<SocketAddr>,
     stopping: AtomicBool,
     refusing: AtomicBool,
     swallowing: AtomicBool,
@@ -76,7 +77,7 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            upstream,
+            upstream: Mutex::new(upstream),
             stopping: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
             swallowing: AtomicBool::new(false),
@@ -107,6 +108,13 @@ impl Proxy {
         self.addr.port()
     }
 
+    /// Leads new connections to another server, as a proxy in front of a cluster
+    /// does after a fail-over. Live ones stay where they are;
+    /// [`cut`](Proxy::cut) ends those.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        *lock(&self.shared.upstream) = upstream;
+    }
+
     /// Returns `url` with the server's address replaced by the proxy's.
     ///
     /// # Panics
@@ -115,7 +123,7 @@ impl Proxy {
     #[must_use]
     #[track_caller]
     pub fn url(&self, url: &str) -> String {
-        let upstream = self.shared.upstream.to_string();
+        let upstream = lock(&self.shared.upstream).to_string();
         match url.split_once(&upstream) {
             Some((before, after)) if !after.starts_with(|next: char| next.is_ascii_digit()) => {
                 format!("{before}{}{after}", self.addr)

@@ -38,19 +38,7 @@ impl Redis {
     /// 60 seconds.
     #[must_use]
     pub fn start() -> Redis {
-        let mut failure = String::new();
-        for _ in 0..STARTS_MAX {
-            match Redis::try_start(free_port()) {
-                Ok(started) => return started,
-                Err(cause) => failure = cause,
-            }
-            // As with MariaDB: only a lost race for the port is worth another
-            // try.
-            if !failure.contains("Address already in use") {
-                break;
-            }
-        }
-        panic!("{failure}");
+        start_on_a_free_port(|port| Redis::try_start(port, &[]))
     }
 
     /// Returns the server that this test run shares: the one that
@@ -70,7 +58,13 @@ impl Redis {
         SharedRedis { port }
     }
 
-    fn try_start(port: u16) -> Result<Redis, String> {
+    /// Starts a server that copies the one on port `master`.
+    pub(crate) fn start_replica(master: u16) -> Redis {
+        let replicaof = ["--replicaof".to_owned(), format!("127.0.0.1 {master}")];
+        start_on_a_free_port(|port| Redis::try_start(port, &replicaof))
+    }
+
+    fn try_start(port: u16, further: &[String]) -> Result<Redis, String> {
         let folder = Folder::new("stockade-redis-")
             .map_err(|cause| format!("failed to make a folder for Redis: {cause}"))?;
         let mut arguments: Vec<OsString> = [
@@ -89,6 +83,7 @@ impl Redis {
         arguments.push(port.to_string().into());
         arguments.extend(["--dir".into(), folder.path().into()]);
         arguments.extend(["--unixsocket".into(), folder.path().join("server.sock").into()]);
+        arguments.extend(further.iter().map(OsString::from));
         let server = Server::new("Redis", "redis-server", arguments, folder, pongs);
         server.launch()?;
         Ok(Redis { port, server })
@@ -227,13 +222,28 @@ impl SharedRedis {
     }
 }
 
+// Only a lost race for the port is worth another try.
+pub(crate) fn start_on_a_free_port<T>(start: impl Fn(u16) -> Result<T, String>) -> T {
+    let mut failure = String::new();
+    for _ in 0..STARTS_MAX {
+        match start(free_port()) {
+            Ok(started) => return started,
+            Err(cause) => failure = cause,
+        }
+        if !failure.contains("Address already in use") {
+            break;
+        }
+    }
+    panic!("{failure}");
+}
+
 fn url(port: u16) -> String {
     format!("redis://127.0.0.1:{port}/")
 }
 
 // Redis opens its TCP port before its unix socket, so an answer here means that
 // both are there.
-fn pongs(socket: &Path) -> bool {
+pub(crate) fn pongs(socket: &Path) -> bool {
     let mut reply = [0_u8; 5];
     let read = UnixStream::connect(socket).and_then(|mut stream| {
         stream.set_read_timeout(Some(PONG_WITHIN))?;
@@ -244,7 +254,7 @@ fn pongs(socket: &Path) -> bool {
 }
 
 #[track_caller]
-fn command(port: u16, words: &[&str]) -> String {
+pub(crate) fn command(port: u16, words: &[&str]) -> String {
     let mut command = tool::command("redis-cli");
     // -e: an error reply becomes the exit code.
     command.args(["-e", "-h", "127.0.0.1", "-p"]).arg(port.to_string()).args(words);

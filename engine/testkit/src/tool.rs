@@ -26,7 +26,7 @@ pub(crate) fn command(program: &str) -> Command {
     command
 }
 
-fn path() -> OsString {
+pub(crate) fn path() -> OsString {
     let mut path = env::var_os("PATH").unwrap_or_default();
     path.push(OsStr::new(":/usr/local/sbin:/usr/sbin:/sbin"));
     path

@@ -115,7 +115,8 @@ impl Connection {
     /// Connects to the server and pumps both ways until both ends have closed
     /// or the connection is cut. All its sockets are closed on return.
     pub(super) fn serve(&self, client: TcpStream, shared: &Shared) {
-        let server = TcpStream::connect_timeout(&shared.upstream, CONNECT_WITHIN)
+        let upstream = *lock(&shared.upstream);
+        let server = TcpStream::connect_timeout(&upstream, CONNECT_WITHIN)
             .and_then(|server| self.server.open(&server).map(|()| server));
         let Ok(server) = server else {
             self.reset();

@@ -1,0 +1,161 @@
+//! A throw-away Redis with replicas and Sentinel.
+
+use std::ffi::OsString;
+use std::fs;
+use std::time::Duration;
+
+use crate::folder::Folder;
+use crate::process::Server;
+use crate::redis::{Redis, command, pongs, start_on_a_free_port};
+use crate::wait::wait_until;
+
+/// The name by which the sentinels know the master.
+const NAME: &str = "shop";
+const SENTINELS: usize = 3;
+const REPLICAS: usize = 2;
+const KNOWN_WITHIN: Duration = Duration::from_secs(60);
+
+/// Owns a Redis master, two replicas of it and three sentinels, on loopback
+/// ports of their own. Two sentinels that miss the master for a second make a
+/// replica the master. Dropping it kills them all.
+#[derive(Debug)]
+pub struct Sentinel {
+    servers: Vec<Redis>,
+    sentinels: Vec<Watcher>,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    port: u16,
+    // Held for its drop, which ends the process.
+    _server: Server,
+}
+
+impl Sentinel {
+    /// Starts all of them and waits until each sentinel knows the others and
+    /// the replicas.
+    ///
+    /// # Panics
+    ///
+    /// Panics when one does not start, or they do not find each other within 60
+    /// seconds.
+    #[must_use]
+    pub fn start() -> Sentinel {
+        let master = Redis::start();
+        let port = master.port();
+        let replicas = (0..REPLICAS).map(|_| Redis::start_replica(port));
+        let servers: Vec<Redis> = std::iter::once(master).chain(replicas).collect();
+        let watch = |_| start_on_a_free_port(|own| Watcher::try_start(own, port));
+        let sentinels: Vec<Watcher> = (0..SENTINELS).map(watch).collect();
+        wait_until("the sentinels know each other and the replicas", KNOWN_WITHIN, || {
+            sentinels.iter().all(|sentinel| sentinel.knows(SENTINELS - 1, REPLICAS))
+        });
+        Sentinel { servers, sentinels }
+    }
+
+    /// Returns the URL, as in
+    /// `redis+sentinel://127.0.0.1:15001,127.0.0.1:15002,127.0.0.1:15003/shop`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let hosts: Vec<String> =
+            self.sentinels.iter().map(|s| format!("127.0.0.1:{}", s.port)).collect();
+        format!("redis+sentinel://{}/{NAME}", hosts.join(","))
+    }
+
+    /// Returns the servers: at first the master, then its replicas.
+    #[must_use]
+    pub fn servers(&self) -> &[Redis] {
+        &self.servers
+    }
+
+    /// Returns the server that most sentinels call the master.
+    ///
+    /// # Panics
+    ///
+    /// Panics when they call none of ours so.
+    #[must_use]
+    #[track_caller]
+    pub fn master(&self) -> &Redis {
+        let named: Vec<u16> = self.sentinels.iter().map(Watcher::master).collect();
+        let votes = |redis: &&Redis| named.iter().filter(|port| **port == redis.port()).count();
+        match self.servers.iter().max_by_key(votes) {
+            Some(master) if votes(&master) * 2 > SENTINELS => master,
+            _ => panic!("the sentinels do not agree: {named:?}"),
+        }
+    }
+
+    /// Waits until all sentinels call another server than the one on port
+    /// `before` the master, and returns that.
+    ///
+    /// # Panics
+    ///
+    /// Panics when that does not come about within 60 seconds.
+    #[track_caller]
+    pub fn wait_for_failover(&self, before: u16) -> &Redis {
+        wait_until("another server is the master", KNOWN_WITHIN, || {
+            let named: Vec<u16> = self.sentinels.iter().map(Watcher::master).collect();
+            named.iter().all(|port| *port != before && *port == named[0])
+        });
+        self.master()
+    }
+
+    /// Waits until the master has all of its replicas again.
+    ///
+    /// # Panics
+    ///
+    /// Panics when that does not come about within 60 seconds.
+    #[track_caller]
+    pub fn wait_for_replicas(&self) {
+        wait_until("the master has its replicas", KNOWN_WITHIN, || {
+            let master = self.master();
+            let role = command(master.port(), &["INFO", "replication"]);
+            let copies = role.lines().filter(|line| line.contains("state=online")).count();
+            let is_well = |s: &Watcher| s.knows(SENTINELS - 1, REPLICAS);
+            copies == REPLICAS && self.sentinels.iter().all(is_well)
+        });
+    }
+}
+
+impl Watcher {
+    fn try_start(port: u16, master: u16) -> Result<Watcher, String> {
+        let folder = Folder::new("stockade-sentinel-")
+            .map_err(|cause| format!("failed to make a folder for Sentinel: {cause}"))?;
+        let path = folder.path();
+        let config = path.join("sentinel.conf");
+        // A sentinel writes into its file what it learns.
+        let settings = format!(
+            "port {port}\nbind 127.0.0.1\ndir {dir}\nunixsocket {dir}/server.sock\n\
+             sentinel monitor {NAME} 127.0.0.1 {master} 2\n\
+             sentinel down-after-milliseconds {NAME} 1000\n\
+             sentinel failover-timeout {NAME} 6000\n\
+             sentinel parallel-syncs {NAME} {REPLICAS}\n",
+            dir = path.display()
+        );
+        fs::write(&config, settings)
+            .map_err(|cause| format!("failed to write {}: {cause}", config.display()))?;
+        let arguments = vec![config.into_os_string(), OsString::from("--sentinel")];
+        let server = Server::new("Sentinel", "redis-server", arguments, folder, pongs);
+        server.launch()?;
+        Ok(Watcher { port, _server: server })
+    }
+
+    /// The port of the server that it calls the master.
+    fn master(&self) -> u16 {
+        let answer = command(self.port, &["SENTINEL", "get-master-addr-by-name", NAME]);
+        answer.lines().nth(1).and_then(|port| port.parse().ok()).unwrap_or_default()
+    }
+
+    fn knows(&self, sentinels: usize, replicas: usize) -> bool {
+        let answer = command(self.port, &["SENTINEL", "MASTER", NAME]);
+        let lines: Vec<&str> = answer.lines().collect();
+        let value = |name: &str| {
+            let at = lines.iter().position(|line| *line == name)?;
+            lines.get(at + 1).copied()
+        };
+        let count = |name: &str| value(name).and_then(|count| count.parse::<usize>().ok());
+        // Servers that were masters once stay known; they must be well, too.
+        value("flags") == Some("master")
+            && count("num-other-sentinels") == Some(sentinels)
+            && count("num-slaves").is_some_and(|known| known >= replicas)
+    }
+}
