@@ -118,7 +118,7 @@ macro_rules! config {
 
 config! {
     store: String = "sqlite:shop.db", "Where stock is kept: sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE; or a running engine that has it: unix:///SOCKET or http://:KEY@HOST:PORT";
-    redis: String = "", "Redis for lock and cache, as redis://HOST:PORT; empty for none";
+    redis: String = "", "Redis for lock and cache, as redis://HOST:PORT, or redis+sentinel://HOST:PORT,HOST:PORT/NAME for the master of that name by these sentinels; empty for none";
     redis_prefix: String = "stockade", "What the names of all Redis keys and channels begin with";
     hold_ttl: Duration = "120s", "How long a hold lives unless its caller says otherwise";
     hold_ttl_max: Duration = "24h", "The longest a hold may live in all";

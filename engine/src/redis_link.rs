@@ -14,17 +14,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Msg, Pipeline,
-    ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult, ScriptInvocation, Value,
+    AsyncConnectionConfig, Cmd, FromRedisValue, Msg, Pipeline, PushInfo, PushKind, RedisError,
+    RedisResult, ScriptInvocation, Value,
 };
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use self::place::Place;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
+
+mod place;
 
 /// An answer takes well under a millisecond; who waits for longer is better
 /// served by the row lock.
@@ -93,8 +95,8 @@ struct Live {
 }
 
 struct Shared {
-    client: Client,
-    /// Host and port, without the password.
+    place: Place,
+    /// The place without the password.
     server: String,
     metrics: Arc<Metrics>,
     answer_within: Duration,
@@ -132,15 +134,15 @@ impl RedisLink {
         metrics: Arc<Metrics>,
         answer_within: Duration,
     ) -> Result<Self> {
-        let client = client(url).map_err(|error| {
+        let place = Place::read(url).map_err(|error| {
             // The category, not the error: no part of the URL may get out.
             let why = error.category();
             Error::invalid_argument(format!("setting redis: not the URL of a Redis: {why}"))
         })?;
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
-            server: client.get_connection_info().addr().to_string(),
-            client,
+            server: place.to_string(),
+            place,
             metrics,
             answer_within,
             live: watch::Sender::new(None),
@@ -236,14 +238,6 @@ impl RedisLink {
     }
 }
 
-fn client(url: &str) -> RedisResult<Client> {
-    let info = url.into_connection_info()?;
-    let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    // Many small commands: none may wait for the last one's acknowledgement.
-    let tcp = TcpSettings::default().set_nodelay(true);
-    Client::open(info.set_redis_settings(redis).set_tcp_settings(tcp))
-}
-
 /// What an error says about its command and about the link.
 fn reading(error: &RedisError) -> LinkError {
     let answers = error.clone().into_server_errors();
@@ -322,8 +316,8 @@ impl Shared {
                 }
                 Ok::<(), ()>(())
             });
-        let mut connection =
-            self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let client = self.place.find().await?;
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         probe(&mut connection).await?;
         // A node of a cluster would take some names and refuse the others.
         let server: HashMap<String, Value> =

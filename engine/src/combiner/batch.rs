@@ -45,19 +45,45 @@ pub(super) struct Job<'a> {
     pub foresight: &'a Foresight,
 }
 
-/// A commit whose answer was lost.
-pub(super) type Uncertain = (u64, Box<Decided>);
+/// Earlier attempts at the same commands whose commits may have landed.
+#[derive(Default)]
+pub(super) struct Uncertain {
+    commits: Vec<(u64, Box<Decided>)>,
+    /// Whether the last of them has not been looked for.
+    pub is_open: bool,
+}
+
+impl Uncertain {
+    pub fn add(&mut self, batch_id: u64, decided: Box<Decided>) {
+        self.commits.push((batch_id, decided));
+        self.is_open = true;
+    }
+
+    /// Looks for them. One that is not there is looked for again by the next
+    /// attempt: the row locks that wait for a commit still under way are those
+    /// of one server, and on a cluster another may bring it later. It then
+    /// fails this attempt, since both write the same version of a row.
+    async fn look(&mut self, session: &mut dyn Session) -> Result<Option<Decided>, StoreError> {
+        for at in 0..self.commits.len() {
+            if session.landed(self.commits[at].0).await? {
+                self.is_open = false;
+                return Ok(Some(*self.commits.swap_remove(at).1));
+            }
+        }
+        self.is_open = false;
+        Ok(None)
+    }
+}
 
 /// Decides the commands and commits, once.
 ///
-/// `uncertain` is an earlier attempt at the same commands whose commit may
-/// have landed. It is looked for under the same row locks, so that one still
-/// under way is waited for. `open` is told when others may follow.
+/// What is `uncertain` is looked for under the same row locks, so that a commit
+/// still under way is waited for. `open` is told when others may follow.
 pub(super) async fn attempt(
     parts: &Parts,
     session: &mut dyn Session,
     job: &Job<'_>,
-    uncertain: &mut Option<Uncertain>,
+    uncertain: &mut Uncertain,
     open: &(dyn Fn(Gate) + Sync),
 ) -> Result<Decided, Failure> {
     let Job { needs, commands, batch_id, fences, foresight } = *job;
@@ -65,14 +91,11 @@ pub(super) async fn attempt(
     let loaded = session.begin(needs).await.map_err(Failure::Nothing)?;
     let locked_at = Instant::now();
     open(Gate::ForCrowd);
-    if let Some((earlier, _)) = uncertain {
-        let landed = session.landed(*earlier).await.map_err(Failure::Nothing)?;
-        if let Some((_, decided)) = uncertain.take().filter(|_| landed) {
-            // It is known what became of it, so a fault from here on is none
-            // of the callers'; a session that cannot roll back is closed.
-            let _ = session.rollback().await;
-            return Ok(*decided);
-        }
+    if let Some(decided) = uncertain.look(session).await.map_err(Failure::Nothing)? {
+        // It is known what became of it, so a fault from here on is none of
+        // the callers'; a session that cannot roll back is closed.
+        let _ = session.rollback().await;
+        return Ok(decided);
     }
     if let Some((product, seen)) = overtaken(&loaded.rows, fences) {
         session.rollback().await.map_err(Failure::Nothing)?;

@@ -130,7 +130,7 @@ async fn transact(
         presumes: true,
     };
     let mut pauses = pauses(parts.config.retries).build();
-    let mut uncertain: Option<Uncertain> = None;
+    let mut uncertain = Uncertain::default();
     let mut stale = 0_u32;
     loop {
         let tried = one_try(combiner, &mut work, turn, leases, &mut uncertain).await;
@@ -150,7 +150,7 @@ async fn transact(
                 continue;
             }
             Err(Tried::Failed(Failure::Unknown(error, id, decided))) => {
-                uncertain = Some((id, decided));
+                uncertain.add(id, decided);
                 error
             }
             Err(Tried::Failed(Failure::Nothing(error))) => error,
@@ -158,11 +158,11 @@ async fn transact(
         work.presume_nothing();
         parts.metrics.retry(error.fault.cause());
         // What may have landed must be looked for, not done again in halves.
-        if !error.fault.is_passing() && uncertain.is_none() {
+        if !error.fault.is_passing() && !uncertain.is_open {
             return Err(Refused::Some(error));
         }
         let Some(pause) = pauses.next() else {
-            return Err(spent(error, uncertain.is_some()));
+            return Err(spent(error, uncertain.is_open));
         };
         tracing::debug!(%error, ?pause, "a transaction is tried again");
         tokio::time::sleep(pause).await;
@@ -214,7 +214,7 @@ async fn one_try(
     work: &mut Work,
     turn: &Turn,
     leases: &mut Leases,
-    uncertain: &mut Option<Uncertain>,
+    uncertain: &mut Uncertain,
 ) -> Result<Decided, Tried> {
     let nothing = |error| Tried::Failed(Failure::Nothing(error));
     let parts = &combiner.parts;

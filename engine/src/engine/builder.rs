@@ -55,7 +55,9 @@ impl EngineBuilder {
         self
     }
 
-    /// Redis for lock and cache: `redis://HOST:PORT`.
+    /// Redis for lock and cache: `redis://HOST:PORT`, or
+    /// `redis+sentinel://HOST:PORT,HOST:PORT/NAME` for the master that these
+    /// sentinels know by this name.
     #[must_use]
     pub fn redis(mut self, url: &str) -> Self {
         url.clone_into(&mut self.config.redis);

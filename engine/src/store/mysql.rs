@@ -3,8 +3,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use backon::BackoffBuilder;
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
 use futures_util::future::BoxFuture;
+use sqlx::migrate::MigrateError;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection, Row};
 
@@ -12,9 +14,12 @@ use super::StoreOptions;
 use super::connection::{Connection, Database, Keep, Use, drain, timed_out};
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{self, lend, while_fresh};
+use super::retry::pauses;
 
 /// For how many seconds a process waits for another that migrates.
 const MIGRATION_WAIT: i64 = 60;
+/// How often migrations are tried again that met those of another process.
+const MIGRATION_TRIES: u32 = 40;
 
 /// Sorts errors by the server's numbers, those of MySQL and of MariaDB.
 fn fault_of(error: &sqlx::Error) -> Option<Fault> {
@@ -25,12 +30,13 @@ fn fault_of(error: &sqlx::Error) -> Option<Fault> {
 
 fn fault_by_number(number: u16) -> Option<Fault> {
     Some(match number {
-        // Deadlock. Galera reports its conflicts so, at COMMIT.
-        1213 => Fault::Deadlock,
+        // Deadlock. Galera reports its conflicts so, at COMMIT; Group Replication
+        // has a number of its own for them.
+        1213 | 3101 => Fault::Deadlock,
         // Lock wait over; NOWAIT refused (MySQL).
         1205 | 3572 => Fault::LockWait,
         // Changed since read (MariaDB's snapshot isolation); write conflict (TiDB).
-        1020 | 9007 => Fault::Conflict,
+        1020 | 8002 | 8005 | 8022 | 8028 | 9007 => Fault::Conflict,
         // A column that must not be NULL: how a guard that was not met shows.
         1048 => Fault::Conflict,
         1062 => Fault::Duplicate,
@@ -39,7 +45,8 @@ fn fault_by_number(number: u16) -> Option<Fault> {
         // No such database, or not for this user.
         1044 | 1045 | 1049 | 1698 => Fault::Lost,
         // Too many connections, shutting down, network, killed, read-only
-        // after a fail-over, a Galera node that is not ready.
+        // after a fail-over, a node that is cut off from its cluster (Galera,
+        // Group Replication), a cluster that does not answer (TiDB).
         1040
         | 1047
         | 1053
@@ -47,6 +54,7 @@ fn fault_by_number(number: u16) -> Option<Fault> {
         | 1079
         | 1152
         | 1158..=1161
+        | 1180
         | 1184
         | 1203
         | 1290
@@ -55,7 +63,9 @@ fn fault_by_number(number: u16) -> Option<Fault> {
         | 1836
         | 1927
         | 2006
-        | 2013 => Fault::Lost,
+        | 2013
+        | 3100
+        | 9001..=9005 => Fault::Lost,
         _ => return None,
     })
 }
@@ -66,6 +76,18 @@ fn store_error(error: sqlx::Error) -> StoreError {
 
 fn connect_options(url: &str) -> StoreResult<MySqlConnectOptions> {
     MySqlConnectOptions::from_str(url).map_err(store_error)
+}
+
+/// Has a node of a Galera cluster apply all that was committed before. After a
+/// fail-over it may still have work queued, and rows that were answered for
+/// would be missing.
+const CATCH_UP: &str =
+    "SET SESSION wsrep_sync_wait = 1; SELECT 1; SET SESSION wsrep_sync_wait = DEFAULT";
+
+async fn is_galera(connection: &mut MySqlConnection) -> StoreResult<bool> {
+    let sql = "SHOW GLOBAL VARIABLES LIKE 'wsrep_on'";
+    let row = connection.fetch_optional(sqlx::raw_sql(sql)).await.map_err(store_error)?;
+    row.map_or(Ok(false), |row| row.try_get(1).map(|on: String| on == "ON")).map_err(store_error)
 }
 
 /// Makes connections.
@@ -84,6 +106,9 @@ impl Manager for Maker {
             MySqlConnection::connect_with(&self.connect).await.map_err(store_error)?;
         let settings = sqlx::raw_sql(AssertSqlSafe(self.settings.clone()));
         connection.execute(settings).await.map_err(store_error)?;
+        if is_galera(&mut connection).await? {
+            connection.execute(CATCH_UP).await.map_err(store_error)?;
+        }
         Ok(connection)
     }
 
@@ -184,10 +209,13 @@ impl Connection for Lent {
             let done = drain(stream, |done| done.rows_affected(), self.timeout, keep).await;
             self.is_busy = false;
             done.map_err(|broken| {
-                if broken.statement.is_none() {
+                let error = broken.into_error(store_error);
+                // A server that cannot serve may say so and stay connected; the
+                // next connection may lead to the one that took over.
+                if error.statement.is_none() || error.fault == Fault::Lost {
                     self.give_up();
                 }
-                broken.into_error(store_error)
+                error
             })
         })
     }
@@ -253,14 +281,34 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
     if had != Some(1) {
         return Err(StoreError::new(Fault::Lost, "another process has been migrating for long"));
     }
+    // On a cluster that takes writes at every node, the lock is one node's, so
+    // another process may be at it there. One of two that note the same
+    // migration fails, and goes by what the other has done.
+    let mut pauses = pauses(MIGRATION_TRIES).build();
+    loop {
+        let error = match migrate_once(connection).await {
+            Err(error) if error.fault.is_passing() => error,
+            done => return done,
+        };
+        let Some(pause) = pauses.next() else { return Err(error) };
+        tracing::debug!(%error, "the migrations are tried again");
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn migrate_once(connection: &mut MySqlConnection) -> StoreResult<()> {
     // A half-done migration is one statement that can be run again. The first
     // time the table is not there yet, which is no fault.
     let half_done = format!("DELETE FROM {} WHERE success = FALSE", stockade_migrations::TABLE);
     let _ = connection.execute(AssertSqlSafe(half_done)).await;
-    stockade_migrations::mysql()
-        .run_direct(None, &mut *connection, false)
-        .await
-        .map_err(|error| StoreError::new(Fault::Fatal, error))
+    let done = stockade_migrations::mysql().run_direct(None, &mut *connection, false).await;
+    done.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            store_error(error)
+        }
+        MigrateError::Dirty(_) => StoreError::new(Fault::Conflict, error),
+        error => StoreError::new(Fault::Fatal, error),
+    })
 }
 
 #[cfg(test)]
@@ -281,6 +329,10 @@ mod tests {
             (1690, Fault::Invariant),
             (1927, Fault::Lost),
             (1290, Fault::Lost),
+            (1047, Fault::Lost),
+            (1180, Fault::Lost),
+            (3101, Fault::Deadlock),
+            (9007, Fault::Conflict),
         ] {
             assert_eq!(fault_by_number(number), Some(fault), "{number}");
         }

@@ -201,7 +201,7 @@ impl<D: Database> SqlSession<D> {
         }
         self.write(&writes, &must_not_meet).await.map_err(Unfinished::Nothing)?;
         at_commit();
-        self.finish("COMMIT").await.map_err(Unfinished::Unknown)
+        self.finish("COMMIT").await.map_err(at_commit_failed)
     }
 
     /// Writes and commits in one round trip: a statement that fails keeps those
@@ -223,7 +223,7 @@ impl<D: Database> SqlSession<D> {
             Err(error) if error.statement.is_some_and(|at| at < commit) => {
                 Err(Unfinished::Nothing(error))
             }
-            Err(error) => Err(Unfinished::Unknown(error)),
+            Err(error) => Err(at_commit_failed(error)),
         }
     }
 
@@ -246,6 +246,16 @@ impl<D: Database> SqlSession<D> {
         }
         Ok(())
     }
+}
+
+/// What a failed COMMIT leaves behind. A server that answers it with a deadlock
+/// has found the transaction in conflict with another of its cluster and rolled
+/// it back before it answered. After anything else it must be looked for.
+fn at_commit_failed(error: StoreError) -> Unfinished {
+    if error.statement.is_some() && error.fault == Fault::Deadlock {
+        return Unfinished::Nothing(error);
+    }
+    Unfinished::Unknown(error)
 }
 
 /// Each guard must have let all of its rows through.
