@@ -31,13 +31,17 @@ pub struct Row {
     pub recovery: Option<Duration>,
     /// What else a reader should know.
     pub note: String,
+    /// Whether it is only told as found: nothing is promised there.
+    #[serde(default)]
+    pub is_informative: bool,
 }
 
 impl Row {
-    /// Whether every promise was kept.
+    /// Whether every promise was kept, if one was made.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.oversold + self.leaked + self.lost + self.doubled + self.unexplained == 0
+        self.is_informative
+            || self.oversold + self.leaked + self.lost + self.doubled + self.unexplained == 0
     }
 }
 

@@ -1,0 +1,203 @@
+//! Buyers who buy while things break, and what they were told.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use stockade::{
+    Engine, ErrorKind, Hold, HoldRequest, NewProduct, Order, OrderRequest, Outcome, PaymentEvent,
+    ProductId,
+};
+
+const PRODUCTS: usize = 4;
+/// So few that most holds are refused before the end.
+const STOCK: u64 = 60;
+const BUYERS_AT_AN_ENGINE: usize = 5;
+/// For so long a buyer asks again, with the same key.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What buyers were told.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    pub operations: u64,
+    pub holds: Vec<Hold>,
+    pub orders: Vec<Order>,
+    /// Orders whose payment was answered, and whether it succeeded.
+    pub paid: Vec<(u64, bool)>,
+    /// Holds without a key whose fate was not told: at most so many may be
+    /// there without an answer.
+    pub unsure: u64,
+    /// Answers that should not be given, such as an unknown hold.
+    pub strange: Vec<String>,
+    /// The longest time in which no buyer's request was done.
+    pub gap: Duration,
+}
+
+/// Creates the products that are bought.
+pub(super) fn stock_up(engine: &Engine) -> Vec<ProductId> {
+    let price = "19.99".parse().expect("a price");
+    let product = |n| NewProduct::new(format!("Product {n}"), price, STOCK);
+    (0..PRODUCTS).map(|n| engine.create_product(&product(n)).expect("a product").id).collect()
+}
+
+struct Load<'a> {
+    products: &'a [ProductId],
+    is_over: AtomicBool,
+    last_done: Mutex<(Instant, Duration)>,
+}
+
+/// Has buyers at all engines buy until `meanwhile` is over.
+pub(super) fn buy_while(
+    engines: &[Engine],
+    products: &[ProductId],
+    seed: u64,
+    meanwhile: impl FnOnce(),
+) -> Journal {
+    let load = Load {
+        products,
+        is_over: AtomicBool::new(false),
+        last_done: Mutex::new((Instant::now(), Duration::ZERO)),
+    };
+    let journals: Vec<Journal> = thread::scope(|scope| {
+        let load = &load;
+        let buyers = (0..engines.len() * BUYERS_AT_AN_ENGINE).map(|n| {
+            let engine = &engines[n % engines.len()];
+            let name = format!("{seed}-{n}");
+            let random = SmallRng::seed_from_u64(seed * 1_000 + n as u64);
+            scope.spawn(move || Buyer { load, engine, name, random, calls: 0 }.buy())
+        });
+        let buyers: Vec<_> = buyers.collect();
+        meanwhile();
+        load.is_over.store(true, Ordering::Relaxed);
+        buyers.into_iter().map(|buyer| buyer.join().expect("a buyer")).collect()
+    });
+    let mut all = Journal { gap: load.done().1, ..Journal::default() };
+    for journal in journals {
+        all.operations += journal.operations;
+        all.holds.extend(journal.holds);
+        all.orders.extend(journal.orders);
+        all.paid.extend(journal.paid);
+        all.unsure += journal.unsure;
+        all.strange.extend(journal.strange);
+    }
+    all
+}
+
+impl Load<'_> {
+    fn done(&self) -> (Instant, Duration) {
+        let mut last = self.last_done.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = (Instant::now(), last.1.max(last.0.elapsed()));
+        *last
+    }
+}
+
+struct Buyer<'a> {
+    load: &'a Load<'a>,
+    engine: &'a Engine,
+    name: String,
+    random: SmallRng,
+    calls: u64,
+}
+
+impl Buyer<'_> {
+    fn buy(mut self) -> Journal {
+        let mut journal = Journal::default();
+        while !self.load.is_over.load(Ordering::Relaxed) {
+            let Some(hold) = self.hold(&mut journal) else { continue };
+            journal.holds.push(hold.clone());
+            match self.random.random_range(0..10) {
+                0 => {}
+                1..4 => {
+                    self.ask(&mut journal, |engine, _| engine.release(hold.id));
+                }
+                _ => self.order_and_pay(&mut journal, &hold),
+            }
+        }
+        journal
+    }
+
+    fn hold(&mut self, journal: &mut Journal) -> Option<Hold> {
+        let product = self.load.products[self.random.random_range(0..self.load.products.len())];
+        let request = HoldRequest::new(product, self.random.random_range(1..=2));
+        if self.random.random_bool(0.5) {
+            let make = |engine: &Engine, key: String| engine.hold(&request.clone().key(key));
+            return self.ask(journal, make).map(|hold| hold.value);
+        }
+        journal.operations += 1;
+        match self.engine.hold(&request) {
+            Ok(hold) => {
+                self.load.done();
+                Some(hold.value)
+            }
+            // It may have been done; `contention` says that it was not.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                journal.unsure += 1;
+                thread::sleep(Duration::from_millis(20));
+                None
+            }
+            Err(error) => {
+                self.refused(journal, &error);
+                None
+            }
+        }
+    }
+
+    fn order_and_pay(&mut self, journal: &mut Journal, hold: &Hold) {
+        let request = OrderRequest::new(hold.id, hold.product_id);
+        let make = |engine: &Engine, key: String| engine.order(&request.clone().key(key));
+        let Some(order) = self.ask(journal, make) else { return };
+        journal.orders.push(order.value.clone());
+        let is_success = self.random.random_bool(0.3);
+        let outcome = if is_success { Outcome::Success } else { Outcome::Failure };
+        let pay = |engine: &Engine, key: String| {
+            engine.payment(&PaymentEvent::for_order(order.id, outcome).key(key))
+        };
+        if self.ask(journal, pay).is_some() {
+            journal.paid.push((order.id.0, is_success));
+        }
+    }
+
+    /// Asks, and asks again with the same key until there is an answer.
+    fn ask<T>(
+        &mut self,
+        journal: &mut Journal,
+        call: impl Fn(&Engine, String) -> stockade::Result<T>,
+    ) -> Option<T> {
+        self.calls += 1;
+        let key = format!("{}-{}", self.name, self.calls);
+        let since = Instant::now();
+        journal.operations += 1;
+        loop {
+            match call(self.engine, key.clone()) {
+                Ok(answer) => {
+                    self.load.done();
+                    return Some(answer);
+                }
+                Err(error) if error.retry_after().is_some() && since.elapsed() < PATIENCE => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => {
+                    if error.retry_after().is_some() {
+                        journal.unsure += 1;
+                    }
+                    self.refused(journal, &error);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn refused(&self, journal: &mut Journal, error: &stockade::Error) {
+        match error.kind() {
+            ErrorKind::InsufficientStock => {
+                self.load.done();
+                thread::sleep(Duration::from_millis(2));
+            }
+            ErrorKind::Contention | ErrorKind::Unavailable => {}
+            _ => journal.strange.push(format!("{}: {}", error.code(), error.message())),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Rounds on Redis behind Sentinel, with one MariaDB.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use stockade::Engine;
+use stockade_testkit::{MariaDb, Redis, Sentinel, wait_until};
+
+use super::load::{buy_while, stock_up};
+use super::verdict::{Left, judge};
+use crate::Extent;
+use crate::outcome::Row;
+
+const PLACE: &str = "MariaDB, Redis by Sentinel";
+const AROUND: Duration = Duration::from_millis(1_000);
+const FOUND_WITHIN: Duration = Duration::from_secs(60);
+
+pub(super) fn run(extent: Extent) -> Vec<Row> {
+    let (mariadb, sentinel) = (MariaDb::start(), Sentinel::start());
+    let mut rows = Vec::new();
+    for seed in (extent.seed..).take(usize::try_from(extent.seeds(1, 6)).unwrap_or(usize::MAX)) {
+        super::add(&mut rows, round(&mariadb, &sentinel, seed, false));
+        if extent.is_long {
+            super::add(&mut rows, round(&mariadb, &sentinel, seed, true));
+        }
+    }
+    rows
+}
+
+fn round(mariadb: &MariaDb, sentinel: &Sentinel, seed: u64, is_stopped: bool) -> Row {
+    let url = mariadb.fresh_database();
+    let (_, database) = url.rsplit_once('/').expect("a database");
+    let open = |_| {
+        let builder = Engine::builder().store(&url).redis(&sentinel.url());
+        let builder = builder.hold_ttl(Duration::from_secs(600));
+        builder.set("redis_prefix", database).expect("a setting").open().expect("an engine")
+    };
+    let engines: Vec<Engine> = (0..2).map(open).collect();
+    let products = stock_up(&engines[0]);
+    let mut found_after = Duration::ZERO;
+    let journal = buy_while(&engines, &products, seed, || {
+        thread::sleep(AROUND);
+        let old = sentinel.master();
+        let since = Instant::now();
+        if is_stopped {
+            old.pause();
+        } else {
+            old.kill();
+        }
+        let new = sentinel.wait_for_failover(old.port());
+        // Both directions are there again: commands, and messages.
+        wait_until("all engines use the new master", FOUND_WITHIN, || {
+            engines.iter().all(is_linked) && ears(new, database) == engines.len()
+        });
+        found_after = since.elapsed();
+        thread::sleep(AROUND);
+        if is_stopped {
+            old.resume();
+        } else {
+            old.restart();
+        }
+        sentinel.wait_for_replicas();
+    });
+    let fault = if is_stopped { "Redis master stopped" } else { "Redis master killed" };
+    let mut row =
+        Row { fault: fault.to_owned(), place: PLACE.to_owned(), injected: 1, ..Row::default() };
+    engines[0].sweep().expect("a sweep");
+    let left = Left::read(database, |sql| mariadb.query(sql));
+    judge(&mut row, &left, &journal, &products, &engines[0]);
+    let longest = journal.gap;
+    row.recovery = Some(found_after);
+    if row.note.is_empty() {
+        row.note = format!("back at the new master; without a sale {longest:.1?} at most");
+    }
+    engines.iter().for_each(|engine| engine.close().expect("a close"));
+    row
+}
+
+fn is_linked(engine: &Engine) -> bool {
+    engine.metrics_text().lines().any(|line| line == "stockade_degraded 0")
+}
+
+/// How many engines hear at this server that a lock is theirs.
+fn ears(redis: &Redis, prefix: &str) -> usize {
+    redis.command(&["PUBSUB", "CHANNELS", &format!("{prefix}:wake:*")]).lines().count()
+}

@@ -1,0 +1,151 @@
+//! What is left afterwards, against what buyers were told.
+
+use std::collections::{HashMap, HashSet};
+
+use stockade::{Engine, ProductId};
+
+use super::load::Journal;
+use crate::outcome::Row;
+
+/// The rows as they stand at one server, read through `query`.
+pub(super) struct Left {
+    /// Received, stock, held, pending, sold, as the product's row has it.
+    products: HashMap<u64, [i64; 5]>,
+    /// Product, units, status.
+    holds: HashMap<u64, [i64; 3]>,
+    /// Hold, units, status.
+    orders: HashMap<u64, (u64, [i64; 2])>,
+    /// Everything, to compare servers by.
+    text: String,
+}
+
+const ACTIVE: i64 = 0;
+const PENDING: i64 = 0;
+const PAID: i64 = 1;
+const CANCELLED: i64 = 2;
+
+impl Left {
+    pub fn read(database: &str, query: impl Fn(&str) -> String) -> Self {
+        let table = |columns: &str, table: &str, by: &str| {
+            query(&format!("SELECT {columns} FROM {database}.{table} ORDER BY {by}"))
+        };
+        let products =
+            table("id, received, stock, held, pending, sold, version", "stockade_products", "id");
+        let holds = table("id, product_id, qty, status", "stockade_holds", "id");
+        let orders = table("id, hold_id, qty, status, disposition", "stockade_orders", "id");
+        let payments = table("HEX(k), order_id, outcome, answer", "stockade_payments", "k");
+        let keys = table("HEX(k), HEX(answer)", "stockade_keys", "k");
+        let events = table("batch_id, body", "stockade_outbox", "batch_id");
+        let cells = |line: &str| -> Vec<i64> {
+            line.split('\t').map(|cell| cell.parse().unwrap_or(-1)).collect()
+        };
+        let id = |cells: &[i64], at: usize| u64::try_from(cells[at]).expect("an id");
+        let mut left = Self {
+            products: HashMap::new(),
+            holds: HashMap::new(),
+            orders: HashMap::new(),
+            text: String::new(),
+        };
+        for row in products.lines().map(cells) {
+            left.products.insert(id(&row, 0), [row[1], row[2], row[3], row[4], row[5]]);
+        }
+        for row in holds.lines().map(cells) {
+            left.holds.insert(id(&row, 0), [row[1], row[2], row[3]]);
+        }
+        for row in orders.lines().map(cells) {
+            left.orders.insert(id(&row, 0), (id(&row, 1), [row[2], row[3]]));
+        }
+        left.text = [products, holds, orders, payments, keys, events].join("\n--\n");
+        left
+    }
+
+    pub fn is_equal_to(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+
+    /// Units sold beyond what there was, and units that no row accounts for.
+    fn units(&self, wanted: &[ProductId]) -> (u64, u64) {
+        let (mut over, mut leaked) = (0, 0);
+        for id in wanted {
+            let Some([received, stock, ..]) = self.products.get(&id.0) else { continue };
+            let in_holds: i64 = self
+                .holds
+                .values()
+                .filter(|[product, _, status]| {
+                    u64::try_from(*product) == Ok(id.0) && *status == ACTIVE
+                })
+                .map(|[_, qty, _]| qty)
+                .sum();
+            let is_of = |hold: &u64| {
+                self.holds.get(hold).is_some_and(|[of, ..]| u64::try_from(*of) == Ok(id.0))
+            };
+            let in_orders: i64 = self
+                .orders
+                .values()
+                .filter(|(hold, [_, status])| is_of(hold) && [PENDING, PAID].contains(status))
+                .map(|(_, [qty, _])| qty)
+                .sum();
+            let taken = in_holds + in_orders;
+            over += u64::try_from(taken - received).unwrap_or(0);
+            leaked += (received - stock - taken).unsigned_abs();
+        }
+        (over, leaked)
+    }
+
+    /// Answered holds, orders and payments that are not there.
+    fn lost(&self, journal: &Journal) -> u64 {
+        let hold_is_lost = |hold: &&stockade::Hold| {
+            self.holds.get(&hold.id.0).is_none_or(|[product, qty, _]| {
+                u64::try_from(*product) != Ok(hold.product_id.0) || *qty != i64::from(hold.qty)
+            })
+        };
+        let holds = journal.holds.iter().filter(hold_is_lost).count();
+        let order_is_lost = |order: &&stockade::Order| {
+            self.orders.get(&order.id.0).is_none_or(|(hold, _)| *hold != order.hold_id.0)
+        };
+        let orders = journal.orders.iter().filter(order_is_lost).count();
+        let payment_is_lost = |(order, is_success): &&(u64, bool)| {
+            let wanted = if *is_success { PAID } else { CANCELLED };
+            self.orders.get(order).is_none_or(|(_, [_, status])| *status != wanted)
+        };
+        let payments = journal.paid.iter().filter(payment_is_lost).count();
+        (holds + orders + payments) as u64
+    }
+
+    /// Holds that no answer accounts for, beyond those whose fate was not told,
+    /// and answers that were given twice.
+    fn doubled(&self, journal: &Journal) -> u64 {
+        let answered: HashSet<u64> = journal.holds.iter().map(|hold| hold.id.0).collect();
+        let twice = journal.holds.len() - answered.len();
+        let unanswered = self.holds.keys().filter(|id| !answered.contains(id)).count() as u64;
+        twice as u64 + unanswered.saturating_sub(journal.unsure)
+    }
+}
+
+/// Fills in what was found; `audit` is an engine on what is left.
+pub(super) fn judge(
+    row: &mut Row,
+    left: &Left,
+    journal: &Journal,
+    products: &[ProductId],
+    audit: &Engine,
+) {
+    // What is due is dead all the same; taken back, the books are plain.
+    audit.sweep().expect("a sweep");
+    let report = audit.audit().expect("an audit");
+    (row.oversold, row.leaked) = left.units(products);
+    row.lost = left.lost(journal);
+    row.doubled = left.doubled(journal);
+    row.operations = journal.operations;
+    row.recovery = Some(journal.gap);
+    let mut notes = Vec::new();
+    if !report.consistent {
+        row.leaked = row.leaked.max(report.findings.len() as u64);
+        notes.push(format!("audit: {:?}", report.findings.first()));
+    }
+    if let Some(strange) = journal.strange.first() {
+        row.unexplained += journal.strange.len() as u64;
+        notes.push(format!("unexpected answer: {strange}"));
+    }
+    row.note = notes.join("; ");
+}
