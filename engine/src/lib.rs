@@ -53,6 +53,14 @@
 //! Every failure is an [`Error`] with a stable [`code`](Error::code), and
 //! [`Error::retry_after`] says whether trying again makes sense.
 
+/// Tells a test that this place is passed; nothing without `failpoints`.
+macro_rules! failpoint {
+    ($at:ident) => {
+        #[cfg(feature = "failpoints")]
+        $crate::failpoints::pass($crate::failpoints::Failpoint::$at);
+    };
+}
+
 mod audit;
 mod cache;
 mod clock;
@@ -61,6 +69,9 @@ mod config;
 mod due_notice;
 mod engine;
 mod error;
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub mod failpoints;
 mod ledger;
 mod lock;
 mod metrics;

@@ -3,6 +3,7 @@
 //! No lock here is needed for safety: the row decides. A lock that grants to
 //! everyone, or loses its lease half way, costs speed and nothing else.
 
+pub(crate) mod granting;
 pub(crate) mod local;
 pub(crate) mod redis;
 

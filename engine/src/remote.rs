@@ -49,7 +49,7 @@ pub(crate) struct Remote {
 
 impl Remote {
     pub async fn open(builder: EngineBuilder) -> Result<Arc<Self>> {
-        let EngineBuilder { config, clock } = builder;
+        let EngineBuilder { config, clock, .. } = builder;
         config.check_remote()?;
         if clock.is_some() {
             return Err(Error::invalid_argument("the running engine has a clock of its own"));

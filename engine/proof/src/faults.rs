@@ -1,10 +1,127 @@
 //! Real faults under load, with real servers.
+//!
+//! Each fault is a function of a seed: it makes a store of its own, lets
+//! shoppers buy, does harm meanwhile, and compares what they were told with
+//! what is left. `STOCKADE_PROOF_FAULT` picks faults by the beginning of their
+//! names.
+
+mod check;
+mod child;
+mod cuts;
+mod found;
+mod journal;
+mod kills;
+mod load;
+mod place;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+pub use child::run_if_told;
 
 use crate::Extent;
 use crate::outcome::Row;
+use found::{Broken, Found};
+
+/// Picks faults by the beginning of their names.
+const ENV_FAULT: &str = "STOCKADE_PROOF_FAULT";
+
+/// A fault: what is done, on what, and how often.
+pub struct Fault {
+    /// The name by which it is picked.
+    pub name: &'static str,
+    what: &'static str,
+    place: &'static str,
+    /// Cases in the short form and in the long form.
+    cases: (u64, u64),
+    run: fn(u64) -> Found,
+}
+
+/// All of them.
+pub const FAULTS: &[Fault] = &[
+    Fault {
+        name: "cut-at-commit",
+        what: "connection reset during COMMIT",
+        place: "MariaDB, Redis in every other case",
+        cases: (2, 400),
+        run: cuts::at_commit,
+    },
+    Fault {
+        name: "cut-elsewhere",
+        what: "connection reset elsewhere in a transaction",
+        place: "MariaDB, Redis in every other case",
+        cases: (1, 100),
+        run: cuts::elsewhere,
+    },
+    Fault {
+        name: "kill-mariadb",
+        what: "engine killed at each failpoint",
+        place: "MariaDB and Redis",
+        cases: (2, 150),
+        run: kills::on_mariadb,
+    },
+    Fault {
+        name: "kill-sqlite",
+        what: "engine killed at each failpoint",
+        place: "SQLite",
+        cases: (1, 150),
+        run: kills::on_sqlite,
+    },
+    Fault {
+        name: "stop-engine",
+        what: "engine stopped in mid-transaction past its lock's life",
+        place: "MariaDB and Redis",
+        cases: (2, 40),
+        run: kills::stopped,
+    },
+];
 
 /// Runs the part.
 #[must_use]
-pub fn run(_extent: Extent) -> Vec<Row> {
-    Vec::new()
+pub fn run(extent: Extent) -> Vec<Row> {
+    let wanted = std::env::var(ENV_FAULT).unwrap_or_default();
+    let wanted = FAULTS.iter().filter(|fault| fault.name.starts_with(&wanted));
+    wanted.map(|fault| fault.try_all(extent)).collect()
+}
+
+impl Fault {
+    /// Runs every case of it and prints what came of them.
+    #[must_use]
+    pub fn try_all(&self, extent: Extent) -> Row {
+        let since = Instant::now();
+        let (short, long) = self.cases;
+        let mut all = Found::default();
+        for seed in (extent.seed..).take(extent.seeds(short, long) as usize) {
+            let found = self.try_one(seed);
+            if !found.is_clean() {
+                eprintln!("{}, seed {seed}:", self.name);
+                found.told.iter().for_each(|told| eprintln!("  {told}"));
+                eprintln!(
+                    "again: {ENV_FAULT}={} stockade-proof faults --seed {seed} --seeds 1",
+                    self.name
+                );
+            }
+            all.absorb(found);
+        }
+        let row = all.row(self.what, self.place);
+        let Row { injected, operations, note, .. } = &row;
+        let recovery = row.recovery.unwrap_or_default();
+        println!(
+            "{}: {injected} injected, {operations} operations, oversold {}, leaked {}, lost {}, \
+             doubled {}, unexplained {}, recovery {recovery:.2?}, {:.0?} in all; {note}",
+            self.name, row.oversold, row.leaked, row.lost, row.doubled, row.unexplained,
+            since.elapsed()
+        );
+        row
+    }
+
+    fn try_one(&self, seed: u64) -> Found {
+        catch_unwind(AssertUnwindSafe(|| (self.run)(seed))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let mut found = Found::default();
+            found.blame(Broken::Unexplained, 1, || text.unwrap_or_default());
+            found
+        })
+    }
 }

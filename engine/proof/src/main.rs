@@ -20,6 +20,7 @@ const PARTS: [Part; 3] =
     [("histories", histories::run), ("faults", faults::run), ("clusters", clusters::run)];
 
 fn main() -> ExitCode {
+    faults::run_if_told();
     let Some((wanted, extent)) = read(env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(EXIT_USAGE);

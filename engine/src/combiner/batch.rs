@@ -90,6 +90,7 @@ pub(super) async fn attempt(
     let asked = Instant::now();
     let loaded = session.begin(needs).await.map_err(Failure::Nothing)?;
     let locked_at = Instant::now();
+    failpoint!(AfterLoad);
     open(Gate::ForCrowd);
     if let Some(decided) = uncertain.look(session).await.map_err(Failure::Nothing)? {
         // It is known what became of it, so a fault from here on is none of

@@ -32,6 +32,7 @@ pub(super) async fn serve(combiner: &Combiner, requests: Vec<Request>, turn: &Tu
     }
     // The next batch of these lanes may begin while answers are handed out.
     let partings = combiner.finish(turn, again);
+    failpoint!(BeforeAnswer);
     hand_out(combiner, replies);
     leases::part(combiner, partings).await;
 }
@@ -224,6 +225,7 @@ async fn one_try(
     // keep others from the product.
     let mut session = parts.store.session().await.map_err(nothing)?;
     leases.acquire(combiner, turn).await.map_err(Tried::Refused)?;
+    failpoint!(AfterLock);
     let since = Instant::now();
     let open = |gate| combiner.open(turn, gate);
     let Combiner { foresight, .. } = combiner;

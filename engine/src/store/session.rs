@@ -200,8 +200,16 @@ impl<D: Database> SqlSession<D> {
             return self.commit_with(&[], &writes).await;
         }
         self.write(&writes, &must_not_meet).await.map_err(Unfinished::Nothing)?;
+        failpoint!(AfterWrite);
         at_commit();
-        self.finish("COMMIT").await.map_err(at_commit_failed)
+        self.commit().await
+    }
+
+    async fn commit(&mut self) -> Result<(), Unfinished> {
+        failpoint!(BeforeCommit);
+        self.finish("COMMIT").await.map_err(at_commit_failed)?;
+        failpoint!(AfterCommit);
+        Ok(())
     }
 
     /// Writes and commits in one round trip: a statement that fails keeps those
@@ -213,11 +221,20 @@ impl<D: Database> SqlSession<D> {
     ) -> Result<(), Unfinished> {
         let mut sql = first.to_vec();
         sql.extend(writes.iter().map(|statement| statement.sql.as_str()));
+        #[cfg(feature = "failpoints")]
+        if crate::failpoints::splits() {
+            let written = self.run(sql.join("; "), &mut |_, _| Ok(())).await;
+            written.map_err(Unfinished::Nothing)?;
+            failpoint!(AfterWrite);
+            return self.commit().await;
+        }
         let commit = sql.len();
         sql.push("COMMIT");
+        failpoint!(BeforeCommit);
         match self.run(sql.join("; "), &mut |_, _| Ok(())).await {
             Ok(_) => {
                 self.is_open = false;
+                failpoint!(AfterCommit);
                 Ok(())
             }
             Err(error) if error.statement.is_some_and(|at| at < commit) => {

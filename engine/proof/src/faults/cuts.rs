@@ -1,0 +1,78 @@
+//! Connections cut in the middle of a transaction, by proxies of the test's
+//! own: at COMMIT, so that no one knows if it landed, and elsewhere.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::seq::IndexedRandom;
+use stockade::Engine;
+use stockade_testkit::{CutWhen, MariaDb, Proxy};
+
+use super::check::check;
+use super::found::Found;
+use super::load::{Crowd, dice, stock_up, under_load};
+use super::place::Place;
+
+const PROXIES: u64 = 3;
+const CUTS_EACH: u64 = 34;
+const SHOPPERS: u64 = 12;
+const FIRED_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_micros(300);
+
+const WHEN: [CutWhen; 3] = [CutWhen::BeforeForward, CutWhen::AfterForward, CutWhen::AfterReply];
+const AT_COMMIT: [&str; 1] = ["COMMIT"];
+const ELSEWHERE: [&str; 5] =
+    ["START TRANSACTION", "FOR UPDATE", "INSERT INTO", "UPDATE stockade_holds", "ROLLBACK"];
+
+/// Connections reset during COMMIT: before it arrives, while it is done, and
+/// instead of its answer.
+pub fn at_commit(seed: u64) -> Found {
+    cut(seed, &AT_COMMIT)
+}
+
+/// Connections reset elsewhere in a transaction.
+pub fn elsewhere(seed: u64) -> Found {
+    cut(seed, &ELSEWHERE)
+}
+
+fn cut(seed: u64, needles: &[&str]) -> Found {
+    let place = Place::mariadb();
+    let place = if seed % 2 == 0 { place.with_redis() } else { place };
+    let proxies: Vec<Proxy> =
+        (0..PROXIES).map(|_| Proxy::start(MariaDb::shared().addr())).collect();
+    let through = |proxy: &Proxy| place.builder().store(&proxy.url(&place.url)).open();
+    let engines: Vec<Engine> =
+        proxies.iter().map(|proxy| through(proxy).expect("opens")).collect();
+    let engine = place.open();
+    let products = stock_up(&engine);
+    let mut journal = under_load(&engines, &products, Crowd::new(seed, SHOPPERS), |load| {
+        thread::scope(|scope| {
+            for (number, proxy) in (1_000..).zip(&proxies) {
+                scope.spawn(move || {
+                    let mut dice = dice(seed, number);
+                    for _ in 0..CUTS_EACH {
+                        let needle = needles.choose(&mut dice).expect("one");
+                        shoot(proxy, needle, *WHEN.choose(&mut dice).expect("one"));
+                    }
+                });
+            }
+        });
+        load.wait_for(SHOPPERS);
+    });
+    let mut found = Found::default();
+    found.injected = PROXIES * CUTS_EACH;
+    check(&engine, &mut journal, false, &mut found);
+    found
+}
+
+/// Cuts the next connection that sends this, and waits until that is done. One
+/// that no one sends any more is given up for another.
+fn shoot(proxy: &Proxy, needle: &str, when: CutWhen) {
+    let before = proxy.fired();
+    proxy.cut_after_client_sends(needle.as_bytes(), when);
+    let since = Instant::now();
+    while proxy.fired() == before {
+        assert!(since.elapsed() < FIRED_WITHIN, "no one sent {needle}");
+        thread::sleep(LOOK_EVERY);
+    }
+}

@@ -1,0 +1,99 @@
+//! What is wrong after a fault, if anything.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::outcome::Row;
+
+/// Recovery is to take no longer than this after any kill.
+const RECOVERY_MAX: Duration = Duration::from_secs(5);
+/// Of what went wrong, so much is told in full.
+const TOLD_MAX: usize = 10;
+
+/// Which promise was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    Oversold,
+    Leaked,
+    Lost,
+    Doubled,
+    Unexplained,
+}
+
+/// What came of one case, or of many.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub injected: u64,
+    pub operations: u64,
+    pub recovery: Option<Duration>,
+    /// Further things that were counted.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// The longest of each thing that was measured.
+    longest: BTreeMap<&'static str, Duration>,
+    broken: Vec<(Broken, u64)>,
+    /// What was broken, in words.
+    pub told: Vec<String>,
+}
+
+impl Found {
+    pub fn blame(&mut self, broken: Broken, times: u64, why: impl FnOnce() -> String) {
+        self.broken.push((broken, times));
+        if self.told.len() < TOLD_MAX {
+            self.told.push(format!("{broken:?}: {}", why()));
+        }
+    }
+
+    pub fn is_clean(&self) -> bool {
+        self.broken.is_empty()
+    }
+
+    pub fn recovered(&mut self, after: Duration) {
+        self.recovery = self.recovery.max(Some(after));
+        if after > RECOVERY_MAX {
+            self.count("recoveries over 5 s", 1);
+        }
+    }
+
+    pub fn count(&mut self, what: &'static str, times: u64) {
+        *self.counts.entry(what).or_default() += times;
+    }
+
+    pub fn measure(&mut self, what: &'static str, took: Duration) {
+        let longest = self.longest.entry(what).or_default();
+        *longest = took.max(*longest);
+    }
+
+    pub fn absorb(&mut self, other: Self) {
+        self.injected += other.injected;
+        self.operations += other.operations;
+        self.recovery = self.recovery.max(other.recovery);
+        other.counts.into_iter().for_each(|(what, times)| self.count(what, times));
+        other.longest.into_iter().for_each(|(what, took)| self.measure(what, took));
+        self.broken.extend(other.broken);
+        self.told.extend(other.told);
+        self.told.truncate(TOLD_MAX);
+    }
+
+    /// The line of the report.
+    pub fn row(&self, fault: &str, place: &str) -> Row {
+        let sum = |of: Broken| {
+            self.broken.iter().filter(|(broken, _)| *broken == of).map(|(_, times)| times).sum()
+        };
+        let counts = self.counts.iter().map(|(what, times)| format!("{what}: {times}"));
+        let longest = |(what, took): (_, &Duration)| format!("{what}: {:.2} s", took.as_secs_f64());
+        let notes = counts.chain(self.longest.iter().map(longest));
+        Row {
+            fault: fault.to_owned(),
+            place: place.to_owned(),
+            injected: self.injected,
+            operations: self.operations,
+            oversold: sum(Broken::Oversold),
+            leaked: sum(Broken::Leaked),
+            lost: sum(Broken::Lost),
+            doubled: sum(Broken::Doubled),
+            unexplained: sum(Broken::Unexplained),
+            recovery: self.recovery,
+            note: notes.collect::<Vec<_>>().join(", "),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The engine's process killed, or stopped for longer than its lock lives, at
+//! each failpoint, while another process's engine goes on.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rustix::process::Signal;
+use stockade::failpoints::Failpoint;
+use stockade_testkit::MariaDb;
+
+use super::check::check;
+use super::child::{Act, Child, Orders};
+use super::found::{Broken, Found};
+use super::journal::{Ask, Journal};
+use super::load::{Crowd, dice, first_answers, stock_up, under_load};
+use super::place::Place;
+
+const SHOPPERS: u64 = 8;
+const NEIGHBOURS: u64 = 3;
+/// The child ends itself at one of so many passes after it first served.
+const PASSES: u64 = 25;
+/// Numbers of callers that each child has for itself.
+const CALLERS_EACH: u64 = 100;
+const PROBES: u64 = 5_000;
+const LOCK_TTL: Duration = Duration::from_millis(500);
+const STANDSTILL: Duration = Duration::from_millis(800);
+/// A pass where the lock is had and the row is not locked.
+const STALE: &str = "metric stockade_lock_stale_total";
+
+fn orders(place: &Place, products: &[u64], seed: u64, number: u64) -> Orders {
+    Orders {
+        settings: place.settings(),
+        products: products.to_vec(),
+        seed,
+        first: (number + 1) * CALLERS_EACH,
+        shoppers: SHOPPERS,
+        at: None,
+        shell: None,
+    }
+}
+
+/// SIGKILL at each failpoint once, on MariaDB with Redis. In every other case
+/// all take Redis locks for every product, so that a dead process leaves one.
+pub fn on_mariadb(seed: u64) -> Found {
+    let place = Place::mariadb().with_redis();
+    kill_everywhere(&place.set("strict", (seed % 2 == 0).to_string()), seed)
+}
+
+/// SIGKILL at each failpoint once, on one SQLite file that both processes use.
+pub fn on_sqlite(seed: u64) -> Found {
+    kill_everywhere(&Place::sqlite(), seed)
+}
+
+fn kill_everywhere(place: &Place, seed: u64) -> Found {
+    let mut found = Found::default();
+    let engines = [place.open()];
+    let [engine] = &engines;
+    let products = stock_up(engine);
+    let mut dice = dice(seed, 9_999);
+    let mut points = Failpoint::ALL;
+    points.shuffle(&mut dice);
+    let mut told = Journal::default();
+    let crowd = Crowd::new(seed, NEIGHBOURS);
+    let mut journal = under_load(&engines, &products, crowd, |_| {
+        let mut died: Option<(Instant, Failpoint)> = None;
+        for number in 0..=points.len() {
+            let mut orders = orders(place, &products, seed, number as u64);
+            let point = points.get(number).copied();
+            let pass = dice.random_range(1..=PASSES);
+            orders.at = point.map(|point| (point.name().to_owned(), pass, Act::Kill));
+            let mut child = Child::start(&orders);
+            if let Some((since, point)) = died {
+                let (took, journal) =
+                    first_answers(engine, &products, (since, PROBES + number as u64));
+                told.absorb(journal);
+                found.recovered(took);
+                if point == Failpoint::AfterLock {
+                    found.measure("others delayed after a death with the lock", took);
+                }
+            }
+            child.wait_for("served");
+            if let Some((since, _)) = died {
+                found.recovered(since.elapsed());
+            }
+            if let Some(point) = point {
+                died = Some((child.wait_until_dead(), point));
+                found.injected += 1;
+            } else {
+                child.finish();
+            }
+            told.absorb(child.journal());
+        }
+    });
+    journal.absorb(told);
+    check(engine, &mut journal, false, &mut found);
+    found
+}
+
+/// The process stops in mid-transaction for longer than its Redis lock lives,
+/// and then goes on. In every other case the database drops its connections
+/// meanwhile, and with them its row locks.
+pub fn stopped(seed: u64) -> Found {
+    let mut found = Found::default();
+    let ttl = format!("{}ms", LOCK_TTL.as_millis());
+    let place = Place::mariadb().with_redis().set("strict", "true").set("lock_ttl", ttl);
+    let engines = [place.open()];
+    let [engine] = &engines;
+    let products = stock_up(engine);
+    let mut dice = dice(seed, 9_999);
+    let mut told = Journal::default();
+    let mut journal = under_load(&engines, &products, Crowd::new(seed, NEIGHBOURS), |_| {
+        for (number, point) in (0..).zip(Failpoint::ALL) {
+            let mut orders = orders(&place, &products, seed, number);
+            let pass = dice.random_range(1..=PASSES);
+            orders.at = Some((point.name().to_owned(), pass, Act::Stop));
+            let mut child = Child::start(&orders);
+            child.wait_until_stopped();
+            thread::sleep(STANDSTILL);
+            found.injected += 1;
+            if point == Failpoint::AfterLock {
+                // The lock is no one's any more, and the row never was.
+                overtake(engine, &products, PROBES + number, &mut told);
+            } else if seed % 2 == 0 {
+                disconnect_all(&place);
+                overtake(engine, &products, PROBES + number, &mut told);
+            }
+            child.signal(Signal::CONT);
+            let since = Instant::now();
+            let probe = PROBES + 100 + number;
+            let (_, journal) = first_answers(engine, &products, (since, probe));
+            told.absorb(journal);
+            found.recovered(since.elapsed());
+            child.finish();
+            told.absorb(child.journal());
+            let stale = child.said(STALE).first().and_then(|count| count.parse::<u64>().ok());
+            let stale = stale.unwrap_or_default();
+            found.count("overtaken locks noticed", stale);
+            if point == Failpoint::AfterLock && stale == 0 {
+                let why = || "the fence let an overtaken holder pass".to_owned();
+                found.blame(Broken::Unexplained, 1, why);
+            }
+        }
+    });
+    journal.absorb(told);
+    check(engine, &mut journal, false, &mut found);
+    found
+}
+
+/// Writes every product under a newer lock.
+fn overtake(engine: &stockade::Engine, products: &[u64], caller: u64, told: &mut Journal) {
+    for (number, product) in (0..).zip(products) {
+        let ask = Ask::Adjust { product: *product, delta: 1 };
+        told.call(engine, super::load::intent(caller, 100 + number), &ask);
+    }
+}
+
+fn disconnect_all(place: &Place) {
+    let server = MariaDb::shared();
+    let list = format!(
+        "SELECT id FROM information_schema.processlist WHERE db = '{}'",
+        place.database()
+    );
+    for id in server.query(&list).lines() {
+        // It may be gone by itself.
+        let _ = server.try_query(&format!("KILL CONNECTION {id}"));
+    }
+}
