@@ -7,12 +7,17 @@
 
 mod check;
 mod child;
+mod clocks;
 mod cuts;
+mod disk;
 mod found;
+mod images;
 mod journal;
 mod kills;
 mod load;
 mod place;
+mod rows;
+mod servers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -74,6 +79,90 @@ pub const FAULTS: &[Fault] = &[
         cases: (2, 40),
         run: kills::stopped,
     },
+    Fault {
+        name: "mariadb-killed",
+        what: "MariaDB killed and restarted",
+        place: "MariaDB",
+        cases: (1, 30),
+        run: servers::mariadb_killed,
+    },
+    Fault {
+        name: "redis-killed",
+        what: "Redis killed and restarted",
+        place: "MariaDB and Redis",
+        cases: (1, 30),
+        run: servers::redis_killed,
+    },
+    Fault {
+        name: "redis-stopped",
+        what: "Redis stopped past the lock's life",
+        place: "MariaDB and Redis",
+        cases: (1, 30),
+        run: servers::redis_stopped,
+    },
+    Fault {
+        name: "redis-flushed",
+        what: "Redis emptied",
+        place: "MariaDB and Redis",
+        cases: (1, 120),
+        run: servers::redis_flushed,
+    },
+    Fault {
+        name: "redis-evicting",
+        what: "Redis evicting keys",
+        place: "MariaDB and Redis",
+        cases: (1, 20),
+        run: servers::redis_evicting,
+    },
+    Fault {
+        name: "deadlock",
+        what: "deadlock forced (1213)",
+        place: "MariaDB",
+        cases: (1, 60),
+        run: rows::deadlocks,
+    },
+    Fault {
+        name: "lock-wait",
+        what: "row lock not had in time (1205)",
+        place: "MariaDB",
+        cases: (1, 30),
+        run: rows::lock_waits,
+    },
+    Fault {
+        name: "pool-exhausted",
+        what: "pool of one connection, and that one stuck",
+        place: "MariaDB",
+        cases: (1, 20),
+        run: rows::pool_exhausted,
+    },
+    Fault {
+        name: "clocks-apart",
+        what: "clocks ten minutes apart, one of them set back and forth",
+        place: "MariaDB and SQLite in turn",
+        cases: (2, 100),
+        run: clocks::apart,
+    },
+    Fault {
+        name: "disk-full",
+        what: "disk full (a small tmpfs)",
+        place: "SQLite",
+        cases: (1, 30),
+        run: disk::full,
+    },
+    Fault {
+        name: "write-fails",
+        what: "writes that fail half way (a limit to the file's size)",
+        place: "SQLite",
+        cases: (1, 50),
+        run: disk::write_fails,
+    },
+    Fault {
+        name: "power-lost",
+        what: "power lost: unsynced pages gone, torn or rubbish",
+        place: "SQLite",
+        cases: (1, 400),
+        run: images::power_lost,
+    },
 ];
 
 /// Runs the part.
@@ -105,11 +194,16 @@ impl Fault {
         }
         let row = all.row(self.what, self.place);
         let Row { injected, operations, note, .. } = &row;
-        let recovery = row.recovery.unwrap_or_default();
+        let recovery = row.recovery.map_or_else(|| "-".to_owned(), |took| format!("{took:.2?}"));
         println!(
             "{}: {injected} injected, {operations} operations, oversold {}, leaked {}, lost {}, \
-             doubled {}, unexplained {}, recovery {recovery:.2?}, {:.0?} in all; {note}",
-            self.name, row.oversold, row.leaked, row.lost, row.doubled, row.unexplained,
+             doubled {}, unexplained {}, recovery {recovery}, {:.0?} in all; {note}",
+            self.name,
+            row.oversold,
+            row.leaked,
+            row.lost,
+            row.doubled,
+            row.unexplained,
             since.elapsed()
         );
         row

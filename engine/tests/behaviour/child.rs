@@ -14,7 +14,7 @@ use stockade_testkit::wait_until;
 
 use crate::crowd::{Dice, at_once, metric};
 use crate::traffic::{Log, buy_once, sell_out};
-use crate::world::{World, product};
+use crate::world::{Backend, World, product};
 
 /// Holds what a child is to do, as JSON.
 const ENV: &str = "STOCKADE_TEST_CHILD";
@@ -42,6 +42,7 @@ pub struct Orders {
     pub threads: usize,
     /// Tells its dice from those of others.
     pub number: usize,
+    pub grants_every_lock: bool,
 }
 
 impl Orders {
@@ -51,7 +52,8 @@ impl Orders {
             settings.push(("redis".to_owned(), url.clone()));
             settings.push(("redis_prefix".to_owned(), prefix.clone()));
         }
-        Self { role, settings, products: products.to_vec(), threads, number: 0 }
+        let grants_every_lock = world.backend == Backend::Granting;
+        Self { role, settings, products: products.to_vec(), threads, number: 0, grants_every_lock }
     }
 
     pub fn set(mut self, name: &str, value: &str) -> Self {
@@ -205,6 +207,9 @@ fn run(orders: &Orders, end: &AtomicBool) -> Report {
     let mut builder = Engine::builder();
     for (name, value) in &orders.settings {
         builder = builder.set(name, value).expect("a setting");
+    }
+    if orders.grants_every_lock {
+        builder = builder.grant_every_lock();
     }
     let engine = builder.open().expect("opens");
     let (mut log, mut made) = (Log::default(), None);

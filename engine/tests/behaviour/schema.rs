@@ -97,7 +97,7 @@ fn columns(world: &World) -> Columns {
             "SELECT t.name, c.name, CAST(c.\"notnull\" AS CHAR) FROM sqlite_master t \
              JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
         }
-        Backend::MariaDb | Backend::MariaDbRedis => {
+        _ => {
             "SELECT table_name, column_name, IF(is_nullable = 'NO', '1', '0') \
              FROM information_schema.columns WHERE table_schema = DATABASE()"
         }
@@ -119,7 +119,7 @@ fn indexes(world: &World) -> Indexes {
              SELECT t.name, 'PRIMARY', '1', c.name FROM sqlite_master t \
              JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND c.pk > 0"
         }
-        Backend::MariaDb | Backend::MariaDbRedis => {
+        _ => {
             "SELECT table_name, index_name, IF(non_unique = 0, '1', '0'), column_name \
              FROM information_schema.statistics WHERE table_schema = DATABASE() \
              ORDER BY table_name, index_name, seq_in_index"

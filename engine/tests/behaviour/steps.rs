@@ -105,7 +105,7 @@ pub fn sql(world: &World, statements: &str) -> Vec<Vec<String>> {
                 connection.close().await.expect("closes");
                 rows.iter().map(texts).collect()
             }
-            Backend::MariaDb | Backend::MariaDbRedis => {
+            _ => {
                 let connection = sqlx::MySqlConnection::connect(&world.url).await;
                 let mut connection = connection.expect("connects");
                 let rows = text.fetch_all(&mut connection).await.expect("runs");

@@ -249,7 +249,7 @@ fn a_store_that_is_not_there_is_unavailable_soon(world: &World) {
         "mysql://root@127.0.0.1:1/shop".to_owned(),
         "sqlite:/nowhere/at/all/shop.db".to_owned(),
     ];
-    if matches!(world.backend, Backend::MariaDb | Backend::MariaDbRedis) {
+    if Backend::SERVERS.contains(&world.backend) {
         urls.push(format!("{}_of_another_name", world.url));
         let (server, _) = world.url.rsplit_once('/').expect("a URL");
         urls.push(server.to_owned());

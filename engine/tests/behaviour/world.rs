@@ -1,7 +1,8 @@
 //! A store of its own for each test.
 
 use std::sync::Arc;
-
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use stockade::{
@@ -13,6 +14,8 @@ use stockade_testkit::{MariaDb, Redis, TempDb};
 use crate::clock::TestClock;
 use crate::socket::{Sockets, through};
 
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
+
 /// A combination of store, lock and cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -20,17 +23,29 @@ pub enum Backend {
     SqliteMemory,
     MariaDb,
     MariaDbRedis,
+    /// With a lock that grants to everyone who asks.
+    Granting,
+    /// With a Redis that forgets everything every 100 ms.
+    Flushed,
 }
 
 impl Backend {
-    pub const ALL: [Self; 4] =
-        [Self::SqliteFile, Self::SqliteMemory, Self::MariaDb, Self::MariaDbRedis];
+    pub const ALL: [Self; 6] = [
+        Self::SqliteFile,
+        Self::SqliteMemory,
+        Self::MariaDb,
+        Self::MariaDbRedis,
+        Self::Granting,
+        Self::Flushed,
+    ];
 
     /// Those on which several engines can open the same store.
-    pub const SHARED: &[Self] = &[Self::SqliteFile, Self::MariaDb, Self::MariaDbRedis];
+    pub const SHARED: &[Self] =
+        &[Self::SqliteFile, Self::MariaDb, Self::MariaDbRedis, Self::Granting, Self::Flushed];
 
     /// Those with a database server.
-    pub const SERVERS: &[Self] = &[Self::MariaDb, Self::MariaDbRedis];
+    pub const SERVERS: &[Self] =
+        &[Self::MariaDb, Self::MariaDbRedis, Self::Granting, Self::Flushed];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -38,12 +53,46 @@ impl Backend {
             Self::SqliteMemory => "sqlite_memory",
             Self::MariaDb => "mariadb",
             Self::MariaDbRedis => "mariadb_redis",
+            Self::Granting => "granting_lock",
+            Self::Flushed => "flushed_redis",
         }
     }
 
     /// Whether several engines can open the same store.
     pub fn is_shared(self) -> bool {
         self != Self::SqliteMemory
+    }
+}
+
+/// A Redis of a test's own, emptied every 100 ms until this is dropped.
+struct Flushing {
+    redis: Arc<Redis>,
+    /// Closed, it ends the thread.
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Flushing {
+    fn start() -> Self {
+        let redis = Arc::new(Redis::start());
+        let (stop, stopped) = mpsc::channel::<()>();
+        let flushed = Arc::clone(&redis);
+        let thread = thread::spawn(move || {
+            while stopped.recv_timeout(FLUSH_EVERY) == Err(RecvTimeoutError::Timeout) {
+                flushed.flush();
+            }
+        });
+        Self { redis, stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Flushing {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // What it had to say about a failure it has said.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -55,6 +104,7 @@ pub struct World {
     pub redis: Option<(String, String)>,
     pub clock: Arc<TestClock>,
     _file: Option<TempDb>,
+    _flushing: Option<Flushing>,
     /// Where engines are served, if tests reach them through a socket.
     pub sockets: Option<Sockets>,
 }
@@ -67,12 +117,17 @@ impl World {
             (None, Backend::SqliteMemory) => "sqlite::memory:".to_owned(),
             (None, _) => MariaDb::shared().fresh_database(),
         };
-        let redis = (backend == Backend::MariaDbRedis).then(|| {
-            let redis = Redis::shared();
-            (redis.url(), redis.fresh_prefix())
-        });
+        let flushing = (backend == Backend::Flushed).then(Flushing::start);
+        let redis = match (&flushing, backend) {
+            (Some(flushing), _) => Some((flushing.redis.url(), "flushed".to_owned())),
+            (None, Backend::MariaDbRedis | Backend::Granting) => {
+                let redis = Redis::shared();
+                Some((redis.url(), redis.fresh_prefix()))
+            }
+            _ => None,
+        };
         let clock = Arc::new(TestClock::new());
-        Self { backend, url, redis, clock, _file: file, sockets: None }
+        Self { backend, url, redis, clock, _file: file, _flushing: flushing, sockets: None }
     }
 
     /// A world whose engines are reached through a socket each.
@@ -93,6 +148,10 @@ impl World {
     /// An engine on this store, on the real clock.
     pub fn real_time_builder(&self) -> Builder<'_> {
         let builder = Builder { world: self, own: Engine::builder() }.store(&self.url);
+        let builder = match self.backend {
+            Backend::Granting => builder.with(EngineBuilder::grant_every_lock),
+            _ => builder,
+        };
         match &self.redis {
             Some((url, prefix)) => {
                 builder.redis(url).set("redis_prefix", prefix).expect("a setting")

@@ -46,7 +46,8 @@ fn ask_again(engine: &Engine, journal: &mut Journal, found: &mut Found) {
                 | Ask::Pay { .. }
         )
     };
-    let is_safe = |ask: &Ask| is_keyed(ask) || matches!(ask, Ask::Release { .. } | Ask::Order { .. });
+    let is_safe =
+        |ask: &Ask| is_keyed(ask) || matches!(ask, Ask::Release { .. } | Ask::Order { .. });
     let open = intents.iter().filter(|(_, (ask, settled))| !settled && is_safe(ask));
     let known = intents.iter().filter(|(_, (ask, settled))| *settled && is_keyed(ask));
     let again: Vec<(u64, Ask)> = open
@@ -63,6 +64,19 @@ fn ask_again(engine: &Engine, journal: &mut Journal, found: &mut Found) {
         if !settled {
             found.blame(Broken::Unexplained, 1, || format!("no answer to {ask:?} at last"));
         }
+    }
+}
+
+/// Every event there is, in the order of their cursors.
+pub fn all_events(engine: &Engine) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let cursor = events.last().map_or(0, |event| event.cursor);
+        let page = engine.events_after(cursor, EVENTS_AT_ONCE).expect("events");
+        if page.is_empty() {
+            return events;
+        }
+        events.extend(page);
     }
 }
 
@@ -83,15 +97,7 @@ impl Store {
             found.blame(Broken::Leaked, 1, || format!("{finding:?}"));
         }
         let products = engine.products(None, PRODUCTS_AT_ONCE).expect("reads").items;
-        let mut events: Vec<Event> = Vec::new();
-        loop {
-            let cursor = events.last().map_or(0, |event| event.cursor);
-            let page = engine.events_after(cursor, EVENTS_AT_ONCE).expect("events");
-            if page.is_empty() {
-                break;
-            }
-            events.extend(page);
-        }
+        let events = all_events(engine);
         let mut courses: HashMap<u64, Vec<EventKind>> = HashMap::new();
         let (mut order_of, mut hold_of) = (HashMap::new(), HashMap::new());
         for event in &events {
@@ -234,7 +240,12 @@ impl Answers<'_> {
     }
 
     /// What is wrong with an answer, if anything.
-    fn wrong(&self, before: &[&Entry], entry: &Entry, said: &Said) -> Option<(Broken, &'static str)> {
+    fn wrong(
+        &self,
+        before: &[&Entry],
+        entry: &Entry,
+        said: &Said,
+    ) -> Option<(Broken, &'static str)> {
         let was_open = before.iter().any(|call| is_open(call));
         let answered = before.iter().filter_map(|call| call.said.as_ref());
         let settled = answered.filter(|said| !said.is_passing()).last();
@@ -272,8 +283,7 @@ impl Answers<'_> {
                 self.refusal_of_stock(settled, *replayed, was_open)
             }
             (Ask::Release { hold }, Said::Released { expired }) => {
-                let kind =
-                    if *expired { EventKind::HoldExpired } else { EventKind::HoldReleased };
+                let kind = if *expired { EventKind::HoldExpired } else { EventKind::HoldReleased };
                 (!self.store.has(*hold, kind)).then_some((Broken::Lost, "it is still held"))
             }
             (Ask::Order { hold, .. }, Said::Order { id, .. }) => {
@@ -298,8 +308,7 @@ impl Answers<'_> {
                 (!self.expires).then_some((Broken::Unexplained, "its time is not over"))
             }
             (Ask::Pay { order, succeeds }, Said::Paid { waiting: false, .. }) => {
-                let kind =
-                    if *succeeds { EventKind::OrderPaid } else { EventKind::OrderCancelled };
+                let kind = if *succeeds { EventKind::OrderPaid } else { EventKind::OrderCancelled };
                 let hold = self.store.hold_of.get(order);
                 let is_there = hold.is_some_and(|hold| self.store.has(*hold, kind));
                 (!is_there).then_some((Broken::Lost, "the payment is not there"))
@@ -366,8 +375,12 @@ fn check_unanswered(engine: &Engine, store: &Store, asked: &Asked<'_>, found: &m
                     }
                 }
             }
-            let is_done = entry.said.as_ref().is_none_or(|said| !matches!(said, Said::Refused { .. }));
-            if is_done || is_open(entry) || matches!(&entry.said, Some(Said::Refused { order: Some(_), .. })) {
+            let is_done =
+                entry.said.as_ref().is_none_or(|said| !matches!(said, Said::Refused { .. }));
+            if is_done
+                || is_open(entry)
+                || matches!(&entry.said, Some(Said::Refused { order: Some(_), .. }))
+            {
                 match entry.ask {
                     Ask::Release { hold } => may.insert((hold, EventKind::HoldReleased)),
                     Ask::Order { hold, .. } => may.insert((hold, EventKind::OrderCreated)),

@@ -2,11 +2,12 @@
 //! kills or stops itself at a failpoint, or is told to end.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
-use std::process::{self, ChildStdin, Command, Stdio};
+use std::fs;
+use std::io::{Read, Write};
+use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
@@ -16,13 +17,14 @@ use stockade::failpoints::{self, Failpoint};
 use stockade_testkit::wait_until;
 
 use super::journal::{Entry, Journal, Told, say};
-use super::load::Shopper;
+use super::load::{Shopper, stock_up};
 
 /// Holds what a child is to do, as JSON.
 const ENV: &str = "STOCKADE_PROOF_CHILD";
 /// Whether a caller was answered; failpoints count from then on.
 static SERVED: AtomicBool = AtomicBool::new(false);
 const PATIENCE: Duration = Duration::from_secs(60);
+const DRAIN_EVERY: Duration = Duration::from_millis(1);
 
 /// What a child does to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,7 @@ pub enum Act {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Orders {
     pub settings: Vec<(String, String)>,
+    /// Empty where it is to make them.
     pub products: Vec<u64>,
     pub seed: u64,
     /// The number of its first caller.
@@ -51,8 +54,34 @@ pub struct Child {
     process: process::Child,
     /// The child ends when this is closed.
     orders: Option<ChildStdin>,
-    lines: Arc<Mutex<Vec<String>>>,
-    reader: Option<JoinHandle<()>>,
+    output: Arc<Mutex<Output>>,
+}
+
+/// What a child has said.
+struct Output {
+    pipe: ChildStdout,
+    is_over: bool,
+    /// The beginning of a line.
+    rest: Vec<u8>,
+    lines: Vec<String>,
+}
+
+impl Output {
+    /// Takes everything that was said up to now.
+    fn drain(&mut self) {
+        let mut buffer = [0; 16 * 1024];
+        while !self.is_over {
+            match self.pipe.read(&mut buffer) {
+                Ok(0) => self.is_over = true,
+                Ok(count) => self.rest.extend(&buffer[..count]),
+                Err(_) => break,
+            }
+        }
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            self.lines.push(String::from_utf8_lossy(&line[..end]).into_owned());
+        }
+    }
 }
 
 impl Child {
@@ -72,26 +101,37 @@ impl Child {
             .stdout(Stdio::piped())
             .spawn()
             .expect("a child");
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let output = BufReader::new(process.stdout.take().expect("piped"));
-        let heard = Arc::clone(&lines);
-        let reader = thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                heard.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let pipe = process.stdout.take().expect("piped");
+        // Whoever drains it takes what is there and does not wait for more.
+        rustix::io::ioctl_fionbio(&pipe, true).expect("a pipe");
+        let output = Output { pipe, is_over: false, rest: Vec::new(), lines: Vec::new() };
+        let output = Arc::new(Mutex::new(output));
+        let draining = Arc::downgrade(&output);
+        // A full pipe would stop the child.
+        thread::spawn(move || {
+            while let Some(output) = draining.upgrade() {
+                let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+                output.drain();
+                if output.is_over {
+                    break;
+                }
+                drop(output);
+                thread::sleep(DRAIN_EVERY);
             }
         });
-        let orders = process.stdin.take();
-        Self { process, orders, lines, reader: Some(reader) }
+        Self { orders: process.stdin.take(), process, output }
     }
 
-    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn output(&self) -> MutexGuard<'_, Output> {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.drain();
+        output
     }
 
     /// Lines that begin with this word, without it.
     pub fn said(&self, word: &str) -> Vec<String> {
-        let lines = self.lines();
-        let rest = lines.iter().filter_map(|line| line.strip_prefix(word));
+        let output = self.output();
+        let rest = output.lines.iter().filter_map(|line| line.strip_prefix(word));
         rest.map(|rest| rest.trim().to_owned()).collect()
     }
 
@@ -109,10 +149,15 @@ impl Child {
 
     /// Waits until it has stopped itself.
     pub fn wait_until_stopped(&self) {
-        let stat = format!("/proc/{}/stat", self.process.id());
-        wait_until("the child stands still", PATIENCE, || {
-            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+        let tasks = format!("/proc/{}/task", self.process.id());
+        // Each thread by itself: one may still be in the middle of a write.
+        let stands = |task: std::io::Result<fs::DirEntry>| {
+            let stat = task.and_then(|task| fs::read_to_string(task.path().join("stat")));
+            let stat = stat.unwrap_or_default();
             stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        };
+        wait_until("the child stands still", PATIENCE, || {
+            fs::read_dir(&tasks).is_ok_and(|mut tasks| tasks.all(stands))
         });
     }
 
@@ -123,9 +168,14 @@ impl Child {
             gone = self.process.try_wait().expect("waited");
             gone.is_some()
         });
-        let at = Instant::now();
-        self.end_reading();
-        at
+        Instant::now()
+    }
+
+    /// Ends its shopping and leaves it there.
+    pub fn stop_shopping(&mut self) {
+        let orders = self.orders.as_mut().expect("not closed");
+        writeln!(orders, "stop").expect("the child listens");
+        self.wait_for("stopped");
     }
 
     /// Tells it to end and waits for that.
@@ -133,12 +183,6 @@ impl Child {
         self.orders = None;
         self.wait_until_dead();
         assert!(!self.said("done").is_empty(), "the child ended too soon");
-    }
-
-    fn end_reading(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.join().expect("no panic");
-        }
     }
 
     /// What its callers asked and were answered, as far as it told.
@@ -171,31 +215,39 @@ pub fn run_if_told() {
     let orders: Orders = serde_json::from_str(&orders).expect("JSON");
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
+    let (over, end) = mpsc::channel();
     thread::spawn(move || {
-        std::io::stdin().lines().for_each(drop);
+        // A word or the end: either ends the shopping.
+        let _ = std::io::stdin().lines().next();
         told.store(true, Ordering::Relaxed);
+        std::io::stdin().lines().for_each(drop);
+        let _ = over.send(());
     });
-    shop(&orders, &stop);
+    shop(&orders, &stop, &end);
     say("done");
     process::exit(0);
 }
 
-fn shop(orders: &Orders, stop: &AtomicBool) {
+fn shop(orders: &Orders, stop: &AtomicBool, end: &mpsc::Receiver<()>) {
     let mut builder = Engine::builder();
     for (name, value) in &orders.settings {
         builder = builder.set(name, value).expect("a setting");
     }
     let engine = builder.open().expect("opens");
+    let products = match orders.products.as_slice() {
+        [] => stock_up(&engine),
+        products => products.to_vec(),
+    };
     if let Some((point, pass, act)) = orders.at.clone() {
         arm(&point, pass, act);
     }
     thread::scope(|scope| {
         for caller in 0..orders.shoppers {
-            let engine = &engine;
+            let (engine, products) = (&engine, &products);
             scope.spawn(move || {
                 let number = orders.first + caller;
                 let who = (orders.seed, number);
-                let mut shopper = Shopper::new(engine, &orders.products, who, stop);
+                let mut shopper = Shopper::new(engine, products, who, stop);
                 shopper.journal = Journal::telling(number);
                 let mut is_first = caller == 0;
                 while !stop.load(Ordering::Relaxed) {
@@ -211,6 +263,8 @@ fn shop(orders: &Orders, stop: &AtomicBool) {
     for line in engine.metrics_text().lines().filter(|line| !line.starts_with('#')) {
         say(&format!("metric {line}"));
     }
+    say("stopped");
+    let _ = end.recv();
     engine.close().expect("closes");
 }
 

@@ -4,6 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rand::RngExt;
 use rand::seq::IndexedRandom;
 use stockade::Engine;
 use stockade_testkit::{CutWhen, MariaDb, Proxy};
@@ -13,9 +14,9 @@ use super::found::Found;
 use super::load::{Crowd, dice, stock_up, under_load};
 use super::place::Place;
 
-const PROXIES: u64 = 3;
-const CUTS_EACH: u64 = 34;
-const SHOPPERS: u64 = 12;
+const PROXIES: u64 = 10;
+const CUTS_EACH: u64 = 10;
+const SHOPPERS: u64 = 40;
 const FIRED_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_micros(300);
 
@@ -41,8 +42,7 @@ fn cut(seed: u64, needles: &[&str]) -> Found {
     let proxies: Vec<Proxy> =
         (0..PROXIES).map(|_| Proxy::start(MariaDb::shared().addr())).collect();
     let through = |proxy: &Proxy| place.builder().store(&proxy.url(&place.url)).open();
-    let engines: Vec<Engine> =
-        proxies.iter().map(|proxy| through(proxy).expect("opens")).collect();
+    let engines: Vec<Engine> = proxies.iter().map(|proxy| through(proxy).expect("opens")).collect();
     let engine = place.open();
     let products = stock_up(&engine);
     let mut journal = under_load(&engines, &products, Crowd::new(seed, SHOPPERS), |load| {
@@ -52,6 +52,8 @@ fn cut(seed: u64, needles: &[&str]) -> Found {
                     let mut dice = dice(seed, number);
                     for _ in 0..CUTS_EACH {
                         let needle = needles.choose(&mut dice).expect("one");
+                        // Now and then one gets through.
+                        thread::sleep(Duration::from_millis(dice.random_range(0..20)));
                         shoot(proxy, needle, *WHEN.choose(&mut dice).expect("one"));
                     }
                 });

@@ -43,12 +43,28 @@ pub enum Ask {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
     /// The holds by product.
-    Holds { made: Vec<(u64, u64)>, replayed: bool },
-    Released { expired: bool },
-    Order { id: u64, replayed: bool },
-    Paid { waiting: bool, replayed: bool },
+    Holds {
+        made: Vec<(u64, u64)>,
+        replayed: bool,
+    },
+    Released {
+        expired: bool,
+    },
+    Order {
+        id: u64,
+        replayed: bool,
+    },
+    Paid {
+        waiting: bool,
+        replayed: bool,
+    },
     Adjusted,
-    Refused { code: String, available: Option<u64>, order: Option<u64>, replayed: bool },
+    Refused {
+        code: String,
+        available: Option<u64>,
+        order: Option<u64>,
+        replayed: bool,
+    },
 }
 
 impl Said {
@@ -139,7 +155,7 @@ pub enum Told {
 }
 
 /// The calls of one caller, or of many.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Journal {
     pub entries: Vec<Entry>,
     /// The caller's number, if each call is told to the parent process.

@@ -158,10 +158,8 @@ fn overtake(engine: &stockade::Engine, products: &[u64], caller: u64, told: &mut
 
 fn disconnect_all(place: &Place) {
     let server = MariaDb::shared();
-    let list = format!(
-        "SELECT id FROM information_schema.processlist WHERE db = '{}'",
-        place.database()
-    );
+    let list =
+        format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", place.database());
     for id in server.query(&list).lines() {
         // It may be gone by itself.
         let _ = server.try_query(&format!("KILL CONNECTION {id}"));

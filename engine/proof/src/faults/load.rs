@@ -72,7 +72,8 @@ impl<'a> Shopper<'a> {
         // An adjustment has no key: done again, it would be done twice.
         let tries = if matches!(ask, Ask::Adjust { .. }) { 1 } else { TRIES };
         // So would a hold without one.
-        let is_bare = matches!(ask, Ask::Hold { keyed: false, .. } | Ask::Cart { keyed: false, .. });
+        let is_bare =
+            matches!(ask, Ask::Hold { keyed: false, .. } | Ask::Cart { keyed: false, .. });
         let mut said = self.journal.call(self.engine, intent, ask);
         for _ in 1..tries {
             let again = said.is_passing() && !(is_bare && said.is_unsure());
@@ -215,20 +216,34 @@ pub fn under_load(
     })
 }
 
-/// Asks until a hold of each product is answered, and says how long that took
-/// from `since`.
+/// Asks until a hold of each product is answered, of all at once, and says how
+/// long the slowest took from `since`.
 pub fn first_answers(
     engine: &Engine,
     products: &[u64],
     (since, caller): (Instant, u64),
 ) -> (Duration, Journal) {
-    let mut journal = Journal::default();
-    for (number, product) in (0..).zip(products) {
-        let intent = intent(caller, number);
-        let ask = Ask::Hold { product: *product, qty: 1, keyed: true, brief: false };
-        wait_until("a hold is answered", SERVED_WITHIN, || {
-            !journal.call(engine, intent, &ask).is_passing()
-        });
-    }
-    (since.elapsed(), journal)
+    thread::scope(|scope| {
+        let ask = |(number, product): (u64, &u64)| {
+            let ask = Ask::Hold { product: *product, qty: 1, keyed: true, brief: false };
+            scope.spawn(move || {
+                let mut journal = Journal::default();
+                wait_until("a hold is answered", SERVED_WITHIN, || {
+                    !journal.call(engine, intent(caller, number), &ask).is_passing()
+                });
+                (since.elapsed(), journal)
+            })
+        };
+        let asked: Vec<_> = (0..).zip(products).map(ask).collect();
+        let (mut longest, mut journal) = (Duration::ZERO, Journal::default());
+        for asked in asked {
+            let (took, told) = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
+            if took > Duration::from_millis(2200) {
+                eprintln!("SLOW {took:?} {told:?}");
+            }
+            longest = longest.max(took);
+            journal.absorb(told);
+        }
+        (longest, journal)
+    })
 }

@@ -1,0 +1,54 @@
+//! Engines that go by different clocks, and a clock that is set back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rand::RngExt;
+use stockade::{Clock, Timestamp};
+
+use super::check::check;
+use super::found::Found;
+use super::load::{Crowd, dice, stock_up, under_load};
+use super::place::Place;
+
+const TEN_MINUTES: i64 = 600_000_000;
+const SHOPPERS: u64 = 12;
+const STEPS: u64 = 40;
+const SERVED_BETWEEN: u64 = 4;
+
+/// The store's clock, and so many microseconds more.
+struct Skewed(AtomicI64);
+
+impl Clock for Skewed {
+    fn now(&self, store: Timestamp) -> Timestamp {
+        Timestamp::from_micros(store.micros().saturating_add(self.0.load(Ordering::SeqCst)))
+    }
+}
+
+/// Two engines on one store whose clocks are ten minutes apart; one of them is
+/// set forth and back again and again. Some holds are dead by one clock and
+/// not by the other. In every other case the store is a SQLite file.
+pub fn apart(seed: u64) -> Found {
+    let place = if seed % 2 == 0 { Place::sqlite() } else { Place::mariadb() };
+    let place = place.set("sweeper", "true");
+    let clocks = [0, TEN_MINUTES].map(|skew| Arc::new(Skewed(AtomicI64::new(skew))));
+    let open = |clock: &Arc<Skewed>| place.builder().clock(Arc::clone(clock) as _).open();
+    let engines = clocks.each_ref().map(|clock| open(clock).expect("opens"));
+    let products = stock_up(&engines[0]);
+    let mut found = Found::default();
+    let crowd = Crowd { briefs: true, ..Crowd::new(seed, SHOPPERS) };
+    let mut journal = under_load(&engines, &products, crowd, |load| {
+        let mut dice = dice(seed, 9_999);
+        load.wait_for(SHOPPERS);
+        found.injected += 1;
+        for _ in 0..STEPS {
+            // Set back at least as often as forth: it begins ahead.
+            let skew = dice.random_range(-TEN_MINUTES..=TEN_MINUTES);
+            clocks[1].0.store(skew, Ordering::SeqCst);
+            found.injected += 1;
+            load.wait_for(SERVED_BETWEEN);
+        }
+    });
+    check(&engines[0], &mut journal, true, &mut found);
+    found
+}

@@ -1,0 +1,136 @@
+//! SQLite on a disk that is full, or that fails in the middle of a write.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use stockade_testkit::wait_until;
+
+use super::check::check;
+use super::child::{Child, Orders};
+use super::found::Found;
+use super::journal::Journal;
+use super::load::{dice, first_answers, stock_up};
+use super::place::Place;
+
+const SHOPPERS: u64 = 8;
+const TIMES: u64 = 4;
+/// Few, so that callers are soon told.
+const RETRIES: &str = "2";
+const PROBES: u64 = 5_000;
+const REFUSED_WITHIN: Duration = Duration::from_secs(30);
+/// The small disk, in the child's own view of the file system.
+const DISK: &str = "/mnt";
+
+fn orders(place: &Place, products: &[u64], seed: u64) -> Orders {
+    Orders {
+        settings: place.settings(),
+        products: products.to_vec(),
+        seed,
+        first: 100,
+        shoppers: SHOPPERS,
+        at: None,
+        shell: None,
+    }
+}
+
+/// Waits until the child's callers are refused for want of a store.
+fn wait_for_refusals(child: &Child) {
+    let refused = || child.said("told ").iter().filter(|told| told.contains("unavailable")).count();
+    let before = refused();
+    wait_until("the engine finds out", REFUSED_WITHIN, || refused() > before);
+}
+
+/// Waits until the child's callers are served again.
+fn wait_for_answers(child: &Child) -> Duration {
+    let since = Instant::now();
+    let served = || child.said("told ").iter().filter(|told| told.contains("\"Holds\"")).count();
+    let before = served();
+    wait_until("the engine goes on", REFUSED_WITHIN, || served() > before);
+    since.elapsed()
+}
+
+/// A disk without room, filled up again and again: a small tmpfs that only the
+/// child's process sees, so nothing is mounted for anyone else.
+pub fn full(seed: u64) -> Found {
+    let inside = Place::sqlite_at(format!("sqlite:{DISK}/shop.db")).set("retries", RETRIES);
+    // Products are made by the child's own first engine: no one else can.
+    let mut orders = orders(&inside, &[], seed);
+    orders.shell = Some(format!(
+        "exec unshare --user --map-root-user --mount sh -c \
+         'mount -t tmpfs -o size=4m none {DISK} && exec \"$0\"' \"$0\""
+    ));
+    let mut found = Found::default();
+    let mut child = Child::start(&orders);
+    child.wait_for("served");
+    let disk = PathBuf::from(format!("/proc/{}/root{DISK}", child.pid().as_raw_nonzero()));
+    for _ in 0..TIMES {
+        let filler = disk.join("filler");
+        fill(&filler);
+        found.injected += 1;
+        wait_for_refusals(&child);
+        fs::remove_file(&filler).expect("removed");
+        found.recovered(wait_for_answers(&child));
+    }
+    // Before the child ends, and its disk with it.
+    child.stop_shopping();
+    let copy = Place::sqlite();
+    for end in ["db", "db-wal"] {
+        // SQLite itself would follow the path back to the parent's own disk.
+        let from = disk.join("shop.db").with_extension(end);
+        fs::copy(from, copy.path().with_extension(end)).expect("copied");
+    }
+    child.finish();
+    check(&copy.open(), &mut child.journal(), false, &mut found);
+    found
+}
+
+/// Writes until there is no room left.
+fn fill(file: &Path) {
+    let mut file = fs::File::create(file).expect("a file");
+    while file.write_all(&[1; 4096]).is_ok() {}
+    while file.write_all(&[1]).is_ok() {}
+}
+
+/// Writes that fail half way: the kernel lets the child's files grow to a limit
+/// and no further, in the middle of a page.
+pub fn write_fails(seed: u64) -> Found {
+    let place = Place::sqlite().set("retries", RETRIES);
+    let engine = place.open();
+    let products = stock_up(&engine);
+    let mut orders = orders(&place, &products, seed);
+    // Without the signal, a write beyond the limit is an error.
+    orders.shell = Some("trap '' XFSZ; exec \"$0\"".to_owned());
+    let mut dice = dice(seed, 9_999);
+    let (mut found, mut told) = (Found::default(), Journal::default());
+    let mut child = Child::start(&orders);
+    child.wait_for("served");
+    for time in 0..TIMES {
+        let wal = place.path().with_extension("db-wal");
+        let size = fs::metadata(&wal).map_or(0, |wal| wal.len());
+        limit(&child, &(size + dice.random_range(1..20_000)).to_string());
+        found.injected += 1;
+        wait_for_refusals(&child);
+        limit(&child, "unlimited");
+        found.recovered(wait_for_answers(&child));
+        // Another process reads and writes the same file.
+        let (_, journal) = first_answers(&engine, &products, (Instant::now(), PROBES + time));
+        told.absorb(journal);
+    }
+    child.finish();
+    let mut journal = child.journal();
+    journal.absorb(told);
+    check(&engine, &mut journal, false, &mut found);
+    found
+}
+
+fn limit(child: &Child, bytes: &str) {
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--pid={}", child.pid().as_raw_nonzero()));
+    // The soft limit only: a lower hard one could not be raised again.
+    let done = command.arg(format!("--fsize={bytes}:")).status().expect("prlimit");
+    assert!(done.success(), "prlimit said {done}");
+}

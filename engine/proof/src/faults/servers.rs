@@ -1,0 +1,189 @@
+//! MariaDB and Redis killed, stopped, emptied and short of memory, while many
+//! buy.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use stockade::Engine;
+use stockade_testkit::{MariaDb, Redis};
+
+use super::check::check;
+use super::found::Found;
+use super::journal::Journal;
+use super::load::{Crowd, Load, dice, first_answers, stock_up, under_load};
+use super::place::Place;
+
+const SHOPPERS: u64 = 16;
+const PROBES: u64 = 5_000;
+const KILLS: u64 = 2;
+const SERVED_BETWEEN: u64 = 40;
+const STANDSTILL: Duration = Duration::from_millis(800);
+const LOCK_TTL: &str = "500ms";
+const FLUSHES: u64 = 250;
+const EVICTING_ROUNDS: u64 = 100;
+/// What Redis may use beyond what it uses when it begins to evict.
+const ROOM: u64 = 400_000;
+
+/// MariaDB killed in mid-load and started again.
+pub fn mariadb_killed(seed: u64) -> Found {
+    let server = MariaDb::start();
+    let place = Place::on(&server).set("retries", "1");
+    let engines = [place.open(), place.open()];
+    let products = stock_up(&engines[0]);
+    let (mut found, mut told) = (Found::default(), Journal::default());
+    let mut journal = under_load(&engines, &products, Crowd::new(seed, SHOPPERS), |load| {
+        for kill in 0..KILLS {
+            load.wait_for(SERVED_BETWEEN);
+            server.kill();
+            let killed = Instant::now();
+            found.injected += 1;
+            server.restart();
+            let back = Instant::now();
+            let (took, journal) = first_answers(&engines[0], &products, (back, PROBES + kill));
+            told.absorb(journal);
+            found.recovered(took);
+            found.measure("from the kill on, the server's own start included", killed.elapsed());
+        }
+        load.wait_for(SERVED_BETWEEN);
+    });
+    journal.absorb(told);
+    check(&engines[0], &mut journal, false, &mut found);
+    found
+}
+
+/// What is done to Redis.
+struct Harm<'a> {
+    redis: &'a Redis,
+    load: &'a Load,
+    seed: u64,
+    found: &'a mut Found,
+    probe: &'a mut dyn FnMut() -> Duration,
+}
+
+/// Two engines on MariaDB with a Redis of their own, which take its lock for
+/// everything in every other case.
+fn with_redis(seed: u64, harm: impl FnOnce(&mut Harm<'_>)) -> Found {
+    let redis = Redis::start();
+    let place = Place::mariadb().with_redis_at(redis.url()).set("lock_ttl", LOCK_TTL);
+    let engines: Vec<Engine> = (0..2).map(|_| place.open()).collect();
+    let products = stock_up(&engines[0]);
+    let (mut found, mut told) = (Found::default(), Journal::default());
+    let mut probes = PROBES;
+    let mut journal = under_load(&engines, &products, Crowd::new(seed, 2 * SHOPPERS), |load| {
+        let mut probe = || {
+            let since = Instant::now();
+            let mut longest = Duration::ZERO;
+            for engine in &engines {
+                probes += 1;
+                let (took, journal) = first_answers(engine, &products, (since, probes));
+                told.absorb(journal);
+                longest = took;
+            }
+            longest
+        };
+        load.wait_for(SERVED_BETWEEN);
+        harm(&mut Harm { redis: &redis, load, seed, found: &mut found, probe: &mut probe });
+        load.wait_for(SERVED_BETWEEN);
+    });
+    journal.absorb(told);
+    check(&engines[0], &mut journal, false, &mut found);
+    found
+}
+
+/// Redis killed, and started again empty.
+pub fn redis_killed(seed: u64) -> Found {
+    with_redis(seed, |harm| {
+        for _ in 0..3 {
+            harm.redis.kill();
+            harm.found.injected += 1;
+            let took = (harm.probe)();
+            harm.found.recovered(took);
+            harm.load.wait_for(SERVED_BETWEEN);
+            harm.redis.restart();
+            let took = (harm.probe)();
+            harm.found.recovered(took);
+            harm.load.wait_for(SERVED_BETWEEN);
+        }
+    })
+}
+
+/// Redis stopped for longer than its locks live.
+pub fn redis_stopped(seed: u64) -> Found {
+    with_redis(seed, |harm| {
+        for _ in 0..3 {
+            harm.redis.pause();
+            harm.found.injected += 1;
+            let took = (harm.probe)();
+            harm.found.recovered(took);
+            thread::sleep(STANDSTILL);
+            harm.redis.resume();
+            let took = (harm.probe)();
+            harm.found.recovered(took);
+            harm.load.wait_for(SERVED_BETWEEN);
+        }
+    })
+}
+
+/// Redis emptied again and again, with its locks and fences.
+pub fn redis_flushed(seed: u64) -> Found {
+    with_redis(seed, |harm| {
+        let mut dice = dice(harm.seed, 9_999);
+        let mut wire = Wire::to(harm.redis);
+        for _ in 0..FLUSHES {
+            wire.ask("FLUSHALL");
+            harm.found.injected += 1;
+            thread::sleep(Duration::from_micros(dice.random_range(500..8_000)));
+        }
+        let took = (harm.probe)();
+        harm.found.recovered(took);
+    })
+}
+
+/// Redis short of memory, which throws out whatever was not used of late.
+pub fn redis_evicting(seed: u64) -> Found {
+    with_redis(seed, |harm| {
+        let mut wire = Wire::to(harm.redis);
+        let info = |text: String, name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.map_or(0, |number| number.trim().parse::<u64>().unwrap_or_default())
+        };
+        let used = info(harm.redis.command(&["INFO", "memory"]), "used_memory");
+        harm.redis.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+        harm.redis.command(&["CONFIG", "SET", "maxmemory", &(used + ROOM).to_string()]);
+        let filler = "x".repeat(20_000);
+        for round in 0..EVICTING_ROUNDS {
+            for at in 0..10 {
+                wire.ask(&format!("SET filler{} {filler}", round * 10 + at));
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        harm.found.injected += info(harm.redis.command(&["INFO", "stats"]), "evicted_keys");
+        let took = (harm.probe)();
+        harm.found.recovered(took);
+    })
+}
+
+/// A connection that is quicker than a process for each command.
+struct Wire {
+    stream: TcpStream,
+    answers: BufReader<TcpStream>,
+}
+
+impl Wire {
+    fn to(redis: &Redis) -> Self {
+        let stream = TcpStream::connect(redis.addr()).expect("connects");
+        stream.set_nodelay(true).expect("a socket");
+        let answers = BufReader::new(stream.try_clone().expect("a socket"));
+        Self { stream, answers }
+    }
+
+    /// Sends a command that is answered by one line.
+    fn ask(&mut self, command: &str) {
+        self.stream.write_all(format!("{command}\r\n").as_bytes()).expect("Redis listens");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("Redis answers");
+    }
+}
