@@ -2,7 +2,7 @@
 //!
 //! Each part has a short form, which the tests run, and a long form:
 //! `stockade-proof all --long` runs every part and writes `RELIABILITY.md`.
-#![allow(
+#![expect(
     clippy::panic,
     clippy::expect_used,
     reason = "a check reports by panicking: there is nothing to recover"
