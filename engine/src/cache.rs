@@ -11,7 +11,7 @@ pub(crate) mod redis;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
@@ -23,6 +23,7 @@ use crate::ledger::ProductRow;
 use crate::metrics::Metrics;
 use crate::model::{Product, ProductId, Timestamp};
 use crate::redis_link::RedisLink;
+use crate::runtime;
 
 /// A product row as it was read, with what tells how long it can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,10 @@ impl CachedProduct {
 /// The most products that [`ProductCache::sample`] returns.
 const SAMPLE_MAX: usize = 1000;
 
+/// How often a product is loaded for those who wait for it, as long as a newer
+/// version is announced meanwhile.
+const LOADS_MAX: u32 = 8;
+
 /// The cache of one engine.
 pub(crate) struct ProductCache {
     local: Arc<LocalTier>,
@@ -64,7 +69,7 @@ impl ProductCache {
         shared: Option<(RedisLink, String)>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self::with(ttl, capacity, shared, metrics, redis::LIFE, Arc::new(Instant::now))
+        Self::with(ttl, capacity, shared, metrics, redis::LIFE, Arc::new(runtime::now))
     }
 
     fn with(
@@ -98,7 +103,7 @@ impl ProductCache {
         load: F,
     ) -> Result<Option<CachedProduct>>
     where
-        F: FnOnce() -> Fut,
+        F: Fn() -> Fut,
         Fut: Future<Output = Result<Option<CachedProduct>>>,
     {
         if let Some(known) = self.local.get(id, now) {
@@ -132,7 +137,7 @@ impl ProductCache {
         loaded: &mut bool,
     ) -> Found
     where
-        F: FnOnce() -> Fut,
+        F: Fn() -> Fut,
         Fut: Future<Output = Result<Option<CachedProduct>>>,
     {
         let read = self.local.moment();
@@ -145,21 +150,28 @@ impl ProductCache {
                 return Ok(Some(found));
             }
         }
-        let read = self.local.moment();
         *loaded = true;
-        let Some(found) = load().await? else {
-            return Ok(self.local.offer_absent(id, read));
-        };
-        let found = Arc::new(found);
-        match self.local.offer(Arc::clone(&found), read) {
-            Offered::Newest => {
-                if let Some(shared) = &self.shared {
-                    shared.publish(&[Arc::clone(&found)], read.at, false);
+        let mut loads = 0;
+        loop {
+            loads += 1;
+            let read = self.local.moment();
+            let Some(found) = load().await? else {
+                return Ok(self.local.offer_absent(id, read));
+            };
+            let found = Arc::new(found);
+            match self.local.offer(Arc::clone(&found), read) {
+                Offered::Newest => {
+                    if let Some(shared) = &self.shared {
+                        shared.publish(&[Arc::clone(&found)], read.at, false);
+                    }
+                    return Ok(Some(found));
                 }
-                Ok(Some(found))
+                Offered::Newer(newer) => return Ok(Some(newer)),
+                // Others wait for it who came since it was read, and who may
+                // have been shown what is newer.
+                Offered::Outdated if loads < LOADS_MAX => {}
+                Offered::Outdated => return Ok(Some(found)),
             }
-            Offered::Newer(newer) => Ok(Some(newer)),
-            Offered::Outdated => Ok(Some(found)),
         }
     }
 
@@ -175,14 +187,33 @@ impl ProductCache {
         }
     }
 
-    /// Some of what this process would serve, for a check against the store.
     /// The units that were left when the product was last seen, if that was lately.
     pub fn last_stock(&self, id: ProductId, now: Timestamp) -> Option<u64> {
         Some(self.local.get(id, now)??.product.stock)
     }
 
+    /// Some of what this process would serve, for a check against the store.
     pub fn sample(&self) -> Vec<CachedProduct> {
         self.local.sample(SAMPLE_MAX)
+    }
+
+    /// One that goes by the time of a simulation alone.
+    #[cfg(test)]
+    pub fn simulated(ttl: Duration, metrics: Arc<Metrics>) -> Self {
+        let local = LocalTier::new(ttl, 1_000, Arc::new(runtime::now));
+        Self { local: Arc::new(local), shared: None, flights: Flights::default(), metrics }
+    }
+
+    /// Hears that another process wrote this version.
+    #[cfg(test)]
+    pub fn hear(&self, id: ProductId, version: u64) {
+        self.local.changed(id, version);
+    }
+
+    /// Hears that word of other processes may have been lost.
+    #[cfg(test)]
+    pub fn hear_of_gap(&self) {
+        self.local.distrust_all();
     }
 
     /// Drops what this process has of a product.

@@ -17,10 +17,9 @@ mod worker;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +34,7 @@ use crate::lock::Lock;
 use crate::metrics::{Metrics, observe};
 use crate::model::ProductId;
 use crate::routes::Routes;
+use crate::runtime::{self, Runtime};
 use crate::siblings::Siblings;
 use crate::store::Store;
 use foresight::Foresight;
@@ -99,7 +99,7 @@ pub(crate) struct Combiner {
 impl Combiner {
     /// Starts the workers: where the store has one writer, one that writes and
     /// one that hands out answers meanwhile.
-    pub fn start(parts: Parts, handle: &Handle) -> Arc<Self> {
+    pub fn start(parts: Parts, runtime: &Runtime) -> Arc<Self> {
         let single = parts.store.single_writer();
         let workers = if single { 2 } else { parts.config.connections.max(2) };
         let bounds = Bounds {
@@ -122,7 +122,7 @@ impl Combiner {
             parts,
         });
         for _ in 0..workers {
-            combiner.workers.spawn_on(Arc::clone(&combiner).serve(), handle);
+            runtime.spawn_tracked(&combiner.workers, Arc::clone(&combiner).serve());
         }
         combiner.workers.close();
         combiner
@@ -141,14 +141,14 @@ impl Combiner {
             self.parts.metrics.refusal(full.code());
             return Err(full);
         }
-        let since = Instant::now();
+        let since = runtime::now();
         let (reply, answer) = oneshot::channel();
         let request = Request::new(command, products.to_vec(), reply, since);
         self.enqueue(request)?;
         let reply = answer.await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Internal, "the request was dropped by a fault of the engine"))
         });
-        observe(&self.parts.metrics.request_seconds, since.elapsed());
+        observe(&self.parts.metrics.request_seconds, runtime::elapsed(since));
         if let Err(error) = &reply {
             self.parts.metrics.refusal(error.code());
         }
@@ -172,7 +172,7 @@ impl Combiner {
     pub async fn close(&self, bound: Duration) -> bool {
         // Each worker that wakes wakes the next.
         self.abandon();
-        tokio::time::timeout(bound, self.workers.wait()).await.is_ok()
+        runtime::timeout(bound, self.workers.wait()).await.is_some()
     }
 
     /// Refuses new requests and lets the workers end when all are served.

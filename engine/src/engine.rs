@@ -12,6 +12,8 @@ use std::time::Duration;
 
 pub use builder::EngineBuilder;
 pub(crate) use core::Core;
+#[cfg(test)]
+pub(crate) use core::Pieces;
 pub(crate) use prepare::digest;
 
 use crate::audit::AuditReport;

@@ -80,7 +80,10 @@ mod redis_link;
 #[cfg(feature = "remote")]
 mod remote;
 mod routes;
+mod runtime;
 mod siblings;
+#[cfg(test)]
+mod simulation;
 mod sold_out;
 mod store;
 mod sweeper;

@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{HoldId, OrderId, ProductId};
+use crate::runtime::Runtime;
 use crate::store::{Owned, Store};
 
 /// Rows remembered of each kind, twice: the newer half and the older one.
@@ -28,7 +28,7 @@ pub(crate) struct Routes {
 struct Table {
     kind: Owned,
     store: Arc<dyn Store>,
-    handle: Handle,
+    runtime: Runtime,
     /// Held for a look-up, which never waits.
     state: Mutex<State>,
 }
@@ -45,12 +45,12 @@ struct State {
 type Found = Result<Option<ProductId>>;
 
 impl Routes {
-    /// Look-ups run on `handle`.
-    pub fn new(store: &Arc<dyn Store>, handle: &Handle) -> Arc<Self> {
+    /// Look-ups run on `runtime`.
+    pub fn new(store: &Arc<dyn Store>, runtime: &Runtime) -> Arc<Self> {
         let table = |kind| Table {
             kind,
             store: Arc::clone(store),
-            handle: handle.clone(),
+            runtime: runtime.clone(),
             state: Mutex::default(),
         };
         Arc::new(Self { holds: table(Owned::Hold), orders: table(Owned::Order) })
@@ -87,7 +87,7 @@ impl Routes {
             if !state.is_looking {
                 state.is_looking = true;
                 let routes = Arc::clone(self);
-                table(self).handle.spawn(async move { table(&routes).look_up().await });
+                drop(table(self).runtime.spawn(async move { table(&routes).look_up().await }));
             }
             found
         };

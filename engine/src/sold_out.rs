@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::ledger::ProductRow;
 use crate::model::{Product, ProductId, Timestamp};
+use crate::runtime;
 
 /// Half of the 100 ms within which stock that another process returned must be
 /// for sale here.
@@ -58,7 +59,7 @@ impl SoldOut {
         let Short { standing, seen } = products.get(&id)?;
         let is_known = standing.stock < u64::from(quantity)
             && standing.next_due.is_none_or(|due| now < due)
-            && seen.elapsed() < TRUSTED;
+            && runtime::elapsed(*seen) < TRUSTED;
         is_known.then_some(standing.stock)
     }
 
@@ -83,7 +84,7 @@ impl SoldOut {
                 Some(_) => {}
                 None if refused.contains(&id) => {
                     if known.len() >= PRODUCTS_MAX {
-                        known.retain(|_, short| short.seen.elapsed() < TRUSTED);
+                        known.retain(|_, short| runtime::elapsed(short.seen) < TRUSTED);
                     }
                     if known.len() < PRODUCTS_MAX {
                         known.insert(id, short);

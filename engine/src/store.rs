@@ -30,6 +30,8 @@ pub(crate) use error::{Fault, StoreError, StoreResult};
 use mysql::MySqlDatabase;
 use reads::SqlStore;
 pub(crate) use retry::pauses;
+#[cfg(test)]
+pub(crate) use retry::steadily;
 use sqlite::SqliteDatabase;
 
 use crate::audit::AuditFacts;
@@ -92,6 +94,9 @@ pub(crate) struct Batch<'a> {
     pub ahead: &'a [Hold],
     /// The fencing tokens under which products are written.
     pub fences: &'a BTreeMap<ProductId, u64>,
+    /// Whether the products are as this process remembers them, and not as they
+    /// were read under their locks.
+    pub is_foreseen: bool,
 }
 
 /// The sequences that ids are drawn from.

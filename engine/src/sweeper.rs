@@ -6,7 +6,7 @@
 //! of the ledger, so several processes may sweep at once.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::ledger::{Answer, Command};
 use crate::metrics::{Metrics, observe};
 use crate::model::ProductId;
+use crate::runtime;
 use crate::store::Store;
 
 /// Products looked up at once, and swept at once.
@@ -58,7 +59,7 @@ pub(crate) struct Sweeper {
 impl Sweeper {
     /// Sweeps whenever something is due, until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut keys_forgotten = Instant::now();
+        let mut keys_forgotten = runtime::now();
         loop {
             let pause = match self.sweep().await {
                 Ok((_, next)) => next.max(PAUSE_BETWEEN),
@@ -68,13 +69,14 @@ impl Sweeper {
                 }
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = runtime::sleep(pause) => {}
                 () = self.due_notice.sooner() => {}
                 () = self.clock.moved() => {}
             }
-            if keys_forgotten.elapsed() >= KEYS_EVERY {
-                keys_forgotten = Instant::now();
+            if runtime::elapsed(keys_forgotten) >= KEYS_EVERY {
+                keys_forgotten = runtime::now();
                 let forgetting = stop.run_until_cancelled(self.forget_keys()).await;
                 if let Some(Err(error)) = forgetting {
                     tracing::debug!(%error, "old idempotency keys could not be forgotten");

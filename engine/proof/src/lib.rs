@@ -13,6 +13,7 @@ pub mod faults;
 pub mod histories;
 pub mod outcome;
 pub mod report;
+pub mod simulation;
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

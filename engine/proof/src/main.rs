@@ -1,5 +1,5 @@
 //! `stockade-proof PART... [--long] [--seed N] [--seeds N]`, where PART is
-//! `histories`, `faults`, `clusters` or `all`; `stockade-proof report` writes
+//! `simulation`, `histories`, `faults`, `clusters` or `all`; `stockade-proof report` writes
 //! the report of what was kept.
 
 use std::env;
@@ -7,17 +7,21 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stockade_proof::outcome::{Outcome, Row};
-use stockade_proof::{Extent, clusters, faults, histories, report};
+use stockade_proof::{Extent, clusters, faults, histories, report, simulation};
 
 const USAGE: &str = "usage: stockade-proof PART... [--long] [--seed N] [--seeds N]\n\
-    PART: histories, faults, clusters, all, report";
+    PART: simulation, histories, faults, clusters, all, report";
 const EXIT_USAGE: u8 = 2;
 
 type Part = (&'static str, fn(Extent) -> Vec<Row>);
 
 /// Every part, in the order of the report.
-const PARTS: [Part; 3] =
-    [("histories", histories::run), ("faults", faults::run), ("clusters", clusters::run)];
+const PARTS: [Part; 4] = [
+    ("simulation", simulation::run),
+    ("histories", histories::run),
+    ("faults", faults::run),
+    ("clusters", clusters::run),
+];
 
 fn main() -> ExitCode {
     faults::run_if_told();

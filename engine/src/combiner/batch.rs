@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::ledger::{Changes, Command, Decision, Rows, decide};
 use crate::model::ProductId;
+use crate::runtime;
 use crate::sold_out::Standing;
 use crate::store::{Batch, Fault, Needs, Session, StoreError, Unfinished};
 
@@ -28,7 +29,7 @@ pub(super) enum Failure {
     /// It surely left nothing behind.
     Nothing(StoreError),
     /// COMMIT was sent and no answer came: it may have landed.
-    Unknown(StoreError, u64, Box<Decided>),
+    Unknown(StoreError, Commit),
     /// The decision was not the one for which holds were written ahead.
     Unforeseen,
     /// The lease of this product was overtaken by one with this fence.
@@ -48,29 +49,53 @@ pub(super) struct Job<'a> {
 /// Earlier attempts at the same commands whose commits may have landed.
 #[derive(Default)]
 pub(super) struct Uncertain {
-    commits: Vec<(u64, Box<Decided>)>,
-    /// Whether the last of them has not been looked for.
-    pub is_open: bool,
+    commits: Vec<Commit>,
+}
+
+/// A commit whose answer was lost.
+#[derive(Debug)]
+pub(super) struct Commit {
+    batch_id: u64,
+    decided: Box<Decided>,
+    /// Whether it had its rows locked when it was sent. Who has their locks
+    /// after it finds it landed, or it never will.
+    had_locks: bool,
+    /// Whether it was looked for so, and is not there.
+    is_missed: bool,
+}
+
+impl Commit {
+    fn new(batch_id: u64, decided: Decided, had_locks: bool) -> Self {
+        Self { batch_id, decided: Box::new(decided), had_locks, is_missed: false }
+    }
 }
 
 impl Uncertain {
-    pub fn add(&mut self, batch_id: u64, decided: Box<Decided>) {
-        self.commits.push((batch_id, decided));
-        self.is_open = true;
+    pub fn add(&mut self, commit: Commit) {
+        self.commits.push(commit);
     }
 
-    /// Looks for them. One that is not there is looked for again by the next
-    /// attempt: the row locks that wait for a commit still under way are those
-    /// of one server, and on a cluster another may bring it later. It then
-    /// fails this attempt, since both write the same version of a row.
-    async fn look(&mut self, session: &mut dyn Session) -> Result<Option<Decided>, StoreError> {
+    /// Whether it is not known what became of one of them.
+    pub fn is_open(&self) -> bool {
+        self.commits.iter().any(|commit| !commit.is_missed)
+    }
+
+    /// Looks for them, under the locks of the rows that they are about, if there
+    /// are any. One that is missed is looked for again by the next attempt all
+    /// the same: the locks are those of one server, and on a cluster another may
+    /// bring it later. It then fails this attempt, since both write the same
+    /// version of a row.
+    async fn look(
+        &mut self,
+        session: &mut dyn Session,
+        has_locks: bool,
+    ) -> Result<Option<Decided>, StoreError> {
         for at in 0..self.commits.len() {
-            if session.landed(self.commits[at].0).await? {
-                self.is_open = false;
-                return Ok(Some(*self.commits.swap_remove(at).1));
+            if session.landed(self.commits[at].batch_id).await? {
+                return Ok(Some(*self.commits.swap_remove(at).decided));
             }
+            self.commits[at].is_missed |= self.commits[at].had_locks && has_locks;
         }
-        self.is_open = false;
         Ok(None)
     }
 }
@@ -78,7 +103,9 @@ impl Uncertain {
 /// Decides the commands and commits, once.
 ///
 /// What is `uncertain` is looked for under the same row locks, so that a commit
-/// still under way is waited for. `open` is told when others may follow.
+/// still under way is waited for. One that has yet to ask for its locks may come
+/// later still, so it is looked for each time. `open` is told when others may
+/// follow.
 pub(super) async fn attempt(
     parts: &Parts,
     session: &mut dyn Session,
@@ -87,12 +114,13 @@ pub(super) async fn attempt(
     open: &(dyn Fn(Gate) + Sync),
 ) -> Result<Decided, Failure> {
     let Job { needs, commands, batch_id, fences, foresight } = *job;
-    let asked = Instant::now();
+    let asked = runtime::now();
     let loaded = session.begin(needs).await.map_err(Failure::Nothing)?;
-    let locked_at = Instant::now();
+    let locked_at = runtime::now();
     failpoint!(AfterLoad);
     open(Gate::ForCrowd);
-    if let Some(decided) = uncertain.look(session).await.map_err(Failure::Nothing)? {
+    let has_locks = !loaded.rows.products.is_empty();
+    if let Some(decided) = uncertain.look(session, has_locks).await.map_err(Failure::Nothing)? {
         // It is known what became of it, so a fault from here on is none of
         // the callers'; a session that cannot roll back is closed.
         let _ = session.rollback().await;
@@ -121,13 +149,14 @@ pub(super) async fn attempt(
         return Ok(decided);
     }
     let (changes, ahead) = (&decided.changes, &needs.ahead[..]);
-    let batch = Batch { id: batch_id, now, changes, ahead, fences };
+    let is_foreseen = false;
+    let batch = Batch { id: batch_id, now, changes, ahead, fences, is_foreseen };
     foresight.learn(changes, fences, asked..locked_at);
     match session.commit(&batch, &|| open(Gate::Open)).await {
         Ok(()) => Ok(decided),
         Err(Unfinished::Nothing(error)) => Err(Failure::Nothing(error)),
         Err(Unfinished::Unknown(error)) => {
-            Err(Failure::Unknown(error, batch_id, Box::new(decided)))
+            Err(Failure::Unknown(error, Commit::new(batch_id, decided, has_locks)))
         }
     }
 }
@@ -142,9 +171,10 @@ pub(super) async fn attempt_foreseen(
 ) -> Result<Decided, Failure> {
     let Foreseen { decisions, changes, now } = foreseen;
     let products = changes.products.iter().map(|change| Standing::from(&change.after)).collect();
-    let decided = Decided { decisions, changes, products, locked_at: Instant::now() };
+    let decided = Decided { decisions, changes, products, locked_at: runtime::now() };
     let Job { batch_id, fences, .. } = *job;
-    let batch = Batch { id: batch_id, now, changes: &decided.changes, ahead: &[], fences };
+    let (changes, is_foreseen) = (&decided.changes, true);
+    let batch = Batch { id: batch_id, now, changes, ahead: &[], fences, is_foreseen };
     open(Gate::ForCrowd);
     match session.write(&batch).await {
         Ok(()) => Ok(decided),
@@ -154,7 +184,7 @@ pub(super) async fn attempt_foreseen(
         }
         Err(Unfinished::Nothing(error)) => Err(Failure::Nothing(error)),
         Err(Unfinished::Unknown(error)) => {
-            Err(Failure::Unknown(error, batch_id, Box::new(decided)))
+            Err(Failure::Unknown(error, Commit::new(batch_id, decided, false)))
         }
     }
 }

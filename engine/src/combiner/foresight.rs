@@ -3,7 +3,7 @@
 //! Who wrote a product last knows how it stands, unless another process has
 //! written it since. Where none has of late, a batch of holds is decided upon
 //! what is remembered, and written, guarded and committed in one round trip. The
-//! row has the last word: the write is guarded by the version that was
+//! row has the last word: the write is guarded by all the numbers that were
 //! remembered, so that one that stands otherwise fails the transaction whole,
 //! and the batch is done again in the plain order.
 //!
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::ledger::{Changes, Command, Decision, Policy, ProductRow, Rows, decide};
 use crate::model::{ProductId, Timestamp};
+use crate::runtime;
 
 /// What was not read for so long is read again: the store's clock is heard then,
 /// and another process's writes seen.
@@ -43,7 +44,7 @@ struct Known {
 
 impl Known {
     fn can_be_relied_on(&self) -> bool {
-        self.is_ours && self.read_at.elapsed() < TRUSTED
+        self.is_ours && runtime::elapsed(self.read_at) < TRUSTED
     }
 }
 
@@ -135,7 +136,7 @@ impl Foresight {
             let id = change.after.product.id;
             let before = known.remove(&id);
             if known.len() >= REMEMBERED_MAX {
-                known.retain(|_, known| known.read_at.elapsed() < TRUSTED);
+                known.retain(|_, known| runtime::elapsed(known.read_at) < TRUSTED);
             }
             if known.len() < REMEMBERED_MAX {
                 let is_ours =

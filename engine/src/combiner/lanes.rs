@@ -23,6 +23,7 @@ use super::{Reply, bound};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Command;
 use crate::lock::Lease;
+use crate::runtime;
 
 /// The refusal of a request that finds the queues full.
 pub(super) fn full() -> Error {
@@ -104,7 +105,7 @@ impl Lane {
     }
 
     fn is_kept_for(&self, run: Duration) -> bool {
-        self.lease.as_ref().is_some_and(|lease| lease.granted_at.elapsed() >= run)
+        self.lease.as_ref().is_some_and(|lease| runtime::elapsed(lease.granted_at) >= run)
     }
 }
 

@@ -2,7 +2,7 @@
 //! batches, and go round when another process waits.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::lanes::Parting;
 use super::{Combiner, LaneId, Turn};
@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Grant, Kept, LockName};
 use crate::metrics::observe;
 use crate::model::ProductId;
+use crate::runtime;
 
 /// Requests for one product that are worth asking for its lock.
 const CROWD: usize = 8;
@@ -52,9 +53,9 @@ impl Leases {
                 continue;
             }
             let wait = if is_alone { ttl } else { WAIT_AMONG_SEVERAL };
-            let since = Instant::now();
+            let since = runtime::now();
             let grant = parts.lock.acquire(LockName(lane.0), wait).await;
-            observe(&parts.metrics.lock_wait_seconds, since.elapsed());
+            observe(&parts.metrics.lock_wait_seconds, runtime::elapsed(since));
             match grant {
                 Grant::Granted(lease) => {
                     self.go_under(*lane, lease.fence);
@@ -85,7 +86,7 @@ impl Leases {
             let mut lanes = combiner.lanes();
             match lanes.lease(lane) {
                 None => return false,
-                Some(lease) if lease.granted_at.elapsed() < ttl / 2 => {
+                Some(lease) if runtime::elapsed(lease.granted_at) < ttl / 2 => {
                     self.go_under(lane, lease.fence);
                     return true;
                 }
@@ -142,7 +143,7 @@ pub(super) async fn part(combiner: &Combiner, partings: Vec<Parting>) {
             Parting::Release(lease) => combiner.parts.lock.release(lease).await,
             Parting::Ask(lane, mut lease) => {
                 let kept = combiner.parts.lock.keep(&lease).await == Kept::Renewed;
-                lease.granted_at = Instant::now();
+                lease.granted_at = runtime::now();
                 combiner.change(|lanes| lanes.settle(lane, kept.then_some(lease)));
             }
         }

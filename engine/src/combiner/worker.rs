@@ -1,7 +1,5 @@
 //! Serving a batch: locks, attempts, and the answers.
 
-use std::time::Instant;
-
 use backon::BackoffBuilder;
 use futures_util::future::BoxFuture;
 
@@ -12,6 +10,7 @@ use super::{Combiner, Reply, Request, Turn, ahead, needs};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Command;
 use crate::metrics::observe;
+use crate::runtime;
 use crate::store::{Fault, Needs, Sequence, StoreError, pauses};
 
 /// Serves a batch from its locks to its answers, and frees its lanes.
@@ -48,7 +47,7 @@ fn hand_out(combiner: &Combiner, replies: Vec<(Request, Reply)>) {
 /// Sorts out requests whose callers have gone or have waited too long.
 fn drop_dead(combiner: &Combiner, requests: Vec<Request>) -> (Vec<Request>, Vec<Outcome>) {
     let wait = combiner.parts.config.queue_wait;
-    let now = Instant::now();
+    let now = runtime::now();
     let mut outcomes = Vec::new();
     let mut alive = Vec::with_capacity(requests.len());
     for request in requests {
@@ -80,6 +79,10 @@ fn decide_all<'a>(
             Ok(()) => match transact(combiner, &requests, turn, leases).await {
                 Ok(decided) => return settle(combiner, requests, decided),
                 Err(Refused::All(error)) => error,
+                // Not its own fault: others were always faster.
+                Err(Refused::Some(error)) if requests.len() == 1 && error.fault.is_passing() => {
+                    error.into()
+                }
                 Err(Refused::Some(error)) if requests.len() == 1 => {
                     tracing::error!(%error, command = ?requests[0].command, "a request cannot be done");
                     Error::caused(ErrorKind::Internal, "the store refused the request", error)
@@ -137,7 +140,10 @@ async fn transact(
         let tried = one_try(combiner, &mut work, turn, leases, &mut uncertain).await;
         let error = match tried {
             Ok(decided) => return Ok(decided),
-            Err(Tried::Refused(error)) => return Err(Refused::All(error)),
+            Err(Tried::Refused(error)) if !uncertain.is_open() => {
+                return Err(Refused::All(error));
+            }
+            Err(Tried::Refused(error)) => return Err(Refused::All(unsure(error))),
             Err(Tried::Failed(Failure::Stale(product, seen))) => {
                 stale += 1;
                 // If that does not help, the row lock alone is enough.
@@ -150,8 +156,8 @@ async fn transact(
                 work.presume_nothing();
                 continue;
             }
-            Err(Tried::Failed(Failure::Unknown(error, id, decided))) => {
-                uncertain.add(id, decided);
+            Err(Tried::Failed(Failure::Unknown(error, commit))) => {
+                uncertain.add(commit);
                 error
             }
             Err(Tried::Failed(Failure::Nothing(error))) => error,
@@ -159,14 +165,14 @@ async fn transact(
         work.presume_nothing();
         parts.metrics.retry(error.fault.cause());
         // What may have landed must be looked for, not done again in halves.
-        if !error.fault.is_passing() && !uncertain.is_open {
+        if !error.fault.is_passing() && !uncertain.is_open() {
             return Err(Refused::Some(error));
         }
         let Some(pause) = pauses.next() else {
-            return Err(spent(error, uncertain.is_open));
+            return Err(spent(error, uncertain.is_open()));
         };
         tracing::debug!(%error, ?pause, "a transaction is tried again");
-        tokio::time::sleep(pause).await;
+        runtime::sleep(pause).await;
     }
 }
 
@@ -191,10 +197,7 @@ impl Work {
 /// What to say when the attempts are spent.
 fn spent(error: StoreError, uncertain: bool) -> Refused {
     match error.fault {
-        _ if uncertain => {
-            let why = "the store went away in the middle of a commit; ask again what became of it";
-            Refused::All(Error::caused(ErrorKind::Unavailable, why, error))
-        }
+        _ if uncertain => Refused::All(unsure(error)),
         // Unique keys that stay taken may be the doing of one request.
         Fault::Duplicate | Fault::Conflict => Refused::Some(error),
         Fault::Lost => Refused::All(error.into()),
@@ -203,6 +206,12 @@ fn spent(error: StoreError, uncertain: bool) -> Refused {
             Refused::All(Error::caused(ErrorKind::Contention, why, error))
         }
     }
+}
+
+/// What to say when it is not known what became of a commit.
+fn unsure(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let why = "the store went away in the middle of a commit; ask again what became of it";
+    Error::caused(ErrorKind::Unavailable, why, cause)
 }
 
 enum Tried {
@@ -226,7 +235,7 @@ async fn one_try(
     let mut session = parts.store.session().await.map_err(nothing)?;
     leases.acquire(combiner, turn).await.map_err(Tried::Refused)?;
     failpoint!(AfterLock);
-    let since = Instant::now();
+    let since = runtime::now();
     let open = |gate| combiner.open(turn, gate);
     let Combiner { foresight, .. } = combiner;
     let fences = leases.fences();
@@ -249,7 +258,7 @@ async fn one_try(
     }
     match tried {
         Ok(decided) => {
-            let took = since.elapsed();
+            let took = runtime::elapsed(since);
             observe(&parts.metrics.transaction_seconds, took);
             combiner.lanes().learn(commands.len(), took);
             if decided.changes.is_empty() {

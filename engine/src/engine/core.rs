@@ -30,6 +30,7 @@ use crate::model::{
 };
 use crate::redis_link::RedisLink;
 use crate::routes::Routes;
+use crate::runtime::{self, Runtime};
 use crate::siblings::Siblings;
 use crate::store::{ProductInsert, Sequence, Store, StoreError, StoreOptions, open_store, pauses};
 use crate::sweeper::{SweepReport, Sweeper};
@@ -50,10 +51,23 @@ pub(crate) struct Core {
     siblings: Arc<Siblings>,
     redis: Option<RedisLink>,
     /// Where reads of the store run, so that a caller's thread needs no runtime.
-    handle: Handle,
+    runtime: Runtime,
     stop: CancellationToken,
     tasks: TaskTracker,
     life: Life,
+}
+
+/// What an engine is put together from.
+pub(crate) struct Pieces {
+    pub config: Arc<Config>,
+    pub clock: Arc<dyn Clock>,
+    pub store: Arc<dyn Store>,
+    pub lock: Arc<dyn Lock>,
+    pub cache: Arc<ProductCache>,
+    pub metrics: Arc<Metrics>,
+    pub siblings: Arc<Siblings>,
+    pub redis: Option<RedisLink>,
+    pub runtime: Runtime,
 }
 
 fn store_options(config: &Config, clock: Arc<dyn Clock>) -> StoreOptions {
@@ -106,14 +120,23 @@ impl Core {
             shared,
             Arc::clone(&metrics),
         ));
+        let runtime = Runtime::Tokio(Handle::current());
+        let pieces =
+            Pieces { config, clock, store, lock, cache, metrics, siblings, redis, runtime };
+        Ok(Self::assemble(pieces))
+    }
+
+    /// Puts an engine together and starts its tasks.
+    pub fn assemble(pieces: Pieces) -> Arc<Self> {
+        let Pieces { config, clock, store, lock, cache, metrics, siblings, redis, runtime } =
+            pieces;
         let due_notice = Arc::new(DueNotice::new());
         let policy = Policy {
             hold_ttl_max: config.hold_ttl_max,
             payment_ttl: (!config.payment_ttl.is_zero()).then_some(config.payment_ttl),
             re_reserve: config.late_payment == LatePayment::ReReserve,
         };
-        let handle = Handle::current();
-        let routes = Routes::new(&store, &handle);
+        let routes = Routes::new(&store, &runtime);
         let parts = Parts {
             config: Arc::clone(&config),
             policy,
@@ -125,7 +148,7 @@ impl Core {
             routes: Arc::clone(&routes),
             siblings: Arc::clone(&siblings),
         };
-        let combiner = Combiner::start(parts, &handle);
+        let combiner = Combiner::start(parts, &runtime);
         let sweeper = Arc::new(Sweeper {
             store: Arc::clone(&store),
             combiner: Arc::clone(&combiner),
@@ -137,9 +160,9 @@ impl Core {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         if config.sweeper {
-            tasks.spawn_on(Arc::clone(&sweeper).run(stop.clone()), &handle);
+            runtime.spawn_tracked(&tasks, Arc::clone(&sweeper).run(stop.clone()));
         }
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             config,
             store,
             combiner,
@@ -149,11 +172,11 @@ impl Core {
             routes,
             siblings,
             redis,
-            handle,
+            runtime,
             stop,
             tasks,
             life: Life::new(),
-        }))
+        })
     }
 
     pub fn config(&self) -> &Config {
@@ -190,9 +213,7 @@ impl Core {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        self.handle.spawn(work).await.map_err(|error| {
-            Error::caused(ErrorKind::Unavailable, "the engine's runtime is gone", error)
-        })?
+        self.runtime.spawn(work).await.ok_or_else(runtime_is_gone)?
     }
 
     async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<Done> {
@@ -203,14 +224,10 @@ impl Core {
 
     pub async fn product(&self, id: ProductId) -> Result<Product> {
         prepare::exists_ever("product", id.0, id.is_possible())?;
-        let store = Arc::clone(&self.store);
-        let handle = self.handle.clone();
-        let load = move || async move {
-            let reading = handle.spawn(async move { store.product(id).await });
-            let read = reading.await.map_err(|error| {
-                Error::caused(ErrorKind::Unavailable, "the engine's runtime is gone", error)
-            })?;
-            Ok(read?.map(|(product, _)| product))
+        let load = || {
+            let store = Arc::clone(&self.store);
+            let reading = self.runtime.spawn(async move { store.product(id).await });
+            async { Ok(reading.await.ok_or_else(runtime_is_gone)??.map(|(product, _)| product)) }
         };
         let cached = self.cache.get_or_load(id, self.store.now(), load).await?;
         let found: Option<CachedProduct> = cached;
@@ -255,7 +272,7 @@ impl Core {
                     }
                     let Err(error) = inserted else { return Err(no_such("product", id.0)) };
                     match pauses.next().filter(|_| error.fault.is_passing()) {
-                        Some(pause) => tokio::time::sleep(pause).await,
+                        Some(pause) => runtime::sleep(pause).await,
                         None => return Err(error.into()),
                     }
                 }
@@ -491,6 +508,10 @@ fn hold_of(done: Done) -> Result<Hold> {
         Answer::Hold(hold) => Ok(hold),
         other => Err(unexpected(&other)),
     }
+}
+
+fn runtime_is_gone() -> Error {
+    Error::new(ErrorKind::Unavailable, "the engine's runtime is gone")
 }
 
 fn no_such(what: &str, id: u64) -> Error {

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{Grant, Kept, Lease, Lock, LockName};
 use crate::model::Token;
+use crate::runtime;
 
 /// A holder that has not been heard of for so long was lost, as by a panic.
 const LAPSE: Duration = Duration::from_secs(10);
@@ -40,12 +41,12 @@ struct Waiter {
 
 impl Turns {
     fn of(holder: u128) -> Self {
-        Self { holder, since: Instant::now(), waiting: VecDeque::new() }
+        Self { holder, since: runtime::now(), waiting: VecDeque::new() }
     }
 
     /// Makes the first who still waits the holder.
     fn pass_on(&mut self) -> bool {
-        self.since = Instant::now();
+        self.since = runtime::now();
         while let Some(Waiter { token, turn }) = self.waiting.pop_front() {
             self.holder = token;
             if turn.send(()).is_ok() {
@@ -71,7 +72,7 @@ impl LocalLock {
             }
             Entry::Occupied(taken) => taken.into_mut(),
         };
-        if turns.since.elapsed() >= LAPSE && !turns.pass_on() {
+        if runtime::elapsed(turns.since) >= LAPSE && !turns.pass_on() {
             *turns = Turns::of(token);
             return None;
         }
@@ -118,12 +119,12 @@ impl Lock for LocalLock {
             let mut place = Place { lock: self, name, token, taken: false };
             let turn = self.enter(name, token);
             if let Some(turn) = turn
-                && !matches!(tokio::time::timeout(wait, turn).await, Ok(Ok(())))
+                && !matches!(runtime::timeout(wait, turn).await, Some(Ok(())))
             {
                 return Grant::NotInTime;
             }
             place.taken = true;
-            Grant::Granted(Lease { name, token, fence: None, granted_at: Instant::now() })
+            Grant::Granted(Lease { name, token, fence: None, granted_at: runtime::now() })
         })
     }
 

@@ -1,6 +1,5 @@
 //! Ids, tokens, and how a face reads them from text.
 
-use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::InvalidArgument;
+use crate::runtime;
 
 /// Reads a whole number of ASCII digits; one too large for `u64` becomes
 /// `u64::MAX`, which no row can have.
@@ -107,26 +107,10 @@ id!(
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token(pub(crate) u128);
 
-/// Draws bits from the thread's cryptographic generator.
-///
-/// A forked child has a copy of its parent's, and so has every other child:
-/// all would draw the same, were it not seeded anew in each process.
-fn random_bits() -> u128 {
-    thread_local! {
-        static SEEDED_IN: Cell<u32> = const { Cell::new(0) };
-    }
-    let process = std::process::id();
-    // It fails nowhere where the generator could be seeded at all.
-    if SEEDED_IN.get() != process && rand::rng().reseed().is_ok() {
-        SEEDED_IN.set(process);
-    }
-    rand::random()
-}
-
 impl Token {
     /// Draws a token.
     pub(crate) fn random() -> Self {
-        Self(random_bits())
+        Self(runtime::random())
     }
 
     /// Draws 80 random bits and puts the time before them, so that rows that
@@ -135,7 +119,7 @@ impl Token {
     pub(crate) fn by_time() -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let millis = since.map_or(0, |since| since.as_millis());
-        Self(millis << 80 | (random_bits() >> 48))
+        Self(millis << 80 | (runtime::random::<u128>() >> 48))
     }
 }
 

@@ -5,24 +5,30 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 
 use super::error::StoreResult;
+use crate::runtime;
 
 /// The pauses between tries: doubling, with jitter, bounded in number.
 pub(crate) fn pauses(retries: u32) -> ExponentialBuilder {
-    ExponentialBuilder::default()
+    let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(4))
         .with_max_delay(Duration::from_millis(400))
         .with_max_times(usize::try_from(retries).unwrap_or(usize::MAX))
-        .with_jitter()
+        .with_jitter();
+    match runtime::jitter_seed() {
+        Some(seed) => pauses.with_jitter_seed(seed),
+        None => pauses,
+    }
 }
 
 /// Does `work` again while its fault is one that passes. For reads, and for
 /// writes that may happen twice.
-pub(super) async fn steadily<T, Fut>(
+pub(crate) async fn steadily<T, Fut>(
     retries: u32,
     work: impl FnMut() -> Fut + Send,
 ) -> StoreResult<T>
 where
     Fut: Future<Output = StoreResult<T>> + Send,
 {
-    work.retry(pauses(retries)).when(|error| error.fault.is_passing()).await
+    let retry = work.retry(pauses(retries)).sleep(runtime::sleep);
+    retry.when(|error| error.fault.is_passing()).await
 }

@@ -237,6 +237,10 @@ fn settle_payments(batch: &Batch<'_>) -> Vec<Statement> {
 }
 
 /// One statement for all products of the batch, each guarded by its version.
+///
+/// The version alone would not do where a product is but remembered: what this
+/// process was about to write may have failed, and another have given the row
+/// the version that it would have had. So all of its numbers stand in the guard.
 fn update_products(batch: &Batch<'_>) -> Option<Statement> {
     let changed = &batch.changes.products;
     if changed.is_empty() {
@@ -266,16 +270,34 @@ fn update_products(batch: &Batch<'_>) -> Option<Statement> {
         or_null(c.after.next_due.map(Timestamp::micros))
     });
     let ids = list(changed.iter().map(|c| c.before.product.id));
-    let before = cases(changed.iter().map(|c| (c.before.product.id.0, c.before.product.version)));
+    let before = |of: &dyn Fn(&ProductRow) -> i64| {
+        cases(changed.iter().map(|c| (c.before.product.id.0, of(&c.before))))
+    };
+    let mut guard = String::new();
+    let mut stands = |column: &str, of: &dyn Fn(&ProductRow) -> i64| {
+        put(&mut guard, format_args!(" AND {column} = {}", before(of)));
+    };
+    // Stores keep signed numbers, so each fits.
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    stands("version", &|row| signed(row.product.version));
+    if batch.is_foreseen {
+        stands("stock", &|row| signed(row.product.stock));
+        stands("held", &|row| signed(row.product.held));
+        stands("pending", &|row| signed(row.product.pending));
+        stands("sold", &|row| signed(row.product.sold));
+        stands("received", &|row| signed(row.received));
+        stands("fence", &|row| signed(row.fence));
+        stands("COALESCE(next_due, -1)", &|row| row.next_due.map_or(-1, Timestamp::micros));
+    }
     let step = |c: &ProductChange| c.after.product.version - c.before.product.version;
     let step = if changed.iter().all(|c| step(c) == 1) {
         "1".to_owned()
     } else {
         cases(changed.iter().map(|c| (c.before.product.id.0, step(c))))
     };
+    // The guard reads what is there before any assignment.
     let sql = format!(
-        "UPDATE stockade_products SET {sets}version = version + {step} \
-         WHERE id IN ({ids}) AND version = {before}"
+        "UPDATE stockade_products SET {sets}version = version + {step} WHERE id IN ({ids}){guard}"
     );
     // The row of events behind it counts them.
     Some(Statement { sql, rows: changed.len(), is_sure: true })
@@ -327,7 +349,49 @@ pub(super) fn must_not_meet(batch: &Batch<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::ledger::Changes;
+    use crate::model::{Money, Product, ProductId};
+
+    #[test]
+    fn a_product_is_written_only_where_all_its_numbers_are_as_remembered() {
+        let product = Product {
+            id: ProductId(7),
+            name: "Lamp".to_owned(),
+            price: Money::from_minor(100).expect("a price"),
+            stock: 11,
+            held: 12,
+            pending: 13,
+            sold: 14,
+            version: 15,
+        };
+        let at = Timestamp::from_micros(17);
+        let before = ProductRow { product, received: 50, fence: 16, next_due: Some(at) };
+        let mut after = before.clone();
+        after.product.stock -= 1;
+        after.product.held += 1;
+        after.product.version += 1;
+        let products = vec![ProductChange { before, after }];
+        let changes = Changes { products, ..Changes::default() };
+        let fences = BTreeMap::new();
+        let batch = Batch {
+            id: 1,
+            now: at,
+            changes: &changes,
+            ahead: &[],
+            fences: &fences,
+            is_foreseen: true,
+        };
+        let sql = update_products(&batch).expect("a statement").sql;
+        assert_eq!(
+            sql,
+            "UPDATE stockade_products SET stock = 10, held = 13, version = version + 1 \
+             WHERE id IN (7) AND version = 15 AND stock = 11 AND held = 12 AND pending = 13 AND sold = 14 \
+             AND received = 50 AND fence = 16 AND COALESCE(next_due, -1) = 17"
+        );
+    }
 
     #[test]
     fn a_value_is_chosen_by_id() {

@@ -7,7 +7,7 @@ use stockade::{Engine, HoldRequest, ProductId, StockAdjustment};
 
 use crate::crowd::{at_once, metric};
 use crate::steps::{assert_numbers, code, hold, order, secs};
-use crate::world::{Backend, World, assert_clean, product};
+use crate::world::{World, assert_clean, product};
 use crate::{Scenario, scenarios};
 
 pub const SCENARIOS: &[Scenario] = scenarios!("crowding";

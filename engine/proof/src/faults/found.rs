@@ -93,6 +93,7 @@ impl Found {
             doubled: sum(Broken::Doubled),
             unexplained: sum(Broken::Unexplained),
             recovery: self.recovery,
+            is_informative: false,
             note: notes.collect::<Vec<_>>().join(", "),
         }
     }

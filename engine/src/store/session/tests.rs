@@ -48,7 +48,14 @@ async fn write(
     change(&mut product, &mut changes);
     changes.products.push(product);
     let fences = BTreeMap::new();
-    let batch = Batch { id, now: loaded.now, changes: &changes, ahead: &[], fences: &fences };
+    let batch = Batch {
+        id,
+        now: loaded.now,
+        changes: &changes,
+        ahead: &[],
+        fences: &fences,
+        is_foreseen: false,
+    };
     match session.commit(&batch, &|| ()).await {
         Ok(()) => Ok(()),
         Err(Unfinished::Unknown(error)) => panic!("{error}"),
@@ -161,7 +168,8 @@ async fn a_whole_transaction_on_a_product_that_moved_on_leaves_nothing() {
         let products = vec![ProductChange { before, after }];
         let changes = Changes { products, new_holds: vec![new], ..Changes::default() };
         let (fences, now) = (BTreeMap::new(), Timestamp::from_micros(1));
-        let batch = Batch { id, now, changes: &changes, ahead: &[], fences: &fences };
+        let batch =
+            Batch { id, now, changes: &changes, ahead: &[], fences: &fences, is_foreseen: true };
         let mut session = store.session().await.expect("a session");
         let written = session.write(&batch).await;
         session.rollback().await.expect("rolls back");

@@ -1,0 +1,498 @@
+//! The callers, and the log of what they asked and were told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::checks::{Findings, Wrong};
+use super::database::Database;
+use super::shop::{PATIENCE, Seat, Shop};
+use super::weather::Ill;
+use super::world::{Process, here};
+use crate::engine::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{
+    CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, Order, OrderId, OrderRequest, Outcome,
+    PaymentEvent, ProductId, Replayable, StockAdjustment, Token,
+};
+use crate::runtime;
+use crate::wire::Resend;
+
+/// What a caller was told of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Told {
+    Done,
+    /// The rules refuse it.
+    Refused,
+    /// Nothing changed.
+    Contention,
+    /// It may have been done; or nobody heard the answer.
+    Unknown,
+}
+
+/// A request for holds, with everything that was told of it.
+#[derive(Debug, Default)]
+pub(super) struct HoldOp {
+    pub lines: BTreeMap<ProductId, u32>,
+    /// Whether a refusal is final. Without a key of its own it concerns the
+    /// copy of the request that it answers.
+    pub keeps_refusals: bool,
+    pub told: Vec<Told>,
+    pub answers: Vec<Vec<Hold>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct OrderOp {
+    pub told: Vec<Told>,
+    pub answers: Vec<Order>,
+    /// Named to those who came second.
+    pub named: Vec<OrderId>,
+}
+
+#[derive(Debug)]
+pub(super) struct PaymentOp {
+    pub order_id: OrderId,
+    pub outcome: Outcome,
+    pub told: Vec<Told>,
+}
+
+#[derive(Default)]
+pub(super) struct Records {
+    operations: u64,
+    /// By number, which is also in their holds' life.
+    pub holds: BTreeMap<u64, HoldOp>,
+    pub orders: BTreeMap<HoldId, OrderOp>,
+    pub payments: BTreeMap<String, PaymentOp>,
+    pub releases: Vec<(HoldId, Told)>,
+    /// With the end that was promised.
+    pub extensions: Vec<(HoldId, Hold)>,
+    pub adjustments: Vec<(ProductId, i64, Told)>,
+    /// Received at the beginning.
+    pub received: BTreeMap<ProductId, u64>,
+    known_holds: Vec<Hold>,
+    known_orders: Vec<Order>,
+    /// No process may show an older version to who asks from now on.
+    floors: BTreeMap<(Process, ProductId), u64>,
+    findings: Findings,
+}
+
+pub(super) struct Log(Mutex<Records>);
+
+impl Log {
+    pub fn of(database: &Database) -> Self {
+        let received = database
+            .read(|tables| tables.products.iter().map(|(id, row)| (*id, row.received)).collect());
+        Self(Mutex::new(Records { received, ..Records::default() }))
+    }
+
+    pub fn records(&self) -> MutexGuard<'_, Records> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn operations(&self) -> u64 {
+        self.records().operations
+    }
+
+    pub fn wrong(&self, kind: Wrong, what: String) {
+        self.records().findings.push((kind, what));
+    }
+
+    pub fn findings(&self) -> Findings {
+        self.records().findings.clone()
+    }
+
+    fn begin(&self) -> u64 {
+        let mut records = self.records();
+        records.operations += 1;
+        records.operations
+    }
+
+    /// What an error tells of its request.
+    fn told_by(&self, error: &Error) -> Told {
+        match error.kind() {
+            ErrorKind::Contention => Told::Contention,
+            ErrorKind::Unavailable => Told::Unknown,
+            ErrorKind::Internal | ErrorKind::Misuse => {
+                self.wrong(Wrong::Unexplained, format!("a caller was told: {error:?}"));
+                Told::Unknown
+            }
+            _ => Told::Refused,
+        }
+    }
+}
+
+/// A caller: asks for one thing after the other.
+pub(super) async fn call(shop: Arc<Shop>, times: u64) {
+    for _ in 0..times {
+        let pause = here().draw_time(Duration::ZERO..Duration::from_millis(30));
+        // Most come at once: what waits together is decided together.
+        if here().happens(0.5) {
+            runtime::sleep(pause).await;
+        }
+        let op = shop.log.begin();
+        let seat = any_seat(&shop);
+        match here().draw(0..100) {
+            0..38 => hold(&shop, op).await,
+            38..48 => cart(&shop, op).await,
+            48..62 => order(&shop, &seat).await,
+            62..72 => pay(&shop, op).await,
+            72..79 => release(&shop, &seat).await,
+            79..84 => extend(&shop, &seat).await,
+            84..89 => adjust(&shop, &seat).await,
+            89..98 => read(&shop, &seat).await,
+            _ => drop(ask(&shop, &seat, seat.core.sweep()).await),
+        }
+    }
+}
+
+fn any_seat(shop: &Shop) -> Seat {
+    let seats = shop.seats();
+    let at = here().draw(0..seats.len() as u64);
+    seats[usize::try_from(at).unwrap_or(0)].clone()
+}
+
+/// Waits for an answer; `None` when nobody heard it.
+async fn ask<T>(
+    shop: &Shop,
+    seat: &Seat,
+    call: impl Future<Output = Result<T>>,
+) -> Option<Result<T>> {
+    let is_leaving = shop.weather.strikes(Ill::CallerGone);
+    let stays = match is_leaving {
+        true => here().draw_time(Duration::ZERO..Duration::from_millis(20)),
+        false => PATIENCE,
+    };
+    tokio::select! {
+        biased;
+        () = seat.gone.cancelled() => None,
+        answer = runtime::timeout(stays, call) => {
+            if answer.is_none() && !is_leaving {
+                shop.log.wrong(Wrong::Unexplained, "a caller was never answered".to_owned());
+            }
+            if let Some(answer) = &answer {
+                here().note(&answer.as_ref().err().map(Error::code));
+            }
+            answer
+        }
+    }
+}
+
+/// The life of an operation's holds, which shows whose they are.
+fn marked_life(op: u64) -> Duration {
+    Duration::from_secs(here().pick(&[1, 2, 5])) + Duration::from_micros(op)
+}
+
+/// The operation of a hold with this life.
+pub(super) fn op_of(life: Duration) -> u64 {
+    u64::from(life.subsec_micros())
+}
+
+/// How a request for holds is made sure of.
+#[derive(Clone)]
+enum Key {
+    None,
+    Callers(String),
+    Clients(Token),
+}
+
+fn drawn_key(op: u64) -> Key {
+    match here().draw(0..3) {
+        0 => Key::None,
+        1 => Key::Callers(format!("key-{op}")),
+        _ => Key::Clients(Token(u128::from(op))),
+    }
+}
+
+fn resend(key: &Key, again: bool) -> Option<Resend> {
+    match key {
+        Key::Clients(token) => Some(Resend { key: *token, again }),
+        _ => None,
+    }
+}
+
+/// Asks again under the same key, at any process, until the answer is known.
+async fn ask_for_holds(
+    shop: &Shop,
+    op: u64,
+    lines: BTreeMap<ProductId, u32>,
+    key: Key,
+    send: impl Fn(Arc<Core>, Option<Resend>) -> BoxFuture<'static, Result<Replayable<Vec<Hold>>>>,
+) {
+    let keeps_refusals = matches!(key, Key::Callers(_));
+    let record = HoldOp { lines, keeps_refusals, ..HoldOp::default() };
+    shop.log.records().holds.insert(op, record);
+    let tries = if matches!(key, Key::None) { 1 } else { 4 };
+    for round in 0..tries {
+        let seat = any_seat(shop);
+        let answer = ask(shop, &seat, send(Arc::clone(&seat.core), resend(&key, round > 0))).await;
+        let told = match &answer {
+            None => Told::Unknown,
+            Some(Ok(_)) => Told::Done,
+            Some(Err(error)) => shop.log.told_by(error),
+        };
+        let mut records = shop.log.records();
+        let made = answer.and_then(Result::ok);
+        if let Some(made) = &made {
+            records.known_holds.extend(made.value.iter().cloned());
+            if !made.replayed {
+                let versions = shop.database.read(|tables| {
+                    let at = |hold: &Hold| Some((hold.product_id, *tables.made_at.get(&hold.id)?));
+                    made.value.iter().filter_map(at).collect::<Vec<_>>()
+                });
+                versions.into_iter().for_each(|(id, version)| records.raise(&seat, id, version));
+            }
+        }
+        if let Some(record) = records.holds.get_mut(&op) {
+            record.told.push(told);
+            record.answers.extend(made.map(|made| made.value));
+        }
+        if matches!(told, Told::Done | Told::Refused) {
+            return;
+        }
+    }
+}
+
+impl Records {
+    fn raise(&mut self, seat: &Seat, id: ProductId, version: u64) {
+        let floor = self.floors.entry((seat.process, id)).or_default();
+        *floor = (*floor).max(version);
+    }
+}
+
+async fn hold(shop: &Shop, op: u64) {
+    let id = here().pick(&shop.products);
+    let quantity = here().pick(&[1, 1, 1, 2, 3]);
+    let (key, life) = (drawn_key(op), marked_life(op));
+    let mut request = HoldRequest::new(id, quantity).ttl(life);
+    if let Key::Callers(key) = &key {
+        request = request.key(key.clone());
+    }
+    let send = move |core: Arc<Core>, resend| -> BoxFuture<'static, _> {
+        let request = request.clone();
+        Box::pin(async move {
+            let held = core.hold_sent(&request, resend).await?;
+            Ok(Replayable { value: vec![held.value], replayed: held.replayed })
+        })
+    };
+    ask_for_holds(shop, op, [(id, quantity)].into(), key, send).await;
+}
+
+async fn cart(shop: &Shop, op: u64) {
+    let (key, life) = (drawn_key(op), marked_life(op));
+    let mut lines: BTreeMap<ProductId, u32> = BTreeMap::new();
+    for _ in 0..here().draw(1..4) {
+        lines.insert(here().pick(&shop.products), here().pick(&[1, 2]));
+    }
+    let mut request = CartRequest::new(lines.iter().map(|(id, qty)| (*id, *qty))).ttl(life);
+    if let Key::Callers(key) = &key {
+        request = request.key(key.clone());
+    }
+    let send = move |core: Arc<Core>, resend| -> BoxFuture<'static, _> {
+        let request = request.clone();
+        Box::pin(async move { core.hold_many_sent(&request, resend).await })
+    };
+    ask_for_holds(shop, op, lines, key, send).await;
+}
+
+/// A hold that someone was told of, or one that may come to be.
+fn some_hold(shop: &Shop) -> Hold {
+    let records = shop.log.records();
+    let known = &records.known_holds;
+    if known.is_empty() || here().happens(0.05) {
+        return Hold {
+            id: HoldId(here().draw(1..40)),
+            product_id: here().pick(&shop.products),
+            qty: 1,
+            status: crate::model::HoldStatus::Active,
+            expires_at: super::database::clock(),
+            created_at: super::database::clock(),
+            token: Token(0),
+        };
+    }
+    // Mostly one of the newest, which others have in hand as well.
+    let among = (known.len() as u64).min(here().pick(&[3, 40]));
+    let back = usize::try_from(here().draw(0..among)).unwrap_or(0);
+    known[known.len() - 1 - back].clone()
+}
+
+async fn order(shop: &Shop, seat: &Seat) {
+    let hold = some_hold(shop);
+    let request = OrderRequest::new(hold.id, hold.product_id);
+    shop.log.records().orders.entry(hold.id).or_default();
+    let answer = ask(shop, seat, seat.core.order(&request)).await;
+    let told = match &answer {
+        None => Told::Unknown,
+        Some(Ok(_)) => Told::Done,
+        Some(Err(error)) => shop.log.told_by(error),
+    };
+    let mut records = shop.log.records();
+    let record = records.orders.entry(hold.id).or_default();
+    record.told.push(told);
+    match answer {
+        Some(Ok(made)) => {
+            record.answers.push(made.value.clone());
+            records.known_orders.push(made.value);
+        }
+        Some(Err(error)) => record.named.extend(error.order_id()),
+        None => {}
+    }
+}
+
+async fn pay(shop: &Shop, op: u64) {
+    let known = {
+        let records = shop.log.records();
+        let orders = &records.known_orders;
+        let any = |count: usize| usize::try_from(here().draw(0..count as u64)).unwrap_or(0);
+        let again = (!records.payments.is_empty() && here().happens(0.2)).then(|| {
+            let at = any(records.payments.len());
+            records.payments.iter().nth(at).map(|(key, op)| (key.clone(), op.order_id, op.outcome))
+        });
+        let outcome = here().pick(&[Outcome::Success, Outcome::Success, Outcome::Failure]);
+        let drawn = match orders.len() {
+            // Before the order, or for one that will never be.
+            count if count == 0 || here().happens(0.2) => OrderId(here().draw(1..40)),
+            count => orders[any(count)].id,
+        };
+        again.flatten().unwrap_or_else(|| (format!("evt-{op}"), drawn, outcome))
+    };
+    let (key, order_id, outcome) = known;
+    let event = PaymentEvent::for_order(order_id, outcome).key(key.clone());
+    let record = |told: Option<Told>| {
+        let mut records = shop.log.records();
+        let entry = records.payments.entry(key.clone());
+        entry
+            .or_insert_with(|| PaymentOp { order_id, outcome, told: Vec::new() })
+            .told
+            .extend(told);
+    };
+    record(None);
+    // A provider sends its word again until it is taken.
+    for _ in 0..4 {
+        let seat = any_seat(shop);
+        let told = match ask(shop, &seat, seat.core.payment(&event)).await {
+            None => Told::Unknown,
+            Some(Ok(_)) => Told::Done,
+            Some(Err(error)) => shop.log.told_by(&error),
+        };
+        record(Some(told));
+        if matches!(told, Told::Done | Told::Refused) {
+            return;
+        }
+    }
+}
+
+async fn release(shop: &Shop, seat: &Seat) {
+    let hold = some_hold(shop);
+    // While it is asked it may be done.
+    shop.log.records().releases.push((hold.id, Told::Unknown));
+    match ask(shop, seat, seat.core.release(hold.id)).await {
+        Some(Ok(hold)) => {
+            let told = match hold.status {
+                crate::model::HoldStatus::Released => Told::Done,
+                _ => Told::Refused,
+            };
+            shop.log.records().releases.push((hold.id, told));
+        }
+        Some(Err(error)) => drop(shop.log.told_by(&error)),
+        None => {}
+    }
+}
+
+async fn extend(shop: &Shop, seat: &Seat) {
+    let hold = some_hold(shop);
+    let request = ExtendRequest::new(hold.id).ttl(Duration::from_secs(here().pick(&[1, 3, 6])));
+    match ask(shop, seat, seat.core.extend(&request)).await {
+        Some(Ok(extended)) => shop.log.records().extensions.push((hold.id, extended)),
+        Some(Err(error)) => drop(shop.log.told_by(&error)),
+        None => {}
+    }
+}
+
+async fn adjust(shop: &Shop, seat: &Seat) {
+    let id = here().pick(&shop.products);
+    let delta = here().pick(&[1, 2, 5, -1, -3]);
+    let place = {
+        let mut records = shop.log.records();
+        records.adjustments.push((id, delta, Told::Unknown));
+        records.adjustments.len() - 1
+    };
+    let answer =
+        ask(shop, seat, seat.core.adjust_stock(&StockAdjustment::new(id, delta, "counted"))).await;
+    let told = match &answer {
+        None => Told::Unknown,
+        Some(Ok(_)) => Told::Done,
+        Some(Err(error)) => shop.log.told_by(error),
+    };
+    let mut records = shop.log.records();
+    records.adjustments[place].2 = told;
+    if let Some(Ok(product)) = answer {
+        records.raise(seat, id, product.version);
+    }
+}
+
+async fn read(shop: &Shop, seat: &Seat) {
+    let id = here().pick(&shop.products);
+    let floor = shop.log.records().floors.get(&(seat.process, id)).copied().unwrap_or(0);
+    match ask(shop, seat, seat.core.product(id)).await {
+        Some(Ok(product)) => {
+            if product.version < floor {
+                let what = format!(
+                    "product {id} was shown at version {} after {floor} in {:?}",
+                    product.version, seat.process
+                );
+                shop.log.wrong(Wrong::Unexplained, what);
+            }
+            shop.log.records().raise(seat, id, product.version);
+        }
+        Some(Err(error)) if shop.log.told_by(&error) == Told::Refused => {
+            shop.log.wrong(Wrong::Lost, format!("product {id} was not found: {error}"));
+        }
+        Some(Err(_)) | None => {}
+    }
+    let known: Option<HoldId> = shop.log.records().known_holds.last().map(|hold| hold.id);
+    if let Some(hold_id) = known
+        && let Some(Err(error)) = ask(shop, seat, seat.core.get_hold(hold_id)).await
+        && shop.log.told_by(&error) == Told::Refused
+    {
+        shop.log.wrong(Wrong::Lost, format!("hold {hold_id} was answered and is not there"));
+    }
+}
+
+/// Holds all that there is, once the faults are over.
+pub(super) async fn probe_hold(
+    shop: &Shop,
+    seat: &Seat,
+    id: ProductId,
+    quantity: u32,
+) -> std::result::Result<Hold, String> {
+    let op = shop.log.begin();
+    let request = HoldRequest::new(id, quantity).ttl(marked_life(op) + Duration::from_secs(600));
+    let record = HoldOp { lines: [(id, quantity)].into(), ..HoldOp::default() };
+    shop.log.records().holds.insert(op, record);
+    let held = seat.core.hold(&request).await;
+    let held = held.map_err(|error| format!("{quantity} in stock were not held: {error}"))?.value;
+    if let Some(record) = shop.log.records().holds.get_mut(&op) {
+        record.told.push(Told::Done);
+        record.answers.push(vec![held.clone()]);
+    }
+    Ok(held)
+}
+
+pub(super) async fn probe_release(
+    shop: &Shop,
+    seat: &Seat,
+    hold: Hold,
+) -> std::result::Result<(), String> {
+    shop.log.begin();
+    let released = seat.core.release(hold.id).await;
+    released.map_err(|error| format!("a hold was not released: {error}"))?;
+    shop.log.records().releases.push((hold.id, Told::Done));
+    Ok(())
+}
+
+/// The holds of which it was asked that they be released.
+pub(super) fn asked_to_release(records: &Records) -> BTreeSet<HoldId> {
+    records.releases.iter().map(|(id, _)| *id).collect()
+}

@@ -1,0 +1,389 @@
+//! The simulated database: rows, locks and transactions as MySQL has them at
+//! READ COMMITTED.
+//!
+//! A transaction sees what is committed and what it wrote itself. What it
+//! writes or reads for update it locks until its end; a unique key is locked by
+//! its insert. Who waits for a lock is woken in a drawn order, a cycle of those
+//! who wait is a deadlock at once. At each COMMIT the touched products are
+//! recounted from their holds and orders.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::world::here;
+use crate::ledger::{KeyRow, LedgerEvent, OrderRow, PaymentRow, ProductRow};
+use crate::model::{
+    EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp,
+};
+use crate::runtime;
+use crate::store::{Fault, Sequence, StoreError, StoreResult};
+
+/// What a lock is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Locked {
+    Product(ProductId),
+    Hold(HoldId),
+    Order(OrderId),
+    OrderOfHold(HoldId),
+    Payment(String),
+    Waiting(OrderId, String),
+    Key(String),
+}
+
+pub(super) type TxnId = u64;
+
+struct LockState {
+    holder: TxnId,
+    waiting: Vec<(TxnId, oneshot::Sender<()>)>,
+}
+
+/// The committed rows.
+#[derive(Default)]
+pub(super) struct Tables {
+    pub products: BTreeMap<ProductId, ProductRow>,
+    pub holds: BTreeMap<HoldId, Hold>,
+    pub orders: BTreeMap<OrderId, OrderRow>,
+    pub payments: BTreeMap<String, PaymentRow>,
+    /// With the position of each within its batch.
+    pub waiting: BTreeMap<(OrderId, String), usize>,
+    pub keys: BTreeMap<String, (KeyRow, Timestamp)>,
+    pub outbox: BTreeMap<u64, Vec<LedgerEvent>>,
+    /// Holds as they were inserted.
+    pub made: BTreeMap<HoldId, Hold>,
+    /// The version of the product whose commit made a hold.
+    pub made_at: BTreeMap<HoldId, u64>,
+}
+
+/// What a transaction has written.
+#[derive(Default)]
+pub(super) struct Written {
+    pub products: BTreeMap<ProductId, ProductRow>,
+    pub holds: BTreeMap<HoldId, Hold>,
+    pub orders: BTreeMap<OrderId, OrderRow>,
+    pub payments: BTreeMap<String, PaymentRow>,
+    pub waiting: BTreeMap<(OrderId, String), Option<usize>>,
+    pub keys: BTreeMap<String, (KeyRow, Timestamp)>,
+    pub outbox: Option<(u64, Vec<LedgerEvent>)>,
+    /// Whether a product was written under a lock that a newer holder's write
+    /// has overtaken.
+    pub is_overtaken: bool,
+}
+
+#[derive(Default)]
+struct Txn {
+    locks: Vec<Locked>,
+    waits_for: Option<Locked>,
+    written: Written,
+}
+
+#[derive(Default)]
+struct State {
+    tables: Tables,
+    locks: BTreeMap<Locked, LockState>,
+    open: BTreeMap<TxnId, Txn>,
+    next_txn: TxnId,
+    sequences: [u64; 4],
+    wrong: Vec<String>,
+}
+
+#[derive(Default)]
+pub(super) struct Database {
+    state: Mutex<State>,
+}
+
+/// The first moment of every simulation.
+const EPOCH: i64 = 1_700_000_000_000_000;
+
+/// The database's clock.
+pub(super) fn clock() -> Timestamp {
+    Timestamp::from_micros(EPOCH).after(here().time())
+}
+
+fn fault(fault: Fault, why: &str) -> StoreError {
+    StoreError::new(fault, why)
+}
+
+impl Database {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what is committed.
+    pub fn read<T>(&self, read: impl FnOnce(&Tables) -> T) -> T {
+        read(&self.state().tables)
+    }
+
+    pub fn add_product(&self, row: ProductRow) {
+        self.state().tables.products.insert(row.product.id, row);
+    }
+
+    /// What the recounts found wrong.
+    pub fn wrong(&self) -> Vec<String> {
+        self.state().wrong.clone()
+    }
+
+    pub fn draw(&self, sequence: Sequence, count: u64) -> u64 {
+        let place = match sequence {
+            Sequence::Product => 0,
+            Sequence::Hold => 1,
+            Sequence::Order => 2,
+            Sequence::Batch => 3,
+        };
+        let next = &mut self.state().sequences[place];
+        let first = (*next).max(1);
+        *next = first + count;
+        first
+    }
+
+    pub fn forget_keys(&self, before: Timestamp) -> u64 {
+        let keys = &mut self.state().tables.keys;
+        let had = keys.len();
+        keys.retain(|_, (_, at)| *at >= before);
+        (had - keys.len()) as u64
+    }
+
+    pub fn begin(&self) -> TxnId {
+        let mut state = self.state();
+        state.next_txn += 1;
+        let id = state.next_txn;
+        state.open.insert(id, Txn::default());
+        id
+    }
+
+    /// Locks until the transaction ends; waits for at most `bound`.
+    pub async fn lock(&self, txn: TxnId, what: Locked, bound: Duration) -> StoreResult<()> {
+        let turn = {
+            let mut state = self.state();
+            if !state.open.contains_key(&txn) {
+                return Err(fault(Fault::Lost, "the transaction is over"));
+            }
+            match state.locks.get(&what).map(|lock| lock.holder) {
+                None => {
+                    let lock = LockState { holder: txn, waiting: Vec::new() };
+                    state.locks.insert(what.clone(), lock);
+                    state.keep(txn, what);
+                    return Ok(());
+                }
+                Some(holder) if holder == txn => return Ok(()),
+                Some(holder) if state.waits_for(holder, txn) => {
+                    state.end(txn);
+                    return Err(fault(Fault::Deadlock, "a cycle of locks"));
+                }
+                Some(_) => {}
+            }
+            let (turn, mine) = oneshot::channel();
+            if let Some(lock) = state.locks.get_mut(&what) {
+                lock.waiting.push((txn, turn));
+            }
+            if let Some(open) = state.open.get_mut(&txn) {
+                open.waits_for = Some(what.clone());
+            }
+            mine
+        };
+        if runtime::timeout(bound, turn).await.is_some_and(|turn| turn.is_ok()) {
+            return Ok(());
+        }
+        let mut state = self.state();
+        if let Some(open) = state.open.get_mut(&txn) {
+            if open.locks.contains(&what) {
+                // It was had at the last moment.
+                return Ok(());
+            }
+            open.waits_for = None;
+        }
+        if let Some(lock) = state.locks.get_mut(&what) {
+            lock.waiting.retain(|(waiter, _)| *waiter != txn);
+        }
+        Err(fault(Fault::LockWait, "the row lock was not had in time"))
+    }
+
+    /// Unlocks what turned out not to be there.
+    fn unlock(&self, txn: TxnId, what: &Locked) {
+        let mut state = self.state();
+        if let Some(open) = state.open.get_mut(&txn) {
+            open.locks.retain(|held| held != what);
+        }
+        state.pass_on(what);
+    }
+
+    /// A locking read of one row: waits for whoever writes or inserts it.
+    pub async fn lock_if_there(
+        &self,
+        txn: TxnId,
+        what: Locked,
+        bound: Duration,
+        is_there: impl FnOnce(&Tables, &Written) -> bool,
+    ) -> StoreResult<bool> {
+        let had = self.state().open.get(&txn).is_some_and(|open| open.locks.contains(&what));
+        self.lock(txn, what.clone(), bound).await?;
+        let there = self.with(txn, |tables, written| is_there(tables, written))?;
+        if !there && !had {
+            self.unlock(txn, &what);
+        }
+        Ok(there)
+    }
+
+    /// Who is inserting events that wait for this order, besides those there.
+    pub fn waiting_for(&self, order: OrderId) -> Vec<Locked> {
+        let state = self.state();
+        let committed = state.tables.waiting.keys().filter(|(id, _)| *id == order);
+        let mut all: BTreeSet<Locked> =
+            committed.map(|(id, key)| Locked::Waiting(*id, key.clone())).collect();
+        let inserted = state
+            .locks
+            .keys()
+            .filter(|what| matches!(what, Locked::Waiting(id, _) if *id == order));
+        all.extend(inserted.cloned());
+        all.into_iter().collect()
+    }
+
+    /// What is committed, and what the transaction has written.
+    pub fn with<T>(
+        &self,
+        txn: TxnId,
+        work: impl FnOnce(&Tables, &mut Written) -> T,
+    ) -> StoreResult<T> {
+        let state = &mut *self.state();
+        let open = state.open.get_mut(&txn);
+        let open = open.ok_or_else(|| fault(Fault::Lost, "the transaction is over"))?;
+        Ok(work(&state.tables, &mut open.written))
+    }
+
+    pub fn roll_back(&self, txn: TxnId) {
+        self.state().end(txn);
+    }
+
+    /// Commits; returns the products written, with their versions.
+    pub fn commit(&self, txn: TxnId) -> StoreResult<Vec<(ProductId, u64)>> {
+        let state = &mut *self.state();
+        let Some(open) = state.open.get_mut(&txn) else {
+            return Err(fault(Fault::Lost, "the transaction is over"));
+        };
+        let written = std::mem::take(&mut open.written);
+        let products = written.products.iter();
+        let products = products.map(|(id, row)| (*id, row.product.version)).collect();
+        state.tables.take_in(written, &mut state.wrong);
+        state.end(txn);
+        Ok(products)
+    }
+}
+
+impl State {
+    /// Whether `who` waits, over others, for `whom`.
+    fn waits_for(&self, who: TxnId, whom: TxnId) -> bool {
+        let mut at = who;
+        // A cycle would have been refused, so this ends.
+        while let Some(what) = self.open.get(&at).and_then(|open| open.waits_for.as_ref()) {
+            let Some(lock) = self.locks.get(what) else { return false };
+            at = lock.holder;
+            if at == whom {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn keep(&mut self, txn: TxnId, what: Locked) {
+        if let Some(open) = self.open.get_mut(&txn) {
+            open.waits_for = None;
+            open.locks.push(what);
+        }
+    }
+
+    /// Gives a lock to one of those who wait for it.
+    fn pass_on(&mut self, what: &Locked) {
+        while let Some(lock) = self.locks.get_mut(what) {
+            if lock.waiting.is_empty() {
+                self.locks.remove(what);
+                return;
+            }
+            let at = here().draw(0..lock.waiting.len() as u64);
+            let (next, turn) = lock.waiting.remove(usize::try_from(at).unwrap_or(0));
+            lock.holder = next;
+            if turn.send(()).is_ok() && self.open.contains_key(&next) {
+                self.keep(next, what.clone());
+                return;
+            }
+        }
+    }
+
+    fn end(&mut self, txn: TxnId) {
+        let Some(open) = self.open.remove(&txn) else { return };
+        for what in open.locks {
+            self.pass_on(&what);
+        }
+    }
+}
+
+impl Tables {
+    fn take_in(&mut self, written: Written, wrong: &mut Vec<String>) {
+        let touched: Vec<ProductId> = written.products.keys().copied().collect();
+        for (id, hold) in &written.holds {
+            self.made.entry(*id).or_insert_with(|| hold.clone());
+        }
+        self.products.extend(written.products);
+        self.holds.extend(written.holds);
+        self.orders.extend(written.orders);
+        self.payments.extend(written.payments);
+        self.keys.extend(written.keys);
+        for (which, position) in written.waiting {
+            match position {
+                Some(position) => drop(self.waiting.insert(which, position)),
+                None => drop(self.waiting.remove(&which)),
+            }
+        }
+        if let Some((batch_id, events)) = written.outbox {
+            let created = events.iter().filter(|event| event.kind == EventKind::HoldCreated);
+            self.made_at.extend(created.filter_map(|event| Some((event.hold_id?, event.version))));
+            self.outbox.insert(batch_id, events);
+        }
+        if written.is_overtaken {
+            wrong.push(format!("{touched:?} were written under an overtaken lock"));
+        }
+        for id in touched {
+            wrong.extend(self.recount(id));
+        }
+    }
+
+    /// What is wrong with a product.
+    pub fn recount(&self, id: ProductId) -> Vec<String> {
+        let Some(row) = self.products.get(&id) else {
+            return vec![format!("product {id} is gone")];
+        };
+        let holds = self.holds.values().filter(|hold| hold.product_id == id);
+        let active = holds.filter(|hold| hold.status == HoldStatus::Active);
+        let orders = || self.orders.values().filter(|row| row.order.product_id == id);
+        let with = |status| orders().filter(move |row| row.order.status == status);
+        let sum = |rows: &mut dyn Iterator<Item = &OrderRow>| {
+            rows.map(|row| u64::from(row.order.qty)).sum::<u64>()
+        };
+        let held: u64 = active.clone().map(|hold| u64::from(hold.qty)).sum();
+        let pending = sum(&mut with(OrderStatus::PendingPayment));
+        let sold = sum(&mut with(OrderStatus::Paid));
+        let dues = active.map(|hold| hold.expires_at);
+        let dues = dues.chain(with(OrderStatus::PendingPayment).filter_map(|row| row.due_at));
+        let product = &row.product;
+        let mut wrong = Vec::new();
+        let mut compare = |what: &str, is: u64, counted: u64| {
+            if is != counted {
+                wrong.push(format!("product {id}: {what} is {is}, counted {counted}"));
+            }
+        };
+        compare("held", product.held, held);
+        compare("pending", product.pending, pending);
+        compare("sold", product.sold, sold);
+        compare("received", row.received, product.stock + held + pending + sold);
+        if let Some(soonest) = dues.min()
+            && row.next_due.is_none_or(|at| at > soonest)
+        {
+            wrong.push(format!(
+                "product {id}: next_due is {:?}, and {soonest:?} is due before",
+                row.next_due
+            ));
+        }
+        wrong
+    }
+}

@@ -1,0 +1,287 @@
+//! One history: processes on one database and one Redis, callers, and what
+//! befalls them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::callers::{self, Log};
+use super::checks::{self, Findings, Wrong};
+use super::database::Database;
+use super::notices::Notices;
+use super::redis::{Redis, SimulatedLock};
+use super::store::SimulatedStore;
+use super::weather::{Ill, Weather};
+use super::world::{Process, here};
+use crate::cache::ProductCache;
+use crate::clock::StoreClock;
+use crate::config::{Config, LatePayment};
+use crate::engine::{Core, Pieces};
+use crate::error::ErrorKind;
+use crate::ledger::ProductRow;
+use crate::lock::Lock;
+use crate::metrics::Metrics;
+use crate::model::{HoldRequest, Money, Product, ProductId};
+use crate::runtime::{self, Runtime};
+use crate::siblings::Siblings;
+
+/// Nothing waits for longer, whatever befalls it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+/// After the faults: all that is due goes back within this.
+const CALM: Duration = Duration::from_secs(60);
+/// Longer than what is sold out is remembered.
+const REMEMBERED: Duration = Duration::from_millis(60);
+const CLOSE_WAIT: Duration = Duration::from_secs(10);
+
+/// Which locks the engines use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Locks {
+    Redis,
+    /// Redis that grants to everyone.
+    Always,
+    /// Turns within the process.
+    Local,
+}
+
+/// An engine in its process.
+#[derive(Clone)]
+pub(super) struct Seat {
+    pub core: Arc<Core>,
+    pub process: Process,
+    pub gone: CancellationToken,
+}
+
+pub(super) struct Shop {
+    pub database: Arc<Database>,
+    pub weather: Arc<Weather>,
+    pub products: Vec<ProductId>,
+    pub log: Log,
+    redis: Arc<Redis>,
+    notices: Arc<Notices>,
+    config: Arc<Config>,
+    locks: Locks,
+    seats: Mutex<Vec<Seat>>,
+    next_process: AtomicU64,
+}
+
+/// What came of a history.
+pub(super) struct Told {
+    pub operations: u64,
+    pub struck: std::collections::BTreeMap<Ill, u64>,
+    pub findings: Findings,
+}
+
+fn drawn_config(locks: Locks) -> Config {
+    let world = here();
+    Config {
+        retries: world.pick(&[2, 5]),
+        store_timeout: Duration::from_secs(2),
+        lock_wait: Duration::from_secs(1),
+        lock_ttl: Duration::from_millis(world.pick(&[150, 500, 2_000])),
+        lock_run: Duration::from_millis(world.pick(&[1, 20])),
+        hold_ttl: Duration::from_secs(5),
+        payment_ttl: Duration::from_secs(world.pick(&[3, 30])),
+        late_payment: world.pick(&[LatePayment::ReReserve, LatePayment::Refund]),
+        sweep_batch: world.pick(&[2, 250]),
+        cache_ttl: Duration::from_millis(world.pick(&[50, 1_000, 20_000])),
+        batch_max: world.pick(&[4, 512]),
+        queue_limit: world.pick(&[30, 65_536, 65_536]),
+        connections: world.pick(&[2, 4]),
+        strict: locks == Locks::Redis && world.happens(0.1),
+        ..Config::default()
+    }
+}
+
+impl Shop {
+    fn drawn() -> Arc<Self> {
+        let world = here();
+        let locks = world.pick(&[Locks::Redis, Locks::Redis, Locks::Always, Locks::Local]);
+        let database = Arc::new(Database::default());
+        let products: Vec<ProductId> = (1..=world.draw(1..5)).map(ProductId).collect();
+        for id in &products {
+            let stock = world.pick(&[0, 3, 12, 500, 500]);
+            let product = Product {
+                id: *id,
+                name: format!("product {id}"),
+                price: Money::from_minor(100).expect("a price"),
+                stock,
+                held: 0,
+                pending: 0,
+                sold: 0,
+                version: 1,
+            };
+            database.add_product(ProductRow { product, received: stock, fence: 0, next_due: None });
+        }
+        Arc::new(Self {
+            weather: Arc::new(Weather::drawn()),
+            log: Log::of(&database),
+            database,
+            products,
+            redis: Arc::default(),
+            notices: Arc::default(),
+            config: Arc::new(drawn_config(locks)),
+            locks,
+            seats: Mutex::default(),
+            next_process: AtomicU64::new(Process::SERVERS.0 + 1),
+        })
+    }
+
+    pub fn seats(&self) -> MutexGuard<'_, Vec<Seat>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens an engine in a process of its own.
+    fn open(&self) -> Seat {
+        let process = Process(self.next_process.fetch_add(1, Ordering::Relaxed));
+        let config = Arc::clone(&self.config);
+        let metrics = Arc::new(Metrics::new());
+        let cache = Arc::new(ProductCache::simulated(config.cache_ttl, Arc::clone(&metrics)));
+        self.notices.add(process, &cache);
+        let siblings = Arc::<Siblings>::default();
+        let lock: Arc<dyn Lock> = match self.locks {
+            Locks::Local => Arc::clone(&siblings.lock) as Arc<dyn Lock>,
+            locks => Arc::new(SimulatedLock {
+                redis: Arc::clone(&self.redis),
+                weather: Arc::clone(&self.weather),
+                ttl: config.lock_ttl,
+                grants_always: locks == Locks::Always,
+            }),
+        };
+        let skew = i64::try_from(here().draw(0..160_000)).unwrap_or(0) - 80_000;
+        let store = SimulatedStore {
+            database: Arc::clone(&self.database),
+            weather: Arc::clone(&self.weather),
+            notices: Arc::clone(&self.notices),
+            process,
+            connections: Arc::new(Semaphore::new(config.connections as usize)),
+            timeout: config.store_timeout,
+            lock_wait: config.lock_wait,
+            retries: config.retries,
+            skew,
+        };
+        let core = Core::assemble(Pieces {
+            config,
+            clock: Arc::new(StoreClock),
+            store: Arc::new(store),
+            lock,
+            cache,
+            metrics,
+            siblings,
+            redis: None,
+            runtime: Runtime::Simulated(process),
+        });
+        Seat { core, process, gone: CancellationToken::new() }
+    }
+
+    /// Pauses and kills processes until it is told to stop.
+    async fn disturb(self: Arc<Self>, stop: CancellationToken) {
+        let world = here();
+        while !stop.is_cancelled() {
+            let pause = world.draw_time(Duration::from_millis(1)..Duration::from_millis(200));
+            runtime::sleep(pause).await;
+            let count = self.seats().len() as u64;
+            let at = usize::try_from(world.draw(0..count)).unwrap_or(0);
+            let seat = self.seats()[at].clone();
+            if self.weather.strikes(Ill::Paused) {
+                let time = world.draw_time(Duration::from_millis(1)..Duration::from_millis(3_000));
+                world.pause(seat.process, time);
+            }
+            if self.weather.strikes(Ill::Killed) {
+                seat.gone.cancel();
+                world.kill(seat.process);
+                let next = self.open();
+                self.seats()[at] = next;
+            }
+        }
+    }
+
+    /// Whether each engine serves again, and sells all that there is.
+    async fn probe(&self) {
+        let seats = self.seats().clone();
+        for seat in seats {
+            runtime::sleep(REMEMBERED).await;
+            for id in &self.products {
+                let probed = runtime::timeout(PATIENCE, self.probe_product(&seat, *id)).await;
+                let wrong = match probed {
+                    None => "the service was not back".to_owned(),
+                    Some(Err(why)) => why,
+                    Some(Ok(())) => continue,
+                };
+                self.log
+                    .wrong(Wrong::Unexplained, format!("product {id} after the faults: {wrong}"));
+            }
+        }
+    }
+
+    async fn probe_product(&self, seat: &Seat, id: ProductId) -> Result<(), String> {
+        let in_stock = || {
+            let row = self.database.read(|tables| tables.products.get(&id).cloned());
+            u32::try_from(row.map_or(0, |row| row.product.stock)).unwrap_or(u32::MAX)
+        };
+        let stock = in_stock();
+        refused(seat, id, stock + 1, stock).await?;
+        if stock == 0 {
+            return Ok(());
+        }
+        let hold = callers::probe_hold(self, seat, id, stock).await?;
+        refused(seat, id, 1, 0).await?;
+        callers::probe_release(self, seat, hold).await?;
+        // What has come back is for sale at once.
+        let hold = callers::probe_hold(self, seat, id, stock).await?;
+        callers::probe_release(self, seat, hold).await?;
+        let back = in_stock();
+        if back == stock { Ok(()) } else { Err(format!("{back} of {stock} came back")) }
+    }
+}
+
+/// Asks for more than there is, which is refused.
+async fn refused(seat: &Seat, id: ProductId, quantity: u32, available: u32) -> Result<(), String> {
+    match seat.core.hold(&HoldRequest::new(id, quantity)).await {
+        Ok(held) => Err(format!("{:?} was held beyond {available}", held.value)),
+        Err(error) if error.kind() != ErrorKind::InsufficientStock => {
+            Err(format!("instead of a refusal: {error}"))
+        }
+        Err(error) if error.available() != Some(available.into()) => {
+            Err(format!("{:?} instead of {available} are left", error.available()))
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+/// Plays one history.
+pub(super) async fn history() -> Told {
+    let shop = Shop::drawn();
+    let world = here();
+    let engines = world.draw(1..4);
+    let seats = (0..engines).map(|_| shop.open()).collect();
+    *shop.seats() = seats;
+    // A crowd on few products, or fewer who do more.
+    let (crowd, each) = world.pick(&[(8, 8), (16, 5), (24, 4), (90, 2)]);
+    let calling: Vec<_> = (0..crowd)
+        .map(|_| Process::OUTSIDE.spawn(callers::call(Arc::clone(&shop), each)))
+        .collect();
+    let stop = CancellationToken::new();
+    let disturbing = Process::OUTSIDE.spawn(Arc::clone(&shop).disturb(stop.clone()));
+    for caller in calling {
+        let _ = caller.await;
+    }
+    stop.cancel();
+    let _ = disturbing.await;
+    shop.weather.clear_up();
+    runtime::sleep(CALM).await;
+    shop.probe().await;
+    let seats = shop.seats().clone();
+    for seat in seats {
+        if runtime::timeout(PATIENCE, seat.core.close(CLOSE_WAIT)).await.is_none() {
+            shop.log.wrong(Wrong::Unexplained, "an engine did not close".to_owned());
+        }
+    }
+    let findings = checks::compare(&shop);
+    shop.database.read(|tables| {
+        world.note(&format!("{:?}{:?}{:?}", tables.products, tables.holds, tables.orders));
+    });
+    Told { operations: shop.log.operations(), struck: shop.weather.count(), findings }
+}

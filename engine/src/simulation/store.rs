@@ -1,0 +1,334 @@
+//! The simulated store: sessions as those of the SQL stores, over a network
+//! that delays and breaks.
+//!
+//! The server's part of a round trip runs among the servers, so that it goes
+//! on when its caller is paused or killed. Trips of one connection are served
+//! one after the other, the end of a broken one after them.
+mod session;
+mod statements;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use self::session::SimulatedSession;
+use super::database::{Database, Locked, Tables, TxnId, clock};
+use super::notices::Notices;
+use super::weather::{Ill, Weather};
+use super::world::{Process, here};
+use crate::audit::AuditFacts;
+use crate::cache::CachedProduct;
+use crate::ledger::{OrderRow, ProductRow};
+use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp};
+use crate::runtime;
+use crate::store::{
+    DueProducts, Fault, Owned, ProductInsert, Sequence, Session, Store, StoreError, StoreResult,
+    steadily,
+};
+
+/// A process's way to the database.
+#[derive(Clone)]
+pub(super) struct SimulatedStore {
+    pub database: Arc<Database>,
+    pub weather: Arc<Weather>,
+    pub notices: Arc<Notices>,
+    pub process: Process,
+    pub connections: Arc<Semaphore>,
+    pub timeout: Duration,
+    pub lock_wait: Duration,
+    pub retries: u32,
+    /// How far the process's clock is from the database's, in microseconds.
+    pub skew: i64,
+}
+
+/// One connection at the server: what is sent is done in the order of sending.
+#[derive(Default)]
+struct Line {
+    /// Ends when the last that was sent is done.
+    last: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+impl Line {
+    /// Takes a place: what to wait for, and what to drop in the end.
+    fn enter(&self) -> (Option<oneshot::Receiver<()>>, oneshot::Sender<()>) {
+        let (done, waits) = oneshot::channel();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        (last.replace(waits), done)
+    }
+}
+
+fn lost(why: &str) -> StoreError {
+    StoreError::new(Fault::Lost, why)
+}
+
+/// Where a trip breaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Break {
+    Before,
+    After,
+    UnderWay,
+}
+
+impl SimulatedStore {
+    fn draw_break(&self, is_commit: bool) -> Option<Break> {
+        let ills = if is_commit {
+            [Ill::CommitLostRequest, Ill::CommitLostAnswer, Ill::CommitLostUnderWay]
+        } else {
+            [Ill::LostRequest, Ill::LostAnswer, Ill::LostUnderWay]
+        };
+        let breaks = [Break::Before, Break::After, Break::UnderWay];
+        ills.into_iter().zip(breaks).find(|(ill, _)| self.weather.strikes(*ill)).map(|(_, at)| at)
+    }
+
+    /// Sends work to the server and waits for its answer.
+    async fn trip<T: Send + 'static>(
+        &self,
+        line: &Line,
+        is_commit: bool,
+        work: impl Future<Output = StoreResult<T>> + Send + 'static,
+    ) -> StoreResult<T> {
+        let breaks = self.draw_break(is_commit);
+        let there = match breaks {
+            Some(Break::UnderWay) => here().draw_time(Duration::ZERO..Duration::from_millis(1500)),
+            _ if self.weather.strikes(Ill::Silent) => {
+                here().draw_time(self.timeout / 2..self.timeout * 2)
+            }
+            _ => self.weather.under_way(Ill::Slow),
+        };
+        let back = self.weather.under_way(Ill::Slow);
+        if breaks == Some(Break::Before) {
+            runtime::sleep(there).await;
+            return Err(lost("the connection broke before the request arrived"));
+        }
+        let (before, turn) = line.enter();
+        let answer = Process::SERVERS.spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            runtime::sleep(there).await;
+            let done = work.await;
+            drop(turn);
+            runtime::sleep(back).await;
+            done
+        });
+        if breaks == Some(Break::UnderWay) {
+            return Err(lost("the connection broke while the request was under way"));
+        }
+        match runtime::timeout(self.timeout, answer).await {
+            Some(Ok(_)) if breaks.is_some() => Err(lost("the answer was lost")),
+            Some(Ok(done)) => done,
+            Some(Err(_)) | None => Err(lost("the database did not answer in time")),
+        }
+    }
+
+    /// A fault of a statement, drawn at the server.
+    fn statement(&self, txn: TxnId) -> StoreResult<()> {
+        if self.weather.strikes(Ill::Deadlock) {
+            self.database.roll_back(txn);
+            return Err(StoreError::new(Fault::Deadlock, "drawn"));
+        }
+        if self.weather.strikes(Ill::LockWait) {
+            return Err(StoreError::new(Fault::LockWait, "drawn"));
+        }
+        Ok(())
+    }
+
+    async fn lock(&self, txn: TxnId, what: Locked) -> StoreResult<()> {
+        self.database.lock(txn, what, self.lock_wait).await
+    }
+
+    /// Opens a connection, or has one from the pool.
+    async fn connect(&self) -> StoreResult<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.connections).acquire_owned();
+        let permit = runtime::timeout(self.timeout, permit).await;
+        let Some(Ok(permit)) = permit else { return Err(lost("no connection was free in time")) };
+        if self.weather.strikes(Ill::NoConnection) {
+            let under_way = self.weather.under_way(Ill::Slow);
+            runtime::sleep(under_way).await;
+            return Err(lost("no connection can be had"));
+        }
+        Ok(permit)
+    }
+
+    /// A reading statement on a connection of its own, and its time.
+    async fn select<T: Send + 'static>(
+        &self,
+        read: impl Fn(&Tables) -> T + Send + 'static,
+    ) -> StoreResult<(T, Timestamp)> {
+        let database = Arc::clone(&self.database);
+        self.trip(&Line::default(), false, async move { Ok((database.read(read), clock())) }).await
+    }
+
+    async fn read_product(&self, id: ProductId) -> StoreResult<Option<(CachedProduct, Timestamp)>> {
+        let (row, now) = self.select(move |tables| tables.products.get(&id).cloned()).await?;
+        let Some(mut row) = row else { return Ok(None) };
+        if row.next_due.is_some_and(|at| at <= now) {
+            let (fresh, _) = self.select(move |tables| due_as_returned(tables, id, now)).await?;
+            row = fresh.unwrap_or(row);
+        }
+        Ok(Some((CachedProduct::from(&row), now)))
+    }
+
+    async fn due(&self, limit: u32) -> StoreResult<DueProducts> {
+        let read = move |tables: &Tables| {
+            let rows = tables.products.values();
+            let mut due: Vec<_> =
+                rows.filter_map(|row| Some((row.product.id, row.next_due?))).collect();
+            due.sort_by_key(|(_, at)| *at);
+            due.truncate(limit as usize);
+            due
+        };
+        let (mut products, now) = self.select(read).await?;
+        let next = products.first().map(|(_, at)| *at);
+        products.retain(|(_, at)| *at <= now);
+        Ok(DueProducts { products, next, now })
+    }
+}
+
+/// A product with what is due counted as returned.
+fn due_as_returned(tables: &Tables, id: ProductId, now: Timestamp) -> Option<ProductRow> {
+    let mut row = tables.products.get(&id)?.clone();
+    let (holds, orders, next) = due_of(tables, id, now);
+    let held: u64 = holds.iter().map(|hold| u64::from(hold.qty)).sum();
+    let pending: u64 = orders.iter().map(|row| u64::from(row.order.qty)).sum();
+    row.product.held = row.product.held.saturating_sub(held);
+    row.product.pending = row.product.pending.saturating_sub(pending);
+    row.product.stock += held + pending;
+    row.next_due = next;
+    Some(row)
+}
+
+/// What of a product is due, soonest first, and the next moment after `now`.
+fn due_of(
+    tables: &Tables,
+    id: ProductId,
+    now: Timestamp,
+) -> (Vec<Hold>, Vec<OrderRow>, Option<Timestamp>) {
+    let active = |hold: &&Hold| hold.product_id == id && hold.status == HoldStatus::Active;
+    let (mut holds, later): (Vec<_>, Vec<_>) =
+        tables.holds.values().filter(active).cloned().partition(|hold| hold.expires_at <= now);
+    let pending = |row: &&OrderRow| {
+        row.order.product_id == id
+            && row.order.status == OrderStatus::PendingPayment
+            && row.due_at.is_some()
+    };
+    let (mut orders, unpaid): (Vec<_>, Vec<_>) =
+        tables.orders.values().filter(pending).cloned().partition(|row| row.due_at <= Some(now));
+    holds.sort_by_key(|hold| hold.expires_at);
+    orders.sort_by_key(|row| row.due_at);
+    let later = later.into_iter().map(|hold| hold.expires_at);
+    let next = later.chain(unpaid.into_iter().filter_map(|row| row.due_at)).min();
+    (holds, orders, next)
+}
+impl Store for SimulatedStore {
+    fn single_writer(&self) -> bool {
+        false
+    }
+
+    fn session(&self) -> BoxFuture<'_, StoreResult<Box<dyn Session>>> {
+        Box::pin(async move {
+            let connection = self.connect().await?;
+            let session: Box<dyn Session> =
+                Box::new(SimulatedSession::new(self.clone(), connection));
+            Ok(session)
+        })
+    }
+
+    fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(steadily(self.retries, move || async move {
+            let _connection = self.connect().await?;
+            let database = Arc::clone(&self.database);
+            let draw = async move { Ok(database.draw(sequence, count)) };
+            self.trip(&Line::default(), false, draw).await
+        }))
+    }
+
+    fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async move { self.select(|_| ()).await.map(drop) })
+    }
+
+    fn product(
+        &self,
+        id: ProductId,
+    ) -> BoxFuture<'_, StoreResult<Option<(CachedProduct, Timestamp)>>> {
+        Box::pin(steadily(self.retries, move || self.read_product(id)))
+    }
+
+    fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>> {
+        let page = move |tables: &Tables| {
+            let rows = tables.products.values().filter(|row| row.product.id.0 > after);
+            rows.take(limit as usize).map(CachedProduct::from).collect()
+        };
+        Box::pin(async move { Ok(self.select(page).await?.0) })
+    }
+
+    fn insert_product<'a>(&'a self, _: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>> {
+        let why = "the products of a simulation are there from the beginning";
+        Box::pin(async move { Err(StoreError::new(Fault::Fatal, why)) })
+    }
+
+    fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>> {
+        Box::pin(steadily(self.retries, move || async move {
+            let (hold, now) = self.select(move |tables| tables.holds.get(&id).cloned()).await?;
+            Ok(hold.map(|hold| (hold, now)))
+        }))
+    }
+
+    fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>> {
+        Box::pin(steadily(self.retries, move || async move {
+            let (row, now) = self.select(move |tables| tables.orders.get(&id).cloned()).await?;
+            Ok(row.map(|row| (row, now)))
+        }))
+    }
+
+    fn owners<'a>(
+        &'a self,
+        kind: Owned,
+        ids: &'a [u64],
+    ) -> BoxFuture<'a, StoreResult<HashMap<u64, ProductId>>> {
+        Box::pin(steadily(self.retries, move || async move {
+            let ids = ids.to_vec();
+            let read = move |tables: &Tables| {
+                let owner = |id: &u64| match kind {
+                    Owned::Hold => tables.holds.get(&HoldId(*id)).map(|hold| hold.product_id),
+                    Owned::Order => {
+                        tables.orders.get(&OrderId(*id)).map(|row| row.order.product_id)
+                    }
+                };
+                ids.iter().filter_map(|id| Some((*id, owner(id)?))).collect()
+            };
+            Ok(self.select(read).await?.0)
+        }))
+    }
+
+    fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>> {
+        Box::pin(steadily(self.retries, move || self.due(limit)))
+    }
+
+    fn events_after(&self, _: u64, _: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn forget_keys(&self, life: Duration, _: u32) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(async move {
+            let life = i64::try_from(life.as_micros()).unwrap_or(i64::MAX);
+            let before = Timestamp::from_micros(clock().micros().saturating_sub(life));
+            Ok(self.database.forget_keys(before))
+        })
+    }
+
+    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>> {
+        Box::pin(async { Ok(AuditFacts::default()) })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(clock().micros() + self.skew)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}

@@ -1,0 +1,186 @@
+//! A transaction of the simulated store, from its begin to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::super::database::{Tables, TxnId};
+use super::super::weather::Ill;
+use super::super::world::{Process, here};
+use super::statements::Sent;
+use super::{Line, SimulatedStore, due_of, lost};
+use crate::ledger::OrderRow;
+use crate::model::{Hold, Timestamp};
+use crate::runtime;
+use crate::store::{Batch, Loaded, Needs, Session, StoreResult, Unfinished};
+
+/// A round trip's answer: what the server says, or that nothing was heard.
+type Heard<T> = StoreResult<StoreResult<T>>;
+
+pub(super) struct SimulatedSession {
+    store: SimulatedStore,
+    line: Line,
+    /// The transaction that may be open.
+    txn: Option<TxnId>,
+    is_broken: bool,
+    _connection: OwnedSemaphorePermit,
+}
+
+impl Drop for SimulatedSession {
+    fn drop(&mut self) {
+        let Some(txn) = self.txn else { return };
+        // The server notices sooner or later, and rolls back.
+        let later = if self.store.weather.strikes(Ill::HalfOpen) { 2_500 } else { 20 };
+        let later = here().draw_time(Duration::ZERO..Duration::from_millis(later));
+        let (before, _) = self.line.enter();
+        let database = Arc::clone(&self.store.database);
+        drop(Process::SERVERS.spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            runtime::sleep(later).await;
+            database.roll_back(txn);
+        }));
+    }
+}
+
+impl SimulatedSession {
+    pub(super) fn new(store: SimulatedStore, connection: OwnedSemaphorePermit) -> Self {
+        let line = Line::default();
+        Self { store, line, txn: None, is_broken: false, _connection: connection }
+    }
+
+    /// Runs work of the open transaction, or of one that it begins.
+    async fn run<T, F>(
+        &mut self,
+        is_commit: bool,
+        work: impl FnOnce(SimulatedStore, TxnId) -> F,
+    ) -> Heard<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = StoreResult<T>> + Send + 'static,
+    {
+        if self.is_broken {
+            return Err(lost("the connection was given up"));
+        }
+        let txn = *self.txn.get_or_insert_with(|| self.store.database.begin());
+        let work = work(self.store.clone(), txn);
+        let heard = self.store.trip(&self.line, is_commit, async move { Ok(work.await) }).await;
+        self.is_broken |= heard.is_err();
+        heard
+    }
+
+    async fn load(&mut self, needs: &Needs) -> StoreResult<Loaded> {
+        let wanted = needs.clone();
+        let (mut rows, now) =
+            self.run(false, |store, txn| async move { store.load(txn, &wanted).await }).await??;
+        let due = SimulatedStore::mark_due(&mut rows, needs, now);
+        if due.is_empty() {
+            return Ok(Loaded { rows, now });
+        }
+        let limit = (needs.due_limit / u32::try_from(due.len()).unwrap_or(u32::MAX)).max(1);
+        let limit = limit as usize;
+        let read = due.clone();
+        let found = self
+            .run(false, |store, txn| async move {
+                store.statement(txn)?;
+                let of = |tables: &Tables| read.iter().map(|id| due_of(tables, *id, now)).collect();
+                Ok(store.database.read(of))
+            })
+            .await??;
+        let found: Vec<(Vec<Hold>, Vec<OrderRow>, Option<Timestamp>)> = found;
+        for (id, (mut holds, mut orders, next)) in due.into_iter().zip(found) {
+            let due = rows.due.entry(id).or_default();
+            due.more = holds.len() > limit || orders.len() > limit;
+            due.next = next;
+            holds.truncate(limit);
+            orders.truncate(limit);
+            due.holds = holds.iter().map(|hold| hold.id).collect();
+            due.orders = orders.iter().map(|row| row.order.id).collect();
+            rows.holds.extend(holds.into_iter().map(|hold| (hold.id, hold)));
+            rows.orders.extend(orders.into_iter().map(|row| (row.order.id, row)));
+        }
+        Ok(Loaded { rows, now })
+    }
+
+    /// Writes and commits in one round trip.
+    async fn write_and_commit(&mut self, sent: Sent) -> Result<(), Unfinished> {
+        let heard = self
+            .run(true, |store, txn| async move {
+                if let Err(error) = store.write_all(txn, &sent).await {
+                    return Ok(Err(Unfinished::Nothing(error)));
+                }
+                Ok(store.commit_now(txn).map_err(Unfinished::Unknown))
+            })
+            .await;
+        let done = match heard {
+            Ok(Ok(done)) => done,
+            Ok(Err(error)) | Err(error) => Err(Unfinished::Unknown(error)),
+        };
+        if done.is_ok() {
+            self.txn = None;
+        }
+        done
+    }
+}
+
+impl Session for SimulatedSession {
+    fn begin<'a>(&'a mut self, needs: &'a Needs) -> BoxFuture<'a, StoreResult<Loaded>> {
+        Box::pin(self.load(needs))
+    }
+
+    fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>> {
+        Box::pin(async move {
+            self.run(false, |store, txn| async move {
+                store.statement(txn)?;
+                Ok(store.database.read(|tables| tables.outbox.contains_key(&batch_id)))
+            })
+            .await?
+        })
+    }
+
+    fn commit<'a>(
+        &'a mut self,
+        batch: &'a Batch<'a>,
+        at_commit: &'a (dyn Fn() + Sync),
+    ) -> BoxFuture<'a, Result<(), Unfinished>> {
+        Box::pin(async move {
+            let sent = Sent::of(batch);
+            if sent.is_sure() && !sent.may_meet() {
+                at_commit();
+                return self.write_and_commit(sent).await;
+            }
+            let write =
+                |store: SimulatedStore, txn| async move { store.write_all(txn, &sent).await };
+            let heard = self.run(false, write).await;
+            heard.and_then(|done| done).map_err(Unfinished::Nothing)?;
+            at_commit();
+            let commit = |store: SimulatedStore, txn| async move { store.commit_now(txn) };
+            let heard = self.run(true, commit).await;
+            heard.and_then(|done| done).map_err(Unfinished::Unknown)?;
+            self.txn = None;
+            Ok(())
+        })
+    }
+
+    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), Unfinished>> {
+        Box::pin(self.write_and_commit(Sent::of(batch)))
+    }
+
+    fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>> {
+        Box::pin(async move {
+            if self.txn.is_none() {
+                return Ok(());
+            }
+            let end = |store: SimulatedStore, txn| async move {
+                store.database.roll_back(txn);
+                Ok(())
+            };
+            self.run(false, end).await??;
+            self.txn = None;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,377 @@
+//! The statements of a transaction, each as SQL does it: under its locks,
+//! guarded, and with the faults drawn for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::database::{Locked, Tables, TxnId, Written, clock};
+use super::super::weather::Ill;
+use super::SimulatedStore;
+use crate::ledger::{Changes, Due, OrderRow, PaymentRow, ProductRow, Rows};
+use crate::model::{Hold, HoldId, HoldStatus, Product, ProductId, Timestamp};
+use crate::store::{Batch, Fault, Needs, StoreError, StoreResult};
+
+/// What a transaction writes, as it is sent.
+pub(super) struct Sent {
+    id: u64,
+    now: Timestamp,
+    changes: Changes,
+    ahead: BTreeSet<HoldId>,
+    fences: BTreeMap<ProductId, u64>,
+}
+
+impl Sent {
+    pub(super) fn of(batch: &Batch<'_>) -> Self {
+        Self {
+            id: batch.id,
+            now: batch.now,
+            changes: batch.changes.clone(),
+            ahead: batch.ahead.iter().map(|hold| hold.id).collect(),
+            fences: batch.fences.clone(),
+        }
+    }
+
+    /// Whether each of its statements hits all of its rows or fails.
+    pub(super) fn is_sure(&self) -> bool {
+        self.changes.hold_moves.is_empty()
+            && self.changes.extensions.is_empty()
+            && self.changes.order_moves.is_empty()
+            && self.changes.settled_payments.is_empty()
+    }
+
+    pub(super) fn may_meet(&self) -> bool {
+        !self.changes.new_orders.is_empty() || self.changes.new_payments.iter().any(|p| p.waiting)
+    }
+}
+
+fn duplicate() -> StoreError {
+    StoreError::new(Fault::Duplicate, "a unique key is taken")
+}
+
+fn conflict(why: &str) -> StoreError {
+    StoreError::new(Fault::Conflict, why)
+}
+
+/// The hold as the transaction sees it.
+fn hold_seen(tables: &Tables, written: &Written, id: HoldId) -> Option<Hold> {
+    written.holds.get(&id).or_else(|| tables.holds.get(&id)).cloned()
+}
+
+impl SimulatedStore {
+    async fn insert_holds(&self, txn: TxnId, holds: &[Hold]) -> StoreResult<()> {
+        for hold in holds {
+            self.lock(txn, Locked::Hold(hold.id)).await?;
+            let is_new = self.database.with(txn, |tables, written| {
+                let is_new = hold_seen(tables, written, hold.id).is_none();
+                if is_new {
+                    written.holds.insert(hold.id, hold.clone());
+                }
+                is_new
+            })?;
+            if !is_new {
+                return Err(duplicate());
+            }
+        }
+        Ok(())
+    }
+
+    async fn insert_others(&self, txn: TxnId, sent: &Sent) -> StoreResult<()> {
+        let changes = &sent.changes;
+        for row in &changes.new_keys {
+            self.lock(txn, Locked::Key(row.key.clone())).await?;
+            let taken = self.database.with(txn, |tables, written| {
+                let entry = (row.clone(), sent.now);
+                tables.keys.contains_key(&row.key)
+                    || written.keys.insert(row.key.clone(), entry).is_some()
+            })?;
+            if taken {
+                return Err(duplicate());
+            }
+        }
+        for row in &changes.new_payments {
+            self.lock(txn, Locked::Payment(row.key.clone())).await?;
+            let taken = self.database.with(txn, |tables, written| {
+                tables.payments.contains_key(&row.key)
+                    || written.payments.insert(row.key.clone(), row.clone()).is_some()
+            })?;
+            if taken {
+                return Err(duplicate());
+            }
+        }
+        let waiting = changes.new_payments.iter().filter(|row| row.waiting);
+        for (position, row) in waiting.enumerate() {
+            self.lock(txn, Locked::Waiting(row.order_id, row.key.clone())).await?;
+            let which = (row.order_id, row.key.clone());
+            self.database.with(txn, |_, written| written.waiting.insert(which, Some(position)))?;
+        }
+        Ok(())
+    }
+
+    /// Inserts orders and moves holds and orders; says whether each guard let
+    /// all of its rows through.
+    async fn move_rows(&self, txn: TxnId, sent: &Sent) -> StoreResult<bool> {
+        let changes = &sent.changes;
+        let mut all_hit = true;
+        for (id, end) in &changes.extensions {
+            self.lock(txn, Locked::Hold(*id)).await?;
+            all_hit &= self.database.with(txn, |tables, written| {
+                let hold = hold_seen(tables, written, *id);
+                let hold = hold.filter(|hold| hold.status == HoldStatus::Active);
+                hold.map(|hold| written.holds.insert(*id, Hold { expires_at: *end, ..hold }))
+                    .is_some()
+            })?;
+        }
+        for moved in &changes.hold_moves {
+            for id in &moved.ids {
+                self.lock(txn, Locked::Hold(*id)).await?;
+                all_hit &= self.database.with(txn, |tables, written| {
+                    let hold = hold_seen(tables, written, *id);
+                    let hold = hold.filter(|hold| hold.status == moved.from);
+                    hold.map(|hold| written.holds.insert(*id, Hold { status: moved.to, ..hold }))
+                        .is_some()
+                })?;
+            }
+        }
+        for row in &changes.new_orders {
+            self.lock(txn, Locked::Order(row.order.id)).await?;
+            self.lock(txn, Locked::OrderOfHold(row.order.hold_id)).await?;
+            let taken = self.database.with(txn, |tables, written| {
+                let hold_id = row.order.hold_id;
+                let uses = |other: &OrderRow| other.order.hold_id == hold_id;
+                tables.orders.contains_key(&row.order.id)
+                    || tables.orders.values().any(uses)
+                    || written.orders.values().any(uses)
+                    || written.orders.insert(row.order.id, row.clone()).is_some()
+            })?;
+            if taken {
+                return Err(duplicate());
+            }
+        }
+        for moved in &changes.order_moves {
+            for id in &moved.ids {
+                self.lock(txn, Locked::Order(*id)).await?;
+                all_hit &= self.database.with(txn, |tables, written| {
+                    let row = written.orders.get(id).or_else(|| tables.orders.get(id)).cloned();
+                    let as_before = |row: &OrderRow| {
+                        (row.order.status, row.order.payment_disposition) == moved.from
+                    };
+                    let Some(mut row) = row.filter(as_before) else { return false };
+                    (row.order.status, row.order.payment_disposition) = moved.to;
+                    row.order.updated_at = sent.now;
+                    written.orders.insert(*id, row);
+                    true
+                })?;
+            }
+        }
+        for (order_id, key) in &changes.settled_payments {
+            self.lock(txn, Locked::Waiting(*order_id, key.clone())).await?;
+            self.lock(txn, Locked::Payment(key.clone())).await?;
+            all_hit &= self.database.with(txn, |tables, written| {
+                let which = (*order_id, key.clone());
+                let row = tables.payments.get(key).filter(|row| row.waiting);
+                let Some(row) = row.filter(|_| tables.waiting.contains_key(&which)) else {
+                    return false;
+                };
+                written.payments.insert(key.clone(), PaymentRow { waiting: false, ..row.clone() });
+                written.waiting.insert(which, None);
+                true
+            })?;
+        }
+        Ok(all_hit)
+    }
+
+    /// Updates the products, guarded by their versions, and the row of events
+    /// behind them, which fails where the guard did not let all through.
+    async fn update_products(&self, txn: TxnId, sent: &Sent) -> StoreResult<()> {
+        let changed = &sent.changes.products;
+        for change in changed {
+            self.lock(txn, Locked::Product(change.before.product.id)).await?;
+        }
+        let hit = self.database.with(txn, |tables, written| {
+            let lease = |id: ProductId| sent.fences.get(&id).copied().unwrap_or(0);
+            let any = |differs: &dyn Fn(&ProductRow, &ProductRow) -> bool| {
+                changed.iter().any(|change| differs(&change.before, &change.after))
+            };
+            let stock = any(&|a, b| a.product.stock != b.product.stock);
+            let held = any(&|a, b| a.product.held != b.product.held);
+            let pending = any(&|a, b| a.product.pending != b.product.pending);
+            let sold = any(&|a, b| a.product.sold != b.product.sold);
+            let received = any(&|a, b| a.received != b.received);
+            let fence = any(&|a, _| lease(a.product.id) > a.fence);
+            let next_due = any(&|a, b| a.next_due != b.next_due);
+            let mut hit = 0;
+            for change in changed {
+                let (before, after) = (&change.before, &change.after);
+                let id = before.product.id;
+                let Some(mut row) = tables.products.get(&id).cloned() else { continue };
+                let stands = |row: &ProductRow| {
+                    let Product { stock, held, pending, sold, version, .. } = row.product;
+                    let units = (stock, held, pending, sold, row.received);
+                    (version, units, row.fence, row.next_due)
+                };
+                if stands(&row) != stands(before) {
+                    continue;
+                }
+                let set = |is_set: bool, to: u64, column: &mut u64| {
+                    if is_set {
+                        *column = to;
+                    }
+                };
+                set(stock, after.product.stock, &mut row.product.stock);
+                set(held, after.product.held, &mut row.product.held);
+                set(pending, after.product.pending, &mut row.product.pending);
+                set(sold, after.product.sold, &mut row.product.sold);
+                set(received, after.received, &mut row.received);
+                set(fence, lease(id).max(before.fence), &mut row.fence);
+                if next_due {
+                    row.next_due = after.next_due;
+                }
+                if sent.fences.get(&id).is_some_and(|lease| *lease < row.fence) {
+                    written.is_overtaken = true;
+                }
+                row.product.version = after.product.version;
+                written.products.insert(id, row);
+                hit += 1;
+            }
+            hit
+        })?;
+        if hit != changed.len() {
+            return Err(conflict("a product was not as it was read"));
+        }
+        let events = sent.changes.events.clone();
+        let taken = self.database.with(txn, |tables, written| {
+            written.outbox = Some((sent.id, events));
+            tables.outbox.contains_key(&sent.id)
+        })?;
+        if taken { Err(duplicate()) } else { Ok(()) }
+    }
+
+    /// All statements of a batch but COMMIT.
+    pub(super) async fn write_all(&self, txn: TxnId, sent: &Sent) -> StoreResult<()> {
+        self.statement(txn)?;
+        self.insert_others(txn, sent).await?;
+        let holds = sent.changes.new_holds.iter();
+        let holds: Vec<Hold> =
+            holds.filter(|hold| !sent.ahead.contains(&hold.id)).cloned().collect();
+        self.insert_holds(txn, &holds).await?;
+        self.statement(txn)?;
+        let all_hit = self.move_rows(txn, sent).await?;
+        self.statement(txn)?;
+        self.update_products(txn, sent).await?;
+        if !all_hit {
+            return Err(conflict("a row was not in the state it comes from"));
+        }
+        self.check_meeting(txn, sent).await
+    }
+
+    /// The reads that must find nothing.
+    async fn check_meeting(&self, txn: TxnId, sent: &Sent) -> StoreResult<()> {
+        let mut met = false;
+        for row in &sent.changes.new_orders {
+            for what in self.database.waiting_for(row.order.id) {
+                let Locked::Waiting(order_id, key) = what.clone() else { continue };
+                let which = (order_id, key);
+                let is_there =
+                    |tables: &Tables, written: &Written| match written.waiting.get(&which) {
+                        Some(position) => position.is_some(),
+                        None => tables.waiting.contains_key(&which),
+                    };
+                met |= self.database.lock_if_there(txn, what, self.lock_wait, is_there).await?;
+            }
+        }
+        for row in sent.changes.new_payments.iter().filter(|row| row.waiting) {
+            let id = row.order_id;
+            let is_there = |tables: &Tables, written: &Written| {
+                tables.orders.contains_key(&id) || written.orders.contains_key(&id)
+            };
+            let what = Locked::Order(id);
+            met |= self.database.lock_if_there(txn, what, self.lock_wait, is_there).await?;
+        }
+        if met { Err(conflict("an order met an event that waits for it")) } else { Ok(()) }
+    }
+
+    pub(super) fn commit_now(&self, txn: TxnId) -> StoreResult<()> {
+        if self.weather.strikes(Ill::CommitRefused) {
+            self.database.roll_back(txn);
+            return Err(StoreError::new(Fault::Deadlock, "refused at COMMIT"));
+        }
+        let products = self.database.commit(txn)?;
+        self.notices.send(&self.weather, self.process, &products);
+        Ok(())
+    }
+
+    /// Begins: what is written ahead, the products in their order, the rest.
+    pub(super) async fn load(&self, txn: TxnId, needs: &Needs) -> StoreResult<(Rows, Timestamp)> {
+        self.statement(txn)?;
+        self.insert_holds(txn, &needs.ahead).await?;
+        let mut rows = Rows::default();
+        let mut time = None;
+        for id in &needs.products {
+            if !self.database.read(|tables| tables.products.contains_key(id)) {
+                continue;
+            }
+            self.lock(txn, Locked::Product(*id)).await?;
+            time = Some(clock());
+            let row = self.database.read(|tables| tables.products.get(id).cloned());
+            rows.products.extend(row.map(|row| (*id, row)));
+        }
+        self.statement(txn)?;
+        for id in &needs.holds {
+            let is_there = |tables: &Tables, _: &Written| tables.holds.contains_key(id);
+            let what = Locked::Hold(*id);
+            if self.database.lock_if_there(txn, what, self.lock_wait, is_there).await? {
+                let hold = self.database.read(|tables| tables.holds.get(id).cloned());
+                rows.holds.extend(hold.map(|hold| (*id, hold)));
+            }
+        }
+        self.database.read(|tables| {
+            let used = tables.orders.values().map(|row| &row.order);
+            let used = used.filter(|order| needs.used_holds.contains(&order.hold_id));
+            rows.order_by_hold.extend(used.map(|order| (order.hold_id, order.id)));
+        });
+        for id in &needs.orders {
+            let is_there = |tables: &Tables, _: &Written| tables.orders.contains_key(id);
+            let what = Locked::Order(*id);
+            if self.database.lock_if_there(txn, what, self.lock_wait, is_there).await? {
+                let row = self.database.read(|tables| tables.orders.get(id).cloned());
+                rows.orders.extend(row.map(|row| (*id, row)));
+            }
+        }
+        self.database.read(|tables| {
+            let known = needs.payments.iter().filter_map(|key| tables.payments.get(key));
+            rows.payments.extend(known.map(|row| (row.key.clone(), row.clone())));
+            let awaited = tables.waiting.iter();
+            let awaited = awaited.filter(|((id, _), _)| needs.awaited_orders.contains(id));
+            let mut awaited: Vec<_> = awaited
+                .filter_map(|((_, key), position)| Some((tables.payments.get(key)?, *position)))
+                .collect();
+            awaited.sort_by_key(|(row, position)| (row.received_at, *position));
+            for (row, _) in awaited {
+                rows.waiting.entry(row.order_id).or_default().push(row.clone());
+                rows.payments.insert(row.key.clone(), row.clone());
+            }
+            let known = needs.keys.iter().filter_map(|key| tables.keys.get(key));
+            rows.keys.extend(known.map(|(row, _)| (row.key.clone(), row.clone())));
+        });
+        Ok((rows, time.unwrap_or_else(clock)))
+    }
+
+    /// The products whose due rows are needed; the others are marked.
+    pub(super) fn mark_due(rows: &mut Rows, needs: &Needs, now: Timestamp) -> Vec<ProductId> {
+        let is_dead = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
+        let paid = needs.orders.iter().filter_map(|id| rows.orders.get(id));
+        let dead = rows.holds.values().filter(is_dead).map(|hold| hold.product_id);
+        let named: BTreeSet<ProductId> = paid.map(|row| row.order.product_id).chain(dead).collect();
+        let is_needed = |row: &&ProductRow| {
+            let id = row.product.id;
+            needs.wanted.get(&id).is_some_and(|wanted| row.product.stock < *wanted)
+                || needs.due.contains(&id)
+                || named.contains(&id)
+        };
+        let due = rows.products.values().filter(|row| row.next_due.is_some_and(|at| at <= now));
+        let (due, left): (Vec<_>, Vec<_>) = due.partition(is_needed);
+        let ids = |rows: Vec<&ProductRow>| rows.into_iter().map(|row| row.product.id).collect();
+        let (due, left): (Vec<ProductId>, Vec<ProductId>) = (ids(due), ids(left));
+        rows.due.extend(left.into_iter().map(|id| (id, Due { more: true, ..Due::default() })));
+        due
+    }
+}
