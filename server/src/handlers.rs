@@ -7,6 +7,9 @@ mod ops;
 mod shop;
 mod webhook;
 
+#[cfg(test)]
+pub use ops::DOCUMENT;
+
 use crate::call::Call;
 use crate::reply::Answer;
 use crate::router::Endpoint;
@@ -40,6 +43,7 @@ pub async fn run(shared: &Shared, endpoint: Endpoint, call: &Call<'_>) -> Answer
         Endpoint::Health => ops::health(),
         Endpoint::Ready => ops::ready(shared).await,
         Endpoint::Metrics => ops::metrics(shared),
+        Endpoint::Document => ops::document(),
         Endpoint::Engine => engine::answer(shared, call).await,
     }
 }

@@ -249,6 +249,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handlers::DOCUMENT;
 
     #[test]
     fn every_kind_of_the_engine_has_its_code_here() {
@@ -267,6 +268,20 @@ mod tests {
             assert_eq!(code.uri(), format!("urn:stockade:error:{}", code.as_str()));
             assert!(code.status().is_client_error() || code.status().is_server_error());
         }
+    }
+
+    #[test]
+    fn the_document_lists_every_code() {
+        let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap();
+        let listed = &document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
+        let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(*listed, serde_json::json!(codes));
+    }
+
+    #[test]
+    fn the_document_is_of_this_version() {
+        let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap();
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     }
 
     #[test]

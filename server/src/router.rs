@@ -26,6 +26,7 @@ pub enum Endpoint {
     Health,
     Ready,
     Metrics,
+    Document,
     Engine,
 }
 
@@ -74,6 +75,7 @@ static PATHS: &[Path] = &[
     path("/healthz", "GET, HEAD", &[(Method::GET, Endpoint::Health)]),
     path("/readyz", "GET, HEAD", &[(Method::GET, Endpoint::Ready)]),
     path("/metrics", "GET, HEAD", &[(Method::GET, Endpoint::Metrics)]),
+    path("/openapi.json", "GET, HEAD", &[(Method::GET, Endpoint::Document)]),
     path("/engine/v1/{call}", "POST", &[(Method::POST, Endpoint::Engine)]),
 ];
 
@@ -123,6 +125,7 @@ pub fn unknown_path() -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handlers::DOCUMENT;
 
     fn endpoint(method: Method, path: &str) -> Option<Endpoint> {
         let router = Router::new().unwrap();
@@ -161,6 +164,43 @@ mod tests {
                 }
             }
             assert_eq!(path.allow, expected.join(", "), "{}", path.pattern);
+        }
+    }
+
+    #[test]
+    fn the_document_has_every_path_with_its_methods_and_no_other() {
+        let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap();
+        let documented = document["paths"].as_object().unwrap();
+        assert_eq!(documented.len(), PATHS.len());
+        for path in PATHS {
+            let item = documented.get(path.pattern).unwrap_or_else(|| panic!("{}", path.pattern));
+            let methods = |name: &&String| *name != "parameters";
+            let mut found: Vec<_> = item.as_object().unwrap().keys().filter(methods).collect();
+            let mut expected: Vec<_> =
+                path.methods.iter().map(|(method, _)| method.as_str().to_lowercase()).collect();
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected.iter().collect::<Vec<_>>(), "{}", path.pattern);
+        }
+    }
+
+    #[test]
+    fn the_document_asks_for_the_key_where_operators_are_asked_for_it() {
+        let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap();
+        for path in PATHS {
+            for (method, endpoint) in path.methods {
+                let operation = &document["paths"][path.pattern][method.as_str().to_lowercase()];
+                let security = operation["security"].to_string();
+                let wants_key = endpoint.is_for_operators() || *endpoint == Endpoint::Engine;
+                assert_eq!(security.contains("ApiKey"), wants_key, "{} {}", method, path.pattern);
+                assert_eq!(
+                    operation["responses"]["401"].is_object(),
+                    security != "null",
+                    "{} {}",
+                    method,
+                    path.pattern
+                );
+            }
         }
     }
 

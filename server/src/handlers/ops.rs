@@ -1,9 +1,12 @@
-//! Probes and metrics.
+//! Probes, metrics, and the document of all endpoints.
 
 use crate::metrics;
 use crate::problem::{Code, Refusal};
 use crate::reply::{Answer, Reply};
 use crate::shared::Shared;
+
+/// The OpenAPI document, made from `openapi.yaml` at build.
+pub const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
 /// `GET /healthz`: the process answers.
 pub fn health() -> Answer {
@@ -26,4 +29,9 @@ pub fn metrics(shared: &Shared) -> Answer {
         .text(&shared.engine.metrics_text())
         .map_err(|error| Refusal::internal(format!("the metrics were not written: {error}")))?;
     Ok(Reply::text(metrics::CONTENT_TYPE, text))
+}
+
+/// `GET /openapi.json`: what the server can do, for people's tools.
+pub fn document() -> Answer {
+    Ok(Reply::text("application/json", DOCUMENT))
 }

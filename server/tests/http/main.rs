@@ -14,6 +14,7 @@ mod answer;
 mod cases;
 mod cli;
 mod contract;
+mod document;
 mod holds;
 mod idempotency;
 mod lifecycle;

@@ -14,6 +14,7 @@ use ureq::Agent;
 use ureq::http::Request;
 
 use crate::answer::Answer;
+use crate::document;
 
 /// How long anything may take that takes no time.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -89,6 +90,15 @@ impl Server {
         Self::start(Backend::Sqlite, flags)
     }
 
+    /// Starts a server on empty books in SQLite, which no one can stock up
+    /// without the key.
+    pub fn sqlite_locked(flags: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut all = Backend::Sqlite.flags(folder.path());
+        all.extend(flags.iter().map(ToString::to_string));
+        Self::with_flags(folder, &all)
+    }
+
     /// Starts a server with just these flags beside those all tests need.
     pub fn with_flags(folder: TempDir, flags: &[String]) -> Self {
         let mut command = program();
@@ -151,25 +161,28 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
-    /// Sends any request.
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    /// Sends any request; its answer must be one that the document describes.
+    #[track_caller]
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], sent: &str) -> Answer {
         let mut request =
             Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let response = if matches!(method, "POST" | "PUT") {
-            self.agent.run(request.body(body.to_owned()).unwrap())
+            self.agent.run(request.body(sent.to_owned()).unwrap())
         } else {
             self.agent.run(request.body(()).unwrap())
         };
         let (head, mut body) =
             response.unwrap_or_else(|error| panic!("{method} {path}: {error}")).into_parts();
-        Answer {
+        let answer = Answer {
             status: head.status.as_u16(),
             headers: head.headers,
             body: body.read_to_string().unwrap(),
-        }
+        };
+        document::check(method, path, sent, &answer);
+        answer
     }
 
     pub fn get(&self, path: &str) -> Answer {
