@@ -86,6 +86,8 @@ fn http(settings: &Settings, streams: u32) -> Http {
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(settings.header_timeout)
+        // Who has said all that he will say still waits for the answer.
+        .half_close(true)
         .max_buf_size(HEAD_MAX as usize);
     http.http2()
         .timer(TokioTimer::new())

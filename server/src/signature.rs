@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::HeaderMap;
 use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
 
 use crate::problem::Refusal;
 use crate::settings::Secrets;
@@ -68,7 +69,7 @@ impl Verifier {
             return refuse("the Stockade-Signature header must read t=<unix seconds>,v1=<hex>");
         };
         // A signature is checked before its time is believed.
-        if !signatures.iter().any(|signature| self.signed(time, body, signature)) {
+        if !self.signed(time, body, &signatures) {
             return refuse("the signature is wrong");
         }
         match time.parse::<i64>() {
@@ -77,15 +78,21 @@ impl Verifier {
         }
     }
 
-    fn signed(&self, time: &str, body: &[u8], signature: &[u8; 32]) -> bool {
-        self.keys.iter().any(|key| {
+    /// Tries every secret with every signature, so that the time this takes
+    /// tells neither which of them matched nor how nearly one did.
+    fn signed(&self, time: &str, body: &[u8], signatures: &[[u8; 32]]) -> bool {
+        let mut any = Choice::from(0);
+        for key in &self.keys {
             let mut mac = key.clone();
             mac.update(time.as_bytes());
             mac.update(b".");
             mac.update(body);
-            // Compares in constant time.
-            mac.verify_slice(signature).is_ok()
-        })
+            let expected: [u8; 32] = mac.finalize().into_bytes().into();
+            for signature in signatures {
+                any |= expected.ct_eq(signature);
+            }
+        }
+        any.into()
     }
 }
 
@@ -197,6 +204,12 @@ mod tests {
         assert!(passes(&both, &format!("t={NOW},v1={old}")));
         assert!(passes(&both, &format!("t={NOW},v1={new}")));
         assert!(passes(&verifier("new"), &format!("t={NOW}, v1={old}, v1={new}")));
+        assert!(passes(&verifier("new"), &format!("t={NOW},v1={new},v1={old}")));
+        assert!(!passes(&verifier("new"), &format!("t={NOW},v1={old}")));
+        assert!(!passes(&verifier("new"), &format!("t={NOW},v1={old},v1={old}")));
+        // Beyond the bound a right one is not looked for.
+        let many = format!("t={NOW}{},v1={new}", format!(",v1={old}").repeat(SIGNATURES_MAX));
+        assert!(!passes(&verifier("new"), &many));
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod cases;
 mod cli;
 mod contract;
 mod document;
+mod floods;
+mod frames;
 mod holds;
 mod idempotency;
 mod lifecycle;
@@ -26,6 +28,8 @@ mod outage;
 mod raw;
 mod security;
 mod server;
+mod signatures;
+mod smuggling;
 mod unix;
 mod webhook;
 

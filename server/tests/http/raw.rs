@@ -1,7 +1,7 @@
 //! A client that does not keep to the protocol.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
 
 use crate::server::{SOON, Server};
 
@@ -42,12 +42,32 @@ impl Raw {
         head + &String::from_utf8_lossy(&body)
     }
 
+    /// Says that nothing more will be sent; answers can still be read.
+    pub fn done(&mut self) -> &mut Self {
+        // A server that has closed already need not be told.
+        let _ = self.0.shutdown(Shutdown::Write);
+        self
+    }
+
+    /// Sends bytes, unless the server has closed.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.write_all(bytes.as_ref()).is_ok()
+    }
+
     /// Reads until the server closes.
     pub fn rest(&mut self) -> String {
+        String::from_utf8_lossy(&self.rest_bytes()).into_owned()
+    }
+
+    /// The same, as it came.
+    #[track_caller]
+    pub fn rest_bytes(&mut self) -> Vec<u8> {
         let mut read = Vec::new();
-        // A reset after the answer is the end as well.
-        let _ = self.0.read_to_end(&mut read);
-        String::from_utf8_lossy(&read).into_owned()
+        // A reset after the answer is the end as well; silence is not.
+        if let Err(error) = self.0.read_to_end(&mut read) {
+            assert_ne!(error.kind(), ErrorKind::WouldBlock, "still open after {read:?}");
+        }
+        read
     }
 }
 
