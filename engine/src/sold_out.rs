@@ -38,26 +38,31 @@ impl From<&ProductRow> for Standing {
     }
 }
 
-/// A product that was short when it was last seen.
+/// How a product stood when it was last seen.
 #[derive(Debug)]
-struct Short {
+struct Seen {
     standing: Standing,
     seen: Instant,
+    /// Whether it was asked for more than it had. If not, it is known only so
+    /// that an older standing does not take its place: of two batches under
+    /// way the earlier may be settled later.
+    was_short: bool,
 }
 
-/// Products that were asked for more than they had.
+/// Products that were asked for more than they had, and those seen lately.
 #[derive(Default)]
 pub(crate) struct SoldOut {
     /// Held for a look-up, which never waits.
-    products: RwLock<HashMap<ProductId, Short>>,
+    products: RwLock<HashMap<ProductId, Seen>>,
 }
 
 impl SoldOut {
     /// How many units there are, if that is known to be less than `quantity`.
     pub fn available(&self, id: ProductId, quantity: u32, now: Timestamp) -> Option<u64> {
         let products = self.products.read().unwrap_or_else(PoisonError::into_inner);
-        let Short { standing, seen } = products.get(&id)?;
-        let is_known = standing.stock < u64::from(quantity)
+        let Seen { standing, seen, was_short } = products.get(&id)?;
+        let is_known = *was_short
+            && standing.stock < u64::from(quantity)
             && standing.next_due.is_none_or(|due| now < due)
             && runtime::elapsed(*seen) < TRUSTED;
         is_known.then_some(standing.stock)
@@ -72,31 +77,24 @@ impl SoldOut {
         refused: &[ProductId],
         seen: Instant,
     ) {
-        if refused.is_empty() && self.is_empty() {
-            return;
-        }
         let mut known = self.products.write().unwrap_or_else(PoisonError::into_inner);
         for standing in products {
             let id = standing.id;
-            let short = Short { standing, seen };
-            match known.get_mut(&id) {
-                Some(older) if older.standing.version <= standing.version => *older = short,
-                Some(_) => {}
-                None if refused.contains(&id) => {
-                    if known.len() >= PRODUCTS_MAX {
-                        known.retain(|_, short| runtime::elapsed(short.seen) < TRUSTED);
-                    }
-                    if known.len() < PRODUCTS_MAX {
-                        known.insert(id, short);
-                    }
+            let is_short = refused.contains(&id);
+            if let Some(older) = known.get_mut(&id) {
+                if older.standing.version <= standing.version {
+                    let was_short = older.was_short || is_short;
+                    *older = Seen { standing, seen, was_short };
                 }
-                None => {}
+                continue;
+            }
+            if known.len() >= PRODUCTS_MAX {
+                known.retain(|_, seen| runtime::elapsed(seen.seen) < TRUSTED);
+            }
+            if known.len() < PRODUCTS_MAX {
+                known.insert(id, Seen { standing, seen, was_short: is_short });
             }
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.products.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }
 
@@ -131,6 +129,15 @@ mod tests {
         known.learn([row(4, 1, None)], &[], Instant::now());
         assert_eq!(known.available(ID, 1, NOW), None);
         assert_eq!(known.available(ID, 2, NOW), Some(1));
+    }
+
+    #[test]
+    fn a_refusal_that_is_settled_late_does_not_hide_what_came_back_meanwhile() {
+        let known = SoldOut::default();
+        let refused_at = Instant::now();
+        known.learn([row(4, 1, None)], &[], Instant::now());
+        known.learn([row(3, 0, None)], &[ID], refused_at);
+        assert_eq!(known.available(ID, 1, NOW), None);
     }
 
     #[test]
