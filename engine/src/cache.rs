@@ -49,9 +49,9 @@ impl CachedProduct {
 /// The most products that [`ProductCache::sample`] returns.
 const SAMPLE_MAX: usize = 1000;
 
-/// How often a product is loaded for those who wait for it, as long as a newer
-/// version is announced meanwhile.
-const LOADS_MAX: u32 = 8;
+/// How often one reader goes for a product that keeps changing under it, and how
+/// often each time it is read while a newer version is announced.
+const LOADS_MAX: u32 = 4;
 
 /// The cache of one engine.
 pub(crate) struct ProductCache {
@@ -88,7 +88,8 @@ impl ProductCache {
 
     /// The product as it is at `now` on the store's clock, or that there is
     /// none. However many ask at once for one that is not cached, `load` runs
-    /// once for all of them, and its error is the answer to all of them.
+    /// once for all of them, and its error is the answer to all of them. It runs
+    /// again if what it found was overtaken by something that fell due.
     ///
     /// # Cancel safety
     /// A caller that goes away leaves the loading to the next who waits. It may
@@ -106,36 +107,40 @@ impl ProductCache {
         F: Fn() -> Fut,
         Fut: Future<Output = Result<Option<CachedProduct>>>,
     {
-        if let Some(known) = self.local.get(id, now) {
-            self.metrics.cache_hits.inc();
-            return Ok(known.map(Arc::unwrap_or_clone));
+        let mut tries = 0;
+        loop {
+            if let Some(known) = self.local.get(id, now) {
+                self.metrics.cache_hits.inc();
+                return Ok(known.map(Arc::unwrap_or_clone));
+            }
+            let seat = self.flights.board(id);
+            let mut own = Own::default();
+            let found = seat
+                .flight
+                .get_or_init(async || {
+                    let found = self.fetch(id, now, &load, &mut own).await;
+                    // Who comes from now on may want to see what is newer.
+                    seat.land();
+                    found
+                })
+                .await;
+            if own.loaded {
+                self.metrics.cache_misses.inc();
+            } else if found.is_ok() {
+                self.metrics.cache_hits.inc();
+            }
+            let found = found.clone()?;
+            tries += 1;
+            // A row that someone wrote meanwhile, or that was read for one who
+            // came before, may count what is due by now as not returned.
+            let is_good = found.as_ref().is_none_or(|found| found.is_valid(now));
+            if own.is_answer || is_good || tries == LOADS_MAX {
+                return Ok(found.map(Arc::unwrap_or_clone));
+            }
         }
-        let seat = self.flights.board(id);
-        let mut loaded = false;
-        let found = seat
-            .flight
-            .get_or_init(async || {
-                let found = self.fetch(id, now, load, &mut loaded).await;
-                // Who comes from now on may want to see what is newer.
-                seat.land();
-                found
-            })
-            .await;
-        if loaded {
-            self.metrics.cache_misses.inc();
-        } else if found.is_ok() {
-            self.metrics.cache_hits.inc();
-        }
-        found.clone().map(|found| found.map(Arc::unwrap_or_clone))
     }
 
-    async fn fetch<F, Fut>(
-        &self,
-        id: ProductId,
-        now: Timestamp,
-        load: F,
-        loaded: &mut bool,
-    ) -> Found
+    async fn fetch<F, Fut>(&self, id: ProductId, now: Timestamp, load: &F, own: &mut Own) -> Found
     where
         F: Fn() -> Fut,
         Fut: Future<Output = Result<Option<CachedProduct>>>,
@@ -150,7 +155,7 @@ impl ProductCache {
                 return Ok(Some(found));
             }
         }
-        *loaded = true;
+        own.loaded = true;
         let mut loads = 0;
         loop {
             loads += 1;
@@ -159,7 +164,9 @@ impl ProductCache {
                 return Ok(self.local.offer_absent(id, read));
             };
             let found = Arc::new(found);
-            match self.local.offer(Arc::clone(&found), read) {
+            let offered = self.local.offer(Arc::clone(&found), read);
+            own.is_answer = !matches!(offered, Offered::Newer(_));
+            match offered {
                 Offered::Newest => {
                     if let Some(shared) = &self.shared {
                         shared.publish(&[Arc::clone(&found)], read.at, false);
@@ -228,6 +235,15 @@ impl ProductCache {
             shared.close().await;
         }
     }
+}
+
+/// What a reader did itself.
+#[derive(Default)]
+struct Own {
+    /// It asked the store.
+    loaded: bool,
+    /// And what it was told there is its answer.
+    is_answer: bool,
 }
 
 type Found = Result<Option<Arc<CachedProduct>>>;

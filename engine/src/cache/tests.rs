@@ -293,6 +293,41 @@ async fn a_product_is_served_until_something_of_it_is_due() {
     }
 }
 
+/// With units that are due already and not returned yet.
+fn with_due_units(version: u64) -> CachedProduct {
+    CachedProduct { next_due: Some(NOW), ..product(version) }
+}
+
+#[tokio::test]
+async fn a_reader_does_not_get_due_units_of_a_commit_that_overtook_it() {
+    let cache = cache(LONG);
+    let store = Store::closed(Ok(Some(product(1))));
+    let mut reader = Box::pin(cache.get_or_load(ID, NOW, || store.load()));
+    assert!(futures_util::poll!(&mut reader).is_pending());
+    cache.committed(vec![with_due_units(2)]);
+    let counted = CachedProduct { next_due: None, ..product(2) };
+    store.set(Ok(Some(counted.clone())));
+    store.gate.add_permits(2);
+    let found = soon("an answer", reader).await.expect("no error");
+    assert_eq!((found, store.loads()), (Some(counted), 2));
+}
+
+#[tokio::test]
+async fn a_reader_does_not_get_what_fell_due_since_an_earlier_one_asked() {
+    let cache = cache(LONG);
+    let due = NOW.after(Duration::from_secs(1));
+    let store = Store::closed(Ok(Some(CachedProduct { next_due: Some(due), ..product(1) })));
+    let mut early = Box::pin(get(&cache, &store));
+    assert!(futures_util::poll!(&mut early).is_pending());
+    let mut late = Box::pin(cache.get_or_load(ID, due, || store.load()));
+    assert!(futures_util::poll!(&mut late).is_pending());
+    let counted = CachedProduct { next_due: None, ..product(1) };
+    store.set(Ok(Some(counted.clone())));
+    store.gate.add_permits(2);
+    assert_eq!(soon("an answer", early).await, Some(1));
+    assert_eq!(soon("an answer", late).await.expect("no error"), Some(counted));
+}
+
 #[tokio::test]
 async fn a_sample_has_what_would_be_served() {
     let (cache, pass) = cache_in_time(Duration::from_secs(5));
