@@ -18,7 +18,7 @@ use super::time::Timekeeper;
 use super::writes::{self, Statement};
 use super::{Batch, Loaded, Needs, Session, Unfinished};
 use crate::ledger::{Due, ProductRow, Rows};
-use crate::model::{Hold, HoldStatus, Product, ProductId, Timestamp};
+use crate::model::{Hold, HoldId, HoldStatus, Product, ProductId, Timestamp};
 
 pub(super) struct SqlSession<D> {
     database: std::marker::PhantomData<D>,
@@ -181,8 +181,11 @@ impl<D: Database> SqlSession<D> {
             Ok(())
         })
         .await?;
+        // What this transaction wrote ahead is there already, and may be due by
+        // now; it is not part of the product until it is decided.
+        let ahead: Vec<HoldId> = needs.ahead.iter().map(|hold| hold.id).collect();
         for (id, (holds, orders, next)) in due.into_iter().zip(found) {
-            statements::keep_due(rows, id, limit, holds, orders, next);
+            statements::keep_due(rows, id, limit, (holds, &ahead), orders, next);
         }
         Ok(())
     }

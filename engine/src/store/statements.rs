@@ -137,18 +137,20 @@ pub(super) fn select_due(product: ProductId, now: Timestamp, limit: u32) -> [Str
     ]
 }
 
-/// Sorts one product's due rows, at most `limit` of each kind, into `into`.
+/// Sorts one product's due rows, at most `limit` of each kind, into `into`; not
+/// those of the holds that were written ahead.
 pub(super) fn keep_due(
     into: &mut Rows,
     product: ProductId,
     limit: u32,
-    mut holds: Vec<Hold>,
+    (mut holds, ahead): (Vec<Hold>, &[HoldId]),
     mut orders: Vec<OrderRow>,
     next: Option<Timestamp>,
 ) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = holds.len() > limit || orders.len() > limit;
     holds.truncate(limit);
+    holds.retain(|hold| !ahead.contains(&hold.id));
     orders.truncate(limit);
     let due = into.due.entry(product).or_default();
     due.more = more;
@@ -194,4 +196,33 @@ pub(super) fn or_null(value: Option<impl ToString>) -> String {
 pub(super) fn put(sql: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = sql.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{HoldStatus, Token};
+
+    fn hold(id: u64) -> Hold {
+        let at = Timestamp::from_micros(1);
+        Hold {
+            id: HoldId(id),
+            product_id: ProductId(1),
+            qty: 1,
+            status: HoldStatus::Active,
+            expires_at: at,
+            created_at: at,
+            token: Token(1),
+        }
+    }
+
+    #[test]
+    fn what_was_written_ahead_is_not_due_but_others_behind_it_are_still_to_be_read() {
+        let mut rows = Rows::default();
+        let holds = vec![hold(3), hold(7), hold(8)];
+        keep_due(&mut rows, ProductId(1), 2, (holds, &[HoldId(7)]), Vec::new(), None);
+        let due = &rows.due[&ProductId(1)];
+        assert_eq!((due.holds.as_slice(), due.more), (&[HoldId(3)][..], true));
+        assert!(!rows.holds.contains_key(&HoldId(7)));
+    }
 }
