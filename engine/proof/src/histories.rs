@@ -1,10 +1,217 @@
-//! Checked histories: what callers saw, against the model.
+//! Checked histories: what callers saw, against a model of one product.
+//!
+//! A seed stands for a plan: a few products with little stock, and callers who
+//! hold, order, pay, release, extend, adjust, read and sweep at once while time
+//! passes. Each call is written down with its answer and its times. Some order
+//! of each product's operations must explain every answer, and what is left
+//! behind must add up: `model` is what a product is taken for, `books` what must
+//! add up.
+
+mod books;
+mod caller;
+mod checker;
+mod clock;
+#[cfg(test)]
+mod known;
+mod model;
+mod partition;
+mod place;
+mod plan;
+mod process;
+mod record;
+mod story;
+
+use std::collections::HashSet;
+
+use books::{Broken, Finding};
+use checker::{Verdict, WORK_MAX, check};
+use model::State;
+use partition::partition;
+use place::{Place, Shop};
+use plan::Plan;
+pub use process::{CHILD, be_a_child};
+use record::{Answer, Call, Record};
 
 use crate::Extent;
 use crate::outcome::Row;
 
+const SEEDS_SHORT: u64 = 24;
+const SEEDS_LONG: u64 = 1_000;
+/// Seeds that share a store, one after the other.
+const SEEDS_EACH: u64 = 6;
+/// Failing seeds that are told of in each place.
+const TOLD_MAX: u64 = 3;
+
 /// Runs the part.
 #[must_use]
-pub fn run(_extent: Extent) -> Vec<Row> {
-    Vec::new()
+pub fn run(extent: Extent) -> Vec<Row> {
+    Place::ALL.into_iter().map(|place| run_place(place, extent)).collect()
+}
+
+fn run_place(place: Place, extent: Extent) -> Row {
+    let seeds = extent.seeds(SEEDS_SHORT, SEEDS_LONG);
+    let mut row = Row {
+        fault: "callers at once on products with little stock".to_owned(),
+        place: place.name().to_owned(),
+        ..Row::default()
+    };
+    let (mut told, mut refused) = (0, 0);
+    let mut shop: Option<Run> = None;
+    for seed in extent.seed..extent.seed + seeds {
+        let number = seed.saturating_sub(1) / SEEDS_EACH;
+        if shop.as_ref().is_none_or(|run| run.number != number)
+            && let Some(run) = shop.replace(Run::open(place, number))
+        {
+            run.shop.close().expect("closes");
+        }
+        let Some(run) = shop.as_mut() else { continue };
+        let found = run.seed(seed);
+        row.injected += 1;
+        row.operations += found.operations;
+        refused += found.contended;
+        for finding in &found.findings {
+            let count = match finding.broken {
+                Broken::Oversold => &mut row.oversold,
+                Broken::Leaked => &mut row.leaked,
+                Broken::Lost => &mut row.lost,
+                Broken::Doubled => &mut row.doubled,
+                Broken::Unexplained => &mut row.unexplained,
+            };
+            *count += finding.count;
+        }
+        if !found.findings.is_empty() && told < TOLD_MAX {
+            told += 1;
+            tell(place, seed, &found.findings);
+        }
+    }
+    if let Some(run) = shop {
+        run.shop.close().expect("closes");
+    }
+    row.note = format!(
+        "late payments re-reserved and refunded, with a sweeper and without; \
+         {refused} calls refused with contention"
+    );
+    println!(
+        "histories on {}: {} seeds, {} operations, {} unexplained, oversold {}, leaked {}, lost {}, doubled {}",
+        row.place,
+        row.injected,
+        row.operations,
+        row.unexplained,
+        row.oversold,
+        row.leaked,
+        row.lost,
+        row.doubled
+    );
+    row
+}
+
+fn tell(place: Place, seed: u64, findings: &[Finding]) {
+    println!("seed {seed} on {}:", place.name());
+    for finding in findings {
+        println!("{:?}: {}", finding.broken, finding.why);
+    }
+    println!("again: stockade-proof histories --seed {seed} --seeds 1\n");
+}
+
+/// What came of one seed.
+struct Found {
+    operations: u64,
+    contended: u64,
+    findings: Vec<Finding>,
+}
+
+/// Seeds on one store, one after the other.
+struct Run {
+    /// Which store it is: it tells how the store is set.
+    number: u64,
+    shop: Shop,
+    /// Of the last event that was read.
+    cursor: u64,
+    /// Payments of earlier seeds whose orders are not there yet.
+    waiting: Vec<Record>,
+    /// Orders of earlier seeds.
+    orders: HashSet<u64>,
+}
+
+impl Run {
+    fn open(place: Place, number: u64) -> Self {
+        let shop = Shop::open(place, number).expect("opens");
+        Self { number, shop, cursor: 0, waiting: Vec::new(), orders: HashSet::new() }
+    }
+
+    fn seed(&mut self, seed: u64) -> Found {
+        let plan = Plan::new(seed, self.shop.place().lives());
+        let products = self.shop.stock_up(&plan).expect("products");
+        let seen = self.shop.run(&plan, &products);
+        let operations = seen.len() as u64;
+        let is_contended = |record: &&Record| matches!(&record.answer, Answer::Refused(refused) if refused.code == "contention");
+        let contended = seen.iter().filter(is_contended).count() as u64;
+        let records = [std::mem::take(&mut self.waiting), seen].concat();
+        let mut findings = self.explain(&plan, &products, &records);
+        match self.leftovers(&products, &records) {
+            Ok(left) => findings.extend(left),
+            Err(error) => {
+                let why = format!("the store could not be looked at: {error:?}");
+                findings.push(Finding::new(Broken::Unexplained, 1, why));
+            }
+        }
+        Found { operations, contended, findings }
+    }
+
+    /// Lets all holds and orders end, and looks at what is left of them.
+    fn leftovers(
+        &mut self,
+        products: &[u64],
+        records: &[Record],
+    ) -> stockade::Result<Vec<Finding>> {
+        let Self { shop, cursor, .. } = self;
+        shop.let_all_end(products)?;
+        let events = books::read_events(&shop.engine, cursor)?;
+        books::compare(&shop.engine, products, records, &events)
+    }
+
+    /// Looks for an order of each product's operations.
+    fn explain(&mut self, plan: &Plan, products: &[u64], records: &[Record]) -> Vec<Finding> {
+        let Shop { model, .. } = &self.shop;
+        let late = self.shop.place().lateness();
+        let parts = partition(records, products, late, model.payment_ttl);
+        let unexplained = |why| Finding::new(Broken::Unexplained, 1, why);
+        let mut findings: Vec<Finding> = parts.wrong.into_iter().map(unexplained).collect();
+        for ((product, history), stock) in parts.histories.iter().zip(&plan.stocks) {
+            let initial = State::with_stock(*stock);
+            match check(model, &initial, history, WORK_MAX) {
+                Verdict::Explained => {}
+                Verdict::Undecided => {
+                    let all = story::tell_all(history, records);
+                    let why = format!("product {product}: undecided in {WORK_MAX} states\n{all}");
+                    findings.push(unexplained(why));
+                }
+                Verdict::Unexplained { .. } => {
+                    let story = story::tell(model, &initial, history, records, *product);
+                    let all = story::tell_all(history, records);
+                    findings.push(unexplained(format!("{story}the whole of it:\n{all}")));
+                }
+            }
+        }
+        for place in parts.waiting {
+            let record = &records[place];
+            let Call::Payment { order, .. } = &record.call else { continue };
+            let is_mismatch = matches!(&record.answer, Answer::Refused(refused) if refused.code == "idempotency_mismatch");
+            if record.answer == (Answer::Payment { is_waiting: true }) {
+                self.waiting.push(record.clone());
+            } else if is_mismatch {
+                // Its key stands for another event of an order not there.
+            } else if !self.orders.contains(order) {
+                findings.push(unexplained(format!(
+                    "recorded for an order that is not there: {record:?}"
+                )));
+            }
+        }
+        let made = records.iter().filter_map(|record| match &record.answer {
+            Answer::Ordered(order) => Some(order.id),
+            _ => None,
+        });
+        self.orders.extend(made);
+        findings
+    }
 }

@@ -25,6 +25,9 @@ const PARTS: [Part; 4] = [
 
 fn main() -> ExitCode {
     faults::run_if_told();
+    if env::args().nth(1).as_deref() == Some(histories::CHILD) {
+        return histories::be_a_child();
+    }
     let Some((wanted, extent)) = read(env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(EXIT_USAGE);

@@ -1,0 +1,274 @@
+//! What a history leaves behind: every unit where the books say it is, each
+//! hold used once, nothing that was answered lost and nothing done twice.
+
+use std::collections::{BTreeMap, HashMap};
+
+use stockade::{Engine, Event, EventKind, HoldId, HoldStatus, OrderId, OrderStatus, Result};
+
+use super::caller::stored;
+use super::record::{Answer, Call, Record};
+
+const EVENTS_AT_ONCE: u32 = 10_000;
+
+/// What kind of promise was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    Oversold,
+    Leaked,
+    Lost,
+    Doubled,
+    Unexplained,
+}
+
+/// One broken promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub broken: Broken,
+    /// How many units, holds or orders are concerned.
+    pub count: u64,
+    pub why: String,
+}
+
+impl Finding {
+    pub fn new(broken: Broken, count: u64, why: String) -> Self {
+        Self { broken, count, why }
+    }
+}
+
+/// Reads the events after `cursor`, and moves it on.
+pub fn read_events(engine: &Engine, cursor: &mut u64) -> Result<Vec<Event>> {
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let page = engine.events_after(*cursor, EVENTS_AT_ONCE)?;
+        let Some(last) = page.last() else { return Ok(events) };
+        *cursor = last.cursor;
+        events.extend(page);
+    }
+}
+
+/// Compares what callers saw of these products, what the events tell of them
+/// and what the store has of them.
+pub fn compare(
+    engine: &Engine,
+    products: &[u64],
+    records: &[Record],
+    events: &[Event],
+) -> Result<Vec<Finding>> {
+    let mut books = Books::default();
+    for event in events.iter().filter(|event| products.contains(&event.product_id.0)) {
+        books.enter(event);
+    }
+    books.compare_with_answers(records);
+    for product in products {
+        books.compare_with_store(engine, *product)?;
+    }
+    books.compare_rows(engine)?;
+    let audit = engine.audit()?;
+    for finding in &audit.findings {
+        let why = format!("the audit found {finding:?}");
+        books.found.push(Finding::new(Broken::Leaked, 1, why));
+    }
+    Ok(books.found)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Made {
+    product: u64,
+    qty: i64,
+}
+
+#[derive(Default)]
+struct Books {
+    /// Stock, held, pending, sold of each product, and its version.
+    products: BTreeMap<u64, ([i64; 4], u64)>,
+    holds: HashMap<u64, (Made, HoldStatus)>,
+    orders: HashMap<u64, (Made, OrderStatus, u64)>,
+    found: Vec<Finding>,
+}
+
+impl Books {
+    fn find(&mut self, broken: Broken, count: i64, why: String) {
+        let count = count.unsigned_abs().max(1);
+        self.found.push(Finding::new(broken, count, why));
+    }
+
+    fn enter(&mut self, event: &Event) {
+        use EventKind as E;
+        let qty = event.qty;
+        let moves = match event.kind {
+            E::StockAdjusted => [1, 0, 0, 0],
+            E::HoldCreated => {
+                let made = Made { product: event.product_id.0, qty };
+                let id = event.hold_id.map_or(0, |id| id.0);
+                if self.holds.insert(id, (made, HoldStatus::Active)).is_some() {
+                    self.find(Broken::Doubled, 1, format!("a hold was made twice: {event:?}"));
+                }
+                [-1, 1, 0, 0]
+            }
+            E::HoldReleased => self.end_hold(event, HoldStatus::Released, [1, -1, 0, 0]),
+            E::HoldExpired => self.end_hold(event, HoldStatus::Expired, [1, -1, 0, 0]),
+            E::OrderCreated => {
+                let made = Made { product: event.product_id.0, qty };
+                let id = event.order_id.map_or(0, |id| id.0);
+                let hold = event.hold_id.map_or(0, |id| id.0);
+                let order = (made, OrderStatus::PendingPayment, hold);
+                if self.orders.insert(id, order).is_some() {
+                    self.find(Broken::Doubled, 1, format!("an order was made twice: {event:?}"));
+                }
+                self.end_hold(event, HoldStatus::Converted, [0, -1, 1, 0])
+            }
+            E::OrderPaid => match self.move_order(event, OrderStatus::Paid) {
+                Some(OrderStatus::PendingPayment) => [0, 0, -1, 1],
+                Some(OrderStatus::Cancelled) => [-1, 0, 0, 1],
+                _ => self.twice(event),
+            },
+            E::OrderCancelled => match self.move_order(event, OrderStatus::Cancelled) {
+                Some(OrderStatus::PendingPayment) => [1, 0, -1, 0],
+                _ => self.twice(event),
+            },
+            E::HoldExtended => {
+                let hold = event.hold_id.and_then(|id| self.holds.get(&id.0));
+                if hold.is_none_or(|(_, status)| *status != HoldStatus::Active) {
+                    let why = format!("a hold lived on after its end: {event:?}");
+                    self.find(Broken::Doubled, 1, why);
+                }
+                [0; 4]
+            }
+            E::PaymentConflict | E::PaymentNeedsRefund => [0; 4],
+        };
+        self.book(event, moves);
+    }
+
+    fn book(&mut self, event: &Event, moves: [i64; 4]) {
+        let (units, version) = self.products.entry(event.product_id.0).or_default();
+        for (units, step) in units.iter_mut().zip(moves) {
+            *units += step * event.qty;
+        }
+        let (below, is_left_out) = (units[0], event.version.wrapping_sub(*version) > 1);
+        *version = event.version;
+        // What goes below zero once is told of once.
+        if below < 0 && moves[0] < 0 {
+            self.find(Broken::Oversold, below, format!("stock is at {below} after {event:?}"));
+        }
+        if is_left_out {
+            let why = format!("versions do not follow each other at {event:?}");
+            self.find(Broken::Lost, 1, why);
+        }
+    }
+
+    fn twice(&mut self, event: &Event) -> [i64; 4] {
+        self.find(Broken::Doubled, 1, format!("an order was settled twice: {event:?}"));
+        [0; 4]
+    }
+
+    fn end_hold(&mut self, event: &Event, to: HoldStatus, moves: [i64; 4]) -> [i64; 4] {
+        let id = event.hold_id.map_or(0, |id| id.0);
+        match self.holds.get_mut(&id) {
+            Some((_, status)) if *status == HoldStatus::Active => *status = to,
+            Some(_) => self.find(Broken::Doubled, 1, format!("a hold ended twice: {event:?}")),
+            None => self.find(Broken::Lost, 1, format!("no such hold was made: {event:?}")),
+        }
+        moves
+    }
+
+    fn move_order(&mut self, event: &Event, to: OrderStatus) -> Option<OrderStatus> {
+        let id = event.order_id.map_or(0, |id| id.0);
+        let order = self.orders.get_mut(&id)?;
+        Some(std::mem::replace(&mut order.1, to))
+    }
+
+    /// Whatever was answered was done, once, and nothing else was.
+    fn compare_with_answers(&mut self, records: &[Record]) {
+        let made = records.iter().filter(|record| !record.replayed);
+        let (mut holds, mut orders) = (HashMap::new(), HashMap::new());
+        let mut by_hold: HashMap<u64, u64> = HashMap::new();
+        let mut told_twice = Vec::new();
+        for record in made {
+            let lines = match (&record.call, &record.answer) {
+                (Call::Hold { .. }, Answer::Held(held)) => std::slice::from_ref(held),
+                (Call::Cart { .. }, Answer::Cart(lines)) => lines,
+                (Call::Order { .. }, Answer::Ordered(order)) => {
+                    let made = Made { product: order.product, qty: order.qty.into() };
+                    let other = by_hold.insert(order.hold, order.id);
+                    if orders.insert(order.id, made).is_some() || other.is_some() {
+                        told_twice.push(format!("an order of one hold twice: {record:?}"));
+                    }
+                    &[]
+                }
+                _ => &[],
+            };
+            for held in lines {
+                let made = Made { product: held.product, qty: held.qty.into() };
+                if holds.insert(held.id, made).is_some() {
+                    told_twice.push(format!("two callers have one hold: {record:?}"));
+                }
+            }
+        }
+        told_twice.into_iter().for_each(|why| self.find(Broken::Doubled, 1, why));
+        let is_unknown = records.iter().any(|record| record.answer == Answer::Unknown);
+        let known: HashMap<u64, Made> = self.holds.iter().map(|(id, one)| (*id, one.0)).collect();
+        self.same(&holds, &known, "hold", is_unknown);
+        let known: HashMap<u64, Made> = self.orders.iter().map(|(id, one)| (*id, one.0)).collect();
+        self.same(&orders, &known, "order", is_unknown);
+    }
+
+    fn same(
+        &mut self,
+        answered: &HashMap<u64, Made>,
+        done: &HashMap<u64, Made>,
+        what: &str,
+        is_unknown: bool,
+    ) {
+        for (id, made) in answered {
+            if done.get(id) != Some(made) {
+                let why = format!("{what} {id} was answered as {made:?} and is {:?}", done.get(id));
+                self.find(Broken::Lost, 1, why);
+            }
+        }
+        for (id, made) in done {
+            if !answered.contains_key(id) && !is_unknown {
+                let why = format!("{what} {id}, {made:?}, was made for nobody");
+                self.find(Broken::Doubled, 1, why);
+            }
+        }
+    }
+
+    fn compare_with_store(&mut self, engine: &Engine, product: u64) -> Result<()> {
+        let units = stored(engine, product)?;
+        let there = [units.stock, units.held, units.pending, units.sold];
+        let there = there.map(|units| i64::try_from(units).unwrap_or(i64::MAX));
+        let (told, _) = self.products.get(&product).copied().unwrap_or_default();
+        let missing = told.iter().sum::<i64>() - there.iter().sum::<i64>();
+        if missing != 0 {
+            let why = format!("product {product}: received {told:?}, there is {there:?}");
+            self.find(Broken::Leaked, missing, why);
+        } else if told != there {
+            let why = format!("product {product}: the events tell {told:?}, there is {there:?}");
+            self.find(Broken::Leaked, told[0] - there[0], why);
+        }
+        if there[1] + there[2] != 0 {
+            let why = format!("product {product}: not all that was due came back: {there:?}");
+            self.find(Broken::Leaked, there[1] + there[2], why);
+        }
+        Ok(())
+    }
+
+    /// Every hold and every order stands as its events tell.
+    fn compare_rows(&mut self, engine: &Engine) -> Result<()> {
+        for (id, (_, told)) in self.holds.clone() {
+            let there = engine.get_hold(HoldId(id))?.status;
+            if there != told {
+                let why = format!("hold {id} is {there:?}, its events tell {told:?}");
+                self.find(Broken::Lost, 1, why);
+            }
+        }
+        for (id, (_, told, _)) in self.orders.clone() {
+            let there = engine.get_order(OrderId(id))?.status;
+            if there != told {
+                let why = format!("order {id} is {there:?}, its events tell {told:?}");
+                self.find(Broken::Lost, 1, why);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,344 @@
+//! A caller: throws dice, calls the engine and writes down what it was told.
+
+use std::sync::{Barrier, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use stockade::{
+    CartRequest, Engine, ExtendRequest, HoldId, HoldRequest, OrderId, OrderRequest, Outcome,
+    PaymentAnswer, PaymentEvent, PaymentToken, ProductId, Replayable, Result, StockAdjustment,
+};
+
+use super::plan::Plan;
+use super::record::{Answer, Call, Held, Ordered, Record, Units, Watch};
+
+/// Holds and orders that callers know of, so that they meet.
+#[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Known {
+    /// Hold and product.
+    pub holds: Vec<(u64, u64)>,
+    /// Order and token.
+    pub orders: Vec<(u64, PaymentToken)>,
+}
+
+/// Most callers go for what was made last.
+const LATEST: usize = 4;
+
+/// Runs the plan's callers with these numbers at once, and returns what they
+/// saw.
+pub fn run(
+    engine: &Engine,
+    watch: &Watch,
+    plan: &Plan,
+    products: &[u64],
+    known: Known,
+    numbers: impl Iterator<Item = u32>,
+) -> Vec<Record> {
+    let known = Mutex::new(known);
+    let numbers: Vec<u32> = numbers.collect();
+    let start = Barrier::new(numbers.len());
+    thread::scope(|scope| {
+        let (known, start) = (&known, &start);
+        let begin = |number: u32| {
+            let mut caller = Caller {
+                engine: engine.clone(),
+                watch: watch.clone(),
+                plan,
+                products,
+                known,
+                number,
+                dice: plan.dice(number),
+                records: Vec::new(),
+            };
+            scope.spawn(move || {
+                start.wait();
+                (0..plan.steps).for_each(|_| caller.step());
+                caller.records
+            })
+        };
+        let callers: Vec<_> = numbers.into_iter().map(begin).collect();
+        callers.into_iter().flat_map(|caller| caller.join().expect("no panic")).collect()
+    })
+}
+
+struct Caller<'a> {
+    engine: Engine,
+    watch: Watch,
+    plan: &'a Plan,
+    products: &'a [u64],
+    known: &'a Mutex<Known>,
+    number: u32,
+    dice: StdRng,
+    records: Vec<Record>,
+}
+
+impl Caller<'_> {
+    fn step(&mut self) {
+        let call = match self.dice.random_range(0..100) {
+            0..25 => Some(self.choose_hold()),
+            25..31 => Some(self.choose_cart()),
+            31..38 => self.hold().map(|(hold, _)| Call::Release { hold }),
+            38..45 => self.hold().map(|(hold, _)| Call::Extend { hold, ttl: self.ttl() }),
+            45..60 => self.choose_order(),
+            60..74 => self.choose_payment(),
+            74..78 => Some(Call::Adjust { product: self.product(), delta: self.delta() }),
+            78..82 => Some(Call::ReadCached { product: self.product() }),
+            82..86 => Some(Call::Read { product: self.product() }),
+            86..89 => self.hold().map(|(hold, _)| Call::ReadHold { hold }),
+            89..92 => self.order().map(|(order, _)| Call::ReadOrder { order }),
+            92..94 => Some(Call::Sweep),
+            _ => None,
+        };
+        match call {
+            Some(call) => self.call(call),
+            None => self.pass(),
+        }
+    }
+
+    /// Lets time pass.
+    fn pass(&mut self) {
+        let micros = self.dice.random_range(1..=self.plan.lives.pass);
+        match &self.watch {
+            Watch::Stepped(clock) => clock.advance(micros),
+            Watch::Real => thread::sleep(Duration::from_micros(micros.unsigned_abs())),
+        }
+    }
+
+    fn product(&mut self) -> u64 {
+        self.products[self.dice.random_range(0..self.products.len())]
+    }
+
+    fn ttl(&mut self) -> i64 {
+        let lives = self.plan.lives;
+        self.dice.random_range(lives.hold_shortest..=lives.hold_longest)
+    }
+
+    fn delta(&mut self) -> i64 {
+        if self.dice.random_bool(0.7) { self.dice.random_range(1..=3) } else { -1 }
+    }
+
+    /// One in so many calls has a key that others use, too.
+    fn key(&mut self, what: &str) -> Option<String> {
+        let number = self.dice.random_range(0..4);
+        self.dice.random_bool(0.25).then(|| format!("{what} {number} of {}", self.plan.seed))
+    }
+
+    fn choose_hold(&mut self) -> Call {
+        let (product, qty) = (self.product(), self.dice.random_range(1..=3));
+        let key = self.key(&format!("hold {product}"));
+        // Under a key, most ask for the same.
+        if key.is_some() && self.dice.random_bool(0.8) {
+            return Call::Hold { product, qty: 1, ttl: self.plan.lives.hold_longest, key };
+        }
+        Call::Hold { product, qty, ttl: self.ttl(), key }
+    }
+
+    fn choose_cart(&mut self) -> Call {
+        let key = self.key("cart");
+        let mut lines = Vec::with_capacity(self.products.len());
+        for product in self.products {
+            lines.push((*product, self.dice.random_range(1..=2)));
+        }
+        Call::Cart { lines, ttl: self.ttl(), key }
+    }
+
+    fn choose_order(&mut self) -> Option<Call> {
+        let (hold, product) = self.hold()?;
+        if self.dice.random_bool(0.04) {
+            return Some(Call::Order { hold, product: self.product(), key: None });
+        }
+        let key = self.key(&format!("order {hold}"));
+        Some(Call::Order { hold, product, key })
+    }
+
+    fn choose_payment(&mut self) -> Option<Call> {
+        let (order, token) = self.order()?;
+        let is_early = self.dice.random_bool(0.1);
+        let order = if is_early { order + self.dice.random_range(1..=2) } else { order };
+        let by_token = !is_early && token.is_some() && self.dice.random_bool(0.2);
+        let success = self.dice.random_bool(0.6);
+        let number = self.dice.random_range(0..3);
+        let key = self.dice.random_bool(0.7).then(|| format!("event {number} of {order}"));
+        let body = self.dice.random_bool(0.3).then(|| self.dice.random_range(0..2));
+        Some(Call::Payment { order, by_token, success, key, body })
+    }
+
+    fn hold(&mut self) -> Option<(u64, u64)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        one_of(&known.holds, &mut self.dice)
+    }
+
+    fn order(&mut self) -> Option<(u64, Option<PaymentToken>)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        one_of(&known.orders, &mut self.dice).map(|(order, token)| (order, Some(token)))
+    }
+
+    fn token(&self, order: u64) -> Option<PaymentToken> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.orders.iter().find(|(id, _)| *id == order).map(|(_, token)| *token)
+    }
+
+    fn call(&mut self, call: Call) {
+        let token = match &call {
+            Call::Payment { order, by_token: true, .. } => self.token(*order),
+            _ => None,
+        };
+        let invoked = self.watch.moment();
+        let told = self.perform(&call, token);
+        let answered = self.watch.moment();
+        let (answer, replayed) = match told {
+            Ok(told) => told,
+            Err(error) => (Answer::from(&error), error.replayed()),
+        };
+        let caller = self.number;
+        self.records.push(Record { caller, call, answer, replayed, invoked, answered });
+    }
+
+    fn perform(&self, call: &Call, token: Option<PaymentToken>) -> Result<(Answer, bool)> {
+        let engine = &self.engine;
+        let micros = |ttl: i64| Duration::from_micros(ttl.unsigned_abs());
+        Ok(match call {
+            Call::Hold { product, qty, ttl, key } => {
+                let mut request = HoldRequest::new(*product, *qty).ttl(micros(*ttl));
+                request.key.clone_from(key);
+                let Replayable { value, replayed } = engine.hold(&request)?;
+                self.learn(&[Held::from(&value)], None);
+                (Answer::Held(Held::from(&value)), replayed)
+            }
+            Call::Cart { lines, ttl, key } => {
+                let mut request = CartRequest::new(lines.iter().copied()).ttl(micros(*ttl));
+                request.key.clone_from(key);
+                let Replayable { value, replayed } = engine.hold_many(&request)?;
+                let holds: Vec<Held> = value.iter().map(Held::from).collect();
+                self.learn(&holds, None);
+                (Answer::Cart(holds), replayed)
+            }
+            Call::Release { hold } => {
+                (Answer::Held((&engine.release(HoldId(*hold))?).into()), false)
+            }
+            Call::Extend { hold, ttl } => {
+                let mut request = ExtendRequest::new(*hold);
+                request.ttl = Some(micros(*ttl));
+                (Answer::Held((&engine.extend(&request)?).into()), false)
+            }
+            Call::Order { hold, product, key } => {
+                let mut request = OrderRequest::new(*hold, *product);
+                request.key.clone_from(key);
+                let Replayable { value, replayed } = engine.order(&request)?;
+                self.learn(&[], Some((value.id.0, value.payment_token)));
+                (Answer::Ordered(Ordered::from(&value)), replayed)
+            }
+            Call::Payment { order, success, key, body, .. } => {
+                let outcome = if *success { Outcome::Success } else { Outcome::Failure };
+                let mut event = match token {
+                    Some(token) => PaymentEvent::for_token(token, outcome),
+                    None => PaymentEvent::for_order(*order, outcome),
+                };
+                event.key.clone_from(key);
+                event.body = body.map(|body| vec![body]);
+                let Replayable { value, replayed } = engine.payment(&event)?;
+                (Answer::Payment { is_waiting: value == PaymentAnswer::Waiting }, replayed)
+            }
+            Call::Adjust { product, delta } => {
+                let adjusted =
+                    engine.adjust_stock(&StockAdjustment::new(*product, *delta, "a count"))?;
+                (Answer::Units((&adjusted).into()), false)
+            }
+            Call::ReadCached { product } => {
+                (Answer::Units((&engine.product(ProductId(*product))?).into()), false)
+            }
+            Call::Read { product } => (Answer::Units(stored(engine, *product)?), false),
+            Call::ReadHold { hold } => {
+                (Answer::Held((&engine.get_hold(HoldId(*hold))?).into()), false)
+            }
+            Call::ReadOrder { order } => {
+                (Answer::Ordered((&engine.get_order(OrderId(*order))?).into()), false)
+            }
+            Call::Sweep => {
+                engine.sweep()?;
+                (Answer::Swept, false)
+            }
+        })
+    }
+
+    fn learn(&self, holds: &[Held], order: Option<(u64, PaymentToken)>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.holds.extend(holds.iter().map(|held| (held.id, held.product)));
+        known.orders.extend(order);
+    }
+}
+
+/// The product's units as the store has them, past every cache.
+pub fn stored(engine: &Engine, product: u64) -> Result<Units> {
+    let page = engine.products(Some(ProductId(product - 1)), 1)?;
+    Ok(page.items.first().map(Units::from).expect("the product is there"))
+}
+
+fn one_of<T: Copy>(all: &[T], dice: &mut StdRng) -> Option<T> {
+    let from = if dice.random_bool(0.7) { all.len().saturating_sub(LATEST) } else { 0 };
+    let range = from..all.len();
+    (!range.is_empty()).then(|| all[dice.random_range(range)])
+}
+
+/// The number of the caller who looks at everything when all others are done.
+const LAST: u32 = u32::MAX;
+
+/// Reads all that was made as the store has it.
+pub fn look(
+    engine: &Engine,
+    watch: &Watch,
+    plan: &Plan,
+    products: &[u64],
+    records: &[Record],
+) -> Vec<Record> {
+    let known = Mutex::default();
+    let mut last = Caller {
+        engine: engine.clone(),
+        watch: watch.clone(),
+        plan,
+        products,
+        known: &known,
+        number: LAST,
+        dice: plan.dice(LAST),
+        records: Vec::new(),
+    };
+    let mut calls: Vec<Call> =
+        products.iter().map(|product| Call::Read { product: *product }).collect();
+    for record in records.iter().filter(|record| !record.replayed) {
+        match (&record.call, &record.answer) {
+            (Call::Hold { .. }, Answer::Held(held)) => calls.push(Call::ReadHold { hold: held.id }),
+            (Call::Cart { .. }, Answer::Cart(lines)) => {
+                calls.extend(lines.iter().map(|held| Call::ReadHold { hold: held.id }));
+            }
+            (Call::Order { .. }, Answer::Ordered(order)) => {
+                calls.push(Call::ReadOrder { order: order.id });
+            }
+            _ => {}
+        }
+    }
+    calls.into_iter().for_each(|call| last.call(call));
+    last.records
+}
+
+impl Known {
+    /// What these callers made.
+    pub fn of(engine: &Engine, records: &[Record]) -> Self {
+        let mut known = Self::default();
+        for record in records {
+            match &record.answer {
+                Answer::Held(held) => known.holds.push((held.id, held.product)),
+                Answer::Cart(lines) => {
+                    known.holds.extend(lines.iter().map(|held| (held.id, held.product)));
+                }
+                Answer::Ordered(order) => {
+                    let order = engine.get_order(OrderId(order.id)).expect("the order is there");
+                    known.orders.push((order.id.0, order.payment_token));
+                }
+                _ => {}
+            }
+        }
+        known
+    }
+}

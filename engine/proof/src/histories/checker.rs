@@ -1,0 +1,336 @@
+//! Whether some order of a history's operations explains all of its answers.
+//!
+//! The search is that of Wing and Gong with Lowe's memory: operations are put
+//! in order one after the other, none before one that had been answered when it
+//! was called, and a set of operations that led to the same state before is not
+//! gone through again. The memory keeps a hash of the state; two states that
+//! share one could make a history seem unexplained, never the other way round.
+//! Two crates were looked at: `stateright`'s tester has no such memory, and
+//! that of `todc-utils` knows no operation without an answer; both want models
+//! of which each operation leads to one state, and neither bounds its work.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// What operations do to a state.
+pub trait Model {
+    type State: Clone + Eq + Hash;
+    type Act;
+
+    /// Every state that the operation can lead to with the answer it got; none
+    /// if it cannot come next.
+    fn next(&self, state: &Self::State, act: &Self::Act) -> Vec<Self::State>;
+
+    /// Whether the operation can change what others see.
+    fn changes(&self, act: &Self::Act) -> bool;
+
+    /// Whether it need not know of what others only saw: it must come after
+    /// every change that was answered before it was called, but not after every
+    /// read or refusal.
+    fn may_lag(&self, act: &Self::Act) -> bool;
+}
+
+/// One operation and when it was under way, in nanoseconds.
+#[derive(Debug, Clone)]
+pub struct Operation<A> {
+    pub act: A,
+    pub called: u64,
+    /// `None` if no answer binds it: it may be left out.
+    pub answered: Option<u64>,
+    /// Its place in the record of the whole history.
+    pub record: usize,
+}
+
+/// What the search came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Explained,
+    /// No order explains it. These operations, by their places, are the longest
+    /// order that was found, and none of the others can follow.
+    Unexplained {
+        longest: Vec<usize>,
+    },
+    /// The bound on the work was reached. It counts as a failure.
+    Undecided,
+}
+
+/// States that are looked at before a search is given up.
+pub const WORK_MAX: usize = 300_000;
+
+/// Looks for an order, in at most `work_max` states.
+pub fn check<M: Model>(
+    model: &M,
+    initial: &M::State,
+    operations: &[Operation<M::Act>],
+    work_max: usize,
+) -> Verdict {
+    let mut search = Search::new(model, operations);
+    let mut work = 0;
+    let mut stack = vec![search.frame(initial.clone(), None)];
+    while let Some(frame) = stack.last_mut() {
+        if search.missing == 0 {
+            return Verdict::Explained;
+        }
+        let Some((at, state)) = frame.candidates.pop() else {
+            let done = frame.placed;
+            stack.pop();
+            search.take_back(done);
+            continue;
+        };
+        work += 1;
+        if work > work_max {
+            return Verdict::Undecided;
+        }
+        search.place(at);
+        if search.is_new(&state) {
+            let frame = search.frame(state, Some(at));
+            stack.push(frame);
+        } else {
+            search.take_back(Some(at));
+        }
+    }
+    Verdict::Unexplained { longest: search.longest }
+}
+
+struct Frame<S> {
+    /// The operation that led here.
+    placed: Option<usize>,
+    /// What can come next; the last is tried first.
+    candidates: Vec<(usize, S)>,
+}
+
+struct Search<'a, M: Model> {
+    model: &'a M,
+    operations: &'a [Operation<M::Act>],
+    /// By answer: what was answered first most likely happened first.
+    by_answer: Vec<usize>,
+    placed: Vec<u64>,
+    order: Vec<usize>,
+    /// Answered operations that are not placed yet.
+    missing: usize,
+    seen: HashSet<(Box<[u64]>, u64)>,
+    longest: Vec<usize>,
+}
+
+impl<'a, M: Model> Search<'a, M> {
+    fn new(model: &'a M, operations: &'a [Operation<M::Act>]) -> Self {
+        let mut by_answer: Vec<usize> = (0..operations.len()).collect();
+        by_answer.sort_by_key(|at| operations[*at].answered.unwrap_or(u64::MAX));
+        Self {
+            model,
+            operations,
+            by_answer,
+            placed: vec![0; operations.len().div_ceil(64)],
+            order: Vec::new(),
+            missing: operations.iter().filter(|one| one.answered.is_some()).count(),
+            seen: HashSet::new(),
+            longest: Vec::new(),
+        }
+    }
+
+    fn is_placed(&self, at: usize) -> bool {
+        self.placed[at / 64] & (1 << (at % 64)) != 0
+    }
+
+    fn place(&mut self, at: usize) {
+        self.placed[at / 64] |= 1 << (at % 64);
+        self.missing -= usize::from(self.operations[at].answered.is_some());
+        self.order.push(at);
+        if self.order.len() > self.longest.len() {
+            self.longest.clone_from(&self.order);
+        }
+    }
+
+    fn take_back(&mut self, at: Option<usize>) {
+        let Some(at) = at else { return };
+        self.placed[at / 64] &= !(1 << (at % 64));
+        self.missing += usize::from(self.operations[at].answered.is_some());
+        self.order.pop();
+    }
+
+    fn is_new(&mut self, state: &M::State) -> bool {
+        let mut hasher = DefaultHasher::new();
+        state.hash(&mut hasher);
+        self.seen.insert((self.placed.clone().into_boxed_slice(), hasher.finish()))
+    }
+
+    /// What can come next: whatever was called before the first answer that is
+    /// still missing.
+    fn frame(&self, state: M::State, placed: Option<usize>) -> Frame<M::State> {
+        let open = || self.by_answer.iter().copied().filter(|at| !self.is_placed(*at));
+        let is_change = |at: &usize| self.model.changes(&self.operations[*at].act);
+        let first = open().next().and_then(|at| self.operations[at].answered);
+        let first_change = open().find(is_change).and_then(|at| self.operations[at].answered);
+        let mut candidates = Vec::new();
+        for at in open() {
+            let Operation { act, called, .. } = &self.operations[at];
+            let before = if self.model.may_lag(act) { first_change } else { first };
+            if before.is_some_and(|before| *called > before) {
+                continue;
+            }
+            let next = self.model.next(&state, act);
+            // What only looks, and fits here, need not be tried anywhere else.
+            if !self.model.changes(act) && next.contains(&state) {
+                return Frame { placed, candidates: vec![(at, state)] };
+            }
+            candidates.extend(next.into_iter().map(|next| (at, next)));
+        }
+        candidates.reverse();
+        Frame { placed, candidates }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A register; a write that is `None` was of something unknown.
+    struct Register;
+
+    #[derive(Debug, Clone, Copy)]
+    enum Act {
+        Write(u8),
+        Read(u8),
+        ReadLate(u8),
+        Either(u8, u8),
+    }
+    use Act::{Either, Read, ReadLate, Write};
+
+    impl Model for Register {
+        type State = u8;
+        type Act = Act;
+
+        fn next(&self, state: &u8, act: &Act) -> Vec<u8> {
+            match *act {
+                Write(value) => vec![value],
+                Read(value) | ReadLate(value) if value == *state => vec![value],
+                Read(_) | ReadLate(_) => Vec::new(),
+                Either(one, other) => vec![one, other],
+            }
+        }
+
+        fn changes(&self, act: &Act) -> bool {
+            matches!(act, Write(_) | Either(..))
+        }
+
+        fn may_lag(&self, act: &Act) -> bool {
+            matches!(act, ReadLate(_))
+        }
+    }
+
+    fn history(acts: &[(u64, u64, Act)]) -> Vec<Operation<Act>> {
+        let operation = |(record, (called, answered, act)): (usize, &(u64, u64, Act))| Operation {
+            act: *act,
+            called: *called,
+            // Time 0 stands for no answer.
+            answered: (*answered > 0).then_some(*answered),
+            record,
+        };
+        acts.iter().enumerate().map(operation).collect()
+    }
+
+    fn verdict(acts: &[(u64, u64, Act)]) -> Verdict {
+        check(&Register, &0, &history(acts), WORK_MAX)
+    }
+
+    fn is_explained(acts: &[(u64, u64, Act)]) -> bool {
+        verdict(acts) == Verdict::Explained
+    }
+
+    #[test]
+    fn operations_at_the_same_time_may_stand_in_any_order() {
+        assert!(is_explained(&[(1, 9, Write(1)), (2, 8, Read(0)), (3, 7, Read(1))]));
+        assert!(is_explained(&[(1, 9, Write(1)), (2, 9, Write(2)), (10, 11, Read(1))]));
+    }
+
+    #[test]
+    fn a_read_of_what_was_overwritten_before_it_began_is_unexplained() {
+        assert!(!is_explained(&[(1, 2, Write(1)), (3, 4, Read(0))]));
+    }
+
+    #[test]
+    fn two_readers_cannot_see_two_writes_in_different_orders() {
+        let writes = [(1, 20, Write(1)), (1, 20, Write(2))];
+        let one = [(2, 3, Read(1)), (4, 5, Read(2))];
+        let other = [(2, 3, Read(2)), (4, 5, Read(1))];
+        assert!(is_explained(&[&writes[..], &one].concat()));
+        assert!(!is_explained(&[&writes[..], &one, &other].concat()));
+    }
+
+    #[test]
+    fn what_had_no_answer_may_have_been_done_at_any_later_time_or_never() {
+        let unanswered = (1, 0, Write(1));
+        assert!(is_explained(&[unanswered, (2, 3, Read(0))]));
+        assert!(is_explained(&[unanswered, (2, 3, Read(0)), (4, 5, Read(1))]));
+        assert!(!is_explained(&[unanswered, (2, 3, Read(1)), (4, 5, Read(0))]));
+        assert!(!is_explained(&[(1, 2, Read(1)), (3, 0, Write(1))]), "done before it was asked");
+    }
+
+    #[test]
+    fn what_may_lag_misses_what_was_only_seen_but_not_what_was_answered() {
+        let seen = [(1, 9, Write(1)), (2, 3, Read(1))];
+        assert!(!is_explained(&[&seen[..], &[(4, 5, Read(0))]].concat()));
+        assert!(is_explained(&[&seen[..], &[(4, 5, ReadLate(0))]].concat()));
+        assert!(!is_explained(&[(1, 2, Write(1)), (3, 4, ReadLate(0))]));
+    }
+
+    #[test]
+    fn every_state_that_an_operation_may_lead_to_is_tried() {
+        assert!(is_explained(&[(1, 2, Either(1, 2)), (3, 4, Read(2))]));
+        assert!(is_explained(&[(1, 2, Either(1, 2)), (3, 4, Read(1))]));
+        assert!(!is_explained(&[(1, 2, Either(1, 2)), (3, 4, Read(3))]));
+    }
+
+    #[test]
+    fn a_search_beyond_its_bound_is_undecided_and_not_passed() {
+        let acts: Vec<_> = (0..24).map(|value| (1, 100, Write(value))).collect();
+        let acts = [&acts[..], &[(101, 102, Read(99))]].concat();
+        assert_eq!(check(&Register, &0, &history(&acts), 1_000), Verdict::Undecided);
+    }
+
+    #[test]
+    fn the_longest_order_found_ends_before_what_cannot_follow() {
+        let Verdict::Unexplained { longest } = verdict(&[(1, 2, Write(1)), (3, 4, Read(2))]) else {
+            panic!("it was explained")
+        };
+        assert_eq!(longest, [0]);
+    }
+
+    /// Every order is tried one after the other: slow, and too simple to be wrong.
+    fn by_trying_all(state: u8, left: &[Operation<Act>]) -> bool {
+        let answers = || left.iter().filter_map(|one| one.answered);
+        let Some(first) = answers().min() else { return true };
+        left.iter().enumerate().any(|(at, one)| {
+            let rest = [&left[..at], &left[at + 1..]].concat();
+            one.called <= first
+                && Register.next(&state, &one.act).iter().any(|next| by_trying_all(*next, &rest))
+        })
+    }
+
+    #[test]
+    fn it_agrees_with_trying_every_order() {
+        use rand::{RngExt, SeedableRng};
+        let (mut explained, mut unexplained) = (0, 0);
+        for seed in 0..3_000 {
+            let mut dice = rand::rngs::StdRng::seed_from_u64(seed);
+            let acts: Vec<_> = (0..6)
+                .map(|_| {
+                    let called = dice.random_range(1..12);
+                    let answered = called + dice.random_range(0..6);
+                    let lost = dice.random_range(0..8) == 0;
+                    let value = dice.random_range(0..3);
+                    let act = match dice.random_range(0..5) {
+                        0 | 1 => Write(value),
+                        2 => Either(value, 2 - value),
+                        _ => Read(value),
+                    };
+                    (called, if lost { 0 } else { answered }, act)
+                })
+                .collect();
+            let expected = by_trying_all(0, &history(&acts));
+            assert_eq!(is_explained(&acts), expected, "seed {seed}: {acts:?}");
+            if expected { explained += 1 } else { unexplained += 1 }
+        }
+        assert!(explained > 300 && unexplained > 300, "{explained} and {unexplained}");
+    }
+}

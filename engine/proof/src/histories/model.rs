@@ -1,0 +1,478 @@
+//! One product as a caller may think of it: small, sequential, and written
+//! without a look at the engine's ledger.
+//!
+//! Each operation is decided at one moment between its call and its answer, and
+//! moments only grow. Nobody says which moment it was, so the earliest that
+//! fits the answer is taken: whatever a later one allows, an earlier one allows
+//! as well. Where moments tell different stories, each is tried. What is due at
+//! the moment of an operation is dead for it, whether or not a sweeper has been
+//! by. A read takes the product at one moment and the time at another, both
+//! within the call; so does a refusal that the engine makes from memory.
+
+mod state;
+
+use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
+
+use super::checker;
+use super::record::{Answer, Held, Ordered, Refused};
+pub use state::State;
+use state::{HoldState, NEVER, OrderState, Word};
+
+/// What the engine is set to; times in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Model {
+    pub hold_ttl_max: i64,
+    pub payment_ttl: i64,
+    pub re_reserve: bool,
+    /// By how much the time that a hold counts from may lie before the call.
+    pub clock_lag: i64,
+}
+
+/// An idempotency key with what tells one request from another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Keyed {
+    pub key: String,
+    pub request: String,
+    /// Whether the answer was said to be that of an earlier call.
+    pub replayed: bool,
+}
+
+/// What is asked of one product; the answer stands beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    Hold {
+        qty: u32,
+        ttl: i64,
+    },
+    /// A line of a cart that was refused for another line.
+    Spare {
+        qty: u32,
+    },
+    Release {
+        hold: u64,
+    },
+    Extend {
+        hold: u64,
+        ttl: i64,
+    },
+    Order {
+        hold: u64,
+    },
+    Payment {
+        order: u64,
+        success: bool,
+    },
+    Adjust {
+        delta: i64,
+    },
+    Read,
+    /// From a cache, which learns of a change before the change is answered.
+    ReadCached,
+    ReadHold {
+        hold: u64,
+    },
+    ReadOrder {
+        order: u64,
+    },
+    /// The end of a hold, or of the order made from it, of which nobody was told.
+    Lapse {
+        hold: u64,
+    },
+}
+
+/// An operation on one product with its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    pub what: What,
+    pub key: Option<Keyed>,
+    /// `Answer::Unknown` leaves it open.
+    pub answer: Answer,
+    /// The time of the engine's clock at the call and at the answer.
+    pub from: i64,
+    pub to: i64,
+}
+
+impl checker::Model for Model {
+    type State = State;
+    type Act = Act;
+
+    fn next(&self, state: &State, act: &Act) -> Vec<State> {
+        if act.what.is_read() || act.is_quick_refusal() {
+            let mut times = vec![act.from];
+            times.extend(state.due_between(act.from, act.to));
+            let is_seen = times.into_iter().any(|time| is_seen(state, act, time));
+            return if is_seen { vec![state.clone()] } else { Vec::new() };
+        }
+        let mut found: Vec<State> = Vec::new();
+        let variants = waiting_orders(state, act);
+        for time in self.moments(state, act) {
+            for words in &variants {
+                let mut next = State { now: time, ..state.clone() };
+                if self.apply(&mut next, act, words) {
+                    let is_known = |known: &State| State { now: time, ..known.clone() } == next;
+                    if !found.iter().any(is_known) {
+                        found.push(next);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn changes(&self, act: &Act) -> bool {
+        let is_refused = matches!(act.answer, Answer::Refused(_));
+        !act.what.is_read() && !is_refused && !matches!(act.what, What::Spare { .. })
+    }
+
+    fn may_lag(&self, act: &Act) -> bool {
+        act.what == What::ReadCached || act.is_quick_refusal()
+    }
+}
+
+impl Act {
+    /// Whether it is a refusal that the engine may have made from memory.
+    fn is_quick_refusal(&self) -> bool {
+        let is_quick = self.key.is_none() && matches!(self.what, What::Hold { .. });
+        is_quick && matches!(self.answer, Answer::Refused(_))
+    }
+}
+
+impl What {
+    /// Whether it only looks.
+    pub fn is_read(&self) -> bool {
+        use What as W;
+        matches!(self, W::Read | W::ReadCached | W::ReadHold { .. } | W::ReadOrder { .. })
+    }
+}
+
+/// The orders in which the words that wait for the order of `act` may count:
+/// that of their arrival, but the clock may have shown the same time for two.
+fn waiting_orders(state: &State, act: &Act) -> Vec<Vec<bool>> {
+    let words = match &act.answer {
+        Answer::Ordered(order) => state.waiting.get(&order.id),
+        _ => None,
+    };
+    let mut orders = vec![Vec::new()];
+    permute(words.map_or(&[], Vec::as_slice), &mut Vec::new(), &mut orders);
+    if orders.len() > 1 {
+        orders.remove(0);
+    }
+    orders.sort_unstable();
+    orders.dedup();
+    orders
+}
+
+fn permute(left: &[Word], taken: &mut Vec<bool>, found: &mut Vec<Vec<bool>>) {
+    if left.is_empty() && !taken.is_empty() {
+        found.push(taken.clone());
+    }
+    for (at, word) in left.iter().enumerate() {
+        // Those that are passed over must be able to come as late.
+        if left[..at].iter().all(|passed| passed.to >= word.from) {
+            taken.push(word.success);
+            permute(&[&left[..at], &left[at + 1..]].concat(), taken, found);
+            taken.pop();
+        }
+    }
+}
+
+impl Model {
+    /// The moments at which the operation may have been decided, as far as they
+    /// differ in what they allow, the earliest first.
+    fn moments(&self, state: &State, act: &Act) -> Vec<i64> {
+        let first = state.now.max(act.from);
+        let mut moments = vec![first];
+        moments.extend(state.due_between(first, act.to));
+        match (&act.what, &act.answer) {
+            // A hold counts from a moment at or before that of its decision.
+            (What::Hold { .. }, Answer::Held(held)) => moments.push(held.created_at),
+            (What::Order { .. }, Answer::Ordered(order)) => moments.push(order.created_at),
+            (What::Extend { ttl, .. }, Answer::Held(held)) => moments.push(held.expires_at - ttl),
+            _ => {}
+        }
+        moments.retain(|moment| *moment >= first && *moment <= act.to);
+        moments.sort_unstable();
+        moments.dedup();
+        moments
+    }
+
+    /// Does it at `state.now`, if the answer is right then.
+    fn apply(&self, state: &mut State, act: &Act, words: &[bool]) -> bool {
+        let Some(Keyed { key, request, replayed }) = &act.key else {
+            return self.apply_once(state, act, words);
+        };
+        if let Some((known, answer)) = state.keys.get(key) {
+            return match &act.answer {
+                Answer::Unknown => true,
+                given if known == request => {
+                    *replayed && (given == answer || *answer == Answer::Unknown)
+                }
+                given => !replayed && is_refused(given, "idempotency_mismatch"),
+            };
+        }
+        if *replayed || !self.apply_once(state, act, words) {
+            return false;
+        }
+        state.keys.insert(key.clone(), (request.clone(), act.answer.clone()));
+        true
+    }
+
+    fn apply_once(&self, state: &mut State, act: &Act, words: &[bool]) -> bool {
+        match act.what {
+            What::Hold { qty, ttl } => self.hold(state, act, qty, ttl),
+            What::Spare { qty } => state.available(state.now) >= i64::from(qty),
+            What::Release { hold } => release(state, act, hold),
+            What::Extend { hold, ttl } => extend(state, act, hold, ttl),
+            What::Order { hold } => self.order(state, act, hold, words),
+            What::Payment { order, success } => self.payment(state, act, order, success),
+            What::Adjust { delta } => adjust(state, act, delta),
+            What::Lapse { hold } => lapse(state, hold),
+            _ => false,
+        }
+    }
+
+    fn hold(&self, state: &mut State, act: &Act, qty: u32, ttl: i64) -> bool {
+        let available = state.available(state.now);
+        let is_there = available >= i64::from(qty);
+        let (id, made) = match &act.answer {
+            Answer::Held(held) => {
+                let &Held { id, created_at, expires_at, .. } = held;
+                let is_right = held.qty == qty
+                    && held.status == HoldStatus::Active
+                    && expires_at == created_at + ttl
+                    && created_at >= act.from - self.clock_lag
+                    && created_at <= state.now;
+                if !is_right || state.holds.contains_key(&id) {
+                    return false;
+                }
+                (id, (expires_at, created_at + self.hold_ttl_max))
+            }
+            // Nobody knows its id or its end.
+            Answer::Unknown => (unknown_id(act), (NEVER, NEVER)),
+            Answer::Refused(refused) => {
+                return !is_there && is_short(refused, u64::from(qty), available);
+            }
+            _ => return false,
+        };
+        if !is_there {
+            return act.answer == Answer::Unknown;
+        }
+        state.stock -= i64::from(qty);
+        let (expires_at, latest_end) = made;
+        let hold = HoldState { qty, status: HoldStatus::Active, expires_at, latest_end };
+        state.holds.insert(id, hold);
+        true
+    }
+
+    fn order(&self, state: &mut State, act: &Act, hold_id: u64, words: &[bool]) -> bool {
+        let now = state.now;
+        let Some(hold) = state.holds.get_mut(&hold_id) else { return false };
+        let status = hold.status_at(now);
+        let (id, due_at) = match &act.answer {
+            Answer::Ordered(order) => (order.id, order.created_at + self.payment_ttl),
+            Answer::Unknown if status != HoldStatus::Active => return true,
+            Answer::Unknown => (unknown_id(act), NEVER),
+            Answer::Refused(refused) => return is_ended(state, refused, hold_id),
+            _ => return false,
+        };
+        if status != HoldStatus::Active || state.orders.contains_key(&id) {
+            return false;
+        }
+        hold.status = HoldStatus::Converted;
+        let qty = hold.qty;
+        let (status, disposition) = (OrderStatus::PendingPayment, PaymentDisposition::None);
+        state.orders.insert(id, OrderState { hold: hold_id, qty, status, disposition, due_at });
+        state.waiting.remove(&id);
+        words.iter().for_each(|success| self.take_word(state, id, *success));
+        let Answer::Ordered(told) = &act.answer else { return true };
+        let Some(made) = state.orders.get(&id) else { return false };
+        let &Ordered { hold, qty, status, disposition, created_at, .. } = told;
+        (hold, qty, created_at) == (hold_id, made.qty, now)
+            && (status, disposition) == (made.status, made.disposition)
+    }
+
+    fn payment(&self, state: &mut State, act: &Act, order: u64, success: bool) -> bool {
+        let is_there = state.orders.contains_key(&order);
+        match act.answer {
+            Answer::Payment { is_waiting } if is_waiting == is_there => return false,
+            Answer::Payment { .. } | Answer::Unknown => {}
+            _ => return false,
+        }
+        if is_there {
+            self.take_word(state, order, success);
+        } else {
+            let word = Word { from: state.now, to: act.to, success };
+            state.waiting.entry(order).or_default().push(word);
+        }
+        true
+    }
+
+    /// What the payment provider's word does to an order that is there.
+    fn take_word(&self, state: &mut State, id: u64, success: bool) {
+        let available = state.available(state.now);
+        let now = state.now;
+        let Some(order) = state.orders.get_mut(&id) else { return };
+        let qty = i64::from(order.qty);
+        let was_dead = order.is_dead(now);
+        if was_dead || (order.status == OrderStatus::PendingPayment && !success) {
+            order.status = OrderStatus::Cancelled;
+            state.stock += qty;
+        }
+        if !success {
+            return;
+        }
+        match (order.status, order.disposition) {
+            (OrderStatus::PendingPayment, _) => {
+                order.status = OrderStatus::Paid;
+                state.sold += u64::from(order.qty);
+            }
+            (OrderStatus::Cancelled, PaymentDisposition::None) => {
+                if self.re_reserve && available >= qty {
+                    order.status = OrderStatus::Paid;
+                    order.disposition = PaymentDisposition::ReReserved;
+                    state.sold += u64::from(order.qty);
+                    state.stock -= qty;
+                } else {
+                    order.disposition = PaymentDisposition::NeedsRefund;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An id that no hold and no order has: of the call that would have told it.
+fn unknown_id(act: &Act) -> u64 {
+    u64::MAX - u64::try_from(act.from).unwrap_or(0)
+}
+
+fn release(state: &mut State, act: &Act, id: u64) -> bool {
+    let now = state.now;
+    let Some(hold) = state.holds.get_mut(&id) else { return false };
+    let before = hold.status_at(now);
+    if let Answer::Refused(refused) = &act.answer {
+        return before == HoldStatus::Converted && is_ended(state, refused, id);
+    }
+    if before == HoldStatus::Active {
+        hold.status = HoldStatus::Released;
+        state.stock += i64::from(hold.qty);
+    }
+    let after = state.holds.get(&id).map(|hold| hold.status_at(now));
+    match &act.answer {
+        Answer::Unknown => true,
+        Answer::Held(held) => {
+            held.id == id && before != HoldStatus::Converted && after == Some(held.status)
+        }
+        _ => false,
+    }
+}
+
+fn extend(state: &mut State, act: &Act, id: u64, ttl: i64) -> bool {
+    let now = state.now;
+    let Some(hold) = state.holds.get_mut(&id) else { return false };
+    if let Answer::Refused(refused) = &act.answer {
+        return is_ended(state, refused, id);
+    }
+    let is_active = hold.status_at(now) == HoldStatus::Active;
+    match &act.answer {
+        Answer::Unknown => {
+            if is_active {
+                hold.expires_at = NEVER;
+            }
+            true
+        }
+        Answer::Held(held) => {
+            hold.expires_at = hold.expires_at.max((now + ttl).min(hold.latest_end));
+            is_active && (held.id, held.expires_at) == (id, hold.expires_at)
+        }
+        _ => false,
+    }
+}
+
+fn adjust(state: &mut State, act: &Act, delta: i64) -> bool {
+    let available = state.available(state.now);
+    let fits = available + delta >= 0;
+    if let Answer::Refused(refused) = &act.answer {
+        return !fits && is_short(refused, delta.unsigned_abs(), available);
+    }
+    if !fits {
+        return act.answer == Answer::Unknown;
+    }
+    state.stock += delta;
+    match &act.answer {
+        Answer::Unknown => true,
+        Answer::Units(units) => *units == state.units(state.now),
+        _ => false,
+    }
+}
+
+/// Ends a hold of which nobody knows when it ends, or the order made from it.
+fn lapse(state: &mut State, id: u64) -> bool {
+    let Some(hold) = state.holds.get_mut(&id) else { return false };
+    if hold.status == HoldStatus::Active && hold.expires_at == NEVER {
+        hold.expires_at = state.now;
+        return true;
+    }
+    let mut orders = state.orders.values_mut().filter(|order| order.hold == id);
+    let order = orders.find(|order| order.due_at == NEVER);
+    order.is_some_and(|order| {
+        order.due_at = state.now;
+        true
+    })
+}
+
+/// Whether the state at this time is what the read saw.
+fn is_seen(state: &State, act: &Act, time: i64) -> bool {
+    match (&act.what, &act.answer) {
+        (_, Answer::Unknown) => true,
+        (What::Hold { qty, .. }, Answer::Refused(refused)) => {
+            let available = state.available(time);
+            available < i64::from(*qty) && is_short(refused, u64::from(*qty), available)
+        }
+        (What::Read | What::ReadCached, Answer::Units(units)) => *units == state.units(time),
+        (What::ReadHold { hold }, Answer::Held(held)) => {
+            state.holds.get(hold).is_some_and(|known| {
+                (known.qty, known.status_at(time), known.expires_at)
+                    == (held.qty, held.status, held.expires_at)
+            })
+        }
+        (What::ReadOrder { order }, Answer::Ordered(told)) => {
+            state.orders.get(order).is_some_and(|known| {
+                (known.hold, known.qty) == (told.hold, told.qty)
+                    && (known.status_at(time), known.disposition) == (told.status, told.disposition)
+            })
+        }
+        _ => false,
+    }
+}
+
+fn is_refused(answer: &Answer, code: &str) -> bool {
+    matches!(answer, Answer::Refused(refused) if refused.code == code)
+}
+
+/// Whether it was refused because just so much is there.
+fn is_short(refused: &Refused, asked: u64, available: i64) -> bool {
+    refused.code == "insufficient_stock"
+        && refused.short.iter().any(|(_, requested, told)| {
+            *requested == asked && i64::try_from(*told) == Ok(available)
+        })
+}
+
+/// Whether the refusal tells how the hold has ended.
+fn is_ended(state: &State, refused: &Refused, id: u64) -> bool {
+    let Some(hold) = state.holds.get(&id) else { return false };
+    match (hold.status_at(state.now), refused.code.as_str()) {
+        (HoldStatus::Expired | HoldStatus::Released, "hold_expired") => true,
+        (HoldStatus::Converted, "hold_already_used") => {
+            // The id of an order that nobody was told of may be anything.
+            let is_its = |told: u64| match state.orders.get(&told) {
+                Some(order) => order.hold == id,
+                None => {
+                    state.orders.values().any(|order| order.hold == id && order.due_at == NEVER)
+                }
+            };
+            refused.order.is_some_and(is_its)
+        }
+        _ => false,
+    }
+}

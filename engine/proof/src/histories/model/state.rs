@@ -1,0 +1,125 @@
+//! A product as the model has it.
+
+use std::collections::BTreeMap;
+
+use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
+
+use crate::histories::record::{Answer, Units};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct HoldState {
+    pub(super) qty: u32,
+    pub(super) status: HoldStatus,
+    pub(super) expires_at: i64,
+    pub(super) latest_end: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct OrderState {
+    pub(super) hold: u64,
+    pub(super) qty: u32,
+    pub(super) status: OrderStatus,
+    pub(super) disposition: PaymentDisposition,
+    pub(super) due_at: i64,
+}
+
+/// A word of the payment provider that came at a time from `from` to `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Word {
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) success: bool,
+}
+
+/// A product as it stands. What was due by `now` counts as returned, but is
+/// still in `holds` and `orders` as it was, and not yet in `stock`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct State {
+    pub(super) now: i64,
+    pub(super) stock: i64,
+    pub(super) sold: u64,
+    pub(super) holds: BTreeMap<u64, HoldState>,
+    pub(super) orders: BTreeMap<u64, OrderState>,
+    /// Key and request with the answer that was given.
+    pub(super) keys: BTreeMap<String, (String, Answer)>,
+    /// Words of the payment provider on orders that are not there yet.
+    pub(super) waiting: BTreeMap<u64, Vec<Word>>,
+}
+
+/// Never due.
+pub(super) const NEVER: i64 = i64::MAX;
+
+impl State {
+    /// A new product.
+    pub fn with_stock(stock: u64) -> Self {
+        Self { stock: i64::try_from(stock).unwrap_or(i64::MAX), ..Self::default() }
+    }
+
+    /// The product's units at this time, in one line.
+    pub fn units(&self, time: i64) -> Units {
+        let mut units = Units {
+            stock: u64::try_from(self.available(time)).unwrap_or(0),
+            held: 0,
+            pending: 0,
+            sold: self.sold,
+        };
+        let active = self.holds.values().filter(|hold| hold.is_active(time));
+        units.held = active.map(|hold| u64::from(hold.qty)).sum();
+        let pending = self.orders.values().filter(|order| order.is_pending(time));
+        units.pending = pending.map(|order| u64::from(order.qty)).sum();
+        units
+    }
+
+    /// The time of the last operation.
+    pub fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// Units that can be held at this time.
+    pub(super) fn available(&self, time: i64) -> i64 {
+        let holds = self.holds.values().filter(|hold| hold.is_dead(time));
+        let orders = self.orders.values().filter(|order| order.is_dead(time));
+        let due = holds.map(|hold| hold.qty).chain(orders.map(|order| order.qty));
+        self.stock + due.map(i64::from).sum::<i64>()
+    }
+
+    /// The moments after `after` and up to `until` at which something falls due.
+    pub(super) fn due_between(&self, after: i64, until: i64) -> Vec<i64> {
+        let holds = self.holds.values().filter(|hold| hold.status == HoldStatus::Active);
+        let pending = OrderStatus::PendingPayment;
+        let orders = self.orders.values().filter(|order| order.status == pending);
+        let ends = holds.map(|hold| hold.expires_at).chain(orders.map(|order| order.due_at));
+        let mut ends: Vec<i64> = ends.filter(|end| *end > after && *end <= until).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        ends
+    }
+}
+
+impl HoldState {
+    pub(super) fn is_active(&self, time: i64) -> bool {
+        self.status == HoldStatus::Active && time < self.expires_at
+    }
+
+    pub(super) fn is_dead(&self, time: i64) -> bool {
+        self.status == HoldStatus::Active && time >= self.expires_at
+    }
+
+    pub(super) fn status_at(&self, time: i64) -> HoldStatus {
+        if self.is_dead(time) { HoldStatus::Expired } else { self.status }
+    }
+}
+
+impl OrderState {
+    pub(super) fn is_pending(&self, time: i64) -> bool {
+        self.status == OrderStatus::PendingPayment && time < self.due_at
+    }
+
+    pub(super) fn is_dead(&self, time: i64) -> bool {
+        self.status == OrderStatus::PendingPayment && time >= self.due_at
+    }
+
+    pub(super) fn status_at(&self, time: i64) -> OrderStatus {
+        if self.is_dead(time) { OrderStatus::Cancelled } else { self.status }
+    }
+}

@@ -1,0 +1,214 @@
+//! Where histories are made: stores with what stands before them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stockade::{Engine, EngineBuilder, NewProduct, ProductId, Result};
+use stockade_testkit::{MariaDb, Redis, TempDb};
+
+use super::caller::{self, Known};
+use super::clock::SteppedClock;
+use super::model::Model;
+use super::partition::Lateness;
+use super::plan::{Lives, MS, Plan};
+use super::process::{Child, Setup, Task};
+use super::record::{Record, Watch};
+
+/// A combination of store, lock and cache, and who its callers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    SqliteMemory,
+    SqliteFile,
+    MariaDb,
+    MariaDbRedis,
+    /// As before, but the callers are in several processes, and time passes by
+    /// itself.
+    Processes,
+}
+
+/// Processes and the callers in each.
+const PROCESSES: u32 = 3;
+const CALLERS_EACH: u32 = 2;
+/// How late another process hears that stock came back: see the engine's
+/// memory of what is sold out.
+const REFUSAL_LATE: Duration = Duration::from_millis(100);
+/// How far the store's clock may be from what a process believes of it.
+const CLOCK_LAG: i64 = 100 * MS;
+/// What is due comes back within this time, however slow the machine.
+const BACK_WITHIN: Duration = Duration::from_secs(20);
+/// Beyond all that any plan lets live, in microseconds.
+const A_DAY: i64 = 86_400_000 * MS;
+
+impl Place {
+    pub const ALL: [Self; 5] =
+        [Self::SqliteMemory, Self::SqliteFile, Self::MariaDb, Self::MariaDbRedis, Self::Processes];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SqliteMemory => "SQLite in memory",
+            Self::SqliteFile => "SQLite file",
+            Self::MariaDb => "MariaDB",
+            Self::MariaDbRedis => "MariaDB + Redis",
+            Self::Processes => "MariaDB + Redis, 3 processes",
+        }
+    }
+
+    pub fn lives(self) -> Lives {
+        if self == Self::Processes { Lives::REAL } else { Lives::STEPPED }
+    }
+
+    pub fn lateness(self) -> Lateness {
+        if self != Self::Processes {
+            return Lateness::default();
+        }
+        let refusal_nanos = u64::try_from(REFUSAL_LATE.as_nanos()).unwrap_or(u64::MAX);
+        Lateness { refusal_nanos, is_cache_late: true }
+    }
+}
+
+/// One store with an engine on it, for a run of seeds.
+pub struct Shop {
+    pub engine: Engine,
+    pub model: Model,
+    place: Place,
+    watch: Watch,
+    children: Vec<Child>,
+    _file: Option<TempDb>,
+}
+
+impl Shop {
+    /// An empty store; its number tells how it is set.
+    pub fn open(place: Place, number: u64) -> Result<Self> {
+        let lives = place.lives();
+        let file = (place == Place::SqliteFile).then(TempDb::new);
+        let url = match (&file, place) {
+            (Some(file), _) => file.url(),
+            (None, Place::SqliteMemory) => "sqlite::memory:".to_owned(),
+            (None, _) => MariaDb::shared().fresh_database(),
+        };
+        let re_reserve = number.is_multiple_of(2);
+        let mut settings = vec![
+            ("store", url),
+            ("hold_ttl_max", micros(lives.hold_ttl_max)),
+            ("hold_ttl", micros(lives.hold_ttl_max)),
+            ("payment_ttl", micros(lives.payment_ttl)),
+            ("late_payment", if re_reserve { "re_reserve" } else { "refund" }.to_owned()),
+        ];
+        if matches!(place, Place::MariaDbRedis | Place::Processes) {
+            let redis = Redis::shared();
+            settings.push(("redis", redis.url()));
+            settings.push(("redis_prefix", redis.fresh_prefix()));
+        }
+        let setup = Setup {
+            settings: settings.into_iter().map(|(name, to)| (name.to_owned(), to)).collect(),
+        };
+        let mut builder = setup.builder()?;
+        // Half of the stores are swept by nobody unless a caller asks for it.
+        builder = builder.sweeper(place != Place::Processes && number.is_multiple_of(4));
+        let watch = if place == Place::Processes {
+            Watch::Real
+        } else {
+            let clock = Arc::new(SteppedClock::default());
+            builder = builder.clock(Arc::clone(&clock) as _);
+            Watch::Stepped(clock)
+        };
+        let engine = builder.open()?;
+        let children = if place == Place::Processes { PROCESSES } else { 0 };
+        let children = (0..children).map(|_| Child::start(&setup)).collect();
+        let model = Model {
+            hold_ttl_max: lives.hold_ttl_max,
+            payment_ttl: lives.payment_ttl,
+            re_reserve,
+            clock_lag: if place == Place::Processes { CLOCK_LAG } else { 0 },
+        };
+        Ok(Self { engine, model, place, watch, children, _file: file })
+    }
+
+    /// Makes the plan's products.
+    pub fn stock_up(&self, plan: &Plan) -> Result<Vec<u64>> {
+        let price = stockade::Money::from_minor(1_999)?;
+        let make = |stock: &u64| {
+            let made = self.engine.create_product(&NewProduct::new("Lamp", price, *stock))?;
+            Ok(made.id.0)
+        };
+        plan.stocks.iter().map(make).collect()
+    }
+
+    /// Runs a plan, and returns what its callers saw, and last what the store
+    /// had when all were done.
+    pub fn run(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
+        let mut records = if self.children.is_empty() {
+            let callers = 0..plan.callers;
+            caller::run(&self.engine, &self.watch, plan, products, Known::default(), callers)
+        } else {
+            self.run_children(plan, products)
+        };
+        let watch = &self.watch;
+        records.extend(caller::look(&self.engine, watch, plan, products, &records));
+        records
+    }
+
+    /// A caller of this process makes holds and orders first, so that those of
+    /// all processes have some in common.
+    fn run_children(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
+        let first = Plan { steps: plan.steps / 2, ..plan.clone() };
+        let (watch, callers) = (&self.watch, 0..1);
+        let mut records =
+            caller::run(&self.engine, watch, &first, products, Known::default(), callers);
+        let known = Known::of(&self.engine, &records);
+        for (child, number) in self.children.iter_mut().zip(0_u32..) {
+            let numbers = (number * CALLERS_EACH + 1)..((number + 1) * CALLERS_EACH + 1);
+            child.send(&Task {
+                plan: plan.clone(),
+                products: products.to_vec(),
+                known: known.clone(),
+                numbers,
+            });
+        }
+        records.extend(self.children.iter_mut().flat_map(Child::receive));
+        records
+    }
+
+    /// Lets all that can fall due do so, and come back.
+    pub fn let_all_end(&self, products: &[u64]) -> Result<()> {
+        if let Watch::Stepped(clock) = &self.watch {
+            clock.advance(A_DAY);
+        }
+        let since = Instant::now();
+        loop {
+            self.engine.sweep()?;
+            let mut left = 0;
+            for product in products {
+                let page = self.engine.products(Some(ProductId(product - 1)), 1)?;
+                left += page.items.iter().map(|item| item.held + item.pending).sum::<u64>();
+            }
+            if left == 0 || since.elapsed() > BACK_WITHIN {
+                // What fell due after the sweep counts as returned, but is not.
+                self.engine.sweep()?;
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn close(self) -> Result<()> {
+        drop(self.children);
+        self.engine.close()
+    }
+
+    pub fn place(&self) -> Place {
+        self.place
+    }
+}
+
+fn micros(micros: i64) -> String {
+    format!("{micros}us")
+}
+
+impl Setup {
+    /// An engine so set.
+    pub fn builder(&self) -> Result<EngineBuilder> {
+        let set = |builder: EngineBuilder, (name, to): &(String, String)| builder.set(name, to);
+        self.settings.iter().try_fold(Engine::builder(), set)
+    }
+}

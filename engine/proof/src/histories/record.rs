@@ -1,0 +1,220 @@
+//! What one caller asked and was told, and when.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use stockade::{
+    Error, ErrorKind, Hold, HoldStatus, Order, OrderStatus, PaymentDisposition, Product,
+};
+
+use super::clock::SteppedClock;
+
+/// A moment as a caller sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Nanoseconds of the machine's monotonic clock, which all of its processes
+    /// share: they order what happened.
+    pub nanos: u64,
+    /// Microseconds of the clock that the engine goes by: they tell what is due.
+    pub time: i64,
+}
+
+/// Tells moments.
+#[derive(Clone)]
+pub enum Watch {
+    /// The engine goes by a clock that callers move.
+    Stepped(Arc<SteppedClock>),
+    /// The engine goes by the store's clock, on this same machine.
+    Real,
+}
+
+impl Watch {
+    pub fn moment(&self) -> Moment {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let whole = |part: i64| u64::try_from(part).unwrap_or(0);
+        let nanos = whole(now.tv_sec) * 1_000_000_000 + whole(now.tv_nsec);
+        Moment { nanos, time: self.time() }
+    }
+
+    pub fn time(&self) -> i64 {
+        match self {
+            Self::Stepped(clock) => clock.time(),
+            Self::Real => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+            }
+        }
+    }
+}
+
+/// What was asked. Times are in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Call {
+    Hold {
+        product: u64,
+        qty: u32,
+        ttl: i64,
+        key: Option<String>,
+    },
+    Cart {
+        lines: Vec<(u64, u32)>,
+        ttl: i64,
+        key: Option<String>,
+    },
+    Release {
+        hold: u64,
+    },
+    Extend {
+        hold: u64,
+        ttl: i64,
+    },
+    Order {
+        hold: u64,
+        product: u64,
+        key: Option<String>,
+    },
+    Payment {
+        order: u64,
+        by_token: bool,
+        success: bool,
+        key: Option<String>,
+        body: Option<u8>,
+    },
+    Adjust {
+        product: u64,
+        delta: i64,
+    },
+    /// From the cache where that is fresh.
+    ReadCached {
+        product: u64,
+    },
+    /// From the store.
+    Read {
+        product: u64,
+    },
+    ReadHold {
+        hold: u64,
+    },
+    ReadOrder {
+        order: u64,
+    },
+    Sweep,
+}
+
+/// Where a product's units are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Units {
+    pub stock: u64,
+    pub held: u64,
+    pub pending: u64,
+    pub sold: u64,
+}
+
+/// A hold as it was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Held {
+    pub id: u64,
+    pub product: u64,
+    pub qty: u32,
+    pub status: HoldStatus,
+    pub created_at: i64,
+    pub expires_at: i64,
+}
+
+/// An order as it was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ordered {
+    pub id: u64,
+    pub hold: u64,
+    pub product: u64,
+    pub qty: u32,
+    pub status: OrderStatus,
+    pub disposition: PaymentDisposition,
+    pub created_at: i64,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Refused {
+    pub code: String,
+    /// Product, units asked for, units there.
+    pub short: Vec<(u64, u64, u64)>,
+    pub order: Option<u64>,
+}
+
+/// What was told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Answer {
+    Held(Held),
+    Cart(Vec<Held>),
+    Ordered(Ordered),
+    Payment {
+        is_waiting: bool,
+    },
+    Units(Units),
+    Swept,
+    Refused(Refused),
+    /// It may have been done, at any time from the call on, or never.
+    Unknown,
+}
+
+/// One call of one caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub caller: u32,
+    pub call: Call,
+    pub answer: Answer,
+    /// Whether the answer was said to be that of an earlier call.
+    pub replayed: bool,
+    pub invoked: Moment,
+    pub answered: Moment,
+}
+
+impl From<&Product> for Units {
+    fn from(product: &Product) -> Self {
+        let Product { stock, held, pending, sold, .. } = *product;
+        Self { stock, held, pending, sold }
+    }
+}
+
+impl From<&Hold> for Held {
+    fn from(hold: &Hold) -> Self {
+        Self {
+            id: hold.id.0,
+            product: hold.product_id.0,
+            qty: hold.qty,
+            status: hold.status,
+            created_at: hold.created_at.micros(),
+            expires_at: hold.expires_at.micros(),
+        }
+    }
+}
+
+impl From<&Order> for Ordered {
+    fn from(order: &Order) -> Self {
+        Self {
+            id: order.id.0,
+            hold: order.hold_id.0,
+            product: order.product_id.0,
+            qty: order.qty,
+            status: order.status,
+            disposition: order.payment_disposition,
+            created_at: order.created_at.micros(),
+        }
+    }
+}
+
+impl From<&Error> for Answer {
+    fn from(error: &Error) -> Self {
+        if error.kind() == ErrorKind::Unavailable {
+            return Self::Unknown;
+        }
+        let short = error.short().iter();
+        Self::Refused(Refused {
+            code: error.code().to_owned(),
+            short: short.map(|line| (line.product_id.0, line.requested, line.available)).collect(),
+            order: error.order_id().map(|id| id.0),
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! The short form of the checked histories, as `stockade-proof` runs it: its
+//! callers in other processes are that program again.
+
+use std::process::Command;
+
+#[test]
+fn histories_of_many_callers_are_explained_and_add_up() {
+    // What it finds is kept apart from what the long form found.
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new(env!("CARGO_BIN_EXE_stockade-proof"))
+        .arg("histories")
+        .env("CARGO_TARGET_DIR", folder.path())
+        .output()
+        .expect("runs");
+    let told = String::from_utf8_lossy(&output.stdout);
+    println!("{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", output.status);
+    let places = told.lines().filter(|line| line.starts_with("histories on ")).count();
+    assert_eq!(places, 5, "a place was left out");
+}
