@@ -126,6 +126,7 @@ config! {
     late_payment: LatePayment = "re_reserve", "Money for a cancelled order: re_reserve the units if there are any, or always refund";
     max_per_hold: u32 = "1000000", "The most units one hold may have of a product";
     cart_lines_max: usize = "100", "The most lines a cart may have";
+    require_hold_token: bool = "false", "Whether order, release and extend must show the hold's token, so that nobody uses another's hold";
     strict: bool = "false", "Refuse with unavailable while Redis is down, rather than go on with the row lock alone";
     sweeper: bool = "true", "Whether this engine returns the stock of due holds and orders by itself";
     sweep_batch: u32 = "250", "The most due holds, and as many due orders, taken back in one transaction";

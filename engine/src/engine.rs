@@ -21,8 +21,8 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
-    OrderRequest, PaymentAnswer, PaymentEvent, Product, ProductId, ProductPage, Replayable,
-    StockAdjustment,
+    OrderRequest, PaymentAnswer, PaymentEvent, Product, ProductId, ProductPage, ReleaseRequest,
+    Replayable, StockAdjustment,
 };
 use crate::sweeper::SweepReport;
 use seat::{Seat, at_seat};
@@ -126,18 +126,21 @@ calls! {
     /// As [`Engine::hold`]; `insufficient_stock` names every short line.
     fn hold_many(request: &CartRequest) -> Replayable<Vec<Hold>>;
 
-    /// Gives a hold back. One that is over already stays as it is.
+    /// Gives a hold back, by its id or by a [`ReleaseRequest`], which can show
+    /// its token. One that is over already stays as it is.
     ///
     /// # Errors
-    /// `not_found`, `hold_already_used` when it became an order,
-    /// `contention`, `unavailable`.
-    fn release(id: HoldId) -> Hold;
+    /// `not_found`, `unauthorized` for a token that is wrong or missing,
+    /// `hold_already_used` when it became an order, `contention`,
+    /// `unavailable`.
+    fn release(request: impl Into<ReleaseRequest>) -> Hold;
 
     /// Makes an active hold live longer, up to the `hold_ttl_max` setting.
     ///
     /// # Errors
-    /// `invalid_argument`, `not_found`, `hold_expired` (also when it was
-    /// released), `hold_already_used`, `contention`, `unavailable`.
+    /// `invalid_argument`, `not_found`, `unauthorized` for a token that is
+    /// wrong or missing, `hold_expired` (also when it was released),
+    /// `hold_already_used`, `contention`, `unavailable`.
     fn extend(request: &ExtendRequest) -> Hold;
 
     /// Reads a hold as it stands now.
@@ -150,8 +153,9 @@ calls! {
     /// are applied at once, so the order may be paid or cancelled already.
     ///
     /// # Errors
-    /// `not_found`, `product_mismatch`, `hold_expired` (also when it was
-    /// released), `hold_already_used` with the order that used it,
+    /// `not_found`, `unauthorized` for a token that is wrong or missing,
+    /// `product_mismatch`, `hold_expired` (also when it was released),
+    /// `hold_already_used` with the order that used it,
     /// `idempotency_mismatch`, `contention`, `unavailable`.
     fn order(request: &OrderRequest) -> Replayable<Order>;
 

@@ -204,6 +204,12 @@ impl Error {
         let (kind, message) = match refusal {
             Refusal::NoProduct(id) => (ErrorKind::NotFound, format!("there is no product {id}")),
             Refusal::NoHold(id) => (ErrorKind::NotFound, format!("there is no hold {id}")),
+            Refusal::NoHoldToken(id) => {
+                (ErrorKind::Unauthorized, format!("hold {id} is used with its token only"))
+            }
+            Refusal::WrongHoldToken(id) => {
+                (ErrorKind::Unauthorized, format!("the token is not that of hold {id}"))
+            }
             Refusal::ProductMismatch { hold_id, asked } => {
                 (ErrorKind::ProductMismatch, format!("hold {hold_id} is not of product {asked}"))
             }

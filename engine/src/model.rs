@@ -17,7 +17,7 @@ pub use ids::{HoldId, OrderId, PaymentToken, ProductId, Token, parse_duration, p
 pub use money::Money;
 pub use requests::{
     CartRequest, ExtendRequest, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEvent,
-    StockAdjustment,
+    ReleaseRequest, StockAdjustment,
 };
 pub use time::Timestamp;
 
@@ -137,7 +137,8 @@ pub struct Hold {
     pub expires_at: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
-    /// An unguessable word that shows whose hold it is.
+    /// An unguessable word that shows whose hold it is: what is asked of the
+    /// hold may show it, and must under the `require_hold_token` setting.
     pub token: Token,
 }
 

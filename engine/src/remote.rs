@@ -29,11 +29,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Code, observe};
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
-    OrderRequest, PaymentAnswer, PaymentEvent, Product, ProductId, ProductPage, Replayable,
-    StockAdjustment, Token,
+    OrderRequest, PaymentAnswer, PaymentEvent, Product, ProductId, ProductPage, ReleaseRequest,
+    Replayable, StockAdjustment, Token,
 };
 use crate::sweeper::SweepReport;
-use crate::wire::{SentPayment, Told};
+use crate::wire::{SentPayment, SentRelease, Told};
 
 /// The most bytes of a call's arguments: the server takes a whole megabyte.
 const ARGS_BYTES_MAX: usize = (1 << 20) - 1_024;
@@ -184,8 +184,9 @@ impl Remote {
         self.make("hold_many", request, request.key.as_ref()).await
     }
 
-    pub async fn release(&self, id: HoldId) -> Result<Hold> {
-        self.call("release", &(id,), Repeat::Freely).await
+    pub async fn release(&self, request: impl Into<ReleaseRequest>) -> Result<Hold> {
+        let sent = SentRelease::from(request.into());
+        self.call("release", &(sent,), Repeat::Freely).await
     }
 
     pub async fn extend(&self, request: &ExtendRequest) -> Result<Hold> {

@@ -10,7 +10,9 @@ use serde_json::value::RawValue;
 
 use crate::engine::digest;
 use crate::error::{Details, Error, ErrorKind};
-use crate::model::{OrderId, Outcome, PaymentEvent, PaymentToken, ShortLine, Token};
+use crate::model::{
+    HoldId, OrderId, Outcome, PaymentEvent, PaymentToken, ReleaseRequest, ShortLine, Token,
+};
 
 /// What a client sends with a call that must not be done twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,32 @@ pub(crate) struct Sent<'a> {
     pub resend: Option<Resend>,
     #[serde(borrow)]
     pub args: &'a RawValue,
+}
+
+/// A release: the hold alone where no token is shown, as it always was sent.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum SentRelease {
+    Hold(HoldId),
+    Request(ReleaseRequest),
+}
+
+impl From<ReleaseRequest> for SentRelease {
+    fn from(request: ReleaseRequest) -> Self {
+        match request.token {
+            None => Self::Hold(request.hold_id),
+            Some(_) => Self::Request(request),
+        }
+    }
+}
+
+impl From<SentRelease> for ReleaseRequest {
+    fn from(sent: SentRelease) -> Self {
+        match sent {
+            SentRelease::Hold(hold_id) => hold_id.into(),
+            SentRelease::Request(request) => request,
+        }
+    }
 }
 
 /// A payment event. Of its body only the digest is needed to tell it from
@@ -116,6 +144,20 @@ mod tests {
             assert_eq!((told.kind(), told.message()), (*kind, sent.message()));
             assert_eq!(told.details(), sent.details());
             assert!(told.replayed());
+        }
+    }
+
+    #[test]
+    fn a_release_arrives_with_its_token_or_as_the_hold_alone() {
+        let plain = ReleaseRequest::new(7);
+        for (request, sent) in [
+            (plain, "7"),
+            (plain.token(Token(1)), r#"{"hold_id":7,"token":"00000000000000000000000000000001"}"#),
+        ] {
+            let json = serde_json::to_string(&SentRelease::from(request)).expect("JSON");
+            assert_eq!(json, sent);
+            let told: SentRelease = serde_json::from_str(&json).expect("reads");
+            assert_eq!(ReleaseRequest::from(told), request);
         }
     }
 

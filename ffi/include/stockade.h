@@ -410,6 +410,19 @@ typedef struct {
     const char *key;
 } stockade_cart_request;
 
+// Asks to give a hold back.
+typedef struct {
+    // sizeof(stockade_release_request), set by the caller.
+    uint32_t struct_size;
+    // Must be 0.
+    uint32_t reserved;
+    // The hold.
+    uint64_t hold_id;
+    // The hold's token, to show whose it is, or NULL, which is refused under
+    // the "require_hold_token" setting.
+    const char *token;
+} stockade_release_request;
+
 // Asks that a hold live longer.
 typedef struct {
     // sizeof(stockade_extend_request), set by the caller.
@@ -421,6 +434,9 @@ typedef struct {
     // Its life from now on, in microseconds; only with has_ttl. A hold never
     // gets shorter, and never older than the "hold_ttl_max" setting in all.
     uint64_t ttl_us;
+    // The hold's token, to show whose it is, or NULL, which is refused under
+    // the "require_hold_token" setting.
+    const char *token;
 } stockade_extend_request;
 
 // Asks to turn a hold into an order.
@@ -435,6 +451,9 @@ typedef struct {
     uint64_t product_id;
     // The idempotency key, or NULL.
     const char *key;
+    // The hold's token, to show whose it is, or NULL, which is refused under
+    // the "require_hold_token" setting.
+    const char *token;
 } stockade_order_request;
 
 // A hold that became an order.
@@ -766,18 +785,30 @@ stockade_code stockade_holds_get(const stockade_holds *holds,
 void stockade_holds_free(stockade_holds *holds);
 
 // Gives a hold back, and answers it. One that is over already stays as it is.
+// Shows no token: see stockade_engine_release_with.
 //
-// Errors: not_found, hold_already_used when it became an order, contention,
-// unavailable, misuse.
+// Errors: not_found, unauthorized under the "require_hold_token" setting,
+// hold_already_used when it became an order, contention, unavailable, misuse.
 stockade_code stockade_engine_release(const stockade_engine *engine,
                                       uint64_t id,
                                       stockade_hold *hold,
                                       stockade_error **error);
 
+// Gives a hold back, as stockade_engine_release does, and can show its token.
+//
+// Errors: invalid_argument for a text that is no token, not_found,
+// unauthorized for a token that is wrong or missing, hold_already_used when it
+// became an order, contention, unavailable, misuse.
+stockade_code stockade_engine_release_with(const stockade_engine *engine,
+                                           const stockade_release_request *request,
+                                           stockade_hold *hold,
+                                           stockade_error **error);
+
 // Makes an active hold live longer, and answers it.
 //
-// Errors: invalid_argument, not_found, hold_expired (also when it was
-// released), hold_already_used, contention, unavailable, misuse.
+// Errors: invalid_argument, not_found, unauthorized for a token that is wrong
+// or missing, hold_expired (also when it was released), hold_already_used,
+// contention, unavailable, misuse.
 stockade_code stockade_engine_extend(const stockade_engine *engine,
                                      const stockade_extend_request *request,
                                      stockade_hold *hold,
@@ -821,9 +852,10 @@ void stockade_options_free(stockade_options *options);
 // may be NULL; it tells whether the answer was remembered under the
 // idempotency key.
 //
-// Errors: not_found, product_mismatch, hold_expired (also when it was
-// released), hold_already_used with the order that used it,
-// idempotency_mismatch, contention, unavailable, misuse.
+// Errors: not_found, unauthorized for a token that is wrong or missing,
+// product_mismatch, hold_expired (also when it was released),
+// hold_already_used with the order that used it, idempotency_mismatch,
+// contention, unavailable, misuse.
 stockade_code stockade_engine_order(const stockade_engine *engine,
                                     const stockade_order_request *request,
                                     stockade_order *order,

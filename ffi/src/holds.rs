@@ -4,7 +4,8 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use stockade::{
-    CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, ProductId, Replayable,
+    CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, ProductId, ReleaseRequest,
+    Replayable,
 };
 
 use crate::answers::{answer, entry};
@@ -133,6 +134,23 @@ plain!(stockade_cart_request, first 40, now 40);
 // SAFETY: it has only integers and pointers.
 unsafe impl Incoming for stockade_cart_request {}
 
+/// Asks to give a hold back.
+#[repr(C)]
+pub struct stockade_release_request {
+    /// sizeof(stockade_release_request), set by the caller.
+    pub struct_size: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// The hold.
+    pub hold_id: u64,
+    /// The hold's token, to show whose it is, or NULL, which is refused under
+    /// the "require_hold_token" setting.
+    pub token: *const c_char,
+}
+plain!(stockade_release_request, first 24, now 24);
+// SAFETY: it has only integers and pointers.
+unsafe impl Incoming for stockade_release_request {}
+
 /// Asks that a hold live longer.
 #[repr(C)]
 pub struct stockade_extend_request {
@@ -145,9 +163,12 @@ pub struct stockade_extend_request {
     /// Its life from now on, in microseconds; only with has_ttl. A hold never
     /// gets shorter, and never older than the "hold_ttl_max" setting in all.
     pub ttl_us: u64,
+    /// The hold's token, to show whose it is, or NULL, which is refused under
+    /// the "require_hold_token" setting.
+    pub token: *const c_char,
 }
-plain!(stockade_extend_request, first 24, now 24);
-// SAFETY: it has only integers.
+plain!(stockade_extend_request, first 24, now 32);
+// SAFETY: it has only integers and pointers.
 unsafe impl Incoming for stockade_extend_request {}
 
 /// The holds of a cart. Owned by the caller, who frees it with
@@ -276,9 +297,10 @@ pub unsafe extern "C" fn stockade_holds_free(holds: *mut stockade_holds) {
 }
 
 /// Gives a hold back, and answers it. One that is over already stays as it is.
+/// Shows no token: see stockade_engine_release_with.
 ///
-/// Errors: not_found, hold_already_used when it became an order, contention,
-/// unavailable, misuse.
+/// Errors: not_found, unauthorized under the "require_hold_token" setting,
+/// hold_already_used when it became an order, contention, unavailable, misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_release(
     engine: *const stockade_engine,
@@ -290,10 +312,34 @@ pub unsafe extern "C" fn stockade_engine_release(
     unsafe { answer(engine, hold, error, |engine| Ok((&engine.release(HoldId(id))?).into())) }
 }
 
+/// Gives a hold back, as stockade_engine_release does, and can show its token.
+///
+/// Errors: invalid_argument for a text that is no token, not_found,
+/// unauthorized for a token that is wrong or missing, hold_already_used when it
+/// became an order, contention, unavailable, misuse.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_release_with(
+    engine: *const stockade_engine,
+    request: *const stockade_release_request,
+    hold: *mut stockade_hold,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: as the header asks of the caller.
+    unsafe {
+        answer(engine, hold, error, |engine| {
+            let given = plain::read(request)?;
+            let mut request = ReleaseRequest::new(given.hold_id);
+            request.token = text::token(given.token)?;
+            Ok((&engine.release(request)?).into())
+        })
+    }
+}
+
 /// Makes an active hold live longer, and answers it.
 ///
-/// Errors: invalid_argument, not_found, hold_expired (also when it was
-/// released), hold_already_used, contention, unavailable, misuse.
+/// Errors: invalid_argument, not_found, unauthorized for a token that is wrong
+/// or missing, hold_expired (also when it was released), hold_already_used,
+/// contention, unavailable, misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_extend(
     engine: *const stockade_engine,
@@ -307,6 +353,7 @@ pub unsafe extern "C" fn stockade_engine_extend(
             let given = plain::read(request)?;
             let mut request = ExtendRequest::new(given.hold_id);
             request.ttl = ttl(given.has_ttl, given.ttl_us)?;
+            request.token = text::token(given.token)?;
             Ok((&engine.extend(&request)?).into())
         })
     }

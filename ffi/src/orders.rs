@@ -129,8 +129,11 @@ pub struct stockade_order_request {
     pub product_id: u64,
     /// The idempotency key, or NULL.
     pub key: *const c_char,
+    /// The hold's token, to show whose it is, or NULL, which is refused under
+    /// the "require_hold_token" setting.
+    pub token: *const c_char,
 }
-plain!(stockade_order_request, first 32, now 32);
+plain!(stockade_order_request, first 32, now 40);
 // SAFETY: it has only integers and pointers.
 unsafe impl Incoming for stockade_order_request {}
 
@@ -139,9 +142,10 @@ unsafe impl Incoming for stockade_order_request {}
 /// may be NULL; it tells whether the answer was remembered under the
 /// idempotency key.
 ///
-/// Errors: not_found, product_mismatch, hold_expired (also when it was
-/// released), hold_already_used with the order that used it,
-/// idempotency_mismatch, contention, unavailable, misuse.
+/// Errors: not_found, unauthorized for a token that is wrong or missing,
+/// product_mismatch, hold_expired (also when it was released),
+/// hold_already_used with the order that used it, idempotency_mismatch,
+/// contention, unavailable, misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_order(
     engine: *const stockade_engine,
@@ -156,6 +160,7 @@ pub unsafe extern "C" fn stockade_engine_order(
             let given = plain::read(request)?;
             let mut request = OrderRequest::new(given.hold_id, given.product_id);
             request.key = text::given(given.key, "key")?.map(str::to_owned);
+            request.token = text::token(given.token)?;
             let Replayable { value, replayed: again } = engine.order(&request)?;
             border::tell(replayed, again);
             Ok((&value).into())

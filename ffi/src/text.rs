@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, c_char};
 use std::str::FromStr;
 
-use stockade::{Money, ProductId, parse_quantity};
+use stockade::{Money, ProductId, Token, parse_quantity};
 
 use crate::border::{self, null};
 use crate::error::{Failure, stockade_code, stockade_error};
@@ -31,6 +31,16 @@ pub(crate) unsafe fn given<'a>(
     // SAFETY: it is not null and ends with a NUL, as the caller promised.
     let text = unsafe { CStr::from_ptr(text) }.to_str();
     text.map(Some).map_err(|_| Failure::invalid_argument(format!("{what} must be UTF-8")))
+}
+
+/// A hold's token, which may be left out.
+///
+/// # Safety
+/// As [`needed`].
+pub(crate) unsafe fn token(text: *const c_char) -> Result<Option<Token>, Failure> {
+    // SAFETY: as the caller promised.
+    let given = unsafe { given(text, "token") }?;
+    Ok(given.map(str::parse).transpose().map_err(stockade::Error::from)?)
 }
 
 /// A text for the caller, who frees it with `stockade_string_free`.

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDelta, PyFloat, PyMapping, PyString};
 use pyo3::{Borrowed, FromPyObject};
 use stockade::{
-    HoldId, InvalidArgument, Money, OrderId, OrderRequest, Outcome, PaymentEvent, PaymentToken,
-    ProductId, parse_duration, parse_quantity,
+    ExtendRequest, HoldId, InvalidArgument, Money, OrderId, OrderRequest, Outcome, PaymentEvent,
+    PaymentToken, ProductId, ReleaseRequest, Token, parse_duration, parse_quantity,
 };
 
 use crate::failure::{Failure, invalid};
@@ -111,6 +111,12 @@ impl Readable for PaymentToken {
     }
 }
 
+impl Readable for Token {
+    fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_text(value)
+    }
+}
+
 impl Readable for Duration {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         duration(value)
@@ -162,15 +168,36 @@ impl Readable for Lines {
     }
 }
 
-/// A hold, given by itself or by its id.
-pub struct Held(pub HoldId);
+/// A hold, given by its id, or by itself, which brings its token along.
+pub struct Held {
+    id: HoldId,
+    token: Option<Token>,
+}
 
 impl Readable for Held {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         if is_hold(value)? {
-            return HoldId::read(&value.getattr("id")?).map(Self);
+            let id = HoldId::read(&value.getattr("id")?)?;
+            let token = Token::read(&value.getattr("token")?)?;
+            return Ok(Self { id, token: Some(token) });
         }
-        HoldId::read(value).map(Self)
+        Ok(Self { id: HoldId::read(value)?, token: None })
+    }
+}
+
+impl Held {
+    /// Asks to release it; a token that is given goes before its own.
+    pub fn release(&self, token: Option<Token>) -> ReleaseRequest {
+        let mut request = ReleaseRequest::new(self.id);
+        request.token = token.or(self.token);
+        request
+    }
+
+    /// Asks to extend it; a token that is given goes before its own.
+    pub fn extend(&self, token: Option<Token>) -> ExtendRequest {
+        let mut request = ExtendRequest::new(self.id);
+        request.token = token.or(self.token);
+        request
     }
 }
 
@@ -193,7 +220,10 @@ pub fn order_of<'a, 'py>(
             return Err(invalid("order() needs a Hold, or a hold's id and its product_id"));
         }
     };
-    Ok((OrderRequest::new(Held::read(hold)?.0, product_id), given))
+    let Held { id, token } = Held::read(hold)?;
+    let mut request = OrderRequest::new(id, product_id);
+    request.token = token;
+    Ok((request, given))
 }
 
 /// A payment event for the order that is named.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use stockade::{
-    AsyncEngine as Core, CartRequest, Config, ExtendRequest, HoldId, HoldRequest, Money,
-    NewProduct, OrderId, Outcome, PaymentToken, ProductId, StockAdjustment,
+    AsyncEngine as Core, CartRequest, Config, HoldId, HoldRequest, Money, NewProduct, OrderId,
+    Outcome, PaymentToken, ProductId, StockAdjustment, Token,
 };
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -207,21 +207,25 @@ macro_rules! face {
             }
 
             /// Gives a hold back; one that is over already stays as it is.
+            #[pyo3(signature = (hold, *, token=None))]
             fn release<'py>(
                 slf: &Bound<'py, Self>,
                 hold: Arg<Held>,
+                token: Option<Arg<Token>>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                Self::run(slf, None, |core| async move { core.release(hold.0.0).await })
+                let request = hold.0.release(read(token));
+                Self::run(slf, None, |core| async move { core.release(request).await })
             }
 
             /// Makes an active hold live longer.
-            #[pyo3(signature = (hold, ttl=None))]
+            #[pyo3(signature = (hold, ttl=None, *, token=None))]
             fn extend<'py>(
                 slf: &Bound<'py, Self>,
                 hold: Arg<Held>,
                 ttl: Option<Arg<Duration>>,
+                token: Option<Arg<Token>>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                let mut request = ExtendRequest::new(hold.0.0);
+                let mut request = hold.0.extend(read(token));
                 request.ttl = read(ttl);
                 Self::run(slf, None, |core| async move { core.extend(&request).await })
             }
@@ -235,15 +239,16 @@ macro_rules! face {
             }
 
             /// Turns an active hold into an order.
-            #[pyo3(signature = (hold, product_id=None, *, key=None))]
+            #[pyo3(signature = (hold, product_id=None, *, key=None, token=None))]
             fn order<'py>(
                 slf: &Bound<'py, Self>,
                 hold: &Bound<'py, PyAny>,
                 product_id: Option<Arg<ProductId>>,
                 key: Option<String>,
+                token: Option<Arg<Token>>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let (mut request, hold) = order_of(hold, read(product_id))?;
-                request.key = key;
+                (request.key, request.token) = (key, read(token).or(request.token));
                 Self::run(slf, hold, |core| async move { core.order(&request).await })
             }
 

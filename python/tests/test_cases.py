@@ -53,7 +53,7 @@ def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
         "hold": engine.hold,
         "hold_many": hold_many,
         "get_hold": lambda *, id: engine.get_hold(id),  # noqa: A006
-        "release": lambda *, id: engine.release(id),  # noqa: A006
+        "release": lambda *, id, **args: engine.release(id, **args),  # noqa: A006
         "extend": lambda *, id, **args: engine.extend(id, **args),  # noqa: A006
         "order": order,
         "get_order": lambda *, id: engine.get_order(id),  # noqa: A006

@@ -9,7 +9,7 @@ use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use stockade::InvalidArgument;
+use stockade::{InvalidArgument, Token};
 
 use crate::body;
 use crate::problem::Refusal;
@@ -27,13 +27,7 @@ pub struct Call<'a> {
     pub body: Bytes,
 }
 
-/// The body of a request that may ask for a life.
-#[derive(Deserialize)]
-struct Life {
-    ttl: Option<u64>,
-}
-
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// Reads the variable part of the path with this position.
     pub fn segment<T: FromStr<Err = InvalidArgument>>(
         &self,
@@ -84,37 +78,66 @@ impl Call<'_> {
         Ok(u32::try_from(limit).unwrap_or(u32::MAX))
     }
 
-    /// The life asked for, by `?ttl=` or by a body `{"ttl":…}`; both are optional.
-    pub fn life(&self) -> Result<Option<Duration>, Refusal> {
-        let from_query = self.query_number("ttl")?;
-        let from_body = if self.body.is_empty() {
-            None
-        } else {
-            body::object::<Life>(body::text(&self.body)?)?.ttl
-        };
-        match (from_query, from_body) {
-            (Some(_), Some(_)) => Err(Refusal::invalid("ttl stands in the query and in the body")),
-            (query, body) => Ok(query.or(body).map(Duration::from_secs)),
+    /// Reads the body where there need not be one.
+    pub fn optional<T: Default + Deserialize<'a>>(&'a self) -> Result<T, Refusal> {
+        if self.body.is_empty() {
+            return Ok(T::default());
         }
+        body::object(body::text(&self.body)?)
+    }
+
+    /// The life asked for, by `?ttl=` or in the body; both are optional.
+    pub fn life(&self, from_body: Option<u64>) -> Result<Option<Duration>, Refusal> {
+        let from_query = self.query_number("ttl")?;
+        let seconds = either("ttl", ("query", from_query), ("body", from_body))?;
+        Ok(seconds.map(Duration::from_secs))
+    }
+
+    /// The token shown of a hold, by `Hold-Token` or in the body; both are
+    /// optional.
+    pub fn hold_token(&self, from_body: Option<Token>) -> Result<Option<Token>, Refusal> {
+        let from_header = match self.header("hold-token", "the hold's token")? {
+            Some(text) => Some(text.parse()?),
+            None => None,
+        };
+        either("the hold's token", ("headers", from_header), ("body", from_body))
     }
 
     /// The idempotency key in the first of these headers that is there.
     pub fn key(&self, names: &[&str]) -> Result<Option<String>, Refusal> {
-        let Some((name, first)) =
-            names.iter().find_map(|name| Some((name, self.headers.get(*name)?)))
-        else {
-            return Ok(None);
-        };
-        if self.headers.get_all(*name).iter().count() > 1 {
-            return Err(Refusal::invalid("the idempotency key stands twice in the headers"));
+        for name in names {
+            if let Some(key) = self.header(name, "the idempotency key")? {
+                return Ok(Some(key.to_owned()));
+            }
         }
-        utf8(first).map(|key| Some(key.to_owned()))
+        Ok(None)
+    }
+
+    /// The value of a header that may stand once.
+    fn header(&self, name: &str, what: &str) -> Result<Option<&str>, Refusal> {
+        let mut values = self.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => str::from_utf8(value)
+                .map(Some)
+                .map_err(|_| Refusal::invalid(format!("{what} is not UTF-8"))),
+            (Some(_), Some(_)) => {
+                Err(Refusal::invalid(format!("{what} stands twice in the headers")))
+            }
+        }
     }
 }
 
-fn utf8(value: &HeaderValue) -> Result<&str, Refusal> {
-    str::from_utf8(value.as_bytes())
-        .map_err(|_| Refusal::invalid("the idempotency key is not UTF-8"))
+/// What may be given in one of two places.
+fn either<T>(
+    what: &str,
+    (one, first): (&str, Option<T>),
+    (other, second): (&str, Option<T>),
+) -> Result<Option<T>, Refusal> {
+    if first.is_some() && second.is_some() {
+        return Err(Refusal::invalid(format!("{what} stands in the {one} and in the {other}")));
+    }
+    Ok(first.or(second))
 }
 
 fn decode(raw: &str) -> Result<Cow<'_, str>, Refusal> {

@@ -240,6 +240,10 @@ impl Refusal {
             Self::Secret(scheme, _) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
             }
+            // The only secret that the engine asks for.
+            Self::Engine(error) if error.kind() == ErrorKind::Unauthorized => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Hold-Token"));
+            }
             Self::Engine(_) | Self::Server(..) => {}
         }
         response

@@ -75,7 +75,7 @@ fn add(needs: &mut Needs, command: &Command) {
             needs.used_holds.push(*hold_id);
             needs.awaited_orders.push(*order_id);
         }
-        Command::Release { hold_id } | Command::Extend { hold_id, .. } => {
+        Command::Release { hold_id, .. } | Command::Extend { hold_id, .. } => {
             needs.holds.push(*hold_id);
             needs.used_holds.push(*hold_id);
         }

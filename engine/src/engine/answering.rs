@@ -7,7 +7,7 @@ use super::AsyncEngine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CartRequest, ExtendRequest, HoldRequest, NewProduct, OrderRequest};
 use crate::model::{ProductId, StockAdjustment};
-use crate::wire::{Resend, Sent, SentPayment, Told, ToldError};
+use crate::wire::{Resend, Sent, SentPayment, SentRelease, Told, ToldError};
 
 impl AsyncEngine {
     /// Answers a call that an engine opened with a URL of this one has sent,
@@ -37,7 +37,10 @@ impl AsyncEngine {
                 let adjust = async |(by,): (StockAdjustment,), _| core.adjust_stock(&by).await;
                 answered(body, adjust).await
             }
-            "release" => answered(body, async |(id,), _| core.release(id).await).await,
+            "release" => {
+                let release = async |(sent,): (SentRelease,), _| core.release(sent).await;
+                answered(body, release).await
+            }
             "extend" => {
                 let extend = async |(request,): (ExtendRequest,), _| core.extend(&request).await;
                 answered(body, extend).await

@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, NewProduct, Order,
     OrderId, OrderRequest, OrderStatus, PaymentAnswer, PaymentEvent, Product, ProductId,
-    ProductPage, Replayable, ShortLine, StockAdjustment,
+    ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
 };
 use crate::redis_link::RedisLink;
 use crate::routes::Routes;
@@ -135,6 +135,7 @@ impl Core {
             hold_ttl_max: config.hold_ttl_max,
             payment_ttl: (!config.payment_ttl.is_zero()).then_some(config.payment_ttl),
             re_reserve: config.late_payment == LatePayment::ReReserve,
+            require_hold_token: config.require_hold_token,
         };
         let routes = Routes::new(&store, &runtime);
         let parts = Parts {
@@ -350,11 +351,11 @@ impl Core {
         }
     }
 
-    pub async fn release(&self, id: HoldId) -> Result<Hold> {
-        prepare::possible_hold(id)?;
-        let lane = self.lane_of_hold(id).await?;
-        let done = self.submit(Command::Release { hold_id: id }, vec![lane]).await?;
-        hold_of(done)
+    pub async fn release(&self, request: impl Into<ReleaseRequest>) -> Result<Hold> {
+        let request = request.into();
+        let command = prepare::release(&request)?;
+        let lane = self.lane_of_hold(request.hold_id).await?;
+        hold_of(self.submit(command, vec![lane]).await?)
     }
 
     pub async fn extend(&self, request: &ExtendRequest) -> Result<Hold> {

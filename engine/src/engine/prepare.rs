@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Command, Keyed, NewHold};
 use crate::model::{
     CartRequest, ExtendRequest, HoldId, HoldRequest, NewProduct, OrderId, OrderRequest, Outcome,
-    PaymentEvent, ProductId, StockAdjustment, Token,
+    PaymentEvent, ProductId, ReleaseRequest, StockAdjustment, Token,
 };
 use crate::wire::Resend;
 
@@ -71,17 +71,24 @@ pub(super) fn cart(
     Ok(Command::Cart { lines, ttl, key })
 }
 
+pub(super) fn release(request: &ReleaseRequest) -> Result<Command> {
+    Ok(Command::Release { hold_id: possible_hold(request.hold_id)?, token: request.token })
+}
+
 pub(super) fn extend(config: &Config, request: &ExtendRequest) -> Result<Command> {
     let ttl = ttl(config, request.ttl)?;
-    Ok(Command::Extend { hold_id: possible_hold(request.hold_id)?, ttl })
+    let hold_id = possible_hold(request.hold_id)?;
+    Ok(Command::Extend { hold_id, ttl, token: request.token })
 }
 
 pub(super) fn order(request: &OrderRequest, resend: Option<Resend>) -> Result<Command> {
-    let OrderRequest { hold_id, product_id, .. } = *request;
+    let OrderRequest { hold_id, product_id, token, .. } = *request;
     possible_hold(hold_id)?;
+    // The token says who asks and not what is asked: the key goes without it.
     let key = keyed("order", request.key.as_deref(), resend, &[hold_id.0, product_id.0])?;
     // The id is drawn when the order's turn comes.
-    Ok(Command::Order { order_id: OrderId(0), secret: Token::random(), hold_id, product_id, key })
+    let order_id = OrderId(0);
+    Ok(Command::Order { order_id, secret: Token::random(), hold_id, product_id, token, key })
 }
 
 /// The command of an event whose body is at hand as a digest only, if at all.

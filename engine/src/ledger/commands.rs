@@ -67,16 +67,19 @@ pub(crate) enum Command {
     },
     Release {
         hold_id: HoldId,
+        token: Option<Token>,
     },
     Extend {
         hold_id: HoldId,
         ttl: Duration,
+        token: Option<Token>,
     },
     Order {
         order_id: OrderId,
         secret: Token,
         hold_id: HoldId,
         product_id: ProductId,
+        token: Option<Token>,
         key: Option<Keyed>,
     },
     Payment {
@@ -103,6 +106,16 @@ impl Command {
             Self::Hold { key, .. } | Self::Cart { key, .. } | Self::Order { key, .. } => {
                 key.as_ref()
             }
+            _ => None,
+        }
+    }
+
+    /// The hold that it is asked of, and the token shown for it.
+    pub fn used_hold(&self) -> Option<(HoldId, Option<Token>)> {
+        match self {
+            Self::Release { hold_id, token }
+            | Self::Extend { hold_id, token, .. }
+            | Self::Order { hold_id, token, .. } => Some((*hold_id, *token)),
             _ => None,
         }
     }
@@ -150,6 +163,8 @@ pub(crate) enum Answer {
 pub(crate) enum Refusal {
     NoProduct(ProductId),
     NoHold(HoldId),
+    NoHoldToken(HoldId),
+    WrongHoldToken(HoldId),
     ProductMismatch { hold_id: HoldId, asked: ProductId },
     Insufficient(Vec<ShortLine>),
     HoldExpired(HoldId),

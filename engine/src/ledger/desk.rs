@@ -22,6 +22,8 @@ pub(crate) struct Policy {
     pub payment_ttl: Option<Duration>,
     /// Whether late money takes the units again.
     pub re_reserve: bool,
+    /// Whether what is asked of a hold must show its token.
+    pub require_hold_token: bool,
 }
 
 pub(super) struct Desk<'a> {
@@ -58,6 +60,9 @@ impl<'a> Desk<'a> {
     }
 
     pub(super) fn decide(&mut self, command: &Command) -> Decision {
+        if let Err(refusal) = self.check_token(command) {
+            return Decision::Done { answer: Err(refusal), replayed: false };
+        }
         match command {
             Command::Hold { hold, ttl, key } => self.keyed(key.as_ref(), |desk| {
                 let made = desk.hold_lines(std::slice::from_ref(hold), *ttl)?;
@@ -66,9 +71,9 @@ impl<'a> Desk<'a> {
             Command::Cart { lines, ttl, key } => {
                 self.keyed(key.as_ref(), |desk| Ok(desk.hold_lines(lines, *ttl)?.map(Answer::Cart)))
             }
-            Command::Release { hold_id } => decision(self.release(*hold_id)),
-            Command::Extend { hold_id, ttl } => decision(self.extend(*hold_id, *ttl)),
-            Command::Order { order_id, secret, hold_id, product_id, key } => self
+            Command::Release { hold_id, .. } => decision(self.release(*hold_id)),
+            Command::Extend { hold_id, ttl, .. } => decision(self.extend(*hold_id, *ttl)),
+            Command::Order { order_id, secret, hold_id, product_id, key, .. } => self
                 .keyed(key.as_ref(), |desk| desk.order(*order_id, *secret, *hold_id, *product_id)),
             Command::Payment { key, body_hash, order_id, secret, outcome } => {
                 self.payment(key, *body_hash, *order_id, *secret, *outcome)
@@ -79,6 +84,19 @@ impl<'a> Desk<'a> {
                 let more = self.more_due(*product_id);
                 decision(Ok(Ok(Answer::Reclaimed { holds, orders, more })))
             }
+        }
+    }
+
+    /// Refuses whoever does not show that the hold is theirs. A token that is
+    /// shown is looked at in any case. An idempotency key comes after it: who
+    /// has no token is not told how to pay, and does not use up a key.
+    fn check_token(&self, command: &Command) -> Result<(), Refusal> {
+        let Some((id, shown)) = command.used_hold() else { return Ok(()) };
+        let Some(hold) = self.rows.holds.get(&id) else { return Ok(()) };
+        match shown {
+            Some(shown) if !hold.token.is(shown) => Err(Refusal::WrongHoldToken(id)),
+            None if self.policy.require_hold_token => Err(Refusal::NoHoldToken(id)),
+            _ => Ok(()),
         }
     }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
 
 use super::InvalidArgument;
 use crate::runtime;
@@ -111,6 +112,11 @@ impl Token {
     /// Draws a token.
     pub(crate) fn random() -> Self {
         Self(runtime::random())
+    }
+
+    /// Whether `shown` is this one, compared in constant time.
+    pub(crate) fn is(self, shown: Self) -> bool {
+        self.0.ct_eq(&shown.0).into()
     }
 
     /// Draws 80 random bits and puts the time before them, so that rows that

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId};
+use super::{HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Token};
 
 /// Asks to hold units of one product.
 ///
@@ -83,6 +83,49 @@ impl CartRequest {
     }
 }
 
+/// Asks to give a hold back. The hold's id alone is such a request, too.
+///
+/// ```
+/// # use stockade::{Engine, HoldRequest, NewProduct, ReleaseRequest};
+/// # let engine = Engine::open("sqlite::memory:")?;
+/// # let lamp = engine.create_product(&NewProduct::new("Lamp", "19.99".parse()?, 5))?;
+/// let [one, other] = [1, 2].map(|units| engine.hold(&HoldRequest::new(lamp.id, units)));
+/// engine.release(one?.id)?;
+/// let other = other?;
+/// engine.release(ReleaseRequest::new(other.id).token(other.token))?;
+/// # Ok::<(), stockade::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ReleaseRequest {
+    /// The hold.
+    pub hold_id: HoldId,
+    /// The hold's token, to show whose it is; one that is not the hold's is
+    /// refused. Default: none, which is refused under the
+    /// `require_hold_token` setting.
+    pub token: Option<Token>,
+}
+
+impl ReleaseRequest {
+    /// Asks to give this hold back.
+    pub fn new(hold_id: impl Into<HoldId>) -> Self {
+        Self { hold_id: hold_id.into(), token: None }
+    }
+
+    /// Shows the hold's token.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+}
+
+impl From<HoldId> for ReleaseRequest {
+    fn from(hold_id: HoldId) -> Self {
+        Self::new(hold_id)
+    }
+}
+
 /// Asks that a hold live longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -92,18 +135,29 @@ pub struct ExtendRequest {
     /// Its life from now on; default: the `hold_ttl` setting. A hold never
     /// gets shorter, and never older than the `hold_ttl_max` setting in all.
     pub ttl: Option<Duration>,
+    /// The hold's token, to show whose it is; one that is not the hold's is
+    /// refused. Default: none, which is refused under the
+    /// `require_hold_token` setting.
+    pub token: Option<Token>,
 }
 
 impl ExtendRequest {
     /// Asks for the default life from now on.
     pub fn new(hold_id: impl Into<HoldId>) -> Self {
-        Self { hold_id: hold_id.into(), ttl: None }
+        Self { hold_id: hold_id.into(), ttl: None, token: None }
     }
 
     /// Asks for another life than the default.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
+        self
+    }
+
+    /// Shows the hold's token.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
         self
     }
 }
@@ -118,12 +172,23 @@ pub struct OrderRequest {
     pub product_id: ProductId,
     /// The idempotency key; default: none.
     pub key: Option<String>,
+    /// The hold's token, to show whose it is; one that is not the hold's is
+    /// refused. Default: none, which is refused under the
+    /// `require_hold_token` setting.
+    pub token: Option<Token>,
 }
 
 impl OrderRequest {
     /// Asks for an order from `hold_id`, which holds `product_id`.
     pub fn new(hold_id: impl Into<HoldId>, product_id: impl Into<ProductId>) -> Self {
-        Self { hold_id: hold_id.into(), product_id: product_id.into(), key: None }
+        Self { hold_id: hold_id.into(), product_id: product_id.into(), key: None, token: None }
+    }
+
+    /// Shows the hold's token.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
     }
 
     /// Makes the request safe to repeat: the same key gets the same answer.

@@ -49,6 +49,7 @@ mod races_read;
 mod resends;
 mod schema;
 mod sweeping;
+mod tokens;
 mod usage;
 mod waiting;
 
@@ -90,6 +91,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     races_read::SCENARIOS,
     schema::SCENARIOS,
     sweeping::SCENARIOS,
+    tokens::SCENARIOS,
     usage::SCENARIOS,
     waiting::SCENARIOS,
 ];

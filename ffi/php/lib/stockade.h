@@ -145,9 +145,16 @@ typedef struct {
 } stockade_cart_request;
 typedef struct {
     uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t hold_id;
+    const char *token;
+} stockade_release_request;
+typedef struct {
+    uint32_t struct_size;
     uint32_t has_ttl;
     uint64_t hold_id;
     uint64_t ttl_us;
+    const char *token;
 } stockade_extend_request;
 typedef struct {
     uint32_t struct_size;
@@ -155,6 +162,7 @@ typedef struct {
     uint64_t hold_id;
     uint64_t product_id;
     const char *key;
+    const char *token;
 } stockade_order_request;
 typedef struct {
     uint32_t struct_size;
@@ -284,6 +292,10 @@ stockade_code stockade_engine_release(const stockade_engine *engine,
                                       uint64_t id,
                                       stockade_hold *hold,
                                       stockade_error **error);
+stockade_code stockade_engine_release_with(const stockade_engine *engine,
+                                           const stockade_release_request *request,
+                                           stockade_hold *hold,
+                                           stockade_error **error);
 stockade_code stockade_engine_extend(const stockade_engine *engine,
                                      const stockade_extend_request *request,
                                      stockade_hold *hold,

@@ -200,25 +200,41 @@ final class Engine
         }
     }
 
-    /** Gives a hold back. One that is over already stays as it is. */
-    public function release(int|string $holdId): Hold
+    /**
+     * Gives a hold back. One that is over already stays as it is.
+     *
+     * @param ?string $token the hold's, to show whose it is; one that is not
+     *     the hold's is refused, and none under the setting require_hold_token
+     */
+    public function release(int|string $holdId, ?string $token = null): Hold
     {
+        $request = $this->border->struct('stockade_release_request');
+        $request->hold_id = $this->border->id($holdId);
+        $request->token = $this->border->text($token);
         $hold = $this->border->struct('stockade_hold');
-        $this->border->check($this->ffi->stockade_engine_release(
+        $this->border->check($this->ffi->stockade_engine_release_with(
             $this->handle(),
-            $this->border->id($holdId),
+            FFI::addr($request),
             FFI::addr($hold),
             $this->border->errorPlace
         ));
         return $this->reader->hold($hold, false);
     }
 
-    /** Makes an active hold live longer, $ttl seconds from now on. */
-    public function extend(int|string $holdId, int|float|null $ttl = null): Hold
-    {
+    /**
+     * Makes an active hold live longer, $ttl seconds from now on.
+     *
+     * @param ?string $token as release() has it
+     */
+    public function extend(
+        int|string $holdId,
+        int|float|null $ttl = null,
+        ?string $token = null,
+    ): Hold {
         $request = $this->border->struct('stockade_extend_request');
         $request->hold_id = $this->border->id($holdId);
         $this->border->fillTtl($request, $ttl);
+        $request->token = $this->border->text($token);
         $hold = $this->border->struct('stockade_hold');
         $this->border->check($this->ffi->stockade_engine_extend(
             $this->handle(),
@@ -242,13 +258,22 @@ final class Engine
         return $this->reader->hold($hold, false);
     }
 
-    /** Turns an active hold into an order. */
-    public function order(int|string $holdId, int|string $productId, ?string $key = null): Order
-    {
+    /**
+     * Turns an active hold into an order.
+     *
+     * @param ?string $token as release() has it
+     */
+    public function order(
+        int|string $holdId,
+        int|string $productId,
+        ?string $key = null,
+        ?string $token = null,
+    ): Order {
         $request = $this->border->struct('stockade_order_request');
         $request->hold_id = $this->border->id($holdId);
         $request->product_id = $this->border->id($productId);
         $request->key = $this->border->text($key);
+        $request->token = $this->border->text($token);
         $order = $this->border->struct('stockade_order');
         $this->border->check($this->ffi->stockade_engine_order(
             $this->handle(),

@@ -93,9 +93,14 @@ final class CasesTest extends TestCase
                     $a['key'] ?? null
                 ),
                 'get_hold' => $engine->getHold($a['id']),
-                'release' => $engine->release($a['id']),
-                'extend' => $engine->extend($a['id'], $a['ttl'] ?? null),
-                'order' => $engine->order($a['hold_id'], $a['product_id'], $a['key'] ?? null),
+                'release' => $engine->release($a['id'], $a['token'] ?? null),
+                'extend' => $engine->extend($a['id'], $a['ttl'] ?? null, $a['token'] ?? null),
+                'order' => $engine->order(
+                    $a['hold_id'],
+                    $a['product_id'],
+                    $a['key'] ?? null,
+                    $a['token'] ?? null
+                ),
                 'get_order' => $engine->getOrder($a['id']),
                 'payment' => $engine->payment(
                     $a['status'],

@@ -158,6 +158,15 @@ impl Writer {
         match step.call.as_str() {
             "product" => lines.push(by_id("product", self.id(a, args, "id"), "product")),
             "get_hold" => lines.push(by_id("get_hold", self.id(a, args, "id"), "hold")),
+            "release" if args.contains_key("token") => {
+                lines.push(
+                    "stockade_release_request r = STOCKADE_INIT(stockade_release_request);"
+                        .to_owned(),
+                );
+                lines.push(format!("r.hold_id = {};", self.id(a, args, "id")));
+                lines.extend(self.given("token", args));
+                lines.push(by_id("release_with", "&r".to_owned(), "hold"));
+            }
             "release" => lines.push(by_id("release", self.id(a, args, "id"), "hold")),
             "get_order" => lines.push(by_id("get_order", self.id(a, args, "id"), "order")),
             "adjust" => {
@@ -177,7 +186,7 @@ impl Writer {
                 lines.push(format!("r.product_id = {};", self.id(a, args, "product_id")));
                 lines.push(format!("r.quantity = {};", self.quantity(a, &args["quantity"])));
                 ttl(&mut lines);
-                lines.extend(self.key(args));
+                lines.extend(self.given("key", args));
                 lines.push(replayable(a, "hold", "hold"));
             }
             "hold_many" => {
@@ -197,7 +206,7 @@ impl Writer {
                 );
                 lines.push(format!("r.lines = lines; r.line_count = {count};"));
                 ttl(&mut lines);
-                lines.extend(self.key(args));
+                lines.extend(self.given("key", args));
                 lines.push(format!("call_holds(engine, &{a}, &r);"));
             }
             "extend" => {
@@ -207,6 +216,7 @@ impl Writer {
                 );
                 lines.push(format!("r.hold_id = {};", self.id(a, args, "id")));
                 ttl(&mut lines);
+                lines.extend(self.given("token", args));
                 lines.push(by_id("extend", "&r".to_owned(), "hold"));
             }
             "order" => {
@@ -215,7 +225,8 @@ impl Writer {
                 );
                 lines.push(format!("r.hold_id = {};", self.id(a, args, "hold_id")));
                 lines.push(format!("r.product_id = {};", self.id(a, args, "product_id")));
-                lines.extend(self.key(args));
+                lines.extend(self.given("key", args));
+                lines.extend(self.given("token", args));
                 lines.push(replayable(a, "order", "order"));
             }
             "payment" => {
@@ -233,7 +244,7 @@ impl Writer {
                         lines.push(format!("r.{field} = {};", self.text(text)));
                     }
                 }
-                lines.extend(self.key(args));
+                lines.extend(self.given("key", args));
                 if let Some(body) = args.get("body") {
                     let body = self.text(body);
                     lines.push(format!(
@@ -252,8 +263,9 @@ impl Writer {
         lines.iter().map(|line| format!("                {line}\n")).collect()
     }
 
-    fn key(&mut self, args: &Map<String, Value>) -> Option<String> {
-        args.get("key").map(|key| format!("r.key = {};", self.text(key)))
+    /// Sets a field of the request that is a text, if it is given.
+    fn given(&mut self, field: &str, args: &Map<String, Value>) -> Option<String> {
+        args.get(field).map(|text| format!("r.{field} = {};", self.text(text)))
     }
 
     fn variable(&mut self, kind: &str, what: &str) -> String {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use stockade::{
     CartRequest, Engine, Error, ExtendRequest, HoldId, HoldRequest, NewProduct, OrderId,
-    OrderRequest, Outcome, PaymentEvent, PaymentToken, ProductId, Replayable, Result,
-    StockAdjustment, parse_quantity,
+    OrderRequest, Outcome, PaymentEvent, PaymentToken, ProductId, ReleaseRequest, Replayable,
+    Result, StockAdjustment, Token, parse_quantity,
 };
 use stockade_testkit::cases::{self, Case, Face, Table, play};
 
@@ -89,6 +89,10 @@ impl Args {
         self.0.get("ttl").map(|ttl| Duration::from_secs(ttl.as_u64().expect("seconds")))
     }
 
+    fn token(&self) -> Result<Option<Token>> {
+        Ok(self.text("token").map(|token| token.parse()).transpose()?)
+    }
+
     fn text(&self, name: &str) -> Option<String> {
         self.0.get(name).map(|text| text.as_str().expect("a text").to_owned())
     }
@@ -119,16 +123,20 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             Ok(replayable(engine.hold_many(&request)?, |holds| json!({ "holds": holds })))
         }
         "get_hold" => Ok(json!(engine.get_hold(args.id("id")?)?)),
-        "release" => Ok(json!(engine.release(args.id("id")?)?)),
+        "release" => {
+            let mut request = ReleaseRequest::new(args.id::<HoldId>("id")?);
+            request.token = args.token()?;
+            Ok(json!(engine.release(request)?))
+        }
         "extend" => {
             let mut request = ExtendRequest::new(args.id::<HoldId>("id")?);
-            request.ttl = args.ttl();
+            (request.ttl, request.token) = (args.ttl(), args.token()?);
             Ok(json!(engine.extend(&request)?))
         }
         "order" => {
             let hold_id: HoldId = args.id("hold_id")?;
             let mut request = OrderRequest::new(hold_id, args.id::<ProductId>("product_id")?);
-            request.key = args.text("key");
+            (request.key, request.token) = (args.text("key"), args.token()?);
             Ok(replayable(engine.order(&request)?, |order| json!(order)))
         }
         "get_order" => Ok(json!(engine.get_order(args.id("id")?)?)),

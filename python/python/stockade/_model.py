@@ -125,7 +125,10 @@ class Hold(Scoped):
     """It is dead from this moment on."""
     created_at: datetime
     token: str = field(repr=False)
-    """An unguessable word that shows whose hold it is."""
+    """An unguessable word that shows whose hold it is.
+
+    Passing the hold itself on shows it.
+    """
     replayed: bool = field(default=False, compare=False)
     """Whether an idempotency key's first answer was given again."""
 

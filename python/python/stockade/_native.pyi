@@ -172,21 +172,40 @@ class Engine:
 
         """
 
-    def release(self, hold: Hold | _Number) -> Hold:
+    def release(self, hold: Hold | _Number, *, token: str | None = None) -> Hold:
         """Give a hold back; one that is over already stays as it is.
+
+        Args:
+            hold: The hold, or its id.
+            token: The hold's, to show whose it is; a `Hold` brings its own.
+                One that is not the hold's is refused, and none under the
+                setting `require_hold_token`.
 
         Raises:
             HoldAlreadyUsedError: It became an order.
-            NotFoundError, ContentionError, UnavailableError.
+            UnauthorizedError: The token is wrong or missing.
+            InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
 
         """
 
-    def extend(self, hold: Hold | _Number, ttl: Duration | None = None) -> Hold:
+    def extend(
+        self,
+        hold: Hold | _Number,
+        ttl: Duration | None = None,
+        *,
+        token: str | None = None,
+    ) -> Hold:
         """Make an active hold live `ttl` from now on; it never gets shorter.
+
+        Args:
+            hold: The hold, or its id.
+            ttl: As `hold` has it.
+            token: As `release` has it.
 
         Raises:
             HoldExpiredError: Its time is over, or it was released.
             HoldAlreadyUsedError: It became an order.
+            UnauthorizedError: The token is wrong or missing.
             InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
 
         """
@@ -205,6 +224,7 @@ class Engine:
         product_id: _Number | None = None,
         *,
         key: str | None = None,
+        token: str | None = None,
     ) -> Order:
         """Turn an active hold into an order.
 
@@ -216,12 +236,14 @@ class Engine:
             product_id: The product that the caller believes is held; needed
                 with an id.
             key: The idempotency key: the same key gets the same answer.
+            token: As `release` has it.
 
         Raises:
             HoldExpiredError: Its time is over, or it was released.
             HoldAlreadyUsedError: `order_id` names the order that used it.
-            NotFoundError, ProductMismatchError, IdempotencyMismatchError,
-            ContentionError, UnavailableError.
+            UnauthorizedError: The token is wrong or missing.
+            InvalidArgumentError, NotFoundError, ProductMismatchError,
+            IdempotencyMismatchError, ContentionError, UnavailableError.
 
         """
 
@@ -336,8 +358,14 @@ class AsyncEngine:
         ttl: Duration | None = None,
         key: str | None = None,
     ) -> HoldCall[Cart]: ...
-    def release(self, hold: Hold | _Number) -> Call[Hold]: ...
-    def extend(self, hold: Hold | _Number, ttl: Duration | None = None) -> Call[Hold]: ...
+    def release(self, hold: Hold | _Number, *, token: str | None = None) -> Call[Hold]: ...
+    def extend(
+        self,
+        hold: Hold | _Number,
+        ttl: Duration | None = None,
+        *,
+        token: str | None = None,
+    ) -> Call[Hold]: ...
     def get_hold(self, hold_id: _Number) -> Call[Hold]: ...
     def order(
         self,
@@ -345,6 +373,7 @@ class AsyncEngine:
         product_id: _Number | None = None,
         *,
         key: str | None = None,
+        token: str | None = None,
     ) -> Call[Order]: ...
     def get_order(self, order_id: _Number) -> Call[Order]: ...
     def payment(

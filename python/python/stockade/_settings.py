@@ -26,6 +26,7 @@ class Settings(TypedDict, total=False):
     late_payment: LatePayment | str
     max_per_hold: int
     cart_lines_max: int
+    require_hold_token: bool
     strict: bool
     sweeper: bool
     sweep_batch: int

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stockade::{
     CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, Order, OrderId,
-    OrderRequest, OrderStatus, PaymentDisposition, PaymentToken, Product, ProductId, Timestamp,
-    Token,
+    OrderRequest, OrderStatus, PaymentDisposition, PaymentToken, Product, ProductId,
+    ReleaseRequest, Timestamp, Token,
 };
 
 use crate::body;
@@ -159,11 +159,18 @@ pub async fn products(shared: &Shared, call: &Call<'_>) -> Answer {
     })
 }
 
+/// What a hold of one product may say in a body.
+#[derive(Default, Deserialize)]
+struct HoldOptions {
+    ttl: Option<u64>,
+}
+
 /// `POST /api/holds/{product_id}/{quantity}`
 pub async fn hold(shared: &Shared, call: &Call<'_>) -> Answer {
     let product_id: ProductId = call.segment(0)?;
     let mut request = HoldRequest::new(product_id, call.quantity(1)?);
-    request.ttl = call.life()?;
+    let options: HoldOptions = call.optional()?;
+    request.ttl = call.life(options.ttl)?;
     request.key = call.key(KEY)?;
     let hold = shared.engine.hold(&request).await?;
     let view = Envelope::hold(Some("Holded Successfully"), HoldView::made(&hold.value));
@@ -211,15 +218,27 @@ pub async fn get_hold(shared: &Shared, call: &Call<'_>) -> Answer {
 
 /// `DELETE /api/holds/{id}`
 pub async fn release(shared: &Shared, call: &Call<'_>) -> Answer {
-    let hold = shared.engine.release(call.segment(0)?).await?;
+    let hold_id: HoldId = call.segment(0)?;
+    let mut request = ReleaseRequest::new(hold_id);
+    request.token = call.hold_token(None)?;
+    let hold = shared.engine.release(request).await?;
     Reply::json(&Envelope::hold(Some("hold released"), HoldView::of(&hold)))
+}
+
+/// What an extension may say in a body.
+#[derive(Default, Deserialize)]
+struct ExtendOptions {
+    ttl: Option<u64>,
+    token: Option<Token>,
 }
 
 /// `POST /api/holds/{id}/extend`
 pub async fn extend(shared: &Shared, call: &Call<'_>) -> Answer {
     let hold_id: HoldId = call.segment(0)?;
     let mut request = ExtendRequest::new(hold_id);
-    request.ttl = call.life()?;
+    let options: ExtendOptions = call.optional()?;
+    request.ttl = call.life(options.ttl)?;
+    request.token = call.hold_token(options.token)?;
     let hold = shared.engine.extend(&request).await?;
     Reply::json(&Envelope::hold(Some("hold extended"), HoldView::of(&hold)))
 }
@@ -230,6 +249,7 @@ pub async fn order(shared: &Shared, call: &Call<'_>) -> Answer {
     let product_id: ProductId = call.segment(1)?;
     let mut request = OrderRequest::new(hold_id, product_id);
     request.key = call.key(KEY)?;
+    request.token = call.hold_token(None)?;
     let order = shared.engine.order(&request).await?;
     let view = Envelope::order(Some("order created successfully"), OrderView::made(&order.value));
     Ok(Reply::json(&view)?.replayed(order.replayed))

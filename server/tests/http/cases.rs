@@ -28,6 +28,7 @@ const STATUSES: &[(&str, u16)] = &[
     ("unauthorized", 401),
     ("contention", 503),
     ("unavailable", 503),
+    ("unauthorized", 401),
 ];
 
 fn every_case_of_the_table(backend: Backend) {
@@ -78,25 +79,29 @@ impl Face for Server {
             "hold" => {
                 let path =
                     format!("/api/holds/{}/{}", args.part("product_id"), args.part("quantity"));
-                within("hold", &self.post_keyed(&path, &args, &args.body(&["ttl"])))
+                within("hold", &self.send("POST", &path, &args.headers(), &args.body(&["ttl"])))
             }
             "hold_many" => {
-                let made = self.post_keyed("/api/holds", &args, &args.body(&["items", "ttl"]));
+                let body = args.body(&["items", "ttl"]);
+                let made = self.send("POST", "/api/holds", &args.headers(), &body);
                 outcome(&made, |made| {
                     let body = made.json();
                     json!({ "holds": body["holds"], "replayed": made.is_replayed() })
                 })
             }
             "get_hold" => within("hold", &self.get(&format!("/api/holds/{}", args.part("id")))),
-            "release" => within("hold", &self.delete(&format!("/api/holds/{}", args.part("id")))),
+            "release" => {
+                let path = format!("/api/holds/{}", args.part("id"));
+                within("hold", &self.send("DELETE", &path, &args.headers(), ""))
+            }
             "extend" => {
                 let path = format!("/api/holds/{}/extend", args.part("id"));
-                within("hold", &self.post_json(&path, &args.body(&["ttl"])))
+                within("hold", &self.post_json(&path, &args.body(&["ttl", "token"])))
             }
             "order" => {
                 let (hold, product) = (args.part("hold_id"), args.part("product_id"));
                 let path = format!("/api/orders/{hold}/{product}");
-                within("order", &self.post_keyed(&path, &args, ""))
+                within("order", &self.send("POST", &path, &args.headers(), ""))
             }
             "get_order" => within("order", &self.get(&format!("/api/orders/{}", args.part("id")))),
             "payment" => payment(self, args),
@@ -113,15 +118,6 @@ impl Face for Server {
     }
 }
 
-impl Server {
-    fn post_keyed(&self, path: &str, args: &Args, body: &str) -> Answer {
-        match args.0.get("key") {
-            Some(key) => self.post_with_key(path, key.as_str().unwrap(), body),
-            None => self.post_json(path, body),
-        }
-    }
-}
-
 /// The arguments of one call.
 struct Args(Map<String, Value>);
 
@@ -133,6 +129,13 @@ impl Args {
             number => number.to_string(),
         };
         utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string()
+    }
+
+    /// Those that go as headers.
+    fn headers(&self) -> Vec<(&str, &str)> {
+        let headers = [("key", "idempotency-key"), ("token", "hold-token")];
+        let given = |(name, header): (&str, _)| Some((header, self.0.get(name)?.as_str()?));
+        headers.into_iter().filter_map(given).collect()
     }
 
     /// Those of these that were given as a body; none if none was.

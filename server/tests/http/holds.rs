@@ -15,6 +15,7 @@ on_every_backend! {
     a_hold_used_twice
     releasing
     extending
+    showing_the_token
     nobody_gets_what_is_not_there
 }
 
@@ -113,6 +114,46 @@ fn extending(backend: Backend) {
     let released = server.hold(1);
     server.delete(&format!("/api/holds/{released}"));
     server.post(&format!("/api/holds/{released}/extend")).expect_problem(422, "hold_expired");
+}
+
+fn showing_the_token(backend: Backend) {
+    let server = Server::start(backend, &["--require-hold-token"]);
+    let held = server.post("/api/holds/1/2");
+    let (id, token) = (held.number("id"), held.field("token"));
+    let order = format!("/api/orders/{id}/1");
+    let [hold, extend] = ["", "/extend"].map(|end| format!("/api/holds/{id}{end}"));
+    let wrong = "00000000000000000000000000000001";
+    for headers in [&[][..], &[("Hold-Token", wrong)]] {
+        for (method, path) in [("POST", &order), ("DELETE", &hold), ("POST", &extend)] {
+            let refused = server.send(method, path, headers, "");
+            refused.expect_problem(401, "unauthorized");
+            assert_eq!(refused.header("www-authenticate"), Some("Hold-Token"));
+        }
+    }
+    let in_body = |token: &str| format!(r#"{{"ttl":600,"token":"{token}"}}"#);
+    server.post_json(&extend, &in_body(wrong)).expect_problem(401, "unauthorized");
+    let right = [("Hold-Token", token)];
+    for (headers, body) in [
+        (&[("Hold-Token", "mine")][..], String::new()),
+        (&[("Hold-Token", "\u{e4}")], String::new()),
+        (&[right[0], right[0]], String::new()),
+        (&right, in_body(token)),
+        (&[], in_body("mine")),
+    ] {
+        server.send("POST", &extend, headers, &body).expect_problem(422, "invalid_argument");
+    }
+    let untouched = server.get(&hold);
+    assert_eq!(untouched.field("expires_at"), held.field("expires_at"));
+    assert!(!untouched.body.contains(token), "{}", untouched.body);
+    let longer = server.post_json(&extend, &in_body(token));
+    assert!(longer.field("expires_at") > held.field("expires_at"), "{}", longer.body);
+    assert_eq!(server.send("POST", &order, &right, "").status, 200);
+    let other = server.post("/api/holds/1/1");
+    let path = format!("/api/holds/{}", other.number("id"));
+    let released = server.send("DELETE", &path, &[("Hold-Token", other.field("token"))], "");
+    assert_eq!((released.status, released.field("status")), (200, "released"));
+    server.expect_units([2, 0, 2, 0]);
+    server.expect_health();
 }
 
 fn nobody_gets_what_is_not_there(backend: Backend) {

@@ -4,8 +4,12 @@ use crate::model::{HoldId, Product, Token};
 
 const ID: ProductId = ProductId(7);
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
-const POLICY: Policy =
-    Policy { hold_ttl_max: Duration::from_secs(60), payment_ttl: None, re_reserve: true };
+const POLICY: Policy = Policy {
+    hold_ttl_max: Duration::from_secs(60),
+    payment_ttl: None,
+    re_reserve: true,
+    require_hold_token: false,
+};
 
 fn row(version: u64, stock: u64) -> ProductRow {
     let price = crate::model::Money::from_minor(100).expect("a price");
@@ -129,7 +133,7 @@ fn only_fresh_holds_that_are_surely_granted_are_foreseen() {
     let refused = |commands: &[Command]| decide_by(&plenty, commands).is_none();
     assert!(refused(&[hold(6, None), hold(5, None)]), "too many together");
     assert!(refused(&[hold(1, keyed(false))]), "the key may be known");
-    let release = Command::Release { hold_id: HoldId(1) };
+    let release = Command::Release { hold_id: HoldId(1), token: None };
     assert!(refused(&[hold(1, None), release]), "a row must be read");
     let overtaken = plenty.decide(&POLICY, &[ID], &[hold(1, None)], &fences(2), NOW);
     assert!(overtaken.is_none(), "our lease is older than the row's");

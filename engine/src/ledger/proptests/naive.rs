@@ -8,6 +8,7 @@ use crate::ledger::{Answer, Command, KeyRow, PaymentRow, Policy, Refusal, Rememb
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
     PaymentAnswer, PaymentDisposition, PaymentToken, Product, ProductId, ShortLine, Timestamp,
+    Token,
 };
 
 /// A product as the world counts it: what is held, pending and sold is summed
@@ -87,6 +88,9 @@ impl World {
                 false => (Err(Refusal::KeyMismatch), false),
             };
         }
+        if let Err(refusal) = self.check_token(command) {
+            return (Err(refusal), false);
+        }
         let keyed = match command {
             Command::Hold { key, .. } | Command::Cart { key, .. } | Command::Order { key, .. } => {
                 key.clone()
@@ -130,7 +134,7 @@ impl World {
                 };
                 Ok(Answer::Cart(lines.iter().map(make).collect()))
             }
-            Command::Release { hold_id } => {
+            Command::Release { hold_id, .. } => {
                 match self.hold(*hold_id)?.status {
                     HoldStatus::Active => {
                         self.end_hold(*hold_id, HoldStatus::Released);
@@ -141,7 +145,7 @@ impl World {
                 }
                 self.hold(*hold_id).map(Answer::Hold)
             }
-            Command::Extend { hold_id, ttl } => {
+            Command::Extend { hold_id, ttl, .. } => {
                 let hold = self.active_hold(*hold_id)?;
                 let longest = hold.created_at.after(self.policy.hold_ttl_max);
                 let end = hold.expires_at.max(self.now.after(*ttl).min(longest));
@@ -220,7 +224,7 @@ impl World {
         product_id: ProductId,
         qty: u32,
         expires_at: Timestamp,
-        token: crate::model::Token,
+        token: Token,
     ) -> Hold {
         self.add_stock(product_id, -i128::from(qty));
         let status = HoldStatus::Active;
@@ -325,6 +329,22 @@ impl World {
 
     fn hold(&self, id: HoldId) -> Result<Hold, Refusal> {
         self.holds.get(&id).cloned().ok_or(Refusal::NoHold(id))
+    }
+
+    /// Only who knows a hold's token may use it, where that is asked for; with
+    /// a wrong one no one may.
+    fn check_token(&self, command: &Command) -> Result<(), Refusal> {
+        let (id, shown) = match command {
+            Command::Release { hold_id, token } => (*hold_id, *token),
+            Command::Extend { hold_id, token, .. } => (*hold_id, *token),
+            Command::Order { hold_id, token, .. } => (*hold_id, *token),
+            _ => return Ok(()),
+        };
+        match self.holds.get(&id).map(|hold| (hold.token, shown)) {
+            Some((_, None)) if self.policy.require_hold_token => Err(Refusal::NoHoldToken(id)),
+            Some((right, Some(shown))) if shown != right => Err(Refusal::WrongHoldToken(id)),
+            _ => Ok(()),
+        }
     }
 
     fn active_hold(&self, id: HoldId) -> Result<Hold, Refusal> {

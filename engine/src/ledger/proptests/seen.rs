@@ -23,6 +23,8 @@ const ALL: &[&str] = &[
     "more to reclaim",
     "no product",
     "no hold",
+    "no hold token",
+    "wrong hold token",
     "product mismatch",
     "insufficient: one line",
     "insufficient: lines",
@@ -107,6 +109,8 @@ fn name_of_refusal(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::NoProduct(_) => "no product",
         Refusal::NoHold(_) => "no hold",
+        Refusal::NoHoldToken(_) => "no hold token",
+        Refusal::WrongHoldToken(_) => "wrong hold token",
         Refusal::ProductMismatch { .. } => "product mismatch",
         Refusal::Insufficient(lines) if lines.len() > 1 => "insufficient: lines",
         Refusal::Insufficient(_) => "insufficient: one line",

@@ -50,6 +50,7 @@ impl Shop {
             hold_ttl_max: Duration::from_micros(setting.hold_ttl_max),
             payment_ttl: setting.payment_ttl.map(Duration::from_micros),
             re_reserve: setting.re_reserve,
+            require_hold_token: setting.require_hold_token,
         };
         let ids = (1..).map(ProductId);
         let stocks: BTreeMap<_, _> = ids.zip(setting.stocks.iter().copied()).collect();
@@ -348,11 +349,15 @@ impl Shop {
                 }
                 Command::Cart { lines, ttl: life(ttl), key: key.map(keyed) }
             }
-            Ask::Release { hold } => Command::Release { hold_id: self.hold(hold).0 },
-            Ask::Extend { hold, ttl } => {
-                Command::Extend { hold_id: self.hold(hold).0, ttl: life(ttl) }
+            Ask::Release { hold, token } => {
+                let hold_id = self.hold(hold).0;
+                Command::Release { hold_id, token: shown(token, hold_id) }
             }
-            Ask::Order { hold, product, key } => {
+            Ask::Extend { hold, ttl, token } => {
+                let hold_id = self.hold(hold).0;
+                Command::Extend { hold_id, ttl: life(ttl), token: shown(token, hold_id) }
+            }
+            Ask::Order { hold, product, token, key } => {
                 let (hold_id, right) = self.hold(hold);
                 let product_id = match product {
                     Aim::Right => right,
@@ -363,7 +368,8 @@ impl Shop {
                 let order_id = OrderId(self.last_order);
                 self.orders.push(order_id);
                 let (secret, key) = (secret_of(order_id), key.map(keyed));
-                Command::Order { order_id, secret, hold_id, product_id, key }
+                let token = shown(token, hold_id);
+                Command::Order { order_id, secret, hold_id, product_id, token, key }
             }
             Ask::Payment { order, secret, outcome, key } => {
                 let order_id = self.order(order);
@@ -411,7 +417,7 @@ impl Shop {
         self.drawn += 1;
         let id = HoldId(self.drawn);
         self.holds.push((id, product_id));
-        NewHold { id, token: Token(u128::from(self.drawn) << 64), product_id, qty, at: None }
+        NewHold { id, token: token_of(id), product_id, qty, at: None }
     }
 }
 
@@ -425,6 +431,18 @@ fn newest<T: Copy>(known: &[T], position: usize) -> Option<T> {
 fn keyed(key: Key) -> Keyed {
     let (key, fingerprint) = (format!("k{}", key.name), [key.print; 32]);
     Keyed { key, fingerprint, keeps_refusals: true, is_fresh: false }
+}
+
+fn token_of(hold_id: HoldId) -> Token {
+    Token(u128::from(hold_id.0) << 64)
+}
+
+fn shown(token: Aim, hold_id: HoldId) -> Option<Token> {
+    match token {
+        Aim::Right => Some(token_of(hold_id)),
+        Aim::Wrong => Some(Token(1)),
+        Aim::Nothing => None,
+    }
 }
 
 fn secret_of(order_id: OrderId) -> Token {

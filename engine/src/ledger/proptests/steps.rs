@@ -15,6 +15,7 @@ pub(super) struct Setting {
     pub hold_ttl_max: u64,
     pub payment_ttl: Option<u64>,
     pub re_reserve: bool,
+    pub require_hold_token: bool,
     /// Whether the store takes a full load for a sign of more.
     pub cautious: bool,
 }
@@ -61,9 +62,9 @@ pub(super) enum Aim {
 pub(super) enum Ask {
     Hold { product: usize, qty: u32, ttl: u64, key: Option<Key> },
     Cart { lines: [u32; 4], ttl: u64, key: Option<Key> },
-    Release { hold: usize },
-    Extend { hold: usize, ttl: u64 },
-    Order { hold: usize, product: Aim, key: Option<Key> },
+    Release { hold: usize, token: Aim },
+    Extend { hold: usize, ttl: u64, token: Aim },
+    Order { hold: usize, product: Aim, token: Aim, key: Option<Key> },
     Payment { order: usize, secret: Aim, outcome: Outcome, key: Option<Key> },
     Adjust { product: usize, delta: i64 },
     Reclaim { product: usize },
@@ -85,12 +86,14 @@ pub(super) const NOWHERE: usize = 99;
 
 pub(super) fn settings() -> impl Strategy<Value = Setting> {
     let stocks = vec(0..=8u64, 2..=3);
-    (stocks, 1..=20u64, weighted(0.7, 1..=12u64), any::<bool>(), any::<bool>()).prop_map(
-        |(stocks, hold_ttl_max, payment_ttl, re_reserve, cautious)| Setting {
+    let lives = (1..=20u64, weighted(0.7, 1..=12u64));
+    (stocks, lives, any::<bool>(), any::<bool>(), 0..3u32).prop_map(
+        |(stocks, (hold_ttl_max, payment_ttl), re_reserve, cautious, secrecy)| Setting {
             stocks,
             hold_ttl_max,
             payment_ttl,
             re_reserve,
+            require_hold_token: secrecy == 2,
             cautious,
         },
     )
@@ -121,11 +124,11 @@ pub(super) fn steps(emphasis: Emphasis) -> BoxedStrategy<Step> {
 
 fn asks(emphasis: Emphasis) -> impl Strategy<Value = Ask> {
     let kinds = 0..emphasis.asks.iter().sum::<u32>();
-    (kinds, 0..42usize, 0..64u64, 0..40u64, keys(emphasis.keyed)).prop_map(
-        move |(kind, one, other, life, key)| {
+    (kinds, 0..42usize, 0..64u64, 0..40u64, 0..12u8, keys(emphasis.keyed)).prop_map(
+        move |(kind, one, other, life, whose, key)| {
             // One life for half of all, so that much falls due at once.
             let ttl = life.checked_sub(20).unwrap_or(4);
-            ask(kind_of(&emphasis, kind), one, other, ttl, key)
+            ask(kind_of(&emphasis, kind), one, other, ttl, whose, key)
         },
     )
 }
@@ -149,28 +152,34 @@ fn kind_of(emphasis: &Emphasis, mut drawn: u32) -> usize {
     over.unwrap_or_default()
 }
 
-/// Reads `one` of 42 and `other` of 64 as the command of this kind.
-fn ask(kind: usize, one: usize, other: u64, ttl: u64, key: Option<Key>) -> Ask {
+/// Reads `one` of 42, `other` of 64 and `whose` of 12 as the command of this
+/// kind.
+fn ask(kind: usize, one: usize, other: u64, ttl: u64, whose: u8, key: Option<Key>) -> Ask {
     // The first in half of all cases, so that it runs short.
     let product = if one == 41 { NOWHERE } else { [0, 0, 0, 1, 1, 2][one % 6] };
     // The newest in half of all cases.
     let position = if one == 41 { NOWHERE } else { one.saturating_sub(20) % 8 };
     let small = |of: u64| u32::try_from(other / of % 4).unwrap_or(0);
+    let token = match whose {
+        0..7 => Aim::Right,
+        7 => Aim::Wrong,
+        _ => Aim::Nothing,
+    };
     match kind {
         0 => Ask::Hold { product, qty: small(1) % 3 + 1, ttl, key },
         1 => {
             let nowhere = u32::from(one == 41);
             Ask::Cart { lines: [small(1) % 3, small(4) % 3, small(16) % 3, nowhere], ttl, key }
         }
-        2 => Ask::Release { hold: position },
-        3 => Ask::Extend { hold: position, ttl },
+        2 => Ask::Release { hold: position, token },
+        3 => Ask::Extend { hold: position, ttl, token },
         4 => {
             let product = match other % 14 {
                 12 => Aim::Wrong,
                 13 => Aim::Nothing,
                 _ => Aim::Right,
             };
-            Ask::Order { hold: position, product, key }
+            Ask::Order { hold: position, product, token, key }
         }
         5 => {
             // One in four for an order that is still to come.

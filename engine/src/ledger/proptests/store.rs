@@ -91,7 +91,7 @@ impl Store {
                 lines.iter().for_each(|line| self.load_product(line.product_id, rows));
                 self.load_key(key.as_ref().map(|keyed| &keyed.key), rows);
             }
-            Command::Release { hold_id } | Command::Extend { hold_id, .. } => {
+            Command::Release { hold_id, .. } | Command::Extend { hold_id, .. } => {
                 self.load_hold(*hold_id, rows);
                 if let Some(hold) = self.holds.get(hold_id).filter(|_| !blind) {
                     self.load_product(hold.product_id, rows);

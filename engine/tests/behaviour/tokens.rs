@@ -1,0 +1,165 @@
+//! Showing whose hold it is.
+
+use stockade::{
+    Engine, Error, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, Order, OrderRequest,
+    ProductId, ReleaseRequest, Replayable, Token,
+};
+
+use crate::steps::{assert_numbers, code, hold, secs, story};
+use crate::world::{World, assert_clean, product};
+use crate::{Scenario, scenarios};
+
+pub const SCENARIOS: &[Scenario] = scenarios!("tokens";
+    under_the_setting_a_hold_is_used_with_its_token_only,
+    a_token_that_is_shown_must_be_the_hold_s_in_any_case,
+    a_token_is_looked_at_before_anything_else_of_the_hold,
+    an_unknown_hold_is_not_found_whatever_is_shown,
+    without_the_token_a_key_is_neither_answered_nor_used_up,
+    a_request_with_a_token_is_the_same_request,
+);
+
+fn strict(world: &World) -> Engine {
+    let builder = world.builder().set("require_hold_token", "true").expect("a setting");
+    builder.open().expect("opens")
+}
+
+fn wrong() -> Token {
+    "00000000000000000000000000000001".parse().expect("a token")
+}
+
+type Use = fn(&Engine, &Hold, Option<Token>) -> Result<(), Error>;
+
+/// All that is asked of a hold.
+const USES: [Use; 3] = [
+    |engine, hold, token| {
+        let mut request = ReleaseRequest::new(hold.id);
+        request.token = token;
+        engine.release(request).map(drop)
+    },
+    |engine, hold, token| {
+        let mut request = ExtendRequest::new(hold.id).ttl(secs(500));
+        request.token = token;
+        engine.extend(&request).map(drop)
+    },
+    |engine, hold, token| order(engine, hold, hold.product_id, token, None).map(drop),
+];
+
+fn order(
+    engine: &Engine,
+    hold: &Hold,
+    product: ProductId,
+    token: Option<Token>,
+    key: Option<&str>,
+) -> Result<Replayable<Order>, Error> {
+    let mut request = OrderRequest::new(hold.id, product);
+    (request.token, request.key) = (token, key.map(str::to_owned));
+    engine.order(&request)
+}
+
+fn under_the_setting_a_hold_is_used_with_its_token_only(world: &World) {
+    let engine = strict(world);
+    let id = product(&engine, 9);
+    let (held, other) = (hold(&engine, id, 2), hold(&engine, id, 1));
+    world.clock.advance(secs(1));
+    let before = story(&engine, id);
+    for shown in [None, Some(wrong()), Some(other.token)] {
+        for ask in USES {
+            assert_eq!(code(ask(&engine, &held, shown)), "unauthorized");
+        }
+        assert_eq!(code(engine.release(held.id)), "unauthorized");
+    }
+    assert_eq!(engine.get_hold(held.id).expect("is there"), held, "it is as it was");
+    assert_eq!(story(&engine, id), before);
+    assert_numbers(&engine, id, [6, 3, 0, 0]);
+    let longer = ExtendRequest::new(held.id).ttl(secs(500)).token(held.token);
+    assert!(engine.extend(&longer).expect("extended").expires_at > held.expires_at);
+    order(&engine, &held, id, Some(held.token), None).expect("ordered");
+    let given_back = ReleaseRequest::new(other.id).token(other.token);
+    assert_eq!(engine.release(given_back).expect("released").status, HoldStatus::Released);
+    assert_numbers(&engine, id, [7, 0, 2, 0]);
+    assert_clean(&engine);
+}
+
+fn a_token_that_is_shown_must_be_the_hold_s_in_any_case(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 9);
+    for ask in USES {
+        let held = hold(&engine, id, 1);
+        assert_eq!(code(ask(&engine, &held, Some(wrong()))), "unauthorized");
+        assert_eq!(engine.get_hold(held.id).expect("is there"), held);
+        ask(&engine, &held, Some(held.token)).expect("done");
+        ask(&engine, &hold(&engine, id, 1), None).expect("done");
+    }
+    assert_numbers(&engine, id, [5, 2, 2, 0]);
+    assert_clean(&engine);
+}
+
+fn a_token_is_looked_at_before_anything_else_of_the_hold(world: &World) {
+    let engine = strict(world);
+    let (id, elsewhere) = (product(&engine, 9), product(&engine, 9));
+    let [dead, used, alive] = [1, 2, 3].map(|units| hold(&engine, id, units));
+    let made = order(&engine, &used, id, Some(used.token), None).expect("ordered").value;
+    for shown in [None, Some(wrong())] {
+        assert_eq!(code(order(&engine, &alive, elsewhere, shown, None)), "unauthorized");
+        for ask in USES {
+            assert_eq!(code(ask(&engine, &used, shown)), "unauthorized", "nor told of its order");
+        }
+    }
+    let mismatch = order(&engine, &alive, elsewhere, Some(alive.token), None);
+    assert_eq!(code(mismatch), "product_mismatch");
+    let again = order(&engine, &used, id, Some(used.token), None).expect_err("refused");
+    assert_eq!((again.code(), again.order_id()), ("hold_already_used", Some(made.id)));
+    world.clock.set(dead.expires_at);
+    for ask in USES {
+        assert_eq!(code(ask(&engine, &dead, Some(wrong()))), "unauthorized");
+    }
+    assert_eq!(code(order(&engine, &dead, id, Some(dead.token), None)), "hold_expired");
+    assert_numbers(&engine, id, [7, 0, 2, 0]);
+    assert_clean(&engine);
+}
+
+fn an_unknown_hold_is_not_found_whatever_is_shown(world: &World) {
+    let engine = strict(world);
+    let id = product(&engine, 1);
+    let mut nowhere = hold(&engine, id, 1);
+    nowhere.id = HoldId(9_000_000_000_000);
+    for ask in USES {
+        for shown in [None, Some(wrong())] {
+            assert_eq!(code(ask(&engine, &nowhere, shown)), "not_found");
+        }
+    }
+}
+
+fn without_the_token_a_key_is_neither_answered_nor_used_up(world: &World) {
+    let engine = strict(world);
+    let id = product(&engine, 5);
+    let held = engine.hold(&HoldRequest::new(id, 2).key("hold")).expect("held").value;
+    let (right, key) = (Some(held.token), Some("order"));
+    for shown in [None, Some(wrong()), None] {
+        assert_eq!(code(order(&engine, &held, id, shown, key)), "unauthorized");
+    }
+    let made = order(&engine, &held, id, right, key).expect("ordered");
+    assert!(!made.replayed);
+    for shown in [None, Some(wrong())] {
+        assert_eq!(code(order(&engine, &held, id, shown, key)), "unauthorized");
+    }
+    let again = order(&engine, &held, id, right, key).expect("the answer again");
+    assert_eq!((again.value, again.replayed), (made.value, true));
+    // Who has the key of a hold made it, and is told its token again.
+    let again = engine.hold(&HoldRequest::new(id, 2).key("hold")).expect("the answer again");
+    assert_eq!((again.value.token, again.replayed), (held.token, true));
+    assert_numbers(&engine, id, [3, 0, 2, 0]);
+    assert_clean(&engine);
+}
+
+fn a_request_with_a_token_is_the_same_request(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 5);
+    let held = hold(&engine, id, 2);
+    let made = order(&engine, &held, id, None, Some("order")).expect("ordered").value;
+    for shown in [Some(held.token), None] {
+        let again = order(&engine, &held, id, shown, Some("order")).expect("the answer again");
+        assert_eq!((&again.value, again.replayed), (&made, true));
+    }
+    assert_clean(&engine);
+}
