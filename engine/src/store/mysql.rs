@@ -1,20 +1,23 @@
 //! MySQL and MariaDB, in the SQL that both understand, at READ COMMITTED.
 
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::BackoffBuilder;
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
 use futures_util::future::BoxFuture;
 use sqlx::migrate::MigrateError;
-use sqlx::mysql::MySqlConnectOptions;
+use sqlx::mysql::{MySqlConnectOptions, MySqlQueryResult};
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection, Row};
 
 use super::StoreOptions;
-use super::connection::{Connection, Database, Keep, Use, drain, timed_out};
+use super::connection::{Broken, Connection, Database, Keep, Use, drain, timed_out};
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{self, lend, while_fresh};
 use super::retry::pauses;
+use super::rows::Cells;
 
 /// For how many seconds a process waits for another that migrates.
 const MIGRATION_WAIT: i64 = 60;
@@ -95,6 +98,8 @@ async fn is_galera(connection: &mut MySqlConnection) -> StoreResult<bool> {
 struct Maker {
     connect: MySqlConnectOptions,
     settings: String,
+    /// Whether the last connection led to a node of a Galera cluster.
+    is_galera: Arc<AtomicBool>,
 }
 
 impl Manager for Maker {
@@ -106,7 +111,9 @@ impl Manager for Maker {
             MySqlConnection::connect_with(&self.connect).await.map_err(store_error)?;
         let settings = sqlx::raw_sql(AssertSqlSafe(self.settings.clone()));
         connection.execute(settings).await.map_err(store_error)?;
-        if is_galera(&mut connection).await? {
+        let is_galera = is_galera(&mut connection).await?;
+        self.is_galera.store(is_galera, Ordering::Relaxed);
+        if is_galera {
             connection.execute(CATCH_UP).await.map_err(store_error)?;
         }
         Ok(connection)
@@ -137,7 +144,8 @@ impl MySqlDatabase {
             "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
              SET SESSION innodb_lock_wait_timeout = {lock_wait}"
         );
-        let maker = Maker { connect: connect_options(&options.url)?, settings };
+        let connect = connect_options(&options.url)?;
+        let maker = Maker { connect, settings, is_galera: Arc::default() };
         let timeout = options.store_timeout;
         Ok(Self {
             writers: pool::pool(maker.clone(), options.connections, timeout)?,
@@ -166,6 +174,7 @@ impl Database for MySqlDatabase {
             };
             let lent: Box<dyn Connection> = Box::new(Lent {
                 connection: Some(lend(pool).await?),
+                one_by_one: pool.manager().is_galera.load(Ordering::Relaxed),
                 timeout: self.timeout,
                 is_busy: false,
             });
@@ -184,6 +193,11 @@ impl Database for MySqlDatabase {
 struct Lent {
     /// `None` once it was given up.
     connection: Option<Object<Maker>>,
+    /// Whether each statement is sent by itself. Where another node's write
+    /// comes first, Galera rolls the transaction back; between two statements
+    /// of one text that goes unseen, and the rest of the text would be done
+    /// outside of any transaction.
+    one_by_one: bool,
     timeout: Duration,
     /// Whether statements are under way.
     is_busy: bool,
@@ -205,10 +219,30 @@ impl Connection for Lent {
                 return Err(StoreError::new(Fault::Lost, "the connection was given up"));
             };
             self.is_busy = true;
-            let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut **connection);
-            let done = drain(stream, |done| done.rows_affected(), self.timeout, keep).await;
+            // No value in the text has a semicolon: they are numbers.
+            let texts: Vec<String> = if self.one_by_one {
+                sql.split("; ").map(str::to_owned).collect()
+            } else {
+                vec![sql]
+            };
+            let mut hits = Vec::new();
+            let mut done = Ok(());
+            for text in texts {
+                let before = hits.len();
+                let stream = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(&mut **connection);
+                let hit = |done: &MySqlQueryResult| done.rows_affected();
+                let mut keep = |at: usize, row: Cells<'_>| keep(before + at, row);
+                match drain(stream, hit, self.timeout, &mut keep).await {
+                    Ok(more) => hits.extend(more),
+                    Err(broken) => {
+                        let statement = broken.statement.map(|at| before + at);
+                        done = Err(Broken { statement, ..broken });
+                        break;
+                    }
+                }
+            }
             self.is_busy = false;
-            done.map_err(|broken| {
+            done.map(|()| hits).map_err(|broken| {
                 let error = broken.into_error(store_error);
                 // A server that cannot serve may say so and stay connected; the
                 // next connection may lead to the one that took over.
