@@ -52,8 +52,11 @@ fn add(rows: &mut Vec<Row>, found: Row) {
     row.leaked += found.leaked;
     row.lost += found.lost;
     row.doubled += found.doubled;
-    row.recovery = row.recovery.max(found.recovery);
-    if row.is_informative || row.note.is_empty() {
+    row.unexplained += found.unexplained;
+    // The note of the worst round.
+    let is_worse = found.oversold + found.leaked + found.lost + found.doubled > 0;
+    if row.note.is_empty() || is_worse {
         row.note = found.note;
     }
+    row.recovery = row.recovery.max(found.recovery);
 }

@@ -57,7 +57,9 @@ pub(super) fn run(extent: Extent) -> Vec<Row> {
         for fault in faults {
             super::add(&mut rows, one_writer(&galera, &mut writer, *fault, seed));
         }
-        super::add(&mut rows, all_write(&galera, seed));
+        for round in 0..if extent.is_long { 3 } else { 1 } {
+            super::add(&mut rows, all_write(&galera, seed * 10 + round));
+        }
     }
     rows
 }
@@ -198,10 +200,13 @@ fn all_write(galera: &Galera, seed: u64) -> Row {
     row.recovery = None;
     let conflicts: u64 = engines.iter().map(conflicts).sum();
     row.injected = conflicts;
+    let left = Left::read(&database, |sql| galera.query(0, sql));
+    let (twice, torn) = (left.versions_made_twice(), left.holds_without_event());
     let found = if row.note.is_empty() { String::new() } else { format!("; {}", row.note) };
     row.note = format!(
-        "not promised, told as found; injected are transactions that lost to another node's and \
-         were tried again{found}"
+        "not promised, told as found; injected: transactions that lost to another node's and were \
+         tried again; versions that two transactions made: {twice}; holds without the event of \
+         their transaction: {torn}{found}"
     );
     engines.iter().for_each(|engine| engine.close().expect("a close"));
     row

@@ -15,6 +15,8 @@ pub(super) struct Left {
     holds: HashMap<u64, [i64; 3]>,
     /// Hold, units, status.
     orders: HashMap<u64, (u64, [i64; 2])>,
+    /// What each transaction told: kind, product, hold, order, units, version.
+    events: Vec<Vec<[i64; 6]>>,
     /// Everything, to compare servers by.
     text: String,
 }
@@ -23,6 +25,7 @@ const ACTIVE: i64 = 0;
 const PENDING: i64 = 0;
 const PAID: i64 = 1;
 const CANCELLED: i64 = 2;
+const HOLD_CREATED: i64 = 0;
 
 impl Left {
     pub fn read(database: &str, query: impl Fn(&str) -> String) -> Self {
@@ -44,6 +47,7 @@ impl Left {
             products: HashMap::new(),
             holds: HashMap::new(),
             orders: HashMap::new(),
+            events: Vec::new(),
             text: String::new(),
         };
         for row in products.lines().map(cells) {
@@ -54,6 +58,10 @@ impl Left {
         }
         for row in orders.lines().map(cells) {
             left.orders.insert(id(&row, 0), (id(&row, 1), [row[2], row[3]]));
+        }
+        for row in events.lines() {
+            let body = row.split('\t').nth(1).unwrap_or_default();
+            left.events.push(serde_json::from_str(body).expect("events"));
         }
         left.text = [products, holds, orders, payments, keys, events].join("\n--\n");
         left
@@ -90,6 +98,32 @@ impl Left {
             leaked += (received - stock - taken).unsigned_abs();
         }
         (over, leaked)
+    }
+
+    /// Versions of a product that more than one transaction made: each was
+    /// guarded by the version before, so the database lost one's update.
+    pub fn versions_made_twice(&self) -> usize {
+        let mut made: HashMap<(i64, i64), usize> = HashMap::new();
+        for transaction in &self.events {
+            let versions: HashSet<(i64, i64)> = transaction
+                .iter()
+                .map(|[_, product, _, _, _, version]| (*product, *version))
+                .collect();
+            versions.into_iter().for_each(|version| *made.entry(version).or_default() += 1);
+        }
+        made.values().filter(|times| **times > 1).count()
+    }
+
+    /// Holds that no event tells of, though both are of one transaction.
+    pub fn holds_without_event(&self) -> usize {
+        let told: HashSet<u64> = self
+            .events
+            .iter()
+            .flatten()
+            .filter(|[kind, ..]| *kind == HOLD_CREATED)
+            .filter_map(|[_, _, hold, ..]| u64::try_from(*hold).ok())
+            .collect();
+        self.holds.keys().filter(|id| !told.contains(id)).count()
     }
 
     /// Answered holds, orders and payments that are not there.
