@@ -247,8 +247,8 @@ impl Answers<'_> {
         said: &Said,
     ) -> Option<(Broken, &'static str)> {
         let was_open = before.iter().any(|call| is_open(call));
-        let answered = before.iter().filter_map(|call| call.said.as_ref());
-        let settled = answered.filter(|said| !said.is_passing()).last();
+        let mut answered = before.iter().filter_map(|call| call.said.as_ref());
+        let settled = answered.rfind(|said| !said.is_passing());
         match (&entry.ask, said) {
             (_, said) if said.is_passing() => None,
             (Ask::Hold { .. } | Ask::Cart { .. }, Said::Holds { made, replayed }) => {

@@ -29,7 +29,7 @@ impl Clock for Skewed {
 /// set forth and back again and again. Some holds are dead by one clock and
 /// not by the other. In every other case the store is a SQLite file.
 pub fn apart(seed: u64) -> Found {
-    let place = if seed % 2 == 0 { Place::sqlite() } else { Place::mariadb() };
+    let place = if seed.is_multiple_of(2) { Place::sqlite() } else { Place::mariadb() };
     let place = place.set("sweeper", "true");
     let clocks = [0, TEN_MINUTES].map(|skew| Arc::new(Skewed(AtomicI64::new(skew))));
     let open = |clock: &Arc<Skewed>| place.builder().clock(Arc::clone(clock) as _).open();

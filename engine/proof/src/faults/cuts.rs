@@ -38,7 +38,7 @@ pub fn elsewhere(seed: u64) -> Found {
 
 fn cut(seed: u64, needles: &[&str]) -> Found {
     let place = Place::mariadb();
-    let place = if seed % 2 == 0 { place.with_redis() } else { place };
+    let place = if seed.is_multiple_of(2) { place.with_redis() } else { place };
     let proxies: Vec<Proxy> =
         (0..PROXIES).map(|_| Proxy::start(MariaDb::shared().addr())).collect();
     let through = |proxy: &Proxy| place.builder().store(&proxy.url(&place.url)).open();

@@ -45,7 +45,7 @@ fn orders(place: &Place, products: &[u64], seed: u64, number: u64) -> Orders {
 /// all take Redis locks for every product, so that a dead process leaves one.
 pub fn on_mariadb(seed: u64) -> Found {
     let place = Place::mariadb().with_redis();
-    kill_everywhere(&place.set("strict", (seed % 2 == 0).to_string()), seed)
+    kill_everywhere(&place.set("strict", (seed.is_multiple_of(2)).to_string()), seed)
 }
 
 /// SIGKILL at each failpoint once, on one SQLite file that both processes use.
@@ -122,7 +122,7 @@ pub fn stopped(seed: u64) -> Found {
             if point == Failpoint::AfterLock {
                 // The lock is no one's any more, and the row never was.
                 overtake(engine, &products, PROBES + number, &mut told);
-            } else if seed % 2 == 0 {
+            } else if seed.is_multiple_of(2) {
                 disconnect_all(&place);
                 overtake(engine, &products, PROBES + number, &mut told);
             }
