@@ -2,7 +2,7 @@ use std::fmt::{Debug, Write};
 use std::future::Future;
 
 use futures_util::FutureExt;
-use stockade_testkit::{Redis, free_port};
+use stockade_testkit::{Redis, Sentinel, free_port};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
@@ -41,8 +41,18 @@ fn fails_at_once(link: &RedisLink) -> bool {
 
 #[tokio::test]
 async fn a_wrong_url_is_refused_without_being_repeated() {
-    for url in ["", "shop", "http://u:secret@host", "redis://u:secret@host/x", "redis://u:secret@"]
-    {
+    for url in [
+        "",
+        "shop",
+        "http://u:secret@host",
+        "redis://u:secret@host/x",
+        "redis://u:secret@",
+        "redis+sentinel://u:secret@host",
+        "redis+sentinel://u:secret@host/",
+        "redis+sentinel://u:secret@/shop",
+        "redis+sentinel://u:secret@host:26379,host:x/shop",
+        "redis+sentinel://u:secret@host/shop/x",
+    ] {
         let Err(error) = RedisLink::connect(url, Arc::new(Metrics::new())).await else {
             panic!("{url} was taken");
         };
@@ -183,6 +193,46 @@ async fn a_subscription_outlives_the_server() {
     expect(None).await;
     assert!(soon("the end", heard.next()).await.is_none());
     assert!(soon("the end", link.subscribe("late").next()).await.is_none());
+}
+
+#[test]
+fn a_place_by_sentinel_is_read_and_shown_without_its_password() {
+    let shown = |url: &str| Place::read(url).map(|place| place.to_string()).ok();
+    let sentinels = "redis+sentinel://u:secret@one,two:7,[::1]:8/shop/3";
+    assert_eq!(shown(sentinels).as_deref(), Some("shop by one,two:7,[::1]:8"));
+    assert_eq!(shown("redis://u:secret@one").as_deref(), Some("one:6379"));
+}
+
+#[tokio::test]
+async fn commands_and_messages_follow_the_master_that_the_sentinels_name() {
+    let sentinel = Sentinel::start();
+    let (link, metrics) = connect(&sentinel.url()).await;
+    assert_eq!(set(&link).await, Ok(()));
+    let mut heard = link.subscribe("news");
+    assert!(matches!(soon("it is heard", heard.next()).await, Some(Notice::Gap)));
+    let old = sentinel.master();
+    old.kill();
+    until("the loss is noticed", || !link.is_up()).await;
+    let new = sentinel.wait_for_failover(old.port());
+    soon("the link comes up", link.up()).await;
+    assert_eq!(set(&link).await, Ok(()));
+    assert_eq!(metrics.redis_reconnects.get(), 1);
+    until("it is heard at the new master", || {
+        new.command(&["PUBSUB", "CHANNELS", "news"]) == "news"
+    })
+    .await;
+    new.command(&["PUBLISH", "news", "one"]);
+    let message = async {
+        loop {
+            match heard.next().await {
+                Some(Notice::Gap) => {}
+                other => return other,
+            }
+        }
+    };
+    let message = soon("the message", message).await;
+    assert!(matches!(message, Some(Notice::Message(text)) if &*text == "one"));
+    link.close().await;
 }
 
 #[tokio::test]
