@@ -1,7 +1,8 @@
 //! One behaviour suite, run on every combination of store, lock and cache.
 //!
 //! `cargo nextest run -p stockade --test behaviour mariadb_redis::` runs it on
-//! one of them. A combination whose servers cannot be started fails; nothing
+//! one of them. `STOCKADE_TEST_LONG=1` adds the one whose Redis is emptied
+//! every 100 ms. A combination whose servers cannot be started fails; nothing
 //! is skipped.
 
 #![allow(
@@ -126,6 +127,10 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
 /// on one engine.
 const BEHIND_A_SOCKET: Backend = Backend::MariaDbRedis;
 
+/// What takes long and is run only where this variable is set.
+const BY_REQUEST: &[Backend] = &[Backend::Flushed];
+const ENV_LONG: &str = "STOCKADE_TEST_LONG";
+
 /// What an engine behind a socket is not asked, by the beginning of its name.
 const NOT_BY_SOCKET: &[&str] = &[
     // That one, with its sweeper, lives on when who uses it is gone.
@@ -136,11 +141,13 @@ const NOT_BY_SOCKET: &[&str] = &[
 
 fn main() {
     child::run_if_told();
+    let is_long = std::env::var_os(ENV_LONG).is_some();
     let everywhere = SCENARIOS.iter().map(|scenarios| (&Backend::ALL[..], *scenarios));
     let groups = everywhere.chain(SCENARIOS_FOR.iter().copied());
     let trials = groups.flat_map(|(backends, scenarios)| {
         let here = backends
             .iter()
+            .filter(move |backend| is_long || !BY_REQUEST.contains(backend))
             .flat_map(|backend| scenarios.iter().map(|scenario| trial(*backend, *scenario)));
         let is_served = backends.contains(&BEHIND_A_SOCKET);
         let served = scenarios.iter().filter(move |(name, _)| {

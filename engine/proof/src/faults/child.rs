@@ -21,8 +21,8 @@ use super::load::{Shopper, stock_up};
 
 /// Holds what a child is to do, as JSON.
 const ENV: &str = "STOCKADE_PROOF_CHILD";
-/// Whether a caller was answered; failpoints count from then on.
-static SERVED: AtomicBool = AtomicBool::new(false);
+/// Whether the parent has said so; failpoints count from then on.
+static ARMED: AtomicBool = AtomicBool::new(false);
 const PATIENCE: Duration = Duration::from_secs(60);
 const DRAIN_EVERY: Duration = Duration::from_millis(1);
 
@@ -171,10 +171,19 @@ impl Child {
         Instant::now()
     }
 
+    fn order(&mut self, word: &str) {
+        let orders = self.orders.as_mut().expect("not closed");
+        writeln!(orders, "{word}").expect("the child listens");
+    }
+
+    /// Lets it count the passes of its failpoint from now on.
+    pub fn arm(&mut self) {
+        self.order("arm");
+    }
+
     /// Ends its shopping and leaves it there.
     pub fn stop_shopping(&mut self) {
-        let orders = self.orders.as_mut().expect("not closed");
-        writeln!(orders, "stop").expect("the child listens");
+        self.order("stop");
         self.wait_for("stopped");
     }
 
@@ -217,10 +226,13 @@ pub fn run_if_told() {
     let told = Arc::clone(&stop);
     let (over, end) = mpsc::channel();
     thread::spawn(move || {
-        // A word or the end: either ends the shopping.
-        let _ = std::io::stdin().lines().next();
+        for word in std::io::stdin().lines().map_while(Result::ok) {
+            match word.as_str() {
+                "arm" => ARMED.store(true, Ordering::SeqCst),
+                _ => told.store(true, Ordering::Relaxed),
+            }
+        }
         told.store(true, Ordering::Relaxed);
-        std::io::stdin().lines().for_each(drop);
         let _ = over.send(());
     });
     shop(&orders, &stop, &end);
@@ -254,7 +266,6 @@ fn shop(orders: &Orders, stop: &AtomicBool, end: &mpsc::Receiver<()>) {
                     if shopper.buy() && is_first {
                         is_first = false;
                         say("served");
-                        SERVED.store(true, Ordering::SeqCst);
                     }
                 }
             });
@@ -275,7 +286,7 @@ fn arm(point: &str, pass: u64, act: Act) {
     let splits = matches!(point, Failpoint::AfterWrite | Failpoint::BeforeCommit);
     let passed = AtomicU64::new(0);
     failpoints::install(splits, move |at| {
-        let counts = at == point && SERVED.load(Ordering::SeqCst);
+        let counts = at == point && ARMED.load(Ordering::SeqCst);
         if counts && passed.fetch_add(1, Ordering::SeqCst) + 1 == pass {
             let signal = match act {
                 Act::Kill => Signal::KILL,

@@ -62,7 +62,7 @@ fn cut(seed: u64, needles: &[&str]) -> Found {
         load.wait_for(SHOPPERS);
     });
     let mut found = Found::default();
-    found.injected = PROXIES * CUTS_EACH;
+    found.injected += PROXIES * CUTS_EACH;
     check(&engine, &mut journal, false, &mut found);
     found
 }

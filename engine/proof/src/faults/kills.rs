@@ -8,25 +8,25 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rustix::process::Signal;
 use stockade::failpoints::Failpoint;
-use stockade_testkit::MariaDb;
+use stockade_testkit::{MariaDb, wait_until};
 
 use super::check::check;
 use super::child::{Act, Child, Orders};
 use super::found::{Broken, Found};
-use super::journal::{Ask, Journal};
-use super::load::{Crowd, dice, first_answers, stock_up, under_load};
+use super::journal::{Ask, Journal, Said};
+use super::load::{Crowd, dice, first_answers, intent, stock_up, under_load};
 use super::place::Place;
 
 const SHOPPERS: u64 = 8;
 const NEIGHBOURS: u64 = 3;
-/// The child ends itself at one of so many passes after it first served.
+/// The child ends itself at one of so many passes once it is armed.
 const PASSES: u64 = 25;
 /// Numbers of callers that each child has for itself.
 const CALLERS_EACH: u64 = 100;
 const PROBES: u64 = 5_000;
 const LOCK_TTL: Duration = Duration::from_millis(500);
 const STANDSTILL: Duration = Duration::from_millis(800);
-/// A pass where the lock is had and the row is not locked.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 const STALE: &str = "metric stockade_lock_stale_total";
 
 fn orders(place: &Place, products: &[u64], seed: u64, number: u64) -> Orders {
@@ -85,6 +85,7 @@ fn kill_everywhere(place: &Place, seed: u64) -> Found {
                 found.recovered(since.elapsed());
             }
             if let Some(point) = point {
+                child.arm();
                 died = Some((child.wait_until_dead(), point));
                 found.injected += 1;
             } else {
@@ -115,13 +116,21 @@ pub fn stopped(seed: u64) -> Found {
             let mut orders = orders(&place, &products, seed, number);
             let pass = dice.random_range(1..=PASSES);
             orders.at = Some((point.name().to_owned(), pass, Act::Stop));
+            if point == Failpoint::AfterLock {
+                // Alone, so that no other transaction of its keeps a row.
+                orders.shoppers = 1;
+            }
             let mut child = Child::start(&orders);
+            child.wait_for("served");
+            child.arm();
             child.wait_until_stopped();
+            let stopped = Instant::now();
             thread::sleep(STANDSTILL);
             found.injected += 1;
             if point == Failpoint::AfterLock {
                 // The lock is no one's any more, and the row never was.
                 overtake(engine, &products, PROBES + number, &mut told);
+                found.measure("others delayed by a stopped holder", stopped.elapsed());
             } else if seed.is_multiple_of(2) {
                 disconnect_all(&place);
                 overtake(engine, &products, PROBES + number, &mut told);
@@ -151,8 +160,13 @@ pub fn stopped(seed: u64) -> Found {
 /// Writes every product under a newer lock.
 fn overtake(engine: &stockade::Engine, products: &[u64], caller: u64, told: &mut Journal) {
     for (number, product) in (0..).zip(products) {
-        let ask = Ask::Adjust { product: *product, delta: 1 };
-        told.call(engine, super::load::intent(caller, 100 + number), &ask);
+        let (intent, ask) =
+            (intent(caller, 100 + number), Ask::Adjust { product: *product, delta: 1 });
+        // Those of the stopped process who wait for the lock come first, one
+        // lease each: Redis hears that they are there.
+        wait_until("a product is written", WRITTEN_WITHIN, || {
+            told.call(engine, intent, &ask) == Said::Adjusted
+        });
     }
 }
 

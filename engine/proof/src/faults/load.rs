@@ -238,9 +238,6 @@ pub fn first_answers(
         let (mut longest, mut journal) = (Duration::ZERO, Journal::default());
         for asked in asked {
             let (took, told) = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
-            if took > Duration::from_millis(2200) {
-                eprintln!("SLOW {took:?} {told:?}");
-            }
             longest = longest.max(took);
             journal.absorb(told);
         }

@@ -160,7 +160,9 @@ pub fn redis_evicting(seed: u64) -> Found {
             }
             thread::sleep(Duration::from_millis(2));
         }
-        harm.found.injected += info(harm.redis.command(&["INFO", "stats"]), "evicted_keys");
+        harm.found.injected += EVICTING_ROUNDS;
+        let evicted = info(harm.redis.command(&["INFO", "stats"]), "evicted_keys");
+        harm.found.count("keys evicted", evicted);
         let took = (harm.probe)();
         harm.found.recovered(took);
     })
