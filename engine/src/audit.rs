@@ -73,7 +73,8 @@ pub enum Check {
     Pending,
     /// A product's `sold` is the sum of its paid orders.
     Sold,
-    /// A converted hold has an order, and every hold a product.
+    /// A converted hold has an order, every hold a product, and what is kept of
+    /// a customer's hold is of one that is there.
     GhostHold,
     /// An order has a converted hold of the same product and quantity.
     OrphanOrder,

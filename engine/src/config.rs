@@ -125,6 +125,7 @@ config! {
     payment_ttl: Duration = "30m", "An order unpaid for so long is cancelled; 0 for never";
     late_payment: LatePayment = "re_reserve", "Money for a cancelled order: re_reserve the units if there are any, or always refund";
     max_per_hold: u32 = "1000000", "The most units one hold may have of a product";
+    max_per_customer: u32 = "0", "The most units of one product that the active holds of one customer may keep together; 0 for any number";
     cart_lines_max: usize = "100", "The most lines a cart may have";
     require_hold_token: bool = "false", "Whether order, release and extend must show the hold's token, so that nobody uses another's hold";
     strict: bool = "false", "Refuse with unavailable while Redis is down, rather than go on with the row lock alone";

@@ -41,7 +41,7 @@ macro_rules! kinds {
 kinds! {
     /// The request makes no sense; it will never succeed as it is.
     InvalidArgument = 1, "invalid_argument";
-    /// More units than one hold may have.
+    /// More units than one hold may have, or one customer.
     QuantityLimit = 2, "quantity_limit";
     /// No such product, hold or order.
     NotFound = 3, "not_found";
@@ -224,6 +224,13 @@ impl Error {
                 details.short = short;
                 (ErrorKind::InsufficientStock, format!("not enough stock: {}", lines.join("; ")))
             }
+            Refusal::CustomerLimit { product_id, held, requested, most } => (
+                ErrorKind::QuantityLimit,
+                format!(
+                    "a customer may hold {most} units of product {product_id}, \
+                     this one holds {held} and asked for {requested}"
+                ),
+            ),
             Refusal::HoldExpired(id) => (ErrorKind::HoldExpired, format!("hold {id} has expired")),
             Refusal::HoldReleased(id) => {
                 (ErrorKind::HoldExpired, format!("hold {id} was released"))

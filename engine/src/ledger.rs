@@ -16,8 +16,8 @@ mod rows;
 pub(crate) use commands::{Answer, Command, Decision, Keyed, NewHold, Refusal, Remembered};
 pub(crate) use desk::Policy;
 pub(crate) use rows::{
-    Changes, Due, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange,
-    ProductRow, Rows,
+    Changes, CustomerHold, Due, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow,
+    ProductChange, ProductRow, Rows,
 };
 
 use crate::model::Timestamp;

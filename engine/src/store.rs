@@ -65,6 +65,8 @@ pub(crate) struct Needs {
     /// Orders to be made, for which events may wait.
     pub awaited_orders: Vec<OrderId>,
     pub keys: Vec<String>,
+    /// Customers whose active holds of a product are to be counted.
+    pub customers: BTreeMap<ProductId, BTreeSet<Arc<str>>>,
     /// Holds to be written before the products are locked.
     pub ahead: Vec<Hold>,
     /// The units of a product that new holds want, if any. Who has them left

@@ -80,6 +80,7 @@ fn border(criterion: &mut Criterion) {
             has_ttl: 0,
             reserved: 0,
             key: ptr::null(),
+            customer: ptr::null(),
         };
         let mut error = ptr::null_mut();
         // A status that the library overwrites; zero would be none.

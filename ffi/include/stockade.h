@@ -68,7 +68,7 @@ enum stockade_code
     STOCKADE_CODE_OK = 0,
     // The request makes no sense; it will never succeed as it is.
     STOCKADE_CODE_INVALID_ARGUMENT = 1,
-    // More units than one hold may have.
+    // More units than one hold may have, or one customer.
     STOCKADE_CODE_QUANTITY_LIMIT = 2,
     // No such product, hold or order.
     STOCKADE_CODE_NOT_FOUND = 3,
@@ -360,6 +360,10 @@ typedef struct {
     uint32_t reserved;
     // The idempotency key, or NULL.
     const char *key;
+    // Whom they are held for, by any word that names one buyer in 1 to 255
+    // bytes, or NULL; under the "max_per_customer" setting their holds count
+    // together.
+    const char *customer;
 } stockade_hold_request;
 
 // Stock kept for one buyer for a short time.
@@ -408,6 +412,8 @@ typedef struct {
     uint64_t line_count;
     // The idempotency key, or NULL.
     const char *key;
+    // As stockade_hold_request has it.
+    const char *customer;
 } stockade_cart_request;
 
 // Asks to give a hold back.

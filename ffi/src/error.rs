@@ -18,7 +18,7 @@ pub enum stockade_code {
     Ok = 0,
     /// The request makes no sense; it will never succeed as it is.
     InvalidArgument = 1,
-    /// More units than one hold may have.
+    /// More units than one hold may have, or one customer.
     QuantityLimit = 2,
     /// No such product, hold or order.
     NotFound = 3,

@@ -98,8 +98,12 @@ pub struct stockade_hold_request {
     pub reserved: u32,
     /// The idempotency key, or NULL.
     pub key: *const c_char,
+    /// Whom they are held for, by any word that names one buyer in 1 to 255
+    /// bytes, or NULL; under the "max_per_customer" setting their holds count
+    /// together.
+    pub customer: *const c_char,
 }
-plain!(stockade_hold_request, first 40, now 40);
+plain!(stockade_hold_request, first 40, now 48);
 // SAFETY: it has only integers and pointers.
 unsafe impl Incoming for stockade_hold_request {}
 
@@ -129,8 +133,10 @@ pub struct stockade_cart_request {
     pub line_count: u64,
     /// The idempotency key, or NULL.
     pub key: *const c_char,
+    /// As stockade_hold_request has it.
+    pub customer: *const c_char,
 }
-plain!(stockade_cart_request, first 40, now 40);
+plain!(stockade_cart_request, first 40, now 48);
 // SAFETY: it has only integers and pointers.
 unsafe impl Incoming for stockade_cart_request {}
 
@@ -232,6 +238,7 @@ pub unsafe extern "C" fn stockade_engine_hold(
             let mut request = HoldRequest::new(given.product_id, given.quantity);
             request.ttl = ttl(given.has_ttl, given.ttl_us)?;
             request.key = text::given(given.key, "key")?.map(str::to_owned);
+            request.customer = text::given(given.customer, "customer")?.map(str::to_owned);
             let Replayable { value, replayed: again } = engine.hold(&request)?;
             border::tell(replayed, again);
             Ok((&value).into())
@@ -260,6 +267,7 @@ pub unsafe extern "C" fn stockade_engine_hold_many(
                 let mut request = CartRequest::new(lines(&given)?);
                 request.ttl = ttl(given.has_ttl, given.ttl_us)?;
                 request.key = text::given(given.key, "key")?.map(str::to_owned);
+                request.customer = text::given(given.customer, "customer")?.map(str::to_owned);
                 let Replayable { value, replayed: again } = engine.hold_many(&request)?;
                 border::tell(replayed, again);
                 Ok(stockade_holds { holds: value })

@@ -15,19 +15,20 @@ pub const TABLE: &str = "_stockade_migrations";
 macro_rules! files {
     ($dialect:literal) => {
         files!($dialect,
-            1 "products", 2 "holds", 3 "orders", 4 "payments", 5 "payments_waiting",
-            6 "keys", 7 "outbox", 8 "sequences", 9 "first_ids")
+            "000": 1 "products", 2 "holds", 3 "orders", 4 "payments", 5 "payments_waiting",
+            6 "keys", 7 "outbox", 8 "sequences", 9 "first_ids";
+            "00": 10 "customer_holds")
     };
-    ($dialect:literal, $($number:literal $name:literal),*) => {
-        [$((
+    ($dialect:literal, $($zeros:literal: $($number:literal $name:literal),*);*) => {
+        [$($((
             $number,
             $name,
-            include_str!(concat!("../", $dialect, "/000", $number, "_", $name, ".sql")),
-        )),*]
+            include_str!(concat!("../", $dialect, "/", $zeros, $number, "_", $name, ".sql")),
+        )),*),*]
     };
 }
 
-fn migrator(files: [(i64, &'static str, &'static str); 9]) -> Migrator {
+fn migrator(files: [(i64, &'static str, &'static str); 10]) -> Migrator {
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };

@@ -180,29 +180,33 @@ macro_rules! face {
             }
 
             /// Holds units of one product for a short time.
-            #[pyo3(signature = (product_id, quantity, *, ttl=None, key=None))]
+            #[pyo3(signature = (product_id, quantity, *, ttl=None, key=None, customer=None))]
             fn hold<'py>(
                 slf: &Bound<'py, Self>,
                 product_id: Arg<ProductId>,
                 quantity: Arg<Quantity>,
                 ttl: Option<Arg<Duration>>,
                 key: Option<String>,
+                customer: Option<String>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let mut request = HoldRequest::new(product_id.0, quantity.0.0);
                 (request.ttl, request.key) = (read(ttl), key);
+                request.customer = customer;
                 Self::run_hold(slf, |core| async move { core.hold(&request).await })
             }
 
             /// Holds several products, all or none.
-            #[pyo3(signature = (items, *, ttl=None, key=None))]
+            #[pyo3(signature = (items, *, ttl=None, key=None, customer=None))]
             fn hold_many<'py>(
                 slf: &Bound<'py, Self>,
                 items: Arg<Lines>,
                 ttl: Option<Arg<Duration>>,
                 key: Option<String>,
+                customer: Option<String>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let mut request = CartRequest::new(items.0.0);
                 (request.ttl, request.key) = (read(ttl), key);
+                request.customer = customer;
                 Self::run_hold(slf, |core| async move { core.hold_many(&request).await })
             }
 

@@ -93,6 +93,12 @@ impl<'a> Call<'a> {
         Ok(seconds.map(Duration::from_secs))
     }
 
+    /// Whom a hold is for, by `?customer=` or in the body; both are optional.
+    pub fn customer(&self, from_body: Option<String>) -> Result<Option<String>, Refusal> {
+        let from_query = self.query_value("customer")?.map(Cow::into_owned);
+        either("customer", ("query", from_query), ("body", from_body))
+    }
+
     /// The token shown of a hold, by `Hold-Token` or in the body; both are
     /// optional.
     pub fn hold_token(&self, from_body: Option<Token>) -> Result<Option<Token>, Refusal> {

@@ -50,7 +50,7 @@ macro_rules! codes {
 codes! {
     /// The engine's, or a body of JSON that is not what the endpoint takes.
     InvalidArgument = UNPROCESSABLE_ENTITY, "invalid_argument", "The request makes no sense";
-    QuantityLimit = UNPROCESSABLE_ENTITY, "quantity_limit", "More units than one hold may have";
+    QuantityLimit = UNPROCESSABLE_ENTITY, "quantity_limit", "More units than one hold or one customer may have";
     /// The engine's, or a path without an endpoint.
     NotFound = NOT_FOUND, "not_found", "Not found";
     ProductMismatch = NOT_FOUND, "product_mismatch", "The hold is of another product";

@@ -38,7 +38,8 @@ pub(super) fn choose(parts: &Parts, commands: &mut [Command]) -> Vec<Hold> {
     let plenty: HashSet<ProductId> = wanted.into_iter().filter_map(is_plenty).collect();
     let mut ahead = Vec::new();
     for command in commands {
-        if command.key().is_some_and(|keyed| !keyed.is_fresh) {
+        let may_be_known = command.key().is_some_and(|keyed| !keyed.is_fresh);
+        if may_be_known || parts.policy.counts(command) {
             continue;
         }
         let (Command::Hold { ttl, .. } | Command::Cart { ttl, .. }) = command else {

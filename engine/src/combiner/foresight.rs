@@ -9,7 +9,7 @@
 //!
 //! Only holds that are all granted are done so. A refusal must be right as of a
 //! moment at which the row was read, and due holds that a batch might need are
-//! read from the store.
+//! read from the store; so is what a customer holds, where that has a limit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -73,7 +73,8 @@ impl Foresight {
         fences: &BTreeMap<ProductId, u64>,
         now: Timestamp,
     ) -> Option<Foreseen> {
-        if products.len() > PRODUCTS_MAX || !commands.iter().all(is_fresh_hold) {
+        let can_be_foreseen = |command: &Command| is_fresh_hold(command) && !policy.counts(command);
+        if products.len() > PRODUCTS_MAX || !commands.iter().all(can_be_foreseen) {
             return None;
         }
         let wanted = commands.iter().flat_map(Command::new_holds);

@@ -1,7 +1,9 @@
 //! What rows a command needs, and the ids it uses up.
 
+use std::sync::Arc;
+
 use super::Request;
-use crate::ledger::{Command, Keyed};
+use crate::ledger::{Command, Keyed, Policy};
 use crate::model::{HoldId, OrderId, ProductId};
 use crate::store::Needs;
 
@@ -43,12 +45,15 @@ pub(super) fn ids_of(command: &Command, holds: &mut Vec<u64>, orders: &mut Vec<u
 /// written with its key in one transaction, which the table's unique key fails
 /// as [`Fault::Duplicate`](crate::store::Fault). The whole batch is then
 /// tried again [with every key](read_every_key).
-pub(super) fn of(requests: &[Request], due_limit: u32) -> Needs {
+pub(super) fn of(requests: &[Request], policy: &Policy, due_limit: u32) -> Needs {
     let mut needs = Needs { due_limit, ..Needs::default() };
     for request in requests {
         let lanes = request.route.iter().map(|lane| ProductId(lane.0));
         needs.products.extend(lanes.filter(|product| product.is_possible()));
         add(&mut needs, &request.command);
+        if policy.counts(&request.command) {
+            add_customer(&mut needs, &request.command);
+        }
     }
     needs.products.sort_unstable();
     needs.products.dedup();
@@ -87,6 +92,14 @@ fn add(needs: &mut Needs, command: &Command) {
             needs.products.push(*product_id);
             needs.due.insert(*product_id);
         }
+    }
+}
+
+/// Adds what the command's customer holds of its products.
+fn add_customer(needs: &mut Needs, command: &Command) {
+    let Some(customer) = command.customer() else { return };
+    for hold in command.new_holds() {
+        needs.customers.entry(hold.product_id).or_default().insert(Arc::clone(customer));
     }
 }
 

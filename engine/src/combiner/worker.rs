@@ -130,7 +130,7 @@ async fn transact(
     let parts = &combiner.parts;
     let mut work = Work {
         commands: requests.iter().map(|request| request.command.clone()).collect(),
-        needs: needs::of(requests, parts.config.sweep_batch),
+        needs: needs::of(requests, &parts.policy, parts.config.sweep_batch),
         presumes: true,
     };
     let mut pauses = pauses(parts.config.retries).build();

@@ -136,6 +136,7 @@ impl Core {
             payment_ttl: (!config.payment_ttl.is_zero()).then_some(config.payment_ttl),
             re_reserve: config.late_payment == LatePayment::ReReserve,
             require_hold_token: config.require_hold_token,
+            max_per_customer: (config.max_per_customer > 0).then_some(config.max_per_customer),
         };
         let routes = Routes::new(&store, &runtime);
         let parts = Parts {

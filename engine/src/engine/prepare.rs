@@ -2,6 +2,7 @@
 //! at a row is refused here, before any lock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -17,6 +18,8 @@ use crate::wire::Resend;
 
 /// An idempotency key is at most so long, in bytes.
 const KEY_BYTES_MAX: usize = 255;
+/// What names a customer is at most so long, in bytes.
+const CUSTOMER_BYTES_MAX: usize = 255;
 /// A name or a reason is at most so long, in characters.
 const TEXT_CHARS_MAX: usize = 255;
 
@@ -29,9 +32,11 @@ pub(super) fn hold(
     check_quantity(config, product_id, quantity.into())?;
     exists_ever("product", product_id.0, product_id.is_possible())?;
     let ttl = ttl(config, request.ttl)?;
+    let customer = customer(request.customer.as_deref())?;
     let parts = [product_id.0, quantity.into(), asked(request.ttl)];
-    let key = keyed("hold", request.key.as_deref(), resend, &parts)?;
-    Ok(Command::Hold { hold: new_hold(product_id, quantity), ttl, key })
+    let key = keyed("hold", request.key.as_deref(), resend, &parts, customer)?;
+    let customer = customer.map(Arc::from);
+    Ok(Command::Hold { hold: new_hold(product_id, quantity), ttl, customer, key })
 }
 
 /// Sums repeated products and sorts, so that every cart takes its products in
@@ -60,6 +65,7 @@ pub(super) fn cart(
     }
     let mut lines = Vec::with_capacity(sums.len());
     let ttl = ttl(config, request.ttl)?;
+    let customer = customer(request.customer.as_deref())?;
     let mut parts = vec![asked(request.ttl)];
     for (product_id, sum) in sums {
         let quantity = check_quantity(config, product_id, sum)?;
@@ -67,8 +73,9 @@ pub(super) fn cart(
         parts.extend([product_id.0, sum]);
         lines.push(new_hold(product_id, quantity));
     }
-    let key = keyed("cart", request.key.as_deref(), resend, &parts)?;
-    Ok(Command::Cart { lines, ttl, key })
+    let key = keyed("cart", request.key.as_deref(), resend, &parts, customer)?;
+    let customer = customer.map(Arc::from);
+    Ok(Command::Cart { lines, ttl, customer, key })
 }
 
 pub(super) fn release(request: &ReleaseRequest) -> Result<Command> {
@@ -85,7 +92,8 @@ pub(super) fn order(request: &OrderRequest, resend: Option<Resend>) -> Result<Co
     let OrderRequest { hold_id, product_id, token, .. } = *request;
     possible_hold(hold_id)?;
     // The token says who asks and not what is asked: the key goes without it.
-    let key = keyed("order", request.key.as_deref(), resend, &[hold_id.0, product_id.0])?;
+    let parts = [hold_id.0, product_id.0];
+    let key = keyed("order", request.key.as_deref(), resend, &parts, None)?;
     // The id is drawn when the order's turn comes.
     let order_id = OrderId(0);
     Ok(Command::Order { order_id, secret: Token::random(), hold_id, product_id, token, key })
@@ -223,13 +231,23 @@ fn checked_key(key: &str) -> Result<&str> {
     Ok(key)
 }
 
+fn customer(customer: Option<&str>) -> Result<Option<&str>> {
+    if customer.is_some_and(|name| !(1..=CUSTOMER_BYTES_MAX).contains(&name.len())) {
+        let why = format!("a customer is named by 1 to {CUSTOMER_BYTES_MAX} bytes");
+        return Err(Error::invalid_argument(why));
+    }
+    Ok(customer)
+}
+
 /// The caller's key, or else the one it is sent again by, with the fingerprint
-/// of the request it came with.
+/// of the request it came with: of its parts, and of its customer if it has
+/// one.
 fn keyed(
     what: &str,
     key: Option<&str>,
     resend: Option<Resend>,
     parts: &[u64],
+    customer: Option<&str>,
 ) -> Result<Option<Keyed>> {
     let (key, keeps_refusals, is_fresh) = match (key, resend) {
         (Some(key), _) => (checked_key(key)?.to_owned(), true, false),
@@ -242,6 +260,12 @@ fn keyed(
     hash.update(what.as_bytes());
     for part in parts {
         hash.update(part.to_be_bytes());
+    }
+    if let Some(customer) = customer {
+        // A 0 where a cart would have its next product's id, which is never 0:
+        // no customer can be mistaken for further lines.
+        hash.update(0_u64.to_be_bytes());
+        hash.update(customer.as_bytes());
     }
     let fingerprint = hash.finalize().into();
     Ok(Some(Keyed { key, fingerprint, keeps_refusals, is_fresh }))
@@ -285,6 +309,61 @@ mod tests {
         let token = PaymentToken { order_id: OrderId(3), secret: Token(1) };
         let other = PaymentEvent::for_order(2, Outcome::Success).token(token);
         assert_eq!(kind(payment(&other, None)), bad);
+    }
+
+    /// What these requests were known by before there were customers: answers
+    /// are kept under them.
+    const HELD: &str = "a2286ab1abb9d12e26f85c129fb31dcaa219256a02b4c0a02d26d582350e4adf";
+    const CARTED: &str = "92c20f52143be569ba90e61dbe4814a8d4170d8a322ced2210d37f3205dce890";
+    const ORDERED: &str = "05b377bd8792d7a0655115a9fd8381232daa38f3508dd66e517037c310f8ba12";
+
+    fn fingerprint(command: Result<Command>) -> String {
+        hex(&command.expect("sense").key().expect("a key").fingerprint)
+    }
+
+    #[test]
+    fn a_fingerprint_counts_the_customer_and_is_else_what_it_always_was() {
+        let config = Config::default();
+        let one = HoldRequest::new(7, 2).key("k");
+        let several = CartRequest::new([(7, 2), (9, 1)]).key("k");
+        let ordering = OrderRequest::new(13, 7).key("k");
+        let held = |request: HoldRequest| fingerprint(hold(&config, &request, None));
+        let carted = |request: CartRequest| fingerprint(cart(&config, &request, None));
+        assert_eq!(held(one.clone()), HELD);
+        assert_eq!(carted(several.clone()), CARTED);
+        assert_eq!(fingerprint(order(&ordering, None)), ORDERED);
+        let shown = ordering.token(Token(1));
+        assert_eq!(fingerprint(order(&shown, None)), ORDERED, "a token is no part of it");
+        let prints = [
+            held(one.clone()),
+            held(one.clone().customer("a")),
+            held(one.customer("b")),
+            carted(several.clone()),
+            carted(several.clone().customer("a")),
+            carted(several.customer("b")),
+        ];
+        let different: std::collections::BTreeSet<_> = prints.iter().collect();
+        assert_eq!(different.len(), prints.len());
+    }
+
+    #[test]
+    fn a_customer_is_named_by_1_to_255_bytes() {
+        let config = Config::default();
+        let prepared = |name: &str| {
+            let one = hold(&config, &HoldRequest::new(1, 1).customer(name), None);
+            let several = cart(&config, &CartRequest::new([(1, 1)]).customer(name), None);
+            [one, several]
+        };
+        for name in ["c".to_owned(), "o'hara".to_owned(), "\u{e4}".repeat(127)] {
+            for command in prepared(&name) {
+                assert_eq!(command.expect("sense").customer(), Some(&name.as_str().into()));
+            }
+        }
+        for name in [String::new(), "\u{e4}".repeat(128)] {
+            for command in prepared(&name) {
+                assert_eq!(kind(command), ErrorKind::InvalidArgument);
+            }
+        }
     }
 
     #[test]

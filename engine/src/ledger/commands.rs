@@ -1,5 +1,6 @@
 //! What can be asked of the ledger, and what it answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -57,12 +58,14 @@ pub(crate) enum Command {
     Hold {
         hold: NewHold,
         ttl: Duration,
+        customer: Option<Arc<str>>,
         key: Option<Keyed>,
     },
     /// Lines by ascending product, each product once.
     Cart {
         lines: Vec<NewHold>,
         ttl: Duration,
+        customer: Option<Arc<str>>,
         key: Option<Keyed>,
     },
     Release {
@@ -106,6 +109,14 @@ impl Command {
             Self::Hold { key, .. } | Self::Cart { key, .. } | Self::Order { key, .. } => {
                 key.as_ref()
             }
+            _ => None,
+        }
+    }
+
+    /// Whom it would make holds for.
+    pub fn customer(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Hold { customer, .. } | Self::Cart { customer, .. } => customer.as_ref(),
             _ => None,
         }
     }
@@ -165,11 +176,24 @@ pub(crate) enum Refusal {
     NoHold(HoldId),
     NoHoldToken(HoldId),
     WrongHoldToken(HoldId),
-    ProductMismatch { hold_id: HoldId, asked: ProductId },
+    ProductMismatch {
+        hold_id: HoldId,
+        asked: ProductId,
+    },
     Insufficient(Vec<ShortLine>),
+    /// The customer holds so many units already.
+    CustomerLimit {
+        product_id: ProductId,
+        held: u64,
+        requested: u32,
+        most: u32,
+    },
     HoldExpired(HoldId),
     HoldReleased(HoldId),
-    HoldAlreadyUsed { hold_id: HoldId, order_id: Option<OrderId> },
+    HoldAlreadyUsed {
+        hold_id: HoldId,
+        order_id: Option<OrderId>,
+    },
     KeyMismatch,
     WrongPaymentToken(OrderId),
     StockTooLarge(ProductId),

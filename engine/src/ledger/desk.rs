@@ -2,15 +2,17 @@
 //! of how each touched row stood before.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    EventKind, HoldId, HoldStatus, OrderId, OrderStatus, PaymentDisposition, ProductId, Timestamp,
+    EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, PaymentDisposition, ProductId,
+    Timestamp,
 };
 
 use super::{
-    Answer, Changes, Command, Decision, HoldMove, KeyRow, Keyed, LedgerEvent, OrderMove,
-    PaymentRow, ProductChange, ProductRow, Refusal, Remembered, Rows,
+    Answer, Changes, Command, CustomerHold, Decision, HoldMove, KeyRow, Keyed, LedgerEvent,
+    OrderMove, PaymentRow, ProductChange, ProductRow, Refusal, Remembered, Rows,
 };
 
 /// The settings that rules depend on.
@@ -24,6 +26,17 @@ pub(crate) struct Policy {
     pub re_reserve: bool,
     /// Whether what is asked of a hold must show its token.
     pub require_hold_token: bool,
+    /// The most units of a product that one customer may hold; `None`: any
+    /// number.
+    pub max_per_customer: Option<u32>,
+}
+
+impl Policy {
+    /// Whether the command can only be decided once it is known what its
+    /// customer holds.
+    pub fn counts(&self, command: &Command) -> bool {
+        self.max_per_customer.is_some() && command.customer().is_some()
+    }
 }
 
 pub(super) struct Desk<'a> {
@@ -36,6 +49,7 @@ pub(super) struct Desk<'a> {
     orders_before: BTreeMap<OrderId, Option<(OrderStatus, PaymentDisposition)>>,
     /// Due holds and orders given back, for the first who asks.
     reclaimed: BTreeMap<ProductId, (u32, u32)>,
+    customer_holds: Vec<CustomerHold>,
     new_payments: Vec<String>,
     new_keys: Vec<String>,
     settled: Vec<(OrderId, String)>,
@@ -52,6 +66,7 @@ impl<'a> Desk<'a> {
             holds_before: BTreeMap::new(),
             orders_before: BTreeMap::new(),
             reclaimed: BTreeMap::new(),
+            customer_holds: Vec::new(),
             new_payments: Vec::new(),
             new_keys: Vec::new(),
             settled: Vec::new(),
@@ -64,13 +79,14 @@ impl<'a> Desk<'a> {
             return Decision::Done { answer: Err(refusal), replayed: false };
         }
         match command {
-            Command::Hold { hold, ttl, key } => self.keyed(key.as_ref(), |desk| {
-                let made = desk.hold_lines(std::slice::from_ref(hold), *ttl)?;
+            Command::Hold { hold, ttl, customer, key } => self.keyed(key.as_ref(), |desk| {
+                let lines = std::slice::from_ref(hold);
+                let made = desk.hold_lines(lines, *ttl, customer.as_ref())?;
                 Ok(made.map(|mut holds| Answer::Hold(holds.swap_remove(0))))
             }),
-            Command::Cart { lines, ttl, key } => {
-                self.keyed(key.as_ref(), |desk| Ok(desk.hold_lines(lines, *ttl)?.map(Answer::Cart)))
-            }
+            Command::Cart { lines, ttl, customer, key } => self.keyed(key.as_ref(), |desk| {
+                Ok(desk.hold_lines(lines, *ttl, customer.as_ref())?.map(Answer::Cart))
+            }),
             Command::Release { hold_id, .. } => decision(self.release(*hold_id)),
             Command::Extend { hold_id, ttl, .. } => decision(self.extend(*hold_id, *ttl)),
             Command::Order { order_id, secret, hold_id, product_id, key, .. } => self
@@ -187,6 +203,17 @@ impl<'a> Desk<'a> {
         self.holds_before.entry(id).or_insert(before);
     }
 
+    /// Notes whom a new hold is for, and counts it from now on.
+    pub(super) fn note_customer(&mut self, hold: &Hold, customer: &Arc<str>) {
+        let (product_id, hold_id) = (hold.product_id, hold.id);
+        if self.policy.max_per_customer.is_some() {
+            let of_product = self.rows.customers.entry(product_id).or_default();
+            of_product.entry(Arc::clone(customer)).or_default().push(hold_id);
+        }
+        let customer = Arc::clone(customer);
+        self.customer_holds.push(CustomerHold { product_id, customer, hold_id });
+    }
+
     pub(super) fn note_order(
         &mut self,
         id: OrderId,
@@ -254,6 +281,7 @@ impl<'a> Desk<'a> {
             .collect();
         changes.new_keys =
             self.new_keys.iter().filter_map(|key| self.rows.keys.get(key).cloned()).collect();
+        changes.customer_holds = self.customer_holds;
         changes.events = self.events;
         changes
     }

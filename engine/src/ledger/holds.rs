@@ -1,5 +1,6 @@
 //! Making, releasing, extending and expiring holds; receiving goods.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{EventKind, Hold, HoldId, HoldStatus, ProductId, ShortLine};
@@ -13,6 +14,7 @@ impl Desk<'_> {
         &mut self,
         lines: &[NewHold],
         ttl: Duration,
+        customer: Option<&Arc<str>>,
     ) -> Result<Result<Vec<Hold>, Refusal>, Decision> {
         let mut short = Vec::new();
         for line in lines {
@@ -27,16 +29,39 @@ impl Desk<'_> {
                 });
             }
         }
+        if let Some(refusal) = customer.and_then(|customer| self.too_many(lines, customer)) {
+            return Ok(Err(refusal));
+        }
         if short.iter().any(|line| self.more_due(line.product_id)) {
             return Err(Decision::Later);
         }
         if !short.is_empty() {
             return Ok(Err(Refusal::Insufficient(short)));
         }
-        Ok(Ok(lines.iter().map(|line| self.make_hold(line, ttl)).collect()))
+        Ok(Ok(lines.iter().map(|line| self.make_hold(line, ttl, customer)).collect()))
     }
 
-    fn make_hold(&mut self, line: &NewHold, ttl: Duration) -> Hold {
+    /// Refuses the first line that is more than the customer may hold.
+    fn too_many(&self, lines: &[NewHold], customer: &str) -> Option<Refusal> {
+        let most = self.policy.max_per_customer?;
+        lines.iter().find_map(|line| {
+            let (product_id, requested) = (line.product_id, line.qty);
+            let held = self.held_by(customer, product_id);
+            let is_too_many = held + u64::from(requested) > u64::from(most);
+            is_too_many.then_some(Refusal::CustomerLimit { product_id, held, requested, most })
+        })
+    }
+
+    /// The units that the customer's holds keep. What is dead counts no more,
+    /// whether or not it was given back.
+    fn held_by(&self, customer: &str, product_id: ProductId) -> u64 {
+        let known = self.rows.customers.get(&product_id).and_then(|of| of.get(customer));
+        let holds = known.into_iter().flatten().filter_map(|id| self.rows.holds.get(id));
+        let alive = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at > self.now;
+        holds.filter(alive).map(|hold| u64::from(hold.qty)).sum()
+    }
+
+    fn make_hold(&mut self, line: &NewHold, ttl: Duration, customer: Option<&Arc<str>>) -> Hold {
         let hold = line.made(self.now, ttl);
         if let Some(row) = self.rows.products.get_mut(&line.product_id) {
             row.product.stock -= u64::from(line.qty);
@@ -45,6 +70,9 @@ impl Desk<'_> {
         self.falls_due(hold.product_id, hold.expires_at);
         self.note_hold(hold.id, None);
         self.rows.holds.insert(hold.id, hold.clone());
+        if let Some(customer) = customer {
+            self.note_customer(&hold, customer);
+        }
         self.tell(EventKind::HoldCreated, hold.product_id, Some(hold.id), None, hold.qty.into());
         hold
     }

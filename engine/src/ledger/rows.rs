@@ -1,6 +1,7 @@
 //! The rows a decision reads and the changes it makes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, Order, OrderId, OrderStatus, Outcome, PaymentAnswer,
@@ -69,6 +70,9 @@ pub(crate) struct Due {
 pub(crate) struct Rows {
     pub products: BTreeMap<ProductId, ProductRow>,
     pub holds: HashMap<HoldId, Hold>,
+    /// The active holds of customers, by product, as far as they count for one
+    /// of the commands; their rows stand in `holds`.
+    pub customers: HashMap<ProductId, HashMap<Arc<str>, Vec<HoldId>>>,
     pub orders: HashMap<OrderId, OrderRow>,
     /// Orders by the hold they used up.
     pub order_by_hold: HashMap<HoldId, OrderId>,
@@ -84,6 +88,14 @@ pub(crate) struct Rows {
 pub(crate) struct ProductChange {
     pub before: ProductRow,
     pub after: ProductRow,
+}
+
+/// A hold made for a named customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CustomerHold {
+    pub product_id: ProductId,
+    pub customer: Arc<str>,
+    pub hold_id: HoldId,
 }
 
 /// Holds that make the same transition; the write is guarded by `from`.
@@ -118,6 +130,8 @@ pub(crate) struct LedgerEvent {
 pub(crate) struct Changes {
     pub products: Vec<ProductChange>,
     pub new_holds: Vec<Hold>,
+    /// Those of them that have a customer.
+    pub customer_holds: Vec<CustomerHold>,
     pub hold_moves: Vec<HoldMove>,
     pub extensions: Vec<(HoldId, Timestamp)>,
     pub new_orders: Vec<OrderRow>,

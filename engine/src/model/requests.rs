@@ -26,12 +26,16 @@ pub struct HoldRequest {
     pub ttl: Option<Duration>,
     /// The idempotency key; default: none.
     pub key: Option<String>,
+    /// Whom they are held for, by any word that names one buyer in 1 to 255
+    /// bytes; under the `max_per_customer` setting their holds count together.
+    /// Default: nobody, whose holds are not counted.
+    pub customer: Option<String>,
 }
 
 impl HoldRequest {
     /// Asks for `quantity` units of `product_id` for the default life.
     pub fn new(product_id: impl Into<ProductId>, quantity: u32) -> Self {
-        Self { product_id: product_id.into(), quantity, ttl: None, key: None }
+        Self { product_id: product_id.into(), quantity, ttl: None, key: None, customer: None }
     }
 
     /// Asks for another life than the default.
@@ -45,6 +49,13 @@ impl HoldRequest {
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
+        self
+    }
+
+    /// Says whom the units are held for.
+    #[must_use]
+    pub fn customer(mut self, customer: impl Into<String>) -> Self {
+        self.customer = Some(customer.into());
         self
     }
 }
@@ -59,13 +70,17 @@ pub struct CartRequest {
     pub ttl: Option<Duration>,
     /// The idempotency key; default: none.
     pub key: Option<String>,
+    /// Whom they are held for, by any word that names one buyer in 1 to 255
+    /// bytes; under the `max_per_customer` setting their holds count together.
+    /// Default: nobody, whose holds are not counted.
+    pub customer: Option<String>,
 }
 
 impl CartRequest {
     /// Asks for these lines for the default life.
     pub fn new<P: Into<ProductId>>(items: impl IntoIterator<Item = (P, u32)>) -> Self {
         let items = items.into_iter().map(|(product, quantity)| (product.into(), quantity));
-        Self { items: items.collect(), ttl: None, key: None }
+        Self { items: items.collect(), ttl: None, key: None, customer: None }
     }
 
     /// Asks for another life than the default.
@@ -79,6 +94,13 @@ impl CartRequest {
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
+        self
+    }
+
+    /// Says whom the units are held for.
+    #[must_use]
+    pub fn customer(mut self, customer: impl Into<String>) -> Self {
+        self.customer = Some(customer.into());
         self
     }
 }

@@ -10,7 +10,7 @@ use crate::audit::{AuditFacts, AuditReport, Check, Finding, Units};
 
 /// Each check with a statement that selects an id, what was expected and what
 /// was found; a row is a finding.
-const CHECKS: [(Check, &str); 10] = [
+const CHECKS: [(Check, &str); 11] = [
     (
         Check::Conservation,
         "SELECT id, received, stock + held + pending + sold FROM stockade_products \
@@ -40,6 +40,12 @@ const CHECKS: [(Check, &str); 10] = [
         "SELECT h.id, 1, 0 FROM stockade_holds h LEFT JOIN stockade_orders o ON o.hold_id = h.id \
          LEFT JOIN stockade_products p ON p.id = h.product_id \
          WHERE p.id IS NULL OR (h.status = 1 AND o.id IS NULL)",
+    ),
+    (
+        Check::GhostHold,
+        "SELECT c.hold_id, 1, 0 FROM stockade_customer_holds c \
+         LEFT JOIN stockade_holds h ON h.id = c.hold_id \
+         WHERE h.id IS NULL OR h.product_id <> c.product_id",
     ),
     (
         Check::OrphanOrder,

@@ -15,6 +15,8 @@ pub(super) const PRODUCT: &str =
 /// Where the time stands that is read beside [`PRODUCT`].
 pub(super) const PRODUCT_TIME: usize = 11;
 pub(super) const HOLD: &str = "id, product_id, qty, status, expires_at, created_at, token";
+/// Where the customer stands that is read beside [`HOLD`].
+pub(super) const HOLD_CUSTOMER: usize = 7;
 pub(super) const ORDER: &str = "id, hold_id, product_id, qty, status, disposition, secret, \
      created_at, updated_at, due_at";
 pub(super) const PAYMENT: &str =

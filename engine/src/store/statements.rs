@@ -20,6 +20,7 @@ pub(super) enum Part {
     Payments,
     Waiting,
     Keys,
+    CustomerHolds,
 }
 
 /// Puts one row into the rows of a transaction.
@@ -52,6 +53,12 @@ pub(super) fn keep(part: Part, row: rows::Cells<'_>, into: &mut Rows) -> sqlx::R
         Part::Keys => {
             let row = rows::key(row)?;
             into.keys.insert(row.key.clone(), row);
+        }
+        Part::CustomerHolds => {
+            let hold = rows::hold(row)?;
+            let of_product = into.customers.entry(hold.product_id).or_default();
+            of_product.entry(row.key(rows::HOLD_CUSTOMER)?.into()).or_default().push(hold.id);
+            into.holds.insert(hold.id, hold);
         }
     }
     Ok(())
@@ -111,6 +118,17 @@ pub(super) fn select_needs(needs: &Needs, lock: &str) -> Vec<(Part, String)> {
         let (columns, keys) = (rows::KEY, hex_list(&needs.keys));
         format!("SELECT {columns} FROM stockade_keys WHERE k IN ({keys}) ORDER BY k")
     });
+    // Plain reads: whoever changes these rows holds the product's row lock.
+    for (product, customers) in &needs.customers {
+        let (columns, customers) = (rows::HOLD, hex_list(customers));
+        let sql = format!(
+            "SELECT {columns}, customer FROM (SELECT hold_id, customer \
+             FROM stockade_customer_holds WHERE product_id = {product} \
+             AND customer IN ({customers})) c JOIN stockade_holds h ON h.id = c.hold_id \
+             WHERE status = 0"
+        );
+        parts.push((Part::CustomerHolds, sql));
+    }
     parts
 }
 
@@ -200,6 +218,8 @@ pub(super) fn put(sql: &mut String, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::model::{HoldStatus, Token};
 
@@ -224,5 +244,23 @@ mod tests {
         let due = &rows.due[&ProductId(1)];
         assert_eq!((due.holds.as_slice(), due.more), (&[HoldId(3)][..], true));
         assert!(!rows.holds.contains_key(&HoldId(7)));
+    }
+
+    #[test]
+    fn only_customers_that_are_counted_are_read() {
+        let (holds, keys) = (vec![HoldId(7)], vec!["k".to_owned()]);
+        let mut needs = Needs { holds, keys, ..Needs::default() };
+        let read = |needs: &Needs| -> Vec<Part> {
+            select_needs(needs, "").into_iter().map(|(part, _)| part).collect()
+        };
+        assert_eq!(read(&needs), [Part::Holds, Part::Keys]);
+        for product in [3, 5] {
+            let customers = BTreeSet::from(["o'hara".into(), "x".into()]);
+            needs.customers.insert(ProductId(product), customers);
+        }
+        let counted = [Part::CustomerHolds; 2];
+        assert_eq!(read(&needs), [&[Part::Holds, Part::Keys][..], &counted[..]].concat());
+        let (_, sql) = select_needs(&needs, "").pop().expect("a statement");
+        assert!(sql.contains("product_id = 5 AND customer IN (x'6f2768617261',x'78')"), "{sql}");
     }
 }

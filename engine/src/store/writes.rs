@@ -6,7 +6,8 @@ use super::codes::Coded;
 use super::statements::{hex, hex_list, list, or_null, put};
 use super::{Batch, ProductInsert, outbox, rows};
 use crate::ledger::{
-    HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange, ProductRow,
+    CustomerHold, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange,
+    ProductRow,
 };
 use crate::model::{EventKind, Hold, HoldId, Timestamp};
 
@@ -49,6 +50,11 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str) -> Vec<Statement> {
     let mut ahead = batch.ahead.iter().map(|hold| hold.id).peekable();
     let is_new = |hold: &&Hold| ahead.next_if_eq(&hold.id).is_none();
     all.extend(insert_holds(&changes.new_holds.iter().filter(is_new).collect::<Vec<_>>()));
+    let columns = "stockade_customer_holds (product_id, customer, hold_id)";
+    insert(&mut all, columns, &changes.customer_holds, |sql, row| {
+        let CustomerHold { product_id, customer, hold_id } = row;
+        put(sql, format_args!("({product_id},{},{hold_id})", hex(customer.as_bytes())));
+    });
     // A hold may be extended and then ordered in one batch: while it is active.
     all.extend(extend_holds(&changes.extensions));
     all.extend(changes.hold_moves.iter().map(move_holds));
@@ -353,7 +359,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::Changes;
-    use crate::model::{Money, Product, ProductId};
+    use crate::model::{HoldStatus, Money, Product, ProductId, Token};
 
     #[test]
     fn a_product_is_written_only_where_all_its_numbers_are_as_remembered() {
@@ -391,6 +397,43 @@ mod tests {
              WHERE id IN (7) AND version = 15 AND stock = 11 AND held = 12 AND pending = 13 AND sold = 14 \
              AND received = 50 AND fence = 16 AND COALESCE(next_due, -1) = 17"
         );
+    }
+
+    /// The tables that a batch with this hold, made for nobody or for someone,
+    /// writes in turn.
+    fn written(customer: Option<&str>) -> Vec<String> {
+        let (id, product_id) = (HoldId(7), ProductId(1));
+        let at = Timestamp::from_micros(1);
+        let (status, token) = (HoldStatus::Active, Token(1));
+        let hold = Hold { id, product_id, qty: 1, status, expires_at: at, created_at: at, token };
+        let for_customer =
+            |customer: &str| CustomerHold { product_id, customer: customer.into(), hold_id: id };
+        let changes = Changes {
+            new_holds: vec![hold],
+            customer_holds: customer.map(for_customer).into_iter().collect(),
+            ..Changes::default()
+        };
+        let fences = BTreeMap::new();
+        let batch = Batch {
+            id: 1,
+            now: at,
+            changes: &changes,
+            ahead: &[],
+            fences: &fences,
+            is_foreseen: false,
+        };
+        let statements = writes(&batch, "hits");
+        assert!(statements.iter().all(|statement| statement.is_sure), "it needs no second trip");
+        let table = |it: &Statement| it.sql.split(' ').nth(2).map(str::to_owned);
+        statements.iter().filter_map(table).collect()
+    }
+
+    #[test]
+    fn only_a_hold_with_a_customer_writes_one() {
+        let without = ["stockade_holds", "stockade_outbox"];
+        assert_eq!(written(None), without);
+        let with = ["stockade_holds", "stockade_customer_holds", "stockade_outbox"];
+        assert_eq!(written(Some("o'hara")), with);
     }
 
     #[test]

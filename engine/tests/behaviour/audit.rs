@@ -23,6 +23,7 @@ pub const SHARED: &[Scenario] = scenarios!("audit";
     an_audit_finds_a_deleted_order,
     an_audit_finds_a_deleted_hold,
     an_audit_finds_a_deleted_product,
+    an_audit_finds_what_is_kept_of_no_hold_of_a_customer,
     an_audit_finds_events_that_wait_for_nothing,
     an_audit_finds_what_would_never_fall_due,
     an_audit_finds_a_cached_product_that_is_wrong,
@@ -194,6 +195,18 @@ fn an_audit_finds_a_deleted_product(world: &World) {
     let fault = format!("DELETE FROM stockade_products WHERE id = {id}");
     let found = [(Check::GhostHold, first.id.0), (Check::GhostHold, second.id.0)];
     assert_found(world, &engine, &fault, "", &found);
+}
+
+fn an_audit_finds_what_is_kept_of_no_hold_of_a_customer(world: &World) {
+    let engine = uncached(world);
+    let (id, other) = (product(&engine, 20), product(&engine, 20));
+    let theirs = engine.hold(&HoldRequest::new(id, 1).customer("ann")).expect("held").id;
+    assert_clean(&engine);
+    let fault = "INSERT INTO stockade_customer_holds VALUES (1, x'61', 999999)";
+    let undo = "DELETE FROM stockade_customer_holds WHERE hold_id = 999999";
+    assert_found(world, &engine, fault, undo, &[(Check::GhostHold, 999_999)]);
+    let moved = |to| format!("UPDATE stockade_customer_holds SET product_id = {to}");
+    assert_found(world, &engine, &moved(other), &moved(id), &[(Check::GhostHold, theirs.0)]);
 }
 
 fn an_audit_finds_events_that_wait_for_nothing(world: &World) {

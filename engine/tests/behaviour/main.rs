@@ -27,6 +27,7 @@ mod audit;
 mod carts;
 mod connection;
 mod crowding;
+mod customers;
 mod dropped;
 mod events;
 mod expiry;
@@ -74,6 +75,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     audit::SCENARIOS,
     carts::SCENARIOS,
     crowding::SCENARIOS,
+    customers::SCENARIOS,
     dropped::SCENARIOS,
     events::SCENARIOS,
     expiry::SCENARIOS,
@@ -101,6 +103,7 @@ const SCENARIOS: &[&[Scenario]] = &[
 const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SHARED, audit::SHARED),
     (Backend::SHARED, crowding::SHARED),
+    (Backend::SHARED, customers::SHARED),
     (Backend::SHARED, keys::SHARED),
     (Backend::SHARED, products::SHARED),
     (Backend::SHARED, schema::SHARED),

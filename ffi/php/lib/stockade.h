@@ -118,6 +118,7 @@ typedef struct {
     uint32_t has_ttl;
     uint32_t reserved;
     const char *key;
+    const char *customer;
 } stockade_hold_request;
 typedef struct {
     uint32_t struct_size;
@@ -142,6 +143,7 @@ typedef struct {
     const stockade_cart_line *lines;
     uint64_t line_count;
     const char *key;
+    const char *customer;
 } stockade_cart_request;
 typedef struct {
     uint32_t struct_size;

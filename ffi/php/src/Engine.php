@@ -138,18 +138,26 @@ final class Engine
         return $this->reader->product($product);
     }
 
-    /** Holds units of one product for a short time. */
+    /**
+     * Holds units of one product for a short time.
+     *
+     * @param ?string $customer whom they are held for, by any word that names
+     *     one buyer in 1 to 255 bytes; under the setting max_per_customer
+     *     their holds count together
+     */
     public function hold(
         int|string $productId,
         int|string $quantity,
         int|float|null $ttl = null,
         ?string $key = null,
+        ?string $customer = null,
     ): Hold {
         $request = $this->border->struct('stockade_hold_request');
         $request->product_id = $this->border->id($productId);
         $request->quantity = $this->border->quantity($quantity);
         $this->border->fillTtl($request, $ttl);
         $request->key = $this->border->text($key);
+        $request->customer = $this->border->text($customer);
         $hold = $this->border->struct('stockade_hold');
         $this->border->check($this->ffi->stockade_engine_hold(
             $this->handle(),
@@ -166,9 +174,14 @@ final class Engine
      *
      * @param iterable<array{0: int|string, 1: int|string}> $lines product id
      *     and quantity of each line; lines of the same product are summed
+     * @param ?string $customer as hold() has it
      */
-    public function holdMany(iterable $lines, int|float|null $ttl = null, ?string $key = null): Cart
-    {
+    public function holdMany(
+        iterable $lines,
+        int|float|null $ttl = null,
+        ?string $key = null,
+        ?string $customer = null,
+    ): Cart {
         $read = [];
         foreach ($lines as [$productId, $quantity]) {
             $read[] = [$this->border->id($productId), $this->border->quantity($quantity)];
@@ -185,6 +198,7 @@ final class Engine
         $request->line_count = $count;
         $this->border->fillTtl($request, $ttl);
         $request->key = $this->border->text($key);
+        $request->customer = $this->border->text($customer);
         $holds = $this->ffi->new('stockade_holds *');
         $this->border->check($this->ffi->stockade_engine_hold_many(
             $this->handle(),

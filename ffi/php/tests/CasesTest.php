@@ -85,12 +85,14 @@ final class CasesTest extends TestCase
                     $a['product_id'],
                     $a['quantity'],
                     $a['ttl'] ?? null,
-                    $a['key'] ?? null
+                    $a['key'] ?? null,
+                    $a['customer'] ?? null
                 ),
                 'hold_many' => $engine->holdMany(
                     array_map($lines, $a['items']),
                     $a['ttl'] ?? null,
-                    $a['key'] ?? null
+                    $a['key'] ?? null,
+                    $a['customer'] ?? null
                 ),
                 'get_hold' => $engine->getHold($a['id']),
                 'release' => $engine->release($a['id'], $a['token'] ?? null),

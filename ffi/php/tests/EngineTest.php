@@ -43,6 +43,36 @@ final class EngineTest extends TestCase
         self::assertEqualsWithDelta(1.5, $life, 0.000_01);
     }
 
+    public function testAHoldIsUsedWithItsTokenAndCountsForItsCustomer(): void
+    {
+        $engine = Engine::open('sqlite::memory:', ['require_hold_token' => true, 'max_per_customer' => 2]);
+        $lamp = $engine->createProduct('Lamp', '1', 9);
+        $hold = $engine->hold($lamp->id, 1, customer: 'ann');
+        $cart = $engine->holdMany([[$lamp->id, 1]], customer: 'ann');
+        foreach ([null, $cart->holds[0]->token] as $token) {
+            $uses = [
+                static fn () => $engine->order($hold->id, $lamp->id, token: $token),
+                static fn () => $engine->extend($hold->id, token: $token),
+                static fn () => $engine->release($hold->id, token: $token),
+                static fn () => $engine->hold($lamp->id, 1, customer: 'ann'),
+            ];
+            foreach (['unauthorized', 'unauthorized', 'unauthorized', 'quantity_limit'] as $at => $word) {
+                try {
+                    $uses[$at]();
+                    self::fail("it was not {$word}");
+                } catch (StockadeException $error) {
+                    self::assertSame($word, $error->error);
+                }
+            }
+        }
+        $engine->extend($hold->id, 300, $hold->token);
+        $engine->order($hold->id, $lamp->id, token: $hold->token);
+        $engine->release($cart->holds[0]->id, $cart->holds[0]->token);
+        $engine->hold($lamp->id, 2, customer: 'ann');
+        $lamp = $engine->product($lamp->id);
+        self::assertSame([6, 2, 1], [$lamp->stock, $lamp->held, $lamp->pending]);
+    }
+
     public function testAnErrorSaysWhatIsToBeDone(): void
     {
         $engine = Engine::open('sqlite::memory:');

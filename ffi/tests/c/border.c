@@ -66,6 +66,7 @@ static int nulls(stockade_engine *engine)
     REFUSED(stockade_engine_hold_many(engine, &cart, &holds, NULL, NULL));
     REFUSED(stockade_holds_get(NULL, 0, &hold, NULL));
     REFUSED(stockade_engine_release(NULL, 1, &hold, NULL));
+    REFUSED(stockade_engine_release_with(engine, NULL, &hold, NULL));
     REFUSED(stockade_engine_extend(engine, NULL, &hold, NULL));
     REFUSED(stockade_engine_get_hold(engine, 1, NULL, NULL));
     REFUSED(stockade_engine_order(engine, NULL, &order, NULL, NULL));
@@ -120,12 +121,35 @@ static int wrong_structs(stockade_engine *engine, uint64_t product_id)
     request.key = "\xff";
     REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
     request.key = NULL;
+    request.customer = "\xff";
+    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    request.customer = "";
+    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    request.customer = NULL;
+    stockade_release_request release = STOCKADE_INIT(stockade_release_request);
+    release.hold_id = 1;
+    release.token = "mine";
+    REFUSED(stockade_engine_release_with(engine, &release, &hold, NULL));
     hold.struct_size = 0;
     REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
     hold.struct_size = sizeof hold;
     stockade_product product = STOCKADE_INIT(stockade_product);
     CHECK(stockade_engine_product(engine, product_id, &product, NULL) == STOCKADE_CODE_OK);
     CHECK(product.held == 0);
+
+    /* What a program from before customers and tokens has behind its structs
+     * is not looked at. */
+    request.struct_size = offsetof(stockade_hold_request, customer);
+    request.customer = "\xff";
+    CHECK(stockade_engine_hold(engine, &request, &hold, NULL, NULL) == STOCKADE_CODE_OK);
+    stockade_extend_request extend = STOCKADE_INIT(stockade_extend_request);
+    extend.struct_size = offsetof(stockade_extend_request, token);
+    extend.hold_id = hold.id;
+    extend.token = "\xff";
+    CHECK(stockade_engine_extend(engine, &extend, &hold, NULL) == STOCKADE_CODE_OK);
+    release.hold_id = hold.id;
+    release.token = hold.token;
+    CHECK(stockade_engine_release_with(engine, &release, &hold, NULL) == STOCKADE_CODE_OK);
 
     /* So many lines are never read. */
     stockade_cart_line line = {.product_id = product_id, .quantity = 1};

@@ -187,6 +187,7 @@ impl Writer {
                 lines.push(format!("r.quantity = {};", self.quantity(a, &args["quantity"])));
                 ttl(&mut lines);
                 lines.extend(self.given("key", args));
+                lines.extend(self.given("customer", args));
                 lines.push(replayable(a, "hold", "hold"));
             }
             "hold_many" => {
@@ -207,6 +208,7 @@ impl Writer {
                 lines.push(format!("r.lines = lines; r.line_count = {count};"));
                 ttl(&mut lines);
                 lines.extend(self.given("key", args));
+                lines.extend(self.given("customer", args));
                 lines.push(format!("call_holds(engine, &{a}, &r);"));
             }
             "extend" => {

@@ -111,6 +111,7 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             let product_id: ProductId = args.id("product_id")?;
             let mut request = HoldRequest::new(product_id, args.quantity()?);
             (request.ttl, request.key) = (args.ttl(), args.text("key"));
+            request.customer = args.text("customer");
             Ok(replayable(engine.hold(&request)?, |hold| json!(hold)))
         }
         "hold_many" => {
@@ -120,6 +121,7 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             });
             let mut request = CartRequest::new(lines.collect::<Result<Vec<_>>>()?);
             (request.ttl, request.key) = (args.ttl(), args.text("key"));
+            request.customer = args.text("customer");
             Ok(replayable(engine.hold_many(&request)?, |holds| json!({ "holds": holds })))
         }
         "get_hold" => Ok(json!(engine.get_hold(args.id("id")?)?)),

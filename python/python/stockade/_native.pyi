@@ -126,6 +126,7 @@ class Engine:
         *,
         ttl: Duration | None = None,
         key: str | None = None,
+        customer: str | None = None,
     ) -> Hold:
         """Hold units of one product for `ttl`, by default the setting `hold_ttl`.
 
@@ -143,6 +144,9 @@ class Engine:
             quantity: Units, from 1 to the setting `max_per_hold`.
             ttl: A `timedelta`, seconds, or a text such as `90s`.
             key: The idempotency key: the same key gets the same answer.
+            customer: Whom they are held for, by any word that names one buyer
+                in 1 to 255 bytes; under the setting `max_per_customer` their
+                holds count together.
 
         Raises:
             InsufficientStockError: `available` says how much there is.
@@ -157,6 +161,7 @@ class Engine:
         *,
         ttl: Duration | None = None,
         key: str | None = None,
+        customer: str | None = None,
     ) -> Cart:
         """Hold several products, all or none.
 
@@ -165,6 +170,7 @@ class Engine:
                 repeated products are summed.
             ttl: As `hold` has it.
             key: As `hold` has it.
+            customer: As `hold` has it.
 
         Raises:
             InsufficientStockError: `short` names every short line.
@@ -350,6 +356,7 @@ class AsyncEngine:
         *,
         ttl: Duration | None = None,
         key: str | None = None,
+        customer: str | None = None,
     ) -> HoldCall[Hold]: ...
     def hold_many(
         self,
@@ -357,6 +364,7 @@ class AsyncEngine:
         *,
         ttl: Duration | None = None,
         key: str | None = None,
+        customer: str | None = None,
     ) -> HoldCall[Cart]: ...
     def release(self, hold: Hold | _Number, *, token: str | None = None) -> Call[Hold]: ...
     def extend(

@@ -25,6 +25,7 @@ class Settings(TypedDict, total=False):
     payment_ttl: Duration
     late_payment: LatePayment | str
     max_per_hold: int
+    max_per_customer: int
     cart_lines_max: int
     require_hold_token: bool
     strict: bool

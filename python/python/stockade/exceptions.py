@@ -65,7 +65,7 @@ class InvalidArgumentError(StockadeError, ValueError):
 
 
 class QuantityLimitError(StockadeError):
-    """More units than one hold may have."""
+    """More units than one hold may have, or one customer."""
 
     code = "quantity_limit"
 

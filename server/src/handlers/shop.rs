@@ -163,6 +163,7 @@ pub async fn products(shared: &Shared, call: &Call<'_>) -> Answer {
 #[derive(Default, Deserialize)]
 struct HoldOptions {
     ttl: Option<u64>,
+    customer: Option<String>,
 }
 
 /// `POST /api/holds/{product_id}/{quantity}`
@@ -171,6 +172,7 @@ pub async fn hold(shared: &Shared, call: &Call<'_>) -> Answer {
     let mut request = HoldRequest::new(product_id, call.quantity(1)?);
     let options: HoldOptions = call.optional()?;
     request.ttl = call.life(options.ttl)?;
+    request.customer = call.customer(options.customer)?;
     request.key = call.key(KEY)?;
     let hold = shared.engine.hold(&request).await?;
     let view = Envelope::hold(Some("Holded Successfully"), HoldView::made(&hold.value));
@@ -182,6 +184,7 @@ struct Cart<'a> {
     #[serde(borrow)]
     items: Vec<&'a RawValue>,
     ttl: Option<u64>,
+    customer: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -200,6 +203,7 @@ pub async fn cart(shared: &Shared, call: &Call<'_>) -> Answer {
     }
     let mut request = CartRequest::new(items);
     request.ttl = cart.ttl.map(std::time::Duration::from_secs);
+    request.customer = cart.customer;
     request.key = call.key(KEY)?;
     let holds = shared.engine.hold_many(&request).await?;
     let view = Envelope {

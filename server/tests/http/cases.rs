@@ -79,10 +79,13 @@ impl Face for Server {
             "hold" => {
                 let path =
                     format!("/api/holds/{}/{}", args.part("product_id"), args.part("quantity"));
-                within("hold", &self.send("POST", &path, &args.headers(), &args.body(&["ttl"])))
+                within(
+                    "hold",
+                    &self.send("POST", &path, &args.headers(), &args.body(&["ttl", "customer"])),
+                )
             }
             "hold_many" => {
-                let body = args.body(&["items", "ttl"]);
+                let body = args.body(&["items", "ttl", "customer"]);
                 let made = self.send("POST", "/api/holds", &args.headers(), &body);
                 outcome(&made, |made| {
                     let body = made.json();

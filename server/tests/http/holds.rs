@@ -16,6 +16,7 @@ on_every_backend! {
     releasing
     extending
     showing_the_token
+    naming_the_customer
     nobody_gets_what_is_not_there
 }
 
@@ -153,6 +154,32 @@ fn showing_the_token(backend: Backend) {
     let released = server.send("DELETE", &path, &[("Hold-Token", other.field("token"))], "");
     assert_eq!((released.status, released.field("status")), (200, "released"));
     server.expect_units([2, 0, 2, 0]);
+    server.expect_health();
+}
+
+fn naming_the_customer(backend: Backend) {
+    let server = Server::start(backend, &["--max-per-customer=2"]);
+    assert_eq!(server.post("/api/holds/1/1?customer=o%27hara%20%C3%A4").status, 200);
+    let in_body = |name: &str| format!(r#"{{"ttl":60,"customer":"{name}"}}"#);
+    assert_eq!(server.post_json("/api/holds/1/1", &in_body("o'hara \u{e4}")).status, 200);
+    let refused = server.post("/api/holds/1/1?customer=o%27hara%20%C3%A4");
+    refused.expect_problem(422, "quantity_limit");
+    assert!(refused.body.contains("this one holds 2 "), "{}", refused.body);
+    let cart = r#"{"items":[{"product_id":1,"quantity":1}],"customer":"o'hara \u{e4}"}"#;
+    server.post_json("/api/holds", cart).expect_problem(422, "quantity_limit");
+    for (query, body) in [
+        ("?customer=", String::new()),
+        ("", in_body("")),
+        ("", in_body(&"c".repeat(256))),
+        ("?customer=a", in_body("a")),
+        ("?customer=a&customer=a", String::new()),
+        ("?customer=%FF", String::new()),
+        ("", r#"{"customer":7}"#.to_owned()),
+    ] {
+        let path = format!("/api/holds/1/1{query}");
+        server.post_json(&path, &body).expect_problem(422, "invalid_argument");
+    }
+    server.expect_units([2, 2, 0, 0]);
     server.expect_health();
 }
 

@@ -9,6 +9,7 @@ const POLICY: Policy = Policy {
     payment_ttl: None,
     re_reserve: true,
     require_hold_token: false,
+    max_per_customer: None,
 };
 
 fn row(version: u64, stock: u64) -> ProductRow {
@@ -36,7 +37,7 @@ fn fences(fence: u64) -> BTreeMap<ProductId, u64> {
 
 fn hold(qty: u32, key: Option<Keyed>) -> Command {
     let hold = NewHold { id: HoldId(1), token: Token(1), product_id: ID, qty, at: None };
-    Command::Hold { hold, ttl: Duration::from_secs(1), key }
+    Command::Hold { hold, ttl: Duration::from_secs(1), customer: None, key }
 }
 
 fn keyed(is_fresh: bool) -> Option<Keyed> {
@@ -135,6 +136,13 @@ fn only_fresh_holds_that_are_surely_granted_are_foreseen() {
     assert!(refused(&[hold(1, keyed(false))]), "the key may be known");
     let release = Command::Release { hold_id: HoldId(1), token: None };
     assert!(refused(&[hold(1, None), release]), "a row must be read");
+    let mut theirs = hold(1, None);
+    if let Command::Hold { customer, .. } = &mut theirs {
+        *customer = Some("c".into());
+    }
+    let limited = Policy { max_per_customer: Some(9), ..POLICY };
+    let counted = plenty.decide(&limited, &[ID], &[hold(1, None), theirs], &fences(3), NOW);
+    assert!(counted.is_none(), "what the customer holds must be read");
     let overtaken = plenty.decide(&POLICY, &[ID], &[hold(1, None)], &fences(2), NOW);
     assert!(overtaken.is_none(), "our lease is older than the row's");
     let newer = plenty.decide(&POLICY, &[ID], &[hold(1, None)], &fences(4), NOW);

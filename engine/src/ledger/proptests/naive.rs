@@ -3,8 +3,10 @@
 //! the ledger is used but the words in which it is asked and answers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::ledger::{Answer, Command, KeyRow, PaymentRow, Policy, Refusal, Remembered};
+use crate::ledger::{Answer, Command, KeyRow, NewHold, PaymentRow, Policy, Refusal, Remembered};
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
     PaymentAnswer, PaymentDisposition, PaymentToken, Product, ProductId, ShortLine, Timestamp,
@@ -32,6 +34,8 @@ pub(super) struct World {
     now: Timestamp,
     pub products: BTreeMap<ProductId, Counted>,
     pub holds: BTreeMap<HoldId, Hold>,
+    /// Product and customer of those holds that have one.
+    pub customers: BTreeMap<HoldId, (ProductId, Arc<str>)>,
     pub orders: BTreeMap<OrderId, Bought>,
     /// Payment events in the order of their arrival.
     pub inbox: Vec<PaymentRow>,
@@ -49,6 +53,7 @@ impl World {
             now,
             products: stocks.iter().map(|(id, units)| (*id, counted(*units))).collect(),
             holds: BTreeMap::new(),
+            customers: BTreeMap::new(),
             orders: BTreeMap::new(),
             inbox: Vec::new(),
             keys: BTreeMap::new(),
@@ -113,26 +118,13 @@ impl World {
 
     fn work(&mut self, command: &Command) -> Remembered {
         match command {
-            Command::Hold { hold, ttl, .. } => {
-                let lines = [(hold.product_id, hold.qty)];
-                self.check_stock(&lines)?;
-                let end = self.now.after(*ttl);
-                Ok(Answer::Hold(self.make_hold(
-                    hold.id,
-                    hold.product_id,
-                    hold.qty,
-                    end,
-                    hold.token,
-                )))
+            Command::Hold { hold, ttl, customer, .. } => {
+                let mut made =
+                    self.make_holds(std::slice::from_ref(hold), *ttl, customer.as_ref())?;
+                Ok(Answer::Hold(made.remove(0)))
             }
-            Command::Cart { lines, ttl, .. } => {
-                let wanted: Vec<_> = lines.iter().map(|line| (line.product_id, line.qty)).collect();
-                self.check_stock(&wanted)?;
-                let end = self.now.after(*ttl);
-                let make = |line: &crate::ledger::NewHold| {
-                    self.make_hold(line.id, line.product_id, line.qty, end, line.token)
-                };
-                Ok(Answer::Cart(lines.iter().map(make).collect()))
+            Command::Cart { lines, ttl, customer, .. } => {
+                self.make_holds(lines, *ttl, customer.as_ref()).map(Answer::Cart)
             }
             Command::Release { hold_id, .. } => {
                 match self.hold(*hold_id)?.status {
@@ -202,10 +194,45 @@ impl World {
         }
     }
 
-    fn check_stock(&self, wanted: &[(ProductId, u32)]) -> Result<(), Refusal> {
+    fn make_holds(
+        &mut self,
+        lines: &[NewHold],
+        ttl: Duration,
+        customer: Option<&Arc<str>>,
+    ) -> Result<Vec<Hold>, Refusal> {
+        let wanted: Vec<_> = lines.iter().map(|line| (line.product_id, line.qty)).collect();
         if let Some((id, _)) = wanted.iter().find(|(id, _)| !self.products.contains_key(id)) {
             return Err(Refusal::NoProduct(*id));
         }
+        if let Some(customer) = customer {
+            wanted.iter().try_for_each(|line| self.check_customer(*line, customer))?;
+        }
+        self.check_stock(&wanted)?;
+        let end = self.now.after(ttl);
+        let make = |line: &NewHold| {
+            let known = customer.map(|customer| (line.id, (line.product_id, customer.clone())));
+            self.customers.extend(known);
+            self.make_hold(line.id, line.product_id, line.qty, end, line.token)
+        };
+        Ok(lines.iter().map(make).collect())
+    }
+
+    fn check_customer(&self, line: (ProductId, u32), customer: &Arc<str>) -> Result<(), Refusal> {
+        let (product_id, requested) = line;
+        let of = (product_id, customer.clone());
+        let theirs = self.customers.iter().filter(|(_, one)| **one == of);
+        let holds = theirs.map(|(id, _)| &self.holds[id]);
+        let active = holds.filter(|hold| hold.status == HoldStatus::Active);
+        let held: u64 = active.map(|hold| u64::from(hold.qty)).sum();
+        match self.policy.max_per_customer {
+            Some(most) if held + u64::from(requested) > u64::from(most) => {
+                Err(Refusal::CustomerLimit { product_id, held, requested, most })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_stock(&self, wanted: &[(ProductId, u32)]) -> Result<(), Refusal> {
         let short: Vec<ShortLine> = wanted
             .iter()
             .filter(|(id, qty)| self.products[id].stock < i128::from(*qty))

@@ -2,6 +2,7 @@
 //! other, and every property asked of both after every transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ledger::{
@@ -51,6 +52,7 @@ impl Shop {
             payment_ttl: setting.payment_ttl.map(Duration::from_micros),
             re_reserve: setting.re_reserve,
             require_hold_token: setting.require_hold_token,
+            max_per_customer: setting.max_per_customer,
         };
         let ids = (1..).map(ProductId);
         let stocks: BTreeMap<_, _> = ids.zip(setting.stocks.iter().copied()).collect();
@@ -94,7 +96,8 @@ impl Shop {
 
     fn reading(&self, step: &Step) -> Reading {
         let (now, cautious) = (self.now, self.cautious);
-        Reading { now, bound: step.bound, cautious, blind: step.blind }
+        let counts = self.policy.max_per_customer.is_some();
+        Reading { now, bound: step.bound, cautious, blind: step.blind, counts }
     }
 
     /// Decides, and loses all of it; the ledger must not remember.
@@ -265,6 +268,7 @@ impl Shop {
             }
         }
         self.verify_statuses();
+        self.verify_customers();
         assert_eq!(self.store.payments, self.world.inbox);
         assert_eq!(self.store.keys, self.world.keys);
         for (id, version) in &notes.versions {
@@ -274,6 +278,21 @@ impl Shop {
             let status = self.store.holds[id].status;
             assert_eq!(status, HoldStatus::Expired, "refused, but its stock is not back");
         }
+    }
+
+    /// Whom each hold is for, and that nobody has more than may be.
+    fn verify_customers(&self) {
+        assert_eq!(self.store.customers, self.world.customers);
+        let mut units: BTreeMap<(ProductId, &str), u64> = BTreeMap::new();
+        for (id, (product_id, customer)) in &self.store.customers {
+            let hold = &self.store.holds[id];
+            assert_eq!(hold.product_id, *product_id, "{hold:?}");
+            if hold.status == HoldStatus::Active && self.now < hold.expires_at {
+                *units.entry((*product_id, &**customer)).or_default() += u64::from(hold.qty);
+            }
+        }
+        let most = self.policy.max_per_customer.map_or(u64::MAX, u64::from);
+        assert!(units.values().all(|held| *held <= most), "over {most}: {units:?}");
     }
 
     /// Every hold and order as it counts at this moment, swept or not.
@@ -330,12 +349,13 @@ impl Shop {
         let max = u64::try_from(self.policy.hold_ttl_max.as_micros()).unwrap_or(1);
         let life = |ttl: u64| Duration::from_micros(ttl % max + 1);
         Some(match *ask {
-            Ask::Hold { product, qty, ttl, key } => {
+            Ask::Hold { product, qty, ttl, customer, key } => {
                 let product_id = self.product(product);
                 let hold = self.new_hold(product_id, qty);
-                Command::Hold { hold, ttl: life(ttl), key: key.map(keyed) }
+                let customer = customer.map(name_of);
+                Command::Hold { hold, ttl: life(ttl), customer, key: key.map(keyed) }
             }
-            Ask::Cart { lines, ttl, key } => {
+            Ask::Cart { lines, ttl, customer, key } => {
                 let mut wanted = BTreeMap::new();
                 for (position, qty) in [0, 1, 2, NOWHERE].into_iter().zip(lines) {
                     if qty > 0 {
@@ -347,7 +367,8 @@ impl Shop {
                 if lines.is_empty() {
                     return None;
                 }
-                Command::Cart { lines, ttl: life(ttl), key: key.map(keyed) }
+                let customer = customer.map(name_of);
+                Command::Cart { lines, ttl: life(ttl), customer, key: key.map(keyed) }
             }
             Ask::Release { hold, token } => {
                 let hold_id = self.hold(hold).0;
@@ -431,6 +452,10 @@ fn newest<T: Copy>(known: &[T], position: usize) -> Option<T> {
 fn keyed(key: Key) -> Keyed {
     let (key, fingerprint) = (format!("k{}", key.name), [key.print; 32]);
     Keyed { key, fingerprint, keeps_refusals: true, is_fresh: false }
+}
+
+fn name_of(customer: u8) -> Arc<str> {
+    format!("c{customer}").into()
 }
 
 fn token_of(hold_id: HoldId) -> Token {

@@ -16,6 +16,7 @@ pub(super) struct Setting {
     pub payment_ttl: Option<u64>,
     pub re_reserve: bool,
     pub require_hold_token: bool,
+    pub max_per_customer: Option<u32>,
     /// Whether the store takes a full load for a sign of more.
     pub cautious: bool,
 }
@@ -60,8 +61,8 @@ pub(super) enum Aim {
 /// newest, and round again; at [`NOWHERE`] there is none.
 #[derive(Debug, Clone)]
 pub(super) enum Ask {
-    Hold { product: usize, qty: u32, ttl: u64, key: Option<Key> },
-    Cart { lines: [u32; 4], ttl: u64, key: Option<Key> },
+    Hold { product: usize, qty: u32, ttl: u64, customer: Option<u8>, key: Option<Key> },
+    Cart { lines: [u32; 4], ttl: u64, customer: Option<u8>, key: Option<Key> },
     Release { hold: usize, token: Aim },
     Extend { hold: usize, ttl: u64, token: Aim },
     Order { hold: usize, product: Aim, token: Aim, key: Option<Key> },
@@ -87,13 +88,14 @@ pub(super) const NOWHERE: usize = 99;
 pub(super) fn settings() -> impl Strategy<Value = Setting> {
     let stocks = vec(0..=8u64, 2..=3);
     let lives = (1..=20u64, weighted(0.7, 1..=12u64));
-    (stocks, lives, any::<bool>(), any::<bool>(), 0..3u32).prop_map(
-        |(stocks, (hold_ttl_max, payment_ttl), re_reserve, cautious, secrecy)| Setting {
+    (stocks, lives, any::<bool>(), any::<bool>(), (0..3u32, 0..8u32)).prop_map(
+        |(stocks, (hold_ttl_max, payment_ttl), re_reserve, cautious, (secrecy, most))| Setting {
             stocks,
             hold_ttl_max,
             payment_ttl,
             re_reserve,
             require_hold_token: secrecy == 2,
+            max_per_customer: most.checked_sub(3),
             cautious,
         },
     )
@@ -165,11 +167,14 @@ fn ask(kind: usize, one: usize, other: u64, ttl: u64, whose: u8, key: Option<Key
         7 => Aim::Wrong,
         _ => Aim::Nothing,
     };
+    // Two customers, and in a third of all cases none.
+    let customer = (whose < 8).then_some(whose / 6);
     match kind {
-        0 => Ask::Hold { product, qty: small(1) % 3 + 1, ttl, key },
+        0 => Ask::Hold { product, qty: small(1) % 3 + 1, ttl, customer, key },
         1 => {
             let nowhere = u32::from(one == 41);
-            Ask::Cart { lines: [small(1) % 3, small(4) % 3, small(16) % 3, nowhere], ttl, key }
+            let lines = [small(1) % 3, small(4) % 3, small(16) % 3, nowhere];
+            Ask::Cart { lines, ttl, customer, key }
         }
         2 => Ask::Release { hold: position, token },
         3 => Ask::Extend { hold: position, ttl, token },

@@ -3,6 +3,7 @@
 //! and writes what it is told under the same guards.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::ledger::{
     Changes, Command, Due, KeyRow, LedgerEvent, OrderRow, PaymentRow, ProductRow, Rows,
@@ -31,12 +32,16 @@ pub(super) struct Reading {
     pub cautious: bool,
     /// Whether only the products are loaded that the commands name.
     pub blind: bool,
+    /// Whether customers' holds are loaded.
+    pub counts: bool,
 }
 
 #[derive(Default)]
 pub(super) struct Store {
     pub products: BTreeMap<ProductId, ProductRow>,
     pub holds: BTreeMap<HoldId, Hold>,
+    /// Product and customer of those holds that have one.
+    pub customers: BTreeMap<HoldId, (ProductId, Arc<str>)>,
     pub orders: BTreeMap<OrderId, OrderRow>,
     /// In the order of their arrival.
     pub payments: Vec<PaymentRow>,
@@ -60,6 +65,9 @@ impl Store {
         let mut rows = Rows::default();
         for asked in batch {
             self.load_for(&asked.command, reading.blind, &mut rows);
+            if reading.counts {
+                self.load_customer(&asked.command, &mut rows);
+            }
             if let Some(id) = asked.elsewhere {
                 self.load_product(id, &mut rows);
             }
@@ -122,6 +130,19 @@ impl Store {
             Command::Adjust { product_id, .. } | Command::Reclaim { product_id } => {
                 self.load_product(*product_id, rows);
             }
+        }
+    }
+
+    fn load_customer(&self, command: &Command, rows: &mut Rows) {
+        let Some(customer) = command.customer() else { return };
+        for line in command.new_holds() {
+            let wanted = (line.product_id, Arc::clone(customer));
+            let ids = self.customers.iter().filter(|(_, of)| **of == wanted).map(|(id, _)| id);
+            let holds = ids.map(|id| &self.holds[id]);
+            let active = holds.filter(|hold| hold.status == HoldStatus::Active);
+            let known: Vec<HoldId> = active.map(|hold| hold.id).collect();
+            rows.holds.extend(known.iter().map(|id| (*id, self.holds[id].clone())));
+            rows.customers.entry(wanted.0).or_default().insert(wanted.1, known);
         }
     }
 
@@ -204,6 +225,11 @@ impl Store {
             assert!(self.products.contains_key(&hold.product_id), "hold of no product");
             assert!(hold.expires_at > now && hold.created_at == now, "{hold:?} at {now}");
             assert!(self.holds.insert(hold.id, hold).is_none(), "hold id twice");
+        }
+        for row in changes.customer_holds {
+            let known = (row.product_id, row.customer);
+            assert_eq!(self.holds[&row.hold_id].product_id, known.0, "{known:?}");
+            assert!(self.customers.insert(row.hold_id, known).is_none(), "customer twice");
         }
         // Before the moves: a hold may live longer and be ordered at once.
         for (id, end) in changes.extensions {
