@@ -76,7 +76,7 @@ pub const FAULTS: &[Fault] = &[
         name: "stop-engine",
         what: "engine stopped in mid-transaction past its lock's life",
         place: "MariaDB and Redis",
-        cases: (2, 40),
+        cases: (1, 40),
         run: kills::stopped,
     },
     Fault {
