@@ -1,12 +1,12 @@
 # `make run` does the main job on the embedded default; `make check` installs
 # what the tests need and runs them all, as CI does.
 
-.PHONY: run check deps lint test ffi header install-c python deny bench bench-quick bench-ffi plot
+.PHONY: run check deps lint test ffi header install-c python schemathesis deny proof bench bench-quick bench-ffi plot
 
 run:
 	cargo run --release --bin stockade
 
-check: deps lint test deny
+check: deps lint test schemathesis deny
 	@echo "all checks passed"
 
 # Debian's packages and cargo's tools; nothing is done where they are there.
@@ -51,6 +51,18 @@ header:
 install-c:
 	ffi/install
 
+# The server against its own OpenAPI document, by schemathesis.
+schemathesis:
+	server/tests/schemathesis/run
+
+# The long form of every part of the proof, and RELIABILITY.md. SEEDS=N tries
+# N seeds of each part instead of its own number.
+proof:
+	cargo build --quiet --release --locked -p stockade-proof
+	cargo run --quiet --release --locked -p stockade-proof -- all --long $(if $(SEEDS),--seeds $(SEEDS))
+	STOCKADE_TEST_LONG=1 cargo run --quiet --locked -p stockade-testkit -- run -- \
+		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^flushed_redis::/)'
+
 deny:
 	cargo deny --locked check licenses bans sources
 
@@ -61,7 +73,8 @@ bench:
 bench-quick:
 	cargo bench --locked -p stockade-benches -- --quick
 
-# What a call costs in Rust, C and PHP.
+# What a call costs in Rust, C, PHP and Python, and what eight PHP processes
+# reach on one product.
 bench-ffi:
 	ffi/benches/run
 

@@ -206,6 +206,14 @@ fn every_documented_answer_is_met() {
     let used = order;
     let hold = server.hold(1);
     server.get(&format!("/api/holds/{hold}"));
+    let wrong = [("hold-token", "00000000000000000000000000000000")];
+    for (method, path) in [
+        ("DELETE", format!("/api/holds/{hold}")),
+        ("POST", format!("/api/holds/{hold}/extend")),
+        ("POST", format!("/api/orders/{hold}/1")),
+    ] {
+        server.send(method, &path, &wrong, "").expect_problem(401, "unauthorized");
+    }
     server.post(&format!("/api/holds/{hold}/extend"));
     server.delete(&format!("/api/holds/{hold}"));
     for (method, path, body) in [
