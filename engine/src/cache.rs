@@ -159,6 +159,7 @@ impl ProductCache {
         let mut loads = 0;
         loop {
             loads += 1;
+            let announced = self.local.announced(id);
             let read = self.local.moment();
             let Some(found) = load().await? else {
                 return Ok(self.local.offer_absent(id, read));
@@ -176,7 +177,8 @@ impl ProductCache {
                 Offered::Newer(newer) => return Ok(Some(newer)),
                 // Others wait for it who came since it was read, and who may
                 // have been shown what is newer.
-                Offered::Outdated if loads < LOADS_MAX => {}
+                Offered::Outdated if loads < LOADS_MAX && self.local.announced(id) != announced => {
+                }
                 Offered::Outdated => return Ok(Some(found)),
             }
         }

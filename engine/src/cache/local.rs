@@ -165,6 +165,14 @@ impl LocalTier {
         }
     }
 
+    /// The version that another process is known to have written, if it is not here.
+    pub fn announced(&self, id: ProductId) -> Option<u64> {
+        match self.entries.get(&id)?.what {
+            What::Changed(version) => Some(version),
+            What::Product(_) | What::Absent => None,
+        }
+    }
+
     /// Some of the products that may be served, for a check against the store.
     pub fn sample(&self, most: usize) -> Vec<CachedProduct> {
         let Moment { at, era } = self.moment();
