@@ -232,6 +232,7 @@ fn every_documented_answer_is_met() {
         ("POST", "/api/orders/77/1", ""),
         ("GET", "/api/orders/77", ""),
         ("GET", "/api/orders/x", ""),
+        ("GET", "/api/products/1", ""),
         ("GET", "/api/products/77", ""),
         ("GET", "/api/products/x", ""),
         ("GET", "/api/products", ""),

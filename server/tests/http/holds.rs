@@ -165,7 +165,7 @@ fn naming_the_customer(backend: Backend) {
     let refused = server.post("/api/holds/1/1?customer=o%27hara%20%C3%A4");
     refused.expect_problem(422, "quantity_limit");
     assert!(refused.body.contains("this one holds 2 "), "{}", refused.body);
-    let cart = r#"{"items":[{"product_id":1,"quantity":1}],"customer":"o'hara \u{e4}"}"#;
+    let cart = r#"{"items":[{"product_id":1,"quantity":1}],"customer":"o'hara \u00e4"}"#;
     server.post_json("/api/holds", cart).expect_problem(422, "quantity_limit");
     for (query, body) in [
         ("?customer=", String::new()),
