@@ -156,13 +156,11 @@ impl Combiner {
     }
 
     fn enqueue(&self, request: Request) -> Result<()> {
-        let depth = {
+        {
             let mut lanes = self.lanes();
             lanes.push(request)?;
             self.note_room(&lanes);
-            lanes.depth()
-        };
-        self.note_depth(depth);
+        }
         self.wake.notify_one();
         Ok(())
     }
@@ -186,27 +184,23 @@ impl Combiner {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Told while the queues are held, so that it is never behind them for long.
+    /// Told while the queues are held, so that what is told last is the latest.
     fn note_room(&self, lanes: &Lanes) {
         self.is_full.store(lanes.is_full(), Ordering::Relaxed);
-    }
-
-    fn note_depth(&self, depth: usize) {
-        self.parts.metrics.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        self.parts.metrics.queue_depth.set(i64::try_from(lanes.depth()).unwrap_or(i64::MAX));
     }
 
     /// A worker: takes what waits, until closed and empty.
     async fn serve(self: Arc<Self>) {
         loop {
-            let (taken, more, closed, depth) = {
+            let (taken, more, closed) = {
                 let mut lanes = self.lanes();
                 let taken = lanes.take();
                 self.note_room(&lanes);
-                (taken, lanes.has_ready(), lanes.is_done(), lanes.depth())
+                (taken, lanes.has_ready(), lanes.is_done())
             };
             match taken {
                 Some(taken) => {
-                    self.note_depth(depth);
                     if more {
                         self.wake.notify_one();
                     }
