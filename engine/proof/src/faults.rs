@@ -25,8 +25,8 @@ use std::time::Instant;
 pub use child::run_if_told;
 
 use crate::Extent;
-use crate::outcome::Row;
-use found::{Broken, Found};
+use crate::outcome::{Broken, Row};
+use found::Found;
 
 /// Picks faults by the beginning of their names.
 const ENV_FAULT: &str = "STOCKADE_PROOF_FAULT";

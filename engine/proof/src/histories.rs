@@ -23,7 +23,7 @@ mod story;
 
 use std::collections::HashSet;
 
-use books::{Broken, Finding};
+use books::Finding;
 use checker::{Verdict, WORK_MAX, check};
 use model::State;
 use partition::partition;
@@ -33,7 +33,7 @@ pub use process::{CHILD, be_a_child};
 use record::{Answer, Call, Record};
 
 use crate::Extent;
-use crate::outcome::Row;
+use crate::outcome::{Broken, Row};
 
 const SEEDS_SHORT: u64 = 24;
 const SEEDS_LONG: u64 = 1_000;

@@ -6,6 +6,21 @@ use std::{env, fs, io};
 
 use serde::{Deserialize, Serialize};
 
+/// Which promise was broken; a [`Row`] counts each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// Units were sold beyond what there was.
+    Oversold,
+    /// Units are accounted for by no row.
+    Leaked,
+    /// What was answered is not there.
+    Lost,
+    /// Something was done twice.
+    Doubled,
+    /// No order of the operations explains their answers.
+    Unexplained,
+}
+
 /// One fault and what came of it: a line of the report.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Row {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use stockade::{Engine, ErrorKind, Event, EventKind, HoldId, Product};
 
-use super::found::{Broken, Found};
+use super::found::Found;
 use super::journal::{Ask, Entry, Journal, Said, intent_of};
+use crate::outcome::Broken;
 
 const EVENTS_AT_ONCE: u32 = 10_000;
 const PRODUCTS_AT_ONCE: u32 = 1_000;

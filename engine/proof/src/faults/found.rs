@@ -3,22 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::outcome::Row;
+use crate::outcome::{Broken, Row};
 
 /// Recovery is to take no longer than this after any kill.
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
 /// Of what went wrong, so much is told in full.
 const TOLD_MAX: usize = 10;
-
-/// Which promise was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Broken {
-    Oversold,
-    Leaked,
-    Lost,
-    Doubled,
-    Unexplained,
-}
 
 /// What came of one case, or of many.
 #[derive(Debug, Default)]

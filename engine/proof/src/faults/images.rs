@@ -25,10 +25,11 @@ use tempfile::TempDir;
 
 use super::check::{all_events, check};
 use super::child::{Child, Orders};
-use super::found::{Broken, Found};
+use super::found::Found;
 use super::journal::Journal;
 use super::load::{dice, stock_up};
 use super::place::Place;
+use crate::outcome::Broken;
 
 const SHOPPERS: u64 = 8;
 const MOMENTS: u64 = 10;

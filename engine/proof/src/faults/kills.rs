@@ -12,10 +12,11 @@ use stockade_testkit::{MariaDb, wait_until};
 
 use super::check::check;
 use super::child::{Act, Child, Orders};
-use super::found::{Broken, Found};
+use super::found::Found;
 use super::journal::{Ask, Journal, Said};
 use super::load::{Crowd, dice, first_answers, intent, stock_up, under_load};
 use super::place::Place;
+use crate::outcome::Broken;
 
 const SHOPPERS: u64 = 8;
 const NEIGHBOURS: u64 = 3;

@@ -7,18 +7,9 @@ use stockade::{Engine, Event, EventKind, HoldId, HoldStatus, OrderId, OrderStatu
 
 use super::caller::stored;
 use super::record::{Answer, Call, Record};
+use crate::outcome::Broken;
 
 const EVENTS_AT_ONCE: u32 = 10_000;
-
-/// What kind of promise was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Broken {
-    Oversold,
-    Leaked,
-    Lost,
-    Doubled,
-    Unexplained,
-}
 
 /// One broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
