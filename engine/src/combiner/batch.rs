@@ -75,6 +75,11 @@ impl Uncertain {
         self.commits.push(commit);
     }
 
+    /// Whether no commit's answer was lost.
+    pub fn is_empty(&self) -> bool {
+        self.commits.is_empty()
+    }
+
     /// Whether it is not known what became of one of them.
     pub fn is_open(&self) -> bool {
         self.commits.iter().any(|commit| !commit.is_missed)

@@ -164,12 +164,13 @@ async fn transact(
         };
         work.presume_nothing();
         parts.metrics.retry(error.fault.cause());
-        // What may have landed must be looked for, not done again in halves.
-        if !error.fault.is_passing() && !uncertain.is_open() {
+        // What may have landed is looked for by each try, not done again in
+        // halves that would know nothing of it.
+        if !error.fault.is_passing() && uncertain.is_empty() {
             return Err(Refused::Some(error));
         }
         let Some(pause) = pauses.next() else {
-            return Err(spent(error, uncertain.is_open()));
+            return Err(spent(error, &uncertain));
         };
         tracing::debug!(%error, ?pause, "a transaction is tried again");
         runtime::sleep(pause).await;
@@ -195,16 +196,17 @@ impl Work {
 }
 
 /// What to say when the attempts are spent.
-fn spent(error: StoreError, uncertain: bool) -> Refused {
+fn spent(error: StoreError, uncertain: &Uncertain) -> Refused {
     match error.fault {
-        _ if uncertain => Refused::All(unsure(error)),
-        // Unique keys that stay taken may be the doing of one request.
-        Fault::Duplicate | Fault::Conflict => Refused::Some(error),
+        _ if uncertain.is_open() => Refused::All(unsure(error)),
         Fault::Lost => Refused::All(error.into()),
-        _ => {
+        Fault::Deadlock | Fault::LockWait => {
             let why = "the rows were wanted by too many at once";
             Refused::All(Error::caused(ErrorKind::Contention, why, error))
         }
+        // Unique keys that stay taken may be the doing of one request.
+        _ if uncertain.is_empty() => Refused::Some(error),
+        _ => Refused::All(unsure(error)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The callers, and the log of what they asked and were told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::model::{
     PaymentEvent, ProductId, Replayable, StockAdjustment, Token,
 };
 use crate::runtime;
+use crate::store::{Fault, StoreError};
 use crate::wire::Resend;
 
 /// What a caller was told of its request.
@@ -114,6 +116,8 @@ impl Log {
         match error.kind() {
             ErrorKind::Contention => Told::Contention,
             ErrorKind::Unavailable => Told::Unknown,
+            // Refused alone, so surely not done.
+            ErrorKind::Internal if is_drawn(error) => Told::Contention,
             ErrorKind::Internal | ErrorKind::Misuse => {
                 self.wrong(Wrong::Unexplained, format!("a caller was told: {error:?}"));
                 Told::Unknown
@@ -121,6 +125,12 @@ impl Log {
             _ => Told::Refused,
         }
     }
+}
+
+/// Whether it is of a refusal that the weather drew.
+fn is_drawn(error: &Error) -> bool {
+    let fault = error.source().and_then(|source| source.downcast_ref::<StoreError>());
+    fault.is_some_and(|error| error.fault == Fault::Fatal)
 }
 
 /// A caller: asks for one thing after the other.

@@ -133,6 +133,9 @@ impl SimulatedStore {
         if self.weather.strikes(Ill::LockWait) {
             return Err(StoreError::new(Fault::LockWait, "drawn"));
         }
+        if self.weather.strikes(Ill::Refused) {
+            return Err(StoreError::new(Fault::Fatal, "drawn"));
+        }
         Ok(())
     }
 

@@ -27,6 +27,8 @@ pub(super) enum Ill {
     CommitRefused,
     Deadlock,
     LockWait,
+    /// The database refuses a statement for a reason that does not pass.
+    Refused,
     /// No connection can be had.
     NoConnection,
     /// The server keeps the transaction of a broken connection for long.
@@ -50,7 +52,7 @@ pub(super) enum Ill {
 }
 
 /// Every fault, with how often it strikes where it does.
-const RATES: [(Ill, f64); 23] = [
+const RATES: [(Ill, f64); 24] = [
     (Ill::Slow, 0.05),
     (Ill::Silent, 0.003),
     (Ill::LostRequest, 0.01),
@@ -62,6 +64,7 @@ const RATES: [(Ill, f64); 23] = [
     (Ill::CommitRefused, 0.02),
     (Ill::Deadlock, 0.01),
     (Ill::LockWait, 0.01),
+    (Ill::Refused, 0.01),
     (Ill::NoConnection, 0.02),
     (Ill::HalfOpen, 0.2),
     (Ill::RedisDown, 0.1),
