@@ -1,7 +1,7 @@
 //! Rounds on a Galera cluster.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stockade::Engine;
 use stockade_testkit::{Galera, Proxy, wait_until};
@@ -79,11 +79,14 @@ fn one_writer(galera: &Galera, writer: &mut usize, fault: Fault, seed: u64) -> R
     let url = proxy.url(&galera.url(*writer, &database));
     let engines = [open(&url), open(&url)];
     let products = stock_up(&engines[0]);
+    let mut ready_after = Duration::ZERO;
     let journal = buy_while(&engines, &products, seed, || {
         thread::sleep(AROUND);
         let before = *writer;
         *writer = (before + 1) % galera.nodes();
+        let since = Instant::now();
         inject(galera, before, *writer, fault);
+        ready_after = since.elapsed();
         proxy.lead_to(galera.addr(*writer));
         proxy.cut();
         thread::sleep(AROUND);
@@ -97,6 +100,9 @@ fn one_writer(galera: &Galera, writer: &mut usize, fault: Fault, seed: u64) -> R
         ..Row::default()
     };
     judge_all(&mut row, galera, &database, &journal, &products, &engines[0]);
+    if row.note.is_empty() {
+        row.note = format!("the next node was ready after {ready_after:.1?} of that");
+    }
     engines.iter().for_each(|engine| engine.close().expect("a close"));
     row
 }
