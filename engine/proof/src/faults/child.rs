@@ -138,8 +138,15 @@ impl Child {
         rest.map(|rest| rest.trim().to_owned()).collect()
     }
 
+    /// How many of its callers' calls and answers have this in them.
+    pub fn told(&self, text: &str) -> usize {
+        let output = self.output();
+        output.lines.iter().filter(|line| line.starts_with("told ") && line.contains(text)).count()
+    }
+
     pub fn wait_for(&self, word: &str) {
-        wait_until(&format!("the child says {word}"), PATIENCE, || !self.said(word).is_empty());
+        let has_said = || self.output().lines.iter().any(|line| line.starts_with(word));
+        wait_until(&format!("the child says {word}"), PATIENCE, has_said);
     }
 
     pub fn pid(&self) -> Pid {

@@ -49,7 +49,7 @@ fn orders(place: &Place, products: &[u64], seed: u64) -> Orders {
 
 /// Waits until the child's callers are refused for want of a store.
 fn wait_for_refusals(child: &Child) {
-    let refused = || child.said("told ").iter().filter(|told| told.contains("unavailable")).count();
+    let refused = || child.told("unavailable");
     let before = refused();
     wait_until("the engine finds out", REFUSED_WITHIN, || refused() > before);
 }
@@ -57,7 +57,7 @@ fn wait_for_refusals(child: &Child) {
 /// Waits until the child's callers are served again.
 fn wait_for_answers(child: &Child) -> Duration {
     let since = Instant::now();
-    let served = || child.said("told ").iter().filter(|told| told.contains("\"Holds\"")).count();
+    let served = || child.told("\"Holds\"");
     let before = served();
     wait_until("the engine goes on", REFUSED_WITHIN, || served() > before);
     since.elapsed()
