@@ -25,10 +25,11 @@ use crate::outcome::Broken;
 
 const SHOPPERS: u64 = 8;
 /// Processes, one after the other, each ended by SIGKILL.
-const LIVES: u64 = 3;
+const LIVES: u64 = 2;
 /// How often the disk of each stands still.
 const HOLDS: u64 = 6;
-const CHANGES_BETWEEN: u32 = 400;
+/// A checkpoint comes after about 2,000 changes.
+const CHANGES_BETWEEN: u32 = 1_500;
 const SYNC_MAX: u64 = 2_000;
 /// Numbers of callers that each child has for itself.
 const CALLERS_EACH: u64 = 100;
@@ -99,6 +100,7 @@ pub fn cut(seed: u64) -> Found {
 /// operation is on each.
 pub fn try_images(disk: &mut VirtualDisk, told: &Journal, found: &mut Found) {
     disk.catch_up();
+    found.count("in the middle of a checkpoint", u64::from(disk.is_checkpointing()));
     for keep in IMAGES {
         let folder = TempDir::new().expect("a folder");
         disk.image(keep, folder.path());

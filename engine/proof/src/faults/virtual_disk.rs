@@ -19,6 +19,8 @@ use stockade_testkit::wait_until;
 use tempfile::TempDir;
 
 const SOURCE: &str = include_str!("virtual_disk.c");
+const DATABASE: &str = "shop.db";
+const LOG: &str = "shop.db-wal";
 const SECTOR: usize = 512;
 /// How likely a sector that was being written is neither old nor new.
 const TORN: f64 = 0.1;
@@ -322,6 +324,12 @@ impl VirtualDisk {
         names.iter().all(&mut is_there)
     }
 
+    /// Whether pages are on their way from the log into the database's file.
+    pub fn is_checkpointing(&self) -> bool {
+        let inode = |name: &str| self.names.get(name).map(|number| &self.inodes[*number]);
+        inode(LOG).is_some() && inode(DATABASE).is_some_and(|inode| !inode.open.is_empty())
+    }
+
     /// Makes the files that a disk may hold when the power goes now.
     pub fn image(&mut self, keep: Keep, into: &Path) {
         let all: BTreeSet<&String> = self.names.keys().chain(self.synced_names.keys()).collect();
@@ -343,7 +351,7 @@ impl VirtualDisk {
 
 /// The database in a folder that a disk is beneath, or that is its image.
 pub fn url(folder: &Path) -> String {
-    format!("sqlite:{}", folder.join("shop.db").display())
+    format!("sqlite:{}", folder.join(DATABASE).display())
 }
 
 #[cfg(test)]
