@@ -140,7 +140,7 @@ config! {
     store_timeout: Duration = "10s", "A statement unanswered for so long counts as a lost connection";
     lock_wait: Duration = "3s", "How long a row lock is waited for before the transaction is tried again";
     retries: u32 = "5", "How often a transaction is tried again before its requests are refused";
-    lock_ttl: Duration = "2s", "The lease of a Redis lock";
+    lock_ttl: Duration = "1s", "The lease of a Redis lock, which is how long a dead holder keeps others from it";
     lock_run: Duration = "20ms", "How long one engine keeps a Redis lock while another waits";
     idempotency_ttl: Duration = "7days", "How long the answer to an idempotency key is remembered";
     remote_timeout: Duration = "20s", "How long a call to a running engine may take in all, being sent again included";

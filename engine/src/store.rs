@@ -29,9 +29,7 @@ use futures_util::future::BoxFuture;
 pub(crate) use error::{Fault, StoreError, StoreResult};
 use mysql::MySqlDatabase;
 use reads::SqlStore;
-pub(crate) use retry::pauses;
-#[cfg(test)]
-pub(crate) use retry::steadily;
+pub(crate) use retry::{pauses, steadily};
 use sqlite::SqliteDatabase;
 
 use crate::audit::AuditFacts;
@@ -155,7 +153,8 @@ pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn St
     match options.url.split_once(':').map(|(scheme, _)| scheme) {
         Some("sqlite") => {
             let database = SqliteDatabase::new(options)?;
-            database.migrate().await?;
+            // Those who write already may leave a newcomer no turn.
+            steadily(options.retries, || database.migrate()).await?;
             Ok(Arc::new(SqlStore::new(database, clock, options.retries)))
         }
         Some("mysql" | "mariadb") => {

@@ -11,15 +11,18 @@ mod clocks;
 mod cuts;
 mod disk;
 mod found;
-mod images;
 mod journal;
 mod kills;
 mod load;
 mod place;
+mod power;
 mod rows;
 mod servers;
+mod virtual_disk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 pub use child::run_if_told;
@@ -39,6 +42,9 @@ pub struct Fault {
     place: &'static str,
     /// Cases in the short form and in the long form.
     cases: (u64, u64),
+    /// How many of them at once: more than one where a case waits rather than
+    /// works.
+    at_once: usize,
     run: fn(u64) -> Found,
 }
 
@@ -48,70 +54,80 @@ pub const FAULTS: &[Fault] = &[
         name: "cut-at-commit",
         what: "connection reset during COMMIT",
         place: "MariaDB, Redis in every other case",
-        cases: (2, 400),
+        cases: (2, 220),
+        at_once: 2,
         run: cuts::at_commit,
     },
     Fault {
         name: "cut-elsewhere",
         what: "connection reset elsewhere in a transaction",
         place: "MariaDB, Redis in every other case",
-        cases: (1, 100),
+        cases: (1, 80),
+        at_once: 2,
         run: cuts::elsewhere,
     },
     Fault {
         name: "kill-mariadb",
         what: "engine killed at each failpoint",
         place: "MariaDB and Redis",
-        cases: (2, 150),
+        cases: (2, 80),
+        at_once: 4,
         run: kills::on_mariadb,
     },
     Fault {
         name: "kill-sqlite",
         what: "engine killed at each failpoint",
         place: "SQLite",
-        cases: (1, 150),
+        cases: (1, 60),
+        at_once: 2,
         run: kills::on_sqlite,
     },
     Fault {
         name: "stop-engine",
         what: "engine stopped in mid-transaction past its lock's life",
         place: "MariaDB and Redis",
-        cases: (1, 40),
+        cases: (1, 24),
+        at_once: 4,
         run: kills::stopped,
     },
     Fault {
         name: "mariadb-killed",
         what: "MariaDB killed and restarted",
         place: "MariaDB",
-        cases: (1, 30),
+        cases: (1, 60),
+        at_once: 2,
         run: servers::mariadb_killed,
     },
     Fault {
         name: "redis-killed",
         what: "Redis killed and restarted",
         place: "MariaDB and Redis",
-        cases: (1, 30),
+        cases: (1, 60),
+        at_once: 2,
         run: servers::redis_killed,
     },
     Fault {
         name: "redis-stopped",
         what: "Redis stopped past the lock's life",
         place: "MariaDB and Redis",
-        cases: (1, 30),
+        cases: (1, 40),
+        at_once: 4,
         run: servers::redis_stopped,
     },
     Fault {
         name: "redis-flushed",
         what: "Redis emptied",
         place: "MariaDB and Redis",
-        cases: (1, 120),
+        cases: (1, 200),
+        at_once: 2,
         run: servers::redis_flushed,
     },
     Fault {
         name: "redis-evicting",
         what: "Redis evicting keys",
         place: "MariaDB and Redis",
-        cases: (1, 20),
+        cases: (1, 60),
+        at_once: 2,
         run: servers::redis_evicting,
     },
     Fault {
@@ -119,49 +135,64 @@ pub const FAULTS: &[Fault] = &[
         what: "deadlock forced (1213)",
         place: "MariaDB",
         cases: (1, 60),
+        at_once: 2,
         run: rows::deadlocks,
     },
     Fault {
         name: "lock-wait",
         what: "row lock not had in time (1205)",
         place: "MariaDB",
-        cases: (1, 30),
+        cases: (1, 40),
+        at_once: 4,
         run: rows::lock_waits,
     },
     Fault {
         name: "pool-exhausted",
         what: "pool of one connection, and that one stuck",
         place: "MariaDB",
-        cases: (1, 20),
+        cases: (1, 24),
+        at_once: 4,
         run: rows::pool_exhausted,
     },
     Fault {
         name: "clocks-apart",
         what: "clocks ten minutes apart, one of them set back and forth",
         place: "MariaDB and SQLite in turn",
-        cases: (2, 100),
+        cases: (2, 200),
+        at_once: 2,
         run: clocks::apart,
     },
     Fault {
         name: "disk-full",
         what: "disk full (a small tmpfs)",
         place: "SQLite",
-        cases: (1, 30),
+        cases: (1, 100),
+        at_once: 2,
         run: disk::full,
     },
     Fault {
         name: "write-fails",
         what: "writes that fail half way (a limit to the file's size)",
         place: "SQLite",
-        cases: (1, 50),
+        cases: (1, 30),
+        at_once: 2,
         run: disk::write_fails,
     },
     Fault {
-        name: "power-lost",
-        what: "power lost: unsynced pages gone, torn or rubbish",
+        name: "disk-errors",
+        what: "disk errors (EIO) on write, sync and read",
         place: "SQLite",
-        cases: (1, 400),
-        run: images::power_lost,
+        cases: (1, 100),
+        at_once: 2,
+        run: disk::errors,
+    },
+    Fault {
+        name: "power-cut",
+        what: "power cut: what was not synced gone, torn or rubbish",
+        place: "SQLite",
+        cases: (1, 90),
+        at_once: 2,
+        run: power::cut,
     },
 ];
 
@@ -179,19 +210,21 @@ impl Fault {
     pub fn try_all(&self, extent: Extent) -> Row {
         let since = Instant::now();
         let (short, long) = self.cases;
-        let mut all = Found::default();
-        for seed in (extent.seed..).take(extent.seeds(short, long) as usize) {
-            let found = self.try_one(seed);
-            if !found.is_clean() {
-                eprintln!("{}, seed {seed}:", self.name);
-                found.told.iter().for_each(|told| eprintln!("  {told}"));
-                eprintln!(
-                    "again: {ENV_FAULT}={} stockade-proof faults --seed {seed} --seeds 1",
-                    self.name
-                );
+        let seeds = Mutex::new((extent.seed..).take(extent.seeds(short, long) as usize));
+        let next = || seeds.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let all = Mutex::new(Found::default());
+        thread::scope(|scope| {
+            for _ in 0..self.at_once {
+                scope.spawn(|| {
+                    while let Some(seed) = next() {
+                        let found = self.try_one(seed);
+                        self.tell(seed, &found);
+                        all.lock().unwrap_or_else(PoisonError::into_inner).absorb(found);
+                    }
+                });
             }
-            all.absorb(found);
-        }
+        });
+        let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
         let row = all.row(self.what, self.place);
         let Row { injected, operations, note, .. } = &row;
         let recovery = row.recovery.map_or_else(|| "-".to_owned(), |took| format!("{took:.2?}"));
@@ -207,6 +240,18 @@ impl Fault {
             since.elapsed()
         );
         row
+    }
+
+    /// Tells of a case in which something is wrong.
+    fn tell(&self, seed: u64, found: &Found) {
+        if !found.is_clean() {
+            eprintln!("{}, seed {seed}:", self.name);
+            found.told.iter().for_each(|told| eprintln!("  {told}"));
+            eprintln!(
+                "again: {ENV_FAULT}={} stockade-proof faults --seed {seed} --seeds 1",
+                self.name
+            );
+        }
     }
 
     fn try_one(&self, seed: u64) -> Found {

@@ -15,6 +15,10 @@ use crate::runtime;
 /// Requests for one product that are worth asking for its lock.
 const CROWD: usize = 8;
 
+/// A lock is waited for so many leases: long enough for one that a dead holder
+/// left to run out, and for another that its process was still to be given.
+const LEASES_WAITED: u32 = 2;
+
 /// Two processes may each hold what the other asks for next, if they kept it
 /// from an earlier batch; so a batch of several lanes waits but briefly.
 const WAIT_AMONG_SEVERAL: Duration = Duration::from_millis(100);
@@ -52,7 +56,8 @@ impl Leases {
             if self.has_kept(combiner, *lane).await || !(is_crowd || parts.config.strict) {
                 continue;
             }
-            let wait = if is_alone { ttl } else { WAIT_AMONG_SEVERAL };
+            let wait =
+                if is_alone { ttl.saturating_mul(LEASES_WAITED) } else { WAIT_AMONG_SEVERAL };
             let since = runtime::now();
             let grant = parts.lock.acquire(LockName(lane.0), wait).await;
             observe(&parts.metrics.lock_wait_seconds, runtime::elapsed(since));

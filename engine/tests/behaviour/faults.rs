@@ -31,6 +31,7 @@ pub const SERVERS: &[Scenario] = scenarios!("faults";
 pub const SQLITE_FILE: &[Scenario] = scenarios!("faults";
     a_foreign_writer_is_waited_for,
     a_foreign_writer_that_stays_is_contention,
+    a_newcomer_outlasts_a_foreign_writer,
 );
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -253,4 +254,17 @@ fn a_foreign_writer_that_stays_is_contention(world: &World) {
     }
     assert_eq!(numbers(&engine, prepared.id), Prepared::AFTER);
     assert_exact(&engine, &[prepared.id], 101);
+}
+
+fn a_newcomer_outlasts_a_foreign_writer(world: &World) {
+    drop(impatient(world, 0));
+    let mut outsider = Outsider::new(world);
+    outsider.run("BEGIN IMMEDIATE");
+    thread::scope(|scope| {
+        let newcomer = scope.spawn(|| impatient(world, 5));
+        // Longer than `lock_wait`, and not for as long as it is tried again.
+        thread::sleep(Duration::from_millis(1_500));
+        outsider.run("ROLLBACK");
+        product(&newcomer.join().expect("opens"), 1);
+    });
 }

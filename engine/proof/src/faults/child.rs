@@ -23,8 +23,11 @@ use super::load::{Shopper, stock_up};
 const ENV: &str = "STOCKADE_PROOF_CHILD";
 /// Whether the parent has said so; failpoints count from then on.
 static ARMED: AtomicBool = AtomicBool::new(false);
+/// Whether it may leave the failpoint at which it stopped itself.
+static GOES_ON: AtomicBool = AtomicBool::new(false);
 const PATIENCE: Duration = Duration::from_secs(60);
 const DRAIN_EVERY: Duration = Duration::from_millis(1);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What a child does to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,8 +138,15 @@ impl Child {
         rest.map(|rest| rest.trim().to_owned()).collect()
     }
 
+    /// How many of its callers' calls and answers have this in them.
+    pub fn told(&self, text: &str) -> usize {
+        let output = self.output();
+        output.lines.iter().filter(|line| line.starts_with("told ") && line.contains(text)).count()
+    }
+
     pub fn wait_for(&self, word: &str) {
-        wait_until(&format!("the child says {word}"), PATIENCE, || !self.said(word).is_empty());
+        let has_said = || self.output().lines.iter().any(|line| line.starts_with(word));
+        wait_until(&format!("the child says {word}"), PATIENCE, has_said);
     }
 
     pub fn pid(&self) -> Pid {
@@ -179,6 +189,12 @@ impl Child {
     /// Lets it count the passes of its failpoint from now on.
     pub fn arm(&mut self) {
         self.order("arm");
+    }
+
+    /// Lets it leave the failpoint at which it stopped itself.
+    pub fn go_on(&mut self) {
+        self.order("go on");
+        self.signal(Signal::CONT);
     }
 
     /// Ends its shopping and leaves it there.
@@ -229,6 +245,7 @@ pub fn run_if_told() {
         for word in std::io::stdin().lines().map_while(Result::ok) {
             match word.as_str() {
                 "arm" => ARMED.store(true, Ordering::SeqCst),
+                "go on" => GOES_ON.store(true, Ordering::SeqCst),
                 _ => told.store(true, Ordering::Relaxed),
             }
         }
@@ -288,11 +305,17 @@ fn arm(point: &str, pass: u64, act: Act) {
     failpoints::install(splits, move |at| {
         let counts = at == point && ARMED.load(Ordering::SeqCst);
         if counts && passed.fetch_add(1, Ordering::SeqCst) + 1 == pass {
-            let signal = match act {
-                Act::Kill => Signal::KILL,
-                Act::Stop => Signal::STOP,
-            };
-            kill_process(getpid(), signal).expect("our own process");
+            match act {
+                Act::Kill => kill_process(getpid(), Signal::KILL).expect("our own process"),
+                Act::Stop => {
+                    kill_process(getpid(), Signal::STOP).expect("our own process");
+                    // Another thread takes the signal, and this one may be
+                    // somewhere else before all of them stand still.
+                    while !GOES_ON.load(Ordering::SeqCst) {
+                        thread::sleep(LOOK_EVERY);
+                    }
+                }
+            }
         }
     });
 }

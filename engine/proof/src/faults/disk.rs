@@ -7,7 +7,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
+use rand::seq::SliceRandom;
+use rustix::process::Signal;
 use stockade_testkit::wait_until;
+use tempfile::TempDir;
 
 use super::check::check;
 use super::child::{Child, Orders};
@@ -15,6 +18,8 @@ use super::found::Found;
 use super::journal::Journal;
 use super::load::{dice, first_answers, stock_up};
 use super::place::Place;
+use super::power::try_images;
+use super::virtual_disk::{Call, Library, VirtualDisk};
 
 const SHOPPERS: u64 = 8;
 const TIMES: u64 = 4;
@@ -24,6 +29,11 @@ const PROBES: u64 = 5_000;
 const REFUSED_WITHIN: Duration = Duration::from_secs(30);
 /// The small disk, in the child's own view of the file system.
 const DISK: &str = "/mnt";
+/// Calls that are let through before one fails.
+const SKIPPED_MAX: u32 = 60;
+/// So many times means until told otherwise.
+const ALWAYS: u32 = u32::MAX;
+const SYNC: Duration = Duration::from_micros(200);
 
 fn orders(place: &Place, products: &[u64], seed: u64) -> Orders {
     Orders {
@@ -39,7 +49,7 @@ fn orders(place: &Place, products: &[u64], seed: u64) -> Orders {
 
 /// Waits until the child's callers are refused for want of a store.
 fn wait_for_refusals(child: &Child) {
-    let refused = || child.said("told ").iter().filter(|told| told.contains("unavailable")).count();
+    let refused = || child.told("unavailable");
     let before = refused();
     wait_until("the engine finds out", REFUSED_WITHIN, || refused() > before);
 }
@@ -47,7 +57,7 @@ fn wait_for_refusals(child: &Child) {
 /// Waits until the child's callers are served again.
 fn wait_for_answers(child: &Child) -> Duration {
     let since = Instant::now();
-    let served = || child.said("told ").iter().filter(|told| told.contains("\"Holds\"")).count();
+    let served = || child.told("\"Holds\"");
     let before = served();
     wait_until("the engine goes on", REFUSED_WITHIN, || served() > before);
     since.elapsed()
@@ -133,4 +143,50 @@ fn limit(child: &Child, bytes: &str) {
     // The soft limit only: a lower hard one could not be raised again.
     let done = command.arg(format!("--fsize={bytes}:")).status().expect("prlimit");
     assert!(done.success(), "prlimit said {done}");
+}
+
+/// A disk that answers writes, syncs and reads with an error, once or for a
+/// while. What was written before a sync that failed may be lost for good. At
+/// last its power goes.
+pub fn errors(seed: u64) -> Found {
+    let library = Library::build();
+    let mut dice = dice(seed, 9_999);
+    let folder = TempDir::new().expect("a folder");
+    let mut disk = VirtualDisk::over(&library, folder, super::load::dice(seed, 8_000));
+    disk.slow_down(SYNC);
+    let place = Place::sqlite_at(disk.url()).set("retries", RETRIES);
+    let mut orders = orders(&place, &[], seed);
+    orders.shell = Some(disk.shell());
+    let mut found = Found::default();
+    let mut child = Child::start(&orders);
+    child.wait_for("served");
+    let calls = [Call::Write, Call::Sync, Call::Read];
+    let mut errors: Vec<(Call, u32)> =
+        calls.into_iter().flat_map(|call| [(call, 1), (call, 1), (call, ALWAYS)]).collect();
+    errors.shuffle(&mut dice);
+    for (call, times) in errors {
+        let before = disk.failed(call);
+        disk.fail(call, dice.random_range(0..SKIPPED_MAX), times);
+        wait_until("a call fails", REFUSED_WITHIN, || disk.failed(call) > before);
+        // Few operations read anything that is not in memory.
+        if times == ALWAYS && call != Call::Read {
+            wait_for_refusals(&child);
+        }
+        disk.fail(call, 0, 0);
+        found.recovered(wait_for_answers(&child));
+    }
+    child.signal(Signal::KILL);
+    child.wait_until_dead();
+    for (call, what) in calls.into_iter().zip(["writes failed", "syncs failed", "reads failed"]) {
+        found.injected += u64::from(disk.failed(call));
+        found.count(what, u64::from(disk.failed(call)));
+    }
+    // The kernel's view is what a process that goes on without a loss of power
+    // sees; the disk's is another.
+    let mut journal = child.journal();
+    let operations = journal.entries.len() as u64;
+    try_images(&mut disk, &journal, &mut found);
+    check(&place.open(), &mut journal, false, &mut found);
+    found.operations = operations;
+    found
 }

@@ -18,8 +18,8 @@ pub struct Found {
     pub recovery: Option<Duration>,
     /// Further things that were counted.
     pub counts: BTreeMap<&'static str, u64>,
-    /// The longest of each thing that was measured.
-    longest: BTreeMap<&'static str, Duration>,
+    /// The longest of each thing that was measured, and the limit that it has.
+    longest: BTreeMap<&'static str, (Duration, Option<Duration>)>,
     broken: Vec<(Broken, u64)>,
     /// What was broken, in words.
     pub told: Vec<String>,
@@ -39,9 +39,6 @@ impl Found {
 
     pub fn recovered(&mut self, after: Duration) {
         self.recovery = self.recovery.max(Some(after));
-        if after > RECOVERY_MAX {
-            self.count("recoveries over 5 s", 1);
-        }
     }
 
     pub fn count(&mut self, what: &'static str, times: u64) {
@@ -49,8 +46,17 @@ impl Found {
     }
 
     pub fn measure(&mut self, what: &'static str, took: Duration) {
-        let longest = self.longest.entry(what).or_default();
-        *longest = took.max(*longest);
+        self.keep_longest(what, (took, None));
+    }
+
+    /// Measures what is to take no longer than `limit`.
+    pub fn measure_within(&mut self, limit: Duration, what: &'static str, took: Duration) {
+        self.keep_longest(what, (took, Some(limit)));
+    }
+
+    fn keep_longest(&mut self, what: &'static str, (took, limit): (Duration, Option<Duration>)) {
+        let longest = self.longest.entry(what).or_insert((took, limit));
+        longest.0 = took.max(longest.0);
     }
 
     pub fn absorb(&mut self, other: Self) {
@@ -58,7 +64,7 @@ impl Found {
         self.operations += other.operations;
         self.recovery = self.recovery.max(other.recovery);
         other.counts.into_iter().for_each(|(what, times)| self.count(what, times));
-        other.longest.into_iter().for_each(|(what, took)| self.measure(what, took));
+        other.longest.into_iter().for_each(|(what, took)| self.keep_longest(what, took));
         self.broken.extend(other.broken);
         self.told.extend(other.told);
         self.told.truncate(TOLD_MAX);
@@ -70,8 +76,12 @@ impl Found {
             self.broken.iter().filter(|(broken, _)| *broken == of).map(|(_, times)| times).sum()
         };
         let counts = self.counts.iter().map(|(what, times)| format!("{what}: {times}"));
-        let longest = |(what, took): (_, &Duration)| format!("{what}: {:.2} s", took.as_secs_f64());
-        let notes = counts.chain(self.longest.iter().map(longest));
+        let longest = |(what, (took, limit)): (_, &(Duration, Option<Duration>))| {
+            let kept = limit.map_or_else(String::new, |limit| kept(*took, limit));
+            format!("{what}: {:.2} s{kept}", took.as_secs_f64())
+        };
+        let recovery = self.recovery.map(|took| format!("recovery{}", kept(took, RECOVERY_MAX)));
+        let notes = recovery.into_iter().chain(counts).chain(self.longest.iter().map(longest));
         Row {
             fault: fault.to_owned(),
             place: place.to_owned(),
@@ -87,4 +97,10 @@ impl Found {
             note: notes.collect::<Vec<_>>().join(", "),
         }
     }
+}
+
+/// Whether a limit was kept, in words.
+fn kept(took: Duration, limit: Duration) -> String {
+    let kept = if took > limit { "not kept" } else { "kept" };
+    format!(" (limit {} s: {kept})", limit.as_secs())
 }

@@ -1,0 +1,116 @@
+//! SQLite after a loss of power, on a disk that then holds what was synced and
+//! any part of the rest.
+//!
+//! The process is killed, and now and then its disk stands still in the middle
+//! of a change; everything that the process has answered by then must be in
+//! whatever the disk may hold. The shop goes on with one of these images.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use rustix::process::Signal;
+use stockade::Engine;
+use tempfile::TempDir;
+
+use super::check::check;
+use super::child::{Child, Orders};
+use super::found::Found;
+use super::journal::Journal;
+use super::load::{dice, first_answers};
+use super::place::Place;
+use super::virtual_disk::{Keep, Library, VirtualDisk, url};
+use crate::outcome::Broken;
+
+const SHOPPERS: u64 = 8;
+/// Processes, one after the other, each ended by SIGKILL.
+const LIVES: u64 = 2;
+/// How often the disk of each stands still.
+const HOLDS: u64 = 6;
+/// A checkpoint comes after about 2,000 changes.
+const CHANGES_BETWEEN: u32 = 1_500;
+const SYNC_MAX: u64 = 2_000;
+/// Numbers of callers that each child has for itself.
+const CALLERS_EACH: u64 = 100;
+const PROBES: u64 = 5_000;
+const PRODUCTS_AT_ONCE: u32 = 100;
+/// What is kept in the images of each moment.
+const IMAGES: [Keep; 4] = [Keep::Nothing, Keep::Everything, Keep::Some, Keep::Some];
+
+/// Power lost at random moments.
+pub fn cut(seed: u64) -> Found {
+    let library = Library::build();
+    let mut dice = dice(seed, 9_999);
+    let (mut found, mut told) = (Found::default(), Journal::default());
+    let mut folder = TempDir::new().expect("a folder");
+    let mut products = Vec::new();
+    for life in 0..LIVES {
+        let mut disk = VirtualDisk::over(&library, folder, super::load::dice(seed, 8_000 + life));
+        disk.slow_down(Duration::from_micros(dice.random_range(0..SYNC_MAX)));
+        let orders = Orders {
+            settings: Place::sqlite_at(disk.url()).settings(),
+            products,
+            seed,
+            first: (life + 1) * CALLERS_EACH,
+            shoppers: SHOPPERS,
+            at: None,
+            shell: Some(disk.shell()),
+        };
+        let mut child = Child::start(&orders);
+        for hold in 0..HOLDS {
+            disk.hold_after(dice.random_range(1..CHANGES_BETWEEN));
+            disk.wait_until_held();
+            child.signal(Signal::STOP);
+            child.wait_until_stopped();
+            let mut known = told.clone();
+            known.absorb(child.journal());
+            try_images(&mut disk, &known, &mut found);
+            if !disk.has_seen_all() {
+                let why = || format!("something went past the disk, hold {hold} of life {life}");
+                found.blame(Broken::Unexplained, 1, why);
+            }
+            disk.go_on();
+            child.signal(Signal::CONT);
+        }
+        child.wait_for("served");
+        thread::sleep(Duration::from_micros(dice.random_range(0..50_000)));
+        child.signal(Signal::KILL);
+        child.wait_until_dead();
+        told.absorb(child.journal());
+        try_images(&mut disk, &told, &mut found);
+        folder = TempDir::new().expect("a folder");
+        disk.image(Keep::Some, folder.path());
+        found.injected += 1;
+        let since = Instant::now();
+        let engine = open(folder.path());
+        let all = engine.products(None, PRODUCTS_AT_ONCE).expect("reads").items;
+        products = all.iter().map(|product| product.id.0).collect();
+        let (_, journal) = first_answers(&engine, &products, (since, PROBES + life));
+        found.recovered(since.elapsed());
+        told.absorb(journal);
+        check(&engine, &mut told, false, &mut found);
+        engine.close().expect("closes");
+    }
+    found.operations = told.entries.len() as u64;
+    found
+}
+
+/// Makes images of the disk as it is now, and looks whether every answered
+/// operation is on each.
+pub fn try_images(disk: &mut VirtualDisk, told: &Journal, found: &mut Found) {
+    disk.catch_up();
+    found.count("in the middle of a checkpoint", u64::from(disk.is_checkpointing()));
+    for keep in IMAGES {
+        let folder = TempDir::new().expect("a folder");
+        disk.image(keep, folder.path());
+        found.injected += 1;
+        let engine = open(folder.path());
+        check(&engine, &mut told.clone(), false, found);
+        engine.close().expect("closes");
+    }
+}
+
+fn open(folder: &Path) -> Engine {
+    Place::sqlite_at(url(folder)).open()
+}

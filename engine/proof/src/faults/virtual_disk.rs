@@ -1,0 +1,443 @@
+//! A disk beneath a child's SQLite files: it knows what was synced, so it can
+//! tell what would be left without power, and it gives errors when told to.
+//!
+//! `virtual_disk.c` sits between the child and its libc. It writes down each
+//! write and each sync; an image is made from that alone: everything synced,
+//! and of the rest any sectors, some of them torn or rubbish.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use stockade_testkit::wait_until;
+use tempfile::TempDir;
+
+const SOURCE: &str = include_str!("virtual_disk.c");
+const DATABASE: &str = "shop.db";
+const LOG: &str = "shop.db-wal";
+const SECTOR: usize = 512;
+/// How likely a sector that was being written is neither old nor new.
+const TORN: f64 = 0.1;
+/// `struct line`, without what follows it.
+const LINE: usize = 24;
+/// `struct control`: three numbers for each kind of call, and then these.
+const CONTROL: usize = 48;
+const HOLD_AFTER: u64 = 36;
+const HELD: u64 = 40;
+const SYNC_MICROS: u64 = 44;
+const HELD_WITHIN: Duration = Duration::from_secs(60);
+
+/// `enum kind`.
+const OPENED: u32 = 0;
+const WRITTEN: u32 = 1;
+const CUT_SHORT: u32 = 2;
+const SYNCED: u32 = 3;
+const NOT_SYNCED: u32 = 4;
+const REMOVED: u32 = 5;
+const FOLDER_SYNCED: u32 = 6;
+
+/// The compiled layer.
+pub struct Library {
+    folder: TempDir,
+}
+
+impl Library {
+    pub fn build() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let library = Self { folder };
+        let source = library.folder.path().join("virtual_disk.c");
+        fs::write(&source, SOURCE).expect("written");
+        let mut compile = Command::new("cc");
+        compile.args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"]);
+        let done = compile.arg(library.path()).arg(source).status().expect("a C compiler");
+        assert!(done.success(), "cc said {done}");
+        library
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("virtual_disk.so")
+    }
+}
+
+/// A kind of call that can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Write,
+    Sync,
+    Read,
+}
+
+impl Call {
+    /// Where its three numbers stand in the control page.
+    fn at(self) -> u64 {
+        12 * self as u64
+    }
+}
+
+/// How much of what was not synced an image keeps.
+#[derive(Debug, Clone, Copy)]
+pub enum Keep {
+    Nothing,
+    Everything,
+    /// Any part of it.
+    Some,
+}
+
+/// What a file holds for sure, and what was done to it since.
+#[derive(Default)]
+struct Inode {
+    synced: Vec<u8>,
+    open: Vec<Change>,
+}
+
+enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    CutShort(usize),
+}
+
+impl Inode {
+    /// Ends the doubt about what was done to it.
+    fn settle(&mut self, keep: Keep, dice: &mut StdRng) {
+        let open = std::mem::take(&mut self.open);
+        apply(&open, &mut self.synced, keep, dice);
+    }
+
+    /// What a disk may hold of it.
+    fn left(&self, keep: Keep, dice: &mut StdRng) -> Vec<u8> {
+        let mut left = self.synced.clone();
+        apply(&self.open, &mut left, keep, dice);
+        left
+    }
+}
+
+fn apply(changes: &[Change], file: &mut Vec<u8>, keep: Keep, dice: &mut StdRng) {
+    let share = match keep {
+        Keep::Nothing => return,
+        Keep::Everything => 1.0,
+        Keep::Some => dice.random_range(0.0..1.0),
+    };
+    for change in changes {
+        match change {
+            Change::CutShort(length) if dice.random_bool(share) => file.resize(*length, 0),
+            Change::CutShort(_) => {}
+            Change::Write { offset, bytes } => {
+                let mut at = 0;
+                while at < bytes.len() {
+                    let end = bytes.len().min(at + SECTOR - (offset + at) % SECTOR);
+                    if dice.random_bool(share) {
+                        let is_torn = matches!(keep, Keep::Some) && dice.random_bool(TORN);
+                        let torn = is_torn.then_some(&mut *dice);
+                        put_sector(file, offset + at, &bytes[at..end], torn);
+                    }
+                    at = end;
+                }
+            }
+        }
+    }
+}
+
+/// Writes a sector: whole, or else torn or as rubbish.
+fn put_sector(file: &mut Vec<u8>, offset: usize, bytes: &[u8], torn: Option<&mut StdRng>) {
+    let end = offset + bytes.len();
+    file.resize(file.len().max(end), 0);
+    let place = &mut file[offset..end];
+    let Some(dice) = torn else { return place.copy_from_slice(bytes) };
+    if dice.random() {
+        let torn = dice.random_range(0..bytes.len());
+        place[..torn].copy_from_slice(&bytes[..torn]);
+    } else {
+        place.iter_mut().for_each(|byte| *byte = dice.random());
+    }
+}
+
+/// The disk beneath the files of one folder.
+pub struct VirtualDisk {
+    folder: TempDir,
+    /// Holds the journal and the control page.
+    _home: TempDir,
+    shell: String,
+    journal: File,
+    control: File,
+    /// Of the journal, what was read and is no whole line yet.
+    rest: Vec<u8>,
+    inodes: Vec<Inode>,
+    /// Which of them has this number now; numbers come again.
+    numbers: HashMap<u64, usize>,
+    /// The files by name: as the process sees them, and as the disk has them.
+    names: BTreeMap<String, usize>,
+    synced_names: BTreeMap<String, usize>,
+    dice: StdRng,
+}
+
+impl VirtualDisk {
+    /// A disk that holds what is in the folder.
+    pub fn over(library: &Library, folder: TempDir, dice: StdRng) -> Self {
+        let home = TempDir::new().expect("a folder");
+        let (journal, control) = (home.path().join("journal"), home.path().join("control"));
+        fs::write(&journal, []).expect("written");
+        fs::write(&control, [0; CONTROL]).expect("written");
+        let shell = format!(
+            "export LD_PRELOAD='{}' STOCKADE_DISK_FOLDER='{}' STOCKADE_DISK_JOURNAL='{}' \
+             STOCKADE_DISK_CONTROL='{}'; exec \"$0\"",
+            library.path().display(),
+            folder.path().display(),
+            journal.display(),
+            control.display(),
+        );
+        let (mut inodes, mut numbers, mut names) = (Vec::new(), HashMap::new(), BTreeMap::new());
+        for file in fs::read_dir(folder.path()).expect("a folder") {
+            let file = file.expect("a file");
+            let number = file.metadata().expect("a file").ino();
+            let synced = fs::read(file.path()).expect("read");
+            numbers.insert(number, inodes.len());
+            names.insert(file.file_name().to_string_lossy().into_owned(), inodes.len());
+            inodes.push(Inode { synced, open: Vec::new() });
+        }
+        let open = |path| File::options().read(true).write(true).open(path).expect("a file");
+        Self {
+            shell,
+            journal: open(&journal),
+            control: open(&control),
+            rest: Vec::new(),
+            inodes,
+            numbers,
+            synced_names: names.clone(),
+            names,
+            dice,
+            folder,
+            _home: home,
+        }
+    }
+
+    /// What a child is started by that has its files on this disk.
+    pub fn shell(&self) -> String {
+        self.shell.clone()
+    }
+
+    pub fn url(&self) -> String {
+        url(self.folder.path())
+    }
+
+    fn set(&self, at: u64, value: u32) {
+        self.control.write_all_at(&value.to_ne_bytes(), at).expect("the control page");
+    }
+
+    fn get(&self, at: u64) -> u32 {
+        let mut value = [0; 4];
+        self.control.read_exact_at(&mut value, at).expect("the control page");
+        u32::from_ne_bytes(value)
+    }
+
+    /// How long each sync takes.
+    pub fn slow_down(&self, sync: Duration) {
+        self.set(SYNC_MICROS, u32::try_from(sync.as_micros()).expect("a short while"));
+    }
+
+    /// Lets calls of this kind fail so many times, once `skip` more were let
+    /// through.
+    pub fn fail(&self, call: Call, skip: u32, times: u32) {
+        self.set(call.at(), skip);
+        self.set(call.at() + 4, times);
+    }
+
+    /// How many calls of this kind have failed.
+    pub fn failed(&self, call: Call) -> u32 {
+        self.get(call.at() + 8)
+    }
+
+    /// Lets it stand still in the middle of whatever comes after so many more
+    /// changes.
+    pub fn hold_after(&self, changes: u32) {
+        self.set(HOLD_AFTER, changes);
+    }
+
+    pub fn wait_until_held(&self) {
+        wait_until("the disk stands still", HELD_WITHIN, || self.get(HELD) != 0);
+    }
+
+    pub fn go_on(&self) {
+        self.set(HELD, 0);
+    }
+
+    /// Takes in what the process has done since.
+    pub fn catch_up(&mut self) {
+        self.journal.read_to_end(&mut self.rest).expect("read");
+        let lines = std::mem::take(&mut self.rest);
+        let mut at = 0;
+        while let Some((head, rest)) = lines[at..].split_at_checked(LINE) {
+            let word =
+                |from: usize| u32::from_ne_bytes(head[from..from + 4].try_into().expect("4"));
+            let long =
+                |from: usize| u64::from_ne_bytes(head[from..from + 8].try_into().expect("8"));
+            // A process that was killed may leave a part of a line.
+            let Some(bytes) = rest.get(..word(4) as usize) else { break };
+            self.replay(word(0), long(8), long(16), bytes);
+            at += LINE + bytes.len();
+        }
+        self.rest = lines[at..].to_vec();
+    }
+
+    /// Follows a line of the journal; the kinds are those of `enum kind`.
+    fn replay(&mut self, kind: u32, number: u64, offset: u64, bytes: &[u8]) {
+        let name = || String::from_utf8_lossy(bytes).into_owned();
+        let offset = usize::try_from(offset).expect("a small file");
+        match kind {
+            OPENED => {
+                let known = self.numbers.get(&number);
+                if known.is_none() || self.names.get(&name()) != known {
+                    self.numbers.insert(number, self.inodes.len());
+                    self.names.insert(name(), self.inodes.len());
+                    self.inodes.push(Inode::default());
+                }
+            }
+            REMOVED => {
+                self.names.remove(&name());
+            }
+            FOLDER_SYNCED => self.synced_names = self.names.clone(),
+            _ => {
+                let inode = &mut self.inodes[self.numbers[&number]];
+                match kind {
+                    WRITTEN => inode.open.push(Change::Write { offset, bytes: bytes.to_vec() }),
+                    CUT_SHORT => inode.open.push(Change::CutShort(offset)),
+                    SYNCED => inode.settle(Keep::Everything, &mut self.dice),
+                    NOT_SYNCED => inode.settle(Keep::Some, &mut self.dice),
+                    _ => panic!("a line of kind {kind}"),
+                }
+            }
+        }
+    }
+
+    /// Whether the disk has seen everything: with all of it, its files are
+    /// those that are there. To be asked while it stands still.
+    pub fn has_seen_all(&mut self) -> bool {
+        let Self { folder, inodes, names, dice, .. } = self;
+        let mut is_there = |(name, number): (&String, &usize)| {
+            let there = fs::read(folder.path().join(name)).unwrap_or_default();
+            inodes[*number].left(Keep::Everything, dice) == there
+        };
+        names.iter().all(&mut is_there)
+    }
+
+    /// Whether pages are on their way from the log into the database's file.
+    pub fn is_checkpointing(&self) -> bool {
+        let inode = |name: &str| self.names.get(name).map(|number| &self.inodes[*number]);
+        inode(LOG).is_some() && inode(DATABASE).is_some_and(|inode| !inode.open.is_empty())
+    }
+
+    /// Makes the files that a disk may hold when the power goes now.
+    pub fn image(&mut self, keep: Keep, into: &Path) {
+        let all: BTreeSet<&String> = self.names.keys().chain(self.synced_names.keys()).collect();
+        for name in all {
+            // A name that was made or removed may be there or not.
+            let both = [self.synced_names.get(name), self.names.get(name)];
+            let is_newer = match keep {
+                Keep::Nothing => false,
+                Keep::Everything => true,
+                Keep::Some => self.dice.random(),
+            };
+            if let Some(number) = both[usize::from(is_newer)] {
+                let left = self.inodes[*number].left(keep, &mut self.dice);
+                fs::write(into.join(name), left).expect("written");
+            }
+        }
+    }
+}
+
+/// The database in a folder that a disk is beneath, or that is its image.
+pub fn url(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join(DATABASE).display())
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn line(kind: u32, file: u64, offset: u64, bytes: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(bytes.len()).expect("short");
+        let numbers = [kind.to_ne_bytes(), length.to_ne_bytes()].concat();
+        [numbers, file.to_ne_bytes().to_vec(), offset.to_ne_bytes().to_vec(), bytes.to_vec()]
+            .concat()
+    }
+
+    fn disk(lines: &[Vec<u8>]) -> VirtualDisk {
+        let library = Library { folder: TempDir::new().expect("a folder") };
+        let folder = TempDir::new().expect("a folder");
+        let mut disk = VirtualDisk::over(&library, folder, StdRng::seed_from_u64(1));
+        disk.journal.write_all_at(&lines.concat(), 0).expect("written");
+        disk.catch_up();
+        disk
+    }
+
+    fn images(disk: &mut VirtualDisk) -> Vec<Option<Vec<u8>>> {
+        let image = |_| {
+            let folder = TempDir::new().expect("a folder");
+            disk.image(Keep::Some, folder.path());
+            fs::read(folder.path().join("a")).ok()
+        };
+        (0..200).map(image).collect()
+    }
+
+    #[test]
+    fn what_was_synced_is_in_every_image_and_what_was_not_in_some() {
+        let mut disk = disk(&[
+            line(OPENED, 7, 0, b"a"),
+            line(FOLDER_SYNCED, 1, 0, b""),
+            line(WRITTEN, 7, 0, &[1; 512]),
+            line(SYNCED, 7, 0, b""),
+            line(WRITTEN, 7, 512, &[2; 1024]),
+        ]);
+        let images: Vec<_> =
+            images(&mut disk).into_iter().map(|image| image.expect("a file")).collect();
+        assert!(images.iter().all(|image| image[..512] == [1; 512]));
+        assert!(images.iter().any(|image| image.len() == 512));
+        assert!(images.iter().any(|image| image.get(512..1536) == Some(&[2; 1024])));
+        let is_torn = |image: &&Vec<u8>| {
+            image.get(512..1024).is_some_and(|sector| {
+                sector.iter().any(|byte| *byte != 2) && sector.iter().any(|byte| *byte != 0)
+            })
+        };
+        assert!(images.iter().any(|image| is_torn(&image)));
+    }
+
+    #[test]
+    fn a_name_is_there_for_sure_once_its_folder_was_synced() {
+        let made = [line(OPENED, 7, 0, b"a"), line(WRITTEN, 7, 0, b"x"), line(SYNCED, 7, 0, b"")];
+        let unsure = images(&mut disk(&made));
+        assert!(unsure.iter().any(Option::is_none) && unsure.iter().any(Option::is_some));
+        let gone =
+            [&made[..], &[line(REMOVED, 0, 0, b"a"), line(FOLDER_SYNCED, 1, 0, b"")]].concat();
+        assert!(images(&mut disk(&gone)).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn a_sync_that_failed_is_not_made_up_for_by_the_next() {
+        let lines = [
+            line(OPENED, 7, 0, b"a"),
+            line(FOLDER_SYNCED, 1, 0, b""),
+            line(WRITTEN, 7, 0, &[1; 512 * 100]),
+            line(NOT_SYNCED, 7, 0, b""),
+            line(SYNCED, 7, 0, b""),
+        ];
+        let images = images(&mut disk(&lines));
+        assert!(images.iter().all(|image| *image == images[0]));
+        assert!(images[0].as_ref().is_some_and(|image| image.contains(&0)));
+    }
+
+    #[test]
+    fn a_line_that_its_writer_did_not_finish_is_left_alone() {
+        let mut whole = line(WRITTEN, 7, 0, &[1; 100]);
+        whole.truncate(60);
+        let mut disk = disk(&[line(OPENED, 7, 0, b"a"), whole]);
+        assert!(disk.inodes.iter().all(|inode| inode.open.is_empty()));
+        assert_eq!(disk.rest.len(), 60);
+        disk.image(Keep::Everything, TempDir::new().expect("a folder").path());
+    }
+}
