@@ -20,6 +20,7 @@ mod plan;
 mod process;
 mod record;
 mod story;
+mod versions;
 
 use std::collections::HashSet;
 
@@ -176,7 +177,9 @@ impl Run {
         let late = self.shop.place().lateness();
         let parts = partition(records, products, late, model.payment_ttl);
         let unexplained = |why| Finding::new(Broken::Unexplained, 1, why);
-        let mut findings: Vec<Finding> = parts.wrong.into_iter().map(unexplained).collect();
+        let gone_back = versions::gone_back(records);
+        let mut findings: Vec<Finding> =
+            parts.wrong.into_iter().chain(gone_back).map(unexplained).collect();
         for ((product, history), stock) in parts.histories.iter().zip(&plan.stocks) {
             let initial = State::with_stock(*stock);
             match check(model, &initial, history, WORK_MAX) {
