@@ -15,6 +15,7 @@ mod images;
 mod journal;
 mod kills;
 mod load;
+mod locks;
 mod place;
 mod rows;
 mod servers;
@@ -78,6 +79,13 @@ pub const FAULTS: &[Fault] = &[
         place: "MariaDB and Redis",
         cases: (1, 40),
         run: kills::stopped,
+    },
+    Fault {
+        name: "lock-outlived",
+        what: "engine stopped past its lock's life, and the lock another's by then",
+        place: "MariaDB and Redis",
+        cases: (2, 30),
+        run: locks::outlived,
     },
     Fault {
         name: "mariadb-killed",
