@@ -26,11 +26,11 @@ use std::time::Instant;
 pub use child::run_if_told;
 
 use crate::Extent;
-use crate::outcome::{Broken, Row};
+use crate::outcome::Row;
 use found::Found;
 
 /// Picks faults by the beginning of their names.
-const ENV_FAULT: &str = "STOCKADE_PROOF_FAULT";
+pub const ENV_FAULT: &str = "STOCKADE_PROOF_FAULT";
 
 /// A fault: what is done, on what, and how often.
 pub struct Fault {
@@ -178,7 +178,7 @@ pub const FAULTS: &[Fault] = &[
 pub fn run(extent: Extent) -> Vec<Row> {
     let wanted = std::env::var(ENV_FAULT).unwrap_or_default();
     let wanted = FAULTS.iter().filter(|fault| fault.name.starts_with(&wanted));
-    wanted.map(|fault| fault.try_all(extent)).collect()
+    extent.run_each(wanted, |fault| fault.try_all(extent))
 }
 
 impl Fault {
@@ -187,9 +187,10 @@ impl Fault {
     pub fn try_all(&self, extent: Extent) -> Row {
         let since = Instant::now();
         let (short, long) = self.cases;
-        let mut all = Found::default();
+        let (mut all, mut tried) = (Found::default(), 0);
         for seed in (extent.seed..).take(extent.seeds(short, long) as usize) {
             let found = self.try_one(seed);
+            tried += 1;
             if !found.is_clean() {
                 eprintln!("{}, seed {seed}:", self.name);
                 found.told.iter().for_each(|told| eprintln!("  {told}"));
@@ -199,8 +200,11 @@ impl Fault {
                 );
             }
             all.absorb(found);
+            if extent.until_broken && !all.is_clean() {
+                break;
+            }
         }
-        let row = all.row(self.what, self.place);
+        let row = Row { seeds: tried, ..all.row(self.what, self.place) };
         let Row { injected, operations, note, .. } = &row;
         let recovery = row.recovery.map_or_else(|| "-".to_owned(), |took| format!("{took:.2?}"));
         println!(
@@ -222,7 +226,7 @@ impl Fault {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             let mut found = Found::default();
-            found.blame(Broken::Unexplained, 1, || text.unwrap_or_default());
+            found.cut_short(text.unwrap_or_default());
             found
         })
     }
