@@ -73,6 +73,8 @@ const SHOWN: usize = 20;
 /// alone is.
 const SEEDS_VARIABLE: &str = "STOCKADE_SIMULATION_SEEDS";
 const SEED_VARIABLE: &str = "STOCKADE_SIMULATION_SEED";
+/// Ends it at the first history that breaks a promise, if it is there.
+const UNTIL_BROKEN_VARIABLE: &str = "STOCKADE_SIMULATION_UNTIL_BROKEN";
 /// Names the file for the row of the report.
 const OUT_VARIABLE: &str = "STOCKADE_SIMULATION_OUT";
 
@@ -107,6 +109,7 @@ fn play(seed: u64) -> Played {
 struct Row {
     fault: String,
     place: String,
+    seeds: u64,
     injected: u64,
     operations: u64,
     oversold: u64,
@@ -120,6 +123,7 @@ struct Row {
 
 impl Row {
     fn add(&mut self, played: &Played) {
+        self.seeds += 1;
         self.injected += played.struck.values().sum::<u64>();
         self.operations += played.operations;
         for (wrong, _) in &played.findings {
@@ -152,7 +156,8 @@ fn no_history_breaks_a_promise() {
     };
     let (mut steps, mut broken, mut shown) = (0, Vec::new(), 0);
     let mut struck: BTreeMap<Ill, u64> = BTreeMap::new();
-    for seed in seeds.clone() {
+    let until_broken = env::var_os(UNTIL_BROKEN_VARIABLE).is_some();
+    for seed in seeds {
         let played = play(seed);
         row.add(&played);
         steps += played.steps;
@@ -165,9 +170,12 @@ fn no_history_breaks_a_promise() {
         }
         if !played.findings.is_empty() {
             broken.push(seed);
+            if until_broken {
+                break;
+            }
         }
     }
-    row.note = format!("{} seeds, {steps} steps", seeds.count());
+    row.note = format!("{} seeds, {steps} steps", row.seeds);
     println!("{}, {} operations, {} faults: {struck:?}", row.note, row.operations, row.injected);
     if let Ok(file) = env::var(OUT_VARIABLE) {
         let text = serde_json::to_vec_pretty(&row).expect("plain data");

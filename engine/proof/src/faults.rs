@@ -14,6 +14,7 @@ mod found;
 mod journal;
 mod kills;
 mod load;
+mod locks;
 mod place;
 mod power;
 mod rows;
@@ -28,11 +29,11 @@ use std::time::Instant;
 pub use child::run_if_told;
 
 use crate::Extent;
-use crate::outcome::{Broken, Row};
+use crate::outcome::Row;
 use found::Found;
 
 /// Picks faults by the beginning of their names.
-const ENV_FAULT: &str = "STOCKADE_PROOF_FAULT";
+pub const ENV_FAULT: &str = "STOCKADE_PROOF_FAULT";
 
 /// A fault: what is done, on what, and how often.
 pub struct Fault {
@@ -89,6 +90,14 @@ pub const FAULTS: &[Fault] = &[
         cases: (1, 24),
         at_once: 4,
         run: kills::stopped,
+    },
+    Fault {
+        name: "lock-outlived",
+        what: "engine stopped past its lock's life, and the lock another's by then",
+        place: "MariaDB and Redis",
+        cases: (2, 30),
+        at_once: 2,
+        run: locks::outlived,
     },
     Fault {
         name: "mariadb-killed",
@@ -201,7 +210,7 @@ pub const FAULTS: &[Fault] = &[
 pub fn run(extent: Extent) -> Vec<Row> {
     let wanted = std::env::var(ENV_FAULT).unwrap_or_default();
     let wanted = FAULTS.iter().filter(|fault| fault.name.starts_with(&wanted));
-    wanted.map(|fault| fault.try_all(extent)).collect()
+    extent.run_each(wanted, |fault| fault.try_all(extent))
 }
 
 impl Fault {
@@ -212,20 +221,25 @@ impl Fault {
         let (short, long) = self.cases;
         let seeds = Mutex::new((extent.seed..).take(extent.seeds(short, long) as usize));
         let next = || seeds.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let all = Mutex::new(Found::default());
+        let all = Mutex::new((Found::default(), 0));
         thread::scope(|scope| {
             for _ in 0..self.at_once {
                 scope.spawn(|| {
                     while let Some(seed) = next() {
                         let found = self.try_one(seed);
                         self.tell(seed, &found);
-                        all.lock().unwrap_or_else(PoisonError::into_inner).absorb(found);
+                        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                        all.0.absorb(found);
+                        all.1 += 1;
+                        if extent.until_broken && !all.0.is_clean() {
+                            break;
+                        }
                     }
                 });
             }
         });
-        let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let row = all.row(self.what, self.place);
+        let (all, tried) = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let row = Row { seeds: tried, ..all.row(self.what, self.place) };
         let Row { injected, operations, note, .. } = &row;
         let recovery = row.recovery.map_or_else(|| "-".to_owned(), |took| format!("{took:.2?}"));
         println!(
@@ -259,7 +273,7 @@ impl Fault {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             let mut found = Found::default();
-            found.blame(Broken::Unexplained, 1, || text.unwrap_or_default());
+            found.cut_short(text.unwrap_or_default());
             found
         })
     }

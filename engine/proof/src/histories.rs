@@ -20,6 +20,7 @@ mod plan;
 mod process;
 mod record;
 mod story;
+mod versions;
 
 use std::collections::HashSet;
 
@@ -41,11 +42,22 @@ const SEEDS_LONG: u64 = 1_000;
 const SEEDS_EACH: u64 = 6;
 /// Failing seeds that are told of in each place.
 const TOLD_MAX: u64 = 3;
+/// Picks a place by its name.
+pub const ENV_PLACE: &str = "STOCKADE_PROOF_PLACE";
+
+/// The names of all places.
+#[cfg(test)]
+pub(crate) fn place_names() -> impl Iterator<Item = &'static str> {
+    Place::ALL.into_iter().map(Place::name)
+}
 
 /// Runs the part.
 #[must_use]
 pub fn run(extent: Extent) -> Vec<Row> {
-    Place::ALL.into_iter().map(|place| run_place(place, extent)).collect()
+    let wanted = std::env::var(ENV_PLACE).ok();
+    let is_wanted = |place: &Place| wanted.as_ref().is_none_or(|name| name == place.name());
+    let places = Place::ALL.into_iter().filter(is_wanted);
+    extent.run_each(places, |place| run_place(place, extent))
 }
 
 fn run_place(place: Place, extent: Extent) -> Row {
@@ -66,6 +78,7 @@ fn run_place(place: Place, extent: Extent) -> Row {
         }
         let Some(run) = shop.as_mut() else { continue };
         let found = run.seed(seed);
+        row.seeds += 1;
         row.injected += 1;
         row.operations += found.operations;
         refused += found.contended;
@@ -82,6 +95,9 @@ fn run_place(place: Place, extent: Extent) -> Row {
         if !found.findings.is_empty() && told < TOLD_MAX {
             told += 1;
             tell(place, seed, &found.findings);
+        }
+        if extent.until_broken && !row.is_clean() {
+            break;
         }
     }
     if let Some(run) = shop {
@@ -176,7 +192,9 @@ impl Run {
         let late = self.shop.place().lateness();
         let parts = partition(records, products, late, model.payment_ttl);
         let unexplained = |why| Finding::new(Broken::Unexplained, 1, why);
-        let mut findings: Vec<Finding> = parts.wrong.into_iter().map(unexplained).collect();
+        let gone_back = versions::gone_back(records);
+        let mut findings: Vec<Finding> =
+            parts.wrong.into_iter().chain(gone_back).map(unexplained).collect();
         for ((product, history), stock) in parts.histories.iter().zip(&plan.stocks) {
             let initial = State::with_stock(*stock);
             match check(model, &initial, history, WORK_MAX) {

@@ -12,8 +12,11 @@ pub mod clusters;
 pub mod faults;
 pub mod histories;
 pub mod outcome;
+pub mod planted;
 pub mod report;
 pub mod simulation;
+
+use outcome::Row;
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,15 @@ pub struct Extent {
     pub seed: u64,
     /// How many seeds, where a part's own number is not wanted.
     pub seeds: Option<u64>,
+    /// Whether it ends at the first seed that breaks a promise.
+    pub until_broken: bool,
+}
+
+/// The short form.
+impl Default for Extent {
+    fn default() -> Self {
+        Self { is_long: false, seed: 1, seeds: None, until_broken: false }
+    }
 }
 
 impl Extent {
@@ -31,5 +43,32 @@ impl Extent {
     #[must_use]
     pub fn seeds(&self, short: u64, long: u64) -> u64 {
         self.seeds.unwrap_or(if self.is_long { long } else { short })
+    }
+
+    /// Runs these one after the other, up to the first that breaks a promise if
+    /// it is to end there.
+    pub(crate) fn run_each<T>(
+        &self,
+        all: impl IntoIterator<Item = T>,
+        run: impl Fn(T) -> Row,
+    ) -> Vec<Row> {
+        let mut rows: Vec<Row> = Vec::new();
+        for one in all {
+            rows.push(run(one));
+            if self.until_broken && !rows.iter().all(Row::is_clean) {
+                break;
+            }
+        }
+        rows
+    }
+
+    /// The words of the command line that ask for as much.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let Self { is_long, seed, seeds, until_broken } = *self;
+        let mut words = vec!["--seed".to_owned(), seed.to_string()];
+        words.extend(seeds.iter().flat_map(|seeds| ["--seeds".to_owned(), seeds.to_string()]));
+        words.extend(is_long.then(|| "--long".to_owned()));
+        words.extend(until_broken.then(|| "--until-broken".to_owned()));
+        words
     }
 }

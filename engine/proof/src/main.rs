@@ -1,26 +1,28 @@
-//! `stockade-proof PART... [--long] [--seed N] [--seeds N]`, where PART is
-//! `simulation`, `histories`, `faults`, `clusters` or `all`; `stockade-proof report` writes
-//! the report of what was kept.
+//! `stockade-proof PART... [--long] [--seed N] [--seeds N] [--until-broken]`,
+//! where PART is `simulation`, `histories`, `faults`, `clusters`, `planted` or
+//! `all`; `stockade-proof report` writes the report of what was kept. `all` has
+//! the planted bugs in the long form only.
 
 use std::env;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use stockade_proof::outcome::{Outcome, Row};
-use stockade_proof::{Extent, clusters, faults, histories, report, simulation};
+use stockade_proof::{Extent, clusters, faults, histories, planted, report, simulation};
 
-const USAGE: &str = "usage: stockade-proof PART... [--long] [--seed N] [--seeds N]\n\
-    PART: simulation, histories, faults, clusters, all, report";
+const USAGE: &str = "usage: stockade-proof PART... [--long] [--seed N] [--seeds N] [--until-broken]\n\
+    PART: simulation, histories, faults, clusters, planted, all, report";
 const EXIT_USAGE: u8 = 2;
 
 type Part = (&'static str, fn(Extent) -> Vec<Row>);
 
 /// Every part, in the order of the report.
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("simulation", simulation::run),
     ("histories", histories::run),
     ("faults", faults::run),
     ("clusters", clusters::run),
+    (planted::PART, planted::run),
 ];
 
 fn main() -> ExitCode {
@@ -32,7 +34,9 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(EXIT_USAGE);
     };
-    let is_wanted = |name: &str| wanted.iter().any(|word| word == name || word == "all");
+    let is_in_all = |name: &str| extent.is_long || name != planted::PART;
+    let is_wanted =
+        |name: &str| wanted.iter().any(|word| word == name || (word == "all" && is_in_all(name)));
     let mut is_clean = true;
     for (name, run) in PARTS.into_iter().filter(|(name, _)| is_wanted(name)) {
         let rows = run(extent);
@@ -58,11 +62,12 @@ fn main() -> ExitCode {
 }
 
 fn read(mut words: impl Iterator<Item = String>) -> Option<(Vec<String>, Extent)> {
-    let mut extent = Extent { is_long: false, seed: 1, seeds: None };
+    let mut extent = Extent::default();
     let mut wanted = Vec::new();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--long" => extent.is_long = true,
+            "--until-broken" => extent.until_broken = true,
             "--seed" => extent.seed = words.next()?.parse().ok()?,
             "--seeds" => extent.seeds = Some(words.next()?.parse().ok()?),
             "all" | "report" => wanted.push(word),

@@ -1,6 +1,6 @@
 //! What a part of the proof found, and where it is kept for the report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs, io};
 
@@ -28,6 +28,9 @@ pub struct Row {
     pub fault: String,
     /// On which store, lock and cache.
     pub place: String,
+    /// Seeds that were tried, where the part has seeds.
+    #[serde(default)]
+    pub seeds: u64,
     /// How often it was done.
     pub injected: u64,
     /// Operations that callers asked for meanwhile.
@@ -42,6 +45,9 @@ pub struct Row {
     pub doubled: u64,
     /// Histories that no order of their operations explains.
     pub unexplained: u64,
+    /// Cases that ended before it was known whether they broke a promise.
+    #[serde(default)]
+    pub cut_short: u64,
     /// The longest time until the service was back, where it was gone.
     pub recovery: Option<Duration>,
     /// What else a reader should know.
@@ -55,8 +61,20 @@ impl Row {
     /// Whether every promise was kept, if one was made.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.is_informative
-            || self.oversold + self.leaked + self.lost + self.doubled + self.unexplained == 0
+        self.is_informative || (self.broken().is_empty() && self.cut_short == 0)
+    }
+
+    /// Which promises were broken, and how often.
+    #[must_use]
+    pub fn broken(&self) -> Vec<(Broken, u64)> {
+        let all = [
+            (Broken::Oversold, self.oversold),
+            (Broken::Leaked, self.leaked),
+            (Broken::Lost, self.lost),
+            (Broken::Doubled, self.doubled),
+            (Broken::Unexplained, self.unexplained),
+        ];
+        all.into_iter().filter(|(_, times)| *times > 0).collect()
     }
 }
 
@@ -91,7 +109,15 @@ impl Outcome {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn load(part: &str) -> io::Result<Option<Self>> {
-        match fs::read(folder().join(format!("{part}.json"))) {
+        Self::load_from(&folder(), part)
+    }
+
+    /// What was kept of a part in this folder, if anything.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn load_from(folder: &Path, part: &str) -> io::Result<Option<Self>> {
+        match fs::read(folder.join(format!("{part}.json"))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
             Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
@@ -99,10 +125,15 @@ impl Outcome {
     }
 }
 
-/// `stockade-proof` in cargo's target folder.
-fn folder() -> PathBuf {
+/// Where this run keeps things.
+pub(crate) fn folder() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target =
         target.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target"));
+    below(&target)
+}
+
+/// Where things are kept in this target folder of cargo's.
+pub(crate) fn below(target: &Path) -> PathBuf {
     target.join("stockade-proof")
 }

@@ -1,8 +1,9 @@
 //! The deterministic simulation of the engine, which is one of its own tests:
 //! it needs what no other crate sees.
 
+use std::path::Path;
 use std::process::Command;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use crate::Extent;
 use crate::outcome::Row;
@@ -16,18 +17,31 @@ pub fn run(extent: Extent) -> Vec<Row> {
     let folder = tempfile::tempdir().expect("a folder for the row");
     let file = folder.path().join("row.json");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let done = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    command
         .args(["test", "--locked", "--lib", "--manifest-path"])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
-        .args(["simulation::no_history_breaks_a_promise", "--", "--nocapture"])
-        .env("STOCKADE_SIMULATION_SEED", extent.seed.to_string())
-        .env("STOCKADE_SIMULATION_SEEDS", extent.seeds(SHORT, LONG).to_string())
-        .env("STOCKADE_SIMULATION_OUT", &file)
-        .status()
-        .expect("cargo can be run");
+        .args([concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"), "--"]);
+    ask(&mut command, extent, &file);
+    let done = command.status().expect("cargo can be run");
     // A broken promise is told of in the row, and fails the test as well.
-    let text = fs::read(&file).unwrap_or_else(|error| panic!("no row ({done}): {error}"));
-    let row: Row = serde_json::from_slice(&text).expect("a row");
+    let row = read(&file).unwrap_or_else(|error| panic!("no row ({done}): {error}"));
     assert!(done.success() || !row.is_clean(), "the simulation ended with {done}");
     vec![row]
+}
+
+/// Asks the engine's tests for the simulation, and for its row in this file.
+pub(crate) fn ask(tests: &mut Command, extent: Extent, file: &Path) {
+    tests
+        .args(["simulation::no_history_breaks_a_promise", "--nocapture"])
+        .env("STOCKADE_SIMULATION_SEED", extent.seed.to_string())
+        .env("STOCKADE_SIMULATION_SEEDS", extent.seeds(SHORT, LONG).to_string())
+        .env("STOCKADE_SIMULATION_OUT", file);
+    if extent.until_broken {
+        tests.env("STOCKADE_SIMULATION_UNTIL_BROKEN", "1");
+    }
+}
+
+/// The row that the simulation wrote.
+pub(crate) fn read(file: &Path) -> io::Result<Row> {
+    Ok(serde_json::from_slice(&fs::read(file)?)?)
 }

@@ -5,7 +5,7 @@ use stockade_proof::{Extent, clusters};
 
 #[test]
 fn fail_overs_of_galera_and_sentinel_keep_every_promise() {
-    let rows = clusters::run(Extent { is_long: false, seed: 1, seeds: None });
+    let rows = clusters::run(Extent::default());
     assert!(rows.iter().all(Row::is_clean), "{rows:#?}");
     assert!(rows.iter().all(|row| row.operations > 0), "{rows:#?}");
     let unplanned = |row: &&Row| !row.is_informative;

@@ -10,7 +10,7 @@ fn main() {
     run_if_told();
     let trial = |fault: &'static stockade_proof::faults::Fault| {
         Trial::test(fault.name, move || {
-            let row = fault.try_all(Extent { is_long: false, seed: 1, seeds: None });
+            let row = fault.try_all(Extent::default());
             if row.is_clean() { Ok(()) } else { Err(format!("{row:?}").into()) }
         })
     };

@@ -21,6 +21,8 @@ pub struct Found {
     /// The longest of each thing that was measured, and the limit that it has.
     longest: BTreeMap<&'static str, (Duration, Option<Duration>)>,
     broken: Vec<(Broken, u64)>,
+    /// Cases that a panic ended.
+    cut_short: u64,
     /// What was broken, in words.
     pub told: Vec<String>,
 }
@@ -33,8 +35,15 @@ impl Found {
         }
     }
 
+    /// Says that a panic ended the case.
+    pub fn cut_short(&mut self, why: String) {
+        self.cut_short += 1;
+        self.count("cases cut short", 1);
+        self.told.push(why);
+    }
+
     pub fn is_clean(&self) -> bool {
-        self.broken.is_empty()
+        self.broken.is_empty() && self.cut_short == 0
     }
 
     pub fn recovered(&mut self, after: Duration) {
@@ -66,6 +75,7 @@ impl Found {
         other.counts.into_iter().for_each(|(what, times)| self.count(what, times));
         other.longest.into_iter().for_each(|(what, took)| self.keep_longest(what, took));
         self.broken.extend(other.broken);
+        self.cut_short += other.cut_short;
         self.told.extend(other.told);
         self.told.truncate(TOLD_MAX);
     }
@@ -85,6 +95,7 @@ impl Found {
         Row {
             fault: fault.to_owned(),
             place: place.to_owned(),
+            seeds: 0,
             injected: self.injected,
             operations: self.operations,
             oversold: sum(Broken::Oversold),
@@ -92,6 +103,7 @@ impl Found {
             lost: sum(Broken::Lost),
             doubled: sum(Broken::Doubled),
             unexplained: sum(Broken::Unexplained),
+            cut_short: self.cut_short,
             recovery: self.recovery,
             is_informative: false,
             note: notes.collect::<Vec<_>>().join(", "),

@@ -73,6 +73,13 @@ impl Place {
         self
     }
 
+    /// The lock of a product, as the engine names it in the Redis that the run
+    /// shares.
+    pub fn lock_of(&self, product: u64) -> String {
+        let (_, prefix) = self.redis.as_ref().expect("with Redis");
+        format!("{prefix}:{{lock:{product}}}")
+    }
+
     /// The database's name on its server.
     pub fn database(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()

@@ -1,7 +1,7 @@
 //! What a history leaves behind: every unit where the books say it is, each
 //! hold used once, nothing that was answered lost and nothing done twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use stockade::{Engine, Event, EventKind, HoldId, HoldStatus, OrderId, OrderStatus, Result};
 
@@ -74,6 +74,7 @@ struct Books {
     products: BTreeMap<u64, ([i64; 4], u64)>,
     holds: HashMap<u64, (Made, HoldStatus)>,
     orders: HashMap<u64, (Made, OrderStatus, u64)>,
+    refunds: HashSet<u64>,
     found: Vec<Finding>,
 }
 
@@ -125,7 +126,15 @@ impl Books {
                 }
                 [0; 4]
             }
-            E::PaymentConflict | E::PaymentNeedsRefund => [0; 4],
+            E::PaymentNeedsRefund => {
+                let id = event.order_id.map_or(0, |id| id.0);
+                if !self.refunds.insert(id) {
+                    let why = format!("an order is to be refunded twice: {event:?}");
+                    self.find(Broken::Doubled, 1, why);
+                }
+                [0; 4]
+            }
+            E::PaymentConflict => [0; 4],
         };
         self.book(event, moves);
     }

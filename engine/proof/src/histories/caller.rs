@@ -8,7 +8,8 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use stockade::{
     CartRequest, Engine, ExtendRequest, HoldId, HoldRequest, OrderId, OrderRequest, Outcome,
-    PaymentAnswer, PaymentEvent, PaymentToken, ProductId, Replayable, Result, StockAdjustment,
+    PaymentAnswer, PaymentEvent, PaymentToken, Product, ProductId, Replayable, Result,
+    StockAdjustment,
 };
 
 use super::plan::Plan;
@@ -25,47 +26,72 @@ pub struct Known {
 
 /// Most callers go for what was made last.
 const LATEST: usize = 4;
+/// Of each process one caller only reads cached products, so many at each step
+/// of the others; this is its number and that of its process.
+const READER: u32 = 1_000;
+const READS: u32 = 4;
+
+/// What a process's callers do.
+pub struct Shift<'a> {
+    pub engine: &'a Engine,
+    pub watch: &'a Watch,
+    /// The number of the process.
+    pub process: u32,
+    pub plan: &'a Plan,
+    pub products: &'a [u64],
+}
 
 /// Runs the plan's callers with these numbers at once, and returns what they
 /// saw.
-pub fn run(
-    engine: &Engine,
-    watch: &Watch,
-    plan: &Plan,
-    products: &[u64],
-    known: Known,
-    numbers: impl Iterator<Item = u32>,
-) -> Vec<Record> {
+pub fn run(shift: &Shift<'_>, known: Known, numbers: impl Iterator<Item = u32>) -> Vec<Record> {
     let known = Mutex::new(known);
     let numbers: Vec<u32> = numbers.collect();
-    let start = Barrier::new(numbers.len());
+    let start = Barrier::new(numbers.len() + 1);
     thread::scope(|scope| {
         let (known, start) = (&known, &start);
         let begin = |number: u32| {
-            let mut caller = Caller {
-                engine: engine.clone(),
-                watch: watch.clone(),
-                plan,
-                products,
-                known,
-                number,
-                dice: plan.dice(number),
-                records: Vec::new(),
-            };
+            let mut caller = Caller::new(shift, known, number);
             scope.spawn(move || {
                 start.wait();
-                (0..plan.steps).for_each(|_| caller.step());
+                (0..shift.plan.steps).for_each(|_| caller.step());
                 caller.records
             })
         };
-        let callers: Vec<_> = numbers.into_iter().map(begin).collect();
+        let mut reader = Caller::new(shift, known, READER + shift.process);
+        let mut callers: Vec<_> = numbers.into_iter().map(begin).collect();
+        callers.push(scope.spawn(move || {
+            start.wait();
+            for _ in 0..shift.plan.steps * READS {
+                let product = reader.product();
+                reader.call(Call::ReadCached { product });
+            }
+            reader.records
+        }));
         callers.into_iter().flat_map(|caller| caller.join().expect("no panic")).collect()
     })
 }
 
+/// What a call told.
+struct Told {
+    answer: Answer,
+    replayed: bool,
+    version: Option<u64>,
+}
+
+impl Told {
+    fn of(answer: Answer) -> Self {
+        Self { answer, replayed: false, version: None }
+    }
+
+    fn product(product: &Product) -> Self {
+        Self { version: Some(product.version), ..Self::of(Answer::Units(product.into())) }
+    }
+}
+
 struct Caller<'a> {
-    engine: Engine,
+    engine: &'a Engine,
     watch: Watch,
+    process: u32,
     plan: &'a Plan,
     products: &'a [u64],
     known: &'a Mutex<Known>,
@@ -74,13 +100,19 @@ struct Caller<'a> {
     records: Vec<Record>,
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
+    fn new(shift: &Shift<'a>, known: &'a Mutex<Known>, number: u32) -> Self {
+        let Shift { engine, process, plan, products, .. } = *shift;
+        let (watch, dice) = (shift.watch.clone(), plan.dice(number));
+        Self { engine, watch, process, plan, products, known, number, dice, records: Vec::new() }
+    }
+
     fn step(&mut self) {
         let call = match self.dice.random_range(0..100) {
             0..25 => Some(self.choose_hold()),
             25..31 => Some(self.choose_cart()),
             31..38 => self.hold().map(|(hold, _)| Call::Release { hold }),
-            38..45 => self.hold().map(|(hold, _)| Call::Extend { hold, ttl: self.ttl() }),
+            38..45 => self.hold().map(|(hold, _)| self.choose_extension(hold)),
             45..60 => self.choose_order(),
             60..74 => self.choose_payment(),
             74..78 => Some(Call::Adjust { product: self.product(), delta: self.delta() }),
@@ -125,23 +157,40 @@ impl Caller<'_> {
         self.dice.random_bool(0.25).then(|| format!("{what} {number} of {}", self.plan.seed))
     }
 
+    /// Half of the holds are for a customer, most of them for the same one.
+    fn customer(&mut self) -> Option<u8> {
+        self.dice.random_bool(0.5).then(|| u8::from(self.dice.random_bool(0.2)))
+    }
+
     fn choose_hold(&mut self) -> Call {
         let (product, qty) = (self.product(), self.dice.random_range(1..=3));
         let key = self.key(&format!("hold {product}"));
         // Under a key, most ask for the same.
         if key.is_some() && self.dice.random_bool(0.8) {
-            return Call::Hold { product, qty: 1, ttl: self.plan.lives.hold_longest, key };
+            let ttl = self.plan.lives.hold_longest;
+            return Call::Hold { product, qty: 1, ttl, customer: None, key };
         }
-        Call::Hold { product, qty, ttl: self.ttl(), key }
+        Call::Hold { product, qty, ttl: self.ttl(), customer: self.customer(), key }
     }
 
     fn choose_cart(&mut self) -> Call {
         let key = self.key("cart");
-        let mut lines = Vec::with_capacity(self.products.len());
+        let mut lines = Vec::with_capacity(self.products.len() + 1);
         for product in self.products {
             lines.push((*product, self.dice.random_range(1..=2)));
         }
-        Call::Cart { lines, ttl: self.ttl(), key }
+        if self.dice.random_bool(0.3) {
+            lines.push((self.product(), 1));
+        }
+        Call::Cart { lines, ttl: self.ttl(), customer: self.customer(), key }
+    }
+
+    /// Many ask for the longest life there is, and so for one beyond the end
+    /// that their hold may have.
+    fn choose_extension(&mut self, hold: u64) -> Call {
+        let is_longest = self.dice.random_bool(0.5);
+        let ttl = if is_longest { self.plan.lives.hold_ttl_max } else { self.ttl() };
+        Call::Extend { hold, ttl }
     }
 
     fn choose_order(&mut self) -> Option<Call> {
@@ -188,47 +237,51 @@ impl Caller<'_> {
         let invoked = self.watch.moment();
         let told = self.perform(&call, token);
         let answered = self.watch.moment();
-        let (answer, replayed) = match told {
-            Ok(told) => told,
-            Err(error) => (Answer::from(&error), error.replayed()),
-        };
-        let caller = self.number;
-        self.records.push(Record { caller, call, answer, replayed, invoked, answered });
+        let Told { answer, replayed, version } = told.unwrap_or_else(|error| Told {
+            replayed: error.replayed(),
+            ..Told::of(Answer::from(&error))
+        });
+        let (caller, process) = (self.number, self.process);
+        let record = Record { caller, process, call, answer, replayed, version, invoked, answered };
+        self.records.push(record);
     }
 
-    fn perform(&self, call: &Call, token: Option<PaymentToken>) -> Result<(Answer, bool)> {
-        let engine = &self.engine;
+    fn perform(&self, call: &Call, token: Option<PaymentToken>) -> Result<Told> {
+        let engine = self.engine;
+        let named = |customer: &Option<u8>| customer.map(|number| format!("customer {number}"));
         let micros = |ttl: i64| Duration::from_micros(ttl.unsigned_abs());
         Ok(match call {
-            Call::Hold { product, qty, ttl, key } => {
+            Call::Hold { product, qty, ttl, customer, key } => {
                 let mut request = HoldRequest::new(*product, *qty).ttl(micros(*ttl));
+                request.customer = named(customer);
                 request.key.clone_from(key);
                 let Replayable { value, replayed } = engine.hold(&request)?;
                 self.learn(&[Held::from(&value)], None);
-                (Answer::Held(Held::from(&value)), replayed)
+                Told { replayed, ..Told::of(Answer::Held(Held::from(&value))) }
             }
-            Call::Cart { lines, ttl, key } => {
+            Call::Cart { lines, ttl, customer, key } => {
                 let mut request = CartRequest::new(lines.iter().copied()).ttl(micros(*ttl));
+                request.customer = named(customer);
                 request.key.clone_from(key);
                 let Replayable { value, replayed } = engine.hold_many(&request)?;
                 let holds: Vec<Held> = value.iter().map(Held::from).collect();
                 self.learn(&holds, None);
-                (Answer::Cart(holds), replayed)
+                Told { replayed, ..Told::of(Answer::Cart(holds)) }
             }
             Call::Release { hold } => {
-                (Answer::Held((&engine.release(HoldId(*hold))?).into()), false)
+                Told::of(Answer::Held((&engine.release(HoldId(*hold))?).into()))
             }
             Call::Extend { hold, ttl } => {
                 let mut request = ExtendRequest::new(*hold);
                 request.ttl = Some(micros(*ttl));
-                (Answer::Held((&engine.extend(&request)?).into()), false)
+                Told::of(Answer::Held((&engine.extend(&request)?).into()))
             }
             Call::Order { hold, product, key } => {
                 let mut request = OrderRequest::new(*hold, *product);
                 request.key.clone_from(key);
                 let Replayable { value, replayed } = engine.order(&request)?;
                 self.learn(&[], Some((value.id.0, value.payment_token)));
-                (Answer::Ordered(Ordered::from(&value)), replayed)
+                Told { replayed, ..Told::of(Answer::Ordered(Ordered::from(&value))) }
             }
             Call::Payment { order, success, key, body, .. } => {
                 let outcome = if *success { Outcome::Success } else { Outcome::Failure };
@@ -239,26 +292,24 @@ impl Caller<'_> {
                 event.key.clone_from(key);
                 event.body = body.map(|body| vec![body]);
                 let Replayable { value, replayed } = engine.payment(&event)?;
-                (Answer::Payment { is_waiting: value == PaymentAnswer::Waiting }, replayed)
+                let is_waiting = value == PaymentAnswer::Waiting;
+                Told { replayed, ..Told::of(Answer::Payment { is_waiting }) }
             }
             Call::Adjust { product, delta } => {
-                let adjusted =
-                    engine.adjust_stock(&StockAdjustment::new(*product, *delta, "a count"))?;
-                (Answer::Units((&adjusted).into()), false)
+                let count = StockAdjustment::new(*product, *delta, "a count");
+                Told::product(&engine.adjust_stock(&count)?)
             }
-            Call::ReadCached { product } => {
-                (Answer::Units((&engine.product(ProductId(*product))?).into()), false)
-            }
-            Call::Read { product } => (Answer::Units(stored(engine, *product)?), false),
+            Call::ReadCached { product } => Told::product(&engine.product(ProductId(*product))?),
+            Call::Read { product } => Told::of(Answer::Units(stored(engine, *product)?)),
             Call::ReadHold { hold } => {
-                (Answer::Held((&engine.get_hold(HoldId(*hold))?).into()), false)
+                Told::of(Answer::Held((&engine.get_hold(HoldId(*hold))?).into()))
             }
             Call::ReadOrder { order } => {
-                (Answer::Ordered((&engine.get_order(OrderId(*order))?).into()), false)
+                Told::of(Answer::Ordered((&engine.get_order(OrderId(*order))?).into()))
             }
             Call::Sweep => {
                 engine.sweep()?;
-                (Answer::Swept, false)
+                Told::of(Answer::Swept)
             }
         })
     }
@@ -286,26 +337,11 @@ fn one_of<T: Copy>(all: &[T], dice: &mut StdRng) -> Option<T> {
 const LAST: u32 = u32::MAX;
 
 /// Reads all that was made as the store has it.
-pub fn look(
-    engine: &Engine,
-    watch: &Watch,
-    plan: &Plan,
-    products: &[u64],
-    records: &[Record],
-) -> Vec<Record> {
+pub fn look(shift: &Shift<'_>, records: &[Record]) -> Vec<Record> {
     let known = Mutex::default();
-    let mut last = Caller {
-        engine: engine.clone(),
-        watch: watch.clone(),
-        plan,
-        products,
-        known: &known,
-        number: LAST,
-        dice: plan.dice(LAST),
-        records: Vec::new(),
-    };
+    let mut last = Caller::new(shift, &known, LAST);
     let mut calls: Vec<Call> =
-        products.iter().map(|product| Call::Read { product: *product }).collect();
+        shift.products.iter().map(|product| Call::Read { product: *product }).collect();
     for record in records.iter().filter(|record| !record.replayed) {
         match (&record.call, &record.answer) {
             (Call::Hold { .. }, Answer::Held(held)) => calls.push(Call::ReadHold { hold: held.id }),

@@ -7,8 +7,13 @@ use super::checker::{Operation, Verdict, WORK_MAX, check};
 use super::model::{Act, Keyed, Model, State, What};
 use super::record::{Answer, Held, Ordered, Refused, Units};
 
-const MODEL: Model =
-    Model { hold_ttl_max: 1_000, payment_ttl: 500, re_reserve: true, clock_lag: 0 };
+const MODEL: Model = Model {
+    hold_ttl_max: 1_000,
+    payment_ttl: 500,
+    max_per_customer: 3,
+    re_reserve: true,
+    clock_lag: 0,
+};
 const TTL: i64 = 100;
 
 /// Operations on one product, told one after the other. The clock stands at the
@@ -50,7 +55,11 @@ impl Tale {
     }
 
     fn held(self, time: i64, id: u64, qty: u32) -> Self {
-        self.at(time, What::Hold { qty, ttl: TTL }, held(id, qty, HoldStatus::Active, time))
+        self.at(time, HOLD(qty), held(id, qty, HoldStatus::Active, time))
+    }
+
+    fn held_for(self, customer: u8, time: i64, id: u64, qty: u32) -> Self {
+        self.at(time, HOLD_FOR(customer, qty), held(id, qty, HoldStatus::Active, time))
     }
 
     fn ordered(self, time: i64, id: u64, hold: u64, qty: u32) -> Self {
@@ -119,7 +128,9 @@ macro_rules! tales {
     (@bad $tale:expr) => { assert!(!$tale.is_explained()) };
 }
 
-const HOLD: fn(u32) -> What = |qty| What::Hold { qty, ttl: TTL };
+const HOLD: fn(u32) -> What = |qty| What::Hold { qty, ttl: TTL, customer: None };
+const HOLD_FOR: fn(u8, u32) -> What =
+    |customer, qty| What::Hold { qty, ttl: TTL, customer: Some(customer) };
 
 tales! {
     a_hold_an_order_and_its_payment_are_explained: good
@@ -226,6 +237,33 @@ tales! {
         Tale { model: Model { hold_ttl_max: 120, ..MODEL }, ..with_stock(1) }
             .held(1, 7, 1)
             .at(60, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60));
+    two_extensions_that_reach_beyond_it_are_not: bad
+        Tale { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
+            .held(1, 7, 1)
+            .at(60, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
+            .at(100, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 100));
+    an_extension_that_is_cut_at_the_longest_life_is_explained: good
+        Tale { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
+            .held(1, 7, 1)
+            .at(100, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 81))
+            .held(181, 8, 1);
+    a_customer_who_holds_more_than_one_may_is_not: bad
+        with_stock(9).held_for(0, 1, 7, 2).held_for(0, 2, 8, 2);
+    two_holds_at_once_that_are_more_than_one_customer_may_have_are_not: bad
+        with_stock(9)
+            .during(1, 5, HOLD_FOR(0, 2), held(7, 2, HoldStatus::Active, 2))
+            .during(1, 5, HOLD_FOR(0, 2), held(8, 2, HoldStatus::Active, 2));
+    a_customer_is_refused_what_is_more_than_one_may_have: good
+        with_stock(9).held_for(0, 1, 7, 2).at(2, HOLD_FOR(0, 2), refused("quantity_limit"));
+    a_customer_who_is_refused_what_one_may_have_is_not: bad
+        with_stock(9).held_for(0, 1, 7, 2).at(2, HOLD_FOR(0, 1), refused("quantity_limit"));
+    a_customer_may_have_as_much_again_once_the_first_is_dead: good
+        with_stock(9).held_for(0, 1, 7, 3).held_for(1, 2, 8, 3).held_for(0, 101, 9, 3);
+    a_cached_read_that_shows_again_what_was_before_is_not: bad
+        with_stock(3)
+            .held(1, 7, 1)
+            .at(2, What::ReadCached, Answer::Units(Units { stock: 2, held: 1, pending: 0, sold: 0 }))
+            .at(3, What::ReadCached, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
     a_repeated_call_gets_the_first_answer: good
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)

@@ -23,6 +23,8 @@ use state::{HoldState, NEVER, OrderState, Word};
 pub struct Model {
     pub hold_ttl_max: i64,
     pub payment_ttl: i64,
+    /// Units of the product that one customer's holds may keep together.
+    pub max_per_customer: u32,
     pub re_reserve: bool,
     /// By how much the time that a hold counts from may lie before the call.
     pub clock_lag: i64,
@@ -43,11 +45,16 @@ pub enum What {
     Hold {
         qty: u32,
         ttl: i64,
+        customer: Option<u8>,
     },
     /// A line of a cart that was refused for another line.
     Spare {
         qty: u32,
+        customer: Option<u8>,
     },
+    /// A line of a cart that was refused for what its customer has, of this
+    /// product or of another: that is not told.
+    Limited,
     Release {
         hold: u64,
     },
@@ -133,7 +140,7 @@ impl Act {
     /// Whether it is a refusal that the engine may have made from memory.
     fn is_quick_refusal(&self) -> bool {
         let is_quick = self.key.is_none() && matches!(self.what, What::Hold { .. });
-        is_quick && matches!(self.answer, Answer::Refused(_))
+        is_quick && is_refused(&self.answer, "insufficient_stock")
     }
 }
 
@@ -219,8 +226,12 @@ impl Model {
 
     fn apply_once(&self, state: &mut State, act: &Act, words: &[bool]) -> bool {
         match act.what {
-            What::Hold { qty, ttl } => self.hold(state, act, qty, ttl),
-            What::Spare { qty } => state.available(state.now) >= i64::from(qty),
+            What::Hold { qty, ttl, customer } => self.hold(state, act, (qty, customer), ttl),
+            What::Spare { qty, customer } => {
+                state.available(state.now) >= i64::from(qty)
+                    && !self.is_too_much(state, qty, customer)
+            }
+            What::Limited => true,
             What::Release { hold } => release(state, act, hold),
             What::Extend { hold, ttl } => extend(state, act, hold, ttl),
             What::Order { hold } => self.order(state, act, hold, words),
@@ -231,9 +242,23 @@ impl Model {
         }
     }
 
-    fn hold(&self, state: &mut State, act: &Act, qty: u32, ttl: i64) -> bool {
+    /// Whether so many units more are beyond what a customer may hold.
+    fn is_too_much(&self, state: &State, qty: u32, customer: Option<u8>) -> bool {
+        customer.is_some_and(|customer| {
+            state.held_by(customer, state.now) + u64::from(qty) > u64::from(self.max_per_customer)
+        })
+    }
+
+    fn hold(
+        &self,
+        state: &mut State,
+        act: &Act,
+        (qty, customer): (u32, Option<u8>),
+        ttl: i64,
+    ) -> bool {
         let available = state.available(state.now);
         let is_there = available >= i64::from(qty);
+        let is_too_much = self.is_too_much(state, qty, customer);
         let (id, made) = match &act.answer {
             Answer::Held(held) => {
                 let &Held { id, created_at, expires_at, .. } = held;
@@ -249,17 +274,20 @@ impl Model {
             }
             // Nobody knows its id or its end.
             Answer::Unknown => (unknown_id(act), (NEVER, NEVER)),
+            answer if is_refused(answer, "quantity_limit") => return is_too_much,
             Answer::Refused(refused) => {
-                return !is_there && is_short(refused, u64::from(qty), available);
+                let is_all_right = is_there || is_too_much;
+                return !is_all_right && is_short(refused, u64::from(qty), available);
             }
             _ => return false,
         };
-        if !is_there {
+        if !is_there || is_too_much {
             return act.answer == Answer::Unknown;
         }
         state.stock -= i64::from(qty);
         let (expires_at, latest_end) = made;
-        let hold = HoldState { qty, status: HoldStatus::Active, expires_at, latest_end };
+        let status = HoldStatus::Active;
+        let hold = HoldState { qty, customer, status, expires_at, latest_end };
         state.holds.insert(id, hold);
         true
     }

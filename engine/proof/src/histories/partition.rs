@@ -97,17 +97,19 @@ impl Sorter {
                 | "hold_expired"
                 | "hold_already_used"
                 | "idempotency_mismatch" => {}
+                "quantity_limit" if names_a_customer(&record.call) => {}
                 code => {
                     return self.wrong(place, record, &format!("{code} was not to be expected"));
                 }
             }
         }
         match &record.call {
-            Call::Hold { product, qty, ttl, key } => {
+            Call::Hold { product, qty, ttl, customer, key } => {
                 let key = keyed(key.as_ref(), &record.call, record);
-                self.add_hold(place, record, *product, *qty, *ttl, key);
+                let what = What::Hold { qty: *qty, ttl: *ttl, customer: *customer };
+                self.add_hold(place, record, *product, what, key);
             }
-            Call::Cart { lines, ttl, key } => self.add_cart(place, record, lines, *ttl, key),
+            Call::Cart { .. } => self.add_cart(place, record),
             Call::Release { hold } => {
                 self.add_of_hold(place, record, *hold, What::Release { hold: *hold }, None);
             }
@@ -167,59 +169,70 @@ impl Sorter {
         place: usize,
         record: &Record,
         product: u64,
-        qty: u32,
-        ttl: i64,
+        what: What,
         key: Option<Keyed>,
     ) {
-        // What has a key is never refused from memory.
-        let late = if key.is_none() { self.late.refusal_nanos } else { 0 };
-        let is_short = matches!(record.answer, Answer::Refused(_));
-        self.add(product, place, record, What::Hold { qty, ttl }, key);
-        if is_short {
-            self.call_earlier(product, late);
-        }
-        if record.answer == Answer::Unknown {
-            // Whoever does not know the hold does not know its end.
+        // What has a key is never refused from memory, and what has no room left
+        // under its customer's limit is not either.
+        let is_short = matches!(&record.answer, Answer::Refused(refused) if refused.code == "insufficient_stock");
+        let late = if is_short && key.is_none() { self.late.refusal_nanos } else { 0 };
+        self.add_line(product, place, record, what, key);
+        self.call_earlier(product, late);
+    }
+
+    /// Adds a hold, of which nobody knows the end if nobody was told of it.
+    fn add_line(
+        &mut self,
+        product: u64,
+        place: usize,
+        record: &Record,
+        what: What,
+        key: Option<Keyed>,
+    ) {
+        let life = if let What::Hold { ttl, .. } = what { Some(ttl) } else { None };
+        self.add(product, place, record, what, key);
+        if let Some(ttl) = life.filter(|_| record.answer == Answer::Unknown) {
             let hold = u64::MAX - u64::try_from(record.invoked.time).unwrap_or(0);
             self.add_lapse(place, record, product, hold, ttl);
         }
     }
 
-    fn add_cart(
-        &mut self,
-        place: usize,
-        record: &Record,
-        lines: &[(u64, u32)],
-        ttl: i64,
-        key: &Option<String>,
-    ) {
-        for (product, qty) in lines {
+    /// A cart is always decided by the store. Lines of one product count as one.
+    fn add_cart(&mut self, place: usize, record: &Record) {
+        let Call::Cart { lines, ttl, customer, key } = &record.call else { return };
+        let (ttl, customer) = (*ttl, *customer);
+        let mut sums: BTreeMap<u64, u32> = BTreeMap::new();
+        lines.iter().for_each(|(product, qty)| *sums.entry(*product).or_default() += qty);
+        if matches!(&record.answer, Answer::Cart(holds) if holds.len() != sums.len()) {
+            return self.wrong(place, record, "not one hold for each product");
+        }
+        let request = Call::Cart {
+            lines: sums.iter().map(|(product, qty)| (*product, *qty)).collect(),
+            ttl,
+            customer,
+            key: key.clone(),
+        };
+        for (product, qty) in sums {
             let mut line = record.clone();
-            let mut what = What::Hold { qty: *qty, ttl };
+            let mut what = What::Hold { qty, ttl, customer };
             match &record.answer {
-                Answer::Cart(holds) => match holds.iter().find(|held| held.product == *product) {
+                Answer::Cart(holds) => match holds.iter().find(|held| held.product == product) {
                     Some(held) => line.answer = Answer::Held(*held),
                     None => return self.wrong(place, record, "a line is missing"),
                 },
                 Answer::Refused(Refused { short, code, .. })
                     if code == "insufficient_stock"
-                        && !short.iter().any(|(id, ..)| id == product) =>
+                        && !short.iter().any(|(id, ..)| *id == product) =>
                 {
-                    what = What::Spare { qty: *qty };
+                    what = What::Spare { qty, customer };
+                }
+                Answer::Refused(Refused { code, .. }) if code == "quantity_limit" => {
+                    what = What::Limited;
                 }
                 _ => {}
             }
-            let key = keyed(key.as_ref(), &record.call, record);
-            if let What::Hold { .. } = what {
-                // A cart is always decided by the store.
-                self.add(*product, place, &line, what, key);
-                if line.answer == Answer::Unknown {
-                    let hold = u64::MAX - u64::try_from(record.invoked.time).unwrap_or(0);
-                    self.add_lapse(place, record, *product, hold, ttl);
-                }
-            } else {
-                self.add(*product, place, &line, what, key);
-            }
+            let key = keyed(key.as_ref(), &request, record);
+            self.add_line(product, place, &line, what, key);
         }
     }
 
@@ -308,6 +321,10 @@ impl Sorter {
             record: place,
         });
     }
+}
+
+fn names_a_customer(call: &Call) -> bool {
+    matches!(call, Call::Hold { customer: Some(_), .. } | Call::Cart { customer: Some(_), .. })
 }
 
 fn keyed(key: Option<&String>, call: &Call, record: &Record) -> Option<Keyed> {

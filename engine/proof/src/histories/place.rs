@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use stockade::{Engine, EngineBuilder, NewProduct, ProductId, Result};
 use stockade_testkit::{MariaDb, Redis, TempDb};
 
-use super::caller::{self, Known};
+use super::caller::{self, Known, Shift};
 use super::clock::SteppedClock;
 use super::model::Model;
 use super::partition::Lateness;
@@ -38,6 +38,13 @@ const CLOCK_LAG: i64 = 100 * MS;
 const BACK_WITHIN: Duration = Duration::from_secs(20);
 /// Beyond all that any plan lets live, in microseconds.
 const A_DAY: i64 = 86_400_000 * MS;
+/// What one customer's holds of a product may keep together.
+const MAX_PER_CUSTOMER: u32 = 3;
+/// So short that a product is read from the store all the time, and written
+/// meanwhile.
+const BRIEF_CACHE: &str = "2ms";
+/// The process of who starts the others.
+const PARENT: u32 = 0;
 
 impl Place {
     pub const ALL: [Self; 5] =
@@ -93,7 +100,11 @@ impl Shop {
             ("hold_ttl", micros(lives.hold_ttl_max)),
             ("payment_ttl", micros(lives.payment_ttl)),
             ("late_payment", if re_reserve { "re_reserve" } else { "refund" }.to_owned()),
+            ("max_per_customer", MAX_PER_CUSTOMER.to_string()),
         ];
+        if number.is_multiple_of(2) {
+            settings.push(("cache_ttl", BRIEF_CACHE.to_owned()));
+        }
         if matches!(place, Place::MariaDbRedis | Place::Processes) {
             let redis = Redis::shared();
             settings.push(("redis", redis.url()));
@@ -118,6 +129,7 @@ impl Shop {
         let model = Model {
             hold_ttl_max: lives.hold_ttl_max,
             payment_ttl: lives.payment_ttl,
+            max_per_customer: MAX_PER_CUSTOMER,
             re_reserve,
             clock_lag: if place == Place::Processes { CLOCK_LAG } else { 0 },
         };
@@ -138,27 +150,29 @@ impl Shop {
     /// had when all were done.
     pub fn run(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
         let mut records = if self.children.is_empty() {
-            let callers = 0..plan.callers;
-            caller::run(&self.engine, &self.watch, plan, products, Known::default(), callers)
+            caller::run(&self.shift(plan, products), Known::default(), 0..plan.callers)
         } else {
             self.run_children(plan, products)
         };
-        let watch = &self.watch;
-        records.extend(caller::look(&self.engine, watch, plan, products, &records));
+        records.extend(caller::look(&self.shift(plan, products), &records));
         records
+    }
+
+    /// What callers of this process do.
+    fn shift<'a>(&'a self, plan: &'a Plan, products: &'a [u64]) -> Shift<'a> {
+        Shift { engine: &self.engine, watch: &self.watch, process: PARENT, plan, products }
     }
 
     /// A caller of this process makes holds and orders first, so that those of
     /// all processes have some in common.
     fn run_children(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
         let first = Plan { steps: plan.steps / 2, ..plan.clone() };
-        let (watch, callers) = (&self.watch, 0..1);
-        let mut records =
-            caller::run(&self.engine, watch, &first, products, Known::default(), callers);
+        let mut records = caller::run(&self.shift(&first, products), Known::default(), 0..1);
         let known = Known::of(&self.engine, &records);
         for (child, number) in self.children.iter_mut().zip(0_u32..) {
             let numbers = (number * CALLERS_EACH + 1)..((number + 1) * CALLERS_EACH + 1);
             child.send(&Task {
+                process: PARENT + 1 + number,
                 plan: plan.clone(),
                 products: products.to_vec(),
                 known: known.clone(),

@@ -8,7 +8,7 @@ use std::process::{self, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::caller::{self, Known};
+use super::caller::{self, Known, Shift};
 use super::plan::Plan;
 use super::record::{Record, Watch};
 
@@ -24,6 +24,8 @@ pub struct Setup {
 /// What a child is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
+    /// The number of the child's process.
+    pub process: u32,
     pub plan: Plan,
     pub products: Vec<u64>,
     pub known: Known,
@@ -86,8 +88,10 @@ pub fn be_a_child() -> ExitCode {
     let engine = builder.open().expect("opens");
     for line in lines {
         let task: Task = serde_json::from_str(&line).expect("JSON");
-        let Task { plan, products, known, numbers } = task;
-        let records = caller::run(&engine, &Watch::Real, &plan, &products, known, numbers);
+        let Task { process, plan, products, known, numbers } = task;
+        let (engine, watch) = (&engine, &Watch::Real);
+        let shift = Shift { engine, watch, process, plan: &plan, products: &products };
+        let records = caller::run(&shift, known, numbers);
         let line = serde_json::to_string(&records).expect("JSON");
         // One write, so that the parent reads it whole.
         let mut output = stdout().lock();

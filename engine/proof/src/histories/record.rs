@@ -55,11 +55,15 @@ pub enum Call {
         product: u64,
         qty: u32,
         ttl: i64,
+        /// Whom it is for, by number.
+        customer: Option<u8>,
         key: Option<String>,
     },
+    /// A product may stand in several lines.
     Cart {
         lines: Vec<(u64, u32)>,
         ttl: i64,
+        customer: Option<u8>,
         key: Option<String>,
     },
     Release {
@@ -163,10 +167,14 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     pub caller: u32,
+    /// The number of its process; callers of one share an engine.
+    pub process: u32,
     pub call: Call,
     pub answer: Answer,
     /// Whether the answer was said to be that of an earlier call.
     pub replayed: bool,
+    /// The version of the product that was told, if one was.
+    pub version: Option<u64>,
     pub invoked: Moment,
     pub answered: Moment,
 }

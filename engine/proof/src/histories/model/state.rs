@@ -9,6 +9,8 @@ use crate::histories::record::{Answer, Units};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct HoldState {
     pub(super) qty: u32,
+    /// Whom it is for, if that was said.
+    pub(super) customer: Option<u8>,
     pub(super) status: HoldStatus,
     pub(super) expires_at: i64,
     pub(super) latest_end: i64,
@@ -81,6 +83,12 @@ impl State {
         let orders = self.orders.values().filter(|order| order.is_dead(time));
         let due = holds.map(|hold| hold.qty).chain(orders.map(|order| order.qty));
         self.stock + due.map(i64::from).sum::<i64>()
+    }
+
+    /// Units that a customer's holds keep at this time.
+    pub(super) fn held_by(&self, customer: u8, time: i64) -> u64 {
+        let holds = self.holds.values().filter(|hold| hold.customer == Some(customer));
+        holds.filter(|hold| hold.is_active(time)).map(|hold| u64::from(hold.qty)).sum()
     }
 
     /// The moments after `after` and up to `until` at which something falls due.

@@ -1,0 +1,72 @@
+//! A Redis lock that its holder has outlived: another has it by then, and must
+//! not lose it to who gives back or renews what it has no more.
+
+use rand::RngExt;
+use rustix::process::Signal;
+use stockade::failpoints::Failpoint;
+use stockade_testkit::Redis;
+
+use super::check::check;
+use super::child::{Act, Child, Orders};
+use super::found::Found;
+use super::load::{dice, stock_up};
+use super::place::Place;
+use crate::outcome::Broken;
+
+/// Longer than it takes to see that the process stands still.
+const LOCK_TTL: &str = "2s";
+/// The process stops at one of so many passes.
+const PASSES: u64 = 25;
+const FIRST_CALLER: u64 = 100;
+const CROWD: u64 = 8;
+/// Who has the lock in the end, and for how many milliseconds: longer than any
+/// case takes.
+const OTHER: &str = "another";
+const OTHERS_TTL: &str = "600000";
+
+/// The process stops with a product's lock, which is another's when it goes on.
+/// In every other case a crowd waits behind the holder, so that the lock is not
+/// given back but asked for once more.
+pub fn outlived(seed: u64) -> Found {
+    let mut found = Found::default();
+    let place = Place::mariadb().with_redis().set("strict", "true").set("lock_ttl", LOCK_TTL);
+    let engine = place.open();
+    let products = stock_up(&engine);
+    let mut child = Child::start(&Orders {
+        settings: place.settings(),
+        products: products.clone(),
+        seed,
+        first: FIRST_CALLER,
+        shoppers: if seed.is_multiple_of(2) { CROWD } else { 1 },
+        at: Some((
+            Failpoint::AfterLock.name().to_owned(),
+            dice(seed, 9_999).random_range(1..=PASSES),
+            Act::Stop,
+        )),
+        shell: None,
+    });
+    child.wait_for("served");
+    child.arm();
+    child.wait_until_stopped();
+    let redis = Redis::shared();
+    let keys: Vec<String> = products.iter().map(|product| place.lock_of(*product)).collect();
+    let is_held = |key: &String| redis.command(&["EXISTS", key]).trim() == "1";
+    assert!(keys.iter().any(is_held), "the process stopped without a lock");
+    for key in &keys {
+        redis.command(&["SET", key, OTHER, "PX", OTHERS_TTL]);
+    }
+    found.injected += 1;
+    child.signal(Signal::CONT);
+    child.finish();
+    for key in &keys {
+        let holder = redis.command(&["GET", key]);
+        if holder.trim() != OTHER {
+            let why = || format!("{key} was another's, and was then {:?}'s", holder.trim());
+            found.blame(Broken::Unexplained, 1, why);
+        }
+        redis.command(&["DEL", key]);
+    }
+    let mut journal = child.journal();
+    check(&engine, &mut journal, false, &mut found);
+    found
+}

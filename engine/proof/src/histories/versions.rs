@@ -1,0 +1,77 @@
+//! Whether what a process shows of a product ever goes back.
+//!
+//! A cache may be late, but not undo what was told: a product that was read
+//! after a read or an adjustment had been answered in the same process is at
+//! least at the version that was told there.
+
+use std::collections::HashMap;
+
+use super::record::{Call, Record};
+
+/// Tells of each product that was shown at an older version than before.
+pub fn gone_back(records: &[Record]) -> Vec<String> {
+    let mut shown: HashMap<(u32, u64), Vec<&Record>> = HashMap::new();
+    for record in records.iter().filter(|record| record.version.is_some()) {
+        if let Call::ReadCached { product } | Call::Adjust { product, .. } = record.call {
+            shown.entry((record.process, product)).or_default().push(record);
+        }
+    }
+    let mut found = Vec::new();
+    for ((process, product), mut answers) in shown {
+        answers.sort_unstable_by_key(|record| record.answered.nanos);
+        for read in answers.iter().filter(|one| matches!(one.call, Call::ReadCached { .. })) {
+            let before = answers.partition_point(|one| one.answered.nanos < read.invoked.nanos);
+            let newest = answers[..before].iter().filter_map(|one| one.version).max();
+            if read.version < newest {
+                let told = format!("{newest:?} to {:?}", read.version);
+                found.push(format!("product {product} of process {process} went from {told}"));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histories::record::{Answer, Moment, Units};
+
+    const READ: Call = Call::ReadCached { product: 1 };
+    const ADJUST: Call = Call::Adjust { product: 1, delta: 1 };
+
+    fn told(process: u32, (from, to): (u64, u64), call: &Call, version: u64) -> Record {
+        let moment = |nanos| Moment { nanos, time: 0 };
+        Record {
+            caller: 0,
+            process,
+            call: call.clone(),
+            answer: Answer::Units(Units { stock: 1, held: 0, pending: 0, sold: 0 }),
+            replayed: false,
+            version: Some(version),
+            invoked: moment(from),
+            answered: moment(to),
+        }
+    }
+
+    #[test]
+    fn a_product_that_was_shown_at_a_version_is_not_shown_at_an_older_one() {
+        let first = told(0, (1, 2), &READ, 7);
+        assert_eq!(gone_back(&[first.clone(), told(0, (3, 4), &READ, 7)]).len(), 0);
+        assert_eq!(gone_back(&[first.clone(), told(0, (3, 4), &READ, 8)]).len(), 0);
+        assert_eq!(gone_back(&[first, told(0, (3, 4), &READ, 6)]).len(), 1);
+    }
+
+    #[test]
+    fn what_a_process_wrote_is_shown_by_it_from_then_on() {
+        let written = told(0, (1, 5), &ADJUST, 7);
+        assert_eq!(gone_back(&[written.clone(), told(0, (6, 7), &READ, 6)]).len(), 1);
+        assert_eq!(gone_back(&[written, told(0, (6, 7), &READ, 7)]).len(), 0);
+    }
+
+    #[test]
+    fn reads_at_the_same_time_and_those_of_other_processes_may_be_older() {
+        let first = told(0, (1, 4), &READ, 7);
+        assert_eq!(gone_back(&[first.clone(), told(0, (3, 5), &READ, 6)]).len(), 0);
+        assert_eq!(gone_back(&[first, told(1, (5, 6), &READ, 6)]).len(), 0);
+    }
+}

@@ -1,0 +1,77 @@
+//! Planted bugs: whether the checkers catch what they are there for.
+//!
+//! `planted.toml` lists bugs that systems of this kind have had. Each is planted
+//! alone into a copy of the workspace's sources below cargo's target folder, and
+//! built there; then the checkers that must catch it are run. It is caught when
+//! one of its seeds breaks a promise: a checker that ends otherwise, or cannot be
+//! built, has caught nothing. The same checkers must find nothing where nothing
+//! is planted. `STOCKADE_PROOF_BUG` picks bugs by the beginning of their names.
+
+mod list;
+mod sources;
+mod trial;
+
+use std::time::Instant;
+
+use crate::Extent;
+use crate::outcome::{self, Row};
+use list::{Bug, Check};
+use sources::Sources;
+use trial::{Ended, Stand};
+
+/// The part's name.
+pub const PART: &str = "planted";
+/// Picks bugs by the beginning of their names.
+const ENV_BUG: &str = "STOCKADE_PROOF_BUG";
+
+/// Runs the part.
+#[must_use]
+pub fn run(extent: Extent) -> Vec<Row> {
+    let wanted = std::env::var(ENV_BUG).unwrap_or_default();
+    let bugs: Vec<Bug> =
+        list::read().into_iter().filter(|bug| bug.name.starts_with(&wanted)).collect();
+    // The checkers are run in a folder of their own.
+    let folder = std::path::absolute(outcome::folder().join(PART)).expect("a folder");
+    let sources = Sources::copied_to(folder.join("sources"));
+    let stand = Stand::new(&folder, &sources, extent);
+    let mut rows: Vec<Row> =
+        list::checks_of(&bugs).iter().map(|check| try_one(&stand, None, check)).collect();
+    for bug in &bugs {
+        let _planted = sources.plant(&bug.edits);
+        rows.extend(bug.caught_by.iter().map(|check| try_one(&stand, Some(bug), check)));
+    }
+    rows
+}
+
+/// Runs a checker where this bug is planted, or nothing is.
+fn try_one(stand: &Stand<'_>, bug: Option<&Bug>, check: &Check) -> Row {
+    let since = Instant::now();
+    let name = bug.map_or("nothing planted", |bug| &bug.name);
+    let row = match (stand.run(name, check), bug.is_some()) {
+        (Ended::Broken(row), true) => Row { note: said(&row), ..tried(&row) },
+        (Ended::Clean(row), false) => Row { note: "no promise broken".to_owned(), ..tried(&row) },
+        (Ended::Broken(row), false) => Row { unexplained: 1, note: said(&row), ..tried(&row) },
+        (Ended::Clean(row), true) => {
+            Row { unexplained: 1, note: "NOT CAUGHT".to_owned(), ..tried(&row) }
+        }
+        (Ended::CutShort(why), _) => Row { cut_short: 1, note: why, ..Row::default() },
+    };
+    let fault = bug.map_or_else(|| name.to_owned(), |bug| format!("{name}: {}", bug.wrong));
+    let row = Row { fault, place: check.to_string(), ..row };
+    let Row { seeds, operations, note, .. } = &row;
+    let took = since.elapsed();
+    println!("{name}, {check}: {note}; {seeds} seeds, {operations} operations, {took:.1?}");
+    row
+}
+
+/// How much was tried.
+fn tried(row: &Row) -> Row {
+    Row { seeds: row.seeds, operations: row.operations, ..Row::default() }
+}
+
+/// Which promises were broken, in words.
+fn said(row: &Row) -> String {
+    let broken = row.broken().into_iter();
+    let words = broken.map(|(broken, times)| format!("{broken:?} {times}").to_lowercase());
+    words.collect::<Vec<_>>().join(", ")
+}

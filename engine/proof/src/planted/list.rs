@@ -1,0 +1,153 @@
+//! The list of bugs, `planted.toml`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// A bug.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bug {
+    pub name: String,
+    /// What is wrong with it, and who has had it.
+    pub wrong: String,
+    /// Each of these must catch it.
+    pub caught_by: Vec<Check>,
+    #[serde(rename = "edit")]
+    pub edits: Vec<Edit>,
+}
+
+/// A text of a file and what stands there instead.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// From the workspace's root.
+    pub file: PathBuf,
+    /// Stands there once.
+    pub find: String,
+    pub replace: String,
+}
+
+/// A checker, and with how many seeds at most it is to catch a bug.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "checker", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Check {
+    Simulation {
+        seeds: u64,
+    },
+    Histories {
+        place: String,
+        seeds: u64,
+    },
+    Faults {
+        /// The beginning of the faults' names.
+        fault: String,
+        seeds: u64,
+    },
+}
+
+impl Check {
+    pub fn seeds(&self) -> u64 {
+        let (Self::Simulation { seeds }
+        | Self::Histories { seeds, .. }
+        | Self::Faults { seeds, .. }) = self;
+        *seeds
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Simulation { .. } => f.write_str("simulation"),
+            Self::Histories { place, .. } => write!(f, "histories on {place}"),
+            Self::Faults { fault, .. } => write!(f, "faults, {fault}"),
+        }
+    }
+}
+
+/// The workspace's root.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// All bugs.
+pub fn read() -> Vec<Bug> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct List {
+        #[serde(rename = "bug")]
+        bugs: Vec<Bug>,
+    }
+    let list: List = toml::from_str(include_str!("../../planted.toml")).expect("the list of bugs");
+    list.bugs
+}
+
+/// Every checker that these bugs want, once, with the most seeds that one wants.
+pub fn checks_of(bugs: &[Bug]) -> Vec<Check> {
+    let mut checks: Vec<Check> = Vec::new();
+    for check in bugs.iter().flat_map(|bug| &bug.caught_by) {
+        match checks.iter_mut().find(|known| known.to_string() == check.to_string()) {
+            Some(known) if known.seeds() >= check.seeds() => {}
+            Some(known) => *known = check.clone(),
+            None => checks.push(check.clone()),
+        }
+    }
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::fs;
+
+    use super::*;
+    use crate::faults::FAULTS;
+    use crate::histories::place_names;
+
+    #[test]
+    fn what_each_bug_replaces_stands_in_its_file_once() {
+        for Bug { name, edits, .. } in read() {
+            assert!(!edits.is_empty(), "{name} changes nothing");
+            for Edit { file, find, replace } in edits {
+                let text = fs::read_to_string(root().join(&file)).expect("a file");
+                let times = text.matches(&find).count();
+                assert_eq!(times, 1, "{name}: in {}:\n{find}", file.display());
+                assert_ne!(find, replace, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_bug_has_a_name_of_its_own_and_checkers_that_there_are() {
+        let mut names = HashSet::new();
+        for Bug { name, caught_by, .. } in read() {
+            assert!(names.insert(name.clone()), "{name} twice");
+            assert!(!caught_by.is_empty(), "{name} is to be caught by nothing");
+            for check in caught_by {
+                assert!(check.seeds() > 0, "{name}");
+                let is_there = match &check {
+                    Check::Simulation { .. } => true,
+                    Check::Histories { place, .. } => place_names().any(|name| name == place),
+                    Check::Faults { fault, .. } => {
+                        FAULTS.iter().any(|one| one.name.starts_with(fault))
+                    }
+                };
+                assert!(is_there, "{name}: there is no {check}");
+            }
+        }
+        assert!(names.len() >= 12);
+    }
+
+    #[test]
+    fn a_checker_runs_once_unplanted_with_the_most_seeds_that_a_bug_wants() {
+        let bug = |seeds| Bug {
+            name: String::new(),
+            wrong: String::new(),
+            caught_by: vec![Check::Simulation { seeds }],
+            edits: Vec::new(),
+        };
+        let checks = checks_of(&[bug(3), bug(9), bug(5)]);
+        assert_eq!(checks, [Check::Simulation { seeds: 9 }]);
+    }
+}

@@ -1,0 +1,97 @@
+//! A copy of the workspace's sources, into which bugs are planted.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::list::{Edit, root};
+
+/// The copy is built often and runs briefly.
+const CARGO_CONFIG: &str =
+    "[profile.dev]\ndebug = false\n\n[profile.dev.package.stockade]\nopt-level = 0\n";
+
+/// The copy.
+pub struct Sources {
+    folder: PathBuf,
+}
+
+impl Sources {
+    /// Brings the copy in this folder up to date with the files that git knows or
+    /// would know. What is the same is not written, so that cargo need not build it again.
+    pub fn copied_to(folder: PathBuf) -> Self {
+        let mut copied = BTreeSet::from([PathBuf::from(".cargo/config.toml")]);
+        update(&folder.join(".cargo/config.toml"), CARGO_CONFIG.as_bytes());
+        for file in known_to_git() {
+            // One that was removed is known until that is committed.
+            let Ok(content) = fs::read(root().join(&file)) else { continue };
+            update(&folder.join(&file), &content);
+            copied.insert(file);
+        }
+        for file in files_below(&folder) {
+            let is_copied = file.strip_prefix(&folder).is_ok_and(|file| copied.contains(file));
+            if !is_copied {
+                fs::remove_file(file).expect("removes");
+            }
+        }
+        Self { folder }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Plants a bug.
+    pub fn plant(&self, edits: &[Edit]) -> Planted {
+        let mut planted = Planted { before: Vec::new() };
+        for Edit { file, find, replace } in edits {
+            let file = self.folder.join(file);
+            let text = fs::read_to_string(&file).expect("a file of the list");
+            assert_eq!(text.matches(find).count(), 1, "in {}:\n{find}", file.display());
+            fs::write(&file, text.replacen(find, replace, 1)).expect("writes");
+            planted.before.push((file, text));
+        }
+        planted
+    }
+}
+
+/// A bug in the copy. Dropped, it is taken out.
+pub struct Planted {
+    /// Files as they were before each edit.
+    before: Vec<(PathBuf, String)>,
+}
+
+impl Drop for Planted {
+    fn drop(&mut self) {
+        for (file, text) in self.before.drain(..).rev() {
+            fs::write(file, text).expect("writes");
+        }
+    }
+}
+
+fn known_to_git() -> Vec<PathBuf> {
+    let words = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let listed = Command::new("git").args(words).current_dir(root()).output();
+    let listed = listed.expect("git can be run");
+    assert!(listed.status.success(), "git: {}", String::from_utf8_lossy(&listed.stderr));
+    let names = String::from_utf8(listed.stdout).expect("names in UTF-8");
+    names.split_terminator('\0').map(PathBuf::from).collect()
+}
+
+/// Writes what is not there yet.
+fn update(file: &Path, content: &[u8]) {
+    if fs::read(file).is_ok_and(|there| there == content) {
+        return;
+    }
+    fs::create_dir_all(file.parent().expect("below the folder")).expect("a folder");
+    fs::write(file, content).expect("writes");
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found
+}

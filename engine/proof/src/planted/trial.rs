@@ -1,0 +1,191 @@
+//! One checker, built from the copy and run there.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{env, io};
+
+use serde_json::Value;
+use stockade_testkit::{ENV_MARIADB, ENV_REDIS, MariaDb, Redis};
+
+use super::list::Check;
+use super::sources::Sources;
+use crate::Extent;
+use crate::faults::ENV_FAULT;
+use crate::histories::ENV_PLACE;
+use crate::outcome::{self, Outcome, Row};
+use crate::simulation;
+
+/// A checker that takes longer hangs.
+const ENDS_WITHIN: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How a checker ended.
+pub enum Ended {
+    /// No seed broke a promise. The row tells how much was tried.
+    Clean(Row),
+    /// It says that a promise was broken.
+    Broken(Row),
+    /// It was not built, did not end, or ended without saying what it found.
+    CutShort(String),
+}
+
+/// Where checkers are built and run.
+pub struct Stand<'a> {
+    sources: &'a Sources,
+    /// Cargo's target folder, kept from one bug to the next.
+    target: PathBuf,
+    logs: PathBuf,
+    extent: Extent,
+    mariadb: u16,
+    redis: u16,
+}
+
+impl<'a> Stand<'a> {
+    /// In this folder, with servers that all checkers share.
+    pub fn new(folder: &Path, sources: &'a Sources, extent: Extent) -> Self {
+        let logs = folder.join("logs");
+        fs::create_dir_all(&logs).expect("a folder");
+        let (mariadb, redis) = (MariaDb::shared().port(), Redis::shared().port());
+        Self { sources, target: folder.join("target"), logs, extent, mariadb, redis }
+    }
+
+    /// Builds a checker and runs it until it finds something.
+    pub fn run(&self, planted: &str, check: &Check) -> Ended {
+        let log = self.logs.join(format!("{planted}, {check}.log"));
+        match self.try_run(check, &log) {
+            Ok(rows) => {
+                let row = sum(&rows);
+                if row.broken().is_empty() { Ended::Clean(row) } else { Ended::Broken(row) }
+            }
+            Err(why) => Ended::CutShort(format!("{why}; see {}", log.display())),
+        }
+    }
+
+    fn try_run(&self, check: &Check, log: &Path) -> Result<Vec<Row>, String> {
+        let log = &File::create(log).expect("a log");
+        let seeds = Some(self.extent.seeds.unwrap_or(check.seeds()));
+        let extent = Extent { seeds, until_broken: true, ..self.extent };
+        let kept = outcome::below(&self.target);
+        match check {
+            Check::Simulation { .. } => {
+                let program = self.build(&["test", "--package", "stockade", "--lib"], log)?;
+                let file = kept.join("simulation.row.json");
+                let mut command = self.command(&program, log);
+                simulation::ask(&mut command, extent, &file);
+                let read = || Ok(vec![simulation::read(&file)?]);
+                finish(&mut command, &file, read)
+            }
+            Check::Histories { place, .. } => {
+                self.run_part("histories", (ENV_PLACE, place), extent, log)
+            }
+            Check::Faults { fault, .. } => self.run_part("faults", (ENV_FAULT, fault), extent, log),
+        }
+    }
+
+    /// Runs what this variable picks of a part.
+    fn run_part(
+        &self,
+        part: &str,
+        (name, value): (&str, &str),
+        extent: Extent,
+        log: &File,
+    ) -> Result<Vec<Row>, String> {
+        let program = self.build(&["build", "--package", "stockade-proof"], log)?;
+        let kept = outcome::below(&self.target);
+        let mut command = self.command(&program, log);
+        command.arg(part).args(extent.words()).env(name, value);
+        let read = || Ok(Outcome::load_from(&kept, part)?.map_or_else(Vec::new, |kept| kept.rows));
+        finish(&mut command, &kept.join(format!("{part}.json")), read)
+    }
+
+    /// Builds what cargo is told to, and answers where the program is.
+    fn build(&self, words: &[&str], log: &File) -> Result<PathBuf, String> {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(words).args(["--locked", "--message-format", "json-render-diagnostics"]);
+        if words.first() == Some(&"test") {
+            command.arg("--no-run");
+        }
+        command.current_dir(self.sources.folder()).env("CARGO_TARGET_DIR", &self.target);
+        let built = command.stderr(log.try_clone().expect("a log")).output().expect("cargo");
+        if !built.status.success() {
+            return Err("it could not be built".to_owned());
+        }
+        let messages = String::from_utf8_lossy(&built.stdout);
+        let messages = messages.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let mut programs = messages
+            .filter_map(|message: Value| message.get("executable")?.as_str().map(PathBuf::from));
+        programs.next_back().ok_or_else(|| "cargo built no program".to_owned())
+    }
+
+    /// A program that ends when this one does.
+    fn command(&self, program: &Path, log: &File) -> Command {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(program)
+            .current_dir(self.sources.folder())
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env(ENV_MARIADB, self.mariadb.to_string())
+            .env(ENV_REDIS, self.redis.to_string())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log.try_clone().expect("a log"));
+        command
+    }
+}
+
+/// Runs a checker, and reads what it has kept in `file` of what it found.
+fn finish(
+    command: &mut Command,
+    file: &Path,
+    read: impl FnOnce() -> io::Result<Vec<Row>>,
+) -> Result<Vec<Row>, String> {
+    // What an earlier run has kept tells nothing of this one.
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
+        _ => {}
+    }
+    fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+    let status = wait(command).ok_or_else(|| format!("it did not end in {ENDS_WITHIN:?}"))?;
+    let rows = read().map_err(|error| format!("it told nothing ({status}): {error}"))?;
+    let is_judged = !rows.is_empty() && rows.iter().all(|row| row.cut_short == 0);
+    let is_clean = rows.iter().all(|row| row.broken().is_empty());
+    if is_judged && status.success() == is_clean {
+        return Ok(rows);
+    }
+    Err(format!("it ended with {status} and was cut short"))
+}
+
+/// Waits until it ends, or kills it.
+fn wait(command: &mut Command) -> Option<ExitStatus> {
+    let mut process = command.spawn().expect("setpriv can be run");
+    let since = Instant::now();
+    while since.elapsed() < ENDS_WITHIN {
+        if let Some(status) = process.try_wait().expect("waited") {
+            return Some(status);
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+    process.kill().expect("a child");
+    process.wait().expect("waited");
+    None
+}
+
+/// All that was tried and found.
+fn sum(rows: &[Row]) -> Row {
+    let mut sum = Row::default();
+    for row in rows {
+        sum.seeds += row.seeds;
+        sum.operations += row.operations;
+        sum.oversold += row.oversold;
+        sum.leaked += row.leaked;
+        sum.lost += row.lost;
+        sum.doubled += row.doubled;
+        sum.unexplained += row.unexplained;
+    }
+    sum
+}
