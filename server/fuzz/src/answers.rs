@@ -26,6 +26,8 @@ const FAULTS: &[&str] = &["misuse", "internal", "unavailable", "contention"];
 /// One answer.
 pub struct Answer<'a> {
     pub status: u16,
+    /// Whether it repeats the answer to an earlier request.
+    pub is_replayed: bool,
     pub body: &'a [u8],
 }
 
@@ -57,10 +59,11 @@ fn next(came: &[u8]) -> (Answer<'_>, &[u8]) {
     let Ok(httparse::Status::Complete(length)) = parsed else {
         panic!("{parsed:?}: no answer begins like {}", shown(came));
     };
-    let mut body_length = 0;
+    let (mut body_length, mut is_replayed) = (0, false);
     for header in head.headers.iter() {
         let name = header.name.to_ascii_lowercase();
         assert!(HEADERS.contains(&name.as_str()), "a header {name} in {}", shown(came));
+        is_replayed |= name == "idempotent-replayed";
         if name == "content-length" {
             let text = str::from_utf8(header.value).expect("a number");
             body_length = text.parse().expect("a number");
@@ -70,11 +73,11 @@ fn next(came: &[u8]) -> (Answer<'_>, &[u8]) {
     let rest = &came[length..];
     // The answer to HEAD has a length and no body. No body begins like an answer.
     if rest.is_empty() || rest.starts_with(b"HTTP/1.") {
-        return (Answer { status, body: b"" }, rest);
+        return (Answer { status, is_replayed, body: b"" }, rest);
     }
     let whole = rest.split_at_checked(body_length);
     let (body, rest) = whole.unwrap_or_else(|| panic!("the body ends early: {}", shown(came)));
-    (Answer { status, body }, rest)
+    (Answer { status, is_replayed, body }, rest)
 }
 
 /// Fails unless an answer is one that a client can make something of.
