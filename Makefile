@@ -1,7 +1,7 @@
 # `make run` does the main job on the embedded default; `make check` installs
 # what the tests need and runs them all, as CI does.
 
-.PHONY: run check deps lint test ffi header install-c python schemathesis deny proof bench bench-quick bench-ffi plot
+.PHONY: run check deps lint test ffi header install-c python schemathesis deny proof fuzz bench bench-quick bench-ffi plot
 
 run:
 	cargo run --release --bin stockade
@@ -62,6 +62,14 @@ proof:
 	cargo run --quiet --release --locked -p stockade-proof -- all --long $(if $(SEEDS),--seeds $(SEEDS))
 	STOCKADE_TEST_LONG=1 cargo run --quiet --locked -p stockade-testkit -- run -- \
 		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^flushed_redis::/)'
+
+# Fuzzes what hostile clients and programs may send, each target for SECONDS.
+fuzz: SECONDS = 60
+fuzz:
+	server/fuzz/run server/fuzz http $(SECONDS)
+	server/fuzz/run server/fuzz requests $(SECONDS)
+	server/fuzz/run server/fuzz webhook $(SECONDS)
+	server/fuzz/run ffi/fuzz abi $(SECONDS)
 
 deny:
 	cargo deny --locked check licenses bans sources

@@ -27,7 +27,7 @@ mod border;
 mod names;
 mod plain;
 mod shared;
-mod text;
+pub mod text;
 
 pub mod audit;
 pub mod engine;

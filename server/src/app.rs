@@ -62,6 +62,12 @@ impl App {
         })
     }
 
+    /// Whether all requests under way still send their bodies.
+    #[cfg(feature = "fuzzing")]
+    pub fn waits_for_clients(&self) -> bool {
+        self.shared.metrics.in_flight() == self.arriving.count()
+    }
+
     /// Answers a request. Nothing that a client sends makes this fail.
     pub async fn answer(&self, request: Request<Incoming>, door: Door) -> Response<Body> {
         let request_id = self.ids.of(request.headers());

@@ -15,6 +15,8 @@ mod cli;
 mod connection;
 mod demo;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod handlers;
 mod limits;
 mod listeners;

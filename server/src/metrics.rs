@@ -102,6 +102,12 @@ impl Metrics {
         }
     }
 
+    /// How many requests are under way.
+    #[cfg(feature = "fuzzing")]
+    pub fn in_flight(&self) -> usize {
+        usize::try_from(self.in_flight.get()).unwrap_or_default()
+    }
+
     /// Counts a refusal.
     pub fn refused(&self, code: Code) {
         let label = CodeLabel { code: code.as_str() };

@@ -50,7 +50,8 @@ impl Verifier {
         Self::with_clock(secrets, unix_seconds)
     }
 
-    fn with_clock(secrets: &Secrets, now: fn() -> i64) -> Self {
+    /// A verifier for these secrets and a clock that shows seconds since 1970.
+    pub fn with_clock(secrets: &Secrets, now: fn() -> i64) -> Self {
         // An HMAC takes a key of any length.
         let key = |secret: &str| Hmac::new_from_slice(secret.as_bytes()).ok();
         Self { keys: secrets.iter().filter_map(key).collect(), now }

@@ -252,10 +252,10 @@ impl Server {
         assert!(audit.body.starts_with(r#"{"consistent":true"#), "{}", audit.body);
     }
 
-    /// The memory it has in use, in KiB.
+    /// The most memory it has had in use so far, in KiB.
     pub fn memory_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 

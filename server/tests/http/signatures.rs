@@ -1,6 +1,7 @@
 //! The signature of payment webhooks, as a provider, a forger and one who
 //! listened to a provider send it.
 
+use std::fmt::Display;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -25,7 +26,7 @@ fn now() -> i64 {
     now.try_into().unwrap()
 }
 
-fn v1(secret: &str, time: i64, body: &str) -> String {
+fn v1(secret: &str, time: impl Display, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{time}.{body}").as_bytes());
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -120,6 +121,11 @@ fn a_header_that_is_missing_or_malformed_is_refused_before_the_body_is_read() {
         for sent in [&body, "{"] {
             send(&server, &malformed, sent).expect_problem(401, "unauthorized");
         }
+    }
+    // A time that is no number of digits is none, even where it is signed so.
+    for text in [format!("+{time}"), format!("{time}.0"), format!("0x{time:x}"), String::new()] {
+        let signed = format!("t={text},v1={}", v1("hush", &text, &body));
+        send(&server, &signed, &body).expect_problem(401, "unauthorized");
     }
     server.expect_units([3, 0, 1, 0]);
     send(&server, &header("hush", 0, &body), &body).expect(200, OK);

@@ -1,0 +1,313 @@
+//! Each call of the engine, with what a line says.
+
+use std::ffi::CString;
+use std::mem::offset_of;
+use std::ptr;
+
+use stockade_ffi::engine::*;
+use stockade_ffi::error::stockade_code_name;
+use stockade_ffi::events::*;
+use stockade_ffi::holds::*;
+use stockade_ffi::orders::*;
+use stockade_ffi::payments::*;
+use stockade_ffi::products::*;
+use stockade_ffi::text::*;
+
+use super::abi::Program;
+use super::line::Line;
+use super::place::Place;
+use super::told::{text, told};
+
+/// Makes a call; one that there is not is passed over.
+pub fn run(program: &mut Program, line: &Line<'_>) {
+    match line.call {
+        "create" | "adjust" | "product" | "products" => products(program, line),
+        "hold" | "cart" | "release" | "release_with" | "extend" | "get_hold" => {
+            holds(program, line);
+        }
+        "order" | "get_order" | "payment" => orders(program, line),
+        "ping" | "noop" | "sweep" | "events" | "metrics" | "close" => housekeeping(program, line),
+        "id" | "quantity" | "price" | "names" => without_an_engine(line),
+        _ => {}
+    }
+}
+
+/// Texts that live as long as the call.
+fn pointer(text: &Option<CString>) -> *const std::ffi::c_char {
+    text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
+}
+
+/// A place for what need not be asked for.
+fn unless_null<T>(line: &Line<'_>, name: &str, place: *mut T) -> *mut T {
+    if line.is_null(name) { ptr::null_mut() } else { place }
+}
+
+fn products(program: &mut Program, line: &Line<'_>) {
+    let engine = program.engine(line);
+    let answer = Place::answer::<stockade_product>(line);
+    let (name, reason) = (line.text("name"), line.text("reason"));
+    // SAFETY: the engine lives or is null, structs are as long as they say, and
+    // texts end with a NUL.
+    let done = told(line, |error| unsafe {
+        match line.call {
+            "create" => {
+                let request = stockade_new_product {
+                    struct_size: 0,
+                    reserved: line.number("reserved") as u32,
+                    name: pointer(&name),
+                    price_minor: line.number("price").cast_signed(),
+                    stock: line.number("stock"),
+                };
+                let request = Place::request(line, request);
+                stockade_engine_create_product(engine, request.pointer(), answer.pointer(), error)
+            }
+            "adjust" => {
+                let request = stockade_stock_adjustment {
+                    struct_size: 0,
+                    reserved: line.number("reserved") as u32,
+                    product_id: line.number("id"),
+                    delta: line.number("delta").cast_signed(),
+                    reason: pointer(&reason),
+                };
+                let request = Place::request(line, request);
+                stockade_engine_adjust_stock(engine, request.pointer(), answer.pointer(), error)
+            }
+            "product" => {
+                stockade_engine_product(engine, line.number("id"), answer.pointer(), error)
+            }
+            _ => {
+                let mut page = ptr::null_mut();
+                let place = unless_null(line, "answer", &raw mut page);
+                let (after, limit) = (line.number("after"), line.number("limit") as u32);
+                let code = stockade_engine_products(engine, after, limit, place, error);
+                let count = stockade_products_count(page);
+                let index = line.number("index") as usize;
+                let found =
+                    told(line, |error| stockade_products_get(page, index, answer.pointer(), error));
+                assert!(!found || index < count);
+                stockade_products_next(page);
+                stockade_products_free(page);
+                code
+            }
+        }
+    });
+    if done {
+        answer.text(offset_of!(stockade_product, name), 1_024);
+    }
+}
+
+fn holds(program: &mut Program, line: &Line<'_>) {
+    let engine = program.engine(line);
+    let answer = Place::answer::<stockade_hold>(line);
+    let mut replayed = false;
+    let replayed = unless_null(line, "replayed", &raw mut replayed);
+    let (key, customer, token) = (line.text("key"), line.text("customer"), line.text("token"));
+    let (id, has_ttl) = (line.number("id"), line.number("has_ttl") as u32);
+    let has_ttl = if line.given("ttl").is_some() { 1 } else { has_ttl };
+    let ttl_us = line.number("ttl");
+    let reserved = line.number("reserved") as u32;
+    // SAFETY: as in `products`.
+    let done = told(line, |error| unsafe {
+        match line.call {
+            "hold" => {
+                let request = stockade_hold_request {
+                    struct_size: 0,
+                    quantity: line.number("quantity") as u32,
+                    product_id: line.number("product"),
+                    ttl_us,
+                    has_ttl,
+                    reserved,
+                    key: pointer(&key),
+                    customer: pointer(&customer),
+                };
+                let request = Place::request(line, request);
+                stockade_engine_hold(engine, request.pointer(), answer.pointer(), replayed, error)
+            }
+            "cart" => {
+                let lines = lines(line);
+                let count = lines.len() as u64;
+                let request = stockade_cart_request {
+                    struct_size: 0,
+                    has_ttl,
+                    ttl_us,
+                    lines: if line.is_null("lines") { ptr::null() } else { lines.as_ptr() },
+                    // More than there are is a program's lie, unless it is so
+                    // many that none is read.
+                    line_count: match line.given("count") {
+                        Some(given) if given > STOCKADE_CART_LINES_MAX => given,
+                        given => given.unwrap_or(count).min(count),
+                    },
+                    key: pointer(&key),
+                    customer: pointer(&customer),
+                };
+                let request = Place::request(line, request);
+                let mut holds = ptr::null_mut();
+                let place = unless_null(line, "answer", &raw mut holds);
+                let code =
+                    stockade_engine_hold_many(engine, request.pointer(), place, replayed, error);
+                let count = stockade_holds_count(holds);
+                let index = line.number("index") as usize;
+                let found =
+                    told(line, |error| stockade_holds_get(holds, index, answer.pointer(), error));
+                assert!(!found || index < count);
+                stockade_holds_free(holds);
+                code
+            }
+            "release" => stockade_engine_release(engine, id, answer.pointer(), error),
+            "release_with" => {
+                let token = pointer(&token);
+                let request =
+                    stockade_release_request { struct_size: 0, reserved, hold_id: id, token };
+                let request = Place::request(line, request);
+                stockade_engine_release_with(engine, request.pointer(), answer.pointer(), error)
+            }
+            "extend" => {
+                let token = pointer(&token);
+                let request =
+                    stockade_extend_request { struct_size: 0, has_ttl, hold_id: id, ttl_us, token };
+                let request = Place::request(line, request);
+                stockade_engine_extend(engine, request.pointer(), answer.pointer(), error)
+            }
+            _ => stockade_engine_get_hold(engine, id, answer.pointer(), error),
+        }
+    });
+    if done {
+        program.hold = answer.text(offset_of!(stockade_hold, token), 40).to_vec();
+    }
+}
+
+/// The lines of a cart: `lines=1x2,2x3`.
+fn lines(line: &Line<'_>) -> Vec<stockade_cart_line> {
+    let text = String::from_utf8_lossy(line.bytes("lines").unwrap_or_default()).into_owned();
+    let lines = text.split(',').filter_map(|one| one.split_once('x'));
+    let line = |(product, quantity): (&str, &str)| stockade_cart_line {
+        product_id: product.parse().unwrap_or(0),
+        quantity: quantity.parse().unwrap_or(0),
+        reserved: 0,
+    };
+    lines.map(line).collect()
+}
+
+fn orders(program: &mut Program, line: &Line<'_>) {
+    let engine = program.engine(line);
+    let answer = Place::answer::<stockade_order>(line);
+    let mut replayed = false;
+    let replayed = unless_null(line, "replayed", &raw mut replayed);
+    let (key, token, status) = (line.text("key"), line.text("token"), line.text("status"));
+    // SAFETY: as in `products`; a body has as many bytes as is said.
+    let done = told(line, |error| unsafe {
+        match line.call {
+            "order" => {
+                let request = stockade_order_request {
+                    struct_size: 0,
+                    reserved: line.number("reserved") as u32,
+                    hold_id: line.number("hold"),
+                    product_id: line.number("product"),
+                    key: pointer(&key),
+                    token: pointer(&token),
+                };
+                let request = Place::request(line, request);
+                stockade_engine_order(engine, request.pointer(), answer.pointer(), replayed, error)
+            }
+            "get_order" => {
+                stockade_engine_get_order(engine, line.number("id"), answer.pointer(), error)
+            }
+            _ => {
+                let body = line.bytes("body");
+                let has_order_id = u64::from(line.given("order").is_some());
+                let impossible =
+                    line.given("length").filter(|length| i64::try_from(*length).is_err());
+                let request = stockade_payment_event {
+                    struct_size: 0,
+                    has_order_id: line.given("has_order").unwrap_or(has_order_id) as u32,
+                    order_id: line.number("order"),
+                    payment_token: pointer(&token),
+                    status: pointer(&status),
+                    key: pointer(&key),
+                    body: body.map_or(ptr::null(), <[u8]>::as_ptr),
+                    body_length: impossible.unwrap_or(body.map_or(0, <[u8]>::len) as u64),
+                };
+                let request = Place::request(line, request);
+                let mut taken = stockade_payment_answer::Recorded;
+                let taken = unless_null(line, "answer", &raw mut taken);
+                stockade_engine_payment(engine, request.pointer(), taken, replayed, error)
+            }
+        }
+    });
+    if done && line.call != "payment" {
+        let field = answer.text(offset_of!(stockade_order, payment_token), 64);
+        program.payment = field.to_vec();
+    }
+}
+
+fn housekeeping(program: &mut Program, line: &Line<'_>) {
+    let engine = program.engine(line);
+    // SAFETY: as in `products`; what is given is freed once.
+    told(line, |error| unsafe {
+        match line.call {
+            "ping" => stockade_engine_ping(engine, error),
+            "noop" => stockade_engine_noop(engine, error),
+            "close" => stockade_engine_close(engine, error),
+            "sweep" => {
+                let report = Place::answer::<stockade_sweep_report>(line);
+                stockade_engine_sweep(engine, report.pointer(), error)
+            }
+            "metrics" => {
+                let mut metrics = ptr::null_mut();
+                let place = unless_null(line, "answer", &raw mut metrics);
+                let code = stockade_engine_metrics_text(engine, place, error);
+                text(metrics);
+                stockade_string_free(metrics);
+                code
+            }
+            _ => {
+                let mut events = ptr::null_mut();
+                let place = unless_null(line, "answer", &raw mut events);
+                let (after, limit) = (line.number("after"), line.number("limit") as u32);
+                let code = stockade_engine_events_after(engine, after, limit, place, error);
+                let count = stockade_events_count(events);
+                let (index, event) =
+                    (line.number("index") as usize, Place::answer::<stockade_event>(line));
+                let found =
+                    told(line, |error| stockade_events_get(events, index, event.pointer(), error));
+                assert!(!found || index < count);
+                stockade_events_free(events);
+                code
+            }
+        }
+    });
+}
+
+fn without_an_engine(line: &Line<'_>) {
+    let given = line.text("text");
+    let given = pointer(&given);
+    let (mut id, mut quantity, mut price) = (0, 0, 0);
+    // SAFETY: the text ends with a NUL or is null, and the numbers live.
+    unsafe {
+        match line.call {
+            "id" => {
+                let place = unless_null(line, "answer", &raw mut id);
+                told(line, |error| stockade_id_from_text(given, place, error));
+            }
+            "quantity" => {
+                let place = unless_null(line, "answer", &raw mut quantity);
+                let done = told(line, |error| stockade_quantity_from_text(given, place, error));
+                assert_eq!(done, quantity > 0);
+            }
+            "price" => {
+                let place = unless_null(line, "answer", &raw mut price);
+                told(line, |error| stockade_price_from_text(given, place, error));
+                assert!(price >= 0);
+            }
+            _ => {
+                let number = line.number("number") as u32;
+                text(stockade_code_name(number));
+                text(stockade_hold_status_name(number));
+                text(stockade_order_status_name(number));
+                text(stockade_payment_disposition_name(number));
+                text(stockade_payment_answer_name(number));
+                text(stockade_event_kind_name(number));
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What the server may answer.
+
+use serde_json::Value;
+
+/// The statuses that the contract and HTTP's own errors have. None of 5xx is
+/// among them: one client alone finds no crowd and no store that is gone.
+const STATUSES: &[u16] = &[100, 200, 201, 202, 400, 401, 404, 405, 408, 409, 413, 414, 422, 431];
+
+/// The headers that the server writes.
+const HEADERS: &[&str] = &[
+    "allow",
+    "cache-control",
+    "connection",
+    "content-length",
+    "content-type",
+    "date",
+    "idempotent-replayed",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+];
+
+/// The codes of an engine that cannot do what it should.
+const FAULTS: &[&str] = &["misuse", "internal", "unavailable", "contention"];
+
+/// One answer.
+pub struct Answer<'a> {
+    pub status: u16,
+    /// Whether it repeats the answer to an earlier request.
+    pub is_replayed: bool,
+    pub body: &'a [u8],
+}
+
+impl Answer<'_> {
+    /// The body as JSON; null where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(self.body).unwrap_or_default()
+    }
+}
+
+/// Takes apart what came back on a connection of HTTP/1: whole answers and
+/// nothing else, each of a kind that the contract has.
+pub fn read(mut came: &[u8]) -> Vec<Answer<'_>> {
+    let mut answers = Vec::new();
+    while !came.is_empty() {
+        let (answer, rest) = next(came);
+        check(&answer);
+        answers.push(answer);
+        came = rest;
+    }
+    answers
+}
+
+/// The first answer and what stands behind it.
+fn next(came: &[u8]) -> (Answer<'_>, &[u8]) {
+    let mut headers = [httparse::EMPTY_HEADER; 16];
+    let mut head = httparse::Response::new(&mut headers);
+    let parsed = head.parse(came);
+    let Ok(httparse::Status::Complete(length)) = parsed else {
+        panic!("{parsed:?}: no answer begins like {}", shown(came));
+    };
+    let (mut body_length, mut is_replayed) = (0, false);
+    for header in head.headers.iter() {
+        let name = header.name.to_ascii_lowercase();
+        assert!(HEADERS.contains(&name.as_str()), "a header {name} in {}", shown(came));
+        is_replayed |= name == "idempotent-replayed";
+        if name == "content-length" {
+            let text = str::from_utf8(header.value).expect("a number");
+            body_length = text.parse().expect("a number");
+        }
+    }
+    let status = head.code.expect("a status");
+    let rest = &came[length..];
+    // The answer to HEAD has a length and no body. No body begins like an answer.
+    if rest.is_empty() || rest.starts_with(b"HTTP/1.") {
+        return (Answer { status, is_replayed, body: b"" }, rest);
+    }
+    let whole = rest.split_at_checked(body_length);
+    let (body, rest) = whole.unwrap_or_else(|| panic!("the body ends early: {}", shown(came)));
+    (Answer { status, is_replayed, body }, rest)
+}
+
+/// Fails unless an answer is one that a client can make something of.
+fn check(answer: &Answer<'_>) {
+    let text = shown(answer.body);
+    assert!(STATUSES.contains(&answer.status), "status {}: {text}", answer.status);
+    if answer.status >= 400 && !answer.body.is_empty() {
+        let problem = answer.json();
+        assert_eq!(problem["success"], false, "{text}");
+        assert_eq!(problem["status"], answer.status, "{text}");
+        assert!(problem["code"].is_string() && problem["message"].is_string(), "{text}");
+    }
+    // What another process's engine is told, which is 200 in any case.
+    if let Some(code) = answer.json()["Err"]["code"].as_str() {
+        assert!(!FAULTS.contains(&code), "{text}");
+    }
+}
+
+/// Bytes as a person reads them.
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}

@@ -1,0 +1,111 @@
+//! A shop for one visit: fresh books, a server before them, and a clock that
+//! moves only when it is told to.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use stockade::{AsyncEngine, Clock, Engine, NewProduct, Timestamp};
+use stockade_server::Settings;
+use stockade_server::fuzzing::{NOW, Server};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+use super::answers;
+
+/// How long a visit may take that takes no time: the server itself would wait
+/// for an hour.
+const HANGS: Duration = Duration::from_secs(60);
+
+/// The products, of which there are so many; their ids are 1, 2 and so on.
+const STOCK: &[u64] = &[4, 1_000];
+
+/// A shop.
+pub struct Shop {
+    pub engine: AsyncEngine,
+    server: Server,
+    clock: Arc<Standing>,
+}
+
+/// Runs a visit to a fresh shop, whose server has these settings, and looks
+/// afterwards whether everything is in order there.
+pub fn visit(settings: &[(&str, &str)], session: impl AsyncFnOnce(&Shop)) {
+    thread_local! {
+        static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() };
+    }
+    let whole = async {
+        let shop = Shop::open(settings).await;
+        session(&shop).await;
+        shop.expect_order().await;
+        shop.engine.close().await;
+    };
+    RUNTIME.with(|runtime| {
+        let new = || Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let ended = runtime.get_or_init(new).block_on(async { timeout(HANGS, whole).await });
+        ended.expect("a visit that comes to its end");
+    });
+}
+
+impl Shop {
+    async fn open(settings: &[(&str, &str)]) -> Self {
+        let clock = Arc::new(Standing(AtomicI64::new(NOW * 1_000_000)));
+        let builder = Engine::builder().store("sqlite::memory:").sweeper(false);
+        // Small: a visit is short, and most of its time is spent in beginning it.
+        let builder = builder.set("cache_products", "16").expect("a setting");
+        let engine = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>).open_async();
+        let engine = engine.await.expect("a store in memory");
+        for units in STOCK {
+            let price = "19.99".parse().expect("a price");
+            let product = NewProduct::new("Lamp", price, *units);
+            engine.create_product(&product).await.expect("a product");
+        }
+        let mut all = Settings::default();
+        // No visitor is sent away for being slow: one that is waited for hangs.
+        for (name, value) in
+            [("header_timeout", "1h"), ("request_timeout", "1h")].iter().chain(settings)
+        {
+            all.set(name, value).expect("a setting");
+        }
+        let server = Server::new(engine.clone(), &all).expect("a server");
+        Self { engine, server, clock }
+    }
+
+    /// Everything that comes back to a client that sends these bytes.
+    pub async fn exchange(&self, sent: &[u8]) -> Vec<u8> {
+        self.server.exchange(sent).await
+    }
+
+    /// Lets time pass.
+    pub fn wait(&self, seconds: u32) {
+        self.clock.0.fetch_add(i64::from(seconds) * 1_000_000, Ordering::Relaxed);
+    }
+
+    /// Expects that the books agree, that nothing was answered which must not
+    /// be, and that no request is left under way.
+    async fn expect_order(&self) {
+        let audit = self.engine.audit().await.expect("an audit");
+        assert!(audit.consistent, "{audit:?}");
+        loop {
+            let came = self.exchange(b"GET /metrics HTTP/1.1\r\nhost: shop\r\n\r\n").await;
+            let answers = answers::read(&came);
+            let metrics = str::from_utf8(answers[0].body).expect("a text");
+            let failed = metrics.lines().find(|line| line.contains("status=\"5"));
+            assert_eq!(failed, None);
+            // This one is always under way; others end by and by.
+            if metrics.contains("\nstockade_http_in_flight 1\n") {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// A clock that stands still, in microseconds since 1970.
+struct Standing(AtomicI64);
+
+impl Clock for Standing {
+    fn now(&self, _: Timestamp) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}

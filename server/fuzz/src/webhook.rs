@@ -1,0 +1,165 @@
+//! A forger of payment webhooks, and a provider whose events make no sense.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use stockade::{HoldRequest, OrderId, OrderRequest, OrderStatus, ProductId};
+use stockade_server::fuzzing::NOW;
+
+use super::answers;
+use super::requests::replaced;
+use super::shop::{Shop, visit};
+
+/// The secrets: one is being changed for the other.
+const SECRETS: [(&str, &str); 2] = [("$new", "hush"), ("$old", "whisper")];
+
+/// What is signed by this is signed by nobody.
+const OTHER: (&str, &str) = ("$other", "guess");
+
+/// How far from now a signature may be, in seconds.
+const TOLERANCE: u64 = 300;
+
+/// An event for an order that waits for its payment: the headers, one in each
+/// line, an empty line, and the body.
+///
+/// ```text
+/// stockade-signature: t=1700000000,v1=$new
+///
+/// {"payment_token":"$token","status":"paid"}
+/// ```
+///
+/// `$token` in the body is the order's. `$new` and `$old` are right signatures
+/// of the header's time and of the body, by one of the two secrets that count,
+/// and `$other` is one by another secret.
+pub fn webhook(sent: &[u8]) {
+    let secrets = SECRETS.map(|(_, secret)| secret).join(",");
+    visit(&[("webhook_secret", &secrets)], async |shop: &Shop| {
+        let (id, token) = order(shop).await;
+        let event = Event::read(sent, &token);
+        let first = event.send(shop, false).await;
+        if event.is_signed() {
+            if event.is_plain() {
+                assert_ne!(first, Some(401), "a right signature was refused");
+            }
+            // Whatever came of it, comes of it again, and has no effect twice.
+            assert_eq!(event.send(shop, true).await, first);
+        } else {
+            let refused = first.is_none_or(|status| (400..500).contains(&status));
+            assert!(refused, "{first:?} without a signature");
+            if event.is_plain() {
+                assert_eq!(first, Some(401));
+            }
+            expect_nothing(shop, id).await;
+        }
+    });
+}
+
+/// An order of two units that waits for its payment, and its token.
+async fn order(shop: &Shop) -> (OrderId, String) {
+    let product = ProductId(1);
+    let hold = shop.engine.hold(&HoldRequest::new(product, 2)).await.expect("a hold").value;
+    let order = OrderRequest::new(hold.id, product);
+    let order = shop.engine.order(&order).await.expect("an order").value;
+    (order.id, order.payment_token.to_string())
+}
+
+/// Expects that no event was taken in.
+async fn expect_nothing(shop: &Shop, id: OrderId) {
+    let order = shop.engine.get_order(id).await.expect("the order");
+    assert_eq!(order.status, OrderStatus::PendingPayment);
+    let audit = shop.engine.audit().await.expect("an audit");
+    assert_eq!((audit.waiting_events, audit.units.pending), (0, 2));
+    let events = shop.engine.events_after(0, 1_000).await.expect("events");
+    let told = events.iter().filter(|event| event.order_id.is_some()).count();
+    assert_eq!(told, 1, "more than the order's making: {events:?}");
+}
+
+/// An event as it goes over the connection.
+struct Event {
+    /// Lines, each with its end.
+    headers: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Event {
+    fn read(sent: &[u8], token: &str) -> Self {
+        let end = sent.windows(2).position(|pair| pair == b"\n\n");
+        let (head, body) = match end {
+            Some(end) => (&sent[..end], &sent[end + 2..]),
+            None => (sent, &b""[..]),
+        };
+        let body = replaced(body, "$token", token);
+        let mut headers = Vec::new();
+        for line in head.split(|byte| *byte == b'\n') {
+            let mut line = line.to_vec();
+            let time = times(&line).next().unwrap_or_default().to_owned();
+            for (name, secret) in SECRETS.into_iter().chain([OTHER]) {
+                line = replaced(&line, name, &signature(secret, &time, &body));
+            }
+            headers.extend_from_slice(&line);
+            headers.extend_from_slice(b"\r\n");
+        }
+        Self { headers, body }
+    }
+
+    /// Sends it, for the first time or again, and returns the status of the
+    /// answer, if there is one.
+    async fn send(&self, shop: &Shop, again: bool) -> Option<u16> {
+        let head = b"POST /api/payments/webhook HTTP/1.1\r\nhost: shop\r\n";
+        let framing = format!("connection: close\r\ncontent-length: {}\r\n\r\n", self.body.len());
+        let sent = [head, &*self.headers, framing.as_bytes(), &*self.body].concat();
+        let came = shop.exchange(&sent).await;
+        let answers = answers::read(&came);
+        let last = answers.last()?;
+        if matches!(last.status, 200 | 202) {
+            assert_eq!((last.body, last.is_replayed), (&br#"{"message":"ok"}"#[..], again));
+        }
+        Some(last.status)
+    }
+
+    /// Whether anywhere in the headers stands a signature by one of the
+    /// secrets, of the body and of a time that stands there as well and is not
+    /// far from now.
+    fn is_signed(&self) -> bool {
+        let is_near =
+            |time: &&str| time.parse::<i64>().is_ok_and(|time| time.abs_diff(NOW) <= TOLERANCE);
+        let given = self.headers.to_ascii_lowercase();
+        times(&self.headers).filter(is_near).any(|time| {
+            SECRETS.iter().any(|(_, secret)| {
+                let right = signature(secret, time, &self.body);
+                given.windows(right.len()).any(|part| part == right.as_bytes())
+            })
+        })
+    }
+
+    /// Whether the headers are one signature, written as the providers do, and
+    /// the body one that is looked at.
+    fn is_plain(&self) -> bool {
+        let is_plain = || {
+            let value = self.headers.strip_prefix(b"stockade-signature: t=")?;
+            let text = str::from_utf8(value.strip_suffix(b"\r\n")?).ok()?;
+            let (time, signature) = text.split_once(",v1=")?;
+            let is_time =
+                (1..=18).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());
+            let is_signature =
+                signature.len() == 64 && signature.bytes().all(|byte| byte.is_ascii_hexdigit());
+            Some(is_time && is_signature && self.body.len() < 60_000)
+        };
+        is_plain().unwrap_or(false)
+    }
+}
+
+/// All runs of digits.
+fn times(text: &[u8]) -> impl Iterator<Item = &str> {
+    text.split(|byte| !byte.is_ascii_digit())
+        .filter(|digits| !digits.is_empty())
+        .filter_map(|digits| str::from_utf8(digits).ok())
+}
+
+/// The signature of a time and a body by a secret, in hexadecimal digits.
+fn signature(secret: &str, time: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
+    mac.update(time.as_bytes());
+    mac.update(b".");
+    mac.update(body);
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
