@@ -55,7 +55,7 @@ pub const FAULTS: &[Fault] = &[
         name: "cut-at-commit",
         what: "connection reset during COMMIT",
         place: "MariaDB, Redis in every other case",
-        cases: (2, 220),
+        cases: (2, 200),
         at_once: 2,
         run: cuts::at_commit,
     },
