@@ -79,7 +79,7 @@ fn run_place(place: Place, extent: Extent) -> Row {
         let Some(run) = shop.as_mut() else { continue };
         let found = run.seed(seed);
         row.seeds += 1;
-        row.injected += 1;
+        row.seeds += 1;
         row.operations += found.operations;
         refused += found.contended;
         for finding in &found.findings {
@@ -110,7 +110,7 @@ fn run_place(place: Place, extent: Extent) -> Row {
     println!(
         "histories on {}: {} seeds, {} operations, {} unexplained, oversold {}, leaked {}, lost {}, doubled {}",
         row.place,
-        row.injected,
+        row.seeds,
         row.operations,
         row.unexplained,
         row.oversold,

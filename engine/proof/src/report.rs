@@ -11,20 +11,22 @@ use crate::planted;
 const HEAD: &str = "# Reliability\n\n\
     Written by `make proof`, which tries every fault below and checks what is left: \
     conservation to the unit, nothing sold twice, no answered hold lost, nothing done twice, \
-    and histories that some order of their operations explains.\n";
+    and histories that some order of their operations explains. \
+    `stockade-proof PART --seed N --seeds 1` tries one seed again.\n";
 const PLANTED: &str = "Each bug of `engine/proof/planted.toml` was planted alone into a copy of \
     the sources, and the checkers named were run there until one of their seeds broke a promise. \
     The same checkers were run where nothing was planted.\n\n\
     | bug | checker | after | what it said |\n|---|---|---|---|\n";
-const COLUMNS: &str = "| fault | on | injected | operations | oversold | leaked | lost | doubled \
-    | unexplained | recovery | |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
+const COLUMNS: &str = "| fault | on | seeds | injected | operations | oversold | leaked \
+    | lost | doubled | unexplained | recovery | |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n";
 
 /// Writes the report of these parts.
 ///
 /// # Errors
 /// When a file cannot be read or written.
 pub fn write(parts: &[&str]) -> io::Result<PathBuf> {
-    let mut text = String::from(HEAD);
+    let mut text = String::new();
+    let (mut injected, mut operations) = (0, 0);
     for part in parts {
         let Some(outcome) = Outcome::load(part)? else { continue };
         // Writing to a String cannot fail.
@@ -37,7 +39,11 @@ pub fn write(parts: &[&str]) -> io::Result<PathBuf> {
         let _ =
             write!(text, "\n## {part}\n\nThe {form}, from seed {} on.\n\n{COLUMNS}", outcome.seed);
         outcome.rows.iter().for_each(|row| line(&mut text, row));
+        injected += outcome.rows.iter().map(|row| row.injected).sum::<u64>();
+        operations += outcome.rows.iter().map(|row| row.operations).sum::<u64>();
     }
+    let sum = format!("\n{injected} faults in all, while callers asked for {operations} things.\n");
+    let text = [HEAD, &sum, &text].concat();
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../RELIABILITY.md");
     fs::write(&file, text)?;
     Ok(file)
@@ -45,10 +51,11 @@ pub fn write(parts: &[&str]) -> io::Result<PathBuf> {
 
 fn line(text: &mut String, row: &Row) {
     let Row { fault, place, injected, operations, oversold, leaked, lost, doubled, .. } = row;
+    let seeds = if row.seeds == 0 { String::new() } else { row.seeds.to_string() };
     let recovery = row.recovery.map_or_else(String::new, seconds);
     let _ = writeln!(
         text,
-        "| {fault} | {place} | {injected} | {operations} | {oversold} | {leaked} | {lost} \
+        "| {fault} | {place} | {seeds} | {injected} | {operations} | {oversold} | {leaked} | {lost} \
          | {doubled} | {} | {recovery} | {} |",
         row.unexplained, row.note
     );
