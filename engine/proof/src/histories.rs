@@ -79,7 +79,6 @@ fn run_place(place: Place, extent: Extent) -> Row {
         let Some(run) = shop.as_mut() else { continue };
         let found = run.seed(seed);
         row.seeds += 1;
-        row.seeds += 1;
         row.operations += found.operations;
         refused += found.contended;
         for finding in &found.findings {

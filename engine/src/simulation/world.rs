@@ -241,11 +241,12 @@ impl World {
         state.born.push((id, process, Box::pin(task)));
     }
 
-    /// Lets no task of the process go on for a time.
+    /// Lets no task of the process go on for a time. One that stands still
+    /// already is left alone: it would never go on.
     pub fn pause(&self, process: Process, time: Duration) {
         let mut state = self.state();
         let until = state.now + time;
-        state.paused.insert(process, until);
+        state.paused.entry(process).or_insert(until);
     }
 
     /// Drops all tasks of the process where they stand.
