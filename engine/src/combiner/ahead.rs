@@ -62,13 +62,16 @@ pub(super) fn forget(commands: &mut [Command], needs: &mut Needs) {
     commands.iter_mut().flat_map(Command::new_holds_mut).for_each(|hold| hold.at = None);
 }
 
-/// Whether the decision at `now` makes just the holds that were written.
+/// Whether the decision at `now` makes just the holds that were written, and
+/// none of them is dead by then: others in the batch would be told of its units
+/// as held.
 pub(super) fn is_as_foreseen(ahead: &[Hold], changes: &Changes, now: Timestamp) -> bool {
     let Some(first) = ahead.first() else { return true };
     let apart = first.created_at.until(now).max(now.until(first.created_at));
     // Both ascend by id.
     let mut made = changes.new_holds.iter();
-    apart <= APART_MAX && ahead.iter().all(|written| made.any(|hold| hold == written))
+    apart <= APART_MAX
+        && ahead.iter().all(|written| written.expires_at > now && made.any(|hold| hold == written))
 }
 
 #[cfg(test)]
@@ -113,5 +116,18 @@ mod tests {
             assert_eq!(is_as_foreseen(&ahead, &changes(&[2, 5]), moment), foreseen);
         }
         assert!(is_as_foreseen(&[], &changes(&[]), Timestamp::from_micros(0)));
+    }
+
+    #[test]
+    fn a_hold_that_is_dead_when_it_is_decided_was_not_foreseen() {
+        let mut short = hold(2);
+        short.expires_at = NOW.after(Duration::from_millis(10));
+        let changes = Changes { new_holds: vec![short.clone()], ..Changes::default() };
+        let is_foreseen = |millis| {
+            let now = NOW.after(Duration::from_millis(millis));
+            is_as_foreseen(std::slice::from_ref(&short), &changes, now)
+        };
+        assert!(is_foreseen(9));
+        assert!(!is_foreseen(10));
     }
 }

@@ -2,7 +2,6 @@
 //! not lose it to who gives back or renews what it has no more.
 
 use rand::RngExt;
-use rustix::process::Signal;
 use stockade::failpoints::Failpoint;
 use stockade_testkit::Redis;
 
@@ -56,7 +55,7 @@ pub fn outlived(seed: u64) -> Found {
         redis.command(&["SET", key, OTHER, "PX", OTHERS_TTL]);
     }
     found.injected += 1;
-    child.signal(Signal::CONT);
+    child.go_on();
     child.finish();
     for key in &keys {
         let holder = redis.command(&["GET", key]);

@@ -44,6 +44,7 @@ pub fn partition(
     let owners = Owners::of(records);
     let histories = products.iter().map(|product| (*product, Vec::new())).collect();
     let mut sorter = Sorter {
+        records,
         owners,
         late,
         payment_ttl,
@@ -77,16 +78,32 @@ impl Owners {
         }
         owners
     }
+
+    /// Whether the call may change this product.
+    fn may_change(&self, call: &Call, product: u64) -> bool {
+        match call {
+            Call::Hold { product: of, .. }
+            | Call::Order { product: of, .. }
+            | Call::Adjust { product: of, .. } => *of == product,
+            Call::Cart { lines, .. } => lines.iter().any(|(of, _)| *of == product),
+            Call::Release { hold } | Call::Extend { hold, .. } => {
+                self.holds.get(hold) == Some(&product)
+            }
+            Call::Payment { order, .. } => self.orders.get(order) == Some(&product),
+            _ => false,
+        }
+    }
 }
 
-struct Sorter {
+struct Sorter<'a> {
+    records: &'a [Record],
     owners: Owners,
     late: Lateness,
     payment_ttl: i64,
     found: Partition,
 }
 
-impl Sorter {
+impl Sorter<'_> {
     fn sort(&mut self, place: usize, record: &Record) {
         if let Answer::Refused(refused) = &record.answer {
             match refused.code.as_str() {
@@ -281,10 +298,24 @@ impl Sorter {
         }
     }
 
+    /// A writer changes the cache after its COMMIT and before its answer. What
+    /// is read in between may be as it was when that write was asked for.
     fn add_cached(&mut self, place: usize, record: &Record, product: u64) {
         self.add(product, place, record, What::ReadCached, None);
         if self.late.is_cache_late {
-            self.call_earlier(product, u64::MAX);
+            return self.call_earlier(product, u64::MAX);
+        }
+        let at = record.invoked.nanos;
+        let is_under_way = |other: &&Record| {
+            let is_done = other.answer != Answer::Unknown && other.answered.nanos <= at;
+            other.invoked.nanos <= at && !is_done && self.owners.may_change(&other.call, product)
+        };
+        let under_way = self.records.iter().filter(is_under_way).map(|other| other.invoked);
+        let first = under_way.min_by_key(|moment| moment.nanos);
+        let added = self.found.histories.get_mut(&product).and_then(|history| history.last_mut());
+        if let (Some(first), Some(operation)) = (first, added) {
+            operation.called = operation.called.min(first.nanos);
+            operation.act.from = operation.act.from.min(first.time);
         }
     }
 

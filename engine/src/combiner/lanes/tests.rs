@@ -57,7 +57,9 @@ fn ids(ids: &[u64]) -> Vec<LaneId> {
 #[test]
 fn a_lane_is_served_in_order_up_to_the_bound_and_by_one_at_a_time() {
     let mut lanes = lanes(&[(1, &[7]), (2, &[7]), (3, &[7]), (4, &[7]), (5, &[7])]);
+    assert_eq!(lanes.depth(), 5);
     assert_eq!(take(&mut lanes), Some((vec![1, 2, 3, 4], ids(&[7]))));
+    assert_eq!(lanes.depth(), 1, "what is under way waits no more");
     assert_eq!(take(&mut lanes), None, "the lane is busy");
     finish(&mut lanes, &ids(&[7]));
     assert_eq!(take(&mut lanes), Some((vec![5], ids(&[7]))));
@@ -132,6 +134,8 @@ fn a_lock_is_kept_for_a_run_of_batches_and_then_goes_round() {
     assert!(finish(&mut lanes, &busy).is_empty(), "it is wanted and new");
     take(&mut lanes).expect("the second");
     open(&mut lanes, &busy, Gate::Open);
+    assert!(lanes.take_lease(LaneId(7)).is_some(), "it was kept");
+    assert!(lanes.lease(LaneId(7)).is_none(), "and is taken");
     lanes.keep_lease(LaneId(7), lease(Duration::from_secs(70)));
     assert_eq!(take(&mut lanes), None, "it was kept for long: no second batch begins");
     let mut partings = finish(&mut lanes, &busy);
