@@ -101,7 +101,7 @@ fn one_writer(galera: &Galera, writer: &mut usize, fault: Fault, seed: u64) -> R
     };
     judge_all(&mut row, galera, &database, &journal, &products, &engines[0]);
     if row.note.is_empty() {
-        row.note = format!("the next node was ready after {ready_after:.1?} of that");
+        row.note = format!("the next node was ready after {ready_after:.1?}");
     }
     engines.iter().for_each(|engine| engine.close().expect("a close"));
     row
