@@ -29,6 +29,9 @@ fn fault_by_code(code: i32) -> Option<Fault> {
         5 | 6 => Fault::LockWait,
         // Read-only, interrupted, I/O error, full, cannot open, protocol.
         8 | 9 | 10 | 13 | 14 | 15 => Fault::Lost,
+        // What a connection takes for corrupt after its disk has failed, another
+        // one reads anew.
+        11 => Fault::Lost,
         19 if code == 275 => Fault::Invariant,
         // A column that must not be NULL: how a guard that was not met shows.
         19 if code == 1299 => Fault::Conflict,
@@ -218,6 +221,7 @@ mod tests {
             (6, Fault::LockWait),
             (13, Fault::Lost),
             (778, Fault::Lost),
+            (11, Fault::Lost),
             (275, Fault::Invariant),
             (1299, Fault::Conflict),
             (1555, Fault::Duplicate),
