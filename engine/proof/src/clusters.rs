@@ -46,17 +46,10 @@ fn add(rows: &mut Vec<Row>, found: Row) {
         rows.push(found);
         return;
     };
-    row.injected += found.injected;
-    row.operations += found.operations;
-    row.oversold += found.oversold;
-    row.leaked += found.leaked;
-    row.lost += found.lost;
-    row.doubled += found.doubled;
-    row.unexplained += found.unexplained;
+    row.add(&found);
     // The note of the worst round.
     let is_worse = found.oversold + found.leaked + found.lost + found.doubled > 0;
     if row.note.is_empty() || is_worse {
         row.note = found.note;
     }
-    row.recovery = row.recovery.max(found.recovery);
 }

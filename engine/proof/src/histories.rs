@@ -82,14 +82,7 @@ fn run_place(place: Place, extent: Extent) -> Row {
         row.operations += found.operations;
         refused += found.contended;
         for finding in &found.findings {
-            let count = match finding.broken {
-                Broken::Oversold => &mut row.oversold,
-                Broken::Leaked => &mut row.leaked,
-                Broken::Lost => &mut row.lost,
-                Broken::Doubled => &mut row.doubled,
-                Broken::Unexplained => &mut row.unexplained,
-            };
-            *count += finding.count;
+            row.blame(finding.broken, finding.count);
         }
         if !found.findings.is_empty() && told < TOLD_MAX {
             told += 1;

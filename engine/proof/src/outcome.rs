@@ -64,6 +64,30 @@ impl Row {
         self.is_informative || (self.broken().is_empty() && self.cut_short == 0)
     }
 
+    /// Counts a promise as broken so many times.
+    pub fn blame(&mut self, broken: Broken, times: u64) {
+        let count = match broken {
+            Broken::Oversold => &mut self.oversold,
+            Broken::Leaked => &mut self.leaked,
+            Broken::Lost => &mut self.lost,
+            Broken::Doubled => &mut self.doubled,
+            Broken::Unexplained => &mut self.unexplained,
+        };
+        *count += times;
+    }
+
+    /// Adds what another row has counted; of two recoveries the longer stays.
+    pub fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.injected += other.injected;
+        self.operations += other.operations;
+        self.cut_short += other.cut_short;
+        for (broken, times) in other.broken() {
+            self.blame(broken, times);
+        }
+        self.recovery = self.recovery.max(other.recovery);
+    }
+
     /// Which promises were broken, and how often.
     #[must_use]
     pub fn broken(&self) -> Vec<(Broken, u64)> {

@@ -82,9 +82,6 @@ impl Found {
 
     /// The line of the report.
     pub fn row(&self, fault: &str, place: &str) -> Row {
-        let sum = |of: Broken| {
-            self.broken.iter().filter(|(broken, _)| *broken == of).map(|(_, times)| times).sum()
-        };
         let counts = self.counts.iter().map(|(what, times)| format!("{what}: {times}"));
         let longest = |(what, (took, limit)): (_, &(Duration, Option<Duration>))| {
             let kept = limit.map_or_else(String::new, |limit| kept(*took, limit));
@@ -92,22 +89,18 @@ impl Found {
         };
         let recovery = self.recovery.map(|took| format!("recovery{}", kept(took, RECOVERY_MAX)));
         let notes = recovery.into_iter().chain(counts).chain(self.longest.iter().map(longest));
-        Row {
+        let mut row = Row {
             fault: fault.to_owned(),
             place: place.to_owned(),
-            seeds: 0,
             injected: self.injected,
             operations: self.operations,
-            oversold: sum(Broken::Oversold),
-            leaked: sum(Broken::Leaked),
-            lost: sum(Broken::Lost),
-            doubled: sum(Broken::Doubled),
-            unexplained: sum(Broken::Unexplained),
             cut_short: self.cut_short,
             recovery: self.recovery,
-            is_informative: false,
             note: notes.collect::<Vec<_>>().join(", "),
-        }
+            ..Row::default()
+        };
+        self.broken.iter().for_each(|(broken, times)| row.blame(*broken, *times));
+        row
     }
 }
 

@@ -178,14 +178,6 @@ fn wait(command: &mut Command) -> Option<ExitStatus> {
 /// All that was tried and found.
 fn sum(rows: &[Row]) -> Row {
     let mut sum = Row::default();
-    for row in rows {
-        sum.seeds += row.seeds;
-        sum.operations += row.operations;
-        sum.oversold += row.oversold;
-        sum.leaked += row.leaked;
-        sum.lost += row.lost;
-        sum.doubled += row.doubled;
-        sum.unexplained += row.unexplained;
-    }
+    rows.iter().for_each(|row| sum.add(row));
     sum
 }
