@@ -133,10 +133,12 @@ fn heal(galera: &Galera, node: usize, fault: Fault) {
         Fault::CutOff => galera.isolate(node, false),
         Fault::Switched | Fault::AllKilled => {}
     }
+    // A node that was stopped does not know at first that the others went on,
+    // so theirs is the word that it is back.
     for node in 0..galera.nodes() {
-        galera.wait_synced(node);
         wait_until("all nodes are back", SETTLED_WITHIN, || is_of_size(galera, node, 3));
     }
+    (0..galera.nodes()).for_each(|node| galera.wait_synced(node));
 }
 
 fn is_of_size(galera: &Galera, node: usize, size: usize) -> bool {
