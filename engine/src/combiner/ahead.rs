@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::Parts;
-use crate::ledger::{Changes, Command};
+use crate::ledger::{Changes, Command, Policy};
 use crate::model::{Hold, ProductId, Timestamp};
 use crate::store::Needs;
 
@@ -27,19 +27,26 @@ pub(super) fn choose(parts: &Parts, commands: &mut [Command]) -> Vec<Hold> {
         return Vec::new();
     }
     let now = parts.store.now();
+    choose_by(&parts.policy, |id| parts.cache.last_stock(id, now), commands, now)
+}
+
+/// `last_stock` is what was left of a product, if that is known.
+fn choose_by(
+    policy: &Policy,
+    last_stock: impl Fn(ProductId) -> Option<u64>,
+    commands: &mut [Command],
+    now: Timestamp,
+) -> Vec<Hold> {
     let mut wanted: HashMap<ProductId, u64> = HashMap::new();
     for line in commands.iter().flat_map(Command::new_holds) {
         *wanted.entry(line.product_id).or_default() += u64::from(line.qty);
     }
-    let is_plenty = |(id, wanted): (ProductId, u64)| {
-        let left = parts.cache.last_stock(id, now)?;
-        (wanted <= left).then_some(id)
-    };
+    let is_plenty = |(id, wanted): (ProductId, u64)| (wanted <= last_stock(id)?).then_some(id);
     let plenty: HashSet<ProductId> = wanted.into_iter().filter_map(is_plenty).collect();
     let mut ahead = Vec::new();
     for command in commands {
         let may_be_known = command.key().is_some_and(|keyed| !keyed.is_fresh);
-        if may_be_known || parts.policy.counts(command) {
+        if may_be_known || policy.counts(command) {
             continue;
         }
         let (Command::Hold { ttl, .. } | Command::Cart { ttl, .. }) = command else {
@@ -77,20 +84,85 @@ pub(super) fn is_as_foreseen(ahead: &[Hold], changes: &Changes, now: Timestamp) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::NewHold;
+    use crate::ledger::{Keyed, NewHold};
     use crate::model::{HoldId, Token};
 
     const NOW: Timestamp = Timestamp::from_micros(5_000_000);
 
+    const TTL: Duration = Duration::from_secs(1);
+    const POLICY: Policy = Policy {
+        hold_ttl_max: Duration::from_secs(60),
+        payment_ttl: None,
+        re_reserve: true,
+        require_hold_token: false,
+        max_per_customer: Some(9),
+    };
+
+    fn new(id: u64, product: u64, qty: u32) -> NewHold {
+        let (id, product_id) = (HoldId(id), ProductId(product));
+        NewHold { id, token: Token(1), product_id, qty, at: None }
+    }
+
     fn hold(id: u64) -> Hold {
-        let new = NewHold {
-            id: HoldId(id),
-            token: Token(1),
-            product_id: ProductId(1),
-            qty: 1,
-            at: Some(NOW),
+        new(id, 1, 1).made(NOW, TTL)
+    }
+
+    fn command(hold: NewHold) -> Command {
+        Command::Hold { hold, ttl: TTL, customer: None, key: None }
+    }
+
+    /// The holds that are chosen where product 1 has ten units left, product 2
+    /// has three, and no other is known.
+    fn chosen(commands: &mut [Command]) -> Vec<Hold> {
+        let last_stock = |id: ProductId| [10, 3].get(usize::try_from(id.0).ok()? - 1).copied();
+        choose_by(&POLICY, last_stock, commands, NOW)
+    }
+
+    #[test]
+    fn holds_are_written_ahead_where_there_is_plenty_for_all_of_them() {
+        let both = |qty| [command(new(1, 1, qty)), command(new(2, 1, 4))];
+        let mut plenty = both(6);
+        let wanted = [new(1, 1, 6).made(NOW, TTL), new(2, 1, 4).made(NOW, TTL)];
+        assert_eq!(chosen(&mut plenty), wanted);
+        let told = plenty.iter().flat_map(Command::new_holds).map(|hold| hold.at);
+        assert!(told.eq([Some(NOW), Some(NOW)]), "they count from when they were written");
+        let mut short = both(7);
+        assert_eq!(chosen(&mut short), []);
+        assert_eq!(short, both(7), "they count from the decision");
+        assert_eq!(chosen(&mut [command(new(1, 3, 1))]), [], "its stock is not known");
+    }
+
+    #[test]
+    fn a_cart_is_written_ahead_as_a_whole_or_not_at_all() {
+        let cart =
+            |lines: Vec<NewHold>| Command::Cart { lines, ttl: TTL, customer: None, key: None };
+        let mut carts = [cart(vec![new(1, 1, 1), new(2, 2, 2)])];
+        assert_eq!(chosen(&mut carts).len(), 2);
+        let mut carts = [cart(vec![new(1, 1, 1), new(2, 2, 4)]), command(new(3, 1, 1))];
+        assert_eq!(chosen(&mut carts), [hold(3)]);
+    }
+
+    #[test]
+    fn what_may_be_known_or_must_be_counted_is_not_written_ahead() {
+        let under = |is_fresh, customer: Option<&str>| {
+            let (key, fingerprint) = ("k".to_owned(), [0; 32]);
+            let key = Some(Keyed { key, fingerprint, keeps_refusals: false, is_fresh });
+            let customer = customer.map(Into::into);
+            chosen(&mut [Command::Hold { hold: new(1, 1, 1), ttl: TTL, customer, key }])
         };
-        new.made(NOW, Duration::from_secs(1))
+        assert_eq!(under(true, None), [hold(1)]);
+        assert_eq!(under(false, None), []);
+        assert_eq!(under(true, Some("c")), []);
+    }
+
+    #[test]
+    fn what_was_written_ahead_is_forgotten_for_the_plain_order() {
+        let mut commands = [command(new(1, 1, 1))];
+        let ahead = chosen(&mut commands);
+        let mut needs = Needs { ahead, ..Needs::default() };
+        forget(&mut commands, &mut needs);
+        assert_eq!(commands, [command(new(1, 1, 1))]);
+        assert!(needs.ahead.is_empty());
     }
 
     fn changes(ids: &[u64]) -> Changes {

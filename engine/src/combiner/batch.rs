@@ -201,3 +201,51 @@ fn overtaken(rows: &Rows, fences: &BTreeMap<ProductId, u64>) -> Option<(ProductI
         (seen > *fence).then_some((*product, seen))
     })
 }
+
+#[cfg(test)]
+impl Uncertain {
+    /// Of one commit that did nothing.
+    pub fn of_one(is_missed: bool) -> Self {
+        let (decisions, changes, products) = (Vec::new(), Changes::default(), Vec::new());
+        let decided = Decided { decisions, changes, products, locked_at: runtime::now() };
+        Self { commits: vec![Commit { is_missed, ..Commit::new(1, decided, true) }] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::ProductRow;
+    use crate::model::{Money, Product};
+
+    const ID: ProductId = ProductId(7);
+
+    fn written_under(fence: u64) -> Rows {
+        let price = Money::from_minor(100).expect("a price");
+        let (name, stock, held, pending, sold) = ("Lamp".to_owned(), 10, 0, 0, 0);
+        let product = Product { id: ID, name, price, stock, held, pending, sold, version: 1 };
+        let row = ProductRow { product, received: 10, fence, next_due: None };
+        Rows { products: BTreeMap::from([(ID, row)]), ..Rows::default() }
+    }
+
+    #[test]
+    fn a_row_that_a_newer_lease_wrote_overtakes_ours() {
+        let fences = BTreeMap::from([(ProductId(1), 1), (ID, 5)]);
+        assert_eq!(overtaken(&written_under(4), &fences), None);
+        assert_eq!(overtaken(&written_under(5), &fences), None, "it is our own");
+        assert_eq!(overtaken(&written_under(6), &fences), Some((ID, 6)));
+        assert_eq!(overtaken(&written_under(6), &BTreeMap::new()), None, "we have no lease");
+    }
+
+    #[test]
+    fn a_lost_commit_is_open_until_it_is_missed_and_looked_for_even_then() {
+        let none = Uncertain::default();
+        assert!(none.is_empty() && !none.is_open());
+        let open = Uncertain::of_one(false);
+        assert!(!open.is_empty() && open.is_open());
+        let mut both = Uncertain::of_one(true);
+        assert!(!both.is_empty() && !both.is_open());
+        open.commits.into_iter().for_each(|commit| both.add(commit));
+        assert!(both.is_open(), "one of them is not missed");
+    }
+}

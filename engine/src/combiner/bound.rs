@@ -42,7 +42,11 @@ mod tests {
         assert_eq!(after(1_000, 1_000, quick), 1_000);
         assert_eq!(after(1_000, 1_000, good), 1_000);
         assert_eq!(after(1_000, 20, slow), 1_000, "its size was not the reason");
+        assert_eq!(after(1_000, 500, slow), 1_000, "it was but half full");
+        assert_eq!(after(1_000, 501, slow), 500);
         assert_eq!(after(1_000, 1_000, slow), 500);
+        assert_eq!(after(1_000, 1_000, SLOW), 1_000);
+        assert_eq!(after(256, 256, QUICK), 256);
         let least = (0..9).fold(500, |now, _| after(now, now, slow));
         assert_eq!(least, 16);
         assert_eq!(first(1), 1);

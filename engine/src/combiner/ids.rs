@@ -108,3 +108,35 @@ impl Blocks {
         stock.ids.sort_unstable_by(|a, b| b.cmp(a));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks() -> Blocks {
+        let (stock, drawing) = (Mutex::default(), tokio::sync::Mutex::default());
+        Blocks { sequence: Sequence::Hold, stock, drawing }
+    }
+
+    #[test]
+    fn each_block_is_twice_the_one_before_it_up_to_the_last_size() {
+        let blocks = blocks();
+        let sizes: Vec<u64> = (0..12).map(|_| blocks.next_block(1)).collect();
+        let doubled = (0..11).map(|times| BLOCK_FIRST << times);
+        assert!(sizes.iter().copied().eq(doubled.chain([BLOCK_LAST])), "{sizes:?}");
+        assert_eq!(blocks.next_block(1 << 20), 1 << 20, "no less than is wanted at once");
+        assert_eq!(blocks.next_block(1), BLOCK_LAST);
+    }
+
+    #[test]
+    fn ids_are_taken_in_their_order_and_only_if_all_are_there() {
+        let blocks = blocks();
+        assert_eq!(blocks.take(1), None);
+        blocks.add(7, 3);
+        assert_eq!(blocks.take(4), None, "there are but three");
+        assert_eq!(blocks.take(2), Some(vec![7, 8]));
+        blocks.add(20, 2);
+        assert_eq!(blocks.take(3), Some(vec![9, 20, 21]));
+        assert_eq!(blocks.take(0), Some(vec![]));
+    }
+}

@@ -111,3 +111,106 @@ pub(super) fn read_every_key(needs: &mut Needs, commands: &[Command]) {
 fn name(keyed: &Keyed) -> String {
     keyed.key.clone()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::combiner::LaneId;
+    use crate::ledger::NewHold;
+    use crate::model::Token;
+    use crate::runtime;
+
+    const POLICY: Policy = Policy {
+        hold_ttl_max: Duration::from_secs(60),
+        payment_ttl: None,
+        re_reserve: true,
+        require_hold_token: false,
+        max_per_customer: Some(9),
+    };
+
+    fn line(product: u64, qty: u32) -> NewHold {
+        let product_id = ProductId(product);
+        NewHold { id: HoldId(0), token: Token(1), product_id, qty, at: None }
+    }
+
+    fn hold(product: u64, qty: u32, customer: Option<&str>, fresh: Option<bool>) -> Command {
+        let (ttl, customer) = (Duration::from_secs(1), customer.map(Into::into));
+        let key = fresh.map(|is_fresh| {
+            let key = format!("of {product}");
+            Keyed { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh }
+        });
+        Command::Hold { hold: line(product, qty), ttl, customer, key }
+    }
+
+    fn order(hold_id: u64, product: u64) -> Command {
+        let (hold_id, product_id) = (HoldId(hold_id), ProductId(product));
+        let (order_id, secret) = (OrderId(0), Token(1));
+        Command::Order { order_id, secret, hold_id, product_id, token: None, key: None }
+    }
+
+    fn requests(commands: Vec<Command>) -> Vec<Request> {
+        let request =
+            |command| Request::new(command, vec![LaneId(0)], oneshot::channel().0, runtime::now());
+        commands.into_iter().map(request).collect()
+    }
+
+    #[test]
+    fn each_hold_and_order_gets_an_id_of_its_own() {
+        let cart = Command::Cart {
+            lines: vec![line(1, 1), line(2, 1)],
+            ttl: Duration::from_secs(1),
+            customer: None,
+            key: None,
+        };
+        let mut requests = requests(vec![cart, order(5, 1), hold(1, 1, None, None)]);
+        assert_eq!(count_ids(&requests), (3, 1));
+        assign_ids(&mut requests, vec![11, 12, 13], vec![21]);
+        let (mut holds, mut orders) = (Vec::new(), Vec::new());
+        requests.iter().for_each(|request| ids_of(&request.command, &mut holds, &mut orders));
+        assert_eq!((holds, orders), (vec![11, 12, 13], vec![21]));
+    }
+
+    #[test]
+    fn rows_are_named_once_and_in_their_order_and_units_are_summed() {
+        let commands = vec![
+            hold(4, 2, None, None),
+            order(9, 4),
+            Command::Release { hold_id: HoldId(8), token: None },
+            hold(3, 1, None, None),
+            hold(4, 5, None, None),
+            Command::Extend { hold_id: HoldId(8), ttl: Duration::ZERO, token: None },
+            Command::Reclaim { product_id: ProductId(3) },
+        ];
+        let needs = of(&requests(commands), &POLICY, 77);
+        assert_eq!(needs.due_limit, 77);
+        assert_eq!(needs.products, [ProductId(3), ProductId(4)]);
+        assert_eq!(needs.wanted, [(ProductId(3), 1), (ProductId(4), 7)].into());
+        assert_eq!(needs.holds, [HoldId(8), HoldId(9)]);
+        assert_eq!(needs.used_holds, [HoldId(8), HoldId(9)]);
+        assert_eq!(needs.awaited_orders, [OrderId(0)]);
+        assert_eq!(needs.due, [ProductId(3)].into());
+        assert!(needs.customers.is_empty());
+    }
+
+    #[test]
+    fn customers_are_counted_where_there_is_a_limit() {
+        let commands = || requests(vec![hold(4, 2, Some("a"), None), hold(4, 1, None, None)]);
+        let customers = of(&commands(), &POLICY, 1).customers;
+        assert_eq!(customers, [(ProductId(4), [Arc::from("a")].into())].into());
+        let free = Policy { max_per_customer: None, ..POLICY };
+        assert!(of(&commands(), &free, 1).customers.is_empty());
+    }
+
+    #[test]
+    fn a_fresh_key_is_looked_for_only_once_it_is_in_doubt() {
+        let commands = vec![hold(1, 1, None, Some(true)), hold(2, 1, None, Some(false))];
+        let mut needs = of(&requests(commands.clone()), &POLICY, 1);
+        assert_eq!(needs.keys, ["of 2"]);
+        read_every_key(&mut needs, &commands);
+        assert_eq!(needs.keys, ["of 1", "of 2"]);
+    }
+}

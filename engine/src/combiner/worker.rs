@@ -79,13 +79,8 @@ fn decide_all<'a>(
             Ok(()) => match transact(combiner, &requests, turn, leases).await {
                 Ok(decided) => return settle(combiner, requests, decided),
                 Err(Refused::All(error)) => error,
-                // Not its own fault: others were always faster.
-                Err(Refused::Some(error)) if requests.len() == 1 && error.fault.is_passing() => {
-                    error.into()
-                }
                 Err(Refused::Some(error)) if requests.len() == 1 => {
-                    tracing::error!(%error, command = ?requests[0].command, "a request cannot be done");
-                    Error::caused(ErrorKind::Internal, "the store refused the request", error)
+                    cannot_be_done(error, &requests[0].command)
                 }
                 Err(Refused::Some(error)) => {
                     combiner.parts.metrics.retry("bisect");
@@ -105,7 +100,18 @@ fn decide_all<'a>(
     })
 }
 
+/// What to say to a request that fails by itself.
+fn cannot_be_done(error: StoreError, command: &Command) -> Error {
+    // Not its own fault: others were always faster.
+    if error.fault.is_passing() {
+        return error.into();
+    }
+    tracing::error!(%error, ?command, "a request cannot be done");
+    Error::caused(ErrorKind::Internal, "the store refused the request", error)
+}
+
 /// Why no transaction could be had.
+#[derive(Debug)]
 enum Refused {
     /// For a reason that concerns all alike.
     All(Error),
@@ -140,10 +146,10 @@ async fn transact(
         let tried = one_try(combiner, &mut work, turn, leases, &mut uncertain).await;
         let error = match tried {
             Ok(decided) => return Ok(decided),
-            Err(Tried::Refused(error)) if !uncertain.is_open() => {
-                return Err(Refused::All(error));
+            Err(Tried::Refused(error)) if uncertain.is_open() => {
+                return Err(Refused::All(unsure(error)));
             }
-            Err(Tried::Refused(error)) => return Err(Refused::All(unsure(error))),
+            Err(Tried::Refused(error)) => return Err(Refused::All(error)),
             Err(Tried::Failed(Failure::Stale(product, seen))) => {
                 stale += 1;
                 // If that does not help, the row lock alone is enough.
@@ -274,6 +280,50 @@ async fn one_try(
             // What cannot be rolled back is closed when the session is dropped.
             let _ = session.rollback().await;
             Err(Tried::Failed(failure))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::HoldId;
+
+    const CONTENTION: &str = "contention";
+    const UNAVAILABLE: &str = "unavailable";
+    const INTERNAL: &str = "internal";
+
+    #[test]
+    fn a_request_that_fails_alone_is_told_whose_fault_it_was() {
+        let told = |fault| {
+            let command = Command::Release { hold_id: HoldId(1), token: None };
+            cannot_be_done(StoreError::new(fault, "x"), &command).code().to_owned()
+        };
+        assert_eq!(told(Fault::Duplicate), CONTENTION, "others were always faster");
+        assert_eq!(told(Fault::Conflict), CONTENTION);
+        assert_eq!(told(Fault::Lost), UNAVAILABLE);
+        assert_eq!(told(Fault::Invariant), INTERNAL);
+        assert_eq!(told(Fault::Fatal), INTERNAL);
+    }
+
+    #[test]
+    fn who_has_no_attempts_left_is_told_what_is_known() {
+        let none = Uncertain::default();
+        let (open, missed) = (Uncertain::of_one(false), Uncertain::of_one(true));
+        // No code stands for a batch that is to be halved.
+        let told = |fault, uncertain| match spent(StoreError::new(fault, "x"), uncertain) {
+            Refused::All(error) => Some(error.code().to_owned()),
+            Refused::Some(_) => None,
+        };
+        for (fault, wanted) in [
+            (Fault::Deadlock, [Some(CONTENTION), Some(UNAVAILABLE), Some(CONTENTION)]),
+            (Fault::LockWait, [Some(CONTENTION), Some(UNAVAILABLE), Some(CONTENTION)]),
+            (Fault::Lost, [Some(UNAVAILABLE); 3]),
+            (Fault::Duplicate, [None, Some(UNAVAILABLE), Some(UNAVAILABLE)]),
+            (Fault::Fatal, [None, Some(UNAVAILABLE), Some(UNAVAILABLE)]),
+        ] {
+            let told = [&none, &open, &missed].map(|uncertain| told(fault, uncertain));
+            assert_eq!(told.each_ref().map(Option::as_deref), wanted, "{fault:?}");
         }
     }
 }

@@ -124,6 +124,68 @@ fn what_was_long_under_way_is_not_gone_by() {
     let now = Instant::now();
     foresight.learn(&changes(row(9, 10)), &fences(3), now..now + PROMPT * 2);
     assert!(decide_by(&foresight, &[hold(1, None)]).is_none());
+    let foresight = with(row(9, 10));
+    foresight.learn(&changes(row(9, 10)), &fences(3), now..now + PROMPT);
+    assert!(decide_by(&foresight, &[hold(1, None)]).is_some(), "it was just in time");
+}
+
+/// What a batch of so many products, from this one on, did.
+fn changes_of(first: u64, products: usize) -> Changes {
+    let change = |id| {
+        let mut change = changes(row(1, 10)).products.remove(0);
+        change.before.product.id = ProductId(id);
+        change.after.product.id = ProductId(id);
+        change
+    };
+    let products = (first..).take(products).map(change).collect();
+    Changes { products, ..Changes::default() }
+}
+
+#[test]
+fn a_batch_of_few_products_is_foreseen() {
+    let is_foreseen = |products: usize| {
+        let foresight = Foresight::default();
+        let mut done = changes_of(1, products);
+        for _ in 0..2 {
+            foresight.learn(&done, &BTreeMap::new(), now());
+            for change in &mut done.products {
+                change.before = change.after.clone();
+                change.after.product.version += 1;
+            }
+        }
+        let ids: Vec<ProductId> =
+            done.products.iter().map(|change| change.after.product.id).collect();
+        let commands: Vec<Command> = ids
+            .iter()
+            .map(|id| {
+                let mut command = hold(1, None);
+                command.new_holds_mut()[0].product_id = *id;
+                command
+            })
+            .collect();
+        foresight.decide(&POLICY, &ids, &commands, &BTreeMap::new(), NOW).is_some()
+    };
+    assert!(is_foreseen(1));
+    assert!(is_foreseen(PRODUCTS_MAX));
+    assert!(!is_foreseen(PRODUCTS_MAX + 1));
+}
+
+#[test]
+fn no_more_products_are_remembered_than_there_is_room_for() {
+    let foresight = Foresight::default();
+    let count = || foresight.known().len();
+    let room = u64::try_from(REMEMBERED_MAX).expect("it is small");
+    let long_ago = Instant::now().checked_sub(TRUSTED).expect("the machine runs for longer");
+    for id in 1..=room {
+        foresight.learn(&changes_of(id, 1), &fences(3), long_ago..long_ago);
+    }
+    assert_eq!(count(), REMEMBERED_MAX, "none made room before there was need");
+    for id in room + 1..=room * 2 {
+        foresight.learn(&changes_of(id, 1), &fences(3), now());
+    }
+    assert_eq!(count(), REMEMBERED_MAX, "what is out of date made room");
+    foresight.learn(&changes_of(room * 2 + 1, 1), &fences(3), now());
+    assert_eq!(count(), REMEMBERED_MAX, "there was no room left");
 }
 
 #[test]
