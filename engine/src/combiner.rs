@@ -100,8 +100,17 @@ impl Combiner {
     /// Starts the workers: where the store has one writer, one that writes and
     /// one that hands out answers meanwhile.
     pub fn start(parts: Parts, runtime: &Runtime) -> Arc<Self> {
-        let single = parts.store.single_writer();
-        let workers = if single { 2 } else { parts.config.connections.max(2) };
+        let workers = if parts.store.single_writer() { 2 } else { parts.config.connections.max(2) };
+        let combiner = Arc::new(Self::new(parts));
+        for _ in 0..workers {
+            runtime.spawn_tracked(&combiner.workers, Arc::clone(&combiner).serve());
+        }
+        combiner.workers.close();
+        combiner
+    }
+
+    /// Without workers yet.
+    fn new(parts: Parts) -> Self {
         let bounds = Bounds {
             requests: bound::first(parts.config.batch_max),
             most: parts.config.batch_max,
@@ -109,10 +118,10 @@ impl Combiner {
             // one is better off alone.
             lanes: SHARED_LANES,
             share_below: SHARE_BELOW,
-            under_way: if single { 1 } else { UNDER_WAY },
+            under_way: if parts.store.single_writer() { 1 } else { UNDER_WAY },
             lock_run: parts.config.lock_run,
         };
-        let combiner = Arc::new(Self {
+        Self {
             ids: Ids::new(Arc::clone(&parts.store)),
             foresight: Foresight::default(),
             lanes: Mutex::new(Lanes::new(parts.config.queue_limit, bounds)),
@@ -120,12 +129,7 @@ impl Combiner {
             wake: Notify::new(),
             workers: TaskTracker::new(),
             parts,
-        });
-        for _ in 0..workers {
-            runtime.spawn_tracked(&combiner.workers, Arc::clone(&combiner).serve());
         }
-        combiner.workers.close();
-        combiner
     }
 
     /// The lane of a product; a store with one writer has one lane for all.
@@ -256,3 +260,6 @@ impl Combiner {
         changed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,3 +111,26 @@ impl UnusedIds {
         ids.give_back(Sequence::Order, self.orders);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ShortLine;
+
+    #[test]
+    fn products_are_short_for_whom_someone_was_refused() {
+        let line = |product| {
+            let product_id = ProductId(product);
+            ShortLine { product_id, requested: 2, available: 1 }
+        };
+        let refused = |products: &[u64]| {
+            let lines = products.iter().copied().map(line).collect();
+            let answer = Err(Refusal::Insufficient(lines));
+            Decision::Done { answer, replayed: false }
+        };
+        let other =
+            Decision::Done { answer: Err(Refusal::NoProduct(ProductId(9))), replayed: false };
+        let decisions = [refused(&[3]), Decision::Later, refused(&[3]), other, refused(&[1, 4])];
+        assert_eq!(refused_products(&decisions), [3, 1, 4].map(ProductId));
+    }
+}

@@ -90,7 +90,7 @@ impl Uncertain {
     /// the same: the locks are those of one server, and on a cluster another may
     /// bring it later. It then fails this attempt, since both write the same
     /// version of a row.
-    async fn look(
+    pub(super) async fn look(
         &mut self,
         session: &mut dyn Session,
         has_locks: bool,
@@ -203,12 +203,23 @@ fn overtaken(rows: &Rows, fences: &BTreeMap<ProductId, u64>) -> Option<(ProductI
 }
 
 #[cfg(test)]
-impl Uncertain {
-    /// Of one commit that did nothing.
-    pub fn of_one(is_missed: bool) -> Self {
+impl Commit {
+    /// Of a transaction that did nothing.
+    pub fn of_nothing(batch_id: u64, had_locks: bool) -> Self {
         let (decisions, changes, products) = (Vec::new(), Changes::default(), Vec::new());
         let decided = Decided { decisions, changes, products, locked_at: runtime::now() };
-        Self { commits: vec![Commit { is_missed, ..Commit::new(1, decided, true) }] }
+        Self::new(batch_id, decided, had_locks)
+    }
+
+    pub fn missed(self) -> Self {
+        Self { is_missed: true, ..self }
+    }
+}
+
+#[cfg(test)]
+impl Uncertain {
+    pub fn of_one(commit: Commit) -> Self {
+        Self { commits: vec![commit] }
     }
 }
 
@@ -241,9 +252,9 @@ mod tests {
     fn a_lost_commit_is_open_until_it_is_missed_and_looked_for_even_then() {
         let none = Uncertain::default();
         assert!(none.is_empty() && !none.is_open());
-        let open = Uncertain::of_one(false);
+        let open = Uncertain::of_one(Commit::of_nothing(1, true));
         assert!(!open.is_empty() && open.is_open());
-        let mut both = Uncertain::of_one(true);
+        let mut both = Uncertain::of_one(Commit::of_nothing(2, true).missed());
         assert!(!both.is_empty() && !both.is_open());
         open.commits.into_iter().for_each(|commit| both.add(commit));
         assert!(both.is_open(), "one of them is not missed");

@@ -45,7 +45,10 @@ fn hand_out(combiner: &Combiner, replies: Vec<(Request, Reply)>) {
 }
 
 /// Sorts out requests whose callers have gone or have waited too long.
-fn drop_dead(combiner: &Combiner, requests: Vec<Request>) -> (Vec<Request>, Vec<Outcome>) {
+pub(super) fn drop_dead(
+    combiner: &Combiner,
+    requests: Vec<Request>,
+) -> (Vec<Request>, Vec<Outcome>) {
     let wait = combiner.parts.config.queue_wait;
     let now = runtime::now();
     let mut outcomes = Vec::new();
@@ -287,6 +290,7 @@ async fn one_try(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::combiner::batch::Commit;
     use crate::model::HoldId;
 
     const CONTENTION: &str = "contention";
@@ -309,7 +313,8 @@ mod tests {
     #[test]
     fn who_has_no_attempts_left_is_told_what_is_known() {
         let none = Uncertain::default();
-        let (open, missed) = (Uncertain::of_one(false), Uncertain::of_one(true));
+        let lost = || Commit::of_nothing(1, true);
+        let (open, missed) = (Uncertain::of_one(lost()), Uncertain::of_one(lost().missed()));
         // No code stands for a batch that is to be halved.
         let told = |fault, uncertain| match spent(StoreError::new(fault, "x"), uncertain) {
             Refused::All(error) => Some(error.code().to_owned()),

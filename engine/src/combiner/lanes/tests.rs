@@ -68,6 +68,16 @@ fn a_lane_is_served_in_order_up_to_the_bound_and_by_one_at_a_time() {
 }
 
 #[test]
+fn a_batch_takes_more_once_full_ones_were_quick() {
+    let mut lanes = Lanes::new(100, Bounds { most: 8, ..BOUNDS });
+    lanes.learn(4, Duration::ZERO);
+    for mark in 1..=9 {
+        lanes.push(request(mark, &[7])).expect("room");
+    }
+    assert_eq!(take(&mut lanes).map(|(marks, _)| marks.len()), Some(8));
+}
+
+#[test]
 fn a_second_batch_may_follow_when_the_first_commits() {
     let mut lanes = Lanes::new(100, Bounds { requests: 1, under_way: 2, ..BOUNDS });
     for mark in 1..=4 {

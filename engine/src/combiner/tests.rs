@@ -1,0 +1,342 @@
+//! What a batch does with its locks and with what it is told, one step at a
+//! time: without workers, on a store in memory, under a lock that notes what it
+//! is asked.
+
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+
+use super::answers::{Outcome, UnusedIds};
+use super::batch::{Commit, Uncertain};
+use super::leases::{Leases, part};
+use super::*;
+use crate::clock::StoreClock;
+use crate::ledger::NewHold;
+use crate::lock::{Grant, Kept, Lease, LockName};
+use crate::model::{HoldId, Money, OrderId, Token};
+use crate::store::{Needs, ProductInsert, Sequence, StoreOptions, open_store};
+
+const LANE: LaneId = LaneId(7);
+const PRODUCT: ProductId = ProductId(7);
+const TTL: Duration = Duration::from_secs(1);
+
+/// What a lock was asked, and with which fence where one was shown.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Acquire(u64, Duration),
+    Keep(Option<u64>),
+    Release(Option<u64>),
+    Raise(u64, u64),
+}
+
+#[derive(Clone, Copy)]
+enum Answers {
+    Grant,
+    NotInTime,
+    Down,
+}
+
+/// Answers all alike; its fences count the grants from ten on.
+struct NotingLock {
+    answers: Answers,
+    keeps: bool,
+    asked: Mutex<Vec<Asked>>,
+}
+
+impl NotingLock {
+    fn note<T: Send + 'static>(&self, asked: Asked, answer: T) -> BoxFuture<'static, T> {
+        self.asked.lock().expect("no panic").push(asked);
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn was_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut *self.asked.lock().expect("no panic"))
+    }
+}
+
+impl Lock for NotingLock {
+    fn acquire(&self, name: LockName, wait: Duration) -> BoxFuture<'_, Grant> {
+        let grant = match self.answers {
+            Answers::Grant => Grant::Granted(lease(10, Duration::ZERO)),
+            Answers::NotInTime => Grant::NotInTime,
+            Answers::Down => Grant::Down,
+        };
+        self.note(Asked::Acquire(name.0, wait), grant)
+    }
+
+    fn keep<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Kept> {
+        let kept = if self.keeps { Kept::Renewed } else { Kept::HandedOver };
+        self.note(Asked::Keep(lease.fence), kept)
+    }
+
+    fn release(&self, lease: Lease) -> BoxFuture<'_, ()> {
+        self.note(Asked::Release(lease.fence), ())
+    }
+
+    fn raise_fence(&self, name: LockName, seen: u64) -> BoxFuture<'_, ()> {
+        self.note(Asked::Raise(name.0, seen), ())
+    }
+}
+
+fn lease(fence: u64, age: Duration) -> Lease {
+    let granted_at = Instant::now().checked_sub(age).expect("the machine runs for longer");
+    Lease { name: LockName(LANE.0), token: 1, fence: Some(fence), granted_at }
+}
+
+struct Desk {
+    combiner: Combiner,
+    lock: Arc<NotingLock>,
+}
+
+impl Desk {
+    async fn with(answers: Answers, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config { lock_ttl: TTL, queue_wait: TTL, ..Config::default() };
+        change(&mut config);
+        let options = StoreOptions {
+            url: "sqlite::memory:".to_owned(),
+            connections: 1,
+            store_timeout: config.store_timeout,
+            lock_wait: config.lock_wait,
+            retries: 1,
+            clock: Arc::new(StoreClock),
+        };
+        let store = open_store(&options).await.expect("opens");
+        let lock = Arc::new(NotingLock { answers, keeps: true, asked: Mutex::default() });
+        let (metrics, runtime) = (Arc::new(Metrics::new()), Runtime::Tokio(Handle::current()));
+        let parts = Parts {
+            config: Arc::new(config),
+            policy: Policy {
+                hold_ttl_max: TTL,
+                payment_ttl: None,
+                re_reserve: true,
+                require_hold_token: false,
+                max_per_customer: None,
+            },
+            lock: Arc::clone(&lock) as Arc<dyn Lock>,
+            cache: Arc::new(ProductCache::new(TTL, 9, None, Arc::clone(&metrics))),
+            metrics,
+            due_notice: Arc::new(DueNotice::new()),
+            routes: Routes::new(&store, &runtime),
+            siblings: Siblings::of("sqlite::memory:"),
+            store,
+        };
+        Self { combiner: Combiner::new(parts), lock }
+    }
+
+    /// Lets requests for the product come, of which one is under way.
+    fn begin(&self) -> Turn {
+        let request = || {
+            let command = Command::Reclaim { product_id: PRODUCT };
+            Request::new(command, vec![LANE], oneshot::channel().0, runtime::now())
+        };
+        let mut lanes = self.combiner.lanes();
+        lanes.push(request()).expect("room");
+        let taken = lanes.take().expect("one waits");
+        lanes.push(request()).expect("room");
+        Turn { lanes: taken.lanes, requests: 1, number: taken.number }
+    }
+
+    async fn acquire(&self, lanes: &[LaneId], requests: usize) -> (Leases, Result<()>) {
+        let turn = Turn { lanes: lanes.to_vec(), requests, number: 1 };
+        let mut leases = Leases::default();
+        let had = leases.acquire(&self.combiner, &turn).await;
+        (leases, had)
+    }
+
+    fn kept_fence(&self) -> Option<u64> {
+        self.combiner.lanes().lease(LANE).and_then(|lease| lease.fence)
+    }
+}
+
+fn fence(leases: &Leases) -> Option<u64> {
+    leases.fences().get(&PRODUCT).copied()
+}
+
+#[tokio::test]
+async fn a_lock_is_asked_for_a_crowd_on_one_product_only() {
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    let asked_by = async |lanes: &[LaneId], requests| {
+        let (leases, had) = desk.acquire(lanes, requests).await;
+        had.expect("had");
+        (desk.lock.was_asked(), fence(&leases))
+    };
+    assert_eq!(asked_by(&[LANE], 7).await, (vec![], None), "no crowd");
+    assert_eq!(asked_by(&[LANE], 8).await, (vec![Asked::Acquire(7, TTL * 2)], Some(10)));
+    assert_eq!(asked_by(&[LaneId(3), LANE], 99).await, (vec![], None), "several products");
+}
+
+#[tokio::test]
+async fn strict_mode_asks_for_every_lock_and_waits_but_briefly_among_several() {
+    let desk = Desk::with(Answers::Grant, |config| config.strict = true).await;
+    let (_, had) = desk.acquire(&[LANE], 1).await;
+    had.expect("had");
+    assert_eq!(desk.lock.was_asked(), [Asked::Acquire(7, TTL * 2)]);
+    let (_, had) = desk.acquire(&[LaneId(3), LANE], 2).await;
+    had.expect("had");
+    let brief = Duration::from_millis(100);
+    assert_eq!(desk.lock.was_asked(), [Asked::Acquire(3, brief), Asked::Acquire(7, brief)]);
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_had_stops_strict_mode_only() {
+    for (answers, code) in [(Answers::NotInTime, "contention"), (Answers::Down, "unavailable")] {
+        let desk = Desk::with(answers, |config| config.strict = true).await;
+        let (_, had) = desk.acquire(&[LANE], 8).await;
+        assert_eq!(had.expect_err("refused").code(), code);
+        let desk = Desk::with(answers, |_| ()).await;
+        let (mut leases, had) = desk.acquire(&[LANE], 8).await;
+        had.expect("the row lock is enough");
+        assert_eq!(fence(&leases), None);
+        assert_eq!(desk.lock.was_asked().len(), 1);
+        let turn = Turn { lanes: vec![LANE], requests: 8, number: 1 };
+        leases.acquire(&desk.combiner, &turn).await.expect("the row lock is enough");
+        assert_eq!(desk.lock.was_asked(), [], "the next attempt does not wait again");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_an_earlier_batch_is_used_for_half_of_its_time() {
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    let turn = desk.begin();
+    desk.combiner.lanes().keep_lease(LANE, lease(3, TTL / 4));
+    let (leases, _) = desk.acquire(&turn.lanes, 1).await;
+    assert_eq!(fence(&leases), Some(3));
+    assert_eq!((desk.lock.was_asked(), desk.kept_fence()), (vec![], Some(3)));
+    desk.combiner.lanes().keep_lease(LANE, lease(3, TTL / 2));
+    let (leases, _) = desk.acquire(&turn.lanes, 1).await;
+    assert_eq!(fence(&leases), None, "no crowd wants another");
+    assert_eq!((desk.lock.was_asked(), desk.kept_fence()), (vec![Asked::Release(Some(3))], None));
+    desk.combiner.lanes().keep_lease(LANE, lease(3, TTL / 2));
+    let (leases, _) = desk.acquire(&turn.lanes, 8).await;
+    assert_eq!(fence(&leases), Some(10));
+    let asked = [Asked::Release(Some(3)), Asked::Acquire(7, TTL * 2)];
+    assert_eq!((desk.lock.was_asked(), desk.kept_fence()), (asked.into(), Some(10)));
+}
+
+#[tokio::test]
+async fn an_overtaken_lock_is_dropped_and_asked_for_anew_if_told_so() {
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    let turn = Turn { requests: 8, ..desk.begin() };
+    let mut leases = Leases::default();
+    let (asked_anew, not) = (true, false);
+    for ask_anew in [asked_anew, not] {
+        leases.acquire(&desk.combiner, &turn).await.expect("had");
+        assert_eq!(desk.lock.was_asked(), [Asked::Acquire(7, TTL * 2)]);
+        leases.drop_stale(&desk.combiner, PRODUCT, 12, ask_anew).await;
+        assert_eq!(desk.lock.was_asked(), [Asked::Raise(7, 12), Asked::Release(Some(10))]);
+        assert_eq!((fence(&leases), desk.kept_fence()), (None, None));
+    }
+    leases.acquire(&desk.combiner, &turn).await.expect("not needed");
+    assert_eq!(desk.lock.was_asked(), []);
+    // The lane's next batch has taken a lock of its own meanwhile.
+    let mut elder = Leases::default();
+    elder.acquire(&desk.combiner, &turn).await.expect("had");
+    desk.combiner.lanes().keep_lease(LANE, lease(11, Duration::ZERO));
+    desk.lock.was_asked();
+    elder.drop_stale(&desk.combiner, PRODUCT, 12, asked_anew).await;
+    assert_eq!((desk.lock.was_asked(), desk.kept_fence()), (vec![Asked::Raise(7, 12)], Some(11)));
+}
+
+#[tokio::test]
+async fn a_lock_kept_for_long_is_kept_on_if_no_one_wants_it() {
+    for (keeps, fence) in [(true, Some(3)), (false, None)] {
+        let mut desk = Desk::with(Answers::Grant, |_| ()).await;
+        desk.lock =
+            Arc::new(NotingLock { answers: Answers::Grant, keeps, asked: Mutex::default() });
+        desk.combiner.parts.lock = Arc::clone(&desk.lock) as Arc<dyn Lock>;
+        let turn = desk.begin();
+        desk.combiner.lanes().keep_lease(LANE, lease(3, TTL));
+        let partings = desk.combiner.finish(&turn, Vec::new());
+        assert!(!desk.combiner.lanes().has_ready(), "it waits for its lock");
+        part(&desk.combiner, partings).await;
+        assert_eq!(desk.lock.was_asked(), [Asked::Keep(Some(3))]);
+        assert!(desk.combiner.lanes().has_ready());
+        let lanes = desk.combiner.lanes();
+        let kept = lanes.lease(LANE);
+        assert_eq!(kept.and_then(|lease| lease.fence), fence);
+        assert!(kept.is_none_or(|lease| runtime::elapsed(lease.granted_at) < TTL), "renewed");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_no_one_here_wants_is_given_back() {
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    part(&desk.combiner, vec![Parting::Release(lease(3, Duration::ZERO))]).await;
+    assert_eq!(desk.lock.was_asked(), [Asked::Release(Some(3))]);
+}
+
+#[tokio::test]
+async fn who_has_gone_or_waited_too_long_is_not_served() {
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    let request = |age: Duration| {
+        let (reply, answer) = oneshot::channel();
+        let since = Instant::now().checked_sub(age).expect("the machine runs for longer");
+        let command = Command::Reclaim { product_id: PRODUCT };
+        (Request::new(command, vec![LANE], reply, since), answer)
+    };
+    let (late, _late) = request(TTL * 2);
+    let (gone, answer) = request(Duration::ZERO);
+    drop(answer);
+    let (waits, _waits) = request(Duration::ZERO);
+    let (alive, outcomes) = worker::drop_dead(&desk.combiner, vec![late, gone, waits]);
+    assert_eq!(alive.len(), 1);
+    assert!(runtime::elapsed(alive[0].since) < TTL);
+    let [Outcome::Reply(_, Err(error))] = &outcomes[..] else { panic!("one is refused") };
+    assert_eq!(error.code(), "contention");
+}
+
+#[tokio::test]
+async fn ids_that_no_row_got_are_used_by_the_next() {
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    let ids = &desk.combiner.ids;
+    let hold = ids.take(Sequence::Hold, 2).await.expect("drawn");
+    let order = ids.take(Sequence::Order, 1).await.expect("drawn");
+    let (token, secret, qty, at) = (Token(1), Token(1), 1, None);
+    let line = |id| {
+        let id = HoldId(id);
+        NewHold { id, token, product_id: PRODUCT, qty, at }
+    };
+    let lines = hold.iter().copied().map(line).collect();
+    let mut unused = UnusedIds::default();
+    unused.add(&Command::Cart { lines, ttl: TTL, customer: None, key: None });
+    unused.add(&Command::Order {
+        order_id: OrderId(order[0]),
+        secret,
+        hold_id: HoldId(1),
+        product_id: PRODUCT,
+        token: None,
+        key: None,
+    });
+    unused.give_back(ids);
+    assert_eq!(ids.take(Sequence::Hold, 2).await.expect("kept"), hold);
+    assert_eq!(ids.take(Sequence::Order, 1).await.expect("kept"), order);
+}
+
+#[tokio::test]
+async fn a_lost_commit_is_found_or_missed_for_good_under_the_locks_of_its_rows() {
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    let store = &desk.combiner.parts.store;
+    let price = Money::from_minor(100).expect("a price");
+    let landed = 1;
+    let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id: landed };
+    store.insert_product(new).await.expect("inserted");
+    let mut session = store.session().await.expect("a session");
+    session.begin(&Needs::default()).await.expect("begins");
+    // Whether it had locks, whether who looks has them, and what is left to know.
+    for (had_locks, has_locks, is_open) in
+        [(true, true, false), (true, false, true), (false, true, true), (false, false, true)]
+    {
+        let mut lost = Uncertain::of_one(Commit::of_nothing(landed + 1, had_locks));
+        let found = lost.look(session.as_mut(), has_locks).await.expect("looks");
+        assert!(found.is_none());
+        assert_eq!(lost.is_open(), is_open, "{had_locks} {has_locks}");
+        assert!(!lost.is_empty(), "the next attempt looks again");
+    }
+    let mut lost = Uncertain::of_one(Commit::of_nothing(landed + 1, true));
+    lost.add(Commit::of_nothing(landed, true));
+    assert!(lost.look(session.as_mut(), true).await.expect("looks").is_some());
+    assert!(!lost.is_empty() && !lost.is_open());
+    lost.look(session.as_mut(), false).await.expect("looks");
+    assert!(!lost.is_open(), "what was missed once is not there");
+}
