@@ -144,6 +144,15 @@ impl Desk {
         (leases, had)
     }
 
+    /// Inserts the product, and answers as which batch.
+    async fn insert_product(&self) -> u64 {
+        let batch_id = self.combiner.ids.take(Sequence::Batch, 1).await.expect("drawn")[0];
+        let price = Money::from_minor(100).expect("a price");
+        let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id };
+        self.combiner.parts.store.insert_product(new).await.expect("inserted");
+        batch_id
+    }
+
     fn kept_fence(&self) -> Option<u64> {
         self.combiner.lanes().lease(LANE).and_then(|lease| lease.fence)
     }
@@ -287,6 +296,38 @@ async fn who_has_gone_or_waited_too_long_is_not_served() {
 }
 
 #[tokio::test]
+async fn no_request_gets_the_fault_of_a_neighbour() {
+    let desk = Desk::with(Answers::Grant, |config| config.retries = 0).await;
+    desk.insert_product().await;
+    let decide = async |requests: Vec<Request>| {
+        let turn = Turn { lanes: vec![LANE], requests: requests.len(), number: 1 };
+        let mut leases = Leases::default();
+        worker::decide_all(&desk.combiner, requests, &turn, &mut leases).await
+    };
+    let hold = || {
+        let line =
+            NewHold { id: HoldId(0), token: Token(1), product_id: PRODUCT, qty: 1, at: None };
+        let command = Command::Hold { hold: line, ttl: TTL, customer: None, key: None };
+        Request::new(command, vec![LANE], oneshot::channel().0, runtime::now())
+    };
+    let codes = |outcomes: &[Outcome]| {
+        let code = |outcome: &Outcome| match outcome {
+            Outcome::Reply(_, reply) => reply.as_ref().err().map(|error| error.code().to_owned()),
+            Outcome::Again(_) => Some("asked again".to_owned()),
+        };
+        outcomes.iter().map(code).collect::<Vec<_>>()
+    };
+    let made = decide(vec![hold()]).await;
+    assert_eq!(codes(&made), [None]);
+    // The first of the next batch gets the id of a hold that is there.
+    let [Outcome::Reply(request, _)] = &made[..] else { panic!("one was made") };
+    let taken = request.command.new_holds()[0].id.0;
+    desk.combiner.ids.give_back(Sequence::Hold, vec![taken]);
+    let outcomes = decide(vec![hold(), hold(), hold()]).await;
+    assert_eq!(codes(&outcomes), [Some("contention".to_owned()), None, None]);
+}
+
+#[tokio::test]
 async fn ids_that_no_row_got_are_used_by_the_next() {
     let desk = Desk::with(Answers::Grant, |_| ()).await;
     let ids = &desk.combiner.ids;
@@ -316,12 +357,8 @@ async fn ids_that_no_row_got_are_used_by_the_next() {
 #[tokio::test]
 async fn a_lost_commit_is_found_or_missed_for_good_under_the_locks_of_its_rows() {
     let desk = Desk::with(Answers::Grant, |_| ()).await;
-    let store = &desk.combiner.parts.store;
-    let price = Money::from_minor(100).expect("a price");
-    let landed = 1;
-    let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id: landed };
-    store.insert_product(new).await.expect("inserted");
-    let mut session = store.session().await.expect("a session");
+    let landed = desk.insert_product().await;
+    let mut session = desk.combiner.parts.store.session().await.expect("a session");
     session.begin(&Needs::default()).await.expect("begins");
     // Whether it had locks, whether who looks has them, and what is left to know.
     for (had_locks, has_locks, is_open) in

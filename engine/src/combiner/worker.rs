@@ -70,7 +70,7 @@ pub(super) fn drop_dead(
 /// Decides the requests in one transaction, tried again when that may help. A
 /// fault that stays is narrowed down to the request that causes it, so that no
 /// one gets a neighbour's error.
-fn decide_all<'a>(
+pub(super) fn decide_all<'a>(
     combiner: &'a Combiner,
     mut requests: Vec<Request>,
     turn: &'a Turn,
