@@ -319,6 +319,8 @@ async fn no_request_gets_the_fault_of_a_neighbour() {
     };
     let made = decide(vec![hold()]).await;
     assert_eq!(codes(&made), [None]);
+    let Parts { cache, store, .. } = &desk.combiner.parts;
+    assert_eq!(cache.last_stock(PRODUCT, store.now()), Some(4), "readers know of it");
     // The first of the next batch gets the id of a hold that is there.
     let [Outcome::Reply(request, _)] = &made[..] else { panic!("one was made") };
     let taken = request.command.new_holds()[0].id.0;

@@ -149,10 +149,7 @@ async fn transact(
         let tried = one_try(combiner, &mut work, turn, leases, &mut uncertain).await;
         let error = match tried {
             Ok(decided) => return Ok(decided),
-            Err(Tried::Refused(error)) if uncertain.is_open() => {
-                return Err(Refused::All(unsure(error)));
-            }
-            Err(Tried::Refused(error)) => return Err(Refused::All(error)),
+            Err(Tried::Refused(error)) => return Err(refused(error, &uncertain)),
             Err(Tried::Failed(Failure::Stale(product, seen))) => {
                 stale += 1;
                 // If that does not help, the row lock alone is enough.
@@ -202,6 +199,11 @@ impl Work {
         ahead::forget(&mut self.commands, &mut self.needs);
         needs::read_every_key(&mut self.needs, &self.commands);
     }
+}
+
+/// What to say when an attempt could not begin.
+fn refused(error: Error, uncertain: &Uncertain) -> Refused {
+    Refused::All(if uncertain.is_open() { unsure(error) } else { error })
 }
 
 /// What to say when the attempts are spent.
@@ -330,5 +332,12 @@ mod tests {
             let told = [&none, &open, &missed].map(|uncertain| told(fault, uncertain));
             assert_eq!(told.each_ref().map(Option::as_deref), wanted, "{fault:?}");
         }
+        let told = [&none, &open, &missed].map(|uncertain| {
+            match refused(Error::new(ErrorKind::Contention, "x"), uncertain) {
+                Refused::All(error) => error.code().to_owned(),
+                Refused::Some(_) => String::new(),
+            }
+        });
+        assert_eq!(told, [CONTENTION, UNAVAILABLE, CONTENTION]);
     }
 }

@@ -109,3 +109,30 @@ impl From<StoreError> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, Executor, SqliteConnection};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_driver_s_error_is_sorted_by_its_kind_where_no_code_says_it() {
+        let by_kind = |error| StoreError::from_sqlx(error, |_| None).fault;
+        assert_eq!(by_kind(sqlx::Error::WorkerCrashed), Fault::Lost);
+        assert_eq!(by_kind(sqlx::Error::Io(std::io::ErrorKind::BrokenPipe.into())), Fault::Lost);
+        assert_eq!(by_kind(sqlx::Error::Configuration("x".into())), Fault::Unknown);
+        assert_eq!(by_kind(sqlx::Error::RowNotFound), Fault::Fatal);
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("opens");
+        let table = "CREATE TABLE t (v INTEGER NOT NULL UNIQUE CHECK (v > 0))";
+        connection.execute(table).await.expect("created");
+        connection.execute("INSERT INTO t VALUES (1)").await.expect("inserted");
+        for (value, fault) in
+            [("1", Fault::Duplicate), ("0", Fault::Invariant), ("NULL", Fault::Fatal)]
+        {
+            let insert = format!("INSERT INTO t VALUES ({value})");
+            let refused = connection.execute(sqlx::AssertSqlSafe(insert)).await;
+            assert_eq!(by_kind(refused.expect_err("refused")), fault, "{value}");
+        }
+    }
+}
