@@ -240,10 +240,7 @@ impl<D: Database> SqlSession<D> {
                 failpoint!(AfterCommit);
                 Ok(())
             }
-            Err(error) if error.statement.is_some_and(|at| at < commit) => {
-                Err(Unfinished::Nothing(error))
-            }
-            Err(error) => Err(at_commit_failed(error)),
+            Err(error) => Err(failed(error, commit)),
         }
     }
 
@@ -266,6 +263,15 @@ impl<D: Database> SqlSession<D> {
         }
         Ok(())
     }
+}
+
+/// What statements leave behind of which one failed, where that at `commit` is
+/// COMMIT.
+fn failed(error: StoreError, commit: usize) -> Unfinished {
+    if error.statement.is_some_and(|at| at < commit) {
+        return Unfinished::Nothing(error);
+    }
+    at_commit_failed(error)
 }
 
 /// What a failed COMMIT leaves behind. A server that answers it with a deadlock

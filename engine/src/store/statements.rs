@@ -221,7 +221,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::{HoldStatus, Token};
+    use crate::model::{HoldStatus, OrderId, Token};
 
     fn hold(id: u64) -> Hold {
         let at = Timestamp::from_micros(1);
@@ -244,6 +244,39 @@ mod tests {
         let due = &rows.due[&ProductId(1)];
         assert_eq!((due.holds.as_slice(), due.more), (&[HoldId(3)][..], true));
         assert!(!rows.holds.contains_key(&HoldId(7)));
+    }
+
+    #[test]
+    fn nothing_is_read_that_is_not_needed() {
+        let (holds, orders) = (vec![HoldId(7)], vec![OrderId(3)]);
+        let (payments, keys) = (vec!["p".to_owned()], vec!["k".to_owned()]);
+        for (part, needs) in [
+            (Part::Holds, Needs { holds: holds.clone(), ..Needs::default() }),
+            (Part::UsedHolds, Needs { used_holds: holds, ..Needs::default() }),
+            (Part::Orders, Needs { orders: orders.clone(), ..Needs::default() }),
+            (Part::Payments, Needs { payments, ..Needs::default() }),
+            (Part::Waiting, Needs { awaited_orders: orders, ..Needs::default() }),
+            (Part::Keys, Needs { keys, ..Needs::default() }),
+        ] {
+            let parts = select_needs(&needs, "");
+            let parts: Vec<Part> = parts.into_iter().map(|(part, _)| part).collect();
+            assert_eq!(parts, [part]);
+        }
+        assert!(select_needs(&Needs::default(), "").is_empty());
+        assert!(select_products(&[], "NULL", "").is_none());
+    }
+
+    #[test]
+    fn more_is_due_only_if_more_was_read_than_is_taken() {
+        let more = |holds: &[u64]| {
+            let mut rows = Rows::default();
+            let holds: Vec<Hold> = holds.iter().copied().map(hold).collect();
+            keep_due(&mut rows, ProductId(1), 2, (holds, &[]), Vec::new(), None);
+            rows.due[&ProductId(1)].more
+        };
+        assert!(!more(&[]));
+        assert!(!more(&[3, 7]));
+        assert!(more(&[3, 7, 8]));
     }
 
     #[test]

@@ -9,10 +9,10 @@ use crate::clock::StoreClock;
 use crate::ledger::{Changes, HoldMove, OrderMove, OrderRow, ProductChange, ProductRow};
 use crate::model::{
     Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, PaymentDisposition, PaymentToken,
-    ProductId, Timestamp, Token,
+    Product, ProductId, Timestamp, Token,
 };
 use crate::store::{
-    Batch, Fault, Needs, ProductInsert, Store, StoreOptions, Unfinished, open_store,
+    Batch, Fault, Needs, ProductInsert, Store, StoreError, StoreOptions, Unfinished, open_store,
 };
 
 const PRODUCT: ProductId = ProductId(1);
@@ -184,4 +184,54 @@ async fn a_whole_transaction_on_a_product_that_moved_on_leaves_nothing() {
     assert!(store.hold(HoldId(9)).await.expect("reads").is_some());
     let (stored, _) = store.product(PRODUCT).await.expect("reads").expect("is there");
     assert_eq!(stored.product.version, 3);
+}
+
+#[test]
+fn only_what_surely_did_not_commit_left_nothing() {
+    let is_unknown = |fault, statement| {
+        let error = StoreError { statement, ..StoreError::new(fault, "x") };
+        matches!(super::failed(error, 3), Unfinished::Unknown(_))
+    };
+    assert!(!is_unknown(Fault::Duplicate, Some(2)), "it was refused before COMMIT was reached");
+    assert!(is_unknown(Fault::Lost, Some(3)));
+    assert!(is_unknown(Fault::Lost, None), "nobody knows how far it came");
+    assert!(!is_unknown(Fault::Deadlock, Some(3)), "the cluster rolled it back");
+    assert!(is_unknown(Fault::Deadlock, None));
+}
+
+#[tokio::test]
+async fn what_is_due_is_loaded_only_where_it_may_be_needed() {
+    let store = store().await;
+    let at = Timestamp::from_micros;
+    let (dead, alive, other) = (HoldId(11), HoldId(12), HoldId(13));
+    let written = write(&store, 2, |product, changes| {
+        let of = |id, expires_at| Hold { id, expires_at, qty: 1, ..hold(HoldStatus::Active) };
+        let far = at(i64::MAX / 2);
+        changes.new_holds = vec![of(dead, at(2_000)), of(alive, far), of(other, at(3_000))];
+        let Product { stock, held, version, .. } = &mut product.after.product;
+        (*stock, *held, *version) = (*stock - 3, *held + 3, *version + 1);
+        product.after.next_due = Some(at(2_000));
+    });
+    written.await.expect("written");
+    let due = async |needs: Needs| {
+        let needs = Needs { products: vec![PRODUCT], ..needs };
+        let mut session = store.session().await.expect("a session");
+        let mut loaded = session.begin(&needs).await.expect("begins");
+        session.rollback().await.expect("rolls back");
+        let due = loaded.rows.due.remove(&PRODUCT).expect("some is due");
+        (due.holds, due.more)
+    };
+    let left = (vec![], true);
+    let all = || (vec![dead, other], false);
+    let needs = |holds| Needs { holds, due_limit: 9, ..Needs::default() };
+    assert_eq!(due(needs(vec![])).await, left);
+    assert_eq!(due(needs(vec![alive])).await, left, "it is not dead");
+    assert_eq!(due(needs(vec![dead])).await, all());
+    let wants = |units| Needs { wanted: BTreeMap::from([(PRODUCT, units)]), ..needs(vec![]) };
+    assert_eq!(due(wants(2)).await, left, "two are left");
+    assert_eq!(due(wants(3)).await, all());
+    let swept = |due_limit| Needs { due: [PRODUCT].into(), due_limit, ..Needs::default() };
+    assert_eq!(due(swept(2)).await, all());
+    assert_eq!(due(swept(1)).await, (vec![dead], true));
+    assert_eq!(due(swept(0)).await, (vec![dead], true), "a sweep goes on in any case");
 }
