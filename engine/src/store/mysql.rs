@@ -346,30 +346,4 @@ async fn migrate_once(connection: &mut MySqlConnection) -> StoreResult<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_servers_numbers_mean_what_they_should() {
-        for (number, fault) in [
-            (1213, Fault::Deadlock),
-            (1205, Fault::LockWait),
-            (3572, Fault::LockWait),
-            (1020, Fault::Conflict),
-            (1048, Fault::Conflict),
-            (1062, Fault::Duplicate),
-            (4025, Fault::Invariant),
-            (3819, Fault::Invariant),
-            (1690, Fault::Invariant),
-            (1927, Fault::Lost),
-            (1290, Fault::Lost),
-            (1047, Fault::Lost),
-            (1180, Fault::Lost),
-            (3101, Fault::Deadlock),
-            (9007, Fault::Conflict),
-        ] {
-            assert_eq!(fault_by_number(number), Some(fault), "{number}");
-        }
-        assert_eq!(fault_by_number(1064), None, "a syntax error is not to be tried again");
-    }
-}
+mod tests;

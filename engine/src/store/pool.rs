@@ -61,3 +61,23 @@ pub(super) fn while_fresh(metrics: &Metrics) -> RecycleResult<StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_old_or_was_silent_for_long_is_not_lent_again() {
+        let is_lent = |age: Duration, idle: Duration| {
+            let ago = |time| Instant::now().checked_sub(time).expect("the machine runs for longer");
+            let (created, recycled) = (ago(age), Some(ago(idle)));
+            while_fresh(&Metrics { created, recycled, recycle_count: 1 }).is_ok()
+        };
+        let (second, little) = (Duration::from_secs(1), Duration::from_secs(60));
+        assert!(is_lent(AGE_MAX - little, IDLE_MAX - little));
+        assert!(!is_lent(AGE_MAX + second, little));
+        assert!(!is_lent(AGE_MAX - little, IDLE_MAX + second));
+    }
+}
