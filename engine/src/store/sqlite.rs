@@ -226,9 +226,12 @@ mod tests {
             (1299, Fault::Conflict),
             (1555, Fault::Duplicate),
             (2067, Fault::Duplicate),
+            (8, Fault::Lost),
+            (14, Fault::Lost),
         ] {
             assert_eq!(fault_by_code(code), Some(fault), "{code}");
         }
         assert_eq!(fault_by_code(1), None, "a syntax error is not to be tried again");
+        assert_eq!(fault_by_code(787), None, "nor is a foreign key that is not there");
     }
 }
