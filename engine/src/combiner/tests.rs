@@ -379,3 +379,23 @@ async fn a_lost_commit_is_found_or_missed_for_good_under_the_locks_of_its_rows()
     lost.look(session.as_mut(), false).await.expect("looks");
     assert!(!lost.is_open(), "what was missed once is not there");
 }
+
+#[tokio::test]
+async fn a_combiner_ends_once_all_that_waits_is_served() {
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    desk.insert_product().await;
+    assert!(!desk.combiner.close(Duration::from_millis(1)).await, "no worker was there to end");
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    desk.insert_product().await;
+    let combiner = Combiner::start(desk.combiner.parts, &Runtime::Tokio(Handle::current()));
+    let lanes = [combiner.lane(PRODUCT)];
+    let (restock, late) = tokio::join!(
+        combiner.submit(Command::Adjust { product_id: PRODUCT, delta: 1 }, &lanes),
+        async {
+            assert!(combiner.close(Duration::from_secs(20)).await);
+            combiner.submit(Command::Adjust { product_id: PRODUCT, delta: 1 }, &lanes).await
+        }
+    );
+    restock.expect("it was served");
+    assert_eq!(late.expect_err("refused").code(), "misuse");
+}
