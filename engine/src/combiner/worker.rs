@@ -291,9 +291,12 @@ async fn one_try(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::combiner::batch::Commit;
-    use crate::model::HoldId;
+    use crate::ledger::{Keyed, NewHold};
+    use crate::model::{HoldId, ProductId, Timestamp, Token};
 
     const CONTENTION: &str = "contention";
     const UNAVAILABLE: &str = "unavailable";
@@ -310,6 +313,27 @@ mod tests {
         assert_eq!(told(Fault::Lost), UNAVAILABLE);
         assert_eq!(told(Fault::Invariant), INTERNAL);
         assert_eq!(told(Fault::Fatal), INTERNAL);
+    }
+
+    #[test]
+    fn from_the_second_try_on_nothing_is_presumed() {
+        let key = || {
+            let (key, fingerprint) = ("k".to_owned(), [0; 32]);
+            Some(Keyed { key, fingerprint, keeps_refusals: false, is_fresh: true })
+        };
+        let now = Timestamp::from_micros(5);
+        let (id, token, product_id) = (HoldId(1), Token(1), ProductId(1));
+        let hold = |at| NewHold { id, token, product_id, qty: 1, at };
+        let ttl = Duration::from_secs(1);
+        let command = |at| Command::Hold { hold: hold(at), ttl, customer: None, key: key() };
+        let ahead = vec![hold(Some(now)).made(now, ttl)];
+        let needs = Needs { ahead, ..Needs::default() };
+        let mut work = Work { commands: vec![command(Some(now))], needs, presumes: true };
+        work.presume_nothing();
+        assert!(!work.presumes);
+        assert_eq!(work.commands, [command(None)]);
+        assert!(work.needs.ahead.is_empty());
+        assert_eq!(work.needs.keys, ["k"]);
     }
 
     #[test]
