@@ -12,6 +12,8 @@ mod payments;
 #[cfg(test)]
 mod proptests;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use commands::{Answer, Command, Decision, Keyed, NewHold, Refusal, Remembered};
 pub(crate) use desk::Policy;

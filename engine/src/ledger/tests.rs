@@ -1,0 +1,188 @@
+//! Decisions at their very bounds, which generated histories seldom meet: the
+//! microsecond at which something falls due, and the last unit.
+
+use std::time::Duration;
+
+use super::*;
+use crate::model::{
+    EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
+    PaymentAnswer, PaymentDisposition, PaymentToken, Product, ProductId, ShortLine, Token,
+};
+
+const PRODUCT: ProductId = ProductId(7);
+const HOLD: HoldId = HoldId(11);
+const ORDER: OrderId = OrderId(21);
+const NOW: Timestamp = Timestamp::from_micros(5_000_000);
+const TTL: Duration = Duration::from_secs(60);
+const MICRO: Duration = Duration::from_micros(1);
+const POLICY: Policy = Policy {
+    hold_ttl_max: TTL,
+    payment_ttl: Some(TTL),
+    re_reserve: true,
+    require_hold_token: false,
+    max_per_customer: Some(3),
+};
+
+fn rows(stock: u64, next_due: Option<Timestamp>) -> Rows {
+    let price = Money::from_minor(100).expect("a price");
+    let (name, held, pending, sold) = ("Lamp".to_owned(), 2, 2, 0);
+    let product = Product { id: PRODUCT, name, price, stock, held, pending, sold, version: 8 };
+    let row = ProductRow { product, received: stock + 4, fence: 0, next_due };
+    Rows { products: [(PRODUCT, row)].into(), ..Rows::default() }
+}
+
+fn hold(expires_at: Timestamp) -> Hold {
+    let (status, token, created_at) = (HoldStatus::Active, Token(1), Timestamp::from_micros(0));
+    Hold { id: HOLD, product_id: PRODUCT, qty: 2, status, expires_at, created_at, token }
+}
+
+fn order(status: OrderStatus) -> Order {
+    let payment_token = PaymentToken { order_id: ORDER, secret: Token(2) };
+    let (payment_disposition, created_at) = (PaymentDisposition::None, Timestamp::from_micros(0));
+    Order {
+        id: ORDER,
+        hold_id: HOLD,
+        product_id: PRODUCT,
+        qty: 2,
+        status,
+        payment_disposition,
+        payment_token,
+        created_at,
+        updated_at: created_at,
+    }
+}
+
+fn one(rows: Rows, command: Command) -> (Decision, Changes) {
+    let (mut decisions, changes) = decide(&POLICY, rows, &[command], NOW);
+    (decisions.remove(0), changes)
+}
+
+fn answer(decision: Decision) -> Remembered {
+    match decision {
+        Decision::Done { answer, .. } => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_customer_s_hold_counts_until_the_moment_at_which_it_ends() {
+    let asked = |expires_at| {
+        let mut rows = rows(9, None);
+        rows.holds = [(HOLD, hold(expires_at))].into();
+        rows.customers = [(PRODUCT, [("c".into(), vec![HOLD])].into())].into();
+        let id = HoldId(12);
+        let hold = NewHold { id, token: Token(1), product_id: PRODUCT, qty: 2, at: None };
+        let command = Command::Hold { hold, ttl: TTL, customer: Some("c".into()), key: None };
+        answer(one(rows, command).0)
+    };
+    let too_many = Refusal::CustomerLimit { product_id: PRODUCT, held: 2, requested: 2, most: 3 };
+    assert_eq!(asked(NOW.after(MICRO)), Err(too_many));
+    assert!(asked(NOW).is_ok(), "it is dead");
+}
+
+#[test]
+fn an_order_is_cancelled_at_the_moment_at_which_it_is_due() {
+    let paid_when_due = |due_at| {
+        let mut rows = rows(0, None);
+        let row = OrderRow { order: order(OrderStatus::PendingPayment), due_at: Some(due_at) };
+        rows.orders = [(ORDER, row)].into();
+        let payment = |outcome| Command::Payment {
+            key: "p".to_owned(),
+            body_hash: [0; 32],
+            order_id: ORDER,
+            secret: None,
+            outcome,
+        };
+        let (_, changes) = one(rows, payment(Outcome::Success));
+        changes.events.iter().map(|event| event.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(paid_when_due(NOW.after(MICRO)), [EventKind::OrderPaid]);
+    assert_eq!(paid_when_due(NOW), [EventKind::OrderCancelled, EventKind::OrderPaid]);
+}
+
+#[test]
+fn late_money_takes_what_is_just_enough_and_waits_for_what_is_due_if_it_is_not() {
+    let paid = |stock, more| {
+        let mut rows = rows(stock, Some(NOW));
+        rows.orders =
+            [(ORDER, OrderRow { order: order(OrderStatus::Cancelled), due_at: None })].into();
+        rows.due = [(PRODUCT, Due { more, ..Due::default() })].into();
+        let key = "p".to_owned();
+        let (body_hash, secret, outcome) = ([0; 32], None, Outcome::Success);
+        let command = Command::Payment { key, body_hash, order_id: ORDER, secret, outcome };
+        let (decision, changes) = one(rows, command);
+        let moved = changes.order_moves.first().map(|moved| moved.to.1);
+        (decision == Decision::Later, moved)
+    };
+    for more in [false, true] {
+        assert_eq!(paid(2, more), (false, Some(PaymentDisposition::ReReserved)));
+    }
+    assert_eq!(paid(1, false), (false, Some(PaymentDisposition::NeedsRefund)));
+    assert_eq!(paid(1, true), (true, None));
+}
+
+#[test]
+fn a_waiting_event_with_another_token_pays_for_nothing() {
+    let ordered = |secret| {
+        let mut rows = rows(0, None);
+        rows.holds = [(HOLD, hold(NOW.after(TTL)))].into();
+        let (key, outcome, answer) = ("p".to_owned(), Outcome::Success, PaymentAnswer::Waiting);
+        let (body_hash, order_id, waiting, received_at) = ([0; 32], ORDER, true, NOW);
+        let event =
+            PaymentRow { key, body_hash, order_id, secret, outcome, answer, waiting, received_at };
+        rows.payments = [("p".to_owned(), event.clone())].into();
+        rows.waiting = [(ORDER, vec![event])].into();
+        let (order_id, secret, hold_id, product_id) = (ORDER, Token(2), HOLD, PRODUCT);
+        let command =
+            Command::Order { order_id, secret, hold_id, product_id, token: None, key: None };
+        let (decision, changes) = one(rows, command);
+        assert_eq!(changes.settled_payments, [(ORDER, "p".to_owned())], "it waits no more");
+        let Ok(Answer::Order(order)) = self::answer(decision) else { panic!("it was made") };
+        let told = changes.events.iter().map(|event| event.kind).collect::<Vec<_>>();
+        (order.status, told)
+    };
+    let paid = (OrderStatus::Paid, vec![EventKind::OrderCreated, EventKind::OrderPaid]);
+    assert_eq!(ordered(None), paid);
+    assert_eq!(ordered(Some(Token(2))), paid);
+    let told = vec![EventKind::OrderCreated, EventKind::PaymentConflict];
+    assert_eq!(ordered(Some(Token(3))), (OrderStatus::PendingPayment, told));
+}
+
+#[test]
+fn an_extension_that_adds_nothing_is_not_told() {
+    let extended = |ttl| {
+        let end = NOW.after(TTL / 2);
+        let mut rows = rows(0, None);
+        rows.holds = [(HOLD, hold(end))].into();
+        let (decision, changes) = one(rows, Command::Extend { hold_id: HOLD, ttl, token: None });
+        let Ok(Answer::Hold(hold)) = answer(decision) else { panic!("it is alive") };
+        (end.until(hold.expires_at), changes.events.len())
+    };
+    assert_eq!(extended(TTL / 2), (Duration::ZERO, 0));
+    assert_eq!(extended(TTL / 2 + MICRO), (MICRO, 1));
+    // It was made five seconds ago, and lives for a minute at most.
+    let longest = TTL / 2 - Duration::from_secs(5);
+    assert_eq!(extended(TTL), (longest, 1));
+    assert_eq!(extended(TTL * 9), (longest, 1));
+}
+
+#[test]
+fn stock_is_written_off_to_the_last_unit_and_never_counts_beyond_what_stores_keep() {
+    let adjusted = |delta, more| {
+        let mut rows = rows(5, Some(NOW));
+        rows.due = [(PRODUCT, Due { more, ..Due::default() })].into();
+        one(rows, Command::Adjust { product_id: PRODUCT, delta })
+    };
+    let (decision, changes) = adjusted(-5, false);
+    let Ok(Answer::Product(product)) = answer(decision) else { panic!("it was there") };
+    assert_eq!((product.stock, product.version), (0, 9));
+    assert_eq!(changes.products[0].after.product.version, 9, "as it was told");
+    let short = ShortLine { product_id: PRODUCT, requested: 6, available: 5 };
+    assert_eq!(answer(adjusted(-6, false).0), Err(Refusal::Insufficient(vec![short])));
+    assert_eq!(adjusted(-6, true).0, Decision::Later, "what is due may be enough");
+    let received = 9;
+    assert!(answer(adjusted(i64::MAX - received, false).0).is_ok());
+    let too_large = Err(Refusal::StockTooLarge(PRODUCT));
+    assert_eq!(answer(adjusted(i64::MAX - received + 1, false).0), too_large);
+    assert_eq!(answer(adjusted(i64::MAX, false).0), too_large);
+}
