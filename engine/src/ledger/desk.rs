@@ -266,8 +266,8 @@ impl<'a> Desk<'a> {
             let to = (row.order.status, row.order.payment_disposition);
             match before {
                 None => changes.new_orders.push(row.clone()),
-                Some(from) if from != to => push_order_move(&mut changes.order_moves, from, to, id),
-                Some(_) => {}
+                // No order comes back to where it was.
+                Some(from) => push_order_move(&mut changes.order_moves, from, to, id),
             }
         }
         // An event that came and was settled within the batch is written once, settled.
