@@ -112,6 +112,8 @@ impl From<StoreError> for Error {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use sqlx::{Connection, Executor, SqliteConnection};
 
     use super::*;
@@ -134,5 +136,13 @@ mod tests {
             let refused = connection.execute(sqlx::AssertSqlSafe(insert)).await;
             assert_eq!(by_kind(refused.expect_err("refused")), fault, "{value}");
         }
+    }
+
+    #[test]
+    fn a_fault_keeps_the_driver_s_words() {
+        let error = StoreError::new(Fault::Lost, sqlx::Error::WorkerCrashed);
+        let words = sqlx::Error::WorkerCrashed.to_string();
+        assert_eq!(error.source().map(ToString::to_string), Some(words.clone()));
+        assert_eq!(error.to_string(), format!("lost_connection: {words}"));
     }
 }

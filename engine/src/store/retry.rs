@@ -32,3 +32,20 @@ where
     let retry = work.retry(pauses(retries)).sleep(runtime::sleep);
     retry.when(|error| error.fault.is_passing()).await
 }
+
+#[cfg(test)]
+mod tests {
+    use backon::BackoffBuilder;
+
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_pauses_as_tries_and_none_is_long() {
+        for retries in [0, 1, 12] {
+            let pauses: Vec<Duration> = pauses(retries).build().collect();
+            assert_eq!(pauses.len(), retries as usize);
+            // What jitter adds is as much again at most.
+            assert!(pauses.iter().all(|pause| *pause <= Duration::from_millis(800)), "{pauses:?}");
+        }
+    }
+}

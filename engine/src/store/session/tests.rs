@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stockade_testkit::MariaDb;
+
 use crate::clock::StoreClock;
-use crate::ledger::{Changes, HoldMove, OrderMove, OrderRow, ProductChange, ProductRow};
+use crate::ledger::{
+    Changes, HoldMove, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange, ProductRow,
+};
 use crate::model::{
-    Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, PaymentDisposition, PaymentToken,
-    Product, ProductId, Timestamp, Token,
+    EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
+    PaymentAnswer, PaymentDisposition, PaymentToken, Product, ProductId, Timestamp, Token,
 };
 use crate::store::{
     Batch, Fault, Needs, ProductInsert, Store, StoreError, StoreOptions, Unfinished, open_store,
@@ -18,8 +22,12 @@ use crate::store::{
 const PRODUCT: ProductId = ProductId(1);
 
 async fn store() -> Arc<dyn Store> {
+    store_at("sqlite::memory:".to_owned()).await
+}
+
+async fn store_at(url: String) -> Arc<dyn Store> {
     let options = StoreOptions {
-        url: "sqlite::memory:".to_owned(),
+        url,
         connections: 1,
         store_timeout: Duration::from_secs(10),
         lock_wait: Duration::from_secs(3),
@@ -234,4 +242,78 @@ async fn what_is_due_is_loaded_only_where_it_may_be_needed() {
     assert_eq!(due(swept(2)).await, all());
     assert_eq!(due(swept(1)).await, (vec![dead], true));
     assert_eq!(due(swept(0)).await, (vec![dead], true), "a sweep goes on in any case");
+}
+
+fn payment(waiting: bool) -> PaymentRow {
+    PaymentRow {
+        key: format!("waits: {waiting}"),
+        body_hash: [1; 32],
+        order_id: OrderId(3),
+        secret: None,
+        outcome: Outcome::Success,
+        answer: PaymentAnswer::Recorded,
+        waiting,
+        received_at: Timestamp::from_micros(1_000),
+    }
+}
+
+#[tokio::test]
+async fn payments_are_read_as_they_were_written() {
+    let store = store().await;
+    let payments = [payment(true), payment(false)];
+    let written = write(&store, 2, |_, changes| changes.new_payments = payments.to_vec());
+    written.await.expect("written");
+    let mut session = store.session().await.expect("a session");
+    let keys: Vec<String> = payments.iter().map(|row| row.key.clone()).collect();
+    let needs =
+        Needs { payments: keys.clone(), awaited_orders: vec![OrderId(3)], ..Needs::default() };
+    let loaded = session.begin(&needs).await.expect("begins");
+    session.rollback().await.expect("rolls back");
+    let read = keys.iter().map(|key| loaded.rows.payments[key].clone());
+    assert!(read.eq(payments.clone()));
+    assert_eq!(loaded.rows.waiting[&OrderId(3)], payments[..1]);
+}
+
+#[tokio::test]
+async fn an_order_on_mariadb_that_meets_an_event_which_waits_for_it_is_done_again() {
+    for (waiting, wanted) in [(false, Ok(())), (true, Err(Fault::Conflict))] {
+        let store = store_at(MariaDb::shared().fresh_database()).await;
+        let came = write(&store, 2, |_, changes| changes.new_payments.push(payment(waiting)));
+        came.await.expect("written");
+        let made = write(&store, 3, |product, changes| {
+            product.after.product.version += 1;
+            changes.new_holds.push(hold(HoldStatus::Released));
+            changes.new_orders.push(order());
+        });
+        assert_eq!(made.await, wanted, "waiting: {waiting}");
+    }
+}
+
+#[tokio::test]
+async fn events_are_read_on_from_the_middle_of_what_one_transaction_told() {
+    let store = store().await;
+    let event = |kind| LedgerEvent {
+        kind,
+        product_id: PRODUCT,
+        hold_id: Some(HoldId(7)),
+        order_id: None,
+        qty: 1,
+        version: 2,
+    };
+    let told = [EventKind::HoldCreated, EventKind::HoldReleased, EventKind::HoldExpired];
+    let written = write(&store, 2, |product, changes| {
+        product.after.product.version += 1;
+        changes.events = told.map(event).to_vec();
+    });
+    written.await.expect("written");
+    let kinds = async |cursor, limit| {
+        let events = store.events_after(cursor, limit).await.expect("reads");
+        events.into_iter().map(|event| event.kind).collect::<Vec<_>>()
+    };
+    // The first of all is the product's own stock.
+    let first = store.events_after(0, 9).await.expect("reads")[1].cursor;
+    assert_eq!(kinds(first - 1, 9).await, told);
+    assert_eq!(kinds(first, 9).await, told[1..]);
+    assert_eq!(kinds(first, 1).await, told[1..2]);
+    assert_eq!(kinds(first + 2, 9).await, []);
 }
