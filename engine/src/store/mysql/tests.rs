@@ -100,6 +100,14 @@ async fn a_connection_on_which_mariadb_is_still_at_work_is_not_lent_again() {
 }
 
 #[tokio::test]
+async fn a_mariadb_that_is_in_no_cluster_is_not_taken_for_a_node() {
+    let url = MariaDb::shared().fresh_database();
+    let connect = connect_options(&url).expect("a URL");
+    let mut connection = MySqlConnection::connect_with(&connect).await.expect("connects");
+    assert!(!is_galera(&mut connection).await.expect("answers"));
+}
+
+#[tokio::test]
 async fn a_mariadb_that_hides_how_long_locks_took_is_refused() {
     let server = MariaDb::start_with(&["--sysdate-is-now"]);
     let options = options(server.fresh_database());
