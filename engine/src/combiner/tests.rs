@@ -296,6 +296,18 @@ async fn who_has_gone_or_waited_too_long_is_not_served() {
 }
 
 #[tokio::test]
+async fn a_batch_lets_another_of_its_lanes_follow_it() {
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    let bounds =
+        Bounds { requests: 9, most: 9, lanes: 9, share_below: 9, under_way: 2, lock_run: TTL };
+    *desk.combiner.lanes() = Lanes::new(9, bounds);
+    let turn = desk.begin();
+    assert!(!desk.combiner.lanes().has_ready());
+    desk.combiner.open(&turn, Gate::Open);
+    assert!(desk.combiner.lanes().has_ready());
+}
+
+#[tokio::test]
 async fn no_request_gets_the_fault_of_a_neighbour() {
     let desk = Desk::with(Answers::Grant, |config| config.retries = 0).await;
     desk.insert_product().await;
@@ -325,8 +337,8 @@ async fn no_request_gets_the_fault_of_a_neighbour() {
     let [Outcome::Reply(request, _)] = &made[..] else { panic!("one was made") };
     let taken = request.command.new_holds()[0].id.0;
     desk.combiner.ids.give_back(Sequence::Hold, vec![taken]);
-    let outcomes = decide(vec![hold(), hold(), hold()]).await;
-    assert_eq!(codes(&outcomes), [Some("contention".to_owned()), None, None]);
+    let outcomes = decide(vec![hold(), hold(), hold(), hold()]).await;
+    assert_eq!(codes(&outcomes), [Some("contention".to_owned()), None, None, None]);
 }
 
 #[tokio::test]

@@ -108,6 +108,16 @@ async fn a_mariadb_that_is_in_no_cluster_is_not_taken_for_a_node() {
 }
 
 #[tokio::test]
+async fn mariadb_is_migrated_by_all_who_come_at_once() {
+    let options = options(MariaDb::shared().fresh_database());
+    let migrated = futures_util::future::join_all((0..4).map(|_| migrate(&options))).await;
+    assert!(migrated.iter().all(Result::is_ok), "{migrated:?}");
+    let nowhere = StoreOptions { url: MariaDb::shared().url(""), ..options };
+    let refused = migrate(&nowhere).await.expect_err("refused");
+    assert_eq!(refused.fault, Fault::Unknown, "it names no database");
+}
+
+#[tokio::test]
 async fn a_mariadb_that_hides_how_long_locks_took_is_refused() {
     let server = MariaDb::start_with(&["--sysdate-is-now"]);
     let options = options(server.fresh_database());
