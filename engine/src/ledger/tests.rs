@@ -186,3 +186,55 @@ fn stock_is_written_off_to_the_last_unit_and_never_counts_beyond_what_stores_kee
     assert_eq!(answer(adjusted(i64::MAX - received + 1, false).0), too_large);
     assert_eq!(answer(adjusted(i64::MAX, false).0), too_large);
 }
+
+#[test]
+fn orders_that_move_alike_are_written_together() {
+    let mut rows = rows(0, Some(NOW));
+    let pending = |id| {
+        let payment_token = PaymentToken { order_id: OrderId(id), secret: Token(2) };
+        let order =
+            Order { id: OrderId(id), qty: 1, payment_token, ..order(OrderStatus::PendingPayment) };
+        OrderRow { order, due_at: Some(if id < 30 { NOW } else { NOW.after(TTL) }) }
+    };
+    rows.orders = [21, 22, 31].map(|id| (OrderId(id), pending(id))).into();
+    if let Some(row) = rows.products.get_mut(&PRODUCT) {
+        row.product.pending = 3;
+    }
+    let due = Due { orders: vec![OrderId(21), OrderId(22)], ..Due::default() };
+    rows.due = [(PRODUCT, due)].into();
+    let (key, body_hash, secret) = ("p".to_owned(), [0; 32], None);
+    let (order_id, outcome) = (OrderId(31), Outcome::Success);
+    let (_, changes) = one(rows, Command::Payment { key, body_hash, order_id, secret, outcome });
+    let moved = |to, ids| OrderMove {
+        from: (OrderStatus::PendingPayment, PaymentDisposition::None),
+        to: (to, PaymentDisposition::None),
+        ids,
+    };
+    let cancelled = moved(OrderStatus::Cancelled, vec![OrderId(21), OrderId(22)]);
+    assert_eq!(changes.order_moves, [cancelled, moved(OrderStatus::Paid, vec![OrderId(31)])]);
+}
+
+#[test]
+fn there_is_something_to_write_as_soon_as_anything_changed() {
+    assert!(Changes::default().is_empty());
+    let ids = vec![HOLD];
+    let (from, to) = (HoldStatus::Active, HoldStatus::Released);
+    let event = LedgerEvent {
+        kind: EventKind::PaymentConflict,
+        product_id: PRODUCT,
+        hold_id: None,
+        order_id: None,
+        qty: 0,
+        version: 1,
+    };
+    let none = Changes::default;
+    for changes in [
+        Changes { new_holds: vec![hold(NOW)], ..none() },
+        Changes { hold_moves: vec![HoldMove { from, to, ids }], ..none() },
+        Changes { extensions: vec![(HOLD, NOW)], ..none() },
+        Changes { settled_payments: vec![(ORDER, "p".to_owned())], ..none() },
+        Changes { events: vec![event], ..none() },
+    ] {
+        assert!(!changes.is_empty(), "{changes:?}");
+    }
+}

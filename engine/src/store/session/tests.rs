@@ -317,3 +317,16 @@ async fn events_are_read_on_from_the_middle_of_what_one_transaction_told() {
     assert_eq!(kinds(first, 1).await, told[1..2]);
     assert_eq!(kinds(first + 2, 9).await, []);
 }
+
+#[tokio::test]
+async fn a_session_on_mariadb_that_is_dropped_half_way_leaves_nothing() {
+    let store = store_at(MariaDb::shared().fresh_database()).await;
+    let ahead = vec![hold(HoldStatus::Active)];
+    let mut session = store.session().await.expect("a session");
+    let needs = Needs { products: vec![PRODUCT], ahead, ..Needs::default() };
+    session.begin(&needs).await.expect("begins");
+    drop(session);
+    let next = write(&store, 2, |product, _| product.after.product.version += 1);
+    assert_eq!(next.await, Ok(()));
+    assert!(store.hold(HoldId(7)).await.expect("reads").is_none());
+}
