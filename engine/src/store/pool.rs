@@ -75,9 +75,9 @@ mod tests {
             let (created, recycled) = (ago(age), Some(ago(idle)));
             while_fresh(&Metrics { created, recycled, recycle_count: 1 }).is_ok()
         };
-        let (second, little) = (Duration::from_secs(1), Duration::from_secs(60));
-        assert!(is_lent(AGE_MAX - little, IDLE_MAX - little));
-        assert!(!is_lent(AGE_MAX + second, little));
-        assert!(!is_lent(AGE_MAX - little, IDLE_MAX + second));
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        assert!(is_lent(minutes(29), minutes(4)));
+        assert!(!is_lent(minutes(31), minutes(1)));
+        assert!(!is_lent(minutes(29), minutes(6)));
     }
 }

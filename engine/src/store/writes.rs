@@ -503,6 +503,7 @@ mod tests {
     #[test]
     fn a_value_is_chosen_by_id() {
         assert_eq!(cases([(7, 1)].into_iter()), "1");
+        assert_eq!(cases(std::iter::empty::<(u64, i64)>()), "NULL");
         let sql = cases([(2, "a"), (5, "b"), (9, "c")].into_iter());
         assert_eq!(sql, "CASE WHEN id < 5 THEN a ELSE CASE WHEN id < 9 THEN b ELSE c END END");
     }
