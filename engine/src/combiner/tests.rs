@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
+use stockade_testkit::MariaDb;
 use tokio::runtime::Handle;
 
 use super::answers::{Outcome, UnusedIds};
@@ -92,9 +93,10 @@ struct Desk {
 impl Desk {
     async fn with(answers: Answers, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config { lock_ttl: TTL, queue_wait: TTL, ..Config::default() };
+        "sqlite::memory:".clone_into(&mut config.store);
         change(&mut config);
         let options = StoreOptions {
-            url: "sqlite::memory:".to_owned(),
+            url: config.store.clone(),
             connections: 1,
             store_timeout: config.store_timeout,
             lock_wait: config.lock_wait,
@@ -105,6 +107,7 @@ impl Desk {
         let lock = Arc::new(NotingLock { answers, keeps: true, asked: Mutex::default() });
         let (metrics, runtime) = (Arc::new(Metrics::new()), Runtime::Tokio(Handle::current()));
         let parts = Parts {
+            siblings: Siblings::of(&config.store),
             config: Arc::new(config),
             policy: Policy {
                 hold_ttl_max: TTL,
@@ -118,7 +121,6 @@ impl Desk {
             metrics,
             due_notice: Arc::new(DueNotice::new()),
             routes: Routes::new(&store, &runtime),
-            siblings: Siblings::of("sqlite::memory:"),
             store,
         };
         Self { combiner: Combiner::new(parts), lock }
@@ -153,9 +155,22 @@ impl Desk {
         batch_id
     }
 
+    async fn decide(&self, requests: Vec<Request>) -> Vec<Outcome> {
+        let turn = Turn { lanes: vec![LANE], requests: requests.len(), number: 1 };
+        let mut leases = Leases::default();
+        worker::decide_all(&self.combiner, requests, &turn, &mut leases).await
+    }
+
     fn kept_fence(&self) -> Option<u64> {
         self.combiner.lanes().lease(LANE).and_then(|lease| lease.fence)
     }
+}
+
+/// Asks for one unit.
+fn hold() -> Request {
+    let line = NewHold { id: HoldId(0), token: Token(1), product_id: PRODUCT, qty: 1, at: None };
+    let command = Command::Hold { hold: line, ttl: TTL, customer: None, key: None };
+    Request::new(command, vec![LANE], oneshot::channel().0, runtime::now())
 }
 
 fn fence(leases: &Leases) -> Option<u64> {
@@ -311,17 +326,6 @@ async fn a_batch_lets_another_of_its_lanes_follow_it() {
 async fn no_request_gets_the_fault_of_a_neighbour() {
     let desk = Desk::with(Answers::Grant, |config| config.retries = 0).await;
     desk.insert_product().await;
-    let decide = async |requests: Vec<Request>| {
-        let turn = Turn { lanes: vec![LANE], requests: requests.len(), number: 1 };
-        let mut leases = Leases::default();
-        worker::decide_all(&desk.combiner, requests, &turn, &mut leases).await
-    };
-    let hold = || {
-        let line =
-            NewHold { id: HoldId(0), token: Token(1), product_id: PRODUCT, qty: 1, at: None };
-        let command = Command::Hold { hold: line, ttl: TTL, customer: None, key: None };
-        Request::new(command, vec![LANE], oneshot::channel().0, runtime::now())
-    };
     let codes = |outcomes: &[Outcome]| {
         let code = |outcome: &Outcome| match outcome {
             Outcome::Reply(_, reply) => reply.as_ref().err().map(|error| error.code().to_owned()),
@@ -329,7 +333,7 @@ async fn no_request_gets_the_fault_of_a_neighbour() {
         };
         outcomes.iter().map(code).collect::<Vec<_>>()
     };
-    let made = decide(vec![hold()]).await;
+    let made = desk.decide(vec![hold()]).await;
     assert_eq!(codes(&made), [None]);
     let Parts { cache, store, .. } = &desk.combiner.parts;
     assert_eq!(cache.last_stock(PRODUCT, store.now()), Some(4), "readers know of it");
@@ -337,7 +341,7 @@ async fn no_request_gets_the_fault_of_a_neighbour() {
     let [Outcome::Reply(request, _)] = &made[..] else { panic!("one was made") };
     let taken = request.command.new_holds()[0].id.0;
     desk.combiner.ids.give_back(Sequence::Hold, vec![taken]);
-    let outcomes = decide(vec![hold(), hold(), hold(), hold()]).await;
+    let outcomes = desk.decide(vec![hold(), hold(), hold(), hold()]).await;
     assert_eq!(codes(&outcomes), [Some("contention".to_owned()), None, None, None]);
 }
 
@@ -410,4 +414,19 @@ async fn a_combiner_ends_once_all_that_waits_is_served() {
     );
     restock.expect("it was served");
     assert_eq!(late.expect_err("refused").code(), "misuse");
+}
+
+#[tokio::test]
+async fn the_way_to_a_new_hold_is_known_where_mariadb_would_have_to_be_asked() {
+    let maria = MariaDb::shared().fresh_database();
+    for (url, is_known) in [("sqlite::memory:", false), (&maria, true)] {
+        let desk = Desk::with(Answers::Grant, |config| url.clone_into(&mut config.store)).await;
+        desk.insert_product().await;
+        let made = desk.decide(vec![hold()]).await;
+        let [Outcome::Reply(request, Ok(_))] = &made[..] else { panic!("one was made") };
+        let Parts { store, routes, .. } = &desk.combiner.parts;
+        store.close().await;
+        let found = routes.of_hold(request.command.new_holds()[0].id).await;
+        assert_eq!(found.ok(), is_known.then_some(Some(PRODUCT)), "{url}");
+    }
 }
