@@ -2,6 +2,7 @@
 //! time: without workers, on a store in memory, under a lock that notes what it
 //! is asked.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
@@ -9,7 +10,7 @@ use stockade_testkit::MariaDb;
 use tokio::runtime::Handle;
 
 use super::answers::{Outcome, UnusedIds};
-use super::batch::{Commit, Uncertain};
+use super::batch::{Commit, Job, Uncertain, attempt};
 use super::leases::{Leases, part};
 use super::*;
 use crate::clock::StoreClock;
@@ -428,5 +429,26 @@ async fn the_way_to_a_new_hold_is_known_where_mariadb_would_have_to_be_asked() {
         store.close().await;
         let found = routes.of_hold(request.command.new_holds()[0].id).await;
         assert_eq!(found.ok(), is_known.then_some(Some(PRODUCT)), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_locks_no_row_does_not_tell_what_became_of_a_lost_commit() {
+    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    desk.insert_product().await;
+    let Combiner { parts, foresight, .. } = &desk.combiner;
+    let fences = BTreeMap::new();
+    for (products, command, is_open) in [
+        (vec![PRODUCT], Command::Adjust { product_id: PRODUCT, delta: 1 }, false),
+        (vec![], Command::Release { hold_id: HoldId(99), token: None }, true),
+    ] {
+        let mut lost = Uncertain::of_one(Commit::of_nothing(999, true));
+        let (needs, commands) = (Needs { products, ..Needs::default() }, [command]);
+        let (needs, commands, fences) = (&needs, &commands[..], &fences);
+        let job = Job { needs, commands, batch_id: 500, fences, foresight };
+        let mut session = parts.store.session().await.expect("a session");
+        let tried = attempt(parts, session.as_mut(), &job, &mut lost, &|_| ()).await;
+        assert_eq!(tried.expect("decided").decisions.len(), 1);
+        assert_eq!(lost.is_open(), is_open, "{commands:?}");
     }
 }

@@ -184,6 +184,7 @@ fn no_more_products_are_remembered_than_there_is_room_for() {
         foresight.learn(&changes_of(id, 1), &fences(3), now());
     }
     assert_eq!(count(), REMEMBERED_MAX, "what is out of date made room");
+    assert!(foresight.known().contains_key(&ProductId(room + 1)));
     foresight.learn(&changes_of(room * 2 + 1, 1), &fences(3), now());
     assert_eq!(count(), REMEMBERED_MAX, "there was no room left");
 }
