@@ -145,4 +145,20 @@ mod tests {
         assert_eq!(error.source().map(ToString::to_string), Some(words.clone()));
         assert_eq!(error.to_string(), format!("lost_connection: {words}"));
     }
+
+    #[test]
+    fn trying_again_helps_against_others_and_not_against_oneself() {
+        for (fault, is_passing) in [
+            (Fault::Deadlock, true),
+            (Fault::LockWait, true),
+            (Fault::Conflict, true),
+            (Fault::Duplicate, true),
+            (Fault::Lost, true),
+            (Fault::Invariant, false),
+            (Fault::Unknown, false),
+            (Fault::Fatal, false),
+        ] {
+            assert_eq!(fault.is_passing(), is_passing, "{fault:?}");
+        }
+    }
 }
