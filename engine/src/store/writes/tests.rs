@@ -1,0 +1,152 @@
+//! The texts that a batch writes.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::ledger::Changes;
+use crate::model::{HoldStatus, Money, OrderId, Outcome, PaymentAnswer, Product, ProductId, Token};
+
+const AT: Timestamp = Timestamp::from_micros(17);
+
+fn before(id: u64) -> ProductRow {
+    let product = Product {
+        id: ProductId(id),
+        name: "Lamp".to_owned(),
+        price: Money::from_minor(100).expect("a price"),
+        stock: 11,
+        held: 12,
+        pending: 13,
+        sold: 14,
+        version: 15,
+    };
+    ProductRow { product, received: 50, fence: 16, next_due: Some(AT) }
+}
+
+/// One unit is held.
+fn change(before: ProductRow) -> ProductChange {
+    let mut after = before.clone();
+    after.product.stock -= 1;
+    after.product.held += 1;
+    after.product.version += 1;
+    ProductChange { before, after }
+}
+
+fn batch<'a>(
+    changes: &'a Changes,
+    fences: &'a BTreeMap<ProductId, u64>,
+    is_foreseen: bool,
+) -> Batch<'a> {
+    Batch { id: 1, now: AT, changes, ahead: &[], fences, is_foreseen }
+}
+
+/// How these changes are written, where product 7 is under a lease.
+fn update(products: Vec<ProductChange>, lease: u64, is_foreseen: bool) -> String {
+    let changes = Changes { products, ..Changes::default() };
+    let fences = BTreeMap::from([(ProductId(7), lease)]);
+    update_products(&batch(&changes, &fences, is_foreseen)).expect("a statement").sql
+}
+
+#[test]
+fn a_product_is_written_only_where_all_its_numbers_are_as_remembered() {
+    let guarded = "UPDATE stockade_products SET stock = 10, held = 13, version = version + 1 \
+                   WHERE id IN (7) AND version = 15 AND stock = 11 AND held = 12 \
+                   AND pending = 13 AND sold = 14 AND received = 50 AND fence = 16 AND";
+    let sql = update(vec![change(before(7))], 16, true);
+    assert_eq!(sql, format!("{guarded} COALESCE(next_due, -1) = 17"));
+    let none_due = ProductRow { next_due: None, ..before(7) };
+    let sql = update(vec![change(none_due)], 16, true);
+    assert_eq!(sql, format!("{guarded} COALESCE(next_due, -1) = -1"));
+}
+
+#[test]
+fn a_newer_lease_is_written_and_an_older_one_changes_nothing() {
+    let written = |lease| update(vec![change(before(7))], lease, false);
+    let plain = "UPDATE stockade_products SET stock = 10, held = 13, version = version + 1 \
+                 WHERE id IN (7) AND version = 15";
+    assert_eq!(written(15), plain);
+    assert_eq!(written(16), plain);
+    assert_eq!(written(17), plain.replace(", version =", ", fence = 17, version ="));
+}
+
+#[test]
+fn several_products_are_written_at_once() {
+    let mut twice = change(before(9));
+    twice.after.product.version += 1;
+    twice.after.next_due = None;
+    let sql = update(vec![change(before(7)), twice], 20, false);
+    let of = |seven: &str, nine: &str| format!("CASE WHEN id < 9 THEN {seven} ELSE {nine} END");
+    let (stock, held, fence) = (of("10", "10"), of("13", "13"), of("20", "16"));
+    let (due, step, version) = (of("17", "NULL"), of("1", "2"), of("15", "15"));
+    assert_eq!(
+        sql,
+        format!(
+            "UPDATE stockade_products SET stock = {stock}, held = {held}, fence = {fence}, \
+             next_due = {due}, version = version + {step} \
+             WHERE id IN (7,9) AND version = {version}"
+        )
+    );
+}
+
+#[test]
+fn an_order_and_the_event_that_waits_for_it_look_for_each_other() {
+    let payment = |order: u64, waiting| {
+        let (key, order_id, outcome) = (format!("k{order}"), OrderId(order), Outcome::Success);
+        let (secret, answer, received_at) = (None, PaymentAnswer::Recorded, AT);
+        PaymentRow {
+            key,
+            body_hash: [0; 32],
+            order_id,
+            secret,
+            outcome,
+            answer,
+            waiting,
+            received_at,
+        }
+    };
+    let fences = BTreeMap::new();
+    let looked_for = |changes: &Changes| must_not_meet(&batch(changes, &fences, false));
+    assert!(looked_for(&Changes::default()).is_empty());
+    let new_payments = vec![payment(3, true), payment(4, false), payment(5, true)];
+    assert_eq!(
+        looked_for(&Changes { new_payments, ..Changes::default() }),
+        ["SELECT id FROM stockade_orders WHERE id IN (3,5) FOR UPDATE"]
+    );
+    let settled = Changes { new_payments: vec![payment(4, false)], ..Changes::default() };
+    assert!(looked_for(&settled).is_empty());
+}
+
+/// The tables that a batch with this hold, made for nobody or for someone,
+/// writes in turn.
+fn written(customer: Option<&str>) -> Vec<String> {
+    let (id, product_id) = (HoldId(7), ProductId(1));
+    let at = Timestamp::from_micros(1);
+    let (status, token) = (HoldStatus::Active, Token(1));
+    let hold = Hold { id, product_id, qty: 1, status, expires_at: at, created_at: at, token };
+    let for_customer =
+        |customer: &str| CustomerHold { product_id, customer: customer.into(), hold_id: id };
+    let changes = Changes {
+        new_holds: vec![hold],
+        customer_holds: customer.map(for_customer).into_iter().collect(),
+        ..Changes::default()
+    };
+    let statements = writes(&batch(&changes, &BTreeMap::new(), false), "hits");
+    assert!(statements.iter().all(|statement| statement.is_sure), "it needs no second trip");
+    let table = |it: &Statement| it.sql.split(' ').nth(2).map(str::to_owned);
+    statements.iter().filter_map(table).collect()
+}
+
+#[test]
+fn only_a_hold_with_a_customer_writes_one() {
+    let without = ["stockade_holds", "stockade_outbox"];
+    assert_eq!(written(None), without);
+    let with = ["stockade_holds", "stockade_customer_holds", "stockade_outbox"];
+    assert_eq!(written(Some("o'hara")), with);
+}
+
+#[test]
+fn a_value_is_chosen_by_id() {
+    assert_eq!(cases([(7, 1)].into_iter()), "1");
+    assert_eq!(cases(std::iter::empty::<(u64, i64)>()), "NULL");
+    let sql = cases([(2, "a"), (5, "b"), (9, "c")].into_iter());
+    assert_eq!(sql, "CASE WHEN id < 5 THEN a ELSE CASE WHEN id < 9 THEN b ELSE c END END");
+}
