@@ -17,9 +17,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
 use crate::app::App;
-use crate::listeners::{Door, Stream};
+use crate::listeners::Door;
 use crate::problem::{Code, Refusal};
 use crate::settings::Settings;
+use crate::stream::Stream;
 
 /// The most bytes the head of a request may have, and the most read ahead of
 /// what is worked on.

@@ -32,6 +32,7 @@ mod settings;
 mod shared;
 mod signals;
 mod signature;
+mod stream;
 #[cfg_attr(not(unix), path = "no_unix_socket.rs")]
 mod unix_socket;
 mod values;

@@ -3,22 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::Pin;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::failure::Failure;
 use crate::settings::Settings;
+use crate::stream::Stream;
 use crate::unix_socket::UnixSocket;
-
-/// A connection's two directions.
-pub trait Duplex: AsyncRead + AsyncWrite + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
-
-/// A connection of either kind.
-pub type Stream = Pin<Box<dyn Duplex>>;
 
 /// How a client came here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

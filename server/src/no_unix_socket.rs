@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use crate::failure::Failure;
-use crate::listeners::Stream;
 use crate::settings::Mode;
+use crate::stream::Stream;
 
 /// A listening socket file, of which there is none.
 #[derive(Debug)]

@@ -16,9 +16,10 @@ use crate::connection::{self, Serving};
 use crate::demo;
 use crate::failure::Failure;
 use crate::limits::Limit;
-use crate::listeners::{Door, Listeners, Stream};
+use crate::listeners::{Door, Listeners};
 use crate::settings::Settings;
 use crate::signals::Signals;
+use crate::stream::Stream;
 
 /// The most clients being told at a time that there is no room.
 const TURNED_AWAY_MAX: usize = 64;

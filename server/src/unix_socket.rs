@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 
 use crate::failure::Failure;
-use crate::listeners::Stream;
 use crate::settings::Mode;
+use crate::stream::Stream;
 
 /// Clients that may wait to be accepted.
 const BACKLOG: u32 = 1_024;
