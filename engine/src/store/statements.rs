@@ -221,7 +221,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::{HoldStatus, OrderId, Token};
+    use crate::model::{
+        HoldStatus, Order, OrderId, OrderStatus, PaymentDisposition, PaymentToken, Token,
+    };
 
     fn hold(id: u64) -> Hold {
         let at = Timestamp::from_micros(1);
@@ -234,6 +236,22 @@ mod tests {
             created_at: at,
             token: Token(1),
         }
+    }
+
+    fn order(id: u64) -> OrderRow {
+        let at = Timestamp::from_micros(1);
+        let order = Order {
+            id: OrderId(id),
+            hold_id: HoldId(id),
+            product_id: ProductId(1),
+            qty: 1,
+            status: OrderStatus::PendingPayment,
+            payment_disposition: PaymentDisposition::None,
+            payment_token: PaymentToken { order_id: OrderId(id), secret: Token(1) },
+            created_at: at,
+            updated_at: at,
+        };
+        OrderRow { order, due_at: Some(at) }
     }
 
     #[test]
@@ -268,15 +286,19 @@ mod tests {
 
     #[test]
     fn more_is_due_only_if_more_was_read_than_is_taken() {
-        let more = |holds: &[u64]| {
+        let more = |holds: &[u64], orders: &[u64]| {
             let mut rows = Rows::default();
             let holds: Vec<Hold> = holds.iter().copied().map(hold).collect();
-            keep_due(&mut rows, ProductId(1), 2, (holds, &[]), Vec::new(), None);
-            rows.due[&ProductId(1)].more
+            let orders: Vec<OrderRow> = orders.iter().copied().map(order).collect();
+            keep_due(&mut rows, ProductId(1), 2, (holds, &[]), orders, None);
+            let due = &rows.due[&ProductId(1)];
+            assert!(due.holds.len() <= 2 && due.orders.len() <= 2);
+            due.more
         };
-        assert!(!more(&[]));
-        assert!(!more(&[3, 7]));
-        assert!(more(&[3, 7, 8]));
+        assert!(!more(&[], &[]));
+        assert!(!more(&[3, 7], &[4, 5]));
+        assert!(more(&[3, 7, 8], &[]));
+        assert!(more(&[], &[4, 5, 6, 7]));
     }
 
     #[test]

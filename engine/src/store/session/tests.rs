@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockade_testkit::MariaDb;
+use stockade_testkit::{MariaDb, TempDb};
 
 use crate::clock::StoreClock;
 use crate::ledger::{
@@ -318,9 +318,9 @@ async fn events_are_read_on_from_the_middle_of_what_one_transaction_told() {
     assert_eq!(kinds(first + 2, 9).await, []);
 }
 
-#[tokio::test]
-async fn a_session_on_mariadb_that_is_dropped_half_way_leaves_nothing() {
-    let store = store_at(MariaDb::shared().fresh_database()).await;
+/// Drops a session that has written a hold and not committed.
+async fn leaves_nothing_half_way(url: String) {
+    let store = store_at(url).await;
     let ahead = vec![hold(HoldStatus::Active)];
     let mut session = store.session().await.expect("a session");
     let needs = Needs { products: vec![PRODUCT], ahead, ..Needs::default() };
@@ -329,4 +329,15 @@ async fn a_session_on_mariadb_that_is_dropped_half_way_leaves_nothing() {
     let next = write(&store, 2, |product, _| product.after.product.version += 1);
     assert_eq!(next.await, Ok(()));
     assert!(store.hold(HoldId(7)).await.expect("reads").is_none());
+}
+
+#[tokio::test]
+async fn a_session_that_is_dropped_half_way_leaves_nothing() {
+    leaves_nothing_half_way("sqlite::memory:".to_owned()).await;
+    leaves_nothing_half_way(TempDb::new().url()).await;
+}
+
+#[tokio::test]
+async fn a_session_on_mariadb_that_is_dropped_half_way_leaves_nothing() {
+    leaves_nothing_half_way(MariaDb::shared().fresh_database()).await;
 }
