@@ -21,7 +21,7 @@ use crate::store::{Needs, ProductInsert, Sequence, StoreOptions, open_store};
 
 const LANE: LaneId = LaneId(7);
 const PRODUCT: ProductId = ProductId(7);
-const TTL: Duration = Duration::from_secs(1);
+const TTL: Duration = Duration::from_secs(60);
 
 /// What a lock was asked, and with which fence where one was shown.
 #[derive(Debug, PartialEq, Eq)]

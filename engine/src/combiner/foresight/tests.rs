@@ -129,6 +129,12 @@ fn what_was_long_under_way_is_not_gone_by() {
     assert!(decide_by(&foresight, &[hold(1, None)]).is_some(), "it was just in time");
 }
 
+/// A reading that is new however long the test takes.
+fn fresh() -> Range<Instant> {
+    let later = Instant::now() + Duration::from_secs(60);
+    later..later
+}
+
 /// What a batch of so many products, from this one on, did.
 fn changes_of(first: u64, products: usize) -> Changes {
     let change = |id| {
@@ -147,7 +153,7 @@ fn a_batch_of_few_products_is_foreseen() {
         let foresight = Foresight::default();
         let mut done = changes_of(1, products);
         for _ in 0..2 {
-            foresight.learn(&done, &BTreeMap::new(), now());
+            foresight.learn(&done, &BTreeMap::new(), fresh());
             for change in &mut done.products {
                 change.before = change.after.clone();
                 change.after.product.version += 1;
@@ -181,11 +187,11 @@ fn no_more_products_are_remembered_than_there_is_room_for() {
     }
     assert_eq!(count(), REMEMBERED_MAX, "none made room before there was need");
     for id in room + 1..=room * 2 {
-        foresight.learn(&changes_of(id, 1), &fences(3), now());
+        foresight.learn(&changes_of(id, 1), &fences(3), fresh());
     }
     assert_eq!(count(), REMEMBERED_MAX, "what is out of date made room");
     assert!(foresight.known().contains_key(&ProductId(room + 1)));
-    foresight.learn(&changes_of(room * 2 + 1, 1), &fences(3), now());
+    foresight.learn(&changes_of(room * 2 + 1, 1), &fences(3), fresh());
     assert_eq!(count(), REMEMBERED_MAX, "there was no room left");
 }
 
