@@ -234,4 +234,16 @@ mod tests {
         assert_eq!(fault_by_code(1), None, "a syntax error is not to be tried again");
         assert_eq!(fault_by_code(787), None, "nor is a foreign key that is not there");
     }
+
+    #[test]
+    fn a_database_lives_in_memory_where_its_url_says_so() {
+        for (url, in_memory) in [
+            ("sqlite::memory:", true),
+            ("sqlite:file:shop?mode=memory", true),
+            ("sqlite:shop.db", false),
+            ("sqlite://memory.db", false),
+        ] {
+            assert_eq!(is_memory(url), in_memory, "{url}");
+        }
+    }
 }
