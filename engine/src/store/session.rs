@@ -210,7 +210,7 @@ impl<D: Database> SqlSession<D> {
 
     async fn commit(&mut self) -> Result<(), Unfinished> {
         failpoint!(BeforeCommit);
-        self.finish("COMMIT").await.map_err(at_commit_failed)?;
+        self.finish("COMMIT").await.map_err(|error| failed(error, 0))?;
         failpoint!(AfterCommit);
         Ok(())
     }
@@ -266,22 +266,14 @@ impl<D: Database> SqlSession<D> {
 }
 
 /// What statements leave behind of which one failed, where that at `commit` is
-/// COMMIT.
+/// COMMIT. A server that answers COMMIT with a deadlock has found the
+/// transaction in conflict with another of its cluster and rolled it back
+/// before it answered. After anything else it must be looked for.
 fn failed(error: StoreError, commit: usize) -> Unfinished {
-    if error.statement.is_some_and(|at| at < commit) {
-        return Unfinished::Nothing(error);
+    match error.statement {
+        Some(at) if at < commit || error.fault == Fault::Deadlock => Unfinished::Nothing(error),
+        _ => Unfinished::Unknown(error),
     }
-    at_commit_failed(error)
-}
-
-/// What a failed COMMIT leaves behind. A server that answers it with a deadlock
-/// has found the transaction in conflict with another of its cluster and rolled
-/// it back before it answered. After anything else it must be looked for.
-fn at_commit_failed(error: StoreError) -> Unfinished {
-    if error.statement.is_some() && error.fault == Fault::Deadlock {
-        return Unfinished::Nothing(error);
-    }
-    Unfinished::Unknown(error)
 }
 
 /// Each guard must have let all of its rows through.
