@@ -50,6 +50,21 @@ pub(crate) struct StoreOptions {
     pub clock: Arc<dyn Clock>,
 }
 
+#[cfg(test)]
+impl StoreOptions {
+    /// One connection to it, and patience.
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            connections: 1,
+            store_timeout: Duration::from_secs(30),
+            lock_wait: Duration::from_secs(3),
+            retries: 1,
+            clock: Arc::new(crate::clock::StoreClock),
+        }
+    }
+}
+
 /// What a batch of commands needs to be decided.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Needs {

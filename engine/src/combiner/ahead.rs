@@ -90,13 +90,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(5_000_000);
 
     const TTL: Duration = Duration::from_secs(1);
-    const POLICY: Policy = Policy {
-        hold_ttl_max: Duration::from_secs(60),
-        payment_ttl: None,
-        re_reserve: true,
-        require_hold_token: false,
-        max_per_customer: Some(9),
-    };
+    const POLICY: Policy = Policy { max_per_customer: Some(9), ..Policy::PLAIN };
 
     fn new(id: u64, product: u64, qty: u32) -> NewHold {
         let (id, product_id) = (HoldId(id), ProductId(product));

@@ -124,13 +124,7 @@ mod tests {
     use crate::model::Token;
     use crate::runtime;
 
-    const POLICY: Policy = Policy {
-        hold_ttl_max: Duration::from_secs(60),
-        payment_ttl: None,
-        re_reserve: true,
-        require_hold_token: false,
-        max_per_customer: Some(9),
-    };
+    const POLICY: Policy = Policy { max_per_customer: Some(9), ..Policy::PLAIN };
 
     fn line(product: u64, qty: u32) -> NewHold {
         let product_id = ProductId(product);
@@ -201,8 +195,7 @@ mod tests {
         let commands = || requests(vec![hold(4, 2, Some("a"), None), hold(4, 1, None, None)]);
         let customers = of(&commands(), &POLICY, 1).customers;
         assert_eq!(customers, [(ProductId(4), [Arc::from("a")].into())].into());
-        let free = Policy { max_per_customer: None, ..POLICY };
-        assert!(of(&commands(), &free, 1).customers.is_empty());
+        assert!(of(&commands(), &Policy::PLAIN, 1).customers.is_empty());
     }
 
     #[test]

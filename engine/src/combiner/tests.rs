@@ -13,7 +13,6 @@ use super::answers::{Outcome, UnusedIds};
 use super::batch::{Commit, Job, Uncertain, attempt};
 use super::leases::{Leases, part};
 use super::*;
-use crate::clock::StoreClock;
 use crate::ledger::NewHold;
 use crate::lock::{Grant, Kept, Lease, LockName};
 use crate::model::{HoldId, Money, OrderId, Token};
@@ -35,14 +34,15 @@ enum Asked {
 #[derive(Clone, Copy)]
 enum Answers {
     Grant,
+    /// And hands over what is to be kept.
+    GrantOnce,
     NotInTime,
     Down,
 }
 
-/// Answers all alike; its fences count the grants from ten on.
+/// Answers all alike; each fence is ten.
 struct NotingLock {
     answers: Answers,
-    keeps: bool,
     asked: Mutex<Vec<Asked>>,
 }
 
@@ -60,7 +60,7 @@ impl NotingLock {
 impl Lock for NotingLock {
     fn acquire(&self, name: LockName, wait: Duration) -> BoxFuture<'_, Grant> {
         let grant = match self.answers {
-            Answers::Grant => Grant::Granted(lease(10, Duration::ZERO)),
+            Answers::Grant | Answers::GrantOnce => Grant::Granted(lease(10, Duration::ZERO)),
             Answers::NotInTime => Grant::NotInTime,
             Answers::Down => Grant::Down,
         };
@@ -68,7 +68,10 @@ impl Lock for NotingLock {
     }
 
     fn keep<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Kept> {
-        let kept = if self.keeps { Kept::Renewed } else { Kept::HandedOver };
+        let kept = match self.answers {
+            Answers::GrantOnce => Kept::HandedOver,
+            _ => Kept::Renewed,
+        };
         self.note(Asked::Keep(lease.fence), kept)
     }
 
@@ -96,27 +99,13 @@ impl Desk {
         let mut config = Config { lock_ttl: TTL, queue_wait: TTL, ..Config::default() };
         "sqlite::memory:".clone_into(&mut config.store);
         change(&mut config);
-        let options = StoreOptions {
-            url: config.store.clone(),
-            connections: 1,
-            store_timeout: config.store_timeout,
-            lock_wait: config.lock_wait,
-            retries: 1,
-            clock: Arc::new(StoreClock),
-        };
-        let store = open_store(&options).await.expect("opens");
-        let lock = Arc::new(NotingLock { answers, keeps: true, asked: Mutex::default() });
+        let store = open_store(&StoreOptions::at(&config.store)).await.expect("opens");
+        let lock = Arc::new(NotingLock { answers, asked: Mutex::default() });
         let (metrics, runtime) = (Arc::new(Metrics::new()), Runtime::Tokio(Handle::current()));
         let parts = Parts {
             siblings: Siblings::of(&config.store),
             config: Arc::new(config),
-            policy: Policy {
-                hold_ttl_max: TTL,
-                payment_ttl: None,
-                re_reserve: true,
-                require_hold_token: false,
-                max_per_customer: None,
-            },
+            policy: Policy::PLAIN,
             lock: Arc::clone(&lock) as Arc<dyn Lock>,
             cache: Arc::new(ProductCache::new(TTL, 9, None, Arc::clone(&metrics))),
             metrics,
@@ -129,14 +118,10 @@ impl Desk {
 
     /// Lets requests for the product come, of which one is under way.
     fn begin(&self) -> Turn {
-        let request = || {
-            let command = Command::Reclaim { product_id: PRODUCT };
-            Request::new(command, vec![LANE], oneshot::channel().0, runtime::now())
-        };
         let mut lanes = self.combiner.lanes();
-        lanes.push(request()).expect("room");
+        lanes.push(hold()).expect("room");
         let taken = lanes.take().expect("one waits");
-        lanes.push(request()).expect("room");
+        lanes.push(hold()).expect("room");
         Turn { lanes: taken.lanes, requests: 1, number: taken.number }
     }
 
@@ -265,11 +250,8 @@ async fn an_overtaken_lock_is_dropped_and_asked_for_anew_if_told_so() {
 
 #[tokio::test]
 async fn a_lock_kept_for_long_is_kept_on_if_no_one_wants_it() {
-    for (keeps, fence) in [(true, Some(3)), (false, None)] {
-        let mut desk = Desk::with(Answers::Grant, |_| ()).await;
-        desk.lock =
-            Arc::new(NotingLock { answers: Answers::Grant, keeps, asked: Mutex::default() });
-        desk.combiner.parts.lock = Arc::clone(&desk.lock) as Arc<dyn Lock>;
+    for (answers, fence) in [(Answers::Grant, Some(3)), (Answers::GrantOnce, None)] {
+        let desk = Desk::with(answers, |_| ()).await;
         let turn = desk.begin();
         desk.combiner.lanes().keep_lease(LANE, lease(3, TTL));
         let partings = desk.combiner.finish(&turn, Vec::new());

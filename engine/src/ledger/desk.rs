@@ -32,6 +32,16 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// What tests go by that are about something else.
+    #[cfg(test)]
+    pub const PLAIN: Self = Self {
+        hold_ttl_max: Duration::from_secs(60),
+        payment_ttl: None,
+        re_reserve: true,
+        require_hold_token: false,
+        max_per_customer: None,
+    };
+
     /// Whether the command can only be decided once it is known what its
     /// customer holds.
     pub fn counts(&self, command: &Command) -> bool {

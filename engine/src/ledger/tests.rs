@@ -15,13 +15,8 @@ const ORDER: OrderId = OrderId(21);
 const NOW: Timestamp = Timestamp::from_micros(5_000_000);
 const TTL: Duration = Duration::from_secs(60);
 const MICRO: Duration = Duration::from_micros(1);
-const POLICY: Policy = Policy {
-    hold_ttl_max: TTL,
-    payment_ttl: Some(TTL),
-    re_reserve: true,
-    require_hold_token: false,
-    max_per_customer: Some(3),
-};
+const POLICY: Policy =
+    Policy { payment_ttl: Some(TTL), max_per_customer: Some(3), ..Policy::PLAIN };
 
 fn rows(stock: u64, next_due: Option<Timestamp>) -> Rows {
     let price = Money::from_minor(100).expect("a price");

@@ -4,13 +4,6 @@ use crate::model::{HoldId, Product, Token};
 
 const ID: ProductId = ProductId(7);
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
-const POLICY: Policy = Policy {
-    hold_ttl_max: Duration::from_secs(60),
-    payment_ttl: None,
-    re_reserve: true,
-    require_hold_token: false,
-    max_per_customer: None,
-};
 
 fn row(version: u64, stock: u64) -> ProductRow {
     let price = crate::model::Money::from_minor(100).expect("a price");
@@ -59,7 +52,7 @@ fn with(row: ProductRow) -> Foresight {
 }
 
 fn decide_by(foresight: &Foresight, commands: &[Command]) -> Option<Foreseen> {
-    foresight.decide(&POLICY, &[ID], commands, &fences(3), NOW)
+    foresight.decide(&Policy::PLAIN, &[ID], commands, &fences(3), NOW)
 }
 
 #[test]
@@ -169,7 +162,7 @@ fn a_batch_of_few_products_is_foreseen() {
                 command
             })
             .collect();
-        foresight.decide(&POLICY, &ids, &commands, &BTreeMap::new(), NOW).is_some()
+        foresight.decide(&Policy::PLAIN, &ids, &commands, &BTreeMap::new(), NOW).is_some()
     };
     assert!(is_foreseen(1));
     assert!(is_foreseen(PRODUCTS_MAX));
@@ -209,12 +202,12 @@ fn only_fresh_holds_that_are_surely_granted_are_foreseen() {
     if let Command::Hold { customer, .. } = &mut theirs {
         *customer = Some("c".into());
     }
-    let limited = Policy { max_per_customer: Some(9), ..POLICY };
+    let limited = Policy { max_per_customer: Some(9), ..Policy::PLAIN };
     let counted = plenty.decide(&limited, &[ID], &[hold(1, None), theirs], &fences(3), NOW);
     assert!(counted.is_none(), "what the customer holds must be read");
-    let overtaken = plenty.decide(&POLICY, &[ID], &[hold(1, None)], &fences(2), NOW);
+    let overtaken = plenty.decide(&Policy::PLAIN, &[ID], &[hold(1, None)], &fences(2), NOW);
     assert!(overtaken.is_none(), "our lease is older than the row's");
-    let newer = plenty.decide(&POLICY, &[ID], &[hold(1, None)], &fences(4), NOW);
+    let newer = plenty.decide(&Policy::PLAIN, &[ID], &[hold(1, None)], &fences(4), NOW);
     assert!(newer.is_some());
     assert!(refused(&[hold(1, None)]), "now the row has the newer one");
 }

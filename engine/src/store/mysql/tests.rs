@@ -3,7 +3,6 @@
 use stockade_testkit::MariaDb;
 
 use super::*;
-use crate::clock::StoreClock;
 use crate::store::error::Fault;
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -34,11 +33,6 @@ fn the_servers_numbers_mean_what_they_should() {
     assert_eq!(fault_by_number(1064), None, "a syntax error is not to be tried again");
 }
 
-fn options(url: String) -> StoreOptions {
-    let (store_timeout, lock_wait, clock) = (BOUND, BOUND, Arc::new(StoreClock));
-    StoreOptions { url, connections: 2, store_timeout, lock_wait, retries: 1, clock }
-}
-
 async fn lent_by(database: &MySqlDatabase, one_by_one: bool) -> Lent {
     let connection = Some(lend(&database.writers).await.expect("a connection"));
     Lent { connection, one_by_one, timeout: BOUND, is_busy: false }
@@ -57,7 +51,7 @@ async fn run(lent: &mut Lent, sql: &str) -> StoreResult<(Vec<u64>, Vec<(usize, i
 #[tokio::test]
 async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
     let url = MariaDb::shared().fresh_database();
-    let database = MySqlDatabase::new(&options(url)).expect("a pool");
+    let database = MySqlDatabase::new(&StoreOptions::at(&url)).expect("a pool");
     for one_by_one in [false, true] {
         let mut lent = lent_by(&database, one_by_one).await;
         let sql = "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2); \
@@ -75,7 +69,7 @@ async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
 #[tokio::test]
 async fn a_connection_that_mariadb_ends_is_not_lent_again() {
     let url = MariaDb::shared().fresh_database();
-    let database = MySqlDatabase::new(&options(url)).expect("a pool");
+    let database = MySqlDatabase::new(&StoreOptions::at(&url)).expect("a pool");
     let lent_out = || database.writers.status().size;
     drop(lent_by(&database, false).await);
     assert_eq!(lent_out(), 1, "it came back");
@@ -89,7 +83,7 @@ async fn a_connection_that_mariadb_ends_is_not_lent_again() {
 #[tokio::test]
 async fn a_connection_on_which_mariadb_is_still_at_work_is_not_lent_again() {
     let url = MariaDb::shared().fresh_database();
-    let database = MySqlDatabase::new(&options(url)).expect("a pool");
+    let database = MySqlDatabase::new(&StoreOptions::at(&url)).expect("a pool");
     let mut lent = lent_by(&database, false).await;
     let mut asked = Box::pin(run(&mut lent, "SELECT SLEEP(60)"));
     let first = futures_util::future::poll_immediate(asked.as_mut()).await;
@@ -109,10 +103,10 @@ async fn a_mariadb_that_is_in_no_cluster_is_not_taken_for_a_node() {
 
 #[tokio::test]
 async fn mariadb_is_migrated_by_all_who_come_at_once() {
-    let options = options(MariaDb::shared().fresh_database());
+    let options = StoreOptions::at(&MariaDb::shared().fresh_database());
     let migrated = futures_util::future::join_all((0..4).map(|_| migrate(&options))).await;
     assert!(migrated.iter().all(Result::is_ok), "{migrated:?}");
-    let nowhere = StoreOptions { url: MariaDb::shared().url(""), ..options };
+    let nowhere = StoreOptions::at(&MariaDb::shared().url(""));
     let refused = migrate(&nowhere).await.expect_err("refused");
     assert_eq!(refused.fault, Fault::Unknown, "it names no database");
 }
@@ -120,7 +114,7 @@ async fn mariadb_is_migrated_by_all_who_come_at_once() {
 #[tokio::test]
 async fn a_mariadb_that_hides_how_long_locks_took_is_refused() {
     let server = MariaDb::start_with(&["--sysdate-is-now"]);
-    let options = options(server.fresh_database());
+    let options = StoreOptions::at(&server.fresh_database());
     let refused = migrate(&options).await.expect_err("refused");
     assert_eq!(refused.fault, Fault::Unknown);
     assert!(refused.to_string().contains("sysdate-is-now"), "{refused}");

@@ -3,11 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use stockade_testkit::{MariaDb, TempDb};
 
-use crate::clock::StoreClock;
 use crate::ledger::{
     Changes, HoldMove, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange, ProductRow,
 };
@@ -22,19 +20,11 @@ use crate::store::{
 const PRODUCT: ProductId = ProductId(1);
 
 async fn store() -> Arc<dyn Store> {
-    store_at("sqlite::memory:".to_owned()).await
+    store_at("sqlite::memory:").await
 }
 
-async fn store_at(url: String) -> Arc<dyn Store> {
-    let options = StoreOptions {
-        url,
-        connections: 1,
-        store_timeout: Duration::from_secs(10),
-        lock_wait: Duration::from_secs(3),
-        retries: 1,
-        clock: Arc::new(StoreClock),
-    };
-    let store = open_store(&options).await.expect("opens");
+async fn store_at(url: &str) -> Arc<dyn Store> {
+    let store = open_store(&StoreOptions::at(url)).await.expect("opens");
     let price = Money::from_minor(100).expect("a price");
     let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id: 1 };
     store.insert_product(new).await.expect("inserted");
@@ -277,7 +267,7 @@ async fn payments_are_read_as_they_were_written() {
 #[tokio::test]
 async fn an_order_on_mariadb_that_meets_an_event_which_waits_for_it_is_done_again() {
     for (waiting, wanted) in [(false, Ok(())), (true, Err(Fault::Conflict))] {
-        let store = store_at(MariaDb::shared().fresh_database()).await;
+        let store = store_at(&MariaDb::shared().fresh_database()).await;
         let came = write(&store, 2, |_, changes| changes.new_payments.push(payment(waiting)));
         came.await.expect("written");
         let made = write(&store, 3, |product, changes| {
@@ -319,7 +309,7 @@ async fn events_are_read_on_from_the_middle_of_what_one_transaction_told() {
 }
 
 /// Drops a session that has written a hold and not committed.
-async fn leaves_nothing_half_way(url: String) {
+async fn leaves_nothing_half_way(url: &str) {
     let store = store_at(url).await;
     let ahead = vec![hold(HoldStatus::Active)];
     let mut session = store.session().await.expect("a session");
@@ -333,11 +323,11 @@ async fn leaves_nothing_half_way(url: String) {
 
 #[tokio::test]
 async fn a_session_that_is_dropped_half_way_leaves_nothing() {
-    leaves_nothing_half_way("sqlite::memory:".to_owned()).await;
-    leaves_nothing_half_way(TempDb::new().url()).await;
+    leaves_nothing_half_way("sqlite::memory:").await;
+    leaves_nothing_half_way(&TempDb::new().url()).await;
 }
 
 #[tokio::test]
 async fn a_session_on_mariadb_that_is_dropped_half_way_leaves_nothing() {
-    leaves_nothing_half_way(MariaDb::shared().fresh_database()).await;
+    leaves_nothing_half_way(&MariaDb::shared().fresh_database()).await;
 }
