@@ -24,7 +24,7 @@ use link::{Errand, Link, Repeat};
 use crate::audit::AuditReport;
 use crate::config::Config;
 use crate::engine::EngineBuilder;
-use crate::engine::life::{Life, closed};
+use crate::engine::life::Life;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Code, observe};
 use crate::model::{
@@ -118,11 +118,7 @@ impl Remote {
         args: &impl Serialize,
         repeat: Repeat,
     ) -> Result<T> {
-        use tokio::sync::TryAcquireError::{Closed, NoPermits};
-        let _place = self.places.try_acquire().map_err(|error| match error {
-            NoPermits => Error::new(ErrorKind::Contention, "too many calls are under way"),
-            Closed => closed(),
-        })?;
+        let _place = self.places.try_acquire().map_err(|_| self.no_place())?;
         let args = to_raw_value(args).map_err(|error| {
             Error::caused(ErrorKind::Internal, "the call cannot be written", error)
         })?;
@@ -141,6 +137,12 @@ impl Remote {
             Error::caused(ErrorKind::Internal, format!("the answer to {call} is none"), error)
         })?;
         told.map_err(Error::from)
+    }
+
+    /// Why a call got no place: closing takes them all, as they come back.
+    fn no_place(&self) -> Error {
+        let full = || Error::new(ErrorKind::Contention, "too many calls are under way");
+        self.life.check_usable().err().unwrap_or_else(full)
     }
 
     /// Has a call done that makes something. Without a key of the caller's it
@@ -233,5 +235,34 @@ impl Drop for Remote {
         if self.life.check_process().is_ok() {
             self.link.abandon();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_meets_the_closing_is_told_so_and_not_that_there_are_too_many() {
+        let config = Config { store: "unix:///nowhere/at.all".to_owned(), ..Config::default() };
+        let address = Address::read(&config.store).expect("an address");
+        let remote = Remote {
+            link: Arc::new(Link::new(address, &config, Handle::current())),
+            places: Semaphore::new(1),
+            places_max: 1,
+            life: Life::new(),
+            config,
+        };
+        let under_way = remote.places.acquire().await.expect("a place");
+        let refused = async || remote.ping().await.expect_err("refused").kind();
+        assert_eq!(refused().await, ErrorKind::Contention);
+        let mut closing = Box::pin(remote.close(Duration::from_secs(60)));
+        assert!(closing.as_mut().now_or_never().is_none(), "it waits for the call");
+        assert_eq!(refused().await, ErrorKind::Misuse);
+        drop(under_way);
+        closing.await;
+        assert_eq!(refused().await, ErrorKind::Misuse);
     }
 }
