@@ -14,7 +14,6 @@ pub use builder::EngineBuilder;
 pub(crate) use core::Core;
 #[cfg(test)]
 pub(crate) use core::Pieces;
-pub(crate) use prepare::digest;
 
 use crate::audit::AuditReport;
 use crate::config::Config;

@@ -22,8 +22,8 @@ use address::Address;
 use link::{Errand, Link, Repeat};
 
 use crate::audit::AuditReport;
+use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::EngineBuilder;
 use crate::engine::life::Life;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Code, observe};
@@ -48,8 +48,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    pub async fn open(builder: EngineBuilder) -> Result<Arc<Self>> {
-        let EngineBuilder { config, clock, .. } = builder;
+    pub async fn open(config: Config, clock: Option<&Arc<dyn Clock>>) -> Result<Arc<Self>> {
         config.check_remote()?;
         if clock.is_some() {
             return Err(Error::invalid_argument("the running engine has a clock of its own"));

@@ -45,7 +45,10 @@
 mod callers;
 mod checks;
 mod database;
+mod history;
+mod log;
 mod notices;
+mod probe;
 mod redis;
 mod shop;
 mod store;
@@ -56,7 +59,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use std::{env, fs};
 
-use checks::{Findings, Wrong};
+use log::{Findings, Wrong};
 use serde::Serialize;
 use weather::Ill;
 use world::World;
@@ -89,11 +92,11 @@ struct Played {
 }
 
 fn play(seed: u64) -> Played {
-    let ended = World::play(seed, LIMIT, shop::history);
+    let ended = World::play(seed, LIMIT, history::play);
     let (trace, steps) = (ended.trace, ended.steps);
     match ended.outcome {
         Some(told) => {
-            let shop::Told { operations, struck, findings } = told;
+            let history::Told { operations, struck, findings } = told;
             Played { trace, steps, operations, struck, findings }
         }
         None => {

@@ -8,7 +8,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::engine::digest;
 use crate::error::{Details, Error, ErrorKind};
 use crate::model::{
     HoldId, OrderId, Outcome, PaymentEvent, PaymentToken, ReleaseRequest, ShortLine, Token,
@@ -77,7 +76,7 @@ impl From<&PaymentEvent> for SentPayment {
             payment_token: event.payment_token,
             outcome: event.outcome,
             key: event.key.clone(),
-            digest: digest(event),
+            digest: event.body_digest(),
         }
     }
 }
@@ -166,7 +165,7 @@ mod tests {
         let event = PaymentEvent::for_order(7, Outcome::Failure).key("k").body(*b"{}");
         let json = serde_json::to_string(&SentPayment::from(&event)).expect("JSON");
         let sent: SentPayment = serde_json::from_str(&json).expect("reads");
-        assert_eq!(sent.digest, digest(&event));
+        assert_eq!(sent.digest, event.body_digest());
         assert_eq!(PaymentEvent::from(sent), PaymentEvent { body: None, ..event });
     }
 }

@@ -416,7 +416,7 @@ impl Core {
     }
 
     pub async fn payment(&self, event: &PaymentEvent) -> Result<Replayable<PaymentAnswer>> {
-        self.payment_sent(event, prepare::digest(event)).await
+        self.payment_sent(event, event.body_digest()).await
     }
 
     /// Takes an event of whose body only the digest was sent.

@@ -137,11 +137,6 @@ pub(super) fn payment(event: &PaymentEvent, digest: Option<[u8; 32]>) -> Result<
     Ok(Command::Payment { key, body_hash, order_id, secret, outcome: event.outcome })
 }
 
-/// What is compared of an event's body when its key returns.
-pub(crate) fn digest(event: &PaymentEvent) -> Option<[u8; 32]> {
-    event.body.as_deref().map(|body| Sha256::digest(body).into())
-}
-
 pub(super) fn adjustment(request: &StockAdjustment) -> Result<Command> {
     if request.delta == 0 {
         return Err(Error::invalid_argument("delta must not be 0"));
@@ -378,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_derived_key_depends_on_order_token_and_outcome_only() {
-        let key = |event: &PaymentEvent| match payment(event, digest(event)) {
+        let key = |event: &PaymentEvent| match payment(event, event.body_digest()) {
             Ok(Command::Payment { key, body_hash, .. }) => (key, body_hash),
             other => panic!("{other:?}"),
         };

@@ -37,7 +37,7 @@ impl Seat {
             return Ok(Self::Here(Core::open(builder).await?));
         }
         #[cfg(feature = "remote")]
-        return Ok(Self::There(Remote::open(builder).await?));
+        return Ok(Self::There(Remote::open(builder.config, builder.clock.as_ref()).await?));
         #[cfg(not(feature = "remote"))]
         Err(Error::invalid_argument("this build opens no running engines: it lacks `remote`"))
     }

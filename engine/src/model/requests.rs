@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Token};
 
@@ -316,6 +317,11 @@ impl PaymentEvent {
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
+    }
+
+    /// What is compared of the body when the key returns.
+    pub(crate) fn body_digest(&self) -> Option<[u8; 32]> {
+        self.body.as_deref().map(|body| Sha256::digest(body).into())
     }
 }
 

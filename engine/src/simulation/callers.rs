@@ -1,137 +1,23 @@
-//! The callers, and the log of what they asked and were told.
+//! The callers, who ask for one thing after the other.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::checks::{Findings, Wrong};
-use super::database::Database;
+use super::log::{HoldOp, PaymentOp, Told, Wrong, marked_life};
 use super::shop::{PATIENCE, Seat, Shop};
 use super::weather::Ill;
-use super::world::{Process, here};
+use super::world::here;
 use crate::engine::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::model::{
-    CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, Order, OrderId, OrderRequest, Outcome,
+    CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, OrderId, OrderRequest, Outcome,
     PaymentEvent, ProductId, Replayable, StockAdjustment, Token,
 };
 use crate::runtime;
-use crate::store::{Fault, StoreError};
 use crate::wire::Resend;
-
-/// What a caller was told of its request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Told {
-    Done,
-    /// The rules refuse it.
-    Refused,
-    /// Nothing changed.
-    Contention,
-    /// It may have been done; or nobody heard the answer.
-    Unknown,
-}
-
-/// A request for holds, with everything that was told of it.
-#[derive(Debug, Default)]
-pub(super) struct HoldOp {
-    pub lines: BTreeMap<ProductId, u32>,
-    /// Whether a refusal is final. Without a key of its own it concerns the
-    /// copy of the request that it answers.
-    pub keeps_refusals: bool,
-    pub told: Vec<Told>,
-    pub answers: Vec<Vec<Hold>>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct OrderOp {
-    pub told: Vec<Told>,
-    pub answers: Vec<Order>,
-    /// Named to those who came second.
-    pub named: Vec<OrderId>,
-}
-
-#[derive(Debug)]
-pub(super) struct PaymentOp {
-    pub order_id: OrderId,
-    pub outcome: Outcome,
-    pub told: Vec<Told>,
-}
-
-#[derive(Default)]
-pub(super) struct Records {
-    operations: u64,
-    /// By number, which is also in their holds' life.
-    pub holds: BTreeMap<u64, HoldOp>,
-    pub orders: BTreeMap<HoldId, OrderOp>,
-    pub payments: BTreeMap<String, PaymentOp>,
-    pub releases: Vec<(HoldId, Told)>,
-    /// With the end that was promised.
-    pub extensions: Vec<(HoldId, Hold)>,
-    pub adjustments: Vec<(ProductId, i64, Told)>,
-    /// Received at the beginning.
-    pub received: BTreeMap<ProductId, u64>,
-    known_holds: Vec<Hold>,
-    known_orders: Vec<Order>,
-    /// No process may show an older version to who asks from now on.
-    floors: BTreeMap<(Process, ProductId), u64>,
-    findings: Findings,
-}
-
-pub(super) struct Log(Mutex<Records>);
-
-impl Log {
-    pub fn of(database: &Database) -> Self {
-        let received = database
-            .read(|tables| tables.products.iter().map(|(id, row)| (*id, row.received)).collect());
-        Self(Mutex::new(Records { received, ..Records::default() }))
-    }
-
-    pub fn records(&self) -> MutexGuard<'_, Records> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn operations(&self) -> u64 {
-        self.records().operations
-    }
-
-    pub fn wrong(&self, kind: Wrong, what: String) {
-        self.records().findings.push((kind, what));
-    }
-
-    pub fn findings(&self) -> Findings {
-        self.records().findings.clone()
-    }
-
-    fn begin(&self) -> u64 {
-        let mut records = self.records();
-        records.operations += 1;
-        records.operations
-    }
-
-    /// What an error tells of its request.
-    fn told_by(&self, error: &Error) -> Told {
-        match error.kind() {
-            ErrorKind::Contention => Told::Contention,
-            ErrorKind::Unavailable => Told::Unknown,
-            // Refused alone, so surely not done.
-            ErrorKind::Internal if is_drawn(error) => Told::Contention,
-            ErrorKind::Internal | ErrorKind::Misuse => {
-                self.wrong(Wrong::Unexplained, format!("a caller was told: {error:?}"));
-                Told::Unknown
-            }
-            _ => Told::Refused,
-        }
-    }
-}
-
-/// Whether it is of a refusal that the weather drew.
-fn is_drawn(error: &Error) -> bool {
-    let fault = error.source().and_then(|source| source.downcast_ref::<StoreError>());
-    fault.is_some_and(|error| error.fault == Fault::Fatal)
-}
 
 /// A caller: asks for one thing after the other.
 pub(super) async fn call(shop: Arc<Shop>, times: u64) {
@@ -189,16 +75,6 @@ async fn ask<T>(
     }
 }
 
-/// The life of an operation's holds, which shows whose they are.
-fn marked_life(op: u64) -> Duration {
-    Duration::from_secs(here().pick(&[1, 2, 5])) + Duration::from_micros(op)
-}
-
-/// The operation of a hold with this life.
-pub(super) fn op_of(life: Duration) -> u64 {
-    u64::from(life.subsec_micros())
-}
-
 /// How a request for holds is made sure of.
 #[derive(Clone)]
 enum Key {
@@ -251,7 +127,9 @@ async fn ask_for_holds(
                     let at = |hold: &Hold| Some((hold.product_id, *tables.made_at.get(&hold.id)?));
                     made.value.iter().filter_map(at).collect::<Vec<_>>()
                 });
-                versions.into_iter().for_each(|(id, version)| records.raise(&seat, id, version));
+                versions
+                    .into_iter()
+                    .for_each(|(id, version)| records.raise(seat.process, id, version));
             }
         }
         if let Some(record) = records.holds.get_mut(&op) {
@@ -261,13 +139,6 @@ async fn ask_for_holds(
         if matches!(told, Told::Done | Told::Refused) {
             return;
         }
-    }
-}
-
-impl Records {
-    fn raise(&mut self, seat: &Seat, id: ProductId, version: u64) {
-        let floor = self.floors.entry((seat.process, id)).or_default();
-        *floor = (*floor).max(version);
     }
 }
 
@@ -438,7 +309,7 @@ async fn adjust(shop: &Shop, seat: &Seat) {
     let mut records = shop.log.records();
     records.adjustments[place].2 = told;
     if let Some(Ok(product)) = answer {
-        records.raise(seat, id, product.version);
+        records.raise(seat.process, id, product.version);
     }
 }
 
@@ -454,7 +325,7 @@ async fn read(shop: &Shop, seat: &Seat) {
                 );
                 shop.log.wrong(Wrong::Unexplained, what);
             }
-            shop.log.records().raise(seat, id, product.version);
+            shop.log.records().raise(seat.process, id, product.version);
         }
         Some(Err(error)) if shop.log.told_by(&error) == Told::Refused => {
             shop.log.wrong(Wrong::Lost, format!("product {id} was not found: {error}"));
@@ -468,41 +339,4 @@ async fn read(shop: &Shop, seat: &Seat) {
     {
         shop.log.wrong(Wrong::Lost, format!("hold {hold_id} was answered and is not there"));
     }
-}
-
-/// Holds all that there is, once the faults are over.
-pub(super) async fn probe_hold(
-    shop: &Shop,
-    seat: &Seat,
-    id: ProductId,
-    quantity: u32,
-) -> std::result::Result<Hold, String> {
-    let op = shop.log.begin();
-    let request = HoldRequest::new(id, quantity).ttl(marked_life(op) + Duration::from_secs(600));
-    let record = HoldOp { lines: [(id, quantity)].into(), ..HoldOp::default() };
-    shop.log.records().holds.insert(op, record);
-    let held = seat.core.hold(&request).await;
-    let held = held.map_err(|error| format!("{quantity} in stock were not held: {error}"))?.value;
-    if let Some(record) = shop.log.records().holds.get_mut(&op) {
-        record.told.push(Told::Done);
-        record.answers.push(vec![held.clone()]);
-    }
-    Ok(held)
-}
-
-pub(super) async fn probe_release(
-    shop: &Shop,
-    seat: &Seat,
-    hold: Hold,
-) -> std::result::Result<(), String> {
-    shop.log.begin();
-    let released = seat.core.release(hold.id).await;
-    released.map_err(|error| format!("a hold was not released: {error}"))?;
-    shop.log.records().releases.push((hold.id, Told::Done));
-    Ok(())
-}
-
-/// The holds of which it was asked that they be released.
-pub(super) fn asked_to_release(records: &Records) -> BTreeSet<HoldId> {
-    records.releases.iter().map(|(id, _)| *id).collect()
 }

@@ -3,25 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::callers::{HoldOp, Records, Told, asked_to_release, op_of};
 use super::database::{Tables, clock};
+use super::log::{Findings, HoldOp, Records, Told, Wrong, op_of};
 use super::shop::Shop;
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, Outcome, PaymentDisposition,
     ProductId,
 };
-
-/// Which promise was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrong {
-    Oversold,
-    Leaked,
-    Lost,
-    Doubled,
-    Unexplained,
-}
-
-pub(super) type Findings = Vec<(Wrong, String)>;
 
 /// The sweepers and the clocks may be so far behind.
 const SLACK: Duration = Duration::from_secs(10);
@@ -85,7 +73,7 @@ fn holds(tables: &Tables, records: &Records, findings: &mut Findings) {
         }
     }
     let now = clock();
-    let released = asked_to_release(records);
+    let released = records.asked_to_release();
     for hold in tables.holds.values() {
         let id = hold.id;
         let order = tables.orders.values().find(|row| row.order.hold_id == id);

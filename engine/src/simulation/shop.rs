@@ -1,5 +1,5 @@
-//! One history: processes on one database and one Redis, callers, and what
-//! befalls them.
+//! The processes of a history, on one database and one Redis, and what befalls
+//! them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +8,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::callers::{self, Log};
-use super::checks::{self, Findings, Wrong};
 use super::database::Database;
+use super::log::Log;
 use super::notices::Notices;
 use super::redis::{Redis, SimulatedLock};
 use super::store::SimulatedStore;
@@ -20,21 +19,15 @@ use crate::cache::ProductCache;
 use crate::clock::StoreClock;
 use crate::config::{Config, LatePayment};
 use crate::engine::{Core, Pieces};
-use crate::error::ErrorKind;
 use crate::ledger::ProductRow;
 use crate::lock::Lock;
 use crate::metrics::Metrics;
-use crate::model::{HoldRequest, Money, Product, ProductId};
+use crate::model::{Money, Product, ProductId};
 use crate::runtime::{self, Runtime};
 use crate::siblings::Siblings;
 
 /// Nothing waits for longer, whatever befalls it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
-/// After the faults: all that is due goes back within this.
-const CALM: Duration = Duration::from_secs(60);
-/// Longer than what is sold out is remembered.
-const REMEMBERED: Duration = Duration::from_millis(60);
-const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
 /// Which locks the engines use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +60,6 @@ pub(super) struct Shop {
     next_process: AtomicU64,
 }
 
-/// What came of a history.
-pub(super) struct Told {
-    pub operations: u64,
-    pub struck: std::collections::BTreeMap<Ill, u64>,
-    pub findings: Findings,
-}
-
 fn drawn_config(locks: Locks) -> Config {
     let world = here();
     Config {
@@ -96,7 +82,7 @@ fn drawn_config(locks: Locks) -> Config {
 }
 
 impl Shop {
-    fn drawn() -> Arc<Self> {
+    pub fn drawn() -> Arc<Self> {
         let world = here();
         let locks = world.pick(&[Locks::Redis, Locks::Redis, Locks::Always, Locks::Local]);
         let database = Arc::new(Database::default());
@@ -134,7 +120,7 @@ impl Shop {
     }
 
     /// Opens an engine in a process of its own.
-    fn open(&self) -> Seat {
+    pub fn open(&self) -> Seat {
         let process = Process(self.next_process.fetch_add(1, Ordering::Relaxed));
         let config = Arc::clone(&self.config);
         let metrics = Arc::new(Metrics::new());
@@ -177,7 +163,7 @@ impl Shop {
     }
 
     /// Pauses and kills processes until it is told to stop.
-    async fn disturb(self: Arc<Self>, stop: CancellationToken) {
+    pub async fn disturb(self: Arc<Self>, stop: CancellationToken) {
         let world = here();
         while !stop.is_cancelled() {
             let pause = world.draw_time(Duration::from_millis(1)..Duration::from_millis(200));
@@ -197,91 +183,4 @@ impl Shop {
             }
         }
     }
-
-    /// Whether each engine serves again, and sells all that there is.
-    async fn probe(&self) {
-        let seats = self.seats().clone();
-        for seat in seats {
-            runtime::sleep(REMEMBERED).await;
-            for id in &self.products {
-                let probed = runtime::timeout(PATIENCE, self.probe_product(&seat, *id)).await;
-                let wrong = match probed {
-                    None => "the service was not back".to_owned(),
-                    Some(Err(why)) => why,
-                    Some(Ok(())) => continue,
-                };
-                self.log
-                    .wrong(Wrong::Unexplained, format!("product {id} after the faults: {wrong}"));
-            }
-        }
-    }
-
-    async fn probe_product(&self, seat: &Seat, id: ProductId) -> Result<(), String> {
-        let in_stock = || {
-            let row = self.database.read(|tables| tables.products.get(&id).cloned());
-            u32::try_from(row.map_or(0, |row| row.product.stock)).unwrap_or(u32::MAX)
-        };
-        let stock = in_stock();
-        refused(seat, id, stock + 1, stock).await?;
-        if stock == 0 {
-            return Ok(());
-        }
-        let hold = callers::probe_hold(self, seat, id, stock).await?;
-        refused(seat, id, 1, 0).await?;
-        callers::probe_release(self, seat, hold).await?;
-        // What has come back is for sale at once.
-        let hold = callers::probe_hold(self, seat, id, stock).await?;
-        callers::probe_release(self, seat, hold).await?;
-        let back = in_stock();
-        if back == stock { Ok(()) } else { Err(format!("{back} of {stock} came back")) }
-    }
-}
-
-/// Asks for more than there is, which is refused.
-async fn refused(seat: &Seat, id: ProductId, quantity: u32, available: u32) -> Result<(), String> {
-    match seat.core.hold(&HoldRequest::new(id, quantity)).await {
-        Ok(held) => Err(format!("{:?} was held beyond {available}", held.value)),
-        Err(error) if error.kind() != ErrorKind::InsufficientStock => {
-            Err(format!("instead of a refusal: {error}"))
-        }
-        Err(error) if error.available() != Some(available.into()) => {
-            Err(format!("{:?} instead of {available} are left", error.available()))
-        }
-        Err(_) => Ok(()),
-    }
-}
-
-/// Plays one history.
-pub(super) async fn history() -> Told {
-    let shop = Shop::drawn();
-    let world = here();
-    let engines = world.draw(1..4);
-    let seats = (0..engines).map(|_| shop.open()).collect();
-    *shop.seats() = seats;
-    // A crowd on few products, or fewer who do more.
-    let (crowd, each) = world.pick(&[(8, 8), (16, 5), (24, 4), (90, 2)]);
-    let calling: Vec<_> = (0..crowd)
-        .map(|_| Process::OUTSIDE.spawn(callers::call(Arc::clone(&shop), each)))
-        .collect();
-    let stop = CancellationToken::new();
-    let disturbing = Process::OUTSIDE.spawn(Arc::clone(&shop).disturb(stop.clone()));
-    for caller in calling {
-        let _ = caller.await;
-    }
-    stop.cancel();
-    let _ = disturbing.await;
-    shop.weather.clear_up();
-    runtime::sleep(CALM).await;
-    shop.probe().await;
-    let seats = shop.seats().clone();
-    for seat in seats {
-        if runtime::timeout(PATIENCE, seat.core.close(CLOSE_WAIT)).await.is_none() {
-            shop.log.wrong(Wrong::Unexplained, "an engine did not close".to_owned());
-        }
-    }
-    let findings = checks::compare(&shop);
-    shop.database.read(|tables| {
-        world.note(&format!("{:?}{:?}{:?}", tables.products, tables.holds, tables.orders));
-    });
-    Told { operations: shop.log.operations(), struck: shop.weather.count(), findings }
 }
