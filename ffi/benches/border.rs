@@ -11,10 +11,10 @@ use std::ptr;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use stockade::{Engine, HoldRequest, NewProduct};
+use stockade_ffi::code::stockade_code;
 use stockade_ffi::engine::{
     stockade_engine, stockade_engine_free, stockade_engine_noop, stockade_engine_open,
 };
-use stockade_ffi::error::stockade_code;
 use stockade_ffi::holds::{stockade_engine_hold, stockade_hold, stockade_hold_request};
 use stockade_ffi::products::{
     stockade_engine_create_product, stockade_new_product, stockade_product,

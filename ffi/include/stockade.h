@@ -567,29 +567,6 @@ typedef struct {
 extern "C" {
 #endif // __cplusplus
 
-// Frees a text that this library gave. NULL is fine.
-void stockade_string_free(char *text);
-
-// Reads an id of a product, hold or order from text: ASCII digits. One too
-// large for 64 bits becomes UINT64_MAX, which nothing has.
-//
-// Errors: invalid_argument for any other text.
-stockade_code stockade_id_from_text(const char *text, uint64_t *id, stockade_error **error);
-
-// Reads a quantity from text: ASCII digits, from 1 to 4294967295.
-//
-// Errors: invalid_argument for any other text, such as "0", "-1", "1.5" or
-// "2abc".
-stockade_code stockade_quantity_from_text(const char *text,
-                                          uint32_t *quantity,
-                                          stockade_error **error);
-
-// Reads a price in minor units (hundredths) from a decimal text with at most
-// two places: "19.99" is 1999, exactly.
-//
-// Errors: invalid_argument for any other text.
-stockade_code stockade_price_from_text(const char *text, int64_t *minor, stockade_error **error);
-
 // Compares all of the store's numbers with each other, in one snapshot.
 //
 // Errors: unavailable, misuse.
@@ -614,6 +591,10 @@ stockade_code stockade_audit_finding(const stockade_audit *audit,
 
 // Frees an audit and its texts. NULL is fine.
 void stockade_audit_free(stockade_audit *audit);
+
+// The stable word of a code, such as "not_found", and "ok" for 0. Lives as
+// long as the program; NULL for a number that is no code.
+const char *stockade_code_name(uint32_t code);
 
 // Opens an engine on a store, with default settings, and brings its tables up
 // to date. `store` is "sqlite:FILE", "sqlite::memory:" or
@@ -692,10 +673,6 @@ stockade_code stockade_engine_metrics_text(const stockade_engine *engine,
 
 // The error's code; STOCKADE_CODE_OK for NULL.
 stockade_code stockade_error_code(const stockade_error *error);
-
-// The stable word of a code, such as "not_found", and "ok" for 0. Lives as
-// long as the program; NULL for a number that is no code.
-const char *stockade_code_name(uint32_t code);
 
 // One line for a person, in UTF-8. Lives as long as the error; "" for NULL.
 const char *stockade_error_message(const stockade_error *error);
@@ -832,6 +809,26 @@ stockade_code stockade_engine_get_hold(const stockade_engine *engine,
 // program; NULL for a number that is none.
 const char *stockade_hold_status_name(uint32_t status);
 
+// Reads an id of a product, hold or order from text: ASCII digits. One too
+// large for 64 bits becomes UINT64_MAX, which nothing has.
+//
+// Errors: invalid_argument for any other text.
+stockade_code stockade_id_from_text(const char *text, uint64_t *id, stockade_error **error);
+
+// Reads a quantity from text: ASCII digits, from 1 to 4294967295.
+//
+// Errors: invalid_argument for any other text, such as "0", "-1", "1.5" or
+// "2abc".
+stockade_code stockade_quantity_from_text(const char *text,
+                                          uint32_t *quantity,
+                                          stockade_error **error);
+
+// Reads a price in minor units (hundredths) from a decimal text with at most
+// two places: "19.99" is 1999, exactly.
+//
+// Errors: invalid_argument for any other text.
+stockade_code stockade_price_from_text(const char *text, int64_t *minor, stockade_error **error);
+
 // Begins to describe an engine: all settings have their defaults.
 //
 // Errors: invalid_argument.
@@ -950,6 +947,9 @@ stockade_code stockade_engine_adjust_stock(const stockade_engine *engine,
                                            const stockade_stock_adjustment *request,
                                            stockade_product *product,
                                            stockade_error **error);
+
+// Frees a text that this library gave. NULL is fine.
+void stockade_string_free(char *text);
 
 // The version of the ABI that this library has. A program checks once that it
 // is the STOCKADE_ABI_VERSION of the header it was built with: it grows when a

@@ -2,9 +2,12 @@
 
 use stockade::Engine;
 
-use crate::border::{self, beyond};
+use crate::border;
+use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
-use crate::error::{Failure, stockade_code, stockade_error};
+use crate::error::stockade_error;
+use crate::failure::{Failure, beyond};
+use crate::handle::{self};
 use crate::plain::{self, Plain};
 
 /// Asks the engine and writes what it answers. A place that cannot be written
@@ -46,7 +49,7 @@ where
     // SAFETY: as the caller promised.
     unsafe {
         border::call(error, || {
-            let entries = entries(border::given(list, "the list")?);
+            let entries = entries(handle::given(list, "the list")?);
             let found = entries.get(index).ok_or_else(|| beyond(index, entries.len()))?;
             plain::write(place, found.into())
         })

@@ -6,8 +6,10 @@ use stockade::AuditReport;
 
 use crate::answers::entry;
 use crate::border;
+use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
-use crate::error::{stockade_code, stockade_error};
+use crate::error::stockade_error;
+use crate::handle::{self};
 use crate::plain::{self, plain};
 use crate::text::ended;
 
@@ -110,7 +112,7 @@ pub unsafe extern "C" fn stockade_engine_audit(
     // SAFETY: as the header asks of the caller.
     unsafe {
         border::call(error, || {
-            border::give(audit, "audit", || Ok(self::engine(engine)?.audit()?.into()))
+            handle::give(audit, "audit", || Ok(self::engine(engine)?.audit()?.into()))
         })
     }
 }
@@ -136,7 +138,7 @@ pub unsafe extern "C" fn stockade_audit_read(
                 products_due,
                 ref findings,
                 ..
-            } = border::given(audit, "audit")?.report;
+            } = handle::given(audit, "audit")?.report;
             let value = stockade_audit_summary {
                 struct_size: 0,
                 consistent: consistent.into(),
@@ -174,5 +176,5 @@ pub unsafe extern "C" fn stockade_audit_finding(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_audit_free(audit: *mut stockade_audit) {
     // SAFETY: as the header asks of the caller.
-    unsafe { border::free(audit) }
+    unsafe { handle::free(audit) }
 }

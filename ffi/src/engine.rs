@@ -4,8 +4,11 @@ use std::ffi::c_char;
 
 use stockade::Engine;
 
-use crate::border::{self, null};
-use crate::error::{Failure, stockade_code, stockade_error};
+use crate::border;
+use crate::code::stockade_code;
+use crate::error::stockade_error;
+use crate::failure::{Failure, null};
+use crate::handle::{self};
 use crate::options::stockade_options;
 use crate::plain::{self, plain};
 use crate::shared;
@@ -39,7 +42,7 @@ impl stockade_engine {
 /// `engine` is null or came from this library and is not freed meanwhile.
 pub(crate) unsafe fn engine<'a>(engine: *const stockade_engine) -> Result<&'a Engine, Failure> {
     // SAFETY: as the caller promised.
-    unsafe { border::given(engine, "engine") }.map(|handle| &handle.engine)
+    unsafe { handle::given(engine, "engine") }.map(|handle| &handle.engine)
 }
 
 /// Gives the caller an engine, which other handles may have or not.
@@ -55,7 +58,7 @@ unsafe fn open(
     // SAFETY: as the caller promised.
     unsafe {
         border::call(error, || {
-            border::give(engine, "engine", || {
+            handle::give(engine, "engine", || {
                 let (engine, is_shared) = make()?;
                 Ok(stockade_engine { engine, process: std::process::id(), is_shared })
             })
@@ -109,7 +112,7 @@ pub unsafe extern "C" fn stockade_engine_open_with(
     // SAFETY: as the header asks of the caller.
     unsafe {
         open(engine, error, || {
-            let config = border::given(options, "options")?.settings().config;
+            let config = handle::given(options, "options")?.settings().config;
             Ok((Engine::builder().config(config).open()?, false))
         })
     }
@@ -133,7 +136,7 @@ pub unsafe extern "C" fn stockade_engine_open_shared(
     // SAFETY: as the header asks of the caller.
     unsafe {
         open(engine, error, || {
-            Ok((shared::engine(border::given(options, "options")?.settings())?, true))
+            Ok((shared::engine(handle::given(options, "options")?.settings())?, true))
         })
     }
 }
@@ -150,7 +153,7 @@ pub unsafe extern "C" fn stockade_engine_close(
     // SAFETY: as the header asks of the caller.
     unsafe {
         border::call(error, || {
-            let handle = border::given(engine, "engine")?;
+            let handle = handle::given(engine, "engine")?;
             handle.check_process()?;
             if handle.is_shared { Ok(()) } else { Ok(handle.engine.close()?) }
         })
@@ -171,7 +174,7 @@ pub unsafe extern "C" fn stockade_engine_free(engine: *mut stockade_engine) {
             return;
         }
         stockade_engine_close(engine, std::ptr::null_mut());
-        border::free(engine);
+        handle::free(engine);
     }
 }
 
@@ -248,12 +251,12 @@ pub unsafe extern "C" fn stockade_engine_metrics_text(
     // SAFETY: as the header asks of the caller.
     unsafe {
         border::call(error, || {
-            let handle = border::given(engine, "engine")?;
+            let handle = handle::given(engine, "engine")?;
             if text.is_null() {
                 return Err(null("text"));
             }
             handle.check_process()?;
-            border::tell(text, text::owned(handle.engine.metrics_text()));
+            handle::tell(text, text::owned(handle.engine.metrics_text()));
             Ok(())
         })
     }

@@ -6,8 +6,10 @@ use stockade::{Event, EventKind};
 
 use crate::answers::entry;
 use crate::border;
+use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
-use crate::error::{stockade_code, stockade_error};
+use crate::error::stockade_error;
+use crate::handle::{self};
 use crate::names::names;
 use crate::plain::plain;
 
@@ -110,7 +112,7 @@ pub unsafe extern "C" fn stockade_engine_events_after(
     // SAFETY: as the header asks of the caller.
     unsafe {
         border::call(error, || {
-            border::give(events, "events", || {
+            handle::give(events, "events", || {
                 Ok(stockade_events { events: self::engine(engine)?.events_after(cursor, limit)? })
             })
         })
@@ -142,7 +144,7 @@ pub unsafe extern "C" fn stockade_events_get(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_events_free(events: *mut stockade_events) {
     // SAFETY: as the header asks of the caller.
-    unsafe { border::free(events) }
+    unsafe { handle::free(events) }
 }
 
 /// The word for a kind of event, such as "order.paid". Lives as long as the

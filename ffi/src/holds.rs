@@ -9,9 +9,12 @@ use stockade::{
 };
 
 use crate::answers::{answer, entry};
-use crate::border::{self, null};
+use crate::border;
+use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
-use crate::error::{Failure, stockade_code, stockade_error};
+use crate::error::stockade_error;
+use crate::failure::{Failure, null};
+use crate::handle::{self};
 use crate::names::names;
 use crate::plain::{self, Incoming, plain};
 use crate::text;
@@ -240,7 +243,7 @@ pub unsafe extern "C" fn stockade_engine_hold(
             request.key = text::given(given.key, "key")?.map(str::to_owned);
             request.customer = text::given(given.customer, "customer")?.map(str::to_owned);
             let Replayable { value, replayed: again } = engine.hold(&request)?;
-            border::tell(replayed, again);
+            handle::tell(replayed, again);
             Ok((&value).into())
         })
     }
@@ -261,7 +264,7 @@ pub unsafe extern "C" fn stockade_engine_hold_many(
     // SAFETY: as the header asks of the caller.
     unsafe {
         border::call(error, || {
-            border::give(holds, "holds", || {
+            handle::give(holds, "holds", || {
                 let engine = self::engine(engine)?;
                 let given = plain::read(request)?;
                 let mut request = CartRequest::new(lines(&given)?);
@@ -269,7 +272,7 @@ pub unsafe extern "C" fn stockade_engine_hold_many(
                 request.key = text::given(given.key, "key")?.map(str::to_owned);
                 request.customer = text::given(given.customer, "customer")?.map(str::to_owned);
                 let Replayable { value, replayed: again } = engine.hold_many(&request)?;
-                border::tell(replayed, again);
+                handle::tell(replayed, again);
                 Ok(stockade_holds { holds: value })
             })
         })
@@ -301,7 +304,7 @@ pub unsafe extern "C" fn stockade_holds_get(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_holds_free(holds: *mut stockade_holds) {
     // SAFETY: as the header asks of the caller.
-    unsafe { border::free(holds) }
+    unsafe { handle::free(holds) }
 }
 
 /// Gives a hold back, and answers it. One that is over already stays as it is.

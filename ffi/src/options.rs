@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use stockade::Config;
 
 use crate::border;
-use crate::error::{stockade_code, stockade_error};
+use crate::code::stockade_code;
+use crate::error::stockade_error;
+use crate::handle::{self};
 use crate::text;
 
 /// What an engine will be like. Owned by the caller, who frees it with
@@ -40,7 +42,7 @@ pub unsafe extern "C" fn stockade_options_new(
     // SAFETY: as the header asks of the caller.
     unsafe {
         border::call(error, || {
-            border::give(options, "options", || Ok(stockade_options { settings: Mutex::default() }))
+            handle::give(options, "options", || Ok(stockade_options { settings: Mutex::default() }))
         })
     }
 }
@@ -63,7 +65,7 @@ pub unsafe extern "C" fn stockade_options_set(
     // SAFETY: as the header asks of the caller.
     unsafe {
         border::call(error, || {
-            let options = border::given(options, "options")?;
+            let options = handle::given(options, "options")?;
             let (name, value) = (text::needed(name, "name")?, text::needed(value, "value")?);
             let mut settings = options.settings.lock().unwrap_or_else(PoisonError::into_inner);
             settings.config.set(name, value)?;
@@ -77,5 +79,5 @@ pub unsafe extern "C" fn stockade_options_set(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_options_free(options: *mut stockade_options) {
     // SAFETY: as the header asks of the caller.
-    unsafe { border::free(options) }
+    unsafe { handle::free(options) }
 }

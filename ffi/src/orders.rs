@@ -5,9 +5,10 @@ use std::ffi::c_char;
 use stockade::{Order, OrderId, OrderRequest, OrderStatus, PaymentDisposition, Replayable};
 
 use crate::answers::answer;
-use crate::border;
+use crate::code::stockade_code;
 use crate::engine::stockade_engine;
-use crate::error::{stockade_code, stockade_error};
+use crate::error::stockade_error;
+use crate::handle::{self};
 use crate::names::names;
 use crate::plain::{self, Incoming, plain};
 use crate::text;
@@ -162,7 +163,7 @@ pub unsafe extern "C" fn stockade_engine_order(
             request.key = text::given(given.key, "key")?.map(str::to_owned);
             request.token = text::token(given.token)?;
             let Replayable { value, replayed: again } = engine.order(&request)?;
-            border::tell(replayed, again);
+            handle::tell(replayed, again);
             Ok((&value).into())
         })
     }

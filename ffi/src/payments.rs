@@ -5,9 +5,12 @@ use std::str::FromStr;
 
 use stockade::{OrderId, Outcome, PaymentAnswer, PaymentEvent, PaymentToken, Replayable};
 
-use crate::border::{self, null};
+use crate::border;
+use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
-use crate::error::{Failure, stockade_code, stockade_error};
+use crate::error::stockade_error;
+use crate::failure::{Failure, null};
+use crate::handle::{self};
 use crate::names::names;
 use crate::plain::{self, Incoming, plain};
 use crate::text;
@@ -110,8 +113,8 @@ pub unsafe extern "C" fn stockade_engine_payment(
             let engine = self::engine(engine)?;
             let event = event(&plain::read(request)?)?;
             let Replayable { value, replayed: again } = engine.payment(&event)?;
-            border::tell(answer, value.into());
-            border::tell(replayed, again);
+            handle::tell(answer, value.into());
+            handle::tell(replayed, again);
             Ok(())
         })
     }

@@ -5,8 +5,7 @@
 use std::mem::{MaybeUninit, size_of};
 use std::ptr;
 
-use crate::border::null;
-use crate::error::Failure;
+use crate::failure::{Failure, null};
 
 /// No struct gets so long; a size beyond it was never set.
 const SIZE_MAX: usize = 64 * 1024;

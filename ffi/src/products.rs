@@ -6,8 +6,10 @@ use stockade::{Money, NewProduct, Product, ProductId, StockAdjustment};
 
 use crate::answers::{answer, entry};
 use crate::border;
+use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
-use crate::error::{stockade_code, stockade_error};
+use crate::error::stockade_error;
+use crate::handle::{self};
 use crate::plain::{self, Incoming, plain};
 use crate::text;
 
@@ -126,7 +128,7 @@ pub unsafe extern "C" fn stockade_engine_products(
     // SAFETY: as the header asks of the caller.
     unsafe {
         border::call(error, || {
-            border::give(products, "products", || {
+            handle::give(products, "products", || {
                 let page = self::engine(engine)?.products(Some(ProductId(after)), limit)?;
                 Ok(stockade_products { page })
             })
@@ -167,7 +169,7 @@ pub unsafe extern "C" fn stockade_products_next(products: *const stockade_produc
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_products_free(products: *mut stockade_products) {
     // SAFETY: as the header asks of the caller.
-    unsafe { border::free(products) }
+    unsafe { handle::free(products) }
 }
 
 /// Adds a product, and answers it.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stockade::Engine;
 
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::options::Settings;
 
 /// A process hardly has more shops.

@@ -4,18 +4,19 @@ use std::ffi::CString;
 use std::mem::offset_of;
 use std::ptr;
 
+use stockade_ffi::code::stockade_code_name;
 use stockade_ffi::engine::*;
-use stockade_ffi::error::stockade_code_name;
 use stockade_ffi::events::*;
 use stockade_ffi::holds::*;
+use stockade_ffi::numbers::*;
 use stockade_ffi::orders::*;
 use stockade_ffi::payments::*;
 use stockade_ffi::products::*;
 use stockade_ffi::text::*;
 
-use super::abi::Program;
 use super::line::Line;
 use super::place::Place;
+use super::program::Program;
 use super::told::{text, told};
 
 /// Makes a call; one that there is not is passed over.

@@ -9,6 +9,7 @@ mod abi;
 mod calls;
 mod line;
 mod place;
+mod program;
 mod told;
 
 pub use abi::abi;

@@ -3,11 +3,12 @@
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
+use stockade_ffi::code::{stockade_code, stockade_code_name};
 use stockade_ffi::error::{
-    stockade_code, stockade_code_name, stockade_error, stockade_error_available,
-    stockade_error_code, stockade_error_free, stockade_error_message, stockade_error_order_id,
-    stockade_error_replayed, stockade_error_retry_after_ms, stockade_error_short_count,
-    stockade_error_short_line, stockade_short_line,
+    stockade_error, stockade_error_available, stockade_error_code, stockade_error_free,
+    stockade_error_message, stockade_error_order_id, stockade_error_replayed,
+    stockade_error_retry_after_ms, stockade_error_short_count, stockade_error_short_line,
+    stockade_short_line,
 };
 
 use super::line::Line;

@@ -214,12 +214,6 @@ typedef struct {
     int64_t delta;
     const char *reason;
 } stockade_stock_adjustment;
-void stockade_string_free(char *text);
-stockade_code stockade_id_from_text(const char *text, uint64_t *id, stockade_error **error);
-stockade_code stockade_quantity_from_text(const char *text,
-                                          uint32_t *quantity,
-                                          stockade_error **error);
-stockade_code stockade_price_from_text(const char *text, int64_t *minor, stockade_error **error);
 stockade_code stockade_engine_audit(const stockade_engine *engine,
                                     stockade_audit **audit,
                                     stockade_error **error);
@@ -231,6 +225,7 @@ stockade_code stockade_audit_finding(const stockade_audit *audit,
                                      stockade_finding *finding,
                                      stockade_error **error);
 void stockade_audit_free(stockade_audit *audit);
+const char *stockade_code_name(uint32_t code);
 stockade_code stockade_engine_open(const char *store,
                                    stockade_engine **engine,
                                    stockade_error **error);
@@ -251,7 +246,6 @@ stockade_code stockade_engine_metrics_text(const stockade_engine *engine,
                                            char **text,
                                            stockade_error **error);
 stockade_code stockade_error_code(const stockade_error *error);
-const char *stockade_code_name(uint32_t code);
 const char *stockade_error_message(const stockade_error *error);
 bool stockade_error_available(const stockade_error *error, uint64_t *available);
 size_t stockade_error_short_count(const stockade_error *error);
@@ -307,6 +301,11 @@ stockade_code stockade_engine_get_hold(const stockade_engine *engine,
                                        stockade_hold *hold,
                                        stockade_error **error);
 const char *stockade_hold_status_name(uint32_t status);
+stockade_code stockade_id_from_text(const char *text, uint64_t *id, stockade_error **error);
+stockade_code stockade_quantity_from_text(const char *text,
+                                          uint32_t *quantity,
+                                          stockade_error **error);
+stockade_code stockade_price_from_text(const char *text, int64_t *minor, stockade_error **error);
 stockade_code stockade_options_new(stockade_options **options, stockade_error **error);
 stockade_code stockade_options_set(stockade_options *options,
                                    const char *name,
@@ -354,5 +353,6 @@ stockade_code stockade_engine_adjust_stock(const stockade_engine *engine,
                                            const stockade_stock_adjustment *request,
                                            stockade_product *product,
                                            stockade_error **error);
+void stockade_string_free(char *text);
 uint32_t stockade_abi_version(void);
 const char *stockade_version(void);

@@ -1,0 +1,122 @@
+//! A program that uses the library: its options, and its engine.
+
+use std::ffi::CStr;
+use std::ptr;
+
+use stockade_ffi::audit::{
+    stockade_audit, stockade_audit_finding, stockade_audit_free, stockade_audit_read,
+    stockade_audit_summary, stockade_engine_audit, stockade_finding,
+};
+use stockade_ffi::code::stockade_code;
+use stockade_ffi::engine::{stockade_engine, stockade_engine_free, stockade_engine_open_with};
+use stockade_ffi::options::{
+    stockade_options, stockade_options_free, stockade_options_new, stockade_options_set,
+};
+
+use super::line::Line;
+use super::place::Place;
+use super::told::{text, told};
+
+const MEMORY: &CStr = c"sqlite::memory:";
+
+/// A program that uses the library.
+pub struct Program {
+    pub options: *mut stockade_options,
+    engine: *mut stockade_engine,
+    /// The tokens that were answered last.
+    pub hold: Vec<u8>,
+    pub payment: Vec<u8>,
+}
+
+impl Program {
+    pub fn begin() -> Self {
+        let mut options = ptr::null_mut();
+        // SAFETY: the pointers are of live variables.
+        let code = unsafe { stockade_options_new(&mut options, ptr::null_mut()) };
+        assert_eq!(code, stockade_code::Ok);
+        let engine = ptr::null_mut();
+        let program = Self { options, engine, hold: Vec::new(), payment: Vec::new() };
+        program.must_set(c"sweeper", c"false");
+        // Small: a session is short, and most of its time is spent in beginning it.
+        program.must_set(c"cache_products", c"16");
+        program
+    }
+
+    /// The engine that a call is given; the first that needs one opens it.
+    pub fn engine(&mut self, line: &Line<'_>) -> *mut stockade_engine {
+        if line.is_null("engine") {
+            return ptr::null_mut();
+        }
+        if self.engine.is_null() {
+            self.open(line);
+        }
+        self.engine
+    }
+
+    fn must_set(&self, name: &CStr, value: &CStr) {
+        // SAFETY: the options live, and the texts end with a NUL.
+        let code = unsafe {
+            stockade_options_set(self.options, name.as_ptr(), value.as_ptr(), ptr::null_mut())
+        };
+        assert_eq!(code, stockade_code::Ok);
+    }
+
+    /// Opens an engine as the options say, but on a store in memory and without
+    /// Redis: no file, no server.
+    pub fn open(&mut self, line: &Line<'_>) {
+        self.leave();
+        self.must_set(c"store", MEMORY);
+        self.must_set(c"redis", c"");
+        let options = if line.is_null("options") { ptr::null_mut() } else { self.options };
+        let mut engine = ptr::null_mut();
+        let place = if line.is_null("answer") { ptr::null_mut() } else { &raw mut engine };
+        // SAFETY: the options live, or are null, and so does the place.
+        let opened =
+            told(line, |error| unsafe { stockade_engine_open_with(options, place, error) });
+        assert_eq!(opened, !engine.is_null());
+        self.engine = engine;
+    }
+
+    /// Frees the engine, whose books must agree, if they can still be read.
+    fn leave(&mut self) {
+        if self.engine.is_null() {
+            return;
+        }
+        let mut audit = ptr::null_mut();
+        // SAFETY: the engine lives, and so does the place.
+        let code = unsafe { stockade_engine_audit(self.engine, &mut audit, ptr::null_mut()) };
+        assert_ne!(code, stockade_code::Internal);
+        assert_eq!(audit.is_null(), code != stockade_code::Ok);
+        if !audit.is_null() {
+            expect_consistent(audit);
+        }
+        // SAFETY: both came from the library, and are freed once.
+        unsafe {
+            stockade_audit_free(audit);
+            stockade_engine_free(self.engine);
+        }
+        self.engine = ptr::null_mut();
+    }
+
+    pub fn end(mut self) {
+        self.leave();
+        // SAFETY: they came from the library, and are freed once.
+        unsafe { stockade_options_free(self.options) };
+    }
+}
+
+fn expect_consistent(audit: *const stockade_audit) {
+    let summary = Place::right::<stockade_audit_summary>();
+    let finding = Place::right::<stockade_finding>();
+    // SAFETY: the audit lives, and the places are as long as they say.
+    unsafe {
+        let code = stockade_audit_read(audit, summary.pointer(), ptr::null_mut());
+        assert_eq!(code, stockade_code::Ok);
+        let code = stockade_audit_finding(audit, 0, finding.pointer(), ptr::null_mut());
+        if code == stockade_code::Ok {
+            let found = &*finding.pointer::<stockade_finding>();
+            panic!("{}: {} {}", text(found.check), found.id, text(found.detail));
+        }
+    }
+    assert_eq!(summary.bytes(size_of::<u32>(), 4), 1_u32.to_ne_bytes(), "consistent");
+}
