@@ -8,19 +8,30 @@ for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from stockade.exceptions import HoldAlreadyUsedError, MisuseError, StockadeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
     from types import TracebackType
-
-    from stockade._engine import AsyncEngine, Engine
-    from stockade._model import Cart, Hold
 
 set_attribute = object.__setattr__
 """Sets an attribute of a frozen dataclass."""
+
+
+class Releasing(Protocol):
+    """What a block needs of an `Engine`."""
+
+    def release(self, hold: Any, /) -> object:  # noqa: ANN401 a hold
+        """Release a hold."""
+
+
+class AsyncReleasing(Protocol):
+    """What a block needs of an `AsyncEngine`."""
+
+    def release(self, hold: Any, /) -> Awaitable[object]:  # noqa: ANN401 a hold
+        """Release a hold."""
 
 
 class Scoped:
@@ -28,7 +39,7 @@ class Scoped:
 
     __slots__ = ("_engine", "_ordered")
 
-    _engine: Engine
+    _engine: Releasing
     _ordered: bool
 
     def __enter__(self) -> Self:
@@ -58,9 +69,9 @@ class Scoped:
         settle(error, failed)
 
 
-def unordered(held: Any) -> Iterator[Hold]:  # noqa: ANN401 a hold or a cart
-    """Yield the holds that were not seen to be ordered."""
-    holds: tuple[Hold, ...] = getattr(held, "holds", (held,))
+def unordered(held: Scoped) -> Iterator[Scoped]:
+    """Yield the holds, of a hold or a cart, that were not seen to be ordered."""
+    holds: tuple[Scoped, ...] = getattr(held, "holds", (held,))
     return (hold for hold in holds if not getattr(hold, "_ordered", False))
 
 
@@ -73,7 +84,7 @@ def settle(error: BaseException | None, failed: StockadeError | None) -> None:
     error.add_note(f"a hold could not be released and expires by itself: {failed}")
 
 
-async def leave(engine: AsyncEngine, held: Hold | Cart | None, error: BaseException | None) -> None:
+async def leave(engine: AsyncReleasing, held: Scoped | None, error: BaseException | None) -> None:
     """Leave an `async with` block: release what was not ordered."""
     if held is None:
         return
