@@ -68,6 +68,7 @@ fuzz: SECONDS = 60
 fuzz:
 	server/fuzz/run server/fuzz http $(SECONDS)
 	server/fuzz/run server/fuzz requests $(SECONDS)
+	server/fuzz/run server/fuzz socket $(SECONDS)
 	server/fuzz/run server/fuzz webhook $(SECONDS)
 	server/fuzz/run ffi/fuzz abi $(SECONDS)
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::app::App;
 use crate::connection::Serving;
 use crate::failure::Failure;
-use crate::listeners::Door;
+pub use crate::listeners::Door;
 use crate::settings::Settings;
 use crate::signature::Verifier;
 
@@ -43,11 +43,11 @@ impl Server {
 
     /// Everything that comes back on a connection on which a client sends these
     /// bytes, waits until all is done that can be, and then says that it has no
-    /// more. It comes as if by an address.
-    pub async fn exchange(&self, sent: &[u8]) -> Vec<u8> {
+    /// more. It comes as if by this door.
+    pub async fn exchange(&self, door: Door, sent: &[u8]) -> Vec<u8> {
         let (here, there) = tokio::io::duplex(UNDER_WAY_MAX);
         let graceful = GracefulShutdown::new();
-        let serving = self.serving.serve(Box::pin(here), Door::Tcp, &self.app, graceful.watcher());
+        let serving = self.serving.serve(Box::pin(here), door, &self.app, graceful.watcher());
         let (mut back, mut to) = tokio::io::split(there);
         // A server that has closed takes and gives no more: what it gave counts.
         let sending = async {

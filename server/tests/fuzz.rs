@@ -42,6 +42,11 @@ fn no_connection_breaks_a_promise() {
 }
 
 #[test]
+fn no_engine_by_the_socket_file_breaks_a_promise() {
+    run("socket", fuzz::socket);
+}
+
+#[test]
 fn no_session_breaks_a_promise() {
     run("requests", fuzz::requests);
 }

@@ -9,8 +9,10 @@ mod answers;
 mod http;
 mod requests;
 mod shop;
+mod socket;
 mod webhook;
 
 pub use http::http;
 pub use requests::requests;
+pub use socket::socket;
 pub use webhook::webhook;

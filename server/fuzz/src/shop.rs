@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use stockade::{AsyncEngine, Clock, Engine, NewProduct, Timestamp};
 use stockade_server::Settings;
-use stockade_server::fuzzing::{NOW, Server};
+use stockade_server::fuzzing::{Door, NOW, Server};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -71,9 +71,15 @@ impl Shop {
         Self { engine, server, clock }
     }
 
-    /// Everything that comes back to a client that sends these bytes.
+    /// Everything that comes back to a client that sends these bytes by an
+    /// address.
     pub async fn exchange(&self, sent: &[u8]) -> Vec<u8> {
-        self.server.exchange(sent).await
+        self.server.exchange(Door::Tcp, sent).await
+    }
+
+    /// The same by the socket file.
+    pub async fn exchange_by_socket(&self, sent: &[u8]) -> Vec<u8> {
+        self.server.exchange(Door::Unix, sent).await
     }
 
     /// Lets time pass.
