@@ -31,6 +31,8 @@ const REFUSED_WITHIN: Duration = Duration::from_secs(30);
 const DISK: &str = "/mnt";
 /// Calls that are let through before one fails.
 const SKIPPED_MAX: u32 = 60;
+/// The same once a checkpoint has begun, which writes a few dozen pages.
+const SKIPPED_IN_CHECKPOINT: u32 = 20;
 /// So many times means until told otherwise.
 const ALWAYS: u32 = u32::MAX;
 const SYNC: Duration = Duration::from_micros(200);
@@ -145,6 +147,37 @@ fn limit(child: &Child, bytes: &str) {
     assert!(done.success(), "prlimit said {done}");
 }
 
+/// What fails, how often, and whether only once a checkpoint has begun.
+#[derive(Clone, Copy)]
+struct Failing {
+    call: Call,
+    times: u32,
+    in_checkpoint: bool,
+}
+
+const fn failing(call: Call, times: u32) -> Failing {
+    Failing { call, times, in_checkpoint: false }
+}
+
+const fn failing_in_checkpoint(call: Call, times: u32) -> Failing {
+    Failing { call, times, in_checkpoint: true }
+}
+
+const ERRORS: [Failing; 12] = [
+    failing(Call::Write, 1),
+    failing(Call::Write, 1),
+    failing(Call::Write, ALWAYS),
+    failing(Call::Sync, 1),
+    failing(Call::Sync, 1),
+    failing(Call::Sync, ALWAYS),
+    failing(Call::Read, 1),
+    failing(Call::Read, 1),
+    failing(Call::Read, ALWAYS),
+    failing_in_checkpoint(Call::Write, 1),
+    failing_in_checkpoint(Call::Sync, 1),
+    failing_in_checkpoint(Call::Sync, 1),
+];
+
 /// A disk that answers writes, syncs and reads with an error, once or for a
 /// while. What was written before a sync that failed may be lost for good. At
 /// last its power goes.
@@ -160,24 +193,37 @@ pub fn errors(seed: u64) -> Found {
     let mut found = Found::default();
     let mut child = Child::start(&orders);
     child.wait_for("served");
-    let calls = [Call::Write, Call::Sync, Call::Read];
-    let mut errors: Vec<(Call, u32)> =
-        calls.into_iter().flat_map(|call| [(call, 1), (call, 1), (call, ALWAYS)]).collect();
+    let mut errors = ERRORS;
     errors.shuffle(&mut dice);
-    for (call, times) in errors {
+    for Failing { call, times, in_checkpoint } in errors {
         let before = disk.failed(call);
-        disk.fail(call, dice.random_range(0..SKIPPED_MAX), times);
+        if in_checkpoint {
+            disk.await_checkpoint();
+        }
+        let skipped = if in_checkpoint { SKIPPED_IN_CHECKPOINT } else { SKIPPED_MAX };
+        // The next sync of a checkpoint is the one of the database's file.
+        let skipped = if in_checkpoint && call == Call::Sync { 1 } else { skipped };
+        disk.fail(call, dice.random_range(0..skipped), times);
         wait_until("a call fails", REFUSED_WITHIN, || disk.failed(call) > before);
-        // Few operations read anything that is not in memory.
-        if times == ALWAYS && call != Call::Read {
+        // Few operations read anything that is not in memory, and a checkpoint
+        // is no caller's.
+        if times == ALWAYS && call != Call::Read && !in_checkpoint {
             wait_for_refusals(&child);
         }
         disk.fail(call, 0, 0);
+        if in_checkpoint {
+            found.count("failed in a checkpoint", u64::from(disk.failed(call) - before));
+        }
         found.recovered(wait_for_answers(&child));
     }
     child.signal(Signal::KILL);
     child.wait_until_dead();
-    for (call, what) in calls.into_iter().zip(["writes failed", "syncs failed", "reads failed"]) {
+    let calls = [
+        (Call::Write, "writes failed"),
+        (Call::Sync, "syncs failed"),
+        (Call::Read, "reads failed"),
+    ];
+    for (call, what) in calls {
         found.injected += u64::from(disk.failed(call));
         found.count(what, u64::from(disk.failed(call)));
     }

@@ -26,10 +26,12 @@ use crate::outcome::Broken;
 const SHOPPERS: u64 = 8;
 /// Processes, one after the other, each ended by SIGKILL.
 const LIVES: u64 = 2;
-/// How often the disk of each stands still.
+/// How often the disk of each stands still, every other time soon after a
+/// checkpoint has begun: those come after about 2,000 changes, and each is a
+/// few dozen writes, a sync, and the log begun anew.
 const HOLDS: u64 = 6;
-/// A checkpoint comes after about 2,000 changes.
 const CHANGES_BETWEEN: u32 = 1_500;
+const CHANGES_IN_CHECKPOINT: u32 = 60;
 const SYNC_MAX: u64 = 2_000;
 /// Numbers of callers that each child has for itself.
 const CALLERS_EACH: u64 = 100;
@@ -59,7 +61,12 @@ pub fn cut(seed: u64) -> Found {
         };
         let mut child = Child::start(&orders);
         for hold in 0..HOLDS {
-            disk.hold_after(dice.random_range(1..CHANGES_BETWEEN));
+            let is_aimed = hold % 2 == 1;
+            if is_aimed {
+                disk.await_checkpoint();
+            }
+            let changes = if is_aimed { CHANGES_IN_CHECKPOINT } else { CHANGES_BETWEEN };
+            disk.hold_after(dice.random_range(1..changes));
             disk.wait_until_held();
             child.signal(Signal::STOP);
             child.wait_until_stopped();

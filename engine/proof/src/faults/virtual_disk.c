@@ -45,6 +45,9 @@ struct control {
     /* Changes until the disk stands still (0: it does not), and whether it does. */
     uint32_t hold_after, held;
     uint32_t sync_micros;
+    /* Nothing of all that begins before a page next goes from the log into the
+       database's file: the only time that anything is written there. */
+    uint32_t awaits_checkpoint;
 };
 
 static struct control *control;
@@ -52,6 +55,8 @@ static const char *folder;
 static int journal = -1;
 /* The number of the file behind each descriptor; 1 is the folder itself. */
 static uint64_t files[FILES_MAX];
+/* Whether it is the database's own file. */
+static char is_database[FILES_MAX];
 /* Held from a line of the journal to the end of what it tells. */
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 
@@ -90,9 +95,14 @@ static int take(uint32_t *number)
     return 0;
 }
 
+static int is_awaited(void)
+{
+    return __atomic_load_n(&control->awaits_checkpoint, __ATOMIC_SEQ_CST) != 0;
+}
+
 static int fails(enum call call)
 {
-    if (__atomic_load_n(&control->calls[call].left, __ATOMIC_SEQ_CST) == 0)
+    if (is_awaited() || __atomic_load_n(&control->calls[call].left, __ATOMIC_SEQ_CST) == 0)
         return 0;
     if (take(&control->calls[call].skip) || !take(&control->calls[call].left))
         return 0;
@@ -113,7 +123,7 @@ static void tell(enum kind kind, uint64_t file, uint64_t offset, const void *byt
 static void enter(void)
 {
     pthread_mutex_lock(&order);
-    if (take(&control->hold_after) && __atomic_load_n(&control->hold_after, __ATOMIC_SEQ_CST) == 0) {
+    if (!is_awaited() && take(&control->hold_after) && __atomic_load_n(&control->hold_after, __ATOMIC_SEQ_CST) == 0) {
         __atomic_store_n(&control->held, 1, __ATOMIC_SEQ_CST);
         while (__atomic_load_n(&control->held, __ATOMIC_SEQ_CST))
             usleep(100);
@@ -156,6 +166,8 @@ static int open_at(int at, const char *path, int flags, mode_t mode)
     if (fd < 0 || fd >= FILES_MAX || fstat(fd, &stat) != 0)
         return leave(fd);
     files[fd] = *name == '\0' ? 1 : stat.st_ino;
+    const char *end = strrchr(name, '.');
+    is_database[fd] = end && strcmp(end, ".db") == 0;
     if (*name != '\0')
         tell(OPENED, stat.st_ino, 0, name, strlen(name));
     return leave(fd);
@@ -217,6 +229,8 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset)
     uint64_t file = file_of(fd);
     if (!file)
         return syscall(SYS_pwrite64, fd, bytes, length, offset);
+    if (is_database[fd])
+        __atomic_store_n(&control->awaits_checkpoint, 0, __ATOMIC_SEQ_CST);
     enter();
     int bad = fails(WRITE);
     tell(WRITTEN, file, (uint64_t)offset, bytes, bad ? length / 2 : length);

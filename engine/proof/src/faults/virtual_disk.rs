@@ -27,10 +27,11 @@ const TORN: f64 = 0.1;
 /// `struct line`, without what follows it.
 const LINE: usize = 24;
 /// `struct control`: three numbers for each kind of call, and then these.
-const CONTROL: usize = 48;
+const CONTROL: usize = 52;
 const HOLD_AFTER: u64 = 36;
 const HELD: u64 = 40;
 const SYNC_MICROS: u64 = 44;
+const AWAITS_CHECKPOINT: u64 = 48;
 const HELD_WITHIN: Duration = Duration::from_secs(60);
 
 /// `enum kind`.
@@ -237,6 +238,12 @@ impl VirtualDisk {
     /// How long each sync takes.
     pub fn slow_down(&self, sync: Duration) {
         self.set(SYNC_MICROS, u32::try_from(sync.as_micros()).expect("a short while"));
+    }
+
+    /// Keeps back whatever it is told next until a checkpoint has begun: until
+    /// a page goes from the log into the database's file.
+    pub fn await_checkpoint(&self) {
+        self.set(AWAITS_CHECKPOINT, 1);
     }
 
     /// Lets calls of this kind fail so many times, once `skip` more were let
