@@ -52,6 +52,13 @@ struct Node {
     server: Server,
 }
 
+/// How far a node has come: a history's id, and the number of the last
+/// transaction in it.
+struct Place {
+    history: String,
+    number: i64,
+}
+
 /// The ports of a node: clients, the group, and the two ways of catching up.
 struct Ports {
     sql: u16,
@@ -186,7 +193,8 @@ impl Galera {
     pub fn restart(&self, node: usize) {
         self.kill(node);
         let node = &self.nodes[node];
-        if let Err(cause) = node.start_recovered(None).and_then(|()| node.become_synced()) {
+        let started = node.recovered().and_then(|place| node.start_at(&place, None));
+        if let Err(cause) = started.and_then(|()| node.become_synced()) {
             panic!("{cause}");
         }
     }
@@ -210,40 +218,35 @@ impl Galera {
         }
     }
 
-    /// Starts all nodes again after all were killed: first the one that
-    /// committed most, as the manual has it.
+    /// After all nodes were killed, starts the one again that committed most,
+    /// as the manual has it, and waits until it serves alone. Answers which it
+    /// is; the others are to be [`restart`](Galera::restart)ed.
     ///
     /// # Panics
     ///
     /// As [`restart`](Galera::restart).
+    #[must_use]
     #[track_caller]
-    pub fn restart_all(&self) {
-        if let Err(cause) = self.try_restart_all() {
-            panic!("{cause}");
-        }
+    pub fn restart_first(&self) -> usize {
+        self.try_restart_first().unwrap_or_else(|cause| panic!("{cause}"))
     }
 
-    fn try_restart_all(&self) -> Result<(), String> {
-        let mut last = (0, 0);
-        for (at, node) in self.nodes.iter().enumerate() {
+    fn try_restart_first(&self) -> Result<usize, String> {
+        let places = side_by_side(&self.nodes, |node| {
             node.server.kill();
-            let (_, number) = node.recovered()?;
-            last = last.max((number, NODES - at));
-        }
-        let first = NODES - last.1;
+            node.recovered()
+        });
+        let places = places.into_iter().collect::<Result<Vec<Place>, _>>()?;
+        let furthest = places.iter().enumerate().rev().max_by_key(|(_, place)| place.number);
+        let (first, place) = furthest.ok_or("there are no nodes")?;
         let node = &self.nodes[first];
         let state = node.server.folder().join("data/grastate.dat");
         let text = fs::read_to_string(&state).map_err(|cause| format!("grastate.dat: {cause}"))?;
         let text = text.replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1");
         fs::write(&state, text).map_err(|cause| format!("grastate.dat: {cause}"))?;
-        node.start_recovered(Some("--wsrep-new-cluster"))?;
+        node.start_at(place, Some("--wsrep-new-cluster"))?;
         node.become_synced()?;
-        let others: Vec<&Node> =
-            self.nodes.iter().enumerate().filter(|(at, _)| *at != first).map(|(_, n)| n).collect();
-        let joined = side_by_side(&others, |node| {
-            node.start_recovered(None).and_then(|()| node.become_synced())
-        });
-        joined.into_iter().collect()
+        Ok(first)
     }
 
     /// Stops a node with SIGSTOP: connections stay open and nobody answers.
@@ -352,8 +355,8 @@ impl Node {
         })
     }
 
-    /// Where the node stood when it died: the history's id, and the last number.
-    fn recovered(&self) -> Result<(String, i64), String> {
+    /// Where the node stood when it died.
+    fn recovered(&self) -> Result<Place, String> {
         let log = self.server.folder().join("recover.log");
         // One that is not there is as good as removed.
         let _ = fs::remove_file(&log);
@@ -364,11 +367,12 @@ impl Node {
         let position = text.lines().rev().find_map(|line| line.split_once("Recovered position: "));
         let (_, position) = position.ok_or_else(|| format!("no position recovered:\n{text}"))?;
         let (history, number) = position.trim().rsplit_once(':').unwrap_or((position, "-1"));
-        Ok((history.to_owned(), number.split(',').next().unwrap_or_default().parse().unwrap_or(-1)))
+        let number = number.split(',').next().unwrap_or_default().parse().unwrap_or(-1);
+        Ok(Place { history: history.to_owned(), number })
     }
 
-    fn start_recovered(&self, how: Option<&str>) -> Result<(), String> {
-        let (history, number) = self.recovered()?;
+    fn start_at(&self, place: &Place, how: Option<&str>) -> Result<(), String> {
+        let Place { history, number } = place;
         let mut further =
             vec![OsString::from(format!("--wsrep-start-position={history}:{number}"))];
         further.extend(how.map(OsString::from));

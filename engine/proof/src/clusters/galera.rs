@@ -83,14 +83,13 @@ fn one_writer(galera: &Galera, writer: &mut usize, fault: Fault, seed: u64) -> R
     let journal = buy_while(&engines, &products, seed, || {
         thread::sleep(AROUND);
         let before = *writer;
-        *writer = (before + 1) % galera.nodes();
         let since = Instant::now();
-        inject(galera, before, *writer, fault);
+        *writer = inject(galera, before, fault);
         ready_after = since.elapsed();
         proxy.lead_to(galera.addr(*writer));
         proxy.cut();
         thread::sleep(AROUND);
-        heal(galera, before, fault);
+        heal(galera, before, *writer, fault);
         thread::sleep(AROUND / 3);
     });
     let mut row = Row {
@@ -107,31 +106,36 @@ fn one_writer(galera: &Galera, writer: &mut usize, fault: Fault, seed: u64) -> R
     row
 }
 
-/// Does it, and returns when the next node may be written to.
-fn inject(galera: &Galera, node: usize, next: usize, fault: Fault) {
+/// Does it, and returns when another node may be written to, and which.
+fn inject(galera: &Galera, node: usize, fault: Fault) -> usize {
+    let next = (node + 1) % galera.nodes();
     match fault {
         Fault::Killed | Fault::Copied => galera.kill(node),
         Fault::Stopped => galera.pause(node),
         Fault::CutOff => galera.isolate(node, true),
-        Fault::Switched => return,
+        Fault::Switched => return next,
         Fault::AllKilled => {
             (0..galera.nodes()).for_each(|node| galera.kill(node));
-            galera.restart_all();
+            return galera.restart_first();
         }
     }
-    let size = if fault == Fault::AllKilled { 3 } else { 2 };
     wait_until("the others go on", SETTLED_WITHIN, || {
-        galera.is_synced(next) && is_of_size(galera, next, size)
+        galera.is_synced(next) && is_of_size(galera, next, 2)
     });
+    next
 }
 
-fn heal(galera: &Galera, node: usize, fault: Fault) {
+fn heal(galera: &Galera, node: usize, writer: usize, fault: Fault) {
     match fault {
         Fault::Killed => galera.restart(node),
         Fault::Copied => galera.restart_by_copy(node),
         Fault::Stopped => galera.resume(node),
         Fault::CutOff => galera.isolate(node, false),
-        Fault::Switched | Fault::AllKilled => {}
+        Fault::Switched => {}
+        Fault::AllKilled => {
+            let others = (0..galera.nodes()).filter(|node| *node != writer);
+            others.for_each(|node| galera.restart(node));
+        }
     }
     // A node that was stopped does not know at first that the others went on,
     // so theirs is the word that it is back.
