@@ -1,13 +1,16 @@
 //! What the engines of one process share when they use the same store.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, TryLockError, Weak};
+use std::time::{Duration, Instant};
 
 use crate::lock::local::LocalLock;
 use crate::sold_out::SoldOut;
 
 /// Held for a look-up, which never waits.
 static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+/// A look-up is not under way for so long.
+const LOOK_UP_MAX: Duration = Duration::from_secs(1);
 
 /// The siblings of one process, by store.
 #[derive(Default)]
@@ -46,8 +49,25 @@ impl Siblings {
         if store_url.contains(":memory:") {
             return Arc::default();
         }
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        known.of(store_url, std::process::id())
+        match locked_within(&KNOWN, LOOK_UP_MAX) {
+            Some(mut known) => known.of(store_url, std::process::id()),
+            // Sharing is for speed.
+            None => Arc::default(),
+        }
+    }
+}
+
+/// The lock, unless a thread of the parent had it at a fork: in the child it is
+/// never given back.
+fn locked_within<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'_, T>> {
+    let since = Instant::now();
+    loop {
+        match mutex.try_lock() {
+            Ok(locked) => return Some(locked),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if since.elapsed() > patience => return None,
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+        }
     }
 }
 
@@ -68,7 +88,7 @@ mod tests {
     fn stores_that_no_engine_uses_are_forgotten() {
         drop(Siblings::of("sqlite:gone.db"));
         let _next = Siblings::of("sqlite:c-shop.db");
-        let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = locked_within(&KNOWN, LOOK_UP_MAX).expect("no fork");
         assert!(!known.stores.contains_key("sqlite:gone.db"));
     }
 
@@ -78,5 +98,14 @@ mod tests {
         let parents = known.of("sqlite:a-shop.db", 1);
         assert!(Arc::ptr_eq(&parents, &known.of("sqlite:a-shop.db", 1)));
         assert!(!Arc::ptr_eq(&parents, &known.of("sqlite:a-shop.db", 2)));
+    }
+
+    #[test]
+    fn a_lock_that_never_comes_back_is_not_waited_for_for_ever() {
+        let mutex = Mutex::new(7);
+        let orphaned = mutex.lock().expect("not poisoned");
+        assert!(locked_within(&mutex, Duration::ZERO).is_none());
+        drop(orphaned);
+        assert_eq!(locked_within(&mutex, Duration::ZERO).map(|locked| *locked), Some(7));
     }
 }
