@@ -104,10 +104,7 @@ impl Desk<'_> {
     }
 
     /// The hold as it stands now, expired first if its time is over.
-    pub(super) fn current_hold(
-        &mut self,
-        hold_id: HoldId,
-    ) -> Result<Result<Hold, Refusal>, Decision> {
+    fn current_hold(&mut self, hold_id: HoldId) -> Result<Result<Hold, Refusal>, Decision> {
         let Some(hold) = self.rows.holds.get(&hold_id) else {
             return Ok(Err(Refusal::NoHold(hold_id)));
         };
@@ -118,7 +115,21 @@ impl Desk<'_> {
         Ok(self.rows.holds.get(&hold_id).cloned().ok_or(Refusal::NoHold(hold_id)))
     }
 
-    pub(super) fn already_used(&self, hold_id: HoldId) -> Refusal {
+    /// The hold, if it is still active now.
+    pub(super) fn active_hold(
+        &mut self,
+        hold_id: HoldId,
+    ) -> Result<Result<Hold, Refusal>, Decision> {
+        let current = self.current_hold(hold_id)?;
+        Ok(current.and_then(|hold| match hold.status {
+            HoldStatus::Active => Ok(hold),
+            HoldStatus::Converted => Err(self.already_used(hold_id)),
+            HoldStatus::Released => Err(Refusal::HoldReleased(hold_id)),
+            HoldStatus::Expired => Err(Refusal::HoldExpired(hold_id)),
+        }))
+    }
+
+    fn already_used(&self, hold_id: HoldId) -> Refusal {
         let order_id = self.rows.order_by_hold.get(&hold_id).copied();
         Refusal::HoldAlreadyUsed { hold_id, order_id }
     }
@@ -140,16 +151,10 @@ impl Desk<'_> {
         hold_id: HoldId,
         ttl: Duration,
     ) -> Result<Remembered, Decision> {
-        let mut hold = match self.current_hold(hold_id)? {
+        let mut hold = match self.active_hold(hold_id)? {
             Ok(hold) => hold,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        match hold.status {
-            HoldStatus::Active => {}
-            HoldStatus::Converted => return Ok(Err(self.already_used(hold_id))),
-            HoldStatus::Released => return Ok(Err(Refusal::HoldReleased(hold_id))),
-            HoldStatus::Expired => return Ok(Err(Refusal::HoldExpired(hold_id))),
-        }
         let latest = hold.created_at.after(self.policy.hold_ttl_max);
         let end = hold.expires_at.max(self.now.after(ttl).min(latest));
         if end != hold.expires_at {

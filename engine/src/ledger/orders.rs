@@ -25,16 +25,10 @@ impl Desk<'_> {
             }
             Some(_) => {}
         }
-        let hold = match self.current_hold(hold_id)? {
+        let hold = match self.active_hold(hold_id)? {
             Ok(hold) => hold,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        match hold.status {
-            HoldStatus::Active => {}
-            HoldStatus::Converted => return Ok(Err(self.already_used(hold_id))),
-            HoldStatus::Released => return Ok(Err(Refusal::HoldReleased(hold_id))),
-            HoldStatus::Expired => return Ok(Err(Refusal::HoldExpired(hold_id))),
-        }
         self.note_hold(hold_id, Some((hold.status, hold.expires_at)));
         if let Some(hold) = self.rows.holds.get_mut(&hold_id) {
             hold.status = HoldStatus::Converted;
