@@ -99,7 +99,7 @@ fn one_writer(galera: &Galera, writer: &mut usize, fault: Fault, seed: u64) -> R
         ..Row::default()
     };
     judge_all(&mut row, galera, &database, &journal, &products, &engines[0]);
-    if row.note.is_empty() {
+    if row.note.is_empty() && fault != Fault::Switched {
         row.note = format!("the next node was ready after {ready_after:.1?}");
     }
     engines.iter().for_each(|engine| engine.close().expect("a close"));
