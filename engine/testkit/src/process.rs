@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
@@ -37,6 +37,12 @@ pub(crate) struct Server {
     child: Mutex<Option<Child>>,
 }
 
+/// Why a server did not start, and whether it ended itself by SIGABRT.
+struct Failed {
+    why: String,
+    has_aborted: bool,
+}
+
 impl Server {
     pub(crate) fn new(
         name: &'static str,
@@ -59,8 +65,21 @@ impl Server {
     }
 
     /// Starts it as [`launch`](Server::launch) does, this time with further
-    /// arguments.
+    /// arguments. One that aborts itself meanwhile is started once more, as
+    /// whoever watches over a server does: now and then MariaDB does so on what
+    /// it was killed on.
     pub(crate) fn launch_with(&self, further: &[OsString]) -> Result<(), String> {
+        self.launch_once(further).or_else(|failed| {
+            if !failed.has_aborted {
+                return Err(failed.why);
+            }
+            eprintln!("{}\nIt is started once more.", failed.why);
+            self.launch_once(further).map_err(|failed| failed.why)
+        })
+    }
+
+    fn launch_once(&self, further: &[OsString]) -> Result<(), Failed> {
+        let fails = |why: &str| Failed { why: self.failure(why), has_aborted: false };
         let mut slot = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         end(&mut slot);
         let log = File::options()
@@ -68,8 +87,7 @@ impl Server {
             .append(true)
             .open(self.log_path())
             .and_then(|log| Ok((log.try_clone()?, log)));
-        let (output, errors) =
-            log.map_err(|cause| self.failure(&format!("no log file: {cause}")))?;
+        let (output, errors) = log.map_err(|cause| fails(&format!("no log file: {cause}")))?;
         // setpriv asks for the signal and then becomes the server, so the
         // process id is the server's.
         let mut command = tool::command("setpriv");
@@ -84,7 +102,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors);
-        let child = spawn(command).map_err(|cause| self.failure(&cause.to_string()))?;
+        let child = spawn(command).map_err(|cause| fails(&cause.to_string()))?;
         let child = slot.insert(child);
         let socket = self.socket_path();
         let mut gone = None;
@@ -97,10 +115,12 @@ impl Server {
             None => end(&mut slot),
             Some(_) => *slot = None,
         }
-        Err(self.failure(&match gone {
+        let has_aborted = gone.and_then(|status| status.signal()) == Some(Signal::ABORT.as_raw());
+        let failed = fails(&match gone {
             Some(status) => format!("it ended with {status}"),
             None => format!("it did not answer within {READY_WITHIN:?}"),
-        }))
+        });
+        Err(Failed { has_aborted, ..failed })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -214,4 +234,30 @@ fn spawn(command: Command) -> io::Result<Child> {
     let sent = orders.lock().unwrap_or_else(PoisonError::into_inner).send((command, reply));
     sent.map_err(|_| gone())?;
     answer.recv().map_err(|_| gone())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(script: &str) -> Server {
+        let folder = Folder::new("stockade-process-").expect("a folder");
+        let arguments = ["-c", script].map(OsString::from).into();
+        let answers = |socket: &Path| socket.with_file_name("ready").exists();
+        Server::new("a server", "sh", arguments, folder, answers)
+    }
+
+    #[test]
+    fn a_server_that_aborts_as_it_starts_is_started_once_more_and_no_oftener() {
+        let once = "[ -e tried ] && { touch ready; exec sleep 60; }; touch tried; kill -ABRT $$";
+        let once = server(once);
+        assert_eq!(once.launch(), Ok(()));
+        assert!(once.is_up());
+        let always = server("echo again; kill -ABRT $$");
+        let why = always.launch().expect_err("it aborts");
+        assert_eq!(why.matches("again").count(), 2, "{why}");
+        let failing = server("echo again; exit 1");
+        let why = failing.launch().expect_err("it fails");
+        assert_eq!(why.matches("again").count(), 1, "{why}");
+    }
 }
