@@ -7,7 +7,7 @@ use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
 use crate::error::stockade_error;
 use crate::failure::{Failure, beyond};
-use crate::handle::{self};
+use crate::handle;
 use crate::plain::{self, Plain};
 
 /// Asks the engine and writes what it answers. A place that cannot be written

@@ -8,7 +8,7 @@ use crate::border;
 use crate::code::stockade_code;
 use crate::error::stockade_error;
 use crate::failure::{Failure, null};
-use crate::handle::{self};
+use crate::handle;
 use crate::options::stockade_options;
 use crate::plain::{self, plain};
 use crate::shared;

@@ -14,7 +14,7 @@ use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
 use crate::error::stockade_error;
 use crate::failure::{Failure, null};
-use crate::handle::{self};
+use crate::handle;
 use crate::names::names;
 use crate::plain::{self, Incoming, plain};
 use crate::text;

@@ -9,7 +9,7 @@ use stockade::Config;
 use crate::border;
 use crate::code::stockade_code;
 use crate::error::stockade_error;
-use crate::handle::{self};
+use crate::handle;
 use crate::text;
 
 /// What an engine will be like. Owned by the caller, who frees it with

@@ -8,7 +8,7 @@ use crate::answers::answer;
 use crate::code::stockade_code;
 use crate::engine::stockade_engine;
 use crate::error::stockade_error;
-use crate::handle::{self};
+use crate::handle;
 use crate::names::names;
 use crate::plain::{self, Incoming, plain};
 use crate::text;

@@ -9,7 +9,7 @@ use crate::border;
 use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
 use crate::error::stockade_error;
-use crate::handle::{self};
+use crate::handle;
 use crate::plain::{self, Incoming, plain};
 use crate::text;
 

@@ -6,7 +6,7 @@ use stockade_ffi::engine::{stockade_engine_free, stockade_engine_open};
 use stockade_ffi::options::stockade_options_set;
 
 use super::calls;
-use super::line::Line;
+use super::line::{Line, pointer, unless_null};
 use super::program::Program;
 use super::told::told;
 
@@ -42,10 +42,7 @@ fn run(program: &mut Program, line: &Line<'_>) {
     match line.call {
         "set" => {
             let (name, value) = (line.text("name"), line.text("value"));
-            let pointer = |text: &Option<std::ffi::CString>| {
-                text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
-            };
-            let options = if line.is_null("options") { ptr::null_mut() } else { program.options };
+            let options = unless_null(line, "options", program.options);
             // SAFETY: the options live, and the texts end with a NUL.
             told(line, |error| unsafe {
                 stockade_options_set(options, pointer(&name), pointer(&value), error)
@@ -67,9 +64,9 @@ fn open_store(line: &Line<'_>) {
         return;
     }
     let mut engine = ptr::null_mut();
-    let url = store.as_ref().map_or(ptr::null(), |url| url.as_ptr());
     // SAFETY: the text ends with a NUL or is null, and the place lives.
-    let opened = told(line, |error| unsafe { stockade_engine_open(url, &mut engine, error) });
+    let opened =
+        told(line, |error| unsafe { stockade_engine_open(pointer(&store), &mut engine, error) });
     assert_eq!(opened, !engine.is_null());
     // SAFETY: it came from the library or is null, and is freed once.
     unsafe { stockade_engine_free(engine) };

@@ -1,6 +1,5 @@
 //! Each call of the engine, with what a line says.
 
-use std::ffi::CString;
 use std::mem::offset_of;
 use std::ptr;
 
@@ -14,7 +13,7 @@ use stockade_ffi::payments::*;
 use stockade_ffi::products::*;
 use stockade_ffi::text::*;
 
-use super::line::Line;
+use super::line::{Line, pointer, unless_null};
 use super::place::Place;
 use super::program::Program;
 use super::told::{text, told};
@@ -31,16 +30,6 @@ pub fn run(program: &mut Program, line: &Line<'_>) {
         "id" | "quantity" | "price" | "names" => without_an_engine(line),
         _ => {}
     }
-}
-
-/// Texts that live as long as the call.
-fn pointer(text: &Option<CString>) -> *const std::ffi::c_char {
-    text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
-}
-
-/// A place for what need not be asked for.
-fn unless_null<T>(line: &Line<'_>, name: &str, place: *mut T) -> *mut T {
-    if line.is_null(name) { ptr::null_mut() } else { place }
 }
 
 fn products(program: &mut Program, line: &Line<'_>) {

@@ -1,6 +1,7 @@
 //! A line of a session: the name of a call and its fields.
 
-use std::ffi::CString;
+use std::ffi::{CString, c_char};
+use std::ptr;
 
 /// The most bytes of a text.
 const TEXT_MAX: usize = 2_048;
@@ -57,6 +58,16 @@ impl<'a> Line<'a> {
         let mut names = self.bytes("null").unwrap_or_default().split(|byte| *byte == b',');
         names.any(|name| name == pointer.as_bytes())
     }
+}
+
+/// A text for a call, which it lives as long as.
+pub fn pointer(text: &Option<CString>) -> *const c_char {
+    text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
+}
+
+/// What need not be given, unless the line says NULL.
+pub fn unless_null<T>(line: &Line<'_>, name: &str, place: *mut T) -> *mut T {
+    if line.is_null(name) { ptr::null_mut() } else { place }
 }
 
 /// A value with `%20` and the like as the bytes that they stand for.

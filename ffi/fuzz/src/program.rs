@@ -13,7 +13,7 @@ use stockade_ffi::options::{
     stockade_options, stockade_options_free, stockade_options_new, stockade_options_set,
 };
 
-use super::line::Line;
+use super::line::{Line, unless_null};
 use super::place::Place;
 use super::told::{text, told};
 
@@ -67,9 +67,9 @@ impl Program {
         self.leave();
         self.must_set(c"store", MEMORY);
         self.must_set(c"redis", c"");
-        let options = if line.is_null("options") { ptr::null_mut() } else { self.options };
+        let options = unless_null(line, "options", self.options);
         let mut engine = ptr::null_mut();
-        let place = if line.is_null("answer") { ptr::null_mut() } else { &raw mut engine };
+        let place = unless_null(line, "answer", &raw mut engine);
         // SAFETY: the options live, or are null, and so does the place.
         let opened =
             told(line, |error| unsafe { stockade_engine_open_with(options, place, error) });

@@ -9,10 +9,8 @@ mod answers;
 mod http;
 mod requests;
 mod shop;
-mod socket;
 mod webhook;
 
-pub use http::http;
+pub use http::{http, socket};
 pub use requests::requests;
-pub use socket::socket;
 pub use webhook::webhook;

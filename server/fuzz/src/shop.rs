@@ -74,12 +74,12 @@ impl Shop {
     /// Everything that comes back to a client that sends these bytes by an
     /// address.
     pub async fn exchange(&self, sent: &[u8]) -> Vec<u8> {
-        self.server.exchange(Door::Tcp, sent).await
+        self.exchange_by(Door::Tcp, sent).await
     }
 
-    /// The same by the socket file.
-    pub async fn exchange_by_socket(&self, sent: &[u8]) -> Vec<u8> {
-        self.server.exchange(Door::Unix, sent).await
+    /// The same by this door.
+    pub async fn exchange_by(&self, door: Door, sent: &[u8]) -> Vec<u8> {
+        self.server.exchange(door, sent).await
     }
 
     /// Lets time pass.
