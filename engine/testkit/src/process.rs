@@ -116,11 +116,11 @@ impl Server {
             Some(_) => *slot = None,
         }
         let has_aborted = gone.and_then(|status| status.signal()) == Some(Signal::ABORT.as_raw());
-        let failed = fails(&match gone {
+        let why = match gone {
             Some(status) => format!("it ended with {status}"),
             None => format!("it did not answer within {READY_WITHIN:?}"),
-        });
-        Err(Failed { has_aborted, ..failed })
+        };
+        Err(Failed { why: self.failure(&why), has_aborted })
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -31,8 +31,10 @@ const REFUSED_WITHIN: Duration = Duration::from_secs(30);
 const DISK: &str = "/mnt";
 /// Calls that are let through before one fails.
 const SKIPPED_MAX: u32 = 60;
-/// The same once a checkpoint has begun, which writes a few dozen pages.
-const SKIPPED_IN_CHECKPOINT: u32 = 20;
+/// The same once a checkpoint has begun, which writes a few dozen pages and
+/// then syncs the database's file.
+const WRITES_SKIPPED_IN_CHECKPOINT: u32 = 20;
+const SYNCS_SKIPPED_IN_CHECKPOINT: u32 = 1;
 /// So many times means until told otherwise.
 const ALWAYS: u32 = u32::MAX;
 const SYNC: Duration = Duration::from_micros(200);
@@ -147,20 +149,23 @@ fn limit(child: &Child, bytes: &str) {
     assert!(done.success(), "prlimit said {done}");
 }
 
-/// What fails, how often, and whether only once a checkpoint has begun.
+/// What fails, how often, after fewer calls than `skipped`, and whether these
+/// count only once a checkpoint has begun.
 #[derive(Clone, Copy)]
 struct Failing {
     call: Call,
     times: u32,
+    skipped: u32,
     in_checkpoint: bool,
 }
 
 const fn failing(call: Call, times: u32) -> Failing {
-    Failing { call, times, in_checkpoint: false }
+    Failing { call, times, skipped: SKIPPED_MAX, in_checkpoint: false }
 }
 
-const fn failing_in_checkpoint(call: Call, times: u32) -> Failing {
-    Failing { call, times, in_checkpoint: true }
+/// Once: a checkpoint is no caller's, so none would be refused for more.
+const fn failing_in_checkpoint(call: Call, skipped: u32) -> Failing {
+    Failing { call, times: 1, skipped, in_checkpoint: true }
 }
 
 const ERRORS: [Failing; 12] = [
@@ -173,9 +178,9 @@ const ERRORS: [Failing; 12] = [
     failing(Call::Read, 1),
     failing(Call::Read, 1),
     failing(Call::Read, ALWAYS),
-    failing_in_checkpoint(Call::Write, 1),
-    failing_in_checkpoint(Call::Sync, 1),
-    failing_in_checkpoint(Call::Sync, 1),
+    failing_in_checkpoint(Call::Write, WRITES_SKIPPED_IN_CHECKPOINT),
+    failing_in_checkpoint(Call::Sync, SYNCS_SKIPPED_IN_CHECKPOINT),
+    failing_in_checkpoint(Call::Sync, SYNCS_SKIPPED_IN_CHECKPOINT),
 ];
 
 /// A disk that answers writes, syncs and reads with an error, once or for a
@@ -195,19 +200,15 @@ pub fn errors(seed: u64) -> Found {
     child.wait_for("served");
     let mut errors = ERRORS;
     errors.shuffle(&mut dice);
-    for Failing { call, times, in_checkpoint } in errors {
+    for Failing { call, times, skipped, in_checkpoint } in errors {
         let before = disk.failed(call);
         if in_checkpoint {
             disk.await_checkpoint();
         }
-        let skipped = if in_checkpoint { SKIPPED_IN_CHECKPOINT } else { SKIPPED_MAX };
-        // The next sync of a checkpoint is the one of the database's file.
-        let skipped = if in_checkpoint && call == Call::Sync { 1 } else { skipped };
         disk.fail(call, dice.random_range(0..skipped), times);
         wait_until("a call fails", REFUSED_WITHIN, || disk.failed(call) > before);
-        // Few operations read anything that is not in memory, and a checkpoint
-        // is no caller's.
-        if times == ALWAYS && call != Call::Read && !in_checkpoint {
+        // Few operations read anything that is not in memory.
+        if times == ALWAYS && call != Call::Read {
             wait_for_refusals(&child);
         }
         disk.fail(call, 0, 0);

@@ -61,11 +61,12 @@ pub fn cut(seed: u64) -> Found {
         };
         let mut child = Child::start(&orders);
         for hold in 0..HOLDS {
-            let is_aimed = hold % 2 == 1;
-            if is_aimed {
+            let changes = if hold % 2 == 1 {
                 disk.await_checkpoint();
-            }
-            let changes = if is_aimed { CHANGES_IN_CHECKPOINT } else { CHANGES_BETWEEN };
+                CHANGES_IN_CHECKPOINT
+            } else {
+                CHANGES_BETWEEN
+            };
             disk.hold_after(dice.random_range(1..changes));
             disk.wait_until_held();
             child.signal(Signal::STOP);

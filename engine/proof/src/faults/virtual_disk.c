@@ -123,7 +123,8 @@ static void tell(enum kind kind, uint64_t file, uint64_t offset, const void *byt
 static void enter(void)
 {
     pthread_mutex_lock(&order);
-    if (!is_awaited() && take(&control->hold_after) && __atomic_load_n(&control->hold_after, __ATOMIC_SEQ_CST) == 0) {
+    if (!is_awaited() && take(&control->hold_after) &&
+        __atomic_load_n(&control->hold_after, __ATOMIC_SEQ_CST) == 0) {
         __atomic_store_n(&control->held, 1, __ATOMIC_SEQ_CST);
         while (__atomic_load_n(&control->held, __ATOMIC_SEQ_CST))
             usleep(100);
