@@ -107,8 +107,9 @@ calls! {
     ///
     /// # Errors
     /// `invalid_argument`, `not_found`, `insufficient_stock` when stock would
-    /// go below zero, `contention`, `unavailable`.
-    fn adjust_stock(adjustment: &StockAdjustment) -> Product;
+    /// go below zero, `version_mismatch`, `idempotency_mismatch`,
+    /// `contention`, `unavailable`.
+    fn adjust_stock(adjustment: &StockAdjustment) -> Replayable<Product>;
 
     /// Holds units of one product for a short time.
     ///

@@ -66,6 +66,9 @@ kinds! {
     Misuse = 12, "misuse";
     /// A fault of Stockade or of its store's content; nothing changed.
     Internal = 13, "internal";
+    /// The product was changed since the caller read it; nothing changed now.
+    /// Read it and decide again.
+    VersionMismatch = 14, "version_mismatch";
 }
 
 impl fmt::Display for ErrorKind {
@@ -249,6 +252,12 @@ impl Error {
             Refusal::StockTooLarge(id) => {
                 (ErrorKind::InvalidArgument, format!("product {id} cannot have so much stock"))
             }
+            Refusal::VersionMismatch { product_id, asked, version } => (
+                ErrorKind::VersionMismatch,
+                format!(
+                    "product {product_id} has version {version} and not {asked}: read it again"
+                ),
+            ),
         };
         Self::with_details(kind, message, details, replayed)
     }

@@ -173,8 +173,11 @@ impl Remote {
         self.call("create_product", &(new,), Repeat::Never).await
     }
 
-    pub async fn adjust_stock(&self, adjustment: &StockAdjustment) -> Result<Product> {
-        self.call("adjust_stock", &(adjustment,), Repeat::Never).await
+    pub async fn adjust_stock(
+        &self,
+        adjustment: &StockAdjustment,
+    ) -> Result<Replayable<Product>> {
+        self.make("adjust_stock", adjustment, adjustment.key.as_ref()).await
     }
 
     pub async fn hold(&self, request: &HoldRequest) -> Result<Replayable<Hold>> {

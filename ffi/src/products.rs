@@ -210,7 +210,7 @@ pub unsafe extern "C" fn stockade_engine_adjust_stock(
             let given = plain::read(request)?;
             let reason = text::needed(given.reason, "reason")?;
             let adjustment = StockAdjustment::new(given.product_id, given.delta, reason);
-            Ok((&engine.adjust_stock(&adjustment)?).into())
+            Ok((&engine.adjust_stock(&adjustment)?.value).into())
         })
     }
 }

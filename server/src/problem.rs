@@ -64,6 +64,7 @@ codes! {
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The store is out of reach";
     Unauthorized = UNAUTHORIZED, "unauthorized", "A secret is missing or wrong";
     Misuse = INTERNAL_SERVER_ERROR, "misuse", "The engine cannot be used so";
+    VersionMismatch = PRECONDITION_FAILED, "version_mismatch", "The product was changed meanwhile";
     Internal = INTERNAL_SERVER_ERROR, "internal", "A fault of the server";
     /// HTTP: the body is no JSON, or no UTF-8.
     MalformedRequest = BAD_REQUEST, "malformed_request", "The request cannot be read";
@@ -90,6 +91,7 @@ impl Code {
             ErrorKind::Unavailable => Self::Unavailable,
             ErrorKind::Unauthorized => Self::Unauthorized,
             ErrorKind::Misuse => Self::Misuse,
+            ErrorKind::VersionMismatch => Self::VersionMismatch,
             // A kind that is new to this server; a test finds it.
             _ => Self::Internal,
         }

@@ -22,6 +22,10 @@ const LANE: LaneId = LaneId(7);
 const PRODUCT: ProductId = ProductId(7);
 const TTL: Duration = Duration::from_secs(60);
 
+fn adjust() -> Command {
+    Command::Adjust { product_id: PRODUCT, delta: 1, version: None, key: None }
+}
+
 /// What a lock was asked, and with which fence where one was shown.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
@@ -389,10 +393,10 @@ async fn a_combiner_ends_once_all_that_waits_is_served() {
     let combiner = Combiner::start(desk.combiner.parts, &Runtime::Tokio(Handle::current()));
     let lanes = [combiner.lane(PRODUCT)];
     let (restock, late) = tokio::join!(
-        combiner.submit(Command::Adjust { product_id: PRODUCT, delta: 1 }, &lanes),
+        combiner.submit(adjust(), &lanes),
         async {
             assert!(combiner.close(Duration::from_secs(20)).await);
-            combiner.submit(Command::Adjust { product_id: PRODUCT, delta: 1 }, &lanes).await
+            combiner.submit(adjust(), &lanes).await
         }
     );
     restock.expect("it was served");
@@ -421,7 +425,7 @@ async fn an_attempt_that_locks_no_row_does_not_tell_what_became_of_a_lost_commit
     let Combiner { parts, foresight, .. } = &desk.combiner;
     let fences = BTreeMap::new();
     for (products, command, is_open) in [
-        (vec![PRODUCT], Command::Adjust { product_id: PRODUCT, delta: 1 }, false),
+        (vec![PRODUCT], adjust(), false),
         (vec![], Command::Release { hold_id: HoldId(99), token: None }, true),
     ] {
         let mut lost = Uncertain::of_one(Commit::of_nothing(999, true));

@@ -34,7 +34,9 @@ impl AsyncEngine {
                 answered(body, create).await
             }
             "adjust_stock" => {
-                let adjust = async |(by,): (StockAdjustment,), _| core.adjust_stock(&by).await;
+                let adjust = async |(by,): (StockAdjustment,), resend| {
+                    core.adjust_stock_sent(&by, resend).await
+                };
                 answered(body, adjust).await
             }
             "release" => {

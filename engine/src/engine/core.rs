@@ -285,14 +285,27 @@ impl Core {
         Ok(product.product)
     }
 
-    pub async fn adjust_stock(&self, adjustment: &StockAdjustment) -> Result<Product> {
-        let command = prepare::adjustment(adjustment)?;
+    pub async fn adjust_stock(
+        &self,
+        adjustment: &StockAdjustment,
+    ) -> Result<Replayable<Product>> {
+        self.adjust_stock_sent(adjustment, None).await
+    }
+
+    /// Adjusts stock for a client that may send the request again.
+    pub async fn adjust_stock_sent(
+        &self,
+        adjustment: &StockAdjustment,
+        resend: Option<Resend>,
+    ) -> Result<Replayable<Product>> {
+        let command = prepare::adjustment(adjustment, resend)?;
         let lanes = vec![self.combiner.lane(adjustment.product_id)];
         let done = self.submit(command, lanes).await?;
-        let StockAdjustment { product_id, delta, reason } = adjustment;
-        tracing::info!(product_id = product_id.0, delta, reason, "stock was adjusted");
+        let StockAdjustment { product_id, delta, reason, .. } = adjustment;
+        let replayed = done.replayed;
+        tracing::info!(product_id = product_id.0, delta, reason, replayed, "stock was adjusted");
         match done.answer {
-            Answer::Product(product) => Ok(product),
+            Answer::Product(value) => Ok(Replayable { value, replayed }),
             other => Err(unexpected(&other)),
         }
     }

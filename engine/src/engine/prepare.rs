@@ -137,13 +137,17 @@ pub(super) fn payment(event: &PaymentEvent, digest: Option<[u8; 32]>) -> Result<
     Ok(Command::Payment { key, body_hash, order_id, secret, outcome: event.outcome })
 }
 
-pub(super) fn adjustment(request: &StockAdjustment) -> Result<Command> {
+pub(super) fn adjustment(request: &StockAdjustment, resend: Option<Resend>) -> Result<Command> {
     if request.delta == 0 {
         return Err(Error::invalid_argument("delta must not be 0"));
     }
     check_text("reason", &request.reason)?;
     exists_ever("product", request.product_id.0, request.product_id.is_possible())?;
-    Ok(Command::Adjust { product_id: request.product_id, delta: request.delta })
+    let StockAdjustment { product_id, delta, version, .. } = *request;
+    let expected = version.map_or([0, 0], |version| [1, version]);
+    let parts = [product_id.0, delta.cast_unsigned(), expected[0], expected[1]];
+    let key = keyed("adjust", request.key.as_deref(), resend, &parts, None)?;
+    Ok(Command::Adjust { product_id, delta, version, key })
 }
 
 pub(super) fn new_product(request: &NewProduct) -> Result<()> {
@@ -299,7 +303,7 @@ mod tests {
         assert_eq!(kind(cart(&config, &summed, None)), ErrorKind::QuantityLimit);
         let many = CartRequest::new((1..=101).map(|id| (id, 1)));
         assert_eq!(kind(cart(&config, &many, None)), bad);
-        assert_eq!(kind(adjustment(&StockAdjustment::new(1, 0, "none"))), bad);
+        assert_eq!(kind(adjustment(&StockAdjustment::new(1, 0, "none"), None)), bad);
         assert_eq!(kind(payment(&PaymentEvent::for_order(0, Outcome::Success), None)), bad);
         let token = PaymentToken { order_id: OrderId(3), secret: Token(1) };
         let other = PaymentEvent::for_order(2, Outcome::Success).token(token);

@@ -95,6 +95,9 @@ pub(crate) enum Command {
     Adjust {
         product_id: ProductId,
         delta: i64,
+        /// The version that the product must have.
+        version: Option<u64>,
+        key: Option<Keyed>,
     },
     /// Takes back what is due of one product.
     Reclaim {
@@ -106,9 +109,10 @@ impl Command {
     /// The idempotency key under which its answer is kept.
     pub fn key(&self) -> Option<&Keyed> {
         match self {
-            Self::Hold { key, .. } | Self::Cart { key, .. } | Self::Order { key, .. } => {
-                key.as_ref()
-            }
+            Self::Hold { key, .. }
+            | Self::Cart { key, .. }
+            | Self::Order { key, .. }
+            | Self::Adjust { key, .. } => key.as_ref(),
             _ => None,
         }
     }
@@ -197,6 +201,12 @@ pub(crate) enum Refusal {
     KeyMismatch,
     WrongPaymentToken(OrderId),
     StockTooLarge(ProductId),
+    /// The product was changed since the caller read it.
+    VersionMismatch {
+        product_id: ProductId,
+        asked: u64,
+        version: u64,
+    },
 }
 
 /// An answer as it is kept under an idempotency key.

@@ -104,7 +104,9 @@ impl<'a> Desk<'a> {
             Command::Payment { key, body_hash, order_id, secret, outcome } => {
                 self.payment(key, *body_hash, *order_id, *secret, *outcome)
             }
-            Command::Adjust { product_id, delta } => decision(self.adjust(*product_id, *delta)),
+            Command::Adjust { product_id, delta, version, key } => {
+                self.keyed(key.as_ref(), |desk| desk.adjust(*product_id, *delta, *version))
+            }
             Command::Reclaim { product_id } => {
                 let (holds, orders) = self.reclaimed.remove(product_id).unwrap_or_default();
                 let more = self.more_due(*product_id);
@@ -194,6 +196,15 @@ impl<'a> Desk<'a> {
     /// Whether stock that is due but was not loaded could still come back.
     pub(super) fn more_due(&self, product_id: ProductId) -> bool {
         self.rows.due.get(&product_id).is_some_and(|due| due.more)
+    }
+
+    /// The version that a caller who reads the product after this decision
+    /// sees: a batch raises it once, with the first command that moves units.
+    pub(super) fn current_version(&self, product_id: ProductId) -> u64 {
+        let moves = |event: &LedgerEvent| event.product_id == product_id && moves_units(event.kind);
+        let before = self.products_before.get(&product_id);
+        let raised = u64::from(self.events.iter().any(moves));
+        before.map_or(0, |row| row.product.version + raised)
     }
 
     /// The version that this batch's commit gives the product.

@@ -172,11 +172,16 @@ impl Desk<'_> {
         &mut self,
         product_id: ProductId,
         delta: i64,
+        version: Option<u64>,
     ) -> Result<Remembered, Decision> {
         let more_due = self.more_due(product_id);
+        let current = self.current_version(product_id);
         let Some(row) = self.rows.products.get_mut(&product_id) else {
             return Ok(Err(Refusal::NoProduct(product_id)));
         };
+        if let Some(asked) = version.filter(|asked| *asked != current) {
+            return Ok(Err(Refusal::VersionMismatch { product_id, asked, version: current }));
+        }
         let Some(stock) = row.product.stock.checked_add_signed(delta) else {
             if delta > 0 {
                 return Ok(Err(Refusal::StockTooLarge(product_id)));

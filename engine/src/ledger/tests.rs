@@ -166,7 +166,7 @@ fn stock_is_written_off_to_the_last_unit_and_never_counts_beyond_what_stores_kee
     let adjusted = |delta, more| {
         let mut rows = rows(5, Some(NOW));
         rows.due = [(PRODUCT, Due { more, ..Due::default() })].into();
-        one(rows, Command::Adjust { product_id: PRODUCT, delta })
+        one(rows, Command::Adjust { product_id: PRODUCT, delta, version: None, key: None })
     };
     let (decision, changes) = adjusted(-5, false);
     let Ok(Answer::Product(product)) = answer(decision) else { panic!("it was there") };
@@ -180,6 +180,44 @@ fn stock_is_written_off_to_the_last_unit_and_never_counts_beyond_what_stores_kee
     let too_large = Err(Refusal::StockTooLarge(PRODUCT));
     assert_eq!(answer(adjusted(i64::MAX - received + 1, false).0), too_large);
     assert_eq!(answer(adjusted(i64::MAX, false).0), too_large);
+}
+
+#[test]
+fn an_adjustment_s_answer_is_kept_under_its_key() {
+    let adjust = |delta, print| {
+        let (key, fingerprint) = ("k".to_owned(), [print; 32]);
+        let key = Keyed { key, fingerprint, keeps_refusals: true, is_fresh: false };
+        Command::Adjust { product_id: PRODUCT, delta, version: None, key: Some(key) }
+    };
+    let commands = [adjust(2, 1), adjust(2, 1), adjust(3, 2)];
+    let (decisions, changes) = decide(&POLICY, rows(5, None), &commands, NOW);
+    let [first, again, other] = decisions.try_into().expect("three");
+    let Decision::Done { answer: repeated, replayed: true } = again else { panic!("a replay") };
+    assert_eq!(answer(first), repeated);
+    assert_eq!(answer(other), Err(Refusal::KeyMismatch));
+    assert_eq!((changes.products[0].after.product.stock, changes.new_keys.len()), (7, 1));
+}
+
+#[test]
+fn an_adjustment_that_names_another_version_is_refused() {
+    let adjusted = |version| {
+        let command = Command::Adjust { product_id: PRODUCT, delta: 1, version, key: None };
+        answer(one(rows(5, None), command).0)
+    };
+    assert!(adjusted(None).is_ok() && adjusted(Some(8)).is_ok());
+    for asked in [7, 9] {
+        let refusal = Refusal::VersionMismatch { product_id: PRODUCT, asked, version: 8 };
+        assert_eq!(adjusted(Some(asked)), Err(refusal));
+    }
+    // The first of a batch raises the version for those after it.
+    let adjust = |version| Command::Adjust { product_id: PRODUCT, delta: 1, version, key: None };
+    let commands = [adjust(Some(8)), adjust(Some(8)), adjust(Some(9))];
+    let (decisions, changes) = decide(&POLICY, rows(5, None), &commands, NOW);
+    let answers: Vec<_> = decisions.into_iter().map(answer).collect();
+    let refusal = Refusal::VersionMismatch { product_id: PRODUCT, asked: 8, version: 9 };
+    assert!(answers[0].is_ok() && answers[2].is_ok());
+    assert_eq!(answers[1], Err(refusal));
+    assert_eq!(changes.products[0].after.product.stock, 7);
 }
 
 #[test]

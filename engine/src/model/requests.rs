@@ -354,11 +354,40 @@ pub struct StockAdjustment {
     pub delta: i64,
     /// Why, for the log; at most 255 characters.
     pub reason: String,
+    /// The version that the caller saw; the adjustment is refused with
+    /// `version_mismatch` if the product has another by now. Default: none,
+    /// which adjusts whatever version there is.
+    #[serde(default)]
+    pub version: Option<u64>,
+    /// The idempotency key; default: none.
+    #[serde(default)]
+    pub key: Option<String>,
 }
 
 impl StockAdjustment {
     /// Receives `delta` units, or writes them off when negative.
     pub fn new(product_id: impl Into<ProductId>, delta: i64, reason: impl Into<String>) -> Self {
-        Self { product_id: product_id.into(), delta, reason: reason.into() }
+        Self {
+            product_id: product_id.into(),
+            delta,
+            reason: reason.into(),
+            version: None,
+            key: None,
+        }
+    }
+
+    /// Refuses the adjustment if the product no longer has this version
+    /// (optimistic concurrency).
+    #[must_use]
+    pub fn version(mut self, version: u64) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// Makes the request safe to repeat: the same key gets the same answer.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stockade::{Event, Money, NewProduct, ProductId, StockAdjustment};
 
-use super::shop::ProductView;
+use super::shop::{KEY, ProductView};
 use crate::body;
 use crate::call::Call;
 use crate::reply::{Answer, Reply};
@@ -33,15 +33,18 @@ pub async fn create_product(shared: &Shared, call: &Call<'_>) -> Answer {
 struct AdjustBody {
     delta: i64,
     reason: String,
+    version: Option<u64>,
 }
 
 /// `POST /api/admin/products/{id}/adjust`
 pub async fn adjust(shared: &Shared, call: &Call<'_>) -> Answer {
     let id: ProductId = call.segment(0)?;
     let body: AdjustBody = body::object(body::text(&call.body)?)?;
-    let request = StockAdjustment::new(id, body.delta, body.reason);
+    let mut request = StockAdjustment::new(id, body.delta, body.reason);
+    request.version = body.version;
+    request.key = call.key(KEY)?;
     let product = shared.engine.adjust_stock(&request).await?;
-    Reply::json(&ProductView::of(&product)?)
+    Ok(Reply::json(&ProductView::of(&product)?)?.replayed(product.replayed))
 }
 
 /// `POST /api/admin/sweep`

@@ -14,7 +14,7 @@ use crate::problem::Refusal;
 use crate::reply::{Answer, Reply};
 use crate::shared::Shared;
 
-const KEY: &[&str] = &["idempotency-key"];
+pub(super) const KEY: &[&str] = &["idempotency-key"];
 
 /// A product as the contract shows it; then the fields beyond.
 #[derive(Serialize)]

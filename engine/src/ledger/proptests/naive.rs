@@ -188,7 +188,7 @@ impl World {
                 });
                 Ok(Answer::Payment(answer))
             }
-            Command::Adjust { product_id, delta } => self.adjust(*product_id, *delta),
+            Command::Adjust { product_id, delta, .. } => self.adjust(*product_id, *delta),
             // How much goes back, and when, is the store's affair.
             Command::Reclaim { .. } => Ok(Answer::Reclaimed { holds: 0, orders: 0, more: false }),
         }

@@ -122,6 +122,7 @@ fn name_of_refusal(refusal: &Refusal) -> &'static str {
         Refusal::KeyMismatch => "key mismatch",
         Refusal::WrongPaymentToken(_) => "wrong payment token",
         Refusal::StockTooLarge(_) => "stock too large",
+        Refusal::VersionMismatch { .. } => "version mismatch",
     }
 }
 

@@ -410,7 +410,8 @@ impl Shop {
                 Command::Payment { key, body_hash: fingerprint, order_id, secret, outcome }
             }
             Ask::Adjust { product, delta } => {
-                Command::Adjust { product_id: self.product(product), delta }
+                let product_id = self.product(product);
+                Command::Adjust { product_id, delta, version: None, key: None }
             }
             Ask::Reclaim { product } => Command::Reclaim { product_id: self.product(product) },
         })
