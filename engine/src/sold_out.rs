@@ -82,7 +82,10 @@ impl SoldOut {
             let id = standing.id;
             let is_short = refused.contains(&id);
             if let Some(older) = known.get_mut(&id) {
-                if older.standing.version <= standing.version {
+                // Beyond its time it says nothing: the store may have been put
+                // back to an earlier state.
+                let is_over = runtime::elapsed(older.seen) >= TRUSTED;
+                if is_over || older.standing.version <= standing.version {
                     let was_short = older.was_short || is_short;
                     *older = Seen { standing, seen, was_short };
                 }

@@ -386,15 +386,14 @@ async fn an_announced_version_keeps_older_ones_out() {
 // trusted, the others so long that it never is.
 
 const LIFE: Duration = Duration::from_secs(2);
-const KEY: &str = "shop:product:7";
+const KEY: &str = "shop:{7}:row";
 
 async fn cache_on(redis: &Redis, life: Duration) -> ProductCache {
     let metrics = Arc::new(Metrics::new());
     let link = RedisLink::connect_patiently(&redis.url()).await.expect("a URL");
-    let shared = Some((link, "shop".to_owned()));
-    let heard = || redis.command(&["PUBSUB", "NUMSUB", "shop:changed"]);
+    let heard = || redis.command(&["PUBSUB", "NUMSUB", "shop:0:changed"]);
     let before = heard();
-    let cache = ProductCache::with(LONG, 1000, shared, metrics, life, Arc::new(Instant::now));
+    let cache = ProductCache::with(LONG, 1000, Some(link), metrics, life, Arc::new(Instant::now));
     until("it hears", async || heard() != before).await;
     cache
 }

@@ -64,7 +64,12 @@ impl Redis {
         start_on_a_free_port(|port| Redis::try_start(port, &replicaof))
     }
 
-    fn try_start(port: u16, further: &[String]) -> Result<Redis, String> {
+    /// Whether its process was started and not killed since.
+    pub(crate) fn is_up(&self) -> bool {
+        self.server.is_up()
+    }
+
+    pub(crate) fn try_start(port: u16, further: &[String]) -> Result<Redis, String> {
         let folder = Folder::new("stockade-redis-")
             .map_err(|cause| format!("failed to make a folder for Redis: {cause}"))?;
         let mut arguments: Vec<OsString> = [
