@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::TryFutureExt;
+use futures_util::future::BoxFuture;
 use redis::{
     Cmd, FromRedisValue, Msg, Pipeline, PushInfo, PushKind, RedisError, RedisResult,
     ScriptInvocation, Value,
@@ -351,16 +353,18 @@ impl Shared {
         }
     }
 
-    /// Makes a connection and sees whether it can be used.
-    async fn reach(self: &Arc<Self>) -> std::result::Result<Live, Unusable> {
+    /// Makes a connection and sees whether it can be used. Boxed: the compiler
+    /// follows a future's type only so deep.
+    fn reach(self: &Arc<Self>) -> BoxFuture<'_, std::result::Result<Live, Unusable>> {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
-        self.try_reach(number).await.map_err(|unusable| match unusable {
+        let reached = self.try_reach(number).map_err(|unusable| match unusable {
             Unusable::Gone(error) => match advice(&error, &self.place, &self.names) {
                 Some(advice) => Unusable::Refusing(sentence(&self.place, &advice)),
                 None => Unusable::Gone(error),
             },
             refusing @ Unusable::Refusing(_) => refusing,
-        })
+        });
+        Box::pin(reached)
     }
 
     async fn try_reach(self: &Arc<Self>, number: u64) -> std::result::Result<Live, Unusable> {
@@ -511,12 +515,7 @@ impl Shared {
     }
 
     /// Subscribes to what is wanted and not heard, and the reverse.
-    async fn listen(
-        &self,
-        number: u64,
-        connection: &mut Connection,
-        heard: &mut HashSet<String>,
-    ) {
+    async fn listen(&self, number: u64, connection: &mut Connection, heard: &mut HashSet<String>) {
         let wanted: HashSet<String> = {
             let mut channels = self.channels();
             channels.retain(|_, sender| sender.receiver_count() > 0);

@@ -144,6 +144,15 @@ mod tests {
     }
 
     #[test]
+    fn beyond_its_time_what_was_known_gives_way_to_an_older_version() {
+        let known = SoldOut::default();
+        let old = Instant::now().checked_sub(TRUSTED).expect("uptime");
+        known.learn([row(7, 0, None)], &[], old);
+        known.learn([row(3, 0, None)], &[ID], Instant::now());
+        assert_eq!(known.available(ID, 1, NOW), Some(0));
+    }
+
+    #[test]
     fn it_ends_when_something_falls_due_and_when_it_is_too_old() {
         let known = SoldOut::default();
         known.learn([row(3, 0, Some(1_001))], &[ID], Instant::now());

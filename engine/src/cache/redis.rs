@@ -232,7 +232,7 @@ async fn publish(shared: Arc<Shared>) {
         shared.awaken.notified().await;
         let pending: Vec<Pending> = std::mem::take(&mut *shared.pending()).into_values().collect();
         for batch in pending.chunks(BATCH) {
-            match send(&shared, batch).await {
+            match Box::pin(send(&shared, batch)).await {
                 Ok(()) => {}
                 Err(LinkError::Refused) => shared.note_loss(batch.iter().any(|row| row.news)),
                 // The link is down: the rest is dropped as well.
@@ -245,7 +245,8 @@ async fn publish(shared: Arc<Shared>) {
 
 /// In one pipeline, or in a cluster each product to its own server.
 async fn send(shared: &Shared, batch: &[Pending]) -> Result<(), LinkError> {
-    let calls = batch.iter().filter_map(|row| Some((row.product.product.id, arguments(shared, row)?)));
+    let calls =
+        batch.iter().filter_map(|row| Some((row.product.product.id, arguments(shared, row)?)));
     if shared.link.is_cluster() {
         let send = async |(id, args)| {
             let mut call = PUBLISH_SCRIPT.key(shared.key(id));

@@ -362,6 +362,37 @@ fn a_thread_without_a_runtime_may_ask() {
     assert_eq!(pollster::block_on(get(&cache, &store)), Some(1));
 }
 
+/// As when the store was put back to an earlier state while this process runs.
+#[tokio::test]
+async fn once_its_life_is_over_an_entry_gives_way_to_whatever_the_store_has() {
+    const LIFE: Duration = Duration::from_secs(5);
+    let (cache, pass) = cache_in_time(LIFE);
+    let store = Store::open(Some(product(7)));
+    assert_eq!(get(&cache, &store).await, Some(7));
+    store.set(Ok(Some(product(5))));
+    assert_eq!(get(&cache, &store).await, Some(7), "it lives");
+    pass(LIFE);
+    assert_eq!(get(&cache, &store).await, Some(5));
+    assert_eq!(get(&cache, &store).await, Some(5));
+    assert_eq!(store.loads(), 2, "it is kept");
+    // What was announced and is not there ends as well.
+    cache.hear(ID, 9);
+    assert_eq!(get(&cache, &store).await, Some(5));
+    pass(LIFE);
+    assert_eq!(get(&cache, &store).await, Some(5));
+    let loads = store.loads();
+    assert_eq!(get(&cache, &store).await, Some(5));
+    assert_eq!(store.loads(), loads, "it is kept");
+    // And what another process wrote under a version that was there before.
+    pass(LIFE);
+    cache.hear(ID, 4);
+    store.set(Ok(Some(product(4))));
+    assert_eq!(get(&cache, &store).await, Some(4));
+    store.set(Ok(None));
+    pass(LIFE);
+    assert_eq!(get(&cache, &store).await, None, "the product is gone");
+}
+
 #[tokio::test]
 async fn an_announced_version_keeps_older_ones_out() {
     let cache = cache(LONG);

@@ -107,7 +107,9 @@ impl Core {
             _ => {
                 let id = store.identity().await.map_err(opening)?;
                 let names = RedisNames::new(&config.redis_prefix, id);
-                Some(RedisLink::connect(&config, names, Arc::clone(&metrics)).await?)
+                let connect = RedisLink::connect(&config, names, Arc::clone(&metrics));
+                // Boxed: the compiler follows a future's type only so deep.
+                Some(Box::pin(connect).await?)
             }
         };
         let lock: Arc<dyn Lock> = match &redis {

@@ -107,7 +107,9 @@ impl Place {
     ) -> Result<Self> {
         let (name, database) = url.path.split_once('/').unwrap_or((url.path, ""));
         if name.is_empty() {
-            return Err(wrong("a URL by Sentinel names the master: redis+sentinel://HOST:PORT/NAME"));
+            return Err(wrong(
+                "a URL by Sentinel names the master: redis+sentinel://HOST:PORT/NAME",
+            ));
         }
         let hosts = url.addresses(scheme, SENTINEL_PORT)?;
         let server = url.login(database)?;
@@ -143,7 +145,8 @@ impl Place {
         let redis = settings(&url.login(url.path)?);
         let hosts = url.addresses(scheme, REDIS_PORT)?;
         let nodes = hosts.iter().map(|addr| {
-            let info = addr.clone().into_connection_info().map_err(|error| wrong(error.category()))?;
+            let info =
+                addr.clone().into_connection_info().map_err(|error| wrong(error.category()))?;
             let info = info.set_redis_settings(redis.clone()).set_tcp_settings(tcp());
             // Reads the certificates once, so that what is wrong with them is said.
             match &certificates {

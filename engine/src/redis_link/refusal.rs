@@ -89,7 +89,8 @@ pub(super) fn advice(error: &RedisError, place: &Place, names: &RedisNames) -> O
          are percent-encoded"
             .to_owned()
     } else if is_about_rights(error) {
-        let prefix = names.prefix().rsplit_once(':').map_or("", |(prefix, _)| prefix);
+        let prefix = names.prefix();
+        let prefix = prefix.rsplit_once(':').map_or(prefix, |(prefix, _)| prefix);
         format!(
             "the URL's user lacks a right ({}); ACL SETUSER can give it: ~{prefix}:* &{prefix}:* \
              +@all -@dangerous",

@@ -352,3 +352,6 @@ async fn the_log_has_one_line_for_each_turn_and_no_password() {
     assert_eq!((lines("WARN"), lines("INFO")), (2, 1));
     link.close().await;
 }
+
+mod cluster;
+mod hosted;

@@ -56,8 +56,9 @@ impl Address {
             };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (secret, host) = rest.rsplit_once('@').map_or((None, rest), |(s, h)| (Some(s), h));
-        let authority: Authority =
-            host.parse().map_err(|_| wrong("HOST:PORT must follow http:// and no path follow it"))?;
+        let authority: Authority = host
+            .parse()
+            .map_err(|_| wrong("HOST:PORT must follow http:// and no path follow it"))?;
         // What is no port is not one left out.
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => Some(usual_port),

@@ -148,7 +148,7 @@ impl<D: Database> SqlStore<D> {
         let insert =
             format!("INSERT INTO stockade_sequences (name, next) VALUES ('{IDENTITY}', {id})");
         match session.run(insert, &mut |_, _| Ok(())).await {
-            Ok(()) => session.finish("COMMIT").await.map(|()| id),
+            Ok(_) => session.finish("COMMIT").await.map(|()| id),
             // Another process was quicker, so it is read when this is tried again.
             Err(error) if error.fault == Fault::Duplicate => {
                 drop(session);

@@ -38,7 +38,18 @@ impl Redis {
     /// 60 seconds.
     #[must_use]
     pub fn start() -> Redis {
-        start_on_a_free_port(|port| Redis::try_start(port, &[]))
+        Redis::start_with(&[])
+    }
+
+    /// Starts a server with further `redis-server` flags.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Redis::start).
+    #[must_use]
+    pub fn start_with(flags: &[&str]) -> Redis {
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        start_on_a_free_port(|port| Redis::try_start(port, &flags))
     }
 
     /// Returns the server that this test run shares: the one that
@@ -64,12 +75,7 @@ impl Redis {
         start_on_a_free_port(|port| Redis::try_start(port, &replicaof))
     }
 
-    /// Whether its process was started and not killed since.
-    pub(crate) fn is_up(&self) -> bool {
-        self.server.is_up()
-    }
-
-    pub(crate) fn try_start(port: u16, further: &[String]) -> Result<Redis, String> {
+    fn try_start(port: u16, further: &[String]) -> Result<Redis, String> {
         let folder = Folder::new("stockade-redis-")
             .map_err(|cause| format!("failed to make a folder for Redis: {cause}"))?;
         let mut arguments: Vec<OsString> = [

@@ -1,10 +1,10 @@
 //! A throw-away Redis Cluster.
 
+use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::redis::{Redis, command, start_on_a_free_port};
-use crate::tool;
 use crate::wait::wait_until;
+use crate::{Redis, free_port, tool};
 
 const MASTERS: usize = 3;
 const KNOWN_WITHIN: Duration = Duration::from_secs(60);
@@ -64,10 +64,9 @@ impl RedisCluster {
     #[track_caller]
     pub fn master_of(&self, key: &str) -> &Redis {
         let running = self.running();
-        let asked = running.first().map(|node| node.port()).unwrap_or_default();
-        let slot = command(asked, &["CLUSTER", "KEYSLOT", key]);
-        let slot: u32 = slot.parse().unwrap_or_default();
-        let nodes = command(asked, &["CLUSTER", "NODES"]);
+        let Some(asked) = running.first() else { panic!("no node runs") };
+        let slot: u32 = asked.command(&["CLUSTER", "KEYSLOT", key]).parse().unwrap_or_default();
+        let nodes = asked.command(&["CLUSTER", "NODES"]);
         let port = nodes.lines().find_map(|line| {
             let words: Vec<&str> = line.split(' ').collect();
             let serves = words.iter().skip(8).any(|range| {
@@ -98,36 +97,26 @@ impl RedisCluster {
             let running = self.running();
             let is_whole = running.len() == self.nodes.len();
             running.iter().all(|node| {
-                let info = command(node.port(), &["CLUSTER", "INFO"]);
+                let info = node.command(&["CLUSTER", "INFO"]);
                 info.lines().any(|line| line.trim_end() == "cluster_state:ok")
             }) && (!is_whole || running.iter().filter(|node| has_replica(node)).count() == MASTERS)
         });
     }
 
     fn running(&self) -> Vec<&Redis> {
-        self.nodes.iter().filter(|node| node.is_up()).collect()
+        self.nodes.iter().filter(|node| TcpStream::connect(node.addr()).is_ok()).collect()
     }
 }
 
 fn has_replica(node: &Redis) -> bool {
-    command(node.port(), &["INFO", "replication"]).lines().any(|line| line.contains("state=online"))
+    node.command(&["INFO", "replication"]).lines().any(|line| line.contains("state=online"))
 }
 
 fn start_node() -> Redis {
     let timeout = NODE_TIMEOUT_MS.to_string();
-    start_on_a_free_port(|port| {
-        // The bus's usual port, ten thousand higher, may be none.
-        let bus = crate::port::free_port().to_string();
-        let flags = [
-            "--cluster-enabled",
-            "yes",
-            "--cluster-node-timeout",
-            &timeout,
-            "--cluster-port",
-            &bus,
-            "--cluster-replica-validity-factor",
-            "0",
-        ];
-        Redis::try_start(port, &flags.map(str::to_owned))
-    })
+    // The bus's usual port, ten thousand higher, may be none.
+    let bus = free_port().to_string();
+    let flags = ["--cluster-enabled", "yes", "--cluster-node-timeout", &timeout];
+    let further = ["--cluster-port", &bus, "--cluster-replica-validity-factor", "0"];
+    Redis::start_with(&[flags, further].concat())
 }
