@@ -138,7 +138,7 @@ pub(crate) async fn is_spoken(host: &str, port: u16) -> bool {
 pub(crate) mod testing {
     use std::path::Path;
 
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
     use tempfile::TempDir;
 
     /// PEM files of an authority, and of a certificate from it.
@@ -154,6 +154,8 @@ pub(crate) mod testing {
             let (ca_key, key) = (ca_key.expect("a key"), key.expect("a key"));
             let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
             ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            // Another name than the certificate's, which else looks self-signed.
+            ca.distinguished_name.push(DnType::CommonName, "Authority");
             let ca_cert = ca.self_signed(&ca_key).expect("a certificate");
             let issuer = Issuer::new(ca, ca_key);
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();

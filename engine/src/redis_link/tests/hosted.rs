@@ -60,8 +60,8 @@ async fn a_server_by_tls_is_trusted_by_its_authority_and_name() {
 
     let said = refusal(&[("redis", &url)]).await;
     assert!(said.contains("no known authority") && said.contains("redis_ca"), "{said}");
-    let other = Certificates::for_names(&["localhost"]).ca();
-    let said = refusal(&[("redis", &url), ("redis_ca", &other)]).await;
+    let other = Certificates::for_names(&["localhost"]);
+    let said = refusal(&[("redis", &url), ("redis_ca", &other.ca())]).await;
     assert!(said.contains("certificate") && said.contains("redis_ca"), "{said}");
     let by_address = format!("rediss://127.0.0.1:{port}");
     let said = refusal(&[("redis", &by_address), ("redis_ca", &ca)]).await;
