@@ -2,9 +2,12 @@
 //! before the store.
 //!
 //! The cache never decides: no request is granted by it. An entry carries its
-//! row's version, and an older version never replaces a newer one. What this
-//! process serves was current less than `cache_ttl` ago, or was the newest in
-//! Redis then, where nothing is older than [`redis::LIFE`].
+//! row's version, and while the entry lives, an older version never replaces it:
+//! what is older was read before it. Once its life is over, the store has the
+//! word whatever the versions, so that a store which was put back to an earlier
+//! state is believed. What this process serves was current less than
+//! `cache_ttl` ago, or was the newest in Redis then, where nothing is older
+//! than [`redis::LIFE`].
 
 pub(crate) mod local;
 pub(crate) mod redis;
@@ -66,7 +69,7 @@ impl ProductCache {
     pub fn new(
         ttl: Duration,
         capacity: u32,
-        shared: Option<(RedisLink, String)>,
+        shared: Option<RedisLink>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self::with(ttl, capacity, shared, metrics, redis::LIFE, Arc::new(runtime::now))
@@ -75,14 +78,13 @@ impl ProductCache {
     fn with(
         ttl: Duration,
         capacity: u32,
-        shared: Option<(RedisLink, String)>,
+        shared: Option<RedisLink>,
         metrics: Arc<Metrics>,
         life: Duration,
         time: Time,
     ) -> Self {
         let local = Arc::new(LocalTier::new(ttl, capacity, time));
-        let shared =
-            shared.map(|(link, prefix)| SharedTier::new(link, prefix, life, Arc::clone(&local)));
+        let shared = shared.map(|link| SharedTier::new(link, life, Arc::clone(&local)));
         Self { local, shared, flights: Flights::default(), metrics }
     }
 

@@ -117,9 +117,12 @@ macro_rules! config {
 }
 
 config! {
-    store: String = "sqlite:shop.db", "Where stock is kept: sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE; or a running engine that has it: unix:///SOCKET or http://:KEY@HOST:PORT";
-    redis: String = "", "Redis for lock and cache, as redis://HOST:PORT, or redis+sentinel://HOST:PORT,HOST:PORT/NAME for the master of that name by these sentinels; empty for none";
-    redis_prefix: String = "stockade", "What the names of all Redis keys and channels begin with";
+    store: String = "sqlite:shop.db", "Where stock is kept: sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE; or a running engine that has it: unix:///SOCKET, http://:KEY@HOST:PORT or https://:KEY@HOST:PORT";
+    redis: String = "", "Redis for lock and cache: redis://USER:PASSWORD@HOST:PORT/DATABASE, redis+sentinel://HOST:PORT,HOST:PORT/NAME for the master of that name by these sentinels, or redis+cluster://HOST:PORT,HOST:PORT for a cluster; rediss instead of redis for TLS; empty for none";
+    redis_prefix: String = "stockade", "What the names of all Redis keys and channels begin with, before the store's own id";
+    redis_ca: String = "", "PEM file with the certificates trusted to vouch for Redis by TLS; empty for the system's";
+    redis_cert: String = "", "PEM file with the certificate shown to Redis; empty for none";
+    redis_key: String = "", "PEM file with the private key of redis_cert";
     hold_ttl: Duration = "120s", "How long a hold lives unless its caller says otherwise";
     hold_ttl_max: Duration = "24h", "The longest a hold may live in all";
     payment_ttl: Duration = "30m", "An order unpaid for so long is cancelled; 0 for never";
@@ -144,6 +147,7 @@ config! {
     lock_run: Duration = "20ms", "How long one engine keeps a Redis lock while another waits";
     idempotency_ttl: Duration = "7days", "How long the answer to an idempotency key is remembered";
     remote_timeout: Duration = "20s", "How long a call to a running engine may take in all, being sent again included";
+    remote_ca: String = "", "PEM file with the certificates trusted to vouch for a running engine by TLS; empty for the system's";
     remote_reconnect: Duration = "5s", "How long a call waits for a running engine that cannot be reached";
 }
 
@@ -176,6 +180,10 @@ impl Config {
         if self.queue_limit == 0 || self.batch_max == 0 || self.connections == 0 {
             return refuse("queue_limit, batch_max and connections must be at least 1");
         }
+        // It would have each key in a slot of its own.
+        if self.redis_prefix.contains("{}") {
+            return refuse("redis_prefix must not contain {}");
+        }
         if self.lock_ttl < Duration::from_millis(100) || self.lock_run > self.lock_ttl / 2 {
             return refuse("lock_ttl must be at least 100ms and lock_run at most half of it");
         }
@@ -198,7 +206,7 @@ impl Config {
     pub(crate) fn check_remote(&self) -> Result<()> {
         // A remote engine never sweeps, so it is no lie to say so.
         const OWN: &[&str] =
-            &["store", "queue_limit", "remote_timeout", "remote_reconnect", "sweeper"];
+            &["store", "queue_limit", "remote_timeout", "remote_reconnect", "remote_ca", "sweeper"];
         if let Some(name) = self.changed().find(|name| !OWN.contains(name)) {
             return Err(Error::invalid_argument(format!(
                 "setting {name}: the running engine has its own; set it there"
@@ -212,11 +220,18 @@ impl Config {
     }
 }
 
-/// A URL without the password it may carry.
+/// A URL without the password it may carry, before its host or in its query.
 fn without_password(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://..@{place}"),
-        _ => url.to_owned(),
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (shown, rest) = match (rest.rfind('@'), rest.find('?')) {
+        // A ? in a password, or an @ in a query.
+        (Some(at), Some(query)) if query < at => return format!("{scheme}://.."),
+        (Some(at), _) => ("..@", &rest[at + 1..]),
+        (None, _) => ("", rest),
+    };
+    match rest.split_once('?') {
+        Some((place, _)) => format!("{scheme}://{shown}{place}?.."),
+        None => format!("{scheme}://{shown}{rest}"),
     }
 }
 
@@ -256,5 +271,15 @@ mod tests {
             Config::from_pairs([("store", "mysql://root:se@cret@host/shop")]).expect("reads");
         let shown = format!("{config:?}");
         assert!(!shown.contains("cret@") && shown.contains("@host/shop"), "{shown}");
+        for redis in [
+            "redis+unix:///run/redis.sock?db=3&password=secret",
+            "rediss+cluster://u:secret@one,two",
+            "redis://u:sec?ret@host",
+            "redis+unix:///run/redis.sock?pass=top@secret",
+        ] {
+            let config = Config::from_pairs([("redis", redis)]).expect("reads");
+            let shown = format!("{config:?}");
+            assert!(!shown.contains("secret") && !shown.contains("ret@"), "{shown}");
+        }
     }
 }

@@ -244,6 +244,14 @@ impl Engine {
         self.seat.metrics_text()
     }
 
+    /// What the names of this store's keys in Redis begin with; `None` without
+    /// Redis and of a remote engine.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn redis_prefix(&self) -> Option<String> {
+        self.seat.redis_prefix()
+    }
+
     /// Serves what waits, refuses what comes, and lets go of the store. Calling
     /// it again does nothing.
     ///
@@ -290,6 +298,14 @@ impl AsyncEngine {
     #[must_use]
     pub fn metrics_text(&self) -> String {
         self.seat.metrics_text()
+    }
+
+    /// What the names of this store's keys in Redis begin with; `None` without
+    /// Redis and of a remote engine.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn redis_prefix(&self) -> Option<String> {
+        self.seat.redis_prefix()
     }
 
     /// Serves what waits, refuses what comes, and lets go of the store. Calling

@@ -31,7 +31,8 @@
 //! do, would each lead a batch of one. They open the URL of a running engine
 //! instead, of a `stockade serve --unix /run/stockade.sock`:
 //! `unix:///run/stockade.sock`, or `http://:KEY@HOST:PORT` with that server's
-//! API key (unencrypted, so over a trusted network only). All of a process's
+//! API key (unencrypted, so over a trusted network only), or `https://…` where a
+//! proxy before the server ends TLS and speaks HTTP/2. All of a process's
 //! calls share one connection, and those of all processes are combined where
 //! they arrive. Calls, answers and errors are the same. What differs:
 //!
@@ -87,6 +88,7 @@ mod simulation;
 mod sold_out;
 mod store;
 mod sweeper;
+mod tls;
 mod wire;
 
 pub use audit::{AuditReport, Check, Finding, Units};

@@ -1,7 +1,8 @@
-//! The one connection to Redis that lock and cache share.
+//! The one link to Redis that lock and cache share.
 //!
-//! Commands and messages travel on one RESP3 connection (Redis 6 or later), so
-//! there is one state: while the link is up, commands are answered and
+//! Commands and messages travel on one RESP3 connection (Redis 6 or later), or
+//! on those to a cluster's nodes, which stand and fall together. So there is
+//! one state: while the link is up, commands are answered and
 //! subscriptions are heard; when it goes down, both have ended at once. While
 //! it is down, commands fail without being sent, and a task of the link's own
 //! tries to bring it up again. Neither the `redis` crate's connection manager
@@ -9,29 +10,37 @@
 //! the sum of their times.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
+use futures_util::TryFutureExt;
+use futures_util::future::BoxFuture;
 use redis::{
-    AsyncConnectionConfig, Cmd, FromRedisValue, Msg, Pipeline, PushInfo, PushKind, RedisError,
-    RedisResult, ScriptInvocation, Value,
+    Cmd, FromRedisValue, Msg, Pipeline, PushInfo, PushKind, RedisError, RedisResult,
+    ScriptInvocation, Value,
 };
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use self::connection::Connection;
+pub(crate) use self::names::RedisNames;
 use self::place::Place;
+use self::refusal::{Unusable, advice, is_about_rights, rehearse, sentence};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 
+mod connection;
+mod names;
 mod place;
+mod refusal;
 
 /// An answer takes well under a millisecond; who waits for longer is better
 /// served by the row lock.
 const ANSWER_WITHIN: Duration = Duration::from_millis(300);
-const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A link that was up for so long is tried again soon when it is lost.
@@ -40,8 +49,6 @@ const STEADY: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Messages that a subscriber may be behind before it misses some.
 const BACKLOG: usize = 4096;
-/// Commands that may wait to be written.
-const COMMANDS: usize = 1024;
 
 /// Why a command was not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,12 +97,15 @@ struct Live {
     /// Tells this connection from those before it, so that a command which
     /// fails late does not take its successor down.
     number: u64,
-    connection: MultiplexedConnection,
+    connection: Connection,
+    /// A key on each server that takes writes.
+    probes: Arc<[String]>,
     since: Instant,
 }
 
 struct Shared {
     place: Place,
+    names: RedisNames,
     /// The place without the password.
     server: String,
     metrics: Arc<Metrics>,
@@ -117,31 +127,43 @@ impl RedisLink {
     /// Tries once to connect, then goes on trying in a task of its own.
     ///
     /// # Errors
-    /// `invalid_argument` when the URL is none. That nobody answers there is no
-    /// error: the link is then down.
-    pub async fn connect(url: &str, metrics: Arc<Metrics>) -> Result<Self> {
-        Self::connect_with(url, metrics, ANSWER_WITHIN).await
+    /// `invalid_argument` when the settings name no Redis, or one that refuses
+    /// what the engine needs. That nobody answers there is no error: the link
+    /// is then down.
+    pub async fn connect(
+        config: &Config,
+        names: RedisNames,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        Self::connect_with(config, names, metrics, ANSWER_WITHIN).await
     }
 
     /// For tests about something else, on a machine that may be busy.
     #[cfg(test)]
     pub async fn connect_patiently(url: &str) -> Result<Self> {
-        Self::connect_with(url, Arc::new(Metrics::new()), ANSWER_WITHIN * 20).await
+        let config = Config::from_pairs([("redis", url)])?;
+        let metrics = Arc::new(Metrics::new());
+        Self::connect_with(&config, RedisNames::plain("shop"), metrics, ANSWER_WITHIN * 20).await
+    }
+
+    /// Named plainly, and as impatient as in use.
+    #[cfg(test)]
+    pub async fn connect_plainly(url: &str) -> Result<Self> {
+        let config = Config::from_pairs([("redis", url)])?;
+        Self::connect(&config, RedisNames::plain("shop"), Arc::new(Metrics::new())).await
     }
 
     async fn connect_with(
-        url: &str,
+        config: &Config,
+        names: RedisNames,
         metrics: Arc<Metrics>,
         answer_within: Duration,
     ) -> Result<Self> {
-        let place = Place::read(url).map_err(|error| {
-            // The category, not the error: no part of the URL may get out.
-            let why = error.category();
-            Error::invalid_argument(format!("setting redis: not the URL of a Redis: {why}"))
-        })?;
+        let place = Place::read(config)?;
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             server: place.to_string(),
+            names: names.in_database(place.database()),
             place,
             metrics,
             answer_within,
@@ -154,7 +176,7 @@ impl RedisLink {
             told_policy: AtomicBool::new(false),
             stop: stop.clone(),
         });
-        let first = shared.open().await;
+        let first = shared.open_first().await?;
         let tasks = TaskTracker::new();
         tasks.spawn({
             let shared = Arc::clone(&shared);
@@ -172,6 +194,17 @@ impl RedisLink {
     pub async fn close(&self) {
         self.shared.stop.cancel();
         self.tasks.wait().await;
+    }
+
+    pub fn names(&self) -> &RedisNames {
+        &self.shared.names
+    }
+
+    /// Whether keys lie on several servers, so that a pipeline or script
+    /// reaches one product's only, and no count of those who hear a message is
+    /// whole.
+    pub fn is_cluster(&self) -> bool {
+        self.shared.place.is_cluster()
     }
 
     pub fn is_up(&self) -> bool {
@@ -246,24 +279,16 @@ fn reading(error: &RedisError) -> LinkError {
             // This server takes no writes now, or not here: for a lock and a
             // cache it is as good as gone.
             "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED"
-            | "ASK" | "OOM" | "MISCONF" | "NOREPLICAS" | "NOAUTH" | "BUSY" => LinkError::Down,
+            | "ASK" | "OOM" | "MISCONF" | "NOREPLICAS" | "BUSY" => LinkError::Down,
+            // So it is without the right to what all commands need.
+            "NOAUTH" | "WRONGPASS" | "NOPERM" => LinkError::Down,
+            _ if is_about_rights(error) => LinkError::Down,
             _ => LinkError::Refused,
         },
         None => match error.kind() {
             redis::ErrorKind::UnexpectedReturnType | redis::ErrorKind::Client => LinkError::Refused,
             _ => LinkError::Unsure,
         },
-    }
-}
-
-/// Asks whether the server takes writes: with XX nothing is written, but what
-/// would refuse a write refuses this.
-async fn probe(connection: &mut MultiplexedConnection) -> RedisResult<()> {
-    let mut command = redis::cmd("SET");
-    command.arg("stockade:probe").arg(1).arg("XX");
-    match command.query_async::<Value>(connection).await {
-        Err(error) if reading(&error) != LinkError::Refused => Err(error),
-        _ => Ok(()),
     }
 }
 
@@ -288,49 +313,95 @@ impl Shared {
         })
     }
 
-    /// Tries once to take the link up.
+    /// Tries to take the link up for the first time.
+    ///
+    /// # Errors
+    /// `invalid_argument` when Redis answers and would refuse for ever.
+    async fn open_first(self: &Arc<Self>) -> Result<Option<Live>> {
+        let error = match self.reach().await {
+            Ok(live) => {
+                self.rise(live.clone());
+                return Ok(Some(live));
+            }
+            Err(Unusable::Refusing(why)) => return Err(Error::invalid_argument(why)),
+            Err(Unusable::Gone(error)) => error,
+        };
+        // A server that does not understand hangs up or waits, as one does that
+        // is not well.
+        if let Some(advice) = self.place.speaks_otherwise().await {
+            return Err(Error::invalid_argument(sentence(&self.place, advice)));
+        }
+        self.tell_down(&error);
+        Ok(None)
+    }
+
+    /// Tries once to take the link up again.
     async fn open(self: &Arc<Self>) -> Option<Live> {
         match self.reach().await {
             Ok(live) => {
                 self.rise(live.clone());
                 Some(live)
             }
-            Err(error) => {
+            Err(Unusable::Gone(error)) => {
                 self.tell_down(&error);
+                None
+            }
+            Err(Unusable::Refusing(why)) => {
+                self.tell_down(&why);
                 None
             }
         }
     }
 
-    /// Makes a connection and sees whether it can be used.
-    async fn reach(self: &Arc<Self>) -> RedisResult<Live> {
+    /// Makes a connection and sees whether it can be used. Boxed: the compiler
+    /// follows a future's type only so deep.
+    fn reach(self: &Arc<Self>) -> BoxFuture<'_, std::result::Result<Live, Unusable>> {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        let reached = self.try_reach(number).map_err(|unusable| match unusable {
+            Unusable::Gone(error) => match advice(&error, &self.place, &self.names) {
+                Some(advice) => Unusable::Refusing(sentence(&self.place, &advice)),
+                None => Unusable::Gone(error),
+            },
+            refusing @ Unusable::Refusing(_) => refusing,
+        });
+        Box::pin(reached)
+    }
+
+    async fn try_reach(self: &Arc<Self>, number: u64) -> std::result::Result<Live, Unusable> {
         let weak = Arc::downgrade(self);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_WITHIN))
-            .set_response_timeout(Some(self.answer_within))
-            .set_pipeline_buffer_size(COMMANDS)
-            .set_push_sender(move |push: PushInfo| {
-                if let Some(shared) = weak.upgrade() {
-                    shared.hear(number, push);
-                }
-                Ok::<(), ()>(())
-            });
-        let client = self.place.find().await?;
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        probe(&mut connection).await?;
-        // A node of a cluster would take some names and refuse the others.
-        let server: HashMap<String, Value> =
-            redis::cmd("HELLO").query_async(&mut connection).await.unwrap_or_default();
-        if server.get("mode").is_some_and(|mode| *mode == Value::BulkString(b"cluster".into())) {
-            return Err((redis::ErrorKind::Client, "this is a node of a cluster").into());
+        let push = move |push: PushInfo| {
+            if let Some(shared) = weak.upgrade() {
+                shared.hear(number, push);
+            }
+            Ok::<(), ()>(())
+        };
+        let mut connection = self.place.connect(self.answer_within, push).await?;
+        if !self.place.is_cluster() {
+            // A node of a cluster would take some names and refuse the others.
+            let server: HashMap<String, Value> =
+                redis::cmd("HELLO").query_async(&mut connection).await.unwrap_or_default();
+            if server.get("mode").is_some_and(|mode| *mode == Value::BulkString(b"cluster".into()))
+            {
+                let advice = "the server is a node of a cluster; begin the URL with \
+                              redis+cluster:// (or rediss+cluster://)";
+                return Err(Unusable::Refusing(sentence(&self.place, advice)));
+            }
+        }
+        let probes: Arc<[String]> = connection.probes(&self.names).await?.into();
+        // What refuses to write now is no matter of rights.
+        match connection.probe(&probes).await {
+            Err(error) if reading(&error) == LinkError::Refused => {}
+            answer => answer?,
+        }
+        if let Some(probe) = probes.first() {
+            rehearse(&mut connection, &self.names, probe).await?;
         }
         self.advise(&mut connection).await;
-        Ok(Live { number, connection, since: Instant::now() })
+        Ok(Live { number, connection, probes, since: Instant::now() })
     }
 
     /// Warns once of a server that may evict locks.
-    async fn advise(&self, connection: &mut MultiplexedConnection) {
+    async fn advise(&self, connection: &mut Connection) {
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg("maxmemory-policy");
         // Many hosted servers do not permit the question.
@@ -391,7 +462,7 @@ impl Shared {
         }
     }
 
-    fn tell_down(&self, error: &RedisError) {
+    fn tell_down(&self, error: &dyn Display) {
         self.metrics.degraded.set(1);
         if !self.told_down.swap(true, Ordering::Relaxed) {
             let server = &self.server;
@@ -424,7 +495,7 @@ impl Shared {
     }
 
     /// Looks after one connection until it is lost.
-    async fn serve(&self, Live { number, mut connection, .. }: Live) {
+    async fn serve(&self, Live { number, mut connection, probes, .. }: Live) {
         let mut heard = HashSet::new();
         let mut state = self.live.subscribe();
         loop {
@@ -437,20 +508,14 @@ impl Shared {
                 () = lost => return,
                 () = self.channels_changed.notified() => {}
                 () = tokio::time::sleep(HEARTBEAT) => {
-                    let _ = self.judge(number, probe(&mut connection).await);
+                    let _ = self.judge(number, connection.probe(&probes).await);
                 }
             }
         }
     }
 
-    /// Subscribes to what is wanted and not heard, and the reverse. A channel
-    /// that may not be heard is left alone: its users look again by themselves.
-    async fn listen(
-        &self,
-        number: u64,
-        connection: &mut MultiplexedConnection,
-        heard: &mut HashSet<String>,
-    ) {
+    /// Subscribes to what is wanted and not heard, and the reverse.
+    async fn listen(&self, number: u64, connection: &mut Connection, heard: &mut HashSet<String>) {
         let wanted: HashSet<String> = {
             let mut channels = self.channels();
             channels.retain(|_, sender| sender.receiver_count() > 0);
@@ -458,13 +523,13 @@ impl Shared {
         };
         let fresh: Vec<&String> = wanted.difference(heard).collect();
         let stale: Vec<&String> = heard.difference(&wanted).collect();
-        if !stale.is_empty() {
-            let _ = self.judge(number, connection.unsubscribe(&stale).await);
+        // One by one: in a cluster each is heard from the node of its name.
+        for channel in stale {
+            let _ = self.judge(number, connection.unsubscribe(channel).await);
         }
-        if !fresh.is_empty() {
-            let _ = self.judge(number, connection.subscribe(&fresh).await);
-            let channels = self.channels();
-            for sender in fresh.iter().filter_map(|channel| channels.get(*channel)) {
+        for channel in fresh {
+            let _ = self.judge(number, connection.subscribe(channel).await);
+            if let Some(sender) = self.channels().get(channel) {
                 let _ = sender.send(Notice::Gap);
             }
         }

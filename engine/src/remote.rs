@@ -57,7 +57,7 @@ impl Remote {
         let places_max = u32::try_from(config.queue_limit).unwrap_or(u32::MAX);
         let places_max = places_max.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
         let remote = Self {
-            link: Arc::new(Link::new(address, &config, Handle::current())),
+            link: Arc::new(Link::new(address, &config, Handle::current())?),
             places: Semaphore::new(usize::try_from(places_max).unwrap_or(Semaphore::MAX_PERMITS)),
             places_max,
             life: Life::new(),
@@ -73,6 +73,11 @@ impl Remote {
 
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Its Redis is none of this side's business.
+    pub fn redis_prefix(&self) -> Option<String> {
+        None
     }
 
     pub fn life(&self) -> &Life {
@@ -251,7 +256,7 @@ mod tests {
         let config = Config { store: "unix:///nowhere/at.all".to_owned(), ..Config::default() };
         let address = Address::read(&config.store).expect("an address");
         let remote = Remote {
-            link: Arc::new(Link::new(address, &config, Handle::current())),
+            link: Arc::new(Link::new(address, &config, Handle::current()).expect("a link")),
             places: Semaphore::new(1),
             places_max: 1,
             life: Life::new(),

@@ -1,4 +1,5 @@
-//! Which product a hold or an order belongs to, which never changes.
+//! Which product a hold or an order belongs to, which never changes, as long as
+//! the store is not put back to an earlier state: so it is remembered for a time.
 //!
 //! Requests that name only a hold or an order must find their product's lane.
 //! What this process made lately is remembered; the rest is looked up, and
@@ -6,16 +7,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{HoldId, OrderId, ProductId};
-use crate::runtime::Runtime;
+use crate::runtime::{self, Runtime};
 use crate::store::{Owned, Store};
 
 /// Rows remembered of each kind, twice: the newer half and the older one.
 const REMEMBERED: usize = 1 << 16;
+/// How long a half is filled: what is remembered is forgotten within twice that.
+const TURN: Duration = Duration::from_secs(60);
 /// Ids looked up by one statement.
 const LOOKED_UP_AT_ONCE: usize = 512;
 
@@ -33,8 +37,9 @@ struct Table {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    /// Since when the newer half is filled.
+    since: Instant,
     newer: HashMap<u64, ProductId>,
     older: HashMap<u64, ProductId>,
     /// Who waits for the next look-up.
@@ -51,7 +56,7 @@ impl Routes {
             kind,
             store: Arc::clone(store),
             runtime: runtime.clone(),
-            state: Mutex::default(),
+            state: Mutex::new(State::new()),
         };
         Arc::new(Self { holds: table(Owned::Hold), orders: table(Owned::Order) })
     }
@@ -134,14 +139,56 @@ impl Table {
 }
 
 impl State {
-    fn get(&self, id: u64) -> Option<ProductId> {
+    fn new() -> Self {
+        Self {
+            since: runtime::now(),
+            newer: HashMap::new(),
+            older: HashMap::new(),
+            asking: Vec::new(),
+            is_looking: false,
+        }
+    }
+
+    /// Forgets what is too old.
+    fn turn(&mut self) {
+        let age = runtime::elapsed(self.since);
+        if age >= TURN {
+            let newer = std::mem::take(&mut self.newer);
+            self.older = if age < 2 * TURN { newer } else { HashMap::new() };
+            self.since = runtime::now();
+        }
+    }
+
+    fn get(&mut self, id: u64) -> Option<ProductId> {
+        self.turn();
         self.newer.get(&id).or_else(|| self.older.get(&id)).copied()
     }
 
     fn remember(&mut self, made: impl Iterator<Item = (u64, ProductId)>) {
+        self.turn();
         if self.newer.len() >= REMEMBERED {
             self.older = std::mem::take(&mut self.newer);
+            self.since = runtime::now();
         }
         self.newer.extend(made);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_forgotten_within_two_turns() {
+        let mut state = State::new();
+        let ago = |time| Instant::now().checked_sub(time).expect("uptime");
+        state.remember([(1, ProductId(7))].into_iter());
+        state.since = ago(TURN);
+        state.remember([(2, ProductId(8))].into_iter());
+        assert_eq!((state.get(1), state.get(2)), (Some(ProductId(7)), Some(ProductId(8))));
+        state.since = ago(TURN);
+        assert_eq!((state.get(1), state.get(2)), (None, Some(ProductId(8))));
+        state.since = ago(2 * TURN);
+        assert_eq!(state.get(2), None);
     }
 }

@@ -82,7 +82,10 @@ impl SoldOut {
             let id = standing.id;
             let is_short = refused.contains(&id);
             if let Some(older) = known.get_mut(&id) {
-                if older.standing.version <= standing.version {
+                // Beyond its time it says nothing: the store may have been put
+                // back to an earlier state.
+                let is_over = runtime::elapsed(older.seen) >= TRUSTED;
+                if is_over || older.standing.version <= standing.version {
                     let was_short = older.was_short || is_short;
                     *older = Seen { standing, seen, was_short };
                 }
@@ -138,6 +141,15 @@ mod tests {
         known.learn([row(4, 1, None)], &[], Instant::now());
         known.learn([row(3, 0, None)], &[ID], refused_at);
         assert_eq!(known.available(ID, 1, NOW), None);
+    }
+
+    #[test]
+    fn beyond_its_time_what_was_known_gives_way_to_an_older_version() {
+        let known = SoldOut::default();
+        let old = Instant::now().checked_sub(TRUSTED).expect("uptime");
+        known.learn([row(7, 0, None)], &[], old);
+        known.learn([row(3, 0, None)], &[ID], Instant::now());
+        assert_eq!(known.available(ID, 1, NOW), Some(0));
     }
 
     #[test]

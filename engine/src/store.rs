@@ -233,6 +233,9 @@ pub(crate) trait Store: Send + Sync {
     /// Draws `count` ids and returns the first.
     fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>>;
 
+    /// The store's own id, the same for all who open it and for no other store.
+    fn identity(&self) -> BoxFuture<'_, StoreResult<u64>>;
+
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>>;
 
     /// The product as it is now, due holds and orders counted as returned.

@@ -1,5 +1,5 @@
 //! This process's own cache: the newest version of each product that it has
-//! heard of, and for how long that may be served.
+//! heard of lately, and for how long that may be served.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,8 +52,8 @@ pub(crate) enum Offered {
 }
 
 pub(crate) struct LocalTier {
-    /// An entry stays for longer than it is served, so that its version keeps
-    /// an older one out.
+    /// An entry whose era is over is not served, and keeps an older version out
+    /// until its time is over, too; after that any other replaces it.
     entries: Cache<ProductId, Entry>,
     ttl: Duration,
     time: Time,
@@ -85,11 +85,13 @@ impl LocalTier {
         }
     }
 
-    /// Sets a product unless a newer version is known.
+    /// Sets a product unless a newer version is known, by an entry that lives.
     pub fn offer(&self, product: Arc<CachedProduct>, read: Moment) -> Offered {
         let version = product.product.version;
         let good_until = read.at + self.ttl;
+        let now = (self.time)();
         self.change(product.product.id, |held| {
+            let held = held.filter(|held| now < held.good_until);
             match held.map(|held| &held.what) {
                 Some(What::Changed(newest)) if *newest > version => {
                     return (None, Offered::Outdated);
@@ -110,16 +112,20 @@ impl LocalTier {
         })
     }
 
-    /// Notes that a product is not there, unless one is known; that one is
-    /// returned.
+    /// Notes that a product is not there, unless one is known by an entry that
+    /// lives; that one is returned.
     pub fn offer_absent(&self, id: ProductId, read: Moment) -> Option<Arc<CachedProduct>> {
         let good_until = read.at + self.ttl.min(ABSENT_FOR);
-        self.change(id, |held| match held.map(|held| &held.what) {
-            None | Some(What::Absent) => {
-                (Some(Entry { what: What::Absent, good_until, era: read.era }), None)
+        let now = (self.time)();
+        self.change(id, |held| {
+            let held = held.filter(|held| now < held.good_until);
+            match held.map(|held| &held.what) {
+                None | Some(What::Absent) => {
+                    (Some(Entry { what: What::Absent, good_until, era: read.era }), None)
+                }
+                Some(What::Product(product)) => (None, Some(Arc::clone(product))),
+                Some(What::Changed(_)) => (None, None),
             }
-            Some(What::Product(product)) => (None, Some(Arc::clone(product))),
-            Some(What::Changed(_)) => (None, None),
         })
     }
 
@@ -127,6 +133,7 @@ impl LocalTier {
     pub fn changed(&self, id: ProductId, version: u64) {
         let Moment { at, era } = self.moment();
         self.change(id, |held| {
+            let held = held.filter(|held| at < held.good_until);
             let known = match held.map(|held| &held.what) {
                 Some(What::Product(product)) => Some(product.product.version),
                 Some(What::Changed(version)) => Some(*version),

@@ -17,6 +17,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use redis::Script;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -37,6 +38,9 @@ const BATCH: usize = 64;
 /// Between two pipelines: what is written again meanwhile goes out once, and
 /// where a thousand products are written all the time, Redis has other work, too.
 const PACE: Duration = Duration::from_millis(5);
+
+/// The channel on which changes are announced.
+const CHANGED: &str = "changed";
 
 /// Sets the row unless a newer one is there, and announces it if asked to.
 const PUBLISH: &str = r"
@@ -73,7 +77,6 @@ impl Pending {
 
 struct Shared {
     link: RedisLink,
-    prefix: String,
     life: Duration,
     /// The newest version of each product to be published. Held for a look-up,
     /// which never waits.
@@ -95,11 +98,10 @@ pub(crate) struct SharedTier {
 impl SharedTier {
     /// Starts the tier's two tasks: it must be called inside a runtime. They
     /// end with the tier.
-    pub fn new(link: RedisLink, prefix: String, life: Duration, local: Arc<LocalTier>) -> Self {
-        let changes = link.subscribe(&format!("{prefix}:changed"));
+    pub fn new(link: RedisLink, life: Duration, local: Arc<LocalTier>) -> Self {
+        let changes = link.subscribe(&link.names().channel(CHANGED));
         let shared = Arc::new(Shared {
             link,
-            prefix,
             life,
             pending: Mutex::default(),
             awaken: Notify::new(),
@@ -156,7 +158,7 @@ impl Shared {
     }
 
     fn key(&self, id: ProductId) -> String {
-        format!("{}:product:{id}", self.prefix)
+        self.link.names().of_product(id.0, "row")
     }
 
     fn note_loss(&self, news: bool) {
@@ -230,7 +232,7 @@ async fn publish(shared: Arc<Shared>) {
         shared.awaken.notified().await;
         let pending: Vec<Pending> = std::mem::take(&mut *shared.pending()).into_values().collect();
         for batch in pending.chunks(BATCH) {
-            match shared.link.pipeline::<()>(&commands(&shared, batch)).await {
+            match Box::pin(send(&shared, batch)).await {
                 Ok(()) => {}
                 Err(LinkError::Refused) => shared.note_loss(batch.iter().any(|row| row.news)),
                 // The link is down: the rest is dropped as well.
@@ -241,29 +243,35 @@ async fn publish(shared: Arc<Shared>) {
     }
 }
 
-fn commands(shared: &Shared, batch: &[Pending]) -> redis::Pipeline {
+/// In one pipeline, or in a cluster each product to its own server.
+async fn send(shared: &Shared, batch: &[Pending]) -> Result<(), LinkError> {
+    let calls =
+        batch.iter().filter_map(|row| Some((row.product.product.id, arguments(shared, row)?)));
+    if shared.link.is_cluster() {
+        let send = async |(id, args)| {
+            let mut call = PUBLISH_SCRIPT.key(shared.key(id));
+            shared.link.script::<()>(call.arg(Vec::from(args))).await
+        };
+        return try_join_all(calls.map(send)).await.map(drop);
+    }
     let mut commands = redis::pipe();
     // Loaded each time: a restarted server has forgotten it, and a pipeline
     // cannot be asked again in the middle.
     commands.cmd("SCRIPT").arg("LOAD").arg(PUBLISH).ignore();
-    let channel = format!("{}:changed", shared.prefix);
-    for Pending { product, read_at, news } in batch {
-        let Ok(row) = serde_json::to_string(product.as_ref()) else {
-            continue;
-        };
-        let (id, version) = (product.product.id, product.product.version);
-        let left = shared.life.saturating_sub(read_at.elapsed()).as_millis();
-        commands
-            .cmd("EVALSHA")
-            .arg(PUBLISH_SCRIPT.get_hash())
-            .arg(1)
-            .arg(shared.key(id))
-            .arg(version)
-            .arg(row)
-            .arg(u64::try_from(left).unwrap_or(u64::MAX).max(1))
-            .arg(if *news { &*channel } else { "" })
-            .arg(format!("{id}:{version}"))
-            .ignore();
+    for (id, args) in calls {
+        let hash = PUBLISH_SCRIPT.get_hash();
+        commands.cmd("EVALSHA").arg(hash).arg(1).arg(shared.key(id)).arg(&args).ignore();
     }
-    commands
+    shared.link.pipeline(&commands).await
+}
+
+/// The script's arguments.
+fn arguments(shared: &Shared, row: &Pending) -> Option<[String; 5]> {
+    let Pending { product, read_at, news } = row;
+    let text = serde_json::to_string(product.as_ref()).ok()?;
+    let (id, version) = (product.product.id, product.product.version);
+    let left = shared.life.saturating_sub(read_at.elapsed()).as_millis();
+    let channel = if *news { shared.link.names().channel(CHANGED) } else { String::new() };
+    let left = u64::try_from(left).unwrap_or(u64::MAX).max(1);
+    Some([version.to_string(), text, left.to_string(), channel, format!("{id}:{version}")])
 }

@@ -362,6 +362,37 @@ fn a_thread_without_a_runtime_may_ask() {
     assert_eq!(pollster::block_on(get(&cache, &store)), Some(1));
 }
 
+/// As when the store was put back to an earlier state while this process runs.
+#[tokio::test]
+async fn once_its_life_is_over_an_entry_gives_way_to_whatever_the_store_has() {
+    const LIFE: Duration = Duration::from_secs(5);
+    let (cache, pass) = cache_in_time(LIFE);
+    let store = Store::open(Some(product(7)));
+    assert_eq!(get(&cache, &store).await, Some(7));
+    store.set(Ok(Some(product(5))));
+    assert_eq!(get(&cache, &store).await, Some(7), "it lives");
+    pass(LIFE);
+    assert_eq!(get(&cache, &store).await, Some(5));
+    assert_eq!(get(&cache, &store).await, Some(5));
+    assert_eq!(store.loads(), 2, "it is kept");
+    // What was announced and is not there ends as well.
+    cache.hear(ID, 9);
+    assert_eq!(get(&cache, &store).await, Some(5));
+    pass(LIFE);
+    assert_eq!(get(&cache, &store).await, Some(5));
+    let loads = store.loads();
+    assert_eq!(get(&cache, &store).await, Some(5));
+    assert_eq!(store.loads(), loads, "it is kept");
+    // And what another process wrote under a version that was there before.
+    pass(LIFE);
+    cache.hear(ID, 4);
+    store.set(Ok(Some(product(4))));
+    assert_eq!(get(&cache, &store).await, Some(4));
+    store.set(Ok(None));
+    pass(LIFE);
+    assert_eq!(get(&cache, &store).await, None, "the product is gone");
+}
+
 #[tokio::test]
 async fn an_announced_version_keeps_older_ones_out() {
     let cache = cache(LONG);
@@ -386,15 +417,14 @@ async fn an_announced_version_keeps_older_ones_out() {
 // trusted, the others so long that it never is.
 
 const LIFE: Duration = Duration::from_secs(2);
-const KEY: &str = "shop:product:7";
+const KEY: &str = "shop:{7}:row";
 
 async fn cache_on(redis: &Redis, life: Duration) -> ProductCache {
     let metrics = Arc::new(Metrics::new());
     let link = RedisLink::connect_patiently(&redis.url()).await.expect("a URL");
-    let shared = Some((link, "shop".to_owned()));
-    let heard = || redis.command(&["PUBSUB", "NUMSUB", "shop:changed"]);
+    let heard = || redis.command(&["PUBSUB", "NUMSUB", "shop:0:changed"]);
     let before = heard();
-    let cache = ProductCache::with(LONG, 1000, shared, metrics, life, Arc::new(Instant::now));
+    let cache = ProductCache::with(LONG, 1000, Some(link), metrics, life, Arc::new(Instant::now));
     until("it hears", async || heard() != before).await;
     cache
 }

@@ -49,17 +49,19 @@ impl EngineBuilder {
     }
 
     /// Where stock is kept: `sqlite:FILE`, `sqlite::memory:` or
-    /// `mysql://USER@HOST/DATABASE`; or a running engine, `unix:///SOCKET` or
-    /// `http://:KEY@HOST:PORT`, to which all calls are then sent.
+    /// `mysql://USER@HOST/DATABASE`; or a running engine, `unix:///SOCKET`,
+    /// `http://:KEY@HOST:PORT` or `https://:KEY@HOST:PORT`, to which all calls
+    /// are then sent.
     #[must_use]
     pub fn store(mut self, url: &str) -> Self {
         url.clone_into(&mut self.config.store);
         self
     }
 
-    /// Redis for lock and cache: `redis://HOST:PORT`, or
+    /// Redis for lock and cache: `redis://USER:PASSWORD@HOST:PORT/DATABASE`,
     /// `redis+sentinel://HOST:PORT,HOST:PORT/NAME` for the master that these
-    /// sentinels know by this name.
+    /// sentinels know by this name, or `redis+cluster://HOST:PORT,HOST:PORT` for
+    /// a cluster; with `rediss` instead of `redis` by TLS.
     #[must_use]
     pub fn redis(mut self, url: &str) -> Self {
         url.clone_into(&mut self.config.redis);

@@ -28,7 +28,7 @@ use crate::model::{
     OrderId, OrderRequest, OrderStatus, PaymentAnswer, PaymentEvent, Product, ProductId,
     ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
 };
-use crate::redis_link::RedisLink;
+use crate::redis_link::{RedisLink, RedisNames};
 use crate::routes::Routes;
 use crate::runtime::{self, Runtime};
 use crate::siblings::Siblings;
@@ -104,20 +104,23 @@ impl Core {
         let siblings = Siblings::of(&config.store);
         let redis = match config.redis.as_str() {
             "" => None,
-            url => Some(RedisLink::connect(url, Arc::clone(&metrics)).await?),
+            _ => {
+                let id = store.identity().await.map_err(opening)?;
+                let names = RedisNames::new(&config.redis_prefix, id);
+                let connect = RedisLink::connect(&config, names, Arc::clone(&metrics));
+                // Boxed: the compiler follows a future's type only so deep.
+                Some(Box::pin(connect).await?)
+            }
         };
         let lock: Arc<dyn Lock> = match &redis {
             _ if grants_every_lock => Arc::new(GrantingLock::default()),
-            Some(link) => {
-                Arc::new(RedisLock::new(link.clone(), &config.redis_prefix, config.lock_ttl))
-            }
+            Some(link) => Arc::new(RedisLock::new(link.clone(), config.lock_ttl)),
             None => Arc::clone(&siblings.lock) as Arc<dyn Lock>,
         };
-        let shared = redis.clone().map(|link| (link, config.redis_prefix.clone()));
         let cache = Arc::new(ProductCache::new(
             config.cache_ttl,
             config.cache_products,
-            shared,
+            redis.clone(),
             Arc::clone(&metrics),
         ));
         let runtime = Runtime::Tokio(Handle::current());
@@ -187,6 +190,11 @@ impl Core {
 
     pub fn metrics_text(&self) -> String {
         self.metrics.text()
+    }
+
+    /// What the names of this store's Redis keys begin with.
+    pub fn redis_prefix(&self) -> Option<String> {
+        Some(self.redis.as_ref()?.names().prefix().to_owned())
     }
 
     pub fn life(&self) -> &Life {

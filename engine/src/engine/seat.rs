@@ -54,6 +54,10 @@ impl Seat {
         at_seat!(self, part => part.metrics_text())
     }
 
+    pub fn redis_prefix(&self) -> Option<String> {
+        at_seat!(self, part => part.redis_prefix())
+    }
+
     pub async fn close(&self, bound: Duration) {
         at_seat!(self, part => part.close(bound).await);
     }

@@ -7,9 +7,10 @@
 //! that waiter's process by a message, so no one is overtaken and no one polls.
 //!
 //! What may go wrong is bounded by the lease. A waiter whose process is gone
-//! has no one to hear the message, and is passed over. A message that is lost,
-//! or a holder that dies, is found by those who wait when the lease that they
-//! saw should be over. A waiter that leaves, or whose request was cut off
+//! has no one to hear the message, and is passed over; in a cluster, where a
+//! server counts those alone who listen at itself, it costs the others one
+//! lease. A message that is lost, or a holder that dies, is found by those who
+//! wait when the lease that they saw should be over. A waiter that leaves, or whose request was cut off
 //! before its answer, is taken out by token in the background.
 //!
 //! A fence is the server's clock in microseconds, or one more than the last if
@@ -36,10 +37,15 @@ const MARGIN: Duration = Duration::from_millis(5);
 /// one lease each.
 const UNDONE_MAX: usize = 4096;
 
+/// A name's keys: the holder's token, the last fence, those who wait.
+const LOCK: &str = "lock";
+const FENCE: &str = "fence";
+const QUEUE: &str = "queue";
+
 /// What the scripts that grant have in common.
 const COMMON: &str = r"
 local lock, fence, queue = KEYS[1], KEYS[2], KEYS[3]
-local token, channel, lease = ARGV[1], ARGV[2], ARGV[3]
+local token, channel, lease, counts = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local me = token .. ' ' .. channel
 
 local function grant(to)
@@ -52,13 +58,17 @@ local function grant(to)
 end
 
 -- Gives the lock to the first who waits and is heard of; a message that no one
--- hears was for a process that is gone.
+-- hears was for a process that is gone, where the server counts all who hear.
 local function pass_on()
   local first = redis.call('ZPOPMIN', queue)
   while first[1] do
     local heir, ear = string.match(first[1], '^(%x+) (.+)$')
     local number = grant(heir)
-    if heir == token or redis.call('PUBLISH', ear, heir .. ' ' .. string.format('%.0f', number)) > 0 then
+    if heir == token then
+      return heir, number
+    end
+    local heard = redis.call('PUBLISH', ear, heir .. ' ' .. string.format('%.0f', number))
+    if heard > 0 or not counts then
       return heir, number
     end
     redis.call('DEL', lock)
@@ -147,7 +157,6 @@ pub(crate) struct RedisLock {
 
 struct Shared {
     link: RedisLink,
-    prefix: String,
     /// Where this lock's waiters are woken: one subscription for all of them.
     channel: String,
     lease: Duration,
@@ -161,11 +170,10 @@ struct Shared {
 impl RedisLock {
     /// Starts the lock's two tasks: it must be called inside a runtime. They
     /// end with the lock.
-    pub fn new(link: RedisLink, prefix: &str, lease_ttl: Duration) -> Self {
+    pub fn new(link: RedisLink, lease_ttl: Duration) -> Self {
         let (undone, undo) = mpsc::channel(UNDONE_MAX);
         let shared = Arc::new(Shared {
-            channel: format!("{prefix}:wake:{}", Token::random()),
-            prefix: prefix.to_owned(),
+            channel: link.names().channel(&format!("wake:{}", Token::random())),
             link,
             lease: lease_ttl,
             waiters: Mutex::default(),
@@ -230,9 +238,9 @@ impl Shared {
         }
     }
 
-    /// The name's lock; the other keys share its hash tag and so its slot.
-    fn key(&self, name: LockName) -> String {
-        format!("{}:{{lock:{}}}", self.prefix, name.0)
+    /// One of the name's keys, which lie in one slot of a cluster.
+    fn key(&self, name: LockName, what: &str) -> String {
+        self.link.names().of_product(name.0, what)
     }
 
     async fn run<T: redis::FromRedisValue>(
@@ -241,10 +249,12 @@ impl Shared {
         name: LockName,
         token: u128,
     ) -> Result<T, LinkError> {
-        let key = self.key(name);
         let mut call: ScriptInvocation<'_> = script.prepare_invoke();
-        call.key(&key).key(format!("{key}:fence")).key(format!("{key}:queue"));
+        for what in [LOCK, FENCE, QUEUE] {
+            call.key(self.key(name, what));
+        }
         call.arg(format!("{token:032x}")).arg(&self.channel).arg(millis(self.lease));
+        call.arg(u8::from(!self.link.is_cluster()));
         self.link.script(&call).await
     }
 }
@@ -348,7 +358,7 @@ impl Lock for RedisLock {
     fn raise_fence(&self, name: LockName, seen: u64) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let mut call = RAISE_SCRIPT.prepare_invoke();
-            call.key(format!("{}:fence", self.shared.key(name))).arg(seen);
+            call.key(self.shared.key(name, FENCE)).arg(seen);
             // A Redis that does not answer grants nothing either.
             let _ = self.shared.link.script::<u8>(&call).await;
         })

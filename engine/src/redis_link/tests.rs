@@ -25,9 +25,15 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 
 /// A link that waits for its answers while the machine is busy.
 async fn connect(url: &str) -> (RedisLink, Arc<Metrics>) {
+    try_connect(&[("redis", url)]).await.expect("a URL")
+}
+
+async fn try_connect(settings: &[(&str, &str)]) -> Result<(RedisLink, Arc<Metrics>)> {
+    let config = Config::from_pairs(settings.iter().copied())?;
     let metrics = Arc::new(Metrics::new());
-    let link = RedisLink::connect_with(url, Arc::clone(&metrics), SOON / 2).await;
-    (link.expect("a URL"), metrics)
+    let names = RedisNames::plain("shop");
+    let link = RedisLink::connect_with(&config, names, Arc::clone(&metrics), SOON / 2).await?;
+    Ok((link, metrics))
 }
 
 async fn set(link: &RedisLink) -> std::result::Result<(), LinkError> {
@@ -52,8 +58,15 @@ async fn a_wrong_url_is_refused_without_being_repeated() {
         "redis+sentinel://u:secret@/shop",
         "redis+sentinel://u:secret@host:26379,host:x/shop",
         "redis+sentinel://u:secret@host/shop/x",
+        "redis+cluster://u:secret@",
+        "redis+cluster://u:secret@host/x",
+        "redis+cluster://u:secret@host,host:x",
+        "redis+cluster://u:sec/ret@host",
+        "redis://u:sec#ret@host",
+        "rediss://u:secret@host#insecure",
+        "redis+other://u:secret@host",
     ] {
-        let Err(error) = RedisLink::connect(url, Arc::new(Metrics::new())).await else {
+        let Err(error) = RedisLink::connect_plainly(url).await else {
             panic!("{url} was taken");
         };
         assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument);
@@ -96,7 +109,7 @@ async fn a_lost_server_fails_at_once_until_it_is_back() {
 #[tokio::test]
 async fn a_stopped_server_holds_up_one_command_only() {
     let redis = Redis::start();
-    let link = RedisLink::connect(&redis.url(), Arc::new(Metrics::new())).await.expect("a URL");
+    let link = RedisLink::connect_plainly(&redis.url()).await.expect("a URL");
     redis.pause();
     assert_eq!(soon("the answer is given up", set(&link)).await, Err(LinkError::Unsure));
     assert!(fails_at_once(&link));
@@ -109,7 +122,7 @@ async fn a_stopped_server_holds_up_one_command_only() {
 #[tokio::test]
 async fn a_stopped_server_is_found_while_no_one_asks() {
     let redis = Redis::start();
-    let link = RedisLink::connect(&redis.url(), Arc::new(Metrics::new())).await.expect("a URL");
+    let link = RedisLink::connect_plainly(&redis.url()).await.expect("a URL");
     redis.pause();
     until("the heartbeat misses", || !link.is_up()).await;
     redis.resume();
@@ -197,7 +210,10 @@ async fn a_subscription_outlives_the_server() {
 
 #[test]
 fn a_place_by_sentinel_is_read_and_shown_without_its_password() {
-    let shown = |url: &str| Place::read(url).map(|place| place.to_string()).ok();
+    let shown = |url: &str| {
+        let config = Config::from_pairs([("redis", url)]).expect("a setting");
+        Place::read(&config).map(|place| place.to_string()).ok()
+    };
     let sentinels = "redis+sentinel://u:secret@one,two:7,[::1]:8/shop/3";
     assert_eq!(shown(sentinels).as_deref(), Some("shop by one,two:7,[::1]:8"));
     assert_eq!(shown("redis://u:secret@one").as_deref(), Some("one:6379"));
@@ -336,3 +352,6 @@ async fn the_log_has_one_line_for_each_turn_and_no_password() {
     assert_eq!((lines("WARN"), lines("INFO")), (2, 1));
     link.close().await;
 }
+
+mod cluster;
+mod hosted;

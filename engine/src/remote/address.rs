@@ -15,6 +15,8 @@ pub(super) enum Place {
     Unix(PathBuf),
     /// Host and port.
     Tcp(String),
+    /// The same by TLS, and the name that the certificate must have.
+    Tls { address: String, name: String },
 }
 
 /// Where a running engine is, and what it is shown.
@@ -28,7 +30,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Reads `unix:///SOCKET` or `http://[:KEY@]HOST[:PORT]`.
+    /// Reads `unix:///SOCKET` or `http[s]://[:KEY@]HOST[:PORT]`.
     ///
     /// # Errors
     /// `invalid_argument`, which never repeats the URL: it may carry a key.
@@ -40,22 +42,38 @@ impl Address {
             let authority = Authority::from_static("localhost");
             return Ok(Self { place: Place::Unix(path.into()), authority, key: None });
         }
-        let Some(rest) = url.strip_prefix("http://") else {
-            return Err(wrong("a running engine is unix:///SOCKET or http://:KEY@HOST:PORT"));
-        };
+        let (rest, usual_port, has_tls) =
+            match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+                (Some(rest), _) => (rest, 80, false),
+                (None, Some(rest)) if cfg!(feature = "tls") => (rest, 443, true),
+                (None, Some(_)) => {
+                    return Err(wrong("this program was built without TLS (the feature tls)"));
+                }
+                (None, None) => {
+                    let forms = "unix:///SOCKET, http://:KEY@HOST:PORT or https://:KEY@HOST:PORT";
+                    return Err(wrong(&format!("it is {forms}")));
+                }
+            };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (secret, host) = rest.rsplit_once('@').map_or((None, rest), |(s, h)| (Some(s), h));
-        let authority: Authority =
-            host.parse().map_err(|_| wrong("http:// must be followed by HOST:PORT and no path"))?;
+        let authority: Authority = host
+            .parse()
+            .map_err(|_| wrong("HOST:PORT must follow http:// and no path follow it"))?;
         // What is no port is not one left out.
         let port = match authority.as_str().strip_prefix(authority.host()) {
-            Some("") => Some(80),
+            Some("") => Some(usual_port),
             _ => authority.port_u16(),
         };
         let Some(port) = port.filter(|_| !authority.host().is_empty()) else {
-            return Err(wrong("http:// must be followed by HOST:PORT"));
+            return Err(wrong("HOST:PORT must follow http://"));
         };
-        let place = Place::Tcp(format!("{}:{port}", authority.host()));
+        let address = format!("{}:{port}", authority.host());
+        let place = if has_tls {
+            let name = authority.host().trim_matches(['[', ']']).to_owned();
+            Place::Tls { address, name }
+        } else {
+            Place::Tcp(address)
+        };
         Ok(Self { place, authority, key: secret.map(bearer).transpose()? })
     }
 }
@@ -97,6 +115,20 @@ mod tests {
         assert_eq!(keyed.place, Place::Tcp("shop:81".to_owned()));
     }
 
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_host_by_tls_has_a_name_and_the_usual_port() {
+        for (url, address, name) in [
+            ("https://shop", "shop:443", "shop"),
+            ("https://:key@10.0.0.7:8443/", "10.0.0.7:8443", "10.0.0.7"),
+            ("https://[::1]", "[::1]:443", "::1"),
+        ] {
+            let place = Address::read(url).expect("reads").place;
+            let (address, name) = (address.to_owned(), name.to_owned());
+            assert_eq!(place, Place::Tls { address, name });
+        }
+    }
+
     #[test]
     fn what_is_no_such_url_is_refused_without_its_key() {
         for url in [
@@ -111,7 +143,10 @@ mod tests {
             "http://hush@host",
             "http://:hush%0a@host",
             "http://host:port",
-            "https://:hush@host",
+            "https://:hush@host/path",
+            "https://hush@host",
+            "https://:hush@",
+            "ftp://:hush@host",
         ] {
             let error = Address::read(url).expect_err(url);
             assert_eq!(error.code(), "invalid_argument", "{url}");

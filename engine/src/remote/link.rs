@@ -96,6 +96,8 @@ enum Live {
 
 pub(super) struct Link {
     address: Address,
+    #[cfg(feature = "tls")]
+    tls: Option<tokio_rustls::TlsConnector>,
     pub counters: Counters,
     remote_timeout: Duration,
     remote_reconnect: Duration,
@@ -106,15 +108,20 @@ pub(super) struct Link {
 
 impl Link {
     /// A link that connects at its first call, on this runtime.
-    pub fn new(address: Address, config: &Config, handle: Handle) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// `invalid_argument` when the certificates to trust cannot be read.
+    pub fn new(address: Address, config: &Config, handle: Handle) -> Result<Self> {
+        Ok(Self {
+            #[cfg(feature = "tls")]
+            tls: connector(&address, config)?,
             address,
             counters: Counters::new(),
             remote_timeout: config.remote_timeout,
             remote_reconnect: config.remote_reconnect,
             live: Mutex::new(Live::None),
             tasks: Tasks { handle, tracker: TaskTracker::new(), stop: CancellationToken::new() },
-        }
+        })
     }
 
     pub fn handle(&self) -> &Handle {
@@ -175,7 +182,11 @@ impl Link {
 
     async fn attempt(self: &Arc<Self>, errand: &Errand, sent: &AtomicBool) -> Attempt {
         let since = Instant::now();
-        let connection = self.connection().await.map_err(|error| Failure::Lost(error, since))?;
+        let connection = self.connection().await.map_err(|error| match error.kind() {
+            // What a setting is to mend does not pass.
+            ErrorKind::InvalidArgument => Failure::Refused(error),
+            _ => Failure::Lost(error, since),
+        })?;
         let Connection { mut sender, number } = connection;
         let sent_before = sent.load(Ordering::Relaxed);
         let request = self.request(errand, sent_before).map_err(Failure::Refused)?;
@@ -287,7 +298,40 @@ impl Link {
                 stream.set_nodelay(true).map_err(unreached)?;
                 self.greet(stream).await
             }
+            Place::Tls { address, name } => {
+                let stream = TcpStream::connect(address).await.map_err(unreached)?;
+                stream.set_nodelay(true).map_err(unreached)?;
+                self.greet(self.secure(stream, name).await?).await
+            }
         }
+    }
+
+    #[cfg(feature = "tls")]
+    async fn secure(
+        &self,
+        stream: TcpStream,
+        name: &str,
+    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let no_name = |_| Error::invalid_argument("the URL's host is no name of a certificate");
+        let name = rustls::pki_types::ServerName::try_from(name.to_owned()).map_err(no_name)?;
+        let Some(connector) = &self.tls else {
+            return Err(Error::new(ErrorKind::Internal, "the link was made without TLS"));
+        };
+        connector.connect(name, stream).await.map_err(|error| {
+            let text = error.to_string();
+            match crate::tls::advice(&text, "setting remote_ca") {
+                Some(advice) => Error::caused(ErrorKind::InvalidArgument, advice, error),
+                None => {
+                    let why = "the running engine hung up in the TLS handshake";
+                    Error::caused(ErrorKind::Unavailable, why, error)
+                }
+            }
+        })
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn secure(&self, _stream: TcpStream, _name: &str) -> Result<TcpStream> {
+        Err(Error::invalid_argument("this program was built without TLS (the feature tls)"))
     }
 
     async fn greet<S>(&self, stream: S) -> Result<SendRequest<Full<Bytes>>>
@@ -329,7 +373,11 @@ impl Link {
 
     fn uri(&self, path: String) -> Result<Uri> {
         let authority = self.address.authority.clone();
-        let uri = Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query(path);
+        let scheme = match self.address.place {
+            Place::Tls { .. } => Scheme::HTTPS,
+            Place::Unix(_) | Place::Tcp(_) => Scheme::HTTP,
+        };
+        let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path);
         uri.build().map_err(unfit)
     }
 
@@ -347,6 +395,23 @@ impl Link {
         let why = "the connection to the running engine was lost";
         Failure::Lost(Error::caused(ErrorKind::Unavailable, why, cause), Instant::now())
     }
+}
+
+/// What secures connections to this address, if it wants TLS.
+#[cfg(feature = "tls")]
+fn connector(address: &Address, config: &Config) -> Result<Option<tokio_rustls::TlsConnector>> {
+    if !matches!(address.place, Place::Tls { .. }) {
+        if config.remote_ca.is_empty() {
+            return Ok(None);
+        }
+        let why = "setting remote_ca: it is for TLS; begin the URL of the engine with https";
+        return Err(Error::invalid_argument(why));
+    }
+    let ca = crate::tls::read_pem("remote_ca", &config.remote_ca, crate::tls::CERTIFICATE)?;
+    let mut config = crate::tls::client_config("remote_ca", ca.as_deref())?;
+    // The only protocol that is spoken; a proxy that lists none is taken at its word.
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Some(Arc::new(config).into()))
 }
 
 /// Spawns what a connection needs to have done beside its calls.

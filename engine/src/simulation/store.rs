@@ -249,6 +249,10 @@ impl Store for SimulatedStore {
         }))
     }
 
+    fn identity(&self) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(std::future::ready(Ok(0)))
+    }
+
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
         Box::pin(async move { self.select(|_| ()).await.map(drop) })
     }

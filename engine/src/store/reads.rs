@@ -21,6 +21,10 @@ use crate::cache::CachedProduct;
 use crate::clock::Clock;
 use crate::ledger::{OrderRow, ProductRow};
 use crate::model::{Event, Hold, HoldId, OrderId, ProductId, Timestamp};
+use crate::runtime;
+
+/// The name under which the store's own id stands among the sequences.
+const IDENTITY: &str = "store_id";
 
 /// A store that speaks SQL.
 pub(crate) struct SqlStore<D> {
@@ -133,6 +137,34 @@ impl<D: Database> SqlStore<D> {
         Ok(first)
     }
 
+    /// Reads the store's own id, drawn and kept by whoever asks first.
+    async fn identify(&self) -> StoreResult<u64> {
+        if let Some(id) = self.read_identity().await? {
+            return Ok(id);
+        }
+        let id = runtime::random::<u64>() >> 1;
+        let mut session = self.writer().await?;
+        session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
+        let insert =
+            format!("INSERT INTO stockade_sequences (name, next) VALUES ('{IDENTITY}', {id})");
+        match session.run(insert, &mut |_, _| Ok(())).await {
+            Ok(_) => session.finish("COMMIT").await.map(|()| id),
+            // Another process was quicker, so it is read when this is tried again.
+            Err(error) if error.fault == Fault::Duplicate => {
+                drop(session);
+                self.read_identity().await?.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read_identity(&self) -> StoreResult<Option<u64>> {
+        let sql = format!("SELECT next FROM stockade_sequences WHERE name = '{IDENTITY}'");
+        let mut found = None;
+        self.select(sql, &mut one(&mut found, |row| row.count(0))).await?;
+        Ok(found)
+    }
+
     async fn insert(&self, new: ProductInsert<'_>) -> StoreResult<()> {
         let mut session = self.writer().await?;
         session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
@@ -236,6 +268,10 @@ impl<D: Database> Store for SqlStore<D> {
 
     fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>> {
         Box::pin(steadily(self.retries, move || self.draw_ids(sequence, count)))
+    }
+
+    fn identity(&self) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(steadily(self.retries, move || self.identify()))
     }
 
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {

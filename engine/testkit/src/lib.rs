@@ -9,7 +9,8 @@
 //!   on a loopback port of its own. Dropping the value kills the server and
 //!   removes the folder.
 //! * [`Galera`] is a MariaDB cluster of three nodes, and [`Sentinel`] a Redis
-//!   master with two replicas and three sentinels.
+//!   master with two replicas and three sentinels, [`RedisCluster`] three
+//!   masters with a replica each.
 //! * [`MariaDb::shared`] and [`Redis::shared`] give one server to many tests:
 //!   the one that `stockade-testkit run -- COMMAND` started for this run, or
 //!   else one per process.
@@ -50,6 +51,7 @@ mod port;
 mod process;
 mod proxy;
 mod redis;
+mod redis_cluster;
 mod sentinel;
 mod tempdb;
 mod tool;
@@ -61,6 +63,7 @@ pub use mariadb::{MariaDb, SharedMariaDb};
 pub use port::free_port;
 pub use proxy::{CutWhen, Proxy};
 pub use redis::{Redis, SharedRedis};
+pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinel;
 pub use tempdb::TempDb;
 pub use wait::wait_until;

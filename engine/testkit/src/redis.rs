@@ -38,7 +38,18 @@ impl Redis {
     /// 60 seconds.
     #[must_use]
     pub fn start() -> Redis {
-        start_on_a_free_port(|port| Redis::try_start(port, &[]))
+        Redis::start_with(&[])
+    }
+
+    /// Starts a server with further `redis-server` flags.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Redis::start).
+    #[must_use]
+    pub fn start_with(flags: &[&str]) -> Redis {
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        start_on_a_free_port(|port| Redis::try_start(port, &flags))
     }
 
     /// Returns the server that this test run shares: the one that

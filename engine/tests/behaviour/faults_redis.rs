@@ -10,7 +10,7 @@ use crate::crowd::metric;
 use crate::history::assert_exact;
 use crate::scenarios;
 use crate::traffic::{Log, under_load};
-use crate::world::{Builder, World, numbers, product};
+use crate::world::{Backend, Builder, World, numbers, product};
 
 pub const SCENARIOS: &[Scenario] = scenarios!("faults";
     redis_killed_and_restarted_under_load,
@@ -19,6 +19,8 @@ pub const SCENARIOS: &[Scenario] = scenarios!("faults";
     redis_cut_off_under_load,
     redis_missing_at_the_start,
     strict_mode_refuses_while_redis_is_down,
+    redis_refusing_a_user_keeps_an_engine_from_opening_and_later_degrades_it,
+    shops_with_a_store_each_share_a_redis_under_one_prefix,
 );
 
 const STOCK: u64 = 1_000_000;
@@ -155,4 +157,58 @@ fn strict_mode_refuses_while_redis_is_down(world: &World) {
     engine.release(hold).expect("released");
     assert_eq!(numbers(&engine, id), [9, 1, 0, 0]);
     assert_exact(&engine, &[id], 10);
+}
+
+fn redis_refusing_a_user_keeps_an_engine_from_opening_and_later_degrades_it(world: &World) {
+    let redis = Redis::start();
+    let rights = |rights: &[&str]| {
+        let user = ["ACL", "SETUSER", "shop", "on", ">hush", "~*", "&*", "+@all"];
+        redis.command(&[&user, rights].concat())
+    };
+    rights(&["-evalsha"]);
+    let url = redis.url().replace("redis://", "redis://shop:hush@");
+    let error = builder(world, &url).open().expect_err("refused");
+    assert_eq!(error.code(), "invalid_argument");
+    assert!(error.message().contains("evalsha"), "{error}");
+    assert!(!format!("{error:?}").contains("hush"), "{error:?}");
+    let error = builder(world, &url.replace("hush", "push")).open().expect_err("refused");
+    assert!(error.message().contains("user and password"), "{error}");
+
+    rights(&[]);
+    let engine = builder(world, &url).strict(true).open().expect("opens");
+    let id = product(&engine, 10);
+    engine.hold(&HoldRequest::new(id, 1)).expect("held");
+    rights(&["-evalsha", "-eval", "-set"]);
+    wait_for_degraded(std::slice::from_ref(&engine), 1.0);
+    let error = engine.hold(&HoldRequest::new(id, 1)).expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    rights(&[]);
+    wait_for_degraded(std::slice::from_ref(&engine), 0.0);
+    wait_until("the engine takes requests again", WITHIN, || {
+        engine.hold(&HoldRequest::new(id, 1)).is_ok()
+    });
+}
+
+/// With the default prefix: what their keys and channels are called begins with
+/// the store's own id.
+fn shops_with_a_store_each_share_a_redis_under_one_prefix(world: &World) {
+    let redis = Redis::start();
+    let other = World::new(Backend::MariaDb);
+    let open = |world: &World| {
+        let builder = Engine::builder().store(&world.url).redis(&redis.url());
+        builder.open().expect("opens")
+    };
+    let (shop, same, other) = (open(world), open(world), open(&other));
+    let prefix = |engine: &Engine| engine.redis_prefix().expect("with Redis");
+    assert_eq!(prefix(&shop), prefix(&same));
+    assert_ne!(prefix(&shop), prefix(&other));
+    assert!(prefix(&shop).starts_with("stockade:"), "{}", prefix(&shop));
+    let ids = [&shop, &other].map(|engine| product(engine, 3));
+    assert_eq!(ids[0], ids[1], "each store draws from its beginning");
+    for (engine, id) in [(&shop, ids[0]), (&other, ids[1])] {
+        wait_until("the product is in Redis", WITHIN, || {
+            let key = format!("{}:{{{id}}}:row", prefix(engine));
+            redis.command(&["EXISTS", &key]) == "1"
+        });
+    }
 }

@@ -50,6 +50,7 @@ mod races_payment;
 mod races_read;
 mod resends;
 mod schema;
+mod secure;
 mod sweeping;
 mod tokens;
 mod usage;
@@ -122,6 +123,7 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (&[Backend::SqliteFile], faults::SQLITE_FILE),
     (&[Backend::SqliteFile], waiting::SQLITE_FILE),
     (&[Backend::MariaDbRedis], faults_redis::SCENARIOS),
+    (&[Backend::SqliteMemory], secure::SCENARIOS),
     (&[Backend::MariaDb], usage::MARIADB),
     (&Backend::ALL, resends::SCENARIOS),
 ];

@@ -4,6 +4,7 @@ use stockade::{Money, NewProduct, ProductId, StockAdjustment};
 
 use stockade_testkit::wait_until;
 
+use crate::outsider::Outsider;
 use crate::steps::{SOON, all_events, assert_numbers, code, deliver, hold, order};
 use crate::world::{World, assert_clean, product};
 use crate::{Scenario, scenarios};
@@ -25,7 +26,30 @@ pub const SCENARIOS: &[Scenario] = scenarios!("products";
 /// On stores that several engines can open.
 pub const SHARED: &[Scenario] = scenarios!("products";
     what_another_engine_wrote_is_read_soon_and_never_forgotten_again,
+    a_store_put_back_to_an_earlier_state_is_believed,
 );
+
+/// A backup of a row is written back while the engine runs: nothing that is
+/// remembered outlives its time.
+fn a_store_put_back_to_an_earlier_state_is_believed(world: &World) {
+    let engine = world.builder().set("cache_ttl", "100ms").expect("a setting");
+    let engine = engine.open().expect("opens");
+    let id = product(&engine, 10);
+    for _ in 0..10 {
+        hold(&engine, id, 1);
+    }
+    assert_eq!(engine.product(id).expect("reads").stock, 0);
+    let refused = engine.hold(&stockade::HoldRequest::new(id, 1)).expect_err("sold out");
+    assert_eq!(refused.code(), "insufficient_stock");
+    let mut outsider = Outsider::new(world);
+    outsider.run(&format!("DELETE FROM stockade_holds WHERE product_id = {id}"));
+    outsider.run(&format!(
+        "UPDATE stockade_products SET stock = 10, held = 0, version = 1, next_due = NULL WHERE id = {id}"
+    ));
+    wait_until("the store's row is read", SOON, || engine.product(id).expect("reads").stock == 10);
+    hold(&engine, id, 4);
+    assert_eq!(engine.product(id).expect("reads").stock, 6);
+}
 
 fn money(text: &str) -> Money {
     text.parse().expect("a price")

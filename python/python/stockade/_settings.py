@@ -20,6 +20,9 @@ class Settings(TypedDict, total=False):
 
     redis: str | None
     redis_prefix: str
+    redis_ca: str
+    redis_cert: str
+    redis_key: str
     hold_ttl: Duration
     hold_ttl_max: Duration
     payment_ttl: Duration
@@ -44,4 +47,5 @@ class Settings(TypedDict, total=False):
     lock_run: Duration
     idempotency_ttl: Duration
     remote_timeout: Duration
+    remote_ca: str
     remote_reconnect: Duration

@@ -82,5 +82,5 @@ fn is_linked(engine: &Engine) -> bool {
 
 /// How many engines hear at this server that a lock is theirs.
 fn ears(redis: &Redis, prefix: &str) -> usize {
-    redis.command(&["PUBSUB", "CHANNELS", &format!("{prefix}:wake:*")]).lines().count()
+    redis.command(&["PUBSUB", "CHANNELS", &format!("{prefix}:*:wake:*")]).lines().count()
 }

@@ -48,7 +48,8 @@ pub fn outlived(seed: u64) -> Found {
     child.arm();
     child.wait_until_stopped();
     let redis = Redis::shared();
-    let keys: Vec<String> = products.iter().map(|product| place.lock_of(*product)).collect();
+    let keys: Vec<String> =
+        products.iter().map(|product| place.lock_of(&engine, *product)).collect();
     let is_held = |key: &String| redis.command(&["EXISTS", key]).trim() == "1";
     assert!(keys.iter().any(is_held), "the process stopped without a lock");
     for key in &keys {

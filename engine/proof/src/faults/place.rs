@@ -73,11 +73,11 @@ impl Place {
         self
     }
 
-    /// The lock of a product, as the engine names it in the Redis that the run
-    /// shares.
-    pub fn lock_of(&self, product: u64) -> String {
-        let (_, prefix) = self.redis.as_ref().expect("with Redis");
-        format!("{prefix}:{{lock:{product}}}")
+    /// The lock of a product, as an engine on this place names it in the Redis
+    /// that the run shares.
+    pub fn lock_of(&self, engine: &Engine, product: u64) -> String {
+        let prefix = engine.redis_prefix().expect("with Redis");
+        format!("{prefix}:{{{product}}}:lock")
     }
 
     /// The database's name on its server.

@@ -6,11 +6,10 @@ use futures_util::{FutureExt, poll};
 use stockade_testkit::{CutWhen, Proxy, Redis};
 
 use super::*;
-use crate::metrics::Metrics;
 
 const NAME: LockName = LockName(7);
-const KEY: &str = "shop:{lock:7}";
-const QUEUE: &str = "shop:{lock:7}:queue";
+const KEY: &str = "shop:{7}:lock";
+const QUEUE: &str = "shop:{7}:queue";
 /// Far longer than any test: what comes sooner came by a message.
 const LONG: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(20);
@@ -35,7 +34,7 @@ async fn lock(redis: &Redis, lease: Duration) -> Arc<RedisLock> {
 }
 
 async fn lock_on(redis: &Redis, link: RedisLink, lease: Duration) -> Arc<RedisLock> {
-    let lock = Arc::new(RedisLock::new(link, "shop", lease));
+    let lock = Arc::new(RedisLock::new(link, lease));
     let channel = lock.shared.channel.clone();
     until("the lock hears", || redis.command(&["PUBSUB", "CHANNELS"]).contains(&channel)).await;
     lock
@@ -237,8 +236,8 @@ async fn fences_grow_over_a_flush_and_beyond_what_was_seen() {
         }
     }
     let keys = redis.command(&["KEYS", "*"]);
-    assert!(keys.lines().all(|key| key.starts_with(KEY)), "a key in another slot: {keys}");
-    assert_ne!(redis.command(&["PTTL", &format!("{KEY}:fence")]), "-1", "kept for ever");
+    assert!(keys.lines().all(|key| key.starts_with("shop:{7}:")), "a key in another slot: {keys}");
+    assert_ne!(redis.command(&["PTTL", "shop:{7}:fence"]), "-1", "kept for ever");
 }
 
 #[tokio::test]
@@ -261,7 +260,7 @@ async fn without_redis_the_answer_is_down_until_it_is_back() {
 #[tokio::test]
 async fn a_stopped_redis_holds_up_one_request_and_keeps_no_lock() {
     let redis = Redis::start();
-    let link = RedisLink::connect(&redis.url(), Arc::new(Metrics::new())).await.expect("a URL");
+    let link = RedisLink::connect_plainly(&redis.url()).await.expect("a URL");
     let lock = lock_on(&redis, link, LONG).await;
     // So that the server knows the scripts.
     lock.release(take(&lock).await).await;

@@ -1,0 +1,104 @@
+//! A running engine behind a proxy that ends TLS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use stockade::Result;
+use tempfile::TempDir;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+
+use crate::Scenario;
+use crate::scenarios;
+use crate::socket::{Sockets, through};
+use crate::steps::hold;
+use crate::world::{World, numbers, product};
+
+pub const SCENARIOS: &[Scenario] = scenarios!("secure";
+    a_running_engine_is_reached_by_https_and_known_by_its_certificate,
+);
+
+/// Ends TLS for a server, with a certificate for `localhost`. Dropped, it is gone.
+struct Proxy {
+    port: u16,
+    /// Who made the certificate, as a PEM file.
+    ca: String,
+    _folder: TempDir,
+    _runtime: Runtime,
+}
+
+impl Proxy {
+    fn start(upstream: SocketAddr) -> Self {
+        let (ca_key, key) = (KeyPair::generate(), KeyPair::generate());
+        let (ca_key, key) = (ca_key.expect("a key"), key.expect("a key"));
+        let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca_pem = ca.self_signed(&ca_key).expect("a certificate").pem();
+        let names = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+        let certificate = names.signed_by(&key, &Issuer::new(ca, ca_key)).expect("a certificate");
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, ca_pem).expect("written");
+
+        let ring = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let mut config = ServerConfig::builder_with_provider(ring)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("a certificate and its key");
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = { runtime }.worker_threads(1).enable_all().build().expect("a runtime");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("listens");
+        let port = listener.local_addr().expect("an address").port();
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    // Who does not trust the certificate hangs up.
+                    let Ok(mut client) = acceptor.accept(stream).await else { return };
+                    let mut server = TcpStream::connect(upstream).await.expect("the server");
+                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        let ca = path.to_str().expect("UTF-8").to_owned();
+        Self { port, ca, _folder: folder, _runtime: runtime }
+    }
+}
+
+fn a_running_engine_is_reached_by_https_and_known_by_its_certificate(world: &World) {
+    let sockets = Sockets::new();
+    let url = sockets.serve_at_address(world.builder().own, "open sesame");
+    let address = url.strip_prefix("http://").expect("an address").parse().expect("an address");
+    let proxy = Proxy::start(address);
+    let open = |url: &str, ca: &str| -> Result<_> { through(url).set("remote_ca", ca)?.open() };
+    let https = format!("https://:open%20sesame@localhost:{}", proxy.port);
+    let engine = open(&https, &proxy.ca).expect("opens");
+    let id = product(&engine, 5);
+    hold(&engine, id, 2);
+    assert_eq!(numbers(&engine, id), [3, 2, 0, 0]);
+
+    let refusal = |url: &str, ca: &str| {
+        let error = open(url, ca).expect_err("refused");
+        assert_eq!(error.code(), "invalid_argument");
+        assert!(!format!("{error:?}").contains("sesame"), "{error:?}");
+        error.message().to_owned()
+    };
+    let said = refusal(&https, "");
+    assert!(said.contains("no known authority") && said.contains("remote_ca"), "{said}");
+    let said = refusal(&https.replace("localhost", "127.0.0.1"), &proxy.ca);
+    assert!(said.contains("for another name"), "{said}");
+    let said = refusal(&url.replace("http://", "https://:sesame@"), &proxy.ca);
+    assert!(said.contains("does not speak TLS"), "{said}");
+    let said = refusal(&url.replace("http://", "http://:sesame@"), &proxy.ca);
+    assert!(said.contains("remote_ca"), "{said}");
+}
