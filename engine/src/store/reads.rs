@@ -138,7 +138,7 @@ impl<D: Database> SqlStore<D> {
         session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
         let asked = Instant::now();
         let now = self.time.hear(session.read_clock().await?, asked);
-        for sql in super::writes::insert_product(&new, now) {
+        for sql in super::writes::insert_product(&new, now, D::CURSOR) {
             session.run(sql, &mut |_, _| Ok(())).await?;
         }
         session.finish("COMMIT").await
@@ -218,7 +218,7 @@ impl<D: Database> SqlStore<D> {
     }
 
     async fn read_events(&self, cursor: u64, limit: u32) -> StoreResult<Vec<Event>> {
-        read_events(&mut self.writer().await?, cursor, limit).await
+        read_events(&self.database, &self.time, cursor, limit).await
     }
 }
 
