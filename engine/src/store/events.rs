@@ -111,3 +111,6 @@ async fn number_rows<D: Database>(session: &mut SqlSession<D>) -> StoreResult<()
     session.run(sql.join("; "), &mut |_, _| Ok(())).await?;
     session.finish("COMMIT").await
 }
+
+#[cfg(test)]
+mod tests;

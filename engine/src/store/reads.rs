@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::audit::read_facts;
+use super::audit::{STEP, read_facts};
 use super::connection::{Database, Keep, Use, each, one};
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
@@ -22,16 +22,22 @@ use crate::clock::Clock;
 use crate::ledger::{OrderRow, ProductRow};
 use crate::model::{Event, Hold, HoldId, OrderId, ProductId, Timestamp};
 
+/// How long an audit waits for the one before it.
+const AUDIT_TURN: Duration = Duration::from_secs(10);
+
 /// A store that speaks SQL.
 pub(crate) struct SqlStore<D> {
     database: D,
     time: Arc<Timekeeper>,
     retries: u32,
+    /// Had by the audit that is under way.
+    auditing: tokio::sync::Mutex<()>,
 }
 
 impl<D: Database> SqlStore<D> {
     pub fn new(database: D, clock: Arc<dyn Clock>, retries: u32) -> Self {
-        Self { database, time: Arc::new(Timekeeper::new(clock)), retries }
+        let time = Arc::new(Timekeeper::new(clock));
+        Self { database, time, retries, auditing: tokio::sync::Mutex::default() }
     }
 
     pub(super) async fn writer(&self) -> StoreResult<SqlSession<D>> {
@@ -210,7 +216,7 @@ impl<D: Database> SqlStore<D> {
 
     async fn read_audit(&self) -> StoreResult<AuditFacts> {
         let mut connection = self.database.take(Use::Read).await?;
-        let read = read_facts::<D>(connection.as_mut(), &self.time).await;
+        let read = read_facts::<D>(connection.as_mut(), &self.time, STEP).await;
         if read.is_err() {
             connection.give_up();
         }
@@ -307,7 +313,16 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>> {
-        Box::pin(steadily(self.retries, move || self.read_audit()))
+        Box::pin(async move {
+            // Each reads every row: many at once would leave the database no
+            // time for buyers.
+            let turn = tokio::time::timeout(AUDIT_TURN, self.auditing.lock()).await;
+            let Ok(_turn) = turn else {
+                let why = "another audit is under way in this engine; ask again when it is done";
+                return Err(StoreError::new(Fault::LockWait, why));
+            };
+            steadily(self.retries, || self.read_audit()).await
+        })
     }
 
     fn now(&self) -> Timestamp {

@@ -92,11 +92,7 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str, cursor: &str) -> Vec<Stateme
 }
 
 /// A product and, where it brings units, the event that tells of them.
-pub(super) fn insert_product(
-    new: &ProductInsert<'_>,
-    now: Timestamp,
-    cursor: &str,
-) -> Vec<String> {
+pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp, cursor: &str) -> Vec<String> {
     let ProductInsert { id, name, price, stock, batch_id } = new;
     let (name, price, at) = (hex(name.as_bytes()), price.minor(), now.micros());
     let product = format!(

@@ -187,7 +187,7 @@ async fn shop(engine: &AsyncEngine, products: &[ProductId], at: usize) {
     engine.payment(&paid).await.expect("paid");
 }
 
-async fn assert_all_back(engine: &AsyncEngine, products: &[ProductId], served: i64) {
+async fn assert_all_back(engine: &AsyncEngine, products: &[ProductId], served: i128) {
     engine.sweep().await.expect("sweeps");
     let report = engine.audit().await.expect("audits");
     assert!(report.consistent, "{:#?}", report.findings);
