@@ -206,7 +206,7 @@ async fn assert_all_back(engine: &AsyncEngine, products: &[ProductId], served: i
     }
     let replayed = History { events }.replay();
     let sold: i64 = products.iter().map(|id| replayed[id].0[3]).sum();
-    assert_eq!(sold, units.sold);
+    assert_eq!(i128::from(sold), units.sold);
     for id in products {
         let [stock, held, pending, sold] = replayed[id].0;
         assert_eq!((held, pending), (0, 0), "product {id}");
