@@ -32,20 +32,21 @@ impl AuditReport {
     pub const FINDINGS_PER_CHECK: u32 = 100;
 }
 
-/// Units by where they are, over all products; at most `i64::MAX` of each.
+/// Units by where they are, over all products. Sums of 63-bit numbers, so
+/// they may be greater than each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Units {
     /// Ever received, less those written off.
-    pub received: i64,
+    pub received: i128,
     /// Can be held.
-    pub stock: i64,
+    pub stock: i128,
     /// In active holds.
-    pub held: i64,
+    pub held: i128,
     /// In unpaid orders.
-    pub pending: i64,
+    pub pending: i128,
     /// In paid orders.
-    pub sold: i64,
+    pub sold: i128,
 }
 
 /// Something that is wrong.
@@ -74,7 +75,7 @@ pub enum Check {
     /// A product's `sold` is the sum of its paid orders.
     Sold,
     /// A converted hold has an order, every hold a product, and what is kept of
-    /// a customer's hold is of one that is there.
+    /// a customer's hold is of an active one.
     GhostHold,
     /// An order has a converted hold of the same product and quantity.
     OrphanOrder,

@@ -263,7 +263,7 @@ pub(crate) trait Store: Send + Sync {
 
     fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>>;
 
-    /// Numbers events not numbered yet, then reads those after `cursor`.
+    /// The events after `cursor`, at a cost that does not grow with the history.
     fn events_after(&self, cursor: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>>;
 
     /// Forgets up to `limit` answers kept under idempotency keys since before

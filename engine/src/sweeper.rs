@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +34,9 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 /// Under load something falls due at every moment: sweeps gather for so long.
 const PAUSE_BETWEEN: Duration = Duration::from_millis(10);
 /// Idempotency keys forgotten in one statement, and how often they are looked for.
-const KEYS_AT_ONCE: u32 = 1_000;
+const KEYS_AT_ONCE: u32 = 500;
+/// The most keys that a sweep on demand forgets.
+const KEYS_OF_A_SWEEP: u32 = 10_000;
 const KEYS_EVERY: Duration = Duration::from_secs(60);
 
 /// What a sweep gave back.
@@ -57,9 +60,13 @@ pub(crate) struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sweeps whenever something is due, until `stop`.
+    /// Sweeps whenever something is due and forgets old keys, until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut keys_forgotten = runtime::now();
+        // Side by side, so that no sweep waits until old keys are forgotten.
+        join(self.keep_sweeping(&stop), self.keep_forgetting(&stop)).await;
+    }
+
+    async fn keep_sweeping(&self, stop: &CancellationToken) {
         loop {
             let pause = match self.sweep().await {
                 Ok((_, next)) => next.max(PAUSE_BETWEEN),
@@ -75,24 +82,42 @@ impl Sweeper {
                 () = self.due_notice.sooner() => {}
                 () = self.clock.moved() => {}
             }
-            if runtime::elapsed(keys_forgotten) >= KEYS_EVERY {
-                keys_forgotten = runtime::now();
-                let forgetting = stop.run_until_cancelled(self.forget_keys()).await;
-                if let Some(Err(error)) = forgetting {
-                    tracing::debug!(%error, "old idempotency keys could not be forgotten");
-                }
-            }
         }
     }
 
-    /// Forgets the answers kept under idempotency keys whose time is over.
+    /// Forgets old keys in small steps, with pauses as long as the steps, so
+    /// that a single writer is free for sweeps and requests half of the time.
+    async fn keep_forgetting(&self, stop: &CancellationToken) {
+        let mut pause = KEYS_EVERY;
+        while stop.run_until_cancelled(runtime::sleep(pause)).await.is_some() {
+            let since = runtime::now();
+            pause = match stop.run_until_cancelled(self.forget_some_keys()).await {
+                None => return,
+                Some(Ok(true)) => runtime::elapsed(since).max(PAUSE_BETWEEN),
+                Some(Ok(false)) => KEYS_EVERY,
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "old idempotency keys could not be forgotten");
+                    KEYS_EVERY
+                }
+            };
+        }
+    }
+
+    /// Forgets the answers kept under idempotency keys whose time is over, at
+    /// most [`KEYS_OF_A_SWEEP`] of them: who asks for a sweep waits for it.
     pub async fn forget_keys(&self) -> Result<()> {
-        loop {
-            let gone = self.store.forget_keys(self.idempotency_ttl, KEYS_AT_ONCE).await?;
-            if gone < u64::from(KEYS_AT_ONCE) {
-                return Ok(());
+        for _ in 0..KEYS_OF_A_SWEEP / KEYS_AT_ONCE {
+            if !self.forget_some_keys().await? {
+                break;
             }
         }
+        Ok(())
+    }
+
+    /// Forgets keys in one short statement; says whether there may be more.
+    async fn forget_some_keys(&self) -> Result<bool> {
+        let gone = self.store.forget_keys(self.idempotency_ttl, KEYS_AT_ONCE).await?;
+        Ok(gone >= u64::from(KEYS_AT_ONCE))
     }
 
     /// Takes back all that is due now, in bounded transactions. Also says how

@@ -250,7 +250,8 @@ typedef struct stockade_options stockade_options;
 // stockade_products_free.
 typedef struct stockade_products stockade_products;
 
-// The numbers of an audit.
+// The numbers of an audit. Sums of units that are greater than INT64_MAX are
+// told as INT64_MAX.
 typedef struct {
     // sizeof(stockade_audit_summary), set by the caller.
     uint32_t struct_size;

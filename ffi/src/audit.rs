@@ -13,7 +13,8 @@ use crate::handle;
 use crate::plain::{self, plain};
 use crate::text::ended;
 
-/// The numbers of an audit.
+/// The numbers of an audit. Sums of units that are greater than INT64_MAX are
+/// told as INT64_MAX.
 #[repr(C)]
 pub struct stockade_audit_summary {
     /// sizeof(stockade_audit_summary), set by the caller.
@@ -89,6 +90,11 @@ impl From<&Found> for stockade_finding {
     }
 }
 
+/// A sum as C can read it.
+fn at_most(sum: i128) -> i64 {
+    i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
+}
+
 impl From<AuditReport> for stockade_audit {
     fn from(report: AuditReport) -> Self {
         let findings = report.findings.iter().map(|finding| Found {
@@ -143,11 +149,11 @@ pub unsafe extern "C" fn stockade_audit_read(
                 struct_size: 0,
                 consistent: consistent.into(),
                 products,
-                received: units.received,
-                stock: units.stock,
-                held: units.held,
-                pending: units.pending,
-                sold: units.sold,
+                received: at_most(units.received),
+                stock: at_most(units.stock),
+                held: at_most(units.held),
+                pending: at_most(units.pending),
+                sold: at_most(units.sold),
                 waiting_events,
                 oldest_waiting_event_us: oldest_waiting_event.map_or(0, |at| at.micros()),
                 products_due,

@@ -1,5 +1,9 @@
--- One row carries the events of one transaction. Rows commit in another order
--- than their ids were drawn, so a reader numbers them once they are visible.
+-- One row carries the events of one transaction. first_cursor is the cursor of
+-- the first of them; NULL until a reader numbers the row, because rows commit
+-- in another order than their ids were drawn; 0 for a row without events, which
+-- only shows that its transaction was committed. So the index has the rows to
+-- be numbered at one end, those with events in order at the other, and no
+-- reader meets those without.
 CREATE TABLE IF NOT EXISTS stockade_outbox (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     batch_id BIGINT NOT NULL,

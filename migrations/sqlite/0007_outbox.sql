@@ -1,9 +1,12 @@
--- One row carries the events of one transaction. Rows commit in another order
--- than their ids were drawn, so a reader numbers them once they are visible.
+-- One row carries the events of one transaction. first_cursor is the cursor of
+-- the first of them, set as the row is written, because there is one writer;
+-- 0 for a row without events, which only shows that its transaction was
+-- committed. No reader meets those, since all others stand behind them in the
+-- index.
 CREATE TABLE IF NOT EXISTS stockade_outbox (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     batch_id INTEGER NOT NULL,
-    first_cursor INTEGER NULL,
+    first_cursor INTEGER NOT NULL DEFAULT 0,
     events INTEGER NOT NULL,
     at INTEGER NOT NULL,
     body TEXT NOT NULL,

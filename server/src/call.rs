@@ -72,6 +72,17 @@ impl<'a> Call<'a> {
         Ok(Some(text.parse().unwrap_or(u64::MAX)))
     }
 
+    /// The `after` of a page: what a page before it gave as `next`.
+    pub fn after(&self) -> Result<Option<u64>, Refusal> {
+        let after = self.query_number("after")?;
+        // No id and no cursor is greater. A number that does not fit would be
+        // cut, and the answer speak of one that was not asked for.
+        if after.is_some_and(|after| i64::try_from(after).is_err()) {
+            return Err(Refusal::invalid(format!("after must be at most {}", i64::MAX)));
+        }
+        Ok(after)
+    }
+
     /// The `limit` of a page; 100 when the caller does not care.
     pub fn limit(&self) -> Result<u32, Refusal> {
         let limit = self.query_number("limit")?.unwrap_or(100);

@@ -302,7 +302,12 @@ impl<'a> Desk<'a> {
             .collect();
         changes.new_keys =
             self.new_keys.iter().filter_map(|key| self.rows.keys.get(key).cloned()).collect();
-        changes.customer_holds = self.customer_holds;
+        // What was ended at once counts for nobody.
+        let is_active = |row: &CustomerHold| {
+            let hold = self.rows.holds.get(&row.hold_id);
+            hold.is_some_and(|hold| hold.status == HoldStatus::Active)
+        };
+        changes.customer_holds = self.customer_holds.into_iter().filter(is_active).collect();
         changes.events = self.events;
         changes
     }

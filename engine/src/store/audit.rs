@@ -1,151 +1,299 @@
-//! The reads of an audit: each finds only what is wrong.
+//! The reads of an audit, in one snapshot and in steps.
+//!
+//! Each table is walked in the order of its key, so many rows a statement: no
+//! statement takes longer the longer the history is, and one that is abandoned
+//! ends soon by itself. What is to be summed is summed here, in 128 bits.
 
-use std::time::Instant;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Database, read_clock};
+use super::connection::{Connection, Database, one, read_clock};
 use super::error::StoreResult;
 use super::rows::Cells;
+use super::statements::hex;
 use super::time::Timekeeper;
-use crate::audit::{AuditFacts, AuditReport, Check, Finding, Units};
+use crate::audit::{AuditFacts, AuditReport, Check, Finding};
+use crate::model::Timestamp;
 
-/// Each check with a statement that selects an id, what was expected and what
-/// was found; a row is a finding.
-const CHECKS: [(Check, &str); 11] = [
-    (
-        Check::Conservation,
-        "SELECT id, received, stock + held + pending + sold FROM stockade_products \
-         WHERE received <> stock + held + pending + sold \
-         OR stock < 0 OR held < 0 OR pending < 0 OR sold < 0",
-    ),
-    (
-        Check::Held,
-        "SELECT p.id, p.held, CAST(COALESCE(s.units, 0) AS SIGNED) FROM stockade_products p LEFT JOIN \
-         (SELECT product_id, SUM(qty) AS units FROM stockade_holds WHERE status = 0 GROUP BY product_id) s \
-         ON s.product_id = p.id WHERE p.held <> COALESCE(s.units, 0)",
-    ),
-    (
-        Check::Pending,
-        "SELECT p.id, p.pending, CAST(COALESCE(s.units, 0) AS SIGNED) FROM stockade_products p LEFT JOIN \
-         (SELECT product_id, SUM(qty) AS units FROM stockade_orders WHERE status = 0 GROUP BY product_id) s \
-         ON s.product_id = p.id WHERE p.pending <> COALESCE(s.units, 0)",
-    ),
-    (
-        Check::Sold,
-        "SELECT p.id, p.sold, CAST(COALESCE(s.units, 0) AS SIGNED) FROM stockade_products p LEFT JOIN \
-         (SELECT product_id, SUM(qty) AS units FROM stockade_orders WHERE status = 1 GROUP BY product_id) s \
-         ON s.product_id = p.id WHERE p.sold <> COALESCE(s.units, 0)",
-    ),
-    (
-        Check::GhostHold,
-        "SELECT h.id, 1, 0 FROM stockade_holds h LEFT JOIN stockade_orders o ON o.hold_id = h.id \
-         LEFT JOIN stockade_products p ON p.id = h.product_id \
-         WHERE p.id IS NULL OR (h.status = 1 AND o.id IS NULL)",
-    ),
-    (
-        Check::GhostHold,
-        "SELECT c.hold_id, 1, 0 FROM stockade_customer_holds c \
-         LEFT JOIN stockade_holds h ON h.id = c.hold_id \
-         WHERE h.id IS NULL OR h.product_id <> c.product_id",
-    ),
-    (
-        Check::OrphanOrder,
-        "SELECT o.id, 1, 0 FROM stockade_orders o LEFT JOIN stockade_holds h ON h.id = o.hold_id \
-         WHERE h.id IS NULL OR h.status <> 1 OR h.product_id <> o.product_id OR h.qty <> o.qty",
-    ),
-    (
-        Check::StuckEvent,
-        "SELECT w.order_id, 1, 0 FROM stockade_payments_waiting w \
-         LEFT JOIN stockade_payments e ON e.k = w.k LEFT JOIN stockade_orders o ON o.id = w.order_id \
-         WHERE e.k IS NULL OR e.waiting <> 1 OR o.id IS NOT NULL",
-    ),
-    (
-        Check::StuckEvent,
-        "SELECT e.order_id, 1, 0 FROM stockade_payments e \
-         LEFT JOIN stockade_payments_waiting w ON w.order_id = e.order_id AND w.k = e.k \
-         WHERE e.waiting = 1 AND w.k IS NULL",
-    ),
-    (
-        Check::NextDue,
-        "SELECT p.id, s.soonest, COALESCE(p.next_due, 0) FROM stockade_products p JOIN \
-         (SELECT product_id, MIN(expires_at) AS soonest FROM stockade_holds WHERE status = 0 GROUP BY product_id) s \
-         ON s.product_id = p.id WHERE p.next_due IS NULL OR p.next_due > s.soonest",
-    ),
-    (
-        Check::NextDue,
-        "SELECT p.id, s.soonest, COALESCE(p.next_due, 0) FROM stockade_products p JOIN \
-         (SELECT product_id, MIN(due_at) AS soonest FROM stockade_orders \
-          WHERE status = 0 AND due_at IS NOT NULL GROUP BY product_id) s \
-         ON s.product_id = p.id WHERE p.next_due IS NULL OR p.next_due > s.soonest",
-    ),
-];
+/// The rows that a statement looks at.
+pub(super) const STEP: u32 = 10_000;
+/// How often the log tells how far an audit is.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
 
-/// The upper and the lower 32 bits are summed apart: together they could
-/// overflow, which is an error in one dialect and a cut in the other.
-const TOTALS: [&str; 5] = ["received", "stock", "held", "pending", "sold"];
-
-fn totals() -> String {
-    let sums = TOTALS.map(|column| {
-        format!(
-            "CAST(COALESCE(SUM({column} >> 32), 0) AS SIGNED), \
-             CAST(COALESCE(SUM({column} & 4294967295), 0) AS SIGNED)"
-        )
-    });
-    format!("SELECT COUNT(*), {} FROM stockade_products", sums.join(", "))
+/// What the holds and orders of a product add up to.
+#[derive(Default)]
+struct Counted {
+    held: i128,
+    pending: i128,
+    sold: i128,
+    /// When the first of them falls due.
+    soonest: Option<i64>,
 }
 
-/// The sum whose halves stand at this place of [`TOTALS`].
-fn total(row: Cells<'_>, place: usize) -> sqlx::Result<i64> {
-    let (upper, lower) = (row.int(1 + place * 2)?, row.int(2 + place * 2)?);
-    let sum = (i128::from(upper) << 32) + i128::from(lower);
-    Ok(i64::try_from(sum).unwrap_or(i64::MAX))
+impl Counted {
+    fn falls_due(&mut self, at: Option<i64>) {
+        self.soonest = [self.soonest, at].into_iter().flatten().min();
+    }
 }
 
-const WAITING: &str = "SELECT COUNT(*), MIN(e.received_at) FROM stockade_payments_waiting w \
-     JOIN stockade_payments e ON e.k = w.k";
+struct Audit<'a> {
+    connection: &'a mut dyn Connection,
+    step: u32,
+    facts: AuditFacts,
+    /// By the product's id. As large as there are products.
+    counted: HashMap<i64, Counted>,
+    told: Instant,
+}
 
+/// Where a walk through a table is, as literals of its key.
+struct Walk {
+    table: &'static str,
+    key: &'static str,
+    after: Option<String>,
+    steps: u64,
+    is_over: bool,
+}
+
+impl Walk {
+    fn through(table: &'static str, key: &'static str) -> Self {
+        Self { table, key, after: None, steps: 0, is_over: false }
+    }
+}
+
+/// An id as a finding names it. The schema lets ids be negative, Stockade does
+/// not make any.
+fn id_of(id: i64) -> u64 {
+    u64::try_from(id).unwrap_or(0)
+}
+
+fn number(row: Cells<'_>) -> sqlx::Result<String> {
+    row.int(0).map(|number| number.to_string())
+}
+
+fn text(row: Cells<'_>) -> sqlx::Result<String> {
+    row.key(0).map(|text| hex(text.as_bytes()))
+}
+
+impl AuditFacts {
+    fn find(&mut self, check: Check, id: i64, expected: i128, found: i128) {
+        let known = self.findings.iter().filter(|finding| finding.check == check).count();
+        if known < AuditReport::FINDINGS_PER_CHECK as usize {
+            let detail = format!("expected {expected}, found {found}");
+            self.findings.push(Finding { check, id: id_of(id), detail });
+        }
+    }
+}
+
+impl Audit<'_> {
+    /// Goes on by a step. Returns the condition that its rows meet, or nothing
+    /// at the end. `t` is the table's name in the statements.
+    async fn next(
+        &mut self,
+        walk: &mut Walk,
+        literal: fn(Cells<'_>) -> sqlx::Result<String>,
+    ) -> StoreResult<Option<String>> {
+        if walk.is_over {
+            return Ok(None);
+        }
+        let Walk { table, key, .. } = *walk;
+        let begin = walk.after.as_ref().map(|after| format!("t.{key} > {after}"));
+        let begin = begin.unwrap_or_else(|| "1 = 1".to_owned());
+        let last = self.step.saturating_sub(1);
+        let mut end = None;
+        let sql = format!(
+            "SELECT t.{key} FROM stockade_{table} t WHERE {begin} ORDER BY t.{key} \
+             LIMIT 1 OFFSET {last}"
+        );
+        self.connection.run(sql, &mut one(&mut end, literal)).await?;
+        walk.steps += 1;
+        if self.told.elapsed() >= TOLD_EVERY {
+            self.told = Instant::now();
+            let rows = walk.steps.saturating_mul(self.step.into());
+            tracing::info!(table, rows, "the audit goes on");
+        }
+        walk.is_over = end.is_none();
+        walk.after.clone_from(&end);
+        Ok(Some(end.map_or(begin.clone(), |end| format!("{begin} AND t.{key} <= {end}"))))
+    }
+
+    async fn holds(&mut self) -> StoreResult<()> {
+        let mut walk = Walk::through("holds", "id");
+        while let Some(range) = self.next(&mut walk, number).await? {
+            let sql = format!(
+                "SELECT t.product_id, t.qty, t.expires_at FROM stockade_holds t \
+                 WHERE {range} AND t.status = 0; \
+                 SELECT t.id FROM stockade_holds t \
+                 LEFT JOIN stockade_orders o ON o.hold_id = t.id \
+                 LEFT JOIN stockade_products p ON p.id = t.product_id \
+                 WHERE {range} AND (p.id IS NULL OR (t.status = 1 AND o.id IS NULL))"
+            );
+            let (facts, counted) = (&mut self.facts, &mut self.counted);
+            let mut keep = |at: usize, row: Cells<'_>| {
+                if at > 0 {
+                    facts.find(Check::GhostHold, row.int(0)?, 1, 0);
+                    return Ok(());
+                }
+                let product = counted.entry(row.int(0)?).or_default();
+                product.held += i128::from(row.int(1)?);
+                product.falls_due(row.opt_int(2)?);
+                Ok(())
+            };
+            self.connection.run(sql, &mut keep).await?;
+        }
+        let mut walk = Walk::through("customer_holds", "hold_id");
+        while let Some(range) = self.next(&mut walk, number).await? {
+            let sql = format!(
+                "SELECT t.hold_id FROM stockade_customer_holds t \
+                 LEFT JOIN stockade_holds h ON h.id = t.hold_id WHERE {range} \
+                 AND (h.id IS NULL OR h.product_id <> t.product_id OR h.status <> 0)"
+            );
+            let facts = &mut self.facts;
+            let mut keep = |_: usize, row: Cells<'_>| {
+                facts.find(Check::GhostHold, row.int(0)?, 1, 0);
+                Ok(())
+            };
+            self.connection.run(sql, &mut keep).await?;
+        }
+        Ok(())
+    }
+
+    async fn orders(&mut self) -> StoreResult<()> {
+        let mut walk = Walk::through("orders", "id");
+        while let Some(range) = self.next(&mut walk, number).await? {
+            let sql = format!(
+                "SELECT t.product_id, t.status, t.qty, t.due_at FROM stockade_orders t \
+                 WHERE {range} AND t.status IN (0, 1); \
+                 SELECT t.id FROM stockade_orders t LEFT JOIN stockade_holds h ON h.id = t.hold_id \
+                 WHERE {range} AND (h.id IS NULL OR h.status <> 1 \
+                 OR h.product_id <> t.product_id OR h.qty <> t.qty)"
+            );
+            let (facts, counted) = (&mut self.facts, &mut self.counted);
+            let mut keep = |at: usize, row: Cells<'_>| {
+                if at > 0 {
+                    facts.find(Check::OrphanOrder, row.int(0)?, 1, 0);
+                    return Ok(());
+                }
+                let product = counted.entry(row.int(0)?).or_default();
+                let (is_paid, qty) = (row.int(1)? == 1, i128::from(row.int(2)?));
+                if is_paid {
+                    product.sold += qty;
+                } else {
+                    product.pending += qty;
+                    product.falls_due(row.opt_int(3)?);
+                }
+                Ok(())
+            };
+            self.connection.run(sql, &mut keep).await?;
+        }
+        Ok(())
+    }
+
+    async fn events(&mut self) -> StoreResult<()> {
+        let mut walk = Walk::through("payments_waiting", "order_id");
+        while let Some(range) = self.next(&mut walk, number).await? {
+            let sql = format!(
+                "SELECT t.order_id, COALESCE(e.waiting, 0), o.id, e.received_at \
+                 FROM stockade_payments_waiting t LEFT JOIN stockade_payments e ON e.k = t.k \
+                 LEFT JOIN stockade_orders o ON o.id = t.order_id WHERE {range}"
+            );
+            let facts = &mut self.facts;
+            let mut keep = |_: usize, row: Cells<'_>| {
+                if row.int(1)? != 1 || row.opt_int(2)?.is_some() {
+                    facts.find(Check::StuckEvent, row.int(0)?, 1, 0);
+                }
+                if let Some(came) = row.opt_time(3)? {
+                    facts.waiting_events += 1;
+                    let oldest = [facts.oldest_waiting_event, Some(came)];
+                    facts.oldest_waiting_event = oldest.into_iter().flatten().min();
+                }
+                Ok(())
+            };
+            self.connection.run(sql, &mut keep).await?;
+        }
+        let mut walk = Walk::through("payments", "k");
+        while let Some(range) = self.next(&mut walk, text).await? {
+            let sql = format!(
+                "SELECT t.order_id FROM stockade_payments t LEFT JOIN stockade_payments_waiting w \
+                 ON w.order_id = t.order_id AND w.k = t.k \
+                 WHERE {range} AND t.waiting = 1 AND w.k IS NULL"
+            );
+            let facts = &mut self.facts;
+            let mut keep = |_: usize, row: Cells<'_>| {
+                facts.find(Check::StuckEvent, row.int(0)?, 1, 0);
+                Ok(())
+            };
+            self.connection.run(sql, &mut keep).await?;
+        }
+        Ok(())
+    }
+
+    /// Last, as it compares the products with what was counted.
+    async fn products(&mut self, now: Timestamp) -> StoreResult<()> {
+        let mut walk = Walk::through("products", "id");
+        while let Some(range) = self.next(&mut walk, number).await? {
+            let sql = format!(
+                "SELECT t.id, t.received, t.stock, t.held, t.pending, t.sold, t.next_due \
+                 FROM stockade_products t WHERE {range}"
+            );
+            let (facts, counted) = (&mut self.facts, &mut self.counted);
+            let mut keep = |_: usize, row: Cells<'_>| {
+                let id = row.int(0)?;
+                let units = |at| row.int(at).map(i128::from);
+                let (received, stock) = (units(1)?, units(2)?);
+                let (held, pending, sold) = (units(3)?, units(4)?, units(5)?);
+                let next_due = row.opt_int(6)?;
+                let all = stock + held + pending + sold;
+                if received != all || [stock, held, pending, sold].iter().any(|units| *units < 0) {
+                    facts.find(Check::Conservation, id, received, all);
+                }
+                let counted = counted.remove(&id).unwrap_or_default();
+                for (check, told, counted) in [
+                    (Check::Held, held, counted.held),
+                    (Check::Pending, pending, counted.pending),
+                    (Check::Sold, sold, counted.sold),
+                ] {
+                    if told != counted {
+                        facts.find(check, id, told, counted);
+                    }
+                }
+                if let Some(soonest) = counted.soonest
+                    && next_due.is_none_or(|at| at > soonest)
+                {
+                    let found = next_due.unwrap_or_default();
+                    facts.find(Check::NextDue, id, soonest.into(), found.into());
+                }
+                facts.products += 1;
+                facts.products_due += u64::from(next_due.is_some_and(|at| at <= now.micros()));
+                let sums = &mut facts.units;
+                sums.received += received;
+                sums.stock += stock;
+                sums.held += held;
+                sums.pending += pending;
+                sums.sold += sold;
+                Ok(())
+            };
+            self.connection.run(sql, &mut keep).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads all tables, at most `step` rows in one statement.
 pub(super) async fn read_facts<D: Database>(
     connection: &mut dyn Connection,
     time: &Timekeeper,
+    step: u32,
 ) -> StoreResult<AuditFacts> {
-    let mut facts = AuditFacts::default();
     connection.run(D::BEGIN_SNAPSHOT.to_owned(), &mut |_, _| Ok(())).await?;
-    let limit = AuditReport::FINDINGS_PER_CHECK;
-    for (check, sql) in CHECKS {
-        let findings = &mut facts.findings;
-        connection
-            .run(format!("{sql} LIMIT {limit}"), &mut |_, row| {
-                let (id, expected, found) = (row.count(0)?, row.int(1)?, row.int(2)?);
-                let detail = format!("expected {expected}, found {found}");
-                findings.push(Finding { check, id, detail });
-                Ok(())
-            })
-            .await?;
-    }
     let asked = Instant::now();
-    let now = time.hear(read_clock::<D>(connection).await?, asked).micros();
-    let due = format!("SELECT COUNT(*) FROM stockade_products WHERE next_due <= {now}");
-    connection
-        .run(format!("{}; {WAITING}; {due}", totals()), &mut |at, row| {
-            match at {
-                0 => {
-                    facts.products = row.count(0)?;
-                    facts.units = Units {
-                        received: total(row, 0)?,
-                        stock: total(row, 1)?,
-                        held: total(row, 2)?,
-                        pending: total(row, 3)?,
-                        sold: total(row, 4)?,
-                    };
-                }
-                1 => {
-                    facts.waiting_events = row.count(0)?;
-                    facts.oldest_waiting_event = row.opt_time(1)?;
-                }
-                _ => facts.products_due = row.count(0)?,
-            }
-            Ok(())
-        })
-        .await?;
+    let now = time.hear(read_clock::<D>(connection).await?, asked);
+    let (facts, counted) = (AuditFacts::default(), HashMap::new());
+    let mut audit = Audit { connection, step, facts, counted, told: asked };
+    audit.holds().await?;
+    audit.orders().await?;
+    audit.events().await?;
+    audit.products(now).await?;
+    let Audit { connection, facts, .. } = audit;
     connection.run("COMMIT".to_owned(), &mut |_, _| Ok(())).await?;
     Ok(facts)
 }

@@ -44,6 +44,9 @@ pub(super) trait Database: Send + Sync + 'static {
     const NOW: Option<&'static str>;
     /// How many rows the statement before hit.
     const HITS: &'static str;
+    /// What gives a row of events its first cursor as it is written. NULL where
+    /// rows commit in another order than they are written: a reader numbers them.
+    const CURSOR: &'static str;
 
     fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>>;
 

@@ -165,6 +165,7 @@ impl Database for MySqlDatabase {
     // the time at which it began to wait.
     const NOW: Option<&'static str> = Some("CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)");
     const HITS: &'static str = "ROW_COUNT()";
+    const CURSOR: &'static str = "NULL";
 
     fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
         Box::pin(async move {

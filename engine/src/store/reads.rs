@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::audit::read_facts;
+use super::audit::{STEP, read_facts};
 use super::connection::{Database, Keep, Use, each, one};
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
@@ -26,16 +26,22 @@ use crate::runtime;
 /// The name under which the store's own id stands among the sequences.
 const IDENTITY: &str = "store_id";
 
+/// How long an audit waits for the one before it.
+const AUDIT_TURN: Duration = Duration::from_secs(10);
+
 /// A store that speaks SQL.
 pub(crate) struct SqlStore<D> {
     database: D,
     time: Arc<Timekeeper>,
     retries: u32,
+    /// Had by the audit that is under way.
+    auditing: tokio::sync::Mutex<()>,
 }
 
 impl<D: Database> SqlStore<D> {
     pub fn new(database: D, clock: Arc<dyn Clock>, retries: u32) -> Self {
-        Self { database, time: Arc::new(Timekeeper::new(clock)), retries }
+        let time = Arc::new(Timekeeper::new(clock));
+        Self { database, time, retries, auditing: tokio::sync::Mutex::default() }
     }
 
     pub(super) async fn writer(&self) -> StoreResult<SqlSession<D>> {
@@ -170,7 +176,7 @@ impl<D: Database> SqlStore<D> {
         session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
         let asked = Instant::now();
         let now = self.time.hear(session.read_clock().await?, asked);
-        for sql in super::writes::insert_product(&new, now) {
+        for sql in super::writes::insert_product(&new, now, D::CURSOR) {
             session.run(sql, &mut |_, _| Ok(())).await?;
         }
         session.finish("COMMIT").await
@@ -242,7 +248,7 @@ impl<D: Database> SqlStore<D> {
 
     async fn read_audit(&self) -> StoreResult<AuditFacts> {
         let mut connection = self.database.take(Use::Read).await?;
-        let read = read_facts::<D>(connection.as_mut(), &self.time).await;
+        let read = read_facts::<D>(connection.as_mut(), &self.time, STEP).await;
         if read.is_err() {
             connection.give_up();
         }
@@ -250,7 +256,7 @@ impl<D: Database> SqlStore<D> {
     }
 
     async fn read_events(&self, cursor: u64, limit: u32) -> StoreResult<Vec<Event>> {
-        read_events(&mut self.writer().await?, cursor, limit).await
+        read_events(&self.database, &self.time, cursor, limit).await
     }
 }
 
@@ -343,7 +349,16 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>> {
-        Box::pin(steadily(self.retries, move || self.read_audit()))
+        Box::pin(async move {
+            // Each reads every row: many at once would leave the database no
+            // time for buyers.
+            let turn = tokio::time::timeout(AUDIT_TURN, self.auditing.lock()).await;
+            let Ok(_turn) = turn else {
+                let why = "another audit is under way in this engine; ask again when it is done";
+                return Err(StoreError::new(Fault::LockWait, why));
+            };
+            steadily(self.retries, || self.read_audit()).await
+        })
     }
 
     fn now(&self) -> Timestamp {

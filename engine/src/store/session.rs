@@ -195,7 +195,7 @@ impl<D: Database> SqlSession<D> {
         batch: &Batch<'_>,
         at_commit: &(dyn Fn() + Sync),
     ) -> Result<(), Unfinished> {
-        let writes = writes::writes(batch, D::HITS);
+        let writes = writes::writes(batch, D::HITS, D::CURSOR);
         let must_not_meet =
             if D::SINGLE_WRITER { Vec::new() } else { writes::must_not_meet(batch) };
         if must_not_meet.is_empty() && writes.iter().all(|statement| statement.is_sure) {
@@ -279,9 +279,10 @@ fn failed(error: StoreError, commit: usize) -> Unfinished {
 /// Each guard must have let all of its rows through.
 fn check_hits(statements: &[Statement], hits: &[u64]) -> StoreResult<()> {
     for (statement, hit) in statements.iter().zip(hits) {
-        if u64::try_from(statement.rows).ok() != Some(*hit) {
+        let Some(rows) = statement.rows else { continue };
+        if u64::try_from(rows).ok() != Some(*hit) {
             let head: String = statement.sql.chars().take(60).collect();
-            let why = format!("`{head}…` hit {hit} rows instead of {}", statement.rows);
+            let why = format!("`{head}…` hit {hit} rows instead of {rows}");
             return Err(StoreError::new(Fault::Conflict, why));
         }
     }
@@ -312,7 +313,7 @@ impl<D: Database> Session for SqlSession<D> {
 
     fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), Unfinished>> {
         Box::pin(async move {
-            let writes = writes::writes(batch, D::HITS);
+            let writes = writes::writes(batch, D::HITS, D::CURSOR);
             debug_assert!(writes.iter().all(|statement| statement.is_sure));
             self.is_open = true;
             self.commit_with(&[D::BEGIN], &writes).await

@@ -130,6 +130,10 @@ impl Database for SqliteDatabase {
     const LOCK: &'static str = "";
     const NOW: Option<&'static str> = None;
     const HITS: &'static str = "changes()";
+    // The row with the greatest cursor stands at the end of the index. Rows
+    // without events have 0.
+    const CURSOR: &'static str = "COALESCE((SELECT first_cursor + events FROM stockade_outbox \
+         WHERE first_cursor > 0 ORDER BY first_cursor DESC LIMIT 1), 1)";
 
     fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
         Box::pin(async move {

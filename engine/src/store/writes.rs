@@ -9,21 +9,22 @@ use crate::ledger::{
     CustomerHold, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange,
     ProductRow,
 };
-use crate::model::{EventKind, Hold, HoldId, Timestamp};
+use crate::model::{EventKind, Hold, HoldId, HoldStatus, Timestamp};
 
-/// A statement that writes, and how many rows it must hit.
+/// A statement that writes, and how many rows it must hit, if it must.
 #[derive(Debug)]
 pub(super) struct Statement {
     pub sql: String,
-    pub rows: usize,
+    pub rows: Option<usize>,
     /// Whether it hits them all or fails, so that they need not be counted.
     pub is_sure: bool,
 }
 
 /// Everything a batch writes, keys first so that a taken one shows at once.
 /// The number of statements does not grow with the number of requests. `hits`
-/// is the dialect's word for the rows that the statement before it hit.
-pub(super) fn writes(batch: &Batch<'_>, hits: &str) -> Vec<Statement> {
+/// is the dialect's word for the rows that the statement before it hit, `cursor`
+/// its word for the first cursor of events that are written.
+pub(super) fn writes(batch: &Batch<'_>, hits: &str, cursor: &str) -> Vec<Statement> {
     let changes = batch.changes;
     let now = batch.now;
     let mut all = Vec::new();
@@ -58,6 +59,7 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str) -> Vec<Statement> {
     // A hold may be extended and then ordered in one batch: while it is active.
     all.extend(extend_holds(&changes.extensions));
     all.extend(changes.hold_moves.iter().map(move_holds));
+    all.extend(forget_customers(&changes.hold_moves));
     insert(
         &mut all,
         &format!("stockade_orders ({})", rows::ORDER),
@@ -71,6 +73,8 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str) -> Vec<Statement> {
     // that it landed.
     if !changes.is_empty() {
         let (id, count, at) = (batch.id, changes.events.len(), now.micros());
+        // Without events it is nothing to a reader.
+        let cursor = if count == 0 { "0" } else { cursor };
         let body = outbox::pack(&changes.events);
         // It stands right behind the update of the products and repeats its
         // guard: the column takes no NULL.
@@ -79,15 +83,16 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str) -> Vec<Statement> {
             products => format!("CASE {hits} WHEN {products} THEN {count} END"),
         };
         let sql = format!(
-            "INSERT INTO stockade_outbox (batch_id, events, at, body) VALUES ({id}, {count}, {at}, '{body}')"
+            "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
+             VALUES ({id}, {cursor}, {count}, {at}, '{body}')"
         );
-        all.push(Statement { sql, rows: 1, is_sure: true });
+        all.push(Statement { sql, rows: Some(1), is_sure: true });
     }
     all
 }
 
 /// A product and, where it brings units, the event that tells of them.
-pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp) -> Vec<String> {
+pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp, cursor: &str) -> Vec<String> {
     let ProductInsert { id, name, price, stock, batch_id } = new;
     let (name, price, at) = (hex(name.as_bytes()), price.minor(), now.micros());
     let product = format!(
@@ -107,7 +112,8 @@ pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp) -> Vec<Str
         version: 1,
     }]);
     let event = format!(
-        "INSERT INTO stockade_outbox (batch_id, events, at, body) VALUES ({batch_id}, 1, {at}, '{body}')"
+        "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
+         VALUES ({batch_id}, {cursor}, 1, {at}, '{body}')"
     );
     vec![product, event]
 }
@@ -131,7 +137,7 @@ fn insert<T>(all: &mut Vec<Statement>, into: &str, items: &[T], values: impl Fn(
         }
         values(&mut sql, item);
     }
-    all.push(Statement { sql, rows: items.len(), is_sure: true });
+    all.push(Statement { sql, rows: Some(items.len()), is_sure: true });
 }
 
 fn hold_values(sql: &mut String, hold: &&Hold) {
@@ -199,7 +205,17 @@ fn move_holds(moved: &HoldMove) -> Statement {
     let (from, to, ids) = (moved.from.code(), moved.to.code(), list(&moved.ids));
     let sql =
         format!("UPDATE stockade_holds SET status = {to} WHERE id IN ({ids}) AND status = {from}");
-    Statement { sql, rows: moved.ids.len(), is_sure: false }
+    Statement { sql, rows: Some(moved.ids.len()), is_sure: false }
+}
+
+/// What has ended no longer counts for its customer. Most holds have none.
+fn forget_customers(moves: &[HoldMove]) -> Option<Statement> {
+    let ended = moves.iter().filter(|moved| moved.to != HoldStatus::Active);
+    let ids = list(ended.flat_map(|moved| &moved.ids));
+    (!ids.is_empty()).then(|| {
+        let sql = format!("DELETE FROM stockade_customer_holds WHERE hold_id IN ({ids})");
+        Statement { sql, rows: None, is_sure: true }
+    })
 }
 
 fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> Option<Statement> {
@@ -212,7 +228,7 @@ fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> Option<Statement> {
         "UPDATE stockade_holds SET expires_at = {cases} WHERE id IN ({}) AND status = 0",
         list(&ids)
     );
-    Some(Statement { sql, rows: ids.len(), is_sure: false })
+    Some(Statement { sql, rows: Some(ids.len()), is_sure: false })
 }
 
 fn move_orders(moved: &OrderMove, now: Timestamp) -> Statement {
@@ -223,7 +239,7 @@ fn move_orders(moved: &OrderMove, now: Timestamp) -> Statement {
         "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
          updated_at = {now} WHERE id IN ({ids}) AND status = {from} AND disposition = {before}"
     );
-    Statement { sql, rows: moved.ids.len(), is_sure: false }
+    Statement { sql, rows: Some(moved.ids.len()), is_sure: false }
 }
 
 fn settle_payments(batch: &Batch<'_>) -> Vec<Statement> {
@@ -239,7 +255,7 @@ fn settle_payments(batch: &Batch<'_>) -> Vec<Statement> {
     );
     let settle =
         format!("UPDATE stockade_payments SET waiting = 0 WHERE k IN ({keys}) AND waiting = 1");
-    [forget, settle].map(|sql| Statement { sql, rows, is_sure: false }).into()
+    [forget, settle].map(|sql| Statement { sql, rows: Some(rows), is_sure: false }).into()
 }
 
 /// One statement for all products of the batch, each guarded by its version.
@@ -306,7 +322,7 @@ fn update_products(batch: &Batch<'_>) -> Option<Statement> {
         "UPDATE stockade_products SET {sets}version = version + {step} WHERE id IN ({ids}){guard}"
     );
     // The row of events behind it counts them.
-    Some(Statement { sql, rows: changed.len(), is_sure: true })
+    Some(Statement { sql, rows: Some(changed.len()), is_sure: true })
 }
 
 /// Chooses a value by `id`, which must ascend: a tree of comparisons, so that

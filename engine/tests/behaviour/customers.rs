@@ -26,6 +26,7 @@ pub const SHARED: &[Scenario] = scenarios!("customers";
     the_limit_holds_for_a_crowd_by_two_engines,
     holds_count_that_were_made_without_a_limit,
     only_holds_of_customers_are_kept_beside,
+    only_active_holds_of_a_customer_are_kept_beside,
 );
 
 fn limited(world: &World, most: u32) -> Engine {
@@ -229,5 +230,29 @@ fn only_holds_of_customers_are_kept_beside(world: &World) {
     let theirs = ask(&engine, id, 1, "ann").expect("held");
     let kept = sql(world, "SELECT CAST(hold_id AS CHAR) FROM stockade_customer_holds");
     assert_eq!(kept, [[theirs.id.to_string()]]);
+    assert_clean(&engine);
+}
+
+/// However much a customer once held, counting looks at what is held now.
+fn only_active_holds_of_a_customer_are_kept_beside(world: &World) {
+    let engine = limited(world, 4);
+    let id = product(&engine, 50);
+    let kept = || sql(world, "SELECT CAST(hold_id AS CHAR) FROM stockade_customer_holds");
+    for _ in 0..5 {
+        let gone = ask(&engine, id, 1, "ann").expect("held");
+        assert_eq!(kept(), [[gone.id.to_string()]]);
+        engine.release(gone.id).expect("released");
+        engine.release(gone.id).expect("released already");
+        assert!(kept().is_empty());
+    }
+    let used = ask(&engine, id, 1, "ann").expect("held");
+    engine.order(&OrderRequest::new(used.id, id)).expect("ordered");
+    assert!(kept().is_empty());
+    ask(&engine, id, 1, "ann").expect("held");
+    world.clock.advance(secs(120));
+    engine.sweep().expect("sweeps");
+    assert!(kept().is_empty());
+    let stays = ask(&engine, id, 1, "ann").expect("held");
+    assert_eq!(kept(), [[stays.id.to_string()]]);
     assert_clean(&engine);
 }

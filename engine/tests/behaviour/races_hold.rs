@@ -187,7 +187,7 @@ async fn shop(engine: &AsyncEngine, products: &[ProductId], at: usize) {
     engine.payment(&paid).await.expect("paid");
 }
 
-async fn assert_all_back(engine: &AsyncEngine, products: &[ProductId], served: i64) {
+async fn assert_all_back(engine: &AsyncEngine, products: &[ProductId], served: i128) {
     engine.sweep().await.expect("sweeps");
     let report = engine.audit().await.expect("audits");
     assert!(report.consistent, "{:#?}", report.findings);
@@ -206,7 +206,7 @@ async fn assert_all_back(engine: &AsyncEngine, products: &[ProductId], served: i
     }
     let replayed = History { events }.replay();
     let sold: i64 = products.iter().map(|id| replayed[id].0[3]).sum();
-    assert_eq!(sold, units.sold);
+    assert_eq!(i128::from(sold), units.sold);
     for id in products {
         let [stock, held, pending, sold] = replayed[id].0;
         assert_eq!((held, pending), (0, 0), "product {id}");

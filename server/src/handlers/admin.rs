@@ -65,7 +65,7 @@ struct EventsView<'a> {
 
 /// `GET /api/admin/events?after=…&limit=…`
 pub async fn events(shared: &Shared, call: &Call<'_>) -> Answer {
-    let after = call.query_number("after")?.unwrap_or(0);
+    let after = call.after()?.unwrap_or(0);
     let events = shared.engine.events_after(after, call.limit()?).await?;
     // With nothing new, the same question is the next one to ask.
     let next = events.last().map_or(after, |event| event.cursor);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::ledger::Changes;
-use crate::model::{HoldStatus, Money, OrderId, Outcome, PaymentAnswer, Product, ProductId, Token};
+use crate::model::{Money, OrderId, Outcome, PaymentAnswer, Product, ProductId, Token};
 
 const AT: Timestamp = Timestamp::from_micros(17);
 
@@ -129,7 +129,7 @@ fn written(customer: Option<&str>) -> Vec<String> {
         customer_holds: customer.map(for_customer).into_iter().collect(),
         ..Changes::default()
     };
-    let statements = writes(&batch(&changes, &BTreeMap::new(), false), "hits");
+    let statements = writes(&batch(&changes, &BTreeMap::new(), false), "hits", "NULL");
     assert!(statements.iter().all(|statement| statement.is_sure), "it needs no second trip");
     let table = |it: &Statement| it.sql.split(' ').nth(2).map(str::to_owned);
     statements.iter().filter_map(table).collect()

@@ -1,0 +1,88 @@
+//! What a poll at the end of a long history reads.
+
+use stockade_testkit::{MariaDb, TempDb};
+
+use super::*;
+use crate::store::mysql::MySqlDatabase;
+use crate::store::sqlite::SqliteDatabase;
+use crate::store::{StoreOptions, open_store};
+
+/// Old rows, and as many without events.
+const OLD: u64 = 20_000;
+
+/// Fills the outbox: the rows of one event each are numbered from 1, those
+/// without events stand between them.
+fn fill() -> String {
+    format!(
+        "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) \
+         SELECT i, CASE WHEN i % 2 = 0 THEN i / 2 ELSE 0 END, \
+         CASE WHEN i % 2 = 0 THEN 1 ELSE 0 END, 1, \
+         CASE WHEN i % 2 = 0 THEN '[[0,1,7,0,1,2]]' ELSE '[]' END FROM n",
+        OLD * 2
+    )
+}
+
+async fn run<D: Database>(database: &D, sql: &str) -> Vec<String> {
+    let mut connection = database.take(Use::Write).await.expect("a connection");
+    let mut found = Vec::new();
+    let keep = &mut |_: usize, row: Cells<'_>| {
+        found.push(row.text(1)?);
+        Ok(())
+    };
+    connection.run(sql.to_owned(), keep).await.expect("runs");
+    found
+}
+
+#[tokio::test]
+async fn a_poll_of_sqlite_goes_by_the_index_and_takes_no_writer() {
+    let file = TempDb::new();
+    let options = StoreOptions::at(&file.url());
+    let store = open_store(&options).await.expect("opens");
+    let database = SqliteDatabase::new(&options).expect("pools");
+    run(&database, &fill()).await;
+    // Whoever had to write would wait for this one in vain.
+    let mut writer = store.session().await.expect("a session");
+    writer.begin(&crate::store::Needs::default()).await.expect("begins");
+    assert_eq!(store.events_after(OLD, 10).await.expect("reads"), []);
+    let last = store.events_after(OLD - 1, 10).await.expect("reads");
+    assert_eq!(last.iter().map(|event| event.cursor).collect::<Vec<_>>(), [OLD]);
+    let mut connection = database.take(Use::Read).await.expect("a connection");
+    for sql in select_events::<SqliteDatabase>(OLD, 10).split("; ") {
+        let mut plan = Vec::new();
+        let explain = format!("EXPLAIN QUERY PLAN {sql}");
+        let mut keep = each(&mut plan, |row: Cells<'_>| row.text(3));
+        connection.run(explain, &mut keep).await.expect("explains");
+        drop(keep);
+        assert_eq!(plan.len(), 1, "{plan:?}");
+        let is_bounded = plan[0].contains("SEARCH") && plan[0].contains("first_cursor");
+        assert!(is_bounded, "{plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_poll_of_mariadb_reads_a_few_rows_of_many() {
+    let options = StoreOptions::at(&MariaDb::shared().fresh_database());
+    let store = open_store(&options).await.expect("opens");
+    let database = MySqlDatabase::new(&options).expect("pools");
+    let fill = format!("SET SESSION max_recursive_iterations = 1000000; {}", fill());
+    run(&database, &fill).await;
+    run(&database, "ANALYZE TABLE stockade_outbox").await;
+    assert_eq!(store.events_after(OLD, 10).await.expect("reads"), []);
+    let mut connection = database.take(Use::Read).await.expect("a connection");
+    let polled = select_events::<MySqlDatabase>(OLD, 10);
+    let mut read = 0;
+    let sql = format!(
+        "FLUSH STATUS; {polled}; SELECT CAST(SUM(variable_value) AS SIGNED) \
+         FROM information_schema.session_status WHERE variable_name LIKE 'HANDLER_READ%'"
+    );
+    let statements = polled.split("; ").count();
+    let mut keep = |at: usize, row: Cells<'_>| {
+        if at == statements + 1 {
+            read = row.count(0)?;
+        }
+        Ok(())
+    };
+    connection.run(sql, &mut keep).await.expect("reads");
+    assert!((1..10).contains(&read), "{read} rows and steps of an index");
+}
