@@ -18,7 +18,7 @@ use stockade_benches::open::{OpenPlan, run_until};
 use stockade_benches::results::{Figure, Group, Load, Row, Spread, Wanted};
 use stockade_benches::rounds::Series;
 use stockade_benches::run::Run;
-use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_benches::setup::{PLENTY, Database, Servers, Shop};
 use stockade_benches::storm::Storm;
 
 /// A million in 20 seconds.
@@ -45,7 +45,7 @@ fn measure(bench: &mut Bench) {
     if !bench.measures("mariadb", callers) {
         return;
     }
-    let servers = Servers::start();
+    let servers = Servers::start(Database::MariaDb);
     bench.heading(Some(&servers));
     let weather = bench.block_on(pass(&servers, storm));
     bench.add(Group {
@@ -127,7 +127,7 @@ fn servers_left(servers: &Servers, shop: &Shop) -> u64 {
     let sql = format!(
         "SELECT COUNT(*) FROM `{database}`.stockade_holds WHERE status = 0 AND expires_at < 2000000"
     );
-    servers.mariadb.query(&sql).trim().parse().expect("a count")
+    servers.sql.query(&sql).trim().parse().expect("a count")
 }
 
 /// A hold that falls due and comes back by itself.

@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, SqliteConnection};
 use stockade::Config;
-use stockade_testkit::{MariaDb, Redis, TempDb};
+use stockade_testkit::{MariaDb, MySql, Redis, SqlServer, TempDb};
 
 /// Stock that no bench uses up.
 pub const PLENTY: u64 = 1 << 40;
@@ -11,11 +11,65 @@ pub const PLENTY: u64 = 1 << 40;
 /// Products inserted by one statement.
 const CHUNK: u64 = 1000;
 
-/// A MariaDB and a Redis of the bench's own.
+/// A database server's kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// MariaDB.
+    MariaDb,
+    /// MySQL.
+    MySql,
+}
+
+impl Database {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::MariaDb, Self::MySql];
+
+    /// The name of the place where its rows are.
+    #[must_use]
+    pub fn place(self) -> &'static str {
+        match self {
+            Self::MariaDb => "mariadb",
+            Self::MySql => "mysql",
+        }
+    }
+
+    /// Large enough that no contender is measured while InnoDB makes room: all
+    /// that is left is the log.
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::MariaDb => &[
+                "--innodb-buffer-pool-size=1G",
+                "--innodb-log-file-size=1G",
+                "--max-connections=1000",
+            ],
+            // MySQL writes a binary log unless told otherwise and syncs it at
+            // each commit, so that is what a shop has.
+            Self::MySql => &[
+                "--innodb-buffer-pool-size=1G",
+                "--innodb-redo-log-capacity=1G",
+                "--max-connections=1000",
+                "--log-bin",
+                "--sync-binlog=1",
+            ],
+        }
+    }
+
+    fn start(self) -> SqlServer {
+        match self {
+            Self::MariaDb => MariaDb::start_with(self.flags()),
+            Self::MySql => MySql::start_with(self.flags()),
+        }
+    }
+}
+
+/// A database server and a Redis of the bench's own.
 #[derive(Debug)]
 pub struct Servers {
-    /// MariaDB; `innodb_flush_log_at_trx_commit=1` is the test kit's word.
-    pub mariadb: MariaDb,
+    /// What the database server is.
+    pub database: Database,
+    /// The database server; `innodb_flush_log_at_trx_commit=1` is the test
+    /// kit's word.
+    pub sql: SqlServer,
     /// Redis, which writes nothing to the disk.
     pub redis: Redis,
 }
@@ -23,20 +77,13 @@ pub struct Servers {
 impl Servers {
     /// Starts both.
     #[must_use]
-    pub fn start() -> Self {
-        // Large enough that no contender is measured while InnoDB makes room:
-        // all that is left is the log.
-        let mariadb = MariaDb::start_with(&[
-            "--innodb-buffer-pool-size=1G",
-            "--innodb-log-file-size=1G",
-            "--max-connections=1000",
-        ]);
-        Self { mariadb, redis: Redis::start() }
+    pub fn start(database: Database) -> Self {
+        Self { database, sql: database.start(), redis: Redis::start() }
     }
 
     /// Makes a database with products 1 to `products`, each with `stock`.
     pub async fn shop(&self, products: u64, stock: u64) -> Shop {
-        let url = self.mariadb.fresh_database();
+        let url = self.sql.fresh_database();
         fill(&url, products, stock).await;
         let prefix = url.rsplit('/').next().unwrap_or_default().to_owned();
         Shop { redis: Some((self.redis.url(), prefix)), url, file: None }

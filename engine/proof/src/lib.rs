@@ -9,6 +9,7 @@
 )]
 
 pub mod clusters;
+mod database;
 pub mod faults;
 pub mod histories;
 pub mod outcome;

@@ -1,0 +1,194 @@
+//! Rounds on a cluster of database servers of which one is written to. Engines
+//! reach it by one address: a proxy leads there to the node that takes writes,
+//! and to another when that one fails.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use stockade::Engine;
+use stockade_testkit::{Proxy, wait_until};
+
+use super::load::{Journal, buy_while, stock_up};
+use super::verdict::{Left, judge};
+use crate::outcome::Row;
+
+/// Load before a fault, and after the service is back.
+pub(super) const AROUND: Duration = Duration::from_millis(1_500);
+/// A cluster that takes longer has failed.
+pub(super) const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+
+/// A cluster of database servers, its nodes numbered from 0.
+pub(super) trait Cluster {
+    /// What stands in the report.
+    const PLACE: &'static str;
+
+    fn nodes(&self) -> usize;
+    fn addr(&self, node: usize) -> SocketAddr;
+    fn url(&self, node: usize, database: &str) -> String;
+    /// Creates an empty database at a node that takes writes.
+    fn fresh_database(&self, node: usize) -> String;
+    /// Runs SQL at a node once all that was committed elsewhere is there.
+    fn query(&self, node: usize, sql: &str) -> String;
+
+    fn kill(&self, node: usize);
+    fn pause(&self, node: usize);
+    fn resume(&self, node: usize);
+    fn cut_off(&self, node: usize);
+    fn let_back(&self, node: usize);
+    fn restart(&self, node: usize);
+    /// Starts a killed node again without its data.
+    fn restart_as_copy(&self, node: usize);
+    /// After all nodes were killed, starts the one again that committed most.
+    fn restart_first(&self) -> usize;
+
+    /// Makes another node than this the one that is written to.
+    fn hand_over(&self, from: usize) -> usize;
+    /// Waits until the others go on without this node, and answers which of
+    /// them may be written to.
+    fn wait_for_next(&self, failed: usize) -> usize;
+    /// Whether a node is in step with a whole cluster.
+    fn is_whole(&self, node: usize) -> bool;
+    /// The node at which an engine is opened that audits what `node` has.
+    fn auditor_of(&self, node: usize, writer: usize) -> usize;
+}
+
+/// What is done to the node that is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Killed,
+    Stopped,
+    CutOff,
+    /// Nothing fails: another node is written to, as before an upgrade.
+    HandedOver,
+    /// All nodes die at once.
+    AllKilled,
+    /// It is killed and loses its place, so that it copies all from another.
+    Copied,
+}
+
+impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Killed => "writing node killed, rejoins",
+            Self::Stopped => "writing node stopped, goes on later",
+            Self::CutOff => "writing node cut off, let back",
+            Self::HandedOver => "another node written to, nothing failed",
+            Self::AllKilled => "all nodes killed at once",
+            Self::Copied => "writing node killed, rejoins as a copy",
+        }
+    }
+}
+
+/// An engine that is soon told of a node that does not answer.
+pub(super) fn open(url: &str) -> Engine {
+    let settings = [("store_timeout", "4s"), ("lock_wait", "1s"), ("hold_ttl", "10m")];
+    let with = |builder: stockade::EngineBuilder, (name, value): (&str, &str)| {
+        builder.set(name, value).expect("a setting")
+    };
+    settings.into_iter().fold(Engine::builder().store(url), with).open().expect("an engine")
+}
+
+/// One round; afterwards `writer` is the node that is written to.
+pub(super) fn round(cluster: &impl Cluster, writer: &mut usize, fault: Fault, seed: u64) -> Row {
+    let database = cluster.fresh_database(*writer);
+    let proxy = Proxy::start(cluster.addr(*writer));
+    let url = proxy.url(&cluster.url(*writer, &database));
+    let engines = [open(&url), open(&url)];
+    let products = stock_up(&engines[0]);
+    let mut ready_after = Duration::ZERO;
+    let journal = buy_while(&engines, &products, seed, || {
+        thread::sleep(AROUND);
+        let before = *writer;
+        let since = Instant::now();
+        *writer = inject(cluster, before, fault);
+        ready_after = since.elapsed();
+        proxy.lead_to(cluster.addr(*writer));
+        proxy.cut();
+        thread::sleep(AROUND);
+        heal(cluster, before, *writer, fault);
+        thread::sleep(AROUND / 3);
+    });
+    let mut row = named(cluster, fault.name());
+    row.injected = 1;
+    judge_all(&mut row, cluster, *writer, &database, &journal, &products, &engines[0]);
+    if row.note.is_empty() && fault != Fault::HandedOver {
+        row.note = format!("the next node was ready after {ready_after:.1?}");
+    }
+    engines.iter().for_each(|engine| engine.close().expect("a close"));
+    row
+}
+
+/// An empty row of the report.
+fn named<C: Cluster>(_: &C, fault: &str) -> Row {
+    Row { fault: fault.to_owned(), place: C::PLACE.to_owned(), ..Row::default() }
+}
+
+/// Does it, and returns when another node may be written to, and which.
+fn inject(cluster: &impl Cluster, node: usize, fault: Fault) -> usize {
+    match fault {
+        Fault::Killed | Fault::Copied => cluster.kill(node),
+        Fault::Stopped => cluster.pause(node),
+        Fault::CutOff => cluster.cut_off(node),
+        Fault::HandedOver => return cluster.hand_over(node),
+        Fault::AllKilled => {
+            (0..cluster.nodes()).for_each(|node| cluster.kill(node));
+            return cluster.restart_first();
+        }
+    }
+    cluster.wait_for_next(node)
+}
+
+fn heal(cluster: &impl Cluster, node: usize, writer: usize, fault: Fault) {
+    match fault {
+        Fault::Killed => cluster.restart(node),
+        Fault::Copied => cluster.restart_as_copy(node),
+        Fault::Stopped => cluster.resume(node),
+        Fault::CutOff => cluster.let_back(node),
+        Fault::HandedOver => {}
+        Fault::AllKilled => {
+            let others = (0..cluster.nodes()).filter(|node| *node != writer);
+            others.for_each(|node| cluster.restart(node));
+        }
+    }
+    // A node that was stopped does not know at first that the others went on,
+    // so theirs is the word that it is back.
+    wait_until("all nodes are back", SETTLED_WITHIN, || {
+        (0..cluster.nodes()).all(|node| cluster.is_whole(node))
+    });
+}
+
+/// Judges by one node, and sees that the others have the same.
+pub(super) fn judge_all(
+    row: &mut Row,
+    cluster: &impl Cluster,
+    writer: usize,
+    database: &str,
+    journal: &Journal,
+    products: &[stockade::ProductId],
+    engine: &Engine,
+) {
+    engine.sweep().expect("a sweep");
+    let read = |node: usize| Left::read(database, |sql| cluster.query(node, sql));
+    let all: Vec<Left> = (0..cluster.nodes()).map(read).collect();
+    for (node, left) in all.iter().enumerate() {
+        let mut found = Row::default();
+        let audit = open(&cluster.url(cluster.auditor_of(node, writer), database));
+        judge(&mut found, left, journal, products, &audit);
+        audit.close().expect("a close");
+        row.operations = found.operations;
+        row.recovery = found.recovery;
+        row.oversold = row.oversold.max(found.oversold);
+        row.leaked = row.leaked.max(found.leaked);
+        row.lost = row.lost.max(found.lost);
+        row.doubled = row.doubled.max(found.doubled);
+        row.unexplained = row.unexplained.max(found.unexplained);
+        if row.note.is_empty() {
+            row.note = found.note;
+        }
+        if !left.is_equal_to(&all[0]) {
+            row.unexplained += 1;
+            row.note = format!("node {node} differs from node 0; {}", row.note);
+        }
+    }
+}
