@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, SqliteConnection};
 use stockade::Config;
-use stockade_testkit::{MariaDb, Redis, TempDb};
+use stockade_testkit::{MariaDb, Redis, SqlServer, TempDb};
 
 /// Stock that no bench uses up.
 pub const PLENTY: u64 = 1 << 40;
@@ -15,7 +15,7 @@ const CHUNK: u64 = 1000;
 #[derive(Debug)]
 pub struct Servers {
     /// MariaDB; `innodb_flush_log_at_trx_commit=1` is the test kit's word.
-    pub mariadb: MariaDb,
+    pub mariadb: SqlServer,
     /// Redis, which writes nothing to the disk.
     pub redis: Redis,
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stockade::{Engine, EngineBuilder};
-use stockade_testkit::{MariaDb, Redis, TempDb};
+use stockade_testkit::{MariaDb, Redis, SqlServer, TempDb};
 
 /// Gives up on a silent store early, so that a case does not take long, and
 /// goes on trying for longer than a usual shop would.
@@ -34,7 +34,7 @@ impl Place {
         Self::at(MariaDb::shared().fresh_database(), None)
     }
 
-    pub fn on(server: &MariaDb) -> Self {
+    pub fn on(server: &SqlServer) -> Self {
         Self::at(server.fresh_database(), None)
     }
 
