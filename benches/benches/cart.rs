@@ -9,7 +9,8 @@ use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, RowLockCarts, StockadeCarts, names};
 use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::results::{Spread, Wanted};
-use stockade_benches::setup::{Database, PLENTY, Servers, Shop};
+use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 const PRODUCTS: u32 = 1_000;
 
@@ -21,7 +22,7 @@ fn main() {
 
 fn measure(bench: &mut Bench) {
     let crowds = bench.crowds(&CROWDS);
-    bench.on_servers(&Database::ALL, crowds, |bench, servers| {
+    bench.on_servers(&Flavour::ALL, crowds, |bench, servers| {
         let contenders = bench.block_on(open(servers));
         bench.by_callers(&CROWDS, &contenders, |bench, callers| {
             let failures = Wish {
@@ -31,7 +32,7 @@ fn measure(bench: &mut Bench) {
                 wanted: Wanted::AtMost(0.0),
             };
             Match {
-                place: servers.database.place(),
+                place: servers.place(),
                 unit: "carts",
                 callers,
                 comparisons: vec![over_row_lock(callers, 10.0)],

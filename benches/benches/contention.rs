@@ -15,7 +15,8 @@ use stockade_benches::contenders::{
 use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::results::Wanted;
 use stockade_benches::rounds::{Comparison, Series};
-use stockade_benches::setup::{Database, PLENTY, Servers, Shop};
+use stockade_benches::setup::{self, PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 /// The place of SQLite's groups.
 const IN_FILE: &str = "sqlite";
@@ -26,9 +27,9 @@ fn main() {
 
 fn measure(bench: &mut Bench) {
     let crowds = crowds(bench);
-    bench.on_servers(&Database::ALL, crowds, |bench, servers| {
+    bench.on_servers(&Flavour::ALL, crowds, |bench, servers| {
         let contenders = bench.block_on(on_server(servers));
-        meet(bench, servers.database.place(), &contenders);
+        meet(bench, servers.place(), &contenders);
         bench.block_on(close(contenders));
     });
     if crowds.iter().any(|callers| bench.wants(IN_FILE, *callers)) {
@@ -87,7 +88,7 @@ async fn in_file() -> Vec<Box<dyn Entrant>> {
 
 /// What Stockade is to reach of its ceiling in a crowd.
 fn of_ceiling(place: &str) -> f64 {
-    if place == Database::MySql.place() { 0.6 } else { 0.7 }
+    if place == setup::place(Flavour::MySql) { 0.6 } else { 0.7 }
 }
 
 fn plan(bench: &Bench, place: &'static str, callers: usize) -> Match {

@@ -18,8 +18,9 @@ use stockade_benches::open::{OpenPlan, run_until};
 use stockade_benches::results::{Figure, Group, Load, Row, Spread, Wanted};
 use stockade_benches::rounds::Series;
 use stockade_benches::run::Run;
-use stockade_benches::setup::{PLENTY, Database, Servers, Shop};
+use stockade_benches::setup::{PLENTY, Servers, Shop};
 use stockade_benches::storm::Storm;
+use stockade_testkit::Flavour;
 
 /// A million in 20 seconds.
 const HOLDS_PER_SECOND: f64 = 50_000.0;
@@ -45,7 +46,7 @@ fn measure(bench: &mut Bench) {
     if !bench.measures("mariadb", callers) {
         return;
     }
-    let servers = Servers::start(Database::MariaDb);
+    let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
     let weather = bench.block_on(pass(&servers, storm));
     bench.add(Group {

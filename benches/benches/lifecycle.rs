@@ -10,7 +10,8 @@ use stockade_benches::bench::{self, Bench, Lengths, Match, close, over_row_lock}
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{RowLockLifecycle, StockadeLifecycle, names};
 use stockade_benches::entrant::{Entrant, entrant};
-use stockade_benches::setup::{Database, PLENTY, Servers, Shop};
+use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 const CROWDS: [usize; 2] = [1, 512];
 
@@ -20,14 +21,14 @@ fn main() {
 
 fn measure(bench: &mut Bench) {
     let crowds = bench.crowds(&CROWDS);
-    bench.on_servers(&Database::ALL, crowds, |bench, servers| {
+    bench.on_servers(&Flavour::ALL, crowds, |bench, servers| {
         let contenders = bench.block_on(open(servers));
         bench.by_callers(&CROWDS, &contenders, |bench, callers| {
             // By row locks, a unit of one in 512 callers takes half a second.
             let measured = Duration::from_millis(if bench.is_quick() { 1200 } else { 2500 });
             let warm_up = measured / 4;
             Match {
-                place: servers.database.place(),
+                place: servers.place(),
                 unit: "units",
                 callers,
                 comparisons: vec![over_row_lock(callers, 15.0)],

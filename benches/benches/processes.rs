@@ -13,7 +13,8 @@ use stockade_benches::entrant::Entrant;
 use stockade_benches::processes::{self, Processes};
 use stockade_benches::results::Wanted;
 use stockade_benches::rounds::Comparison;
-use stockade_benches::setup::{PLENTY, Database, Servers, Shop};
+use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 const ONE: &str = "1 process";
 const EIGHT: &str = "8 processes";
@@ -27,7 +28,7 @@ fn main() {
 }
 
 fn measure(bench: &mut Bench) {
-    let servers = Servers::start(Database::MariaDb);
+    let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
     // Each number of processes has a product of its own: those that wait for
     // their turn are idle and touch nothing.

@@ -9,7 +9,8 @@ use stockade_benches::bench::{self, Bench, Match, close, over_row_lock};
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, RowLock, Stockade, names};
 use stockade_benches::entrant::{Entrant, entrant};
-use stockade_benches::setup::{Database, PLENTY, Servers, Shop};
+use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 const PRODUCTS: u32 = 10_000;
 
@@ -22,11 +23,11 @@ fn main() {
 fn measure(bench: &mut Bench) {
     let crowds = bench.crowds(&CROWDS);
     // The short form has seconds for each bench.
-    let most = if bench.is_quick() { 1 } else { Database::ALL.len() };
-    bench.on_servers(&Database::ALL[..most], crowds, |bench, servers| {
+    let most = if bench.is_quick() { 1 } else { Flavour::ALL.len() };
+    bench.on_servers(&Flavour::ALL[..most], crowds, |bench, servers| {
         let contenders = bench.block_on(open(servers));
         bench.by_callers(&CROWDS, &contenders, |bench, callers| Match {
-            place: servers.database.place(),
+            place: servers.place(),
             unit: "holds",
             callers,
             comparisons: vec![over_row_lock(callers, 8.0)],

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{Criterion, SamplingMode, Throughput};
+use stockade_testkit::Flavour;
 use tokio::runtime::Runtime;
 
 use crate::args::{Args, Mode};
@@ -13,7 +14,7 @@ use crate::heading;
 use crate::open::OpenPlan;
 use crate::results::{Figure, Group, Load, Machine, Report, SCHEMA, Spread, Wanted};
 use crate::rounds::{self, Comparison, Series};
-use crate::setup::{Database, Servers};
+use crate::setup::{Servers, place};
 use crate::table;
 
 /// The most requests under way in an open loop: enough that what is measured
@@ -207,12 +208,12 @@ impl Bench {
     /// after the other; not on one whose groups the filter does not want.
     pub fn on_servers(
         &mut self,
-        databases: &[Database],
+        databases: &[Flavour],
         callers: &[usize],
         run: impl Fn(&mut Self, &Servers),
     ) {
         for database in databases {
-            if callers.iter().any(|callers| self.wants(database.place(), *callers)) {
+            if callers.iter().any(|callers| self.wants(place(*database), *callers)) {
                 let servers = Servers::start(*database);
                 self.heading(Some(&servers));
                 run(self, &servers);

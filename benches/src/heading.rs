@@ -6,10 +6,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection};
+use stockade_testkit::Flavour;
 
 use crate::results::{Latency, Machine};
 use crate::run::histogram;
-use crate::setup::{Database, Servers};
+use crate::setup::Servers;
 use crate::table::time;
 
 /// What is appended at a time.
@@ -27,9 +28,9 @@ pub async fn machine(servers: Option<&Servers>, known: Machine) -> Machine {
     };
     if let Some(servers) = servers {
         let version = servers.sql.query("SELECT VERSION()");
-        match servers.database {
-            Database::MariaDb => machine.mariadb = version,
-            Database::MySql => machine.mysql = version,
+        match servers.sql.flavour() {
+            Flavour::MariaDb => machine.mariadb = version,
+            Flavour::MySql => machine.mysql = version,
         }
         machine.redis = redis_version(servers);
     }

@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, SqliteConnection};
 use stockade::Config;
-use stockade_testkit::{MariaDb, MySql, Redis, SqlServer, TempDb};
+use stockade_testkit::{Flavour, Redis, SqlServer, TempDb};
 
 /// Stock that no bench uses up.
 pub const PLENTY: u64 = 1 << 40;
@@ -11,62 +11,39 @@ pub const PLENTY: u64 = 1 << 40;
 /// Products inserted by one statement.
 const CHUNK: u64 = 1000;
 
-/// A database server's kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Database {
-    /// MariaDB.
-    MariaDb,
-    /// MySQL.
-    MySql,
+/// The name of the place of groups whose rows are on such a server.
+#[must_use]
+pub fn place(database: Flavour) -> &'static str {
+    match database {
+        Flavour::MariaDb => "mariadb",
+        Flavour::MySql => "mysql",
+    }
 }
 
-impl Database {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::MariaDb, Self::MySql];
-
-    /// The name of the place where its rows are.
-    #[must_use]
-    pub fn place(self) -> &'static str {
-        match self {
-            Self::MariaDb => "mariadb",
-            Self::MySql => "mysql",
-        }
-    }
-
-    /// Large enough that no contender is measured while InnoDB makes room: all
-    /// that is left is the log.
-    fn flags(self) -> &'static [&'static str] {
-        match self {
-            Self::MariaDb => &[
-                "--innodb-buffer-pool-size=1G",
-                "--innodb-log-file-size=1G",
-                "--max-connections=1000",
-            ],
-            // MySQL writes a binary log unless told otherwise and syncs it at
-            // each commit, so that is what a shop has.
-            Self::MySql => &[
-                "--innodb-buffer-pool-size=1G",
-                "--innodb-redo-log-capacity=1G",
-                "--max-connections=1000",
-                "--log-bin",
-                "--sync-binlog=1",
-            ],
-        }
-    }
-
-    fn start(self) -> SqlServer {
-        match self {
-            Self::MariaDb => MariaDb::start_with(self.flags()),
-            Self::MySql => MySql::start_with(self.flags()),
-        }
+/// Large enough that no contender is measured while InnoDB makes room: all that
+/// is left is the log.
+fn flags(database: Flavour) -> &'static [&'static str] {
+    match database {
+        Flavour::MariaDb => &[
+            "--innodb-buffer-pool-size=1G",
+            "--innodb-log-file-size=1G",
+            "--max-connections=1000",
+        ],
+        // MySQL writes a binary log unless told otherwise and syncs it at each
+        // commit, so that is what a shop has.
+        Flavour::MySql => &[
+            "--innodb-buffer-pool-size=1G",
+            "--innodb-redo-log-capacity=1G",
+            "--max-connections=1000",
+            "--log-bin",
+            "--sync-binlog=1",
+        ],
     }
 }
 
 /// A database server and a Redis of the bench's own.
 #[derive(Debug)]
 pub struct Servers {
-    /// What the database server is.
-    pub database: Database,
     /// The database server; `innodb_flush_log_at_trx_commit=1` is the test
     /// kit's word.
     pub sql: SqlServer,
@@ -77,8 +54,14 @@ pub struct Servers {
 impl Servers {
     /// Starts both.
     #[must_use]
-    pub fn start(database: Database) -> Self {
-        Self { database, sql: database.start(), redis: Redis::start() }
+    pub fn start(database: Flavour) -> Self {
+        Self { sql: database.start_with(flags(database)), redis: Redis::start() }
+    }
+
+    /// The name of the place of groups whose rows are here.
+    #[must_use]
+    pub fn place(&self) -> &'static str {
+        place(self.sql.flavour())
     }
 
     /// Makes a database with products 1 to `products`, each with `stock`.

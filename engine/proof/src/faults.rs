@@ -28,8 +28,9 @@ use std::time::Instant;
 
 pub use child::run_if_told;
 
+use stockade_testkit::Flavour;
+
 use crate::Extent;
-use crate::database::Database;
 use crate::outcome::Row;
 use found::Found;
 
@@ -53,7 +54,7 @@ struct Fault {
 enum Run {
     /// On each database server, which makes a row for each. The text says what
     /// stands beside the server.
-    OnServers(&'static str, fn(Database, u64) -> Found),
+    OnServers(&'static str, fn(Flavour, u64) -> Found),
     /// On SQLite files.
     OnSqlite(fn(u64) -> Found),
 }
@@ -228,10 +229,10 @@ impl Fault {
     fn trials(&'static self) -> Vec<Trial> {
         let trial = |name, place, run| Trial { name, place, fault: self, run };
         match self.run {
-            Run::OnServers(beside, run) => Database::ALL
+            Run::OnServers(beside, run) => Flavour::ALL
                 .into_iter()
                 .map(|database| {
-                    let name = format!("{}-{}", self.name, database.word());
+                    let name = format!("{}-{}", self.name, database.name().to_lowercase());
                     let place = format!("{}{beside}", database.name());
                     trial(name, place, Box::new(move |seed| run(database, seed)))
                 })

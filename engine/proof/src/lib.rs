@@ -9,7 +9,6 @@
 )]
 
 pub mod clusters;
-mod database;
 pub mod faults;
 pub mod histories;
 pub mod outcome;

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use rand::RngExt;
 use stockade::{Clock, Timestamp};
+use stockade_testkit::Flavour;
 
 use super::check::check;
 use super::found::Found;
 use super::load::{Crowd, dice, stock_up, under_load};
 use super::place::Place;
-use crate::database::Database;
 
 const TEN_MINUTES: i64 = 600_000_000;
 const SHOPPERS: u64 = 12;
@@ -27,7 +27,7 @@ impl Clock for Skewed {
 }
 
 /// Two engines on a database server.
-pub fn on_server(database: Database, seed: u64) -> Found {
+pub fn on_server(database: Flavour, seed: u64) -> Found {
     apart(Place::on(database), seed)
 }
 

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use stockade::Engine;
-use stockade_testkit::{CutWhen, Proxy};
+use stockade_testkit::{CutWhen, Flavour, Proxy};
 
 use super::check::check;
 use super::found::Found;
 use super::load::{Crowd, dice, stock_up, under_load};
 use super::place::Place;
-use crate::database::Database;
 
 const PROXIES: u64 = 10;
 const CUTS_EACH: u64 = 10;
@@ -28,16 +27,16 @@ const ELSEWHERE: [&str; 5] =
 
 /// Connections reset during COMMIT: before it arrives, while it is done, and
 /// instead of its answer.
-pub fn at_commit(database: Database, seed: u64) -> Found {
+pub fn at_commit(database: Flavour, seed: u64) -> Found {
     cut(database, seed, &AT_COMMIT)
 }
 
 /// Connections reset elsewhere in a transaction.
-pub fn elsewhere(database: Database, seed: u64) -> Found {
+pub fn elsewhere(database: Flavour, seed: u64) -> Found {
     cut(database, seed, &ELSEWHERE)
 }
 
-fn cut(database: Database, seed: u64, needles: &[&str]) -> Found {
+fn cut(database: Flavour, seed: u64, needles: &[&str]) -> Found {
     let place = Place::on(database);
     let place = if seed.is_multiple_of(2) { place.with_redis() } else { place };
     let proxies: Vec<Proxy> =

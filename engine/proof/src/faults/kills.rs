@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use stockade::failpoints::Failpoint;
-use stockade_testkit::wait_until;
+use stockade_testkit::{Flavour, wait_until};
 
 use super::check::check;
 use super::child::{Act, Child, Orders};
@@ -15,7 +15,6 @@ use super::found::Found;
 use super::journal::{Ask, Journal, Said};
 use super::load::{Crowd, dice, first_answers, intent, stock_up, under_load};
 use super::place::Place;
-use crate::database::Database;
 use crate::outcome::Broken;
 
 const SHOPPERS: u64 = 8;
@@ -46,7 +45,7 @@ fn orders(place: &Place, products: &[u64], seed: u64, number: u64) -> Orders {
 
 /// SIGKILL at each failpoint once, on a database server with Redis. In every other case
 /// all take Redis locks for every product, so that a dead process leaves one.
-pub fn on_server(database: Database, seed: u64) -> Found {
+pub fn on_server(database: Flavour, seed: u64) -> Found {
     let place = Place::on(database).with_redis();
     let strict = seed.is_multiple_of(2);
     kill_everywhere(&place.set("strict", strict.to_string()), strict, seed)
@@ -108,7 +107,7 @@ fn kill_everywhere(place: &Place, locks: bool, seed: u64) -> Found {
 /// The process stops in mid-transaction for longer than its Redis lock lives,
 /// and then goes on. In every other case the database drops its connections
 /// meanwhile, and with them its row locks.
-pub fn stopped(database: Database, seed: u64) -> Found {
+pub fn stopped(database: Flavour, seed: u64) -> Found {
     let mut found = Found::default();
     let place = Place::on(database).with_redis().set("strict", "true");
     let engines = [place.open()];
@@ -182,7 +181,7 @@ fn overtake(engine: &stockade::Engine, products: &[u64], caller: u64, told: &mut
     }
 }
 
-fn disconnect_all(database: Database, place: &Place) {
+fn disconnect_all(database: Flavour, place: &Place) {
     let server = database.shared();
     let list =
         format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", place.database());

@@ -3,14 +3,13 @@
 
 use rand::RngExt;
 use stockade::failpoints::Failpoint;
-use stockade_testkit::Redis;
+use stockade_testkit::{Flavour, Redis};
 
 use super::check::check;
 use super::child::{Act, Child, Orders};
 use super::found::Found;
 use super::load::{dice, stock_up};
 use super::place::Place;
-use crate::database::Database;
 use crate::outcome::Broken;
 
 /// Longer than it takes to see that the process stands still.
@@ -27,7 +26,7 @@ const OTHERS_TTL: &str = "600000";
 /// The process stops with a product's lock, which is another's when it goes on.
 /// In every other case a crowd waits behind the holder, so that the lock is not
 /// given back but asked for once more.
-pub fn outlived(database: Database, seed: u64) -> Found {
+pub fn outlived(database: Flavour, seed: u64) -> Found {
     let mut found = Found::default();
     let place = Place::on(database).with_redis().set("strict", "true").set("lock_ttl", LOCK_TTL);
     let engine = place.open();

@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stockade::{Engine, EngineBuilder};
-use stockade_testkit::{Redis, SqlServer, TempDb};
+use stockade_testkit::{Flavour, Redis, SqlServer, TempDb};
 
-use crate::database::Database;
 
 /// Gives up on a silent store early, so that a case does not take long, and
 /// goes on trying for longer than a usual shop would.
@@ -33,7 +32,7 @@ impl Place {
     }
 
     /// On the server that the run shares.
-    pub fn on(database: Database) -> Self {
+    pub fn on(database: Flavour) -> Self {
         Self::at(database.shared().fresh_database(), None)
     }
 

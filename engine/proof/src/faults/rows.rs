@@ -9,13 +9,13 @@ use rand::seq::IndexedRandom;
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection as _, raw_sql};
 use stockade::Engine;
+use stockade_testkit::Flavour;
 use tokio::runtime::{Builder, Runtime};
 
 use super::check::check;
 use super::found::Found;
 use super::load::{Crowd, Load, dice, stock_up, under_load};
 use super::place::Place;
-use crate::database::Database;
 
 const SHOPPERS: u64 = 16;
 const DEADLOCKS_TRIED: u64 = 30;
@@ -87,7 +87,7 @@ fn disturb(
 
 /// Deadlocks (1213), by an outsider that takes two products in the other order
 /// than carts do, and always wins.
-pub fn deadlocks(database: Database, seed: u64) -> Found {
+pub fn deadlocks(database: Flavour, seed: u64) -> Found {
     let place = Place::on(database);
     let counter = Some("stockade_retries_total{cause=\"deadlock\"}");
     disturb(seed, &place, counter, |products, _, _| {
@@ -105,7 +105,7 @@ pub fn deadlocks(database: Database, seed: u64) -> Found {
 }
 
 /// Row locks that are not had in time (1205).
-pub fn lock_waits(database: Database, seed: u64) -> Found {
+pub fn lock_waits(database: Flavour, seed: u64) -> Found {
     let place = Place::on(database);
     let counter = Some("stockade_retries_total{cause=\"lock_wait\"}");
     disturb(seed, &place, counter, |products, _, _| {
@@ -125,7 +125,7 @@ pub fn lock_waits(database: Database, seed: u64) -> Found {
 
 /// The engine's only connection stuck behind a locked row for longer than
 /// others wait for one.
-pub fn pool_exhausted(database: Database, seed: u64) -> Found {
+pub fn pool_exhausted(database: Flavour, seed: u64) -> Found {
     let place = Place::on(database).set("connections", "1");
     disturb(seed, &place, None, |products, load, found| {
         let mut outsider = Outsider::new(&place);

@@ -1,5 +1,5 @@
-//! Database servers and Redis killed, stopped, emptied and short of memory, while many
-//! buy.
+//! Database servers and Redis killed, stopped, emptied and short of memory,
+//! while many buy.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use stockade::Engine;
-use stockade_testkit::Redis;
+use stockade_testkit::{Flavour, Redis};
 
 use super::check::check;
 use super::found::Found;
 use super::journal::Journal;
 use super::load::{Crowd, Load, dice, first_answers, stock_up, under_load};
 use super::place::Place;
-use crate::database::Database;
 
 const SHOPPERS: u64 = 16;
 const PROBES: u64 = 5_000;
@@ -29,8 +28,8 @@ const EVICTING_ROUNDS: u64 = 100;
 const ROOM: u64 = 400_000;
 
 /// The database server killed in mid-load and started again.
-pub fn database_killed(database: Database, seed: u64) -> Found {
-    let server = database.start();
+pub fn database_killed(database: Flavour, seed: u64) -> Found {
+    let server = database.start_with(&[]);
     let place = Place::at_server(&server).set("retries", "1");
     let engines = [place.open(), place.open()];
     let products = stock_up(&engines[0]);
@@ -65,7 +64,7 @@ struct Harm<'a> {
 }
 
 /// Two engines on a database server with a Redis of their own.
-fn with_redis(database: Database, seed: u64, harm: impl FnOnce(&mut Harm<'_>)) -> Found {
+fn with_redis(database: Flavour, seed: u64, harm: impl FnOnce(&mut Harm<'_>)) -> Found {
     let redis = Redis::start();
     let place = Place::on(database).with_redis_at(redis.url()).set("lock_ttl", LOCK_TTL);
     let engines: Vec<Engine> = (0..2).map(|_| place.open()).collect();
@@ -94,7 +93,7 @@ fn with_redis(database: Database, seed: u64, harm: impl FnOnce(&mut Harm<'_>)) -
 }
 
 /// Redis killed, and started again empty.
-pub fn redis_killed(database: Database, seed: u64) -> Found {
+pub fn redis_killed(database: Flavour, seed: u64) -> Found {
     with_redis(database, seed, |harm| {
         for _ in 0..3 {
             harm.redis.kill();
@@ -111,7 +110,7 @@ pub fn redis_killed(database: Database, seed: u64) -> Found {
 }
 
 /// Redis stopped for longer than its locks live.
-pub fn redis_stopped(database: Database, seed: u64) -> Found {
+pub fn redis_stopped(database: Flavour, seed: u64) -> Found {
     with_redis(database, seed, |harm| {
         for _ in 0..3 {
             harm.redis.pause();
@@ -128,7 +127,7 @@ pub fn redis_stopped(database: Database, seed: u64) -> Found {
 }
 
 /// Redis emptied again and again, with its locks and fences.
-pub fn redis_flushed(database: Database, seed: u64) -> Found {
+pub fn redis_flushed(database: Flavour, seed: u64) -> Found {
     with_redis(database, seed, |harm| {
         let mut dice = dice(harm.seed, 9_999);
         let mut wire = Wire::to(harm.redis);
@@ -143,7 +142,7 @@ pub fn redis_flushed(database: Database, seed: u64) -> Found {
 }
 
 /// Redis short of memory, which throws out whatever was not used of late.
-pub fn redis_evicting(database: Database, seed: u64) -> Found {
+pub fn redis_evicting(database: Flavour, seed: u64) -> Found {
     with_redis(database, seed, |harm| {
         let mut wire = Wire::to(harm.redis);
         let info = |text: String, name: &str| {

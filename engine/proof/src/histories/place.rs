@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stockade::{Engine, EngineBuilder, NewProduct, ProductId, Result};
-use stockade_testkit::{Redis, TempDb};
+use stockade_testkit::{Flavour, Redis, TempDb};
 
 use super::caller::{self, Known, Shift};
 use super::clock::SteppedClock;
@@ -13,14 +13,13 @@ use super::partition::Lateness;
 use super::plan::{Lives, MS, Plan};
 use super::process::{Child, Setup, Task};
 use super::record::{Record, Watch};
-use crate::database::Database;
 
 /// A combination of store, lock and cache, and who its callers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     SqliteMemory,
     SqliteFile,
-    Server(Database, Beside),
+    Server(Flavour, Beside),
 }
 
 /// What stands beside a database server.
@@ -56,7 +55,7 @@ const PARENT: u32 = 0;
 impl Place {
     pub fn all() -> impl Iterator<Item = Self> {
         let beside = [Beside::Nothing, Beside::Redis, Beside::RedisAndProcesses];
-        let on_servers = Database::ALL
+        let on_servers = Flavour::ALL
             .into_iter()
             .flat_map(move |database| beside.map(|beside| Self::Server(database, beside)));
         [Self::SqliteMemory, Self::SqliteFile].into_iter().chain(on_servers)

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use std::{env, io};
 
 use serde_json::Value;
-use stockade_testkit::{ENV_MARIADB, ENV_MYSQL, ENV_REDIS, Redis};
+use stockade_testkit::{ENV_MARIADB, ENV_MYSQL, ENV_REDIS, Flavour, Redis};
 
 use super::list::Check;
 use super::sources::Sources;
 use crate::Extent;
-use crate::database::Database;
 use crate::faults::ENV_FAULT;
 use crate::histories::ENV_PLACE;
 use crate::outcome::{self, Outcome, Row};
@@ -50,8 +49,8 @@ impl<'a> Stand<'a> {
         let logs = folder.join("logs");
         fs::create_dir_all(&logs).expect("a folder");
         let servers = [
-            (ENV_MARIADB, Database::MariaDb.shared().port()),
-            (ENV_MYSQL, Database::MySql.shared().port()),
+            (ENV_MARIADB, Flavour::MariaDb.shared().port()),
+            (ENV_MYSQL, Flavour::MySql.shared().port()),
             (ENV_REDIS, Redis::shared().port()),
         ];
         let servers = servers.map(|(name, port)| (name, port.to_string()));
