@@ -4,7 +4,8 @@ use backon::BackoffBuilder;
 use sqlx::migrate::MigrateError;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection, Row};
 
-use super::{connect_options, store_error};
+use super::errors::store_error;
+use super::session::Sessions;
 use crate::store::StoreOptions;
 use crate::store::connection::timed_out;
 use crate::store::error::{Fault, StoreError, StoreResult};
@@ -18,12 +19,11 @@ const MIGRATION_TRIES: u32 = 40;
 /// Applies the migrations that are missing. Several processes may do so at
 /// once: they take turns by a lock of the server's.
 pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
-    let connect = connect_options(&options.url)?;
-    let connecting = MySqlConnection::connect_with(&connect);
-    let mut connection = tokio::time::timeout(options.store_timeout, connecting)
+    let sessions = Sessions::of(options)?;
+    let connecting = sessions.connect();
+    let (mut connection, _) = tokio::time::timeout(options.store_timeout, connecting)
         .await
-        .map_err(|_| timed_out())?
-        .map_err(store_error)?;
+        .map_err(|_| timed_out())??;
     let done = match refuse_sysdate_is_now(&mut connection).await {
         Ok(()) => migrate_locked(&mut connection).await,
         refused => refused,
