@@ -305,13 +305,16 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
             "the URL names no database: mysql://USER@HOST/DATABASE",
         ));
     };
-    let had: Option<i64> = sqlx::query("SELECT GET_LOCK(CONCAT('stockade:', MD5(?)), ?)")
-        .bind(database)
-        .bind(MIGRATION_WAIT)
-        .fetch_one(&mut *connection)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(store_error)?;
+    // MySQL takes names of 64 characters at most; MySQL 9.6 and later keep MD5
+    // and SHA1 in an optional component.
+    let had: Option<i64> =
+        sqlx::query("SELECT GET_LOCK(CONCAT('stockade:', LEFT(SHA2(?, 256), 48)), ?)")
+            .bind(database)
+            .bind(MIGRATION_WAIT)
+            .fetch_one(&mut *connection)
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(store_error)?;
     if had != Some(1) {
         return Err(StoreError::new(Fault::Lost, "another process has been migrating for long"));
     }
