@@ -8,11 +8,13 @@
 //! * [`MariaDb`], [`MySql`] and [`Redis`] start a private server in a folder of
 //!   its own, on a loopback port of its own. Dropping the value kills the server
 //!   and removes the folder.
-//! * [`Galera`] is a MariaDB cluster of three nodes, and [`Sentinel`] a Redis
-//!   master with two replicas and three sentinels.
+//! * [`Galera`] is a MariaDB cluster of three nodes, [`GroupReplication`] one of
+//!   MySQL, and [`Sentinel`] a Redis master with two replicas and three
+//!   sentinels.
 //! * [`MariaDb::shared`], [`MySql::shared`] and [`Redis::shared`] give one
 //!   server to many tests: the one that `stockade-testkit run -- COMMAND`
 //!   started for this run, or else one per process.
+//! * [`Certificates`] makes what TLS needs, [`HaProxy`] ends idle connections.
 //! * [`Proxy`] stands between a client and a server and cuts connections at a
 //!   chosen byte of the conversation.
 //! * [`cases`] is the table of cases that every face runs.
@@ -46,6 +48,7 @@ pub mod cases;
 mod certificates;
 mod folder;
 mod galera;
+mod group_replication;
 mod haproxy;
 mod home;
 mod nodes;
@@ -63,6 +66,7 @@ mod wait;
 
 pub use certificates::{Certificates, Identity};
 pub use galera::Galera;
+pub use group_replication::GroupReplication;
 pub use haproxy::{HaProxy, HaProxyAddr};
 pub use nodes::Nodes;
 pub use owned::Owned;

@@ -93,10 +93,8 @@ fn install_mariadb(home: &Home, folder: &Path) -> Result<(), String> {
         return tool::run(command, "").map(drop);
     };
     // The script calls programs of the root that this machine cannot run.
-    let mut sql = String::from(
-        "CREATE DATABASE mysql; USE mysql;\nSET @auth_root_socket=NULL;\n\
-         SET @current_hostname='localhost';\n",
-    );
+    // One statement a line: that is how it reads them.
+    let mut sql = String::from("CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n");
     for name in MARIADB_TABLES {
         let path = root.join("usr/share/mariadb").join(name);
         let text = fs::read_to_string(&path)
@@ -111,7 +109,8 @@ fn install_mariadb(home: &Home, folder: &Path) -> Result<(), String> {
         .args(Flavour::MariaDb.base()?)
         .arg(flag("--datadir=", &data))
         .arg(flag("--tmpdir=", folder))
-        .arg("--bootstrap")
+        .args(["--bootstrap", "--log-warnings=0", "--enforce-storage-engine="])
+        .args(["--max-allowed-packet=8M", "--net-buffer-length=16K"])
         .args(fast);
     tool::run(command, &sql).map(drop)
 }
