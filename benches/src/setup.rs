@@ -24,11 +24,9 @@ pub fn place(database: Flavour) -> &'static str {
 /// is left is the log.
 fn flags(database: Flavour) -> &'static [&'static str] {
     match database {
-        Flavour::MariaDb => &[
-            "--innodb-buffer-pool-size=1G",
-            "--innodb-log-file-size=1G",
-            "--max-connections=1000",
-        ],
+        Flavour::MariaDb => {
+            &["--innodb-buffer-pool-size=1G", "--innodb-log-file-size=1G", "--max-connections=1000"]
+        }
         // MySQL writes a binary log unless told otherwise and syncs it at each
         // commit, so that is what a shop has.
         Flavour::MySql => &[

@@ -293,9 +293,7 @@ impl Trial {
             let Self { name, .. } = self;
             eprintln!("{name}, seed {seed}:");
             found.told.iter().for_each(|told| eprintln!("  {told}"));
-            eprintln!(
-                "again: {ENV_FAULT}={name} stockade-proof faults --seed {seed} --seeds 1"
-            );
+            eprintln!("again: {ENV_FAULT}={name} stockade-proof faults --seed {seed} --seeds 1");
         }
     }
 

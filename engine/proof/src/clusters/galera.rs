@@ -1,6 +1,5 @@
 //! Rounds on a Galera cluster.
 
-use std::net::SocketAddr;
 use std::thread;
 
 use stockade::Engine;
@@ -13,10 +12,10 @@ use crate::Extent;
 use crate::outcome::Row;
 
 const ALL_WRITE: &str = "Galera, all nodes written to";
-const SHORT: [Fault; 3] = [Fault::Killed, Fault::CutOff, Fault::HandedOver];
+const SHORT: [Fault; 3] = [Fault::Killed, Fault::SteppedOut, Fault::HandedOver];
 const LONG: [Fault; 6] = [
     Fault::Killed,
-    Fault::CutOff,
+    Fault::SteppedOut,
     Fault::Stopped,
     Fault::HandedOver,
     Fault::AllKilled,
@@ -41,57 +40,30 @@ pub(super) fn run(extent: Extent) -> Vec<Row> {
 
 impl Cluster for Galera {
     const PLACE: &'static str = "Galera, one writer";
+    const STEPPED_OUT: &'static str = "writing node cut off, let back";
 
-    fn nodes(&self) -> usize {
-        self.nodes()
-    }
-
-    fn addr(&self, node: usize) -> SocketAddr {
-        self.addr(node)
-    }
-
-    fn url(&self, node: usize, database: &str) -> String {
-        self.url(node, database)
-    }
-
-    fn fresh_database(&self, node: usize) -> String {
-        self.fresh_database(node)
-    }
-
-    fn query(&self, node: usize, sql: &str) -> String {
+    fn query_in_step(&self, node: usize, sql: &str) -> String {
         self.query(node, &format!("SET wsrep_sync_wait = 1; {sql}"))
     }
 
-    fn kill(&self, node: usize) {
-        self.kill(node);
-    }
-
-    fn pause(&self, node: usize) {
-        self.pause(node);
-    }
-
-    fn resume(&self, node: usize) {
-        self.resume(node);
-    }
-
-    fn cut_off(&self, node: usize) {
-        self.isolate(node, true);
-    }
-
-    fn let_back(&self, node: usize) {
-        self.isolate(node, false);
-    }
-
-    fn restart(&self, node: usize) {
+    fn start_again(&self, node: usize) {
         self.restart(node);
     }
 
-    fn restart_as_copy(&self, node: usize) {
+    fn start_as_copy(&self, node: usize) {
         self.restart_by_copy(node);
     }
 
-    fn restart_first(&self) -> usize {
+    fn start_first(&self) -> usize {
         self.restart_first()
+    }
+
+    fn step_out(&self, node: usize) {
+        self.isolate(node, true);
+    }
+
+    fn step_in(&self, node: usize) {
+        self.isolate(node, false);
     }
 
     /// Any node takes writes.
@@ -145,7 +117,7 @@ fn all_write(galera: &Galera, seed: u64) -> Row {
     row.recovery = None;
     let conflicts: u64 = engines.iter().map(conflicts).sum();
     row.injected = conflicts;
-    let left = Left::read(&database, |sql| Cluster::query(galera, 0, sql));
+    let left = Left::read(&database, |sql| galera.query_in_step(0, sql));
     let (twice, torn) = (left.versions_made_twice(), left.holds_without_event());
     let found = if row.note.is_empty() { String::new() } else { format!("; {}", row.note) };
     row.note = format!(

@@ -2,12 +2,12 @@
 //! reach it by one address: a proxy leads there to the node that takes writes,
 //! and to another when that one fails.
 
-use std::net::SocketAddr;
+use std::ops::Deref;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use stockade::Engine;
-use stockade_testkit::{Proxy, wait_until};
+use stockade_testkit::{Nodes, Proxy, wait_until};
 
 use super::load::{Journal, buy_while, stock_up};
 use super::verdict::{Left, judge};
@@ -18,36 +18,34 @@ pub(super) const AROUND: Duration = Duration::from_millis(1_500);
 /// A cluster that takes longer has failed.
 pub(super) const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 
-/// A cluster of database servers, its nodes numbered from 0.
-pub(super) trait Cluster {
+/// A cluster of database servers.
+pub(super) trait Cluster: Deref<Target = Nodes> {
     /// What stands in the report.
     const PLACE: &'static str;
+    /// What [`Cluster::step_out`] and [`Cluster::step_in`] do.
+    const STEPPED_OUT: &'static str;
 
-    fn nodes(&self) -> usize;
-    fn addr(&self, node: usize) -> SocketAddr;
-    fn url(&self, node: usize, database: &str) -> String;
-    /// Creates an empty database at a node that takes writes.
-    fn fresh_database(&self, node: usize) -> String;
     /// Runs SQL at a node once all that was committed elsewhere is there.
-    fn query(&self, node: usize, sql: &str) -> String;
+    fn query_in_step(&self, node: usize, sql: &str) -> String;
 
-    fn kill(&self, node: usize);
-    fn pause(&self, node: usize);
-    fn resume(&self, node: usize);
-    fn cut_off(&self, node: usize);
-    fn let_back(&self, node: usize);
-    fn restart(&self, node: usize);
+    /// Starts a killed node again on its data.
+    fn start_again(&self, node: usize);
     /// Starts a killed node again without its data.
-    fn restart_as_copy(&self, node: usize);
+    fn start_as_copy(&self, node: usize);
     /// After all nodes were killed, starts the one again that committed most.
-    fn restart_first(&self) -> usize;
+    fn start_first(&self) -> usize;
+    /// Takes a node away from the others, while it goes on serving clients.
+    fn step_out(&self, node: usize);
+    /// Lets it back.
+    fn step_in(&self, node: usize);
 
     /// Makes another node than this the one that is written to.
     fn hand_over(&self, from: usize) -> usize;
     /// Waits until the others go on without this node, and answers which of
     /// them may be written to.
     fn wait_for_next(&self, failed: usize) -> usize;
-    /// Whether a node is in step with a whole cluster.
+    /// Whether a node is in step with a whole cluster. One that has given up is
+    /// asked to join again.
     fn is_whole(&self, node: usize) -> bool;
     /// The node at which an engine is opened that audits what `node` has.
     fn auditor_of(&self, node: usize, writer: usize) -> usize;
@@ -58,7 +56,7 @@ pub(super) trait Cluster {
 pub(super) enum Fault {
     Killed,
     Stopped,
-    CutOff,
+    SteppedOut,
     /// Nothing fails: another node is written to, as before an upgrade.
     HandedOver,
     /// All nodes die at once.
@@ -68,11 +66,11 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    fn name(self) -> &'static str {
+    fn name<C: Cluster>(self) -> &'static str {
         match self {
             Self::Killed => "writing node killed, rejoins",
             Self::Stopped => "writing node stopped, goes on later",
-            Self::CutOff => "writing node cut off, let back",
+            Self::SteppedOut => C::STEPPED_OUT,
             Self::HandedOver => "another node written to, nothing failed",
             Self::AllKilled => "all nodes killed at once",
             Self::Copied => "writing node killed, rejoins as a copy",
@@ -90,7 +88,7 @@ pub(super) fn open(url: &str) -> Engine {
 }
 
 /// One round; afterwards `writer` is the node that is written to.
-pub(super) fn round(cluster: &impl Cluster, writer: &mut usize, fault: Fault, seed: u64) -> Row {
+pub(super) fn round<C: Cluster>(cluster: &C, writer: &mut usize, fault: Fault, seed: u64) -> Row {
     let database = cluster.fresh_database(*writer);
     let proxy = Proxy::start(cluster.addr(*writer));
     let url = proxy.url(&cluster.url(*writer, &database));
@@ -109,8 +107,12 @@ pub(super) fn round(cluster: &impl Cluster, writer: &mut usize, fault: Fault, se
         heal(cluster, before, *writer, fault);
         thread::sleep(AROUND / 3);
     });
-    let mut row = named(cluster, fault.name());
-    row.injected = 1;
+    let mut row = Row {
+        fault: fault.name::<C>().to_owned(),
+        place: C::PLACE.to_owned(),
+        injected: 1,
+        ..Row::default()
+    };
     judge_all(&mut row, cluster, *writer, &database, &journal, &products, &engines[0]);
     if row.note.is_empty() && fault != Fault::HandedOver {
         row.note = format!("the next node was ready after {ready_after:.1?}");
@@ -119,21 +121,16 @@ pub(super) fn round(cluster: &impl Cluster, writer: &mut usize, fault: Fault, se
     row
 }
 
-/// An empty row of the report.
-fn named<C: Cluster>(_: &C, fault: &str) -> Row {
-    Row { fault: fault.to_owned(), place: C::PLACE.to_owned(), ..Row::default() }
-}
-
 /// Does it, and returns when another node may be written to, and which.
 fn inject(cluster: &impl Cluster, node: usize, fault: Fault) -> usize {
     match fault {
         Fault::Killed | Fault::Copied => cluster.kill(node),
         Fault::Stopped => cluster.pause(node),
-        Fault::CutOff => cluster.cut_off(node),
+        Fault::SteppedOut => cluster.step_out(node),
         Fault::HandedOver => return cluster.hand_over(node),
         Fault::AllKilled => {
             (0..cluster.nodes()).for_each(|node| cluster.kill(node));
-            return cluster.restart_first();
+            return cluster.start_first();
         }
     }
     cluster.wait_for_next(node)
@@ -141,14 +138,14 @@ fn inject(cluster: &impl Cluster, node: usize, fault: Fault) -> usize {
 
 fn heal(cluster: &impl Cluster, node: usize, writer: usize, fault: Fault) {
     match fault {
-        Fault::Killed => cluster.restart(node),
-        Fault::Copied => cluster.restart_as_copy(node),
+        Fault::Killed => cluster.start_again(node),
+        Fault::Copied => cluster.start_as_copy(node),
         Fault::Stopped => cluster.resume(node),
-        Fault::CutOff => cluster.let_back(node),
+        Fault::SteppedOut => cluster.step_in(node),
         Fault::HandedOver => {}
         Fault::AllKilled => {
             let others = (0..cluster.nodes()).filter(|node| *node != writer);
-            others.for_each(|node| cluster.restart(node));
+            others.for_each(|node| cluster.start_again(node));
         }
     }
     // A node that was stopped does not know at first that the others went on,
@@ -169,7 +166,7 @@ pub(super) fn judge_all(
     engine: &Engine,
 ) {
     engine.sweep().expect("a sweep");
-    let read = |node: usize| Left::read(database, |sql| cluster.query(node, sql));
+    let read = |node: usize| Left::read(database, |sql| cluster.query_in_step(node, sql));
     let all: Vec<Left> = (0..cluster.nodes()).map(read).collect();
     for (node, left) in all.iter().enumerate() {
         let mut found = Row::default();

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade::{Engine, EngineBuilder};
 use stockade_testkit::{Flavour, Redis, SqlServer, TempDb};
 
-
 /// Gives up on a silent store early, so that a case does not take long, and
 /// goes on trying for longer than a usual shop would.
 const PATIENT: [(&str, &str); 5] = [

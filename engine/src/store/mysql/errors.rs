@@ -28,8 +28,6 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
             (1964, "ER_PRIOR_COMMIT_FAILED"),
             // By GET_LOCK.
             (3058, "ER_USER_LOCK_DEADLOCK"),
-            // Group Replication: another node's write came first.
-            (3101, "ER_TRANSACTION_ROLLBACK_DURING_COMMIT"),
         ],
     ),
     (
@@ -54,6 +52,10 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
             // The table was altered meanwhile: "please retry transaction".
             (1412, "ER_TABLE_DEF_CHANGED"),
             (1615, "ER_NEED_REPREPARE"),
+            // Group Replication: another node's write came first. A node that
+            // is cut off from its group says so too, of a COMMIT that the group
+            // may have: it must be looked for, which a deadlock is not.
+            (3101, "ER_TRANSACTION_ROLLBACK_DURING_COMMIT"),
             // Write conflicts of TiDB.
             (8002, "TiDB"),
             (8005, "TiDB"),
@@ -187,6 +189,13 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
             (3100, "ER_RUN_HOOK_ERROR"),
             (3781, "ER_GR_HOLD_WAIT_TIMEOUT"),
             (3782, "ER_GR_HOLD_KILLED"),
+            (3783, "ER_GR_HOLD_MEMBER_STATUS_ERROR"),
+            (3796, "ER_GRP_TRX_CONSISTENCY_NOT_ALLOWED"),
+            (3797, "ER_GRP_TRX_CONSISTENCY_BEFORE"),
+            (3798, "ER_GRP_TRX_CONSISTENCY_AFTER_ON_TRX_BEGIN"),
+            (3799, "ER_GRP_TRX_CONSISTENCY_BEGIN_NOT_ALLOWED"),
+            // While the group moves its primary.
+            (4094, "ER_OPERATION_NOT_ALLOWED_WHILE_PRIMARY_CHANGE_IS_RUNNING"),
             // The session is not as it was set when it was made: a proxy lent
             // another one, or the operator changed the server meanwhile.
             (1568, "ER_CANT_CHANGE_TX_CHARACTERISTICS"),
@@ -242,7 +251,7 @@ mod tests {
     fn a_server_s_numbers_mean_what_they_should() {
         for (number, fault) in [
             (1213, Fault::Deadlock),
-            (3101, Fault::Deadlock),
+            (3101, Fault::Conflict),
             (1205, Fault::LockWait),
             (3572, Fault::LockWait),
             (1969, Fault::LockWait),
