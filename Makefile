@@ -1,13 +1,25 @@
 # `make run` does the main job on the embedded default; `make check` installs
 # what the tests need and runs them all, as CI does.
 
-.PHONY: run check deps lint test ffi header install-c python schemathesis deny proof fuzz bench bench-quick bench-ffi plot
+.PHONY: run check check-long deps lint test ffi header install-c python schemathesis deny proof fuzz bench bench-quick bench-ffi plot
 
 run:
 	cargo run --release --bin stockade
 
 check: deps lint test schemathesis deny
 	@echo "all checks passed"
+
+# The behaviour suite on later servers than those installed: MariaDB 11.8 alone
+# and with Redis 8, then MySQL with Valkey 9. The runner prints the versions, and
+# nextest the counts.
+check-long:
+	.ci/deps long
+	STOCKADE_TEST_MARIADB_ROOT=mariadb STOCKADE_TEST_REDIS_ROOT=redis \
+		cargo run --quiet --locked -p stockade-testkit -- run -- \
+		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^mariadb/)'
+	STOCKADE_TEST_REDIS_ROOT=valkey \
+		cargo run --quiet --locked -p stockade-testkit -- run -- \
+		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^mysql_redis::/)'
 
 # Debian's packages and cargo's tools; nothing is done where they are there.
 deps:
@@ -18,7 +30,7 @@ lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
-# One MariaDB and one Redis of its own for the whole run; tests that break
+# One MariaDB, MySQL and Redis of its own for the whole run; tests that break
 # servers start further ones.
 test:
 	cargo build --workspace --all-targets --locked

@@ -10,35 +10,39 @@ use stockade_benches::contenders::{Products, RowLockCarts, StockadeCarts, names}
 use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::results::{Spread, Wanted};
 use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 const PRODUCTS: u32 = 1_000;
+
+const CROWDS: [usize; 2] = [64, 512];
 
 fn main() {
     bench::main("cart", measure, smoke);
 }
 
 fn measure(bench: &mut Bench) {
-    let servers = Servers::start();
-    bench.heading(Some(&servers));
-    let contenders = bench.block_on(open(&servers));
-    bench.by_callers([64, 512], &contenders, |bench, callers| {
-        let failures = Wish {
-            contender: names::STOCKADE,
-            name: "carts that failed, deadlocks among them,",
-            figure: |series| Spread::alone(series.failures() as f64),
-            wanted: Wanted::AtMost(0.0),
-        };
-        Match {
-            place: "mariadb",
-            unit: "carts",
-            callers,
-            comparisons: vec![over_row_lock(callers, 10.0)],
-            figures: vec![failures],
-            by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
-            lengths: bench.lengths(),
-        }
+    let crowds = bench.crowds(&CROWDS);
+    bench.on_servers(&Flavour::ALL, crowds, |bench, servers| {
+        let contenders = bench.block_on(open(servers));
+        bench.by_callers(&CROWDS, &contenders, |bench, callers| {
+            let failures = Wish {
+                contender: names::STOCKADE,
+                name: "carts that failed, deadlocks among them,",
+                figure: |series| Spread::alone(series.failures() as f64),
+                wanted: Wanted::AtMost(0.0),
+            };
+            Match {
+                place: servers.place(),
+                unit: "carts",
+                callers,
+                comparisons: vec![over_row_lock(callers, 10.0)],
+                figures: vec![failures],
+                by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
+                lengths: bench.lengths(),
+            }
+        });
+        bench.block_on(close(contenders));
     });
-    bench.block_on(close(contenders));
 }
 
 async fn open(servers: &Servers) -> Vec<Box<dyn Entrant>> {

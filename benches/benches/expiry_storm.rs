@@ -20,6 +20,7 @@ use stockade_benches::rounds::Series;
 use stockade_benches::run::Run;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
 use stockade_benches::storm::Storm;
+use stockade_testkit::Flavour;
 
 /// A million in 20 seconds.
 const HOLDS_PER_SECOND: f64 = 50_000.0;
@@ -45,7 +46,7 @@ fn measure(bench: &mut Bench) {
     if !bench.measures("mariadb", callers) {
         return;
     }
-    let servers = Servers::start();
+    let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
     let weather = bench.block_on(pass(&servers, storm));
     bench.add(Group {
@@ -127,7 +128,7 @@ fn servers_left(servers: &Servers, shop: &Shop) -> u64 {
     let sql = format!(
         "SELECT COUNT(*) FROM `{database}`.stockade_holds WHERE status = 0 AND expires_at < 2000000"
     );
-    servers.mariadb.query(&sql).trim().parse().expect("a count")
+    servers.sql.query(&sql).trim().parse().expect("a count")
 }
 
 /// A hold that falls due and comes back by itself.

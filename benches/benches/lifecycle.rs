@@ -11,30 +11,34 @@ use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{RowLockLifecycle, StockadeLifecycle, names};
 use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
+
+const CROWDS: [usize; 2] = [1, 512];
 
 fn main() {
     bench::main("lifecycle", measure, smoke);
 }
 
 fn measure(bench: &mut Bench) {
-    let servers = Servers::start();
-    bench.heading(Some(&servers));
-    let contenders = bench.block_on(open(&servers));
-    bench.by_callers([1, 512], &contenders, |bench, callers| {
-        // By row locks, a unit of one in 512 callers takes half a second.
-        let measured = Duration::from_millis(if bench.is_quick() { 1200 } else { 2500 });
-        let warm_up = measured / 4;
-        Match {
-            place: "mariadb",
-            unit: "units",
-            callers,
-            comparisons: vec![over_row_lock(callers, 15.0)],
-            figures: Vec::new(),
-            by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
-            lengths: Lengths { warm_up, measured, ..bench.lengths() },
-        }
+    let crowds = bench.crowds(&CROWDS);
+    bench.on_servers(&Flavour::ALL, crowds, |bench, servers| {
+        let contenders = bench.block_on(open(servers));
+        bench.by_callers(&CROWDS, &contenders, |bench, callers| {
+            // By row locks, a unit of one in 512 callers takes half a second.
+            let measured = Duration::from_millis(if bench.is_quick() { 1200 } else { 2500 });
+            let warm_up = measured / 4;
+            Match {
+                place: servers.place(),
+                unit: "units",
+                callers,
+                comparisons: vec![over_row_lock(callers, 15.0)],
+                figures: Vec::new(),
+                by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
+                lengths: Lengths { warm_up, measured, ..bench.lengths() },
+            }
+        });
+        bench.block_on(close(contenders));
     });
-    bench.block_on(close(contenders));
 }
 
 async fn open(servers: &Servers) -> Vec<Box<dyn Entrant>> {

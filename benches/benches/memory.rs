@@ -18,6 +18,7 @@ use stockade_benches::results::{Figure, Group, Load, Spread, Wanted};
 use stockade_benches::rounds::Series;
 use stockade_benches::server::Server;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 const PRODUCTS: u64 = 1_000;
 const CONNECTIONS: usize = 64;
@@ -35,7 +36,7 @@ fn measure(bench: &mut Bench) {
     if !bench.measures("sqlite", CONNECTIONS) {
         return;
     }
-    let servers = Servers::start();
+    let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
     let shop = bench.block_on(servers.shop(PRODUCTS, PLENTY));
     let (redis, prefix) = shop.redis.as_ref().expect("a shop with Redis");

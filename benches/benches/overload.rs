@@ -21,6 +21,7 @@ use stockade_benches::results::{Figure, Group, Load, Row, Spread, Wanted};
 use stockade_benches::rounds::Series;
 use stockade_benches::run::Run;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 /// Requests under way in the overload: more than the engine's queue takes, so
 /// that the engine's bound is met and not this one. Those beyond it are refused
@@ -41,7 +42,7 @@ fn measure(bench: &mut Bench) {
     if !bench.measures("mariadb", CALLERS) {
         return;
     }
-    let servers = Servers::start();
+    let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
     let length = Duration::from_secs(if bench.is_quick() { 3 } else { 15 });
     let (rows, figures) = bench.block_on(overload(&servers, length));

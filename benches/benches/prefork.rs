@@ -19,6 +19,7 @@ use stockade_benches::results::Wanted;
 use stockade_benches::rounds::Comparison;
 use stockade_benches::server::Server;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 const ONE_DIRECT: &str = "1 worker, direct";
 const ONE_THROUGH: &str = "1 worker, socket";
@@ -33,7 +34,7 @@ fn main() {
 }
 
 fn measure(bench: &mut Bench) {
-    let servers = Servers::start();
+    let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
     // Each has a product of its own: those that wait for their turn are idle
     // and touch nothing.

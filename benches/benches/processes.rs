@@ -14,6 +14,7 @@ use stockade_benches::processes::{self, Processes};
 use stockade_benches::results::Wanted;
 use stockade_benches::rounds::Comparison;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 const ONE: &str = "1 process";
 const EIGHT: &str = "8 processes";
@@ -27,7 +28,7 @@ fn main() {
 }
 
 fn measure(bench: &mut Bench) {
-    let servers = Servers::start();
+    let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
     // Each number of processes has a product of its own: those that wait for
     // their turn are idle and touch nothing.
@@ -36,7 +37,7 @@ fn measure(bench: &mut Bench) {
         Processes::open(name, shop, count)
     });
     let invited: Vec<&dyn Entrant> = contenders.iter().map(|one| one as &dyn Entrant).collect();
-    for callers in [1, 64] {
+    for &callers in bench.crowds(&[1, 64]) {
         bench.versus(&plan(bench, callers), &invited);
     }
     for contender in &contenders {

@@ -10,6 +10,7 @@ use stockade_benches::contenders::{BareCache, Reads, SqlReads, StockadeReads, na
 use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::rounds::Comparison;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 const PRODUCTS: u32 = 10_000;
 const MIXED_PRODUCTS: u32 = 1_000;
@@ -19,7 +20,7 @@ fn main() {
 }
 
 fn measure(bench: &mut Bench) {
-    let servers = Servers::start();
+    let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
     let kinds = [
         ("hits", Reads::Hits, 1),

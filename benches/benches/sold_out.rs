@@ -12,17 +12,18 @@ use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::results::Wanted;
 use stockade_benches::rounds::{Comparison, Series};
 use stockade_benches::setup::{Servers, Shop};
+use stockade_testkit::Flavour;
 
 fn main() {
     bench::main("sold_out", measure, smoke);
 }
 
 fn measure(bench: &mut Bench) {
-    let servers = Servers::start();
+    let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
     let contenders = bench.block_on(open(&servers));
     let invited: Vec<&dyn Entrant> = contenders.iter().map(|contender| &**contender).collect();
-    for callers in [64, 512] {
+    for &callers in bench.crowds(&[64, 512]) {
         let refusals = Wish {
             contender: names::STOCKADE,
             name: "refusals/s",

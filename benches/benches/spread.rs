@@ -10,27 +10,33 @@ use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, RowLock, Stockade, names};
 use stockade_benches::entrant::{Entrant, entrant};
 use stockade_benches::setup::{PLENTY, Servers, Shop};
+use stockade_testkit::Flavour;
 
 const PRODUCTS: u32 = 10_000;
+
+const CROWDS: [usize; 2] = [64, 512];
 
 fn main() {
     bench::main("spread", measure, smoke);
 }
 
 fn measure(bench: &mut Bench) {
-    let servers = Servers::start();
-    bench.heading(Some(&servers));
-    let contenders = bench.block_on(open(&servers));
-    bench.by_callers([64, 512], &contenders, |bench, callers| Match {
-        place: "mariadb",
-        unit: "holds",
-        callers,
-        comparisons: vec![over_row_lock(callers, 8.0)],
-        figures: Vec::new(),
-        by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
-        lengths: bench.lengths(),
+    let crowds = bench.crowds(&CROWDS);
+    // The short form has seconds for each bench.
+    let most = if bench.is_quick() { 1 } else { Flavour::ALL.len() };
+    bench.on_servers(&Flavour::ALL[..most], crowds, |bench, servers| {
+        let contenders = bench.block_on(open(servers));
+        bench.by_callers(&CROWDS, &contenders, |bench, callers| Match {
+            place: servers.place(),
+            unit: "holds",
+            callers,
+            comparisons: vec![over_row_lock(callers, 8.0)],
+            figures: Vec::new(),
+            by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
+            lengths: bench.lengths(),
+        });
+        bench.block_on(close(contenders));
     });
-    bench.block_on(close(contenders));
 }
 
 async fn open(servers: &Servers) -> Vec<Box<dyn Entrant>> {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{Criterion, SamplingMode, Throughput};
+use stockade_testkit::Flavour;
 use tokio::runtime::Runtime;
 
 use crate::args::{Args, Mode};
@@ -13,7 +14,7 @@ use crate::heading;
 use crate::open::OpenPlan;
 use crate::results::{Figure, Group, Load, Machine, Report, SCHEMA, Spread, Wanted};
 use crate::rounds::{self, Comparison, Series};
-use crate::setup::Servers;
+use crate::setup::{Servers, place};
 use crate::table;
 
 /// The most requests under way in an open loop: enough that what is measured
@@ -39,7 +40,7 @@ pub struct Lengths {
 /// Contenders against each other at one number of callers.
 #[derive(Debug, Clone)]
 pub struct Match {
-    /// Where the rows are: `mariadb`, `sqlite` or `memory`.
+    /// Where the rows are: `mariadb`, `mysql`, `sqlite` or `memory`.
     pub place: &'static str,
     /// What is counted, such as `holds`.
     pub unit: &'static str,
@@ -192,8 +193,32 @@ impl Bench {
 
     /// Looks at the machine, for what stands above the tables.
     pub fn heading(&mut self, servers: Option<&Servers>) {
-        let fsync = self.report.machine.fsync;
-        self.report.machine = self.runtime.block_on(heading::machine(servers, fsync));
+        let known = std::mem::take(&mut self.report.machine);
+        self.report.machine = self.runtime.block_on(heading::machine(servers, known));
+    }
+
+    /// Of these numbers of callers, those that are tried: the short form tries
+    /// the greatest alone, of which something is wanted.
+    #[must_use]
+    pub fn crowds<'a>(&self, all: &'a [usize]) -> &'a [usize] {
+        if self.args.quick { &all[all.len().saturating_sub(1)..] } else { all }
+    }
+
+    /// Runs a bench with so many callers on each of these database servers, one
+    /// after the other; not on one whose groups the filter does not want.
+    pub fn on_servers(
+        &mut self,
+        databases: &[Flavour],
+        callers: &[usize],
+        run: impl Fn(&mut Self, &Servers),
+    ) {
+        for database in databases {
+            if callers.iter().any(|callers| self.wants(place(*database), *callers)) {
+                let servers = Servers::start(*database);
+                self.heading(Some(&servers));
+                run(self, &servers);
+            }
+        }
     }
 
     /// Lets contenders take turns, then Criterion measure those it is to;
@@ -226,16 +251,16 @@ impl Bench {
         Some(all)
     }
 
-    /// [`Bench::versus`] at each number of callers; where they are a crowd, the
+    /// [`Bench::versus`] at each of [`Bench::crowds`]; where they are many, the
     /// first contender is asked at fixed rates as well.
     pub fn by_callers(
         &mut self,
-        callers: [usize; 2],
+        callers: &[usize],
         contenders: &[Box<dyn Entrant>],
         plan: impl Fn(&Self, usize) -> Match,
     ) {
         let invited: Vec<&dyn Entrant> = contenders.iter().map(|one| &**one).collect();
-        for callers in callers {
+        for &callers in self.crowds(callers) {
             let plan = plan(self, callers);
             let all = self.versus(&plan, &invited);
             if let Some(all) = all.filter(|_| callers == CROWD) {

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection};
+use stockade_testkit::Flavour;
 
 use crate::results::{Latency, Machine};
 use crate::run::histogram;
@@ -15,19 +16,25 @@ use crate::table::time;
 /// What is appended at a time.
 const BLOCK: [u8; 4096] = [7; 4096];
 
-/// Looks at the machine. The disk was tried before servers came to use it.
-pub async fn machine(servers: Option<&Servers>, fsync: Latency) -> Machine {
-    Machine {
+/// Looks at the machine. The disk was tried before servers came to use it. What
+/// is `known` of servers that ran before stays.
+pub async fn machine(servers: Option<&Servers>, known: Machine) -> Machine {
+    let mut machine = Machine {
         cores: cores(),
         processor: processor().unwrap_or_default(),
-        fsync,
-        mariadb: servers
-            .map(|servers| servers.mariadb.query("SELECT VERSION()"))
-            .unwrap_or_default(),
-        redis: servers.map(redis_version).unwrap_or_default(),
         sqlite: sqlite_version().await.unwrap_or_default(),
         rustc: rustc_version().unwrap_or_default(),
+        ..known
+    };
+    if let Some(servers) = servers {
+        let version = servers.sql.query("SELECT VERSION()");
+        match servers.sql.flavour() {
+            Flavour::MariaDb => machine.mariadb = version,
+            Flavour::MySql => machine.mysql = version,
+        }
+        machine.redis = redis_version(servers);
     }
+    machine
 }
 
 /// The heading's text.
@@ -43,6 +50,7 @@ pub fn text(machine: &Machine) -> String {
     );
     let versions = [
         ("MariaDB", &machine.mariadb),
+        ("MySQL", &machine.mysql),
         ("Redis", &machine.redis),
         ("SQLite", &machine.sqlite),
         ("rustc", &machine.rustc),
@@ -50,7 +58,11 @@ pub fn text(machine: &Machine) -> String {
     let known = versions.iter().filter(|(_, version)| !version.is_empty());
     let known: Vec<String> = known.map(|(name, version)| format!("{name} {version}")).collect();
     text.push_str(&known.join(", "));
-    text.push_str("; innodb_flush_log_at_trx_commit=1, SQLite synchronous=FULL\n");
+    text.push_str("; innodb_flush_log_at_trx_commit=1, SQLite synchronous=FULL");
+    if !machine.mysql.is_empty() {
+        text.push_str(", MySQL with its binary log and sync_binlog=1, as by default");
+    }
+    text.push('\n');
     text
 }
 

@@ -8,7 +8,11 @@ use plotters::prelude::*;
 use crate::results::{Group, Load, Report, Row};
 use crate::table;
 
-const SIZE: (u32, u32) = (1100, 520);
+/// Of one place's panel.
+const PANEL: (u32, u32) = (550, 520);
+/// The places, and what stands above their panels.
+const PLACES: [(&str, &str); 3] =
+    [("mariadb", "MariaDB with Redis"), ("mysql", "MySQL with Redis"), ("sqlite", "SQLite")];
 /// Its own background, so that it reads the same on a light and a dark page.
 const PAPER: RGBColor = RGBColor(252, 252, 250);
 const INK: RGBColor = RGBColor(40, 44, 52);
@@ -40,12 +44,14 @@ struct Line {
 /// When it has no closed loops or the file cannot be written.
 pub fn contention(report: &Report, file: &Path) -> Result<(), Box<dyn Error>> {
     let names = contenders(report);
-    let area = SVGBackend::new(file, SIZE).into_drawing_area();
+    let lines = PLACES.map(|(place, title)| (title, lines(report, place, &names)));
+    let drawn: Vec<_> = lines.iter().filter(|(_, lines)| !lines.is_empty()).collect();
+    let (width, height) = PANEL;
+    let size = (width * u32::try_from(drawn.len())?, height);
+    let area = SVGBackend::new(file, size).into_drawing_area();
     area.fill(&PAPER)?;
-    let panels = area.split_evenly((1, 2));
-    let places = [("mariadb", "MariaDB with Redis"), ("sqlite", "SQLite")];
-    for ((place, title), panel) in places.iter().zip(&panels) {
-        draw(panel, title, &lines(report, place, &names))?;
+    for ((title, lines), panel) in drawn.iter().zip(area.split_evenly((1, drawn.len()))) {
+        draw(&panel, title, lines)?;
     }
     area.present()?;
     Ok(())
@@ -55,7 +61,7 @@ fn closed(report: &Report) -> impl Iterator<Item = &Group> {
     report.groups.iter().filter(|group| group.load == Load::Closed)
 }
 
-/// In the order in which they first ran, so that colours are the same in both
+/// In the order in which they first ran, so that colours are the same in all
 /// panels.
 fn contenders(report: &Report) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -176,13 +182,13 @@ mod tests {
             quick: true,
             at: 0,
             machine: Machine::default(),
-            groups: ["mariadb", "sqlite"].map(|place| [group(place, 1), group(place, 64)]).concat(),
+            groups: PLACES.map(|(place, _)| [group(place, 1), group(place, 64)]).concat(),
         };
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("plot.svg");
         contention(&report, &file).expect("drawn");
         let svg = std::fs::read_to_string(&file).expect("reads");
-        for text in ["stockade", "ceiling", "callers on one product", "SQLite"] {
+        for text in ["stockade", "ceiling", "callers on one product", "MySQL", "SQLite"] {
             assert!(svg.contains(text), "{text}");
         }
     }

@@ -44,6 +44,9 @@ pub struct Machine {
     pub fsync: Latency,
     /// MariaDB's version; empty where the bench does without.
     pub mariadb: String,
+    /// MySQL's version; empty where the bench does without.
+    #[serde(default)]
+    pub mysql: String,
     /// Redis's version; empty where the bench does without.
     pub redis: String,
     /// SQLite's version.
@@ -59,7 +62,7 @@ pub struct Group {
     pub name: String,
     /// What is counted, such as `holds`.
     pub unit: String,
-    /// Where the rows are: `mariadb`, `sqlite` or `memory`.
+    /// Where the rows are: `mariadb`, `mysql`, `sqlite` or `memory`.
     pub place: String,
     /// Callers, or the most requests under way in an open loop.
     pub callers: usize,

@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, SqliteConnection};
 use stockade::Config;
-use stockade_testkit::{MariaDb, Redis, TempDb};
+use stockade_testkit::{Flavour, Redis, SqlServer, TempDb};
 
 /// Stock that no bench uses up.
 pub const PLENTY: u64 = 1 << 40;
@@ -11,11 +11,40 @@ pub const PLENTY: u64 = 1 << 40;
 /// Products inserted by one statement.
 const CHUNK: u64 = 1000;
 
-/// A MariaDB and a Redis of the bench's own.
+/// The name of the place of groups whose rows are on such a server.
+#[must_use]
+pub fn place(database: Flavour) -> &'static str {
+    match database {
+        Flavour::MariaDb => "mariadb",
+        Flavour::MySql => "mysql",
+    }
+}
+
+/// Large enough that no contender is measured while InnoDB makes room: all that
+/// is left is the log.
+fn flags(database: Flavour) -> &'static [&'static str] {
+    match database {
+        Flavour::MariaDb => {
+            &["--innodb-buffer-pool-size=1G", "--innodb-log-file-size=1G", "--max-connections=1000"]
+        }
+        // MySQL writes a binary log unless told otherwise and syncs it at each
+        // commit, so that is what a shop has.
+        Flavour::MySql => &[
+            "--innodb-buffer-pool-size=1G",
+            "--innodb-redo-log-capacity=1G",
+            "--max-connections=1000",
+            "--log-bin",
+            "--sync-binlog=1",
+        ],
+    }
+}
+
+/// A database server and a Redis of the bench's own.
 #[derive(Debug)]
 pub struct Servers {
-    /// MariaDB; `innodb_flush_log_at_trx_commit=1` is the test kit's word.
-    pub mariadb: MariaDb,
+    /// The database server; `innodb_flush_log_at_trx_commit=1` is the test
+    /// kit's word.
+    pub sql: SqlServer,
     /// Redis, which writes nothing to the disk.
     pub redis: Redis,
 }
@@ -23,20 +52,19 @@ pub struct Servers {
 impl Servers {
     /// Starts both.
     #[must_use]
-    pub fn start() -> Self {
-        // Large enough that no contender is measured while InnoDB makes room:
-        // all that is left is the log.
-        let mariadb = MariaDb::start_with(&[
-            "--innodb-buffer-pool-size=1G",
-            "--innodb-log-file-size=1G",
-            "--max-connections=1000",
-        ]);
-        Self { mariadb, redis: Redis::start() }
+    pub fn start(database: Flavour) -> Self {
+        Self { sql: database.start_with(flags(database)), redis: Redis::start() }
+    }
+
+    /// The name of the place of groups whose rows are here.
+    #[must_use]
+    pub fn place(&self) -> &'static str {
+        place(self.sql.flavour())
     }
 
     /// Makes a database with products 1 to `products`, each with `stock`.
     pub async fn shop(&self, products: u64, stock: u64) -> Shop {
-        let url = self.mariadb.fresh_database();
+        let url = self.sql.fresh_database();
         fill(&url, products, stock).await;
         let prefix = url.rsplit('/').next().unwrap_or_default().to_owned();
         Shop { redis: Some((self.redis.url(), prefix)), url, file: None }

@@ -178,10 +178,7 @@ impl Remote {
         self.call("create_product", &(new,), Repeat::Never).await
     }
 
-    pub async fn adjust_stock(
-        &self,
-        adjustment: &StockAdjustment,
-    ) -> Result<Replayable<Product>> {
+    pub async fn adjust_stock(&self, adjustment: &StockAdjustment) -> Result<Replayable<Product>> {
         self.make("adjust_stock", adjustment, adjustment.key.as_ref()).await
     }
 

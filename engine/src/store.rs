@@ -173,8 +173,8 @@ pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn St
             Ok(Arc::new(SqlStore::new(database, clock, options.retries)))
         }
         Some("mysql" | "mariadb") => {
-            mysql::migrate(options).await?;
-            Ok(Arc::new(SqlStore::new(MySqlDatabase::new(options)?, clock, options.retries)))
+            let database = MySqlDatabase::open(options).await?;
+            Ok(Arc::new(SqlStore::new(database, clock, options.retries)))
         }
         _ => {
             let why = "a store is sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";

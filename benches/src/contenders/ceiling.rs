@@ -1,4 +1,4 @@
-//! The ceiling on MariaDB: the rows that Stockade writes, by transactions of
+//! The ceiling on a database server: the rows that Stockade writes, by transactions of
 //! 256 holds on two connections, for nobody: no callers, no decisions, no
 //! locks, one round trip a transaction.
 

@@ -1,4 +1,4 @@
-//! What the contenders on MariaDB share.
+//! What the contenders on database servers share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,12 +1,16 @@
-//! Galera and Sentinel under load and failover.
+//! Clusters under load and failover.
 //!
-//! Galera with one writer is what is promised: engines reach the cluster by one
-//! address, a proxy leads it to one node, and to another when that one fails.
-//! Writes to all nodes at once are told as found. Redis behind Sentinel holds
-//! locks and cache only, so whatever becomes of it nothing may be lost.
+//! A database cluster with one writer is what is promised: engines reach it by
+//! one address, a proxy leads it to the node that takes writes, and to another
+//! when that one fails. Galera may choose any node, and Group Replication elects
+//! one. Writes to all of Galera's nodes at once are told as found. Redis behind
+//! Sentinel holds locks and cache only, so whatever becomes of it nothing may be
+//! lost.
 
 mod galera;
+mod group;
 mod load;
+mod one_writer;
 mod redis;
 mod verdict;
 
@@ -15,16 +19,30 @@ use std::thread;
 use crate::Extent;
 use crate::outcome::Row;
 
+/// The rounds on one kind of cluster.
+pub type Rounds = fn(Extent) -> Vec<Row>;
+
+/// Every kind of cluster, by name.
+pub const CLUSTERS: [(&str, Rounds); 3] =
+    [("galera", galera::run), ("group-replication", group::run), ("sentinel", redis::run)];
+
+/// Picks clusters by the beginning of their names.
+const ENV_CLUSTER: &str = "STOCKADE_PROOF_CLUSTER";
+
 /// Runs the part.
 #[must_use]
 pub fn run(extent: Extent) -> Vec<Row> {
-    // Both take their time to start, and wait for fail-overs rather than work.
-    let (galera, redis) = thread::scope(|scope| {
-        let galera = scope.spawn(move || galera::run(extent));
-        let redis = scope.spawn(move || redis::run(extent));
-        (galera.join().expect("Galera's rounds"), redis.join().expect("Sentinel's rounds"))
-    });
-    [galera, redis].concat()
+    let wanted = std::env::var(ENV_CLUSTER).unwrap_or_default();
+    // All take their time to start, and wait for fail-overs rather than work.
+    thread::scope(|scope| {
+        let wanted = CLUSTERS.into_iter().filter(|(name, _)| name.starts_with(&wanted));
+        let running: Vec<_> =
+            wanted.map(|(name, run)| (name, scope.spawn(move || run(extent)))).collect();
+        let rows = |(name, rounds): (&str, thread::ScopedJoinHandle<'_, Vec<Row>>)| {
+            rounds.join().unwrap_or_else(|_| panic!("the rounds on {name} ended early"))
+        };
+        running.into_iter().flat_map(rows).collect()
+    })
 }
 
 /// Adds what one round found to the row of its fault.

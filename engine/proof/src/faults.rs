@@ -28,6 +28,8 @@ use std::time::Instant;
 
 pub use child::run_if_told;
 
+use stockade_testkit::Flavour;
+
 use crate::Extent;
 use crate::outcome::Row;
 use found::Found;
@@ -36,194 +38,223 @@ use found::Found;
 pub const ENV_FAULT: &str = "STOCKADE_PROOF_FAULT";
 
 /// A fault: what is done, on what, and how often.
-pub struct Fault {
-    /// The name by which it is picked.
-    pub name: &'static str,
+struct Fault {
+    name: &'static str,
     what: &'static str,
-    place: &'static str,
-    /// Cases in the short form and in the long form.
+    /// Cases in the short form and in the long form, on each store.
     cases: (u64, u64),
     /// How many of them at once: more than one where a case waits rather than
     /// works.
     at_once: usize,
-    run: fn(u64) -> Found,
+    run: Run,
+}
+
+/// On which stores a fault is tried.
+#[derive(Clone, Copy)]
+enum Run {
+    /// On each database server, which makes a row for each. The text says what
+    /// stands beside the server.
+    OnServers(&'static str, fn(Flavour, u64) -> Found),
+    /// On SQLite files.
+    OnSqlite(fn(u64) -> Found),
 }
 
 /// All of them.
-pub const FAULTS: &[Fault] = &[
+const FAULTS: &[Fault] = &[
     Fault {
         name: "cut-at-commit",
         what: "connection reset during COMMIT",
-        place: "MariaDB, Redis in every other case",
         cases: (2, 110),
         at_once: 2,
-        run: cuts::at_commit,
+        run: Run::OnServers(", Redis in every other case", cuts::at_commit),
     },
     Fault {
         name: "cut-elsewhere",
         what: "connection reset elsewhere in a transaction",
-        place: "MariaDB, Redis in every other case",
         cases: (1, 40),
         at_once: 2,
-        run: cuts::elsewhere,
+        run: Run::OnServers(", Redis in every other case", cuts::elsewhere),
     },
     Fault {
-        name: "kill-mariadb",
+        name: "kill",
         what: "engine killed at each failpoint",
-        place: "MariaDB and Redis",
         cases: (2, 50),
         at_once: 4,
-        run: kills::on_mariadb,
+        run: Run::OnServers(" and Redis", kills::on_server),
     },
     Fault {
         name: "kill-sqlite",
         what: "engine killed at each failpoint",
-        place: "SQLite",
         cases: (1, 40),
         at_once: 2,
-        run: kills::on_sqlite,
+        run: Run::OnSqlite(kills::on_sqlite),
     },
     Fault {
         name: "stop-engine",
         what: "engine stopped in mid-transaction past its lock's life",
-        place: "MariaDB and Redis",
         cases: (1, 16),
         at_once: 4,
-        run: kills::stopped,
+        run: Run::OnServers(" and Redis", kills::stopped),
     },
     Fault {
         name: "lock-outlived",
         what: "engine stopped past its lock's life, and the lock another's by then",
-        place: "MariaDB and Redis",
         cases: (2, 10),
         at_once: 2,
-        run: locks::outlived,
+        run: Run::OnServers(" and Redis", locks::outlived),
     },
     Fault {
-        name: "mariadb-killed",
-        what: "MariaDB killed and restarted",
-        place: "MariaDB",
+        name: "server-killed",
+        what: "database server killed and restarted",
         cases: (1, 30),
         at_once: 2,
-        run: servers::mariadb_killed,
+        run: Run::OnServers("", servers::database_killed),
     },
     Fault {
         name: "redis-killed",
         what: "Redis killed and restarted",
-        place: "MariaDB and Redis",
-        cases: (1, 30),
+        cases: (1, 15),
         at_once: 2,
-        run: servers::redis_killed,
+        run: Run::OnServers(" and Redis", servers::redis_killed),
     },
     Fault {
         name: "redis-stopped",
         what: "Redis stopped past the lock's life",
-        place: "MariaDB and Redis",
-        cases: (1, 20),
+        cases: (1, 10),
         at_once: 4,
-        run: servers::redis_stopped,
+        run: Run::OnServers(" and Redis", servers::redis_stopped),
     },
     Fault {
         name: "redis-flushed",
         what: "Redis emptied",
-        place: "MariaDB and Redis",
-        cases: (1, 60),
+        cases: (1, 30),
         at_once: 2,
-        run: servers::redis_flushed,
+        run: Run::OnServers(" and Redis", servers::redis_flushed),
     },
     Fault {
         name: "redis-evicting",
         what: "Redis evicting keys",
-        place: "MariaDB and Redis",
-        cases: (1, 30),
+        cases: (1, 15),
         at_once: 2,
-        run: servers::redis_evicting,
+        run: Run::OnServers(" and Redis", servers::redis_evicting),
     },
     Fault {
         name: "deadlock",
         what: "deadlock forced (1213)",
-        place: "MariaDB",
         cases: (1, 40),
         at_once: 2,
-        run: rows::deadlocks,
+        run: Run::OnServers("", rows::deadlocks),
     },
     Fault {
         name: "lock-wait",
         what: "row lock not had in time (1205)",
-        place: "MariaDB",
         cases: (1, 30),
         at_once: 4,
-        run: rows::lock_waits,
+        run: Run::OnServers("", rows::lock_waits),
     },
     Fault {
         name: "pool-exhausted",
         what: "pool of one connection, and that one stuck",
-        place: "MariaDB",
         cases: (1, 12),
         at_once: 4,
-        run: rows::pool_exhausted,
+        run: Run::OnServers("", rows::pool_exhausted),
     },
     Fault {
         name: "clocks-apart",
         what: "clocks ten minutes apart, one of them set back and forth",
-        place: "MariaDB and SQLite in turn",
-        cases: (2, 100),
+        cases: (1, 50),
         at_once: 2,
-        run: clocks::apart,
+        run: Run::OnServers("", clocks::on_server),
+    },
+    Fault {
+        name: "clocks-apart-sqlite",
+        what: "clocks ten minutes apart, one of them set back and forth",
+        cases: (1, 50),
+        at_once: 2,
+        run: Run::OnSqlite(clocks::on_sqlite),
     },
     Fault {
         name: "disk-full",
         what: "disk full (a small tmpfs)",
-        place: "SQLite",
         cases: (1, 60),
         at_once: 2,
-        run: disk::full,
+        run: Run::OnSqlite(disk::full),
     },
     Fault {
         name: "write-fails",
         what: "writes that fail half way (a limit to the file's size)",
-        place: "SQLite",
         cases: (1, 20),
         at_once: 2,
-        run: disk::write_fails,
+        run: Run::OnSqlite(disk::write_fails),
     },
     Fault {
         name: "disk-errors",
         what: "disk errors (EIO) on write, sync and read",
-        place: "SQLite",
         cases: (1, 60),
         at_once: 2,
-        run: disk::errors,
+        run: Run::OnSqlite(disk::errors),
     },
     Fault {
         name: "power-cut",
         what: "power cut: what was not synced gone, torn or rubbish",
-        place: "SQLite",
         cases: (1, 40),
         at_once: 2,
-        run: power::cut,
+        run: Run::OnSqlite(power::cut),
     },
 ];
+
+/// A fault on one of the stores that it is tried on: a row of the report.
+pub struct Trial {
+    /// The name by which it is picked.
+    pub name: String,
+    place: String,
+    fault: &'static Fault,
+    run: Box<dyn Fn(u64) -> Found + Send + Sync>,
+}
+
+/// Every fault on every store.
+pub fn trials() -> impl Iterator<Item = Trial> {
+    FAULTS.iter().flat_map(Fault::trials)
+}
 
 /// Runs the part.
 #[must_use]
 pub fn run(extent: Extent) -> Vec<Row> {
     let wanted = std::env::var(ENV_FAULT).unwrap_or_default();
-    let wanted = FAULTS.iter().filter(|fault| fault.name.starts_with(&wanted));
-    extent.run_each(wanted, |fault| fault.try_all(extent))
+    let wanted = trials().filter(|trial| trial.name.starts_with(&wanted));
+    extent.run_each(wanted, |trial| trial.try_all(extent))
 }
 
 impl Fault {
+    fn trials(&'static self) -> Vec<Trial> {
+        let trial = |name, place, run| Trial { name, place, fault: self, run };
+        match self.run {
+            Run::OnServers(beside, run) => Flavour::ALL
+                .into_iter()
+                .map(|database| {
+                    let name = format!("{}-{}", self.name, database.name().to_lowercase());
+                    let place = format!("{}{beside}", database.name());
+                    trial(name, place, Box::new(move |seed| run(database, seed)))
+                })
+                .collect(),
+            Run::OnSqlite(run) => {
+                vec![trial(self.name.to_owned(), "SQLite".to_owned(), Box::new(run))]
+            }
+        }
+    }
+}
+
+impl Trial {
     /// Runs every case of it and prints what came of them.
     #[must_use]
     pub fn try_all(&self, extent: Extent) -> Row {
         let since = Instant::now();
-        let (short, long) = self.cases;
+        let (short, long) = self.fault.cases;
         let seeds = Mutex::new((extent.seed..).take(extent.seeds(short, long) as usize));
         let next = || seeds.lock().unwrap_or_else(PoisonError::into_inner).next();
         let all = Mutex::new((Found::default(), 0));
         thread::scope(|scope| {
-            for _ in 0..self.at_once {
+            for _ in 0..self.fault.at_once {
                 scope.spawn(|| {
                     while let Some(seed) = next() {
                         let found = self.try_one(seed);
@@ -239,7 +270,7 @@ impl Fault {
             }
         });
         let (all, tried) = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let row = Row { seeds: tried, ..all.row(self.what, self.place) };
+        let row = Row { seeds: tried, ..all.row(self.fault.what, &self.place) };
         let Row { injected, operations, note, .. } = &row;
         let recovery = row.recovery.map_or_else(|| "-".to_owned(), |took| format!("{took:.2?}"));
         println!(
@@ -259,12 +290,10 @@ impl Fault {
     /// Tells of a case in which something is wrong.
     fn tell(&self, seed: u64, found: &Found) {
         if !found.is_clean() {
-            eprintln!("{}, seed {seed}:", self.name);
+            let Self { name, .. } = self;
+            eprintln!("{name}, seed {seed}:");
             found.told.iter().for_each(|told| eprintln!("  {told}"));
-            eprintln!(
-                "again: {ENV_FAULT}={} stockade-proof faults --seed {seed} --seeds 1",
-                self.name
-            );
+            eprintln!("again: {ENV_FAULT}={name} stockade-proof faults --seed {seed} --seeds 1");
         }
     }
 

@@ -47,16 +47,16 @@ pub const ENV_PLACE: &str = "STOCKADE_PROOF_PLACE";
 
 /// The names of all places.
 #[cfg(test)]
-pub(crate) fn place_names() -> impl Iterator<Item = &'static str> {
-    Place::ALL.into_iter().map(Place::name)
+pub(crate) fn place_names() -> impl Iterator<Item = String> {
+    Place::all().map(Place::name)
 }
 
 /// Runs the part.
 #[must_use]
 pub fn run(extent: Extent) -> Vec<Row> {
     let wanted = std::env::var(ENV_PLACE).ok();
-    let is_wanted = |place: &Place| wanted.as_ref().is_none_or(|name| name == place.name());
-    let places = Place::ALL.into_iter().filter(is_wanted);
+    let is_wanted = |place: &Place| wanted.as_ref().is_none_or(|name| *name == place.name());
+    let places = Place::all().filter(is_wanted);
     extent.run_each(places, |place| run_place(place, extent))
 }
 
@@ -64,7 +64,7 @@ fn run_place(place: Place, extent: Extent) -> Row {
     let seeds = extent.seeds(SEEDS_SHORT, SEEDS_LONG);
     let mut row = Row {
         fault: "callers at once on products with little stock".to_owned(),
-        place: place.name().to_owned(),
+        place: place.name(),
         ..Row::default()
     };
     let (mut told, mut refused) = (0, 0);

@@ -16,5 +16,5 @@ fn histories_of_many_callers_are_explained_and_add_up() {
     println!("{told}{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}", output.status);
     let places = told.lines().filter(|line| line.starts_with("histories on ")).count();
-    assert_eq!(places, 5, "a place was left out");
+    assert_eq!(places, 8, "a place was left out");
 }

@@ -26,6 +26,12 @@ pub(super) fn next(now: usize, most: usize, requests: usize, took: Duration) -> 
     }
 }
 
+/// What becomes of the bound `now` when so many requests were more than the
+/// store takes at once.
+pub(super) fn shrunk(now: usize, most: usize, requests: usize) -> usize {
+    now.min(requests / 2).max(LEAST.min(most))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +56,9 @@ mod tests {
         let least = (0..9).fold(500, |now, _| after(now, now, slow));
         assert_eq!(least, 16);
         assert_eq!(first(1), 1);
+        assert_eq!(shrunk(512, 512, 300), 150, "half of what was too much");
+        assert_eq!(shrunk(64, 512, 300), 64, "it is smaller by now");
+        assert_eq!(shrunk(64, 512, 3), 16);
         assert_eq!(next(1, 1, 1, slow), 1);
     }
 }

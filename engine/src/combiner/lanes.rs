@@ -263,6 +263,13 @@ impl Lanes {
         self.bounds.requests = bound::next(now, most, requests, took);
     }
 
+    /// Learns that a transaction of so many requests was more than the store
+    /// takes at once.
+    pub fn shrink(&mut self, requests: usize) {
+        let Bounds { requests: now, most, .. } = self.bounds;
+        self.bounds.requests = bound::shrunk(now, most, requests);
+    }
+
     /// Takes the next batch, if any lane can be taken.
     pub fn take(&mut self) -> Option<Taken> {
         let bounds = self.bounds;

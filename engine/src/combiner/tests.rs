@@ -392,13 +392,10 @@ async fn a_combiner_ends_once_all_that_waits_is_served() {
     desk.insert_product().await;
     let combiner = Combiner::start(desk.combiner.parts, &Runtime::Tokio(Handle::current()));
     let lanes = [combiner.lane(PRODUCT)];
-    let (restock, late) = tokio::join!(
-        combiner.submit(adjust(), &lanes),
-        async {
-            assert!(combiner.close(Duration::from_secs(20)).await);
-            combiner.submit(adjust(), &lanes).await
-        }
-    );
+    let (restock, late) = tokio::join!(combiner.submit(adjust(), &lanes), async {
+        assert!(combiner.close(Duration::from_secs(20)).await);
+        combiner.submit(adjust(), &lanes).await
+    });
     restock.expect("it was served");
     assert_eq!(late.expect_err("refused").code(), "misuse");
 }

@@ -87,6 +87,9 @@ pub(super) fn decide_all<'a>(
                 }
                 Err(Refused::Some(error)) => {
                     combiner.parts.metrics.retry("bisect");
+                    if error.fault == Fault::TooLarge {
+                        combiner.lanes().shrink(requests.len());
+                    }
                     tracing::warn!(%error, requests = requests.len(), "a batch failed; trying halves");
                     let mut unused = UnusedIds::default();
                     requests.iter().for_each(|request| unused.add(&request.command));
@@ -106,7 +109,7 @@ pub(super) fn decide_all<'a>(
 /// What to say to a request that fails by itself.
 fn cannot_be_done(error: StoreError, command: &Command) -> Error {
     // Not its own fault: others were always faster.
-    if error.fault.is_passing() {
+    if error.fault.is_passing() || error.fault == Fault::TooLarge {
         return error.into();
     }
     tracing::error!(%error, ?command, "a request cannot be done");
@@ -210,7 +213,7 @@ fn refused(error: Error, uncertain: &Uncertain) -> Refused {
 fn spent(error: StoreError, uncertain: &Uncertain) -> Refused {
     match error.fault {
         _ if uncertain.is_open() => Refused::All(unsure(error)),
-        Fault::Lost => Refused::All(error.into()),
+        Fault::Lost | Fault::Exhausted => Refused::All(error.into()),
         Fault::Deadlock | Fault::LockWait => {
             let why = "the rows were wanted by too many at once";
             Refused::All(Error::caused(ErrorKind::Contention, why, error))
@@ -311,6 +314,7 @@ mod tests {
         assert_eq!(told(Fault::Duplicate), CONTENTION, "others were always faster");
         assert_eq!(told(Fault::Conflict), CONTENTION);
         assert_eq!(told(Fault::Lost), UNAVAILABLE);
+        assert_eq!(told(Fault::TooLarge), UNAVAILABLE, "the server takes no text of that size");
         assert_eq!(told(Fault::Invariant), INTERNAL);
         assert_eq!(told(Fault::Fatal), INTERNAL);
     }
@@ -350,6 +354,7 @@ mod tests {
             (Fault::Deadlock, [Some(CONTENTION), Some(UNAVAILABLE), Some(CONTENTION)]),
             (Fault::LockWait, [Some(CONTENTION), Some(UNAVAILABLE), Some(CONTENTION)]),
             (Fault::Lost, [Some(UNAVAILABLE); 3]),
+            (Fault::Exhausted, [Some(UNAVAILABLE); 3]),
             (Fault::Duplicate, [None, Some(UNAVAILABLE), Some(UNAVAILABLE)]),
             (Fault::Fatal, [None, Some(UNAVAILABLE), Some(UNAVAILABLE)]),
         ] {

@@ -293,10 +293,7 @@ impl Core {
         Ok(product.product)
     }
 
-    pub async fn adjust_stock(
-        &self,
-        adjustment: &StockAdjustment,
-    ) -> Result<Replayable<Product>> {
+    pub async fn adjust_stock(&self, adjustment: &StockAdjustment) -> Result<Replayable<Product>> {
         self.adjust_stock_sent(adjustment, None).await
     }
 

@@ -50,6 +50,10 @@ pub(super) trait Database: Send + Sync + 'static {
 
     fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>>;
 
+    /// Takes a connection that writes for a check of readiness. `None` where all
+    /// of them are on loan and commits are answered.
+    fn probe(&self) -> BoxFuture<'_, StoreResult<Option<Box<dyn Connection>>>>;
+
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 

@@ -17,6 +17,14 @@ pub(crate) enum Fault {
     Duplicate,
     /// The connection or the database is gone, or never answered.
     Lost,
+    /// The server lacks room, memory or connections, or an account has used up
+    /// what it may: try again.
+    Exhausted,
+    /// What was sent is more than the server takes at once: send it in parts.
+    TooLarge,
+    /// The server cannot be used as it is set up, found when the store is
+    /// opened. The words say what to change.
+    Refused,
     /// The database would break a rule of its own, such as `stock >= 0`.
     Invariant,
     /// The URL names no store.
@@ -34,6 +42,9 @@ impl Fault {
             Self::Conflict => "conflict",
             Self::Duplicate => "duplicate",
             Self::Lost => "lost_connection",
+            Self::Exhausted => "exhausted",
+            Self::TooLarge => "too_large",
+            Self::Refused => "refused",
             Self::Invariant => "invariant",
             Self::Unknown => "unknown_store",
             Self::Fatal => "fatal",
@@ -42,7 +53,15 @@ impl Fault {
 
     /// Whether the same transaction may succeed when tried again.
     pub fn is_passing(self) -> bool {
-        !matches!(self, Self::Invariant | Self::Unknown | Self::Fatal)
+        match self {
+            Self::Deadlock
+            | Self::LockWait
+            | Self::Conflict
+            | Self::Duplicate
+            | Self::Lost
+            | Self::Exhausted => true,
+            Self::TooLarge | Self::Refused | Self::Invariant | Self::Unknown | Self::Fatal => false,
+        }
     }
 }
 
@@ -53,13 +72,20 @@ pub(crate) struct StoreError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
     /// Which of the statements run at once the database refused, if it said so.
     pub statement: Option<usize>,
+    /// Whether the words are a sentence that says which setting to change.
+    pub is_worded: bool,
 }
 
 pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
 impl StoreError {
     pub fn new(fault: Fault, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { fault, source: source.into(), statement: None }
+        Self { fault, source: source.into(), statement: None, is_worded: false }
+    }
+
+    /// A fault whose words say what to change, for whoever opens the store.
+    pub fn worded(fault: Fault, words: String) -> Self {
+        Self { is_worded: true, ..Self::new(fault, words) }
     }
 
     /// Sorts a driver's error by the database's own code; `by_code` knows the
@@ -101,6 +127,16 @@ impl From<StoreError> for Error {
             Fault::Lost => {
                 Self::caused(ErrorKind::Unavailable, "the store cannot be reached", error)
             }
+            Fault::Exhausted => {
+                tracing::warn!(%error, "the store lacks room, memory or connections");
+                Self::caused(ErrorKind::Unavailable, "the store has no room for it now", error)
+            }
+            Fault::TooLarge => {
+                tracing::error!(%error, "the store takes no text of that size");
+                let why = "the store does not take so much at once: raise its max_allowed_packet";
+                Self::caused(ErrorKind::Unavailable, why, error)
+            }
+            Fault::Refused => Self::new(ErrorKind::Unavailable, error.source.to_string()),
             Fault::Unknown => Self::invalid_argument(error.source.to_string()),
             Fault::Invariant | Fault::Fatal => {
                 tracing::error!(%error, "the store failed");
@@ -154,6 +190,9 @@ mod tests {
             (Fault::Conflict, true),
             (Fault::Duplicate, true),
             (Fault::Lost, true),
+            (Fault::Exhausted, true),
+            (Fault::TooLarge, false),
+            (Fault::Refused, false),
             (Fault::Invariant, false),
             (Fault::Unknown, false),
             (Fault::Fatal, false),

@@ -4,10 +4,12 @@
 //! batch finds the connection there at once. One that broke meanwhile shows at
 //! its first statement, and that is tried again.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{
-    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult,
+    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, TimeoutType,
+    Timeouts,
 };
 
 use super::error::{Fault, StoreError, StoreResult};
@@ -41,17 +43,64 @@ where
     })
 }
 
-/// Closes the connections that are not on loan; the others go when they come back.
-pub(super) async fn close<M>(pool: &Pool<M>)
+/// How long a commit shows that a pool whose connections are all on loan is at
+/// work.
+const AT_WORK: Duration = Duration::from_secs(2);
+/// How long a connection is waited for where nothing shows that.
+const BUSY_MAX: Duration = Duration::from_secs(2);
+
+/// When something last happened.
+#[derive(Debug, Default)]
+pub(super) struct Recently(Mutex<Option<Instant>>);
+
+impl Recently {
+    pub fn now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn is_within(&self, bound: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < bound)
+    }
+}
+
+/// What a check of readiness gets of a pool.
+pub(super) enum Lending<M: Manager> {
+    Lent(Object<M>),
+    /// All connections are on loan, and commits are answered.
+    BusyAtWork,
+}
+
+/// Lends a connection to a check of readiness, which does not queue behind load:
+/// a pool that is busy with `commits` is ready.
+pub(super) async fn lend_unless_busy<M>(
+    pool: &Pool<M>,
+    commits: &Recently,
+) -> StoreResult<Lending<M>>
 where
-    M: Manager<Type: sqlx::Connection>,
+    M: Manager<Error = StoreError>,
 {
+    for wait in [Duration::ZERO, BUSY_MAX] {
+        let timeouts = Timeouts { wait: Some(wait), ..pool.timeouts() };
+        match pool.timeout_get(&timeouts).await {
+            Ok(connection) => return Ok(Lending::Lent(connection)),
+            Err(PoolError::Timeout(TimeoutType::Wait)) if commits.is_within(AT_WORK) => {
+                return Ok(Lending::BusyAtWork);
+            }
+            Err(PoolError::Timeout(TimeoutType::Wait)) => {}
+            Err(PoolError::Backend(error)) => return Err(error),
+            Err(error) => return Err(StoreError::new(Fault::Lost, error.to_string())),
+        }
+    }
+    Err(StoreError::new(Fault::Lost, "all connections are busy, and none has committed of late"))
+}
+
+/// Closes a pool and hands over its connections that are not on loan; the others
+/// go when they come back.
+pub(super) fn close<M: Manager>(pool: &Pool<M>) -> Vec<M::Type> {
     let idle = pool.retain(|_, _| false).removed;
     pool.close();
-    for connection in idle {
-        // It is of no use any more, whatever came of that.
-        let _ = sqlx::Connection::close(connection).await;
-    }
+    idle
 }
 
 /// Lends a connection over a network out again unless it is too old for that.

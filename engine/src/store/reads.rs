@@ -13,7 +13,7 @@ use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
 use super::retry::steadily;
 use super::session::SqlSession;
-use super::statements::list;
+use super::statements::{self, list};
 use super::time::Timekeeper;
 use super::{DueProducts, Owned, ProductInsert, Sequence, Session, Store, rows};
 use crate::audit::AuditFacts;
@@ -28,6 +28,13 @@ const IDENTITY: &str = "store_id";
 
 /// How long an audit waits for the one before it.
 const AUDIT_TURN: Duration = Duration::from_secs(10);
+
+/// A write of nothing, which a store that is read-only refuses, and a read of
+/// nothing of each table that a hold needs.
+const READINESS: &str = "UPDATE stockade_sequences SET next = next WHERE name = ''; \
+     SELECT id FROM stockade_products LIMIT 0; SELECT id FROM stockade_holds LIMIT 0; \
+     SELECT id FROM stockade_orders LIMIT 0; SELECT id FROM stockade_outbox LIMIT 0; \
+     SELECT k FROM stockade_keys LIMIT 0; SELECT k FROM stockade_payments LIMIT 0";
 
 /// A store that speaks SQL.
 pub(crate) struct SqlStore<D> {
@@ -124,6 +131,24 @@ impl<D: Database> SqlStore<D> {
         })
         .await?;
         Ok(())
+    }
+
+    /// Whether a hold could be made: the store takes writes and has the tables.
+    async fn check_readiness(&self) -> StoreResult<()> {
+        let Some(mut connection) = self.database.probe().await? else {
+            return Ok(());
+        };
+        let sql = READINESS.to_owned();
+        let checked = connection.run(sql, &mut |_, _| Ok(())).await;
+        match checked {
+            // Another process writes, which is load and no fault.
+            Err(StoreError { fault: Fault::LockWait, .. }) if D::SINGLE_WRITER => Ok(()),
+            Err(error) => {
+                connection.give_up();
+                Err(error)
+            }
+            Ok(_) => Ok(()),
+        }
     }
 
     async fn draw_ids(&self, sequence: Sequence, count: u64) -> StoreResult<u64> {
@@ -235,8 +260,12 @@ impl<D: Database> SqlStore<D> {
             Owned::Hold => "holds",
             Owned::Order => "orders",
         };
-        let sql =
-            format!("SELECT id, product_id FROM stockade_{table} WHERE id IN ({})", list(ids));
+        // Many may ask at once; no statement of theirs may be too long.
+        let select = |ids: &[u64]| {
+            format!("SELECT id, product_id FROM stockade_{table} WHERE id IN ({})", list(ids))
+        };
+        let sql: Vec<String> = ids.chunks(statements::IDS_MAX).map(select).collect();
+        let sql = sql.join("; ");
         let mut found = HashMap::with_capacity(ids.len());
         self.select(sql, &mut |_, row| {
             found.insert(row.count(0)?, ProductId(row.count(1)?));
@@ -281,10 +310,8 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
-        Box::pin(async move {
-            let sql = "SELECT COUNT(*) FROM stockade_sequences".to_owned();
-            self.select(sql, &mut |_, _| Ok(())).await.map(drop)
-        })
+        // Once more, since the first may find a connection that was lost.
+        Box::pin(steadily(self.retries.min(1), move || self.check_readiness()))
     }
 
     fn product(

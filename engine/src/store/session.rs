@@ -65,14 +65,14 @@ impl<D: Database> SqlSession<D> {
         let mut rows = Rows::default();
         let ahead = writes::insert_holds(&needs.ahead.iter().collect::<Vec<_>>());
         let mut first = vec![D::BEGIN];
-        first.extend(ahead.as_ref().map(|statement| statement.sql.as_str()));
+        first.extend(ahead.iter().map(|statement| statement.sql.as_str()));
         let products = Self::select_products(&needs.products);
         let others = statements::select_needs(needs, D::LOCK);
         self.is_open = true;
         let parts = products.into_iter().chain(others);
         let (time, hits) = self.read_parts(&first, parts, &mut rows).await?;
         // What BEGIN is said to hit means nothing.
-        check_hits(ahead.as_slice(), hits.get(1..).unwrap_or_default())?;
+        check_hits(&ahead, hits.get(1..).unwrap_or_default())?;
         if D::SINGLE_WRITER {
             // No one else writes, so the order is free: what the commands
             // name tells which further products are concerned.

@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor, SqliteConnection};
 use super::StoreOptions;
 use super::connection::{Connection, Database, Keep, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
-use super::pool::{self, lend};
+use super::pool::{self, Lending, Recently, lend};
 
 /// Sorts errors by SQLite's primary result code.
 fn fault_of(error: &sqlx::Error) -> Option<Fault> {
@@ -86,6 +86,8 @@ pub(crate) struct SqliteDatabase {
     /// Set where a database in memory, which dies with its connection, was
     /// left in mid-transaction. `None` for a database in a file.
     left_open: Option<Arc<AtomicBool>>,
+    /// When a commit last succeeded.
+    commits: Arc<Recently>,
 }
 
 impl SqliteDatabase {
@@ -104,6 +106,23 @@ impl SqliteDatabase {
             readers,
             timeout: options.store_timeout,
             left_open: in_memory.then(Arc::default),
+            commits: Arc::default(),
+        })
+    }
+
+    async fn lent(&self, mut connection: Object<Maker>) -> Box<dyn Connection> {
+        if let Some(left_open) = &self.left_open
+            && left_open.swap(false, Ordering::AcqRel)
+        {
+            // It fails only where nothing was open, which is as good.
+            let _ = connection.execute("ROLLBACK").await;
+        }
+        Box::new(Lent {
+            connection: Some(connection),
+            timeout: self.timeout,
+            left_open: self.left_open.clone(),
+            commits: Arc::clone(&self.commits),
+            is_busy: false,
         })
     }
 
@@ -141,27 +160,27 @@ impl Database for SqliteDatabase {
                 Use::Write => &self.writer,
                 Use::Read => &self.readers,
             };
-            let mut connection = lend(pool).await?;
-            if let Some(left_open) = &self.left_open
-                && left_open.swap(false, Ordering::AcqRel)
-            {
-                // It fails only where nothing was open, which is as good.
-                let _ = connection.execute("ROLLBACK").await;
+            Ok(self.lent(lend(pool).await?).await)
+        })
+    }
+
+    fn probe(&self) -> BoxFuture<'_, StoreResult<Option<Box<dyn Connection>>>> {
+        Box::pin(async move {
+            match pool::lend_unless_busy(&self.writer, &self.commits).await? {
+                Lending::Lent(connection) => Ok(Some(self.lent(connection).await)),
+                Lending::BusyAtWork => Ok(None),
             }
-            let lent: Box<dyn Connection> = Box::new(Lent {
-                connection: Some(connection),
-                timeout: self.timeout,
-                left_open: self.left_open.clone(),
-                is_busy: false,
-            });
-            Ok(lent)
         })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            pool::close(&self.readers).await;
-            pool::close(&self.writer).await;
+            for pool in [&self.readers, &self.writer] {
+                for connection in pool::close(pool) {
+                    // It is of no use any more, whatever came of that.
+                    let _ = connection.close().await;
+                }
+            }
         })
     }
 }
@@ -171,6 +190,7 @@ struct Lent {
     connection: Option<Object<Maker>>,
     timeout: Duration,
     left_open: Option<Arc<AtomicBool>>,
+    commits: Arc<Recently>,
     /// Whether statements are under way.
     is_busy: bool,
 }
@@ -190,10 +210,14 @@ impl Connection for Lent {
             let Some(connection) = &mut self.connection else {
                 return Err(StoreError::new(Fault::Lost, "the connection was given up"));
             };
+            let commits = sql.ends_with("COMMIT");
             self.is_busy = true;
             let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut **connection);
             let done = drain(stream, |done| done.rows_affected(), self.timeout, keep).await;
             self.is_busy = false;
+            if commits && done.is_ok() {
+                self.commits.now();
+            }
             done.map_err(|broken| {
                 if broken.statement.is_none() {
                     self.give_up();

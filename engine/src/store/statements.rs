@@ -10,6 +10,13 @@ use super::{Needs, rows};
 use crate::ledger::{OrderRow, Rows};
 use crate::model::{Hold, HoldId, ProductId, Timestamp};
 
+/// The most ids in one statement. A statement stays well below the smallest
+/// `max_allowed_packet` that is accepted; several of them are sent as one text
+/// where the server takes it.
+pub(super) const IDS_MAX: usize = 2_000;
+/// The most bytes of literals in one statement, for the same reason.
+pub(super) const LITERALS_MAX: usize = 96 * 1024;
+
 /// What the rows of a statement are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
@@ -84,29 +91,26 @@ pub(super) fn select_products(
 /// The statements that read everything but products, in lock order.
 pub(super) fn select_needs(needs: &Needs, lock: &str) -> Vec<(Part, String)> {
     let mut parts = Vec::new();
-    let mut part = |part, is_needed: bool, sql: &dyn Fn() -> String| {
-        if is_needed {
-            parts.push((part, sql()));
-        }
+    let mut each = |part, lists: Vec<String>, sql: &dyn Fn(&str) -> String| {
+        parts.extend(lists.iter().map(|list| (part, sql(list))));
     };
-    part(Part::Holds, !needs.holds.is_empty(), &|| {
-        let (columns, ids) = (rows::HOLD, list(&needs.holds));
+    each(Part::Holds, lists(&needs.holds), &|ids| {
+        let columns = rows::HOLD;
         format!("SELECT {columns} FROM stockade_holds WHERE id IN ({ids}) ORDER BY id{lock}")
     });
-    part(Part::UsedHolds, !needs.used_holds.is_empty(), &|| {
-        let ids = list(&needs.used_holds);
+    each(Part::UsedHolds, lists(&needs.used_holds), &|ids| {
         format!("SELECT hold_id, id FROM stockade_orders WHERE hold_id IN ({ids})")
     });
-    part(Part::Orders, !needs.orders.is_empty(), &|| {
-        let (columns, ids) = (rows::ORDER, list(&needs.orders));
+    each(Part::Orders, lists(&needs.orders), &|ids| {
+        let columns = rows::ORDER;
         format!("SELECT {columns} FROM stockade_orders WHERE id IN ({ids}) ORDER BY id{lock}")
     });
-    part(Part::Payments, !needs.payments.is_empty(), &|| {
-        let (columns, keys) = (rows::PAYMENT, hex_list(&needs.payments));
+    each(Part::Payments, hex_lists(&needs.payments), &|keys| {
+        let columns = rows::PAYMENT;
         format!("SELECT {columns} FROM stockade_payments WHERE k IN ({keys}) ORDER BY k")
     });
-    part(Part::Waiting, !needs.awaited_orders.is_empty(), &|| {
-        let (columns, ids) = (rows::PAYMENT, list(&needs.awaited_orders));
+    each(Part::Waiting, lists(&needs.awaited_orders), &|ids| {
+        let columns = rows::PAYMENT;
         format!(
             "SELECT {columns} FROM stockade_payments e WHERE k IN \
              (SELECT k FROM stockade_payments_waiting WHERE order_id IN ({ids})) \
@@ -114,20 +118,21 @@ pub(super) fn select_needs(needs: &Needs, lock: &str) -> Vec<(Part, String)> {
              FROM stockade_payments_waiting w WHERE w.order_id = e.order_id AND w.k = e.k)"
         )
     });
-    part(Part::Keys, !needs.keys.is_empty(), &|| {
-        let (columns, keys) = (rows::KEY, hex_list(&needs.keys));
+    each(Part::Keys, hex_lists(&needs.keys), &|keys| {
+        let columns = rows::KEY;
         format!("SELECT {columns} FROM stockade_keys WHERE k IN ({keys}) ORDER BY k")
     });
     // Plain reads: whoever changes these rows holds the product's row lock.
     for (product, customers) in &needs.customers {
-        let (columns, customers) = (rows::HOLD, hex_list(customers));
-        let sql = format!(
-            "SELECT {columns}, customer FROM (SELECT hold_id, customer \
-             FROM stockade_customer_holds WHERE product_id = {product} \
-             AND customer IN ({customers})) c JOIN stockade_holds h ON h.id = c.hold_id \
-             WHERE status = 0"
-        );
-        parts.push((Part::CustomerHolds, sql));
+        let columns = rows::HOLD;
+        each(Part::CustomerHolds, hex_lists(customers), &|customers| {
+            format!(
+                "SELECT {columns}, customer FROM (SELECT hold_id, customer \
+                 FROM stockade_customer_holds WHERE product_id = {product} \
+                 AND customer IN ({customers})) c JOIN stockade_holds h ON h.id = c.hold_id \
+                 WHERE status = 0"
+            )
+        });
     }
     parts
 }
@@ -194,6 +199,27 @@ pub(super) fn list<T: Display>(numbers: impl IntoIterator<Item = T>) -> String {
 /// Texts for an `IN (…)`, as hexadecimal literals.
 pub(super) fn hex_list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
     list(texts.into_iter().map(|text| hex(text.as_ref().as_bytes())))
+}
+
+/// Numbers for several `IN (…)`, none of them long.
+fn lists<T: Display>(numbers: &[T]) -> Vec<String> {
+    numbers.chunks(IDS_MAX).map(list).collect()
+}
+
+/// Texts for several `IN (…)`, none of them long.
+fn hex_lists<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
+    let mut lists: Vec<String> = Vec::new();
+    for text in texts {
+        let literal = hex(text.as_ref().as_bytes());
+        match lists.last_mut() {
+            Some(list) if list.len() + literal.len() < LITERALS_MAX => {
+                list.push(',');
+                list.push_str(&literal);
+            }
+            _ => lists.push(literal),
+        }
+    }
+    lists
 }
 
 /// Bytes as a literal that both dialects read as a blob.

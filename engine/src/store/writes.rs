@@ -3,13 +3,13 @@
 use std::fmt::Display;
 
 use super::codes::Coded;
-use super::statements::{hex, hex_list, list, or_null, put};
+use super::statements::{IDS_MAX, LITERALS_MAX, hex, hex_list, list, or_null, put};
 use super::{Batch, ProductInsert, outbox, rows};
 use crate::ledger::{
     CustomerHold, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange,
     ProductRow,
 };
-use crate::model::{EventKind, Hold, HoldId, HoldStatus, Timestamp};
+use crate::model::{EventKind, Hold, HoldId, HoldStatus, OrderId, Timestamp};
 
 /// A statement that writes, and how many rows it must hit, if it must.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str, cursor: &str) -> Vec<Stateme
     });
     // A hold may be extended and then ordered in one batch: while it is active.
     all.extend(extend_holds(&changes.extensions));
-    all.extend(changes.hold_moves.iter().map(move_holds));
+    all.extend(changes.hold_moves.iter().flat_map(move_holds));
     all.extend(forget_customers(&changes.hold_moves));
     insert(
         &mut all,
@@ -66,7 +66,7 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str, cursor: &str) -> Vec<Stateme
         &changes.new_orders,
         order_values,
     );
-    all.extend(changes.order_moves.iter().map(|m| move_orders(m, now)));
+    all.extend(changes.order_moves.iter().flat_map(|m| move_orders(m, now)));
     all.extend(settle_payments(batch));
     all.extend(update_products(batch));
     // Also without events: the row shows, when a commit's answer was lost,
@@ -118,26 +118,37 @@ pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp, cursor: &s
     vec![product, event]
 }
 
-/// The statement that writes new holds, if there are any.
-pub(super) fn insert_holds(holds: &[&Hold]) -> Option<Statement> {
+/// The statements that write new holds.
+pub(super) fn insert_holds(holds: &[&Hold]) -> Vec<Statement> {
     let mut all = Vec::new();
     insert(&mut all, &format!("stockade_holds ({})", rows::HOLD), holds, hold_values);
-    all.pop()
+    all
 }
 
 fn insert<T>(all: &mut Vec<Statement>, into: &str, items: &[T], values: impl Fn(&mut String, &T)) {
-    if items.is_empty() {
-        return;
-    }
-    let mut sql = String::with_capacity(64 + items.len() * 96);
-    put(&mut sql, format_args!("INSERT INTO {into} VALUES "));
-    for (at, item) in items.iter().enumerate() {
-        if at > 0 {
+    let mut rest = items.len();
+    let mut open: Option<(String, usize)> = None;
+    for item in items {
+        let (sql, count) = open.get_or_insert_with(|| {
+            let mut sql = String::with_capacity(64 + (rest * 96).min(LITERALS_MAX));
+            put(&mut sql, format_args!("INSERT INTO {into} VALUES "));
+            (sql, 0)
+        });
+        if *count > 0 {
             sql.push(',');
         }
-        values(&mut sql, item);
+        values(sql, item);
+        *count += 1;
+        rest -= 1;
+        if sql.len() > LITERALS_MAX {
+            all.extend(open.take().map(inserted));
+        }
     }
-    all.push(Statement { sql, rows: Some(items.len()), is_sure: true });
+    all.extend(open.map(inserted));
+}
+
+fn inserted((sql, count): (String, usize)) -> Statement {
+    Statement { sql, rows: Some(count), is_sure: true }
 }
 
 fn hold_values(sql: &mut String, hold: &&Hold) {
@@ -201,52 +212,57 @@ fn key_values(sql: &mut String, row: &KeyRow, now: Timestamp) {
     put(sql, format_args!("({key},{fingerprint},{answer},{})", now.micros()));
 }
 
-fn move_holds(moved: &HoldMove) -> Statement {
-    let (from, to, ids) = (moved.from.code(), moved.to.code(), list(&moved.ids));
-    let sql =
-        format!("UPDATE stockade_holds SET status = {to} WHERE id IN ({ids}) AND status = {from}");
-    Statement { sql, rows: Some(moved.ids.len()), is_sure: false }
+fn move_holds(moved: &HoldMove) -> impl Iterator<Item = Statement> {
+    let (from, to) = (moved.from.code(), moved.to.code());
+    moved.ids.chunks(IDS_MAX).map(move |some| {
+        let ids = list(some);
+        let sql = format!(
+            "UPDATE stockade_holds SET status = {to} WHERE id IN ({ids}) AND status = {from}"
+        );
+        Statement { sql, rows: Some(some.len()), is_sure: false }
+    })
 }
 
 /// What has ended no longer counts for its customer. Most holds have none.
-fn forget_customers(moves: &[HoldMove]) -> Option<Statement> {
+fn forget_customers(moves: &[HoldMove]) -> impl Iterator<Item = Statement> {
     let ended = moves.iter().filter(|moved| moved.to != HoldStatus::Active);
-    let ids = list(ended.flat_map(|moved| &moved.ids));
-    (!ids.is_empty()).then(|| {
+    ended.flat_map(|moved| moved.ids.chunks(IDS_MAX)).map(|some| {
+        let ids = list(some);
         let sql = format!("DELETE FROM stockade_customer_holds WHERE hold_id IN ({ids})");
         Statement { sql, rows: None, is_sure: true }
     })
 }
 
-fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> Option<Statement> {
-    if extensions.is_empty() {
-        return None;
-    }
-    let ids: Vec<HoldId> = extensions.iter().map(|(id, _)| *id).collect();
-    let cases = cases(extensions.iter().map(|(id, at)| (id.0, at.micros())));
-    let sql = format!(
-        "UPDATE stockade_holds SET expires_at = {cases} WHERE id IN ({}) AND status = 0",
-        list(&ids)
-    );
-    Some(Statement { sql, rows: Some(ids.len()), is_sure: false })
+fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> impl Iterator<Item = Statement> {
+    extensions.chunks(IDS_MAX).map(|some| {
+        let ids = list(some.iter().map(|(id, _)| *id));
+        let cases = cases(some.iter().map(|(id, at)| (id.0, at.micros())));
+        let sql = format!(
+            "UPDATE stockade_holds SET expires_at = {cases} WHERE id IN ({ids}) AND status = 0"
+        );
+        Statement { sql, rows: Some(some.len()), is_sure: false }
+    })
 }
 
-fn move_orders(moved: &OrderMove, now: Timestamp) -> Statement {
+fn move_orders(moved: &OrderMove, now: Timestamp) -> impl Iterator<Item = Statement> {
     let (status, disposition) = (moved.to.0.code(), moved.to.1.code());
-    let (from, ids) = (moved.from.0.code(), list(&moved.ids));
-    let (before, now) = (moved.from.1.code(), now.micros());
-    let sql = format!(
-        "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
-         updated_at = {now} WHERE id IN ({ids}) AND status = {from} AND disposition = {before}"
-    );
-    Statement { sql, rows: Some(moved.ids.len()), is_sure: false }
+    let (from, before, now) = (moved.from.0.code(), moved.from.1.code(), now.micros());
+    moved.ids.chunks(IDS_MAX).map(move |some| {
+        let ids = list(some);
+        let sql = format!(
+            "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
+             updated_at = {now} WHERE id IN ({ids}) AND status = {from} AND disposition = {before}"
+        );
+        Statement { sql, rows: Some(some.len()), is_sure: false }
+    })
 }
 
 fn settle_payments(batch: &Batch<'_>) -> Vec<Statement> {
-    let settled = &batch.changes.settled_payments;
-    if settled.is_empty() {
-        return Vec::new();
-    }
+    // Keys are long: no statement gets more of them than it has room for.
+    batch.changes.settled_payments.chunks(IDS_MAX / 16).flat_map(settle_some).collect()
+}
+
+fn settle_some(settled: &[(OrderId, String)]) -> [Statement; 2] {
     let keys = hex_list(settled.iter().map(|(_, key)| key));
     let orders = list(settled.iter().map(|(order_id, _)| order_id));
     let rows = settled.len();
@@ -255,7 +271,7 @@ fn settle_payments(batch: &Batch<'_>) -> Vec<Statement> {
     );
     let settle =
         format!("UPDATE stockade_payments SET waiting = 0 WHERE k IN ({keys}) AND waiting = 1");
-    [forget, settle].map(|sql| Statement { sql, rows: Some(rows), is_sure: false }).into()
+    [forget, settle].map(|sql| Statement { sql, rows: Some(rows), is_sure: false })
 }
 
 /// One statement for all products of the batch, each guarded by its version.

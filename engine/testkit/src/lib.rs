@@ -5,15 +5,17 @@
 //! async tests and benches use it alike. A failure of the kit itself panics
 //! with what was expected and the tail of the server's log.
 //!
-//! * [`MariaDb`] and [`Redis`] start a private server in a folder of its own,
-//!   on a loopback port of its own. Dropping the value kills the server and
-//!   removes the folder.
-//! * [`Galera`] is a MariaDB cluster of three nodes, and [`Sentinel`] a Redis
-//!   master with two replicas and three sentinels, [`RedisCluster`] three
-//!   masters with a replica each.
-//! * [`MariaDb::shared`] and [`Redis::shared`] give one server to many tests:
-//!   the one that `stockade-testkit run -- COMMAND` started for this run, or
-//!   else one per process.
+//! * [`MariaDb`], [`MySql`] and [`Redis`] start a private server in a folder of
+//!   its own, on a loopback port of its own. Dropping the value kills the server
+//!   and removes the folder.
+//! * [`Galera`] is a MariaDB cluster of three nodes, [`GroupReplication`] one of
+//!   MySQL, and [`Sentinel`] a Redis master with two replicas and three
+//!   sentinels.
+//! * [`MariaDb::shared`], [`MySql::shared`] and [`Redis::shared`] give one
+//!   server to many tests: the one that `stockade-testkit run -- COMMAND`
+//!   started for this run, or else one per process.
+//! * [`RedisCluster`] has three masters with a replica each.
+//! * [`Certificates`] makes what TLS needs, [`HaProxy`] ends idle connections.
 //! * [`Proxy`] stands between a client and a server and cuts connections at a
 //!   chosen byte of the conversation.
 //! * [`cases`] is the table of cases that every face runs.
@@ -44,27 +46,38 @@
 )]
 
 pub mod cases;
+mod certificates;
 mod folder;
 mod galera;
-mod mariadb;
+mod group_replication;
+mod haproxy;
+mod home;
+mod nodes;
+mod owned;
 mod port;
 mod process;
 mod proxy;
 mod redis;
 mod redis_cluster;
 mod sentinel;
+mod sql;
 mod tempdb;
 mod tool;
 mod unique;
 mod wait;
 
+pub use certificates::{Certificates, Identity};
 pub use galera::Galera;
-pub use mariadb::{MariaDb, SharedMariaDb};
+pub use group_replication::GroupReplication;
+pub use haproxy::{HaProxy, HaProxyAddr};
+pub use nodes::Nodes;
+pub use owned::Owned;
 pub use port::free_port;
 pub use proxy::{CutWhen, Proxy};
 pub use redis::{Redis, SharedRedis};
 pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinel;
+pub use sql::{Flavour, MariaDb, MySql, SharedSqlServer, SqlServer};
 pub use tempdb::TempDb;
 pub use wait::wait_until;
 
@@ -72,25 +85,37 @@ pub use wait::wait_until;
 /// run shares; `stockade-testkit run` sets it.
 pub const ENV_MARIADB: &str = "STOCKADE_TEST_MARIADB";
 
+/// Names the environment variable with the port of the MySQL that this test run
+/// shares; `stockade-testkit run` sets it.
+pub const ENV_MYSQL: &str = "STOCKADE_TEST_MYSQL";
+
+/// Names the environment variable with the unpacked root whose MariaDB is used
+/// instead of the installed one: `mariadb`.
+pub const ENV_MARIADB_ROOT: &str = "STOCKADE_TEST_MARIADB_ROOT";
+
+/// Names the environment variable with the unpacked root whose Redis, or Valkey
+/// in its place, is used instead of the installed one: `redis` or `valkey`.
+pub const ENV_REDIS_ROOT: &str = "STOCKADE_TEST_REDIS_ROOT";
+
 /// Names the environment variable with the port of the Redis that this test run
 /// shares; `stockade-testkit run` sets it.
 pub const ENV_REDIS: &str = "STOCKADE_TEST_REDIS";
 
 #[cfg(test)]
 mod tests {
-    use super::{Galera, MariaDb, Proxy, Redis, Sentinel, SharedMariaDb, SharedRedis, TempDb};
+    use super::{Galera, Proxy, Redis, Sentinel, SharedRedis, SharedSqlServer, SqlServer, TempDb};
 
     fn assert_send_sync<T: Send + Sync>() {}
 
     #[test]
     fn every_public_type_can_be_shared_between_threads() {
         assert_send_sync::<Galera>();
-        assert_send_sync::<MariaDb>();
         assert_send_sync::<Sentinel>();
         assert_send_sync::<Proxy>();
         assert_send_sync::<Redis>();
-        assert_send_sync::<SharedMariaDb>();
+        assert_send_sync::<SharedSqlServer>();
         assert_send_sync::<SharedRedis>();
+        assert_send_sync::<SqlServer>();
         assert_send_sync::<TempDb>();
     }
 }

@@ -1,16 +1,23 @@
-//! Runs a command beside one MariaDB and one Redis that its tests share.
+//! Runs a command beside one MariaDB, one MySQL and one Redis that its tests
+//! share.
 //!
-//! `stockade-testkit run -- COMMAND ARGS...` starts both, tells the command of
-//! them by `STOCKADE_TEST_MARIADB` and `STOCKADE_TEST_REDIS`, and ends with the
-//! command's exit code, or 128 and the signal's number if a signal ended it.
-//! The servers are gone when it ends, however it ends.
+//! `stockade-testkit run -- COMMAND ARGS...` starts them side by side, tells
+//! the command their ports by `STOCKADE_TEST_MARIADB`, `STOCKADE_TEST_MYSQL`
+//! and `STOCKADE_TEST_REDIS`, and ends with the command's exit code, or 128 and
+//! the signal's number if a signal ended it. The servers are gone when it ends,
+//! however it ends.
+//!
+//! `STOCKADE_TEST_MARIADB_ROOT=mariadb` and `STOCKADE_TEST_REDIS_ROOT=redis` or
+//! `=valkey` choose what `.ci/deps long` unpacked instead of what is installed.
 
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
+use std::panic::resume_unwind;
 use std::process::{Command, ExitCode, ExitStatus};
+use std::thread;
 
-use stockade_testkit::{ENV_MARIADB, ENV_REDIS, MariaDb, Redis};
+use stockade_testkit::{ENV_MARIADB, ENV_MYSQL, ENV_REDIS, MariaDb, MySql, Redis, SqlServer};
 
 const USAGE: &str = "usage: stockade-testkit run -- COMMAND [ARGUMENT...]";
 const EXIT_USAGE: u8 = 2;
@@ -34,22 +41,24 @@ fn main() -> ExitCode {
 }
 
 fn run_beside_servers(command: &[OsString]) -> ExitCode {
-    let mariadb = MariaDb::start();
-    let redis = Redis::start();
-    eprintln!(
-        "stockade-testkit: MariaDB on port {}, Redis on port {}",
-        mariadb.port(),
-        redis.port()
-    );
+    let (mariadb, mysql, redis) = start_servers();
+    for (version, port) in [
+        (mariadb.version(), mariadb.port()),
+        (mysql.version(), mysql.port()),
+        (redis.version(), redis.port()),
+    ] {
+        eprintln!("stockade-testkit: {version} on port {port}");
+    }
     // The command is told to stop when we are killed: its servers go with us.
     // This is the main thread, which lives as long as the process.
     let status = Command::new("setpriv")
         .args(["--pdeathsig", "TERM", "--"])
         .args(command)
         .env(ENV_MARIADB, mariadb.port().to_string())
+        .env(ENV_MYSQL, mysql.port().to_string())
         .env(ENV_REDIS, redis.port().to_string())
         .status();
-    drop((mariadb, redis));
+    drop((mariadb, mysql, redis));
     match status {
         Ok(status) => ExitCode::from(exit_code(status)),
         Err(cause) => {
@@ -57,6 +66,18 @@ fn run_beside_servers(command: &[OsString]) -> ExitCode {
             ExitCode::from(EXIT_NOT_RUN)
         }
     }
+}
+
+fn start_servers() -> (SqlServer, SqlServer, Redis) {
+    thread::scope(|scope| {
+        let (mariadb, mysql) = (scope.spawn(MariaDb::start), scope.spawn(MySql::start));
+        let redis = Redis::start();
+        // One that does not start has said why.
+        let joined = |sql: thread::ScopedJoinHandle<'_, _>| {
+            sql.join().unwrap_or_else(|why| resume_unwind(why))
+        };
+        (joined(mariadb), joined(mysql), redis)
+    })
 }
 
 // As a shell reports it.

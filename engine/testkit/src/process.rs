@@ -26,8 +26,8 @@ const LOG_TAIL_BYTES: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Server {
     name: &'static str,
-    program: &'static str,
-    arguments: Vec<OsString>,
+    // The program and its arguments.
+    command: Vec<OsString>,
     folder: Folder,
     // Says whether the server behind this unix socket answers. The socket lies
     // in our folder, so an answer can only come from our own server, whoever
@@ -46,12 +46,11 @@ struct Failed {
 impl Server {
     pub(crate) fn new(
         name: &'static str,
-        program: &'static str,
-        arguments: Vec<OsString>,
+        command: Vec<OsString>,
         folder: Folder,
         answers: fn(&Path) -> bool,
     ) -> Server {
-        Server { name, program, arguments, folder, answers, child: Mutex::new(None) }
+        Server { name, command, folder, answers, child: Mutex::new(None) }
     }
 
     /// Starts the process and waits until it answers on its socket.
@@ -92,8 +91,8 @@ impl Server {
         // process id is the server's.
         let mut command = tool::command("setpriv");
         command
-            .args(["--pdeathsig", "KILL", "--", self.program])
-            .args(&self.arguments)
+            .args(["--pdeathsig", "KILL", "--"])
+            .args(&self.command)
             .args(further)
             .current_dir(self.folder.path())
             // Ctrl-C in a terminal goes to the whole group; the tests that use
@@ -121,6 +120,11 @@ impl Server {
             None => format!("it did not answer within {READY_WITHIN:?}"),
         };
         Err(Failed { why: self.failure(&why), has_aborted })
+    }
+
+    /// What is run: the program and its arguments.
+    pub(crate) fn command(&self) -> &[OsString] {
+        &self.command
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -242,9 +246,9 @@ mod tests {
 
     fn server(script: &str) -> Server {
         let folder = Folder::new("stockade-process-").expect("a folder");
-        let arguments = ["-c", script].map(OsString::from).into();
+        let command = ["sh", "-c", script].map(OsString::from).into();
         let answers = |socket: &Path| socket.with_file_name("ready").exists();
-        Server::new("a server", "sh", arguments, folder, answers)
+        Server::new("a server", command, folder, answers)
     }
 
     #[test]

@@ -9,24 +9,29 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::folder::Folder;
-use crate::port::free_port;
-use crate::process::Server;
+use crate::certificates::Identity;
+use crate::home::Home;
+use crate::owned::{Launch, Owned, on_a_free_port};
+use crate::port::{self, free_port};
 use crate::tool;
 use crate::unique::unique_name;
+use crate::{ENV_REDIS, ENV_REDIS_ROOT};
 
-const STARTS_MAX: u32 = 5;
 const PONG_WITHIN: Duration = Duration::from_secs(2);
 
-/// Owns a private Redis server: loopback port and process. Dropping it kills
-/// the server.
+/// Owns a private Redis server; see [`Owned`] for what becomes of it.
 ///
-/// It writes nothing to the disk, so [`kill`](Redis::kill) forgets all keys,
+/// It writes nothing to the disk, so [`kill`](Owned::kill) forgets all keys,
 /// and it never evicts a key.
-#[derive(Debug)]
-pub struct Redis {
+pub type Redis = Owned<SharedRedis>;
+
+/// Names a Redis server that tests share; it cannot be killed, paused or
+/// flushed. Tests keep apart by [`fresh_prefix`](SharedRedis::fresh_prefix).
+#[derive(Clone, Copy, Debug)]
+pub struct SharedRedis {
     port: u16,
-    server: Server,
+    // Where it speaks TLS, if it does.
+    tls_port: Option<u16>,
 }
 
 impl Redis {
@@ -37,19 +42,53 @@ impl Redis {
     /// Panics with the tail of the server's log when it does not answer within
     /// 60 seconds.
     #[must_use]
+    #[track_caller]
     pub fn start() -> Redis {
         Redis::start_with(&[])
     }
 
-    /// Starts a server with further `redis-server` flags.
+    /// Starts a server with further `redis-server` flags. They come last, so
+    /// they win over ours: `&["--maxmemory", "1mb"]`.
     ///
     /// # Panics
     ///
     /// As [`start`](Redis::start).
     #[must_use]
+    #[track_caller]
     pub fn start_with(flags: &[&str]) -> Redis {
-        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        start_on_a_free_port(|port| Redis::try_start(port, &flags))
+        on_a_free_port(|port| Redis::try_start(SharedRedis { port, tls_port: None }, flags))
+    }
+
+    /// Starts a server that offers TLS on a second port, with further flags. It
+    /// asks no certificate of its clients unless `--tls-auth-clients yes` says
+    /// so.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Redis::start).
+    #[must_use]
+    #[track_caller]
+    pub fn start_tls(identity: &Identity, flags: &[&str]) -> Redis {
+        let files = identity.redis_flags();
+        on_a_free_port(|port| {
+            let tls_port = free_port();
+            let listen = tls_port.to_string();
+            let mut all = vec!["--tls-port", &listen, "--tls-auth-clients", "no"];
+            all.extend(files.iter().map(String::as_str));
+            all.extend(flags);
+            Redis::try_start(SharedRedis { port, tls_port: Some(tls_port) }, &all)
+        })
+    }
+
+    fn try_start(handle: SharedRedis, flags: &[&str]) -> Result<Redis, String> {
+        let redis = Owned::new("stockade-redis-", handle, |folder| {
+            let mut command = server()?;
+            command.extend(arguments(folder, handle.port));
+            command.extend(flags.iter().map(OsString::from));
+            Ok(Launch { name: "Redis", command, answers: pongs })
+        })?;
+        redis.server.launch()?;
+        Ok(redis)
     }
 
     /// Returns the server that this test run shares: the one that
@@ -60,44 +99,42 @@ impl Redis {
     ///
     /// As [`start`](Redis::start), and if the variable holds no port.
     #[must_use]
+    #[track_caller]
     pub fn shared() -> SharedRedis {
         static OWN: OnceLock<Redis> = OnceLock::new();
-        let port = match env::var(crate::ENV_REDIS) {
-            Ok(port) => crate::port::parse(crate::ENV_REDIS, &port),
-            Err(_) => OWN.get_or_init(Redis::start).port,
-        };
-        SharedRedis { port }
+        match env::var(ENV_REDIS) {
+            Ok(value) => SharedRedis { port: port::parse(ENV_REDIS, &value), tls_port: None },
+            Err(_) => **OWN.get_or_init(Redis::start),
+        }
     }
 
-    /// Starts a server that copies the one on port `master`.
-    pub(crate) fn start_replica(master: u16) -> Redis {
-        let replicaof = ["--replicaof".to_owned(), format!("127.0.0.1 {master}")];
-        start_on_a_free_port(|port| Redis::try_start(port, &replicaof))
+    /// Removes every key.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the server does not answer.
+    #[track_caller]
+    pub fn flush(&self) {
+        self.command(&["FLUSHALL"]);
     }
+}
 
-    fn try_start(port: u16, further: &[String]) -> Result<Redis, String> {
-        let folder = Folder::new("stockade-redis-")
-            .map_err(|cause| format!("failed to make a folder for Redis: {cause}"))?;
-        let mut arguments: Vec<OsString> = [
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--bind",
-            "127.0.0.1",
-            "--maxmemory-policy",
-            "noeviction",
-            "--port",
-        ]
-        .map(OsString::from)
-        .into();
-        arguments.push(port.to_string().into());
-        arguments.extend(["--dir".into(), folder.path().into()]);
-        arguments.extend(["--unixsocket".into(), folder.path().join("server.sock").into()]);
-        arguments.extend(further.iter().map(OsString::from));
-        let server = Server::new("Redis", "redis-server", arguments, folder, pongs);
-        server.launch()?;
-        Ok(Redis { port, server })
+impl SharedRedis {
+    /// Returns what the server calls itself, as in `Redis 7.0.15`.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the server does not answer.
+    #[must_use]
+    #[track_caller]
+    pub fn version(&self) -> String {
+        let info = self.command(&["INFO", "server"]);
+        let field = |name| info.lines().find_map(|line| line.trim().strip_prefix(name));
+        // Valkey also says with which version of Redis it is compatible.
+        match (field("valkey_version:"), field("redis_version:")) {
+            (Some(version), _) => format!("Valkey {version}"),
+            (None, version) => format!("Redis {}", version.unwrap_or_default()),
+        }
     }
 
     /// Returns the TCP port.
@@ -115,105 +152,22 @@ impl Redis {
     /// Returns the URL, as in `redis://127.0.0.1:16379/`.
     #[must_use]
     pub fn url(&self) -> String {
-        url(self.port)
+        format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    /// Runs one command through `redis-cli` and returns the raw reply, one
-    /// element a line; nil reads as the empty string.
+    /// Returns the URL of the port that speaks TLS, as in
+    /// `rediss://localhost:16380/`.
     ///
     /// # Panics
     ///
-    /// Panics when the reply is an error, or after 60 seconds.
-    #[track_caller]
-    pub fn command(&self, words: &[&str]) -> String {
-        command(self.port, words)
-    }
-
-    /// Removes every key.
-    ///
-    /// # Panics
-    ///
-    /// Panics when the server does not answer.
-    #[track_caller]
-    pub fn flush(&self) {
-        self.command(&["FLUSHALL"]);
-    }
-
-    /// Returns the process id.
-    ///
-    /// # Panics
-    ///
-    /// Panics when the server was killed and not restarted.
+    /// Panics when the server was started without TLS.
     #[must_use]
     #[track_caller]
-    pub fn pid(&self) -> u32 {
-        self.server.pid()
-    }
-
-    /// Kills the server with SIGKILL and waits until it is gone. A second call
-    /// does nothing.
-    pub fn kill(&self) {
-        self.server.kill();
-    }
-
-    /// Starts the server again on the same port, empty, after killing it if it
-    /// still runs, and waits until it answers.
-    ///
-    /// # Panics
-    ///
-    /// As [`start`](Redis::start).
-    #[track_caller]
-    pub fn restart(&self) {
-        if let Err(cause) = self.server.launch() {
-            panic!("{cause}");
+    pub fn tls_url(&self) -> String {
+        match self.tls_port {
+            Some(port) => format!("rediss://localhost:{port}/"),
+            None => panic!("the Redis on port {} was started without TLS", self.port),
         }
-    }
-
-    /// Stops the server with SIGSTOP: connections stay open and nobody answers.
-    ///
-    /// # Panics
-    ///
-    /// Panics when the server is not running.
-    #[track_caller]
-    pub fn pause(&self) {
-        self.server.pause();
-    }
-
-    /// Lets a paused server go on, with SIGCONT.
-    ///
-    /// # Panics
-    ///
-    /// Panics when the server is not running.
-    #[track_caller]
-    pub fn resume(&self) {
-        self.server.resume();
-    }
-}
-
-/// Names a Redis server that tests share; it cannot be killed, paused or
-/// flushed. Tests keep apart by [`fresh_prefix`](SharedRedis::fresh_prefix).
-#[derive(Clone, Copy, Debug)]
-pub struct SharedRedis {
-    port: u16,
-}
-
-impl SharedRedis {
-    /// Returns the TCP port.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Returns the TCP address, for a [`Proxy`](crate::Proxy).
-    #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
-    }
-
-    /// Returns the URL.
-    #[must_use]
-    pub fn url(&self) -> String {
-        url(self.port)
     }
 
     /// Returns a key prefix that no other test uses, ending with a colon.
@@ -222,38 +176,43 @@ impl SharedRedis {
         format!("{}:", unique_name())
     }
 
-    /// Runs one command as [`Redis::command`] does.
+    /// Runs one command through the server's own client program and returns the
+    /// raw reply, one element a line; nil reads as the empty string.
     ///
     /// # Panics
     ///
-    /// As [`Redis::command`].
+    /// Panics when the reply is an error, or after 60 seconds.
     #[track_caller]
     pub fn command(&self, words: &[&str]) -> String {
         command(self.port, words)
     }
 }
 
-// Only a lost race for the port is worth another try.
-pub(crate) fn start_on_a_free_port<T>(start: impl Fn(u16) -> Result<T, String>) -> T {
-    let mut failure = String::new();
-    for _ in 0..STARTS_MAX {
-        match start(free_port()) {
-            Ok(started) => return started,
-            Err(cause) => failure = cause,
-        }
-        if !failure.contains("Address already in use") {
-            break;
-        }
-    }
-    panic!("{failure}");
+fn home() -> Result<Home, String> {
+    Home::chosen_by(ENV_REDIS_ROOT)
 }
 
-fn url(port: u16) -> String {
-    format!("redis://127.0.0.1:{port}/")
+/// The beginning of a server's command line: Redis, or Valkey in its place.
+pub(crate) fn server() -> Result<Vec<OsString>, String> {
+    home()?.program(&["redis-server", "valkey-server"])
+}
+
+fn client() -> Result<Vec<OsString>, String> {
+    home()?.program(&["redis-cli", "valkey-cli"])
+}
+
+fn arguments(folder: &Path, port: u16) -> Vec<OsString> {
+    let fixed = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
+    let mut arguments: Vec<OsString> = fixed.map(OsString::from).into();
+    arguments.extend(["--maxmemory-policy", "noeviction", "--port"].map(OsString::from));
+    arguments.push(port.to_string().into());
+    arguments.extend(["--dir".into(), folder.into()]);
+    arguments.extend(["--unixsocket".into(), folder.join("server.sock").into()]);
+    arguments
 }
 
 // Redis opens its TCP port before its unix socket, so an answer here means that
-// both are there.
+// both are there. One that asks for a password has an answer, too.
 pub(crate) fn pongs(socket: &Path) -> bool {
     let mut reply = [0_u8; 5];
     let read = UnixStream::connect(socket).and_then(|mut stream| {
@@ -261,15 +220,18 @@ pub(crate) fn pongs(socket: &Path) -> bool {
         stream.write_all(b"PING\r\n")?;
         stream.read_exact(&mut reply)
     });
-    read.is_ok() && reply == *b"+PONG"
+    read.is_ok() && (reply == *b"+PONG" || reply == *b"-NOAU")
 }
 
 #[track_caller]
 pub(crate) fn command(port: u16, words: &[&str]) -> String {
-    let mut command = tool::command("redis-cli");
-    // -e: an error reply becomes the exit code.
-    command.args(["-e", "-h", "127.0.0.1", "-p"]).arg(port.to_string()).args(words);
-    match tool::run(command, "") {
+    let reply = client().and_then(|client| {
+        let mut command = tool::command_line(&client);
+        // -e: an error reply becomes the exit code.
+        command.args(["-e", "-h", "127.0.0.1", "-p"]).arg(port.to_string()).args(words);
+        tool::run(command, "")
+    });
+    match reply {
         Ok(reply) => reply,
         Err(cause) => panic!("failed to run {words:?} on port {port}: {cause}"),
     }

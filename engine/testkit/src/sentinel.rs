@@ -1,12 +1,12 @@
 //! A throw-away Redis with replicas and Sentinel.
 
-use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
 use crate::folder::Folder;
+use crate::owned::on_a_free_port;
 use crate::process::Server;
-use crate::redis::{Redis, command, pongs, start_on_a_free_port};
+use crate::redis::{Redis, command, pongs, server};
 use crate::wait::wait_until;
 
 /// The name by which the sentinels know the master.
@@ -43,9 +43,10 @@ impl Sentinel {
     pub fn start() -> Sentinel {
         let master = Redis::start();
         let port = master.port();
-        let replicas = (0..REPLICAS).map(|_| Redis::start_replica(port));
+        let replicaof = format!("127.0.0.1 {port}");
+        let replicas = (0..REPLICAS).map(|_| Redis::start_with(&["--replicaof", &replicaof]));
         let servers: Vec<Redis> = std::iter::once(master).chain(replicas).collect();
-        let watch = |_| start_on_a_free_port(|own| Watcher::try_start(own, port));
+        let watch = |_| on_a_free_port(|own| Watcher::try_start(own, port));
         let sentinels: Vec<Watcher> = (0..SENTINELS).map(watch).collect();
         wait_until("the sentinels know each other and the replicas", KNOWN_WITHIN, || {
             sentinels.iter().all(|sentinel| sentinel.knows(SENTINELS - 1, REPLICAS))
@@ -133,8 +134,9 @@ impl Watcher {
         );
         fs::write(&config, settings)
             .map_err(|cause| format!("failed to write {}: {cause}", config.display()))?;
-        let arguments = vec![config.into_os_string(), OsString::from("--sentinel")];
-        let server = Server::new("Sentinel", "redis-server", arguments, folder, pongs);
+        let mut command = server()?;
+        command.extend([config.into_os_string(), "--sentinel".into()]);
+        let server = Server::new("Sentinel", command, folder, pongs);
         server.launch()?;
         Ok(Watcher { port, _server: server })
     }

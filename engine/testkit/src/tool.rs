@@ -16,13 +16,21 @@ pub(crate) const BOUND: Duration = Duration::from_secs(60);
 /// Prepares `program` with an environment of ours: server binaries are found
 /// though `/usr/sbin` is not on a user's path, messages are in English, and no
 /// password from the outside reaches a client.
-pub(crate) fn command(program: &str) -> Command {
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command
         .env("PATH", path())
         .env("LC_ALL", "C")
         .env_remove("MYSQL_PWD")
         .env_remove("REDISCLI_AUTH");
+    command
+}
+
+/// Prepares a program with the arguments that always go with it.
+pub(crate) fn command_line(line: &[OsString]) -> Command {
+    let mut words = line.iter();
+    let mut command = command(words.next().map_or(OsStr::new(""), OsString::as_os_str));
+    command.args(words);
     command
 }
 

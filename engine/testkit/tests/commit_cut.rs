@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use stockade_testkit::{CutWhen, MariaDb, Proxy, wait_until};
+use stockade_testkit::{CutWhen, MariaDb, Proxy, SqlServer, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Shop {
-    server: MariaDb,
+    server: SqlServer,
     proxy: Proxy,
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use stockade_testkit::{ENV_MARIADB, ENV_REDIS, MariaDb, Redis, wait_until};
+use stockade_testkit::{ENV_MARIADB, ENV_MYSQL, ENV_REDIS, MariaDb, MySql, Redis, wait_until};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -54,7 +54,10 @@ fn stage() -> io::Result<TempDir> {
 
 fn command_on(stage: &TempDir, program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env("TMPDIR", stage.path()).env_remove(ENV_MARIADB).env_remove(ENV_REDIS);
+    command.env("TMPDIR", stage.path());
+    [ENV_MARIADB, ENV_MYSQL, ENV_REDIS].iter().for_each(|name| {
+        command.env_remove(name);
+    });
     command
 }
 
@@ -68,13 +71,13 @@ fn wait_until_deserted(stage: &TempDir) {
 /// Dropping a value ends the server and its helper at once, and the folder.
 #[test]
 fn a_dropped_server_leaves_no_process_and_no_folder() -> io::Result<()> {
-    let (mariadb, redis) = (MariaDb::start(), Redis::start());
-    let folders = [folder_of(mariadb.pid())?, folder_of(redis.pid())?];
+    let (mariadb, mysql, redis) = (MariaDb::start(), MySql::start(), Redis::start());
+    let folders = [folder_of(mariadb.pid())?, folder_of(mysql.pid())?, folder_of(redis.pid())?];
     for folder in &folders {
         // The server and the warden.
         assert_eq!(processes_of(folder).len(), 2, "{folder:?}");
     }
-    drop((mariadb, redis));
+    drop((mariadb, mysql, redis));
     for folder in &folders {
         assert_eq!(processes_of(folder), Vec::<PathBuf>::new());
         assert!(!folder.exists());
@@ -106,7 +109,7 @@ fn a_server_outlives_the_thread_that_asked_for_it() {
     assert_eq!(redis.command(&["PING"]), "PONG");
 }
 
-/// Starts this very test again in a process that uses both shared servers, and
+/// Starts this very test again in a process that uses all shared servers, and
 /// lets that process end by its own exit or by SIGKILL.
 fn shared_servers_die_with_their_process(test: &str, kill: bool) -> io::Result<()> {
     let stage = stage()?;
@@ -119,8 +122,8 @@ fn shared_servers_die_with_their_process(test: &str, kill: bool) -> io::Result<(
         .spawn()?;
     wait_until("the shared servers run", PATIENCE, || marker.exists());
     fs::remove_file(&marker)?;
-    // Two servers and two wardens.
-    assert_eq!(processes_of(stage.path()).len(), 4);
+    // Three servers and three wardens.
+    assert_eq!(processes_of(stage.path()).len(), 6);
     if kill {
         child.kill()?;
         assert_eq!(child.wait()?.signal(), Some(9));
@@ -135,6 +138,7 @@ fn shared_servers_die_with_their_process(test: &str, kill: bool) -> io::Result<(
 /// In the child: uses the servers, says so, and waits to be let go.
 fn use_shared_servers(marker: &Path) -> io::Result<()> {
     assert_eq!(MariaDb::shared().query("SELECT 1"), "1");
+    assert_eq!(MySql::shared().query("SELECT 1"), "1");
     assert_eq!(Redis::shared().command(&["PING"]), "PONG");
     fs::write(marker, b"")?;
     io::stdin().read_line(&mut String::new()).map(drop)
@@ -170,7 +174,7 @@ fn run(stage: &TempDir, script: &str) -> io::Result<Child> {
         .spawn()
 }
 
-/// The runner's command finds both servers by their variables, its output and
+/// The runner's command finds all servers by their variables, its output and
 /// exit code come through, and nothing is left.
 #[test]
 fn the_runner_gives_servers_to_its_command_and_its_exit_code_back() -> io::Result<()> {
@@ -178,11 +182,12 @@ fn the_runner_gives_servers_to_its_command_and_its_exit_code_back() -> io::Resul
     let script = format!(
         "redis-cli -p ${ENV_REDIS} PING
          mariadb --no-defaults -h127.0.0.1 -P${ENV_MARIADB} -uroot -Ne 'SELECT 6 * 7'
+         mariadb --no-defaults -h127.0.0.1 -P${ENV_MYSQL} -uroot -Ne 'SELECT 6 * 9'
          exit 7"
     );
     let output = run(&stage, &script)?.wait_with_output()?;
     assert_eq!(output.status.code(), Some(7));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "PONG\n42\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "PONG\n42\n54\n");
     assert!(processes_of(stage.path()).is_empty());
     assert!(is_empty(stage.path()));
     Ok(())
@@ -192,7 +197,8 @@ fn the_runner_gives_servers_to_its_command_and_its_exit_code_back() -> io::Resul
 #[test]
 fn shared_servers_are_the_ones_the_variables_name() -> io::Result<()> {
     if let Some(ports) = env::var_os(CHILD) {
-        let found = format!("{} {}", MariaDb::shared().port(), Redis::shared().port());
+        let (mariadb, mysql) = (MariaDb::shared().port(), MySql::shared().port());
+        let found = format!("{mariadb} {mysql} {}", Redis::shared().port());
         assert_eq!(ports.to_str(), Some(found.as_str()));
         assert_eq!(MariaDb::shared().query("SELECT 1"), "1");
         return Ok(());
@@ -200,7 +206,7 @@ fn shared_servers_are_the_ones_the_variables_name() -> io::Result<()> {
     let stage = stage()?;
     let test = env::current_exe()?;
     let script = format!(
-        "{CHILD}=\"${ENV_MARIADB} ${ENV_REDIS}\" exec '{}' --exact {}",
+        "{CHILD}=\"${ENV_MARIADB} ${ENV_MYSQL} ${ENV_REDIS}\" exec '{}' --exact {}",
         test.display(),
         "shared_servers_are_the_ones_the_variables_name"
     );
@@ -225,8 +231,8 @@ fn a_killed_runner_leaves_nothing_behind() -> io::Result<()> {
     let marker = stage.path().join("ready");
     wait_until("the command runs", PATIENCE, || marker.exists());
     fs::remove_file(&marker)?;
-    // The command, two servers and two wardens.
-    wait_until("all are there", PATIENCE, || processes_of(stage.path()).len() == 5);
+    // The command, three servers and three wardens.
+    wait_until("all are there", PATIENCE, || processes_of(stage.path()).len() == 7);
     runner.kill()?;
     runner.wait()?;
     wait_until_deserted(&stage);

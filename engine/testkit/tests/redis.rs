@@ -3,9 +3,11 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::panic::catch_unwind;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use stockade_testkit::Redis;
+use stockade_testkit::{Certificates, Redis};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -20,6 +22,7 @@ fn ping(server: &Redis, patience: Duration) -> io::Result<TcpStream> {
 #[test]
 fn it_answers_commands_and_an_error_reply_panics() {
     let server = Redis::start();
+    assert!(server.version().contains(' '), "{}", server.version());
     assert_eq!(server.command(&["SET", "sku", "two words"]), "OK");
     assert_eq!(server.command(&["GET", "sku"]), "two words");
     assert_eq!(server.command(&["GET", "nothing"]), "");
@@ -72,7 +75,7 @@ fn servers_do_not_share_a_port() {
         let starting: Vec<_> = (0..4).map(|_| scope.spawn(Redis::start)).collect();
         starting.into_iter().filter_map(|started| started.join().ok()).collect()
     });
-    let mut ports: Vec<_> = servers.iter().map(Redis::port).collect();
+    let mut ports: Vec<_> = servers.iter().map(|server| server.port()).collect();
     ports.sort_unstable();
     ports.dedup();
     assert_eq!(ports.len(), 4);
@@ -88,4 +91,20 @@ fn the_shared_server_is_started_once_and_prefixes_differ() {
     let key = format!("{}sku", first.fresh_prefix());
     first.command(&["SET", &key, "7"]);
     assert_eq!(second.command(&["GET", &key]), "7");
+}
+
+/// With certificates it speaks TLS on a second port, as its own client finds.
+#[test]
+fn a_server_with_certificates_speaks_tls() {
+    let certificates = Certificates::new();
+    let server = Redis::start_tls(&certificates.server(), &["--requirepass", "s3cret"]);
+    let url = server.tls_url();
+    let ca = certificates.ca();
+    let ping = |ca: &Path| {
+        let mut client = Command::new("redis-cli");
+        client.args(["-u", &url, "-a", "s3cret", "--cacert"]).arg(ca).arg("PING");
+        client.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert!(ping(&ca).is_ok_and(|reply| reply == "PONG\n"));
+    assert!(ping(&certificates.foreign_ca()).is_ok_and(|reply| !reply.contains("PONG")));
 }

@@ -11,7 +11,7 @@ use stockade::{
     OrderRequest, OrderStatus, Outcome, PaymentAnswer, PaymentEvent, ProductId, Result,
     StockAdjustment,
 };
-use stockade_testkit::{CutWhen, MariaDb, Proxy, wait_until};
+use stockade_testkit::{CutWhen, Proxy, wait_until};
 
 use crate::Scenario;
 use crate::history::{History, assert_exact};
@@ -57,7 +57,7 @@ const STOCK: u64 = 1_000;
 
 impl Shop {
     fn open(world: &World) -> Self {
-        let proxy = Proxy::start(MariaDb::shared().addr());
+        let proxy = Proxy::start(world.backend.server().addr());
         // A database that drops the connection it lost only slowly shall not
         // fail the test.
         let builder = world.builder().store(&proxy.url(&world.url));

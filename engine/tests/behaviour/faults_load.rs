@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use stockade::{Engine, ErrorKind, EventKind, ProductId};
-use stockade_testkit::{CutWhen, MariaDb, Proxy, wait_until};
+use stockade_testkit::{CutWhen, Proxy, wait_until};
 
 use crate::Scenario;
 use crate::crowd::Dice;
@@ -47,7 +47,7 @@ fn cuts_at_random_under_load_lose_nothing(world: &World) {
     const NEEDLES: [&str; 5] =
         ["COMMIT", "COMMIT", "FOR UPDATE", "INSERT INTO", "UPDATE stockade_holds"];
     const WHEN: [CutWhen; 3] = [CutWhen::BeforeForward, CutWhen::AfterForward, CutWhen::AfterReply];
-    let proxy = Proxy::start(MariaDb::shared().addr());
+    let proxy = Proxy::start(world.backend.server().addr());
     let engine = builder(world).store(&proxy.url(&world.url)).open().expect("opens");
     let products = products(&engine);
     let mut dice = Dice::new(SHOPPERS);
@@ -67,7 +67,7 @@ fn cuts_at_random_under_load_lose_nothing(world: &World) {
 }
 
 fn connections_killed_by_the_server_lose_nothing(world: &World) {
-    let server = MariaDb::shared();
+    let server = world.backend.server();
     let engine = builder(world).open().expect("opens");
     let products = products(&engine);
     let list =
@@ -88,7 +88,7 @@ fn connections_killed_by_the_server_lose_nothing(world: &World) {
 }
 
 fn replies_that_never_come_lose_nothing(world: &World) {
-    let proxy = Proxy::start(MariaDb::shared().addr());
+    let proxy = Proxy::start(world.backend.server().addr());
     let engine = builder(world).store(&proxy.url(&world.url)).open().expect("opens");
     let products = products(&engine);
     let log = under_load(std::slice::from_ref(&engine), SHOPPERS, &products, |load| {
@@ -106,7 +106,7 @@ fn replies_that_never_come_lose_nothing(world: &World) {
 }
 
 fn a_killed_database_comes_back_with_every_answer(world: &World) {
-    let server = MariaDb::start();
+    let server = world.backend.start_server();
     let builder = builder(world).store(&server.fresh_database());
     let engine = builder.set("retries", "1").expect("a setting").open().expect("opens");
     let products = products(&engine);

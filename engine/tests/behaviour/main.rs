@@ -122,9 +122,9 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SERVERS, races_hold::SERVERS),
     (&[Backend::SqliteFile], faults::SQLITE_FILE),
     (&[Backend::SqliteFile], waiting::SQLITE_FILE),
-    (&[Backend::MariaDbRedis], faults_redis::SCENARIOS),
     (&[Backend::SqliteMemory], secure::SCENARIOS),
-    (&[Backend::MariaDb], usage::MARIADB),
+    (&[Backend::MariaDbRedis, Backend::MySqlRedis], faults_redis::SCENARIOS),
+    (&[Backend::MariaDb, Backend::MySql], usage::SERVER),
     (&Backend::ALL, resends::SCENARIOS),
 ];
 

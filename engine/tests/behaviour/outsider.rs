@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::mysql::MySqlConnection;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, raw_sql};
-use stockade_testkit::{MariaDb, wait_until};
+use stockade_testkit::wait_until;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::world::World;
@@ -78,7 +78,7 @@ pub fn wait_for_no_transaction(world: &World) {
 /// them. `innodb_trx` would be easier to read, but it is not renewed as long as
 /// someone looks more often than every tenth of a second.
 fn transactions(world: &World) -> Vec<String> {
-    let server = MariaDb::shared();
+    let server = world.backend.server();
     let status = server.query("SHOW ENGINE INNODB STATUS");
     let ids = server.query(&format!(
         "SELECT CONCAT('thread id ', id, ',') FROM information_schema.processlist WHERE db = '{}'",

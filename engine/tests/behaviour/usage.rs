@@ -28,7 +28,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("usage";
 );
 
 /// It concerns neither files nor Redis.
-pub const MARIADB: &[Scenario] = scenarios!("usage";
+pub const SERVER: &[Scenario] = scenarios!("usage";
     a_url_without_a_database_is_refused,
     a_store_that_never_answers_is_unavailable_in_time,
 );

@@ -9,7 +9,7 @@ use stockade::{
     AsyncEngine, AuditReport, Clock, Engine, EngineBuilder, LatePayment, NewProduct, ProductId,
     Result,
 };
-use stockade_testkit::{MariaDb, Redis, TempDb};
+use stockade_testkit::{MariaDb, MySql, Redis, SharedSqlServer, SqlServer, TempDb};
 
 use crate::clock::TestClock;
 use crate::socket::{Sockets, through};
@@ -23,6 +23,8 @@ pub enum Backend {
     SqliteMemory,
     MariaDb,
     MariaDbRedis,
+    MySql,
+    MySqlRedis,
     /// With a lock that grants to everyone who asks.
     Granting,
     /// With a Redis that forgets everything every 100 ms.
@@ -30,22 +32,37 @@ pub enum Backend {
 }
 
 impl Backend {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::SqliteFile,
         Self::SqliteMemory,
         Self::MariaDb,
         Self::MariaDbRedis,
+        Self::MySql,
+        Self::MySqlRedis,
         Self::Granting,
         Self::Flushed,
     ];
 
     /// Those on which several engines can open the same store.
-    pub const SHARED: &[Self] =
-        &[Self::SqliteFile, Self::MariaDb, Self::MariaDbRedis, Self::Granting, Self::Flushed];
+    pub const SHARED: &[Self] = &[
+        Self::SqliteFile,
+        Self::MariaDb,
+        Self::MariaDbRedis,
+        Self::MySql,
+        Self::MySqlRedis,
+        Self::Granting,
+        Self::Flushed,
+    ];
 
     /// Those with a database server.
-    pub const SERVERS: &[Self] =
-        &[Self::MariaDb, Self::MariaDbRedis, Self::Granting, Self::Flushed];
+    pub const SERVERS: &[Self] = &[
+        Self::MariaDb,
+        Self::MariaDbRedis,
+        Self::MySql,
+        Self::MySqlRedis,
+        Self::Granting,
+        Self::Flushed,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -53,6 +70,8 @@ impl Backend {
             Self::SqliteMemory => "sqlite_memory",
             Self::MariaDb => "mariadb",
             Self::MariaDbRedis => "mariadb_redis",
+            Self::MySql => "mysql",
+            Self::MySqlRedis => "mysql_redis",
             Self::Granting => "granting_lock",
             Self::Flushed => "flushed_redis",
         }
@@ -61,6 +80,26 @@ impl Backend {
     /// Whether several engines can open the same store.
     pub fn is_shared(self) -> bool {
         self != Self::SqliteMemory
+    }
+
+    pub fn is_mysql(self) -> bool {
+        matches!(self, Self::MySql | Self::MySqlRedis)
+    }
+
+    /// The database server that tests on this combination share.
+    pub fn server(self) -> SharedSqlServer {
+        match self.is_mysql() {
+            true => MySql::shared(),
+            false => MariaDb::shared(),
+        }
+    }
+
+    /// A database server of the same make for one test.
+    pub fn start_server(self) -> SqlServer {
+        match self.is_mysql() {
+            true => MySql::start(),
+            false => MariaDb::start(),
+        }
     }
 }
 
@@ -115,12 +154,12 @@ impl World {
         let url = match (&file, backend) {
             (Some(file), _) => file.url(),
             (None, Backend::SqliteMemory) => "sqlite::memory:".to_owned(),
-            (None, _) => MariaDb::shared().fresh_database(),
+            (None, _) => backend.server().fresh_database(),
         };
         let flushing = (backend == Backend::Flushed).then(Flushing::start);
         let redis = match (&flushing, backend) {
             (Some(flushing), _) => Some((flushing.redis.url(), "flushed".to_owned())),
-            (None, Backend::MariaDbRedis | Backend::Granting) => {
+            (None, Backend::MariaDbRedis | Backend::MySqlRedis | Backend::Granting) => {
                 let redis = Redis::shared();
                 Some((redis.url(), redis.fresh_prefix()))
             }

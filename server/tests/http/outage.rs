@@ -3,13 +3,13 @@
 use std::thread;
 
 use stockade::{Engine, HoldRequest};
-use stockade_testkit::{MariaDb, wait_until};
+use stockade_testkit::{MariaDb, SqlServer, wait_until};
 use tempfile::TempDir;
 
 use crate::raw::Raw;
 use crate::server::{SOON, Server};
 
-fn start(database: &MariaDb, flags: &[&str]) -> Server {
+fn start(database: &SqlServer, flags: &[&str]) -> Server {
     let mut all = vec![format!("--store={}", database.fresh_database())];
     all.extend(flags.iter().map(ToString::to_string));
     let server = Server::with_flags(TempDir::new().unwrap(), &all);

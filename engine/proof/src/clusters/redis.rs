@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use stockade::Engine;
-use stockade_testkit::{MariaDb, Redis, Sentinel, wait_until};
+use stockade_testkit::{MariaDb, Redis, Sentinel, SqlServer, wait_until};
 
 use super::load::{buy_while, stock_up};
 use super::verdict::{Left, judge};
@@ -27,7 +27,7 @@ pub(super) fn run(extent: Extent) -> Vec<Row> {
     rows
 }
 
-fn round(mariadb: &MariaDb, sentinel: &Sentinel, seed: u64, is_stopped: bool) -> Row {
+fn round(mariadb: &SqlServer, sentinel: &Sentinel, seed: u64, is_stopped: bool) -> Row {
     let url = mariadb.fresh_database();
     let (_, database) = url.rsplit_once('/').expect("a database");
     let open = |_| {

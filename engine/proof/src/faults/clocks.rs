@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use rand::RngExt;
 use stockade::{Clock, Timestamp};
+use stockade_testkit::Flavour;
 
 use super::check::check;
 use super::found::Found;
@@ -25,11 +26,20 @@ impl Clock for Skewed {
     }
 }
 
+/// Two engines on a database server.
+pub fn on_server(database: Flavour, seed: u64) -> Found {
+    apart(Place::on(database), seed)
+}
+
+/// Two engines on a SQLite file.
+pub fn on_sqlite(seed: u64) -> Found {
+    apart(Place::sqlite(), seed)
+}
+
 /// Two engines on one store whose clocks are ten minutes apart; one of them is
 /// set forth and back again and again. Some holds are dead by one clock and
-/// not by the other. In every other case the store is a SQLite file.
-pub fn apart(seed: u64) -> Found {
-    let place = if seed.is_multiple_of(2) { Place::sqlite() } else { Place::mariadb() };
+/// not by the other.
+fn apart(place: Place, seed: u64) -> Found {
     let place = place.set("sweeper", "true");
     let clocks = [0, TEN_MINUTES].map(|skew| Arc::new(Skewed(AtomicI64::new(skew))));
     let open = |clock: &Arc<Skewed>| place.builder().clock(Arc::clone(clock) as _).open();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use stockade::Engine;
-use stockade_testkit::{CutWhen, MariaDb, Proxy};
+use stockade_testkit::{CutWhen, Flavour, Proxy};
 
 use super::check::check;
 use super::found::Found;
@@ -27,20 +27,20 @@ const ELSEWHERE: [&str; 5] =
 
 /// Connections reset during COMMIT: before it arrives, while it is done, and
 /// instead of its answer.
-pub fn at_commit(seed: u64) -> Found {
-    cut(seed, &AT_COMMIT)
+pub fn at_commit(database: Flavour, seed: u64) -> Found {
+    cut(database, seed, &AT_COMMIT)
 }
 
 /// Connections reset elsewhere in a transaction.
-pub fn elsewhere(seed: u64) -> Found {
-    cut(seed, &ELSEWHERE)
+pub fn elsewhere(database: Flavour, seed: u64) -> Found {
+    cut(database, seed, &ELSEWHERE)
 }
 
-fn cut(seed: u64, needles: &[&str]) -> Found {
-    let place = Place::mariadb();
+fn cut(database: Flavour, seed: u64, needles: &[&str]) -> Found {
+    let place = Place::on(database);
     let place = if seed.is_multiple_of(2) { place.with_redis() } else { place };
     let proxies: Vec<Proxy> =
-        (0..PROXIES).map(|_| Proxy::start(MariaDb::shared().addr())).collect();
+        (0..PROXIES).map(|_| Proxy::start(database.shared().addr())).collect();
     let through = |proxy: &Proxy| place.builder().store(&proxy.url(&place.url)).open();
     let engines: Vec<Engine> = proxies.iter().map(|proxy| through(proxy).expect("opens")).collect();
     let engine = place.open();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use stockade::failpoints::Failpoint;
-use stockade_testkit::{MariaDb, wait_until};
+use stockade_testkit::{Flavour, wait_until};
 
 use super::check::check;
 use super::child::{Act, Child, Orders};
@@ -43,10 +43,10 @@ fn orders(place: &Place, products: &[u64], seed: u64, number: u64) -> Orders {
     }
 }
 
-/// SIGKILL at each failpoint once, on MariaDB with Redis. In every other case
+/// SIGKILL at each failpoint once, on a database server with Redis. In every other case
 /// all take Redis locks for every product, so that a dead process leaves one.
-pub fn on_mariadb(seed: u64) -> Found {
-    let place = Place::mariadb().with_redis();
+pub fn on_server(database: Flavour, seed: u64) -> Found {
+    let place = Place::on(database).with_redis();
     let strict = seed.is_multiple_of(2);
     kill_everywhere(&place.set("strict", strict.to_string()), strict, seed)
 }
@@ -107,9 +107,9 @@ fn kill_everywhere(place: &Place, locks: bool, seed: u64) -> Found {
 /// The process stops in mid-transaction for longer than its Redis lock lives,
 /// and then goes on. In every other case the database drops its connections
 /// meanwhile, and with them its row locks.
-pub fn stopped(seed: u64) -> Found {
+pub fn stopped(database: Flavour, seed: u64) -> Found {
     let mut found = Found::default();
-    let place = Place::mariadb().with_redis().set("strict", "true");
+    let place = Place::on(database).with_redis().set("strict", "true");
     let engines = [place.open()];
     let [engine] = &engines;
     let products = stock_up(engine);
@@ -143,7 +143,7 @@ pub fn stopped(seed: u64) -> Found {
                 // The lock is no one's any more, and the row never was.
                 overtake(engine, &products, PROBES + number, &mut told);
             } else if seed.is_multiple_of(2) {
-                disconnect_all(&place);
+                disconnect_all(database, &place);
                 overtake(engine, &products, PROBES + number, &mut told);
             }
             child.go_on();
@@ -181,8 +181,8 @@ fn overtake(engine: &stockade::Engine, products: &[u64], caller: u64, told: &mut
     }
 }
 
-fn disconnect_all(place: &Place) {
-    let server = MariaDb::shared();
+fn disconnect_all(database: Flavour, place: &Place) {
+    let server = database.shared();
     let list =
         format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", place.database());
     for id in server.query(&list).lines() {

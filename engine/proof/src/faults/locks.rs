@@ -3,7 +3,7 @@
 
 use rand::RngExt;
 use stockade::failpoints::Failpoint;
-use stockade_testkit::Redis;
+use stockade_testkit::{Flavour, Redis};
 
 use super::check::check;
 use super::child::{Act, Child, Orders};
@@ -26,9 +26,9 @@ const OTHERS_TTL: &str = "600000";
 /// The process stops with a product's lock, which is another's when it goes on.
 /// In every other case a crowd waits behind the holder, so that the lock is not
 /// given back but asked for once more.
-pub fn outlived(seed: u64) -> Found {
+pub fn outlived(database: Flavour, seed: u64) -> Found {
     let mut found = Found::default();
-    let place = Place::mariadb().with_redis().set("strict", "true").set("lock_ttl", LOCK_TTL);
+    let place = Place::on(database).with_redis().set("strict", "true").set("lock_ttl", LOCK_TTL);
     let engine = place.open();
     let products = stock_up(&engine);
     let mut child = Child::start(&Orders {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stockade::{Engine, EngineBuilder};
-use stockade_testkit::{MariaDb, Redis, TempDb};
+use stockade_testkit::{Flavour, Redis, SqlServer, TempDb};
 
 /// Gives up on a silent store early, so that a case does not take long, and
 /// goes on trying for longer than a usual shop would.
@@ -30,11 +30,13 @@ impl Place {
         Self { url, redis: None, settings, file }
     }
 
-    pub fn mariadb() -> Self {
-        Self::at(MariaDb::shared().fresh_database(), None)
+    /// On the server that the run shares.
+    pub fn on(database: Flavour) -> Self {
+        Self::at(database.shared().fresh_database(), None)
     }
 
-    pub fn on(server: &MariaDb) -> Self {
+    /// On a server of the case's own.
+    pub fn at_server(server: &SqlServer) -> Self {
         Self::at(server.fresh_database(), None)
     }
 

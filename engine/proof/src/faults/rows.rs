@@ -9,6 +9,7 @@ use rand::seq::IndexedRandom;
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection as _, raw_sql};
 use stockade::Engine;
+use stockade_testkit::Flavour;
 use tokio::runtime::{Builder, Runtime};
 
 use super::check::check;
@@ -86,8 +87,8 @@ fn disturb(
 
 /// Deadlocks (1213), by an outsider that takes two products in the other order
 /// than carts do, and always wins.
-pub fn deadlocks(seed: u64) -> Found {
-    let place = Place::mariadb();
+pub fn deadlocks(database: Flavour, seed: u64) -> Found {
+    let place = Place::on(database);
     let counter = Some("stockade_retries_total{cause=\"deadlock\"}");
     disturb(seed, &place, counter, |products, _, _| {
         let mut outsider = Outsider::new(&place);
@@ -104,8 +105,8 @@ pub fn deadlocks(seed: u64) -> Found {
 }
 
 /// Row locks that are not had in time (1205).
-pub fn lock_waits(seed: u64) -> Found {
-    let place = Place::mariadb();
+pub fn lock_waits(database: Flavour, seed: u64) -> Found {
+    let place = Place::on(database);
     let counter = Some("stockade_retries_total{cause=\"lock_wait\"}");
     disturb(seed, &place, counter, |products, _, _| {
         let mut outsiders: Vec<Outsider> = products.iter().map(|_| Outsider::new(&place)).collect();
@@ -124,8 +125,8 @@ pub fn lock_waits(seed: u64) -> Found {
 
 /// The engine's only connection stuck behind a locked row for longer than
 /// others wait for one.
-pub fn pool_exhausted(seed: u64) -> Found {
-    let place = Place::mariadb().set("connections", "1");
+pub fn pool_exhausted(database: Flavour, seed: u64) -> Found {
+    let place = Place::on(database).set("connections", "1");
     disturb(seed, &place, None, |products, load, found| {
         let mut outsider = Outsider::new(&place);
         let mut dice = dice(seed, 9_999);

@@ -1,5 +1,5 @@
-//! MariaDB and Redis killed, stopped, emptied and short of memory, while many
-//! buy.
+//! Database servers and Redis killed, stopped, emptied and short of memory,
+//! while many buy.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use stockade::Engine;
-use stockade_testkit::{MariaDb, Redis};
+use stockade_testkit::{Flavour, Redis};
 
 use super::check::check;
 use super::found::Found;
@@ -27,10 +27,10 @@ const EVICTING_ROUNDS: u64 = 100;
 /// What Redis may use beyond what it uses when it begins to evict.
 const ROOM: u64 = 400_000;
 
-/// MariaDB killed in mid-load and started again.
-pub fn mariadb_killed(seed: u64) -> Found {
-    let server = MariaDb::start();
-    let place = Place::on(&server).set("retries", "1");
+/// The database server killed in mid-load and started again.
+pub fn database_killed(database: Flavour, seed: u64) -> Found {
+    let server = database.start_with(&[]);
+    let place = Place::at_server(&server).set("retries", "1");
     let engines = [place.open(), place.open()];
     let products = stock_up(&engines[0]);
     let (mut found, mut told) = (Found::default(), Journal::default());
@@ -63,11 +63,10 @@ struct Harm<'a> {
     probe: &'a mut dyn FnMut() -> Duration,
 }
 
-/// Two engines on MariaDB with a Redis of their own, which take its lock for
-/// everything in every other case.
-fn with_redis(seed: u64, harm: impl FnOnce(&mut Harm<'_>)) -> Found {
+/// Two engines on a database server with a Redis of their own.
+fn with_redis(database: Flavour, seed: u64, harm: impl FnOnce(&mut Harm<'_>)) -> Found {
     let redis = Redis::start();
-    let place = Place::mariadb().with_redis_at(redis.url()).set("lock_ttl", LOCK_TTL);
+    let place = Place::on(database).with_redis_at(redis.url()).set("lock_ttl", LOCK_TTL);
     let engines: Vec<Engine> = (0..2).map(|_| place.open()).collect();
     let products = stock_up(&engines[0]);
     let (mut found, mut told) = (Found::default(), Journal::default());
@@ -94,8 +93,8 @@ fn with_redis(seed: u64, harm: impl FnOnce(&mut Harm<'_>)) -> Found {
 }
 
 /// Redis killed, and started again empty.
-pub fn redis_killed(seed: u64) -> Found {
-    with_redis(seed, |harm| {
+pub fn redis_killed(database: Flavour, seed: u64) -> Found {
+    with_redis(database, seed, |harm| {
         for _ in 0..3 {
             harm.redis.kill();
             harm.found.injected += 1;
@@ -111,8 +110,8 @@ pub fn redis_killed(seed: u64) -> Found {
 }
 
 /// Redis stopped for longer than its locks live.
-pub fn redis_stopped(seed: u64) -> Found {
-    with_redis(seed, |harm| {
+pub fn redis_stopped(database: Flavour, seed: u64) -> Found {
+    with_redis(database, seed, |harm| {
         for _ in 0..3 {
             harm.redis.pause();
             harm.found.injected += 1;
@@ -128,8 +127,8 @@ pub fn redis_stopped(seed: u64) -> Found {
 }
 
 /// Redis emptied again and again, with its locks and fences.
-pub fn redis_flushed(seed: u64) -> Found {
-    with_redis(seed, |harm| {
+pub fn redis_flushed(database: Flavour, seed: u64) -> Found {
+    with_redis(database, seed, |harm| {
         let mut dice = dice(harm.seed, 9_999);
         let mut wire = Wire::to(harm.redis);
         for _ in 0..FLUSHES {
@@ -143,8 +142,8 @@ pub fn redis_flushed(seed: u64) -> Found {
 }
 
 /// Redis short of memory, which throws out whatever was not used of late.
-pub fn redis_evicting(seed: u64) -> Found {
-    with_redis(seed, |harm| {
+pub fn redis_evicting(database: Flavour, seed: u64) -> Found {
+    with_redis(database, seed, |harm| {
         let mut wire = Wire::to(harm.redis);
         let info = |text: String, name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

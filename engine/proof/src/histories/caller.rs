@@ -297,7 +297,7 @@ impl<'a> Caller<'a> {
             }
             Call::Adjust { product, delta } => {
                 let count = StockAdjustment::new(*product, *delta, "a count");
-                Told::product(&engine.adjust_stock(&count)?)
+                Told::product(&engine.adjust_stock(&count)?.value)
             }
             Call::ReadCached { product } => Told::product(&engine.product(ProductId(*product))?),
             Call::Read { product } => Told::of(Answer::Units(stored(engine, *product)?)),

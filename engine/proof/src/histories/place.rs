@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stockade::{Engine, EngineBuilder, NewProduct, ProductId, Result};
-use stockade_testkit::{MariaDb, Redis, TempDb};
+use stockade_testkit::{Flavour, Redis, TempDb};
 
 use super::caller::{self, Known, Shift};
 use super::clock::SteppedClock;
@@ -19,11 +19,17 @@ use super::record::{Record, Watch};
 pub enum Place {
     SqliteMemory,
     SqliteFile,
-    MariaDb,
-    MariaDbRedis,
-    /// As before, but the callers are in several processes, and time passes by
-    /// itself.
-    Processes,
+    Server(Flavour, Beside),
+}
+
+/// What stands beside a database server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    Nothing,
+    Redis,
+    /// Redis as well, and the callers are in several processes, where time
+    /// passes by itself.
+    RedisAndProcesses,
 }
 
 /// Processes and the callers in each.
@@ -47,25 +53,43 @@ const BRIEF_CACHE: &str = "2ms";
 const PARENT: u32 = 0;
 
 impl Place {
-    pub const ALL: [Self; 5] =
-        [Self::SqliteMemory, Self::SqliteFile, Self::MariaDb, Self::MariaDbRedis, Self::Processes];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let beside = [Beside::Nothing, Beside::Redis, Beside::RedisAndProcesses];
+        let on_servers = Flavour::ALL
+            .into_iter()
+            .flat_map(move |database| beside.map(|beside| Self::Server(database, beside)));
+        [Self::SqliteMemory, Self::SqliteFile].into_iter().chain(on_servers)
+    }
 
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::SqliteMemory => "SQLite in memory",
-            Self::SqliteFile => "SQLite file",
-            Self::MariaDb => "MariaDB",
-            Self::MariaDbRedis => "MariaDB + Redis",
-            Self::Processes => "MariaDB + Redis, 3 processes",
+            Self::SqliteMemory => "SQLite in memory".to_owned(),
+            Self::SqliteFile => "SQLite file".to_owned(),
+            Self::Server(database, beside) => {
+                let beside = match beside {
+                    Beside::Nothing => "",
+                    Beside::Redis => " + Redis",
+                    Beside::RedisAndProcesses => " + Redis, 3 processes",
+                };
+                format!("{}{beside}", database.name())
+            }
         }
     }
 
+    fn has_redis(self) -> bool {
+        matches!(self, Self::Server(_, Beside::Redis | Beside::RedisAndProcesses))
+    }
+
+    fn has_processes(self) -> bool {
+        matches!(self, Self::Server(_, Beside::RedisAndProcesses))
+    }
+
     pub fn lives(self) -> Lives {
-        if self == Self::Processes { Lives::REAL } else { Lives::STEPPED }
+        if self.has_processes() { Lives::REAL } else { Lives::STEPPED }
     }
 
     pub fn lateness(self) -> Lateness {
-        if self != Self::Processes {
+        if !self.has_processes() {
             return Lateness::default();
         }
         let refusal_nanos = u64::try_from(REFUSAL_LATE.as_nanos()).unwrap_or(u64::MAX);
@@ -90,8 +114,8 @@ impl Shop {
         let file = (place == Place::SqliteFile).then(TempDb::new);
         let url = match (&file, place) {
             (Some(file), _) => file.url(),
-            (None, Place::SqliteMemory) => "sqlite::memory:".to_owned(),
-            (None, _) => MariaDb::shared().fresh_database(),
+            (None, Place::Server(database, _)) => database.shared().fresh_database(),
+            (None, _) => "sqlite::memory:".to_owned(),
         };
         let re_reserve = number.is_multiple_of(2);
         let mut settings = vec![
@@ -105,7 +129,7 @@ impl Shop {
         if number.is_multiple_of(2) {
             settings.push(("cache_ttl", BRIEF_CACHE.to_owned()));
         }
-        if matches!(place, Place::MariaDbRedis | Place::Processes) {
+        if place.has_redis() {
             let redis = Redis::shared();
             settings.push(("redis", redis.url()));
             settings.push(("redis_prefix", redis.fresh_prefix()));
@@ -115,8 +139,8 @@ impl Shop {
         };
         let mut builder = setup.builder()?;
         // Half of the stores are swept by nobody unless a caller asks for it.
-        builder = builder.sweeper(place != Place::Processes && number.is_multiple_of(4));
-        let watch = if place == Place::Processes {
+        builder = builder.sweeper(!place.has_processes() && number.is_multiple_of(4));
+        let watch = if place.has_processes() {
             Watch::Real
         } else {
             let clock = Arc::new(SteppedClock::default());
@@ -124,14 +148,14 @@ impl Shop {
             Watch::Stepped(clock)
         };
         let engine = builder.open()?;
-        let children = if place == Place::Processes { PROCESSES } else { 0 };
+        let children = if place.has_processes() { PROCESSES } else { 0 };
         let children = (0..children).map(|_| Child::start(&setup)).collect();
         let model = Model {
             hold_ttl_max: lives.hold_ttl_max,
             payment_ttl: lives.payment_ttl,
             max_per_customer: MAX_PER_CUSTOMER,
             re_reserve,
-            clock_lag: if place == Place::Processes { CLOCK_LAG } else { 0 },
+            clock_lag: if place.has_processes() { CLOCK_LAG } else { 0 },
         };
         Ok(Self { engine, model, place, watch, children, _file: file })
     }

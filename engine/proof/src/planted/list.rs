@@ -102,7 +102,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::faults::FAULTS;
+    use crate::faults::trials;
     use crate::histories::place_names;
 
     #[test]
@@ -128,9 +128,9 @@ mod tests {
                 assert!(check.seeds() > 0, "{name}");
                 let is_there = match &check {
                     Check::Simulation { .. } => true,
-                    Check::Histories { place, .. } => place_names().any(|name| name == place),
+                    Check::Histories { place, .. } => place_names().any(|name| name == *place),
                     Check::Faults { fault, .. } => {
-                        FAULTS.iter().any(|one| one.name.starts_with(fault))
+                        trials().any(|trial| trial.name.starts_with(fault))
                     }
                 };
                 assert!(is_there, "{name}: there is no {check}");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use std::{env, io};
 
 use serde_json::Value;
-use stockade_testkit::{ENV_MARIADB, ENV_REDIS, MariaDb, Redis};
+use stockade_testkit::{ENV_MARIADB, ENV_MYSQL, ENV_REDIS, Flavour, Redis};
 
 use super::list::Check;
 use super::sources::Sources;
@@ -39,8 +39,8 @@ pub struct Stand<'a> {
     target: PathBuf,
     logs: PathBuf,
     extent: Extent,
-    mariadb: u16,
-    redis: u16,
+    /// Environment variables that name the servers that all checkers share.
+    servers: [(&'static str, String); 3],
 }
 
 impl<'a> Stand<'a> {
@@ -48,8 +48,13 @@ impl<'a> Stand<'a> {
     pub fn new(folder: &Path, sources: &'a Sources, extent: Extent) -> Self {
         let logs = folder.join("logs");
         fs::create_dir_all(&logs).expect("a folder");
-        let (mariadb, redis) = (MariaDb::shared().port(), Redis::shared().port());
-        Self { sources, target: folder.join("target"), logs, extent, mariadb, redis }
+        let servers = [
+            (ENV_MARIADB, Flavour::MariaDb.shared().port()),
+            (ENV_MYSQL, Flavour::MySql.shared().port()),
+            (ENV_REDIS, Redis::shared().port()),
+        ];
+        let servers = servers.map(|(name, port)| (name, port.to_string()));
+        Self { sources, target: folder.join("target"), logs, extent, servers }
     }
 
     /// Builds a checker and runs it until it finds something.
@@ -129,8 +134,7 @@ impl<'a> Stand<'a> {
             .arg(program)
             .current_dir(self.sources.folder())
             .env("CARGO_TARGET_DIR", &self.target)
-            .env(ENV_MARIADB, self.mariadb.to_string())
-            .env(ENV_REDIS, self.redis.to_string())
+            .envs(self.servers.clone())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log.try_clone().expect("a log"));

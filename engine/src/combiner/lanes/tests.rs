@@ -13,7 +13,8 @@ const BOUNDS: Bounds = Bounds {
 };
 
 fn request(mark: i64, route: &[u64]) -> Request {
-    let command = Command::Adjust { product_id: ProductId(1), delta: mark, version: None, key: None };
+    let command =
+        Command::Adjust { product_id: ProductId(1), delta: mark, version: None, key: None };
     let route = route.iter().copied().map(LaneId).collect();
     Request::new(command, route, oneshot::channel().0, Instant::now())
 }

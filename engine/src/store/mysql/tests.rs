@@ -5,37 +5,17 @@ use stockade_testkit::MariaDb;
 use super::*;
 use crate::store::error::Fault;
 
-const BOUND: Duration = Duration::from_secs(30);
-
-#[test]
-fn the_servers_numbers_mean_what_they_should() {
-    for (number, fault) in [
-        (1213, Fault::Deadlock),
-        (1205, Fault::LockWait),
-        (3572, Fault::LockWait),
-        (1020, Fault::Conflict),
-        (1048, Fault::Conflict),
-        (1062, Fault::Duplicate),
-        (4025, Fault::Invariant),
-        (3819, Fault::Invariant),
-        (1690, Fault::Invariant),
-        (1045, Fault::Lost),
-        (1049, Fault::Lost),
-        (1927, Fault::Lost),
-        (1290, Fault::Lost),
-        (1047, Fault::Lost),
-        (1180, Fault::Lost),
-        (3101, Fault::Deadlock),
-        (9007, Fault::Conflict),
-    ] {
-        assert_eq!(fault_by_number(number), Some(fault), "{number}");
-    }
-    assert_eq!(fault_by_number(1064), None, "a syntax error is not to be tried again");
+fn database_at(url: &str) -> MySqlDatabase {
+    let options = StoreOptions::at(url);
+    let sessions = Sessions::of(&options).expect("a URL");
+    MySqlDatabase::with(&options, sessions).expect("pools")
 }
 
 async fn lent_by(database: &MySqlDatabase, one_by_one: bool) -> Lent {
-    let connection = Some(lend(&database.writers).await.expect("a connection"));
-    Lent { connection, one_by_one, timeout: BOUND, is_busy: false }
+    let connection = lend(&database.writers).await.expect("a connection");
+    let mut lent = database.lent(connection);
+    lent.one_by_one = one_by_one;
+    lent
 }
 
 async fn run(lent: &mut Lent, sql: &str) -> StoreResult<(Vec<u64>, Vec<(usize, i64)>)> {
@@ -51,7 +31,7 @@ async fn run(lent: &mut Lent, sql: &str) -> StoreResult<(Vec<u64>, Vec<(usize, i
 #[tokio::test]
 async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
     let url = MariaDb::shared().fresh_database();
-    let database = MySqlDatabase::new(&StoreOptions::at(&url)).expect("a pool");
+    let database = database_at(&url);
     for one_by_one in [false, true] {
         let mut lent = lent_by(&database, one_by_one).await;
         let sql = "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2); \
@@ -69,7 +49,7 @@ async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
 #[tokio::test]
 async fn a_connection_that_mariadb_ends_is_not_lent_again() {
     let url = MariaDb::shared().fresh_database();
-    let database = MySqlDatabase::new(&StoreOptions::at(&url)).expect("a pool");
+    let database = database_at(&url);
     let lent_out = || database.writers.status().size;
     drop(lent_by(&database, false).await);
     assert_eq!(lent_out(), 1, "it came back");
@@ -83,7 +63,7 @@ async fn a_connection_that_mariadb_ends_is_not_lent_again() {
 #[tokio::test]
 async fn a_connection_on_which_mariadb_is_still_at_work_is_not_lent_again() {
     let url = MariaDb::shared().fresh_database();
-    let database = MySqlDatabase::new(&StoreOptions::at(&url)).expect("a pool");
+    let database = database_at(&url);
     let mut lent = lent_by(&database, false).await;
     let mut asked = Box::pin(run(&mut lent, "SELECT SLEEP(60)"));
     let first = futures_util::future::poll_immediate(asked.as_mut()).await;
@@ -95,10 +75,65 @@ async fn a_connection_on_which_mariadb_is_still_at_work_is_not_lent_again() {
 
 #[tokio::test]
 async fn a_mariadb_that_is_in_no_cluster_is_not_taken_for_a_node() {
-    let url = MariaDb::shared().fresh_database();
-    let connect = connect_options(&url).expect("a URL");
-    let mut connection = MySqlConnection::connect_with(&connect).await.expect("connects");
-    assert!(!is_galera(&mut connection).await.expect("answers"));
+    let database = database_at(&MariaDb::shared().fresh_database());
+    drop(lent_by(&database, false).await);
+    assert!(!database.known.is_galera.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn a_text_that_is_longer_than_the_server_takes_is_sent_in_parts_or_not_at_all() {
+    let database = database_at(&MariaDb::shared().fresh_database());
+    let mut lent = lent_by(&database, false).await;
+    run(&mut lent, "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY, v TEXT)").await.expect("made");
+    database.known.text.hear(200_000);
+    let insert = |id: u32| format!("INSERT INTO t VALUES ({id}, '{}')", "x".repeat(60_000));
+    let sql = format!(
+        "{}; {}; SELECT id FROM t",
+        (1..=5).map(insert).collect::<Vec<_>>().join("; "),
+        insert(6)
+    );
+    let (hits, seen) = run(&mut lent, &sql).await.expect("runs in parts");
+    assert_eq!((hits.len(), seen.len(), seen[0].0), (7, 6, 6), "positions go on from part to part");
+    let sql = [insert(7), insert(8), insert(9), insert(1), insert(10)].join("; ");
+    let refused = run(&mut lent, &sql).await.expect_err("refused");
+    assert_eq!((refused.fault, refused.statement), (Fault::Duplicate, Some(3)));
+    let long = format!("SELECT {}1", "1+".repeat(150_000));
+    let refused = run(&mut lent, &long).await.expect_err("refused");
+    assert_eq!(refused.fault, Fault::TooLarge);
+    run(&mut lent, "SELECT 1").await.expect("nothing was sent");
+}
+
+#[tokio::test]
+async fn one_lost_connection_takes_those_that_are_idle_with_it() {
+    let options =
+        StoreOptions { connections: 4, ..StoreOptions::at(&MariaDb::shared().fresh_database()) };
+    let sessions = Sessions::of(&options).expect("a URL");
+    let database = MySqlDatabase::with(&options, sessions).expect("pools");
+    let id =
+        async |lent: &mut Lent| run(lent, "SELECT CONNECTION_ID()").await.expect("runs").1[0].1;
+    let mut lent = Vec::new();
+    for _ in 0..4 {
+        lent.push(lent_by(&database, false).await);
+    }
+    let mut ids = Vec::new();
+    for lent in &mut lent {
+        ids.push(id(lent).await);
+    }
+    let mut last = lent.pop().expect("four");
+    drop(lent);
+    run(&mut last, "KILL CONNECTION_ID()").await.expect_err("ended");
+    let mut fresh = lent_by(&database, false).await;
+    assert!(!ids.contains(&id(&mut fresh).await), "it is a connection made since");
+}
+
+#[tokio::test]
+async fn a_pool_that_is_busy_is_ready_while_commits_are_answered() {
+    let database = database_at(&MariaDb::shared().fresh_database());
+    let mut lent = lent_by(&database, false).await;
+    run(&mut lent, "START TRANSACTION; COMMIT").await.expect("commits");
+    assert!(database.probe().await.expect("ready").is_none(), "all are on loan");
+    drop(lent);
+    assert!(database.probe().await.expect("ready").is_some());
 }
 
 #[tokio::test]

@@ -1,0 +1,102 @@
+//! Rounds on MySQL Group Replication: the group elects the one node that takes
+//! writes, and moves it where it is asked to.
+
+use stockade_testkit::{GroupReplication, wait_until};
+
+use super::one_writer::{self, Cluster, Fault, SETTLED_WITHIN};
+use crate::Extent;
+use crate::outcome::Row;
+
+const SHORT: [Fault; 3] = [Fault::Killed, Fault::SteppedOut, Fault::HandedOver];
+const LONG: [Fault; 5] =
+    [Fault::Killed, Fault::SteppedOut, Fault::Stopped, Fault::HandedOver, Fault::AllKilled];
+
+pub(super) fn run(extent: Extent) -> Vec<Row> {
+    let group = GroupReplication::start();
+    let mut rows = Vec::new();
+    let mut writer = group.primary().expect("a primary");
+    for seed in (extent.seed..).take(usize::try_from(extent.seeds(1, 6)).unwrap_or(usize::MAX)) {
+        let faults: &[Fault] = if extent.is_long { &LONG } else { &SHORT };
+        for fault in faults {
+            super::add(&mut rows, one_writer::round(&group, &mut writer, *fault, seed));
+        }
+    }
+    rows
+}
+
+impl Cluster for GroupReplication {
+    const PLACE: &'static str = "MySQL Group Replication, one primary";
+    const STEPPED_OUT: &'static str = "writing node leaves its group, joins again";
+
+    fn query_in_step(&self, node: usize, sql: &str) -> String {
+        self.query(node, &format!("SET group_replication_consistency = 'BEFORE'; {sql}"))
+    }
+
+    fn start_again(&self, node: usize) {
+        self.restart(node);
+    }
+
+    /// It has missed little, so it fetches that.
+    fn start_as_copy(&self, node: usize) {
+        self.restart(node);
+    }
+
+    fn start_first(&self) -> usize {
+        self.restart_first()
+    }
+
+    fn step_out(&self, node: usize) {
+        self.leave(node, true);
+    }
+
+    fn step_in(&self, node: usize) {
+        self.leave(node, false);
+    }
+
+    fn hand_over(&self, from: usize) -> usize {
+        let next = (from + 1) % self.nodes();
+        self.set_primary(next);
+        next
+    }
+
+    fn wait_for_next(&self, failed: usize) -> usize {
+        let mut next = None;
+        wait_until("the others have elected a primary", SETTLED_WITHIN, || {
+            let mut others = (0..self.nodes()).filter(|node| *node != failed);
+            next = others.find(|node| takes_writes(self, *node));
+            next.is_some()
+        });
+        next.expect("elected")
+    }
+
+    fn is_whole(&self, node: usize) -> bool {
+        // It tries to join again a few times by itself, minutes apart.
+        if state(self, node) == "ERROR" {
+            let _ = self.try_query(node, "STOP GROUP_REPLICATION; START GROUP_REPLICATION");
+        }
+        let members = "SELECT COUNT(*) FROM performance_schema.replication_group_members \
+             WHERE MEMBER_STATE = 'ONLINE'";
+        state(self, node) == "ONLINE"
+            && self.try_query(node, members) == Ok(self.nodes().to_string())
+    }
+
+    /// No engine opens at a node that takes no writes.
+    fn auditor_of(&self, _node: usize, writer: usize) -> usize {
+        writer
+    }
+}
+
+/// What a node takes itself for; empty where it does not answer.
+fn state(group: &GroupReplication, node: usize) -> String {
+    let sql = "SELECT MEMBER_STATE FROM performance_schema.replication_group_members \
+         WHERE MEMBER_ID = @@server_uuid";
+    group.try_query(node, sql).unwrap_or_default()
+}
+
+/// Whether a node is the primary, and has lifted what keeps clients from it.
+fn takes_writes(group: &GroupReplication, node: usize) -> bool {
+    let sql = "SELECT MEMBER_ROLE, @@super_read_only \
+         FROM performance_schema.replication_group_members \
+         WHERE MEMBER_ID = @@server_uuid AND MEMBER_STATE = 'ONLINE'";
+    group.try_query(node, sql).is_ok_and(|row| row == "PRIMARY\t0")
+}

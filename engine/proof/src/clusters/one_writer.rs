@@ -1,0 +1,191 @@
+//! Rounds on a cluster of database servers of which one is written to. Engines
+//! reach it by one address: a proxy leads there to the node that takes writes,
+//! and to another when that one fails.
+
+use std::ops::Deref;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use stockade::Engine;
+use stockade_testkit::{Nodes, Proxy, wait_until};
+
+use super::load::{Journal, buy_while, stock_up};
+use super::verdict::{Left, judge};
+use crate::outcome::Row;
+
+/// Load before a fault, and after the service is back.
+pub(super) const AROUND: Duration = Duration::from_millis(1_500);
+/// A cluster that takes longer has failed.
+pub(super) const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+
+/// A cluster of database servers.
+pub(super) trait Cluster: Deref<Target = Nodes> {
+    /// What stands in the report.
+    const PLACE: &'static str;
+    /// What [`Cluster::step_out`] and [`Cluster::step_in`] do.
+    const STEPPED_OUT: &'static str;
+
+    /// Runs SQL at a node once all that was committed elsewhere is there.
+    fn query_in_step(&self, node: usize, sql: &str) -> String;
+
+    /// Starts a killed node again on its data.
+    fn start_again(&self, node: usize);
+    /// Starts a killed node again without its data.
+    fn start_as_copy(&self, node: usize);
+    /// After all nodes were killed, starts the one again that committed most.
+    fn start_first(&self) -> usize;
+    /// Takes a node away from the others, while it goes on serving clients.
+    fn step_out(&self, node: usize);
+    /// Lets it back.
+    fn step_in(&self, node: usize);
+
+    /// Makes another node than this the one that is written to.
+    fn hand_over(&self, from: usize) -> usize;
+    /// Waits until the others go on without this node, and answers which of
+    /// them may be written to.
+    fn wait_for_next(&self, failed: usize) -> usize;
+    /// Whether a node is in step with a whole cluster. One that has given up is
+    /// asked to join again.
+    fn is_whole(&self, node: usize) -> bool;
+    /// The node at which an engine is opened that audits what `node` has.
+    fn auditor_of(&self, node: usize, writer: usize) -> usize;
+}
+
+/// What is done to the node that is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Killed,
+    Stopped,
+    SteppedOut,
+    /// Nothing fails: another node is written to, as before an upgrade.
+    HandedOver,
+    /// All nodes die at once.
+    AllKilled,
+    /// It is killed and loses its place, so that it copies all from another.
+    Copied,
+}
+
+impl Fault {
+    fn name<C: Cluster>(self) -> &'static str {
+        match self {
+            Self::Killed => "writing node killed, rejoins",
+            Self::Stopped => "writing node stopped, goes on later",
+            Self::SteppedOut => C::STEPPED_OUT,
+            Self::HandedOver => "another node written to, nothing failed",
+            Self::AllKilled => "all nodes killed at once",
+            Self::Copied => "writing node killed, rejoins as a copy",
+        }
+    }
+}
+
+/// An engine that is soon told of a node that does not answer.
+pub(super) fn open(url: &str) -> Engine {
+    let settings = [("store_timeout", "4s"), ("lock_wait", "1s"), ("hold_ttl", "10m")];
+    let with = |builder: stockade::EngineBuilder, (name, value): (&str, &str)| {
+        builder.set(name, value).expect("a setting")
+    };
+    settings.into_iter().fold(Engine::builder().store(url), with).open().expect("an engine")
+}
+
+/// One round; afterwards `writer` is the node that is written to.
+pub(super) fn round<C: Cluster>(cluster: &C, writer: &mut usize, fault: Fault, seed: u64) -> Row {
+    let database = cluster.fresh_database(*writer);
+    let proxy = Proxy::start(cluster.addr(*writer));
+    let url = proxy.url(&cluster.url(*writer, &database));
+    let engines = [open(&url), open(&url)];
+    let products = stock_up(&engines[0]);
+    let mut ready_after = Duration::ZERO;
+    let journal = buy_while(&engines, &products, seed, || {
+        thread::sleep(AROUND);
+        let before = *writer;
+        let since = Instant::now();
+        *writer = inject(cluster, before, fault);
+        ready_after = since.elapsed();
+        proxy.lead_to(cluster.addr(*writer));
+        proxy.cut();
+        thread::sleep(AROUND);
+        heal(cluster, before, *writer, fault);
+        thread::sleep(AROUND / 3);
+    });
+    let mut row = Row {
+        fault: fault.name::<C>().to_owned(),
+        place: C::PLACE.to_owned(),
+        injected: 1,
+        ..Row::default()
+    };
+    judge_all(&mut row, cluster, *writer, &database, &journal, &products, &engines[0]);
+    if row.note.is_empty() && fault != Fault::HandedOver {
+        row.note = format!("the next node was ready after {ready_after:.1?}");
+    }
+    engines.iter().for_each(|engine| engine.close().expect("a close"));
+    row
+}
+
+/// Does it, and returns when another node may be written to, and which.
+fn inject(cluster: &impl Cluster, node: usize, fault: Fault) -> usize {
+    match fault {
+        Fault::Killed | Fault::Copied => cluster.kill(node),
+        Fault::Stopped => cluster.pause(node),
+        Fault::SteppedOut => cluster.step_out(node),
+        Fault::HandedOver => return cluster.hand_over(node),
+        Fault::AllKilled => {
+            (0..cluster.nodes()).for_each(|node| cluster.kill(node));
+            return cluster.start_first();
+        }
+    }
+    cluster.wait_for_next(node)
+}
+
+fn heal(cluster: &impl Cluster, node: usize, writer: usize, fault: Fault) {
+    match fault {
+        Fault::Killed => cluster.start_again(node),
+        Fault::Copied => cluster.start_as_copy(node),
+        Fault::Stopped => cluster.resume(node),
+        Fault::SteppedOut => cluster.step_in(node),
+        Fault::HandedOver => {}
+        Fault::AllKilled => {
+            let others = (0..cluster.nodes()).filter(|node| *node != writer);
+            others.for_each(|node| cluster.start_again(node));
+        }
+    }
+    // A node that was stopped does not know at first that the others went on,
+    // so theirs is the word that it is back.
+    wait_until("all nodes are back", SETTLED_WITHIN, || {
+        (0..cluster.nodes()).all(|node| cluster.is_whole(node))
+    });
+}
+
+/// Judges by one node, and sees that the others have the same.
+pub(super) fn judge_all(
+    row: &mut Row,
+    cluster: &impl Cluster,
+    writer: usize,
+    database: &str,
+    journal: &Journal,
+    products: &[stockade::ProductId],
+    engine: &Engine,
+) {
+    engine.sweep().expect("a sweep");
+    let read = |node: usize| Left::read(database, |sql| cluster.query_in_step(node, sql));
+    let all: Vec<Left> = (0..cluster.nodes()).map(read).collect();
+    for (node, left) in all.iter().enumerate() {
+        let mut found = Row::default();
+        let audit = open(&cluster.url(cluster.auditor_of(node, writer), database));
+        judge(&mut found, left, journal, products, &audit);
+        audit.close().expect("a close");
+        row.operations = found.operations;
+        row.recovery = found.recovery;
+        row.oversold = row.oversold.max(found.oversold);
+        row.leaked = row.leaked.max(found.leaked);
+        row.lost = row.lost.max(found.lost);
+        row.doubled = row.doubled.max(found.doubled);
+        row.unexplained = row.unexplained.max(found.unexplained);
+        if row.note.is_empty() {
+            row.note = found.note;
+        }
+        if !left.is_equal_to(&all[0]) {
+            row.unexplained += 1;
+            row.note = format!("node {node} differs from node 0; {}", row.note);
+        }
+    }
+}

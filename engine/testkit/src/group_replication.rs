@@ -1,0 +1,281 @@
+//! A throw-away MySQL Group Replication cluster.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use crate::nodes::{NODES, Nodes, become_synced, side_by_side};
+use crate::owned::on_a_free_port;
+use crate::port::free_port;
+use crate::sql::{Flavour, SqlServer};
+use crate::wait::holds_within;
+
+/// One name for all groups: they know their members by address.
+const GROUP: &str = "5c0ffee0-57ac-4ade-8000-000000000001";
+/// How long the others may take to make another node the primary.
+const ELECTED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Lets a node that joins fetch what it missed. Each node makes the account for
+/// itself, so that nodes that have not met yet do not differ by it.
+const RECOVERY: &str = "SET sql_log_bin = 0;
+    CREATE USER recovery@'%' IDENTIFIED BY 'recovery';
+    GRANT REPLICATION SLAVE, BACKUP_ADMIN, CONNECTION_ADMIN, GROUP_REPLICATION_STREAM
+        ON *.* TO recovery@'%';
+    SET sql_log_bin = 1;
+    CHANGE REPLICATION SOURCE TO SOURCE_USER = 'recovery', SOURCE_PASSWORD = 'recovery'
+        FOR CHANNEL 'group_replication_recovery'";
+
+/// Owns a MySQL Group Replication cluster of three nodes, one of which is the
+/// primary, each with a folder and loopback ports of its own. Dropping it kills
+/// them all.
+///
+/// Each node is set up as [`MySql`](crate::MySql)'s servers are. The others
+/// suspect a node that says nothing for five seconds and expel it at once; a
+/// node that has lost the majority for five seconds gives up what it was
+/// committing and becomes read-only. A new primary serves what was committed
+/// before it takes over (`group_replication_consistency`).
+#[derive(Debug)]
+pub struct GroupReplication {
+    nodes: Nodes,
+}
+
+impl GroupReplication {
+    /// Starts the nodes and waits until all are online, about ten seconds. The
+    /// first is the primary.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the tail of a node's log when they are not within two
+    /// minutes.
+    #[must_use]
+    #[track_caller]
+    pub fn start() -> GroupReplication {
+        on_a_free_port(|_| GroupReplication::try_start())
+    }
+
+    fn try_start() -> Result<GroupReplication, String> {
+        let groups: Vec<u16> = (0..NODES).map(|_| free_port()).collect();
+        let seeds: Vec<String> = groups.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let seeds = seeds.join(",");
+        let numbered: Vec<(usize, u16)> = groups.into_iter().enumerate().collect();
+        let nodes = side_by_side(&numbered, |(number, group)| {
+            let node = prepare(*number, *group, &seeds)?;
+            node.server.launch()?;
+            node.try_query(RECOVERY)?;
+            Ok(node)
+        });
+        let nodes = nodes.into_iter().collect::<Result<Vec<SqlServer>, _>>()?;
+        bootstrap(&nodes[0])?;
+        side_by_side(&nodes[1..], join).into_iter().collect::<Result<(), _>>()?;
+        Ok(GroupReplication { nodes: Nodes::new(nodes) })
+    }
+
+    /// Says whether a node belongs to the part of the group that may write, and
+    /// is in step with it.
+    #[must_use]
+    pub fn is_online(&self, node: usize) -> bool {
+        self.is_up(node) && is_online(&self.servers()[node])
+    }
+
+    /// Waits until a node is in step with the group.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it is not within two minutes.
+    #[track_caller]
+    pub fn wait_online(&self, node: usize) {
+        if let Err(cause) = become_synced(&self.servers()[node], is_online) {
+            panic!("{cause}");
+        }
+    }
+
+    /// Returns which node is the primary, by the word of a node that is online
+    /// and sees the majority, or `None` while there is none.
+    ///
+    /// A node that was cut off still calls itself the primary for a while; it
+    /// is not believed.
+    #[must_use]
+    pub fn primary(&self) -> Option<usize> {
+        let ask = "SELECT member_port FROM performance_schema.replication_group_members \
+                   WHERE member_role = 'PRIMARY' AND member_state = 'ONLINE'";
+        let online = (0..self.nodes()).filter(|node| self.is_online(*node));
+        let named = online.filter_map(|node| self.try_query(node, ask).ok()?.parse::<u16>().ok());
+        let mut nodes =
+            named.filter_map(|port| self.servers().iter().position(|node| node.port() == port));
+        nodes.next()
+    }
+
+    /// Waits until a node other than `before` is the primary, and returns which.
+    ///
+    /// # Panics
+    ///
+    /// Panics when that does not come about within 60 seconds.
+    #[track_caller]
+    pub fn wait_for_failover(&self, before: usize) -> usize {
+        let mut found = None;
+        let elected = holds_within(ELECTED_WITHIN, || {
+            found = self.primary().filter(|primary| *primary != before);
+            found.is_some()
+        });
+        match found {
+            Some(primary) if elected => primary,
+            _ => panic!("no node but {before} became the primary within {ELECTED_WITHIN:?}"),
+        }
+    }
+
+    /// Hands the primary's role over to a node, as an operator does, and returns
+    /// when it is the primary.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the group refuses.
+    #[track_caller]
+    pub fn set_primary(&self, node: usize) {
+        let id = self.query(node, "SELECT @@server_uuid");
+        self.query(node, &format!("SELECT group_replication_set_as_primary('{id}')"));
+    }
+
+    /// Has a node leave the group in good order (true), as an operator does, or
+    /// join it again (false). It goes on serving clients, who may only read.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the node does not answer.
+    #[track_caller]
+    pub fn leave(&self, node: usize, leave: bool) {
+        if leave {
+            self.query(node, "STOP GROUP_REPLICATION");
+        } else if let Err(cause) = rejoin(&self.servers()[node]) {
+            panic!("{cause}");
+        }
+    }
+
+    /// Starts a killed node again on its data, or has one join again that was
+    /// expelled, and waits until it has caught up with the others.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the tail of its log when that fails.
+    #[track_caller]
+    pub fn restart(&self, node: usize) {
+        let node = &self.servers()[node];
+        let started = node.server.launch();
+        if let Err(cause) = started.and_then(|()| join(node)) {
+            panic!("{cause}");
+        }
+    }
+
+    /// After all nodes were killed, starts the one again that committed most,
+    /// and waits until it serves alone. Answers which it is; the others are to
+    /// be [`restart`](GroupReplication::restart)ed.
+    ///
+    /// # Panics
+    ///
+    /// As [`restart`](GroupReplication::restart).
+    #[must_use]
+    #[track_caller]
+    pub fn restart_first(&self) -> usize {
+        self.try_restart_first().unwrap_or_else(|cause| panic!("{cause}"))
+    }
+
+    fn try_restart_first(&self) -> Result<usize, String> {
+        side_by_side(self.servers(), |node| node.server.launch())
+            .into_iter()
+            .collect::<Result<(), _>>()?;
+        let done = |node: &SqlServer| node.try_query("SELECT @@global.gtid_executed");
+        let done = self.servers().iter().map(done).collect::<Result<Vec<String>, _>>()?;
+        // The one whose transactions hold all that the others have.
+        for (node, server) in self.servers().iter().enumerate() {
+            let has_all = done.iter().map(|other| {
+                // The client writes the line ends inside of a value so.
+                let other = other.replace("\\n", "");
+                let asked = format!("SELECT GTID_SUBSET('{other}', @@global.gtid_executed)");
+                server.try_query(&asked).map(|answer| answer == "1")
+            });
+            if has_all.collect::<Result<Vec<bool>, _>>()?.iter().all(|has| *has) {
+                bootstrap(server)?;
+                return Ok(node);
+            }
+        }
+        Err(format!("no node has all that was committed: {done:?}"))
+    }
+}
+
+impl Deref for GroupReplication {
+    type Target = Nodes;
+
+    fn deref(&self) -> &Nodes {
+        &self.nodes
+    }
+}
+
+fn prepare(number: usize, group: u16, seeds: &str) -> Result<SqlServer, String> {
+    let port = free_port();
+    let own = [
+        format!("--server-id={}", number + 1),
+        format!("--report-port={port}"),
+        format!("--loose-group-replication-local-address=127.0.0.1:{group}"),
+        format!("--loose-group-replication-group-seeds={seeds}"),
+        format!("--loose-group-replication-group-name={GROUP}"),
+    ];
+    let mut flags: Vec<&str> = own.iter().map(String::as_str).collect();
+    flags.extend([
+        // The group's state is shown by tables of it.
+        "--performance-schema=ON",
+        "--report-host=127.0.0.1",
+        "--gtid-mode=ON",
+        "--enforce-gtid-consistency=ON",
+        "--log-bin=binlog",
+        "--relay-log=relay",
+        "--plugin-load-add=group_replication.so",
+        "--loose-group-replication-start-on-boot=OFF",
+        "--loose-group-replication-communication-stack=XCOM",
+        // As clients do: the server has no TLS to lend.
+        "--loose-group-replication-ssl-mode=DISABLED",
+        "--loose-group-replication-ip-allowlist=127.0.0.1/8",
+        "--loose-group-replication-recovery-get-public-key=ON",
+        "--loose-group-replication-consistency=BEFORE_ON_PRIMARY_FAILOVER",
+        // Five seconds pass before anyone is suspected, whatever this says.
+        "--loose-group-replication-member-expel-timeout=0",
+        "--loose-group-replication-unreachable-majority-timeout=5",
+        "--loose-group-replication-exit-state-action=READ_ONLY",
+        "--loose-group-replication-autorejoin-tries=10",
+        "--loose-group-replication-message-cache-size=134217728",
+    ]);
+    SqlServer::prepare(Flavour::MySql, port, &flags, |_| Ok(Vec::new()))
+}
+
+fn bootstrap(node: &SqlServer) -> Result<(), String> {
+    node.try_query(
+        "SET GLOBAL group_replication_bootstrap_group = ON; START GROUP_REPLICATION; \
+         SET GLOBAL group_replication_bootstrap_group = OFF",
+    )?;
+    become_synced(node, is_online)
+}
+
+fn join(node: &SqlServer) -> Result<(), String> {
+    // Two that join at once, or the group still deciding that this node is
+    // gone, are reasons to be refused that pass.
+    let mut failure = String::new();
+    let joined = holds_within(ELECTED_WITHIN, || {
+        let started = node.try_query("START GROUP_REPLICATION");
+        started.map_err(|cause| failure = cause).is_ok()
+    });
+    if !joined {
+        return Err(node.server.failure(&failure));
+    }
+    become_synced(node, is_online)
+}
+
+/// Joins a node that left or was expelled.
+fn rejoin(node: &SqlServer) -> Result<(), String> {
+    node.try_query("STOP GROUP_REPLICATION")?;
+    join(node)
+}
+
+/// Whether a node is online and sees more than half of the group.
+fn is_online(node: &SqlServer) -> bool {
+    let sql = "SELECT SUM(member_id = @@server_uuid AND member_state = 'ONLINE'), \
+               SUM(member_state = 'ONLINE') * 2 > COUNT(*) \
+               FROM performance_schema.replication_group_members";
+    node.try_query(sql).is_ok_and(|row| row == "1\t1")
+}

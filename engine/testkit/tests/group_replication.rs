@@ -1,0 +1,59 @@
+//! The throw-away Group Replication cluster does what its documentation says.
+
+use std::time::Duration;
+
+use stockade_testkit::{GroupReplication, wait_until};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// One cluster for all of it: it takes its time to start.
+#[test]
+fn another_node_becomes_the_primary_and_the_first_comes_back() {
+    let group = GroupReplication::start();
+    assert_eq!(group.primary(), Some(0));
+    let shop = group.fresh_database(0);
+    group.query(0, &format!("CREATE TABLE {shop}.t (id INT PRIMARY KEY, v INT)"));
+    group.query(0, &format!("INSERT INTO {shop}.t VALUES (1, 0)"));
+    let set = |node, v: u32| group.query(node, &format!("UPDATE {shop}.t SET v = {v}"));
+    let get = |node| {
+        group.query(
+            node,
+            &format!("SET group_replication_consistency = BEFORE; SELECT v FROM {shop}.t"),
+        )
+    };
+    let refused = group.try_query(1, &format!("UPDATE {shop}.t SET v = 99"));
+    assert!(refused.is_err_and(|why| why.contains("ERROR 1290")), "a secondary only reads");
+
+    set(0, 1);
+    group.kill(0);
+    let second = group.wait_for_failover(0);
+    assert_eq!(get(second), "1");
+    set(second, 2);
+    group.restart(0);
+    assert!(group.is_online(0));
+    assert_eq!(get(0), "2");
+
+    group.set_primary(0);
+    assert_eq!(group.primary(), Some(0));
+    set(0, 3);
+
+    group.pause(0);
+    let second = group.wait_for_failover(0);
+    set(second, 4);
+    group.resume(0);
+    group.wait_online(0);
+    wait_until("all know the same primary", SOON, || group.primary() == Some(second));
+    assert_eq!(get(0), "4");
+
+    group.leave(second, true);
+    let third = group.wait_for_failover(second);
+    set(third, 5);
+    group.leave(second, false);
+    assert_eq!(get(second), "5");
+
+    (0..group.nodes()).for_each(|node| group.kill(node));
+    let first = group.restart_first();
+    assert_eq!(get(first), "5");
+    (0..group.nodes()).filter(|node| *node != first).for_each(|node| group.restart(node));
+    (0..group.nodes()).for_each(|node| assert_eq!(get(node), "5"));
+}
