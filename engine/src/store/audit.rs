@@ -1,7 +1,5 @@
 //! The reads of an audit: each finds only what is wrong.
 
-use std::time::Instant;
-
 use super::connection::{Connection, Database, read_clock};
 use super::error::StoreResult;
 use super::rows::Cells;
@@ -121,7 +119,7 @@ pub(super) async fn read_facts<D: Database>(
             })
             .await?;
     }
-    let asked = Instant::now();
+    let asked = time.asks();
     let now = time.hear(read_clock::<D>(connection).await?, asked).micros();
     let due = format!("SELECT COUNT(*) FROM stockade_products WHERE next_due <= {now}");
     connection

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Invariant,
     /// The URL names no store.
     Unknown,
+    /// The store is not there or lacks tables: somebody must make it first.
+    Unfit,
     /// Anything else; trying again would not help.
     Fatal,
 }
@@ -36,13 +38,14 @@ impl Fault {
             Self::Lost => "lost_connection",
             Self::Invariant => "invariant",
             Self::Unknown => "unknown_store",
+            Self::Unfit => "unfit_store",
             Self::Fatal => "fatal",
         }
     }
 
     /// Whether the same transaction may succeed when tried again.
     pub fn is_passing(self) -> bool {
-        !matches!(self, Self::Invariant | Self::Unknown | Self::Fatal)
+        !matches!(self, Self::Invariant | Self::Unknown | Self::Unfit | Self::Fatal)
     }
 }
 
@@ -102,6 +105,7 @@ impl From<StoreError> for Error {
                 Self::caused(ErrorKind::Unavailable, "the store cannot be reached", error)
             }
             Fault::Unknown => Self::invalid_argument(error.source.to_string()),
+            Fault::Unfit => Self::new(ErrorKind::Unavailable, error.source.to_string()),
             Fault::Invariant | Fault::Fatal => {
                 tracing::error!(%error, "the store failed");
                 Self::caused(ErrorKind::Internal, "the store failed", error)
@@ -156,6 +160,7 @@ mod tests {
             (Fault::Lost, true),
             (Fault::Invariant, false),
             (Fault::Unknown, false),
+            (Fault::Unfit, false),
             (Fault::Fatal, false),
         ] {
             assert_eq!(fault.is_passing(), is_passing, "{fault:?}");

@@ -86,7 +86,8 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str) -> Vec<Statement> {
     all
 }
 
-/// A product and, where it brings units, the event that tells of them.
+/// A product and the row of its batch, with the event that tells of its units
+/// if it brings any.
 pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp) -> Vec<String> {
     let ProductInsert { id, name, price, stock, batch_id } = new;
     let (name, price, at) = (hex(name.as_bytes()), price.minor(), now.micros());
@@ -95,19 +96,18 @@ pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp) -> Vec<Str
          ({id}, CAST({name} AS CHAR), {price}, {stock}, 0, 0, 0, {stock}, 1, 0, NULL, {at})",
         rows::PRODUCT
     );
-    if *stock == 0 {
-        return vec![product];
-    }
-    let body = outbox::pack(&[LedgerEvent {
+    let received = LedgerEvent {
         kind: EventKind::StockAdjusted,
         product_id: *id,
         hold_id: None,
         order_id: None,
         qty: i64::try_from(*stock).unwrap_or(i64::MAX),
         version: 1,
-    }]);
+    };
+    let events = if *stock == 0 { Vec::new() } else { vec![received] };
+    let (count, body) = (events.len(), outbox::pack(&events));
     let event = format!(
-        "INSERT INTO stockade_outbox (batch_id, events, at, body) VALUES ({batch_id}, 1, {at}, '{body}')"
+        "INSERT INTO stockade_outbox (batch_id, events, at, body) VALUES ({batch_id}, {count}, {at}, '{body}')"
     );
     vec![product, event]
 }
