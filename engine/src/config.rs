@@ -17,6 +17,21 @@ pub enum LatePayment {
     Refund,
 }
 
+/// What to do about the store's tables when an engine is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Migrate {
+    /// Make the store if there is none, and apply the migrations that are
+    /// missing.
+    #[default]
+    Auto,
+    /// Change nothing, and refuse a store that lacks a migration. This needs
+    /// no right to change tables.
+    Check,
+    /// Do not look at which migrations were applied. A store that lacks a
+    /// table or a column is refused all the same.
+    Off,
+}
+
 /// A setting's name, default and meaning, for a face that lists them.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -52,6 +67,17 @@ impl Value for LatePayment {
             "re_reserve" => Ok(Self::ReReserve),
             "refund" => Ok(Self::Refund),
             _ => Err("expected re_reserve or refund".to_owned()),
+        }
+    }
+}
+
+impl Value for Migrate {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "check" => Ok(Self::Check),
+            "off" => Ok(Self::Off),
+            _ => Err("expected auto, check or off".to_owned()),
         }
     }
 }
@@ -117,7 +143,8 @@ macro_rules! config {
 }
 
 config! {
-    store: String = "sqlite:shop.db", "Where stock is kept: sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE; or a running engine that has it: unix:///SOCKET, http://:KEY@HOST:PORT or https://:KEY@HOST:PORT";
+    store: String = "sqlite:shop.db", "Where stock is kept: sqlite:FILE (in its path %25 stands for %, %3F for ?), sqlite::memory: or mysql://USER@HOST/DATABASE; or a running engine that has it: unix:///SOCKET, http://:KEY@HOST:PORT or https://:KEY@HOST:PORT";
+    migrate: Migrate = "auto", "What to do about the store's tables at the start: auto makes the store and applies the migrations that are missing, check changes nothing and refuses a store that lacks one, off does not look";
     redis: String = "", "Redis for lock and cache: redis://USER:PASSWORD@HOST:PORT/DATABASE, redis+sentinel://HOST:PORT,HOST:PORT/NAME for the master of that name by these sentinels, or redis+cluster://HOST:PORT,HOST:PORT for a cluster; rediss instead of redis for TLS; empty for none";
     redis_prefix: String = "stockade", "What the names of all Redis keys and channels begin with, before the store's own id";
     redis_ca: String = "", "PEM file with the certificates trusted to vouch for Redis by TLS; empty for the system's";

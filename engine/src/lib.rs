@@ -93,7 +93,7 @@ mod wire;
 
 pub use audit::{AuditReport, Check, Finding, Units};
 pub use clock::{Clock, StoreClock};
-pub use config::{Config, LatePayment, Setting};
+pub use config::{Config, LatePayment, Migrate, Setting};
 pub use engine::{AsyncEngine, Engine, EngineBuilder, migrate};
 pub use error::{Error, ErrorKind, Result};
 pub use model::{

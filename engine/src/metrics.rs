@@ -50,6 +50,8 @@ pub(crate) struct Metrics {
     /// 1 while Redis is configured and cannot be reached.
     pub degraded: Gauge,
     pub redis_reconnects: Counter,
+    /// The host's wall clock was found set back or ahead, or suspended.
+    pub clock_steps: Counter,
 }
 
 /// From 0.1 ms to about 13 s.
@@ -82,6 +84,7 @@ impl Metrics {
             orders_cancelled: Counter::default(),
             degraded: Gauge::default(),
             redis_reconnects: Counter::default(),
+            clock_steps: Counter::default(),
         };
         metrics.register();
         metrics
@@ -142,6 +145,11 @@ impl Metrics {
             self.degraded.clone(),
         );
         r.register("redis_reconnects", "Times Redis came back", self.redis_reconnects.clone());
+        r.register(
+            "clock_steps",
+            "Times the host's clock was found to have been set, or suspended",
+            self.clock_steps.clone(),
+        );
     }
 
     pub fn retry(&self, cause: &'static str) {

@@ -44,13 +44,12 @@ pub(crate) struct Siblings {
 }
 
 impl Siblings {
-    /// Those on this store. A store in memory belongs to one engine alone.
-    pub fn of(store_url: &str) -> Arc<Self> {
-        if store_url.contains(":memory:") {
-            return Arc::default();
-        }
+    /// Those on the store of this [identity](crate::store::identity). A store
+    /// without one belongs to one engine alone.
+    pub fn of(store: Option<String>) -> Arc<Self> {
+        let Some(store) = store else { return Arc::default() };
         match locked_within(&KNOWN, LOOK_UP_MAX) {
-            Some(mut known) => known.of(store_url, std::process::id()),
+            Some(mut known) => known.of(&store, std::process::id()),
             // Sharing is for speed.
             None => Arc::default(),
         }
@@ -75,21 +74,29 @@ fn locked_within<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'
 mod tests {
     use super::*;
 
+    fn of(url: &str) -> Arc<Siblings> {
+        Siblings::of(crate::store::identity(url))
+    }
+
     #[test]
     fn engines_on_the_same_store_share_and_others_do_not() {
-        let one = Siblings::of("sqlite:a-shop.db");
-        assert!(Arc::ptr_eq(&one, &Siblings::of("sqlite:a-shop.db")));
-        assert!(!Arc::ptr_eq(&one, &Siblings::of("sqlite:b-shop.db")));
-        let memory = Siblings::of("sqlite::memory:");
-        assert!(!Arc::ptr_eq(&memory, &Siblings::of("sqlite::memory:")));
+        let one = of("sqlite:a-shop.db");
+        assert!(Arc::ptr_eq(&one, &of("sqlite:a-shop.db")));
+        assert!(Arc::ptr_eq(&one, &of("sqlite://a-shop.db?mode=rwc")), "the same file");
+        assert!(!Arc::ptr_eq(&one, &of("sqlite:b-shop.db")));
+        for memory in ["sqlite::memory:", "sqlite:a-shop.db?mode=memory"] {
+            assert!(!Arc::ptr_eq(&of(memory), &of(memory)), "{memory}");
+        }
+        let server = of("mysql://root@localhost/a_shop");
+        assert!(Arc::ptr_eq(&server, &of("mysql://root@localhost/a_shop")));
     }
 
     #[test]
     fn stores_that_no_engine_uses_are_forgotten() {
-        drop(Siblings::of("sqlite:gone.db"));
-        let _next = Siblings::of("sqlite:c-shop.db");
+        drop(of("sqlite:gone.db"));
+        let _next = of("sqlite:c-shop.db");
         let known = locked_within(&KNOWN, LOOK_UP_MAX).expect("no fork");
-        assert!(!known.stores.contains_key("sqlite:gone.db"));
+        assert!(!known.stores.keys().any(|store| store.ends_with("gone.db")));
     }
 
     #[test]

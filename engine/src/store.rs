@@ -14,6 +14,7 @@ mod pool;
 mod reads;
 mod retry;
 mod rows;
+mod schema;
 mod session;
 mod sqlite;
 mod statements;
@@ -25,18 +26,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use prometheus_client::metrics::counter::Counter;
 
 pub(crate) use error::{Fault, StoreError, StoreResult};
 use mysql::MySqlDatabase;
 use reads::SqlStore;
 pub(crate) use retry::{pauses, steadily};
-use sqlite::SqliteDatabase;
+use sqlite::{SqliteAddress, SqliteDatabase};
 
 use crate::audit::AuditFacts;
 use crate::cache::CachedProduct;
-use crate::clock::Clock;
+use crate::clock::{Clock, HostClock};
+use crate::config::Migrate;
 use crate::ledger::{Changes, OrderRow, Rows};
 use crate::model::{Event, Hold, HoldId, Money, OrderId, ProductId, Timestamp};
+use crate::runtime;
+
+/// What a store's URL looks like.
+pub(crate) const STORES: &str =
+    "a store is sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";
 
 /// How a store is reached and for how long it is waited for.
 #[derive(Clone)]
@@ -47,7 +55,11 @@ pub(crate) struct StoreOptions {
     pub lock_wait: Duration,
     /// How often reads, and writes that may happen twice, are tried again.
     pub retries: u32,
+    pub migrate: Migrate,
     pub clock: Arc<dyn Clock>,
+    pub host: Arc<dyn HostClock>,
+    /// Counts steps of the host's wall clock.
+    pub clock_steps: Counter,
 }
 
 #[cfg(test)]
@@ -60,7 +72,10 @@ impl StoreOptions {
             store_timeout: Duration::from_secs(30),
             lock_wait: Duration::from_secs(3),
             retries: 1,
+            migrate: Migrate::Auto,
             clock: Arc::new(crate::clock::StoreClock),
+            host: Arc::new(crate::clock::SystemClock),
+            clock_steps: Counter::default(),
         }
     }
 }
@@ -133,6 +148,29 @@ impl Sequence {
             Self::Batch => "batch",
         }
     }
+
+    /// The table whose rows have these ids; those of batches are random in part.
+    fn table(self) -> Option<&'static str> {
+        match self {
+            Self::Product => Some("stockade_products"),
+            Self::Hold => Some("stockade_holds"),
+            Self::Order => Some("stockade_orders"),
+            Self::Batch => None,
+        }
+    }
+}
+
+/// How many bits of a batch's id are random.
+const BATCH_RANDOM_BITS: u32 = 24;
+/// So many numbers of batches fit before the random bits.
+const BATCH_NUMBERS: u64 = 1 << (63 - BATCH_RANDOM_BITS);
+
+/// The id of the batch with this number: the number, so that the ids of a
+/// process ascend, and random bits, so that no two processes have the same id
+/// even where a database has lost the draw of one and given both one number.
+pub(crate) fn batch_id(number: u64) -> u64 {
+    let random = runtime::random::<u64>() >> (64 - BATCH_RANDOM_BITS);
+    (number % BATCH_NUMBERS) << BATCH_RANDOM_BITS | random
 }
 
 /// What belongs to a product.
@@ -162,24 +200,31 @@ pub(crate) struct DueProducts {
     pub now: Timestamp,
 }
 
-/// Opens the store that a URL names and brings its tables up to date.
+/// What names a store in this process: all engines with the same one share
+/// what they remember of it. `None` where the store is one engine's alone.
+pub(crate) fn identity(url: &str) -> Option<String> {
+    if !url.starts_with("sqlite:") {
+        return Some(url.to_owned());
+    }
+    let path = SqliteAddress::parse(url).ok()?.identity()?;
+    Some(format!("sqlite:{}", path.to_str()?))
+}
+
+/// Opens the store that a URL names, brings its tables up to date if it is told
+/// to, and checks that they are what this version needs.
 pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn Store>> {
-    let clock = Arc::clone(&options.clock);
     match options.url.split_once(':').map(|(scheme, _)| scheme) {
         Some("sqlite") => {
             let database = SqliteDatabase::new(options)?;
             // Those who write already may leave a newcomer no turn.
-            steadily(options.retries, || database.migrate()).await?;
-            Ok(Arc::new(SqlStore::new(database, clock, options.retries)))
+            steadily(options.retries, || database.migrate(options.migrate)).await?;
+            Ok(Arc::new(SqlStore::open(database, options).await?))
         }
         Some("mysql" | "mariadb") => {
             let database = MySqlDatabase::open(options).await?;
-            Ok(Arc::new(SqlStore::new(database, clock, options.retries)))
+            Ok(Arc::new(SqlStore::open(database, options).await?))
         }
-        _ => {
-            let why = "a store is sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";
-            Err(StoreError::new(Fault::Unknown, why))
-        }
+        _ => Err(StoreError::new(Fault::Unknown, STORES)),
     }
 }
 
@@ -190,6 +235,10 @@ pub(crate) enum Unfinished {
     Nothing(StoreError),
     /// COMMIT was sent and no answer came: it may have landed.
     Unknown(StoreError),
+    /// A text that ends with COMMIT met a row that stands otherwise or a key
+    /// that is taken. It left nothing behind, but an earlier run of it may have:
+    /// a proxy that loses the answer to a text may send the text again.
+    Refused(StoreError),
 }
 
 /// A connection of its own, for one transaction after another.
@@ -202,7 +251,7 @@ pub(crate) trait Session: Send {
 
     /// Whether the transaction with this batch id was committed. To be asked
     /// after [`Session::begin`] has locked the same products, so that a commit
-    /// still under way is waited for.
+    /// still under way is waited for, or once none is.
     fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>>;
 
     /// Writes, each transition guarded by the state it comes from, and commits.
@@ -230,12 +279,13 @@ pub(crate) trait Store: Send + Sync {
     /// Takes a connection that writes.
     fn session(&self) -> BoxFuture<'_, StoreResult<Box<dyn Session>>>;
 
-    /// Draws `count` ids and returns the first.
+    /// Draws `count` ids, of which no row has any, and returns the first.
     fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>>;
 
     /// The store's own id, the same for all who open it and for no other store.
     fn identity(&self) -> BoxFuture<'_, StoreResult<u64>>;
 
+    /// Checks that the store answers and has its tables.
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>>;
 
     /// The product as it is now, due holds and orders counted as returned.
@@ -248,6 +298,8 @@ pub(crate) trait Store: Send + Sync {
     /// counted as returned.
     fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>>;
 
+    /// Inserts a product and, in the same transaction, the row that shows that
+    /// its batch landed.
     fn insert_product<'a>(&'a self, product: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>>;
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>>;
@@ -275,6 +327,10 @@ pub(crate) trait Store: Send + Sync {
 
     /// The store's time without asking it, as near as it is known.
     fn now(&self) -> Timestamp;
+
+    /// The store's time without asking it, where it is known well enough to
+    /// decide by it.
+    fn speculative_now(&self) -> Option<Timestamp>;
 
     fn close(&self) -> BoxFuture<'_, ()>;
 }

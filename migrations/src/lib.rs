@@ -1,7 +1,9 @@
 //! Stockade's tables, one migrator per dialect.
 //!
 //! Both dialects have the same files, tables and columns. An applied file is
-//! never edited: what changes comes in a new one. Each MySQL file is a single
+//! never edited: what changes comes in a new one. Engines of the version before
+//! go on beside it, so it only adds: tables, indexes, and columns that may be
+//! NULL or have a default. Each MySQL file is a single
 //! statement that can be run again, because MySQL commits each DDL statement
 //! by itself and a process may die between it and the note that it was run.
 
@@ -34,6 +36,8 @@ fn migrator(files: [(i64, &'static str, &'static str); 10]) -> Migrator {
     };
     let mut migrator = Migrator::with_migrations(files.map(migration).to_vec());
     migrator.dangerous_set_table_name(TABLE);
+    // A newer version may have migrated the store already.
+    migrator.set_ignore_missing(true);
     migrator
 }
 

@@ -22,11 +22,10 @@ const APART_MAX: Duration = Duration::from_millis(100);
 
 /// The holds of these commands that will surely be made, complete; their
 /// commands are told so.
-pub(super) fn choose(parts: &Parts, commands: &mut [Command]) -> Vec<Hold> {
+pub(super) fn choose(parts: &Parts, commands: &mut [Command], now: Timestamp) -> Vec<Hold> {
     if parts.store.single_writer() {
         return Vec::new();
     }
-    let now = parts.store.now();
     choose_by(&parts.policy, |id| parts.cache.last_stock(id, now), commands, now)
 }
 

@@ -30,6 +30,9 @@ pub(super) enum Failure {
     Nothing(StoreError),
     /// COMMIT was sent and no answer came: it may have landed.
     Unknown(StoreError, Commit),
+    /// The text that writes and commits met rows that stand otherwise, which an
+    /// earlier run of the same text may have written.
+    Refused(StoreError, Commit),
     /// The decision was not the one for which holds were written ahead.
     Unforeseen,
     /// The lease of this product was overtaken by one with this fence.
@@ -55,8 +58,10 @@ pub(super) struct Uncertain {
 /// A commit whose answer was lost.
 #[derive(Debug)]
 pub(super) struct Commit {
-    batch_id: u64,
-    decided: Box<Decided>,
+    pub batch_id: u64,
+    pub decided: Box<Decided>,
+    /// Whether it was decided upon remembered rows.
+    pub is_foreseen: bool,
     /// Whether it had its rows locked when it was sent. Who has their locks
     /// after it finds it landed, or it never will.
     had_locks: bool,
@@ -66,7 +71,8 @@ pub(super) struct Commit {
 
 impl Commit {
     fn new(batch_id: u64, decided: Decided, had_locks: bool) -> Self {
-        Self { batch_id, decided: Box::new(decided), had_locks, is_missed: false }
+        let (decided, is_foreseen, is_missed) = (Box::new(decided), false, false);
+        Self { batch_id, decided, is_foreseen, had_locks, is_missed }
     }
 }
 
@@ -163,6 +169,9 @@ pub(super) async fn attempt(
         Err(Unfinished::Unknown(error)) => {
             Err(Failure::Unknown(error, Commit::new(batch_id, decided, has_locks)))
         }
+        Err(Unfinished::Refused(error)) => {
+            Err(Failure::Refused(error, Commit::new(batch_id, decided, has_locks)))
+        }
     }
 }
 
@@ -190,6 +199,10 @@ pub(super) async fn attempt_foreseen(
         Err(Unfinished::Nothing(error)) => Err(Failure::Nothing(error)),
         Err(Unfinished::Unknown(error)) => {
             Err(Failure::Unknown(error, Commit::new(batch_id, decided, false)))
+        }
+        Err(Unfinished::Refused(error)) => {
+            let commit = Commit::new(batch_id, decided, false);
+            Err(Failure::Refused(error, Commit { is_foreseen: true, ..commit }))
         }
     }
 }

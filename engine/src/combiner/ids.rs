@@ -83,6 +83,16 @@ impl Ids {
     }
 }
 
+impl Ids {
+    /// Drops the ids of holds and orders that are left, since another process
+    /// has been found to use them, too; the next block is a small one.
+    pub fn discard(&self) {
+        for blocks in [&self.holds, &self.orders] {
+            *blocks.stock() = Stock::default();
+        }
+    }
+}
+
 impl Blocks {
     fn stock(&self) -> std::sync::MutexGuard<'_, Stock> {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)

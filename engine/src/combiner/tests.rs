@@ -16,7 +16,7 @@ use super::*;
 use crate::ledger::NewHold;
 use crate::lock::{Grant, Kept, Lease, LockName};
 use crate::model::{HoldId, Money, OrderId, Token};
-use crate::store::{Needs, ProductInsert, Sequence, StoreOptions, open_store};
+use crate::store::{Needs, ProductInsert, Sequence, StoreOptions, batch_id, identity, open_store};
 
 const LANE: LaneId = LaneId(7);
 const PRODUCT: ProductId = ProductId(7);
@@ -107,7 +107,7 @@ impl Desk {
         let lock = Arc::new(NotingLock { answers, asked: Mutex::default() });
         let (metrics, runtime) = (Arc::new(Metrics::new()), Runtime::Tokio(Handle::current()));
         let parts = Parts {
-            siblings: Siblings::of(&config.store),
+            siblings: Siblings::of(identity(&config.store)),
             config: Arc::new(config),
             policy: Policy::PLAIN,
             lock: Arc::clone(&lock) as Arc<dyn Lock>,
@@ -138,7 +138,8 @@ impl Desk {
 
     /// Inserts the product, and answers as which batch.
     async fn insert_product(&self) -> u64 {
-        let batch_id = self.combiner.ids.take(Sequence::Batch, 1).await.expect("drawn")[0];
+        let batch_id =
+            batch_id(self.combiner.ids.take(Sequence::Batch, 1).await.expect("drawn")[0]);
         let price = Money::from_minor(100).expect("a price");
         let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id };
         self.combiner.parts.store.insert_product(new).await.expect("inserted");

@@ -4,14 +4,14 @@ use backon::BackoffBuilder;
 use futures_util::future::BoxFuture;
 
 use super::answers::{Outcome, UnusedIds, settle};
-use super::batch::{Decided, Failure, Job, Uncertain, attempt, attempt_foreseen};
+use super::batch::{Commit, Decided, Failure, Job, Uncertain, attempt, attempt_foreseen};
 use super::leases::{self, Leases};
-use super::{Combiner, Reply, Request, Turn, ahead, needs};
+use super::{Combiner, Parts, Reply, Request, Turn, ahead, needs};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Command;
 use crate::metrics::observe;
 use crate::runtime;
-use crate::store::{Fault, Needs, Sequence, StoreError, pauses};
+use crate::store::{Fault, Needs, Sequence, Session, StoreError, batch_id, pauses};
 
 /// Serves a batch from its locks to its answers, and frees its lanes.
 pub(super) async fn serve(combiner: &Combiner, requests: Vec<Request>, turn: &Turn) {
@@ -79,7 +79,7 @@ pub(super) fn decide_all<'a>(
     Box::pin(async move {
         let error = match assign_ids(combiner, &mut requests).await {
             Err(error) => error.into(),
-            Ok(()) => match transact(combiner, &requests, turn, leases).await {
+            Ok(()) => match transact(combiner, &mut requests, turn, leases).await {
                 Ok(decided) => return settle(combiner, requests, decided),
                 Err(Refused::All(error)) => error,
                 Err(Refused::Some(error)) if requests.len() == 1 => {
@@ -125,6 +125,20 @@ enum Refused {
     Some(StoreError),
 }
 
+/// Gives the requests other ids, where theirs or a batch's key is taken. The
+/// rest of the blocks is dropped, since another process may have them, too.
+async fn renew_ids(
+    combiner: &Combiner,
+    requests: &mut [Request],
+    work: &mut Work,
+) -> Result<(), StoreError> {
+    combiner.ids.discard();
+    assign_ids(combiner, requests).await?;
+    *work = Work::of(combiner, requests);
+    work.presume_nothing();
+    Ok(())
+}
+
 async fn assign_ids(combiner: &Combiner, requests: &mut [Request]) -> Result<(), StoreError> {
     let (holds, orders) = needs::count_ids(requests);
     let hold_ids = combiner.ids.take(Sequence::Hold, holds).await?;
@@ -135,19 +149,16 @@ async fn assign_ids(combiner: &Combiner, requests: &mut [Request]) -> Result<(),
 
 async fn transact(
     combiner: &Combiner,
-    requests: &[Request],
+    requests: &mut [Request],
     turn: &Turn,
     leases: &mut Leases,
 ) -> Result<Decided, Refused> {
     let parts = &combiner.parts;
-    let mut work = Work {
-        commands: requests.iter().map(|request| request.command.clone()).collect(),
-        needs: needs::of(requests, &parts.policy, parts.config.sweep_batch),
-        presumes: true,
-    };
+    let mut work = Work::of(combiner, requests);
     let mut pauses = pauses(parts.config.retries).build();
     let mut uncertain = Uncertain::default();
     let mut stale = 0_u32;
+    let mut is_renewed = false;
     loop {
         let tried = one_try(combiner, &mut work, turn, leases, &mut uncertain).await;
         let error = match tried {
@@ -169,10 +180,22 @@ async fn transact(
                 uncertain.add(commit);
                 error
             }
-            Err(Tried::Failed(Failure::Nothing(error))) => error,
+            // One that was refused has been resolved by now.
+            Err(Tried::Failed(Failure::Nothing(error) | Failure::Refused(error, _))) => error,
         };
         work.presume_nothing();
         parts.metrics.retry(error.fault.cause());
+        // Not while a commit of the same ids may still come: it is to fail this
+        // one rather than stand beside it.
+        if error.fault == Fault::Duplicate && uncertain.is_empty() {
+            if let Err(error) = renew_ids(combiner, requests, &mut work).await {
+                return Err(Refused::All(error.into()));
+            }
+            // That alone helps where an id was taken.
+            if !std::mem::replace(&mut is_renewed, true) {
+                continue;
+            }
+        }
         // What may have landed is looked for by each try, not done again in
         // halves that would know nothing of it.
         if !error.fault.is_passing() && uncertain.is_empty() {
@@ -195,6 +218,15 @@ struct Work {
 }
 
 impl Work {
+    fn of(combiner: &Combiner, requests: &[Request]) -> Self {
+        let Parts { policy, config, .. } = &combiner.parts;
+        Self {
+            commands: requests.iter().map(|request| request.command.clone()).collect(),
+            needs: needs::of(requests, policy, config.sweep_batch),
+            presumes: true,
+        }
+    }
+
     /// From the second try on, nothing is foreseen or done ahead and every key
     /// is read.
     fn presume_nothing(&mut self) {
@@ -245,7 +277,7 @@ async fn one_try(
     let nothing = |error| Tried::Failed(Failure::Nothing(error));
     let parts = &combiner.parts;
     let ids = combiner.ids.take(Sequence::Batch, 1).await.map_err(nothing)?;
-    let batch_id = ids.first().copied().unwrap_or_default();
+    let batch_id = batch_id(ids.first().copied().unwrap_or_default());
     // The connection before the lock: who waits for a connection must not
     // keep others from the product.
     let mut session = parts.store.session().await.map_err(nothing)?;
@@ -256,11 +288,14 @@ async fn one_try(
     let Combiner { foresight, .. } = combiner;
     let fences = leases.fences();
     let mut foreseen = None;
-    if work.presumes {
-        let (products, now) = (&work.needs.products, parts.store.now());
+    // Where the store's time is not known well enough, it is asked for first.
+    if work.presumes
+        && let Some(now) = parts.store.speculative_now()
+    {
+        let products = &work.needs.products;
         foreseen = foresight.decide(&parts.policy, products, &work.commands, fences, now);
         if foreseen.is_none() {
-            work.needs.ahead = ahead::choose(parts, &mut work.commands);
+            work.needs.ahead = ahead::choose(parts, &mut work.commands, now);
         }
     }
     let Work { needs, commands, .. } = &*work;
@@ -268,6 +303,10 @@ async fn one_try(
     let tried = match foreseen {
         Some(foreseen) => attempt_foreseen(session.as_mut(), &job, foreseen, &open).await,
         None => attempt(parts, session.as_mut(), &job, uncertain, &open).await,
+    };
+    let tried = match tried {
+        Err(Failure::Refused(error, commit)) => resolve(session.as_mut(), error, commit).await,
+        tried => tried,
     };
     if tried.is_err() {
         foresight.forget(&needs.products);
@@ -292,12 +331,32 @@ async fn one_try(
     }
 }
 
+/// Finds out what became of a batch that was refused for rows that it may have
+/// written itself: a proxy that loses the answer to a text may send it again.
+/// The rows are met only once the first run has ended, so one look tells.
+async fn resolve(
+    session: &mut dyn Session,
+    error: StoreError,
+    commit: Commit,
+) -> Result<Decided, Failure> {
+    if let Err(error) = session.rollback().await {
+        return Err(Failure::Unknown(error, commit));
+    }
+    match session.landed(commit.batch_id).await {
+        Ok(true) => Ok(*commit.decided),
+        Ok(false) if commit.is_foreseen && error.fault == Fault::Conflict => {
+            Err(Failure::Unforeseen)
+        }
+        Ok(false) => Err(Failure::Nothing(error)),
+        Err(error) => Err(Failure::Unknown(error, commit)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::combiner::batch::Commit;
     use crate::ledger::{Keyed, NewHold};
     use crate::model::{HoldId, ProductId, Timestamp, Token};
 

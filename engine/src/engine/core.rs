@@ -4,18 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::BackoffBuilder;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::life::Life;
-use super::{EngineBuilder, prepare};
+use super::{EngineBuilder, create, prepare};
 use crate::audit::AuditReport;
 use crate::cache::{CachedProduct, ProductCache};
-use crate::clock::{Clock, StoreClock};
+use crate::clock::{Clock, StoreClock, SystemClock};
 use crate::combiner::{Combiner, Done, LaneId, Parts};
-use crate::config::{Config, LatePayment};
+use crate::config::{Config, LatePayment, Migrate};
 use crate::due_notice::DueNotice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Policy, Refusal};
@@ -30,9 +29,9 @@ use crate::model::{
 };
 use crate::redis_link::{RedisLink, RedisNames};
 use crate::routes::Routes;
-use crate::runtime::{self, Runtime};
+use crate::runtime::Runtime;
 use crate::siblings::Siblings;
-use crate::store::{ProductInsert, Sequence, Store, StoreError, StoreOptions, open_store, pauses};
+use crate::store::{Store, StoreError, StoreOptions, identity, open_store};
 use crate::sweeper::{SweepReport, Sweeper};
 use crate::wire::Resend;
 
@@ -70,19 +69,25 @@ pub(crate) struct Pieces {
     pub runtime: Runtime,
 }
 
-fn store_options(config: &Config, clock: Arc<dyn Clock>) -> StoreOptions {
+fn store_options(config: &Config, clock: Arc<dyn Clock>, metrics: &Metrics) -> StoreOptions {
     StoreOptions {
         url: config.store.clone(),
         connections: config.connections,
         store_timeout: config.store_timeout,
         lock_wait: config.lock_wait,
         retries: config.retries,
+        migrate: config.migrate,
         clock,
+        host: Arc::new(SystemClock),
+        clock_steps: metrics.clock_steps.clone(),
     }
 }
 
 pub(super) async fn migrate(config: &Config) -> Result<()> {
-    let store = open_store(&store_options(config, Arc::new(StoreClock))).await.map_err(opening)?;
+    // Whoever asks for it by name wants it, whatever an engine is told.
+    let config = Config { migrate: Migrate::Auto, ..config.clone() };
+    let options = store_options(&config, Arc::new(StoreClock), &Metrics::new());
+    let store = open_store(&options).await.map_err(opening)?;
     store.close().await;
     Ok(())
 }
@@ -98,10 +103,10 @@ impl Core {
         config.check()?;
         let config = Arc::new(config);
         let clock = clock.unwrap_or_else(|| Arc::new(StoreClock));
-        let options = store_options(&config, Arc::clone(&clock));
-        let store = open_store(&options).await.map_err(opening)?;
         let metrics = Arc::new(Metrics::new());
-        let siblings = Siblings::of(&config.store);
+        let options = store_options(&config, Arc::clone(&clock), &metrics);
+        let store = open_store(&options).await.map_err(opening)?;
+        let siblings = Siblings::of(identity(&config.store));
         let redis = match config.redis.as_str() {
             "" => None,
             _ => {
@@ -269,23 +274,9 @@ impl Core {
         let (store, new, retries) = (Arc::clone(&self.store), new.clone(), self.config.retries);
         let product = self
             .on_runtime(async move {
-                let id = ProductId(store.draw(Sequence::Product, 1).await?);
-                let batch_id = store.draw(Sequence::Batch, 1).await?;
-                let NewProduct { name, price, stock } = &new;
-                let mut pauses = pauses(retries).build();
-                loop {
-                    let insert = ProductInsert { id, name, price: *price, stock: *stock, batch_id };
-                    let inserted = store.insert_product(insert).await;
-                    // The answer to a commit may be lost though it landed.
-                    if let Some((product, _)) = store.product(id).await? {
-                        return Ok(product);
-                    }
-                    let Err(error) = inserted else { return Err(no_such("product", id.0)) };
-                    match pauses.next().filter(|_| error.fault.is_passing()) {
-                        Some(pause) => runtime::sleep(pause).await,
-                        None => return Err(error.into()),
-                    }
-                }
+                let id = create::insert_product(store.as_ref(), &new, retries).await?;
+                let found = store.product(id).await?;
+                found.map(|(product, _)| product).ok_or_else(|| no_such("product", id.0))
             })
             .await?;
         // Someone may have asked for the id before it was there.

@@ -335,6 +335,10 @@ impl Store for SimulatedStore {
         Timestamp::from_micros(clock().micros() + self.skew)
     }
 
+    fn speculative_now(&self) -> Option<Timestamp> {
+        Some(self.now())
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }

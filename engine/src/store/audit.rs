@@ -285,10 +285,10 @@ pub(super) async fn read_facts<D: Database>(
     step: u32,
 ) -> StoreResult<AuditFacts> {
     connection.run(D::BEGIN_SNAPSHOT.to_owned(), &mut |_, _| Ok(())).await?;
-    let asked = Instant::now();
+    let asked = time.asks();
     let now = time.hear(read_clock::<D>(connection).await?, asked);
     let (facts, counted) = (AuditFacts::default(), HashMap::new());
-    let mut audit = Audit { connection, step, facts, counted, told: asked };
+    let mut audit = Audit { connection, step, facts, counted, told: Instant::now() };
     audit.holds().await?;
     audit.orders().await?;
     audit.events().await?;

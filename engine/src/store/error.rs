@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Invariant,
     /// The URL names no store.
     Unknown,
+    /// The store is not there or lacks tables: somebody must make it first.
+    Unfit,
     /// Anything else; trying again would not help.
     Fatal,
 }
@@ -47,6 +49,7 @@ impl Fault {
             Self::Refused => "refused",
             Self::Invariant => "invariant",
             Self::Unknown => "unknown_store",
+            Self::Unfit => "unfit_store",
             Self::Fatal => "fatal",
         }
     }
@@ -60,7 +63,12 @@ impl Fault {
             | Self::Duplicate
             | Self::Lost
             | Self::Exhausted => true,
-            Self::TooLarge | Self::Refused | Self::Invariant | Self::Unknown | Self::Fatal => false,
+            Self::TooLarge
+            | Self::Refused
+            | Self::Invariant
+            | Self::Unknown
+            | Self::Unfit
+            | Self::Fatal => false,
         }
     }
 }
@@ -138,6 +146,7 @@ impl From<StoreError> for Error {
             }
             Fault::Refused => Self::new(ErrorKind::Unavailable, error.source.to_string()),
             Fault::Unknown => Self::invalid_argument(error.source.to_string()),
+            Fault::Unfit => Self::new(ErrorKind::Unavailable, error.source.to_string()),
             Fault::Invariant | Fault::Fatal => {
                 tracing::error!(%error, "the store failed");
                 Self::caused(ErrorKind::Internal, "the store failed", error)
@@ -195,6 +204,7 @@ mod tests {
             (Fault::Refused, false),
             (Fault::Invariant, false),
             (Fault::Unknown, false),
+            (Fault::Unfit, false),
             (Fault::Fatal, false),
         ] {
             assert_eq!(fault.is_passing(), is_passing, "{fault:?}");

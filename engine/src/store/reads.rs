@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -15,10 +15,11 @@ use super::retry::steadily;
 use super::session::SqlSession;
 use super::statements::{self, list};
 use super::time::Timekeeper;
-use super::{DueProducts, Owned, ProductInsert, Sequence, Session, Store, rows};
+use super::{
+    DueProducts, Owned, ProductInsert, Sequence, Session, Store, StoreOptions, rows, schema,
+};
 use crate::audit::AuditFacts;
 use crate::cache::CachedProduct;
-use crate::clock::Clock;
 use crate::ledger::{OrderRow, ProductRow};
 use crate::model::{Event, Hold, HoldId, OrderId, ProductId, Timestamp};
 use crate::runtime;
@@ -29,12 +30,12 @@ const IDENTITY: &str = "store_id";
 /// How long an audit waits for the one before it.
 const AUDIT_TURN: Duration = Duration::from_secs(10);
 
-/// A write of nothing, which a store that is read-only refuses, and a read of
-/// nothing of each table that a hold needs.
-const READINESS: &str = "UPDATE stockade_sequences SET next = next WHERE name = ''; \
-     SELECT id FROM stockade_products LIMIT 0; SELECT id FROM stockade_holds LIMIT 0; \
-     SELECT id FROM stockade_orders LIMIT 0; SELECT id FROM stockade_outbox LIMIT 0; \
-     SELECT k FROM stockade_keys LIMIT 0; SELECT k FROM stockade_payments LIMIT 0";
+/// A write of nothing, which a store that is read-only refuses.
+const WRITE_NOTHING: &str = "UPDATE stockade_sequences SET next = next WHERE name = ''";
+
+/// How often free ids are looked for in one draw. Each look takes twice the
+/// span of the one before it, so that it ends at the end of all ids.
+const LOOKS_MAX: u32 = 64;
 
 /// A store that speaks SQL.
 pub(crate) struct SqlStore<D> {
@@ -46,9 +47,43 @@ pub(crate) struct SqlStore<D> {
 }
 
 impl<D: Database> SqlStore<D> {
-    pub fn new(database: D, clock: Arc<dyn Clock>, retries: u32) -> Self {
-        let time = Arc::new(Timekeeper::new(clock));
-        Self { database, time, retries, auditing: tokio::sync::Mutex::default() }
+    /// Opens a store whose migrations are applied, and checks its tables.
+    pub async fn open(database: D, options: &StoreOptions) -> StoreResult<Self> {
+        let StoreOptions { clock, host, clock_steps, retries, .. } = options;
+        let time = Timekeeper::new(Arc::clone(clock), Arc::clone(host), clock_steps.clone());
+        let auditing = tokio::sync::Mutex::default();
+        let store = Self { database, time: Arc::new(time), retries: *retries, auditing };
+        let ready = steadily(*retries, || store.check_tables()).await;
+        let ready = match ready {
+            Ok(()) if D::NOW.is_none() => steadily(*retries, || store.resume_time()).await,
+            ready => ready.map_err(schema::lacks),
+        };
+        if ready.is_err() {
+            store.database.close().await;
+        }
+        ready.map(|()| store)
+    }
+
+    /// Fails unless every table is there with the columns that are needed.
+    async fn check_tables(&self) -> StoreResult<()> {
+        let mut connection = self.database.take(Use::Read).await?;
+        let done = connection.run(schema::probes(), &mut |_, _| Ok(())).await;
+        if done.is_err() {
+            connection.give_up();
+        }
+        done.map(drop)
+    }
+
+    /// Has a clock that is the host's go on from the newest commit.
+    async fn resume_time(&self) -> StoreResult<()> {
+        let mut newest = None;
+        let sql = "SELECT at FROM stockade_outbox ORDER BY id DESC LIMIT 1".to_owned();
+        let mut connection = self.database.take(Use::Read).await?;
+        connection.run(sql, &mut one(&mut newest, |row| row.time(0))).await?;
+        if let Some(newest) = newest {
+            self.time.resume(newest);
+        }
+        Ok(())
     }
 
     pub(super) async fn writer(&self) -> StoreResult<SqlSession<D>> {
@@ -58,7 +93,7 @@ impl<D: Database> SqlStore<D> {
     /// Runs one reading statement and tells the time at which it was run.
     async fn select(&self, sql: String, keep: Keep<'_>) -> StoreResult<Timestamp> {
         let mut connection = self.database.take(Use::Read).await?;
-        let asked = Instant::now();
+        let asked = self.time.asks();
         let mut time = None;
         let sql = match D::NOW {
             Some(now) => format!("SELECT {now}; {sql}"),
@@ -138,7 +173,7 @@ impl<D: Database> SqlStore<D> {
         let Some(mut connection) = self.database.probe().await? else {
             return Ok(());
         };
-        let sql = READINESS.to_owned();
+        let sql = format!("{WRITE_NOTHING}; {}", schema::probes());
         let checked = connection.run(sql, &mut |_, _| Ok(())).await;
         match checked {
             // Another process writes, which is load and no fault.
@@ -161,7 +196,8 @@ impl<D: Database> SqlStore<D> {
         let Some(first) = first else {
             return Err(StoreError::new(Fault::Fatal, format!("the sequence {name} is missing")));
         };
-        let next = first + count;
+        let first = self.first_free(&mut session, sequence, first, count).await?;
+        let next = first.saturating_add(count);
         let set = format!("UPDATE stockade_sequences SET next = {next} WHERE name = '{name}'");
         session.run(set, &mut |_, _| Ok(())).await?;
         session.finish("COMMIT").await?;
@@ -196,10 +232,37 @@ impl<D: Database> SqlStore<D> {
         Ok(found)
     }
 
+    /// The first of `count` ids from `from` on that no row has. Rows that were
+    /// imported, or written by a process whose draw a fail-over has lost, are
+    /// passed over; the span looked at doubles, so that many cost few looks.
+    async fn first_free(
+        &self,
+        session: &mut SqlSession<D>,
+        sequence: Sequence,
+        mut from: u64,
+        count: u64,
+    ) -> StoreResult<u64> {
+        let Some(table) = sequence.table() else { return Ok(from) };
+        let mut span = count;
+        for _ in 0..LOOKS_MAX {
+            let end = from.saturating_add(span).min(i64::MAX.unsigned_abs());
+            let sql = format!(
+                "SELECT id FROM {table} WHERE id >= {from} AND id < {end} ORDER BY id DESC LIMIT 1"
+            );
+            let mut taken = None;
+            session.run(sql, &mut one(&mut taken, |row| row.count(0))).await?;
+            let Some(taken) = taken else { return Ok(from) };
+            from = taken + 1;
+            span = span.saturating_mul(2);
+        }
+        let why = format!("no {count} free ids were found in {table} up to {from}");
+        Err(StoreError::new(Fault::Fatal, why))
+    }
+
     async fn insert(&self, new: ProductInsert<'_>) -> StoreResult<()> {
         let mut session = self.writer().await?;
         session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
-        let asked = Instant::now();
+        let asked = self.time.asks();
         let now = self.time.hear(session.read_clock().await?, asked);
         for sql in super::writes::insert_product(&new, now, D::CURSOR) {
             session.run(sql, &mut |_, _| Ok(())).await?;
@@ -390,6 +453,14 @@ impl<D: Database> Store for SqlStore<D> {
 
     fn now(&self) -> Timestamp {
         self.time.estimate()
+    }
+
+    fn speculative_now(&self) -> Option<Timestamp> {
+        match D::NOW {
+            Some(_) => self.time.speculate(),
+            // The host's clock is the store's.
+            None => Some(self.time.estimate()),
+        }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

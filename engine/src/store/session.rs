@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
@@ -61,7 +60,7 @@ impl<D: Database> SqlSession<D> {
     }
 
     async fn load(&mut self, needs: &Needs) -> StoreResult<Loaded> {
-        let asked = Instant::now();
+        let asked = self.time.asks();
         let mut rows = Rows::default();
         let ahead = writes::insert_holds(&needs.ahead.iter().collect::<Vec<_>>());
         let mut first = vec![D::BEGIN];
@@ -271,6 +270,9 @@ impl<D: Database> SqlSession<D> {
 /// before it answered. After anything else it must be looked for.
 fn failed(error: StoreError, commit: usize) -> Unfinished {
     match error.statement {
+        Some(at) if at < commit && matches!(error.fault, Fault::Duplicate | Fault::Conflict) => {
+            Unfinished::Refused(error)
+        }
         Some(at) if at < commit || error.fault == Fault::Deadlock => Unfinished::Nothing(error),
         _ => Unfinished::Unknown(error),
     }

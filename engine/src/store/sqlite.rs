@@ -2,7 +2,8 @@
 //!
 //! SQLite has one writer at a time, so there is one connection that writes.
 
-use std::str::FromStr;
+mod address;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,12 +11,16 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Connection as _, Executor, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor, Row, SqliteConnection};
 
 use super::StoreOptions;
 use super::connection::{Connection, Database, Keep, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{self, Lending, Recently, lend};
+use super::schema::{self, Applied};
+use crate::config::Migrate;
+
+pub(crate) use address::SqliteAddress;
 
 /// Sorts errors by SQLite's primary result code.
 fn fault_of(error: &sqlx::Error) -> Option<Fault> {
@@ -44,19 +49,14 @@ fn store_error(error: sqlx::Error) -> StoreError {
     StoreError::from_sqlx(error, fault_of)
 }
 
-/// Whether the URL names a database that lives and dies with its connection.
-fn is_memory(url: &str) -> bool {
-    url.contains(":memory:") || url.contains("mode=memory")
-}
-
-fn connect_options(options: &StoreOptions) -> StoreResult<SqliteConnectOptions> {
-    let connect = SqliteConnectOptions::from_str(&options.url).map_err(store_error)?;
-    Ok(connect
-        .create_if_missing(true)
+fn connect_options(address: &SqliteAddress, options: &StoreOptions) -> SqliteConnectOptions {
+    address
+        .connect()
+        .create_if_missing(options.migrate == Migrate::Auto)
         .journal_mode(SqliteJournalMode::Wal)
         // With less, a power cut can take the last commits with it.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(options.lock_wait))
+        .busy_timeout(options.lock_wait)
 }
 
 /// Makes connections.
@@ -93,9 +93,18 @@ pub(crate) struct SqliteDatabase {
 impl SqliteDatabase {
     /// Prepares pools; connections are made when they are first needed.
     pub fn new(options: &StoreOptions) -> StoreResult<Self> {
-        let maker = Maker(connect_options(options)?);
+        let address = SqliteAddress::parse(&options.url)?;
+        // Who makes no tables makes no file either.
+        if let Some(file) = address.file().filter(|_| options.migrate != Migrate::Auto)
+            && matches!(file.try_exists(), Ok(false))
+        {
+            let why =
+                format!("there is no store at {}: `stockade migrate` makes one", file.display());
+            return Err(StoreError::new(Fault::Unfit, why));
+        }
+        let maker = Maker(connect_options(&address, options));
         let writer = pool::pool(maker.clone(), 1, options.store_timeout)?;
-        let in_memory = is_memory(&options.url);
+        let in_memory = address.in_memory;
         let readers = if in_memory {
             writer.clone()
         } else {
@@ -126,18 +135,65 @@ impl SqliteDatabase {
         })
     }
 
-    /// Applies the migrations that are missing. Several processes may do so at
-    /// once: they take turns by the write lock.
-    pub async fn migrate(&self) -> StoreResult<()> {
+    /// Applies the migrations that are missing, or refuses a store that lacks
+    /// some. Several processes may migrate at once: they take turns by the
+    /// write lock.
+    pub async fn migrate(&self, policy: Migrate) -> StoreResult<()> {
+        if policy == Migrate::Off {
+            return Ok(());
+        }
+        let ours = stockade_migrations::sqlite();
         let mut connection = lend(&self.writer).await?;
+        let applied = read_applied(&mut connection).await?;
+        let missing = schema::missing(&ours, &applied)?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if policy == Migrate::Check {
+            return Err(schema::behind(&missing, &applied));
+        }
         let mut transaction =
             connection.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
-        stockade_migrations::sqlite()
-            .run_direct(None, &mut *transaction, false)
+        if read_applied(&mut transaction).await?.is_empty() {
+            refuse_foreign_tables(&mut transaction).await?;
+        }
+        ours.run_direct(None, &mut *transaction, false)
             .await
             .map_err(|error| StoreError::new(Fault::Fatal, error))?;
         transaction.commit().await.map_err(store_error)
     }
+}
+
+async fn has_table(connection: &mut SqliteConnection, name: &str) -> StoreResult<bool> {
+    let sql = format!("SELECT name FROM sqlite_master WHERE type = 'table' AND name = '{name}'");
+    let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+    Ok(connection.fetch_optional(sql).await.map_err(store_error)?.is_some())
+}
+
+async fn read_applied(connection: &mut SqliteConnection) -> StoreResult<Vec<Applied>> {
+    if !has_table(connection, stockade_migrations::TABLE).await? {
+        return Ok(Vec::new());
+    }
+    let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(schema::select_applied()))).await;
+    let applied = |row: sqlx::sqlite::SqliteRow| {
+        let (version, checksum, success) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok(Applied { version, checksum, success })
+    };
+    rows.and_then(|rows| rows.into_iter().map(applied).collect()).map_err(store_error)
+}
+
+/// Refuses a database that has tables of our names and never was a store.
+async fn refuse_foreign_tables(connection: &mut SqliteConnection) -> StoreResult<()> {
+    for (table, columns) in schema::TABLES.iter().copied() {
+        if !has_table(connection, table).await? {
+            continue;
+        }
+        let probe = sqlx::raw_sql(AssertSqlSafe(schema::probe((table, columns))));
+        if let Err(error) = connection.execute(probe).await {
+            return Err(schema::foreign(table, &error.to_string()));
+        }
+    }
+    Ok(())
 }
 
 impl Database for SqliteDatabase {
@@ -261,17 +317,5 @@ mod tests {
         }
         assert_eq!(fault_by_code(1), None, "a syntax error is not to be tried again");
         assert_eq!(fault_by_code(787), None, "nor is a foreign key that is not there");
-    }
-
-    #[test]
-    fn a_database_lives_in_memory_where_its_url_says_so() {
-        for (url, in_memory) in [
-            ("sqlite::memory:", true),
-            ("sqlite:file:shop?mode=memory", true),
-            ("sqlite:shop.db", false),
-            ("sqlite://memory.db", false),
-        ] {
-            assert_eq!(is_memory(url), in_memory, "{url}");
-        }
     }
 }

@@ -1,84 +1,288 @@
 //! The store's time, as last heard.
+//!
+//! Between two answers the time of a store with a clock of its own is the last
+//! heard time plus what the monotonic clock has counted since. The host's wall
+//! clock is never believed: it is only compared with the monotonic clock, since
+//! a difference tells that the one was set or that the other stood still while
+//! the host was suspended.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
+use prometheus_client::metrics::counter::Counter;
+
+use crate::clock::{Clock, HostClock};
 use crate::model::Timestamp;
 
 /// An answer that came within this time tells how the clocks stand to each other.
 const PROMPT: Duration = Duration::from_millis(100);
-const UNHEARD: i64 = i64::MIN;
+/// Wall and monotonic clock that part by more than this were set or suspended:
+/// NTP slews a clock by half a millisecond in a second.
+const STEP: Duration = Duration::from_millis(100);
+/// How long the time of a store without a clock stands still for a wall clock
+/// that was set back. NTP corrects a fraction of a second; what is more than
+/// this was a wrong clock, and expiry must not wait for it to come true.
+const STAND_STILL_MAX: Duration = Duration::from_secs(5);
 
-/// Keeps the time of one store: its own where it has a clock, the process's
+/// Keeps the time of one store: its own where it has a clock, the host's
 /// where it has none.
 pub(crate) struct Timekeeper {
     clock: Arc<dyn Clock>,
-    /// The latest time of this process, so that it never runs backwards.
+    host: Arc<dyn HostClock>,
+    /// The latest time of a store without a clock, so that it does not run
+    /// backwards.
     latest: AtomicI64,
-    /// How far the store's clock is ahead of the process's, once heard.
-    ahead: AtomicI64,
+    /// Guards the last answer of a store with a clock; held for moments only
+    /// and never across an await.
+    heard: Mutex<Option<Heard>>,
+    /// Counts steps of the host's wall clock.
+    steps: Counter,
+}
+
+/// What the store's clock showed, and the host's when the answer came.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    store: Timestamp,
+    wall: Timestamp,
+    at: Instant,
+    is_prompt: bool,
+}
+
+impl Heard {
+    fn passed(&self, host: &dyn HostClock) -> Duration {
+        host.monotonic().saturating_duration_since(self.at)
+    }
+
+    fn now(&self, host: &dyn HostClock) -> Timestamp {
+        self.store.after(self.passed(host))
+    }
+
+    /// By how much the host's clocks have parted since.
+    fn step(&self, host: &dyn HostClock) -> Duration {
+        let wall = host.wall();
+        apart(self.wall.after(self.passed(host)), wall)
+    }
+}
+
+fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    one.until(other).max(other.until(one))
 }
 
 impl Timekeeper {
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, latest: AtomicI64::new(i64::MIN), ahead: AtomicI64::new(UNHEARD) }
+    pub fn new(clock: Arc<dyn Clock>, host: Arc<dyn HostClock>, steps: Counter) -> Self {
+        let (latest, heard) = (AtomicI64::new(i64::MIN), Mutex::default());
+        Self { clock, host, latest, heard, steps }
+    }
+
+    /// When a question is asked, for [`Timekeeper::hear`].
+    pub fn asks(&self) -> Instant {
+        self.host.monotonic()
     }
 
     /// The time to go by, given what the store's clock just showed to a question
     /// that was asked at `asked`.
     pub fn hear(&self, store: Option<Timestamp>, asked: Instant) -> Timestamp {
-        let process = self.process();
         let Some(store) = store else {
-            return self.clock.now(Timestamp::from_micros(process));
+            return self.clock.now(self.process());
         };
+        let at = self.host.monotonic();
         // An answer that was long under way tells little of the time it is now.
-        let ahead = store.micros().saturating_sub(process);
-        if asked.elapsed() <= PROMPT || self.ahead.load(Ordering::Relaxed) == UNHEARD {
-            self.ahead.store(ahead, Ordering::Relaxed);
+        let is_prompt = at.saturating_duration_since(asked) <= PROMPT;
+        let heard = Heard { store, wall: self.host.wall(), at, is_prompt };
+        let mut known = self.heard();
+        let step = known.map_or(Duration::ZERO, |known| known.step(self.host.as_ref()));
+        if is_prompt || known.is_none() || step > STEP {
+            *known = Some(heard);
+        }
+        drop(known);
+        if step > STAND_STILL_MAX {
+            self.steps.inc();
+            tracing::warn!(?step, "the host's clock was set, or the host was suspended");
         }
         self.clock.now(store)
+    }
+
+    /// Begins where the newest commit of a store without a clock left off.
+    pub fn resume(&self, newest: Timestamp) {
+        let ahead = self.host.wall().until(newest);
+        if ahead <= STAND_STILL_MAX {
+            self.latest.fetch_max(newest.micros(), Ordering::Relaxed);
+            return;
+        }
+        self.steps.inc();
+        tracing::warn!(
+            ?ahead,
+            %newest,
+            "the store's newest commit lies ahead of the host's clock, which was wrong then or is now"
+        );
     }
 
     /// The store's time without asking it: good enough to know how old a
     /// cached row is, not to decide anything.
     pub fn estimate(&self) -> Timestamp {
-        let ahead = match self.ahead.load(Ordering::Relaxed) {
-            UNHEARD => 0,
-            heard => heard,
-        };
-        self.clock.now(Timestamp::from_micros(self.process().saturating_add(ahead)))
+        let heard = *self.heard();
+        self.clock.now(match heard {
+            Some(heard) => heard.now(self.host.as_ref()),
+            None => self.process(),
+        })
     }
 
-    fn process(&self) -> i64 {
-        let now = Timestamp::from(chrono::Utc::now()).micros();
-        let before = self.latest.fetch_max(now, Ordering::Relaxed);
-        now.max(before)
+    /// The store's time without asking it, good enough for speculation; `None`
+    /// unless the last answer was prompt and the host's clocks agree on how
+    /// long ago it came.
+    pub fn speculate(&self) -> Option<Timestamp> {
+        let host = self.host.as_ref();
+        let heard = self.heard().filter(|heard| heard.is_prompt && heard.step(host) <= STEP)?;
+        Some(self.clock.now(heard.now(host)))
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Option<Heard>> {
+        // It is replaced as a whole.
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The host's time, which stands still rather than run backwards, unless
+    /// what was seen before was far ahead.
+    fn process(&self) -> Timestamp {
+        let now = self.host.wall();
+        let before = self.latest.fetch_max(now.micros(), Ordering::Relaxed);
+        let back = now.until(Timestamp::from_micros(before));
+        if back <= STAND_STILL_MAX {
+            return now.max(Timestamp::from_micros(before));
+        }
+        let order = Ordering::Relaxed;
+        if self.latest.compare_exchange(before, now.micros(), order, order).is_ok() {
+            self.steps.inc();
+            tracing::warn!(?back, "the host's clock was set back; the store's time follows it");
+        }
+        now
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::clock::StoreClock;
 
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Clocks that stand still until a test moves them.
+    pub(crate) struct SetClock(Mutex<(Timestamp, Instant)>);
+
+    impl SetClock {
+        pub fn new() -> Arc<Self> {
+            Arc::new(Self(Mutex::new((chrono::Utc::now().into(), Instant::now()))))
+        }
+
+        /// Lets time pass on both clocks.
+        pub fn pass(&self, time: Duration) {
+            let mut clocks = self.0.lock().expect("no panic");
+            *clocks = (clocks.0.after(time), clocks.1 + time);
+        }
+
+        /// Sets the wall clock alone.
+        pub fn set(&self, wall: Timestamp) {
+            self.0.lock().expect("no panic").0 = wall;
+        }
+
+        /// Sets the wall clock ahead.
+        pub fn step(&self, by: Duration) {
+            self.set(self.wall().after(by));
+        }
+    }
+
+    impl HostClock for SetClock {
+        fn wall(&self) -> Timestamp {
+            self.0.lock().expect("no panic").0
+        }
+
+        fn monotonic(&self) -> Instant {
+            self.0.lock().expect("no panic").1
+        }
+    }
+
+    fn keeper(host: &Arc<SetClock>) -> Timekeeper {
+        Timekeeper::new(Arc::new(StoreClock), Arc::clone(host) as _, Counter::default())
+    }
+
     #[test]
     fn an_answer_that_was_long_under_way_does_not_set_the_clock() {
-        let time = Timekeeper::new(Arc::new(StoreClock));
-        let now = || Timestamp::from(chrono::Utc::now());
-        let (hour, minute) = (Duration::from_secs(3_600), Duration::from_secs(60));
-        let late = Instant::now().checked_sub(PROMPT * 2).expect("the machine runs for longer");
-        let is_about = |at: Timestamp| {
-            let found = time.estimate();
-            found.until(at).max(at.until(found)) < minute
-        };
-        assert!(is_about(now()), "nothing was heard");
-        time.hear(Some(now().after(hour)), late);
-        assert!(is_about(now().after(hour)), "better than nothing");
-        time.hear(Some(now()), late);
-        assert!(is_about(now().after(hour)), "worse than what is known");
-        time.hear(Some(now()), Instant::now());
-        assert!(is_about(now()));
+        let host = SetClock::new();
+        let time = keeper(&host);
+        let now = host.wall();
+        let late = time.asks().checked_sub(PROMPT * 2).expect("the machine runs for longer");
+        assert_eq!(time.estimate(), now, "nothing was heard");
+        assert_eq!(time.speculate(), None);
+        time.hear(Some(now.after(HOUR)), late);
+        assert_eq!(time.estimate(), now.after(HOUR), "better than nothing");
+        assert_eq!(time.speculate(), None, "but not good enough");
+        time.hear(Some(now), late);
+        assert_eq!(time.estimate(), now.after(HOUR), "worse than what is known");
+        time.hear(Some(now), time.asks());
+        assert_eq!((time.estimate(), time.speculate()), (now, Some(now)));
+        host.pass(SECOND);
+        assert_eq!(time.speculate(), Some(now.after(SECOND)));
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_moves_no_time_and_ends_speculation_until_the_store_is_heard() {
+        let host = SetClock::new();
+        let time = keeper(&host);
+        let store = Timestamp::from_micros(1_000_000_000);
+        let back = host.wall();
+        for (at, wall) in [(0, back.after(HOUR)), (1, back)] {
+            let now = store.after(SECOND * at);
+            time.hear(Some(now), time.asks());
+            host.pass(SECOND);
+            assert_eq!(time.speculate(), Some(now.after(SECOND)));
+            host.set(wall);
+            assert_eq!(time.speculate(), None);
+            assert_eq!(time.estimate(), now.after(SECOND));
+            let late = time.asks().checked_sub(PROMPT * 2).expect("the machine runs for longer");
+            time.hear(Some(now.after(SECOND)), late);
+            assert_eq!(time.speculate(), None, "a late answer is not enough");
+        }
+        assert_eq!(time.steps.get(), 2);
+        time.hear(Some(store), time.asks());
+        assert_eq!(time.speculate(), Some(store));
+        host.step(STEP);
+        assert_eq!(time.speculate(), Some(store), "so far NTP may move it");
+    }
+
+    #[test]
+    fn without_a_store_s_clock_time_stands_still_for_a_small_step_back_and_follows_a_great_one() {
+        let host = SetClock::new();
+        let time = keeper(&host);
+        let real = host.wall();
+        let hear = || time.hear(None, time.asks());
+        assert_eq!(hear(), real);
+        host.set(real.after(STAND_STILL_MAX));
+        assert_eq!(hear(), real.after(STAND_STILL_MAX));
+        host.set(real);
+        assert_eq!(hear(), real.after(STAND_STILL_MAX), "it does not run backwards");
+        assert_eq!(time.steps.get(), 0);
+        host.set(real.after(HOUR));
+        assert_eq!(hear(), real.after(HOUR));
+        host.set(real);
+        assert_eq!((hear(), time.estimate()), (real, real), "the clock was wrong");
+        assert_eq!(time.steps.get(), 1, "noticed once");
+        host.pass(SECOND);
+        assert_eq!(hear(), real.after(SECOND));
+    }
+
+    #[test]
+    fn a_store_s_newest_commit_holds_time_up_only_if_it_is_near() {
+        let host = SetClock::new();
+        let real = host.wall();
+        for (ahead, goes_by, steps) in
+            [(SECOND, real.after(SECOND), 0), (STAND_STILL_MAX * 2, real, 1), (HOUR, real, 1)]
+        {
+            let time = keeper(&host);
+            time.resume(real.after(ahead));
+            assert_eq!(time.hear(None, time.asks()), goes_by, "{ahead:?}");
+            assert_eq!(time.steps.get(), steps, "{ahead:?}");
+        }
     }
 }

@@ -91,7 +91,8 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str, cursor: &str) -> Vec<Stateme
     all
 }
 
-/// A product and, where it brings units, the event that tells of them.
+/// A product and the row of its batch, with the event that tells of its units
+/// if it brings any.
 pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp, cursor: &str) -> Vec<String> {
     let ProductInsert { id, name, price, stock, batch_id } = new;
     let (name, price, at) = (hex(name.as_bytes()), price.minor(), now.micros());
@@ -100,20 +101,21 @@ pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp, cursor: &s
          ({id}, CAST({name} AS CHAR), {price}, {stock}, 0, 0, 0, {stock}, 1, 0, NULL, {at})",
         rows::PRODUCT
     );
-    if *stock == 0 {
-        return vec![product];
-    }
-    let body = outbox::pack(&[LedgerEvent {
+    let received = LedgerEvent {
         kind: EventKind::StockAdjusted,
         product_id: *id,
         hold_id: None,
         order_id: None,
         qty: i64::try_from(*stock).unwrap_or(i64::MAX),
         version: 1,
-    }]);
+    };
+    let events = if *stock == 0 { Vec::new() } else { vec![received] };
+    let (count, body) = (events.len(), outbox::pack(&events));
+    // Without events it is nothing to a reader.
+    let cursor = if count == 0 { "0" } else { cursor };
     let event = format!(
         "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
-         VALUES ({batch_id}, {cursor}, 1, {at}, '{body}')"
+         VALUES ({batch_id}, {cursor}, {count}, {at}, '{body}')"
     );
     vec![product, event]
 }

@@ -64,7 +64,7 @@ async fn a_poll_of_sqlite_goes_by_the_index_and_takes_no_writer() {
 async fn a_poll_of_mariadb_reads_a_few_rows_of_many() {
     let options = StoreOptions::at(&MariaDb::shared().fresh_database());
     let store = open_store(&options).await.expect("opens");
-    let database = MySqlDatabase::new(&options).expect("pools");
+    let database = MySqlDatabase::open(&options).await.expect("pools");
     let fill = format!("SET SESSION max_recursive_iterations = 1000000; {}", fill());
     run(&database, &fill).await;
     run(&database, "ANALYZE TABLE stockade_outbox").await;

@@ -2,22 +2,26 @@
 
 use backon::BackoffBuilder;
 use sqlx::migrate::MigrateError;
+use sqlx::mysql::{MySqlDatabaseError, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection, Row};
 
 use super::errors::store_error;
 use super::session::Sessions;
+use crate::config::Migrate;
 use crate::store::StoreOptions;
 use crate::store::connection::timed_out;
 use crate::store::error::{Fault, StoreError, StoreResult};
 use crate::store::retry::pauses;
+use crate::store::schema::{self, Applied};
 
 /// For how many seconds a process waits for another that migrates.
 const MIGRATION_WAIT: i64 = 60;
 /// How often migrations are tried again that met those of another process.
 const MIGRATION_TRIES: u32 = 40;
 
-/// Applies the migrations that are missing. Several processes may do so at
-/// once: they take turns by a lock of the server's.
+/// Applies the migrations that are missing, or refuses a store that lacks some.
+/// Several processes may migrate at once: they take turns by a lock of the
+/// server's. Where nothing is missing, no right to change tables is needed.
 pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
     let sessions = Sessions::of(options)?;
     let connecting = sessions.connect();
@@ -25,7 +29,7 @@ pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
         .await
         .map_err(|_| timed_out())??;
     let done = match refuse_sysdate_is_now(&mut connection).await {
-        Ok(()) => migrate_locked(&mut connection).await,
+        Ok(()) => migrate_by(options.migrate, &mut connection).await,
         refused => refused,
     };
     // Closing gives the lock back whatever happened.
@@ -48,7 +52,7 @@ async fn refuse_sysdate_is_now(connection: &mut MySqlConnection) -> StoreResult<
     Ok(())
 }
 
-async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
+async fn migrate_by(policy: Migrate, connection: &mut MySqlConnection) -> StoreResult<()> {
     let database: Option<String> = sqlx::query("SELECT DATABASE()")
         .fetch_one(&mut *connection)
         .await
@@ -60,6 +64,57 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
             "the URL names no database: mysql://USER@HOST/DATABASE",
         ));
     };
+    if policy == Migrate::Off {
+        return Ok(());
+    }
+    let applied = read_applied(connection).await?;
+    let missing = schema::missing(&stockade_migrations::mysql(), &applied)?;
+    match policy {
+        _ if missing.is_empty() => Ok(()),
+        Migrate::Check => Err(schema::behind(&missing, &applied)),
+        _ => migrate_locked(connection, &database).await,
+    }
+}
+
+/// Reads which migrations were applied: none where that was never noted.
+async fn read_applied(connection: &mut MySqlConnection) -> StoreResult<Vec<Applied>> {
+    let sql = sqlx::raw_sql(AssertSqlSafe(schema::select_applied()));
+    let rows = match connection.fetch_all(sql).await {
+        Err(error) if is_no_such_table(&error) => return Ok(Vec::new()),
+        rows => rows.map_err(store_error)?,
+    };
+    let applied = |row: MySqlRow| {
+        let (version, checksum, success) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok(Applied { version, checksum, success })
+    };
+    rows.into_iter().map(applied).collect::<sqlx::Result<_>>().map_err(store_error)
+}
+
+fn is_no_such_table(error: &sqlx::Error) -> bool {
+    let database = error.as_database_error();
+    let database = database.and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
+    database.is_some_and(|error| error.number() == 1146)
+}
+
+/// Refuses a database that has tables of our names and never was a store.
+async fn refuse_foreign_tables(connection: &mut MySqlConnection) -> StoreResult<()> {
+    for (table, columns) in schema::TABLES.iter().copied() {
+        let probe = sqlx::raw_sql(AssertSqlSafe(schema::probe((table, columns))));
+        match connection.execute(probe).await {
+            Err(error) if !is_no_such_table(&error) => {
+                let error = store_error(error);
+                return Err(match error.fault.is_passing() {
+                    true => error,
+                    false => schema::foreign(table, &error.source.to_string()),
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn migrate_locked(connection: &mut MySqlConnection, database: &str) -> StoreResult<()> {
     // MySQL takes names of 64 characters at most; MySQL 9.6 and later keep MD5
     // and SHA1 in an optional component.
     let had: Option<i64> =
@@ -72,6 +127,9 @@ async fn migrate_locked(connection: &mut MySqlConnection) -> StoreResult<()> {
             .map_err(store_error)?;
     if had != Some(1) {
         return Err(StoreError::new(Fault::Lost, "another process has been migrating for long"));
+    }
+    if read_applied(connection).await?.is_empty() {
+        refuse_foreign_tables(connection).await?;
     }
     // On a cluster that takes writes at every node, the lock is one node's, so
     // another process may be at it there. One of two that note the same

@@ -57,7 +57,7 @@ async fn write(
     match session.commit(&batch, &|| ()).await {
         Ok(()) => Ok(()),
         Err(Unfinished::Unknown(error)) => panic!("{error}"),
-        Err(Unfinished::Nothing(error)) => {
+        Err(Unfinished::Nothing(error) | Unfinished::Refused(error)) => {
             session.rollback().await.expect("rolls back");
             Err(error.fault)
         }
@@ -172,7 +172,7 @@ async fn a_whole_transaction_on_a_product_that_moved_on_leaves_nothing() {
         let written = session.write(&batch).await;
         session.rollback().await.expect("rolls back");
         written.map_err(|unfinished| match unfinished {
-            Unfinished::Nothing(error) => error.fault,
+            Unfinished::Nothing(error) | Unfinished::Refused(error) => error.fault,
             Unfinished::Unknown(error) => panic!("{error}"),
         })
     };

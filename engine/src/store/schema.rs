@@ -1,0 +1,162 @@
+//! Checks that a store has the tables that this version needs.
+//!
+//! A store may be newer by additions: further migrations, tables and columns
+//! are no fault, since columns are always named. One that lacks something is
+//! refused when it is opened, and is not ready if it loses it later.
+
+use sqlx::migrate::Migrator;
+
+use super::error::{Fault, StoreError, StoreResult};
+
+/// Every table with the columns that this version reads or writes.
+pub(super) const TABLES: &[(&str, &str)] = &[
+    (
+        "stockade_products",
+        "id, name, price, stock, held, pending, sold, received, version, fence, next_due, \
+         created_at",
+    ),
+    ("stockade_holds", "id, product_id, qty, status, expires_at, created_at, token"),
+    (
+        "stockade_orders",
+        "id, hold_id, product_id, qty, status, disposition, secret, created_at, updated_at, \
+         due_at",
+    ),
+    ("stockade_payments", "k, body_hash, order_id, secret, outcome, answer, waiting, received_at"),
+    ("stockade_payments_waiting", "order_id, k, position"),
+    ("stockade_keys", "k, fingerprint, answer, created_at"),
+    ("stockade_outbox", "id, batch_id, first_cursor, events, at, body"),
+    ("stockade_sequences", "name, next"),
+    ("stockade_customer_holds", "product_id, customer, hold_id"),
+];
+
+/// A statement that fails unless the table has the columns, and reads no row.
+pub(super) fn probe((table, columns): (&str, &str)) -> String {
+    format!("SELECT {columns} FROM {table} LIMIT 0")
+}
+
+/// The statements that probe every table, in the order of [`TABLES`].
+pub(super) fn probes() -> String {
+    TABLES.iter().copied().map(probe).collect::<Vec<_>>().join("; ")
+}
+
+/// What to say when the probe of a table has failed for good.
+pub(super) fn lacks(error: StoreError) -> StoreError {
+    if error.fault.is_passing() {
+        return error;
+    }
+    let table = error.statement.and_then(|at| TABLES.get(at)).map_or("?", |(table, _)| table);
+    unfit(format!(
+        "the table {table} is not as this version needs it ({}): it was dropped or changed, or \
+         is another program's; restore it, or give Stockade a database of its own",
+        error.source
+    ))
+}
+
+fn unfit(why: String) -> StoreError {
+    StoreError::new(Fault::Unfit, why)
+}
+
+/// A migration as the store has noted it.
+#[derive(Debug)]
+pub(super) struct Applied {
+    pub version: i64,
+    pub checksum: Vec<u8>,
+    pub success: bool,
+}
+
+/// Reads what the store has noted.
+pub(super) fn select_applied() -> String {
+    format!("SELECT version, checksum, success FROM {}", stockade_migrations::TABLE)
+}
+
+/// The migrations that the store lacks. What it has beyond them was applied by
+/// a newer version, which only ever adds.
+pub(super) fn missing(ours: &Migrator, applied: &[Applied]) -> StoreResult<Vec<String>> {
+    let newest = ours.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let is_known = |version| version > newest || ours.version_exists(version);
+    if let Some(Applied { version, .. }) = applied.iter().find(|one| !is_known(one.version)) {
+        return Err(unfit(format!(
+            "the store has a migration {version} that this version does not know: it is the \
+             store of another program or of a fork"
+        )));
+    }
+    let mut missing = Vec::new();
+    for migration in ours.iter() {
+        let noted = applied.iter().find(|applied| applied.version == migration.version);
+        match noted {
+            Some(noted) if noted.checksum != *migration.checksum => {
+                return Err(unfit(format!(
+                    "the store's migration {} ({}) has another text than this version's: it was \
+                     made by a version that does not fit this one",
+                    migration.version, migration.description
+                )));
+            }
+            Some(noted) if noted.success => {}
+            _ => missing.push(format!("{} {}", migration.version, migration.description)),
+        }
+    }
+    Ok(missing)
+}
+
+/// What to say of a store that lacks migrations which are not to be applied.
+pub(super) fn behind(missing: &[String], applied: &[Applied]) -> StoreError {
+    let cure = "run `stockade migrate`, or set migrate to auto";
+    if applied.is_empty() {
+        return unfit(format!("the store has none of Stockade's tables: {cure}"));
+    }
+    unfit(format!("the store lacks the migrations {}: {cure}", missing.join(", ")))
+}
+
+/// What to say of a table that is there before the first migration.
+pub(super) fn foreign(table: &str, why: &str) -> StoreError {
+    unfit(format!(
+        "there is a table {table} that is not Stockade's ({why}); nothing was changed: give \
+         Stockade a database of its own"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied() -> Vec<Applied> {
+        let note = |migration: &sqlx::migrate::Migration| Applied {
+            version: migration.version,
+            checksum: migration.checksum.to_vec(),
+            success: true,
+        };
+        stockade_migrations::mysql().iter().map(note).collect()
+    }
+
+    fn missing_of(applied: &[Applied]) -> Result<Vec<String>, String> {
+        missing(&stockade_migrations::mysql(), applied).map_err(|error| {
+            assert_eq!(error.fault, Fault::Unfit);
+            error.source.to_string()
+        })
+    }
+
+    #[test]
+    fn a_store_lacks_what_it_has_not_noted_and_may_have_more() {
+        assert_eq!(missing_of(&applied()), Ok(vec![]));
+        let mut behind = applied();
+        behind.pop();
+        behind[1].success = false;
+        let lacked = missing_of(&behind).expect("fits");
+        assert!(lacked.len() == 2 && lacked[0] == "2 holds", "{lacked:?}");
+        let mut ahead = applied();
+        ahead.push(Applied { version: 9_999, checksum: vec![1], success: true });
+        assert_eq!(missing_of(&ahead), Ok(vec![]));
+        assert_eq!(missing_of(&[]).expect("fits").len(), applied().len());
+    }
+
+    #[test]
+    fn a_store_of_another_history_is_refused() {
+        let mut other = applied();
+        other[2].checksum = vec![1];
+        let why = missing_of(&other).expect_err("refused");
+        assert!(why.contains("migration 3 (orders)"), "{why}");
+        let mut other = applied();
+        other.push(Applied { version: 0, checksum: vec![1], success: true });
+        assert!(missing_of(&other).expect_err("refused").contains("migration 0"));
+    }
+}
