@@ -18,7 +18,7 @@ mod schema;
 mod session;
 mod sqlite;
 mod statements;
-mod time;
+pub(crate) mod time;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -13,9 +13,11 @@ use super::answers::{Outcome, UnusedIds};
 use super::batch::{Commit, Job, Uncertain, attempt};
 use super::leases::{Leases, part};
 use super::*;
+use crate::clock::{HostClock, SystemClock};
 use crate::ledger::NewHold;
 use crate::lock::{Grant, Kept, Lease, LockName};
-use crate::model::{HoldId, Money, OrderId, Token};
+use crate::model::{Hold, HoldId, Money, OrderId, Token};
+use crate::store::time::tests::SetClock;
 use crate::store::{Needs, ProductInsert, Sequence, StoreOptions, batch_id, identity, open_store};
 
 const LANE: LaneId = LaneId(7);
@@ -100,10 +102,19 @@ struct Desk {
 
 impl Desk {
     async fn with(answers: Answers, change: impl FnOnce(&mut Config)) -> Self {
+        Self::on(Arc::new(SystemClock), answers, change).await
+    }
+
+    async fn on(
+        host: Arc<dyn HostClock>,
+        answers: Answers,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config { lock_ttl: TTL, queue_wait: TTL, ..Config::default() };
         "sqlite::memory:".clone_into(&mut config.store);
         change(&mut config);
-        let store = open_store(&StoreOptions::at(&config.store)).await.expect("opens");
+        let options = StoreOptions { host, ..StoreOptions::at(&config.store) };
+        let store = open_store(&options).await.expect("opens");
         let lock = Arc::new(NotingLock { answers, asked: Mutex::default() });
         let (metrics, runtime) = (Arc::new(Metrics::new()), Runtime::Tokio(Handle::current()));
         let parts = Parts {
@@ -162,6 +173,15 @@ fn hold() -> Request {
     let line = NewHold { id: HoldId(0), token: Token(1), product_id: PRODUCT, qty: 1, at: None };
     let command = Command::Hold { hold: line, ttl: TTL, customer: None, key: None };
     Request::new(command, vec![LANE], oneshot::channel().0, runtime::now())
+}
+
+/// The holds that were made, in the order of their requests.
+fn made(outcomes: &[Outcome]) -> Vec<Hold> {
+    let hold = |outcome: &Outcome| match outcome {
+        Outcome::Reply(_, Ok(Done { answer: Answer::Hold(hold), .. })) => hold.clone(),
+        _ => panic!("one was not made"),
+    };
+    outcomes.iter().map(hold).collect()
 }
 
 fn fence(leases: &Leases) -> Option<u64> {
@@ -321,16 +341,62 @@ async fn no_request_gets_the_fault_of_a_neighbour() {
         };
         outcomes.iter().map(code).collect::<Vec<_>>()
     };
-    let made = desk.decide(vec![hold()]).await;
-    assert_eq!(codes(&made), [None]);
+    let first = desk.decide(vec![hold()]).await;
+    assert_eq!(codes(&first), [None]);
     let Parts { cache, store, .. } = &desk.combiner.parts;
     assert_eq!(cache.last_stock(PRODUCT, store.now()), Some(4), "readers know of it");
-    // The first of the next batch gets the id of a hold that is there.
-    let [Outcome::Reply(request, _)] = &made[..] else { panic!("one was made") };
-    let taken = request.command.new_holds()[0].id.0;
-    desk.combiner.ids.give_back(Sequence::Hold, vec![taken]);
-    let outcomes = desk.decide(vec![hold(), hold(), hold(), hold()]).await;
-    assert_eq!(codes(&outcomes), [Some("contention".to_owned()), None, None, None]);
+    // The second of the next batch would break a rule of the table.
+    let mut none = hold();
+    none.command.new_holds_mut()[0].qty = 0;
+    let outcomes = desk.decide(vec![hold(), none, hold(), hold()]).await;
+    assert_eq!(codes(&outcomes), [None, Some("internal".to_owned()), None, None]);
+}
+
+#[tokio::test]
+async fn a_batch_whose_ids_are_taken_draws_others() {
+    for (url, retries) in [("sqlite::memory:", 0), (&*MariaDb::shared().fresh_database(), 5)] {
+        let change = |config: &mut Config| {
+            config.retries = retries;
+            url.clone_into(&mut config.store);
+        };
+        let desk = Desk::with(Answers::Grant, change).await;
+        desk.insert_product().await;
+        let first = made(&desk.decide(vec![hold()]).await)[0].clone();
+        desk.combiner.ids.give_back(Sequence::Hold, vec![first.id.0]);
+        let others = made(&desk.decide(vec![hold(), hold(), hold()]).await);
+        assert!(others.iter().all(|hold| hold.id > first.id), "{others:?}");
+        let Parts { store, .. } = &desk.combiner.parts;
+        let (stored, _) = store.hold(first.id).await.expect("reads").expect("is there");
+        assert_eq!(stored, first, "it is left as it was");
+        for hold in others {
+            let (stored, _) = store.hold(hold.id).await.expect("reads").expect("is there");
+            assert_eq!(stored, hold);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_steps_moves_no_hold_of_a_hot_product() {
+    let host = SetClock::new();
+    let url = MariaDb::shared().fresh_database();
+    let change = |config: &mut Config| url.clone_into(&mut config.store);
+    let desk = Desk::on(Arc::clone(&host) as _, Answers::Grant, change).await;
+    desk.insert_product().await;
+    let Parts { store, .. } = &desk.combiner.parts;
+    let hour = Duration::from_secs(3_600);
+    // It is hot before the clock is set.
+    for (at, step) in [(0, None), (1, None), (2, None), (3, Some(hour)), (4, Some(hour))] {
+        if let Some(by) = step {
+            host.step(by);
+            assert_eq!(store.speculative_now(), None);
+        }
+        let hold = made(&desk.decide(vec![hold()]).await)[0].clone();
+        let (_, now) = store.hold(hold.id).await.expect("reads").expect("is there");
+        let off = hold.created_at.until(now).max(now.until(hold.created_at));
+        assert!(off < Duration::from_secs(30), "{at}: {off:?}");
+        assert_eq!(hold.created_at.until(hold.expires_at), TTL);
+        assert!(store.speculative_now().is_some(), "the store was heard");
+    }
 }
 
 #[tokio::test]

@@ -117,6 +117,10 @@ pub(super) fn foreign(table: &str, why: &str) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use sqlx::{Connection as _, Executor, Row, SqliteConnection};
+
     use super::*;
 
     fn applied() -> Vec<Applied> {
@@ -158,5 +162,24 @@ mod tests {
         let mut other = applied();
         other.push(Applied { version: 0, checksum: vec![1], success: true });
         assert!(missing_of(&other).expect_err("refused").contains("migration 0"));
+    }
+
+    /// That MySQL has the same columns as SQLite, the behaviour suite tests.
+    #[tokio::test]
+    async fn every_table_and_column_of_the_migrations_is_probed() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("opens");
+        let ours = stockade_migrations::sqlite();
+        ours.run_direct(None, &mut connection, false).await.expect("migrates");
+        let select = "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c \
+                      WHERE t.type = 'table' AND t.name LIKE 'stockade%'";
+        let rows = connection.fetch_all(sqlx::raw_sql(select)).await.expect("reads");
+        let mut made: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for row in rows {
+            made.entry(row.get(0)).or_default().insert(row.get(1));
+        }
+        let columns = |list: &str| list.split(", ").map(str::to_owned).collect();
+        let table = |(table, list): &(&str, &str)| ((*table).to_owned(), columns(list));
+        assert_eq!(made, TABLES.iter().map(table).collect());
+        connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(probes()))).await.expect("fits");
     }
 }

@@ -294,28 +294,4 @@ impl Connection for Lent {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn result_codes_mean_what_they_should() {
-        for (code, fault) in [
-            (5, Fault::LockWait),
-            (517, Fault::LockWait),
-            (6, Fault::LockWait),
-            (13, Fault::Lost),
-            (778, Fault::Lost),
-            (11, Fault::Lost),
-            (275, Fault::Invariant),
-            (1299, Fault::Conflict),
-            (1555, Fault::Duplicate),
-            (2067, Fault::Duplicate),
-            (8, Fault::Lost),
-            (14, Fault::Lost),
-        ] {
-            assert_eq!(fault_by_code(code), Some(fault), "{code}");
-        }
-        assert_eq!(fault_by_code(1), None, "a syntax error is not to be tried again");
-        assert_eq!(fault_by_code(787), None, "nor is a foreign key that is not there");
-    }
-}
+mod tests;

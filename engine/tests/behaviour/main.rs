@@ -17,6 +17,7 @@ mod clock;
 mod crowd;
 mod history;
 mod outsider;
+mod repeater;
 mod socket;
 mod steps;
 mod traffic;
@@ -48,11 +49,13 @@ mod races_hold;
 mod races_keys;
 mod races_payment;
 mod races_read;
+mod repeated;
 mod resends;
 mod schema;
 mod secure;
 mod sweeping;
 mod tokens;
+mod upgrades;
 mod usage;
 mod waiting;
 
@@ -108,6 +111,7 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SHARED, keys::SHARED),
     (Backend::SHARED, products::SHARED),
     (Backend::SHARED, schema::SHARED),
+    (Backend::SHARED, upgrades::SHARED),
     (Backend::SHARED, sweeping::SHARED),
     (Backend::SHARED, waiting::SHARED),
     (Backend::SHARED, processes::SCENARIOS),
@@ -120,6 +124,8 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SERVERS, faults_commit::SERVERS),
     (Backend::SERVERS, faults_load::SERVERS),
     (Backend::SERVERS, races_hold::SERVERS),
+    (Backend::SERVERS, repeated::SERVERS),
+    (Backend::SERVERS, upgrades::SERVERS),
     (&[Backend::SqliteFile], faults::SQLITE_FILE),
     (&[Backend::SqliteFile], waiting::SQLITE_FILE),
     (&[Backend::SqliteMemory], secure::SCENARIOS),
