@@ -231,6 +231,7 @@ fn prepare(number: usize, group: u16, seeds: &str) -> Result<SqlServer, String> 
         "--loose-group-replication-communication-stack=XCOM",
         // As clients do: the server has no TLS to lend.
         "--loose-group-replication-ssl-mode=DISABLED",
+        "--loose-group-replication-recovery-use-ssl=OFF",
         "--loose-group-replication-ip-allowlist=127.0.0.1/8",
         "--loose-group-replication-recovery-get-public-key=ON",
         "--loose-group-replication-consistency=BEFORE_ON_PRIMARY_FAILOVER",
