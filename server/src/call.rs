@@ -61,7 +61,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Reads a whole number from the query; one too large becomes the largest.
+    /// Reads a whole number from the query.
     pub fn query_number(&self, name: &str) -> Result<Option<u64>, Refusal> {
         let Some(text) = self.query_value(name)? else {
             return Ok(None);
@@ -69,7 +69,9 @@ impl<'a> Call<'a> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Refusal::invalid(format!("{name} must be a whole number")));
         }
-        Ok(Some(text.parse().unwrap_or(u64::MAX)))
+        // Never another number in its place.
+        let beyond = |_| Refusal::invalid(format!("{name} must be at most {}", u64::MAX));
+        text.parse().map(Some).map_err(beyond)
     }
 
     /// The `limit` of a page; 100 when the caller does not care.
