@@ -165,12 +165,6 @@ pub(crate) struct DueProducts {
 /// Opens the store that a URL names and brings its tables up to date.
 pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn Store>> {
     let clock = Arc::clone(&options.clock);
-    let why = "a store is sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";
-    let file = options.url.strip_prefix("sqlite:").map(|file| file.trim_start_matches('/'));
-    // SQLite would make a database of its own for each connection.
-    if file.is_some_and(|file| file.is_empty() || file.starts_with('?')) {
-        return Err(StoreError::new(Fault::Unknown, format!("sqlite: names no file; {why}")));
-    }
     match options.url.split_once(':').map(|(scheme, _)| scheme) {
         Some("sqlite") => {
             let database = SqliteDatabase::new(options)?;
@@ -182,7 +176,10 @@ pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn St
             mysql::migrate(options).await?;
             Ok(Arc::new(SqlStore::new(MySqlDatabase::new(options)?, clock, options.retries)))
         }
-        _ => Err(StoreError::new(Fault::Unknown, why)),
+        _ => {
+            let why = "a store is sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";
+            Err(StoreError::new(Fault::Unknown, why))
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod call;
 mod cli;
 mod connection;
 mod demo;
+mod environment;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
