@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::model::parse_duration;
+use crate::model::{parse_bool, parse_duration};
 
 /// What to do with money that arrives after its order was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,17 +82,24 @@ impl Value for Migrate {
     }
 }
 
-macro_rules! value_by_from_str {
+impl Value for bool {
+    fn read(text: &str) -> std::result::Result<Self, String> {
+        parse_bool(text).map_err(|error| error.to_string())
+    }
+}
+
+macro_rules! whole_number {
     ($($name:ty),*) => {
         $(impl Value for $name {
             fn read(text: &str) -> std::result::Result<Self, String> {
-                text.parse().map_err(|error| format!("{error}"))
+                let wrong = |_| format!("expected a whole number from 0 to {}", Self::MAX);
+                text.parse().map_err(wrong)
             }
         })*
     };
 }
 
-value_by_from_str!(bool, u32, usize);
+whole_number!(u32, usize);
 
 macro_rules! config {
     ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:literal, $help:literal;)*) => {
@@ -288,7 +295,17 @@ mod tests {
     #[test]
     fn a_wrong_name_or_value_is_refused() {
         assert!(Config::from_pairs([("hold_tll", "1s")]).is_err());
-        assert!(Config::from_pairs([("hold_ttl", "soon")]).is_err());
+        for (name, value, wanted) in [
+            ("hold_ttl", "soon", "a duration such as 90s, 2m or 1h"),
+            ("strict", "perhaps", "true or false"),
+            ("retries", "-1", "a whole number from 0 to 4294967295"),
+        ] {
+            let refused = Config::from_pairs([(name, value)]).expect_err("refused");
+            let message = refused.message();
+            assert!(message.starts_with(&format!("setting {name}: expected")), "{message}");
+            assert!(message.contains(wanted), "{message}");
+        }
+        assert!(Config::from_pairs([("strict", "yes")]).expect("reads").strict);
         assert!(Config::from_pairs([("hold_ttl", "0")]).expect("reads").check().is_err());
     }
 

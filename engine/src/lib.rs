@@ -100,8 +100,8 @@ pub use model::{
     CartRequest, Event, EventKind, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus,
     InvalidArgument, Money, NewProduct, Order, OrderId, OrderRequest, OrderStatus, Outcome,
     PaymentAnswer, PaymentDisposition, PaymentEvent, PaymentToken, Product, ProductId, ProductPage,
-    ReleaseRequest, Replayable, ShortLine, StockAdjustment, Timestamp, Token, parse_duration,
-    parse_quantity,
+    ReleaseRequest, Replayable, ShortLine, StockAdjustment, Timestamp, Token, parse_bool,
+    parse_duration, parse_quantity,
 };
 pub use sweeper::SweepReport;
 

@@ -13,7 +13,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use ids::{HoldId, OrderId, PaymentToken, ProductId, Token, parse_duration, parse_quantity};
+pub use ids::{
+    HoldId, OrderId, PaymentToken, ProductId, Token, parse_bool, parse_duration, parse_quantity,
+};
 pub use money::Money;
 pub use requests::{
     CartRequest, ExtendRequest, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEvent,
@@ -140,6 +142,10 @@ pub struct Hold {
     /// An unguessable word that shows whose hold it is: what is asked of the
     /// hold may show it, and must under the `require_hold_token` setting.
     pub token: Token,
+    /// The order that a converted hold became, where the hold was read by its
+    /// id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
 }
 
 /// Where an order stands.

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::handlers;
 use crate::limits::{Limit, Place};
 use crate::listeners::Door;
+use crate::local_guard::LocalGuard;
 use crate::metrics::Watch;
 use crate::problem::{Code, Refusal};
 use crate::reply::Answer;
@@ -38,6 +39,7 @@ pub struct App {
     pub ids: RequestIds,
     router: Router,
     api_keys: ApiKeys,
+    local_guard: LocalGuard,
     in_flight: Limit,
     /// Bodies that are being read. As many as connections: one connection of
     /// HTTP/2 may send many at a time.
@@ -55,6 +57,7 @@ impl App {
             router: Router::new()
                 .map_err(|error| Failure::Work(format!("the paths are at odds: {error}")))?,
             api_keys: ApiKeys::new(&settings.api_key),
+            local_guard: LocalGuard::new(settings),
             in_flight: Limit::new(settings.in_flight_max),
             arriving: Limit::new(settings.client_connections_max),
             body_max: settings.body_max,
@@ -109,13 +112,24 @@ impl App {
         response
     }
 
-    /// The endpoint, for those who may use it.
+    /// The endpoint, for clients that are allowed to use it.
     fn admit(&self, path: &Path, head: &Parts, door: Door) -> Result<Endpoint, Refusal> {
         let endpoint = path.endpoint(&head.method)?;
+        if endpoint.is_a_probe() {
+            return Ok(endpoint);
+        }
+        if endpoint == Endpoint::Engine {
+            self.api_keys.check_engine(door, head.version, &head.headers)?;
+            return Ok(endpoint);
+        }
+        if door == Door::Unix {
+            let why = "the engines' socket file serves no HTTP API; the listen and unix_http \
+                       settings do";
+            return Err(Refusal::Server(Code::NotFound, why.into()));
+        }
+        self.local_guard.check(head)?;
         if endpoint.is_for_operators() {
             self.api_keys.check(&head.headers)?;
-        } else if endpoint == Endpoint::Engine {
-            self.api_keys.check_engine(door, head.version, &head.headers)?;
         }
         Ok(endpoint)
     }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::listeners::Door;
+use crate::local_guard::forwarding_header;
 use crate::problem::Refusal;
 use crate::router::unknown_path;
 use crate::settings::Secrets;
@@ -50,11 +51,13 @@ impl ApiKeys {
         }
     }
 
-    /// Refuses a call of another process's engine, which may do everything, to
-    /// all but those who have the key or may open the socket file.
+    /// Refuses a call of another process's engine, which can do everything, to
+    /// all but processes that open the engines' socket file and clients that
+    /// show the API key.
     ///
-    /// The file lets in HTTP/2 alone: what a web server in front of it passes
-    /// on of the world's requests is HTTP/1, and must not get here.
+    /// The engines' socket file serves nothing that a proxy is put before it
+    /// for. Should one stand there all the same, its requests are HTTP/1, or
+    /// say whose they are.
     pub fn check_engine(
         &self,
         door: Door,
@@ -62,8 +65,15 @@ impl ApiKeys {
         headers: &HeaderMap,
     ) -> Result<(), Refusal> {
         match door {
-            Door::Unix if version == Version::HTTP_2 => Ok(()),
-            Door::Unix => Err(unknown_path()),
+            Door::Unix => match forwarding_header(headers) {
+                Some(name) => Err(Refusal::forbidden(format!(
+                    "a proxy forwarded this call (header {name}): the engines' socket file is for \
+                     processes that open it themselves; a proxy is served by unix_http or listen"
+                ))),
+                None if version == Version::HTTP_2 => Ok(()),
+                None => Err(unknown_path()),
+            },
+            Door::UnixHttp => Err(unknown_path()),
             Door::Tcp if self.digests.is_empty() => Err(Refusal::Secret(
                 SCHEME,
                 "engines are let in by an address only with an API key, and none is set",
@@ -84,12 +94,16 @@ impl ApiKeys {
 /// The token of an `Authorization` header with the scheme `Bearer`.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+    // HTTP takes white space off a header's value, and nothing else does: a key
+    // is compared byte by byte.
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::local_guard::FORWARDING_HEADERS;
+    use crate::problem::Code;
     use crate::settings::Settings;
 
     fn keys(setting: &str) -> ApiKeys {
@@ -107,19 +121,28 @@ mod tests {
     #[test]
     fn only_the_right_key_opens() {
         let keys = keys("alpha,beta");
-        for good in ["Bearer alpha", "bearer beta", "Bearer  beta"] {
+        for good in ["Bearer alpha", "bearer beta"] {
             assert!(check(&keys, "authorization", good), "{good}");
         }
-        for bad in
-            ["Bearer", "Bearer ", "Bearer gamma", "Bearer alpha,beta", "Basic alpha", "alpha"]
-        {
+        for bad in [
+            "Bearer",
+            "Bearer ",
+            "Bearer gamma",
+            "Bearer alpha,beta",
+            "Basic alpha",
+            "alpha",
+            "Bearer alpha ",
+            "Bearer  alpha",
+            "Bearer alpha\t",
+            "Bearer\talpha",
+        ] {
             assert!(!check(&keys, "authorization", bad), "{bad}");
         }
         assert!(keys.check(&HeaderMap::new()).is_err());
     }
 
     #[test]
-    fn engines_come_by_the_socket_file_or_with_the_key() {
+    fn engines_come_by_their_socket_file_or_with_the_key() {
         let mut headers = HeaderMap::new();
         let may = |keys: &ApiKeys, door, version, headers: &HeaderMap| {
             keys.check_engine(door, version, headers).is_ok()
@@ -133,6 +156,23 @@ mod tests {
         headers.insert("authorization", "Bearer alpha".parse().unwrap());
         assert!(may(&keys("alpha"), Door::Tcp, Version::HTTP_2, &headers));
         assert!(!may(&keys(""), Door::Tcp, Version::HTTP_2, &headers));
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            assert!(!may(&keys("alpha"), Door::UnixHttp, version, &headers));
+        }
+    }
+
+    #[test]
+    fn a_forwarded_call_is_refused_on_the_engines_socket_file() {
+        for name in FORWARDING_HEADERS.iter().copied().chain(["x-forwarded-anything"]) {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, "10.0.0.1".parse().unwrap());
+            let keys = keys("alpha");
+            let refused = keys.check_engine(Door::Unix, Version::HTTP_2, &headers).unwrap_err();
+            assert_eq!(refused.code(), Code::Forbidden, "{name}");
+            // By an address the key is the proof: TLS may end at a proxy.
+            headers.insert("authorization", "Bearer alpha".parse().unwrap());
+            assert!(keys.check_engine(Door::Tcp, Version::HTTP_2, &headers).is_ok());
+        }
     }
 
     #[test]

@@ -86,31 +86,108 @@ pub fn text(body: &[u8]) -> Result<&str, Refusal> {
 }
 
 /// Reads a JSON object. What is no JSON is malformed; JSON of another shape is
-/// an invalid argument.
+/// an invalid argument, and the refusal names the field.
 pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
+    object_at("", text)
+}
+
+/// The same for an object that stands at a path within the body.
+pub fn object_at<'a, T: Deserialize<'a>>(path: &str, text: &'a str) -> Result<T, Refusal> {
     // Serde would also fill a struct from an array, field by field.
     if text.trim_ascii_start().starts_with('[') {
         whole(text)?;
-        return Err(Refusal::invalid("expected a JSON object, found an array"));
+        return Err(Refusal::invalid(wanted(path, "expected an object, found an array")));
     }
-    serde_json::from_str(text).map_err(|error| match whole(text) {
-        Ok(()) => refusal(error),
-        // The wrong shape came first, but what follows is no JSON at all.
-        Err(malformed) => malformed,
-    })
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let within = error.path().to_string();
+        let path = match (path, within.as_str()) {
+            (path, ".") => path.to_owned(),
+            ("", within) => within.to_owned(),
+            (path, within) => format!("{path}.{within}"),
+        };
+        match whole(text) {
+            Ok(()) => misshapen(&path, &error.into_inner()),
+            // The wrong shape came first, but what follows is no JSON at all.
+            Err(malformed) => malformed,
+        }
+    })?;
+    json.end().map_err(|error| refusal(&error))?;
+    Ok(read)
 }
 
 /// Refuses a text that is not one whole JSON value.
 fn whole(text: &str) -> Result<(), Refusal> {
-    serde_json::from_str(text).map(|_: IgnoredAny| ()).map_err(refusal)
+    serde_json::from_str(text).map(|_: IgnoredAny| ()).map_err(|error| refusal(&error))
 }
 
 /// What serde found wrong, as a refusal.
-pub fn refusal(error: serde_json::Error) -> Refusal {
-    let detail = error.to_string();
+pub fn refusal(error: &serde_json::Error) -> Refusal {
     match error.classify() {
-        Category::Data => Refusal::invalid(detail),
-        Category::Syntax | Category::Eof | Category::Io => Refusal::malformed(detail),
+        Category::Data => misshapen("", error),
+        Category::Syntax | Category::Eof | Category::Io => Refusal::malformed(error.to_string()),
+    }
+}
+
+/// Says of JSON of another shape which field it is, what is wanted there and
+/// what was found, in the words of JSON rather than of Rust.
+fn misshapen(path: &str, error: &serde_json::Error) -> Refusal {
+    let said = error.to_string();
+    // The place in the text helps nobody who has the path.
+    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+    if let Some(name) = quoted(said, "missing field ") {
+        return Refusal::invalid(format!("{} is missing", field(path, name)));
+    }
+    if let Some(name) = quoted(said, "duplicate field ") {
+        return Refusal::invalid(format!("{} stands twice", field(path, name)));
+    }
+    let mismatch = said.strip_prefix("invalid type: ").or(said.strip_prefix("invalid value: "));
+    let why = match mismatch.and_then(|said| said.rsplit_once(", expected ")) {
+        Some((found, expected)) => {
+            format!("expected {}, found {}", in_json(expected), kind_of(found))
+        }
+        None => said.to_owned(),
+    };
+    Refusal::invalid(wanted(path, &why))
+}
+
+fn wanted(path: &str, why: &str) -> String {
+    if path.is_empty() { why.to_owned() } else { format!("{path}: {why}") }
+}
+
+fn field(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The name in backquotes behind a beginning.
+fn quoted<'a>(said: &'a str, beginning: &str) -> Option<&'a str> {
+    said.strip_prefix(beginning)?.strip_prefix('`')?.strip_suffix('`')
+}
+
+/// What serde expects, in the words of JSON.
+fn in_json(expected: &str) -> String {
+    match expected {
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u64" => format!("a whole number from 0 to {}", u64::MAX),
+        "i64" => format!("a whole number from {} to {}", i64::MIN, i64::MAX),
+        "a string" | "a borrowed string" => "a text".to_owned(),
+        "a sequence" => "an array".to_owned(),
+        _ if expected.starts_with("struct ") => "an object".to_owned(),
+        _ => expected.to_owned(),
+    }
+}
+
+/// What serde found, without its value: it may be long, or secret.
+fn kind_of(found: &str) -> &'static str {
+    match found.split([' ', '`']).next().unwrap_or_default() {
+        "string" | "character" => "a text",
+        "integer" | "number" => "a number",
+        "floating" => "a number that is not whole or too large",
+        "boolean" => "true or false",
+        "map" => "an object",
+        "sequence" => "an array",
+        "null" => "null",
+        _ => "something else",
     }
 }
 
@@ -155,5 +232,62 @@ mod tests {
         ] {
             assert_eq!(code(invalid.as_bytes()), Some(Code::InvalidArgument), "{invalid}");
         }
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow, rename = "items")]
+        _items: Vec<&'a serde_json::value::RawValue>,
+        #[serde(rename = "customer")]
+        _customer: Option<String>,
+        #[serde(rename = "delta")]
+        _delta: Option<i64>,
+        #[serde(rename = "inner")]
+        _inner: Option<Vec<Inner>>,
+        #[serde(borrow, rename = "price")]
+        _price: Option<&'a serde_json::value::RawValue>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        #[serde(rename = "quantity")]
+        _quantity: u32,
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_and_what_is_wanted() {
+        let read = |body| object::<Whole<'_>>(body);
+        assert!(read(r#"{"items":[{"a":1},2],"price":1.10}"#).is_ok());
+        for (body, says) in [
+            (r#"{"items":7}"#, "items: expected an array, found a number"),
+            ("{}", "items is missing"),
+            (r#"{"items":[],"items":[]}"#, "items stands twice"),
+            (r#"{"items":[],"customer":7}"#, "customer: expected a text, found a number"),
+            (
+                r#"{"items":[],"delta":"7"}"#,
+                "delta: expected a whole number from -9223372036854775808 to \
+                 9223372036854775807, found a text",
+            ),
+            (
+                r#"{"items":[],"inner":[{"quantity":1},{"quantity":-1}]}"#,
+                "inner[1].quantity: expected a whole number from 0 to 4294967295, found a number",
+            ),
+            (
+                r#"{"items":[],"inner":[{"quantity":99999999999999999999}]}"#,
+                "inner[0].quantity: expected a whole number from 0 to 4294967295, found a number \
+                 that is not whole or too large",
+            ),
+            (r#"{"items":[],"inner":[{}]}"#, "inner[0].quantity is missing"),
+            (r#"{"items":[],"inner":[true]}"#, "inner[0]: expected an object, found true or false"),
+            ("null", "expected an object, found null"),
+            ("[1]", "expected an object, found an array"),
+        ] {
+            let Err(Refusal::Server(code, said)) = read(body) else { panic!("{body} was read") };
+            assert_eq!((code, &*said), (Code::InvalidArgument, says), "{body}");
+        }
+        let Err(Refusal::Server(_, said)) = object_at::<Inner>("items[3]", "{}") else {
+            panic!("it was read")
+        };
+        assert_eq!(said, "items[3].quantity is missing");
     }
 }

@@ -61,7 +61,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Reads a whole number from the query; one too large becomes the largest.
+    /// Reads a whole number from the query; one too large is refused, never
+    /// taken for another.
     pub fn query_number(&self, name: &str) -> Result<Option<u64>, Refusal> {
         let Some(text) = self.query_value(name)? else {
             return Ok(None);
@@ -69,7 +70,8 @@ impl<'a> Call<'a> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Refusal::invalid(format!("{name} must be a whole number")));
         }
-        Ok(Some(text.parse().unwrap_or(u64::MAX)))
+        let beyond = |_| Refusal::invalid(format!("{name} must be at most {}", u64::MAX));
+        text.parse().map(Some).map_err(beyond)
     }
 
     /// The `after` of a page: what a page before it gave as `next`.
@@ -86,7 +88,16 @@ impl<'a> Call<'a> {
     /// The `limit` of a page; 100 when the caller does not care.
     pub fn limit(&self) -> Result<u32, Refusal> {
         let limit = self.query_number("limit")?.unwrap_or(100);
-        Ok(u32::try_from(limit).unwrap_or(u32::MAX))
+        let beyond = |_| Refusal::invalid(format!("no page is as long as limit={limit}"));
+        u32::try_from(limit).map_err(beyond)
+    }
+
+    /// The id behind which a page begins. One that is too large is behind all.
+    pub fn after<T: FromStr<Err = InvalidArgument>>(&self) -> Result<Option<T>, Refusal> {
+        match self.query_value("after")? {
+            None => Ok(None),
+            Some(text) => Ok(Some(text.parse()?)),
+        }
     }
 
     /// Reads the body where there need not be one.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
-use stockade::AsyncEngine;
+use stockade::{AsyncEngine, Config};
 
 use crate::failure::Failure;
 use crate::values::{self, Values};
@@ -15,7 +15,8 @@ use crate::{demo, logs, serve};
 
 const EXIT_CODES: &str = "\
 Settings come from flags, else the environment, else the file, else their default.
-Durations read 90, 90s, 15m or 24h.
+In the environment a setting is STOCKADE_NAME, or STOCKADE_NAME_FILE with the path of a
+file that holds the value. Durations read 90, 90s, 15m or 24h.
 
 Exit codes: 0 done; 1 the audit found a fault, or requests were cut on the way down;
 2 wrong arguments or settings; 3 the store or the system refused.";
@@ -30,7 +31,12 @@ fn command() -> Command {
         .args(values::flags())
         .subcommands([
             Command::new("serve").about("Serve HTTP (the default command)"),
-            Command::new("migrate").about("Bring the store's tables up to date"),
+            Command::new("migrate").about("Make the store, or bring its tables up to date").arg(
+                Arg::new("check")
+                    .long("check")
+                    .action(ArgAction::SetTrue)
+                    .help("Change nothing, and fail if a migration is missing"),
+            ),
             Command::new("seed").about("Fill a store that has no products with demo products"),
             Command::new("audit")
                 .about("Recount every product and say whether the books agree")
@@ -69,15 +75,34 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         tracing::warn!("{warning}");
     }
     match name {
-        "migrate" => in_runtime(async { Ok(stockade::migrate(&values.config).await?) })?,
+        "migrate" => {
+            let policy = if matches.get_flag("check") { "check" } else { "auto" };
+            set_migrations(&mut values.config, policy)?;
+            in_runtime(async { Ok(stockade::migrate(&values.config).await?) })?;
+        }
         "seed" => in_runtime(with_engine(values, seed))?,
+        // These look at a store and make none: its name may be misspelt.
         "audit" => {
+            set_migrations(&mut values.config, "check")?;
             return in_runtime(with_engine(values, async |engine| audit(engine, matches).await));
         }
-        "sweep" => in_runtime(with_engine(values, async |engine| sweep(engine, matches).await))?,
+        "sweep" => {
+            set_migrations(&mut values.config, "check")?;
+            in_runtime(with_engine(values, async |engine| sweep(engine, matches).await))?;
+        }
         _ => return in_runtime(serve::run(values.config, values.settings)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what may be done to the store's tables, whatever the settings say.
+fn set_migrations(config: &mut Config, policy: &str) -> Result<(), Failure> {
+    let is_known = Config::SETTINGS.iter().any(|setting| setting.name == "migrate");
+    // A running engine has its own store and settings.
+    if is_known && !config.names_a_running_engine() {
+        config.set("migrate", policy)?;
+    }
+    Ok(())
 }
 
 fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

@@ -74,7 +74,7 @@ impl Serving {
         });
         let stream = TokioIo::new(Impatient::new(stream, self.greeting, self.patience));
         let http = match door {
-            Door::Tcp => &self.tcp,
+            Door::Tcp | Door::UnixHttp => &self.tcp,
             Door::Unix => &self.unix,
         };
         watcher.watch(http.serve_connection(stream, service).into_owned())

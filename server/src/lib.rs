@@ -14,15 +14,18 @@ mod call;
 mod cli;
 mod connection;
 mod demo;
+mod environment;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handlers;
 mod limits;
 mod listeners;
+mod local_guard;
 mod logs;
 mod metrics;
 mod problem;
+mod readiness;
 mod reply;
 mod request_id;
 mod response;

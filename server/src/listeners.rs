@@ -1,4 +1,4 @@
-//! Where the server listens: on an address, on a socket file, or on both.
+//! Where the server listens: on an address, on socket files, or on all of them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,18 +14,22 @@ use crate::unix_socket::UnixSocket;
 /// How a client came here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// By an address.
+    /// By an address: the HTTP API, and engines that show the API key.
     Tcp,
-    /// By the socket file, whose mode lets in whom it shall.
+    /// By the engines' socket file, whose mode decides which processes can do
+    /// everything: no proxy is put before it, since it serves no HTTP API.
     Unix,
+    /// By the proxy's socket file: the HTTP API alone.
+    UnixHttp,
 }
 
-/// What the server listens on. Dropping it closes both and removes the socket
-/// file.
+/// What the server listens on. Dropping it closes everything and removes the
+/// socket files.
 #[derive(Debug)]
 pub struct Listeners {
     tcp: Option<TcpListener>,
     unix: Option<UnixSocket>,
+    unix_http: Option<UnixSocket>,
 }
 
 impl Listeners {
@@ -34,18 +38,28 @@ impl Listeners {
     /// # Errors
     /// Says which of them cannot be listened on, and why.
     pub async fn bind(settings: &Settings) -> Result<Self, Failure> {
-        if settings.listen.is_empty() && settings.unix.is_empty() {
-            return Err(Failure::Setup("listen and unix are both empty".to_owned()));
+        let Settings { listen, unix, unix_mode, unix_group, .. } = settings;
+        let Settings { unix_http, unix_http_mode, unix_http_group, .. } = settings;
+        if listen.is_empty() && unix.is_empty() && unix_http.is_empty() {
+            return Err(Failure::Setup("listen, unix and unix_http are all empty".to_owned()));
         }
-        let tcp = match settings.listen.as_str() {
+        if !unix_http.is_empty() {
+            // A proxy brings the requests of the world.
+            refuse_without_secrets(settings, unix_http)?;
+        }
+        let tcp = match listen.as_str() {
             "" => None,
-            _ => Some(listen(settings).await?),
+            _ => Some(bind_tcp(settings).await?),
         };
-        let unix = match settings.unix.as_str() {
-            "" => None,
-            path => Some(UnixSocket::bind(Path::new(path), settings.unix_mode)?),
+        let file = |path: &str, mode, group: &str| match path {
+            "" => Ok(None),
+            path => UnixSocket::bind(Path::new(path), mode, group).map(Some),
         };
-        Ok(Self { tcp, unix })
+        Ok(Self {
+            tcp,
+            unix: file(unix, *unix_mode, unix_group)?,
+            unix_http: file(unix_http, *unix_http_mode, unix_http_group)?,
+        })
     }
 
     /// The URLs of what it listens on.
@@ -60,7 +74,8 @@ impl Listeners {
                 .map_err(|error| Failure::system("the listener has no address", &error))?;
             urls.push(format!("http://{address}"));
         }
-        urls.extend(self.unix.as_ref().map(UnixSocket::url));
+        urls.extend(self.unix.as_ref().map(|file| file.url("unix")));
+        urls.extend(self.unix_http.as_ref().map(|file| file.url("http+unix")));
         Ok(urls)
     }
 
@@ -75,12 +90,6 @@ impl Listeners {
                 None => std::future::pending().await,
             }
         };
-        let unix = async {
-            match &self.unix {
-                Some(unix) => unix.accept().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             accepted = tcp => {
                 let (stream, _) = accepted?;
@@ -88,25 +97,40 @@ impl Listeners {
                 let _ = stream.set_nodelay(true);
                 Ok((Box::pin(stream), Door::Tcp))
             }
-            accepted = unix => Ok((accepted?, Door::Unix)),
+            accepted = accept_on(self.unix.as_ref()) => Ok((accepted?, Door::Unix)),
+            accepted = accept_on(self.unix_http.as_ref()) => Ok((accepted?, Door::UnixHttp)),
         }
     }
 }
 
-async fn listen(settings: &Settings) -> Result<TcpListener, Failure> {
+/// The next client of a socket file; never one where there is no file.
+async fn accept_on(file: Option<&UnixSocket>) -> io::Result<Stream> {
+    match file {
+        Some(file) => file.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Refuses to serve strangers who could do everything.
+fn refuse_without_secrets(settings: &Settings, place: &str) -> Result<(), Failure> {
+    match settings.missing_secrets() {
+        Some(missing) if !settings.insecure => Err(Failure::Setup(format!(
+            "will not listen on {place}, which requests from beyond this machine can reach, \
+             without a webhook secret and an API key: anyone could mark orders as paid and \
+             change the stock. Set {missing}, or say --insecure",
+        ))),
+        _ => Ok(()),
+    }
+}
+
+async fn bind_tcp(settings: &Settings) -> Result<TcpListener, Failure> {
     let wrong = |error: &io::Error| {
         Failure::Setup(format!("cannot listen on {}: {error}", settings.listen))
     };
     let addresses: Vec<SocketAddr> =
         lookup_host(&settings.listen).await.map_err(|error| wrong(&error))?.collect();
-    let open = settings.webhook_secret.is_empty() || settings.api_key.is_empty();
-    if open && !settings.insecure && !addresses.iter().all(|address| address.ip().is_loopback()) {
-        return Err(Failure::Setup(format!(
-            "will not listen on {}, beyond this machine, without a webhook secret and an API key: \
-             anyone could mark orders as paid and change the stock. Set STOCKADE_WEBHOOK_SECRET \
-             and STOCKADE_API_KEY, or say --insecure",
-            settings.listen
-        )));
+    if !addresses.iter().all(|address| address.ip().is_loopback()) {
+        refuse_without_secrets(settings, &settings.listen)?;
     }
     TcpListener::bind(addresses.as_slice()).await.map_err(|error| wrong(&error))
 }

@@ -14,13 +14,13 @@ pub struct UnixSocket(Infallible);
 
 impl UnixSocket {
     /// Refuses.
-    pub fn bind(path: &Path, _: Mode) -> Result<Self, Failure> {
+    pub fn bind(path: &Path, _: Mode, _: &str) -> Result<Self, Failure> {
         let shown = path.display();
         Err(Failure::Setup(format!("cannot listen on {shown}: this system has no socket files")))
     }
 
     /// Its URL.
-    pub fn url(&self) -> String {
+    pub fn url(&self, _: &str) -> String {
         match self.0 {}
     }
 

@@ -63,6 +63,8 @@ codes! {
     /// The engine's, or an engine that took too long.
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The store is out of reach";
     Unauthorized = UNAUTHORIZED, "unauthorized", "A secret is missing or wrong";
+    /// HTTP: a request that this listener does not serve to whoever sent it.
+    Forbidden = FORBIDDEN, "forbidden", "Not allowed here";
     Misuse = INTERNAL_SERVER_ERROR, "misuse", "The engine cannot be used so";
     VersionMismatch = PRECONDITION_FAILED, "version_mismatch", "The product was changed meanwhile";
     Internal = INTERNAL_SERVER_ERROR, "internal", "A fault of the server";
@@ -148,6 +150,11 @@ impl Refusal {
     /// An argument that makes no sense.
     pub fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::Server(Code::InvalidArgument, detail.into())
+    }
+
+    /// A request that is not for its sender, whoever shows which secret.
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::Server(Code::Forbidden, detail.into())
     }
 
     /// A request that cannot be read at all.

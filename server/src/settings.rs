@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use stockade::parse_duration;
+use stockade::{parse_bool, parse_duration};
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +46,12 @@ impl Mode {
     /// Its bits.
     pub fn bits(self) -> u32 {
         self.0
+    }
+
+    /// The same mode, in which the file's group can connect as well.
+    #[must_use]
+    pub fn with_group(self) -> Self {
+        Self(self.0 | 0o060)
     }
 }
 
@@ -101,7 +107,7 @@ impl Value for LogFormat {
 
 impl Value for bool {
     fn read(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "expected true or false".to_owned())
+        parse_bool(text).map_err(|error| error.to_string())
     }
 }
 
@@ -144,12 +150,16 @@ macro_rules! settings {
 }
 
 settings! {
-    listen: String = "127.0.0.1:8080", "Where to listen, as HOST:PORT; port 0 takes a free one; empty for nowhere but --unix";
-    unix: String = "", "A socket file to listen on as well, for programs that open unix:///PATH as their engine; whoever may open it may do everything";
-    unix_mode: Mode = "600", "The mode of the socket file";
+    listen: String = "127.0.0.1:8080", "Where to listen, as HOST:PORT; port 0 takes a free one; empty for no address";
+    unix: String = "", "A socket file for engines in other processes, which open unix:///PATH as their store; it serves their calls and the probes, never the HTTP API; a process that can open it can do everything";
+    unix_mode: Mode = "600", "The mode of the engines' socket file";
+    unix_group: String = "", "The group that may open the engines' socket file as well, by name or number";
+    unix_http: String = "", "A socket file that serves the HTTP API to a reverse proxy, never engines' calls; it needs the secrets that a public address needs";
+    unix_http_mode: Mode = "600", "The mode of the proxy's socket file";
+    unix_http_group: String = "", "The group that may open the proxy's socket file as well, by name or number";
     api_key: Secrets = "", "The operators' key for /api/admin, or several separated by commas; better given by environment or file";
     webhook_secret: Secrets = "", "The secret that signs payment webhooks, or several separated by commas; better given by environment or file";
-    insecure: bool = "false", "Listen beyond loopback without a webhook secret and an API key";
+    insecure: bool = "false", "Serve without a webhook secret and an API key also beyond loopback, behind a proxy and for web pages of any origin";
     no_seed: bool = "false", "Keep an empty SQLite store empty, rather than fill it with demo products";
     body_max: usize = "65536", "The most bytes the body of a request may have";
     client_connections_max: usize = "4096", "The most connections served at a time; further ones are told to come back later";
@@ -165,6 +175,17 @@ settings! {
 impl Settings {
     /// The settings that must not be given where others can read them.
     pub const SECRET: &'static [&'static str] = &["api_key", "webhook_secret"];
+
+    /// The secrets that are not set; without one of them a stranger's request
+    /// can change stock or mark an order as paid.
+    pub fn missing_secrets(&self) -> Option<&'static str> {
+        match (self.api_key.is_empty(), self.webhook_secret.is_empty()) {
+            (false, false) => None,
+            (true, false) => Some("STOCKADE_API_KEY"),
+            (false, true) => Some("STOCKADE_WEBHOOK_SECRET"),
+            (true, true) => Some("STOCKADE_API_KEY and STOCKADE_WEBHOOK_SECRET"),
+        }
+    }
 
     /// Refuses settings that make no sense.
     pub fn check(&self) -> Result<(), String> {

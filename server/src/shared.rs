@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use stockade::AsyncEngine;
 
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 use crate::signature::Verifier;
 
 /// One for the whole server.
@@ -15,13 +16,21 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Checks the signatures of webhooks.
     pub verifier: Verifier,
+    /// Whether the store takes holds.
+    pub readiness: Readiness,
     draining: AtomicBool,
 }
 
 impl Shared {
     /// For a server that takes requests.
     pub fn new(engine: AsyncEngine, verifier: Verifier) -> Self {
-        Self { engine, metrics: Metrics::new(), verifier, draining: AtomicBool::new(false) }
+        Self {
+            engine,
+            metrics: Metrics::new(),
+            verifier,
+            readiness: Readiness::default(),
+            draining: AtomicBool::new(false),
+        }
     }
 
     /// Turns `/readyz` red.

@@ -1,15 +1,22 @@
-//! Where a setting's value comes from: a flag, else the environment, else the
-//! file that `--config` names, else the default.
+//! Where a setting's value comes from: a flag, else the environment (the value
+//! itself, or a file that holds it), else the file that `--config` names, else
+//! the default.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
 use stockade::Config;
 
+use crate::environment;
 use crate::failure::Failure;
 use crate::settings::Settings;
+
+/// The most bytes of a file that holds one setting's value.
+const VALUE_BYTES_MAX: u64 = 64 << 10;
 
 /// The settings that even the short help shows.
 const OFTEN_USED: &[&str] = &["store", "redis", "listen", "unix", "api_key", "webhook_secret"];
@@ -55,7 +62,7 @@ pub fn flags() -> impl Iterator<Item = Arg> {
         let flag = Arg::new(setting.name)
             .long(setting.name.replace('_', "-"))
             .global(true)
-            .env(format!("STOCKADE_{}", setting.name.to_uppercase()))
+            .env(environment::variable(setting.name))
             .hide_env_values(true)
             .hide_short_help(!OFTEN_USED.contains(&setting.name))
             .help_heading(setting.heading)
@@ -109,8 +116,10 @@ pub fn read(matches: &ArgMatches) -> Result<Values, Failure> {
     };
     if let Some(unknown) = file.keys().find(|key| all().all(|one| one.name != **key)) {
         let shown: String = unknown.chars().take(40).collect();
-        return Err(Failure::Setup(format!("unknown setting {shown} in the file")));
+        let meant = environment::meant(unknown, all().map(|one| one.name.to_owned()));
+        return Err(Failure::Setup(format!("unknown setting {shown} in the file{meant}")));
     }
+    environment::check(std::env::vars_os(), || all().map(|one| one.name))?;
     let mut values =
         Values { config: Config::default(), settings: Settings::default(), warnings: Vec::new() };
     for setting in all() {
@@ -127,12 +136,30 @@ fn given(
     matches: &ArgMatches,
     file: &toml::Table,
 ) -> Result<Option<(String, Place)>, Failure> {
-    if let Some(text) = matches.get_one::<String>(setting.name) {
-        let place = match matches.value_source(setting.name) {
-            Some(ValueSource::EnvVariable) => Place::Environment,
-            _ => Place::Flag,
-        };
-        return Ok(Some((text.clone(), place)));
+    let value = matches.get_one::<String>(setting.name);
+    let is_flag = matches.value_source(setting.name) == Some(ValueSource::CommandLine);
+    if let Some(text) = value.filter(|_| is_flag) {
+        return Ok(Some((text.clone(), Place::Flag)));
+    }
+    let variable = environment::variable(setting.name);
+    let path = std::env::var_os(format!("{variable}_FILE")).filter(|path| !path.is_empty());
+    match (value, path) {
+        // An empty one is what is left where a template had nothing to fill in.
+        (Some(text), Some(_)) if !text.is_empty() => {
+            return Err(Failure::Setup(format!(
+                "{variable} and {variable}_FILE are both set: remove one of them"
+            )));
+        }
+        (_, Some(path)) => {
+            let path = Path::new(&path);
+            let text = read_value(path).map_err(|why| {
+                let shown = path.display();
+                Failure::Setup(format!("{variable}_FILE: cannot read {shown}: {why}"))
+            })?;
+            return Ok(Some((text, Place::Environment)));
+        }
+        (Some(text), None) => return Ok(Some((text.clone(), Place::Environment))),
+        (None, None) => {}
     }
     let text = match file.get(setting.name) {
         None => return Ok(None),
@@ -161,13 +188,27 @@ fn apply(values: &mut Values, name: &str, text: &str, place: Place) -> Result<()
         values.config.set(name, text).map_err(wrong)?;
     }
     if place == Place::Flag && Settings::SECRET.contains(&name) && !text.is_empty() {
+        let variable = environment::variable(name);
         values.warnings.push(format!(
             "{name} was given as a flag, where other users of this machine can read it: \
-             STOCKADE_{} or the file is safer",
-            name.to_uppercase()
+             {variable}, {variable}_FILE or the settings' file is safer",
         ));
     }
     Ok(())
+}
+
+/// Reads the value in a file, as secrets are mounted: all of it but its last
+/// line's end.
+fn read_value(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut bounded = file.take(VALUE_BYTES_MAX + 1);
+    bounded.read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > VALUE_BYTES_MAX {
+        return Err(format!("a setting has at most {VALUE_BYTES_MAX} bytes"));
+    }
+    let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(line.unwrap_or(&text).to_owned())
 }
 
 fn read_file(path: &Path) -> Result<toml::Table, Failure> {

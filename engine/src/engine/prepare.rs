@@ -170,7 +170,12 @@ pub(super) fn exists_ever(what: &str, id: u64, possible: bool) -> Result<()> {
     if possible {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::NotFound, format!("there is no {what} {id}")))
+    // A face reads a number that is too large as the largest: it is not named.
+    let why = match id {
+        u64::MAX => format!("there is no such {what}: ids end at {}", i64::MAX),
+        id => format!("there is no {what} {id}"),
+    };
+    Err(Error::new(ErrorKind::NotFound, why))
 }
 
 fn new_hold(product_id: ProductId, qty: u32) -> NewHold {
@@ -187,8 +192,13 @@ fn check_quantity(config: &Config, product_id: ProductId, quantity: u64) -> Resu
         Error::new(
             ErrorKind::QuantityLimit,
             format!(
-                "a hold may have {} units, {quantity} asked for of product {product_id}",
-                config.max_per_hold
+                "a hold may have {} units, {quantity} asked for{}",
+                config.max_per_hold,
+                // One that cannot be is not what was asked for, as it was read.
+                match product_id.is_possible() {
+                    true => format!(" of product {product_id}"),
+                    false => String::new(),
+                }
             ),
         )
     })
@@ -213,10 +223,20 @@ fn asked(ttl: Option<Duration>) -> u64 {
 }
 
 fn check_text(what: &str, text: &str) -> Result<()> {
+    refuse_nul(what, text)?;
     if text.chars().count() > TEXT_CHARS_MAX {
         return Err(Error::invalid_argument(format!(
             "{what} must have at most {TEXT_CHARS_MAX} characters"
         )));
+    }
+    Ok(())
+}
+
+/// A text of C ends at its first NUL, so that C and PHP would show another
+/// text than was kept.
+fn refuse_nul(what: &str, text: &str) -> Result<()> {
+    if text.contains('\0') {
+        return Err(Error::invalid_argument(format!("{what} must have no NUL character")));
     }
     Ok(())
 }
@@ -234,6 +254,9 @@ fn customer(customer: Option<&str>) -> Result<Option<&str>> {
     if customer.is_some_and(|name| !(1..=CUSTOMER_BYTES_MAX).contains(&name.len())) {
         let why = format!("a customer is named by 1 to {CUSTOMER_BYTES_MAX} bytes");
         return Err(Error::invalid_argument(why));
+    }
+    if let Some(name) = customer {
+        refuse_nul("customer", name)?;
     }
     Ok(customer)
 }
@@ -304,10 +327,37 @@ mod tests {
         let many = CartRequest::new((1..=101).map(|id| (id, 1)));
         assert_eq!(kind(cart(&config, &many, None)), bad);
         assert_eq!(kind(adjustment(&StockAdjustment::new(1, 0, "none"), None)), bad);
+        // C would cut these at the NUL.
+        let price = crate::model::Money::from_minor(1).expect("a price");
+        let named = new_product(&NewProduct::new("Lamp\0", price, 1)).expect_err("refused");
+        assert_eq!(named.message(), "name must have no NUL character");
+        assert_eq!(kind(adjustment(&StockAdjustment::new(1, 1, "lost\0"), None)), bad);
+        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).customer("a\0"), None)), bad);
+        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).key("a\0"), None)), bad);
         assert_eq!(kind(payment(&PaymentEvent::for_order(0, Outcome::Success), None)), bad);
         let token = PaymentToken { order_id: OrderId(3), secret: Token(1) };
         let other = PaymentEvent::for_order(2, Outcome::Success).token(token);
         assert_eq!(kind(payment(&other, None)), bad);
+    }
+
+    #[test]
+    fn a_message_names_no_id_that_was_not_asked_for() {
+        let config = Config::from_pairs([("max_per_hold", "10")]).expect("settings");
+        let beyond: ProductId = "99999999999999999999999".parse().expect("digits");
+        let cart_of = |id: ProductId, quantity| CartRequest::new([(id, quantity)]);
+        for refused in [
+            hold(&config, &HoldRequest::new(beyond, 1), None),
+            hold(&config, &HoldRequest::new(beyond, 11), None),
+            cart(&config, &cart_of(beyond, 1), None),
+            cart(&config, &cart_of(beyond, 11), None),
+            adjustment(&StockAdjustment::new(beyond, 1, "found")),
+            release(&ReleaseRequest::new(HoldId(u64::MAX))),
+        ] {
+            let error = refused.expect_err("refused");
+            assert!(!error.message().contains("18446744073709551615"), "{error}");
+        }
+        let zero = hold(&config, &HoldRequest::new(0, 1), None).expect_err("refused");
+        assert_eq!(zero.message(), "there is no product 0");
     }
 
     /// What these requests were known by before there were customers: answers

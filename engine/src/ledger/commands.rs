@@ -48,6 +48,7 @@ impl NewHold {
             expires_at: at.after(ttl),
             created_at: at,
             token: self.token,
+            order_id: None,
         }
     }
 }

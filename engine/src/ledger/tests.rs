@@ -28,7 +28,16 @@ fn rows(stock: u64, next_due: Option<Timestamp>) -> Rows {
 
 fn hold(expires_at: Timestamp) -> Hold {
     let (status, token, created_at) = (HoldStatus::Active, Token(1), Timestamp::from_micros(0));
-    Hold { id: HOLD, product_id: PRODUCT, qty: 2, status, expires_at, created_at, token }
+    Hold {
+        id: HOLD,
+        product_id: PRODUCT,
+        qty: 2,
+        status,
+        expires_at,
+        created_at,
+        token,
+        order_id: None,
+    }
 }
 
 fn order(status: OrderStatus) -> Order {

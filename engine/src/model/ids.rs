@@ -30,8 +30,26 @@ pub fn parse_quantity(text: &str) -> Result<u32, InvalidArgument> {
     match digits("quantity", text)? {
         0 => Err(InvalidArgument::new("quantity must be at least 1, got 0")),
         number => u32::try_from(number).map_err(|_| {
-            InvalidArgument::new(format!("quantity must be at most {}, got {number}", u32::MAX))
+            // As it was written: one beyond `u64` is not the number that was read.
+            let got: String = text.chars().take(40).collect();
+            InvalidArgument::new(format!("quantity must be at most {}, got {got}", u32::MAX))
         }),
+    }
+}
+
+/// Reads a yes or no from text: `true`, `yes`, `on` or `1`, and `false`, `no`,
+/// `off` or `0`, in upper or lower case.
+///
+/// # Errors
+/// `invalid_argument` for anything else. The message does not repeat the text.
+pub fn parse_bool(text: &str) -> Result<bool, InvalidArgument> {
+    let is_one_of = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    match text {
+        _ if is_one_of(["true", "yes", "on", "1"]) => Ok(true),
+        _ if is_one_of(["false", "no", "off", "0"]) => Ok(false),
+        _ => {
+            Err(InvalidArgument::new("expected true or false (also yes or no, on or off, 1 or 0)"))
+        }
     }
 }
 
@@ -42,9 +60,9 @@ pub fn parse_quantity(text: &str) -> Result<u32, InvalidArgument> {
 pub fn parse_duration(text: &str) -> Result<Duration, InvalidArgument> {
     match text.parse() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => {
-            humantime::parse_duration(text).map_err(|error| InvalidArgument::new(error.to_string()))
-        }
+        Err(_) => humantime::parse_duration(text).map_err(|_| {
+            InvalidArgument::new("expected a duration such as 90s, 2m or 1h, or whole seconds")
+        }),
     }
 }
 
@@ -232,6 +250,32 @@ mod tests {
         }
         assert_eq!(parse_quantity("1").ok(), Some(1));
         assert_eq!(parse_quantity("4294967295").ok(), Some(u32::MAX));
+        let beyond = parse_quantity("99999999999999999999999").expect_err("refused").to_string();
+        assert!(beyond.ends_with("got 99999999999999999999999"), "{beyond}");
+    }
+
+    #[test]
+    fn yes_and_no_have_several_words() {
+        for (words, is) in [
+            (["true", "yes", "on", "1", "True", "YES"], true),
+            (["false", "no", "off", "0", "False", "OFF"], false),
+        ] {
+            for word in words {
+                assert_eq!(parse_bool(word).ok(), Some(is), "{word}");
+            }
+        }
+        for bad in ["", "2", "y", "perhaps", " true"] {
+            let refused = parse_bool(bad).expect_err(bad).to_string();
+            assert!(refused.contains("true or false"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused_with_what_is_wanted() {
+        for bad in ["soon", "", "1.5", "-1", "1 parsec", "99999999999999999999999s"] {
+            let refused = parse_duration(bad).expect_err(bad).to_string();
+            assert!(refused.contains("90s, 2m or 1h"), "{bad}: {refused}");
+        }
     }
 
     #[test]

@@ -285,7 +285,19 @@ impl Link {
         match &self.address.place {
             #[cfg(unix)]
             Place::Unix(path) => {
-                let stream = tokio::net::UnixStream::connect(path).await.map_err(unreached)?;
+                let denied = |error: std::io::Error| match error.kind() {
+                    std::io::ErrorKind::PermissionDenied => {
+                        let why = format!(
+                            "permission denied on the socket file {}: this process is not its \
+                             owner; start the server with --unix-group=GROUP and this process in \
+                             that group",
+                            path.display()
+                        );
+                        Error::caused(ErrorKind::Unavailable, why, error)
+                    }
+                    _ => unreached(error),
+                };
+                let stream = tokio::net::UnixStream::connect(path).await.map_err(denied)?;
                 self.greet(stream).await
             }
             #[cfg(not(unix))]
@@ -463,6 +475,7 @@ fn refusal(call: &str, status: StatusCode, body: &[u8]) -> Error {
         None if matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::BAD_GATEWAY) => {
             Error::new(ErrorKind::Unavailable, format!("{call} was answered with {status}"))
         }
+        None if status == StatusCode::FORBIDDEN => Error::new(ErrorKind::Unauthorized, message),
         None => Error::new(
             ErrorKind::Internal,
             format!("{call} was answered with {status}; is that a server of this version?"),

@@ -190,6 +190,7 @@ fn some_hold(shop: &Shop) -> Hold {
             expires_at: super::database::clock(),
             created_at: super::database::clock(),
             token: Token(0),
+            order_id: None,
         };
     }
     // Mostly one of the newest, which others have in hand as well.

@@ -21,7 +21,7 @@ use super::{
 use crate::audit::AuditFacts;
 use crate::cache::CachedProduct;
 use crate::ledger::{OrderRow, ProductRow};
-use crate::model::{Event, Hold, HoldId, OrderId, ProductId, Timestamp};
+use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, ProductId, Timestamp};
 use crate::runtime;
 
 /// The name under which the store's own id stands among the sequences.
@@ -306,8 +306,14 @@ impl<D: Database> SqlStore<D> {
 
     async fn read_hold(&self, id: HoldId) -> StoreResult<Option<(Hold, Timestamp)>> {
         let sql = format!("SELECT {} FROM stockade_holds WHERE id = {id}", rows::HOLD);
-        let mut found = None;
+        let mut found: Option<Hold> = None;
         let now = self.select(sql, &mut one(&mut found, rows::hold)).await?;
+        if let Some(hold) = found.as_mut().filter(|hold| hold.status == HoldStatus::Converted) {
+            // Written by the transaction that converted the hold, for good.
+            let sql = format!("SELECT id FROM stockade_orders WHERE hold_id = {id}");
+            let order_id = |row: rows::Cells<'_>| Ok(OrderId(row.count(0)?));
+            self.select(sql, &mut one(&mut hold.order_id, order_id)).await?;
+        }
         Ok(found.map(|hold| (hold, now)))
     }
 

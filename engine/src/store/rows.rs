@@ -145,6 +145,7 @@ pub(super) fn hold(row: Cells<'_>) -> sqlx::Result<Hold> {
         expires_at: row.time(4)?,
         created_at: row.time(5)?,
         token: row.token(6)?,
+        order_id: None,
     })
 }
 

@@ -261,6 +261,7 @@ mod tests {
             expires_at: at,
             created_at: at,
             token: Token(1),
+            order_id: None,
         }
     }
 

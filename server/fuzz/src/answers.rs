@@ -4,7 +4,8 @@ use serde_json::Value;
 
 /// The statuses that the contract and HTTP's own errors have. None of 5xx is
 /// among them: one client alone finds no crowd and no store that is gone.
-const STATUSES: &[u16] = &[100, 200, 201, 202, 400, 401, 404, 405, 408, 409, 413, 414, 422, 431];
+const STATUSES: &[u16] =
+    &[100, 200, 201, 202, 400, 401, 403, 404, 405, 408, 409, 413, 414, 422, 431];
 
 /// The headers that the server writes.
 const HEADERS: &[&str] = &[

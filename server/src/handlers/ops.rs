@@ -13,12 +13,12 @@ pub fn health() -> Answer {
     Ok(Reply::text("application/json", &br#"{"status":"ok"}"#[..]))
 }
 
-/// `GET /readyz`: requests are welcome, and the store is reached.
+/// `GET /readyz`: requests are welcome, and a hold could be made.
 pub async fn ready(shared: &Shared) -> Answer {
     if shared.is_draining() {
         return Err(Refusal::Server(Code::Unavailable, "the server is on its way down".into()));
     }
-    shared.engine.ping().await?;
+    shared.readiness.check(async || shared.engine.ping().await).await?;
     Ok(Reply::text("application/json", &br#"{"status":"ready"}"#[..]))
 }
 

@@ -60,6 +60,8 @@ struct HoldView {
     expires_at: String,
     product_id: ProductId,
     status: HoldStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
     /// Shown to whom the hold is made for, and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Token>,
@@ -77,6 +79,7 @@ impl HoldView {
             expires_at: hold.expires_at.to_seconds_text(),
             product_id: hold.product_id,
             status: hold.status,
+            order_id: hold.order_id,
             token: None,
         }
     }
@@ -151,7 +154,7 @@ pub async fn product(shared: &Shared, call: &Call<'_>) -> Answer {
 
 /// `GET /api/products?after=…&limit=…`
 pub async fn products(shared: &Shared, call: &Call<'_>) -> Answer {
-    let after = call.after()?.map(ProductId);
+    let after: Option<ProductId> = call.after()?;
     let page = shared.engine.products(after, call.limit()?).await?;
     Reply::json(&PageView {
         items: page.items.iter().map(ProductView::of).collect::<Result<_, _>>()?,
@@ -197,8 +200,8 @@ struct Line {
 pub async fn cart(shared: &Shared, call: &Call<'_>) -> Answer {
     let cart: Cart<'_> = body::object(body::text(&call.body)?)?;
     let mut items = Vec::with_capacity(cart.items.len());
-    for item in cart.items {
-        let line: Line = body::object(item.get())?;
+    for (at, item) in cart.items.into_iter().enumerate() {
+        let line: Line = body::object_at(&format!("items[{at}]"), item.get())?;
         items.push((line.product_id, line.quantity));
     }
     let mut request = CartRequest::new(items);

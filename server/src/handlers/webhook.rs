@@ -26,7 +26,8 @@ pub async fn webhook(shared: &Shared, call: &Call<'_>) -> Answer {
 }
 
 fn read(call: &Call<'_>) -> Result<PaymentEvent, Refusal> {
-    let value: Value = serde_json::from_str(body::text(&call.body)?).map_err(body::refusal)?;
+    let value: Value =
+        serde_json::from_str(body::text(&call.body)?).map_err(|error| body::refusal(&error))?;
     let Value::Object(fields) = value else {
         return Err(Refusal::invalid("expected a JSON object"));
     };

@@ -74,7 +74,7 @@ fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
 fn settings_that_are_wrong_are_refused_by_name() {
     let folder = TempDir::new().unwrap();
     for (file, says) in [
-        ("hold_tll = 1", "unknown setting hold_tll"),
+        ("hold_tll = 1", "unknown setting hold_tll in the file; did you mean hold_ttl?"),
         ("hold_ttl = \"soon\"", "hold_ttl"),
         ("hold_ttl = 1.5", "hold_ttl"),
         ("[hold_ttl]", "hold_ttl"),
@@ -90,7 +90,11 @@ fn settings_that_are_wrong_are_refused_by_name() {
     }
     for (variables, arguments, says) in [
         (&[][..], &["--hold-ttl", "soon"][..], "hold_ttl"),
-        (&[("STOCKADE_STRICT", "perhaps")], &[], "strict"),
+        (&[], &["--hold-ttl", "soon"], "a duration such as 90s, 2m or 1h"),
+        (&[], &["--drain-delay=soon"], "a duration such as 90s, 2m or 1h"),
+        (&[("STOCKADE_STRICT", "perhaps")], &[], "strict: expected true or false"),
+        (&[("STOCKADE_NO_SEED", "perhaps")], &[], "no_seed: expected true or false"),
+        (&[], &["--retries=-1"], "retries: expected a whole number"),
         (&[], &["--hold-ttl=0"], "hold_ttl"),
         (&[], &["--body-max=0"], "body_max"),
         (&[], &["--log-level=loud"], "log_level"),
@@ -105,6 +109,102 @@ fn settings_that_are_wrong_are_refused_by_name() {
             code == 2 && said.contains(says),
             "{arguments:?} {variables:?} ended with {code}: {said}"
         );
+    }
+}
+
+#[test]
+fn variables_that_name_no_setting_are_refused_by_name() {
+    let folder = TempDir::new().unwrap();
+    for (name, meant) in [
+        ("STOCKADE_REQUIRE_HOLD_TOKN", "STOCKADE_REQUIRE_HOLD_TOKEN"),
+        ("STOCKADE_API_KEYS", "STOCKADE_API_KEY"),
+        ("STOCKADE_WEBHOOK_SECRETS_FILE", "STOCKADE_WEBHOOK_SECRET_FILE"),
+    ] {
+        let (code, _, said) = run(folder.path(), &[(name, "open-sesame")], &["seed"]);
+        assert!(code == 2 && said.contains(name) && said.contains(meant), "{code}: {said}");
+        assert!(!said.contains("sesame"), "{said}");
+    }
+    let others = [
+        ("STOCKADE_SERVICE_HOST", "10.0.0.1"),
+        ("STOCKADE_PORT", "tcp://10.0.0.1:8080"),
+        ("STOCKADE_TEST_MARIADB", "3306"),
+        ("STOCKADE_STRICT", "no"),
+    ];
+    let (code, _, said) = run(folder.path(), &others, &["seed", "--store=sqlite::memory:"]);
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn every_setting_can_stand_in_a_file_that_the_environment_names() {
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str, content: &str| write(folder.path(), name, content);
+    let key = file("key", "open sesame,second\n");
+    let limit = file("limit", "2");
+    let mut command = program();
+    command
+        .args(["--listen=127.0.0.1:0", "--store=sqlite::memory:"])
+        .env("STOCKADE_API_KEY_FILE", &key)
+        .env("STOCKADE_MAX_PER_HOLD_FILE", &limit);
+    let server = Server::from_command(command, TempDir::new().unwrap());
+    let status = |key| server.send("GET", "/api/admin/audit", &[("authorization", key)], "").status;
+    assert_eq!(
+        (status("Bearer open sesame"), status("Bearer second"), status("Bearer sesame")),
+        (200, 200, 401)
+    );
+    assert_eq!(server.post("/api/holds/1/2").status, 200);
+    server.post("/api/holds/1/3").expect_problem(422, "quantity_limit");
+
+    let secret = file("secret", "open-sesame\nhush\n");
+    let binary = folder.path().join("binary");
+    std::fs::write(&binary, b"\xff\xfe").unwrap();
+    let long = file("long", &"x".repeat(100_000));
+    for (variables, says) in [
+        (&[("STOCKADE_API_KEY", "a"), ("STOCKADE_API_KEY_FILE", &*key)][..], "both set"),
+        (&[("STOCKADE_STRICT_FILE", &*secret)], "setting strict"),
+        (&[("STOCKADE_STORE_FILE", "/no/such/file")], "/no/such/file"),
+        (&[("STOCKADE_STORE_FILE", folder.path().to_str().unwrap())], "STOCKADE_STORE_FILE"),
+        (&[("STOCKADE_REDIS_FILE", binary.to_str().unwrap())], "STOCKADE_REDIS_FILE"),
+        (&[("STOCKADE_REDIS_FILE", &*long)], "65536 bytes"),
+    ] {
+        let (code, _, said) = run(folder.path(), variables, &["seed"]);
+        assert!(code == 2 && said.contains(says), "{variables:?} ended with {code}: {said}");
+        assert!(!said.contains("sesame") && !said.contains("hush"), "{said}");
+    }
+    // A flag wins over a file; an empty variable is none.
+    let variables = [("STOCKADE_STRICT", ""), ("STOCKADE_STRICT_FILE", &*secret)];
+    let (code, _, said) =
+        run(folder.path(), &variables, &["seed", "--strict=no", "--store=sqlite::memory:"]);
+    assert_eq!(code, 0, "{said}");
+}
+
+/// Whether the engine can be told to make no store.
+fn can_check() -> bool {
+    stockade::Config::SETTINGS.iter().any(|setting| setting.name == "migrate")
+}
+
+#[test]
+fn only_commands_that_fill_a_store_make_one() {
+    if !can_check() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let store = "--store=sqlite:typo.db";
+    for command in [&["audit"][..], &["sweep"], &["migrate", "--check"]] {
+        let arguments: Vec<_> = command.iter().copied().chain([store]).collect();
+        let (code, _, said) = run(folder.path(), &[], &arguments);
+        assert!(code == 3 && said.contains("typo.db"), "{command:?} ended with {code}: {said}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{command:?}");
+    }
+    // Whatever the settings say, `migrate` migrates.
+    let (code, _, said) = run(folder.path(), &[("STOCKADE_MIGRATE", "check")], &["migrate", store]);
+    assert_eq!(code, 0, "{said}");
+    for command in [&["migrate", "--check"][..], &["audit"], &["sweep"]] {
+        let arguments: Vec<_> = command.iter().copied().chain([store]).collect();
+        assert_eq!(run(folder.path(), &[], &arguments).0, 0, "{command:?}");
+    }
+    for store in ["--store=sqlite:", "--store=sqlite://", "--store="] {
+        let (code, _, said) = run(folder.path(), &[], &["audit", store]);
+        assert!(code == 2 && said.contains("sqlite:FILE"), "{store} ended with {code}: {said}");
     }
 }
 

@@ -17,7 +17,7 @@ static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::read);
 
 /// What any operation may answer beside what is listed at it, as the document
 /// says in its description.
-const ANYWHERE: &[u16] = &[400, 408, 413, 500];
+const ANYWHERE: &[u16] = &[400, 403, 408, 413, 500];
 
 struct Document {
     whole: Value,
@@ -121,7 +121,7 @@ pub fn check(method: &str, path: &str, body: &str, answer: &Answer) {
     let what = format!("{method} {path}: {}", answer.status);
     let problem = json!({ "$ref": "#/components/schemas/Problem" });
     let Some((pattern, operation)) = document.operation(method, path) else {
-        assert!(matches!(answer.status, 401 | 404 | 405), "{what}");
+        assert!(matches!(answer.status, 401 | 403 | 404 | 405), "{what}");
         document.expect(&document.closed, &problem, &answer.json(), &what);
         return;
     };

@@ -20,7 +20,7 @@ fn a_body_that_drips_is_ended_in_time_while_others_are_served() {
     let server = Server::sqlite(&["--request-timeout=2s"]);
     let mut drips: Vec<_> = (0..50).map(|_| Raw::connect(&server)).collect();
     for raw in &mut drips {
-        raw.send("POST /api/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n");
+        raw.send("POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n\r\n");
     }
     // A byte at a time, for as long as the server takes it.
     wait_until("all who drip are cut", SOON, || {
@@ -45,11 +45,12 @@ fn floods_of_headers_are_refused_within_bounded_memory() {
     let before = server.memory_kib();
     // Of each more than the bound on memory, were it kept.
     let (text, lines) = ("y".repeat(8 << 20), "a: b\r\n".repeat(1 << 20));
-    let long = format!("GET /healthz HTTP/1.1\r\nhost: x\r\na: {text}");
-    let many = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{lines}");
-    let target = format!("GET /{text} HTTP/1.1\r\nhost: x\r\n\r\n");
-    let name = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{text}: b\r\n\r\n");
-    let chunked = "POST /api/holds HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    let long = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\na: {text}");
+    let many = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{lines}");
+    let target = format!("GET /{text} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let name = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{text}: b\r\n\r\n");
+    let chunked =
+        "POST /api/holds HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
     let trailers = format!("{chunked}0\r\n{lines}");
     let extensions = format!("{chunked}1;{text}");
     thread::scope(|scope| {
@@ -154,7 +155,7 @@ fn answers_that_nobody_reads_are_bounded() {
     server.expect_health();
     let before = server.memory_kib();
     // Each asks for far more than it ever reads.
-    let get = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(200);
+    let get = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(200);
     let mut greedy: Vec<_> = (0..50).map(|_| Raw::connect(&server)).collect();
     for raw in &mut greedy {
         raw.try_send(&get);
@@ -189,7 +190,7 @@ fn ten_thousand_idle_connections_leave_room_for_others() {
         .map(|number| {
             let mut raw = Raw::connect(&server);
             if number % 10 == 0 {
-                raw.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").answer();
+                raw.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").answer();
             }
             raw
         })
@@ -200,7 +201,7 @@ fn ten_thousand_idle_connections_leave_room_for_others() {
     let more = server.memory_kib().saturating_sub(before);
     assert!(more < IDLE as u64 * IDLE_KIB, "{more} KiB for {IDLE} connections");
     assert_eq!(server.counted("stockade_http_turned_away_total"), 0);
-    let get = "GET /api/products/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let get = "GET /api/products/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     for _ in 0..100 {
         assert!(exchange(&server, get).starts_with("HTTP/1.1 200 "));
     }
@@ -223,7 +224,7 @@ fn idle_connections_are_closed_after_their_time() {
         .map(|number| {
             let mut raw = Raw::connect(&server);
             if number % 2 == 0 {
-                raw.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").answer();
+                raw.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").answer();
             }
             raw
         })

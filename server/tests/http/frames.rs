@@ -32,7 +32,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 pub fn fields(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let mut block = vec![0x86]; // :scheme http
     for (name, value) in
-        [(":method", method), (":path", path), (":authority", "x")].iter().chain(more)
+        [(":method", method), (":path", path), (":authority", "localhost")].iter().chain(more)
     {
         block.push(0);
         for text in [name, value] {

@@ -18,6 +18,22 @@ on_every_backend! {
     showing_the_token
     naming_the_customer
     nobody_gets_what_is_not_there
+    a_converted_hold_names_its_order
+}
+
+fn a_converted_hold_names_its_order(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let hold = server.hold(2);
+    let read = || server.get(&format!("/api/holds/{hold}"));
+    assert!(!read().body.contains("order_id"), "{}", read().body);
+    let order = server.post(&format!("/api/orders/{hold}/1"));
+    let known = read();
+    assert_eq!(known.field("status"), "converted");
+    // That of the order is its id; the hold's stands behind it.
+    let id = order.json()["order"]["id"].clone();
+    assert_eq!(known.json()["hold"]["order_id"], id, "{}", known.body);
+    server.webhook(&format!(r#"{{"order_id":{id},"status":"failed"}}"#));
+    assert_eq!(read().json()["hold"]["order_id"], id);
 }
 
 fn moment(text: &str) -> Timestamp {

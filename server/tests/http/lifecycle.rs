@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::raw::Raw;
 use crate::server::{SOON, Server, program};
 
-const SLOW: &str = "POST /api/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 43\r\n\r\n";
+const SLOW: &str = "POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 43\r\n\r\n";
 const REST: &str = r#"{"items":[{"product_id":1,"quantity":1}]}  "#;
 
 fn listens(server: &Server) -> bool {
@@ -68,7 +68,7 @@ fn what_was_held_is_still_held_after_a_restart_and_not_seeded_again() {
 fn on_sigterm_it_stops_accepting_and_finishes_what_is_under_way() {
     let mut server = Server::sqlite(&[]);
     let mut idle = Raw::connect(&server);
-    idle.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").answer();
+    idle.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").answer();
     let mut raw = under_way(&server);
     server.signal("TERM");
     wait_until("the listener is closed", SOON, || !listens(&server));
@@ -81,6 +81,36 @@ fn on_sigterm_it_stops_accepting_and_finishes_what_is_under_way() {
         "{answer}"
     );
     assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn on_sighup_it_drains_as_on_sigterm() {
+    let mut server = Server::sqlite(&[]);
+    let mut raw = under_way(&server);
+    server.signal("HUP");
+    wait_until("the listener is closed", SOON, || !listens(&server));
+    let answer = raw.send(REST).rest();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(server.ended().code(), Some(0));
+    assert!(server.log().contains("SIGHUP: stopping"), "{}", server.log());
+}
+
+#[test]
+fn under_nohup_it_outlives_its_terminal() {
+    let inner = program();
+    let mut command = std::process::Command::new("sh");
+    command
+        .env_clear()
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .arg("--listen=127.0.0.1:0");
+    let mut server = Server::from_command(command, TempDir::new().unwrap());
+    server.signal("HUP");
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
+    let log = server.log();
+    assert!(log.contains("SIGTERM: stopping") && !log.contains("SIGHUP"), "{log}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn a_body_over_the_limit_is_refused_however_long_it_is() {
     }
     // In pieces, without a length that warns.
     let mut raw = Raw::connect(&server);
-    raw.send("POST /api/holds HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+    raw.send("POST /api/holds HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n");
     let piece = format!("10000\r\n{}\r\n", "x".repeat(65_536));
     for _ in 0..160 {
         raw.send(&piece);
@@ -28,10 +28,11 @@ fn a_body_over_the_limit_is_refused_however_long_it_is() {
     raw.send("0\r\n\r\n");
     assert!(raw.answer().starts_with("HTTP/1.1 413 "));
     // A client that asks first is told before it sends.
-    let asking = "POST /api/holds HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 10000000\r\n\r\n";
+    let asking = "POST /api/holds HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 10000000\r\n\r\n";
     assert!(exchange(&server, asking).starts_with("HTTP/1.1 413 "));
     // One that lies about 10 GB is not listened to.
-    let lying = "POST /api/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000000\r\n\r\n";
+    let lying =
+        "POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10000000000\r\n\r\n";
     assert!(exchange(&server, lying).starts_with("HTTP/1.1 413 "));
     server.expect_health();
 }
@@ -45,7 +46,7 @@ fn a_slow_or_silent_client_loses_its_connection() {
     slow.send("GET /api/products/1 HTTP/1.1\r\nhost: ");
     let idle = {
         let mut idle = Raw::connect(&server);
-        idle.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").answer();
+        idle.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").answer();
         idle
     };
     for mut raw in [silent, slow, idle] {
@@ -67,8 +68,10 @@ fn a_slow_or_silent_client_loses_its_connection() {
 fn a_body_that_does_not_arrive_in_time_is_given_up() {
     let server = Server::sqlite(&["--request-timeout=1s"]);
     for head in ["content-length: 100", "transfer-encoding: chunked"] {
-        let answer =
-            exchange(&server, format!("POST /api/holds HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n"));
+        let answer = exchange(
+            &server,
+            format!("POST /api/holds HTTP/1.1\r\nhost: localhost\r\n{head}\r\n\r\n"),
+        );
         assert!(
             answer.starts_with("HTTP/1.1 408 ") && answer.contains("request_timeout"),
             "{answer}"
@@ -84,9 +87,9 @@ fn beyond_the_connection_limit_clients_are_told_to_come_back() {
     server.expect_health();
     let mut inside = [Raw::connect(&server), Raw::connect(&server)];
     for raw in &mut inside {
-        raw.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").answer();
+        raw.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").answer();
     }
-    let get = "GET /api/products/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let get = "GET /api/products/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     for _ in 0..100 {
         let answer = exchange(&server, get);
         assert!(
@@ -109,7 +112,7 @@ fn slow_senders_do_not_keep_others_out() {
     let server = Server::sqlite(&["--in-flight-max=1"]);
     let mut slow: Vec<_> = (0..20).map(|_| Raw::connect(&server)).collect();
     for raw in &mut slow {
-        raw.send("POST /api/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n");
+        raw.send("POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n");
     }
     assert_eq!(server.post("/api/holds/1/1").status, 200);
 }
@@ -118,7 +121,7 @@ fn slow_senders_do_not_keep_others_out() {
 fn a_client_that_hangs_up_is_counted_and_forgotten() {
     let server = Server::sqlite(&[]);
     let mut raw = Raw::connect(&server);
-    raw.send("POST /api/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n");
+    raw.send("POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n");
     let line = r#"{method="POST",route="/api/holds",status="#;
     wait_until("the request is under way", SOON, || {
         server.get("/metrics").body.contains("\nstockade_http_in_flight 2\n")

@@ -32,7 +32,7 @@ fn a_body_that_is_no_json_is_malformed_and_json_of_another_shape_is_invalid() {
         ] {
             server.post_json(path, body).expect_problem(422, "invalid_argument");
         }
-        let answer = exchange(&server, format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 11\r\n\r\n{{\"a\":\"").into_bytes().into_iter().chain(*b"\xff\xfe\"}\n").collect::<Vec<_>>());
+        let answer = exchange(&server, format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 11\r\n\r\n{{\"a\":\"").into_bytes().into_iter().chain(*b"\xff\xfe\"}\n").collect::<Vec<_>>());
         assert!(
             answer.starts_with("HTTP/1.1 400 ") && answer.contains("malformed_request"),
             "{answer}"
@@ -44,6 +44,86 @@ fn a_body_that_is_no_json_is_malformed_and_json_of_another_shape_is_invalid() {
     server.post_json("/api/holds", r#"{"items":[[1,1]]}"#).expect_problem(422, "invalid_argument");
     server.expect_units([4, 0, 0, 0]);
     server.expect_health();
+}
+
+#[test]
+fn a_body_of_another_shape_is_refused_with_the_field_and_what_is_wanted() {
+    let server = Server::sqlite(&[]);
+    for (path, body, says) in [
+        ("/api/holds", r#"{"items":7}"#, "items: expected an array, found a number"),
+        ("/api/holds", r#"{"items":[{"product_id":1}]}"#, "items[0].quantity is missing"),
+        (
+            "/api/holds",
+            r#"{"items":[{"product_id":1,"quantity":1},{"product_id":1,"quantity":"2"}]}"#,
+            "items[1].quantity: expected a whole number from 0 to 4294967295, found a text",
+        ),
+        ("/api/holds", r#"{"items":[[1,1]]}"#, "items[0]: expected an object, found an array"),
+        (
+            "/api/holds/1/1",
+            r#"{"ttl":"60"}"#,
+            "ttl: expected a whole number from 0 to 18446744073709551615, found a text",
+        ),
+        ("/api/holds/1/1", r#"{"customer":7}"#, "customer: expected a text, found a number"),
+        ("/api/holds/1/extend", r#"{"token":"x"}"#, "token: a token is 32 hexadecimal digits"),
+        ("/api/admin/products", r#"{"name":"Lamp","price":1}"#, "stock is missing"),
+        (
+            "/api/admin/products/1/adjust",
+            r#"{"delta":"7","reason":"found"}"#,
+            "delta: expected a whole number from -9223372036854775808 to 9223372036854775807, \
+             found a text",
+        ),
+    ] {
+        let refused = server.post_json(path, body);
+        refused.expect_problem(422, "invalid_argument").saying("message", says.into());
+    }
+}
+
+#[test]
+fn texts_with_a_nul_are_invalid_since_c_would_cut_them() {
+    let server = Server::sqlite(&[]);
+    for (path, body) in [
+        ("/api/admin/products", r#"{"name":"Lamp\u0000x","price":1,"stock":1}"#),
+        ("/api/admin/products/1/adjust", r#"{"delta":1,"reason":"found\u0000x"}"#),
+        ("/api/holds/1/1", r#"{"customer":"ada\u0000x"}"#),
+        ("/api/holds", r#"{"items":[{"product_id":1,"quantity":1}],"customer":"\u0000"}"#),
+        ("/api/holds/1/1?customer=ada%00x", ""),
+        (
+            "/api/payments/webhook",
+            r#"{"order_id":1,"status":"paid","idempotency_key":"evt\u0000x"}"#,
+        ),
+    ] {
+        server.post_json(path, body).expect_problem(422, "invalid_argument");
+    }
+    server.expect_units([4, 0, 0, 0]);
+}
+
+#[test]
+fn a_refusal_names_no_number_that_was_not_sent() {
+    let server = Server::sqlite(&[]);
+    let beyond = "99999999999999999999999";
+    for (method, path, status, code) in [
+        ("POST", format!("/api/holds/{beyond}/1"), 404, "not_found"),
+        ("POST", format!("/api/holds/1/{beyond}"), 422, "invalid_argument"),
+        ("POST", format!("/api/holds/{beyond}/2000000"), 422, "quantity_limit"),
+        ("GET", format!("/api/products/{beyond}"), 404, "not_found"),
+        ("GET", format!("/api/holds/{beyond}"), 404, "not_found"),
+        ("DELETE", format!("/api/holds/{beyond}"), 404, "not_found"),
+        ("POST", format!("/api/holds/{beyond}/extend"), 404, "not_found"),
+        ("GET", format!("/api/orders/{beyond}"), 404, "not_found"),
+        ("POST", format!("/api/orders/{beyond}/1"), 404, "not_found"),
+        ("POST", format!("/api/holds/1/1?ttl={beyond}"), 422, "invalid_argument"),
+        ("GET", format!("/api/admin/events?after={beyond}"), 422, "invalid_argument"),
+        ("GET", format!("/api/products?limit={beyond}"), 422, "invalid_argument"),
+        ("GET", "/api/products?limit=99999999999".to_owned(), 422, "invalid_argument"),
+    ] {
+        let refused = server.send(method, &path, &[], "");
+        refused.expect_problem(status, code);
+        let says = refused.json()["message"].as_str().unwrap().to_owned();
+        for number in ["18446744073709551615", "4294967295"] {
+            let is_a_bound = says.contains(&format!("at most {number}"));
+            assert!(is_a_bound || !says.contains(number), "{method} {path}: {says}");
+        }
+    }
 }
 
 #[test]
@@ -77,8 +157,10 @@ fn paths_and_methods_that_do_not_exist() {
         answer.expect_problem(405, "method_not_allowed");
         assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
     }
-    let answer =
-        exchange(&server, "BREW /api/products/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let answer = exchange(
+        &server,
+        "BREW /api/products/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+    );
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
 }
 
@@ -99,23 +181,26 @@ fn what_is_no_http_is_answered_or_closed_and_never_harms() {
         (&b"\x00\x01\x02\x03\r\n\r\n"[..], "HTTP/1.1 400 "),
         (b"GET / HTTP/9.9\r\n\r\n", "HTTP/1.1 400 "),
         (b"GET /api/products/1 HTTP/1.1\r\nhost x\r\n\r\n", "HTTP/1.1 400 "),
-        (b"GET /a b HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 400 "),
-        (b"GET /api/holds/\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n", "HTTP/1.1 400 "),
+        (b"GET /a b HTTP/1.1\r\nhost: localhost\r\n\r\n", "HTTP/1.1 400 "),
+        (b"GET /api/holds/\xff\xfe HTTP/1.1\r\nhost: localhost\r\n\r\n", "HTTP/1.1 400 "),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS client hello\r\n\r\n", "HTTP/1.1 400 "),
-        (b"POST /api/holds HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", "HTTP/1.1 400 "),
-        (b"POST /api/holds HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", "HTTP/1.1 400 "),
-        (b"POST /api/holds HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 400 "),
+        (b"POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: x\r\n\r\n", "HTTP/1.1 400 "),
+        (b"POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", "HTTP/1.1 400 "),
+        (b"POST /api/holds HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 400 "),
     ] {
         let answer = exchange(&server, bytes);
         assert!(answer.starts_with(answered), "{bytes:?} was answered {answer:?}");
     }
     let long = format!(
-        "GET /api/products/1 HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n",
+        "GET /api/products/1 HTTP/1.1\r\nhost: localhost\r\nx-long: {}\r\n\r\n",
         "y".repeat(100_000)
     );
     let answer = exchange(&server, long);
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    let many = format!("GET /api/products/1 HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(200));
+    let many = format!(
+        "GET /api/products/1 HTTP/1.1\r\nhost: localhost\r\n{}\r\n",
+        "a: b\r\n".repeat(200)
+    );
     assert!(exchange(&server, many).starts_with("HTTP/1.1 431 "));
     server.expect_health();
 }
@@ -123,10 +208,10 @@ fn what_is_no_http_is_answered_or_closed_and_never_harms() {
 #[test]
 fn keys_in_headers_that_are_no_text_are_invalid() {
     let server = Server::sqlite(&[]);
-    let answer = exchange(&server, b"POST /api/holds/1/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\nidempotency-key: \xff\xfe\r\n\r\n");
+    let answer = exchange(&server, b"POST /api/holds/1/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nidempotency-key: \xff\xfe\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 422 ") && answer.contains("invalid_argument"), "{answer}");
     // One that is text beyond ASCII is a key like any other.
-    let request = "POST /api/holds/1/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\nidempotency-key: \u{437}\u{430}\u{43a}\u{430}\u{437}\r\n\r\n";
+    let request = "POST /api/holds/1/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nidempotency-key: \u{437}\u{430}\u{43a}\u{430}\u{437}\r\n\r\n";
     assert!(exchange(&server, request).starts_with("HTTP/1.1 200 "));
     assert!(exchange(&server, request).contains("idempotent-replayed: true"));
     server.expect_units([3, 1, 0, 0]);
@@ -136,14 +221,14 @@ fn keys_in_headers_that_are_no_text_are_invalid() {
 fn a_body_in_pieces_and_requests_in_a_row_are_understood() {
     let server = Server::sqlite(&[]);
     let mut raw = Raw::connect(&server);
-    raw.send("POST /api/holds HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+    raw.send("POST /api/holds HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n");
     for piece in [r#"{"items":[{"produc"#, r#"t_id":1,"quan"#, r#"tity":1}]}"#, ""] {
         raw.send(format!("{:x}\r\n{piece}\r\n", piece.len()));
     }
     assert!(raw.answer().contains("Holded Successfully"));
     // Pipelined: both come back, in order.
-    let get = "GET /api/products/1 HTTP/1.1\r\nhost: x\r\n\r\n";
-    raw.send(format!("{get}GET /nope HTTP/1.1\r\nhost: x\r\n\r\n"));
+    let get = "GET /api/products/1 HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    raw.send(format!("{get}GET /nope HTTP/1.1\r\nhost: localhost\r\n\r\n"));
     assert!(raw.answer().starts_with("HTTP/1.1 200 "));
     assert!(raw.answer().starts_with("HTTP/1.1 404 "));
     // The content type is not looked at: providers send all kinds.
@@ -151,7 +236,7 @@ fn a_body_in_pieces_and_requests_in_a_row_are_understood() {
     assert_eq!(server.send("POST", "/api/holds/1/1", &form, r#"{"ttl":60}"#).status, 200);
     // An absolute target, as a proxy sends it.
     let absolute = format!(
-        "GET http://{}/healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        "GET http://{}/healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
         server.address
     );
     assert!(exchange(&server, absolute).starts_with("HTTP/1.1 200 "));
@@ -161,15 +246,15 @@ fn a_body_in_pieces_and_requests_in_a_row_are_understood() {
 fn a_refusal_does_not_cost_the_client_its_connection() {
     let server = Server::sqlite(&[]);
     let mut raw = Raw::connect(&server);
-    for (line, status) in [
-        ("POST /no/such/path", "404"),
-        ("PUT /api/products/1", "405"),
-        ("POST /api/holds/1/0", "422"),
-        ("POST /api/admin/sweep", "401"),
-        ("GET /api/products/1", "200"),
+    for (line, more, status) in [
+        ("POST /no/such/path", "a: b", "404"),
+        ("PUT /api/products/1", "a: b", "405"),
+        ("POST /api/holds/1/0", "a: b", "422"),
+        ("POST /api/admin/sweep", "origin: https://evil.example", "403"),
+        ("GET /api/products/1", "a: b", "200"),
     ] {
-        let origin = "origin: https://evil.example";
-        raw.send(format!("{line} HTTP/1.1\r\nhost: x\r\n{origin}\r\ncontent-length: 13\r\n\r\n"));
+        let head = format!("{line} HTTP/1.1\r\nhost: localhost\r\n{more}\r\n");
+        raw.send(head + "content-length: 13\r\n\r\n");
         // The server is given every chance to answer before the body comes.
         thread::sleep(Duration::from_millis(20));
         raw.send(r#"{"some":true}"#);

@@ -124,7 +124,14 @@ fn events_in_order(backend: Backend) {
         .expect(200, &format!(r#"{{"events":[],"next":{}}}"#, cursors[2]));
     let one = server.get(&format!("{path}&limit=1"));
     assert!(one.body.ends_with(&format!(r#"],"next":{}}}"#, cursors[0])), "{}", one.body);
-    for bad in ["limit=0", "limit=x", "after=-1", "after=1.5"] {
+    for bad in [
+        "limit=0",
+        "limit=x",
+        "limit=99999999999999999999",
+        "after=-1",
+        "after=1.5",
+        "after=99999999999999999999",
+    ] {
         server.get(&format!("/api/admin/events?{bad}")).expect_problem(422, "invalid_argument");
     }
 }

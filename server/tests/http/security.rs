@@ -48,18 +48,77 @@ fn operators_need_the_key_when_one_is_set_and_customers_never_do() {
     assert!(!server.log().contains("WARN") && !server.log().contains("sesame"), "{}", server.log());
 }
 
+/// What may change something, or shows what is not for everyone.
+const ALL: &[(&str, &str)] = &[
+    ("GET", "/api/products/1"),
+    ("POST", "/api/holds/1/1"),
+    ("POST", "/api/holds"),
+    ("DELETE", "/api/holds/1"),
+    ("POST", "/api/orders/1/1"),
+    ("POST", "/api/payments/webhook"),
+    ("GET", "/openapi.json"),
+];
+
+/// How a request looks that did not begin on this machine.
+const FOREIGN: &[(&str, &str)] = &[
+    ("host", "evil.example"),
+    ("host", "10.0.0.1:8080"),
+    ("origin", "https://evil.example"),
+    ("origin", "http://localhost:3000"),
+    ("origin", "null"),
+    ("sec-fetch-site", "cross-site"),
+    ("x-forwarded-for", "10.0.0.1"),
+    ("x-forwarded-proto", "https"),
+    ("forwarded", "for=10.0.0.1"),
+    ("x-real-ip", "10.0.0.1"),
+    ("via", "1.1 proxy"),
+];
+
 #[test]
-fn without_a_key_web_pages_are_kept_from_the_operators_endpoints() {
+fn without_secrets_only_requests_of_this_machine_are_served() {
+    for flags in [&[][..], &["--api-key=sesame"], &["--webhook-secret=hush"]] {
+        let server = Server::sqlite_locked(flags);
+        for foreign in FOREIGN {
+            for (method, path) in ADMIN.iter().chain(ALL) {
+                let answer = server.send(method, path, &[*foreign], "{}");
+                answer.expect_problem(403, "forbidden");
+                let why = answer.json()["message"].as_str().unwrap().to_owned();
+                assert!(why.contains("--insecure"), "{why}");
+                for (secret, flag) in [("API_KEY", "api"), ("WEBHOOK_SECRET", "webhook")] {
+                    let is_set = flags.iter().any(|one| one.contains(flag));
+                    assert_ne!(why.contains(&format!("STOCKADE_{secret}")), is_set, "{why}");
+                }
+            }
+            for path in ["/healthz", "/readyz", "/metrics"] {
+                assert_eq!(server.send("GET", path, &[*foreign], "").status, 200, "{path}");
+            }
+        }
+    }
     let server = Server::sqlite(&[]);
+    let own = format!("http://{}", server.address);
+    assert_eq!(server.send("POST", "/api/holds/1/1", &[("origin", &own)], "").status, 200);
+    server.expect_units([3, 1, 0, 0]);
+}
+
+#[test]
+fn with_both_secrets_or_when_told_so_others_are_served() {
+    let locked = &["--api-key=sesame", "--webhook-secret=hush"][..];
+    for flags in [locked, &["--insecure"]] {
+        let server = Server::sqlite_locked(flags);
+        for foreign in FOREIGN {
+            let answer = server.send("GET", "/api/products", &[*foreign], "");
+            assert_eq!(answer.status, 200, "{foreign:?}");
+            let status = server.send("POST", "/api/payments/webhook", &[*foreign], "{}").status;
+            assert_eq!(status, if flags.len() == 2 { 401 } else { 422 }, "{foreign:?}");
+        }
+    }
+    // A web page is no operator, whatever the server was told.
+    let server = Server::sqlite(&["--insecure"]);
     for (method, path) in ADMIN {
         server
             .send(method, path, &[("origin", "https://evil.example")], "{}")
             .expect_problem(401, "unauthorized");
     }
-    assert_eq!(
-        server.send("GET", "/api/products/1", &[("origin", "https://shop.example")], "").status,
-        200
-    );
 }
 
 /// Sends an event with a signature of so many seconds ago.
@@ -117,6 +176,16 @@ fn it_does_not_listen_beyond_loopback_without_secrets() {
         }
     }
     assert!(!folder.path().join("shop.db").exists(), "a refused start leaves nothing behind");
+    // A proxy before a socket file brings the requests of the world as well.
+    let unix_http = format!("--unix-http={}", folder.path().join("http.sock").display());
+    for variables in [&[][..], &complete[..1], &complete[1..]] {
+        let mut command = program();
+        command.args(["--listen=", &unix_http]).envs(variables.iter().copied());
+        let ended = command.current_dir(&folder).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(2), "{variables:?}: {said}");
+        assert!(said.contains("will not listen") && said.contains("--insecure"), "{said}");
+    }
     for (variables, flag) in [(&complete[..], "--no-seed"), (&[], "--insecure")] {
         let mut command = program();
         command.args(["--listen", "0.0.0.0:0", flag]).envs(variables.iter().copied());

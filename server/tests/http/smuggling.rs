@@ -6,7 +6,7 @@ use crate::raw::{Raw, exchange};
 use crate::server::Server;
 
 /// What would be smuggled: a hold of everything.
-const HIDDEN: &str = "POST /api/holds/1/4 HTTP/1.1\r\nhost: x\r\n\r\n";
+const HIDDEN: &str = "POST /api/holds/1/4 HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 /// How many answers there are in what came back.
 fn answers(text: &str) -> usize {
@@ -93,7 +93,8 @@ fn an_ambiguous_length_is_refused_or_ends_the_connection_and_nothing_is_smuggled
         ),
         ("no CRLF after a chunk", chunked.to_owned(), format!("1\r\na0\r\n\r\n{HIDDEN}")),
     ] {
-        let sent = format!("POST /api/admin/sweep HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n{rest}");
+        let sent =
+            format!("POST /api/admin/sweep HTTP/1.1\r\nhost: localhost\r\n{head}\r\n\r\n{rest}");
         let mut raw = Raw::connect(&server);
         raw.send(sent);
         let back = raw.rest();
@@ -113,20 +114,20 @@ fn what_stands_in_a_body_is_a_body() {
     let length = HIDDEN.len();
     for sent in [
         format!(
-            "POST /api/admin/sweep HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{HIDDEN}"
+            "POST /api/admin/sweep HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{HIDDEN}"
         ),
         format!(
-            "GET /api/products/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{HIDDEN}"
+            "GET /api/products/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{HIDDEN}"
         ),
         format!(
-            "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n{length:x};ext=a\r\n{HIDDEN}\r\n0\r\n\r\n"
+            "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n{length:x};ext=a\r\n{HIDDEN}\r\n0\r\n\r\n"
         ),
         // The same length twice is one length.
         format!(
-            "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\ncontent-length: {length}\r\n\r\n{HIDDEN}"
+            "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\ncontent-length: {length}\r\n\r\n{HIDDEN}"
         ),
         // Behind `close` nothing is read.
-        format!("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n{HIDDEN}"),
+        format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n{HIDDEN}"),
         // An older HTTP has no chunks, and no connection stays open.
         format!("POST /api/admin/sweep HTTP/1.0\r\ncontent-length: 0\r\n\r\n{HIDDEN}"),
     ] {
@@ -135,7 +136,7 @@ fn what_stands_in_a_body_is_a_body() {
         server.expect_units([4, 0, 0, 0]);
     }
     let upgrade = format!(
-        "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n{HIDDEN}"
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, http2-settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n{HIDDEN}"
     );
     let back = exchange(&server, upgrade);
     assert!(back.starts_with("HTTP/1.1 200 ") && answers(&back) == 1, "{back}");
@@ -146,10 +147,10 @@ fn what_stands_in_a_body_is_a_body() {
 fn nobody_writes_a_line_into_an_answer() {
     let server = Server::sqlite(&[]);
     for sent in [
-        "GET /api/products/%0d%0aevil:%201 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        "GET /nope%0d%0aevil:%201?a=%0d%0aevil:1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-request-id: a%0d%0aevil:1\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-request-id: a\revil: 1\r\n\r\n",
+        "GET /api/products/%0d%0aevil:%201 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "GET /nope%0d%0aevil:%201?a=%0d%0aevil:1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-request-id: a%0d%0aevil:1\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-request-id: a\revil: 1\r\n\r\n",
     ] {
         let back = exchange(&server, sent);
         let head = back.split("\r\n\r\n").next().unwrap();
@@ -171,7 +172,7 @@ fn a_client_that_has_said_all_still_gets_its_answer() {
     let server = Server::sqlite(&[]);
     for _ in 0..20 {
         let mut raw = Raw::connect(&server);
-        raw.send("POST /api/holds/1/1 HTTP/1.1\r\nhost: x\r\n\r\n").done();
+        raw.send("POST /api/holds/1/1 HTTP/1.1\r\nhost: localhost\r\n\r\n").done();
         let back = raw.rest();
         assert!(back.starts_with("HTTP/1.1 200 ") || back.starts_with("HTTP/1.1 409 "), "{back:?}");
     }
@@ -187,8 +188,8 @@ fn a_client_that_ends_in_the_middle_is_ended_at_once() {
         "P",
         "PRI * HTTP/2.0\r\n",
         "GET /healthz HTTP/1.1\r\nhost:",
-        "POST /api/holds/1/1 HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{\"ttl\":",
-        "POST /api/holds/1/1 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"ttl",
+        "POST /api/holds/1/1 HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{\"ttl\":",
+        "POST /api/holds/1/1 HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"ttl",
     ] {
         let mut raw = Raw::connect(&server);
         raw.send(half).done();

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -12,6 +13,7 @@ use stockade::{Engine, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEv
 use stockade_testkit::wait_until;
 use tempfile::TempDir;
 
+use crate::frames::{fields, frame};
 use crate::on_every_backend;
 use crate::server::{Backend, SOON, Server, program, write};
 
@@ -42,14 +44,24 @@ fn exchange(path: &Path, bytes: &str) -> String {
     answer
 }
 
+/// A GET over HTTP/1, as a proxy or a probe sends it.
+fn get(path: &Path, target: &str) -> String {
+    exchange(path, &format!("GET {target} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n"))
+}
+
 #[test]
-fn the_file_has_the_public_api_and_the_engine() {
+fn the_engines_file_has_the_engine_and_probes_and_no_http_api() {
     let folder = TempDir::new().unwrap();
     let path = socket_in(&folder);
     let mut server = on(Backend::Sqlite, &path);
-    let get = "GET /api/products/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let answer = exchange(&path, get);
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"stock\":4"), "{answer}");
+    for target in ["/api/products/1", "/api/admin/audit", "/openapi.json"] {
+        let answer = get(&path, target);
+        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("unix_http"), "{answer}");
+    }
+    for target in ["/healthz", "/readyz", "/metrics"] {
+        let answer = get(&path, target);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
     let engine = Engine::open(&url(&path)).unwrap();
     let hold = engine.hold(&HoldRequest::new(1, 2)).unwrap();
     let order = engine.order(&OrderRequest::new(hold.id, 1)).unwrap();
@@ -65,6 +77,82 @@ fn the_file_has_the_public_api_and_the_engine() {
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(0));
     assert!(!path.exists(), "it is removed on the way down");
+}
+
+#[test]
+fn the_proxys_file_has_the_http_api_and_no_engine() {
+    let folder = TempDir::new().unwrap();
+    let (path, engines) = (folder.path().join("http.sock"), socket_in(&folder));
+    let flags = [
+        format!("--store=sqlite:{}", folder.path().join("shop.db").display()),
+        format!("--unix-http={}", path.display()),
+        format!("--unix={}", engines.display()),
+        "--api-key=sesame".to_owned(),
+        "--webhook-secret=hush".to_owned(),
+    ];
+    let mut server = Server::with_flags(TempDir::new().unwrap(), &flags);
+    Engine::open(&url(&engines)).unwrap().create_product(&lamp()).unwrap();
+    let forwarded = "GET /api/products/1 HTTP/1.1\r\nhost: shop.example\r\n\
+                     x-forwarded-for: 10.0.0.1\r\nconnection: close\r\n\r\n";
+    let answer = exchange(&path, forwarded);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"stock\":1"), "{answer}");
+    assert!(get(&path, "/api/admin/audit").starts_with("HTTP/1.1 401 "));
+    for key in ["", "authorization: Bearer sesame\r\n"] {
+        let call = format!(
+            "POST {PING} HTTP/1.1\r\nhost: x\r\n{key}connection: close\r\n\
+             content-length: 11\r\n\r\n{{\"args\":[]}}"
+        );
+        let answer = exchange(&path, &call);
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
+    let refused = Engine::open(&url(&path)).unwrap_err();
+    assert!(refused.message().contains("404"), "{refused}");
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
+    assert!(!path.exists() && !engines.exists(), "they are removed on the way down");
+}
+
+fn lamp() -> NewProduct {
+    NewProduct::new("Lamp", "1".parse().unwrap(), 1)
+}
+
+/// One call over HTTP/2 by the engines' file, with this header; answers what
+/// came back, with the bodies of the answers in it.
+fn call(path: &Path, header: &[(&str, &str)]) -> String {
+    let body = br#"{"args":null}"#;
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    sent.extend(frame(4, 0, 0, b""));
+    sent.extend(frame(1, 4, 1, &fields("POST", PING, header)));
+    sent.extend(frame(0, 1, 1, body));
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.write_all(&sent).unwrap();
+    let (mut came, mut piece) = (String::new(), [0; 4_096]);
+    while !came.contains("null}") && !came.contains("\"}") {
+        let length = stream.read(&mut piece).unwrap();
+        assert_ne!(length, 0, "closed after {came}");
+        came.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    came
+}
+
+#[test]
+fn a_call_that_a_proxy_forwarded_is_refused_by_the_engines_file() {
+    let folder = TempDir::new().unwrap();
+    let path = socket_in(&folder);
+    let flags = [
+        format!("--store=sqlite:{}", folder.path().join("shop.db").display()),
+        format!("--unix={}", path.display()),
+        "--api-key=sesame".to_owned(),
+        "--webhook-secret=hush".to_owned(),
+    ];
+    let _server = Server::with_flags(TempDir::new().unwrap(), &flags);
+    assert!(call(&path, &[]).contains(r#"{"Ok":null}"#));
+    for name in ["x-forwarded-for", "x-forwarded-host", "forwarded", "via", "x-real-ip"] {
+        let came = call(&path, &[(name, "10.0.0.1")]);
+        assert!(came.contains(r#""code":"forbidden""#) && came.contains(name), "{came}");
+        assert!(!came.contains("Ok"), "{came}");
+    }
 }
 
 #[test]
@@ -99,6 +187,81 @@ fn only_its_owner_may_open_it_unless_told_otherwise() {
     // The last one was killed.
     assert!(path.exists());
     assert_eq!(mode(&["--unix-mode=660"]), 0o660);
+    let group = fs::metadata(folder.path()).unwrap().gid();
+    assert_eq!(mode(&[&format!("--unix-group={group}")]), 0o660);
+    assert_eq!(fs::metadata(folder.path()).unwrap().gid(), group);
+    let output = program()
+        .current_dir(folder.path())
+        .args(["--listen=", "--unix=s.sock", "--unix-group=no-such-group"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("no-such-group"), "{said}");
+}
+
+#[test]
+fn its_lock_is_its_owners_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = socket_in(&folder);
+    let lock = folder.path().join("stockade.sock.lock");
+    // One that an older server left, which every user could lock.
+    write(folder.path(), "stockade.sock.lock", "");
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o666)).unwrap();
+    drop(on(Backend::Sqlite, &path));
+    assert_eq!(fs::metadata(&lock).unwrap().permissions().mode() & 0o777, 0o600);
+    fs::remove_file(&lock).unwrap();
+    drop(on(Backend::Sqlite, &path));
+    assert_eq!(fs::metadata(&lock).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let refused = || {
+        let (code, said) = second(&path);
+        assert!(code == Some(2) && said.contains("stockade.sock.lock"), "{code:?}: {said}");
+        said
+    };
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&lock, Some(65_534), None).unwrap();
+        assert!(refused().contains("belongs to the user 65534"));
+    }
+    fs::remove_file(&lock).unwrap();
+    let target = write(folder.path(), "target", "");
+    std::os::unix::fs::symlink(&target, &lock).unwrap();
+    refused();
+    fs::remove_file(&lock).unwrap();
+    // It would wait for a reader for ever.
+    assert!(Command::new("mkfifo").arg(&lock).status().unwrap().success());
+    refused();
+}
+
+#[test]
+fn another_user_is_told_that_permission_is_denied_and_how_to_allow_a_group() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not run: only root can become another user");
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("stockade");
+    fs::copy(env!("CARGO_BIN_EXE_stockade"), &program).unwrap();
+    let path = socket_in(&folder);
+    let audit = || {
+        let output = Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&program)
+            .args(["audit", "--remote-reconnect=0", &format!("--store={}", url(&path))])
+            .env_clear()
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let server = on(Backend::Sqlite, &path);
+    let (code, said) = audit();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("permission denied") && said.contains("--unix-group"), "{said}");
+    drop(server);
+    let flags = [&*format!("--unix={}", path.display()), "--unix-group=65534"];
+    let _server = Server::sqlite(&flags);
+    assert_eq!(audit(), (Some(0), String::new()));
 }
 
 /// Starts a second server on a path; answers its exit code and what it said.
@@ -144,7 +307,7 @@ fn what_is_not_a_servers_is_left_as_it_is() {
     for (flag, says) in [
         ("--unix=/no/such/folder/s.sock", "/no/such/folder"),
         ("--unix-mode=rw", "unix_mode"),
-        ("--listen=", "both empty"),
+        ("--listen=", "all empty"),
         ("--store=unix:///run/stockade.sock", "store of its own"),
     ] {
         let output = program().current_dir(folder.path()).arg(flag).output().unwrap();
@@ -162,7 +325,7 @@ fn engines_are_let_in_by_the_file_or_with_the_key_and_by_no_web_server() {
     let server = on(Backend::Sqlite, &path);
     // What a web server before the file would pass on.
     let passed_on = format!(
-        "POST {PING} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 11\r\n\r\n{{\"args\":[]}}"
+        "POST {PING} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 11\r\n\r\n{{\"args\":[]}}"
     );
     let answer = exchange(&path, &passed_on);
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
@@ -175,7 +338,10 @@ fn engines_are_let_in_by_the_file_or_with_the_key_and_by_no_web_server() {
         Server::with_flags(TempDir::new().unwrap(), &["--api-key=sesame,other".to_owned()]);
     let at_address = |key: &str| Engine::open(&format!("http://{key}{}", server.address));
     at_address(":sesame@").unwrap().ping().unwrap();
-    assert_eq!(at_address(":guess@").unwrap_err().code(), "unauthorized");
+    // Byte by byte: no space is taken off a key.
+    for key in [":guess@", ":sesame%20@", ":%20sesame@", ":sesame%09@"] {
+        assert_eq!(at_address(key).unwrap_err().code(), "unauthorized", "{key}");
+    }
     assert_eq!(at_address("").unwrap_err().code(), "unauthorized");
     let key = [("authorization", "Bearer sesame")];
     let null = "{\"args\":null}";

@@ -255,7 +255,9 @@ impl World {
     ) -> Hold {
         self.add_stock(product_id, -i128::from(qty));
         let status = HoldStatus::Active;
-        let hold = Hold { id, product_id, qty, status, expires_at, created_at: self.now, token };
+        let created_at = self.now;
+        let order_id = None;
+        let hold = Hold { id, product_id, qty, status, expires_at, created_at, token, order_id };
         self.holds.insert(id, hold.clone());
         self.tell_of_hold(EventKind::HoldCreated, id);
         hold

@@ -68,7 +68,8 @@ fn hold(status: HoldStatus) -> Hold {
     let at = Timestamp::from_micros(1_000);
     let expires_at = Timestamp::from_micros(i64::MAX / 2);
     let (id, token) = (HoldId(7), Token(1));
-    Hold { id, product_id: PRODUCT, qty: 2, status, expires_at, created_at: at, token }
+    let (product_id, created_at, order_id) = (PRODUCT, at, None);
+    Hold { id, product_id, qty: 2, status, expires_at, created_at, token, order_id }
 }
 
 fn order() -> OrderRow {

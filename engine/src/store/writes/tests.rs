@@ -121,7 +121,8 @@ fn written(customer: Option<&str>) -> Vec<String> {
     let (id, product_id) = (HoldId(7), ProductId(1));
     let at = Timestamp::from_micros(1);
     let (status, token) = (HoldStatus::Active, Token(1));
-    let hold = Hold { id, product_id, qty: 1, status, expires_at: at, created_at: at, token };
+    let (expires_at, created_at, order_id) = (at, at, None);
+    let hold = Hold { id, product_id, qty: 1, status, expires_at, created_at, token, order_id };
     let for_customer =
         |customer: &str| CustomerHold { product_id, customer: customer.into(), hold_id: id };
     let changes = Changes {

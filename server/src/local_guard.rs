@@ -1,0 +1,237 @@
+//! Guards a listener without secrets, which trusts every process of its
+//! machine, against requests of others that arrive by such a process: a web
+//! page in a browser, a name that an attacker points at 127.0.0.1 (DNS
+//! rebinding), and a reverse proxy.
+
+use std::net::IpAddr;
+
+use hyper::header::{HOST, HeaderValue, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, header::HeaderName};
+
+use crate::problem::Refusal;
+use crate::settings::Settings;
+
+/// Headers by which proxies say whose request they forward; beside them, every
+/// name that begins with `x-forwarded-`.
+pub const FORWARDING_HEADERS: &[&str] = &[
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-host",
+    "x-original-forwarded-for",
+    "x-envoy-external-address",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "cdn-loop",
+];
+
+/// The most characters of a header that a refusal repeats.
+const SHOWN_MAX: usize = 60;
+
+/// The header by which a proxy says that it forwards a request, if there is one.
+pub fn forwarding_header(headers: &HeaderMap) -> Option<&str> {
+    let forwards =
+        |name: &&str| FORWARDING_HEADERS.contains(name) || name.starts_with("x-forwarded-");
+    headers.keys().map(HeaderName::as_str).find(forwards)
+}
+
+/// Rejects requests that did not begin on this machine.
+#[derive(Debug)]
+pub struct LocalGuard {
+    /// The settings whose absence makes the guard necessary; none: it lets
+    /// everything pass.
+    missing: Option<&'static str>,
+    /// The host that the `listen` setting names.
+    listen_host: String,
+}
+
+impl LocalGuard {
+    /// A guard that is on while a secret is missing, unless `insecure` is set.
+    pub fn new(settings: &Settings) -> Self {
+        let listen = settings.listen.as_str();
+        let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
+        Self {
+            missing: settings.missing_secrets().filter(|_| !settings.insecure),
+            listen_host: host.to_owned(),
+        }
+    }
+
+    /// Rejects a request that a proxy forwarded, that names a foreign host, or
+    /// that a web page of a foreign origin made.
+    ///
+    /// The port that `Host` names is not compared: a forwarded port (`ssh -L`,
+    /// `kubectl port-forward`) changes it, and a browser cannot choose it.
+    ///
+    /// # Errors
+    /// `forbidden`, with the settings that would make the request welcome.
+    pub fn check(&self, head: &Parts) -> Result<(), Refusal> {
+        let Some(missing) = self.missing else { return Ok(()) };
+        let refuse = |why: String| {
+            Err(Refusal::forbidden(format!(
+                "{why}, and without {missing} this server trusts every request from its own \
+                 machine. Set {missing}, or start it with --insecure"
+            )))
+        };
+        if let Some(name) = forwarding_header(&head.headers) {
+            return refuse(format!("a proxy forwarded this request (header {name})"));
+        }
+        let named = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+        let hosts = head.headers.get_all(HOST).iter().map(HeaderValue::as_bytes).chain(named);
+        let mut authorities = Vec::new();
+        for host in hosts {
+            if !self.is_here(host) {
+                return refuse(format!("the request names the host `{}`", shown(host)));
+            }
+            authorities.push(host);
+        }
+        for origin in head.headers.get_all(ORIGIN) {
+            let origin = origin.as_bytes();
+            let own = origin.strip_prefix(b"http://").is_some_and(|origin| {
+                authorities.iter().any(|authority| authority.eq_ignore_ascii_case(origin))
+            });
+            if !own {
+                return refuse(format!("a web page of `{}` made this request", shown(origin)));
+            }
+        }
+        // Browsers send no Origin with some reads, and this instead.
+        let site = head.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        if matches!(site, Some(b"cross-site" | b"same-site")) {
+            return refuse("a web page of another origin made this request".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether an authority names this machine by its loopback interface.
+    fn is_here(&self, authority: &[u8]) -> bool {
+        let Ok(authority) = str::from_utf8(authority) else { return false };
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        };
+        // A fully qualified name may end with a dot.
+        let name = host.strip_suffix('.').unwrap_or(host);
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is_loopback = bare.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+        // `*.localhost` is loopback in every browser, whatever DNS says.
+        let is_localhost = name.eq_ignore_ascii_case("localhost")
+            || name.to_ascii_lowercase().ends_with(".localhost");
+        let is_listen_host =
+            !self.listen_host.is_empty() && host.eq_ignore_ascii_case(&self.listen_host);
+        is_loopback || is_localhost || is_listen_host
+    }
+}
+
+/// The beginning of a header, safe to show.
+fn shown(value: &[u8]) -> String {
+    value.escape_ascii().to_string().chars().take(SHOWN_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::Request;
+
+    fn guard(settings: &[(&str, &str)]) -> LocalGuard {
+        let mut all = Settings::default();
+        for (name, value) in settings {
+            all.set(name, value).unwrap();
+        }
+        LocalGuard::new(&all)
+    }
+
+    fn passes(guard: &LocalGuard, uri: &str, headers: &[(&str, &str)]) -> bool {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        guard.check(&request.body(()).unwrap().into_parts().0).is_ok()
+    }
+
+    #[test]
+    fn only_this_machines_own_requests_pass() {
+        let guard = guard(&[]);
+        for host in [
+            "localhost",
+            "LocalHost:8080",
+            "localhost.:1",
+            "shop.localhost:8080",
+            "127.0.0.1:8080",
+            "127.9.9.9",
+            "[::1]:8080",
+            "[::1]",
+        ] {
+            assert!(passes(&guard, "/", &[("host", host)]), "{host}");
+        }
+        assert!(passes(&guard, "/", &[]));
+        assert!(passes(&guard, "http://localhost:8080/", &[]));
+        for host in [
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "evil-localhost",
+            "127.0.0.1.evil.example:8080",
+            "10.0.0.1",
+            "0.0.0.0:8080",
+            "[::]:8080",
+            "",
+            "a:b",
+            "localhost:80:80",
+            "user@localhost",
+        ] {
+            assert!(!passes(&guard, "/", &[("host", host)]), "{host}");
+            assert!(!passes(&guard, "/", &[("host", "localhost"), ("host", host)]), "{host}");
+        }
+        assert!(!passes(&guard, "http://evil.example/", &[("host", "localhost")]));
+    }
+
+    #[test]
+    fn web_pages_of_other_origins_do_not_pass() {
+        let guard = guard(&[]);
+        let host = ("host", "localhost:8080");
+        assert!(passes(&guard, "/", &[host, ("origin", "http://localhost:8080")]));
+        assert!(passes(&guard, "/", &[host, ("sec-fetch-site", "same-origin")]));
+        assert!(passes(&guard, "/", &[host, ("sec-fetch-site", "none")]));
+        for origin in [
+            "null",
+            "",
+            "http://localhost",
+            "http://localhost:3000",
+            "https://localhost:8080",
+            "http://evil.example",
+        ] {
+            assert!(!passes(&guard, "/", &[host, ("origin", origin)]), "{origin}");
+        }
+        assert!(!passes(&guard, "/", &[host, ("sec-fetch-site", "cross-site")]));
+        assert!(!passes(&guard, "/", &[("origin", "http://localhost:8080")]));
+    }
+
+    #[test]
+    fn forwarded_requests_do_not_pass() {
+        for name in FORWARDING_HEADERS.iter().copied().chain(["x-forwarded-for"]) {
+            assert!(!passes(&guard(&[]), "/", &[("host", "localhost"), (name, "x")]), "{name}");
+        }
+    }
+
+    #[test]
+    fn it_is_off_with_both_secrets_or_when_told_so_and_says_which_is_missing() {
+        let foreign = &[("host", "shop.example"), ("x-forwarded-for", "10.0.0.1")];
+        assert!(passes(&guard(&[("insecure", "true")]), "/", foreign));
+        let both = [("api_key", "k"), ("webhook_secret", "s")];
+        assert!(passes(&guard(&both), "/", foreign));
+        for (set, missing) in
+            [(&both[..1], "STOCKADE_WEBHOOK_SECRET"), (&both[1..], "STOCKADE_API_KEY")]
+        {
+            let (guard, request) = (guard(set), Request::builder().header("via", "x"));
+            let refused = guard.check(&request.body(()).unwrap().into_parts().0).unwrap_err();
+            let body = refused.body("/", "r");
+            assert!(String::from_utf8_lossy(&body).contains(&format!("Set {missing}, or")));
+        }
+        let named = guard(&[("listen", "shop.test:8080")]);
+        assert!(passes(&named, "/", &[("host", "shop.test:8080")]));
+    }
+}
