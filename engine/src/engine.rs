@@ -3,6 +3,7 @@
 mod answering;
 mod builder;
 mod core;
+mod forked;
 pub(crate) mod life;
 mod prepare;
 mod seat;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::life::Life;
-use super::{EngineBuilder, prepare};
+use super::{EngineBuilder, forked, prepare};
 use crate::audit::AuditReport;
 use crate::cache::{CachedProduct, ProductCache};
 use crate::clock::{Clock, StoreClock};
@@ -99,7 +99,8 @@ impl Core {
         let config = Arc::new(config);
         let clock = clock.unwrap_or_else(|| Arc::new(StoreClock));
         let options = store_options(&config, Arc::clone(&clock));
-        let store = open_store(&options).await.map_err(opening)?;
+        let store = async { open_store(&options).await.map_err(opening) };
+        let store = forked::guard(&config.store, store).await?;
         let metrics = Arc::new(Metrics::new());
         let siblings = Siblings::of(&config.store);
         let redis = match config.redis.as_str() {
