@@ -12,7 +12,7 @@ use Stockade\Exception\Misuse;
 /** Calls within calls, engines that are over, dumps, and loose types. */
 final class OddUseTest extends TestCase
 {
-    private const CALLS = 100;
+    private const CALLS = 200;
     private const SIGNALS_MIN = 20;
 
     public function testASignalHandlersCallsLeaveTheCallAroundThemAlone(): void
@@ -38,7 +38,7 @@ final class OddUseTest extends TestCase
             } catch (\Stockade\Exception\QuantityLimit) {
             }
         });
-        $send = 'while (posix_kill(' . getmypid() . ', SIGUSR1)) { usleep(300); }';
+        $send = 'while (posix_kill(' . getmypid() . ', SIGUSR1)) { usleep(3_000); }';
         $sender = proc_open(['php', '-r', $send], [], $pipes);
         self::assertNotFalse($sender);
         try {

@@ -1,9 +1,8 @@
-"""Holds and orders by the two Python clients: `clients.py URL`."""
+"""Holds and orders by the client of openapi-python-client: `hold_by_python_client.py URL`."""
 
 import re
 import sys
 
-import openapi_client
 from python_client import Client
 from python_client.api.shop import hold, order
 from python_client.models import HoldMade, HoldOptions, OrderMade
@@ -20,11 +19,3 @@ with Client(base_url=URL) as client:
     ordered = order.sync(made.hold.id, 1, client=client, hold_token=made.hold.token)
     assert isinstance(ordered, OrderMade), ordered
     assert PAYMENT_TOKEN.fullmatch(ordered.order.payment_token), ordered
-
-with openapi_client.ApiClient(openapi_client.Configuration(host=URL)) as client:
-    shop = openapi_client.ShopApi(client)
-    options = openapi_client.HoldOptions(ttl=60)
-    kept = shop.hold(product_id=1, quantity=1, hold_options=options).hold
-    assert TOKEN.fullmatch(kept.token), kept
-    placed = shop.order(hold_id=kept.id, product_id=1, hold_token=kept.token).order
-    assert PAYMENT_TOKEN.fullmatch(placed.payment_token), placed
