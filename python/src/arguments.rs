@@ -103,7 +103,9 @@ macro_rules! readable_ids {
                     Err(_) if value.cast::<PyInt>().is_ok_and(|id| id.gt(0).unwrap_or(false)) => {
                         Ok(Self(u64::MAX))
                     }
-                    Err(_) => from_text($what, value),
+                    // By the argument's own name.
+                    Err(_) => from_text($what, value)
+                        .map_err(|_| no($what, "a whole number", value)),
                 }
             }
         })*

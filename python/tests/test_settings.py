@@ -46,7 +46,11 @@ async def test_settings_of_an_async_engine_may_all_be_texts() -> None:
     await engine.close()
 
 
-@pytest.mark.parametrize("bad", [float("nan"), 10**5000, timedelta(seconds=-1), "\ud800"])
+@pytest.mark.parametrize(
+    "bad",
+    [float("nan"), 10**5000, timedelta(seconds=-1), "\ud800"],
+    ids=["nan", "huge", "negative", "surrogate"],
+)
 def test_a_refused_setting_is_named(bad: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="hold_ttl"):
         Engine("sqlite::memory:", hold_ttl=bad)

@@ -78,7 +78,7 @@ fn check_file(store: &str, process: u32) -> Result<()> {
     }
     let file = SqliteConnectOptions::from_str(store)
         .ok()
-        .and_then(|options| file_id(&options.get_filename()));
+        .and_then(|options| file_id(options.get_filename().as_ref()));
     if file.is_some_and(|file| inherited.files.contains(&file)) {
         return refused(
             "the SQLite file was open in the parent at the fork: close it there first, or start \
