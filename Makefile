@@ -1,12 +1,12 @@
 # `make run` does the main job on the embedded default; `make check` installs
 # what the tests need and runs them all, as CI does.
 
-.PHONY: run check check-long deps lint test ffi header install-c python schemathesis deny proof fuzz bench bench-quick bench-ffi plot
+.PHONY: run check check-long deps lint test ffi header install-c python openapi openapi-long schemathesis deny proof fuzz bench bench-quick bench-ffi plot
 
 run:
 	cargo run --release --bin stockade
 
-check: deps lint test schemathesis deny
+check: deps lint test openapi schemathesis deny
 	@echo "all checks passed"
 
 # The behaviour suite on later servers than those installed: MariaDB 11.8 alone
@@ -62,6 +62,15 @@ header:
 # Header, libraries and pkg-config file; PREFIX and DESTDIR say where to.
 install-c:
 	ffi/install
+
+# The OpenAPI document as shops' tools read it: validators, and clients in
+# Python and TypeScript that hold against a running server.
+openapi:
+	server/tests/openapi/run
+
+# Those, and the clients of openapi-generator in Python and Java.
+openapi-long:
+	server/tests/openapi/run --long
 
 # The server against its own OpenAPI document, by schemathesis.
 schemathesis:

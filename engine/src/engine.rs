@@ -4,6 +4,7 @@ mod answering;
 mod builder;
 mod core;
 mod create;
+mod forked;
 pub(crate) mod life;
 mod prepare;
 mod seat;

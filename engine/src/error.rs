@@ -99,6 +99,25 @@ struct Inner {
 /// The result of every call.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Escapes what would end the line: a message may quote a caller's text, and
+/// every face promises one line of it. Control characters go with them, since
+/// terminals obey those.
+fn one_line(message: String) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if !message.contains(breaks) {
+        return message;
+    }
+    let mut escaped = String::with_capacity(message.len() + 8);
+    for c in message.chars() {
+        if breaks(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self::with_details(kind, message, Details::default(), false)
@@ -110,7 +129,8 @@ impl Error {
         details: Details,
         replayed: bool,
     ) -> Self {
-        Self(Arc::new(Inner { kind, message: message.into(), details, replayed, source: None }))
+        let message = one_line(message.into());
+        Self(Arc::new(Inner { kind, message, details, replayed, source: None }))
     }
 
     pub(crate) fn details(&self) -> &Details {
@@ -124,7 +144,7 @@ impl Error {
     ) -> Self {
         Self(Arc::new(Inner {
             kind,
-            message: message.into(),
+            message: one_line(message.into()),
             details: Details::default(),
             replayed: false,
             source: Some(Box::new(source)),
@@ -289,6 +309,15 @@ impl StdError for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_one_line_whatever_it_quotes() {
+        let error = Error::invalid_argument("no id: `1\r\n2\0\u{85}\u{2028}\u{1b}[0mé`");
+        let shown = r"no id: `1\r\n2\u{0}\u{85}\u{2028}\u{1b}[0mé`";
+        assert_eq!((error.message(), error.to_string().as_str()), (shown, shown));
+        let caused = Error::caused(ErrorKind::Internal, "a\nb", std::io::Error::other("c\nd"));
+        assert_eq!(caused.message(), r"a\nb");
+    }
 
     #[test]
     fn numbers_and_codes_are_unique_and_growing() {

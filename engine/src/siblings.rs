@@ -58,7 +58,7 @@ impl Siblings {
 
 /// The lock, unless a thread of the parent had it at a fork: in the child it is
 /// never given back.
-fn locked_within<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'_, T>> {
+pub(crate) fn locked_within<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'_, T>> {
     let since = Instant::now();
     loop {
         match mutex.try_lock() {

@@ -54,6 +54,10 @@
 // "cart_lines_max" setting is lower by default, and never higher in effect.
 #define STOCKADE_CART_LINES_MAX 65536
 
+// The most bytes that stockade_engine_payment reads of a body: 16 MiB, well
+// over what payment providers send.
+#define STOCKADE_BODY_LENGTH_MAX 16777216
+
 // The version of this ABI, as stockade_abi_version tells it.
 #define STOCKADE_ABI_VERSION 1
 
@@ -507,7 +511,7 @@ typedef struct {
     // The body the event came in, or NULL: a key that returns with another
     // body is refused.
     const uint8_t *body;
-    // The body's length in bytes.
+    // The body's length in bytes, at most STOCKADE_BODY_LENGTH_MAX.
     uint64_t body_length;
 } stockade_payment_event;
 
@@ -604,8 +608,17 @@ const char *stockade_code_name(uint32_t code);
 // that one does the calls, and its settings count. The engine has threads of
 // its own.
 //
+// After a fork the child opens an engine of its own. Fork before an engine is
+// opened on SQLite, or start the child by exec, and it always opens. In the
+// child of a process that had opened one, SQLite's mutexes are copies, which
+// may be locked for ever; opening an engine on SQLite never hangs there: it
+// opens, or it is misuse, at once where the parent had the same file open at
+// the fork, and within 10 seconds where another of its threads was inside
+// SQLite. MySQL and running engines always open.
+//
 // Errors: invalid_argument for a URL of no known store, unavailable,
-// unauthorized when a running engine does not take the key.
+// unauthorized when a running engine does not take the key, misuse after a
+// fork.
 stockade_code stockade_engine_open(const char *store,
                                    stockade_engine **engine,
                                    stockade_error **error);
@@ -613,7 +626,8 @@ stockade_code stockade_engine_open(const char *store,
 // Opens an engine as the options describe it. They stay the caller's.
 //
 // Errors: invalid_argument for settings that contradict each other or, with a
-// running engine, are that one's own; unavailable, unauthorized.
+// running engine, are that one's own; unavailable, unauthorized; misuse after
+// a fork, as stockade_engine_open says.
 stockade_code stockade_engine_open_with(const stockade_options *options,
                                         stockade_engine **engine,
                                         stockade_error **error);

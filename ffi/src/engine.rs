@@ -87,8 +87,17 @@ plain!(stockade_sweep_report, first 24, now 24);
 /// that one does the calls, and its settings count. The engine has threads of
 /// its own.
 ///
+/// After a fork the child opens an engine of its own. Fork before an engine is
+/// opened on SQLite, or start the child by exec, and it always opens. In the
+/// child of a process that had opened one, SQLite's mutexes are copies, which
+/// may be locked for ever; opening an engine on SQLite never hangs there: it
+/// opens, or it is misuse, at once where the parent had the same file open at
+/// the fork, and within 10 seconds where another of its threads was inside
+/// SQLite. MySQL and running engines always open.
+///
 /// Errors: invalid_argument for a URL of no known store, unavailable,
-/// unauthorized when a running engine does not take the key.
+/// unauthorized when a running engine does not take the key, misuse after a
+/// fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_open(
     store: *const c_char,
@@ -102,7 +111,8 @@ pub unsafe extern "C" fn stockade_engine_open(
 /// Opens an engine as the options describe it. They stay the caller's.
 ///
 /// Errors: invalid_argument for settings that contradict each other or, with a
-/// running engine, are that one's own; unavailable, unauthorized.
+/// running engine, are that one's own; unavailable, unauthorized; misuse after
+/// a fork, as stockade_engine_open says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_open_with(
     options: *const stockade_options,

@@ -16,7 +16,7 @@ use crate::error::stockade_error;
 use crate::failure::{Failure, null};
 use crate::handle;
 use crate::names::names;
-use crate::plain::{self, Incoming, plain};
+use crate::plain::{self, incoming, plain};
 use crate::text;
 
 /// The most lines that stockade_engine_hold_many reads of a cart. The
@@ -107,8 +107,7 @@ pub struct stockade_hold_request {
     pub customer: *const c_char,
 }
 plain!(stockade_hold_request, first 40, now 48);
-// SAFETY: it has only integers and pointers.
-unsafe impl Incoming for stockade_hold_request {}
+incoming!(stockade_hold_request, reserved);
 
 /// One line of a cart. It cannot grow: carts are arrays of it.
 #[repr(C)]
@@ -140,8 +139,7 @@ pub struct stockade_cart_request {
     pub customer: *const c_char,
 }
 plain!(stockade_cart_request, first 40, now 48);
-// SAFETY: it has only integers and pointers.
-unsafe impl Incoming for stockade_cart_request {}
+incoming!(stockade_cart_request);
 
 /// Asks to give a hold back.
 #[repr(C)]
@@ -157,8 +155,7 @@ pub struct stockade_release_request {
     pub token: *const c_char,
 }
 plain!(stockade_release_request, first 24, now 24);
-// SAFETY: it has only integers and pointers.
-unsafe impl Incoming for stockade_release_request {}
+incoming!(stockade_release_request, reserved);
 
 /// Asks that a hold live longer.
 #[repr(C)]
@@ -177,8 +174,7 @@ pub struct stockade_extend_request {
     pub token: *const c_char,
 }
 plain!(stockade_extend_request, first 24, now 32);
-// SAFETY: it has only integers and pointers.
-unsafe impl Incoming for stockade_extend_request {}
+incoming!(stockade_extend_request);
 
 /// The holds of a cart. Owned by the caller, who frees it with
 /// stockade_holds_free.
@@ -218,7 +214,11 @@ unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<(ProductId, u32)>
     }
     // SAFETY: it is not null, aligned, and has as many lines as the caller says.
     let lines = unsafe { std::slice::from_raw_parts(request.lines, count as usize) };
-    Ok(lines.iter().map(|line| (ProductId(line.product_id), line.quantity)).collect())
+    let line = |line: &stockade_cart_line| {
+        plain::check_reserved("stockade_cart_line", line.reserved)?;
+        Ok((ProductId(line.product_id), line.quantity))
+    };
+    lines.iter().map(line).collect()
 }
 
 /// Holds units of one product for a short time. `replayed` may be NULL; it

@@ -10,7 +10,7 @@ use crate::engine::stockade_engine;
 use crate::error::stockade_error;
 use crate::handle;
 use crate::names::names;
-use crate::plain::{self, Incoming, plain};
+use crate::plain::{self, incoming, plain};
 use crate::text;
 
 /// Where an order stands.
@@ -135,8 +135,7 @@ pub struct stockade_order_request {
     pub token: *const c_char,
 }
 plain!(stockade_order_request, first 32, now 40);
-// SAFETY: it has only integers and pointers.
-unsafe impl Incoming for stockade_order_request {}
+incoming!(stockade_order_request, reserved);
 
 /// Turns an active hold into an order. Payment events that came before it are
 /// applied at once, so the order may be paid or cancelled already. `replayed`

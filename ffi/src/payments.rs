@@ -12,8 +12,12 @@ use crate::error::stockade_error;
 use crate::failure::{Failure, null};
 use crate::handle;
 use crate::names::names;
-use crate::plain::{self, Incoming, plain};
+use crate::plain::{self, incoming, plain};
 use crate::text;
+
+/// The most bytes that stockade_engine_payment reads of a body: 16 MiB, well
+/// over what payment providers send.
+pub const STOCKADE_BODY_LENGTH_MAX: u64 = 16_777_216;
 
 /// How a payment event was taken.
 #[repr(u32)]
@@ -51,12 +55,11 @@ pub struct stockade_payment_event {
     /// The body the event came in, or NULL: a key that returns with another
     /// body is refused.
     pub body: *const u8,
-    /// The body's length in bytes.
+    /// The body's length in bytes, at most STOCKADE_BODY_LENGTH_MAX.
     pub body_length: u64,
 }
 plain!(stockade_payment_event, first 56, now 56);
-// SAFETY: it has only integers and pointers.
-unsafe impl Incoming for stockade_payment_event {}
+incoming!(stockade_payment_event);
 
 /// Reads the event as the engine takes it.
 ///
@@ -83,9 +86,14 @@ unsafe fn event(given: &stockade_payment_event) -> Result<PaymentEvent, Failure>
         .ok_or_else(|| Failure::invalid_argument("order_id or payment_token is needed"))?;
     event.key = key.map(str::to_owned);
     if !given.body.is_null() {
-        let fits =
-            usize::try_from(given.body_length).ok().filter(|bytes| isize::try_from(*bytes).is_ok());
-        let bytes = fits.ok_or_else(|| Failure::invalid_argument("body_length is impossible"))?;
+        let length = given.body_length;
+        if length > STOCKADE_BODY_LENGTH_MAX {
+            let why =
+                format!("body_length must be at most {STOCKADE_BODY_LENGTH_MAX}, got {length}");
+            return Err(Failure::invalid_argument(why));
+        }
+        let bytes = usize::try_from(length)
+            .map_err(|_| Failure::invalid_argument("body_length is beyond this machine"))?;
         // SAFETY: it is not null and has as many bytes as the caller says.
         event.body = Some(unsafe { std::slice::from_raw_parts(given.body, bytes) }.to_vec());
     } else if given.body_length != 0 {

@@ -25,7 +25,33 @@ pub(crate) unsafe trait Plain: Sized {
 ///
 /// # Safety
 /// It has only integers and pointers.
-pub(crate) unsafe trait Incoming: Plain {}
+pub(crate) unsafe trait Incoming: Plain {
+    /// The field that is kept for a later version and must be 0; 0 where the
+    /// struct has none.
+    fn reserved(&self) -> u32;
+}
+
+/// Implements [`Incoming`], with the struct's reserved field if it has one.
+macro_rules! incoming {
+    ($name:ident $(, $reserved:ident)?) => {
+        // SAFETY: it has only integers and pointers.
+        unsafe impl $crate::plain::Incoming for $name {
+            fn reserved(&self) -> u32 {
+                0 $(| self.$reserved)?
+            }
+        }
+    };
+}
+pub(crate) use incoming;
+
+/// Refuses a reserved field that is set: a later version will give it a meaning,
+/// and programs that leave stray bytes in it would break then.
+pub(crate) fn check_reserved(name: &str, reserved: u32) -> Result<(), Failure> {
+    if reserved == 0 {
+        return Ok(());
+    }
+    Err(Failure::invalid_argument(format!("{name}.reserved must be 0, got {reserved}")))
+}
 
 /// Implements [`Plain`] and checks at compile time that there is no padding.
 macro_rules! plain {
@@ -83,7 +109,9 @@ pub(crate) unsafe fn read<T: Incoming>(place: *const T) -> Result<T, Failure> {
         }
     }
     // SAFETY: every byte is set, and every pattern of bits is a value.
-    Ok(unsafe { value.assume_init() })
+    let value = unsafe { value.assume_init() };
+    check_reserved(T::NAME, value.reserved())?;
+    Ok(value)
 }
 
 /// Refuses a place that cannot be written to, before anything is done.
@@ -124,8 +152,7 @@ mod tests {
         second: u64,
     }
     plain!(Grown, first 8, now 16);
-    // SAFETY: it has only integers.
-    unsafe impl Incoming for Grown {}
+    incoming!(Grown);
 
     fn sized(struct_size: u32) -> Grown {
         Grown { struct_size, first: 7, second: 9 }

@@ -10,7 +10,7 @@ use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
 use crate::error::stockade_error;
 use crate::handle;
-use crate::plain::{self, Incoming, plain};
+use crate::plain::{self, incoming, plain};
 use crate::text;
 
 /// A product and where its units are:
@@ -72,8 +72,7 @@ pub struct stockade_new_product {
     pub stock: u64,
 }
 plain!(stockade_new_product, first 32, now 32);
-// SAFETY: it has only integers and pointers.
-unsafe impl Incoming for stockade_new_product {}
+incoming!(stockade_new_product, reserved);
 
 /// Goods received or written off by an operator.
 #[repr(C)]
@@ -90,8 +89,7 @@ pub struct stockade_stock_adjustment {
     pub reason: *const c_char,
 }
 plain!(stockade_stock_adjustment, first 32, now 32);
-// SAFETY: it has only integers and pointers.
-unsafe impl Incoming for stockade_stock_adjustment {}
+incoming!(stockade_stock_adjustment, reserved);
 
 /// A page of products. Owned by the caller, who frees it with
 /// stockade_products_free.

@@ -107,6 +107,11 @@ fn a_fork_before_opening_works_and_one_after_is_refused() {
 }
 
 #[test]
+fn a_child_of_a_process_that_is_inside_sqlite_opens_or_is_refused_and_never_hangs() {
+    assert_eq!(printed_forking("tests/c/busy.c", &[]), "ok\n");
+}
+
+#[test]
 fn opening_a_shared_engine_holds_up_no_other_and_no_child() {
     assert_eq!(printed_forking("tests/c/opening.c", &[]), "ok\n");
 }

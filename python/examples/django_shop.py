@@ -5,7 +5,11 @@ engine: each worker opens its own at its first request. The requests of all
 workers are decided together where they share a running engine:
 
     stockade serve --listen= --unix=/run/stockade.sock --hold-ttl=5m
-    STOCKADE_STORE=unix:///run/stockade.sock gunicorn -w 4 django_shop:application
+    export STOCKADE_STORE=unix:///run/stockade.sock STOCKADE_WEBHOOK_SECRET=…
+    gunicorn -w 4 django_shop:application
+
+The payment token goes to the payment provider and never to the buyer, who could
+say with it that he has paid. A webhook counts only when it is signed.
 """
 
 from __future__ import annotations
@@ -23,7 +27,17 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
-from stockade import Engine, InvalidArgumentError, NotFoundError, StockadeError, UnavailableError
+from stockade import (
+    SIGNATURE_HEADER,
+    Engine,
+    InvalidArgumentError,
+    NotFoundError,
+    Order,
+    StockadeError,
+    UnauthorizedError,
+    UnavailableError,
+    verify_webhook,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,13 +49,16 @@ if TYPE_CHECKING:
 if not settings.configured:
     store = os.environ.get("STOCKADE_STORE", "sqlite:shop.db")
     # A running engine has its own settings: none is sent to it.
-    is_running = store.startswith(("unix:", "http:"))
+    is_running = store.startswith(("unix:", "http:", "https:"))
     settings.configure(
         ALLOWED_HOSTS=["127.0.0.1", "testserver"],
         MIDDLEWARE=["django_shop.stockade_errors"],
         ROOT_URLCONF=__name__,
         SECRET_KEY=os.environ.get("DJANGO_SECRET_KEY", "for-this-example-only"),
         STOCKADE={"store": store, "hold_ttl": None if is_running else "5m"},
+        # Without a secret nobody could tell the provider's webhooks from a
+        # buyer's: then the shop does not start.
+        STOCKADE_WEBHOOK_SECRETS=os.environ["STOCKADE_WEBHOOK_SECRET"].split(","),
     )
 sys.modules.setdefault("django_shop", sys.modules[__name__])
 
@@ -66,7 +83,12 @@ class StockadeErrors:
         """Answer what the view raised."""
         if not isinstance(error, StockadeError):
             return None
-        status = {NotFoundError: 404, InvalidArgumentError: 422, UnavailableError: 503}
+        status = {
+            UnauthorizedError: 401,
+            NotFoundError: 404,
+            InvalidArgumentError: 422,
+            UnavailableError: 503,
+        }
         return JsonResponse(
             {"code": error.code, "message": str(error), "available": error.available},
             status=status.get(type(error), 409),
@@ -76,6 +98,27 @@ class StockadeErrors:
 stockade_errors = StockadeErrors
 
 
+def body_of(request: HttpRequest, *fields: str) -> dict[str, Any]:
+    """Read a JSON object that has these fields."""
+    try:
+        found = json.loads(request.body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or any(field not in found for field in fields):
+        raise InvalidArgumentError(f"the body must be a JSON object with {', '.join(fields)}")
+    return found
+
+
+def payment_page(order: Order) -> str:
+    """Have the payment provider make a page for an order, and answer its URL.
+
+    Here the shop calls its provider, who is told the payment token as the
+    order's reference and sends it back in the webhook. The buyer sees the page
+    alone.
+    """
+    return f"https://pay.example/shop/{order.id}"
+
+
 @require_GET
 def product(_request: HttpRequest, product_id: int) -> HttpResponse:
     """Show what is left of a product."""
@@ -83,21 +126,25 @@ def product(_request: HttpRequest, product_id: int) -> HttpResponse:
     return JsonResponse({"id": found.id, "price": found.price, "stock": found.stock})
 
 
+# Without cookies there is nothing to forge; a shop with sessions leaves the
+# check on.
 @csrf_exempt
 @require_POST
 def buy(request: HttpRequest, product_id: int) -> HttpResponse:
     """Hold and order in one request; an error in between gives the units back."""
-    wanted: dict[str, Any] = json.loads(request.body)
+    wanted = body_of(request, "quantity")
     with engine().hold(product_id, wanted["quantity"]) as hold:
         order = engine().order(hold)
-    return JsonResponse({"order": order.id, "payment_token": order.payment_token}, status=201)
+    return JsonResponse({"order": order.id, "pay_at": payment_page(order)}, status=201)
 
 
 @csrf_exempt
 @require_POST
 def webhook(request: HttpRequest) -> HttpResponse:
-    """Take the payment provider's word."""
-    said: dict[str, str] = json.loads(request.body)
+    """Take the payment provider's word, if it is his."""
+    signature = request.headers.get(SIGNATURE_HEADER)
+    verify_webhook(request.body, signature, settings.STOCKADE_WEBHOOK_SECRETS)
+    said = body_of(request, "status", "payment_token", "key")
     engine().payment(
         said["status"], payment_token=said["payment_token"], key=said["key"], body=request.body
     )

@@ -1,25 +1,37 @@
-"""A shop's API on FastAPI: `STOCKADE_STORE=sqlite:shop.db uvicorn fastapi_app:app`.
+"""A shop's API on FastAPI: `uvicorn fastapi_app:app`.
 
-The engine is opened in each worker, after uvicorn forked or spawned it.
+    STOCKADE_STORE=sqlite:shop.db STOCKADE_WEBHOOK_SECRET=… uvicorn fastapi_app:app
+
+The engine is opened in each worker, after uvicorn forked or spawned it. What a
+buyer could pay with, or take another buyer's units with, never reaches him: the
+payment token goes to the payment provider only, and a hold is used with its
+token, which only its own buyer has. A webhook counts only when it is signed.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Header, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from stockade import AsyncEngine, StockadeError
+from stockade import (
+    SIGNATURE_HEADER,
+    AsyncEngine,
+    InvalidArgumentError,
+    Order,
+    StockadeError,
+    verify_webhook,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 STATUS = {
+    "unauthorized": 401,
     "not_found": 404,
     "product_mismatch": 404,
     "insufficient_stock": 409,
@@ -35,8 +47,19 @@ STATUS = {
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Keep an engine open for as long as the app runs."""
+    # Without a secret nobody could tell the provider's webhooks from a buyer's:
+    # then the app does not start.
+    app.state.webhook_secrets = os.environ["STOCKADE_WEBHOOK_SECRET"].split(",")
     store = os.environ.get("STOCKADE_STORE", "sqlite:shop.db")
-    async with AsyncEngine(store, redis=os.environ.get("STOCKADE_REDIS")) as engine:
+    redis = os.environ.get("STOCKADE_REDIS")
+    # A running engine has its own settings: start it with --require-hold-token.
+    is_running = store.startswith(("unix:", "http:", "https:"))
+    opened = (
+        AsyncEngine(store)
+        if is_running
+        else AsyncEngine(store, redis=redis, require_hold_token=True)
+    )
+    async with opened as engine:
         app.state.engine = engine
         yield
 
@@ -62,6 +85,16 @@ async def refused(_request: Request, error: StockadeError) -> JSONResponse:
     )
 
 
+async def payment_page(order: Order) -> str:
+    """Have the payment provider make a page for an order, and answer its URL.
+
+    Here the shop calls its provider, who is told the payment token as the
+    order's reference and sends it back in the webhook. The buyer sees the page
+    alone: with the token he could say himself that he has paid.
+    """
+    return f"https://pay.example/shop/{order.id}"
+
+
 @app.get("/products/{product_id}")
 async def product(request: Request, product_id: str) -> dict[str, Any]:
     """Show what is left of a product."""
@@ -70,24 +103,29 @@ async def product(request: Request, product_id: str) -> dict[str, Any]:
 
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key")]
+HoldToken = Annotated[str | None, Header(alias="Hold-Token")]
 
 
 @app.post("/holds/{product_id}/{quantity}")
 async def hold(
     request: Request, product_id: str, quantity: str, key: IdempotencyKey = None
 ) -> dict[str, Any]:
-    """Hold units for a buyer who is about to pay."""
+    """Hold units for a buyer who is about to pay; the token shows that they are his."""
     held = await engine_of(request).hold(product_id, quantity, key=key)
-    return {"id": held.id, "qty": held.qty, "expires_at": held.expires_at}
+    return {"id": held.id, "qty": held.qty, "expires_at": held.expires_at, "token": held.token}
 
 
 @app.post("/orders/{hold_id}/{product_id}")
 async def order(
-    request: Request, hold_id: str, product_id: str, key: IdempotencyKey = None
+    request: Request,
+    hold_id: str,
+    product_id: str,
+    key: IdempotencyKey = None,
+    token: HoldToken = None,
 ) -> dict[str, Any]:
-    """Turn a hold into an order."""
-    made = await engine_of(request).order(hold_id, product_id, key=key)
-    return {"id": made.id, "status": made.status, "payment_token": made.payment_token}
+    """Turn a buyer's hold into an order, and send him to pay."""
+    made = await engine_of(request).order(hold_id, product_id, key=key, token=token)
+    return {"id": made.id, "status": made.status, "pay_at": await payment_page(made)}
 
 
 class Checkout(BaseModel):
@@ -98,20 +136,41 @@ class Checkout(BaseModel):
 
 @app.post("/checkout")
 async def checkout(request: Request, wanted: Checkout) -> dict[str, Any]:
-    """Order a whole cart or nothing of it."""
+    """Hold a whole cart or nothing of it, then order it line by line."""
     engine = engine_of(request)
+    orders: list[Order] = []
     async with engine.hold_many(wanted.items) as cart:
         # What is not ordered at the end of the block is for sale again.
-        orders = [await engine.order(held) for held in cart]
-    return {"orders": [made.id for made in orders]}
+        try:
+            for held in cart:
+                orders.append(await engine.order(held))  # noqa: PERF401 undone below
+        except StockadeError:
+            # Each line is an order of its own: those made are given up, too.
+            for made in orders:
+                await engine.payment("cancelled", order_id=made.id)
+            raise
+    return {"orders": [{"id": made.id, "pay_at": await payment_page(made)} for made in orders]}
+
+
+class Word(BaseModel):
+    """What the payment provider says."""
+
+    status: str
+    payment_token: str
+    key: str
 
 
 @app.post("/payments/webhook")
 async def webhook(request: Request) -> dict[str, str]:
-    """Take the payment provider's word."""
+    """Take the payment provider's word, if it is his."""
     body = await request.body()
-    said = json.loads(body)
+    signature = request.headers.get(SIGNATURE_HEADER)
+    verify_webhook(body, signature, request.app.state.webhook_secrets)
+    try:
+        said = Word.model_validate_json(body)
+    except ValidationError as error:
+        raise InvalidArgumentError("the body must have status, payment_token and key") from error
     await engine_of(request).payment(
-        said["status"], payment_token=said["payment_token"], key=said["key"], body=body
+        said.status, payment_token=said.payment_token, key=said.key, body=body
     )
     return {"message": "ok"}

@@ -5,7 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDelta, PyFloat, PyMapping, PyString};
+use pyo3::types::{
+    PyBool, PyBytes, PyDelta, PyFloat, PyInt, PyMapping, PyMemoryView, PySequence, PyString,
+};
 use pyo3::{Borrowed, FromPyObject};
 use stockade::{
     ExtendRequest, HoldId, InvalidArgument, Money, OrderId, OrderRequest, Outcome, PaymentEvent,
@@ -35,119 +37,217 @@ fn refused(error: InvalidArgument) -> PyErr {
     Failure::Refused(error.into()).into()
 }
 
+/// So much of a value stands in a message.
+const SHOWN_CHARS: usize = 40;
+/// The most digits before the point of a price that fits 64 bits in minor units.
+const PRICE_DIGITS: i64 = 17;
+/// The most places that a price may be written with; all but two are zeros.
+const PRICE_PLACES: i64 = 100;
+/// The engine refuses longer carts; an endless iterator ends here.
+const LINES_MAX: usize = 65_536;
+
+/// A value as a message shows it. Whole numbers of thousands of digits have no
+/// text in Python.
+fn shown(value: &Bound<'_, PyAny>) -> String {
+    let Ok(text) = value.str() else {
+        return format!("an unreadable {}", type_name(value));
+    };
+    let text = text.to_string_lossy();
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}
+
+fn type_name(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().qualname().map_or_else(|_| "value".to_owned(), |name| name.to_string())
+}
+
+/// A refusal that names the argument.
+fn no(what: &str, must: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    invalid(format!("{what} must be {must}, got {}", shown(value)))
+}
+
+/// A truth is a whole number to Python, and never meant as one here.
+fn is_bool(value: &Bound<'_, PyAny>) -> bool {
+    value.cast::<PyBool>().is_ok()
+}
+
 /// Has the engine read a value's text.
-fn from_text<T: FromStr<Err = InvalidArgument>>(value: &Bound<'_, PyAny>) -> PyResult<T> {
-    value.str()?.to_cow()?.parse().map_err(refused)
+fn from_text<T: FromStr<Err = InvalidArgument>>(
+    what: &str,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<T> {
+    let text = value.str().map_err(|_| no(what, "readable", value))?;
+    let text = text.to_cow().map_err(|_| no(what, "Unicode text", value))?;
+    text.parse().map_err(refused)
+}
+
+/// Whether an id or a quantity may be read from its text: floats are no whole
+/// numbers, whatever they print.
+fn check_countable(what: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if is_bool(value) || value.cast::<PyFloat>().is_ok() {
+        return Err(no(what, "a whole number", value));
+    }
+    Ok(())
 }
 
 macro_rules! readable_ids {
-    ($($id:ident),*) => {
+    ($($id:ident = $what:literal),*) => {
         $(impl Readable for $id {
             fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+                check_countable($what, value)?;
                 match value.extract::<u64>() {
                     Ok(id) => Ok(Self(id)),
-                    Err(_) => from_text(value),
+                    // Larger than any id: nothing has it.
+                    Err(_) if value.cast::<PyInt>().is_ok_and(|id| id.gt(0).unwrap_or(false)) => {
+                        Ok(Self(u64::MAX))
+                    }
+                    // By the argument's own name.
+                    Err(_) => from_text($what, value)
+                        .map_err(|_| no($what, "a whole number", value)),
                 }
             }
         })*
     };
 }
 
-readable_ids!(ProductId, HoldId, OrderId);
+readable_ids!(ProductId = "product_id", HoldId = "hold_id", OrderId = "order_id");
 
 /// Units of a hold.
 pub struct Quantity(pub u32);
 
+impl FromStr for Quantity {
+    type Err = InvalidArgument;
+
+    fn from_str(text: &str) -> Result<Self, InvalidArgument> {
+        parse_quantity(text).map(Self)
+    }
+}
+
 impl Readable for Quantity {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        check_countable("quantity", value)?;
         match value.extract::<u32>() {
             Ok(units) => Ok(Self(units)),
-            Err(_) => parse_quantity(&value.str()?.to_cow()?).map(Self).map_err(refused),
+            Err(_) => from_text("quantity", value),
         }
     }
 }
 
 macro_rules! readable_numbers {
-    ($($number:ty),*) => {
-        $(impl Readable for $number {
-            fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-                value.extract().map_err(|_| {
-                    let limits = (<$number>::MIN, <$number>::MAX);
-                    invalid(format!(
-                        "expected a whole number from {} to {}, got {value}",
-                        limits.0, limits.1
-                    ))
-                })
+    ($($(#[$doc:meta])* $name:ident($number:ty) = $what:literal;)*) => {
+        $(
+            $(#[$doc])*
+            pub struct $name(pub $number);
+
+            impl Readable for $name {
+                fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+                    let number = if is_bool(value) { None } else { value.extract().ok() };
+                    number.map(Self).ok_or_else(|| {
+                        let (least, most) = (<$number>::MIN, <$number>::MAX);
+                        no($what, &format!("a whole number from {least} to {most}"), value)
+                    })
+                }
             }
-        })*
+        )*
     };
 }
 
-readable_numbers!(u32, u64, i64);
+readable_numbers! {
+    /// How much of a list is read.
+    Limit(u32) = "limit";
+    /// Units received with a product.
+    Stock(u64) = "stock";
+    /// Units received or written off.
+    Delta(i64) = "delta";
+    /// Where to read on.
+    Cursor(u64) = "cursor";
+}
 
 impl Readable for Money {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if value.cast::<PyFloat>().is_ok() {
-            return Err(invalid("a price is a Decimal, an int or a text, not a float"));
+        let refused = || no("price", "a Decimal, an int or a text, not a float", value);
+        if value.cast::<PyString>().is_ok() {
+            return from_text("price", value);
         }
         let py = value.py();
         if value.is_instance(imports::get(py)?.decimal.bind(py))? {
+            check_exponent(value)?;
             // Never with an exponent.
-            return from_text(&value.call_method1("__format__", ("f",))?);
+            return from_text("price", &value.call_method1("__format__", ("f",))?);
         }
-        from_text(value)
+        // What has an index is a whole number, as NumPy's are.
+        if is_bool(value) {
+            return Err(refused());
+        }
+        match value.extract::<i64>() {
+            Ok(whole) => whole.to_string().parse().map_err(self::refused),
+            Err(_) if value.cast::<PyInt>().is_ok() => Err(no("price", "a smaller price", value)),
+            Err(_) => Err(refused()),
+        }
     }
+}
+
+/// Refuses a decimal by its exponent: written out it could have millions of
+/// digits.
+fn check_exponent(decimal: &Bound<'_, PyAny>) -> PyResult<()> {
+    if !decimal.call_method0("is_finite")?.is_truthy()? {
+        return Err(no("price", "finite", decimal));
+    }
+    let highest: i64 = decimal.call_method0("adjusted")?.extract()?;
+    let lowest: i64 = decimal.call_method0("as_tuple")?.getattr("exponent")?.extract()?;
+    if highest >= PRICE_DIGITS || lowest < -PRICE_PLACES {
+        let must = format!("a decimal of at most {PRICE_DIGITS} digits before the point");
+        return Err(no("price", &must, decimal));
+    }
+    Ok(())
 }
 
 impl Readable for Outcome {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        from_text(value)
+        from_text("outcome", value)
     }
 }
 
 impl Readable for PaymentToken {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        from_text(value)
+        from_text("payment_token", value)
     }
 }
 
 impl Readable for Token {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        from_text(value)
+        from_text("token", value)
     }
 }
 
 impl Readable for Duration {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        duration(value)
+        duration("ttl", value)
     }
 }
 
 /// A duration from a `timedelta`, seconds, or a text such as `90s` or `2m`.
-pub fn duration(value: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    if value.cast::<PyDelta>().is_ok() {
-        return value
-            .extract()
-            .map_err(|_| invalid(format!("a duration cannot be negative, got {value}")));
+pub fn duration(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+    const MUST: &str = "a timedelta, seconds or a text such as `90s`";
+    if is_bool(value) {
+        return Err(no(what, MUST, value));
     }
-    if value.cast::<PyString>().is_ok() {
-        let text = value.extract::<String>()?;
+    if value.cast::<PyDelta>().is_ok() {
+        return value.extract().map_err(|_| no(what, "a timedelta of at least 0", value));
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        let text = text.to_cow().map_err(|_| no(what, MUST, value))?;
         return parse_duration(&text)
-            .map_err(|error| invalid(format!("`{text}` is no duration: {error}")));
+            .map_err(|error| invalid(format!("{what} {} is no duration: {error}", shown(value))));
     }
     if let Ok(whole) = value.extract::<u64>() {
         return Ok(Duration::from_secs(whole));
     }
-    let number = value.extract::<f64>().map_err(|_| {
-        invalid(format!("a duration is a timedelta, seconds or a text, got {value}"))
-    })?;
-    seconds(number)
-}
-
-/// A duration from seconds.
-pub fn seconds(number: f64) -> PyResult<Duration> {
+    let number = value.extract::<f64>().map_err(|_| no(what, MUST, value))?;
     Duration::try_from_secs_f64(number)
-        .map_err(|_| invalid(format!("{number} seconds are no duration")))
+        .map_err(|_| no(what, "seconds of at least 0 and not without end", value))
 }
 
 /// The lines of a cart: a mapping from product to quantity, or pairs.
@@ -159,13 +259,32 @@ impl Readable for Lines {
             Ok(mapping) => mapping.items()?.into_any(),
             Err(_) => value.clone(),
         };
-        let line = |pair: PyResult<Bound<'_, PyAny>>| {
-            let (Arg(product_id), Arg(Quantity(units))) =
-                pair?.extract::<(Arg<ProductId>, Arg<Quantity>)>()?;
-            Ok((product_id, units))
-        };
-        pairs.try_iter()?.map(line).collect::<PyResult<_>>().map(Self)
+        let pairs = pairs.try_iter().map_err(|_| {
+            no("items", "a mapping from product to quantity, or pairs of them", value)
+        })?;
+        let mut lines = Vec::new();
+        for pair in pairs {
+            if lines.len() >= LINES_MAX {
+                return Err(invalid(format!("items must be at most {LINES_MAX}")));
+            }
+            lines.push(line(lines.len(), &pair?)?);
+        }
+        Ok(Self(lines))
     }
+}
+
+/// A line of a cart: a tuple or a list of product and quantity.
+fn line(at: usize, pair: &Bound<'_, PyAny>) -> PyResult<(ProductId, u32)> {
+    let refused = || no(&format!("items[{at}]"), "a pair of product and quantity", pair);
+    let pair = pair
+        .cast::<PySequence>()
+        .ok()
+        .filter(|_| pair.cast::<PyString>().is_err() && pair.cast::<PyBytes>().is_err())
+        .filter(|pair| pair.len().is_ok_and(|length| length == 2))
+        .ok_or_else(refused)?;
+    let product_id = ProductId::read(&pair.get_item(0)?)?;
+    let Quantity(units) = Quantity::read(&pair.get_item(1)?)?;
+    Ok((product_id, units))
 }
 
 /// A hold, given by its id, or by itself, which brings its token along.
@@ -236,15 +355,23 @@ pub fn payment_of(
         .ok_or_else(|| invalid("order_id or payment_token is needed"))
 }
 
-/// The body that a payment event came in: bytes or text.
+/// The body that a payment event came in: text, bytes, or what is like them.
 pub struct Body(pub Vec<u8>);
 
 impl Readable for Body {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if let Ok(text) = value.cast::<PyString>() {
-            return Ok(Self(text.to_cow()?.as_bytes().to_vec()));
+        const MUST: &str = "text or bytes-like";
+        if let Ok(bytes) = value.cast::<PyBytes>() {
+            return Ok(Self(bytes.as_bytes().to_vec()));
         }
-        Ok(Self(value.cast::<PyBytes>()?.as_bytes().to_vec()))
+        if let Ok(text) = value.cast::<PyString>() {
+            let text = text.to_cow().map_err(|_| no("body", "Unicode text", value))?;
+            return Ok(Self(text.as_bytes().to_vec()));
+        }
+        // A bytearray, an array, a slice of either.
+        let view = PyMemoryView::from(value).map_err(|_| no("body", MUST, value))?;
+        let bytes = view.call_method0("tobytes")?;
+        Ok(Self(bytes.cast::<PyBytes>()?.as_bytes().to_vec()))
     }
 }
 

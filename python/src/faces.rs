@@ -15,7 +15,9 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use crate::answers::Answer;
-use crate::arguments::{Arg, Body, Held, Lines, Quantity, order_of, payment_of, read};
+use crate::arguments::{
+    Arg, Body, Cursor, Delta, Held, Limit, Lines, Quantity, Stock, order_of, payment_of, read,
+};
 use crate::call::{Call, HoldCall, mark_ordered};
 use crate::failure::Failure;
 use crate::open::{self, Open};
@@ -137,30 +139,30 @@ macro_rules! face {
 
             /// Reads one page of products by ascending id.
             #[pyo3(
-                signature = (after=None, limit=Arg(PAGE)),
+                signature = (after=None, limit=Arg(Limit(PAGE))),
                 text_signature = "($self, after=None, limit=100)"
             )]
             fn products<'py>(
                 slf: &Bound<'py, Self>,
                 after: Option<Arg<ProductId>>,
-                limit: Arg<u32>,
+                limit: Arg<Limit>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let after = read(after);
-                Self::run(slf, None, |core| async move { core.products(after, limit.0).await })
+                Self::run(slf, None, |core| async move { core.products(after, limit.0.0).await })
             }
 
             /// Adds a product.
             #[pyo3(
-                signature = (name, price, stock=Arg(0)),
+                signature = (name, price, stock=Arg(Stock(0))),
                 text_signature = "($self, name, price, stock=0)"
             )]
             fn create_product<'py>(
                 slf: &Bound<'py, Self>,
                 name: String,
                 price: Arg<Money>,
-                stock: Arg<u64>,
+                stock: Arg<Stock>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                let request = NewProduct::new(name, price.0, stock.0);
+                let request = NewProduct::new(name, price.0, stock.0.0);
                 Self::run(slf, None, |core| async move { core.create_product(&request).await })
             }
 
@@ -172,10 +174,10 @@ macro_rules! face {
             fn adjust_stock<'py>(
                 slf: &Bound<'py, Self>,
                 product_id: Arg<ProductId>,
-                delta: Arg<i64>,
+                delta: Arg<Delta>,
                 reason: String,
             ) -> PyResult<Bound<'py, PyAny>> {
-                let request = StockAdjustment::new(product_id.0, delta.0, reason);
+                let request = StockAdjustment::new(product_id.0, delta.0.0, reason);
                 Self::run(slf, None, |core| async move { core.adjust_stock(&request).await })
             }
 
@@ -291,15 +293,15 @@ macro_rules! face {
 
             /// Reads up to `limit` events after `cursor`, 0 for the first.
             #[pyo3(
-                signature = (cursor=Arg(0), limit=Arg(PAGE)),
+                signature = (cursor=Arg(Cursor(0)), limit=Arg(Limit(PAGE))),
                 text_signature = "($self, cursor=0, limit=100)"
             )]
             fn events_after<'py>(
                 slf: &Bound<'py, Self>,
-                cursor: Arg<u64>,
-                limit: Arg<u32>,
+                cursor: Arg<Cursor>,
+                limit: Arg<Limit>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                let (cursor, limit) = (cursor.0, limit.0);
+                let (cursor, limit) = (cursor.0.0, limit.0.0);
                 Self::run(slf, None, |core| async move { core.events_after(cursor, limit).await })
             }
 

@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat};
 use stockade::Config;
 
-use crate::arguments::{duration, seconds};
-use crate::failure::Failure;
+use crate::arguments::duration;
+use crate::failure::{Failure, invalid};
 
 /// Settings as the keywords have them. One left at `None` keeps its default.
 pub fn config(store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Config> {
@@ -15,24 +15,23 @@ pub fn config(store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Con
     store.clone_into(&mut config.store);
     for (name, value) in settings.into_iter().flatten() {
         if !value.is_none() {
-            config.set(name.extract()?, &text(&value)?).map_err(Failure::from)?;
+            config.set(name.extract()?, &text(name.extract()?, &value)?).map_err(Failure::from)?;
         }
     }
     Ok(config)
 }
 
 /// A value as the engine's settings are written.
-fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
+fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(flag) = value.cast::<PyBool>() {
         return Ok(flag.is_true().to_string());
     }
-    if value.cast::<PyFloat>().is_ok() {
-        return Ok(in_words(seconds(value.extract()?)?));
+    if value.cast::<PyFloat>().is_ok() || value.cast::<PyDelta>().is_ok() {
+        return Ok(in_words(duration(name, value)?));
     }
-    if value.cast::<PyDelta>().is_ok() {
-        return Ok(in_words(duration(value)?));
-    }
-    Ok(value.str()?.to_string())
+    let text = value.str().map_err(|_| invalid(format!("{name} has no text")))?;
+    let text = text.to_cow().map_err(|_| invalid(format!("{name} must be Unicode text")))?;
+    Ok(text.into_owned())
 }
 
 fn in_words(duration: Duration) -> String {

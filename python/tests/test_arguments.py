@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import tracemalloc
+from array import array
+from collections import UserList
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from stockade import Engine, InvalidArgumentError
+from conftest import numbers
+from stockade import Engine, InvalidArgumentError, StockadeError
 
 
 @pytest.fixture
@@ -91,10 +97,145 @@ def test_no_other_numbers(memory: Engine, lamp: int) -> None:
 def test_no_cart(memory: Engine, lamp: int) -> None:
     for bad in ([], {}, [(lamp, 0)], [(lamp, -1)], {"x": 1}):
         with pytest.raises(InvalidArgumentError):
-            memory.hold_many(bad)  # type: ignore[arg-type]
-    for other in (5, [lamp], [(lamp,)]):
-        with pytest.raises((TypeError, ValueError)):
+            memory.hold_many(bad)
+    for other in (
+        5,
+        None,
+        "12",
+        b"12",
+        [lamp],
+        [(lamp,)],
+        [(lamp, 1, 1)],
+        ["12"],
+        [None],
+        [{1, 2}],
+    ):
+        with pytest.raises(InvalidArgumentError, match="items"):
             memory.hold_many(other)  # type: ignore[arg-type]
+    for endless in (itertools.repeat((lamp, 1)), [(lamp, 1)] * 70_000):
+        with pytest.raises(InvalidArgumentError, match="items must be at most"):
+            memory.hold_many(endless)
+
+
+@pytest.mark.parametrize("make", [tuple, list, UserList])
+def test_a_cart_is_pairs_of_any_kind(memory: Engine, lamp: int, make: Any) -> None:
+    other = memory.create_product("Shade", "5", 9).id
+    cart = memory.hold_many(make([make([lamp, 1]), make([str(other), "2"])]))
+    assert [(hold.product_id, hold.qty) for hold in cart] == [(lamp, 1), (other, 2)]
+    memory.hold_many({lamp: 1, other: 2}.items())
+    memory.hold_many({str(lamp): "1"})
+
+
+def test_an_error_of_the_callers_own_iterator_is_passed_on(memory: Engine, lamp: int) -> None:
+    def lines() -> Any:
+        yield lamp, 1
+        raise KeyError(lamp)
+
+    with pytest.raises(KeyError):
+        memory.hold_many(lines())
+
+
+def type_name(value: object) -> str:
+    """Name a test: some numbers here have no text."""
+    return type(value).__name__
+
+
+NO_NUMBERS: list[Any] = [True, False, 1.5, 2.0, 10**5000, -(10**5000), "1\n2", float("nan")]
+
+
+@pytest.mark.parametrize("bad", NO_NUMBERS, ids=type_name)
+def test_a_refusal_names_its_argument_in_one_short_line(
+    memory: Engine, lamp: int, bad: Any
+) -> None:
+    calls: dict[str, list[Any]] = {
+        "quantity": [lambda: memory.hold(lamp, bad), lambda: memory.hold_many({lamp: bad})],
+        "product_id": [lambda: memory.hold(bad, 1), lambda: memory.product(bad)],
+        "hold_id": [lambda: memory.release(bad), lambda: memory.get_hold(bad)],
+        "order_id": [lambda: memory.get_order(bad)],
+        "stock": [lambda: memory.create_product("Pin", 1, bad)],
+        "delta": [lambda: memory.adjust_stock(lamp, bad)],
+        "limit": [lambda: memory.products(limit=bad)],
+        "cursor": [lambda: memory.events_after(bad)],
+    }
+    for name, makes in calls.items():
+        for make in makes:
+            with pytest.raises(StockadeError) as error:
+                make()
+            message = str(error.value)
+            if error.value.code == "not_found":
+                # Larger than any id: there is none.
+                assert bad == 10**5000
+                continue
+            assert error.value.code == "invalid_argument"
+            assert name in message
+            assert len(message) < 200
+            assert "\n" not in message
+    assert numbers(memory, lamp) == (50, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "ttl",
+    [True, 1e300, 10**400, "9" * 1000, b"60", [], timedelta(seconds=-1), float("nan")],
+    ids=type_name,
+)
+def test_a_refused_ttl_is_named_in_one_short_line(memory: Engine, lamp: int, ttl: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="ttl") as error:
+        memory.hold(lamp, 1, ttl=ttl)
+    assert len(str(error.value)) < 200
+
+
+class Float32:
+    """As NumPy's: no float to Python, and one all the same."""
+
+    def __float__(self) -> float:
+        return 19.99
+
+    def __str__(self) -> str:
+        return "19.99"
+
+
+class Int64:
+    """As NumPy's: no int to Python, and one all the same."""
+
+    def __index__(self) -> int:
+        return 20
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        Decimal("1E+100000000"),
+        Decimal("1E-100000000"),
+        Decimal("0E+100000000"),
+        Decimal("-1E+100000000"),
+        Decimal("Infinity"),
+        Decimal("sNaN"),
+        10**5000,
+        -(10**5000),
+        1e300,
+        "1E+100000000",
+        "1" * 100_000,
+        Float32(),
+        Fraction(1, 2),
+        True,
+        b"1",
+    ],
+    ids=type_name,
+)
+def test_no_price_costs_more_than_its_refusal(memory: Engine, price: Any) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidArgumentError, match="price") as error:
+            memory.create_product("Lamp", price)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert len(str(error.value)) < 200
+
+
+def test_whole_numbers_of_other_libraries_are_prices(memory: Engine) -> None:
+    price: Any = Int64()
+    assert memory.create_product("Lamp", price).price == 20
 
 
 def test_no_payment(memory: Engine) -> None:
@@ -104,13 +245,15 @@ def test_no_payment(memory: Engine) -> None:
         memory.payment("maybe", order_id=1)
     with pytest.raises(InvalidArgumentError, match="payment_token"):
         memory.payment("success", payment_token="pt_x")
-    with pytest.raises(TypeError):
-        memory.payment("success", order_id=1, body=5)  # type: ignore[arg-type]
+    for bad in (5, "\ud800", [1], object()):
+        with pytest.raises(InvalidArgumentError, match="body"):
+            memory.payment("success", order_id=1, body=bad)  # type: ignore[arg-type]
 
 
-def test_a_body_is_bytes_or_text(memory: Engine) -> None:
+def test_a_body_is_bytes_like_or_text(memory: Engine) -> None:
     memory.payment("paid", order_id=1, key="k", body="{}")
-    assert memory.payment("paid", order_id=1, key="k", body=b"{}").replayed
+    for like in (b"{}", bytearray(b"{}"), memoryview(b" {} ")[1:3], array("B", b"{}")):
+        assert memory.payment("paid", order_id=1, key="k", body=like).replayed
 
 
 def test_other_types_are_type_errors(memory: Engine, lamp: int) -> None:

@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import doctest
 import importlib
+import json
 import os
 import re
 import signal
@@ -21,7 +22,7 @@ import pytest
 
 import stockade
 from conftest import WITHIN, make_store, numbers, wait_until
-from stockade import HoldStatus
+from stockade import AsyncEngine, ContentionError, Hold, HoldStatus, Order, sign_webhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 GUNICORN_STOCK = 60
+SECRET = "hush"
 
 
 def shown_in(readme: Path) -> list[str]:
@@ -68,13 +70,26 @@ def shop(file_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     with file_store.engine() as engine:
         engine.create_product("Lamp", "19.99", 5)
     monkeypatch.setenv("STOCKADE_STORE", file_store.url)
+    monkeypatch.setenv("STOCKADE_WEBHOOK_SECRET", f"older,{SECRET}")
     monkeypatch.syspath_prepend(str(EXAMPLES))
     return file_store
 
 
-async def test_the_fastapi_app(shop: Store) -> None:
+def signed(body: str, secret: str = SECRET) -> dict[str, str]:
+    """Headers of a webhook."""
+    return {"Stockade-Signature": sign_webhook(body, secret), "Content-Type": "application/json"}
+
+
+async def test_the_fastapi_app(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("fastapi_app")
     app = module.app
+    told: dict[int, str] = {}
+
+    async def payment_page(order: Order) -> str:
+        told[order.id] = order.payment_token
+        return f"https://pay.example/{order.id}"
+
+    monkeypatch.setattr(module, "payment_page", payment_page)
     transport = httpx.ASGITransport(app)
     client = httpx.AsyncClient(transport=transport, base_url="http://shop")
     async with app.router.lifespan_context(app), client:
@@ -83,11 +98,27 @@ async def test_the_fastapi_app(shop: Store) -> None:
         held = await client.post("/holds/1/2", headers=keyed)
         assert held.status_code == 200
         assert (await client.post("/holds/1/2", headers=keyed)).json() == held.json()
-        order = (await client.post(f"/orders/{held.json()['id']}/1")).json()
-        paid = {"status": "paid", "payment_token": order["payment_token"], "key": "evt-1"}
-        assert (await client.post("/payments/webhook", json=paid)).json() == {"message": "ok"}
-        assert (await client.post("/checkout", json={"items": {"1": 1}})).json() == {"orders": [2]}
 
+        ordering = f"/orders/{held.json()['id']}/1"
+        assert (await client.post(ordering)).status_code == 401
+        own = {"Hold-Token": held.json()["token"]}
+        order = await client.post(ordering, headers=own)
+        assert order.json()["pay_at"] == "https://pay.example/1"
+        assert told[1] not in order.text
+
+        paid = json.dumps({"status": "paid", "payment_token": told[1], "key": "evt-1"})
+        hook = "/payments/webhook"
+        for headers in ({}, signed(paid, "loud"), signed(f"{paid} ")):
+            refused = await client.post(hook, content=paid, headers=headers)
+            assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
+        taken = await client.post(hook, content=paid, headers=signed(paid))
+        assert taken.json() == {"message": "ok"}
+        for bad in ("", "[]", '{"status": "paid"}'):
+            answer = await client.post(hook, content=bad, headers=signed(bad))
+            assert answer.status_code == 422
+
+        bought = await client.post("/checkout", json={"items": {"1": 1}})
+        assert bought.json() == {"orders": [{"id": 2, "pay_at": "https://pay.example/2"}]}
         refused = await client.post("/holds/1/3")
         assert (refused.status_code, refused.json()["available"]) == (409, 2)
         assert refused.headers["content-type"] == "application/problem+json"
@@ -95,6 +126,48 @@ async def test_the_fastapi_app(shop: Store) -> None:
         assert (await client.get("/products/9")).json()["code"] == "not_found"
     with shop.engine() as engine:
         assert numbers(engine, 1) == (2, 0, 1, 2)
+
+
+async def test_a_checkout_that_fails_half_way_keeps_nothing(
+    shop: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shop.engine() as engine:
+        engine.create_product("Shade", "5", 5)
+    app = importlib.import_module("fastapi_app").app
+    transport = httpx.ASGITransport(app)
+    client = httpx.AsyncClient(transport=transport, base_url="http://shop")
+    real = AsyncEngine.order
+
+    async def order(engine: AsyncEngine, hold: Hold) -> Order:
+        if hold.product_id == 2:
+            raise ContentionError("busy", retry_after=1)
+        return await real(engine, hold)
+
+    async with app.router.lifespan_context(app), client:
+        monkeypatch.setattr(AsyncEngine, "order", order)
+        failed = await client.post("/checkout", json={"items": {"1": 1, "2": 1}})
+        assert failed.status_code == 503
+    with shop.engine() as engine:
+        assert numbers(engine, 1) == numbers(engine, 2) == (5, 0, 0, 0)
+
+
+def test_without_a_secret_no_example_starts(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STOCKADE_WEBHOOK_SECRET")
+    for program in ("import django_shop", "import fastapi_app, asyncio; asyncio.run(go())"):
+        prefix = (
+            "async def go():\n"
+            "    async with fastapi_app.app.router.lifespan_context(fastapi_app.app): pass\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", prefix + program],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=EXAMPLES,
+        )
+        assert done.returncode != 0
+        assert "STOCKADE_WEBHOOK_SECRET" in done.stderr
+    assert shop
 
 
 def free_port() -> int:
@@ -133,8 +206,15 @@ async def test_the_fastapi_app_under_uvicorn() -> None:
             assert (await client.get("/products/1")).json()["stock"] == 0
 
 
-def test_the_django_views(shop: Store) -> None:
+def test_the_django_views(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = importlib.import_module("django_shop")
+    told: dict[int, str] = {}
+
+    def payment_page(order: Order) -> str:
+        told[order.id] = order.payment_token
+        return f"https://pay.example/{order.id}"
+
+    monkeypatch.setattr(module, "payment_page", payment_page)
     django: Any = importlib.import_module("django")
     django.setup()
     client = importlib.import_module("django.test").Client()
@@ -144,8 +224,19 @@ def test_the_django_views(shop: Store) -> None:
         assert client.get("/products/1").json() == {"id": 1, "price": "19.99", "stock": 5}
         bought = client.post("/products/1/buy", {"quantity": 2}, "application/json")
         assert bought.status_code == 201
-        paid = {"status": "paid", "payment_token": bought.json()["payment_token"], "key": "e-1"}
-        assert client.post("/payments/webhook", paid, "application/json").status_code == 200
+        assert bought.json() == {"order": 1, "pay_at": "https://pay.example/1"}
+
+        def hook(body: str, header: str | None) -> int:
+            headers = {} if header is None else {"Stockade-Signature": header}
+            answer = client.post(
+                "/payments/webhook", body, content_type="application/json", headers=headers
+            )
+            return int(answer.status_code)
+
+        paid = json.dumps({"status": "paid", "payment_token": told[1], "key": "e-1"})
+        assert hook(paid, None) == hook(paid, sign_webhook(paid, "loud")) == 401
+        assert hook("[]", sign_webhook("[]", SECRET)) == 422
+        assert hook(paid, sign_webhook(paid, SECRET)) == 200
         refused = client.post("/products/1/buy", {"quantity": 4}, "application/json")
         assert (refused.status_code, refused.json()["available"]) == (409, 3)
         assert client.get("/products/9").status_code == 404
@@ -171,6 +262,7 @@ def test_gunicorns_workers_share_a_running_engine(
     with store.engine() as engine:
         engine.create_product("Lamp", "19.99", GUNICORN_STOCK)
     monkeypatch.setenv("STOCKADE_STORE", store.url)
+    monkeypatch.setenv("STOCKADE_WEBHOOK_SECRET", SECRET)
     port = free_port()
     bind = ["--bind", f"127.0.0.1:{port}", "--no-control-socket", "--log-level", "warning"]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +113,37 @@ def test_a_child_opens_an_engine_of_its_own(tmp_path: Any, memory: Engine) -> No
 
     in_fork(child)
     memory.ping()
+
+
+@pytest.mark.timeout(120)
+def test_a_child_never_hangs_on_what_other_threads_did_in_sqlite(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'parent.db'}"
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            Engine("sqlite::memory:").close()
+
+    def child() -> None:
+        # One that hangs ends by this signal.
+        signal.alarm(45)
+        with pytest.raises(MisuseError, match="open in the parent at the fork"):
+            Engine(url)
+        with contextlib.suppress(MisuseError), Engine("sqlite::memory:") as engine:
+            assert engine.create_product("Lamp", 10, 5).stock == 5
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    with Engine(url) as engine:
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(4):
+                in_fork(child)
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+        engine.ping()
 
 
 def test_children_draw_other_secrets_than_each_other_and_their_parent(tmp_path: Path) -> None:

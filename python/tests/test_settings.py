@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stockade import SETTINGS, Engine, InvalidArgumentError, LatePayment, OrderStatus
+from stockade import SETTINGS, AsyncEngine, Engine, InvalidArgumentError, LatePayment, OrderStatus
 from stockade._settings import Settings
 
 
@@ -27,6 +27,33 @@ def test_a_duration_is_a_timedelta_seconds_or_text(ttl: Any) -> None:
         lamp = engine.create_product("Lamp", 10, 1)
         hold = engine.hold(lamp.id, 1)
         assert hold.expires_at - hold.created_at == timedelta(seconds=90)
+
+
+def test_settings_may_all_be_texts() -> None:
+    """As they come from a file or the environment; mypy takes them, too."""
+    settings: dict[str, str] = {"hold_ttl": "90s", "max_per_hold": "3", "strict": "false"}
+    with Engine("sqlite::memory:", **settings) as engine:
+        lamp = engine.create_product("Lamp", 10, 1)
+        hold = engine.hold(lamp.id, 1)
+        assert hold.expires_at - hold.created_at == timedelta(seconds=90)
+
+
+async def test_settings_of_an_async_engine_may_all_be_texts() -> None:
+    settings: dict[str, str] = {"max_per_hold": "3"}
+    async with AsyncEngine("sqlite::memory:", **settings) as engine:
+        await engine.ping()
+    engine = await AsyncEngine.open("sqlite::memory:", **settings)
+    await engine.close()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [float("nan"), 10**5000, timedelta(seconds=-1), "\ud800"],
+    ids=["nan", "huge", "negative", "surrogate"],
+)
+def test_a_refused_setting_is_named(bad: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="hold_ttl"):
+        Engine("sqlite::memory:", hold_ttl=bad)
 
 
 def test_settings_of_other_types() -> None:

@@ -93,7 +93,7 @@ impl<'a> Call<'a> {
     }
 
     /// The id behind which a page begins. One that is too large is behind all.
-    pub fn after<T: FromStr<Err = InvalidArgument>>(&self) -> Result<Option<T>, Refusal> {
+    pub fn after_id<T: FromStr<Err = InvalidArgument>>(&self) -> Result<Option<T>, Refusal> {
         match self.query_value("after")? {
             None => Ok(None),
             Some(text) => Ok(Some(text.parse()?)),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::life::Life;
-use super::{EngineBuilder, create, prepare};
+use super::{EngineBuilder, create, forked, prepare};
 use crate::audit::AuditReport;
 use crate::cache::{CachedProduct, ProductCache};
 use crate::clock::{Clock, StoreClock, SystemClock};
@@ -105,7 +105,8 @@ impl Core {
         let clock = clock.unwrap_or_else(|| Arc::new(StoreClock));
         let metrics = Arc::new(Metrics::new());
         let options = store_options(&config, Arc::clone(&clock), &metrics);
-        let store = open_store(&options).await.map_err(opening)?;
+        let store = async { open_store(&options).await.map_err(opening) };
+        let store = forked::guard(&config.store, store).await?;
         let siblings = Siblings::of(identity(&config.store));
         let redis = match config.redis.as_str() {
             "" => None,

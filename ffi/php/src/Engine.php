@@ -5,9 +5,10 @@ declare(strict_types=1);
 namespace Stockade;
 
 use FFI;
-use FFI\CData;
-use Stockade\Exception\Misuse;
-use Stockade\Native\Border;
+use SensitiveParameter;
+use Stockade\Native\Arguments;
+use Stockade\Native\Call;
+use Stockade\Native\Handle;
 use Stockade\Native\Reader;
 
 /**
@@ -19,20 +20,8 @@ use Stockade\Native\Reader;
  */
 final class Engine
 {
-    private readonly Border $border;
-    private readonly Reader $reader;
-    private readonly FFI $ffi;
-    /** Whether an answer was remembered, and its address. */
-    private readonly CData $replayed;
-    private readonly CData $replayedPlace;
-
-    private function __construct(Border $border, private ?CData $handle)
+    private function __construct(private readonly Handle $handle)
     {
-        $this->border = $border;
-        $this->reader = new Reader($border);
-        $this->ffi = $border->ffi;
-        $this->replayed = $this->ffi->new('bool');
-        $this->replayedPlace = FFI::addr($this->replayed);
     }
 
     /**
@@ -44,8 +33,10 @@ final class Engine
      *     ['redis' => 'redis://127.0.0.1', 'hold_ttl' => '60s']; a running
      *     engine has its own
      */
-    public static function open(string $store, array $settings = []): self
-    {
+    public static function open(
+        #[SensitiveParameter] string $store,
+        #[SensitiveParameter] array $settings = [],
+    ): self {
         return self::with($store, $settings, false);
     }
 
@@ -55,8 +46,10 @@ final class Engine
      *
      * @param array<string, string|int|bool> $settings as of {@see Engine::open()}
      */
-    public static function shared(string $store, array $settings = []): self
-    {
+    public static function shared(
+        #[SensitiveParameter] string $store,
+        #[SensitiveParameter] array $settings = [],
+    ): self {
         return self::with($store, $settings, true);
     }
 
@@ -65,77 +58,97 @@ final class Engine
     {
     }
 
+    /** Ends the engine. Objects that PHP destroys later find it closed. */
     public function __destruct()
     {
-        if ($this->handle !== null) {
-            $this->ffi->stockade_engine_free($this->handle);
+        if (isset($this->handle)) {
+            $this->handle->close();
         }
     }
 
-    /** Reads a product, from the cache where that is fresh. */
-    public function product(int|string $id): Product
+    /**
+     * What a dump shows: no pointer and no secret.
+     *
+     * @return array<string, bool>
+     */
+    public function __debugInfo(): array
     {
-        $product = $this->border->struct('stockade_product');
-        $this->border->check($this->ffi->stockade_engine_product(
-            $this->handle(),
-            $this->border->id($id),
+        return ['closed' => !isset($this->handle) || $this->handle->isClosed()];
+    }
+
+    /** Reads a product, from the cache where that is fresh. */
+    public function product(int|string|float|bool $id): Product
+    {
+        $call = new Call($this->handle);
+        $product = $call->struct('stockade_product');
+        $call->check($call->ffi->stockade_engine_product(
+            $call->engine,
+            Arguments::id('id', $id),
             FFI::addr($product),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
-        return $this->reader->product($product);
+        return (new Reader($call))->product($product);
     }
 
     /** Reads up to $limit (1 to 1000) products with ids above $after. */
-    public function products(int|string $after = 0, int $limit = 100): ProductPage
+    public function products(int|string|float|bool $after = 0, int|string|float|bool $limit = 100): ProductPage
     {
-        $page = $this->ffi->new('stockade_products *');
-        $this->border->check($this->ffi->stockade_engine_products(
-            $this->handle(),
-            $this->border->id($after),
-            Border::limit($limit),
+        $call = new Call($this->handle);
+        $page = $call->make('stockade_products *');
+        $call->check($call->ffi->stockade_engine_products(
+            $call->engine,
+            Arguments::id('after', $after),
+            Arguments::limit($limit),
             FFI::addr($page),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
         try {
-            return $this->reader->products($page);
+            return (new Reader($call))->products($page);
         } finally {
-            $this->ffi->stockade_products_free($page);
+            $call->ffi->stockade_products_free($page);
         }
     }
 
     /** Adds a product; its price is an exact decimal such as "19.99". */
-    public function createProduct(string $name, string $price, int $stock): Product
-    {
-        $request = $this->border->struct('stockade_new_product');
-        $request->price_minor = $this->border->price($price);
-        // A negative number is one beyond every stock, which is refused.
-        $request->stock = $stock;
-        $request->name = $this->border->text($name);
-        $product = $this->border->struct('stockade_product');
-        $this->border->check($this->ffi->stockade_engine_create_product(
-            $this->handle(),
+    public function createProduct(
+        string $name,
+        int|string|float|bool $price,
+        int|string|float|bool $stock,
+    ): Product {
+        $call = new Call($this->handle);
+        $request = $call->struct('stockade_new_product');
+        $request->price_minor = Arguments::price($price);
+        $request->stock = Arguments::whole('stock', $stock, 0);
+        $request->name = $call->text('name', $name);
+        $product = $call->struct('stockade_product');
+        $call->check($call->ffi->stockade_engine_create_product(
+            $call->engine,
             FFI::addr($request),
             FFI::addr($product),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
-        return $this->reader->product($product);
+        return (new Reader($call))->product($product);
     }
 
     /** Receives goods, or writes them off where $delta is negative. */
-    public function adjustStock(int|string $productId, int $delta, string $reason): Product
-    {
-        $request = $this->border->struct('stockade_stock_adjustment');
-        $request->product_id = $this->border->id($productId);
-        $request->delta = $delta;
-        $request->reason = $this->border->text($reason);
-        $product = $this->border->struct('stockade_product');
-        $this->border->check($this->ffi->stockade_engine_adjust_stock(
-            $this->handle(),
+    public function adjustStock(
+        int|string|float|bool $productId,
+        int|string|float|bool $delta,
+        string $reason,
+    ): Product {
+        $call = new Call($this->handle);
+        $request = $call->struct('stockade_stock_adjustment');
+        $request->product_id = Arguments::id('product_id', $productId);
+        $request->delta = Arguments::whole('delta', $delta);
+        $request->reason = $call->text('reason', $reason);
+        $product = $call->struct('stockade_product');
+        $call->check($call->ffi->stockade_engine_adjust_stock(
+            $call->engine,
             FFI::addr($request),
             FFI::addr($product),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
-        return $this->reader->product($product);
+        return (new Reader($call))->product($product);
     }
 
     /**
@@ -146,27 +159,29 @@ final class Engine
      *     their holds count together
      */
     public function hold(
-        int|string $productId,
-        int|string $quantity,
-        int|float|null $ttl = null,
+        int|string|float|bool $productId,
+        int|string|float|bool $quantity,
+        int|float|string|bool|null $ttl = null,
         ?string $key = null,
         ?string $customer = null,
     ): Hold {
-        $request = $this->border->struct('stockade_hold_request');
-        $request->product_id = $this->border->id($productId);
-        $request->quantity = $this->border->quantity($quantity);
-        $this->border->fillTtl($request, $ttl);
-        $request->key = $this->border->text($key);
-        $request->customer = $this->border->text($customer);
-        $hold = $this->border->struct('stockade_hold');
-        $this->border->check($this->ffi->stockade_engine_hold(
-            $this->handle(),
+        $life = Arguments::ttl($ttl);
+        $call = new Call($this->handle);
+        $request = $call->struct('stockade_hold_request');
+        $request->product_id = Arguments::id('product_id', $productId);
+        $request->quantity = Arguments::quantity($quantity);
+        [$request->has_ttl, $request->ttl_us] = [$life === null ? 0 : 1, $life ?? 0];
+        $request->key = $call->text('key', $key);
+        $request->customer = $call->text('customer', $customer);
+        $hold = $call->struct('stockade_hold');
+        $call->check($call->ffi->stockade_engine_hold(
+            $call->engine,
             FFI::addr($request),
             FFI::addr($hold),
-            $this->replayedPlace,
-            $this->border->errorPlace
+            $call->replayedPlace(),
+            $call->errorPlace
         ));
-        return $this->reader->hold($hold, $this->replayed->cdata);
+        return (new Reader($call))->hold($hold, $call->replayed());
     }
 
     /**
@@ -178,39 +193,38 @@ final class Engine
      */
     public function holdMany(
         iterable $lines,
-        int|float|null $ttl = null,
+        int|float|string|bool|null $ttl = null,
         ?string $key = null,
         ?string $customer = null,
     ): Cart {
-        $read = [];
-        foreach ($lines as [$productId, $quantity]) {
-            $read[] = [$this->border->id($productId), $this->border->quantity($quantity)];
-        }
+        $life = Arguments::ttl($ttl);
+        $read = Arguments::lines($lines);
+        $call = new Call($this->handle);
         $count = count($read);
         // An array of no elements cannot be made.
-        $array = $this->ffi->new('stockade_cart_line[' . max(1, $count) . ']');
+        $array = $call->ffi->new('stockade_cart_line[' . max(1, $count) . ']');
         foreach ($read as $index => [$productId, $quantity]) {
             $array[$index]->product_id = $productId;
             $array[$index]->quantity = $quantity;
         }
-        $request = $this->border->struct('stockade_cart_request');
+        $request = $call->struct('stockade_cart_request');
         $request->lines = FFI::addr($array[0]);
         $request->line_count = $count;
-        $this->border->fillTtl($request, $ttl);
-        $request->key = $this->border->text($key);
-        $request->customer = $this->border->text($customer);
-        $holds = $this->ffi->new('stockade_holds *');
-        $this->border->check($this->ffi->stockade_engine_hold_many(
-            $this->handle(),
+        [$request->has_ttl, $request->ttl_us] = [$life === null ? 0 : 1, $life ?? 0];
+        $request->key = $call->text('key', $key);
+        $request->customer = $call->text('customer', $customer);
+        $holds = $call->make('stockade_holds *');
+        $call->check($call->ffi->stockade_engine_hold_many(
+            $call->engine,
             FFI::addr($request),
             FFI::addr($holds),
-            $this->replayedPlace,
-            $this->border->errorPlace
+            $call->replayedPlace(),
+            $call->errorPlace
         ));
         try {
-            return new Cart($this->reader->holds($holds), $this->replayed->cdata);
+            return new Cart((new Reader($call))->holds($holds), $call->replayed());
         } finally {
-            $this->ffi->stockade_holds_free($holds);
+            $call->ffi->stockade_holds_free($holds);
         }
     }
 
@@ -220,19 +234,22 @@ final class Engine
      * @param ?string $token the hold's, to show whose it is; one that is not
      *     the hold's is refused, and none under the setting require_hold_token
      */
-    public function release(int|string $holdId, ?string $token = null): Hold
-    {
-        $request = $this->border->struct('stockade_release_request');
-        $request->hold_id = $this->border->id($holdId);
-        $request->token = $this->border->text($token);
-        $hold = $this->border->struct('stockade_hold');
-        $this->border->check($this->ffi->stockade_engine_release_with(
-            $this->handle(),
+    public function release(
+        int|string|float|bool $holdId,
+        #[SensitiveParameter] ?string $token = null,
+    ): Hold {
+        $call = new Call($this->handle);
+        $request = $call->struct('stockade_release_request');
+        $request->hold_id = Arguments::id('hold_id', $holdId);
+        $request->token = $call->text('token', $token);
+        $hold = $call->struct('stockade_hold');
+        $call->check($call->ffi->stockade_engine_release_with(
+            $call->engine,
             FFI::addr($request),
             FFI::addr($hold),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
-        return $this->reader->hold($hold, false);
+        return (new Reader($call))->hold($hold, false);
     }
 
     /**
@@ -241,35 +258,38 @@ final class Engine
      * @param ?string $token as release() has it
      */
     public function extend(
-        int|string $holdId,
-        int|float|null $ttl = null,
-        ?string $token = null,
+        int|string|float|bool $holdId,
+        int|float|string|bool|null $ttl = null,
+        #[SensitiveParameter] ?string $token = null,
     ): Hold {
-        $request = $this->border->struct('stockade_extend_request');
-        $request->hold_id = $this->border->id($holdId);
-        $this->border->fillTtl($request, $ttl);
-        $request->token = $this->border->text($token);
-        $hold = $this->border->struct('stockade_hold');
-        $this->border->check($this->ffi->stockade_engine_extend(
-            $this->handle(),
+        $life = Arguments::ttl($ttl);
+        $call = new Call($this->handle);
+        $request = $call->struct('stockade_extend_request');
+        $request->hold_id = Arguments::id('hold_id', $holdId);
+        [$request->has_ttl, $request->ttl_us] = [$life === null ? 0 : 1, $life ?? 0];
+        $request->token = $call->text('token', $token);
+        $hold = $call->struct('stockade_hold');
+        $call->check($call->ffi->stockade_engine_extend(
+            $call->engine,
             FFI::addr($request),
             FFI::addr($hold),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
-        return $this->reader->hold($hold, false);
+        return (new Reader($call))->hold($hold, false);
     }
 
     /** Reads a hold as it stands now. */
-    public function getHold(int|string $id): Hold
+    public function getHold(int|string|float|bool $id): Hold
     {
-        $hold = $this->border->struct('stockade_hold');
-        $this->border->check($this->ffi->stockade_engine_get_hold(
-            $this->handle(),
-            $this->border->id($id),
+        $call = new Call($this->handle);
+        $hold = $call->struct('stockade_hold');
+        $call->check($call->ffi->stockade_engine_get_hold(
+            $call->engine,
+            Arguments::id('id', $id),
             FFI::addr($hold),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
-        return $this->reader->hold($hold, false);
+        return (new Reader($call))->hold($hold, false);
     }
 
     /**
@@ -278,38 +298,40 @@ final class Engine
      * @param ?string $token as release() has it
      */
     public function order(
-        int|string $holdId,
-        int|string $productId,
+        int|string|float|bool $holdId,
+        int|string|float|bool $productId,
         ?string $key = null,
-        ?string $token = null,
+        #[SensitiveParameter] ?string $token = null,
     ): Order {
-        $request = $this->border->struct('stockade_order_request');
-        $request->hold_id = $this->border->id($holdId);
-        $request->product_id = $this->border->id($productId);
-        $request->key = $this->border->text($key);
-        $request->token = $this->border->text($token);
-        $order = $this->border->struct('stockade_order');
-        $this->border->check($this->ffi->stockade_engine_order(
-            $this->handle(),
+        $call = new Call($this->handle);
+        $request = $call->struct('stockade_order_request');
+        $request->hold_id = Arguments::id('hold_id', $holdId);
+        $request->product_id = Arguments::id('product_id', $productId);
+        $request->key = $call->text('key', $key);
+        $request->token = $call->text('token', $token);
+        $order = $call->struct('stockade_order');
+        $call->check($call->ffi->stockade_engine_order(
+            $call->engine,
             FFI::addr($request),
             FFI::addr($order),
-            $this->replayedPlace,
-            $this->border->errorPlace
+            $call->replayedPlace(),
+            $call->errorPlace
         ));
-        return $this->reader->order($order, $this->replayed->cdata);
+        return (new Reader($call))->order($order, $call->replayed());
     }
 
     /** Reads an order as it stands now. */
-    public function getOrder(int|string $id): Order
+    public function getOrder(int|string|float|bool $id): Order
     {
-        $order = $this->border->struct('stockade_order');
-        $this->border->check($this->ffi->stockade_engine_get_order(
-            $this->handle(),
-            $this->border->id($id),
+        $call = new Call($this->handle);
+        $order = $call->struct('stockade_order');
+        $call->check($call->ffi->stockade_engine_get_order(
+            $call->engine,
+            Arguments::id('id', $id),
             FFI::addr($order),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
-        return $this->reader->order($order, false);
+        return (new Reader($call))->order($order, false);
     }
 
     /**
@@ -322,41 +344,43 @@ final class Engine
      */
     public function payment(
         string $status,
-        int|string|null $orderId = null,
-        ?string $paymentToken = null,
+        int|string|float|bool|null $orderId = null,
+        #[SensitiveParameter] ?string $paymentToken = null,
         ?string $key = null,
         ?string $body = null,
     ): Payment {
-        $event = $this->border->struct('stockade_payment_event');
+        $call = new Call($this->handle);
+        $event = $call->struct('stockade_payment_event');
         $event->has_order_id = $orderId === null ? 0 : 1;
-        $event->order_id = $orderId === null ? 0 : $this->border->id($orderId);
-        $event->payment_token = $this->border->text($paymentToken);
-        $event->status = $this->border->text($status);
-        $event->key = $this->border->text($key);
+        $event->order_id = $orderId === null ? 0 : Arguments::id('order_id', $orderId);
+        $event->payment_token = $call->text('payment_token', $paymentToken);
+        $event->status = $call->text('status', $status);
+        $event->key = $call->text('key', $key);
         // One byte more than counts: an empty body is a body.
-        $bytes = $body === null ? null : $this->border->bytes($body . "\0");
-        $event->body = $bytes === null ? null : $this->ffi->cast('uint8_t *', $bytes);
+        $bytes = $body === null ? null : $call->bytes($body . "\0");
+        $event->body = $bytes === null ? null : $call->ffi->cast('uint8_t *', $bytes);
         $event->body_length = strlen($body ?? '');
-        $answer = $this->ffi->new('stockade_payment_answer');
-        $this->border->check($this->ffi->stockade_engine_payment(
-            $this->handle(),
+        $answer = $call->make('stockade_payment_answer');
+        $call->check($call->ffi->stockade_engine_payment(
+            $call->engine,
             FFI::addr($event),
             FFI::addr($answer),
-            $this->replayedPlace,
-            $this->border->errorPlace
+            $call->replayedPlace(),
+            $call->errorPlace
         ));
-        $word = $this->ffi->stockade_payment_answer_name($answer->cdata);
-        return new Payment(PaymentAnswer::from($word), $this->replayed->cdata);
+        $word = $call->ffi->stockade_payment_answer_name($answer->cdata);
+        return new Payment(PaymentAnswer::from($word), $call->replayed());
     }
 
     /** Takes back all that is due now, without waiting for the sweeper. */
     public function sweep(): SweepReport
     {
-        $report = $this->border->struct('stockade_sweep_report');
-        $this->border->check($this->ffi->stockade_engine_sweep(
-            $this->handle(),
+        $call = new Call($this->handle);
+        $report = $call->struct('stockade_sweep_report');
+        $call->check($call->ffi->stockade_engine_sweep(
+            $call->engine,
             FFI::addr($report),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
         return new SweepReport($report->holds_expired, $report->orders_cancelled);
     }
@@ -364,16 +388,17 @@ final class Engine
     /** Compares all of the store's numbers with each other. */
     public function audit(): AuditReport
     {
-        $audit = $this->ffi->new('stockade_audit *');
-        $this->border->check($this->ffi->stockade_engine_audit(
-            $this->handle(),
+        $call = new Call($this->handle);
+        $audit = $call->make('stockade_audit *');
+        $call->check($call->ffi->stockade_engine_audit(
+            $call->engine,
             FFI::addr($audit),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
         try {
-            return $this->reader->audit($audit);
+            return (new Reader($call))->audit($audit);
         } finally {
-            $this->ffi->stockade_audit_free($audit);
+            $call->ffi->stockade_audit_free($audit);
         }
     }
 
@@ -382,100 +407,102 @@ final class Engine
      *
      * @return list<Event>
      */
-    public function eventsAfter(int $cursor = 0, int $limit = 1000): array
+    public function eventsAfter(int|string|float|bool $cursor = 0, int|string|float|bool $limit = 1000): array
     {
-        $events = $this->ffi->new('stockade_events *');
-        $this->border->check($this->ffi->stockade_engine_events_after(
-            $this->handle(),
-            $this->border->id($cursor),
-            Border::limit($limit),
+        $call = new Call($this->handle);
+        $events = $call->make('stockade_events *');
+        $call->check($call->ffi->stockade_engine_events_after(
+            $call->engine,
+            Arguments::whole('cursor', $cursor, 0),
+            Arguments::limit($limit),
             FFI::addr($events),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
         try {
-            return $this->reader->events($events);
+            return (new Reader($call))->events($events);
         } finally {
-            $this->ffi->stockade_events_free($events);
+            $call->ffi->stockade_events_free($events);
         }
     }
 
     /** Reaches for the store. */
     public function ping(): void
     {
-        $this->border->check(
-            $this->ffi->stockade_engine_ping($this->handle(), $this->border->errorPlace)
+        $call = new Call($this->handle);
+        $call->check(
+            $call->ffi->stockade_engine_ping($call->engine, $call->errorPlace)
         );
     }
 
     /** Does nothing, to measure what a call costs. */
     public function noop(): void
     {
-        $this->border->check(
-            $this->ffi->stockade_engine_noop($this->handle(), $this->border->errorPlace)
+        $call = new Call($this->handle);
+        $call->check(
+            $call->ffi->stockade_engine_noop($call->engine, $call->errorPlace)
         );
     }
 
     /** The engine's counters as OpenMetrics text, without the closing "# EOF". */
     public function metricsText(): string
     {
-        $text = $this->ffi->new('char *');
-        $this->border->check($this->ffi->stockade_engine_metrics_text(
-            $this->handle(),
+        $call = new Call($this->handle);
+        $text = $call->make('char *');
+        $call->check($call->ffi->stockade_engine_metrics_text(
+            $call->engine,
             FFI::addr($text),
-            $this->border->errorPlace
+            $call->errorPlace
         ));
         try {
             return FFI::string($text);
         } finally {
-            $this->ffi->stockade_string_free($text);
+            $call->ffi->stockade_string_free($text);
         }
     }
 
     /** Closes the engine; a shared one stays open for the next request. */
     public function close(): void
     {
-        if ($this->handle === null) {
+        if ($this->handle->isClosed()) {
             return;
         }
-        $this->border->check(
-            $this->ffi->stockade_engine_close($this->handle, $this->border->errorPlace)
-        );
-        $this->ffi->stockade_engine_free($this->handle);
-        $this->handle = null;
+        $call = new Call($this->handle);
+        $call->check($call->ffi->stockade_engine_close($call->engine, $call->errorPlace));
+        // Freed when this call and those around it are done.
+        $this->handle->close();
     }
 
     /** @param array<string, string|int|bool> $settings */
-    private static function with(string $store, array $settings, bool $shared): self
-    {
-        $border = new Border();
-        $ffi = $border->ffi;
-        $options = $ffi->new('stockade_options *');
-        $border->check($ffi->stockade_options_new(FFI::addr($options), $border->errorPlace));
+    private static function with(
+        #[SensitiveParameter] string $store,
+        #[SensitiveParameter] array $settings,
+        bool $shared,
+    ): self {
+        $call = new Call();
+        [$ffi, $errorPlace] = [$call->ffi, $call->errorPlace];
+        $options = $call->make('stockade_options *');
+        $call->check($ffi->stockade_options_new(FFI::addr($options), $errorPlace));
         try {
             foreach (['store' => $store] + $settings as $name => $value) {
+                $name = (string) $name;
                 $text = is_bool($value) ? ($value ? 'true' : 'false') : (string) $value;
-                $border->check($ffi->stockade_options_set(
+                $call->check($ffi->stockade_options_set(
                     $options,
-                    Border::whole((string) $name),
-                    Border::whole($text),
-                    $border->errorPlace
+                    Arguments::text('a setting\'s name', $name),
+                    Arguments::text($name, $text),
+                    $errorPlace
                 ));
             }
-            $handle = $ffi->new('stockade_engine *');
+            $handle = $call->make('stockade_engine *');
             $place = FFI::addr($handle);
-            $border->check(
+            $call->check(
                 $shared
-                    ? $ffi->stockade_engine_open_shared($options, $place, $border->errorPlace)
-                    : $ffi->stockade_engine_open_with($options, $place, $border->errorPlace)
+                    ? $ffi->stockade_engine_open_shared($options, $place, $errorPlace)
+                    : $ffi->stockade_engine_open_with($options, $place, $errorPlace)
             );
-            return new self($border, $handle);
+            return new self(new Handle($handle));
         } finally {
             $ffi->stockade_options_free($options);
         }
-    }
-
-    private function handle(): CData
-    {
-        return $this->handle ?? throw Misuse::because('the engine is closed');
     }
 }

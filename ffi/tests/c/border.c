@@ -168,6 +168,80 @@ static int wrong_structs(stockade_engine *engine, uint64_t product_id)
     event.has_order_id = 1;
     event.body_length = 5;
     REFUSED(stockade_engine_payment(engine, &event, NULL, NULL, NULL));
+
+    /* So many bytes are never read. */
+    uint64_t lengths[] = {STOCKADE_BODY_LENGTH_MAX + 1, UINT64_C(1) << 62, UINT64_MAX};
+    event.body = (const uint8_t *)"{}";
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        event.body_length = lengths[i];
+        REFUSED(stockade_engine_payment(engine, &event, NULL, NULL, NULL));
+    }
+    return 0;
+}
+
+/* What a later version may give a meaning must be 0 now, everywhere. */
+static int reserved(stockade_engine *engine, uint64_t product_id)
+{
+    stockade_product product = STOCKADE_INIT(stockade_product);
+    stockade_hold hold = STOCKADE_INIT(stockade_hold);
+    stockade_order order = STOCKADE_INIT(stockade_order);
+    stockade_holds *holds = NULL;
+    stockade_error *error = NULL;
+
+    stockade_new_product new_product = STOCKADE_INIT(stockade_new_product);
+    new_product.name = "Lamp";
+    new_product.reserved = 1;
+    REFUSED(stockade_engine_create_product(engine, &new_product, &product, &error));
+    CHECK(strstr(stockade_error_message(error), "stockade_new_product.reserved") != NULL);
+    stockade_error_free(error);
+    stockade_stock_adjustment adjustment = STOCKADE_INIT(stockade_stock_adjustment);
+    adjustment.product_id = product_id;
+    adjustment.delta = 1;
+    adjustment.reason = "delivery";
+    adjustment.reserved = 1;
+    REFUSED(stockade_engine_adjust_stock(engine, &adjustment, &product, NULL));
+    stockade_hold_request request = STOCKADE_INIT(stockade_hold_request);
+    request.product_id = product_id;
+    request.quantity = 1;
+    request.reserved = UINT32_MAX;
+    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    stockade_cart_line lines[] = {{product_id, 1, 0}, {product_id, 1, 1}};
+    stockade_cart_request cart = STOCKADE_INIT(stockade_cart_request);
+    cart.lines = lines;
+    cart.line_count = 2;
+    REFUSED(stockade_engine_hold_many(engine, &cart, &holds, NULL, NULL));
+    CHECK(holds == NULL);
+
+    request.reserved = 0;
+    CHECK(stockade_engine_hold(engine, &request, &hold, NULL, NULL) == STOCKADE_CODE_OK);
+    stockade_order_request ordered = STOCKADE_INIT(stockade_order_request);
+    ordered.hold_id = hold.id;
+    ordered.product_id = product_id;
+    ordered.reserved = 1;
+    REFUSED(stockade_engine_order(engine, &ordered, &order, NULL, NULL));
+    stockade_release_request release = STOCKADE_INIT(stockade_release_request);
+    release.hold_id = hold.id;
+    release.reserved = 1;
+    REFUSED(stockade_engine_release_with(engine, &release, &hold, NULL));
+    release.reserved = 0;
+    CHECK(stockade_engine_release_with(engine, &release, &hold, NULL) == STOCKADE_CODE_OK);
+    return 0;
+}
+
+/* A message is one line, whatever it quotes. */
+static int one_line(void)
+{
+    stockade_engine *engine = NULL;
+    stockade_error *error = NULL;
+    uint64_t id = 0;
+    REFUSED(stockade_id_from_text("1\r\n2", &id, &error));
+    CHECK(strpbrk(stockade_error_message(error), "\r\n") == NULL);
+    CHECK(strstr(stockade_error_message(error), "1\\r\\n2") != NULL);
+    stockade_error_free(error);
+    error = NULL;
+    CHECK(stockade_engine_open("my\nshop:", &engine, &error) != STOCKADE_CODE_OK);
+    CHECK(strpbrk(stockade_error_message(error), "\r\n") == NULL);
+    stockade_error_free(error);
     return 0;
 }
 
@@ -226,6 +300,8 @@ int main(void)
     stockade_product product = STOCKADE_INIT(stockade_product);
     CHECK(stockade_engine_create_product(engine, &request, &product, NULL) == STOCKADE_CODE_OK);
     CHECK(wrong_structs(engine, product.id) == 0);
+    CHECK(reserved(engine, product.id) == 0);
+    CHECK(one_line() == 0);
 
     /* More threads than units: each unit goes to exactly one. */
     pthread_t threads[THREADS];

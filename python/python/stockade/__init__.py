@@ -30,6 +30,7 @@ from stockade._model import (
     Units,
 )
 from stockade._native import SETTINGS, Call, HoldCall, __version__
+from stockade._webhook import SIGNATURE_HEADER, sign_webhook, verify_webhook
 from stockade.exceptions import (
     ContentionError,
     HoldAlreadyUsedError,
@@ -50,6 +51,7 @@ from stockade.exceptions import (
 
 __all__ = [
     "SETTINGS",
+    "SIGNATURE_HEADER",
     "AsyncEngine",
     "AuditReport",
     "Call",
@@ -88,4 +90,6 @@ __all__ = [
     "UnavailableError",
     "Units",
     "__version__",
+    "sign_webhook",
+    "verify_webhook",
 ]

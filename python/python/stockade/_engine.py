@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from stockade import _native
 from stockade.exceptions import MisuseError
@@ -72,8 +72,16 @@ class AsyncEngine(_native.AsyncEngine):
     all, and a hold made for a caller who has gone is returned when it expires.
     """
 
+    @overload
     @classmethod
-    async def open(cls, store: str, **settings: Unpack[Settings]) -> Self:
+    async def open(cls, store: str, **settings: Unpack[Settings]) -> Self: ...
+
+    @overload
+    @classmethod
+    async def open(cls, store: str, **settings: str) -> Self: ...
+
+    @classmethod
+    async def open(cls, store: str, **settings: Any) -> Self:
         """Open an engine; its owner closes it by `await engine.close()`."""
         engine = cls(store, **settings)
         await engine._open()

@@ -1,9 +1,9 @@
-from collections.abc import Coroutine, Generator, Iterable, Mapping
+from collections.abc import Coroutine, Generator, Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import GenericAlias, TracebackType
-from typing import Any, Final, Generic, Self, TypeAlias, TypeVar, Unpack, final
+from typing import Any, Final, Generic, Self, TypeAlias, TypeVar, Unpack, final, overload
 
-from typing_extensions import disjoint_base
+from typing_extensions import Buffer, disjoint_base
 
 from stockade._model import (
     AuditReport,
@@ -31,6 +31,7 @@ __all__ = [
 
 _T = TypeVar("_T")
 _Number: TypeAlias = int | str
+_Line: TypeAlias = tuple[_Number, _Number] | Sequence[_Number]
 
 __version__: Final[str]
 RELEASE_BUILD: Final[bool]
@@ -71,16 +72,29 @@ class HoldCall(Call[_T]):
 
 @disjoint_base
 class Engine:
+    @overload
     def __new__(cls, store: str, **settings: Unpack[Settings]) -> Self:
         """Open an engine on a store with these settings.
+
+        Settings read from a file or the environment may all be texts.
+
+        After a fork the child opens an engine of its own. Fork before an
+        engine is opened on SQLite, or start the child by spawn, and it always
+        opens. In the child of a process that had opened one, opening an engine
+        on SQLite never hangs: it opens, or raises `MisuseError`, at once where
+        the parent had the same file open, and within 10 seconds where another
+        of its threads was inside SQLite at the fork.
 
         Raises:
             InvalidArgumentError: A URL of no known store, or a setting that
                 does not fit.
             UnavailableError: The store cannot be reached.
+            MisuseError: In a forked child, as above.
 
         """
 
+    @overload
+    def __new__(cls, store: str, **settings: str) -> Self: ...
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
@@ -157,7 +171,7 @@ class Engine:
 
     def hold_many(
         self,
-        items: Mapping[int, int] | Iterable[tuple[_Number, _Number]],
+        items: Mapping[int, _Number] | Mapping[str, _Number] | Iterable[_Line],
         *,
         ttl: Duration | None = None,
         key: str | None = None,
@@ -166,8 +180,8 @@ class Engine:
         """Hold several products, all or none.
 
         Args:
-            items: Quantity by product, or pairs of product and quantity;
-                repeated products are summed.
+            items: Quantity by product, or pairs (tuples or lists) of product
+                and quantity; repeated products are summed.
             ttl: As `hold` has it.
             key: As `hold` has it.
             customer: As `hold` has it.
@@ -268,7 +282,7 @@ class Engine:
         order_id: _Number | None = None,
         payment_token: str | None = None,
         key: str | None = None,
-        body: bytes | str | None = None,
+        body: Buffer | str | None = None,
     ) -> PaymentReceipt:
         """Take the payment provider's word on an order.
 
@@ -281,8 +295,8 @@ class Engine:
             order_id: The order, by its id.
             payment_token: The order, by its token.
             key: The event's idempotency key; without one it is derived.
-            body: What the event came in: a key that returns with another body
-                is refused.
+            body: What the event came in, as text or bytes-like: a key that
+                returns with another body is refused.
 
         Raises:
             InvalidArgumentError: Also for a token that is not the order's.
@@ -339,7 +353,10 @@ class Engine:
 class AsyncEngine:
     """The calls of `Engine`, to be awaited: same arguments, answers and errors."""
 
+    @overload
     def __new__(cls, store: str, **settings: Unpack[Settings]) -> Self: ...
+    @overload
+    def __new__(cls, store: str, **settings: str) -> Self: ...
     def _open(self) -> Call[None]: ...
     @property
     def closed(self) -> bool: ...
@@ -360,7 +377,7 @@ class AsyncEngine:
     ) -> HoldCall[Hold]: ...
     def hold_many(
         self,
-        items: Mapping[int, int] | Iterable[tuple[_Number, _Number]],
+        items: Mapping[int, _Number] | Mapping[str, _Number] | Iterable[_Line],
         *,
         ttl: Duration | None = None,
         key: str | None = None,
@@ -391,7 +408,7 @@ class AsyncEngine:
         order_id: _Number | None = None,
         payment_token: str | None = None,
         key: str | None = None,
-        body: bytes | str | None = None,
+        body: Buffer | str | None = None,
     ) -> Call[PaymentReceipt]: ...
     def sweep(self) -> Call[SweepReport]: ...
     def audit(self) -> Call[AuditReport]: ...

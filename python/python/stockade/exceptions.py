@@ -129,7 +129,7 @@ class UnauthorizedError(StockadeError):
 
 
 class MisuseError(StockadeError):
-    """The engine cannot be used so: it is closed, or was opened before a fork."""
+    """The engine cannot be used so: it is closed, or a fork lies in between."""
 
     code = "misuse"
 

@@ -154,7 +154,7 @@ pub async fn product(shared: &Shared, call: &Call<'_>) -> Answer {
 
 /// `GET /api/products?after=…&limit=…`
 pub async fn products(shared: &Shared, call: &Call<'_>) -> Answer {
-    let after: Option<ProductId> = call.after()?;
+    let after: Option<ProductId> = call.after_id()?;
     let page = shared.engine.products(after, call.limit()?).await?;
     Reply::json(&PageView {
         items: page.items.iter().map(ProductView::of).collect::<Result<_, _>>()?,

@@ -90,6 +90,21 @@ impl Document {
         assert_eq!(given.split(';').next().unwrap(), kind, "{what}");
         let body = if kind.ends_with("json") { answer.json() } else { json!(answer.body) };
         self.expect(&self.closed, &closed(&media["schema"]), &body, what);
+        Self::expect_problem(response, &body, answer.status, what);
+    }
+
+    /// Expects what a response says of its problem by `x-codes` and `x-fields`.
+    fn expect_problem(response: &Value, problem: &Value, status: u16, what: &str) {
+        let Some(codes) = response["x-codes"].as_array() else {
+            assert!(status < 400, "{what} says nothing of its codes");
+            return;
+        };
+        assert!(codes.contains(&problem["code"]), "{what} is not to say {}", problem["code"]);
+        assert_eq!(problem["status"], status, "{what}");
+        for field in response["x-fields"].as_array().into_iter().flatten() {
+            let field = field.as_str().unwrap();
+            assert!(problem.get(field).is_some(), "{what} has no {field}");
+        }
     }
 }
 
@@ -175,9 +190,12 @@ fn its_examples_are_true() {
                 example(document.resolve(parameter), &what);
             }
             media(&operation["requestBody"]).values().for_each(|media| example(media, &what));
-            for response in operation["responses"].as_object().into_iter().flatten() {
-                let response = document.resolve(response.1);
+            for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+                let response = document.resolve(response);
                 media(response).values().for_each(|media| example(media, &what));
+                for problem in media(response).values().filter_map(|media| media.get("example")) {
+                    Document::expect_problem(response, problem, status.parse().unwrap(), &what);
+                }
             }
         }
     }

@@ -40,8 +40,12 @@ if LOCKED:
 
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict) -> None:
-    """The secrets may be left out only where none are set."""
+    """The secrets may be left out only where none are set; all links count."""
     for path in raw_schema["paths"].values():
         for operation in path.values():
-            if LOCKED and isinstance(operation, dict) and "security" in operation:
+            if not isinstance(operation, dict):
+                continue
+            if LOCKED and "security" in operation:
                 operation["security"] = [way for way in operation["security"] if way]
+            for response in operation["responses"].values():
+                response.setdefault("links", {}).update(response.pop("x-links", {}))

@@ -4,11 +4,14 @@ declare(strict_types=1);
 
 namespace Stockade\Native;
 
+use DateTimeImmutable;
+use DateTimeZone;
 use FFI;
 use FFI\CData;
 use Stockade\AuditReport;
 use Stockade\Event;
 use Stockade\EventKind;
+use Stockade\Exception\Misuse;
 use Stockade\Finding;
 use Stockade\Hold;
 use Stockade\HoldStatus;
@@ -19,11 +22,11 @@ use Stockade\Product;
 use Stockade\ProductPage;
 
 /**
- * From structs to objects.
+ * From a call's structs to objects.
  */
 final class Reader
 {
-    public function __construct(private readonly Border $border)
+    public function __construct(private readonly Call $call)
     {
     }
 
@@ -48,9 +51,9 @@ final class Reader
             $hold->id,
             $hold->product_id,
             $hold->qty,
-            HoldStatus::from($this->border->ffi->stockade_hold_status_name($hold->status)),
-            $this->border->moment($hold->expires_at_us),
-            $this->border->moment($hold->created_at_us),
+            HoldStatus::from($this->call->ffi->stockade_hold_status_name($hold->status)),
+            self::moment($hold->expires_at_us),
+            self::moment($hold->created_at_us),
             FFI::string(FFI::addr($hold->token[0])),
             $replayed
         );
@@ -58,7 +61,7 @@ final class Reader
 
     public function order(CData $order, bool $replayed): Order
     {
-        $ffi = $this->border->ffi;
+        $ffi = $this->call->ffi;
         $disposition = $ffi->stockade_payment_disposition_name($order->payment_disposition);
         return new Order(
             $order->id,
@@ -68,15 +71,15 @@ final class Reader
             OrderStatus::from($ffi->stockade_order_status_name($order->status)),
             FFI::string(FFI::addr($order->payment_token[0])),
             PaymentDisposition::from($disposition),
-            $this->border->moment($order->created_at_us),
-            $this->border->moment($order->updated_at_us),
+            self::moment($order->created_at_us),
+            self::moment($order->updated_at_us),
             $replayed
         );
     }
 
     public function products(CData $page): ProductPage
     {
-        $next = $this->border->ffi->stockade_products_next($page);
+        $next = $this->call->ffi->stockade_products_next($page);
         return new ProductPage(
             $this->list('products', 'product', $page, $this->product(...)),
             $next === 0 ? null : $next
@@ -97,13 +100,13 @@ final class Reader
 
     public function audit(CData $audit): AuditReport
     {
-        [$ffi, $place] = [$this->border->ffi, $this->border->errorPlace];
-        $sum = $this->border->struct('stockade_audit_summary');
-        $this->border->check($ffi->stockade_audit_read($audit, FFI::addr($sum), $place));
+        [$ffi, $place] = [$this->call->ffi, $this->call->errorPlace];
+        $sum = $this->call->struct('stockade_audit_summary');
+        $this->call->check($ffi->stockade_audit_read($audit, FFI::addr($sum), $place));
         $findings = [];
-        $finding = $this->border->struct('stockade_finding');
+        $finding = $this->call->struct('stockade_finding');
         for ($index = 0; $index < $sum->findings; $index++) {
-            $this->border->check($ffi->stockade_audit_finding($audit, $index, FFI::addr($finding), $place));
+            $this->call->check($ffi->stockade_audit_finding($audit, $index, FFI::addr($finding), $place));
             $findings[] = new Finding($finding->check, $finding->id, $finding->detail);
         }
         $oldest = $sum->oldest_waiting_event_us;
@@ -116,7 +119,7 @@ final class Reader
             $sum->pending,
             $sum->sold,
             $sum->waiting_events,
-            $oldest === 0 ? null : $this->border->moment($oldest),
+            $oldest === 0 ? null : self::moment($oldest),
             $sum->products_due,
             $findings
         );
@@ -126,13 +129,13 @@ final class Reader
     {
         return new Event(
             $event->cursor,
-            EventKind::from($this->border->ffi->stockade_event_kind_name($event->kind)),
+            EventKind::from($this->call->ffi->stockade_event_kind_name($event->kind)),
             $event->product_id,
             $event->hold_id === 0 ? null : $event->hold_id,
             $event->order_id === 0 ? null : $event->order_id,
             $event->qty,
             $event->version,
-            $this->border->moment($event->at_us)
+            self::moment($event->at_us)
         );
     }
 
@@ -143,20 +146,32 @@ final class Reader
      */
     private function list(string $list, string $entry, CData $handle, callable $make): array
     {
-        $ffi = $this->border->ffi;
-        $struct = $this->border->struct("stockade_{$entry}");
+        $ffi = $this->call->ffi;
+        $struct = $this->call->struct("stockade_{$entry}");
         $count = $ffi->{"stockade_{$list}_count"}($handle);
         $read = [];
         for ($index = 0; $index < $count; $index++) {
-            $this->border->check($ffi->{"stockade_{$list}_get"}(
+            $this->call->check($ffi->{"stockade_{$list}_get"}(
                 $handle,
                 $index,
                 FFI::addr($struct),
-                $this->border->errorPlace
+                $this->call->errorPlace
             ));
             $read[] = $make($struct);
         }
         return $read;
+    }
+
+    private static function moment(int $micros): DateTimeImmutable
+    {
+        $seconds = intdiv($micros, 1_000_000);
+        $rest = $micros - $seconds * 1_000_000;
+        $utc = new DateTimeZone('UTC');
+        $moment = DateTimeImmutable::createFromFormat('U.u', sprintf('%d.%06d', $seconds, $rest), $utc);
+        if ($moment === false) {
+            throw Misuse::because("{$micros} is no moment");
+        }
+        return $moment->setTimezone($utc);
     }
 
     /** Minor units as a decimal without trailing zeros, as answers have it. */

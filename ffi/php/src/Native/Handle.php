@@ -1,0 +1,83 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Stockade\Native;
+
+use FFI\CData;
+use Stockade\Exception\Misuse;
+
+/**
+ * An engine's handle in the library: freed once, after the last call that uses
+ * it.
+ *
+ * A call may begin inside another one, in a signal handler or in a destructor
+ * that the cycle collector runs; the inner one may close the engine. So each
+ * call counts itself in and out, and the handle is freed by the last one.
+ */
+final class Handle
+{
+    /**
+     * The pointers by the handles' numbers. They are no properties: a dump of
+     * an engine would read what is behind them, and == cannot compare them.
+     *
+     * @var array<int, CData>
+     */
+    private static array $pointers = [];
+    private static int $count = 0;
+
+    /** The first property, by which == tells two handles apart. */
+    private readonly int $number;
+    private int $calls = 0;
+    private bool $isClosed = false;
+
+    public function __construct(CData $pointer)
+    {
+        $this->number = ++self::$count;
+        self::$pointers[$this->number] = $pointer;
+    }
+
+    public function isClosed(): bool
+    {
+        return $this->isClosed;
+    }
+
+    /** The pointer, for a call that leaves when it is done. */
+    public function enter(): CData
+    {
+        // Counted first: closing from here on leaves the freeing to this call.
+        $this->calls++;
+        $pointer = $this->isClosed ? null : (self::$pointers[$this->number] ?? null);
+        if ($pointer === null) {
+            $this->leave();
+            throw Misuse::because('the engine is closed');
+        }
+        return $pointer;
+    }
+
+    public function leave(): void
+    {
+        $this->calls--;
+        $this->freeUnused();
+    }
+
+    /** Lets no call in any more, and frees the handle when the last has left. */
+    public function close(): void
+    {
+        $this->isClosed = true;
+        $this->freeUnused();
+    }
+
+    private function freeUnused(): void
+    {
+        if (!$this->isClosed || $this->calls > 0) {
+            return;
+        }
+        // Out of the list before it is freed: whoever comes next finds nothing.
+        $pointer = self::$pointers[$this->number] ?? null;
+        unset(self::$pointers[$this->number]);
+        if ($pointer !== null) {
+            Library::ffi()->stockade_engine_free($pointer);
+        }
+    }
+}
