@@ -38,6 +38,8 @@ pub enum stockade_code {
     Misuse = 12,
     /// A fault of Stockade or of its store's content; nothing changed.
     Internal = 13,
+    /// The product was changed since the caller read it; nothing changed now.
+    VersionMismatch = 14,
 }
 
 macro_rules! codes {
@@ -61,6 +63,7 @@ codes! {
     Unauthorized: c"unauthorized",
     Misuse: c"misuse",
     Internal: c"internal",
+    VersionMismatch: c"version_mismatch",
 }
 
 impl stockade_code {

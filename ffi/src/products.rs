@@ -87,8 +87,13 @@ pub struct stockade_stock_adjustment {
     pub delta: i64,
     /// Why, for the log; at most 255 characters.
     pub reason: *const c_char,
+    /// The idempotency key, or NULL.
+    pub key: *const c_char,
+    /// The version that the caller saw: the adjustment is refused with
+    /// version_mismatch if the product has another by now. 0 for any.
+    pub version: u64,
 }
-plain!(stockade_stock_adjustment, first 32, now 32);
+plain!(stockade_stock_adjustment, first 32, now 48);
 incoming!(stockade_stock_adjustment, reserved);
 
 /// A page of products. Owned by the caller, who frees it with
@@ -194,7 +199,8 @@ pub unsafe extern "C" fn stockade_engine_create_product(
 /// Receives goods or writes them off, and answers the product after it.
 ///
 /// Errors: invalid_argument, not_found, insufficient_stock when stock would go
-/// below zero, contention, unavailable, misuse.
+/// below zero, version_mismatch, idempotency_mismatch, contention, unavailable,
+/// misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_adjust_stock(
     engine: *const stockade_engine,
@@ -207,7 +213,9 @@ pub unsafe extern "C" fn stockade_engine_adjust_stock(
         answer(engine, product, error, |engine| {
             let given = plain::read(request)?;
             let reason = text::needed(given.reason, "reason")?;
-            let adjustment = StockAdjustment::new(given.product_id, given.delta, reason);
+            let mut adjustment = StockAdjustment::new(given.product_id, given.delta, reason);
+            adjustment.key = text::given(given.key, "key")?.map(str::to_owned);
+            adjustment.version = Some(given.version).filter(|version| *version > 0);
             Ok((&engine.adjust_stock(&adjustment)?.value).into())
         })
     }

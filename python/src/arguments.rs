@@ -161,6 +161,8 @@ readable_numbers! {
     Stock(u64) = "stock";
     /// Units received or written off.
     Delta(i64) = "delta";
+    /// The version that a caller saw.
+    Version(u64) = "version";
     /// Where to read on.
     Cursor(u64) = "cursor";
 }

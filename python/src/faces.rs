@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::answers::Answer;
 use crate::arguments::{
-    Arg, Body, Cursor, Delta, Held, Limit, Lines, Quantity, Stock, order_of, payment_of, read,
+    Arg, Body, Cursor, Delta, Held, Limit, Lines, Quantity, Stock, Version, order_of, payment_of, read,
 };
 use crate::call::{Call, HoldCall, mark_ordered};
 use crate::failure::Failure;
@@ -168,17 +168,23 @@ macro_rules! face {
 
             /// Receives goods, or writes them off when `delta` is negative.
             #[pyo3(
-                signature = (product_id, delta, reason=String::new()),
-                text_signature = "($self, product_id, delta, reason='')"
+                signature = (product_id, delta, reason=String::new(), *, key=None, version=None),
+                text_signature =
+                    "($self, product_id, delta, reason='', *, key=None, version=None)"
             )]
             fn adjust_stock<'py>(
                 slf: &Bound<'py, Self>,
                 product_id: Arg<ProductId>,
                 delta: Arg<Delta>,
                 reason: String,
+                key: Option<String>,
+                version: Option<Arg<Version>>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                let request = StockAdjustment::new(product_id.0, delta.0.0, reason);
-                Self::run(slf, None, |core| async move { core.adjust_stock(&request).await })
+                let mut request = StockAdjustment::new(product_id.0, delta.0.0, reason);
+                (request.key, request.version) = (key, version.map(|version| version.0.0));
+                Self::run(slf, None, |core| async move {
+                    Ok(core.adjust_stock(&request).await?.value)
+                })
             }
 
             /// Holds units of one product for a short time.

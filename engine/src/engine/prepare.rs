@@ -350,7 +350,7 @@ mod tests {
             hold(&config, &HoldRequest::new(beyond, 11), None),
             cart(&config, &cart_of(beyond, 1), None),
             cart(&config, &cart_of(beyond, 11), None),
-            adjustment(&StockAdjustment::new(beyond, 1, "found")),
+            adjustment(&StockAdjustment::new(beyond, 1, "found"), None),
             release(&ReleaseRequest::new(HoldId(u64::MAX))),
         ] {
             let error = refused.expect_err("refused");

@@ -58,6 +58,8 @@ fn products(program: &mut Program, line: &Line<'_>) {
                     product_id: line.number("id"),
                     delta: line.number("delta").cast_signed(),
                     reason: pointer(&reason),
+                    key: pointer(&key),
+                    version: line.number("version"),
                 };
                 let request = Place::request(line, request);
                 stockade_engine_adjust_stock(engine, request.pointer(), answer.pointer(), error)

@@ -130,17 +130,27 @@ final class Engine
         return (new Reader($call))->product($product);
     }
 
-    /** Receives goods, or writes them off where $delta is negative. */
+    /**
+     * Receives goods, or writes them off where $delta is negative.
+     *
+     * @param ?string $key the idempotency key: the same key gets the same answer
+     * @param int|string|float|bool|null $version the version that the caller
+     *     saw: refused with VersionMismatch if the product has another by now
+     */
     public function adjustStock(
         int|string|float|bool $productId,
         int|string|float|bool $delta,
         string $reason,
+        ?string $key = null,
+        int|string|float|bool|null $version = null,
     ): Product {
         $call = new Call($this->handle);
         $request = $call->struct('stockade_stock_adjustment');
         $request->product_id = Arguments::id('product_id', $productId);
         $request->delta = Arguments::whole('delta', $delta);
         $request->reason = $call->text('reason', $reason);
+        $request->key = $call->text('key', $key);
+        $request->version = $version === null ? 0 : Arguments::id('version', $version);
         $product = $call->struct('stockade_product');
         $call->check($call->ffi->stockade_engine_adjust_stock(
             $call->engine,

@@ -80,7 +80,13 @@ final class CasesTest extends TestCase
         try {
             $answer = match ($step['call']) {
                 'product' => $engine->product($a['id']),
-                'adjust' => $engine->adjustStock($a['product_id'], $a['delta'], $a['reason']),
+                'adjust' => $engine->adjustStock(
+                    $a['product_id'],
+                    $a['delta'],
+                    $a['reason'],
+                    $a['key'] ?? null,
+                    $a['version'] ?? null
+                ),
                 'hold' => $engine->hold(
                     $a['product_id'],
                     $a['quantity'],

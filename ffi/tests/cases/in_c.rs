@@ -177,6 +177,10 @@ impl Writer {
                 lines.push(format!("r.product_id = {};", self.id(a, args, "product_id")));
                 lines.push(format!("r.delta = {};", args["delta"]));
                 lines.push(format!("r.reason = {};", self.text(&args["reason"])));
+                lines.extend(self.given("key", args));
+                if let Some(version) = args.get("version") {
+                    lines.push(format!("r.version = {version};"));
+                }
                 lines.push(by_id("adjust_stock", "&r".to_owned(), "product"));
             }
             "hold" => {

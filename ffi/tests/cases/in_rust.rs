@@ -105,7 +105,10 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             let delta = args.0["delta"].as_i64().expect("a delta");
             let product_id: ProductId = args.id("product_id")?;
             let reason = args.text("reason").expect("a reason");
-            Ok(json!(engine.adjust_stock(&StockAdjustment::new(product_id, delta, reason))?))
+            let mut adjustment = StockAdjustment::new(product_id, delta, reason);
+            adjustment.key = args.text("key");
+            adjustment.version = args.0.get("version").and_then(Value::as_u64);
+            Ok(json!(engine.adjust_stock(&adjustment)?.value))
         }
         "hold" => {
             let product_id: ProductId = args.id("product_id")?;

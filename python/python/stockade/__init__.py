@@ -47,6 +47,7 @@ from stockade.exceptions import (
     StockadeError,
     UnauthorizedError,
     UnavailableError,
+    VersionMismatchError,
 )
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "UnauthorizedError",
     "UnavailableError",
     "Units",
+    "VersionMismatchError",
     "__version__",
     "sign_webhook",
     "verify_webhook",

@@ -124,12 +124,29 @@ class Engine:
 
         """
 
-    def adjust_stock(self, product_id: _Number, delta: int, reason: str = "") -> Product:
+    def adjust_stock(
+        self,
+        product_id: _Number,
+        delta: int,
+        reason: str = "",
+        *,
+        key: str | None = None,
+        version: int | None = None,
+    ) -> Product:
         """Receive goods, or write them off when `delta` is negative.
+
+        Args:
+            product_id: The product.
+            delta: Units received, or written off when negative; not 0.
+            reason: Why, for the log.
+            key: The idempotency key: the same key gets the same answer.
+            version: The version that the caller saw.
 
         Raises:
             InsufficientStockError: Stock would go below zero.
-            InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
+            VersionMismatchError: The product has another version by now.
+            InvalidArgumentError, NotFoundError, IdempotencyMismatchError,
+            ContentionError, UnavailableError.
 
         """
 
@@ -365,7 +382,15 @@ class AsyncEngine:
     def create_product(
         self, name: str, price: Decimal | int | str, stock: int = 0
     ) -> Call[Product]: ...
-    def adjust_stock(self, product_id: _Number, delta: int, reason: str = "") -> Call[Product]: ...
+    def adjust_stock(
+        self,
+        product_id: _Number,
+        delta: int,
+        reason: str = "",
+        *,
+        key: str | None = None,
+        version: int | None = None,
+    ) -> Call[Product]: ...
     def hold(
         self,
         product_id: _Number,

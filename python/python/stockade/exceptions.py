@@ -140,6 +140,12 @@ class InternalError(StockadeError):
     code = "internal"
 
 
+class VersionMismatchError(StockadeError):
+    """The product was changed since the caller read it; nothing changed now."""
+
+    code = "version_mismatch"
+
+
 BY_CODE: dict[str, type[StockadeError]] = {
     error.code: error
     for error in (
@@ -156,6 +162,7 @@ BY_CODE: dict[str, type[StockadeError]] = {
         UnauthorizedError,
         MisuseError,
         InternalError,
+        VersionMismatchError,
     )
 }
 """The class of each code."""

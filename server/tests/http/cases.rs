@@ -74,7 +74,8 @@ impl Face for Server {
             "product" => product(&self.get(&format!("/api/products/{}", args.part("id")))),
             "adjust" => {
                 let path = format!("/api/admin/products/{}/adjust", args.part("product_id"));
-                product(&self.post_json(&path, &args.body(&["delta", "reason"])))
+                let body = args.body(&["delta", "reason", "version"]);
+                product(&self.send("POST", &path, &args.headers(), &body))
             }
             "hold" => {
                 let path =

@@ -61,5 +61,6 @@ abstract class StockadeException extends RuntimeException
         11 => Unauthorized::class,
         12 => Misuse::class,
         13 => Internal::class,
+        14 => VersionMismatch::class,
     ];
 }
