@@ -39,13 +39,6 @@ impl Server {
         server
     }
 
-    pub fn make(&self) -> Make {
-        match self {
-            Self::MariaDb(_) => Make::MariaDb,
-            Self::MySql(_) => Make::MySql,
-        }
-    }
-
     pub fn port(&self) -> u16 {
         match self {
             Self::MariaDb(server) => server.port(),
