@@ -12,9 +12,11 @@ pub fn open(url: &str) -> stockade::Result<Engine> {
 pub fn works(engine: &Engine) -> stockade::Result<()> {
     let price = "19.99".parse().expect("a price");
     let lamp = engine.create_product(&NewProduct::new("Lämp \\ \"x\"", price, 10))?;
-    let hold = engine.hold(&HoldRequest::new(lamp.id, 2).key("k'\"\\"))?;
+    let hold = engine.hold(&HoldRequest::new(lamp.id, 2).key(format!("k'\"\\{}", lamp.id)))?;
     let order = engine.order(&OrderRequest::new(hold.id, lamp.id))?;
-    engine.payment(&PaymentEvent::for_order(order.id, Outcome::Success).key("evt-1"))?;
+    engine.payment(
+        &PaymentEvent::for_order(order.id, Outcome::Success).key(format!("evt-{}", order.id)),
+    )?;
     let audit = engine.audit()?;
     assert!(audit.consistent, "{audit:?}");
     let after = engine.hold(&HoldRequest::new(lamp.id, 1))?;
