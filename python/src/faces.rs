@@ -16,7 +16,8 @@ use tokio::sync::OnceCell;
 
 use crate::answers::Answer;
 use crate::arguments::{
-    Arg, Body, Cursor, Delta, Held, Limit, Lines, Quantity, Stock, Version, order_of, payment_of, read,
+    Arg, Body, Cursor, Delta, Held, Limit, Lines, Quantity, Stock, Version, order_of, payment_of,
+    read,
 };
 use crate::call::{Call, HoldCall, mark_ordered};
 use crate::failure::Failure;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
-use stockade::{AsyncEngine, Config};
+use stockade::{AsyncEngine, Migrate};
 
 use crate::failure::Failure;
 use crate::values::{self, Values};
@@ -76,33 +76,23 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     }
     match name {
         "migrate" => {
-            let policy = if matches.get_flag("check") { "check" } else { "auto" };
-            set_migrations(&mut values.config, policy)?;
+            let check = matches.get_flag("check");
+            values.config.migrate = if check { Migrate::Check } else { Migrate::Auto };
             in_runtime(async { Ok(stockade::migrate(&values.config).await?) })?;
         }
         "seed" => in_runtime(with_engine(values, seed))?,
         // These look at a store and make none: its name may be misspelt.
         "audit" => {
-            set_migrations(&mut values.config, "check")?;
+            make_no_store(&mut values);
             return in_runtime(with_engine(values, async |engine| audit(engine, matches).await));
         }
         "sweep" => {
-            set_migrations(&mut values.config, "check")?;
+            make_no_store(&mut values);
             in_runtime(with_engine(values, async |engine| sweep(engine, matches).await))?;
         }
         _ => return in_runtime(serve::run(values.config, values.settings)),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Says what may be done to the store's tables, whatever the settings say.
-fn set_migrations(config: &mut Config, policy: &str) -> Result<(), Failure> {
-    let is_known = Config::SETTINGS.iter().any(|setting| setting.name == "migrate");
-    // A running engine has its own store and settings.
-    if is_known && !config.names_a_running_engine() {
-        config.set("migrate", policy)?;
-    }
-    Ok(())
 }
 
 fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -114,6 +104,14 @@ fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
     // What still runs was cut by the drain timeout: it is not waited for again.
     runtime.shutdown_timeout(Duration::from_millis(100));
     done
+}
+
+/// Only `serve`, `seed` and `migrate` make a store: a mistyped one has no books.
+fn make_no_store(values: &mut Values) {
+    let is_remote = values.config.names_a_running_engine();
+    if !is_remote && values.config.migrate == Migrate::Auto {
+        values.config.migrate = Migrate::Check;
+    }
 }
 
 /// Does one piece of work on an engine that leaves the sweeping to the server.

@@ -35,7 +35,7 @@ pub fn run(program: &mut Program, line: &Line<'_>) {
 fn products(program: &mut Program, line: &Line<'_>) {
     let engine = program.engine(line);
     let answer = Place::answer::<stockade_product>(line);
-    let (name, reason) = (line.text("name"), line.text("reason"));
+    let (name, reason, key) = (line.text("name"), line.text("reason"), line.text("key"));
     // SAFETY: the engine lives or is null, structs are as long as they say, and
     // texts end with a NUL.
     let done = told(line, |error| unsafe {
