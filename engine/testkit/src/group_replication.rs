@@ -14,6 +14,9 @@ const GROUP: &str = "5c0ffee0-57ac-4ade-8000-000000000001";
 /// How long the others may take to make another node the primary.
 const ELECTED_WITHIN: Duration = Duration::from_secs(60);
 
+const MEMBERS_ONLINE: &str = "SELECT member_port FROM \
+    performance_schema.replication_group_members WHERE member_state = 'ONLINE'";
+
 /// Lets a node that joins fetch what it missed. Each node makes the account for
 /// itself, so that nodes that have not met yet do not differ by it.
 const RECOVERY: &str = "SET sql_log_bin = 0;
@@ -69,11 +72,25 @@ impl GroupReplication {
         Ok(GroupReplication { nodes: Nodes::new(nodes) })
     }
 
-    /// Says whether a node belongs to the part of the group that may write, and
-    /// is in step with it.
+    /// Says whether a node belongs to the part of the group that may write and
+    /// is in step with it, by its own word and that of all whom it names: one
+    /// that was paused does not know at first that the others went on.
     #[must_use]
     pub fn is_online(&self, node: usize) -> bool {
-        self.is_up(node) && is_online(&self.servers()[node])
+        if !self.is_up(node) || !is_online(&self.servers()[node]) {
+            return false;
+        }
+        let id = self.servers()[node].port();
+        let named = self.try_query(node, MEMBERS_ONLINE).unwrap_or_default();
+        named.lines().all(|port| {
+            let other = self.servers().iter().position(|node| node.port().to_string() == port);
+            other.is_some_and(|other| {
+                self.is_up(other)
+                    && self
+                        .try_query(other, MEMBERS_ONLINE)
+                        .is_ok_and(|ports| ports.lines().any(|port| port == id.to_string()))
+            })
+        })
     }
 
     /// Waits until a node is in step with the group.
@@ -83,16 +100,14 @@ impl GroupReplication {
     /// Panics when it is not within two minutes.
     #[track_caller]
     pub fn wait_online(&self, node: usize) {
-        if let Err(cause) = become_synced(&self.servers()[node], is_online) {
+        if let Err(cause) = become_synced(&self.servers()[node], |_| self.is_online(node)) {
             panic!("{cause}");
         }
     }
 
-    /// Returns which node is the primary, by the word of a node that is online
-    /// and sees the majority, or `None` while there is none.
-    ///
-    /// A node that was cut off still calls itself the primary for a while; it
-    /// is not believed.
+    /// Returns which node is the primary, by the word of one that
+    /// [`is_online`](GroupReplication::is_online), or `None` while there is
+    /// none.
     #[must_use]
     pub fn primary(&self) -> Option<usize> {
         let ask = "SELECT member_port FROM performance_schema.replication_group_members \
@@ -221,6 +236,9 @@ fn prepare(number: usize, group: u16, seeds: &str) -> Result<SqlServer, String> 
     flags.extend([
         // The group's state is shown by tables of it.
         "--performance-schema=ON",
+        // The plugin does not start where TLS is switched off, though the nodes
+        // speak without it to each other.
+        "--tls-version=TLSv1.2,TLSv1.3",
         "--report-host=127.0.0.1",
         "--gtid-mode=ON",
         "--enforce-gtid-consistency=ON",
@@ -232,7 +250,7 @@ fn prepare(number: usize, group: u16, seeds: &str) -> Result<SqlServer, String> 
         "--loose-group-replication-ip-allowlist=127.0.0.1/8",
         "--loose-group-replication-recovery-get-public-key=ON",
         "--loose-group-replication-consistency=BEFORE_ON_PRIMARY_FAILOVER",
-        // Five seconds pass before anyone is suspected, whatever this says.
+        // Five seconds pass before a node is suspected, whatever this says.
         "--loose-group-replication-member-expel-timeout=0",
         "--loose-group-replication-unreachable-majority-timeout=5",
         "--loose-group-replication-exit-state-action=READ_ONLY",
