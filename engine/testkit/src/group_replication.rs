@@ -14,9 +14,6 @@ const GROUP: &str = "5c0ffee0-57ac-4ade-8000-000000000001";
 /// How long the others may take to make another node the primary.
 const ELECTED_WITHIN: Duration = Duration::from_secs(60);
 
-const MEMBERS_ONLINE: &str = "SELECT member_port FROM \
-    performance_schema.replication_group_members WHERE member_state = 'ONLINE'";
-
 /// Lets a node that joins fetch what it missed. Each node makes the account for
 /// itself, so that nodes that have not met yet do not differ by it.
 const RECOVERY: &str = "SET sql_log_bin = 0;
@@ -77,20 +74,19 @@ impl GroupReplication {
     /// that was paused does not know at first that the others went on.
     #[must_use]
     pub fn is_online(&self, node: usize) -> bool {
-        if !self.is_up(node) || !is_online(&self.servers()[node]) {
+        if !self.is_up(node) {
             return false;
         }
-        let id = self.servers()[node].port();
-        let named = self.try_query(node, MEMBERS_ONLINE).unwrap_or_default();
-        named.lines().all(|port| {
-            let other = self.servers().iter().position(|node| node.port().to_string() == port);
+        let (own, servers) = (self.servers()[node].port(), self.servers());
+        let named = members_online(&servers[node]);
+        let agrees = |port: &u16| {
+            let other = servers.iter().position(|node| node.port() == *port);
             other.is_some_and(|other| {
-                self.is_up(other)
-                    && self
-                        .try_query(other, MEMBERS_ONLINE)
-                        .is_ok_and(|ports| ports.lines().any(|port| port == id.to_string()))
+                let is_known = || members_online(&servers[other]).contains(&own);
+                other == node || (self.is_up(other) && is_known())
             })
-        })
+        };
+        named.contains(&own) && named.iter().all(agrees)
     }
 
     /// Waits until a node is in step with the group.
@@ -290,8 +286,15 @@ fn rejoin(node: &SqlServer) -> Result<(), String> {
 
 /// Whether a node is online and sees more than half of the group.
 fn is_online(node: &SqlServer) -> bool {
-    let sql = "SELECT SUM(member_id = @@server_uuid AND member_state = 'ONLINE'), \
-               SUM(member_state = 'ONLINE') * 2 > COUNT(*) \
-               FROM performance_schema.replication_group_members";
-    node.try_query(sql).is_ok_and(|row| row == "1\t1")
+    members_online(node).contains(&node.port())
+}
+
+/// The ports of the members that a node sees online; none if those are not more
+/// than half of the group, or it does not answer.
+fn members_online(node: &SqlServer) -> Vec<u16> {
+    let sql = "SELECT member_port, member_state FROM performance_schema.replication_group_members";
+    let rows = node.try_query(sql).unwrap_or_default();
+    let online = rows.lines().filter_map(|row| row.strip_suffix("\tONLINE")?.parse().ok());
+    let online: Vec<u16> = online.collect();
+    if online.len() * 2 > rows.lines().count() { online } else { Vec::new() }
 }
