@@ -69,11 +69,24 @@ impl GroupReplication {
         Ok(GroupReplication { nodes: Nodes::new(nodes) })
     }
 
-    /// Says whether a node belongs to the part of the group that may write, and
-    /// is in step with it.
+    /// Says whether a node belongs to the part of the group that may write and
+    /// is in step with it, by its own word and that of all whom it names: one
+    /// that was paused does not know at first that the others went on.
     #[must_use]
     pub fn is_online(&self, node: usize) -> bool {
-        self.is_up(node) && is_online(&self.servers()[node])
+        if !self.is_up(node) {
+            return false;
+        }
+        let (own, servers) = (self.servers()[node].port(), self.servers());
+        let named = members_online(&servers[node]);
+        let agrees = |port: &u16| {
+            let other = servers.iter().position(|node| node.port() == *port);
+            other.is_some_and(|other| {
+                let is_known = || members_online(&servers[other]).contains(&own);
+                other == node || (self.is_up(other) && is_known())
+            })
+        };
+        named.contains(&own) && named.iter().all(agrees)
     }
 
     /// Waits until a node is in step with the group.
@@ -83,16 +96,14 @@ impl GroupReplication {
     /// Panics when it is not within two minutes.
     #[track_caller]
     pub fn wait_online(&self, node: usize) {
-        if let Err(cause) = become_synced(&self.servers()[node], is_online) {
+        if let Err(cause) = become_synced(&self.servers()[node], |_| self.is_online(node)) {
             panic!("{cause}");
         }
     }
 
-    /// Returns which node is the primary, by the word of a node that is online
-    /// and sees the majority, or `None` while there is none.
-    ///
-    /// A node that was cut off still calls itself the primary for a while; it
-    /// is not believed.
+    /// Returns which node is the primary, by the word of one that
+    /// [`is_online`](GroupReplication::is_online), or `None` while there is
+    /// none.
     #[must_use]
     pub fn primary(&self) -> Option<usize> {
         let ask = "SELECT member_port FROM performance_schema.replication_group_members \
@@ -221,6 +232,9 @@ fn prepare(number: usize, group: u16, seeds: &str) -> Result<SqlServer, String> 
     flags.extend([
         // The group's state is shown by tables of it.
         "--performance-schema=ON",
+        // The plugin does not start where TLS is switched off, though the nodes
+        // speak without it to each other.
+        "--tls-version=TLSv1.2,TLSv1.3",
         "--report-host=127.0.0.1",
         "--gtid-mode=ON",
         "--enforce-gtid-consistency=ON",
@@ -235,7 +249,7 @@ fn prepare(number: usize, group: u16, seeds: &str) -> Result<SqlServer, String> 
         "--loose-group-replication-ip-allowlist=127.0.0.1/8",
         "--loose-group-replication-recovery-get-public-key=ON",
         "--loose-group-replication-consistency=BEFORE_ON_PRIMARY_FAILOVER",
-        // Five seconds pass before anyone is suspected, whatever this says.
+        // Five seconds pass before a node is suspected, whatever this says.
         "--loose-group-replication-member-expel-timeout=0",
         "--loose-group-replication-unreachable-majority-timeout=5",
         "--loose-group-replication-exit-state-action=READ_ONLY",
@@ -275,8 +289,15 @@ fn rejoin(node: &SqlServer) -> Result<(), String> {
 
 /// Whether a node is online and sees more than half of the group.
 fn is_online(node: &SqlServer) -> bool {
-    let sql = "SELECT SUM(member_id = @@server_uuid AND member_state = 'ONLINE'), \
-               SUM(member_state = 'ONLINE') * 2 > COUNT(*) \
-               FROM performance_schema.replication_group_members";
-    node.try_query(sql).is_ok_and(|row| row == "1\t1")
+    members_online(node).contains(&node.port())
+}
+
+/// The ports of the members that a node sees online; none if those are not more
+/// than half of the group, or it does not answer.
+fn members_online(node: &SqlServer) -> Vec<u16> {
+    let sql = "SELECT member_port, member_state FROM performance_schema.replication_group_members";
+    let rows = node.try_query(sql).unwrap_or_default();
+    let online = rows.lines().filter_map(|row| row.strip_suffix("\tONLINE")?.parse().ok());
+    let online: Vec<u16> = online.collect();
+    if online.len() * 2 > rows.lines().count() { online } else { Vec::new() }
 }

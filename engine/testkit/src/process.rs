@@ -131,8 +131,10 @@ impl Server {
         self.folder.path()
     }
 
+    /// Says whether the process runs, neither killed nor stopped by SIGSTOP.
     pub(crate) fn is_up(&self) -> bool {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        let slot = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().is_some_and(|child| state(child.id()) != Some('T'))
     }
 
     pub(crate) fn socket_path(&self) -> PathBuf {

@@ -18,7 +18,7 @@ fn another_node_becomes_the_primary_and_the_first_comes_back() {
     let get = |node| {
         group.query(
             node,
-            &format!("SET group_replication_consistency = BEFORE; SELECT v FROM {shop}.t"),
+            &format!("SET group_replication_consistency = 'BEFORE'; SELECT v FROM {shop}.t"),
         )
     };
     let refused = group.try_query(1, &format!("UPDATE {shop}.t SET v = 99"));
