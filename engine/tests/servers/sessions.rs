@@ -105,7 +105,7 @@ fn odd_settings(make: Make) {
         // A client that speaks to a server set up so does not always come
         // through with the old value as it was shown.
         let old = before.trim();
-        let is_number = !old.is_empty() && old.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = old.parse::<f64>().is_ok();
         let old = if is_number { old.to_owned() } else { format!("'{old}'") };
         let old = if old == "'NULL'" { "''".to_owned() } else { old };
         server.query(&format!("SET GLOBAL {name} = {old}"));

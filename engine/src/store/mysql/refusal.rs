@@ -69,8 +69,15 @@ fn of_number(number: u16, said: &str, target: &Target) -> Option<String> {
     let database = target.options.get_database().unwrap_or_default();
     Some(match number {
         1045 | 1698 => {
+            let is_socket = target.options.get_socket().is_some();
             let tls = match (target.mode, target.has_client_cert) {
-                (SslMode::Disabled, _) => "; an account that requires TLS needs another ssl-mode",
+                // The server takes the question for its RSA key for the password.
+                (SslMode::Disabled, _) if is_socket => {
+                    "; over a socket file caching_sha2_password needs TLS: leave out ssl-mode"
+                }
+                (SslMode::Disabled, _) => {
+                    "; if the account or the server requires TLS, set ssl-mode=REQUIRED"
+                }
                 (_, false) => "; an account that requires a certificate needs ssl-cert and ssl-key",
                 _ => "",
             };
