@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
-use stockade::AsyncEngine;
+use stockade::{AsyncEngine, Migrate};
 
 use crate::failure::Failure;
 use crate::values::{self, Values};
@@ -72,9 +72,13 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
         "migrate" => in_runtime(async { Ok(stockade::migrate(&values.config).await?) })?,
         "seed" => in_runtime(with_engine(values, seed))?,
         "audit" => {
+            make_no_store(&mut values);
             return in_runtime(with_engine(values, async |engine| audit(engine, matches).await));
         }
-        "sweep" => in_runtime(with_engine(values, async |engine| sweep(engine, matches).await))?,
+        "sweep" => {
+            make_no_store(&mut values);
+            in_runtime(with_engine(values, async |engine| sweep(engine, matches).await))?;
+        }
         _ => return in_runtime(serve::run(values.config, values.settings)),
     }
     Ok(ExitCode::SUCCESS)
@@ -89,6 +93,14 @@ fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
     // What still runs was cut by the drain timeout: it is not waited for again.
     runtime.shutdown_timeout(Duration::from_millis(100));
     done
+}
+
+/// Only `serve`, `seed` and `migrate` make a store: a mistyped one has no books.
+fn make_no_store(values: &mut Values) {
+    let is_remote = values.config.names_a_running_engine();
+    if !is_remote && values.config.migrate == Migrate::Auto {
+        values.config.migrate = Migrate::Check;
+    }
 }
 
 /// Does one piece of work on an engine that leaves the sweeping to the server.

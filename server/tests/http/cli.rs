@@ -128,6 +128,20 @@ fn migrate_seed_sweep_and_audit() {
 }
 
 #[test]
+fn a_mistyped_store_is_not_made_by_an_audit_or_a_sweep() {
+    let folder = TempDir::new().unwrap();
+    for command in ["audit", "sweep"] {
+        let (code, _, said) = run(folder.path(), &[], &[command, "--store=sqlite:typo.db"]);
+        assert!(code == 3 && said.contains("there is no store at typo.db"), "{code}: {said}");
+        assert!(!folder.path().join("typo.db").exists());
+    }
+    for command in ["serve", "migrate", "audit"] {
+        let (code, _, said) = run(folder.path(), &[], &[command, "--store=sqlite:"]);
+        assert!(code == 2 && said.contains("sqlite:FILE"), "{command}: {code}: {said}");
+    }
+}
+
+#[test]
 fn an_audit_of_books_that_do_not_agree_ends_with_one() {
     let database = MariaDb::shared();
     let url = database.fresh_database();
