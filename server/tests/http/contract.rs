@@ -74,7 +74,7 @@ fn each_answer_beyond(backend: Backend) {
     server
         .get(&format!("/api/orders/{order}"))
         .expect(200, &format!(r#"{{"success":true,"order":{ORDER_LATER}}}"#));
-    let converted = HOLD_LATER.replace("active", "converted");
+    let converted = HOLD_LATER.replace("\"active\"", "\"converted\",\"order_id\":<n>");
     server
         .get(&format!("/api/holds/{id}"))
         .expect(200, &format!(r#"{{"success":true,"hold":{converted}}}"#));

@@ -24,6 +24,8 @@ fn a_store_that_is_gone_is_unavailable_until_it_is_back() {
     assert_eq!(server.get("/readyz").status, 200);
     database.kill();
     server.post("/api/holds/1/1").expect_problem(503, "unavailable");
+    // A probe's answer counts for a moment.
+    wait_until("it is not ready", SOON, || server.get("/readyz").status == 503);
     server.get("/readyz").expect_problem(503, "unavailable");
     // The process itself is well.
     assert_eq!(server.get("/healthz").status, 200);
