@@ -6,7 +6,7 @@
 CREATE TABLE IF NOT EXISTS stockade_outbox (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     batch_id INTEGER NOT NULL,
-    first_cursor INTEGER NOT NULL DEFAULT 0,
+    first_cursor INTEGER DEFAULT 0,
     events INTEGER NOT NULL,
     at INTEGER NOT NULL,
     body TEXT NOT NULL,

@@ -89,9 +89,9 @@ impl LocalTier {
     pub fn offer(&self, product: Arc<CachedProduct>, read: Moment) -> Offered {
         let version = product.product.version;
         let good_until = read.at + self.ttl;
-        let now = (self.time)();
         self.change(product.product.id, |held| {
-            let held = held.filter(|held| now < held.good_until);
+            // A read that began while the entry lived may be older than it.
+            let held = held.filter(|held| read.at < held.good_until);
             match held.map(|held| &held.what) {
                 Some(What::Changed(newest)) if *newest > version => {
                     return (None, Offered::Outdated);
@@ -116,9 +116,8 @@ impl LocalTier {
     /// lives; that one is returned.
     pub fn offer_absent(&self, id: ProductId, read: Moment) -> Option<Arc<CachedProduct>> {
         let good_until = read.at + self.ttl.min(ABSENT_FOR);
-        let now = (self.time)();
         self.change(id, |held| {
-            let held = held.filter(|held| now < held.good_until);
+            let held = held.filter(|held| read.at < held.good_until);
             match held.map(|held| &held.what) {
                 None | Some(What::Absent) => {
                     (Some(Entry { what: What::Absent, good_until, era: read.era }), None)
@@ -133,7 +132,6 @@ impl LocalTier {
     pub fn changed(&self, id: ProductId, version: u64) {
         let Moment { at, era } = self.moment();
         self.change(id, |held| {
-            let held = held.filter(|held| at < held.good_until);
             let known = match held.map(|held| &held.what) {
                 Some(What::Product(product)) => Some(product.product.version),
                 Some(What::Changed(version)) => Some(*version),

@@ -41,7 +41,7 @@ fn refused(engine: &Engine, id: ProductId) {
 /// An engine that shares no memory with this world's others, as one of another
 /// process would not: the same store by another URL.
 fn of_another_process(world: &World) -> Engine {
-    let mark = if world.url.starts_with("sqlite") { "?mode=rwc" } else { "?charset=utf8mb4" };
+    let mark = if world.url.starts_with("sqlite") { "?mode=rwc" } else { "?ssl-mode=PREFERRED" };
     world.builder().store(&format!("{}{mark}", world.url)).open().expect("opens")
 }
 

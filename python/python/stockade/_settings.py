@@ -18,6 +18,7 @@ class Settings(TypedDict, total=False):
     A test compares this list with the engine's own.
     """
 
+    migrate: str
     redis: str | None
     redis_prefix: str
     redis_ca: str

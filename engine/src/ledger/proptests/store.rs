@@ -245,6 +245,7 @@ impl Store {
                 assert_eq!(change.from, HoldStatus::Active, "hold {id} was final");
                 assert_ne!(change.to, HoldStatus::Active);
                 hold.status = change.to;
+                self.customers.remove(&id);
             }
         }
         for row in changes.new_orders {

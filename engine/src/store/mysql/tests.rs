@@ -109,8 +109,9 @@ async fn one_lost_connection_takes_those_that_are_idle_with_it() {
         StoreOptions { connections: 4, ..StoreOptions::at(&MariaDb::shared().fresh_database()) };
     let sessions = Sessions::of(&options).expect("a URL");
     let database = MySqlDatabase::with(&options, sessions).expect("pools");
-    let id =
-        async |lent: &mut Lent| run(lent, "SELECT CONNECTION_ID()").await.expect("runs").1[0].1;
+    let id = async |lent: &mut Lent| {
+        run(lent, "SELECT CAST(CONNECTION_ID() AS SIGNED)").await.expect("runs").1[0].1
+    };
     let mut lent = Vec::new();
     for _ in 0..4 {
         lent.push(lent_by(&database, false).await);
