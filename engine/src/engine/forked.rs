@@ -11,15 +11,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnectOptions;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::siblings::locked_within;
+use crate::store::identity;
 
 /// An opening that waits for no lost mutex takes milliseconds; it may migrate a
 /// store, and the machine may be busy.
@@ -76,9 +74,9 @@ fn check_file(store: &str, process: u32) -> Result<()> {
     if inherited.process != process {
         *inherited = Inherited { process, files: open_files() };
     }
-    let file = SqliteConnectOptions::from_str(store)
-        .ok()
-        .and_then(|options| file_id(options.get_filename().as_ref()));
+    let identity = identity(store);
+    let path = identity.as_deref().and_then(|identity| identity.strip_prefix("sqlite:"));
+    let file = path.and_then(|path| file_id(path.as_ref()));
     if file.is_some_and(|file| inherited.files.contains(&file)) {
         return refused(
             "the SQLite file was open in the parent at the fork: close it there first, or start \

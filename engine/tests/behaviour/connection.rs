@@ -352,7 +352,7 @@ fn a_url_of_no_engine_is_refused(world: &World) {
     for (url, code) in [
         ("unix://".to_owned(), "invalid_argument"),
         ("unix:run.sock".to_owned(), "invalid_argument"),
-        ("https://127.0.0.1".to_owned(), "invalid_argument"),
+        ("https://".to_owned(), "invalid_argument"),
         ("unix:///nowhere/at/all.sock".to_owned(), "unavailable"),
         (silent, "unavailable"),
     ] {

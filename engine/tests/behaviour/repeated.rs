@@ -1,7 +1,6 @@
 //! A text that the database runs twice because a proxy sent it again.
 
 use stockade::{HoldRequest, StockAdjustment};
-use stockade_testkit::MariaDb;
 
 use crate::Scenario;
 use crate::repeater::Repeater;
@@ -15,7 +14,7 @@ pub const SERVERS: &[Scenario] = scenarios!("repeated";
 const TEXTS: &str = "INSERT INTO stockade_outbox";
 
 fn a_text_that_runs_twice_is_done_once_and_its_answer_given(world: &World) {
-    let database = MariaDb::shared().addr();
+    let database = world.backend.server().addr();
     let repeater = Repeater::start(database);
     let url = world.url.replace(&database.to_string(), &repeater.addr().to_string());
     let builder = world.builder().store(&url).set("retries", "0").expect("a setting");

@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use stockade::{Config, Engine, HoldRequest, ProductId, Result, migrate};
-use stockade_testkit::MariaDb;
 
 use crate::steps::{hold, order, sql};
 use crate::world::{Backend, World, assert_clean, numbers, product};
@@ -195,7 +194,7 @@ fn a_user_who_may_not_change_tables_starts(world: &World) {
     static USERS: AtomicU32 = AtomicU32::new(0);
     let number = USERS.fetch_add(1, Ordering::Relaxed);
     let user = format!("clerk_{}_{number}", std::process::id());
-    let (server, database) = (MariaDb::shared(), world.database());
+    let (server, database) = (world.backend.server(), world.database());
     server.query(&format!(
         "CREATE USER {user}@'%'; GRANT SELECT, INSERT, UPDATE, DELETE ON {database}.* TO {user}@'%'"
     ));

@@ -24,7 +24,13 @@ impl Server {
     pub fn start(make: Make, flags: &[&str]) -> Self {
         let server = match make {
             Make::MariaDb => MariaDb::start_with(flags),
-            Make::MySql => MySql::start_with(flags),
+            // As MySQL is unless it is told otherwise: with TLS, by
+            // certificates that it makes for itself.
+            Make::MySql => {
+                let mut own = vec!["--tls-version=TLSv1.2,TLSv1.3", "--performance-schema=ON"];
+                own.extend(flags);
+                MySql::start_with(&own)
+            }
         };
         let server = Self { server };
         server.query("CREATE USER shop@'%'");
