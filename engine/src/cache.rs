@@ -167,7 +167,7 @@ impl ProductCache {
                 return Ok(self.local.offer_absent(id, read));
             };
             let found = Arc::new(found);
-            let offered = self.local.offer(Arc::clone(&found), read);
+            let offered = self.local.offer_loaded(Arc::clone(&found), read);
             own.is_answer = !matches!(offered, Offered::Newer(_));
             match offered {
                 Offered::Newest => {

@@ -97,6 +97,8 @@ enum stockade_code
     STOCKADE_CODE_MISUSE = 12,
     // A fault of Stockade or of its store's content; nothing changed.
     STOCKADE_CODE_INTERNAL = 13,
+    // The product was changed since the caller read it; nothing changed now.
+    STOCKADE_CODE_VERSION_MISMATCH = 14,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -566,6 +568,11 @@ typedef struct {
     int64_t delta;
     // Why, for the log; at most 255 characters.
     const char *reason;
+    // The idempotency key, or NULL.
+    const char *key;
+    // The version that the caller saw: the adjustment is refused with
+    // version_mismatch if the product has another by now. 0 for any.
+    uint64_t version;
 } stockade_stock_adjustment;
 
 #ifdef __cplusplus
@@ -957,7 +964,8 @@ stockade_code stockade_engine_create_product(const stockade_engine *engine,
 // Receives goods or writes them off, and answers the product after it.
 //
 // Errors: invalid_argument, not_found, insufficient_stock when stock would go
-// below zero, contention, unavailable, misuse.
+// below zero, version_mismatch, idempotency_mismatch, contention, unavailable,
+// misuse.
 stockade_code stockade_engine_adjust_stock(const stockade_engine *engine,
                                            const stockade_stock_adjustment *request,
                                            stockade_product *product,

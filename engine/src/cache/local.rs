@@ -85,13 +85,29 @@ impl LocalTier {
         }
     }
 
-    /// Sets a product unless a newer version is known, by an entry that lives.
+    /// Sets a product that the store was asked for, unless a newer version is
+    /// known by an entry that lived when the store was asked.
+    pub fn offer_loaded(&self, product: Arc<CachedProduct>, read: Moment) -> Offered {
+        self.offer_over(product, read, |held| read.at < held.good_until)
+    }
+
+    /// Sets a product unless a newer version is known. What is not read from
+    /// the store now, as what Redis has or an earlier commit left, may be older
+    /// than what is known, however long ago that was.
     pub fn offer(&self, product: Arc<CachedProduct>, read: Moment) -> Offered {
+        self.offer_over(product, read, |_| true)
+    }
+
+    fn offer_over(
+        &self,
+        product: Arc<CachedProduct>,
+        read: Moment,
+        counts: impl Fn(&Entry) -> bool,
+    ) -> Offered {
         let version = product.product.version;
         let good_until = read.at + self.ttl;
         self.change(product.product.id, |held| {
-            // A read that began while the entry lived may be older than it.
-            let held = held.filter(|held| read.at < held.good_until);
+            let held = held.filter(|held| counts(held));
             match held.map(|held| &held.what) {
                 Some(What::Changed(newest)) if *newest > version => {
                     return (None, Offered::Outdated);

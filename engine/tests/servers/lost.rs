@@ -169,7 +169,8 @@ fn a_time_limit_on_statements_is_contention(make: Make) {
         let server = &server;
         let holder = scope.spawn(move || server.query(&lock));
         wait_until("the row is locked", || {
-            let sql = "SELECT COUNT(*) FROM information_schema.innodb_trx";
+            let sql = "SELECT COUNT(*) FROM information_schema.processlist \
+                       WHERE info LIKE 'SELECT SLEEP%'";
             server_count(server, sql) > 0
         });
         let error = engine.hold(&HoldRequest::new(id, 1)).expect_err("the row is locked");

@@ -14,6 +14,7 @@ enum stockade_code
     STOCKADE_CODE_UNAUTHORIZED = 11,
     STOCKADE_CODE_MISUSE = 12,
     STOCKADE_CODE_INTERNAL = 13,
+    STOCKADE_CODE_VERSION_MISMATCH = 14,
 };
 typedef uint32_t stockade_code;
 enum stockade_event_kind
@@ -213,6 +214,8 @@ typedef struct {
     uint64_t product_id;
     int64_t delta;
     const char *reason;
+    const char *key;
+    uint64_t version;
 } stockade_stock_adjustment;
 stockade_code stockade_engine_audit(const stockade_engine *engine,
                                     stockade_audit **audit,

@@ -233,7 +233,7 @@ final class EngineTest extends TestCase
             $name = strtolower((string) preg_replace('/(?<!^)[A-Z]/', '_$0', basename(strtr($class, '\\', '/'))));
             self::assertSame($word, $name);
         }
-        self::assertSame(14, $code);
+        self::assertSame(15, $code);
         $enums = [
             'hold_status' => HoldStatus::class,
             'order_status' => OrderStatus::class,

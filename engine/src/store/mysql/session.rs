@@ -75,7 +75,8 @@ fn settings(lock_wait: Duration) -> String {
          completion_type = 0, time_zone = '+00:00', sql_safe_updates = 0, \
          sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0, \
          foreign_key_checks = 1, unique_checks = 1, innodb_lock_wait_timeout = {lock_wait}, \
-         lock_wait_timeout = {lock_wait}, wait_timeout = {SILENT_MAX} \
+         lock_wait_timeout = {lock_wait}, wait_timeout = {SILENT_MAX}, \
+         default_storage_engine = InnoDB \
          /*M! , check_constraint_checks = 1 */, NAMES utf8mb4; \
          SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; \
          SHOW VARIABLES WHERE Variable_name IN \
