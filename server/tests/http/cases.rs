@@ -24,6 +24,7 @@ const STATUSES: &[(&str, u16)] = &[
     ("insufficient_stock", 409),
     ("hold_expired", 422),
     ("hold_already_used", 409),
+    ("version_mismatch", 412),
     ("idempotency_mismatch", 422),
     ("unauthorized", 401),
     ("contention", 503),

@@ -267,7 +267,9 @@ fn a_store_that_is_not_there_ends_with_three() {
         let (code, _, said) = run(folder.path(), &[], &[command, &store, "--listen=127.0.0.1:0"]);
         assert_eq!(code, 3, "{command}: {said}");
         assert!(
-            said.contains("unavailable") && said.contains("refused") && !said.contains("hush"),
+            said.contains("unavailable")
+                && said.contains("nothing listens")
+                && !said.contains("hush"),
             "{command}: {said}"
         );
     }

@@ -259,6 +259,7 @@ fn every_documented_answer_is_met() {
         ("POST", "/api/admin/products", r#"{"name":"","price":1,"stock":1}"#),
         ("POST", "/api/admin/products/1/adjust", r#"{"delta":1,"reason":"delivery"}"#),
         ("POST", "/api/admin/products/1/adjust", r#"{"delta":-99,"reason":"broken"}"#),
+        ("POST", "/api/admin/products/1/adjust", r#"{"delta":1,"reason":"seen","version":999}"#),
         ("POST", "/api/admin/products/1/adjust", r#"{"delta":0,"reason":"nothing"}"#),
         ("POST", "/api/admin/products/77/adjust", r#"{"delta":1,"reason":"lost"}"#),
         ("POST", "/api/admin/sweep", ""),
