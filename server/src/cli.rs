@@ -76,9 +76,13 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     }
     match name {
         "migrate" => {
-            let check = matches.get_flag("check");
-            values.config.migrate = if check { Migrate::Check } else { Migrate::Auto };
-            in_runtime(async { Ok(stockade::migrate(&values.config).await?) })?;
+            if matches.get_flag("check") {
+                // An engine that opens so has found nothing missing.
+                values.config.migrate = Migrate::Check;
+                in_runtime(with_engine(values, async |_| Ok(())))?;
+            } else {
+                in_runtime(async { Ok(stockade::migrate(&values.config).await?) })?;
+            }
         }
         "seed" => in_runtime(with_engine(values, seed))?,
         // These look at a store and make none: its name may be misspelt.

@@ -84,9 +84,8 @@ fn store_options(config: &Config, clock: Arc<dyn Clock>, metrics: &Metrics) -> S
 }
 
 pub(super) async fn migrate(config: &Config) -> Result<()> {
-    // A check changes nothing; else whoever asks for it by name wants it.
-    let migrate = if config.migrate == Migrate::Check { Migrate::Check } else { Migrate::Auto };
-    let config = Config { migrate, ..config.clone() };
+    // Whoever asks for it by name wants it, whatever an engine is told.
+    let config = Config { migrate: Migrate::Auto, ..config.clone() };
     let options = store_options(&config, Arc::new(StoreClock), &Metrics::new());
     let store = open_store(&options).await.map_err(opening)?;
     store.close().await;
