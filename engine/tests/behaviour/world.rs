@@ -32,9 +32,10 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// Ordered so that the narrower lists are the ends of it.
     pub const ALL: [Self; 8] = [
-        Self::SqliteFile,
         Self::SqliteMemory,
+        Self::SqliteFile,
         Self::MariaDb,
         Self::MariaDbRedis,
         Self::MySql,
@@ -44,25 +45,10 @@ impl Backend {
     ];
 
     /// Those on which several engines can open the same store.
-    pub const SHARED: &[Self] = &[
-        Self::SqliteFile,
-        Self::MariaDb,
-        Self::MariaDbRedis,
-        Self::MySql,
-        Self::MySqlRedis,
-        Self::Granting,
-        Self::Flushed,
-    ];
+    pub const SHARED: &[Self] = Self::ALL.split_at(1).1;
 
     /// Those with a database server.
-    pub const SERVERS: &[Self] = &[
-        Self::MariaDb,
-        Self::MariaDbRedis,
-        Self::MySql,
-        Self::MySqlRedis,
-        Self::Granting,
-        Self::Flushed,
-    ];
+    pub const SERVERS: &[Self] = Self::SHARED.split_at(1).1;
 
     pub fn name(self) -> &'static str {
         match self {
