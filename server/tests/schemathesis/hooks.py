@@ -40,7 +40,14 @@ if LOCKED:
 
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict) -> None:
-    """The secrets may be left out only where none are set; all links count."""
+    """Adapts the document: secrets, links, and the products' cursor without a format.
+
+    Secrets may be left out only where none are set. The links count, all of them.
+    The cursor's `int64` is for generated clients: a greater number is an empty page.
+    """
+    for parameter in raw_schema["paths"]["/api/products"]["get"]["parameters"]:
+        if parameter.get("name") == "after":
+            del parameter["schema"]["format"]
     for path in raw_schema["paths"].values():
         for operation in path.values():
             if not isinstance(operation, dict):
@@ -49,3 +56,16 @@ def before_load_schema(context: schemathesis.HookContext, raw_schema: dict) -> N
                 operation["security"] = [way for way in operation["security"] if way]
             for response in operation["responses"].values():
                 response.setdefault("links", {}).update(response.pop("x-links", {}))
+
+
+@schemathesis.hook
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict) -> None:
+    """Sends every second well-formed read of an order to one that exists.
+
+    The stateful walks seldom come to an order by themselves.
+    """
+    if case.operation.definition.raw.get("operationId") != "getOrder":
+        return
+    order = (case.path_parameters or {}).get("id")
+    if isinstance(order, int) and order % 2 == 0:
+        case.path_parameters["id"] = int(os.environ["ORDER"])
