@@ -299,6 +299,15 @@ int main(void)
     CHECK(stockade_price_from_text("19.99", &request.price_minor, NULL) == STOCKADE_CODE_OK);
     stockade_product product = STOCKADE_INIT(stockade_product);
     CHECK(stockade_engine_create_product(engine, &request, &product, NULL) == STOCKADE_CODE_OK);
+    /* A key creates the product once. */
+    request.key = "import-7";
+    stockade_product keyed = STOCKADE_INIT(stockade_product), again = keyed;
+    CHECK(stockade_engine_create_product(engine, &request, &keyed, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_create_product(engine, &request, &again, NULL) == STOCKADE_CODE_OK);
+    CHECK(keyed.id != product.id && again.id == keyed.id);
+    request.stock = UNITS + 1;
+    CHECK(stockade_engine_create_product(engine, &request, &again, NULL) ==
+          STOCKADE_CODE_IDEMPOTENCY_MISMATCH);
     CHECK(wrong_structs(engine, product.id) == 0);
     CHECK(reserved(engine, product.id) == 0);
     CHECK(one_line() == 0);
