@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use stockade::Result;
-use tempfile::TempDir;
+use stockade_testkit::{Certificates, Identity};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -26,32 +26,24 @@ pub const SCENARIOS: &[Scenario] = scenarios!("secure";
 /// Ends TLS for a server, with a certificate for `localhost`. Dropped, it is gone.
 struct Proxy {
     port: u16,
-    /// Who made the certificate, as a PEM file.
+    /// The authority that signed the certificate, as a PEM file.
     ca: String,
-    _folder: TempDir,
+    _certificates: Certificates,
     _runtime: Runtime,
 }
 
 impl Proxy {
     fn start(upstream: SocketAddr) -> Self {
-        let (ca_key, key) = (KeyPair::generate(), KeyPair::generate());
-        let (ca_key, key) = (ca_key.expect("a key"), key.expect("a key"));
-        let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca_pem = ca.self_signed(&ca_key).expect("a certificate").pem();
-        let names = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
-        let certificate = names.signed_by(&key, &Issuer::new(ca, ca_key)).expect("a certificate");
-        let folder = TempDir::new().expect("a folder");
-        let path = folder.path().join("ca.pem");
-        std::fs::write(&path, ca_pem).expect("written");
-
+        let certificates = Certificates::new();
+        let Identity { ca, cert, key } = certificates.server();
         let ring = Arc::new(rustls::crypto::ring::default_provider());
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let cert = CertificateDer::from_pem_file(cert).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(key).expect("a key");
         let mut config = ServerConfig::builder_with_provider(ring)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
+            .with_single_cert(vec![cert], key)
             .expect("a certificate and its key");
         config.alpn_protocols = vec![b"h2".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -70,8 +62,8 @@ impl Proxy {
                 });
             }
         });
-        let ca = path.to_str().expect("UTF-8").to_owned();
-        Self { port, ca, _folder: folder, _runtime: runtime }
+        let ca = ca.to_str().expect("UTF-8").to_owned();
+        Self { port, ca, _certificates: certificates, _runtime: runtime }
     }
 }
 
