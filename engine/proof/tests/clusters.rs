@@ -22,7 +22,7 @@ fn fail_overs_of_galera_keep_every_promise() {
 
 #[test]
 fn fail_overs_of_group_replication_keep_every_promise() {
-    keeps_every_promise("group-replication", 3);
+    keeps_every_promise("group-replication", 4);
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! A throw-away MySQL Group Replication cluster.
 
+mod forwarder;
+mod network;
+
+use std::ffi::OsString;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -8,6 +12,9 @@ use crate::owned::on_a_free_port;
 use crate::port::free_port;
 use crate::sql::{Flavour, SqlServer};
 use crate::wait::holds_within;
+
+use self::forwarder::Forwarder;
+use self::network::Network;
 
 /// One name for all groups: they know their members by address.
 const GROUP: &str = "5c0ffee0-57ac-4ade-8000-000000000001";
@@ -35,7 +42,25 @@ const RECOVERY: &str = "SET sql_log_bin = 0;
 /// before it takes over (`group_replication_consistency`).
 #[derive(Debug)]
 pub struct GroupReplication {
+    // Dropped first: the servers end, then what they stand on.
     nodes: Nodes,
+    // How clients reach nodes that are in namespaces of their own.
+    _forwarders: Vec<Forwarder>,
+    network: Option<Network>,
+}
+
+/// Where a node is: its ports and addresses, and what starts it there.
+struct Site {
+    port: u16,
+    /// The host by which the other nodes reach it.
+    host: String,
+    /// The address of its part of the group's protocol.
+    group: String,
+    /// The hosts that it accepts as nodes.
+    allowed: &'static str,
+    /// What stands before the server on its command line.
+    before: Vec<OsString>,
+    flags: &'static [&'static str],
 }
 
 impl GroupReplication {
@@ -49,24 +74,47 @@ impl GroupReplication {
     #[must_use]
     #[track_caller]
     pub fn start() -> GroupReplication {
-        on_a_free_port(|_| GroupReplication::try_start())
+        on_a_free_port(|_| GroupReplication::try_start(None))
     }
 
-    fn try_start() -> Result<GroupReplication, String> {
-        let groups: Vec<u16> = (0..NODES).map(|_| free_port()).collect();
-        let seeds: Vec<String> = groups.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    /// Starts the nodes as [`start`](GroupReplication::start) does, each in a
+    /// Linux network namespace of its own, so that
+    /// [`cut_off`](GroupReplication::cut_off) has a network to take from a node.
+    /// Clients reach the nodes by the same loopback ports, through a forwarder
+    /// to each node's unix socket, which needs no network.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](GroupReplication::start); and where `unshare`, `nsenter` or
+    /// `ip` is missing, or the system lets this user create no namespaces.
+    #[must_use]
+    #[track_caller]
+    pub fn start_apart() -> GroupReplication {
+        let network = Network::new(NODES).unwrap_or_else(|cause| panic!("{cause}"));
+        let mut started = on_a_free_port(|_| GroupReplication::try_start(Some(&network)));
+        started.network = Some(network);
+        started
+    }
+
+    fn try_start(network: Option<&Network>) -> Result<GroupReplication, String> {
+        let site = |node| network.map_or_else(Site::on_loopback, |net| Site::inside(net, node));
+        let sites: Vec<Site> = (0..NODES).map(site).collect();
+        let seeds: Vec<&str> = sites.iter().map(|site| site.group.as_str()).collect();
         let seeds = seeds.join(",");
-        let numbered: Vec<(usize, u16)> = groups.into_iter().enumerate().collect();
-        let nodes = side_by_side(&numbered, |(number, group)| {
-            let node = prepare(*number, *group, &seeds)?;
-            node.server.launch()?;
-            node.try_query(RECOVERY)?;
-            Ok(node)
-        });
+        let numbered: Vec<(usize, &Site)> = sites.iter().enumerate().collect();
+        let nodes = side_by_side(&numbered, |(number, site)| prepare(*number, site, &seeds));
         let nodes = nodes.into_iter().collect::<Result<Vec<SqlServer>, _>>()?;
+        let forward = |node: &SqlServer| Forwarder::start(node.port(), node.socket());
+        let forwarded = nodes.iter().filter(|_| network.is_some()).map(forward);
+        let forwarders = forwarded.collect::<Result<_, _>>()?;
+        let launched = side_by_side(&nodes, |node| {
+            node.server.launch()?;
+            node.try_query(RECOVERY)
+        });
+        launched.into_iter().collect::<Result<Vec<String>, _>>()?;
         bootstrap(&nodes[0])?;
         side_by_side(&nodes[1..], join).into_iter().collect::<Result<(), _>>()?;
-        Ok(GroupReplication { nodes: Nodes::new(nodes) })
+        Ok(GroupReplication { nodes: Nodes::new(nodes), _forwarders: forwarders, network: None })
     }
 
     /// Says whether a node belongs to the part of the group that may write and
@@ -89,16 +137,41 @@ impl GroupReplication {
         named.contains(&own) && named.iter().all(agrees)
     }
 
-    /// Waits until a node is in step with the group.
+    /// Waits until a node is in step with the group. A node that was expelled
+    /// joins again.
     ///
     /// # Panics
     ///
     /// Panics when it is not within two minutes.
     #[track_caller]
     pub fn wait_online(&self, node: usize) {
-        if let Err(cause) = become_synced(&self.servers()[node], |_| self.is_online(node)) {
+        let is_synced = |_: &SqlServer| {
+            self.rejoin_if_out(node);
+            self.is_online(node)
+        };
+        if let Err(cause) = become_synced(&self.servers()[node], is_synced) {
             panic!("{cause}");
         }
+    }
+
+    /// Starts Group Replication again on a node that the group expelled, that
+    /// gave up without a majority, or that failed to join, as an operator does:
+    /// the node itself tries at once and then every five minutes. Does nothing
+    /// on any other node. A refusal by the group passes, so ask again until the
+    /// node is online.
+    pub fn rejoin_if_out(&self, node: usize) {
+        if self.is_up(node) && ["ERROR", "OFFLINE"].contains(&self.state(node).as_str()) {
+            let _ = self.try_query(node, "STOP GROUP_REPLICATION; START GROUP_REPLICATION");
+        }
+    }
+
+    /// Returns the state in which a node takes itself to be, such as `ONLINE`,
+    /// `RECOVERING` or `ERROR`; empty where it does not answer.
+    #[must_use]
+    pub fn state(&self, node: usize) -> String {
+        let sql = "SELECT member_state FROM performance_schema.replication_group_members \
+                   WHERE member_id = @@server_uuid OR member_id = ''";
+        self.try_query(node, sql).unwrap_or_default()
     }
 
     /// Returns which node is the primary, by the word of one that
@@ -156,6 +229,41 @@ impl GroupReplication {
         if leave {
             self.query(node, "STOP GROUP_REPLICATION");
         } else if let Err(cause) = rejoin(&self.servers()[node]) {
+            panic!("{cause}");
+        }
+    }
+
+    /// Cuts a node's network off from the other nodes: what they send to each
+    /// other is lost, and no connection is closed. Clients still reach it.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the cluster was not started by
+    /// [`start_apart`](GroupReplication::start_apart).
+    #[track_caller]
+    pub fn cut_off(&self, node: usize) {
+        self.connect(node, false);
+    }
+
+    /// Connects a node that was cut off to the others again, and waits until it
+    /// is in step with them.
+    ///
+    /// # Panics
+    ///
+    /// As [`cut_off`](GroupReplication::cut_off) and
+    /// [`wait_online`](GroupReplication::wait_online).
+    #[track_caller]
+    pub fn join_again(&self, node: usize) {
+        self.connect(node, true);
+        self.wait_online(node);
+    }
+
+    #[track_caller]
+    fn connect(&self, node: usize, connect: bool) {
+        let Some(network) = &self.network else {
+            panic!("all nodes share the loopback network: use GroupReplication::start_apart");
+        };
+        if let Err(cause) = network.connect(node, connect) {
             panic!("{cause}");
         }
     }
@@ -219,15 +327,50 @@ impl Deref for GroupReplication {
     }
 }
 
-fn prepare(number: usize, group: u16, seeds: &str) -> Result<SqlServer, String> {
-    let port = free_port();
+impl Site {
+    fn on_loopback() -> Site {
+        Site {
+            port: free_port(),
+            host: "127.0.0.1".to_owned(),
+            group: format!("127.0.0.1:{}", free_port()),
+            allowed: "127.0.0.1/8",
+            before: Vec::new(),
+            flags: &[],
+        }
+    }
+
+    /// The port is the node's inside and its forwarder's outside, so that the
+    /// group and the clients know the node by the same one.
+    fn inside(network: &Network, node: usize) -> Site {
+        let host = network::address(node);
+        // The kernel sends the parent-death signal no more once the process has
+        // other capabilities.
+        let mut before = network.at(node);
+        before.extend(["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from));
+        Site {
+            port: free_port(),
+            group: format!("{host}:{}", free_port()),
+            host,
+            allowed: network::SUBNET,
+            before,
+            // Inside, every user is root, which the server has to be told.
+            flags: &["--bind-address=0.0.0.0", "--user=root"],
+        }
+    }
+}
+
+fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String> {
+    let Site { port, host, group, allowed, before, flags } = site;
     let own = [
         format!("--server-id={}", number + 1),
+        format!("--report-host={host}"),
         format!("--report-port={port}"),
-        format!("--loose-group-replication-local-address=127.0.0.1:{group}"),
+        format!("--loose-group-replication-local-address={group}"),
+        format!("--loose-group-replication-ip-allowlist={allowed}"),
         format!("--loose-group-replication-group-seeds={seeds}"),
         format!("--loose-group-replication-group-name={GROUP}"),
     ];
+    let further = flags;
     let mut flags: Vec<&str> = own.iter().map(String::as_str).collect();
     flags.extend([
         // The group's state is shown by tables of it.
@@ -235,7 +378,6 @@ fn prepare(number: usize, group: u16, seeds: &str) -> Result<SqlServer, String> 
         // The plugin does not start where TLS is switched off, though the nodes
         // speak without it to each other.
         "--tls-version=TLSv1.2,TLSv1.3",
-        "--report-host=127.0.0.1",
         "--gtid-mode=ON",
         "--enforce-gtid-consistency=ON",
         "--log-bin=binlog",
@@ -246,7 +388,6 @@ fn prepare(number: usize, group: u16, seeds: &str) -> Result<SqlServer, String> 
         // As clients do: the server has no TLS to lend.
         "--loose-group-replication-ssl-mode=DISABLED",
         "--loose-group-replication-recovery-use-ssl=OFF",
-        "--loose-group-replication-ip-allowlist=127.0.0.1/8",
         "--loose-group-replication-recovery-get-public-key=ON",
         "--loose-group-replication-consistency=BEFORE_ON_PRIMARY_FAILOVER",
         // Five seconds pass before a node is suspected, whatever this says.
@@ -256,7 +397,8 @@ fn prepare(number: usize, group: u16, seeds: &str) -> Result<SqlServer, String> 
         "--loose-group-replication-autorejoin-tries=10",
         "--loose-group-replication-message-cache-size=134217728",
     ]);
-    SqlServer::prepare(Flavour::MySql, port, &flags, |_| Ok(Vec::new()))
+    flags.extend(*further);
+    SqlServer::prepare(Flavour::MySql, *port, &flags, |_| Ok(before.clone()))
 }
 
 fn bootstrap(node: &SqlServer) -> Result<(), String> {

@@ -7,12 +7,18 @@ use super::one_writer::{self, Cluster, Fault, SETTLED_WITHIN};
 use crate::Extent;
 use crate::outcome::Row;
 
-const SHORT: [Fault; 3] = [Fault::Killed, Fault::SteppedOut, Fault::HandedOver];
-const LONG: [Fault; 5] =
-    [Fault::Killed, Fault::SteppedOut, Fault::Stopped, Fault::HandedOver, Fault::AllKilled];
+const SHORT: [Fault; 4] = [Fault::Killed, Fault::CutOff, Fault::SteppedOut, Fault::HandedOver];
+const LONG: [Fault; 6] = [
+    Fault::Killed,
+    Fault::CutOff,
+    Fault::SteppedOut,
+    Fault::Stopped,
+    Fault::HandedOver,
+    Fault::AllKilled,
+];
 
 pub(super) fn run(extent: Extent) -> Vec<Row> {
-    let group = GroupReplication::start();
+    let group = GroupReplication::start_apart();
     let mut rows = Vec::new();
     let mut writer = group.primary().expect("a primary");
     for seed in (extent.seed..).take(usize::try_from(extent.seeds(1, 6)).unwrap_or(usize::MAX)) {
@@ -53,6 +59,19 @@ impl Cluster for GroupReplication {
         self.leave(node, false);
     }
 
+    fn cut_off(&self, node: usize) {
+        GroupReplication::cut_off(self, node);
+    }
+
+    /// The node has lost the majority for long enough to have rolled back what
+    /// it was committing.
+    fn let_back(&self, node: usize) {
+        wait_until("the node that is cut off has given up", SETTLED_WITHIN, || {
+            self.state(node) == "ERROR"
+        });
+        self.join_again(node);
+    }
+
     fn hand_over(&self, from: usize) -> usize {
         let next = (from + 1) % self.nodes();
         self.set_primary(next);
@@ -70,13 +89,10 @@ impl Cluster for GroupReplication {
     }
 
     fn is_whole(&self, node: usize) -> bool {
-        // It tries to join again a few times by itself, minutes apart.
-        if state(self, node) == "ERROR" {
-            let _ = self.try_query(node, "STOP GROUP_REPLICATION; START GROUP_REPLICATION");
-        }
+        self.rejoin_if_out(node);
         let members = "SELECT COUNT(*) FROM performance_schema.replication_group_members \
              WHERE MEMBER_STATE = 'ONLINE'";
-        state(self, node) == "ONLINE"
+        self.state(node) == "ONLINE"
             && self.try_query(node, members) == Ok(self.nodes().to_string())
     }
 
@@ -84,13 +100,6 @@ impl Cluster for GroupReplication {
     fn auditor_of(&self, _node: usize, writer: usize) -> usize {
         writer
     }
-}
-
-/// What a node takes itself for; empty where it does not answer.
-fn state(group: &GroupReplication, node: usize) -> String {
-    let sql = "SELECT MEMBER_STATE FROM performance_schema.replication_group_members \
-         WHERE MEMBER_ID = @@server_uuid";
-    group.try_query(node, sql).unwrap_or_default()
 }
 
 /// Whether a node is the primary, and has lifted what keeps clients from it.

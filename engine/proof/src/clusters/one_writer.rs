@@ -39,6 +39,16 @@ pub(super) trait Cluster: Deref<Target = Nodes> {
     /// Lets it back.
     fn step_in(&self, node: usize);
 
+    /// Takes the network between a node and the others away, while clients still
+    /// reach the node. Nodes without a network of their own step out instead.
+    fn cut_off(&self, node: usize) {
+        self.step_out(node);
+    }
+    /// Restores the network, and has the node join again.
+    fn let_back(&self, node: usize) {
+        self.step_in(node);
+    }
+
     /// Makes another node than this the one that is written to.
     fn hand_over(&self, from: usize) -> usize;
     /// Waits until the others go on without this node, and answers which of
@@ -57,6 +67,8 @@ pub(super) enum Fault {
     Killed,
     Stopped,
     SteppedOut,
+    /// The network between it and the others fails, and heals later.
+    CutOff,
     /// Nothing fails: another node is written to, as before an upgrade.
     HandedOver,
     /// All nodes die at once.
@@ -71,6 +83,7 @@ impl Fault {
             Self::Killed => "writing node killed, rejoins",
             Self::Stopped => "writing node stopped, goes on later",
             Self::SteppedOut => C::STEPPED_OUT,
+            Self::CutOff => "writing node cut off by the network, let back",
             Self::HandedOver => "another node written to, nothing failed",
             Self::AllKilled => "all nodes killed at once",
             Self::Copied => "writing node killed, rejoins as a copy",
@@ -127,6 +140,7 @@ fn inject(cluster: &impl Cluster, node: usize, fault: Fault) -> usize {
         Fault::Killed | Fault::Copied => cluster.kill(node),
         Fault::Stopped => cluster.pause(node),
         Fault::SteppedOut => cluster.step_out(node),
+        Fault::CutOff => cluster.cut_off(node),
         Fault::HandedOver => return cluster.hand_over(node),
         Fault::AllKilled => {
             (0..cluster.nodes()).for_each(|node| cluster.kill(node));
@@ -142,6 +156,7 @@ fn heal(cluster: &impl Cluster, node: usize, writer: usize, fault: Fault) {
         Fault::Copied => cluster.start_as_copy(node),
         Fault::Stopped => cluster.resume(node),
         Fault::SteppedOut => cluster.step_in(node),
+        Fault::CutOff => cluster.let_back(node),
         Fault::HandedOver => {}
         Fault::AllKilled => {
             let others = (0..cluster.nodes()).filter(|node| *node != writer);

@@ -1,0 +1,186 @@
+//! A private network: a Linux network namespace for each node, joined by a
+//! bridge, so that the network can fail for one node and not for the others.
+//!
+//! A user namespace owns them all, so no privilege is needed where the system
+//! lets users make one. A namespace exists while a process is in it; here that
+//! is a `cat`, which ends when the pipe to its input closes, and so with the
+//! process that made the network, however that ends.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Stdio};
+
+use crate::tool;
+
+/// The addresses of the network; nothing outside of it sees them.
+pub(super) const SUBNET: &str = "10.77.0.0/24";
+
+const NEEDS: &str = "Nodes with a network of their own need unshare and nsenter (util-linux), ip \
+    (iproute2), and a system that lets this user create user and network namespaces";
+
+/// Owns a network of numbered nodes. Dropping it removes it.
+#[derive(Debug)]
+pub(super) struct Network {
+    // Where the bridge is.
+    switch: Namespace,
+    nodes: Vec<Namespace>,
+}
+
+/// Owns the process that keeps a network namespace in existence.
+#[derive(Debug)]
+struct Namespace {
+    holder: Child,
+    // `None` only while being dropped.
+    line: Option<ChildStdin>,
+}
+
+impl Network {
+    /// Makes a network of so many nodes, all of which reach each other.
+    ///
+    /// # Errors
+    ///
+    /// Says what failed, and what the system must offer.
+    pub(super) fn new(nodes: usize) -> Result<Network, String> {
+        Network::make(nodes).map_err(|cause| format!("{NEEDS}: {cause}"))
+    }
+
+    fn make(nodes: usize) -> Result<Network, String> {
+        let switch = Namespace::hold(&["unshare", "--user", "--map-root-user", "--net"])?;
+        let user = format!("--user=/proc/{}/ns/user", switch.holder.id());
+        let beside = ["nsenter", "--preserve-credentials", &user, "--", "unshare", "--net"];
+        let nodes = (0..nodes).map(|_| Namespace::hold(&beside));
+        let network = Network { switch, nodes: nodes.collect::<Result<_, _>>()? };
+        let mut links = "link add name group type bridge\nlink set dev group up\n".to_owned();
+        for (number, node) in network.nodes.iter().enumerate() {
+            let holder = node.holder.id();
+            links += &format!(
+                "link add name node{number} type veth peer name eth0 netns {holder}\n\
+                 link set dev node{number} master group up\n"
+            );
+        }
+        network.configure(&network.switch, &links)?;
+        for (number, node) in network.nodes.iter().enumerate() {
+            let address = address(number);
+            let links = format!(
+                "link set dev lo up\naddress add {address}/24 dev eth0\nlink set dev eth0 up\n"
+            );
+            network.configure(node, &links)?;
+        }
+        Ok(network)
+    }
+
+    /// Returns the beginning of a command line that runs a program at a node, as
+    /// the root of the user namespace.
+    pub(super) fn at(&self, node: usize) -> Vec<OsString> {
+        self.inside(&self.nodes[node])
+    }
+
+    /// Connects a node to the others (true), or cuts it off from them (false).
+    /// Its own link stays up, and what is sent over it is lost.
+    ///
+    /// # Errors
+    ///
+    /// Says what failed.
+    pub(super) fn connect(&self, node: usize, connect: bool) -> Result<(), String> {
+        let master = if connect { "master group" } else { "nomaster" };
+        self.configure(&self.switch, &format!("link set dev node{node} {master}\n"))
+    }
+
+    fn inside(&self, namespace: &Namespace) -> Vec<OsString> {
+        let (owner, holder) = (self.switch.holder.id(), namespace.holder.id());
+        let words = [
+            "nsenter",
+            // The user is root inside already; to drop groups may be forbidden.
+            "--preserve-credentials",
+            &format!("--user=/proc/{owner}/ns/user"),
+            &format!("--net=/proc/{holder}/ns/net"),
+            "--",
+        ];
+        words.map(OsString::from).into()
+    }
+
+    fn configure(&self, namespace: &Namespace, links: &str) -> Result<(), String> {
+        let mut line = self.inside(namespace);
+        line.extend(["ip", "-batch", "-"].map(OsString::from));
+        tool::run(tool::command_line(&line), links).map(drop)
+    }
+}
+
+impl Namespace {
+    /// Starts a holder by a command that makes the namespace and then becomes
+    /// the program it is given.
+    fn hold(make: &[&str]) -> Result<Namespace, String> {
+        let line: Vec<OsString> = make.iter().chain(&["--", "cat"]).map(OsString::from).collect();
+        let mut holder = tool::command_line(&line)
+            // Out of our process group, as the servers that it outlives.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|cause| format!("failed to run {}: {cause}", make[0]))?;
+        let (output, errors) = (holder.stdout.take(), holder.stderr.take());
+        let mut namespace = Namespace { line: holder.stdin.take(), holder };
+        // What comes back comes from a cat that is in the namespace.
+        let sent = namespace.line.as_mut().map(|line| line.write_all(b"\n"));
+        let mut answer = String::new();
+        let read = output.map(|output| BufReader::new(output).read_line(&mut answer));
+        if matches!((sent, read), (Some(Ok(())), Some(Ok(1)))) {
+            return Ok(namespace);
+        }
+        drop(namespace);
+        let mut complaint = String::new();
+        // What was read before an error is still worth showing.
+        let _ = errors.map(|mut errors| errors.read_to_string(&mut complaint));
+        Err(format!("{} made no namespace: {}", make.join(" "), complaint.trim_end()))
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        drop(self.line.take());
+        // Nothing to do about a failure; waiting only avoids a zombie.
+        let _ = self.holder.wait();
+    }
+}
+
+/// Returns the address of a node.
+pub(super) fn address(node: usize) -> String {
+    format!("10.77.0.{}", node + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reaches(network: &Network, from: usize, to: usize) -> bool {
+        let mut line = network.at(from);
+        let connect = format!("exec 3<>/dev/tcp/{}/9", address(to));
+        line.extend(["timeout", "1", "bash", "-c", &connect].map(OsString::from));
+        // Nothing listens there: a refusal is an answer.
+        tool::run(tool::command_line(&line), "").is_err_and(|why| why.contains("refused"))
+    }
+
+    #[test]
+    fn a_node_that_is_cut_off_reaches_no_other_until_it_is_connected_again() {
+        let network = Network::new(3).expect("a network");
+        assert!(reaches(&network, 0, 1));
+        network.connect(0, false).expect("a cut");
+        assert!(!reaches(&network, 0, 1));
+        assert!(!reaches(&network, 2, 0));
+        assert!(reaches(&network, 1, 2));
+        assert!(reaches(&network, 0, 0));
+        network.connect(0, true).expect("a connection");
+        assert!(reaches(&network, 0, 1));
+        assert!(reaches(&network, 2, 0));
+    }
+
+    #[test]
+    fn a_command_that_makes_no_namespace_is_told_of_with_its_complaint() {
+        let why = Namespace::hold(&["sh", "-c", "echo forbidden >&2; exit 1"]).err();
+        assert!(why.as_ref().is_some_and(|why| why.contains("forbidden")), "{why:?}");
+        let why = Namespace::hold(&["no-such-program"]).err();
+        assert!(why.as_ref().is_some_and(|why| why.contains("no-such-program")), "{why:?}");
+    }
+}
