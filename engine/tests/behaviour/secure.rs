@@ -23,19 +23,15 @@ pub const SCENARIOS: &[Scenario] = scenarios!("secure";
     a_running_engine_is_reached_by_https_and_known_by_its_certificate,
 );
 
-/// Ends TLS for a server, with a certificate for `localhost`. Dropped, it is gone.
+/// Ends TLS for a server. Dropped, it is gone.
 struct Proxy {
     port: u16,
-    /// The authority that signed the certificate, as a PEM file.
-    ca: String,
-    _certificates: Certificates,
     _runtime: Runtime,
 }
 
 impl Proxy {
-    fn start(upstream: SocketAddr) -> Self {
-        let certificates = Certificates::new();
-        let Identity { ca, cert, key } = certificates.server();
+    fn start(upstream: SocketAddr, shown: Identity) -> Self {
+        let Identity { cert, key, .. } = shown;
         let ring = Arc::new(rustls::crypto::ring::default_provider());
         let cert = CertificateDer::from_pem_file(cert).expect("a certificate");
         let key = PrivateKeyDer::from_pem_file(key).expect("a key");
@@ -62,8 +58,7 @@ impl Proxy {
                 });
             }
         });
-        let ca = ca.to_str().expect("UTF-8").to_owned();
-        Self { port, ca, _certificates: certificates, _runtime: runtime }
+        Self { port, _runtime: runtime }
     }
 }
 
@@ -71,10 +66,13 @@ fn a_running_engine_is_reached_by_https_and_known_by_its_certificate(world: &Wor
     let sockets = Sockets::new();
     let url = sockets.serve_at_address(world.builder().own, "open sesame");
     let address = url.strip_prefix("http://").expect("an address").parse().expect("an address");
-    let proxy = Proxy::start(address);
+    let certificates = Certificates::new();
+    let ca = certificates.ca().display().to_string();
+    let proxy = Proxy::start(address, certificates.server());
     let open = |url: &str, ca: &str| -> Result<_> { through(url).set("remote_ca", ca)?.open() };
-    let https = format!("https://:open%20sesame@localhost:{}", proxy.port);
-    let engine = open(&https, &proxy.ca).expect("opens");
+    let at = |proxy: &Proxy| format!("https://:open%20sesame@localhost:{}", proxy.port);
+    let https = at(&proxy);
+    let engine = open(&https, &ca).expect("opens");
     let id = product(&engine, 5);
     hold(&engine, id, 2);
     assert_eq!(numbers(&engine, id), [3, 2, 0, 0]);
@@ -87,10 +85,11 @@ fn a_running_engine_is_reached_by_https_and_known_by_its_certificate(world: &Wor
     };
     let said = refusal(&https, "");
     assert!(said.contains("no known authority") && said.contains("remote_ca"), "{said}");
-    let said = refusal(&https.replace("localhost", "127.0.0.1"), &proxy.ca);
+    let misnamed = Proxy::start(address, certificates.misnamed());
+    let said = refusal(&at(&misnamed), &ca);
     assert!(said.contains("for another name"), "{said}");
-    let said = refusal(&url.replace("http://", "https://:sesame@"), &proxy.ca);
+    let said = refusal(&url.replace("http://", "https://:sesame@"), &ca);
     assert!(said.contains("does not speak TLS"), "{said}");
-    let said = refusal(&url.replace("http://", "http://:sesame@"), &proxy.ca);
+    let said = refusal(&url.replace("http://", "http://:sesame@"), &ca);
     assert!(said.contains("remote_ca"), "{said}");
 }
