@@ -353,8 +353,14 @@ impl Site {
             host,
             allowed: network::SUBNET,
             before,
-            // Inside, every user is root, which the server has to be told.
-            flags: &["--bind-address=0.0.0.0", "--user=root"],
+            flags: &[
+                "--bind-address=0.0.0.0",
+                // Inside, every user is root, which the server has to be told.
+                "--user=root",
+                // A node that lost the majority would spend a minute on leaving
+                // the others before it tries, and refuse to stop meanwhile.
+                "--loose-group-replication-autorejoin-tries=0",
+            ],
         }
     }
 }
