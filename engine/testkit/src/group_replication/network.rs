@@ -43,6 +43,7 @@ impl Network {
     /// Says what failed, and what the system must offer.
     pub(super) fn new(nodes: usize) -> Result<Network, String> {
         Network::make(nodes).map_err(|cause| {
+            let cause = cause.trim_end();
             format!("failed to make a network of {nodes} network namespaces: {cause}. {NEEDS}.")
         })
     }
@@ -79,8 +80,8 @@ impl Network {
     }
 
     /// Connects a node's port to the bridge (true), or takes it from the bridge
-    /// (false). The node's link stays up either way, as when a switch behind the
-    /// next one fails, and the kernel drops what is sent over it.
+    /// (false). The node's link stays up either way, as when a switch further
+    /// away fails, and the kernel drops what is sent over it.
     ///
     /// # Errors
     ///
