@@ -42,9 +42,9 @@ const RECOVERY: &str = "SET sql_log_bin = 0;
 /// before it takes over (`group_replication_consistency`).
 #[derive(Debug)]
 pub struct GroupReplication {
-    // Dropped first: the servers end, then what they stand on.
+    // Dropped first: the servers end before their network does.
     nodes: Nodes,
-    // How clients reach nodes that are in namespaces of their own.
+    // Lead clients to nodes in network namespaces of their own; none otherwise.
     _forwarders: Vec<Forwarder>,
     network: Option<Network>,
 }
@@ -58,8 +58,9 @@ struct Site {
     group: String,
     /// The hosts that it accepts as nodes.
     allowed: &'static str,
-    /// What stands before the server on its command line.
-    before: Vec<OsString>,
+    /// The beginning of the command line, which runs the rest in the node's
+    /// namespaces.
+    prefix: Vec<OsString>,
     flags: &'static [&'static str],
 }
 
@@ -81,7 +82,9 @@ impl GroupReplication {
     /// Linux network namespace of its own, so that
     /// [`cut_off`](GroupReplication::cut_off) has a network to take from a node.
     /// Clients reach the nodes by the same loopback ports, through a forwarder
-    /// to each node's unix socket, which needs no network.
+    /// to each node's unix socket, which needs no network. A node that is out of
+    /// the group does not rejoin by itself:
+    /// [`wait_online`](GroupReplication::wait_online) has it rejoin.
     ///
     /// # Panics
     ///
@@ -137,8 +140,8 @@ impl GroupReplication {
         named.contains(&own) && named.iter().all(agrees)
     }
 
-    /// Waits until a node is in step with the group. A node that was expelled
-    /// joins again.
+    /// Waits until a node is in step with the group, and has it rejoin where it
+    /// is out, as [`rejoin_if_out`](GroupReplication::rejoin_if_out) does.
     ///
     /// # Panics
     ///
@@ -154,19 +157,19 @@ impl GroupReplication {
         }
     }
 
-    /// Starts Group Replication again on a node that the group expelled, that
-    /// gave up without a majority, or that failed to join, as an operator does:
-    /// the node itself tries at once and then every five minutes. Does nothing
-    /// on any other node. A refusal by the group passes, so ask again until the
-    /// node is online.
+    /// Restarts Group Replication on a node that the group expelled, that lost
+    /// the majority, or whose join failed, as an operator does. Auto-rejoin
+    /// would try once, and again after five minutes. Does nothing on any other
+    /// node. The group may refuse for a while, so call it until the node is
+    /// online.
     pub fn rejoin_if_out(&self, node: usize) {
         if self.is_up(node) && ["ERROR", "OFFLINE"].contains(&self.state(node).as_str()) {
             let _ = self.try_query(node, "STOP GROUP_REPLICATION; START GROUP_REPLICATION");
         }
     }
 
-    /// Returns the state in which a node takes itself to be, such as `ONLINE`,
-    /// `RECOVERING` or `ERROR`; empty where it does not answer.
+    /// Returns the member state that a node reports of itself, such as `ONLINE`,
+    /// `RECOVERING` or `ERROR`; empty when it does not answer.
     #[must_use]
     pub fn state(&self, node: usize) -> String {
         let sql = "SELECT member_state FROM performance_schema.replication_group_members \
@@ -233,8 +236,9 @@ impl GroupReplication {
         }
     }
 
-    /// Cuts a node's network off from the other nodes: what they send to each
-    /// other is lost, and no connection is closed. Clients still reach it.
+    /// Partitions the network between a node and the others: packets are lost
+    /// in both directions, and no connection is closed. Clients still reach the
+    /// node.
     ///
     /// # Panics
     ///
@@ -245,8 +249,8 @@ impl GroupReplication {
         self.connect(node, false);
     }
 
-    /// Connects a node that was cut off to the others again, and waits until it
-    /// is in step with them.
+    /// Heals the network of a node that was cut off, and waits until the node is
+    /// in step with the others.
     ///
     /// # Panics
     ///
@@ -334,7 +338,7 @@ impl Site {
             host: "127.0.0.1".to_owned(),
             group: format!("127.0.0.1:{}", free_port()),
             allowed: "127.0.0.1/8",
-            before: Vec::new(),
+            prefix: Vec::new(),
             flags: &[],
         }
     }
@@ -343,24 +347,30 @@ impl Site {
     /// group and the clients know the node by the same one.
     fn inside(network: &Network, node: usize) -> Site {
         let host = network::address(node);
-        // The kernel sends the parent-death signal no more once the process has
-        // other capabilities.
-        let mut before = network.at(node);
-        before.extend(["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from));
+        let mut prefix = network.command_prefix(node);
+        // The kernel may clear the parent-death signal of a process that gains
+        // capabilities, as nsenter does.
+        prefix.extend(["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from));
         Site {
             port: free_port(),
             group: format!("{host}:{}", free_port()),
             host,
             allowed: network::SUBNET,
-            before,
-            // Inside, every user is root, which the server has to be told.
-            flags: &["--bind-address=0.0.0.0", "--user=root"],
+            prefix,
+            flags: &[
+                "--bind-address=0.0.0.0",
+                // Inside, every user is root, which the server has to be told.
+                "--user=root",
+                // Before it tries, a node without a majority waits a minute for
+                // the view in which it has left, and STOP waits with it.
+                "--loose-group-replication-autorejoin-tries=0",
+            ],
         }
     }
 }
 
 fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String> {
-    let Site { port, host, group, allowed, before, flags } = site;
+    let Site { port, host, group, allowed, prefix, flags: own_flags } = site;
     let own = [
         format!("--server-id={}", number + 1),
         format!("--report-host={host}"),
@@ -370,7 +380,6 @@ fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String>
         format!("--loose-group-replication-group-seeds={seeds}"),
         format!("--loose-group-replication-group-name={GROUP}"),
     ];
-    let further = flags;
     let mut flags: Vec<&str> = own.iter().map(String::as_str).collect();
     flags.extend([
         // The group's state is shown by tables of it.
@@ -397,8 +406,8 @@ fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String>
         "--loose-group-replication-autorejoin-tries=10",
         "--loose-group-replication-message-cache-size=134217728",
     ]);
-    flags.extend(*further);
-    SqlServer::prepare(Flavour::MySql, *port, &flags, |_| Ok(before.clone()))
+    flags.extend(*own_flags);
+    SqlServer::prepare(Flavour::MySql, *port, &flags, |_| Ok(prefix.clone()))
 }
 
 fn bootstrap(node: &SqlServer) -> Result<(), String> {

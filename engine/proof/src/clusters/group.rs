@@ -8,9 +8,10 @@ use crate::Extent;
 use crate::outcome::Row;
 
 const SHORT: [Fault; 4] = [Fault::Killed, Fault::CutOff, Fault::SteppedOut, Fault::HandedOver];
-const LONG: [Fault; 6] = [
+const LONG: [Fault; 7] = [
     Fault::Killed,
     Fault::CutOff,
+    Fault::CutOffBriefly,
     Fault::SteppedOut,
     Fault::Stopped,
     Fault::HandedOver,
@@ -63,12 +64,11 @@ impl Cluster for GroupReplication {
         GroupReplication::cut_off(self, node);
     }
 
-    /// The node has lost the majority for long enough to have rolled back what
-    /// it was committing.
+    fn has_given_up(&self, node: usize) -> bool {
+        self.state(node) == "ERROR"
+    }
+
     fn let_back(&self, node: usize) {
-        wait_until("the node that is cut off has given up", SETTLED_WITHIN, || {
-            self.state(node) == "ERROR"
-        });
         self.join_again(node);
     }
 

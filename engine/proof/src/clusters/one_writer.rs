@@ -44,6 +44,10 @@ pub(super) trait Cluster: Deref<Target = Nodes> {
     fn cut_off(&self, node: usize) {
         self.step_out(node);
     }
+    /// Whether a node that is cut off has ended what it was committing.
+    fn has_given_up(&self, _node: usize) -> bool {
+        true
+    }
     /// Restores the network, and has the node join again.
     fn let_back(&self, node: usize) {
         self.step_in(node);
@@ -67,8 +71,12 @@ pub(super) enum Fault {
     Killed,
     Stopped,
     SteppedOut,
-    /// The network between it and the others fails, and heals later.
+    /// The network between it and the others fails, and heals once the node has
+    /// given up what it was committing.
     CutOff,
+    /// The same, and the network heals while commits still hang at the node,
+    /// though the others have elected the next.
+    CutOffBriefly,
     /// Nothing fails: another node is written to, as before an upgrade.
     HandedOver,
     /// All nodes die at once.
@@ -84,6 +92,7 @@ impl Fault {
             Self::Stopped => "writing node stopped, goes on later",
             Self::SteppedOut => C::STEPPED_OUT,
             Self::CutOff => "writing node cut off by the network, let back",
+            Self::CutOffBriefly => "writing node cut off by the network, let back at once",
             Self::HandedOver => "another node written to, nothing failed",
             Self::AllKilled => "all nodes killed at once",
             Self::Copied => "writing node killed, rejoins as a copy",
@@ -116,7 +125,9 @@ pub(super) fn round<C: Cluster>(cluster: &C, writer: &mut usize, fault: Fault, s
         ready_after = since.elapsed();
         proxy.lead_to(cluster.addr(*writer));
         proxy.cut();
-        thread::sleep(AROUND);
+        if fault != Fault::CutOffBriefly {
+            thread::sleep(AROUND);
+        }
         heal(cluster, before, *writer, fault);
         thread::sleep(AROUND / 3);
     });
@@ -140,7 +151,7 @@ fn inject(cluster: &impl Cluster, node: usize, fault: Fault) -> usize {
         Fault::Killed | Fault::Copied => cluster.kill(node),
         Fault::Stopped => cluster.pause(node),
         Fault::SteppedOut => cluster.step_out(node),
-        Fault::CutOff => cluster.cut_off(node),
+        Fault::CutOff | Fault::CutOffBriefly => cluster.cut_off(node),
         Fault::HandedOver => return cluster.hand_over(node),
         Fault::AllKilled => {
             (0..cluster.nodes()).for_each(|node| cluster.kill(node));
@@ -156,7 +167,13 @@ fn heal(cluster: &impl Cluster, node: usize, writer: usize, fault: Fault) {
         Fault::Copied => cluster.start_as_copy(node),
         Fault::Stopped => cluster.resume(node),
         Fault::SteppedOut => cluster.step_in(node),
-        Fault::CutOff => cluster.let_back(node),
+        Fault::CutOff => {
+            wait_until("the node that is cut off has given up", SETTLED_WITHIN, || {
+                cluster.has_given_up(node)
+            });
+            cluster.let_back(node);
+        }
+        Fault::CutOffBriefly => cluster.let_back(node),
         Fault::HandedOver => {}
         Fault::AllKilled => {
             let others = (0..cluster.nodes()).filter(|node| *node != writer);

@@ -16,8 +16,8 @@ use crate::tool;
 /// The addresses of the network; nothing outside of it sees them.
 pub(super) const SUBNET: &str = "10.77.0.0/24";
 
-const NEEDS: &str = "Nodes with a network of their own need unshare and nsenter (util-linux), ip \
-    (iproute2), and a system that lets this user create user and network namespaces";
+const NEEDS: &str = "It takes unshare and nsenter (util-linux) and ip (iproute2), which .ci/deps \
+    installs, and a system that lets this user create user and network namespaces";
 
 /// Owns a network of numbered nodes. Dropping it removes it.
 #[derive(Debug)]
@@ -42,7 +42,10 @@ impl Network {
     ///
     /// Says what failed, and what the system must offer.
     pub(super) fn new(nodes: usize) -> Result<Network, String> {
-        Network::make(nodes).map_err(|cause| format!("{NEEDS}: {cause}"))
+        Network::make(nodes).map_err(|cause| {
+            let cause = cause.trim_end();
+            format!("failed to make a network of {nodes} network namespaces: {cause}. {NEEDS}.")
+        })
     }
 
     fn make(nodes: usize) -> Result<Network, String> {
@@ -70,14 +73,15 @@ impl Network {
         Ok(network)
     }
 
-    /// Returns the beginning of a command line that runs a program at a node, as
-    /// the root of the user namespace.
-    pub(super) fn at(&self, node: usize) -> Vec<OsString> {
+    /// Returns the beginning of a command line that runs a program in a node's
+    /// namespaces, as the user namespace's root.
+    pub(super) fn command_prefix(&self, node: usize) -> Vec<OsString> {
         self.inside(&self.nodes[node])
     }
 
-    /// Connects a node to the others (true), or cuts it off from them (false).
-    /// Its own link stays up, and what is sent over it is lost.
+    /// Connects a node's port to the bridge (true), or takes it from the bridge
+    /// (false). The node's link stays up either way, as when a switch further
+    /// away fails, and the kernel drops what is sent over it.
     ///
     /// # Errors
     ///
@@ -155,7 +159,7 @@ mod tests {
     use super::*;
 
     fn reaches(network: &Network, from: usize, to: usize) -> bool {
-        let mut line = network.at(from);
+        let mut line = network.command_prefix(from);
         let connect = format!("exec 3<>/dev/tcp/{}/9", address(to));
         line.extend(["timeout", "1", "bash", "-c", &connect].map(OsString::from));
         // Nothing listens there: a refusal is an answer.
