@@ -4,6 +4,7 @@ mod forwarder;
 mod network;
 
 use std::ffi::OsString;
+use std::ffi::OsString;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -281,7 +282,7 @@ impl GroupReplication {
     #[track_caller]
     pub fn restart(&self, node: usize) {
         let node = &self.servers()[node];
-        let started = node.server.launch();
+        let started = start_read_only(node);
         if let Err(cause) = started.and_then(|()| join(node)) {
             panic!("{cause}");
         }
@@ -301,9 +302,7 @@ impl GroupReplication {
     }
 
     fn try_restart_first(&self) -> Result<usize, String> {
-        side_by_side(self.servers(), |node| node.server.launch())
-            .into_iter()
-            .collect::<Result<(), _>>()?;
+        side_by_side(self.servers(), start_read_only).into_iter().collect::<Result<(), _>>()?;
         let done = |node: &SqlServer| node.try_query("SELECT @@global.gtid_executed");
         let done = self.servers().iter().map(done).collect::<Result<Vec<String>, _>>()?;
         // The one whose transactions hold all that the others have.
@@ -408,6 +407,12 @@ fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String>
     ]);
     flags.extend(*own_flags);
     SqlServer::prepare(Flavour::MySql, *port, &flags, |_| Ok(prefix.clone()))
+}
+
+/// Starts a node that is to join the group. Until it has, no client may write to
+/// it: what it commits alone is in no other node, and keeps it from the group.
+fn start_read_only(node: &SqlServer) -> Result<(), String> {
+    node.server.launch_with(&[OsString::from("--super-read-only=ON")])
 }
 
 fn bootstrap(node: &SqlServer) -> Result<(), String> {
