@@ -282,16 +282,16 @@ impl Core {
     ) -> Result<Replayable<Product>> {
         let keyed = prepare::new_product(new, resend)?;
         let (store, new, retries) = (Arc::clone(&self.store), new.clone(), self.config.retries);
-        let (created, current) = self
+        let created = self
             .on_runtime(async move {
-                let created =
-                    create::insert_product(store.as_ref(), &new, keyed.as_ref(), retries).await?;
-                let current = store.product(created.id).await?;
-                Ok((created, current))
+                create::insert_product(store.as_ref(), &new, keyed.as_ref(), retries).await
             })
             .await?;
         // The id may have been read, and cached as missing, before it was there.
-        self.cache.committed(current.into_iter().map(|(product, _)| product).collect());
+        if !created.replayed {
+            let product = created.value.clone();
+            self.cache.committed(vec![CachedProduct { product, next_due: None }]);
+        }
         Ok(created)
     }
 

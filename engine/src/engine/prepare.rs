@@ -146,7 +146,8 @@ pub(super) fn adjustment(request: &StockAdjustment, resend: Option<Resend>) -> R
     let StockAdjustment { product_id, delta, version, .. } = *request;
     let expected = version.map_or([0, 0], |version| [1, version]);
     let parts = [product_id.0, delta.cast_unsigned(), expected[0], expected[1]];
-    let key = keyed("adjust", request.key.as_deref(), resend, &parts, None)?;
+    let reason = Some(request.reason.as_str());
+    let key = keyed("adjust", request.key.as_deref(), resend, &parts, reason)?;
     Ok(Command::Adjust { product_id, delta, version, key })
 }
 
@@ -264,8 +265,8 @@ fn customer(customer: Option<&str>) -> Result<Option<&str>> {
 }
 
 /// Pairs the caller's key, or else the one drawn for resending, with the
-/// fingerprint of its request: of its parts, and of its text (the customer, or
-/// a product's name) if it has one.
+/// fingerprint of its request: of its parts, and of its text (the customer, a
+/// product's name or an adjustment's reason) if it has one.
 fn keyed(
     what: &str,
     key: Option<&str>,

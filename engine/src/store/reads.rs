@@ -30,9 +30,6 @@ const IDENTITY: &str = "store_id";
 /// How long an audit waits for the one before it.
 const AUDIT_TURN: Duration = Duration::from_secs(10);
 
-/// A write of nothing, which a store that is read-only refuses.
-const WRITE_NOTHING: &str = "UPDATE stockade_sequences SET next = next WHERE name = ''";
-
 /// How often free ids are looked for in one draw. Each look takes twice the
 /// span of the one before it, so that it ends at the end of all ids.
 const LOOKS_MAX: u32 = 64;
@@ -173,7 +170,7 @@ impl<D: Database> SqlStore<D> {
         let Some(mut connection) = self.database.probe().await? else {
             return Ok(());
         };
-        let sql = format!("{WRITE_NOTHING}; {}", schema::probes());
+        let sql = format!("{}; {}", schema::WRITE_NOTHING.join("; "), schema::probes());
         let checked = connection.run(sql, &mut |_, _| Ok(())).await;
         match checked {
             // Another process writes, which is load and no fault.

@@ -4,7 +4,6 @@ mod forwarder;
 mod network;
 
 use std::ffi::OsString;
-use std::ffi::OsString;
 use std::ops::Deref;
 use std::time::Duration;
 

@@ -108,6 +108,14 @@ fn refusals(make: Make) {
     let said = refusal(&url);
     assert!(said.contains("lacks a right"), "{said}");
     server.query(&format!("GRANT ALL ON {database}.* TO shop@'%'"));
+    // Tables that are there, and a right of each batch that is not.
+    drop(open(&url).expect("makes the tables"));
+    for right in ["INSERT", "UPDATE", "DELETE"] {
+        server.query(&format!("REVOKE {right} ON {database}.* FROM shop@'%'"));
+        let said = refusal(&url);
+        assert!(said.contains("lacks a right") && said.contains(right), "{right}: {said}");
+        server.query(&format!("GRANT {right} ON {database}.* TO shop@'%'"));
+    }
     server.query("ALTER USER shop@'%' ACCOUNT LOCK");
     let said = refusal(&url);
     assert!(said.contains("is locked"), "{said}");

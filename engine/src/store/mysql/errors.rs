@@ -139,6 +139,8 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
             (1049, "ER_BAD_DB_ERROR"),
             (1129, "ER_HOST_IS_BLOCKED"),
             (1130, "ER_HOST_NOT_PRIVILEGED"),
+            (1142, "ER_TABLEACCESS_DENIED_ERROR"),
+            (1143, "ER_COLUMNACCESS_DENIED_ERROR"),
             (1251, "ER_NOT_SUPPORTED_AUTH_MODE"),
             (1275, "ER_SERVER_IS_IN_SECURE_AUTH_MODE"),
             (1524, "ER_PLUGIN_IS_NOT_LOADED"),
@@ -272,6 +274,7 @@ mod tests {
             (1792, Fault::Lost),
             (1047, Fault::Lost),
             (1180, Fault::Lost),
+            (1142, Fault::Lost),
             (2013, Fault::Lost),
             (1040, Fault::Exhausted),
             (1226, Fault::Exhausted),
@@ -287,7 +290,6 @@ mod tests {
         for (number, why) in [
             (1054, "an unknown column"),
             (1064, "a syntax error"),
-            (1142, "a missing right"),
             (1146, "a missing table"),
         ] {
             assert_eq!(fault_by_number(number), None, "{why} is not to be tried again");

@@ -64,6 +64,27 @@ async fn migrate_by(policy: Migrate, connection: &mut MySqlConnection) -> StoreR
             "the URL names no database: mysql://USER@HOST/DATABASE",
         ));
     };
+    bring_up_to_date(policy, connection, &database).await?;
+    check_rights(connection).await
+}
+
+/// Refuses an account that cannot write, before a buyer meets it. A table that
+/// is missing is told by the check of the tables.
+async fn check_rights(connection: &mut MySqlConnection) -> StoreResult<()> {
+    for sql in schema::WRITE_NOTHING {
+        match connection.execute(sqlx::raw_sql(sql)).await {
+            Err(error) if !is_no_such_table(&error) => return Err(store_error(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn bring_up_to_date(
+    policy: Migrate,
+    connection: &mut MySqlConnection,
+    database: &str,
+) -> StoreResult<()> {
     if policy == Migrate::Off {
         return Ok(());
     }
@@ -72,7 +93,7 @@ async fn migrate_by(policy: Migrate, connection: &mut MySqlConnection) -> StoreR
     match policy {
         _ if missing.is_empty() => Ok(()),
         Migrate::Check => Err(schema::behind(&missing, &applied)),
-        _ => migrate_locked(connection, &database).await,
+        _ => migrate_locked(connection, database).await,
     }
 }
 
