@@ -281,7 +281,7 @@ impl GroupReplication {
     #[track_caller]
     pub fn restart(&self, node: usize) {
         let node = &self.servers()[node];
-        let started = node.server.launch();
+        let started = relaunch(node);
         if let Err(cause) = started.and_then(|()| join(node)) {
             panic!("{cause}");
         }
@@ -301,9 +301,7 @@ impl GroupReplication {
     }
 
     fn try_restart_first(&self) -> Result<usize, String> {
-        side_by_side(self.servers(), |node| node.server.launch())
-            .into_iter()
-            .collect::<Result<(), _>>()?;
+        side_by_side(self.servers(), relaunch).into_iter().collect::<Result<(), _>>()?;
         let done = |node: &SqlServer| node.try_query("SELECT @@global.gtid_executed");
         let done = self.servers().iter().map(done).collect::<Result<Vec<String>, _>>()?;
         // The one whose transactions hold all that the others have.
@@ -410,12 +408,20 @@ fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String>
     SqlServer::prepare(Flavour::MySql, *port, &flags, |_| Ok(prefix.clone()))
 }
 
+/// Starts a node again as one that only reads, as
+/// `group_replication_start_on_boot` does. Clients could otherwise write to it
+/// before it is in the group, and no other node would have what they wrote. The
+/// group lifts it from its primary.
+fn relaunch(node: &SqlServer) -> Result<(), String> {
+    node.server.launch_with(&[OsString::from("--super-read-only=ON")])
+}
+
 fn bootstrap(node: &SqlServer) -> Result<(), String> {
     node.try_query(
         "SET GLOBAL group_replication_bootstrap_group = ON; START GROUP_REPLICATION; \
          SET GLOBAL group_replication_bootstrap_group = OFF",
     )?;
-    become_synced(node, is_online)
+    become_synced(node, |node| is_online(node) && takes_writes(node))
 }
 
 fn join(node: &SqlServer) -> Result<(), String> {
@@ -436,6 +442,11 @@ fn join(node: &SqlServer) -> Result<(), String> {
 fn rejoin(node: &SqlServer) -> Result<(), String> {
     node.try_query("STOP GROUP_REPLICATION")?;
     join(node)
+}
+
+/// Whether the group has lifted the read-only mode in which a node joins.
+fn takes_writes(node: &SqlServer) -> bool {
+    node.try_query("SELECT @@super_read_only").is_ok_and(|is_on| is_on == "0")
 }
 
 /// Whether a node is online and sees more than half of the group.
