@@ -35,7 +35,7 @@ lint:
 test:
 	cargo build --workspace --all-targets --locked
 	cargo run --quiet --locked -p stockade-testkit -- run -- \
-		cargo nextest run --workspace --exclude stockade-ffi --all-targets --locked
+		cargo nextest run --workspace --all-targets --locked -E 'not package(stockade-ffi)'
 	cargo test --workspace --doc --locked --quiet
 	$(MAKE) ffi
 	.ci/readme

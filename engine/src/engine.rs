@@ -99,11 +99,12 @@ calls! {
     /// `invalid_argument` for another limit, `unavailable`.
     fn products(after: Option<ProductId>, limit: u32) -> ProductPage;
 
-    /// Adds a product.
+    /// Creates a product. A second request with the same idempotency key
+    /// answers the product as the first one created it.
     ///
     /// # Errors
-    /// `invalid_argument`, `unavailable`.
-    fn create_product(product: &NewProduct) -> Product;
+    /// `invalid_argument`, `idempotency_mismatch`, `unavailable`.
+    fn create_product(product: &NewProduct) -> Replayable<Product>;
 
     /// Receives goods or writes them off, and answers the product after it.
     ///

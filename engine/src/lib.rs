@@ -44,10 +44,9 @@
 //!   need a longer one.
 //! - A connection lost in the middle of a call is opened anew and the call sent
 //!   again. What must not be done twice carries an idempotency key, the
-//!   caller's or one drawn for it, so it is not. Only `create_product` and
-//!   `adjust_stock` have none: they answer `unavailable` and say that it may
-//!   have been done. A caller's key that has to be sent twice may be answered
-//!   as `replayed`, although no earlier call of the caller's used it.
+//!   caller's or one drawn for it, so it is not. A caller's key that has to be
+//!   sent twice may be answered as `replayed`, although no earlier call of the
+//!   caller's used it.
 //! - `unavailable` after that says the same of any call: nothing is half done,
 //!   but it may have been done whole. A hold that nobody heard of expires.
 //!

@@ -174,8 +174,8 @@ impl Remote {
         self.call("products", &(after, limit), Repeat::Freely).await
     }
 
-    pub async fn create_product(&self, new: &NewProduct) -> Result<Product> {
-        self.call("create_product", &(new,), Repeat::Never).await
+    pub async fn create_product(&self, new: &NewProduct) -> Result<Replayable<Product>> {
+        self.make("create_product", new, new.key.as_ref()).await
     }
 
     pub async fn adjust_stock(&self, adjustment: &StockAdjustment) -> Result<Replayable<Product>> {

@@ -38,7 +38,7 @@ use crate::audit::AuditFacts;
 use crate::cache::CachedProduct;
 use crate::clock::{Clock, HostClock};
 use crate::config::Migrate;
-use crate::ledger::{Changes, OrderRow, Rows};
+use crate::ledger::{Changes, KeyRow, OrderRow, Rows};
 use crate::model::{Event, Hold, HoldId, Money, OrderId, ProductId, Timestamp};
 use crate::runtime;
 
@@ -188,6 +188,8 @@ pub(crate) struct ProductInsert<'a> {
     pub price: Money,
     pub stock: u64,
     pub batch_id: u64,
+    /// The idempotency key of the request, with the answer to keep under it.
+    pub key: Option<&'a KeyRow>,
 }
 
 /// What is due by now, and when the next is.

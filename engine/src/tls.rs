@@ -133,60 +133,6 @@ pub(crate) async fn is_spoken(host: &str, port: u16) -> bool {
     }
 }
 
-/// Certificates that a test makes for its servers.
-#[cfg(test)]
-pub(crate) mod testing {
-    use std::path::Path;
-
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    use tempfile::TempDir;
-
-    /// PEM files of an authority, and of a certificate from it.
-    pub struct Certificates {
-        folder: TempDir,
-    }
-
-    impl Certificates {
-        /// For a server, or client, of these names.
-        pub fn for_names(names: &[&str]) -> Self {
-            let folder = TempDir::new().expect("a folder");
-            let (ca_key, key) = (KeyPair::generate(), KeyPair::generate());
-            let (ca_key, key) = (ca_key.expect("a key"), key.expect("a key"));
-            let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
-            ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            // Another name than the certificate's, which else looks self-signed.
-            ca.distinguished_name.push(DnType::CommonName, "Authority");
-            let ca_cert = ca.self_signed(&ca_key).expect("a certificate");
-            let issuer = Issuer::new(ca, ca_key);
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            let own = CertificateParams::new(names).expect("parameters");
-            let cert = own.signed_by(&key, &issuer).expect("a certificate");
-            for (file, pem) in
-                [("ca", ca_cert.pem()), ("cert", cert.pem()), ("key", key.serialize_pem())]
-            {
-                std::fs::write(folder.path().join(file), pem).expect("written");
-            }
-            Self { folder }
-        }
-
-        fn path(&self, file: &str) -> String {
-            Path::to_str(&self.folder.path().join(file)).expect("UTF-8").to_owned()
-        }
-
-        pub fn ca(&self) -> String {
-            self.path("ca")
-        }
-
-        pub fn cert(&self) -> String {
-            self.path("cert")
-        }
-
-        pub fn key(&self) -> String {
-            self.path("key")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

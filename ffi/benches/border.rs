@@ -36,6 +36,7 @@ fn opened() -> (*mut stockade_engine, u64) {
             name: c"Lamp".as_ptr(),
             price_minor: 1999,
             stock: PLENTY,
+            key: std::ptr::null(),
         };
         let mut product: stockade_product = std::mem::zeroed();
         product.struct_size = size_of::<stockade_product>() as u32;

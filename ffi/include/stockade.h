@@ -554,6 +554,8 @@ typedef struct {
     int64_t price_minor;
     // Units received with it.
     uint64_t stock;
+    // The idempotency key, or NULL.
+    const char *key;
 } stockade_new_product;
 
 // Goods received or written off by an operator.
@@ -953,9 +955,10 @@ uint64_t stockade_products_next(const stockade_products *products);
 // Frees a page. NULL is fine.
 void stockade_products_free(stockade_products *products);
 
-// Adds a product, and answers it.
+// Creates a product, and answers it. A second request with the same
+// idempotency key answers the product as the first one created it.
 //
-// Errors: invalid_argument, unavailable, misuse.
+// Errors: invalid_argument, idempotency_mismatch, unavailable, misuse.
 stockade_code stockade_engine_create_product(const stockade_engine *engine,
                                              const stockade_new_product *request,
                                              stockade_product *product,

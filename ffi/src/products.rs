@@ -70,8 +70,10 @@ pub struct stockade_new_product {
     pub price_minor: i64,
     /// Units received with it.
     pub stock: u64,
+    /// The idempotency key, or NULL.
+    pub key: *const c_char,
 }
-plain!(stockade_new_product, first 32, now 32);
+plain!(stockade_new_product, first 32, now 40);
 incoming!(stockade_new_product, reserved);
 
 /// Goods received or written off by an operator.
@@ -175,9 +177,10 @@ pub unsafe extern "C" fn stockade_products_free(products: *mut stockade_products
     unsafe { handle::free(products) }
 }
 
-/// Adds a product, and answers it.
+/// Creates a product, and answers it. A second request with the same
+/// idempotency key answers the product as the first one created it.
 ///
-/// Errors: invalid_argument, unavailable, misuse.
+/// Errors: invalid_argument, idempotency_mismatch, unavailable, misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_create_product(
     engine: *const stockade_engine,
@@ -191,7 +194,9 @@ pub unsafe extern "C" fn stockade_engine_create_product(
             let given = plain::read(request)?;
             let price = Money::from_minor(given.price_minor)?;
             let name = text::needed(given.name, "name")?;
-            Ok((&engine.create_product(&NewProduct::new(name, price, given.stock))?).into())
+            let mut product = NewProduct::new(name, price, given.stock);
+            product.key = text::given(given.key, "key")?.map(str::to_owned);
+            Ok((&engine.create_product(&product)?.value).into())
         })
     }
 }

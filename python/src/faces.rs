@@ -152,19 +152,23 @@ macro_rules! face {
                 Self::run(slf, None, |core| async move { core.products(after, limit.0.0).await })
             }
 
-            /// Adds a product.
+            /// Creates a product.
             #[pyo3(
-                signature = (name, price, stock=Arg(Stock(0))),
-                text_signature = "($self, name, price, stock=0)"
+                signature = (name, price, stock=Arg(Stock(0)), *, key=None),
+                text_signature = "($self, name, price, stock=0, *, key=None)"
             )]
             fn create_product<'py>(
                 slf: &Bound<'py, Self>,
                 name: String,
                 price: Arg<Money>,
                 stock: Arg<Stock>,
+                key: Option<String>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                let request = NewProduct::new(name, price.0, stock.0.0);
-                Self::run(slf, None, |core| async move { core.create_product(&request).await })
+                let mut request = NewProduct::new(name, price.0, stock.0.0);
+                request.key = key;
+                Self::run(slf, None, |core| async move {
+                    Ok(core.create_product(&request).await?.value)
+                })
             }
 
             /// Receives goods, or writes them off when `delta` is negative.

@@ -13,6 +13,7 @@ from stockade import (
     Engine,
     EventKind,
     HoldStatus,
+    IdempotencyMismatchError,
     InsufficientStockError,
     MisuseError,
     NotFoundError,
@@ -95,6 +96,13 @@ def test_stock_is_received_and_written_off(engine: Engine) -> None:
     assert engine.adjust_stock(lamp.id, -2).stock == 5
     with pytest.raises(InsufficientStockError):
         engine.adjust_stock(lamp.id, -6, "breakage")
+
+
+def test_a_key_creates_a_product_once(engine: Engine) -> None:
+    rug = engine.create_product("Rug", 1, 2, key="import-7")
+    assert engine.create_product("Rug", 1, 2, key="import-7") == rug
+    with pytest.raises(IdempotencyMismatchError):
+        engine.create_product("Rug", 1, 3, key="import-7")
 
 
 def test_a_sweep_takes_back_what_is_due(store: Store) -> None:

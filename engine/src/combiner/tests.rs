@@ -152,7 +152,7 @@ impl Desk {
         let batch_id =
             batch_id(self.combiner.ids.take(Sequence::Batch, 1).await.expect("drawn")[0]);
         let price = Money::from_minor(100).expect("a price");
-        let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id };
+        let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id, key: None };
         self.combiner.parts.store.insert_product(new).await.expect("inserted");
         batch_id
     }

@@ -30,7 +30,9 @@ impl AsyncEngine {
                 answered(body, read).await
             }
             "create_product" => {
-                let create = async |(new,): (NewProduct,), _| core.create_product(&new).await;
+                let create = async |(new,): (NewProduct,), resend| {
+                    core.create_product_sent(&new, resend).await
+                };
                 answered(body, create).await
             }
             "adjust_stock" => {

@@ -270,19 +270,29 @@ impl Core {
         .await
     }
 
-    pub async fn create_product(&self, new: &NewProduct) -> Result<Product> {
-        prepare::new_product(new)?;
+    pub async fn create_product(&self, new: &NewProduct) -> Result<Replayable<Product>> {
+        self.create_product_sent(new, None).await
+    }
+
+    /// Creates a product for a client that may send the request again.
+    pub async fn create_product_sent(
+        &self,
+        new: &NewProduct,
+        resend: Option<Resend>,
+    ) -> Result<Replayable<Product>> {
+        let keyed = prepare::new_product(new, resend)?;
         let (store, new, retries) = (Arc::clone(&self.store), new.clone(), self.config.retries);
-        let product = self
+        let (created, current) = self
             .on_runtime(async move {
-                let id = create::insert_product(store.as_ref(), &new, retries).await?;
-                let found = store.product(id).await?;
-                found.map(|(product, _)| product).ok_or_else(|| no_such("product", id.0))
+                let created =
+                    create::insert_product(store.as_ref(), &new, keyed.as_ref(), retries).await?;
+                let current = store.product(created.id).await?;
+                Ok((created, current))
             })
             .await?;
-        // Someone may have asked for the id before it was there.
-        self.cache.committed(vec![product.clone()]);
-        Ok(product.product)
+        // The id may have been read, and cached as missing, before it was there.
+        self.cache.committed(current.into_iter().map(|(product, _)| product).collect());
+        Ok(created)
     }
 
     pub async fn adjust_stock(&self, adjustment: &StockAdjustment) -> Result<Replayable<Product>> {

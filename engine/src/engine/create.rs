@@ -1,42 +1,111 @@
-//! Creates a product: draws its id, and is sure whose row has it.
+//! Creates a product: draws its id, inserts its row once under its
+//! idempotency key, and tells a lost answer from a row of another product.
 
 use backon::BackoffBuilder;
 
-use crate::model::{NewProduct, ProductId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Answer, KeyRow, Keyed, Refusal};
+use crate::model::{NewProduct, Product, ProductId, Replayable};
 use crate::runtime;
 use crate::store::{
-    Fault, ProductInsert, Sequence, Store, StoreResult, batch_id, pauses, steadily,
+    Fault, Needs, ProductInsert, Sequence, Store, StoreResult, batch_id, pauses, steadily,
 };
 
-/// Inserts a product under an id that no other has, and returns the id.
+/// Inserts a product under an id that no other row has, unless its idempotency
+/// key has an answer already, which is replayed.
+///
+/// # Errors
+/// `idempotency_mismatch` if the key was used for another request; the store's.
 pub(super) async fn insert_product(
     store: &dyn Store,
     new: &NewProduct,
+    keyed: Option<&Keyed>,
     retries: u32,
-) -> StoreResult<ProductId> {
-    let NewProduct { name, price, stock } = new;
-    let (price, stock) = (*price, *stock);
-    let mut id = ProductId(store.draw(Sequence::Product, 1).await?);
-    let batch_id = batch_id(store.draw(Sequence::Batch, 1).await?);
+) -> Result<Replayable<Product>> {
+    // A key drawn for this request has no answer before the request was sent.
+    if let Some(keyed) = keyed.filter(|keyed| !keyed.is_fresh)
+        && let Some(row) = kept(store, keyed, retries).await?
+    {
+        return replay(keyed, row);
+    }
+    let mut batch = batch_id(store.draw(Sequence::Batch, 1).await?);
+    let mut product = with_id(new, store.draw(Sequence::Product, 1).await?);
     let mut pauses = pauses(retries).build();
     loop {
-        let insert = ProductInsert { id, name, price, stock, batch_id };
-        let Err(error) = store.insert_product(insert).await else { return Ok(id) };
+        let key = keyed.map(|keyed| KeyRow {
+            key: keyed.key.clone(),
+            fingerprint: keyed.fingerprint,
+            answer: Ok(Answer::Product(product.clone())),
+        });
+        let Product { id, ref name, price, stock, .. } = product;
+        let insert = ProductInsert { id, name, price, stock, batch_id: batch, key: key.as_ref() };
+        let Err(error) = store.insert_product(insert).await else { return Ok(created(product)) };
         if !error.fault.is_passing() {
-            return Err(error);
+            return Err(error.into());
         }
         // The answer to a commit may be lost though it landed: the row of its
-        // batch tells. That there is a product of this id does not, since it
-        // may be another's.
-        if has_landed(store, batch_id, retries).await? {
-            return Ok(id);
+        // batch tells. A row with the product's id does not, since it may be
+        // another product's.
+        if has_landed(store, batch, retries).await? {
+            return Ok(created(product));
         }
-        let Some(pause) = pauses.next() else { return Err(error) };
+        if let Some(keyed) = keyed
+            && let Some(row) = kept(store, keyed, retries).await?
+        {
+            return replay(keyed, row);
+        }
+        let Some(pause) = pauses.next() else { return Err(error.into()) };
         if error.fault == Fault::Duplicate {
-            id = ProductId(store.draw(Sequence::Product, 1).await?);
+            // Either id may be another row's.
+            batch = batch_id(store.draw(Sequence::Batch, 1).await?);
+            product = with_id(new, store.draw(Sequence::Product, 1).await?);
         } else {
             runtime::sleep(pause).await;
         }
+    }
+}
+
+fn with_id(new: &NewProduct, id: u64) -> Product {
+    let NewProduct { name, price, stock, .. } = new;
+    Product {
+        id: ProductId(id),
+        name: name.clone(),
+        price: *price,
+        stock: *stock,
+        held: 0,
+        pending: 0,
+        sold: 0,
+        version: 1,
+    }
+}
+
+fn created(value: Product) -> Replayable<Product> {
+    Replayable { value, replayed: false }
+}
+
+/// Reads the answer kept under an idempotency key.
+async fn kept(store: &dyn Store, keyed: &Keyed, retries: u32) -> StoreResult<Option<KeyRow>> {
+    let needs = &Needs { keys: vec![keyed.key.clone()], ..Needs::default() };
+    steadily(retries, || async move {
+        let mut session = store.session().await?;
+        let mut rows = session.begin(needs).await?.rows;
+        session.rollback().await?;
+        Ok(rows.keys.remove(&keyed.key))
+    })
+    .await
+}
+
+fn replay(keyed: &Keyed, row: KeyRow) -> Result<Replayable<Product>> {
+    if row.fingerprint != keyed.fingerprint {
+        return Err(Error::refused(Refusal::KeyMismatch, false));
+    }
+    match row.answer {
+        Ok(Answer::Product(value)) => Ok(Replayable { value, replayed: true }),
+        Ok(other) => Err(Error::new(
+            ErrorKind::Internal,
+            format!("the answer kept under the key of a new product is {other:?}"),
+        )),
+        Err(refusal) => Err(Error::refused(refusal, true)),
     }
 }
 

@@ -150,7 +150,8 @@ pub(super) fn adjustment(request: &StockAdjustment, resend: Option<Resend>) -> R
     Ok(Command::Adjust { product_id, delta, version, key })
 }
 
-pub(super) fn new_product(request: &NewProduct) -> Result<()> {
+/// Checks a product to be created, and returns its idempotency key.
+pub(super) fn new_product(request: &NewProduct, resend: Option<Resend>) -> Result<Option<Keyed>> {
     if request.name.trim().is_empty() {
         return Err(Error::invalid_argument("a product needs a name"));
     }
@@ -158,7 +159,8 @@ pub(super) fn new_product(request: &NewProduct) -> Result<()> {
     if i64::try_from(request.stock).is_err() {
         return Err(Error::invalid_argument(format!("stock must be at most {}", i64::MAX)));
     }
-    Ok(())
+    let parts = [request.price.minor().cast_unsigned(), request.stock];
+    keyed("create", request.key.as_deref(), resend, &parts, Some(&request.name))
 }
 
 pub(super) fn possible_hold(hold_id: HoldId) -> Result<HoldId> {
@@ -261,15 +263,15 @@ fn customer(customer: Option<&str>) -> Result<Option<&str>> {
     Ok(customer)
 }
 
-/// The caller's key, or else the one it is sent again by, with the fingerprint
-/// of the request it came with: of its parts, and of its customer if it has
-/// one.
+/// Pairs the caller's key, or else the one drawn for resending, with the
+/// fingerprint of its request: of its parts, and of its text (the customer, or
+/// a product's name) if it has one.
 fn keyed(
     what: &str,
     key: Option<&str>,
     resend: Option<Resend>,
     parts: &[u64],
-    customer: Option<&str>,
+    text: Option<&str>,
 ) -> Result<Option<Keyed>> {
     let (key, keeps_refusals, is_fresh) = match (key, resend) {
         (Some(key), _) => (checked_key(key)?.to_owned(), true, false),
@@ -283,11 +285,11 @@ fn keyed(
     for part in parts {
         hash.update(part.to_be_bytes());
     }
-    if let Some(customer) = customer {
+    if let Some(text) = text {
         // A 0 where a cart would have its next product's id, which is never 0:
-        // no customer can be mistaken for further lines.
+        // no text can be mistaken for further lines.
         hash.update(0_u64.to_be_bytes());
-        hash.update(customer.as_bytes());
+        hash.update(text.as_bytes());
     }
     let fingerprint = hash.finalize().into();
     Ok(Some(Keyed { key, fingerprint, keeps_refusals, is_fresh }))
@@ -329,7 +331,7 @@ mod tests {
         assert_eq!(kind(adjustment(&StockAdjustment::new(1, 0, "none"), None)), bad);
         // C would cut these at the NUL.
         let price = crate::model::Money::from_minor(1).expect("a price");
-        let named = new_product(&NewProduct::new("Lamp\0", price, 1)).expect_err("refused");
+        let named = new_product(&NewProduct::new("Lamp\0", price, 1), None).expect_err("refused");
         assert_eq!(named.message(), "name must have no NUL character");
         assert_eq!(kind(adjustment(&StockAdjustment::new(1, 1, "lost\0"), None)), bad);
         assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).customer("a\0"), None)), bad);

@@ -335,12 +335,22 @@ pub struct NewProduct {
     pub price: Money,
     /// Units received with it.
     pub stock: u64,
+    /// The idempotency key; default: none.
+    #[serde(default)]
+    pub key: Option<String>,
 }
 
 impl NewProduct {
     /// A product with this name and price and `stock` units.
     pub fn new(name: impl Into<String>, price: Money, stock: u64) -> Self {
-        Self { name: name.into(), price, stock }
+        Self { name: name.into(), price, stock, key: None }
+    }
+
+    /// Creates the product once, however often a request with this key is sent.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
     }
 }
 

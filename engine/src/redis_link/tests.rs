@@ -229,7 +229,7 @@ async fn commands_and_messages_follow_the_master_that_the_sentinels_name() {
     let old = sentinel.master();
     old.kill();
     until("the loss is noticed", || !link.is_up()).await;
-    let new = sentinel.wait_for_failover(old.port());
+    let new = sentinel.wait_for_failover(old);
     soon("the link comes up", link.up()).await;
     assert_eq!(set(&link).await, Ok(()));
     assert_eq!(metrics.redis_reconnects.get(), 1);

@@ -54,8 +54,6 @@ pub(super) enum Repeat {
     Freely,
     /// By a key drawn for it.
     ByKey(Token),
-    /// Only if it was surely never sent.
-    Never,
 }
 
 /// A call to be made.
@@ -167,10 +165,8 @@ impl Link {
                 return Err(error);
             }
             let since = *lost_since.get_or_insert(since);
-            let may_repeat = errand.repeat != Repeat::Never || !sent.load(Ordering::Relaxed);
-            let pause = pauses
-                .next()
-                .filter(|pause| may_repeat && since.elapsed() + *pause < self.remote_reconnect);
+            let pause =
+                pauses.next().filter(|pause| since.elapsed() + *pause < self.remote_reconnect);
             let Some(pause) = pause else {
                 let why = told_apart(error.message().to_owned(), errand, sent);
                 return Err(Error::caused(ErrorKind::Unavailable, why, error));
@@ -217,7 +213,7 @@ impl Link {
             |error| Error::caused(ErrorKind::Internal, "the call cannot be written", error);
         let resend = match errand.repeat {
             Repeat::ByKey(key) => Some(Resend { key, again }),
-            Repeat::Freely | Repeat::Never => None,
+            Repeat::Freely => None,
         };
         let body = serde_json::to_vec(&Sent { resend, args: &errand.args }).map_err(unwritten)?;
         let uri = self.uri(format!("/engine/v1/{}", errand.call))?;

@@ -11,6 +11,9 @@ use crate::ledger::{
 };
 use crate::model::{EventKind, Hold, HoldId, HoldStatus, OrderId, Timestamp};
 
+/// The table of idempotency keys, with its columns as [`key_values`] writes them.
+const KEYS: &str = "stockade_keys (k, fingerprint, answer, created_at)";
+
 /// A statement that writes, and how many rows it must hit, if it must.
 #[derive(Debug)]
 pub(super) struct Statement {
@@ -28,14 +31,7 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str, cursor: &str) -> Vec<Stateme
     let changes = batch.changes;
     let now = batch.now;
     let mut all = Vec::new();
-    insert(
-        &mut all,
-        "stockade_keys (k, fingerprint, answer, created_at)",
-        &changes.new_keys,
-        |s, r| {
-            key_values(s, r, now);
-        },
-    );
+    insert(&mut all, KEYS, &changes.new_keys, |sql, row| key_values(sql, row, now));
     insert(
         &mut all,
         &format!("stockade_payments ({})", rows::PAYMENT),
@@ -91,10 +87,16 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str, cursor: &str) -> Vec<Stateme
     all
 }
 
-/// A product and the row of its batch, with the event that tells of its units
-/// if it brings any.
+/// Lists the inserts of a new product: its idempotency key first, the product,
+/// and the outbox row of its batch with the `stock_adjusted` event if it has
+/// units.
 pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp, cursor: &str) -> Vec<String> {
-    let ProductInsert { id, name, price, stock, batch_id } = new;
+    let ProductInsert { id, name, price, stock, batch_id, key } = new;
+    let key = key.map(|row| {
+        let mut sql = format!("INSERT INTO {KEYS} VALUES ");
+        key_values(&mut sql, row, now);
+        sql
+    });
     let (name, price, at) = (hex(name.as_bytes()), price.minor(), now.micros());
     let product = format!(
         "INSERT INTO stockade_products ({}, created_at) VALUES \
@@ -117,7 +119,7 @@ pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp, cursor: &s
         "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
          VALUES ({batch_id}, {cursor}, {count}, {at}, '{body}')"
     );
-    vec![product, event]
+    key.into_iter().chain([product, event]).collect()
 }
 
 /// The statements that write new holds.

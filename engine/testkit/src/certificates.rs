@@ -59,10 +59,12 @@ impl Certificates {
         let foreign = Authority::make(path, FOREIGN_CA)?;
         let (server, client) =
             (ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth);
-        ours.sign(path, SERVER, &["localhost", "127.0.0.1"], server.clone())?;
-        ours.sign(path, MISNAMED, &["elsewhere.example"], server)?;
-        ours.sign(path, CLIENT, &[], client.clone())?;
-        foreign.sign(path, FOREIGN_CLIENT, &[], client)?;
+        // The nodes of a cluster are each other's clients.
+        let both = [server.clone(), client.clone()];
+        ours.sign(path, SERVER, &["localhost", "127.0.0.1"], &both)?;
+        ours.sign(path, MISNAMED, &["elsewhere.example"], &[server])?;
+        ours.sign(path, CLIENT, &[], std::slice::from_ref(&client))?;
+        foreign.sign(path, FOREIGN_CLIENT, &[], &[client])?;
         Ok(Certificates { folder })
     }
 
@@ -112,8 +114,9 @@ impl Certificates {
 }
 
 impl Identity {
-    /// The flags that make a MariaDB or MySQL server use it.
-    pub(crate) fn sql_flags(&self) -> [String; 3] {
+    /// Returns the flags that make a MariaDB or MySQL server use it.
+    #[must_use]
+    pub fn sql_flags(&self) -> [String; 3] {
         [("ca", &self.ca), ("cert", &self.cert), ("key", &self.key)]
             .map(|(name, path)| format!("--ssl-{name}={}", path.display()))
     }
@@ -146,12 +149,12 @@ impl Authority {
         folder: &Path,
         name: &str,
         hosts: &[&str],
-        purpose: ExtendedKeyUsagePurpose,
+        purposes: &[ExtendedKeyUsagePurpose],
     ) -> Result<(), Box<dyn std::error::Error>> {
         let mut params = named(name, hosts)?;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![purpose];
+        params.extended_key_usages = purposes.to_vec();
         let key = KeyPair::generate()?;
         fs::write(cert_path(folder, name), params.signed_by(&key, &self.issuer)?.pem())?;
         fs::write(key_path(folder, name), key.serialize_pem())?;

@@ -281,7 +281,7 @@ impl GroupReplication {
     #[track_caller]
     pub fn restart(&self, node: usize) {
         let node = &self.servers()[node];
-        let started = relaunch(node);
+        let started = start_read_only(node);
         if let Err(cause) = started.and_then(|()| join(node)) {
             panic!("{cause}");
         }
@@ -301,7 +301,7 @@ impl GroupReplication {
     }
 
     fn try_restart_first(&self) -> Result<usize, String> {
-        side_by_side(self.servers(), relaunch).into_iter().collect::<Result<(), _>>()?;
+        side_by_side(self.servers(), start_read_only).into_iter().collect::<Result<(), _>>()?;
         let done = |node: &SqlServer| node.try_query("SELECT @@global.gtid_executed");
         let done = self.servers().iter().map(done).collect::<Result<Vec<String>, _>>()?;
         // The one whose transactions hold all that the others have.
@@ -408,11 +408,9 @@ fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String>
     SqlServer::prepare(Flavour::MySql, *port, &flags, |_| Ok(prefix.clone()))
 }
 
-/// Starts a node again as one that only reads, as
-/// `group_replication_start_on_boot` does. Clients could otherwise write to it
-/// before it is in the group, and no other node would have what they wrote. The
-/// group lifts it from its primary.
-fn relaunch(node: &SqlServer) -> Result<(), String> {
+/// Starts a node that is to join the group. Until it has, no client may write to
+/// it: what it commits alone is in no other node, and keeps it from the group.
+fn start_read_only(node: &SqlServer) -> Result<(), String> {
     node.server.launch_with(&[OsString::from("--super-read-only=ON")])
 }
 

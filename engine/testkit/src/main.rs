@@ -51,7 +51,11 @@ fn run_beside_servers(command: &[OsString]) -> ExitCode {
     }
     // The command is told to stop when we are killed: its servers go with us.
     // This is the main thread, which lives as long as the process.
-    let status = Command::new("setpriv")
+    let mut to_run = Command::new("setpriv");
+    for name in names_of_a_package(env::vars_os().map(|(name, _)| name)) {
+        to_run.env_remove(name);
+    }
+    let status = to_run
         .args(["--pdeathsig", "TERM", "--"])
         .args(command)
         .env(ENV_MARIADB, mariadb.port().to_string())
@@ -66,6 +70,17 @@ fn run_beside_servers(command: &[OsString]) -> ExitCode {
             ExitCode::from(EXIT_NOT_RUN)
         }
     }
+}
+
+/// Picks the variables that `cargo run` sets for the package that it runs. Build
+/// scripts that depend on them (such as that of `ring`) run again where they
+/// differ, and everything above is compiled again.
+fn names_of_a_package(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    const BEGINNINGS: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
+    names.filter(|name| {
+        let name = name.to_string_lossy();
+        BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+    })
 }
 
 fn start_servers() -> (SqlServer, SqlServer, Redis) {

@@ -170,6 +170,11 @@ impl SharedRedis {
         }
     }
 
+    /// The port that other servers know it by: that for TLS if it has one.
+    pub(crate) fn announced_port(&self) -> u16 {
+        self.tls_port.unwrap_or(self.port)
+    }
+
     /// Returns a key prefix that no other test uses, ending with a colon.
     #[must_use]
     pub fn fresh_prefix(&self) -> String {

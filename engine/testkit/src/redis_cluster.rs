@@ -3,6 +3,7 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::certificates::Identity;
 use crate::wait::wait_until;
 use crate::{Redis, free_port, tool};
 
@@ -16,6 +17,7 @@ const NODE_TIMEOUT_MS: u32 = 1000;
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<Redis>,
+    has_tls: bool,
 }
 
 impl RedisCluster {
@@ -28,10 +30,28 @@ impl RedisCluster {
     /// seconds.
     #[must_use]
     pub fn start() -> RedisCluster {
-        let cluster = RedisCluster { nodes: (0..2 * MASTERS).map(|_| start_node()).collect() };
+        RedisCluster::start_as(None)
+    }
+
+    /// Starts all of them with TLS, which they also speak to each other.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](RedisCluster::start).
+    #[must_use]
+    pub fn start_tls(identity: &Identity) -> RedisCluster {
+        RedisCluster::start_as(Some(identity))
+    }
+
+    fn start_as(identity: Option<&Identity>) -> RedisCluster {
+        let nodes = (0..2 * MASTERS).map(|_| start_node(identity)).collect();
+        let cluster = RedisCluster { nodes, has_tls: identity.is_some() };
         let mut create = tool::command("redis-cli");
+        if let Some(identity) = identity {
+            create.args(["--tls", "--cacert"]).arg(&identity.ca);
+        }
         create.args(["--cluster", "create"]);
-        create.args(cluster.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())));
+        create.args(cluster.hosts());
         create.args(["--cluster-replicas", "1", "--cluster-yes"]);
         if let Err(cause) = tool::run(create, "") {
             panic!("failed to make a Redis Cluster: {cause}");
@@ -41,12 +61,16 @@ impl RedisCluster {
     }
 
     /// Returns the URL with all nodes, as in
-    /// `redis+cluster://127.0.0.1:15001,127.0.0.1:15002`.
+    /// `redis+cluster://127.0.0.1:15001,127.0.0.1:15002`, or `rediss+cluster` with
+    /// TLS.
     #[must_use]
     pub fn url(&self) -> String {
-        let hosts: Vec<String> =
-            self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
-        format!("redis+cluster://{}", hosts.join(","))
+        let scheme = if self.has_tls { "rediss" } else { "redis" };
+        format!("{scheme}+cluster://{}", self.hosts().join(","))
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.announced_port())).collect()
     }
 
     /// Returns the nodes, masters and replicas.
@@ -79,6 +103,7 @@ impl RedisCluster {
             }
             words.get(1)?.split('@').next()?.rsplit(':').next()?.parse::<u16>().ok()
         });
+        // A node that is asked without TLS names the others' ports without TLS.
         match self.nodes.iter().find(|node| Some(node.port()) == port) {
             Some(master) => master,
             None => panic!("no master serves slot {slot}:\n{nodes}"),
@@ -112,11 +137,17 @@ fn has_replica(node: &Redis) -> bool {
     node.command(&["INFO", "replication"]).lines().any(|line| line.contains("state=online"))
 }
 
-fn start_node() -> Redis {
+fn start_node(identity: Option<&Identity>) -> Redis {
     let timeout = NODE_TIMEOUT_MS.to_string();
     // The bus's usual port, ten thousand higher, may be none.
     let bus = free_port().to_string();
     let flags = ["--cluster-enabled", "yes", "--cluster-node-timeout", &timeout];
     let further = ["--cluster-port", &bus, "--cluster-replica-validity-factor", "0"];
-    Redis::start_with(&[flags, further].concat())
+    match identity {
+        None => Redis::start_with(&[&flags[..], &further].concat()),
+        Some(identity) => {
+            let tls = ["--tls-cluster", "yes", "--tls-replication", "yes"];
+            Redis::start_tls(identity, &[&flags[..], &further, &tls].concat())
+        }
+    }
 }

@@ -3,8 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use crate::certificates::Identity;
 use crate::folder::Folder;
 use crate::owned::on_a_free_port;
+use crate::port::free_port;
 use crate::process::Server;
 use crate::redis::{Redis, command, pongs, server};
 use crate::wait::wait_until;
@@ -27,6 +29,8 @@ pub struct Sentinel {
 #[derive(Debug)]
 struct Watcher {
     port: u16,
+    // Where it speaks TLS, if it does.
+    tls_port: Option<u16>,
     // Held for its drop, which ends the process.
     _server: Server,
 }
@@ -41,12 +45,32 @@ impl Sentinel {
     /// seconds.
     #[must_use]
     pub fn start() -> Sentinel {
-        let master = Redis::start();
-        let port = master.port();
+        Sentinel::start_as(None)
+    }
+
+    /// Starts all of them with TLS, which they also speak to each other.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Sentinel::start).
+    #[must_use]
+    pub fn start_tls(identity: &Identity) -> Sentinel {
+        Sentinel::start_as(Some(identity))
+    }
+
+    fn start_as(identity: Option<&Identity>) -> Sentinel {
+        let redis = |flags: &[&str]| match identity {
+            None => Redis::start_with(flags),
+            Some(identity) => {
+                Redis::start_tls(identity, &[&["--tls-replication", "yes"], flags].concat())
+            }
+        };
+        let master = redis(&[]);
+        let port = master.announced_port();
         let replicaof = format!("127.0.0.1 {port}");
-        let replicas = (0..REPLICAS).map(|_| Redis::start_with(&["--replicaof", &replicaof]));
+        let replicas = (0..REPLICAS).map(|_| redis(&["--replicaof", &replicaof]));
         let servers: Vec<Redis> = std::iter::once(master).chain(replicas).collect();
-        let watch = |_| on_a_free_port(|own| Watcher::try_start(own, port));
+        let watch = |_| on_a_free_port(|own| Watcher::try_start(own, port, identity));
         let sentinels: Vec<Watcher> = (0..SENTINELS).map(watch).collect();
         wait_until("the sentinels know each other and the replicas", KNOWN_WITHIN, || {
             sentinels.iter().all(|sentinel| sentinel.knows(SENTINELS - 1, REPLICAS))
@@ -55,12 +79,15 @@ impl Sentinel {
     }
 
     /// Returns the URL, as in
-    /// `redis+sentinel://127.0.0.1:15001,127.0.0.1:15002,127.0.0.1:15003/shop`.
+    /// `redis+sentinel://127.0.0.1:15001,127.0.0.1:15002,127.0.0.1:15003/shop`, or
+    /// `rediss+sentinel` with TLS.
     #[must_use]
     pub fn url(&self) -> String {
-        let hosts: Vec<String> =
-            self.sentinels.iter().map(|s| format!("127.0.0.1:{}", s.port)).collect();
-        format!("redis+sentinel://{}/{NAME}", hosts.join(","))
+        let has_tls = self.sentinels.iter().all(|sentinel| sentinel.tls_port.is_some());
+        let scheme = if has_tls { "rediss" } else { "redis" };
+        let host = |s: &Watcher| format!("127.0.0.1:{}", s.tls_port.unwrap_or(s.port));
+        let hosts: Vec<String> = self.sentinels.iter().map(host).collect();
+        format!("{scheme}+sentinel://{}/{NAME}", hosts.join(","))
     }
 
     /// Returns the servers: at first the master, then its replicas.
@@ -78,21 +105,23 @@ impl Sentinel {
     #[track_caller]
     pub fn master(&self) -> &Redis {
         let named: Vec<u16> = self.sentinels.iter().map(Watcher::master).collect();
-        let votes = |redis: &&Redis| named.iter().filter(|port| **port == redis.port()).count();
+        let votes =
+            |redis: &&Redis| named.iter().filter(|port| **port == redis.announced_port()).count();
         match self.servers.iter().max_by_key(votes) {
             Some(master) if votes(&master) * 2 > SENTINELS => master,
             _ => panic!("the sentinels do not agree: {named:?}"),
         }
     }
 
-    /// Waits until all sentinels call another server than the one on port
-    /// `before` the master, and returns that.
+    /// Waits until all sentinels call another server than `before` the master,
+    /// and returns that.
     ///
     /// # Panics
     ///
     /// Panics when that does not come about within 60 seconds.
     #[track_caller]
-    pub fn wait_for_failover(&self, before: u16) -> &Redis {
+    pub fn wait_for_failover(&self, before: &Redis) -> &Redis {
+        let before = before.announced_port();
         wait_until("another server is the master", KNOWN_WITHIN, || {
             let named: Vec<u16> = self.sentinels.iter().map(Watcher::master).collect();
             named.iter().all(|port| *port != before && *port == named[0])
@@ -118,13 +147,13 @@ impl Sentinel {
 }
 
 impl Watcher {
-    fn try_start(port: u16, master: u16) -> Result<Watcher, String> {
+    fn try_start(port: u16, master: u16, identity: Option<&Identity>) -> Result<Watcher, String> {
         let folder = Folder::new("stockade-sentinel-")
             .map_err(|cause| format!("failed to make a folder for Sentinel: {cause}"))?;
         let path = folder.path();
         let config = path.join("sentinel.conf");
         // A sentinel writes into its file what it learns.
-        let settings = format!(
+        let mut settings = format!(
             "port {port}\nbind 127.0.0.1\ndir {dir}\nunixsocket {dir}/server.sock\n\
              sentinel monitor {NAME} 127.0.0.1 {master} 2\n\
              sentinel down-after-milliseconds {NAME} 1000\n\
@@ -132,13 +161,22 @@ impl Watcher {
              sentinel parallel-syncs {NAME} {REPLICAS}\n",
             dir = path.display()
         );
+        let tls_port = identity.map(|_| free_port());
+        if let (Some(identity), Some(tls_port)) = (identity, tls_port) {
+            let Identity { ca, cert, key } = identity;
+            let (ca, cert, key) = (ca.display(), cert.display(), key.display());
+            settings.push_str(&format!(
+                "tls-port {tls_port}\ntls-replication yes\ntls-auth-clients no\n\
+                 tls-ca-cert-file {ca}\ntls-cert-file {cert}\ntls-key-file {key}\n"
+            ));
+        }
         fs::write(&config, settings)
             .map_err(|cause| format!("failed to write {}: {cause}", config.display()))?;
         let mut command = server()?;
         command.extend([config.into_os_string(), "--sentinel".into()]);
         let server = Server::new("Sentinel", command, folder, pongs);
         server.launch()?;
-        Ok(Watcher { port, _server: server })
+        Ok(Watcher { port, tls_port, _server: server })
     }
 
     /// The port of the server that it calls the master.

@@ -14,7 +14,7 @@ fn a_replica_takes_over_from_a_killed_master_and_from_a_stopped_one() {
     first.command(&["WAIT", "2", "10000"]);
 
     first.kill();
-    let second = sentinel.wait_for_failover(first.port());
+    let second = sentinel.wait_for_failover(first);
     assert_eq!(second.command(&["GET", "sku"]), "7");
     first.restart();
     sentinel.wait_for_replicas();
@@ -23,7 +23,7 @@ fn a_replica_takes_over_from_a_killed_master_and_from_a_stopped_one() {
     });
 
     second.pause();
-    let third = sentinel.wait_for_failover(second.port());
+    let third = sentinel.wait_for_failover(second);
     second.resume();
     sentinel.wait_for_replicas();
     assert_ne!(third.port(), second.port());

@@ -247,7 +247,7 @@ fn a_product_cut_off_is_made_once(world: &World) {
         let made = round.cut(|engine| engine.create_product(&new));
         let page = round.shop.engine.products(Some(round.shop.other), 1_000).expect("reads");
         assert_eq!(page.items.len() as u64, round.number);
-        assert_eq!(page.items.last(), Some(&made));
+        assert_eq!(page.items.last(), Some(&made.value));
     });
 }
 

@@ -11,6 +11,7 @@ use crate::{Scenario, scenarios};
 
 pub const SCENARIOS: &[Scenario] = scenarios!("products";
     a_new_product_is_as_it_was_described,
+    a_key_creates_a_product_once,
     names_are_kept_to_the_letter,
     prices_are_kept_to_the_minor_unit,
     a_product_that_cannot_be_is_refused,
@@ -64,9 +65,47 @@ fn a_new_product_is_as_it_was_described(world: &World) {
     assert_eq!((first.version, first.received()), (1, 5));
     let second = engine.create_product(&NewProduct::new("Lamp", money("1"), 0)).expect("created");
     assert!(second.id > first.id, "the same name twice is two products");
-    assert_eq!(engine.product(first.id).expect("is there"), first);
-    assert_eq!(engine.product(second.id).expect("is there"), second);
-    assert_eq!(engine.products(None, 10).expect("reads").items, [first, second]);
+    assert_eq!(engine.product(first.id).expect("is there"), first.value);
+    assert_eq!(engine.product(second.id).expect("is there"), second.value);
+    assert_eq!(engine.products(None, 10).expect("reads").items, [first.value, second.value]);
+    assert_clean(&engine);
+}
+
+fn a_key_creates_a_product_once(world: &World) {
+    let engine = world.engine();
+    let lamp = NewProduct::new("Lamp", money("19.99"), 5).key("import-7");
+    let first = engine.create_product(&lamp).expect("created");
+    assert!(!first.replayed);
+    // The answer is the first one, whatever became of the product meanwhile.
+    hold(&engine, first.id, 2);
+    for _ in 0..2 {
+        let again = engine.create_product(&lamp).expect("replayed");
+        assert_eq!((again.replayed, &again.value), (true, &first.value));
+    }
+    for other in [
+        NewProduct::new("Lamb", money("19.99"), 5),
+        NewProduct::new("Lamp", money("19.98"), 5),
+        NewProduct::new("Lamp", money("19.99"), 6),
+    ] {
+        assert_eq!(code(engine.create_product(&other.key("import-7"))), "idempotency_mismatch");
+    }
+    let held = stockade::HoldRequest::new(first.id, 1).key("import-7");
+    assert_eq!(code(engine.hold(&held)), "idempotency_mismatch");
+    assert_eq!(code(engine.create_product(&lamp.clone().key(""))), "invalid_argument");
+    assert_eq!(engine.products(None, 10).expect("reads").items.len(), 1);
+    // Without a key, and with another, each is a product of its own.
+    engine.create_product(&NewProduct::new("Lamp", money("19.99"), 5)).expect("created");
+    engine.create_product(&lamp.key("import-8")).expect("created");
+    assert_eq!(engine.products(None, 10).expect("reads").items.len(), 3);
+    // Callers at the same time create one.
+    let rug = NewProduct::new("Rug", money("1"), 1).key("import-9");
+    let ids: Vec<_> = std::thread::scope(|scope| {
+        let create = || engine.create_product(&rug).expect("created").id;
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(engine.products(None, 10).expect("reads").items.len(), 4);
     assert_clean(&engine);
 }
 

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use stockade::Result;
-use tempfile::TempDir;
+use stockade_testkit::{Certificates, Identity};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -23,35 +23,23 @@ pub const SCENARIOS: &[Scenario] = scenarios!("secure";
     a_running_engine_is_reached_by_https_and_known_by_its_certificate,
 );
 
-/// Ends TLS for a server, with a certificate for `localhost`. Dropped, it is gone.
+/// Ends TLS for a server. Dropped, it is gone.
 struct Proxy {
     port: u16,
-    /// Who made the certificate, as a PEM file.
-    ca: String,
-    _folder: TempDir,
     _runtime: Runtime,
 }
 
 impl Proxy {
-    fn start(upstream: SocketAddr) -> Self {
-        let (ca_key, key) = (KeyPair::generate(), KeyPair::generate());
-        let (ca_key, key) = (ca_key.expect("a key"), key.expect("a key"));
-        let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca_pem = ca.self_signed(&ca_key).expect("a certificate").pem();
-        let names = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
-        let certificate = names.signed_by(&key, &Issuer::new(ca, ca_key)).expect("a certificate");
-        let folder = TempDir::new().expect("a folder");
-        let path = folder.path().join("ca.pem");
-        std::fs::write(&path, ca_pem).expect("written");
-
+    fn start(upstream: SocketAddr, shown: Identity) -> Self {
+        let Identity { cert, key, .. } = shown;
         let ring = Arc::new(rustls::crypto::ring::default_provider());
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let cert = CertificateDer::from_pem_file(cert).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(key).expect("a key");
         let mut config = ServerConfig::builder_with_provider(ring)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
+            .with_single_cert(vec![cert], key)
             .expect("a certificate and its key");
         config.alpn_protocols = vec![b"h2".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -70,8 +58,7 @@ impl Proxy {
                 });
             }
         });
-        let ca = path.to_str().expect("UTF-8").to_owned();
-        Self { port, ca, _folder: folder, _runtime: runtime }
+        Self { port, _runtime: runtime }
     }
 }
 
@@ -79,10 +66,13 @@ fn a_running_engine_is_reached_by_https_and_known_by_its_certificate(world: &Wor
     let sockets = Sockets::new();
     let url = sockets.serve_at_address(world.builder().own, "open sesame");
     let address = url.strip_prefix("http://").expect("an address").parse().expect("an address");
-    let proxy = Proxy::start(address);
+    let certificates = Certificates::new();
+    let ca = certificates.ca().display().to_string();
+    let proxy = Proxy::start(address, certificates.server());
     let open = |url: &str, ca: &str| -> Result<_> { through(url).set("remote_ca", ca)?.open() };
-    let https = format!("https://:open%20sesame@localhost:{}", proxy.port);
-    let engine = open(&https, &proxy.ca).expect("opens");
+    let at = |proxy: &Proxy| format!("https://:open%20sesame@localhost:{}", proxy.port);
+    let https = at(&proxy);
+    let engine = open(&https, &ca).expect("opens");
     let id = product(&engine, 5);
     hold(&engine, id, 2);
     assert_eq!(numbers(&engine, id), [3, 2, 0, 0]);
@@ -95,10 +85,11 @@ fn a_running_engine_is_reached_by_https_and_known_by_its_certificate(world: &Wor
     };
     let said = refusal(&https, "");
     assert!(said.contains("no known authority") && said.contains("remote_ca"), "{said}");
-    let said = refusal(&https.replace("localhost", "127.0.0.1"), &proxy.ca);
+    let misnamed = Proxy::start(address, certificates.misnamed());
+    let said = refusal(&at(&misnamed), &ca);
     assert!(said.contains("for another name"), "{said}");
-    let said = refusal(&url.replace("http://", "https://:sesame@"), &proxy.ca);
+    let said = refusal(&url.replace("http://", "https://:sesame@"), &ca);
     assert!(said.contains("does not speak TLS"), "{said}");
-    let said = refusal(&url.replace("http://", "http://:sesame@"), &proxy.ca);
+    let said = refusal(&url.replace("http://", "http://:sesame@"), &ca);
     assert!(said.contains("remote_ca"), "{said}");
 }

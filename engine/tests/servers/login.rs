@@ -1,62 +1,16 @@
 //! TLS, passwords, and servers that let nobody in.
 
-use std::fs;
 use std::path::Path;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use stockade::Engine;
+use stockade_testkit::{Certificates, Identity};
 
 use crate::server::{ENCODED, Make, PASSWORD, Server};
 use crate::work::{open, works};
 
-/// An authority and what it signed, as files.
-struct Certificates {
-    folder: tempfile::TempDir,
-}
-
-impl Certificates {
-    /// A server's certificate for these names, a client's, and an authority that
-    /// signed neither.
-    fn new(names: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let write = |name: &str, text: &str| {
-            fs::write(folder.path().join(name), text).expect("written");
-        };
-        let authority = |name: &str| {
-            let mut params = CertificateParams::new(Vec::new()).expect("names");
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            params.distinguished_name.push(DnType::CommonName, name);
-            let key = KeyPair::generate().expect("a key");
-            CertifiedIssuer::self_signed(params, key).expect("an authority")
-        };
-        let (ca, other) = (authority("The shop's own"), authority("Another"));
-        write("ca.pem", &ca.pem());
-        write("other.pem", &other.pem());
-        for (who, names) in [("server", names), ("client", &["client"][..])] {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            let mut params = CertificateParams::new(names).expect("names");
-            params.distinguished_name.push(DnType::CommonName, who);
-            let key = KeyPair::generate().expect("a key");
-            let signed = params.signed_by(&key, &ca).expect("signed");
-            write(&format!("{who}.pem"), &signed.pem());
-            write(&format!("{who}-key.pem"), &key.serialize_pem());
-        }
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-
-    fn flags(&self) -> Vec<String> {
-        [("ca", "ca.pem"), ("cert", "server.pem"), ("key", "server-key.pem")]
-            .map(|(flag, file)| format!("--ssl-{flag}={}", self.path(file)))
-            .to_vec()
-    }
-}
-
-fn start(make: Make, flags: &[String]) -> Server {
-    Server::start(make, &flags.iter().map(String::as_str).collect::<Vec<_>>())
+fn start(make: Make, identity: &Identity) -> Server {
+    let flags = identity.sql_flags();
+    Server::start(make, &flags.each_ref().map(String::as_str))
 }
 
 fn refusal(url: &str) -> String {
@@ -70,11 +24,11 @@ fn refusal(url: &str) -> String {
 }
 
 fn every_way_of_tls(make: Make) {
-    let certificates = Certificates::new(&["db.shop.example"]);
-    let server = start(make, &certificates.flags());
+    let certificates = Certificates::new();
+    let server = start(make, &certificates.misnamed());
     let database = server.database();
     let url = |query: &str| server.url(&database, query);
-    let ca = certificates.path("ca.pem");
+    let ca = certificates.ca().display().to_string();
     for query in [
         String::new(),
         "?ssl-mode=PREFERRED".to_owned(),
@@ -94,7 +48,7 @@ fn every_way_of_tls(make: Make) {
             assert!(kinds.lines().any(|line| line == kind), "{query}: {kinds}");
         }
     }
-    let other = certificates.path("other.pem");
+    let other = certificates.foreign_ca().display().to_string();
     let said = refusal(&url(&format!("?ssl-mode=VERIFY_CA&ssl-ca={other}")));
     assert!(said.contains("ssl-ca"), "{said}");
     let said = refusal(&url("?ssl-mode=VERIFY_CA"));
@@ -105,7 +59,8 @@ fn every_way_of_tls(make: Make) {
     server.query("ALTER USER shop@'%' REQUIRE X509");
     let said = refusal(&url("?ssl-mode=REQUIRED"));
     assert!(said.contains("ssl-cert"), "{said}");
-    let (cert, key) = (certificates.path("client.pem"), certificates.path("client-key.pem"));
+    let Identity { cert, key, .. } = certificates.client();
+    let (cert, key) = (cert.display(), key.display());
     let engine = open(&url(&format!("?ssl-mode=REQUIRED&ssl-cert={cert}&ssl-key={key}")));
     works(&engine.expect("a certificate is shown")).expect("works");
     // One that asks for TLS.
@@ -121,9 +76,9 @@ fn every_way_of_tls(make: Make) {
 }
 
 fn a_name_that_is_right(make: Make) {
-    let certificates = Certificates::new(&["localhost", "127.0.0.1"]);
-    let server = start(make, &certificates.flags());
-    let ca = certificates.path("ca.pem");
+    let certificates = Certificates::new();
+    let server = start(make, &certificates.server());
+    let ca = certificates.ca().display().to_string();
     let url = server.url(&server.database(), &format!("?ssl-mode=VERIFY_IDENTITY&ssl-ca={ca}"));
     works(&open(&url).expect("its name is right")).expect("works");
     works(&open(&url.replace("127.0.0.1", "localhost")).expect("so is this")).expect("works");

@@ -8,6 +8,7 @@
     reason = "a test ends at the first surprise"
 )]
 
+mod differences;
 mod login;
 mod lost;
 mod server;

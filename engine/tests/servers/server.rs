@@ -1,9 +1,11 @@
 //! A server of a test's own, of either make, with an account that has a
 //! password and no more rights than an engine needs.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use stockade_testkit::{MariaDb, MySql, SqlServer};
+use stockade_testkit::{MariaDb, MySql, SqlServer, wait_until};
 
 /// What may stand in a password: all that a URL gives a meaning to.
 pub const PASSWORD: &str = "s3cret @:/?#%&+'\"ß";
@@ -44,6 +46,23 @@ impl Server {
 
     pub fn port(&self) -> u16 {
         self.server.port()
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+
+    /// Returns how many connections the account `shop` has.
+    pub fn connections(&self) -> usize {
+        let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'shop'";
+        self.query(sql).trim().parse().expect("a number")
+    }
+
+    /// Waits until the account `shop` has no connection.
+    pub fn wait_for_no_connections(&self) {
+        wait_until("all connections have ended", Duration::from_secs(20), || {
+            self.connections() == 0
+        });
     }
 
     pub fn set_password(&self, account: &str) {

@@ -47,6 +47,7 @@ fn products(program: &mut Program, line: &Line<'_>) {
                     name: pointer(&name),
                     price_minor: line.number("price").cast_signed(),
                     stock: line.number("stock"),
+                    key: pointer(&key),
                 };
                 let request = Place::request(line, request);
                 stockade_engine_create_product(engine, request.pointer(), answer.pointer(), error)

@@ -207,6 +207,7 @@ typedef struct {
     const char *name;
     int64_t price_minor;
     uint64_t stock;
+    const char *key;
 } stockade_new_product;
 typedef struct {
     uint32_t struct_size;

@@ -109,14 +109,20 @@ final class Engine
         }
     }
 
-    /** Adds a product; its price is an exact decimal such as "19.99". */
+    /**
+     * Creates a product; its price is an exact decimal such as "19.99".
+     *
+     * @param ?string $key the idempotency key: the same key answers the same product
+     */
     public function createProduct(
         string $name,
         int|string|float|bool $price,
         int|string|float|bool $stock,
+        ?string $key = null,
     ): Product {
         $call = new Call($this->handle);
         $request = $call->struct('stockade_new_product');
+        $request->key = $call->text('key', $key);
         $request->price_minor = Arguments::price($price);
         $request->stock = Arguments::whole('stock', $stock, 0);
         $request->name = $call->text('name', $name);

@@ -6,6 +6,7 @@ namespace Stockade\Tests;
 
 use PHPUnit\Framework\TestCase;
 use Stockade\Engine;
+use Stockade\Exception\IdempotencyMismatch;
 use Stockade\Exception\InvalidArgument;
 use Stockade\Exception\Misuse;
 
@@ -268,6 +269,16 @@ final class OddUseTest extends TestCase
         yield 'a ttl beyond all' => ['hold(1, 1, ttl: 1e300)', 'ttl must be seconds'];
         yield 'a line break' => ['hold("1\n2", 1)', 'product_id must be a whole number, got `1\\n2`'];
         yield 'a text with a NUL' => ['hold(1, 1, key: "a\0b")', 'key must not have a NUL'];
+    }
+
+    public function testAKeyCreatesAProductOnce(): void
+    {
+        $engine = Engine::open('sqlite::memory:');
+        $rug = $engine->createProduct('Rug', 1, 2, key: 'import-7');
+        self::assertEquals($rug, $engine->createProduct('Rug', 1, 2, key: 'import-7'));
+        self::assertCount(1, $engine->products()->items);
+        $this->expectException(IdempotencyMismatch::class);
+        $engine->createProduct('Rug', 1, 3, key: 'import-7');
     }
 
     public function testTextsOfWholeNumbersAreTaken(): void

@@ -284,6 +284,25 @@ static int lists(stockade_engine *engine)
     return 0;
 }
 
+/* A key creates a product once. */
+static int keyed_product(void)
+{
+    stockade_engine *engine = NULL;
+    CHECK(stockade_engine_open("sqlite::memory:", &engine, NULL) == STOCKADE_CODE_OK);
+    stockade_new_product request = STOCKADE_INIT(stockade_new_product);
+    request.name = "Rug";
+    request.key = "import-7";
+    stockade_product first = STOCKADE_INIT(stockade_product), again = first;
+    CHECK(stockade_engine_create_product(engine, &request, &first, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_create_product(engine, &request, &again, NULL) == STOCKADE_CODE_OK);
+    CHECK(again.id == first.id);
+    request.stock = 1;
+    CHECK(stockade_engine_create_product(engine, &request, &again, NULL) ==
+          STOCKADE_CODE_IDEMPOTENCY_MISMATCH);
+    stockade_engine_free(engine);
+    return 0;
+}
+
 int main(void)
 {
     stockade_engine *engine = NULL;
@@ -299,6 +318,7 @@ int main(void)
     CHECK(stockade_price_from_text("19.99", &request.price_minor, NULL) == STOCKADE_CODE_OK);
     stockade_product product = STOCKADE_INIT(stockade_product);
     CHECK(stockade_engine_create_product(engine, &request, &product, NULL) == STOCKADE_CODE_OK);
+    CHECK(keyed_product() == 0);
     CHECK(wrong_structs(engine, product.id) == 0);
     CHECK(reserved(engine, product.id) == 0);
     CHECK(one_line() == 0);

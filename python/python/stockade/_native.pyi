@@ -116,11 +116,24 @@ class Engine:
 
         """
 
-    def create_product(self, name: str, price: Decimal | int | str, stock: int = 0) -> Product:
-        """Add a product.
+    def create_product(
+        self,
+        name: str,
+        price: Decimal | int | str,
+        stock: int = 0,
+        *,
+        key: str | None = None,
+    ) -> Product:
+        """Create a product.
+
+        Args:
+            name: What the shop calls it.
+            price: The price of one unit.
+            stock: Units received with it.
+            key: The idempotency key: the same key answers the same product.
 
         Raises:
-            InvalidArgumentError, UnavailableError.
+            InvalidArgumentError, IdempotencyMismatchError, UnavailableError.
 
         """
 
@@ -380,7 +393,12 @@ class AsyncEngine:
     def product(self, product_id: _Number) -> Call[Product]: ...
     def products(self, after: _Number | None = None, limit: int = 100) -> Call[ProductPage]: ...
     def create_product(
-        self, name: str, price: Decimal | int | str, stock: int = 0
+        self,
+        name: str,
+        price: Decimal | int | str,
+        stock: int = 0,
+        *,
+        key: str | None = None,
     ) -> Call[Product]: ...
     def adjust_stock(
         self,

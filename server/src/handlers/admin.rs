@@ -24,9 +24,11 @@ struct NewProductBody<'a> {
 pub async fn create_product(shared: &Shared, call: &Call<'_>) -> Answer {
     let body: NewProductBody<'_> = body::object(body::text(&call.body)?)?;
     let price: Money = body.price.get().parse()?;
-    let request = NewProduct::new(body.name, price, body.stock);
+    let mut request = NewProduct::new(body.name, price, body.stock);
+    request.key = call.key(KEY)?;
     let product = shared.engine.create_product(&request).await?;
-    Ok(Reply::json(&ProductView::of(&product)?)?.status(StatusCode::CREATED))
+    let reply = Reply::json(&ProductView::of(&product)?)?.status(StatusCode::CREATED);
+    Ok(reply.replayed(product.replayed))
 }
 
 #[derive(Deserialize)]

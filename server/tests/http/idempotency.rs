@@ -7,6 +7,7 @@ use crate::server::{Backend, Server};
 
 on_every_backend! {
     the_first_answer_comes_again
+    a_product_is_created_once
     a_refusal_comes_again_too
     another_request_with_the_key_is_refused
     keys_that_cannot_be
@@ -30,6 +31,17 @@ fn the_first_answer_comes_again(backend: Backend) {
     }
     server.expect_units([1, 2, 1, 0]);
     server.expect_health();
+}
+
+fn a_product_is_created_once(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let path = "/api/admin/products";
+    let first = server.post_with_key(path, "import-7", r#"{"name":"Lamp","price":1,"stock":1}"#);
+    assert_eq!((first.status, first.is_replayed()), (201, false), "{}", first.body);
+    let again = server.post_with_key(path, "import-7", r#"{"name":"Lamp","price":1.00,"stock":1}"#);
+    assert_eq!((again.status, again.is_replayed(), &again.body), (201, true, &first.body));
+    let other = server.post_with_key(path, "import-7", r#"{"name":"Lamp","price":2,"stock":1}"#);
+    other.expect_problem(422, "idempotency_mismatch");
 }
 
 fn a_refusal_comes_again_too(backend: Backend) {

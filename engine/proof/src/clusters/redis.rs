@@ -47,7 +47,7 @@ fn round(mariadb: &SqlServer, sentinel: &Sentinel, seed: u64, is_stopped: bool) 
         } else {
             old.kill();
         }
-        let new = sentinel.wait_for_failover(old.port());
+        let new = sentinel.wait_for_failover(old);
         // Both directions are there again: commands, and messages.
         wait_until("all engines use the new master", FOUND_WITHIN, || {
             engines.iter().all(is_linked) && ears(new, database) == engines.len()

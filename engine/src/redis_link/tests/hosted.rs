@@ -1,9 +1,12 @@
 //! Redis as hosted ones are: with TLS, users, rights and several databases.
 
+use std::path::Path;
+
+use stockade_testkit::{Certificates, Identity, RedisCluster, Sentinel};
+
 use super::*;
 use crate::lock::redis::RedisLock;
 use crate::lock::{Grant, Lock, LockName};
-use crate::tls::testing::Certificates;
 
 /// What comes of opening: a refusal, which shows no password.
 async fn refusal(settings: &[(&str, &str)]) -> String {
@@ -32,63 +35,96 @@ async fn assert_works(settings: &[(&str, &str)]) -> (RedisLink, Arc<Metrics>) {
     (link, metrics)
 }
 
-/// A server that speaks TLS on a second port.
-fn secure(certificates: &Certificates, clients: &str) -> (Redis, u16) {
-    let port = free_port();
-    let redis = Redis::start_with(&[
-        "--tls-port",
-        &port.to_string(),
-        "--tls-cert-file",
-        &certificates.cert(),
-        "--tls-key-file",
-        &certificates.key(),
-        "--tls-ca-cert-file",
-        &certificates.ca(),
-        "--tls-auth-clients",
-        clients,
-    ]);
-    (redis, port)
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The URL of a server's port for TLS, by its name or its address.
+fn by(host: &str, redis: &Redis) -> String {
+    redis.tls_url().replace("localhost", host)
 }
 
 #[tokio::test]
 async fn a_server_by_tls_is_trusted_by_its_authority_and_name() {
-    let certificates = Certificates::for_names(&["localhost"]);
-    let (redis, port) = secure(&certificates, "no");
-    let (url, ca) = (format!("rediss://localhost:{port}"), certificates.ca());
-    let (link, _) = assert_works(&[("redis", &url), ("redis_ca", &ca)]).await;
-    link.close().await;
+    let certificates = Certificates::new();
+    let redis = Redis::start_tls(&certificates.server(), &[]);
+    let ca = text(&certificates.ca());
+    for host in ["localhost", "127.0.0.1"] {
+        let (link, _) = assert_works(&[("redis", &by(host, &redis)), ("redis_ca", &ca)]).await;
+        link.close().await;
+    }
 
+    let url = by("localhost", &redis);
     let said = refusal(&[("redis", &url)]).await;
     assert!(said.contains("no known authority") && said.contains("redis_ca"), "{said}");
-    let other = Certificates::for_names(&["localhost"]);
-    let said = refusal(&[("redis", &url), ("redis_ca", &other.ca())]).await;
+    let foreign = text(&certificates.foreign_ca());
+    let said = refusal(&[("redis", &url), ("redis_ca", &foreign)]).await;
     assert!(said.contains("certificate") && said.contains("redis_ca"), "{said}");
-    let by_address = format!("rediss://127.0.0.1:{port}");
-    let said = refusal(&[("redis", &by_address), ("redis_ca", &ca)]).await;
+    let misnamed = Redis::start_tls(&certificates.misnamed(), &[]);
+    let said = refusal(&[("redis", &misnamed.tls_url()), ("redis_ca", &ca)]).await;
     assert!(said.contains("for another name"), "{said}");
 
-    let said = refusal(&[("redis", &format!("redis://localhost:{port}"))]).await;
+    let said = refusal(&[("redis", &url.replace("rediss", "redis"))]).await;
     assert!(said.contains("begin the URL with rediss"), "{said}");
     let plain = format!("rediss://:secret@localhost:{}", redis.port());
     let said = refusal(&[("redis", &plain), ("redis_ca", &ca)]).await;
     assert!(said.contains("does not speak TLS"), "{said}");
     let said = refusal(&[("redis", &redis.url()), ("redis_ca", &ca)]).await;
     assert!(said.contains("redis_ca") && said.contains("rediss"), "{said}");
-    let said = refusal(&[("redis", &url), ("redis_cert", &certificates.cert())]).await;
+    let cert = text(&certificates.client().cert);
+    let said = refusal(&[("redis", &url), ("redis_cert", &cert)]).await;
     assert!(said.contains("one is nothing without the other"), "{said}");
 }
 
 #[tokio::test]
 async fn a_server_that_wants_a_client_certificate_gets_one() {
-    let certificates = Certificates::for_names(&["localhost"]);
-    let (_redis, port) = secure(&certificates, "yes");
-    let (ca, cert, key) = (certificates.ca(), certificates.cert(), certificates.key());
-    let url = format!("rediss://localhost:{port}");
+    let certificates = Certificates::new();
+    let redis = Redis::start_tls(&certificates.server(), &["--tls-auth-clients", "yes"]);
+    let Identity { ca, cert, key } = certificates.client();
+    let (ca, cert, key) = (text(&ca), text(&cert), text(&key));
+    let url = by("localhost", &redis);
     let with = [("redis", &*url), ("redis_ca", &*ca), ("redis_cert", &*cert), ("redis_key", &*key)];
     let (link, _) = assert_works(&with).await;
     link.close().await;
     let said = refusal(&with[..2]).await;
     assert!(said.contains("wants a client certificate"), "{said}");
+}
+
+#[tokio::test]
+async fn sentinels_and_their_master_are_reached_by_tls_and_followed_over_a_fail_over() {
+    let certificates = Certificates::new();
+    let sentinel = Sentinel::start_tls(&certificates.server());
+    let (url, ca) = (sentinel.url(), text(&certificates.ca()));
+    let (link, _) = assert_works(&[("redis", &url), ("redis_ca", &ca)]).await;
+    let old = sentinel.master();
+    old.kill();
+    until("the loss is noticed", || !link.is_up()).await;
+    sentinel.wait_for_failover(old);
+    soon("the link comes up", link.up()).await;
+    assert_eq!(set(&link).await, Ok(()));
+    link.close().await;
+    let foreign = text(&certificates.foreign_ca());
+    let (settings, plain) =
+        ([("redis", &*url), ("redis_ca", &*foreign)], url.replace("rediss", "redis"));
+    for settings in [&settings[..], &[("redis", &*plain)]] {
+        let opened = try_connect(settings).await;
+        assert!(opened.is_err() || !opened.expect("opens").0.is_up(), "{settings:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_reached_by_tls() {
+    let certificates = Certificates::new();
+    let cluster = RedisCluster::start_tls(&certificates.server());
+    let ca = text(&certificates.ca());
+    let (link, _) = assert_works(&[("redis", &cluster.url()), ("redis_ca", &ca)]).await;
+    let old = cluster.master_of("shop:{1}:lock");
+    old.kill();
+    until("the loss is noticed", || !link.is_up()).await;
+    cluster.wait_until_whole();
+    soon("the link comes up", link.up()).await;
+    assert_eq!(set(&link).await, Ok(()));
+    link.close().await;
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn store() -> Arc<dyn Store> {
 async fn store_at(url: &str) -> Arc<dyn Store> {
     let store = open_store(&StoreOptions::at(url)).await.expect("opens");
     let price = Money::from_minor(100).expect("a price");
-    let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id: 1 };
+    let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id: 1, key: None };
     store.insert_product(new).await.expect("inserted");
     store
 }

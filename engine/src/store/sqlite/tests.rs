@@ -97,7 +97,7 @@ async fn a_clock_that_was_an_hour_ahead_does_not_stop_time_after_a_restart() {
         let batch_id = store.draw(Sequence::Batch, 1).await.expect("drawn");
         let id = ProductId(store.draw(Sequence::Product, 1).await.expect("drawn"));
         let price = Money::from_minor(100).expect("a price");
-        let new = ProductInsert { id, name: "Lamp", price, stock: 0, batch_id };
+        let new = ProductInsert { id, name: "Lamp", price, stock: 0, batch_id, key: None };
         store.insert_product(new).await.expect("inserted");
         store.close().await;
     }
