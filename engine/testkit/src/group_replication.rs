@@ -419,7 +419,7 @@ fn bootstrap(node: &SqlServer) -> Result<(), String> {
         "SET GLOBAL group_replication_bootstrap_group = ON; START GROUP_REPLICATION; \
          SET GLOBAL group_replication_bootstrap_group = OFF",
     )?;
-    become_synced(node, is_online)
+    become_synced(node, |node| is_online(node) && takes_writes(node))
 }
 
 fn join(node: &SqlServer) -> Result<(), String> {
@@ -440,6 +440,11 @@ fn join(node: &SqlServer) -> Result<(), String> {
 fn rejoin(node: &SqlServer) -> Result<(), String> {
     node.try_query("STOP GROUP_REPLICATION")?;
     join(node)
+}
+
+/// Whether the group has lifted the read-only mode in which a node joins.
+fn takes_writes(node: &SqlServer) -> bool {
+    node.try_query("SELECT @@super_read_only").is_ok_and(|is_on| is_on == "0")
 }
 
 /// Whether a node is online and sees more than half of the group.

@@ -55,8 +55,12 @@ fn another_node_becomes_the_primary_and_the_first_comes_back() {
     (0..group.nodes()).for_each(|node| group.kill(node));
     let first = group.restart_first();
     assert_eq!(get(first), "5");
+    let other = (first + 1) % group.nodes();
+    let refused = group.try_query(other, &format!("UPDATE {shop}.t SET v = 99"));
+    assert!(refused.is_err_and(|why| why.contains("ERROR 1290")), "it is not in the group yet");
+    set(first, 6);
     (0..group.nodes()).filter(|node| *node != first).for_each(|node| group.restart(node));
-    (0..group.nodes()).for_each(|node| assert_eq!(get(node), "5"));
+    (0..group.nodes()).for_each(|node| assert_eq!(get(node), "6"));
 }
 
 /// What a primary that is cut off has not committed by then is rolled back, and
