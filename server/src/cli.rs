@@ -83,6 +83,7 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
             } else {
                 in_runtime(async { Ok(stockade::migrate(&values.config).await?) })?;
             }
+            say("the tables are as this version needs them")?;
         }
         "seed" => in_runtime(with_engine(values, seed))?,
         // These look at a store and make none: its name may be misspelt.
