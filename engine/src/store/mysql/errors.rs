@@ -287,11 +287,9 @@ mod tests {
         ] {
             assert_eq!(fault_by_number(number), Some(fault), "{number}");
         }
-        for (number, why) in [
-            (1054, "an unknown column"),
-            (1064, "a syntax error"),
-            (1146, "a missing table"),
-        ] {
+        for (number, why) in
+            [(1054, "an unknown column"), (1064, "a syntax error"), (1146, "a missing table")]
+        {
             assert_eq!(fault_by_number(number), None, "{why} is not to be tried again");
         }
     }
