@@ -39,7 +39,8 @@
 //! });
 //! ```
 //!
-//! Linux only: it relies on `setpriv` from util-linux and on `/proc`.
+//! Linux only: it relies on `setpriv` from util-linux and on `/proc`; a node is cut
+//! off by `unshare`, `nsenter` and iproute2.
 #![expect(
     clippy::panic,
     reason = "a test kit reports by panicking: its caller is a test, and there is nothing to recover"
