@@ -4,7 +4,7 @@
 use backon::BackoffBuilder;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Answer, KeyRow, Keyed, Refusal};
+use crate::ledger::{Answer, KeyRow, Keyed};
 use crate::model::{NewProduct, Product, ProductId, Replayable};
 use crate::runtime;
 use crate::store::{
@@ -24,19 +24,15 @@ pub(super) async fn insert_product(
 ) -> Result<Replayable<Product>> {
     // A key drawn for this request has no answer before the request was sent.
     if let Some(keyed) = keyed.filter(|keyed| !keyed.is_fresh)
-        && let Some(row) = kept(store, keyed, retries).await?
+        && let Some(replayed) = replay(store, keyed, retries).await?
     {
-        return replay(keyed, row);
+        return Ok(replayed);
     }
     let mut batch = batch_id(store.draw(Sequence::Batch, 1).await?);
     let mut product = with_id(new, store.draw(Sequence::Product, 1).await?);
     let mut pauses = pauses(retries).build();
     loop {
-        let key = keyed.map(|keyed| KeyRow {
-            key: keyed.key.clone(),
-            fingerprint: keyed.fingerprint,
-            answer: Ok(Answer::Product(product.clone())),
-        });
+        let key = keyed.map(|keyed| KeyRow::new(keyed, Ok(Answer::Product(product.clone()))));
         let Product { id, ref name, price, stock, .. } = product;
         let insert = ProductInsert { id, name, price, stock, batch_id: batch, key: key.as_ref() };
         let Err(error) = store.insert_product(insert).await else { return Ok(created(product)) };
@@ -50,9 +46,9 @@ pub(super) async fn insert_product(
             return Ok(created(product));
         }
         if let Some(keyed) = keyed
-            && let Some(row) = kept(store, keyed, retries).await?
+            && let Some(replayed) = replay(store, keyed, retries).await?
         {
-            return replay(keyed, row);
+            return Ok(replayed);
         }
         let Some(pause) = pauses.next() else { return Err(error.into()) };
         if error.fault == Fault::Duplicate {
@@ -83,29 +79,29 @@ fn created(value: Product) -> Replayable<Product> {
     Replayable { value, replayed: false }
 }
 
-/// Reads the answer kept under an idempotency key.
-async fn kept(store: &dyn Store, keyed: &Keyed, retries: u32) -> StoreResult<Option<KeyRow>> {
+/// Replays the answer kept under an idempotency key, if there is one.
+async fn replay(
+    store: &dyn Store,
+    keyed: &Keyed,
+    retries: u32,
+) -> Result<Option<Replayable<Product>>> {
     let needs = &Needs { keys: vec![keyed.key.clone()], ..Needs::default() };
-    steadily(retries, || async move {
+    let mut rows = steadily(retries, || async move {
         let mut session = store.session().await?;
-        let mut rows = session.begin(needs).await?.rows;
+        let rows = session.begin(needs).await?.rows;
         session.rollback().await?;
-        Ok(rows.keys.remove(&keyed.key))
+        Ok(rows)
     })
-    .await
-}
-
-fn replay(keyed: &Keyed, row: KeyRow) -> Result<Replayable<Product>> {
-    if row.fingerprint != keyed.fingerprint {
-        return Err(Error::refused(Refusal::KeyMismatch, false));
-    }
-    match row.answer {
-        Ok(Answer::Product(value)) => Ok(Replayable { value, replayed: true }),
+    .await?;
+    let Some(kept) = rows.keys.remove(&keyed.key) else { return Ok(None) };
+    let (answer, replayed) = kept.replay(keyed);
+    match answer {
+        Ok(Answer::Product(value)) => Ok(Some(Replayable { value, replayed })),
         Ok(other) => Err(Error::new(
             ErrorKind::Internal,
             format!("the answer kept under the key of a new product is {other:?}"),
         )),
-        Err(refusal) => Err(Error::refused(refusal, true)),
+        Err(refusal) => Err(Error::refused(refusal, replayed)),
     }
 }
 

@@ -135,26 +135,22 @@ impl<'a> Desk<'a> {
         keyed: Option<&Keyed>,
         work: impl FnOnce(&mut Self) -> Result<Remembered, Decision>,
     ) -> Decision {
-        let Some(Keyed { key, fingerprint, keeps_refusals, .. }) = keyed else {
+        let Some(keyed) = keyed else {
             return decision(work(self));
         };
-        if let Some(known) = self.rows.keys.get(key) {
-            return if known.fingerprint == *fingerprint {
-                Decision::Done { answer: known.answer.clone(), replayed: true }
-            } else {
-                Decision::Done { answer: Err(Refusal::KeyMismatch), replayed: false }
-            };
+        if let Some(kept) = self.rows.keys.get(&keyed.key) {
+            let (answer, replayed) = kept.replay(keyed);
+            return Decision::Done { answer, replayed };
         }
         let answer = match work(self) {
             Ok(answer) => answer,
             Err(undecided) => return undecided,
         };
-        if answer.is_err() && !keeps_refusals {
+        if answer.is_err() && !keyed.keeps_refusals {
             return Decision::Done { answer, replayed: false };
         }
-        let row = KeyRow { key: key.clone(), fingerprint: *fingerprint, answer: answer.clone() };
-        self.rows.keys.insert(key.clone(), row);
-        self.new_keys.push(key.clone());
+        self.rows.keys.insert(keyed.key.clone(), KeyRow::new(keyed, answer.clone()));
+        self.new_keys.push(keyed.key.clone());
         Decision::Done { answer, replayed: false }
     }
 

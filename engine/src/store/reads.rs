@@ -170,7 +170,7 @@ impl<D: Database> SqlStore<D> {
         let Some(mut connection) = self.database.probe().await? else {
             return Ok(());
         };
-        let sql = format!("{}; {}", schema::WRITE_NOTHING.join("; "), schema::probes());
+        let sql = format!("{}; {}", schema::WRITE_NOTHING, schema::probes());
         let checked = connection.run(sql, &mut |_, _| Ok(())).await;
         match checked {
             // Another process writes, which is load and no fault.

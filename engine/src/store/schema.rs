@@ -41,11 +41,9 @@ pub(super) fn probes() -> String {
 
 /// Statements that write no row and need every right that a batch needs. A
 /// read-only store refuses them too.
-pub(super) const WRITE_NOTHING: [&str; 3] = [
-    "UPDATE stockade_sequences SET next = next WHERE name = ''",
-    "INSERT INTO stockade_keys SELECT * FROM stockade_keys WHERE k = ''",
-    "DELETE FROM stockade_customer_holds WHERE hold_id = 0",
-];
+pub(super) const WRITE_NOTHING: &str = "UPDATE stockade_sequences SET next = next WHERE name = ''; \
+    INSERT INTO stockade_keys SELECT * FROM stockade_keys WHERE k = ''; \
+    DELETE FROM stockade_customer_holds WHERE hold_id = 0";
 
 /// What to say when the probe of a table has failed for good.
 pub(super) fn lacks(error: StoreError) -> StoreError {

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use stockade::{CartRequest, Engine, HoldRequest, NewProduct, ProductId};
+use stockade_testkit::wait_until;
 
 use crate::server::{Make, Server};
 use crate::work::works;
@@ -26,14 +27,6 @@ fn hold_at_once(engine: &Engine, id: ProductId, callers: usize) -> Vec<stockade:
         let calls: Vec<_> = (0..callers).map(|_| scope.spawn(hold)).collect();
         calls.into_iter().map(|call| call.join().expect("no panic")).collect()
     })
-}
-
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let since = Instant::now();
-    while !holds() {
-        assert!(since.elapsed() < Duration::from_secs(20), "{what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn each_request_outlives_its_connections(make: Make) {
@@ -168,7 +161,7 @@ fn a_time_limit_on_statements_is_contention(make: Make) {
         };
         let server = &server;
         let holder = scope.spawn(move || server.query(&lock));
-        wait_until("the row is locked", || {
+        wait_until("the row is locked", Duration::from_secs(20), || {
             let sql = "SELECT COUNT(*) FROM information_schema.processlist \
                        WHERE info LIKE 'SELECT SLEEP%'";
             server_count(server, sql) > 0

@@ -68,16 +68,13 @@ async fn migrate_by(policy: Migrate, connection: &mut MySqlConnection) -> StoreR
     check_rights(connection).await
 }
 
-/// Refuses an account that cannot write, before a buyer meets it. A table that
-/// is missing is told by the check of the tables.
+/// Refuses an account that cannot write, before a buyer meets it. The check of
+/// the tables that follows reports one that is missing.
 async fn check_rights(connection: &mut MySqlConnection) -> StoreResult<()> {
-    for sql in schema::WRITE_NOTHING {
-        match connection.execute(sqlx::raw_sql(sql)).await {
-            Err(error) if !is_no_such_table(&error) => return Err(store_error(error)),
-            _ => {}
-        }
+    match connection.execute(sqlx::raw_sql(schema::WRITE_NOTHING)).await {
+        Err(error) if !is_no_such_table(&error) => Err(store_error(error)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 async fn bring_up_to_date(
