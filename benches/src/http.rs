@@ -43,7 +43,7 @@ pub struct Reply {
 #[must_use]
 pub fn request(method: &str, path: &str) -> Vec<u8> {
     let length = if method == "GET" { "" } else { "content-length: 0\r\n" };
-    format!("{method} {path} HTTP/1.1\r\nhost: stockade\r\n{length}\r\n").into_bytes()
+    format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{length}\r\n").into_bytes()
 }
 
 /// Asks once, on a connection of its own.
