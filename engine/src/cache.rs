@@ -25,7 +25,7 @@ use crate::error::Result;
 use crate::ledger::ProductRow;
 use crate::metrics::Metrics;
 use crate::model::{Product, ProductId, Timestamp};
-use crate::redis_link::RedisLink;
+use crate::redis_connection::RedisConnection;
 use crate::runtime;
 
 /// A product row as it was read, with what tells how long it can be trusted.
@@ -69,7 +69,7 @@ impl ProductCache {
     pub fn new(
         ttl: Duration,
         capacity: u32,
-        shared: Option<RedisLink>,
+        shared: Option<RedisConnection>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self::with(ttl, capacity, shared, metrics, redis::LIFE, Arc::new(runtime::now))
@@ -78,7 +78,7 @@ impl ProductCache {
     fn with(
         ttl: Duration,
         capacity: u32,
-        shared: Option<RedisLink>,
+        shared: Option<RedisConnection>,
         metrics: Arc<Metrics>,
         life: Duration,
         time: Time,

@@ -4,15 +4,15 @@
 //! There is no timer: a batch is what arrived while the one before it was
 //! under way, so a caller who is alone never waits for company.
 
-mod ahead;
-mod answers;
 mod batch;
-mod bound;
-mod foresight;
+mod batch_sizer;
+mod early_inserts;
 mod ids;
 mod lanes;
 mod leases;
-mod needs;
+mod read_set;
+mod replies;
+mod speculation;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,19 +27,19 @@ pub(crate) use lanes::{LaneId, Request};
 
 use crate::cache::ProductCache;
 use crate::config::Config;
-use crate::due_notice::DueNotice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Policy};
 use crate::lock::Lock;
 use crate::metrics::{Metrics, observe};
 use crate::model::ProductId;
-use crate::routes::Routes;
+use crate::process_shared::ProcessShared;
+use crate::product_index::ProductIndex;
 use crate::runtime::{self, Runtime};
-use crate::siblings::Siblings;
 use crate::store::Store;
-use foresight::Foresight;
+use crate::sweeper_waker::SweeperWaker;
 use ids::Ids;
-use lanes::{Bounds, Gate, Lanes, Parting, Taken};
+use lanes::{Admission, BatchLimits, Lanes, LeaseAction, ReadyBatch};
+use speculation::Speculation;
 
 /// How many products may share a transaction, and the number of requests from
 /// which on it takes no further product.
@@ -48,7 +48,7 @@ const SHARE_BELOW: usize = 256;
 
 /// Batches of one product at once: one that writes ahead while the other is
 /// under the row lock or sends its log to disk.
-const UNDER_WAY: usize = 2;
+const BATCHES_IN_FLIGHT: usize = 2;
 
 /// What a request is answered.
 pub(crate) type Reply = Result<Done>;
@@ -68,13 +68,13 @@ pub(crate) struct Parts {
     pub lock: Arc<dyn Lock>,
     pub cache: Arc<ProductCache>,
     pub metrics: Arc<Metrics>,
-    pub due_notice: Arc<DueNotice>,
-    pub routes: Arc<Routes>,
-    pub siblings: Arc<Siblings>,
+    pub sweeper_waker: Arc<SweeperWaker>,
+    pub product_index: Arc<ProductIndex>,
+    pub process_shared: Arc<ProcessShared>,
 }
 
 /// A batch's turn in its lanes.
-struct Turn {
+struct BatchSlot {
     lanes: Vec<LaneId>,
     requests: usize,
     number: u64,
@@ -84,7 +84,7 @@ struct Turn {
 pub(crate) struct Combiner {
     parts: Parts,
     ids: Ids,
-    foresight: Foresight,
+    speculation: Speculation,
     /// Guards the queues. Held for moments only and never across an await, so
     /// a plain mutex is right.
     lanes: Mutex<Lanes>,
@@ -111,20 +111,20 @@ impl Combiner {
 
     /// Without workers yet.
     fn new(parts: Parts) -> Self {
-        let bounds = Bounds {
-            requests: bound::first(parts.config.batch_max),
+        let limits = BatchLimits {
+            requests: batch_sizer::first(parts.config.batch_max),
             most: parts.config.batch_max,
             // Small batches of several products share a transaction; a large
             // one is better off alone.
             lanes: SHARED_LANES,
             share_below: SHARE_BELOW,
-            under_way: if parts.store.single_writer() { 1 } else { UNDER_WAY },
+            in_flight: if parts.store.single_writer() { 1 } else { BATCHES_IN_FLIGHT },
             lock_run: parts.config.lock_run,
         };
         Self {
             ids: Ids::new(Arc::clone(&parts.store)),
-            foresight: Foresight::default(),
-            lanes: Mutex::new(Lanes::new(parts.config.queue_limit, bounds)),
+            speculation: Speculation::default(),
+            lanes: Mutex::new(Lanes::new(parts.config.queue_limit, limits)),
             is_full: AtomicBool::new(false),
             wake: Notify::new(),
             workers: TaskTracker::new(),
@@ -163,7 +163,7 @@ impl Combiner {
         {
             let mut lanes = self.lanes();
             lanes.push(request)?;
-            self.note_room(&lanes);
+            self.record_depth(&lanes);
         }
         self.wake.notify_one();
         Ok(())
@@ -189,7 +189,7 @@ impl Combiner {
     }
 
     /// Told while the queues are held, so that what is told last is the latest.
-    fn note_room(&self, lanes: &Lanes) {
+    fn record_depth(&self, lanes: &Lanes) {
         self.is_full.store(lanes.is_full(), Ordering::Relaxed);
         self.parts.metrics.queue_depth.set(i64::try_from(lanes.depth()).unwrap_or(i64::MAX));
     }
@@ -200,7 +200,7 @@ impl Combiner {
             let (taken, more, closed) = {
                 let mut lanes = self.lanes();
                 let taken = lanes.take();
-                self.note_room(&lanes);
+                self.record_depth(&lanes);
                 (taken, lanes.has_ready(), lanes.is_done())
             };
             match taken {
@@ -220,29 +220,29 @@ impl Combiner {
     }
 
     /// Serves one batch and frees its lanes, whatever happens on the way.
-    async fn serve_batch(&self, taken: Taken) {
+    async fn serve_batch(&self, taken: ReadyBatch) {
         let requests = taken.requests.len();
-        let turn = Turn { lanes: taken.lanes, requests, number: taken.number };
-        let work = worker::serve(self, taken.requests, &turn);
+        let slot = BatchSlot { lanes: taken.lanes, requests, number: taken.number };
+        let work = worker::serve(self, taken.requests, &slot);
         let served = std::panic::AssertUnwindSafe(work).catch_unwind().await;
         if served.is_err() {
             tracing::error!("a batch panicked; its callers were told of an internal error");
-            let partings = self.finish(&turn, Vec::new());
-            leases::part(self, partings).await;
+            let lease_actions = self.finish(&slot, Vec::new());
+            leases::part(self, lease_actions).await;
         }
     }
 
     /// Lets others of the batch's lanes follow it.
-    fn open(&self, turn: &Turn, gate: Gate) {
-        self.change(|lanes| lanes.open(&turn.lanes, turn.number, gate));
+    fn open(&self, slot: &BatchSlot, admission: Admission) {
+        self.change(|lanes| lanes.open(&slot.lanes, slot.number, admission));
     }
 
     /// Frees the lanes of a batch; requests to be asked again go first. Returns
     /// the locks that are not to be kept.
-    fn finish(&self, turn: &Turn, again: Vec<Request>) -> Vec<Parting> {
+    fn finish(&self, slot: &BatchSlot, again: Vec<Request>) -> Vec<LeaseAction> {
         self.change(|lanes| {
             lanes.push_front(again);
-            lanes.finish(&turn.lanes, turn.number, turn.requests)
+            lanes.finish(&slot.lanes, slot.number, slot.requests)
         })
     }
 
@@ -251,7 +251,7 @@ impl Combiner {
         let (changed, ready) = {
             let mut lanes = self.lanes();
             let changed = change(&mut lanes);
-            self.note_room(&lanes);
+            self.record_depth(&lanes);
             (changed, lanes.has_ready() || lanes.is_done())
         };
         if ready {

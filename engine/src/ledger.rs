@@ -4,8 +4,8 @@
 //! no store: rows, commands and the time go in, answers and changes come out.
 //! Whatever the changes say is written in one transaction or not at all.
 
+mod batch_state;
 mod commands;
-mod desk;
 mod holds;
 mod orders;
 mod payments;
@@ -15,15 +15,15 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use batch_state::Policy;
 pub(crate) use commands::{Answer, Command, Decision, Keyed, NewHold, Refusal, Remembered};
-pub(crate) use desk::Policy;
 pub(crate) use rows::{
     Changes, CustomerHold, Due, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow,
     ProductChange, ProductRow, Rows,
 };
 
 use crate::model::Timestamp;
-use desk::Desk;
+use batch_state::BatchState;
 
 /// Decides `commands` in their order, at the one moment `now`, over `rows`.
 ///
@@ -36,8 +36,8 @@ pub(crate) fn decide(
     commands: &[Command],
     now: Timestamp,
 ) -> (Vec<Decision>, Changes) {
-    let mut desk = Desk::new(policy, rows, now);
-    desk.reclaim_due();
-    let decisions = commands.iter().map(|command| desk.decide(command)).collect();
-    (decisions, desk.into_changes())
+    let mut batch = BatchState::new(policy, rows, now);
+    batch.reclaim_due();
+    let decisions = commands.iter().map(|command| batch.decide(command)).collect();
+    (decisions, batch.into_changes())
 }

@@ -66,7 +66,6 @@ mod cache;
 mod clock;
 mod combiner;
 mod config;
-mod due_notice;
 mod engine;
 mod error;
 #[cfg(feature = "failpoints")]
@@ -76,17 +75,18 @@ mod ledger;
 mod lock;
 mod metrics;
 mod model;
-mod redis_link;
+mod process_shared;
+mod product_index;
+mod redis_connection;
 #[cfg(feature = "remote")]
 mod remote;
-mod routes;
 mod runtime;
-mod siblings;
 #[cfg(test)]
 mod simulation;
 mod sold_out;
 mod store;
 mod sweeper;
+mod sweeper_waker;
 mod tls;
 mod wire;
 

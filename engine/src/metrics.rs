@@ -37,7 +37,7 @@ pub(crate) struct Metrics {
     pub transaction_seconds: Histogram,
     pub request_seconds: Histogram,
     pub lock_wait_seconds: Histogram,
-    pub lock_not_had: Counter,
+    pub lock_acquire_timeouts: Counter,
     pub lock_stale: Counter,
     pub queue_depth: Gauge,
     pub cache_hits: Counter,
@@ -72,7 +72,7 @@ impl Metrics {
             transaction_seconds: latency(),
             request_seconds: latency(),
             lock_wait_seconds: latency(),
-            lock_not_had: Counter::default(),
+            lock_acquire_timeouts: Counter::default(),
             lock_stale: Counter::default(),
             queue_depth: Gauge::default(),
             cache_hits: Counter::default(),
@@ -124,7 +124,11 @@ impl Metrics {
             Unit::Seconds,
             self.oldest_due_seconds.clone(),
         );
-        r.register("lock_not_had", "Locks not had in time", self.lock_not_had.clone());
+        r.register(
+            "lock_acquire_timeouts",
+            "Locks not had in time",
+            self.lock_acquire_timeouts.clone(),
+        );
         r.register("lock_stale", "Leases found stale by their fence", self.lock_stale.clone());
         r.register("cache_hits", "Product reads answered by a cache", self.cache_hits.clone());
         r.register("cache_misses", "Product reads that asked the store", self.cache_misses.clone());

@@ -24,14 +24,14 @@ const PRODUCTS_MAX: usize = 4_096;
 
 /// How a product stands after a transaction that locked it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Standing {
+pub(crate) struct StockSnapshot {
     pub id: ProductId,
     version: u64,
     stock: u64,
     next_due: Option<Timestamp>,
 }
 
-impl From<&ProductRow> for Standing {
+impl From<&ProductRow> for StockSnapshot {
     fn from(row: &ProductRow) -> Self {
         let Product { id, version, stock, .. } = row.product;
         Self { id, version, stock, next_due: row.next_due }
@@ -41,7 +41,7 @@ impl From<&ProductRow> for Standing {
 /// How a product stood when it was last seen.
 #[derive(Debug)]
 struct Seen {
-    standing: Standing,
+    snapshot: StockSnapshot,
     seen: Instant,
     /// Whether it was asked for more than it had. If not, it is known only so
     /// that an older standing does not take its place: of two batches under
@@ -60,12 +60,12 @@ impl SoldOut {
     /// How many units there are, if that is known to be less than `quantity`.
     pub fn available(&self, id: ProductId, quantity: u32, now: Timestamp) -> Option<u64> {
         let products = self.products.read().unwrap_or_else(PoisonError::into_inner);
-        let Seen { standing, seen, was_short } = products.get(&id)?;
+        let Seen { snapshot, seen, was_short } = products.get(&id)?;
         let is_known = *was_short
-            && standing.stock < u64::from(quantity)
-            && standing.next_due.is_none_or(|due| now < due)
+            && snapshot.stock < u64::from(quantity)
+            && snapshot.next_due.is_none_or(|due| now < due)
             && runtime::elapsed(*seen) < TRUSTED;
-        is_known.then_some(standing.stock)
+        is_known.then_some(snapshot.stock)
     }
 
     /// Learns how products stand, locked at `seen`; `refused` are those that
@@ -73,21 +73,21 @@ impl SoldOut {
     /// date.
     pub fn learn(
         &self,
-        products: impl IntoIterator<Item = Standing>,
+        products: impl IntoIterator<Item = StockSnapshot>,
         refused: &[ProductId],
         seen: Instant,
     ) {
         let mut known = self.products.write().unwrap_or_else(PoisonError::into_inner);
-        for standing in products {
-            let id = standing.id;
+        for snapshot in products {
+            let id = snapshot.id;
             let is_short = refused.contains(&id);
             if let Some(older) = known.get_mut(&id) {
                 // Beyond its time it says nothing: the store may have been put
                 // back to an earlier state.
                 let is_over = runtime::elapsed(older.seen) >= TRUSTED;
-                if is_over || older.standing.version <= standing.version {
+                if is_over || older.snapshot.version <= snapshot.version {
                     let was_short = older.was_short || is_short;
-                    *older = Seen { standing, seen, was_short };
+                    *older = Seen { snapshot, seen, was_short };
                 }
                 continue;
             }
@@ -95,7 +95,7 @@ impl SoldOut {
                 known.retain(|_, seen| runtime::elapsed(seen.seen) < TRUSTED);
             }
             if known.len() < PRODUCTS_MAX {
-                known.insert(id, Seen { standing, seen, was_short: is_short });
+                known.insert(id, Seen { snapshot, seen, was_short: is_short });
             }
         }
     }
@@ -108,8 +108,8 @@ mod tests {
     const ID: ProductId = ProductId(7);
     const NOW: Timestamp = Timestamp::from_micros(1_000);
 
-    fn row(version: u64, stock: u64, next_due: Option<i64>) -> Standing {
-        Standing { id: ID, version, stock, next_due: next_due.map(Timestamp::from_micros) }
+    fn row(version: u64, stock: u64, next_due: Option<i64>) -> StockSnapshot {
+        StockSnapshot { id: ID, version, stock, next_due: next_due.map(Timestamp::from_micros) }
     }
 
     #[test]

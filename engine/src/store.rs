@@ -31,7 +31,7 @@ use prometheus_client::metrics::counter::Counter;
 pub(crate) use error::{Fault, StoreError, StoreResult};
 use mysql::MySqlDatabase;
 use reads::SqlStore;
-pub(crate) use retry::{pauses, steadily};
+pub(crate) use retry::{pauses, with_retries};
 use sqlite::{SqliteAddress, SqliteDatabase};
 
 use crate::audit::AuditFacts;
@@ -82,7 +82,7 @@ impl StoreOptions {
 
 /// What a batch of commands needs to be decided.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Needs {
+pub(crate) struct ReadSet {
     /// Ascending, each once.
     pub products: Vec<ProductId>,
     pub holds: Vec<HoldId>,
@@ -96,7 +96,7 @@ pub(crate) struct Needs {
     /// Customers whose active holds of a product are to be counted.
     pub customers: BTreeMap<ProductId, BTreeSet<Arc<str>>>,
     /// Holds to be written before the products are locked.
-    pub ahead: Vec<Hold>,
+    pub early_inserts: Vec<Hold>,
     /// The units of a product that new holds want, if any. Who has them left
     /// needs none that are due.
     pub wanted: BTreeMap<ProductId, u64>,
@@ -121,12 +121,12 @@ pub(crate) struct Batch<'a> {
     pub now: Timestamp,
     pub changes: &'a Changes,
     /// Holds of the changes that were written before the products were locked.
-    pub ahead: &'a [Hold],
+    pub early_inserts: &'a [Hold],
     /// The fencing tokens under which products are written.
     pub fences: &'a BTreeMap<ProductId, u64>,
     /// Whether the products are as this process remembers them, and not as they
     /// were read under their locks.
-    pub is_foreseen: bool,
+    pub is_speculative: bool,
 }
 
 /// The sequences that ids are drawn from.
@@ -219,7 +219,7 @@ pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn St
         Some("sqlite") => {
             let database = SqliteDatabase::new(options)?;
             // Those who write already may leave a newcomer no turn.
-            steadily(options.retries, || database.migrate(options.migrate)).await?;
+            with_retries(options.retries, || database.migrate(options.migrate)).await?;
             Ok(Arc::new(SqlStore::open(database, options).await?))
         }
         Some("mysql" | "mariadb") => {
@@ -232,15 +232,15 @@ pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn St
 
 /// Why a transaction was not seen to end.
 #[derive(Debug)]
-pub(crate) enum Unfinished {
+pub(crate) enum CommitError {
     /// It surely left nothing behind.
-    Nothing(StoreError),
+    RolledBack(StoreError),
     /// COMMIT was sent and no answer came: it may have landed.
-    Unknown(StoreError),
+    InDoubt(StoreError),
     /// A text that ends with COMMIT met a row that stands otherwise or a key
     /// that is taken. It left nothing behind, but an earlier run of it may have:
     /// a proxy that loses the answer to a text may send the text again.
-    Refused(StoreError),
+    Rejected(StoreError),
 }
 
 /// A connection of its own, for one transaction after another.
@@ -249,7 +249,7 @@ pub(crate) enum Unfinished {
 pub(crate) trait Session: Send {
     /// Begins a transaction: writes what is to be written ahead, locks the
     /// products, then reads what is needed.
-    fn begin<'a>(&'a mut self, needs: &'a Needs) -> BoxFuture<'a, StoreResult<Loaded>>;
+    fn begin<'a>(&'a mut self, read_set: &'a ReadSet) -> BoxFuture<'a, StoreResult<Loaded>>;
 
     /// Whether the transaction with this batch id was committed. To be asked
     /// after [`Session::begin`] has locked the same products, so that a commit
@@ -263,12 +263,12 @@ pub(crate) trait Session: Send {
         &'a mut self,
         batch: &'a Batch<'a>,
         at_commit: &'a (dyn Fn() + Sync),
-    ) -> BoxFuture<'a, Result<(), Unfinished>>;
+    ) -> BoxFuture<'a, Result<(), CommitError>>;
 
     /// A whole transaction in one round trip: writes, guarded as in
     /// [`Session::commit`], and commits. For a batch that needed no reads and
     /// has nothing written ahead.
-    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), Unfinished>>;
+    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>>;
 
     fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>>;
 }

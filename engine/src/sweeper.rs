@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::combiner::Combiner;
-use crate::due_notice::DueNotice;
 use crate::error::Result;
 use crate::ledger::{Answer, Command};
 use crate::metrics::{Metrics, observe};
 use crate::model::ProductId;
 use crate::runtime;
 use crate::store::Store;
+use crate::sweeper_waker::SweeperWaker;
 
 /// Products looked up at once, and swept at once.
 const PRODUCTS_AT_ONCE: u32 = 64;
@@ -55,7 +55,7 @@ pub(crate) struct Sweeper {
     pub combiner: Arc<Combiner>,
     pub metrics: Arc<Metrics>,
     pub clock: Arc<dyn Clock>,
-    pub due_notice: Arc<DueNotice>,
+    pub sweeper_waker: Arc<SweeperWaker>,
     pub idempotency_ttl: Duration,
 }
 
@@ -79,7 +79,7 @@ impl Sweeper {
                 biased;
                 () = stop.cancelled() => return,
                 () = runtime::sleep(pause) => {}
-                () = self.due_notice.sooner() => {}
+                () = self.sweeper_waker.sooner() => {}
                 () = self.clock.moved() => {}
             }
         }
@@ -125,7 +125,7 @@ impl Sweeper {
     pub async fn sweep(&self) -> Result<(SweepReport, Duration)> {
         let mut report = SweepReport::default();
         // Whatever falls due from now on must wake us.
-        self.due_notice.wake_for_any();
+        self.sweeper_waker.wake_for_any();
         loop {
             let due = self.store.due_products(PRODUCTS_AT_ONCE).await?;
             let oldest = due.products.first().map_or(Duration::ZERO, |(_, at)| at.until(due.now));
@@ -133,7 +133,7 @@ impl Sweeper {
             if due.products.is_empty() {
                 let pause = due.next.map_or(LONGEST_SLEEP, |next| due.now.until(next));
                 let pause = pause.min(LONGEST_SLEEP);
-                self.due_notice.wake_before(due.now.after(pause));
+                self.sweeper_waker.wake_before(due.now.after(pause));
                 return Ok((report, pause));
             }
             let now = due.now;

@@ -1,5 +1,5 @@
 CREATE TABLE IF NOT EXISTS stockade_payments (
-    k VARBINARY(255) NOT NULL PRIMARY KEY,
+    idempotency_key VARBINARY(255) NOT NULL PRIMARY KEY,
     body_hash BINARY(32) NOT NULL,
     order_id BIGINT NOT NULL,
     secret BINARY(16) NULL,

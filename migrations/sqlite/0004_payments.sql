@@ -1,5 +1,5 @@
 CREATE TABLE IF NOT EXISTS stockade_payments (
-    k BLOB NOT NULL PRIMARY KEY,
+    idempotency_key BLOB NOT NULL PRIMARY KEY,
     body_hash BLOB NOT NULL,
     order_id INTEGER NOT NULL,
     secret BLOB NULL,

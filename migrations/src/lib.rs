@@ -18,7 +18,7 @@ macro_rules! files {
     ($dialect:literal) => {
         files!($dialect,
             "000": 1 "products", 2 "holds", 3 "orders", 4 "payments", 5 "payments_waiting",
-            6 "keys", 7 "outbox", 8 "sequences", 9 "first_ids";
+            6 "idempotency_keys", 7 "outbox", 8 "sequences", 9 "first_ids";
             "00": 10 "customer_holds")
     };
     ($dialect:literal, $($zeros:literal: $($number:literal $name:literal),*);*) => {

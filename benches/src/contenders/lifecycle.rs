@@ -18,7 +18,7 @@ const INSERT_ORDER: &str = "INSERT INTO stockade_orders \
 const HELD_TO_PENDING: &str = "UPDATE stockade_products \
      SET held = held - 1, pending = pending + 1, version = version + 1 WHERE id = ?";
 const INSERT_PAYMENT: &str = "INSERT INTO stockade_payments \
-     (k, body_hash, order_id, secret, outcome, answer, waiting, received_at) \
+     (idempotency_key, body_hash, order_id, secret, outcome, answer, waiting, received_at) \
      VALUES (?, ?, ?, NULL, 0, 0, 0, ?)";
 const SELECT_ORDER: &str = "SELECT status FROM stockade_orders WHERE id = ? FOR UPDATE";
 const PAY_ORDER: &str =

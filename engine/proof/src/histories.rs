@@ -34,7 +34,7 @@ pub use process::{CHILD, be_a_child};
 use record::{Answer, Call, Record};
 
 use crate::Extent;
-use crate::outcome::{Broken, Row};
+use crate::outcome::{Row, StreamError};
 
 const SEEDS_SHORT: u64 = 24;
 const SEEDS_LONG: u64 = 1_000;
@@ -160,7 +160,7 @@ impl Run {
             Ok(left) => findings.extend(left),
             Err(error) => {
                 let why = format!("the store could not be looked at: {error:?}");
-                findings.push(Finding::new(Broken::Unexplained, 1, why));
+                findings.push(Finding::new(StreamError::Unexplained, 1, why));
             }
         }
         Found { operations, contended, findings }
@@ -183,7 +183,7 @@ impl Run {
         let Shop { model, .. } = &self.shop;
         let late = self.shop.place().lateness();
         let parts = partition(records, products, late, model.payment_ttl);
-        let unexplained = |why| Finding::new(Broken::Unexplained, 1, why);
+        let unexplained = |why| Finding::new(StreamError::Unexplained, 1, why);
         let gone_back = versions::gone_back(records);
         let mut findings: Vec<Finding> =
             parts.wrong.into_iter().chain(gone_back).map(unexplained).collect();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which promise was broken; a [`Row`] counts each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Broken {
+pub enum StreamError {
     /// Units were sold beyond what there was.
     Oversold,
     /// Units are accounted for by no row.
@@ -65,13 +65,13 @@ impl Row {
     }
 
     /// Counts a promise as broken so many times.
-    pub fn blame(&mut self, broken: Broken, times: u64) {
+    pub fn blame(&mut self, broken: StreamError, times: u64) {
         let count = match broken {
-            Broken::Oversold => &mut self.oversold,
-            Broken::Leaked => &mut self.leaked,
-            Broken::Lost => &mut self.lost,
-            Broken::Doubled => &mut self.doubled,
-            Broken::Unexplained => &mut self.unexplained,
+            StreamError::Oversold => &mut self.oversold,
+            StreamError::Leaked => &mut self.leaked,
+            StreamError::Lost => &mut self.lost,
+            StreamError::Doubled => &mut self.doubled,
+            StreamError::Unexplained => &mut self.unexplained,
         };
         *count += times;
     }
@@ -90,13 +90,13 @@ impl Row {
 
     /// Which promises were broken, and how often.
     #[must_use]
-    pub fn broken(&self) -> Vec<(Broken, u64)> {
+    pub fn broken(&self) -> Vec<(StreamError, u64)> {
         let all = [
-            (Broken::Oversold, self.oversold),
-            (Broken::Leaked, self.leaked),
-            (Broken::Lost, self.lost),
-            (Broken::Doubled, self.doubled),
-            (Broken::Unexplained, self.unexplained),
+            (StreamError::Oversold, self.oversold),
+            (StreamError::Leaked, self.leaked),
+            (StreamError::Lost, self.lost),
+            (StreamError::Doubled, self.doubled),
+            (StreamError::Unexplained, self.unexplained),
         ];
         all.into_iter().filter(|(_, times)| *times > 0).collect()
     }

@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use super::CachedProduct;
 use super::local::LocalTier;
 use crate::model::ProductId;
-use crate::redis_link::{LinkError, Notice, RedisLink, Subscription};
+use crate::redis_connection::{Notice, RedisConnection, RedisConnectionError, Subscription};
 
 /// For how long a row may be served from Redis after it was read.
 pub(crate) const LIFE: Duration = Duration::from_secs(10);
@@ -76,7 +76,7 @@ impl Pending {
 }
 
 struct Shared {
-    link: RedisLink,
+    link: RedisConnection,
     life: Duration,
     /// The newest version of each product to be published. Held for a look-up,
     /// which never waits.
@@ -98,7 +98,7 @@ pub(crate) struct SharedTier {
 impl SharedTier {
     /// Starts the tier's two tasks: it must be called inside a runtime. They
     /// end with the tier.
-    pub fn new(link: RedisLink, life: Duration, local: Arc<LocalTier>) -> Self {
+    pub fn new(link: RedisConnection, life: Duration, local: Arc<LocalTier>) -> Self {
         let changes = link.subscribe(&link.names().channel(CHANGED));
         let shared = Arc::new(Shared {
             link,
@@ -188,7 +188,7 @@ impl Shared {
 
 #[cfg(test)]
 impl SharedTier {
-    pub fn link(&self) -> &RedisLink {
+    pub fn link(&self) -> &RedisConnection {
         &self.shared.link
     }
 
@@ -234,9 +234,11 @@ async fn publish(shared: Arc<Shared>) {
         for batch in pending.chunks(BATCH) {
             match Box::pin(send(&shared, batch)).await {
                 Ok(()) => {}
-                Err(LinkError::Refused) => shared.note_loss(batch.iter().any(|row| row.news)),
+                Err(RedisConnectionError::Refused) => {
+                    shared.note_loss(batch.iter().any(|row| row.news))
+                }
                 // The link is down: the rest is dropped as well.
-                Err(LinkError::Down | LinkError::Unsure) => break,
+                Err(RedisConnectionError::Down | RedisConnectionError::Unsure) => break,
             }
             tokio::time::sleep(PACE).await;
         }
@@ -244,7 +246,7 @@ async fn publish(shared: Arc<Shared>) {
 }
 
 /// In one pipeline, or in a cluster each product to its own server.
-async fn send(shared: &Shared, batch: &[Pending]) -> Result<(), LinkError> {
+async fn send(shared: &Shared, batch: &[Pending]) -> Result<(), RedisConnectionError> {
     let calls =
         batch.iter().filter_map(|row| Some((row.product.product.id, arguments(shared, row)?)));
     if shared.link.is_cluster() {

@@ -421,7 +421,7 @@ const KEY: &str = "shop:{7}:row";
 
 async fn cache_on(redis: &Redis, life: Duration) -> ProductCache {
     let metrics = Arc::new(Metrics::new());
-    let link = RedisLink::connect_patiently(&redis.url()).await.expect("a URL");
+    let link = RedisConnection::connect_patiently(&redis.url()).await.expect("a URL");
     let heard = || redis.command(&["PUBSUB", "NUMSUB", "shop:0:changed"]);
     let before = heard();
     let cache = ProductCache::with(LONG, 1000, Some(link), metrics, life, Arc::new(Instant::now));
@@ -429,7 +429,7 @@ async fn cache_on(redis: &Redis, life: Duration) -> ProductCache {
     cache
 }
 
-fn link(cache: &ProductCache) -> &RedisLink {
+fn link(cache: &ProductCache) -> &RedisConnection {
     cache.shared.as_ref().expect("a shared tier").link()
 }
 

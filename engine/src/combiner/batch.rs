@@ -6,12 +6,12 @@ use std::time::Instant;
 use crate::ledger::{Changes, Command, Decision, Rows, decide};
 use crate::model::ProductId;
 use crate::runtime;
-use crate::sold_out::Standing;
-use crate::store::{Batch, Fault, Needs, Session, StoreError, Unfinished};
+use crate::sold_out::StockSnapshot;
+use crate::store::{Batch, CommitError, Fault, ReadSet, Session, StoreError};
 
-use super::foresight::{Foreseen, Foresight};
-use super::lanes::Gate;
-use super::{Parts, ahead};
+use super::lanes::Admission;
+use super::speculation::{Speculation, SpeculativeDecision};
+use super::{Parts, early_inserts};
 
 /// What a transaction came to.
 #[derive(Debug)]
@@ -19,39 +19,39 @@ pub(super) struct Decided {
     pub decisions: Vec<Decision>,
     pub changes: Changes,
     /// How the products that were locked stand now, and when they were.
-    pub products: Vec<Standing>,
+    pub products: Vec<StockSnapshot>,
     pub locked_at: Instant,
 }
 
 /// Why an attempt failed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum AttemptError {
     /// It surely left nothing behind.
-    Nothing(StoreError),
+    RolledBack(StoreError),
     /// COMMIT was sent and no answer came: it may have landed.
-    Unknown(StoreError, Commit),
+    InDoubt(StoreError, Commit),
     /// The text that writes and commits met rows that stand otherwise, which an
     /// earlier run of the same text may have written.
-    Refused(StoreError, Commit),
+    Rejected(StoreError, Commit),
     /// The decision was not the one for which holds were written ahead.
-    Unforeseen,
+    Misspeculation,
     /// The lease of this product was overtaken by one with this fence.
     Stale(ProductId, u64),
 }
 
 /// What one transaction is to do.
-pub(super) struct Job<'a> {
-    pub needs: &'a Needs,
+pub(super) struct Attempt<'a> {
+    pub read_set: &'a ReadSet,
     pub commands: &'a [Command],
     pub batch_id: u64,
     pub fences: &'a BTreeMap<ProductId, u64>,
     /// Told what the transaction leaves behind.
-    pub foresight: &'a Foresight,
+    pub speculation: &'a Speculation,
 }
 
 /// Earlier attempts at the same commands whose commits may have landed.
 #[derive(Default)]
-pub(super) struct Uncertain {
+pub(super) struct InDoubtCommits {
     commits: Vec<Commit>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Commit {
     pub batch_id: u64,
     pub decided: Box<Decided>,
     /// Whether it was decided upon remembered rows.
-    pub is_foreseen: bool,
+    pub is_speculative: bool,
     /// Whether it had its rows locked when it was sent. Who has their locks
     /// after it finds it landed, or it never will.
     had_locks: bool,
@@ -71,12 +71,12 @@ pub(super) struct Commit {
 
 impl Commit {
     fn new(batch_id: u64, decided: Decided, had_locks: bool) -> Self {
-        let (decided, is_foreseen, is_missed) = (Box::new(decided), false, false);
-        Self { batch_id, decided, is_foreseen, had_locks, is_missed }
+        let (decided, is_speculative, is_missed) = (Box::new(decided), false, false);
+        Self { batch_id, decided, is_speculative, had_locks, is_missed }
     }
 }
 
-impl Uncertain {
+impl InDoubtCommits {
     pub fn add(&mut self, commit: Commit) {
         self.commits.push(commit);
     }
@@ -120,89 +120,92 @@ impl Uncertain {
 pub(super) async fn attempt(
     parts: &Parts,
     session: &mut dyn Session,
-    job: &Job<'_>,
-    uncertain: &mut Uncertain,
-    open: &(dyn Fn(Gate) + Sync),
-) -> Result<Decided, Failure> {
-    let Job { needs, commands, batch_id, fences, foresight } = *job;
+    input: &Attempt<'_>,
+    in_doubt: &mut InDoubtCommits,
+    open: &(dyn Fn(Admission) + Sync),
+) -> Result<Decided, AttemptError> {
+    let Attempt { read_set, commands, batch_id, fences, speculation } = *input;
     let asked = runtime::now();
-    let loaded = session.begin(needs).await.map_err(Failure::Nothing)?;
+    let loaded = session.begin(read_set).await.map_err(AttemptError::RolledBack)?;
     let locked_at = runtime::now();
     failpoint!(AfterLoad);
-    open(Gate::ForCrowd);
+    open(Admission::CrowdOnly);
     let has_locks = !loaded.rows.products.is_empty();
-    if let Some(decided) = uncertain.look(session, has_locks).await.map_err(Failure::Nothing)? {
+    if let Some(decided) =
+        in_doubt.look(session, has_locks).await.map_err(AttemptError::RolledBack)?
+    {
         // It is known what became of it, so a fault from here on is none of
         // the callers'; a session that cannot roll back is closed.
         let _ = session.rollback().await;
         return Ok(decided);
     }
     if let Some((product, seen)) = overtaken(&loaded.rows, fences) {
-        session.rollback().await.map_err(Failure::Nothing)?;
-        return Err(Failure::Stale(product, seen));
+        session.rollback().await.map_err(AttemptError::RolledBack)?;
+        return Err(AttemptError::Stale(product, seen));
     }
     let now = loaded.now;
-    let mut products: Vec<_> = loaded.rows.products.values().map(Standing::from).collect();
+    let mut products: Vec<_> = loaded.rows.products.values().map(StockSnapshot::from).collect();
     let (decisions, changes) = decide(&parts.policy, loaded.rows, commands, now);
     for change in &changes.products {
         let id = change.after.product.id;
         if let Ok(at) = products.binary_search_by_key(&id, |before| before.id) {
-            products[at] = Standing::from(&change.after);
+            products[at] = StockSnapshot::from(&change.after);
         }
     }
-    if !ahead::is_as_foreseen(&needs.ahead, &changes, now) {
-        session.rollback().await.map_err(Failure::Nothing)?;
-        return Err(Failure::Unforeseen);
+    if !early_inserts::matches_early_inserts(&read_set.early_inserts, &changes, now) {
+        session.rollback().await.map_err(AttemptError::RolledBack)?;
+        return Err(AttemptError::Misspeculation);
     }
     let decided = Decided { decisions, changes, products, locked_at };
     if decided.changes.is_empty() {
-        session.rollback().await.map_err(Failure::Nothing)?;
+        session.rollback().await.map_err(AttemptError::RolledBack)?;
         return Ok(decided);
     }
-    let (changes, ahead) = (&decided.changes, &needs.ahead[..]);
-    let is_foreseen = false;
-    let batch = Batch { id: batch_id, now, changes, ahead, fences, is_foreseen };
-    foresight.learn(changes, fences, asked..locked_at);
-    match session.commit(&batch, &|| open(Gate::Open)).await {
+    let (changes, early_inserts) = (&decided.changes, &read_set.early_inserts[..]);
+    let is_speculative = false;
+    let batch = Batch { id: batch_id, now, changes, early_inserts, fences, is_speculative };
+    speculation.learn(changes, fences, asked..locked_at);
+    match session.commit(&batch, &|| open(Admission::Open)).await {
         Ok(()) => Ok(decided),
-        Err(Unfinished::Nothing(error)) => Err(Failure::Nothing(error)),
-        Err(Unfinished::Unknown(error)) => {
-            Err(Failure::Unknown(error, Commit::new(batch_id, decided, has_locks)))
+        Err(CommitError::RolledBack(error)) => Err(AttemptError::RolledBack(error)),
+        Err(CommitError::InDoubt(error)) => {
+            Err(AttemptError::InDoubt(error, Commit::new(batch_id, decided, has_locks)))
         }
-        Err(Unfinished::Refused(error)) => {
-            Err(Failure::Refused(error, Commit::new(batch_id, decided, has_locks)))
+        Err(CommitError::Rejected(error)) => {
+            Err(AttemptError::Rejected(error, Commit::new(batch_id, decided, has_locks)))
         }
     }
 }
 
 /// Writes and commits, in one round trip, what was decided before the rows were
 /// read; `open` is told when others may follow.
-pub(super) async fn attempt_foreseen(
+pub(super) async fn attempt_speculative(
     session: &mut dyn Session,
-    job: &Job<'_>,
-    foreseen: Foreseen,
-    open: &(dyn Fn(Gate) + Sync),
-) -> Result<Decided, Failure> {
-    let Foreseen { decisions, changes, now } = foreseen;
-    let products = changes.products.iter().map(|change| Standing::from(&change.after)).collect();
+    input: &Attempt<'_>,
+    speculative: SpeculativeDecision,
+    open: &(dyn Fn(Admission) + Sync),
+) -> Result<Decided, AttemptError> {
+    let SpeculativeDecision { decisions, changes, now } = speculative;
+    let products =
+        changes.products.iter().map(|change| StockSnapshot::from(&change.after)).collect();
     let decided = Decided { decisions, changes, products, locked_at: runtime::now() };
-    let Job { batch_id, fences, .. } = *job;
-    let (changes, is_foreseen) = (&decided.changes, true);
-    let batch = Batch { id: batch_id, now, changes, ahead: &[], fences, is_foreseen };
-    open(Gate::ForCrowd);
+    let Attempt { batch_id, fences, .. } = *input;
+    let (changes, is_speculative) = (&decided.changes, true);
+    let batch = Batch { id: batch_id, now, changes, early_inserts: &[], fences, is_speculative };
+    open(Admission::CrowdOnly);
     match session.write(&batch).await {
         Ok(()) => Ok(decided),
         // A row was not as it was remembered.
-        Err(Unfinished::Nothing(StoreError { fault: Fault::Conflict, .. })) => {
-            Err(Failure::Unforeseen)
+        Err(CommitError::RolledBack(StoreError { fault: Fault::Conflict, .. })) => {
+            Err(AttemptError::Misspeculation)
         }
-        Err(Unfinished::Nothing(error)) => Err(Failure::Nothing(error)),
-        Err(Unfinished::Unknown(error)) => {
-            Err(Failure::Unknown(error, Commit::new(batch_id, decided, false)))
+        Err(CommitError::RolledBack(error)) => Err(AttemptError::RolledBack(error)),
+        Err(CommitError::InDoubt(error)) => {
+            Err(AttemptError::InDoubt(error, Commit::new(batch_id, decided, false)))
         }
-        Err(Unfinished::Refused(error)) => {
+        Err(CommitError::Rejected(error)) => {
             let commit = Commit::new(batch_id, decided, false);
-            Err(Failure::Refused(error, Commit { is_foreseen: true, ..commit }))
+            Err(AttemptError::Rejected(error, Commit { is_speculative: true, ..commit }))
         }
     }
 }
@@ -230,7 +233,7 @@ impl Commit {
 }
 
 #[cfg(test)]
-impl Uncertain {
+impl InDoubtCommits {
     pub fn of_one(commit: Commit) -> Self {
         Self { commits: vec![commit] }
     }
@@ -263,11 +266,11 @@ mod tests {
 
     #[test]
     fn a_lost_commit_is_open_until_it_is_missed_and_looked_for_even_then() {
-        let none = Uncertain::default();
+        let none = InDoubtCommits::default();
         assert!(none.is_empty() && !none.is_open());
-        let open = Uncertain::of_one(Commit::of_nothing(1, true));
+        let open = InDoubtCommits::of_one(Commit::of_nothing(1, true));
         assert!(!open.is_empty() && open.is_open());
-        let mut both = Uncertain::of_one(Commit::of_nothing(2, true).missed());
+        let mut both = InDoubtCommits::of_one(Commit::of_nothing(2, true).missed());
         assert!(!both.is_empty() && !both.is_open());
         open.commits.into_iter().for_each(|commit| both.add(commit));
         assert!(both.is_open(), "one of them is not missed");

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{Reply, bound};
+use super::{Reply, batch_sizer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Command;
 use crate::lock::Lease;
@@ -67,13 +67,13 @@ enum Entry {
 
 /// Whether a lane's next batch may begin.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gate {
+pub(super) enum Admission {
     #[default]
     Open,
     /// The newest has locked its rows: a crowd may follow.
-    ForCrowd,
+    CrowdOnly,
     /// The newest has yet to lock its rows, or a lock is going round.
-    Shut,
+    Closed,
 }
 
 #[derive(Default)]
@@ -83,7 +83,7 @@ struct Lane {
     batches: usize,
     /// The number of the newest of them, and whether another may follow it.
     newest: u64,
-    gate: Gate,
+    admission: Admission,
     /// Whether it stands in the list of lanes that can be taken.
     listed: bool,
     /// The lock of the lane, kept from one batch to the next.
@@ -92,16 +92,16 @@ struct Lane {
 
 impl Lane {
     /// `share` is how much a batch takes.
-    fn can_take(&self, bounds: &Bounds, share: usize) -> bool {
-        let has_way = match self.gate {
-            Gate::Open => true,
-            Gate::ForCrowd => self.queue.len() >= share,
-            Gate::Shut => false,
+    fn can_take(&self, limits: &BatchLimits, share: usize) -> bool {
+        let has_way = match self.admission {
+            Admission::Open => true,
+            Admission::CrowdOnly => self.queue.len() >= share,
+            Admission::Closed => false,
         };
         has_way
-            && self.batches < bounds.under_way
+            && self.batches < limits.in_flight
             // A lock kept for long goes round before another batch begins.
-            && (self.batches == 0 || !self.is_kept_for(bounds.lock_run))
+            && (self.batches == 0 || !self.is_kept_for(limits.lock_run))
     }
 
     fn is_kept_for(&self, run: Duration) -> bool {
@@ -114,7 +114,7 @@ const LEAST_SHARE: usize = 32;
 
 /// How much one batch takes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct BatchLimits {
     /// For now, and at most ever.
     pub requests: usize,
     pub most: usize,
@@ -122,14 +122,14 @@ pub(super) struct Bounds {
     /// A batch takes another lane only while it has fewer requests than this.
     pub share_below: usize,
     /// Batches of one lane at once.
-    pub under_way: usize,
+    pub in_flight: usize,
     /// A lock is kept for so long before others are asked whether they want it.
     pub lock_run: Duration,
 }
 
 /// A batch: its requests in the order of their arrival, and its lanes.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(super) struct ReadyBatch {
     pub requests: Vec<Request>,
     /// Ascending.
     pub lanes: Vec<LaneId>,
@@ -139,7 +139,7 @@ pub(super) struct Taken {
 
 /// What is to be done with the lock of a lane.
 #[derive(Debug)]
-pub(super) enum Parting {
+pub(super) enum LeaseAction {
     /// No one here wants it.
     Release(Lease),
     /// It was kept for long: others are to be asked. The lane waits for
@@ -148,7 +148,7 @@ pub(super) enum Parting {
 }
 
 pub(super) struct Lanes {
-    bounds: Bounds,
+    limits: BatchLimits,
     lanes: HashMap<LaneId, Lane>,
     /// Lanes that may be taken, longest waiting first.
     ready: VecDeque<LaneId>,
@@ -163,9 +163,9 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub fn new(limit: usize, bounds: Bounds) -> Self {
+    pub fn new(limit: usize, limits: BatchLimits) -> Self {
         Self {
-            bounds,
+            limits,
             lanes: HashMap::new(),
             ready: VecDeque::new(),
             carts: HashMap::new(),
@@ -250,7 +250,7 @@ impl Lanes {
         if let Some(lane) = self.lanes.get_mut(&id)
             && !lane.listed
             && !lane.queue.is_empty()
-            && lane.can_take(&self.bounds, share)
+            && lane.can_take(&self.limits, share)
         {
             lane.listed = true;
             self.ready.push_back(id);
@@ -259,33 +259,33 @@ impl Lanes {
 
     /// Learns from a transaction of so many requests how much the next takes.
     pub fn learn(&mut self, requests: usize, took: Duration) {
-        let Bounds { requests: now, most, .. } = self.bounds;
-        self.bounds.requests = bound::next(now, most, requests, took);
+        let BatchLimits { requests: now, most, .. } = self.limits;
+        self.limits.requests = batch_sizer::next(now, most, requests, took);
     }
 
     /// Learns that a transaction of so many requests was more than the store
     /// takes at once.
     pub fn shrink(&mut self, requests: usize) {
-        let Bounds { requests: now, most, .. } = self.bounds;
-        self.bounds.requests = bound::shrunk(now, most, requests);
+        let BatchLimits { requests: now, most, .. } = self.limits;
+        self.limits.requests = batch_sizer::shrunk(now, most, requests);
     }
 
     /// Takes the next batch, if any lane can be taken.
-    pub fn take(&mut self) -> Option<Taken> {
-        let bounds = self.bounds;
+    pub fn take(&mut self) -> Option<ReadyBatch> {
+        let limits = self.limits;
         let share = self.share();
         self.next_batch += 1;
         let number = self.next_batch;
-        let mut taken = Taken { requests: Vec::new(), lanes: Vec::new(), number };
+        let mut taken = ReadyBatch { requests: Vec::new(), lanes: Vec::new(), number };
         // A lane that is looked at must have room, or it would be lost from the list.
-        let share_below = bounds.share_below.min(share);
+        let share_below = limits.share_below.min(share);
         while taken.requests.is_empty()
-            || (taken.requests.len() < share_below && taken.lanes.len() < bounds.lanes)
+            || (taken.requests.len() < share_below && taken.lanes.len() < limits.lanes)
         {
             let Some(id) = self.ready.pop_front() else { break };
             if let Some(lane) = self.lanes.get_mut(&id) {
                 lane.listed = false;
-                if lane.can_take(&bounds, share) {
+                if lane.can_take(&limits, share) {
                     self.drain(id, share, &mut taken);
                 }
             }
@@ -301,13 +301,13 @@ impl Lanes {
 
     /// How many requests the next batch takes.
     fn share(&self) -> usize {
-        let share = (self.depth + self.taken).div_ceil(self.bounds.under_way);
-        share.max(LEAST_SHARE).min(self.bounds.requests)
+        let share = (self.depth + self.taken).div_ceil(self.limits.in_flight);
+        share.max(LEAST_SHARE).min(self.limits.requests)
     }
 
     /// Moves a lane's requests into the batch, up to the bound or to a cart
     /// that cannot be taken yet; then those that a cart has made way for.
-    fn drain(&mut self, id: LaneId, share: usize, taken: &mut Taken) {
+    fn drain(&mut self, id: LaneId, share: usize, taken: &mut ReadyBatch) {
         let mut open = vec![id];
         while let Some(id) = open.pop() {
             while taken.requests.len() < share {
@@ -328,12 +328,12 @@ impl Lanes {
         }
     }
 
-    fn claim(&mut self, id: LaneId, taken: &mut Taken) {
+    fn claim(&mut self, id: LaneId, taken: &mut ReadyBatch) {
         if let Some(lane) = self.lanes.get_mut(&id)
             && lane.newest != taken.number
         {
             lane.newest = taken.number;
-            lane.gate = Gate::Shut;
+            lane.admission = Admission::Closed;
             lane.batches += 1;
             taken.lanes.push(id);
         }
@@ -341,12 +341,17 @@ impl Lanes {
 
     /// Takes a cart if its ticket is at the front of all its lanes and each of
     /// them can be taken or is of this batch already. Says which lanes they are.
-    fn take_cart(&mut self, ticket: u64, share: usize, taken: &mut Taken) -> Option<Vec<LaneId>> {
+    fn take_cart(
+        &mut self,
+        ticket: u64,
+        share: usize,
+        taken: &mut ReadyBatch,
+    ) -> Option<Vec<LaneId>> {
         let cart = self.carts.get(&ticket)?;
         let can_take = cart.route.iter().all(|id| {
             self.lanes.get(id).is_some_and(|lane| {
                 let is_first = matches!(lane.queue.front(), Some(Entry::Cart(t)) if *t == ticket);
-                is_first && (lane.newest == taken.number || lane.can_take(&self.bounds, share))
+                is_first && (lane.newest == taken.number || lane.can_take(&self.limits, share))
             })
         });
         if !can_take {
@@ -365,12 +370,12 @@ impl Lanes {
     }
 
     /// A batch lets others follow it.
-    pub fn open(&mut self, ids: &[LaneId], number: u64, gate: Gate) {
+    pub fn open(&mut self, ids: &[LaneId], number: u64, admission: Admission) {
         for id in ids {
             if let Some(lane) = self.lanes.get_mut(id)
                 && lane.newest == number
             {
-                lane.gate = gate;
+                lane.admission = admission;
                 self.list(*id);
             }
         }
@@ -378,37 +383,37 @@ impl Lanes {
 
     /// Ends a batch of so many requests in its lanes. Empty lanes are forgotten.
     /// Returns the locks that are not to be kept.
-    pub fn finish(&mut self, ids: &[LaneId], number: u64, requests: usize) -> Vec<Parting> {
+    pub fn finish(&mut self, ids: &[LaneId], number: u64, requests: usize) -> Vec<LeaseAction> {
         self.taken -= requests;
-        let mut partings = Vec::new();
+        let mut lease_actions = Vec::new();
         for id in ids {
             let Some(lane) = self.lanes.get_mut(id) else { continue };
             lane.batches -= 1;
             if lane.newest == number {
-                lane.gate = Gate::Open;
+                lane.admission = Admission::Open;
             }
             if lane.batches > 0 {
                 self.list(*id);
             } else if lane.queue.is_empty() {
-                partings.extend(lane.lease.take().map(Parting::Release));
+                lease_actions.extend(lane.lease.take().map(LeaseAction::Release));
                 self.lanes.remove(id);
-            } else if lane.is_kept_for(self.bounds.lock_run)
+            } else if lane.is_kept_for(self.limits.lock_run)
                 && let Some(lease) = lane.lease.take()
             {
-                lane.gate = Gate::Shut;
-                partings.push(Parting::Ask(*id, lease));
+                lane.admission = Admission::Closed;
+                lease_actions.push(LeaseAction::Ask(*id, lease));
             } else {
                 self.list(*id);
             }
         }
-        partings
+        lease_actions
     }
 
     /// Opens a lane that waited for its lock to go round; `kept` if no one
     /// wanted it.
     pub fn settle(&mut self, id: LaneId, kept: Option<Lease>) {
         if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.gate = Gate::Open;
+            lane.admission = Admission::Open;
             lane.lease = kept;
             self.list(id);
         }

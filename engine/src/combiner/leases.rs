@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::lanes::Parting;
-use super::{Combiner, LaneId, Turn};
+use super::lanes::LeaseAction;
+use super::{BatchSlot, Combiner, LaneId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Grant, Kept, LockName};
 use crate::metrics::observe;
@@ -43,17 +43,17 @@ impl Leases {
     /// # Errors
     /// In strict mode: `unavailable` when the lock service is gone and
     /// `contention` when a lock was not had in time.
-    pub async fn acquire(&mut self, combiner: &Combiner, turn: &Turn) -> Result<()> {
+    pub async fn acquire(&mut self, combiner: &Combiner, slot: &BatchSlot) -> Result<()> {
         let parts = &combiner.parts;
         let ttl = parts.config.lock_ttl;
-        let is_alone = turn.lanes.len() == 1;
-        let is_crowd = is_alone && turn.requests >= CROWD;
-        for lane in &turn.lanes {
+        let is_alone = slot.lanes.len() == 1;
+        let is_crowd = is_alone && slot.requests >= CROWD;
+        for lane in &slot.lanes {
             if self.asked.contains(lane) {
                 continue;
             }
             self.asked.push(*lane);
-            if self.has_kept(combiner, *lane).await || !(is_crowd || parts.config.strict) {
+            if self.reuse_kept(combiner, *lane).await || !(is_crowd || parts.config.strict) {
                 continue;
             }
             let wait =
@@ -63,11 +63,11 @@ impl Leases {
             observe(&parts.metrics.lock_wait_seconds, runtime::elapsed(since));
             match grant {
                 Grant::Granted(lease) => {
-                    self.go_under(*lane, lease.fence);
+                    self.add_fence(*lane, lease.fence);
                     combiner.lanes().keep_lease(*lane, lease);
                 }
                 Grant::NotInTime => {
-                    parts.metrics.lock_not_had.inc();
+                    parts.metrics.lock_acquire_timeouts.inc();
                     if parts.config.strict {
                         let why = "the product's lock was not had in time";
                         return Err(Error::new(ErrorKind::Contention, why));
@@ -85,14 +85,14 @@ impl Leases {
 
     /// Uses the lock that the lane has from an earlier batch. One about to run
     /// out is no better than none.
-    async fn has_kept(&mut self, combiner: &Combiner, lane: LaneId) -> bool {
+    async fn reuse_kept(&mut self, combiner: &Combiner, lane: LaneId) -> bool {
         let ttl = combiner.parts.config.lock_ttl;
         let old = {
             let mut lanes = combiner.lanes();
             match lanes.lease(lane) {
                 None => return false,
                 Some(lease) if runtime::elapsed(lease.granted_at) < ttl / 2 => {
-                    self.go_under(lane, lease.fence);
+                    self.add_fence(lane, lease.fence);
                     return true;
                 }
                 Some(_) => lanes.take_lease(lane),
@@ -104,7 +104,7 @@ impl Leases {
         false
     }
 
-    fn go_under(&mut self, lane: LaneId, fence: Option<u64>) {
+    fn add_fence(&mut self, lane: LaneId, fence: Option<u64>) {
         self.fences.extend(fence.map(|fence| (ProductId(lane.0), fence)));
     }
 
@@ -142,11 +142,11 @@ impl Leases {
 }
 
 /// Gives locks back, or lets them go round and opens their lanes again.
-pub(super) async fn part(combiner: &Combiner, partings: Vec<Parting>) {
-    for parting in partings {
-        match parting {
-            Parting::Release(lease) => combiner.parts.lock.release(lease).await,
-            Parting::Ask(lane, mut lease) => {
+pub(super) async fn part(combiner: &Combiner, lease_actions: Vec<LeaseAction>) {
+    for action in lease_actions {
+        match action {
+            LeaseAction::Release(lease) => combiner.parts.lock.release(lease).await,
+            LeaseAction::Ask(lane, mut lease) => {
                 let kept = combiner.parts.lock.keep(&lease).await == Kept::Renewed;
                 lease.granted_at = runtime::now();
                 combiner.change(|lanes| lanes.settle(lane, kept.then_some(lease)));

@@ -9,16 +9,18 @@ use futures_util::future::BoxFuture;
 use stockade_testkit::MariaDb;
 use tokio::runtime::Handle;
 
-use super::answers::{Outcome, UnusedIds};
-use super::batch::{Commit, Job, Uncertain, attempt};
+use super::batch::{Attempt, Commit, InDoubtCommits, attempt};
 use super::leases::{Leases, part};
+use super::replies::{BatchOutcome, UnusedIds};
 use super::*;
 use crate::clock::{HostClock, SystemClock};
 use crate::ledger::NewHold;
 use crate::lock::{Grant, Kept, Lease, LockName};
 use crate::model::{Hold, HoldId, Money, OrderId, Token};
 use crate::store::time::tests::SetClock;
-use crate::store::{Needs, ProductInsert, Sequence, StoreOptions, batch_id, identity, open_store};
+use crate::store::{
+    ProductInsert, ReadSet, Sequence, StoreOptions, batch_id, identity, open_store,
+};
 
 const LANE: LaneId = LaneId(7);
 const PRODUCT: ProductId = ProductId(7);
@@ -95,12 +97,12 @@ fn lease(fence: u64, age: Duration) -> Lease {
     Lease { name: LockName(LANE.0), token: 1, fence: Some(fence), granted_at }
 }
 
-struct Desk {
+struct BatchState {
     combiner: Combiner,
     lock: Arc<NotingLock>,
 }
 
-impl Desk {
+impl BatchState {
     async fn with(answers: Answers, change: impl FnOnce(&mut Config)) -> Self {
         Self::on(Arc::new(SystemClock), answers, change).await
     }
@@ -118,32 +120,32 @@ impl Desk {
         let lock = Arc::new(NotingLock { answers, asked: Mutex::default() });
         let (metrics, runtime) = (Arc::new(Metrics::new()), Runtime::Tokio(Handle::current()));
         let parts = Parts {
-            siblings: Siblings::of(identity(&config.store)),
+            process_shared: ProcessShared::of(identity(&config.store)),
             config: Arc::new(config),
             policy: Policy::PLAIN,
             lock: Arc::clone(&lock) as Arc<dyn Lock>,
             cache: Arc::new(ProductCache::new(TTL, 9, None, Arc::clone(&metrics))),
             metrics,
-            due_notice: Arc::new(DueNotice::new()),
-            routes: Routes::new(&store, &runtime),
+            sweeper_waker: Arc::new(SweeperWaker::new()),
+            product_index: ProductIndex::new(&store, &runtime),
             store,
         };
         Self { combiner: Combiner::new(parts), lock }
     }
 
     /// Lets requests for the product come, of which one is under way.
-    fn begin(&self) -> Turn {
+    fn begin(&self) -> BatchSlot {
         let mut lanes = self.combiner.lanes();
         lanes.push(hold()).expect("room");
         let taken = lanes.take().expect("one waits");
         lanes.push(hold()).expect("room");
-        Turn { lanes: taken.lanes, requests: 1, number: taken.number }
+        BatchSlot { lanes: taken.lanes, requests: 1, number: taken.number }
     }
 
     async fn acquire(&self, lanes: &[LaneId], requests: usize) -> (Leases, Result<()>) {
-        let turn = Turn { lanes: lanes.to_vec(), requests, number: 1 };
+        let slot = BatchSlot { lanes: lanes.to_vec(), requests, number: 1 };
         let mut leases = Leases::default();
-        let had = leases.acquire(&self.combiner, &turn).await;
+        let had = leases.acquire(&self.combiner, &slot).await;
         (leases, had)
     }
 
@@ -157,10 +159,10 @@ impl Desk {
         batch_id
     }
 
-    async fn decide(&self, requests: Vec<Request>) -> Vec<Outcome> {
-        let turn = Turn { lanes: vec![LANE], requests: requests.len(), number: 1 };
+    async fn decide(&self, requests: Vec<Request>) -> Vec<BatchOutcome> {
+        let slot = BatchSlot { lanes: vec![LANE], requests: requests.len(), number: 1 };
         let mut leases = Leases::default();
-        worker::decide_all(&self.combiner, requests, &turn, &mut leases).await
+        worker::decide_all(&self.combiner, requests, &slot, &mut leases).await
     }
 
     fn kept_fence(&self) -> Option<u64> {
@@ -176,9 +178,9 @@ fn hold() -> Request {
 }
 
 /// The holds that were made, in the order of their requests.
-fn made(outcomes: &[Outcome]) -> Vec<Hold> {
-    let hold = |outcome: &Outcome| match outcome {
-        Outcome::Reply(_, Ok(Done { answer: Answer::Hold(hold), .. })) => hold.clone(),
+fn made(outcomes: &[BatchOutcome]) -> Vec<Hold> {
+    let hold = |outcome: &BatchOutcome| match outcome {
+        BatchOutcome::Reply(_, Ok(Done { answer: Answer::Hold(hold), .. })) => hold.clone(),
         _ => panic!("one was not made"),
     };
     outcomes.iter().map(hold).collect()
@@ -190,11 +192,11 @@ fn fence(leases: &Leases) -> Option<u64> {
 
 #[tokio::test]
 async fn a_lock_is_asked_for_a_crowd_on_one_product_only() {
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
     let asked_by = async |lanes: &[LaneId], requests| {
-        let (leases, had) = desk.acquire(lanes, requests).await;
+        let (leases, had) = batch.acquire(lanes, requests).await;
         had.expect("had");
-        (desk.lock.was_asked(), fence(&leases))
+        (batch.lock.was_asked(), fence(&leases))
     };
     assert_eq!(asked_by(&[LANE], 7).await, (vec![], None), "no crowd");
     assert_eq!(asked_by(&[LANE], 8).await, (vec![Asked::Acquire(7, TTL * 2)], Some(10)));
@@ -203,88 +205,88 @@ async fn a_lock_is_asked_for_a_crowd_on_one_product_only() {
 
 #[tokio::test]
 async fn strict_mode_asks_for_every_lock_and_waits_but_briefly_among_several() {
-    let desk = Desk::with(Answers::Grant, |config| config.strict = true).await;
-    let (_, had) = desk.acquire(&[LANE], 1).await;
+    let batch = BatchState::with(Answers::Grant, |config| config.strict = true).await;
+    let (_, had) = batch.acquire(&[LANE], 1).await;
     had.expect("had");
-    assert_eq!(desk.lock.was_asked(), [Asked::Acquire(7, TTL * 2)]);
-    let (_, had) = desk.acquire(&[LaneId(3), LANE], 2).await;
+    assert_eq!(batch.lock.was_asked(), [Asked::Acquire(7, TTL * 2)]);
+    let (_, had) = batch.acquire(&[LaneId(3), LANE], 2).await;
     had.expect("had");
     let brief = Duration::from_millis(100);
-    assert_eq!(desk.lock.was_asked(), [Asked::Acquire(3, brief), Asked::Acquire(7, brief)]);
+    assert_eq!(batch.lock.was_asked(), [Asked::Acquire(3, brief), Asked::Acquire(7, brief)]);
 }
 
 #[tokio::test]
 async fn a_lock_that_is_not_had_stops_strict_mode_only() {
     for (answers, code) in [(Answers::NotInTime, "contention"), (Answers::Down, "unavailable")] {
-        let desk = Desk::with(answers, |config| config.strict = true).await;
-        let (_, had) = desk.acquire(&[LANE], 8).await;
+        let batch = BatchState::with(answers, |config| config.strict = true).await;
+        let (_, had) = batch.acquire(&[LANE], 8).await;
         assert_eq!(had.expect_err("refused").code(), code);
-        let desk = Desk::with(answers, |_| ()).await;
-        let (mut leases, had) = desk.acquire(&[LANE], 8).await;
+        let batch = BatchState::with(answers, |_| ()).await;
+        let (mut leases, had) = batch.acquire(&[LANE], 8).await;
         had.expect("the row lock is enough");
         assert_eq!(fence(&leases), None);
-        assert_eq!(desk.lock.was_asked().len(), 1);
-        let turn = Turn { lanes: vec![LANE], requests: 8, number: 1 };
-        leases.acquire(&desk.combiner, &turn).await.expect("the row lock is enough");
-        assert_eq!(desk.lock.was_asked(), [], "the next attempt does not wait again");
+        assert_eq!(batch.lock.was_asked().len(), 1);
+        let slot = BatchSlot { lanes: vec![LANE], requests: 8, number: 1 };
+        leases.acquire(&batch.combiner, &slot).await.expect("the row lock is enough");
+        assert_eq!(batch.lock.was_asked(), [], "the next attempt does not wait again");
     }
 }
 
 #[tokio::test]
 async fn a_lock_of_an_earlier_batch_is_used_for_half_of_its_time() {
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
-    let turn = desk.begin();
-    desk.combiner.lanes().keep_lease(LANE, lease(3, TTL / 4));
-    let (leases, _) = desk.acquire(&turn.lanes, 1).await;
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
+    let slot = batch.begin();
+    batch.combiner.lanes().keep_lease(LANE, lease(3, TTL / 4));
+    let (leases, _) = batch.acquire(&slot.lanes, 1).await;
     assert_eq!(fence(&leases), Some(3));
-    assert_eq!((desk.lock.was_asked(), desk.kept_fence()), (vec![], Some(3)));
-    desk.combiner.lanes().keep_lease(LANE, lease(3, TTL / 2));
-    let (leases, _) = desk.acquire(&turn.lanes, 1).await;
+    assert_eq!((batch.lock.was_asked(), batch.kept_fence()), (vec![], Some(3)));
+    batch.combiner.lanes().keep_lease(LANE, lease(3, TTL / 2));
+    let (leases, _) = batch.acquire(&slot.lanes, 1).await;
     assert_eq!(fence(&leases), None, "no crowd wants another");
-    assert_eq!((desk.lock.was_asked(), desk.kept_fence()), (vec![Asked::Release(Some(3))], None));
-    desk.combiner.lanes().keep_lease(LANE, lease(3, TTL / 2));
-    let (leases, _) = desk.acquire(&turn.lanes, 8).await;
+    assert_eq!((batch.lock.was_asked(), batch.kept_fence()), (vec![Asked::Release(Some(3))], None));
+    batch.combiner.lanes().keep_lease(LANE, lease(3, TTL / 2));
+    let (leases, _) = batch.acquire(&slot.lanes, 8).await;
     assert_eq!(fence(&leases), Some(10));
     let asked = [Asked::Release(Some(3)), Asked::Acquire(7, TTL * 2)];
-    assert_eq!((desk.lock.was_asked(), desk.kept_fence()), (asked.into(), Some(10)));
+    assert_eq!((batch.lock.was_asked(), batch.kept_fence()), (asked.into(), Some(10)));
 }
 
 #[tokio::test]
 async fn an_overtaken_lock_is_dropped_and_asked_for_anew_if_told_so() {
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
-    let turn = Turn { requests: 8, ..desk.begin() };
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
+    let slot = BatchSlot { requests: 8, ..batch.begin() };
     let mut leases = Leases::default();
     let (asked_anew, not) = (true, false);
     for ask_anew in [asked_anew, not] {
-        leases.acquire(&desk.combiner, &turn).await.expect("had");
-        assert_eq!(desk.lock.was_asked(), [Asked::Acquire(7, TTL * 2)]);
-        leases.drop_stale(&desk.combiner, PRODUCT, 12, ask_anew).await;
-        assert_eq!(desk.lock.was_asked(), [Asked::Raise(7, 12), Asked::Release(Some(10))]);
-        assert_eq!((fence(&leases), desk.kept_fence()), (None, None));
+        leases.acquire(&batch.combiner, &slot).await.expect("had");
+        assert_eq!(batch.lock.was_asked(), [Asked::Acquire(7, TTL * 2)]);
+        leases.drop_stale(&batch.combiner, PRODUCT, 12, ask_anew).await;
+        assert_eq!(batch.lock.was_asked(), [Asked::Raise(7, 12), Asked::Release(Some(10))]);
+        assert_eq!((fence(&leases), batch.kept_fence()), (None, None));
     }
-    leases.acquire(&desk.combiner, &turn).await.expect("not needed");
-    assert_eq!(desk.lock.was_asked(), []);
+    leases.acquire(&batch.combiner, &slot).await.expect("not needed");
+    assert_eq!(batch.lock.was_asked(), []);
     // The lane's next batch has taken a lock of its own meanwhile.
     let mut elder = Leases::default();
-    elder.acquire(&desk.combiner, &turn).await.expect("had");
-    desk.combiner.lanes().keep_lease(LANE, lease(11, Duration::ZERO));
-    desk.lock.was_asked();
-    elder.drop_stale(&desk.combiner, PRODUCT, 12, asked_anew).await;
-    assert_eq!((desk.lock.was_asked(), desk.kept_fence()), (vec![Asked::Raise(7, 12)], Some(11)));
+    elder.acquire(&batch.combiner, &slot).await.expect("had");
+    batch.combiner.lanes().keep_lease(LANE, lease(11, Duration::ZERO));
+    batch.lock.was_asked();
+    elder.drop_stale(&batch.combiner, PRODUCT, 12, asked_anew).await;
+    assert_eq!((batch.lock.was_asked(), batch.kept_fence()), (vec![Asked::Raise(7, 12)], Some(11)));
 }
 
 #[tokio::test]
 async fn a_lock_kept_for_long_is_kept_on_if_no_one_wants_it() {
     for (answers, fence) in [(Answers::Grant, Some(3)), (Answers::GrantOnce, None)] {
-        let desk = Desk::with(answers, |_| ()).await;
-        let turn = desk.begin();
-        desk.combiner.lanes().keep_lease(LANE, lease(3, TTL));
-        let partings = desk.combiner.finish(&turn, Vec::new());
-        assert!(!desk.combiner.lanes().has_ready(), "it waits for its lock");
-        part(&desk.combiner, partings).await;
-        assert_eq!(desk.lock.was_asked(), [Asked::Keep(Some(3))]);
-        assert!(desk.combiner.lanes().has_ready());
-        let lanes = desk.combiner.lanes();
+        let batch = BatchState::with(answers, |_| ()).await;
+        let slot = batch.begin();
+        batch.combiner.lanes().keep_lease(LANE, lease(3, TTL));
+        let lease_actions = batch.combiner.finish(&slot, Vec::new());
+        assert!(!batch.combiner.lanes().has_ready(), "it waits for its lock");
+        part(&batch.combiner, lease_actions).await;
+        assert_eq!(batch.lock.was_asked(), [Asked::Keep(Some(3))]);
+        assert!(batch.combiner.lanes().has_ready());
+        let lanes = batch.combiner.lanes();
         let kept = lanes.lease(LANE);
         assert_eq!(kept.and_then(|lease| lease.fence), fence);
         assert!(kept.is_none_or(|lease| runtime::elapsed(lease.granted_at) < TTL), "renewed");
@@ -293,14 +295,14 @@ async fn a_lock_kept_for_long_is_kept_on_if_no_one_wants_it() {
 
 #[tokio::test]
 async fn a_lock_that_no_one_here_wants_is_given_back() {
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
-    part(&desk.combiner, vec![Parting::Release(lease(3, Duration::ZERO))]).await;
-    assert_eq!(desk.lock.was_asked(), [Asked::Release(Some(3))]);
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
+    part(&batch.combiner, vec![LeaseAction::Release(lease(3, Duration::ZERO))]).await;
+    assert_eq!(batch.lock.was_asked(), [Asked::Release(Some(3))]);
 }
 
 #[tokio::test]
 async fn who_has_gone_or_waited_too_long_is_not_served() {
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
     let request = |age: Duration| {
         let (reply, answer) = oneshot::channel();
         let since = Instant::now().checked_sub(age).expect("the machine runs for longer");
@@ -311,44 +313,46 @@ async fn who_has_gone_or_waited_too_long_is_not_served() {
     let (gone, answer) = request(Duration::ZERO);
     drop(answer);
     let (waits, _waits) = request(Duration::ZERO);
-    let (alive, outcomes) = worker::drop_dead(&desk.combiner, vec![late, gone, waits]);
+    let (alive, outcomes) = worker::reject_expired(&batch.combiner, vec![late, gone, waits]);
     assert_eq!(alive.len(), 1);
     assert!(runtime::elapsed(alive[0].since) < TTL);
-    let [Outcome::Reply(_, Err(error))] = &outcomes[..] else { panic!("one is refused") };
+    let [BatchOutcome::Reply(_, Err(error))] = &outcomes[..] else { panic!("one is refused") };
     assert_eq!(error.code(), "contention");
 }
 
 #[tokio::test]
 async fn a_batch_lets_another_of_its_lanes_follow_it() {
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
-    let bounds =
-        Bounds { requests: 9, most: 9, lanes: 9, share_below: 9, under_way: 2, lock_run: TTL };
-    *desk.combiner.lanes() = Lanes::new(9, bounds);
-    let turn = desk.begin();
-    assert!(!desk.combiner.lanes().has_ready());
-    desk.combiner.open(&turn, Gate::Open);
-    assert!(desk.combiner.lanes().has_ready());
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
+    let limits =
+        BatchLimits { requests: 9, most: 9, lanes: 9, share_below: 9, in_flight: 2, lock_run: TTL };
+    *batch.combiner.lanes() = Lanes::new(9, limits);
+    let slot = batch.begin();
+    assert!(!batch.combiner.lanes().has_ready());
+    batch.combiner.open(&slot, Admission::Open);
+    assert!(batch.combiner.lanes().has_ready());
 }
 
 #[tokio::test]
 async fn no_request_gets_the_fault_of_a_neighbour() {
-    let desk = Desk::with(Answers::Grant, |config| config.retries = 0).await;
-    desk.insert_product().await;
-    let codes = |outcomes: &[Outcome]| {
-        let code = |outcome: &Outcome| match outcome {
-            Outcome::Reply(_, reply) => reply.as_ref().err().map(|error| error.code().to_owned()),
-            Outcome::Again(_) => Some("asked again".to_owned()),
+    let batch = BatchState::with(Answers::Grant, |config| config.retries = 0).await;
+    batch.insert_product().await;
+    let codes = |outcomes: &[BatchOutcome]| {
+        let code = |outcome: &BatchOutcome| match outcome {
+            BatchOutcome::Reply(_, reply) => {
+                reply.as_ref().err().map(|error| error.code().to_owned())
+            }
+            BatchOutcome::Requeue(_) => Some("asked again".to_owned()),
         };
         outcomes.iter().map(code).collect::<Vec<_>>()
     };
-    let first = desk.decide(vec![hold()]).await;
+    let first = batch.decide(vec![hold()]).await;
     assert_eq!(codes(&first), [None]);
-    let Parts { cache, store, .. } = &desk.combiner.parts;
+    let Parts { cache, store, .. } = &batch.combiner.parts;
     assert_eq!(cache.last_stock(PRODUCT, store.now()), Some(4), "readers know of it");
     // The second of the next batch would break a rule of the table.
     let mut none = hold();
     none.command.new_holds_mut()[0].qty = 0;
-    let outcomes = desk.decide(vec![hold(), none, hold(), hold()]).await;
+    let outcomes = batch.decide(vec![hold(), none, hold(), hold()]).await;
     assert_eq!(codes(&outcomes), [None, Some("internal".to_owned()), None, None]);
 }
 
@@ -359,13 +363,13 @@ async fn a_batch_whose_ids_are_taken_draws_others() {
             config.retries = retries;
             url.clone_into(&mut config.store);
         };
-        let desk = Desk::with(Answers::Grant, change).await;
-        desk.insert_product().await;
-        let first = made(&desk.decide(vec![hold()]).await)[0].clone();
-        desk.combiner.ids.give_back(Sequence::Hold, vec![first.id.0]);
-        let others = made(&desk.decide(vec![hold(), hold(), hold()]).await);
+        let batch = BatchState::with(Answers::Grant, change).await;
+        batch.insert_product().await;
+        let first = made(&batch.decide(vec![hold()]).await)[0].clone();
+        batch.combiner.ids.give_back(Sequence::Hold, vec![first.id.0]);
+        let others = made(&batch.decide(vec![hold(), hold(), hold()]).await);
         assert!(others.iter().all(|hold| hold.id > first.id), "{others:?}");
-        let Parts { store, .. } = &desk.combiner.parts;
+        let Parts { store, .. } = &batch.combiner.parts;
         let (stored, _) = store.hold(first.id).await.expect("reads").expect("is there");
         assert_eq!(stored, first, "it is left as it was");
         for hold in others {
@@ -380,9 +384,9 @@ async fn a_wall_clock_that_steps_moves_no_hold_of_a_hot_product() {
     let host = SetClock::new();
     let url = MariaDb::shared().fresh_database();
     let change = |config: &mut Config| url.clone_into(&mut config.store);
-    let desk = Desk::on(Arc::clone(&host) as _, Answers::Grant, change).await;
-    desk.insert_product().await;
-    let Parts { store, .. } = &desk.combiner.parts;
+    let batch = BatchState::on(Arc::clone(&host) as _, Answers::Grant, change).await;
+    batch.insert_product().await;
+    let Parts { store, .. } = &batch.combiner.parts;
     let hour = Duration::from_secs(3_600);
     // It is hot before the clock is set.
     for (at, step) in [(0, None), (1, None), (2, None), (3, Some(hour)), (4, Some(hour))] {
@@ -390,7 +394,7 @@ async fn a_wall_clock_that_steps_moves_no_hold_of_a_hot_product() {
             host.step(by);
             assert_eq!(store.speculative_now(), None);
         }
-        let hold = made(&desk.decide(vec![hold()]).await)[0].clone();
+        let hold = made(&batch.decide(vec![hold()]).await)[0].clone();
         let (_, now) = store.hold(hold.id).await.expect("reads").expect("is there");
         let off = hold.created_at.until(now).max(now.until(hold.created_at));
         assert!(off < Duration::from_secs(30), "{at}: {off:?}");
@@ -401,8 +405,8 @@ async fn a_wall_clock_that_steps_moves_no_hold_of_a_hot_product() {
 
 #[tokio::test]
 async fn ids_that_no_row_got_are_used_by_the_next() {
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
-    let ids = &desk.combiner.ids;
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
+    let ids = &batch.combiner.ids;
     let hold = ids.take(Sequence::Hold, 2).await.expect("drawn");
     let order = ids.take(Sequence::Order, 1).await.expect("drawn");
     let (token, secret, qty, at) = (Token(1), Token(1), 1, None);
@@ -428,21 +432,21 @@ async fn ids_that_no_row_got_are_used_by_the_next() {
 
 #[tokio::test]
 async fn a_lost_commit_is_found_or_missed_for_good_under_the_locks_of_its_rows() {
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
-    let landed = desk.insert_product().await;
-    let mut session = desk.combiner.parts.store.session().await.expect("a session");
-    session.begin(&Needs::default()).await.expect("begins");
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
+    let landed = batch.insert_product().await;
+    let mut session = batch.combiner.parts.store.session().await.expect("a session");
+    session.begin(&ReadSet::default()).await.expect("begins");
     // Whether it had locks, whether who looks has them, and what is left to know.
     for (had_locks, has_locks, is_open) in
         [(true, true, false), (true, false, true), (false, true, true), (false, false, true)]
     {
-        let mut lost = Uncertain::of_one(Commit::of_nothing(landed + 1, had_locks));
+        let mut lost = InDoubtCommits::of_one(Commit::of_nothing(landed + 1, had_locks));
         let found = lost.look(session.as_mut(), has_locks).await.expect("looks");
         assert!(found.is_none());
         assert_eq!(lost.is_open(), is_open, "{had_locks} {has_locks}");
         assert!(!lost.is_empty(), "the next attempt looks again");
     }
-    let mut lost = Uncertain::of_one(Commit::of_nothing(landed + 1, true));
+    let mut lost = InDoubtCommits::of_one(Commit::of_nothing(landed + 1, true));
     lost.add(Commit::of_nothing(landed, true));
     assert!(lost.look(session.as_mut(), true).await.expect("looks").is_some());
     assert!(!lost.is_empty() && !lost.is_open());
@@ -452,12 +456,12 @@ async fn a_lost_commit_is_found_or_missed_for_good_under_the_locks_of_its_rows()
 
 #[tokio::test]
 async fn a_combiner_ends_once_all_that_waits_is_served() {
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
-    desk.insert_product().await;
-    assert!(!desk.combiner.close(Duration::from_millis(1)).await, "no worker was there to end");
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
-    desk.insert_product().await;
-    let combiner = Combiner::start(desk.combiner.parts, &Runtime::Tokio(Handle::current()));
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
+    batch.insert_product().await;
+    assert!(!batch.combiner.close(Duration::from_millis(1)).await, "no worker was there to end");
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
+    batch.insert_product().await;
+    let combiner = Combiner::start(batch.combiner.parts, &Runtime::Tokio(Handle::current()));
     let lanes = [combiner.lane(PRODUCT)];
     let (restock, late) = tokio::join!(combiner.submit(adjust(), &lanes), async {
         assert!(combiner.close(Duration::from_secs(20)).await);
@@ -471,34 +475,35 @@ async fn a_combiner_ends_once_all_that_waits_is_served() {
 async fn the_way_to_a_new_hold_is_known_where_mariadb_would_have_to_be_asked() {
     let maria = MariaDb::shared().fresh_database();
     for (url, is_known) in [("sqlite::memory:", false), (&maria, true)] {
-        let desk = Desk::with(Answers::Grant, |config| url.clone_into(&mut config.store)).await;
-        desk.insert_product().await;
-        let made = desk.decide(vec![hold()]).await;
-        let [Outcome::Reply(request, Ok(_))] = &made[..] else { panic!("one was made") };
-        let Parts { store, routes, .. } = &desk.combiner.parts;
+        let batch =
+            BatchState::with(Answers::Grant, |config| url.clone_into(&mut config.store)).await;
+        batch.insert_product().await;
+        let made = batch.decide(vec![hold()]).await;
+        let [BatchOutcome::Reply(request, Ok(_))] = &made[..] else { panic!("one was made") };
+        let Parts { store, product_index, .. } = &batch.combiner.parts;
         store.close().await;
-        let found = routes.of_hold(request.command.new_holds()[0].id).await;
+        let found = product_index.of_hold(request.command.new_holds()[0].id).await;
         assert_eq!(found.ok(), is_known.then_some(Some(PRODUCT)), "{url}");
     }
 }
 
 #[tokio::test]
 async fn an_attempt_that_locks_no_row_does_not_tell_what_became_of_a_lost_commit() {
-    let desk = Desk::with(Answers::Grant, |_| ()).await;
-    desk.insert_product().await;
-    let Combiner { parts, foresight, .. } = &desk.combiner;
+    let batch = BatchState::with(Answers::Grant, |_| ()).await;
+    batch.insert_product().await;
+    let Combiner { parts, speculation, .. } = &batch.combiner;
     let fences = BTreeMap::new();
     for (products, command, is_open) in [
         (vec![PRODUCT], adjust(), false),
         (vec![], Command::Release { hold_id: HoldId(99), token: None }, true),
     ] {
-        let mut lost = Uncertain::of_one(Commit::of_nothing(999, true));
-        let (needs, commands) = (Needs { products, ..Needs::default() }, [command]);
-        let (needs, commands, fences) = (&needs, &commands[..], &fences);
-        let job = Job { needs, commands, batch_id: 500, fences, foresight };
+        let mut lost = InDoubtCommits::of_one(Commit::of_nothing(999, true));
+        let (read_set, commands) = (ReadSet { products, ..ReadSet::default() }, [command]);
+        let (read_set, commands, fences) = (&read_set, &commands[..], &fences);
+        let input = Attempt { read_set, commands, batch_id: 500, fences, speculation };
         let mut session = parts.store.session().await.expect("a session");
-        let tried = attempt(parts, session.as_mut(), &job, &mut lost, &|_| ()).await;
-        assert_eq!(tried.expect("decided").decisions.len(), 1);
+        let result = attempt(parts, session.as_mut(), &input, &mut lost, &|_| ()).await;
+        assert_eq!(result.expect("decided").decisions.len(), 1);
         assert_eq!(lost.is_open(), is_open, "{commands:?}");
     }
 }

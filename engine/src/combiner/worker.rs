@@ -3,40 +3,42 @@
 use backon::BackoffBuilder;
 use futures_util::future::BoxFuture;
 
-use super::answers::{Outcome, UnusedIds, settle};
-use super::batch::{Commit, Decided, Failure, Job, Uncertain, attempt, attempt_foreseen};
+use super::batch::{
+    Attempt, AttemptError, Commit, Decided, InDoubtCommits, attempt, attempt_speculative,
+};
 use super::leases::{self, Leases};
-use super::{Combiner, Parts, Reply, Request, Turn, ahead, needs};
+use super::replies::{BatchOutcome, UnusedIds, settle};
+use super::{BatchSlot, Combiner, Parts, Reply, Request, early_inserts, read_set};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Command;
 use crate::metrics::observe;
 use crate::runtime;
-use crate::store::{Fault, Needs, Sequence, Session, StoreError, batch_id, pauses};
+use crate::store::{Fault, ReadSet, Sequence, Session, StoreError, batch_id, pauses};
 
 /// Serves a batch from its locks to its answers, and frees its lanes.
-pub(super) async fn serve(combiner: &Combiner, requests: Vec<Request>, turn: &Turn) {
-    let (requests, mut outcomes) = drop_dead(combiner, requests);
+pub(super) async fn serve(combiner: &Combiner, requests: Vec<Request>, slot: &BatchSlot) {
+    let (requests, mut outcomes) = reject_expired(combiner, requests);
     if !requests.is_empty() {
         combiner.parts.metrics.batch_size.observe(requests.len() as f64);
         let mut leases = Leases::default();
-        outcomes.extend(decide_all(combiner, requests, turn, &mut leases).await);
+        outcomes.extend(decide_all(combiner, requests, slot, &mut leases).await);
     }
     let mut replies = Vec::with_capacity(outcomes.len());
     let mut again = Vec::new();
     for outcome in outcomes {
         match outcome {
-            Outcome::Reply(request, reply) => replies.push((request, reply)),
-            Outcome::Again(request) => again.push(request),
+            BatchOutcome::Reply(request, reply) => replies.push((request, reply)),
+            BatchOutcome::Requeue(request) => again.push(request),
         }
     }
     // The next batch of these lanes may begin while answers are handed out.
-    let partings = combiner.finish(turn, again);
+    let lease_actions = combiner.finish(slot, again);
     failpoint!(BeforeAnswer);
-    hand_out(combiner, replies);
-    leases::part(combiner, partings).await;
+    send_replies(combiner, replies);
+    leases::part(combiner, lease_actions).await;
 }
 
-fn hand_out(combiner: &Combiner, replies: Vec<(Request, Reply)>) {
+fn send_replies(combiner: &Combiner, replies: Vec<(Request, Reply)>) {
     combiner.parts.metrics.requests.inc_by(replies.len() as u64);
     for (request, reply) in replies {
         // A caller who has gone does not want the answer.
@@ -45,10 +47,10 @@ fn hand_out(combiner: &Combiner, replies: Vec<(Request, Reply)>) {
 }
 
 /// Sorts out requests whose callers have gone or have waited too long.
-pub(super) fn drop_dead(
+pub(super) fn reject_expired(
     combiner: &Combiner,
     requests: Vec<Request>,
-) -> (Vec<Request>, Vec<Outcome>) {
+) -> (Vec<Request>, Vec<BatchOutcome>) {
     let wait = combiner.parts.config.queue_wait;
     let now = runtime::now();
     let mut outcomes = Vec::new();
@@ -59,7 +61,8 @@ pub(super) fn drop_dead(
         }
         if now.duration_since(request.since) > wait {
             let why = "the request waited too long for its turn";
-            outcomes.push(Outcome::Reply(request, Err(Error::new(ErrorKind::Contention, why))));
+            outcomes
+                .push(BatchOutcome::Reply(request, Err(Error::new(ErrorKind::Contention, why))));
         } else {
             alive.push(request);
         }
@@ -73,17 +76,17 @@ pub(super) fn drop_dead(
 pub(super) fn decide_all<'a>(
     combiner: &'a Combiner,
     mut requests: Vec<Request>,
-    turn: &'a Turn,
+    slot: &'a BatchSlot,
     leases: &'a mut Leases,
-) -> BoxFuture<'a, Vec<Outcome>> {
+) -> BoxFuture<'a, Vec<BatchOutcome>> {
     Box::pin(async move {
         let error = match assign_ids(combiner, &mut requests).await {
             Err(error) => error.into(),
-            Ok(()) => match transact(combiner, &mut requests, turn, leases).await {
+            Ok(()) => match transact(combiner, &mut requests, slot, leases).await {
                 Ok(decided) => return settle(combiner, requests, decided),
                 Err(Refused::All(error)) => error,
                 Err(Refused::Some(error)) if requests.len() == 1 => {
-                    cannot_be_done(error, &requests[0].command)
+                    error_for_single(error, &requests[0].command)
                 }
                 Err(Refused::Some(error)) => {
                     combiner.parts.metrics.retry("bisect");
@@ -95,21 +98,21 @@ pub(super) fn decide_all<'a>(
                     requests.iter().for_each(|request| unused.add(&request.command));
                     unused.give_back(&combiner.ids);
                     let rest = requests.split_off(requests.len() / 2);
-                    let mut outcomes = decide_all(combiner, requests, turn, leases).await;
-                    outcomes.extend(decide_all(combiner, rest, turn, leases).await);
+                    let mut outcomes = decide_all(combiner, requests, slot, leases).await;
+                    outcomes.extend(decide_all(combiner, rest, slot, leases).await);
                     return outcomes;
                 }
             },
         };
-        let refuse = |request| Outcome::Reply(request, Err(error.clone()));
+        let refuse = |request| BatchOutcome::Reply(request, Err(error.clone()));
         requests.into_iter().map(refuse).collect()
     })
 }
 
 /// What to say to a request that fails by itself.
-fn cannot_be_done(error: StoreError, command: &Command) -> Error {
+fn error_for_single(error: StoreError, command: &Command) -> Error {
     // Not its own fault: others were always faster.
-    if error.fault.is_passing() || error.fault == Fault::TooLarge {
+    if error.fault.is_transient() || error.fault == Fault::TooLarge {
         return error.into();
     }
     tracing::error!(%error, ?command, "a request cannot be done");
@@ -135,59 +138,61 @@ async fn renew_ids(
     combiner.ids.discard();
     assign_ids(combiner, requests).await?;
     *work = Work::of(combiner, requests);
-    work.presume_nothing();
+    work.stop_speculating();
     Ok(())
 }
 
 async fn assign_ids(combiner: &Combiner, requests: &mut [Request]) -> Result<(), StoreError> {
-    let (holds, orders) = needs::count_ids(requests);
+    let (holds, orders) = read_set::count_ids(requests);
     let hold_ids = combiner.ids.take(Sequence::Hold, holds).await?;
     let order_ids = combiner.ids.take(Sequence::Order, orders).await?;
-    needs::assign_ids(requests, hold_ids, order_ids);
+    read_set::assign_ids(requests, hold_ids, order_ids);
     Ok(())
 }
 
 async fn transact(
     combiner: &Combiner,
     requests: &mut [Request],
-    turn: &Turn,
+    slot: &BatchSlot,
     leases: &mut Leases,
 ) -> Result<Decided, Refused> {
     let parts = &combiner.parts;
     let mut work = Work::of(combiner, requests);
     let mut pauses = pauses(parts.config.retries).build();
-    let mut uncertain = Uncertain::default();
+    let mut in_doubt = InDoubtCommits::default();
     let mut stale = 0_u32;
     let mut is_renewed = false;
     loop {
-        let tried = one_try(combiner, &mut work, turn, leases, &mut uncertain).await;
-        let error = match tried {
+        let result = try_once(combiner, &mut work, slot, leases, &mut in_doubt).await;
+        let error = match result {
             Ok(decided) => return Ok(decided),
-            Err(Tried::Refused(error)) => return Err(refused(error, &uncertain)),
-            Err(Tried::Failed(Failure::Stale(product, seen))) => {
+            Err(TryError::Refused(error)) => return Err(refused(error, &in_doubt)),
+            Err(TryError::Failed(AttemptError::Stale(product, seen))) => {
                 stale += 1;
                 // If that does not help, the row lock alone is enough.
                 let ask_anew = stale <= parts.config.retries;
                 leases.drop_stale(combiner, product, seen, ask_anew).await;
                 continue;
             }
-            Err(Tried::Failed(Failure::Unforeseen)) => {
-                parts.metrics.retry("unforeseen");
-                work.presume_nothing();
+            Err(TryError::Failed(AttemptError::Misspeculation)) => {
+                parts.metrics.retry("misspeculation");
+                work.stop_speculating();
                 continue;
             }
-            Err(Tried::Failed(Failure::Unknown(error, commit))) => {
-                uncertain.add(commit);
+            Err(TryError::Failed(AttemptError::InDoubt(error, commit))) => {
+                in_doubt.add(commit);
                 error
             }
             // One that was refused has been resolved by now.
-            Err(Tried::Failed(Failure::Nothing(error) | Failure::Refused(error, _))) => error,
+            Err(TryError::Failed(
+                AttemptError::RolledBack(error) | AttemptError::Rejected(error, _),
+            )) => error,
         };
-        work.presume_nothing();
+        work.stop_speculating();
         parts.metrics.retry(error.fault.cause());
         // Not while a commit of the same ids may still come: it is to fail this
         // one rather than stand beside it.
-        if error.fault == Fault::Duplicate && uncertain.is_empty() {
+        if error.fault == Fault::Duplicate && in_doubt.is_empty() {
             if let Err(error) = renew_ids(combiner, requests, &mut work).await {
                 return Err(Refused::All(error.into()));
             }
@@ -198,11 +203,11 @@ async fn transact(
         }
         // What may have landed is looked for by each try, not done again in
         // halves that would know nothing of it.
-        if !error.fault.is_passing() && uncertain.is_empty() {
+        if !error.fault.is_transient() && in_doubt.is_empty() {
             return Err(Refused::Some(error));
         }
         let Some(pause) = pauses.next() else {
-            return Err(spent(error, &uncertain));
+            return Err(retries_exhausted(error, &in_doubt));
         };
         tracing::debug!(%error, ?pause, "a transaction is tried again");
         runtime::sleep(pause).await;
@@ -212,9 +217,9 @@ async fn transact(
 /// What a batch is to do.
 struct Work {
     commands: Vec<Command>,
-    needs: Needs,
+    read_set: ReadSet,
     /// Whether rows may be taken for what they were, and fresh keys for fresh.
-    presumes: bool,
+    may_speculate: bool,
 }
 
 impl Work {
@@ -222,96 +227,100 @@ impl Work {
         let Parts { policy, config, .. } = &combiner.parts;
         Self {
             commands: requests.iter().map(|request| request.command.clone()).collect(),
-            needs: needs::of(requests, policy, config.sweep_batch),
-            presumes: true,
+            read_set: read_set::of(requests, policy, config.sweep_batch),
+            may_speculate: true,
         }
     }
 
     /// From the second try on, nothing is foreseen or done ahead and every key
     /// is read.
-    fn presume_nothing(&mut self) {
-        self.presumes = false;
-        ahead::forget(&mut self.commands, &mut self.needs);
-        needs::read_every_key(&mut self.needs, &self.commands);
+    fn stop_speculating(&mut self) {
+        self.may_speculate = false;
+        early_inserts::forget(&mut self.commands, &mut self.read_set);
+        read_set::read_every_key(&mut self.read_set, &self.commands);
     }
 }
 
 /// What to say when an attempt could not begin.
-fn refused(error: Error, uncertain: &Uncertain) -> Refused {
-    Refused::All(if uncertain.is_open() { unsure(error) } else { error })
+fn refused(error: Error, in_doubt: &InDoubtCommits) -> Refused {
+    Refused::All(if in_doubt.is_open() { in_doubt_error(error) } else { error })
 }
 
 /// What to say when the attempts are spent.
-fn spent(error: StoreError, uncertain: &Uncertain) -> Refused {
+fn retries_exhausted(error: StoreError, in_doubt: &InDoubtCommits) -> Refused {
     match error.fault {
-        _ if uncertain.is_open() => Refused::All(unsure(error)),
+        _ if in_doubt.is_open() => Refused::All(in_doubt_error(error)),
         Fault::Lost | Fault::Exhausted => Refused::All(error.into()),
         Fault::Deadlock | Fault::LockWait => {
             let why = "the rows were wanted by too many at once";
             Refused::All(Error::caused(ErrorKind::Contention, why, error))
         }
         // Unique keys that stay taken may be the doing of one request.
-        _ if uncertain.is_empty() => Refused::Some(error),
-        _ => Refused::All(unsure(error)),
+        _ if in_doubt.is_empty() => Refused::Some(error),
+        _ => Refused::All(in_doubt_error(error)),
     }
 }
 
 /// What to say when it is not known what became of a commit.
-fn unsure(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+fn in_doubt_error(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
     let why = "the store went away in the middle of a commit; ask again what became of it";
     Error::caused(ErrorKind::Unavailable, why, cause)
 }
 
-enum Tried {
-    Failed(Failure),
+enum TryError {
+    Failed(AttemptError),
     Refused(Error),
 }
 
-async fn one_try(
+async fn try_once(
     combiner: &Combiner,
     work: &mut Work,
-    turn: &Turn,
+    slot: &BatchSlot,
     leases: &mut Leases,
-    uncertain: &mut Uncertain,
-) -> Result<Decided, Tried> {
-    let nothing = |error| Tried::Failed(Failure::Nothing(error));
+    in_doubt: &mut InDoubtCommits,
+) -> Result<Decided, TryError> {
+    let nothing = |error| TryError::Failed(AttemptError::RolledBack(error));
     let parts = &combiner.parts;
     let ids = combiner.ids.take(Sequence::Batch, 1).await.map_err(nothing)?;
     let batch_id = batch_id(ids.first().copied().unwrap_or_default());
     // The connection before the lock: who waits for a connection must not
     // keep others from the product.
     let mut session = parts.store.session().await.map_err(nothing)?;
-    leases.acquire(combiner, turn).await.map_err(Tried::Refused)?;
+    leases.acquire(combiner, slot).await.map_err(TryError::Refused)?;
     failpoint!(AfterLock);
     let since = runtime::now();
-    let open = |gate| combiner.open(turn, gate);
-    let Combiner { foresight, .. } = combiner;
+    let open = |admission| combiner.open(slot, admission);
+    let Combiner { speculation, .. } = combiner;
     let fences = leases.fences();
-    let mut foreseen = None;
+    let mut speculative = None;
     // Where the store's time is not known well enough, it is asked for first.
-    if work.presumes
+    if work.may_speculate
         && let Some(now) = parts.store.speculative_now()
     {
-        let products = &work.needs.products;
-        foreseen = foresight.decide(&parts.policy, products, &work.commands, fences, now);
-        if foreseen.is_none() {
-            work.needs.ahead = ahead::choose(parts, &mut work.commands, now);
+        let products = &work.read_set.products;
+        speculative = speculation.decide(&parts.policy, products, &work.commands, fences, now);
+        if speculative.is_none() {
+            work.read_set.early_inserts = early_inserts::choose(parts, &mut work.commands, now);
         }
     }
-    let Work { needs, commands, .. } = &*work;
-    let job = Job { needs, commands, batch_id, fences, foresight };
-    let tried = match foreseen {
-        Some(foreseen) => attempt_foreseen(session.as_mut(), &job, foreseen, &open).await,
-        None => attempt(parts, session.as_mut(), &job, uncertain, &open).await,
+    let Work { read_set, commands, .. } = &*work;
+    let input = Attempt { read_set, commands, batch_id, fences, speculation };
+    let result = match speculative {
+        Some(speculative) => {
+            attempt_speculative(session.as_mut(), &input, speculative, &open).await
+        }
+        None => attempt(parts, session.as_mut(), &input, in_doubt, &open).await,
     };
-    let tried = match tried {
-        Err(Failure::Refused(error, commit)) => resolve(session.as_mut(), error, commit).await,
-        tried => tried,
+    let result = match result {
+        Err(AttemptError::Rejected(error, commit)) => {
+            resolve(session.as_mut(), error, commit).await
+        }
+        result => result,
     };
-    if tried.is_err() {
-        foresight.forget(&needs.products);
+    if result.is_err() {
+        speculation.forget(&read_set.products);
     }
-    match tried {
+    match result {
         Ok(decided) => {
             let took = runtime::elapsed(since);
             observe(&parts.metrics.transaction_seconds, took);
@@ -326,7 +335,7 @@ async fn one_try(
         Err(failure) => {
             // What cannot be rolled back is closed when the session is dropped.
             let _ = session.rollback().await;
-            Err(Tried::Failed(failure))
+            Err(TryError::Failed(failure))
         }
     }
 }
@@ -338,17 +347,17 @@ async fn resolve(
     session: &mut dyn Session,
     error: StoreError,
     commit: Commit,
-) -> Result<Decided, Failure> {
+) -> Result<Decided, AttemptError> {
     if let Err(error) = session.rollback().await {
-        return Err(Failure::Unknown(error, commit));
+        return Err(AttemptError::InDoubt(error, commit));
     }
     match session.landed(commit.batch_id).await {
         Ok(true) => Ok(*commit.decided),
-        Ok(false) if commit.is_foreseen && error.fault == Fault::Conflict => {
-            Err(Failure::Unforeseen)
+        Ok(false) if commit.is_speculative && error.fault == Fault::Conflict => {
+            Err(AttemptError::Misspeculation)
         }
-        Ok(false) => Err(Failure::Nothing(error)),
-        Err(error) => Err(Failure::Unknown(error, commit)),
+        Ok(false) => Err(AttemptError::RolledBack(error)),
+        Err(error) => Err(AttemptError::InDoubt(error, commit)),
     }
 }
 
@@ -368,7 +377,7 @@ mod tests {
     fn a_request_that_fails_alone_is_told_whose_fault_it_was() {
         let told = |fault| {
             let command = Command::Release { hold_id: HoldId(1), token: None };
-            cannot_be_done(StoreError::new(fault, "x"), &command).code().to_owned()
+            error_for_single(StoreError::new(fault, "x"), &command).code().to_owned()
         };
         assert_eq!(told(Fault::Duplicate), CONTENTION, "others were always faster");
         assert_eq!(told(Fault::Conflict), CONTENTION);
@@ -389,23 +398,25 @@ mod tests {
         let hold = |at| NewHold { id, token, product_id, qty: 1, at };
         let ttl = Duration::from_secs(1);
         let command = |at| Command::Hold { hold: hold(at), ttl, customer: None, key: key() };
-        let ahead = vec![hold(Some(now)).made(now, ttl)];
-        let needs = Needs { ahead, ..Needs::default() };
-        let mut work = Work { commands: vec![command(Some(now))], needs, presumes: true };
-        work.presume_nothing();
-        assert!(!work.presumes);
+        let early_inserts = vec![hold(Some(now)).made(now, ttl)];
+        let read_set = ReadSet { early_inserts, ..ReadSet::default() };
+        let mut work = Work { commands: vec![command(Some(now))], read_set, may_speculate: true };
+        work.stop_speculating();
+        assert!(!work.may_speculate);
         assert_eq!(work.commands, [command(None)]);
-        assert!(work.needs.ahead.is_empty());
-        assert_eq!(work.needs.keys, ["k"]);
+        assert!(work.read_set.early_inserts.is_empty());
+        assert_eq!(work.read_set.keys, ["k"]);
     }
 
     #[test]
     fn who_has_no_attempts_left_is_told_what_is_known() {
-        let none = Uncertain::default();
+        let none = InDoubtCommits::default();
         let lost = || Commit::of_nothing(1, true);
-        let (open, missed) = (Uncertain::of_one(lost()), Uncertain::of_one(lost().missed()));
+        let (open, missed) =
+            (InDoubtCommits::of_one(lost()), InDoubtCommits::of_one(lost().missed()));
         // No code stands for a batch that is to be halved.
-        let told = |fault, uncertain| match spent(StoreError::new(fault, "x"), uncertain) {
+        let told = |fault, in_doubt| match retries_exhausted(StoreError::new(fault, "x"), in_doubt)
+        {
             Refused::All(error) => Some(error.code().to_owned()),
             Refused::Some(_) => None,
         };
@@ -417,11 +428,11 @@ mod tests {
             (Fault::Duplicate, [None, Some(UNAVAILABLE), Some(UNAVAILABLE)]),
             (Fault::Fatal, [None, Some(UNAVAILABLE), Some(UNAVAILABLE)]),
         ] {
-            let told = [&none, &open, &missed].map(|uncertain| told(fault, uncertain));
+            let told = [&none, &open, &missed].map(|in_doubt| told(fault, in_doubt));
             assert_eq!(told.each_ref().map(Option::as_deref), wanted, "{fault:?}");
         }
-        let told = [&none, &open, &missed].map(|uncertain| {
-            match refused(Error::new(ErrorKind::Contention, "x"), uncertain) {
+        let told = [&none, &open, &missed].map(|in_doubt| {
+            match refused(Error::new(ErrorKind::Contention, "x"), in_doubt) {
                 Refused::All(error) => error.code().to_owned(),
                 Refused::Some(_) => String::new(),
             }

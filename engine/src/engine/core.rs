@@ -15,7 +15,6 @@ use crate::cache::{CachedProduct, ProductCache};
 use crate::clock::{Clock, StoreClock, SystemClock};
 use crate::combiner::{Combiner, Done, LaneId, Parts};
 use crate::config::{Config, LatePayment, Migrate};
-use crate::due_notice::DueNotice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Policy, Refusal};
 use crate::lock::Lock;
@@ -27,12 +26,13 @@ use crate::model::{
     OrderId, OrderRequest, OrderStatus, PaymentAnswer, PaymentEvent, Product, ProductId,
     ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
 };
-use crate::redis_link::{RedisLink, RedisNames};
-use crate::routes::Routes;
+use crate::process_shared::ProcessShared;
+use crate::product_index::ProductIndex;
+use crate::redis_connection::{RedisConnection, RedisNames};
 use crate::runtime::Runtime;
-use crate::siblings::Siblings;
 use crate::store::{Store, StoreError, StoreOptions, identity, open_store};
 use crate::sweeper::{SweepReport, Sweeper};
+use crate::sweeper_waker::SweeperWaker;
 use crate::wire::Resend;
 
 /// The most products on one page, and the most events in one answer.
@@ -46,9 +46,9 @@ pub(crate) struct Core {
     cache: Arc<ProductCache>,
     metrics: Arc<Metrics>,
     sweeper: Arc<Sweeper>,
-    routes: Arc<Routes>,
-    siblings: Arc<Siblings>,
-    redis: Option<RedisLink>,
+    product_index: Arc<ProductIndex>,
+    process_shared: Arc<ProcessShared>,
+    redis: Option<RedisConnection>,
     /// Where reads of the store run, so that a caller's thread needs no runtime.
     runtime: Runtime,
     stop: CancellationToken,
@@ -64,8 +64,8 @@ pub(crate) struct Pieces {
     pub lock: Arc<dyn Lock>,
     pub cache: Arc<ProductCache>,
     pub metrics: Arc<Metrics>,
-    pub siblings: Arc<Siblings>,
-    pub redis: Option<RedisLink>,
+    pub process_shared: Arc<ProcessShared>,
+    pub redis: Option<RedisConnection>,
     pub runtime: Runtime,
 }
 
@@ -107,13 +107,13 @@ impl Core {
         let options = store_options(&config, Arc::clone(&clock), &metrics);
         let store = async { open_store(&options).await.map_err(opening) };
         let store = forked::guard(&config.store, store).await?;
-        let siblings = Siblings::of(identity(&config.store));
+        let process_shared = ProcessShared::of(identity(&config.store));
         let redis = match config.redis.as_str() {
             "" => None,
             _ => {
                 let id = store.identity().await.map_err(opening)?;
                 let names = RedisNames::new(&config.redis_prefix, id);
-                let connect = RedisLink::connect(&config, names, Arc::clone(&metrics));
+                let connect = RedisConnection::connect(&config, names, Arc::clone(&metrics));
                 // Boxed: the compiler follows a future's type only so deep.
                 Some(Box::pin(connect).await?)
             }
@@ -121,7 +121,7 @@ impl Core {
         let lock: Arc<dyn Lock> = match &redis {
             _ if grants_every_lock => Arc::new(GrantingLock::default()),
             Some(link) => Arc::new(RedisLock::new(link.clone(), config.lock_ttl)),
-            None => Arc::clone(&siblings.lock) as Arc<dyn Lock>,
+            None => Arc::clone(&process_shared.lock) as Arc<dyn Lock>,
         };
         let cache = Arc::new(ProductCache::new(
             config.cache_ttl,
@@ -131,15 +131,15 @@ impl Core {
         ));
         let runtime = Runtime::Tokio(Handle::current());
         let pieces =
-            Pieces { config, clock, store, lock, cache, metrics, siblings, redis, runtime };
+            Pieces { config, clock, store, lock, cache, metrics, process_shared, redis, runtime };
         Ok(Self::assemble(pieces))
     }
 
     /// Puts an engine together and starts its tasks.
     pub fn assemble(pieces: Pieces) -> Arc<Self> {
-        let Pieces { config, clock, store, lock, cache, metrics, siblings, redis, runtime } =
+        let Pieces { config, clock, store, lock, cache, metrics, process_shared, redis, runtime } =
             pieces;
-        let due_notice = Arc::new(DueNotice::new());
+        let sweeper_waker = Arc::new(SweeperWaker::new());
         let policy = Policy {
             hold_ttl_max: config.hold_ttl_max,
             payment_ttl: (!config.payment_ttl.is_zero()).then_some(config.payment_ttl),
@@ -147,7 +147,7 @@ impl Core {
             require_hold_token: config.require_hold_token,
             max_per_customer: (config.max_per_customer > 0).then_some(config.max_per_customer),
         };
-        let routes = Routes::new(&store, &runtime);
+        let product_index = ProductIndex::new(&store, &runtime);
         let parts = Parts {
             config: Arc::clone(&config),
             policy,
@@ -155,9 +155,9 @@ impl Core {
             lock,
             cache: Arc::clone(&cache),
             metrics: Arc::clone(&metrics),
-            due_notice: Arc::clone(&due_notice),
-            routes: Arc::clone(&routes),
-            siblings: Arc::clone(&siblings),
+            sweeper_waker: Arc::clone(&sweeper_waker),
+            product_index: Arc::clone(&product_index),
+            process_shared: Arc::clone(&process_shared),
         };
         let combiner = Combiner::start(parts, &runtime);
         let sweeper = Arc::new(Sweeper {
@@ -165,7 +165,7 @@ impl Core {
             combiner: Arc::clone(&combiner),
             metrics: Arc::clone(&metrics),
             clock,
-            due_notice,
+            sweeper_waker,
             idempotency_ttl: config.idempotency_ttl,
         });
         let stop = CancellationToken::new();
@@ -180,8 +180,8 @@ impl Core {
             cache,
             metrics,
             sweeper,
-            routes,
-            siblings,
+            product_index,
+            process_shared,
             redis,
             runtime,
             stop,
@@ -343,7 +343,7 @@ impl Core {
     /// refused so, since its answer must be remembered.
     fn refuse_sold_out(&self, request: &HoldRequest) -> Result<()> {
         let HoldRequest { product_id, quantity, .. } = *request;
-        let known = self.siblings.sold_out.available(product_id, quantity, self.store.now());
+        let known = self.process_shared.sold_out.available(product_id, quantity, self.store.now());
         let Some(available) = known else { return Ok(()) };
         let requested = quantity.into();
         let short = ShortLine { product_id, requested, available };
@@ -390,7 +390,7 @@ impl Core {
         if self.store.single_writer() {
             return Ok(LaneId(0));
         }
-        let found = self.routes.of_hold(id).await?;
+        let found = self.product_index.of_hold(id).await?;
         Ok(self.combiner.lane(found.ok_or_else(|| no_such("hold", id.0))?))
     }
 
@@ -449,7 +449,7 @@ impl Core {
         let lane = match &command {
             Command::Payment { order_id, .. } if !self.store.single_writer() => {
                 // An order that is not there has no product yet.
-                self.routes
+                self.product_index
                     .of_order(*order_id)
                     .await?
                     .map_or(LaneId(0), |id| self.combiner.lane(id))

@@ -8,7 +8,7 @@ use crate::ledger::{Answer, KeyRow, Keyed};
 use crate::model::{NewProduct, Product, ProductId, Replayable};
 use crate::runtime;
 use crate::store::{
-    Fault, Needs, ProductInsert, Sequence, Store, StoreResult, batch_id, pauses, steadily,
+    Fault, ProductInsert, ReadSet, Sequence, Store, StoreResult, batch_id, pauses, with_retries,
 };
 
 /// Inserts a product under an id that no other row has, unless its idempotency
@@ -36,7 +36,7 @@ pub(super) async fn insert_product(
         let Product { id, ref name, price, stock, .. } = product;
         let insert = ProductInsert { id, name, price, stock, batch_id: batch, key: key.as_ref() };
         let Err(error) = store.insert_product(insert).await else { return Ok(created(product)) };
-        if !error.fault.is_passing() {
+        if !error.fault.is_transient() {
             return Err(error.into());
         }
         // The answer to a commit may be lost though it landed: the row of its
@@ -85,10 +85,10 @@ async fn replay(
     keyed: &Keyed,
     retries: u32,
 ) -> Result<Option<Replayable<Product>>> {
-    let needs = &Needs { keys: vec![keyed.key.clone()], ..Needs::default() };
-    let mut rows = steadily(retries, || async move {
+    let read_set = &ReadSet { keys: vec![keyed.key.clone()], ..ReadSet::default() };
+    let mut rows = with_retries(retries, || async move {
         let mut session = store.session().await?;
-        let rows = session.begin(needs).await?.rows;
+        let rows = session.begin(read_set).await?.rows;
         session.rollback().await?;
         Ok(rows)
     })
@@ -106,5 +106,5 @@ async fn replay(
 }
 
 async fn has_landed(store: &dyn Store, batch_id: u64, retries: u32) -> StoreResult<bool> {
-    steadily(retries, || async move { store.session().await?.landed(batch_id).await }).await
+    with_retries(retries, || async move { store.session().await?.landed(batch_id).await }).await
 }

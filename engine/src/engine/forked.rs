@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::siblings::locked_within;
+use crate::process_shared::locked_within;
 use crate::store::identity;
 
 /// An opening that waits for no lost mutex takes milliseconds; it may migrate a

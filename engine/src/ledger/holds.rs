@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::model::{EventKind, Hold, HoldId, HoldStatus, ProductId, ShortLine};
 
-use super::desk::Desk;
+use super::batch_state::BatchState;
 use super::{Answer, Decision, NewHold, Refusal, Remembered};
 
-impl Desk<'_> {
+impl BatchState<'_> {
     /// Holds every line or none.
     pub(super) fn hold_lines(
         &mut self,
@@ -68,10 +68,10 @@ impl Desk<'_> {
             row.product.held += u64::from(line.qty);
         }
         self.falls_due(hold.product_id, hold.expires_at);
-        self.note_hold(hold.id, None);
+        self.record_hold(hold.id, None);
         self.rows.holds.insert(hold.id, hold.clone());
         if let Some(customer) = customer {
-            self.note_customer(&hold, customer);
+            self.record_customer(&hold, customer);
         }
         self.tell(EventKind::HoldCreated, hold.product_id, Some(hold.id), None, hold.qty.into());
         hold
@@ -90,7 +90,7 @@ impl Desk<'_> {
         let before = (hold.status, hold.expires_at);
         hold.status = to;
         let (product_id, qty) = (hold.product_id, hold.qty);
-        self.note_hold(hold_id, Some(before));
+        self.record_hold(hold_id, Some(before));
         self.tell(kind, product_id, Some(hold_id), None, qty.into());
         true
     }
@@ -158,7 +158,7 @@ impl Desk<'_> {
         let latest = hold.created_at.after(self.policy.hold_ttl_max);
         let end = hold.expires_at.max(self.now.after(ttl).min(latest));
         if end != hold.expires_at {
-            self.note_hold(hold_id, Some((hold.status, hold.expires_at)));
+            self.record_hold(hold_id, Some((hold.status, hold.expires_at)));
             hold.expires_at = end;
             self.rows.holds.insert(hold_id, hold.clone());
             let (product_id, qty) = (hold.product_id, hold.qty.into());

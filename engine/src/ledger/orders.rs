@@ -5,10 +5,10 @@ use crate::model::{
     ProductId, Token,
 };
 
-use super::desk::Desk;
+use super::batch_state::BatchState;
 use super::{Answer, Decision, OrderRow, Refusal, Remembered};
 
-impl Desk<'_> {
+impl BatchState<'_> {
     /// Turns an active hold of `product_id` into an order, and applies the
     /// payment events that came before it.
     pub(super) fn order(
@@ -29,7 +29,7 @@ impl Desk<'_> {
             Ok(hold) => hold,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        self.note_hold(hold_id, Some((hold.status, hold.expires_at)));
+        self.record_hold(hold_id, Some((hold.status, hold.expires_at)));
         if let Some(hold) = self.rows.holds.get_mut(&hold_id) {
             hold.status = HoldStatus::Converted;
         }
@@ -63,7 +63,7 @@ impl Desk<'_> {
             created_at: self.now,
             updated_at: self.now,
         };
-        self.note_order(id, None);
+        self.record_order(id, None);
         self.rows.orders.insert(id, OrderRow { order, due_at });
         self.rows.order_by_hold.insert(hold_id, id);
         if let Some(due_at) = due_at {
@@ -91,7 +91,7 @@ impl Desk<'_> {
             row.product.pending -= u64::from(order.qty);
             row.product.stock += u64::from(order.qty);
             self.settle_order(&order, OrderStatus::Cancelled, PaymentDisposition::None);
-            self.tell_of_order(EventKind::OrderCancelled, &order);
+            self.emit_order_event(EventKind::OrderCancelled, &order);
         }
     }
 
@@ -102,7 +102,7 @@ impl Desk<'_> {
             row.product.pending -= u64::from(order.qty);
             row.product.sold += u64::from(order.qty);
             self.settle_order(&order, OrderStatus::Paid, PaymentDisposition::None);
-            self.tell_of_order(EventKind::OrderPaid, &order);
+            self.emit_order_event(EventKind::OrderPaid, &order);
         }
     }
 
@@ -118,7 +118,7 @@ impl Desk<'_> {
         status: OrderStatus,
         disposition: PaymentDisposition,
     ) {
-        self.note_order(order.id, Some((order.status, order.payment_disposition)));
+        self.record_order(order.id, Some((order.status, order.payment_disposition)));
         if let Some(row) = self.rows.orders.get_mut(&order.id) {
             row.order.status = status;
             row.order.payment_disposition = disposition;
@@ -126,7 +126,7 @@ impl Desk<'_> {
         }
     }
 
-    pub(super) fn tell_of_order(&mut self, kind: EventKind, order: &Order) {
+    pub(super) fn emit_order_event(&mut self, kind: EventKind, order: &Order) {
         let (product_id, hold_id) = (order.product_id, Some(order.hold_id));
         self.tell(kind, product_id, hold_id, Some(order.id), order.qty.into());
     }

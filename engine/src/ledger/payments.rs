@@ -4,10 +4,10 @@ use crate::model::{
     EventKind, OrderId, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition, Token,
 };
 
-use super::desk::Desk;
+use super::batch_state::BatchState;
 use super::{Answer, Decision, PaymentRow, Refusal};
 
-impl Desk<'_> {
+impl BatchState<'_> {
     pub(super) fn payment(
         &mut self,
         key: &str,
@@ -54,7 +54,7 @@ impl Desk<'_> {
             self.rows.waiting.entry(order_id).or_default().push(row.clone());
         }
         let answer = Ok(Answer::Payment(row.answer));
-        self.note_payment(row);
+        self.record_payment(row);
         Decision::Done { answer, replayed: false }
     }
 
@@ -82,7 +82,7 @@ impl Desk<'_> {
             (OrderStatus::PendingPayment, Outcome::Failure) => self.cancel_pending(order_id),
             (OrderStatus::Paid, Outcome::Success) | (OrderStatus::Cancelled, Outcome::Failure) => {}
             (OrderStatus::Paid, Outcome::Failure) => {
-                self.tell_of_order(EventKind::PaymentConflict, &order);
+                self.emit_order_event(EventKind::PaymentConflict, &order);
             }
             // A refund once asked for stays: the same money must not buy twice.
             (OrderStatus::Cancelled, Outcome::Success)
@@ -101,11 +101,11 @@ impl Desk<'_> {
                 row.product.stock -= qty;
                 row.product.sold += qty;
                 self.settle_order(&order, OrderStatus::Paid, PaymentDisposition::ReReserved);
-                self.tell_of_order(EventKind::OrderPaid, &order);
+                self.emit_order_event(EventKind::OrderPaid, &order);
             }
             _ => {
                 self.settle_order(&order, OrderStatus::Cancelled, PaymentDisposition::NeedsRefund);
-                self.tell_of_order(EventKind::PaymentNeedsRefund, &order);
+                self.emit_order_event(EventKind::PaymentNeedsRefund, &order);
             }
         }
     }
@@ -118,14 +118,14 @@ impl Desk<'_> {
                 return;
             };
             if event.secret.is_some_and(|secret| secret != order.payment_token.secret) {
-                self.tell_of_order(EventKind::PaymentConflict, &order);
+                self.emit_order_event(EventKind::PaymentConflict, &order);
             } else {
                 self.apply_outcome(order_id, event.outcome);
             }
             if let Some(row) = self.rows.payments.get_mut(&event.key) {
                 row.waiting = false;
             }
-            self.note_settled(order_id, event.key);
+            self.record_settled(order_id, event.key);
         }
     }
 }

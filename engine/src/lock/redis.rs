@@ -29,7 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Grant, Kept, Lease, Lock, LockName};
 use crate::model::Token;
-use crate::redis_link::{LinkError, Notice, RedisLink, Subscription};
+use crate::redis_connection::{Notice, RedisConnection, RedisConnectionError, Subscription};
 
 /// Lets the server's expiry come first when a lease has run out.
 const MARGIN: Duration = Duration::from_millis(5);
@@ -156,7 +156,7 @@ pub(crate) struct RedisLock {
 }
 
 struct Shared {
-    link: RedisLink,
+    link: RedisConnection,
     /// Where this lock's waiters are woken: one subscription for all of them.
     channel: String,
     lease: Duration,
@@ -170,7 +170,7 @@ struct Shared {
 impl RedisLock {
     /// Starts the lock's two tasks: it must be called inside a runtime. They
     /// end with the lock.
-    pub fn new(link: RedisLink, lease_ttl: Duration) -> Self {
+    pub fn new(link: RedisConnection, lease_ttl: Duration) -> Self {
         let (undone, undo) = mpsc::channel(UNDONE_MAX);
         let shared = Arc::new(Shared {
             channel: link.names().channel(&format!("wake:{}", Token::random())),
@@ -218,8 +218,8 @@ async fn clear_up(shared: Arc<Shared>, mut undo: mpsc::Receiver<(LockName, u128)
         loop {
             shared.link.up().await;
             match shared.run::<u8>(&RELEASE_SCRIPT, name, token).await {
-                Ok(_) | Err(LinkError::Refused) => break,
-                Err(LinkError::Down | LinkError::Unsure) => {}
+                Ok(_) | Err(RedisConnectionError::Refused) => break,
+                Err(RedisConnectionError::Down | RedisConnectionError::Unsure) => {}
             }
         }
     }
@@ -248,7 +248,7 @@ impl Shared {
         script: &Script,
         name: LockName,
         token: u128,
-    ) -> Result<T, LinkError> {
+    ) -> Result<T, RedisConnectionError> {
         let mut call: ScriptInvocation<'_> = script.prepare_invoke();
         for what in [LOCK, FENCE, QUEUE] {
             call.key(self.key(name, what));

@@ -23,8 +23,8 @@ use crate::ledger::ProductRow;
 use crate::lock::Lock;
 use crate::metrics::Metrics;
 use crate::model::{Money, Product, ProductId};
+use crate::process_shared::ProcessShared;
 use crate::runtime::{self, Runtime};
-use crate::siblings::Siblings;
 
 /// Nothing waits for longer, whatever befalls it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
@@ -126,9 +126,9 @@ impl Shop {
         let metrics = Arc::new(Metrics::new());
         let cache = Arc::new(ProductCache::simulated(config.cache_ttl, Arc::clone(&metrics)));
         self.notices.add(process, &cache);
-        let siblings = Arc::<Siblings>::default();
+        let process_shared = Arc::<ProcessShared>::default();
         let lock: Arc<dyn Lock> = match self.locks {
-            Locks::Local => Arc::clone(&siblings.lock) as Arc<dyn Lock>,
+            Locks::Local => Arc::clone(&process_shared.lock) as Arc<dyn Lock>,
             locks => Arc::new(SimulatedLock {
                 redis: Arc::clone(&self.redis),
                 weather: Arc::clone(&self.weather),
@@ -155,7 +155,7 @@ impl Shop {
             lock,
             cache,
             metrics,
-            siblings,
+            process_shared,
             redis: None,
             runtime: Runtime::Simulated(process),
         });

@@ -26,7 +26,7 @@ use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, OrderStatus, Produc
 use crate::runtime;
 use crate::store::{
     DueProducts, Fault, Owned, ProductInsert, Sequence, Session, Store, StoreError, StoreResult,
-    steadily,
+    with_retries,
 };
 
 /// A process's way to the database.
@@ -241,7 +241,7 @@ impl Store for SimulatedStore {
     }
 
     fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>> {
-        Box::pin(steadily(self.retries, move || async move {
+        Box::pin(with_retries(self.retries, move || async move {
             let _connection = self.connect().await?;
             let database = Arc::clone(&self.database);
             let draw = async move { Ok(database.draw(sequence, count)) };
@@ -261,7 +261,7 @@ impl Store for SimulatedStore {
         &self,
         id: ProductId,
     ) -> BoxFuture<'_, StoreResult<Option<(CachedProduct, Timestamp)>>> {
-        Box::pin(steadily(self.retries, move || self.read_product(id)))
+        Box::pin(with_retries(self.retries, move || self.read_product(id)))
     }
 
     fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>> {
@@ -278,14 +278,14 @@ impl Store for SimulatedStore {
     }
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>> {
-        Box::pin(steadily(self.retries, move || async move {
+        Box::pin(with_retries(self.retries, move || async move {
             let (hold, now) = self.select(move |tables| tables.holds.get(&id).cloned()).await?;
             Ok(hold.map(|hold| (hold, now)))
         }))
     }
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>> {
-        Box::pin(steadily(self.retries, move || async move {
+        Box::pin(with_retries(self.retries, move || async move {
             let (row, now) = self.select(move |tables| tables.orders.get(&id).cloned()).await?;
             Ok(row.map(|row| (row, now)))
         }))
@@ -296,7 +296,7 @@ impl Store for SimulatedStore {
         kind: Owned,
         ids: &'a [u64],
     ) -> BoxFuture<'a, StoreResult<HashMap<u64, ProductId>>> {
-        Box::pin(steadily(self.retries, move || async move {
+        Box::pin(with_retries(self.retries, move || async move {
             let ids = ids.to_vec();
             let read = move |tables: &Tables| {
                 let owner = |id: &u64| match kind {
@@ -312,7 +312,7 @@ impl Store for SimulatedStore {
     }
 
     fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>> {
-        Box::pin(steadily(self.retries, move || self.due(limit)))
+        Box::pin(with_retries(self.retries, move || self.due(limit)))
     }
 
     fn events_after(&self, _: u64, _: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>> {

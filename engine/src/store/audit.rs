@@ -193,7 +193,7 @@ impl Audit<'_> {
         while let Some(range) = self.next(&mut walk, number).await? {
             let sql = format!(
                 "SELECT t.order_id, COALESCE(e.waiting, 0), o.id, e.received_at \
-                 FROM stockade_payments_waiting t LEFT JOIN stockade_payments e ON e.k = t.k \
+                 FROM stockade_payments_waiting t LEFT JOIN stockade_payments e ON e.idempotency_key = t.idempotency_key \
                  LEFT JOIN stockade_orders o ON o.id = t.order_id WHERE {range}"
             );
             let facts = &mut self.facts;
@@ -214,8 +214,8 @@ impl Audit<'_> {
         while let Some(range) = self.next(&mut walk, text).await? {
             let sql = format!(
                 "SELECT t.order_id FROM stockade_payments t LEFT JOIN stockade_payments_waiting w \
-                 ON w.order_id = t.order_id AND w.k = t.k \
-                 WHERE {range} AND t.waiting = 1 AND w.k IS NULL"
+                 ON w.order_id = t.order_id AND w.idempotency_key = t.idempotency_key \
+                 WHERE {range} AND t.waiting = 1 AND w.idempotency_key IS NULL"
             );
             let facts = &mut self.facts;
             let mut keep = |_: usize, row: Cells<'_>| {

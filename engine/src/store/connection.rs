@@ -43,7 +43,7 @@ pub(super) trait Database: Send + Sync + 'static {
     /// The clock in microseconds; `None` where the process's clock is it.
     const NOW: Option<&'static str>;
     /// How many rows the statement before hit.
-    const HITS: &'static str;
+    const ROWS_AFFECTED: &'static str;
     /// What gives a row of events its first cursor as it is written. NULL where
     /// rows commit in another order than they are written: a reader numbers them.
     const CURSOR: &'static str;
@@ -95,7 +95,7 @@ pub(super) fn timed_out() -> StoreError {
 }
 
 /// Why not all that statements answer could be read.
-pub(super) struct Broken {
+pub(super) struct StreamError {
     /// `None` when it took too long.
     pub error: Option<sqlx::Error>,
     /// The statement that the database refused. `None` when it did not say, and
@@ -103,7 +103,7 @@ pub(super) struct Broken {
     pub statement: Option<usize>,
 }
 
-impl Broken {
+impl StreamError {
     pub fn into_error(self, of_sqlx: impl FnOnce(sqlx::Error) -> StoreError) -> StoreError {
         let error = self.error.map_or_else(timed_out, of_sqlx);
         StoreError { statement: self.statement, ..error }
@@ -116,26 +116,29 @@ pub(super) async fn drain<D, R>(
     hit: impl Fn(&D) -> u64,
     bound: Duration,
     keep: Keep<'_>,
-) -> Result<Vec<u64>, Broken>
+) -> Result<Vec<u64>, StreamError>
 where
     R: RawCells,
 {
-    let mut hits = Vec::new();
+    let mut rows_affected = Vec::new();
     let work = async {
         while let Some(step) = stream.try_next().await? {
             match step {
-                Either::Left(done) => hits.push(hit(&done)),
-                Either::Right(row) => keep(hits.len(), Cells(&row))?,
+                Either::Left(done) => rows_affected.push(hit(&done)),
+                Either::Right(row) => keep(rows_affected.len(), Cells(&row))?,
             }
         }
         Ok(())
     };
     match tokio::time::timeout(bound, work).await {
-        Ok(Ok(())) => Ok(hits),
+        Ok(Ok(())) => Ok(rows_affected),
         Ok(Err(error)) => {
             let is_refusal = matches!(error, sqlx::Error::Database(_));
-            Err(Broken { error: Some(error), statement: is_refusal.then_some(hits.len()) })
+            Err(StreamError {
+                error: Some(error),
+                statement: is_refusal.then_some(rows_affected.len()),
+            })
         }
-        Err(_) => Err(Broken { error: None, statement: None }),
+        Err(_) => Err(StreamError { error: None, statement: None }),
     }
 }

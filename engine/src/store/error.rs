@@ -55,7 +55,7 @@ impl Fault {
     }
 
     /// Whether the same transaction may succeed when tried again.
-    pub fn is_passing(self) -> bool {
+    pub fn is_transient(self) -> bool {
         match self {
             Self::Deadlock
             | Self::LockWait
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn trying_again_helps_against_others_and_not_against_oneself() {
-        for (fault, is_passing) in [
+        for (fault, is_transient) in [
             (Fault::Deadlock, true),
             (Fault::LockWait, true),
             (Fault::Conflict, true),
@@ -207,7 +207,7 @@ mod tests {
             (Fault::Unfit, false),
             (Fault::Fatal, false),
         ] {
-            assert_eq!(fault.is_passing(), is_passing, "{fault:?}");
+            assert_eq!(fault.is_transient(), is_transient, "{fault:?}");
         }
     }
 }

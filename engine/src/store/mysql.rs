@@ -17,7 +17,7 @@ use sqlx::mysql::MySqlQueryResult;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection};
 
 use super::StoreOptions;
-use super::connection::{Broken, Connection, Database, Keep, Use, drain};
+use super::connection::{Connection, Database, Keep, StreamError, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{self, Lending, Recently, lend, while_fresh};
 use super::rows::Cells;
@@ -146,7 +146,7 @@ impl Database for MySqlDatabase {
     // SYSDATE and not NOW: a statement that waited for a lock must not go by
     // the time at which it began to wait.
     const NOW: Option<&'static str> = Some("CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)");
-    const HITS: &'static str = "ROW_COUNT()";
+    const ROWS_AFFECTED: &'static str = "ROW_COUNT()";
     const CURSOR: &'static str = "NULL";
 
     fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
@@ -219,22 +219,22 @@ impl Connection for Lent {
                 text::cut(sql, max).map_err(|length| too_large(length, max))?
             };
             self.is_busy = true;
-            let mut hits = Vec::new();
+            let mut rows_affected = Vec::new();
             let mut done = Ok(());
             for text in texts {
-                let (before, length) = (hits.len(), text.len());
+                let (before, length) = (rows_affected.len(), text.len());
                 let live = &mut connection.connection;
                 let stream = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(live);
                 let hit = |done: &MySqlQueryResult| done.rows_affected();
                 let mut keep = |at: usize, row: Cells<'_>| keep(before + at, row);
                 match drain(stream, hit, self.timeout, &mut keep).await {
-                    Ok(more) => hits.extend(more),
+                    Ok(more) => rows_affected.extend(more),
                     Err(broken) => {
                         if matches!(broken.error, Some(sqlx::Error::Io(_))) {
                             self.known.text.hung_up(length, Instant::now());
                         }
                         let statement = broken.statement.map(|at| before + at);
-                        done = Err(Broken { statement, ..broken });
+                        done = Err(StreamError { statement, ..broken });
                         break;
                     }
                 }
@@ -246,7 +246,7 @@ impl Connection for Lent {
                     if commits {
                         self.known.commits.now();
                     }
-                    Ok(hits)
+                    Ok(rows_affected)
                 }
                 Err(broken) => {
                     let error = broken.into_error(store_error);

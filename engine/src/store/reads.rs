@@ -11,7 +11,7 @@ use super::audit::{STEP, read_facts};
 use super::connection::{Database, Keep, Use, each, one};
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
-use super::retry::steadily;
+use super::retry::with_retries;
 use super::session::SqlSession;
 use super::statements::{self, list};
 use super::time::Timekeeper;
@@ -50,9 +50,9 @@ impl<D: Database> SqlStore<D> {
         let time = Timekeeper::new(Arc::clone(clock), Arc::clone(host), clock_steps.clone());
         let auditing = tokio::sync::Mutex::default();
         let store = Self { database, time: Arc::new(time), retries: *retries, auditing };
-        let ready = steadily(*retries, || store.check_tables()).await;
+        let ready = with_retries(*retries, || store.check_tables()).await;
         let ready = match ready {
-            Ok(()) if D::NOW.is_none() => steadily(*retries, || store.resume_time()).await,
+            Ok(()) if D::NOW.is_none() => with_retries(*retries, || store.resume_time()).await,
             ready => ready.map_err(schema::lacks),
         };
         if ready.is_err() {
@@ -368,27 +368,27 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>> {
-        Box::pin(steadily(self.retries, move || self.draw_ids(sequence, count)))
+        Box::pin(with_retries(self.retries, move || self.draw_ids(sequence, count)))
     }
 
     fn identity(&self) -> BoxFuture<'_, StoreResult<u64>> {
-        Box::pin(steadily(self.retries, move || self.identify()))
+        Box::pin(with_retries(self.retries, move || self.identify()))
     }
 
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
         // Once more, since the first may find a connection that was lost.
-        Box::pin(steadily(self.retries.min(1), move || self.check_readiness()))
+        Box::pin(with_retries(self.retries.min(1), move || self.check_readiness()))
     }
 
     fn product(
         &self,
         id: ProductId,
     ) -> BoxFuture<'_, StoreResult<Option<(CachedProduct, Timestamp)>>> {
-        Box::pin(steadily(self.retries, move || self.read_product(id)))
+        Box::pin(with_retries(self.retries, move || self.read_product(id)))
     }
 
     fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>> {
-        Box::pin(steadily(self.retries, move || self.read_page(after, limit)))
+        Box::pin(with_retries(self.retries, move || self.read_page(after, limit)))
     }
 
     fn insert_product<'a>(&'a self, product: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>> {
@@ -396,11 +396,11 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>> {
-        Box::pin(steadily(self.retries, move || self.read_hold(id)))
+        Box::pin(with_retries(self.retries, move || self.read_hold(id)))
     }
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>> {
-        Box::pin(steadily(self.retries, move || self.read_order(id)))
+        Box::pin(with_retries(self.retries, move || self.read_order(id)))
     }
 
     fn owners<'a>(
@@ -408,15 +408,15 @@ impl<D: Database> Store for SqlStore<D> {
         kind: Owned,
         ids: &'a [u64],
     ) -> BoxFuture<'a, StoreResult<HashMap<u64, ProductId>>> {
-        Box::pin(steadily(self.retries, move || self.read_owners(kind, ids)))
+        Box::pin(with_retries(self.retries, move || self.read_owners(kind, ids)))
     }
 
     fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>> {
-        Box::pin(steadily(self.retries, move || self.due(limit)))
+        Box::pin(with_retries(self.retries, move || self.due(limit)))
     }
 
     fn events_after(&self, cursor: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>> {
-        Box::pin(steadily(self.retries, move || self.read_events(cursor, limit)))
+        Box::pin(with_retries(self.retries, move || self.read_events(cursor, limit)))
     }
 
     fn forget_keys(&self, life: Duration, limit: u32) -> BoxFuture<'_, StoreResult<u64>> {
@@ -426,7 +426,7 @@ impl<D: Database> Store for SqlStore<D> {
             let before = now.micros().saturating_sub(life);
             let mut keys = Vec::new();
             let sql = format!(
-                "SELECT k FROM stockade_keys WHERE created_at < {before} \
+                "SELECT idempotency_key FROM stockade_idempotency_keys WHERE created_at < {before} \
                  ORDER BY created_at LIMIT {limit}"
             );
             self.select(sql, &mut each(&mut keys, |row| row.key(0))).await?;
@@ -435,7 +435,8 @@ impl<D: Database> Store for SqlStore<D> {
             }
             let keys = super::statements::hex_list(&keys);
             let mut session = self.writer().await?;
-            let sql = format!("DELETE FROM stockade_keys WHERE k IN ({keys})");
+            let sql =
+                format!("DELETE FROM stockade_idempotency_keys WHERE idempotency_key IN ({keys})");
             let gone = session.run(sql, &mut |_, _| Ok(())).await?;
             Ok(gone.first().copied().unwrap_or(0))
         })
@@ -450,7 +451,7 @@ impl<D: Database> Store for SqlStore<D> {
                 let why = "another audit is under way in this engine; ask again when it is done";
                 return Err(StoreError::new(Fault::LockWait, why));
             };
-            steadily(self.retries, || self.read_audit()).await
+            with_retries(self.retries, || self.read_audit()).await
         })
     }
 

@@ -22,7 +22,7 @@ pub(crate) fn pauses(retries: u32) -> ExponentialBuilder {
 
 /// Does `work` again while its fault is one that passes. For reads, and for
 /// writes that may happen twice.
-pub(crate) async fn steadily<T, Fut>(
+pub(crate) async fn with_retries<T, Fut>(
     retries: u32,
     work: impl FnMut() -> Fut + Send,
 ) -> StoreResult<T>
@@ -30,7 +30,7 @@ where
     Fut: Future<Output = StoreResult<T>> + Send,
 {
     let retry = work.retry(pauses(retries)).sleep(runtime::sleep);
-    retry.when(|error| error.fault.is_passing()).await
+    retry.when(|error| error.fault.is_transient()).await
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ pub(super) const HOLD_CUSTOMER: usize = 7;
 pub(super) const ORDER: &str = "id, hold_id, product_id, qty, status, disposition, secret, \
      created_at, updated_at, due_at";
 pub(super) const PAYMENT: &str =
-    "k, body_hash, order_id, secret, outcome, answer, waiting, received_at";
-pub(super) const KEY: &str = "k, fingerprint, answer";
+    "idempotency_key, body_hash, order_id, secret, outcome, answer, waiting, received_at";
+pub(super) const KEY: &str = "idempotency_key, fingerprint, answer";
 
 /// A row of either driver.
 pub(super) trait RawCells {

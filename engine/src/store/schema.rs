@@ -21,9 +21,12 @@ pub(super) const TABLES: &[(&str, &str)] = &[
         "id, hold_id, product_id, qty, status, disposition, secret, created_at, updated_at, \
          due_at",
     ),
-    ("stockade_payments", "k, body_hash, order_id, secret, outcome, answer, waiting, received_at"),
-    ("stockade_payments_waiting", "order_id, k, position"),
-    ("stockade_keys", "k, fingerprint, answer, created_at"),
+    (
+        "stockade_payments",
+        "idempotency_key, body_hash, order_id, secret, outcome, answer, waiting, received_at",
+    ),
+    ("stockade_payments_waiting", "order_id, idempotency_key, position"),
+    ("stockade_idempotency_keys", "idempotency_key, fingerprint, answer, created_at"),
     ("stockade_outbox", "id, batch_id, first_cursor, events, at, body"),
     ("stockade_sequences", "name, next"),
     ("stockade_customer_holds", "product_id, customer, hold_id"),
@@ -42,12 +45,12 @@ pub(super) fn probes() -> String {
 /// Statements that write no row and need every right that a batch needs. A
 /// read-only store refuses them too.
 pub(super) const WRITE_NOTHING: &str = "UPDATE stockade_sequences SET next = next WHERE name = ''; \
-    INSERT INTO stockade_keys SELECT * FROM stockade_keys WHERE k = ''; \
+    INSERT INTO stockade_idempotency_keys SELECT * FROM stockade_idempotency_keys WHERE idempotency_key = ''; \
     DELETE FROM stockade_customer_holds WHERE hold_id = 0";
 
 /// What to say when the probe of a table has failed for good.
 pub(super) fn lacks(error: StoreError) -> StoreError {
-    if error.fault.is_passing() {
+    if error.fault.is_transient() {
         return error;
     }
     let table = error.statement.and_then(|at| TABLES.get(at)).map_or("?", |(table, _)| table);

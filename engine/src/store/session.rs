@@ -15,7 +15,7 @@ use super::error::{Fault, StoreError, StoreResult};
 use super::statements::{self, Part};
 use super::time::Timekeeper;
 use super::writes::{self, Statement};
-use super::{Batch, Loaded, Needs, Session, Unfinished};
+use super::{Batch, CommitError, Loaded, ReadSet, Session};
 use crate::ledger::{Due, ProductRow, Rows};
 use crate::model::{Hold, HoldId, HoldStatus, Product, ProductId, Timestamp};
 
@@ -59,19 +59,20 @@ impl<D: Database> SqlSession<D> {
         Ok(())
     }
 
-    async fn load(&mut self, needs: &Needs) -> StoreResult<Loaded> {
+    async fn load(&mut self, read_set: &ReadSet) -> StoreResult<Loaded> {
         let asked = self.time.asks();
         let mut rows = Rows::default();
-        let ahead = writes::insert_holds(&needs.ahead.iter().collect::<Vec<_>>());
+        let early_inserts =
+            writes::insert_holds(&read_set.early_inserts.iter().collect::<Vec<_>>());
         let mut first = vec![D::BEGIN];
-        first.extend(ahead.iter().map(|statement| statement.sql.as_str()));
-        let products = Self::select_products(&needs.products);
-        let others = statements::select_needs(needs, D::LOCK);
+        first.extend(early_inserts.iter().map(|statement| statement.sql.as_str()));
+        let products = Self::select_products(&read_set.products);
+        let others = statements::select_needs(read_set, D::LOCK);
         self.is_open = true;
         let parts = products.into_iter().chain(others);
-        let (time, hits) = self.read_parts(&first, parts, &mut rows).await?;
+        let (time, rows_affected) = self.read_parts(&first, parts, &mut rows).await?;
         // What BEGIN is said to hit means nothing.
-        check_hits(&ahead, hits.get(1..).unwrap_or_default())?;
+        check_rows_affected(&early_inserts, rows_affected.get(1..).unwrap_or_default())?;
         if D::SINGLE_WRITER {
             // No one else writes, so the order is free: what the commands
             // name tells which further products are concerned.
@@ -93,7 +94,7 @@ impl<D: Database> SqlSession<D> {
             told => told,
         };
         let now = self.time.hear(time, asked);
-        self.load_due(&mut rows, needs, now).await?;
+        self.load_due(&mut rows, read_set, now).await?;
         Ok(Loaded { rows, now })
     }
 
@@ -132,8 +133,8 @@ impl<D: Database> SqlSession<D> {
             }
             statements::keep(*part, row, rows)
         };
-        let hits = self.run(sql.join("; "), &mut keep).await?;
-        Ok((time, hits))
+        let rows_affected = self.run(sql.join("; "), &mut keep).await?;
+        Ok((time, rows_affected))
     }
 
     /// Loads what is due where it may be needed. Elsewhere it is left to the
@@ -141,18 +142,18 @@ impl<D: Database> SqlSession<D> {
     async fn load_due(
         &mut self,
         rows: &mut Rows,
-        needs: &Needs,
+        read_set: &ReadSet,
         now: Timestamp,
     ) -> StoreResult<()> {
         let is_dead = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
-        let paid = needs.orders.iter().filter_map(|id| rows.orders.get(id));
+        let paid = read_set.orders.iter().filter_map(|id| rows.orders.get(id));
         let dead = rows.holds.values().filter(is_dead);
         let named: BTreeSet<ProductId> =
             paid.map(|row| row.order.product_id).chain(dead.map(|hold| hold.product_id)).collect();
         let is_needed = |row: &&ProductRow| {
             let Product { id, stock, .. } = row.product;
-            let is_short = needs.wanted.get(&id).is_some_and(|wanted| stock < *wanted);
-            is_short || needs.due.contains(&id) || named.contains(&id)
+            let is_short = read_set.wanted.get(&id).is_some_and(|wanted| stock < *wanted);
+            is_short || read_set.due.contains(&id) || named.contains(&id)
         };
         let is_due = |row: &&ProductRow| row.next_due.is_some_and(|at| at <= now);
         let (due, left): (Vec<&ProductRow>, _) =
@@ -165,7 +166,7 @@ impl<D: Database> SqlSession<D> {
             return Ok(());
         }
         // All of them together, or a batch of many products would be long.
-        let limit = (needs.due_limit / u32::try_from(due.len()).unwrap_or(u32::MAX)).max(1);
+        let limit = (read_set.due_limit / u32::try_from(due.len()).unwrap_or(u32::MAX)).max(1);
         let sql: Vec<String> =
             due.iter().flat_map(|id| statements::select_due(*id, now, limit)).collect();
         let mut found: Vec<(Vec<_>, Vec<_>, Option<Timestamp>)> =
@@ -182,9 +183,10 @@ impl<D: Database> SqlSession<D> {
         .await?;
         // What this transaction wrote ahead is there already, and may be due by
         // now; it is not part of the product until it is decided.
-        let ahead: Vec<HoldId> = needs.ahead.iter().map(|hold| hold.id).collect();
+        let early_inserts: Vec<HoldId> =
+            read_set.early_inserts.iter().map(|hold| hold.id).collect();
         for (id, (holds, orders, next)) in due.into_iter().zip(found) {
-            statements::keep_due(rows, id, limit, (holds, &ahead), orders, next);
+            statements::keep_due(rows, id, limit, (holds, &early_inserts), orders, next);
         }
         Ok(())
     }
@@ -193,21 +195,21 @@ impl<D: Database> SqlSession<D> {
         &mut self,
         batch: &Batch<'_>,
         at_commit: &(dyn Fn() + Sync),
-    ) -> Result<(), Unfinished> {
-        let writes = writes::writes(batch, D::HITS, D::CURSOR);
-        let must_not_meet =
-            if D::SINGLE_WRITER { Vec::new() } else { writes::must_not_meet(batch) };
-        if must_not_meet.is_empty() && writes.iter().all(|statement| statement.is_sure) {
+    ) -> Result<(), CommitError> {
+        let writes = writes::writes(batch, D::ROWS_AFFECTED, D::CURSOR);
+        let conflict_checks =
+            if D::SINGLE_WRITER { Vec::new() } else { writes::conflict_checks(batch) };
+        if conflict_checks.is_empty() && writes.iter().all(|statement| statement.is_self_checking) {
             at_commit();
             return self.commit_with(&[], &writes).await;
         }
-        self.write(&writes, &must_not_meet).await.map_err(Unfinished::Nothing)?;
+        self.write(&writes, &conflict_checks).await.map_err(CommitError::RolledBack)?;
         failpoint!(AfterWrite);
         at_commit();
         self.commit().await
     }
 
-    async fn commit(&mut self) -> Result<(), Unfinished> {
+    async fn commit(&mut self) -> Result<(), CommitError> {
         failpoint!(BeforeCommit);
         self.finish("COMMIT").await.map_err(|error| failed(error, 0))?;
         failpoint!(AfterCommit);
@@ -220,13 +222,13 @@ impl<D: Database> SqlSession<D> {
         &mut self,
         first: &[&str],
         writes: &[Statement],
-    ) -> Result<(), Unfinished> {
+    ) -> Result<(), CommitError> {
         let mut sql = first.to_vec();
         sql.extend(writes.iter().map(|statement| statement.sql.as_str()));
         #[cfg(feature = "failpoints")]
         if crate::failpoints::splits() {
             let written = self.run(sql.join("; "), &mut |_, _| Ok(())).await;
-            written.map_err(Unfinished::Nothing)?;
+            written.map_err(CommitError::RolledBack)?;
             failpoint!(AfterWrite);
             return self.commit().await;
         }
@@ -243,17 +245,17 @@ impl<D: Database> SqlSession<D> {
         }
     }
 
-    async fn write(&mut self, writes: &[Statement], must_not_meet: &[String]) -> StoreResult<()> {
+    async fn write(&mut self, writes: &[Statement], conflict_checks: &[String]) -> StoreResult<()> {
         let mut sql: Vec<&str> = writes.iter().map(|statement| statement.sql.as_str()).collect();
-        sql.extend(must_not_meet.iter().map(String::as_str));
+        sql.extend(conflict_checks.iter().map(String::as_str));
         let mut met = false;
-        let hits = self
+        let rows_affected = self
             .run(sql.join("; "), &mut |at, _| {
                 met |= at >= writes.len();
                 Ok(())
             })
             .await?;
-        check_hits(writes, &hits)?;
+        check_rows_affected(writes, &rows_affected)?;
         if met {
             return Err(StoreError::new(
                 Fault::Conflict,
@@ -268,19 +270,19 @@ impl<D: Database> SqlSession<D> {
 /// COMMIT. A server that answers COMMIT with a deadlock has found the
 /// transaction in conflict with another of its cluster and rolled it back
 /// before it answered. After anything else it must be looked for.
-fn failed(error: StoreError, commit: usize) -> Unfinished {
+fn failed(error: StoreError, commit: usize) -> CommitError {
     match error.statement {
         Some(at) if at < commit && matches!(error.fault, Fault::Duplicate | Fault::Conflict) => {
-            Unfinished::Refused(error)
+            CommitError::Rejected(error)
         }
-        Some(at) if at < commit || error.fault == Fault::Deadlock => Unfinished::Nothing(error),
-        _ => Unfinished::Unknown(error),
+        Some(at) if at < commit || error.fault == Fault::Deadlock => CommitError::RolledBack(error),
+        _ => CommitError::InDoubt(error),
     }
 }
 
 /// Each guard must have let all of its rows through.
-fn check_hits(statements: &[Statement], hits: &[u64]) -> StoreResult<()> {
-    for (statement, hit) in statements.iter().zip(hits) {
+fn check_rows_affected(statements: &[Statement], rows_affected: &[u64]) -> StoreResult<()> {
+    for (statement, hit) in statements.iter().zip(rows_affected) {
         let Some(rows) = statement.rows else { continue };
         if u64::try_from(rows).ok() != Some(*hit) {
             let head: String = statement.sql.chars().take(60).collect();
@@ -292,8 +294,8 @@ fn check_hits(statements: &[Statement], hits: &[u64]) -> StoreResult<()> {
 }
 
 impl<D: Database> Session for SqlSession<D> {
-    fn begin<'a>(&'a mut self, needs: &'a Needs) -> BoxFuture<'a, StoreResult<Loaded>> {
-        Box::pin(self.load(needs))
+    fn begin<'a>(&'a mut self, read_set: &'a ReadSet) -> BoxFuture<'a, StoreResult<Loaded>> {
+        Box::pin(self.load(read_set))
     }
 
     fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>> {
@@ -309,14 +311,14 @@ impl<D: Database> Session for SqlSession<D> {
         &'a mut self,
         batch: &'a Batch<'a>,
         at_commit: &'a (dyn Fn() + Sync),
-    ) -> BoxFuture<'a, Result<(), Unfinished>> {
+    ) -> BoxFuture<'a, Result<(), CommitError>> {
         Box::pin(self.write_and_commit(batch, at_commit))
     }
 
-    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), Unfinished>> {
+    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>> {
         Box::pin(async move {
-            let writes = writes::writes(batch, D::HITS, D::CURSOR);
-            debug_assert!(writes.iter().all(|statement| statement.is_sure));
+            let writes = writes::writes(batch, D::ROWS_AFFECTED, D::CURSOR);
+            debug_assert!(writes.iter().all(|statement| statement.is_self_checking));
             self.is_open = true;
             self.commit_with(&[D::BEGIN], &writes).await
         })

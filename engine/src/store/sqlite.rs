@@ -204,7 +204,7 @@ impl Database for SqliteDatabase {
     const BEGIN_SNAPSHOT: &'static str = "BEGIN DEFERRED";
     const LOCK: &'static str = "";
     const NOW: Option<&'static str> = None;
-    const HITS: &'static str = "changes()";
+    const ROWS_AFFECTED: &'static str = "changes()";
     // The row with the greatest cursor stands at the end of the index. Rows
     // without events have 0.
     const CURSOR: &'static str = "COALESCE((SELECT first_cursor + events FROM stockade_outbox \

@@ -6,7 +6,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::{Needs, rows};
+use super::{ReadSet, rows};
 use crate::ledger::{OrderRow, Rows};
 use crate::model::{Hold, HoldId, ProductId, Timestamp};
 
@@ -89,41 +89,45 @@ pub(super) fn select_products(
 }
 
 /// The statements that read everything but products, in lock order.
-pub(super) fn select_needs(needs: &Needs, lock: &str) -> Vec<(Part, String)> {
+pub(super) fn select_needs(read_set: &ReadSet, lock: &str) -> Vec<(Part, String)> {
     let mut parts = Vec::new();
     let mut each = |part, lists: Vec<String>, sql: &dyn Fn(&str) -> String| {
         parts.extend(lists.iter().map(|list| (part, sql(list))));
     };
-    each(Part::Holds, lists(&needs.holds), &|ids| {
+    each(Part::Holds, lists(&read_set.holds), &|ids| {
         let columns = rows::HOLD;
         format!("SELECT {columns} FROM stockade_holds WHERE id IN ({ids}) ORDER BY id{lock}")
     });
-    each(Part::UsedHolds, lists(&needs.used_holds), &|ids| {
+    each(Part::UsedHolds, lists(&read_set.used_holds), &|ids| {
         format!("SELECT hold_id, id FROM stockade_orders WHERE hold_id IN ({ids})")
     });
-    each(Part::Orders, lists(&needs.orders), &|ids| {
+    each(Part::Orders, lists(&read_set.orders), &|ids| {
         let columns = rows::ORDER;
         format!("SELECT {columns} FROM stockade_orders WHERE id IN ({ids}) ORDER BY id{lock}")
     });
-    each(Part::Payments, hex_lists(&needs.payments), &|keys| {
-        let columns = rows::PAYMENT;
-        format!("SELECT {columns} FROM stockade_payments WHERE k IN ({keys}) ORDER BY k")
-    });
-    each(Part::Waiting, lists(&needs.awaited_orders), &|ids| {
+    each(Part::Payments, hex_lists(&read_set.payments), &|keys| {
         let columns = rows::PAYMENT;
         format!(
-            "SELECT {columns} FROM stockade_payments e WHERE k IN \
-             (SELECT k FROM stockade_payments_waiting WHERE order_id IN ({ids})) \
-             AND waiting = 1 ORDER BY received_at, (SELECT w.position \
-             FROM stockade_payments_waiting w WHERE w.order_id = e.order_id AND w.k = e.k)"
+            "SELECT {columns} FROM stockade_payments WHERE idempotency_key IN ({keys}) ORDER BY idempotency_key"
         )
     });
-    each(Part::Keys, hex_lists(&needs.keys), &|keys| {
+    each(Part::Waiting, lists(&read_set.awaited_orders), &|ids| {
+        let columns = rows::PAYMENT;
+        format!(
+            "SELECT {columns} FROM stockade_payments e WHERE idempotency_key IN \
+             (SELECT idempotency_key FROM stockade_payments_waiting WHERE order_id IN ({ids})) \
+             AND waiting = 1 ORDER BY received_at, (SELECT w.position \
+             FROM stockade_payments_waiting w WHERE w.order_id = e.order_id AND w.idempotency_key = e.idempotency_key)"
+        )
+    });
+    each(Part::Keys, hex_lists(&read_set.keys), &|keys| {
         let columns = rows::KEY;
-        format!("SELECT {columns} FROM stockade_keys WHERE k IN ({keys}) ORDER BY k")
+        format!(
+            "SELECT {columns} FROM stockade_idempotency_keys WHERE idempotency_key IN ({keys}) ORDER BY idempotency_key"
+        )
     });
     // Plain reads: whoever changes these rows holds the product's row lock.
-    for (product, customers) in &needs.customers {
+    for (product, customers) in &read_set.customers {
         let columns = rows::HOLD;
         each(Part::CustomerHolds, hex_lists(customers), &|customers| {
             format!(
@@ -166,14 +170,14 @@ pub(super) fn keep_due(
     into: &mut Rows,
     product: ProductId,
     limit: u32,
-    (mut holds, ahead): (Vec<Hold>, &[HoldId]),
+    (mut holds, early_inserts): (Vec<Hold>, &[HoldId]),
     mut orders: Vec<OrderRow>,
     next: Option<Timestamp>,
 ) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = holds.len() > limit || orders.len() > limit;
     holds.truncate(limit);
-    holds.retain(|hold| !ahead.contains(&hold.id));
+    holds.retain(|hold| !early_inserts.contains(&hold.id));
     orders.truncate(limit);
     let due = into.due.entry(product).or_default();
     due.more = more;
@@ -295,19 +299,19 @@ mod tests {
     fn nothing_is_read_that_is_not_needed() {
         let (holds, orders) = (vec![HoldId(7)], vec![OrderId(3)]);
         let (payments, keys) = (vec!["p".to_owned()], vec!["k".to_owned()]);
-        for (part, needs) in [
-            (Part::Holds, Needs { holds: holds.clone(), ..Needs::default() }),
-            (Part::UsedHolds, Needs { used_holds: holds, ..Needs::default() }),
-            (Part::Orders, Needs { orders: orders.clone(), ..Needs::default() }),
-            (Part::Payments, Needs { payments, ..Needs::default() }),
-            (Part::Waiting, Needs { awaited_orders: orders, ..Needs::default() }),
-            (Part::Keys, Needs { keys, ..Needs::default() }),
+        for (part, read_set) in [
+            (Part::Holds, ReadSet { holds: holds.clone(), ..ReadSet::default() }),
+            (Part::UsedHolds, ReadSet { used_holds: holds, ..ReadSet::default() }),
+            (Part::Orders, ReadSet { orders: orders.clone(), ..ReadSet::default() }),
+            (Part::Payments, ReadSet { payments, ..ReadSet::default() }),
+            (Part::Waiting, ReadSet { awaited_orders: orders, ..ReadSet::default() }),
+            (Part::Keys, ReadSet { keys, ..ReadSet::default() }),
         ] {
-            let parts = select_needs(&needs, "");
+            let parts = select_needs(&read_set, "");
             let parts: Vec<Part> = parts.into_iter().map(|(part, _)| part).collect();
             assert_eq!(parts, [part]);
         }
-        assert!(select_needs(&Needs::default(), "").is_empty());
+        assert!(select_needs(&ReadSet::default(), "").is_empty());
         assert!(select_products(&[], "NULL", "").is_none());
     }
 
@@ -331,18 +335,18 @@ mod tests {
     #[test]
     fn only_customers_that_are_counted_are_read() {
         let (holds, keys) = (vec![HoldId(7)], vec!["k".to_owned()]);
-        let mut needs = Needs { holds, keys, ..Needs::default() };
-        let read = |needs: &Needs| -> Vec<Part> {
-            select_needs(needs, "").into_iter().map(|(part, _)| part).collect()
+        let mut read_set = ReadSet { holds, keys, ..ReadSet::default() };
+        let read = |read_set: &ReadSet| -> Vec<Part> {
+            select_needs(read_set, "").into_iter().map(|(part, _)| part).collect()
         };
-        assert_eq!(read(&needs), [Part::Holds, Part::Keys]);
+        assert_eq!(read(&read_set), [Part::Holds, Part::Keys]);
         for product in [3, 5] {
             let customers = BTreeSet::from(["o'hara".into(), "x".into()]);
-            needs.customers.insert(ProductId(product), customers);
+            read_set.customers.insert(ProductId(product), customers);
         }
         let counted = [Part::CustomerHolds; 2];
-        assert_eq!(read(&needs), [&[Part::Holds, Part::Keys][..], &counted[..]].concat());
-        let (_, sql) = select_needs(&needs, "").pop().expect("a statement");
+        assert_eq!(read(&read_set), [&[Part::Holds, Part::Keys][..], &counted[..]].concat());
+        let (_, sql) = select_needs(&read_set, "").pop().expect("a statement");
         assert!(sql.contains("product_id = 5 AND customer IN (x'6f2768617261',x'78')"), "{sql}");
     }
 }

@@ -12,7 +12,7 @@ use crate::ledger::{
 use crate::model::{EventKind, Hold, HoldId, HoldStatus, OrderId, Timestamp};
 
 /// The table of idempotency keys, with its columns as [`key_values`] writes them.
-const KEYS: &str = "stockade_keys (k, fingerprint, answer, created_at)";
+const KEYS: &str = "stockade_idempotency_keys (idempotency_key, fingerprint, answer, created_at)";
 
 /// A statement that writes, and how many rows it must hit, if it must.
 #[derive(Debug)]
@@ -20,14 +20,14 @@ pub(super) struct Statement {
     pub sql: String,
     pub rows: Option<usize>,
     /// Whether it hits them all or fails, so that they need not be counted.
-    pub is_sure: bool,
+    pub is_self_checking: bool,
 }
 
 /// Everything a batch writes, keys first so that a taken one shows at once.
 /// The number of statements does not grow with the number of requests. `hits`
 /// is the dialect's word for the rows that the statement before it hit, `cursor`
 /// its word for the first cursor of events that are written.
-pub(super) fn writes(batch: &Batch<'_>, hits: &str, cursor: &str) -> Vec<Statement> {
+pub(super) fn writes(batch: &Batch<'_>, rows_affected: &str, cursor: &str) -> Vec<Statement> {
     let changes = batch.changes;
     let now = batch.now;
     let mut all = Vec::new();
@@ -40,12 +40,12 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str, cursor: &str) -> Vec<Stateme
     );
     let waiting = changes.new_payments.iter().filter(|row| row.waiting);
     let waiting: Vec<_> = waiting.enumerate().collect();
-    let columns = "stockade_payments_waiting (order_id, k, position)";
+    let columns = "stockade_payments_waiting (order_id, idempotency_key, position)";
     insert(&mut all, columns, &waiting, |sql, (position, row)| {
         put(sql, format_args!("({}, {}, {position})", row.order_id, hex(row.key.as_bytes())));
     });
-    let mut ahead = batch.ahead.iter().map(|hold| hold.id).peekable();
-    let is_new = |hold: &&Hold| ahead.next_if_eq(&hold.id).is_none();
+    let mut early_inserts = batch.early_inserts.iter().map(|hold| hold.id).peekable();
+    let is_new = |hold: &&Hold| early_inserts.next_if_eq(&hold.id).is_none();
     all.extend(insert_holds(&changes.new_holds.iter().filter(is_new).collect::<Vec<_>>()));
     let columns = "stockade_customer_holds (product_id, customer, hold_id)";
     insert(&mut all, columns, &changes.customer_holds, |sql, row| {
@@ -76,13 +76,13 @@ pub(super) fn writes(batch: &Batch<'_>, hits: &str, cursor: &str) -> Vec<Stateme
         // guard: the column takes no NULL.
         let count = match changes.products.len() {
             0 => count.to_string(),
-            products => format!("CASE {hits} WHEN {products} THEN {count} END"),
+            products => format!("CASE {rows_affected} WHEN {products} THEN {count} END"),
         };
         let sql = format!(
             "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
              VALUES ({id}, {cursor}, {count}, {at}, '{body}')"
         );
-        all.push(Statement { sql, rows: Some(1), is_sure: true });
+        all.push(Statement { sql, rows: Some(1), is_self_checking: true });
     }
     all
 }
@@ -152,7 +152,7 @@ fn insert<T>(all: &mut Vec<Statement>, into: &str, items: &[T], values: impl Fn(
 }
 
 fn inserted((sql, count): (String, usize)) -> Statement {
-    Statement { sql, rows: Some(count), is_sure: true }
+    Statement { sql, rows: Some(count), is_self_checking: true }
 }
 
 fn hold_values(sql: &mut String, hold: &&Hold) {
@@ -223,7 +223,7 @@ fn move_holds(moved: &HoldMove) -> impl Iterator<Item = Statement> {
         let sql = format!(
             "UPDATE stockade_holds SET status = {to} WHERE id IN ({ids}) AND status = {from}"
         );
-        Statement { sql, rows: Some(some.len()), is_sure: false }
+        Statement { sql, rows: Some(some.len()), is_self_checking: false }
     })
 }
 
@@ -233,7 +233,7 @@ fn forget_customers(moves: &[HoldMove]) -> impl Iterator<Item = Statement> {
     ended.flat_map(|moved| moved.ids.chunks(IDS_MAX)).map(|some| {
         let ids = list(some);
         let sql = format!("DELETE FROM stockade_customer_holds WHERE hold_id IN ({ids})");
-        Statement { sql, rows: None, is_sure: true }
+        Statement { sql, rows: None, is_self_checking: true }
     })
 }
 
@@ -244,7 +244,7 @@ fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> impl Iterator<Item = Stat
         let sql = format!(
             "UPDATE stockade_holds SET expires_at = {cases} WHERE id IN ({ids}) AND status = 0"
         );
-        Statement { sql, rows: Some(some.len()), is_sure: false }
+        Statement { sql, rows: Some(some.len()), is_self_checking: false }
     })
 }
 
@@ -257,7 +257,7 @@ fn move_orders(moved: &OrderMove, now: Timestamp) -> impl Iterator<Item = Statem
             "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
              updated_at = {now} WHERE id IN ({ids}) AND status = {from} AND disposition = {before}"
         );
-        Statement { sql, rows: Some(some.len()), is_sure: false }
+        Statement { sql, rows: Some(some.len()), is_self_checking: false }
     })
 }
 
@@ -271,11 +271,12 @@ fn settle_some(settled: &[(OrderId, String)]) -> [Statement; 2] {
     let orders = list(settled.iter().map(|(order_id, _)| order_id));
     let rows = settled.len();
     let forget = format!(
-        "DELETE FROM stockade_payments_waiting WHERE order_id IN ({orders}) AND k IN ({keys})"
+        "DELETE FROM stockade_payments_waiting WHERE order_id IN ({orders}) AND idempotency_key IN ({keys})"
     );
-    let settle =
-        format!("UPDATE stockade_payments SET waiting = 0 WHERE k IN ({keys}) AND waiting = 1");
-    [forget, settle].map(|sql| Statement { sql, rows: Some(rows), is_sure: false })
+    let settle = format!(
+        "UPDATE stockade_payments SET waiting = 0 WHERE idempotency_key IN ({keys}) AND waiting = 1"
+    );
+    [forget, settle].map(|sql| Statement { sql, rows: Some(rows), is_self_checking: false })
 }
 
 /// One statement for all products of the batch, each guarded by its version.
@@ -322,7 +323,7 @@ fn update_products(batch: &Batch<'_>) -> Option<Statement> {
     // Stores keep signed numbers, so each fits.
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     stands("version", &|row| signed(row.product.version));
-    if batch.is_foreseen {
+    if batch.is_speculative {
         stands("stock", &|row| signed(row.product.stock));
         stands("held", &|row| signed(row.product.held));
         stands("pending", &|row| signed(row.product.pending));
@@ -342,7 +343,7 @@ fn update_products(batch: &Batch<'_>) -> Option<Statement> {
         "UPDATE stockade_products SET {sets}version = version + {step} WHERE id IN ({ids}){guard}"
     );
     // The row of events behind it counts them.
-    Some(Statement { sql, rows: Some(changed.len()), is_sure: true })
+    Some(Statement { sql, rows: Some(changed.len()), is_self_checking: true })
 }
 
 /// Chooses a value by `id`, which must ascend: a tree of comparisons, so that
@@ -372,7 +373,7 @@ fn choose<V: Display>(sql: &mut String, pairs: &[(u64, V)]) {
 /// Reads that must find nothing. An order and an event that waits for it have
 /// no row in common to lock: each writes its own row, then looks for the
 /// other's with a locking read, so that one of the two sees the other.
-pub(super) fn must_not_meet(batch: &Batch<'_>) -> Vec<String> {
+pub(super) fn conflict_checks(batch: &Batch<'_>) -> Vec<String> {
     let changes = batch.changes;
     let mut sql = Vec::new();
     if !changes.new_orders.is_empty() {

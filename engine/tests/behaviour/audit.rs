@@ -222,25 +222,28 @@ fn an_audit_finds_events_that_wait_for_nothing(world: &World) {
     }
     assert_eq!(assert_clean(&engine).waiting_events, 2);
     let wait = |yes: u8, key: &str| {
-        format!("UPDATE stockade_payments SET waiting = {yes} WHERE k = x'{key}'")
+        format!("UPDATE stockade_payments SET waiting = {yes} WHERE idempotency_key = x'{key}'")
     };
     let (a, found) = ("61", [(Check::StuckEvent, 70_000)]);
     assert_found(world, &engine, &wait(0, a), &wait(1, a), &found);
-    let forget = "DELETE FROM stockade_payments_waiting WHERE k = x'61'";
-    let undo = "INSERT INTO stockade_payments_waiting (order_id, k) VALUES (70000, x'61')";
+    let forget = "DELETE FROM stockade_payments_waiting WHERE idempotency_key = x'61'";
+    let undo =
+        "INSERT INTO stockade_payments_waiting (order_id, idempotency_key) VALUES (70000, x'61')";
     assert_found(world, &engine, forget, undo, &found);
     // An event that says it waits for an order which is there.
     let (here, found) = ("68657265", [(Check::StuckEvent, made.id.0)]);
     assert_found(world, &engine, &wait(1, here), &wait(0, here), &found);
     let fault = format!(
-        "{}; INSERT INTO stockade_payments_waiting (order_id, k) VALUES ({}, x'{here}')",
+        "{}; INSERT INTO stockade_payments_waiting (order_id, idempotency_key) VALUES ({}, x'{here}')",
         wait(1, here),
         made.id
     );
-    let undo =
-        format!("{}; DELETE FROM stockade_payments_waiting WHERE k = x'{here}'", wait(0, here));
+    let undo = format!(
+        "{}; DELETE FROM stockade_payments_waiting WHERE idempotency_key = x'{here}'",
+        wait(0, here)
+    );
     assert_found(world, &engine, &fault, &undo, &found);
-    let fault = "DELETE FROM stockade_payments WHERE k = x'62'";
+    let fault = "DELETE FROM stockade_payments WHERE idempotency_key = x'62'";
     assert_found(world, &engine, fault, "", &[(Check::StuckEvent, 70_000)]);
 }
 

@@ -47,8 +47,8 @@ fn of_another_process(world: &World) -> Engine {
 
 /// The other process's news come by Redis where there is one, and may come
 /// before the decision does.
-fn assert_unforeseen(world: &World, engine: &Engine) {
-    let times = metric(engine, "stockade_retries_total{cause=\"unforeseen\"}");
+fn assert_misspeculated(world: &World, engine: &Engine) {
+    let times = metric(engine, "stockade_retries_total{cause=\"misspeculation\"}");
     assert!(times == 1.0 || world.redis.is_some(), "{times}");
 }
 
@@ -165,7 +165,7 @@ fn holds_written_ahead_of_a_decision_that_refuses_them_leave_nothing(world: &Wor
     there.hold(&HoldRequest::new(id, 98)).expect("held");
     let error = here.hold(&HoldRequest::new(id, 5)).expect_err("too many");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(2)));
-    assert_unforeseen(world, &here);
+    assert_misspeculated(world, &here);
     let last = hold(&here, id, 2);
     assert_eq!((last.created_at, first.created_at), (world.clock.time(), world.clock.time()));
     assert_numbers(&here, id, [0, 101, 0, 0]);
@@ -185,7 +185,7 @@ fn carts_written_ahead_are_made_whole_or_not_at_all(world: &World) {
     let cart = |count| stockade::CartRequest::new([(a, count), (b, count)]);
     let error = here.hold_many(&cart(5)).expect_err("short");
     assert_eq!((error.code(), error.short().len()), ("insufficient_stock", 1));
-    assert_unforeseen(world, &here);
+    assert_misspeculated(world, &here);
     assert_eq!(here.hold_many(&cart(4)).expect("held").value.len(), 2);
     assert_numbers(&here, a, [95, 5, 0, 0]);
     assert_numbers(&here, b, [0, 100, 0, 0]);

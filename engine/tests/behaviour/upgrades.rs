@@ -111,11 +111,11 @@ fn a_lost_table_or_column_is_not_ready_and_refused_at_the_start(world: &World) {
     }
     sql(world, "ALTER TABLE stockade_orders RENAME COLUMN due TO due_at");
     engine.ping().expect("is ready again");
-    sql(world, "DROP TABLE stockade_keys");
+    sql(world, "DROP TABLE stockade_idempotency_keys");
     assert_eq!(unready(), "internal");
     for way in WAYS {
         let why = refused(world, way);
-        assert!(why.contains("the table stockade_keys"), "{why}");
+        assert!(why.contains("the table stockade_idempotency_keys"), "{why}");
     }
 }
 

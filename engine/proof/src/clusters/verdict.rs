@@ -36,8 +36,16 @@ impl Left {
             table("id, received, stock, held, pending, sold, version", "stockade_products", "id");
         let holds = table("id, product_id, qty, status", "stockade_holds", "id");
         let orders = table("id, hold_id, qty, status, disposition", "stockade_orders", "id");
-        let payments = table("HEX(k), order_id, outcome, answer", "stockade_payments", "k");
-        let keys = table("HEX(k), HEX(answer)", "stockade_keys", "k");
+        let payments = table(
+            "HEX(idempotency_key), order_id, outcome, answer",
+            "stockade_payments",
+            "idempotency_key",
+        );
+        let keys = table(
+            "HEX(idempotency_key), HEX(answer)",
+            "stockade_idempotency_keys",
+            "idempotency_key",
+        );
         let events = table("batch_id, body", "stockade_outbox", "batch_id");
         let cells = |line: &str| -> Vec<i64> {
             line.split('\t').map(|cell| cell.parse().unwrap_or(-1)).collect()

@@ -8,7 +8,7 @@ use stockade::{Engine, ErrorKind, Event, EventKind, HoldId, Product};
 
 use super::found::Found;
 use super::journal::{Ask, Entry, Journal, Said, intent_of};
-use crate::outcome::Broken;
+use crate::outcome::StreamError;
 
 const EVENTS_AT_ONCE: u32 = 10_000;
 const PRODUCTS_AT_ONCE: u32 = 1_000;
@@ -34,7 +34,7 @@ pub fn check(engine: &Engine, journal: &mut Journal, expires: bool, found: &mut 
 fn ask_again(engine: &Engine, journal: &mut Journal, found: &mut Found) {
     let mut intents: BTreeMap<u64, (Ask, bool)> = BTreeMap::new();
     for entry in &journal.entries {
-        let settled = entry.said.as_ref().is_some_and(|said| !said.is_passing());
+        let settled = entry.said.as_ref().is_some_and(|said| !said.is_transient());
         let known = intents.entry(entry.intent).or_insert_with(|| (entry.ask.clone(), false));
         known.1 |= settled;
     }
@@ -60,10 +60,10 @@ fn ask_again(engine: &Engine, journal: &mut Journal, found: &mut Found) {
             if attempt > 0 {
                 thread::sleep(PAUSE);
             }
-            !journal.call(engine, intent, &ask).is_passing()
+            !journal.call(engine, intent, &ask).is_transient()
         });
         if !settled {
-            found.blame(Broken::Unexplained, 1, || format!("no answer to {ask:?} at last"));
+            found.blame(StreamError::Unexplained, 1, || format!("no answer to {ask:?} at last"));
         }
     }
 }
@@ -95,7 +95,7 @@ impl Store {
     fn read(engine: &Engine, found: &mut Found) -> Self {
         let report = engine.audit().expect("audits");
         for finding in &report.findings {
-            found.blame(Broken::Leaked, 1, || format!("{finding:?}"));
+            found.blame(StreamError::Leaked, 1, || format!("{finding:?}"));
         }
         let products = engine.products(None, PRODUCTS_AT_ONCE).expect("reads").items;
         let events = all_events(engine);
@@ -109,7 +109,7 @@ impl Store {
             {
                 let before = order_of.insert(hold.0, order.0);
                 if before.is_some_and(|before| before != order.0) {
-                    found.blame(Broken::Doubled, 1, || format!("two orders of hold {hold}"));
+                    found.blame(StreamError::Doubled, 1, || format!("two orders of hold {hold}"));
                 }
                 hold_of.insert(order.0, hold.0);
             }
@@ -143,7 +143,7 @@ impl Store {
             let [stock, ..] = *product;
             if stock < 0 {
                 let over = stock.unsigned_abs();
-                found.blame(Broken::Oversold, over, || format!("below zero at {event:?}"));
+                found.blame(StreamError::Oversold, over, || format!("below zero at {event:?}"));
             }
         }
         for product in &self.products {
@@ -152,7 +152,7 @@ impl Store {
             let received = u64::try_from(received).unwrap_or_default();
             let taken = held + pending + sold;
             if taken > received {
-                found.blame(Broken::Oversold, taken - received, || format!("{product:?}"));
+                found.blame(StreamError::Oversold, taken - received, || format!("{product:?}"));
             }
             let told = units.get(&id.0).copied().unwrap_or_default();
             let stored = [*stock, *held, *pending, *sold];
@@ -161,7 +161,7 @@ impl Store {
                 if told != stored {
                     let units = told.abs_diff(stored);
                     let why = || format!("the events tell {told} where {product:?} has {stored}");
-                    found.blame(Broken::Leaked, units, why);
+                    found.blame(StreamError::Leaked, units, why);
                 }
             }
         }
@@ -180,7 +180,7 @@ impl Store {
                 _ => false,
             };
             if !is_fine {
-                found.blame(Broken::Doubled, 1, || format!("hold {hold} went {course:?}"));
+                found.blame(StreamError::Doubled, 1, || format!("hold {hold} went {course:?}"));
             }
         }
     }
@@ -224,7 +224,7 @@ impl Answers<'_> {
                         let owner = *owners.entry(*hold).or_insert(*intent);
                         if owner != *intent {
                             let why = || format!("hold {hold} answered to {owner} and {intent}");
-                            found.blame(Broken::Doubled, 1, why);
+                            found.blame(StreamError::Doubled, 1, why);
                         }
                     }
                 }
@@ -246,25 +246,25 @@ impl Answers<'_> {
         before: &[&Entry],
         entry: &Entry,
         said: &Said,
-    ) -> Option<(Broken, &'static str)> {
+    ) -> Option<(StreamError, &'static str)> {
         let was_open = before.iter().any(|call| is_open(call));
         let mut answered = before.iter().filter_map(|call| call.said.as_ref());
-        let settled = answered.rfind(|said| !said.is_passing());
+        let settled = answered.rfind(|said| !said.is_transient());
         match (&entry.ask, said) {
-            (_, said) if said.is_passing() => None,
+            (_, said) if said.is_transient() => None,
             (Ask::Hold { .. } | Ask::Cart { .. }, Said::Holds { made, replayed }) => {
                 let lost = |hold: &u64| !self.store.courses.contains_key(hold);
                 if made.iter().any(|(_, hold)| lost(hold)) {
-                    return Some((Broken::Lost, "the hold is not there"));
+                    return Some((StreamError::Lost, "the hold is not there"));
                 }
                 match settled {
                     Some(Said::Holds { made: first, .. }) if first != made || !replayed => {
-                        Some((Broken::Doubled, "held twice"))
+                        Some((StreamError::Doubled, "held twice"))
                     }
                     Some(Said::Holds { .. }) => None,
-                    Some(_) => Some((Broken::Unexplained, "refused before")),
+                    Some(_) => Some((StreamError::Unexplained, "refused before")),
                     None if *replayed && !was_open => {
-                        Some((Broken::Unexplained, "done by a call that was told otherwise"))
+                        Some((StreamError::Unexplained, "done by a call that was told otherwise"))
                     }
                     None => None,
                 }
@@ -274,7 +274,7 @@ impl Answers<'_> {
             {
                 let is_told_enough = available.is_some_and(|left| left >= u64::from(*qty));
                 if is_told_enough {
-                    return Some((Broken::Unexplained, "there was enough"));
+                    return Some((StreamError::Unexplained, "there was enough"));
                 }
                 self.refusal_of_stock(settled, *replayed, was_open)
             }
@@ -285,15 +285,15 @@ impl Answers<'_> {
             }
             (Ask::Release { hold }, Said::Released { expired }) => {
                 let kind = if *expired { EventKind::HoldExpired } else { EventKind::HoldReleased };
-                (!self.store.has(*hold, kind)).then_some((Broken::Lost, "it is still held"))
+                (!self.store.has(*hold, kind)).then_some((StreamError::Lost, "it is still held"))
             }
             (Ask::Order { hold, .. }, Said::Order { id, .. }) => {
                 if self.store.order_of.get(hold) != Some(id) {
-                    return Some((Broken::Lost, "the order is not there"));
+                    return Some((StreamError::Lost, "the order is not there"));
                 }
                 match settled {
                     Some(Said::Order { id: first, .. }) if first != id => {
-                        Some((Broken::Doubled, "ordered twice"))
+                        Some((StreamError::Doubled, "ordered twice"))
                     }
                     _ => None,
                 }
@@ -303,19 +303,19 @@ impl Answers<'_> {
             {
                 let is_true = self.store.order_of.get(hold).copied() == *order;
                 let is_explained = was_open && is_true;
-                (!is_explained).then_some((Broken::Unexplained, "no try before it did it"))
+                (!is_explained).then_some((StreamError::Unexplained, "no try before it did it"))
             }
             (Ask::Order { .. } | Ask::Release { .. }, said) if said.is(ErrorKind::HoldExpired) => {
-                (!self.expires).then_some((Broken::Unexplained, "its time is not over"))
+                (!self.expires).then_some((StreamError::Unexplained, "its time is not over"))
             }
             (Ask::Pay { order, succeeds }, Said::Paid { waiting: false, .. }) => {
                 let kind = if *succeeds { EventKind::OrderPaid } else { EventKind::OrderCancelled };
                 let hold = self.store.hold_of.get(order);
                 let is_there = hold.is_some_and(|hold| self.store.has(*hold, kind));
-                (!is_there).then_some((Broken::Lost, "the payment is not there"))
+                (!is_there).then_some((StreamError::Lost, "the payment is not there"))
             }
             (Ask::Adjust { .. }, Said::Adjusted) => None,
-            _ => Some((Broken::Unexplained, "a wrong answer")),
+            _ => Some((StreamError::Unexplained, "a wrong answer")),
         }
     }
 
@@ -324,12 +324,12 @@ impl Answers<'_> {
         settled: Option<&Said>,
         replayed: bool,
         was_open: bool,
-    ) -> Option<(Broken, &'static str)> {
+    ) -> Option<(StreamError, &'static str)> {
         match settled {
             Some(Said::Refused { .. }) => None,
-            Some(_) => Some((Broken::Unexplained, "granted before")),
+            Some(_) => Some((StreamError::Unexplained, "granted before")),
             None if replayed && !was_open => {
-                Some((Broken::Unexplained, "decided by a call that was told otherwise"))
+                Some((StreamError::Unexplained, "decided by a call that was told otherwise"))
             }
             None => None,
         }
@@ -353,11 +353,11 @@ impl Answers<'_> {
         }
         if done < sure {
             let why = || format!("{sure} adjustments answered, {done} done");
-            found.blame(Broken::Lost, sure - done, why);
+            found.blame(StreamError::Lost, sure - done, why);
         }
         if done > sure + open {
             let why = || format!("{sure} adjustments answered, {open} open, {done} done");
-            found.blame(Broken::Doubled, done - sure - open, why);
+            found.blame(StreamError::Doubled, done - sure - open, why);
         }
     }
 }
@@ -400,7 +400,7 @@ fn check_unanswered(engine: &Engine, store: &Store, asked: &Asked<'_>, found: &m
             let is_of_itself = matches!(kind, EventKind::HoldCreated | EventKind::HoldExpired);
             if !is_of_itself && !may.contains(&(*hold, *kind)) {
                 let why = || format!("hold {hold}: {kind:?}, and no one was to do that");
-                found.blame(Broken::Unexplained, 1, why);
+                found.blame(StreamError::Unexplained, 1, why);
             }
         }
         if answered.contains(hold) {
@@ -409,7 +409,7 @@ fn check_unanswered(engine: &Engine, store: &Store, asked: &Asked<'_>, found: &m
         let row = match engine.get_hold(HoldId(*hold)) {
             Ok(row) => row,
             Err(error) => {
-                found.blame(Broken::Lost, 1, || format!("hold {hold} was made: {error}"));
+                found.blame(StreamError::Lost, 1, || format!("hold {hold} was made: {error}"));
                 continue;
             }
         };
@@ -418,11 +418,11 @@ fn check_unanswered(engine: &Engine, store: &Store, asked: &Asked<'_>, found: &m
         let calls = asked.intents.get(&intent).map_or(&[][..], Vec::as_slice);
         if !calls.iter().any(|call| is_open(call)) {
             let why = || format!("{row:?} was made for no one; intent {intent}: {calls:?}");
-            found.blame(Broken::Unexplained, 1, why);
+            found.blame(StreamError::Unexplained, 1, why);
         }
     }
     for ((intent, product), times) in made.into_iter().filter(|(_, times)| *times > 1) {
         let why = || format!("{times} holds of product {product} for intent {intent}");
-        found.blame(Broken::Doubled, times - 1, why);
+        found.blame(StreamError::Doubled, times - 1, why);
     }
 }

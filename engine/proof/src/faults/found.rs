@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::outcome::{Broken, Row};
+use crate::outcome::{Row, StreamError};
 
 /// Recovery is to take no longer than this after any kill.
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ pub struct Found {
     pub counts: BTreeMap<&'static str, u64>,
     /// The longest of each thing that was measured, and the limit that it has.
     longest: BTreeMap<&'static str, (Duration, Option<Duration>)>,
-    broken: Vec<(Broken, u64)>,
+    broken: Vec<(StreamError, u64)>,
     /// Cases that a panic ended.
     cut_short: u64,
     /// What was broken, in words.
@@ -28,7 +28,7 @@ pub struct Found {
 }
 
 impl Found {
-    pub fn blame(&mut self, broken: Broken, times: u64, why: impl FnOnce() -> String) {
+    pub fn blame(&mut self, broken: StreamError, times: u64, why: impl FnOnce() -> String) {
         self.broken.push((broken, times));
         if self.told.len() < TOLD_MAX {
             self.told.push(format!("{broken:?}: {}", why()));

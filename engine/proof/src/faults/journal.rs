@@ -88,7 +88,7 @@ impl Said {
     }
 
     /// Whether the caller is told to ask again.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         self.is_unsure() || self.is(ErrorKind::Contention)
     }
 }

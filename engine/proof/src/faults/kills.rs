@@ -15,7 +15,7 @@ use super::found::Found;
 use super::journal::{Ask, Journal, Said};
 use super::load::{Crowd, dice, first_answers, intent, stock_up, under_load};
 use super::place::Place;
-use crate::outcome::Broken;
+use crate::outcome::StreamError;
 
 const SHOPPERS: u64 = 8;
 const NEIGHBOURS: u64 = 3;
@@ -159,7 +159,7 @@ pub fn stopped(database: Flavour, seed: u64) -> Found {
             found.count("overtaken locks noticed", stale);
             if point == Failpoint::AfterLock && stale == 0 {
                 let why = || "the fence let an overtaken holder pass".to_owned();
-                found.blame(Broken::Unexplained, 1, why);
+                found.blame(StreamError::Unexplained, 1, why);
             }
         }
     });

@@ -76,7 +76,7 @@ impl<'a> Shopper<'a> {
             matches!(ask, Ask::Hold { keyed: false, .. } | Ask::Cart { keyed: false, .. });
         let mut said = self.journal.call(self.engine, intent, ask);
         for _ in 1..tries {
-            let again = said.is_passing() && !(is_bare && said.is_unsure());
+            let again = said.is_transient() && !(is_bare && said.is_unsure());
             if !again || self.stop.load(Ordering::Relaxed) {
                 break;
             }
@@ -105,7 +105,7 @@ impl<'a> Shopper<'a> {
                 if said.is(ErrorKind::InsufficientStock) && self.dice.random_bool(0.2) {
                     self.want(&Ask::Adjust { product, delta: 2 });
                 }
-                return !said.is_passing();
+                return !said.is_transient();
             }
         };
         for (product, hold) in made {
@@ -229,7 +229,7 @@ pub fn first_answers(
             scope.spawn(move || {
                 let mut journal = Journal::default();
                 wait_until("a hold is answered", SERVED_WITHIN, || {
-                    !journal.call(engine, intent(caller, number), &ask).is_passing()
+                    !journal.call(engine, intent(caller, number), &ask).is_transient()
                 });
                 (since.elapsed(), journal)
             })

@@ -10,7 +10,7 @@ use super::child::{Act, Child, Orders};
 use super::found::Found;
 use super::load::{dice, stock_up};
 use super::place::Place;
-use crate::outcome::Broken;
+use crate::outcome::StreamError;
 
 /// Longer than it takes to see that the process stands still.
 const LOCK_TTL: &str = "2s";
@@ -62,7 +62,7 @@ pub fn outlived(database: Flavour, seed: u64) -> Found {
         let holder = redis.command(&["GET", key]);
         if holder.trim() != OTHER {
             let why = || format!("{key} was another's, and was then {:?}'s", holder.trim());
-            found.blame(Broken::Unexplained, 1, why);
+            found.blame(StreamError::Unexplained, 1, why);
         }
         redis.command(&["DEL", key]);
     }

@@ -21,7 +21,7 @@ use super::journal::Journal;
 use super::load::{dice, first_answers};
 use super::place::Place;
 use super::virtual_disk::{Keep, Library, VirtualDisk, url};
-use crate::outcome::Broken;
+use crate::outcome::StreamError;
 
 const SHOPPERS: u64 = 8;
 /// Processes, one after the other, each ended by SIGKILL.
@@ -76,7 +76,7 @@ pub fn cut(seed: u64) -> Found {
             try_images(&mut disk, &known, &mut found);
             if !disk.has_seen_all() {
                 let why = || format!("something went past the disk, hold {hold} of life {life}");
-                found.blame(Broken::Unexplained, 1, why);
+                found.blame(StreamError::Unexplained, 1, why);
             }
             disk.go_on();
             child.signal(Signal::CONT);

@@ -7,21 +7,21 @@ use stockade::{Engine, Event, EventKind, HoldId, HoldStatus, OrderId, OrderStatu
 
 use super::caller::stored;
 use super::record::{Answer, Call, Record};
-use crate::outcome::Broken;
+use crate::outcome::StreamError;
 
 const EVENTS_AT_ONCE: u32 = 10_000;
 
 /// One broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    pub broken: Broken,
+    pub broken: StreamError,
     /// How many units, holds or orders are concerned.
     pub count: u64,
     pub why: String,
 }
 
 impl Finding {
-    pub fn new(broken: Broken, count: u64, why: String) -> Self {
+    pub fn new(broken: StreamError, count: u64, why: String) -> Self {
         Self { broken, count, why }
     }
 }
@@ -57,7 +57,7 @@ pub fn compare(
     let audit = engine.audit()?;
     for finding in &audit.findings {
         let why = format!("the audit found {finding:?}");
-        books.found.push(Finding::new(Broken::Leaked, 1, why));
+        books.found.push(Finding::new(StreamError::Leaked, 1, why));
     }
     Ok(books.found)
 }
@@ -79,7 +79,7 @@ struct Books {
 }
 
 impl Books {
-    fn find(&mut self, broken: Broken, count: i64, why: String) {
+    fn find(&mut self, broken: StreamError, count: i64, why: String) {
         let count = count.unsigned_abs().max(1);
         self.found.push(Finding::new(broken, count, why));
     }
@@ -93,7 +93,7 @@ impl Books {
                 let made = Made { product: event.product_id.0, qty };
                 let id = event.hold_id.map_or(0, |id| id.0);
                 if self.holds.insert(id, (made, HoldStatus::Active)).is_some() {
-                    self.find(Broken::Doubled, 1, format!("a hold was made twice: {event:?}"));
+                    self.find(StreamError::Doubled, 1, format!("a hold was made twice: {event:?}"));
                 }
                 [-1, 1, 0, 0]
             }
@@ -105,7 +105,11 @@ impl Books {
                 let hold = event.hold_id.map_or(0, |id| id.0);
                 let order = (made, OrderStatus::PendingPayment, hold);
                 if self.orders.insert(id, order).is_some() {
-                    self.find(Broken::Doubled, 1, format!("an order was made twice: {event:?}"));
+                    self.find(
+                        StreamError::Doubled,
+                        1,
+                        format!("an order was made twice: {event:?}"),
+                    );
                 }
                 self.end_hold(event, HoldStatus::Converted, [0, -1, 1, 0])
             }
@@ -122,7 +126,7 @@ impl Books {
                 let hold = event.hold_id.and_then(|id| self.holds.get(&id.0));
                 if hold.is_none_or(|(_, status)| *status != HoldStatus::Active) {
                     let why = format!("a hold lived on after its end: {event:?}");
-                    self.find(Broken::Doubled, 1, why);
+                    self.find(StreamError::Doubled, 1, why);
                 }
                 [0; 4]
             }
@@ -130,7 +134,7 @@ impl Books {
                 let id = event.order_id.map_or(0, |id| id.0);
                 if !self.refunds.insert(id) {
                     let why = format!("an order is to be refunded twice: {event:?}");
-                    self.find(Broken::Doubled, 1, why);
+                    self.find(StreamError::Doubled, 1, why);
                 }
                 [0; 4]
             }
@@ -148,16 +152,16 @@ impl Books {
         *version = event.version;
         // What goes below zero once is told of once.
         if below < 0 && moves[0] < 0 {
-            self.find(Broken::Oversold, below, format!("stock is at {below} after {event:?}"));
+            self.find(StreamError::Oversold, below, format!("stock is at {below} after {event:?}"));
         }
         if is_left_out {
             let why = format!("versions do not follow each other at {event:?}");
-            self.find(Broken::Lost, 1, why);
+            self.find(StreamError::Lost, 1, why);
         }
     }
 
     fn twice(&mut self, event: &Event) -> [i64; 4] {
-        self.find(Broken::Doubled, 1, format!("an order was settled twice: {event:?}"));
+        self.find(StreamError::Doubled, 1, format!("an order was settled twice: {event:?}"));
         [0; 4]
     }
 
@@ -165,8 +169,8 @@ impl Books {
         let id = event.hold_id.map_or(0, |id| id.0);
         match self.holds.get_mut(&id) {
             Some((_, status)) if *status == HoldStatus::Active => *status = to,
-            Some(_) => self.find(Broken::Doubled, 1, format!("a hold ended twice: {event:?}")),
-            None => self.find(Broken::Lost, 1, format!("no such hold was made: {event:?}")),
+            Some(_) => self.find(StreamError::Doubled, 1, format!("a hold ended twice: {event:?}")),
+            None => self.find(StreamError::Lost, 1, format!("no such hold was made: {event:?}")),
         }
         moves
     }
@@ -204,7 +208,7 @@ impl Books {
                 }
             }
         }
-        told_twice.into_iter().for_each(|why| self.find(Broken::Doubled, 1, why));
+        told_twice.into_iter().for_each(|why| self.find(StreamError::Doubled, 1, why));
         let is_unknown = records.iter().any(|record| record.answer == Answer::Unknown);
         let known: HashMap<u64, Made> = self.holds.iter().map(|(id, one)| (*id, one.0)).collect();
         self.same(&holds, &known, "hold", is_unknown);
@@ -222,13 +226,13 @@ impl Books {
         for (id, made) in answered {
             if done.get(id) != Some(made) {
                 let why = format!("{what} {id} was answered as {made:?} and is {:?}", done.get(id));
-                self.find(Broken::Lost, 1, why);
+                self.find(StreamError::Lost, 1, why);
             }
         }
         for (id, made) in done {
             if !answered.contains_key(id) && !is_unknown {
                 let why = format!("{what} {id}, {made:?}, was made for nobody");
-                self.find(Broken::Doubled, 1, why);
+                self.find(StreamError::Doubled, 1, why);
             }
         }
     }
@@ -241,14 +245,14 @@ impl Books {
         let missing = told.iter().sum::<i64>() - there.iter().sum::<i64>();
         if missing != 0 {
             let why = format!("product {product}: received {told:?}, there is {there:?}");
-            self.find(Broken::Leaked, missing, why);
+            self.find(StreamError::Leaked, missing, why);
         } else if told != there {
             let why = format!("product {product}: the events tell {told:?}, there is {there:?}");
-            self.find(Broken::Leaked, told[0] - there[0], why);
+            self.find(StreamError::Leaked, told[0] - there[0], why);
         }
         if there[1] + there[2] != 0 {
             let why = format!("product {product}: not all that was due came back: {there:?}");
-            self.find(Broken::Leaked, there[1] + there[2], why);
+            self.find(StreamError::Leaked, there[1] + there[2], why);
         }
         Ok(())
     }
@@ -259,14 +263,14 @@ impl Books {
             let there = engine.get_hold(HoldId(id))?.status;
             if there != told {
                 let why = format!("hold {id} is {there:?}, its events tell {told:?}");
-                self.find(Broken::Lost, 1, why);
+                self.find(StreamError::Lost, 1, why);
             }
         }
         for (id, (_, told, _)) in self.orders.clone() {
             let there = engine.get_order(OrderId(id))?.status;
             if there != told {
                 let why = format!("order {id} is {there:?}, its events tell {told:?}");
-                self.find(Broken::Lost, 1, why);
+                self.find(StreamError::Lost, 1, why);
             }
         }
         Ok(())

@@ -27,7 +27,7 @@ pub enum Ended {
     /// No seed broke a promise. The row tells how much was tried.
     Clean(Row),
     /// It says that a promise was broken.
-    Broken(Row),
+    StreamError(Row),
     /// It was not built, did not end, or ended without saying what it found.
     CutShort(String),
 }
@@ -63,7 +63,7 @@ impl<'a> Stand<'a> {
         match self.try_run(check, &log) {
             Ok(rows) => {
                 let row = sum(&rows);
-                if row.broken().is_empty() { Ended::Clean(row) } else { Ended::Broken(row) }
+                if row.broken().is_empty() { Ended::Clean(row) } else { Ended::StreamError(row) }
             }
             Err(why) => Ended::CutShort(format!("{why}; see {}", log.display())),
         }

@@ -3,12 +3,12 @@
 use super::*;
 use crate::model::ProductId;
 
-const BOUNDS: Bounds = Bounds {
+const BOUNDS: BatchLimits = BatchLimits {
     requests: 4,
     most: 4,
     lanes: 3,
     share_below: 3,
-    under_way: 1,
+    in_flight: 1,
     lock_run: Duration::from_millis(20),
 };
 
@@ -42,13 +42,13 @@ fn newest(lanes: &Lanes, ids: &[LaneId]) -> u64 {
 }
 
 /// Ends the newest batch that has these lanes.
-fn finish(lanes: &mut Lanes, ids: &[LaneId]) -> Vec<Parting> {
+fn finish(lanes: &mut Lanes, ids: &[LaneId]) -> Vec<LeaseAction> {
     // How much it took matters to a crowd only.
     lanes.finish(ids, newest(lanes, ids), 0)
 }
 
-fn open(lanes: &mut Lanes, ids: &[LaneId], gate: Gate) {
-    lanes.open(ids, newest(lanes, ids), gate);
+fn open(lanes: &mut Lanes, ids: &[LaneId], admission: Admission) {
+    lanes.open(ids, newest(lanes, ids), admission);
 }
 
 fn ids(ids: &[u64]) -> Vec<LaneId> {
@@ -70,7 +70,7 @@ fn a_lane_is_served_in_order_up_to_the_bound_and_by_one_at_a_time() {
 
 #[test]
 fn a_batch_takes_more_once_full_ones_were_quick() {
-    let mut lanes = Lanes::new(100, Bounds { most: 8, ..BOUNDS });
+    let mut lanes = Lanes::new(100, BatchLimits { most: 8, ..BOUNDS });
     lanes.learn(4, Duration::ZERO);
     for mark in 1..=9 {
         lanes.push(request(mark, &[7])).expect("room");
@@ -80,22 +80,22 @@ fn a_batch_takes_more_once_full_ones_were_quick() {
 
 #[test]
 fn a_second_batch_may_follow_when_the_first_commits() {
-    let mut lanes = Lanes::new(100, Bounds { requests: 1, under_way: 2, ..BOUNDS });
+    let mut lanes = Lanes::new(100, BatchLimits { requests: 1, in_flight: 2, ..BOUNDS });
     for mark in 1..=4 {
         lanes.push(request(mark, &[7])).expect("room");
     }
     let lane = ids(&[7]);
     let first = lanes.take().expect("a batch");
     assert_eq!(take(&mut lanes), None, "the first has yet to lock its rows");
-    lanes.open(&lane, first.number, Gate::Open);
+    lanes.open(&lane, first.number, Admission::Open);
     let second = lanes.take().expect("a batch");
-    lanes.open(&lane, first.number, Gate::Open);
+    lanes.open(&lane, first.number, Admission::Open);
     assert_eq!(take(&mut lanes), None, "it is the second that holds it up");
     lanes.finish(&lane, first.number, 1);
     assert_eq!(take(&mut lanes), None, "it is the second that holds it up");
-    lanes.open(&lane, second.number, Gate::Open);
+    lanes.open(&lane, second.number, Admission::Open);
     let third = lanes.take().expect("a batch");
-    lanes.open(&lane, third.number, Gate::Open);
+    lanes.open(&lane, third.number, Admission::Open);
     assert_eq!(take(&mut lanes), None, "two are under way");
     // One that fails before its commit holds no one up.
     lanes.finish(&lane, second.number, 1);
@@ -107,7 +107,7 @@ fn a_second_batch_may_follow_when_the_first_commits() {
 
 #[test]
 fn two_batches_under_way_halve_what_is_there() {
-    let mut lanes = Lanes::new(1_000, Bounds { requests: 512, under_way: 2, ..BOUNDS });
+    let mut lanes = Lanes::new(1_000, BatchLimits { requests: 512, in_flight: 2, ..BOUNDS });
     let lane = ids(&[7]);
     let push = |lanes: &mut Lanes, count: i64| {
         for mark in 0..count {
@@ -116,11 +116,11 @@ fn two_batches_under_way_halve_what_is_there() {
     };
     push(&mut lanes, 200);
     let first = lanes.take().expect("a batch");
-    lanes.open(&lane, first.number, Gate::ForCrowd);
+    lanes.open(&lane, first.number, Admission::CrowdOnly);
     let second = lanes.take().expect("a crowd");
     assert_eq!((first.requests.len(), second.requests.len()), (100, 100));
     lanes.finish(&lane, first.number, 100);
-    lanes.open(&lane, second.number, Gate::ForCrowd);
+    lanes.open(&lane, second.number, Admission::CrowdOnly);
     push(&mut lanes, 60);
     assert_eq!(take(&mut lanes), None, "no crowd: it waits for the commit");
     push(&mut lanes, 40);
@@ -136,21 +136,23 @@ fn lease(age: Duration) -> Lease {
 #[test]
 fn a_lock_is_kept_for_a_run_of_batches_and_then_goes_round() {
     let mut lanes = lanes(&[(1, &[7]), (2, &[7]), (3, &[7])]);
-    lanes.bounds =
-        Bounds { requests: 1, under_way: 2, lock_run: Duration::from_secs(60), ..BOUNDS };
+    lanes.limits =
+        BatchLimits { requests: 1, in_flight: 2, lock_run: Duration::from_secs(60), ..BOUNDS };
     let busy = ids(&[7]);
     take(&mut lanes).expect("the first");
     lanes.keep_lease(LaneId(7), lease(Duration::ZERO));
-    open(&mut lanes, &busy, Gate::Open);
+    open(&mut lanes, &busy, Admission::Open);
     assert!(finish(&mut lanes, &busy).is_empty(), "it is wanted and new");
     take(&mut lanes).expect("the second");
-    open(&mut lanes, &busy, Gate::Open);
+    open(&mut lanes, &busy, Admission::Open);
     assert!(lanes.take_lease(LaneId(7)).is_some(), "it was kept");
     assert!(lanes.lease(LaneId(7)).is_none(), "and is taken");
     lanes.keep_lease(LaneId(7), lease(Duration::from_secs(70)));
     assert_eq!(take(&mut lanes), None, "it was kept for long: no second batch begins");
-    let mut partings = finish(&mut lanes, &busy);
-    let Some(Parting::Ask(LaneId(7), kept)) = partings.pop() else { panic!("{partings:?}") };
+    let mut lease_actions = finish(&mut lanes, &busy);
+    let Some(LeaseAction::Ask(LaneId(7), kept)) = lease_actions.pop() else {
+        panic!("{lease_actions:?}")
+    };
     lanes.push(request(4, &[7])).expect("room");
     assert_eq!(take(&mut lanes), None, "others are asked first");
     lanes.settle(LaneId(7), Some(kept));
@@ -159,8 +161,11 @@ fn a_lock_is_kept_for_a_run_of_batches_and_then_goes_round() {
     lanes.settle(LaneId(7), None);
     assert_eq!(take(&mut lanes), Some((vec![4], busy.clone())));
     lanes.keep_lease(LaneId(7), lease(Duration::ZERO));
-    let partings = finish(&mut lanes, &busy);
-    assert!(matches!(partings[..], [Parting::Release(_)]), "no one wants it: {partings:?}");
+    let lease_actions = finish(&mut lanes, &busy);
+    assert!(
+        matches!(lease_actions[..], [LeaseAction::Release(_)]),
+        "no one wants it: {lease_actions:?}"
+    );
 }
 
 #[test]
@@ -179,7 +184,7 @@ fn small_batches_of_different_lanes_share_a_transaction() {
 #[test]
 fn a_lane_that_a_full_batch_has_no_room_for_keeps_its_turn() {
     let mut lanes = lanes(&[(1, &[1]), (2, &[2]), (3, &[3])]);
-    lanes.bounds.requests = 1;
+    lanes.limits.requests = 1;
     for (mark, id) in [(1, 1), (2, 2), (3, 3)] {
         assert_eq!(take(&mut lanes), Some((vec![mark], ids(&[id]))));
     }
@@ -188,9 +193,9 @@ fn a_lane_that_a_full_batch_has_no_room_for_keeps_its_turn() {
 #[test]
 fn a_cart_waits_for_all_its_lanes_and_for_those_before_it() {
     let mut lanes = lanes(&[(1, &[1]), (2, &[2])]);
-    lanes.bounds.lanes = 1;
+    lanes.limits.lanes = 1;
     lanes.take().expect("lane 1");
-    lanes.bounds.lanes = 3;
+    lanes.limits.lanes = 3;
     lanes.push(request(3, &[1, 2])).expect("room");
     lanes.push(request(4, &[2])).expect("room");
     assert_eq!(take(&mut lanes), Some((vec![2], ids(&[2]))), "stops before the cart");
@@ -220,9 +225,9 @@ fn what_is_put_back_goes_first_and_a_full_queue_refuses() {
     lanes.push(request(2, &[1])).expect("room");
     let full = lanes.push(request(3, &[1])).expect_err("full");
     assert_eq!(full.kind(), ErrorKind::Contention);
-    lanes.bounds.requests = 1;
+    lanes.limits.requests = 1;
     let taken = lanes.take().expect("one");
-    lanes.bounds.requests = 4;
+    lanes.limits.requests = 4;
     lanes.push_front(taken.requests);
     lanes.finish(&taken.lanes, taken.number, 1);
     assert_eq!(take(&mut lanes).map(|taken| taken.0), Some(vec![1, 2]));
@@ -239,8 +244,8 @@ fn any_mix_of_carts_is_served_whole_and_in_order_by_several_workers() {
         seed % below
     };
     for _ in 0..300 {
-        let under_way = 1 + usize::try_from(draw(2)).expect("small");
-        let mut lanes = Lanes::new(1_000, Bounds { under_way, ..BOUNDS });
+        let in_flight = 1 + usize::try_from(draw(2)).expect("small");
+        let mut lanes = Lanes::new(1_000, BatchLimits { in_flight, ..BOUNDS });
         let mut order: HashMap<u64, Vec<i64>> = HashMap::new();
         let count = 1 + draw(40);
         for mark in 0..count {
@@ -254,7 +259,7 @@ fn any_mix_of_carts_is_served_whole_and_in_order_by_several_workers() {
             lanes.push(request(mark, &route)).expect("room");
         }
         let mut seen: HashMap<u64, Vec<i64>> = HashMap::new();
-        let mut batches: Vec<(Taken, bool)> = Vec::new();
+        let mut batches: Vec<(ReadyBatch, bool)> = Vec::new();
         let mut served = 0;
         while served < count {
             let start_another = batches.len() < 3 && draw(3) > 0;
@@ -272,7 +277,7 @@ fn any_mix_of_carts_is_served_whole_and_in_order_by_several_workers() {
                 let (batch, opened) = &mut batches[at];
                 if !*opened && draw(2) == 0 {
                     *opened = true;
-                    lanes.open(&batch.lanes, batch.number, Gate::Open);
+                    lanes.open(&batch.lanes, batch.number, Admission::Open);
                     continue;
                 }
                 let (done, _) = batches.swap_remove(at);

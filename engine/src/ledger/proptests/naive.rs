@@ -271,7 +271,7 @@ impl World {
         let due = self.policy.payment_ttl.map(|ttl| self.now.after(ttl));
         let right = order.payment_token.secret;
         self.orders.insert(id, Bought { order, due });
-        self.tell_of_order(EventKind::OrderCreated, id);
+        self.emit_order_event(EventKind::OrderCreated, id);
         // Events that came before their order count now, in the order they came.
         for at in 0..self.inbox.len() {
             let event = &mut self.inbox[at];
@@ -283,7 +283,7 @@ impl World {
             if believed {
                 self.pay(id, outcome);
             } else {
-                self.tell_of_order(EventKind::PaymentConflict, id);
+                self.emit_order_event(EventKind::PaymentConflict, id);
             }
         }
     }
@@ -296,23 +296,23 @@ impl World {
         match (order.status, outcome) {
             (OrderStatus::PendingPayment, Outcome::Success) => {
                 self.set_order(id, OrderStatus::Paid, PaymentDisposition::None);
-                self.tell_of_order(EventKind::OrderPaid, id);
+                self.emit_order_event(EventKind::OrderPaid, id);
             }
             (OrderStatus::PendingPayment, Outcome::Failure) => {
                 self.set_order(id, OrderStatus::Cancelled, PaymentDisposition::None);
                 self.add_stock(order.product_id, qty);
             }
             (OrderStatus::Paid, Outcome::Failure) => {
-                self.tell_of_order(EventKind::PaymentConflict, id);
+                self.emit_order_event(EventKind::PaymentConflict, id);
             }
             (OrderStatus::Cancelled, Outcome::Success) if untouched => {
                 if self.policy.re_reserve && self.products[&order.product_id].stock >= qty {
                     self.add_stock(order.product_id, -qty);
                     self.set_order(id, OrderStatus::Paid, PaymentDisposition::ReReserved);
-                    self.tell_of_order(EventKind::OrderPaid, id);
+                    self.emit_order_event(EventKind::OrderPaid, id);
                 } else {
                     self.set_order(id, OrderStatus::Cancelled, PaymentDisposition::NeedsRefund);
-                    self.tell_of_order(EventKind::PaymentNeedsRefund, id);
+                    self.emit_order_event(EventKind::PaymentNeedsRefund, id);
                 }
             }
             _ => {}
@@ -417,7 +417,7 @@ impl World {
         self.told.push((kind, hold.product_id, Some(id), None, hold.qty.into()));
     }
 
-    fn tell_of_order(&mut self, kind: EventKind, id: OrderId) {
+    fn emit_order_event(&mut self, kind: EventKind, id: OrderId) {
         let order = &self.orders[&id].order;
         let (hold, qty) = (Some(order.hold_id), order.qty.into());
         self.told.push((kind, order.product_id, hold, Some(id), qty));

@@ -29,11 +29,11 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A lock as another process would have it: with a link of its own.
 async fn lock(redis: &Redis, lease: Duration) -> Arc<RedisLock> {
-    let link = RedisLink::connect_patiently(&redis.url()).await.expect("a URL");
+    let link = RedisConnection::connect_patiently(&redis.url()).await.expect("a URL");
     lock_on(redis, link, lease).await
 }
 
-async fn lock_on(redis: &Redis, link: RedisLink, lease: Duration) -> Arc<RedisLock> {
+async fn lock_on(redis: &Redis, link: RedisConnection, lease: Duration) -> Arc<RedisLock> {
     let lock = Arc::new(RedisLock::new(link, lease));
     let channel = lock.shared.channel.clone();
     until("the lock hears", || redis.command(&["PUBSUB", "CHANNELS"]).contains(&channel)).await;
@@ -260,7 +260,7 @@ async fn without_redis_the_answer_is_down_until_it_is_back() {
 #[tokio::test]
 async fn a_stopped_redis_holds_up_one_request_and_keeps_no_lock() {
     let redis = Redis::start();
-    let link = RedisLink::connect_plainly(&redis.url()).await.expect("a URL");
+    let link = RedisConnection::connect_plainly(&redis.url()).await.expect("a URL");
     let lock = lock_on(&redis, link, LONG).await;
     // So that the server knows the scripts.
     lock.release(take(&lock).await).await;
@@ -310,7 +310,7 @@ async fn redis_is_clean(redis: &Redis) {
 async fn a_cut_connection_leaves_nothing_either() {
     let redis = Redis::start();
     let proxy = Proxy::start(redis.addr());
-    let link = RedisLink::connect_patiently(&proxy.url(&redis.url())).await.expect("a URL");
+    let link = RedisConnection::connect_patiently(&proxy.url(&redis.url())).await.expect("a URL");
     let (far, near) = (lock_on(&redis, link, LONG).await, lock(&redis, LONG).await);
     let cut = |script: &Script, when| {
         proxy.cut_after_client_sends(script.get_hash().as_bytes(), when);

@@ -14,7 +14,7 @@ use super::{Line, SimulatedStore, due_of, lost};
 use crate::ledger::OrderRow;
 use crate::model::{Hold, Timestamp};
 use crate::runtime;
-use crate::store::{Batch, Loaded, Needs, Session, StoreResult, Unfinished};
+use crate::store::{Batch, CommitError, Loaded, ReadSet, Session, StoreResult};
 
 /// A round trip's answer: what the server says, or that nothing was heard.
 type Heard<T> = StoreResult<StoreResult<T>>;
@@ -72,15 +72,15 @@ impl SimulatedSession {
         heard
     }
 
-    async fn load(&mut self, needs: &Needs) -> StoreResult<Loaded> {
-        let wanted = needs.clone();
+    async fn load(&mut self, read_set: &ReadSet) -> StoreResult<Loaded> {
+        let wanted = read_set.clone();
         let (mut rows, now) =
             self.run(false, |store, txn| async move { store.load(txn, &wanted).await }).await??;
-        let due = SimulatedStore::mark_due(&mut rows, needs, now);
+        let due = SimulatedStore::mark_due(&mut rows, read_set, now);
         if due.is_empty() {
             return Ok(Loaded { rows, now });
         }
-        let limit = (needs.due_limit / u32::try_from(due.len()).unwrap_or(u32::MAX)).max(1);
+        let limit = (read_set.due_limit / u32::try_from(due.len()).unwrap_or(u32::MAX)).max(1);
         let limit = limit as usize;
         let read = due.clone();
         let found = self
@@ -106,18 +106,18 @@ impl SimulatedSession {
     }
 
     /// Writes and commits in one round trip.
-    async fn write_and_commit(&mut self, sent: Sent) -> Result<(), Unfinished> {
+    async fn write_and_commit(&mut self, sent: Sent) -> Result<(), CommitError> {
         let heard = self
             .run(true, |store, txn| async move {
                 if let Err(error) = store.write_all(txn, &sent).await {
-                    return Ok(Err(Unfinished::Nothing(error)));
+                    return Ok(Err(CommitError::RolledBack(error)));
                 }
-                Ok(store.commit_now(txn).map_err(Unfinished::Unknown))
+                Ok(store.commit_now(txn).map_err(CommitError::InDoubt))
             })
             .await;
         let done = match heard {
             Ok(Ok(done)) => done,
-            Ok(Err(error)) | Err(error) => Err(Unfinished::Unknown(error)),
+            Ok(Err(error)) | Err(error) => Err(CommitError::InDoubt(error)),
         };
         if done.is_ok() {
             self.txn = None;
@@ -127,8 +127,8 @@ impl SimulatedSession {
 }
 
 impl Session for SimulatedSession {
-    fn begin<'a>(&'a mut self, needs: &'a Needs) -> BoxFuture<'a, StoreResult<Loaded>> {
-        Box::pin(self.load(needs))
+    fn begin<'a>(&'a mut self, read_set: &'a ReadSet) -> BoxFuture<'a, StoreResult<Loaded>> {
+        Box::pin(self.load(read_set))
     }
 
     fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>> {
@@ -145,27 +145,27 @@ impl Session for SimulatedSession {
         &'a mut self,
         batch: &'a Batch<'a>,
         at_commit: &'a (dyn Fn() + Sync),
-    ) -> BoxFuture<'a, Result<(), Unfinished>> {
+    ) -> BoxFuture<'a, Result<(), CommitError>> {
         Box::pin(async move {
             let sent = Sent::of(batch);
-            if sent.is_sure() && !sent.may_meet() {
+            if sent.is_self_checking() && !sent.may_meet() {
                 at_commit();
                 return self.write_and_commit(sent).await;
             }
             let write =
                 |store: SimulatedStore, txn| async move { store.write_all(txn, &sent).await };
             let heard = self.run(false, write).await;
-            heard.and_then(|done| done).map_err(Unfinished::Nothing)?;
+            heard.and_then(|done| done).map_err(CommitError::RolledBack)?;
             at_commit();
             let commit = |store: SimulatedStore, txn| async move { store.commit_now(txn) };
             let heard = self.run(true, commit).await;
-            heard.and_then(|done| done).map_err(Unfinished::Unknown)?;
+            heard.and_then(|done| done).map_err(CommitError::InDoubt)?;
             self.txn = None;
             Ok(())
         })
     }
 
-    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), Unfinished>> {
+    fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>> {
         Box::pin(self.write_and_commit(Sent::of(batch)))
     }
 

@@ -8,14 +8,14 @@ use super::super::weather::Ill;
 use super::SimulatedStore;
 use crate::ledger::{Changes, Due, OrderRow, PaymentRow, ProductRow, Rows};
 use crate::model::{Hold, HoldId, HoldStatus, Product, ProductId, Timestamp};
-use crate::store::{Batch, Fault, Needs, StoreError, StoreResult};
+use crate::store::{Batch, Fault, ReadSet, StoreError, StoreResult};
 
 /// What a transaction writes, as it is sent.
 pub(super) struct Sent {
     id: u64,
     now: Timestamp,
     changes: Changes,
-    ahead: BTreeSet<HoldId>,
+    early_inserts: BTreeSet<HoldId>,
     fences: BTreeMap<ProductId, u64>,
 }
 
@@ -25,13 +25,13 @@ impl Sent {
             id: batch.id,
             now: batch.now,
             changes: batch.changes.clone(),
-            ahead: batch.ahead.iter().map(|hold| hold.id).collect(),
+            early_inserts: batch.early_inserts.iter().map(|hold| hold.id).collect(),
             fences: batch.fences.clone(),
         }
     }
 
     /// Whether each of its statements hits all of its rows or fails.
-    pub(super) fn is_sure(&self) -> bool {
+    pub(super) fn is_self_checking(&self) -> bool {
         self.changes.hold_moves.is_empty()
             && self.changes.extensions.is_empty()
             && self.changes.order_moves.is_empty()
@@ -251,7 +251,7 @@ impl SimulatedStore {
         self.insert_others(txn, sent).await?;
         let holds = sent.changes.new_holds.iter();
         let holds: Vec<Hold> =
-            holds.filter(|hold| !sent.ahead.contains(&hold.id)).cloned().collect();
+            holds.filter(|hold| !sent.early_inserts.contains(&hold.id)).cloned().collect();
         self.insert_holds(txn, &holds).await?;
         self.statement(txn)?;
         let all_hit = self.move_rows(txn, sent).await?;
@@ -300,12 +300,16 @@ impl SimulatedStore {
     }
 
     /// Begins: what is written ahead, the products in their order, the rest.
-    pub(super) async fn load(&self, txn: TxnId, needs: &Needs) -> StoreResult<(Rows, Timestamp)> {
+    pub(super) async fn load(
+        &self,
+        txn: TxnId,
+        read_set: &ReadSet,
+    ) -> StoreResult<(Rows, Timestamp)> {
         self.statement(txn)?;
-        self.insert_holds(txn, &needs.ahead).await?;
+        self.insert_holds(txn, &read_set.early_inserts).await?;
         let mut rows = Rows::default();
         let mut time = None;
-        for id in &needs.products {
+        for id in &read_set.products {
             if !self.database.read(|tables| tables.products.contains_key(id)) {
                 continue;
             }
@@ -315,7 +319,7 @@ impl SimulatedStore {
             rows.products.extend(row.map(|row| (*id, row)));
         }
         self.statement(txn)?;
-        for id in &needs.holds {
+        for id in &read_set.holds {
             let is_there = |tables: &Tables, _: &Written| tables.holds.contains_key(id);
             let what = Locked::Hold(*id);
             if self.database.lock_if_there(txn, what, self.lock_wait, is_there).await? {
@@ -325,10 +329,10 @@ impl SimulatedStore {
         }
         self.database.read(|tables| {
             let used = tables.orders.values().map(|row| &row.order);
-            let used = used.filter(|order| needs.used_holds.contains(&order.hold_id));
+            let used = used.filter(|order| read_set.used_holds.contains(&order.hold_id));
             rows.order_by_hold.extend(used.map(|order| (order.hold_id, order.id)));
         });
-        for id in &needs.orders {
+        for id in &read_set.orders {
             let is_there = |tables: &Tables, _: &Written| tables.orders.contains_key(id);
             let what = Locked::Order(*id);
             if self.database.lock_if_there(txn, what, self.lock_wait, is_there).await? {
@@ -337,10 +341,10 @@ impl SimulatedStore {
             }
         }
         self.database.read(|tables| {
-            let known = needs.payments.iter().filter_map(|key| tables.payments.get(key));
+            let known = read_set.payments.iter().filter_map(|key| tables.payments.get(key));
             rows.payments.extend(known.map(|row| (row.key.clone(), row.clone())));
             let awaited = tables.waiting.iter();
-            let awaited = awaited.filter(|((id, _), _)| needs.awaited_orders.contains(id));
+            let awaited = awaited.filter(|((id, _), _)| read_set.awaited_orders.contains(id));
             let mut awaited: Vec<_> = awaited
                 .filter_map(|((_, key), position)| Some((tables.payments.get(key)?, *position)))
                 .collect();
@@ -349,22 +353,22 @@ impl SimulatedStore {
                 rows.waiting.entry(row.order_id).or_default().push(row.clone());
                 rows.payments.insert(row.key.clone(), row.clone());
             }
-            let known = needs.keys.iter().filter_map(|key| tables.keys.get(key));
+            let known = read_set.keys.iter().filter_map(|key| tables.keys.get(key));
             rows.keys.extend(known.map(|(row, _)| (row.key.clone(), row.clone())));
         });
         Ok((rows, time.unwrap_or_else(clock)))
     }
 
     /// The products whose due rows are needed; the others are marked.
-    pub(super) fn mark_due(rows: &mut Rows, needs: &Needs, now: Timestamp) -> Vec<ProductId> {
+    pub(super) fn mark_due(rows: &mut Rows, read_set: &ReadSet, now: Timestamp) -> Vec<ProductId> {
         let is_dead = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
-        let paid = needs.orders.iter().filter_map(|id| rows.orders.get(id));
+        let paid = read_set.orders.iter().filter_map(|id| rows.orders.get(id));
         let dead = rows.holds.values().filter(is_dead).map(|hold| hold.product_id);
         let named: BTreeSet<ProductId> = paid.map(|row| row.order.product_id).chain(dead).collect();
         let is_needed = |row: &&ProductRow| {
             let id = row.product.id;
-            needs.wanted.get(&id).is_some_and(|wanted| row.product.stock < *wanted)
-                || needs.due.contains(&id)
+            read_set.wanted.get(&id).is_some_and(|wanted| row.product.stock < *wanted)
+                || read_set.due.contains(&id)
                 || named.contains(&id)
         };
         let due = rows.products.values().filter(|row| row.next_due.is_some_and(|at| at <= now));

@@ -43,7 +43,7 @@ async fn a_poll_of_sqlite_goes_by_the_index_and_takes_no_writer() {
     run(&database, &fill()).await;
     // Whoever had to write would wait for this one in vain.
     let mut writer = store.session().await.expect("a session");
-    writer.begin(&crate::store::Needs::default()).await.expect("begins");
+    writer.begin(&crate::store::ReadSet::default()).await.expect("begins");
     assert_eq!(store.events_after(OLD, 10).await.expect("reads"), []);
     let last = store.events_after(OLD - 1, 10).await.expect("reads");
     assert_eq!(last.iter().map(|event| event.cursor).collect::<Vec<_>>(), [OLD]);

@@ -121,7 +121,7 @@ async fn refuse_foreign_tables(connection: &mut MySqlConnection) -> StoreResult<
         match connection.execute(probe).await {
             Err(error) if !is_no_such_table(&error) => {
                 let error = store_error(error);
-                return Err(match error.fault.is_passing() {
+                return Err(match error.fault.is_transient() {
                     true => error,
                     false => schema::foreign(table, &error.source.to_string()),
                 });
@@ -155,7 +155,7 @@ async fn migrate_locked(connection: &mut MySqlConnection, database: &str) -> Sto
     let mut pauses = pauses(MIGRATION_TRIES).build();
     loop {
         let error = match migrate_once(connection).await {
-            Err(error) if error.fault.is_passing() => error,
+            Err(error) if error.fault.is_transient() => error,
             done => return done,
         };
         let Some(pause) = pauses.next() else { return Err(error) };

@@ -24,8 +24,8 @@ async fn run(lent: &mut Lent, sql: &str) -> StoreResult<(Vec<u64>, Vec<(usize, i
         seen.push((at, row.int(0)?));
         Ok(())
     };
-    let hits = lent.run(sql.to_owned(), &mut keep).await?;
-    Ok((hits, seen))
+    let rows_affected = lent.run(sql.to_owned(), &mut keep).await?;
+    Ok((rows_affected, seen))
 }
 
 #[tokio::test]
@@ -36,8 +36,12 @@ async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
         let mut lent = lent_by(&database, one_by_one).await;
         let sql = "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2); \
                    SELECT id FROM t ORDER BY id; UPDATE t SET id = id + 10; SELECT 3";
-        let (hits, seen) = run(&mut lent, sql).await.expect("runs");
-        assert_eq!((hits.len(), hits[1], hits[3]), (5, 2, 2), "{one_by_one}");
+        let (rows_affected, seen) = run(&mut lent, sql).await.expect("runs");
+        assert_eq!(
+            (rows_affected.len(), rows_affected[1], rows_affected[3]),
+            (5, 2, 2),
+            "{one_by_one}"
+        );
         assert_eq!(seen, [(2, 1), (2, 2), (4, 3)], "{one_by_one}");
         let sql = "SELECT 1; SELECT 2; INSERT INTO t VALUES (11); INSERT INTO t VALUES (12)";
         let refused = run(&mut lent, sql).await.expect_err("refused");
@@ -92,8 +96,12 @@ async fn a_text_that_is_longer_than_the_server_takes_is_sent_in_parts_or_not_at_
         (1..=5).map(insert).collect::<Vec<_>>().join("; "),
         insert(6)
     );
-    let (hits, seen) = run(&mut lent, &sql).await.expect("runs in parts");
-    assert_eq!((hits.len(), seen.len(), seen[0].0), (7, 6, 6), "positions go on from part to part");
+    let (rows_affected, seen) = run(&mut lent, &sql).await.expect("runs in parts");
+    assert_eq!(
+        (rows_affected.len(), seen.len(), seen[0].0),
+        (7, 6, 6),
+        "positions go on from part to part"
+    );
     let sql = [insert(7), insert(8), insert(9), insert(1), insert(10)].join("; ");
     let refused = run(&mut lent, &sql).await.expect_err("refused");
     assert_eq!((refused.fault, refused.statement), (Fault::Duplicate, Some(3)));

@@ -14,7 +14,7 @@ use crate::model::{
     PaymentAnswer, PaymentDisposition, PaymentToken, Product, ProductId, Timestamp, Token,
 };
 use crate::store::{
-    Batch, Fault, Needs, ProductInsert, Store, StoreError, StoreOptions, Unfinished, open_store,
+    Batch, CommitError, Fault, ProductInsert, ReadSet, Store, StoreError, StoreOptions, open_store,
 };
 
 const PRODUCT: ProductId = ProductId(1);
@@ -38,8 +38,8 @@ async fn write(
     change: impl FnOnce(&mut ProductChange, &mut Changes),
 ) -> Result<(), Fault> {
     let mut session = store.session().await.expect("a session");
-    let needs = Needs { products: vec![PRODUCT], ..Needs::default() };
-    let loaded = session.begin(&needs).await.expect("begins");
+    let read_set = ReadSet { products: vec![PRODUCT], ..ReadSet::default() };
+    let loaded = session.begin(&read_set).await.expect("begins");
     let before = loaded.rows.products[&PRODUCT].clone();
     let mut product = ProductChange { after: before.clone(), before };
     let mut changes = Changes::default();
@@ -50,14 +50,14 @@ async fn write(
         id,
         now: loaded.now,
         changes: &changes,
-        ahead: &[],
+        early_inserts: &[],
         fences: &fences,
-        is_foreseen: false,
+        is_speculative: false,
     };
     match session.commit(&batch, &|| ()).await {
         Ok(()) => Ok(()),
-        Err(Unfinished::Unknown(error)) => panic!("{error}"),
-        Err(Unfinished::Nothing(error) | Unfinished::Refused(error)) => {
+        Err(CommitError::InDoubt(error)) => panic!("{error}"),
+        Err(CommitError::RolledBack(error) | CommitError::Rejected(error)) => {
             session.rollback().await.expect("rolls back");
             Err(error.fault)
         }
@@ -167,14 +167,20 @@ async fn a_whole_transaction_on_a_product_that_moved_on_leaves_nothing() {
         let products = vec![ProductChange { before, after }];
         let changes = Changes { products, new_holds: vec![new], ..Changes::default() };
         let (fences, now) = (BTreeMap::new(), Timestamp::from_micros(1));
-        let batch =
-            Batch { id, now, changes: &changes, ahead: &[], fences: &fences, is_foreseen: true };
+        let batch = Batch {
+            id,
+            now,
+            changes: &changes,
+            early_inserts: &[],
+            fences: &fences,
+            is_speculative: true,
+        };
         let mut session = store.session().await.expect("a session");
         let written = session.write(&batch).await;
         session.rollback().await.expect("rolls back");
         written.map_err(|unfinished| match unfinished {
-            Unfinished::Nothing(error) | Unfinished::Refused(error) => error.fault,
-            Unfinished::Unknown(error) => panic!("{error}"),
+            CommitError::RolledBack(error) | CommitError::Rejected(error) => error.fault,
+            CommitError::InDoubt(error) => panic!("{error}"),
         })
     };
     assert_eq!(write(8, 1).await, Err(Fault::Conflict));
@@ -189,7 +195,7 @@ async fn a_whole_transaction_on_a_product_that_moved_on_leaves_nothing() {
 fn only_what_surely_did_not_commit_left_nothing() {
     let is_unknown = |fault, statement| {
         let error = StoreError { statement, ..StoreError::new(fault, "x") };
-        matches!(super::failed(error, 3), Unfinished::Unknown(_))
+        matches!(super::failed(error, 3), CommitError::InDoubt(_))
     };
     assert!(!is_unknown(Fault::Duplicate, Some(2)), "it was refused before COMMIT was reached");
     assert!(is_unknown(Fault::Lost, Some(3)));
@@ -212,24 +218,24 @@ async fn what_is_due_is_loaded_only_where_it_may_be_needed() {
         product.after.next_due = Some(at(2_000));
     });
     written.await.expect("written");
-    let due = async |needs: Needs| {
-        let needs = Needs { products: vec![PRODUCT], ..needs };
+    let due = async |read_set: ReadSet| {
+        let read_set = ReadSet { products: vec![PRODUCT], ..read_set };
         let mut session = store.session().await.expect("a session");
-        let mut loaded = session.begin(&needs).await.expect("begins");
+        let mut loaded = session.begin(&read_set).await.expect("begins");
         session.rollback().await.expect("rolls back");
         let due = loaded.rows.due.remove(&PRODUCT).expect("some is due");
         (due.holds, due.more)
     };
     let left = (vec![], true);
     let all = || (vec![dead, other], false);
-    let needs = |holds| Needs { holds, due_limit: 9, ..Needs::default() };
-    assert_eq!(due(needs(vec![])).await, left);
-    assert_eq!(due(needs(vec![alive])).await, left, "it is not dead");
-    assert_eq!(due(needs(vec![dead])).await, all());
-    let wants = |units| Needs { wanted: BTreeMap::from([(PRODUCT, units)]), ..needs(vec![]) };
+    let read_set = |holds| ReadSet { holds, due_limit: 9, ..ReadSet::default() };
+    assert_eq!(due(read_set(vec![])).await, left);
+    assert_eq!(due(read_set(vec![alive])).await, left, "it is not dead");
+    assert_eq!(due(read_set(vec![dead])).await, all());
+    let wants = |units| ReadSet { wanted: BTreeMap::from([(PRODUCT, units)]), ..read_set(vec![]) };
     assert_eq!(due(wants(2)).await, left, "two are left");
     assert_eq!(due(wants(3)).await, all());
-    let swept = |due_limit| Needs { due: [PRODUCT].into(), due_limit, ..Needs::default() };
+    let swept = |due_limit| ReadSet { due: [PRODUCT].into(), due_limit, ..ReadSet::default() };
     assert_eq!(due(swept(2)).await, all());
     assert_eq!(due(swept(1)).await, (vec![dead], true));
     assert_eq!(due(swept(0)).await, (vec![dead], true), "a sweep goes on in any case");
@@ -256,9 +262,9 @@ async fn payments_are_read_as_they_were_written() {
     written.await.expect("written");
     let mut session = store.session().await.expect("a session");
     let keys: Vec<String> = payments.iter().map(|row| row.key.clone()).collect();
-    let needs =
-        Needs { payments: keys.clone(), awaited_orders: vec![OrderId(3)], ..Needs::default() };
-    let loaded = session.begin(&needs).await.expect("begins");
+    let read_set =
+        ReadSet { payments: keys.clone(), awaited_orders: vec![OrderId(3)], ..ReadSet::default() };
+    let loaded = session.begin(&read_set).await.expect("begins");
     session.rollback().await.expect("rolls back");
     let read = keys.iter().map(|key| loaded.rows.payments[key].clone());
     assert!(read.eq(payments.clone()));
@@ -312,10 +318,10 @@ async fn events_are_read_on_from_the_middle_of_what_one_transaction_told() {
 /// Drops a session that has written a hold and not committed.
 async fn leaves_nothing_half_way(url: &str) {
     let store = store_at(url).await;
-    let ahead = vec![hold(HoldStatus::Active)];
+    let early_inserts = vec![hold(HoldStatus::Active)];
     let mut session = store.session().await.expect("a session");
-    let needs = Needs { products: vec![PRODUCT], ahead, ..Needs::default() };
-    session.begin(&needs).await.expect("begins");
+    let read_set = ReadSet { products: vec![PRODUCT], early_inserts, ..ReadSet::default() };
+    session.begin(&read_set).await.expect("begins");
     drop(session);
     let next = write(&store, 2, |product, _| product.after.product.version += 1);
     assert_eq!(next.await, Ok(()));

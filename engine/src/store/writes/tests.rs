@@ -34,16 +34,16 @@ fn change(before: ProductRow) -> ProductChange {
 fn batch<'a>(
     changes: &'a Changes,
     fences: &'a BTreeMap<ProductId, u64>,
-    is_foreseen: bool,
+    is_speculative: bool,
 ) -> Batch<'a> {
-    Batch { id: 1, now: AT, changes, ahead: &[], fences, is_foreseen }
+    Batch { id: 1, now: AT, changes, early_inserts: &[], fences, is_speculative }
 }
 
 /// How these changes are written, where product 7 is under a lease.
-fn update(products: Vec<ProductChange>, lease: u64, is_foreseen: bool) -> String {
+fn update(products: Vec<ProductChange>, lease: u64, is_speculative: bool) -> String {
     let changes = Changes { products, ..Changes::default() };
     let fences = BTreeMap::from([(ProductId(7), lease)]);
-    update_products(&batch(&changes, &fences, is_foreseen)).expect("a statement").sql
+    update_products(&batch(&changes, &fences, is_speculative)).expect("a statement").sql
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn an_order_and_the_event_that_waits_for_it_look_for_each_other() {
         }
     };
     let fences = BTreeMap::new();
-    let looked_for = |changes: &Changes| must_not_meet(&batch(changes, &fences, false));
+    let looked_for = |changes: &Changes| conflict_checks(&batch(changes, &fences, false));
     assert!(looked_for(&Changes::default()).is_empty());
     let new_payments = vec![payment(3, true), payment(4, false), payment(5, true)];
     assert_eq!(
@@ -131,7 +131,10 @@ fn written(customer: Option<&str>) -> Vec<String> {
         ..Changes::default()
     };
     let statements = writes(&batch(&changes, &BTreeMap::new(), false), "hits", "NULL");
-    assert!(statements.iter().all(|statement| statement.is_sure), "it needs no second trip");
+    assert!(
+        statements.iter().all(|statement| statement.is_self_checking),
+        "it needs no second trip"
+    );
     let table = |it: &Statement| it.sql.split(' ').nth(2).map(str::to_owned);
     statements.iter().filter_map(table).collect()
 }

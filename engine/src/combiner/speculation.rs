@@ -22,9 +22,9 @@ use crate::runtime;
 
 /// What was not read for so long is read again: the store's clock is heard then,
 /// and another process's writes seen.
-const TRUSTED: Duration = Duration::from_secs(1);
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// The store's clock is only as well known as the answer that told it was quick.
-const PROMPT: Duration = Duration::from_millis(100);
+const ROUND_TRIP_MAX: Duration = Duration::from_millis(100);
 /// A batch of more products would hardly find them all remembered.
 const PRODUCTS_MAX: usize = 4;
 /// Products remembered; beyond it the out-dated ones are dropped.
@@ -32,7 +32,7 @@ const REMEMBERED_MAX: usize = 1_024;
 
 /// How a product stands once what is under way is done.
 #[derive(Debug)]
-struct Known {
+struct RememberedRow {
     row: ProductRow,
     /// When it was last read.
     read_at: Instant,
@@ -42,14 +42,14 @@ struct Known {
     expected: u64,
 }
 
-impl Known {
-    fn can_be_relied_on(&self) -> bool {
-        self.is_ours && runtime::elapsed(self.read_at) < TRUSTED
+impl RememberedRow {
+    fn is_trusted(&self) -> bool {
+        self.is_ours && runtime::elapsed(self.read_at) < TRUSTED_FOR
     }
 }
 
 /// A decision upon remembered rows.
-pub(super) struct Foreseen {
+pub(super) struct SpeculativeDecision {
     pub decisions: Vec<Decision>,
     pub changes: Changes,
     pub now: Timestamp,
@@ -57,12 +57,12 @@ pub(super) struct Foreseen {
 
 /// The products as this process's last batches leave them.
 #[derive(Default)]
-pub(super) struct Foresight {
+pub(super) struct Speculation {
     /// Held for moments only.
-    known: Mutex<HashMap<ProductId, Known>>,
+    known: Mutex<HashMap<ProductId, RememberedRow>>,
 }
 
-impl Foresight {
+impl Speculation {
     /// Decides the commands upon what is remembered of their products, if all
     /// can be granted. The next batch then goes by what this one leaves.
     pub fn decide(
@@ -72,24 +72,24 @@ impl Foresight {
         commands: &[Command],
         fences: &BTreeMap<ProductId, u64>,
         now: Timestamp,
-    ) -> Option<Foreseen> {
-        let can_be_foreseen = |command: &Command| is_fresh_hold(command) && !policy.counts(command);
-        if products.len() > PRODUCTS_MAX || !commands.iter().all(can_be_foreseen) {
+    ) -> Option<SpeculativeDecision> {
+        let can_speculate = |command: &Command| is_fresh_hold(command) && !policy.counts(command);
+        if products.len() > PRODUCTS_MAX || !commands.iter().all(can_speculate) {
             return None;
         }
         let wanted = commands.iter().flat_map(Command::new_holds);
         let wanted = wanted.map(|hold| u64::from(hold.qty)).sum();
-        let rows = Rows { products: self.recall(products, fences, wanted)?, ..Rows::default() };
+        let rows = Rows { products: self.rows_of(products, fences, wanted)?, ..Rows::default() };
         let (decisions, changes) = decide(policy, rows, commands, now);
         let is_granted = |decision: &Decision| {
             matches!(decision, Decision::Done { answer: Ok(_), replayed: false })
         };
-        let stands = decisions.iter().all(is_granted) && self.leave(&changes, fences);
-        stands.then_some(Foreseen { decisions, changes, now })
+        let stands = decisions.iter().all(is_granted) && self.advance(&changes, fences);
+        stands.then_some(SpeculativeDecision { decisions, changes, now })
     }
 
     /// The products' rows, if all can be relied on and have so many units.
-    fn recall(
+    fn rows_of(
         &self,
         products: &[ProductId],
         fences: &BTreeMap<ProductId, u64>,
@@ -97,7 +97,7 @@ impl Foresight {
     ) -> Option<BTreeMap<ProductId, ProductRow>> {
         let known = self.known();
         let row = |id: &ProductId| {
-            let Known { row, .. } = known.get(id).filter(|known| known.can_be_relied_on())?;
+            let RememberedRow { row, .. } = known.get(id).filter(|known| known.is_trusted())?;
             let is_plenty = row.product.stock >= wanted;
             let is_overtaken = fences.get(id).is_some_and(|fence| row.fence > *fence);
             (is_plenty && !is_overtaken).then(|| (*id, row.clone()))
@@ -106,13 +106,13 @@ impl Foresight {
     }
 
     /// Remembers what a foreseen batch leaves, unless another came in between.
-    fn leave(&self, changes: &Changes, fences: &BTreeMap<ProductId, u64>) -> bool {
+    fn advance(&self, changes: &Changes, fences: &BTreeMap<ProductId, u64>) -> bool {
         let mut known = self.known();
         changes.products.iter().all(|change| {
             let Some(known) = known.get_mut(&change.after.product.id) else { return false };
             let is_next = known.row.product.version == change.before.product.version;
             if is_next {
-                known.row = left_by(change.after.clone(), fences);
+                known.row = with_fence(change.after.clone(), fences);
                 known.expected = known.row.product.version;
             }
             is_next
@@ -129,7 +129,7 @@ impl Foresight {
     ) {
         let changed = &changes.products;
         let mut known = self.known();
-        if changed.len() > PRODUCTS_MAX || read.end - read.start > PROMPT {
+        if changed.len() > PRODUCTS_MAX || read.end - read.start > ROUND_TRIP_MAX {
             changed.iter().for_each(|change| drop(known.remove(&change.after.product.id)));
             return;
         }
@@ -137,14 +137,14 @@ impl Foresight {
             let id = change.after.product.id;
             let before = known.remove(&id);
             if known.len() >= REMEMBERED_MAX {
-                known.retain(|_, known| runtime::elapsed(known.read_at) < TRUSTED);
+                known.retain(|_, known| runtime::elapsed(known.read_at) < TRUSTED_FOR);
             }
             if known.len() < REMEMBERED_MAX {
                 let is_ours =
                     before.is_some_and(|known| known.expected == change.before.product.version);
-                let row = left_by(change.after.clone(), fences);
+                let row = with_fence(change.after.clone(), fences);
                 let expected = row.product.version;
-                known.insert(id, Known { row, read_at: read.end, is_ours, expected });
+                known.insert(id, RememberedRow { row, read_at: read.end, is_ours, expected });
             }
         }
     }
@@ -165,14 +165,14 @@ impl Foresight {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<ProductId, Known>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<ProductId, RememberedRow>> {
         // It is whole between any two statements that could panic.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The row as it is written: under our fencing token.
-fn left_by(mut row: ProductRow, fences: &BTreeMap<ProductId, u64>) -> ProductRow {
+fn with_fence(mut row: ProductRow, fences: &BTreeMap<ProductId, u64>) -> ProductRow {
     row.fence = fences.get(&row.product.id).map_or(row.fence, |fence| row.fence.max(*fence));
     row
 }

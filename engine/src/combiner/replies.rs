@@ -2,7 +2,7 @@
 
 use super::batch::Decided;
 use super::ids::Ids;
-use super::{Combiner, Done, Parts, Reply, Request, needs};
+use super::{Combiner, Done, Parts, Reply, Request, read_set};
 use crate::cache::CachedProduct;
 use crate::error::Error;
 use crate::ledger::{Changes, Command, Decision, Refusal};
@@ -10,10 +10,10 @@ use crate::model::{EventKind, ProductId};
 use crate::store::Sequence;
 
 /// What is to be said to a request, or done with it.
-pub(super) enum Outcome {
+pub(super) enum BatchOutcome {
     Reply(Request, Reply),
     /// To be asked again, first in its lane.
-    Again(Request),
+    Requeue(Request),
 }
 
 /// Tells all who must know of a transaction before its callers do, and turns
@@ -22,10 +22,10 @@ pub(super) fn settle(
     combiner: &Combiner,
     requests: Vec<Request>,
     decided: Decided,
-) -> Vec<Outcome> {
+) -> Vec<BatchOutcome> {
     let parts = &combiner.parts;
     let Decided { decisions, changes, products, locked_at } = decided;
-    parts.siblings.sold_out.learn(products, &refused_products(&decisions), locked_at);
+    parts.process_shared.sold_out.learn(products, &refused_products(&decisions), locked_at);
     tell(parts, &changes);
     let mut outcomes = Vec::with_capacity(requests.len());
     let mut unused = UnusedIds::default();
@@ -41,15 +41,15 @@ pub(super) fn settle(
                 let reply = answer
                     .map(|answer| Done { answer, replayed })
                     .map_err(|refusal| Error::refused(refusal, replayed));
-                outcomes.push(Outcome::Reply(request, reply));
+                outcomes.push(BatchOutcome::Reply(request, reply));
             }
             Decision::Later => {
                 unused.add(&request.command);
-                outcomes.push(Outcome::Again(request));
+                outcomes.push(BatchOutcome::Requeue(request));
             }
             Decision::Elsewhere(product) => {
                 request.route = vec![combiner.lane(product)];
-                outcomes.push(Outcome::Again(request));
+                outcomes.push(BatchOutcome::Requeue(request));
             }
         }
     }
@@ -67,7 +67,7 @@ fn tell(parts: &Parts, changes: &Changes) {
     }
     let soonest = changes.products.iter().filter_map(|change| change.after.next_due).min();
     if let Some(soonest) = soonest {
-        parts.due_notice.falls_due(soonest);
+        parts.sweeper_waker.falls_due(soonest);
     }
     if !changes.products.is_empty() {
         let written = changes.products.iter().map(|change| CachedProduct::from(&change.after));
@@ -75,10 +75,10 @@ fn tell(parts: &Parts, changes: &Changes) {
     }
     if !parts.store.single_writer() {
         parts
-            .routes
+            .product_index
             .remember_holds(changes.new_holds.iter().map(|hold| (hold.id, hold.product_id)));
         let orders = changes.new_orders.iter();
-        parts.routes.remember_orders(orders.map(|row| (row.order.id, row.order.product_id)));
+        parts.product_index.remember_orders(orders.map(|row| (row.order.id, row.order.product_id)));
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) struct UnusedIds {
 
 impl UnusedIds {
     pub fn add(&mut self, command: &Command) {
-        needs::ids_of(command, &mut self.holds, &mut self.orders);
+        read_set::ids_of(command, &mut self.holds, &mut self.orders);
     }
 
     pub fn give_back(self, ids: &Ids) {

@@ -16,11 +16,11 @@ const LOOK_UP_MAX: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct Known {
     process: u32,
-    stores: HashMap<String, Weak<Siblings>>,
+    stores: HashMap<String, Weak<ProcessShared>>,
 }
 
 impl Known {
-    fn of(&mut self, store_url: &str, process: u32) -> Arc<Siblings> {
+    fn of(&mut self, store_url: &str, process: u32) -> Arc<ProcessShared> {
         if self.process != process {
             // The child of a fork: what the parent's threads have locked here
             // is given back there only.
@@ -30,20 +30,20 @@ impl Known {
         if let Some(known) = self.stores.get(store_url).and_then(Weak::upgrade) {
             return known;
         }
-        self.stores.retain(|_, siblings| siblings.strong_count() > 0);
-        let siblings = Arc::default();
-        self.stores.insert(store_url.to_owned(), Arc::downgrade(&siblings));
-        siblings
+        self.stores.retain(|_, process_shared| process_shared.strong_count() > 0);
+        let process_shared = Arc::default();
+        self.stores.insert(store_url.to_owned(), Arc::downgrade(&process_shared));
+        process_shared
     }
 }
 
 #[derive(Default)]
-pub(crate) struct Siblings {
+pub(crate) struct ProcessShared {
     pub lock: Arc<LocalLock>,
     pub sold_out: SoldOut,
 }
 
-impl Siblings {
+impl ProcessShared {
     /// Those on the store of this [identity](crate::store::identity). A store
     /// without one belongs to one engine alone.
     pub fn of(store: Option<String>) -> Arc<Self> {
@@ -74,8 +74,8 @@ pub(crate) fn locked_within<T>(mutex: &Mutex<T>, patience: Duration) -> Option<M
 mod tests {
     use super::*;
 
-    fn of(url: &str) -> Arc<Siblings> {
-        Siblings::of(crate::store::identity(url))
+    fn of(url: &str) -> Arc<ProcessShared> {
+        ProcessShared::of(crate::store::identity(url))
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Policy {
     }
 }
 
-pub(super) struct Desk<'a> {
+pub(super) struct BatchState<'a> {
     pub(super) policy: &'a Policy,
     pub(super) now: Timestamp,
     pub(super) rows: Rows,
@@ -66,7 +66,7 @@ pub(super) struct Desk<'a> {
     events: Vec<LedgerEvent>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> BatchState<'a> {
     pub(super) fn new(policy: &'a Policy, rows: Rows, now: Timestamp) -> Self {
         Self {
             policy,
@@ -89,23 +89,25 @@ impl<'a> Desk<'a> {
             return Decision::Done { answer: Err(refusal), replayed: false };
         }
         match command {
-            Command::Hold { hold, ttl, customer, key } => self.keyed(key.as_ref(), |desk| {
+            Command::Hold { hold, ttl, customer, key } => self.keyed(key.as_ref(), |batch| {
                 let lines = std::slice::from_ref(hold);
-                let made = desk.hold_lines(lines, *ttl, customer.as_ref())?;
+                let made = batch.hold_lines(lines, *ttl, customer.as_ref())?;
                 Ok(made.map(|mut holds| Answer::Hold(holds.swap_remove(0))))
             }),
-            Command::Cart { lines, ttl, customer, key } => self.keyed(key.as_ref(), |desk| {
-                Ok(desk.hold_lines(lines, *ttl, customer.as_ref())?.map(Answer::Cart))
+            Command::Cart { lines, ttl, customer, key } => self.keyed(key.as_ref(), |batch| {
+                Ok(batch.hold_lines(lines, *ttl, customer.as_ref())?.map(Answer::Cart))
             }),
             Command::Release { hold_id, .. } => decision(self.release(*hold_id)),
             Command::Extend { hold_id, ttl, .. } => decision(self.extend(*hold_id, *ttl)),
             Command::Order { order_id, secret, hold_id, product_id, key, .. } => self
-                .keyed(key.as_ref(), |desk| desk.order(*order_id, *secret, *hold_id, *product_id)),
+                .keyed(key.as_ref(), |batch| {
+                    batch.order(*order_id, *secret, *hold_id, *product_id)
+                }),
             Command::Payment { key, body_hash, order_id, secret, outcome } => {
                 self.payment(key, *body_hash, *order_id, *secret, *outcome)
             }
             Command::Adjust { product_id, delta, version, key } => {
-                self.keyed(key.as_ref(), |desk| desk.adjust(*product_id, *delta, *version))
+                self.keyed(key.as_ref(), |batch| batch.adjust(*product_id, *delta, *version))
             }
             Command::Reclaim { product_id } => {
                 let (holds, orders) = self.reclaimed.remove(product_id).unwrap_or_default();
@@ -216,12 +218,12 @@ impl<'a> Desk<'a> {
         }
     }
 
-    pub(super) fn note_hold(&mut self, id: HoldId, before: Option<(HoldStatus, Timestamp)>) {
+    pub(super) fn record_hold(&mut self, id: HoldId, before: Option<(HoldStatus, Timestamp)>) {
         self.holds_before.entry(id).or_insert(before);
     }
 
     /// Notes whom a new hold is for, and counts it from now on.
-    pub(super) fn note_customer(&mut self, hold: &Hold, customer: &Arc<str>) {
+    pub(super) fn record_customer(&mut self, hold: &Hold, customer: &Arc<str>) {
         let (product_id, hold_id) = (hold.product_id, hold.id);
         if self.policy.max_per_customer.is_some() {
             let of_product = self.rows.customers.entry(product_id).or_default();
@@ -231,7 +233,7 @@ impl<'a> Desk<'a> {
         self.customer_holds.push(CustomerHold { product_id, customer, hold_id });
     }
 
-    pub(super) fn note_order(
+    pub(super) fn record_order(
         &mut self,
         id: OrderId,
         before: Option<(OrderStatus, PaymentDisposition)>,
@@ -239,12 +241,12 @@ impl<'a> Desk<'a> {
         self.orders_before.entry(id).or_insert(before);
     }
 
-    pub(super) fn note_payment(&mut self, row: PaymentRow) {
+    pub(super) fn record_payment(&mut self, row: PaymentRow) {
         self.new_payments.push(row.key.clone());
         self.rows.payments.insert(row.key.clone(), row);
     }
 
-    pub(super) fn note_settled(&mut self, order_id: OrderId, key: String) {
+    pub(super) fn record_settled(&mut self, order_id: OrderId, key: String) {
         self.settled.push((order_id, key));
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::Parts;
 use crate::ledger::{Changes, Command, Policy};
 use crate::model::{Hold, ProductId, Timestamp};
-use crate::store::Needs;
+use crate::store::ReadSet;
 
 /// How far the decision may come from the moment at which a hold was written.
 /// A wait for the lock lies between them, and the clocks of two machines.
@@ -42,7 +42,7 @@ fn choose_by(
     }
     let is_plenty = |(id, wanted): (ProductId, u64)| (wanted <= last_stock(id)?).then_some(id);
     let plenty: HashSet<ProductId> = wanted.into_iter().filter_map(is_plenty).collect();
-    let mut ahead = Vec::new();
+    let mut early_inserts = Vec::new();
     for command in commands {
         let may_be_known = command.key().is_some_and(|keyed| !keyed.is_fresh);
         if may_be_known || policy.counts(command) {
@@ -55,29 +55,35 @@ fn choose_by(
         if lines.iter().all(|line| plenty.contains(&line.product_id)) {
             for line in lines {
                 line.at = Some(now);
-                ahead.push(line.made(now, ttl));
+                early_inserts.push(line.made(now, ttl));
             }
         }
     }
-    ahead
+    early_inserts
 }
 
 /// Lets the commands be decided in the plain order.
-pub(super) fn forget(commands: &mut [Command], needs: &mut Needs) {
-    needs.ahead.clear();
+pub(super) fn forget(commands: &mut [Command], read_set: &mut ReadSet) {
+    read_set.early_inserts.clear();
     commands.iter_mut().flat_map(Command::new_holds_mut).for_each(|hold| hold.at = None);
 }
 
 /// Whether the decision at `now` makes just the holds that were written, and
 /// none of them is dead by then: others in the batch would be told of its units
 /// as held.
-pub(super) fn is_as_foreseen(ahead: &[Hold], changes: &Changes, now: Timestamp) -> bool {
-    let Some(first) = ahead.first() else { return true };
+pub(super) fn matches_early_inserts(
+    early_inserts: &[Hold],
+    changes: &Changes,
+    now: Timestamp,
+) -> bool {
+    let Some(first) = early_inserts.first() else { return true };
     let apart = first.created_at.until(now).max(now.until(first.created_at));
     // Both ascend by id.
     let mut made = changes.new_holds.iter();
     apart <= APART_MAX
-        && ahead.iter().all(|written| written.expires_at > now && made.any(|hold| hold == written))
+        && early_inserts
+            .iter()
+            .all(|written| written.expires_at > now && made.any(|hold| hold == written))
 }
 
 #[cfg(test)]
@@ -151,11 +157,11 @@ mod tests {
     #[test]
     fn what_was_written_ahead_is_forgotten_for_the_plain_order() {
         let mut commands = [command(new(1, 1, 1))];
-        let ahead = chosen(&mut commands);
-        let mut needs = Needs { ahead, ..Needs::default() };
-        forget(&mut commands, &mut needs);
+        let early_inserts = chosen(&mut commands);
+        let mut read_set = ReadSet { early_inserts, ..ReadSet::default() };
+        forget(&mut commands, &mut read_set);
         assert_eq!(commands, [command(new(1, 1, 1))]);
-        assert!(needs.ahead.is_empty());
+        assert!(read_set.early_inserts.is_empty());
     }
 
     fn changes(ids: &[u64]) -> Changes {
@@ -165,22 +171,25 @@ mod tests {
 
     #[test]
     fn a_decision_is_as_foreseen_if_it_makes_all_that_was_written_and_soon() {
-        let ahead = [hold(2), hold(5)];
-        assert!(is_as_foreseen(&ahead, &changes(&[2, 5]), NOW));
-        assert!(is_as_foreseen(&ahead, &changes(&[1, 2, 4, 5, 9]), NOW));
-        assert!(!is_as_foreseen(&ahead, &changes(&[2]), NOW), "one was refused");
-        assert!(!is_as_foreseen(&ahead, &changes(&[]), NOW));
+        let early_inserts = [hold(2), hold(5)];
+        assert!(matches_early_inserts(&early_inserts, &changes(&[2, 5]), NOW));
+        assert!(matches_early_inserts(&early_inserts, &changes(&[1, 2, 4, 5, 9]), NOW));
+        assert!(!matches_early_inserts(&early_inserts, &changes(&[2]), NOW), "one was refused");
+        assert!(!matches_early_inserts(&early_inserts, &changes(&[]), NOW));
         let mut other = changes(&[2, 5]);
         other.new_holds[1].qty = 3;
-        assert!(!is_as_foreseen(&ahead, &other, NOW));
-        for (moment, foreseen) in [
+        assert!(!matches_early_inserts(&early_inserts, &other, NOW));
+        for (moment, speculative) in [
             (NOW.after(APART_MAX), true),
             (NOW.after(APART_MAX * 2), false),
             (Timestamp::from_micros(0), false),
         ] {
-            assert_eq!(is_as_foreseen(&ahead, &changes(&[2, 5]), moment), foreseen);
+            assert_eq!(
+                matches_early_inserts(&early_inserts, &changes(&[2, 5]), moment),
+                speculative
+            );
         }
-        assert!(is_as_foreseen(&[], &changes(&[]), Timestamp::from_micros(0)));
+        assert!(matches_early_inserts(&[], &changes(&[]), Timestamp::from_micros(0)));
     }
 
     #[test]
@@ -188,11 +197,11 @@ mod tests {
         let mut short = hold(2);
         short.expires_at = NOW.after(Duration::from_millis(10));
         let changes = Changes { new_holds: vec![short.clone()], ..Changes::default() };
-        let is_foreseen = |millis| {
+        let is_speculative = |millis| {
             let now = NOW.after(Duration::from_millis(millis));
-            is_as_foreseen(std::slice::from_ref(&short), &changes, now)
+            matches_early_inserts(std::slice::from_ref(&short), &changes, now)
         };
-        assert!(is_foreseen(9));
-        assert!(!is_foreseen(10));
+        assert!(is_speculative(9));
+        assert!(!is_speculative(10));
     }
 }

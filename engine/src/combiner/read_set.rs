@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Request;
 use crate::ledger::{Command, Keyed, Policy};
 use crate::model::{HoldId, OrderId, ProductId};
-use crate::store::Needs;
+use crate::store::ReadSet;
 
 /// How many ids of each kind the commands may use up.
 pub(super) fn count_ids(requests: &[Request]) -> (usize, usize) {
@@ -45,67 +45,67 @@ pub(super) fn ids_of(command: &Command, holds: &mut Vec<u64>, orders: &mut Vec<u
 /// written with its key in one transaction, which the table's unique key fails
 /// as [`Fault::Duplicate`](crate::store::Fault). The whole batch is then
 /// tried again [with every key](read_every_key).
-pub(super) fn of(requests: &[Request], policy: &Policy, due_limit: u32) -> Needs {
-    let mut needs = Needs { due_limit, ..Needs::default() };
+pub(super) fn of(requests: &[Request], policy: &Policy, due_limit: u32) -> ReadSet {
+    let mut read_set = ReadSet { due_limit, ..ReadSet::default() };
     for request in requests {
         let lanes = request.route.iter().map(|lane| ProductId(lane.0));
-        needs.products.extend(lanes.filter(|product| product.is_possible()));
-        add(&mut needs, &request.command);
+        read_set.products.extend(lanes.filter(|product| product.is_possible()));
+        add(&mut read_set, &request.command);
         if policy.counts(&request.command) {
-            add_customer(&mut needs, &request.command);
+            add_customer(&mut read_set, &request.command);
         }
     }
-    needs.products.sort_unstable();
-    needs.products.dedup();
-    needs.holds.sort_unstable();
-    needs.holds.dedup();
-    needs.used_holds.sort_unstable();
-    needs.used_holds.dedup();
-    needs.orders.sort_unstable();
-    needs.orders.dedup();
-    needs
+    read_set.products.sort_unstable();
+    read_set.products.dedup();
+    read_set.holds.sort_unstable();
+    read_set.holds.dedup();
+    read_set.used_holds.sort_unstable();
+    read_set.used_holds.dedup();
+    read_set.orders.sort_unstable();
+    read_set.orders.dedup();
+    read_set
 }
 
-fn add(needs: &mut Needs, command: &Command) {
+fn add(read_set: &mut ReadSet, command: &Command) {
     for hold in command.new_holds() {
-        needs.products.push(hold.product_id);
-        *needs.wanted.entry(hold.product_id).or_default() += u64::from(hold.qty);
+        read_set.products.push(hold.product_id);
+        *read_set.wanted.entry(hold.product_id).or_default() += u64::from(hold.qty);
     }
-    needs.keys.extend(command.key().filter(|keyed| !keyed.is_fresh).map(name));
+    read_set.keys.extend(command.key().filter(|keyed| !keyed.is_fresh).map(name));
     match command {
         Command::Hold { .. } | Command::Cart { .. } => {}
         Command::Order { order_id, hold_id, product_id, .. } => {
-            needs.products.push(*product_id);
-            needs.holds.push(*hold_id);
-            needs.used_holds.push(*hold_id);
-            needs.awaited_orders.push(*order_id);
+            read_set.products.push(*product_id);
+            read_set.holds.push(*hold_id);
+            read_set.used_holds.push(*hold_id);
+            read_set.awaited_orders.push(*order_id);
         }
         Command::Release { hold_id, .. } | Command::Extend { hold_id, .. } => {
-            needs.holds.push(*hold_id);
-            needs.used_holds.push(*hold_id);
+            read_set.holds.push(*hold_id);
+            read_set.used_holds.push(*hold_id);
         }
         Command::Payment { key, order_id, .. } => {
-            needs.orders.push(*order_id);
-            needs.payments.push(key.clone());
+            read_set.orders.push(*order_id);
+            read_set.payments.push(key.clone());
         }
         Command::Adjust { product_id, .. } | Command::Reclaim { product_id } => {
-            needs.products.push(*product_id);
-            needs.due.insert(*product_id);
+            read_set.products.push(*product_id);
+            read_set.due.insert(*product_id);
         }
     }
 }
 
 /// Adds what the command's customer holds of its products.
-fn add_customer(needs: &mut Needs, command: &Command) {
+fn add_customer(read_set: &mut ReadSet, command: &Command) {
     let Some(customer) = command.customer() else { return };
     for hold in command.new_holds() {
-        needs.customers.entry(hold.product_id).or_default().insert(Arc::clone(customer));
+        read_set.customers.entry(hold.product_id).or_default().insert(Arc::clone(customer));
     }
 }
 
 /// Adds the keys that were taken for fresh.
-pub(super) fn read_every_key(needs: &mut Needs, commands: &[Command]) {
-    needs.keys = commands.iter().filter_map(Command::key).map(name).collect();
+pub(super) fn read_every_key(read_set: &mut ReadSet, commands: &[Command]) {
+    read_set.keys = commands.iter().filter_map(Command::key).map(name).collect();
 }
 
 fn name(keyed: &Keyed) -> String {
@@ -179,15 +179,15 @@ mod tests {
             Command::Extend { hold_id: HoldId(8), ttl: Duration::ZERO, token: None },
             Command::Reclaim { product_id: ProductId(3) },
         ];
-        let needs = of(&requests(commands), &POLICY, 77);
-        assert_eq!(needs.due_limit, 77);
-        assert_eq!(needs.products, [ProductId(3), ProductId(4)]);
-        assert_eq!(needs.wanted, [(ProductId(3), 1), (ProductId(4), 7)].into());
-        assert_eq!(needs.holds, [HoldId(8), HoldId(9)]);
-        assert_eq!(needs.used_holds, [HoldId(8), HoldId(9)]);
-        assert_eq!(needs.awaited_orders, [OrderId(0)]);
-        assert_eq!(needs.due, [ProductId(3)].into());
-        assert!(needs.customers.is_empty());
+        let read_set = of(&requests(commands), &POLICY, 77);
+        assert_eq!(read_set.due_limit, 77);
+        assert_eq!(read_set.products, [ProductId(3), ProductId(4)]);
+        assert_eq!(read_set.wanted, [(ProductId(3), 1), (ProductId(4), 7)].into());
+        assert_eq!(read_set.holds, [HoldId(8), HoldId(9)]);
+        assert_eq!(read_set.used_holds, [HoldId(8), HoldId(9)]);
+        assert_eq!(read_set.awaited_orders, [OrderId(0)]);
+        assert_eq!(read_set.due, [ProductId(3)].into());
+        assert!(read_set.customers.is_empty());
     }
 
     #[test]
@@ -201,9 +201,9 @@ mod tests {
     #[test]
     fn a_fresh_key_is_looked_for_only_once_it_is_in_doubt() {
         let commands = vec![hold(1, 1, None, Some(true)), hold(2, 1, None, Some(false))];
-        let mut needs = of(&requests(commands.clone()), &POLICY, 1);
-        assert_eq!(needs.keys, ["of 2"]);
-        read_every_key(&mut needs, &commands);
-        assert_eq!(needs.keys, ["of 1", "of 2"]);
+        let mut read_set = of(&requests(commands.clone()), &POLICY, 1);
+        assert_eq!(read_set.keys, ["of 2"]);
+        read_every_key(&mut read_set, &commands);
+        assert_eq!(read_set.keys, ["of 1", "of 2"]);
     }
 }

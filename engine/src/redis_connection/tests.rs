@@ -24,25 +24,26 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// A link that waits for its answers while the machine is busy.
-async fn connect(url: &str) -> (RedisLink, Arc<Metrics>) {
+async fn connect(url: &str) -> (RedisConnection, Arc<Metrics>) {
     try_connect(&[("redis", url)]).await.expect("a URL")
 }
 
-async fn try_connect(settings: &[(&str, &str)]) -> Result<(RedisLink, Arc<Metrics>)> {
+async fn try_connect(settings: &[(&str, &str)]) -> Result<(RedisConnection, Arc<Metrics>)> {
     let config = Config::from_pairs(settings.iter().copied())?;
     let metrics = Arc::new(Metrics::new());
     let names = RedisNames::plain("shop");
-    let link = RedisLink::connect_with(&config, names, Arc::clone(&metrics), SOON / 2).await?;
+    let link =
+        RedisConnection::connect_with(&config, names, Arc::clone(&metrics), SOON / 2).await?;
     Ok((link, metrics))
 }
 
-async fn set(link: &RedisLink) -> std::result::Result<(), LinkError> {
+async fn set(link: &RedisConnection) -> std::result::Result<(), RedisConnectionError> {
     link.command(redis::cmd("SET").arg("key").arg(1)).await
 }
 
 /// Whether a command fails without waiting for anything.
-fn fails_at_once(link: &RedisLink) -> bool {
-    set(link).now_or_never() == Some(Err(LinkError::Down))
+fn fails_at_once(link: &RedisConnection) -> bool {
+    set(link).now_or_never() == Some(Err(RedisConnectionError::Down))
 }
 
 #[tokio::test]
@@ -66,7 +67,7 @@ async fn a_wrong_url_is_refused_without_being_repeated() {
         "rediss://u:secret@host#insecure",
         "redis+other://u:secret@host",
     ] {
-        let Err(error) = RedisLink::connect_plainly(url).await else {
+        let Err(error) = RedisConnection::connect_plainly(url).await else {
             panic!("{url} was taken");
         };
         assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument);
@@ -109,9 +110,9 @@ async fn a_lost_server_fails_at_once_until_it_is_back() {
 #[tokio::test]
 async fn a_stopped_server_holds_up_one_command_only() {
     let redis = Redis::start();
-    let link = RedisLink::connect_plainly(&redis.url()).await.expect("a URL");
+    let link = RedisConnection::connect_plainly(&redis.url()).await.expect("a URL");
     redis.pause();
-    assert_eq!(soon("the answer is given up", set(&link)).await, Err(LinkError::Unsure));
+    assert_eq!(soon("the answer is given up", set(&link)).await, Err(RedisConnectionError::Unsure));
     assert!(fails_at_once(&link));
     redis.resume();
     soon("the link comes up", link.up()).await;
@@ -122,7 +123,7 @@ async fn a_stopped_server_holds_up_one_command_only() {
 #[tokio::test]
 async fn a_stopped_server_is_found_while_no_one_asks() {
     let redis = Redis::start();
-    let link = RedisLink::connect_plainly(&redis.url()).await.expect("a URL");
+    let link = RedisConnection::connect_plainly(&redis.url()).await.expect("a URL");
     redis.pause();
     until("the heartbeat misses", || !link.is_up()).await;
     redis.resume();
@@ -140,7 +141,7 @@ async fn a_server_that_takes_no_writes_counts_as_down() {
     ];
     for (unfit, fit) in states {
         redis.command(unfit);
-        assert_eq!(set(&link).await, Err(LinkError::Down));
+        assert_eq!(set(&link).await, Err(RedisConnectionError::Down));
         let reconnects = metrics.redis_reconnects.get();
         tokio::time::sleep(Duration::from_millis(400)).await;
         assert!(!link.is_up() && metrics.redis_reconnects.get() == reconnects, "{unfit:?}");
@@ -157,12 +158,12 @@ async fn a_refused_command_leaves_the_link_up() {
     let (link, _metrics) = connect(&redis.url()).await;
     assert_eq!(set(&link).await, Ok(()));
     let refused = link.command::<u64>(redis::cmd("LLEN").arg("key")).await;
-    assert_eq!(refused, Err(LinkError::Refused));
+    assert_eq!(refused, Err(RedisConnectionError::Refused));
     let in_a_script = redis::Script::new("return redis.call('LLEN', KEYS[1])");
     let refused = link.script::<u64>(in_a_script.prepare_invoke().key("key")).await;
-    assert_eq!(refused, Err(LinkError::Refused));
+    assert_eq!(refused, Err(RedisConnectionError::Refused));
     let in_a_pipeline = link.pipeline::<(u64,)>(redis::pipe().cmd("LLEN").arg("key")).await;
-    assert_eq!(in_a_pipeline, Err(LinkError::Refused));
+    assert_eq!(in_a_pipeline, Err(RedisConnectionError::Refused));
     assert!(link.is_up());
     link.close().await;
 }

@@ -18,7 +18,7 @@ async fn refusal(settings: &[(&str, &str)]) -> String {
 }
 
 /// That a link is up, and that commands, scripts and messages go over it.
-async fn assert_works(settings: &[(&str, &str)]) -> (RedisLink, Arc<Metrics>) {
+async fn assert_works(settings: &[(&str, &str)]) -> (RedisConnection, Arc<Metrics>) {
     let (link, metrics) = try_connect(settings).await.expect("opens");
     assert!(link.is_up());
     let mut heard = link.subscribe(&link.names().channel("news"));
@@ -190,7 +190,7 @@ async fn a_user_without_a_right_is_refused_by_a_sentence_that_names_it() {
     redis.command(&["ACL", "SETUSER", "u", "-evalsha", "-eval"]);
     let script = redis::Script::new("return 7");
     let refused = link.script::<u64>(&script.prepare_invoke()).await;
-    assert_eq!(refused, Err(LinkError::Down));
+    assert_eq!(refused, Err(RedisConnectionError::Down));
     assert_eq!(metrics.degraded.get(), 1);
     assert!(fails_at_once(&link));
     redis.command(&allowed);

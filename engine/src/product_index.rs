@@ -24,7 +24,7 @@ const TURN: Duration = Duration::from_secs(60);
 const LOOKED_UP_AT_ONCE: usize = 512;
 
 /// The way from holds and orders to their products.
-pub(crate) struct Routes {
+pub(crate) struct ProductIndex {
     holds: Table,
     orders: Table,
 }
@@ -49,7 +49,7 @@ struct State {
 
 type Found = Result<Option<ProductId>>;
 
-impl Routes {
+impl ProductIndex {
     /// Look-ups run on `runtime`.
     pub fn new(store: &Arc<dyn Store>, runtime: &Runtime) -> Arc<Self> {
         let table = |kind| Table {
@@ -72,13 +72,13 @@ impl Routes {
     /// # Errors
     /// `unavailable` when the store cannot be asked.
     pub async fn of_hold(self: &Arc<Self>, id: HoldId) -> Found {
-        self.find(id.0, |routes| &routes.holds).await
+        self.find(id.0, |product_index| &product_index.holds).await
     }
 
     /// # Errors
     /// `unavailable` when the store cannot be asked.
     pub async fn of_order(self: &Arc<Self>, id: OrderId) -> Found {
-        self.find(id.0, |routes| &routes.orders).await
+        self.find(id.0, |product_index| &product_index.orders).await
     }
 
     async fn find(self: &Arc<Self>, id: u64, table: fn(&Self) -> &Table) -> Found {
@@ -91,8 +91,10 @@ impl Routes {
             state.asking.push((id, answer));
             if !state.is_looking {
                 state.is_looking = true;
-                let routes = Arc::clone(self);
-                drop(table(self).runtime.spawn(async move { table(&routes).look_up().await }));
+                let product_index = Arc::clone(self);
+                drop(
+                    table(self).runtime.spawn(async move { table(&product_index).look_up().await }),
+                );
             }
             found
         };

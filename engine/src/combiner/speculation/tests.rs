@@ -39,63 +39,63 @@ fn keyed(is_fresh: bool) -> Option<Keyed> {
 }
 
 /// Knows a product from two batches, one right after the other.
-fn with(row: ProductRow) -> Foresight {
-    let foresight = Foresight::default();
+fn with(row: ProductRow) -> Speculation {
+    let speculation = Speculation::default();
     let mut before = row.clone();
     before.product.version -= 2;
-    foresight.learn(&changes(before.clone()), &fences(3), now());
+    speculation.learn(&changes(before.clone()), &fences(3), now());
     before.product.version += 1;
     let mut second = changes(before);
     second.products[0].after = row;
-    foresight.learn(&second, &fences(3), now());
-    foresight
+    speculation.learn(&second, &fences(3), now());
+    speculation
 }
 
-fn decide_by(foresight: &Foresight, commands: &[Command]) -> Option<Foreseen> {
-    foresight.decide(&Policy::PLAIN, &[ID], commands, &fences(3), NOW)
+fn decide_by(speculation: &Speculation, commands: &[Command]) -> Option<SpeculativeDecision> {
+    speculation.decide(&Policy::PLAIN, &[ID], commands, &fences(3), NOW)
 }
 
 #[test]
 fn each_batch_goes_by_what_the_one_before_it_leaves() {
-    let foresight = with(row(9, 10));
+    let speculation = with(row(9, 10));
     for (version, stock) in [(9, 10), (10, 6), (11, 2)] {
-        let Some(foreseen) = decide_by(&foresight, &[hold(4, None)]) else {
+        let Some(speculative) = decide_by(&speculation, &[hold(4, None)]) else {
             assert_eq!(stock, 2, "there was enough");
             return;
         };
-        let change = &foreseen.changes.products[0];
+        let change = &speculative.changes.products[0];
         assert_eq!((change.before.product.version, change.before.product.stock), (version, stock));
-        assert_eq!(foreseen.changes.new_holds[0].created_at, NOW);
+        assert_eq!(speculative.changes.new_holds[0].created_at, NOW);
     }
     panic!("there was not enough");
 }
 
 #[test]
 fn a_product_that_others_write_is_not_foreseen() {
-    let foresight = Foresight::default();
-    let is_foreseen = || decide_by(&foresight, &[hold(1, None)]).is_some();
-    assert!(!is_foreseen(), "it is not known");
-    foresight.learn(&changes(row(1, 10)), &fences(3), now());
-    assert!(!is_foreseen(), "who writes it is not known");
-    foresight.learn(&changes(row(3, 10)), &fences(3), now());
-    assert!(!is_foreseen(), "someone wrote it in between");
-    foresight.learn(&changes(row(4, 10)), &fences(3), now());
-    assert!(is_foreseen(), "no one did");
-    foresight.forget(&[ID]);
-    assert!(!is_foreseen(), "a batch failed");
+    let speculation = Speculation::default();
+    let is_speculative = || decide_by(&speculation, &[hold(1, None)]).is_some();
+    assert!(!is_speculative(), "it is not known");
+    speculation.learn(&changes(row(1, 10)), &fences(3), now());
+    assert!(!is_speculative(), "who writes it is not known");
+    speculation.learn(&changes(row(3, 10)), &fences(3), now());
+    assert!(!is_speculative(), "someone wrote it in between");
+    speculation.learn(&changes(row(4, 10)), &fences(3), now());
+    assert!(is_speculative(), "no one did");
+    speculation.forget(&[ID]);
+    assert!(!is_speculative(), "a batch failed");
 }
 
 #[test]
 fn a_batch_that_overtook_its_own_elder_is_no_reason_to_doubt() {
     let is_foreseen_after = |failures: usize, found: u64| {
-        let foresight = with(row(9, 10));
+        let speculation = with(row(9, 10));
         for _ in 0..2 {
-            assert!(decide_by(&foresight, &[hold(1, None)]).is_some(), "9 to 10, then to 11");
+            assert!(decide_by(&speculation, &[hold(1, None)]).is_some(), "9 to 10, then to 11");
         }
-        (0..failures).for_each(|_| foresight.forget(&[ID]));
-        assert!(decide_by(&foresight, &[hold(1, None)]).is_none(), "a batch failed");
-        foresight.learn(&changes(row(found, 10)), &fences(3), now());
-        decide_by(&foresight, &[hold(1, None)]).is_some()
+        (0..failures).for_each(|_| speculation.forget(&[ID]));
+        assert!(decide_by(&speculation, &[hold(1, None)]).is_none(), "a batch failed");
+        speculation.learn(&changes(row(found, 10)), &fences(3), now());
+        decide_by(&speculation, &[hold(1, None)]).is_some()
     };
     assert!(is_foreseen_after(1, 10), "as the elder left it");
     assert!(!is_foreseen_after(1, 9), "the elder came to nothing");
@@ -105,21 +105,21 @@ fn a_batch_that_overtook_its_own_elder_is_no_reason_to_doubt() {
 
 #[test]
 fn what_was_not_read_for_long_is_read_again() {
-    let foresight = with(row(9, 10));
-    let long_ago = Instant::now().checked_sub(TRUSTED).expect("the machine runs for longer");
-    foresight.learn(&changes(row(9, 10)), &fences(3), long_ago..long_ago);
-    assert!(decide_by(&foresight, &[hold(1, None)]).is_none());
+    let speculation = with(row(9, 10));
+    let long_ago = Instant::now().checked_sub(TRUSTED_FOR).expect("the machine runs for longer");
+    speculation.learn(&changes(row(9, 10)), &fences(3), long_ago..long_ago);
+    assert!(decide_by(&speculation, &[hold(1, None)]).is_none());
 }
 
 #[test]
 fn what_was_long_under_way_is_not_gone_by() {
-    let foresight = with(row(9, 10));
+    let speculation = with(row(9, 10));
     let now = Instant::now();
-    foresight.learn(&changes(row(9, 10)), &fences(3), now..now + PROMPT * 2);
-    assert!(decide_by(&foresight, &[hold(1, None)]).is_none());
-    let foresight = with(row(9, 10));
-    foresight.learn(&changes(row(9, 10)), &fences(3), now..now + PROMPT);
-    assert!(decide_by(&foresight, &[hold(1, None)]).is_some(), "it was just in time");
+    speculation.learn(&changes(row(9, 10)), &fences(3), now..now + ROUND_TRIP_MAX * 2);
+    assert!(decide_by(&speculation, &[hold(1, None)]).is_none());
+    let speculation = with(row(9, 10));
+    speculation.learn(&changes(row(9, 10)), &fences(3), now..now + ROUND_TRIP_MAX);
+    assert!(decide_by(&speculation, &[hold(1, None)]).is_some(), "it was just in time");
 }
 
 /// A reading that is new however long the test takes.
@@ -142,11 +142,11 @@ fn changes_of(first: u64, products: usize) -> Changes {
 
 #[test]
 fn a_batch_of_few_products_is_foreseen() {
-    let is_foreseen = |products: usize| {
-        let foresight = Foresight::default();
+    let is_speculative = |products: usize| {
+        let speculation = Speculation::default();
         let mut done = changes_of(1, products);
         for _ in 0..2 {
-            foresight.learn(&done, &BTreeMap::new(), fresh());
+            speculation.learn(&done, &BTreeMap::new(), fresh());
             for change in &mut done.products {
                 change.before = change.after.clone();
                 change.after.product.version += 1;
@@ -162,29 +162,29 @@ fn a_batch_of_few_products_is_foreseen() {
                 command
             })
             .collect();
-        foresight.decide(&Policy::PLAIN, &ids, &commands, &BTreeMap::new(), NOW).is_some()
+        speculation.decide(&Policy::PLAIN, &ids, &commands, &BTreeMap::new(), NOW).is_some()
     };
-    assert!(is_foreseen(1));
-    assert!(is_foreseen(PRODUCTS_MAX));
-    assert!(!is_foreseen(PRODUCTS_MAX + 1));
+    assert!(is_speculative(1));
+    assert!(is_speculative(PRODUCTS_MAX));
+    assert!(!is_speculative(PRODUCTS_MAX + 1));
 }
 
 #[test]
 fn no_more_products_are_remembered_than_there_is_room_for() {
-    let foresight = Foresight::default();
-    let count = || foresight.known().len();
+    let speculation = Speculation::default();
+    let count = || speculation.known().len();
     let room = u64::try_from(REMEMBERED_MAX).expect("it is small");
-    let long_ago = Instant::now().checked_sub(TRUSTED).expect("the machine runs for longer");
+    let long_ago = Instant::now().checked_sub(TRUSTED_FOR).expect("the machine runs for longer");
     for id in 1..=room {
-        foresight.learn(&changes_of(id, 1), &fences(3), long_ago..long_ago);
+        speculation.learn(&changes_of(id, 1), &fences(3), long_ago..long_ago);
     }
     assert_eq!(count(), REMEMBERED_MAX, "none made room before there was need");
     for id in room + 1..=room * 2 {
-        foresight.learn(&changes_of(id, 1), &fences(3), fresh());
+        speculation.learn(&changes_of(id, 1), &fences(3), fresh());
     }
     assert_eq!(count(), REMEMBERED_MAX, "what is out of date made room");
-    assert!(foresight.known().contains_key(&ProductId(room + 1)));
-    foresight.learn(&changes_of(room * 2 + 1, 1), &fences(3), fresh());
+    assert!(speculation.known().contains_key(&ProductId(room + 1)));
+    speculation.learn(&changes_of(room * 2 + 1, 1), &fences(3), fresh());
     assert_eq!(count(), REMEMBERED_MAX, "there was no room left");
 }
 

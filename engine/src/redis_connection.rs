@@ -52,7 +52,7 @@ const BACKLOG: usize = 4096;
 
 /// Why a command was not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LinkError {
+pub(crate) enum RedisConnectionError {
     /// The link is down; the command did not run.
     Down,
     /// The link went down with the command under way; it may have run.
@@ -86,7 +86,7 @@ impl Subscription {
 
 /// A handle to the link; clones share it. Dropping the last one closes it.
 #[derive(Clone)]
-pub(crate) struct RedisLink {
+pub(crate) struct RedisConnection {
     shared: Arc<Shared>,
     tasks: TaskTracker,
     _stop: Arc<DropGuard>,
@@ -123,7 +123,7 @@ struct Shared {
     stop: CancellationToken,
 }
 
-impl RedisLink {
+impl RedisConnection {
     /// Tries once to connect, then goes on trying in a task of its own.
     ///
     /// # Errors
@@ -227,7 +227,7 @@ impl RedisLink {
     pub async fn script<T: FromRedisValue>(
         &self,
         call: &ScriptInvocation<'_>,
-    ) -> std::result::Result<T, LinkError> {
+    ) -> std::result::Result<T, RedisConnectionError> {
         let mut live = self.shared.live()?;
         let answer = call.invoke_async(&mut live.connection).await;
         self.shared.judge(live.number, answer)
@@ -236,7 +236,7 @@ impl RedisLink {
     pub async fn pipeline<T: FromRedisValue>(
         &self,
         commands: &Pipeline,
-    ) -> std::result::Result<T, LinkError> {
+    ) -> std::result::Result<T, RedisConnectionError> {
         let mut live = self.shared.live()?;
         let answer = commands.query_async(&mut live.connection).await;
         self.shared.judge(live.number, answer)
@@ -245,7 +245,7 @@ impl RedisLink {
     pub async fn command<T: FromRedisValue>(
         &self,
         command: &Cmd,
-    ) -> std::result::Result<T, LinkError> {
+    ) -> std::result::Result<T, RedisConnectionError> {
         let mut live = self.shared.live()?;
         let answer = command.query_async(&mut live.connection).await;
         self.shared.judge(live.number, answer)
@@ -272,22 +272,24 @@ impl RedisLink {
 }
 
 /// What an error says about its command and about the link.
-fn reading(error: &RedisError) -> LinkError {
+fn reading(error: &RedisError) -> RedisConnectionError {
     let answers = error.clone().into_server_errors();
     match answers.as_deref().and_then(|answers| answers.first()) {
         Some((_, answer)) => match answer.code() {
             // This server takes no writes now, or not here: for a lock and a
             // cache it is as good as gone.
             "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED"
-            | "ASK" | "OOM" | "MISCONF" | "NOREPLICAS" | "BUSY" => LinkError::Down,
+            | "ASK" | "OOM" | "MISCONF" | "NOREPLICAS" | "BUSY" => RedisConnectionError::Down,
             // So it is without the right to what all commands need.
-            "NOAUTH" | "WRONGPASS" | "NOPERM" => LinkError::Down,
-            _ if is_about_rights(error) => LinkError::Down,
-            _ => LinkError::Refused,
+            "NOAUTH" | "WRONGPASS" | "NOPERM" => RedisConnectionError::Down,
+            _ if is_about_rights(error) => RedisConnectionError::Down,
+            _ => RedisConnectionError::Refused,
         },
         None => match error.kind() {
-            redis::ErrorKind::UnexpectedReturnType | redis::ErrorKind::Client => LinkError::Refused,
-            _ => LinkError::Unsure,
+            redis::ErrorKind::UnexpectedReturnType | redis::ErrorKind::Client => {
+                RedisConnectionError::Refused
+            }
+            _ => RedisConnectionError::Unsure,
         },
     }
 }
@@ -297,14 +299,18 @@ impl Shared {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn live(&self) -> std::result::Result<Live, LinkError> {
-        self.live.borrow().clone().ok_or(LinkError::Down)
+    fn live(&self) -> std::result::Result<Live, RedisConnectionError> {
+        self.live.borrow().clone().ok_or(RedisConnectionError::Down)
     }
 
-    fn judge<T>(&self, number: u64, answer: RedisResult<T>) -> std::result::Result<T, LinkError> {
+    fn judge<T>(
+        &self,
+        number: u64,
+        answer: RedisResult<T>,
+    ) -> std::result::Result<T, RedisConnectionError> {
         answer.map_err(|error| {
             let reading = reading(&error);
-            if reading != LinkError::Refused {
+            if reading != RedisConnectionError::Refused {
                 self.fall(number, &error);
             } else if !self.told_refusal.swap(true, Ordering::Relaxed) {
                 tracing::warn!(server = self.server, %error, "redis refuses a command");
@@ -390,7 +396,7 @@ impl Shared {
         let probes: Arc<[String]> = connection.probes(&self.names).await?.into();
         // What refuses to write now is no matter of rights.
         match connection.probe(&probes).await {
-            Err(error) if reading(&error) == LinkError::Refused => {}
+            Err(error) if reading(&error) == RedisConnectionError::Refused => {}
             answer => answer?,
         }
         if let Some(probe) = probes.first() {

@@ -7,13 +7,13 @@ use tokio::sync::Notify;
 use crate::model::Timestamp;
 
 /// Tells the sweeper that something falls due sooner than it knows.
-pub(crate) struct DueNotice {
+pub(crate) struct SweeperWaker {
     /// When the sweeper means to wake.
     wakes_at: AtomicI64,
     sooner: Notify,
 }
 
-impl DueNotice {
+impl SweeperWaker {
     pub fn new() -> Self {
         Self { wakes_at: AtomicI64::new(i64::MIN), sooner: Notify::new() }
     }
