@@ -62,7 +62,9 @@ macro_rules! failpoint {
 }
 
 mod audit;
+mod backend;
 mod cache;
+mod call;
 mod clock;
 mod combiner;
 mod config;
@@ -72,6 +74,8 @@ mod error;
 #[doc(hidden)]
 pub mod failpoints;
 mod ledger;
+mod lifecycle;
+mod local;
 mod lock;
 mod metrics;
 mod model;
@@ -80,6 +84,7 @@ mod product_index;
 mod redis_connection;
 #[cfg(feature = "remote")]
 mod remote;
+mod rpc;
 mod runtime;
 #[cfg(test)]
 mod simulation;
@@ -88,7 +93,6 @@ mod store;
 mod sweeper;
 mod sweeper_waker;
 mod tls;
-mod wire;
 
 pub use audit::{AuditReport, Check, Finding, Units};
 pub use clock::{Clock, StoreClock};

@@ -1,243 +1,159 @@
-//! An engine whose calls are done by a running engine of another process.
+//! The remote backend: sends each call to a running engine in another process.
 //!
-//! It decides nothing. It sends each call over the one connection that it
-//! keeps, and sees to it that a lost connection neither loses a call nor does
-//! one twice.
+//! It decides nothing. All calls share one HTTP/2 connection; the client resends
+//! a call whose connection was lost, with an idempotency key where executing it
+//! twice would do harm.
 
 mod address;
+mod client;
+mod connection;
 mod counters;
-mod link;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::value::to_raw_value;
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use address::Address;
-use link::{Errand, Link, Repeat};
+use client::{Client, PendingCall};
 
-use crate::audit::AuditReport;
+use crate::backend::Backend;
+use crate::call::{Request, Response, Retry};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::life::Life;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::Lifecycle;
 use crate::metrics::{Code, observe};
-use crate::model::{
-    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
-    OrderRequest, PaymentAnswer, PaymentEvent, Product, ProductId, ProductPage, ReleaseRequest,
-    Replayable, StockAdjustment, Token,
-};
-use crate::sweeper::SweepReport;
-use crate::wire::{SentPayment, SentRelease, Told};
+use crate::rpc::Reply;
 
-/// The most bytes of a call's arguments: the server takes a whole megabyte.
-const ARGS_BYTES_MAX: usize = (1 << 20) - 1_024;
-
-pub(crate) struct Remote {
+/// An engine's client of a running engine.
+pub(crate) struct RemoteBackend {
     config: Config,
-    link: Arc<Link>,
-    /// One place for each call that may be under way.
-    places: Semaphore,
-    places_max: u32,
-    life: Life,
+    client: Arc<Client>,
+    /// Bounds the calls in flight: one permit for each. Backpressure by
+    /// rejection, as the queue limit of a local backend.
+    permits: Semaphore,
+    permits_max: u32,
+    lifecycle: Lifecycle,
 }
 
-impl Remote {
-    pub async fn open(config: Config, clock: Option<&Arc<dyn Clock>>) -> Result<Arc<Self>> {
+impl RemoteBackend {
+    /// Connects to the engine that the configured URL names.
+    pub async fn open(config: Config, clock: Option<&dyn Clock>) -> Result<Arc<Self>> {
         config.check_remote()?;
         if clock.is_some() {
             return Err(Error::invalid_argument("the running engine has a clock of its own"));
         }
         let address = Address::read(&config.store)?;
-        let places_max = u32::try_from(config.queue_limit).unwrap_or(u32::MAX);
-        let places_max = places_max.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        let permits_max = u32::try_from(config.queue_limit).unwrap_or(u32::MAX);
+        let permits_max =
+            permits_max.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
         let remote = Self {
-            link: Arc::new(Link::new(address, &config, Handle::current())?),
-            places: Semaphore::new(usize::try_from(places_max).unwrap_or(Semaphore::MAX_PERMITS)),
-            places_max,
-            life: Life::new(),
+            client: Arc::new(Client::new(address, &config, Handle::current())?),
+            permits: Semaphore::new(usize::try_from(permits_max).unwrap_or(Semaphore::MAX_PERMITS)),
+            permits_max,
+            lifecycle: Lifecycle::new(),
             config,
         };
         let opening = |error: Error| {
             let why = format!("the running engine cannot be opened: {}", error.message());
             Error::caused(error.kind(), why, error)
         };
-        remote.ping().await.map_err(opening)?;
+        remote.execute(Request::Ping {}).await.map_err(opening)?;
         Ok(Arc::new(remote))
     }
 
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Its Redis is none of this side's business.
-    pub fn redis_prefix(&self) -> Option<String> {
-        None
-    }
-
-    pub fn life(&self) -> &Life {
-        &self.life
-    }
-
-    pub fn metrics_text(&self) -> String {
-        self.link.counters.text()
-    }
-
-    pub async fn close(&self, bound: Duration) {
-        if !self.life.end() {
-            return;
-        }
-        let all = self.places.acquire_many(self.places_max);
-        if tokio::time::timeout(bound, all).await.is_err() {
-            tracing::warn!("closing gave up on calls that are still under way");
-        }
-        self.places.close();
-        self.link.close().await;
-    }
-
-    /// Has a call done; its arguments go as an array.
-    async fn call<T: DeserializeOwned>(
-        &self,
-        call: &'static str,
-        args: &impl Serialize,
-        repeat: Repeat,
-    ) -> Result<T> {
+    async fn execute(&self, request: Request) -> Result<Response> {
         let since = Instant::now();
-        let counters = &self.link.counters;
-        let answer = self.exchange(call, args, repeat).await;
+        let counters = self.client.counters();
+        let response = self.exchange(request).await;
         observe(&counters.call_seconds, since.elapsed());
-        answer.inspect_err(|error| {
+        response.inspect_err(|error| {
             counters.refusals.get_or_create(&Code { code: error.code() }).inc();
         })
     }
 
-    async fn exchange<T: DeserializeOwned>(
-        &self,
-        call: &'static str,
-        args: &impl Serialize,
-        repeat: Repeat,
-    ) -> Result<T> {
-        let _place = self.places.try_acquire().map_err(|_| self.no_place())?;
-        let args = to_raw_value(args).map_err(|error| {
-            Error::caused(ErrorKind::Internal, "the call cannot be written", error)
-        })?;
-        if args.get().len() > ARGS_BYTES_MAX {
-            let why = format!("a call's arguments have at most {ARGS_BYTES_MAX} bytes");
-            return Err(Error::invalid_argument(why));
-        }
-        // On the runtime of the connection, so that a caller's thread needs
-        // none. A caller who goes away takes the call back.
-        let running = Arc::clone(&self.link).run(Errand { call, args, repeat });
-        let running = AbortOnDropHandle::new(self.link.handle().spawn(running));
-        let answer = running.await.map_err(|error| {
-            Error::caused(ErrorKind::Unavailable, "the engine's runtime is gone", error)
+    async fn exchange(&self, request: Request) -> Result<Response> {
+        let _permit = self.permits.try_acquire().map_err(|_| self.no_permit())?;
+        let call = PendingCall::new(request)?;
+        let (name, has_own_key) = (call.name, call.has_own_key());
+        // Spawned on the connection's runtime, so that a caller's thread needs
+        // none. A caller that drops its future cancels the call.
+        let running = Arc::clone(&self.client).run(call);
+        let running = AbortOnDropHandle::new(self.client.handle().spawn(running));
+        let body = running.await.map_err(|error| {
+            Error::caused(ErrorKind::Unavailable, "the engine's Tokio runtime has ended", error)
         })??;
-        let told: Told<T> = serde_json::from_slice(&answer).map_err(|error| {
-            Error::caused(ErrorKind::Internal, format!("the answer to {call} is none"), error)
+        let reply: Reply = serde_json::from_slice(&body).map_err(|error| {
+            let why = format!("cannot parse the response to {name}");
+            Error::caused(ErrorKind::Internal, why, error)
         })?;
-        told.map_err(Error::from)
-    }
-
-    /// Why a call got no place: closing takes them all, as they come back.
-    fn no_place(&self) -> Error {
-        let full = || Error::new(ErrorKind::Contention, "too many calls are under way");
-        self.life.check_usable().err().unwrap_or_else(full)
-    }
-
-    /// Has a call done that makes something. Without a key of the caller's it
-    /// gets one of its own before it is sent first.
-    async fn make<T: DeserializeOwned>(
-        &self,
-        call: &'static str,
-        request: &impl Serialize,
-        key: Option<&String>,
-    ) -> Result<Replayable<T>> {
-        if key.is_some() {
-            return self.call(call, &(request,), Repeat::Freely).await;
+        let mut response = reply.map_err(Error::from)?;
+        if has_own_key {
+            response.mark_fresh();
         }
-        let repeat = Repeat::ByKey(Token::by_time());
-        let made: Replayable<T> = self.call(call, &(request,), repeat).await?;
-        // Whoever gave no key was never answered before.
-        Ok(Replayable { replayed: false, ..made })
+        Ok(response)
     }
 
-    pub async fn product(&self, id: ProductId) -> Result<Product> {
-        self.call("product", &(id,), Repeat::Freely).await
-    }
-
-    pub async fn products(&self, after: Option<ProductId>, limit: u32) -> Result<ProductPage> {
-        self.call("products", &(after, limit), Repeat::Freely).await
-    }
-
-    pub async fn create_product(&self, new: &NewProduct) -> Result<Replayable<Product>> {
-        self.make("create_product", new, new.key.as_ref()).await
-    }
-
-    pub async fn adjust_stock(&self, adjustment: &StockAdjustment) -> Result<Replayable<Product>> {
-        self.make("adjust_stock", adjustment, adjustment.key.as_ref()).await
-    }
-
-    pub async fn hold(&self, request: &HoldRequest) -> Result<Replayable<Hold>> {
-        self.make("hold", request, request.key.as_ref()).await
-    }
-
-    pub async fn hold_many(&self, request: &CartRequest) -> Result<Replayable<Vec<Hold>>> {
-        self.make("hold_many", request, request.key.as_ref()).await
-    }
-
-    pub async fn release(&self, request: impl Into<ReleaseRequest>) -> Result<Hold> {
-        let sent = SentRelease::from(request.into());
-        self.call("release", &(sent,), Repeat::Freely).await
-    }
-
-    pub async fn extend(&self, request: &ExtendRequest) -> Result<Hold> {
-        self.call("extend", &(request,), Repeat::Freely).await
-    }
-
-    pub async fn get_hold(&self, id: HoldId) -> Result<Hold> {
-        self.call("get_hold", &(id,), Repeat::Freely).await
-    }
-
-    pub async fn order(&self, request: &OrderRequest) -> Result<Replayable<Order>> {
-        self.make("order", request, request.key.as_ref()).await
-    }
-
-    pub async fn get_order(&self, id: OrderId) -> Result<Order> {
-        self.call("get_order", &(id,), Repeat::Freely).await
-    }
-
-    pub async fn payment(&self, event: &PaymentEvent) -> Result<Replayable<PaymentAnswer>> {
-        // Without a key, one is derived from the event.
-        self.call("payment", &(SentPayment::from(event),), Repeat::Freely).await
-    }
-
-    pub async fn sweep(&self) -> Result<SweepReport> {
-        self.call("sweep", &(), Repeat::Freely).await
-    }
-
-    pub async fn audit(&self) -> Result<AuditReport> {
-        self.call("audit", &(), Repeat::Freely).await
-    }
-
-    pub async fn events_after(&self, cursor: u64, limit: u32) -> Result<Vec<Event>> {
-        self.call("events_after", &(cursor, limit), Repeat::Freely).await
-    }
-
-    pub async fn ping(&self) -> Result<()> {
-        self.call("ping", &(), Repeat::Freely).await
+    /// Returns why a call got no permit: closing takes all of them as they come
+    /// back.
+    fn no_permit(&self) -> Error {
+        let full = || Error::new(ErrorKind::Contention, "too many calls are in flight");
+        self.lifecycle.check_usable().err().unwrap_or_else(full)
     }
 }
 
-impl Drop for Remote {
+impl Backend for RemoteBackend {
+    /// Draws the retry key itself where the request needs one.
+    fn call(&self, request: Request, _retry: Option<Retry>) -> BoxFuture<'_, Result<Response>> {
+        Box::pin(self.execute(request))
+    }
+
+    fn check_serves_remotes(&self) -> Result<()> {
+        let why = "the engine sends its calls to another one: open that one";
+        Err(Error::new(ErrorKind::Misuse, why))
+    }
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    fn metrics_text(&self) -> String {
+        self.client.counters().text()
+    }
+
+    /// The running engine's Redis is not visible to its clients.
+    fn redis_prefix(&self) -> Option<String> {
+        None
+    }
+
+    fn close(&self, bound: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if !self.lifecycle.close() {
+                return;
+            }
+            let all = self.permits.acquire_many(self.permits_max);
+            if tokio::time::timeout(bound, all).await.is_err() {
+                tracing::warn!("closing gave up on calls that are still in flight");
+            }
+            self.permits.close();
+            self.client.close().await;
+        })
+    }
+}
+
+impl Drop for RemoteBackend {
     fn drop(&mut self) {
-        // In a forked child the connection is the parent's still.
-        if self.life.check_process().is_ok() {
-            self.link.abandon();
+        // In a forked child the connection still belongs to the parent.
+        if self.lifecycle.check_process().is_ok() {
+            self.client.abort();
         }
     }
 }
@@ -249,24 +165,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_call_that_meets_the_closing_is_told_so_and_not_that_there_are_too_many() {
+    async fn call_during_close_is_misuse_and_not_contention() {
         let config = Config { store: "unix:///nowhere/at.all".to_owned(), ..Config::default() };
         let address = Address::read(&config.store).expect("an address");
-        let remote = Remote {
-            link: Arc::new(Link::new(address, &config, Handle::current()).expect("a link")),
-            places: Semaphore::new(1),
-            places_max: 1,
-            life: Life::new(),
+        let remote = RemoteBackend {
+            client: Arc::new(Client::new(address, &config, Handle::current()).expect("a client")),
+            permits: Semaphore::new(1),
+            permits_max: 1,
+            lifecycle: Lifecycle::new(),
             config,
         };
-        let under_way = remote.places.acquire().await.expect("a place");
-        let refused = async || remote.ping().await.expect_err("refused").kind();
-        assert_eq!(refused().await, ErrorKind::Contention);
+        let in_flight = remote.permits.acquire().await.expect("a permit");
+        let rejected =
+            async || remote.execute(Request::Ping {}).await.expect_err("rejected").kind();
+        assert_eq!(rejected().await, ErrorKind::Contention);
         let mut closing = Box::pin(remote.close(Duration::from_secs(60)));
         assert!(closing.as_mut().now_or_never().is_none(), "it waits for the call");
-        assert_eq!(refused().await, ErrorKind::Misuse);
-        drop(under_way);
+        assert_eq!(rejected().await, ErrorKind::Misuse);
+        drop(in_flight);
         closing.await;
-        assert_eq!(refused().await, ErrorKind::Misuse);
+        assert_eq!(rejected().await, ErrorKind::Misuse);
     }
 }

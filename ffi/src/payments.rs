@@ -95,7 +95,7 @@ unsafe fn event(given: &stockade_payment_event) -> Result<PaymentEvent, Failure>
         let bytes = usize::try_from(length)
             .map_err(|_| Failure::invalid_argument("body_length is beyond this machine"))?;
         // SAFETY: it is not null and has as many bytes as the caller says.
-        event.body = Some(unsafe { std::slice::from_raw_parts(given.body, bytes) }.to_vec());
+        event = event.body(unsafe { std::slice::from_raw_parts(given.body, bytes) });
     } else if given.body_length != 0 {
         return Err(null("body"));
     }

@@ -288,7 +288,10 @@ macro_rules! face {
                 body: Option<Arg<Body>>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let mut event = payment_of(outcome.0, read(order_id), read(payment_token))?;
-                (event.key, event.body) = (key, read(body).map(|body| body.0));
+                event.key = key;
+                if let Some(body) = read(body) {
+                    event = event.body(body.0);
+                }
                 Self::run(slf, None, |core| async move { core.payment(&event).await })
             }
 

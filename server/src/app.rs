@@ -205,7 +205,7 @@ fn log(watch: &Watch<'_>, status: StatusCode, request_id: &RequestId, refusal: O
     match refusal {
         Some(cause) if status == 500 => line!(error, cause),
         Some(cause) if status == 503 => line!(warn, cause),
-        _ if matches!(route, "/healthz" | "/readyz" | "/metrics" | "/engine/v1/{call}") => {
+        _ if matches!(route, "/healthz" | "/readyz" | "/metrics" | "/engine/v1") => {
             line!(debug);
         }
         _ => line!(info),

@@ -76,7 +76,7 @@ static PATHS: &[Path] = &[
     path("/readyz", "GET, HEAD", &[(Method::GET, Endpoint::Ready)]),
     path("/metrics", "GET, HEAD", &[(Method::GET, Endpoint::Metrics)]),
     path("/openapi.json", "GET, HEAD", &[(Method::GET, Endpoint::Document)]),
-    path("/engine/v1/{call}", "POST", &[(Method::POST, Endpoint::Engine)]),
+    path("/engine/v1", "POST", &[(Method::POST, Endpoint::Engine)]),
 ];
 
 const fn path(

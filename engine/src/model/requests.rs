@@ -252,7 +252,7 @@ impl FromStr for Outcome {
 }
 
 /// A payment provider's word on how the payment of one order ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PaymentEvent {
     /// The order, if the event names it by id.
@@ -264,9 +264,9 @@ pub struct PaymentEvent {
     /// The event's idempotency key; without one it is derived from the order,
     /// the token and the outcome.
     pub key: Option<String>,
-    /// The body the event came in: a key that returns with another body is
-    /// refused. Without one the other fields stand for it.
-    pub body: Option<Vec<u8>>,
+    /// The SHA-256 digest of the body the event came in: a key that returns with
+    /// another body is refused. Without one the other fields stand for it.
+    pub body_digest: Option<[u8; 32]>,
 }
 
 impl PaymentEvent {
@@ -279,7 +279,7 @@ impl PaymentEvent {
         outcome: Outcome,
     ) -> Option<Self> {
         let is_named = order_id.is_some() || payment_token.is_some();
-        is_named.then_some(Self { order_id, payment_token, outcome, key: None, body: None })
+        is_named.then_some(Self { order_id, payment_token, outcome, key: None, body_digest: None })
     }
 
     /// An event for the order with this id.
@@ -289,13 +289,19 @@ impl PaymentEvent {
             payment_token: None,
             outcome,
             key: None,
-            body: None,
+            body_digest: None,
         }
     }
 
     /// An event for the order that was given this payment token.
     pub fn for_token(payment_token: PaymentToken, outcome: Outcome) -> Self {
-        Self { order_id: None, payment_token: Some(payment_token), outcome, key: None, body: None }
+        Self {
+            order_id: None,
+            payment_token: Some(payment_token),
+            outcome,
+            key: None,
+            body_digest: None,
+        }
     }
 
     /// Names the event, so that it counts once however often it is delivered.
@@ -312,16 +318,12 @@ impl PaymentEvent {
         self
     }
 
-    /// Keeps the body the event came in, for comparison when the key returns.
+    /// Keeps the digest of the body the event came in, for comparison when the
+    /// key returns.
     #[must_use]
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = Some(body.into());
+    pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
+        self.body_digest = Some(Sha256::digest(body).into());
         self
-    }
-
-    /// What is compared of the body when the key returns.
-    pub(crate) fn body_digest(&self) -> Option<[u8; 32]> {
-        self.body.as_deref().map(|body| Sha256::digest(body).into())
     }
 }
 
@@ -401,3 +403,24 @@ impl StockAdjustment {
         self
     }
 }
+
+/// Lets a request be passed to an engine by reference; it is cloned.
+macro_rules! from_reference {
+    ($($Request:ident),*) => {
+        $(impl From<&$Request> for $Request {
+            fn from(request: &$Request) -> Self {
+                request.clone()
+            }
+        })*
+    };
+}
+from_reference!(
+    HoldRequest,
+    CartRequest,
+    ReleaseRequest,
+    ExtendRequest,
+    OrderRequest,
+    PaymentEvent,
+    NewProduct,
+    StockAdjustment
+);

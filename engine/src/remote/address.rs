@@ -1,4 +1,4 @@
-//! Where a running engine is reached, from its URL.
+//! Parses the URL of a running engine.
 
 use std::path::PathBuf;
 
@@ -8,9 +8,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 
-/// How to get there.
+/// The transport and address of a running engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum RemoteEndpoint {
     /// A socket file.
     Unix(PathBuf),
     /// Host and port.
@@ -19,11 +19,11 @@ pub(super) enum Place {
     Tls { address: String, name: String },
 }
 
-/// Where a running engine is, and what it is shown.
+/// A running engine's endpoint and the credentials for it.
 #[derive(Debug, Clone)]
 pub(super) struct Address {
-    pub place: Place,
-    /// What requests name as their host.
+    pub endpoint: RemoteEndpoint,
+    /// The host of requests.
     pub authority: Authority,
     /// The `Authorization` header, if the URL carries a key.
     pub key: Option<HeaderValue>,
@@ -40,7 +40,7 @@ impl Address {
                 return Err(wrong("a socket is named by its whole path: unix:///SOCKET"));
             }
             let authority = Authority::from_static("localhost");
-            return Ok(Self { place: Place::Unix(path.into()), authority, key: None });
+            return Ok(Self { endpoint: RemoteEndpoint::Unix(path.into()), authority, key: None });
         }
         let (rest, usual_port, has_tls) =
             match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
@@ -56,10 +56,9 @@ impl Address {
             };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (secret, host) = rest.rsplit_once('@').map_or((None, rest), |(s, h)| (Some(s), h));
-        let authority: Authority = host
-            .parse()
-            .map_err(|_| wrong("HOST:PORT must follow http:// and no path follow it"))?;
-        // What is no port is not one left out.
+        let authority: Authority =
+            host.parse().map_err(|_| wrong("HOST:PORT follows http://, and no path after it"))?;
+        // A malformed port is an error and not a missing one.
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => Some(usual_port),
             _ => authority.port_u16(),
@@ -68,13 +67,13 @@ impl Address {
             return Err(wrong("HOST:PORT must follow http://"));
         };
         let address = format!("{}:{port}", authority.host());
-        let place = if has_tls {
+        let endpoint = if has_tls {
             let name = authority.host().trim_matches(['[', ']']).to_owned();
-            Place::Tls { address, name }
+            RemoteEndpoint::Tls { address, name }
         } else {
-            Place::Tcp(address)
+            RemoteEndpoint::Tcp(address)
         };
-        Ok(Self { place, authority, key: secret.map(bearer).transpose()? })
+        Ok(Self { endpoint, authority, key: secret.map(bearer).transpose()? })
     }
 }
 
@@ -101,18 +100,18 @@ mod tests {
     #[test]
     fn sockets_and_hosts_are_read() {
         let unix = Address::read("unix:///run/a shop/s%41.sock").expect("reads");
-        assert_eq!(unix.place, Place::Unix("/run/a shop/s%41.sock".into()));
+        assert_eq!(unix.endpoint, RemoteEndpoint::Unix("/run/a shop/s%41.sock".into()));
         for (url, host) in [
             ("http://shop", "shop:80"),
             ("http://127.0.0.1:8080/", "127.0.0.1:8080"),
             ("http://[::1]:81", "[::1]:81"),
         ] {
             let tcp = Address::read(url).expect("reads");
-            assert_eq!((tcp.place, tcp.key), (Place::Tcp(host.to_owned()), None));
+            assert_eq!((tcp.endpoint, tcp.key), (RemoteEndpoint::Tcp(host.to_owned()), None));
         }
         let keyed = Address::read("http://:a%20k:e@y@shop:81").expect("reads");
         assert_eq!(keyed.key.expect("a key"), "Bearer a k:e@y");
-        assert_eq!(keyed.place, Place::Tcp("shop:81".to_owned()));
+        assert_eq!(keyed.endpoint, RemoteEndpoint::Tcp("shop:81".to_owned()));
     }
 
     #[cfg(feature = "tls")]
@@ -123,9 +122,9 @@ mod tests {
             ("https://:key@10.0.0.7:8443/", "10.0.0.7:8443", "10.0.0.7"),
             ("https://[::1]", "[::1]:443", "::1"),
         ] {
-            let place = Address::read(url).expect("reads").place;
+            let endpoint = Address::read(url).expect("reads").endpoint;
             let (address, name) = (address.to_owned(), name.to_owned());
-            assert_eq!(place, Place::Tls { address, name });
+            assert_eq!(endpoint, RemoteEndpoint::Tls { address, name });
         }
     }
 

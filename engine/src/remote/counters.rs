@@ -1,4 +1,4 @@
-//! What a remote engine counts.
+//! The metrics of a remote backend.
 
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
@@ -26,14 +26,14 @@ impl Counters {
             (Counter::default(), Counter::default(), Counter::default());
         registry.register_with_unit(
             "call",
-            "A call from its beginning to its answer",
+            "Duration of a call, retries included",
             Unit::Seconds,
             call_seconds.clone(),
         );
-        registry.register("refusals", "Calls refused, by code", refusals.clone());
+        registry.register("refusals", "Failed calls, by error code", refusals.clone());
         registry.register(
             "retries",
-            "Calls tried again after their connection failed",
+            "Retries of calls after their connection failed",
             retries.clone(),
         );
         registry.register("connections", "Connections opened", connections.clone());

@@ -10,14 +10,14 @@ use super::log::{HoldOp, PaymentOp, Told, Wrong, marked_life};
 use super::shop::{PATIENCE, Seat, Shop};
 use super::weather::Ill;
 use super::world::here;
-use crate::engine::Core;
+use crate::call::Retry;
 use crate::error::{Error, Result};
+use crate::local::LocalBackend;
 use crate::model::{
     CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, OrderId, OrderRequest, Outcome,
     PaymentEvent, ProductId, Replayable, StockAdjustment, Token,
 };
 use crate::runtime;
-use crate::wire::Resend;
 
 /// A caller: asks for one thing after the other.
 pub(super) async fn call(shop: Arc<Shop>, times: u64) {
@@ -91,9 +91,9 @@ fn drawn_key(op: u64) -> Key {
     }
 }
 
-fn resend(key: &Key, again: bool) -> Option<Resend> {
+fn retry(key: &Key, again: bool) -> Option<Retry> {
     match key {
-        Key::Clients(token) => Some(Resend { key: *token, again }),
+        Key::Clients(token) => Some(Retry { key: *token, is_retry: again }),
         _ => None,
     }
 }
@@ -104,7 +104,7 @@ async fn ask_for_holds(
     op: u64,
     lines: BTreeMap<ProductId, u32>,
     key: Key,
-    send: impl Fn(Arc<Core>, Option<Resend>) -> BoxFuture<'static, Result<Replayable<Vec<Hold>>>>,
+    send: impl Fn(Arc<LocalBackend>, Option<Retry>) -> BoxFuture<'static, Result<Replayable<Vec<Hold>>>>,
 ) {
     let keeps_refusals = matches!(key, Key::Callers(_));
     let record = HoldOp { lines, keeps_refusals, ..HoldOp::default() };
@@ -112,7 +112,7 @@ async fn ask_for_holds(
     let tries = if matches!(key, Key::None) { 1 } else { 4 };
     for round in 0..tries {
         let seat = any_seat(shop);
-        let answer = ask(shop, &seat, send(Arc::clone(&seat.core), resend(&key, round > 0))).await;
+        let answer = ask(shop, &seat, send(Arc::clone(&seat.core), retry(&key, round > 0))).await;
         let told = match &answer {
             None => Told::Unknown,
             Some(Ok(_)) => Told::Done,
@@ -150,10 +150,10 @@ async fn hold(shop: &Shop, op: u64) {
     if let Key::Callers(key) = &key {
         request = request.key(key.clone());
     }
-    let send = move |core: Arc<Core>, resend| -> BoxFuture<'static, _> {
+    let send = move |core: Arc<LocalBackend>, retry| -> BoxFuture<'static, _> {
         let request = request.clone();
         Box::pin(async move {
-            let held = core.hold_sent(&request, resend).await?;
+            let held = core.hold(request, retry).await?;
             Ok(Replayable { value: vec![held.value], replayed: held.replayed })
         })
     };
@@ -170,9 +170,9 @@ async fn cart(shop: &Shop, op: u64) {
     if let Key::Callers(key) = &key {
         request = request.key(key.clone());
     }
-    let send = move |core: Arc<Core>, resend| -> BoxFuture<'static, _> {
+    let send = move |core: Arc<LocalBackend>, retry| -> BoxFuture<'static, _> {
         let request = request.clone();
-        Box::pin(async move { core.hold_many_sent(&request, resend).await })
+        Box::pin(async move { core.hold_many(request, retry).await })
     };
     ask_for_holds(shop, op, lines, key, send).await;
 }
@@ -203,7 +203,7 @@ async fn order(shop: &Shop, seat: &Seat) {
     let hold = some_hold(shop);
     let request = OrderRequest::new(hold.id, hold.product_id);
     shop.log.records().orders.entry(hold.id).or_default();
-    let answer = ask(shop, seat, seat.core.order(&request)).await;
+    let answer = ask(shop, seat, seat.core.order(request, None)).await;
     let told = match &answer {
         None => Told::Unknown,
         Some(Ok(_)) => Told::Done,
@@ -253,7 +253,7 @@ async fn pay(shop: &Shop, op: u64) {
     // A provider sends its word again until it is taken.
     for _ in 0..4 {
         let seat = any_seat(shop);
-        let told = match ask(shop, &seat, seat.core.payment(&event)).await {
+        let told = match ask(shop, &seat, seat.core.payment(event.clone())).await {
             None => Told::Unknown,
             Some(Ok(_)) => Told::Done,
             Some(Err(error)) => shop.log.told_by(&error),
@@ -269,7 +269,7 @@ async fn release(shop: &Shop, seat: &Seat) {
     let hold = some_hold(shop);
     // While it is asked it may be done.
     shop.log.records().releases.push((hold.id, Told::Unknown));
-    match ask(shop, seat, seat.core.release(hold.id)).await {
+    match ask(shop, seat, seat.core.release(hold.id.into())).await {
         Some(Ok(hold)) => {
             let told = match hold.status {
                 crate::model::HoldStatus::Released => Told::Done,
@@ -285,7 +285,7 @@ async fn release(shop: &Shop, seat: &Seat) {
 async fn extend(shop: &Shop, seat: &Seat) {
     let hold = some_hold(shop);
     let request = ExtendRequest::new(hold.id).ttl(Duration::from_secs(here().pick(&[1, 3, 6])));
-    match ask(shop, seat, seat.core.extend(&request)).await {
+    match ask(shop, seat, seat.core.extend(request)).await {
         Some(Ok(extended)) => shop.log.records().extensions.push((hold.id, extended)),
         Some(Err(error)) => drop(shop.log.told_by(&error)),
         None => {}
@@ -301,7 +301,8 @@ async fn adjust(shop: &Shop, seat: &Seat) {
         records.adjustments.len() - 1
     };
     let answer =
-        ask(shop, seat, seat.core.adjust_stock(&StockAdjustment::new(id, delta, "counted"))).await;
+        ask(shop, seat, seat.core.adjust_stock(StockAdjustment::new(id, delta, "counted"), None))
+            .await;
     let told = match &answer {
         None => Told::Unknown,
         Some(Ok(_)) => Told::Done,
@@ -310,7 +311,7 @@ async fn adjust(shop: &Shop, seat: &Seat) {
     let mut records = shop.log.records();
     records.adjustments[place].2 = told;
     if let Some(Ok(product)) = answer {
-        records.raise(seat.process, id, product.version);
+        records.raise(seat.process, id, product.value.version);
     }
 }
 

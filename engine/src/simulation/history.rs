@@ -13,6 +13,7 @@ use super::probe::probe;
 use super::shop::{PATIENCE, Shop};
 use super::weather::Ill;
 use super::world::{Process, here};
+use crate::backend::Backend;
 use crate::runtime;
 
 /// After the faults: all that is due goes back within this.

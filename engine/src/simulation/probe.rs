@@ -50,7 +50,7 @@ async fn probe_product(shop: &Shop, seat: &Seat, id: ProductId) -> Result<(), St
 
 /// Asks for more than there is, which is refused.
 async fn refused(seat: &Seat, id: ProductId, quantity: u32, available: u32) -> Result<(), String> {
-    match seat.core.hold(&HoldRequest::new(id, quantity)).await {
+    match seat.core.hold(HoldRequest::new(id, quantity), None).await {
         Ok(held) => Err(format!("{:?} was held beyond {available}", held.value)),
         Err(error) if error.kind() != ErrorKind::InsufficientStock => {
             Err(format!("instead of a refusal: {error}"))
@@ -68,7 +68,7 @@ async fn hold_all(shop: &Shop, seat: &Seat, id: ProductId, quantity: u32) -> Res
     let request = HoldRequest::new(id, quantity).ttl(marked_life(op) + Duration::from_secs(600));
     let record = HoldOp { lines: [(id, quantity)].into(), ..HoldOp::default() };
     shop.log.records().holds.insert(op, record);
-    let held = seat.core.hold(&request).await;
+    let held = seat.core.hold(request, None).await;
     let held = held.map_err(|error| format!("{quantity} in stock were not held: {error}"))?.value;
     if let Some(record) = shop.log.records().holds.get_mut(&op) {
         record.told.push(Told::Done);
@@ -79,7 +79,7 @@ async fn hold_all(shop: &Shop, seat: &Seat, id: ProductId, quantity: u32) -> Res
 
 async fn release(shop: &Shop, seat: &Seat, hold: Hold) -> Result<(), String> {
     shop.log.begin();
-    let released = seat.core.release(hold.id).await;
+    let released = seat.core.release(hold.id.into()).await;
     released.map_err(|error| format!("a hold was not released: {error}"))?;
     shop.log.records().releases.push((hold.id, Told::Done));
     Ok(())

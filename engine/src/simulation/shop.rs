@@ -18,8 +18,8 @@ use super::world::{Process, here};
 use crate::cache::ProductCache;
 use crate::clock::StoreClock;
 use crate::config::{Config, LatePayment};
-use crate::engine::{Core, Pieces};
 use crate::ledger::ProductRow;
+use crate::local::{Dependencies, LocalBackend};
 use crate::lock::Lock;
 use crate::metrics::Metrics;
 use crate::model::{Money, Product, ProductId};
@@ -42,7 +42,7 @@ enum Locks {
 /// An engine in its process.
 #[derive(Clone)]
 pub(super) struct Seat {
-    pub core: Arc<Core>,
+    pub core: Arc<LocalBackend>,
     pub process: Process,
     pub gone: CancellationToken,
 }
@@ -148,7 +148,7 @@ impl Shop {
             retries: config.retries,
             skew,
         };
-        let core = Core::assemble(Pieces {
+        let core = LocalBackend::assemble(Dependencies {
             config,
             clock: Arc::new(StoreClock),
             store: Arc::new(store),

@@ -33,15 +33,30 @@ async fn product(engine: &AsyncEngine, stock: u64) -> ProductId {
     engine.create_product(&new).await.expect("created").id
 }
 
-async fn send(engine: &AsyncEngine, call: &str, body: &Value) -> Value {
-    let answer = engine.answer(call, body.to_string().as_bytes()).await.expect("a known call");
-    serde_json::from_slice(&answer).expect("JSON")
+/// Sends a call as a client does; returns `{"Ok": the operation's result}` or
+/// `{"Err": …}`.
+async fn send(
+    engine: &AsyncEngine,
+    operation: &str,
+    arguments: &Value,
+    is_retry: bool,
+    key: &str,
+) -> Value {
+    let call = json!({
+        "retry": { "key": key, "is_retry": is_retry },
+        "request": { operation: arguments },
+    });
+    let reply = engine.serve_call(call.to_string().as_bytes()).await;
+    let mut reply: Value = serde_json::from_slice(&reply).expect("JSON");
+    match reply["Ok"].get_mut(operation) {
+        Some(result) => json!({ "Ok": result.take() }),
+        None => reply,
+    }
 }
 
 async fn hold(engine: &AsyncEngine, id: ProductId, units: u32, again: bool) -> Value {
     let request = serde_json::to_value(HoldRequest::new(id, units)).expect("JSON");
-    let body = json!({ "resend": { "key": KEY, "again": again }, "args": [request] });
-    send(engine, "hold", &body).await
+    send(engine, "create_hold", &request, again, KEY).await
 }
 
 fn a_hold_sent_again_is_the_same_however_sold_out_the_product_is(world: &World) {
@@ -85,13 +100,16 @@ fn a_first_copy_that_was_overtaken_is_answered_what_was_done(world: &World) {
         late.product(id).await.expect("reads");
         let request = serde_json::to_value(HoldRequest::new(id, 1)).expect("JSON");
         let cart = serde_json::to_value(CartRequest::new([(id, 2)])).expect("JSON");
-        let calls = [("hold", request, KEY.to_owned()), ("hold_many", cart, KEY.replace('7', "8"))];
+        let calls = [
+            ("create_hold", request, KEY.to_owned()),
+            ("create_holds", cart, KEY.replace('7', "8")),
+        ];
         for (times, (call, args, key)) in calls.into_iter().enumerate() {
-            let body = |again| json!({ "resend": { "key": key, "again": again }, "args": [args] });
-            let done = send(&engine, call, &body(true)).await;
+            let done = send(&engine, call, &args, true, &key).await;
             assert_eq!(done["Ok"]["replayed"], false, "{done}");
-            let (body, other) = (body(false), HoldRequest::new(id, 1));
-            let (told, held) = tokio::join!(send(&late, call, &body), late.hold(&other));
+            let other = HoldRequest::new(id, 1);
+            let first_copy = send(&late, call, &args, false, &key);
+            let (told, held) = tokio::join!(first_copy, late.hold(&other));
             assert_eq!(told["Ok"]["value"], done["Ok"]["value"], "{told}");
             assert_eq!(told["Ok"]["replayed"], true, "{told}");
             assert!(!held.expect("held").replayed);
@@ -116,8 +134,7 @@ fn a_clients_key_is_no_callers_key(world: &World) {
         assert_eq!(forged.expect_err("refused").code(), "invalid_argument");
         // A caller's key goes before the client's.
         let request = serde_json::to_value(HoldRequest::new(id, 1).key(KEY)).expect("JSON");
-        let body = json!({ "resend": { "key": KEY, "again": true }, "args": [request] });
-        let replayed = send(&engine, "hold", &body).await;
+        let replayed = send(&engine, "create_hold", &request, true, KEY).await;
         assert_eq!(replayed["Ok"]["value"]["id"], given.id.0);
         assert_eq!(replayed["Ok"]["replayed"], true);
     });
@@ -125,22 +142,26 @@ fn a_clients_key_is_no_callers_key(world: &World) {
 
 fn a_call_that_makes_no_sense_is_refused_as_such(world: &World) {
     with_engine(world, async |engine| {
-        assert_eq!(engine.answer("haggle", b"{\"args\":[]}").await, None);
-        let negative = json!({ "args": [{ "name": "Lamp", "price": -1, "stock": 1 }] });
-        for (call, body) in [
-            ("hold", json!({ "args": [] })),
-            ("hold", json!({ "args": [{ "product_id": 1 }] })),
-            ("hold", json!({ "args": [{ "product_id": 1, "quantity": -1 }] })),
-            ("product", json!({ "args": [1, 2] })),
+        for (operation, arguments) in [
+            ("haggle", json!({})),
+            ("create_hold", json!([])),
+            ("create_hold", json!({ "product_id": 1 })),
+            ("create_hold", json!({ "product_id": 1, "quantity": -1 })),
+            ("product", json!({ "id": 1, "limit": 2 })),
             ("product", json!({})),
-            ("ping", json!([])),
-            ("create_product", negative),
+            ("ping", json!(7)),
+            ("create_product", json!({ "name": "Lamp", "price": -1, "stock": 1 })),
         ] {
-            let answer = send(&engine, call, &body).await;
-            assert_eq!(answer["Err"]["code"], "invalid_argument", "{call} {body}: {answer}");
+            let reply = send(&engine, operation, &arguments, false, KEY).await;
+            assert_eq!(
+                reply["Err"]["code"], "invalid_argument",
+                "{operation} {arguments}: {reply}"
+            );
         }
-        let cut = engine.answer("hold", b"{\"args\":[{\"prod").await.expect("a known call");
-        assert!(String::from_utf8_lossy(&cut).contains("invalid_argument"));
+        for malformed in [&b"{\"request\":{\"create_hold\":{\"prod"[..], b"{}", b"[]", b""] {
+            let reply = engine.serve_call(malformed).await;
+            assert!(String::from_utf8_lossy(&reply).contains("invalid_argument"));
+        }
     });
 }
 
@@ -148,9 +169,11 @@ fn a_closed_engine_is_unavailable_to_others(world: &World) {
     with_engine(world, async |_| {
         let engine = world.builder().open_async().await.expect("opens");
         engine.close().await;
-        for (call, args) in [("ping", json!(null)), ("hold", json!([HoldRequest::new(1, 1)]))] {
-            let answer = send(&engine, call, &json!({ "args": args })).await;
-            assert_eq!(answer["Err"]["code"], "unavailable", "{call}: {answer}");
+        for (operation, arguments) in
+            [("ping", json!({})), ("create_hold", json!(HoldRequest::new(1, 1)))]
+        {
+            let reply = send(&engine, operation, &arguments, false, KEY).await;
+            assert_eq!(reply["Err"]["code"], "unavailable", "{operation}: {reply}");
         }
     });
 }

@@ -171,8 +171,10 @@ fn payment(args: &Args) -> Result<PaymentEvent> {
     };
     event.payment_token = token;
     event.key = args.text("key");
-    event.body = args.text("body").map(String::into_bytes);
-    Ok(event)
+    Ok(match args.text("body") {
+        Some(body) => event.body(body),
+        None => event,
+    })
 }
 
 fn replayable<T>(answer: Replayable<T>, show: impl FnOnce(&T) -> Value) -> Value {

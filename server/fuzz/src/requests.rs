@@ -16,7 +16,7 @@ const LINES_MAX: usize = 64;
 /// wait 60
 /// POST /api/orders/1/1 hold-token:$hold
 /// POST /api/payments/webhook {"payment_token":"$payment","status":"paid"}
-/// POST /engine/v1/get_order {"args":[1]}
+/// POST /engine/v1 {"request":{"order":{"id":1}}}
 /// ```
 ///
 /// Method, path and headers hold no space; what is left is the body. `wait`
@@ -36,10 +36,13 @@ pub fn requests(session: &[u8]) {
             let came = shop.exchange(&request).await;
             for answer in answers::read(&came) {
                 let told = answer.json();
-                for made in [&told["hold"], &told["holds"][0], &told["Ok"]["value"]] {
+                // An engine's reply names its operation.
+                let reply = told["Ok"].as_object().and_then(|reply| reply.values().next());
+                let value = &reply.unwrap_or(&told)["value"];
+                for made in [&told["hold"], &told["holds"][0], value] {
                     hold = made["token"].as_str().map_or(hold, str::to_owned);
                 }
-                for made in [&told["order"], &told["Ok"]["value"]] {
+                for made in [&told["order"], value] {
                     payment = made["payment_token"].as_str().map_or(payment, str::to_owned);
                 }
             }

@@ -46,7 +46,7 @@ fn read(call: &Call<'_>) -> Result<PaymentEvent, Refusal> {
         None => call.key(&["idempotency-key", "idempotency_key"])?,
     };
     if event.key.is_some() {
-        event.body = Some(canonical(&Value::Object(fields)));
+        event = event.body(canonical(&Value::Object(fields)));
     }
     Ok(event)
 }
@@ -121,7 +121,7 @@ mod tests {
             assert_eq!(own.key.as_deref(), Some("own"));
         }
         let none = event(r#"{"order_id":1,"status":"paid"}"#).unwrap();
-        assert_eq!((none.key, none.body), (None, None));
+        assert_eq!((none.key, none.body_digest), (None, None));
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn the_engines_file_has_the_engine_and_probes_and_no_http_api() {
     assert!(engine.audit().unwrap().consistent);
     server.expect_units([2, 0, 0, 2]);
     let metrics = server.get("/metrics").body;
-    let route = r#"route="/engine/v1/{call}",status="200"#;
+    let route = r#"route="/engine/v1",status="200"#;
     assert!(metrics.contains(route), "{metrics}");
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(0));
@@ -119,16 +119,16 @@ fn lamp() -> NewProduct {
 /// One call over HTTP/2 by the engines' file, with this header; answers what
 /// came back, with the bodies of the answers in it.
 fn call(path: &Path, header: &[(&str, &str)]) -> String {
-    let body = br#"{"args":null}"#;
+    let body = PING.as_bytes();
     let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     sent.extend(frame(4, 0, 0, b""));
-    sent.extend(frame(1, 4, 1, &fields("POST", PING, header)));
+    sent.extend(frame(1, 4, 1, &fields("POST", CALLS, header)));
     sent.extend(frame(0, 1, 1, body));
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream.write_all(&sent).unwrap();
     let (mut came, mut piece) = (String::new(), [0; 4_096]);
-    while !came.contains("null}") && !came.contains("\"}") {
+    while !came.contains("null}}") && !came.contains("\"}") {
         let length = stream.read(&mut piece).unwrap();
         assert_ne!(length, 0, "closed after {came}");
         came.push_str(&String::from_utf8_lossy(&piece[..length]));
@@ -316,7 +316,9 @@ fn what_is_not_a_servers_is_left_as_it_is() {
     }
 }
 
-const PING: &str = "/engine/v1/ping";
+const CALLS: &str = "/engine/v1";
+const PING: &str = r#"{"request":{"ping":{}}}"#;
+const PONG: &str = r#"{"Ok":{"ping":null}}"#;
 
 #[test]
 fn engines_are_let_in_by_the_file_or_with_the_key_and_by_no_web_server() {
@@ -325,11 +327,12 @@ fn engines_are_let_in_by_the_file_or_with_the_key_and_by_no_web_server() {
     let server = on(Backend::Sqlite, &path);
     // What a web server before the file would pass on.
     let passed_on = format!(
-        "POST {PING} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 11\r\n\r\n{{\"args\":[]}}"
+        "POST {CALLS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{PING}",
+        PING.len()
     );
     let answer = exchange(&path, &passed_on);
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
-    server.post_json(PING, "{\"args\":[]}").expect_problem(401, "unauthorized");
+    server.post_json(CALLS, PING).expect_problem(401, "unauthorized");
     let at_address = |key: &str| Engine::open(&format!("http://{key}{}", server.address));
     assert_eq!(at_address(":guess@").unwrap_err().code(), "unauthorized");
     drop(server);
@@ -344,16 +347,16 @@ fn engines_are_let_in_by_the_file_or_with_the_key_and_by_no_web_server() {
     }
     assert_eq!(at_address("").unwrap_err().code(), "unauthorized");
     let key = [("authorization", "Bearer sesame")];
-    let null = "{\"args\":null}";
-    server.send("POST", PING, &key, null).expect(200, r#"{"Ok":null}"#);
-    server.send("POST", "/engine/v1/haggle", &key, null).expect_problem(404, "not_found");
-    server.send("GET", PING, &key, "").expect_problem(405, "method_not_allowed");
+    server.send("POST", CALLS, &key, PING).expect(200, PONG);
+    let unknown = server.send("POST", CALLS, &key, r#"{"request":{"haggle":{}}}"#);
+    assert!(unknown.body.contains(r#"{"Err":{"code":"invalid_argument""#), "{}", unknown.body);
+    server.send("GET", CALLS, &key, "").expect_problem(405, "method_not_allowed");
     // A call may be longer than a public body, and has a bound, too.
-    let long = format!("{{\"args\":null,\"more\":\"{}\"}}", "x".repeat(200_000));
-    server.send("POST", PING, &key, &long).expect(200, r#"{"Ok":null}"#);
+    let long = format!(r#"{{"request":{{"ping":{{}}}},"more":"{}"}}"#, "x".repeat(200_000));
+    server.send("POST", CALLS, &key, &long).expect(200, PONG);
     let longer = " ".repeat((1 << 20) + 1);
-    server.send("POST", PING, &key, &longer).expect_problem(413, "payload_too_large");
-    server.post_json(PING, &long).expect_problem(413, "payload_too_large");
+    server.send("POST", CALLS, &key, &longer).expect_problem(413, "payload_too_large");
+    server.post_json(CALLS, &long).expect_problem(413, "payload_too_large");
 }
 
 #[test]

@@ -290,7 +290,9 @@ impl<'a> Caller<'a> {
                     None => PaymentEvent::for_order(*order, outcome),
                 };
                 event.key.clone_from(key);
-                event.body = body.map(|body| vec![body]);
+                if let Some(body) = body {
+                    event = event.body([*body]);
+                }
                 let Replayable { value, replayed } = engine.payment(&event)?;
                 let is_waiting = value == PaymentAnswer::Waiting;
                 Told { replayed, ..Told::of(Answer::Payment { is_waiting }) }

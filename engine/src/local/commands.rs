@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::call::Retry;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Command, Keyed, NewHold};
@@ -14,7 +15,6 @@ use crate::model::{
     CartRequest, ExtendRequest, HoldId, HoldRequest, NewProduct, OrderId, OrderRequest, Outcome,
     PaymentEvent, ProductId, ReleaseRequest, StockAdjustment, Token,
 };
-use crate::wire::Resend;
 
 /// An idempotency key is at most so long, in bytes.
 const KEY_BYTES_MAX: usize = 255;
@@ -26,7 +26,7 @@ const TEXT_CHARS_MAX: usize = 255;
 pub(super) fn hold(
     config: &Config,
     request: &HoldRequest,
-    resend: Option<Resend>,
+    retry: Option<Retry>,
 ) -> Result<Command> {
     let HoldRequest { product_id, quantity, .. } = *request;
     check_quantity(config, product_id, quantity.into())?;
@@ -34,7 +34,7 @@ pub(super) fn hold(
     let ttl = ttl(config, request.ttl)?;
     let customer = customer(request.customer.as_deref())?;
     let parts = [product_id.0, quantity.into(), asked(request.ttl)];
-    let key = keyed("hold", request.key.as_deref(), resend, &parts, customer)?;
+    let key = keyed("hold", request.key.as_deref(), retry, &parts, customer)?;
     let customer = customer.map(Arc::from);
     Ok(Command::Hold { hold: new_hold(product_id, quantity), ttl, customer, key })
 }
@@ -44,7 +44,7 @@ pub(super) fn hold(
 pub(super) fn cart(
     config: &Config,
     request: &CartRequest,
-    resend: Option<Resend>,
+    retry: Option<Retry>,
 ) -> Result<Command> {
     if request.items.is_empty() {
         return Err(Error::invalid_argument("a cart needs at least one line"));
@@ -73,7 +73,7 @@ pub(super) fn cart(
         parts.extend([product_id.0, sum]);
         lines.push(new_hold(product_id, quantity));
     }
-    let key = keyed("cart", request.key.as_deref(), resend, &parts, customer)?;
+    let key = keyed("cart", request.key.as_deref(), retry, &parts, customer)?;
     let customer = customer.map(Arc::from);
     Ok(Command::Cart { lines, ttl, customer, key })
 }
@@ -88,19 +88,20 @@ pub(super) fn extend(config: &Config, request: &ExtendRequest) -> Result<Command
     Ok(Command::Extend { hold_id, ttl, token: request.token })
 }
 
-pub(super) fn order(request: &OrderRequest, resend: Option<Resend>) -> Result<Command> {
+pub(super) fn order(request: &OrderRequest, retry: Option<Retry>) -> Result<Command> {
     let OrderRequest { hold_id, product_id, token, .. } = *request;
     possible_hold(hold_id)?;
     // The token says who asks and not what is asked: the key goes without it.
     let parts = [hold_id.0, product_id.0];
-    let key = keyed("order", request.key.as_deref(), resend, &parts, None)?;
+    let key = keyed("order", request.key.as_deref(), retry, &parts, None)?;
     // The id is drawn when the order's turn comes.
     let order_id = OrderId(0);
     Ok(Command::Order { order_id, secret: Token::random(), hold_id, product_id, token, key })
 }
 
 /// The command of an event whose body is at hand as a digest only, if at all.
-pub(super) fn payment(event: &PaymentEvent, digest: Option<[u8; 32]>) -> Result<Command> {
+pub(super) fn payment(event: &PaymentEvent) -> Result<Command> {
+    let digest = event.body_digest;
     let token = event.payment_token;
     let order_id = match (event.order_id, token) {
         (Some(order_id), Some(token)) if token.order_id() != order_id => {
@@ -137,7 +138,7 @@ pub(super) fn payment(event: &PaymentEvent, digest: Option<[u8; 32]>) -> Result<
     Ok(Command::Payment { key, body_hash, order_id, secret, outcome: event.outcome })
 }
 
-pub(super) fn adjustment(request: &StockAdjustment, resend: Option<Resend>) -> Result<Command> {
+pub(super) fn adjustment(request: &StockAdjustment, retry: Option<Retry>) -> Result<Command> {
     if request.delta == 0 {
         return Err(Error::invalid_argument("delta must not be 0"));
     }
@@ -147,12 +148,12 @@ pub(super) fn adjustment(request: &StockAdjustment, resend: Option<Resend>) -> R
     let expected = version.map_or([0, 0], |version| [1, version]);
     let parts = [product_id.0, delta.cast_unsigned(), expected[0], expected[1]];
     let reason = Some(request.reason.as_str());
-    let key = keyed("adjust", request.key.as_deref(), resend, &parts, reason)?;
+    let key = keyed("adjust", request.key.as_deref(), retry, &parts, reason)?;
     Ok(Command::Adjust { product_id, delta, version, key })
 }
 
 /// Checks a product to be created, and returns its idempotency key.
-pub(super) fn new_product(request: &NewProduct, resend: Option<Resend>) -> Result<Option<Keyed>> {
+pub(super) fn new_product(request: &NewProduct, retry: Option<Retry>) -> Result<Option<Keyed>> {
     if request.name.trim().is_empty() {
         return Err(Error::invalid_argument("a product needs a name"));
     }
@@ -161,7 +162,7 @@ pub(super) fn new_product(request: &NewProduct, resend: Option<Resend>) -> Resul
         return Err(Error::invalid_argument(format!("stock must be at most {}", i64::MAX)));
     }
     let parts = [request.price.minor().cast_unsigned(), request.stock];
-    keyed("create", request.key.as_deref(), resend, &parts, Some(&request.name))
+    keyed("create", request.key.as_deref(), retry, &parts, Some(&request.name))
 }
 
 pub(super) fn possible_hold(hold_id: HoldId) -> Result<HoldId> {
@@ -264,21 +265,21 @@ fn customer(customer: Option<&str>) -> Result<Option<&str>> {
     Ok(customer)
 }
 
-/// Pairs the caller's key, or else the one drawn for resending, with the
+/// Pairs the caller's key, or else the one drawn for retrying, with the
 /// fingerprint of its request: of its parts, and of its text (the customer, a
 /// product's name or an adjustment's reason) if it has one.
 fn keyed(
     what: &str,
     key: Option<&str>,
-    resend: Option<Resend>,
+    retry: Option<Retry>,
     parts: &[u64],
     text: Option<&str>,
 ) -> Result<Option<Keyed>> {
-    let (key, keeps_refusals, is_fresh) = match (key, resend) {
+    let (key, keeps_refusals, is_fresh) = match (key, retry) {
         (Some(key), _) => (checked_key(key)?.to_owned(), true, false),
         // A caller's key has no control character, so none can be mistaken
         // for a client's.
-        (None, Some(resend)) => (format!("\u{2}{}", resend.key), false, !resend.again),
+        (None, Some(retry)) => (format!("\u{2}{}", retry.key), false, !retry.is_retry),
         (None, None) => return Ok(None),
     };
     let mut hash = Sha256::new();
@@ -337,10 +338,10 @@ mod tests {
         assert_eq!(kind(adjustment(&StockAdjustment::new(1, 1, "lost\0"), None)), bad);
         assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).customer("a\0"), None)), bad);
         assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).key("a\0"), None)), bad);
-        assert_eq!(kind(payment(&PaymentEvent::for_order(0, Outcome::Success), None)), bad);
+        assert_eq!(kind(payment(&PaymentEvent::for_order(0, Outcome::Success))), bad);
         let token = PaymentToken { order_id: OrderId(3), secret: Token(1) };
         let other = PaymentEvent::for_order(2, Outcome::Success).token(token);
-        assert_eq!(kind(payment(&other, None)), bad);
+        assert_eq!(kind(payment(&other)), bad);
     }
 
     #[test]
@@ -430,7 +431,7 @@ mod tests {
 
     #[test]
     fn a_derived_key_depends_on_order_token_and_outcome_only() {
-        let key = |event: &PaymentEvent| match payment(event, event.body_digest()) {
+        let key = |event: &PaymentEvent| match payment(event) {
             Ok(Command::Payment { key, body_hash, .. }) => (key, body_hash),
             other => panic!("{other:?}"),
         };

@@ -1,25 +1,28 @@
-//! Whether an engine can still be used.
+//! Tracks whether an engine can still be used.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// An engine's life: from its opening to its closing, in one process.
-pub(crate) struct Life {
+/// An engine's state from opening to closing, bound to one process.
+pub(crate) struct Lifecycle {
     closed: AtomicBool,
     /// The process that opened the engine.
     process: u32,
 }
 
-impl Life {
-    /// Begins now, in this process.
+impl Lifecycle {
+    /// Starts in this process.
     pub fn new() -> Self {
         Self { closed: AtomicBool::new(false), process: std::process::id() }
     }
 
-    /// Refuses calls that could only hang or corrupt: those of a forked child,
-    /// which has the parent's sockets and none of its threads, and those after
-    /// closing.
+    /// Rejects calls that could only hang or corrupt: those of a forked child,
+    /// which shares the parent's sockets and has none of its threads, and those
+    /// after closing.
+    ///
+    /// # Errors
+    /// `misuse`.
     pub fn check_usable(&self) -> Result<()> {
         self.check_process()?;
         if self.closed.load(Ordering::Acquire) {
@@ -36,13 +39,13 @@ impl Life {
         Err(Error::new(ErrorKind::Misuse, why))
     }
 
-    /// Ends it; says whether it had not ended before.
-    pub fn end(&self) -> bool {
+    /// Marks the engine as closed; returns whether it was open.
+    pub fn close(&self) -> bool {
         !self.closed.swap(true, Ordering::AcqRel)
     }
 }
 
-/// The refusal of a call to an engine that is closed.
+/// The error of a call to a closed engine.
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Misuse, "the engine is closed")
 }
@@ -52,13 +55,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_ends_once_and_with_its_process() {
-        let life = Life::new();
-        assert!(life.check_usable().is_ok());
-        assert!(life.end() && !life.end());
-        assert_eq!(life.check_usable().map_err(|e| e.kind()), Err(ErrorKind::Misuse));
-        assert!(life.check_process().is_ok());
-        let forked = Life { process: std::process::id() + 1, ..Life::new() };
+    fn lifecycle_closes_once_and_rejects_a_forked_child() {
+        let lifecycle = Lifecycle::new();
+        assert!(lifecycle.check_usable().is_ok());
+        assert!(lifecycle.close() && !lifecycle.close());
+        assert_eq!(lifecycle.check_usable().map_err(|e| e.kind()), Err(ErrorKind::Misuse));
+        assert!(lifecycle.check_process().is_ok());
+        let forked = Lifecycle { process: std::process::id() + 1, ..Lifecycle::new() };
         assert_eq!(forked.check_usable().map_err(|e| e.kind()), Err(ErrorKind::Misuse));
     }
 }

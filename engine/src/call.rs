@@ -1,0 +1,248 @@
+//! The list of operations, and a call as data: a [`Request`] in, a [`Response`]
+//! out.
+//!
+//! Every operation stands in [`operations`] once. From that list come the
+//! methods of both engines, the two enums, and with them the wire format of
+//! [`crate::rpc`]. A [`Backend`](crate::backend::Backend) executes requests.
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::AuditReport;
+use crate::error::{Error, ErrorKind};
+use crate::model::{
+    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
+    OrderRequest, PaymentAnswer, PaymentEvent, Product, ProductId, ProductPage, ReleaseRequest,
+    Replayable, StockAdjustment, Token,
+};
+use crate::sweeper::SweepReport;
+
+/// Passes the list of operations to the macro `$then`.
+///
+/// An operation takes one request struct in brackets, or plain arguments in
+/// parentheses; after `=` stands its variant of [`Request`] and [`Response`].
+macro_rules! operations {
+    ($then:ident) => {
+        $then! {
+            /// Reads a product, from the cache where that is fresh.
+            ///
+            /// # Errors
+            /// `not_found`, `unavailable`.
+            fn product(id: ProductId) -> Product = Product;
+
+            /// Reads up to `limit` (1 to 1,000) products with ids above `after`.
+            ///
+            /// # Errors
+            /// `invalid_argument` for another limit, `unavailable`.
+            fn products(after: Option<ProductId>, limit: u32) -> ProductPage = Products;
+
+            /// Creates a product. A second request with the same idempotency key
+            /// returns the product as the first one created it.
+            ///
+            /// # Errors
+            /// `invalid_argument`, `idempotency_mismatch`, `unavailable`.
+            fn create_product[NewProduct] -> Replayable<Product> = CreateProduct;
+
+            /// Receives goods or writes them off, and returns the product after it.
+            ///
+            /// # Errors
+            /// `invalid_argument`, `not_found`, `insufficient_stock` when stock would
+            /// go below zero, `version_mismatch`, `idempotency_mismatch`,
+            /// `contention`, `unavailable`.
+            fn adjust_stock[StockAdjustment] -> Replayable<Product> = AdjustStock;
+
+            /// Holds units of one product for a short time.
+            ///
+            /// # Errors
+            /// `invalid_argument`, `quantity_limit`, `not_found`,
+            /// `insufficient_stock`, `idempotency_mismatch`, `contention`,
+            /// `unavailable`.
+            fn hold[HoldRequest] -> Replayable<Hold> = CreateHold;
+
+            /// Holds several products, all or none, and returns one hold for each
+            /// product by ascending product id.
+            ///
+            /// # Errors
+            /// As [`Engine::hold`]; `insufficient_stock` names every short line.
+            fn hold_many[CartRequest] -> Replayable<Vec<Hold>> = CreateHolds;
+
+            /// Returns a hold's units to stock. Takes the hold's id, or a
+            /// [`ReleaseRequest`], which can show its token. A hold that has ended
+            /// already stays as it is.
+            ///
+            /// # Errors
+            /// `not_found`, `unauthorized` for a token that is wrong or missing,
+            /// `hold_already_used` when it became an order, `contention`,
+            /// `unavailable`.
+            fn release[ReleaseRequest] -> Hold = ReleaseHold;
+
+            /// Makes an active hold live longer, up to the `hold_ttl_max` setting.
+            ///
+            /// # Errors
+            /// `invalid_argument`, `not_found`, `unauthorized` for a token that is
+            /// wrong or missing, `hold_expired` (also when it was released),
+            /// `hold_already_used`, `contention`, `unavailable`.
+            fn extend[ExtendRequest] -> Hold = ExtendHold;
+
+            /// Reads a hold as it stands now.
+            ///
+            /// # Errors
+            /// `not_found`, `unavailable`.
+            fn get_hold(id: HoldId) -> Hold = Hold;
+
+            /// Turns an active hold into an order. Payment events that came before it
+            /// are applied at once, so the order may be paid or cancelled already.
+            ///
+            /// # Errors
+            /// `not_found`, `unauthorized` for a token that is wrong or missing,
+            /// `product_mismatch`, `hold_expired` (also when it was released),
+            /// `hold_already_used` with the order that used it,
+            /// `idempotency_mismatch`, `contention`, `unavailable`.
+            fn order[OrderRequest] -> Replayable<Order> = CreateOrder;
+
+            /// Reads an order as it stands now.
+            ///
+            /// # Errors
+            /// `not_found`, `unavailable`.
+            fn get_order(id: OrderId) -> Order = Order;
+
+            /// Records a payment provider's event on an order: once for each key
+            /// however often it is delivered, and also before the order exists.
+            ///
+            /// # Errors
+            /// `invalid_argument` (also for a token that is not the order's),
+            /// `idempotency_mismatch`, `contention`, `unavailable`.
+            fn payment[PaymentEvent] -> Replayable<PaymentAnswer> = RecordPayment;
+
+            /// Expires all holds and orders that are due now, without waiting for
+            /// the sweeper.
+            ///
+            /// # Errors
+            /// `contention`, `unavailable`.
+            fn sweep() -> SweepReport = Sweep;
+
+            /// Compares all of the store's numbers with each other, in one snapshot.
+            ///
+            /// # Errors
+            /// `unavailable`.
+            fn audit() -> AuditReport = Audit;
+
+            /// Reads up to `limit` (1 to 10,000) events after `cursor`, 0 for the first.
+            ///
+            /// # Errors
+            /// `invalid_argument` for another limit, `unavailable`.
+            fn events_after(cursor: u64, limit: u32) -> Vec<Event> = EventsAfter;
+
+            /// Checks that the store is reachable and has its tables.
+            ///
+            /// # Errors
+            /// `unavailable`.
+            fn ping() -> () = Ping;
+        }
+    };
+}
+pub(crate) use operations;
+
+macro_rules! define_call {
+    ($($(#[$doc:meta])* fn $name:ident $([$request:ty])? $(($($arg:ident: $kind:ty),*))?
+        -> $answer:ty = $Variant:ident;)*) => {
+        /// An operation with its arguments.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case", deny_unknown_fields)]
+        pub(crate) enum Request {
+            $($Variant $(($request))? $({ $($arg: $kind),* })?,)*
+        }
+
+        /// The result of the operation of the same name.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub(crate) enum Response {
+            $($Variant($answer),)*
+        }
+
+        #[cfg(any(feature = "remote", test))]
+        impl Request {
+            /// The name of the engine's method.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$Variant { .. } => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+operations!(define_call);
+
+#[cfg(any(feature = "remote", test))]
+impl Request {
+    /// Whether executing the request twice has another effect than executing
+    /// it once: it makes something and its caller gave no idempotency key.
+    /// A payment event without a key has one derived from its fields.
+    pub fn needs_key(&self) -> bool {
+        match self {
+            Self::CreateProduct(request) => request.key.is_none(),
+            Self::AdjustStock(request) => request.key.is_none(),
+            Self::CreateHold(request) => request.key.is_none(),
+            Self::CreateHolds(request) => request.key.is_none(),
+            Self::CreateOrder(request) => request.key.is_none(),
+            _ => false,
+        }
+    }
+}
+
+impl Response {
+    /// Marks the response as that of a first execution. A caller without an
+    /// idempotency key cannot have had it before.
+    #[cfg(feature = "remote")]
+    pub fn mark_fresh(&mut self) {
+        let replayed = match self {
+            Self::CreateProduct(made) | Self::AdjustStock(made) => &mut made.replayed,
+            Self::CreateHold(made) => &mut made.replayed,
+            Self::CreateHolds(made) => &mut made.replayed,
+            Self::CreateOrder(made) => &mut made.replayed,
+            _ => return,
+        };
+        *replayed = false;
+    }
+
+    /// The error of a response that belongs to another operation.
+    pub fn mismatch(&self, request: &str) -> Error {
+        Error::new(ErrorKind::Internal, format!("the response to `{request}` was {self:?}"))
+    }
+}
+
+/// Makes a request that a client may send more than once execute at most once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retry {
+    /// The idempotency key, drawn by the client before it first sends the request.
+    pub key: Token,
+    /// Whether an earlier attempt may have been executed.
+    pub is_retry: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_serializes_as_its_operation_and_arguments() {
+        for (request, json) in [
+            (Request::Ping {}, r#"{"ping":{}}"#),
+            (Request::Hold { id: HoldId(7) }, r#"{"hold":{"id":7}}"#),
+            (
+                Request::ReleaseHold(ReleaseRequest::new(7)),
+                r#"{"release_hold":{"hold_id":7,"token":null}}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&request).expect("JSON"), json);
+            let read: Request = serde_json::from_str(json).expect("reads");
+            assert_eq!(read.name(), request.name());
+        }
+    }
+
+    #[test]
+    fn only_requests_that_make_something_without_a_key_need_one() {
+        assert!(Request::CreateHold(HoldRequest::new(1, 1)).needs_key());
+        assert!(!Request::CreateHold(HoldRequest::new(1, 1).key("k")).needs_key());
+        assert!(!Request::Product { id: ProductId(1) }.needs_key());
+    }
+}

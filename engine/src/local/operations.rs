@@ -1,0 +1,339 @@
+//! The operations: each call's way through the local backend's parts.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::{LocalBackend, commands, create_product};
+use crate::audit::AuditReport;
+use crate::cache::CachedProduct;
+use crate::call::{Request, Response, Retry};
+use crate::combiner::{Done, LaneId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Answer, Command, Refusal};
+use crate::model::{
+    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, NewProduct, Order,
+    OrderId, OrderRequest, OrderStatus, PaymentAnswer, PaymentEvent, Product, ProductId,
+    ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
+};
+use crate::sweeper::SweepReport;
+
+/// The most products on one page, and the most events in one response: they
+/// bound a response's size and the time of its read.
+const PAGE_MAX: u32 = 1_000;
+const EVENTS_MAX: u32 = 10_000;
+
+/// Takes the answer of the variant that the command has.
+macro_rules! replayable {
+    ($done:expr, $Variant:ident) => {
+        match $done {
+            Done { answer: Answer::$Variant(value), replayed } => {
+                Ok(Replayable { value, replayed })
+            }
+            other => Err(unexpected(&other.answer)),
+        }
+    };
+}
+
+/// Boxes an operation's future, with its result as a response.
+fn respond<'a, T: 'a>(
+    operation: impl Future<Output = Result<T>> + Send + 'a,
+    response: fn(T) -> Response,
+) -> BoxFuture<'a, Result<Response>> {
+    Box::pin(async move { operation.await.map(response) })
+}
+
+impl LocalBackend {
+    /// Executes a request by its operation.
+    pub(super) fn execute(
+        &self,
+        request: Request,
+        retry: Option<Retry>,
+    ) -> BoxFuture<'_, Result<Response>> {
+        match request {
+            Request::Product { id } => respond(self.product(id), Response::Product),
+            Request::Products { after, limit } => {
+                respond(self.products(after, limit), Response::Products)
+            }
+            Request::CreateProduct(new) => {
+                respond(self.create_product(new, retry), Response::CreateProduct)
+            }
+            Request::AdjustStock(adjustment) => {
+                respond(self.adjust_stock(adjustment, retry), Response::AdjustStock)
+            }
+            Request::CreateHold(request) => {
+                respond(self.hold(request, retry), Response::CreateHold)
+            }
+            Request::CreateHolds(request) => {
+                respond(self.hold_many(request, retry), Response::CreateHolds)
+            }
+            Request::ReleaseHold(request) => respond(self.release(request), Response::ReleaseHold),
+            Request::ExtendHold(request) => respond(self.extend(request), Response::ExtendHold),
+            Request::Hold { id } => respond(self.get_hold(id), Response::Hold),
+            Request::CreateOrder(request) => {
+                respond(self.order(request, retry), Response::CreateOrder)
+            }
+            Request::Order { id } => respond(self.get_order(id), Response::Order),
+            Request::RecordPayment(event) => respond(self.payment(event), Response::RecordPayment),
+            Request::Sweep {} => respond(self.sweep(), Response::Sweep),
+            Request::Audit {} => respond(self.audit(), Response::Audit),
+            Request::EventsAfter { cursor, limit } => {
+                respond(self.events_after(cursor, limit), Response::EventsAfter)
+            }
+            Request::Ping {} => respond(self.ping(), Response::Ping),
+        }
+    }
+
+    /// Runs a read on the engine's runtime, where its connections live.
+    async fn on_runtime<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.runtime.spawn(work).await.ok_or_else(runtime_is_gone)?
+    }
+
+    async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<Done> {
+        lanes.sort_unstable();
+        lanes.dedup();
+        self.combiner.submit(command, &lanes).await
+    }
+
+    pub async fn product(&self, id: ProductId) -> Result<Product> {
+        commands::exists_ever("product", id.0, id.is_possible())?;
+        let load = || {
+            let store = Arc::clone(&self.store);
+            let reading = self.runtime.spawn(async move { store.product(id).await });
+            async { Ok(reading.await.ok_or_else(runtime_is_gone)??.map(|(product, _)| product)) }
+        };
+        let cached = self.cache.get_or_load(id, self.store.now(), load).await?;
+        let found: Option<CachedProduct> = cached;
+        found.map(|cached| cached.product).ok_or_else(|| no_such("product", id.0))
+    }
+
+    pub async fn products(&self, after: Option<ProductId>, limit: u32) -> Result<ProductPage> {
+        if !(1..=PAGE_MAX).contains(&limit) {
+            let why = format!("limit must be from 1 to {PAGE_MAX}, got {limit}");
+            return Err(Error::invalid_argument(why));
+        }
+        // Stores keep ids as signed integers: none is larger.
+        let after = after.map_or(0, |id| id.0).min(i64::MAX.unsigned_abs());
+        let store = Arc::clone(&self.store);
+        self.on_runtime(async move {
+            // Reads one more than asked for, to see whether there is a next page.
+            let mut found = store.products(after, limit + 1).await?;
+            let is_last = found.len() <= usize::try_from(limit).unwrap_or(usize::MAX);
+            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            let items: Vec<Product> = found.into_iter().map(|cached| cached.product).collect();
+            let next = items.last().map(|product| product.id).filter(|_| !is_last);
+            Ok(ProductPage { items, next })
+        })
+        .await
+    }
+
+    async fn create_product(
+        &self,
+        new: NewProduct,
+        retry: Option<Retry>,
+    ) -> Result<Replayable<Product>> {
+        let keyed = commands::new_product(&new, retry)?;
+        let (store, retries) = (Arc::clone(&self.store), self.config.retries);
+        let created = self
+            .on_runtime(async move {
+                create_product::insert_product(store.as_ref(), &new, keyed.as_ref(), retries).await
+            })
+            .await?;
+        // A reader may have cached the id as absent before the insert.
+        if !created.replayed {
+            let product = created.value.clone();
+            self.cache.committed(vec![CachedProduct { product, next_due: None }]);
+        }
+        Ok(created)
+    }
+
+    pub async fn adjust_stock(
+        &self,
+        adjustment: StockAdjustment,
+        retry: Option<Retry>,
+    ) -> Result<Replayable<Product>> {
+        let command = commands::adjustment(&adjustment, retry)?;
+        let lanes = vec![self.combiner.lane(adjustment.product_id)];
+        let done = self.submit(command, lanes).await?;
+        let StockAdjustment { product_id, delta, reason, .. } = adjustment;
+        let replayed = done.replayed;
+        tracing::info!(product_id = product_id.0, delta, reason, replayed, "adjusted stock");
+        replayable!(done, Product)
+    }
+
+    pub async fn hold(
+        &self,
+        request: HoldRequest,
+        retry: Option<Retry>,
+    ) -> Result<Replayable<Hold>> {
+        let command = commands::hold(&self.config, &request, retry)?;
+        // An earlier attempt may have been executed: only its key tells.
+        if request.key.is_none() && !retry.is_some_and(|retry| retry.is_retry) {
+            self.refuse_sold_out(&request)?;
+        }
+        let lane = self.combiner.lane(request.product_id);
+        replayable!(self.submit(command, vec![lane]).await?, Hold)
+    }
+
+    /// Fast refusal: rejects a request for more units than the last committed
+    /// state has. A request with its caller's key goes to the ledger, which
+    /// stores the refusal under the key.
+    fn refuse_sold_out(&self, request: &HoldRequest) -> Result<()> {
+        let HoldRequest { product_id, quantity, .. } = *request;
+        let known = self.process_shared.sold_out.available(product_id, quantity, self.store.now());
+        let Some(available) = known else { return Ok(()) };
+        let requested = quantity.into();
+        let short = ShortLine { product_id, requested, available };
+        let error = Error::refused(Refusal::Insufficient(vec![short]), false);
+        self.metrics.refused_at_once.inc();
+        self.metrics.refusal(error.code());
+        Err(error)
+    }
+
+    pub async fn hold_many(
+        &self,
+        request: CartRequest,
+        retry: Option<Retry>,
+    ) -> Result<Replayable<Vec<Hold>>> {
+        let command = commands::cart(&self.config, &request, retry)?;
+        let lanes =
+            request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id)).collect();
+        replayable!(self.submit(command, lanes).await?, Cart)
+    }
+
+    pub async fn release(&self, request: ReleaseRequest) -> Result<Hold> {
+        let command = commands::release(&request)?;
+        let lane = self.lane_of_hold(request.hold_id).await?;
+        Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
+    }
+
+    pub async fn extend(&self, request: ExtendRequest) -> Result<Hold> {
+        let command = commands::extend(&self.config, &request)?;
+        let lane = self.lane_of_hold(request.hold_id).await?;
+        Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
+    }
+
+    /// Finds the lane of a hold's product. A hold never changes its product.
+    async fn lane_of_hold(&self, id: HoldId) -> Result<LaneId> {
+        if self.store.single_writer() {
+            return Ok(LaneId(0));
+        }
+        let found = self.product_index.of_hold(id).await?;
+        Ok(self.combiner.lane(found.ok_or_else(|| no_such("hold", id.0))?))
+    }
+
+    pub async fn get_hold(&self, id: HoldId) -> Result<Hold> {
+        commands::possible_hold(id)?;
+        let store = Arc::clone(&self.store);
+        let found = self.on_runtime(async move { Ok(store.hold(id).await?) }).await?;
+        let (mut hold, now) = found.ok_or_else(|| no_such("hold", id.0))?;
+        // A hold ends at `expires_at`, whether or not the sweeper has seen it.
+        if hold.status == HoldStatus::Active && hold.expires_at <= now {
+            hold.status = HoldStatus::Expired;
+        }
+        Ok(hold)
+    }
+
+    pub async fn order(
+        &self,
+        request: OrderRequest,
+        retry: Option<Retry>,
+    ) -> Result<Replayable<Order>> {
+        let command = commands::order(&request, retry)?;
+        let lane = self.combiner.lane(request.product_id);
+        replayable!(self.submit(command, vec![lane]).await?, Order)
+    }
+
+    pub async fn get_order(&self, id: OrderId) -> Result<Order> {
+        commands::exists_ever("order", id.0, id.is_possible())?;
+        let store = Arc::clone(&self.store);
+        let found = self.on_runtime(async move { Ok(store.order(id).await?) }).await?;
+        let (row, now) = found.ok_or_else(|| no_such("order", id.0))?;
+        let mut order = row.order;
+        if order.status == OrderStatus::PendingPayment && row.due_at.is_some_and(|at| at <= now) {
+            order.status = OrderStatus::Cancelled;
+        }
+        Ok(order)
+    }
+
+    pub async fn payment(&self, event: PaymentEvent) -> Result<Replayable<PaymentAnswer>> {
+        let command = commands::payment(&event)?;
+        let lane = match &command {
+            Command::Payment { order_id, .. } if !self.store.single_writer() => {
+                // An order that is not there has no product yet.
+                self.product_index
+                    .of_order(*order_id)
+                    .await?
+                    .map_or(LaneId(0), |id| self.combiner.lane(id))
+            }
+            _ => LaneId(0),
+        };
+        replayable!(self.submit(command, vec![lane]).await?, Payment)
+    }
+
+    pub async fn sweep(&self) -> Result<SweepReport> {
+        let sweeper = Arc::clone(&self.sweeper);
+        self.on_runtime(async move {
+            let (report, _) = sweeper.sweep().await?;
+            sweeper.forget_keys().await?;
+            Ok(report)
+        })
+        .await
+    }
+
+    pub async fn audit(&self) -> Result<AuditReport> {
+        let (store, cache) = (Arc::clone(&self.store), Arc::clone(&self.cache));
+        self.on_runtime(async move {
+            let facts = store.audit().await?;
+            let mut drift = Vec::new();
+            for cached in cache.sample() {
+                let id = cached.product.id;
+                if let Some((stored, _)) = store.product(id).await? {
+                    drift.extend(drift_between(&cached, &stored).map(|detail| (id, detail)));
+                }
+            }
+            Ok(facts.report(drift))
+        })
+        .await
+    }
+
+    pub async fn events_after(&self, cursor: u64, limit: u32) -> Result<Vec<Event>> {
+        if !(1..=EVENTS_MAX).contains(&limit) {
+            let why = format!("limit must be from 1 to {EVENTS_MAX}, got {limit}");
+            return Err(Error::invalid_argument(why));
+        }
+        let cursor = cursor.min(i64::MAX.unsigned_abs() - 1);
+        let store = Arc::clone(&self.store);
+        self.on_runtime(async move { Ok(store.events_after(cursor, limit).await?) }).await
+    }
+
+    pub async fn ping(&self) -> Result<()> {
+        let store = Arc::clone(&self.store);
+        self.on_runtime(async move { Ok(store.ping().await?) }).await
+    }
+}
+
+/// Describes the drift between a cached row and the stored row of the same
+/// version. A row whose `next_due` differs was counted at another moment: rows
+/// that fell due in between are no drift.
+fn drift_between(cached: &CachedProduct, stored: &CachedProduct) -> Option<String> {
+    let same_row =
+        cached.product.version == stored.product.version && cached.next_due == stored.next_due;
+    (same_row && cached.product != stored.product)
+        .then(|| format!("cached {:?}, stored {:?}", cached.product, stored.product))
+}
+
+fn runtime_is_gone() -> Error {
+    Error::new(ErrorKind::Unavailable, "the engine's Tokio runtime has ended")
+}
+
+fn no_such(what: &str, id: u64) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no {what} {id}"))
+}
+
+fn unexpected(answer: &Answer) -> Error {
+    Error::new(ErrorKind::Internal, format!("the ledger answered with {answer:?}"))
+}

@@ -1,0 +1,125 @@
+//! The protocol between an engine and the clients that send it their calls.
+//!
+//! A client posts a [`Call`] as JSON; the engine answers `{"Ok":…}` with the
+//! response or `{"Err":…}` with the whole error. [`crate::remote`] is the
+//! client, [`serve`] the server's side.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Backend;
+use crate::call::{Request, Response, Retry};
+use crate::error::{Details, Error, ErrorKind, Result};
+use crate::model::{OrderId, ShortLine};
+
+/// Where a server takes calls.
+#[cfg(feature = "remote")]
+pub(crate) const PATH: &str = "/engine/v1";
+
+/// A call as it is sent; `R` is a [`Request`], or its JSON.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Call<R> {
+    /// Comes with a request that must not be executed twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    pub request: R,
+}
+
+/// A call's result as it is sent.
+pub(crate) type Reply = std::result::Result<Response, RpcError>;
+
+/// An error with all its details.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct RpcError {
+    code: String,
+    message: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    short: Vec<ShortLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
+    #[serde(default)]
+    replayed: bool,
+}
+
+impl From<Error> for RpcError {
+    fn from(error: Error) -> Self {
+        let Details { short, order_id } = error.details().clone();
+        Self {
+            code: error.code().to_owned(),
+            message: error.message().to_owned(),
+            short,
+            order_id,
+            replayed: error.replayed(),
+        }
+    }
+}
+
+impl From<RpcError> for Error {
+    fn from(error: RpcError) -> Self {
+        let RpcError { code, message, short, order_id, replayed } = error;
+        // A code of a later version is handled as a fault of the server.
+        let kind = ErrorKind::of_code(&code).unwrap_or(ErrorKind::Internal);
+        Self::with_details(kind, message, Details { short, order_id }, replayed)
+    }
+}
+
+/// Executes the call in `body` and returns its reply as JSON.
+pub(crate) async fn serve(backend: &dyn Backend, body: &[u8]) -> Vec<u8> {
+    let reply: Reply = execute(backend, body).await.map_err(|error| closed_here(error).into());
+    // Texts and numbers only: nothing in it can fail to serialize.
+    serde_json::to_vec(&reply).unwrap_or_default()
+}
+
+async fn execute(backend: &dyn Backend, body: &[u8]) -> Result<Response> {
+    backend.lifecycle().check_usable()?;
+    backend.check_serves_remotes()?;
+    let call: Call<Request> = serde_json::from_slice(body).map_err(|error| {
+        let why = format!("cannot parse the call (is the client of this version?): {error}");
+        Error::invalid_argument(why)
+    })?;
+    backend.call(call.request, call.retry).await
+}
+
+/// Turns `misuse` of this engine into `unavailable`: the caller, in another
+/// process, did nothing wrong.
+fn closed_here(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Misuse => {
+            let why = format!("the running engine does not serve calls: {error}");
+            Error::caused(ErrorKind::Unavailable, why, error)
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Outcome, PaymentEvent, ProductId, Token};
+
+    #[test]
+    fn error_keeps_its_details() {
+        for kind in ErrorKind::ALL {
+            let line = ShortLine { product_id: ProductId(7), requested: u64::MAX, available: 1 };
+            let details = Details { short: vec![line], order_id: Some(OrderId(u64::MAX)) };
+            let sent = Error::with_details(*kind, "it said \"no\"", details, true);
+            let json = serde_json::to_string(&RpcError::from(sent.clone())).expect("JSON");
+            let received: RpcError = serde_json::from_str(&json).expect("reads");
+            let received = Error::from(received);
+            assert_eq!((received.kind(), received.message()), (*kind, sent.message()));
+            assert_eq!(received.details(), sent.details());
+            assert!(received.replayed());
+        }
+    }
+
+    #[test]
+    fn call_carries_its_retry_key_and_a_payment_event_the_digest_of_its_body() {
+        let event = PaymentEvent::for_order(7, Outcome::Failure).key("k").body(*b"{}");
+        let retry = Some(Retry { key: Token(1), is_retry: true });
+        let call = Call { retry, request: Request::RecordPayment(event.clone()) };
+        let json = serde_json::to_string(&call).expect("JSON");
+        let received: Call<Request> = serde_json::from_str(&json).expect("reads");
+        assert_eq!(received.retry, retry);
+        let Request::RecordPayment(received) = received.request else { panic!("another request") };
+        assert_eq!(received, event);
+    }
+}
