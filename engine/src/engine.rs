@@ -8,6 +8,8 @@ mod builder;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 pub use builder::EngineBuilder;
 
 use crate::audit::AuditReport;
@@ -232,16 +234,20 @@ impl AsyncEngine {
     }
 }
 
-/// Opens the backend that the store's URL names.
-async fn open_backend(builder: EngineBuilder) -> Result<Arc<dyn Backend>> {
+/// Opens the backend that the store's URL names. Boxed, so that the engine's
+/// code is compiled in this crate and not again in each program that opens one.
+fn open_backend(builder: EngineBuilder) -> BoxFuture<'static, Result<Arc<dyn Backend>>> {
     let EngineBuilder { config, clock, grants_every_lock } = builder;
-    if !config.names_a_running_engine() {
-        return Ok(local::LocalBackend::open(config, clock, grants_every_lock).await?);
-    }
-    #[cfg(feature = "remote")]
-    return Ok(crate::remote::RemoteBackend::open(config, clock.as_deref()).await?);
-    #[cfg(not(feature = "remote"))]
-    Err(Error::invalid_argument("this build cannot open a running engine: enable `remote`"))
+    Box::pin(async move {
+        if !config.names_a_running_engine() {
+            let local = local::LocalBackend::open(config, clock, grants_every_lock).await?;
+            return Ok(local as Arc<dyn Backend>);
+        }
+        #[cfg(feature = "remote")]
+        return Ok(crate::remote::RemoteBackend::open(config, clock.as_deref()).await? as _);
+        #[cfg(not(feature = "remote"))]
+        Err(Error::invalid_argument("this build cannot open a running engine: enable `remote`"))
+    })
 }
 
 impl std::fmt::Debug for Engine {
@@ -272,7 +278,8 @@ pub async fn migrate(config: &Config) -> Result<()> {
     if config.names_a_running_engine() {
         return Err(Error::invalid_argument("a running engine migrates its store itself"));
     }
-    local::migrate(config).await
+    let migrated: BoxFuture<'_, Result<()>> = Box::pin(local::migrate(config));
+    migrated.await
 }
 
 /// The Tokio runtime of a blocking engine.
