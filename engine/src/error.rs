@@ -241,7 +241,7 @@ impl Error {
                     .iter()
                     .map(|line| {
                         let ShortLine { product_id, requested, available, .. } = line;
-                        format!("product {product_id} has {available} left, {requested} asked for")
+                        format!("product {product_id} has {available} left, {requested} requested")
                     })
                     .collect();
                 details.short = short;
@@ -251,7 +251,7 @@ impl Error {
                 ErrorKind::QuantityLimit,
                 format!(
                     "a customer may hold {most} units of product {product_id}, \
-                     this one holds {held} and asked for {requested}"
+                     this one holds {held} and requested {requested}"
                 ),
             ),
             Refusal::HoldExpired(id) => (ErrorKind::HoldExpired, format!("hold {id} has expired")),

@@ -86,6 +86,8 @@ mod sold_out;
 mod store;
 mod sweeper;
 mod sweeper_waker;
+#[cfg(test)]
+mod test_support;
 mod tls;
 mod wire;
 

@@ -73,13 +73,13 @@ impl ProductIndex {
     }
 
     /// # Errors
-    /// `unavailable` when the store cannot be asked.
+    /// `unavailable` when the store cannot be queried.
     pub async fn of_hold(self: &Arc<Self>, id: HoldId) -> LookupResult {
         self.get_or_look_up(id.0, |index| &index.holds).await
     }
 
     /// # Errors
-    /// `unavailable` when the store cannot be asked.
+    /// `unavailable` when the store cannot be queried.
     pub async fn of_order(self: &Arc<Self>, id: OrderId) -> LookupResult {
         self.get_or_look_up(id.0, |index| &index.orders).await
     }

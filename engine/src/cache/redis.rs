@@ -165,7 +165,7 @@ impl TierState {
     }
 
     fn key(&self, id: ProductId) -> String {
-        self.connection.names().of_product(id.0, "row")
+        self.connection.names().product_key(id.0, "row")
     }
 
     /// Records a lost publication if it was to be announced.

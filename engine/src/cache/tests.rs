@@ -7,25 +7,12 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::model::Money;
+use crate::test_support::{eventually, in_time};
 
 const ID: ProductId = ProductId(7);
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 /// Far longer than any test.
 const LONG: Duration = Duration::from_secs(600);
-const SOON: Duration = Duration::from_secs(20);
-
-async fn soon<T>(what: &str, done: impl Future<Output = T>) -> T {
-    tokio::time::timeout(SOON, done).await.unwrap_or_else(|_| panic!("not soon: {what}"))
-}
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    soon(what, async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
 
 fn product(version: u64) -> CachedProduct {
     let product = Product {
@@ -114,7 +101,7 @@ async fn a_load_reads_again_when_a_newer_version_is_announced() {
         let (cache, store) = (Arc::clone(&cache), Arc::clone(&store));
         tokio::spawn(async move { get(&cache, &store).await })
     };
-    until("the load begins", async || store.loads() == 1).await;
+    eventually("the load begins", async || store.loads() == 1).await;
     store.set(Ok(Some(product(3))));
     cache.invalidate(ID, 3);
     store.gate.add_permits(2);
@@ -132,7 +119,7 @@ async fn concurrent_misses_load_once() {
             tokio::spawn(async move { get(&cache, &store).await })
         })
         .collect();
-    until("all callers joined", async || callers(&cache) == 1000).await;
+    eventually("all callers joined", async || callers(&cache) == 1000).await;
     store.gate.add_permits(1000);
     for answer in join_all(reads).await {
         assert_eq!(answer.expect("no panic"), Some(1));
@@ -150,7 +137,7 @@ async fn a_load_error_reaches_all_callers_and_is_not_cached() {
     let store = Store::blocked(down);
     let reads = join_all((0..10).map(|_| cache.get_or_load(ID, NOW, || store.load())));
     let (answers, ()) = tokio::join!(reads, async {
-        until("all callers joined", async || callers(&cache) == 10).await;
+        eventually("all callers joined", async || callers(&cache) == 10).await;
         store.gate.add_permits(100);
     });
     for answer in answers {
@@ -172,7 +159,7 @@ async fn a_dropped_leader_leaves_the_load_to_the_next_caller() {
     assert_eq!((store.loads(), callers(&cache)), (1, 2));
     drop(first);
     store.gate.add_permits(1);
-    assert_eq!(soon("an answer", second).await, Some(1));
+    assert_eq!(in_time("an answer", second).await, Some(1));
     assert_eq!((store.loads(), callers(&cache)), (2, 0));
     cache.remove(ID);
     let mut alone = Box::pin(get(&cache, &store));
@@ -205,7 +192,7 @@ async fn a_slow_load_does_not_overwrite_a_later_commit() {
     let cache = cache(LONG);
     let store = Store::blocked(Ok(Some(product(1))));
     let (answer, ()) = tokio::join!(get(&cache, &store), async {
-        until("the load begins", async || store.loads() == 1).await;
+        eventually("the load begins", async || store.loads() == 1).await;
         cache.committed(vec![product(2)]);
         assert_eq!(get(&cache, &store).await, Some(2), "the commit is not visible at once");
         store.gate.add_permits(1);
@@ -221,7 +208,7 @@ async fn an_absent_load_does_not_hide_a_product_created_meanwhile() {
     let cache = cache(LONG);
     let store = Store::blocked(Ok(None));
     let (answer, ()) = tokio::join!(get(&cache, &store), async {
-        until("the load begins", async || store.loads() == 1).await;
+        eventually("the load begins", async || store.loads() == 1).await;
         cache.committed(vec![product(0)]);
         store.gate.add_permits(1);
     });
@@ -250,7 +237,7 @@ async fn the_ttl_of_a_slow_load_counts_from_its_start() {
             assert_eq!(get(&cache, &store).await, Some(1));
         },
         async {
-            until("the load begins", async || store.loads() == 1).await;
+            eventually("the load begins", async || store.loads() == 1).await;
             pass(Duration::from_secs(5));
             store.gate.add_permits(100);
         }
@@ -307,7 +294,7 @@ async fn a_reader_loads_again_when_a_concurrent_commit_has_due_units() {
     let counted = CachedProduct { next_due: None, ..product(2) };
     store.set(Ok(Some(counted.clone())));
     store.gate.add_permits(2);
-    let found = soon("an answer", reader).await.expect("no error");
+    let found = in_time("an answer", reader).await.expect("no error");
     assert_eq!((found, store.loads()), (Some(counted), 2));
 }
 
@@ -323,8 +310,8 @@ async fn a_reader_loads_again_when_the_joined_load_is_due() {
     let counted = CachedProduct { next_due: None, ..product(1) };
     store.set(Ok(Some(counted.clone())));
     store.gate.add_permits(2);
-    assert_eq!(soon("an answer", early).await, Some(1));
-    assert_eq!(soon("an answer", late).await.expect("no error"), Some(counted));
+    assert_eq!(in_time("an answer", early).await, Some(1));
+    assert_eq!(in_time("an answer", late).await.expect("no error"), Some(counted));
 }
 
 #[tokio::test]

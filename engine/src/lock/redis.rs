@@ -245,7 +245,7 @@ impl LockState {
 
     /// One of the name's keys, which lie in one slot of a cluster.
     fn key(&self, name: LockName, suffix: &str) -> String {
-        self.connection.names().of_product(name.0, suffix)
+        self.connection.names().product_key(name.0, suffix)
     }
 
     async fn run<T: redis::FromRedisValue>(

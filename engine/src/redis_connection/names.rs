@@ -33,7 +33,7 @@ impl RedisNames {
     }
 
     /// A key of a product: `stockade:<store id>:{<product id>}:lock`.
-    pub fn of_product(&self, id: u64, suffix: &str) -> String {
+    pub fn product_key(&self, id: u64, suffix: &str) -> String {
         format!("{}:{{{id}}}:{suffix}", self.prefix)
     }
 
@@ -57,12 +57,12 @@ mod tests {
     fn keys_of_one_product_share_a_slot_and_those_of_two_do_not() {
         for prefix in ["stockade", "shop:{a}", "shop{", "}{"] {
             let names = RedisNames::new(prefix, 7);
-            let slot = |id, what| Slot::for_key(names.of_product(id, what));
+            let slot = |id, what| Slot::for_key(names.product_key(id, what));
             assert_eq!(slot(7, "lock"), slot(7, "row"), "{prefix}");
         }
         let names = RedisNames::new("stockade", 7);
-        assert_eq!(names.of_product(3, "lock"), "stockade:0000000000000007:{3}:lock");
-        let slot = |id| Slot::for_key(names.of_product(id, "lock"));
+        assert_eq!(names.product_key(3, "lock"), "stockade:0000000000000007:{3}:lock");
+        let slot = |id| Slot::for_key(names.product_key(id, "lock"));
         assert_ne!(slot(1), slot(2));
     }
 
@@ -70,7 +70,7 @@ mod tests {
     fn names_differ_by_store_and_channels_also_by_database() {
         let (one, two) = (RedisNames::new("stockade", 1), RedisNames::new("stockade", 2));
         assert_ne!(one.channel("changed"), two.channel("changed"));
-        assert_ne!(one.of_product(1, "row"), two.of_product(1, "row"));
+        assert_ne!(one.product_key(1, "row"), two.product_key(1, "row"));
         assert_ne!(one.channel("changed"), one.clone().in_database(3).channel("changed"));
     }
 }

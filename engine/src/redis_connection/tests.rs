@@ -1,5 +1,4 @@
 use std::fmt::{Debug, Write};
-use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::FutureExt;
@@ -9,21 +8,7 @@ use tracing::span;
 
 use super::endpoint::RedisEndpoint;
 use super::*;
-
-const SOON: Duration = Duration::from_secs(20);
-
-async fn soon<T>(what: &str, done: impl Future<Output = T>) -> T {
-    tokio::time::timeout(SOON, done).await.unwrap_or_else(|_| panic!("not soon: {what}"))
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    soon(what, async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
+use crate::test_support::{WAIT_MAX, eventually, in_time};
 
 /// A connection with a timeout long enough for a busy machine.
 async fn connect(url: &str) -> (RedisConnection, Arc<Metrics>) {
@@ -35,7 +20,7 @@ async fn try_connect(settings: &[(&str, &str)]) -> Result<(RedisConnection, Arc<
     let metrics = Arc::new(Metrics::new());
     let names = RedisNames::plain("shop");
     let connection =
-        RedisConnection::connect_with(&config, names, Arc::clone(&metrics), SOON / 2).await?;
+        RedisConnection::connect_with(&config, names, Arc::clone(&metrics), WAIT_MAX / 2).await?;
     Ok((connection, metrics))
 }
 
@@ -85,7 +70,7 @@ async fn a_server_that_starts_later_is_connected_to() {
     assert!(fails_fast(&connection));
     assert_eq!(metrics.degraded.get(), 1);
     redis.restart();
-    soon("the connection comes up", connection.up()).await;
+    in_time("the connection comes up", connection.up()).await;
     assert_eq!(set(&connection).await, Ok(()));
     assert_eq!((metrics.degraded.get(), metrics.redis_reconnects.get()), (0, 1));
     connection.close().await;
@@ -98,11 +83,11 @@ async fn a_lost_server_fails_fast_until_it_is_back() {
     assert_eq!(set(&connection).await, Ok(()));
     for outage in 1..=3 {
         redis.kill();
-        until("the loss is detected", || !connection.is_up()).await;
+        eventually("the loss is detected", async || !connection.is_up()).await;
         assert!(fails_fast(&connection));
         assert_eq!(metrics.degraded.get(), 1);
         redis.restart();
-        soon("the connection comes up", connection.up()).await;
+        in_time("the connection comes up", connection.up()).await;
         assert_eq!(set(&connection).await, Ok(()));
         assert_eq!((metrics.degraded.get(), metrics.redis_reconnects.get()), (0, outage));
     }
@@ -115,12 +100,12 @@ async fn a_stopped_server_blocks_one_command_only() {
     let connection = RedisConnection::connect_for_test(&redis.url()).await.expect("a URL");
     redis.pause();
     assert_eq!(
-        soon("the command times out", set(&connection)).await,
+        in_time("the command times out", set(&connection)).await,
         Err(RedisConnectionError::InDoubt)
     );
     assert!(fails_fast(&connection));
     redis.resume();
-    soon("the connection comes up", connection.up()).await;
+    in_time("the connection comes up", connection.up()).await;
     assert_eq!(set(&connection).await, Ok(()));
     connection.close().await;
 }
@@ -130,9 +115,9 @@ async fn a_heartbeat_detects_a_stopped_server() {
     let redis = Redis::start();
     let connection = RedisConnection::connect_for_test(&redis.url()).await.expect("a URL");
     redis.pause();
-    until("the heartbeat misses", || !connection.is_up()).await;
+    eventually("the heartbeat misses", async || !connection.is_up()).await;
     redis.resume();
-    soon("the connection comes up", connection.up()).await;
+    in_time("the connection comes up", connection.up()).await;
     connection.close().await;
 }
 
@@ -154,7 +139,7 @@ async fn a_server_without_writes_counts_as_down() {
             "{unwritable:?}"
         );
         redis.command(writable);
-        soon("the connection comes up", connection.up()).await;
+        in_time("the connection comes up", connection.up()).await;
         assert_eq!(set(&connection).await, Ok(()));
     }
     connection.close().await;
@@ -194,7 +179,7 @@ async fn a_subscription_is_restored_after_a_reconnect() {
     let (connection, _metrics) = connect(&redis.url()).await;
     let mut subscription = connection.subscribe("news");
     let mut expect = async |wanted: Option<&str>| {
-        let notice = soon("a notice", subscription.next()).await;
+        let notice = in_time("a notice", subscription.next()).await;
         match (notice, wanted) {
             (Some(Notice::Gap), None) => {}
             (Some(Notice::Message(text)), Some(wanted)) if &*text == wanted => {}
@@ -213,8 +198,8 @@ async fn a_subscription_is_restored_after_a_reconnect() {
     expect(Some("two")).await;
     connection.close().await;
     expect(None).await;
-    assert!(soon("the end", subscription.next()).await.is_none());
-    assert!(soon("the end", connection.subscribe("late").next()).await.is_none());
+    assert!(in_time("the end", subscription.next()).await.is_none());
+    assert!(in_time("the end", connection.subscribe("late").next()).await.is_none());
 }
 
 #[test]
@@ -234,15 +219,15 @@ async fn commands_and_messages_follow_the_master_after_a_failover() {
     let (connection, metrics) = connect(&sentinel.url()).await;
     assert_eq!(set(&connection).await, Ok(()));
     let mut subscription = connection.subscribe("news");
-    assert!(matches!(soon("it is subscribed", subscription.next()).await, Some(Notice::Gap)));
+    assert!(matches!(in_time("it is subscribed", subscription.next()).await, Some(Notice::Gap)));
     let old = sentinel.master();
     old.kill();
-    until("the loss is detected", || !connection.is_up()).await;
+    eventually("the loss is detected", async || !connection.is_up()).await;
     let new = sentinel.wait_for_failover(old);
-    soon("the connection comes up", connection.up()).await;
+    in_time("the connection comes up", connection.up()).await;
     assert_eq!(set(&connection).await, Ok(()));
     assert_eq!(metrics.redis_reconnects.get(), 1);
-    until("it is subscribed at the new master", || {
+    eventually("it is subscribed at the new master", async || {
         new.command(&["PUBSUB", "CHANNELS", "news"]) == "news"
     })
     .await;
@@ -255,7 +240,7 @@ async fn commands_and_messages_follow_the_master_after_a_failover() {
             }
         }
     };
-    let message = soon("the message", message).await;
+    let message = in_time("the message", message).await;
     assert!(matches!(message, Some(Notice::Message(text)) if &*text == "one"));
     connection.close().await;
 }
@@ -265,9 +250,10 @@ async fn a_dropped_subscription_is_unsubscribed() {
     let redis = Redis::start();
     let (connection, _metrics) = connect(&redis.url()).await;
     let subscription = connection.subscribe("news");
-    until("it is subscribed", || redis.command(&["PUBSUB", "CHANNELS"]) == "news").await;
+    eventually("it is subscribed", async || redis.command(&["PUBSUB", "CHANNELS"]) == "news").await;
     drop(subscription);
-    until("it is unsubscribed", || redis.command(&["PUBSUB", "CHANNELS"]).is_empty()).await;
+    eventually("it is unsubscribed", async || redis.command(&["PUBSUB", "CHANNELS"]).is_empty())
+        .await;
     connection.close().await;
 }
 
@@ -276,13 +262,13 @@ async fn a_slow_subscriber_receives_a_gap() {
     let redis = Redis::start();
     let (connection, _metrics) = connect(&redis.url()).await;
     let mut subscription = connection.subscribe("news");
-    assert!(matches!(soon("it is subscribed", subscription.next()).await, Some(Notice::Gap)));
+    assert!(matches!(in_time("it is subscribed", subscription.next()).await, Some(Notice::Gap)));
     let mut news = redis::pipe();
     for _ in 0..=SUBSCRIBER_BACKLOG {
         news.cmd("PUBLISH").arg("news").arg("x").ignore();
     }
     assert_eq!(connection.pipeline::<()>(&news).await, Ok(()));
-    assert!(matches!(soon("a notice", subscription.next()).await, Some(Notice::Gap)));
+    assert!(matches!(in_time("a notice", subscription.next()).await, Some(Notice::Gap)));
     connection.close().await;
 }
 
@@ -295,9 +281,12 @@ async fn tasks_end_with_the_last_handle() {
         drop(connection);
         assert!(!tasks.is_empty());
         drop(other);
-        soon("the task ends", tasks.wait()).await;
+        in_time("the task ends", tasks.wait()).await;
     }
-    until("the connection ends", || redis.command(&["CLIENT", "LIST"]).lines().count() == 1).await;
+    eventually("the connection ends", async || {
+        redis.command(&["CLIENT", "LIST"]).lines().count() == 1
+    })
+    .await;
 }
 
 /// Collects what this thread logs.
@@ -347,7 +336,7 @@ async fn the_log_has_one_line_for_each_state_change_and_no_password() {
     assert!(connection.is_up());
     assert_eq!((lines("WARN"), lines("INFO")), (1, 0), "the eviction policy only");
     redis.kill();
-    until("the loss is detected", || !connection.is_up()).await;
+    eventually("the loss is detected", async || !connection.is_up()).await;
     for _ in 0..100 {
         assert!(fails_fast(&connection));
     }
@@ -357,7 +346,7 @@ async fn the_log_has_one_line_for_each_state_change_and_no_password() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!((lines("WARN"), lines("INFO")), (2, 0));
     redis.command(&["ACL", "SETUSER", "shop", "on", ">secret", "+@all", "~*", "&*"]);
-    soon("the connection comes up", connection.up()).await;
+    in_time("the connection comes up", connection.up()).await;
     assert_eq!((lines("WARN"), lines("INFO")), (2, 1));
     connection.close().await;
 }

@@ -39,7 +39,7 @@ async fn cache_on(redis: &Redis, entry_ttl: Duration) -> ProductCache {
         entry_ttl,
         Arc::new(Instant::now),
     );
-    until("it is subscribed", async || subscribers() != before).await;
+    eventually("it is subscribed", async || subscribers() != before).await;
     cache
 }
 
@@ -55,14 +55,14 @@ async fn a_commit_invalidates_other_processes() {
     assert_eq!(get(&two, &store).await, Some(1));
     one.committed(vec![product(1), product(2)]);
     store.set(Ok(Some(product(2))));
-    until("it is invalidated", async || get(&two, &store).await == Some(2)).await;
+    eventually("it is invalidated", async || get(&two, &store).await == Some(2)).await;
     assert_eq!(store.loads(), 2);
     // By now the tier is trusted, and spares the store.
     tokio::time::sleep(ENTRY_TTL).await;
     let due = Some(Timestamp::from_micros(NOW.micros() + 1));
     let third = CachedProduct { next_due: due, ..product(3) };
     one.committed(vec![third.clone()]);
-    until("it is invalidated", async || get(&two, &store).await == Some(3)).await;
+    eventually("it is invalidated", async || get(&two, &store).await == Some(3)).await;
     assert_eq!(two.get_or_load(ID, NOW, || store.load()).await.ok(), Some(Some(third)));
     assert_eq!((two.metrics.cache_misses.get(), store.loads()), (2, 2));
     let left: i64 = redis.command(&["PTTL", KEY]).parse().expect("a number");
@@ -79,12 +79,12 @@ async fn an_older_row_does_not_replace_a_newer_one_in_redis() {
     let version = || redis.command(&["GET", KEY]).split(' ').next().map(str::to_owned);
     for (published, held) in [(2, "2"), (1, "2"), (10, "10"), (9, "10")] {
         shared.publish(&[Arc::new(product(published))], Instant::now(), true);
-        until("it is published", async || shared.is_idle()).await;
-        until("redis has the newest", async || version().as_deref() == Some(held)).await;
+        eventually("it is published", async || shared.is_idle()).await;
+        eventually("redis has the newest", async || version().as_deref() == Some(held)).await;
     }
     // Of many commits during one pipeline the last is published.
     cache.committed((11..=50).map(product).collect());
-    until("redis has the newest", async || version().as_deref() == Some("50")).await;
+    eventually("redis has the newest", async || version().as_deref() == Some("50")).await;
     cache.close().await;
 }
 
@@ -95,9 +95,9 @@ async fn redis_is_not_read_after_a_lost_connection() {
     let store = Store::open(Some(product(2)));
     assert_eq!((get(&cache, &store).await, store.loads()), (Some(2), 1));
     redis.kill();
-    until("the loss is detected", async || !connection(&cache).is_up()).await;
+    eventually("the loss is detected", async || !connection(&cache).is_up()).await;
     // Invalidations may have been missed.
-    until("it reads the store again", async || {
+    eventually("it reads the store again", async || {
         assert_eq!(get(&cache, &store).await, Some(2));
         store.loads() >= 2
     })
@@ -114,7 +114,7 @@ async fn redis_is_not_read_after_a_lost_connection() {
     assert_eq!(get(&cache, &store).await, Some(3));
     // And the next commit is published again.
     cache.committed(vec![product(4)]);
-    until("it is published", async || redis.command(&["GET", KEY]).starts_with("4 ")).await;
+    eventually("it is published", async || redis.command(&["GET", KEY]).starts_with("4 ")).await;
     redis.flush();
     assert_eq!(get(&cache, &store).await, Some(4));
     cache.close().await;
@@ -150,7 +150,7 @@ async fn a_lost_invalidation_ends_the_trust() {
     assert!(shared.is_trusted() && !shared.has_lost_invalidation());
     redis.command(&["LPUSH", KEY, "not ours"]);
     cache.committed(vec![product(1)]);
-    until("the loss is recorded", async || shared.has_lost_invalidation()).await;
+    eventually("the loss is recorded", async || shared.has_lost_invalidation()).await;
     cache.close().await;
 }
 
@@ -185,8 +185,10 @@ async fn tasks_end_with_the_cache() {
     let (tasks, connection) =
         (cache.shared.as_ref().expect("a shared tier").tasks(), connection(&cache).clone());
     drop(cache);
-    soon("the tasks end", tasks.wait()).await;
-    until("no subscription is left", async || redis.command(&["PUBSUB", "CHANNELS"]).is_empty())
-        .await;
+    in_time("the tasks end", tasks.wait()).await;
+    eventually("no subscription is left", async || {
+        redis.command(&["PUBSUB", "CHANNELS"]).is_empty()
+    })
+    .await;
     connection.close().await;
 }

@@ -1,4 +1,3 @@
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 
@@ -6,26 +5,13 @@ use futures_util::{FutureExt, poll};
 use stockade_testkit::{CutWhen, Proxy, Redis};
 
 use super::*;
+use crate::test_support::{eventually, in_time};
 
 const NAME: LockName = LockName(7);
 const KEY: &str = "shop:{7}:lock";
 const QUEUE: &str = "shop:{7}:queue";
 /// Far longer than any test: a grant before its end came by a message.
 const LONG: Duration = Duration::from_secs(60);
-const SOON: Duration = Duration::from_secs(20);
-
-async fn soon<T>(what: &str, done: impl Future<Output = T>) -> T {
-    tokio::time::timeout(SOON, done).await.unwrap_or_else(|_| panic!("not soon: {what}"))
-}
-
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    soon(what, async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
 
 /// A lock as of another process: with its own connection.
 async fn lock(redis: &Redis, lease: Duration) -> Arc<RedisLock> {
@@ -36,8 +22,10 @@ async fn lock(redis: &Redis, lease: Duration) -> Arc<RedisLock> {
 async fn lock_on(redis: &Redis, connection: RedisConnection, lease: Duration) -> Arc<RedisLock> {
     let lock = Arc::new(RedisLock::new(connection, lease));
     let channel = lock.state.channel.clone();
-    until("the lock is subscribed", || redis.command(&["PUBSUB", "CHANNELS"]).contains(&channel))
-        .await;
+    eventually("the lock is subscribed", async || {
+        redis.command(&["PUBSUB", "CHANNELS"]).contains(&channel)
+    })
+    .await;
     lock
 }
 
@@ -49,7 +37,7 @@ fn lease(grant: Grant) -> Lease {
 }
 
 async fn take(lock: &RedisLock) -> Lease {
-    lease(soon("a grant", lock.acquire(NAME, LONG)).await)
+    lease(in_time("a grant", lock.acquire(NAME, LONG)).await)
 }
 
 /// Acquires the lock in a task, and returns when it waits at `position`.
@@ -61,12 +49,12 @@ async fn queue_up(
     let lock = Arc::clone(lock);
     let waiter = tokio::spawn(async move { lock.acquire(NAME, LONG).await });
     let position = position.to_string();
-    until("it waits", || redis.command(&["ZCARD", QUEUE]) == position).await;
+    eventually("it waits", async || redis.command(&["ZCARD", QUEUE]) == position).await;
     waiter
 }
 
 async fn granted(waiter: tokio::task::JoinHandle<Grant>) -> Lease {
-    lease(soon("a grant", waiter).await.expect("no panic"))
+    lease(in_time("a grant", waiter).await.expect("no panic"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -110,7 +98,7 @@ async fn holders_exclude_each_other_and_fencing_tokens_grow() {
     for task in tasks {
         tokio::time::timeout(LONG, task).await.expect("in time").expect("no panic");
     }
-    until("nothing is left", || redis.command(&["EXISTS", KEY, QUEUE]) == "0").await;
+    eventually("nothing is left", async || redis.command(&["EXISTS", KEY, QUEUE]) == "0").await;
     assert!(locks.iter().all(|lock| lock.state.waiters().is_empty()));
 }
 
@@ -130,11 +118,11 @@ async fn grants_follow_the_order_of_arrival() {
             lock.release(lease).await;
         }));
         let waiting = (index + 1).to_string();
-        until("it waits", || redis.command(&["ZCARD", QUEUE]) == waiting).await;
+        eventually("it waits", async || redis.command(&["ZCARD", QUEUE]) == waiting).await;
     }
     locks[0].release(held).await;
     for task in tasks {
-        soon("a grant", task).await.expect("no panic");
+        in_time("a grant", task).await.expect("no panic");
     }
     assert_eq!(*order.lock().expect("no panic"), (0..12).collect::<Vec<_>>());
 }
@@ -152,7 +140,7 @@ async fn a_newcomer_does_not_overtake_a_waiter_when_the_lock_is_free() {
         lease = granted(waiter) => lease,
     };
     one.release(first).await;
-    lease(soon("a grant", newcomer).await);
+    lease(in_time("a grant", newcomer).await);
 }
 
 #[tokio::test]
@@ -211,9 +199,9 @@ async fn a_timed_out_waiter_leaves_the_queue() {
     let lock = lock(&redis, LONG).await;
     let held = take(&lock).await;
     for wait in [Duration::ZERO, Duration::from_millis(30)] {
-        let late = soon("the end of the wait", lock.acquire(NAME, wait)).await;
+        let late = in_time("the end of the wait", lock.acquire(NAME, wait)).await;
         assert!(matches!(late, Grant::TimedOut), "{late:?}");
-        until("it left", || redis.command(&["ZCARD", QUEUE]) == "0").await;
+        eventually("it left", async || redis.command(&["ZCARD", QUEUE]) == "0").await;
     }
     assert_eq!(lock.renew(&held).await, Renewal::Renewed);
 }
@@ -251,12 +239,12 @@ async fn acquire_returns_down_until_redis_is_back() {
     let _held = take(&lock).await;
     let waiter = queue_up(&redis, &lock, 1).await;
     redis.kill();
-    let grant = soon("the waiter returns", waiter).await.expect("no panic");
+    let grant = in_time("the waiter returns", waiter).await.expect("no panic");
     assert!(matches!(grant, Grant::Down), "{grant:?}");
     let at_once = lock.acquire(NAME, LONG).now_or_never();
     assert!(matches!(at_once, Some(Grant::Down)), "{at_once:?}");
     redis.restart();
-    soon("the connection comes up", lock.state.connection.up()).await;
+    in_time("the connection comes up", lock.state.connection.up()).await;
     let held = take(&lock).await;
     lock.release(held).await;
 }
@@ -269,13 +257,13 @@ async fn a_stopped_redis_blocks_one_request_and_leaves_no_lock() {
     // Loads the scripts.
     lock.release(take(&lock).await).await;
     redis.pause();
-    let first = soon("the first returns", lock.acquire(NAME, LONG)).await;
+    let first = in_time("the first returns", lock.acquire(NAME, LONG)).await;
     assert!(matches!(first, Grant::Down), "{first:?}");
     let second = lock.acquire(NAME, LONG).now_or_never();
     assert!(matches!(second, Some(Grant::Down)), "{second:?}");
     // The server runs the abandoned request now.
     redis.resume();
-    soon("the connection comes up", lock.state.connection.up()).await;
+    in_time("the connection comes up", lock.state.connection.up()).await;
     take(&lock).await;
 }
 
@@ -307,7 +295,7 @@ async fn a_request_dropped_at_any_point_leaves_no_keys() {
 }
 
 async fn redis_is_clean(redis: &Redis) {
-    until("nothing is left", || redis.command(&["EXISTS", KEY, QUEUE]) == "0").await;
+    eventually("nothing is left", async || redis.command(&["EXISTS", KEY, QUEUE]) == "0").await;
 }
 
 #[tokio::test]
@@ -320,13 +308,13 @@ async fn a_cut_connection_leaves_no_keys() {
     let cut = |script: &Script, when| {
         proxy.cut_after_client_sends(script.get_hash().as_bytes(), when);
     };
-    let far_is_up = async || soon("the connection comes up", far.state.connection.up()).await;
+    let far_is_up = async || in_time("the connection comes up", far.state.connection.up()).await;
     far.renew(&take(&far).await).await;
     redis.flush();
 
     for when in [CutWhen::BeforeForward, CutWhen::AfterForward, CutWhen::AfterReply] {
         cut(&ACQUIRE_SCRIPT, when);
-        let grant = soon("a result", far.acquire(NAME, LONG)).await;
+        let grant = in_time("a result", far.acquire(NAME, LONG)).await;
         assert!(matches!(grant, Grant::Down), "{grant:?}");
         far_is_up().await;
         redis_is_clean(&redis).await;
@@ -346,14 +334,14 @@ async fn a_cut_connection_leaves_no_keys() {
         // A waiter cut off as it leaves, after a timeout or before.
         let held = take(&near).await;
         cut(&RELEASE_SCRIPT, when);
-        let late = soon("a result", far.acquire(NAME, Duration::from_millis(30))).await;
+        let late = in_time("a result", far.acquire(NAME, Duration::from_millis(30))).await;
         assert!(matches!(late, Grant::TimedOut), "{late:?}");
         far_is_up().await;
-        until("it left", || redis.command(&["EXISTS", QUEUE]) == "0").await;
+        eventually("it left", async || redis.command(&["EXISTS", QUEUE]) == "0").await;
         let waiter = queue_up(&redis, &far, 1).await;
         cut(&RELEASE_SCRIPT, when);
         waiter.abort();
-        until("it left", || redis.command(&["EXISTS", QUEUE]) == "0").await;
+        eventually("it left", async || redis.command(&["EXISTS", QUEUE]) == "0").await;
         far_is_up().await;
         near.release(held).await;
         redis_is_clean(&redis).await;
@@ -367,7 +355,7 @@ async fn a_grant_to_a_dropped_waiter_is_passed_on() {
     let (one, two) = (lock(&redis, LONG).await, lock(&redis, LONG).await);
     let held = take(&one).await;
     let mut dropped = one.acquire(NAME, LONG);
-    until("it waits", || {
+    eventually("it waits", async || {
         let _ = dropped.as_mut().now_or_never();
         redis.command(&["ZCARD", QUEUE]) == "1"
     })
@@ -388,8 +376,8 @@ async fn a_dead_waiter_is_skipped() {
     let waiter = queue_up(&redis, &three, 2).await;
     // As a killed process: its connection ends, its queue entry stays.
     two.state.connection.close().await;
-    assert!(matches!(soon("it returns", dead).await, Ok(Grant::Down)));
-    until("its subscription ends", || {
+    assert!(matches!(in_time("it returns", dead).await, Ok(Grant::Down)));
+    eventually("its subscription ends", async || {
         !redis.command(&["PUBSUB", "CHANNELS"]).contains(&two.state.channel)
     })
     .await;

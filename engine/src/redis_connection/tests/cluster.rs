@@ -18,7 +18,7 @@ fn lease(grant: Grant) -> Lease {
 /// Acquires and releases the locks of products in many slots.
 async fn assert_locks(lock: &RedisLock) {
     for name in (1..=20).map(LockName) {
-        let held = lease(soon("a grant", lock.acquire(name, LONG)).await);
+        let held = lease(in_time("a grant", lock.acquire(name, LONG)).await);
         assert_eq!(lock.renew(&held).await, Renewal::Renewed);
         lock.raise_fence(name, 5).await;
         lock.release(held).await;
@@ -40,29 +40,29 @@ async fn locks_and_messages_work_on_a_cluster_and_survive_a_failover() {
     assert_locks(&locks[0]).await;
     // A message wakes a waiter, from whichever node has the lock's slot.
     for name in (1..=6).map(LockName) {
-        let held = lease(soon("a grant", locks[0].acquire(name, LONG)).await);
+        let held = lease(in_time("a grant", locks[0].acquire(name, LONG)).await);
         let waiter = {
             let lock = Arc::clone(&locks[1]);
             tokio::spawn(async move { lock.acquire(name, LONG).await })
         };
-        let queue = one.names().of_product(name.0, "queue");
+        let queue = one.names().product_key(name.0, "queue");
         let queued = cluster.master_of(&queue);
-        until("it waits", || queued.command(&["ZCARD", &queue]) == "1").await;
+        eventually("it waits", async || queued.command(&["ZCARD", &queue]) == "1").await;
         locks[0].release(held).await;
-        let next = lease(soon("it is woken", waiter).await.expect("no panic"));
+        let next = lease(in_time("it is woken", waiter).await.expect("no panic"));
         locks[1].release(next).await;
     }
 
     let mut subscription = two.subscribe("news");
-    assert!(matches!(soon("it is subscribed", subscription.next()).await, Some(Notice::Gap)));
+    assert!(matches!(in_time("it is subscribed", subscription.next()).await, Some(Notice::Gap)));
     let old = cluster.master_of("shop:{1}:lock");
     old.kill();
-    until("the loss is detected", || metrics.degraded.get() == 1 && !two.is_up()).await;
+    eventually("the loss is detected", async || metrics.degraded.get() == 1 && !two.is_up()).await;
     cluster.wait_until_whole();
     for connection in [&one, &two] {
-        soon("the connection comes up", connection.up()).await;
+        in_time("the connection comes up", connection.up()).await;
     }
-    until("degraded is over", || metrics.degraded.get() == 0).await;
+    eventually("degraded is over", async || metrics.degraded.get() == 0).await;
     assert_locks(&locks[0]).await;
     let message = async {
         loop {
@@ -74,7 +74,7 @@ async fn locks_and_messages_work_on_a_cluster_and_survive_a_failover() {
             }
         }
     };
-    assert_eq!(&*soon("a message", message).await, "one");
+    assert_eq!(&*in_time("a message", message).await, "one");
     one.close().await;
     two.close().await;
 }

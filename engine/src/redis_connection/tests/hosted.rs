@@ -22,11 +22,11 @@ async fn assert_works(settings: &[(&str, &str)]) -> (RedisConnection, Arc<Metric
     let (connection, metrics) = try_connect(settings).await.expect("opens");
     assert!(connection.is_up());
     let mut subscription = connection.subscribe(&connection.names().channel("news"));
-    assert!(matches!(soon("it is subscribed", subscription.next()).await, Some(Notice::Gap)));
+    assert!(matches!(in_time("it is subscribed", subscription.next()).await, Some(Notice::Gap)));
     let channel = connection.names().channel("news");
     let published = connection.command::<u64>(redis::cmd("PUBLISH").arg(&channel).arg("one")).await;
     assert_eq!(published, Ok(1));
-    let message = soon("the message", subscription.next()).await;
+    let message = in_time("the message", subscription.next()).await;
     assert!(matches!(message, Some(Notice::Message(text)) if &*text == "one"));
     let lock = RedisLock::new(connection.clone(), Duration::from_secs(60));
     let grant = lock.acquire(LockName(7), Duration::ZERO).await;
@@ -99,9 +99,9 @@ async fn sentinels_and_their_master_use_tls_and_are_followed_over_a_failover() {
     let (connection, _) = assert_works(&[("redis", &url), ("redis_ca", &ca)]).await;
     let old = sentinel.master();
     old.kill();
-    until("the loss is detected", || !connection.is_up()).await;
+    eventually("the loss is detected", async || !connection.is_up()).await;
     sentinel.wait_for_failover(old);
-    soon("the connection comes up", connection.up()).await;
+    in_time("the connection comes up", connection.up()).await;
     assert_eq!(set(&connection).await, Ok(()));
     connection.close().await;
     let foreign = text(&certificates.foreign_ca());
@@ -121,9 +121,9 @@ async fn a_cluster_is_reached_over_tls() {
     let (connection, _) = assert_works(&[("redis", &cluster.url()), ("redis_ca", &ca)]).await;
     let old = cluster.master_of("shop:{1}:lock");
     old.kill();
-    until("the loss is detected", || !connection.is_up()).await;
+    eventually("the loss is detected", async || !connection.is_up()).await;
     cluster.wait_until_whole();
-    soon("the connection comes up", connection.up()).await;
+    in_time("the connection comes up", connection.up()).await;
     assert_eq!(set(&connection).await, Ok(()));
     connection.close().await;
 }
@@ -190,7 +190,7 @@ async fn a_missing_permission_is_named_in_the_refusal() {
     }
     // An open connection goes down when it meets that, and up again afterwards.
     redis.command(&allowed);
-    soon("the connection is up", connection.up()).await;
+    in_time("the connection is up", connection.up()).await;
     redis.command(&["ACL", "SETUSER", "u", "-evalsha", "-eval"]);
     let script = redis::Script::new("return 7");
     let refused = connection.script::<u64>(&script.prepare_invoke()).await;
@@ -198,7 +198,7 @@ async fn a_missing_permission_is_named_in_the_refusal() {
     assert_eq!(metrics.degraded.get(), 1);
     assert!(fails_fast(&connection));
     redis.command(&allowed);
-    soon("the connection is up again", connection.up()).await;
+    in_time("the connection is up again", connection.up()).await;
     assert_eq!(connection.script::<u64>(&script.prepare_invoke()).await, Ok(7));
     assert_eq!(metrics.degraded.get(), 0);
     connection.close().await;
