@@ -1,28 +1,28 @@
-//! What an audit found: whether every unit is where the books say it is.
+//! The report of an audit, which checks the store's invariants.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ProductId, Timestamp};
 
-/// The result of comparing all of a store's numbers with each other.
+/// The result of checking a store's totals against its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AuditReport {
-    /// Whether nothing was found wrong.
+    /// Whether there are no findings.
     pub consistent: bool,
-    /// Products looked at.
+    /// Products checked.
     pub products: u64,
-    /// Units over all products.
+    /// Units by state, over all products.
     pub units: Units,
-    /// Payment events that wait for an order which is not there yet. Not a
-    /// fault by itself.
+    /// Payment events that wait for an order which does not exist yet. Not a fault
+    /// by itself.
     pub waiting_events: u64,
-    /// When the oldest of them came.
+    /// When the oldest of them arrived.
     pub oldest_waiting_event: Option<Timestamp>,
-    /// Products with due holds or orders that no sweep has taken back yet. Not
-    /// a fault: they are dead all the same.
+    /// Products with due holds or orders that were not swept yet. Not a fault:
+    /// every request treats these as ended.
     pub products_due: u64,
-    /// What is wrong and where, at most [`AuditReport::FINDINGS_PER_CHECK`] of
+    /// The violations, at most [`AuditReport::FINDINGS_PER_CHECK`] for
     /// each check.
     pub findings: Vec<Finding>,
 }
@@ -32,14 +32,14 @@ impl AuditReport {
     pub const FINDINGS_PER_CHECK: u32 = 100;
 }
 
-/// Units by where they are, over all products. Sums of 63-bit numbers, so
-/// they may be greater than each.
+/// Units by state, over all products. 128 bits, since they are sums of 63-bit
+/// numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Units {
-    /// Ever received, less those written off.
+    /// Received in all, less those written off.
     pub received: i128,
-    /// Can be held.
+    /// Available to hold.
     pub stock: i128,
     /// In active holds.
     pub held: i128,
@@ -49,19 +49,19 @@ pub struct Units {
     pub sold: i128,
 }
 
-/// Something that is wrong.
+/// A violated invariant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// The check that found it.
+    /// The check that failed.
     pub check: Check,
-    /// The id of the product, hold or order, as the check is about one or another.
+    /// The id of the product, hold or order, depending on the check.
     pub id: u64,
     /// What was expected and what was found.
     pub detail: String,
 }
 
-/// What an audit compares.
+/// An invariant that an audit checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -74,21 +74,21 @@ pub enum Check {
     Pending,
     /// A product's `sold` is the sum of its paid orders.
     Sold,
-    /// A converted hold has an order, every hold a product, and what is kept of
-    /// a customer's hold is of an active one.
+    /// A converted hold has an order, every hold a product, and a customer's entry
+    /// an active hold.
     GhostHold,
     /// An order has a converted hold of the same product and quantity.
     OrphanOrder,
-    /// An event that waits has no order yet, and is marked as waiting.
+    /// A payment event that waits has no order yet, and is marked as waiting.
     StuckEvent,
     /// A product's `next_due` is not later than its first due hold or order.
     NextDue,
-    /// A cached product with the stored version has the stored numbers.
+    /// A cached product at the stored version equals the stored row.
     CacheDrift,
 }
 
 impl Check {
-    /// The check as it is written in answers.
+    /// The check as it is serialized.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -105,7 +105,7 @@ impl Check {
     }
 }
 
-/// What a store read for an audit, in one snapshot.
+/// An audit's findings in the store, from one snapshot.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AuditFacts {
     pub products: u64,
@@ -117,7 +117,7 @@ pub(crate) struct AuditFacts {
 }
 
 impl AuditFacts {
-    /// The report, with what the caches were found to hold.
+    /// Builds the report, with the cache's differences from the store.
     pub fn report(
         mut self,
         cache_drift: impl IntoIterator<Item = (ProductId, String)>,
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_has_one_word_everywhere() {
+    fn as_str_equals_the_serialized_check() {
         for check in [
             Check::Conservation,
             Check::Held,
@@ -156,7 +156,7 @@ mod tests {
             Check::NextDue,
             Check::CacheDrift,
         ] {
-            assert_eq!(serde_json::to_value(check).expect("a word"), check.as_str());
+            assert_eq!(serde_json::to_value(check).expect("a string"), check.as_str());
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Cache-aside for product reads: a process's own cache before a shared one
-//! before the store.
+//! A cache-aside cache for product reads, in two tiers: one in this process,
+//! then one in Redis, then the store.
 //!
-//! The cache never decides: no request is granted by it. An entry carries its
-//! row's version, and while the entry lives, an older version never replaces it:
-//! what is older was read before it. Once its life is over, the store has the
-//! word whatever the versions, so that a store which was put back to an earlier
-//! state is believed. What this process serves was current less than
-//! `cache_ttl` ago, or was the newest in Redis then, where nothing is older
-//! than [`redis::LIFE`].
+//! The cache never decides: no request is granted by it. Each entry carries its
+//! row's version, and while the entry is fresh, an older version never replaces
+//! it: that one was read earlier. An entry past its TTL gives way to whatever the
+//! store returns, so that the cache follows a store that was restored from a
+//! backup. A row that this process serves was current less than `cache_ttl` ago,
+//! or was the newest in Redis then, where no entry outlives
+//! [`redis::ENTRY_TTL`].
 
 pub(crate) mod local;
 pub(crate) mod redis;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-use self::local::{LocalTier, Offered, Time};
+use self::local::{Insertion, LocalTier, TimeSource};
 use self::redis::SharedTier;
 use crate::error::Result;
 use crate::ledger::ProductRow;
@@ -28,12 +28,12 @@ use crate::model::{Product, ProductId, Timestamp};
 use crate::redis_connection::RedisConnection;
 use crate::runtime;
 
-/// A product row as it was read, with what tells how long it can be trusted.
+/// A product row as it was read, and the moment until which it stays valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CachedProduct {
     pub product: Product,
-    /// Nothing of the product is due before this moment, so `product` holds
-    /// until then unless someone writes.
+    /// Nothing of the product is due before this moment, so `product` stays
+    /// valid until then unless a commit changes it.
     pub next_due: Option<Timestamp>,
 }
 
@@ -52,8 +52,8 @@ impl CachedProduct {
 /// The most products that [`ProductCache::sample`] returns.
 const SAMPLE_MAX: usize = 1000;
 
-/// How often one reader goes for a product that keeps changing under it, and how
-/// often each time it is read while a newer version is announced.
+/// The most loads by one reader for a product that keeps changing, and the most
+/// store reads within each while newer versions are announced.
 const LOADS_MAX: u32 = 4;
 
 /// The cache of one engine.
@@ -65,37 +65,37 @@ pub(crate) struct ProductCache {
 }
 
 impl ProductCache {
-    /// With a link, it must be called inside a runtime.
+    /// Must be called inside a runtime if there is a Redis connection.
     pub fn new(
         ttl: Duration,
         capacity: u32,
-        shared: Option<RedisConnection>,
+        redis: Option<RedisConnection>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self::with(ttl, capacity, shared, metrics, redis::LIFE, Arc::new(runtime::now))
+        Self::with(ttl, capacity, redis, metrics, redis::ENTRY_TTL, Arc::new(runtime::now))
     }
 
     fn with(
         ttl: Duration,
         capacity: u32,
-        shared: Option<RedisConnection>,
+        redis: Option<RedisConnection>,
         metrics: Arc<Metrics>,
-        life: Duration,
-        time: Time,
+        shared_ttl: Duration,
+        time: TimeSource,
     ) -> Self {
         let local = Arc::new(LocalTier::new(ttl, capacity, time));
-        let shared = shared.map(|link| SharedTier::new(link, life, Arc::clone(&local)));
+        let shared = redis.map(|redis| SharedTier::new(redis, shared_ttl, Arc::clone(&local)));
         Self { local, shared, flights: Flights::default(), metrics }
     }
 
-    /// The product as it is at `now` on the store's clock, or that there is
-    /// none. However many ask at once for one that is not cached, `load` runs
-    /// once for all of them, and its error is the answer to all of them. It runs
-    /// again if what it found was overtaken by something that fell due.
+    /// Returns the product as it is at `now` on the store's clock, or `None` if
+    /// there is none. Concurrent misses for one product are a single-flight:
+    /// `load` runs once for all of them, and its error is the result of all. It
+    /// runs again if its result was invalidated by something that fell due.
     ///
     /// # Cancel safety
-    /// A caller that goes away leaves the loading to the next who waits. It may
-    /// be called outside a runtime.
+    /// A dropped caller leaves the load to the next waiter. The call needs no
+    /// runtime.
     ///
     /// # Errors
     /// That of `load`.
@@ -111,129 +111,136 @@ impl ProductCache {
     {
         let mut tries = 0;
         loop {
-            if let Some(known) = self.local.get(id, now) {
+            if let Some(cached) = self.local.get(id, now) {
                 self.metrics.cache_hits.inc();
-                return Ok(known.map(Arc::unwrap_or_clone));
+                return Ok(cached.map(Arc::unwrap_or_clone));
             }
-            let seat = self.flights.board(id);
-            let mut own = Own::default();
-            let found = seat
+            let guard = self.flights.join(id);
+            let mut lead = LeaderLoad::default();
+            let result = guard
                 .flight
                 .get_or_init(async || {
-                    let found = self.fetch(id, now, &load, &mut own).await;
-                    // Who comes from now on may want to see what is newer.
-                    seat.land();
-                    found
+                    let result = self.fetch(id, now, &load, &mut lead).await;
+                    // A caller that arrives from now on may need a newer row.
+                    guard.complete();
+                    result
                 })
                 .await;
-            if own.loaded {
+            if lead.queried_store {
                 self.metrics.cache_misses.inc();
-            } else if found.is_ok() {
+            } else if result.is_ok() {
                 self.metrics.cache_hits.inc();
             }
-            let found = found.clone()?;
+            let row = result.clone()?;
             tries += 1;
-            // A row that someone wrote meanwhile, or that was read for one who
-            // came before, may count what is due by now as not returned.
-            let is_good = found.as_ref().is_none_or(|found| found.is_valid(now));
-            if own.is_answer || is_good || tries == LOADS_MAX {
-                return Ok(found.map(Arc::unwrap_or_clone));
+            // A row from a concurrent commit, or one that was read for an earlier
+            // caller, may count units as held that are due by now.
+            let is_valid = row.as_ref().is_none_or(|row| row.is_valid(now));
+            if lead.returned_own_row || is_valid || tries == LOADS_MAX {
+                return Ok(row.map(Arc::unwrap_or_clone));
             }
         }
     }
 
-    async fn fetch<F, Fut>(&self, id: ProductId, now: Timestamp, load: &F, own: &mut Own) -> Found
+    /// Reads the shared tier, then the store, and fills the tiers above.
+    async fn fetch<F, Fut>(
+        &self,
+        id: ProductId,
+        now: Timestamp,
+        load: &F,
+        lead: &mut LeaderLoad,
+    ) -> LoadResult
     where
         F: Fn() -> Fut,
         Fut: Future<Output = Result<Option<CachedProduct>>>,
     {
-        let read = self.local.moment();
+        let read = self.local.read_time();
         if let Some(shared) = &self.shared
-            && let Some(found) = shared.get(id).await
-            && found.is_valid(now)
+            && let Some(row) = shared.get(id).await
+            && row.is_valid(now)
         {
-            let found = Arc::new(found);
-            if let Offered::Newest = self.local.offer(Arc::clone(&found), read) {
-                return Ok(Some(found));
+            let row = Arc::new(row);
+            if let Insertion::Newest = self.local.insert(Arc::clone(&row), read) {
+                return Ok(Some(row));
             }
         }
-        own.loaded = true;
+        lead.queried_store = true;
         let mut loads = 0;
         loop {
             loads += 1;
-            let announced = self.local.announced(id);
-            let read = self.local.moment();
-            let Some(found) = load().await? else {
-                return Ok(self.local.offer_absent(id, read));
+            let invalidated = self.local.invalidated_by(id);
+            let read = self.local.read_time();
+            let Some(row) = load().await? else {
+                return Ok(self.local.insert_absent(id, read));
             };
-            let found = Arc::new(found);
-            let offered = self.local.offer_loaded(Arc::clone(&found), read);
-            own.is_answer = !matches!(offered, Offered::Newer(_));
-            match offered {
-                Offered::Newest => {
+            let row = Arc::new(row);
+            let insertion = self.local.insert_loaded(Arc::clone(&row), read);
+            lead.returned_own_row = !matches!(insertion, Insertion::Superseded(_));
+            match insertion {
+                Insertion::Newest => {
                     if let Some(shared) = &self.shared {
-                        shared.publish(&[Arc::clone(&found)], read.at, false);
+                        shared.publish(&[Arc::clone(&row)], read.at, false);
                     }
-                    return Ok(Some(found));
+                    return Ok(Some(row));
                 }
-                Offered::Newer(newer) => return Ok(Some(newer)),
-                // Others wait for it who came since it was read, and who may
-                // have been shown what is newer.
-                Offered::Outdated if loads < LOADS_MAX && self.local.announced(id) != announced => {
-                }
-                Offered::Outdated => return Ok(Some(found)),
+                Insertion::Superseded(newer) => return Ok(Some(newer)),
+                // Callers that joined after the read may have seen the version
+                // that was announced since: read again.
+                Insertion::Invalidated
+                    if loads < LOADS_MAX && self.local.invalidated_by(id) != invalidated => {}
+                Insertion::Invalidated => return Ok(Some(row)),
             }
         }
     }
 
-    /// Takes in rows as a commit left them.
+    /// Stores rows as a commit of this process left them.
     pub fn committed(&self, products: Vec<CachedProduct>) {
-        let read = self.local.moment();
+        let read = self.local.read_time();
         let products: Vec<_> = products.into_iter().map(Arc::new).collect();
         for product in &products {
-            self.local.offer(Arc::clone(product), read);
+            self.local.insert(Arc::clone(product), read);
         }
         if let Some(shared) = &self.shared {
             shared.publish(&products, read.at, true);
         }
     }
 
-    /// The units that were left when the product was last seen, if that was lately.
+    /// The product's stock in the local tier, if it has a fresh entry.
     pub fn last_stock(&self, id: ProductId, now: Timestamp) -> Option<u64> {
         Some(self.local.get(id, now)??.product.stock)
     }
 
-    /// Some of what this process would serve, for a check against the store.
+    /// Some of the rows that this process would serve, for the audit.
     pub fn sample(&self) -> Vec<CachedProduct> {
         self.local.sample(SAMPLE_MAX)
     }
 
-    /// One that goes by the time of a simulation alone.
+    /// A cache without Redis, on the simulation's clock.
     #[cfg(test)]
     pub fn simulated(ttl: Duration, metrics: Arc<Metrics>) -> Self {
         let local = LocalTier::new(ttl, 1_000, Arc::new(runtime::now));
         Self { local: Arc::new(local), shared: None, flights: Flights::default(), metrics }
     }
 
-    /// Hears that another process wrote this version.
+    /// Invalidates what is older than a version that another process wrote.
     #[cfg(test)]
-    pub fn hear(&self, id: ProductId, version: u64) {
-        self.local.changed(id, version);
+    pub fn invalidate(&self, id: ProductId, version: u64) {
+        self.local.invalidate(id, version);
     }
 
-    /// Hears that word of other processes may have been lost.
+    /// Invalidates everything, as after a gap in the stream of invalidations.
     #[cfg(test)]
-    pub fn hear_of_gap(&self) {
-        self.local.distrust_all();
+    pub fn invalidate_all(&self) {
+        self.local.invalidate_all();
     }
 
-    /// Drops what this process has of a product.
+    /// Removes a product's entry.
     #[cfg(test)]
-    pub fn forget(&self, id: ProductId) {
-        self.local.forget(id);
+    pub fn remove(&self, id: ProductId) {
+        self.local.remove(id);
     }
 
-    /// Ends the cache's tasks; what was not published yet is not published.
+    /// Ends the cache's tasks; pending publications are dropped.
     pub async fn close(&self) {
         if let Some(shared) = &self.shared {
             shared.close().await;
@@ -241,62 +248,63 @@ impl ProductCache {
     }
 }
 
-/// What a reader did itself.
+/// What a flight's leader did, as opposed to a caller that joined it.
 #[derive(Default)]
-struct Own {
-    /// It asked the store.
-    loaded: bool,
-    /// And what it was told there is its answer.
-    is_answer: bool,
+struct LeaderLoad {
+    /// It read the store.
+    queried_store: bool,
+    /// The row that it read there is the result.
+    returned_own_row: bool,
 }
 
-type Found = Result<Option<Arc<CachedProduct>>>;
-type Flight = Arc<OnceCell<Found>>;
+type LoadResult = Result<Option<Arc<CachedProduct>>>;
+type Flight = Arc<OnceCell<LoadResult>>;
 
-/// Loads under way, which others join.
+/// Loads in progress, by product (single-flight).
 #[derive(Default)]
 struct Flights {
-    /// Each with the number of those on it; one that no one is on is not here.
-    /// Held for a look-up, which never waits.
+    /// Each flight with the number of its callers; it is removed with the last.
+    /// A plain mutex: each critical section is one map lookup and never awaits.
     by_id: Mutex<HashMap<ProductId, (Flight, usize)>>,
 }
 
-struct Seat<'a> {
+/// One caller's membership in a flight.
+struct FlightGuard<'a> {
     flights: &'a Flights,
     id: ProductId,
     flight: Flight,
 }
 
 impl Flights {
-    fn board(&self, id: ProductId) -> Seat<'_> {
+    fn join(&self, id: ProductId) -> FlightGuard<'_> {
         let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
-        let (flight, seats) = by_id.entry(id).or_default();
-        *seats += 1;
-        Seat { flights: self, id, flight: Arc::clone(flight) }
+        let (flight, callers) = by_id.entry(id).or_default();
+        *callers += 1;
+        FlightGuard { flights: self, id, flight: Arc::clone(flight) }
     }
 
-    /// Takes one, or all, off a flight; an empty one is taken out.
+    /// Removes one caller, or all, from a flight, and an empty flight from the map.
     fn leave(&self, id: ProductId, flight: &Flight, all: bool) {
         let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((current, seats)) = by_id.get_mut(&id)
+        if let Some((current, callers)) = by_id.get_mut(&id)
             && Arc::ptr_eq(current, flight)
         {
-            *seats -= 1;
-            if all || *seats == 0 {
+            *callers -= 1;
+            if all || *callers == 0 {
                 by_id.remove(&id);
             }
         }
     }
 }
 
-impl Seat<'_> {
-    /// No one else may join this flight.
-    fn land(&self) {
+impl FlightGuard<'_> {
+    /// Closes the flight to further callers.
+    fn complete(&self) {
         self.flights.leave(self.id, &self.flight, true);
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for FlightGuard<'_> {
     fn drop(&mut self) {
         self.flights.leave(self.id, &self.flight, false);
     }

@@ -1,7 +1,7 @@
-//! What time it is.
+//! Clocks.
 //!
-//! One clock decides: the store's. A [`Clock`] stands between the store's
-//! clock and the rules only so that tests can move time.
+//! One clock decides: the store's. A [`Clock`] stands between it and the ledger
+//! only so that tests can move time.
 
 use std::time::Instant;
 
@@ -9,18 +9,18 @@ use futures_util::future::BoxFuture;
 
 use crate::model::Timestamp;
 
-/// Turns the store's time into the time that the rules go by.
+/// Maps the store's time to the time that the ledger decides by.
 pub trait Clock: Send + Sync + 'static {
-    /// The time to go by when the store's clock shows `store`.
+    /// Returns the time to decide by when the store's clock shows `store`.
     fn now(&self, store: Timestamp) -> Timestamp;
 
-    /// Ends when time was moved other than by passing.
+    /// Completes when the clock was set, so that the sweeper queries again.
     fn moved(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }
 }
 
-/// The store's own time.
+/// Decides by the store's clock unchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StoreClock;
 
@@ -30,13 +30,12 @@ impl Clock for StoreClock {
     }
 }
 
-/// The two clocks of the engine's host, which tests replace.
+/// The host's two clocks, which tests replace.
 pub(crate) trait HostClock: Send + Sync {
-    /// UTC as the host believes it; an operator or NTP may set it.
+    /// The wall clock in UTC; an operator or NTP may step it.
     fn wall(&self) -> Timestamp;
 
-    /// The monotonic clock: nobody sets it, and it stands still while the host
-    /// is suspended.
+    /// The monotonic clock: never stepped, and it stops while the host is suspended.
     fn monotonic(&self) -> Instant;
 }
 

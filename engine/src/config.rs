@@ -1,5 +1,5 @@
-//! Settings: each has one name, one default and one line of help here, and
-//! every face offers all of them by that name.
+//! The table of settings: each has one name, one default and one line of help, and
+//! every binding offers all of them by that name.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,62 +7,61 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::model::{parse_bool, parse_duration};
 
-/// What to do with money that arrives after its order was cancelled.
+/// What to do with a payment that arrives after its order was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LatePayment {
-    /// Take the units again if they are there, else ask for a refund.
+    /// Reserve the units again if they are available, else require a refund.
     #[default]
     ReReserve,
-    /// Always ask for a refund.
+    /// Always require a refund.
     Refund,
 }
 
-/// What to do about the store's tables when an engine is opened.
+/// What to do about the store's schema when an engine is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Migrate {
-    /// Make the store if there is none, and apply the migrations that are
-    /// missing.
+    /// Create the store if there is none, and apply missing migrations.
     #[default]
     Auto,
-    /// Change nothing, and refuse a store that lacks a migration. This needs
-    /// no right to change tables.
+    /// Change nothing, and refuse a store that lacks a migration. Needs no
+    /// permission to change tables.
     Check,
-    /// Do not look at which migrations were applied. A store that lacks a
-    /// table or a column is refused all the same.
+    /// Do not check the applied migrations. A store that lacks a table or a column
+    /// is still refused.
     Off,
 }
 
-/// A setting's name, default and meaning, for a face that lists them.
+/// A setting's name, default and help, for a binding that lists them.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Setting {
-    /// The name, as [`Config::set`] takes it.
+    /// The name, for [`Config::set`].
     pub name: &'static str,
-    /// The default, as [`Config::set`] takes it.
+    /// The default, for [`Config::set`].
     pub default: &'static str,
-    /// What it means.
+    /// One line of help.
     pub help: &'static str,
 }
 
-/// How a setting is read from text.
+/// Parses a setting's value from text.
 trait Value: Sized {
-    fn read(text: &str) -> std::result::Result<Self, String>;
+    fn parse(text: &str) -> std::result::Result<Self, String>;
 }
 
 impl Value for Duration {
-    fn read(text: &str) -> std::result::Result<Self, String> {
+    fn parse(text: &str) -> std::result::Result<Self, String> {
         parse_duration(text).map_err(|error| error.to_string())
     }
 }
 
 impl Value for String {
-    fn read(text: &str) -> std::result::Result<Self, String> {
+    fn parse(text: &str) -> std::result::Result<Self, String> {
         Ok(text.to_owned())
     }
 }
 
 impl Value for LatePayment {
-    fn read(text: &str) -> std::result::Result<Self, String> {
+    fn parse(text: &str) -> std::result::Result<Self, String> {
         match text {
             "re_reserve" => Ok(Self::ReReserve),
             "refund" => Ok(Self::Refund),
@@ -72,7 +71,7 @@ impl Value for LatePayment {
 }
 
 impl Value for Migrate {
-    fn read(text: &str) -> std::result::Result<Self, String> {
+    fn parse(text: &str) -> std::result::Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
             "check" => Ok(Self::Check),
@@ -83,7 +82,7 @@ impl Value for Migrate {
 }
 
 impl Value for bool {
-    fn read(text: &str) -> std::result::Result<Self, String> {
+    fn parse(text: &str) -> std::result::Result<Self, String> {
         parse_bool(text).map_err(|error| error.to_string())
     }
 }
@@ -91,9 +90,9 @@ impl Value for bool {
 macro_rules! whole_number {
     ($($name:ty),*) => {
         $(impl Value for $name {
-            fn read(text: &str) -> std::result::Result<Self, String> {
-                let wrong = |_| format!("expected a whole number from 0 to {}", Self::MAX);
-                text.parse().map_err(wrong)
+            fn parse(text: &str) -> std::result::Result<Self, String> {
+                let invalid = |_| format!("expected a whole number from 0 to {}", Self::MAX);
+                text.parse().map_err(invalid)
             }
         })*
     };
@@ -103,7 +102,7 @@ whole_number!(u32, usize);
 
 macro_rules! config {
     ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:literal, $help:literal;)*) => {
-        /// Everything an engine can be told. See [`Config::SETTINGS`] for the list.
+        /// The settings of an engine. See [`Config::SETTINGS`] for the list.
         #[derive(Clone)]
         #[non_exhaustive]
         pub struct Config {
@@ -111,18 +110,18 @@ macro_rules! config {
         }
 
         impl Config {
-            /// Every setting there is.
+            /// All settings.
             pub const SETTINGS: &'static [Setting] =
                 &[$(Setting { name: stringify!($name), default: $default, help: $help },)*];
 
-            /// Changes one setting by its name.
+            /// Sets one setting by its name.
             ///
             /// # Errors
-            /// `invalid_argument` for an unknown name or a value that does not fit.
+            /// `invalid_argument` for an unknown name or an invalid value.
             pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
                 match name {
                     $(stringify!($name) => {
-                        self.$name = Value::read(value).map_err(|why| {
+                        self.$name = Value::parse(value).map_err(|why| {
                             Error::invalid_argument(format!("setting {name}: {why}"))
                         })?;
                     })*
@@ -131,7 +130,7 @@ macro_rules! config {
                 Ok(())
             }
 
-            /// The settings that do not have their default.
+            /// The settings that differ from their default.
             #[cfg(feature = "remote")]
             fn changed(&self) -> impl Iterator<Item = &'static str> {
                 let default = Self::default();
@@ -142,54 +141,54 @@ macro_rules! config {
 
         impl Default for Config {
             fn default() -> Self {
-                // Each default reads: a test goes through them all.
-                Self { $($name: <$kind as Value>::read($default).unwrap_or_default(),)* }
+                // Every default parses: a test checks all of them.
+                Self { $($name: <$kind as Value>::parse($default).unwrap_or_default(),)* }
             }
         }
     };
 }
 
 config! {
-    store: String = "sqlite:shop.db", "Where stock is kept: sqlite:FILE (in its path %25 stands for %, %3F for ?), sqlite::memory: or mysql://USER@HOST/DATABASE; or a running engine that has it: unix:///SOCKET, http://:KEY@HOST:PORT or https://:KEY@HOST:PORT";
-    migrate: Migrate = "auto", "What to do about the store's tables at the start: auto makes the store and applies the migrations that are missing, check changes nothing and refuses a store that lacks one, off does not look";
-    redis: String = "", "Redis for lock and cache: redis://USER:PASSWORD@HOST:PORT/DATABASE, redis+sentinel://HOST:PORT,HOST:PORT/NAME for the master of that name by these sentinels, or redis+cluster://HOST:PORT,HOST:PORT for a cluster; rediss instead of redis for TLS; empty for none";
-    redis_prefix: String = "stockade", "What the names of all Redis keys and channels begin with, before the store's own id";
-    redis_ca: String = "", "PEM file with the certificates trusted to vouch for Redis by TLS; empty for the system's";
-    redis_cert: String = "", "PEM file with the certificate shown to Redis; empty for none";
+    store: String = "sqlite:shop.db", "The store's URL: sqlite:FILE (in its path %25 stands for %, %3F for ?), sqlite::memory: or mysql://USER@HOST/DATABASE; or that of a running engine: unix:///SOCKET, http://:KEY@HOST:PORT or https://:KEY@HOST:PORT";
+    migrate: Migrate = "auto", "What to do about the store's schema at the start: auto creates the store and applies missing migrations, check changes nothing and refuses a store that lacks one, off does not check";
+    redis: String = "", "Redis for lock and cache: redis://USER:PASSWORD@HOST:PORT/DATABASE, redis+sentinel://HOST:PORT,HOST:PORT/NAME for the master that these sentinels name, or redis+cluster://HOST:PORT,HOST:PORT for a cluster; rediss instead of redis for TLS; empty for none";
+    redis_prefix: String = "stockade", "The prefix of all Redis keys and channels, before the store's id";
+    redis_ca: String = "", "PEM file with the CA certificates trusted for Redis over TLS; empty for the system's";
+    redis_cert: String = "", "PEM file with the client certificate for Redis; empty for none";
     redis_key: String = "", "PEM file with the private key of redis_cert";
-    hold_ttl: Duration = "120s", "How long a hold lives unless its caller says otherwise";
-    hold_ttl_max: Duration = "24h", "The longest a hold may live in all";
-    payment_ttl: Duration = "30m", "An order unpaid for so long is cancelled; 0 for never";
-    late_payment: LatePayment = "re_reserve", "Money for a cancelled order: re_reserve the units if there are any, or always refund";
-    max_per_hold: u32 = "1000000", "The most units one hold may have of a product";
-    max_per_customer: u32 = "0", "The most units of one product that the active holds of one customer may keep together; 0 for any number";
-    cart_lines_max: usize = "100", "The most lines a cart may have";
-    require_hold_token: bool = "false", "Whether order, release and extend must show the hold's token, so that nobody uses another's hold";
-    strict: bool = "false", "Refuse with unavailable while Redis is down, rather than go on with the row lock alone";
-    sweeper: bool = "true", "Whether this engine returns the stock of due holds and orders by itself";
-    sweep_batch: u32 = "250", "The most due holds, and as many due orders, taken back in one transaction";
-    cache_ttl: Duration = "1s", "How long a cached product may be served without asking again";
-    cache_products: u32 = "100000", "The most products kept in this process's cache";
-    queue_limit: usize = "65536", "The most requests waiting in this engine; beyond it they are refused with contention";
-    queue_wait: Duration = "5s", "A request that waited so long is refused with contention";
-    batch_max: usize = "512", "The most requests decided in one transaction";
-    connections: u32 = "4", "Connections that write, and as many that read (an embedded store has one writer)";
-    store_timeout: Duration = "10s", "A statement unanswered for so long counts as a lost connection";
-    lock_wait: Duration = "3s", "How long a row lock is waited for before the transaction is tried again";
-    retries: u32 = "5", "How often a transaction is tried again before its requests are refused";
-    lock_ttl: Duration = "1s", "The lease of a Redis lock, which is how long a dead holder keeps others from it";
-    lock_run: Duration = "20ms", "How long one engine keeps a Redis lock while another waits";
-    idempotency_ttl: Duration = "7days", "How long the answer to an idempotency key is remembered";
-    remote_timeout: Duration = "20s", "How long a call to a running engine may take in all, being sent again included";
-    remote_ca: String = "", "PEM file with the certificates trusted to vouch for a running engine by TLS; empty for the system's";
-    remote_reconnect: Duration = "5s", "How long a call waits for a running engine that cannot be reached";
+    hold_ttl: Duration = "120s", "Default time to live of a hold";
+    hold_ttl_max: Duration = "24h", "Longest total time to live of a hold, extensions included";
+    payment_ttl: Duration = "30m", "Time after which an unpaid order is cancelled; 0 for never";
+    late_payment: LatePayment = "re_reserve", "Payment for a cancelled order: re_reserve its units if available, or always refund";
+    max_per_hold: u32 = "1000000", "Most units that one hold may have of a product";
+    max_per_customer: u32 = "0", "Most units of one product in all active holds of one customer; 0 for no limit";
+    cart_lines_max: usize = "100", "Most lines in a cart";
+    require_hold_token: bool = "false", "Whether order, release and extend require the hold's token, so that no caller uses another's hold";
+    strict: bool = "false", "Whether requests are refused with unavailable while Redis is down, rather than served with the row lock alone";
+    sweeper: bool = "true", "Whether this engine returns the stock of due holds and orders in the background";
+    sweep_batch: u32 = "250", "Most due holds, and most due orders, ended in one transaction";
+    cache_ttl: Duration = "1s", "Time to live of a cached product";
+    cache_products: u32 = "100000", "Most products in this process's cache";
+    queue_limit: usize = "65536", "Most requests queued in this engine; beyond it they are refused with contention";
+    queue_wait: Duration = "5s", "Longest time in the queue; after it a request is refused with contention";
+    batch_max: usize = "512", "Most requests decided in one transaction";
+    connections: u32 = "4", "Connections for writes, and as many for reads (an embedded store has one writer)";
+    store_timeout: Duration = "10s", "Time after which a statement without a response counts as a lost connection";
+    lock_wait: Duration = "3s", "Longest wait for a row lock before the transaction is retried";
+    retries: u32 = "5", "Most retries of a transaction before its requests are refused";
+    lock_ttl: Duration = "1s", "Lease of a Redis lock, which is how long a dead holder blocks others";
+    lock_run: Duration = "20ms", "Longest time that an engine keeps a Redis lock while another waits";
+    idempotency_ttl: Duration = "7days", "How long the response to an idempotency key is kept";
+    remote_timeout: Duration = "20s", "Timeout of a call to a running engine, resends included";
+    remote_ca: String = "", "PEM file with the CA certificates trusted for a running engine over TLS; empty for the system's";
+    remote_reconnect: Duration = "5s", "How long a call waits for a running engine that is unreachable";
 }
 
 impl Config {
-    /// Settings from names and values; those not named keep their default.
+    /// Builds settings from names and values; all others keep their default.
     ///
     /// # Errors
-    /// `invalid_argument` for an unknown name or a value that does not fit.
+    /// `invalid_argument` for an unknown name or an invalid value.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
         let mut config = Self::default();
         for (name, value) in pairs {
@@ -198,13 +197,13 @@ impl Config {
         Ok(config)
     }
 
-    /// Refuses settings that contradict each other.
+    /// Rejects settings that contradict each other.
     pub(crate) fn check(&self) -> Result<()> {
         let refuse = |why: &str| Err(Error::invalid_argument(format!("settings: {why}")));
         if self.hold_ttl.is_zero() || self.hold_ttl > self.hold_ttl_max {
             return refuse("hold_ttl must be over 0 and at most hold_ttl_max");
         }
-        // Ten years: beyond it a moment of the clock could overflow.
+        // Ten years, so that no timestamp overflows.
         if self.hold_ttl_max.max(self.payment_ttl) > Duration::from_secs(10 * 366 * 86_400) {
             return refuse("hold_ttl_max and payment_ttl must be at most ten years");
         }
@@ -214,7 +213,7 @@ impl Config {
         if self.queue_limit == 0 || self.batch_max == 0 || self.connections == 0 {
             return refuse("queue_limit, batch_max and connections must be at least 1");
         }
-        // It would have each key in a slot of its own.
+        // An empty hash tag would put each key of a product into another slot.
         if self.redis_prefix.contains("{}") {
             return refuse("redis_prefix must not contain {}");
         }
@@ -227,21 +226,21 @@ impl Config {
         Ok(())
     }
 
-    /// Whether the store is a running engine, to which the calls are sent.
+    /// Whether the store is a running engine, to which calls are sent.
     #[must_use]
     pub fn names_a_running_engine(&self) -> bool {
         let scheme = self.store.split_once(':').map(|(scheme, _)| scheme);
         matches!(scheme, Some("unix" | "http" | "https"))
     }
 
-    /// Refuses settings that would do nothing: those of the engine that does
-    /// the calls are told to it.
+    /// Rejects settings that have no effect here, since the running engine has its
+    /// own.
     #[cfg(feature = "remote")]
     pub(crate) fn check_remote(&self) -> Result<()> {
-        // A remote engine never sweeps, so it is no lie to say so.
-        const OWN: &[&str] =
+        // `sweeper` is here because it is false in effect: a client never sweeps.
+        const CLIENT_SETTINGS: &[&str] =
             &["store", "queue_limit", "remote_timeout", "remote_reconnect", "remote_ca", "sweeper"];
-        if let Some(name) = self.changed().find(|name| !OWN.contains(name)) {
+        if let Some(name) = self.changed().find(|name| !CLIENT_SETTINGS.contains(name)) {
             return Err(Error::invalid_argument(format!(
                 "setting {name}: the running engine has its own; set it there"
             )));
@@ -254,26 +253,26 @@ impl Config {
     }
 }
 
-/// A URL without the password it may carry, before its host or in its query.
-fn without_password(url: &str) -> String {
+/// Redacts a URL: without user, password and query.
+fn redacted(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (shown, rest) = match (rest.rfind('@'), rest.find('?')) {
-        // A ? in a password, or an @ in a query.
+    let (login, rest) = match (rest.rfind('@'), rest.find('?')) {
+        // A ? in a password, or an @ in a query: ambiguous.
         (Some(at), Some(query)) if query < at => return format!("{scheme}://.."),
         (Some(at), _) => ("..@", &rest[at + 1..]),
         (None, _) => ("", rest),
     };
     match rest.split_once('?') {
-        Some((place, _)) => format!("{scheme}://{shown}{place}?.."),
-        None => format!("{scheme}://{shown}{rest}"),
+        Some((host, _)) => format!("{scheme}://{login}{host}?.."),
+        None => format!("{scheme}://{login}{rest}"),
     }
 }
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
-            .field("store", &without_password(&self.store))
-            .field("redis", &without_password(&self.redis))
+            .field("store", &redacted(&self.store))
+            .field("redis", &redacted(&self.redis))
             .finish_non_exhaustive()
     }
 }
@@ -283,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_reads_and_the_defaults_agree() {
+    fn every_default_parses_and_the_defaults_are_consistent() {
         let mut config = Config::default();
         for setting in Config::SETTINGS {
             config.set(setting.name, setting.default).expect(setting.name);
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_or_value_is_refused() {
+    fn an_unknown_name_or_invalid_value_is_rejected() {
         assert!(Config::from_pairs([("hold_tll", "1s")]).is_err());
         for (name, value, wanted) in [
             ("hold_ttl", "soon", "a duration such as 90s, 2m or 1h"),
@@ -305,14 +304,14 @@ mod tests {
             assert!(message.starts_with(&format!("setting {name}: expected")), "{message}");
             assert!(message.contains(wanted), "{message}");
         }
-        assert!(Config::from_pairs([("strict", "yes")]).expect("reads").strict);
-        assert!(Config::from_pairs([("hold_ttl", "0")]).expect("reads").check().is_err());
+        assert!(Config::from_pairs([("strict", "yes")]).expect("valid").strict);
+        assert!(Config::from_pairs([("hold_ttl", "0")]).expect("valid").check().is_err());
     }
 
     #[test]
-    fn a_password_is_not_shown() {
+    fn debug_does_not_show_a_password() {
         let config =
-            Config::from_pairs([("store", "mysql://root:se@cret@host/shop")]).expect("reads");
+            Config::from_pairs([("store", "mysql://root:se@cret@host/shop")]).expect("valid");
         let shown = format!("{config:?}");
         assert!(!shown.contains("cret@") && shown.contains("@host/shop"), "{shown}");
         for redis in [
@@ -321,7 +320,7 @@ mod tests {
             "redis://u:sec?ret@host",
             "redis+unix:///run/redis.sock?pass=top@secret",
         ] {
-            let config = Config::from_pairs([("redis", redis)]).expect("reads");
+            let config = Config::from_pairs([("redis", redis)]).expect("valid");
             let shown = format!("{config:?}");
             assert!(!shown.contains("secret") && !shown.contains("ret@"), "{shown}");
         }

@@ -1,4 +1,4 @@
-//! The one error type, and the one list of its stable codes.
+//! The error type, and the list of its stable codes.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,9 +10,9 @@ use crate::model::{InvalidArgument, OrderId, ShortLine};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $code:literal;)*) => {
-        /// What went wrong, named by what the caller can do about it.
+        /// The kind of an error, named by what the caller can do about it.
         ///
-        /// Numbers and codes are for ever: they are the same in every language.
+        /// Numbers and codes are stable, and the same in every language.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[repr(u32)]
@@ -21,10 +21,10 @@ macro_rules! kinds {
         }
 
         impl ErrorKind {
-            /// Every kind there is.
+            /// All kinds.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The stable code, as every face shows it.
+            /// The stable code, the same in every language.
             #[must_use]
             pub fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
@@ -39,35 +39,36 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The request makes no sense; it will never succeed as it is.
+    /// The request is invalid and will never succeed unchanged.
     InvalidArgument = 1, "invalid_argument";
-    /// More units than one hold may have, or one customer.
+    /// The request exceeds the units that one hold may have, or one customer.
     QuantityLimit = 2, "quantity_limit";
     /// No such product, hold or order.
     NotFound = 3, "not_found";
-    /// The hold is of another product; it was left as it is.
+    /// The hold is for another product; it is unchanged.
     ProductMismatch = 4, "product_mismatch";
     /// Not enough stock; [`Error::available`] and [`Error::short`] say how much there is.
     InsufficientStock = 5, "insufficient_stock";
-    /// The hold's time is over, or it was released; its stock is back.
+    /// The hold has expired or was released; its stock was returned.
     HoldExpired = 6, "hold_expired";
-    /// The hold became an order before; [`Error::order_id`] names it.
+    /// The hold already became an order; [`Error::order_id`] names it.
     HoldAlreadyUsed = 7, "hold_already_used";
     /// The idempotency key was used for another request.
     IdempotencyMismatch = 8, "idempotency_mismatch";
-    /// Too many ask at once; nothing changed. Try again after [`Error::retry_after`].
+    /// Too many concurrent requests; nothing changed. Retry after
+    /// [`Error::retry_after`].
     Contention = 9, "contention";
-    /// The store or the network is gone. Nothing is half done; with an
-    /// idempotency key the request can be repeated safely.
+    /// The store or the network is unavailable. The request took effect as a whole
+    /// or not at all; with an idempotency key it can be retried safely.
     Unavailable = 10, "unavailable";
     /// A secret is missing or wrong.
     Unauthorized = 11, "unauthorized";
-    /// The engine cannot be used so: it is closed, or was opened before a fork.
+    /// The engine is closed, or was opened before a fork.
     Misuse = 12, "misuse";
-    /// A fault of Stockade or of its store's content; nothing changed.
+    /// A bug in Stockade, or corrupt data in its store; nothing changed.
     Internal = 13, "internal";
-    /// The product was changed since the caller read it; nothing changed now.
-    /// Read it and decide again.
+    /// The product has changed since the caller read it (optimistic concurrency);
+    /// this request changed nothing. Read it again and retry.
     VersionMismatch = 14, "version_mismatch";
 }
 
@@ -77,14 +78,14 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// Facts that go with an error, as data.
+/// An error's typed fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Details {
     pub short: Vec<ShortLine>,
     pub order_id: Option<OrderId>,
 }
 
-/// Why a call did not do what was asked.
+/// Why a call failed or was refused.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -99,9 +100,8 @@ struct Inner {
 /// The result of every call.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Escapes what would end the line: a message may quote a caller's text, and
-/// every face promises one line of it. Control characters go with them, since
-/// terminals obey those.
+/// Escapes line breaks and control characters: a message may quote a caller's
+/// text, is promised to be one line, and may be printed to a terminal.
 fn one_line(message: String) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     if !message.contains(breaks) {
@@ -151,13 +151,13 @@ impl Error {
         }))
     }
 
-    /// A refusal of an argument, for faces that read arguments themselves.
+    /// An `invalid_argument` error, for bindings that parse arguments themselves.
     #[must_use]
     pub fn invalid_argument(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, message)
     }
 
-    /// What went wrong.
+    /// The kind, named by what the caller can do.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -169,7 +169,7 @@ impl Error {
         self.0.kind.code()
     }
 
-    /// One line for a person.
+    /// One line for humans.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -203,7 +203,7 @@ impl Error {
         self.0.replayed
     }
 
-    /// When trying again makes sense; `None` when it never does.
+    /// After which delay to retry; `None` if a retry cannot succeed.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.0.kind {
@@ -221,27 +221,27 @@ impl From<InvalidArgument> for Error {
 }
 
 impl Error {
-    /// The rules' refusal as every face shows it.
+    /// Converts a refusal of the ledger.
     pub(crate) fn refused(refusal: Refusal, replayed: bool) -> Self {
         let mut details = Details::default();
         let (kind, message) = match refusal {
             Refusal::NoProduct(id) => (ErrorKind::NotFound, format!("there is no product {id}")),
             Refusal::NoHold(id) => (ErrorKind::NotFound, format!("there is no hold {id}")),
             Refusal::NoHoldToken(id) => {
-                (ErrorKind::Unauthorized, format!("hold {id} is used with its token only"))
+                (ErrorKind::Unauthorized, format!("hold {id} requires its token"))
             }
             Refusal::WrongHoldToken(id) => {
-                (ErrorKind::Unauthorized, format!("the token is not that of hold {id}"))
+                (ErrorKind::Unauthorized, format!("the token does not match hold {id}"))
             }
             Refusal::ProductMismatch { hold_id, asked } => {
-                (ErrorKind::ProductMismatch, format!("hold {hold_id} is not of product {asked}"))
+                (ErrorKind::ProductMismatch, format!("hold {hold_id} is not for product {asked}"))
             }
             Refusal::Insufficient(short) => {
                 let lines: Vec<String> = short
                     .iter()
                     .map(|line| {
                         let ShortLine { product_id, requested, available, .. } = line;
-                        format!("product {product_id} has {available} left, {requested} asked for")
+                        format!("product {product_id} has {available} left, {requested} requested")
                     })
                     .collect();
                 details.short = short;
@@ -251,7 +251,7 @@ impl Error {
                 ErrorKind::QuantityLimit,
                 format!(
                     "a customer may hold {most} units of product {product_id}, \
-                     this one holds {held} and asked for {requested}"
+                     this one holds {held} and requested {requested}"
                 ),
             ),
             Refusal::HoldExpired(id) => (ErrorKind::HoldExpired, format!("hold {id} has expired")),
@@ -267,16 +267,15 @@ impl Error {
                 "the idempotency key was used for another request".to_owned(),
             ),
             Refusal::WrongPaymentToken(id) => {
-                (ErrorKind::InvalidArgument, format!("the payment token is not that of order {id}"))
+                (ErrorKind::InvalidArgument, format!("the payment token does not match order {id}"))
             }
-            Refusal::StockTooLarge(id) => {
-                (ErrorKind::InvalidArgument, format!("product {id} cannot have so much stock"))
-            }
+            Refusal::StockTooLarge(id) => (
+                ErrorKind::InvalidArgument,
+                format!("product {id} would have more than {} units", i64::MAX),
+            ),
             Refusal::VersionMismatch { product_id, asked, version } => (
                 ErrorKind::VersionMismatch,
-                format!(
-                    "product {product_id} has version {version} and not {asked}: read it again"
-                ),
+                format!("product {product_id} has version {version}, not {asked}; read it again"),
             ),
         };
         Self::with_details(kind, message, details, replayed)
@@ -311,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_one_line_whatever_it_quotes() {
+    fn a_message_is_one_line_when_it_quotes_control_characters() {
         let error = Error::invalid_argument("no id: `1\r\n2\0\u{85}\u{2028}\u{1b}[0mé`");
         let shown = r"no id: `1\r\n2\u{0}\u{85}\u{2028}\u{1b}[0mé`";
         assert_eq!((error.message(), error.to_string().as_str()), (shown, shown));
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_codes_are_unique_and_growing() {
+    fn numbers_and_codes_are_unique_and_numbers_ascend() {
         let numbers: Vec<u32> = ErrorKind::ALL.iter().map(|kind| *kind as u32).collect();
         assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
         let mut codes: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();

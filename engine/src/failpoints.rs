@@ -1,30 +1,30 @@
-//! Places in a transaction at which a test may end or stop the process.
+//! Failpoints in a transaction, at which a test may end or stop the process.
 //!
-//! Built with the feature `failpoints` only, which is off by default; without
-//! it nothing of this is there. A test that wants them starts a process of its
-//! own, since what is installed holds for the whole process.
+//! They are compiled in with the feature `failpoints` only, which is off by
+//! default. A test that uses them starts a process of its own, since the hook is
+//! installed for the whole process.
 
 use std::sync::OnceLock;
 
-/// A place that every transaction passes, in this order.
+/// A point that every transaction passes, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
-    /// The product's lock was had, or was not to be asked for.
+    /// The product's lock was acquired, or is not needed.
     AfterLock,
-    /// Rows are locked and read, and nothing is written.
+    /// Rows are locked and read; nothing is written.
     AfterLoad,
-    /// Everything is written, and COMMIT is not sent.
+    /// Everything is written; COMMIT is not sent.
     AfterWrite,
-    /// The very next step sends COMMIT.
+    /// The next step sends COMMIT.
     BeforeCommit,
-    /// COMMIT was answered.
+    /// COMMIT has succeeded.
     AfterCommit,
-    /// The answers are known and no caller has one.
+    /// The responses are ready; no caller has one.
     BeforeAnswer,
 }
 
 impl Failpoint {
-    /// All of them, in their order.
+    /// All failpoints, in order.
     pub const ALL: [Self; 6] = [
         Self::AfterLock,
         Self::AfterLoad,
@@ -55,11 +55,11 @@ struct Installed {
 
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
 
-/// Calls `hook` at each place from now on, in the thread that passes it. The
-/// first that is installed stays.
+/// Calls `hook` at each failpoint from now on, in the thread that passes it. Only
+/// the first hook is installed.
 ///
-/// Writes and COMMIT may go to the store in one piece, and then no process can
-/// end between them; `splits` sends them apart.
+/// The engine may send writes and COMMIT in one round trip, and then no process
+/// can end between them; `splits` sends them separately.
 pub fn install(splits: bool, hook: impl Fn(Failpoint) + Send + Sync + 'static) {
     let _ = INSTALLED.set(Installed { splits, hook: Box::new(hook) });
 }

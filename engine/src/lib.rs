@@ -1,5 +1,5 @@
-//! Stockade reserves stock: hold, order, payment, and expiry, without ever
-//! selling a unit twice or losing one.
+//! Stockade is a stock reservation engine: hold, order, payment and expiry, without
+//! ever selling a unit twice or losing one.
 //!
 //! ```
 //! use stockade::{Engine, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEvent};
@@ -7,11 +7,11 @@
 //! let engine = Engine::open("sqlite::memory:")?;
 //! let lamp = engine.create_product(&NewProduct::new("Lamp", "19.99".parse()?, 5))?;
 //!
-//! // Two units are kept for this buyer for two minutes.
+//! // Two units are reserved for this buyer for two minutes.
 //! let hold = engine.hold(&HoldRequest::new(lamp.id, 2))?;
 //! assert_eq!(engine.product(lamp.id)?.stock, 3);
 //!
-//! // The hold becomes an order, and the payment provider says how it ended.
+//! // The hold becomes an order, and the payment provider reports the outcome.
 //! let order = engine.order(&OrderRequest::new(hold.id, lamp.id))?;
 //! engine.payment(&PaymentEvent::for_order(order.id, Outcome::Success).key("evt-1"))?;
 //! assert_eq!(engine.product(lamp.id)?.sold, 2);
@@ -20,40 +20,39 @@
 //! # Ok::<(), stockade::Error>(())
 //! ```
 //!
-//! [`Engine`] is for threads and [`AsyncEngine`] for tokio; both have the same
-//! calls. The store is chosen by URL: `sqlite:shop.db`, `sqlite::memory:` or
-//! `mysql://…`, the last with `redis://…` for lock and cache if there is one.
-//! [`Config::SETTINGS`] lists everything else that can be set.
+//! [`Engine`] is blocking and [`AsyncEngine`] is for Tokio; both have the same
+//! calls. A URL selects the store: `sqlite:shop.db`, `sqlite::memory:` or
+//! `mysql://…`, the last optionally with `redis://…` for lock and cache.
+//! [`Config::SETTINGS`] lists all settings.
 //!
 //! # One engine for many processes
 //!
-//! Processes that serve one request at a time, as those of PHP-FPM or gunicorn
-//! do, would each lead a batch of one. They open the URL of a running engine
-//! instead, of a `stockade serve --unix /run/stockade.sock`:
-//! `unix:///run/stockade.sock`, or `http://:KEY@HOST:PORT` with that server's
-//! API key (unencrypted, so over a trusted network only), or `https://…` where a
-//! proxy before the server ends TLS and speaks HTTP/2. All of a process's
-//! calls share one connection, and those of all processes are combined where
-//! they arrive. Calls, answers and errors are the same. What differs:
+//! Processes that serve one request at a time, such as those of PHP-FPM or gunicorn,
+//! would each commit batches of one. They connect to a running engine instead, for
+//! example one of `stockade serve --unix /run/stockade.sock`: by
+//! `unix:///run/stockade.sock`, by `http://:KEY@HOST:PORT` with that server's API key
+//! (unencrypted, so over a trusted network only), or by `https://…` where a proxy
+//! terminates TLS and speaks HTTP/2. All calls of a process share one connection,
+//! and the running engine commits those of all processes in groups. Calls, results
+//! and errors are the same. What differs:
 //!
-//! - Settings are the running engine's. One that was changed here and would do
-//!   nothing is refused with `invalid_argument`; `queue_limit`,
-//!   `remote_timeout` and `remote_reconnect` are this side's own.
-//! - `metrics_text` shows this side's connection.
-//! - `remote_timeout` bounds `audit` and `sweep`, too; on a large store they may
+//! - Settings are those of the running engine. One that was changed here and has no
+//!   effect is refused with `invalid_argument`; `queue_limit`, `remote_timeout` and
+//!   `remote_reconnect` are the client's own.
+//! - `metrics_text` shows the client's connection.
+//! - `remote_timeout` applies to `audit` and `sweep`, too; on a large store they may
 //!   need a longer one.
-//! - A connection lost in the middle of a call is opened anew and the call sent
-//!   again. What must not be done twice carries an idempotency key, the
-//!   caller's or one drawn for it, so it is not. A caller's key that has to be
-//!   sent twice may be answered as `replayed`, although no earlier call of the
-//!   caller's used it.
-//! - `unavailable` after that says the same of any call: nothing is half done,
-//!   but it may have been done whole. A hold that nobody heard of expires.
+//! - After a lost connection the client reconnects and resends the call. A call that
+//!   must take effect once carries an idempotency key, the caller's or one that the
+//!   client draws. A caller's key that was resent may be answered as `replayed`,
+//!   although no earlier call of the caller used it.
+//! - `unavailable` after that leaves the call in doubt: it took effect as a whole or
+//!   not at all. A hold whose response was lost expires.
 //!
 //! Every failure is an [`Error`] with a stable [`code`](Error::code), and
-//! [`Error::retry_after`] says whether trying again makes sense.
+//! [`Error::retry_after`] tells whether to retry.
 
-/// Tells a test that this place is passed; nothing without `failpoints`.
+/// Passes a failpoint; expands to nothing without the feature `failpoints`.
 macro_rules! failpoint {
     ($at:ident) => {
         #[cfg(feature = "failpoints")]
@@ -92,6 +91,8 @@ mod sold_out;
 mod store;
 mod sweeper;
 mod sweeper_waker;
+#[cfg(test)]
+mod test_support;
 mod tls;
 
 pub use audit::{AuditReport, Check, Finding, Units};
@@ -109,7 +110,7 @@ pub use model::{
 pub use rpc::RemoteCall;
 pub use sweeper::SweepReport;
 
-/// The README's example is run as those of the documentation are.
+/// Runs the README's examples as documentation tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -1,7 +1,7 @@
-//! Locks that spare the database a queue of transactions on one row.
+//! Advisory locks, which spare the database a queue of transactions on one row.
 //!
 //! No lock here is needed for safety: the row decides. A lock that grants to
-//! everyone, or loses its lease half way, costs speed and nothing else.
+//! every caller, or loses its lease half way, costs throughput and nothing else.
 
 pub(crate) mod granting;
 pub(crate) mod local;
@@ -19,47 +19,49 @@ pub(crate) struct LockName(pub u64);
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub name: LockName,
-    /// Shows who holds the lock; only its holder can renew or release it.
+    /// Identifies the holder: only a caller with this token renews or releases
+    /// the lock.
     pub token: u128,
-    /// Greater for each grant of the same name; the product row refuses one
-    /// smaller than it has seen. `None` where the lock cannot be lost.
+    /// The fencing token, greater for each grant of the same name; the product
+    /// row rejects one smaller than the greatest that wrote it. `None` for a lock
+    /// that cannot be lost.
     pub fence: Option<u64>,
     pub granted_at: Instant,
 }
 
-/// What came of asking for a lock.
+/// The result of acquiring a lock.
 #[derive(Debug)]
 pub(crate) enum Grant {
     Granted(Lease),
-    /// Others kept it for the whole wait.
-    NotInTime,
+    /// Others held it for the whole wait.
+    TimedOut,
     /// The lock service cannot be reached.
     Down,
 }
 
-/// What came of asking to keep a lock for longer.
+/// The result of renewing a lease.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// No one waits: the lease was renewed.
+pub(crate) enum Renewal {
+    /// The lease was extended.
     Renewed,
-    /// Another waits: the lock was handed over.
+    /// Another waits: the lock is theirs now.
     HandedOver,
-    /// The lease had run out, or the service cannot be reached.
+    /// The lease had expired, or the service cannot be reached.
     Lost,
 }
 
 /// A lock service.
 pub(crate) trait Lock: Send + Sync {
-    /// Waits for the lock, first come first served, for at most `wait`.
+    /// Waits for the lock, in order of arrival, for at most `wait`.
     fn acquire(&self, name: LockName, wait: Duration) -> BoxFuture<'_, Grant>;
 
     /// Renews the lease, or hands the lock over if another waits for it.
-    fn keep<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Kept>;
+    fn renew<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Renewal>;
 
-    /// Gives the lock back and wakes the next who waits. Harmless when the
-    /// lease is lost.
+    /// Releases the lock and wakes the next waiter. Harmless if the lease is
+    /// lost.
     fn release(&self, lease: Lease) -> BoxFuture<'_, ()>;
 
-    /// Makes the fences of later grants greater than `seen`.
+    /// Makes the fencing tokens of later grants greater than `seen`.
     fn raise_fence(&self, name: LockName, seen: u64) -> BoxFuture<'_, ()>;
 }

@@ -1,5 +1,5 @@
-//! What an engine counts. Each engine owns its registry, so that several in
-//! one process do not mix.
+//! An engine's metrics. Each engine owns its registry, so that several in one
+//! process do not mix.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// Why a transaction was tried again.
+/// The label of a retry: why a transaction was retried.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Cause {
     pub cause: &'static str,
 }
 
-/// The code of a refusal.
+/// The label of a refusal: its error code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Code {
     pub code: &'static str,
@@ -29,7 +29,7 @@ pub(crate) struct Metrics {
     /// Requests decided by transactions.
     pub requests: Counter,
     pub refusals: Family<Code, Counter>,
-    /// Refused from memory, without a transaction.
+    /// Holds refused by the sold-out cache, without a transaction.
     pub refused_at_once: Counter,
     pub transactions: Counter,
     pub retries: Family<Cause, Counter>,
@@ -47,14 +47,15 @@ pub(crate) struct Metrics {
     pub oldest_due_seconds: Gauge<f64, AtomicU64>,
     pub holds_expired: Counter,
     pub orders_cancelled: Counter,
-    /// 1 while Redis is configured and cannot be reached.
+    /// 1 while Redis is configured and unavailable.
     pub degraded: Gauge,
     pub redis_reconnects: Counter,
-    /// The host's wall clock was found set back or ahead, or suspended.
+    /// Steps of the host's wall clock, and suspensions of the host.
     pub clock_steps: Counter,
 }
 
-/// From 0.1 ms to about 13 s.
+/// Buckets from 0.1 ms to about 13 s: below a local round trip, and above the
+/// default `store_timeout`.
 pub(crate) fn latency() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 2.0, 18))
 }
@@ -96,62 +97,66 @@ impl Metrics {
         r.register("refusals", "Requests refused, by code", self.refusals.clone());
         r.register(
             "refused_at_once",
-            "Refused for want of stock without a transaction",
+            "Holds refused by the sold-out cache, without a transaction",
             self.refused_at_once.clone(),
         );
         r.register("transactions", "Transactions committed", self.transactions.clone());
-        r.register("retries", "Transactions tried again, by cause", self.retries.clone());
+        r.register("retries", "Transactions retried, by cause", self.retries.clone());
         r.register("batch_size", "Requests decided in one transaction", self.batch_size.clone());
-        r.register("queue_depth", "Requests that wait for a transaction", self.queue_depth.clone());
+        r.register("queue_depth", "Requests waiting for a transaction", self.queue_depth.clone());
         let mut seconds = |name: &str, help: &str, histogram: &Histogram| {
             r.register_with_unit(name, help, Unit::Seconds, histogram.clone());
         };
-        seconds(
-            "transaction",
-            "A transaction from its begin to its end",
-            &self.transaction_seconds,
-        );
-        seconds("request", "A request from its arrival to its answer", &self.request_seconds);
-        seconds("lock_wait", "Waiting for a product's lock", &self.lock_wait_seconds);
+        seconds("transaction", "Duration of a transaction", &self.transaction_seconds);
+        seconds("request", "Latency of a request, queueing included", &self.request_seconds);
+        seconds("lock_wait", "Time to acquire a product's lock", &self.lock_wait_seconds);
         seconds(
             "sweep_lag",
-            "From the moment a product was due to its sweep",
+            "Delay between a product's due time and its sweep",
             &self.sweep_lag_seconds,
         );
         r.register_with_unit(
             "oldest_due",
-            "For how long the oldest due hold or order has waited to be returned",
+            "Age of the oldest due hold or order that was not swept yet",
             Unit::Seconds,
             self.oldest_due_seconds.clone(),
         );
         r.register(
             "lock_acquire_timeouts",
-            "Locks not had in time",
+            "Lock acquisitions that timed out",
             self.lock_acquire_timeouts.clone(),
         );
-        r.register("lock_stale", "Leases found stale by their fence", self.lock_stale.clone());
-        r.register("cache_hits", "Product reads answered by a cache", self.cache_hits.clone());
-        r.register("cache_misses", "Product reads that asked the store", self.cache_misses.clone());
+        r.register(
+            "lock_stale",
+            "Leases found stale by their fencing token",
+            self.lock_stale.clone(),
+        );
+        r.register("cache_hits", "Product reads served by a cache", self.cache_hits.clone());
+        r.register(
+            "cache_misses",
+            "Product reads that queried the store",
+            self.cache_misses.clone(),
+        );
         r.register(
             "payment_duplicates",
-            "Payment events that came again",
+            "Payment events delivered again",
             self.payment_duplicates.clone(),
         );
-        r.register("holds_expired", "Holds whose time ran out", self.holds_expired.clone());
+        r.register("holds_expired", "Holds expired", self.holds_expired.clone());
         r.register(
             "orders_cancelled",
-            "Orders cancelled, unpaid or failed",
+            "Orders cancelled because they were unpaid or their payment failed",
             self.orders_cancelled.clone(),
         );
         r.register(
             "degraded",
-            "1 while Redis is configured and cannot be reached",
+            "1 while Redis is configured and unavailable",
             self.degraded.clone(),
         );
-        r.register("redis_reconnects", "Times Redis came back", self.redis_reconnects.clone());
+        r.register("redis_reconnects", "Reconnections to Redis", self.redis_reconnects.clone());
         r.register(
             "clock_steps",
-            "Times the host's clock was found to have been set, or suspended",
+            "Steps of the host's clock, and suspensions of the host",
             self.clock_steps.clone(),
         );
     }
@@ -173,7 +178,7 @@ impl Metrics {
     }
 }
 
-/// Notes how long something took.
+/// Records a duration.
 pub(crate) fn observe(histogram: &Histogram, took: Duration) {
     histogram.observe(took.as_secs_f64());
 }

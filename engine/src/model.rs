@@ -1,8 +1,8 @@
-//! The things Stockade keeps: products, holds, orders, payment events, and the
-//! small types they are made of.
+//! The domain model: products, holds, orders, payment events, and their value
+//! types.
 //!
-//! Every duration a caller gives is a [`std::time::Duration`]; every moment an
-//! answer carries is a UTC [`Timestamp`] of the store's clock.
+//! Durations in requests are [`std::time::Duration`]; times in responses are UTC
+//! [`Timestamp`]s of the store's clock.
 
 mod ids;
 mod money;
@@ -23,8 +23,8 @@ pub use requests::{
 };
 pub use time::Timestamp;
 
-/// Why a text or a number is no such thing; as an
-/// [`Error`](crate::Error) it is `invalid_argument`.
+/// Why a value cannot be parsed; converts into an `invalid_argument`
+/// [`Error`](crate::Error).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidArgument(String);
 
@@ -48,13 +48,13 @@ impl std::error::Error for InvalidArgument {}
 pub struct ShortLine {
     /// The product.
     pub product_id: ProductId,
-    /// Units asked for, summed over the request.
+    /// Units requested, summed over the lines of one product.
     pub requested: u64,
-    /// Units that could have been held.
+    /// Units available.
     pub available: u64,
 }
 
-/// A product and where its units are.
+/// A product and its units by state.
 ///
 /// `received = stock + held + pending + sold` holds after every commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,19 +62,19 @@ pub struct ShortLine {
 pub struct Product {
     /// The product's id.
     pub id: ProductId,
-    /// What the shop calls it.
+    /// The name.
     pub name: String,
     /// The price of one unit.
     pub price: Money,
-    /// Units that can still be held.
+    /// Units available to hold.
     pub stock: u64,
     /// Units in active holds.
     pub held: u64,
-    /// Units in orders that wait for their payment.
+    /// Units in unpaid orders.
     pub pending: u64,
     /// Units in paid orders.
     pub sold: u64,
-    /// Raised by one at each committed change of the product's stock.
+    /// Raised by one by each commit that changes the product's units.
     pub version: u64,
 }
 
@@ -92,26 +92,26 @@ impl Product {
 pub struct ProductPage {
     /// The products of this page.
     pub items: Vec<Product>,
-    /// Pass it as `after` to read on; `None` on the last page.
+    /// The `after` of the next page; `None` on the last one.
     pub next: Option<ProductId>,
 }
 
-/// Where a hold stands. All but [`HoldStatus::Active`] are final.
+/// The status of a hold. All but [`HoldStatus::Active`] are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldStatus {
-    /// It keeps stock until it is ordered, released or expires.
+    /// It reserves stock until it is ordered, released or expires.
     Active,
-    /// An order took it over.
+    /// It became an order.
     Converted,
-    /// Its caller gave it back.
+    /// A caller released it.
     Released,
-    /// Its time ran out.
+    /// Its TTL ended.
     Expired,
 }
 
 impl HoldStatus {
-    /// The status as it is written in answers.
+    /// The status as it is serialized.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -123,45 +123,45 @@ impl HoldStatus {
     }
 }
 
-/// Stock kept for one buyer for a short time.
+/// A short-lived reservation of units for one buyer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Hold {
     /// The hold's id.
     pub id: HoldId,
-    /// The product it keeps.
+    /// The held product.
     pub product_id: ProductId,
-    /// Units kept.
+    /// Units held.
     pub qty: u32,
-    /// Where it stands.
+    /// The status.
     pub status: HoldStatus,
-    /// It is dead from this moment on: `now >= expires_at`.
+    /// The hold has expired once `now >= expires_at`.
     pub expires_at: Timestamp,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// An unguessable word that shows whose hold it is: what is asked of the
-    /// hold may show it, and must under the `require_hold_token` setting.
+    /// A secret that authorizes the use of the hold. Requests may show it, and must
+    /// under the `require_hold_token` setting.
     pub token: Token,
-    /// The order that a converted hold became, where the hold was read by its
-    /// id.
+    /// The order that a converted hold became; set only when the hold was read by
+    /// its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
 }
 
-/// Where an order stands.
+/// The status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
-    /// The payment provider has not spoken yet.
+    /// No payment event has arrived yet.
     PendingPayment,
-    /// The payment was made and the units are sold.
+    /// The payment succeeded and the units are sold.
     Paid,
-    /// The payment failed or was never made; the units went back.
+    /// The payment failed or did not arrive in time; the units were returned.
     Cancelled,
 }
 
 impl OrderStatus {
-    /// The status as it is written in answers.
+    /// The status as it is serialized.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -172,20 +172,21 @@ impl OrderStatus {
     }
 }
 
-/// What became of money that arrived after its order was cancelled.
+/// What happened to a payment that arrived after its order was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentDisposition {
-    /// No such money arrived.
+    /// There was no such payment.
     None,
-    /// The units were still there: taken again, and the order is paid.
+    /// The units were available and reserved again; the order is paid.
     ReReserved,
-    /// The units were gone, or the shop's setting says so: give the money back.
+    /// The units were not available, or the `late_payment` setting is `refund`: the
+    /// payment must be refunded.
     NeedsRefund,
 }
 
 impl PaymentDisposition {
-    /// The disposition as it is written in answers.
+    /// The disposition as it is serialized.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -202,41 +203,41 @@ impl PaymentDisposition {
 pub struct Order {
     /// The order's id.
     pub id: OrderId,
-    /// The hold it was made from.
+    /// The hold that it was created from.
     pub hold_id: HoldId,
-    /// The product ordered.
+    /// The ordered product.
     pub product_id: ProductId,
     /// Units ordered.
     pub qty: u32,
-    /// Where it stands.
+    /// The status.
     pub status: OrderStatus,
-    /// What the payment provider sends back to name this order.
+    /// The token by which a payment provider refers to this order.
     pub payment_token: PaymentToken,
-    /// What became of late money.
+    /// What happened to a late payment.
     pub payment_disposition: PaymentDisposition,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
 }
 
-/// How a payment event was taken.
+/// How a payment event was handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentAnswer {
-    /// The event was recorded and its order knows of it.
+    /// The event was recorded and applied to its order.
     Recorded,
-    /// The order is not there yet: the event waits for it.
+    /// The order does not exist yet: the event waits for it.
     Waiting,
 }
 
-/// A success and whether it repeats the answer of an earlier call with the
-/// same idempotency key.
+/// A result, and whether it is replayed from an earlier call with the same
+/// idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replayable<T> {
-    /// The answer.
+    /// The result.
     pub value: T,
-    /// Whether the answer was remembered rather than made.
+    /// Whether the result was replayed rather than computed.
     pub replayed: bool,
 }
 
@@ -248,19 +249,19 @@ impl<T> std::ops::Deref for Replayable<T> {
     }
 }
 
-/// What kind of transition an [`Event`] tells of.
+/// The kind of an [`Event`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventKind {
-    /// A hold took stock.
+    /// A hold reserved stock.
     #[serde(rename = "hold.created")]
     HoldCreated,
-    /// A hold was given back by its caller.
+    /// A caller released a hold.
     #[serde(rename = "hold.released")]
     HoldReleased,
-    /// A hold ran out and its stock went back.
+    /// A hold expired and its stock was returned.
     #[serde(rename = "hold.expired")]
     HoldExpired,
-    /// A hold lives longer.
+    /// A hold's expiry was extended.
     #[serde(rename = "hold.extended")]
     HoldExtended,
     /// A hold became an order.
@@ -269,13 +270,13 @@ pub enum EventKind {
     /// An order was paid.
     #[serde(rename = "order.paid")]
     OrderPaid,
-    /// An order was cancelled and its stock went back.
+    /// An order was cancelled and its stock was returned.
     #[serde(rename = "order.cancelled")]
     OrderCancelled,
-    /// The provider's word contradicts what was final; a person should look.
+    /// A payment event contradicts a final status; an operator should check it.
     #[serde(rename = "payment.conflict")]
     PaymentConflict,
-    /// Money came for units that are gone.
+    /// A late payment must be refunded.
     #[serde(rename = "payment.needs_refund")]
     PaymentNeedsRefund,
     /// An operator received or wrote off goods.
@@ -284,8 +285,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// Every kind; the position of a kind is the number it is stored by, so
-    /// new kinds go last.
+    /// All kinds. A kind is stored as its position here, so new kinds go last.
     pub const ALL: [Self; 10] = [
         Self::HoldCreated,
         Self::HoldReleased,
@@ -299,7 +299,7 @@ impl EventKind {
         Self::StockAdjusted,
     ];
 
-    /// The kind as it is written in answers.
+    /// The kind as it is serialized.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -317,27 +317,27 @@ impl EventKind {
     }
 }
 
-/// One transition, as a reader of the outbox sees it.
+/// A state transition, read from the transactional outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// Grows from event to event; pass it as `after` to read on.
+    /// The position in the stream, ascending; the `after` of the next read.
     pub cursor: u64,
-    /// What happened.
+    /// The kind.
     #[serde(rename = "type")]
     pub kind: EventKind,
-    /// The product it happened to.
+    /// The product.
     pub product_id: ProductId,
-    /// The hold concerned, if any.
+    /// The hold, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_id: Option<HoldId>,
-    /// The order concerned, if any.
+    /// The order, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// Units concerned; negative where an operator wrote goods off.
+    /// Units moved; negative if an operator wrote them off.
     pub qty: i64,
-    /// The product's version after the commit that made the transition.
+    /// The product's version after the transition's commit.
     pub version: u64,
-    /// When it happened.
+    /// The time of the transition.
     pub at: Timestamp,
 }

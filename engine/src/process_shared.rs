@@ -1,4 +1,4 @@
-//! What the engines of one process share when they use the same store.
+//! State that the engines of one process share if they use the same store.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, TryLockError, Weak};
@@ -7,36 +7,39 @@ use std::time::{Duration, Instant};
 use crate::lock::local::LocalLock;
 use crate::sold_out::SoldOut;
 
-/// Held for a look-up, which never waits.
-static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
-/// A look-up is not under way for so long.
-const LOOK_UP_MAX: Duration = Duration::from_secs(1);
+/// Guards the registry. A plain mutex: each critical section is a few map
+/// operations and never awaits.
+static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
+/// No critical section lasts for so long: the lock was held by a thread that a
+/// fork left behind.
+const REGISTRY_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The siblings of one process, by store.
+/// The shared state of each store in this process.
 #[derive(Default)]
-struct Known {
+struct Registry {
     process: u32,
     stores: HashMap<String, Weak<ProcessShared>>,
 }
 
-impl Known {
+impl Registry {
     fn of(&mut self, store_url: &str, process: u32) -> Arc<ProcessShared> {
         if self.process != process {
-            // The child of a fork: what the parent's threads have locked here
-            // is given back there only.
+            // The child of a fork: locks that the parent's threads hold here are
+            // released in the parent only.
             self.stores.clear();
             self.process = process;
         }
-        if let Some(known) = self.stores.get(store_url).and_then(Weak::upgrade) {
-            return known;
+        if let Some(shared) = self.stores.get(store_url).and_then(Weak::upgrade) {
+            return shared;
         }
-        self.stores.retain(|_, process_shared| process_shared.strong_count() > 0);
-        let process_shared = Arc::default();
-        self.stores.insert(store_url.to_owned(), Arc::downgrade(&process_shared));
-        process_shared
+        self.stores.retain(|_, shared| shared.strong_count() > 0);
+        let shared = Arc::default();
+        self.stores.insert(store_url.to_owned(), Arc::downgrade(&shared));
+        shared
     }
 }
 
+/// The lock and the sold-out cache of one store in this process.
 #[derive(Default)]
 pub(crate) struct ProcessShared {
     pub lock: Arc<LocalLock>,
@@ -44,27 +47,27 @@ pub(crate) struct ProcessShared {
 }
 
 impl ProcessShared {
-    /// Those on the store of this [identity](crate::store::identity). A store
-    /// without one belongs to one engine alone.
+    /// Returns the state shared by the store's [identity](crate::store::identity).
+    /// A store without one belongs to one engine alone.
     pub fn of(store: Option<String>) -> Arc<Self> {
         let Some(store) = store else { return Arc::default() };
-        match locked_within(&KNOWN, LOOK_UP_MAX) {
-            Some(mut known) => known.of(&store, std::process::id()),
-            // Sharing is for speed.
+        match try_lock_for(&REGISTRY, REGISTRY_LOCK_TIMEOUT) {
+            Some(mut registry) => registry.of(&store, std::process::id()),
+            // Sharing is an optimization: correctness needs none.
             None => Arc::default(),
         }
     }
 }
 
-/// The lock, unless a thread of the parent had it at a fork: in the child it is
-/// never given back.
-pub(crate) fn locked_within<T>(mutex: &Mutex<T>, patience: Duration) -> Option<MutexGuard<'_, T>> {
+/// Locks `mutex`, or gives up after `timeout`. For a mutex that a thread of the
+/// parent may have held at a fork: in the child it is never released.
+pub(crate) fn try_lock_for<T>(mutex: &Mutex<T>, timeout: Duration) -> Option<MutexGuard<'_, T>> {
     let since = Instant::now();
     loop {
         match mutex.try_lock() {
             Ok(locked) => return Some(locked),
             Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if since.elapsed() > patience => return None,
+            Err(TryLockError::WouldBlock) if since.elapsed() > timeout => return None,
             Err(TryLockError::WouldBlock) => std::thread::yield_now(),
         }
     }
@@ -79,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn engines_on_the_same_store_share_and_others_do_not() {
+    fn engines_share_state_when_they_use_the_same_store() {
         let one = of("sqlite:a-shop.db");
         assert!(Arc::ptr_eq(&one, &of("sqlite:a-shop.db")));
         assert!(Arc::ptr_eq(&one, &of("sqlite://a-shop.db?mode=rwc")), "the same file");
@@ -92,27 +95,27 @@ mod tests {
     }
 
     #[test]
-    fn stores_that_no_engine_uses_are_forgotten() {
+    fn unused_stores_leave_the_registry() {
         drop(of("sqlite:gone.db"));
         let _next = of("sqlite:c-shop.db");
-        let known = locked_within(&KNOWN, LOOK_UP_MAX).expect("no fork");
-        assert!(!known.stores.keys().any(|store| store.ends_with("gone.db")));
+        let registry = try_lock_for(&REGISTRY, REGISTRY_LOCK_TIMEOUT).expect("no fork");
+        assert!(!registry.stores.keys().any(|store| store.ends_with("gone.db")));
     }
 
     #[test]
-    fn the_child_of_a_fork_shares_nothing_with_the_engines_of_its_parent() {
-        let mut known = Known::default();
-        let parents = known.of("sqlite:a-shop.db", 1);
-        assert!(Arc::ptr_eq(&parents, &known.of("sqlite:a-shop.db", 1)));
-        assert!(!Arc::ptr_eq(&parents, &known.of("sqlite:a-shop.db", 2)));
+    fn a_forked_child_shares_nothing_with_its_parent() {
+        let mut registry = Registry::default();
+        let parents = registry.of("sqlite:a-shop.db", 1);
+        assert!(Arc::ptr_eq(&parents, &registry.of("sqlite:a-shop.db", 1)));
+        assert!(!Arc::ptr_eq(&parents, &registry.of("sqlite:a-shop.db", 2)));
     }
 
     #[test]
-    fn a_lock_that_never_comes_back_is_not_waited_for_for_ever() {
+    fn try_lock_for_gives_up_when_the_lock_is_never_released() {
         let mutex = Mutex::new(7);
         let orphaned = mutex.lock().expect("not poisoned");
-        assert!(locked_within(&mutex, Duration::ZERO).is_none());
+        assert!(try_lock_for(&mutex, Duration::ZERO).is_none());
         drop(orphaned);
-        assert_eq!(locked_within(&mutex, Duration::ZERO).map(|locked| *locked), Some(7));
+        assert_eq!(try_lock_for(&mutex, Duration::ZERO).map(|locked| *locked), Some(7));
     }
 }

@@ -1,9 +1,10 @@
-//! Which product a hold or an order belongs to, which never changes, as long as
-//! the store is not put back to an earlier state: so it is remembered for a time.
+//! The product index maps holds and orders to their products, so that a request
+//! which names only a hold or an order finds its lane.
 //!
-//! Requests that name only a hold or an order must find their product's lane.
-//! What this process made lately is remembered; the rest is looked up, and
-//! those who ask while a look-up is under way share the next one.
+//! Entries are inserted as this process creates holds and orders; any other is
+//! looked up in the store, and callers that arrive during a lookup share the
+//! next one. An entry is immutable unless the store is restored from a backup,
+//! which is why entries expire.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,14 +17,15 @@ use crate::model::{HoldId, OrderId, ProductId};
 use crate::runtime::{self, Runtime};
 use crate::store::{Owned, Store};
 
-/// Rows remembered of each kind, twice: the newer half and the older one.
-const REMEMBERED: usize = 1 << 16;
-/// How long a half is filled: what is remembered is forgotten within twice that.
-const TURN: Duration = Duration::from_secs(60);
+/// Entries in one generation of a table. The two generations of both tables take
+/// about 9 MB.
+const GENERATION_MAX: usize = 1 << 16;
+/// How long a generation is filled: an entry expires within twice that.
+const GENERATION_TTL: Duration = Duration::from_secs(60);
 /// Ids looked up by one statement.
-const LOOKED_UP_AT_ONCE: usize = 512;
+const LOOKUP_MAX: usize = 512;
 
-/// The way from holds and orders to their products.
+/// The product of each recent hold and order.
 pub(crate) struct ProductIndex {
     holds: Table,
     orders: Table,
@@ -33,24 +35,25 @@ struct Table {
     kind: Owned,
     store: Arc<dyn Store>,
     runtime: Runtime,
-    /// Held for a look-up, which never waits.
+    /// A plain mutex: each critical section is a few map operations and never
+    /// awaits.
     state: Mutex<State>,
 }
 
 struct State {
-    /// Since when the newer half is filled.
+    /// Since when the current generation is filled.
     since: Instant,
-    newer: HashMap<u64, ProductId>,
-    older: HashMap<u64, ProductId>,
-    /// Who waits for the next look-up.
-    asking: Vec<(u64, oneshot::Sender<Found>)>,
-    is_looking: bool,
+    current: HashMap<u64, ProductId>,
+    previous: HashMap<u64, ProductId>,
+    /// The callers that wait for the next lookup.
+    waiting: Vec<(u64, oneshot::Sender<LookupResult>)>,
+    is_looking_up: bool,
 }
 
-type Found = Result<Option<ProductId>>;
+type LookupResult = Result<Option<ProductId>>;
 
 impl ProductIndex {
-    /// Look-ups run on `runtime`.
+    /// Lookups run on `runtime`.
     pub fn new(store: &Arc<dyn Store>, runtime: &Runtime) -> Arc<Self> {
         let table = |kind| Table {
             kind,
@@ -61,45 +64,43 @@ impl ProductIndex {
         Arc::new(Self { holds: table(Owned::Hold), orders: table(Owned::Order) })
     }
 
-    pub fn remember_holds(&self, made: impl ExactSizeIterator<Item = (HoldId, ProductId)>) {
-        self.holds.remember(made.map(|(id, product)| (id.0, product)));
+    pub fn remember_holds(&self, created: impl ExactSizeIterator<Item = (HoldId, ProductId)>) {
+        self.holds.insert(created.map(|(id, product)| (id.0, product)));
     }
 
-    pub fn remember_orders(&self, made: impl ExactSizeIterator<Item = (OrderId, ProductId)>) {
-        self.orders.remember(made.map(|(id, product)| (id.0, product)));
-    }
-
-    /// # Errors
-    /// `unavailable` when the store cannot be asked.
-    pub async fn of_hold(self: &Arc<Self>, id: HoldId) -> Found {
-        self.find(id.0, |product_index| &product_index.holds).await
+    pub fn remember_orders(&self, created: impl ExactSizeIterator<Item = (OrderId, ProductId)>) {
+        self.orders.insert(created.map(|(id, product)| (id.0, product)));
     }
 
     /// # Errors
-    /// `unavailable` when the store cannot be asked.
-    pub async fn of_order(self: &Arc<Self>, id: OrderId) -> Found {
-        self.find(id.0, |product_index| &product_index.orders).await
+    /// `unavailable` when the store cannot be queried.
+    pub async fn of_hold(self: &Arc<Self>, id: HoldId) -> LookupResult {
+        self.get_or_look_up(id.0, |index| &index.holds).await
     }
 
-    async fn find(self: &Arc<Self>, id: u64, table: fn(&Self) -> &Table) -> Found {
-        let found = {
+    /// # Errors
+    /// `unavailable` when the store cannot be queried.
+    pub async fn of_order(self: &Arc<Self>, id: OrderId) -> LookupResult {
+        self.get_or_look_up(id.0, |index| &index.orders).await
+    }
+
+    async fn get_or_look_up(self: &Arc<Self>, id: u64, table: fn(&Self) -> &Table) -> LookupResult {
+        let looked_up = {
             let mut state = table(self).state();
             if let Some(product) = state.get(id) {
                 return Ok(Some(product));
             }
-            let (answer, found) = oneshot::channel();
-            state.asking.push((id, answer));
-            if !state.is_looking {
-                state.is_looking = true;
-                let product_index = Arc::clone(self);
-                drop(
-                    table(self).runtime.spawn(async move { table(&product_index).look_up().await }),
-                );
+            let (result, looked_up) = oneshot::channel();
+            state.waiting.push((id, result));
+            if !state.is_looking_up {
+                state.is_looking_up = true;
+                let index = Arc::clone(self);
+                drop(table(self).runtime.spawn(async move { table(&index).look_up().await }));
             }
-            found
+            looked_up
         };
-        found.await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Unavailable, "the engine's runtime is gone"))
+        looked_up.await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Unavailable, "the engine's runtime has shut down"))
         })
     }
 }
@@ -109,32 +110,32 @@ impl Table {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, made: impl ExactSizeIterator<Item = (u64, ProductId)>) {
-        if made.len() > 0 {
-            self.state().remember(made);
+    fn insert(&self, created: impl ExactSizeIterator<Item = (u64, ProductId)>) {
+        if created.len() > 0 {
+            self.state().insert(created);
         }
     }
 
-    /// Looks up whatever is asked for, until nothing is.
+    /// Looks up what callers wait for, batch by batch, until none waits.
     async fn look_up(&self) {
         loop {
-            let asking = {
+            let batch = {
                 let mut state = self.state();
-                let count = state.asking.len().min(LOOKED_UP_AT_ONCE);
-                state.is_looking = count > 0;
-                state.asking.drain(..count).collect::<Vec<_>>()
+                let count = state.waiting.len().min(LOOKUP_MAX);
+                state.is_looking_up = count > 0;
+                state.waiting.drain(..count).collect::<Vec<_>>()
             };
-            if asking.is_empty() {
+            if batch.is_empty() {
                 return;
             }
-            let ids: Vec<u64> = asking.iter().map(|(id, _)| *id).collect();
-            let found = self.store.owners(self.kind, &ids).await.map_err(Error::from);
-            if let Ok(found) = &found {
-                self.state().remember(found.iter().map(|(id, product)| (*id, *product)));
+            let ids: Vec<u64> = batch.iter().map(|(id, _)| *id).collect();
+            let owners = self.store.owners(self.kind, &ids).await.map_err(Error::from);
+            if let Ok(owners) = &owners {
+                self.state().insert(owners.iter().map(|(id, product)| (*id, *product)));
             }
-            for (id, answer) in asking {
-                let product = found.as_ref().map(|found| found.get(&id).copied());
-                let _ = answer.send(product.map_err(Clone::clone));
+            for (id, result) in batch {
+                let product = owners.as_ref().map(|owners| owners.get(&id).copied());
+                let _ = result.send(product.map_err(Clone::clone));
             }
         }
     }
@@ -144,35 +145,35 @@ impl State {
     fn new() -> Self {
         Self {
             since: runtime::now(),
-            newer: HashMap::new(),
-            older: HashMap::new(),
-            asking: Vec::new(),
-            is_looking: false,
+            current: HashMap::new(),
+            previous: HashMap::new(),
+            waiting: Vec::new(),
+            is_looking_up: false,
         }
     }
 
-    /// Forgets what is too old.
-    fn turn(&mut self) {
+    /// Starts a new generation when the current one is over, and drops the previous.
+    fn rotate(&mut self) {
         let age = runtime::elapsed(self.since);
-        if age >= TURN {
-            let newer = std::mem::take(&mut self.newer);
-            self.older = if age < 2 * TURN { newer } else { HashMap::new() };
+        if age >= GENERATION_TTL {
+            let current = std::mem::take(&mut self.current);
+            self.previous = if age < 2 * GENERATION_TTL { current } else { HashMap::new() };
             self.since = runtime::now();
         }
     }
 
     fn get(&mut self, id: u64) -> Option<ProductId> {
-        self.turn();
-        self.newer.get(&id).or_else(|| self.older.get(&id)).copied()
+        self.rotate();
+        self.current.get(&id).or_else(|| self.previous.get(&id)).copied()
     }
 
-    fn remember(&mut self, made: impl Iterator<Item = (u64, ProductId)>) {
-        self.turn();
-        if self.newer.len() >= REMEMBERED {
-            self.older = std::mem::take(&mut self.newer);
+    fn insert(&mut self, created: impl Iterator<Item = (u64, ProductId)>) {
+        self.rotate();
+        if self.current.len() >= GENERATION_MAX {
+            self.previous = std::mem::take(&mut self.current);
             self.since = runtime::now();
         }
-        self.newer.extend(made);
+        self.current.extend(created);
     }
 }
 
@@ -181,16 +182,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_remembered_is_forgotten_within_two_turns() {
+    fn an_entry_expires_within_two_generations() {
         let mut state = State::new();
         let ago = |time| Instant::now().checked_sub(time).expect("uptime");
-        state.remember([(1, ProductId(7))].into_iter());
-        state.since = ago(TURN);
-        state.remember([(2, ProductId(8))].into_iter());
+        state.insert([(1, ProductId(7))].into_iter());
+        state.since = ago(GENERATION_TTL);
+        state.insert([(2, ProductId(8))].into_iter());
         assert_eq!((state.get(1), state.get(2)), (Some(ProductId(7)), Some(ProductId(8))));
-        state.since = ago(TURN);
+        state.since = ago(GENERATION_TTL);
         assert_eq!((state.get(1), state.get(2)), (None, Some(ProductId(8))));
-        state.since = ago(2 * TURN);
+        state.since = ago(2 * GENERATION_TTL);
         assert_eq!(state.get(2), None);
     }
 }

@@ -1,9 +1,8 @@
-//! What the engine takes from its surroundings: tasks, time and chance.
+//! The sources of nondeterminism: tasks, time and randomness.
 //!
-//! In use these are tokio's tasks and timers, the machine's clock and the
-//! thread's generator, called directly. They are asked for here and nowhere
-//! else on the way of a request, so that the simulation
-//! can stand in for all of them.
+//! In production these are Tokio's tasks and timers, the monotonic clock and the
+//! thread's random generator, called directly. A request's path uses them through
+//! this module alone, so that the simulation can replace all of them.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use tokio_util::task::TaskTracker;
 #[cfg(test)]
 use crate::simulation::world;
 
-/// The time now.
+/// Reads the monotonic clock.
 pub(crate) fn now() -> Instant {
     #[cfg(test)]
     if let Some(world) = world::current() {
@@ -24,12 +23,12 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The time that has passed since.
+/// The time since `since`; zero if that lies ahead.
 pub(crate) fn elapsed(since: Instant) -> Duration {
     now().saturating_duration_since(since)
 }
 
-/// Ends after `time`.
+/// Sleeps for `time`.
 pub(crate) async fn sleep(time: Duration) {
     #[cfg(test)]
     if let Some(world) = world::current() {
@@ -38,7 +37,7 @@ pub(crate) async fn sleep(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// Waits for `work`, for at most `bound`; `None` when that is over.
+/// Waits for `work` for at most `bound`; `None` on a timeout.
 pub(crate) async fn timeout<T>(bound: Duration, work: impl Future<Output = T>) -> Option<T> {
     #[cfg(test)]
     if let Some(world) = world::current() {
@@ -49,8 +48,8 @@ pub(crate) async fn timeout<T>(bound: Duration, work: impl Future<Output = T>) -
 
 /// Draws from the thread's cryptographic generator.
 ///
-/// A forked child has a copy of its parent's, and so has every other child:
-/// all would draw the same, were it not seeded anew in each process.
+/// The generator is reseeded in each process: forked children have copies of
+/// their parent's, and would all draw the same.
 pub(crate) fn random<T>() -> T
 where
     StandardUniform: Distribution<T>,
@@ -63,14 +62,14 @@ where
         static SEEDED_IN: Cell<u32> = const { Cell::new(0) };
     }
     let process = std::process::id();
-    // It fails nowhere where the generator could be seeded at all.
+    // It does not fail where the generator could be seeded before.
     if SEEDED_IN.get() != process && rand::rng().reseed().is_ok() {
         SEEDED_IN.set(process);
     }
     rand::random()
 }
 
-/// A seed for jitter; `None` for one of its own.
+/// The simulation's seed for jitter; `None` in production.
 pub(crate) fn jitter_seed() -> Option<u64> {
     #[cfg(test)]
     return world::current().map(|world| world.random());
@@ -78,7 +77,7 @@ pub(crate) fn jitter_seed() -> Option<u64> {
     None
 }
 
-/// Where an engine's tasks run.
+/// Runs an engine's tasks.
 #[derive(Clone)]
 pub(crate) enum Runtime {
     Tokio(Handle),
@@ -87,8 +86,8 @@ pub(crate) enum Runtime {
 }
 
 impl Runtime {
-    /// Spawns a task that ends with its work, whether or not it is waited for.
-    /// `None` when the runtime is gone or the task panicked.
+    /// Spawns a task, which completes whether or not its result is awaited. The
+    /// result is `None` if the runtime has shut down or the task panicked.
     pub fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

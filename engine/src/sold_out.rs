@@ -1,12 +1,12 @@
-//! Refusing at once what is known to be gone, without asking the database.
+//! A negative cache of sold-out products, which sheds holds without a
+//! transaction.
 //!
-//! A refusal from here is right as of some moment within the last [`TRUSTED`]:
-//! what is remembered was read or written under the product's row lock, is
-//! replaced by every later commit of this process before its caller is
-//! answered, and is forgotten before another process's returned stock could be
-//! kept from a buyer for longer than that. What falls due ends it at its
-//! moment. It never grants anything, so the worst that a mistake could do is to
-//! refuse for a moment too long.
+//! A refusal from here was correct at some moment within the last [`ENTRY_TTL`].
+//! Each entry was read or written under the product's row lock, each later commit
+//! of this process replaces it before its caller is answered, and it expires
+//! before stock that another process returned could be withheld for longer than
+//! that. Units that fall due end it at that moment. It never grants anything, so
+//! a stale entry can only refuse for a moment too long.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -18,11 +18,11 @@ use crate::runtime;
 
 /// Half of the 100 ms within which stock that another process returned must be
 /// for sale here.
-const TRUSTED: Duration = Duration::from_millis(50);
-/// Products remembered; beyond it the out-dated ones are dropped.
+const ENTRY_TTL: Duration = Duration::from_millis(50);
+/// The most entries; beyond it expired ones are dropped.
 const PRODUCTS_MAX: usize = 4_096;
 
-/// How a product stands after a transaction that locked it.
+/// A product's stock after a transaction that locked it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StockSnapshot {
     pub id: ProductId,
@@ -38,64 +38,62 @@ impl From<&ProductRow> for StockSnapshot {
     }
 }
 
-/// How a product stood when it was last seen.
 #[derive(Debug)]
-struct Seen {
+struct Entry {
     snapshot: StockSnapshot,
-    seen: Instant,
-    /// Whether it was asked for more than it had. If not, it is known only so
-    /// that an older standing does not take its place: of two batches under
-    /// way the earlier may be settled later.
+    locked_at: Instant,
+    /// Whether a request exceeded the stock. If not, the entry only keeps an older
+    /// snapshot out: of two batches in flight the earlier may be settled later.
     was_short: bool,
 }
 
-/// Products that were asked for more than they had, and those seen lately.
+/// Snapshots of products that could not fill a request, and of recent others.
 #[derive(Default)]
 pub(crate) struct SoldOut {
-    /// Held for a look-up, which never waits.
-    products: RwLock<HashMap<ProductId, Seen>>,
+    /// A reader-writer lock, since every hold reads it and only a commit writes.
+    /// Each critical section is a few map operations and never awaits.
+    products: RwLock<HashMap<ProductId, Entry>>,
 }
 
 impl SoldOut {
-    /// How many units there are, if that is known to be less than `quantity`.
+    /// The product's stock, if a fresh entry has less than `quantity`.
     pub fn available(&self, id: ProductId, quantity: u32, now: Timestamp) -> Option<u64> {
         let products = self.products.read().unwrap_or_else(PoisonError::into_inner);
-        let Seen { snapshot, seen, was_short } = products.get(&id)?;
-        let is_known = *was_short
+        let Entry { snapshot, locked_at, was_short } = products.get(&id)?;
+        let is_sold_out = *was_short
             && snapshot.stock < u64::from(quantity)
             && snapshot.next_due.is_none_or(|due| now < due)
-            && runtime::elapsed(*seen) < TRUSTED;
-        is_known.then_some(snapshot.stock)
+            && runtime::elapsed(*locked_at) < ENTRY_TTL;
+        is_sold_out.then_some(snapshot.stock)
     }
 
-    /// Learns how products stand, locked at `seen`; `refused` are those that
-    /// were asked for more than they had. The others are only brought up to
-    /// date.
-    pub fn learn(
+    /// Records snapshots of products that were locked at `locked_at`. Those in
+    /// `refused` could not fill a request.
+    pub fn record(
         &self,
         products: impl IntoIterator<Item = StockSnapshot>,
         refused: &[ProductId],
-        seen: Instant,
+        locked_at: Instant,
     ) {
-        let mut known = self.products.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.products.write().unwrap_or_else(PoisonError::into_inner);
         for snapshot in products {
             let id = snapshot.id;
             let is_short = refused.contains(&id);
-            if let Some(older) = known.get_mut(&id) {
-                // Beyond its time it says nothing: the store may have been put
-                // back to an earlier state.
-                let is_over = runtime::elapsed(older.seen) >= TRUSTED;
-                if is_over || older.snapshot.version <= snapshot.version {
+            if let Some(older) = entries.get_mut(&id) {
+                // An expired entry keeps nothing out: the store may have been
+                // restored from a backup.
+                let is_expired = runtime::elapsed(older.locked_at) >= ENTRY_TTL;
+                if is_expired || older.snapshot.version <= snapshot.version {
                     let was_short = older.was_short || is_short;
-                    *older = Seen { snapshot, seen, was_short };
+                    *older = Entry { snapshot, locked_at, was_short };
                 }
                 continue;
             }
-            if known.len() >= PRODUCTS_MAX {
-                known.retain(|_, seen| runtime::elapsed(seen.seen) < TRUSTED);
+            if entries.len() >= PRODUCTS_MAX {
+                entries.retain(|_, entry| runtime::elapsed(entry.locked_at) < ENTRY_TTL);
             }
-            if known.len() < PRODUCTS_MAX {
-                known.insert(id, Seen { snapshot, seen, was_short: is_short });
+            if entries.len() < PRODUCTS_MAX {
+                entries.insert(id, Entry { snapshot, locked_at, was_short: is_short });
             }
         }
     }
@@ -113,70 +111,70 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_refused_is_remembered_and_only_more_than_is_there_refused() {
-        let known = SoldOut::default();
-        known.learn([row(3, 2, None)], &[], Instant::now());
-        assert_eq!(known.available(ID, 5, NOW), None, "no one was refused");
-        known.learn([row(3, 2, None)], &[ID], Instant::now());
-        assert_eq!(known.available(ID, 3, NOW), Some(2));
-        assert_eq!(known.available(ID, 2, NOW), None, "so many are there");
-        assert_eq!(known.available(ProductId(8), 3, NOW), None);
+    fn available_is_known_when_a_refused_product_has_less_than_wanted() {
+        let sold_out = SoldOut::default();
+        sold_out.record([row(3, 2, None)], &[], Instant::now());
+        assert_eq!(sold_out.available(ID, 5, NOW), None, "no request was refused");
+        sold_out.record([row(3, 2, None)], &[ID], Instant::now());
+        assert_eq!(sold_out.available(ID, 3, NOW), Some(2));
+        assert_eq!(sold_out.available(ID, 2, NOW), None, "the stock is sufficient");
+        assert_eq!(sold_out.available(ProductId(8), 3, NOW), None);
     }
 
     #[test]
-    fn a_later_commit_replaces_what_is_known_and_an_earlier_one_does_not() {
-        let known = SoldOut::default();
-        known.learn([row(3, 0, None)], &[ID], Instant::now());
-        known.learn([row(2, 9, None)], &[], Instant::now());
-        assert_eq!(known.available(ID, 1, NOW), Some(0));
-        known.learn([row(4, 1, None)], &[], Instant::now());
-        assert_eq!(known.available(ID, 1, NOW), None);
-        assert_eq!(known.available(ID, 2, NOW), Some(1));
+    fn a_later_version_replaces_an_entry_and_an_earlier_one_does_not() {
+        let sold_out = SoldOut::default();
+        sold_out.record([row(3, 0, None)], &[ID], Instant::now());
+        sold_out.record([row(2, 9, None)], &[], Instant::now());
+        assert_eq!(sold_out.available(ID, 1, NOW), Some(0));
+        sold_out.record([row(4, 1, None)], &[], Instant::now());
+        assert_eq!(sold_out.available(ID, 1, NOW), None);
+        assert_eq!(sold_out.available(ID, 2, NOW), Some(1));
     }
 
     #[test]
-    fn a_refusal_that_is_settled_late_does_not_hide_what_came_back_meanwhile() {
-        let known = SoldOut::default();
+    fn a_refusal_settled_late_does_not_hide_returned_stock() {
+        let sold_out = SoldOut::default();
         let refused_at = Instant::now();
-        known.learn([row(4, 1, None)], &[], Instant::now());
-        known.learn([row(3, 0, None)], &[ID], refused_at);
-        assert_eq!(known.available(ID, 1, NOW), None);
+        sold_out.record([row(4, 1, None)], &[], Instant::now());
+        sold_out.record([row(3, 0, None)], &[ID], refused_at);
+        assert_eq!(sold_out.available(ID, 1, NOW), None);
     }
 
     #[test]
-    fn beyond_its_time_what_was_known_gives_way_to_an_older_version() {
-        let known = SoldOut::default();
-        let old = Instant::now().checked_sub(TRUSTED).expect("uptime");
-        known.learn([row(7, 0, None)], &[], old);
-        known.learn([row(3, 0, None)], &[ID], Instant::now());
-        assert_eq!(known.available(ID, 1, NOW), Some(0));
+    fn an_expired_entry_gives_way_to_an_older_version() {
+        let sold_out = SoldOut::default();
+        let old = Instant::now().checked_sub(ENTRY_TTL).expect("uptime");
+        sold_out.record([row(7, 0, None)], &[], old);
+        sold_out.record([row(3, 0, None)], &[ID], Instant::now());
+        assert_eq!(sold_out.available(ID, 1, NOW), Some(0));
     }
 
     #[test]
-    fn it_ends_when_something_falls_due_and_when_it_is_too_old() {
-        let known = SoldOut::default();
-        known.learn([row(3, 0, Some(1_001))], &[ID], Instant::now());
-        assert_eq!(known.available(ID, 1, NOW), Some(0));
-        assert_eq!(known.available(ID, 1, Timestamp::from_micros(1_001)), None);
-        let old = Instant::now().checked_sub(TRUSTED).expect("uptime");
-        known.learn([row(3, 0, None)], &[ID], old);
-        assert_eq!(known.available(ID, 1, NOW), None);
+    fn an_entry_ends_when_units_fall_due_or_its_ttl_is_over() {
+        let sold_out = SoldOut::default();
+        sold_out.record([row(3, 0, Some(1_001))], &[ID], Instant::now());
+        assert_eq!(sold_out.available(ID, 1, NOW), Some(0));
+        assert_eq!(sold_out.available(ID, 1, Timestamp::from_micros(1_001)), None);
+        let old = Instant::now().checked_sub(ENTRY_TTL).expect("uptime");
+        sold_out.record([row(3, 0, None)], &[ID], old);
+        assert_eq!(sold_out.available(ID, 1, NOW), None);
     }
 
     #[test]
-    fn it_has_a_bound_and_out_dated_products_make_way() {
-        let known = SoldOut::default();
+    fn the_table_is_bounded_and_drops_expired_entries() {
+        let sold_out = SoldOut::default();
         let at = |id: u64, since| {
             let mut row = row(1, 0, None);
             row.id = ProductId(id);
-            known.learn([row], &[ProductId(id)], since);
+            sold_out.record([row], &[ProductId(id)], since);
         };
-        let old = Instant::now().checked_sub(TRUSTED).expect("uptime");
+        let old = Instant::now().checked_sub(ENTRY_TTL).expect("uptime");
         for id in 1..=PRODUCTS_MAX as u64 {
             at(id, old);
         }
         at(9_999, Instant::now());
-        assert_eq!(known.available(ProductId(9_999), 1, NOW), Some(0));
-        assert_eq!(known.products.read().expect("sound").len(), 1);
+        assert_eq!(sold_out.available(ProductId(9_999), 1, NOW), Some(0));
+        assert_eq!(sold_out.products.read().expect("sound").len(), 1);
     }
 }

@@ -1,9 +1,9 @@
-//! Returning the stock of due holds and unpaid orders without being asked.
+//! The sweeper returns the stock of due holds and unpaid orders in the background.
 //!
-//! The sweeper is a janitor, not the judge: what is due is dead at once for
-//! every request that meets it. The sweeper only sees to it that stock is also
-//! returned where no one asks. Its work goes through the combiner as commands
-//! of the ledger, so several processes may sweep at once.
+//! It is a garbage collector, and correctness does not depend on it: every request
+//! treats what is due as ended. The sweeper only returns the stock of products that
+//! get no requests. Its work goes through the combiner as commands of the ledger,
+//! so several processes may sweep at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,33 +23,36 @@ use crate::runtime;
 use crate::store::Store;
 use crate::sweeper_waker::SweeperWaker;
 
-/// Products looked up at once, and swept at once.
-const PRODUCTS_AT_ONCE: u32 = 64;
-const SWEEPS_AT_ONCE: usize = 3;
-/// Other processes make holds, too, and cannot wake this sweeper; so it looks
-/// at least so often.
-const LONGEST_SLEEP: Duration = Duration::from_secs(5);
-/// After a failed sweep; the store may be down.
+/// Due products read by one query.
+const DUE_PRODUCTS_MAX: u32 = 64;
+/// Products swept concurrently. Few, since the sweeps of an expiry storm share the
+/// store with its buyers.
+const CONCURRENT_SWEEPS: usize = 3;
+/// The longest pause: holds of other processes cannot wake this sweeper.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// The pause after a failed sweep; the store may be down.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
-/// Under load something falls due at every moment: sweeps gather for so long.
-const PAUSE_BETWEEN: Duration = Duration::from_millis(10);
-/// Idempotency keys forgotten in one statement, and how often they are looked for.
-const KEYS_AT_ONCE: u32 = 500;
-/// The most keys that a sweep on demand forgets.
-const KEYS_OF_A_SWEEP: u32 = 10_000;
-const KEYS_EVERY: Duration = Duration::from_secs(60);
+/// The least pause between two sweeps: under load something falls due at every
+/// moment, and a sweep takes what has gathered.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// Expired idempotency keys deleted by one statement.
+const KEYS_MAX: u32 = 500;
+/// The most keys that a sweep on demand deletes.
+const KEYS_ON_DEMAND_MAX: u32 = 10_000;
+/// How often expired keys are deleted.
+const KEYS_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What a sweep gave back.
+/// What a sweep returned to stock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SweepReport {
-    /// Holds whose time was over.
+    /// Holds that had expired.
     pub holds_expired: u64,
-    /// Orders that were never paid.
+    /// Orders that were not paid in time.
     pub orders_cancelled: u64,
 }
 
-/// Takes back what is due, product by product.
+/// Returns due stock, product by product.
 pub(crate) struct Sweeper {
     pub store: Arc<dyn Store>,
     pub combiner: Arc<Combiner>,
@@ -60,18 +63,18 @@ pub(crate) struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sweeps whenever something is due and forgets old keys, until `stop`.
+    /// Sweeps whenever something is due and deletes expired keys, until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        // Side by side, so that no sweep waits until old keys are forgotten.
-        join(self.keep_sweeping(&stop), self.keep_forgetting(&stop)).await;
+        // Concurrently, so that no sweep waits for the deletion of keys.
+        join(self.sweep_until(&stop), self.forget_keys_until(&stop)).await;
     }
 
-    async fn keep_sweeping(&self, stop: &CancellationToken) {
+    async fn sweep_until(&self, stop: &CancellationToken) {
         loop {
             let pause = match self.sweep().await {
-                Ok((_, next)) => next.max(PAUSE_BETWEEN),
+                Ok((_, next)) => next.max(PAUSE_MIN),
                 Err(error) => {
-                    tracing::warn!(%error, "a sweep failed; it is tried again");
+                    tracing::warn!(%error, "a sweep failed and will be retried");
                     PAUSE_AFTER_ERROR
                 }
             };
@@ -85,28 +88,28 @@ impl Sweeper {
         }
     }
 
-    /// Forgets old keys in small steps, with pauses as long as the steps, so
-    /// that a single writer is free for sweeps and requests half of the time.
-    async fn keep_forgetting(&self, stop: &CancellationToken) {
-        let mut pause = KEYS_EVERY;
+    /// Deletes expired keys in short statements, each followed by a pause as long
+    /// as itself, so that a single writer is free for other work half of the time.
+    async fn forget_keys_until(&self, stop: &CancellationToken) {
+        let mut pause = KEYS_INTERVAL;
         while stop.run_until_cancelled(runtime::sleep(pause)).await.is_some() {
             let since = runtime::now();
             pause = match stop.run_until_cancelled(self.forget_some_keys()).await {
                 None => return,
-                Some(Ok(true)) => runtime::elapsed(since).max(PAUSE_BETWEEN),
-                Some(Ok(false)) => KEYS_EVERY,
+                Some(Ok(true)) => runtime::elapsed(since).max(PAUSE_MIN),
+                Some(Ok(false)) => KEYS_INTERVAL,
                 Some(Err(error)) => {
-                    tracing::debug!(%error, "old idempotency keys could not be forgotten");
-                    KEYS_EVERY
+                    tracing::debug!(%error, "failed to delete expired idempotency keys");
+                    KEYS_INTERVAL
                 }
             };
         }
     }
 
-    /// Forgets the answers kept under idempotency keys whose time is over, at
-    /// most [`KEYS_OF_A_SWEEP`] of them: who asks for a sweep waits for it.
+    /// Deletes expired idempotency keys, at most [`KEYS_ON_DEMAND_MAX`]: a caller
+    /// waits for it.
     pub async fn forget_keys(&self) -> Result<()> {
-        for _ in 0..KEYS_OF_A_SWEEP / KEYS_AT_ONCE {
+        for _ in 0..KEYS_ON_DEMAND_MAX / KEYS_MAX {
             if !self.forget_some_keys().await? {
                 break;
             }
@@ -114,32 +117,32 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Forgets keys in one short statement; says whether there may be more.
+    /// Deletes keys by one statement. Returns whether there may be more.
     async fn forget_some_keys(&self) -> Result<bool> {
-        let gone = self.store.forget_keys(self.idempotency_ttl, KEYS_AT_ONCE).await?;
-        Ok(gone >= u64::from(KEYS_AT_ONCE))
+        let deleted = self.store.forget_keys(self.idempotency_ttl, KEYS_MAX).await?;
+        Ok(deleted >= u64::from(KEYS_MAX))
     }
 
-    /// Takes back all that is due now, in bounded transactions. Also says how
-    /// long nothing will be due as far as is known.
+    /// Returns all stock that is due now, in bounded transactions, and the time
+    /// until the next is due as far as this process knows.
     pub async fn sweep(&self) -> Result<(SweepReport, Duration)> {
         let mut report = SweepReport::default();
-        // Whatever falls due from now on must wake us.
+        // Before the query, so that no commit in between is missed.
         self.sweeper_waker.wake_for_any();
         loop {
-            let due = self.store.due_products(PRODUCTS_AT_ONCE).await?;
+            let due = self.store.due_products(DUE_PRODUCTS_MAX).await?;
             let oldest = due.products.first().map_or(Duration::ZERO, |(_, at)| at.until(due.now));
             self.metrics.oldest_due_seconds.set(oldest.as_secs_f64());
             if due.products.is_empty() {
-                let pause = due.next.map_or(LONGEST_SLEEP, |next| due.now.until(next));
-                let pause = pause.min(LONGEST_SLEEP);
+                let pause = due.next.map_or(POLL_INTERVAL, |next| due.now.until(next));
+                let pause = pause.min(POLL_INTERVAL);
                 self.sweeper_waker.wake_before(due.now.after(pause));
                 return Ok((report, pause));
             }
             let now = due.now;
             let swept: Vec<Result<SweepReport>> = stream::iter(due.products)
                 .map(|(product, since)| self.sweep_product(product, since.until(now)))
-                .buffer_unordered(SWEEPS_AT_ONCE)
+                .buffer_unordered(CONCURRENT_SWEEPS)
                 .collect()
                 .await;
             for swept in swept {

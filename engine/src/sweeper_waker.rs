@@ -1,4 +1,4 @@
-//! The word from those who commit to the one who sweeps.
+//! Wakes the sweeper when a commit brings the next expiry forward.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -6,9 +6,9 @@ use tokio::sync::Notify;
 
 use crate::model::Timestamp;
 
-/// Tells the sweeper that something falls due sooner than it knows.
+/// Compares each new expiry with the sweeper's next wake-up.
 pub(crate) struct SweeperWaker {
-    /// When the sweeper means to wake.
+    /// When the sweeper will wake by itself, in microseconds.
     wakes_at: AtomicI64,
     sooner: Notify,
 }
@@ -18,24 +18,24 @@ impl SweeperWaker {
         Self { wakes_at: AtomicI64::new(i64::MIN), sooner: Notify::new() }
     }
 
-    /// Something falls due at `at`.
+    /// Wakes the sweeper if it would sleep past `at`.
     pub fn falls_due(&self, at: Timestamp) {
         if at.micros() < self.wakes_at.load(Ordering::Acquire) {
             self.sooner.notify_one();
         }
     }
 
-    /// The sweeper is looking: whatever falls due from now on must wake it.
+    /// Makes every later expiry wake the sweeper, which is about to query.
     pub fn wake_for_any(&self) {
         self.wakes_at.store(i64::MAX, Ordering::Release);
     }
 
-    /// The sweeper sleeps until `at`; only what falls due before must wake it.
+    /// Makes only an expiry before `at` wake the sweeper, which sleeps until then.
     pub fn wake_before(&self, at: Timestamp) {
         self.wakes_at.store(at.micros(), Ordering::Release);
     }
 
-    /// Ends when something falls due sooner than the sweeper means to wake.
+    /// Waits for an expiry before the sweeper's wake-up.
     pub async fn sooner(&self) {
         self.sooner.notified().await;
     }

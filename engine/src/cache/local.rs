@@ -1,5 +1,5 @@
-//! This process's own cache: the newest version of each product that it has
-//! heard of lately, and for how long that may be served.
+//! The local tier: the newest version of each product that this process knows,
+//! and until when it may be served.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,208 +10,214 @@ use quick_cache::sync::{Cache, EntryAction, EntryResult};
 use super::CachedProduct;
 use crate::model::{ProductId, Timestamp};
 
-/// A product that is not there may be created at any moment by a process that
-/// does not say so, as when Redis is not used.
-const ABSENT_FOR: Duration = Duration::from_secs(1);
+/// The TTL of a negative entry. Short, since a process without Redis may create
+/// the product at any moment and announces nothing.
+const ABSENT_TTL: Duration = Duration::from_secs(1);
 
-/// Where the time comes from; tests move it.
-pub(crate) type Time = Arc<dyn Fn() -> Instant + Send + Sync>;
+/// The cache's monotonic clock, which tests replace.
+pub(crate) type TimeSource = Arc<dyn Fn() -> Instant + Send + Sync>;
 
-/// When something was read. It is served for a time from then on, not from
-/// when it arrived: a reader that was slow brings what is old already.
+/// When a row was read. Its TTL counts from then and not from its arrival: the
+/// row of a slow reader is already old.
 #[derive(Clone, Copy)]
-pub(crate) struct Moment {
+pub(crate) struct ReadTime {
     pub at: Instant,
-    era: u64,
+    epoch: u64,
 }
 
 #[derive(Clone)]
 struct Entry {
-    what: What,
-    good_until: Instant,
-    era: u64,
+    content: Content,
+    fresh_until: Instant,
+    epoch: u64,
 }
 
 #[derive(Clone)]
-enum What {
+enum Content {
     Product(Arc<CachedProduct>),
-    /// The product is not there.
+    /// There is no such product (negative entry).
     Absent,
-    /// Another process wrote this version; nothing older may be set.
-    Changed(u64),
+    /// Another process wrote this version; nothing older may be inserted.
+    Invalidated(u64),
 }
 
-/// What came of offering a product.
-pub(crate) enum Offered {
-    /// It is the newest known.
+/// The result of inserting a product.
+pub(crate) enum Insertion {
+    /// It is the newest version known.
     Newest,
-    /// This one is newer.
-    Newer(Arc<CachedProduct>),
-    /// A newer one was announced and is not here.
-    Outdated,
+    /// This newer row is cached.
+    Superseded(Arc<CachedProduct>),
+    /// A newer version was announced, and its row is not cached.
+    Invalidated,
 }
 
 pub(crate) struct LocalTier {
-    /// An entry whose era is over is not served, and keeps an older version out
-    /// until its time is over, too; after that any other replaces it.
+    /// An entry of a past epoch is not served. It keeps older versions out until
+    /// its TTL is over; after that any other replaces it.
     entries: Cache<ProductId, Entry>,
     ttl: Duration,
-    time: Time,
-    /// Raised to serve nothing any more that was read before.
-    era: AtomicU64,
+    time: TimeSource,
+    /// Raised to invalidate all entries at once.
+    epoch: AtomicU64,
 }
 
 impl LocalTier {
-    pub fn new(ttl: Duration, capacity: u32, time: Time) -> Self {
+    pub fn new(ttl: Duration, capacity: u32, time: TimeSource) -> Self {
         let entries = Cache::new(usize::try_from(capacity).unwrap_or(usize::MAX));
-        Self { entries, ttl, time, era: AtomicU64::new(0) }
+        Self { entries, ttl, time, epoch: AtomicU64::new(0) }
     }
 
-    pub fn moment(&self) -> Moment {
-        Moment { at: (self.time)(), era: self.era.load(Ordering::SeqCst) }
+    pub fn read_time(&self) -> ReadTime {
+        ReadTime { at: (self.time)(), epoch: self.epoch.load(Ordering::SeqCst) }
     }
 
-    /// What may be served: a product, or that there is none.
+    /// A fresh entry: a product, or that there is none.
     pub fn get(&self, id: ProductId, now: Timestamp) -> Option<Option<Arc<CachedProduct>>> {
         let entry = self.entries.get(&id)?;
-        let Moment { at, era } = self.moment();
-        if entry.era != era || at >= entry.good_until {
+        let ReadTime { at, epoch } = self.read_time();
+        if entry.epoch != epoch || at >= entry.fresh_until {
             return None;
         }
-        match entry.what {
-            What::Product(product) => product.is_valid(now).then_some(Some(product)),
-            What::Absent => Some(None),
-            What::Changed(_) => None,
+        match entry.content {
+            Content::Product(product) => product.is_valid(now).then_some(Some(product)),
+            Content::Absent => Some(None),
+            Content::Invalidated(_) => None,
         }
     }
 
-    /// Sets a product that the store was asked for, unless a newer version is
-    /// known by an entry that lived when the store was asked.
-    pub fn offer_loaded(&self, product: Arc<CachedProduct>, read: Moment) -> Offered {
-        self.offer_over(product, read, |held| read.at < held.good_until)
+    /// Inserts a row read from the store, unless a newer version is in an entry
+    /// that was fresh when the read began.
+    pub fn insert_loaded(&self, product: Arc<CachedProduct>, read: ReadTime) -> Insertion {
+        self.insert_over(product, read, |held| read.at < held.fresh_until)
     }
 
-    /// Sets a product unless a newer version is known. What is not read from
-    /// the store now, as what Redis has or an earlier commit left, may be older
-    /// than what is known, however long ago that was.
-    pub fn offer(&self, product: Arc<CachedProduct>, read: Moment) -> Offered {
-        self.offer_over(product, read, |_| true)
+    /// Inserts a row unless a newer version is cached, fresh or not. For rows
+    /// from Redis or from an earlier commit, which may be older than any entry.
+    pub fn insert(&self, product: Arc<CachedProduct>, read: ReadTime) -> Insertion {
+        self.insert_over(product, read, |_| true)
     }
 
-    fn offer_over(
+    fn insert_over(
         &self,
         product: Arc<CachedProduct>,
-        read: Moment,
+        read: ReadTime,
         counts: impl Fn(&Entry) -> bool,
-    ) -> Offered {
+    ) -> Insertion {
         let version = product.product.version;
-        let good_until = read.at + self.ttl;
-        self.change(product.product.id, |held| {
+        let fresh_until = read.at + self.ttl;
+        self.update(product.product.id, |held| {
             let held = held.filter(|held| counts(held));
-            match held.map(|held| &held.what) {
-                Some(What::Changed(newest)) if *newest > version => {
-                    return (None, Offered::Outdated);
+            match held.map(|held| &held.content) {
+                Some(Content::Invalidated(newest)) if *newest > version => {
+                    return (None, Insertion::Invalidated);
                 }
-                Some(What::Product(held)) if held.product.version > version => {
-                    return (None, Offered::Newer(Arc::clone(held)));
+                Some(Content::Product(held)) if held.product.version > version => {
+                    return (None, Insertion::Superseded(Arc::clone(held)));
                 }
                 _ => {}
             }
-            // Of two readings of one version the later one counts.
+            // Of two reads of one version the later one stays.
             let is_later = held.is_none_or(|held| {
-                !matches!(&held.what, What::Product(held) if held.product.version == version)
-                    || (held.era, held.good_until) <= (read.era, good_until)
+                !matches!(&held.content, Content::Product(held) if held.product.version == version)
+                    || (held.epoch, held.fresh_until) <= (read.epoch, fresh_until)
             });
-            let what = || What::Product(Arc::clone(&product));
-            let new = || Entry { what: what(), good_until, era: read.era };
-            (is_later.then(new), Offered::Newest)
+            let content = || Content::Product(Arc::clone(&product));
+            let new = || Entry { content: content(), fresh_until, epoch: read.epoch };
+            (is_later.then(new), Insertion::Newest)
         })
     }
 
-    /// Notes that a product is not there, unless one is known by an entry that
-    /// lives; that one is returned.
-    pub fn offer_absent(&self, id: ProductId, read: Moment) -> Option<Arc<CachedProduct>> {
-        let good_until = read.at + self.ttl.min(ABSENT_FOR);
-        self.change(id, |held| {
-            let held = held.filter(|held| read.at < held.good_until);
-            match held.map(|held| &held.what) {
-                None | Some(What::Absent) => {
-                    (Some(Entry { what: What::Absent, good_until, era: read.era }), None)
+    /// Inserts a negative entry, unless a fresh entry has the product; that one
+    /// is returned.
+    pub fn insert_absent(&self, id: ProductId, read: ReadTime) -> Option<Arc<CachedProduct>> {
+        let fresh_until = read.at + self.ttl.min(ABSENT_TTL);
+        self.update(id, |held| {
+            let held = held.filter(|held| read.at < held.fresh_until);
+            match held.map(|held| &held.content) {
+                None | Some(Content::Absent) => {
+                    let content = Content::Absent;
+                    (Some(Entry { content, fresh_until, epoch: read.epoch }), None)
                 }
-                Some(What::Product(product)) => (None, Some(Arc::clone(product))),
-                Some(What::Changed(_)) => (None, None),
+                Some(Content::Product(product)) => (None, Some(Arc::clone(product))),
+                Some(Content::Invalidated(_)) => (None, None),
             }
         })
     }
 
-    /// Notes that another process wrote `version`.
-    pub fn changed(&self, id: ProductId, version: u64) {
-        let Moment { at, era } = self.moment();
-        self.change(id, |held| {
-            let known = match held.map(|held| &held.what) {
-                Some(What::Product(product)) => Some(product.product.version),
-                Some(What::Changed(version)) => Some(*version),
-                Some(What::Absent) | None => None,
+    /// Invalidates what is older than `version`, which another process wrote.
+    pub fn invalidate(&self, id: ProductId, version: u64) {
+        let ReadTime { at, epoch } = self.read_time();
+        self.update(id, |held| {
+            let cached = match held.map(|held| &held.content) {
+                Some(Content::Product(product)) => Some(product.product.version),
+                Some(Content::Invalidated(version)) => Some(*version),
+                Some(Content::Absent) | None => None,
             };
-            let is_news = known.is_none_or(|known| known < version);
-            let new = || Entry { what: What::Changed(version), good_until: at + self.ttl, era };
-            (is_news.then(new), ())
+            let is_newer = cached.is_none_or(|cached| cached < version);
+            let new = || Entry {
+                content: Content::Invalidated(version),
+                fresh_until: at + self.ttl,
+                epoch,
+            };
+            (is_newer.then(new), ())
         });
     }
 
-    /// Replaces an entry, with no one else in between: `change` is shown the one
-    /// that is held and says which is to be held, if another, and what it found.
-    fn change<T>(&self, id: ProductId, change: impl Fn(Option<&Entry>) -> (Option<Entry>, T)) -> T {
+    /// Updates an entry atomically: `update` gets the present one and returns its
+    /// replacement, if any, and the result.
+    fn update<T>(&self, id: ProductId, update: impl Fn(Option<&Entry>) -> (Option<Entry>, T)) -> T {
         let entry = self.entries.entry(&id, None, |_, held| {
-            let (new, found) = change(Some(held));
+            let (new, result) = update(Some(held));
             if let Some(new) = new {
                 *held = new;
             }
-            EntryAction::Retain(found)
+            EntryAction::Retain(result)
         });
         match entry {
-            EntryResult::Retained(found) => found,
-            EntryResult::Vacant(room) => {
-                let (new, found) = change(None);
+            EntryResult::Retained(result) => result,
+            EntryResult::Vacant(vacant) => {
+                let (new, result) = update(None);
                 if let Some(new) = new {
-                    // Dropped where the cache was full meanwhile.
-                    let _ = room.insert(new);
+                    // Dropped if the cache is full by now.
+                    let _ = vacant.insert(new);
                 }
-                found
+                result
             }
-            // Nothing was removed or replaced, and waits have no end.
+            // The closure only retains, and no timeout was given.
             EntryResult::Removed(..) | EntryResult::Replaced(..) | EntryResult::Timeout => {
-                change(None).1
+                update(None).1
             }
         }
     }
 
-    /// The version that another process is known to have written, if it is not here.
-    pub fn announced(&self, id: ProductId) -> Option<u64> {
-        match self.entries.get(&id)?.what {
-            What::Changed(version) => Some(version),
-            What::Product(_) | What::Absent => None,
+    /// The version that invalidated the product's entry, if its row is not cached.
+    pub fn invalidated_by(&self, id: ProductId) -> Option<u64> {
+        match self.entries.get(&id)?.content {
+            Content::Invalidated(version) => Some(version),
+            Content::Product(_) | Content::Absent => None,
         }
     }
 
-    /// Some of the products that may be served, for a check against the store.
+    /// Some of the fresh products, for the audit.
     pub fn sample(&self, most: usize) -> Vec<CachedProduct> {
-        let Moment { at, era } = self.moment();
-        let served = |entry: Entry| match entry.what {
-            What::Product(product) if entry.era == era && at < entry.good_until => Some(product),
+        let ReadTime { at, epoch } = self.read_time();
+        let fresh = |entry: Entry| match entry.content {
+            Content::Product(product) if entry.epoch == epoch && at < entry.fresh_until => {
+                Some(product)
+            }
             _ => None,
         };
-        let served = self.entries.iter().filter_map(|(_, entry)| served(entry));
-        served.take(most).map(Arc::unwrap_or_clone).collect()
+        let fresh = self.entries.iter().filter_map(|(_, entry)| fresh(entry));
+        fresh.take(most).map(Arc::unwrap_or_clone).collect()
     }
 
     #[cfg(test)]
-    pub fn forget(&self, id: ProductId) {
+    pub fn remove(&self, id: ProductId) {
         self.entries.remove(&id);
     }
 
-    /// Serves nothing any more that was read before now.
-    pub fn distrust_all(&self) {
-        self.era.fetch_add(1, Ordering::SeqCst);
+    /// Invalidates all that was read before now.
+    pub fn invalidate_all(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 }

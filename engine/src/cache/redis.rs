@@ -1,16 +1,17 @@
-//! The cache that processes share, and how they tell each other of changes.
+//! The shared tier: rows in Redis, and invalidations between processes by its
+//! publish/subscribe.
 //!
-//! A commit is published in the background: the new row is set if it is newer
-//! than the one there, and its id and version are announced, so that other
-//! processes drop their own entry. What is published late or never is bounded
-//! by the life of an entry, [`LIFE`], counted from when the row was read.
+//! Each commit is published in the background: the new row is set if it is newer
+//! than the one in Redis, and its id and version are announced, so that other
+//! processes invalidate their local entries. A late or lost publication is
+//! bounded by [`ENTRY_TTL`], counted from the moment at which the row was read.
 //!
-//! After a break of the link nothing is read from Redis for one such life: by
-//! then all entries from before the break, which may have missed commits, have
-//! run out, and those that are there were written after it. The same holds
-//! after a start, since the process before this one may have died between its
-//! commit and its announcement. So no epoch needs to be agreed on, and none
-//! can be lost with a flush.
+//! After a loss of the connection nothing is read from Redis for one such TTL: by
+//! then all entries from before the loss, which may have missed commits, have
+//! expired, and those that are there were written after it. The same holds after
+//! a start, since the process before this one may have died between its commit
+//! and its announcement. So processes need no common epoch, and none can be lost
+//! by a flush.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -29,20 +30,21 @@ use super::local::LocalTier;
 use crate::model::ProductId;
 use crate::redis_connection::{Notice, RedisConnection, RedisConnectionError, Subscription};
 
-/// For how long a row may be served from Redis after it was read.
-pub(crate) const LIFE: Duration = Duration::from_secs(10);
-/// Products that may wait to be published.
+/// For how long Redis serves a row after it was read: the bound on staleness if
+/// an invalidation is lost, and the time without the tier after a reconnect.
+pub(crate) const ENTRY_TTL: Duration = Duration::from_secs(10);
+/// The most products that wait for their publication.
 pub(crate) const PENDING_MAX: usize = 16_384;
 /// Products published in one pipeline: the lock's commands wait behind it.
-const BATCH: usize = 64;
-/// Between two pipelines: what is written again meanwhile goes out once, and
-/// where a thousand products are written all the time, Redis has other work, too.
-const PACE: Duration = Duration::from_millis(5);
+const PIPELINE_MAX: usize = 64;
+/// The pause between two pipelines. Several writes of one product within it are
+/// published as one, and a thousand busy products leave Redis time for the lock.
+const PIPELINE_PAUSE: Duration = Duration::from_millis(5);
 
-/// The channel on which changes are announced.
-const CHANGED: &str = "changed";
+/// The channel of the invalidations.
+const INVALIDATIONS: &str = "changed";
 
-/// Sets the row unless a newer one is there, and announces it if asked to.
+/// Sets the row unless Redis has a newer one, and announces it if asked to.
 const PUBLISH: &str = r"
 local held = redis.call('GET', KEYS[1])
 local version = held and tonumber(string.match(held, '^%d+')) or -1
@@ -58,37 +60,40 @@ return 1
 
 static PUBLISH_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(PUBLISH));
 
-struct Pending {
+/// A row that waits for its publication.
+struct PendingRow {
     product: Arc<CachedProduct>,
     read_at: Instant,
-    /// Whether others are told: a commit is news, a row that was read is not.
-    news: bool,
+    /// Whether other processes are to invalidate theirs: true for a commit,
+    /// false for a row that was only read.
+    announce: bool,
 }
 
-impl Pending {
+impl PendingRow {
     fn merge(&mut self, next: Self) {
-        let news = self.news || next.news;
+        let announce = self.announce || next.announce;
         if self.product.product.version <= next.product.product.version {
             *self = next;
         }
-        self.news = news;
+        self.announce = announce;
     }
 }
 
-struct Shared {
-    link: RedisConnection,
-    life: Duration,
-    /// The newest version of each product to be published. Held for a look-up,
-    /// which never waits.
-    pending: Mutex<HashMap<ProductId, Pending>>,
-    awaken: Notify,
-    /// When a commit could last not be announced although the link was up.
-    lost_at: Mutex<Option<Instant>>,
+struct TierState {
+    connection: RedisConnection,
+    entry_ttl: Duration,
+    /// The newest version of each product to be published. A plain mutex: each
+    /// critical section is a few map lookups and never awaits.
+    pending: Mutex<HashMap<ProductId, PendingRow>>,
+    pending_added: Notify,
+    /// When a commit was last not announced although the connection was up. A
+    /// plain mutex around one value.
+    invalidation_lost_at: Mutex<Option<Instant>>,
 }
 
-/// The shared cache of all processes with the same Redis and prefix.
+/// The cache tier of all processes with the same Redis and prefix.
 pub(crate) struct SharedTier {
-    shared: Arc<Shared>,
+    state: Arc<TierState>,
     runtime: Handle,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -96,22 +101,23 @@ pub(crate) struct SharedTier {
 }
 
 impl SharedTier {
-    /// Starts the tier's two tasks: it must be called inside a runtime. They
-    /// end with the tier.
-    pub fn new(link: RedisConnection, life: Duration, local: Arc<LocalTier>) -> Self {
-        let changes = link.subscribe(&link.names().channel(CHANGED));
-        let shared = Arc::new(Shared {
-            link,
-            life,
+    /// Starts the tier's two tasks, which end with it. Must be called inside a
+    /// runtime.
+    pub fn new(connection: RedisConnection, entry_ttl: Duration, local: Arc<LocalTier>) -> Self {
+        let invalidations = connection.subscribe(&connection.names().channel(INVALIDATIONS));
+        let state = Arc::new(TierState {
+            connection,
+            entry_ttl,
             pending: Mutex::default(),
-            awaken: Notify::new(),
-            lost_at: Mutex::default(),
+            pending_added: Notify::new(),
+            invalidation_lost_at: Mutex::default(),
         });
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        tasks.spawn(stop.clone().run_until_cancelled_owned(hear(changes, local)));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(publish(Arc::clone(&shared))));
+        let invalidate = apply_invalidations(invalidations, local);
+        tasks.spawn(stop.clone().run_until_cancelled_owned(invalidate));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(publish_pending(Arc::clone(&state))));
         tasks.close();
-        Self { shared, runtime: Handle::current(), tasks, _stop: stop.clone().drop_guard(), stop }
+        Self { state, runtime: Handle::current(), tasks, _stop: stop.clone().drop_guard(), stop }
     }
 
     pub async fn close(&self) {
@@ -119,51 +125,54 @@ impl SharedTier {
         self.tasks.wait().await;
     }
 
-    /// A row that some process read or wrote less than a life ago.
+    /// A row that some process read or wrote within the entry TTL.
     pub async fn get(&self, id: ProductId) -> Option<CachedProduct> {
-        if !self.shared.is_trusted() {
+        if !self.state.is_trusted() {
             return None;
         }
-        // On the runtime, which the caller's thread may know nothing of.
-        let shared = Arc::clone(&self.shared);
-        self.runtime.spawn(async move { shared.get(id).await }).await.ok()?
+        // On the runtime: the caller's thread may be outside of it.
+        let state = Arc::clone(&self.state);
+        self.runtime.spawn(async move { state.get(id).await }).await.ok()?
     }
 
-    /// Queues rows to be published. While the link is down they are dropped:
-    /// what they would have replaced is not read again (see the module).
-    pub fn publish(&self, products: &[Arc<CachedProduct>], read_at: Instant, news: bool) {
-        if !self.shared.link.is_up() {
+    /// Queues rows for publication. While the connection is down they are
+    /// dropped: the rows that they would replace are not read again (see the
+    /// module).
+    pub fn publish(&self, products: &[Arc<CachedProduct>], read_at: Instant, announce: bool) {
+        if !self.state.connection.is_up() {
             return;
         }
-        let mut pending = self.shared.pending();
+        let mut pending = self.state.pending();
         for product in products {
             let full = pending.len() >= PENDING_MAX;
-            let next = Pending { product: Arc::clone(product), read_at, news };
+            let next = PendingRow { product: Arc::clone(product), read_at, announce };
             match pending.entry(product.product.id) {
                 Entry::Occupied(mut held) => held.get_mut().merge(next),
-                Entry::Vacant(_) if full => self.shared.note_loss(news),
-                Entry::Vacant(free) => {
-                    free.insert(next);
+                Entry::Vacant(_) if full => self.state.record_lost(announce),
+                Entry::Vacant(vacant) => {
+                    vacant.insert(next);
                 }
             }
         }
         drop(pending);
-        self.shared.awaken.notify_one();
+        self.state.pending_added.notify_one();
     }
 }
 
-impl Shared {
-    fn pending(&self) -> MutexGuard<'_, HashMap<ProductId, Pending>> {
+impl TierState {
+    fn pending(&self) -> MutexGuard<'_, HashMap<ProductId, PendingRow>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn key(&self, id: ProductId) -> String {
-        self.link.names().of_product(id.0, "row")
+        self.connection.names().product_key(id.0, "row")
     }
 
-    fn note_loss(&self, news: bool) {
-        if news {
-            let mut lost_at = self.lost_at.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Records a lost publication if it was to be announced.
+    fn record_lost(&self, announce: bool) {
+        if announce {
+            let mut lost_at =
+                self.invalidation_lost_at.lock().unwrap_or_else(PoisonError::into_inner);
             *lost_at = Some(Instant::now());
         }
     }
@@ -171,25 +180,25 @@ impl Shared {
     async fn get(&self, id: ProductId) -> Option<CachedProduct> {
         let mut command = redis::cmd("GET");
         command.arg(self.key(id));
-        let held = self.link.command::<Option<String>>(&command).await.ok()??;
+        let held = self.connection.command::<Option<String>>(&command).await.ok()??;
         let (_, row) = held.split_once(' ')?;
-        // A row of another release may not read: that is a miss.
-        let found: CachedProduct = serde_json::from_str(row).ok()?;
-        (found.product.id == id).then_some(found)
+        // A row that another release wrote may not parse: that is a miss.
+        let row: CachedProduct = serde_json::from_str(row).ok()?;
+        (row.product.id == id).then_some(row)
     }
 
-    /// Whether every entry was written since the last break.
+    /// Whether all entries were written since the last loss.
     fn is_trusted(&self) -> bool {
-        let whole = |since: Instant| since.elapsed() >= self.life;
-        let lost_at = *self.lost_at.lock().unwrap_or_else(PoisonError::into_inner);
-        self.link.up_since().is_some_and(whole) && lost_at.is_none_or(whole)
+        let is_over = |since: Instant| since.elapsed() >= self.entry_ttl;
+        let lost_at = *self.invalidation_lost_at.lock().unwrap_or_else(PoisonError::into_inner);
+        self.connection.up_since().is_some_and(is_over) && lost_at.is_none_or(is_over)
     }
 }
 
 #[cfg(test)]
 impl SharedTier {
-    pub fn link(&self) -> &RedisConnection {
-        &self.shared.link
+    pub fn connection(&self) -> &RedisConnection {
+        &self.state.connection
     }
 
     pub fn tasks(&self) -> TaskTracker {
@@ -197,83 +206,88 @@ impl SharedTier {
     }
 
     pub fn is_trusted(&self) -> bool {
-        self.shared.is_trusted()
+        self.state.is_trusted()
     }
 
     pub fn is_idle(&self) -> bool {
-        self.shared.pending().is_empty()
+        self.state.pending().is_empty()
     }
 
-    pub fn has_lost(&self) -> bool {
-        self.shared.lost_at.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    pub fn has_lost_invalidation(&self) -> bool {
+        self.state.invalidation_lost_at.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }
 
-/// Drops what other processes changed.
-async fn hear(mut changes: Subscription, local: Arc<LocalTier>) {
-    while let Some(notice) = changes.next().await {
+/// Invalidates local entries as other processes announce commits, and all of them
+/// after a gap.
+async fn apply_invalidations(mut invalidations: Subscription, local: Arc<LocalTier>) {
+    while let Some(notice) = invalidations.next().await {
         match notice {
-            Notice::Gap => local.distrust_all(),
+            Notice::Gap => local.invalidate_all(),
             Notice::Message(text) => {
                 let change = text
                     .split_once(':')
                     .and_then(|(id, version)| Some((id.parse().ok()?, version.parse().ok()?)));
                 if let Some((id, version)) = change {
-                    local.changed(ProductId(id), version);
+                    local.invalidate(ProductId(id), version);
                 }
             }
         }
     }
 }
 
-/// Publishes what is pending, at its own pace. Does not end by itself.
-async fn publish(shared: Arc<Shared>) {
+/// Publishes pending rows, paced, until it is cancelled.
+async fn publish_pending(state: Arc<TierState>) {
     loop {
-        shared.awaken.notified().await;
-        let pending: Vec<Pending> = std::mem::take(&mut *shared.pending()).into_values().collect();
-        for batch in pending.chunks(BATCH) {
-            match Box::pin(send(&shared, batch)).await {
+        state.pending_added.notified().await;
+        let pending: Vec<PendingRow> =
+            std::mem::take(&mut *state.pending()).into_values().collect();
+        for batch in pending.chunks(PIPELINE_MAX) {
+            match Box::pin(publish_batch(&state, batch)).await {
                 Ok(()) => {}
-                Err(RedisConnectionError::Refused) => {
-                    shared.note_loss(batch.iter().any(|row| row.news))
+                Err(RedisConnectionError::Rejected) => {
+                    state.record_lost(batch.iter().any(|row| row.announce));
                 }
-                // The link is down: the rest is dropped as well.
-                Err(RedisConnectionError::Down | RedisConnectionError::Unsure) => break,
+                // The connection is down: the rest is dropped as well.
+                Err(RedisConnectionError::Down | RedisConnectionError::InDoubt) => break,
             }
-            tokio::time::sleep(PACE).await;
+            tokio::time::sleep(PIPELINE_PAUSE).await;
         }
     }
 }
 
-/// In one pipeline, or in a cluster each product to its own server.
-async fn send(shared: &Shared, batch: &[Pending]) -> Result<(), RedisConnectionError> {
+/// Publishes rows in one pipeline, or in a cluster each by its own command.
+async fn publish_batch(
+    state: &TierState,
+    batch: &[PendingRow],
+) -> Result<(), RedisConnectionError> {
     let calls =
-        batch.iter().filter_map(|row| Some((row.product.product.id, arguments(shared, row)?)));
-    if shared.link.is_cluster() {
-        let send = async |(id, args)| {
-            let mut call = PUBLISH_SCRIPT.key(shared.key(id));
-            shared.link.script::<()>(call.arg(Vec::from(args))).await
+        batch.iter().filter_map(|row| Some((row.product.product.id, script_args(state, row)?)));
+    if state.connection.is_cluster() {
+        let publish = async |(id, args)| {
+            let mut call = PUBLISH_SCRIPT.key(state.key(id));
+            state.connection.script::<()>(call.arg(Vec::from(args))).await
         };
-        return try_join_all(calls.map(send)).await.map(drop);
+        return try_join_all(calls.map(publish)).await.map(drop);
     }
     let mut commands = redis::pipe();
-    // Loaded each time: a restarted server has forgotten it, and a pipeline
-    // cannot be asked again in the middle.
+    // Loaded each time: a restarted server has lost the script, and a pipeline
+    // cannot be retried from the middle.
     commands.cmd("SCRIPT").arg("LOAD").arg(PUBLISH).ignore();
     for (id, args) in calls {
         let hash = PUBLISH_SCRIPT.get_hash();
-        commands.cmd("EVALSHA").arg(hash).arg(1).arg(shared.key(id)).arg(&args).ignore();
+        commands.cmd("EVALSHA").arg(hash).arg(1).arg(state.key(id)).arg(&args).ignore();
     }
-    shared.link.pipeline(&commands).await
+    state.connection.pipeline(&commands).await
 }
 
-/// The script's arguments.
-fn arguments(shared: &Shared, row: &Pending) -> Option<[String; 5]> {
-    let Pending { product, read_at, news } = row;
+fn script_args(state: &TierState, row: &PendingRow) -> Option<[String; 5]> {
+    let PendingRow { product, read_at, announce } = row;
     let text = serde_json::to_string(product.as_ref()).ok()?;
     let (id, version) = (product.product.id, product.product.version);
-    let left = shared.life.saturating_sub(read_at.elapsed()).as_millis();
-    let channel = if *news { shared.link.names().channel(CHANGED) } else { String::new() };
-    let left = u64::try_from(left).unwrap_or(u64::MAX).max(1);
-    Some([version.to_string(), text, left.to_string(), channel, format!("{id}:{version}")])
+    let ttl = state.entry_ttl.saturating_sub(read_at.elapsed()).as_millis();
+    let names = state.connection.names();
+    let channel = if *announce { names.channel(INVALIDATIONS) } else { String::new() };
+    let ttl = u64::try_from(ttl).unwrap_or(u64::MAX).max(1);
+    Some([version.to_string(), text, ttl.to_string(), channel, format!("{id}:{version}")])
 }

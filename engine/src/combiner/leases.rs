@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::lanes::LeaseAction;
 use super::{BatchSlot, Combiner, LaneId};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lock::{Grant, Kept, LockName};
+use crate::lock::{Grant, LockName, Renewal};
 use crate::metrics::observe;
 use crate::model::ProductId;
 use crate::runtime;
@@ -66,7 +66,7 @@ impl Leases {
                     self.add_fence(*lane, lease.fence);
                     combiner.lanes().keep_lease(*lane, lease);
                 }
-                Grant::NotInTime => {
+                Grant::TimedOut => {
                     parts.metrics.lock_acquire_timeouts.inc();
                     if parts.config.strict {
                         let why = "the product's lock was not had in time";
@@ -147,7 +147,7 @@ pub(super) async fn part(combiner: &Combiner, lease_actions: Vec<LeaseAction>) {
         match action {
             LeaseAction::Release(lease) => combiner.parts.lock.release(lease).await,
             LeaseAction::Ask(lane, mut lease) => {
-                let kept = combiner.parts.lock.keep(&lease).await == Kept::Renewed;
+                let kept = combiner.parts.lock.renew(&lease).await == Renewal::Renewed;
                 lease.granted_at = runtime::now();
                 combiner.change(|lanes| lanes.settle(lane, kept.then_some(lease)));
             }

@@ -25,7 +25,7 @@ pub(super) fn settle(
 ) -> Vec<BatchOutcome> {
     let parts = &combiner.parts;
     let Decided { decisions, changes, products, locked_at } = decided;
-    parts.process_shared.sold_out.learn(products, &refused_products(&decisions), locked_at);
+    parts.process_shared.sold_out.record(products, &refused_products(&decisions), locked_at);
     tell(parts, &changes);
     let mut outcomes = Vec::with_capacity(requests.len());
     let mut unused = UnusedIds::default();

@@ -15,7 +15,7 @@ use super::replies::{BatchOutcome, UnusedIds};
 use super::*;
 use crate::clock::{HostClock, SystemClock};
 use crate::ledger::NewHold;
-use crate::lock::{Grant, Kept, Lease, LockName};
+use crate::lock::{Grant, Lease, LockName, Renewal};
 use crate::model::{Hold, HoldId, Money, OrderId, Token};
 use crate::store::time::tests::SetClock;
 use crate::store::{
@@ -69,16 +69,16 @@ impl Lock for NotingLock {
     fn acquire(&self, name: LockName, wait: Duration) -> BoxFuture<'_, Grant> {
         let grant = match self.answers {
             Answers::Grant | Answers::GrantOnce => Grant::Granted(lease(10, Duration::ZERO)),
-            Answers::NotInTime => Grant::NotInTime,
+            Answers::NotInTime => Grant::TimedOut,
             Answers::Down => Grant::Down,
         };
         self.note(Asked::Acquire(name.0, wait), grant)
     }
 
-    fn keep<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Kept> {
+    fn renew<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Renewal> {
         let kept = match self.answers {
-            Answers::GrantOnce => Kept::HandedOver,
-            _ => Kept::Renewed,
+            Answers::GrantOnce => Renewal::HandedOver,
+            _ => Renewal::Renewed,
         };
         self.note(Asked::Keep(lease.fence), kept)
     }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::process_shared::locked_within;
+use crate::process_shared::try_lock_for;
 use crate::store::identity;
 
 /// An opening that waits for no lost mutex takes milliseconds; it may migrate a
@@ -68,7 +68,7 @@ fn is_first_user(process: u32) -> bool {
 /// Refuses a file that was inherited open.
 fn check_file(store: &str, process: u32) -> Result<()> {
     let refused = |why: &str| Err(Error::new(ErrorKind::Misuse, why));
-    let Some(mut inherited) = locked_within(&INHERITED, LIST_MAX) else {
+    let Some(mut inherited) = try_lock_for(&INHERITED, LIST_MAX) else {
         return refused("another thread opened an engine at the fork; start the child by exec");
     };
     if inherited.process != process {

@@ -1,15 +1,16 @@
-//! A lock that grants to everyone at once: what the engine must do without.
+//! A lock that grants at once to every caller, for tests: the engine must be
+//! correct without mutual exclusion.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::{Grant, Kept, Lease, Lock, LockName};
+use super::{Grant, Lease, Lock, LockName, Renewal};
 use crate::model::Token;
 
-/// Grants whatever is asked for, to all who ask. Its fences grow within one
-/// process, so those of several processes overtake each other.
+/// Grants every request. Its fencing tokens grow within one process only, so
+/// those of several processes overtake each other.
 #[derive(Default)]
 pub(crate) struct GrantingLock {
     fence: AtomicU64,
@@ -23,8 +24,8 @@ impl Lock for GrantingLock {
         Box::pin(std::future::ready(Grant::Granted(lease)))
     }
 
-    fn keep<'a>(&'a self, _lease: &'a Lease) -> BoxFuture<'a, Kept> {
-        Box::pin(std::future::ready(Kept::Renewed))
+    fn renew<'a>(&'a self, _lease: &'a Lease) -> BoxFuture<'a, Renewal> {
+        Box::pin(std::future::ready(Renewal::Renewed))
     }
 
     fn release(&self, _lease: Lease) -> BoxFuture<'_, ()> {

@@ -1,6 +1,6 @@
-//! Turns within one process, in the order of asking.
+//! A fair lock within one process: a queue for each name, in order of arrival.
 //!
-//! Two engines of one process on the same store would else meet in the
+//! Two engines of one process on the same store would otherwise meet in the
 //! database, which lets one of them wait by polling.
 
 use std::collections::hash_map::Entry;
@@ -11,45 +11,48 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::{Grant, Kept, Lease, Lock, LockName};
+use super::{Grant, Lease, Lock, LockName, Renewal};
 use crate::model::Token;
 use crate::runtime;
 
-/// A holder that has not been heard of for so long was lost, as by a panic.
-const LAPSE: Duration = Duration::from_secs(10);
+/// A holder that did not renew for so long counts as lost, as by a panic. Far
+/// longer than a run of batches keeps a lock (`lock_run`, 20 ms by default).
+const HOLDER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The locks of one store.
 #[derive(Default)]
 pub(crate) struct LocalLock {
-    /// The names in use. A name is here while it is held, so a waiter always
-    /// finds a holder who will wake it. Held for a look-up or a send, which
-    /// never waits, and never together with another lock.
-    names: Mutex<HashMap<LockName, Turns>>,
+    /// The locked names. A name is here while it is held, so a waiter always
+    /// finds a holder that will wake it. A plain mutex, never taken together with
+    /// another lock: each critical section is a map lookup or a send and never
+    /// awaits.
+    names: Mutex<HashMap<LockName, LockQueue>>,
 }
 
-struct Turns {
+/// The holder of one name, and those that wait for it.
+struct LockQueue {
     holder: u128,
-    /// When the holder had its turn or renewed it.
-    since: Instant,
-    waiting: VecDeque<Waiter>,
+    /// When the holder was granted the lock or renewed it.
+    renewed_at: Instant,
+    waiters: VecDeque<Waiter>,
 }
 
 struct Waiter {
     token: u128,
-    turn: oneshot::Sender<()>,
+    grant: oneshot::Sender<()>,
 }
 
-impl Turns {
-    fn of(holder: u128) -> Self {
-        Self { holder, since: runtime::now(), waiting: VecDeque::new() }
+impl LockQueue {
+    fn held_by(holder: u128) -> Self {
+        Self { holder, renewed_at: runtime::now(), waiters: VecDeque::new() }
     }
 
-    /// Makes the first who still waits the holder.
-    fn pass_on(&mut self) -> bool {
-        self.since = runtime::now();
-        while let Some(Waiter { token, turn }) = self.waiting.pop_front() {
+    /// Grants the lock to the first waiter that is still there; false if none is.
+    fn grant_next(&mut self) -> bool {
+        self.renewed_at = runtime::now();
+        while let Some(Waiter { token, grant }) = self.waiters.pop_front() {
             self.holder = token;
-            if turn.send(()).is_ok() {
+            if grant.send(()).is_ok() {
                 return true;
             }
         }
@@ -58,56 +61,57 @@ impl Turns {
 }
 
 impl LocalLock {
-    fn names(&self) -> MutexGuard<'_, HashMap<LockName, Turns>> {
+    fn names(&self) -> MutexGuard<'_, HashMap<LockName, LockQueue>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the name, or a place in its queue and what tells of the turn.
-    fn enter(&self, name: LockName, token: u128) -> Option<oneshot::Receiver<()>> {
+    /// Locks a free name (`None`), or joins its queue and returns the grant to
+    /// wait for.
+    fn enqueue(&self, name: LockName, token: u128) -> Option<oneshot::Receiver<()>> {
         let mut names = self.names();
-        let turns = match names.entry(name) {
+        let queue = match names.entry(name) {
             Entry::Vacant(free) => {
-                free.insert(Turns::of(token));
+                free.insert(LockQueue::held_by(token));
                 return None;
             }
-            Entry::Occupied(taken) => taken.into_mut(),
+            Entry::Occupied(held) => held.into_mut(),
         };
-        if runtime::elapsed(turns.since) >= LAPSE && !turns.pass_on() {
-            *turns = Turns::of(token);
+        if runtime::elapsed(queue.renewed_at) >= HOLDER_TIMEOUT && !queue.grant_next() {
+            *queue = LockQueue::held_by(token);
             return None;
         }
-        let (turn, mine) = oneshot::channel();
-        turns.waiting.push_back(Waiter { token, turn });
-        Some(mine)
+        let (grant, granted) = oneshot::channel();
+        queue.waiters.push_back(Waiter { token, grant });
+        Some(granted)
     }
 
-    /// Takes `token` out, whether it holds the name or waits for it.
-    fn give_up(&self, name: LockName, token: u128) {
+    /// Removes `token`, whether it holds the name or waits for it.
+    fn remove(&self, name: LockName, token: u128) {
         let mut names = self.names();
-        let Entry::Occupied(mut turns) = names.entry(name) else {
+        let Entry::Occupied(mut queue) = names.entry(name) else {
             return;
         };
-        if turns.get().holder != token {
-            turns.get_mut().waiting.retain(|waiter| waiter.token != token);
-        } else if !turns.get_mut().pass_on() {
-            turns.remove();
+        if queue.get().holder != token {
+            queue.get_mut().waiters.retain(|waiter| waiter.token != token);
+        } else if !queue.get_mut().grant_next() {
+            queue.remove();
         }
     }
 }
 
-/// A token that was not returned as a lease yet. Dropped, it leaves its place,
-/// and passes on a turn that came too late.
-struct Place<'a> {
+/// A token in a queue that was not returned as a lease yet. Dropped, it leaves
+/// the queue, and passes on a grant that came too late.
+struct QueueTicket<'a> {
     lock: &'a LocalLock,
     name: LockName,
     token: u128,
-    taken: bool,
+    is_granted: bool,
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueTicket<'_> {
     fn drop(&mut self) {
-        if !self.taken {
-            self.lock.give_up(self.name, self.token);
+        if !self.is_granted {
+            self.lock.remove(self.name, self.token);
         }
     }
 }
@@ -116,35 +120,35 @@ impl Lock for LocalLock {
     fn acquire(&self, name: LockName, wait: Duration) -> BoxFuture<'_, Grant> {
         Box::pin(async move {
             let token = Token::random().0;
-            let mut place = Place { lock: self, name, token, taken: false };
-            let turn = self.enter(name, token);
-            if let Some(turn) = turn
-                && !matches!(runtime::timeout(wait, turn).await, Some(Ok(())))
+            let mut ticket = QueueTicket { lock: self, name, token, is_granted: false };
+            let granted = self.enqueue(name, token);
+            if let Some(granted) = granted
+                && !matches!(runtime::timeout(wait, granted).await, Some(Ok(())))
             {
-                return Grant::NotInTime;
+                return Grant::TimedOut;
             }
-            place.taken = true;
+            ticket.is_granted = true;
             Grant::Granted(Lease { name, token, fence: None, granted_at: runtime::now() })
         })
     }
 
-    fn keep<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Kept> {
+    fn renew<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Renewal> {
         Box::pin(async move {
             match self.names().get_mut(&lease.name) {
-                Some(turns) if turns.holder == lease.token => {
-                    if turns.pass_on() {
-                        return Kept::HandedOver;
+                Some(queue) if queue.holder == lease.token => {
+                    if queue.grant_next() {
+                        return Renewal::HandedOver;
                     }
-                    turns.holder = lease.token;
-                    Kept::Renewed
+                    queue.holder = lease.token;
+                    Renewal::Renewed
                 }
-                _ => Kept::Lost,
+                _ => Renewal::Lost,
             }
         })
     }
 
     fn release(&self, lease: Lease) -> BoxFuture<'_, ()> {
-        Box::pin(async move { self.give_up(lease.name, lease.token) })
+        Box::pin(async move { self.remove(lease.name, lease.token) })
     }
 
     fn raise_fence(&self, _: LockName, _: u64) -> BoxFuture<'_, ()> {

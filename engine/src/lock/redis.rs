@@ -1,22 +1,22 @@
 //! The lock between processes, in Redis.
 //!
-//! Three keys a name, in one slot of a cluster: the lock itself (the holder's
-//! token, with the lease as its life), the last fence, and the queue of those
-//! who wait, by arrival. The lock is never free while someone waits: who gives
-//! it back hands it to the first in the queue within the same script and tells
-//! that waiter's process by a message, so no one is overtaken and no one polls.
+//! Each name has three keys in one slot of a cluster: the lock (its value is the
+//! holder's token, its TTL the lease), the last fencing token, and the queue of
+//! waiters by arrival. The lock is never free while someone waits: a release
+//! grants it to the first waiter within the same script and publishes a message
+//! to that waiter's process, so that none overtakes and none polls.
 //!
-//! What may go wrong is bounded by the lease. A waiter whose process is gone
-//! has no one to hear the message, and is passed over; in a cluster, where a
-//! server counts those alone who listen at itself, it costs the others one
-//! lease. A message that is lost, or a holder that dies, is found by those who
-//! wait when the lease that they saw should be over. A waiter that leaves, or whose request was cut off
-//! before its answer, is taken out by token in the background.
+//! The lease bounds what can go wrong. A waiter whose process is gone has no
+//! subscriber for the message and is skipped; in a cluster, where PUBLISH counts
+//! the subscribers of one node alone, it costs the others one lease. A lost
+//! message, or a dead holder, is detected by the waiters when the lease that they
+//! saw should have expired. The token of a waiter that leaves, or whose request
+//! was cut off before its response, is removed in the background.
 //!
-//! A fence is the server's clock in microseconds, or one more than the last if
-//! that is greater: an emptied Redis goes on with greater fences, and the key
-//! of the last one may run out after a day, since only a clock put back by
-//! more than that could then repeat one.
+//! A fencing token is the server's clock in microseconds, or the last one plus 1
+//! if that is greater. So they keep growing after Redis was flushed, and the key
+//! of the last one may expire after a day: only a clock set back by more than
+//! that could then repeat one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -27,25 +27,25 @@ use redis::{Script, ScriptInvocation};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Grant, Kept, Lease, Lock, LockName};
+use super::{Grant, Lease, Lock, LockName, Renewal};
 use crate::model::Token;
 use crate::redis_connection::{Notice, RedisConnection, RedisConnectionError, Subscription};
 
-/// Lets the server's expiry come first when a lease has run out.
-const MARGIN: Duration = Duration::from_millis(5);
-/// Tokens that may wait to be taken out of Redis; those beyond it cost others
-/// one lease each.
-const UNDONE_MAX: usize = 4096;
+/// Added to a waiter's estimate of the lease, so that the server expires it first.
+const EXPIRY_MARGIN: Duration = Duration::from_millis(5);
+/// Tokens that may wait for their removal from Redis; each one beyond costs
+/// others one lease.
+const CLEANUP_MAX: usize = 4096;
 
-/// A name's keys: the holder's token, the last fence, those who wait.
+/// A name's keys: the holder's token, the last fencing token, the waiters.
 const LOCK: &str = "lock";
 const FENCE: &str = "fence";
 const QUEUE: &str = "queue";
 
-/// What the scripts that grant have in common.
+/// The preamble of the scripts that grant.
 const COMMON: &str = r"
 local lock, fence, queue = KEYS[1], KEYS[2], KEYS[3]
-local token, channel, lease, counts = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+local token, channel, lease, counts_all = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local me = token .. ' ' .. channel
 
 local function grant(to)
@@ -57,19 +57,20 @@ local function grant(to)
   return number
 end
 
--- Gives the lock to the first who waits and is heard of; a message that no one
--- hears was for a process that is gone, where the server counts all who hear.
-local function pass_on()
+-- Grants the lock to the first waiter with a subscriber. Without one its process
+-- is gone, where PUBLISH counts the subscribers of all servers.
+local function grant_next()
   local first = redis.call('ZPOPMIN', queue)
   while first[1] do
-    local heir, ear = string.match(first[1], '^(%x+) (.+)$')
-    local number = grant(heir)
-    if heir == token then
-      return heir, number
+    local waiter, wake_channel = string.match(first[1], '^(%x+) (.+)$')
+    local number = grant(waiter)
+    if waiter == token then
+      return waiter, number
     end
-    local heard = redis.call('PUBLISH', ear, heir .. ' ' .. string.format('%.0f', number))
-    if heard > 0 or not counts then
-      return heir, number
+    local message = waiter .. ' ' .. string.format('%.0f', number)
+    local receivers = redis.call('PUBLISH', wake_channel, message)
+    if receivers > 0 or not counts_all then
+      return waiter, number
     end
     redis.call('DEL', lock)
     first = redis.call('ZPOPMIN', queue)
@@ -77,8 +78,8 @@ local function pass_on()
 end
 ";
 
-/// Takes the lock, or a place in the queue: `{1, fence}`, or `{0, for how many
-/// milliseconds the lock is taken}`. Asked again, it keeps its place.
+/// Takes the lock, `{1, fencing token}`, or joins the queue, `{0, the lease's
+/// remaining milliseconds}`. A repeated call keeps its position.
 const ACQUIRE: &str = r"
 local holder = redis.call('GET', lock)
 if holder == token then
@@ -91,15 +92,15 @@ local last = redis.call('ZREVRANGE', queue, 0, 0, 'WITHSCORES')
 redis.call('ZADD', queue, 'NX', (tonumber(last[2]) or 0) + 1, me)
 redis.call('PEXPIRE', queue, lease + 60000)
 if not holder then
-  local heir, number = pass_on()
-  if heir == token then
+  local waiter, number = grant_next()
+  if waiter == token then
     return {1, number}
   end
 end
 return {0, redis.call('PTTL', lock)}
 ";
 
-/// Leaves the queue, and gives the lock back if it is held.
+/// Leaves the queue, and releases the lock if this token holds it.
 const RELEASE: &str = r"
 redis.call('ZREM', queue, me)
 local holder = redis.call('GET', lock)
@@ -107,24 +108,25 @@ if holder == token then
   redis.call('DEL', lock)
 end
 if holder == token or not holder then
-  pass_on()
+  grant_next()
 end
 return 1
 ";
 
-/// 0 the lock was lost, 1 it was renewed, 2 it was handed over.
-const KEEP: &str = r"
+/// Renews or hands over the lock: 0 lost, 1 renewed, 2 handed over.
+const RENEW: &str = r"
 if redis.call('GET', lock) ~= token then
   return 0
 end
-if pass_on() then
+if grant_next() then
   return 2
 end
 redis.call('SET', lock, token, 'PX', lease)
 return 1
 ";
 
-const RAISE: &str = r"
+/// Raises the last fencing token.
+const RAISE_FENCE: &str = r"
 if tonumber(ARGV[1]) > (tonumber(redis.call('GET', KEYS[1])) or 0) then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', 86400000)
 end
@@ -133,105 +135,108 @@ return 1
 
 static ACQUIRE_SCRIPT: LazyLock<Script> = LazyLock::new(|| script(ACQUIRE));
 static RELEASE_SCRIPT: LazyLock<Script> = LazyLock::new(|| script(RELEASE));
-static KEEP_SCRIPT: LazyLock<Script> = LazyLock::new(|| script(KEEP));
-static RAISE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(RAISE));
+static RENEW_SCRIPT: LazyLock<Script> = LazyLock::new(|| script(RENEW));
+static RAISE_FENCE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(RAISE_FENCE));
 
 fn script(body: &str) -> Script {
     Script::new(&format!("{COMMON}{body}"))
 }
 
-/// Why a waiter is woken.
+/// Why a waiter wakes.
 enum Wake {
     Granted {
         fence: u64,
     },
-    /// Messages may have been missed: ask again.
-    Look,
+    /// Messages may have been missed: acquire again.
+    Recheck,
 }
 
-/// Locks shared by all processes that use the same Redis and prefix.
+/// A lock shared by all processes that use the same Redis and prefix.
 pub(crate) struct RedisLock {
-    shared: Arc<Shared>,
+    state: Arc<LockState>,
     _stop: DropGuard,
 }
 
-struct Shared {
-    link: RedisConnection,
-    /// Where this lock's waiters are woken: one subscription for all of them.
+struct LockState {
+    connection: RedisConnection,
+    /// The channel that wakes this lock's waiters: one subscription for all of
+    /// them.
     channel: String,
     lease: Duration,
-    /// Who waits here, by token. Held for a look-up or a send, which never
-    /// waits. One place in each channel is enough: a waiter that finds `Look`
-    /// asks again and so learns of a grant as well.
+    /// This process's waiters by token. A plain mutex: each critical section is a
+    /// map lookup or a send and never awaits. Each channel has room for one
+    /// message, which is enough: after `Recheck` a waiter acquires again and so
+    /// learns of a grant as well.
     waiters: Mutex<HashMap<u128, mpsc::Sender<Wake>>>,
-    undone: mpsc::Sender<(LockName, u128)>,
+    cleanup: mpsc::Sender<(LockName, u128)>,
 }
 
 impl RedisLock {
-    /// Starts the lock's two tasks: it must be called inside a runtime. They
-    /// end with the lock.
-    pub fn new(link: RedisConnection, lease_ttl: Duration) -> Self {
-        let (undone, undo) = mpsc::channel(UNDONE_MAX);
-        let shared = Arc::new(Shared {
-            channel: link.names().channel(&format!("wake:{}", Token::random())),
-            link,
+    /// Starts the lock's two tasks, which end with it. Must be called inside a
+    /// runtime.
+    pub fn new(connection: RedisConnection, lease_ttl: Duration) -> Self {
+        let (cleanup, abandoned) = mpsc::channel(CLEANUP_MAX);
+        let state = Arc::new(LockState {
+            channel: connection.names().channel(&format!("wake:{}", Token::random())),
+            connection,
             lease: lease_ttl,
             waiters: Mutex::default(),
-            undone,
+            cleanup,
         });
         let stop = CancellationToken::new();
-        let messages = shared.link.subscribe(&shared.channel);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(hear(Arc::clone(&shared), messages)));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(clear_up(Arc::clone(&shared), undo)));
-        Self { shared, _stop: stop.drop_guard() }
+        let messages = state.connection.subscribe(&state.channel);
+        let wake = wake_waiters(Arc::clone(&state), messages);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(wake));
+        let clean_up = release_abandoned(Arc::clone(&state), abandoned);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(clean_up));
+        Self { state, _stop: stop.drop_guard() }
     }
 }
 
-/// Wakes waiters as messages come.
-async fn hear(shared: Arc<Shared>, mut messages: Subscription) {
+/// Wakes waiters as messages arrive.
+async fn wake_waiters(state: Arc<LockState>, mut messages: Subscription) {
     while let Some(notice) = messages.next().await {
         match notice {
             Notice::Message(text) => {
-                if let Some((token, fence)) = read_grant(&text) {
-                    shared.wake(token, fence);
+                if let Some((token, fence)) = parse_grant(&text) {
+                    state.wake(token, fence);
                 }
             }
             Notice::Gap => {
-                for waiter in shared.waiters().values() {
-                    let _ = waiter.try_send(Wake::Look);
+                for waiter in state.waiters().values() {
+                    let _ = waiter.try_send(Wake::Recheck);
                 }
             }
         }
     }
 }
 
-fn read_grant(text: &str) -> Option<(u128, u64)> {
+fn parse_grant(text: &str) -> Option<(u128, u64)> {
     let (token, fence) = text.split_once(' ')?;
     Some((u128::from_str_radix(token, 16).ok()?, fence.parse().ok()?))
 }
 
-/// Takes tokens out of Redis that no one uses any more, one at a time; while
-/// the link is down it waits, since a stopped server may still run what it was
-/// sent.
-async fn clear_up(shared: Arc<Shared>, mut undo: mpsc::Receiver<(LockName, u128)>) {
-    while let Some((name, token)) = undo.recv().await {
+/// Removes abandoned tokens from Redis, one at a time. It waits while the
+/// connection is down, since a stopped server may still run what it received.
+async fn release_abandoned(state: Arc<LockState>, mut abandoned: mpsc::Receiver<(LockName, u128)>) {
+    while let Some((name, token)) = abandoned.recv().await {
         loop {
-            shared.link.up().await;
-            match shared.run::<u8>(&RELEASE_SCRIPT, name, token).await {
-                Ok(_) | Err(RedisConnectionError::Refused) => break,
-                Err(RedisConnectionError::Down | RedisConnectionError::Unsure) => {}
+            state.connection.up().await;
+            match state.run::<u8>(&RELEASE_SCRIPT, name, token).await {
+                Ok(_) | Err(RedisConnectionError::Rejected) => break,
+                Err(RedisConnectionError::Down | RedisConnectionError::InDoubt) => {}
             }
         }
     }
 }
 
-impl Shared {
+impl LockState {
     fn waiters(&self) -> MutexGuard<'_, HashMap<u128, mpsc::Sender<Wake>>> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A token that no one waits with is one that was given up: it is being
-    /// taken out already.
+    /// Wakes the waiter with this token. A token without one was abandoned and is
+    /// being removed already.
     fn wake(&self, token: u128, fence: u64) {
         if let Some(waiter) = self.waiters().get(&token) {
             let _ = waiter.try_send(Wake::Granted { fence });
@@ -239,8 +244,8 @@ impl Shared {
     }
 
     /// One of the name's keys, which lie in one slot of a cluster.
-    fn key(&self, name: LockName, what: &str) -> String {
-        self.link.names().of_product(name.0, what)
+    fn key(&self, name: LockName, suffix: &str) -> String {
+        self.connection.names().product_key(name.0, suffix)
     }
 
     async fn run<T: redis::FromRedisValue>(
@@ -250,12 +255,12 @@ impl Shared {
         token: u128,
     ) -> Result<T, RedisConnectionError> {
         let mut call: ScriptInvocation<'_> = script.prepare_invoke();
-        for what in [LOCK, FENCE, QUEUE] {
-            call.key(self.key(name, what));
+        for suffix in [LOCK, FENCE, QUEUE] {
+            call.key(self.key(name, suffix));
         }
         call.arg(format!("{token:032x}")).arg(&self.channel).arg(millis(self.lease));
-        call.arg(u8::from(!self.link.is_cluster()));
-        self.link.script(&call).await
+        call.arg(u8::from(!self.connection.is_cluster()));
+        self.connection.script(&call).await
     }
 }
 
@@ -263,26 +268,26 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A token that may be known to Redis. Dropped while armed, it is taken out:
-/// a caller that goes away leaves neither a lock nor a place in the queue.
-struct Trace<'a> {
-    shared: &'a Shared,
+/// A token that Redis may know. Dropped while armed, it is removed in the
+/// background: a dropped caller leaves neither a lock nor a queue entry.
+struct TokenGuard<'a> {
+    state: &'a LockState,
     name: LockName,
     token: u128,
     armed: bool,
 }
 
-impl Drop for Trace<'_> {
+impl Drop for TokenGuard<'_> {
     fn drop(&mut self) {
-        self.shared.waiters().remove(&self.token);
+        self.state.waiters().remove(&self.token);
         if self.armed {
-            // A full queue costs others one lease.
-            let _ = self.shared.undone.try_send((self.name, self.token));
+            // A full cleanup queue costs others one lease.
+            let _ = self.state.cleanup.try_send((self.name, self.token));
         }
     }
 }
 
-impl Trace<'_> {
+impl TokenGuard<'_> {
     fn granted(mut self, fence: u64, granted_at: Instant) -> Grant {
         self.armed = false;
         Grant::Granted(Lease { name: self.name, token: self.token, fence: Some(fence), granted_at })
@@ -292,38 +297,38 @@ impl Trace<'_> {
 impl Lock for RedisLock {
     fn acquire(&self, name: LockName, wait: Duration) -> BoxFuture<'_, Grant> {
         Box::pin(async move {
-            let until = Instant::now() + wait;
+            let deadline = Instant::now() + wait;
             let token = Token::random().0;
-            let mut trace = Trace { shared: &self.shared, name, token, armed: false };
-            let (waker, mut woken) = mpsc::channel(1);
-            self.shared.waiters().insert(token, waker);
+            let mut guard = TokenGuard { state: &self.state, name, token, armed: false };
+            let (waker, mut wakes) = mpsc::channel(1);
+            self.state.waiters().insert(token, waker);
             loop {
-                let asked = Instant::now();
-                // Nothing is armed by a call that finds the link down.
-                if !self.shared.link.is_up() {
+                let sent_at = Instant::now();
+                // Without a connection nothing is sent, so nothing needs removal.
+                if !self.state.connection.is_up() {
                     return Grant::Down;
                 }
-                trace.armed = true;
-                let answer = self.shared.run::<(u8, i64)>(&ACQUIRE_SCRIPT, name, token).await;
-                let taken_for = match answer {
-                    Ok((1, fence)) => return trace.granted(fence.unsigned_abs(), asked),
-                    // Negative: a lock without an end, which is none of ours.
-                    Ok((_, taken_ms)) => u64::try_from(taken_ms)
-                        .map_or(self.shared.lease, Duration::from_millis)
-                        .saturating_add(MARGIN),
+                guard.armed = true;
+                let reply = self.state.run::<(u8, i64)>(&ACQUIRE_SCRIPT, name, token).await;
+                let held_for = match reply {
+                    Ok((1, fence)) => return guard.granted(fence.unsigned_abs(), sent_at),
+                    // Negative for a key without a TTL, which no engine wrote.
+                    Ok((_, lease_ms)) => u64::try_from(lease_ms)
+                        .map_or(self.state.lease, Duration::from_millis)
+                        .saturating_add(EXPIRY_MARGIN),
                     Err(_) => return Grant::Down,
                 };
-                let left = until.saturating_duration_since(Instant::now());
-                match tokio::time::timeout(taken_for.min(left), woken.recv()).await {
+                let left = deadline.saturating_duration_since(Instant::now());
+                match tokio::time::timeout(held_for.min(left), wakes.recv()).await {
                     Ok(Some(Wake::Granted { fence })) => {
-                        return trace.granted(fence, Instant::now());
+                        return guard.granted(fence, Instant::now());
                     }
-                    _ if Instant::now() >= until => {
-                        // Not left to the background: whoever asks again and
-                        // again for a short time is slowed down by this.
-                        let gone = self.shared.run::<u8>(&RELEASE_SCRIPT, name, token).await;
-                        trace.armed = gone.is_err();
-                        return Grant::NotInTime;
+                    _ if Instant::now() >= deadline => {
+                        // Not in the background, as backpressure on a caller that
+                        // retries with a short timeout.
+                        let released = self.state.run::<u8>(&RELEASE_SCRIPT, name, token).await;
+                        guard.armed = released.is_err();
+                        return Grant::TimedOut;
                     }
                     _ => {}
                 }
@@ -331,36 +336,36 @@ impl Lock for RedisLock {
         })
     }
 
-    fn keep<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Kept> {
+    fn renew<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Renewal> {
         Box::pin(async move {
             let (name, token) = (lease.name, lease.token);
-            let mut trace = Trace { shared: &self.shared, name, token, armed: true };
-            let kept = match self.shared.run(&KEEP_SCRIPT, name, token).await {
-                Ok(1) => Kept::Renewed,
-                Ok(2) => Kept::HandedOver,
-                Ok(_) => Kept::Lost,
-                // Renewed, perhaps: `trace` sees to it that others need not wait.
-                Err(_) => return Kept::Lost,
+            let mut guard = TokenGuard { state: &self.state, name, token, armed: true };
+            let renewal = match self.state.run(&RENEW_SCRIPT, name, token).await {
+                Ok(1) => Renewal::Renewed,
+                Ok(2) => Renewal::HandedOver,
+                Ok(_) => Renewal::Lost,
+                // In doubt: `guard` releases it, so that others need not wait.
+                Err(_) => return Renewal::Lost,
             };
-            trace.armed = false;
-            kept
+            guard.armed = false;
+            renewal
         })
     }
 
     fn release(&self, lease: Lease) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let Lease { name, token, .. } = lease;
-            let mut trace = Trace { shared: &self.shared, name, token, armed: true };
-            trace.armed = self.shared.run::<u8>(&RELEASE_SCRIPT, name, token).await.is_err();
+            let mut guard = TokenGuard { state: &self.state, name, token, armed: true };
+            guard.armed = self.state.run::<u8>(&RELEASE_SCRIPT, name, token).await.is_err();
         })
     }
 
     fn raise_fence(&self, name: LockName, seen: u64) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let mut call = RAISE_SCRIPT.prepare_invoke();
-            call.key(self.shared.key(name, FENCE)).arg(seen);
-            // A Redis that does not answer grants nothing either.
-            let _ = self.shared.link.script::<u8>(&call).await;
+            let mut call = RAISE_FENCE_SCRIPT.prepare_invoke();
+            call.key(self.state.key(name, FENCE)).arg(seen);
+            // A Redis that does not respond grants nothing either.
+            let _ = self.state.connection.script::<u8>(&call).await;
         })
     }
 }

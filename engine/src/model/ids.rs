@@ -1,4 +1,4 @@
-//! Ids, tokens, and how a face reads them from text.
+//! Ids and tokens, and the parsers that all bindings share.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,34 +10,34 @@ use subtle::ConstantTimeEq;
 use super::InvalidArgument;
 use crate::runtime;
 
-/// Reads a whole number of ASCII digits; one too large for `u64` becomes
+/// Parses a whole number of ASCII digits. One too large for `u64` becomes
 /// `u64::MAX`, which no row can have.
-fn digits(what: &str, text: &str) -> Result<u64, InvalidArgument> {
+fn parse_digits(name: &str, text: &str) -> Result<u64, InvalidArgument> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(InvalidArgument::new(format!(
-            "{what} must be a whole number, got `{}`",
+            "{name} must be a whole number, got `{}`",
             text.chars().take(40).collect::<String>()
         )));
     }
     Ok(text.parse().unwrap_or(u64::MAX))
 }
 
-/// Reads a quantity from text: a whole number from 1 to `u32::MAX`.
+/// Parses a quantity: a whole number from 1 to `u32::MAX`.
 ///
 /// # Errors
 /// `invalid_argument` for anything else, such as `0`, `-1`, `1.5` or `2abc`.
 pub fn parse_quantity(text: &str) -> Result<u32, InvalidArgument> {
-    match digits("quantity", text)? {
+    match parse_digits("quantity", text)? {
         0 => Err(InvalidArgument::new("quantity must be at least 1, got 0")),
         number => u32::try_from(number).map_err(|_| {
-            // As it was written: one beyond `u64` is not the number that was read.
+            // Quotes the text, since a number beyond `u64` was not parsed as such.
             let got: String = text.chars().take(40).collect();
             InvalidArgument::new(format!("quantity must be at most {}, got {got}", u32::MAX))
         }),
     }
 }
 
-/// Reads a yes or no from text: `true`, `yes`, `on` or `1`, and `false`, `no`,
+/// Parses a boolean: `true`, `yes`, `on` or `1`, and `false`, `no`,
 /// `off` or `0`, in upper or lower case.
 ///
 /// # Errors
@@ -53,7 +53,7 @@ pub fn parse_bool(text: &str) -> Result<bool, InvalidArgument> {
     }
 }
 
-/// Reads a duration from text: whole seconds, or as in `90s`, `2m` or `1h 30m`.
+/// Parses a duration: whole seconds, or as in `90s`, `2m` or `1h 30m`.
 ///
 /// # Errors
 /// `invalid_argument` for anything else. The message does not repeat the text.
@@ -67,7 +67,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidArgument> {
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $noun:literal) => {
         $(#[$doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
@@ -76,7 +76,7 @@ macro_rules! id {
         pub struct $name(pub u64);
 
         impl $name {
-            /// Whether a row could ever have this id: from 1 to `i64::MAX`.
+            /// Whether a row can have this id: from 1 to `i64::MAX`.
             #[must_use]
             pub fn is_possible(self) -> bool {
                 self.0 >= 1 && i64::try_from(self.0).is_ok()
@@ -98,9 +98,9 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = InvalidArgument;
 
-            /// Reads an id of ASCII digits; anything else is `invalid_argument`.
+            /// Parses an id of ASCII digits; anything else is `invalid_argument`.
             fn from_str(text: &str) -> Result<Self, InvalidArgument> {
-                digits($what, text).map(Self)
+                parse_digits($noun, text).map(Self)
             }
         }
     };
@@ -122,23 +122,23 @@ id!(
     "order id"
 );
 
-/// 128 random bits, written as 32 hexadecimal digits.
+/// A secret of 128 random bits, formatted as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token(pub(crate) u128);
 
 impl Token {
-    /// Draws a token.
+    /// Draws a random token.
     pub(crate) fn random() -> Self {
         Self(runtime::random())
     }
 
-    /// Whether `shown` is this one, compared in constant time.
+    /// Compares with a token that a caller shows, in constant time.
     pub(crate) fn is(self, shown: Self) -> bool {
         self.0.ct_eq(&shown.0).into()
     }
 
-    /// Draws 80 random bits and puts the time before them, so that rows that
-    /// are found by such tokens lie in the order of their making.
+    /// Draws a token of 48 bits of time and 80 random bits, so that rows with such
+    /// keys are inserted in index order.
     #[cfg(feature = "remote")]
     pub(crate) fn by_time() -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -153,7 +153,7 @@ impl fmt::Display for Token {
     }
 }
 
-// A token is a secret: it is shown where it is answered, not in logs.
+// A token is a secret: `Debug` redacts it, since it may be logged.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(..)")
@@ -174,9 +174,10 @@ impl FromStr for Token {
     }
 }
 
-/// What a payment provider sends back to name an order: `pt_<order id>_<token>`.
+/// The token by which a payment provider refers to an order:
+/// `pt_<order id>_<token>`.
 ///
-/// It carries the order's id, so that no second index is needed to find it.
+/// It contains the order's id, so that the order is found by its primary key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PaymentToken {
     pub(crate) order_id: OrderId,
@@ -184,7 +185,7 @@ pub struct PaymentToken {
 }
 
 impl PaymentToken {
-    /// The order that the token names.
+    /// The id of the token's order.
     #[must_use]
     pub fn order_id(&self) -> OrderId {
         self.order_id
@@ -207,14 +208,14 @@ impl FromStr for PaymentToken {
     type Err = InvalidArgument;
 
     fn from_str(text: &str) -> Result<Self, InvalidArgument> {
-        let read = || {
+        let parse = || {
             let (id, secret) = text.strip_prefix("pt_")?.split_once('_')?;
             let order_id: OrderId = id.parse().ok()?;
-            // One text for one token: no leading zeros.
+            // Canonical: one text for each token, so no leading zeros.
             let canonical = order_id.is_possible() && order_id.to_string() == id;
             canonical.then_some(Self { order_id, secret: secret.parse().ok()? })
         };
-        read().ok_or_else(|| InvalidArgument::new("no order can ever have this payment_token"))
+        parse().ok_or_else(|| InvalidArgument::new("no order can ever have this payment_token"))
     }
 }
 
@@ -243,10 +244,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantity_is_digits_from_one_to_u32_max() {
+    fn parse_quantity_accepts_digits_from_1_to_u32_max() {
         for bad in ["0", "-1", "+1", "2abc", "1.5", "", " 1", "4294967296", "99999999999999999999"]
         {
-            assert!(parse_quantity(bad).is_err(), "{bad} was taken");
+            assert!(parse_quantity(bad).is_err(), "{bad} was accepted");
         }
         assert_eq!(parse_quantity("1").ok(), Some(1));
         assert_eq!(parse_quantity("4294967295").ok(), Some(u32::MAX));
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn yes_and_no_have_several_words() {
+    fn parse_bool_accepts_several_words() {
         for (words, is) in [
             (["true", "yes", "on", "1", "True", "YES"], true),
             (["false", "no", "off", "0", "False", "OFF"], false),
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused_with_what_is_wanted() {
+    fn parse_duration_rejects_others_with_examples() {
         for bad in ["soon", "", "1.5", "-1", "1 parsec", "99999999999999999999999s"] {
             let refused = parse_duration(bad).expect_err(bad).to_string();
             assert!(refused.contains("90s, 2m or 1h"), "{bad}: {refused}");
@@ -279,14 +280,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_beyond_every_row_is_read_but_impossible() {
+    fn an_id_beyond_i64_parses_but_is_impossible() {
         let id: ProductId = "99999999999999999999".parse().expect("digits");
         assert!(!id.is_possible());
         assert!("1e3".parse::<ProductId>().is_err());
     }
 
     #[test]
-    fn a_payment_token_reads_back_and_has_one_text_only() {
+    fn a_payment_token_parses_back_from_its_canonical_text_only() {
         let token = PaymentToken { order_id: OrderId(19), secret: Token(7) };
         assert_eq!(token.to_string().parse::<PaymentToken>().ok(), Some(token));
         for bad in [
@@ -297,7 +298,7 @@ mod tests {
             "pt_19_7",
             "19",
         ] {
-            assert!(bad.parse::<PaymentToken>().is_err(), "{bad} was taken");
+            assert!(bad.parse::<PaymentToken>().is_err(), "{bad} was accepted");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Money as an exact decimal.
+//! Exact decimal money.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::InvalidArgument;
 
-/// An exact amount of money, kept in minor units (hundredths).
+/// An exact amount of money in minor units (hundredths).
 ///
 /// ```
 /// use stockade::Money;
@@ -22,13 +22,13 @@ use super::InvalidArgument;
 pub struct Money(i64);
 
 impl Money {
-    /// Minor units to one major unit.
+    /// Minor units in one major unit.
     const SCALE: i64 = 100;
 
-    /// Makes an amount from minor units.
+    /// Builds an amount from minor units.
     ///
     /// # Errors
-    /// `invalid_argument` when it is negative.
+    /// `invalid_argument` for a negative amount.
     pub fn from_minor(minor: i64) -> Result<Self, InvalidArgument> {
         if minor < 0 {
             return Err(InvalidArgument::new(format!("a price cannot be negative, got {minor}")));
@@ -36,7 +36,7 @@ impl Money {
         Ok(Self(minor))
     }
 
-    /// Minor units as the store keeps them; a store holds no negative price.
+    /// Builds an amount from a stored row, which is never negative.
     pub(crate) const fn from_row(minor: i64) -> Self {
         Self(minor)
     }
@@ -57,8 +57,8 @@ impl TryFrom<i64> for Money {
 }
 
 impl fmt::Display for Money {
-    /// Writes the decimal without trailing zeros, as a JSON number has it:
-    /// `200`, `19.99`, `19.9`.
+    /// Formats a decimal without trailing zeros, as in a JSON number: `200`, `19.99`,
+    /// `19.9`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (major, minor) = (self.0 / Self::SCALE, self.0 % Self::SCALE);
         match minor {
@@ -72,7 +72,7 @@ impl fmt::Display for Money {
 impl FromStr for Money {
     type Err = InvalidArgument;
 
-    /// Reads a decimal with at most two places, such as `200` or `19.99`.
+    /// Parses a decimal with at most two places, such as `200` or `19.99`.
     fn from_str(text: &str) -> Result<Self, InvalidArgument> {
         let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         let (major, places) = text.split_once('.').unwrap_or((text, "0"));
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimals_are_exact_both_ways() {
+    fn decimals_parse_and_format_exactly() {
         for (text, minor, shown) in [
             ("200", 20_000, "200"),
             ("19.99", 1_999, "19.99"),
@@ -110,7 +110,7 @@ mod tests {
             assert_eq!((money.minor(), money.to_string().as_str()), (minor, shown));
         }
         for bad in ["", "-1", "1.", ".5", "1e2", "1.999", "1,5", "92233720368547758.08", "NaN"] {
-            assert!(bad.parse::<Money>().is_err(), "{bad} was taken");
+            assert!(bad.parse::<Money>().is_err(), "{bad} was accepted");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a caller asks for. A request is checked when it is made to an engine,
-//! so that every face refuses the same things with the same codes.
+//! Requests. The engine validates them, so that every binding rejects the same
+//! requests with the same codes.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Token};
 
-/// Asks to hold units of one product.
+/// A request to hold units of one product.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,41 +19,41 @@ use super::{HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId, To
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HoldRequest {
-    /// The product wanted.
+    /// The product.
     pub product_id: ProductId,
-    /// Units wanted, from 1 to the `max_per_hold` setting.
+    /// Units, from 1 to the `max_per_hold` setting.
     pub quantity: u32,
-    /// How long to hold them; default: the `hold_ttl` setting.
+    /// The time to live; default: the `hold_ttl` setting.
     pub ttl: Option<Duration>,
     /// The idempotency key; default: none.
     pub key: Option<String>,
-    /// Whom they are held for, by any word that names one buyer in 1 to 255
-    /// bytes; under the `max_per_customer` setting their holds count together.
-    /// Default: nobody, whose holds are not counted.
+    /// The customer, as any identifier of 1 to 255 bytes; the `max_per_customer`
+    /// setting limits the units in one customer's holds. Default: none, whose
+    /// holds have no limit.
     pub customer: Option<String>,
 }
 
 impl HoldRequest {
-    /// Asks for `quantity` units of `product_id` for the default life.
+    /// A hold of `quantity` units of `product_id` with the default time to live.
     pub fn new(product_id: impl Into<ProductId>, quantity: u32) -> Self {
         Self { product_id: product_id.into(), quantity, ttl: None, key: None, customer: None }
     }
 
-    /// Asks for another life than the default.
+    /// Sets the time to live.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// Makes the request safe to repeat: the same key gets the same answer.
+    /// Sets the idempotency key: a retry with the same key gets the same result.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// Says whom the units are held for.
+    /// Sets the customer.
     #[must_use]
     pub fn customer(mut self, customer: impl Into<String>) -> Self {
         self.customer = Some(customer.into());
@@ -61,44 +61,44 @@ impl HoldRequest {
     }
 }
 
-/// Asks to hold several products, all or none.
+/// A request to hold several products, all or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CartRequest {
     /// Product and units of each line; lines of the same product are summed.
     pub items: Vec<(ProductId, u32)>,
-    /// How long to hold them; default: the `hold_ttl` setting.
+    /// The time to live; default: the `hold_ttl` setting.
     pub ttl: Option<Duration>,
     /// The idempotency key; default: none.
     pub key: Option<String>,
-    /// Whom they are held for, by any word that names one buyer in 1 to 255
-    /// bytes; under the `max_per_customer` setting their holds count together.
-    /// Default: nobody, whose holds are not counted.
+    /// The customer, as any identifier of 1 to 255 bytes; the `max_per_customer`
+    /// setting limits the units in one customer's holds. Default: none, whose
+    /// holds have no limit.
     pub customer: Option<String>,
 }
 
 impl CartRequest {
-    /// Asks for these lines for the default life.
+    /// A cart of these lines with the default time to live.
     pub fn new<P: Into<ProductId>>(items: impl IntoIterator<Item = (P, u32)>) -> Self {
         let items = items.into_iter().map(|(product, quantity)| (product.into(), quantity));
         Self { items: items.collect(), ttl: None, key: None, customer: None }
     }
 
-    /// Asks for another life than the default.
+    /// Sets the time to live.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// Makes the request safe to repeat: the same key gets the same answer.
+    /// Sets the idempotency key: a retry with the same key gets the same result.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// Says whom the units are held for.
+    /// Sets the customer.
     #[must_use]
     pub fn customer(mut self, customer: impl Into<String>) -> Self {
         self.customer = Some(customer.into());
@@ -106,7 +106,7 @@ impl CartRequest {
     }
 }
 
-/// Asks to give a hold back. The hold's id alone is such a request, too.
+/// A request to release a hold. A hold id alone converts into one.
 ///
 /// ```
 /// # use stockade::{Engine, HoldRequest, NewProduct, ReleaseRequest};
@@ -123,19 +123,18 @@ impl CartRequest {
 pub struct ReleaseRequest {
     /// The hold.
     pub hold_id: HoldId,
-    /// The hold's token, to show whose it is; one that is not the hold's is
-    /// refused. Default: none, which is refused under the
-    /// `require_hold_token` setting.
+    /// The hold's token, which authorizes the request; a wrong one is refused.
+    /// Default: none, which is refused under the `require_hold_token` setting.
     pub token: Option<Token>,
 }
 
 impl ReleaseRequest {
-    /// Asks to give this hold back.
+    /// A release of this hold.
     pub fn new(hold_id: impl Into<HoldId>) -> Self {
         Self { hold_id: hold_id.into(), token: None }
     }
 
-    /// Shows the hold's token.
+    /// Sets the hold's token.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
@@ -149,35 +148,34 @@ impl From<HoldId> for ReleaseRequest {
     }
 }
 
-/// Asks that a hold live longer.
+/// A request to extend a hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExtendRequest {
     /// The hold.
     pub hold_id: HoldId,
-    /// Its life from now on; default: the `hold_ttl` setting. A hold never
-    /// gets shorter, and never older than the `hold_ttl_max` setting in all.
+    /// The time to live from now on; default: the `hold_ttl` setting. An extension
+    /// never shortens a hold, nor lets it outlive the `hold_ttl_max` setting.
     pub ttl: Option<Duration>,
-    /// The hold's token, to show whose it is; one that is not the hold's is
-    /// refused. Default: none, which is refused under the
-    /// `require_hold_token` setting.
+    /// The hold's token, which authorizes the request; a wrong one is refused.
+    /// Default: none, which is refused under the `require_hold_token` setting.
     pub token: Option<Token>,
 }
 
 impl ExtendRequest {
-    /// Asks for the default life from now on.
+    /// An extension by the default time to live from now on.
     pub fn new(hold_id: impl Into<HoldId>) -> Self {
         Self { hold_id: hold_id.into(), ttl: None, token: None }
     }
 
-    /// Asks for another life than the default.
+    /// Sets the time to live.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// Shows the hold's token.
+    /// Sets the hold's token.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
@@ -185,36 +183,35 @@ impl ExtendRequest {
     }
 }
 
-/// Asks to turn a hold into an order.
+/// A request to convert a hold into an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OrderRequest {
-    /// The hold to use up.
+    /// The hold to convert.
     pub hold_id: HoldId,
-    /// The product the caller believes it holds.
+    /// The product that the caller expects the hold to be for.
     pub product_id: ProductId,
     /// The idempotency key; default: none.
     pub key: Option<String>,
-    /// The hold's token, to show whose it is; one that is not the hold's is
-    /// refused. Default: none, which is refused under the
-    /// `require_hold_token` setting.
+    /// The hold's token, which authorizes the request; a wrong one is refused.
+    /// Default: none, which is refused under the `require_hold_token` setting.
     pub token: Option<Token>,
 }
 
 impl OrderRequest {
-    /// Asks for an order from `hold_id`, which holds `product_id`.
+    /// An order from `hold_id`, which holds `product_id`.
     pub fn new(hold_id: impl Into<HoldId>, product_id: impl Into<ProductId>) -> Self {
         Self { hold_id: hold_id.into(), product_id: product_id.into(), key: None, token: None }
     }
 
-    /// Shows the hold's token.
+    /// Sets the hold's token.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
         self
     }
 
-    /// Makes the request safe to repeat: the same key gets the same answer.
+    /// Sets the idempotency key: a retry with the same key gets the same result.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
@@ -222,20 +219,20 @@ impl OrderRequest {
     }
 }
 
-/// How a payment ended, in the provider's word.
+/// The outcome of a payment, as the provider reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The money is there.
+    /// The payment succeeded.
     Success,
-    /// It is not and will not be.
+    /// The payment failed for good.
     Failure,
 }
 
 impl FromStr for Outcome {
     type Err = InvalidArgument;
 
-    /// Reads a provider's word for an outcome; an unknown word is
+    /// Parses a provider's status, such as `paid` or `declined`; an unknown one is
     /// `invalid_argument`.
     fn from_str(word: &str) -> Result<Self, InvalidArgument> {
         match word {
@@ -251,18 +248,18 @@ impl FromStr for Outcome {
     }
 }
 
-/// A payment provider's word on how the payment of one order ended.
+/// A payment provider's report of the outcome of one order's payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PaymentEvent {
-    /// The order, if the event names it by id.
+    /// The order's id, if the event has it.
     pub order_id: Option<OrderId>,
-    /// The order's payment token, if the event names it so.
+    /// The order's payment token, if the event has it.
     pub payment_token: Option<PaymentToken>,
-    /// How the payment ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The event's idempotency key; without one it is derived from the order,
-    /// the token and the outcome.
+    /// The event's idempotency key; default: derived from the order, the token and
+    /// the outcome.
     pub key: Option<String>,
     /// The SHA-256 digest of the body the event came in: a key that returns with
     /// another body is refused. Without one the other fields stand for it.
@@ -270,8 +267,8 @@ pub struct PaymentEvent {
 }
 
 impl PaymentEvent {
-    /// An event for the order that is named by its id, by its payment token, or
-    /// by both; `None` if by neither.
+    /// An event for the order with this id, this payment token, or both; `None` if
+    /// there is neither.
     #[must_use]
     pub fn for_either(
         order_id: Option<OrderId>,
@@ -293,7 +290,7 @@ impl PaymentEvent {
         }
     }
 
-    /// An event for the order that was given this payment token.
+    /// An event for the order with this payment token.
     pub fn for_token(payment_token: PaymentToken, outcome: Outcome) -> Self {
         Self {
             order_id: None,
@@ -304,14 +301,14 @@ impl PaymentEvent {
         }
     }
 
-    /// Names the event, so that it counts once however often it is delivered.
+    /// Sets the idempotency key, so that repeated deliveries count once.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// Also names the order by its payment token.
+    /// Adds the order's payment token.
     #[must_use]
     pub fn token(mut self, payment_token: PaymentToken) -> Self {
         self.payment_token = Some(payment_token);
@@ -327,15 +324,15 @@ impl PaymentEvent {
     }
 }
 
-/// A product to be added.
+/// A request to create a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NewProduct {
-    /// What the shop calls it; at most 255 characters.
+    /// The name; at most 255 characters.
     pub name: String,
     /// The price of one unit.
     pub price: Money,
-    /// Units received with it.
+    /// The initial stock.
     pub stock: u64,
     /// The idempotency key; default: none.
     #[serde(default)]
@@ -348,7 +345,7 @@ impl NewProduct {
         Self { name: name.into(), price, stock, key: None }
     }
 
-    /// Creates the product once, however often a request with this key is sent.
+    /// Sets the idempotency key: a retry with the same key creates no second product.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
@@ -356,19 +353,18 @@ impl NewProduct {
     }
 }
 
-/// Goods received or written off by an operator.
+/// A request to receive or write off units of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StockAdjustment {
     /// The product.
     pub product_id: ProductId,
-    /// Units received, or written off when negative; not 0.
+    /// Units received, or written off if negative; not 0.
     pub delta: i64,
-    /// Why, for the log; at most 255 characters.
+    /// The reason, for the log; at most 255 characters.
     pub reason: String,
-    /// The version that the caller saw; the adjustment is refused with
-    /// `version_mismatch` if the product has another by now. Default: none,
-    /// which adjusts whatever version there is.
+    /// The expected version (optimistic concurrency); another one is refused with
+    /// `version_mismatch`. Default: none, which adjusts any version.
     #[serde(default)]
     pub version: Option<u64>,
     /// The idempotency key; default: none.
@@ -377,7 +373,7 @@ pub struct StockAdjustment {
 }
 
 impl StockAdjustment {
-    /// Receives `delta` units, or writes them off when negative.
+    /// An adjustment by `delta` units, written off if negative.
     pub fn new(product_id: impl Into<ProductId>, delta: i64, reason: impl Into<String>) -> Self {
         Self {
             product_id: product_id.into(),
@@ -388,15 +384,14 @@ impl StockAdjustment {
         }
     }
 
-    /// Refuses the adjustment if the product no longer has this version
-    /// (optimistic concurrency).
+    /// Sets the expected version (optimistic concurrency).
     #[must_use]
     pub fn version(mut self, version: u64) -> Self {
         self.version = Some(version);
         self
     }
 
-    /// Makes the request safe to repeat: the same key gets the same answer.
+    /// Sets the idempotency key: a retry with the same key gets the same result.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());

@@ -1,4 +1,4 @@
-//! Moments of the store's clock.
+//! Timestamps of the store's clock.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-/// A moment in UTC, to the microsecond.
+/// A UTC timestamp with microseconds.
 ///
 /// ```
 /// use stockade::Timestamp;
-/// let moment = Timestamp::from_micros(1_735_732_800_000_000);
-/// assert_eq!(moment.to_seconds_text(), "2025-01-01T12:00:00Z");
-/// assert_eq!(moment.to_string(), "2025-01-01T12:00:00.000000Z");
+/// let time = Timestamp::from_micros(1_735_732_800_000_000);
+/// assert_eq!(time.to_seconds_text(), "2025-01-01T12:00:00Z");
+/// assert_eq!(time.to_string(), "2025-01-01T12:00:00.000000Z");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// A moment from microseconds since 1970-01-01 in UTC.
+    /// Builds a timestamp from microseconds since 1970-01-01 in UTC.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -30,26 +30,26 @@ impl Timestamp {
         self.0
     }
 
-    /// The same moment as chrono has it.
+    /// Converts into chrono's type.
     #[must_use]
     pub fn to_datetime(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
-    /// RFC 3339 to the second, rounded down so that no one trusts a hold for
-    /// longer than it lives.
+    /// Formats as RFC 3339 to the second, rounded down so that a hold is never shown
+    /// to live longer than it does.
     #[must_use]
     pub fn to_seconds_text(self) -> String {
         self.to_datetime().to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 
-    /// The moment `life` later; stops at the end of time rather than wrapping.
+    /// Adds `duration`; saturates instead of overflowing.
     #[must_use]
-    pub fn after(self, life: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(life.as_micros()).unwrap_or(i64::MAX)))
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// How long until `later`; zero when that has passed.
+    /// The duration until `later`; zero if that has passed.
     #[must_use]
     pub fn until(self, later: Self) -> Duration {
         Duration::from_micros(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
@@ -57,15 +57,15 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339 with six places.
+    /// Formats as RFC 3339 with six decimal places.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_datetime().to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 }
 
 impl From<DateTime<Utc>> for Timestamp {
-    fn from(moment: DateTime<Utc>) -> Self {
-        Self(moment.timestamp_micros())
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time.timestamp_micros())
     }
 }
 

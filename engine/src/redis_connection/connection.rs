@@ -1,4 +1,4 @@
-//! A connection to one server, or to all the nodes of a cluster.
+//! A connection to one server, or to all nodes of a cluster.
 
 use std::collections::HashMap;
 
@@ -10,15 +10,15 @@ use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
 use super::names::RedisNames;
 
-/// Keys tried to find one in a slot of each master; with masters of even parts
-/// a handful is enough.
+/// Keys tried to find one in a slot of each master. A handful is enough where
+/// masters have equal shares of the slots; this covers a share of one in hundreds.
 const PROBES_MAX: u32 = 4_096;
 
 #[derive(Clone)]
 pub(super) enum Connection {
     Server(MultiplexedConnection),
-    /// It follows redirections by itself. That a node is lost ends the link
-    /// nevertheless, which then opens another.
+    /// It follows redirections by itself. The loss of a node still takes the
+    /// whole connection down, and the supervisor opens another.
     Cluster(ClusterConnection),
 }
 
@@ -37,52 +37,52 @@ impl Connection {
         }
     }
 
-    /// Keys that lie on each server that takes writes: one on a single server,
-    /// one for each master of a cluster.
+    /// One key on each server that takes writes: one for a single server, one for
+    /// each master of a cluster.
     pub async fn probes(&mut self, names: &RedisNames) -> RedisResult<Vec<String>> {
         let Self::Cluster(cluster) = self else { return Ok(vec![names.probe(0)]) };
         let ranges: Vec<Value> = redis::cmd("CLUSTER").arg("SLOTS").query_async(cluster).await?;
         let mut masters = Vec::new();
         let mut slots = HashMap::new();
         for (first, last, master) in ranges.iter().filter_map(range) {
-            let known = masters.iter().position(|known| known == master);
-            let master = known.unwrap_or_else(|| {
+            let index = masters.iter().position(|other| other == master);
+            let master = index.unwrap_or_else(|| {
                 masters.push(master.clone());
                 masters.len() - 1
             });
             slots.extend((first..=last).filter_map(Slot::new).map(|slot| (slot, master)));
         }
-        let mut found = vec![None; masters.len()];
+        let mut probes = vec![None; masters.len()];
         for key in (0..PROBES_MAX).map(|number| names.probe(number)) {
             if let Some(master) = slots.get(&Slot::for_key(&key))
-                && let Some(place) = found.get_mut(*master)
+                && let Some(probe) = probes.get_mut(*master)
             {
-                place.get_or_insert(key);
-                if found.iter().all(Option::is_some) {
+                probe.get_or_insert(key);
+                if probes.iter().all(Option::is_some) {
                     break;
                 }
             }
         }
-        Ok(found.into_iter().flatten().collect())
+        Ok(probes.into_iter().flatten().collect())
     }
 
-    /// Asks whether each server takes writes: with XX nothing is written, but
-    /// what would refuse a write refuses this.
+    /// Checks that each server takes writes. SET XX on a missing key writes
+    /// nothing, and is rejected wherever a write is.
     pub async fn probe(&self, keys: &[String]) -> RedisResult<()> {
-        let ask = async |key: &String| {
+        let probe = async |key: &String| {
             let mut connection = self.clone();
             let mut command = redis::cmd("SET");
             command.arg(key).arg(1).arg("XX");
             command.query_async::<Value>(&mut connection).await
         };
-        try_join_all(keys.iter().map(ask)).await.map(drop)
+        try_join_all(keys.iter().map(probe)).await.map(drop)
     }
 }
 
-/// One line of `CLUSTER SLOTS`: first and last slot, and who is their master.
-fn range(line: &Value) -> Option<(u16, u16, &Value)> {
-    let Value::Array(line) = line else { return None };
-    let [Value::Int(first), Value::Int(last), master, ..] = line.as_slice() else { return None };
+/// One entry of `CLUSTER SLOTS`: first and last slot, and their master.
+fn range(entry: &Value) -> Option<(u16, u16, &Value)> {
+    let Value::Array(entry) = entry else { return None };
+    let [Value::Int(first), Value::Int(last), master, ..] = entry.as_slice() else { return None };
     Some((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, master))
 }
 

@@ -1,29 +1,16 @@
 use std::fmt::{Debug, Write};
-use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use stockade_testkit::{Redis, Sentinel, free_port};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
+use super::endpoint::RedisEndpoint;
 use super::*;
+use crate::test_support::{WAIT_MAX, eventually, in_time};
 
-const SOON: Duration = Duration::from_secs(20);
-
-async fn soon<T>(what: &str, done: impl Future<Output = T>) -> T {
-    tokio::time::timeout(SOON, done).await.unwrap_or_else(|_| panic!("not soon: {what}"))
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    soon(what, async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
-
-/// A link that waits for its answers while the machine is busy.
+/// A connection with a timeout long enough for a busy machine.
 async fn connect(url: &str) -> (RedisConnection, Arc<Metrics>) {
     try_connect(&[("redis", url)]).await.expect("a URL")
 }
@@ -32,22 +19,22 @@ async fn try_connect(settings: &[(&str, &str)]) -> Result<(RedisConnection, Arc<
     let config = Config::from_pairs(settings.iter().copied())?;
     let metrics = Arc::new(Metrics::new());
     let names = RedisNames::plain("shop");
-    let link =
-        RedisConnection::connect_with(&config, names, Arc::clone(&metrics), SOON / 2).await?;
-    Ok((link, metrics))
+    let connection =
+        RedisConnection::connect_with(&config, names, Arc::clone(&metrics), WAIT_MAX / 2).await?;
+    Ok((connection, metrics))
 }
 
-async fn set(link: &RedisConnection) -> std::result::Result<(), RedisConnectionError> {
-    link.command(redis::cmd("SET").arg("key").arg(1)).await
+async fn set(connection: &RedisConnection) -> std::result::Result<(), RedisConnectionError> {
+    connection.command(redis::cmd("SET").arg("key").arg(1)).await
 }
 
-/// Whether a command fails without waiting for anything.
-fn fails_at_once(link: &RedisConnection) -> bool {
-    set(link).now_or_never() == Some(Err(RedisConnectionError::Down))
+/// Whether a command fails without waiting.
+fn fails_fast(connection: &RedisConnection) -> bool {
+    set(connection).now_or_never() == Some(Err(RedisConnectionError::Down))
 }
 
 #[tokio::test]
-async fn a_wrong_url_is_refused_without_being_repeated() {
+async fn an_invalid_url_is_rejected_without_being_repeated() {
     for url in [
         "",
         "shop",
@@ -67,8 +54,8 @@ async fn a_wrong_url_is_refused_without_being_repeated() {
         "rediss://u:secret@host#insecure",
         "redis+other://u:secret@host",
     ] {
-        let Err(error) = RedisConnection::connect_plainly(url).await else {
-            panic!("{url} was taken");
+        let Err(error) = RedisConnection::connect_for_test(url).await else {
+            panic!("{url} was accepted");
         };
         assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument);
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
@@ -76,117 +63,123 @@ async fn a_wrong_url_is_refused_without_being_repeated() {
 }
 
 #[tokio::test]
-async fn a_server_that_comes_later_is_found() {
+async fn a_server_that_starts_later_is_connected_to() {
     let redis = Redis::start();
     redis.kill();
-    let (link, metrics) = connect(&redis.url()).await;
-    assert!(fails_at_once(&link));
+    let (connection, metrics) = connect(&redis.url()).await;
+    assert!(fails_fast(&connection));
     assert_eq!(metrics.degraded.get(), 1);
     redis.restart();
-    soon("the link comes up", link.up()).await;
-    assert_eq!(set(&link).await, Ok(()));
+    in_time("the connection comes up", connection.up()).await;
+    assert_eq!(set(&connection).await, Ok(()));
     assert_eq!((metrics.degraded.get(), metrics.redis_reconnects.get()), (0, 1));
-    link.close().await;
+    connection.close().await;
 }
 
 #[tokio::test]
-async fn a_lost_server_fails_at_once_until_it_is_back() {
+async fn a_lost_server_fails_fast_until_it_is_back() {
     let redis = Redis::start();
-    let (link, metrics) = connect(&redis.url()).await;
-    assert_eq!(set(&link).await, Ok(()));
+    let (connection, metrics) = connect(&redis.url()).await;
+    assert_eq!(set(&connection).await, Ok(()));
     for outage in 1..=3 {
         redis.kill();
-        until("the loss is noticed", || !link.is_up()).await;
-        assert!(fails_at_once(&link));
+        eventually("the loss is detected", async || !connection.is_up()).await;
+        assert!(fails_fast(&connection));
         assert_eq!(metrics.degraded.get(), 1);
         redis.restart();
-        soon("the link comes up", link.up()).await;
-        assert_eq!(set(&link).await, Ok(()));
+        in_time("the connection comes up", connection.up()).await;
+        assert_eq!(set(&connection).await, Ok(()));
         assert_eq!((metrics.degraded.get(), metrics.redis_reconnects.get()), (0, outage));
     }
-    link.close().await;
+    connection.close().await;
 }
 
 #[tokio::test]
-async fn a_stopped_server_holds_up_one_command_only() {
+async fn a_stopped_server_blocks_one_command_only() {
     let redis = Redis::start();
-    let link = RedisConnection::connect_plainly(&redis.url()).await.expect("a URL");
+    let connection = RedisConnection::connect_for_test(&redis.url()).await.expect("a URL");
     redis.pause();
-    assert_eq!(soon("the answer is given up", set(&link)).await, Err(RedisConnectionError::Unsure));
-    assert!(fails_at_once(&link));
+    assert_eq!(
+        in_time("the command times out", set(&connection)).await,
+        Err(RedisConnectionError::InDoubt)
+    );
+    assert!(fails_fast(&connection));
     redis.resume();
-    soon("the link comes up", link.up()).await;
-    assert_eq!(set(&link).await, Ok(()));
-    link.close().await;
+    in_time("the connection comes up", connection.up()).await;
+    assert_eq!(set(&connection).await, Ok(()));
+    connection.close().await;
 }
 
 #[tokio::test]
-async fn a_stopped_server_is_found_while_no_one_asks() {
+async fn a_heartbeat_detects_a_stopped_server() {
     let redis = Redis::start();
-    let link = RedisConnection::connect_plainly(&redis.url()).await.expect("a URL");
+    let connection = RedisConnection::connect_for_test(&redis.url()).await.expect("a URL");
     redis.pause();
-    until("the heartbeat misses", || !link.is_up()).await;
+    eventually("the heartbeat misses", async || !connection.is_up()).await;
     redis.resume();
-    soon("the link comes up", link.up()).await;
-    link.close().await;
+    in_time("the connection comes up", connection.up()).await;
+    connection.close().await;
 }
 
 #[tokio::test]
-async fn a_server_that_takes_no_writes_counts_as_down() {
+async fn a_server_without_writes_counts_as_down() {
     let redis = Redis::start();
-    let (link, metrics) = connect(&redis.url()).await;
+    let (connection, metrics) = connect(&redis.url()).await;
     let states: [(&[&str], &[&str]); 2] = [
         (&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]),
         (&["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"]),
     ];
-    for (unfit, fit) in states {
-        redis.command(unfit);
-        assert_eq!(set(&link).await, Err(RedisConnectionError::Down));
+    for (unwritable, writable) in states {
+        redis.command(unwritable);
+        assert_eq!(set(&connection).await, Err(RedisConnectionError::Down));
         let reconnects = metrics.redis_reconnects.get();
         tokio::time::sleep(Duration::from_millis(400)).await;
-        assert!(!link.is_up() && metrics.redis_reconnects.get() == reconnects, "{unfit:?}");
-        redis.command(fit);
-        soon("the link comes up", link.up()).await;
-        assert_eq!(set(&link).await, Ok(()));
+        assert!(
+            !connection.is_up() && metrics.redis_reconnects.get() == reconnects,
+            "{unwritable:?}"
+        );
+        redis.command(writable);
+        in_time("the connection comes up", connection.up()).await;
+        assert_eq!(set(&connection).await, Ok(()));
     }
-    link.close().await;
+    connection.close().await;
 }
 
 #[tokio::test]
-async fn a_refused_command_leaves_the_link_up() {
+async fn a_rejected_command_leaves_the_connection_up() {
     let redis = Redis::start();
-    let (link, _metrics) = connect(&redis.url()).await;
-    assert_eq!(set(&link).await, Ok(()));
-    let refused = link.command::<u64>(redis::cmd("LLEN").arg("key")).await;
-    assert_eq!(refused, Err(RedisConnectionError::Refused));
+    let (connection, _metrics) = connect(&redis.url()).await;
+    assert_eq!(set(&connection).await, Ok(()));
+    let rejected = connection.command::<u64>(redis::cmd("LLEN").arg("key")).await;
+    assert_eq!(rejected, Err(RedisConnectionError::Rejected));
     let in_a_script = redis::Script::new("return redis.call('LLEN', KEYS[1])");
-    let refused = link.script::<u64>(in_a_script.prepare_invoke().key("key")).await;
-    assert_eq!(refused, Err(RedisConnectionError::Refused));
-    let in_a_pipeline = link.pipeline::<(u64,)>(redis::pipe().cmd("LLEN").arg("key")).await;
-    assert_eq!(in_a_pipeline, Err(RedisConnectionError::Refused));
-    assert!(link.is_up());
-    link.close().await;
+    let rejected = connection.script::<u64>(in_a_script.prepare_invoke().key("key")).await;
+    assert_eq!(rejected, Err(RedisConnectionError::Rejected));
+    let in_a_pipeline = connection.pipeline::<(u64,)>(redis::pipe().cmd("LLEN").arg("key")).await;
+    assert_eq!(in_a_pipeline, Err(RedisConnectionError::Rejected));
+    assert!(connection.is_up());
+    connection.close().await;
 }
 
 #[tokio::test]
-async fn a_script_is_loaded_again_after_the_server_forgot_it() {
+async fn a_script_is_loaded_again_after_a_script_flush() {
     let redis = Redis::start();
-    let (link, _metrics) = connect(&redis.url()).await;
+    let (connection, _metrics) = connect(&redis.url()).await;
     let script = redis::Script::new("return 7");
     for _ in 0..2 {
-        assert_eq!(link.script::<u64>(&script.prepare_invoke()).await, Ok(7));
+        assert_eq!(connection.script::<u64>(&script.prepare_invoke()).await, Ok(7));
         redis.command(&["SCRIPT", "FLUSH"]);
     }
-    link.close().await;
+    connection.close().await;
 }
 
 #[tokio::test]
-async fn a_subscription_outlives_the_server() {
+async fn a_subscription_is_restored_after_a_reconnect() {
     let redis = Redis::start();
-    let (link, _metrics) = connect(&redis.url()).await;
-    let mut heard = link.subscribe("news");
+    let (connection, _metrics) = connect(&redis.url()).await;
+    let mut subscription = connection.subscribe("news");
     let mut expect = async |wanted: Option<&str>| {
-        let notice = soon("a notice", heard.next()).await;
+        let notice = in_time("a notice", subscription.next()).await;
         match (notice, wanted) {
             (Some(Notice::Gap), None) => {}
             (Some(Notice::Message(text)), Some(wanted)) if &*text == wanted => {}
@@ -199,21 +192,21 @@ async fn a_subscription_outlives_the_server() {
     redis.kill();
     expect(None).await;
     redis.restart();
-    // Heard again, with a word that something may be missing.
+    // Subscribed again, after a gap.
     expect(None).await;
     redis.command(&["PUBLISH", "news", "two"]);
     expect(Some("two")).await;
-    link.close().await;
+    connection.close().await;
     expect(None).await;
-    assert!(soon("the end", heard.next()).await.is_none());
-    assert!(soon("the end", link.subscribe("late").next()).await.is_none());
+    assert!(in_time("the end", subscription.next()).await.is_none());
+    assert!(in_time("the end", connection.subscribe("late").next()).await.is_none());
 }
 
 #[test]
-fn a_place_by_sentinel_is_read_and_shown_without_its_password() {
+fn a_sentinel_endpoint_is_parsed_and_displayed_without_its_password() {
     let shown = |url: &str| {
         let config = Config::from_pairs([("redis", url)]).expect("a setting");
-        Place::read(&config).map(|place| place.to_string()).ok()
+        RedisEndpoint::parse(&config).map(|endpoint| endpoint.to_string()).ok()
     };
     let sentinels = "redis+sentinel://u:secret@one,two:7,[::1]:8/shop/3";
     assert_eq!(shown(sentinels).as_deref(), Some("shop by one,two:7,[::1]:8"));
@@ -221,75 +214,79 @@ fn a_place_by_sentinel_is_read_and_shown_without_its_password() {
 }
 
 #[tokio::test]
-async fn commands_and_messages_follow_the_master_that_the_sentinels_name() {
+async fn commands_and_messages_follow_the_master_after_a_failover() {
     let sentinel = Sentinel::start();
-    let (link, metrics) = connect(&sentinel.url()).await;
-    assert_eq!(set(&link).await, Ok(()));
-    let mut heard = link.subscribe("news");
-    assert!(matches!(soon("it is heard", heard.next()).await, Some(Notice::Gap)));
+    let (connection, metrics) = connect(&sentinel.url()).await;
+    assert_eq!(set(&connection).await, Ok(()));
+    let mut subscription = connection.subscribe("news");
+    assert!(matches!(in_time("it is subscribed", subscription.next()).await, Some(Notice::Gap)));
     let old = sentinel.master();
     old.kill();
-    until("the loss is noticed", || !link.is_up()).await;
+    eventually("the loss is detected", async || !connection.is_up()).await;
     let new = sentinel.wait_for_failover(old);
-    soon("the link comes up", link.up()).await;
-    assert_eq!(set(&link).await, Ok(()));
+    in_time("the connection comes up", connection.up()).await;
+    assert_eq!(set(&connection).await, Ok(()));
     assert_eq!(metrics.redis_reconnects.get(), 1);
-    until("it is heard at the new master", || {
+    eventually("it is subscribed at the new master", async || {
         new.command(&["PUBSUB", "CHANNELS", "news"]) == "news"
     })
     .await;
     new.command(&["PUBLISH", "news", "one"]);
     let message = async {
         loop {
-            match heard.next().await {
+            match subscription.next().await {
                 Some(Notice::Gap) => {}
                 other => return other,
             }
         }
     };
-    let message = soon("the message", message).await;
+    let message = in_time("the message", message).await;
     assert!(matches!(message, Some(Notice::Message(text)) if &*text == "one"));
-    link.close().await;
+    connection.close().await;
 }
 
 #[tokio::test]
-async fn a_subscription_that_is_dropped_is_given_up() {
+async fn a_dropped_subscription_is_unsubscribed() {
     let redis = Redis::start();
-    let (link, _metrics) = connect(&redis.url()).await;
-    let heard = link.subscribe("news");
-    until("it is heard", || redis.command(&["PUBSUB", "CHANNELS"]) == "news").await;
-    drop(heard);
-    until("it is not heard", || redis.command(&["PUBSUB", "CHANNELS"]).is_empty()).await;
-    link.close().await;
+    let (connection, _metrics) = connect(&redis.url()).await;
+    let subscription = connection.subscribe("news");
+    eventually("it is subscribed", async || redis.command(&["PUBSUB", "CHANNELS"]) == "news").await;
+    drop(subscription);
+    eventually("it is unsubscribed", async || redis.command(&["PUBSUB", "CHANNELS"]).is_empty())
+        .await;
+    connection.close().await;
 }
 
 #[tokio::test]
-async fn a_subscriber_that_is_behind_is_told_of_a_gap() {
+async fn a_slow_subscriber_receives_a_gap() {
     let redis = Redis::start();
-    let (link, _metrics) = connect(&redis.url()).await;
-    let mut heard = link.subscribe("news");
-    assert!(matches!(soon("it is heard", heard.next()).await, Some(Notice::Gap)));
+    let (connection, _metrics) = connect(&redis.url()).await;
+    let mut subscription = connection.subscribe("news");
+    assert!(matches!(in_time("it is subscribed", subscription.next()).await, Some(Notice::Gap)));
     let mut news = redis::pipe();
-    for _ in 0..=BACKLOG {
+    for _ in 0..=SUBSCRIBER_BACKLOG {
         news.cmd("PUBLISH").arg("news").arg("x").ignore();
     }
-    assert_eq!(link.pipeline::<()>(&news).await, Ok(()));
-    assert!(matches!(soon("a notice", heard.next()).await, Some(Notice::Gap)));
-    link.close().await;
+    assert_eq!(connection.pipeline::<()>(&news).await, Ok(()));
+    assert!(matches!(in_time("a notice", subscription.next()).await, Some(Notice::Gap)));
+    connection.close().await;
 }
 
 #[tokio::test]
-async fn no_task_outlives_the_last_handle() {
+async fn tasks_end_with_the_last_handle() {
     let redis = Redis::start();
     for url in [redis.url(), format!("redis://127.0.0.1:{}", free_port())] {
-        let (link, _metrics) = connect(&url).await;
-        let (tasks, other) = (link.tasks.clone(), link.clone());
-        drop(link);
+        let (connection, _metrics) = connect(&url).await;
+        let (tasks, other) = (connection.tasks.clone(), connection.clone());
+        drop(connection);
         assert!(!tasks.is_empty());
         drop(other);
-        soon("the task ends", tasks.wait()).await;
+        in_time("the task ends", tasks.wait()).await;
     }
-    until("the connection ends", || redis.command(&["CLIENT", "LIST"]).lines().count() == 1).await;
+    eventually("the connection ends", async || {
+        redis.command(&["CLIENT", "LIST"]).lines().count() == 1
+    })
+    .await;
 }
 
 /// Collects what this thread logs.
@@ -323,7 +320,7 @@ impl tracing::Subscriber for Log {
 }
 
 #[tokio::test]
-async fn the_log_has_one_line_for_each_turn_and_no_password() {
+async fn the_log_has_one_line_for_each_state_change_and_no_password() {
     let log = Log::default();
     let _collecting = tracing::subscriber::set_default(log.clone());
     let lines = |level: &str| {
@@ -335,23 +332,23 @@ async fn the_log_has_one_line_for_each_turn_and_no_password() {
     redis.command(&["ACL", "SETUSER", "shop", "on", ">secret", "+@all", "~*", "&*"]);
     redis.command(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]);
     let url = redis.url().replace("redis://", "redis://shop:secret@");
-    let (link, _metrics) = connect(&url).await;
-    assert!(link.is_up());
-    assert_eq!((lines("WARN"), lines("INFO")), (1, 0), "the policy only");
+    let (connection, _metrics) = connect(&url).await;
+    assert!(connection.is_up());
+    assert_eq!((lines("WARN"), lines("INFO")), (1, 0), "the eviction policy only");
     redis.kill();
-    until("the loss is noticed", || !link.is_up()).await;
+    eventually("the loss is detected", async || !connection.is_up()).await;
     for _ in 0..100 {
-        assert!(fails_at_once(&link));
+        assert!(fails_fast(&connection));
     }
-    // Some attempts to connect fail meanwhile; the last ones by a wrong password.
+    // Some attempts to connect fail meanwhile, the last ones by a wrong password.
     tokio::time::sleep(Duration::from_millis(500)).await;
     redis.restart();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!((lines("WARN"), lines("INFO")), (2, 0));
     redis.command(&["ACL", "SETUSER", "shop", "on", ">secret", "+@all", "~*", "&*"]);
-    soon("the link comes up", link.up()).await;
+    in_time("the connection comes up", connection.up()).await;
     assert_eq!((lines("WARN"), lines("INFO")), (2, 1));
-    link.close().await;
+    connection.close().await;
 }
 
 mod cluster;

@@ -34,9 +34,9 @@ impl Notices {
                 drop(Process::SERVERS.spawn(async move {
                     runtime::sleep(late).await;
                     if is_lost {
-                        cache.hear_of_gap();
+                        cache.invalidate_all();
                     } else {
-                        cache.hear(id, version);
+                        cache.invalidate(id, version);
                     }
                 }));
             }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::weather::{Ill, Weather};
 use super::world::here;
-use crate::lock::{Grant, Kept, Lease, Lock, LockName};
+use crate::lock::{Grant, Lease, Lock, LockName, Renewal};
 use crate::runtime;
 
 #[derive(Default)]
@@ -124,7 +124,7 @@ impl SimulatedLock {
                 if let Some(place) = self.redis.names().get_mut(&name) {
                     place.waiting.retain(|(waiter, _)| *waiter != token);
                 }
-                return Grant::NotInTime;
+                return Grant::TimedOut;
             }
         }
     }
@@ -137,27 +137,27 @@ impl Lock for SimulatedLock {
         Box::pin(self.ask(name, token, until))
     }
 
-    fn keep<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Kept> {
+    fn renew<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Renewal> {
         Box::pin(async move {
             if !self.way(Ill::RedisDown).await {
-                return Kept::Lost;
+                return Renewal::Lost;
             }
             self.forget(lease.name);
             let kept = {
                 let mut names = self.redis.names();
                 let place = names.entry(lease.name).or_default();
                 if place.holder() != Some(lease.token) {
-                    Kept::Lost
+                    Renewal::Lost
                 } else if place.waiting.is_empty() {
                     place.holder = Some((lease.token, here().time() + self.ttl));
-                    Kept::Renewed
+                    Renewal::Renewed
                 } else {
                     place.holder = None;
                     place.wake();
-                    Kept::HandedOver
+                    Renewal::HandedOver
                 }
             };
-            if self.way(Ill::RedisAnswerLost).await { kept } else { Kept::Lost }
+            if self.way(Ill::RedisAnswerLost).await { kept } else { Renewal::Lost }
         })
     }
 

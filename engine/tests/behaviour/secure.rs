@@ -84,7 +84,7 @@ fn a_running_engine_is_reached_by_https_and_known_by_its_certificate(world: &Wor
         error.message().to_owned()
     };
     let said = refusal(&https, "");
-    assert!(said.contains("no known authority") && said.contains("remote_ca"), "{said}");
+    assert!(said.contains("unknown authority") && said.contains("remote_ca"), "{said}");
     let misnamed = Proxy::start(address, certificates.misnamed());
     let said = refusal(&at(&misnamed), &ca);
     assert!(said.contains("for another name"), "{said}");

@@ -16,7 +16,7 @@ async fn take(lock: &LocalLock, wait: Duration) -> Lease {
 }
 
 #[tokio::test]
-async fn turns_are_taken_in_the_order_of_asking() {
+async fn grants_follow_the_order_of_arrival() {
     let lock = LocalLock::default();
     let first = take(&lock, LONG).await;
     let mut second = lock.acquire(NAME, LONG);
@@ -25,90 +25,92 @@ async fn turns_are_taken_in_the_order_of_asking() {
     assert!(poll!(&mut third).is_pending());
     lock.release(first).await;
     assert!(poll!(&mut third).is_pending(), "the third overtook the second");
-    let Grant::Granted(second) = second.await else { panic!("the second has no turn") };
+    let Grant::Granted(second) = second.await else { panic!("the second has no grant") };
     assert!(poll!(&mut third).is_pending());
     lock.release(second).await;
-    let Grant::Granted(third) = third.await else { panic!("the third has no turn") };
+    let Grant::Granted(third) = third.await else { panic!("the third has no grant") };
     lock.release(third).await;
-    assert!(lock.names().is_empty(), "a name out of use is kept");
+    assert!(lock.names().is_empty(), "an unused name is left");
 }
 
 #[tokio::test]
-async fn other_names_are_not_waited_for() {
+async fn names_are_independent() {
     let lock = LocalLock::default();
     let _held = take(&lock, LONG).await;
     assert!(matches!(lock.acquire(LockName(8), Duration::ZERO).await, Grant::Granted(_)));
 }
 
 #[tokio::test]
-async fn a_wait_ends_and_leaves_no_place_behind() {
+async fn a_timed_out_waiter_leaves_the_queue() {
     let lock = LocalLock::default();
     let held = take(&lock, LONG).await;
     let late = lock.acquire(NAME, Duration::from_millis(10)).await;
-    assert!(matches!(late, Grant::NotInTime));
-    assert_eq!(lock.keep(&held).await, Kept::Renewed, "a waiter that left still counts");
+    assert!(matches!(late, Grant::TimedOut));
+    assert_eq!(lock.renew(&held).await, Renewal::Renewed, "a waiter that left still counts");
     lock.release(held).await;
     assert!(lock.names().is_empty());
 }
 
 #[tokio::test]
-async fn keep_renews_until_another_waits() {
+async fn renew_extends_the_lease_until_another_waits() {
     let lock = LocalLock::default();
     let held = take(&lock, LONG).await;
-    assert_eq!(lock.keep(&held).await, Kept::Renewed);
+    assert_eq!(lock.renew(&held).await, Renewal::Renewed);
     let mut next = lock.acquire(NAME, LONG);
     assert!(poll!(&mut next).is_pending());
-    assert_eq!(lock.keep(&held).await, Kept::HandedOver);
-    let Grant::Granted(next) = next.await else { panic!("handed over to no one") };
-    assert_eq!(lock.keep(&held).await, Kept::Lost);
-    // A lease that was handed over gives nothing back.
+    assert_eq!(lock.renew(&held).await, Renewal::HandedOver);
+    let Grant::Granted(next) = next.await else { panic!("the next waiter has no grant") };
+    assert_eq!(lock.renew(&held).await, Renewal::Lost);
+    // A lease that was handed over releases nothing.
     lock.release(held).await;
-    assert_eq!(lock.keep(&next).await, Kept::Renewed);
+    assert_eq!(lock.renew(&next).await, Renewal::Renewed);
 }
 
 #[tokio::test]
-async fn a_dropped_waiter_passes_its_turn_on() {
+async fn a_dropped_waiter_passes_its_grant_on() {
     let lock = LocalLock::default();
     let held = take(&lock, LONG).await;
     let mut dropped = lock.acquire(NAME, LONG);
     assert!(poll!(&mut dropped).is_pending());
     let mut next = lock.acquire(NAME, LONG);
     assert!(poll!(&mut next).is_pending());
-    // The turn is on its way to `dropped` when that goes.
+    // `dropped` is granted the lock before it is dropped.
     lock.release(held).await;
     drop(dropped);
-    let Grant::Granted(next) = next.await else { panic!("the turn was lost") };
+    let Grant::Granted(next) = next.await else { panic!("the grant was lost") };
     lock.release(next).await;
     assert!(lock.names().is_empty());
 }
 
 #[tokio::test]
-async fn a_holder_that_was_lost_is_done_without_in_the_end() {
+async fn a_lost_holder_is_replaced_after_its_timeout() {
     let lock = LocalLock::default();
     let lost = take(&lock, LONG).await;
     let mut waiter = lock.acquire(NAME, LONG);
     assert!(poll!(&mut waiter).is_pending());
-    let lapse = || {
+    let expire = || {
         let mut names = lock.names();
-        let turns = names.get_mut(&NAME).expect("in use");
-        turns.since = turns.since.checked_sub(LAPSE).expect("a moment");
+        let queue = names.get_mut(&NAME).expect("in use");
+        queue.renewed_at = queue.renewed_at.checked_sub(HOLDER_TIMEOUT).expect("uptime");
     };
-    lapse();
-    // Who comes next finds it out, and stands behind who waits already.
+    expire();
+    // The next to arrive detects it, and queues behind the waiter.
     let mut next = lock.acquire(NAME, LONG);
     assert!(poll!(&mut next).is_pending());
-    let Grant::Granted(_second) = waiter.await else { panic!("the turn is still kept") };
+    let Grant::Granted(_second) = waiter.await else {
+        panic!("the lost holder still has the lock")
+    };
     assert!(poll!(&mut next).is_pending());
-    assert_eq!(lock.keep(&lost).await, Kept::Lost);
+    assert_eq!(lock.renew(&lost).await, Renewal::Lost);
     drop(next);
-    lapse();
+    expire();
     let third = take(&lock, LONG).await;
     lock.release(third).await;
     assert!(lock.names().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_at_a_time_whatever_comes_and_goes() {
+async fn holders_exclude_each_other_while_waiters_come_and_go() {
     let lock = Arc::new(LocalLock::default());
     let inside = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..64_u64)
@@ -116,7 +118,7 @@ async fn one_at_a_time_whatever_comes_and_goes() {
             let (lock, inside) = (Arc::clone(&lock), Arc::clone(&inside));
             tokio::spawn(async move {
                 for round in 0..50 {
-                    // Some give up soon, so that turns meet waiters that go.
+                    // Some time out soon, so that grants meet waiters that leave.
                     let wait =
                         if (task + round) % 3 == 0 { Duration::from_micros(300) } else { LONG };
                     if let Grant::Granted(lease) = lock.acquire(NAME, wait).await {

@@ -1,21 +1,21 @@
-//! What of a Redis's answers is for an operator to mend, and what to change.
+//! Preflight checks: tell a Redis that an operator must reconfigure from one that
+//! is unavailable for now, and say what to change.
 //!
-//! A Redis that is down, loading, full or a replica comes back by itself, and
-//! the engine goes on without it until then. One that answers and refuses the
-//! credentials, the rights or the manner of speaking will refuse for ever: an
-//! engine does not open on it, and one that is open already says so once and
-//! goes on without it.
+//! A Redis that is down, loading, full or a replica recovers by itself, and the
+//! engine continues without it until then. One that rejects the credentials, the
+//! permissions or the protocol will do so for ever: an engine does not open on
+//! it, and one that is open already logs it once and continues without it.
 
 use redis::{ErrorKind, RedisError, RedisResult, Script};
 
 use super::connection::Connection;
+use super::endpoint::RedisEndpoint;
 use super::names::RedisNames;
-use super::place::Place;
 use crate::tls;
 
-/// Does what the engine's scripts do, on a key and a channel of its own, and
-/// leaves nothing. It answers what was refused first.
-const REHEARSAL: &str = r"
+/// Runs each command of the engine's scripts, on a probe key and channel, and
+/// leaves nothing behind. Returns the first rejection.
+const PREFLIGHT: &str = r"
 local key = KEYS[1]
 local calls = {
   {'TIME'}, {'SET', key, '1', 'PX', '1000'}, {'GET', key}, {'EXISTS', key}, {'PTTL', key},
@@ -31,23 +31,24 @@ end
 return ''
 ";
 
-/// Why Redis is not used.
+/// Why a connection cannot be used.
 #[derive(Debug)]
 pub(super) enum Unusable {
-    /// It cannot be reached, or takes no writes now.
-    Gone(RedisError),
-    /// It never will be as the settings are; the text says what to change.
-    Refusing(String),
+    /// The server cannot be reached, or takes no writes now.
+    Unreachable(RedisError),
+    /// The server rejects the settings; the text says what to change.
+    Misconfigured(String),
 }
 
 impl From<RedisError> for Unusable {
     fn from(error: RedisError) -> Self {
-        Self::Gone(error)
+        Self::Unreachable(error)
     }
 }
 
-/// Rehearses all that the engine does, so that a missing right shows now.
-pub(super) async fn rehearse(
+/// Runs every command that the engine uses, so that a missing permission shows at
+/// the start.
+pub(super) async fn preflight(
     connection: &mut Connection,
     names: &RedisNames,
     probe: &str,
@@ -56,18 +57,18 @@ pub(super) async fn rehearse(
     connection.subscribe(&channel).await?;
     connection.unsubscribe(&channel).await?;
     redis::cmd("GET").arg(probe).exec_async(connection).await?;
-    let script = Script::new(REHEARSAL);
+    let script = Script::new(PREFLIGHT);
     let answer: String = script.key(probe).arg(&channel).invoke_async(connection).await?;
     if answer.is_empty() {
         return Ok(());
     }
     let kind = ErrorKind::Server(redis::ServerErrorKind::ResponseError);
-    Err((kind, "a script was refused", answer).into())
+    Err((kind, "a script was rejected", answer).into())
 }
 
-/// Whether it says that the user lacks a right. Within scripts that is an error
-/// like any other.
-pub(super) fn is_about_rights(error: &RedisError) -> bool {
+/// Whether the user lacks a permission. Within a script that has no error code of
+/// its own, so the text is searched.
+pub(super) fn is_permission_error(error: &RedisError) -> bool {
     let text = error.to_string();
     error.code() == Some("NOPERM")
         || ["NOPERM", "The user executing the script", "ACL failure"]
@@ -75,44 +76,49 @@ pub(super) fn is_about_rights(error: &RedisError) -> bool {
             .any(|part| text.contains(part))
 }
 
-/// What must be changed about the settings or about the Redis's users.
-pub(super) fn advice(error: &RedisError, place: &Place, names: &RedisNames) -> Option<String> {
+/// What to change in the settings or in the ACL of Redis; `None` for an error
+/// that may pass.
+pub(super) fn advice(
+    error: &RedisError,
+    endpoint: &RedisEndpoint,
+    names: &RedisNames,
+) -> Option<String> {
     let text = error.to_string();
     let has = |part: &str| text.contains(part);
     let is = |code: &str| error.code() == Some(code) || has(code);
     let advice = if is("NOAUTH") {
-        "the server wants a password; write redis://USER:PASSWORD@HOST, or \
+        "the server requires a password; write redis://USER:PASSWORD@HOST, or \
          redis://:PASSWORD@HOST for its default user"
             .to_owned()
     } else if is("WRONGPASS") {
-        "the server does not take the user and password of the URL, in which special characters \
-         are percent-encoded"
+        "the server rejects the user and password of the URL; check them, and percent-encode \
+         special characters"
             .to_owned()
-    } else if is_about_rights(error) {
+    } else if is_permission_error(error) {
         let prefix = names.prefix();
         let prefix = prefix.rsplit_once(':').map_or(prefix, |(prefix, _)| prefix);
         format!(
-            "the URL's user lacks a right ({}); ACL SETUSER can give it: ~{prefix}:* &{prefix}:* \
+            "the URL's user lacks a permission ({}); grant it by ACL SETUSER: ~{prefix}:* &{prefix}:* \
              +@all -@dangerous",
             error.detail().unwrap_or("NOPERM")
         )
     } else if has("switch database") {
-        let database = place.database();
+        let database = endpoint.database();
         format!("the server has no database {database}; change the number in the URL")
     } else if error.kind() == ErrorKind::RESP3NotSupported {
-        "Redis 6 or later is needed".to_owned()
+        "the server has no RESP3; use Redis 6 or later".to_owned()
     } else if has("cluster support disabled") {
-        "the server is in no cluster; begin the URL with redis:// instead of redis+cluster://"
+        "the server is not in a cluster; begin the URL with redis:// instead of redis+cluster://"
             .to_owned()
     } else if error.kind() == ErrorKind::Parse {
-        "what answers there is no Redis; look at host and port".to_owned()
+        "the server there is not a Redis; check host and port".to_owned()
     } else {
         tls::advice(&text, "setting redis_ca")?
     };
     Some(advice)
 }
 
-/// The sentence of a refusal.
-pub(super) fn sentence(place: &Place, advice: &str) -> String {
-    format!("setting redis: {place}: {advice}")
+/// Words a refusal: setting, endpoint, and what to change.
+pub(super) fn refusal(endpoint: &RedisEndpoint, advice: &str) -> String {
+    format!("setting redis: {endpoint}: {advice}")
 }
