@@ -19,6 +19,9 @@ TOKEN = re.compile(r"[0-9a-f]{32}")
 # A path of this repository in backticks, as in `engine/src/call.rs`; a glob or
 # a name with placeholders is none.
 PATH = re.compile(r"`((?:\.ci|\.github|benches|docs|engine|ffi|migrations|python|server)/[\w./-]+)(\*?)`")
+# A test, as in `http::limits::slow_client` or `settings::tests::secrets`; the
+# end of its name may be left out.
+TEST = re.compile(r"`(?:http::(\w+)::(\w+)|(\w+)::tests::(\w+))`")
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 SETTING = re.compile(r'^    (\w+): \w+ = "([^"]*)", "', re.M)
 DECLARED = ["engine/src/config.rs", "server/src/settings.rs"]
@@ -88,7 +91,7 @@ def run(steps: Session, name: str) -> None:
 
 
 def broken_links(document: pathlib.Path) -> Iterator[str]:
-    """Yields each link and each path in backticks that leads nowhere."""
+    """Yields each link, and each path or test in backticks, that leads nowhere."""
     text = document.read_text()
     name = document.relative_to(ROOT)
     for link in LINK.findall(text):
@@ -98,6 +101,10 @@ def broken_links(document: pathlib.Path) -> Iterator[str]:
         exists = any(ROOT.glob(f"{path}*")) if star else (ROOT / path).exists()
         if not exists:
             yield f"{name}: there is no {path}{star}"
+    for in_http, test, module, unit_test in TEST.findall(text):
+        file = f"server/tests/http/{in_http}.rs" if in_http else f"server/src/{module}.rs"
+        if not (ROOT / file).exists() or f"fn {test or unit_test}" not in (ROOT / file).read_text():
+            yield f"{name}: there is no test {test or unit_test} in {file}"
 
 
 def wrong_settings() -> Iterator[str]:
