@@ -1,4 +1,4 @@
-"""Runs the documents' shell sessions against fresh servers, and checks links."""
+"""Runs the documents' shell sessions and the engine's examples, and checks links."""
 
 import json
 import os
@@ -90,6 +90,18 @@ def run(steps: Session, name: str) -> None:
             server.wait(timeout=20)
 
 
+def run_examples() -> int:
+    """Runs the examples that end by themselves; returns their number."""
+    expected = {"shop": r"2 sold, 1 in stock\n$", "events": r"hold\.released .* \S+ units\n$"}
+    for name, ending in expected.items():
+        example = TARGET / "debug" / "examples" / name
+        done = subprocess.run([example], capture_output=True, text=True, timeout=60)
+        if done.returncode or not re.search(ending, done.stdout):
+            sys.exit(f"the example {name} printed\n{done.stdout}{done.stderr}")
+        print(f"ok: engine/examples/{name}.rs")
+    return len(expected)
+
+
 def broken_links(document: pathlib.Path) -> Iterator[str]:
     """Yields each link, and each path or test in backticks, that leads nowhere."""
     text = document.read_text()
@@ -139,6 +151,7 @@ def main() -> None:
             passed += len(steps)
     if len(next(sessions(README), [])) < 4:
         sys.exit("README.md shows fewer than 4 curl commands")
+    passed += run_examples()
     print(f"README: {passed} passed, 0 failed")
 
 
