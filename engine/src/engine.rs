@@ -21,7 +21,7 @@ use crate::model::{
     OrderRequest, PaymentAnswer, PaymentEvent, Product, ProductId, ProductPage, ReleaseRequest,
     Replayable, StockAdjustment,
 };
-use crate::rpc;
+use crate::rpc::{self, RemoteCall};
 use crate::sweeper::SweepReport;
 
 /// How long closing waits for requests in flight: longer than a request waits
@@ -216,13 +216,13 @@ impl AsyncEngine {
         self.backend.redis_prefix()
     }
 
-    /// Executes the call that a remote engine has sent as `body`, for a server
-    /// that carries such calls, and returns its reply: JSON with the whole result
-    /// or the whole error.
+    /// Executes a call that a remote engine has sent, for a server that carries
+    /// such calls, and returns its reply: JSON with the whole result or the whole
+    /// error.
     ///
     /// A client that may send calls can do everything that this engine does.
-    pub async fn serve_call(&self, body: &[u8]) -> Vec<u8> {
-        rpc::serve(&*self.backend, body).await
+    pub async fn serve_call(&self, call: RemoteCall) -> Vec<u8> {
+        rpc::serve(&*self.backend, call).await
     }
 
     /// Drains queued requests, rejects new ones, then closes the store. A second

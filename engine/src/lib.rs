@@ -106,6 +106,7 @@ pub use model::{
     ReleaseRequest, Replayable, ShortLine, StockAdjustment, Timestamp, Token, parse_bool,
     parse_duration, parse_quantity,
 };
+pub use rpc::RemoteCall;
 pub use sweeper::SweepReport;
 
 /// The README's example is run as those of the documentation are.

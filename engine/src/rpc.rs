@@ -16,7 +16,7 @@ use crate::model::{OrderId, ShortLine};
 pub(crate) const PATH: &str = "/engine/v1";
 
 /// A call as it is sent; `R` is a [`Request`], or its JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Call<R> {
     /// Comes with a request that must not be executed twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,21 +62,44 @@ impl From<RpcError> for Error {
     }
 }
 
-/// Executes the call in `body` and returns its reply as JSON.
-pub(crate) async fn serve(backend: &dyn Backend, body: &[u8]) -> Vec<u8> {
-    let reply: Reply = execute(backend, body).await.map_err(|error| closed_here(error).into());
+/// A call that a remote engine has sent, parsed.
+///
+/// A malformed one is a call, too: its reply is the error.
+#[derive(Debug)]
+pub struct RemoteCall(Result<Call<Request>>);
+
+impl RemoteCall {
+    /// Parses the body of a request.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Self {
+        Self(serde_json::from_slice(body).map_err(|error| {
+            let why = format!("cannot parse the call (is the client of this version?): {error}");
+            Error::invalid_argument(why)
+        }))
+    }
+
+    /// Whether the call's duration grows with the store: an audit or a sweep.
+    /// Its client bounds it by `remote_timeout`, and cancels it by closing the
+    /// stream; a server's request timeout should not.
+    #[must_use]
+    pub fn is_maintenance(&self) -> bool {
+        let request = self.0.as_ref().map(|call| &call.request);
+        matches!(request, Ok(Request::Audit {} | Request::Sweep {}))
+    }
+}
+
+/// Executes a call and returns its reply as JSON.
+pub(crate) async fn serve(backend: &dyn Backend, call: RemoteCall) -> Vec<u8> {
+    let reply: Reply = execute(backend, call).await.map_err(|error| closed_here(error).into());
     // Texts and numbers only: nothing in it can fail to serialize.
     serde_json::to_vec(&reply).unwrap_or_default()
 }
 
-async fn execute(backend: &dyn Backend, body: &[u8]) -> Result<Response> {
+async fn execute(backend: &dyn Backend, call: RemoteCall) -> Result<Response> {
     backend.lifecycle().check_usable()?;
     backend.check_serves_remotes()?;
-    let call: Call<Request> = serde_json::from_slice(body).map_err(|error| {
-        let why = format!("cannot parse the call (is the client of this version?): {error}");
-        Error::invalid_argument(why)
-    })?;
-    backend.call(call.request, call.retry).await
+    let Call { request, retry } = call.0?;
+    backend.call(request, retry).await
 }
 
 /// Turns `misuse` of this engine into `unavailable`: the caller, in another

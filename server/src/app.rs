@@ -136,15 +136,7 @@ impl App {
 
     async fn work(&self, endpoint: Endpoint, call: &Call<'_>, deadline: Instant) -> Answer {
         let _place = self.place_for(endpoint)?;
-        let late = || {
-            let detail = "no answer in time; what was begun may still be done";
-            Refusal::Server(Code::Unavailable, detail.into())
-        };
-        let work = handlers::run(&self.shared, endpoint, call);
-        if handlers::takes_its_time(endpoint, call) {
-            return work.await;
-        }
-        timeout_at(deadline, work).await.unwrap_or_else(|_| Err(late()))
+        handlers::run(&self.shared, endpoint, call, deadline).await
     }
 
     /// The request's place among those under way, of which probes take none. It

@@ -10,20 +10,40 @@ mod webhook;
 #[cfg(test)]
 pub use ops::DOCUMENT;
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::call::Call;
+use crate::problem::{Code, Refusal};
 use crate::reply::Answer;
 use crate::router::Endpoint;
 use crate::shared::Shared;
 
-/// Whether a request takes as long as the store is large. An engine that sends
-/// such a call bounds it by a setting of its own, and takes it back by hanging
-/// up.
-pub fn takes_its_time(endpoint: Endpoint, call: &Call<'_>) -> bool {
-    endpoint == Endpoint::Engine && matches!(call.segments.get("call"), Some("audit" | "sweep"))
+/// Runs an endpoint until `deadline`.
+pub async fn run(
+    shared: &Shared,
+    endpoint: Endpoint,
+    call: &Call<'_>,
+    deadline: Instant,
+) -> Answer {
+    let work = execute(shared, endpoint, call, deadline);
+    if endpoint == Endpoint::Engine {
+        // It applies the deadline itself, by the call.
+        return work.await;
+    }
+    timeout_at(deadline, work).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
-/// Runs an endpoint.
-pub async fn run(shared: &Shared, endpoint: Endpoint, call: &Call<'_>) -> Answer {
+fn timed_out() -> Refusal {
+    let detail = "no answer in time; what was begun may still be done";
+    Refusal::Server(Code::Unavailable, detail.into())
+}
+
+async fn execute(
+    shared: &Shared,
+    endpoint: Endpoint,
+    call: &Call<'_>,
+    deadline: Instant,
+) -> Answer {
     match endpoint {
         Endpoint::Product => shop::product(shared, call).await,
         Endpoint::Products => shop::products(shared, call).await,
@@ -44,6 +64,6 @@ pub async fn run(shared: &Shared, endpoint: Endpoint, call: &Call<'_>) -> Answer
         Endpoint::Ready => ops::ready(shared).await,
         Endpoint::Metrics => ops::metrics(shared),
         Endpoint::Document => ops::document(),
-        Endpoint::Engine => engine::answer(shared, call).await,
+        Endpoint::Engine => engine::answer(shared, call, deadline).await,
     }
 }

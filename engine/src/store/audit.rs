@@ -210,7 +210,7 @@ impl Audit<'_> {
             };
             self.connection.run(sql, &mut keep).await?;
         }
-        let mut walk = Walk::through("payments", "k");
+        let mut walk = Walk::through("payments", "idempotency_key");
         while let Some(range) = self.next(&mut walk, text).await? {
             let sql = format!(
                 "SELECT t.order_id FROM stockade_payments t LEFT JOIN stockade_payments_waiting w \

@@ -77,7 +77,7 @@ impl Far {
         // With a connection that has begun: the server's next word is the answer.
         self.engine.ping().expect("is there");
         let before = self.proxy.fired();
-        let arm = |when| self.proxy.cut_after_client_sends(b"\"args\":", when);
+        let arm = |when| self.proxy.cut_after_client_sends(b"\"request\":", when);
         match when {
             Cut::Before => arm(CutWhen::BeforeForward),
             Cut::Sent => arm(CutWhen::AfterForward),
@@ -224,7 +224,7 @@ fn what_was_never_sent_is_known_not_to_be_done(world: &World) {
     for (call, answer) in answers {
         let error = answer.expect_err("nobody there");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.message().contains(&format!("{call} was not done")), "{error}");
+        assert!(error.message().contains(&format!("{call} was not executed")), "{error}");
         assert!(error.retry_after().is_some());
     }
     far.proxy.refuse(false);
@@ -264,7 +264,7 @@ fn an_engine_that_does_not_answer_is_unavailable_in_time(world: &World) {
     let since = Instant::now();
     let error = far.engine.hold(&HoldRequest::new(id, 1)).expect_err("no answer");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.message().contains("hold may have been done"), "{error}");
+    assert!(error.message().contains("hold may have been executed"), "{error}");
     assert!(since.elapsed() < secs(10), "it took {:?}", since.elapsed());
     far.proxy.swallow_replies(false);
     far.proxy.cut();
@@ -294,7 +294,7 @@ fn callers_of_an_engine_that_cannot_be_reached_wait_for_one_attempt(world: &Worl
     for answer in at_once(CALLERS, |_| far.engine.hold(&HoldRequest::new(id, 1))) {
         let error = answer.expect_err("no answer");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.message().contains("hold was not done"), "{error}");
+        assert!(error.message().contains("hold was not executed"), "{error}");
     }
     assert_eq!(retries(), before, "one attempt took longer than any of them waits");
     assert!(since.elapsed() < secs(10), "it took {:?}", since.elapsed());

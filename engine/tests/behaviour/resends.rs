@@ -1,7 +1,7 @@
 //! Calls as a remote engine sends them, and sends them again.
 
 use serde_json::{Value, json};
-use stockade::{AsyncEngine, CartRequest, HoldRequest, ProductId, StockAdjustment};
+use stockade::{AsyncEngine, CartRequest, HoldRequest, ProductId, RemoteCall, StockAdjustment};
 
 use crate::world::World;
 use crate::{Scenario, scenarios};
@@ -46,7 +46,7 @@ async fn send(
         "retry": { "key": key, "is_retry": is_retry },
         "request": { operation: arguments },
     });
-    let reply = engine.serve_call(call.to_string().as_bytes()).await;
+    let reply = engine.serve_call(RemoteCall::parse(call.to_string().as_bytes())).await;
     let mut reply: Value = serde_json::from_slice(&reply).expect("JSON");
     match reply["Ok"].get_mut(operation) {
         Some(result) => json!({ "Ok": result.take() }),
@@ -159,7 +159,7 @@ fn a_call_that_makes_no_sense_is_refused_as_such(world: &World) {
             );
         }
         for malformed in [&b"{\"request\":{\"create_hold\":{\"prod"[..], b"{}", b"[]", b""] {
-            let reply = engine.serve_call(malformed).await;
+            let reply = engine.serve_call(RemoteCall::parse(malformed)).await;
             assert!(String::from_utf8_lossy(&reply).contains("invalid_argument"));
         }
     });

@@ -158,8 +158,11 @@ fn both_dialects_have_the_same_columns(world: &World) {
 
 fn both_dialects_have_the_same_indexes(world: &World) {
     let (here, there) = both(world, indexes);
-    let primary =
-        ("stockade_payments_waiting".to_owned(), true, vec!["order_id".to_owned(), "k".to_owned()]);
+    let primary = (
+        "stockade_payments_waiting".to_owned(),
+        true,
+        vec!["order_id".to_owned(), "idempotency_key".to_owned()],
+    );
     assert!(here.contains(&primary), "{here:?}");
     assert_eq!(here, there);
 }
