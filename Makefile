@@ -1,5 +1,5 @@
-# `make run` does the main job on the embedded default; `make check` installs
-# what the tests need and runs them all, as CI does.
+# `make run` starts the server on its embedded store; `make check` installs what
+# the tests need and runs every check, as CI does.
 
 .PHONY: run check check-long deps lint test ffi header install-c python openapi openapi-long schemathesis deny proof fuzz bench bench-quick bench-ffi plot
 
@@ -21,7 +21,7 @@ check-long:
 		cargo run --quiet --locked -p stockade-testkit -- run -- \
 		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^mysql_redis::/)'
 
-# Debian's packages and cargo's tools; nothing is done where they are there.
+# Debian's packages and cargo's tools; skips what is installed.
 deps:
 	.ci/deps
 
@@ -30,8 +30,8 @@ lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
-# One MariaDB, MySQL and Redis of its own for the whole run; tests that break
-# servers start further ones.
+# Starts one MariaDB, MySQL and Redis for the whole run; tests that break
+# servers start their own.
 test:
 	cargo build --workspace --all-targets --locked
 	cargo run --quiet --locked -p stockade-testkit -- run -- \
@@ -47,8 +47,8 @@ python:
 	.ci/python
 
 # The C ABI, its header, examples and tests under valgrind, then the PHP
-# package with its tests under php-fpm. What is missing fails. Built with the
-# whole workspace, so that it is built but once.
+# package with its tests under php-fpm. A missing tool is a failure. Builds the
+# whole workspace, so that features do not differ and nothing is built twice.
 ffi:
 	cargo build --workspace --all-targets --locked
 	cargo run --quiet --locked -p stockade-testkit -- run -- \
@@ -59,32 +59,32 @@ ffi:
 header:
 	STOCKADE_WRITE_HEADERS=1 cargo test --quiet --locked -p stockade-ffi --test header
 
-# Header, libraries and pkg-config file; PREFIX and DESTDIR say where to.
+# Installs header, libraries and pkg-config file below DESTDIR and PREFIX.
 install-c:
 	ffi/install
 
-# The OpenAPI document as shops' tools read it: validators, and clients in
-# Python and TypeScript that hold against a running server.
+# Checks the OpenAPI document: validators, and generated clients in Python and
+# TypeScript that make a hold on a running server.
 openapi:
 	server/tests/openapi/run
 
-# Those, and the clients of openapi-generator in Python and Java.
+# The same, and the clients of openapi-generator in Python and Java.
 openapi-long:
 	server/tests/openapi/run --long
 
-# The server against its own OpenAPI document, by schemathesis.
+# Tests the server against its OpenAPI document with schemathesis.
 schemathesis:
 	server/tests/schemathesis/run
 
-# The long form of every part of the proof, and RELIABILITY.md. SEEDS=N tries
-# N seeds of each part instead of its own number.
+# Runs every part of the proof in its long form and writes RELIABILITY.md.
+# SEEDS=N tries N seeds of each part instead of its own number.
 proof:
 	cargo build --quiet --release --locked -p stockade-proof
 	cargo run --quiet --release --locked -p stockade-proof -- all --long $(if $(SEEDS),--seeds $(SEEDS))
 	STOCKADE_TEST_LONG=1 cargo run --quiet --locked -p stockade-testkit -- run -- \
 		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^flushed_redis::/)'
 
-# Fuzzes what hostile clients and programs may send, each target for SECONDS.
+# Fuzzes the input of hostile clients and programs, each target for SECONDS.
 fuzz: SECONDS = 60
 fuzz:
 	server/fuzz/run server/fuzz http $(SECONDS)
@@ -103,11 +103,11 @@ bench:
 bench-quick:
 	cargo bench --locked -p stockade-benches -- --quick
 
-# What a call costs in Rust, C, PHP and Python, and what eight PHP processes
-# reach on one product.
+# Measures a call in Rust, C, PHP and Python, and eight PHP processes on one
+# product.
 bench-ffi:
 	ffi/benches/run
 
-# benches/contention.svg, from the last run of the contention bench.
+# Draws benches/contention.svg from the last run of the contention bench.
 plot:
 	cargo run --release --locked -p stockade-benches --bin plot
