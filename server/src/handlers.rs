@@ -1,5 +1,5 @@
-//! The endpoints: each reads its arguments, makes one call of the engine and
-//! writes the answer.
+//! The endpoint handlers: each parses its arguments, makes one engine call and
+//! renders the response.
 
 mod admin;
 mod engine;
@@ -11,39 +11,39 @@ mod webhook;
 pub use ops::DOCUMENT;
 
 use crate::call::Call;
-use crate::reply::Answer;
+use crate::reply::HandlerResult;
 use crate::router::Endpoint;
-use crate::shared::Shared;
+use crate::state::ServerState;
 
-/// Whether a request takes as long as the store is large. An engine that sends
-/// such a call bounds it by a setting of its own, and takes it back by hanging
-/// up.
-pub fn takes_its_time(endpoint: Endpoint, call: &Call<'_>) -> bool {
+/// Whether the duration grows with the size of the store, so that the request
+/// timeout does not apply. The calling engine has its own timeout, and cancels
+/// by closing the stream.
+pub fn is_unbounded(endpoint: Endpoint, call: &Call<'_>) -> bool {
     endpoint == Endpoint::Engine && matches!(call.segments.get("call"), Some("audit" | "sweep"))
 }
 
-/// Runs an endpoint.
-pub async fn run(shared: &Shared, endpoint: Endpoint, call: &Call<'_>) -> Answer {
+/// Dispatches a request to its handler.
+pub async fn run(state: &ServerState, endpoint: Endpoint, call: &Call<'_>) -> HandlerResult {
     match endpoint {
-        Endpoint::Product => shop::product(shared, call).await,
-        Endpoint::Products => shop::products(shared, call).await,
-        Endpoint::Hold => shop::hold(shared, call).await,
-        Endpoint::Cart => shop::cart(shared, call).await,
-        Endpoint::GetHold => shop::get_hold(shared, call).await,
-        Endpoint::Release => shop::release(shared, call).await,
-        Endpoint::Extend => shop::extend(shared, call).await,
-        Endpoint::Order => shop::order(shared, call).await,
-        Endpoint::GetOrder => shop::get_order(shared, call).await,
-        Endpoint::Webhook => webhook::webhook(shared, call).await,
-        Endpoint::CreateProduct => admin::create_product(shared, call).await,
-        Endpoint::Adjust => admin::adjust(shared, call).await,
-        Endpoint::Sweep => admin::sweep(shared).await,
-        Endpoint::Audit => admin::audit(shared).await,
-        Endpoint::Events => admin::events(shared, call).await,
+        Endpoint::Product => shop::product(state, call).await,
+        Endpoint::Products => shop::products(state, call).await,
+        Endpoint::Hold => shop::hold(state, call).await,
+        Endpoint::Cart => shop::cart(state, call).await,
+        Endpoint::GetHold => shop::get_hold(state, call).await,
+        Endpoint::Release => shop::release(state, call).await,
+        Endpoint::Extend => shop::extend(state, call).await,
+        Endpoint::Order => shop::order(state, call).await,
+        Endpoint::GetOrder => shop::get_order(state, call).await,
+        Endpoint::Webhook => webhook::webhook(state, call).await,
+        Endpoint::CreateProduct => admin::create_product(state, call).await,
+        Endpoint::Adjust => admin::adjust(state, call).await,
+        Endpoint::Sweep => admin::sweep(state).await,
+        Endpoint::Audit => admin::audit(state).await,
+        Endpoint::Events => admin::events(state, call).await,
         Endpoint::Health => ops::health(),
-        Endpoint::Ready => ops::ready(shared).await,
-        Endpoint::Metrics => ops::metrics(shared),
+        Endpoint::Ready => ops::ready(state).await,
+        Endpoint::Metrics => ops::metrics(state),
         Endpoint::Document => ops::document(),
-        Endpoint::Engine => engine::answer(shared, call).await,
+        Endpoint::Engine => engine::handle(state, call).await,
     }
 }

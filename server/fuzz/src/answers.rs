@@ -41,29 +41,29 @@ impl Answer<'_> {
 
 /// Takes apart what came back on a connection of HTTP/1: whole answers and
 /// nothing else, each of a kind that the contract has.
-pub fn read(mut came: &[u8]) -> Vec<Answer<'_>> {
+pub fn read(mut received: &[u8]) -> Vec<Answer<'_>> {
     let mut answers = Vec::new();
-    while !came.is_empty() {
-        let (answer, rest) = next(came);
+    while !received.is_empty() {
+        let (answer, rest) = next(received);
         check(&answer);
         answers.push(answer);
-        came = rest;
+        received = rest;
     }
     answers
 }
 
 /// The first answer and what stands behind it.
-fn next(came: &[u8]) -> (Answer<'_>, &[u8]) {
+fn next(received: &[u8]) -> (Answer<'_>, &[u8]) {
     let mut headers = [httparse::EMPTY_HEADER; 16];
     let mut head = httparse::Response::new(&mut headers);
-    let parsed = head.parse(came);
+    let parsed = head.parse(received);
     let Ok(httparse::Status::Complete(length)) = parsed else {
-        panic!("{parsed:?}: no answer begins like {}", shown(came));
+        panic!("{parsed:?}: no answer begins like {}", shown(received));
     };
     let (mut body_length, mut is_replayed) = (0, false);
     for header in head.headers.iter() {
         let name = header.name.to_ascii_lowercase();
-        assert!(HEADERS.contains(&name.as_str()), "a header {name} in {}", shown(came));
+        assert!(HEADERS.contains(&name.as_str()), "a header {name} in {}", shown(received));
         is_replayed |= name == "idempotent-replayed";
         if name == "content-length" {
             let text = str::from_utf8(header.value).expect("a number");
@@ -71,13 +71,13 @@ fn next(came: &[u8]) -> (Answer<'_>, &[u8]) {
         }
     }
     let status = head.code.expect("a status");
-    let rest = &came[length..];
+    let rest = &received[length..];
     // The answer to HEAD has a length and no body. No body begins like an answer.
     if rest.is_empty() || rest.starts_with(b"HTTP/1.") {
         return (Answer { status, is_replayed, body: b"" }, rest);
     }
     let whole = rest.split_at_checked(body_length);
-    let (body, rest) = whole.unwrap_or_else(|| panic!("the body ends early: {}", shown(came)));
+    let (body, rest) = whole.unwrap_or_else(|| panic!("the body ends early: {}", shown(received)));
     (Answer { status, is_replayed, body }, rest)
 }
 

@@ -33,8 +33,8 @@ pub fn requests(session: &[u8]) {
             }
             let line = replaced(&replaced(line, "$hold", &hold), "$payment", &payment);
             let Some(request) = request(&line) else { continue };
-            let came = shop.exchange(&request).await;
-            for answer in answers::read(&came) {
+            let received = shop.exchange(&request).await;
+            for answer in answers::read(&received) {
                 let told = answer.json();
                 for made in [&told["hold"], &told["holds"][0], &told["Ok"]["value"]] {
                     hold = made["token"].as_str().map_or(hold, str::to_owned);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use stockade::{AsyncEngine, Clock, Engine, NewProduct, Timestamp};
 use stockade_server::Settings;
-use stockade_server::fuzzing::{Door, NOW, Server};
+use stockade_server::fuzzing::{NOW, Server, Transport};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -74,12 +74,12 @@ impl Shop {
     /// Everything that comes back to a client that sends these bytes by an
     /// address.
     pub async fn exchange(&self, sent: &[u8]) -> Vec<u8> {
-        self.exchange_by(Door::Tcp, sent).await
+        self.exchange_by(Transport::Tcp, sent).await
     }
 
     /// The same by this door.
-    pub async fn exchange_by(&self, door: Door, sent: &[u8]) -> Vec<u8> {
-        self.server.exchange(door, sent).await
+    pub async fn exchange_by(&self, transport: Transport, sent: &[u8]) -> Vec<u8> {
+        self.server.exchange(transport, sent).await
     }
 
     /// Lets time pass.
@@ -93,8 +93,8 @@ impl Shop {
         let audit = self.engine.audit().await.expect("an audit");
         assert!(audit.consistent, "{audit:?}");
         loop {
-            let came = self.exchange(b"GET /metrics HTTP/1.1\r\nhost: shop\r\n\r\n").await;
-            let answers = answers::read(&came);
+            let received = self.exchange(b"GET /metrics HTTP/1.1\r\nhost: shop\r\n\r\n").await;
+            let answers = answers::read(&received);
             let metrics = str::from_utf8(answers[0].body).expect("a text");
             let failed = metrics.lines().find(|line| line.contains("status=\"5"));
             assert_eq!(failed, None);

@@ -43,8 +43,8 @@ pub fn webhook(sent: &[u8]) {
             // Whatever came of it, comes of it again, and has no effect twice.
             assert_eq!(event.send(shop, true).await, first);
         } else {
-            let refused = first.is_none_or(|status| (400..500).contains(&status));
-            assert!(refused, "{first:?} without a signature");
+            let rejected = first.is_none_or(|status| (400..500).contains(&status));
+            assert!(rejected, "{first:?} without a signature");
             if event.is_plain() {
                 assert_eq!(first, Some(401));
             }
@@ -107,8 +107,8 @@ impl Event {
         let head = b"POST /api/payments/webhook HTTP/1.1\r\nhost: shop\r\n";
         let framing = format!("connection: close\r\ncontent-length: {}\r\n\r\n", self.body.len());
         let sent = [head, &*self.headers, framing.as_bytes(), &*self.body].concat();
-        let came = shop.exchange(&sent).await;
-        let answers = answers::read(&came);
+        let received = shop.exchange(&sent).await;
+        let answers = answers::read(&received);
         let last = answers.last()?;
         if matches!(last.status, 200 | 202) {
             assert_eq!((last.body, last.is_replayed), (&br#"{"message":"ok"}"#[..], again));

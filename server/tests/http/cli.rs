@@ -216,7 +216,7 @@ fn migrate_seed_sweep_and_audit() {
     let (code, report, _) = run(&["audit", "--json"]);
     assert!(code == 0 && report.starts_with(r#"{"consistent":true"#), "{report}");
     let (code, report, _) = run(&["audit"]);
-    assert!(code == 0 && report.starts_with("the books agree\n"), "{report}");
+    assert!(code == 0 && report.starts_with("the stock is consistent\n"), "{report}");
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn an_audit_of_books_that_do_not_agree_ends_with_one() {
     let (code, report, _) = run(folder.path(), &[], &["audit", "--json", &store]);
     assert!(code == 1 && report.starts_with(r#"{"consistent":false"#), "{code}: {report}");
     let (code, report, _) = run(folder.path(), &[], &["audit", &store]);
-    assert!(code == 1 && report.starts_with("the books do NOT agree\n"), "{code}: {report}");
+    assert!(code == 1 && report.starts_with("the stock is INCONSISTENT\n"), "{code}: {report}");
 }
 
 #[test]
