@@ -37,7 +37,7 @@ mod tests {
     use crate::error::{stockade_error_code, stockade_error_free, stockade_error_message};
 
     #[test]
-    fn a_panic_stops_at_the_border() {
+    fn panics_do_not_cross_the_boundary() {
         let mut error = std::ptr::null_mut();
         // SAFETY: `error` is writable and freed once.
         unsafe {

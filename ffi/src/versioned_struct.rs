@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_program_is_read_and_written_as_far_as_it_knows() {
+    fn older_structs_are_read_and_written_partially() {
         let mut older = sized(8);
         // SAFETY: it has at least 8 bytes.
         let read = unsafe { read(&older) }.ok().map(|read| (read.first, read.second));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_program_may_not_set_what_is_not_known() {
+    fn unknown_fields_of_newer_structs_must_be_zero() {
         #[repr(C)]
         struct Newer(Grown, u64);
         let mut newer = Newer(sized(24), 0);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_was_never_set_is_refused() {
+    fn unset_sizes_are_rejected() {
         for size in [0, 4, 7, 70_000, u32::MAX] {
             // SAFETY: only the size of such a struct is read.
             assert!(unsafe { read(&sized(size)) }.is_err(), "{size}");

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_key_opens() {
+    fn only_a_valid_key_is_accepted() {
         let keys = keys("alpha,beta");
         for good in ["Bearer alpha", "bearer beta"] {
             assert!(check(&keys, "authorization", good), "{good}");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn engines_come_by_their_socket_file_or_with_the_key() {
+    fn engine_calls_need_the_socket_or_the_key() {
         let mut headers = HeaderMap::new();
         let may = |keys: &ApiKeys, transport, version, headers: &HeaderMap| {
             keys.check_engine(transport, version, headers).is_ok()
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forwarded_call_is_refused_on_the_engines_socket_file() {
+    fn engines_socket_rejects_forwarded_calls() {
         for name in FORWARDING_HEADERS.iter().copied().chain(["x-forwarded-anything"]) {
             let mut headers = HeaderMap::new();
             headers.insert(name, "10.0.0.1".parse().unwrap());
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_all_may_but_web_pages() {
+    fn without_a_key_only_web_pages_are_rejected() {
         let open = keys("");
         assert!(open.check(&HeaderMap::new()).is_ok());
         assert!(!check(&open, "origin", "https://evil.example"));

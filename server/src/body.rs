@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_malformed_and_another_shape_is_invalid() {
+    fn non_json_is_malformed_and_wrong_shape_is_invalid() {
         for good in ["{}", r#"{"ttl":60}"#, r#" {"ttl":null,"more":[1]} "#] {
             assert_eq!(code(good.as_bytes()), None, "{good}");
         }
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_field_and_what_is_wanted() {
+    fn shape_error_names_field_and_expected_type() {
         let read = |body| object::<Whole<'_>>(body);
         assert!(read(r#"{"items":[{"a":1},2],"price":1.10}"#).is_ok());
         for (body, says) in [

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flags_agree_with_each_other() {
+    fn command_line_definition_is_valid() {
         command().debug_assert();
     }
 }

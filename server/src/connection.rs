@@ -237,7 +237,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(50);
 
     #[tokio::test]
-    async fn a_client_that_does_not_read_loses_its_connection() {
+    async fn write_times_out_when_the_client_does_not_read() {
         let (server, client) = tokio::io::duplex(1_024);
         let mut server = TimeoutStream::new(Box::pin(server), LONG, SHORT);
         let ended = server.write_all(&vec![0; 64 << 10]).await;
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_must_show_in_time_which_http_it_speaks() {
+    async fn protocol_detection_times_out() {
         for (said, is_known) in [
             (&b""[..], false),
             (b"P", false),

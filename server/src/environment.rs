@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_and_the_variables_of_others_pass() {
+    fn known_variables_are_accepted() {
         for (name, value) in [
             ("STOCKADE_HOLD_TTL", "60s"),
             ("STOCKADE_API_KEY_FILE", "/run/secrets/key"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_setting_is_refused_by_name_with_the_one_that_is_meant() {
+    fn misspelt_variables_are_rejected_with_a_suggestion() {
         for (name, suggestion) in [
             ("STOCKADE_REQUIRE_HOLD_TOKN", "STOCKADE_REQUIRE_HOLD_TOKEN?"),
             ("STOCKADE_HOLD_TLL", "STOCKADE_HOLD_TTL?"),

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_beyond_the_limit_is_refused_until_one_is_free() {
+    fn limit_rejects_until_a_permit_is_released() {
         let limit = Limit::new(2);
         let first = limit.enter();
         let second = limit.enter();

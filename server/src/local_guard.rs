@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machines_own_requests_pass() {
+    fn guard_accepts_local_requests_only() {
         let guard = guard(&[]);
         for host in [
             "localhost",
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn web_pages_of_other_origins_do_not_pass() {
+    fn guard_rejects_web_pages_of_other_origins() {
         let guard = guard(&[]);
         let host = ("host", "localhost:8080");
         assert!(passes(&guard, "/", &[host, ("origin", "http://localhost:8080")]));
@@ -212,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_requests_do_not_pass() {
+    fn guard_rejects_forwarded_requests() {
         for name in FORWARDING_HEADERS.iter().copied().chain(["x-forwarded-for"]) {
             assert!(!passes(&guard(&[]), "/", &[("host", "localhost"), (name, "x")]), "{name}");
         }
     }
 
     #[test]
-    fn it_is_off_with_both_secrets_or_when_told_so_and_says_which_is_missing() {
+    fn guard_is_off_with_both_secrets_or_insecure() {
         let foreign = &[("host", "shop.example"), ("x-forwarded-for", "10.0.0.1")];
         assert!(passes(&guard(&[("insecure", "true")]), "/", foreign));
         let both = [("api_key", "k"), ("webhook_secret", "s")];

@@ -44,7 +44,7 @@ mod tests {
     use super::read_levels;
 
     #[test]
-    fn levels_are_read_and_a_misspelt_one_is_refused() {
+    fn log_levels_are_parsed_and_misspelt_ones_rejected() {
         for good in ["info", "off", "warn,stockade::request=off", "INFO"] {
             assert!(read_levels(good).is_ok(), "{good}");
         }

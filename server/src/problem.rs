@@ -267,7 +267,7 @@ mod tests {
     use crate::handlers::DOCUMENT;
 
     #[test]
-    fn every_kind_of_the_engine_has_its_code_here() {
+    fn every_engine_error_kind_has_a_code() {
         for kind in ErrorKind::ALL {
             assert_eq!(Code::of(*kind).as_str(), kind.code());
         }

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn probes_share_one_question_while_its_answer_is_fresh() {
+    async fn concurrent_probes_share_one_ping() {
         for (fresh, questions) in [(LONG, 1), (Duration::ZERO, 3)] {
             let (readiness, asked) = (readiness(fresh, LONG), AtomicUsize::new(0));
             let probe = || {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_does_not_answer_is_waited_for_once_and_within_the_bound() {
+    async fn a_hanging_ping_times_out_once() {
         let (readiness, asked) = (readiness(LONG, SHORT), AtomicUsize::new(0));
         let probe = || {
             readiness.check(async || {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_of_the_store_is_the_answer() {
+    async fn check_returns_the_ping_error() {
         let readonly = async || Err(stockade::Error::invalid_argument("read-only"));
         let rejected = Readiness::default().check(readonly).await;
         assert_eq!(rejected.unwrap_err().code(), Code::InvalidArgument);

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sane_id_of_the_client_is_kept_and_any_other_is_replaced() {
+    fn valid_client_ids_are_kept_and_others_replaced() {
         let ids = RequestIds::new();
         let mut headers = HeaderMap::new();
         let made = ids.of(&headers);

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_have_the_paths_under_admin_and_no_others() {
+    fn operator_endpoints_are_exactly_those_under_admin() {
         for path in PATHS {
             for (_, endpoint) in path.methods {
                 let under_admin = path.pattern.starts_with("/api/admin/");
