@@ -1,4 +1,5 @@
-//! Turns the OpenAPI document into JSON, so that the program carries only that.
+//! Converts the OpenAPI document to JSON at build time, so that the program
+//! embeds only that.
 
 use std::error::Error;
 use std::path::Path;

@@ -1,14 +1,15 @@
-//! Carts of three different products out of a thousand, drawn by Zipf.
+//! Carts of three distinct products out of a thousand, drawn from a Zipf
+//! distribution.
 //!
-//! Expected: by row locks, nearly every cart has one of the hottest products,
-//! so nearly all wait for each other. No deadlock may surface: both lock
-//! products by ascending id.
+//! Expected: with row locks, nearly every cart contains one of the hottest
+//! products, so nearly all queue for the same locks. No deadlock may surface:
+//! both contenders lock products by ascending id.
 
-use stockade_benches::bench::{self, Bench, Match, Wish, close, over_row_lock};
+use stockade_benches::bench::{self, Bench, FigureTarget, GroupPlan, close, over_row_lock};
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, RowLockCarts, StockadeCarts, names};
-use stockade_benches::entrant::{Entrant, entrant};
-use stockade_benches::results::{Spread, Wanted};
+use stockade_benches::erased::{ErasedContender, erase};
+use stockade_benches::results::{Spread, Target};
 use stockade_benches::setup::{PLENTY, Servers, Shop};
 use stockade_testkit::Flavour;
 
@@ -25,13 +26,13 @@ fn measure(bench: &mut Bench) {
     bench.on_servers(&Flavour::ALL, crowds, |bench, servers| {
         let contenders = bench.block_on(open(servers));
         bench.by_callers(&CROWDS, &contenders, |bench, callers| {
-            let failures = Wish {
+            let failures = FigureTarget {
                 contender: names::STOCKADE,
                 name: "carts that failed, deadlocks among them,",
                 figure: |series| Spread::alone(series.failures() as f64),
-                wanted: Wanted::AtMost(0.0),
+                wanted: Target::AtMost(0.0),
             };
-            Match {
+            GroupPlan {
                 place: servers.place(),
                 unit: "carts",
                 callers,
@@ -45,11 +46,11 @@ fn measure(bench: &mut Bench) {
     });
 }
 
-async fn open(servers: &Servers) -> Vec<Box<dyn Entrant>> {
+async fn open(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
     let shop = async || servers.shop(u64::from(PRODUCTS), PLENTY).await;
     vec![
-        entrant(StockadeCarts::open(shop().await, Products::Zipf(PRODUCTS)).await),
-        entrant(RowLockCarts::open(&shop().await, Products::Zipf(PRODUCTS)).await),
+        erase(StockadeCarts::open(shop().await, Products::Zipf(PRODUCTS)).await),
+        erase(RowLockCarts::open(&shop().await, Products::Zipf(PRODUCTS)).await),
     ]
 }
 

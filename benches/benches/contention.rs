@@ -1,24 +1,24 @@
-//! Holds on one product, by the number of callers, on MariaDB and on MySQL with
-//! Redis and in a SQLite file: Stockade against what people write by hand and
-//! against the ceiling that the database sets.
+//! Holds on one product by the number of callers, on MariaDB and MySQL with
+//! Redis and in a SQLite file: Stockade against hand-written code and against
+//! the ceiling of the database.
 //!
-//! Expected: code written by hand does one durable transaction at a time,
-//! which is some thousand a second whatever the number of callers. Stockade's
-//! batches grow with the callers, so it goes up with them towards the ceiling.
+//! Expected: hand-written code commits one durable transaction at a time, some
+//! thousand per second whatever the number of callers. Stockade's batches grow
+//! with the callers (group commit), so its rate rises towards the ceiling.
 
-use stockade_benches::bench::{self, Bench, Match, Wish, close};
+use stockade_benches::bench::{self, Bench, FigureTarget, GroupPlan, close};
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{
     AtomicUpdate, Blocking, Ceiling, FileCeiling, FileRowLock, Products, RowLock, Seed, Stockade,
     Wake, names,
 };
-use stockade_benches::entrant::{Entrant, entrant};
-use stockade_benches::results::Wanted;
+use stockade_benches::erased::{ErasedContender, erase};
+use stockade_benches::results::Target;
 use stockade_benches::rounds::{Comparison, Series};
 use stockade_benches::setup::{self, PLENTY, Servers, Shop};
 use stockade_testkit::Flavour;
 
-/// The place of SQLite's groups.
+/// The backend name of the SQLite groups.
 const IN_FILE: &str = "sqlite";
 
 fn main() {
@@ -43,11 +43,12 @@ fn crowds(bench: &Bench) -> &'static [usize] {
     if bench.is_quick() { &[1, 512] } else { &[1, 8, 64, 512] }
 }
 
-fn meet(bench: &mut Bench, place: &'static str, contenders: &[Box<dyn Entrant>]) {
+fn meet(bench: &mut Bench, place: &'static str, contenders: &[Box<dyn ErasedContender>]) {
     for &callers in crowds(bench) {
         let plan = plan(bench, place, callers);
-        // A blocking call is for one caller; a crowd would be one of threads.
-        let invited: Vec<&dyn Entrant> = contenders
+        // A blocking call needs a thread per caller: with many callers it would
+        // measure the scheduler.
+        let invited: Vec<&dyn ErasedContender> = contenders
             .iter()
             .map(|contender| &**contender)
             .filter(|contender| callers == 1 || contender.name() != names::BLOCKING)
@@ -56,45 +57,45 @@ fn meet(bench: &mut Bench, place: &'static str, contenders: &[Box<dyn Entrant>])
         if let Some(all) = all.filter(|_| callers == 512) {
             let patient = [names::STOCKADE, names::ROW_LOCK];
             let patient = &patient[..if bench.is_quick() { 1 } else { 2 }];
-            let asked: Vec<&dyn Entrant> =
+            let asked: Vec<&dyn ErasedContender> =
                 invited.into_iter().filter(|one| patient.contains(&one.name())).collect();
             bench.at_fixed_rates(&plan, &asked, &all);
         }
     }
 }
 
-async fn on_server(servers: &Servers) -> Vec<Box<dyn Entrant>> {
+async fn on_server(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
     let shop = async || servers.shop(1, PLENTY).await;
     vec![
-        entrant(Stockade::open(shop().await, Products::One).await),
-        entrant(Blocking::open(shop().await)),
-        entrant(Seed::open(&shop().await, Wake::Poll).await),
-        entrant(Seed::open(&shop().await, Wake::Prompt).await),
-        entrant(RowLock::open(&shop().await, Products::One).await),
-        entrant(AtomicUpdate::open(&shop().await, Products::One).await),
-        entrant(Ceiling::open(&shop().await).await),
+        erase(Stockade::open(shop().await, Products::One).await),
+        erase(Blocking::open(shop().await)),
+        erase(Seed::open(&shop().await, Wake::Poll).await),
+        erase(Seed::open(&shop().await, Wake::Prompt).await),
+        erase(RowLock::open(&shop().await, Products::One).await),
+        erase(AtomicUpdate::open(&shop().await, Products::One).await),
+        erase(Ceiling::open(&shop().await).await),
     ]
 }
 
-async fn in_file() -> Vec<Box<dyn Entrant>> {
+async fn in_file() -> Vec<Box<dyn ErasedContender>> {
     let shop = async || Shop::in_file(1, PLENTY).await;
     vec![
-        entrant(Stockade::open(shop().await, Products::One).await),
-        entrant(Blocking::open(shop().await)),
-        entrant(FileRowLock::open(shop().await).await),
-        entrant(FileCeiling::open(shop().await).await),
+        erase(Stockade::open(shop().await, Products::One).await),
+        erase(Blocking::open(shop().await)),
+        erase(FileRowLock::open(shop().await).await),
+        erase(FileCeiling::open(shop().await).await),
     ]
 }
 
-/// What Stockade is to reach of its ceiling in a crowd.
+/// The share of the ceiling that Stockade must reach with many callers.
 fn of_ceiling(place: &str) -> f64 {
     if place == setup::place(Flavour::MySql) { 0.6 } else { 0.7 }
 }
 
-fn plan(bench: &Bench, place: &'static str, callers: usize) -> Match {
+fn plan(bench: &Bench, place: &'static str, callers: usize) -> GroupPlan {
     let ratio = |to| Comparison::rate(names::STOCKADE, to);
     let (over_seed, over_ceiling) = match callers {
-        512 => (Some(Wanted::AtLeast(50.0)), Some(Wanted::AtLeast(of_ceiling(place)))),
+        512 => (Some(Target::AtLeast(50.0)), Some(Target::AtLeast(of_ceiling(place)))),
         _ => (None, None),
     };
     let mut comparisons = vec![
@@ -105,31 +106,31 @@ fn plan(bench: &Bench, place: &'static str, callers: usize) -> Match {
         Comparison { wanted: over_ceiling, ..ratio(names::CEILING) },
     ];
     if callers == 1 {
-        let alone = |of| Comparison::latency(of, names::ROW_LOCK).wanted(Wanted::AtMost(1.25));
+        let alone = |of| Comparison::latency(of, names::ROW_LOCK).wanted(Target::AtMost(1.25));
         comparisons.extend([alone(names::STOCKADE), alone(names::BLOCKING)]);
     }
     let fairness = [
-        Wish {
+        FigureTarget {
             contender: names::STOCKADE,
             name: "Jain's index",
             figure: Series::jain,
-            wanted: Wanted::AtLeast(0.99),
+            wanted: Target::AtLeast(0.99),
         },
-        Wish {
+        FigureTarget {
             contender: names::STOCKADE,
             name: "longest wait over median",
             figure: Series::longest_over_median,
-            wanted: Wanted::AtMost(5.0),
+            wanted: Target::AtMost(5.0),
         },
     ];
-    Match {
+    GroupPlan {
         place,
         unit: "holds",
         callers,
         comparisons,
         figures: if callers == 512 { fairness.into() } else { Vec::new() },
         lengths: bench.lengths(),
-        // Those that poll would take Criterion minutes.
+        // Criterion would take minutes for contenders that poll.
         by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
     }
 }

@@ -1,10 +1,10 @@
-//! A million due holds over a thousand products come back while buying goes
-//! on: a fixed rate of holds on the same products, drawn by Zipf.
+//! A million due holds over a thousand products expire while buying continues
+//! at a fixed rate on the same products, drawn from a Zipf distribution.
 //!
-//! Expected: the sweeper takes back a thousand holds of a product in one
-//! transaction, between the batches of its buyers, who wait for one such
-//! transaction at most. A storm is one, so there are no rounds; buyers are
-//! measured before it, in it and after it.
+//! Expected: the sweeper expires a thousand holds of a product per transaction,
+//! between the batches of its buyers, who wait for at most one such
+//! transaction. A storm happens once, so there are no rounds; buyers are
+//! measured before, during and after it.
 #![expect(clippy::expect_used, reason = "a bench reports by panicking")]
 
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use std::time::Duration;
 use stockade_benches::bench::{self, Bench};
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, Stockade};
-use stockade_benches::entrant::Entrant;
+use stockade_benches::erased::ErasedContender;
 use stockade_benches::open::{OpenPlan, run_until};
-use stockade_benches::results::{Figure, Group, Load, Row, Spread, Wanted};
+use stockade_benches::results::{Figure, Group, Load, Row, Spread, Target};
 use stockade_benches::rounds::Series;
 use stockade_benches::run::Run;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
@@ -24,7 +24,7 @@ use stockade_testkit::Flavour;
 
 /// A million in 20 seconds.
 const HOLDS_PER_SECOND: f64 = 50_000.0;
-/// Holds in a second while the storm lasts and without it.
+/// Holds per second, during the storm and without it.
 const BUYING: OpenPlan = OpenPlan {
     rate: 1_000.0,
     in_flight: 4096,
@@ -61,12 +61,12 @@ fn measure(bench: &mut Bench) {
     });
 }
 
-struct Weather {
+struct StormReport {
     rows: Vec<Row>,
     figures: Vec<Figure>,
 }
 
-async fn pass(servers: &Servers, storm: Storm) -> Weather {
+async fn pass(servers: &Servers, storm: Storm) -> StormReport {
     let shop = servers.shop(storm.products, PLENTY).await;
     storm.gather(&shop).await;
     let again = Shop::at(shop.url.clone(), shop.redis.clone());
@@ -77,7 +77,7 @@ async fn pass(servers: &Servers, storm: Storm) -> Weather {
     let before = run_until(&stockade, BUYING, tokio::time::sleep_until(due.into())).await;
     let mut back = due;
     let passes = async { back = storm.passes(stockade.engine()).await };
-    // Counted from the first moment: that is the worst.
+    // Counted without warm-up: the first moments are the worst.
     let at_once = OpenPlan { warm_up: Duration::ZERO, ..BUYING };
     let during = run_until(&stockade, at_once, passes).await;
     let seconds = (back - due).as_secs_f64();
@@ -98,31 +98,31 @@ async fn pass(servers: &Servers, storm: Storm) -> Weather {
         figure(
             format!("seconds until {holds} holds are back"),
             seconds,
-            Wanted::AtMost(holds as f64 / HOLDS_PER_SECOND),
+            Target::AtMost(holds as f64 / HOLDS_PER_SECOND),
         ),
         figure(
             "p99 in the storm over p99 without".to_owned(),
             p99(&during) / calm.max(1.0),
-            Wanted::AtMost(5.0),
+            Target::AtMost(5.0),
         ),
-        figure("due holds left".to_owned(), left as f64, Wanted::AtMost(0.0)),
+        figure("due holds left".to_owned(), left as f64, Target::AtMost(0.0)),
         figure(
             "findings of the audit".to_owned(),
             audit.findings.len() as f64,
-            Wanted::AtMost(0.0),
+            Target::AtMost(0.0),
         ),
     ];
     let row = |name: &str, run| {
-        let mut row = Series::of(&stockade as &dyn Entrant, vec![run]).row();
+        let mut row = Series::of(&stockade as &dyn ErasedContender, vec![run]).row();
         row.contender = name.to_owned();
         row.intended = Some(BUYING.rate);
         row
     };
     let rows = vec![row("before", before), row("in the storm", during), row("after", after)];
-    Weather { rows, figures }
+    StormReport { rows, figures }
 }
 
-/// Holds of the storm that are still active.
+/// Returns how many holds of the storm are still active.
 fn servers_left(servers: &Servers, shop: &Shop) -> u64 {
     let database = shop.url.rsplit('/').next().unwrap_or_default();
     let sql = format!(
@@ -131,7 +131,7 @@ fn servers_left(servers: &Servers, shop: &Shop) -> u64 {
     servers.sql.query(&sql).trim().parse().expect("a count")
 }
 
-/// A hold that falls due and comes back by itself.
+/// A hold that expires by itself.
 async fn smoke() {
     let stockade = Stockade::open(Shop::in_file(1, PLENTY).await, Products::One).await;
     assert_eq!(stockade.request(0).await, Answer::Done);

@@ -1,22 +1,21 @@
-//! The server against hyper alone, which answers the same bytes for nothing:
-//! holds of one hot product in a SQLite file, and cached reads of it.
+//! The server against bare hyper, which returns the same bytes without doing
+//! any work: holds of one hot product in a SQLite file, and cached reads of it.
 //!
-//! The load generator shares the cores with the server, and what it takes is
-//! the same for both. The server does not log each request: it would write to
-//! whoever reads the log, which is not the server's speed.
+//! The load generator shares the cores with the server and costs the same for
+//! both. The server does not log requests: that would measure the log's reader.
 //!
-//! Expected: a cached read costs routing, JSON and counters beside what hyper
-//! does; a hold costs its part of a transaction.
+//! Expected: a cached read costs routing, JSON and counters on top of hyper; a
+//! hold costs its share of a transaction.
 #![expect(clippy::expect_used, reason = "a bench reports by panicking")]
 
-use stockade_benches::bench::{self, Bench, Match, close};
+use stockade_benches::bench::{self, Bench, GroupPlan, close};
 use stockade_benches::child::{self, Child};
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::names;
-use stockade_benches::entrant::{Entrant, entrant};
+use stockade_benches::erased::{ErasedContender, erase};
 use stockade_benches::http::{self, Http, Reply};
 use stockade_benches::responder::{self, Task};
-use stockade_benches::results::Wanted;
+use stockade_benches::results::Target;
 use stockade_benches::rounds::Comparison;
 use stockade_benches::server::Server;
 use stockade_benches::setup::{PLENTY, Shop};
@@ -48,17 +47,17 @@ fn measure(bench: &mut Bench) {
     let address = bare.answer();
     for (place, request, wanted) in kinds {
         let contender =
-            |name, address| entrant(Http::new(name, address, vec![request.clone()], CROWDS[1]));
+            |name, address| erase(Http::new(name, address, vec![request.clone()], CROWDS[1]));
         let contenders =
             vec![contender(names::STOCKADE, server.address()), contender(names::HYPER, address)];
-        let invited: Vec<&dyn Entrant> = contenders.iter().map(|one| &**one).collect();
+        let invited: Vec<&dyn ErasedContender> = contenders.iter().map(|one| &**one).collect();
         for callers in CROWDS {
             let ratio = Comparison::rate(names::STOCKADE, names::HYPER);
-            let plan = Match {
+            let plan = GroupPlan {
                 place,
                 unit: "requests",
                 callers,
-                comparisons: vec![ratio.wanted(Wanted::AtLeast(wanted))],
+                comparisons: vec![ratio.wanted(Target::AtLeast(wanted))],
                 figures: Vec::new(),
                 by_criterion: vec![names::STOCKADE, names::HYPER],
                 lengths: bench.lengths(),
@@ -72,7 +71,7 @@ fn measure(bench: &mut Bench) {
     }
 }
 
-/// One request of each kind to hyper alone, in this process.
+/// One request of each kind against bare hyper in this process.
 async fn smoke() {
     let (listener, address) = responder::listener().await;
     let reply = |status| Reply {

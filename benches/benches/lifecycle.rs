@@ -1,15 +1,15 @@
 //! Units that are held, ordered and paid, all of one product.
 //!
-//! Expected: by row locks, each unit takes three transactions, each of which
-//! waits for the product's row. Stockade's three requests are in three
-//! batches, each with those of the other callers.
+//! Expected: with row locks, each unit takes three transactions that each wait
+//! for the product's row. Stockade batches its three requests with those of the
+//! other callers.
 
 use std::time::Duration;
 
-use stockade_benches::bench::{self, Bench, Lengths, Match, close, over_row_lock};
+use stockade_benches::bench::{self, Bench, GroupPlan, Lengths, close, over_row_lock};
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{RowLockLifecycle, StockadeLifecycle, names};
-use stockade_benches::entrant::{Entrant, entrant};
+use stockade_benches::erased::{ErasedContender, erase};
 use stockade_benches::setup::{PLENTY, Servers, Shop, place};
 use stockade_testkit::Flavour;
 
@@ -24,13 +24,13 @@ fn measure(bench: &mut Bench) {
     bench.on_servers(&Flavour::ALL, crowds, |bench, servers| {
         let contenders = bench.block_on(open(servers));
         bench.by_callers(&CROWDS, &contenders, |bench, callers| {
-            // By row locks, a unit of one in 512 callers takes a second on
-            // MariaDB and two on MySQL: a shorter run would see none of them end.
+            // With row locks, one unit at 512 callers takes a second on MariaDB
+            // and two on MySQL: a shorter run would see none of them finish.
             let of_a_unit = if servers.place() == place(Flavour::MySql) { 4 } else { 1 };
             let measured = Duration::from_millis(if bench.is_quick() { 1200 } else { 2500 });
             let measured = measured * of_a_unit;
             let warm_up = measured / 4;
-            Match {
+            GroupPlan {
                 place: servers.place(),
                 unit: "units",
                 callers,
@@ -44,11 +44,11 @@ fn measure(bench: &mut Bench) {
     });
 }
 
-async fn open(servers: &Servers) -> Vec<Box<dyn Entrant>> {
+async fn open(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
     let shop = async || servers.shop(1, PLENTY).await;
     vec![
-        entrant(StockadeLifecycle::open(shop().await).await),
-        entrant(RowLockLifecycle::open(&shop().await).await),
+        erase(StockadeLifecycle::open(shop().await).await),
+        erase(RowLockLifecycle::open(&shop().await).await),
     ]
 }
 

@@ -1,20 +1,18 @@
-//! The server's memory: what it has when idle, and whether that grows under
-//! ten minutes of load.
+//! The server's memory: when idle, and its growth under ten minutes of load.
 //!
-//! Expected: what lives in the process is bounded: the cache, the queue,
-//! connections' buffers. So memory grows with the first requests and then no
-//! more.
+//! Expected: everything in the process is bounded (cache, queue, connection
+//! buffers), so memory grows with the first requests and then stays flat.
 #![expect(clippy::expect_used, reason = "a bench reports by panicking")]
 
 use std::time::Duration;
 
 use stockade_benches::bench::{self, Bench};
 use stockade_benches::contenders::names;
-use stockade_benches::entrant::entrant;
+use stockade_benches::erased::erase;
 use stockade_benches::http::{self, Http};
-use stockade_benches::memory::{self, MB, Watch};
+use stockade_benches::memory::{self, MB, MemorySampler};
 use stockade_benches::open::OpenPlan;
-use stockade_benches::results::{Figure, Group, Load, Spread, Wanted};
+use stockade_benches::results::{Figure, Group, Load, Spread, Target};
 use stockade_benches::rounds::Series;
 use stockade_benches::server::Server;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
@@ -22,9 +20,9 @@ use stockade_testkit::Flavour;
 
 const PRODUCTS: u64 = 1_000;
 const CONNECTIONS: usize = 64;
-/// Requests in a second, every other one a hold.
+/// Requests per second; every other one is a hold.
 const RATE: f64 = 2_000.0;
-/// After the start, before the server counts as idle.
+/// Time after the start until the server counts as idle.
 const SETTLING: Duration = Duration::from_secs(2);
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
@@ -54,7 +52,7 @@ fn measure(bench: &mut Bench) {
         Spread::alone(bytes as f64 / MB)
     };
     let figure = |name: &str, value, wanted| Figure { name: name.to_owned(), value, wanted };
-    let bound = Some(Wanted::AtMost(30.0));
+    let bound = Some(Target::AtMost(30.0));
     let mut figures = vec![
         figure("MB idle, SQLite", idle(&embedded), bound),
         figure("MB idle, MariaDB and Redis", idle(&shared), bound),
@@ -69,16 +67,16 @@ fn measure(bench: &mut Bench) {
         ]
     });
     let load =
-        entrant(Http::new(names::STOCKADE, embedded.address(), requests.collect(), CONNECTIONS));
+        erase(Http::new(names::STOCKADE, embedded.address(), requests.collect(), CONNECTIONS));
     let warm_up = length / 5;
     let plan = OpenPlan { rate: RATE, in_flight: CONNECTIONS, warm_up, measured: length - warm_up };
-    let watch = Watch::start(embedded.id(), length / 300);
+    let watch = MemorySampler::start(embedded.id(), length / 300);
     let run = bench.block_on(load.open(plan));
     let samples = watch.stop();
-    // What grows with the first requests is no leak.
+    // Growth during the first requests is not a leak.
     let warm = &samples[samples.partition_point(|sample| sample.at < warm_up)..];
-    // Seconds are too short to tell a slope.
-    let flat = (!bench.is_quick()).then_some(Wanted::AtMost(1.0));
+    // A slope over seconds is noise.
+    let flat = (!bench.is_quick()).then_some(Target::AtMost(1.0));
     let alone = Spread::alone;
     figures.extend([
         figure("MB at most under load, SQLite", alone(memory::most(warm) / MB), None),
@@ -100,9 +98,9 @@ fn measure(bench: &mut Bench) {
     bench.block_on(load.close());
 }
 
-/// This process's memory, which does not need the server.
+/// This process's memory, which needs no server.
 async fn smoke() {
-    let watch = Watch::start(std::process::id(), Duration::from_millis(1));
+    let watch = MemorySampler::start(std::process::id(), Duration::from_millis(1));
     tokio::time::sleep(Duration::from_millis(20)).await;
     let samples = watch.stop();
     assert!(memory::most(&samples) > 0.0 && memory::slope(&samples).is_finite());

@@ -1,11 +1,11 @@
-//! Ten times as many holds of one product as can be had, at a fixed rate that
-//! does not care: how many are made all the same, what memory it takes, and
-//! how soon all is as before.
+//! An open loop at ten times the maximum rate of holds of one product: goodput,
+//! memory, and the time to recover.
 //!
-//! Expected: the engine's queue is bounded. What does not fit is refused at
-//! once with `contention`, which costs the requests that fit next to nothing,
-//! and the queue is served within seconds of the last request. The load comes
-//! from the same process and takes its share of the cores and of the memory.
+//! Expected: the engine's queue is bounded (backpressure). It rejects what does
+//! not fit with `contention` (load shedding), which costs the accepted requests
+//! almost nothing, and drains the queue within seconds of the last request. The
+//! load generator runs in the same process and takes its share of cores and
+//! memory.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,25 +14,25 @@ use stockade_benches::bench::{self, Bench};
 use stockade_benches::closed::ClosedPlan;
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, Stockade};
-use stockade_benches::entrant::Entrant;
-use stockade_benches::memory::{self, MB, Watch};
+use stockade_benches::erased::ErasedContender;
+use stockade_benches::memory::{self, MB, MemorySampler};
 use stockade_benches::open::{OpenPlan, run_until};
-use stockade_benches::results::{Figure, Group, Load, Row, Spread, Wanted};
+use stockade_benches::results::{Figure, Group, Load, Row, Spread, Target};
 use stockade_benches::rounds::Series;
 use stockade_benches::run::Run;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
 use stockade_testkit::Flavour;
 
-/// Requests under way in the overload: more than the engine's queue takes, so
-/// that the engine's bound is met and not this one. Those beyond it are refused
-/// and ask again at once; many thousands of such tasks would measure how tokio
-/// shares its threads out.
+/// Requests in flight during the overload: more than the engine's queue
+/// accepts, so that the engine's bound applies and not this one. Rejected
+/// requests are repeated at once; many thousands of such tasks would measure
+/// tokio's scheduler.
 const IN_FLIGHT: usize = 66_560;
-/// Callers who find the maximum.
+/// Callers that determine the maximum.
 const CALLERS: usize = 512;
-/// A latency is taken over so long, before and after.
+/// The window over which a latency is taken, before and after.
 const WINDOW: Duration = Duration::from_millis(250);
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn main() {
     bench::main("overload", measure, smoke);
@@ -60,12 +60,12 @@ fn measure(bench: &mut Bench) {
 
 async fn overload(servers: &Servers, length: Duration) -> (Vec<Row>, Vec<Figure>) {
     let stockade = Arc::new(Stockade::open(servers.shop(1, PLENTY).await, Products::One).await);
-    let entrant = &stockade as &dyn Entrant;
+    let erase = &stockade as &dyn ErasedContender;
     let warm_up = Duration::from_millis(500);
     let plan = ClosedPlan { callers: CALLERS, warm_up, measured: length / 3 };
     let mut maxima = Vec::new();
     for _ in 0..3 {
-        maxima.push(entrant.closed(plan).await.rate());
+        maxima.push(erase.closed(plan).await.rate());
     }
     let most = Spread::of(&maxima).median;
     let half = OpenPlan {
@@ -76,15 +76,15 @@ async fn overload(servers: &Servers, length: Duration) -> (Vec<Row>, Vec<Figure>
     };
     let mut before = Vec::new();
     for _ in 0..8 {
-        before.push(entrant.open(half).await);
+        before.push(erase.open(half).await);
     }
-    // Windows differ: the worst but one is still normal.
+    // Windows vary: the second worst still counts as normal.
     let mut normal: Vec<u64> = before.iter().map(p99).collect();
     normal.sort_unstable();
     let normal = normal[normal.len() - 2];
 
     let resident = memory::resident(std::process::id()).unwrap_or_default() as f64;
-    let watch = Watch::start(std::process::id(), Duration::from_millis(50));
+    let watch = MemorySampler::start(std::process::id(), Duration::from_millis(50));
     let ten = OpenPlan {
         rate: most * 10.0,
         in_flight: IN_FLIGHT,
@@ -93,18 +93,18 @@ async fn overload(servers: &Servers, length: Duration) -> (Vec<Row>, Vec<Figure>
     };
     let since = Instant::now();
     let mut flood = run_until(&stockade, ten, std::future::pending()).await;
-    // The queue is served after the last request, which is part of the way
-    // back; what is made then counts, and so does the time that it takes.
+    // Draining the queue after the last request is part of recovery; its holds
+    // and its time count.
     flood.elapsed = since.elapsed();
     let ended = since + length;
     let samples = watch.stop();
     let mut after = Vec::new();
     let back = loop {
-        let run = entrant.open(half).await;
+        let run = erase.open(half).await;
         let is_normal = p99(&run) <= 2 * normal && run.failed.is_empty();
         after.push(run);
-        if is_normal || ended.elapsed() > PATIENCE {
-            // Normal it was when this run began to count.
+        if is_normal || ended.elapsed() > TIMEOUT {
+            // The latency was already normal when this run began to count.
             break ended.elapsed().saturating_sub(WINDOW);
         }
     };
@@ -118,17 +118,17 @@ async fn overload(servers: &Servers, length: Duration) -> (Vec<Row>, Vec<Figure>
     };
     let figures = vec![
         figure("maximum, closed loop", most, None),
-        figure("holds made in the flood / maximum", goodput / most, Some(Wanted::AtLeast(0.8))),
-        figure("seconds until p99 is normal", back.as_secs_f64(), Some(Wanted::AtMost(5.0))),
+        figure("holds made in the flood / maximum", goodput / most, Some(Target::AtLeast(0.8))),
+        figure("seconds until p99 is normal", back.as_secs_f64(), Some(Target::AtMost(5.0))),
         figure("MB that memory grew at most", (memory::most(&samples) - resident) / MB, None),
         figure(
             "most memory, second half of the flood / first",
             memory::most(second) / memory::most(first).max(1.0),
-            Some(Wanted::AtMost(1.2)),
+            Some(Target::AtMost(1.2)),
         ),
     ];
     let row = |name: &str, rate, runs| {
-        let mut row = Series::of(entrant, runs).row();
+        let mut row = Series::of(erase, runs).row();
         row.contender = name.to_owned();
         row.intended = Some(rate);
         row
@@ -146,7 +146,7 @@ fn p99(run: &Run) -> u64 {
     run.latency.value_at_quantile(0.99)
 }
 
-/// A queue of one that two meet.
+/// A queue of one with two callers.
 async fn smoke() {
     let stockade = Stockade::open(Shop::in_file(1, PLENTY).await, Products::One).await;
     let stockade = Arc::new(stockade);

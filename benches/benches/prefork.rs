@@ -1,21 +1,21 @@
 //! Holds on one product by 1 and 8 worker processes with one caller each, as
-//! gunicorn or PHP-FPM run them: each with MariaDB and Redis opened by itself,
-//! or all through the socket of one `stockade serve --unix`.
+//! under gunicorn or PHP-FPM: each connected to MariaDB and Redis by itself, or
+//! all through the Unix socket of one `stockade serve --unix`.
 //!
-//! Expected: workers that open the servers themselves lead batches of one, each
-//! with a hand-over of the Redis lock and a flush of its own, one after the
-//! other. Through the socket they share batches. One worker alone has nobody
-//! to share with and pays for the way there.
+//! Expected: workers with their own connections run batches of one, each with a
+//! handover of the Redis lock and its own fsync, one after the other. Through
+//! the socket they share batches. A single worker cannot share and pays for the
+//! extra hop.
 #![expect(clippy::expect_used, reason = "a bench reports by panicking")]
 
 use std::time::Duration;
 
-use stockade_benches::bench::{self, Bench, Match};
+use stockade_benches::bench::{self, Bench, GroupPlan};
 use stockade_benches::child;
 use stockade_benches::contenders;
-use stockade_benches::entrant::Entrant;
+use stockade_benches::erased::ErasedContender;
 use stockade_benches::processes::{self, Processes};
-use stockade_benches::results::Wanted;
+use stockade_benches::results::Target;
 use stockade_benches::rounds::Comparison;
 use stockade_benches::server::Server;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
@@ -36,8 +36,8 @@ fn main() {
 fn measure(bench: &mut Bench) {
     let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
-    // Each has a product of its own: those that wait for their turn are idle
-    // and touch nothing.
+    // Each has its own product: those waiting for their turn are idle and touch
+    // nothing.
     let all = [(ONE_DIRECT, ONE_THROUGH, 1), (EIGHT_DIRECT, EIGHT_THROUGH, 8)].map(
         |(direct, through, count)| {
             let shop = || bench.block_on(servers.shop(1, PLENTY));
@@ -49,28 +49,30 @@ fn measure(bench: &mut Bench) {
         },
     );
     let workers = || all.iter().flat_map(|(direct, through, _)| [direct, through]);
-    let invited: Vec<&dyn Entrant> = workers().map(|one| one as &dyn Entrant).collect();
+    let invited: Vec<&dyn ErasedContender> =
+        workers().map(|one| one as &dyn ErasedContender).collect();
     bench.versus(&plan(bench), &invited);
     for contender in workers() {
         bench.block_on(contender.close());
     }
 }
 
-fn plan(bench: &Bench) -> Match {
-    let eight = Comparison::rate(EIGHT_THROUGH, EIGHT_DIRECT).wanted(Wanted::AtLeast(2.0));
-    Match {
+fn plan(bench: &Bench) -> GroupPlan {
+    let eight = Comparison::rate(EIGHT_THROUGH, EIGHT_DIRECT).wanted(Target::AtLeast(2.0));
+    GroupPlan {
         place: "mariadb",
         unit: "holds",
         callers: 1,
         comparisons: vec![eight, Comparison::rate(ONE_THROUGH, ONE_DIRECT)],
         figures: Vec::new(),
-        // It would take them one after the other, which says nothing here.
+        // Criterion would run them one after the other, which says nothing
+        // here.
         by_criterion: Vec::new(),
         lengths: processes::lengths(bench),
     }
 }
 
-/// A server that listens on a socket file.
+/// A server that listens on a Unix socket.
 struct Running {
     url: String,
     _server: Server,
@@ -91,7 +93,7 @@ impl Running {
     }
 }
 
-/// Holds by two workers of their own, and a worker's word when nobody listens.
+/// Holds by two workers, and the error when no server listens.
 async fn smoke() {
     let shop = Shop::in_file(1, PLENTY).await;
     let workers = Processes::open("2 workers", shop, 2);

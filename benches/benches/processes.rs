@@ -1,17 +1,17 @@
 //! Holds on one product by 1, 2, 4 and 8 processes with 1 and with 64 callers
-//! each: the Redis lock goes from process to process.
+//! each: the Redis lock moves from process to process.
 //!
-//! Expected: a process keeps the lock for a run of batches, so that what is
-//! lost is one hand-over for each run; with one caller each, a run is one
-//! batch. All share the machine's cores.
+//! Expected: a process keeps the lock (a lease) for a run of batches, so the
+//! cost is one handover per run; with one caller each, a run is one batch. All
+//! processes share the machine's cores.
 
 use std::time::Duration;
 
-use stockade_benches::bench::{self, Bench, Match, Wish};
+use stockade_benches::bench::{self, Bench, FigureTarget, GroupPlan};
 use stockade_benches::child;
-use stockade_benches::entrant::Entrant;
+use stockade_benches::erased::ErasedContender;
 use stockade_benches::processes::{self, Processes};
-use stockade_benches::results::Wanted;
+use stockade_benches::results::Target;
 use stockade_benches::rounds::Comparison;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
 use stockade_testkit::Flavour;
@@ -30,13 +30,14 @@ fn main() {
 fn measure(bench: &mut Bench) {
     let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
-    // Each number of processes has a product of its own: those that wait for
-    // their turn are idle and touch nothing.
+    // Each number of processes has its own product: those waiting for their
+    // turn are idle and touch nothing.
     let contenders = ALL.map(|(count, name)| {
         let shop = bench.block_on(servers.shop(1, PLENTY));
         Processes::open(name, shop, count)
     });
-    let invited: Vec<&dyn Entrant> = contenders.iter().map(|one| one as &dyn Entrant).collect();
+    let invited: Vec<&dyn ErasedContender> =
+        contenders.iter().map(|one| one as &dyn ErasedContender).collect();
     for &callers in bench.crowds(&[1, 64]) {
         bench.versus(&plan(bench, callers), &invited);
     }
@@ -45,28 +46,29 @@ fn measure(bench: &mut Bench) {
     }
 }
 
-fn plan(bench: &Bench, callers: usize) -> Match {
+fn plan(bench: &Bench, callers: usize) -> GroupPlan {
     let total = Comparison::rate(EIGHT, ONE);
-    let comparison = if callers == 64 { total.wanted(Wanted::AtLeast(0.8)) } else { total };
-    let fairness = Wish {
+    let comparison = if callers == 64 { total.wanted(Target::AtLeast(0.8)) } else { total };
+    let fairness = FigureTarget {
         contender: EIGHT,
         name: "Jain's index among processes",
         figure: |series| series.jain_among(8),
-        wanted: Wanted::AtLeast(0.99),
+        wanted: Target::AtLeast(0.99),
     };
-    Match {
+    GroupPlan {
         place: "mariadb",
         unit: "holds",
         callers,
         comparisons: vec![comparison, Comparison::rate("2 processes", ONE)],
         figures: if callers == 64 { vec![fairness] } else { Vec::new() },
-        // It would take them one after the other, which says nothing here.
+        // Criterion would run them one after the other, which says nothing
+        // here.
         by_criterion: Vec::new(),
         lengths: processes::lengths(bench),
     }
 }
 
-/// One hold by a process of its own.
+/// One hold by a child process.
 async fn smoke() {
     let shop = Shop::in_file(1, PLENTY).await;
     let alone = Processes::open(ONE, shop, 1);

@@ -1,13 +1,13 @@
-//! Reads of products: cached, not cached, and with holds among them.
+//! Reads of products: cached, uncached, and mixed with holds.
 //!
-//! Expected: a cached read does no I/O and costs little more than a look-up in
-//! the cache that Stockade is built on. A miss costs what a `SELECT` does. One
-//! hold in twenty makes entries old all the time.
+//! Expected: a cached read does no I/O and costs little more than a lookup in
+//! the underlying cache. A miss costs a `SELECT`. One hold in twenty keeps
+//! invalidating entries.
 
-use stockade_benches::bench::{self, Bench, Match, close};
+use stockade_benches::bench::{self, Bench, GroupPlan, close};
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{BareCache, Reads, SqlReads, StockadeReads, names};
-use stockade_benches::entrant::{Entrant, entrant};
+use stockade_benches::erased::{ErasedContender, erase};
 use stockade_benches::rounds::Comparison;
 use stockade_benches::setup::{PLENTY, Servers, Shop};
 use stockade_testkit::Flavour;
@@ -29,8 +29,9 @@ fn measure(bench: &mut Bench) {
     ];
     for (place, reads, products) in kinds {
         let contenders = bench.block_on(open(&servers, reads, products));
-        let invited: Vec<&dyn Entrant> = contenders.iter().map(|contender| &**contender).collect();
-        let plan = Match {
+        let invited: Vec<&dyn ErasedContender> =
+            contenders.iter().map(|contender| &**contender).collect();
+        let plan = GroupPlan {
             place,
             unit: if place == "mixed" { "requests" } else { "reads" },
             callers: 64,
@@ -50,14 +51,14 @@ fn measure(bench: &mut Bench) {
     }
 }
 
-async fn open(servers: &Servers, reads: Reads, products: u32) -> Vec<Box<dyn Entrant>> {
+async fn open(servers: &Servers, reads: Reads, products: u32) -> Vec<Box<dyn ErasedContender>> {
     let shop = async || servers.shop(u64::from(products), PLENTY).await;
     let mut contenders = vec![
-        entrant(StockadeReads::open(shop().await, reads).await),
-        entrant(SqlReads::open(&shop().await, reads).await),
+        erase(StockadeReads::open(shop().await, reads).await),
+        erase(SqlReads::open(&shop().await, reads).await),
     ];
     if matches!(reads, Reads::Hits) {
-        contenders.push(entrant(BareCache::open()));
+        contenders.push(erase(BareCache::open()));
     }
     contenders
 }

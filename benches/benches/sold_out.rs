@@ -1,15 +1,15 @@
-//! A product with units for one request in a hundred: the rest is refused.
+//! A product with stock for one request in a hundred: the rest is rejected.
 //!
-//! Expected: by row locks, a refusal costs a transaction that reads. Stockade
-//! refuses in memory once it knows that nothing is left.
+//! Expected: with row locks, a rejection costs a read transaction. Stockade
+//! rejects from memory once it knows that no stock is left.
 
 use std::time::Duration;
 
-use stockade_benches::bench::{self, Bench, Lengths, Match, Wish, close};
+use stockade_benches::bench::{self, Bench, FigureTarget, GroupPlan, Lengths, close};
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, RowLock, SoldOut, Stockade, names};
-use stockade_benches::entrant::{Entrant, entrant};
-use stockade_benches::results::Wanted;
+use stockade_benches::erased::{ErasedContender, erase};
+use stockade_benches::results::Target;
 use stockade_benches::rounds::{Comparison, Series};
 use stockade_benches::setup::{Servers, Shop};
 use stockade_testkit::Flavour;
@@ -22,17 +22,18 @@ fn measure(bench: &mut Bench) {
     let servers = Servers::start(Flavour::MariaDb);
     bench.heading(Some(&servers));
     let contenders = bench.block_on(open(&servers));
-    let invited: Vec<&dyn Entrant> = contenders.iter().map(|contender| &**contender).collect();
+    let invited: Vec<&dyn ErasedContender> =
+        contenders.iter().map(|contender| &**contender).collect();
     for &callers in bench.crowds(&[64, 512]) {
-        let refusals = Wish {
+        let refusals = FigureTarget {
             contender: names::STOCKADE,
             name: "refusals/s",
             figure: Series::refusals,
-            wanted: Wanted::AtLeast(300_000.0),
+            wanted: Target::AtLeast(300_000.0),
         };
         // Counted from the first unit on: a warm-up would sell them all.
         let lengths = Lengths { warm_up: Duration::ZERO, ..bench.lengths() };
-        let plan = Match {
+        let plan = GroupPlan {
             place: "mariadb",
             unit: "answers",
             callers,
@@ -46,11 +47,11 @@ fn measure(bench: &mut Bench) {
     bench.block_on(close(contenders));
 }
 
-async fn open(servers: &Servers) -> Vec<Box<dyn Entrant>> {
+async fn open(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
     let shop = async || servers.shop(1, 0).await;
     let stockade = Stockade::open(shop().await, Products::One).await;
     let row_lock = RowLock::open(&shop().await, Products::One).await;
-    vec![entrant(SoldOut::new(stockade)), entrant(SoldOut::new(row_lock))]
+    vec![erase(SoldOut::new(stockade)), erase(SoldOut::new(row_lock))]
 }
 
 async fn smoke() {

@@ -1,14 +1,14 @@
-//! Holds on ten thousand products, the first far more often than the last:
-//! Zipf with s = 1, so the first gets one request in ten.
+//! Holds on ten thousand products from a Zipf distribution with s = 1: the
+//! first gets one request in ten.
 //!
-//! Expected: by row locks, the hottest product's transactions wait for each
-//! other and the others for the disk's syncs, which they share. Stockade
-//! shares transactions as well.
+//! Expected: with row locks, transactions on the hottest product queue for its
+//! lock, the others for the disk's fsync, which they share (group commit).
+//! Stockade shares whole transactions.
 
-use stockade_benches::bench::{self, Bench, Match, close, over_row_lock};
+use stockade_benches::bench::{self, Bench, GroupPlan, close, over_row_lock};
 use stockade_benches::contender::{Answer, Contender};
 use stockade_benches::contenders::{Products, RowLock, Stockade, names};
-use stockade_benches::entrant::{Entrant, entrant};
+use stockade_benches::erased::{ErasedContender, erase};
 use stockade_benches::setup::{PLENTY, Servers, Shop};
 use stockade_testkit::Flavour;
 
@@ -22,11 +22,11 @@ fn main() {
 
 fn measure(bench: &mut Bench) {
     let crowds = bench.crowds(&CROWDS);
-    // The short form has seconds for each bench.
+    // The quick form has seconds for each bench.
     let most = if bench.is_quick() { 1 } else { Flavour::ALL.len() };
     bench.on_servers(&Flavour::ALL[..most], crowds, |bench, servers| {
         let contenders = bench.block_on(open(servers));
-        bench.by_callers(&CROWDS, &contenders, |bench, callers| Match {
+        bench.by_callers(&CROWDS, &contenders, |bench, callers| GroupPlan {
             place: servers.place(),
             unit: "holds",
             callers,
@@ -39,11 +39,11 @@ fn measure(bench: &mut Bench) {
     });
 }
 
-async fn open(servers: &Servers) -> Vec<Box<dyn Entrant>> {
+async fn open(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
     let shop = async || servers.shop(u64::from(PRODUCTS), PLENTY).await;
     vec![
-        entrant(Stockade::open(shop().await, Products::Zipf(PRODUCTS)).await),
-        entrant(RowLock::open(&shop().await, Products::Zipf(PRODUCTS)).await),
+        erase(Stockade::open(shop().await, Products::Zipf(PRODUCTS)).await),
+        erase(RowLock::open(&shop().await, Products::Zipf(PRODUCTS)).await),
     ]
 }
 

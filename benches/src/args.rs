@@ -1,9 +1,9 @@
-//! What a bench was asked to do. Criterion reads the same words and has the
-//! last one on which are allowed.
+//! The arguments of a bench. Criterion parses the same words and decides which
+//! are valid.
 
 use std::env;
 
-/// What a bench target was started for.
+/// The mode of a bench target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// `cargo bench`: measure.
@@ -12,20 +12,20 @@ pub enum Mode {
     Test,
 }
 
-/// What a bench was asked to do.
+/// The arguments of a bench.
 #[derive(Debug, Clone)]
 pub struct Args {
-    /// What the target was started for.
+    /// The mode.
     pub mode: Mode,
     /// Short runs and fewer callers, for CI.
     pub quick: bool,
-    /// Only Criterion's part, for a profiler: no rounds, nothing saved.
+    /// Runs only Criterion's part, for a profiler: no rounds, nothing saved.
     pub profiles: bool,
-    /// Only groups with this in their name.
+    /// Runs only groups whose name contains this.
     pub filter: Option<String>,
 }
 
-/// Criterion's words that a value follows.
+/// Criterion's options that take a value.
 const WITH_VALUE: [&str; 16] = [
     "--color",
     "--save-baseline",
@@ -46,7 +46,7 @@ const WITH_VALUE: [&str; 16] = [
 ];
 
 impl Args {
-    /// Reads the process's arguments.
+    /// Parses the process's arguments.
     #[must_use]
     pub fn read() -> Self {
         Self::from_words(env::args().skip(1))
@@ -55,7 +55,7 @@ impl Args {
     fn from_words(words: impl Iterator<Item = String>) -> Self {
         let words: Vec<String> = words.collect();
         let has = |word: &str| words.iter().any(|other| other == word);
-        // Cargo passes --bench when it benches; Criterion goes by it as well.
+        // Cargo passes --bench when it benches; Criterion uses the same rule.
         let measures = has("--bench") && !has("--test") && !has("--list");
         let mut filter = None;
         let mut rest = words.iter();
@@ -74,7 +74,7 @@ impl Args {
         }
     }
 
-    /// Whether a group of this name is wanted, or a contender of it.
+    /// Whether the filter selects this group or one of its contenders.
     #[must_use]
     pub fn wants(&self, group: &str) -> bool {
         let wants = |filter: &String| group.contains(filter.as_str()) || filter.starts_with(group);

@@ -1,4 +1,4 @@
-//! One bench target from its arguments to its file.
+//! One bench target, from its arguments to its result file.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,67 +9,67 @@ use tokio::runtime::Runtime;
 use crate::args::{Args, Mode};
 use crate::closed::ClosedPlan;
 use crate::contenders::names;
-use crate::entrant::Entrant;
+use crate::erased::ErasedContender;
 use crate::heading;
 use crate::open::OpenPlan;
-use crate::results::{Figure, Group, Load, Machine, Report, SCHEMA, Spread, Wanted};
+use crate::results::{Figure, Group, Load, Machine, Report, SCHEMA, Spread, Target};
 use crate::rounds::{self, Comparison, Series};
 use crate::setup::{Servers, place};
 use crate::table;
 
-/// The most requests under way in an open loop: enough that what is measured
-/// keeps up or does not, and not this bound.
+/// The most requests in flight of an open loop: high enough that this bound
+/// never limits the contender.
 const IN_FLIGHT: usize = 4096;
 
-/// So many callers are a crowd: what is wanted is wanted of it.
+/// From this many callers on, targets apply.
 const CROWD: usize = 512;
 
-/// How long everything takes.
+/// The durations of a bench.
 #[derive(Debug, Clone, Copy)]
 pub struct Lengths {
-    /// Load before anything is counted, in each run.
+    /// Load before counting begins, in each run.
     pub warm_up: Duration,
-    /// How long a run of the closed loop counts.
+    /// The counted duration of a closed-loop run.
     pub measured: Duration,
     /// How often each contender runs.
     pub rounds: usize,
-    /// How long a run of the open loop counts.
+    /// The counted duration of an open-loop run.
     pub open: Duration,
 }
 
-/// Contenders against each other at one number of callers.
+/// A comparison of contenders at one number of callers.
 #[derive(Debug, Clone)]
-pub struct Match {
-    /// Where the rows are: `mariadb`, `mysql`, `sqlite` or `memory`.
+pub struct GroupPlan {
+    /// The backend: `mariadb`, `mysql`, `sqlite` or `memory`.
     pub place: &'static str,
-    /// What is counted, such as `holds`.
+    /// The unit that is counted, such as `holds`.
     pub unit: &'static str,
-    /// Callers who ask at the same time.
+    /// The number of concurrent callers.
     pub callers: usize,
-    /// What is compared.
+    /// The ratios to compute.
     pub comparisons: Vec<Comparison>,
-    /// Other figures of a series, and what is wanted of them.
-    pub figures: Vec<Wish>,
-    /// The contenders that Criterion measures as well, by name.
+    /// Further figures of a series, with their targets.
+    pub figures: Vec<FigureTarget>,
+    /// The names of contenders that Criterion measures as well.
     pub by_criterion: Vec<&'static str>,
-    /// How long everything takes.
+    /// The durations.
     pub lengths: Lengths,
 }
 
-/// A figure of one contender, and what is wanted of it.
+/// A figure of one contender and its target.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
+pub struct FigureTarget {
     /// The contender's name.
     pub contender: &'static str,
-    /// What the figure is.
+    /// The name of the figure.
     pub name: &'static str,
-    /// How it is had.
+    /// Computes the figure.
     pub figure: fn(&Series) -> Spread,
-    /// What is wanted.
-    pub wanted: Wanted,
+    /// The target.
+    pub wanted: Target,
 }
 
-impl Wish {
+impl FigureTarget {
     fn of(&self, all: &[Series]) -> Option<Figure> {
         let series = all.iter().find(|series| series.contender == self.contender)?;
         Some(Figure {
@@ -89,12 +89,12 @@ pub struct Bench {
 }
 
 /// Runs a bench target: `measure` under `cargo bench`; under `cargo test` and
-/// under test runners, which list and run every target, one small `smoke` test
-/// that needs no server.
+/// test runners, which list and run every target, a small `smoke` test that
+/// needs no server.
 pub fn main(name: &str, measure: impl FnOnce(&mut Bench), smoke: impl AsyncFn()) {
     let args = Args::read();
     let runtime = runtime();
-    // Criterion's part is short: the figures that count are taken by rounds.
+    // Criterion's part is short: the figures that count come from rounds.
     let mut criterion = Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(100))
@@ -127,10 +127,10 @@ pub fn main(name: &str, measure: impl FnOnce(&mut Bench), smoke: impl AsyncFn())
     bench.finish();
 }
 
-/// A runtime with a thread for each core.
+/// Creates a runtime with one thread per core.
 ///
 /// # Panics
-/// When there are no threads to be had.
+/// When the threads cannot be started.
 #[must_use]
 pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
@@ -140,16 +140,16 @@ pub fn runtime() -> Runtime {
         .expect("threads can be had")
 }
 
-/// Stockade's rate over that of the row lock alone, and what it is to be at
-/// least in a crowd.
+/// Compares Stockade's rate with that of the row lock, with a target for many
+/// callers.
 #[must_use]
 pub fn over_row_lock(callers: usize, at_least: f64) -> Comparison {
     let ratio = Comparison::rate(names::STOCKADE, names::ROW_LOCK);
-    if callers == CROWD { ratio.wanted(Wanted::AtLeast(at_least)) } else { ratio }
+    if callers == CROWD { ratio.wanted(Target::AtLeast(at_least)) } else { ratio }
 }
 
-/// Lets contenders go.
-pub async fn close(contenders: Vec<Box<dyn Entrant>>) {
+/// Closes contenders.
+pub async fn close(contenders: Vec<Box<dyn ErasedContender>>) {
     for contender in contenders {
         contender.close().await;
     }
@@ -162,7 +162,7 @@ impl Bench {
         self.args.quick
     }
 
-    /// How long everything takes by default.
+    /// Returns the default durations.
     #[must_use]
     pub fn lengths(&self) -> Lengths {
         let millis = Duration::from_millis;
@@ -173,39 +173,39 @@ impl Bench {
         }
     }
 
-    /// Whether any group whose name begins so could be wanted.
+    /// Whether the filter could select a group with this prefix.
     #[must_use]
     pub fn wants(&self, place: &str, callers: usize) -> bool {
         self.args.wants(&format!("{}/{place}/{callers}", self.report.bench))
     }
 
-    /// Whether a group that Criterion has no part in is to be measured.
+    /// Whether to measure a group in which Criterion has no part.
     #[must_use]
     pub fn measures(&self, place: &str, callers: usize) -> bool {
         !self.args.profiles && self.wants(place, callers)
     }
 
-    /// Waits for a future on the bench's runtime, which has a thread for each
+    /// Blocks on a future on the bench's runtime, which has one thread per
     /// core.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
     }
 
-    /// Looks at the machine, for what stands above the tables.
+    /// Records the machine for the heading of the tables.
     pub fn heading(&mut self, servers: Option<&Servers>) {
         let known = std::mem::take(&mut self.report.machine);
         self.report.machine = self.runtime.block_on(heading::machine(servers, known));
     }
 
-    /// Of these numbers of callers, those that are tried: the short form tries
-    /// the greatest alone, of which something is wanted.
+    /// Selects the numbers of callers to run: the quick form runs only the
+    /// largest, which has targets.
     #[must_use]
     pub fn crowds<'a>(&self, all: &'a [usize]) -> &'a [usize] {
         if self.args.quick { &all[all.len().saturating_sub(1)..] } else { all }
     }
 
-    /// Runs a bench with so many callers on each of these database servers, one
-    /// after the other; not on one whose groups the filter does not want.
+    /// Runs a bench at these numbers of callers on each database server in
+    /// turn; skips servers whose groups the filter excludes.
     pub fn on_servers(
         &mut self,
         databases: &[Flavour],
@@ -221,10 +221,14 @@ impl Bench {
         }
     }
 
-    /// Lets contenders take turns, then Criterion measure those it is to;
-    /// prints the tables. Nothing where the filter does not want it.
-    pub fn versus(&mut self, plan: &Match, contenders: &[&dyn Entrant]) -> Option<Vec<Series>> {
-        let Match { place, unit, callers, .. } = *plan;
+    /// Interleaves contenders, lets Criterion measure the selected ones, and
+    /// prints the tables. Returns nothing if the filter excludes the group.
+    pub fn versus(
+        &mut self,
+        plan: &GroupPlan,
+        contenders: &[&dyn ErasedContender],
+    ) -> Option<Vec<Series>> {
+        let GroupPlan { place, unit, callers, .. } = *plan;
         if !self.wants(place, callers) {
             return None;
         }
@@ -251,15 +255,15 @@ impl Bench {
         Some(all)
     }
 
-    /// [`Bench::versus`] at each of [`Bench::crowds`]; where they are many, the
-    /// first contender is asked at fixed rates as well.
+    /// Runs [`Bench::versus`] at each of [`Bench::crowds`]; with many callers,
+    /// the first contender also runs at fixed rates.
     pub fn by_callers(
         &mut self,
         callers: &[usize],
-        contenders: &[Box<dyn Entrant>],
-        plan: impl Fn(&Self, usize) -> Match,
+        contenders: &[Box<dyn ErasedContender>],
+        plan: impl Fn(&Self, usize) -> GroupPlan,
     ) {
-        let invited: Vec<&dyn Entrant> = contenders.iter().map(|one| &**one).collect();
+        let invited: Vec<&dyn ErasedContender> = contenders.iter().map(|one| &**one).collect();
         for &callers in self.crowds(callers) {
             let plan = plan(self, callers);
             let all = self.versus(&plan, &invited);
@@ -269,9 +273,14 @@ impl Bench {
         }
     }
 
-    /// Asks contenders at 50, 75 and 90% of what each did in the closed loop,
-    /// and prints what requests took.
-    pub fn at_fixed_rates(&mut self, plan: &Match, contenders: &[&dyn Entrant], closed: &[Series]) {
+    /// Runs contenders in an open loop at 50, 75 and 90% of their closed-loop
+    /// rate, and prints the latencies.
+    pub fn at_fixed_rates(
+        &mut self,
+        plan: &GroupPlan,
+        contenders: &[&dyn ErasedContender],
+        closed: &[Series],
+    ) {
         let Lengths { warm_up, open, .. } = plan.lengths;
         let mut rows = Vec::new();
         for contender in contenders {
@@ -300,7 +309,7 @@ impl Bench {
     }
 
     /// An iteration is one request of every caller.
-    fn by_criterion(&mut self, name: &str, plan: &Match, contenders: &[&dyn Entrant]) {
+    fn by_criterion(&mut self, name: &str, plan: &GroupPlan, contenders: &[&dyn ErasedContender]) {
         // CI has seconds for each bench: one contender shows that it works.
         let most = plan.by_criterion.len().min(if self.args.quick { 1 } else { usize::MAX });
         let chosen = contenders.iter().filter(|contender| {

@@ -1,5 +1,5 @@
-//! A bench started again as a process of its own. What it is to be stands in
-//! its environment; orders and answers are lines of JSON.
+//! Child processes of a bench: the same program, with its task in the
+//! environment; orders and answers are lines of JSON.
 
 use std::io::{self, BufRead, BufReader, Lines, Write};
 use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
@@ -7,14 +7,14 @@ use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Holds what a child is to be, as JSON.
+/// The variable with the child's task, as JSON.
 const ENV: &str = "STOCKADE_BENCH_CHILD";
 
-/// A child, seen from its parent. Dropped, it is told to end and waited for.
+/// A child process. Dropping it tells it to exit and waits.
 #[derive(Debug)]
 pub struct Child {
     process: process::Child,
-    /// The child ends when this is closed, so it never outlives its parent.
+    /// The child exits when this pipe closes, so it never outlives its parent.
     orders: Option<ChildStdin>,
     answers: Lines<BufReader<ChildStdout>>,
 }
@@ -23,7 +23,7 @@ impl Child {
     /// Starts this program again with a task.
     ///
     /// # Panics
-    /// When there is no process to be had.
+    /// When the process cannot be started.
     #[must_use]
     pub fn start(task: &impl Serialize) -> Self {
         let program = std::env::current_exe().expect("this program");
@@ -37,10 +37,10 @@ impl Child {
         Self { orders: process.stdin.take(), process, answers }
     }
 
-    /// Gives an order.
+    /// Sends an order.
     ///
     /// # Panics
-    /// When the child is gone.
+    /// When the child has exited.
     pub fn order(&mut self, order: &impl Serialize) {
         let mut line = serde_json::to_string(order).expect("JSON");
         line.push('\n');
@@ -51,13 +51,13 @@ impl Child {
     /// Waits for the next answer.
     ///
     /// # Panics
-    /// When the child is gone.
+    /// When the child has exited.
     pub fn answer<A: DeserializeOwned>(&mut self) -> A {
         let line = self.answers.next().expect("the child answers").expect("reads");
         serde_json::from_str(&line).expect("an answer")
     }
 
-    /// The process's id.
+    /// Returns the process's id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
@@ -71,29 +71,29 @@ impl Drop for Child {
     }
 }
 
-/// What this process is to be, if it is a child.
+/// Returns the task of this process if it is a child.
 ///
 /// # Panics
-/// When the task is of another kind.
+/// When the task has another type.
 #[must_use]
 pub fn task<T: DeserializeOwned>() -> Option<T> {
     let task = std::env::var(ENV).ok()?;
     Some(serde_json::from_str(&task).expect("a task"))
 }
 
-/// The parent's orders, until it is done with this child or gone.
+/// Iterates over the parent's orders until it closes the pipe.
 ///
 /// # Panics
-/// When an order is of another kind.
+/// When an order has another type.
 pub fn orders<O: DeserializeOwned>() -> impl Iterator<Item = O> {
     let lines = io::stdin().lines().map_while(Result::ok);
     lines.map(|line| serde_json::from_str(&line).expect("an order"))
 }
 
-/// Answers the parent.
+/// Sends an answer to the parent.
 ///
 /// # Panics
-/// When the parent is gone.
+/// When the parent has exited.
 pub fn answer(answer: &impl Serialize) {
     let mut line = serde_json::to_string(answer).expect("JSON");
     line.push('\n');

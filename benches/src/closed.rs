@@ -1,4 +1,4 @@
-//! The closed loop: callers who ask again once they are answered.
+//! The closed loop: each caller sends its next request after the answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,18 +10,18 @@ use tokio::task::{JoinSet, coop};
 use crate::contender::Contender;
 use crate::run::{Run, Sink, Tally};
 
-/// How long requests under way may take when a run is over. Longer than any
-/// lock of a contender lives.
+/// How long requests in flight may take after a run. Longer than the TTL of any
+/// contender's lock.
 const DRAIN: Duration = Duration::from_secs(60);
 
-/// A closed loop's size and length.
+/// The size and duration of a closed loop.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct ClosedPlan {
-    /// Callers who ask at the same time.
+    /// The number of concurrent callers.
     pub callers: usize,
-    /// Load before anything is counted.
+    /// Load before counting begins.
     pub warm_up: Duration,
-    /// How long is counted.
+    /// The counted duration.
     pub measured: Duration,
 }
 
@@ -32,8 +32,8 @@ struct Phase {
     over: OnceLock<Instant>,
 }
 
-/// Runs a closed loop. What is answered while it counts is counted; when it is
-/// over, requests under way are waited for, so that the next contender has the
+/// Runs a closed loop. Counts what is answered during the counted duration,
+/// then waits for requests in flight, so that the next contender has the
 /// machine to itself.
 pub(crate) async fn run<C: Contender>(contender: &Arc<C>, plan: ClosedPlan) -> Run {
     let callers = contender.own_callers().unwrap_or(plan.callers);
@@ -47,7 +47,8 @@ pub(crate) async fn run<C: Contender>(contender: &Arc<C>, plan: ClosedPlan) -> R
         let blocks = contender.blocks();
         let asking = async move { ask_until_over(&*contender, caller, &phase, &sink).await };
         if blocks {
-            // Not by the runtime's block_on: a caller's thread knows no tokio.
+            // Not by the runtime's block_on: a caller's thread does not know
+            // tokio.
             all.spawn_blocking(move || pollster::block_on(asking));
         } else {
             all.spawn(asking);
@@ -74,7 +75,8 @@ async fn ask_until_over<C: Contender>(
     let mut asked = Instant::now();
     loop {
         let answer = contender.request(caller).await;
-        // One look at the clock a request: the end of one is the next's begin.
+        // One clock reading per request: the end of one is the start of the
+        // next.
         let answered = Instant::now();
         if let Some(over) = phase.over.get() {
             tally.waited(over.saturating_duration_since(asked));
@@ -84,12 +86,12 @@ async fn ask_until_over<C: Contender>(
             tally.count(answer, answered - asked, sink);
         }
         asked = answered;
-        // A request that never waits would keep its thread from other callers.
+        // A request that never waits would starve the thread's other callers.
         coop::consume_budget().await;
     }
 }
 
-/// Lets each caller ask `times` times and returns how long all took.
+/// Lets each caller send `times` requests and returns the total duration.
 pub(crate) async fn each<C: Contender>(contender: &Arc<C>, callers: usize, times: u64) -> Duration {
     let callers = contender.own_callers().unwrap_or(callers);
     contender.prepare(callers).await;
@@ -105,7 +107,8 @@ pub(crate) async fn each<C: Contender>(contender: &Arc<C>, callers: usize, times
             }
         };
         if blocks {
-            // Not by the runtime's block_on: a caller's thread knows no tokio.
+            // Not by the runtime's block_on: a caller's thread does not know
+            // tokio.
             all.spawn_blocking(move || pollster::block_on(asking));
         } else {
             all.spawn(asking);
@@ -119,9 +122,9 @@ pub(crate) async fn each<C: Contender>(contender: &Arc<C>, callers: usize, times
 mod tests {
     use super::*;
     use crate::contender::Answer;
-    use crate::entrant::entrant;
+    use crate::erased::erase;
 
-    /// Answers caller 0 and refuses the others, a millisecond each.
+    /// Answers caller 0 and rejects the others, one millisecond each.
     struct Picky;
 
     impl Contender for Picky {
@@ -142,7 +145,7 @@ mod tests {
             warm_up: Duration::from_millis(20),
             measured: Duration::from_millis(200),
         };
-        let run = entrant(Picky).closed(plan).await;
+        let run = erase(Picky).closed(plan).await;
         assert_eq!(run.per_caller.len(), 3);
         assert!(run.per_caller.contains(&run.done), "{run:?}");
         assert_eq!(run.per_caller.iter().sum::<u64>(), run.done + run.refused);

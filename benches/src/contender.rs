@@ -1,56 +1,56 @@
-//! What takes part in a bench: one way to do the work that is measured.
+//! Contenders: the implementations that a bench compares.
 
 use std::future::{Future, ready};
-/// What came of one request.
+/// The result of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Done.
+    /// Success.
     Done,
-    /// Refused as the rules want it, as when nothing is left.
+    /// Rejected by the rules, such as when sold out.
     Refused,
-    /// Not done, with the cause.
+    /// Failed, with the cause.
     Failed(&'static str),
 }
 
-/// One way to do the work.
+/// One implementation of the measured work.
 ///
-/// A contender is opened by a constructor of its own, which needs whatever it
-/// needs: connections are made there, not in the first request.
+/// Each contender has its own constructor, which opens its connections, so that
+/// the first request does not.
 pub trait Contender: Send + Sync + 'static {
     /// Its name in tables and files.
     fn name(&self) -> &str;
 
-    /// Makes ready for a run of `callers`; what it takes is not measured.
+    /// Prepares a run of `callers`; not measured.
     fn prepare(&self, callers: usize) -> impl Future<Output = ()> + Send {
         let _ = callers;
         ready(())
     }
 
-    /// Does one request of caller number `caller`.
+    /// Executes one request of caller number `caller`.
     fn request(&self, caller: usize) -> impl Future<Output = Answer> + Send;
 
-    /// Hears that a run is over: nothing is counted any more, and requests
-    /// that could wait for long may give up.
+    /// Called when counting has ended: requests that could block for long may
+    /// give up.
     fn over(&self) {}
 
-    /// Lets go of what it opened.
+    /// Closes what it opened.
     fn close(&self) -> impl Future<Output = ()> + Send {
         ready(())
     }
 
-    /// The units of work that one request carries.
+    /// The units of work per request.
     fn units(&self) -> u64 {
         1
     }
 
-    /// The number of callers it brings itself, for one that is not asked by
-    /// callers at all, such as a ceiling.
+    /// The number of callers it brings itself, for one without requests of
+    /// callers, such as a ceiling.
     fn own_callers(&self) -> Option<usize> {
         None
     }
 
-    /// The most requests that it can have under way at a time, as where each
-    /// needs a connection of its own.
+    /// The most requests it can have in flight, for one that needs a connection
+    /// per request.
     fn most_callers(&self) -> usize {
         usize::MAX
     }

@@ -1,9 +1,9 @@
-//! The contenders: Stockade, what people write by hand, and ceilings.
+//! The contenders: Stockade, hand-written code, and ceilings.
 //!
-//! Those written by hand are written well: prepared statements, connections
-//! that are open before anything is measured, READ COMMITTED as Stockade, ids
-//! from a counter of the process, Stockade's own tables with their indexes.
-//! They write no events and know no expiry, which is less work than Stockade's.
+//! The hand-written code is written well: prepared statements, connections
+//! opened before measuring, READ COMMITTED like Stockade, ids from a counter of
+//! the process, Stockade's own tables and indexes. It writes no events and has
+//! no expiry, which is less work than Stockade does.
 
 mod atomic_update;
 mod cart;
@@ -34,23 +34,23 @@ pub use stockade::{Blocking, Stockade, engine};
 
 /// The names by which contenders are compared.
 pub mod names {
-    /// Stockade by its asynchronous calls.
+    /// Stockade's asynchronous calls.
     pub const STOCKADE: &str = "stockade";
-    /// Stockade by its blocking calls.
+    /// Stockade's blocking calls.
     pub const BLOCKING: &str = "stockade, blocking";
-    /// A Redis lock for each request, polled for.
+    /// A Redis lock per request, acquired by polling.
     pub const SEED_POLL: &str = "redis lock, 250 ms poll";
-    /// A Redis lock for each request, with prompt wake-up.
+    /// A Redis lock per request, acquired by notification.
     pub const SEED_PROMPT: &str = "redis lock, prompt";
     /// The database's row lock.
     pub const ROW_LOCK: &str = "row lock only";
-    /// One guarded update.
+    /// One conditional update.
     pub const ATOMIC: &str = "atomic update";
     /// A plain `SELECT` by primary key.
     pub const SELECT: &str = "select by key";
     /// A bare quick_cache.
     pub const BARE_CACHE: &str = "bare quick_cache";
-    /// hyper without anything behind it.
+    /// hyper without an application.
     pub const HYPER: &str = "bare hyper";
     /// Stockade's rows without callers.
     pub const CEILING: &str = "ceiling";

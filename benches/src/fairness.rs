@@ -1,6 +1,6 @@
-//! How evenly callers were served.
+//! Fairness among callers.
 
-/// Jain's index: 1 where all got the same, `1/n` where one got everything.
+/// Jain's index: 1 if all got the same, `1/n` if one got everything.
 #[must_use]
 pub fn jain(shares: &[u64]) -> f64 {
     let sum: f64 = shares.iter().map(|share| *share as f64).sum();

@@ -1,4 +1,4 @@
-//! What stands above every table: the machine, its disk and the versions.
+//! The heading of every table: the machine, its disk and the versions.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,11 +13,11 @@ use crate::run::histogram;
 use crate::setup::Servers;
 use crate::table::time;
 
-/// What is appended at a time.
+/// The block appended at a time.
 const BLOCK: [u8; 4096] = [7; 4096];
 
-/// Looks at the machine. The disk was tried before servers came to use it. What
-/// is `known` of servers that ran before stays.
+/// Describes the machine. The disk was measured before servers used it. Keeps
+/// what is `known` of servers that ran before.
 pub async fn machine(servers: Option<&Servers>, known: Machine) -> Machine {
     let mut machine = Machine {
         cores: cores(),
@@ -37,7 +37,7 @@ pub async fn machine(servers: Option<&Servers>, known: Machine) -> Machine {
     machine
 }
 
-/// The heading's text.
+/// Formats the heading.
 #[must_use]
 pub fn text(machine: &Machine) -> String {
     let nanos = |nanos| time(Duration::from_nanos(nanos));
@@ -66,7 +66,7 @@ pub fn text(machine: &Machine) -> String {
     text
 }
 
-/// Processors that this process may use.
+/// Returns the number of processors that this process may use.
 #[must_use]
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -78,11 +78,10 @@ fn processor() -> Option<String> {
     line.split_once(": ").map(|(_, name)| name.to_owned())
 }
 
-/// Appends and syncs so many times, in the folder in which the servers' data
-/// will be, too.
+/// Appends and syncs so many times, in the directory of the servers' data.
 ///
 /// # Errors
-/// When the temporary folder cannot be written.
+/// When the temporary directory is not writable.
 pub fn fsync(times: u32) -> io::Result<Latency> {
     let folder = tempfile::Builder::new().prefix("stockade-fsync-").tempdir()?;
     let mut file = File::create(folder.path().join("log"))?;

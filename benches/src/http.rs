@@ -1,6 +1,6 @@
-//! A load generator for HTTP/1.1: connections that stay open, one request at a
-//! time on each. It is as little as it can be, so that what is measured is the
-//! server; it shares the machine's cores with it all the same.
+//! A minimal HTTP/1.1 load generator: keep-alive connections, one request at a
+//! time on each. Minimal, because it shares the machine's cores with the server
+//! that it measures.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,44 +12,44 @@ use tokio::sync::Mutex;
 
 use crate::contender::{Answer, Contender};
 
-/// Requests for one server, by as many connections as there are callers.
+/// Requests to one server, on as many connections as there are callers.
 pub struct Http {
     name: &'static str,
     address: SocketAddr,
     requests: Vec<Vec<u8>>,
-    /// One for each caller; none until it has asked, or when it broke.
+    /// One per caller; none before its first request and after an error.
     connections: Vec<Mutex<Option<Connection>>>,
 }
 
 struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
-    /// The next request of those there are.
+    /// The index of the next request.
     turn: usize,
 }
 
-/// A response, as it was read.
+/// A parsed response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The status code.
     pub status: u16,
-    /// The headers, without those that every server adds by itself.
+    /// The headers, without those that every server adds.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
 }
 
-/// A request without a body.
+/// Builds a request without a body.
 #[must_use]
 pub fn request(method: &str, path: &str) -> Vec<u8> {
     let length = if method == "GET" { "" } else { "content-length: 0\r\n" };
     format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{length}\r\n").into_bytes()
 }
 
-/// Asks once, on a connection of its own.
+/// Sends one request on its own connection.
 ///
 /// # Errors
-/// When the server does not answer.
+/// When the server does not respond.
 pub async fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Reply> {
     let mut connection = Connection::open(address).await?;
     let (status, head) = connection.ask(request).await?;
@@ -65,7 +65,7 @@ pub async fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Reply> {
 }
 
 impl Http {
-    /// Requests in turn, by at most so many callers.
+    /// Cycles through these requests with at most so many callers.
     #[must_use]
     pub fn new(
         name: &'static str,
@@ -130,7 +130,8 @@ impl Connection {
         Ok(Self { stream, read: Vec::with_capacity(4096), turn: 0 })
     }
 
-    /// The response's status and the length of its head.
+    /// Sends a request; returns the response's status and the length of its
+    /// head.
     async fn ask(&mut self, request: &[u8]) -> io::Result<(u16, usize)> {
         self.stream.write_all(request).await?;
         self.read.clear();
@@ -145,7 +146,7 @@ impl Connection {
     }
 }
 
-/// The status and the length of the head of a response, once it is all there.
+/// Parses the status and the length of the head of a complete response.
 fn whole(read: &[u8]) -> io::Result<Option<(u16, usize)>> {
     let Some(head) = read.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
@@ -153,7 +154,7 @@ fn whole(read: &[u8]) -> io::Result<Option<(u16, usize)>> {
     let wrong = || io::Error::from(io::ErrorKind::InvalidData);
     let text = std::str::from_utf8(&read[..head]).map_err(|_| wrong())?;
     let status = text.get(9..12).and_then(|status| status.parse().ok()).ok_or_else(wrong)?;
-    // Both servers write it so.
+    // Both servers write the header in lower case.
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
     let length: usize = length.and_then(|length| length.parse().ok()).ok_or_else(wrong)?;
     let head = head + 4;

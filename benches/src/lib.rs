@@ -1,8 +1,8 @@
-//! What Stockade's benches share: throw-away servers, contenders, drivers of
-//! load, rounds that let contenders take turns, tables and files.
+//! The framework of Stockade's benches: throw-away servers, contenders, load
+//! drivers, interleaved rounds, tables and result files.
 //!
-//! A bench target calls [`bench::main`] and, in it, lets [`contenders`] meet
-//! by [`Bench::versus`](bench::Bench::versus) and
+//! A bench target calls [`bench::main`] and compares [`contenders`] by
+//! [`Bench::versus`](bench::Bench::versus) and
 //! [`Bench::at_fixed_rates`](bench::Bench::at_fixed_rates).
 #![expect(
     clippy::expect_used,
@@ -16,7 +16,7 @@ pub mod child;
 pub mod closed;
 pub mod contender;
 pub mod contenders;
-pub mod entrant;
+pub mod erased;
 pub mod fairness;
 pub mod heading;
 pub mod http;

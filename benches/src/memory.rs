@@ -1,4 +1,4 @@
-//! The memory of a process, as the kernel sees it.
+//! Resident memory of a process, as the kernel reports it.
 
 use std::fs;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// A million bytes.
 pub const MB: f64 = 1e6;
 
-/// The bytes that a process has in memory; nothing where it is gone.
+/// Returns a process's resident bytes; nothing if it has exited.
 #[must_use]
 pub fn resident(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -18,32 +18,32 @@ pub fn resident(process: u32) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// The memory of a process at a moment.
+/// A process's memory at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    /// Since the first look.
+    /// Time since the first sample.
     pub at: Duration,
     /// Bytes.
     pub resident: u64,
 }
 
-/// Looks at a process's memory again and again.
+/// Samples a process's memory periodically.
 #[derive(Debug)]
-pub struct Watch {
+pub struct MemorySampler {
     over: Arc<AtomicBool>,
-    looking: JoinHandle<Vec<Sample>>,
+    sampling: JoinHandle<Vec<Sample>>,
 }
 
-impl Watch {
-    /// Begins.
+impl MemorySampler {
+    /// Starts sampling.
     #[must_use]
     pub fn start(process: u32, every: Duration) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&over);
-        let looking = thread::spawn(move || {
+        let sampling = thread::spawn(move || {
             let since = Instant::now();
             let mut samples = Vec::new();
-            // At least once, however soon it is over.
+            // At least one sample, however early it is stopped.
             while let Some(resident) = resident(process) {
                 samples.push(Sample { at: since.elapsed(), resident });
                 if end.load(Ordering::Relaxed) {
@@ -53,28 +53,27 @@ impl Watch {
             }
             samples
         });
-        Self { over, looking }
+        Self { over, sampling }
     }
 
-    /// Ends and returns what was seen.
+    /// Stops and returns the samples.
     ///
     /// # Panics
-    /// When looking panicked.
+    /// When sampling panicked.
     #[must_use]
     pub fn stop(self) -> Vec<Sample> {
         self.over.store(true, Ordering::Relaxed);
-        self.looking.join().expect("looking does not panic")
+        self.sampling.join().expect("looking does not panic")
     }
 }
 
-/// The most of these.
+/// Returns the maximum.
 #[must_use]
 pub fn most(samples: &[Sample]) -> f64 {
     samples.iter().map(|sample| sample.resident).max().unwrap_or_default() as f64
 }
 
-/// Bytes a minute by which memory grows: the straight line with the least
-/// squares.
+/// Returns the growth in bytes per minute, by linear least squares.
 #[must_use]
 pub fn slope(samples: &[Sample]) -> f64 {
     let count = samples.len().max(1) as f64;
@@ -106,7 +105,7 @@ mod tests {
     #[test]
     fn this_process_has_memory() {
         assert!(resident(std::process::id()).is_some_and(|bytes| bytes > 100_000));
-        let samples = Watch::start(std::process::id(), Duration::from_millis(1));
+        let samples = MemorySampler::start(std::process::id(), Duration::from_millis(1));
         assert!(!samples.stop().is_empty());
     }
 }

@@ -1,7 +1,8 @@
-//! The open loop: requests at a fixed rate, whatever the answers take.
+//! The open loop: a fixed rate of requests, independent of the answers.
 //!
-//! A closed loop asks less while answers are late, and so hides the worst of
-//! them. Here each request has a moment at which it should have been sent, and
+//! A closed loop sends less while answers are late, and so hides the worst of
+//! them (coordinated omission). Here each request has a scheduled time, and its
+//! latency counts from that time even if it was sent later.
 //! its latency counts from that moment, also where it could only be sent later.
 
 use std::future::{Future, pending};
@@ -16,23 +17,23 @@ use tokio::task::JoinSet;
 use crate::contender::Contender;
 use crate::run::{Run, Sink, Tally};
 
-/// How often due requests are sent. Tokio's timer knows whole milliseconds
-/// only, so a thread does it.
+/// How often due requests are released. Tokio's timer has a resolution of a
+/// millisecond, so a thread does it.
 const TICK: Duration = Duration::from_micros(200);
-/// How long requests under way may take when a run is over.
+/// How long requests in flight may take after a run.
 const DRAIN: Duration = Duration::from_secs(60);
 
-/// An open loop's rate and length.
+/// The rate and duration of an open loop.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct OpenPlan {
-    /// Requests in a second.
+    /// Requests per second.
     pub rate: f64,
-    /// The most requests under way; those that are due beyond it wait, and
-    /// their wait counts.
+    /// The most requests in flight; due requests beyond it wait, and their wait
+    /// counts.
     pub in_flight: usize,
-    /// Load before anything is counted.
+    /// Load before counting begins.
     pub warm_up: Duration,
-    /// How long is counted.
+    /// The counted duration.
     pub measured: Duration,
 }
 
@@ -41,7 +42,7 @@ struct Schedule {
     since: Instant,
     /// The number of the next request.
     next: AtomicU64,
-    /// One permit for each request that is due and not sent.
+    /// One permit per request that is due and not sent.
     due: Semaphore,
     over: AtomicBool,
 }
@@ -51,15 +52,15 @@ impl Schedule {
         self.since + Duration::from_secs_f64(number as f64 / self.plan.rate)
     }
 
-    /// Hands out what is due, until the end; returns when that was.
+    /// Releases due requests until the end; returns when that was.
     fn keep_time(&self) -> Duration {
         let length = self.plan.warm_up + self.plan.measured;
         let mut sent = 0;
         while self.since.elapsed() < length && !self.over.load(Ordering::Relaxed) {
             let due = (self.since.elapsed().as_secs_f64() * self.plan.rate) as u64;
             let more = usize::try_from(due - sent).unwrap_or(0);
-            // A permit is all that a late request costs, so lateness without
-            // bound costs no memory.
+            // A late request costs one permit, so unbounded lateness costs no
+            // memory.
             self.due.add_permits(more.min(Semaphore::MAX_PERMITS - self.due.available_permits()));
             sent = due;
             std::thread::sleep(TICK);
@@ -71,17 +72,16 @@ impl Schedule {
     }
 }
 
-/// Runs an open loop. Requests sent after the warm-up are counted; what was
-/// due and not sent at the end counts as a wait.
+/// Runs an open loop. Counts requests sent after the warm-up; those due but
+/// unsent at the end count as waits.
 pub(crate) async fn run<C: Contender>(contender: &Arc<C>, plan: OpenPlan) -> Run {
     run_until(contender, plan, pending()).await
 }
 
-/// Runs an open loop that is over when `end` is, if that is sooner than the
-/// plan has it.
+/// Runs an open loop that ends with `end`, if that is earlier than the plan.
 ///
 /// # Panics
-/// When requests never end.
+/// When requests never finish.
 pub async fn run_until<C: Contender>(
     contender: &Arc<C>,
     plan: OpenPlan,
@@ -116,7 +116,7 @@ pub async fn run_until<C: Contender>(
     contender.over();
     let tallies = tokio::time::timeout(DRAIN, all.join_all()).await;
     let mut tallies = tallies.unwrap_or_else(|_| panic!("{} never ends", contender.name()));
-    // The oldest that was never sent waited until the end at least.
+    // The oldest unsent request waited at least until the end.
     let mut unsent = Tally::default();
     let oldest = schedule.when(schedule.next.load(Ordering::Relaxed)) - schedule.since;
     unsent.waited(ended.saturating_sub(oldest));
@@ -144,7 +144,7 @@ async fn ask_when_due<C: Contender>(
         if schedule.over.load(Ordering::Relaxed) {
             break;
         }
-        // An answer that was there at once would be written to a socket now.
+        // Yields, as writing an immediate answer to a socket would.
         tokio::task::yield_now().await;
     }
     tally
@@ -154,7 +154,7 @@ async fn ask_when_due<C: Contender>(
 mod tests {
     use super::*;
     use crate::contender::Answer;
-    use crate::entrant::entrant;
+    use crate::erased::erase;
 
     const TAKES: Duration = Duration::from_millis(20);
 
@@ -173,14 +173,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_sent_late_has_waited_since_it_was_due() {
-        // Asked twice as often as it answers, one at a time.
+        // Requests come twice as fast as it answers, one at a time.
         let plan = OpenPlan {
             rate: 100.0,
             in_flight: 1,
             warm_up: Duration::ZERO,
             measured: Duration::from_millis(400),
         };
-        let run = entrant(Slow).open(plan).await;
+        let run = erase(Slow).open(plan).await;
         assert!(run.done >= 5, "{run:?}");
         assert!(run.longest > TAKES * 4, "{:?}", run.longest);
         assert!(run.latency.max() > 4 * TAKES.as_nanos() as u64);

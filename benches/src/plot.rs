@@ -1,4 +1,4 @@
-//! A picture of the contention bench: holds in a second against callers.
+//! The chart of the contention bench: holds per second by callers.
 
 use std::error::Error;
 use std::path::Path;
@@ -8,17 +8,17 @@ use plotters::prelude::*;
 use crate::results::{Group, Load, Report, Row};
 use crate::table;
 
-/// Of one place's panel.
+/// The size of one backend's panel.
 const PANEL: (u32, u32) = (550, 520);
-/// The places, and what stands above their panels.
+/// The backends, and the titles of their panels.
 const PLACES: [(&str, &str); 3] =
     [("mariadb", "MariaDB with Redis"), ("mysql", "MySQL with Redis"), ("sqlite", "SQLite")];
-/// Its own background, so that it reads the same on a light and a dark page.
+/// An opaque background, so that it reads the same on light and dark pages.
 const PAPER: RGBColor = RGBColor(252, 252, 250);
 const INK: RGBColor = RGBColor(40, 44, 52);
 const GRID: RGBColor = RGBColor(222, 222, 218);
 const FONT: &str = "sans-serif";
-/// Colours that people who see few colours can tell apart.
+/// A palette for colour-blind readers.
 const COLOURS: [RGBColor; 8] = [
     RGBColor(213, 94, 0),
     RGBColor(230, 159, 0),
@@ -34,7 +34,7 @@ const COLOURS: [RGBColor; 8] = [
 struct Line {
     contender: String,
     colour: RGBColor,
-    /// Callers and holds in a second.
+    /// Callers and holds per second.
     points: Vec<(f64, f64)>,
 }
 
@@ -61,8 +61,7 @@ fn closed(report: &Report) -> impl Iterator<Item = &Group> {
     report.groups.iter().filter(|group| group.load == Load::Closed)
 }
 
-/// In the order in which they first ran, so that colours are the same in all
-/// panels.
+/// In the order of their first run, so that colours match in all panels.
 fn contenders(report: &Report) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for Row { contender, .. } in closed(report).flat_map(|group| &group.rows) {
@@ -142,7 +141,7 @@ where
     Ok(())
 }
 
-/// The power of ten at or below a figure.
+/// Returns the greatest power of ten that is not above a figure.
 fn decade(figure: f64) -> f64 {
     10_f64.powf(figure.max(1.0).log10().floor())
 }

@@ -1,5 +1,4 @@
-//! Several processes on one product: each has an engine of its own, and
-//! callers of its own.
+//! Several processes on one product, each with its own engine and callers.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use crate::bench::{Bench, Lengths};
 use crate::child::{self, Child};
 use crate::closed::ClosedPlan;
 use crate::contenders::{Products, Stockade};
-use crate::entrant::{Entrant, entrant};
+use crate::erased::{ErasedContender, erase};
 use crate::open::OpenPlan;
 use crate::run::Run;
 use crate::setup::Shop;
@@ -33,15 +32,15 @@ enum Order {
     Each { callers: usize, times: u64 },
 }
 
-/// How long each of eight processes needs to have many turns.
+/// The durations that give each of eight processes many turns.
 #[must_use]
 pub fn lengths(bench: &Bench) -> Lengths {
     let measured = Duration::from_millis(if bench.is_quick() { 600 } else { 2000 });
     Lengths { warm_up: measured / 3, measured, ..bench.lengths() }
 }
 
-/// So many processes that hold units of product 1 of one shop. They begin and
-/// end together; callers are those of each process.
+/// Processes that hold units of product 1 of one shop. They start and stop
+/// together; callers are per process.
 pub struct Processes {
     name: &'static str,
     count: usize,
@@ -61,7 +60,7 @@ impl Processes {
         Self { name, count, children: Mutex::new(children), _shop: shop }
     }
 
-    /// Lets all do the same and waits for all.
+    /// Sends all the same order and waits for all answers.
     fn ask<A: DeserializeOwned>(&self, order: Order) -> Vec<A> {
         block_in_place(|| {
             let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +70,7 @@ impl Processes {
     }
 }
 
-impl Entrant for Processes {
+impl ErasedContender for Processes {
     fn name(&self) -> &str {
         self.name
     }
@@ -89,7 +88,7 @@ impl Entrant for Processes {
     }
 
     fn open(&self, plan: OpenPlan) -> BoxFuture<'_, Run> {
-        // The rate is that of all.
+        // The rate is the total of all processes.
         let rate = plan.rate / self.count as f64;
         Box::pin(async move { Run::together(self.ask(Order::Open(OpenPlan { rate, ..plan }))) })
     }
@@ -109,11 +108,11 @@ impl Entrant for Processes {
     }
 }
 
-/// What a child does until its parent is done with it.
+/// Runs a child until its parent closes the pipe.
 pub fn serve(runtime: &Runtime, task: Task) {
     let shop = Shop::at(task.url, task.redis);
     let stockade = runtime.block_on(Stockade::open(shop, Products::One));
-    let stockade = entrant(stockade);
+    let stockade = erase(stockade);
     child::answer(&());
     for order in child::orders() {
         match order {

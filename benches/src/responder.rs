@@ -1,5 +1,5 @@
-//! The ceiling of HTTP: hyper alone, in a process of its own, which answers
-//! what the server would without doing anything for it.
+//! The ceiling of HTTP: bare hyper in its own process, which sends the server's
+//! responses without doing any work.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -19,12 +19,12 @@ use tokio::runtime::Runtime;
 use crate::child;
 use crate::http::Reply;
 
-/// What is answered.
+/// The responses to send.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
-    /// To GET.
+    /// For GET.
     pub get: Reply,
-    /// To anything else.
+    /// For any other method.
     pub post: Reply,
 }
 
@@ -55,7 +55,7 @@ impl Ready {
     }
 }
 
-/// Listens on a free port of this machine.
+/// Listens on a free port of the loopback interface.
 ///
 /// # Panics
 /// When there is none.
@@ -65,7 +65,7 @@ pub async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Answers whoever connects.
+/// Responds to every connection.
 pub async fn respond(listener: TcpListener, task: Task) {
     let ready = Arc::new((Ready::of(&task.get), Ready::of(&task.post)));
     loop {
@@ -78,12 +78,12 @@ pub async fn respond(listener: TcpListener, task: Task) {
             async move { Ok::<_, Infallible>(response) }
         });
         let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        // A client that goes away is no matter.
+        // A client that disconnects is not an error.
         tokio::spawn(async move { drop(serving.await) });
     }
 }
 
-/// What a child does until its parent is done with it; it answers its address.
+/// Runs a child until its parent closes the pipe; it answers its address.
 pub fn serve(runtime: &Runtime, task: Task) {
     let (listener, address) = runtime.block_on(listener());
     runtime.spawn(respond(listener, task));

@@ -1,9 +1,8 @@
-//! What a bench saves: `target/stockade-benches/<bench>.json`.
+//! The results that a bench saves: `target/stockade-benches/<bench>.json`.
 //!
-//! [`Report`] is the file's schema. Rates are units in a second, latencies are
-//! nanoseconds; a unit is what the bench's `unit` says. A field is never given
-//! another meaning without a new [`SCHEMA`]; a reader skips fields it does not
-//! know.
+//! [`Report`] is the file's schema. Rates are units per second, latencies are
+//! nanoseconds; the unit is the group's `unit`. A field never changes its
+//! meaning without a new [`SCHEMA`]; readers skip unknown fields.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +11,7 @@ use std::{fs, io};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-/// The schema's number.
+/// The schema version.
 pub const SCHEMA: u32 = 1;
 
 /// One run of one bench.
@@ -26,28 +25,28 @@ pub struct Report {
     pub quick: bool,
     /// When it ended, in seconds since 1970.
     pub at: u64,
-    /// Where it ran.
+    /// The machine it ran on.
     pub machine: Machine,
-    /// Contenders against each other, in the order in which they ran.
+    /// The groups, in the order in which they ran.
     pub groups: Vec<Group>,
 }
 
-/// Where a bench ran.
+/// The machine of a bench.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Machine {
-    /// Processors that the bench could use.
+    /// Processors available to the bench.
     pub cores: usize,
     /// The processor's name.
     pub processor: String,
-    /// What it takes to append 4 KiB to a file and `fdatasync` it, where the
-    /// bench's data is.
+    /// The latency of appending 4 KiB to a file and `fdatasync`, in the
+    /// directory of the bench's data.
     pub fsync: Latency,
-    /// MariaDB's version; empty where the bench does without.
+    /// MariaDB's version; empty if unused.
     pub mariadb: String,
-    /// MySQL's version; empty where the bench does without.
+    /// MySQL's version; empty if unused.
     #[serde(default)]
     pub mysql: String,
-    /// Redis's version; empty where the bench does without.
+    /// Redis's version; empty if unused.
     pub redis: String,
     /// SQLite's version.
     pub sqlite: String,
@@ -58,33 +57,33 @@ pub struct Machine {
 /// Contenders measured against each other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Group {
-    /// `<bench>/<where>/<callers>`, with `/open` behind it for an open loop.
+    /// `<bench>/<backend>/<callers>`, followed by `/open` for an open loop.
     pub name: String,
-    /// What is counted, such as `holds`.
+    /// The unit that is counted, such as `holds`.
     pub unit: String,
-    /// Where the rows are: `mariadb`, `mysql`, `sqlite` or `memory`.
+    /// The backend: `mariadb`, `mysql`, `sqlite` or `memory`.
     pub place: String,
-    /// Callers, or the most requests under way in an open loop.
+    /// Callers, or the most requests in flight in an open loop.
     pub callers: usize,
-    /// How requests were made.
+    /// How load was generated.
     pub load: Load,
-    /// One for each contender and, in an open loop, rate.
+    /// One per contender and, in an open loop, per rate.
     pub rows: Vec<Row>,
-    /// Contenders compared, round by round.
+    /// Ratios of contenders, round by round.
     pub ratios: Vec<Ratio>,
-    /// Other figures of the group.
+    /// Further figures.
     pub figures: Vec<Figure>,
 }
 
-/// How requests were made.
+/// How load was generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Load {
-    /// Each caller waits for its answer. Latencies are those of a machine at
-    /// its limit and hide what callers would have asked meanwhile.
+    /// Each caller waits for its answer. Latencies are those at saturation, and
+    /// subject to coordinated omission.
     Closed,
-    /// A fixed rate; latencies count from the moment at which a request
-    /// should have been sent.
+    /// A fixed rate; latencies count from the time at which a request was
+    /// scheduled.
     Open,
 }
 
@@ -93,19 +92,19 @@ pub enum Load {
 pub struct Row {
     /// The contender's name.
     pub contender: String,
-    /// Units answered in a second.
+    /// Units answered per second.
     pub rate: Spread,
     /// The rate of each round.
     pub rounds: Vec<f64>,
-    /// Requests in a second that were to be sent, in an open loop.
+    /// The scheduled requests per second of an open loop.
     pub intended: Option<f64>,
     /// Units done, over all rounds.
     pub done: u64,
-    /// Units refused, over all rounds.
+    /// Units rejected, over all rounds.
     pub refused: u64,
-    /// Requests that failed, by cause, over all rounds.
+    /// Failed requests by cause, over all rounds.
     pub failed: BTreeMap<String, u64>,
-    /// What requests took, over all rounds; none where there are no callers.
+    /// Latencies over all rounds; none without callers.
     pub latency: Option<Latency>,
     /// Jain's index among callers, the median of rounds.
     pub jain: Option<f64>,
@@ -116,53 +115,53 @@ pub struct Row {
 /// One contender over another, round by round.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ratio {
-    /// The contender above the line.
+    /// The numerator.
     pub of: String,
-    /// The contender below it.
+    /// The denominator.
     pub to: String,
-    /// What is compared.
+    /// The measure that is compared.
     pub what: Measure,
-    /// Over all rounds.
+    /// The ratio over all rounds.
     pub ratio: Spread,
     /// The ratio of each round.
     pub rounds: Vec<f64>,
-    /// What is wanted, if anything is.
-    pub wanted: Option<Wanted>,
+    /// The target, if any.
+    pub wanted: Option<Target>,
 }
 
-/// A figure that is no ratio of contenders.
+/// A figure that is not a ratio of contenders.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Figure {
-    /// What it is.
+    /// Its name.
     pub name: String,
-    /// The figure, over all rounds where it was taken in each.
+    /// The figure, over all rounds if taken in each.
     pub value: Spread,
-    /// What is wanted, if anything is.
-    pub wanted: Option<Wanted>,
+    /// The target, if any.
+    pub wanted: Option<Target>,
 }
 
-/// What is compared.
+/// The measure that is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// Units in a second.
+    /// Units per second.
     Rate,
     /// The median latency.
     MedianLatency,
 }
 
-/// A bound that a figure should keep.
+/// The target of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Wanted {
-    /// This or more.
+pub enum Target {
+    /// At least this.
     AtLeast(f64),
-    /// This or less.
+    /// At most this.
     AtMost(f64),
 }
 
-impl Wanted {
-    /// Whether a figure keeps the bound.
+impl Target {
+    /// Whether a figure meets the target.
     #[must_use]
     pub fn is_met(self, figure: f64) -> bool {
         match self {
@@ -172,25 +171,25 @@ impl Wanted {
     }
 }
 
-/// The median of rounds, the least and the greatest.
+/// The median, minimum and maximum of rounds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The median.
     pub median: f64,
-    /// The least.
+    /// The minimum.
     pub min: f64,
-    /// The greatest.
+    /// The maximum.
     pub max: f64,
 }
 
 impl Spread {
-    /// Of one number.
+    /// The spread of a single number.
     #[must_use]
     pub fn alone(number: f64) -> Self {
         Self { median: number, min: number, max: number }
     }
 
-    /// Of these numbers; zeros where there are none.
+    /// The spread of these numbers; zeros if empty.
     #[must_use]
     pub fn of(numbers: &[f64]) -> Self {
         let mut sorted = numbers.to_vec();
@@ -211,18 +210,18 @@ impl Spread {
 /// Quantiles of a latency, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Half are below.
+    /// The median.
     pub p50: u64,
-    /// 99% are below.
+    /// The 99th percentile.
     pub p99: u64,
-    /// 99.9% are below.
+    /// The 99.9th percentile.
     pub p999: u64,
-    /// The longest.
+    /// The maximum.
     pub max: u64,
 }
 
 impl Latency {
-    /// Of what was recorded.
+    /// Computes the quantiles of a histogram.
     #[must_use]
     pub fn of(recorded: &Histogram<u64>) -> Self {
         Self {
@@ -235,10 +234,10 @@ impl Latency {
 }
 
 impl Report {
-    /// Writes the file and returns where it is.
+    /// Writes the file and returns its path.
     ///
     /// # Errors
-    /// When the folder cannot be written.
+    /// When the directory is not writable.
     pub fn save(&self) -> io::Result<PathBuf> {
         let folder = folder()?;
         fs::create_dir_all(&folder)?;
@@ -249,10 +248,10 @@ impl Report {
         Ok(file)
     }
 
-    /// Reads the file of a bench that ran before.
+    /// Reads the results of an earlier run.
     ///
     /// # Errors
-    /// When there is none or it has another schema.
+    /// When there are none, or of another schema.
     pub fn load(bench: &str) -> io::Result<Self> {
         let report: Self =
             serde_json::from_slice(&fs::read(folder()?.join(format!("{bench}.json")))?)?;
@@ -263,12 +262,12 @@ impl Report {
     }
 }
 
-/// Where results are kept.
+/// The directory of results.
 fn folder() -> io::Result<PathBuf> {
     Ok(target()?.join("stockade-benches"))
 }
 
-/// The folder that cargo builds in, which it marks.
+/// Cargo's target directory, found by its marker file.
 pub(crate) fn target() -> io::Result<PathBuf> {
     let program = std::env::current_exe()?;
     let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
@@ -289,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_bound_is_kept_or_not() {
-        assert!(Wanted::AtLeast(0.7).is_met(0.7) && !Wanted::AtLeast(0.7).is_met(0.69));
-        assert!(Wanted::AtMost(1.25).is_met(1.2) && !Wanted::AtMost(1.25).is_met(1.3));
+        assert!(Target::AtLeast(0.7).is_met(0.7) && !Target::AtLeast(0.7).is_met(0.69));
+        assert!(Target::AtMost(1.25).is_met(1.2) && !Target::AtMost(1.25).is_met(1.3));
     }
 }

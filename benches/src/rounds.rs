@@ -1,47 +1,47 @@
-//! Rounds: contenders take turns, so that a machine that gets slower or faster
-//! meanwhile does so for all of them. Criterion measures one function to its
-//! end before the next, so it cannot do this; ratios are taken here.
+//! Interleaved rounds: contenders take turns, so that drift of the machine
+//! affects all of them alike. Criterion measures one function to its end before
+//! the next, so ratios are taken here.
 
 use std::time::Duration;
 
 use crate::closed::ClosedPlan;
-use crate::entrant::Entrant;
+use crate::erased::ErasedContender;
 use crate::fairness::{jain, longest_over_median};
-use crate::results::{Latency, Measure, Ratio, Row, Spread, Wanted};
+use crate::results::{Latency, Measure, Ratio, Row, Spread, Target};
 use crate::run::{Run, histogram};
 
 /// How long each contender runs before the first round.
 const SETTLING: Duration = Duration::from_millis(100);
 
-/// Two contenders to be compared.
+/// Two contenders to compare.
 #[derive(Debug, Clone, Copy)]
 pub struct Comparison {
-    /// The contender above the line.
+    /// The numerator.
     pub of: &'static str,
-    /// The contender below it.
+    /// The denominator.
     pub to: &'static str,
-    /// What is compared.
+    /// The measure that is compared.
     pub what: Measure,
-    /// What is wanted, if anything is.
-    pub wanted: Option<Wanted>,
+    /// The target, if any.
+    pub wanted: Option<Target>,
 }
 
 impl Comparison {
-    /// Of rates.
+    /// Compares rates.
     #[must_use]
     pub fn rate(of: &'static str, to: &'static str) -> Self {
         Self { of, to, what: Measure::Rate, wanted: None }
     }
 
-    /// Of median latencies.
+    /// Compares median latencies.
     #[must_use]
     pub fn latency(of: &'static str, to: &'static str) -> Self {
         Self { of, to, what: Measure::MedianLatency, wanted: None }
     }
 
-    /// Says what is wanted.
+    /// Sets the target.
     #[must_use]
-    pub fn wanted(mut self, wanted: Wanted) -> Self {
+    pub fn wanted(mut self, wanted: Target) -> Self {
         self.wanted = Some(wanted);
         self
     }
@@ -56,10 +56,10 @@ pub struct Series {
     runs: Vec<Run>,
 }
 
-/// Runs every contender once a round. The order turns by one each round and
-/// is reversed every other one, so that nobody always follows the same.
+/// Runs every contender once per round. The order rotates each round and is
+/// reversed every other one, so that no contender always follows the same one.
 pub async fn interleave(
-    contenders: &[&dyn Entrant],
+    contenders: &[&dyn ErasedContender],
     plan: ClosedPlan,
     rounds: usize,
 ) -> Vec<Series> {
@@ -72,7 +72,7 @@ pub async fn interleave(
         })
         .collect();
     for contender in contenders {
-        // Not counted: blocks of ids and caches grow to the load.
+        // Not counted: id blocks and caches grow to the load.
         contender.closed(ClosedPlan { measured: SETTLING, ..plan }).await;
     }
     for round in 0..rounds {
@@ -94,13 +94,13 @@ fn order(contenders: usize, round: usize) -> Vec<usize> {
 }
 
 impl Series {
-    /// The runs of one contender that did not take turns.
+    /// The runs of one contender without interleaving.
     #[must_use]
-    pub fn of(contender: &dyn Entrant, runs: Vec<Run>) -> Self {
+    pub fn of(contender: &dyn ErasedContender, runs: Vec<Run>) -> Self {
         Self { contender: contender.name().to_owned(), has_callers: contender.has_callers(), runs }
     }
 
-    /// The median rate.
+    /// Returns the median rate.
     #[must_use]
     pub fn rate(&self) -> f64 {
         Spread::of(&self.rates()).median
@@ -110,14 +110,14 @@ impl Series {
         self.runs.iter().map(Run::rate).collect()
     }
 
-    /// What a table and a file say of it.
+    /// Summarizes the series for tables and files.
     #[must_use]
     pub fn row(&self) -> Row {
         let mut latency = histogram();
         let mut failed = std::collections::BTreeMap::new();
         let mut longest = 0;
         for run in &self.runs {
-            // Both have the same bounds.
+            // Both histograms have the same bounds.
             latency.add(&run.latency).expect("histograms of one kind add up");
             longest = longest.max(u64::try_from(run.longest.as_nanos()).unwrap_or(u64::MAX));
             for (cause, count) in &run.failed {
@@ -147,8 +147,8 @@ impl Series {
         Spread::of(&self.runs.iter().map(Run::jain).collect::<Vec<_>>())
     }
 
-    /// Jain's index of each round among so many groups of callers, such as
-    /// processes, which are of one size and stand together.
+    /// Jain's index of each round among groups of callers, such as processes:
+    /// contiguous and of equal size.
     #[must_use]
     pub fn jain_among(&self, groups: usize) -> Spread {
         let of_run = |run: &Run| {
@@ -170,13 +170,13 @@ impl Series {
         Spread::of(&self.runs.iter().map(of_run).collect::<Vec<_>>())
     }
 
-    /// Requests that failed, over all rounds.
+    /// Failed requests over all rounds.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.runs.iter().flat_map(|run| run.failed.values()).sum()
     }
 
-    /// Units refused in a second, of each round.
+    /// Rejected units per second, of each round.
     #[must_use]
     pub fn refusals(&self) -> Spread {
         let of_run = |run: &Run| run.refused as f64 / run.elapsed.as_secs_f64();
@@ -193,13 +193,13 @@ impl Series {
     }
 }
 
-/// Compares two of the series, round by round; nothing where one is missing.
+/// Computes the ratio of two series, round by round; nothing if one is missing.
 #[must_use]
 pub fn compare(all: &[Series], comparison: Comparison) -> Option<Ratio> {
     let find = |name: &str| all.iter().find(|series| series.contender == name);
     let (of, to) = (find(comparison.of)?, find(comparison.to)?);
     let (above, below) = (of.figures(comparison.what), to.figures(comparison.what));
-    // A round in which nothing was answered has no ratio.
+    // A round without answers has no ratio.
     let rounds: Vec<f64> = above
         .iter()
         .zip(&below)

@@ -1,4 +1,4 @@
-//! What one run of a driver counted.
+//! The counts of one run of a load driver.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,48 +10,47 @@ use serde::{Deserialize, Serialize};
 use crate::contender::Answer;
 use crate::fairness;
 
-/// A minute and a half in nanoseconds: no run is longer.
+/// 90 seconds in nanoseconds: no run is longer.
 const LONGEST: u64 = 90_000_000_000;
-/// Latencies that a caller keeps before it hands them in, so that callers do
-/// not meet at the histogram's lock.
-const HANDED_IN_AT: usize = 64;
+/// Latencies that a caller buffers before recording them, so that callers do
+/// not contend for the histogram's mutex.
+const LATENCY_BUFFER_LEN: usize = 64;
 
-/// An empty histogram of nanoseconds with three digits.
+/// Creates an empty histogram of nanoseconds with three significant digits.
 #[must_use]
 pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST, 3).expect("these bounds make sense")
 }
 
-/// What one run of a driver counted.
+/// The counts of one run of a load driver.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Run {
-    /// How long was counted.
+    /// The counted duration.
     pub elapsed: Duration,
     /// Units done.
     pub done: u64,
-    /// Units refused.
+    /// Units rejected.
     pub refused: u64,
-    /// Requests that failed, by cause.
+    /// Failed requests by cause.
     pub failed: BTreeMap<String, u64>,
     /// Answered requests of each caller, in no order.
     pub per_caller: Vec<u64>,
-    /// Nanoseconds that answered requests took.
+    /// Latencies of answered requests, in nanoseconds.
     #[serde(with = "as_counts")]
     pub latency: Histogram<u64>,
-    /// The longest that a caller waited, also one whose answer had not come
-    /// when the run was over.
+    /// The longest wait of a caller, including one still unanswered at the end.
     pub longest: Duration,
 }
 
 impl Run {
-    /// Units answered in a second, done or refused.
+    /// Units answered per second, done or rejected.
     #[must_use]
     pub fn rate(&self) -> f64 {
         (self.done + self.refused) as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// One run of callers who asked at the same time in several processes.
-    /// Callers of one process stand together.
+    /// Merges concurrent runs of several processes. Callers of one process stay
+    /// contiguous.
     #[must_use]
     pub fn together(runs: Vec<Self>) -> Self {
         let mut all = Self {
@@ -84,7 +83,7 @@ impl Run {
     }
 }
 
-/// A histogram as pairs of a value and how often it was recorded.
+/// Serializes a histogram as pairs of value and count.
 mod as_counts {
     use hdrhistogram::Histogram;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -102,7 +101,7 @@ mod as_counts {
     }
 }
 
-/// What one caller counts.
+/// The counts of one caller.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     done: u64,
@@ -113,7 +112,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Counts an answer that took `took`.
+    /// Counts an answer with its latency.
     pub fn count(&mut self, answer: Answer, took: Duration, sink: &Sink) {
         match answer {
             Answer::Done => self.done += 1,
@@ -122,18 +121,18 @@ impl Tally {
         }
         self.waited(took);
         self.latencies.push(u64::try_from(took.as_nanos()).unwrap_or(LONGEST));
-        if self.latencies.len() == HANDED_IN_AT {
+        if self.latencies.len() == LATENCY_BUFFER_LEN {
             sink.take(&mut self.latencies);
         }
     }
 
-    /// Notes a wait whose answer is not counted.
+    /// Records a wait whose answer is not counted.
     pub fn waited(&mut self, took: Duration) {
         self.longest = self.longest.max(took);
     }
 }
 
-/// Where callers hand in their latencies.
+/// Collects the latencies of all callers. A mutex suffices: callers buffer.
 #[derive(Debug)]
 pub(crate) struct Sink(Mutex<Histogram<u64>>);
 
@@ -149,7 +148,7 @@ impl Sink {
         }
     }
 
-    /// Adds up what all callers counted; each request carried `units`.
+    /// Sums the counts of all callers; each request carried `units`.
     pub fn sum(&self, tallies: Vec<Tally>, units: u64, elapsed: Duration) -> Run {
         let mut failed = BTreeMap::<String, u64>::new();
         let (mut done, mut refused, mut longest) = (0, 0, Duration::ZERO);

@@ -1,4 +1,4 @@
-//! Stockade's server, the real program, in a process of its own.
+//! Stockade's server program in a child process.
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use crate::results;
 
-/// A running server. Dropped, it is killed.
+/// A running server. Killed on drop.
 #[derive(Debug)]
 pub struct Server {
     process: Child,
@@ -17,7 +17,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server with these settings beside a port of its own.
+    /// Starts a server with these settings on a free port.
     ///
     /// # Panics
     /// When it cannot be built or does not start.
@@ -27,7 +27,7 @@ impl Server {
             let name = name.replace('_', "-");
             format!("--{name}={value}")
         });
-        // The kernel ends it with us.
+        // The kernel kills it when this process dies.
         let mut process = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
             .arg(program())
@@ -45,13 +45,13 @@ impl Server {
         Self { process, address: address.parse().expect("an address") }
     }
 
-    /// Where it listens.
+    /// Returns its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The process's id.
+    /// Returns the process's id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
@@ -60,14 +60,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It fails only if the process is gone already.
+        // Fails only if the process has already exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// The program, built as benches are; cargo builds no program for the benches
-/// of another package.
+/// Builds the program in release mode; cargo does not build binaries for
+/// another package's benches.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {

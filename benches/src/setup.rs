@@ -1,17 +1,17 @@
-//! Where a bench's rows are: servers of its own, thrown away afterwards, and
-//! databases with Stockade's tables for every contender.
+//! The stores of a bench: throw-away servers, and databases with Stockade's
+//! tables for every contender.
 
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, SqliteConnection};
 use stockade::Config;
 use stockade_testkit::{Flavour, Redis, SqlServer, TempDb};
 
-/// Stock that no bench uses up.
+/// Stock that no bench exhausts.
 pub const PLENTY: u64 = 1 << 40;
 
-/// Products inserted by one statement.
+/// Products inserted per statement.
 const CHUNK: u64 = 1000;
 
-/// The name of the place of groups whose rows are on such a server.
+/// Returns the backend name of a database server.
 #[must_use]
 pub fn place(database: Flavour) -> &'static str {
     match database {
@@ -20,15 +20,15 @@ pub fn place(database: Flavour) -> &'static str {
     }
 }
 
-/// Large enough that no contender is measured while InnoDB makes room: all that
-/// is left is the log.
+/// Large enough that no contender is measured while InnoDB flushes pages: only
+/// the log's fsync remains.
 fn flags(database: Flavour) -> &'static [&'static str] {
     match database {
         Flavour::MariaDb => {
             &["--innodb-buffer-pool-size=1G", "--innodb-log-file-size=1G", "--max-connections=1000"]
         }
-        // MySQL writes a binary log unless told otherwise and syncs it at each
-        // commit, so that is what a shop has.
+        // MySQL writes a binary log by default and syncs it on each commit, so
+        // a production server does too.
         Flavour::MySql => &[
             "--innodb-buffer-pool-size=1G",
             "--innodb-redo-log-capacity=1G",
@@ -39,13 +39,13 @@ fn flags(database: Flavour) -> &'static [&'static str] {
     }
 }
 
-/// A database server and a Redis of the bench's own.
+/// The bench's own database server and Redis.
 #[derive(Debug)]
 pub struct Servers {
-    /// The database server; `innodb_flush_log_at_trx_commit=1` is the test
-    /// kit's word.
+    /// The database server; the test kit sets
+    /// `innodb_flush_log_at_trx_commit=1`.
     pub sql: SqlServer,
-    /// Redis, which writes nothing to the disk.
+    /// Redis, without persistence.
     pub redis: Redis,
 }
 
@@ -56,13 +56,13 @@ impl Servers {
         Self { sql: database.start_with(flags(database)), redis: Redis::start() }
     }
 
-    /// The name of the place of groups whose rows are here.
+    /// Returns the backend name of the database server.
     #[must_use]
     pub fn place(&self) -> &'static str {
         place(self.sql.flavour())
     }
 
-    /// Makes a database with products 1 to `products`, each with `stock`.
+    /// Creates a database with products 1 to `products`, each with `stock`.
     pub async fn shop(&self, products: u64, stock: u64) -> Shop {
         let url = self.sql.fresh_database();
         fill(&url, products, stock).await;
@@ -74,16 +74,16 @@ impl Servers {
 /// A database with Stockade's tables, for one contender.
 #[derive(Debug)]
 pub struct Shop {
-    /// Where it is.
+    /// The store's URL.
     pub url: String,
-    /// Redis's URL and the prefix of the contender's keys.
+    /// Redis's URL and the key prefix of the contender.
     pub redis: Option<(String, String)>,
     #[expect(dead_code, reason = "removes the file when it is dropped")]
     file: Option<TempDb>,
 }
 
 impl Shop {
-    /// Makes a SQLite file with products 1 to `products`, each with `stock`.
+    /// Creates a SQLite file with products 1 to `products`, each with `stock`.
     pub async fn in_file(products: u64, stock: u64) -> Self {
         let file = TempDb::new();
         let url = file.url();
@@ -91,7 +91,7 @@ impl Shop {
         Self { url, redis: None, file: Some(file) }
     }
 
-    /// A shop that somebody else made and keeps.
+    /// A shop that another process created and owns.
     #[must_use]
     pub fn at(url: String, redis: Option<(String, String)>) -> Self {
         Self { url, redis, file: None }
@@ -111,7 +111,7 @@ async fn fill(url: &str, products: u64, stock: u64) {
     run(url, &format!("UPDATE stockade_sequences SET next = {next} WHERE name = 'product'")).await;
 }
 
-/// The SQL that adds products with these ids, each with `stock`.
+/// Builds the SQL that inserts products with these ids, each with `stock`.
 #[must_use]
 pub fn insert_products(first: u64, last: u64, stock: u64) -> String {
     let rows: Vec<String> = (first..=last)
@@ -124,10 +124,10 @@ pub fn insert_products(first: u64, last: u64, stock: u64) -> String {
     )
 }
 
-/// Runs SQL on a connection of its own.
+/// Runs SQL on its own connection.
 ///
 /// # Panics
-/// When the store refuses.
+/// When the store fails.
 pub async fn run(url: &str, sql: &str) {
     let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
     if url.starts_with("mysql:") {

@@ -1,4 +1,4 @@
-//! Holds that all fall due at one moment.
+//! Holds that all expire at one moment.
 
 use std::time::{Duration, Instant};
 
@@ -6,28 +6,28 @@ use stockade::AsyncEngine;
 
 use crate::setup::{self, Shop};
 
-/// Holds inserted by one statement.
+/// Holds inserted per statement.
 const CHUNK: u64 = 100_000;
-/// How often the engine is asked how many holds it has taken back.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A storm that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// A sweeper that nobody tells of new holds looks every five seconds.
+/// How often the engine's count of expired holds is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The timeout of a storm.
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// A sweeper that gets no notification polls every five seconds.
 const NOTICE: Duration = Duration::from_millis(5_500);
 
 /// Holds of one unit each, spread evenly over a shop's products, as engines
-/// would have left them; each product has the next id's hold.
+/// would have left them; consecutive ids go to consecutive products.
 #[derive(Debug, Clone, Copy)]
 pub struct Storm {
-    /// How many holds there are.
+    /// The number of holds.
     pub holds: u64,
-    /// Over how many products, from 1 on.
+    /// The number of products, from id 1 on.
     pub products: u64,
 }
 
 impl Storm {
-    /// Writes the rows, with ids from 1 on. Their time is over, but products
-    /// do not say so yet, so that nobody takes notice.
+    /// Inserts the rows, with ids from 1 on. They are due, but the products'
+    /// due times do not say so yet, so no sweeper notices.
     pub async fn gather(self, shop: &Shop) {
         let Self { holds, products } = self;
         let mut first = 1;
@@ -52,8 +52,8 @@ impl Storm {
         setup::run(&shop.url, &sql).await;
     }
 
-    /// Lets products say that all is due at a moment, and returns that. It is
-    /// far enough off that every sweeper knows of it before.
+    /// Sets the products' due times to one moment and returns it. It is far
+    /// enough ahead that every sweeper learns of it in time.
     pub async fn announce(self, shop: &Shop) -> Instant {
         let micros = NOTICE.as_micros();
         let at = Instant::now() + NOTICE;
@@ -65,21 +65,21 @@ impl Storm {
         at
     }
 
-    /// Waits until an engine has taken all back, and returns when it was done.
+    /// Waits until an engine has expired all holds, and returns when.
     ///
     /// # Panics
-    /// When that takes minutes.
+    /// When it times out.
     pub async fn passes(self, engine: &AsyncEngine) -> Instant {
         let since = Instant::now();
         while taken_back(engine) < self.holds {
-            assert!(since.elapsed() < PATIENCE, "only {} are back", taken_back(engine));
-            tokio::time::sleep(LOOK_EVERY).await;
+            assert!(since.elapsed() < TIMEOUT, "only {} are back", taken_back(engine));
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Instant::now()
     }
 }
 
-/// Holds whose time ran out, as the engine counts them.
+/// Returns the engine's count of expired holds.
 fn taken_back(engine: &AsyncEngine) -> u64 {
     let text = engine.metrics_text();
     let count = text.lines().find_map(|line| line.strip_prefix("stockade_holds_expired_total "));

@@ -1,13 +1,13 @@
-//! Tables, as Markdown, which reads well in a log and in a comment.
+//! Markdown tables, readable in a log and in a comment.
 
 use std::time::Duration;
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 
-use crate::results::{Group, Load, Measure, Ratio, Row, Spread, Wanted};
+use crate::results::{Group, Load, Measure, Ratio, Row, Spread, Target};
 
-/// A table with its first column on the left and numbers on the right.
+/// Formats a table; the first column is left-aligned, the rest right-aligned.
 #[must_use]
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
@@ -22,7 +22,7 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     table.trim_fmt()
 }
 
-/// A group's tables.
+/// Formats a group's tables.
 #[must_use]
 pub fn group(group: &Group) -> String {
     let rate = format!("{}/s", group.unit);
@@ -100,11 +100,11 @@ fn ratio_row(ratio: &Ratio) -> Vec<String> {
     figure_row(name, ratio.ratio, ratio.wanted)
 }
 
-fn figure_row(name: String, value: Spread, wanted: Option<Wanted>) -> Vec<String> {
+fn figure_row(name: String, value: Spread, wanted: Option<Target>) -> Vec<String> {
     let bound = match wanted {
         None => String::new(),
-        Some(Wanted::AtLeast(bound)) => format!("at least {}", bound_text(bound)),
-        Some(Wanted::AtMost(bound)) => format!("at most {}", bound_text(bound)),
+        Some(Target::AtLeast(bound)) => format!("at least {}", bound_text(bound)),
+        Some(Target::AtMost(bound)) => format!("at most {}", bound_text(bound)),
     };
     let verdict = match wanted.map(|wanted| wanted.is_met(value.median)) {
         None => "",
@@ -114,7 +114,7 @@ fn figure_row(name: String, value: Spread, wanted: Option<Wanted>) -> Vec<String
     vec![name, number(value.median), spread(value), bound, verdict.to_owned()]
 }
 
-/// A bound as it was given: 0.7 and not 0.70.
+/// Formats a target as it was given: 0.7 and not 0.70.
 fn bound_text(bound: f64) -> String {
     if bound < 100.0 { bound.to_string() } else { number(bound) }
 }
@@ -129,7 +129,7 @@ fn spread(spread: Spread) -> String {
     format!("{}..{}", number(spread.min), number(spread.max))
 }
 
-/// A figure with three digits at least, thousands apart.
+/// Formats a figure with at least three digits and thousands separators.
 #[must_use]
 pub fn number(figure: f64) -> String {
     if figure < 10.0 {
@@ -149,7 +149,7 @@ pub fn number(figure: f64) -> String {
     text
 }
 
-/// A time in the unit that suits it.
+/// Formats a duration in a fitting unit.
 #[must_use]
 pub fn time(time: Duration) -> String {
     let nanos = time.as_nanos() as f64;

@@ -1,4 +1,4 @@
-/* What a call costs from C, through the shared library. */
+/* The overhead of a call from C, through the shared library. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <time.h>

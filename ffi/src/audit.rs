@@ -4,28 +4,28 @@ use std::ffi::{CString, c_char};
 
 use stockade::AuditReport;
 
-use crate::answers::entry;
-use crate::border;
+use crate::boundary;
 use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
 use crate::error::stockade_error;
 use crate::handle;
-use crate::plain::{self, plain};
-use crate::text::ended;
+use crate::responses::entry;
+use crate::text::to_c_string;
+use crate::versioned_struct::{self, versioned_struct};
 
-/// The numbers of an audit. Sums of units that are greater than INT64_MAX are
-/// told as INT64_MAX.
+/// The totals of an audit. Sums of units above INT64_MAX are reported as
+/// INT64_MAX.
 #[repr(C)]
 pub struct stockade_audit_summary {
     /// sizeof(stockade_audit_summary), set by the caller.
     pub struct_size: u32,
-    /// 1 when nothing was found wrong, else 0.
+    /// 1 if the audit found no fault, else 0.
     pub consistent: u32,
-    /// Products looked at.
+    /// Products audited.
     pub products: u64,
-    /// Units ever received, less those written off.
+    /// Units received, less units written off.
     pub received: i64,
-    /// Units that can be held.
+    /// Units available to hold.
     pub stock: i64,
     /// Units in active holds.
     pub held: i64,
@@ -33,53 +33,52 @@ pub struct stockade_audit_summary {
     pub pending: i64,
     /// Units in paid orders.
     pub sold: i64,
-    /// Payment events that wait for an order which is not there yet. Not a
-    /// fault by itself.
+    /// Payment events waiting for an order that does not exist yet. Not a fault
+    /// by itself.
     pub waiting_events: u64,
-    /// When the oldest of them came, in microseconds since 1970 in UTC; 0 for
-    /// none.
+    /// When the oldest of them arrived, in microseconds since 1970 in UTC; 0
+    /// for none.
     pub oldest_waiting_event_us: i64,
-    /// Products with due holds or orders that no sweep has taken back yet. Not
-    /// a fault: they are dead all the same.
+    /// Products with due holds or orders that no sweep has processed yet. Not a
+    /// fault: due holds and orders have already expired.
     pub products_due: u64,
-    /// How many findings there are.
+    /// The number of findings.
     pub findings: u64,
 }
-plain!(stockade_audit_summary, first 88, now 88);
+versioned_struct!(stockade_audit_summary, first 88, now 88);
 
-/// Something that is wrong. Its texts live as long as the report.
+/// A fault that an audit found. Its texts live as long as the audit.
 #[repr(C)]
 pub struct stockade_finding {
     /// sizeof(stockade_finding), set by the caller.
     pub struct_size: u32,
     /// Always 0.
     pub reserved: u32,
-    /// The id of the product, hold or order, as the check is about one or
-    /// another.
+    /// The id of the product, hold or order, depending on the check.
     pub id: u64,
-    /// The check that found it, such as "conservation".
+    /// The check that failed, such as "conservation".
     pub check: *const c_char,
-    /// What was expected and what was found.
+    /// The expected and the actual value.
     pub detail: *const c_char,
 }
-plain!(stockade_finding, first 32, now 32);
+versioned_struct!(stockade_finding, first 32, now 32);
 
-/// A finding with texts that C can read.
-struct Found {
+/// A finding with NUL-terminated texts.
+struct FindingText {
     id: u64,
     check: CString,
     detail: CString,
 }
 
-/// What an audit found. Owned by the caller, who frees it with
+/// The report of an audit. Owned by the caller, who frees it with
 /// stockade_audit_free.
 pub struct stockade_audit {
     report: AuditReport,
-    findings: Vec<Found>,
+    findings: Vec<FindingText>,
 }
 
-impl From<&Found> for stockade_finding {
-    fn from(found: &Found) -> Self {
+impl From<&FindingText> for stockade_finding {
+    fn from(found: &FindingText) -> Self {
         Self {
             struct_size: 0,
             reserved: 0,
@@ -90,23 +89,23 @@ impl From<&Found> for stockade_finding {
     }
 }
 
-/// A sum as C can read it.
-fn at_most(sum: i128) -> i64 {
+/// Saturates a sum to an int64_t.
+fn saturate(sum: i128) -> i64 {
     i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
 }
 
 impl From<AuditReport> for stockade_audit {
     fn from(report: AuditReport) -> Self {
-        let findings = report.findings.iter().map(|finding| Found {
+        let findings = report.findings.iter().map(|finding| FindingText {
             id: finding.id,
-            check: ended(finding.check.as_str().to_owned()),
-            detail: ended(finding.detail.clone()),
+            check: to_c_string(finding.check.as_str().to_owned()),
+            detail: to_c_string(finding.detail.clone()),
         });
         Self { findings: findings.collect(), report }
     }
 }
 
-/// Compares all of the store's numbers with each other, in one snapshot.
+/// Checks the consistency of all stock in one snapshot of the store.
 ///
 /// Errors: unavailable, misuse.
 #[unsafe(no_mangle)]
@@ -115,15 +114,15 @@ pub unsafe extern "C" fn stockade_engine_audit(
     audit: *mut *mut stockade_audit,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        border::call(error, || {
-            handle::give(audit, "audit", || Ok(self::engine(engine)?.audit()?.into()))
+        boundary::call(error, || {
+            handle::write_new(audit, "audit", || Ok(self::engine(engine)?.audit()?.into()))
         })
     }
 }
 
-/// Reads the numbers of an audit.
+/// Reads the totals of an audit.
 ///
 /// Errors: invalid_argument.
 #[unsafe(no_mangle)]
@@ -132,9 +131,9 @@ pub unsafe extern "C" fn stockade_audit_read(
     summary: *mut stockade_audit_summary,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        border::call(error, || {
+        boundary::call(error, || {
             let AuditReport {
                 consistent,
                 products,
@@ -144,29 +143,29 @@ pub unsafe extern "C" fn stockade_audit_read(
                 products_due,
                 ref findings,
                 ..
-            } = handle::given(audit, "audit")?.report;
+            } = handle::borrow(audit, "audit")?.report;
             let value = stockade_audit_summary {
                 struct_size: 0,
                 consistent: consistent.into(),
                 products,
-                received: at_most(units.received),
-                stock: at_most(units.stock),
-                held: at_most(units.held),
-                pending: at_most(units.pending),
-                sold: at_most(units.sold),
+                received: saturate(units.received),
+                stock: saturate(units.stock),
+                held: saturate(units.held),
+                pending: saturate(units.pending),
+                sold: saturate(units.sold),
                 waiting_events,
                 oldest_waiting_event_us: oldest_waiting_event.map_or(0, |at| at.micros()),
                 products_due,
                 findings: findings.len() as u64,
             };
-            plain::write(summary, value)
+            versioned_struct::write(summary, value)
         })
     }
 }
 
 /// Reads a finding, counted from 0.
 ///
-/// Errors: invalid_argument when there is none so far.
+/// Errors: invalid_argument if the index is out of range.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_audit_finding(
     audit: *const stockade_audit,
@@ -174,13 +173,13 @@ pub unsafe extern "C" fn stockade_audit_finding(
     finding: *mut stockade_finding,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { entry(audit, |audit| audit.findings.as_slice(), index, finding, error) }
 }
 
-/// Frees an audit and its texts. NULL is fine.
+/// Frees an audit and its texts. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_audit_free(audit: *mut stockade_audit) {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { handle::free(audit) }
 }

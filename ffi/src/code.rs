@@ -1,44 +1,45 @@
-//! The codes, and their words.
+//! Result codes and their names.
 
 use std::ffi::{CStr, c_char};
 
 use stockade::ErrorKind;
 
-/// What became of a call. The numbers are for ever and the same in every
-/// language.
+/// The result of a call. The numbers are stable and the same in every language.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_code {
-    /// It was done.
+    /// Success.
     Ok = 0,
-    /// The request makes no sense; it will never succeed as it is.
+    /// The request is invalid; retrying it unchanged never succeeds.
     InvalidArgument = 1,
-    /// More units than one hold may have, or one customer.
+    /// More units than allowed for one hold or one customer.
     QuantityLimit = 2,
     /// No such product, hold or order.
     NotFound = 3,
-    /// The hold is of another product; it was left as it is.
+    /// The hold is for another product; it was not changed.
     ProductMismatch = 4,
-    /// Not enough stock; the error's short lines say how much there is.
+    /// Not enough stock; the error's short lines give the available units.
     InsufficientStock = 5,
-    /// The hold's time is over, or it was released; its stock is back.
+    /// The hold has expired or was released; its stock was returned.
     HoldExpired = 6,
-    /// The hold became an order before; the error names it.
+    /// The hold was already used by an order; the error names it.
     HoldAlreadyUsed = 7,
-    /// The idempotency key was used for another request.
+    /// The idempotency key was used with another request.
     IdempotencyMismatch = 8,
-    /// Too many ask at once; nothing changed. Try again later.
+    /// Overload: too many concurrent requests. Nothing changed; retry later.
     Contention = 9,
-    /// The store or the network is gone. Nothing is half done; with an
-    /// idempotency key the request can be repeated safely.
+    /// The store or the network is unavailable. The request took effect in
+    /// whole or not at all; with an idempotency key it can be retried safely.
     Unavailable = 10,
-    /// A secret is missing or wrong.
+    /// A missing or invalid credential.
     Unauthorized = 11,
-    /// The engine cannot be used so: it is closed, or was opened before a fork.
+    /// The engine was used incorrectly: it is closed, or was opened before a
+    /// fork.
     Misuse = 12,
-    /// A fault of Stockade or of its store's content; nothing changed.
+    /// A bug of Stockade or corrupt data in its store; nothing changed.
     Internal = 13,
-    /// The product was changed since the caller read it; nothing changed now.
+    /// The product has another version than the caller expected; nothing
+    /// changed.
     VersionMismatch = 14,
 }
 
@@ -67,15 +68,15 @@ codes! {
 }
 
 impl stockade_code {
-    /// The code of a kind of the engine's errors.
+    /// Returns the code of an engine error's kind.
     pub(crate) fn of(kind: ErrorKind) -> Self {
         let known = CODES.iter().find(|(code, _)| *code as u32 == kind as u32);
         known.map_or(Self::Internal, |(code, _)| *code)
     }
 }
 
-/// The stable word of a code, such as "not_found", and "ok" for 0. Lives as
-/// long as the program; NULL for a number that is no code.
+/// Returns the stable name of a code, such as "not_found"; "ok" for 0 and NULL
+/// for an unknown number. Static.
 #[unsafe(no_mangle)]
 pub extern "C" fn stockade_code_name(code: u32) -> *const c_char {
     if code == stockade_code::Ok as u32 {
@@ -93,7 +94,7 @@ mod tests {
     fn the_codes_are_the_engines() {
         assert_eq!(CODES.len(), ErrorKind::ALL.len());
         for kind in ErrorKind::ALL {
-            // SAFETY: it is null or a literal.
+            // SAFETY: null or a literal.
             let word = unsafe { stockade_code_name(*kind as u32).as_ref() };
             // SAFETY: as above.
             let word = word.map(|word| unsafe { CStr::from_ptr(word) });

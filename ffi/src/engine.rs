@@ -1,64 +1,63 @@
-//! The engine itself: opening, closing, and its housekeeping.
+//! The engine: opening, closing, and maintenance.
 
 use std::ffi::c_char;
 
 use stockade::Engine;
 
-use crate::border;
+use crate::boundary;
 use crate::code::stockade_code;
 use crate::error::stockade_error;
-use crate::failure::{Failure, null};
+use crate::ffi_error::{FfiError, null};
 use crate::handle;
 use crate::options::stockade_options;
-use crate::plain::{self, plain};
-use crate::shared;
+use crate::registry;
 use crate::text;
+use crate::versioned_struct::{self, versioned_struct};
 
-/// An engine. Owned by the caller, who frees it with stockade_engine_free.
-/// All its functions may be called from any thread at any time, but for
-/// stockade_engine_free, which must be the last.
+/// An engine. Owned by the caller, who frees it with stockade_engine_free. All
+/// its functions are thread-safe, except stockade_engine_free, which must come
+/// last.
 pub struct stockade_engine {
     engine: Engine,
     /// The process that opened it.
     process: u32,
-    /// Whether other handles of this process may have the same engine.
+    /// Whether it is in the process's registry, so that other handles share it.
     is_shared: bool,
 }
 
 impl stockade_engine {
-    /// Refuses what only the process that opened the engine may do. The
-    /// engine's own calls see to it themselves.
-    fn check_process(&self) -> Result<(), Failure> {
+    /// Rejects operations of another process than the one that opened the
+    /// engine. The engine checks its own calls by itself.
+    fn check_process(&self) -> Result<(), FfiError> {
         if self.process == std::process::id() {
             return Ok(());
         }
-        Err(Failure::misuse("the engine was opened before a fork; open one in this process"))
+        Err(FfiError::misuse("the engine was opened before a fork; open one in this process"))
     }
 }
 
-/// The engine behind a handle.
+/// Returns the engine of a handle.
 ///
 /// # Safety
-/// `engine` is null or came from this library and is not freed meanwhile.
-pub(crate) unsafe fn engine<'a>(engine: *const stockade_engine) -> Result<&'a Engine, Failure> {
-    // SAFETY: as the caller promised.
-    unsafe { handle::given(engine, "engine") }.map(|handle| &handle.engine)
+/// `engine` is null, or came from this library and is not freed during use.
+pub(crate) unsafe fn engine<'a>(engine: *const stockade_engine) -> Result<&'a Engine, FfiError> {
+    // SAFETY: guaranteed by the caller.
+    unsafe { handle::borrow(engine, "engine") }.map(|handle| &handle.engine)
 }
 
-/// Gives the caller an engine, which other handles may have or not.
+/// Gives the caller a handle of an engine, shared or exclusive.
 ///
 /// # Safety
-/// `engine` and `error` are null or may be written to; `make` may read what it
-/// captures.
+/// `engine` and `error` are null or writable; `make` may read what it captures.
 unsafe fn open(
     engine: *mut *mut stockade_engine,
     error: *mut *mut stockade_error,
-    make: impl FnOnce() -> Result<(Engine, bool), Failure>,
+    make: impl FnOnce() -> Result<(Engine, bool), FfiError>,
 ) -> stockade_code {
-    // SAFETY: as the caller promised.
+    // SAFETY: guaranteed by the caller.
     unsafe {
-        border::call(error, || {
-            handle::give(engine, "engine", || {
+        boundary::call(error, || {
+            handle::write_new(engine, "engine", || {
                 let (engine, is_shared) = make()?;
                 Ok(stockade_engine { engine, process: std::process::id(), is_shared })
             })
@@ -66,92 +65,91 @@ unsafe fn open(
     }
 }
 
-/// What a sweep gave back.
+/// What a sweep expired.
 #[repr(C)]
 pub struct stockade_sweep_report {
     /// sizeof(stockade_sweep_report), set by the caller.
     pub struct_size: u32,
     /// Always 0.
     pub reserved: u32,
-    /// Holds whose time was over.
+    /// Holds that expired.
     pub holds_expired: u64,
-    /// Orders that were never paid.
+    /// Orders cancelled because they were not paid in time.
     pub orders_cancelled: u64,
 }
-plain!(stockade_sweep_report, first 24, now 24);
+versioned_struct!(stockade_sweep_report, first 24, now 24);
 
-/// Opens an engine on a store, with default settings, and brings its tables up
-/// to date. `store` is "sqlite:FILE", "sqlite::memory:" or
-/// "mysql://USER@HOST/DATABASE"; or it names a running engine, one that
-/// `stockade serve` has open: "unix:///SOCKET" or "http://:KEY@HOST:PORT". Then
-/// that one does the calls, and its settings count. The engine has threads of
-/// its own.
+/// Opens an engine on a store with default settings, and migrates the store.
+/// `store` is "sqlite:FILE", "sqlite::memory:" or "mysql://USER@HOST/DATABASE";
+/// or the URL of a running engine, which `stockade serve` has open:
+/// "unix:///SOCKET" or "http://:KEY@HOST:PORT". That engine then executes the
+/// calls with its own settings. An engine has its own threads.
 ///
-/// After a fork the child opens an engine of its own. Fork before an engine is
-/// opened on SQLite, or start the child by exec, and it always opens. In the
-/// child of a process that had opened one, SQLite's mutexes are copies, which
-/// may be locked for ever; opening an engine on SQLite never hangs there: it
-/// opens, or it is misuse, at once where the parent had the same file open at
-/// the fork, and within 10 seconds where another of its threads was inside
-/// SQLite. MySQL and running engines always open.
+/// After a fork the child opens its own engine. EngineCell always succeeds if the
+/// fork happened before an engine was opened on SQLite, or if the child was
+/// started by exec. In the child of a process that had opened one, SQLite's
+/// mutexes are copies that may stay locked. EngineCell an engine on SQLite never
+/// deadlocks there: it succeeds or fails with misuse, immediately if the parent
+/// had the same file open at the fork, within 10 seconds if another thread was
+/// inside SQLite. MySQL and running engines always open.
 ///
-/// Errors: invalid_argument for a URL of no known store, unavailable,
-/// unauthorized when a running engine does not take the key, misuse after a
-/// fork.
+/// Errors: invalid_argument for an unsupported URL, unavailable, unauthorized
+/// if a running engine rejects the key, misuse after a fork.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_open(
     store: *const c_char,
     engine: *mut *mut stockade_engine,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
-    unsafe { open(engine, error, || Ok((Engine::open(text::needed(store, "store")?)?, false))) }
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe { open(engine, error, || Ok((Engine::open(text::required(store, "store")?)?, false))) }
 }
 
-/// Opens an engine as the options describe it. They stay the caller's.
+/// Opens an engine with these options, which stay the caller's.
 ///
-/// Errors: invalid_argument for settings that contradict each other or, with a
-/// running engine, are that one's own; unavailable, unauthorized; misuse after
-/// a fork, as stockade_engine_open says.
+/// Errors: invalid_argument for contradictory settings or, with a running
+/// engine, for settings that belong to that engine; unavailable, unauthorized;
+/// misuse after a fork, see stockade_engine_open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_open_with(
     options: *const stockade_options,
     engine: *mut *mut stockade_engine,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
         open(engine, error, || {
-            let config = handle::given(options, "options")?.settings().config;
+            let config = handle::borrow(options, "options")?.settings().config;
             Ok((Engine::builder().config(config).open()?, false))
         })
     }
 }
 
-/// Gives this process's engine with these settings: the first call opens it,
-/// and it stays open until the process ends. Who asks while it is being opened
-/// waits for that and gets what came of it; a failure is not kept. For programs
-/// that cannot keep a handle, such as a PHP worker, which forgets all between
-/// two requests. Each handle is freed as any; closing or freeing it leaves the
-/// engine open. After a fork the child gets an engine of its own.
+/// Returns this process's shared engine with these settings. The first call
+/// opens it, and it stays open until the process ends. Concurrent callers wait
+/// for the first (single-flight) and get its result; an error is not cached.
+/// For programs that cannot keep a handle, such as a PHP worker, which loses
+/// all state between two requests. Each handle must be freed; closing or
+/// freeing it leaves the engine open. After a fork the child gets its own
+/// engine.
 ///
-/// Errors: as stockade_engine_open_with; misuse when the process has 16 engines
-/// of other settings.
+/// Errors: as stockade_engine_open_with; misuse if the process already has 16
+/// shared engines with other settings.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_open_shared(
     options: *const stockade_options,
     engine: *mut *mut stockade_engine,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
         open(engine, error, || {
-            Ok((shared::engine(handle::given(options, "options")?.settings())?, true))
+            Ok((registry::engine(handle::borrow(options, "options")?.settings())?, true))
         })
     }
 }
 
-/// Serves what waits, refuses what comes, and lets go of the store. Calling it
+/// Drains queued requests, rejects new ones, then closes the store. Closing
 /// again does nothing. The handle must still be freed.
 ///
 /// Errors: misuse after a fork.
@@ -160,27 +158,27 @@ pub unsafe extern "C" fn stockade_engine_close(
     engine: *const stockade_engine,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        border::call(error, || {
-            let handle = handle::given(engine, "engine")?;
+        boundary::call(error, || {
+            let handle = handle::borrow(engine, "engine")?;
             handle.check_process()?;
             if handle.is_shared { Ok(()) } else { Ok(handle.engine.close()?) }
         })
     }
 }
 
-/// Closes an engine that is not closed, and frees it. NULL is fine. A child of
-/// a fork may free the parent's engine: the parent's goes on, and the child
-/// keeps its memory.
+/// Closes an open engine and frees its handle. NULL is allowed. In the child of
+/// a fork, freeing the parent's engine does not affect the parent; the child
+/// leaks its memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_free(engine: *mut stockade_engine) {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
         if engine.as_ref().is_some_and(|handle| handle.check_process().is_err()) {
-            // Its connections and threads are the parent's: there is nothing
-            // to end here, and a lock that another thread had at the fork
-            // would be waited for without end.
+            // The engine's connections and threads belong to the parent.
+            // Closing it here could deadlock on a lock that another thread held
+            // at the fork.
             return;
         }
         stockade_engine_close(engine, std::ptr::null_mut());
@@ -188,20 +186,20 @@ pub unsafe extern "C" fn stockade_engine_free(engine: *mut stockade_engine) {
     }
 }
 
-/// Does nothing, to measure what a call costs, and so looks at nothing either:
-/// it is the one call that is not refused after a fork.
+/// Does nothing, to measure the overhead of a call. Checks nothing either: the
+/// only call that is not rejected after a fork.
 ///
-/// Errors: invalid_argument when `engine` is NULL.
+/// Errors: invalid_argument if `engine` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_noop(
     engine: *const stockade_engine,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
-    unsafe { border::call(error, || self::engine(engine).map(drop)) }
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe { boundary::call(error, || self::engine(engine).map(drop)) }
 }
 
-/// Reaches for the store.
+/// Checks that the store is reachable.
 ///
 /// Errors: unavailable, misuse.
 #[unsafe(no_mangle)]
@@ -209,14 +207,14 @@ pub unsafe extern "C" fn stockade_engine_ping(
     engine: *const stockade_engine,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
-    unsafe { border::call(error, || Ok(self::engine(engine)?.ping()?)) }
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe { boundary::call(error, || Ok(self::engine(engine)?.ping()?)) }
 }
 
-/// Takes back all that is due now. An engine sweeps by itself, on a thread of
-/// its own and without calling back; with the setting "sweeper" at "false" it
-/// does not, and the caller may sweep at times of its choice. What is due is
-/// dead all the same. `report` may be NULL.
+/// Expires all due holds and cancels all unpaid orders that are due. An engine
+/// sweeps in the background, on its own thread and without callbacks. With the
+/// setting "sweeper" set to "false" it does not, and the caller sweeps. Due
+/// holds count as expired before any sweep. `report` may be NULL.
 ///
 /// Errors: contention, unavailable, misuse.
 #[unsafe(no_mangle)]
@@ -225,12 +223,12 @@ pub unsafe extern "C" fn stockade_engine_sweep(
     report: *mut stockade_sweep_report,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        border::call(error, || {
+        boundary::call(error, || {
             let engine = self::engine(engine)?;
             if !report.is_null() {
-                plain::check(report)?;
+                versioned_struct::check(report)?;
             }
             let swept = engine.sweep()?;
             if report.is_null() {
@@ -242,14 +240,14 @@ pub unsafe extern "C" fn stockade_engine_sweep(
                 holds_expired: swept.holds_expired,
                 orders_cancelled: swept.orders_cancelled,
             };
-            plain::write(report, value)
+            versioned_struct::write(report, value)
         })
     }
 }
 
-/// The engine's counters as OpenMetrics text, without the closing "# EOF". The
-/// caller frees the text with stockade_string_free. With a running engine they
-/// are those of the connection; that engine shows its own.
+/// Returns the engine's metrics as OpenMetrics text, without the final "# EOF".
+/// The caller frees the text with stockade_string_free. With a running engine
+/// they are the client's metrics; that engine exports its own.
 ///
 /// Errors: invalid_argument, misuse.
 #[unsafe(no_mangle)]
@@ -258,15 +256,15 @@ pub unsafe extern "C" fn stockade_engine_metrics_text(
     text: *mut *mut c_char,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        border::call(error, || {
-            let handle = handle::given(engine, "engine")?;
+        boundary::call(error, || {
+            let handle = handle::borrow(engine, "engine")?;
             if text.is_null() {
                 return Err(null("text"));
             }
             handle.check_process()?;
-            handle::tell(text, text::owned(handle.engine.metrics_text()));
+            handle::write_optional(text, text::owned(handle.engine.metrics_text()));
             Ok(())
         })
     }

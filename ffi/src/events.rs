@@ -1,45 +1,45 @@
-//! The outbox.
+//! The transactional outbox.
 
 use std::ffi::c_char;
 
 use stockade::{Event, EventKind};
 
-use crate::answers::entry;
-use crate::border;
+use crate::boundary;
 use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
+use crate::enum_names::enum_names;
 use crate::error::stockade_error;
 use crate::handle;
-use crate::names::names;
-use crate::plain::plain;
+use crate::responses::entry;
+use crate::versioned_struct::versioned_struct;
 
-/// What kind of transition an event tells of.
+/// The kind of an event.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_event_kind {
-    /// A hold took stock.
+    /// A hold reserved stock.
     HoldCreated = 1,
-    /// A hold was given back by its caller.
+    /// The caller released a hold.
     HoldReleased = 2,
-    /// A hold ran out and its stock went back.
+    /// A hold expired and its stock was returned.
     HoldExpired = 3,
-    /// A hold lives longer.
+    /// A hold was extended.
     HoldExtended = 4,
     /// A hold became an order.
     OrderCreated = 5,
     /// An order was paid.
     OrderPaid = 6,
-    /// An order was cancelled and its stock went back.
+    /// An order was cancelled and its stock was returned.
     OrderCancelled = 7,
-    /// The provider's word contradicts what was final; a person should look.
+    /// A payment event contradicts a final state; an operator should look.
     PaymentConflict = 8,
-    /// Money came for units that are gone.
+    /// A payment arrived for units that are no longer available.
     PaymentNeedsRefund = 9,
-    /// An operator received or wrote off goods.
+    /// An operator received or wrote off stock.
     StockAdjusted = 10,
 }
 
-names!(EventKind => stockade_event_kind {
+enum_names!(EventKind => stockade_event_kind {
     HoldCreated: c"hold.created",
     HoldReleased: c"hold.released",
     HoldExpired: c"hold.expired",
@@ -52,29 +52,29 @@ names!(EventKind => stockade_event_kind {
     StockAdjusted: c"stock.adjusted",
 });
 
-/// One transition.
+/// One event: a committed state transition.
 #[repr(C)]
 pub struct stockade_event {
     /// sizeof(stockade_event), set by the caller.
     pub struct_size: u32,
-    /// What happened.
+    /// The kind of the event.
     pub kind: stockade_event_kind,
-    /// Grows from event to event; pass it on to read on.
+    /// The event's position, strictly increasing; pass the last one to read on.
     pub cursor: u64,
-    /// The product it happened to.
+    /// The product.
     pub product_id: u64,
-    /// The hold concerned, 0 for none.
+    /// The hold, 0 for none.
     pub hold_id: u64,
-    /// The order concerned, 0 for none.
+    /// The order, 0 for none.
     pub order_id: u64,
-    /// Units concerned; negative where an operator wrote goods off.
+    /// Units; negative for a write-off.
     pub qty: i64,
-    /// The product's version after the commit that made the transition.
+    /// The product's version after the transaction of the event.
     pub version: u64,
-    /// When it happened, in microseconds since 1970 in UTC.
+    /// When it was committed, in microseconds since 1970 in UTC.
     pub at_us: i64,
 }
-plain!(stockade_event, first 64, now 64);
+versioned_struct!(stockade_event, first 64, now 64);
 
 impl From<&Event> for stockade_event {
     fn from(event: &Event) -> Self {
@@ -92,13 +92,13 @@ impl From<&Event> for stockade_event {
     }
 }
 
-/// Events, in order. Owned by the caller, who frees them with
+/// A list of events in commit order. Owned by the caller, who frees it with
 /// stockade_events_free.
 pub struct stockade_events {
     events: Vec<Event>,
 }
 
-/// Reads up to `limit` (1 to 10000) events after `cursor`, 0 for the first.
+/// Reads up to `limit` (1 to 10000) events after `cursor`, 0 for the beginning.
 ///
 /// Errors: invalid_argument for another limit, unavailable, misuse.
 #[unsafe(no_mangle)]
@@ -109,26 +109,26 @@ pub unsafe extern "C" fn stockade_engine_events_after(
     events: *mut *mut stockade_events,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        border::call(error, || {
-            handle::give(events, "events", || {
+        boundary::call(error, || {
+            handle::write_new(events, "events", || {
                 Ok(stockade_events { events: self::engine(engine)?.events_after(cursor, limit)? })
             })
         })
     }
 }
 
-/// How many events there are; 0 for NULL.
+/// Returns the number of events; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_events_count(events: *const stockade_events) -> usize {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { events.as_ref() }.map_or(0, |events| events.events.len())
 }
 
-/// Reads one of the events, counted from 0.
+/// Reads an event of the list, counted from 0.
 ///
-/// Errors: invalid_argument when there is none so far.
+/// Errors: invalid_argument if the index is out of range.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_events_get(
     events: *const stockade_events,
@@ -136,20 +136,20 @@ pub unsafe extern "C" fn stockade_events_get(
     event: *mut stockade_event,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { entry(events, |list| list.events.as_slice(), index, event, error) }
 }
 
-/// Frees the list. NULL is fine.
+/// Frees the list. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_events_free(events: *mut stockade_events) {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { handle::free(events) }
 }
 
-/// The word for a kind of event, such as "order.paid". Lives as long as the
-/// program; NULL for a number that is none.
+/// Returns the name of an event kind, such as "order.paid"; NULL for an unknown
+/// number. Static.
 #[unsafe(no_mangle)]
 pub extern "C" fn stockade_event_kind_name(kind: u32) -> *const c_char {
-    stockade_event_kind::word(kind)
+    stockade_event_kind::name(kind)
 }

@@ -1,65 +1,66 @@
-//! What callers hold: handles, and places for answers.
+//! Handles that callers own, and out-pointers that calls write to.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::failure::{Failure, null};
+use crate::ffi_error::{FfiError, null};
 
-/// Runs something that cannot fail and answers `otherwise` if it panics.
-pub(crate) fn answer<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
+/// Runs a closure and returns `otherwise` if it panics.
+pub(crate) fn catch_panic<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }
 
-/// A handle that the caller gave.
+/// Dereferences a handle.
 ///
 /// # Safety
-/// `handle` is null or came from this library and is not freed while in use.
-pub(crate) unsafe fn given<'a, T>(handle: *const T, what: &str) -> Result<&'a T, Failure> {
-    // SAFETY: as the caller promised.
+/// `handle` is null, or came from this library and is not freed during use.
+pub(crate) unsafe fn borrow<'a, T>(handle: *const T, what: &str) -> Result<&'a T, FfiError> {
+    // SAFETY: guaranteed by the caller.
     unsafe { handle.as_ref() }.ok_or_else(|| null(what))
 }
 
-/// Gives a new handle to the caller.
+/// Writes a new handle to an out-pointer.
 ///
 /// # Safety
-/// `place` is null or may be written to.
-pub(crate) unsafe fn give<T>(
-    place: *mut *mut T,
+/// `out` is null or writable.
+pub(crate) unsafe fn write_new<T>(
+    out: *mut *mut T,
     what: &str,
-    make: impl FnOnce() -> Result<T, Failure>,
-) -> Result<(), Failure> {
-    if place.is_null() {
+    make: impl FnOnce() -> Result<T, FfiError>,
+) -> Result<(), FfiError> {
+    if out.is_null() {
         return Err(null(what));
     }
-    // A caller who frees it after a failure frees nothing.
-    // SAFETY: it is not null, and the caller promised that it may be written to.
-    unsafe { place.write(std::ptr::null_mut()) };
+    // Freeing the handle after an error is then harmless.
+    // SAFETY: not null, and writable as the caller guaranteed.
+    unsafe { out.write(std::ptr::null_mut()) };
     let made = Box::into_raw(Box::new(make()?));
     // SAFETY: as above.
-    unsafe { place.write(made) };
+    unsafe { out.write(made) };
     Ok(())
 }
 
-/// Frees a handle; null is fine.
+/// Frees a handle; null is allowed.
 ///
 /// # Safety
-/// `handle` is null or came from [`give`] and was not freed.
+/// `handle` is null, or came from [`write_new`] and was not freed.
 pub(crate) unsafe fn free<T>(handle: *mut T) {
     if handle.is_null() {
         return;
     }
-    answer((), || {
-        // SAFETY: it came from `Box::into_raw` and is freed once, as the caller promised.
+    catch_panic((), || {
+        // SAFETY: from `Box::into_raw` and freed once, as the caller
+        // guaranteed.
         drop(unsafe { Box::from_raw(handle) });
     });
 }
 
-/// Writes a number or a truth that the caller may not have asked for.
+/// Writes a value to an optional out-pointer.
 ///
 /// # Safety
-/// `place` is null or may be written to.
-pub(crate) unsafe fn tell<T: Copy>(place: *mut T, value: T) {
-    if !place.is_null() {
-        // SAFETY: it is not null, and the caller promised that it may be written to.
-        unsafe { place.write(value) };
+/// `out` is null or writable.
+pub(crate) unsafe fn write_optional<T: Copy>(out: *mut T, value: T) {
+    if !out.is_null() {
+        // SAFETY: not null, and writable as the caller guaranteed.
+        unsafe { out.write(value) };
     }
 }

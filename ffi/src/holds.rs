@@ -8,65 +8,65 @@ use stockade::{
     Replayable,
 };
 
-use crate::answers::{answer, entry};
-use crate::border;
+use crate::boundary;
 use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
+use crate::enum_names::enum_names;
 use crate::error::stockade_error;
-use crate::failure::{Failure, null};
+use crate::ffi_error::{FfiError, null};
 use crate::handle;
-use crate::names::names;
-use crate::plain::{self, incoming, plain};
+use crate::responses::{entry, respond};
 use crate::text;
+use crate::versioned_struct::{self, request_struct, versioned_struct};
 
-/// The most lines that stockade_engine_hold_many reads of a cart. The
-/// "cart_lines_max" setting is lower by default, and never higher in effect.
+/// The most lines that stockade_engine_hold_many accepts. The "cart_lines_max"
+/// setting is lower by default and cannot exceed this.
 pub const STOCKADE_CART_LINES_MAX: u64 = 65_536;
 
-/// Where a hold stands. All but active are final.
+/// The status of a hold. All but active are final.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_hold_status {
-    /// It keeps stock until it is ordered, released or expires.
+    /// Reserves stock until it is ordered, released or expires.
     Active = 1,
-    /// An order took it over.
+    /// Became an order.
     Converted = 2,
-    /// Its caller gave it back.
+    /// Released by its caller.
     Released = 3,
-    /// Its time ran out.
+    /// Expired.
     Expired = 4,
 }
 
-names!(HoldStatus => stockade_hold_status {
+enum_names!(HoldStatus => stockade_hold_status {
     Active: c"active",
     Converted: c"converted",
     Released: c"released",
     Expired: c"expired",
 });
 
-/// Stock kept for one buyer for a short time.
+/// Stock reserved for one buyer for a short time.
 #[repr(C)]
 pub struct stockade_hold {
     /// sizeof(stockade_hold), set by the caller.
     pub struct_size: u32,
-    /// Where it stands.
+    /// Its status.
     pub status: stockade_hold_status,
-    /// Units kept.
+    /// Units reserved.
     pub qty: u32,
     /// Always 0.
     pub reserved: u32,
     /// The hold's id.
     pub id: u64,
-    /// The product it keeps.
+    /// The product.
     pub product_id: u64,
-    /// It is dead from this moment on, in microseconds since 1970 in UTC.
+    /// It is expired from this moment on, in microseconds since 1970 in UTC.
     pub expires_at_us: i64,
-    /// When it was made, in microseconds since 1970 in UTC.
+    /// When it was created, in microseconds since 1970 in UTC.
     pub created_at_us: i64,
-    /// An unguessable word that shows whose hold it is, with a NUL.
+    /// An unguessable token that authorizes using the hold, NUL-terminated.
     pub token: [c_char; 40],
 }
-plain!(stockade_hold, first 88, now 88);
+versioned_struct!(stockade_hold, first 88, now 88);
 
 impl From<&Hold> for stockade_hold {
     fn from(hold: &Hold) -> Self {
@@ -84,64 +84,63 @@ impl From<&Hold> for stockade_hold {
     }
 }
 
-/// Asks to hold units of one product.
+/// A request to hold units of one product.
 #[repr(C)]
 pub struct stockade_hold_request {
     /// sizeof(stockade_hold_request), set by the caller.
     pub struct_size: u32,
-    /// Units wanted, from 1 to the "max_per_hold" setting.
+    /// Units requested, from 1 to the "max_per_hold" setting.
     pub quantity: u32,
-    /// The product wanted.
+    /// The product.
     pub product_id: u64,
-    /// How long to hold them, in microseconds; only with has_ttl.
+    /// The time to live, in microseconds; used only with has_ttl.
     pub ttl_us: u64,
-    /// Whether ttl_us counts (1) or the "hold_ttl" setting (0).
+    /// 1 to use ttl_us, 0 to use the "hold_ttl" setting.
     pub has_ttl: u32,
     /// Must be 0.
     pub reserved: u32,
     /// The idempotency key, or NULL.
     pub key: *const c_char,
-    /// Whom they are held for, by any word that names one buyer in 1 to 255
-    /// bytes, or NULL; under the "max_per_customer" setting their holds count
-    /// together.
+    /// The customer, any identifier of 1 to 255 bytes, or NULL. Under the
+    /// "max_per_customer" setting the holds of one customer count together.
     pub customer: *const c_char,
 }
-plain!(stockade_hold_request, first 40, now 48);
-incoming!(stockade_hold_request, reserved);
+versioned_struct!(stockade_hold_request, first 40, now 48);
+request_struct!(stockade_hold_request, reserved);
 
-/// One line of a cart. It cannot grow: carts are arrays of it.
+/// One line of a cart. Its layout is fixed: carts are arrays of it.
 #[repr(C)]
 pub struct stockade_cart_line {
-    /// The product wanted.
+    /// The product.
     pub product_id: u64,
-    /// Units wanted; lines of the same product are summed.
+    /// Units requested; lines of the same product are summed.
     pub quantity: u32,
     /// Must be 0.
     pub reserved: u32,
 }
 
-/// Asks to hold several products, all or none.
+/// A request to hold several products atomically: all or none.
 #[repr(C)]
 pub struct stockade_cart_request {
     /// sizeof(stockade_cart_request), set by the caller.
     pub struct_size: u32,
-    /// Whether ttl_us counts (1) or the "hold_ttl" setting (0).
+    /// 1 to use ttl_us, 0 to use the "hold_ttl" setting.
     pub has_ttl: u32,
-    /// How long to hold them, in microseconds; only with has_ttl.
+    /// The time to live, in microseconds; used only with has_ttl.
     pub ttl_us: u64,
     /// The lines.
     pub lines: *const stockade_cart_line,
-    /// How many lines there are, at most STOCKADE_CART_LINES_MAX.
+    /// The number of lines, at most STOCKADE_CART_LINES_MAX.
     pub line_count: u64,
     /// The idempotency key, or NULL.
     pub key: *const c_char,
-    /// As stockade_hold_request has it.
+    /// As in stockade_hold_request.
     pub customer: *const c_char,
 }
-plain!(stockade_cart_request, first 40, now 48);
-incoming!(stockade_cart_request);
+versioned_struct!(stockade_cart_request, first 40, now 48);
+request_struct!(stockade_cart_request);
 
-/// Asks to give a hold back.
+/// A request to release a hold.
 #[repr(C)]
 pub struct stockade_release_request {
     /// sizeof(stockade_release_request), set by the caller.
@@ -150,31 +149,32 @@ pub struct stockade_release_request {
     pub reserved: u32,
     /// The hold.
     pub hold_id: u64,
-    /// The hold's token, to show whose it is, or NULL, which is refused under
-    /// the "require_hold_token" setting.
+    /// The hold's token, or NULL, which is rejected under the
+    /// "require_hold_token" setting.
     pub token: *const c_char,
 }
-plain!(stockade_release_request, first 24, now 24);
-incoming!(stockade_release_request, reserved);
+versioned_struct!(stockade_release_request, first 24, now 24);
+request_struct!(stockade_release_request, reserved);
 
-/// Asks that a hold live longer.
+/// A request to extend a hold.
 #[repr(C)]
 pub struct stockade_extend_request {
     /// sizeof(stockade_extend_request), set by the caller.
     pub struct_size: u32,
-    /// Whether ttl_us counts (1) or the "hold_ttl" setting (0).
+    /// 1 to use ttl_us, 0 to use the "hold_ttl" setting.
     pub has_ttl: u32,
     /// The hold.
     pub hold_id: u64,
-    /// Its life from now on, in microseconds; only with has_ttl. A hold never
-    /// gets shorter, and never older than the "hold_ttl_max" setting in all.
+    /// The time to live from now, in microseconds; used only with has_ttl. A
+    /// hold is never shortened, and its total life never exceeds the
+    /// "hold_ttl_max" setting.
     pub ttl_us: u64,
-    /// The hold's token, to show whose it is, or NULL, which is refused under
-    /// the "require_hold_token" setting.
+    /// The hold's token, or NULL, which is rejected under the
+    /// "require_hold_token" setting.
     pub token: *const c_char,
 }
-plain!(stockade_extend_request, first 24, now 32);
-incoming!(stockade_extend_request);
+versioned_struct!(stockade_extend_request, first 24, now 32);
+request_struct!(stockade_extend_request);
 
 /// The holds of a cart. Owned by the caller, who frees it with
 /// stockade_holds_free.
@@ -182,26 +182,27 @@ pub struct stockade_holds {
     holds: Vec<Hold>,
 }
 
-/// The life asked for. One that is given and does not count was meant to.
-fn ttl(has_ttl: u32, ttl_us: u64) -> Result<Option<Duration>, Failure> {
+/// Returns the requested time to live. Rejects a value that has_ttl would
+/// ignore, because the caller meant it.
+fn ttl(has_ttl: u32, ttl_us: u64) -> Result<Option<Duration>, FfiError> {
     match has_ttl {
         1 => Ok(Some(Duration::from_micros(ttl_us))),
         0 if ttl_us == 0 => Ok(None),
-        0 => Err(Failure::invalid_argument("ttl_us counts only when has_ttl is 1")),
-        other => Err(Failure::invalid_argument(format!("has_ttl must be 0 or 1, got {other}"))),
+        0 => Err(FfiError::invalid_argument("ttl_us is set but has_ttl is 0; set has_ttl to 1")),
+        other => Err(FfiError::invalid_argument(format!("has_ttl must be 0 or 1, got {other}"))),
     }
 }
 
-/// Reads the lines of a cart. How many there may be is the engine's to say; a
-/// number beyond all reason is refused before anything is read.
+/// Reads the lines of a cart. The engine enforces its limit; this bound only
+/// prevents reading beyond the array when the count is corrupt.
 ///
 /// # Safety
 /// `request.lines` is null or points to `request.line_count` lines.
-unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<(ProductId, u32)>, Failure> {
+unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<(ProductId, u32)>, FfiError> {
     let count = request.line_count;
     if count > STOCKADE_CART_LINES_MAX {
-        let why = format!("a cart may have {STOCKADE_CART_LINES_MAX} lines, got {count}");
-        return Err(Failure::invalid_argument(why));
+        let why = format!("a cart has at most {STOCKADE_CART_LINES_MAX} lines, got {count}");
+        return Err(FfiError::invalid_argument(why));
     }
     if count == 0 {
         return Ok(Vec::new());
@@ -210,19 +211,19 @@ unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<(ProductId, u32)>
         return Err(null("lines"));
     }
     if !request.lines.is_aligned() {
-        return Err(Failure::invalid_argument("lines must be aligned"));
+        return Err(FfiError::invalid_argument("lines must be aligned"));
     }
-    // SAFETY: it is not null, aligned, and has as many lines as the caller says.
+    // SAFETY: not null, aligned, and as long as the caller says.
     let lines = unsafe { std::slice::from_raw_parts(request.lines, count as usize) };
     let line = |line: &stockade_cart_line| {
-        plain::check_reserved("stockade_cart_line", line.reserved)?;
+        versioned_struct::check_reserved("stockade_cart_line", line.reserved)?;
         Ok((ProductId(line.product_id), line.quantity))
     };
     lines.iter().map(line).collect()
 }
 
-/// Holds units of one product for a short time. `replayed` may be NULL; it
-/// tells whether the answer was remembered under the idempotency key.
+/// Holds units of one product. `replayed` may be NULL; it tells whether the
+/// response replays an earlier one with the same idempotency key.
 ///
 /// Errors: invalid_argument, quantity_limit, not_found, insufficient_stock,
 /// idempotency_mismatch, contention, unavailable, misuse.
@@ -234,25 +235,25 @@ pub unsafe extern "C" fn stockade_engine_hold(
     replayed: *mut bool,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        answer(engine, hold, error, |engine| {
-            let given = plain::read(request)?;
+        respond(engine, hold, error, |engine| {
+            let given = versioned_struct::read(request)?;
             let mut request = HoldRequest::new(given.product_id, given.quantity);
             request.ttl = ttl(given.has_ttl, given.ttl_us)?;
-            request.key = text::given(given.key, "key")?.map(str::to_owned);
-            request.customer = text::given(given.customer, "customer")?.map(str::to_owned);
+            request.key = text::optional(given.key, "key")?.map(str::to_owned);
+            request.customer = text::optional(given.customer, "customer")?.map(str::to_owned);
             let Replayable { value, replayed: again } = engine.hold(&request)?;
-            handle::tell(replayed, again);
+            handle::write_optional(replayed, again);
             Ok((&value).into())
         })
     }
 }
 
-/// Holds several products, all or none. There is one hold for each product, by
-/// ascending product id. `replayed` may be NULL.
+/// Holds several products atomically: all or none. Returns one hold per
+/// product, by ascending product id. `replayed` may be NULL.
 ///
-/// Errors: as stockade_engine_hold; insufficient_stock names every short line.
+/// Errors: as stockade_engine_hold; insufficient_stock lists every short line.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_hold_many(
     engine: *const stockade_engine,
@@ -261,34 +262,34 @@ pub unsafe extern "C" fn stockade_engine_hold_many(
     replayed: *mut bool,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        border::call(error, || {
-            handle::give(holds, "holds", || {
+        boundary::call(error, || {
+            handle::write_new(holds, "holds", || {
                 let engine = self::engine(engine)?;
-                let given = plain::read(request)?;
+                let given = versioned_struct::read(request)?;
                 let mut request = CartRequest::new(lines(&given)?);
                 request.ttl = ttl(given.has_ttl, given.ttl_us)?;
-                request.key = text::given(given.key, "key")?.map(str::to_owned);
-                request.customer = text::given(given.customer, "customer")?.map(str::to_owned);
+                request.key = text::optional(given.key, "key")?.map(str::to_owned);
+                request.customer = text::optional(given.customer, "customer")?.map(str::to_owned);
                 let Replayable { value, replayed: again } = engine.hold_many(&request)?;
-                handle::tell(replayed, again);
+                handle::write_optional(replayed, again);
                 Ok(stockade_holds { holds: value })
             })
         })
     }
 }
 
-/// How many holds there are; 0 for NULL.
+/// Returns the number of holds; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_holds_count(holds: *const stockade_holds) -> usize {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { holds.as_ref() }.map_or(0, |holds| holds.holds.len())
 }
 
-/// Reads one of the holds, counted from 0.
+/// Reads a hold of the list, counted from 0.
 ///
-/// Errors: invalid_argument when there is none so far.
+/// Errors: invalid_argument if the index is out of range.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_holds_get(
     holds: *const stockade_holds,
@@ -296,22 +297,22 @@ pub unsafe extern "C" fn stockade_holds_get(
     hold: *mut stockade_hold,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { entry(holds, |list| list.holds.as_slice(), index, hold, error) }
 }
 
-/// Frees the list; the holds themselves stay as they are. NULL is fine.
+/// Frees the list; does not release the holds. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_holds_free(holds: *mut stockade_holds) {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { handle::free(holds) }
 }
 
-/// Gives a hold back, and answers it. One that is over already stays as it is.
-/// Shows no token: see stockade_engine_release_with.
+/// Releases a hold and returns it. A hold that is already released or expired
+/// is not changed. Sends no token: see stockade_engine_release_with.
 ///
 /// Errors: not_found, unauthorized under the "require_hold_token" setting,
-/// hold_already_used when it became an order, contention, unavailable, misuse.
+/// hold_already_used if it became an order, contention, unavailable, misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_release(
     engine: *const stockade_engine,
@@ -319,15 +320,15 @@ pub unsafe extern "C" fn stockade_engine_release(
     hold: *mut stockade_hold,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
-    unsafe { answer(engine, hold, error, |engine| Ok((&engine.release(HoldId(id))?).into())) }
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe { respond(engine, hold, error, |engine| Ok((&engine.release(HoldId(id))?).into())) }
 }
 
-/// Gives a hold back, as stockade_engine_release does, and can show its token.
+/// Releases a hold, as stockade_engine_release does, with its token.
 ///
-/// Errors: invalid_argument for a text that is no token, not_found,
-/// unauthorized for a token that is wrong or missing, hold_already_used when it
-/// became an order, contention, unavailable, misuse.
+/// Errors: invalid_argument for a malformed token, not_found, unauthorized for
+/// an invalid or missing token, hold_already_used if it became an order,
+/// contention, unavailable, misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_release_with(
     engine: *const stockade_engine,
@@ -335,10 +336,10 @@ pub unsafe extern "C" fn stockade_engine_release_with(
     hold: *mut stockade_hold,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        answer(engine, hold, error, |engine| {
-            let given = plain::read(request)?;
+        respond(engine, hold, error, |engine| {
+            let given = versioned_struct::read(request)?;
             let mut request = ReleaseRequest::new(given.hold_id);
             request.token = text::token(given.token)?;
             Ok((&engine.release(request)?).into())
@@ -346,10 +347,10 @@ pub unsafe extern "C" fn stockade_engine_release_with(
     }
 }
 
-/// Makes an active hold live longer, and answers it.
+/// Extends an active hold and returns it.
 ///
-/// Errors: invalid_argument, not_found, unauthorized for a token that is wrong
-/// or missing, hold_expired (also when it was released), hold_already_used,
+/// Errors: invalid_argument, not_found, unauthorized for an invalid or missing
+/// token, hold_expired (also if it was released), hold_already_used,
 /// contention, unavailable, misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_extend(
@@ -358,10 +359,10 @@ pub unsafe extern "C" fn stockade_engine_extend(
     hold: *mut stockade_hold,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        answer(engine, hold, error, |engine| {
-            let given = plain::read(request)?;
+        respond(engine, hold, error, |engine| {
+            let given = versioned_struct::read(request)?;
             let mut request = ExtendRequest::new(given.hold_id);
             request.ttl = ttl(given.has_ttl, given.ttl_us)?;
             request.token = text::token(given.token)?;
@@ -370,7 +371,7 @@ pub unsafe extern "C" fn stockade_engine_extend(
     }
 }
 
-/// Reads a hold as it stands now.
+/// Reads the current state of a hold.
 ///
 /// Errors: not_found, unavailable, misuse.
 #[unsafe(no_mangle)]
@@ -380,13 +381,13 @@ pub unsafe extern "C" fn stockade_engine_get_hold(
     hold: *mut stockade_hold,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
-    unsafe { answer(engine, hold, error, |engine| Ok((&engine.get_hold(HoldId(id))?).into())) }
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe { respond(engine, hold, error, |engine| Ok((&engine.get_hold(HoldId(id))?).into())) }
 }
 
-/// The word for a status of a hold, such as "active". Lives as long as the
-/// program; NULL for a number that is none.
+/// Returns the name of a hold's status, such as "active"; NULL for an unknown
+/// number. Static.
 #[unsafe(no_mangle)]
 pub extern "C" fn stockade_hold_status_name(status: u32) -> *const c_char {
-    stockade_hold_status::word(status)
+    stockade_hold_status::name(status)
 }

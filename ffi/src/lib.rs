@@ -1,36 +1,35 @@
 //! Stockade's C ABI: the engine's calls as C functions.
 //!
-//! `include/stockade.h` is made from this crate and documents each function
-//! where a C programmer looks for it; it also states the conventions that all
-//! of them keep. Here is how they are kept:
+//! `include/stockade.h` is generated from this crate. It documents each
+//! function and the conventions of all of them. The modules that keep those
+//! conventions:
 //!
-//! * `answers` writes what the engine answers.
-//! * `border` is the one way in: it catches panics, and clears and fills the
-//!   caller's error.
-//! * [`code`] is the list of codes, and `failure` what stops a call, on its way
-//!   to the [`error`] that the caller gets.
-//! * `handle` gives and takes back what callers hold, and checks their pointers.
-//! * `plain` copies the structs that callers own in and out, by the size they
-//!   say they have, so that structs can grow.
-//! * `shared` keeps the engines that outlive their handles.
-//! * `text` checks texts that come in and owns those that go out.
+//! * `boundary` catches panics, and clears and sets the caller's error.
+//! * [`code`] lists the result codes; `ffi_error` is an error inside the
+//!   library, [`error`] the object that the caller gets.
+//! * `handle` allocates, checks and frees handles and writes to out-pointers.
+//! * `registry` keeps the shared engines, which outlive their handles.
+//! * `responses` writes the engine's responses to the caller's structs.
+//! * `text` validates incoming texts and owns outgoing ones.
+//! * `versioned_struct` copies the caller's structs in and out by the size that
+//!   they declare, so that structs can grow.
 //! * The other modules are one family of calls each.
 //!
-//! Every exported symbol begins with `stockade_`, so none clashes with a
-//! symbol of the program around it.
+//! Every exported symbol begins with `stockade_`, which avoids clashes with the
+//! symbols of the program.
 #![allow(non_camel_case_types, reason = "types have the names that C programs see")]
 #![allow(
     clippy::missing_safety_doc,
-    reason = "what callers must keep is the same for all functions; the header says it once"
+    reason = "the safety contract is the same for all functions; the header states it once"
 )]
 
-mod answers;
-mod border;
-mod failure;
+mod boundary;
+mod enum_names;
+mod ffi_error;
 mod handle;
-mod names;
-mod plain;
-mod shared;
+mod registry;
+mod responses;
+mod versioned_struct;
 
 pub mod audit;
 pub mod code;

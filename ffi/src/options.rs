@@ -1,4 +1,4 @@
-//! Describing an engine before it is opened.
+//! Options of an engine before it is opened.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -6,19 +6,19 @@ use std::sync::{Mutex, PoisonError};
 
 use stockade::Config;
 
-use crate::border;
+use crate::boundary;
 use crate::code::stockade_code;
 use crate::error::stockade_error;
 use crate::handle;
 use crate::text;
 
-/// What an engine will be like. Owned by the caller, who frees it with
-/// stockade_options_free; opening an engine leaves it as it is.
+/// The options of an engine. Owned by the caller, who frees it with
+/// stockade_options_free; opening an engine does not change it.
 pub struct stockade_options {
     settings: Mutex<Settings>,
 }
 
-/// Settings as they were given, by name, and as the engine reads them.
+/// The settings as given, by name, and as the engine parsed them.
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
     pub given: BTreeMap<String, String>,
@@ -31,7 +31,7 @@ impl stockade_options {
     }
 }
 
-/// Begins to describe an engine: all settings have their defaults.
+/// Creates options with default settings.
 ///
 /// Errors: invalid_argument.
 #[unsafe(no_mangle)]
@@ -39,22 +39,23 @@ pub unsafe extern "C" fn stockade_options_new(
     options: *mut *mut stockade_options,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        border::call(error, || {
-            handle::give(options, "options", || Ok(stockade_options { settings: Mutex::default() }))
+        boundary::call(error, || {
+            handle::write_new(options, "options", || {
+                Ok(stockade_options { settings: Mutex::default() })
+            })
         })
     }
 }
 
-/// Changes one setting by its name, such as "hold_ttl" to "60s". The names,
-/// defaults and meanings are those of `stockade serve --help`, with _ for -.
-/// "store" is a URL as stockade_engine_open takes it. A running engine
-/// ("unix:///SOCKET", "http://:KEY@HOST:PORT") has settings of its own: only
-/// "store", "queue_limit", "remote_timeout", "remote_reconnect" and "sweeper"
-/// go with it.
+/// Sets a setting by its name, such as "hold_ttl" to "60s". The names, defaults
+/// and meanings are those of `stockade serve --help`, with _ for -. "store" is
+/// a URL as stockade_engine_open takes it. A running engine ("unix:///SOCKET",
+/// "http://:KEY@HOST:PORT") has its own settings: only "store", "queue_limit",
+/// "remote_timeout", "remote_reconnect" and "sweeper" apply to its clients.
 ///
-/// Errors: invalid_argument for an unknown name or a value that does not fit.
+/// Errors: invalid_argument for an unknown name or an invalid value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_options_set(
     options: *mut stockade_options,
@@ -62,11 +63,11 @@ pub unsafe extern "C" fn stockade_options_set(
     value: *const c_char,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        border::call(error, || {
-            let options = handle::given(options, "options")?;
-            let (name, value) = (text::needed(name, "name")?, text::needed(value, "value")?);
+        boundary::call(error, || {
+            let options = handle::borrow(options, "options")?;
+            let (name, value) = (text::required(name, "name")?, text::required(value, "value")?);
             let mut settings = options.settings.lock().unwrap_or_else(PoisonError::into_inner);
             settings.config.set(name, value)?;
             settings.given.insert(name.to_owned(), value.to_owned());
@@ -75,9 +76,9 @@ pub unsafe extern "C" fn stockade_options_set(
     }
 }
 
-/// Frees options. NULL is fine.
+/// Frees options. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_options_free(options: *mut stockade_options) {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { handle::free(options) }
 }

@@ -4,16 +4,16 @@ use std::ffi::c_char;
 
 use stockade::{Money, NewProduct, Product, ProductId, StockAdjustment};
 
-use crate::answers::{answer, entry};
-use crate::border;
+use crate::boundary;
 use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
 use crate::error::stockade_error;
 use crate::handle;
-use crate::plain::{self, incoming, plain};
+use crate::responses::{entry, respond};
 use crate::text;
+use crate::versioned_struct::{self, request_struct, versioned_struct};
 
-/// A product and where its units are:
+/// A product and its stock accounting:
 /// received = stock + held + pending + sold after every commit.
 #[repr(C)]
 pub struct stockade_product {
@@ -23,22 +23,22 @@ pub struct stockade_product {
     pub reserved: u32,
     /// The product's id.
     pub id: u64,
-    /// The price of one unit in minor units (hundredths).
+    /// The unit price in minor units (hundredths).
     pub price_minor: i64,
-    /// Units that can still be held.
+    /// Units available to hold.
     pub stock: u64,
     /// Units in active holds.
     pub held: u64,
-    /// Units in orders that wait for their payment.
+    /// Units in unpaid orders.
     pub pending: u64,
     /// Units in paid orders.
     pub sold: u64,
-    /// Raised by one at each committed change of the product's stock.
+    /// Incremented by every committed change of the product's stock.
     pub version: u64,
-    /// What the shop calls it, at most 255 characters of UTF-8, with a NUL.
+    /// The name, at most 255 characters of UTF-8, NUL-terminated.
     pub name: [c_char; 1024],
 }
-plain!(stockade_product, first 1088, now 1088);
+versioned_struct!(stockade_product, first 1088, now 1088);
 
 impl From<&Product> for stockade_product {
     fn from(product: &Product) -> Self {
@@ -57,26 +57,26 @@ impl From<&Product> for stockade_product {
     }
 }
 
-/// A product to be added.
+/// A product to create.
 #[repr(C)]
 pub struct stockade_new_product {
     /// sizeof(stockade_new_product), set by the caller.
     pub struct_size: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// What the shop calls it; at most 255 characters.
+    /// The name, at most 255 characters.
     pub name: *const c_char,
-    /// The price of one unit in minor units (hundredths); at least 0.
+    /// The unit price in minor units (hundredths); at least 0.
     pub price_minor: i64,
-    /// Units received with it.
+    /// The initial stock.
     pub stock: u64,
     /// The idempotency key, or NULL.
     pub key: *const c_char,
 }
-plain!(stockade_new_product, first 32, now 40);
-incoming!(stockade_new_product, reserved);
+versioned_struct!(stockade_new_product, first 32, now 40);
+request_struct!(stockade_new_product, reserved);
 
-/// Goods received or written off by an operator.
+/// A stock adjustment by an operator: goods received or written off.
 #[repr(C)]
 pub struct stockade_stock_adjustment {
     /// sizeof(stockade_stock_adjustment), set by the caller.
@@ -85,18 +85,18 @@ pub struct stockade_stock_adjustment {
     pub reserved: u32,
     /// The product.
     pub product_id: u64,
-    /// Units received, or written off when negative; not 0.
+    /// Units received, or written off if negative; not 0.
     pub delta: i64,
-    /// Why, for the log; at most 255 characters.
+    /// The reason, for the log; at most 255 characters.
     pub reason: *const c_char,
     /// The idempotency key, or NULL.
     pub key: *const c_char,
-    /// The version that the caller saw: the adjustment is refused with
-    /// version_mismatch if the product has another by now. 0 for any.
+    /// The version that the caller expects (optimistic concurrency control):
+    /// another one is rejected with version_mismatch. 0 for any.
     pub version: u64,
 }
-plain!(stockade_stock_adjustment, first 32, now 48);
-incoming!(stockade_stock_adjustment, reserved);
+versioned_struct!(stockade_stock_adjustment, first 32, now 48);
+request_struct!(stockade_stock_adjustment, reserved);
 
 /// A page of products. Owned by the caller, who frees it with
 /// stockade_products_free.
@@ -104,7 +104,7 @@ pub struct stockade_products {
     page: stockade::ProductPage,
 }
 
-/// Reads a product, from the cache where that is fresh.
+/// Reads a product, from the cache if the entry is fresh.
 ///
 /// Errors: not_found, unavailable, misuse.
 #[unsafe(no_mangle)]
@@ -114,8 +114,10 @@ pub unsafe extern "C" fn stockade_engine_product(
     product: *mut stockade_product,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
-    unsafe { answer(engine, product, error, |engine| Ok((&engine.product(ProductId(id))?).into())) }
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe {
+        respond(engine, product, error, |engine| Ok((&engine.product(ProductId(id))?).into()))
+    }
 }
 
 /// Reads up to `limit` (1 to 1000) products with ids above `after`, 0 for the
@@ -130,10 +132,10 @@ pub unsafe extern "C" fn stockade_engine_products(
     products: *mut *mut stockade_products,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        border::call(error, || {
-            handle::give(products, "products", || {
+        boundary::call(error, || {
+            handle::write_new(products, "products", || {
                 let page = self::engine(engine)?.products(Some(ProductId(after)), limit)?;
                 Ok(stockade_products { page })
             })
@@ -141,16 +143,16 @@ pub unsafe extern "C" fn stockade_engine_products(
     }
 }
 
-/// How many products the page has; 0 for NULL.
+/// Returns the number of products on the page; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_products_count(products: *const stockade_products) -> usize {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { products.as_ref() }.map_or(0, |products| products.page.items.len())
 }
 
 /// Reads a product of the page, counted from 0.
 ///
-/// Errors: invalid_argument when there is none so far.
+/// Errors: invalid_argument if the index is out of range.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_products_get(
     products: *const stockade_products,
@@ -158,27 +160,27 @@ pub unsafe extern "C" fn stockade_products_get(
     product: *mut stockade_product,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { entry(products, |list| list.page.items.as_slice(), index, product, error) }
 }
 
-/// What to pass as `after` to read on; 0 on the last page and for NULL.
+/// Returns `after` for the next page; 0 on the last page and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_products_next(products: *const stockade_products) -> u64 {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     let next = unsafe { products.as_ref() }.and_then(|products| products.page.next);
     next.map_or(0, |id| id.0)
 }
 
-/// Frees a page. NULL is fine.
+/// Frees a page. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_products_free(products: *mut stockade_products) {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe { handle::free(products) }
 }
 
-/// Creates a product, and answers it. A second request with the same
-/// idempotency key answers the product as the first one created it.
+/// Creates a product and returns it. A repeated request with the same
+/// idempotency key returns the product as first created.
 ///
 /// Errors: invalid_argument, idempotency_mismatch, unavailable, misuse.
 #[unsafe(no_mangle)]
@@ -188,24 +190,24 @@ pub unsafe extern "C" fn stockade_engine_create_product(
     product: *mut stockade_product,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        answer(engine, product, error, |engine| {
-            let given = plain::read(request)?;
+        respond(engine, product, error, |engine| {
+            let given = versioned_struct::read(request)?;
             let price = Money::from_minor(given.price_minor)?;
-            let name = text::needed(given.name, "name")?;
+            let name = text::required(given.name, "name")?;
             let mut product = NewProduct::new(name, price, given.stock);
-            product.key = text::given(given.key, "key")?.map(str::to_owned);
+            product.key = text::optional(given.key, "key")?.map(str::to_owned);
             Ok((&engine.create_product(&product)?.value).into())
         })
     }
 }
 
-/// Receives goods or writes them off, and answers the product after it.
+/// Adjusts a product's stock and returns the product afterwards.
 ///
-/// Errors: invalid_argument, not_found, insufficient_stock when stock would go
-/// below zero, version_mismatch, idempotency_mismatch, contention, unavailable,
-/// misuse.
+/// Errors: invalid_argument, not_found, insufficient_stock if stock would
+/// become negative, version_mismatch, idempotency_mismatch, contention,
+/// unavailable, misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_adjust_stock(
     engine: *const stockade_engine,
@@ -213,13 +215,13 @@ pub unsafe extern "C" fn stockade_engine_adjust_stock(
     product: *mut stockade_product,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
-    // SAFETY: as the header asks of the caller.
+    // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        answer(engine, product, error, |engine| {
-            let given = plain::read(request)?;
-            let reason = text::needed(given.reason, "reason")?;
+        respond(engine, product, error, |engine| {
+            let given = versioned_struct::read(request)?;
+            let reason = text::required(given.reason, "reason")?;
             let mut adjustment = StockAdjustment::new(given.product_id, given.delta, reason);
-            adjustment.key = text::given(given.key, "key")?.map(str::to_owned);
+            adjustment.key = text::optional(given.key, "key")?.map(str::to_owned);
             adjustment.version = Some(given.version).filter(|version| *version > 0);
             Ok((&engine.adjust_stock(&adjustment)?.value).into())
         })

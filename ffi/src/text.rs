@@ -1,53 +1,54 @@
-//! Texts: checked as they come in, owned as they go out.
+//! Texts: validated when they come in, owned when they go out.
 
 use std::ffi::{CStr, CString, c_char};
 
 use stockade::Token;
 
-use crate::failure::{Failure, null};
+use crate::ffi_error::{FfiError, null};
 
-/// A text that must be there.
+/// Reads a required text.
 ///
 /// # Safety
-/// `text` is null or ends with a NUL, and lives as long as `'a`.
-pub(crate) unsafe fn needed<'a>(text: *const c_char, what: &str) -> Result<&'a str, Failure> {
-    // SAFETY: as the caller promised.
-    unsafe { given(text, what) }?.ok_or_else(|| null(what))
+/// `text` is null or NUL-terminated, and lives as long as `'a`.
+pub(crate) unsafe fn required<'a>(text: *const c_char, what: &str) -> Result<&'a str, FfiError> {
+    // SAFETY: guaranteed by the caller.
+    unsafe { optional(text, what) }?.ok_or_else(|| null(what))
 }
 
-/// A text that may be left out.
+/// Reads an optional text.
 ///
 /// # Safety
-/// As [`needed`].
-pub(crate) unsafe fn given<'a>(
+/// As [`required`].
+pub(crate) unsafe fn optional<'a>(
     text: *const c_char,
     what: &str,
-) -> Result<Option<&'a str>, Failure> {
+) -> Result<Option<&'a str>, FfiError> {
     if text.is_null() {
         return Ok(None);
     }
-    // SAFETY: it is not null and ends with a NUL, as the caller promised.
+    // SAFETY: not null and NUL-terminated, as the caller guaranteed.
     let text = unsafe { CStr::from_ptr(text) }.to_str();
-    text.map(Some).map_err(|_| Failure::invalid_argument(format!("{what} must be UTF-8")))
+    text.map(Some).map_err(|_| FfiError::invalid_argument(format!("{what} must be UTF-8")))
 }
 
-/// A hold's token, which may be left out.
+/// Reads an optional hold token.
 ///
 /// # Safety
-/// As [`needed`].
-pub(crate) unsafe fn token(text: *const c_char) -> Result<Option<Token>, Failure> {
-    // SAFETY: as the caller promised.
-    let given = unsafe { given(text, "token") }?;
+/// As [`required`].
+pub(crate) unsafe fn token(text: *const c_char) -> Result<Option<Token>, FfiError> {
+    // SAFETY: guaranteed by the caller.
+    let given = unsafe { optional(text, "token") }?;
     Ok(given.map(str::parse).transpose().map_err(stockade::Error::from)?)
 }
 
-/// A text for the caller, who frees it with `stockade_string_free`.
+/// Allocates a text for the caller, who frees it with `stockade_string_free`.
 pub(crate) fn owned(text: String) -> *mut c_char {
-    ended(text).into_raw()
+    to_c_string(text).into_raw()
 }
 
-/// A text with its NUL. One inside ends it: no text of Stockade has any.
-pub(crate) fn ended(text: String) -> CString {
+/// Terminates a text with NUL. An inner NUL truncates it; no text of Stockade
+/// contains any.
+pub(crate) fn to_c_string(text: String) -> CString {
     CString::new(text).unwrap_or_else(|error| {
         let mut bytes = error.into_vec();
         bytes.truncate(bytes.iter().position(|byte| *byte == 0).unwrap_or(0));
@@ -55,26 +56,26 @@ pub(crate) fn ended(text: String) -> CString {
     })
 }
 
-/// A text inside a struct, with its NUL and zeros to the end. What is too long
-/// is cut between two characters.
+/// Copies a text into a struct, NUL-terminated and zero-padded. Truncates at a
+/// character boundary.
 pub(crate) fn inline<const N: usize>(text: &str) -> [c_char; N] {
     let mut kept = text.len().min(N - 1);
     while !text.is_char_boundary(kept) {
         kept -= 1;
     }
     let mut field = [0; N];
-    for (place, byte) in field.iter_mut().zip(&text.as_bytes()[..kept]) {
-        *place = byte.cast_signed() as c_char;
+    for (out, byte) in field.iter_mut().zip(&text.as_bytes()[..kept]) {
+        *out = byte.cast_signed() as c_char;
     }
     field
 }
 
-/// Frees a text that this library gave. NULL is fine.
+/// Frees a text of this library. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_string_free(text: *mut c_char) {
     if !text.is_null() {
-        // SAFETY: it came from `CString::into_raw` and is freed once, as the
-        // header asks of the caller.
+        // SAFETY: from `CString::into_raw` and freed once, as the header
+        // requires of the caller.
         drop(unsafe { CString::from_raw(text) });
     }
 }
@@ -92,6 +93,6 @@ mod tests {
 
     #[test]
     fn a_nul_ends_an_owned_text() {
-        assert_eq!(ended("ab\0cd".to_owned()).as_c_str(), c"ab");
+        assert_eq!(to_c_string("ab\0cd".to_owned()).as_c_str(), c"ab");
     }
 }

@@ -1,8 +1,8 @@
-//! Which library this is.
+//! Versions of the library.
 
 use std::ffi::{CStr, c_char};
 
-/// The version of this ABI, as stockade_abi_version tells it.
+/// The version of this ABI; stockade_abi_version returns the library's.
 pub const STOCKADE_ABI_VERSION: u32 = 1;
 
 const VERSION: &CStr =
@@ -11,15 +11,15 @@ const VERSION: &CStr =
         Err(_) => c"",
     };
 
-/// The version of the ABI that this library has. A program checks once that it
-/// is the STOCKADE_ABI_VERSION of the header it was built with: it grows when a
-/// program built with an older header could be broken.
+/// Returns the library's ABI version. A program should check once that it
+/// equals STOCKADE_ABI_VERSION of the header it was compiled with. It is
+/// incremented by incompatible changes.
 #[unsafe(no_mangle)]
 pub extern "C" fn stockade_abi_version() -> u32 {
     STOCKADE_ABI_VERSION
 }
 
-/// The version of Stockade, such as "0.1.0". Lives as long as the program.
+/// Returns the version of Stockade, such as "0.1.0". Static.
 #[unsafe(no_mangle)]
 pub extern "C" fn stockade_version() -> *const c_char {
     VERSION.as_ptr()

@@ -1,5 +1,5 @@
-//! The C examples and tests: compiled against the installed library with every
-//! warning an error, and run under valgrind.
+//! Compiles the C examples and tests against the installed library, with
+//! warnings as errors, and runs them under valgrind.
 #![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod cc;
@@ -16,7 +16,7 @@ fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// What a program prints; a wrong access or lost memory fails it.
+/// Returns a program's output; an invalid access or a leak fails it.
 fn printed(path: &str) -> String {
     printed_with(path, &[])
 }
@@ -28,8 +28,8 @@ fn printed_with(path: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// What a program prints that forks: without valgrind, which a fork confuses,
-/// since what the child has of the parent is never freed.
+/// Returns the output of a program that forks. Without valgrind: the child
+/// leaks what it inherits from the parent by design.
 fn printed_forking(path: &str, arguments: &[&str]) -> String {
     let installed = Installed::new();
     let program = installed.compile(&[&source(path)]);

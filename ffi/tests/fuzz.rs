@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn no_program_breaks_a_promise() {
+fn programs_keep_all_invariants() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/abi");
     let mut count = 0;
     for file in fs::read_dir(folder).expect("is there") {
@@ -27,7 +27,7 @@ fn no_program_makes_the_library_reach_beyond_its_memory() {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--quiet", "--error-exitcode=99", "--undef-value-errors=no"]);
     valgrind.arg(std::env::current_exe().expect("this test"));
-    let ended = valgrind.args(["--exact", "no_program_breaks_a_promise"]).output().expect("runs");
+    let ended = valgrind.args(["--exact", "programs_keep_all_invariants"]).output().expect("runs");
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{}\n{said}", ended.status);
 }

@@ -34,13 +34,13 @@ fn compare(path: &str, made: &str) {
 }
 
 #[test]
-fn the_c_header_is_fresh() {
+fn c_header_is_up_to_date() {
     compare("include/stockade.h", &made(|_| {}));
 }
 
 /// PHP's parser knows no preprocessor, and needs no comments.
 #[test]
-fn the_php_header_is_fresh() {
+fn php_header_is_up_to_date() {
     let made = made(|config| {
         config.cpp_compat = false;
         config.documentation = false;
@@ -61,7 +61,7 @@ fn the_php_header_is_fresh() {
 
 /// `STOCKADE_ABI_VERSION` and the name that programs look for grow together.
 #[test]
-fn the_soname_has_the_abi_version() {
+fn soname_contains_the_abi_version() {
     let build = fs::read_to_string(Path::new(CRATE).join("build.rs")).expect("is there");
     let version = stockade_ffi::version::STOCKADE_ABI_VERSION;
     assert!(build.contains(&format!("libstockade.so.{version}\"")));

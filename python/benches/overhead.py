@@ -1,4 +1,4 @@
-"""What a call costs in Python, and what several threads reach together.
+"""The overhead of a call from Python, and the throughput of several threads.
 
 Build it with optimisations first, as `pip install ./python` does. `--quick`
 only shows that it runs.
@@ -36,7 +36,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).parents[2] / "ta
 
 
 def best_of(times: int, call: Callable[[], object]) -> float:
-    """Measure seconds a call: the best of some rounds, less the loop's own."""
+    """Measure seconds per call: the best of some rounds, minus the loop's overhead."""
 
     def loop(work: Callable[[], object]) -> float:
         began = time.perf_counter()
@@ -54,7 +54,7 @@ def show(what: str, seconds: float) -> None:
 
 
 def single_calls(times: int) -> None:
-    """Measure calls of one thread."""
+    """Measure the calls of one thread."""
     with Engine("sqlite::memory:", cache_ttl="1h") as engine:
         lamp = engine.create_product("Lamp", "19.99", STOCK).id
         engine.product(lamp)
@@ -64,7 +64,7 @@ def single_calls(times: int) -> None:
 
 
 def threads(count: int, seconds: float, store: str, redis: str | None = None) -> float:
-    """Measure holds a second of one product by so many threads."""
+    """Measure holds per second of one product by so many threads."""
     with Engine(store, redis=redis) as engine:
         lamp = engine.create_product("Lamp", "19.99", STOCK).id
         made = [0] * count
@@ -104,14 +104,14 @@ def test_kits_servers() -> tuple[str, str]:
 
 @contextlib.contextmanager
 def served(store: str, redis: str | None) -> Iterator[str]:
-    """Run an engine in a process of its own, built as this module is, and answer its URL."""
+    """Run an engine in a child process, built like this module, and yield its URL."""
     program = TARGET / ("release" if _native.RELEASE_BUILD else "debug") / "stockade"
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "stockade.sock"
         flags = ["--listen=", "--no-seed", f"--unix={socket}", f"--store={store}"]
         if redis is not None:
             flags.append(f"--redis={redis}")
-        # The kernel ends it with us.
+        # The kernel kills it when this process dies.
         command = ["setpriv", "--pdeathsig", "KILL", "--", str(program), "serve", *flags]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
             try:
@@ -123,10 +123,10 @@ def served(store: str, redis: str | None) -> Iterator[str]:
 
 
 def direct_and_served(seconds: float, store: str, redis: str | None) -> None:
-    """Compare threads on a store with threads on a running engine that has it."""
+    """Compare threads on a store with threads on a running engine of that store."""
     with served(store, redis) as socket:
         for count in (1, 8):
-            # In turn, so that neither has the better half of the run.
+            # Interleaved, so that drift affects both alike.
             direct, through = zip(
                 *(
                     (threads(count, seconds, store, redis), threads(count, seconds, socket))

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 if not settings.configured:
     store = os.environ.get("STOCKADE_STORE", "sqlite:shop.db")
-    # A running engine has its own settings: none is sent to it.
+    # A running engine has its own settings: pass none.
     is_running = store.startswith(("unix:", "http:", "https:"))
     settings.configure(
         ALLOWED_HOSTS=["127.0.0.1", "testserver"],
@@ -56,8 +56,8 @@ if not settings.configured:
         ROOT_URLCONF=__name__,
         SECRET_KEY=os.environ.get("DJANGO_SECRET_KEY", "for-this-example-only"),
         STOCKADE={"store": store, "hold_ttl": None if is_running else "5m"},
-        # Without a secret nobody could tell the provider's webhooks from a
-        # buyer's: then the shop does not start.
+        # Without a secret a buyer could forge the provider's webhooks: refuse to
+        # start.
         STOCKADE_WEBHOOK_SECRETS=os.environ["STOCKADE_WEBHOOK_SECRET"].split(","),
     )
 sys.modules.setdefault("django_shop", sys.modules[__name__])
@@ -65,22 +65,22 @@ sys.modules.setdefault("django_shop", sys.modules[__name__])
 
 @functools.cache
 def engine() -> Engine:
-    """Open this process's engine at its first use."""
+    """Open this process's engine on first use."""
     return Engine(**settings.STOCKADE)
 
 
 class StockadeErrors:
-    """Answers errors of the engine as JSON."""
+    """Converts errors of the engine to JSON responses."""
 
     def __init__(self, view: View) -> None:
         self.view = view
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Let the view answer."""
+        """Run the view."""
         return self.view(request)
 
     def process_exception(self, _request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer what the view raised."""
+        """Convert an exception of the view to a response."""
         if not isinstance(error, StockadeError):
             return None
         status = {
@@ -99,7 +99,7 @@ stockade_errors = StockadeErrors
 
 
 def body_of(request: HttpRequest, *fields: str) -> dict[str, Any]:
-    """Read a JSON object that has these fields."""
+    """Parse a JSON object with these fields."""
     try:
         found = json.loads(request.body)
     except ValueError:
@@ -110,7 +110,7 @@ def body_of(request: HttpRequest, *fields: str) -> dict[str, Any]:
 
 
 def payment_page(order: Order) -> str:
-    """Have the payment provider make a page for an order, and answer its URL.
+    """Create the payment provider's page for an order and return its URL.
 
     Here the shop calls its provider, who is told the payment token as the
     order's reference and sends it back in the webhook. The buyer sees the page
@@ -121,17 +121,17 @@ def payment_page(order: Order) -> str:
 
 @require_GET
 def product(_request: HttpRequest, product_id: int) -> HttpResponse:
-    """Show what is left of a product."""
+    """Show the available stock of a product."""
     found = engine().product(product_id)
     return JsonResponse({"id": found.id, "price": found.price, "stock": found.stock})
 
 
-# Without cookies there is nothing to forge; a shop with sessions leaves the
-# check on.
+# Without cookies there is no CSRF; a shop with sessions must keep the
+# check enabled.
 @csrf_exempt
 @require_POST
 def buy(request: HttpRequest, product_id: int) -> HttpResponse:
-    """Hold and order in one request; an error in between gives the units back."""
+    """Hold and order in one request; an error in between releases the units."""
     wanted = body_of(request, "quantity")
     with engine().hold(product_id, wanted["quantity"]) as hold:
         order = engine().order(hold)
@@ -141,7 +141,7 @@ def buy(request: HttpRequest, product_id: int) -> HttpResponse:
 @csrf_exempt
 @require_POST
 def webhook(request: HttpRequest) -> HttpResponse:
-    """Take the payment provider's word, if it is his."""
+    """Verify and apply a payment provider's event."""
     signature = request.headers.get(SIGNATURE_HEADER)
     verify_webhook(request.body, signature, settings.STOCKADE_WEBHOOK_SECRETS)
     said = body_of(request, "status", "payment_token", "key")

@@ -41,14 +41,14 @@ STATUS = {
     "misuse": 500,
     "internal": 500,
 }
-"""HTTP status by the error's code; any other is 422."""
+"""HTTP status by error code; any other is 422."""
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Keep an engine open for as long as the app runs."""
-    # Without a secret nobody could tell the provider's webhooks from a buyer's:
-    # then the app does not start.
+    """Keep an engine open during the app's lifespan."""
+    # Without a secret a buyer could forge the provider's webhooks: refuse to
+    # start.
     app.state.webhook_secrets = os.environ["STOCKADE_WEBHOOK_SECRET"].split(",")
     store = os.environ.get("STOCKADE_STORE", "sqlite:shop.db")
     redis = os.environ.get("STOCKADE_REDIS")
@@ -68,14 +68,14 @@ app = FastAPI(lifespan=lifespan)
 
 
 def engine_of(request: Request) -> AsyncEngine:
-    """Find the engine of the app that a request came to."""
+    """Return the engine of the request's app."""
     engine: AsyncEngine = request.app.state.engine
     return engine
 
 
 @app.exception_handler(StockadeError)
 async def refused(_request: Request, error: StockadeError) -> JSONResponse:
-    """Answer an error of the engine as a problem."""
+    """Convert an error of the engine to a problem response."""
     problem = {"success": False, "code": error.code, "message": str(error)}
     if error.available is not None:
         problem["available"] = error.available
@@ -86,7 +86,7 @@ async def refused(_request: Request, error: StockadeError) -> JSONResponse:
 
 
 async def payment_page(order: Order) -> str:
-    """Have the payment provider make a page for an order, and answer its URL.
+    """Create the payment provider's page for an order and return its URL.
 
     Here the shop calls its provider, who is told the payment token as the
     order's reference and sends it back in the webhook. The buyer sees the page
@@ -97,7 +97,7 @@ async def payment_page(order: Order) -> str:
 
 @app.get("/products/{product_id}")
 async def product(request: Request, product_id: str) -> dict[str, Any]:
-    """Show what is left of a product."""
+    """Show the available stock of a product."""
     found = await engine_of(request).product(product_id)
     return {"id": found.id, "price": str(found.price), "stock": found.stock}
 
@@ -110,7 +110,7 @@ HoldToken = Annotated[str | None, Header(alias="Hold-Token")]
 async def hold(
     request: Request, product_id: str, quantity: str, key: IdempotencyKey = None
 ) -> dict[str, Any]:
-    """Hold units for a buyer who is about to pay; the token shows that they are his."""
+    """Hold units for a buyer; the token authorizes using the hold."""
     held = await engine_of(request).hold(product_id, quantity, key=key)
     return {"id": held.id, "qty": held.qty, "expires_at": held.expires_at, "token": held.token}
 
@@ -123,29 +123,29 @@ async def order(
     key: IdempotencyKey = None,
     token: HoldToken = None,
 ) -> dict[str, Any]:
-    """Turn a buyer's hold into an order, and send him to pay."""
+    """Turn a hold into an order and return the payment page."""
     made = await engine_of(request).order(hold_id, product_id, key=key, token=token)
     return {"id": made.id, "status": made.status, "pay_at": await payment_page(made)}
 
 
 class Checkout(BaseModel):
-    """What is bought at once: hold and order in one request."""
+    """Hold and order in one request."""
 
     items: dict[int, int]
 
 
 @app.post("/checkout")
 async def checkout(request: Request, wanted: Checkout) -> dict[str, Any]:
-    """Hold a whole cart or nothing of it, then order it line by line."""
+    """Hold a cart atomically, then order it line by line."""
     engine = engine_of(request)
     orders: list[Order] = []
     async with engine.hold_many(wanted.items) as cart:
-        # What is not ordered at the end of the block is for sale again.
+        # Leaving the block releases what was not ordered.
         try:
             for held in cart:
                 orders.append(await engine.order(held))  # noqa: PERF401 undone below
         except StockadeError:
-            # Each line is an order of its own: those made are given up, too.
+            # Each line is its own order: abandon those already created, too.
             for made in orders:
                 await engine.payment("cancelled", order_id=made.id)
             raise
@@ -153,7 +153,7 @@ async def checkout(request: Request, wanted: Checkout) -> dict[str, Any]:
 
 
 class Word(BaseModel):
-    """What the payment provider says."""
+    """A payment provider's event."""
 
     status: str
     payment_token: str
@@ -162,7 +162,7 @@ class Word(BaseModel):
 
 @app.post("/payments/webhook")
 async def webhook(request: Request) -> dict[str, str]:
-    """Take the payment provider's word, if it is his."""
+    """Verify and apply a payment provider's event."""
     body = await request.body()
     signature = request.headers.get(SIGNATURE_HEADER)
     verify_webhook(body, signature, request.app.state.webhook_secrets)

@@ -1,4 +1,4 @@
-"""A process that returns what is due, for shops whose workers do not: no queue needed.
+"""A sweeper process, for shops whose workers do not sweep: no queue needed.
 
 An engine sweeps by itself unless told otherwise. Where many short-lived
 workers open engines with `sweeper=False`, one such process does it for all:

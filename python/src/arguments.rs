@@ -1,5 +1,5 @@
-//! From Python's values to the engine's. A number may also be the text that
-//! came in a request; what is neither is `invalid_argument`.
+//! Converts Python values to the engine's argument types. Numbers may also be
+//! given as request text; anything else is `invalid_argument`.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use stockade::{
     PaymentToken, ProductId, ReleaseRequest, Token, parse_duration, parse_quantity,
 };
 
-use crate::failure::{Failure, invalid};
+use crate::call_error::{CallError, invalid};
 use crate::imports;
 
 /// An argument of one of the engine's types.
 pub struct Arg<T>(pub T);
 
-/// A type of the engine that is read from a Python value.
+/// A type that can be parsed from a Python value.
 pub trait Readable: Sized {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self>;
 }
@@ -33,21 +33,22 @@ impl<T: Readable> FromPyObject<'_, '_> for Arg<T> {
     }
 }
 
-fn refused(error: InvalidArgument) -> PyErr {
-    Failure::Refused(error.into()).into()
+fn rejected(error: InvalidArgument) -> PyErr {
+    CallError::Engine(error.into()).into()
 }
 
-/// So much of a value stands in a message.
+/// The most characters of a value that a message shows.
 const SHOWN_CHARS: usize = 40;
-/// The most digits before the point of a price that fits 64 bits in minor units.
+/// The most integer digits of a price that fits i64 in minor units.
 const PRICE_DIGITS: i64 = 17;
-/// The most places that a price may be written with; all but two are zeros.
+/// The most decimal places of a price; all after the second must be zeros.
 const PRICE_PLACES: i64 = 100;
-/// The engine refuses longer carts; an endless iterator ends here.
+/// The most lines read from an iterable, which may be infinite. The engine's
+/// own limit is lower.
 const LINES_MAX: usize = 65_536;
 
-/// A value as a message shows it. Whole numbers of thousands of digits have no
-/// text in Python.
+/// Formats a value for a message. Python refuses to format integers of
+/// thousands of digits.
 fn shown(value: &Bound<'_, PyAny>) -> String {
     let Ok(text) = value.str() else {
         return format!("an unreadable {}", type_name(value));
@@ -63,31 +64,31 @@ fn type_name(value: &Bound<'_, PyAny>) -> String {
     value.get_type().qualname().map_or_else(|_| "value".to_owned(), |name| name.to_string())
 }
 
-/// A refusal that names the argument.
-fn no(what: &str, must: &str, value: &Bound<'_, PyAny>) -> PyErr {
+/// An error that names the argument.
+fn mismatch(what: &str, must: &str, value: &Bound<'_, PyAny>) -> PyErr {
     invalid(format!("{what} must be {must}, got {}", shown(value)))
 }
 
-/// A truth is a whole number to Python, and never meant as one here.
+/// `bool` is a subclass of `int` in Python; as a number it is always a mistake.
 fn is_bool(value: &Bound<'_, PyAny>) -> bool {
     value.cast::<PyBool>().is_ok()
 }
 
-/// Has the engine read a value's text.
+/// Parses a value's text with the engine's parser.
 fn from_text<T: FromStr<Err = InvalidArgument>>(
     what: &str,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<T> {
-    let text = value.str().map_err(|_| no(what, "readable", value))?;
-    let text = text.to_cow().map_err(|_| no(what, "Unicode text", value))?;
-    text.parse().map_err(refused)
+    let text = value.str().map_err(|_| mismatch(what, "readable", value))?;
+    let text = text.to_cow().map_err(|_| mismatch(what, "Unicode text", value))?;
+    text.parse().map_err(rejected)
 }
 
-/// Whether an id or a quantity may be read from its text: floats are no whole
-/// numbers, whatever they print.
+/// Rejects floats and bools as ids or quantities, even if they print as whole
+/// numbers.
 fn check_countable(what: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if is_bool(value) || value.cast::<PyFloat>().is_ok() {
-        return Err(no(what, "a whole number", value));
+        return Err(mismatch(what, "a whole number", value));
     }
     Ok(())
 }
@@ -99,13 +100,13 @@ macro_rules! readable_ids {
                 check_countable($what, value)?;
                 match value.extract::<u64>() {
                     Ok(id) => Ok(Self(id)),
-                    // Larger than any id: nothing has it.
+                    // Exceeds every id: no object has it.
                     Err(_) if value.cast::<PyInt>().is_ok_and(|id| id.gt(0).unwrap_or(false)) => {
                         Ok(Self(u64::MAX))
                     }
-                    // By the argument's own name.
+                    // Report the argument's own name.
                     Err(_) => from_text($what, value)
-                        .map_err(|_| no($what, "a whole number", value)),
+                        .map_err(|_| mismatch($what, "a whole number", value)),
                 }
             }
         })*
@@ -146,7 +147,7 @@ macro_rules! readable_numbers {
                     let number = if is_bool(value) { None } else { value.extract().ok() };
                     number.map(Self).ok_or_else(|| {
                         let (least, most) = (<$number>::MIN, <$number>::MAX);
-                        no($what, &format!("a whole number from {least} to {most}"), value)
+                        mismatch($what, &format!("a whole number from {least} to {most}"), value)
                     })
                 }
             }
@@ -155,53 +156,55 @@ macro_rules! readable_numbers {
 }
 
 readable_numbers! {
-    /// How much of a list is read.
+    /// The page size of a list.
     Limit(u32) = "limit";
-    /// Units received with a product.
+    /// The initial stock of a product.
     Stock(u64) = "stock";
     /// Units received or written off.
     Delta(i64) = "delta";
-    /// The version that a caller saw.
+    /// The version that the caller expects.
     Version(u64) = "version";
-    /// Where to read on.
+    /// The position to read on from.
     Cursor(u64) = "cursor";
 }
 
 impl Readable for Money {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let refused = || no("price", "a Decimal, an int or a text, not a float", value);
+        let rejected = || mismatch("price", "a Decimal, an int or a text, not a float", value);
         if value.cast::<PyString>().is_ok() {
             return from_text("price", value);
         }
         let py = value.py();
         if value.is_instance(imports::get(py)?.decimal.bind(py))? {
             check_exponent(value)?;
-            // Never with an exponent.
+            // Formatted without an exponent.
             return from_text("price", &value.call_method1("__format__", ("f",))?);
         }
-        // What has an index is a whole number, as NumPy's are.
+        // Types with `__index__` are whole numbers, such as NumPy's.
         if is_bool(value) {
-            return Err(refused());
+            return Err(rejected());
         }
         match value.extract::<i64>() {
-            Ok(whole) => whole.to_string().parse().map_err(self::refused),
-            Err(_) if value.cast::<PyInt>().is_ok() => Err(no("price", "a smaller price", value)),
-            Err(_) => Err(refused()),
+            Ok(whole) => whole.to_string().parse().map_err(self::rejected),
+            Err(_) if value.cast::<PyInt>().is_ok() => {
+                Err(mismatch("price", "a smaller price", value))
+            }
+            Err(_) => Err(rejected()),
         }
     }
 }
 
-/// Refuses a decimal by its exponent: written out it could have millions of
-/// digits.
+/// Bounds a decimal's exponent: in positional notation it could have millions
+/// of digits.
 fn check_exponent(decimal: &Bound<'_, PyAny>) -> PyResult<()> {
     if !decimal.call_method0("is_finite")?.is_truthy()? {
-        return Err(no("price", "finite", decimal));
+        return Err(mismatch("price", "finite", decimal));
     }
     let highest: i64 = decimal.call_method0("adjusted")?.extract()?;
     let lowest: i64 = decimal.call_method0("as_tuple")?.getattr("exponent")?.extract()?;
     if highest >= PRICE_DIGITS || lowest < -PRICE_PLACES {
         let must = format!("a decimal of at most {PRICE_DIGITS} digits before the point");
-        return Err(no("price", &must, decimal));
+        return Err(mismatch("price", &must, decimal));
     }
     Ok(())
 }
@@ -230,26 +233,26 @@ impl Readable for Duration {
     }
 }
 
-/// A duration from a `timedelta`, seconds, or a text such as `90s` or `2m`.
+/// Parses a duration: a `timedelta`, seconds, or a text such as `90s` or `2m`.
 pub fn duration(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     const MUST: &str = "a timedelta, seconds or a text such as `90s`";
     if is_bool(value) {
-        return Err(no(what, MUST, value));
+        return Err(mismatch(what, MUST, value));
     }
     if value.cast::<PyDelta>().is_ok() {
-        return value.extract().map_err(|_| no(what, "a timedelta of at least 0", value));
+        return value.extract().map_err(|_| mismatch(what, "a timedelta of at least 0", value));
     }
     if let Ok(text) = value.cast::<PyString>() {
-        let text = text.to_cow().map_err(|_| no(what, MUST, value))?;
+        let text = text.to_cow().map_err(|_| mismatch(what, MUST, value))?;
         return parse_duration(&text)
             .map_err(|error| invalid(format!("{what} {} is no duration: {error}", shown(value))));
     }
     if let Ok(whole) = value.extract::<u64>() {
         return Ok(Duration::from_secs(whole));
     }
-    let number = value.extract::<f64>().map_err(|_| no(what, MUST, value))?;
+    let number = value.extract::<f64>().map_err(|_| mismatch(what, MUST, value))?;
     Duration::try_from_secs_f64(number)
-        .map_err(|_| no(what, "seconds of at least 0 and not without end", value))
+        .map_err(|_| mismatch(what, "seconds of at least 0 and not without end", value))
 }
 
 /// The lines of a cart: a mapping from product to quantity, or pairs.
@@ -262,7 +265,7 @@ impl Readable for Lines {
             Err(_) => value.clone(),
         };
         let pairs = pairs.try_iter().map_err(|_| {
-            no("items", "a mapping from product to quantity, or pairs of them", value)
+            mismatch("items", "a mapping from product to quantity, or pairs of them", value)
         })?;
         let mut lines = Vec::new();
         for pair in pairs {
@@ -275,27 +278,27 @@ impl Readable for Lines {
     }
 }
 
-/// A line of a cart: a tuple or a list of product and quantity.
+/// Parses a line of a cart: a tuple or list of product and quantity.
 fn line(at: usize, pair: &Bound<'_, PyAny>) -> PyResult<(ProductId, u32)> {
-    let refused = || no(&format!("items[{at}]"), "a pair of product and quantity", pair);
+    let rejected = || mismatch(&format!("items[{at}]"), "a pair of product and quantity", pair);
     let pair = pair
         .cast::<PySequence>()
         .ok()
         .filter(|_| pair.cast::<PyString>().is_err() && pair.cast::<PyBytes>().is_err())
         .filter(|pair| pair.len().is_ok_and(|length| length == 2))
-        .ok_or_else(refused)?;
+        .ok_or_else(rejected)?;
     let product_id = ProductId::read(&pair.get_item(0)?)?;
     let Quantity(units) = Quantity::read(&pair.get_item(1)?)?;
     Ok((product_id, units))
 }
 
-/// A hold, given by its id, or by itself, which brings its token along.
-pub struct Held {
+/// A hold given by its id, or as a `Hold` object with its token.
+pub struct HoldRef {
     id: HoldId,
     token: Option<Token>,
 }
 
-impl Readable for Held {
+impl Readable for HoldRef {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         if is_hold(value)? {
             let id = HoldId::read(&value.getattr("id")?)?;
@@ -306,15 +309,15 @@ impl Readable for Held {
     }
 }
 
-impl Held {
-    /// Asks to release it; a token that is given goes before its own.
+impl HoldRef {
+    /// Builds the release request; an explicit token takes precedence.
     pub fn release(&self, token: Option<Token>) -> ReleaseRequest {
         let mut request = ReleaseRequest::new(self.id);
         request.token = token.or(self.token);
         request
     }
 
-    /// Asks to extend it; a token that is given goes before its own.
+    /// Builds the extend request; an explicit token takes precedence.
     pub fn extend(&self, token: Option<Token>) -> ExtendRequest {
         let mut request = ExtendRequest::new(self.id);
         request.token = token.or(self.token);
@@ -327,8 +330,8 @@ fn is_hold(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     value.is_instance(imports::get(py)?.hold.bind(py))
 }
 
-/// Asks to order a hold given by itself, or by its id and product. Also says
-/// which hold that was, if it was given by itself.
+/// Builds an order request from a `Hold` object, or from a hold's id and
+/// product. Also returns the object, if one was given.
 pub fn order_of<'a, 'py>(
     hold: &'a Bound<'py, PyAny>,
     product_id: Option<ProductId>,
@@ -341,13 +344,13 @@ pub fn order_of<'a, 'py>(
             return Err(invalid("order() needs a Hold, or a hold's id and its product_id"));
         }
     };
-    let Held { id, token } = Held::read(hold)?;
+    let HoldRef { id, token } = HoldRef::read(hold)?;
     let mut request = OrderRequest::new(id, product_id);
     request.token = token;
     Ok((request, given))
 }
 
-/// A payment event for the order that is named.
+/// Builds a payment event for the named order.
 pub fn payment_of(
     outcome: Outcome,
     order_id: Option<OrderId>,
@@ -357,7 +360,7 @@ pub fn payment_of(
         .ok_or_else(|| invalid("order_id or payment_token is needed"))
 }
 
-/// The body that a payment event came in: text, bytes, or what is like them.
+/// The body of a payment event: text, bytes or bytes-like.
 pub struct Body(pub Vec<u8>);
 
 impl Readable for Body {
@@ -367,17 +370,17 @@ impl Readable for Body {
             return Ok(Self(bytes.as_bytes().to_vec()));
         }
         if let Ok(text) = value.cast::<PyString>() {
-            let text = text.to_cow().map_err(|_| no("body", "Unicode text", value))?;
+            let text = text.to_cow().map_err(|_| mismatch("body", "Unicode text", value))?;
             return Ok(Self(text.as_bytes().to_vec()));
         }
-        // A bytearray, an array, a slice of either.
-        let view = PyMemoryView::from(value).map_err(|_| no("body", MUST, value))?;
+        // A bytearray, an array, a memory view of either.
+        let view = PyMemoryView::from(value).map_err(|_| mismatch("body", MUST, value))?;
         let bytes = view.call_method0("tobytes")?;
         Ok(Self(bytes.cast::<PyBytes>()?.as_bytes().to_vec()))
     }
 }
 
-/// What an argument holds, if it was given.
+/// Returns the value of an optional argument.
 pub fn read<T>(argument: Option<Arg<T>>) -> Option<T> {
     argument.map(|argument| argument.0)
 }

@@ -1,4 +1,4 @@
-//! A call that is awaited: a coroutine around a future of the engine.
+//! Awaitable calls: a coroutine that wraps a future of the engine.
 
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -11,43 +11,42 @@ use pyo3::{PyTraverseError, PyVisit, intern};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::answers::Answer;
+use crate::blocking::guarded;
 use crate::imports;
-use crate::mailbox::{Mailbox, Outcome};
-use crate::waiting::guarded;
+use crate::mailbox::{Completion, Mailbox};
+use crate::responses::Response;
 
-type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type Work = Pin<Box<dyn Future<Output = Completion> + Send>>;
 
-/// A call of an `AsyncEngine`. It begins when it is awaited, and giving up the
-/// waiting drops the engine's future: the request is then done whole or not at
-/// all.
+/// A call of an `AsyncEngine`. Starts when first awaited. Cancelling it drops
+/// the engine's future: the request then takes effect in whole or not at all.
 #[pyclass(frozen, subclass, generic, module = "stockade._native")]
 pub struct Call {
     state: Mutex<State>,
     handle: Handle,
-    /// A hold that is marked as ordered when the call succeeds.
+    /// The hold to mark as ordered when the call succeeds.
     ordered: Option<Py<PyAny>>,
-    /// The answer, kept for a `HoldCall` to return its holds.
+    /// The response, kept so that a `HoldCall` can release its holds.
     answer: Mutex<Option<Py<PyAny>>>,
 }
 
 enum State {
-    Made(Work),
-    Waiting(Waiting),
-    Over,
+    NotStarted(Work),
+    InFlight(InFlight),
+    Finished,
 }
 
-/// A call whose answer is under way.
-struct Waiting {
-    /// Iterates the asyncio future that the loop waits on.
+/// A call in flight.
+struct InFlight {
+    /// Iterates the asyncio future that the event loop waits on.
     steps: Py<PyAny>,
     mailbox: Py<Mailbox>,
     number: u64,
     task: AbortHandle,
 }
 
-impl Drop for Waiting {
-    /// Gives the call up, if it is not over.
+impl Drop for InFlight {
+    /// Cancels the call unless it has completed.
     fn drop(&mut self) {
         self.task.abort();
         Python::attach(|_| self.mailbox.get().forget(self.number));
@@ -55,39 +54,41 @@ impl Drop for Waiting {
 }
 
 impl Call {
-    /// A call that will run `work` on this runtime.
-    pub fn new<A: Answer>(
+    /// Creates a call that will run `work` on this runtime.
+    pub fn new<A: Response>(
         handle: Handle,
         ordered: Option<Py<PyAny>>,
         work: impl Future<Output = stockade::Result<A>> + Send + 'static,
     ) -> Self {
         let work = async move {
             let answer = guarded(work).await;
-            let outcome: Outcome = Box::new(move |py| match answer {
+            let outcome: Completion = Box::new(move |py| match answer {
                 Ok(answer) => Ok(answer.to_python(py, None)?.unbind()),
                 Err(failure) => Err(failure.raise(py)),
             });
             outcome
         };
         Self {
-            state: Mutex::new(State::Made(Box::pin(work))),
+            state: Mutex::new(State::NotStarted(Box::pin(work))),
             handle,
             ordered,
             answer: Mutex::default(),
         }
     }
 
-    /// Takes the state, leaving `Over`: what is called meanwhile may call back.
+    /// Takes the state and leaves `Finished`, because code called meanwhile may
+    /// re-enter.
     fn take_state(&self) -> State {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut state, State::Over)
+        std::mem::replace(&mut state, State::Finished)
     }
 
-    fn put_state(&self, waiting: Waiting) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Waiting(waiting);
+    fn put_state(&self, waiting: InFlight) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::InFlight(waiting);
     }
 
-    /// Begins the work. What can be answered at once is, without the loop.
+    /// Starts the work. Polls it once first, so that an immediate result does
+    /// not go through the event loop.
     fn begin(&self, py: Python<'_>, mut work: Work) -> PyResult<Py<PyAny>> {
         let event_loop = imports::get(py)?.running_loop.bind(py).call0()?;
         let mailbox = Mailbox::of_loop(&event_loop)?;
@@ -105,12 +106,13 @@ impl Call {
         let number = mailbox.get().expect(future.unbind());
         let slot = mailbox.get().slot();
         let task = self.handle.spawn(async move { slot.deliver(number, work.await) });
-        let waiting = Waiting { steps: steps.unbind(), mailbox, number, task: task.abort_handle() };
+        let waiting =
+            InFlight { steps: steps.unbind(), mailbox, number, task: task.abort_handle() };
         self.step(py, waiting)
     }
 
-    /// Lets the future go on: it is answered or waits.
-    fn step(&self, py: Python<'_>, waiting: Waiting) -> PyResult<Py<PyAny>> {
+    /// Steps the future: it completes or is still pending.
+    fn step(&self, py: Python<'_>, waiting: InFlight) -> PyResult<Py<PyAny>> {
         match waiting.steps.call_method0(py, intern!(py, "__next__")) {
             Ok(waited_on) => {
                 self.put_state(waiting);
@@ -134,7 +136,7 @@ impl Call {
     }
 }
 
-/// Notes in a hold that it was ordered, so that a `with` block need not ask.
+/// Marks a hold as ordered, so that its `with` block does not release it.
 pub fn mark_ordered(hold: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = hold.py();
     imports::get(py)?.set_attribute.bind(py).call1((hold, "_ordered", true))?;
@@ -153,19 +155,21 @@ impl Call {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self.take_state() {
-            State::Made(work) => self.begin(py, work),
-            State::Waiting(waiting) => self.step(py, waiting),
-            State::Over => Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")),
+            State::NotStarted(work) => self.begin(py, work),
+            State::InFlight(waiting) => self.step(py, waiting),
+            State::Finished => {
+                Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"))
+            }
         }
     }
 
-    /// Goes on, as the protocol of coroutines has it; `value` means nothing.
+    /// Resumes the coroutine (PEP 342); `value` is ignored.
     fn send(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let _ = value;
         self.__next__(py)
     }
 
-    /// Gives the call up and raises the exception. asyncio cancels so.
+    /// Cancels the call and raises the exception, which is how asyncio cancels.
     #[pyo3(signature = (typ, val=None, tb=None))]
     fn throw(
         &self,
@@ -186,14 +190,14 @@ impl Call {
         Err(PyErr::from_value(error))
     }
 
-    /// Gives the call up.
+    /// Cancels the call.
     fn close(&self) {
         drop(self.take_state());
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         if let Ok(state) = self.state.try_lock()
-            && let State::Waiting(waiting) = &*state
+            && let State::InFlight(waiting) = &*state
         {
             visit.call(&waiting.steps)?;
         }
@@ -208,15 +212,15 @@ impl Call {
     }
 }
 
-/// A call that makes holds. Besides being awaited it can be entered by
-/// `async with`, which returns what was not ordered.
+/// A call that creates holds. Awaitable, or entered by `async with`, which
+/// releases what was not ordered.
 #[pyclass(frozen, extends = Call, module = "stockade._native")]
 pub struct HoldCall {
     engine: Py<PyAny>,
 }
 
 impl HoldCall {
-    /// A call that makes holds in `engine`.
+    /// Creates a call that makes holds in `engine`.
     pub fn init(engine: Py<PyAny>, call: Call) -> PyClassInitializer<Self> {
         PyClassInitializer::from(call).add_subclass(Self { engine })
     }
@@ -228,7 +232,7 @@ impl HoldCall {
         slf
     }
 
-    /// Returns the holds that were not ordered.
+    /// Releases the holds that were not ordered.
     #[pyo3(signature = (kind, error, trace, /))]
     fn __aexit__<'py>(
         slf: &Bound<'py, Self>,

@@ -1,4 +1,4 @@
-//! What this module takes from Python, looked up once.
+//! Cached Python imports.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -6,7 +6,7 @@ use pyo3::types::{PyDict, PyType};
 
 macro_rules! imports {
     ($($(#[$doc:meta])* $name:ident: $kind:ty = $module:literal, $attribute:literal;)*) => {
-        /// Classes and functions of Python.
+        /// Classes and functions imported from Python.
         pub struct Imports {
             $($(#[$doc])* pub $name: Py<$kind>,)*
         }
@@ -25,7 +25,7 @@ imports! {
     set_attribute: PyAny = "stockade._scope", "set_attribute";
     leave_scope: PyAny = "stockade._scope", "leave";
     running_loop: PyAny = "asyncio", "get_running_loop";
-    /// By code.
+    /// Exception classes by error code.
     error_classes: PyDict = "stockade.exceptions", "BY_CODE";
     short_line: PyType = "stockade.exceptions", "ShortLine";
     product: PyType = "stockade._model", "Product";
@@ -39,7 +39,7 @@ imports! {
     audit_report: PyType = "stockade._model", "AuditReport";
     units: PyType = "stockade._model", "Units";
     finding: PyType = "stockade._model", "Finding";
-    /// Enumeration members by their word, class by class.
+    /// Enum members by value, one dictionary per class.
     hold_statuses: PyDict = "stockade._model", "HOLD_STATUSES";
     order_statuses: PyDict = "stockade._model", "ORDER_STATUSES";
     dispositions: PyDict = "stockade._model", "DISPOSITIONS";
@@ -49,7 +49,7 @@ imports! {
 
 static IMPORTS: PyOnceLock<Imports> = PyOnceLock::new();
 
-/// The imports; the first call makes them.
+/// Returns the imports; the first call loads them.
 pub fn get(py: Python<'_>) -> PyResult<&Imports> {
     IMPORTS.get_or_try_init(py, || load(py))
 }

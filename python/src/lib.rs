@@ -1,25 +1,26 @@
 //! The native half of the Python package `stockade`: the module
 //! `stockade._native`.
 //!
-//! Arguments become requests (`arguments`, `settings`), an engine of the
-//! process's one runtime answers them (`runtime`, `faces`), and answers become
-//! the dataclasses of `stockade._model` (`answers`, `failure`). A blocking call
-//! waits with the GIL released (`waiting`). An awaited one is a coroutine
-//! (`call`) whose answer comes through the mailbox of its event loop
-//! (`mailbox`). No thread of the engine ever asks for the GIL, so a busy or
-//! ending interpreter holds up no transaction.
+//! `arguments` and `settings` convert Python values to requests; `engines` has
+//! the classes, whose engines run on the process's single Tokio runtime
+//! (`runtime`); `responses` and `call_error` convert results to the dataclasses
+//! of `stockade._model` and to exceptions. A blocking call waits with the GIL
+//! released (`blocking`). An awaited call is a coroutine (`call`) whose result
+//! arrives through the completion queue of its event loop (`mailbox`). No
+//! engine thread ever takes the GIL, so a busy or exiting interpreter never
+//! delays a transaction.
 
-mod answers;
 mod arguments;
+mod blocking;
 mod call;
-mod faces;
-mod failure;
+mod call_error;
+mod engines;
 mod imports;
 mod mailbox;
 mod open;
+mod responses;
 mod runtime;
 mod settings;
-mod waiting;
 
 use pyo3::prelude::*;
 use stockade::{Config, ErrorKind};
@@ -36,8 +37,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         .map(|setting| (setting.name, setting.default, setting.help))
         .collect();
     module.add("SETTINGS", settings)?;
-    module.add_class::<faces::Engine>()?;
-    module.add_class::<faces::AsyncEngine>()?;
+    module.add_class::<engines::Engine>()?;
+    module.add_class::<engines::AsyncEngine>()?;
     module.add_class::<call::Call>()?;
     module.add_class::<call::HoldCall>()
 }

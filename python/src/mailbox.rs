@@ -1,9 +1,9 @@
-//! Where answers arrive for the calls that one event loop awaits.
+//! Completion queues: one per event loop delivers the results of awaited calls.
 //!
-//! A task of the engine puts its answer into the mailbox and, if the mailbox
-//! was empty, writes one byte that the loop watches for. The loop then takes
-//! all that is there. So however many calls end at once, the loop is woken
-//! once, and no thread of the engine waits for the GIL.
+//! A task of the engine pushes its result and, if the queue was empty, writes
+//! one byte to a socket that the event loop watches. The loop then drains the
+//! queue. So many calls that complete together cost one wake-up, and no engine
+//! thread waits for the GIL.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -15,47 +15,50 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
-/// Turns an answer into a Python value or an exception, on the loop's thread.
-pub type Outcome = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+/// Converts a result to a Python value or exception, on the event loop's
+/// thread.
+pub type Completion = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 /// The engine's side of a mailbox.
-pub struct Slot {
-    arrived: Mutex<Vec<(u64, Outcome)>>,
-    bell: UnixStream,
+pub struct CompletionSender {
+    completed: Mutex<Vec<(u64, Completion)>>,
+    notifier: UnixStream,
 }
 
-impl Slot {
-    /// Delivers the answer to the call with this number.
-    pub fn deliver(&self, call: u64, outcome: Outcome) {
-        let mut arrived = lock(&self.arrived);
-        arrived.push((call, outcome));
-        if arrived.len() == 1 {
-            // It fails only when the loop is gone, and its calls with it.
-            let _ = (&self.bell).write(&[1]);
+impl CompletionSender {
+    /// Delivers the result of the call with this number.
+    pub fn deliver(&self, call: u64, completion: Completion) {
+        let mut completed = lock(&self.completed);
+        completed.push((call, completion));
+        if completed.len() == 1 {
+            // Fails only if the event loop is closed, and its calls with it.
+            let _ = (&self.notifier).write(&[1]);
         }
     }
 }
 
-/// The loop's side of a mailbox.
+/// The event loop's side of a mailbox.
 #[pyclass(frozen, module = "stockade._native")]
 pub struct Mailbox {
-    slot: Arc<Slot>,
-    ear: UnixStream,
-    awaited: Mutex<Awaited>,
+    slot: Arc<CompletionSender>,
+    receiver: UnixStream,
+    pending: Mutex<PendingFutures>,
 }
 
-/// The futures that calls wait on, by the number of the call.
+/// The pending futures, by call number.
 #[derive(Default)]
-struct Awaited {
+struct PendingFutures {
     last: u64,
     futures: HashMap<u64, Py<PyAny>>,
 }
 
-/// The mailboxes of this process: one for each loop that awaited a call.
+/// The mailboxes of this process, one per event loop that awaited a call. The
+/// mutex guards the list for a lookup or an exchange and is never held while
+/// Python code runs.
 static MAILBOXES: Mutex<Vec<(Py<PyWeakrefReference>, Py<Mailbox>)>> = Mutex::new(Vec::new());
 
 impl Mailbox {
-    /// The mailbox of this loop, made at its first call.
+    /// Returns the mailbox of this event loop; the first call creates it.
     pub fn of_loop(event_loop: &Bound<'_, PyAny>) -> PyResult<Py<Self>> {
         let py = event_loop.py();
         let known = lock(&MAILBOXES).iter().find_map(|(owner, mailbox)| {
@@ -71,12 +74,12 @@ impl Mailbox {
     fn open(event_loop: &Bound<'_, PyAny>) -> PyResult<Py<Self>> {
         let py = event_loop.py();
         Self::forget_closed_loops(py);
-        let (ear, bell) = UnixStream::pair()?;
-        ear.set_nonblocking(true)?;
-        bell.set_nonblocking(true)?;
-        let watched = ear.as_raw_fd();
-        let slot = Arc::new(Slot { arrived: Mutex::default(), bell });
-        let mailbox = Py::new(py, Self { slot, ear, awaited: Mutex::default() })?;
+        let (receiver, notifier) = UnixStream::pair()?;
+        receiver.set_nonblocking(true)?;
+        notifier.set_nonblocking(true)?;
+        let watched = receiver.as_raw_fd();
+        let slot = Arc::new(CompletionSender { completed: Mutex::default(), notifier });
+        let mailbox = Py::new(py, Self { slot, receiver, pending: Mutex::default() })?;
         let take = mailbox.getattr(py, intern!(py, "take"))?;
         event_loop.call_method1(intern!(py, "add_reader"), (watched, take))?;
         let owner = PyWeakrefReference::new(event_loop)?.unbind();
@@ -84,53 +87,54 @@ impl Mailbox {
         Ok(mailbox)
     }
 
-    /// Forgets the mailboxes of loops that are gone or closed.
+    /// Drops the mailboxes of event loops that were closed or collected.
     fn forget_closed_loops(py: Python<'_>) {
         let is_over = |owner: &Py<PyWeakrefReference>| {
             let Some(owner) = owner.bind(py).upgrade() else { return true };
             let closed = owner.call_method0(intern!(py, "is_closed"));
             closed.and_then(|closed| closed.is_truthy()).unwrap_or(true)
         };
-        // Nothing of Python is dropped under the lock: that may run any code.
+        // Dropping a Python object can run arbitrary code, so never under the
+        // lock.
         let mailboxes = std::mem::take(&mut *lock(&MAILBOXES));
         let (over, open): (Vec<_>, Vec<_>) =
             mailboxes.into_iter().partition(|(owner, _)| is_over(owner));
         lock(&MAILBOXES).extend(open);
         for (_, mailbox) in over {
-            // A future that no one completes any more keeps its task. The lock
-            // ends with the first statement.
-            let awaited = std::mem::take(&mut *lock(&mailbox.get().awaited));
-            drop(awaited);
+            // A future that never completes keeps its task alive. The lock is
+            // released by the end of the first statement.
+            let pending = std::mem::take(&mut *lock(&mailbox.get().pending));
+            drop(pending);
         }
     }
 
-    /// Notes a future that is to be completed, and gives its call a number.
+    /// Registers a pending future and returns its call number.
     pub fn expect(&self, future: Py<PyAny>) -> u64 {
-        let mut awaited = lock(&self.awaited);
-        awaited.last += 1;
-        let call = awaited.last;
-        awaited.futures.insert(call, future);
+        let mut pending = lock(&self.pending);
+        pending.last += 1;
+        let call = pending.last;
+        pending.futures.insert(call, future);
         call
     }
 
-    /// Drops the future of a call that was given up.
+    /// Drops the future of a cancelled call.
     pub fn forget(&self, call: u64) {
-        let future = lock(&self.awaited).futures.remove(&call);
+        let future = lock(&self.pending).futures.remove(&call);
         drop(future);
     }
 
-    /// The side that the engine delivers to.
-    pub fn slot(&self) -> Arc<Slot> {
+    /// Returns the side that the engine delivers to.
+    pub fn slot(&self) -> Arc<CompletionSender> {
         Arc::clone(&self.slot)
     }
 
-    fn complete(&self, py: Python<'_>, call: u64, outcome: Outcome) -> PyResult<()> {
-        let Some(future) = lock(&self.awaited).futures.remove(&call) else { return Ok(()) };
+    fn complete(&self, py: Python<'_>, call: u64, completion: Completion) -> PyResult<()> {
+        let Some(future) = lock(&self.pending).futures.remove(&call) else { return Ok(()) };
         let future = future.bind(py);
         if future.call_method0(intern!(py, "done"))?.is_truthy()? {
             return Ok(());
         }
-        match outcome(py) {
+        match completion(py) {
             Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
             Err(error) => future.call_method1(intern!(py, "set_exception"), (error,))?,
         };
@@ -140,15 +144,16 @@ impl Mailbox {
 
 #[pymethods]
 impl Mailbox {
-    /// Completes the futures whose answers have arrived. The loop calls it.
+    /// Completes the futures whose results have arrived. Called by the event
+    /// loop.
     fn take(&self, py: Python<'_>) {
         let mut bytes = [0; 16];
-        // There is one byte, or none after a wake-up for nothing.
-        let _ = (&self.ear).read(&mut bytes);
-        let arrived = std::mem::take(&mut *lock(&self.slot.arrived));
-        for (call, outcome) in arrived {
-            // The others are to have their answers all the same.
-            if let Err(error) = self.complete(py, call, outcome) {
+        // There is one byte, or none after a spurious wake-up.
+        let _ = (&self.receiver).read(&mut bytes);
+        let completed = std::mem::take(&mut *lock(&self.slot.completed));
+        for (call, completion) in completed {
+            // An error must not keep the other futures from completing.
+            if let Err(error) = self.complete(py, call, completion) {
                 error.write_unraisable(py, None);
             }
         }

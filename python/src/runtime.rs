@@ -1,24 +1,24 @@
-//! The one tokio runtime of this process.
+//! The process's single Tokio runtime.
 
 use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::failure::Failure;
+use crate::call_error::CallError;
 
-/// As many threads as the engine takes for itself in Rust: they only carry
-/// bytes, deciding is quick.
+/// As many threads as the Rust engine's own runtime: they mostly do I/O, and
+/// decisions take microseconds.
 const THREADS: usize = 2;
 
-/// The runtime and the process that has its threads.
+/// The runtime and the process whose threads it has.
 ///
-/// The lock is held with the GIL only, and a fork from Python has the GIL,
-/// too: so a child never finds it locked.
+/// The mutex is only locked with the GIL held, and a fork from Python also
+/// holds the GIL: a child never finds it locked.
 static RUNTIME: Mutex<Option<(u32, Runtime)>> = Mutex::new(None);
 
-/// The runtime of this process, made at the first call and once more in a
-/// forked child, where the parent's threads are not.
-pub fn handle() -> Result<Handle, Failure> {
+/// Returns the process's runtime. Created on first use, and again in a forked
+/// child, where the parent's threads do not exist.
+pub fn handle() -> Result<Handle, CallError> {
     let process = std::process::id();
     let mut slot = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((owner, runtime)) = &*slot
@@ -31,10 +31,12 @@ pub fn handle() -> Result<Handle, Failure> {
         .thread_name("stockade")
         .enable_all()
         .build()
-        .map_err(|error| Failure::Internal(format!("no threads could be had: {error}")))?;
+        .map_err(|error| {
+            CallError::Internal(format!("failed to start the Tokio runtime: {error}"))
+        })?;
     let handle = runtime.handle().clone();
     if let Some((_, parents)) = slot.replace((process, runtime)) {
-        // Dropping it would wait for threads that are not in this process.
+        // Dropping it would join threads that do not exist in this process.
         std::mem::forget(parents);
     }
     Ok(handle)

@@ -1,4 +1,4 @@
-//! From keyword arguments to an engine's settings.
+//! Converts keyword arguments to the engine's settings.
 
 use std::time::Duration;
 
@@ -7,21 +7,23 @@ use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat};
 use stockade::Config;
 
 use crate::arguments::duration;
-use crate::failure::{Failure, invalid};
+use crate::call_error::{CallError, invalid};
 
-/// Settings as the keywords have them. One left at `None` keeps its default.
+/// Builds the configuration from keywords. `None` keeps a setting's default.
 pub fn config(store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Config> {
     let mut config = Config::default();
     store.clone_into(&mut config.store);
     for (name, value) in settings.into_iter().flatten() {
         if !value.is_none() {
-            config.set(name.extract()?, &text(name.extract()?, &value)?).map_err(Failure::from)?;
+            config
+                .set(name.extract()?, &text(name.extract()?, &value)?)
+                .map_err(CallError::from)?;
         }
     }
     Ok(config)
 }
 
-/// A value as the engine's settings are written.
+/// Formats a value as the engine's settings are written.
 fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     if let Ok(flag) = value.cast::<PyBool>() {
         return Ok(flag.is_true().to_string());

@@ -1,4 +1,4 @@
-"""The stores that tests run on, each empty and of the test's own."""
+"""The stores of the tests, a fresh one per test."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BACKENDS = ["sqlite_memory", "sqlite_file", "mariadb_redis", "socket"]
-"""A backend whose servers are missing fails; nothing is skipped."""
+"""A backend without servers fails; nothing is skipped."""
 
 WITHIN = 30.0
-"""Seconds after which something that should happen never will."""
+"""The timeout of an expected event, in seconds."""
 
 
 class Store:
@@ -36,7 +36,7 @@ class Store:
         return self._url
 
     def place(self, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Answer the URL and the settings of an engine that is to have these."""
+        """Return the URL and the settings of an engine with these settings."""
         return self.url, {**self.settings, **settings}
 
     def engine(self, **settings: Any) -> Engine:
@@ -49,7 +49,7 @@ class Store:
 
 
 class Served(Store):
-    """A SQLite file behind the sockets of running engines.
+    """A SQLite file served by running engines on Unix sockets.
 
     The settings of an engine are told to the server; one with others is another
     server on the same file.
@@ -76,7 +76,7 @@ class Served(Store):
 
 @pytest.fixture(autouse=True)
 def served() -> Iterator[None]:
-    """End the servers that a test started."""
+    """Stop the servers that a test started."""
     yield
     end_all()
 
@@ -133,13 +133,13 @@ def engine(store: Store) -> Iterator[Engine]:
 
 @pytest.fixture
 def memory() -> Iterator[Engine]:
-    """An engine on a store in memory, for what does not depend on the store."""
+    """An engine on an in-memory store, for store-independent tests."""
     with Engine("sqlite::memory:") as engine:
         yield engine
 
 
 def wait_until(what: str, happened: Callable[[], object]) -> None:
-    """Wait until something happened, and fail if it never does."""
+    """Wait for a condition and fail on timeout."""
     end = time.monotonic() + WITHIN
     while not happened():
         assert time.monotonic() < end, f"never happened: {what}"
@@ -147,20 +147,20 @@ def wait_until(what: str, happened: Callable[[], object]) -> None:
 
 
 def requests(engine: Engine) -> int:
-    """Count the requests that an engine made of its store, or of a running engine."""
+    """Count the requests that an engine sent to its store, or to a running engine."""
     names = ("stockade_requests_total ", "stockade_remote_call_seconds_count ")
     lines = engine.metrics_text().splitlines()
     return sum(int(float(line.split()[1])) for line in lines if line.startswith(names))
 
 
 def numbers(engine: Engine, product_id: int) -> tuple[int, int, int, int]:
-    """Stock, held, pending and sold, as the store has them."""
+    """Return stock, held, pending and sold from the store."""
     found = engine.products(product_id - 1, 1).items[0]
     return found.stock, found.held, found.pending, found.sold
 
 
 def buy_until_sold_out(engine: Engine, product_id: int) -> int:
-    """Order single units until there are none; count them."""
+    """Order single units until sold out and count them."""
     bought = 0
     while True:
         try:

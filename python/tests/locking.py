@@ -1,4 +1,4 @@
-"""Keeps a call waiting for as long as a test likes."""
+"""Blocks a call for as long as a test needs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ other.rollback()
 
 @contextlib.contextmanager
 def locked(store: Store) -> Iterator[None]:
-    """Keep the write lock of a SQLite file: whoever writes waits.
+    """Hold the write lock of a SQLite file: writers wait.
 
     Another process keeps it, since SQLite's locks do not keep two copies of
     SQLite in one process apart.
@@ -46,7 +46,7 @@ def locked(store: Store) -> Iterator[None]:
 
 
 def gauge(engine: Engine | AsyncEngine, name: str) -> int:
-    """Read one number of the engine's metrics."""
+    """Read one metric of the engine."""
     for line in engine.metrics_text().splitlines():
         if line.startswith(f"{name} "):
             return int(float(line.split()[1]))
@@ -54,5 +54,5 @@ def gauge(engine: Engine | AsyncEngine, name: str) -> int:
 
 
 def queued(engine: Engine | AsyncEngine) -> int:
-    """Count the requests that wait behind those under way."""
+    """Count the queued requests."""
     return gauge(engine, "stockade_queue_depth")

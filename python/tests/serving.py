@@ -1,4 +1,4 @@
-"""Runs `stockade serve --unix`, the real program, for as long as a test takes."""
+"""Runs the real program `stockade serve --unix` for a test."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _running: list[subprocess.Popen[bytes]] = []
 
 
 def serve(socket: Path, *flags: str) -> str:
-    """Start a server on a socket file and nothing else; answer its URL."""
-    # The kernel ends it with us. No setting comes from the environment.
+    """Start a server on a Unix socket only and return its URL."""
+    # The kernel kills it when this process dies. Settings from the environment are ignored.
     command = ["setpriv", "--pdeathsig", "KILL", "--", str(PROGRAM), "serve"]
     server = subprocess.Popen(
         [*command, "--listen=", "--no-seed", f"--unix={socket}", *flags],
@@ -32,7 +32,7 @@ def serve(socket: Path, *flags: str) -> str:
 
 
 def end_all() -> None:
-    """Kill the servers of a test. What they have in memory is in their store, too."""
+    """Kill the servers of a test; their state is durable in the store."""
     while _running:
         server = _running.pop()
         server.kill()
@@ -40,7 +40,7 @@ def end_all() -> None:
 
 
 def flag(name: str, value: object) -> str:
-    """Write a keyword of an engine as a server's flag."""
+    """Convert a keyword argument to a server flag."""
     if isinstance(value, bool):
         value = str(value).lower()
     elif isinstance(value, float | timedelta):

@@ -1,4 +1,4 @@
-"""What arguments may be, and what is refused."""
+"""Accepted and rejected arguments."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def lamp(memory: Engine) -> int:
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.5, 2**32, "2abc", "1.5", "", " 1", None, [1]])
-def test_no_quantity(memory: Engine, lamp: int, bad: Any) -> None:
+def test_invalid_quantities_are_rejected(memory: Engine, lamp: int, bad: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="quantity"):
         memory.hold(lamp, bad)
     assert memory.product(lamp).held == 0
 
 
 @pytest.mark.parametrize("bad", [-1, 1.0, "abc", "1e3", "", None, object()])
-def test_no_id(memory: Engine, bad: Any) -> None:
+def test_invalid_ids_are_rejected(memory: Engine, bad: Any) -> None:
     for call in (memory.product, memory.get_hold, memory.get_order, memory.release):
         with pytest.raises(InvalidArgumentError):
             call(bad)
@@ -52,7 +52,7 @@ BAD_DURATIONS = [0, -1, 86401, -0.5, float("nan"), float("inf"), "", "soon", "-1
 
 
 @pytest.mark.parametrize("ttl", [*BAD_DURATIONS, timedelta(0), timedelta(seconds=-1)])
-def test_no_duration(memory: Engine, lamp: int, ttl: Any) -> None:
+def test_invalid_durations_are_rejected(memory: Engine, lamp: int, ttl: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         memory.hold(lamp, 1, ttl=ttl)
 
@@ -75,12 +75,12 @@ def test_prices_are_exact(memory: Engine, price: Any, kept: str) -> None:
 
 
 @pytest.mark.parametrize("price", [19.99, -1, Decimal("0.001"), Decimal("NaN"), "1e2", None])
-def test_no_price(memory: Engine, price: Any) -> None:
+def test_invalid_prices_are_rejected(memory: Engine, price: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         memory.create_product("Lamp", price)
 
 
-def test_no_other_numbers(memory: Engine, lamp: int) -> None:
+def test_other_invalid_numbers_are_rejected(memory: Engine, lamp: int) -> None:
     for bad in (0, 1001, -1, 2**40, 1.5, "x"):
         with pytest.raises(InvalidArgumentError):
             memory.products(limit=bad)  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ def test_no_other_numbers(memory: Engine, lamp: int) -> None:
             memory.events_after(bad)
 
 
-def test_no_cart(memory: Engine, lamp: int) -> None:
+def test_invalid_carts_are_rejected(memory: Engine, lamp: int) -> None:
     for bad in ([], {}, [(lamp, 0)], [(lamp, -1)], {"x": 1}):
         with pytest.raises(InvalidArgumentError):
             memory.hold_many(bad)
@@ -136,7 +136,7 @@ def test_an_error_of_the_callers_own_iterator_is_passed_on(memory: Engine, lamp:
 
 
 def type_name(value: object) -> str:
-    """Name a test: some numbers here have no text."""
+    """Name a test: some numbers cannot be formatted."""
     return type(value).__name__
 
 
@@ -163,7 +163,7 @@ def test_a_refusal_names_its_argument_in_one_short_line(
                 make()
             message = str(error.value)
             if error.value.code == "not_found":
-                # Larger than any id: there is none.
+                # Exceeds every id.
                 assert bad == 10**5000
                 continue
             assert error.value.code == "invalid_argument"
@@ -185,7 +185,7 @@ def test_a_refused_ttl_is_named_in_one_short_line(memory: Engine, lamp: int, ttl
 
 
 class Float32:
-    """As NumPy's: no float to Python, and one all the same."""
+    """Like NumPy's floats: not a subclass of float."""
 
     def __float__(self) -> float:
         return 19.99
@@ -195,7 +195,7 @@ class Float32:
 
 
 class Int64:
-    """As NumPy's: no int to Python, and one all the same."""
+    """Like NumPy's integers: not a subclass of int."""
 
     def __index__(self) -> int:
         return 20
@@ -238,7 +238,7 @@ def test_whole_numbers_of_other_libraries_are_prices(memory: Engine) -> None:
     assert memory.create_product("Lamp", price).price == 20
 
 
-def test_no_payment(memory: Engine) -> None:
+def test_invalid_payments_are_rejected(memory: Engine) -> None:
     with pytest.raises(InvalidArgumentError, match="order_id or payment_token"):
         memory.payment("success")
     with pytest.raises(InvalidArgumentError, match="status"):

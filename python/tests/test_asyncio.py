@@ -24,7 +24,7 @@ CALLS = 600
 
 
 async def until_queued(engine: AsyncEngine, requests: int) -> None:
-    """Wait until so many requests wait behind those under way."""
+    """Wait until so many requests are queued."""
     async with asyncio.timeout(WITHIN):
         while queued(engine) != requests:
             await asyncio.sleep(0.005)
@@ -61,7 +61,7 @@ async def test_a_cancelled_call_is_dropped_in_the_engine(file_store: Store) -> N
         lamp = await engine.create_product("Lamp", 10, 5)
         with locked(file_store):
             patient = asyncio.create_task(engine.hold(lamp.id, 1))
-            # It is in the queue now, and soon no more.
+            # It is queued now, and about to be cancelled.
             await asyncio.sleep(0)
             await until_queued(engine, 0)
             cancelled = asyncio.create_task(engine.hold(lamp.id, 2))
@@ -74,7 +74,7 @@ async def test_a_cancelled_call_is_dropped_in_the_engine(file_store: Store) -> N
             await until_queued(engine, 2)
         await patient
         await until_queued(engine, 0)
-        # Only the hold that was waited for was made.
+        # Only the awaited hold was created.
         report = await engine.audit()
         assert (report.consistent, report.units.held) == (True, 1)
 
@@ -186,7 +186,7 @@ async def close(engine: AsyncEngine) -> None:
     await engine.close()
 
 
-def test_a_loop_closed_with_calls_pending_is_let_go(file_store: Store) -> None:
+def test_a_loop_closed_with_pending_calls_is_collected(file_store: Store) -> None:
     engine = file_store.async_engine(lock_wait="30s", store_timeout="40s")
     loop = asyncio.new_event_loop()
     loop.run_until_complete(engine._open())
@@ -198,7 +198,7 @@ def test_a_loop_closed_with_calls_pending_is_let_go(file_store: Store) -> None:
         loop.close()
     gone = weakref.ref(loop)
     del loop, pending
-    # The next loop's mailbox takes the place of the old one's.
+    # The next loop's mailbox replaces the old one's.
     asyncio.run(close(engine))
     gc.collect()
     assert gone() is None

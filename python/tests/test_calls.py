@@ -1,4 +1,4 @@
-"""Every call of the engine, once on each store."""
+"""Every call of the engine, once per store."""
 
 from __future__ import annotations
 
@@ -105,11 +105,11 @@ def test_a_key_creates_a_product_once(engine: Engine) -> None:
         engine.create_product("Rug", 1, 3, key="import-7")
 
 
-def test_a_sweep_takes_back_what_is_due(store: Store) -> None:
+def test_a_sweep_expires_due_holds(store: Store) -> None:
     with store.engine(sweeper=False) as engine:
         lamp = engine.create_product("Lamp", 10, 5)
         hold = engine.hold(lamp.id, 2, ttl=timedelta(microseconds=1))
-        # Its end has passed by the time of the next transaction.
+        # It has expired by the time of the next transaction.
         assert engine.get_hold(hold.id).status is HoldStatus.EXPIRED
         report = engine.sweep()
         assert (report.holds_expired, report.orders_cancelled) == (1, 0)
@@ -145,7 +145,7 @@ def test_an_audit_counts_every_unit(engine: Engine) -> None:
     assert (report.units.received, report.units.stock, report.units.held) == (5, 3, 2)
 
 
-def test_the_engine_tells_how_it_does(engine: Engine) -> None:
+def test_metrics_and_ping(engine: Engine) -> None:
     engine.ping()
     lamp = engine.create_product("Lamp", 10, 1)
     before = requests(engine)
@@ -163,7 +163,7 @@ def test_a_closed_engine_refuses_calls(store: Store) -> None:
         engine.product(1)
 
 
-def test_what_is_not_there_is_not_found(engine: Engine) -> None:
+def test_unknown_ids_are_not_found(engine: Engine) -> None:
     for call in (engine.product, engine.get_hold, engine.get_order, engine.release, engine.extend):
         with pytest.raises(NotFoundError):
             call(4711)
@@ -171,7 +171,7 @@ def test_what_is_not_there_is_not_found(engine: Engine) -> None:
             call(2**70)
 
 
-def test_a_store_that_is_not_there_is_unavailable() -> None:
+def test_an_unreachable_store_is_unavailable() -> None:
     with pytest.raises(UnavailableError) as refused:
         Engine("mysql://root@127.0.0.1:1/shop")
     assert refused.value.retry_after == 2.0

@@ -1,4 +1,4 @@
-"""The table of cases that every face runs: see `engine/tests/cases.md`."""
+"""The shared table of cases, see `engine/tests/cases.md`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CASES = [
     if "python" in case.get("faces", ["python"])
 ]
 WITHIN = 10.0
-"""Seconds after which what is repeated `until` fails."""
+"""The timeout of steps with `until`, in seconds."""
 
 PART = re.compile(r"\$([a-z]\w*(?:\.\w+)*)(?:\+(\d+))?")
 
@@ -32,7 +32,7 @@ Answers = dict[str, Any]
 
 
 def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
-    """Name each call as the table does."""
+    """Map the table's call names to methods."""
 
     def payment(*, status: str, **args: Any) -> object:
         return engine.payment(status, **args)
@@ -65,7 +65,7 @@ def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
 
 
 def fields_of(answer: Any) -> Any:
-    """Name the fields of an answer or an error as the table does."""
+    """Map a result or an error to the table's field names."""
     if isinstance(answer, StockadeError):
         return {"code": answer.code, **{k: fields_of(v) for k, v in vars(answer).items()}}
     if is_dataclass(answer):
@@ -84,7 +84,7 @@ def part_of(answers: Answers, found: re.Match[str]) -> Any:
 
 
 def resolve(answers: Answers, value: Any) -> Any:
-    """Put the parts of earlier answers where `$` stands for them."""
+    """Substitute `$` references to earlier results."""
     if isinstance(value, dict):
         return {name: resolve(answers, part) for name, part in value.items()}
     if isinstance(value, list):
@@ -98,7 +98,7 @@ def resolve(answers: Answers, value: Any) -> Any:
 
 
 def differences(expected: Any, found: Any, where: str) -> Iterator[str]:
-    """Tell where what was found is not as expected."""
+    """Return the differences between actual and expected values."""
     if isinstance(expected, dict) and isinstance(found, dict):
         for name, part in expected.items():
             yield from differences(part, found.get(name), f"{where}.{name}")
@@ -110,7 +110,7 @@ def differences(expected: Any, found: Any, where: str) -> Iterator[str]:
 
 
 def take(engine: Engine, step: dict[str, Any], answers: Answers) -> tuple[Any, list[str]]:
-    """Make a step's call; answer its fields and what is not as expected."""
+    """Execute a step; return its fields and the differences."""
     args = resolve(answers, step.get("args", {}))
     try:
         answer = fields_of(calls(engine)[step["call"]](**args))

@@ -1,4 +1,4 @@
-"""The examples and the README's code, run as they stand."""
+"""Runs the examples and the README's code unchanged."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_readme_has_examples() -> None:
 
 
 @pytest.mark.parametrize("code", SHOWN)
-def test_what_a_readme_shows_runs(code: str, tmp_path: Path) -> None:
+def test_readme_code_runs(code: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         check=True,
@@ -66,7 +66,7 @@ def test_the_docstrings_run() -> None:
 
 @pytest.fixture
 def shop(file_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A shop with one product, where the examples look for it."""
+    """A shop with one product, at the store of the examples."""
     with file_store.engine() as engine:
         engine.create_product("Lamp", "19.99", 5)
     monkeypatch.setenv("STOCKADE_STORE", file_store.url)
@@ -178,7 +178,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def web_server(port: int, *command: str) -> Iterator[str]:
-    """Run a web server that is a Python module, and answer its URL."""
+    """Run a Python module as a web server and yield its URL."""
     with subprocess.Popen([sys.executable, "-m", *command], cwd=EXAMPLES) as server:
         try:
             wait_until("it listens", lambda: is_open(port) or server.poll() is not None)
@@ -293,7 +293,7 @@ def test_the_sweeper_process(shop: Store) -> None:
         hold = engine.hold(1, 2, ttl=0.2)
         with subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ) as sweeper:
             try:
-                # As the store has it: a read alone would count it as dead at its end.
+                # From the store: a read alone already reports it as expired.
                 wait_until(
                     "the sweep",
                     lambda: any(event.kind == "hold.expired" for event in engine.iter_events()),

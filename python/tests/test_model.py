@@ -1,4 +1,4 @@
-"""Random histories, compared with a model that only counts."""
+"""Model-based test: random histories against a counting model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ picks = st.integers(0, 1000)
 
 @dataclass
 class Counted:
-    """What the model knows of a product."""
+    """The model of a product."""
 
     id: int
     received: int
@@ -43,7 +43,7 @@ class Counted:
 
 @dataclass
 class Known:
-    """What the model knows of a hold, and of its order once it has one."""
+    """The model of a hold and its order."""
 
     hold: Hold
     product: Counted
@@ -155,7 +155,7 @@ class Shop(RuleBasedStateMachine):
 
     def late_money(self, known: Known) -> None:
         assert known.order is not None
-        # Money that came too late once is refunded, and stays so.
+        # Once a late payment needs a refund, that is final.
         refunded = any(key.endswith("-refund") for key in known.keys)
         if not refunded and known.hold.qty <= known.product.stock:
             known.order_status = OrderStatus.PAID

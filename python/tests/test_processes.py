@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 STOCK = 40
 
-# Newer interpreters warn of what is tested here.
+# Newer interpreters warn about forks in threaded processes, which are tested here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
 
 def in_fork(work: Callable[[], object]) -> None:
-    """Run something in a forked child, and fail as it fails."""
+    """Run a function in a forked child and propagate its failure."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -45,13 +45,13 @@ def in_fork(work: Callable[[], object]) -> None:
     try:
         _, ended = os.waitpid(child, 0)
     except BaseException:
-        # It hangs, and the test ran out of time.
+        # The child hangs: timed out.
         os.kill(child, signal.SIGKILL)
         raise
     assert os.waitstatus_to_exitcode(ended) == 0
 
 
-def test_an_engine_opened_before_a_fork_says_so(store: Store) -> None:
+def test_an_engine_opened_before_a_fork_raises_misuse(store: Store) -> None:
     engines = [store.engine()]
     lamp = engines[0].create_product("Lamp", 10, 5)
     hold = engines[0].hold(lamp.id, 1)
@@ -72,15 +72,15 @@ def test_an_engine_opened_before_a_fork_says_so(store: Store) -> None:
         with engine:
             pass
 
-    # When the child is done with it the engine is dropped there, and that
-    # waits for nothing.
+    # When the child exits the engine is dropped there, which must not
+    # block.
     in_fork(child)
     with engines[0] as engine:
         engine.order(hold)
         assert numbers(engine, lamp.id) == (4, 0, 1, 0)
 
 
-async def test_an_async_engine_opened_before_a_fork_says_so(store: Store) -> None:
+async def test_an_async_engine_opened_before_a_fork_raises_misuse(store: Store) -> None:
     async with store.async_engine() as engine:
         waiting = engine.ping()
 
@@ -125,7 +125,7 @@ def test_a_child_never_hangs_on_what_other_threads_did_in_sqlite(tmp_path: Path)
             Engine("sqlite::memory:").close()
 
     def child() -> None:
-        # One that hangs ends by this signal.
+        # A hanging child is killed by this signal.
         signal.alarm(45)
         with pytest.raises(MisuseError, match="open in the parent at the fork"):
             Engine(url)
@@ -158,7 +158,7 @@ def test_children_draw_other_secrets_than_each_other_and_their_parent(tmp_path: 
         with told.open("a") as tell:
             print(*draw(), file=tell)
 
-    # From here on the parent has a generator, of which its children have copies.
+    # From here on the parent has a random generator, which children copy.
     draw()
     in_fork(child)
     in_fork(child)
@@ -166,7 +166,7 @@ def test_children_draw_other_secrets_than_each_other_and_their_parent(tmp_path: 
     assert len(secrets) == len(set(secrets)) == 6
 
 
-def test_a_child_that_ends_as_usual_ends() -> None:
+def test_a_child_exits_normally() -> None:
     script = (
         "import os, stockade\n"
         "engine = stockade.Engine('sqlite::memory:')\n"
@@ -180,7 +180,7 @@ def test_a_child_that_ends_as_usual_ends() -> None:
 
 
 def buy(url: str, settings: dict[str, Any], product_id: int) -> int:
-    """Buy in an engine of this process."""
+    """Buy with an engine of this process."""
     with Engine(url, **settings) as engine:
         return buy_until_sold_out(engine, product_id)
 

@@ -1,4 +1,4 @@
-"""Blocks that hold stock."""
+"""Context managers of holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class OutOfPaperError(Exception):
-    """Something of the shop's own."""
+    """An error of the application."""
 
 
 def test_an_ordered_hold_is_kept(engine: Engine) -> None:
@@ -30,13 +30,13 @@ def test_an_ordered_hold_is_kept(engine: Engine) -> None:
         assert numbers(engine, lamp.id) == (3, 2, 0, 0)
         order = engine.order(hold)
     assert engine.get_order(order.id).status is OrderStatus.PENDING_PAYMENT
-    # Also where this process did not see it.
+    # Even if another process ordered it.
     with engine.hold(lamp.id, 1) as hold:
         engine.order(hold.id, lamp.id)
     assert numbers(engine, lamp.id) == (2, 0, 3, 0)
 
 
-def test_an_ordered_hold_is_not_asked_for_again(engine: Engine) -> None:
+def test_an_ordered_hold_is_not_released(engine: Engine) -> None:
     lamp = engine.create_product("Lamp", 10, 5)
     with engine.hold(lamp.id, 2) as hold:
         engine.order(hold)
@@ -81,7 +81,7 @@ def test_a_failed_release_hides_no_error(memory: Engine) -> None:
     assert "could not be released" in raised.value.__notes__[0]
 
 
-def test_a_failed_release_is_told() -> None:
+def test_a_failed_release_is_reported() -> None:
     with Engine("sqlite::memory:") as engine:
         lamp = engine.create_product("Lamp", 10, 5)
         with pytest.raises(MisuseError), engine.hold(lamp.id, 2):

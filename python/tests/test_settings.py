@@ -1,4 +1,4 @@
-"""Settings by keyword."""
+"""Settings as keyword arguments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_duration_is_a_timedelta_seconds_or_text(ttl: Any) -> None:
 
 
 def test_settings_may_all_be_texts() -> None:
-    """As they come from a file or the environment; mypy takes them, too."""
+    """As read from a file or the environment; mypy accepts them, too."""
     settings: dict[str, str] = {"hold_ttl": "90s", "max_per_hold": "3", "strict": "false"}
     with Engine("sqlite::memory:", **settings) as engine:
         lamp = engine.create_product("Lamp", 10, 1)
@@ -89,12 +89,12 @@ def test_settings_of_other_types() -> None:
         {"redis": "http://127.0.0.1"},
     ],
 )
-def test_no_setting(settings: Any) -> None:
+def test_invalid_settings_are_rejected(settings: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         Engine("sqlite::memory:", **settings)
 
 
-def test_no_store() -> None:
+def test_invalid_stores_are_rejected() -> None:
     with pytest.raises(InvalidArgumentError):
         Engine("postgres://shop")
 

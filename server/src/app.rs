@@ -1,4 +1,5 @@
-//! The road from a request to its answer.
+//! Request handling: routing, access control, limits, the handler, the
+//! response.
 
 use std::time::Duration;
 
@@ -12,50 +13,51 @@ use tokio::time::{Instant, timeout_at};
 use crate::auth::ApiKeys;
 use crate::body;
 use crate::call::Call;
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::handlers;
-use crate::limits::{Limit, Place};
-use crate::listeners::Door;
+use crate::limits::{Limit, Permit};
+use crate::listeners::Transport;
 use crate::local_guard::LocalGuard;
-use crate::metrics::Watch;
-use crate::problem::{Code, Refusal};
-use crate::reply::Answer;
+use crate::metrics::RequestTimer;
+use crate::problem::{Code, Rejection};
+use crate::reply::HandlerResult;
 use crate::request_id::{self, RequestId, RequestIds};
 use crate::response::Body;
 use crate::router::{Endpoint, Path, Router, unknown_path};
 use crate::settings::Settings;
-use crate::shared::Shared;
 use crate::signature::Verifier;
+use crate::state::ServerState;
 
-/// The most bytes of an engine's call, of which the longest is a cart of many
-/// lines.
+/// The largest body of an engine call; the longest is a cart with many lines.
 const ENGINE_BODY_MAX: usize = 1 << 20;
 
-/// Everything that requests share.
+/// The server's state and the limits that all requests share.
 pub struct App {
-    /// What the endpoints work with.
-    pub shared: Shared,
-    /// Ids for requests and for connections that never became one.
+    /// The state that handlers use.
+    pub state: ServerState,
+    /// Issues ids for requests, and for connections that were rejected before a
+    /// request.
     pub ids: RequestIds,
     router: Router,
     api_keys: ApiKeys,
     local_guard: LocalGuard,
     in_flight: Limit,
-    /// Bodies that are being read. As many as connections: one connection of
-    /// HTTP/2 may send many at a time.
+    /// Bounds the bodies being read. As many as connections, because one HTTP/2
+    /// connection may send many at a time.
     arriving: Limit,
     body_max: usize,
     request_timeout: Duration,
 }
 
 impl App {
-    /// An app on this engine.
-    pub fn new(engine: AsyncEngine, settings: &Settings) -> Result<Self, Failure> {
+    /// Creates the app for an open engine.
+    pub fn new(engine: AsyncEngine, settings: &Settings) -> Result<Self, CommandError> {
         Ok(Self {
-            shared: Shared::new(engine, Verifier::new(&settings.webhook_secret)),
+            state: ServerState::new(engine, Verifier::new(&settings.webhook_secret)),
             ids: RequestIds::new(),
-            router: Router::new()
-                .map_err(|error| Failure::Work(format!("the paths are at odds: {error}")))?,
+            router: Router::new().map_err(|error| {
+                CommandError::Runtime(format!("cannot build the route table: {error}"))
+            })?,
             api_keys: ApiKeys::new(&settings.api_key),
             local_guard: LocalGuard::new(settings),
             in_flight: Limit::new(settings.in_flight_max),
@@ -65,31 +67,32 @@ impl App {
         })
     }
 
-    /// Whether all requests under way still send their bodies.
+    /// Returns whether every request in flight is still receiving its body.
     #[cfg(feature = "fuzzing")]
     pub fn waits_for_clients(&self) -> bool {
-        self.shared.metrics.in_flight() == self.arriving.count()
+        self.state.metrics.in_flight() == self.arriving.count()
     }
 
-    /// Answers a request. Nothing that a client sends makes this fail.
-    pub async fn answer(&self, request: Request<Incoming>, door: Door) -> Response<Body> {
+    /// Handles a request. No client input makes this fail.
+    pub async fn handle(&self, request: Request<Incoming>, transport: Transport) -> Response<Body> {
         let request_id = self.ids.of(request.headers());
         let (head, body) = request.into_parts();
         let found = self.router.find(head.uri.path());
         let route = found.as_ref().map_or("unmatched", |(path, _)| path.pattern);
-        let mut watch = self.shared.metrics.watch(&head.method, route);
+        let mut timer = self.state.metrics.timer(&head.method, route);
         let deadline = Instant::now() + self.request_timeout;
-        // The body is read whatever becomes of the request: an answer that
-        // overtakes it would cost the client its connection, or even the answer.
+        // Read the body even when the request is already rejected: a response
+        // that overtakes the body costs the client its connection, or even the
+        // response.
         let found = found
             .ok_or_else(unknown_path)
-            .and_then(|(path, segments)| Ok((self.admit(path, &head, door)?, segments)));
+            .and_then(|(path, segments)| Ok((self.admit(path, &head, transport)?, segments)));
         let body_max = match &found {
             Ok((Endpoint::Engine, _)) => ENGINE_BODY_MAX,
             _ => self.body_max,
         };
         let answer = match (self.body(&head, body, body_max, deadline).await, found) {
-            (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
+            (Err(rejection), _) | (Ok(_), Err(rejection)) => Err(rejection),
             (Ok(body), Ok((endpoint, segments))) => {
                 let call = Call { segments, query: head.uri.query(), headers: &head.headers, body };
                 self.work(endpoint, &call, deadline).await
@@ -98,34 +101,39 @@ impl App {
         let mut response = match answer {
             Ok(reply) => {
                 let response = reply.into_response();
-                log(&watch, response.status(), &request_id, None);
+                log(&timer, response.status(), &request_id, None);
                 response
             }
-            Err(refusal) => {
-                self.shared.metrics.refused(refusal.code());
-                log(&watch, refusal.code().status(), &request_id, Some(&refusal));
-                refusal.into_response(head.uri.path(), request_id.as_str())
+            Err(rejection) => {
+                self.state.metrics.rejected(rejection.code());
+                log(&timer, rejection.code().status(), &request_id, Some(&rejection));
+                rejection.into_response(head.uri.path(), request_id.as_str())
             }
         };
         response.headers_mut().insert(request_id::HEADER, request_id.header());
-        watch.answered(response.status());
+        timer.answered(response.status());
         response
     }
 
-    /// The endpoint, for clients that are allowed to use it.
-    fn admit(&self, path: &Path, head: &Parts, door: Door) -> Result<Endpoint, Refusal> {
+    /// Returns the endpoint if the client may use it.
+    fn admit(
+        &self,
+        path: &Path,
+        head: &Parts,
+        transport: Transport,
+    ) -> Result<Endpoint, Rejection> {
         let endpoint = path.endpoint(&head.method)?;
-        if endpoint.is_a_probe() {
+        if endpoint.is_probe() {
             return Ok(endpoint);
         }
         if endpoint == Endpoint::Engine {
-            self.api_keys.check_engine(door, head.version, &head.headers)?;
+            self.api_keys.check_engine(transport, head.version, &head.headers)?;
             return Ok(endpoint);
         }
-        if door == Door::Unix {
-            let why = "the engines' socket file serves no HTTP API; the listen and unix_http \
+        if transport == Transport::Unix {
+            let why = "this socket serves engine calls only; the HTTP API is on the listen and unix_http \
                        settings do";
-            return Err(Refusal::Server(Code::NotFound, why.into()));
+            return Err(Rejection::Server(Code::NotFound, why.into()));
         }
         self.local_guard.check(head)?;
         if endpoint.is_for_operators() {
@@ -134,19 +142,18 @@ impl App {
         Ok(endpoint)
     }
 
-    async fn work(&self, endpoint: Endpoint, call: &Call<'_>, deadline: Instant) -> Answer {
-        let _place = self.place_for(endpoint)?;
-        handlers::run(&self.shared, endpoint, call, deadline).await
+    async fn work(&self, endpoint: Endpoint, call: &Call<'_>, deadline: Instant) -> HandlerResult {
+        let _permit = self.permit_for(endpoint)?;
+        handlers::run(&self.state, endpoint, call, deadline).await
     }
 
-    /// The request's place among those under way, of which probes take none. It
-    /// is taken once the body is here: a client that sends slowly must not keep
-    /// others out.
-    fn place_for(&self, endpoint: Endpoint) -> Result<Option<Place>, Refusal> {
-        if endpoint.is_a_probe() {
+    /// Takes a permit for the request; probes need none. Taken after the body
+    /// was read, so that a slow sender does not occupy a permit.
+    fn permit_for(&self, endpoint: Endpoint) -> Result<Option<Permit>, Rejection> {
+        if endpoint.is_probe() {
             return Ok(None);
         }
-        let full = || Refusal::Server(Code::Contention, "too many requests are under way".into());
+        let full = || Rejection::Server(Code::Contention, "too many requests in flight".into());
         self.in_flight.enter().map(Some).ok_or_else(full)
     }
 
@@ -156,15 +163,16 @@ impl App {
         body: Incoming,
         body_max: usize,
         deadline: Instant,
-    ) -> Result<Bytes, Refusal> {
+    ) -> Result<Bytes, Rejection> {
         if body.is_end_stream() {
             return Ok(Bytes::new());
         }
-        let full = || Refusal::Server(Code::Contention, "too many requests arrive at once".into());
+        let full =
+            || Rejection::Server(Code::Contention, "too many request bodies in flight".into());
         let _place = self.arriving.enter().ok_or_else(full)?;
         let late = || {
-            let detail = "the body did not arrive in time";
-            Refusal::Server(Code::RequestTimeout, detail.into())
+            let detail = "timed out while reading the request body";
+            Rejection::Server(Code::RequestTimeout, detail.into())
         };
         timeout_at(deadline, body::read(&head.headers, body, body_max))
             .await
@@ -172,12 +180,17 @@ impl App {
     }
 }
 
-/// One line for each request. Paths, bodies and keys are not in it: they may
-/// carry what is none of the log's business.
-fn log(watch: &Watch<'_>, status: StatusCode, request_id: &RequestId, refusal: Option<&Refusal>) {
-    let (method, route, status) = (watch.method(), watch.route(), status.as_u16());
-    let code = refusal.map(|refusal| refusal.code().as_str());
-    let duration_ms = watch.started().elapsed().as_micros() as f64 / 1_000.0;
+/// Logs one line per request. Omits paths, bodies and keys, because they may
+/// contain secrets or personal data.
+fn log(
+    timer: &RequestTimer<'_>,
+    status: StatusCode,
+    request_id: &RequestId,
+    rejection: Option<&Rejection>,
+) {
+    let (method, route, status) = (timer.method(), timer.route(), status.as_u16());
+    let code = rejection.map(|rejection| rejection.code().as_str());
+    let duration_ms = timer.started().elapsed().as_micros() as f64 / 1_000.0;
     let request_id = request_id.as_str();
     macro_rules! line {
         ($level:ident $(, $cause:ident)?) => {
@@ -194,7 +207,7 @@ fn log(watch: &Watch<'_>, status: StatusCode, request_id: &RequestId, refusal: O
             )
         };
     }
-    match refusal {
+    match rejection {
         Some(cause) if status == 500 => line!(error, cause),
         Some(cause) if status == 503 => line!(warn, cause),
         _ if matches!(route, "/healthz" | "/readyz" | "/metrics" | "/engine/v1") => {

@@ -1,40 +1,40 @@
-//! The operators' key.
+//! Authentication of operators and of remote engines by API key.
 
 use hyper::header::{AUTHORIZATION, ORIGIN};
 use hyper::{HeaderMap, Version};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::listeners::Door;
+use crate::listeners::Transport;
 use crate::local_guard::forwarding_header;
-use crate::problem::Refusal;
+use crate::problem::Rejection;
 use crate::router::unknown_path;
 use crate::settings::Secrets;
 
 const SCHEME: &str = "Bearer realm=\"stockade\"";
 
-/// Lets operators in.
+/// Checks API keys.
 #[derive(Debug)]
 pub struct ApiKeys {
-    /// Digests, so that all have one length and a comparison tells nothing.
+    /// SHA-256 digests: all have one length, so a comparison leaks no length.
     digests: Vec<[u8; 32]>,
 }
 
 impl ApiKeys {
-    /// The keys that open the operators' endpoints; with none they are open.
+    /// Creates the check. Without keys, operator endpoints are open.
     pub fn new(keys: &Secrets) -> Self {
         let digest = |key: &str| Sha256::digest(key.as_bytes()).into();
         Self { digests: keys.iter().map(digest).collect() }
     }
 
-    /// Refuses a request that may not do what operators do.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// Rejects a request that may not use operator endpoints.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), Rejection> {
         if self.digests.is_empty() {
-            // The server listens on loopback: everyone on this machine is an
-            // operator, except a web page that the operator happens to look at.
+            // Without a key the server listens on loopback only and trusts
+            // every local client, except a web page in the operator's browser.
             return match headers.get(ORIGIN) {
                 None => Ok(()),
-                Some(_) => Err(Refusal::Secret(
+                Some(_) => Err(Rejection::Secret(
                     SCHEME,
                     "a web page may use this endpoint only with an API key",
                 )),
@@ -42,48 +42,46 @@ impl ApiKeys {
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
         match given {
-            Some(key) if self.knows(key) => Ok(()),
-            Some(_) => Err(Refusal::Secret(SCHEME, "the API key is wrong")),
-            None => Err(Refusal::Secret(
+            Some(key) if self.is_known_key(key) => Ok(()),
+            Some(_) => Err(Rejection::Secret(SCHEME, "the API key is wrong")),
+            None => Err(Rejection::Secret(
                 SCHEME,
                 "this endpoint needs the header `Authorization: Bearer` with the API key",
             )),
         }
     }
 
-    /// Refuses a call of another process's engine, which can do everything, to
-    /// all but processes that open the engines' socket file and clients that
-    /// show the API key.
+    /// Rejects an engine call, which can do everything, unless the client
+    /// opened the engines' socket or sends the API key.
     ///
-    /// The engines' socket file serves nothing that a proxy is put before it
-    /// for. Should one stand there all the same, its requests are HTTP/1, or
-    /// say whose they are.
+    /// The engines' socket is not meant for reverse proxies. A proxy in front
+    /// of it is detected by HTTP/1 or by its forwarding headers.
     pub fn check_engine(
         &self,
-        door: Door,
+        transport: Transport,
         version: Version,
         headers: &HeaderMap,
-    ) -> Result<(), Refusal> {
-        match door {
-            Door::Unix => match forwarding_header(headers) {
-                Some(name) => Err(Refusal::forbidden(format!(
-                    "a proxy forwarded this call (header {name}): the engines' socket file is for \
-                     processes that open it themselves; a proxy is served by unix_http or listen"
+    ) -> Result<(), Rejection> {
+        match transport {
+            Transport::Unix => match forwarding_header(headers) {
+                Some(name) => Err(Rejection::forbidden(format!(
+                    "a proxy forwarded this call (header {name}): the engines' socket accepts only \
+                     direct connections; point the proxy at unix_http or listen"
                 ))),
                 None if version == Version::HTTP_2 => Ok(()),
                 None => Err(unknown_path()),
             },
-            Door::UnixHttp => Err(unknown_path()),
-            Door::Tcp if self.digests.is_empty() => Err(Refusal::Secret(
+            Transport::UnixHttp => Err(unknown_path()),
+            Transport::Tcp if self.digests.is_empty() => Err(Rejection::Secret(
                 SCHEME,
-                "engines are let in by an address only with an API key, and none is set",
+                "engine calls over TCP need an API key; set STOCKADE_API_KEY on the server",
             )),
-            Door::Tcp => self.check(headers),
+            Transport::Tcp => self.check(headers),
         }
     }
 
-    /// Takes the same time whether and wherever the key differs.
-    fn knows(&self, key: &[u8]) -> bool {
+    /// Compares in constant time: the duration does not depend on the key.
+    fn is_known_key(&self, key: &[u8]) -> bool {
         let digest: [u8; 32] = Sha256::digest(key).into();
         let none = Choice::from(0);
         let any = self.digests.iter().fold(none, |any, one| any | one.ct_eq(&digest));
@@ -91,11 +89,11 @@ impl ApiKeys {
     }
 }
 
-/// The token of an `Authorization` header with the scheme `Bearer`.
+/// Extracts the token of an `Authorization: Bearer` header.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
-    // HTTP takes white space off a header's value, and nothing else does: a key
-    // is compared byte by byte.
+    // HTTP strips white space around header values; nothing else is trimmed,
+    // because a key is compared byte by byte.
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
@@ -119,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_key_opens() {
+    fn only_a_valid_key_is_accepted() {
         let keys = keys("alpha,beta");
         for good in ["Bearer alpha", "bearer beta"] {
             assert!(check(&keys, "authorization", good), "{good}");
@@ -142,41 +140,42 @@ mod tests {
     }
 
     #[test]
-    fn engines_come_by_their_socket_file_or_with_the_key() {
+    fn engine_calls_need_the_socket_or_the_key() {
         let mut headers = HeaderMap::new();
-        let may = |keys: &ApiKeys, door, version, headers: &HeaderMap| {
-            keys.check_engine(door, version, headers).is_ok()
+        let may = |keys: &ApiKeys, transport, version, headers: &HeaderMap| {
+            keys.check_engine(transport, version, headers).is_ok()
         };
         for setting in ["", "alpha"] {
             let keys = keys(setting);
-            assert!(may(&keys, Door::Unix, Version::HTTP_2, &headers));
-            assert!(!may(&keys, Door::Unix, Version::HTTP_11, &headers));
-            assert!(!may(&keys, Door::Tcp, Version::HTTP_2, &headers));
+            assert!(may(&keys, Transport::Unix, Version::HTTP_2, &headers));
+            assert!(!may(&keys, Transport::Unix, Version::HTTP_11, &headers));
+            assert!(!may(&keys, Transport::Tcp, Version::HTTP_2, &headers));
         }
         headers.insert("authorization", "Bearer alpha".parse().unwrap());
-        assert!(may(&keys("alpha"), Door::Tcp, Version::HTTP_2, &headers));
-        assert!(!may(&keys(""), Door::Tcp, Version::HTTP_2, &headers));
+        assert!(may(&keys("alpha"), Transport::Tcp, Version::HTTP_2, &headers));
+        assert!(!may(&keys(""), Transport::Tcp, Version::HTTP_2, &headers));
         for version in [Version::HTTP_11, Version::HTTP_2] {
-            assert!(!may(&keys("alpha"), Door::UnixHttp, version, &headers));
+            assert!(!may(&keys("alpha"), Transport::UnixHttp, version, &headers));
         }
     }
 
     #[test]
-    fn a_forwarded_call_is_refused_on_the_engines_socket_file() {
+    fn engines_socket_rejects_forwarded_calls() {
         for name in FORWARDING_HEADERS.iter().copied().chain(["x-forwarded-anything"]) {
             let mut headers = HeaderMap::new();
             headers.insert(name, "10.0.0.1".parse().unwrap());
             let keys = keys("alpha");
-            let refused = keys.check_engine(Door::Unix, Version::HTTP_2, &headers).unwrap_err();
-            assert_eq!(refused.code(), Code::Forbidden, "{name}");
-            // By an address the key is the proof: TLS may end at a proxy.
+            let rejected =
+                keys.check_engine(Transport::Unix, Version::HTTP_2, &headers).unwrap_err();
+            assert_eq!(rejected.code(), Code::Forbidden, "{name}");
+            // Over TCP the key authenticates: a TLS proxy is allowed.
             headers.insert("authorization", "Bearer alpha".parse().unwrap());
-            assert!(keys.check_engine(Door::Tcp, Version::HTTP_2, &headers).is_ok());
+            assert!(keys.check_engine(Transport::Tcp, Version::HTTP_2, &headers).is_ok());
         }
     }
 
     #[test]
-    fn without_a_key_all_may_but_web_pages() {
+    fn without_a_key_only_web_pages_are_rejected() {
         let open = keys("");
         assert!(open.check(&HeaderMap::new()).is_ok());
         assert!(!check(&open, "origin", "https://evil.example"));

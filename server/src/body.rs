@@ -1,4 +1,4 @@
-//! The body of a request: its bytes within a limit, and its JSON.
+//! Request bodies: reading within a size limit, and parsing JSON.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -9,24 +9,29 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
-use crate::problem::{Code, Refusal};
+use crate::problem::{Code, Rejection};
 
-/// A body over the limit is read on to here, and thrown away: most clients look
-/// for an answer only after they have sent everything.
+/// The most bytes of an oversized body that are read and discarded: most
+/// clients read the response only after they have sent everything.
 const DISCARD_MAX: u64 = 16 << 20;
 
 /// Reads a body of at most `limit` bytes.
-pub async fn read(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+pub async fn read(
+    headers: &HeaderMap,
+    mut body: Incoming,
+    limit: usize,
+) -> Result<Bytes, Rejection> {
     let limit = limit as u64;
     let announced = body.size_hint().lower();
     if announced > limit {
-        // A client that asks before it sends is told at once.
+        // A client that sent `Expect` gets the rejection before it sends the
+        // body.
         if announced <= DISCARD_MAX && !headers.contains_key(EXPECT) {
             discard(&mut body, 0).await;
         }
         return Err(too_large(limit));
     }
-    // Small bodies come in one piece, which is then not copied.
+    // A body in a single frame is returned without a copy.
     let mut whole = next(&mut body).await?.unwrap_or_default();
     while !body.is_end_stream() && whole.len() as u64 <= limit {
         let Some(more) = next(&mut body).await? else {
@@ -43,18 +48,18 @@ pub async fn read(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Resu
     Ok(whole)
 }
 
-fn too_large(limit: u64) -> Refusal {
-    let detail = format!("a body has at most {limit} bytes");
-    Refusal::Server(Code::PayloadTooLarge, detail.into())
+fn too_large(limit: u64) -> Rejection {
+    let detail = format!("the body exceeds the limit of {limit} bytes (setting body_max)");
+    Rejection::Server(Code::PayloadTooLarge, detail.into())
 }
 
-/// The next piece; trailers are not looked at.
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+/// Returns the next data frame and ignores trailers.
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Rejection> {
     loop {
         match body.frame().await {
             None => return Ok(None),
             Some(Err(_)) => {
-                return Err(Refusal::malformed("the body ended early or is badly framed"));
+                return Err(Rejection::malformed("the body ended early or its framing is invalid"));
             }
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
@@ -74,29 +79,29 @@ async fn discard(body: &mut Incoming, mut read: u64) {
     }
 }
 
-/// The text of a body of JSON.
-pub fn text(body: &[u8]) -> Result<&str, Refusal> {
+/// Returns a JSON body as UTF-8 text.
+pub fn text(body: &[u8]) -> Result<&str, Rejection> {
     match str::from_utf8(body) {
         Ok(text) if text.trim_ascii().is_empty() => {
-            Err(Refusal::malformed("the body is empty, a JSON object is expected"))
+            Err(Rejection::malformed("the body is empty, expected a JSON object"))
         }
         Ok(text) => Ok(text),
-        Err(_) => Err(Refusal::malformed("the body is not UTF-8")),
+        Err(_) => Err(Rejection::malformed("the body is not UTF-8")),
     }
 }
 
-/// Reads a JSON object. What is no JSON is malformed; JSON of another shape is
-/// an invalid argument, and the refusal names the field.
-pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
+/// Parses a JSON object. Invalid JSON is `malformed_request`; JSON of another
+/// shape is `invalid_argument`, and the message names the field.
+pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Rejection> {
     object_at("", text)
 }
 
-/// The same for an object that stands at a path within the body.
-pub fn object_at<'a, T: Deserialize<'a>>(path: &str, text: &'a str) -> Result<T, Refusal> {
-    // Serde would also fill a struct from an array, field by field.
+/// Parses an object at a path within the body.
+pub fn object_at<'a, T: Deserialize<'a>>(path: &str, text: &'a str) -> Result<T, Rejection> {
+    // Serde also fills a struct from an array, field by field.
     if text.trim_ascii_start().starts_with('[') {
         whole(text)?;
-        return Err(Refusal::invalid(wanted(path, "expected an object, found an array")));
+        return Err(Rejection::invalid(wanted(path, "expected an object, found an array")));
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -107,48 +112,49 @@ pub fn object_at<'a, T: Deserialize<'a>>(path: &str, text: &'a str) -> Result<T,
             (path, within) => format!("{path}.{within}"),
         };
         match whole(text) {
-            Ok(()) => misshapen(&path, &error.into_inner()),
-            // The wrong shape came first, but what follows is no JSON at all.
+            Ok(()) => shape_error(&path, &error.into_inner()),
+            // The shape error came first, but the text after it is not JSON at
+            // all.
             Err(malformed) => malformed,
         }
     })?;
-    json.end().map_err(|error| refusal(&error))?;
+    json.end().map_err(|error| rejection(&error))?;
     Ok(read)
 }
 
-/// Refuses a text that is not one whole JSON value.
-fn whole(text: &str) -> Result<(), Refusal> {
-    serde_json::from_str(text).map(|_: IgnoredAny| ()).map_err(|error| refusal(&error))
+/// Rejects a text that is not one complete JSON value.
+fn whole(text: &str) -> Result<(), Rejection> {
+    serde_json::from_str(text).map(|_: IgnoredAny| ()).map_err(|error| rejection(&error))
 }
 
-/// What serde found wrong, as a refusal.
-pub fn refusal(error: &serde_json::Error) -> Refusal {
+/// Converts a serde error to a rejection.
+pub fn rejection(error: &serde_json::Error) -> Rejection {
     match error.classify() {
-        Category::Data => misshapen("", error),
-        Category::Syntax | Category::Eof | Category::Io => Refusal::malformed(error.to_string()),
+        Category::Data => shape_error("", error),
+        Category::Syntax | Category::Eof | Category::Io => Rejection::malformed(error.to_string()),
     }
 }
 
-/// Says of JSON of another shape which field it is, what is wanted there and
-/// what was found, in the words of JSON rather than of Rust.
-fn misshapen(path: &str, error: &serde_json::Error) -> Refusal {
+/// Describes a shape error by field, expected and found type, in terms of JSON
+/// rather than of Rust.
+fn shape_error(path: &str, error: &serde_json::Error) -> Rejection {
     let said = error.to_string();
-    // The place in the text helps nobody who has the path.
+    // The position in the text is redundant beside the field's path.
     let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
     if let Some(name) = quoted(said, "missing field ") {
-        return Refusal::invalid(format!("{} is missing", field(path, name)));
+        return Rejection::invalid(format!("{} is missing", field(path, name)));
     }
     if let Some(name) = quoted(said, "duplicate field ") {
-        return Refusal::invalid(format!("{} stands twice", field(path, name)));
+        return Rejection::invalid(format!("{} is given twice", field(path, name)));
     }
     let mismatch = said.strip_prefix("invalid type: ").or(said.strip_prefix("invalid value: "));
     let why = match mismatch.and_then(|said| said.rsplit_once(", expected ")) {
         Some((found, expected)) => {
-            format!("expected {}, found {}", in_json(expected), kind_of(found))
+            format!("expected {}, found {}", json_type_name(expected), json_kind(found))
         }
         None => said.to_owned(),
     };
-    Refusal::invalid(wanted(path, &why))
+    Rejection::invalid(wanted(path, &why))
 }
 
 fn wanted(path: &str, why: &str) -> String {
@@ -159,28 +165,29 @@ fn field(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// The name in backquotes behind a beginning.
+/// Returns the name in backquotes after a prefix.
 fn quoted<'a>(said: &'a str, beginning: &str) -> Option<&'a str> {
     said.strip_prefix(beginning)?.strip_prefix('`')?.strip_suffix('`')
 }
 
-/// What serde expects, in the words of JSON.
-fn in_json(expected: &str) -> String {
+/// Returns the JSON name of the type that serde expected.
+fn json_type_name(expected: &str) -> String {
     match expected {
         "u32" => format!("a whole number from 0 to {}", u32::MAX),
         "u64" => format!("a whole number from 0 to {}", u64::MAX),
         "i64" => format!("a whole number from {} to {}", i64::MIN, i64::MAX),
-        "a string" | "a borrowed string" => "a text".to_owned(),
+        "a string" | "a borrowed string" => "a string".to_owned(),
         "a sequence" => "an array".to_owned(),
         _ if expected.starts_with("struct ") => "an object".to_owned(),
         _ => expected.to_owned(),
     }
 }
 
-/// What serde found, without its value: it may be long, or secret.
-fn kind_of(found: &str) -> &'static str {
+/// Returns the JSON type that serde found, without the value, which may be long
+/// or secret.
+fn json_kind(found: &str) -> &'static str {
     match found.split([' ', '`']).next().unwrap_or_default() {
-        "string" | "character" => "a text",
+        "string" | "character" => "a string",
         "integer" | "number" => "a number",
         "floating" => "a number that is not whole or too large",
         "boolean" => "true or false",
@@ -203,11 +210,11 @@ mod tests {
 
     fn code(body: &[u8]) -> Option<Code> {
         let read = text(body).and_then(object::<Life>);
-        read.err().map(|refusal| refusal.code())
+        read.err().map(|rejection| rejection.code())
     }
 
     #[test]
-    fn what_is_no_json_is_malformed_and_another_shape_is_invalid() {
+    fn non_json_is_malformed_and_wrong_shape_is_invalid() {
         for good in ["{}", r#"{"ttl":60}"#, r#" {"ttl":null,"more":[1]} "#] {
             assert_eq!(code(good.as_bytes()), None, "{good}");
         }
@@ -255,13 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_field_and_what_is_wanted() {
+    fn shape_error_names_field_and_expected_type() {
         let read = |body| object::<Whole<'_>>(body);
         assert!(read(r#"{"items":[{"a":1},2],"price":1.10}"#).is_ok());
         for (body, says) in [
             (r#"{"items":7}"#, "items: expected an array, found a number"),
             ("{}", "items is missing"),
-            (r#"{"items":[],"items":[]}"#, "items stands twice"),
+            (r#"{"items":[],"items":[]}"#, "items is given twice"),
             (r#"{"items":[],"customer":7}"#, "customer: expected a text, found a number"),
             (
                 r#"{"items":[],"delta":"7"}"#,
@@ -282,10 +289,10 @@ mod tests {
             ("null", "expected an object, found null"),
             ("[1]", "expected an object, found an array"),
         ] {
-            let Err(Refusal::Server(code, said)) = read(body) else { panic!("{body} was read") };
+            let Err(Rejection::Server(code, said)) = read(body) else { panic!("{body} was read") };
             assert_eq!((code, &*said), (Code::InvalidArgument, says), "{body}");
         }
-        let Err(Refusal::Server(_, said)) = object_at::<Inner>("items[3]", "{}") else {
+        let Err(Rejection::Server(_, said)) = object_at::<Inner>("items[3]", "{}") else {
             panic!("it was read")
         };
         assert_eq!(said, "items[3].quantity is missing");

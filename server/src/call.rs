@@ -1,4 +1,5 @@
-//! What an endpoint is given: the path's parts, the query, headers and body.
+//! The parsed request that a handler receives: path segments, query, headers
+//! and body.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -12,42 +13,42 @@ use serde::Deserialize;
 use stockade::{InvalidArgument, Token};
 
 use crate::body;
-use crate::problem::Refusal;
+use crate::problem::Rejection;
 
 /// A request whose endpoint is known.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// The variable parts of the path, as they were sent.
+    /// The variable segments of the path, still percent-encoded.
     pub segments: matchit::Params<'a, 'a>,
-    /// The query, as it was sent.
+    /// The query string, still percent-encoded.
     pub query: Option<&'a str>,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// The whole body.
+    /// The complete body.
     pub body: Bytes,
 }
 
 impl<'a> Call<'a> {
-    /// Reads the variable part of the path with this position.
+    /// Parses the variable path segment at this position.
     pub fn segment<T: FromStr<Err = InvalidArgument>>(
         &self,
         position: usize,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, Rejection> {
         Ok(self.decoded(position)?.parse()?)
     }
 
-    /// Reads the quantity in the path at this position.
-    pub fn quantity(&self, position: usize) -> Result<u32, Refusal> {
+    /// Parses the quantity in the path segment at this position.
+    pub fn quantity(&self, position: usize) -> Result<u32, Rejection> {
         Ok(stockade::parse_quantity(&self.decoded(position)?)?)
     }
 
-    fn decoded(&self, position: usize) -> Result<Cow<'_, str>, Refusal> {
+    fn decoded(&self, position: usize) -> Result<Cow<'_, str>, Rejection> {
         let raw = self.segments.iter().nth(position).map_or("", |(_, raw)| raw);
         decode(raw)
     }
 
-    /// The value of a name in the query.
-    fn query_value(&self, name: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
+    /// Returns the value of a query parameter, which may appear once.
+    fn query_value(&self, name: &str) -> Result<Option<Cow<'_, str>>, Rejection> {
         let pairs = self.query.unwrap_or_default().split('&');
         let mut values = pairs
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
@@ -56,83 +57,84 @@ impl<'a> Call<'a> {
             (None, _) => Ok(None),
             (Some((_, value)), None) => decode(value).map(Some),
             (Some(_), Some(_)) => {
-                Err(Refusal::invalid(format!("{name} stands twice in the query")))
+                Err(Rejection::invalid(format!("{name} is given twice in the query")))
             }
         }
     }
 
-    /// Reads a whole number from the query; one too large is refused, never
-    /// taken for another.
-    pub fn query_number(&self, name: &str) -> Result<Option<u64>, Refusal> {
+    /// Parses a whole number from the query. Rejects a number that is too large
+    /// instead of truncating it.
+    pub fn query_number(&self, name: &str) -> Result<Option<u64>, Rejection> {
         let Some(text) = self.query_value(name)? else {
             return Ok(None);
         };
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Refusal::invalid(format!("{name} must be a whole number")));
+            return Err(Rejection::invalid(format!("{name} must be a whole number")));
         }
-        let beyond = |_| Refusal::invalid(format!("{name} must be at most {}", u64::MAX));
+        let beyond = |_| Rejection::invalid(format!("{name} must be at most {}", u64::MAX));
         text.parse().map(Some).map_err(beyond)
     }
 
-    /// The `after` of a page: what a page before it gave as `next`.
-    pub fn after(&self) -> Result<Option<u64>, Refusal> {
+    /// Parses `after`, the cursor that the previous page returned as `next`.
+    pub fn after(&self) -> Result<Option<u64>, Rejection> {
         let after = self.query_number("after")?;
-        // No id and no cursor is greater. A number that does not fit would be
-        // cut, and the answer speak of one that was not asked for.
+        // The store's ids and cursors fit i64. A larger number would be
+        // truncated, and the page would start somewhere else.
         if after.is_some_and(|after| i64::try_from(after).is_err()) {
-            return Err(Refusal::invalid(format!("after must be at most {}", i64::MAX)));
+            return Err(Rejection::invalid(format!("after must be at most {}", i64::MAX)));
         }
         Ok(after)
     }
 
-    /// The `limit` of a page; 100 when the caller does not care.
-    pub fn limit(&self) -> Result<u32, Refusal> {
+    /// Parses the page size `limit`; 100 by default.
+    pub fn limit(&self) -> Result<u32, Rejection> {
         let limit = self.query_number("limit")?.unwrap_or(100);
-        let beyond = |_| Refusal::invalid(format!("no page is as long as limit={limit}"));
+        let beyond = |_| Rejection::invalid(format!("limit={limit} is too large for a page"));
         u32::try_from(limit).map_err(beyond)
     }
 
-    /// The id behind which a page begins. One that is too large is behind all.
-    pub fn after_id<T: FromStr<Err = InvalidArgument>>(&self) -> Result<Option<T>, Refusal> {
+    /// Parses the id after which a page begins. An id that is too large is
+    /// after all.
+    pub fn after_id<T: FromStr<Err = InvalidArgument>>(&self) -> Result<Option<T>, Rejection> {
         match self.query_value("after")? {
             None => Ok(None),
             Some(text) => Ok(Some(text.parse()?)),
         }
     }
 
-    /// Reads the body where there need not be one.
-    pub fn optional<T: Default + Deserialize<'a>>(&'a self) -> Result<T, Refusal> {
+    /// Parses an optional body.
+    pub fn optional<T: Default + Deserialize<'a>>(&'a self) -> Result<T, Rejection> {
         if self.body.is_empty() {
             return Ok(T::default());
         }
         body::object(body::text(&self.body)?)
     }
 
-    /// The life asked for, by `?ttl=` or in the body; both are optional.
-    pub fn life(&self, from_body: Option<u64>) -> Result<Option<Duration>, Refusal> {
+    /// Returns the requested time to live, from `?ttl=` or from the body.
+    pub fn ttl(&self, from_body: Option<u64>) -> Result<Option<Duration>, Rejection> {
         let from_query = self.query_number("ttl")?;
-        let seconds = either("ttl", ("query", from_query), ("body", from_body))?;
+        let seconds = at_most_one("ttl", ("query", from_query), ("body", from_body))?;
         Ok(seconds.map(Duration::from_secs))
     }
 
-    /// Whom a hold is for, by `?customer=` or in the body; both are optional.
-    pub fn customer(&self, from_body: Option<String>) -> Result<Option<String>, Refusal> {
+    /// Returns the customer of a hold, from `?customer=` or from the body.
+    pub fn customer(&self, from_body: Option<String>) -> Result<Option<String>, Rejection> {
         let from_query = self.query_value("customer")?.map(Cow::into_owned);
-        either("customer", ("query", from_query), ("body", from_body))
+        at_most_one("customer", ("query", from_query), ("body", from_body))
     }
 
-    /// The token shown of a hold, by `Hold-Token` or in the body; both are
-    /// optional.
-    pub fn hold_token(&self, from_body: Option<Token>) -> Result<Option<Token>, Refusal> {
+    /// Returns the hold token, from `Hold-Token` or from the body.
+    pub fn hold_token(&self, from_body: Option<Token>) -> Result<Option<Token>, Rejection> {
         let from_header = match self.header("hold-token", "the hold's token")? {
             Some(text) => Some(text.parse()?),
             None => None,
         };
-        either("the hold's token", ("headers", from_header), ("body", from_body))
+        at_most_one("the hold's token", ("headers", from_header), ("body", from_body))
     }
 
-    /// The idempotency key in the first of these headers that is there.
-    pub fn key(&self, names: &[&str]) -> Result<Option<String>, Refusal> {
+    /// Returns the idempotency key from the first of these headers that is
+    /// present.
+    pub fn key(&self, names: &[&str]) -> Result<Option<String>, Rejection> {
         for name in names {
             if let Some(key) = self.header(name, "the idempotency key")? {
                 return Ok(Some(key.to_owned()));
@@ -141,35 +143,37 @@ impl<'a> Call<'a> {
         Ok(None)
     }
 
-    /// The value of a header that may stand once.
-    fn header(&self, name: &str, what: &str) -> Result<Option<&str>, Refusal> {
+    /// Returns the value of a header that may appear once.
+    fn header(&self, name: &str, what: &str) -> Result<Option<&str>, Rejection> {
         let mut values = self.headers.get_all(name).iter().map(HeaderValue::as_bytes);
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
             (Some(value), None) => str::from_utf8(value)
                 .map(Some)
-                .map_err(|_| Refusal::invalid(format!("{what} is not UTF-8"))),
+                .map_err(|_| Rejection::invalid(format!("{what} is not UTF-8"))),
             (Some(_), Some(_)) => {
-                Err(Refusal::invalid(format!("{what} stands twice in the headers")))
+                Err(Rejection::invalid(format!("{what} is given twice in the headers")))
             }
         }
     }
 }
 
-/// What may be given in one of two places.
-fn either<T>(
+/// Returns a value that may be given in one of two places, and rejects both.
+fn at_most_one<T>(
     what: &str,
     (one, first): (&str, Option<T>),
     (other, second): (&str, Option<T>),
-) -> Result<Option<T>, Refusal> {
+) -> Result<Option<T>, Rejection> {
     if first.is_some() && second.is_some() {
-        return Err(Refusal::invalid(format!("{what} stands in the {one} and in the {other}")));
+        return Err(Rejection::invalid(format!(
+            "{what} is given both in the {one} and in the {other}"
+        )));
     }
     Ok(first.or(second))
 }
 
-fn decode(raw: &str) -> Result<Cow<'_, str>, Refusal> {
+fn decode(raw: &str) -> Result<Cow<'_, str>, Rejection> {
     percent_decode_str(raw)
         .decode_utf8()
-        .map_err(|_| Refusal::invalid("the path or query is not UTF-8 once decoded"))
+        .map_err(|_| Rejection::invalid("the percent-decoded path or query is not UTF-8"))
 }

@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line of the program `stockade`.
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -9,40 +9,42 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
 use stockade::{AsyncEngine, Migrate};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::values::{self, Values};
 use crate::{demo, logs, serve};
 
 const EXIT_CODES: &str = "\
-Settings come from flags, else the environment, else the file, else their default.
+A setting is read from its flag, else the environment, else the file, else its default.
 In the environment a setting is STOCKADE_NAME, or STOCKADE_NAME_FILE with the path of a
 file that holds the value. Durations read 90, 90s, 15m or 24h.
 
-Exit codes: 0 done; 1 the audit found a fault, or requests were cut on the way down;
-2 wrong arguments or settings; 3 the store or the system refused.";
+Exit codes: 0 success; 1 the audit found a fault, or requests were cut off at shutdown;
+2 wrong arguments or settings; 3 the store or the operating system failed.";
 
 fn command() -> Command {
-    let json = || Arg::new("json").long("json").action(ArgAction::SetTrue).help("Answer in JSON");
+    let json = || {
+        Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the report as JSON")
+    };
     Command::new("stockade")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Stock reservation over HTTP: hold, order, payment webhook and expiry, without overselling")
-        .after_help("Without a command: serve. `--help` lists every setting, `-h` the usual ones.")
+        .after_help("Without a command: serve. `--help` lists every setting, `-h` the common ones.")
         .after_long_help(EXIT_CODES)
         .args(values::flags())
         .subcommands([
             Command::new("serve").about("Serve HTTP (the default command)"),
-            Command::new("migrate").about("Make the store, or bring its tables up to date").arg(
+            Command::new("migrate").about("Create the store's tables, or migrate them to this version").arg(
                 Arg::new("check")
                     .long("check")
                     .action(ArgAction::SetTrue)
-                    .help("Change nothing, and fail if a migration is missing"),
+                    .help("Change nothing, and fail if a migration is pending"),
             ),
-            Command::new("seed").about("Fill a store that has no products with demo products"),
+            Command::new("seed").about("Add demo products to a store without products"),
             Command::new("audit")
-                .about("Recount every product and say whether the books agree")
+                .about("Recount every product and check the stock accounting")
                 .arg(json()),
             Command::new("sweep")
-                .about("Return the stock of due holds and unpaid orders now")
+                .about("Expire due holds and unpaid orders now")
                 .arg(json()),
         ])
 }
@@ -52,7 +54,7 @@ pub fn main() -> ExitCode {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            // Help and version are errors as well, with code 0.
+            // Clap reports help and version as errors with exit code 0.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -66,8 +68,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
-    // Settings are global flags: clap hands them down to the command.
+fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
+    // Settings are global flags: clap passes them down to the subcommand.
     let (name, matches) = matches.subcommand().unwrap_or(("serve", matches));
     let mut values = values::read(matches)?;
     logs::start(&values.settings)?;
@@ -77,22 +79,23 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     match name {
         "migrate" => {
             if matches.get_flag("check") {
-                // An engine that opens so has found nothing missing.
+                // Opening an engine in this mode succeeds only if no migration
+                // is pending.
                 values.config.migrate = Migrate::Check;
                 in_runtime(with_engine(values, async |_| Ok(())))?;
             } else {
                 in_runtime(async { Ok(stockade::migrate(&values.config).await?) })?;
             }
-            say("the tables are as this version needs them")?;
+            print_line("the tables are up to date")?;
         }
         "seed" => in_runtime(with_engine(values, seed))?,
-        // These look at a store and make none: its name may be misspelt.
+        // `audit` and `sweep` must not create a store from a misspelt name.
         "audit" => {
-            make_no_store(&mut values);
+            forbid_store_creation(&mut values);
             return in_runtime(with_engine(values, async |engine| audit(engine, matches).await));
         }
         "sweep" => {
-            make_no_store(&mut values);
+            forbid_store_creation(&mut values);
             in_runtime(with_engine(values, async |engine| sweep(engine, matches).await))?;
         }
         _ => return in_runtime(serve::run(values.config, values.settings)),
@@ -100,30 +103,31 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+fn in_runtime<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::system("cannot start the runtime", &error))?;
+        .map_err(|error| CommandError::system("failed to start the Tokio runtime", &error))?;
     let done = runtime.block_on(work);
-    // What still runs was cut by the drain timeout: it is not waited for again.
+    // Tasks that outlived the drain timeout are not waited for again.
     runtime.shutdown_timeout(Duration::from_millis(100));
     done
 }
 
-/// Only `serve`, `seed` and `migrate` make a store: a mistyped one has no books.
-fn make_no_store(values: &mut Values) {
+/// Forbids creating a store: only `serve`, `seed` and `migrate` do, so that a
+/// misspelt name is an error.
+fn forbid_store_creation(values: &mut Values) {
     let is_remote = values.config.names_a_running_engine();
     if !is_remote && values.config.migrate == Migrate::Auto {
         values.config.migrate = Migrate::Check;
     }
 }
 
-/// Does one piece of work on an engine that leaves the sweeping to the server.
+/// Opens an engine without a sweeper, runs one operation on it, and closes it.
 async fn with_engine<T>(
     mut values: Values,
-    work: impl AsyncFnOnce(&AsyncEngine) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+    work: impl AsyncFnOnce(&AsyncEngine) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
     values.config.set("sweeper", "false")?;
     let engine = AsyncEngine::with_config(values.config).await?;
     let done = work(&engine).await;
@@ -131,39 +135,47 @@ async fn with_engine<T>(
     done
 }
 
-async fn seed(engine: &AsyncEngine) -> Result<(), Failure> {
+async fn seed(engine: &AsyncEngine) -> Result<(), CommandError> {
     match demo::seed(engine).await? {
-        0 => say("the store has products already: nothing was added"),
-        added => say(&format!("{added} demo products were added")),
+        0 => print_line("the store already has products: added nothing"),
+        added => print_line(&format!("added {added} demo products")),
     }
 }
 
-async fn audit(engine: &AsyncEngine, matches: &ArgMatches) -> Result<ExitCode, Failure> {
+async fn audit(engine: &AsyncEngine, matches: &ArgMatches) -> Result<ExitCode, CommandError> {
     let report = engine.audit().await?;
-    let verdict = if report.consistent { "the books agree" } else { "the books do NOT agree" };
-    show(&report, verdict, matches)?;
+    let verdict =
+        if report.consistent { "the stock is consistent" } else { "the stock is INCONSISTENT" };
+    print_report(&report, verdict, matches)?;
     Ok(if report.consistent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn sweep(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), Failure> {
-    show(&engine.sweep().await?, "the sweep is done", matches)
+async fn sweep(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
+    print_report(&engine.sweep().await?, "sweep finished", matches)
 }
 
-/// Prints a report as one line of JSON, or for a person.
-fn show(report: &impl Serialize, title: &str, matches: &ArgMatches) -> Result<(), Failure> {
+/// Prints a report as one line of JSON, or indented for people.
+fn print_report(
+    report: &impl Serialize,
+    title: &str,
+    matches: &ArgMatches,
+) -> Result<(), CommandError> {
     let written = if matches.get_flag("json") {
         serde_json::to_string(report)
     } else {
         serde_json::to_string_pretty(report).map(|report| format!("{title}\n{report}"))
     };
-    say(&written.map_err(|error| Failure::Work(format!("cannot write the report: {error}")))?)
+    print_line(
+        &written
+            .map_err(|error| CommandError::Runtime(format!("cannot write the report: {error}")))?,
+    )
 }
 
-/// Prints a line. A reader who has gone away has read enough.
-fn say(line: &str) -> Result<(), Failure> {
+/// Prints a line. A closed pipe is not an error.
+fn print_line(line: &str) -> Result<(), CommandError> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::system("cannot print", &error))
+            Err(CommandError::system("cannot write to stdout", &error))
         }
         _ => Ok(()),
     }
@@ -174,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flags_agree_with_each_other() {
+    fn command_line_definition_is_valid() {
         command().debug_assert();
     }
 }

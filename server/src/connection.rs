@@ -1,4 +1,4 @@
-//! One connection: served, or told to come back later.
+//! Serves one connection, or rejects it with 503.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,45 +17,46 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
 use crate::app::App;
-use crate::listeners::Door;
-use crate::problem::{Code, Refusal};
+use crate::listeners::Transport;
+use crate::problem::{Code, Rejection};
 use crate::settings::Settings;
 use crate::stream::Stream;
 
-/// The most bytes the head of a request may have, and the most read ahead of
-/// what is worked on.
+/// The largest request head, and the most bytes read ahead of the request being
+/// served.
 const HEAD_MAX: u32 = 32 << 10;
 
-/// The most requests of one HTTP/2 connection at a time; a client waits with
-/// the rest. An engine has all calls of a process on one connection.
+/// The most concurrent streams of one HTTP/2 connection; flow control delays
+/// further ones. A remote engine multiplexes all calls of its process over one
+/// connection, so it gets more.
 const STREAMS_MAX: u32 = 256;
 const ENGINE_STREAMS_MAX: u32 = 2_048;
 
-/// How a connection of HTTP/2 begins.
+/// The HTTP/2 connection preface.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How long a client that was told to come back later may take to read so.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a rejected client may take to read the 503 response.
+const REJECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Http = auto::Builder<TokioExecutor>;
 
-/// Serves connections, each in the way of the door it came by.
+/// Serves connections with the protocol settings of their transport.
 #[derive(Debug, Clone)]
-pub struct Serving {
+pub struct ConnectionServer {
     tcp: Http,
     unix: Http,
-    greeting: Duration,
-    patience: Duration,
+    detection: Duration,
+    write_timeout: Duration,
 }
 
-impl Serving {
-    /// The way that the settings ask for.
+impl ConnectionServer {
+    /// Creates it from the settings.
     pub fn new(settings: &Settings) -> Self {
         Self {
             tcp: http(settings, STREAMS_MAX),
             unix: http(settings, ENGINE_STREAMS_MAX),
-            greeting: settings.header_timeout,
-            patience: settings.request_timeout,
+            detection: settings.header_timeout,
+            write_timeout: settings.request_timeout,
         }
     }
 
@@ -63,36 +64,37 @@ impl Serving {
     pub fn serve(
         &self,
         stream: Stream,
-        door: Door,
+        transport: Transport,
         app: &Arc<App>,
         watcher: Watcher,
     ) -> impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'static {
         let app = Arc::clone(app);
         let service = service_fn(move |request| {
             let app = Arc::clone(&app);
-            async move { Ok::<_, Infallible>(app.answer(request, door).await) }
+            async move { Ok::<_, Infallible>(app.handle(request, transport).await) }
         });
-        let stream = TokioIo::new(Impatient::new(stream, self.greeting, self.patience));
-        let http = match door {
-            Door::Tcp | Door::UnixHttp => &self.tcp,
-            Door::Unix => &self.unix,
+        let stream = TokioIo::new(TimeoutStream::new(stream, self.detection, self.write_timeout));
+        let http = match transport {
+            Transport::Tcp | Transport::UnixHttp => &self.tcp,
+            Transport::Unix => &self.unix,
         };
         watcher.watch(http.serve_connection(stream, service).into_owned())
     }
 }
 
-/// HTTP/1 and HTTP/2, as the client begins.
+/// Configures hyper to detect HTTP/1 or HTTP/2 from the first bytes.
 fn http(settings: &Settings, streams: u32) -> Http {
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(settings.header_timeout)
-        // Who has said all that he will say still waits for the answer.
+        // A client that has closed its sending half still waits for the
+        // response.
         .half_close(true)
         .max_buf_size(HEAD_MAX as usize);
     http.http2()
         .timer(TokioTimer::new())
-        // A client that is silent is asked whether it is there still.
+        // Ping a silent client, and drop it if it does not respond.
         .keep_alive_interval(settings.header_timeout)
         .keep_alive_timeout(settings.header_timeout)
         .max_concurrent_streams(streams)
@@ -100,61 +102,63 @@ fn http(settings: &Settings, streams: u32) -> Http {
     http
 }
 
-/// Tells a client that there is no room, as a whole HTTP response.
-pub async fn turn_away(mut stream: Stream, app: &App) {
-    let refusal = Refusal::Server(Code::Contention, "too many connections are open".into());
+/// Rejects a connection with a complete HTTP response: load shedding at the
+/// connection limit.
+pub async fn reject(mut stream: Stream, app: &App) {
+    let rejection = Rejection::Server(Code::Contention, "too many open connections".into());
     let request_id = app.ids.fresh();
-    let body = refusal.body("/", request_id.as_str());
+    let body = rejection.body("/", request_id.as_str());
     let mut response = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
          content-length: {}\r\nretry-after: {}\r\nx-request-id: {}\r\nconnection: close\r\n\r\n",
         body.len(),
-        refusal.retry_after_seconds().unwrap_or(1),
+        rejection.retry_after_seconds().unwrap_or(1),
         request_id.as_str(),
     )
     .into_bytes();
     response.extend_from_slice(&body);
-    let farewell = async {
+    let reject_slot = async {
         stream.write_all(&response).await?;
         stream.shutdown().await?;
-        // Closing with words of the client unread would make its system throw
-        // ours away before it has read them.
+        // Closing with unread input makes the kernel send RST, which would
+        // discard the response before the client reads it.
         let mut unread = [0; 1_024];
         while stream.read(&mut unread).await? > 0 {}
         io::Result::Ok(())
     };
-    // Whether the client read it is its own affair.
-    let _ = timeout(FAREWELL, farewell).await;
+    // Whether the client reads the response does not matter here.
+    let _ = timeout(REJECT_TIMEOUT, reject_slot).await;
 }
 
-/// A stream that fails when the other side is too long in showing which HTTP it
-/// speaks, or reads nothing for too long: nobody keeps a connection by silence
-/// or by refusing its answers.
-struct Impatient {
+/// A stream with timeouts: it fails when the client does not reveal its
+/// protocol, or does not read for too long. Protects against slow-client
+/// attacks.
+struct TimeoutStream {
     stream: Stream,
-    patience: Duration,
-    /// Runs while a write waits.
+    write_timeout: Duration,
+    /// Runs while a write is blocked.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Runs until it is known which HTTP this is.
-    greeting: Option<Pin<Box<Sleep>>>,
-    /// How much of [`PREFACE`] came so far.
-    greeted: usize,
+    /// Runs until the protocol is detected.
+    detection: Option<Pin<Box<Sleep>>>,
+    /// How many bytes of [`PREFACE`] were received so far.
+    preface_matched: usize,
 }
 
-impl Impatient {
-    fn new(stream: Stream, greeting: Duration, patience: Duration) -> Self {
-        let greeting = Some(Box::pin(sleep(greeting)));
-        Self { stream, patience, stalled: None, greeting, greeted: 0 }
+impl TimeoutStream {
+    fn new(stream: Stream, detection: Duration, write_timeout: Duration) -> Self {
+        let detection = Some(Box::pin(sleep(detection)));
+        Self { stream, write_timeout, stalled: None, detection, preface_matched: 0 }
     }
 
-    /// Takes note of what came. HTTP/1 is known by its first other byte, and
-    /// has its own bound from then on.
-    fn greet(&mut self, came: &[u8]) {
-        let expected = &PREFACE[self.greeted..];
-        let alike = came.iter().zip(expected).take_while(|(came, of)| came == of).count();
-        self.greeted += alike;
-        if alike < came.len() || self.greeted == PREFACE.len() {
-            self.greeting = None;
+    /// Inspects received bytes. The first byte that is not the HTTP/2 preface
+    /// means HTTP/1, which has its own header timeout.
+    fn detect_protocol(&mut self, received: &[u8]) {
+        let expected = &PREFACE[self.preface_matched..];
+        let alike =
+            received.iter().zip(expected).take_while(|(received, of)| received == of).count();
+        self.preface_matched += alike;
+        if alike < received.len() || self.preface_matched == PREFACE.len() {
+            self.detection = None;
         }
     }
 
@@ -167,33 +171,33 @@ impl Impatient {
             self.stalled = None;
             return write;
         }
-        let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let write_timeout = self.write_timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(write_timeout)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl AsyncRead for Impatient {
+impl AsyncRead for TimeoutStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Some(greeting) = &mut self.greeting else {
+        let Some(detection) = &mut self.detection else {
             return self.stream.as_mut().poll_read(cx, buffer);
         };
-        if greeting.as_mut().poll(cx).is_ready() {
+        if detection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let filled = buffer.filled().len();
         let read = ready!(self.stream.as_mut().poll_read(cx, buffer));
-        self.greet(&buffer.filled()[filled..]);
+        self.detect_protocol(&buffer.filled()[filled..]);
         Poll::Ready(read)
     }
 }
 
-impl AsyncWrite for Impatient {
+impl AsyncWrite for TimeoutStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -233,16 +237,16 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(50);
 
     #[tokio::test]
-    async fn a_client_that_does_not_read_loses_its_connection() {
+    async fn write_times_out_when_the_client_does_not_read() {
         let (server, client) = tokio::io::duplex(1_024);
-        let mut server = Impatient::new(Box::pin(server), LONG, SHORT);
+        let mut server = TimeoutStream::new(Box::pin(server), LONG, SHORT);
         let ended = server.write_all(&vec![0; 64 << 10]).await;
         assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(client);
     }
 
     #[tokio::test]
-    async fn a_client_must_show_in_time_which_http_it_speaks() {
+    async fn protocol_detection_times_out() {
         for (said, is_known) in [
             (&b""[..], false),
             (b"P", false),
@@ -252,7 +256,7 @@ mod tests {
             (b"POST", true),
         ] {
             let (server, mut client) = tokio::io::duplex(1_024);
-            let mut server = Impatient::new(Box::pin(server), SHORT, LONG);
+            let mut server = TimeoutStream::new(Box::pin(server), SHORT, LONG);
             client.write_all(said).await.unwrap();
             let mut read = vec![0; said.len() + 1];
             let reading = timeout(SHORT * 4, server.read_exact(&mut read)).await;

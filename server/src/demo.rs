@@ -1,8 +1,8 @@
-//! Products to try the server with.
+//! Demo products to try the server with.
 
 use stockade::{AsyncEngine, Money, NewProduct, Result};
 
-/// Name, price and units. The first is the contract's sample.
+/// Name, price and stock. The first is the sample of the contract.
 const PRODUCTS: &[(&str, &str, u64)] = &[
     ("Concert ticket", "200", 4),
     ("Coffee mug", "19.99", 100),
@@ -11,7 +11,8 @@ const PRODUCTS: &[(&str, &str, u64)] = &[
     ("Limited print", "120", 1),
 ];
 
-/// Adds the demo products to a store that has none, and says how many.
+/// Adds the demo products to a store without products and returns how many it
+/// added.
 pub async fn seed(engine: &AsyncEngine) -> Result<usize> {
     if !engine.products(None, 1).await?.items.is_empty() {
         return Ok(0);

@@ -1,16 +1,15 @@
-//! The environment: which variables are settings, and which are refused since
-//! they look as if they were.
+//! Environment variables: which are settings, and which are rejected as
+//! misspelt settings.
 
 use std::ffi::OsString;
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 const PREFIX: &str = "STOCKADE_";
 const FILE: &str = "_FILE";
 
-/// Variables of the tools around the program, by the beginning of their names:
-/// those of the tests, benches and checks of this project.
-const FAMILIES: &[&str] = &[
+/// Prefixes of variables of this project's tests, benches and checks.
+const TOOL_PREFIXES: &[&str] = &[
     "STOCKADE_TEST_",
     "STOCKADE_TESTKIT_",
     "STOCKADE_BENCH_",
@@ -19,9 +18,9 @@ const FAMILIES: &[&str] = &[
     "STOCKADE_DISK_",
 ];
 
-/// Further ones, by their whole names; `STOCKADE_LIBRARY` is PHP's way to the
-/// shared library.
-const OTHERS: &[&str] = &[
+/// Further variables that are not settings. `STOCKADE_LIBRARY` locates the
+/// shared library for PHP.
+const TOOL_VARIABLES: &[&str] = &[
     "STOCKADE_CONFIG",
     "STOCKADE_LIBRARY",
     "STOCKADE_SERVER",
@@ -29,24 +28,24 @@ const OTHERS: &[&str] = &[
     "STOCKADE_WRITE_HEADERS",
 ];
 
-/// How alike two names are, from 0 to 1, when one is taken for a misspelling of
-/// the other: two wrong letters in a name of seven.
-const ALIKE: f64 = 0.7;
+/// The similarity, from 0 to 1, above which a name is suggested as a
+/// correction: it admits two wrong letters in a name of seven.
+const SIMILARITY_MIN: f64 = 0.7;
 
-/// The variable that gives a setting.
+/// Returns the variable of a setting.
 pub fn variable(setting: &str) -> String {
     format!("{PREFIX}{}", setting.to_uppercase())
 }
 
-/// Refuses a variable that names no setting: a misspelt setting would be
-/// ignored, and its default would open a door.
+/// Rejects a `STOCKADE_` variable that names no setting: a misspelt setting
+/// would silently keep its default, which may be less secure.
 ///
 /// # Errors
-/// Names the variable and the setting that was probably meant, never its value.
+/// Names the variable and the closest setting, never the value.
 pub fn check<S: Iterator<Item = &'static str>>(
     variables: impl Iterator<Item = (OsString, OsString)>,
     settings: impl Fn() -> S,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     for (name, value) in variables {
         let (Some(name), value) = (name.to_str(), value.to_string_lossy()) else { continue };
         if !name.starts_with(PREFIX) {
@@ -55,40 +54,43 @@ pub fn check<S: Iterator<Item = &'static str>>(
         let is_setting = settings().map(variable).any(|variable| {
             name.strip_prefix(&variable).is_some_and(|rest| rest.is_empty() || rest == FILE)
         });
-        let is_other = OTHERS.contains(&name) || FAMILIES.iter().any(|one| name.starts_with(one));
-        if is_setting || is_other || is_of_a_service(name, &value) {
+        let is_other =
+            TOOL_VARIABLES.contains(&name) || TOOL_PREFIXES.iter().any(|one| name.starts_with(one));
+        if is_setting || is_other || is_service_link(name, &value) {
             continue;
         }
         let files = settings().map(|one| variable(one) + FILE);
         let all = settings().map(variable).chain(["STOCKADE_CONFIG".to_owned()]).chain(files);
         let shown: String = name.chars().take(60).collect();
-        let meant = meant(name, all);
-        return Err(Failure::Setup(format!(
-            "the environment has {shown}, which is no setting{meant}; `stockade --help` lists them"
+        let suggestion = suggestion(name, all);
+        return Err(CommandError::Setup(format!(
+            "the environment variable {shown} is not a setting{suggestion}; see `stockade --help`"
         )));
     }
     Ok(())
 }
 
-/// The end of a message on an unknown name: the name that is most like it.
-pub fn meant(name: &str, known: impl Iterator<Item = String>) -> String {
-    let rank = |one: &str| strsim::normalized_damerau_levenshtein(bare(name), bare(one));
+/// Returns a suggestion for an unknown name: the most similar known one.
+pub fn suggestion(name: &str, known: impl Iterator<Item = String>) -> String {
+    let rank = |one: &str| {
+        strsim::normalized_damerau_levenshtein(without_prefix(name), without_prefix(one))
+    };
     let best = known.map(|one| (rank(&one), one)).max_by(|(one, _), (two, _)| one.total_cmp(two));
     match best {
-        Some((rank, one)) if rank >= ALIKE => format!("; did you mean {one}?"),
+        Some((rank, one)) if rank >= SIMILARITY_MIN => format!("; did you mean {one}?"),
         _ => String::new(),
     }
 }
 
-/// A name without the part that all have in common.
-fn bare(name: &str) -> &str {
+/// Returns the name without the common prefix.
+fn without_prefix(name: &str) -> &str {
     name.strip_prefix(PREFIX).unwrap_or(name)
 }
 
-/// Whether Kubernetes or Docker set the variable because there is a service
-/// whose name begins with `stockade`: `STOCKADE_SERVICE_HOST`,
-/// `STOCKADE_PORT=tcp://…`, `STOCKADE_REDIS_PORT_6379_TCP_ADDR`.
-fn is_of_a_service(name: &str, value: &str) -> bool {
+/// Whether Kubernetes or Docker set the variable for a service named
+/// `stockade…`: `STOCKADE_SERVICE_HOST`, `STOCKADE_PORT=tcp://…`,
+/// `STOCKADE_REDIS_PORT_6379_TCP_ADDR`.
+fn is_service_link(name: &str, value: &str) -> bool {
     const PROTOCOLS: &[&str] = &["TCP", "UDP", "SCTP"];
     if name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") {
         return true;
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_and_the_variables_of_others_pass() {
+    fn known_variables_are_accepted() {
         for (name, value) in [
             ("STOCKADE_HOLD_TTL", "60s"),
             ("STOCKADE_API_KEY_FILE", "/run/secrets/key"),
@@ -141,21 +143,21 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_setting_is_refused_by_name_with_the_one_that_is_meant() {
-        for (name, meant) in [
+    fn misspelt_variables_are_rejected_with_a_suggestion() {
+        for (name, suggestion) in [
             ("STOCKADE_REQUIRE_HOLD_TOKN", "STOCKADE_REQUIRE_HOLD_TOKEN?"),
             ("STOCKADE_HOLD_TLL", "STOCKADE_HOLD_TTL?"),
             ("STOCKADE_API_KEYS", "STOCKADE_API_KEY?"),
             ("STOCKADE_API_KEY_FIEL", "STOCKADE_API_KEY_FILE?"),
             ("STOCKADE_CONFG", "STOCKADE_CONFIG?"),
         ] {
-            let refused = checked(name, "hush").unwrap_err();
-            assert!(refused.contains(&format!("{name}, which is no setting")), "{refused}");
-            assert!(refused.contains(meant) && !refused.contains("hush"), "{refused}");
+            let rejected = checked(name, "hush").unwrap_err();
+            assert!(rejected.contains(&format!("{name} is not a setting")), "{rejected}");
+            assert!(rejected.contains(suggestion) && !rejected.contains("hush"), "{rejected}");
         }
         for name in ["STOCKADE_", "STOCKADE_COLOUR_OF_THE_SKY", "STOCKADE_PORT"] {
-            let refused = checked(name, "8080").unwrap_err();
-            assert!(!refused.contains("did you mean"), "{refused}");
+            let rejected = checked(name, "8080").unwrap_err();
+            assert!(!rejected.contains("did you mean"), "{rejected}");
         }
     }
 }

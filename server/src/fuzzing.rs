@@ -1,5 +1,5 @@
-//! A server without sockets, whose clients are the fuzz targets in
-//! `server/fuzz`; built with the feature `fuzzing` only.
+//! An in-process server without sockets, for the fuzz targets in `server/fuzz`;
+//! only with the feature `fuzzing`.
 
 use std::sync::Arc;
 
@@ -8,64 +8,65 @@ use stockade::AsyncEngine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::app::App;
-use crate::connection::Serving;
-use crate::failure::Failure;
-pub use crate::listeners::Door;
+use crate::command_error::CommandError;
+use crate::connection::ConnectionServer;
+pub use crate::listeners::Transport;
 use crate::settings::Settings;
 use crate::signature::Verifier;
 
-/// The moment by which the server judges signatures, in seconds since 1970: it
-/// stands still, so that a signature that was valid once always is.
+/// The clock for signature checks, in seconds since 1970. Fixed, so that a
+/// signature in the corpus stays valid.
 pub const NOW: i64 = 1_700_000_000;
 
-/// The most bytes on their way in one direction.
+/// The most bytes buffered in one direction.
 const UNDER_WAY_MAX: usize = 64 << 10;
 
-/// How often all tasks get their turn before it counts that nothing is done.
+/// How often every task may run before the server counts as idle.
 const TURNS: usize = 16;
 
 /// A server whose clients are in the same process.
 pub struct Server {
     app: Arc<App>,
-    serving: Serving,
+    serving: ConnectionServer,
 }
 
 impl Server {
-    /// A server on this engine.
+    /// Creates a server for an open engine.
     ///
     /// # Errors
-    /// Says why the server cannot begin.
-    pub fn new(engine: AsyncEngine, settings: &Settings) -> Result<Self, Failure> {
+    /// Why the server cannot start.
+    pub fn new(engine: AsyncEngine, settings: &Settings) -> Result<Self, CommandError> {
         let mut app = App::new(engine, settings)?;
-        app.shared.verifier = Verifier::with_clock(&settings.webhook_secret, || NOW);
-        Ok(Self { app: Arc::new(app), serving: Serving::new(settings) })
+        app.state.verifier = Verifier::with_clock(&settings.webhook_secret, || NOW);
+        Ok(Self { app: Arc::new(app), serving: ConnectionServer::new(settings) })
     }
 
-    /// Everything that comes back on a connection on which a client sends these
-    /// bytes, waits until all is done that can be, and then says that it has no
-    /// more. It comes as if by this door.
-    pub async fn exchange(&self, door: Door, sent: &[u8]) -> Vec<u8> {
+    /// Sends these bytes over a connection of this transport, waits until the
+    /// server is idle, closes the sending half, and returns everything
+    /// received.
+    pub async fn exchange(&self, transport: Transport, sent: &[u8]) -> Vec<u8> {
         let (here, there) = tokio::io::duplex(UNDER_WAY_MAX);
         let graceful = GracefulShutdown::new();
-        let serving = self.serving.serve(Box::pin(here), door, &self.app, graceful.watcher());
+        let serving = self.serving.serve(Box::pin(here), transport, &self.app, graceful.watcher());
         let (mut back, mut to) = tokio::io::split(there);
-        // A server that has closed takes and gives no more: what it gave counts.
+        // A server that closed the connection reads no more; what it sent
+        // counts.
         let sending = async {
             if to.write_all(sent).await.is_ok() {
                 self.quiet().await;
                 let _ = to.shutdown().await;
             }
         };
-        let mut came = Vec::new();
-        let receiving = back.read_to_end(&mut came);
+        let mut received = Vec::new();
+        let receiving = back.read_to_end(&mut received);
         let _ = tokio::join!(serving, sending, receiving);
-        came
+        received
     }
 
-    /// Waits until no request is under way but those whose bodies still arrive.
+    /// Waits until every request in flight is still receiving its body.
     async fn quiet(&self) {
         loop {
-            // Turns enough for what was sent to be read and taken up.
+            // Yields often enough for the sent bytes to be read and dispatched.
             for _ in 0..TURNS {
                 tokio::task::yield_now().await;
             }

@@ -1,5 +1,5 @@
-//! The endpoints: each reads its arguments, makes one call of the engine and
-//! writes the answer.
+//! The endpoint handlers: each parses its arguments, makes one engine call and
+//! renders the response.
 
 mod admin;
 mod engine;
@@ -13,19 +13,19 @@ pub use ops::DOCUMENT;
 use tokio::time::{Instant, timeout_at};
 
 use crate::call::Call;
-use crate::problem::{Code, Refusal};
-use crate::reply::Answer;
+use crate::problem::{Code, Rejection};
+use crate::reply::HandlerResult;
 use crate::router::Endpoint;
-use crate::shared::Shared;
+use crate::state::ServerState;
 
-/// Runs an endpoint until `deadline`.
+/// Dispatches a request to its handler, which ends at `deadline`.
 pub async fn run(
-    shared: &Shared,
+    state: &ServerState,
     endpoint: Endpoint,
     call: &Call<'_>,
     deadline: Instant,
-) -> Answer {
-    let work = execute(shared, endpoint, call, deadline);
+) -> HandlerResult {
+    let work = execute(state, endpoint, call, deadline);
     if endpoint == Endpoint::Engine {
         // It applies the deadline itself, by the call.
         return work.await;
@@ -33,37 +33,37 @@ pub async fn run(
     timeout_at(deadline, work).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
-fn timed_out() -> Refusal {
-    let detail = "no answer in time; what was begun may still be done";
-    Refusal::Server(Code::Unavailable, detail.into())
+fn timed_out() -> Rejection {
+    let detail = "the request timed out; its transaction may still commit";
+    Rejection::Server(Code::Unavailable, detail.into())
 }
 
 async fn execute(
-    shared: &Shared,
+    state: &ServerState,
     endpoint: Endpoint,
     call: &Call<'_>,
     deadline: Instant,
-) -> Answer {
+) -> HandlerResult {
     match endpoint {
-        Endpoint::Product => shop::product(shared, call).await,
-        Endpoint::Products => shop::products(shared, call).await,
-        Endpoint::Hold => shop::hold(shared, call).await,
-        Endpoint::Cart => shop::cart(shared, call).await,
-        Endpoint::GetHold => shop::get_hold(shared, call).await,
-        Endpoint::Release => shop::release(shared, call).await,
-        Endpoint::Extend => shop::extend(shared, call).await,
-        Endpoint::Order => shop::order(shared, call).await,
-        Endpoint::GetOrder => shop::get_order(shared, call).await,
-        Endpoint::Webhook => webhook::webhook(shared, call).await,
-        Endpoint::CreateProduct => admin::create_product(shared, call).await,
-        Endpoint::Adjust => admin::adjust(shared, call).await,
-        Endpoint::Sweep => admin::sweep(shared).await,
-        Endpoint::Audit => admin::audit(shared).await,
-        Endpoint::Events => admin::events(shared, call).await,
+        Endpoint::Product => shop::product(state, call).await,
+        Endpoint::Products => shop::products(state, call).await,
+        Endpoint::Hold => shop::hold(state, call).await,
+        Endpoint::Cart => shop::cart(state, call).await,
+        Endpoint::GetHold => shop::get_hold(state, call).await,
+        Endpoint::Release => shop::release(state, call).await,
+        Endpoint::Extend => shop::extend(state, call).await,
+        Endpoint::Order => shop::order(state, call).await,
+        Endpoint::GetOrder => shop::get_order(state, call).await,
+        Endpoint::Webhook => webhook::webhook(state, call).await,
+        Endpoint::CreateProduct => admin::create_product(state, call).await,
+        Endpoint::Adjust => admin::adjust(state, call).await,
+        Endpoint::Sweep => admin::sweep(state).await,
+        Endpoint::Audit => admin::audit(state).await,
+        Endpoint::Events => admin::events(state, call).await,
         Endpoint::Health => ops::health(),
-        Endpoint::Ready => ops::ready(shared).await,
-        Endpoint::Metrics => ops::metrics(shared),
+        Endpoint::Ready => ops::ready(state).await,
+        Endpoint::Metrics => ops::metrics(state),
         Endpoint::Document => ops::document(),
-        Endpoint::Engine => engine::answer(shared, call, deadline).await,
+        Endpoint::Engine => engine::handle(state, call, deadline).await,
     }
 }

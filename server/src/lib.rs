@@ -1,21 +1,20 @@
-//! The reference server of the Stockade reservation engine, and its command
-//! line. The program is `stockade`; a program that has an engine of its own can
-//! let others use it by [`serve`].
+//! The reference server of the Stockade reservation engine and its command
+//! line. The program is `stockade`; a program with an engine of its own can
+//! serve it to others by [`serve`].
 //!
-//! A request passes through `serve` (connections, limits, the way down), then
-//! `app` (the road from a request to its answer), `router` (which endpoint)
-//! and `handlers` (the endpoint itself, which turns arguments into one call of
-//! the engine and its answer into JSON). The rules are all in the engine.
+//! A request passes through `serve` (connections, limits, graceful shutdown),
+//! `app` (request handling), `router` (path to endpoint) and `handlers` (one
+//! engine call per endpoint). All rules are in the engine.
 
 mod app;
 mod auth;
 mod body;
 mod call;
 mod cli;
+mod command_error;
 mod connection;
 mod demo;
 mod environment;
-mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod handlers;
@@ -32,9 +31,9 @@ mod response;
 mod router;
 mod serve;
 mod settings;
-mod shared;
 mod signals;
 mod signature;
+mod state;
 mod stream;
 #[cfg_attr(not(unix), path = "no_unix_socket.rs")]
 mod unix_socket;
@@ -42,7 +41,7 @@ mod values;
 
 use std::process::ExitCode;
 
-pub use failure::Failure;
+pub use command_error::CommandError;
 pub use listeners::Listeners;
 pub use serve::serve;
 pub use settings::{LogFormat, Mode, Secrets, Settings};

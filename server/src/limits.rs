@@ -1,41 +1,42 @@
-//! How many of something may be there at a time.
+//! Concurrency limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Counts what is there and refuses what would be too many.
+/// A non-blocking counting semaphore: it rejects above the maximum instead of
+/// queueing.
 #[derive(Debug, Clone)]
 pub struct Limit {
     count: Arc<AtomicUsize>,
     max: usize,
 }
 
-/// A place within a [`Limit`], free again when it is dropped.
+/// A permit of a [`Limit`], released on drop.
 #[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
+pub struct Permit(Arc<AtomicUsize>);
 
 impl Limit {
-    /// A limit of `max`.
+    /// Creates a limit of `max` permits.
     pub fn new(max: usize) -> Self {
         Self { count: Arc::default(), max }
     }
 
-    /// Takes a place if one is free.
-    pub fn enter(&self) -> Option<Place> {
-        // Count first and look after: the number is never over the limit for
-        // longer than this takes, and two that ask at once cannot both get the
-        // last place.
-        let place = Place(Arc::clone(&self.count));
-        (place.0.fetch_add(1, Ordering::Relaxed) < self.max).then_some(place)
+    /// Takes a permit if one is free.
+    pub fn enter(&self) -> Option<Permit> {
+        // Increment first, check afterwards: the count exceeds the maximum only
+        // for this moment, and two concurrent callers cannot both get the last
+        // permit.
+        let permit = Permit(Arc::clone(&self.count));
+        (permit.0.fetch_add(1, Ordering::Relaxed) < self.max).then_some(permit)
     }
 
-    /// How many places are taken.
+    /// Returns the number of permits taken.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_beyond_the_limit_is_refused_until_one_is_free() {
+    fn limit_rejects_until_a_permit_is_released() {
         let limit = Limit::new(2);
         let first = limit.enter();
         let second = limit.enter();

@@ -1,4 +1,4 @@
-//! Where the server listens: on an address, on socket files, or on all of them.
+//! The server's listeners: a TCP address and two Unix sockets, each optional.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,25 +6,24 @@ use std::path::Path;
 
 use tokio::net::{TcpListener, lookup_host};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::settings::Settings;
 use crate::stream::Stream;
 use crate::unix_socket::UnixSocket;
 
-/// How a client came here.
+/// The transport a client connected by; it decides what the client may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// By an address: the HTTP API, and engines that show the API key.
+pub enum Transport {
+    /// The TCP address: the HTTP API, and engine calls with the API key.
     Tcp,
-    /// By the engines' socket file, whose mode decides which processes can do
-    /// everything: no proxy is put before it, since it serves no HTTP API.
+    /// The engines' Unix socket. Its file mode authorizes processes to do
+    /// everything, so no proxy may stand in front of it. Serves no HTTP API.
     Unix,
-    /// By the proxy's socket file: the HTTP API alone.
+    /// The proxy's Unix socket: the HTTP API only.
     UnixHttp,
 }
 
-/// What the server listens on. Dropping it closes everything and removes the
-/// socket files.
+/// All open listeners. Dropping it closes them and removes the socket files.
 #[derive(Debug)]
 pub struct Listeners {
     tcp: Option<TcpListener>,
@@ -33,19 +32,21 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Opens what the settings name.
+    /// Opens the listeners of the settings.
     ///
     /// # Errors
-    /// Says which of them cannot be listened on, and why.
-    pub async fn bind(settings: &Settings) -> Result<Self, Failure> {
+    /// Which listener cannot be opened, and why.
+    pub async fn bind(settings: &Settings) -> Result<Self, CommandError> {
         let Settings { listen, unix, unix_mode, unix_group, .. } = settings;
         let Settings { unix_http, unix_http_mode, unix_http_group, .. } = settings;
         if listen.is_empty() && unix.is_empty() && unix_http.is_empty() {
-            return Err(Failure::Setup("listen, unix and unix_http are all empty".to_owned()));
+            return Err(CommandError::Setup(
+                "nothing to listen on: listen, unix and unix_http are all empty".to_owned(),
+            ));
         }
         if !unix_http.is_empty() {
-            // A proxy brings the requests of the world.
-            refuse_without_secrets(settings, unix_http)?;
+            // A proxy forwards requests from other machines.
+            reject_without_secrets(settings, unix_http)?;
         }
         let tcp = match listen.as_str() {
             "" => None,
@@ -62,16 +63,16 @@ impl Listeners {
         })
     }
 
-    /// The URLs of what it listens on.
+    /// Returns the URL of each listener.
     ///
     /// # Errors
-    /// Says that the system does not know the address.
-    pub fn urls(&self) -> Result<Vec<String>, Failure> {
+    /// The operating system does not know the bound address.
+    pub fn urls(&self) -> Result<Vec<String>, CommandError> {
         let mut urls = Vec::new();
         if let Some(tcp) = &self.tcp {
-            let address = tcp
-                .local_addr()
-                .map_err(|error| Failure::system("the listener has no address", &error))?;
+            let address = tcp.local_addr().map_err(|error| {
+                CommandError::system("cannot read the bound address of the listener", &error)
+            })?;
             urls.push(format!("http://{address}"));
         }
         urls.extend(self.unix.as_ref().map(|file| file.url("unix")));
@@ -79,11 +80,11 @@ impl Listeners {
         Ok(urls)
     }
 
-    /// The next client.
+    /// Accepts the next client.
     ///
     /// # Errors
-    /// The system's, as when it is out of file descriptors.
-    pub async fn accept(&self) -> io::Result<(Stream, Door)> {
+    /// The operating system's, such as running out of file descriptors.
+    pub async fn accept(&self) -> io::Result<(Stream, Transport)> {
         let tcp = async {
             match &self.tcp {
                 Some(tcp) => tcp.accept().await,
@@ -93,17 +94,17 @@ impl Listeners {
         tokio::select! {
             accepted = tcp => {
                 let (stream, _) = accepted?;
-                // Answers are small and should leave at once.
+                // Responses are small; TCP_NODELAY sends them at once.
                 let _ = stream.set_nodelay(true);
-                Ok((Box::pin(stream), Door::Tcp))
+                Ok((Box::pin(stream), Transport::Tcp))
             }
-            accepted = accept_on(self.unix.as_ref()) => Ok((accepted?, Door::Unix)),
-            accepted = accept_on(self.unix_http.as_ref()) => Ok((accepted?, Door::UnixHttp)),
+            accepted = accept_on(self.unix.as_ref()) => Ok((accepted?, Transport::Unix)),
+            accepted = accept_on(self.unix_http.as_ref()) => Ok((accepted?, Transport::UnixHttp)),
         }
     }
 }
 
-/// The next client of a socket file; never one where there is no file.
+/// Accepts on an optional socket; pends forever without one.
 async fn accept_on(file: Option<&UnixSocket>) -> io::Result<Stream> {
     match file {
         Some(file) => file.accept().await,
@@ -111,26 +112,26 @@ async fn accept_on(file: Option<&UnixSocket>) -> io::Result<Stream> {
     }
 }
 
-/// Refuses to serve strangers who could do everything.
-fn refuse_without_secrets(settings: &Settings, place: &str) -> Result<(), Failure> {
+/// Rejects a configuration that would let remote clients do everything.
+fn reject_without_secrets(settings: &Settings, address: &str) -> Result<(), CommandError> {
     match settings.missing_secrets() {
-        Some(missing) if !settings.insecure => Err(Failure::Setup(format!(
-            "will not listen on {place}, which requests from beyond this machine can reach, \
+        Some(missing) if !settings.insecure => Err(CommandError::Setup(format!(
+            "refusing to listen on {address}, which other machines can reach, \
              without a webhook secret and an API key: anyone could mark orders as paid and \
-             change the stock. Set {missing}, or say --insecure",
+             change the stock. Set {missing}, or pass --insecure",
         ))),
         _ => Ok(()),
     }
 }
 
-async fn bind_tcp(settings: &Settings) -> Result<TcpListener, Failure> {
+async fn bind_tcp(settings: &Settings) -> Result<TcpListener, CommandError> {
     let wrong = |error: &io::Error| {
-        Failure::Setup(format!("cannot listen on {}: {error}", settings.listen))
+        CommandError::Setup(format!("cannot listen on {}: {error}", settings.listen))
     };
     let addresses: Vec<SocketAddr> =
         lookup_host(&settings.listen).await.map_err(|error| wrong(&error))?.collect();
     if !addresses.iter().all(|address| address.ip().is_loopback()) {
-        refuse_without_secrets(settings, &settings.listen)?;
+        reject_without_secrets(settings, &settings.listen)?;
     }
     TcpListener::bind(addresses.as_slice()).await.map_err(|error| wrong(&error))
 }

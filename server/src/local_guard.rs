@@ -1,7 +1,7 @@
-//! Guards a listener without secrets, which trusts every process of its
-//! machine, against requests of others that arrive by such a process: a web
-//! page in a browser, a name that an attacker points at 127.0.0.1 (DNS
-//! rebinding), and a reverse proxy.
+//! Guards a listener without secrets, which trusts every local process, against
+//! remote requests relayed by a local process: from a web page in a browser
+//! (CSRF), by a name that resolves to 127.0.0.1 (DNS rebinding), or by a
+//! reverse proxy.
 
 use std::net::IpAddr;
 
@@ -9,11 +9,11 @@ use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, header::HeaderName};
 
-use crate::problem::Refusal;
+use crate::problem::Rejection;
 use crate::settings::Settings;
 
-/// Headers by which proxies say whose request they forward; beside them, every
-/// name that begins with `x-forwarded-`.
+/// Headers that proxies add to forwarded requests; any name that begins with
+/// `x-forwarded-` counts as well.
 pub const FORWARDING_HEADERS: &[&str] = &[
     "forwarded",
     "via",
@@ -30,28 +30,28 @@ pub const FORWARDING_HEADERS: &[&str] = &[
     "cdn-loop",
 ];
 
-/// The most characters of a header that a refusal repeats.
+/// The most characters of a header that a message repeats.
 const SHOWN_MAX: usize = 60;
 
-/// The header by which a proxy says that it forwards a request, if there is one.
+/// Returns the name of a forwarding header, if the request has one.
 pub fn forwarding_header(headers: &HeaderMap) -> Option<&str> {
     let forwards =
         |name: &&str| FORWARDING_HEADERS.contains(name) || name.starts_with("x-forwarded-");
     headers.keys().map(HeaderName::as_str).find(forwards)
 }
 
-/// Rejects requests that did not begin on this machine.
+/// Rejects requests that did not originate on this machine.
 #[derive(Debug)]
 pub struct LocalGuard {
-    /// The settings whose absence makes the guard necessary; none: it lets
-    /// everything pass.
+    /// The missing secrets that make the guard necessary. None turns it off.
     missing: Option<&'static str>,
-    /// The host that the `listen` setting names.
+    /// The host of the `listen` setting.
     listen_host: String,
 }
 
 impl LocalGuard {
-    /// A guard that is on while a secret is missing, unless `insecure` is set.
+    /// Creates the guard: on while a secret is missing, unless `insecure` is
+    /// set.
     pub fn new(settings: &Settings) -> Self {
         let listen = settings.listen.as_str();
         let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
@@ -64,28 +64,28 @@ impl LocalGuard {
     /// Rejects a request that a proxy forwarded, that names a foreign host, or
     /// that a web page of a foreign origin made.
     ///
-    /// The port that `Host` names is not compared: a forwarded port (`ssh -L`,
-    /// `kubectl port-forward`) changes it, and a browser cannot choose it.
+    /// The port in `Host` is not compared: port forwarding (`ssh -L`, `kubectl
+    /// port-forward`) changes it, and a browser cannot choose it.
     ///
     /// # Errors
-    /// `forbidden`, with the settings that would make the request welcome.
-    pub fn check(&self, head: &Parts) -> Result<(), Refusal> {
+    /// `forbidden`, with the settings that would allow the request.
+    pub fn check(&self, head: &Parts) -> Result<(), Rejection> {
         let Some(missing) = self.missing else { return Ok(()) };
-        let refuse = |why: String| {
-            Err(Refusal::forbidden(format!(
+        let reject = |why: String| {
+            Err(Rejection::forbidden(format!(
                 "{why}, and without {missing} this server trusts every request from its own \
                  machine. Set {missing}, or start it with --insecure"
             )))
         };
         if let Some(name) = forwarding_header(&head.headers) {
-            return refuse(format!("a proxy forwarded this request (header {name})"));
+            return reject(format!("a proxy forwarded this request (header {name})"));
         }
         let named = head.uri.authority().map(|authority| authority.as_str().as_bytes());
         let hosts = head.headers.get_all(HOST).iter().map(HeaderValue::as_bytes).chain(named);
         let mut authorities = Vec::new();
         for host in hosts {
-            if !self.is_here(host) {
-                return refuse(format!("the request names the host `{}`", shown(host)));
+            if !self.is_loopback_host(host) {
+                return reject(format!("the request names the host `{}`", shown(host)));
             }
             authorities.push(host);
         }
@@ -95,19 +95,19 @@ impl LocalGuard {
                 authorities.iter().any(|authority| authority.eq_ignore_ascii_case(origin))
             });
             if !own {
-                return refuse(format!("a web page of `{}` made this request", shown(origin)));
+                return reject(format!("a web page of `{}` made this request", shown(origin)));
             }
         }
-        // Browsers send no Origin with some reads, and this instead.
+        // Browsers omit Origin on some reads and send this header instead.
         let site = head.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if matches!(site, Some(b"cross-site" | b"same-site")) {
-            return refuse("a web page of another origin made this request".to_owned());
+            return reject("a web page of another origin made this request".to_owned());
         }
         Ok(())
     }
 
-    /// Whether an authority names this machine by its loopback interface.
-    fn is_here(&self, authority: &[u8]) -> bool {
+    /// Whether an authority names the loopback interface of this machine.
+    fn is_loopback_host(&self, authority: &[u8]) -> bool {
         let Ok(authority) = str::from_utf8(authority) else { return false };
         let host = match authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -115,8 +115,9 @@ impl LocalGuard {
         };
         // A fully qualified name may end with a dot.
         let name = host.strip_suffix('.').unwrap_or(host);
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let is_loopback = bare.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+        let without_prefix =
+            host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is_loopback = without_prefix.parse().is_ok_and(|address: IpAddr| address.is_loopback());
         // `*.localhost` is loopback in every browser, whatever DNS says.
         let is_localhost = name.eq_ignore_ascii_case("localhost")
             || name.to_ascii_lowercase().ends_with(".localhost");
@@ -126,7 +127,7 @@ impl LocalGuard {
     }
 }
 
-/// The beginning of a header, safe to show.
+/// Returns the beginning of a header value, safe to print.
 fn shown(value: &[u8]) -> String {
     value.escape_ascii().to_string().chars().take(SHOWN_MAX).collect()
 }
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machines_own_requests_pass() {
+    fn guard_accepts_local_requests_only() {
         let guard = guard(&[]);
         for host in [
             "localhost",
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn web_pages_of_other_origins_do_not_pass() {
+    fn guard_rejects_web_pages_of_other_origins() {
         let guard = guard(&[]);
         let host = ("host", "localhost:8080");
         assert!(passes(&guard, "/", &[host, ("origin", "http://localhost:8080")]));
@@ -211,14 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_requests_do_not_pass() {
+    fn guard_rejects_forwarded_requests() {
         for name in FORWARDING_HEADERS.iter().copied().chain(["x-forwarded-for"]) {
             assert!(!passes(&guard(&[]), "/", &[("host", "localhost"), (name, "x")]), "{name}");
         }
     }
 
     #[test]
-    fn it_is_off_with_both_secrets_or_when_told_so_and_says_which_is_missing() {
+    fn guard_is_off_with_both_secrets_or_insecure() {
         let foreign = &[("host", "shop.example"), ("x-forwarded-for", "10.0.0.1")];
         assert!(passes(&guard(&[("insecure", "true")]), "/", foreign));
         let both = [("api_key", "k"), ("webhook_secret", "s")];
@@ -227,8 +228,8 @@ mod tests {
             [(&both[..1], "STOCKADE_WEBHOOK_SECRET"), (&both[1..], "STOCKADE_API_KEY")]
         {
             let (guard, request) = (guard(set), Request::builder().header("via", "x"));
-            let refused = guard.check(&request.body(()).unwrap().into_parts().0).unwrap_err();
-            let body = refused.body("/", "r");
+            let rejected = guard.check(&request.body(()).unwrap().into_parts().0).unwrap_err();
+            let body = rejected.body("/", "r");
             assert!(String::from_utf8_lossy(&body).contains(&format!("Set {missing}, or")));
         }
         let named = guard(&[("listen", "shop.test:8080")]);

@@ -1,4 +1,4 @@
-//! The log: structured lines on stderr.
+//! Logging: structured lines on stderr.
 
 use std::io;
 
@@ -8,13 +8,13 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::settings::{LogFormat, Settings};
 
-/// Starts the log of the process.
-pub fn start(settings: &Settings) -> Result<(), Failure> {
+/// Initializes the process's logger.
+pub fn start(settings: &Settings) -> Result<(), CommandError> {
     let levels = read_levels(&settings.log_level)
-        .map_err(|why| Failure::Setup(format!("setting log_level: {why}")))?;
+        .map_err(|why| CommandError::Setup(format!("setting log_level: {why}")))?;
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = match settings.log_format {
         LogFormat::Text => lines.boxed(),
@@ -24,17 +24,17 @@ pub fn start(settings: &Settings) -> Result<(), Failure> {
         .with(levels)
         .with(lines)
         .try_init()
-        .map_err(|error| Failure::Work(format!("cannot start the log: {error}")))
+        .map_err(|error| CommandError::Runtime(format!("cannot start the log: {error}")))
 }
 
 fn read_levels(text: &str) -> Result<Targets, String> {
-    // The parser takes a lone unknown word for the name of a part of the
-    // program; it is far more often a level misspelt.
+    // The parser accepts an unknown word as the name of a module; it is far
+    // more often a misspelt level.
     let misspelt = |word: &&str| {
         !word.contains('=') && (word.is_empty() || word.parse::<LevelFilter>().is_err())
     };
     match text.split(',').find(misspelt) {
-        Some(word) => Err(format!("`{word}` is no level")),
+        Some(word) => Err(format!("`{word}` is not a level")),
         None => text.parse().map_err(|error| format!("{error}")),
     }
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::read_levels;
 
     #[test]
-    fn levels_are_read_and_a_misspelt_one_is_refused() {
+    fn log_levels_are_parsed_and_misspelt_ones_rejected() {
         for good in ["info", "off", "warn,stockade::request=off", "INFO"] {
             assert!(read_levels(good).is_ok(), "{good}");
         }

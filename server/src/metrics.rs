@@ -1,4 +1,4 @@
-//! What the server counts. The engine counts its own; `/metrics` shows both.
+//! The server's metrics. `/metrics` appends those of the engine.
 
 use std::time::Instant;
 
@@ -13,11 +13,12 @@ use prometheus_client::registry::Registry;
 
 use crate::problem::Code;
 
-/// What `/metrics` is served as.
+/// The content type of `/metrics`.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The status counted for a client that hung up before its answer was ready.
-const HUNG_UP: u16 = 499;
+/// The status recorded when the client closed the connection before the
+/// response (nginx's 499).
+const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 const SECONDS: [f64; 15] = [
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
@@ -41,13 +42,13 @@ struct CodeLabel {
     code: &'static str,
 }
 
-/// The server's metrics.
+/// The server's metrics registry.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     seconds: Family<RouteLabel, Histogram, fn() -> Histogram>,
-    refusals: Family<CodeLabel, Counter>,
+    rejections: Family<CodeLabel, Counter>,
     connections: Gauge,
     in_flight: Gauge,
     turned_away: Counter,
@@ -55,81 +56,81 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Creates the registry with all metrics at zero.
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("stockade_http"),
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
-            refusals: Family::default(),
+            rejections: Family::default(),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             turned_away: Counter::default(),
             accept_errors: Counter::default(),
         };
         let registry = &mut metrics.registry;
-        registry.register("requests", "Requests answered", metrics.requests.clone());
+        registry.register("requests", "Requests completed", metrics.requests.clone());
         registry.register(
             "request_seconds",
-            "Time from a request's head to its answer",
+            "Time from the request head to the response",
             metrics.seconds.clone(),
         );
-        registry.register("refusals", "Requests refused, by code", metrics.refusals.clone());
-        registry.register("connections", "Connections open", metrics.connections.clone());
-        registry.register("in_flight", "Requests under way", metrics.in_flight.clone());
+        registry.register(
+            "refusals",
+            "Requests rejected, by error code",
+            metrics.rejections.clone(),
+        );
+        registry.register("connections", "Open connections", metrics.connections.clone());
+        registry.register("in_flight", "Requests in flight", metrics.in_flight.clone());
         registry.register(
             "turned_away",
-            "Connections told to come back later",
+            "Connections rejected with 503 at the connection limit",
             metrics.turned_away.clone(),
         );
-        registry.register(
-            "accept_errors",
-            "Connections that could not be accepted",
-            metrics.accept_errors.clone(),
-        );
+        registry.register("accept_errors", "Failed accept calls", metrics.accept_errors.clone());
         metrics
     }
 
-    /// Watches a request from now on.
-    pub fn watch(&self, method: &Method, route: &'static str) -> Watch<'_> {
+    /// Starts timing a request.
+    pub fn timer(&self, method: &Method, route: &'static str) -> RequestTimer<'_> {
         self.in_flight.inc();
-        Watch {
+        RequestTimer {
             metrics: self,
             started: Instant::now(),
             method: label(method),
             route,
-            status: HUNG_UP,
+            status: CLIENT_CLOSED_REQUEST,
         }
     }
 
-    /// How many requests are under way.
+    /// Returns the number of requests in flight.
     #[cfg(feature = "fuzzing")]
     pub fn in_flight(&self) -> usize {
         usize::try_from(self.in_flight.get()).unwrap_or_default()
     }
 
-    /// Counts a refusal.
-    pub fn refused(&self, code: Code) {
+    /// Counts a rejected request.
+    pub fn rejected(&self, code: Code) {
         let label = CodeLabel { code: code.as_str() };
-        self.refusals.get_or_create(&label).inc();
+        self.rejections.get_or_create(&label).inc();
     }
 
-    /// Counts a connection that was told to come back later.
-    pub fn turned_away(&self) {
+    /// Counts a rejected connection.
+    pub fn connection_rejected(&self) {
         self.turned_away.inc();
     }
 
-    /// Counts a connection that could not be accepted.
+    /// Counts a failed accept.
     pub fn accept_failed(&self) {
         self.accept_errors.inc();
     }
 
-    /// Notes how many connections are open.
+    /// Sets the number of open connections.
     pub fn connections(&self, count: usize) {
         self.connections.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// The server's metrics, then the engine's.
+    /// Encodes the server's metrics, followed by the engine's.
     pub fn text(&self, engine: &str) -> Result<String, std::fmt::Error> {
         let mut text = String::with_capacity(8_192 + engine.len());
         encode_registry(&mut text, &self.registry)?;
@@ -139,7 +140,8 @@ impl Metrics {
     }
 }
 
-/// The name of a method. Clients can make methods up: those share one name.
+/// Returns the label of a method. Methods that clients invent share one label,
+/// which bounds the cardinality.
 fn label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -153,10 +155,10 @@ fn label(method: &Method) -> &'static str {
     }
 }
 
-/// A request under way. It is counted when this is dropped, so that it is also
-/// counted when its client hangs up.
+/// A request in flight. Recorded on drop, so that requests whose client
+/// disconnected count as well.
 #[derive(Debug)]
-pub struct Watch<'a> {
+pub struct RequestTimer<'a> {
     metrics: &'a Metrics,
     started: Instant,
     method: &'static str,
@@ -164,29 +166,29 @@ pub struct Watch<'a> {
     status: u16,
 }
 
-impl Watch<'_> {
-    /// Notes how the request ended.
+impl RequestTimer<'_> {
+    /// Sets the status of the response.
     pub fn answered(&mut self, status: StatusCode) {
         self.status = status.as_u16();
     }
 
-    /// When the request began.
+    /// Returns when the request began.
     pub fn started(&self) -> Instant {
         self.started
     }
 
-    /// The method's name.
+    /// Returns the label of the method.
     pub fn method(&self) -> &'static str {
         self.method
     }
 
-    /// The pattern of the path.
+    /// Returns the pattern of the path.
     pub fn route(&self) -> &'static str {
         self.route
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for RequestTimer<'_> {
     fn drop(&mut self) {
         let metrics = self.metrics;
         metrics.in_flight.dec();

@@ -1,30 +1,32 @@
-//! Where the system has no socket files: all that can be said of them.
+//! Stub of `unix_socket` for platforms without Unix sockets.
 
 use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::settings::Mode;
 use crate::stream::Stream;
 
-/// A listening socket file, of which there is none.
+/// A Unix socket, which cannot exist on this platform.
 #[derive(Debug)]
 pub struct UnixSocket(Infallible);
 
 impl UnixSocket {
-    /// Refuses.
-    pub fn bind(path: &Path, _: Mode, _: &str) -> Result<Self, Failure> {
+    /// Always fails.
+    pub fn bind(path: &Path, _: Mode, _: &str) -> Result<Self, CommandError> {
         let shown = path.display();
-        Err(Failure::Setup(format!("cannot listen on {shown}: this system has no socket files")))
+        Err(CommandError::Setup(format!(
+            "cannot listen on {shown}: this platform has no Unix sockets"
+        )))
     }
 
-    /// Its URL.
+    /// Returns the socket's URL.
     pub fn url(&self, _: &str) -> String {
         match self.0 {}
     }
 
-    /// The next client.
+    /// Accepts the next client.
     pub async fn accept(&self) -> io::Result<Stream> {
         match self.0 {}
     }

@@ -1,4 +1,5 @@
-//! Refusals, as RFC 9457 problems that also say `success`, `message` and `code`.
+//! Error responses: RFC 9457 problem documents with the additional fields
+//! `success`, `message` and `code`.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,29 +14,29 @@ use crate::response::{Body, response};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $title:literal;)*) => {
-        /// Everything a client can be told beside success: the engine's codes,
-        /// which [`Code::of`] finds, and those of HTTP itself.
+        /// All error codes of the API: the engine's, mapped by [`Code::of`],
+        /// and those of HTTP itself.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Code {
             $($(#[$doc])* $name,)*
         }
 
         impl Code {
-            /// Every code there is.
+            /// All codes.
             #[cfg(test)]
             const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The status of the response.
+            /// Returns the HTTP status.
             pub fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
-            /// The stable code, in words.
+            /// Returns the stable code.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// The stable name of the kind of problem, as an URI.
+            /// Returns the stable problem type, a URI.
             fn uri(self) -> &'static str {
                 match self { $(Self::$name => concat!("urn:stockade:error:", $code),)* }
             }
@@ -48,34 +49,34 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The engine's, or a body of JSON that is not what the endpoint takes.
-    InvalidArgument = UNPROCESSABLE_ENTITY, "invalid_argument", "The request makes no sense";
-    QuantityLimit = UNPROCESSABLE_ENTITY, "quantity_limit", "More units than one hold or one customer may have";
-    /// The engine's, or a path without an endpoint.
+    /// From the engine, or a JSON body of the wrong shape.
+    InvalidArgument = UNPROCESSABLE_ENTITY, "invalid_argument", "Invalid argument";
+    QuantityLimit = UNPROCESSABLE_ENTITY, "quantity_limit", "Quantity limit exceeded";
+    /// From the engine, or an unknown path.
     NotFound = NOT_FOUND, "not_found", "Not found";
-    ProductMismatch = NOT_FOUND, "product_mismatch", "The hold is of another product";
+    ProductMismatch = NOT_FOUND, "product_mismatch", "The hold is for another product";
     InsufficientStock = CONFLICT, "insufficient_stock", "Not enough stock";
-    HoldExpired = UNPROCESSABLE_ENTITY, "hold_expired", "The hold is over";
-    HoldAlreadyUsed = CONFLICT, "hold_already_used", "The hold became an order before";
-    IdempotencyMismatch = UNPROCESSABLE_ENTITY, "idempotency_mismatch", "The idempotency key was used for another request";
-    /// The engine's, or too many requests under way.
-    Contention = SERVICE_UNAVAILABLE, "contention", "Too many ask at once";
-    /// The engine's, or an engine that took too long.
-    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The store is out of reach";
-    Unauthorized = UNAUTHORIZED, "unauthorized", "A secret is missing or wrong";
-    /// HTTP: a request that this listener does not serve to whoever sent it.
+    HoldExpired = UNPROCESSABLE_ENTITY, "hold_expired", "The hold has expired";
+    HoldAlreadyUsed = CONFLICT, "hold_already_used", "The hold was already used by an order";
+    IdempotencyMismatch = UNPROCESSABLE_ENTITY, "idempotency_mismatch", "The idempotency key was used with another request";
+    /// From the engine, or too many requests in flight.
+    Contention = SERVICE_UNAVAILABLE, "contention", "Too many concurrent requests";
+    /// From the engine, or an engine call that timed out.
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The store is unavailable";
+    Unauthorized = UNAUTHORIZED, "unauthorized", "Missing or invalid credentials";
+    /// HTTP: this listener does not serve the request to this client.
     Forbidden = FORBIDDEN, "forbidden", "Not allowed here";
-    Misuse = INTERNAL_SERVER_ERROR, "misuse", "The engine cannot be used so";
-    VersionMismatch = PRECONDITION_FAILED, "version_mismatch", "The product was changed meanwhile";
-    Internal = INTERNAL_SERVER_ERROR, "internal", "A fault of the server";
-    /// HTTP: the body is no JSON, or no UTF-8.
-    MalformedRequest = BAD_REQUEST, "malformed_request", "The request cannot be read";
+    Misuse = INTERNAL_SERVER_ERROR, "misuse", "The engine was used incorrectly";
+    VersionMismatch = PRECONDITION_FAILED, "version_mismatch", "The product has another version";
+    Internal = INTERNAL_SERVER_ERROR, "internal", "Internal server error";
+    /// HTTP: the body is not JSON, or not UTF-8.
+    MalformedRequest = BAD_REQUEST, "malformed_request", "Malformed request";
     /// HTTP: the path has other methods; `Allow` lists them.
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "The path has other methods";
-    /// HTTP: the body is over the limit.
-    PayloadTooLarge = PAYLOAD_TOO_LARGE, "payload_too_large", "The body is too long";
-    /// HTTP: the body did not arrive in time.
-    RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive";
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed";
+    /// HTTP: the body exceeds the limit.
+    PayloadTooLarge = PAYLOAD_TOO_LARGE, "payload_too_large", "The body is too large";
+    /// HTTP: the body did not arrive before the timeout.
+    RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "Timed out while reading the request";
 }
 
 impl Code {
@@ -94,38 +95,38 @@ impl Code {
             ErrorKind::Unauthorized => Self::Unauthorized,
             ErrorKind::Misuse => Self::Misuse,
             ErrorKind::VersionMismatch => Self::VersionMismatch,
-            // A kind that is new to this server; a test finds it.
+            // A kind that this server does not know yet; a test fails on it.
             _ => Self::Internal,
         }
     }
 }
 
-/// Why a request was refused.
+/// Why a request was rejected.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum Rejection {
     /// By the engine.
     Engine(Error),
-    /// By the server: the code and one line for a person.
+    /// By the server: the code and a one-line message.
     Server(Code, Cow<'static, str>),
-    /// The path has other methods, which are listed.
+    /// The method is not allowed; lists the methods that are.
     Method(&'static str),
-    /// A secret is missing or wrong: the scheme that is asked for, and why.
+    /// Missing or invalid credentials: the authentication scheme and a message.
     Secret(&'static str, &'static str),
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         Self::Engine(error)
     }
 }
 
-impl From<InvalidArgument> for Refusal {
+impl From<InvalidArgument> for Rejection {
     fn from(invalid: InvalidArgument) -> Self {
         Self::Engine(invalid.into())
     }
 }
 
-/// The body of a refusal, in the order of its fields.
+/// The response body; the order of the fields is part of the contract.
 #[derive(Serialize)]
 struct Problem<'a> {
     #[serde(rename = "type")]
@@ -146,28 +147,28 @@ struct Problem<'a> {
     order_id: Option<stockade::OrderId>,
 }
 
-impl Refusal {
-    /// An argument that makes no sense.
+impl Rejection {
+    /// An invalid argument.
     pub fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::Server(Code::InvalidArgument, detail.into())
     }
 
-    /// A request that is not for its sender, whoever shows which secret.
+    /// A request that this client may not make, whatever its credentials.
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::Server(Code::Forbidden, detail.into())
     }
 
-    /// A request that cannot be read at all.
+    /// A request that cannot be parsed.
     pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::Server(Code::MalformedRequest, detail.into())
     }
 
-    /// A fault of the server.
+    /// An internal error of the server.
     pub fn internal(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::Server(Code::Internal, detail.into())
     }
 
-    /// The code.
+    /// Returns the code.
     pub fn code(&self) -> Code {
         match self {
             Self::Engine(error) => Code::of(error.kind()),
@@ -177,15 +178,16 @@ impl Refusal {
         }
     }
 
-    /// One line for the client. What exactly broke inside is for the log only.
+    /// Returns a one-line message for the client. Internal details go to the
+    /// log only.
     fn detail(&self) -> &str {
         match self {
             _ if matches!(self.code(), Code::Internal | Code::Misuse) => {
-                "the server failed; its log has more under the request_id"
+                "internal server error; search the server's log for the request_id"
             }
             Self::Engine(error) => error.message(),
             Self::Server(_, detail) => detail,
-            Self::Method(_) => "this path has other methods, see the Allow header",
+            Self::Method(_) => "method not allowed; see the Allow header",
             Self::Secret(_, why) => why,
         }
     }
@@ -200,7 +202,7 @@ impl Refusal {
         }
     }
 
-    /// The body: `instance` is the path that was asked for.
+    /// Renders the body; `instance` is the requested path.
     pub fn body(&self, instance: &str, request_id: &str) -> Bytes {
         let code = self.code();
         let mut problem = Problem {
@@ -222,17 +224,17 @@ impl Refusal {
             problem.short = error.short();
             problem.order_id = error.order_id();
         }
-        // Texts and numbers only: there is nothing that could not be written.
+        // Strings and numbers only: serialization cannot fail.
         serde_json::to_vec(&problem).unwrap_or_default().into()
     }
 
-    /// The whole seconds after which it makes sense to try again.
+    /// Returns `Retry-After` in whole seconds, rounded up.
     pub fn retry_after_seconds(&self) -> Option<u64> {
         let wait = self.retry_after()?;
         Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
     }
 
-    /// The response.
+    /// Renders the response.
     pub fn into_response(self, instance: &str, request_id: &str) -> Response<Body> {
         let replayed = matches!(&self, Self::Engine(error) if error.replayed());
         let body = self.body(instance, request_id);
@@ -249,7 +251,7 @@ impl Refusal {
             Self::Secret(scheme, _) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
             }
-            // The only secret that the engine asks for.
+            // The hold token is the only credential that the engine checks.
             Self::Engine(error) if error.kind() == ErrorKind::Unauthorized => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Hold-Token"));
             }
@@ -265,7 +267,7 @@ mod tests {
     use crate::handlers::DOCUMENT;
 
     #[test]
-    fn every_kind_of_the_engine_has_its_code_here() {
+    fn every_engine_error_kind_has_a_code() {
         for kind in ErrorKind::ALL {
             assert_eq!(Code::of(*kind).as_str(), kind.code());
         }
@@ -299,8 +301,8 @@ mod tests {
 
     #[test]
     fn what_broke_inside_is_not_told_outside() {
-        let refusal = Refusal::internal("table shop.secret_plans is gone");
-        let body = refusal.body("/api/products/1", "r-1");
+        let rejection = Rejection::internal("table shop.secret_plans is gone");
+        let body = rejection.body("/api/products/1", "r-1");
         assert!(!String::from_utf8_lossy(&body).contains("secret_plans"));
     }
 }

@@ -1,4 +1,5 @@
-//! Whether a hold could be made: what `/readyz` answers.
+//! The readiness check behind `/readyz`: whether the store is reachable and
+//! writable.
 
 use std::time::Duration;
 
@@ -6,28 +7,28 @@ use stockade::Result;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::problem::{Code, Refusal};
+use crate::problem::{Code, Rejection};
 
-/// How long an answer of the store counts. Probes come every few seconds, from
-/// several load balancers: one question serves all of them.
+/// How long a result is cached. Several load balancers probe every few seconds:
+/// one ping serves them all.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// How long the store may take to answer. Load balancers wait for a few
-/// seconds, and what takes longer makes no holds in time either.
+/// The timeout of a ping. Load balancers wait for a few seconds, and a slower
+/// store could not serve holds in time either.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// The last answer of the store, and when it came.
+/// Caches the last ping, with single-flight refresh.
 #[derive(Debug)]
 pub struct Readiness {
     fresh: Duration,
     answer_within: Duration,
-    /// Held while the store is asked, so that probes that come meanwhile share
-    /// the answer (single-flight); tokio's, since it is held over an await.
-    last: Mutex<Option<(Instant, Answered)>>,
+    /// Held while a ping runs, so that concurrent probes share its result
+    /// (single-flight). Tokio's mutex, because it is held across an await.
+    last: Mutex<Option<(Instant, PingResult)>>,
 }
 
-/// What the store answered; none: nothing in time.
-type Answered = Option<Result<()>>;
+/// The result of a ping; none: it timed out.
+type PingResult = Option<Result<()>>;
 
 impl Default for Readiness {
     fn default() -> Self {
@@ -36,14 +37,14 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Asks the store, unless it was asked a moment ago.
+    /// Pings the store unless the cached result is fresh.
     ///
     /// # Errors
-    /// Says why no hold could be made.
+    /// Why the store is not ready.
     pub async fn check(
         &self,
         ask: impl AsyncFnOnce() -> Result<()>,
-    ) -> std::result::Result<(), Refusal> {
+    ) -> std::result::Result<(), Rejection> {
         let mut last = self.last.lock().await;
         let answered = match &*last {
             Some((at, answered)) if at.elapsed() < self.fresh => answered.clone(),
@@ -56,8 +57,8 @@ impl Readiness {
         match answered {
             Some(answer) => Ok(answer?),
             None => {
-                let why = format!("the store did not answer within {:?}", self.answer_within);
-                Err(Refusal::Server(Code::Unavailable, why.into()))
+                let why = format!("the store did not respond within {:?}", self.answer_within);
+                Err(Rejection::Server(Code::Unavailable, why.into()))
             }
         }
     }
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn probes_share_one_question_while_its_answer_is_fresh() {
+    async fn concurrent_probes_share_one_ping() {
         for (fresh, questions) in [(LONG, 1), (Duration::ZERO, 3)] {
             let (readiness, asked) = (readiness(fresh, LONG), AtomicUsize::new(0));
             let probe = || {
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_does_not_answer_is_waited_for_once_and_within_the_bound() {
+    async fn a_hanging_ping_times_out_once() {
         let (readiness, asked) = (readiness(LONG, SHORT), AtomicUsize::new(0));
         let probe = || {
             readiness.check(async || {
@@ -104,16 +105,16 @@ mod tests {
             })
         };
         let (one, other) = tokio::join!(probe(), probe());
-        for refused in [one, other] {
-            assert_eq!(refused.unwrap_err().code(), Code::Unavailable);
+        for rejected in [one, other] {
+            assert_eq!(rejected.unwrap_err().code(), Code::Unavailable);
         }
         assert_eq!(asked.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
-    async fn a_refusal_of_the_store_is_the_answer() {
+    async fn check_returns_the_ping_error() {
         let readonly = async || Err(stockade::Error::invalid_argument("read-only"));
-        let refused = Readiness::default().check(readonly).await;
-        assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
+        let rejected = Readiness::default().check(readonly).await;
+        assert_eq!(rejected.unwrap_err().code(), Code::InvalidArgument);
     }
 }

@@ -1,4 +1,4 @@
-//! One id for each request: the client's own if it is sane, else a new one.
+//! Request ids: the client's own if it is valid, else a generated one.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 
-/// The header that carries it in and out.
+/// The header of the id, in requests and responses.
 pub const HEADER: &str = "x-request-id";
 
 const LENGTH_MAX: usize = 128;
@@ -17,19 +17,19 @@ const LENGTH_MAX: usize = 128;
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The id as a header's value.
+    /// Returns the id as a header value.
     pub fn header(&self) -> HeaderValue {
         self.0.clone()
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
-        // It is visible ASCII, so it is always text.
+        // Visible ASCII is always valid text.
         self.0.to_str().unwrap_or_default()
     }
 }
 
-/// Gives out ids: random for the process, then counting.
+/// Generates ids: a random prefix per process, then a counter.
 #[derive(Debug)]
 pub struct RequestIds {
     process: String,
@@ -37,14 +37,15 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    /// A source of ids that no other process has, as far as chance goes.
+    /// Creates a generator; its prefix is random, so that processes do not
+    /// collide.
     pub fn new() -> Self {
-        // Without randomness the ids are merely unique within the process.
+        // Without a random source the ids are unique within the process only.
         let process = getrandom::u64().unwrap_or(u64::from(std::process::id()));
         Self { process: format!("{process:016x}-"), next: AtomicU64::new(1) }
     }
 
-    /// The id of a request with these headers.
+    /// Returns the id of a request with these headers.
     pub fn of(&self, headers: &HeaderMap) -> RequestId {
         match headers.get(HEADER) {
             Some(value) if is_sane(value) => RequestId(value.clone()),
@@ -52,13 +53,13 @@ impl RequestIds {
         }
     }
 
-    /// A new id.
+    /// Generates an id.
     pub fn fresh(&self) -> RequestId {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut id = String::with_capacity(self.process.len() + 16);
         id.push_str(&self.process);
         let _ = write!(id, "{number:x}");
-        // Hexadecimal digits and a dash make a header's value always.
+        // Hexadecimal digits and a dash are always a valid header value.
         RequestId(
             HeaderValue::from_maybe_shared(Bytes::from(id))
                 .unwrap_or(HeaderValue::from_static("none")),
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sane_id_of_the_client_is_kept_and_any_other_is_replaced() {
+    fn valid_client_ids_are_kept_and_others_replaced() {
         let ids = RequestIds::new();
         let mut headers = HeaderMap::new();
         let made = ids.of(&headers);

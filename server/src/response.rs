@@ -1,4 +1,4 @@
-//! What all responses have in common.
+//! The headers that all responses share.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -8,7 +8,7 @@ use hyper::{Response, StatusCode};
 /// The body of every response.
 pub type Body = Full<Bytes>;
 
-/// A response with the headers that all have.
+/// Builds a response with the common headers.
 pub fn response(
     status: StatusCode,
     content_type: &'static str,
@@ -19,7 +19,7 @@ pub fn response(
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // Stock changes by the millisecond: nobody between us and the client keeps it.
+    // Stock changes by the millisecond: no proxy may cache a response.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if replayed {
         headers.insert("idempotent-replayed", HeaderValue::from_static("true"));

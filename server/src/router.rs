@@ -1,11 +1,11 @@
-//! Which endpoint a path and a method mean.
+//! Routing: from path and method to an endpoint.
 
 use hyper::Method;
 use matchit::Params;
 
-use crate::problem::{Code, Refusal};
+use crate::problem::{Code, Rejection};
 
-/// What the server can do. Each is one function of [`crate::handlers`].
+/// The endpoints. Each has one function in [`crate::handlers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
     Product,
@@ -31,23 +31,23 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether only operators may use it.
+    /// Whether the endpoint needs the operators' API key.
     pub fn is_for_operators(self) -> bool {
         use Endpoint::{Adjust, Audit, CreateProduct, Events, Sweep};
         matches!(self, CreateProduct | Adjust | Sweep | Audit | Events)
     }
 
-    /// Whether it must answer even when the server is full: probes and metrics
-    /// tell that it is.
-    pub fn is_a_probe(self) -> bool {
+    /// Whether the endpoint is exempt from the concurrency limit: probes and
+    /// metrics must respond on an overloaded server.
+    pub fn is_probe(self) -> bool {
         matches!(self, Self::Health | Self::Ready | Self::Metrics)
     }
 }
 
-/// A path and what can be done there.
+/// A path pattern with its methods.
 #[derive(Debug)]
 pub struct Path {
-    /// The path with names for its variable parts, as metrics and logs show it.
+    /// The pattern with named segments, as metrics and logs show it.
     pub pattern: &'static str,
     methods: &'static [(Method, Endpoint)],
     allow: &'static str,
@@ -88,20 +88,21 @@ const fn path(
 }
 
 impl Path {
-    /// The endpoint of a method; HEAD is GET, whose body hyper leaves out.
-    pub fn endpoint(&self, method: &Method) -> Result<Endpoint, Refusal> {
+    /// Returns the endpoint of a method. HEAD is served as GET; hyper omits the
+    /// body.
+    pub fn endpoint(&self, method: &Method) -> Result<Endpoint, Rejection> {
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         let found = self.methods.iter().find(|(known, _)| known == wanted);
-        found.map(|(_, endpoint)| *endpoint).ok_or(Refusal::Method(self.allow))
+        found.map(|(_, endpoint)| *endpoint).ok_or(Rejection::Method(self.allow))
     }
 }
 
-/// Finds paths.
+/// Matches paths against the patterns.
 #[derive(Debug)]
 pub struct Router(matchit::Router<&'static Path>);
 
 impl Router {
-    /// A router for every path there is.
+    /// Creates the router with all paths.
     pub fn new() -> Result<Self, matchit::InsertError> {
         let mut router = matchit::Router::new();
         for path in PATHS {
@@ -110,16 +111,16 @@ impl Router {
         Ok(Self(router))
     }
 
-    /// The path's entry and its variable parts.
+    /// Returns the entry of a path and its variable segments.
     pub fn find<'a>(&'a self, path: &'a str) -> Option<(&'static Path, Params<'a, 'a>)> {
         let found = self.0.at(path).ok()?;
         Some((found.value, found.params))
     }
 }
 
-/// The refusal of a path without an entry.
-pub fn unknown_path() -> Refusal {
-    Refusal::Server(Code::NotFound, "there is no such path".into())
+/// The rejection of an unknown path.
+pub fn unknown_path() -> Rejection {
+    Rejection::Server(Code::NotFound, "there is no such path".into())
 }
 
 #[cfg(test)]
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_have_the_paths_under_admin_and_no_others() {
+    fn operator_endpoints_are_exactly_those_under_admin() {
         for path in PATHS {
             for (_, endpoint) in path.methods {
                 let under_admin = path.pattern.starts_with("/api/admin/");

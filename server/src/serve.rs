@@ -1,4 +1,5 @@
-//! `stockade serve`: taking connections within limits, and the way down.
+//! `stockade serve`: accepting connections within limits, and graceful
+//! shutdown.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -12,32 +13,31 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::connection::{self, Serving};
+use crate::command_error::CommandError;
+use crate::connection::{self, ConnectionServer};
 use crate::demo;
-use crate::failure::Failure;
 use crate::limits::Limit;
-use crate::listeners::{Door, Listeners};
+use crate::listeners::{Listeners, Transport};
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::stream::Stream;
 
-/// The most clients being told at a time that there is no room.
-const TURNED_AWAY_MAX: usize = 64;
+/// The most connections being rejected at a time.
+const REJECTING_MAX: usize = 64;
 
-/// How long to wait after the system could not accept, as when it is out of
-/// file descriptors.
+/// The pause after a failed accept, such as when out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until a signal says to stop.
-pub async fn run(config: Config, settings: Settings) -> Result<ExitCode, Failure> {
-    let mut signals =
-        Signals::new().map_err(|error| Failure::system("cannot wait for signals", &error))?;
+/// Serves until a signal asks the server to stop.
+pub async fn run(config: Config, settings: Settings) -> Result<ExitCode, CommandError> {
+    let mut signals = Signals::new()
+        .map_err(|error| CommandError::system("cannot install signal handlers", &error))?;
     let listeners = Listeners::bind(&settings).await?;
     let urls = listeners.urls()?;
     let app = tokio::select! {
         app = open(config, &settings) => Arc::new(app?),
         signal = signals.next() => {
-            tracing::info!("{signal}: stopped before the start");
+            tracing::info!("{signal}: stopped before startup finished");
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -45,7 +45,7 @@ pub async fn run(config: Config, settings: Settings) -> Result<ExitCode, Failure
     let stop = CancellationToken::new();
     let clean = tokio::select! {
         clean = serve_app(&app, listeners, &settings, stop.cancelled()) => clean,
-        never = obey(&mut signals, &app, settings.drain_delay, &stop) => match never {},
+        never = handle_signals(&mut signals, &app, settings.drain_delay, &stop) => match never {},
     };
     if clean {
         tracing::info!("stopped");
@@ -53,17 +53,17 @@ pub async fn run(config: Config, settings: Settings) -> Result<ExitCode, Failure
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Serves an engine that is open already, until `stop`; then closes it. Says
-/// whether all requests were finished within the settings' bounds.
+/// Serves an open engine until `stop` resolves, then closes it. Returns whether
+/// all requests finished within the drain timeout.
 ///
 /// # Errors
-/// Says why the server cannot begin.
+/// Why the server cannot start.
 pub async fn serve(
     engine: AsyncEngine,
     listeners: Listeners,
     settings: &Settings,
     stop: impl Future<Output = ()>,
-) -> Result<bool, Failure> {
+) -> Result<bool, CommandError> {
     let app = Arc::new(App::new(engine, settings)?);
     Ok(serve_app(&app, listeners, settings, stop).await)
 }
@@ -78,16 +78,16 @@ async fn serve_app(
     let graceful = GracefulShutdown::new();
     tokio::select! {
         never = accept(&listeners, app, settings, &connections, &graceful) => match never {},
-        () = stop => app.shared.drain(),
+        () = stop => app.state.drain(),
     }
     drop(listeners);
     drain(app, graceful, &connections, settings.drain_timeout).await
 }
 
-async fn open(config: Config, settings: &Settings) -> Result<App, Failure> {
+async fn open(config: Config, settings: &Settings) -> Result<App, CommandError> {
     if config.names_a_running_engine() {
-        let why = "a server needs a store of its own, and --store names a running engine";
-        return Err(Failure::Setup(why.to_owned()));
+        let why = "--store names a running engine; a server needs a database: sqlite:… or mysql:…";
+        return Err(CommandError::Setup(why.to_owned()));
     }
     tracing::info!(?config, "opening the store");
     let embedded = config.store.starts_with("sqlite:");
@@ -95,18 +95,18 @@ async fn open(config: Config, settings: &Settings) -> Result<App, Failure> {
     if embedded && !settings.no_seed {
         let added = demo::seed(&engine).await?;
         if added > 0 {
-            tracing::info!("the store was empty: {added} demo products were added");
+            tracing::info!("the store was empty: added {added} demo products");
         }
     }
     App::new(engine, settings)
 }
 
-/// Says where the server listens, on stdout for programs that start it.
+/// Announces the listeners' URLs, on stdout for programs that start the server.
 fn announce(urls: &[String]) {
     let mut stdout = io::stdout();
     for url in urls {
         tracing::info!("listening on {url}");
-        // Nobody need read it.
+        // A closed stdout is not an error.
         let _ = writeln!(stdout, "listening on {url}").and_then(|()| stdout.flush());
     }
 }
@@ -120,46 +120,48 @@ async fn accept(
     connections: &Limit,
     graceful: &GracefulShutdown,
 ) -> Never {
-    let serving = Serving::new(settings);
-    let farewells = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    let serving = ConnectionServer::new(settings);
+    let reject_slots = Arc::new(Semaphore::new(REJECTING_MAX));
     loop {
-        // Before accepting: whoever comes can at least be told to come back.
-        let Ok(farewell) = Arc::clone(&farewells).acquire_owned().await else {
+        // Acquire before accepting: every accepted client can at least be
+        // rejected with a response.
+        let Ok(reject_slot) = Arc::clone(&reject_slots).acquire_owned().await else {
             continue;
         };
-        let Some((stream, door)) = next(listeners, app).await else {
+        let Some((stream, transport)) = next(listeners, app).await else {
             continue;
         };
         let app = Arc::clone(app);
-        let Some(place) = connections.enter() else {
-            app.shared.metrics.turned_away();
+        let Some(permit) = connections.enter() else {
+            app.state.metrics.connection_rejected();
             tokio::spawn(async move {
-                connection::turn_away(stream, &app).await;
-                drop(farewell);
+                connection::reject(stream, &app).await;
+                drop(reject_slot);
             });
             continue;
         };
-        let connection = serving.serve(stream, door, &app, graceful.watcher());
+        let connection = serving.serve(stream, transport, &app, graceful.watcher());
         let connections = connections.clone();
-        app.shared.metrics.connections(connections.count());
+        app.state.metrics.connections(connections.count());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                // A client's doing, mostly: silence, a broken request, a cut.
-                tracing::debug!(cause = %error, "a connection ended early");
+                // Mostly caused by clients: timeouts, invalid requests, resets.
+                tracing::debug!(cause = %error, "connection closed with an error");
             }
-            drop(place);
-            app.shared.metrics.connections(connections.count());
+            drop(permit);
+            app.state.metrics.connections(connections.count());
         });
     }
 }
 
-async fn next(listeners: &Listeners, app: &App) -> Option<(Stream, Door)> {
+async fn next(listeners: &Listeners, app: &App) -> Option<(Stream, Transport)> {
     match listeners.accept().await {
         Ok(accepted) => Some(accepted),
         Err(error) => {
-            app.shared.metrics.accept_failed();
-            tracing::warn!(cause = %error, "a connection could not be accepted");
-            // That one client has gone; anything else may last.
+            app.state.metrics.accept_failed();
+            tracing::warn!(cause = %error, "failed to accept a connection");
+            // An error of that one connection is over with it; any other may
+            // persist.
             if !matches!(
                 error.kind(),
                 io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
@@ -171,9 +173,10 @@ async fn next(listeners: &Listeners, app: &App) -> Option<(Stream, Door)> {
     }
 }
 
-/// At the first signal turns readiness red, lets load balancers see it for a
-/// while, and says to stop; at the second ends the process.
-async fn obey(
+/// Handles stop signals: the first fails the readiness check, waits
+/// `drain_delay` for load balancers to notice, then stops the server; the
+/// second ends the process.
+async fn handle_signals(
     signals: &mut Signals,
     app: &App,
     delay: Duration,
@@ -181,7 +184,7 @@ async fn obey(
 ) -> Never {
     let signal = signals.next().await;
     tracing::info!("{signal}: stopping");
-    app.shared.drain();
+    app.state.drain();
     tokio::select! {
         () = sleep(delay) => stop.cancel(),
         signal = signals.next() => exit_at_once(signal),
@@ -189,7 +192,8 @@ async fn obey(
     exit_at_once(signals.next().await)
 }
 
-/// Lets requests under way finish within the bound; says whether they did.
+/// Waits for requests in flight within the drain timeout; returns whether all
+/// finished.
 async fn drain(
     app: &App,
     graceful: GracefulShutdown,
@@ -199,18 +203,21 @@ async fn drain(
     let clean = timeout(bound, graceful.shutdown()).await.is_ok();
     if !clean {
         let cut = connections.count();
-        tracing::warn!("{cut} connections did not finish within {bound:?} and are cut");
+        tracing::warn!(
+            "{cut} connections did not finish within {bound:?} (drain_timeout); closing them"
+        );
     }
-    // Closing also returns what the engine has begun, so it has its own bound.
-    let closed = timeout(bound.max(Duration::from_secs(1)), app.shared.engine.close()).await;
+    // Closing the engine also waits for its in-flight transactions, so it has a
+    // timeout of its own.
+    let closed = timeout(bound.max(Duration::from_secs(1)), app.state.engine.close()).await;
     if closed.is_err() {
-        tracing::warn!("the engine did not close in time");
+        tracing::warn!("the engine did not close within the timeout");
     }
     clean && closed.is_ok()
 }
 
-/// Ends the process without waiting for anything.
+/// Exits the process immediately.
 fn exit_at_once(signal: &str) -> ! {
-    tracing::warn!("{signal} again: exiting at once");
+    tracing::warn!("{signal} again: exiting immediately");
     std::process::exit(1)
 }

@@ -1,32 +1,32 @@
-//! The server's own settings: each has its name, default and help in one line
-//! here. The engine's are in [`stockade::Config::SETTINGS`].
+//! The server's settings: one line each with name, default and help. The
+//! engine's are in [`stockade::Config::SETTINGS`].
 
 use std::fmt;
 use std::time::Duration;
 
 use stockade::{parse_bool, parse_duration};
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Secrets, one or several separated by commas. They are never shown.
+/// One or several secrets, separated by commas. `Debug` hides them.
 #[derive(Clone, Default)]
 pub struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// The secrets; none when the setting is empty.
+    /// Iterates over the secrets; an empty setting has none.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
-    /// Whether there is none.
+    /// Whether there are no secrets.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -38,17 +38,17 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// The mode of a file.
+/// The permission bits of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mode(u32);
 
 impl Mode {
-    /// Its bits.
+    /// Returns the bits.
     pub fn bits(self) -> u32 {
         self.0
     }
 
-    /// The same mode, in which the file's group can connect as well.
+    /// Returns the mode with the owner's permissions granted to the group.
     #[must_use]
     pub fn with_group(self) -> Self {
         Self(self.0 | 0o060)
@@ -64,8 +64,7 @@ impl Value for Mode {
     }
 }
 
-/// How a setting is read from text. The message of a refusal must not repeat
-/// the text: it may be a secret.
+/// Parses a setting. The error must not repeat the text, which may be a secret.
 trait Value: Sized {
     fn read(text: &str) -> Result<Self, String>;
 }
@@ -89,7 +88,7 @@ impl Value for Secrets {
         }
         let secrets: Vec<_> = text.split(',').map(|one| one.trim().to_owned()).collect();
         if secrets.iter().any(String::is_empty) {
-            return Err("a secret between commas is empty".to_owned());
+            return Err("empty secret in a comma-separated list".to_owned());
         }
         Ok(Self(secrets))
     }
@@ -119,7 +118,7 @@ impl Value for usize {
 
 macro_rules! settings {
     ($($name:ident: $kind:ty = $default:literal, $help:literal;)*) => {
-        /// Everything the server can be told beside the engine's settings.
+        /// The server's settings.
         #[derive(Debug, Clone)]
         pub struct Settings {
             $(#[doc = $help] pub $name: $kind,)*
@@ -130,11 +129,11 @@ macro_rules! settings {
             pub const LIST: &'static [(&'static str, &'static str, &'static str)] =
                 &[$((stringify!($name), $default, $help),)*];
 
-            /// Changes one setting by its name.
+            /// Sets a setting by name.
             pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
                 match name {
                     $(stringify!($name) => self.$name = Value::read(value)?,)*
-                    _ => return Err("there is no such setting".to_owned()),
+                    _ => return Err("unknown setting".to_owned()),
                 }
                 Ok(())
             }
@@ -142,7 +141,7 @@ macro_rules! settings {
 
         impl Default for Settings {
             fn default() -> Self {
-                // Each default reads: a test goes through them all.
+                // Every default parses; a test checks them all.
                 Self { $($name: <$kind as Value>::read($default).unwrap_or_default(),)* }
             }
         }
@@ -150,33 +149,33 @@ macro_rules! settings {
 }
 
 settings! {
-    listen: String = "127.0.0.1:8080", "Where to listen, as HOST:PORT; port 0 takes a free one; empty for no address";
-    unix: String = "", "A socket file for engines in other processes, which open unix:///PATH as their store; it serves their calls and the probes, never the HTTP API; a process that can open it can do everything";
-    unix_mode: Mode = "600", "The mode of the engines' socket file";
-    unix_group: String = "", "The group that may open the engines' socket file as well, by name or number";
-    unix_http: String = "", "A socket file that serves the HTTP API to a reverse proxy, never engines' calls; it needs the secrets that a public address needs";
-    unix_http_mode: Mode = "600", "The mode of the proxy's socket file";
-    unix_http_group: String = "", "The group that may open the proxy's socket file as well, by name or number";
-    api_key: Secrets = "", "The operators' key for /api/admin, or several separated by commas; better given by environment or file";
-    webhook_secret: Secrets = "", "The secret that signs payment webhooks, or several separated by commas; better given by environment or file";
-    insecure: bool = "false", "Serve without a webhook secret and an API key also beyond loopback, behind a proxy and for web pages of any origin";
-    no_seed: bool = "false", "Keep an empty SQLite store empty, rather than fill it with demo products";
-    body_max: usize = "65536", "The most bytes the body of a request may have";
-    client_connections_max: usize = "4096", "The most connections served at a time; further ones are told to come back later";
-    in_flight_max: usize = "2048", "The most requests worked on at a time; beyond it they are refused with 503";
-    header_timeout: Duration = "10s", "How long a client may take to send the head of a request, or stay silent between two";
-    request_timeout: Duration = "15s", "How long a request may take in all, but for the audit and sweep of an engine elsewhere; also how long a client may refuse to read its answer";
-    drain_delay: Duration = "0s", "How long to go on accepting after a signal to stop, with /readyz already red";
-    drain_timeout: Duration = "10s", "How long requests under way may take to finish after a signal to stop";
-    log_format: LogFormat = "text", "How to write the log, which goes to stderr: text or json";
-    log_level: String = "info", "What to log: off, error, warn, info, debug or trace, also by part: warn,stockade=debug";
+    listen: String = "127.0.0.1:8080", "The TCP address to listen on, as HOST:PORT; port 0 picks a free one; empty for none";
+    unix: String = "", "A Unix socket for engines in other processes, which open unix:///PATH as their store; it serves engine calls and probes, never the HTTP API; a process that can open it can do everything";
+    unix_mode: Mode = "600", "The file mode of the engines' socket";
+    unix_group: String = "", "A group, by name or number, that may open the engines' socket as well";
+    unix_http: String = "", "A Unix socket for a reverse proxy; it serves the HTTP API, never engine calls, and requires the same secrets as a public address";
+    unix_http_mode: Mode = "600", "The file mode of the proxy's socket";
+    unix_http_group: String = "", "A group, by name or number, that may open the proxy's socket as well";
+    api_key: Secrets = "", "The API key of operators for /api/admin, or several separated by commas; prefer the environment or a file";
+    webhook_secret: Secrets = "", "The HMAC secret of payment webhooks, or several separated by commas; prefer the environment or a file";
+    insecure: bool = "false", "Serve without a webhook secret and an API key even beyond loopback, behind a proxy and to web pages of any origin";
+    no_seed: bool = "false", "Do not add demo products to an empty SQLite store";
+    body_max: usize = "65536", "The largest request body, in bytes; beyond it requests are rejected with 413";
+    client_connections_max: usize = "4096", "The most concurrent connections; beyond it they are rejected with 503";
+    in_flight_max: usize = "2048", "The most requests in flight; beyond it they are rejected with 503";
+    header_timeout: Duration = "10s", "How long a client may take to send a request head, or idle between two requests";
+    request_timeout: Duration = "15s", "How long a request may take in all, except audits and sweeps of remote engines; also how long a response may wait for the client to read it";
+    drain_delay: Duration = "0s", "How long to keep accepting after a stop signal, while /readyz already fails";
+    drain_timeout: Duration = "10s", "How long requests in flight may take to finish after a stop signal";
+    log_format: LogFormat = "text", "The format of the log on stderr: text or json";
+    log_level: String = "info", "The log level: off, error, warn, info, debug or trace; also per module: warn,stockade=debug";
 }
 
 impl Settings {
-    /// The settings that must not be given where others can read them.
+    /// The settings that must not be visible to other users.
     pub const SECRET: &'static [&'static str] = &["api_key", "webhook_secret"];
 
-    /// The secrets that are not set; without one of them a stranger's request
+    /// Returns the names of the secrets that are not set. Without them any client
     /// can change stock or mark an order as paid.
     pub fn missing_secrets(&self) -> Option<&'static str> {
         match (self.api_key.is_empty(), self.webhook_secret.is_empty()) {
@@ -187,7 +186,7 @@ impl Settings {
         }
     }
 
-    /// Refuses settings that make no sense.
+    /// Rejects invalid combinations and values.
     pub fn check(&self) -> Result<(), String> {
         let at_least_one = [
             ("body_max", self.body_max),
@@ -203,7 +202,7 @@ impl Settings {
             return Err("client_connections_max must be at most 1000000".to_owned());
         }
         if self.header_timeout.is_zero() || self.request_timeout.is_zero() {
-            return Err("header_timeout and request_timeout must be over 0".to_owned());
+            return Err("header_timeout and request_timeout must be greater than 0".to_owned());
         }
         let a_day = Duration::from_secs(86_400);
         if self.header_timeout > a_day || self.request_timeout > a_day {
@@ -253,7 +252,7 @@ mod tests {
         settings.set("webhook_secret", "hush, old-hush").unwrap();
         assert_eq!(settings.webhook_secret.iter().collect::<Vec<_>>(), ["hush", "old-hush"]);
         assert!(!format!("{settings:?}").contains("hush"));
-        let refused = settings.set("webhook_secret", "hush,,").unwrap_err();
-        assert!(!refused.contains("hush"));
+        let rejected = settings.set("webhook_secret", "hush,,").unwrap_err();
+        assert!(!rejected.contains("hush"));
     }
 }

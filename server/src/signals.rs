@@ -1,16 +1,16 @@
-//! The signals that ask the server to stop.
+//! The signals that stop the server.
 
 use std::io;
 
-/// SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a closed terminal), from the moment
-/// this is made.
+/// Listens for SIGTERM, SIGINT (Ctrl-C) and SIGHUP (closed terminal) from its
+/// creation on.
 #[derive(Debug)]
 pub struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
-    /// None where SIGHUP is ignored from the start, as under `nohup`.
+    /// None if the parent process set SIGHUP to be ignored, as `nohup` does.
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
 }
@@ -35,7 +35,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Waits for the next signal and names it.
+    /// Waits for the next signal and returns its name.
     #[cfg(unix)]
     pub async fn next(&mut self) -> &'static str {
         let hangup = async {
@@ -51,7 +51,7 @@ impl Signals {
         }
     }
 
-    /// Waits for the next signal and names it.
+    /// Waits for the next signal and returns its name.
     #[cfg(not(unix))]
     pub async fn next(&mut self) -> &'static str {
         let _ = tokio::signal::ctrl_c().await;
@@ -59,13 +59,13 @@ impl Signals {
     }
 }
 
-/// Whether whoever started the server had it ignore SIGHUP. Linux tells so;
-/// elsewhere nobody is asked.
+/// Whether the parent process set SIGHUP to be ignored. Only Linux reports
+/// that; elsewhere the answer is no.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // Bit 0 is signal 1, which SIGHUP is.
+    // Bit 0 is signal 1, SIGHUP.
     ignored
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .is_some_and(|mask| mask & 1 == 1)

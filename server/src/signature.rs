@@ -1,9 +1,9 @@
-//! The signature of payment webhooks:
+//! Verification of payment webhooks:
 //! `Stockade-Signature: t=<unix seconds>,v1=<hex of HMAC-SHA256>`.
 //!
-//! What is signed is the text of `t`, a dot, and the raw body. While a secret
-//! is being changed, several `v1` may stand in the header and several secrets
-//! in the setting: one match is enough.
+//! The signed text is `t`, a dot, and the raw body. For secret rotation the
+//! header may contain several `v1` and the setting several secrets: one match
+//! is enough.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,22 +13,22 @@ use hyper::HeaderMap;
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::problem::Refusal;
+use crate::problem::Rejection;
 use crate::settings::Secrets;
 
-/// The header with the signature.
+/// The signature header.
 pub const HEADER: &str = "stockade-signature";
 
-/// How far the signature's time may be from ours, either way.
+/// The largest clock difference accepted, in either direction; bounds replay.
 const TOLERANCE_SECONDS: u64 = 300;
 
-/// The most `v1` looked at, so that a header cannot make us compute for long.
+/// The most `v1` values checked, which bounds the work per request.
 const SIGNATURES_MAX: usize = 8;
 
-/// Checks signatures; without a secret it lets everything pass.
+/// Verifies signatures; without a secret it accepts everything.
 pub struct Verifier {
     keys: Vec<Hmac<Sha256>>,
-    /// Seconds since 1970 of this process's clock.
+    /// The clock, in seconds since 1970.
     now: fn() -> i64,
 }
 
@@ -38,49 +38,49 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// The moment by this process's clock.
+/// Reads the process's clock.
 fn unix_seconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 impl Verifier {
-    /// A verifier for these secrets and the process's clock.
+    /// Creates a verifier with the process's clock.
     pub fn new(secrets: &Secrets) -> Self {
         Self::with_clock(secrets, unix_seconds)
     }
 
-    /// A verifier for these secrets and a clock that shows seconds since 1970.
+    /// Creates a verifier with another clock, in seconds since 1970.
     pub fn with_clock(secrets: &Secrets, now: fn() -> i64) -> Self {
-        // An HMAC takes a key of any length.
+        // HMAC accepts a key of any length.
         let key = |secret: &str| Hmac::new_from_slice(secret.as_bytes()).ok();
         Self { keys: secrets.iter().filter_map(key).collect(), now }
     }
 
-    /// Refuses a webhook that was not signed with a secret of ours just now.
-    pub fn check(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
+    /// Rejects a webhook without a valid and recent signature.
+    pub fn check(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Rejection> {
         if self.keys.is_empty() {
             return Ok(());
         }
-        let refuse = |why| Err(Refusal::Secret("Stockade-Signature", why));
+        let reject = |why| Err(Rejection::Secret("Stockade-Signature", why));
         let Some(header) = headers.get(HEADER) else {
-            return refuse("the Stockade-Signature header is missing");
+            return reject("the Stockade-Signature header is missing");
         };
         let Some((time, signatures)) = header.to_str().ok().and_then(parse) else {
-            return refuse("the Stockade-Signature header must read t=<unix seconds>,v1=<hex>");
+            return reject("the Stockade-Signature header must read t=<unix seconds>,v1=<hex>");
         };
-        // A signature is checked before its time is believed.
+        // Verify the signature before trusting its time.
         if !self.signed(time, body, &signatures) {
-            return refuse("the signature is wrong");
+            return reject("the signature is invalid");
         }
         match time.parse::<i64>() {
             Ok(time) if time.abs_diff((self.now)()) <= TOLERANCE_SECONDS => Ok(()),
-            _ => refuse("the signature is not of the last five minutes"),
+            _ => reject("the signature's time differs by more than five minutes"),
         }
     }
 
-    /// Tries every secret with every signature, so that the time this takes
-    /// tells neither which of them matched nor how nearly one did.
+    /// Tries every secret with every signature in constant time, so that the
+    /// duration does not tell which matched or how closely.
     fn signed(&self, time: &str, body: &[u8], signatures: &[[u8; 32]]) -> bool {
         let mut any = Choice::from(0);
         for key in &self.keys {
@@ -97,7 +97,7 @@ impl Verifier {
     }
 }
 
-/// The time, as it was written, and the well-formed signatures of a header.
+/// Parses the header into the time, as written, and the well-formed signatures.
 fn parse(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
     let mut time = None;
     let mut signatures = Vec::new();
@@ -105,7 +105,7 @@ fn parse(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
         match name {
             "t" => {
                 let is_digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-                // Two times: which one was signed?
+                // With two times it is ambiguous which one was signed.
                 if !is_digits || time.replace(value).is_some() {
                     return None;
                 }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_of_our_secret_passes_within_five_minutes() {
+    fn valid_signatures_are_accepted_within_five_minutes() {
         let verifier = verifier("hush");
         for (age, good) in [(0, true), (300, true), (-300, true), (301, false), (-301, false)] {
             let time = NOW - age;
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_known_answer_of_the_scheme() {
+    fn signature_matches_the_reference_vector() {
         // Computed with Python's hmac module.
         let header =
             "t=1700000000,v1=8d60d703a84e5c0ca8f9a07dde9bcea21af433840e7ee22049d6047bae03b0f7";
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_header_is_refused() {
+    fn invalid_headers_are_rejected() {
         let verifier = verifier("hush");
         let right = v1("hush", NOW, BODY);
         let wrong = v1("guess", NOW, BODY);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_can_be_changed_without_a_gap() {
+    fn secrets_can_be_rotated() {
         let (old, new) = (v1("old", NOW, BODY), v1("new", NOW, BODY));
         let both = verifier("new,old");
         assert!(passes(&both, &format!("t={NOW},v1={old}")));
@@ -208,13 +208,13 @@ mod tests {
         assert!(passes(&verifier("new"), &format!("t={NOW},v1={new},v1={old}")));
         assert!(!passes(&verifier("new"), &format!("t={NOW},v1={old}")));
         assert!(!passes(&verifier("new"), &format!("t={NOW},v1={old},v1={old}")));
-        // Beyond the bound a right one is not looked for.
+        // Signatures beyond the limit are ignored, even valid ones.
         let many = format!("t={NOW}{},v1={new}", format!(",v1={old}").repeat(SIGNATURES_MAX));
         assert!(!passes(&verifier("new"), &many));
     }
 
     #[test]
-    fn without_a_secret_nothing_is_asked_for() {
+    fn without_a_secret_no_signature_is_required() {
         assert!(verifier("").check(&HeaderMap::new(), BODY).is_ok());
     }
 }

@@ -1,13 +1,13 @@
-//! A connection, whichever way it came.
+//! A connection of any transport.
 
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A connection's two directions.
+/// A bidirectional byte stream.
 pub trait Duplex: AsyncRead + AsyncWrite + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
-/// A connection of either kind.
+/// A type-erased connection.
 pub type Stream = Pin<Box<dyn Duplex>>;

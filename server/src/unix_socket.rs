@@ -1,4 +1,4 @@
-//! A socket file: whose it is, and what becomes of one that was left behind.
+//! Unix sockets: ownership, permissions, and removal of stale files.
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
@@ -10,33 +10,36 @@ use rustix::fs::OFlags;
 use rustix::process::geteuid;
 use tokio::net::UnixListener;
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::settings::Mode;
 use crate::stream::Stream;
 
-/// Clients that may wait to be accepted.
+/// The listen backlog.
 const BACKLOG: u32 = 1_024;
 
-/// Where the system lists its groups.
+/// The group database.
 const GROUPS: &str = "/etc/group";
 
-/// A listening socket file. Dropping it removes the file.
+/// A listening Unix socket. Dropping it removes the file.
 #[derive(Debug)]
 pub struct UnixSocket {
     listener: UnixListener,
     path: PathBuf,
-    /// Locked for as long as we live, so that no two servers have one path.
-    /// The file stays: removing it would let two lock two files of one name.
+    /// A file lock held for the socket's lifetime, so that two servers cannot
+    /// use one path. The lock file is never removed: otherwise two servers
+    /// could lock two files of the same name.
     _lock: File,
 }
 
 impl UnixSocket {
-    /// Listens on a path of which no other server lives. A group, by name or
-    /// number, can open the file as its owner can.
-    pub fn bind(path: &Path, mode: Mode, group: &str) -> Result<Self, Failure> {
+    /// Listens on a path that no running server uses. `group`, a name or a
+    /// number, gets the owner's permissions.
+    pub fn bind(path: &Path, mode: Mode, group: &str) -> Result<Self, CommandError> {
         let shown = path.display();
-        let wrong = |error: io::Error| Failure::Setup(format!("cannot listen on {shown}: {error}"));
-        // Its URL is for programs that may work in another folder.
+        let wrong =
+            |error: io::Error| CommandError::Setup(format!("cannot listen on {shown}: {error}"));
+        // The URL must be absolute: other programs have other working
+        // directories.
         let path = std::path::absolute(path).map_err(wrong)?;
         let group = match group {
             "" => None,
@@ -47,7 +50,8 @@ impl UnixSocket {
         remove_stale(&path)?;
         let socket = tokio::net::UnixSocket::new_stream().map_err(wrong)?;
         socket.bind(&path).map_err(wrong)?;
-        // Nobody can connect before we listen, so nobody slips in before this.
+        // Clients cannot connect before `listen`, so permissions are set in
+        // time.
         let listener = give_to_group(&path, group).and_then(|()| {
             fs::set_permissions(&path, Permissions::from_mode(mode.bits()))
                 .and_then(|()| socket.listen(BACKLOG))
@@ -62,12 +66,12 @@ impl UnixSocket {
         }
     }
 
-    /// Its URL, with the scheme of what it serves.
+    /// Returns the socket's URL with this scheme.
     pub fn url(&self, scheme: &str) -> String {
         format!("{scheme}://{}", self.path.display())
     }
 
-    /// The next client.
+    /// Accepts the next client.
     pub async fn accept(&self) -> io::Result<Stream> {
         let (stream, _) = self.listener.accept().await?;
         Ok(Box::pin(stream))
@@ -76,23 +80,24 @@ impl UnixSocket {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        // What stays behind is stale, which the next server sees.
+        // A file that cannot be removed is stale, which the next server
+        // detects.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-fn give_to_group(path: &Path, group: Option<(&str, u32)>) -> Result<(), Failure> {
+fn give_to_group(path: &Path, group: Option<(&str, u32)>) -> Result<(), CommandError> {
     let Some((name, id)) = group else { return Ok(()) };
     chown(path, None, Some(id)).map_err(|error| {
         let shown = path.display();
-        Failure::Setup(format!(
+        CommandError::Setup(format!(
             "cannot give {shown} to the group {name}: {error}; the server's user must belong to it"
         ))
     })
 }
 
-/// The number of a group.
-fn group_id(group: &str) -> Result<u32, Failure> {
+/// Resolves a group to its number.
+fn group_id(group: &str) -> Result<u32, CommandError> {
     if let Ok(id) = group.parse() {
         return Ok(id);
     }
@@ -102,26 +107,25 @@ fn group_id(group: &str) -> Result<u32, Failure> {
         (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?
     });
     id.ok_or_else(|| {
-        Failure::Setup(format!(
-            "there is no group {group} in {GROUPS}; a group of another directory is given by its \
+        CommandError::Setup(format!(
+            "unknown group {group}: not in {GROUPS}; give a group of another directory by its \
              number"
         ))
     })
 }
 
-/// Locks the file beside the socket file. Only its owner can open it, so that
-/// no other user of the machine holds the lock and keeps the server from
-/// starting.
-fn lock(path: &Path) -> Result<File, Failure> {
+/// Locks the lock file beside the socket. Only its owner can open it, so that
+/// another user cannot hold the lock and block the server from starting.
+fn lock(path: &Path) -> Result<File, CommandError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let beside = PathBuf::from(beside);
     let (shown, shown_lock) = (path.display(), beside.display());
     let wrong = |why: &dyn std::fmt::Display| {
-        Failure::Setup(format!("cannot lock {shown} for this server by {shown_lock}: {why}"))
+        CommandError::Setup(format!("cannot lock {shown} with {shown_lock}: {why}"))
     };
-    // A link would lead to a file of another's choice, and a pipe would keep
-    // the server waiting.
+    // NOFOLLOW: a link could point to a file of another user's choice.
+    // NONBLOCK: opening a pipe would block.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let opened = File::options()
         .create(true)
@@ -133,7 +137,7 @@ fn lock(path: &Path) -> Result<File, Failure> {
         .map_err(|error| wrong(&error))?;
     let known = opened.metadata().map_err(|error| wrong(&error))?;
     if !known.is_file() {
-        return Err(wrong(&"it is no plain file"));
+        return Err(wrong(&"not a regular file"));
     }
     let (owner, own) = (known.uid(), geteuid().as_raw());
     if owner != own {
@@ -143,35 +147,39 @@ fn lock(path: &Path) -> Result<File, Failure> {
         );
         return Err(wrong(&why));
     }
-    // An older server may have made it so that others can open and lock it.
+    // Tighten the permissions of a file that an older version created.
     if known.mode() & 0o777 != 0o600 {
         opened.set_permissions(Permissions::from_mode(0o600)).map_err(|error| wrong(&error))?;
     }
     match opened.try_lock() {
         Ok(()) => Ok(opened),
         Err(TryLockError::WouldBlock) => {
-            Err(Failure::Setup(format!("a server listens on {shown} already")))
+            Err(CommandError::Setup(format!("another server already listens on {shown}")))
         }
         Err(TryLockError::Error(error)) => Err(wrong(&error)),
     }
 }
 
-/// Removes the socket of a server that is dead, and nothing else.
-fn remove_stale(path: &Path) -> Result<(), Failure> {
+/// Removes the socket of a dead server, and nothing else.
+fn remove_stale(path: &Path) -> Result<(), CommandError> {
     let shown = path.display();
     let known = match fs::symlink_metadata(path) {
         Ok(known) => known,
-        // Listening tells what is wrong with the folder, if anything is.
+        // If the directory is unusable, listening reports why.
         Err(_) => return Ok(()),
     };
     if !known.file_type().is_socket() {
-        return Err(Failure::Setup(format!("{shown} is there already and is no socket")));
+        return Err(CommandError::Setup(format!("{shown} exists and is not a socket")));
     }
-    // One of another program has no lock of ours.
+    // A socket of another program has no lock file of ours.
     match UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
-            .map_err(|error| Failure::Setup(format!("cannot remove the stale {shown}: {error}"))),
-        Ok(_) => Err(Failure::Setup(format!("another program listens on {shown}"))),
-        Err(error) => Err(Failure::Setup(format!("cannot tell whose {shown} is: {error}"))),
+            .map_err(|error| {
+                CommandError::Setup(format!("cannot remove the stale socket {shown}: {error}"))
+            }),
+        Ok(_) => Err(CommandError::Setup(format!("another program listens on {shown}"))),
+        Err(error) => {
+            Err(CommandError::Setup(format!("cannot check whether {shown} is in use: {error}")))
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The fuzz targets in `server/fuzz`, on what they begin with and have found.
+//! Runs the fuzz targets in `server/fuzz` on their seed corpus and on past
+//! findings.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,7 +15,7 @@ use std::panic;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Panics anywhere, also in a task of the server, which nobody waits for.
+/// Fails on any panic, even in a task of the server that is not awaited.
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs a target on each of its files.
@@ -37,21 +38,21 @@ fn run(name: &str, target: fn(&[u8])) {
 }
 
 #[test]
-fn no_connection_breaks_a_promise() {
+fn connections_keep_all_invariants() {
     run("http", fuzz::http);
 }
 
 #[test]
-fn no_engine_by_the_socket_file_breaks_a_promise() {
+fn socket_calls_keep_all_invariants() {
     run("socket", fuzz::socket);
 }
 
 #[test]
-fn no_session_breaks_a_promise() {
+fn sessions_keep_all_invariants() {
     run("requests", fuzz::requests);
 }
 
 #[test]
-fn no_webhook_breaks_a_promise() {
+fn webhooks_keep_all_invariants() {
     run("webhook", fuzz::webhook);
 }

@@ -1,5 +1,5 @@
-//! Draws `benches/contention.svg`, or the file that is named, from what the
-//! contention bench saved when it last ran.
+//! Draws `benches/contention.svg`, or the given file, from the latest results
+//! of the contention bench.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!(
-                "not drawn: {error}; `cargo bench -p stockade-benches --bench contention` first"
+                "cannot draw: {error}; run `cargo bench -p stockade-benches --bench contention` first"
             );
             ExitCode::FAILURE
         }

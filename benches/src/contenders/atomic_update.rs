@@ -1,4 +1,4 @@
-//! One guarded update: the shortest that can be written by hand.
+//! One conditional update: the least that hand-written code can do.
 
 use sqlx::MySqlPool;
 

@@ -1,4 +1,4 @@
-//! Carts: several products at once, all or none.
+//! Carts: several products atomically, all or none.
 
 use rand::seq::SliceRandom;
 use sqlx::MySqlPool;
@@ -10,10 +10,10 @@ use super::stockade::{answer, engine};
 use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
 
-/// Items of a cart.
+/// Items per cart.
 const ITEMS: usize = 3;
 
-// FORCE INDEX, so that rows are locked by ascending id and no others are.
+// FORCE INDEX, so that exactly these rows are locked, by ascending id.
 const SELECT_STOCK: &str = "SELECT stock FROM stockade_products FORCE INDEX (PRIMARY) \
      WHERE id IN (?, ?, ?) ORDER BY id FOR UPDATE";
 const TAKE: &str = "UPDATE stockade_products \
@@ -22,7 +22,7 @@ const INSERT_HOLDS: &str = "INSERT INTO stockade_holds \
      (id, product_id, qty, status, expires_at, created_at, token) VALUES \
      (?, ?, 1, 0, ?, ?, ?), (?, ?, 1, 0, ?, ?, ?), (?, ?, 1, 0, ?, ?, ?)";
 
-/// Draws different products, in no order.
+/// Draws distinct products, in no order.
 fn draw(products: Products) -> [u64; ITEMS] {
     let mut cart = [0; ITEMS];
     for place in 0..ITEMS {
@@ -44,7 +44,7 @@ pub struct StockadeCarts {
 }
 
 impl StockadeCarts {
-    /// Opens an engine, with Redis where the shop has one.
+    /// Opens an engine, with Redis if the shop has one.
     pub async fn open(shop: Shop, products: Products) -> Self {
         let engine = engine(&shop).open_async().await.expect("opens");
         Self { engine, products, _shop: shop }
@@ -66,8 +66,8 @@ impl Contender for StockadeCarts {
     }
 }
 
-/// The row locks alone, by ascending id so that no two carts can wait for
-/// each other: one select, one update and one insert for all items.
+/// Row locks by ascending id, so that no two carts deadlock: one select, one
+/// update and one insert for all items.
 pub struct RowLockCarts {
     pool: MySqlPool,
     ids: Ids,

@@ -1,6 +1,6 @@
-//! The ceiling on a database server: the rows that Stockade writes, by transactions of
-//! 256 holds on two connections, for nobody: no callers, no decisions, no
-//! locks, one round trip a transaction.
+//! The ceiling of a database server: the rows that Stockade writes, in
+//! transactions of 256 holds on two connections, without callers, decisions or
+//! locks, one round trip per transaction.
 
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 use tokio::sync::Mutex;
@@ -26,8 +26,8 @@ impl Ceiling {
 
     async fn write(&self, caller: usize) -> sqlx::Result<()> {
         let mut connection = self.connections[caller].lock().await;
-        // The product last: its row lock is had for the least time, which
-        // leaves the most to do at once.
+        // The product last: its row lock is held for the shortest time, which
+        // maximizes concurrency.
         let [holds, events, product] = raw::statements(&self.ids);
         let sql = format!("START TRANSACTION;{holds};{events};{product};COMMIT");
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;

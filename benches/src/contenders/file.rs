@@ -1,6 +1,5 @@
-//! The contenders on a SQLite file. SQLite has one writer at a time, so they
-//! have one connection that writes: several would wait for each other by
-//! sleeping.
+//! The contenders on a SQLite file. SQLite has a single writer, so each uses
+//! one writing connection: several would wait for each other by sleeping.
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -79,8 +78,8 @@ impl Contender for FileRowLock {
     }
 }
 
-/// The ceiling on SQLite: the rows that Stockade writes, by transactions of
-/// 256 holds on one connection, for nobody.
+/// The ceiling of SQLite: the rows that Stockade writes, in transactions of 256
+/// holds on one connection, without callers.
 pub struct FileCeiling {
     pool: SqlitePool,
     ids: RawIds,

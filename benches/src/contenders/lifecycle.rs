@@ -1,4 +1,4 @@
-//! A unit's whole life: held, ordered, paid.
+//! The lifecycle of a unit: held, ordered, paid.
 
 use sqlx::MySqlPool;
 use stockade::{AsyncEngine, HoldRequest, OrderRequest, Outcome, PaymentEvent};
@@ -26,15 +26,15 @@ const PAY_ORDER: &str =
 const PENDING_TO_SOLD: &str = "UPDATE stockade_products \
      SET pending = pending - 1, sold = sold + 1, version = version + 1 WHERE id = ?";
 
-/// Product 1's units through [`AsyncEngine`]: one request is a hold, its order
-/// and its payment, one after the other.
+/// Units of product 1 through [`AsyncEngine`]: one request is a hold, its order
+/// and its payment in sequence.
 pub struct StockadeLifecycle {
     engine: AsyncEngine,
     _shop: Shop,
 }
 
 impl StockadeLifecycle {
-    /// Opens an engine, with Redis where the shop has one.
+    /// Opens an engine, with Redis if the shop has one.
     pub async fn open(shop: Shop) -> Self {
         Self { engine: engine(&shop).open_async().await.expect("opens"), _shop: shop }
     }
@@ -63,8 +63,8 @@ impl Contender for StockadeLifecycle {
     }
 }
 
-/// The same by row locks: three transactions. The product's row, which
-/// everybody waits for, is locked last where nothing has to be decided by it.
+/// The same with row locks: three transactions. The contended row of the
+/// product is locked last where no decision depends on it.
 pub struct RowLockLifecycle {
     pool: MySqlPool,
     holds: Ids,

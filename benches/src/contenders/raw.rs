@@ -1,13 +1,13 @@
-//! The rows that Stockade writes for a batch of holds, as text.
+//! The rows that Stockade writes for a batch of holds, as SQL text.
 
 use std::fmt::Write;
 
 use super::sql::{self, Ids};
 
-/// Holds in a transaction.
+/// Holds per transaction.
 pub(super) const BATCH: u64 = 256;
 
-/// The ids that a ceiling draws.
+/// The id counters of a ceiling.
 #[derive(Debug, Clone)]
 pub(super) struct RawIds {
     pub holds: Ids,
@@ -20,8 +20,8 @@ impl RawIds {
     }
 }
 
-/// The statements of one transaction on product 1: holds, their events in one
-/// row, the product.
+/// Builds the statements of one transaction on product 1: holds, their events
+/// in one row, the product.
 pub(super) fn statements(ids: &RawIds) -> [String; 3] {
     let now = sql::now();
     let end = sql::end_of_hold(now);

@@ -1,4 +1,4 @@
-//! Reads of products, and reads with some holds among them.
+//! Reads of products, optionally mixed with holds.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use super::stockade::{answer, engine};
 use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
 
-/// Reads in one request where a read takes less than looking at the clock.
+/// Reads per request where a read is cheaper than reading the clock.
 const HITS: u64 = 100;
 
 const SELECT: &str = "SELECT id, name, price, stock, held, pending, sold, version \
      FROM stockade_products WHERE id = ?";
 
-/// What is read.
+/// The kind of reads.
 #[derive(Debug, Clone, Copy)]
 pub enum Reads {
-    /// Product 1, which is cached.
+    /// Product 1, always cached.
     Hits,
-    /// One of so many, each as often, with nothing cached.
+    /// A product drawn uniformly from so many, never cached.
     Misses(u32),
-    /// One of so many by Zipf; one request in twenty is a hold.
+    /// A product drawn by Zipf from so many; one request in twenty is a hold.
     Mixed(u32),
 }
 
@@ -56,7 +56,7 @@ pub struct StockadeReads {
 }
 
 impl StockadeReads {
-    /// Opens an engine; for misses, one without Redis that caches nothing.
+    /// Opens an engine; for misses, without Redis and without a cache.
     pub async fn open(mut shop: Shop, reads: Reads) -> Self {
         let is_cached = !matches!(reads, Reads::Misses(_));
         if !is_cached {
@@ -133,13 +133,13 @@ impl Contender for SqlReads {
     }
 }
 
-/// The ceiling of cached reads: the cache that Stockade is built on, alone.
+/// The ceiling of cached reads: the underlying cache alone.
 pub struct BareCache {
     entries: Cache<u64, Arc<String>>,
 }
 
 impl BareCache {
-    /// Makes a cache with product 1 in it.
+    /// Creates a cache with product 1 in it.
     #[must_use]
     pub fn open() -> Self {
         let entries = Cache::new(100_000);

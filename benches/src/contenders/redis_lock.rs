@@ -1,4 +1,4 @@
-//! The lock in Redis that people write by hand.
+//! The Redis lock of hand-written code.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,32 +12,32 @@ use tokio::task::JoinHandle;
 
 use super::sql;
 
-/// A lock that nobody gives back is free after this.
+/// The lock's TTL: after it an abandoned lock is free.
 const LOCK_TTL: Duration = Duration::from_secs(10);
-/// How often a waiter looks again: what common libraries do.
+/// How often a waiter polls: the interval of common libraries.
 const POLL: Duration = Duration::from_millis(250);
 
-/// Gives the lock back if it is still ours, and says so.
+/// Compare-and-delete: releases the lock if it is still held, and notifies.
 const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
      redis.call('DEL', KEYS[1]) redis.call('PUBLISH', KEYS[2], '') return 1 end return 0";
 
 /// How a waiter learns that the lock is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
-    /// It looks again every 250 ms.
+    /// It polls every 250 ms.
     Poll,
-    /// It is told: one message, one waiter.
+    /// It is notified: one message, one waiter.
     Prompt,
 }
 
-/// A lock in Redis: `SET NX PX`, given back by comparison.
+/// A lock in Redis: `SET NX PX`, released by compare-and-delete.
 pub(super) struct RedisLock {
     connection: MultiplexedConnection,
     release: Script,
     key: String,
     channel: String,
     freed: Arc<Notify>,
-    /// Whether waiters are to give up.
+    /// Whether waiters should give up.
     is_over: AtomicBool,
     listening: Option<JoinHandle<()>>,
 }
@@ -75,8 +75,7 @@ impl RedisLock {
         }
     }
 
-    /// Waits for the lock and returns what shows that it is ours; nothing
-    /// where it gave up.
+    /// Waits for the lock and returns its token; nothing if it gave up.
     pub async fn take(&self) -> RedisResult<Option<[u8; 16]>> {
         let token = sql::token();
         let mut connection = self.connection.clone();
@@ -87,8 +86,8 @@ impl RedisLock {
             if taken.is_some() {
                 return Ok(Some(token));
             }
-            // Nobody is told of a free lock where waiters poll. Where they are
-            // told, a message that is lost costs one poll.
+            // Without notifications this is the poll; with them, a lost message
+            // costs one poll.
             let _ = tokio::time::timeout(POLL, self.freed.notified()).await;
         }
         Ok(None)
@@ -102,7 +101,7 @@ impl RedisLock {
         }
     }
 
-    /// Gives the lock back and wakes a waiter.
+    /// Releases the lock and wakes a waiter.
     pub async fn give_back(&self, token: [u8; 16]) -> RedisResult<()> {
         let mut connection = self.connection.clone();
         let mut release = self.release.prepare_invoke();
@@ -110,7 +109,7 @@ impl RedisLock {
         release.invoke_async(&mut connection).await
     }
 
-    /// Removes a key, as one drops a cache entry.
+    /// Deletes a key, as code that invalidates a cache entry does.
     pub async fn forget(&self, key: &str) -> RedisResult<()> {
         let mut connection = self.connection.clone();
         redis::cmd("DEL").arg(key).query_async(&mut connection).await

@@ -1,4 +1,4 @@
-//! The database's row lock alone: one transaction for each request.
+//! The database's row lock: one transaction per request.
 
 use sqlx::{MySqlConnection, MySqlPool};
 
@@ -12,7 +12,7 @@ const SELECT_STOCK: &str = "SELECT stock FROM stockade_products WHERE id = ? FOR
 const TAKE: &str = "UPDATE stockade_products \
      SET stock = stock - ?, held = held + ?, version = version + 1 WHERE id = ?";
 
-/// Products with smaller ids are there from the start.
+/// Ids from here on are added during the run.
 const FIRST_ADDED: u64 = 1_000_000;
 
 /// `SELECT … FOR UPDATE`, update, insert, commit.
@@ -21,7 +21,7 @@ pub struct RowLock {
     pool: MySqlPool,
     ids: Ids,
     products: Products,
-    /// Ids of products added while it runs.
+    /// Ids of products added during the run.
     added: Ids,
 }
 
@@ -38,7 +38,7 @@ impl RowLock {
         }
     }
 
-    /// Holds one unit in a transaction of its own; false where none is left.
+    /// Holds one unit in its own transaction; false if sold out.
     pub(super) async fn hold_unit(&self, product: u64) -> sqlx::Result<bool> {
         let mut transaction = self.pool.begin().await?;
         let hold = hold_one(&mut transaction, &self.ids, product).await?;
@@ -54,8 +54,7 @@ impl RowLock {
     }
 }
 
-/// Locks a product, takes one unit and writes the hold; nothing where none is
-/// left.
+/// Locks a product, takes one unit and writes the hold; nothing if sold out.
 pub(super) async fn hold_one(
     connection: &mut MySqlConnection,
     ids: &Ids,

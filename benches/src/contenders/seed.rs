@@ -1,6 +1,5 @@
-//! The seed path: what code written by hand does for a hot product. Each
-//! request takes a lock in Redis, then the row lock, drops the cache entry
-//! and gives the lock back.
+//! The usual hand-written code for a hot product. Each request takes a lock in
+//! Redis, then the row lock, deletes the cache entry and releases the lock.
 
 use super::names;
 use super::redis_lock::{RedisLock, Wake};
@@ -9,7 +8,7 @@ use super::sql::{self, Products};
 use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
 
-/// A lock in Redis around each transaction.
+/// A Redis lock around each transaction.
 pub struct Seed {
     lock: RedisLock,
     /// The key of the product's cache entry.
@@ -19,7 +18,7 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// Opens its connections. It holds units of product 1.
+    /// Opens its connections. Holds units of product 1.
     ///
     /// # Panics
     /// When the shop has no Redis.

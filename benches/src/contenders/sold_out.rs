@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::contender::{Answer, Contender};
 
-/// Of so many requests one finds stock.
+/// Requests per unit of stock.
 const REQUESTS_PER_UNIT: u64 = 100;
-/// Units before anything is known of how fast a contender is.
+/// The initial stock, before the contender's rate is known.
 const FIRST_STOCK: u64 = 100;
 
-/// A contender that holds units of whatever product it is told to.
+/// A contender that holds units of a given product.
 pub trait HoldsOf: Send + Sync + 'static {
     /// Its name.
     fn name(&self) -> &str;
@@ -17,12 +17,12 @@ pub trait HoldsOf: Send + Sync + 'static {
     fn add_product(&self, stock: u64) -> impl Future<Output = u64> + Send;
     /// Holds one unit.
     fn hold(&self, product: u64) -> impl Future<Output = Answer> + Send;
-    /// Lets go of what it opened.
+    /// Closes what it opened.
     fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// Each run has a product of its own, with stock for 1% of as many requests as
-/// there were in the run before.
+/// Gives each run its own product, with stock for 1% of the requests of the
+/// previous run.
 pub struct SoldOut<H> {
     holds: H,
     product: AtomicU64,
@@ -30,7 +30,7 @@ pub struct SoldOut<H> {
 }
 
 impl<H: HoldsOf> SoldOut<H> {
-    /// Takes a contender that is open.
+    /// Wraps an open contender.
     pub fn new(holds: H) -> Self {
         Self { holds, product: AtomicU64::new(0), requests: AtomicU64::new(0) }
     }

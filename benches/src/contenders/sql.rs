@@ -1,4 +1,4 @@
-//! What the contenders on database servers share.
+//! Code shared by the contenders on database servers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,21 +10,21 @@ use sqlx::{Executor, MySqlConnection};
 
 use crate::contender::Answer;
 
-/// How long holds live in benches that are not about expiry: no hold of any
-/// contender falls due while it is measured.
+/// The TTL of holds in benches that are not about expiry: no hold expires while
+/// it is measured.
 pub(super) const HOLD_TTL: Duration = Duration::from_secs(12 * 3600);
-/// Connections of a contender written by hand. More do not make it faster.
+/// Connections of a hand-written contender. More do not make it faster.
 const CONNECTIONS: u32 = 32;
 
 const INSERT_HOLD: &str = "INSERT INTO stockade_holds \
      (id, product_id, qty, status, expires_at, created_at, token) VALUES (?, ?, ?, 0, ?, ?, ?)";
 
-/// Which product a request is for.
+/// The distribution of requests over products.
 #[derive(Debug, Clone, Copy)]
 pub enum Products {
     /// Always product 1.
     One,
-    /// One of so many, the first most often: Zipf with s = 1.
+    /// So many products by Zipf with s = 1; the first is the most frequent.
     Zipf(u32),
 }
 
@@ -45,7 +45,7 @@ impl Products {
     }
 }
 
-/// Ids of the process's own, so that no contender waits for the database's.
+/// An id counter of the process, so that no contender waits for the database's.
 #[derive(Debug, Clone)]
 pub(super) struct Ids(Arc<AtomicU64>);
 
@@ -58,7 +58,7 @@ impl Ids {
         Self(Arc::new(AtomicU64::new(first)))
     }
 
-    /// The first of so many.
+    /// Reserves so many ids and returns the first.
     pub fn draw(&self, count: u64) -> u64 {
         self.0.fetch_add(count, Ordering::Relaxed)
     }
@@ -70,7 +70,7 @@ pub(super) fn now() -> u64 {
     now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// When a hold made now ends.
+/// Returns when a hold created now expires.
 pub(super) fn end_of_hold(now: u64) -> u64 {
     now + HOLD_TTL.as_secs() * 1_000_000
 }
@@ -79,7 +79,7 @@ pub(super) fn token() -> [u8; 16] {
     rand::random()
 }
 
-/// A pool whose connections are all open.
+/// Opens a pool with all its connections.
 pub(super) async fn pool(url: &str) -> MySqlPool {
     let pool = MySqlPoolOptions::new()
         .min_connections(CONNECTIONS)
@@ -99,7 +99,7 @@ pub(super) async fn pool(url: &str) -> MySqlPool {
         .connect_with(url.parse::<MySqlConnectOptions>().expect("a URL"))
         .await
         .expect("connects");
-    // The pool opens its least number of connections in the background.
+    // The pool opens its minimum of connections in the background.
     let mut open = Vec::new();
     for _ in 0..CONNECTIONS {
         open.push(pool.acquire().await.expect("connects"));
@@ -107,7 +107,7 @@ pub(super) async fn pool(url: &str) -> MySqlPool {
     pool
 }
 
-/// Writes the row of a hold of `units`.
+/// Inserts the row of a hold of `units`.
 pub(super) async fn insert_hold(
     connection: &mut MySqlConnection,
     ids: &Ids,
@@ -127,7 +127,7 @@ pub(super) async fn insert_hold(
     Ok(id)
 }
 
-/// An answer from whether it was granted.
+/// Converts whether it was granted to an answer.
 pub(super) fn answer(granted: sqlx::Result<bool>) -> Answer {
     match granted {
         Ok(true) => Answer::Done,
@@ -136,7 +136,7 @@ pub(super) fn answer(granted: sqlx::Result<bool>) -> Answer {
     }
 }
 
-/// A word for what went wrong.
+/// Names the cause of a database error.
 pub(super) fn cause(error: &sqlx::Error) -> &'static str {
     if matches!(error, sqlx::Error::PoolTimedOut) {
         return "no connection";

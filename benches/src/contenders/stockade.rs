@@ -8,11 +8,11 @@ use super::sql::{HOLD_TTL, Products};
 use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
 
-/// An engine's description with default settings, but for the life of holds,
-/// which a running engine has from its own settings.
+/// Builds an engine with default settings, except the TTL of holds, which a
+/// running engine takes from its own settings.
 ///
 /// # Panics
-/// When a setting is wrong.
+/// When a setting is invalid.
 #[must_use]
 pub fn engine(shop: &Shop) -> EngineBuilder {
     let builder = Engine::builder().store(&shop.url);
@@ -42,13 +42,13 @@ pub struct Stockade {
 }
 
 impl Stockade {
-    /// Opens an engine, with Redis where the shop has one.
+    /// Opens an engine, with Redis if the shop has one.
     pub async fn open(shop: Shop, products: Products) -> Self {
         let engine = engine(&shop).open_async().await.expect("opens");
         Self { engine, products, _shop: shop }
     }
 
-    /// The engine.
+    /// Returns the engine.
     #[must_use]
     pub fn engine(&self) -> &AsyncEngine {
         &self.engine
@@ -89,14 +89,14 @@ impl HoldsOf for Stockade {
     }
 }
 
-/// Holds one unit of product 1 through [`Engine`], on a thread of each caller.
+/// Holds one unit of product 1 through [`Engine`], on a thread per caller.
 pub struct Blocking {
     engine: Engine,
     _shop: Shop,
 }
 
 impl Blocking {
-    /// Opens an engine, with Redis where the shop has one.
+    /// Opens an engine, with Redis if the shop has one.
     pub fn open(shop: Shop) -> Self {
         Self { engine: engine(&shop).open().expect("opens"), _shop: shop }
     }
@@ -116,7 +116,7 @@ impl Contender for Blocking {
     }
 
     async fn close(&self) {
-        // It is closed whatever it says; nothing was forked.
+        // It is closed in any case; nothing was forked.
         let _ = self.engine.close();
     }
 }

@@ -1,4 +1,4 @@
-/* A cart: several products, all or none, and what is short where it cannot be.
+/* A cart: several products atomically, and the short lines if it fails.
  *
  *   cc cart.c -o cart $(pkg-config --cflags --libs stockade) */
 #include <inttypes.h>
@@ -16,7 +16,7 @@ static uint64_t create(stockade_engine *engine, const char *name, uint64_t stock
                : 0;
 }
 
-/* Returns how many holds were made. */
+/* Returns the number of holds created. */
 static size_t hold_cart(stockade_engine *engine, const stockade_cart_line *lines, uint64_t count)
 {
     stockade_cart_request request = STOCKADE_INIT(stockade_cart_request);

@@ -1,11 +1,11 @@
-/* What an error tells, and how to go by it.
+/* How to read an error and react to it.
  *
  *   cc errors.c -o errors $(pkg-config --cflags --libs stockade) */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stockade.h>
 
-/* Tells what to do about an error, and frees it. */
+/* Prints how to react to an error, and frees it. */
 static void explain(stockade_error *error)
 {
     uint64_t number;
@@ -38,7 +38,7 @@ int main(void)
         return 1;
     explain(error);
 
-    /* Settings by name; a sweep when this program finds the time for it. */
+    /* Settings by name; without a sweeper, this program sweeps itself. */
     stockade_options *options = NULL;
     if (stockade_options_new(&options, NULL) != STOCKADE_CODE_OK ||
         stockade_options_set(options, "store", "sqlite::memory:", NULL) != STOCKADE_CODE_OK ||

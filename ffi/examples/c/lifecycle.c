@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <stockade.h>
 
-/* Ends the program where an example need not go on. */
+/* Ends the program on an error. */
 static void check(stockade_code code, stockade_error *error)
 {
     if (code != STOCKADE_CODE_OK) {
@@ -33,7 +33,7 @@ int main(int argc, char **argv)
     stockade_product lamp = STOCKADE_INIT(stockade_product);
     check(stockade_engine_create_product(engine, &new_lamp, &lamp, &error), error);
 
-    /* Two units are kept for this buyer for a minute. */
+    /* Holds two units for this buyer for a minute. */
     stockade_hold_request request = STOCKADE_INIT(stockade_hold_request);
     request.product_id = lamp.id;
     request.quantity = 2;
@@ -51,7 +51,7 @@ int main(int argc, char **argv)
     stockade_order order = STOCKADE_INIT(stockade_order);
     check(stockade_engine_order(engine, &order_request, &order, &replayed, &error), error);
 
-    /* The payment provider says how it ended. */
+    /* The payment provider reports the outcome. */
     stockade_payment_event event = STOCKADE_INIT(stockade_payment_event);
     event.payment_token = order.payment_token;
     event.status = "success";

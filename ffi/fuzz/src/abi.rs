@@ -1,19 +1,19 @@
-//! A session: the options, the engine, and one call after another.
+//! A session: options, the engine, and a sequence of calls.
 
 use std::ptr;
 
 use stockade_ffi::engine::{stockade_engine_free, stockade_engine_open};
 use stockade_ffi::options::stockade_options_set;
 
+use super::call_result::expect_result;
 use super::calls;
 use super::line::{Line, pointer, unless_null};
 use super::program::Program;
-use super::told::told;
 
-/// The most lines that are read, so that no session is long.
+/// The most lines of a session, which bounds its duration.
 const LINES_MAX: usize = 32;
 
-/// A session, one call in each line, with its arguments by name:
+/// A session, one call per line, with its arguments by name:
 ///
 /// ```text
 /// set name=hold_ttl value=60s
@@ -24,10 +24,10 @@ const LINES_MAX: usize = 32;
 /// payment token=$payment status=paid body=%00
 /// ```
 ///
-/// `size` and `tail` are the size that the request says it has, and its last
-/// byte; `room` is the size that the place for the answer says it has; `null`
-/// lists what is given as NULL: `engine`, `request`, `answer`, `error`,
-/// `replayed`, and `options`. What is not named is as it should be.
+/// `size` and `tail` are the declared size of the request and its last byte;
+/// `room` is the declared size of the response struct; `null` lists NULL
+/// arguments: `engine`, `request`, `answer`, `error`, `replayed`, and
+/// `options`. Everything else is valid.
 pub fn abi(session: &[u8]) {
     let mut program = Program::begin();
     for line in session.split(|byte| *byte == b'\n').take(LINES_MAX) {
@@ -43,8 +43,8 @@ fn run(program: &mut Program, line: &Line<'_>) {
         "set" => {
             let (name, value) = (line.text("name"), line.text("value"));
             let options = unless_null(line, "options", program.options);
-            // SAFETY: the options live, and the texts end with a NUL.
-            told(line, |error| unsafe {
+            // SAFETY: the options live, and the texts are NUL-terminated.
+            expect_result(line, |error| unsafe {
                 stockade_options_set(options, pointer(&name), pointer(&value), error)
             });
         }
@@ -54,7 +54,7 @@ fn run(program: &mut Program, line: &Line<'_>) {
     }
 }
 
-/// Opens a store by its URL, but none that is a file's or a server's.
+/// Opens a store by its URL, unless it names a file or a server.
 fn open_store(line: &Line<'_>) {
     const KEPT: [&str; 5] = ["sqlite", "mysql", "mariadb", "unix", "http"];
     let store = line.text("url");
@@ -64,10 +64,11 @@ fn open_store(line: &Line<'_>) {
         return;
     }
     let mut engine = ptr::null_mut();
-    // SAFETY: the text ends with a NUL or is null, and the place lives.
-    let opened =
-        told(line, |error| unsafe { stockade_engine_open(pointer(&store), &mut engine, error) });
+    // SAFETY: the text is NUL-terminated or null, and the out-pointer is valid.
+    let opened = expect_result(line, |error| unsafe {
+        stockade_engine_open(pointer(&store), &mut engine, error)
+    });
     assert_eq!(opened, !engine.is_null());
-    // SAFETY: it came from the library or is null, and is freed once.
+    // SAFETY: null, or from the library and freed once.
     unsafe { stockade_engine_free(engine) };
 }

@@ -1,4 +1,4 @@
-//! Each call of the engine, with what a line says.
+//! The engine's calls, with the arguments of a line.
 
 use std::mem::offset_of;
 use std::ptr;
@@ -13,12 +13,12 @@ use stockade_ffi::payments::*;
 use stockade_ffi::products::*;
 use stockade_ffi::text::*;
 
+use super::call_result::{expect_result, text};
 use super::line::{Line, pointer, unless_null};
-use super::place::Place;
 use super::program::Program;
-use super::told::{text, told};
+use super::struct_memory::StructMemory;
 
-/// Makes a call; one that there is not is passed over.
+/// Makes a call; ignores unknown ones.
 pub fn run(program: &mut Program, line: &Line<'_>) {
     match line.call {
         "create" | "adjust" | "product" | "products" => products(program, line),
@@ -34,11 +34,11 @@ pub fn run(program: &mut Program, line: &Line<'_>) {
 
 fn products(program: &mut Program, line: &Line<'_>) {
     let engine = program.engine(line);
-    let answer = Place::answer::<stockade_product>(line);
+    let answer = StructMemory::answer::<stockade_product>(line);
     let (name, reason, key) = (line.text("name"), line.text("reason"), line.text("key"));
-    // SAFETY: the engine lives or is null, structs are as long as they say, and
-    // texts end with a NUL.
-    let done = told(line, |error| unsafe {
+    // SAFETY: the engine lives or is null, structs are as large as they
+    // declare, and texts are NUL-terminated.
+    let done = expect_result(line, |error| unsafe {
         match line.call {
             "create" => {
                 let request = stockade_new_product {
@@ -49,7 +49,7 @@ fn products(program: &mut Program, line: &Line<'_>) {
                     stock: line.number("stock"),
                     key: pointer(&key),
                 };
-                let request = Place::request(line, request);
+                let request = StructMemory::request(line, request);
                 stockade_engine_create_product(engine, request.pointer(), answer.pointer(), error)
             }
             "adjust" => {
@@ -62,7 +62,7 @@ fn products(program: &mut Program, line: &Line<'_>) {
                     key: pointer(&key),
                     version: line.number("version"),
                 };
-                let request = Place::request(line, request);
+                let request = StructMemory::request(line, request);
                 stockade_engine_adjust_stock(engine, request.pointer(), answer.pointer(), error)
             }
             "product" => {
@@ -75,8 +75,9 @@ fn products(program: &mut Program, line: &Line<'_>) {
                 let code = stockade_engine_products(engine, after, limit, place, error);
                 let count = stockade_products_count(page);
                 let index = line.number("index") as usize;
-                let found =
-                    told(line, |error| stockade_products_get(page, index, answer.pointer(), error));
+                let found = expect_result(line, |error| {
+                    stockade_products_get(page, index, answer.pointer(), error)
+                });
                 assert!(!found || index < count);
                 stockade_products_next(page);
                 stockade_products_free(page);
@@ -91,7 +92,7 @@ fn products(program: &mut Program, line: &Line<'_>) {
 
 fn holds(program: &mut Program, line: &Line<'_>) {
     let engine = program.engine(line);
-    let answer = Place::answer::<stockade_hold>(line);
+    let answer = StructMemory::answer::<stockade_hold>(line);
     let mut replayed = false;
     let replayed = unless_null(line, "replayed", &raw mut replayed);
     let (key, customer, token) = (line.text("key"), line.text("customer"), line.text("token"));
@@ -100,7 +101,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
     let ttl_us = line.number("ttl");
     let reserved = line.number("reserved") as u32;
     // SAFETY: as in `products`.
-    let done = told(line, |error| unsafe {
+    let done = expect_result(line, |error| unsafe {
         match line.call {
             "hold" => {
                 let request = stockade_hold_request {
@@ -113,7 +114,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                     key: pointer(&key),
                     customer: pointer(&customer),
                 };
-                let request = Place::request(line, request);
+                let request = StructMemory::request(line, request);
                 stockade_engine_hold(engine, request.pointer(), answer.pointer(), replayed, error)
             }
             "cart" => {
@@ -124,8 +125,8 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                     has_ttl,
                     ttl_us,
                     lines: if line.is_null("lines") { ptr::null() } else { lines.as_ptr() },
-                    // More than there are is a program's lie, unless it is so
-                    // many that none is read.
+                    // A count beyond the array is forbidden, unless it is so
+                    // large that the library rejects it unread.
                     line_count: match line.given("count") {
                         Some(given) if given > STOCKADE_CART_LINES_MAX => given,
                         given => given.unwrap_or(count).min(count),
@@ -133,15 +134,16 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                     key: pointer(&key),
                     customer: pointer(&customer),
                 };
-                let request = Place::request(line, request);
+                let request = StructMemory::request(line, request);
                 let mut holds = ptr::null_mut();
                 let place = unless_null(line, "answer", &raw mut holds);
                 let code =
                     stockade_engine_hold_many(engine, request.pointer(), place, replayed, error);
                 let count = stockade_holds_count(holds);
                 let index = line.number("index") as usize;
-                let found =
-                    told(line, |error| stockade_holds_get(holds, index, answer.pointer(), error));
+                let found = expect_result(line, |error| {
+                    stockade_holds_get(holds, index, answer.pointer(), error)
+                });
                 assert!(!found || index < count);
                 stockade_holds_free(holds);
                 code
@@ -151,14 +153,14 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                 let token = pointer(&token);
                 let request =
                     stockade_release_request { struct_size: 0, reserved, hold_id: id, token };
-                let request = Place::request(line, request);
+                let request = StructMemory::request(line, request);
                 stockade_engine_release_with(engine, request.pointer(), answer.pointer(), error)
             }
             "extend" => {
                 let token = pointer(&token);
                 let request =
                     stockade_extend_request { struct_size: 0, has_ttl, hold_id: id, ttl_us, token };
-                let request = Place::request(line, request);
+                let request = StructMemory::request(line, request);
                 stockade_engine_extend(engine, request.pointer(), answer.pointer(), error)
             }
             _ => stockade_engine_get_hold(engine, id, answer.pointer(), error),
@@ -169,7 +171,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
     }
 }
 
-/// The lines of a cart: `lines=1x2,2x3`.
+/// Parses the lines of a cart: `lines=1x2,2x3`.
 fn lines(line: &Line<'_>) -> Vec<stockade_cart_line> {
     let text = String::from_utf8_lossy(line.bytes("lines").unwrap_or_default()).into_owned();
     let lines = text.split(',').filter_map(|one| one.split_once('x'));
@@ -183,12 +185,12 @@ fn lines(line: &Line<'_>) -> Vec<stockade_cart_line> {
 
 fn orders(program: &mut Program, line: &Line<'_>) {
     let engine = program.engine(line);
-    let answer = Place::answer::<stockade_order>(line);
+    let answer = StructMemory::answer::<stockade_order>(line);
     let mut replayed = false;
     let replayed = unless_null(line, "replayed", &raw mut replayed);
     let (key, token, status) = (line.text("key"), line.text("token"), line.text("status"));
-    // SAFETY: as in `products`; a body has as many bytes as is said.
-    let done = told(line, |error| unsafe {
+    // SAFETY: as in `products`; a body is as long as declared.
+    let done = expect_result(line, |error| unsafe {
         match line.call {
             "order" => {
                 let request = stockade_order_request {
@@ -199,7 +201,7 @@ fn orders(program: &mut Program, line: &Line<'_>) {
                     key: pointer(&key),
                     token: pointer(&token),
                 };
-                let request = Place::request(line, request);
+                let request = StructMemory::request(line, request);
                 stockade_engine_order(engine, request.pointer(), answer.pointer(), replayed, error)
             }
             "get_order" => {
@@ -220,7 +222,7 @@ fn orders(program: &mut Program, line: &Line<'_>) {
                     body: body.map_or(ptr::null(), <[u8]>::as_ptr),
                     body_length: impossible.unwrap_or(body.map_or(0, <[u8]>::len) as u64),
                 };
-                let request = Place::request(line, request);
+                let request = StructMemory::request(line, request);
                 let mut taken = stockade_payment_answer::Recorded;
                 let taken = unless_null(line, "answer", &raw mut taken);
                 stockade_engine_payment(engine, request.pointer(), taken, replayed, error)
@@ -235,14 +237,14 @@ fn orders(program: &mut Program, line: &Line<'_>) {
 
 fn housekeeping(program: &mut Program, line: &Line<'_>) {
     let engine = program.engine(line);
-    // SAFETY: as in `products`; what is given is freed once.
-    told(line, |error| unsafe {
+    // SAFETY: as in `products`; returned objects are freed once.
+    expect_result(line, |error| unsafe {
         match line.call {
             "ping" => stockade_engine_ping(engine, error),
             "noop" => stockade_engine_noop(engine, error),
             "close" => stockade_engine_close(engine, error),
             "sweep" => {
-                let report = Place::answer::<stockade_sweep_report>(line);
+                let report = StructMemory::answer::<stockade_sweep_report>(line);
                 stockade_engine_sweep(engine, report.pointer(), error)
             }
             "metrics" => {
@@ -260,9 +262,10 @@ fn housekeeping(program: &mut Program, line: &Line<'_>) {
                 let code = stockade_engine_events_after(engine, after, limit, place, error);
                 let count = stockade_events_count(events);
                 let (index, event) =
-                    (line.number("index") as usize, Place::answer::<stockade_event>(line));
-                let found =
-                    told(line, |error| stockade_events_get(events, index, event.pointer(), error));
+                    (line.number("index") as usize, StructMemory::answer::<stockade_event>(line));
+                let found = expect_result(line, |error| {
+                    stockade_events_get(events, index, event.pointer(), error)
+                });
                 assert!(!found || index < count);
                 stockade_events_free(events);
                 code
@@ -275,21 +278,22 @@ fn without_an_engine(line: &Line<'_>) {
     let given = line.text("text");
     let given = pointer(&given);
     let (mut id, mut quantity, mut price) = (0, 0, 0);
-    // SAFETY: the text ends with a NUL or is null, and the numbers live.
+    // SAFETY: the text is NUL-terminated or null, and the numbers live.
     unsafe {
         match line.call {
             "id" => {
                 let place = unless_null(line, "answer", &raw mut id);
-                told(line, |error| stockade_id_from_text(given, place, error));
+                expect_result(line, |error| stockade_id_from_text(given, place, error));
             }
             "quantity" => {
                 let place = unless_null(line, "answer", &raw mut quantity);
-                let done = told(line, |error| stockade_quantity_from_text(given, place, error));
+                let done =
+                    expect_result(line, |error| stockade_quantity_from_text(given, place, error));
                 assert_eq!(done, quantity > 0);
             }
             "price" => {
                 let place = unless_null(line, "answer", &raw mut price);
-                told(line, |error| stockade_price_from_text(given, place, error));
+                expect_result(line, |error| stockade_price_from_text(given, place, error));
                 assert!(price >= 0);
             }
             _ => {

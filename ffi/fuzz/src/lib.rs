@@ -1,15 +1,15 @@
-//! What a program can get wrong at the C ABI, and what must hold whatever it
-//! does that the header does not forbid.
+//! Fuzz target of the C ABI: misuse by a program that the header does not
+//! forbid, and the invariants that must hold.
 //!
-//! The target is a function of any bytes that panics when a promise is broken.
-//! A fuzzer calls it with bytes that it makes up (`make fuzz`), under the
-//! address sanitizer, and `ffi/tests/fuzz.rs` with those kept in `seeds`.
+//! The target is a function of arbitrary bytes that panics when an invariant is
+//! broken. A fuzzer generates the bytes (`make fuzz`) under AddressSanitizer,
+//! and `ffi/tests/fuzz.rs` runs those in `seeds`.
 
 mod abi;
+mod call_result;
 mod calls;
 mod line;
-mod place;
 mod program;
-mod told;
+mod struct_memory;
 
 pub use abi::abi;

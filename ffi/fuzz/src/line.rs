@@ -6,14 +6,14 @@ use std::ptr;
 /// The most bytes of a text.
 const TEXT_MAX: usize = 2_048;
 
-/// A call as it was written: `hold product=1 quantity=2 key=a%20b`.
+/// A parsed call: `hold product=1 quantity=2 key=a%20b`.
 pub struct Line<'a> {
     pub call: &'a str,
     fields: Vec<(&'a [u8], Vec<u8>)>,
 }
 
 impl<'a> Line<'a> {
-    /// Reads a line. `$hold` and `$payment` stand for these tokens.
+    /// Parses a line. `$hold` and `$payment` expand to these tokens.
     pub fn read(line: &'a [u8], hold: &[u8], payment: &[u8]) -> Option<Self> {
         let mut words = line.split(|byte| *byte == b' ');
         let call = str::from_utf8(words.next()?).ok()?;
@@ -29,24 +29,24 @@ impl<'a> Line<'a> {
         Some(Self { call, fields: fields.collect() })
     }
 
-    /// The bytes of a field.
+    /// Returns the bytes of a field.
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
         let field = self.fields.iter().find(|(field, _)| *field == name.as_bytes());
         field.map(|(_, value)| value.as_slice())
     }
 
-    /// A number, of which the lowest bits count; 0 when it is none.
+    /// Returns a number, truncated to its lowest bits; 0 if invalid.
     pub fn number(&self, name: &str) -> u64 {
         self.given(name).unwrap_or(0)
     }
 
-    /// A number that was written.
+    /// Returns a number if the field was given.
     pub fn given(&self, name: &str) -> Option<u64> {
         let text = str::from_utf8(self.bytes(name)?).ok()?;
         text.parse().ok().or_else(|| text.parse().ok().map(i64::cast_unsigned))
     }
 
-    /// A text as C has it, up to its first NUL.
+    /// Returns a C string, up to its first NUL.
     pub fn text(&self, name: &str) -> Option<CString> {
         let bytes = self.bytes(name)?;
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
@@ -60,17 +60,17 @@ impl<'a> Line<'a> {
     }
 }
 
-/// A text for a call, which it lives as long as.
+/// Returns a text's pointer, valid as long as the text.
 pub fn pointer(text: &Option<CString>) -> *const c_char {
     text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
 }
 
-/// What need not be given, unless the line says NULL.
+/// Returns an optional argument, unless the line says NULL.
 pub fn unless_null<T>(line: &Line<'_>, name: &str, place: *mut T) -> *mut T {
     if line.is_null(name) { ptr::null_mut() } else { place }
 }
 
-/// A value with `%20` and the like as the bytes that they stand for.
+/// Percent-decodes a value.
 fn decoded(value: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value;

@@ -1,4 +1,4 @@
-//! A program that uses the library: its options, and its engine.
+//! The simulated program: its options and its engine.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -13,9 +13,9 @@ use stockade_ffi::options::{
     stockade_options, stockade_options_free, stockade_options_new, stockade_options_set,
 };
 
+use super::call_result::{expect_result, text};
 use super::line::{Line, unless_null};
-use super::place::Place;
-use super::told::{text, told};
+use super::struct_memory::StructMemory;
 
 const MEMORY: &CStr = c"sqlite::memory:";
 
@@ -23,7 +23,7 @@ const MEMORY: &CStr = c"sqlite::memory:";
 pub struct Program {
     pub options: *mut stockade_options,
     engine: *mut stockade_engine,
-    /// The tokens that were answered last.
+    /// The latest tokens that were returned.
     pub hold: Vec<u8>,
     pub payment: Vec<u8>,
 }
@@ -37,12 +37,12 @@ impl Program {
         let engine = ptr::null_mut();
         let program = Self { options, engine, hold: Vec::new(), payment: Vec::new() };
         program.must_set(c"sweeper", c"false");
-        // Small: a session is short, and most of its time is spent in beginning it.
+        // Small: sessions are short, and startup dominates.
         program.must_set(c"cache_products", c"16");
         program
     }
 
-    /// The engine that a call is given; the first that needs one opens it.
+    /// Returns the engine for a call; the first call opens it.
     pub fn engine(&mut self, line: &Line<'_>) -> *mut stockade_engine {
         if line.is_null("engine") {
             return ptr::null_mut();
@@ -54,15 +54,15 @@ impl Program {
     }
 
     fn must_set(&self, name: &CStr, value: &CStr) {
-        // SAFETY: the options live, and the texts end with a NUL.
+        // SAFETY: the options live, and the texts are NUL-terminated.
         let code = unsafe {
             stockade_options_set(self.options, name.as_ptr(), value.as_ptr(), ptr::null_mut())
         };
         assert_eq!(code, stockade_code::Ok);
     }
 
-    /// Opens an engine as the options say, but on a store in memory and without
-    /// Redis: no file, no server.
+    /// Opens an engine with the options, but in memory and without Redis: no
+    /// file, no server.
     pub fn open(&mut self, line: &Line<'_>) {
         self.leave();
         self.must_set(c"store", MEMORY);
@@ -70,20 +70,21 @@ impl Program {
         let options = unless_null(line, "options", self.options);
         let mut engine = ptr::null_mut();
         let place = unless_null(line, "answer", &raw mut engine);
-        // SAFETY: the options live, or are null, and so does the place.
-        let opened =
-            told(line, |error| unsafe { stockade_engine_open_with(options, place, error) });
+        // SAFETY: the options live or are null, and the out-pointer is valid.
+        let opened = expect_result(line, |error| unsafe {
+            stockade_engine_open_with(options, place, error)
+        });
         assert_eq!(opened, !engine.is_null());
         self.engine = engine;
     }
 
-    /// Frees the engine, whose books must agree, if they can still be read.
+    /// Frees the engine; its stock must be consistent if it can still be read.
     fn leave(&mut self) {
         if self.engine.is_null() {
             return;
         }
         let mut audit = ptr::null_mut();
-        // SAFETY: the engine lives, and so does the place.
+        // SAFETY: the engine lives, and the out-pointer is valid.
         let code = unsafe { stockade_engine_audit(self.engine, &mut audit, ptr::null_mut()) };
         assert_ne!(code, stockade_code::Internal);
         assert_eq!(audit.is_null(), code != stockade_code::Ok);
@@ -106,9 +107,9 @@ impl Program {
 }
 
 fn expect_consistent(audit: *const stockade_audit) {
-    let summary = Place::right::<stockade_audit_summary>();
-    let finding = Place::right::<stockade_finding>();
-    // SAFETY: the audit lives, and the places are as long as they say.
+    let summary = StructMemory::right::<stockade_audit_summary>();
+    let finding = StructMemory::right::<stockade_finding>();
+    // SAFETY: the audit lives, and the structs are as large as they declare.
     unsafe {
         let code = stockade_audit_read(audit, summary.pointer(), ptr::null_mut());
         assert_eq!(code, stockade_code::Ok);

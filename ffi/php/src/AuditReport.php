@@ -7,22 +7,22 @@ namespace Stockade;
 use DateTimeImmutable;
 
 /**
- * Whether every unit is where the books say it is.
+ * The report of an audit of all stock.
  */
 final class AuditReport
 {
     /**
-     * @param bool $consistent whether nothing was found wrong
-     * @param int $products products looked at
-     * @param int $received units ever received, less those written off
-     * @param int $stock units that can be held
+     * @param bool $consistent whether the audit found no fault
+     * @param int $products products audited
+     * @param int $received units received, less units written off
+     * @param int $stock units available to hold
      * @param int $held units in active holds
      * @param int $pending units in unpaid orders
      * @param int $sold units in paid orders
-     * @param int $waitingEvents payment events that wait for their order; no fault by itself
-     * @param ?DateTimeImmutable $oldestWaitingEvent when the oldest of them came; UTC
-     * @param int $productsDue products with due holds or orders not taken back yet; no fault
-     * @param list<Finding> $findings what is wrong and where
+     * @param int $waitingEvents payment events waiting for their order; not a fault by itself
+     * @param ?DateTimeImmutable $oldestWaitingEvent when the oldest of them arrived; UTC
+     * @param int $productsDue products with due holds or orders that no sweep has processed yet; not a fault
+     * @param list<Finding> $findings the faults found
      */
     public function __construct(
         public readonly bool $consistent,

@@ -10,8 +10,8 @@ namespace Stockade;
 final class Cart
 {
     /**
-     * @param list<Hold> $holds one hold for each product
-     * @param bool $replayed whether the answer was remembered under the idempotency key
+     * @param list<Hold> $holds one hold per product
+     * @param bool $replayed whether this replays the first response of the idempotency key
      */
     public function __construct(
         public readonly array $holds,

@@ -9,14 +9,15 @@ use SensitiveParameter;
 use Stockade\Native\Arguments;
 use Stockade\Native\Call;
 use Stockade\Native\Handle;
+use Stockade\Native\Opener;
 use Stockade\Native\Reader;
 
 /**
- * The engine. Every failure is a {@see Exception\StockadeException} with a
- * class for its code.
+ * The engine. Every error is a {@see Exception\StockadeException} with a
+ * class per code.
  *
- * Ids and quantities may be numbers or texts as a request has them: "2abc" is
- * refused as invalid_argument. A ttl is in seconds.
+ * Ids and quantities may be numbers or request texts: "2abc" is
+ * rejected as invalid_argument. A ttl is in seconds.
  */
 final class Engine
 {
@@ -27,7 +28,7 @@ final class Engine
     /**
      * Opens an engine on a store: "sqlite:FILE", "sqlite::memory:" or
      * "mysql://USER@HOST/DATABASE", or a running engine, "unix:///SOCKET" or
-     * "http://:KEY@HOST:PORT". It ends with this object.
+     * "http://:KEY@HOST:PORT". It is closed with this object.
      *
      * @param array<string, string|int|bool> $settings by name, such as
      *     ['redis' => 'redis://127.0.0.1', 'hold_ttl' => '60s']; a running
@@ -37,28 +38,28 @@ final class Engine
         #[SensitiveParameter] string $store,
         #[SensitiveParameter] array $settings = [],
     ): self {
-        return self::with($store, $settings, false);
+        return new self(Opener::open($store, $settings, false));
     }
 
     /**
-     * This process's engine with these settings: opened by the first request
-     * of a worker, and kept with its connections for the ones that follow.
+     * Returns this process's shared engine with these settings: opened by the first request
+     * of a worker, and kept open with its connections for later ones.
      *
-     * @param array<string, string|int|bool> $settings as of {@see Engine::open()}
+     * @param array<string, string|int|bool> $settings as in {@see Engine::open()}
      */
     public static function shared(
         #[SensitiveParameter] string $store,
         #[SensitiveParameter] array $settings = [],
     ): self {
-        return self::with($store, $settings, true);
+        return new self(Opener::open($store, $settings, true));
     }
 
-    /** The handle is freed once. */
+    /** Not clonable: the handle is freed once. */
     private function __clone()
     {
     }
 
-    /** Ends the engine. Objects that PHP destroys later find it closed. */
+    /** Closes the engine. Objects destroyed later find it closed. */
     public function __destruct()
     {
         if (isset($this->handle)) {
@@ -67,7 +68,7 @@ final class Engine
     }
 
     /**
-     * What a dump shows: no pointer and no secret.
+     * The output of var_dump: no pointer and no secret.
      *
      * @return array<string, bool>
      */
@@ -76,7 +77,7 @@ final class Engine
         return ['closed' => !isset($this->handle) || $this->handle->isClosed()];
     }
 
-    /** Reads a product, from the cache where that is fresh. */
+    /** Reads a product, from the cache if the entry is fresh. */
     public function product(int|string|float|bool $id): Product
     {
         $call = new Call($this->handle);
@@ -85,7 +86,7 @@ final class Engine
             $call->engine,
             Arguments::id('id', $id),
             FFI::addr($product),
-            $call->errorPlace
+            $call->errorOut
         ));
         return (new Reader($call))->product($product);
     }
@@ -100,7 +101,7 @@ final class Engine
             Arguments::id('after', $after),
             Arguments::limit($limit),
             FFI::addr($page),
-            $call->errorPlace
+            $call->errorOut
         ));
         try {
             return (new Reader($call))->products($page);
@@ -112,7 +113,7 @@ final class Engine
     /**
      * Creates a product; its price is an exact decimal such as "19.99".
      *
-     * @param ?string $key the idempotency key: the same key answers the same product
+     * @param ?string $key the idempotency key: a repeated key returns the same product
      */
     public function createProduct(
         string $name,
@@ -131,17 +132,17 @@ final class Engine
             $call->engine,
             FFI::addr($request),
             FFI::addr($product),
-            $call->errorPlace
+            $call->errorOut
         ));
         return (new Reader($call))->product($product);
     }
 
     /**
-     * Receives goods, or writes them off where $delta is negative.
+     * Adjusts stock: receives goods, or writes them off if $delta is negative.
      *
-     * @param ?string $key the idempotency key: the same key gets the same answer
+     * @param ?string $key the idempotency key: a repeated key replays the first response
      * @param int|string|float|bool|null $version the version that the caller
-     *     saw: refused with VersionMismatch if the product has another by now
+     *     expects: another one is rejected with VersionMismatch
      */
     public function adjustStock(
         int|string|float|bool $productId,
@@ -162,17 +163,17 @@ final class Engine
             $call->engine,
             FFI::addr($request),
             FFI::addr($product),
-            $call->errorPlace
+            $call->errorOut
         ));
         return (new Reader($call))->product($product);
     }
 
     /**
-     * Holds units of one product for a short time.
+     * Holds units of one product for a limited time.
      *
-     * @param ?string $customer whom they are held for, by any word that names
-     *     one buyer in 1 to 255 bytes; under the setting max_per_customer
-     *     their holds count together
+     * @param ?string $customer the customer, any identifier of
+     *     1 to 255 bytes; under the setting max_per_customer
+     *     the holds of one customer count together
      */
     public function hold(
         int|string|float|bool $productId,
@@ -194,18 +195,18 @@ final class Engine
             $call->engine,
             FFI::addr($request),
             FFI::addr($hold),
-            $call->replayedPlace(),
-            $call->errorPlace
+            $call->replayedOut(),
+            $call->errorOut
         ));
         return (new Reader($call))->hold($hold, $call->replayed());
     }
 
     /**
-     * Holds several products, all or none.
+     * Holds several products atomically: all or none.
      *
      * @param iterable<array{0: int|string, 1: int|string}> $lines product id
      *     and quantity of each line; lines of the same product are summed
-     * @param ?string $customer as hold() has it
+     * @param ?string $customer as in hold()
      */
     public function holdMany(
         iterable $lines,
@@ -217,7 +218,7 @@ final class Engine
         $read = Arguments::lines($lines);
         $call = new Call($this->handle);
         $count = count($read);
-        // An array of no elements cannot be made.
+        // C has no arrays of zero elements.
         $array = $call->ffi->new('stockade_cart_line[' . max(1, $count) . ']');
         foreach ($read as $index => [$productId, $quantity]) {
             $array[$index]->product_id = $productId;
@@ -234,8 +235,8 @@ final class Engine
             $call->engine,
             FFI::addr($request),
             FFI::addr($holds),
-            $call->replayedPlace(),
-            $call->errorPlace
+            $call->replayedOut(),
+            $call->errorOut
         ));
         try {
             return new Cart((new Reader($call))->holds($holds), $call->replayed());
@@ -245,10 +246,10 @@ final class Engine
     }
 
     /**
-     * Gives a hold back. One that is over already stays as it is.
+     * Releases a hold. One that is released or expired already is not changed.
      *
-     * @param ?string $token the hold's, to show whose it is; one that is not
-     *     the hold's is refused, and none under the setting require_hold_token
+     * @param ?string $token the hold's token; an invalid one
+     *     is rejected, and a missing one under the setting require_hold_token
      */
     public function release(
         int|string|float|bool $holdId,
@@ -263,15 +264,15 @@ final class Engine
             $call->engine,
             FFI::addr($request),
             FFI::addr($hold),
-            $call->errorPlace
+            $call->errorOut
         ));
         return (new Reader($call))->hold($hold, false);
     }
 
     /**
-     * Makes an active hold live longer, $ttl seconds from now on.
+     * Extends an active hold to $ttl seconds from now; never shortens it.
      *
-     * @param ?string $token as release() has it
+     * @param ?string $token as in release()
      */
     public function extend(
         int|string|float|bool $holdId,
@@ -289,12 +290,12 @@ final class Engine
             $call->engine,
             FFI::addr($request),
             FFI::addr($hold),
-            $call->errorPlace
+            $call->errorOut
         ));
         return (new Reader($call))->hold($hold, false);
     }
 
-    /** Reads a hold as it stands now. */
+    /** Reads the current state of a hold. */
     public function getHold(int|string|float|bool $id): Hold
     {
         $call = new Call($this->handle);
@@ -303,7 +304,7 @@ final class Engine
             $call->engine,
             Arguments::id('id', $id),
             FFI::addr($hold),
-            $call->errorPlace
+            $call->errorOut
         ));
         return (new Reader($call))->hold($hold, false);
     }
@@ -311,7 +312,7 @@ final class Engine
     /**
      * Turns an active hold into an order.
      *
-     * @param ?string $token as release() has it
+     * @param ?string $token as in release()
      */
     public function order(
         int|string|float|bool $holdId,
@@ -330,13 +331,13 @@ final class Engine
             $call->engine,
             FFI::addr($request),
             FFI::addr($order),
-            $call->replayedPlace(),
-            $call->errorPlace
+            $call->replayedOut(),
+            $call->errorOut
         ));
         return (new Reader($call))->order($order, $call->replayed());
     }
 
-    /** Reads an order as it stands now. */
+    /** Reads the current state of an order. */
     public function getOrder(int|string|float|bool $id): Order
     {
         $call = new Call($this->handle);
@@ -345,18 +346,18 @@ final class Engine
             $call->engine,
             Arguments::id('id', $id),
             FFI::addr($order),
-            $call->errorPlace
+            $call->errorOut
         ));
         return (new Reader($call))->order($order, false);
     }
 
     /**
-     * Takes the payment provider's word on an order, which its id, its payment
-     * token or both name, once for each key however often it comes.
+     * Applies a payment provider's event to its order, named by its id, its payment
+     * token, or both; once per key however often it is delivered.
      *
-     * @param string $status the provider's word: success, paid, failed, cancelled, …
-     * @param ?string $body the body the event came in; a key that returns with
-     *     another body is refused
+     * @param string $status the provider's status: success, paid, failed, cancelled, …
+     * @param ?string $body the body of the webhook; a key that is reused with
+     *     another body is rejected
      */
     public function payment(
         string $status,
@@ -372,7 +373,7 @@ final class Engine
         $event->payment_token = $call->text('payment_token', $paymentToken);
         $event->status = $call->text('status', $status);
         $event->key = $call->text('key', $key);
-        // One byte more than counts: an empty body is a body.
+        // One extra byte, so that an empty body is not NULL.
         $bytes = $body === null ? null : $call->bytes($body . "\0");
         $event->body = $bytes === null ? null : $call->ffi->cast('uint8_t *', $bytes);
         $event->body_length = strlen($body ?? '');
@@ -381,14 +382,14 @@ final class Engine
             $call->engine,
             FFI::addr($event),
             FFI::addr($answer),
-            $call->replayedPlace(),
-            $call->errorPlace
+            $call->replayedOut(),
+            $call->errorOut
         ));
         $word = $call->ffi->stockade_payment_answer_name($answer->cdata);
         return new Payment(PaymentAnswer::from($word), $call->replayed());
     }
 
-    /** Takes back all that is due now, without waiting for the sweeper. */
+    /** Expires all due holds and unpaid orders now. */
     public function sweep(): SweepReport
     {
         $call = new Call($this->handle);
@@ -396,12 +397,12 @@ final class Engine
         $call->check($call->ffi->stockade_engine_sweep(
             $call->engine,
             FFI::addr($report),
-            $call->errorPlace
+            $call->errorOut
         ));
         return new SweepReport($report->holds_expired, $report->orders_cancelled);
     }
 
-    /** Compares all of the store's numbers with each other. */
+    /** Checks the consistency of all stock. */
     public function audit(): AuditReport
     {
         $call = new Call($this->handle);
@@ -409,7 +410,7 @@ final class Engine
         $call->check($call->ffi->stockade_engine_audit(
             $call->engine,
             FFI::addr($audit),
-            $call->errorPlace
+            $call->errorOut
         ));
         try {
             return (new Reader($call))->audit($audit);
@@ -419,7 +420,7 @@ final class Engine
     }
 
     /**
-     * Reads up to $limit (1 to 10000) events after $cursor, 0 for the first.
+     * Reads up to $limit (1 to 10000) events after $cursor, 0 for the beginning.
      *
      * @return list<Event>
      */
@@ -432,7 +433,7 @@ final class Engine
             Arguments::whole('cursor', $cursor, 0),
             Arguments::limit($limit),
             FFI::addr($events),
-            $call->errorPlace
+            $call->errorOut
         ));
         try {
             return (new Reader($call))->events($events);
@@ -441,25 +442,25 @@ final class Engine
         }
     }
 
-    /** Reaches for the store. */
+    /** Checks that the store is reachable. */
     public function ping(): void
     {
         $call = new Call($this->handle);
         $call->check(
-            $call->ffi->stockade_engine_ping($call->engine, $call->errorPlace)
+            $call->ffi->stockade_engine_ping($call->engine, $call->errorOut)
         );
     }
 
-    /** Does nothing, to measure what a call costs. */
+    /** Does nothing, to measure the overhead of a call. */
     public function noop(): void
     {
         $call = new Call($this->handle);
         $call->check(
-            $call->ffi->stockade_engine_noop($call->engine, $call->errorPlace)
+            $call->ffi->stockade_engine_noop($call->engine, $call->errorOut)
         );
     }
 
-    /** The engine's counters as OpenMetrics text, without the closing "# EOF". */
+    /** Returns the engine's metrics as OpenMetrics text, without the final "# EOF". */
     public function metricsText(): string
     {
         $call = new Call($this->handle);
@@ -467,7 +468,7 @@ final class Engine
         $call->check($call->ffi->stockade_engine_metrics_text(
             $call->engine,
             FFI::addr($text),
-            $call->errorPlace
+            $call->errorOut
         ));
         try {
             return FFI::string($text);
@@ -476,49 +477,15 @@ final class Engine
         }
     }
 
-    /** Closes the engine; a shared one stays open for the next request. */
+    /** Closes the engine; a shared one stays open for later requests. */
     public function close(): void
     {
         if ($this->handle->isClosed()) {
             return;
         }
         $call = new Call($this->handle);
-        $call->check($call->ffi->stockade_engine_close($call->engine, $call->errorPlace));
-        // Freed when this call and those around it are done.
+        $call->check($call->ffi->stockade_engine_close($call->engine, $call->errorOut));
+        // Freed when this call and enclosing ones return.
         $this->handle->close();
-    }
-
-    /** @param array<string, string|int|bool> $settings */
-    private static function with(
-        #[SensitiveParameter] string $store,
-        #[SensitiveParameter] array $settings,
-        bool $shared,
-    ): self {
-        $call = new Call();
-        [$ffi, $errorPlace] = [$call->ffi, $call->errorPlace];
-        $options = $call->make('stockade_options *');
-        $call->check($ffi->stockade_options_new(FFI::addr($options), $errorPlace));
-        try {
-            foreach (['store' => $store] + $settings as $name => $value) {
-                $name = (string) $name;
-                $text = is_bool($value) ? ($value ? 'true' : 'false') : (string) $value;
-                $call->check($ffi->stockade_options_set(
-                    $options,
-                    Arguments::text('a setting\'s name', $name),
-                    Arguments::text($name, $text),
-                    $errorPlace
-                ));
-            }
-            $handle = $call->make('stockade_engine *');
-            $place = FFI::addr($handle);
-            $call->check(
-                $shared
-                    ? $ffi->stockade_engine_open_shared($options, $place, $errorPlace)
-                    : $ffi->stockade_engine_open_with($options, $place, $errorPlace)
-            );
-            return new self(new Handle($handle));
-        } finally {
-            $ffi->stockade_options_free($options);
-        }
     }
 }

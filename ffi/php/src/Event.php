@@ -7,19 +7,19 @@ namespace Stockade;
 use DateTimeImmutable;
 
 /**
- * One transition, as a reader of the outbox sees it.
+ * One event of the transactional outbox: a committed state transition.
  */
 final class Event
 {
     /**
-     * @param int $cursor grows from event to event; pass it on to read on
-     * @param EventKind $kind what happened
-     * @param int $productId the product it happened to
-     * @param ?int $holdId the hold concerned
-     * @param ?int $orderId the order concerned
-     * @param int $qty units concerned; negative where goods were written off
-     * @param int $version the product's version after it
-     * @param DateTimeImmutable $at when it happened; UTC
+     * @param int $cursor the event's position, strictly increasing; pass the last one to read on
+     * @param EventKind $kind the kind of the event
+     * @param int $productId the product
+     * @param ?int $holdId the hold, if any
+     * @param ?int $orderId the order, if any
+     * @param int $qty units; negative for a write-off
+     * @param int $version the product's version after the transaction
+     * @param DateTimeImmutable $at when it was committed; UTC
      */
     public function __construct(
         public readonly int $cursor,

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * What kind of transition an event tells of.
+ * The kind of an event.
  */
 enum EventKind: string
 {

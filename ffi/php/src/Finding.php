@@ -5,14 +5,14 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * Something that is wrong.
+ * A fault that an audit found.
  */
 final class Finding
 {
     /**
-     * @param string $check the check that found it, such as "conservation"
-     * @param int $id the product, hold or order that it is about
-     * @param string $detail what was expected and what was found
+     * @param string $check the check that failed, such as "conservation"
+     * @param int $id the id of the product, hold or order, depending on the check
+     * @param string $detail the expected and the actual value
      */
     public function __construct(
         public readonly string $check,

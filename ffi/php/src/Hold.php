@@ -7,19 +7,19 @@ namespace Stockade;
 use DateTimeImmutable;
 
 /**
- * Stock kept for one buyer for a short time.
+ * Stock reserved for one buyer for a short time.
  */
 final class Hold
 {
     /**
      * @param int $id the hold's id
-     * @param int $productId the product it keeps
-     * @param int $qty units kept
-     * @param HoldStatus $status where it stands
-     * @param DateTimeImmutable $expiresAt dead from this moment on; UTC
-     * @param DateTimeImmutable $createdAt when it was made; UTC
-     * @param string $token an unguessable word that shows whose hold it is
-     * @param bool $replayed whether the answer was remembered under the idempotency key
+     * @param int $productId the product
+     * @param int $qty units reserved
+     * @param HoldStatus $status its status
+     * @param DateTimeImmutable $expiresAt expired from this moment on; UTC
+     * @param DateTimeImmutable $createdAt when it was created; UTC
+     * @param string $token an unguessable token that authorizes using the hold
+     * @param bool $replayed whether this replays the first response of the idempotency key
      */
     public function __construct(
         public readonly int $id,

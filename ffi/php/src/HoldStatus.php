@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * Where a hold stands. All but Active are final.
+ * The status of a hold. All but Active are final.
  */
 enum HoldStatus: string
 {

@@ -7,21 +7,21 @@ namespace Stockade;
 use DateTimeImmutable;
 
 /**
- * A hold that became an order.
+ * An order, created from a hold.
  */
 final class Order
 {
     /**
      * @param int $id the order's id
-     * @param int $holdId the hold it was made from
+     * @param int $holdId the hold it was created from
      * @param int $productId the product ordered
      * @param int $qty units ordered
-     * @param OrderStatus $status where it stands
-     * @param string $paymentToken what the payment provider sends back to name this order
-     * @param PaymentDisposition $paymentDisposition what became of late money
-     * @param DateTimeImmutable $createdAt when it was made; UTC
+     * @param OrderStatus $status its status
+     * @param string $paymentToken the token by which the payment provider names this order
+     * @param PaymentDisposition $paymentDisposition how a late payment was handled
+     * @param DateTimeImmutable $createdAt when it was created; UTC
      * @param DateTimeImmutable $updatedAt when it last changed; UTC
-     * @param bool $replayed whether the answer was remembered under the idempotency key
+     * @param bool $replayed whether this replays the first response of the idempotency key
      */
     public function __construct(
         public readonly int $id,

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * Where an order stands.
+ * The status of an order.
  */
 enum OrderStatus: string
 {

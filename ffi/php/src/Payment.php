@@ -5,13 +5,13 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * How a payment event was taken.
+ * How a payment event was processed.
  */
 final class Payment
 {
     /**
-     * @param PaymentAnswer $answer whether its order knows of it
-     * @param bool $replayed whether the answer was remembered under its key
+     * @param PaymentAnswer $answer whether it was applied or waits for its order
+     * @param bool $replayed whether this replays the first response of its key
      */
     public function __construct(
         public readonly PaymentAnswer $answer,

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * How a payment event was taken: its order knows of it, or it waits for its order.
+ * How a payment event was processed: applied to its order, or waiting for it.
  */
 enum PaymentAnswer: string
 {

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * What became of money that arrived after its order was cancelled.
+ * How a late payment, after the order was cancelled, was handled.
  */
 enum PaymentDisposition: string
 {

@@ -5,20 +5,20 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * A product and where its units are: received = stock + held + pending + sold.
+ * A product and its stock accounting: received = stock + held + pending + sold.
  */
 final class Product
 {
     /**
      * @param int $id the product's id
-     * @param string $name what the shop calls it
-     * @param string $price the exact price of one unit, such as "19.99" or "200"
+     * @param string $name the name
+     * @param string $price the exact unit price, such as "19.99" or "200"
      * @param int $priceMinor the price in minor units (hundredths)
-     * @param int $stock units that can still be held
+     * @param int $stock units available to hold
      * @param int $held units in active holds
-     * @param int $pending units in orders that wait for their payment
+     * @param int $pending units in unpaid orders
      * @param int $sold units in paid orders
-     * @param int $version raised by one at each committed change of stock
+     * @param int $version incremented by every committed change of stock
      */
     public function __construct(
         public readonly int $id,

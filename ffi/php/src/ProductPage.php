@@ -11,7 +11,7 @@ final class ProductPage
 {
     /**
      * @param list<Product> $items the products of this page
-     * @param ?int $next pass it as $after to read on; null on the last page
+     * @param ?int $next $after of the next page; null on the last page
      */
     public function __construct(
         public readonly array $items,

@@ -5,14 +5,14 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * One line of a request for which there is not enough stock.
+ * One line of a request that exceeds the available stock.
  */
 final class ShortLine
 {
     /**
      * @param int $productId the product
-     * @param int $requested units asked for, summed over the request
-     * @param int $available units that could have been held
+     * @param int $requested units requested, summed over the request
+     * @param int $available units available to hold
      */
     public function __construct(
         public readonly int $productId,

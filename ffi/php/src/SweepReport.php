@@ -5,13 +5,13 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * What a sweep gave back.
+ * What a sweep expired.
  */
 final class SweepReport
 {
     /**
-     * @param int $holdsExpired holds whose time was over
-     * @param int $ordersCancelled orders that were never paid
+     * @param int $holdsExpired holds that expired
+     * @param int $ordersCancelled orders cancelled because they were not paid in time
      */
     public function __construct(
         public readonly int $holdsExpired,

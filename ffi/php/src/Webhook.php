@@ -9,30 +9,30 @@ use Stockade\Exception\InvalidArgument;
 use Stockade\Exception\Unauthorized;
 
 /**
- * Signatures of payment webhooks, as the server checks them: the header
+ * Signatures of payment webhooks, verified as the server does: the header
  * `Stockade-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<body>">`.
  *
- * A shop that takes webhooks itself checks each before it believes it: whoever
- * can post to the webhook could otherwise pay for himself.
+ * A shop that receives webhooks itself must verify each of them: otherwise any
+ * client could mark its own order as paid.
  */
 final class Webhook
 {
     public const HEADER = 'Stockade-Signature';
-    /** Seconds that a signature's time may be off, either way. */
+    /** The largest accepted clock difference in seconds, in either direction. */
     public const TOLERANCE_SECONDS = 300;
 
-    /** The most signatures looked at, which bounds the work for one header. */
+    /** The most signatures checked, which bounds the work per request. */
     private const SIGNATURES_MAX = 8;
 
     /**
-     * Refuses a body that was not signed with one of the secrets just now.
+     * Rejects a body without a valid and recent signature.
      *
      * @param string $body the raw body, before it is parsed
-     * @param ?string $header what the header Stockade-Signature says; null where it is missing
-     * @param string|list<string> $secrets several while a secret is being changed
-     * @param ?int $now seconds since 1970, for tests; the clock's by default
-     * @throws Unauthorized where the signature is missing, wrong or too old
-     * @throws InvalidArgument where no secret is given, which would let everything pass
+     * @param ?string $header the value of the header Stockade-Signature; null if it is missing
+     * @param string|list<string> $secrets several during a rotation
+     * @param ?int $now the current time in seconds since 1970, for tests
+     * @throws Unauthorized if the signature is missing, invalid or too old
+     * @throws InvalidArgument if no secret is given, which would accept everything
      */
     public static function verify(
         string $body,
@@ -46,8 +46,8 @@ final class Webhook
             throw self::unauthorized('the ' . self::HEADER . ' header is missing');
         }
         [$time, $signatures] = self::parse($header);
-        // Every secret is tried with every signature, and before the time is
-        // believed: how long this takes tells nothing.
+        // Try every secret with every signature in constant time, before trusting
+        // the time: the duration leaks nothing.
         $isSigned = false;
         foreach ($secrets as $secret) {
             $expected = hash_hmac('sha256', "{$time}.{$body}", $secret);
@@ -56,15 +56,15 @@ final class Webhook
             }
         }
         if (!$isSigned) {
-            throw self::unauthorized('the signature is wrong');
+            throw self::unauthorized('the signature is invalid');
         }
-        // A time of more digits is beyond every clock.
+        // No clock shows a time of more digits.
         if (strlen($time) > 18 || abs((int) $time - ($now ?? time())) > $tolerance) {
-            throw self::unauthorized("the signature is not of the last {$tolerance} seconds");
+            throw self::unauthorized("the signature's time differs by more than {$tolerance} seconds");
         }
     }
 
-    /** The header for a body, as a sender makes it. */
+    /** Creates the header of a body, as a sender does. */
     public static function sign(string $body, #[SensitiveParameter] string $secret, ?int $now = null): string
     {
         [$secret] = self::secrets($secret);
@@ -73,7 +73,7 @@ final class Webhook
     }
 
     /**
-     * The time as it was written, and the well-formed signatures.
+     * Parses the time, as written, and the well-formed signatures.
      *
      * @return array{string, list<string>}
      */
@@ -84,7 +84,7 @@ final class Webhook
         foreach (explode(',', $header) as $part) {
             [$name, $value] = explode('=', trim($part), 2) + [1 => ''];
             if ($name === 't') {
-                // Two times: which one was signed?
+                // With two times it is ambiguous which one was signed.
                 if (!ctype_digit($value) || $time !== null) {
                     $time = null;
                     break;

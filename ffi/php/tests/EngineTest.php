@@ -312,6 +312,6 @@ final class EngineTest extends TestCase
         $command = 'STOCKADE_LIBRARY=/nowhere.so php ' . escapeshellarg(__DIR__ . '/../bin/stockade-ffi');
         exec("{$command} check 2>&1", $lines, $status);
         self::assertSame(1, $status);
-        self::assertStringContainsString('misuse: the library /nowhere.so could not be loaded', $lines[0]);
+        self::assertStringContainsString('misuse: the library /nowhere.so cannot be loaded', $lines[0]);
     }
 }

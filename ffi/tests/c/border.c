@@ -1,4 +1,4 @@
-/* What a C program can get wrong is refused, and nothing is written. */
+/* Misuse by a C program is rejected without writing to its memory. */
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -151,7 +151,7 @@ static int wrong_structs(stockade_engine *engine, uint64_t product_id)
     release.token = hold.token;
     CHECK(stockade_engine_release_with(engine, &release, &hold, NULL) == STOCKADE_CODE_OK);
 
-    /* So many lines are never read. */
+    /* A count this large is rejected unread. */
     stockade_cart_line line = {.product_id = product_id, .quantity = 1};
     stockade_cart_request cart = STOCKADE_INIT(stockade_cart_request);
     stockade_holds *holds = NULL;
@@ -169,7 +169,7 @@ static int wrong_structs(stockade_engine *engine, uint64_t product_id)
     event.body_length = 5;
     REFUSED(stockade_engine_payment(engine, &event, NULL, NULL, NULL));
 
-    /* So many bytes are never read. */
+    /* A length this large is rejected unread. */
     uint64_t lengths[] = {STOCKADE_BODY_LENGTH_MAX + 1, UINT64_C(1) << 62, UINT64_MAX};
     event.body = (const uint8_t *)"{}";
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -179,7 +179,7 @@ static int wrong_structs(stockade_engine *engine, uint64_t product_id)
     return 0;
 }
 
-/* What a later version may give a meaning must be 0 now, everywhere. */
+/* Reserved fields must be 0 in every struct. */
 static int reserved(stockade_engine *engine, uint64_t product_id)
 {
     stockade_product product = STOCKADE_INIT(stockade_product);
@@ -228,7 +228,7 @@ static int reserved(stockade_engine *engine, uint64_t product_id)
     return 0;
 }
 
-/* A message is one line, whatever it quotes. */
+/* A message is a single line, whatever it quotes. */
 static int one_line(void)
 {
     stockade_engine *engine = NULL;
@@ -323,7 +323,7 @@ int main(void)
     CHECK(reserved(engine, product.id) == 0);
     CHECK(one_line() == 0);
 
-    /* More threads than units: each unit goes to exactly one. */
+    /* More threads than units: each unit is sold exactly once. */
     pthread_t threads[THREADS];
     struct buyer buyers[THREADS];
     int held = 0, refused = 0;

@@ -1,7 +1,7 @@
 /* Forks while other threads are inside SQLite. A child has a copy of SQLite's
  * process-wide mutexes, and those that another thread held stay locked there.
- * Opening an engine on SQLite in such a child must not hang: it works, or it is
- * misuse in bounded time. */
+ * Opening an engine on SQLite in such a child must not deadlock: it works, or fails
+ * with misuse in bounded time. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ static int sell(stockade_engine *engine)
     return 0;
 }
 
-/* Opens and closes connections over and over: that is where SQLite holds the
+/* Opens and closes connections repeatedly: that is where SQLite locks the
  * mutexes of the process. */
 static void *work(void *broken)
 {
@@ -51,12 +51,12 @@ static int misuse(const char *store)
     return 0;
 }
 
-/* 0 when an engine opened and works, REFUSED when it was refused in time. */
+/* 0 if an engine opened and works, REFUSED if it was rejected in time. */
 static int child(int number)
 {
     char store[64];
     alarm(CHILD_SECONDS);
-    /* What the parent has open is refused whatever its threads did. */
+    /* A file that the parent has open is always rejected. */
     CHECK(misuse(OPEN_IN_PARENT) == 0);
     snprintf(store, sizeof store, number % 2 ? "sqlite::memory:" : "sqlite:child-%d.db", number);
     stockade_engine *engine = NULL;
@@ -69,7 +69,7 @@ static int child(int number)
     CHECK(code == STOCKADE_CODE_OK);
     CHECK(sell(engine) == 0);
     stockade_engine_free(engine);
-    /* Its own file it may open as often as it likes. */
+    /* Its own file can be opened repeatedly. */
     CHECK(stockade_engine_open(store, &engine, NULL) == STOCKADE_CODE_OK);
     stockade_engine_free(engine);
     return 0;

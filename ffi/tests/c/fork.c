@@ -1,5 +1,5 @@
 /* A fork before opening works; a fork after opening gets a clear error in the
- * child and leaves the parent's engine alone. */
+ * child and does not affect the parent's engine. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -31,7 +31,7 @@ static int child_that_opens(void)
     return 0;
 }
 
-/* What reaches for no store is refused as well. */
+/* Calls without store access are rejected as well. */
 static int refuses(stockade_engine *engine)
 {
     stockade_error *error = NULL;
@@ -67,7 +67,7 @@ static stockade_engine *open_shared(const char *limit)
     return engine;
 }
 
-/* How many products there are; each store in memory has its own. */
+/* Counts the products; each in-memory store has its own. */
 static size_t products(stockade_engine *engine)
 {
     stockade_products *page = NULL;
@@ -104,7 +104,7 @@ static int shares(void)
     CHECK(sell(again) == 0 && products(again) == 2);
     stockade_engine_free(again);
 
-    /* There is an end to how many: two are there. */
+    /* The number is bounded: two are open already. */
     for (int i = 2; i < 16; i++) {
         char limit[8];
         snprintf(limit, sizeof limit, "%d", 100 + i);

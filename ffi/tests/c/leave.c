@@ -1,5 +1,5 @@
-/* The child of a fork leaves its parent's engines alone, whether it frees a
- * handle or opens an engine of its own: `leave unix:///SOCKET`. */
+/* The child of a fork does not affect its parent's engines, whether it frees a
+ * handle or opens its own engine: `leave unix:///SOCKET`. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ int main(int argc, char **argv)
     stockade_engine *own = NULL, *shared = NULL;
     CHECK(argc == 2);
     CHECK(stockade_engine_open(argv[1], &own, NULL) == STOCKADE_CODE_OK);
-    /* As a PHP worker has it between two requests: open, without a handle. */
+    /* The state of a PHP worker between two requests: open, without a handle. */
     CHECK(open_shared(argv[1], &shared) == STOCKADE_CODE_OK);
     stockade_engine_free(shared);
     for (int i = 0; i < CHILDREN; i++) {

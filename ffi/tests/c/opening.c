@@ -1,5 +1,5 @@
-/* Opening shared engines: one for all who ask at once, none holds up another,
- * and none holds up the child of a fork. */
+/* Opening shared engines: single-flight per store, stores do not block each other,
+ * and none blocks the child of a fork. */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -65,7 +65,7 @@ static int one_for_all_who_ask_at_once(void)
         CHECK(pthread_join(threads[i], NULL) == 0);
         CHECK(openers[i].code == STOCKADE_CODE_OK);
     }
-    /* Each store in memory has its own products. */
+    /* Each in-memory store has its own products. */
     stockade_engine *engine = NULL;
     stockade_products *page = NULL;
     CHECK(open_shared("sqlite::memory:", "5", &engine) == STOCKADE_CODE_OK);
@@ -76,8 +76,8 @@ static int one_for_all_who_ask_at_once(void)
     return 0;
 }
 
-/* What could not be opened is tried again by the next who asks, and takes no
- * place of the sixteen. */
+/* A failed opening is retried by the next caller and occupies no
+ * slot of the sixteen. */
 static int a_failure_is_not_kept(void)
 {
     stockade_engine *engine = NULL;
@@ -104,7 +104,7 @@ static int child_that_opens(void)
     return 0;
 }
 
-/* A store that takes connections and never says a word. */
+/* A store that accepts connections and never responds. */
 static int silent_store(char *url, size_t length)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -126,7 +126,7 @@ static int none_holds_up_another_or_a_child(void)
     struct opener opener = {.store = url};
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, run_opener, &opener) == 0);
-    /* Once it has connected it is in the midst of opening. */
+    /* Once it has connected, opening is in progress. */
     int connection = accept(listener, NULL, NULL);
     CHECK(connection >= 0);
 

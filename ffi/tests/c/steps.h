@@ -1,4 +1,4 @@
-/* What the generated runner of the table of cases is made of: a call fills an
+/* The runtime of the generated test of the shared cases: a call fills an
  * answer, an expectation compares one field of it. */
 #ifndef STEPS_H
 #define STEPS_H
@@ -12,7 +12,7 @@
 
 enum { HOLDS_MAX = 8, TYPES_MAX = 512, SOON_SECONDS = 10 };
 
-/* What a call answered: the field of its kind, or an error. */
+/* The result of a call: the field of its kind, or an error. */
 struct answer {
     stockade_code code;
     stockade_error *error;
@@ -27,7 +27,7 @@ struct answer {
     char types[TYPES_MAX];
 };
 
-/* Where the run stands, for messages. */
+/* The current position, for messages. */
 static const char *current_case;
 static int current_step;
 static bool step_is_met;
@@ -52,7 +52,7 @@ static inline void fail(const char *why)
     exit(1);
 }
 
-/* Begins one attempt of a step: what an earlier one left is freed. */
+/* Starts one attempt of a step and frees the results of an earlier one. */
 static inline void begin(struct answer *answer)
 {
     stockade_error_free(answer->error);
@@ -93,7 +93,7 @@ static inline void expect_text(const char *field, const char *expected, const ch
         missed(field, expected, got == NULL ? "nothing" : got);
 }
 
-/* A step that may take time is tried again until it is as expected. */
+/* A step that may take time is retried until it matches. */
 static inline bool again(bool until, time_t began)
 {
     const struct timespec pause = {0, 5 * 1000 * 1000};
@@ -126,8 +126,8 @@ static inline stockade_short_line error_short(const struct answer *answer, size_
     return line;
 }
 
-/* Numbers that came as text are read by the library; a refusal of one is the
- * step's answer. */
+/* The library parses numbers given as text; a parse error is the
+ * step's result. */
 static inline bool read_id(struct answer *answer, const char *text, uint64_t *id)
 {
     answer->code = stockade_id_from_text(text, id, &answer->error);
@@ -186,7 +186,7 @@ static inline struct answer create(stockade_engine *engine, const char *name, ui
     return answer;
 }
 
-/* Settings are names and values in turn, up to a NULL; the later one counts. */
+/* Settings are alternating names and values, up to a NULL; later ones take precedence. */
 static inline stockade_engine *open_engine(const char *const *settings)
 {
     stockade_options *options = NULL;

@@ -1,5 +1,6 @@
-//! The table in C: a program is written from it, compiled against the installed
-//! library, and run. `tests/c/steps.h` is what it is made of.
+//! The shared table of cases in C: generates a program from it, compiles it
+//! against the installed library, and runs it. The program uses
+//! `tests/c/steps.h`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,11 +9,11 @@ use std::fs;
 use serde_json::{Map, Value};
 use stockade_testkit::cases::{Case, Part, Step, Table, Text, parse};
 
-use crate::Place;
+use crate::TestStore;
 use crate::cc::{Installed, succeed};
 
-/// Writes, compiles and runs the program; on the embedded store under valgrind.
-pub fn run(table: &Table, place: &Place) {
+/// Generates, compiles and runs the program; on SQLite under valgrind.
+pub fn run(table: &Table, place: &TestStore) {
     let installed = Installed::new();
     let source = installed.folder().join("cases.c");
     let count = table.of("c").count();
@@ -50,14 +51,14 @@ fn program(table: &Table) -> String {
     text
 }
 
-/// Writes one case.
+/// Generates one case.
 #[derive(Default)]
 struct Writer {
-    /// The call that each named answer is of.
+    /// The call of each named answer.
     named: BTreeMap<String, String>,
-    /// Numbers that must be read from text before a call: C of the reading.
+    /// C code that parses numbers from text before a call.
     readings: Vec<String>,
-    /// Variables and texts that a call needs.
+    /// Variables and texts of a call.
     prelude: String,
     variables: usize,
 }
@@ -140,7 +141,7 @@ impl Writer {
         )
     }
 
-    /// The call itself.
+    /// Generates the call itself.
     fn call(&mut self, a: &str, step: &Step) -> String {
         let args = &step.args;
         let ttl = |lines: &mut Vec<String>| {
@@ -269,7 +270,7 @@ impl Writer {
         lines.iter().map(|line| format!("                {line}\n")).collect()
     }
 
-    /// Sets a field of the request that is a text, if it is given.
+    /// Sets a text field of the request, if given.
     fn given(&mut self, field: &str, args: &Map<String, Value>) -> Option<String> {
         args.get(field).map(|text| format!("r.{field} = {};", self.text(text)))
     }
@@ -317,7 +318,8 @@ impl Writer {
         }
     }
 
-    /// A text; one with parts of answers is put together before the call.
+    /// Returns a text; one with parts of earlier answers is assembled before
+    /// the call.
     fn text(&mut self, value: &Value) -> String {
         let text = value.as_str().expect("a text");
         match parse(text) {
@@ -349,7 +351,8 @@ impl Writer {
         }
     }
 
-    /// C for a part of an earlier answer, and whether it is a text.
+    /// Returns C code for a part of an earlier answer, and whether it is a
+    /// text.
     fn reference(&self, answer: &str, path: &[&str]) -> (String, bool) {
         let call = self.named.get(answer).unwrap_or_else(|| panic!("no answer {answer}"));
         field_of(answer, call, path)
@@ -403,7 +406,7 @@ impl Writer {
     }
 }
 
-/// C for a field of an answer, and whether it is a text.
+/// Returns C code for a field of an answer, and whether it is a text.
 fn field_of(name: &str, call: &str, path: &[&str]) -> (String, bool) {
     let a = format!("a_{name}");
     let (place, field) = match (call, path) {
@@ -443,7 +446,7 @@ fn replayable(a: &str, function: &str, field: &str) -> String {
     )
 }
 
-/// A C literal.
+/// Quotes a C literal.
 fn quoted(text: &str) -> String {
     let mut literal = "\"".to_owned();
     for character in text.chars() {

@@ -1,4 +1,4 @@
-//! The table in Rust.
+//! The shared table of cases in Rust.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use stockade::{
 };
 use stockade_testkit::cases::{self, Case, Face, Table, play};
 
-use crate::Place;
+use crate::TestStore;
 
-pub fn run(table: &Table, place: &Place) {
+pub fn run(table: &Table, place: &TestStore) {
     for case in table.of("rust") {
         let engine = InRust(open(case, place).expect("opened"));
         if let Err(why) = play(case, &engine) {
@@ -23,7 +23,7 @@ pub fn run(table: &Table, place: &Place) {
     }
 }
 
-fn open(case: &Case, place: &Place) -> Result<Engine> {
+fn open(case: &Case, place: &TestStore) -> Result<Engine> {
     let mut builder = Engine::builder().store(&place.store);
     if let Some((url, prefix)) = &place.redis {
         builder = builder.redis(url).set("redis_prefix", prefix)?;
@@ -70,7 +70,7 @@ fn of_error(error: &Error) -> Value {
 struct Args(Map<String, Value>);
 
 impl Args {
-    /// An id: a number, or text as a request has it.
+    /// Parses an id: a number, or request text.
     fn id<T: From<u64> + FromStr<Err = stockade::InvalidArgument>>(&self, name: &str) -> Result<T> {
         match &self.0[name] {
             Value::String(text) => Ok(text.parse()?),
@@ -183,7 +183,7 @@ fn replayable<T>(answer: Replayable<T>, show: impl FnOnce(&T) -> Value) -> Value
     shown
 }
 
-/// The kinds of all events of a product, in order.
+/// Returns the event kinds of a product, in order.
 fn types(engine: &Engine, product_id: ProductId) -> Result<Vec<&'static str>> {
     let (mut cursor, mut types) = (0, Vec::new());
     loop {

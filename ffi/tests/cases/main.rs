@@ -1,6 +1,6 @@
-//! Runs the table of cases (engine/tests/cases.json) in Rust, and in C through
-//! the header and the shared library, on the embedded store and on MariaDB
-//! with Redis. PHP, Python and the server run the same file.
+//! Runs the shared table of cases (engine/tests/cases.json) in Rust, and in C
+//! through the header and the shared library, on SQLite and on MariaDB with
+//! Redis. PHP, Python and the server run the same file.
 #![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "../cc/mod.rs"]
@@ -12,13 +12,13 @@ use stockade_testkit::cases::Table;
 use stockade_testkit::{MariaDb, Redis};
 
 /// An empty store.
-struct Place {
+struct TestStore {
     store: String,
     /// URL and key prefix.
     redis: Option<(String, String)>,
 }
 
-impl Place {
+impl TestStore {
     fn embedded() -> Self {
         Self { store: "sqlite::memory:".to_owned(), redis: None }
     }
@@ -32,20 +32,20 @@ impl Place {
 
 #[test]
 fn in_rust_on_sqlite() {
-    in_rust::run(&Table::read(), &Place::embedded());
+    in_rust::run(&Table::read(), &TestStore::embedded());
 }
 
 #[test]
 fn in_rust_on_mariadb_and_redis() {
-    in_rust::run(&Table::read(), &Place::servers());
+    in_rust::run(&Table::read(), &TestStore::servers());
 }
 
 #[test]
 fn in_c_on_sqlite() {
-    in_c::run(&Table::read(), &Place::embedded());
+    in_c::run(&Table::read(), &TestStore::embedded());
 }
 
 #[test]
 fn in_c_on_mariadb_and_redis() {
-    in_c::run(&Table::read(), &Place::servers());
+    in_c::run(&Table::read(), &TestStore::servers());
 }

@@ -1,11 +1,11 @@
-"""Stockade reserves stock: hold, order, payment and expiry, never a unit sold twice.
+"""Stockade reserves stock: hold, order, payment and expiry, without overselling.
 
 `Engine` is for threads and `AsyncEngine` for asyncio; both have the same calls.
-The store is chosen by URL: `sqlite:shop.db`, `sqlite::memory:` or
-`mysql://USER@HOST/DATABASE`, the last with `redis=` for lock and cache if there
-is one. Or it is a running engine that many processes share, of a
+The URL selects the store: `sqlite:shop.db`, `sqlite::memory:` or
+`mysql://USER@HOST/DATABASE`, the last optionally with `redis=` for locks and
+cache. It may also be a running engine that many processes share, of a
 `stockade serve --unix`: `unix:///run/stockade.sock`, or `http://:KEY@HOST:PORT`.
-Every failure is a `StockadeError` with a stable `code`.
+Every error is a `StockadeError` with a stable `code`.
 """
 
 from stockade._engine import AsyncEngine, Engine

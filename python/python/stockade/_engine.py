@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Engine(_native.Engine):
-    """An engine for threads: every call waits for its answer.
+    """An engine for threads: every call blocks until its response.
 
-    Opening it brings the store's tables up to date. While a call waits, other
-    threads run, and any number of them may use one engine. An engine opened
+    Opening it migrates the store's tables. While a call blocks, other
+    threads run, and any number of them may share one engine. An engine opened
     before a fork raises `MisuseError` in the child.
 
     >>> with Engine("sqlite::memory:", hold_ttl="60s") as engine:
@@ -35,7 +35,7 @@ class Engine(_native.Engine):
     """
 
     def __enter__(self) -> Self:
-        """Begin a block that closes the engine on leaving."""
+        """Enter a block that closes the engine on leaving."""
         return self
 
     def __exit__(
@@ -44,7 +44,7 @@ class Engine(_native.Engine):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the engine; in a forked child there is nothing to close."""
+        """Close the engine; does nothing in a forked child."""
         with contextlib.suppress(MisuseError):
             self.close()
 
@@ -58,18 +58,18 @@ class Engine(_native.Engine):
             after = found.next
 
     def iter_events(self, cursor: int = 0, *, page: int = 1000) -> Iterator[Event]:
-        """Yield all events after `cursor` that are there, read page by page."""
+        """Yield all existing events after `cursor`, read page by page."""
         while events := self.events_after(cursor, page):
             yield from events
             cursor = events[-1].cursor
 
 
 class AsyncEngine(_native.AsyncEngine):
-    """An engine for asyncio: the same calls as `Engine`, to be awaited.
+    """An engine for asyncio: the same calls as `Engine`, awaitable.
 
     It is opened by `async with`, or by `await AsyncEngine.open(…)`. Cancelling
-    a call drops it in the engine: the request is then done whole or not at
-    all, and a hold made for a caller who has gone is returned when it expires.
+    a call drops it in the engine: the request then takes effect in whole or not at
+    all, and a hold created for a cancelled caller is returned when it expires.
     """
 
     @overload
@@ -98,7 +98,7 @@ class AsyncEngine(_native.AsyncEngine):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the engine; in a forked child there is nothing to close."""
+        """Close the engine; does nothing in a forked child."""
         with contextlib.suppress(MisuseError):
             await self.close()
 
@@ -115,7 +115,7 @@ class AsyncEngine(_native.AsyncEngine):
             after = found.next
 
     async def iter_events(self, cursor: int = 0, *, page: int = 1000) -> AsyncIterator[Event]:
-        """Yield all events after `cursor` that are there, read page by page."""
+        """Yield all existing events after `cursor`, read page by page."""
         while events := await self.events_after(cursor, page):
             for event in events:
                 yield event

@@ -1,4 +1,4 @@
-"""What the engine answers, as frozen dataclasses."""
+"""The engine's responses, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class HoldStatus(enum.StrEnum):
-    """Where a hold stands. All but `ACTIVE` are final."""
+    """The status of a hold. All but `ACTIVE` are final."""
 
     ACTIVE = "active"
     CONVERTED = "converted"
@@ -24,7 +24,7 @@ class HoldStatus(enum.StrEnum):
 
 
 class OrderStatus(enum.StrEnum):
-    """Where an order stands."""
+    """The status of an order."""
 
     PENDING_PAYMENT = "pending_payment"
     PAID = "paid"
@@ -32,7 +32,7 @@ class OrderStatus(enum.StrEnum):
 
 
 class PaymentDisposition(enum.StrEnum):
-    """What became of money that arrived after its order was cancelled."""
+    """How a late payment, after the order was cancelled, was handled."""
 
     NONE = "none"
     RE_RESERVED = "re_reserved"
@@ -40,28 +40,28 @@ class PaymentDisposition(enum.StrEnum):
 
 
 class PaymentAnswer(enum.StrEnum):
-    """How a payment event was taken."""
+    """How a payment event was processed."""
 
     RECORDED = "recorded"
     WAITING = "waiting"
 
 
 class Outcome(enum.StrEnum):
-    """How a payment ended, in the provider's word."""
+    """The outcome of a payment, as the provider names it."""
 
     SUCCESS = "success"
     FAILURE = "failure"
 
 
 class LatePayment(enum.StrEnum):
-    """What to do with money that arrives after its order was cancelled."""
+    """How to handle a payment that arrives after its order was cancelled."""
 
     RE_RESERVE = "re_reserve"
     REFUND = "refund"
 
 
 class EventKind(enum.StrEnum):
-    """What kind of transition an event tells of."""
+    """The kind of an event."""
 
     HOLD_CREATED = "hold.created"
     HOLD_RELEASED = "hold.released"
@@ -77,26 +77,26 @@ class EventKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product and where its units are."""
+    """A product and its stock accounting."""
 
     id: int
     name: str
     price: Decimal
-    """The price of one unit."""
+    """The unit price."""
     stock: int
-    """Units that can still be held."""
+    """Units available to hold."""
     held: int
     """Units in active holds."""
     pending: int
-    """Units in orders that wait for their payment."""
+    """Units in unpaid orders."""
     sold: int
     """Units in paid orders."""
     version: int
-    """Raised by one at each committed change of the product's stock."""
+    """Incremented by every committed change of the product's stock."""
 
     @property
     def received(self) -> int:
-        """All units ever received, less those written off."""
+        """Units received, less units written off."""
         return self.stock + self.held + self.pending + self.sold
 
 
@@ -106,12 +106,12 @@ class ProductPage:
 
     items: tuple[Product, ...]
     next: int | None
-    """Pass it as `after` to read on; `None` on the last page."""
+    """`after` of the next page; `None` on the last page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold(Scoped):
-    """Stock kept for one buyer for a short time.
+    """Stock reserved for one buyer for a short time.
 
     A hold that `Engine` answered is a context manager: leaving the block
     releases it unless it was ordered. See `stockade.Engine.hold`.
@@ -122,15 +122,15 @@ class Hold(Scoped):
     qty: int
     status: HoldStatus
     expires_at: datetime
-    """It is dead from this moment on."""
+    """It is expired from this moment on."""
     created_at: datetime
     token: str = field(repr=False)
-    """An unguessable word that shows whose hold it is.
+    """An unguessable token that authorizes using the hold.
 
     Passing the hold itself on shows it.
     """
     replayed: bool = field(default=False, compare=False)
-    """Whether an idempotency key's first answer was given again."""
+    """Whether this replays the first response of an idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Cart(Scoped):
 
     holds: tuple[Hold, ...]
     replayed: bool = field(default=False, compare=False)
-    """Whether an idempotency key's first answer was given again."""
+    """Whether this replays the first response of an idempotency key."""
 
     def __iter__(self) -> Iterator[Hold]:
         return iter(self.holds)
@@ -153,7 +153,7 @@ class Cart(Scoped):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A hold that became an order."""
+    """An order, created from a hold."""
 
     id: int
     hold_id: int
@@ -161,43 +161,43 @@ class Order:
     qty: int
     status: OrderStatus
     payment_token: str = field(repr=False)
-    """What the payment provider sends back to name this order."""
+    """The token by which the payment provider names this order."""
     payment_disposition: PaymentDisposition
     created_at: datetime
     updated_at: datetime
     replayed: bool = field(default=False, compare=False)
-    """Whether an idempotency key's first answer was given again."""
+    """Whether this replays the first response of an idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentReceipt:
-    """How a payment event was taken."""
+    """How a payment event was processed."""
 
     answer: PaymentAnswer
     replayed: bool = field(default=False, compare=False)
-    """Whether the event had come before."""
+    """Whether the event was delivered before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One transition, as a reader of the outbox sees it."""
+    """One event of the transactional outbox: a committed state transition."""
 
     cursor: int
-    """Grows from event to event; pass it on to read what comes after."""
+    """The event's position, strictly increasing; pass the last one to read on."""
     kind: EventKind
     product_id: int
     hold_id: int | None
     order_id: int | None
     qty: int
-    """Units concerned; negative where an operator wrote goods off."""
+    """Units; negative for a write-off."""
     version: int
-    """The product's version after the transition."""
+    """The product's version after the transaction."""
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What a sweep gave back."""
+    """What a sweep expired."""
 
     holds_expired: int
     orders_cancelled: int
@@ -205,7 +205,7 @@ class SweepReport:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Units by where they are, over all products."""
+    """Units by state, summed over all products."""
 
     received: int
     stock: int
@@ -216,32 +216,32 @@ class Units:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong."""
+    """A fault that an audit found."""
 
     check: str
-    """The check that found it, such as `conservation`."""
+    """The check that failed, such as `conservation`."""
     id: int
-    """Of the product, hold or order, as the check is about one or another."""
+    """The id of the product, hold or order, depending on the check."""
     detail: str
-    """What was expected and what was found."""
+    """The expected and the actual value."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """The result of comparing all of a store's numbers with each other."""
+    """The report of an audit."""
 
     consistent: bool
     products: int
     units: Units
     waiting_events: int
-    """Payment events that wait for an order which is not there yet."""
+    """Payment events waiting for an order that does not exist yet."""
     oldest_waiting_event: datetime | None
     products_due: int
-    """Products with due holds or orders that no sweep has taken back yet."""
+    """Products with due holds or orders that no sweep has processed yet."""
     findings: tuple[Finding, ...]
 
 
-# Members by their word, for the native module.
+# Members by value, for the native module.
 HOLD_STATUSES = {status.value: status for status in HoldStatus}
 ORDER_STATUSES = {status.value: status for status in OrderStatus}
 DISPOSITIONS = {disposition.value: disposition for disposition in PaymentDisposition}

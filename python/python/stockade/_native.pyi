@@ -35,7 +35,7 @@ _Line: TypeAlias = tuple[_Number, _Number] | Sequence[_Number]
 
 __version__: Final[str]
 RELEASE_BUILD: Final[bool]
-"""Whether the engine was built with optimisations."""
+"""Whether the engine was built with optimizations."""
 ERROR_CODES: Final[list[tuple[int, str]]]
 """Number and code of each of the engine's errors."""
 SETTINGS: Final[list[tuple[str, str, str]]]
@@ -45,8 +45,8 @@ SETTINGS: Final[list[tuple[str, str, str]]]
 class Call(Coroutine[Any, Any, _T], Generic[_T]):
     """A call of an `AsyncEngine`: a coroutine.
 
-    It begins when it is awaited. Giving it up drops it in the engine: the
-    request is then done whole or not at all.
+    It starts when first awaited. Cancelling it drops it in the engine: the
+    request then takes effect in whole or not at all.
     """
 
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
@@ -59,7 +59,7 @@ class Call(Coroutine[Any, Any, _T], Generic[_T]):
 
 @final
 class HoldCall(Call[_T]):
-    """A call that makes holds: awaited, or entered by `async with`."""
+    """A call that creates holds: awaited, or entered by `async with`."""
 
     def __aenter__(self) -> Self: ...
     def __aexit__(
@@ -76,19 +76,19 @@ class Engine:
     def __new__(cls, store: str, **settings: Unpack[Settings]) -> Self:
         """Open an engine on a store with these settings.
 
-        Settings read from a file or the environment may all be texts.
+        All settings may be given as strings, as read from a file or the environment.
 
-        After a fork the child opens an engine of its own. Fork before an
+        After a fork the child opens its own engine. Fork before an
         engine is opened on SQLite, or start the child by spawn, and it always
-        opens. In the child of a process that had opened one, opening an engine
-        on SQLite never hangs: it opens, or raises `MisuseError`, at once where
-        the parent had the same file open, and within 10 seconds where another
-        of its threads was inside SQLite at the fork.
+        succeeds. In the child of a process that had opened one, opening an engine
+        on SQLite never deadlocks: it succeeds or raises `MisuseError`, immediately if
+        the parent had the same file open, within 10 seconds if another
+        thread was inside SQLite at the fork.
 
         Raises:
-            InvalidArgumentError: A URL of no known store, or a setting that
-                does not fit.
-            UnavailableError: The store cannot be reached.
+            InvalidArgumentError: An unsupported URL, or an invalid
+                setting.
+            UnavailableError: The store is unreachable.
             MisuseError: In a forked child, as above.
 
         """
@@ -100,7 +100,7 @@ class Engine:
         """Whether `close` was called."""
 
     def product(self, product_id: _Number) -> Product:
-        """Read a product, from the cache where that is fresh.
+        """Read a product, from the cache if the entry is fresh.
 
         Raises:
             NotFoundError, UnavailableError.
@@ -127,10 +127,10 @@ class Engine:
         """Create a product.
 
         Args:
-            name: What the shop calls it.
-            price: The price of one unit.
-            stock: Units received with it.
-            key: The idempotency key: the same key answers the same product.
+            name: The name.
+            price: The unit price.
+            stock: The initial stock.
+            key: The idempotency key: a repeated key returns the same product.
 
         Raises:
             InvalidArgumentError, IdempotencyMismatchError, UnavailableError.
@@ -146,18 +146,18 @@ class Engine:
         key: str | None = None,
         version: int | None = None,
     ) -> Product:
-        """Receive goods, or write them off when `delta` is negative.
+        """Adjust stock: receive goods, or write them off if `delta` is negative.
 
         Args:
             product_id: The product.
-            delta: Units received, or written off when negative; not 0.
-            reason: Why, for the log.
-            key: The idempotency key: the same key gets the same answer.
-            version: The version that the caller saw.
+            delta: Units received, or written off if negative; not 0.
+            reason: The reason, for the log.
+            key: The idempotency key: a repeated key replays the first response.
+            version: The version that the caller expects.
 
         Raises:
-            InsufficientStockError: Stock would go below zero.
-            VersionMismatchError: The product has another version by now.
+            InsufficientStockError: Stock would become negative.
+            VersionMismatchError: The product has another version.
             InvalidArgumentError, NotFoundError, IdempotencyMismatchError,
             ContentionError, UnavailableError.
 
@@ -175,7 +175,7 @@ class Engine:
         """Hold units of one product for `ttl`, by default the setting `hold_ttl`.
 
         The hold is a context manager. Leaving the block releases the hold,
-        after an error as without one, unless it was ordered:
+        with or without an error, unless it was ordered:
 
             with engine.hold(lamp.id, 2) as hold:
                 order = engine.order(hold)
@@ -187,13 +187,13 @@ class Engine:
             product_id: The product.
             quantity: Units, from 1 to the setting `max_per_hold`.
             ttl: A `timedelta`, seconds, or a text such as `90s`.
-            key: The idempotency key: the same key gets the same answer.
-            customer: Whom they are held for, by any word that names one buyer
-                in 1 to 255 bytes; under the setting `max_per_customer` their
-                holds count together.
+            key: The idempotency key: a repeated key replays the first response.
+            customer: The customer, any identifier
+                of 1 to 255 bytes; under the setting `max_per_customer` the
+                holds of one customer count together.
 
         Raises:
-            InsufficientStockError: `available` says how much there is.
+            InsufficientStockError: `available` gives the available units.
             InvalidArgumentError, QuantityLimitError, NotFoundError,
             IdempotencyMismatchError, ContentionError, UnavailableError.
 
@@ -207,33 +207,33 @@ class Engine:
         key: str | None = None,
         customer: str | None = None,
     ) -> Cart:
-        """Hold several products, all or none.
+        """Hold several products atomically: all or none.
 
         Args:
             items: Quantity by product, or pairs (tuples or lists) of product
                 and quantity; repeated products are summed.
-            ttl: As `hold` has it.
-            key: As `hold` has it.
-            customer: As `hold` has it.
+            ttl: As in `hold`.
+            key: As in `hold`.
+            customer: As in `hold`.
 
         Raises:
-            InsufficientStockError: `short` names every short line.
-            As `hold` else.
+            InsufficientStockError: `short` lists every short line.
+            Otherwise as `hold`.
 
         """
 
     def release(self, hold: Hold | _Number, *, token: str | None = None) -> Hold:
-        """Give a hold back; one that is over already stays as it is.
+        """Release a hold; one that is released or expired already is not changed.
 
         Args:
             hold: The hold, or its id.
-            token: The hold's, to show whose it is; a `Hold` brings its own.
-                One that is not the hold's is refused, and none under the
+            token: The hold's token; a `Hold` object carries its own.
+                An invalid one is rejected, and a missing one under the
                 setting `require_hold_token`.
 
         Raises:
             HoldAlreadyUsedError: It became an order.
-            UnauthorizedError: The token is wrong or missing.
+            UnauthorizedError: The token is invalid or missing.
             InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
 
         """
@@ -245,23 +245,23 @@ class Engine:
         *,
         token: str | None = None,
     ) -> Hold:
-        """Make an active hold live `ttl` from now on; it never gets shorter.
+        """Extend an active hold to `ttl` from now; never shortens it.
 
         Args:
             hold: The hold, or its id.
-            ttl: As `hold` has it.
-            token: As `release` has it.
+            ttl: As in `hold`.
+            token: As in `release`.
 
         Raises:
-            HoldExpiredError: Its time is over, or it was released.
+            HoldExpiredError: It has expired or was released.
             HoldAlreadyUsedError: It became an order.
-            UnauthorizedError: The token is wrong or missing.
+            UnauthorizedError: The token is invalid or missing.
             InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
 
         """
 
     def get_hold(self, hold_id: _Number) -> Hold:
-        """Read a hold as it stands now.
+        """Read the current state of a hold.
 
         Raises:
             NotFoundError, UnavailableError.
@@ -278,27 +278,27 @@ class Engine:
     ) -> Order:
         """Turn an active hold into an order.
 
-        Payment events that came before it are applied at once, so the order
-        may be paid or cancelled already.
+        Payment events that arrived before it are applied immediately, so the order
+        may already be paid or cancelled.
 
         Args:
             hold: The hold, or its id.
-            product_id: The product that the caller believes is held; needed
+            product_id: The product that the caller expects; required
                 with an id.
-            key: The idempotency key: the same key gets the same answer.
-            token: As `release` has it.
+            key: The idempotency key: a repeated key replays the first response.
+            token: As in `release`.
 
         Raises:
-            HoldExpiredError: Its time is over, or it was released.
+            HoldExpiredError: It has expired or was released.
             HoldAlreadyUsedError: `order_id` names the order that used it.
-            UnauthorizedError: The token is wrong or missing.
+            UnauthorizedError: The token is invalid or missing.
             InvalidArgumentError, NotFoundError, ProductMismatchError,
             IdempotencyMismatchError, ContentionError, UnavailableError.
 
         """
 
     def get_order(self, order_id: _Number) -> Order:
-        """Read an order as it stands now.
+        """Read the current state of an order.
 
         Raises:
             NotFoundError, UnavailableError.
@@ -314,28 +314,28 @@ class Engine:
         key: str | None = None,
         body: Buffer | str | None = None,
     ) -> PaymentReceipt:
-        """Take the payment provider's word on an order.
+        """Apply a payment provider's event to its order.
 
-        It counts once for each key however often it comes, and also before
-        the order is there.
+        It is applied once per key however often it is delivered, even before
+        the order exists.
 
         Args:
-            outcome: An `Outcome`, or the provider's word, such as `paid` or
+            outcome: An `Outcome`, or the provider's status, such as `paid` or
                 `declined`.
             order_id: The order, by its id.
             payment_token: The order, by its token.
-            key: The event's idempotency key; without one it is derived.
-            body: What the event came in, as text or bytes-like: a key that
-                returns with another body is refused.
+            key: The event's idempotency key; derived if missing.
+            body: The body of the webhook, as text or bytes-like: a key that
+                is reused with another body is rejected.
 
         Raises:
-            InvalidArgumentError: Also for a token that is not the order's.
+            InvalidArgumentError: Also for another order's token.
             IdempotencyMismatchError, ContentionError, UnavailableError.
 
         """
 
     def sweep(self) -> SweepReport:
-        """Take back all that is due now, without waiting for the sweeper.
+        """Expire all due holds and unpaid orders now.
 
         Raises:
             ContentionError, UnavailableError.
@@ -343,7 +343,7 @@ class Engine:
         """
 
     def audit(self) -> AuditReport:
-        """Compare all of the store's numbers with each other, in one snapshot.
+        """Check the consistency of all stock, in one snapshot of the store.
 
         Raises:
             UnavailableError.
@@ -360,7 +360,7 @@ class Engine:
         """
 
     def ping(self) -> None:
-        """Reach for the store.
+        """Check that the store is reachable.
 
         Raises:
             UnavailableError.
@@ -368,20 +368,20 @@ class Engine:
         """
 
     def _noop(self) -> None:
-        """Do nothing, to measure what a call costs."""
+        """Do nothing, to measure the overhead of a call."""
 
     def metrics_text(self) -> str:
-        """Tell the engine's counters as OpenMetrics text, without the closing `# EOF`."""
+        """Return the engine's metrics as OpenMetrics text, without the final `# EOF`."""
 
     def close(self) -> None:
-        """Serve what waits, refuse what comes, and let go of the store.
+        """Drain queued requests, reject new ones, then close the store.
 
         Closing again does nothing.
         """
 
 @disjoint_base
 class AsyncEngine:
-    """The calls of `Engine`, to be awaited: same arguments, answers and errors."""
+    """The calls of `Engine`, awaitable: same arguments, results and errors."""
 
     @overload
     def __new__(cls, store: str, **settings: Unpack[Settings]) -> Self: ...

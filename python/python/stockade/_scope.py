@@ -1,9 +1,9 @@
-"""Blocks that hold stock: `with engine.hold(…)` and `async with engine.hold(…)`.
+"""Context managers of holds: `with engine.hold(…)` and `async with engine.hold(…)`.
 
-Leaving a block asks the engine to release its holds. The engine leaves alone
-what became an order, and what is over already, so its word decides and not
-what this process remembers. A hold that this process saw ordered is not asked
-for.
+Leaving a block asks the engine to release its holds. The engine ignores holds
+that became an order or have expired, so its state decides and not
+what this process remembers. A hold that this process ordered itself is not
+released.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ set_attribute = object.__setattr__
 
 
 class Releasing(Protocol):
-    """What a block needs of an `Engine`."""
+    """The part of `Engine` that a block uses."""
 
     def release(self, hold: Any, /) -> object:  # noqa: ANN401 a hold
         """Release a hold."""
 
 
 class AsyncReleasing(Protocol):
-    """What a block needs of an `AsyncEngine`."""
+    """The part of `AsyncEngine` that a block uses."""
 
     def release(self, hold: Any, /) -> Awaitable[object]:  # noqa: ANN401 a hold
         """Release a hold."""
 
 
 class Scoped:
-    """Gives what holds stock its `with` block."""
+    """Makes a hold or a cart a context manager."""
 
     __slots__ = ("_engine", "_ordered")
 
@@ -43,7 +43,7 @@ class Scoped:
     _ordered: bool
 
     def __enter__(self) -> Self:
-        """Begin a block that releases on leaving what was not ordered."""
+        """Enter a block that releases unordered holds on leaving."""
         if getattr(self, "_engine", None) is None:
             raise MisuseError(
                 "only what an Engine answered can be entered by `with`; "
@@ -70,13 +70,13 @@ class Scoped:
 
 
 def unordered(held: Scoped) -> Iterator[Scoped]:
-    """Yield the holds, of a hold or a cart, that were not seen to be ordered."""
+    """Yield the holds, of a hold or a cart, that this process has not ordered."""
     holds: tuple[Scoped, ...] = getattr(held, "holds", (held,))
     return (hold for hold in holds if not getattr(hold, "_ordered", False))
 
 
 def settle(error: BaseException | None, failed: StockadeError | None) -> None:
-    """Tell that a hold could not be released, without hiding the block's error."""
+    """Report a failed release without hiding the block's error."""
     if failed is None:
         return
     if error is None:

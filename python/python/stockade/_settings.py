@@ -1,4 +1,4 @@
-"""The settings of an engine, as keywords."""
+"""The settings of an engine, as keyword arguments."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Duration: TypeAlias = timedelta | float | str
 
 
 class Settings(TypedDict, total=False):
-    """Every setting there is; `stockade.SETTINGS` says what each means.
+    """All settings; `stockade.SETTINGS` describes them.
 
-    A test compares this list with the engine's own.
+    A test compares this list with the engine's.
     """
 
     migrate: str

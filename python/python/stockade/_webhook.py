@@ -1,4 +1,4 @@
-"""Signatures of payment webhooks, as the server checks them.
+"""Signatures of payment webhooks, verified as the server does.
 
 The header `Stockade-Signature` reads `t=<unix seconds>,v1=<hex>`, where the
 hexadecimal digits are the HMAC-SHA256 of the text of `t`, a dot and the raw body.
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SIGNATURE_HEADER = "Stockade-Signature"
-"""The header with the signature."""
+"""The signature header."""
 
 _SIGNATURES_MAX = 8
-"""The most signatures looked at, which bounds the work for one header."""
+"""The most signatures checked, which bounds the work per request."""
 _TIME = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SIGNATURE = re.compile(r"[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
 
@@ -34,22 +34,22 @@ def verify_webhook(
     tolerance: float = 300,
     now: float | None = None,
 ) -> None:
-    """Refuse a webhook that was not signed with a secret of the shop just now.
+    """Reject a webhook without a valid and recent signature.
 
-    A shop that takes webhooks itself checks each before it believes it: whoever
-    can post to the webhook could otherwise pay for himself.
+    A shop that receives webhooks itself must verify each of them: otherwise any
+    client could mark its own order as paid.
 
     Args:
         body: The raw body, before it is parsed.
-        header: What the header `Stockade-Signature` says; `None` where it is
+        header: The value of the header `Stockade-Signature`; `None` if it is
             missing.
-        secret: The shared secret, or several while one is being changed.
-        tolerance: Seconds that the signature's time may be off, either way.
-        now: Seconds since 1970, for tests; the clock's by default.
+        secret: The shared secret, or several during a rotation.
+        tolerance: The largest accepted clock difference in seconds, in either direction.
+        now: The current time in seconds since 1970, for tests.
 
     Raises:
-        UnauthorizedError: The signature is missing, wrong or too old.
-        InvalidArgumentError: No secret is given, which would let everything
+        UnauthorizedError: The signature is missing, invalid or too old.
+        InvalidArgumentError: No secret is given, which would accept
             pass.
 
     >>> header = sign_webhook(b"{}", "hush")
@@ -57,7 +57,7 @@ def verify_webhook(
     >>> verify_webhook(b"{ }", header, "hush")
     Traceback (most recent call last):
         ...
-    stockade.exceptions.UnauthorizedError: the signature is wrong
+    stockade.exceptions.UnauthorizedError: the signature is invalid
 
     """
     keys = _secrets(secret)
@@ -65,17 +65,17 @@ def verify_webhook(
         raise UnauthorizedError(f"the {SIGNATURE_HEADER} header is missing")
     at, signatures = _parse(header)
     signed = _signed(at, body)
-    # Every secret is tried with every signature, and before the time is
-    # believed: how long this takes tells nothing.
+    # Try every secret with every signature in constant time, before trusting
+    # the time: the duration leaks nothing.
     matches = 0
     for key in keys:
         expected = hmac.new(key, signed, hashlib.sha256).hexdigest()
         for signature in signatures:
             matches += hmac.compare_digest(expected, signature)
     if not matches:
-        raise UnauthorizedError("the signature is wrong")
+        raise UnauthorizedError("the signature is invalid")
     if abs(int(at) - (time.time() if now is None else now)) > tolerance:
-        raise UnauthorizedError(f"the signature is not of the last {tolerance} seconds")
+        raise UnauthorizedError(f"the signature's time differs by more than {tolerance} seconds")
 
 
 def sign_webhook(
@@ -84,7 +84,7 @@ def sign_webhook(
     *,
     now: float | None = None,
 ) -> str:
-    """Make the header `Stockade-Signature` for a body, as a sender does."""
+    """Create the header `Stockade-Signature` of a body, as a sender does."""
     at = str(int(time.time() if now is None else now))
     (key,) = _secrets(secret)
     return f"t={at},v1={hmac.new(key, _signed(at, body), hashlib.sha256).hexdigest()}"
@@ -96,7 +96,7 @@ def _signed(at: str, body: bytes | bytearray | memoryview | str) -> bytes:
 
 
 def _parse(header: str) -> tuple[str, list[str]]:
-    """Read the time as it was written, and the well-formed signatures."""
+    """Parse the time, as written, and the well-formed signatures."""
     times: list[str] = []
     signatures: list[str] = []
     for part in header.split(","):
@@ -105,7 +105,7 @@ def _parse(header: str) -> tuple[str, list[str]]:
             times.append(value)
         elif name == "v1" and len(signatures) < _SIGNATURES_MAX and _SIGNATURE.fullmatch(value):
             signatures.append(value.lower())
-    # Two times: which one was signed?
+    # With two times it is ambiguous which one was signed.
     if len(times) != 1 or not _TIME.fullmatch(times[0]):
         raise UnauthorizedError(
             f"the {SIGNATURE_HEADER} header must read t=<unix seconds>,v1=<hex>"

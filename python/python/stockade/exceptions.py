@@ -1,4 +1,4 @@
-"""Why a call did not do what was asked: one class for each of the engine's codes."""
+"""The errors of calls: one class per error code of the engine."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class ShortLine:
-    """One line of a request for which there is not enough stock."""
+    """One line of a request that exceeds the available stock."""
 
     product_id: int
     requested: int
-    """Units asked for, summed over the request."""
+    """Units requested, summed over the request."""
     available: int
-    """Units that could have been held."""
+    """Units available to hold."""
 
 
 class StockadeError(Exception):
-    """The root of all errors of Stockade.
+    """The base class of all errors of Stockade.
 
     Attributes:
         code: The stable code, the same in every language.
-        message: One line for a person.
-        available: Units that could have been held, where one line was short.
-        short: Every short line, where there was not enough stock.
-        order_id: The order that used the hold up.
-        replayed: Whether this refusal repeats that of an earlier call with
+        message: A one-line message.
+        available: Units available to hold, if exactly one line is short.
+        short: Every short line, if the stock was insufficient.
+        order_id: The order that used the hold.
+        replayed: Whether this error replays that of an earlier call with
             the same idempotency key.
-        retry_after: In how many seconds trying again makes sense; `None` when
-            it never does.
+        retry_after: The seconds to wait before a retry; `None` if a retry
+            is pointless.
 
     """
 
@@ -54,18 +54,18 @@ class StockadeError(Exception):
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle it whole: the state is its attributes."""
+        """Pickle all attributes."""
         return type(self), (self.message,), self.__dict__
 
 
 class InvalidArgumentError(StockadeError, ValueError):
-    """The request makes no sense; it will never succeed as it is."""
+    """The request is invalid; retrying it unchanged never succeeds."""
 
     code = "invalid_argument"
 
 
 class QuantityLimitError(StockadeError):
-    """More units than one hold may have, or one customer."""
+    """More units than allowed for one hold or one customer."""
 
     code = "quantity_limit"
 
@@ -77,71 +77,71 @@ class NotFoundError(StockadeError, LookupError):
 
 
 class ProductMismatchError(StockadeError):
-    """The hold is of another product; it was left as it is."""
+    """The hold is for another product; it was not changed."""
 
     code = "product_mismatch"
 
 
 class InsufficientStockError(StockadeError):
-    """Not enough stock; `available` and `short` say how much there is."""
+    """Not enough stock; `available` and `short` give the available units."""
 
     code = "insufficient_stock"
 
 
 class HoldExpiredError(StockadeError):
-    """The hold's time is over, or it was released; its stock is back."""
+    """The hold has expired or was released; its stock was returned."""
 
     code = "hold_expired"
 
 
 class HoldAlreadyUsedError(StockadeError):
-    """The hold became an order before; `order_id` names it."""
+    """The hold was already used by an order; `order_id` names it."""
 
     code = "hold_already_used"
 
 
 class IdempotencyMismatchError(StockadeError):
-    """The idempotency key was used for another request."""
+    """The idempotency key was used with another request."""
 
     code = "idempotency_mismatch"
 
 
 class ContentionError(StockadeError):
-    """Too many ask at once; nothing changed. Try again after `retry_after`."""
+    """Overload: too many concurrent requests. Nothing changed; retry after `retry_after`."""
 
     code = "contention"
 
 
 class UnavailableError(StockadeError):
-    """The store or the network is gone.
+    """The store or the network is unavailable.
 
-    Nothing is half done; with an idempotency key the request can be repeated
-    safely.
+    The request took effect in whole or not at all; with an idempotency key it can
+    be retried safely.
     """
 
     code = "unavailable"
 
 
 class UnauthorizedError(StockadeError):
-    """A secret is missing or wrong."""
+    """A missing or invalid credential."""
 
     code = "unauthorized"
 
 
 class MisuseError(StockadeError):
-    """The engine cannot be used so: it is closed, or a fork lies in between."""
+    """The engine was used incorrectly: it is closed, or was opened before a fork."""
 
     code = "misuse"
 
 
 class InternalError(StockadeError):
-    """A fault of Stockade or of its store's content; nothing changed."""
+    """A bug of Stockade or corrupt data in its store; nothing changed."""
 
     code = "internal"
 
 
 class VersionMismatchError(StockadeError):
-    """The product was changed since the caller read it; nothing changed now."""
+    """The product has another version than the caller expected; nothing changed."""
 
     code = "version_mismatch"
 

@@ -1,9 +1,9 @@
-//! What the server may answer.
+//! The responses that the server may send.
 
 use serde_json::Value;
 
-/// The statuses that the contract and HTTP's own errors have. None of 5xx is
-/// among them: one client alone finds no crowd and no store that is gone.
+/// The statuses of the contract and of HTTP errors. No 5xx: a single client
+/// causes no overload, and the store is always reachable.
 const STATUSES: &[u16] =
     &[100, 200, 201, 202, 400, 401, 403, 404, 405, 408, 409, 413, 414, 422, 431];
 
@@ -21,49 +21,49 @@ const HEADERS: &[&str] = &[
     "x-request-id",
 ];
 
-/// The codes of an engine that cannot do what it should.
+/// The error codes of an engine that must not occur.
 const FAULTS: &[&str] = &["misuse", "internal", "unavailable", "contention"];
 
-/// One answer.
+/// One response.
 pub struct Answer<'a> {
     pub status: u16,
-    /// Whether it repeats the answer to an earlier request.
+    /// Whether it replays the response to an earlier request.
     pub is_replayed: bool,
     pub body: &'a [u8],
 }
 
 impl Answer<'_> {
-    /// The body as JSON; null where it is none.
+    /// Parses the body as JSON; null if it is none.
     pub fn json(&self) -> Value {
         serde_json::from_slice(self.body).unwrap_or_default()
     }
 }
 
-/// Takes apart what came back on a connection of HTTP/1: whole answers and
+/// Parses everything received on an HTTP/1 connection: complete responses and
 /// nothing else, each of a kind that the contract has.
-pub fn read(mut came: &[u8]) -> Vec<Answer<'_>> {
+pub fn read(mut received: &[u8]) -> Vec<Answer<'_>> {
     let mut answers = Vec::new();
-    while !came.is_empty() {
-        let (answer, rest) = next(came);
+    while !received.is_empty() {
+        let (answer, rest) = next(received);
         check(&answer);
         answers.push(answer);
-        came = rest;
+        received = rest;
     }
     answers
 }
 
-/// The first answer and what stands behind it.
-fn next(came: &[u8]) -> (Answer<'_>, &[u8]) {
+/// Splits off the first response.
+fn next(received: &[u8]) -> (Answer<'_>, &[u8]) {
     let mut headers = [httparse::EMPTY_HEADER; 16];
     let mut head = httparse::Response::new(&mut headers);
-    let parsed = head.parse(came);
+    let parsed = head.parse(received);
     let Ok(httparse::Status::Complete(length)) = parsed else {
-        panic!("{parsed:?}: no answer begins like {}", shown(came));
+        panic!("{parsed:?}: no answer begins like {}", shown(received));
     };
     let (mut body_length, mut is_replayed) = (0, false);
     for header in head.headers.iter() {
         let name = header.name.to_ascii_lowercase();
-        assert!(HEADERS.contains(&name.as_str()), "a header {name} in {}", shown(came));
+        assert!(HEADERS.contains(&name.as_str()), "a header {name} in {}", shown(received));
         is_replayed |= name == "idempotent-replayed";
         if name == "content-length" {
             let text = str::from_utf8(header.value).expect("a number");
@@ -71,17 +71,18 @@ fn next(came: &[u8]) -> (Answer<'_>, &[u8]) {
         }
     }
     let status = head.code.expect("a status");
-    let rest = &came[length..];
-    // The answer to HEAD has a length and no body. No body begins like an answer.
+    let rest = &received[length..];
+    // The response to HEAD has a length and no body. No body begins like a
+    // response.
     if rest.is_empty() || rest.starts_with(b"HTTP/1.") {
         return (Answer { status, is_replayed, body: b"" }, rest);
     }
     let whole = rest.split_at_checked(body_length);
-    let (body, rest) = whole.unwrap_or_else(|| panic!("the body ends early: {}", shown(came)));
+    let (body, rest) = whole.unwrap_or_else(|| panic!("the body ends early: {}", shown(received)));
     (Answer { status, is_replayed, body }, rest)
 }
 
-/// Fails unless an answer is one that a client can make something of.
+/// Fails unless the response is well-formed and of the contract.
 fn check(answer: &Answer<'_>) {
     let text = shown(answer.body);
     assert!(STATUSES.contains(&answer.status), "status {}: {text}", answer.status);
@@ -91,13 +92,13 @@ fn check(answer: &Answer<'_>) {
         assert_eq!(problem["status"], answer.status, "{text}");
         assert!(problem["code"].is_string() && problem["message"].is_string(), "{text}");
     }
-    // What another process's engine is told, which is 200 in any case.
+    // The response to another process's engine, 200 in any case.
     if let Some(code) = answer.json()["Err"]["code"].as_str() {
         assert!(!FAULTS.contains(&code), "{text}");
     }
 }
 
-/// Bytes as a person reads them.
+/// Formats bytes for people.
 fn shown(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }

@@ -1,29 +1,29 @@
-//! A client that sends whatever it likes.
+//! Targets with arbitrary bytes.
 
-use stockade_server::fuzzing::Door;
+use stockade_server::fuzzing::Transport;
 
 use super::answers;
 use super::shop::{Shop, visit};
 
-/// The bytes of one connection, of HTTP/1 or HTTP/2, to a server that asks for
-/// no secret: so the operators' endpoints are reached as well.
+/// The bytes of one connection, HTTP/1 or HTTP/2, to a server without secrets,
+/// so that the operators' endpoints are reachable as well.
 pub fn http(sent: &[u8]) {
-    connection(Door::Tcp, sent);
+    connection(Transport::Tcp, sent);
 }
 
-/// The same by the socket file, where HTTP/2 carries the calls of other
-/// processes' engines, which may do everything.
+/// The same over the Unix socket, where HTTP/2 carries engine calls, which may
+/// do everything.
 pub fn socket(sent: &[u8]) {
-    connection(Door::Unix, sent);
+    connection(Transport::Unix, sent);
 }
 
-fn connection(door: Door, sent: &[u8]) {
+fn connection(transport: Transport, sent: &[u8]) {
     visit(&[], async |shop: &Shop| {
-        let came = shop.exchange_by(door, sent).await;
-        // Frames of HTTP/2 are not looked into: the server's counters, which
-        // every visit ends with, tell what it answered.
-        if came.starts_with(b"HTTP/") {
-            answers::read(&came);
+        let received = shop.exchange_by(transport, sent).await;
+        // HTTP/2 frames are not parsed: every session ends with a check of the
+        // server's counters, which count the responses.
+        if received.starts_with(b"HTTP/") {
+            answers::read(&received);
         }
     });
 }

@@ -1,9 +1,9 @@
-//! What a hostile client may send to the reference server, and what must hold
-//! whatever it was.
+//! Fuzz targets of the server: the input of a hostile client, and the
+//! invariants that must hold.
 //!
-//! Each target is a function of any bytes that panics when a promise is broken.
-//! A fuzzer calls it with bytes that it makes up (`make fuzz`), and
-//! `server/tests/fuzz.rs` with those that are kept in `seeds`.
+//! Each target is a function of arbitrary bytes that panics when an invariant
+//! is broken. A fuzzer generates the bytes (`make fuzz`), and
+//! `server/tests/fuzz.rs` runs those in `seeds`.
 
 mod answers;
 mod http;

@@ -1,12 +1,12 @@
-//! A client that knows the interface and takes its time.
+//! A target with well-formed requests and simulated time.
 
 use super::answers;
 use super::shop::{Shop, visit};
 
-/// The operators' key, which each request shows unless it says otherwise.
+/// The operators' key, sent with each request by default.
 const KEY: &str = "sesame";
 
-/// The most lines that are read, so that no session is long.
+/// The most lines of a session, which bounds its duration.
 const LINES_MAX: usize = 64;
 
 /// A session, one request in each line, each well-formed as a whole:
@@ -19,9 +19,9 @@ const LINES_MAX: usize = 64;
 /// POST /engine/v1 {"request":{"order":{"id":1}}}
 /// ```
 ///
-/// Method, path and headers hold no space; what is left is the body. `wait`
-/// lets so many seconds pass. `$hold` and `$payment` stand for the tokens that
-/// were answered last.
+/// Method, path and headers contain no space; the rest of the line is the body.
+/// `wait` advances the clock by so many seconds. `$hold` and `$payment` are the
+/// latest tokens that were returned.
 pub fn requests(session: &[u8]) {
     visit(&[("api_key", KEY)], async |shop: &Shop| {
         let (mut hold, mut payment) = (String::new(), String::new());
@@ -33,8 +33,8 @@ pub fn requests(session: &[u8]) {
             }
             let line = replaced(&replaced(line, "$hold", &hold), "$payment", &payment);
             let Some(request) = request(&line) else { continue };
-            let came = shop.exchange(&request).await;
-            for answer in answers::read(&came) {
+            let received = shop.exchange(&request).await;
+            for answer in answers::read(&received) {
                 let told = answer.json();
                 // An engine's reply names its operation.
                 let reply = told["Ok"].as_object().and_then(|reply| reply.values().next());
@@ -50,7 +50,7 @@ pub fn requests(session: &[u8]) {
     });
 }
 
-/// The bytes of a line's request.
+/// Builds the bytes of a line's request.
 fn request(line: &[u8]) -> Option<Vec<u8>> {
     let (method, rest) = word(line)?;
     let (path, mut rest) = word(rest)?;
@@ -68,7 +68,7 @@ fn request(line: &[u8]) -> Option<Vec<u8>> {
     Some([&head, &headers, framing.as_bytes(), rest].concat())
 }
 
-/// The first word of a line and what stands behind it.
+/// Splits off the first word of a line.
 fn word(line: &[u8]) -> Option<(&[u8], &[u8])> {
     if line.is_empty() {
         return None;
@@ -77,12 +77,12 @@ fn word(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&line[..end], line.get(end + 1..).unwrap_or_default()))
 }
 
-/// Whether a word is a header rather than the beginning of a body.
+/// Whether a word is a header rather than the start of a body.
 fn is_header(word: &[u8]) -> bool {
     word.contains(&b':') && word[0].is_ascii_alphabetic()
 }
 
-/// The text with another in each place of `name`.
+/// Replaces every occurrence of `name`.
 pub fn replaced(text: &[u8], name: &str, by: &str) -> Vec<u8> {
     let mut made = Vec::with_capacity(text.len());
     let mut rest = text;

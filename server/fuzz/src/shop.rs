@@ -1,5 +1,4 @@
-//! A shop for one visit: fresh books, a server before them, and a clock that
-//! moves only when it is told to.
+//! A shop for one session: a fresh store, a server, and a manual clock.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -8,17 +7,17 @@ use std::time::Duration;
 
 use stockade::{AsyncEngine, Clock, Engine, NewProduct, Timestamp};
 use stockade_server::Settings;
-use stockade_server::fuzzing::{Door, NOW, Server};
+use stockade_server::fuzzing::{NOW, Server, Transport};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use super::answers;
 
-/// How long a visit may take that takes no time: the server itself would wait
-/// for an hour.
+/// The timeout of a session, which takes no real time; the server's own
+/// timeouts are an hour.
 const HANGS: Duration = Duration::from_secs(60);
 
-/// The products, of which there are so many; their ids are 1, 2 and so on.
+/// The stock of each product; their ids are 1, 2 and so on.
 const STOCK: &[u64] = &[4, 1_000];
 
 /// A shop.
@@ -28,8 +27,8 @@ pub struct Shop {
     clock: Arc<Standing>,
 }
 
-/// Runs a visit to a fresh shop, whose server has these settings, and looks
-/// afterwards whether everything is in order there.
+/// Runs a session on a fresh shop with these settings, and checks the
+/// invariants afterwards.
 pub fn visit(settings: &[(&str, &str)], session: impl AsyncFnOnce(&Shop)) {
     thread_local! {
         static RUNTIME: OnceCell<Runtime> = const { OnceCell::new() };
@@ -51,7 +50,7 @@ impl Shop {
     async fn open(settings: &[(&str, &str)]) -> Self {
         let clock = Arc::new(Standing(AtomicI64::new(NOW * 1_000_000)));
         let builder = Engine::builder().store("sqlite::memory:").sweeper(false);
-        // Small: a visit is short, and most of its time is spent in beginning it.
+        // Small: sessions are short, and startup dominates.
         let builder = builder.set("cache_products", "16").expect("a setting");
         let engine = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>).open_async();
         let engine = engine.await.expect("a store in memory");
@@ -61,8 +60,8 @@ impl Shop {
             engine.create_product(&product).await.expect("a product");
         }
         let mut all = Settings::default();
-        // No visitor is sent away for being slow: one that is waited for hangs.
-        // Nor for the host that it names: everything is to be reached.
+        // No timeouts and no host check: a slow client would be seen as a hang,
+        // and every endpoint must be reachable.
         let reachable = [("header_timeout", "1h"), ("request_timeout", "1h"), ("insecure", "true")];
         for (name, value) in reachable.iter().chain(settings) {
             all.set(name, value).expect("a setting");
@@ -71,34 +70,33 @@ impl Shop {
         Self { engine, server, clock }
     }
 
-    /// Everything that comes back to a client that sends these bytes by an
-    /// address.
+    /// Sends these bytes over TCP and returns everything received.
     pub async fn exchange(&self, sent: &[u8]) -> Vec<u8> {
-        self.exchange_by(Door::Tcp, sent).await
+        self.exchange_by(Transport::Tcp, sent).await
     }
 
-    /// The same by this door.
-    pub async fn exchange_by(&self, door: Door, sent: &[u8]) -> Vec<u8> {
-        self.server.exchange(door, sent).await
+    /// The same over this transport.
+    pub async fn exchange_by(&self, transport: Transport, sent: &[u8]) -> Vec<u8> {
+        self.server.exchange(transport, sent).await
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub fn wait(&self, seconds: u32) {
         self.clock.0.fetch_add(i64::from(seconds) * 1_000_000, Ordering::Relaxed);
     }
 
-    /// Expects that the books agree, that nothing was answered which must not
-    /// be, and that no request is left under way.
+    /// Expects consistent stock, no forbidden response, and no request in
+    /// flight.
     async fn expect_order(&self) {
         let audit = self.engine.audit().await.expect("an audit");
         assert!(audit.consistent, "{audit:?}");
         loop {
-            let came = self.exchange(b"GET /metrics HTTP/1.1\r\nhost: shop\r\n\r\n").await;
-            let answers = answers::read(&came);
+            let received = self.exchange(b"GET /metrics HTTP/1.1\r\nhost: shop\r\n\r\n").await;
+            let answers = answers::read(&received);
             let metrics = str::from_utf8(answers[0].body).expect("a text");
             let failed = metrics.lines().find(|line| line.contains("status=\"5"));
             assert_eq!(failed, None);
-            // This one is always under way; others end by and by.
+            // This request itself is always in flight; others end soon.
             if metrics.contains("\nstockade_http_in_flight 1\n") {
                 return;
             }
@@ -107,7 +105,7 @@ impl Shop {
     }
 }
 
-/// A clock that stands still, in microseconds since 1970.
+/// A manual clock, in microseconds since 1970.
 struct Standing(AtomicI64);
 
 impl Clock for Standing {

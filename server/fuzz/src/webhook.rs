@@ -1,4 +1,4 @@
-//! A forger of payment webhooks, and a provider whose events make no sense.
+//! A target with forged payment webhooks and invalid events.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -9,17 +9,17 @@ use super::answers;
 use super::requests::replaced;
 use super::shop::{Shop, visit};
 
-/// The secrets: one is being changed for the other.
+/// The secrets, during a rotation.
 const SECRETS: [(&str, &str); 2] = [("$new", "hush"), ("$old", "whisper")];
 
-/// What is signed by this is signed by nobody.
+/// A secret that the server does not accept.
 const OTHER: (&str, &str) = ("$other", "guess");
 
-/// How far from now a signature may be, in seconds.
+/// The largest accepted age of a signature, in seconds.
 const TOLERANCE: u64 = 300;
 
-/// An event for an order that waits for its payment: the headers, one in each
-/// line, an empty line, and the body.
+/// An event for a pending order: the headers, one per line, an empty line, and
+/// the body.
 ///
 /// ```text
 /// stockade-signature: t=1700000000,v1=$new
@@ -27,9 +27,9 @@ const TOLERANCE: u64 = 300;
 /// {"payment_token":"$token","status":"paid"}
 /// ```
 ///
-/// `$token` in the body is the order's. `$new` and `$old` are right signatures
-/// of the header's time and of the body, by one of the two secrets that count,
-/// and `$other` is one by another secret.
+/// `$token` in the body is the order's. `$new` and `$old` are valid signatures
+/// of the header's time and the body, by either accepted secret; `$other` is
+/// one by another secret.
 pub fn webhook(sent: &[u8]) {
     let secrets = SECRETS.map(|(_, secret)| secret).join(",");
     visit(&[("webhook_secret", &secrets)], async |shop: &Shop| {
@@ -40,11 +40,11 @@ pub fn webhook(sent: &[u8]) {
             if event.is_plain() {
                 assert_ne!(first, Some(401), "a right signature was refused");
             }
-            // Whatever came of it, comes of it again, and has no effect twice.
+            // Delivering it again has the same result and no further effect.
             assert_eq!(event.send(shop, true).await, first);
         } else {
-            let refused = first.is_none_or(|status| (400..500).contains(&status));
-            assert!(refused, "{first:?} without a signature");
+            let rejected = first.is_none_or(|status| (400..500).contains(&status));
+            assert!(rejected, "{first:?} without a signature");
             if event.is_plain() {
                 assert_eq!(first, Some(401));
             }
@@ -53,7 +53,7 @@ pub fn webhook(sent: &[u8]) {
     });
 }
 
-/// An order of two units that waits for its payment, and its token.
+/// Creates a pending order of two units and returns its token.
 async fn order(shop: &Shop) -> (OrderId, String) {
     let product = ProductId(1);
     let hold = shop.engine.hold(&HoldRequest::new(product, 2)).await.expect("a hold").value;
@@ -62,7 +62,7 @@ async fn order(shop: &Shop) -> (OrderId, String) {
     (order.id, order.payment_token.to_string())
 }
 
-/// Expects that no event was taken in.
+/// Expects that no event was recorded.
 async fn expect_nothing(shop: &Shop, id: OrderId) {
     let order = shop.engine.get_order(id).await.expect("the order");
     assert_eq!(order.status, OrderStatus::PendingPayment);
@@ -73,9 +73,9 @@ async fn expect_nothing(shop: &Shop, id: OrderId) {
     assert_eq!(told, 1, "more than the order's making: {events:?}");
 }
 
-/// An event as it goes over the connection.
+/// An event as it is sent.
 struct Event {
-    /// Lines, each with its end.
+    /// Header lines, each with its line end.
     headers: Vec<u8>,
     body: Vec<u8>,
 }
@@ -101,14 +101,14 @@ impl Event {
         Self { headers, body }
     }
 
-    /// Sends it, for the first time or again, and returns the status of the
-    /// answer, if there is one.
+    /// Sends it, first or again, and returns the status of the response, if
+    /// any.
     async fn send(&self, shop: &Shop, again: bool) -> Option<u16> {
         let head = b"POST /api/payments/webhook HTTP/1.1\r\nhost: shop\r\n";
         let framing = format!("connection: close\r\ncontent-length: {}\r\n\r\n", self.body.len());
         let sent = [head, &*self.headers, framing.as_bytes(), &*self.body].concat();
-        let came = shop.exchange(&sent).await;
-        let answers = answers::read(&came);
+        let received = shop.exchange(&sent).await;
+        let answers = answers::read(&received);
         let last = answers.last()?;
         if matches!(last.status, 200 | 202) {
             assert_eq!((last.body, last.is_replayed), (&br#"{"message":"ok"}"#[..], again));
@@ -116,9 +116,8 @@ impl Event {
         Some(last.status)
     }
 
-    /// Whether anywhere in the headers stands a signature by one of the
-    /// secrets, of the body and of a time that stands there as well and is not
-    /// far from now.
+    /// Whether the headers contain a signature by an accepted secret of the
+    /// body and of a recent time that they also contain.
     fn is_signed(&self) -> bool {
         let is_near =
             |time: &&str| time.parse::<i64>().is_ok_and(|time| time.abs_diff(NOW) <= TOLERANCE);
@@ -131,8 +130,8 @@ impl Event {
         })
     }
 
-    /// Whether the headers are one signature, written as the providers do, and
-    /// the body one that is looked at.
+    /// Whether the headers are a single well-formed signature and the body one
+    /// that the server parses.
     fn is_plain(&self) -> bool {
         let is_plain = || {
             let value = self.headers.strip_prefix(b"stockade-signature: t=")?;
@@ -148,14 +147,14 @@ impl Event {
     }
 }
 
-/// All runs of digits.
+/// Returns all runs of digits.
 fn times(text: &[u8]) -> impl Iterator<Item = &str> {
     text.split(|byte| !byte.is_ascii_digit())
         .filter(|digits| !digits.is_empty())
         .filter_map(|digits| str::from_utf8(digits).ok())
 }
 
-/// The signature of a time and a body by a secret, in hexadecimal digits.
+/// Computes the signature of a time and a body, in hexadecimal digits.
 fn signature(secret: &str, time: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
     mac.update(time.as_bytes());

@@ -1,4 +1,4 @@
-//! The endpoints of operators.
+//! Operator endpoints.
 
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -8,25 +8,25 @@ use stockade::{Event, Money, NewProduct, ProductId, StockAdjustment};
 use super::shop::{KEY, ProductView};
 use crate::body;
 use crate::call::Call;
-use crate::reply::{Answer, Reply};
-use crate::shared::Shared;
+use crate::reply::{HandlerResult, Reply};
+use crate::state::ServerState;
 
 #[derive(Deserialize)]
 struct NewProductBody<'a> {
     name: String,
-    // As it was written: a float would already have lost cents.
+    // Kept as text: a float would lose cents.
     #[serde(borrow)]
     price: &'a RawValue,
     stock: u64,
 }
 
 /// `POST /api/admin/products`
-pub async fn create_product(shared: &Shared, call: &Call<'_>) -> Answer {
+pub async fn create_product(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let body: NewProductBody<'_> = body::object(body::text(&call.body)?)?;
     let price: Money = body.price.get().parse()?;
     let mut request = NewProduct::new(body.name, price, body.stock);
     request.key = call.key(KEY)?;
-    let product = shared.engine.create_product(&request).await?;
+    let product = state.engine.create_product(&request).await?;
     let reply = Reply::json(&ProductView::of(&product)?)?.status(StatusCode::CREATED);
     Ok(reply.replayed(product.replayed))
 }
@@ -39,24 +39,24 @@ struct AdjustBody {
 }
 
 /// `POST /api/admin/products/{id}/adjust`
-pub async fn adjust(shared: &Shared, call: &Call<'_>) -> Answer {
+pub async fn adjust(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let id: ProductId = call.segment(0)?;
     let body: AdjustBody = body::object(body::text(&call.body)?)?;
     let mut request = StockAdjustment::new(id, body.delta, body.reason);
     request.version = body.version;
     request.key = call.key(KEY)?;
-    let product = shared.engine.adjust_stock(&request).await?;
+    let product = state.engine.adjust_stock(&request).await?;
     Ok(Reply::json(&ProductView::of(&product)?)?.replayed(product.replayed))
 }
 
 /// `POST /api/admin/sweep`
-pub async fn sweep(shared: &Shared) -> Answer {
-    Reply::json(&shared.engine.sweep().await?)
+pub async fn sweep(state: &ServerState) -> HandlerResult {
+    Reply::json(&state.engine.sweep().await?)
 }
 
 /// `GET /api/admin/audit`
-pub async fn audit(shared: &Shared) -> Answer {
-    Reply::json(&shared.engine.audit().await?)
+pub async fn audit(state: &ServerState) -> HandlerResult {
+    Reply::json(&state.engine.audit().await?)
 }
 
 #[derive(Serialize)]
@@ -66,10 +66,10 @@ struct EventsView<'a> {
 }
 
 /// `GET /api/admin/events?after=…&limit=…`
-pub async fn events(shared: &Shared, call: &Call<'_>) -> Answer {
+pub async fn events(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let after = call.after()?.unwrap_or(0);
-    let events = shared.engine.events_after(after, call.limit()?).await?;
-    // With nothing new, the same question is the next one to ask.
+    let events = state.engine.events_after(after, call.limit()?).await?;
+    // Without new events, the next request repeats the cursor.
     let next = events.last().map_or(after, |event| event.cursor);
     Reply::json(&EventsView { events: &events, next })
 }

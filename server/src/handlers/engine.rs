@@ -1,21 +1,21 @@
-//! Calls that engines in other processes send.
+//! RPC endpoint of engines in other processes.
 
 use stockade::RemoteCall;
 use tokio::time::{Instant, timeout_at};
 
 use super::timed_out;
 use crate::call::Call;
-use crate::reply::{Answer, Reply};
-use crate::shared::Shared;
+use crate::reply::{HandlerResult, Reply};
+use crate::state::ServerState;
 
 /// `POST /engine/v1`: passes the call to the engine. Its reply holds the result
 /// or the error, so the HTTP status is 200 for both.
 ///
 /// The client bounds an audit or a sweep; any other call ends at `deadline`.
-pub async fn answer(shared: &Shared, call: &Call<'_>, deadline: Instant) -> Answer {
+pub async fn handle(state: &ServerState, call: &Call<'_>, deadline: Instant) -> HandlerResult {
     let call = RemoteCall::parse(&call.body);
     let is_maintenance = call.is_maintenance();
-    let work = shared.engine.serve_call(call);
+    let work = state.engine.serve_call(call);
     let json = if is_maintenance {
         work.await
     } else {

@@ -1,37 +1,38 @@
-//! Probes, metrics, and the document of all endpoints.
+//! Probes, metrics, and the OpenAPI document.
 
 use crate::metrics;
-use crate::problem::{Code, Refusal};
-use crate::reply::{Answer, Reply};
-use crate::shared::Shared;
+use crate::problem::{Code, Rejection};
+use crate::reply::{HandlerResult, Reply};
+use crate::state::ServerState;
 
-/// The OpenAPI document, made from `openapi.yaml` at build.
+/// The OpenAPI document, converted from `openapi.yaml` by the build script.
 pub const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
-/// `GET /healthz`: the process answers.
-pub fn health() -> Answer {
+/// `GET /healthz`: liveness, the process responds.
+pub fn health() -> HandlerResult {
     Ok(Reply::text("application/json", &br#"{"status":"ok"}"#[..]))
 }
 
-/// `GET /readyz`: requests are welcome, and a hold could be made.
-pub async fn ready(shared: &Shared) -> Answer {
-    if shared.is_draining() {
-        return Err(Refusal::Server(Code::Unavailable, "the server is on its way down".into()));
+/// `GET /readyz`: readiness, the server is not draining and the store is
+/// writable.
+pub async fn ready(state: &ServerState) -> HandlerResult {
+    if state.is_draining() {
+        return Err(Rejection::Server(Code::Unavailable, "the server is shutting down".into()));
     }
-    shared.readiness.check(async || shared.engine.ping().await).await?;
+    state.readiness.check(async || state.engine.ping().await).await?;
     Ok(Reply::text("application/json", &br#"{"status":"ready"}"#[..]))
 }
 
-/// `GET /metrics`: the server's and the engine's, for Prometheus.
-pub fn metrics(shared: &Shared) -> Answer {
-    let text = shared
+/// `GET /metrics`: the metrics of the server and of the engine, for Prometheus.
+pub fn metrics(state: &ServerState) -> HandlerResult {
+    let text = state
         .metrics
-        .text(&shared.engine.metrics_text())
-        .map_err(|error| Refusal::internal(format!("the metrics were not written: {error}")))?;
+        .text(&state.engine.metrics_text())
+        .map_err(|error| Rejection::internal(format!("cannot encode the metrics: {error}")))?;
     Ok(Reply::text(metrics::CONTENT_TYPE, text))
 }
 
-/// `GET /openapi.json`: what the server can do, for people's tools.
-pub fn document() -> Answer {
+/// `GET /openapi.json`: the OpenAPI document.
+pub fn document() -> HandlerResult {
     Ok(Reply::text("application/json", DOCUMENT))
 }

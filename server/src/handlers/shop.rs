@@ -1,4 +1,4 @@
-//! The endpoints of a shop: products, holds, orders.
+//! Endpoints of the shop: products, holds, orders.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -10,13 +10,13 @@ use stockade::{
 
 use crate::body;
 use crate::call::Call;
-use crate::problem::Refusal;
-use crate::reply::{Answer, Reply};
-use crate::shared::Shared;
+use crate::problem::Rejection;
+use crate::reply::{HandlerResult, Reply};
+use crate::state::ServerState;
 
 pub(super) const KEY: &[&str] = &["idempotency-key"];
 
-/// A product as the contract shows it; then the fields beyond.
+/// A product as the contract defines it, followed by additional fields.
 #[derive(Serialize)]
 pub struct ProductView<'a> {
     id: ProductId,
@@ -30,10 +30,11 @@ pub struct ProductView<'a> {
 }
 
 impl<'a> ProductView<'a> {
-    /// Shows a product, its price as a JSON number with exactly its digits.
-    pub fn of(product: &'a Product) -> Result<Self, Refusal> {
-        let price = RawValue::from_string(product.price.to_string())
-            .map_err(|error| Refusal::internal(format!("a price is no JSON number: {error}")))?;
+    /// Renders a product; the price is a JSON number with exactly its digits.
+    pub fn of(product: &'a Product) -> Result<Self, Rejection> {
+        let price = RawValue::from_string(product.price.to_string()).map_err(|error| {
+            Rejection::internal(format!("cannot render the price as a JSON number: {error}"))
+        })?;
         Ok(Self {
             id: product.id,
             price,
@@ -62,7 +63,7 @@ struct HoldView {
     status: HoldStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
-    /// Shown to whom the hold is made for, and never again.
+    /// Only in the response that creates the hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Token>,
 }
@@ -94,7 +95,7 @@ struct OrderView {
     id: OrderId,
     product_id: ProductId,
     qty: u32,
-    /// Shown to whom the order is made for, and never again.
+    /// Only in the response that creates the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_token: Option<PaymentToken>,
     payment_disposition: PaymentDisposition,
@@ -120,7 +121,8 @@ impl OrderView {
     }
 }
 
-/// What stands around a hold or an order. Each answer has one of the three.
+/// The envelope of a hold or an order; each response has exactly one of the
+/// three.
 #[derive(Serialize)]
 struct Envelope {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,22 +149,22 @@ impl Envelope {
 }
 
 /// `GET /api/products/{id}`
-pub async fn product(shared: &Shared, call: &Call<'_>) -> Answer {
-    let product = shared.engine.product(call.segment(0)?).await?;
+pub async fn product(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+    let product = state.engine.product(call.segment(0)?).await?;
     Reply::json(&ProductView::of(&product)?)
 }
 
 /// `GET /api/products?after=…&limit=…`
-pub async fn products(shared: &Shared, call: &Call<'_>) -> Answer {
+pub async fn products(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let after: Option<ProductId> = call.after_id()?;
-    let page = shared.engine.products(after, call.limit()?).await?;
+    let page = state.engine.products(after, call.limit()?).await?;
     Reply::json(&PageView {
         items: page.items.iter().map(ProductView::of).collect::<Result<_, _>>()?,
         next: page.next,
     })
 }
 
-/// What a hold of one product may say in a body.
+/// Optional fields in the body of a hold request.
 #[derive(Default, Deserialize)]
 struct HoldOptions {
     ttl: Option<u64>,
@@ -170,14 +172,14 @@ struct HoldOptions {
 }
 
 /// `POST /api/holds/{product_id}/{quantity}`
-pub async fn hold(shared: &Shared, call: &Call<'_>) -> Answer {
+pub async fn hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let product_id: ProductId = call.segment(0)?;
     let mut request = HoldRequest::new(product_id, call.quantity(1)?);
     let options: HoldOptions = call.optional()?;
-    request.ttl = call.life(options.ttl)?;
+    request.ttl = call.ttl(options.ttl)?;
     request.customer = call.customer(options.customer)?;
     request.key = call.key(KEY)?;
-    let hold = shared.engine.hold(&request).await?;
+    let hold = state.engine.hold(&request).await?;
     let view = Envelope::hold(Some("Holded Successfully"), HoldView::made(&hold.value));
     Ok(Reply::json(&view)?.replayed(hold.replayed))
 }
@@ -197,7 +199,7 @@ struct Line {
 }
 
 /// `POST /api/holds`
-pub async fn cart(shared: &Shared, call: &Call<'_>) -> Answer {
+pub async fn cart(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let cart: Cart<'_> = body::object(body::text(&call.body)?)?;
     let mut items = Vec::with_capacity(cart.items.len());
     for (at, item) in cart.items.into_iter().enumerate() {
@@ -208,7 +210,7 @@ pub async fn cart(shared: &Shared, call: &Call<'_>) -> Answer {
     request.ttl = cart.ttl.map(std::time::Duration::from_secs);
     request.customer = cart.customer;
     request.key = call.key(KEY)?;
-    let holds = shared.engine.hold_many(&request).await?;
+    let holds = state.engine.hold_many(&request).await?;
     let view = Envelope {
         message: Some("Holded Successfully"),
         holds: Some(holds.value.iter().map(HoldView::made).collect()),
@@ -218,21 +220,21 @@ pub async fn cart(shared: &Shared, call: &Call<'_>) -> Answer {
 }
 
 /// `GET /api/holds/{id}`
-pub async fn get_hold(shared: &Shared, call: &Call<'_>) -> Answer {
-    let hold = shared.engine.get_hold(call.segment(0)?).await?;
+pub async fn get_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+    let hold = state.engine.get_hold(call.segment(0)?).await?;
     Reply::json(&Envelope::hold(None, HoldView::of(&hold)))
 }
 
 /// `DELETE /api/holds/{id}`
-pub async fn release(shared: &Shared, call: &Call<'_>) -> Answer {
+pub async fn release(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let mut request = ReleaseRequest::new(hold_id);
     request.token = call.hold_token(None)?;
-    let hold = shared.engine.release(request).await?;
+    let hold = state.engine.release(request).await?;
     Reply::json(&Envelope::hold(Some("hold released"), HoldView::of(&hold)))
 }
 
-/// What an extension may say in a body.
+/// Optional fields in the body of an extend request.
 #[derive(Default, Deserialize)]
 struct ExtendOptions {
     ttl: Option<u64>,
@@ -240,30 +242,30 @@ struct ExtendOptions {
 }
 
 /// `POST /api/holds/{id}/extend`
-pub async fn extend(shared: &Shared, call: &Call<'_>) -> Answer {
+pub async fn extend(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let mut request = ExtendRequest::new(hold_id);
     let options: ExtendOptions = call.optional()?;
-    request.ttl = call.life(options.ttl)?;
+    request.ttl = call.ttl(options.ttl)?;
     request.token = call.hold_token(options.token)?;
-    let hold = shared.engine.extend(&request).await?;
+    let hold = state.engine.extend(&request).await?;
     Reply::json(&Envelope::hold(Some("hold extended"), HoldView::of(&hold)))
 }
 
 /// `POST /api/orders/{hold_id}/{product_id}`
-pub async fn order(shared: &Shared, call: &Call<'_>) -> Answer {
+pub async fn order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let product_id: ProductId = call.segment(1)?;
     let mut request = OrderRequest::new(hold_id, product_id);
     request.key = call.key(KEY)?;
     request.token = call.hold_token(None)?;
-    let order = shared.engine.order(&request).await?;
+    let order = state.engine.order(&request).await?;
     let view = Envelope::order(Some("order created successfully"), OrderView::made(&order.value));
     Ok(Reply::json(&view)?.replayed(order.replayed))
 }
 
 /// `GET /api/orders/{id}`
-pub async fn get_order(shared: &Shared, call: &Call<'_>) -> Answer {
-    let order = shared.engine.get_order(call.segment(0)?).await?;
+pub async fn get_order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+    let order = state.engine.get_order(call.segment(0)?).await?;
     Reply::json(&Envelope::order(None, OrderView::of(&order)))
 }

@@ -6,17 +6,17 @@ use stockade::{OrderId, Outcome, PaymentAnswer, PaymentEvent, PaymentToken};
 
 use crate::body;
 use crate::call::Call;
-use crate::problem::Refusal;
-use crate::reply::{Answer, Reply};
-use crate::shared::Shared;
+use crate::problem::Rejection;
+use crate::reply::{HandlerResult, Reply};
+use crate::state::ServerState;
 
 const OK: &[u8] = br#"{"message":"ok"}"#;
 
-/// Takes a payment provider's word on an order.
-pub async fn webhook(shared: &Shared, call: &Call<'_>) -> Answer {
-    shared.verifier.check(call.headers, &call.body)?;
+/// Applies a payment provider's event to its order.
+pub async fn webhook(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+    state.verifier.check(call.headers, &call.body)?;
     let event = read(call)?;
-    let answer = shared.engine.payment(&event).await?;
+    let answer = state.engine.payment(&event).await?;
     let status = match answer.value {
         PaymentAnswer::Recorded => StatusCode::OK,
         PaymentAnswer::Waiting => StatusCode::ACCEPTED,
@@ -25,22 +25,22 @@ pub async fn webhook(shared: &Shared, call: &Call<'_>) -> Answer {
     Ok(reply.status(status).replayed(answer.replayed))
 }
 
-fn read(call: &Call<'_>) -> Result<PaymentEvent, Refusal> {
+fn read(call: &Call<'_>) -> Result<PaymentEvent, Rejection> {
     let value: Value =
-        serde_json::from_str(body::text(&call.body)?).map_err(|error| body::refusal(&error))?;
+        serde_json::from_str(body::text(&call.body)?).map_err(|error| body::rejection(&error))?;
     let Value::Object(fields) = value else {
-        return Err(Refusal::invalid("expected a JSON object"));
+        return Err(Rejection::invalid("expected a JSON object"));
     };
     let outcome: Outcome = match text(&fields, "status")? {
         Some(word) => word.parse()?,
-        None => return Err(Refusal::invalid("status is missing")),
+        None => return Err(Rejection::invalid("status is missing")),
     };
     let token = match text(&fields, "payment_token")? {
         Some(token) => Some(token.parse::<PaymentToken>()?),
         None => None,
     };
     let mut event = PaymentEvent::for_either(order_id(&fields)?, token, outcome)
-        .ok_or_else(|| Refusal::invalid("order_id or payment_token is missing"))?;
+        .ok_or_else(|| Rejection::invalid("order_id or payment_token is missing"))?;
     event.key = match text(&fields, "idempotency_key")? {
         Some(key) => Some(key.to_owned()),
         None => call.key(&["idempotency-key", "idempotency_key"])?,
@@ -51,32 +51,32 @@ fn read(call: &Call<'_>) -> Result<PaymentEvent, Refusal> {
     Ok(event)
 }
 
-/// The body as it is compared when its key returns: neither white space nor the
-/// order of names matters.
+/// Returns the canonical form of a body for comparing a reused idempotency key:
+/// independent of white space and field order.
 fn canonical(body: &Value) -> Vec<u8> {
-    // A map of serde_json's is sorted by its names; a test watches that it is.
+    // serde_json's map is sorted by key; a test checks that it stays so.
     body.to_string().into_bytes()
 }
 
-/// A field that holds a text. One that is null is as good as missing.
-fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Refusal> {
+/// Returns a string field; null counts as missing.
+fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Rejection> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Refusal::invalid(format!("{name} must be a text"))),
+        Some(_) => Err(Rejection::invalid(format!("{name} must be a string"))),
     }
 }
 
-/// The order's id, which providers send as a number or as a text.
-fn order_id(fields: &Map<String, Value>) -> Result<Option<OrderId>, Refusal> {
+/// Parses the order id, which providers send as a number or as a string.
+fn order_id(fields: &Map<String, Value>) -> Result<Option<OrderId>, Rejection> {
     let id = match fields.get("order_id") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text.parse()?,
         Some(Value::Number(number)) if number.is_u64() => OrderId(number.as_u64().unwrap_or(0)),
-        Some(_) => return Err(Refusal::invalid("order_id must be a whole number")),
+        Some(_) => return Err(Rejection::invalid("order_id must be a whole number")),
     };
     if !id.is_possible() {
-        return Err(Refusal::invalid("no order can ever have this order_id"));
+        return Err(Rejection::invalid("order_id is out of range"));
     }
     Ok(Some(id))
 }
@@ -87,7 +87,7 @@ mod tests {
     use bytes::Bytes;
     use hyper::HeaderMap;
 
-    fn read_body(body: &str, headers: &HeaderMap) -> Result<PaymentEvent, Refusal> {
+    fn read_body(body: &str, headers: &HeaderMap) -> Result<PaymentEvent, Rejection> {
         read(&Call {
             segments: matchit::Params::new(),
             query: None,
@@ -96,7 +96,7 @@ mod tests {
         })
     }
 
-    fn event(body: &str) -> Result<PaymentEvent, Refusal> {
+    fn event(body: &str) -> Result<PaymentEvent, Rejection> {
         read_body(body, &HeaderMap::new())
     }
 
@@ -114,8 +114,8 @@ mod tests {
         for name in ["idempotency-key", "idempotency_key"] {
             let mut headers = HeaderMap::new();
             headers.insert(name, "from-header".parse().unwrap());
-            let bare = read_body(r#"{"order_id":1,"status":"paid"}"#, &headers).unwrap();
-            assert_eq!(bare.key.as_deref(), Some("from-header"));
+            let without_prefix = read_body(r#"{"order_id":1,"status":"paid"}"#, &headers).unwrap();
+            assert_eq!(without_prefix.key.as_deref(), Some("from-header"));
             let own = r#"{"order_id":1,"status":"paid","idempotency_key":"own"}"#;
             let own = read_body(own, &headers).unwrap();
             assert_eq!(own.key.as_deref(), Some("own"));

@@ -1,8 +1,8 @@
-//! An answer of the server, and how it is compared with what was expected.
+//! A response of the server, and its comparison with the expected one.
 
 use ureq::http::HeaderMap;
 
-/// A whole response.
+/// A complete response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -15,17 +15,17 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Whether it repeats the answer to an earlier request.
+    /// Whether it replays the response to an earlier request.
     pub fn is_replayed(&self) -> bool {
         self.header("idempotent-replayed") == Some("true")
     }
 
-    /// The body.
+    /// Parses the body as JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// The number or text behind a name, wherever it stands first.
+    /// Returns the first number or string with this name, at any depth.
     pub fn field(&self, name: &str) -> &str {
         let start = format!("\"{name}\":");
         let at = self.body.find(&start).unwrap_or_else(|| panic!("no {name} in {}", self.body));
@@ -40,9 +40,9 @@ impl Answer {
         self.field(name).parse().unwrap()
     }
 
-    /// Expects this status and exactly this body, but for the marks in it:
-    /// `<n>` is a number, `<second>` and `<microsecond>` a moment, `<secret>`
-    /// 32 hexadecimal digits, `<text>` anything within quotes.
+    /// Expects this status and exactly this body, except for placeholders:
+    /// `<n>` is a number, `<second>` and `<microsecond>` a time, `<secret>` 32
+    /// hexadecimal digits, `<text>` anything within quotes.
     #[track_caller]
     pub fn expect(&self, status: u16, body: &str) -> &Self {
         assert_eq!(self.status, status, "{}", self.body);
@@ -53,7 +53,7 @@ impl Answer {
         self
     }
 
-    /// Expects a problem with this status and code, whole and well-formed.
+    /// Expects a complete, well-formed problem with this status and code.
     #[track_caller]
     pub fn expect_problem(&self, status: u16, code: &str) -> &Self {
         assert_eq!(
@@ -80,7 +80,7 @@ impl Answer {
         self
     }
 
-    /// Expects the problem also to say this.
+    /// Expects a field of the problem.
     #[track_caller]
     pub fn saying(&self, name: &str, value: serde_json::Value) -> &Self {
         assert_eq!(self.json()[name], value, "{}", self.body);
@@ -88,7 +88,7 @@ impl Answer {
     }
 }
 
-/// Compares a body with a pattern; the error is where they part.
+/// Compares a body with a pattern; the error is the first difference.
 fn fits<'a>(mut body: &'a str, pattern: &str) -> Result<(), &'a str> {
     let mut parts = pattern.split('<');
     let first = parts.next().unwrap_or_default();

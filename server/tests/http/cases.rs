@@ -1,5 +1,5 @@
-//! The table of cases that every face runs, over HTTP: each case on a server
-//! of its own, all on one store.
+//! The shared table of cases over HTTP: each case on its own server, all on one
+//! store.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ on_every_backend! {
     every_case_of_the_table
 }
 
-/// The contract's table: the status of each code.
+/// The status of each error code in the contract.
 const STATUSES: &[(&str, u16)] = &[
     ("invalid_argument", 422),
     ("quantity_limit", 422),
@@ -49,7 +49,7 @@ fn every_case_of_the_table(backend: Backend) {
     }
 }
 
-/// The store's flags and the case's; where both name one, the case's.
+/// Merges the flags of the store and of the case; the case's take precedence.
 fn flags(store: &[String], case: &Case) -> Vec<String> {
     let own =
         case.settings.iter().map(|(name, value)| (format!("--{}=", name.replace('_', "-")), value));
@@ -127,7 +127,7 @@ impl Face for Server {
 struct Args(Map<String, Value>);
 
 impl Args {
-    /// A part of a path.
+    /// Returns an argument as a path segment.
     fn part(&self, name: &str) -> String {
         let text = match &self.0[name] {
             Value::String(text) => text.clone(),
@@ -136,14 +136,14 @@ impl Args {
         utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string()
     }
 
-    /// Those that go as headers.
+    /// Returns the arguments that are sent as headers.
     fn headers(&self) -> Vec<(&str, &str)> {
         let headers = [("key", "idempotency-key"), ("token", "hold-token")];
         let given = |(name, header): (&str, _)| Some((header, self.0.get(name)?.as_str()?));
         headers.into_iter().filter_map(given).collect()
     }
 
-    /// Those of these that were given as a body; none if none was.
+    /// Returns these arguments as a JSON body; empty if none was given.
     fn body(&self, names: &[&str]) -> String {
         let given = self.0.iter().filter(|(name, _)| names.contains(&name.as_str()));
         let body: Map<_, _> =
@@ -152,8 +152,8 @@ impl Args {
     }
 }
 
-/// Reads an answer; every refusal must be a whole problem, with the status that
-/// its code has in the contract.
+/// Converts a response; every error must be a complete problem with the status
+/// that the contract gives its code.
 fn outcome(answer: &Answer, fields: impl FnOnce(&Answer) -> Value) -> Outcome {
     if (200..300).contains(&answer.status) {
         return Outcome::success(fields(answer));
@@ -171,7 +171,7 @@ fn product(answer: &Answer) -> Outcome {
     outcome(answer, Answer::json)
 }
 
-/// A hold or an order, which stands within the answer.
+/// A hold or an order inside the envelope.
 fn within(name: &str, answer: &Answer) -> Outcome {
     outcome(answer, |answer| {
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -205,7 +205,7 @@ fn payment(server: &Server, Args(mut args): Args) -> Outcome {
     })
 }
 
-/// The kinds of all events of a product, in order.
+/// Returns the event kinds of a product, in order.
 fn types(server: &Server, product_id: &Value) -> Vec<Value> {
     let (mut cursor, mut types) = (json!(0), Vec::new());
     loop {

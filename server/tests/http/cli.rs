@@ -20,7 +20,7 @@ fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, S
 }
 
 #[test]
-fn the_short_help_is_short_and_the_long_help_has_every_setting() {
+fn short_help_is_brief_and_long_help_lists_every_setting() {
     let folder = TempDir::new().unwrap();
     let (code, short, _) = run(folder.path(), &[], &["-h"]);
     assert!(code == 0 && short.lines().count() < 40, "{short}");
@@ -71,7 +71,7 @@ fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
 }
 
 #[test]
-fn settings_that_are_wrong_are_refused_by_name() {
+fn invalid_settings_are_rejected_by_name() {
     let folder = TempDir::new().unwrap();
     for (file, says) in [
         ("hold_tll = 1", "unknown setting hold_tll in the file; did you mean hold_ttl?"),
@@ -113,7 +113,7 @@ fn settings_that_are_wrong_are_refused_by_name() {
 }
 
 #[test]
-fn variables_that_name_no_setting_are_refused_by_name() {
+fn unknown_variables_are_rejected_by_name() {
     let folder = TempDir::new().unwrap();
     for (name, meant) in [
         ("STOCKADE_REQUIRE_HOLD_TOKN", "STOCKADE_REQUIRE_HOLD_TOKEN"),
@@ -135,7 +135,7 @@ fn variables_that_name_no_setting_are_refused_by_name() {
 }
 
 #[test]
-fn every_setting_can_stand_in_a_file_that_the_environment_names() {
+fn every_setting_can_be_read_from_a_file_named_by_the_environment() {
     let folder = TempDir::new().unwrap();
     let file = |name: &str, content: &str| write(folder.path(), name, content);
     let key = file("key", "open sesame,second\n");
@@ -170,7 +170,7 @@ fn every_setting_can_stand_in_a_file_that_the_environment_names() {
         assert!(code == 2 && said.contains(says), "{variables:?} ended with {code}: {said}");
         assert!(!said.contains("sesame") && !said.contains("hush"), "{said}");
     }
-    // A flag wins over a file; an empty variable is none.
+    // A flag takes precedence over a file; an empty variable counts as unset.
     let variables = [("STOCKADE_STRICT", ""), ("STOCKADE_STRICT_FILE", &*secret)];
     let (code, _, said) =
         run(folder.path(), &variables, &["seed", "--strict=no", "--store=sqlite::memory:"]);
@@ -178,7 +178,7 @@ fn every_setting_can_stand_in_a_file_that_the_environment_names() {
 }
 
 #[test]
-fn only_commands_that_fill_a_store_make_one() {
+fn only_serve_seed_and_migrate_create_a_store() {
     let folder = TempDir::new().unwrap();
     let store = "--store=sqlite:typo.db";
     for command in [&["audit"][..], &["sweep"], &["migrate", "--check"]] {
@@ -187,7 +187,7 @@ fn only_commands_that_fill_a_store_make_one() {
         assert!(code == 3 && said.contains("typo.db"), "{command:?} ended with {code}: {said}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{command:?}");
     }
-    // Whatever the settings say, `migrate` migrates.
+    // `migrate` migrates whatever the setting says.
     let (code, _, said) = run(folder.path(), &[("STOCKADE_MIGRATE", "check")], &["migrate", store]);
     assert_eq!(code, 0, "{said}");
     for command in [&["migrate", "--check"][..], &["audit"], &["sweep"]] {
@@ -216,11 +216,11 @@ fn migrate_seed_sweep_and_audit() {
     let (code, report, _) = run(&["audit", "--json"]);
     assert!(code == 0 && report.starts_with(r#"{"consistent":true"#), "{report}");
     let (code, report, _) = run(&["audit"]);
-    assert!(code == 0 && report.starts_with("the books agree\n"), "{report}");
+    assert!(code == 0 && report.starts_with("the stock is consistent\n"), "{report}");
 }
 
 #[test]
-fn a_mistyped_store_is_not_made_by_an_audit_or_a_sweep() {
+fn audit_and_sweep_do_not_create_a_misspelt_store() {
     let folder = TempDir::new().unwrap();
     for command in ["audit", "sweep"] {
         let (code, _, said) = run(folder.path(), &[], &[command, "--store=sqlite:typo.db"]);
@@ -234,7 +234,7 @@ fn a_mistyped_store_is_not_made_by_an_audit_or_a_sweep() {
 }
 
 #[test]
-fn an_audit_of_books_that_do_not_agree_ends_with_one() {
+fn audit_exits_with_1_when_stock_is_inconsistent() {
     let database = MariaDb::shared();
     let url = database.fresh_database();
     let name = url.rsplit('/').next().unwrap();
@@ -247,11 +247,11 @@ fn an_audit_of_books_that_do_not_agree_ends_with_one() {
     let (code, report, _) = run(folder.path(), &[], &["audit", "--json", &store]);
     assert!(code == 1 && report.starts_with(r#"{"consistent":false"#), "{code}: {report}");
     let (code, report, _) = run(folder.path(), &[], &["audit", &store]);
-    assert!(code == 1 && report.starts_with("the books do NOT agree\n"), "{code}: {report}");
+    assert!(code == 1 && report.starts_with("the stock is INCONSISTENT\n"), "{code}: {report}");
 }
 
 #[test]
-fn a_store_that_is_not_there_ends_with_three() {
+fn commands_exit_with_3_when_the_store_is_unreachable() {
     let folder = TempDir::new().unwrap();
     let port = stockade_testkit::free_port();
     let store = format!("--store=mysql://root:hush@127.0.0.1:{port}/shop");

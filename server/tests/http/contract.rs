@@ -1,4 +1,4 @@
-//! The contract's answers, and its table of cases but for the life of a hold.
+//! The contract's responses and table of cases, except the lifecycle of a hold.
 
 use serde_json::json;
 
@@ -6,25 +6,25 @@ use crate::on_every_backend;
 use crate::server::{Backend, Server};
 
 on_every_backend! {
-    the_four_answers_of_the_contract
+    contract_responses_match
     each_answer_beyond
-    arguments_that_make_no_sense
-    more_than_one_hold_may_have
-    what_is_unknown
-    a_hold_of_another_product
-    not_enough_stock
+    invalid_arguments_are_rejected
+    quantities_above_the_hold_limit_are_rejected
+    unknown_ids_are_not_found
+    order_rejects_a_hold_for_another_product
+    hold_rejects_more_units_than_available
     a_cart_is_all_or_nothing
-    products_in_pages
+    products_are_paginated
 }
 
 const HOLD: &str = r#"{"id":<n>,"qty":2,"expires_at":"<second>","product_id":1,"status":"active","token":"<secret>"}"#;
-/// Tokens are shown to whom the hold or the order is made for, and never again.
+/// Tokens are returned only when the hold or order is created.
 const HOLD_LATER: &str =
     r#"{"id":<n>,"qty":2,"expires_at":"<second>","product_id":1,"status":"active"}"#;
 const ORDER_LATER: &str = r#"{"status":"pending_payment","hold_id":<n>,"updated_at":"<microsecond>","created_at":"<microsecond>","id":<n>,"product_id":1,"qty":2,"payment_disposition":"none"}"#;
 const ORDER: &str = r#"{"status":"pending_payment","hold_id":<n>,"updated_at":"<microsecond>","created_at":"<microsecond>","id":<n>,"product_id":1,"qty":2,"payment_token":"pt_<n>_<secret>","payment_disposition":"none"}"#;
 
-fn the_four_answers_of_the_contract(backend: Backend) {
+fn contract_responses_match(backend: Backend) {
     let server = Server::start(backend, &[]);
     server.get("/api/products/1").expect(
         200,
@@ -101,7 +101,7 @@ fn each_answer_beyond(backend: Backend) {
     server.expect_health();
 }
 
-fn arguments_that_make_no_sense(backend: Backend) {
+fn invalid_arguments_are_rejected(backend: Backend) {
     let server = Server::start(backend, &["--hold-ttl-max=1h"]);
     for quantity in [
         "0",
@@ -166,12 +166,12 @@ fn arguments_that_make_no_sense(backend: Backend) {
         server.post_json("/api/holds", &cart).expect_problem(422, "invalid_argument");
     }
     server.expect_units([3, 1, 0, 0]);
-    // With percent signs, a digit is still a digit.
+    // Percent-encoded digits are digits.
     assert_eq!(server.post("/api/holds/%31/%31?ttl=%36%30").status, 200);
     server.expect_health();
 }
 
-fn more_than_one_hold_may_have(backend: Backend) {
+fn quantities_above_the_hold_limit_are_rejected(backend: Backend) {
     let server = Server::start(backend, &["--max-per-hold=3"]);
     assert_eq!(server.post("/api/holds/1/3").status, 200);
     server.post("/api/holds/1/4").expect_problem(422, "quantity_limit");
@@ -181,7 +181,7 @@ fn more_than_one_hold_may_have(backend: Backend) {
     server.expect_units([1, 3, 0, 0]);
 }
 
-fn what_is_unknown(backend: Backend) {
+fn unknown_ids_are_not_found(backend: Backend) {
     let server = Server::start(backend, &[]);
     for (method, path) in [
         ("GET", "/api/products/77"),
@@ -208,7 +208,7 @@ fn what_is_unknown(backend: Backend) {
     server.expect_units([4, 0, 0, 0]);
 }
 
-fn a_hold_of_another_product(backend: Backend) {
+fn order_rejects_a_hold_for_another_product(backend: Backend) {
     let server = Server::start(backend, &[]);
     let created = server.post_json("/api/admin/products", r#"{"name":"Mug","price":5,"stock":1}"#);
     assert_eq!(created.number("id"), 2);
@@ -220,7 +220,7 @@ fn a_hold_of_another_product(backend: Backend) {
     assert_eq!(server.post(&format!("/api/orders/{hold}/1")).status, 200);
 }
 
-fn not_enough_stock(backend: Backend) {
+fn hold_rejects_more_units_than_available(backend: Backend) {
     let server = Server::start(backend, &[]);
     server.hold(1);
     server
@@ -254,14 +254,14 @@ fn a_cart_is_all_or_nothing(backend: Backend) {
     server.expect_units([4, 0, 0, 0]);
     cart(&[]).expect_problem(422, "invalid_argument");
     cart(&[(1, 1), (1, 1), (2, 1), (1, 1)]).expect_problem(422, "invalid_argument");
-    // Lines of one product are one hold.
+    // Lines of one product become one hold.
     let held = cart(&[(1, 1), (2, 1), (1, 2)]);
     assert_eq!((held.status, held.body.matches("\"qty\"").count()), (200, 2), "{}", held.body);
     server.expect_units([1, 3, 0, 0]);
     server.expect_health();
 }
 
-fn products_in_pages(backend: Backend) {
+fn products_are_paginated(backend: Backend) {
     let server = Server::start(backend, &[]);
     for name in ["two", "three"] {
         server.post_json(

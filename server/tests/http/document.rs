@@ -1,6 +1,6 @@
-//! The OpenAPI document against the real answers: every answer of every test
-//! that goes through [`crate::server::Server::send`] must be one that the
-//! document describes.
+//! Checks the OpenAPI document against real responses: every response to
+//! [`crate::server::Server::send`] in any test must be one that the document
+//! describes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex};
@@ -15,14 +15,14 @@ const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
 static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::read);
 
-/// What any operation may answer beside what is listed at it, as the document
-/// says in its description.
+/// Statuses that any operation may return in addition to its own, as the
+/// document's description says.
 const ANYWHERE: &[u16] = &[400, 403, 408, 413, 500];
 
 struct Document {
     whole: Value,
-    /// For answers: objects have no fields but those described, although
-    /// clients are told to expect more in later versions.
+    /// For responses: rejects undescribed fields, although clients must
+    /// tolerate additional ones in later versions.
     closed: Value,
     paths: matchit::Router<String>,
     validators: Mutex<BTreeMap<String, &'static Validator>>,
@@ -41,7 +41,7 @@ impl Document {
         Self { whole, closed, paths, validators: Mutex::default(), met: Mutex::default() }
     }
 
-    /// The operation of a request, by the path's pattern and the method.
+    /// Returns the operation of a request, by path pattern and method.
     fn operation(&self, method: &str, path: &str) -> Option<(&str, &Value)> {
         let path = path.split('?').next().unwrap();
         let pattern = self.paths.at(path).ok()?.value;
@@ -49,7 +49,7 @@ impl Document {
         Some((pattern, self.whole["paths"][pattern].get(method)?))
     }
 
-    /// What is behind a reference, or the value itself.
+    /// Resolves a reference.
     fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
             Some(reference) => self.whole.pointer(&reference[1..]).unwrap(),
@@ -57,7 +57,7 @@ impl Document {
         }
     }
 
-    /// Expects a value to fit a schema.
+    /// Expects a value to match a schema.
     fn expect(&self, whole: &Value, schema: &Value, value: &Value, what: &str) {
         let validator = {
             let name = format!("{schema}{}", whole == &self.closed);
@@ -93,7 +93,7 @@ impl Document {
         Self::expect_problem(response, &body, answer.status, what);
     }
 
-    /// Expects what a response says of its problem by `x-codes` and `x-fields`.
+    /// Checks a problem against the response's `x-codes` and `x-fields`.
     fn expect_problem(response: &Value, problem: &Value, status: u16, what: &str) {
         let Some(codes) = response["x-codes"].as_array() else {
             assert!(status < 400, "{what} says nothing of its codes");
@@ -108,7 +108,7 @@ impl Document {
     }
 }
 
-/// Lets no object have more fields than are described.
+/// Forbids additional fields in every object.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
@@ -128,8 +128,8 @@ fn closed(schema: &Value) -> Value {
     schema
 }
 
-/// Expects an answer to be one that the document describes, and a body that
-/// was taken to be one that it describes, too.
+/// Expects the document to describe the response, and the body of an accepted
+/// request.
 #[track_caller]
 pub fn check(method: &str, path: &str, body: &str, answer: &Answer) {
     let document = &*DOCUMENT;
@@ -160,14 +160,14 @@ pub fn check(method: &str, path: &str, body: &str, answer: &Answer) {
 }
 
 #[test]
-fn it_is_served_as_it_is_written() {
+fn document_is_served_as_json() {
     let server = Server::sqlite(&[]);
     let served = server.get("/openapi.json");
     assert_eq!((served.status, served.body.as_str()), (200, TEXT));
 }
 
 #[test]
-fn its_examples_are_true() {
+fn document_examples_match_real_responses() {
     let document = &*DOCUMENT;
     let mut seen = 0;
     let mut example = |media: &Value, what: &str| {
@@ -202,7 +202,7 @@ fn its_examples_are_true() {
     assert!(seen > 35, "only {seen} examples were found");
 }
 
-/// The operations that take a body, each with a path that can be.
+/// The operations with a body, each with a valid path.
 const WITH_BODY: &[(&str, &str)] = &[
     ("post /api/holds", "/api/holds"),
     ("post /api/holds/{product_id}/{quantity}", "/api/holds/1/1"),
@@ -213,9 +213,9 @@ const WITH_BODY: &[(&str, &str)] = &[
     ("post /engine/v1", "/engine/v1"),
 ];
 
-/// Every operation with every status that a client can bring about by itself.
+/// Every operation with every status that a client can provoke.
 #[test]
-fn every_documented_answer_is_met() {
+fn every_documented_response_is_reachable() {
     let server = Server::sqlite(&["--max-per-hold=1000"]);
     let order = server.order(1);
     server.get(&format!("/api/orders/{order}"));
@@ -309,9 +309,9 @@ fn every_documented_answer_is_met() {
             for status in operation["responses"].as_object().into_iter().flatten() {
                 let status: u16 = status.0.parse().unwrap();
                 let name = format!("{method} {path}");
-                // Those need a slow client or a store that is gone.
+                // These need a slow client or an unreachable store.
                 let by_itself = !matches!(status, 408 | 503);
-                // An engine's body is read by the engine, whose refusal is an answer.
+                // The engine parses its body; its error is a response with 200.
                 let is_engine_400 = status == 400 && name.contains("/engine/");
                 assert!(
                     !by_itself || is_engine_400 || met.contains(&(name.clone(), status)),

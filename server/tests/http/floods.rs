@@ -1,4 +1,4 @@
-//! Clients that want the server's memory, its connections or its time.
+//! Resource exhaustion by clients: memory, connections and time.
 
 use std::thread;
 
@@ -12,7 +12,7 @@ use crate::frames::{
 use crate::raw::{Raw, exchange};
 use crate::server::{SOON, Server};
 
-/// Where a flood must not bring the server's memory beyond what it had, in KiB.
+/// The bound on memory growth during a flood, in KiB.
 const MEMORY_MORE: u64 = 64 << 10;
 
 #[test]
@@ -22,7 +22,7 @@ fn a_body_that_drips_is_ended_in_time_while_others_are_served() {
     for raw in &mut drips {
         raw.send("POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n\r\n");
     }
-    // A byte at a time, for as long as the server takes it.
+    // One byte at a time, as long as the server accepts it.
     wait_until("all who drip are cut", SOON, || {
         let open: usize = drips.iter_mut().map(|raw| usize::from(raw.try_send(" "))).sum();
         assert_eq!(server.get("/api/products/1").status, 200);
@@ -30,7 +30,7 @@ fn a_body_that_drips_is_ended_in_time_while_others_are_served() {
     });
     for mut raw in drips {
         let back = raw.rest();
-        // What the server has written may be lost by our writing on.
+        // Writing on may discard what the server has written.
         assert!(back.is_empty() || back.starts_with("HTTP/1.1 408 "), "{back}");
     }
     assert_eq!(server.counted("stockade_http_refusals_total{code=\"request_timeout\"}"), 50);
@@ -39,11 +39,11 @@ fn a_body_that_drips_is_ended_in_time_while_others_are_served() {
 }
 
 #[test]
-fn floods_of_headers_are_refused_within_bounded_memory() {
+fn header_floods_are_rejected_within_bounded_memory() {
     let server = Server::sqlite(&[]);
     server.expect_health();
     let before = server.memory_kib();
-    // Of each more than the bound on memory, were it kept.
+    // More of each than the memory bound, if it were kept.
     let (text, lines) = ("y".repeat(8 << 20), "a: b\r\n".repeat(1 << 20));
     let long = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\na: {text}");
     let many = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{lines}");
@@ -74,7 +74,7 @@ fn floods_of_headers_are_refused_within_bounded_memory() {
     server.expect_health();
 }
 
-/// Sends pieces until the server closes, and fails if it takes them all.
+/// Sends pieces until the server closes; fails if it accepts all of them.
 #[track_caller]
 fn expect_an_end(server: &Server, name: &str, start: &[u8], piece: &[u8], times: usize) {
     let mut raw = Raw::connect(server);
@@ -85,7 +85,7 @@ fn expect_an_end(server: &Server, name: &str, start: &[u8], piece: &[u8], times:
 }
 
 #[test]
-fn frames_without_end_cost_the_client_its_connection() {
+fn frame_floods_close_the_connection() {
     let server = Server::sqlite(&["--header-timeout=1s", "--request-timeout=2s"]);
     server.expect_health();
     let before = server.memory_kib();
@@ -102,7 +102,7 @@ fn frames_without_end_cost_the_client_its_connection() {
         10_000_000,
     );
 
-    // Requests that are taken back at once.
+    // Rapid reset: requests that are cancelled immediately.
     let mut resets = Vec::new();
     for number in 0..100_000 {
         let stream = 2 * number + 1;
@@ -118,7 +118,7 @@ fn frames_without_end_cost_the_client_its_connection() {
     let taken_up: u64 =
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum();
     assert!(taken_up < 1_000, "{taken_up} requests were taken up");
-    // Frames that make no sense where they stand.
+    // Frames that are invalid in their position.
     let huge = [0xff, 0xff, 0xff, DATA, 0, 0, 0, 0, 1];
     for (name, frames) in [
         ("data without a stream", frame(DATA, 0, 1, b"x")),
@@ -140,7 +140,7 @@ fn frames_without_end_cost_the_client_its_connection() {
     ] {
         let mut raw = Raw::connect(&server);
         raw.send(greeting()).try_send(frames);
-        // The server closes by itself: the client does not say that it is done.
+        // The server closes by itself: the client does not half-close.
         let back = raw.rest_bytes();
         assert!(!back.windows(5).any(|bytes| bytes == b"\"ok\"}"), "{name} was answered");
     }
@@ -150,11 +150,11 @@ fn frames_without_end_cost_the_client_its_connection() {
 }
 
 #[test]
-fn answers_that_nobody_reads_are_bounded() {
+fn unread_responses_are_bounded() {
     let server = Server::sqlite(&["--request-timeout=2s"]);
     server.expect_health();
     let before = server.memory_kib();
-    // Each asks for far more than it ever reads.
+    // Each requests far more than it ever reads.
     let get = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(200);
     let mut greedy: Vec<_> = (0..50).map(|_| Raw::connect(&server)).collect();
     for raw in &mut greedy {
@@ -167,7 +167,7 @@ fn answers_that_nobody_reads_are_bounded() {
     server.expect_health();
 }
 
-/// Idle connections, at how much memory at most for each, in KiB.
+/// The number of idle connections, and the memory bound per connection in KiB.
 const IDLE: usize = 10_000;
 const IDLE_KIB: u64 = 32;
 
@@ -180,12 +180,12 @@ fn ten_thousand_idle_connections_leave_room_for_others() {
         setrlimit(Resource::Nofile, Rlimit { current: Some(files), maximum })
             .expect("this test needs 11,000 open files: raise `ulimit -Hn`");
     }
-    // The server has inherited the limit.
+    // The server inherits the limit.
     let max = format!("--client-connections-max={}", IDLE + 10);
     let server = Server::sqlite(&[&max, "--header-timeout=1h"]);
     server.expect_health();
     let before = server.memory_kib();
-    // Some have never said a word, some have been served before.
+    // Some never sent a byte, some were served before.
     let idle: Vec<_> = (0..IDLE)
         .map(|number| {
             let mut raw = Raw::connect(&server);
@@ -206,7 +206,7 @@ fn ten_thousand_idle_connections_leave_room_for_others() {
         assert!(exchange(&server, get).starts_with("HTTP/1.1 200 "));
     }
     server.hold(4);
-    // Beyond the bound one is told to come back.
+    // Above the limit a connection is rejected with 503.
     let _last: Vec<_> = (0..9).map(|_| Raw::connect(&server)).collect();
     wait_until("it is full", SOON, || exchange(&server, get).starts_with("HTTP/1.1 503 "));
     drop(idle);
@@ -215,11 +215,11 @@ fn ten_thousand_idle_connections_leave_room_for_others() {
 }
 
 #[test]
-fn idle_connections_are_closed_after_their_time() {
+fn idle_connections_time_out() {
     let server = Server::sqlite(&["--header-timeout=2s"]);
     let mut second = Raw::connect(&server);
     second.send(greeting());
-    // Every other one is served once, and silent from then on.
+    // Every other one is served once, then stays silent.
     let idle: Vec<_> = (0..100)
         .map(|number| {
             let mut raw = Raw::connect(&server);
@@ -233,7 +233,7 @@ fn idle_connections_are_closed_after_their_time() {
         let rest = raw.rest();
         assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 408 "), "{rest}");
     }
-    // One of HTTP/2 is asked whether it is there, and does not answer.
+    // An HTTP/2 connection that does not respond to a ping.
     second.rest_bytes();
     server.expect_health();
 }

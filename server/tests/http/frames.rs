@@ -1,6 +1,6 @@
-//! HTTP/2, frame by frame, for clients that do not keep to it.
+//! Raw HTTP/2 frames, for clients that violate the protocol.
 
-/// How a connection begins: the preface and empty settings.
+/// Returns the connection preface and empty settings.
 pub fn greeting() -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend(frame(SETTINGS, 0, 0, &[]));
@@ -18,7 +18,7 @@ pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-/// One frame.
+/// Encodes a frame.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut bytes = length[1..].to_vec();
@@ -28,7 +28,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The fields of a request, none of them compressed.
+/// Encodes the header fields of a request without compression.
 pub fn fields(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let mut block = vec![0x86]; // :scheme http
     for (name, value) in
@@ -43,7 +43,7 @@ pub fn fields(method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// The kinds of the whole frames in what a server sent.
+/// Returns the types of the complete frames that a server sent.
 pub fn kinds(mut bytes: &[u8]) -> Vec<u8> {
     let mut kinds = Vec::new();
     while bytes.len() >= 9 {

@@ -1,4 +1,4 @@
-//! The life of a hold: the rest of the contract's table of cases.
+//! The lifecycle of a hold: the rest of the contract's table of cases.
 
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,12 +12,12 @@ use crate::server::{Backend, SOON, Server};
 
 on_every_backend! {
     an_expired_hold
-    a_hold_used_twice
+    a_hold_cannot_be_ordered_twice
     releasing
     extending
     showing_the_token
     naming_the_customer
-    nobody_gets_what_is_not_there
+    concurrent_holds_never_oversell
     a_converted_hold_names_its_order
 }
 
@@ -29,7 +29,7 @@ fn a_converted_hold_names_its_order(backend: Backend) {
     let order = server.post(&format!("/api/orders/{hold}/1"));
     let known = read();
     assert_eq!(known.field("status"), "converted");
-    // That of the order is its id; the hold's stands behind it.
+    // The first id is the order's; the hold's follows.
     let id = order.json()["order"]["id"].clone();
     assert_eq!(known.json()["hold"]["order_id"], id, "{}", known.body);
     server.webhook(&format!(r#"{{"order_id":{id},"status":"failed"}}"#));
@@ -40,8 +40,7 @@ fn moment(text: &str) -> Timestamp {
     serde_json::from_value(json!(text)).unwrap()
 }
 
-/// Whether a moment has passed, by this machine's clock, which is also that of
-/// the servers.
+/// Whether a time has passed, by the machine's clock, which the servers share.
 fn has_passed(text: &str) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     // The text is rounded down to the second.
@@ -49,7 +48,7 @@ fn has_passed(text: &str) -> bool {
 }
 
 fn an_expired_hold(backend: Backend) {
-    // No sweeper: a hold is dead at its end whether or not anyone has been by.
+    // No sweeper: a hold expires at its deadline whether or not it was swept.
     let server = Server::start(backend, &["--sweeper=false"]);
     let held = server.post_json("/api/holds/1/4", r#"{"ttl":1}"#);
     let id = held.number("id");
@@ -64,7 +63,7 @@ fn an_expired_hold(backend: Backend) {
     server.post(&format!("/api/holds/{id}/extend")).expect_problem(422, "hold_expired");
     assert_eq!(server.get(&format!("/api/holds/{id}")).field("status"), "expired");
 
-    // Confirming is what finds this one dead; that returns its stock.
+    // Ordering it finds it expired and returns its stock.
     let held = server.post("/api/holds/1/3?ttl=1");
     let late = held.number("id");
     wait_until("the hold is over", SOON, || has_passed(held.field("expires_at")));
@@ -73,7 +72,7 @@ fn an_expired_hold(backend: Backend) {
     server.expect_health();
 }
 
-fn a_hold_used_twice(backend: Backend) {
+fn a_hold_cannot_be_ordered_twice(backend: Backend) {
     let server = Server::start(backend, &[]);
     let hold = server.hold(2);
     let order = server.post(&format!("/api/orders/{hold}/1")).number("id");
@@ -117,12 +116,12 @@ fn extending(backend: Backend) {
     let held = server.post("/api/holds/1/1?ttl=600");
     let (id, end) = (held.number("id"), held.field("expires_at"));
     let path = format!("/api/holds/{id}/extend");
-    // Never shorter.
+    // Never shortened.
     assert_eq!(server.post_json(&path, r#"{"ttl":60}"#).field("expires_at"), end);
     assert_eq!(server.post(&path).field("expires_at"), end);
     let longer = server.post(&format!("{path}?ttl=3000"));
     assert!(longer.field("expires_at") > end, "{} after {end}", longer.body);
-    // Never older than the longest life in all: an hour from when it was made.
+    // Never beyond the total maximum: an hour from its creation.
     let longest = server.post(&format!("{path}?ttl=3600"));
     assert_eq!(moment(longest.field("expires_at")), moment(end).after(Duration::from_secs(3_000)));
 
@@ -199,7 +198,7 @@ fn naming_the_customer(backend: Backend) {
     server.expect_health();
 }
 
-fn nobody_gets_what_is_not_there(backend: Backend) {
+fn concurrent_holds_never_oversell(backend: Backend) {
     let servers = Server::pair(backend);
     servers[0].post_json("/api/admin/products/1/adjust", r#"{"delta":96,"reason":"delivery"}"#);
     let held: usize = thread::scope(|scope| {

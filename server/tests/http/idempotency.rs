@@ -1,4 +1,4 @@
-//! The same key twice.
+//! Repeated idempotency keys.
 
 use serde_json::json;
 
@@ -6,14 +6,14 @@ use crate::on_every_backend;
 use crate::server::{Backend, Server};
 
 on_every_backend! {
-    the_first_answer_comes_again
+    a_repeated_key_replays_the_first_response
     a_product_is_created_once
-    a_refusal_comes_again_too
-    another_request_with_the_key_is_refused
-    keys_that_cannot_be
+    a_repeated_key_replays_an_error
+    a_key_reused_with_another_request_is_rejected
+    invalid_keys_are_rejected
 }
 
-fn the_first_answer_comes_again(backend: Backend) {
+fn a_repeated_key_replays_the_first_response(backend: Backend) {
     let server = Server::start(backend, &[]);
     let cart = r#"{"items":[{"product_id":1,"quantity":1}]}"#;
     let hold = server.post_with_key("/api/holds/1/1", "order-page", "");
@@ -44,7 +44,7 @@ fn a_product_is_created_once(backend: Backend) {
     other.expect_problem(422, "idempotency_mismatch");
 }
 
-fn a_refusal_comes_again_too(backend: Backend) {
+fn a_repeated_key_replays_an_error(backend: Backend) {
     let server = Server::start(backend, &[]);
     let first = server.post_with_key("/api/holds/1/5", "greedy", "");
     first.expect_problem(409, "insufficient_stock").saying("available", json!(4));
@@ -55,7 +55,7 @@ fn a_refusal_comes_again_too(backend: Backend) {
     assert_eq!(server.post_with_key("/api/holds/1/5", "modest", "").status, 200);
 }
 
-fn another_request_with_the_key_is_refused(backend: Backend) {
+fn a_key_reused_with_another_request_is_rejected(backend: Backend) {
     let server = Server::start(backend, &[]);
     let hold = server.post_with_key("/api/holds/1/1", "k", "").number("id");
     let order = format!("/api/orders/{hold}/1");
@@ -71,7 +71,7 @@ fn another_request_with_the_key_is_refused(backend: Backend) {
     server.expect_units([3, 1, 0, 0]);
 }
 
-fn keys_that_cannot_be(backend: Backend) {
+fn invalid_keys_are_rejected(backend: Backend) {
     let server = Server::start(backend, &[]);
     for key in ["", &"k".repeat(300)] {
         server.post_with_key("/api/holds/1/1", key, "").expect_problem(422, "invalid_argument");

@@ -1,4 +1,4 @@
-//! The start, and the way down.
+//! Startup and graceful shutdown.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ fn listens(server: &Server) -> bool {
     TcpStream::connect(&server.address).is_ok()
 }
 
-/// A connection whose request is under way and waits for the rest of its body.
+/// Opens a connection with a request whose body is incomplete.
 fn under_way(server: &Server) -> Raw {
     let mut raw = Raw::connect(server);
     raw.send(SLOW);
@@ -27,7 +27,7 @@ fn under_way(server: &Server) -> Raw {
 }
 
 #[test]
-fn with_no_flags_it_is_ready_to_try() {
+fn server_without_flags_is_seeded_and_ready() {
     let mut command = program();
     command.env("STOCKADE_LISTEN", "127.0.0.1:0");
     let mut server = Server::from_command(command, TempDir::new().unwrap());
@@ -45,7 +45,7 @@ fn with_no_flags_it_is_ready_to_try() {
 }
 
 #[test]
-fn what_was_held_is_still_held_after_a_restart_and_not_seeded_again() {
+fn holds_survive_a_restart_without_reseeding() {
     let folder = TempDir::new().unwrap();
     let store = format!("--store=sqlite:{}", folder.path().join("kept.db").display());
     let start = || {
@@ -65,14 +65,14 @@ fn what_was_held_is_still_held_after_a_restart_and_not_seeded_again() {
 }
 
 #[test]
-fn on_sigterm_it_stops_accepting_and_finishes_what_is_under_way() {
+fn sigterm_stops_accepting_and_finishes_requests_in_flight() {
     let mut server = Server::sqlite(&[]);
     let mut idle = Raw::connect(&server);
     idle.send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").answer();
     let mut raw = under_way(&server);
     server.signal("TERM");
     wait_until("the listener is closed", SOON, || !listens(&server));
-    // A connection without a request is closed at once.
+    // A connection without a request is closed immediately.
     assert_eq!(idle.rest(), "");
     raw.send(REST);
     let answer = raw.rest();
@@ -84,7 +84,7 @@ fn on_sigterm_it_stops_accepting_and_finishes_what_is_under_way() {
 }
 
 #[test]
-fn on_sighup_it_drains_as_on_sigterm() {
+fn sighup_drains_like_sigterm() {
     let mut server = Server::sqlite(&[]);
     let mut raw = under_way(&server);
     server.signal("HUP");
@@ -96,7 +96,7 @@ fn on_sighup_it_drains_as_on_sigterm() {
 }
 
 #[test]
-fn under_nohup_it_outlives_its_terminal() {
+fn server_survives_its_terminal_under_nohup() {
     let inner = program();
     let mut command = std::process::Command::new("sh");
     command
@@ -114,7 +114,7 @@ fn under_nohup_it_outlives_its_terminal() {
 }
 
 #[test]
-fn what_does_not_finish_within_the_bound_is_cut() {
+fn drain_timeout_closes_unfinished_connections() {
     let mut server = Server::sqlite(&["--drain-timeout=1s"]);
     let mut raw = under_way(&server);
     let started = Instant::now();
@@ -122,17 +122,17 @@ fn what_does_not_finish_within_the_bound_is_cut() {
     assert_eq!(server.ended().code(), Some(1));
     assert!(started.elapsed() >= Duration::from_secs(1));
     assert_eq!(raw.rest(), "");
-    assert!(server.log().contains("are cut"), "{}", server.log());
+    assert!(server.log().contains("did not finish"), "{}", server.log());
 }
 
 #[test]
-fn readiness_turns_red_before_the_listener_closes() {
+fn readiness_fails_before_the_listener_closes() {
     let mut server = Server::sqlite(&["--drain-delay=1h", "--drain-timeout=1h"]);
     assert_eq!(server.get("/readyz").status, 200);
     server.signal("TERM");
     wait_until("it is not ready", SOON, || server.get("/readyz").status == 503);
     server.get("/readyz").expect_problem(503, "unavailable");
-    // For an hour it would go on like this.
+    // Otherwise it would keep accepting for an hour.
     assert!(listens(&server));
     assert_eq!(server.post("/api/holds/1/1").status, 200);
     server.signal("TERM");
@@ -140,7 +140,7 @@ fn readiness_turns_red_before_the_listener_closes() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait() {
+fn a_second_signal_exits_immediately() {
     let mut server = Server::sqlite(&["--drain-timeout=1h"]);
     let raw = under_way(&server);
     server.signal("TERM");

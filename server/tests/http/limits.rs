@@ -1,4 +1,4 @@
-//! Everything that waits has a bound.
+//! Limits and timeouts of requests and connections.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::raw::{Raw, exchange};
 use crate::server::{SOON, Server};
 
 #[test]
-fn a_body_over_the_limit_is_refused_however_long_it_is() {
+fn oversized_bodies_are_rejected() {
     let server = Server::sqlite(&["--body-max=1000"]);
     let fits = format!("{}{{}}", " ".repeat(998));
     server.post_json("/api/holds", &fits).expect_problem(422, "invalid_argument");
@@ -18,7 +18,7 @@ fn a_body_over_the_limit_is_refused_however_long_it_is() {
             .post_json("/api/holds", &" ".repeat(length))
             .expect_problem(413, "payload_too_large");
     }
-    // In pieces, without a length that warns.
+    // Chunked, without a length that announces the size.
     let mut raw = Raw::connect(&server);
     raw.send("POST /api/holds HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n");
     let piece = format!("10000\r\n{}\r\n", "x".repeat(65_536));
@@ -27,10 +27,10 @@ fn a_body_over_the_limit_is_refused_however_long_it_is() {
     }
     raw.send("0\r\n\r\n");
     assert!(raw.answer().starts_with("HTTP/1.1 413 "));
-    // A client that asks first is told before it sends.
+    // A client that sends `Expect` is rejected before it sends the body.
     let asking = "POST /api/holds HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 10000000\r\n\r\n";
     assert!(exchange(&server, asking).starts_with("HTTP/1.1 413 "));
-    // One that lies about 10 GB is not listened to.
+    // A client that announces 10 GB is not read.
     let lying =
         "POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10000000000\r\n\r\n";
     assert!(exchange(&server, lying).starts_with("HTTP/1.1 413 "));
@@ -38,7 +38,7 @@ fn a_body_over_the_limit_is_refused_however_long_it_is() {
 }
 
 #[test]
-fn a_slow_or_silent_client_loses_its_connection() {
+fn slow_and_silent_clients_time_out() {
     let server = Server::sqlite(&["--header-timeout=1s"]);
     let started = Instant::now();
     let silent = Raw::connect(&server);
@@ -54,7 +54,7 @@ fn a_slow_or_silent_client_loses_its_connection() {
         assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 408 "), "{rest}");
     }
     assert!(started.elapsed() >= Duration::from_secs(1));
-    // A byte now and then does not help.
+    // Sending a byte now and then does not extend the timeout.
     let mut drip = Raw::connect(&server);
     wait_until("the dripping client is cut", SOON, || {
         let sent = thread::scope(|scope| scope.spawn(|| drip.send("G")).join().is_ok());
@@ -65,7 +65,7 @@ fn a_slow_or_silent_client_loses_its_connection() {
 }
 
 #[test]
-fn a_body_that_does_not_arrive_in_time_is_given_up() {
+fn an_incomplete_body_times_out() {
     let server = Server::sqlite(&["--request-timeout=1s"]);
     for head in ["content-length: 100", "transfer-encoding: chunked"] {
         let answer = exchange(
@@ -83,7 +83,7 @@ fn a_body_that_does_not_arrive_in_time_is_given_up() {
 #[test]
 fn beyond_the_connection_limit_clients_are_told_to_come_back() {
     let server = Server::sqlite(&["--client-connections-max=3"]);
-    // The server's own client keeps a connection open: that is the first.
+    // The test's own client keeps a connection open: that is the first.
     server.expect_health();
     let mut inside = [Raw::connect(&server), Raw::connect(&server)];
     for raw in &mut inside {
@@ -98,7 +98,7 @@ fn beyond_the_connection_limit_clients_are_told_to_come_back() {
         );
         assert!(answer.contains(r#""code":"contention""#), "{answer}");
     }
-    // Those inside are served, and a place that is free again is taken.
+    // Open connections are served, and a released permit is reused.
     server.expect_health();
     let [first, second] = inside;
     drop(first);
@@ -108,7 +108,7 @@ fn beyond_the_connection_limit_clients_are_told_to_come_back() {
 }
 
 #[test]
-fn slow_senders_do_not_keep_others_out() {
+fn slow_senders_occupy_no_request_slot() {
     let server = Server::sqlite(&["--in-flight-max=1"]);
     let mut slow: Vec<_> = (0..20).map(|_| Raw::connect(&server)).collect();
     for raw in &mut slow {
@@ -118,7 +118,7 @@ fn slow_senders_do_not_keep_others_out() {
 }
 
 #[test]
-fn a_client_that_hangs_up_is_counted_and_forgotten() {
+fn a_disconnected_client_is_counted_as_499() {
     let server = Server::sqlite(&[]);
     let mut raw = Raw::connect(&server);
     raw.send("POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n");

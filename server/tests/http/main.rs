@@ -1,8 +1,8 @@
-//! The server as a client sees it: the real program in a process of its own,
-//! spoken to over a real socket.
+//! Tests of the server as a client sees it: the real program in a child
+//! process, over a real socket.
 //!
-//! What the contract says is tested on SQLite and on MariaDB with Redis; what
-//! is the server's own affair, on SQLite alone.
+//! The contract is tested on SQLite and on MariaDB with Redis; the server's own
+//! behaviour on SQLite only.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,7 +33,7 @@ mod smuggling;
 mod unix;
 mod webhook;
 
-/// Makes a test of each function on every backend the contract is kept on.
+/// Defines a test of each function per backend of the contract.
 macro_rules! on_every_backend {
     ($($name:ident)*) => {
         mod sqlite {

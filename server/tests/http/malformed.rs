@@ -1,4 +1,4 @@
-//! Requests that are wrong as HTTP or as JSON.
+//! Requests that are malformed as HTTP or as JSON.
 
 use std::thread;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::raw::{Raw, exchange};
 use crate::server::Server;
 
 #[test]
-fn a_body_that_is_no_json_is_malformed_and_json_of_another_shape_is_invalid() {
+fn invalid_json_is_malformed_and_wrong_shape_is_invalid() {
     let server = Server::sqlite(&[]);
     let deep = "[".repeat(60_000);
     for path in [
@@ -38,7 +38,7 @@ fn a_body_that_is_no_json_is_malformed_and_json_of_another_shape_is_invalid() {
             "{answer}"
         );
     }
-    // Where the body may be left out, one that is there must still be right.
+    // An optional body must still be valid if present.
     server.post_json("/api/holds/1/1", "{").expect_problem(400, "malformed_request");
     server.post_json("/api/holds/1/1", "[60]").expect_problem(422, "invalid_argument");
     server.post_json("/api/holds", r#"{"items":[[1,1]]}"#).expect_problem(422, "invalid_argument");
@@ -47,7 +47,7 @@ fn a_body_that_is_no_json_is_malformed_and_json_of_another_shape_is_invalid() {
 }
 
 #[test]
-fn a_body_of_another_shape_is_refused_with_the_field_and_what_is_wanted() {
+fn shape_errors_name_field_and_expected_type() {
     let server = Server::sqlite(&[]);
     for (path, body, says) in [
         ("/api/holds", r#"{"items":7}"#, "items: expected an array, found a number"),
@@ -55,22 +55,22 @@ fn a_body_of_another_shape_is_refused_with_the_field_and_what_is_wanted() {
         (
             "/api/holds",
             r#"{"items":[{"product_id":1,"quantity":1},{"product_id":1,"quantity":"2"}]}"#,
-            "items[1].quantity: expected a whole number from 0 to 4294967295, found a text",
+            "items[1].quantity: expected a whole number from 0 to 4294967295, found a string",
         ),
         ("/api/holds", r#"{"items":[[1,1]]}"#, "items[0]: expected an object, found an array"),
         (
             "/api/holds/1/1",
             r#"{"ttl":"60"}"#,
-            "ttl: expected a whole number from 0 to 18446744073709551615, found a text",
+            "ttl: expected a whole number from 0 to 18446744073709551615, found a string",
         ),
-        ("/api/holds/1/1", r#"{"customer":7}"#, "customer: expected a text, found a number"),
+        ("/api/holds/1/1", r#"{"customer":7}"#, "customer: expected a string, found a number"),
         ("/api/holds/1/extend", r#"{"token":"x"}"#, "token: a token is 32 hexadecimal digits"),
         ("/api/admin/products", r#"{"name":"Lamp","price":1}"#, "stock is missing"),
         (
             "/api/admin/products/1/adjust",
             r#"{"delta":"7","reason":"found"}"#,
             "delta: expected a whole number from -9223372036854775808 to 9223372036854775807, \
-             found a text",
+             found a string",
         ),
     ] {
         let refused = server.post_json(path, body);
@@ -79,7 +79,7 @@ fn a_body_of_another_shape_is_refused_with_the_field_and_what_is_wanted() {
 }
 
 #[test]
-fn texts_with_a_nul_are_invalid_since_c_would_cut_them() {
+fn texts_with_a_nul_are_rejected() {
     let server = Server::sqlite(&[]);
     for (path, body) in [
         ("/api/admin/products", r#"{"name":"Lamp\u0000x","price":1,"stock":1}"#),
@@ -98,7 +98,7 @@ fn texts_with_a_nul_are_invalid_since_c_would_cut_them() {
 }
 
 #[test]
-fn a_refusal_names_no_number_that_was_not_sent() {
+fn errors_mention_no_truncated_number() {
     let server = Server::sqlite(&[]);
     let beyond = "99999999999999999999999";
     for (method, path, status, code) in [
@@ -127,7 +127,7 @@ fn a_refusal_names_no_number_that_was_not_sent() {
 }
 
 #[test]
-fn paths_and_methods_that_do_not_exist() {
+fn unknown_paths_and_methods_are_rejected() {
     let server = Server::sqlite(&[]);
     for path in [
         "/",
@@ -175,7 +175,7 @@ fn head_is_get_without_the_body() {
 }
 
 #[test]
-fn what_is_no_http_is_answered_or_closed_and_never_harms() {
+fn invalid_http_is_rejected_or_closed_without_effect() {
     let server = Server::sqlite(&[]);
     for (bytes, answered) in [
         (&b"\x00\x01\x02\x03\r\n\r\n"[..], "HTTP/1.1 400 "),
@@ -206,11 +206,11 @@ fn what_is_no_http_is_answered_or_closed_and_never_harms() {
 }
 
 #[test]
-fn keys_in_headers_that_are_no_text_are_invalid() {
+fn non_utf8_keys_in_headers_are_rejected() {
     let server = Server::sqlite(&[]);
     let answer = exchange(&server, b"POST /api/holds/1/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nidempotency-key: \xff\xfe\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 422 ") && answer.contains("invalid_argument"), "{answer}");
-    // One that is text beyond ASCII is a key like any other.
+    // Non-ASCII text is a valid key.
     let request = "POST /api/holds/1/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nidempotency-key: \u{437}\u{430}\u{43a}\u{430}\u{437}\r\n\r\n";
     assert!(exchange(&server, request).starts_with("HTTP/1.1 200 "));
     assert!(exchange(&server, request).contains("idempotent-replayed: true"));
@@ -218,7 +218,7 @@ fn keys_in_headers_that_are_no_text_are_invalid() {
 }
 
 #[test]
-fn a_body_in_pieces_and_requests_in_a_row_are_understood() {
+fn chunked_bodies_and_pipelining_work() {
     let server = Server::sqlite(&[]);
     let mut raw = Raw::connect(&server);
     raw.send("POST /api/holds HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n");
@@ -226,12 +226,12 @@ fn a_body_in_pieces_and_requests_in_a_row_are_understood() {
         raw.send(format!("{:x}\r\n{piece}\r\n", piece.len()));
     }
     assert!(raw.answer().contains("Holded Successfully"));
-    // Pipelined: both come back, in order.
+    // Pipelined: both are answered, in order.
     let get = "GET /api/products/1 HTTP/1.1\r\nhost: localhost\r\n\r\n";
     raw.send(format!("{get}GET /nope HTTP/1.1\r\nhost: localhost\r\n\r\n"));
     assert!(raw.answer().starts_with("HTTP/1.1 200 "));
     assert!(raw.answer().starts_with("HTTP/1.1 404 "));
-    // The content type is not looked at: providers send all kinds.
+    // The content type is ignored: providers send all kinds.
     let form = [("content-type", "application/x-www-form-urlencoded")];
     assert_eq!(server.send("POST", "/api/holds/1/1", &form, r#"{"ttl":60}"#).status, 200);
     // An absolute target, as a proxy sends it.
@@ -243,7 +243,7 @@ fn a_body_in_pieces_and_requests_in_a_row_are_understood() {
 }
 
 #[test]
-fn a_refusal_does_not_cost_the_client_its_connection() {
+fn a_rejection_keeps_the_connection_open() {
     let server = Server::sqlite(&[]);
     let mut raw = Raw::connect(&server);
     for (line, more, status) in [
@@ -255,7 +255,7 @@ fn a_refusal_does_not_cost_the_client_its_connection() {
     ] {
         let head = format!("{line} HTTP/1.1\r\nhost: localhost\r\n{more}\r\n");
         raw.send(head + "content-length: 13\r\n\r\n");
-        // The server is given every chance to answer before the body comes.
+        // The server gets every opportunity to respond before the body arrives.
         thread::sleep(Duration::from_millis(20));
         raw.send(r#"{"some":true}"#);
         let answer = raw.answer();

@@ -7,7 +7,7 @@ use stockade_testkit::wait_until;
 use crate::server::{SOON, Server};
 
 #[test]
-fn a_request_id_comes_back_and_stands_in_the_log() {
+fn request_ids_are_returned_and_logged() {
     let server = Server::sqlite(&["--log-format=json"]);
     let own = server.send("GET", "/api/products/1", &[("X-Request-Id", "cart-77/a")], "");
     assert_eq!(own.header("x-request-id"), Some("cart-77/a"));
@@ -41,14 +41,14 @@ fn a_request_id_comes_back_and_stands_in_the_log() {
     );
 }
 
-/// The value of a line of the metrics.
+/// Returns the value of a metrics line.
 fn value(metrics: &str, line: &str) -> Option<f64> {
     let rest = metrics.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' '));
     rest.map(|number| number.parse().unwrap())
 }
 
 #[test]
-fn metrics_are_whole_and_count_what_happened() {
+fn metrics_are_well_formed_and_count_events() {
     let server = Server::sqlite(&[]);
     for _ in 0..3 {
         server.get("/api/products/1");
@@ -92,7 +92,7 @@ fn metrics_are_whole_and_count_what_happened() {
 }
 
 /// Expects well-formed OpenMetrics: each family is described once, before its
-/// samples, and no sample stands twice.
+/// samples, and no sample is repeated.
 fn expect_openmetrics(text: &str) {
     assert!(text.ends_with("\n# EOF\n"));
     assert_eq!(text.matches("# EOF").count(), 1);

@@ -8,7 +8,7 @@ use crate::server::{Backend, SOON, Server};
 
 on_every_backend! {
     prices_are_exact
-    products_that_cannot_be
+    invalid_products_are_rejected
     receiving_and_writing_off
     sweeping_and_auditing
     events_in_order
@@ -30,7 +30,7 @@ fn prices_are_exact(backend: Backend) {
     }
 }
 
-fn products_that_cannot_be(backend: Backend) {
+fn invalid_products_are_rejected(backend: Backend) {
     let server = Server::start(backend, &[]);
     let long = "x".repeat(256);
     for body in [

@@ -1,4 +1,4 @@
-//! What a client sees while the store is slow or gone.
+//! The server with a slow or unreachable store.
 
 use std::thread;
 
@@ -18,16 +18,16 @@ fn start(database: &SqlServer, flags: &[&str]) -> Server {
 }
 
 #[test]
-fn a_store_that_is_gone_is_unavailable_until_it_is_back() {
+fn an_unreachable_store_is_unavailable_until_it_returns() {
     let database = MariaDb::start();
     let server = start(&database, &["--store-timeout=4s", "--queue-wait=2s"]);
     assert_eq!(server.get("/readyz").status, 200);
     database.kill();
     server.post("/api/holds/1/1").expect_problem(503, "unavailable");
-    // A probe's answer counts for a moment.
+    // Readiness results are cached briefly.
     wait_until("it is not ready", SOON, || server.get("/readyz").status == 503);
     server.get("/readyz").expect_problem(503, "unavailable");
-    // The process itself is well.
+    // Liveness is not affected.
     assert_eq!(server.get("/healthz").status, 200);
     database.restart();
     wait_until("the store is reached again", SOON, || server.get("/readyz").status == 200);
@@ -50,7 +50,7 @@ fn beyond_the_requests_under_way_further_ones_are_refused_early() {
             server.get("/metrics").body.contains("\nstockade_http_in_flight 2\n")
         });
         server.post("/api/holds/1/1").expect_problem(503, "contention");
-        // Probes and metrics still answer.
+        // Probes and metrics still respond.
         assert_eq!(server.get("/healthz").status, 200);
         database.resume();
         let answer = stuck.join().unwrap();
@@ -61,13 +61,13 @@ fn beyond_the_requests_under_way_further_ones_are_refused_early() {
 }
 
 #[test]
-fn a_store_that_does_not_answer_in_time_is_unavailable() {
+fn a_slow_store_times_out_as_unavailable() {
     let database = MariaDb::start();
     let server = start(&database, &["--request-timeout=1s"]);
     database.pause();
     server.post("/api/holds/1/1").expect_problem(503, "unavailable");
     database.resume();
-    // It was never half done: the units are in one place or the other.
+    // It took effect in whole or not at all: every unit has exactly one state.
     wait_until("the books are open again", SOON, || server.get("/readyz").status == 200);
     server.expect_health();
 }
@@ -86,7 +86,7 @@ fn an_engines_audit_and_sweep_may_take_longer_than_a_request() {
         wait_until("both are under way", SOON, || {
             server.get("/metrics").body.contains("\nstockade_http_in_flight 3\n")
         });
-        // It came after them, and its time is over.
+        // It was sent after them, and has timed out.
         let error = engine.hold(&HoldRequest::new(1, 1)).unwrap_err();
         assert_eq!(error.code(), "unavailable", "{error:?}");
         database.resume();

@@ -1,11 +1,11 @@
-//! A client that does not keep to the protocol.
+//! A client that violates the protocol.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use crate::server::{SOON, Server};
 
-/// A connection to the server, byte by byte.
+/// A raw connection to the server.
 pub struct Raw(TcpStream);
 
 impl Raw {
@@ -22,7 +22,8 @@ impl Raw {
         self
     }
 
-    /// Reads one response with a `content-length` and leaves the connection open.
+    /// Reads one response with a `content-length` and leaves the connection
+    /// open.
     pub fn answer(&mut self) -> String {
         let mut read = Vec::new();
         let mut byte = [0];
@@ -42,9 +43,9 @@ impl Raw {
         head + &String::from_utf8_lossy(&body)
     }
 
-    /// Says that nothing more will be sent; answers can still be read.
+    /// Half-closes the connection; responses can still be read.
     pub fn done(&mut self) -> &mut Self {
-        // A server that has closed already need not be told.
+        // Fails if the server has already closed.
         let _ = self.0.shutdown(Shutdown::Write);
         self
     }
@@ -59,11 +60,11 @@ impl Raw {
         String::from_utf8_lossy(&self.rest_bytes()).into_owned()
     }
 
-    /// The same, as it came.
+    /// The same as bytes.
     #[track_caller]
     pub fn rest_bytes(&mut self) -> Vec<u8> {
         let mut read = Vec::new();
-        // A reset after the answer is the end as well; silence is not.
+        // A reset after the response is an end as well; a timeout is not.
         if let Err(error) = self.0.read_to_end(&mut read) {
             assert_ne!(error.kind(), ErrorKind::WouldBlock, "still open after {read:?}");
         }
@@ -71,7 +72,7 @@ impl Raw {
     }
 }
 
-/// Sends bytes on a connection of their own and returns all that comes back.
+/// Sends bytes on their own connection and returns everything received.
 pub fn exchange(server: &Server, bytes: impl AsRef<[u8]>) -> String {
     Raw::connect(server).send(bytes).rest()
 }

@@ -1,4 +1,4 @@
-//! Keys and signatures.
+//! API keys and webhook signatures.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -44,11 +44,11 @@ fn operators_need_the_key_when_one_is_set_and_customers_never_do() {
         }
     }
     assert_eq!(server.post("/api/holds/1/1").status, 200);
-    // The environment's way is not warned of, and nothing repeats the key.
+    // A secret in the environment causes no warning, and nothing repeats it.
     assert!(!server.log().contains("WARN") && !server.log().contains("sesame"), "{}", server.log());
 }
 
-/// What may change something, or shows what is not for everyone.
+/// Requests that change state or read restricted data.
 const ALL: &[(&str, &str)] = &[
     ("GET", "/api/products/1"),
     ("POST", "/api/holds/1/1"),
@@ -59,7 +59,7 @@ const ALL: &[(&str, &str)] = &[
     ("GET", "/openapi.json"),
 ];
 
-/// How a request looks that did not begin on this machine.
+/// Headers of requests that did not originate on this machine.
 const FOREIGN: &[(&str, &str)] = &[
     ("host", "evil.example"),
     ("host", "10.0.0.1:8080"),
@@ -101,7 +101,7 @@ fn without_secrets_only_requests_of_this_machine_are_served() {
 }
 
 #[test]
-fn with_both_secrets_or_when_told_so_others_are_served() {
+fn remote_requests_are_served_with_both_secrets_or_insecure() {
     let locked = &["--api-key=sesame", "--webhook-secret=hush"][..];
     for flags in [locked, &["--insecure"]] {
         let server = Server::sqlite_locked(flags);
@@ -112,7 +112,7 @@ fn with_both_secrets_or_when_told_so_others_are_served() {
             assert_eq!(status, if flags.len() == 2 { 401 } else { 422 }, "{foreign:?}");
         }
     }
-    // A web page is no operator, whatever the server was told.
+    // A web page is never an operator, whatever the settings.
     let server = Server::sqlite(&["--insecure"]);
     for (method, path) in ADMIN {
         server
@@ -121,7 +121,7 @@ fn with_both_secrets_or_when_told_so_others_are_served() {
     }
 }
 
-/// Sends an event with a signature of so many seconds ago.
+/// Sends an event whose signature is so many seconds old.
 pub fn signed(server: &Server, secret: &str, age: i64, body: &str, sent: &str) -> Answer {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let time = i64::try_from(now).unwrap() - age;
@@ -133,7 +133,7 @@ pub fn signed(server: &Server, secret: &str, age: i64, body: &str, sent: &str) -
 }
 
 #[test]
-fn a_webhook_must_be_signed_where_a_secret_is_set() {
+fn webhooks_must_be_signed_if_a_secret_is_set() {
     let server = with_environment(&[("STOCKADE_WEBHOOK_SECRET", "hush")], &[]);
     let order = server.order(1);
     let body = format!(r#"{{"order_id":{order},"status":"paid","idempotency_key":"e"}}"#);
@@ -146,7 +146,7 @@ fn a_webhook_must_be_signed_where_a_secret_is_set() {
     {
         signed(&server, secret, age, &body, sent).expect_problem(401, "unauthorized");
     }
-    // Unsigned nonsense learns nothing but that it is unsigned.
+    // An unsigned invalid body only learns that it is unsigned.
     server.webhook("{").expect_problem(401, "unauthorized");
     assert_eq!(server.get(&format!("/api/orders/{order}")).field("status"), "pending_payment");
     for age in [0, 290, -290] {
@@ -172,11 +172,11 @@ fn it_does_not_listen_beyond_loopback_without_secrets() {
                 .unwrap();
             let said = String::from_utf8_lossy(&ended.stderr).into_owned();
             assert_eq!(ended.status.code(), Some(2), "{listen} {variables:?}: {said}");
-            assert!(said.contains("will not listen") && said.contains("--insecure"), "{said}");
+            assert!(said.contains("refusing to listen") && said.contains("--insecure"), "{said}");
         }
     }
     assert!(!folder.path().join("shop.db").exists(), "a refused start leaves nothing behind");
-    // A proxy before a socket file brings the requests of the world as well.
+    // A proxy in front of a Unix socket forwards remote requests as well.
     let unix_http = format!("--unix-http={}", folder.path().join("http.sock").display());
     for variables in [&[][..], &complete[..1], &complete[1..]] {
         let mut command = program();
@@ -184,7 +184,7 @@ fn it_does_not_listen_beyond_loopback_without_secrets() {
         let ended = command.current_dir(&folder).output().unwrap();
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert_eq!(ended.status.code(), Some(2), "{variables:?}: {said}");
-        assert!(said.contains("will not listen") && said.contains("--insecure"), "{said}");
+        assert!(said.contains("refusing to listen") && said.contains("--insecure"), "{said}");
     }
     for (variables, flag) in [(&complete[..], "--no-seed"), (&[], "--insecure")] {
         let mut command = program();

@@ -16,10 +16,10 @@ use ureq::http::Request;
 use crate::answer::Answer;
 use crate::document;
 
-/// How long anything may take that takes no time.
+/// The timeout of anything that should be immediate.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// What the program keeps its books in.
+/// The store of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     Sqlite,
@@ -27,7 +27,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Flags for fresh books in `folder`.
+    /// Returns the flags for a fresh store in `folder`.
     pub fn flags(self, folder: &Path) -> Vec<String> {
         match self {
             Self::Sqlite => vec![format!("--store=sqlite:{}", folder.join("shop.db").display())],
@@ -43,15 +43,15 @@ impl Backend {
     }
 }
 
-/// A command line of the program, cut off from the environment of the tests,
-/// and killed when the test's thread ends, however it ends.
+/// Returns a command line of the program, isolated from the tests' environment,
+/// and killed when the test's thread ends.
 pub fn program() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_stockade")]).env_clear();
     command
 }
 
-/// A running server. Its books have product 1, of which there are 4 at 200.
+/// A running server. Its store has product 1 with 4 units at 200.
 pub struct Server {
     child: Child,
     agent: Agent,
@@ -62,7 +62,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server on fresh books.
+    /// Starts a server on a fresh store.
     pub fn start(backend: Backend, flags: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let mut all = backend.flags(folder.path());
@@ -72,8 +72,8 @@ impl Server {
         server
     }
 
-    /// Starts the servers that share one fresh store: two where it is a server
-    /// itself, one where it is a file.
+    /// Starts the servers that share one fresh store: two on a database server,
+    /// one on a file.
     pub fn pair(backend: Backend) -> Vec<Self> {
         let folder = TempDir::new().unwrap();
         let flags = backend.flags(folder.path());
@@ -85,13 +85,13 @@ impl Server {
         servers
     }
 
-    /// Starts a server on fresh books in SQLite.
+    /// Starts a server on a fresh SQLite store.
     pub fn sqlite(flags: &[&str]) -> Self {
         Self::start(Backend::Sqlite, flags)
     }
 
-    /// Starts a server on empty books in SQLite, which no one can stock up
-    /// without the key.
+    /// Starts a server on an empty SQLite store to which only the key's owner
+    /// can add products.
     pub fn sqlite_locked(flags: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let mut all = Backend::Sqlite.flags(folder.path());
@@ -99,7 +99,8 @@ impl Server {
         Self::with_flags(folder, &all)
     }
 
-    /// Starts a server with just these flags beside those all tests need.
+    /// Starts a server with exactly these flags beside those that all tests
+    /// need.
     pub fn with_flags(folder: TempDir, flags: &[String]) -> Self {
         let mut command = program();
         command.arg("serve").args(flags).args(["--listen=127.0.0.1:0", "--no-seed"]);
@@ -144,24 +145,24 @@ impl Server {
         Self { child, agent, log, address, folder }
     }
 
-    /// Adds product 1, of which there are 4 at 200.
+    /// Adds product 1 with 4 units at 200.
     fn stock_up(&self) {
         let created = self
             .post_json("/api/admin/products", r#"{"name":"Concert ticket","price":200,"stock":4}"#);
         assert_eq!((created.status, created.number("id")), (201, 1), "{}", created.body);
     }
 
-    /// The folder it works in.
+    /// Returns the working directory.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// What it has logged so far.
+    /// Returns the log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    /// Sends any request; its answer must be one that the document describes.
+    /// Sends any request; the document must describe its response.
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], sent: &str) -> Answer {
         let mut request =
@@ -225,14 +226,13 @@ impl Server {
         ordered.number("id")
     }
 
-    /// Where the units of product 1 are: stock, held, pending, sold.
+    /// Returns the units of product 1: stock, held, pending, sold.
     pub fn units(&self) -> [u64; 4] {
         let product = self.get("/api/products/1");
         ["stock", "held", "pending", "sold"].map(|place| product.number(place))
     }
 
-    /// Expects the units of product 1 to be there, as soon as the cache has
-    /// heard of the change.
+    /// Expects these units of product 1, once the cache was invalidated.
     #[track_caller]
     pub fn expect_units(&self, units: [u64; 4]) {
         let mut found = self.units();
@@ -244,7 +244,7 @@ impl Server {
         assert_eq!(found, units, "stock, held, pending, sold");
     }
 
-    /// Expects that the server is alive and its books agree.
+    /// Expects that the server is alive and its stock is consistent.
     #[track_caller]
     pub fn expect_health(&self) {
         assert_eq!(self.get("/healthz").status, 200);
@@ -252,14 +252,14 @@ impl Server {
         assert!(audit.body.starts_with(r#"{"consistent":true"#), "{}", audit.body);
     }
 
-    /// The most memory it has had in use so far, in KiB.
+    /// Returns the peak memory so far, in KiB.
     pub fn memory_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// A number of the metrics.
+    /// Returns the value of a metric.
     #[track_caller]
     pub fn counted(&self, name: &str) -> u64 {
         let metrics = self.get("/metrics").body;
@@ -273,7 +273,7 @@ impl Server {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits until the program has ended.
+    /// Waits until the program has exited.
     #[track_caller]
     pub fn ended(&mut self) -> ExitStatus {
         let mut status = None;
@@ -298,7 +298,7 @@ impl Drop for Server {
     }
 }
 
-/// Writes a file in a folder and returns its path as text.
+/// Writes a file in a directory and returns its path.
 pub fn write(folder: &Path, name: &str, content: &str) -> String {
     let path = folder.join(name);
     fs::write(&path, content).unwrap();

@@ -1,5 +1,4 @@
-//! The signature of payment webhooks, as a provider, a forger and one who
-//! listened to a provider send it.
+//! Webhook signatures by a provider, a forger and an eavesdropper.
 
 use std::fmt::Display;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +12,7 @@ use crate::server::{Backend, Server, program};
 
 const OK: &str = r#"{"message":"ok"}"#;
 
-/// A server with these secrets on the books of a folder.
+/// Starts a server with these secrets on the store of a directory.
 fn with_secrets(folder: &TempDir, secrets: &str) -> Server {
     let mut command = program();
     command.args(["serve", "--listen=127.0.0.1:0"]).env("STOCKADE_WEBHOOK_SECRET", secrets);
@@ -55,7 +54,7 @@ fn what_was_listened_to_has_no_effect_when_it_is_sent_again() {
     send(&server, &first, &failed).expect(200, OK);
     send(&server, &second, &paid).expect(200, OK);
     server.expect_units([2, 0, 0, 2]);
-    // The cancellation again, byte for byte, on the order that is paid by now.
+    // Replays the cancellation, byte for byte, after the order was paid.
     for _ in 0..3 {
         let again = send(&server, &first, &failed);
         again.expect(200, OK);
@@ -65,7 +64,7 @@ fn what_was_listened_to_has_no_effect_when_it_is_sent_again() {
     assert_eq!(server.get(&format!("/api/orders/{order}")).field("status"), "paid");
     let events = server.get("/api/admin/events?limit=1000").body;
     assert_eq!(events.matches("payment.conflict").count(), 0, "{events}");
-    // The same words under another order's name, with the signature heard.
+    // The same body for another order, with the recorded signature.
     let other = server.order(1);
     let forged = event(other, "paid", "p");
     send(&server, &second, &forged).expect_problem(401, "unauthorized");
@@ -82,7 +81,7 @@ fn a_stale_a_future_and_a_forged_signature_are_refused() {
         let header = header(secret, age, &body);
         send(&server, &header, &body).expect_problem(401, "unauthorized");
     }
-    // A fresh time does not go with the signature of another.
+    // A fresh time does not match the signature of another.
     let moved = format!("t={},v1={}", now(), v1("hush", now() - 310, &body));
     send(&server, &moved, &body).expect_problem(401, "unauthorized");
     server.expect_units([3, 0, 1, 0]);
@@ -90,7 +89,7 @@ fn a_stale_a_future_and_a_forged_signature_are_refused() {
 }
 
 #[test]
-fn a_header_that_is_missing_or_malformed_is_refused_before_the_body_is_read() {
+fn missing_or_malformed_signatures_are_rejected_before_parsing() {
     let folder = TempDir::new().unwrap();
     let server = with_secrets(&folder, "hush");
     let order = server.order(1);
@@ -122,7 +121,7 @@ fn a_header_that_is_missing_or_malformed_is_refused_before_the_body_is_read() {
             send(&server, &malformed, sent).expect_problem(401, "unauthorized");
         }
     }
-    // A time that is no number of digits is none, even where it is signed so.
+    // A time that is not all digits is rejected, even if signed.
     for text in [format!("+{time}"), format!("{time}.0"), format!("0x{time:x}"), String::new()] {
         let signed = format!("t={text},v1={}", v1("hush", &text, &body));
         send(&server, &signed, &body).expect_problem(401, "unauthorized");
@@ -144,14 +143,14 @@ fn a_secret_is_changed_without_a_gap_and_the_old_one_ends_with_its_removal() {
     let server = with_secrets(&folder, "new, old");
     send(&server, &header("old", 0, &bodies[0]), &bodies[0]).expect(200, OK);
     send(&server, &header("new", 0, &bodies[1]), &bodies[1]).expect(200, OK);
-    // What is signed by neither is not let in because there are two.
+    // A signature by neither secret is not accepted because there are two.
     send(&server, &header("new, old", 0, &bodies[2]), &bodies[2])
         .expect_problem(401, "unauthorized");
     drop(server);
 
     let server = with_secrets(&folder, "new");
     send(&server, &header("old", 0, &bodies[2]), &bodies[2]).expect_problem(401, "unauthorized");
-    // A provider that is changing its own sends both, in either order.
+    // A provider that rotates its secret sends both, in either order.
     let time = now();
     for (body, first, second) in [(&bodies[2], "old", "new"), (&bodies[3], "new", "old")] {
         let both = format!("t={time},v1={},v1={}", v1(first, time, body), v1(second, time, body));

@@ -1,20 +1,19 @@
-//! Requests that two readers could read as one or as two, and answers into
-//! which someone would write a line of their own.
+//! Request smuggling, and header injection into responses.
 
 use crate::frames::{END_HEADERS, END_STREAM, HEADERS, RST_STREAM, fields, frame, greeting, kinds};
 use crate::raw::{Raw, exchange};
 use crate::server::Server;
 
-/// What would be smuggled: a hold of everything.
+/// The smuggled request: a hold of everything.
 const HIDDEN: &str = "POST /api/holds/1/4 HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// How many answers there are in what came back.
+/// Counts the responses in the received text.
 fn answers(text: &str) -> usize {
     text.matches("HTTP/1.").count()
 }
 
 #[test]
-fn an_ambiguous_length_is_refused_or_ends_the_connection_and_nothing_is_smuggled() {
+fn ambiguous_lengths_smuggle_no_request() {
     let server = Server::sqlite(&[]);
     let chunked = "transfer-encoding: chunked";
     let length = HIDDEN.len();
@@ -99,7 +98,7 @@ fn an_ambiguous_length_is_refused_or_ends_the_connection_and_nothing_is_smuggled
         raw.send(sent);
         let back = raw.rest();
         assert!(answers(&back) <= 1, "{name} was answered twice: {back}");
-        // RFC 9112 lets a server read the chunks, if it closes then.
+        // RFC 9112 lets a server read the chunks if it then closes.
         if !matches!(name, "length then encoding" | "encoding then length") {
             assert!(back.is_empty() || back.starts_with("HTTP/1.1 400 "), "{name}: {back}");
         }
@@ -109,7 +108,7 @@ fn an_ambiguous_length_is_refused_or_ends_the_connection_and_nothing_is_smuggled
 }
 
 #[test]
-fn what_stands_in_a_body_is_a_body() {
+fn request_lines_in_a_body_are_not_executed() {
     let server = Server::sqlite(&[]);
     let length = HIDDEN.len();
     for sent in [
@@ -122,13 +121,13 @@ fn what_stands_in_a_body_is_a_body() {
         format!(
             "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n{length:x};ext=a\r\n{HIDDEN}\r\n0\r\n\r\n"
         ),
-        // The same length twice is one length.
+        // A repeated identical length is one length.
         format!(
             "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\ncontent-length: {length}\r\n\r\n{HIDDEN}"
         ),
-        // Behind `close` nothing is read.
+        // Nothing is read after `close`.
         format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n{HIDDEN}"),
-        // An older HTTP has no chunks, and no connection stays open.
+        // HTTP/1.0 has neither chunks nor keep-alive.
         format!("POST /api/admin/sweep HTTP/1.0\r\ncontent-length: 0\r\n\r\n{HIDDEN}"),
     ] {
         let back = exchange(&server, &sent);
@@ -144,7 +143,7 @@ fn what_stands_in_a_body_is_a_body() {
 }
 
 #[test]
-fn nobody_writes_a_line_into_an_answer() {
+fn header_injection_into_responses_is_impossible() {
     let server = Server::sqlite(&[]);
     for sent in [
         "GET /api/products/%0d%0aevil:%201 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
@@ -168,7 +167,7 @@ fn nobody_writes_a_line_into_an_answer() {
 }
 
 #[test]
-fn a_client_that_has_said_all_still_gets_its_answer() {
+fn a_half_closed_client_gets_its_response() {
     let server = Server::sqlite(&[]);
     for _ in 0..20 {
         let mut raw = Raw::connect(&server);
@@ -181,7 +180,7 @@ fn a_client_that_has_said_all_still_gets_its_answer() {
 
 #[test]
 fn a_client_that_ends_in_the_middle_is_ended_at_once() {
-    // For an hour nothing would end them by its time.
+    // Otherwise no timeout would close it for an hour.
     let server = Server::sqlite(&["--header-timeout=1h", "--request-timeout=1h"]);
     for half in [
         "",

@@ -1,4 +1,4 @@
-//! The socket file, and the engines that come by it.
+//! The Unix sockets, and the engines that connect through them.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -18,10 +18,10 @@ use crate::on_every_backend;
 use crate::server::{Backend, SOON, Server, program, write};
 
 on_every_backend! {
-    a_server_killed_and_started_anew_neither_loses_nor_doubles_a_call
+    a_restarted_server_neither_loses_nor_repeats_a_call
 }
 
-/// A server that also listens on this file.
+/// Starts a server that also listens on this socket.
 fn on(backend: Backend, path: &Path) -> Server {
     Server::start(backend, &[&format!("--unix={}", path.display())])
 }
@@ -34,7 +34,7 @@ fn socket_in(folder: &TempDir) -> PathBuf {
     folder.path().join("stockade.sock")
 }
 
-/// Sends bytes to the socket file and returns all that comes back.
+/// Sends bytes to the socket and returns everything received.
 fn exchange(path: &Path, bytes: &str) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
@@ -44,13 +44,13 @@ fn exchange(path: &Path, bytes: &str) -> String {
     answer
 }
 
-/// A GET over HTTP/1, as a proxy or a probe sends it.
+/// Sends a GET over HTTP/1, as a proxy or a probe does.
 fn get(path: &Path, target: &str) -> String {
     exchange(path, &format!("GET {target} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n"))
 }
 
 #[test]
-fn the_engines_file_has_the_engine_and_probes_and_no_http_api() {
+fn engines_socket_serves_engine_calls_and_probes_only() {
     let folder = TempDir::new().unwrap();
     let path = socket_in(&folder);
     let mut server = on(Backend::Sqlite, &path);
@@ -117,8 +117,8 @@ fn lamp() -> NewProduct {
     NewProduct::new("Lamp", "1".parse().unwrap(), 1)
 }
 
-/// One call over HTTP/2 by the engines' file, with this header; answers what
-/// came back, with the bodies of the answers in it.
+/// Makes one call over HTTP/2 through the engines' socket, with this header;
+/// returns what was received, including the bodies.
 fn call(path: &Path, header: &[(&str, &str)]) -> String {
     let body = PING.as_bytes();
     let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -157,14 +157,14 @@ fn a_call_that_a_proxy_forwarded_is_refused_by_the_engines_file() {
 }
 
 #[test]
-fn it_can_be_all_that_is_listened_on() {
+fn a_socket_can_be_the_only_listener() {
     let folder = TempDir::new().unwrap();
     let path = socket_in(&folder);
     let mut command = program();
     command.current_dir(folder.path()).args(["--listen=", "--unix=stockade.sock", "--no-seed"]);
     let mut server = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     wait_until("it listens", SOON, || UnixStream::connect(&path).is_ok());
-    // While the store is opened, who comes waits.
+    // Clients that connect while the store is opened wait.
     Engine::open(&url(&path)).unwrap().ping().unwrap();
     server.kill().unwrap();
     let said = std::io::read_to_string(server.stdout.take().unwrap()).unwrap();
@@ -185,7 +185,7 @@ fn only_its_owner_may_open_it_unless_told_otherwise() {
         known.permissions().mode() & 0o777
     };
     assert_eq!(mode(&[]), 0o600);
-    // The last one was killed.
+    // The previous server was killed.
     assert!(path.exists());
     assert_eq!(mode(&["--unix-mode=660"]), 0o660);
     let group = fs::metadata(folder.path()).unwrap().gid();
@@ -205,7 +205,7 @@ fn its_lock_is_its_owners_alone() {
     let folder = TempDir::new().unwrap();
     let path = socket_in(&folder);
     let lock = folder.path().join("stockade.sock.lock");
-    // One that an older server left, which every user could lock.
+    // A lock file of an older server, which every user could lock.
     write(folder.path(), "stockade.sock.lock", "");
     fs::set_permissions(&lock, fs::Permissions::from_mode(0o666)).unwrap();
     drop(on(Backend::Sqlite, &path));
@@ -228,13 +228,13 @@ fn its_lock_is_its_owners_alone() {
     std::os::unix::fs::symlink(&target, &lock).unwrap();
     refused();
     fs::remove_file(&lock).unwrap();
-    // It would wait for a reader for ever.
+    // Opening it would wait for a reader forever.
     assert!(Command::new("mkfifo").arg(&lock).status().unwrap().success());
     refused();
 }
 
 #[test]
-fn another_user_is_told_that_permission_is_denied_and_how_to_allow_a_group() {
+fn permission_errors_suggest_the_group_setting() {
     if !rustix::process::geteuid().is_root() {
         println!("not run: only root can become another user");
         return;
@@ -265,7 +265,7 @@ fn another_user_is_told_that_permission_is_denied_and_how_to_allow_a_group() {
     assert_eq!(audit(), (Some(0), String::new()));
 }
 
-/// Starts a second server on a path; answers its exit code and what it said.
+/// Starts a second server on a path; returns its exit code and output.
 fn second(path: &Path) -> (Option<i32>, String) {
     let folder = TempDir::new().unwrap();
     let output = program()
@@ -278,7 +278,7 @@ fn second(path: &Path) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_living_servers_file_is_refused_and_a_dead_ones_replaced() {
+fn live_sockets_are_rejected_and_stale_ones_replaced() {
     let folder = TempDir::new().unwrap();
     let path = socket_in(&folder);
     let mut server = on(Backend::Sqlite, &path);
@@ -293,7 +293,7 @@ fn a_living_servers_file_is_refused_and_a_dead_ones_replaced() {
 }
 
 #[test]
-fn what_is_not_a_servers_is_left_as_it_is() {
+fn foreign_files_are_not_removed() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("notes");
     write(folder.path(), "notes", "buy milk");
@@ -326,7 +326,7 @@ fn engines_are_let_in_by_the_file_or_with_the_key_and_by_no_web_server() {
     let folder = TempDir::new().unwrap();
     let path = socket_in(&folder);
     let server = on(Backend::Sqlite, &path);
-    // What a web server before the file would pass on.
+    // The requests that a reverse proxy in front of the socket would forward.
     let passed_on = format!(
         "POST {CALLS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{PING}",
         PING.len()
@@ -342,7 +342,7 @@ fn engines_are_let_in_by_the_file_or_with_the_key_and_by_no_web_server() {
         Server::with_flags(TempDir::new().unwrap(), &["--api-key=sesame,other".to_owned()]);
     let at_address = |key: &str| Engine::open(&format!("http://{key}{}", server.address));
     at_address(":sesame@").unwrap().ping().unwrap();
-    // Byte by byte: no space is taken off a key.
+    // Byte by byte: no space is trimmed from a key.
     for key in [":guess@", ":sesame%20@", ":%20sesame@", ":sesame%09@"] {
         assert_eq!(at_address(key).unwrap_err().code(), "unauthorized", "{key}");
     }
@@ -377,7 +377,7 @@ fn the_command_line_works_on_a_running_engine() {
 }
 
 #[test]
-fn a_request_larger_than_a_call_may_be_is_refused_here() {
+fn oversized_engine_calls_are_rejected() {
     let folder = TempDir::new().unwrap();
     let path = socket_in(&folder);
     let _server = on(Backend::Sqlite, &path);
@@ -390,8 +390,8 @@ fn a_request_larger_than_a_call_may_be_is_refused_here() {
     engine.ping().unwrap();
 }
 
-/// Once by force and once in good order, while callers without keys go on.
-fn a_server_killed_and_started_anew_neither_loses_nor_doubles_a_call(backend: Backend) {
+/// Once by SIGKILL and once gracefully, while callers without keys continue.
+fn a_restarted_server_neither_loses_nor_repeats_a_call(backend: Backend) {
     let folder = TempDir::new().unwrap();
     let path = socket_in(&folder);
     let mut flags = backend.flags(folder.path());

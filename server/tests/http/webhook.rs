@@ -1,4 +1,4 @@
-//! The payment provider's word: the contract's second table.
+//! Payment events: the contract's second table.
 
 use stockade_testkit::wait_until;
 
@@ -8,18 +8,18 @@ use crate::server::{Backend, SOON, Server};
 
 on_every_backend! {
     success_and_failure_of_a_pending_order
-    every_word_for_success_and_failure
-    the_same_event_many_times
-    the_same_key_with_another_body
-    without_a_key
+    every_status_synonym_is_accepted
+    a_repeated_event_is_applied_once
+    a_key_reused_with_another_body_is_rejected
+    an_event_without_a_key_gets_a_derived_one
     a_final_order_and_the_same_outcome
     failure_after_paid
     success_after_cancelled_takes_the_stock_again
     success_after_cancelled_without_stock_needs_a_refund
     late_payment_may_always_be_refunded
-    an_event_before_its_order
-    ids_that_can_never_exist
-    an_order_never_paid
+    an_event_before_its_order_is_applied_later
+    impossible_order_ids_are_rejected
+    an_unpaid_order_is_cancelled_and_pays_late
     a_token_of_another_order
 }
 
@@ -37,7 +37,7 @@ fn expect_order(server: &Server, order: u64, status: &str, disposition: &str) {
     assert_eq!((shown.field("status"), shown.field("payment_disposition")), (status, disposition));
 }
 
-/// How many events of a kind there are.
+/// Counts the events of a kind.
 fn told(server: &Server, kind: &str) -> usize {
     server.get("/api/admin/events?limit=1000").body.matches(&format!(r#""type":"{kind}""#)).count()
 }
@@ -53,7 +53,7 @@ fn success_and_failure_of_a_pending_order(backend: Backend) {
     server.expect_health();
 }
 
-fn every_word_for_success_and_failure(backend: Backend) {
+fn every_status_synonym_is_accepted(backend: Backend) {
     let server = Server::start(backend, &[]);
     server.post_json("/api/admin/products/1/adjust", r#"{"delta":100,"reason":"delivery"}"#);
     let success = ["success", "succeeded", "paid", "completed"];
@@ -72,7 +72,7 @@ fn every_word_for_success_and_failure(backend: Backend) {
     expect_order(&server, order, "pending_payment", "none");
 }
 
-fn the_same_event_many_times(backend: Backend) {
+fn a_repeated_event_is_applied_once(backend: Backend) {
     let server = Server::start(backend, &[]);
     let (paid, failed) = (server.order(1), server.order(2));
     std::thread::scope(|scope| {
@@ -83,7 +83,7 @@ fn the_same_event_many_times(backend: Backend) {
             });
         }
     });
-    // Later, and with the names in another order.
+    // Later, and with the fields in another order.
     let again = server.webhook(&format!(
         r#"{{ "status" : "failed", "idempotency_key":"f", "order_id":{failed} }}"#
     ));
@@ -93,7 +93,7 @@ fn the_same_event_many_times(backend: Backend) {
     server.expect_health();
 }
 
-fn the_same_key_with_another_body(backend: Backend) {
+fn a_key_reused_with_another_body_is_rejected(backend: Backend) {
     let server = Server::start(backend, &[]);
     let order = server.order(1);
     event(&server, order, "success", "k").expect(200, OK);
@@ -105,14 +105,14 @@ fn the_same_key_with_another_body(backend: Backend) {
     server.expect_units([3, 0, 0, 1]);
 }
 
-fn without_a_key(backend: Backend) {
+fn an_event_without_a_key_gets_a_derived_one(backend: Backend) {
     let server = Server::start(backend, &[]);
     let order = server.order(1);
     for _ in 0..3 {
         server.webhook(&format!(r#"{{"order_id":{order},"status":"failed"}}"#)).expect(200, OK);
     }
     server.expect_units([4, 0, 0, 0]);
-    // By either header, the key is the same key.
+    // Both headers carry the same key.
     let order = server.order(1);
     for name in ["Idempotency-Key", "idempotency_key"] {
         let body = format!(r#"{{"order_id":"{order}","status":"paid"}}"#);
@@ -179,7 +179,7 @@ fn late_payment_may_always_be_refunded(backend: Backend) {
     server.expect_units([4, 0, 0, 0]);
 }
 
-fn an_event_before_its_order(backend: Backend) {
+fn an_event_before_its_order_is_applied_later(backend: Backend) {
     let server = Server::start(backend, &[]);
     let next = server.order(1) + 1;
     for _ in 0..2 {
@@ -189,12 +189,12 @@ fn an_event_before_its_order(backend: Backend) {
     assert_eq!(order.number("id"), next, "ids grow by one: {}", order.body);
     expect_order(&server, next, "paid", "none");
     server.expect_units([1, 0, 1, 2]);
-    // The first answer again, although the order is there now.
+    // The first response is replayed although the order exists now.
     event(&server, next, "success", "early").expect(202, OK);
     server.expect_health();
 }
 
-fn ids_that_can_never_exist(backend: Backend) {
+fn impossible_order_ids_are_rejected(backend: Backend) {
     let server = Server::start(backend, &[]);
     for id in
         ["0", "-1", "1.5", "\"x\"", "\"\"", "true", "99999999999999999999", "9223372036854775808"]
@@ -212,14 +212,14 @@ fn ids_that_can_never_exist(backend: Backend) {
     server.webhook(r#"{"order_id":1}"#).expect_problem(422, "invalid_argument");
 }
 
-fn an_order_never_paid(backend: Backend) {
+fn an_unpaid_order_is_cancelled_and_pays_late(backend: Backend) {
     let server = Server::start(backend, &["--payment-ttl=1s"]);
     let order = server.order(4);
     wait_until("the order is cancelled", SOON, || {
         server.get(&format!("/api/orders/{order}")).field("status") == "cancelled"
     });
     server.expect_units([4, 0, 0, 0]);
-    // The money is late, and not lost.
+    // The payment is late, and not lost.
     event(&server, order, "paid", "late").expect(200, OK);
     expect_order(&server, order, "paid", "re_reserved");
     server.expect_health();

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * Too many ask at once; nothing changed. Try again after $retryAfter.
+ * Overload: too many concurrent requests. Nothing changed; retry after $retryAfter.
  */
 final class Contention extends StockadeException
 {

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * The hold became an order before; $orderId names it.
+ * The hold was already used by an order; $orderId names it.
  */
 final class HoldAlreadyUsed extends StockadeException
 {

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * The hold's time is over, or it was released; its stock is back.
+ * The hold has expired or was released; its stock was returned.
  */
 final class HoldExpired extends StockadeException
 {

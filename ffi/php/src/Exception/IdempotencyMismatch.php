@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * The idempotency key was used for another request.
+ * The idempotency key was used with another request.
  */
 final class IdempotencyMismatch extends StockadeException
 {

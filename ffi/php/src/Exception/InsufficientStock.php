@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * Not enough stock; $available and $short say how much there is.
+ * Not enough stock; $available and $short give the available units.
  */
 final class InsufficientStock extends StockadeException
 {

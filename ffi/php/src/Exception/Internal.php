@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * A fault of Stockade or of its store's content; nothing changed.
+ * A bug of Stockade or corrupt data in its store; nothing changed.
  */
 final class Internal extends StockadeException
 {

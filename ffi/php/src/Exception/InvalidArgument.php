@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * The request makes no sense; it will never succeed as it is.
+ * The request is invalid; retrying it unchanged never succeeds.
  */
 final class InvalidArgument extends StockadeException
 {

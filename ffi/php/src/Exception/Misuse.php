@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * The engine cannot be used so: it is closed, was opened before a fork, or its
+ * The engine was used incorrectly: it is closed, was opened before a fork, or its
  * library cannot be loaded.
  */
 final class Misuse extends StockadeException

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * The hold is of another product; it was left as it is.
+ * The hold is for another product; it was not changed.
  */
 final class ProductMismatch extends StockadeException
 {

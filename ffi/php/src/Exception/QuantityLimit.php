@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * More units than one hold may have, or one customer.
+ * More units than allowed for one hold or one customer.
  */
 final class QuantityLimit extends StockadeException
 {

@@ -8,20 +8,20 @@ use RuntimeException;
 use Stockade\ShortLine;
 
 /**
- * Why a call did not do what was asked. Each code has a class of its own.
+ * Why a call failed. Each code has its own class.
  */
 abstract class StockadeException extends RuntimeException
 {
-    /** The stable word of the code, such as "not_found". */
+    /** The stable name of the code, such as "not_found". */
     public readonly string $error;
 
     /**
      * @param int $code the stable number of the code
-     * @param ?int $available units that could have been held, for one short line
+     * @param ?int $available units available to hold, if exactly one line is short
      * @param list<ShortLine> $short every short line of insufficient_stock
-     * @param ?int $orderId the order that used the hold up
-     * @param bool $replayed whether this refusal was remembered under an idempotency key
-     * @param ?float $retryAfter seconds after which trying again makes sense; null for never
+     * @param ?int $orderId the order that used the hold
+     * @param bool $replayed whether this error replays that of an earlier call with the same key
+     * @param ?float $retryAfter seconds to wait before a retry; null if a retry is pointless
      */
     final public function __construct(
         string $error,
@@ -38,7 +38,7 @@ abstract class StockadeException extends RuntimeException
     }
 
     /**
-     * The class for a code's number.
+     * Returns the class of a code's number.
      *
      * @return class-string<StockadeException>
      */

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * A secret is missing or wrong.
+ * A missing or invalid credential.
  */
 final class Unauthorized extends StockadeException
 {

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * The store or the network is gone. Nothing is half done; with an idempotency key
- * the request can be repeated safely.
+ * The store or the network is unavailable. The request took effect in whole or not
+ * at all; with an idempotency key it can be retried safely.
  */
 final class Unavailable extends StockadeException
 {

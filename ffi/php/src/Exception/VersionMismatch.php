@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade\Exception;
 
 /**
- * The product was changed since the caller read it; nothing changed now.
+ * The product has another version than the caller expected; nothing changed.
  */
 final class VersionMismatch extends StockadeException
 {

@@ -10,8 +10,8 @@ use Stockade\Engine;
 use Stockade\Native\Library;
 
 /**
- * Binds {@see Engine} into the container, as config/stockade.php says. The
- * engine is opened when something first asks for it.
+ * Binds {@see Engine} into the container, configured by config/stockade.php. The
+ * engine is opened on first use.
  */
 final class StockadeServiceProvider extends ServiceProvider
 {

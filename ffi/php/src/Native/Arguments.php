@@ -8,20 +8,20 @@ use SensitiveParameter;
 use Stockade\Exception\InvalidArgument;
 
 /**
- * Reads arguments. Each refusal names its argument.
+ * Validates arguments. Each error names its argument.
  *
- * Programs without strict_types have PHP turn 1.5 and true into 1 where a
- * parameter is an int, so parameters take floats and truths as they are, and
- * here they are refused.
+ * Without strict_types PHP converts 1.5 and true to 1 for an int
+ * parameter, so parameters accept floats and booleans unchanged, and
+ * this class rejects them.
  */
 final class Arguments
 {
     private const UINT32_MAX = 0xFFFFFFFF;
-    /** A life beyond it is over every maximum. */
+    /** A greater ttl exceeds every maximum. */
     private const TTL_SECONDS_MAX = 1e12;
-    /** So much of a value stands in a message. */
+    /** The most bytes of a value that a message shows. */
     private const SHOWN_BYTES = 40;
-    /** The library refuses longer carts before it reads them. */
+    /** The library's limit of cart lines. */
     private const LINES_MAX = 65_536;
 
     /** A whole number, or the text of one. */
@@ -40,7 +40,7 @@ final class Arguments
         return $whole;
     }
 
-    /** A limit, which the engine refuses where it makes no sense. */
+    /** A limit; the engine checks its range. */
     public static function limit(int|string|float|bool $limit): int
     {
         return min(self::whole('limit', $limit, 0), self::UINT32_MAX);
@@ -58,7 +58,7 @@ final class Arguments
         return (new Call())->number('id', 'uint64_t', $id);
     }
 
-    /** A quantity: a number, or text as a request has it. */
+    /** A quantity: a number, or request text. */
     public static function quantity(int|string|float|bool $quantity): int
     {
         if (is_string($quantity) && ctype_digit($quantity)) {
@@ -70,7 +70,7 @@ final class Arguments
         return $quantity;
     }
 
-    /** A price in minor units; a float is none, since it is not exact. */
+    /** A price in minor units; floats are rejected as inexact. */
     public static function price(int|string|float|bool $price): int
     {
         if (!is_string($price) && !is_int($price)) {
@@ -79,7 +79,7 @@ final class Arguments
         return (new Call())->number('price', 'int64_t', self::text('price', (string) $price));
     }
 
-    /** A life in microseconds, of seconds; null where none is asked for. */
+    /** Converts a ttl from seconds to microseconds; null for the default. */
     public static function ttl(int|float|string|bool|null $ttl): ?int
     {
         if ($ttl === null) {
@@ -87,7 +87,7 @@ final class Arguments
         }
         $seconds = is_string($ttl) && preg_match('/^\d{1,12}(\.\d{1,6})?$/D', $ttl) === 1 ? (float) $ttl : $ttl;
         if (is_string($seconds) || is_bool($seconds) || !($seconds >= 0 && $seconds <= self::TTL_SECONDS_MAX)) {
-            throw self::refused('ttl must be seconds, over 0 and within the maximum', $ttl);
+            throw self::refused('ttl must be seconds, greater than 0 and within the maximum', $ttl);
         }
         return (int) round($seconds * 1e6);
     }
@@ -119,7 +119,7 @@ final class Arguments
         return $read;
     }
 
-    /** A text that C reads whole: it reads one with a NUL only up to it. */
+    /** A text without NUL, at which C would truncate it. */
     public static function text(string $what, #[SensitiveParameter] string $text): string
     {
         if (str_contains($text, "\0")) {
@@ -133,7 +133,7 @@ final class Arguments
         $shown = match (true) {
             is_string($got) => '`' . addcslashes(substr($got, 0, self::SHOWN_BYTES), "\0..\37\177") . '`',
             is_bool($got) => $got ? 'true' : 'false',
-            // 2.0 is told from 2.
+            // Distinguishes 2.0 from 2.
             is_float($got) => var_export($got, true),
             is_int($got) => (string) $got,
             default => get_debug_type($got),

@@ -12,9 +12,9 @@ use Stockade\Exception\StockadeException;
 use Stockade\ShortLine;
 
 /**
- * One call of the library, with structs, texts and a place for an error of its
- * own: another call may be made while it is under way, by a signal handler or
- * by a destructor that the cycle collector runs.
+ * One call of the library, with its own structs, texts and error
+ * out-pointer: calls nest, because a signal handler or
+ * a destructor run by the cycle collector may make another.
  */
 final class Call
 {
@@ -22,10 +22,10 @@ final class Call
     private static array $types = [];
 
     public readonly FFI $ffi;
-    /** The engine, where the call is one of an engine's. */
+    /** The engine, if the call is one of an engine's. */
     public readonly ?CData $engine;
     /** The address of a `stockade_error *`. */
-    public readonly CData $errorPlace;
+    public readonly CData $errorOut;
     private readonly CData $error;
     private ?CData $replayed = null;
     private ?Handle $entered = null;
@@ -36,7 +36,7 @@ final class Call
     {
         $this->ffi = Library::ffi();
         $this->error = $this->make('stockade_error *');
-        $this->errorPlace = FFI::addr($this->error);
+        $this->errorOut = FFI::addr($this->error);
         $this->engine = $handle?->enter();
         $this->entered = $handle;
     }
@@ -48,7 +48,7 @@ final class Call
         $entered?->leave();
     }
 
-    /** Throws what the call left behind if it failed. */
+    /** Throws the exception of a failed call. */
     public function check(int $code): void
     {
         if ($code !== 0) {
@@ -56,13 +56,13 @@ final class Call
         }
     }
 
-    /** Memory for a value of a C type, with zeros in it. */
+    /** Allocates zeroed memory for a value of a C type. */
     public function make(string $type): CData
     {
         return $this->ffi->new(self::$types[$type] ??= $this->ffi->type($type));
     }
 
-    /** A struct to fill or to be filled. */
+    /** Allocates a struct with its size set. */
     public function struct(string $type): CData
     {
         $struct = $this->make($type);
@@ -70,13 +70,13 @@ final class Call
         return $struct;
     }
 
-    /** A text for a struct, which lives as long as the call. */
+    /** Copies a text for a struct; lives as long as the call. */
     public function text(string $what, #[SensitiveParameter] ?string $text): ?CData
     {
         return $text === null ? null : $this->bytes(Arguments::text($what, $text) . "\0");
     }
 
-    /** Bytes for a struct, which live as long as the call. */
+    /** Copies bytes for a struct; live as long as the call. */
     public function bytes(#[SensitiveParameter] string $bytes): CData
     {
         $length = strlen($bytes);
@@ -86,8 +86,8 @@ final class Call
         return FFI::addr($copy[0]);
     }
 
-    /** Where the library says whether it remembered the answer. */
-    public function replayedPlace(): CData
+    /** The out-pointer that tells whether the response is a replay. */
+    public function replayedOut(): CData
     {
         $this->replayed = $this->make('bool');
         return FFI::addr($this->replayed);
@@ -98,12 +98,12 @@ final class Call
         return $this->replayed !== null && $this->replayed->cdata;
     }
 
-    /** A number that the library reads from text. */
+    /** Parses a number with the library's parser. */
     public function number(string $what, string $type, string $text): int
     {
         $read = $this->make($type);
         $function = "stockade_{$what}_from_text";
-        $this->check($this->ffi->$function($text, FFI::addr($read), $this->errorPlace));
+        $this->check($this->ffi->$function($text, FFI::addr($read), $this->errorOut));
         return $read->cdata;
     }
 

@@ -11,22 +11,22 @@ use Stockade\Exception\Misuse;
  * An engine's handle in the library: freed once, after the last call that uses
  * it.
  *
- * A call may begin inside another one, in a signal handler or in a destructor
- * that the cycle collector runs; the inner one may close the engine. So each
- * call counts itself in and out, and the handle is freed by the last one.
+ * Calls nest, in a signal handler or in a destructor
+ * run by the cycle collector, and the inner one may close the engine. So a
+ * reference count tracks active calls, and the last one frees the handle.
  */
 final class Handle
 {
     /**
-     * The pointers by the handles' numbers. They are no properties: a dump of
-     * an engine would read what is behind them, and == cannot compare them.
+     * The pointers by handle number. Not properties: a dump of
+     * an engine would dereference them, and == cannot compare them.
      *
      * @var array<int, CData>
      */
     private static array $pointers = [];
     private static int $count = 0;
 
-    /** The first property, by which == tells two handles apart. */
+    /** The first property, by which == distinguishes handles. */
     private readonly int $number;
     private int $calls = 0;
     private bool $isClosed = false;
@@ -42,10 +42,10 @@ final class Handle
         return $this->isClosed;
     }
 
-    /** The pointer, for a call that leaves when it is done. */
+    /** Returns the pointer for a call, which must leave when done. */
     public function enter(): CData
     {
-        // Counted first: closing from here on leaves the freeing to this call.
+        // Increment first: a close from here on defers freeing to this call.
         $this->calls++;
         $pointer = $this->isClosed ? null : (self::$pointers[$this->number] ?? null);
         if ($pointer === null) {

@@ -8,15 +8,15 @@ use FFI;
 use Stockade\Exception\Misuse;
 
 /**
- * Finds and loads the shared library, once for each request.
+ * Finds and loads the shared library, once per request.
  *
- * It is the file given to {@see Library::use()}, else the one that the
- * environment variable STOCKADE_LIBRARY names, else lib/libstockade.so beside
- * this package, else the one that the system knows.
+ * In order: the file given to {@see Library::use()}, the one of the
+ * environment variable STOCKADE_LIBRARY, lib/libstockade.so beside
+ * this package, the system's.
  */
 final class Library
 {
-    /** The version of the ABI that this package speaks. */
+    /** The ABI version that this package supports. */
     public const ABI_VERSION = 1;
 
     private const SCOPE = 'STOCKADE';
@@ -25,7 +25,7 @@ final class Library
     private static ?string $path = null;
     private static ?FFI $ffi = null;
 
-    /** Sets the library's file; before the first engine is opened. */
+    /** Sets the library's path; call before the first engine is opened. */
     public static function use(string $path): void
     {
         if (self::$ffi !== null && $path !== self::path()) {
@@ -34,7 +34,7 @@ final class Library
         self::$path = $path;
     }
 
-    /** The library's file as it will be loaded. */
+    /** Returns the path of the library that will be loaded. */
     public static function path(): string
     {
         if (self::$path !== null) {
@@ -59,7 +59,7 @@ final class Library
         return self::ffi()->stockade_version();
     }
 
-    /** What ffi.preload needs: the header with the library's place. */
+    /** The header for ffi.preload, with the library's path. */
     public static function preloadHeader(): string
     {
         $path = self::path();
@@ -94,7 +94,7 @@ final class Library
         } catch (FFI\Exception $error) {
             $enabled = ini_get('ffi.enable');
             throw Misuse::because(
-                "the library {$path} could not be loaded: {$error->getMessage()} (ffi.enable is "
+                "the library {$path} cannot be loaded: {$error->getMessage()} (ffi.enable is "
                 . "\"{$enabled}\"; in FPM it must be 1, or Stockade must be preloaded)"
             );
         }

@@ -22,7 +22,7 @@ use Stockade\Product;
 use Stockade\ProductPage;
 
 /**
- * From a call's structs to objects.
+ * Converts a call's structs to objects.
  */
 final class Reader
 {
@@ -100,7 +100,7 @@ final class Reader
 
     public function audit(CData $audit): AuditReport
     {
-        [$ffi, $place] = [$this->call->ffi, $this->call->errorPlace];
+        [$ffi, $place] = [$this->call->ffi, $this->call->errorOut];
         $sum = $this->call->struct('stockade_audit_summary');
         $this->call->check($ffi->stockade_audit_read($audit, FFI::addr($sum), $place));
         $findings = [];
@@ -155,7 +155,7 @@ final class Reader
                 $handle,
                 $index,
                 FFI::addr($struct),
-                $this->call->errorPlace
+                $this->call->errorOut
             ));
             $read[] = $make($struct);
         }
@@ -174,7 +174,7 @@ final class Reader
         return $moment->setTimezone($utc);
     }
 
-    /** Minor units as a decimal without trailing zeros, as answers have it. */
+    /** Formats minor units as a decimal without trailing zeros. */
     public static function price(int $minor): string
     {
         $text = sprintf('%d.%02d', intdiv($minor, 100), $minor % 100);

@@ -1,5 +1,5 @@
-//! The classes `Engine` and `AsyncEngine`: the same calls, waited for or
-//! awaited.
+//! The classes `Engine` and `AsyncEngine`: the same calls, blocking and
+//! awaitable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,39 +14,39 @@ use stockade::{
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
-use crate::answers::Answer;
 use crate::arguments::{
-    Arg, Body, Cursor, Delta, Held, Limit, Lines, Quantity, Stock, Version, order_of, payment_of,
-    read,
+    Arg, Body, Cursor, Delta, HoldRef, Limit, Lines, Quantity, Stock, Version, order_of,
+    payment_of, read,
 };
+use crate::blocking::wait;
 use crate::call::{Call, HoldCall, mark_ordered};
-use crate::failure::Failure;
-use crate::open::{self, Open};
-use crate::waiting::wait;
+use crate::call_error::CallError;
+use crate::open::{self, OpenEngine};
+use crate::responses::Response;
 use crate::{runtime, settings};
 
-/// Products on a page unless the caller says otherwise.
+/// The default page size.
 const PAGE: u32 = 100;
 
-/// An engine for threads; `stockade.Engine` makes it whole.
+/// The native base class of `stockade.Engine`, for threads.
 #[pyclass(frozen, subclass, module = "stockade._native")]
 pub struct Engine {
-    open: Open,
+    open: OpenEngine,
     config: Config,
     closed: AtomicBool,
 }
 
-/// An engine for asyncio; `stockade.AsyncEngine` makes it whole.
+/// The native base class of `stockade.AsyncEngine`, for asyncio.
 #[pyclass(frozen, subclass, module = "stockade._native")]
 pub struct AsyncEngine {
-    open: Arc<OnceCell<Open>>,
+    open: Arc<OnceCell<OpenEngine>>,
     config: Config,
     closed: Arc<AtomicBool>,
 }
 
 impl Engine {
-    /// Makes a call and waits for its answer.
-    fn run<'py, A: Answer, W: Future<Output = stockade::Result<A>> + Send>(
+    /// Runs a call and blocks until its response.
+    fn run<'py, A: Response, W: Future<Output = stockade::Result<A>> + Send>(
         slf: &Bound<'py, Self>,
         ordered: Option<&Bound<'py, PyAny>>,
         call: impl FnOnce(Core) -> W,
@@ -60,22 +60,23 @@ impl Engine {
         answer.to_python(py, Some(slf.as_any()))
     }
 
-    /// As [`Self::run`]: what it answers is a context manager by itself.
-    fn run_hold<'py, A: Answer, W: Future<Output = stockade::Result<A>> + Send>(
+    /// As [`Self::run`], for calls that make holds; a hold is a context manager
+    /// itself.
+    fn run_hold<'py, A: Response, W: Future<Output = stockade::Result<A>> + Send>(
         slf: &Bound<'py, Self>,
         call: impl FnOnce(Core) -> W,
     ) -> PyResult<Bound<'py, PyAny>> {
         Self::run(slf, None, call)
     }
 
-    fn opened(&self) -> Result<&Core, Failure> {
+    fn opened(&self) -> Result<&Core, CallError> {
         self.open.engine()
     }
 }
 
 impl AsyncEngine {
-    /// Makes a call to be awaited.
-    fn run<'py, A: Answer, W: Future<Output = stockade::Result<A>> + Send + 'static>(
+    /// Creates an awaitable call.
+    fn run<'py, A: Response, W: Future<Output = stockade::Result<A>> + Send + 'static>(
         slf: &Bound<'py, Self>,
         ordered: Option<&Bound<'py, PyAny>>,
         call: impl FnOnce(Core) -> W,
@@ -84,8 +85,8 @@ impl AsyncEngine {
         Ok(Bound::new(slf.py(), made)?.into_any())
     }
 
-    /// Makes a call to be awaited, or entered by `async with`.
-    fn run_hold<'py, A: Answer, W: Future<Output = stockade::Result<A>> + Send + 'static>(
+    /// Creates a call that can be awaited, or entered by `async with`.
+    fn run_hold<'py, A: Response, W: Future<Output = stockade::Result<A>> + Send + 'static>(
         slf: &Bound<'py, Self>,
         call: impl FnOnce(Core) -> W,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -94,22 +95,22 @@ impl AsyncEngine {
         Ok(Bound::new(slf.py(), HoldCall::init(engine, made))?.into_any())
     }
 
-    fn call<'py, A: Answer, W: Future<Output = stockade::Result<A>> + Send + 'static>(
+    fn call<'py, A: Response, W: Future<Output = stockade::Result<A>> + Send + 'static>(
         slf: &Bound<'py, Self>,
         ordered: Option<&Bound<'py, PyAny>>,
         call: impl FnOnce(Core) -> W,
     ) -> PyResult<Call> {
-        let open = open::given(slf.get().open.get())?;
+        let open = open::require(slf.get().open.get())?;
         let work = call(open.engine()?.clone());
         Ok(Call::new(open.handle().clone(), ordered.map(|hold| hold.clone().unbind()), work))
     }
 
-    fn opened(&self) -> Result<&Core, Failure> {
-        open::given(self.open.get())?.engine()
+    fn opened(&self) -> Result<&Core, CallError> {
+        open::require(self.open.get())?.engine()
     }
 }
 
-/// Runs `work` as a task, so that no caller who gives up cuts it short.
+/// Runs `work` as a task, so that a cancelled caller does not cancel it.
 fn on_runtime<T: Send + 'static>(
     handle: &Handle,
     work: impl Future<Output = stockade::Result<T>> + Send + 'static,
@@ -118,7 +119,8 @@ fn on_runtime<T: Send + 'static>(
     async move {
         match handle.spawn(work).await {
             Ok(done) => done,
-            // The runtime never ends: the task panicked, and so does who waits.
+            // The runtime never shuts down: the task panicked; propagate the
+            // panic.
             Err(ended) => std::panic::resume_unwind(ended.into_panic()),
         }
     }
@@ -130,7 +132,7 @@ macro_rules! face {
         impl $class {
             $($own)*
 
-            /// Reads a product, from the cache where that is fresh.
+            /// Reads a product, from the cache if the entry is fresh.
             fn product<'py>(
                 slf: &Bound<'py, Self>,
                 product_id: Arg<ProductId>,
@@ -171,7 +173,8 @@ macro_rules! face {
                 })
             }
 
-            /// Receives goods, or writes them off when `delta` is negative.
+            /// Adjusts stock: receives goods, or writes them off if `delta` is
+            /// negative.
             #[pyo3(
                 signature = (product_id, delta, reason=String::new(), *, key=None, version=None),
                 text_signature =
@@ -192,7 +195,7 @@ macro_rules! face {
                 })
             }
 
-            /// Holds units of one product for a short time.
+            /// Holds units of one product for a limited time.
             #[pyo3(signature = (product_id, quantity, *, ttl=None, key=None, customer=None))]
             fn hold<'py>(
                 slf: &Bound<'py, Self>,
@@ -208,7 +211,7 @@ macro_rules! face {
                 Self::run_hold(slf, |core| async move { core.hold(&request).await })
             }
 
-            /// Holds several products, all or none.
+            /// Holds several products atomically: all or none.
             #[pyo3(signature = (items, *, ttl=None, key=None, customer=None))]
             fn hold_many<'py>(
                 slf: &Bound<'py, Self>,
@@ -223,22 +226,23 @@ macro_rules! face {
                 Self::run_hold(slf, |core| async move { core.hold_many(&request).await })
             }
 
-            /// Gives a hold back; one that is over already stays as it is.
+            /// Releases a hold; one that is released or expired already is not
+            /// changed.
             #[pyo3(signature = (hold, *, token=None))]
             fn release<'py>(
                 slf: &Bound<'py, Self>,
-                hold: Arg<Held>,
+                hold: Arg<HoldRef>,
                 token: Option<Arg<Token>>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let request = hold.0.release(read(token));
                 Self::run(slf, None, |core| async move { core.release(request).await })
             }
 
-            /// Makes an active hold live longer.
+            /// Extends an active hold.
             #[pyo3(signature = (hold, ttl=None, *, token=None))]
             fn extend<'py>(
                 slf: &Bound<'py, Self>,
-                hold: Arg<Held>,
+                hold: Arg<HoldRef>,
                 ttl: Option<Arg<Duration>>,
                 token: Option<Arg<Token>>,
             ) -> PyResult<Bound<'py, PyAny>> {
@@ -247,7 +251,7 @@ macro_rules! face {
                 Self::run(slf, None, |core| async move { core.extend(&request).await })
             }
 
-            /// Reads a hold as it stands now.
+            /// Reads the current state of a hold.
             fn get_hold<'py>(
                 slf: &Bound<'py, Self>,
                 hold_id: Arg<HoldId>,
@@ -269,7 +273,7 @@ macro_rules! face {
                 Self::run(slf, hold, |core| async move { core.order(&request).await })
             }
 
-            /// Reads an order as it stands now.
+            /// Reads the current state of an order.
             fn get_order<'py>(
                 slf: &Bound<'py, Self>,
                 order_id: Arg<OrderId>,
@@ -277,7 +281,7 @@ macro_rules! face {
                 Self::run(slf, None, |core| async move { core.get_order(order_id.0).await })
             }
 
-            /// Takes the payment provider's word on an order.
+            /// Applies a payment provider's event to its order.
             #[pyo3(signature = (outcome, *, order_id=None, payment_token=None, key=None, body=None))]
             fn payment<'py>(
                 slf: &Bound<'py, Self>,
@@ -295,17 +299,17 @@ macro_rules! face {
                 Self::run(slf, None, |core| async move { core.payment(&event).await })
             }
 
-            /// Takes back all that is due now.
+            /// Expires all due holds and unpaid orders now.
             fn sweep<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
                 Self::run(slf, None, |core| async move { core.sweep().await })
             }
 
-            /// Compares all of the store's numbers with each other.
+            /// Checks the consistency of all stock.
             fn audit<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
                 Self::run(slf, None, |core| async move { core.audit().await })
             }
 
-            /// Reads up to `limit` events after `cursor`, 0 for the first.
+            /// Reads up to `limit` events after `cursor`, 0 for the beginning.
             #[pyo3(
                 signature = (cursor=Arg(Cursor(0)), limit=Arg(Limit(PAGE))),
                 text_signature = "($self, cursor=0, limit=100)"
@@ -319,12 +323,12 @@ macro_rules! face {
                 Self::run(slf, None, |core| async move { core.events_after(cursor, limit).await })
             }
 
-            /// Reaches for the store.
+            /// Checks that the store is reachable.
             fn ping<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
                 Self::run(slf, None, |core| async move { core.ping().await })
             }
 
-            /// Does nothing, to measure what a call costs.
+            /// Does nothing, to measure the overhead of a call.
             fn _noop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
                 Self::run(slf, None, |core| async move {
                     drop(core);
@@ -332,8 +336,8 @@ macro_rules! face {
                 })
             }
 
-            /// The engine's counters as OpenMetrics text, without the closing
-            /// `# EOF`.
+            /// Returns the engine's metrics as OpenMetrics text, without the
+            /// final `# EOF`.
             fn metrics_text(&self) -> PyResult<String> {
                 Ok(self.opened()?.metrics_text())
             }
@@ -359,11 +363,11 @@ face!(Engine {
     fn new(py: Python<'_>, store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let config = settings::config(store, settings)?;
         let handle = runtime::handle()?;
-        let open = wait(py, &handle, on_runtime(&handle, Open::new(config.clone())))?;
+        let open = wait(py, &handle, on_runtime(&handle, OpenEngine::new(config.clone())))?;
         Ok(Self { open, config, closed: AtomicBool::new(false) })
     }
 
-    /// Serves what waits, refuses what comes, and lets go of the store.
+    /// Drains queued requests, rejects new ones, then closes the store.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let core = self.opened()?.clone();
         self.closed.store(true, Ordering::Relaxed);
@@ -383,18 +387,18 @@ face!(AsyncEngine {
         Ok(Self { open: Arc::default(), config, closed: Arc::default() })
     }
 
-    /// Opens the engine; does nothing where it is open.
+    /// Opens the engine; does nothing if it is open.
     #[pyo3(name = "_open")]
     fn open(&self) -> PyResult<Call> {
         let handle = runtime::handle()?;
         let (open, config) = (Arc::clone(&self.open), self.config.clone());
         let opening = on_runtime(&handle, async move {
-            open.get_or_try_init(|| Open::new(config)).await.map(|_| ())
+            open.get_or_try_init(|| OpenEngine::new(config)).await.map(|_| ())
         });
         Ok(Call::new(handle.clone(), None, opening))
     }
 
-    /// Serves what waits, refuses what comes, and lets go of the store.
+    /// Drains queued requests, rejects new ones, then closes the store.
     fn close(&self) -> PyResult<Call> {
         let Some(open) = self.open.get() else {
             self.closed.store(true, Ordering::Relaxed);

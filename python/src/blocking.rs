@@ -1,4 +1,4 @@
-//! Waiting for an answer on the thread that asks, without the GIL.
+//! Blocking calls: waits on the calling thread, without the GIL.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -11,9 +11,9 @@ use futures_util::FutureExt;
 use pyo3::prelude::*;
 use tokio::runtime::Handle;
 
-use crate::failure::Failure;
+use crate::call_error::CallError;
 
-/// Ctrl-C is looked for so often while a call waits.
+/// How often a blocked call checks for Ctrl-C.
 const SIGNALS_EVERY: Duration = Duration::from_millis(100);
 
 struct Unpark(Thread);
@@ -28,22 +28,22 @@ impl Wake for Unpark {
     }
 }
 
-/// Runs `work` to its end; a panic in it is a failure like another.
-pub async fn guarded<T>(work: impl Future<Output = stockade::Result<T>>) -> Result<T, Failure> {
+/// Runs `work` to completion and converts a panic to an error.
+pub async fn guarded<T>(work: impl Future<Output = stockade::Result<T>>) -> Result<T, CallError> {
     match AssertUnwindSafe(work).catch_unwind().await {
-        Ok(answer) => answer.map_err(Failure::Refused),
-        Err(panic) => Err(Failure::panicked(panic.as_ref())),
+        Ok(answer) => answer.map_err(CallError::Engine),
+        Err(panic) => Err(CallError::panicked(panic.as_ref())),
     }
 }
 
-/// Waits for `work` with the GIL released. A signal handler that raises ends
-/// the waiting: the request is then done whole or not at all.
+/// Blocks on `work` with the GIL released. A signal handler that raises cancels
+/// the call: the request then takes effect in whole or not at all.
 pub fn wait<T: Send>(
     py: Python<'_>,
     handle: &Handle,
     work: impl Future<Output = stockade::Result<T>> + Send,
 ) -> PyResult<T> {
-    let answer: PyResult<Result<T, Failure>> = py.detach(|| {
+    let answer: PyResult<Result<T, CallError>> = py.detach(|| {
         let _context = handle.enter();
         let mut work = pin!(guarded(work));
         let waker = Waker::from(Arc::new(Unpark(thread::current())));

@@ -1,4 +1,4 @@
-//! A contender of any type as it enters a bench.
+//! Type-erased contenders.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,31 +10,31 @@ use crate::contender::Contender;
 use crate::open::{self, OpenPlan};
 use crate::run::Run;
 
-/// A [`Contender`] of any type, with the drivers that ask it.
-pub trait Entrant: Send + Sync {
+/// A [`Contender`] of any type, with the load drivers that call it.
+pub trait ErasedContender: Send + Sync {
     /// [`Contender::name`].
     fn name(&self) -> &str;
 
-    /// Whether its requests are those of callers, one unit each.
+    /// Whether callers send its requests, one unit each.
     fn has_callers(&self) -> bool;
 
-    /// Units done when each of so many callers has asked once.
+    /// Units done when each of so many callers has sent one request.
     fn units_of(&self, callers: usize) -> u64;
 
-    /// Asks in a closed loop: each caller waits for its answer.
+    /// Runs a closed loop: each caller waits for its answer.
     fn closed(&self, plan: ClosedPlan) -> BoxFuture<'_, Run>;
 
-    /// Asks at a fixed rate, whatever the answers take.
+    /// Runs an open loop: a fixed rate, independent of the answers.
     fn open(&self, plan: OpenPlan) -> BoxFuture<'_, Run>;
 
-    /// Lets each caller ask `times` times and returns how long all took.
+    /// Lets each caller send `times` requests and returns the total duration.
     fn each(&self, callers: usize, times: u64) -> BoxFuture<'_, Duration>;
 
     /// [`Contender::close`].
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
-impl<C: Contender> Entrant for Arc<C> {
+impl<C: Contender> ErasedContender for Arc<C> {
     fn name(&self) -> &str {
         Contender::name(&**self)
     }
@@ -64,7 +64,7 @@ impl<C: Contender> Entrant for Arc<C> {
     }
 }
 
-/// Hides a contender's type.
-pub fn entrant<C: Contender>(contender: C) -> Box<dyn Entrant> {
+/// Erases a contender's type.
+pub fn erase<C: Contender>(contender: C) -> Box<dyn ErasedContender> {
     Box::new(Arc::new(contender))
 }

@@ -1,4 +1,4 @@
-//! What a call told: its code, and its error object.
+//! The result of a call: its code and its error object.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -12,15 +12,18 @@ use stockade_ffi::error::{
 };
 
 use super::line::Line;
-use super::place::Place;
+use super::struct_memory::StructMemory;
 
-/// Makes a call that may fail, and checks what it tells; says whether it did
-/// what was asked.
-pub fn told(line: &Line<'_>, call: impl FnOnce(*mut *mut stockade_error) -> stockade_code) -> bool {
+/// Makes a call that may fail and checks its code and error; returns whether it
+/// succeeded.
+pub fn expect_result(
+    line: &Line<'_>,
+    call: impl FnOnce(*mut *mut stockade_error) -> stockade_code,
+) -> bool {
     if line.is_null("error") {
         return is_ok(call(ptr::null_mut()));
     }
-    // A call must replace whatever stands there.
+    // A call must overwrite any previous value.
     let mut error = ptr::dangling_mut();
     let code = call(&mut error);
     assert_eq!(error.is_null(), code == stockade_code::Ok, "{code:?}");
@@ -32,13 +35,13 @@ pub fn told(line: &Line<'_>, call: impl FnOnce(*mut *mut stockade_error) -> stoc
 
 fn is_ok(code: stockade_code) -> bool {
     assert_ne!(code, stockade_code::Internal, "a fault of the library's own");
-    // SAFETY: it is null or a literal.
+    // SAFETY: null or a literal.
     let name = unsafe { text(stockade_code_name(code as u32)) };
     assert!(!name.is_empty());
     code == stockade_code::Ok
 }
 
-/// Asks the error, which may be NULL, all that can be asked of it.
+/// Reads everything from the error, which may be NULL.
 fn check(code: stockade_code, error: *const stockade_error) {
     let (mut units, mut order_id) = (0, 0);
     // SAFETY: the error is null or lives, and so do the numbers.
@@ -58,7 +61,7 @@ fn check(code: stockade_code, error: *const stockade_error) {
 
         let count = stockade_error_short_count(error);
         assert_eq!(count > 0, code == stockade_code::InsufficientStock, "{message}");
-        let line = Place::right::<stockade_short_line>();
+        let line = StructMemory::right::<stockade_short_line>();
         for index in [0, count.saturating_sub(1), count, usize::MAX] {
             let found = stockade_error_short_line(error, index, line.pointer());
             assert_eq!(found, index < count);
@@ -67,14 +70,14 @@ fn check(code: stockade_code, error: *const stockade_error) {
     }
 }
 
-/// A text of the library's.
+/// Reads a text of the library.
 ///
 /// # Safety
-/// It is null or ends with a NUL and lives as long as it is used.
+/// It is null, or NUL-terminated and live.
 pub unsafe fn text<'a>(text: *const c_char) -> &'a str {
     if text.is_null() {
         return "";
     }
-    // SAFETY: as the caller promised.
+    // SAFETY: guaranteed by the caller.
     unsafe { CStr::from_ptr(text) }.to_str().expect("a text in UTF-8")
 }

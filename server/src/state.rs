@@ -1,4 +1,4 @@
-//! What the endpoints work with.
+//! The state shared by all handlers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,21 +8,21 @@ use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::signature::Verifier;
 
-/// One for the whole server.
-pub struct Shared {
+/// One instance per server.
+pub struct ServerState {
     /// The engine.
     pub engine: AsyncEngine,
-    /// What is counted.
+    /// The server's metrics.
     pub metrics: Metrics,
-    /// Checks the signatures of webhooks.
+    /// Verifies webhook signatures.
     pub verifier: Verifier,
-    /// Whether the store takes holds.
+    /// The cached readiness check.
     pub readiness: Readiness,
     draining: AtomicBool,
 }
 
-impl Shared {
-    /// For a server that takes requests.
+impl ServerState {
+    /// Creates the state of a server that accepts requests.
     pub fn new(engine: AsyncEngine, verifier: Verifier) -> Self {
         Self {
             engine,
@@ -33,12 +33,12 @@ impl Shared {
         }
     }
 
-    /// Turns `/readyz` red.
+    /// Fails the readiness check from now on.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the server is on its way down.
+    /// Whether the server is shutting down.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

@@ -1,8 +1,8 @@
-//! Words for the numbers of enums.
+//! Conversion of engine enums to C enums, and the names of their values.
 
-/// Turns an enum of the engine into one of C, and its numbers into its words.
-/// The match has no arm for the unknown, so a new word cannot be forgotten.
-macro_rules! names {
+/// Converts an enum of the engine to one of C, and its numbers to names. The
+/// match has no wildcard arm, so a new variant cannot be forgotten.
+macro_rules! enum_names {
     ($engine:ty => $c:ident { $($name:ident: $word:literal,)* }) => {
         impl From<$engine> for $c {
             fn from(value: $engine) -> Self {
@@ -11,7 +11,7 @@ macro_rules! names {
         }
 
         impl $c {
-            fn word(number: u32) -> *const std::ffi::c_char {
+            fn name(number: u32) -> *const std::ffi::c_char {
                 match number {
                     $(number if number == Self::$name as u32 => $word.as_ptr(),)*
                     _ => std::ptr::null(),
@@ -20,21 +20,21 @@ macro_rules! names {
         }
 
         #[cfg(test)]
-        mod names_test {
+        mod enum_names_test {
             use super::*;
 
             #[test]
-            fn each_word_is_the_one_that_answers_have() {
+            fn names_equal_the_serialized_variants() {
                 $(
                     let number = $c::from(<$engine>::$name) as u32;
-                    // SAFETY: it is a literal.
-                    let word = unsafe { std::ffi::CStr::from_ptr($c::word(number)) };
+                    // SAFETY: a literal.
+                    let word = unsafe { std::ffi::CStr::from_ptr($c::name(number)) };
                     let written = serde_json::to_string(&<$engine>::$name).expect("a word");
                     assert_eq!(Ok(written.trim_matches('"')), word.to_str());
                 )*
-                assert!($c::word(0).is_null());
+                assert!($c::name(0).is_null());
             }
         }
     };
 }
-pub(crate) use names;
+pub(crate) use enum_names;

@@ -1,4 +1,4 @@
-//! From failures to the exceptions of `stockade.exceptions`.
+//! Converts errors to the exceptions of `stockade.exceptions`.
 
 use std::any::Any;
 
@@ -8,25 +8,25 @@ use stockade::{Error, ErrorKind};
 
 use crate::imports;
 
-/// Why a call did not do what was asked.
+/// Why a call failed.
 #[derive(Debug)]
-pub enum Failure {
-    /// The engine refused it.
-    Refused(Error),
-    /// It cannot be called so.
+pub enum CallError {
+    /// The engine's error.
+    Engine(Error),
+    /// The engine was used incorrectly.
     Misuse(&'static str),
-    /// A fault of Stockade.
+    /// A bug of Stockade.
     Internal(String),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CallError {
     fn from(error: Error) -> Self {
-        Self::Refused(error)
+        Self::Engine(error)
     }
 }
 
-impl Failure {
-    /// What became of a call that panicked.
+impl CallError {
+    /// The error of a call that panicked.
     pub fn panicked(cause: &(dyn Any + Send)) -> Self {
         let said = cause
             .downcast_ref::<&str>()
@@ -35,7 +35,7 @@ impl Failure {
         Self::Internal(format!("a call panicked: {}", said.unwrap_or("no message")))
     }
 
-    /// The exception that tells of it.
+    /// Creates the Python exception.
     pub fn raise(&self, py: Python<'_>) -> PyErr {
         self.exception(py).map_or_else(|error| error, PyErr::from_value)
     }
@@ -49,7 +49,7 @@ impl Failure {
         match self {
             Self::Misuse(why) => exception(ErrorKind::Misuse, why, None),
             Self::Internal(why) => exception(ErrorKind::Internal, why, None),
-            Self::Refused(error) => {
+            Self::Engine(error) => {
                 let details = PyDict::new(py);
                 details.set_item("available", error.available())?;
                 details.set_item("short", short_lines(py, error)?)?;
@@ -63,15 +63,15 @@ impl Failure {
     }
 }
 
-impl From<Failure> for PyErr {
-    fn from(failure: Failure) -> Self {
+impl From<CallError> for PyErr {
+    fn from(failure: CallError) -> Self {
         Python::attach(|py| failure.raise(py))
     }
 }
 
-/// An argument that makes no sense.
+/// An invalid argument.
 pub fn invalid(message: impl Into<String>) -> PyErr {
-    Failure::Refused(Error::invalid_argument(message)).into()
+    CallError::Engine(Error::invalid_argument(message)).into()
 }
 
 fn short_lines<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyTuple>> {

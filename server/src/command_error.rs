@@ -1,48 +1,48 @@
-//! Why a command of the command line did not do its work.
+//! Errors of the program's commands, with their exit codes.
 
 use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
-/// A failure and with it the exit code.
+/// Why a command failed.
 #[derive(Debug)]
-pub enum Failure {
-    /// The settings or arguments are wrong: code 2, as for a wrong flag.
+pub enum CommandError {
+    /// Invalid settings or arguments: exit code 2, as for an unknown flag.
     Setup(String),
-    /// The engine or the system refused: code 3.
-    Work(String),
+    /// The engine or the operating system failed: exit code 3.
+    Runtime(String),
 }
 
-impl Failure {
-    /// A failure of the system's, named by what was tried.
+impl CommandError {
+    /// An I/O error with the operation that failed.
     pub fn system(tried: &str, cause: &std::io::Error) -> Self {
-        Self::Work(format!("{tried}: {cause}"))
+        Self::Runtime(format!("{tried}: {cause}"))
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Setup(_) => 2,
-            Self::Work(_) => 3,
+            Self::Runtime(_) => 3,
         })
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Setup(message) | Self::Work(message) => f.write_str(message),
+            Self::Setup(message) | Self::Runtime(message) => f.write_str(message),
         }
     }
 }
 
-impl From<stockade::Error> for Failure {
+impl From<stockade::Error> for CommandError {
     fn from(error: stockade::Error) -> Self {
         let mut message = format!("{}: {}", error.code(), error.message());
-        // Whoever sits at the command line is the one who can mend it.
+        // Show the causes too: the reader of the message is the operator.
         let mut cause = error.source();
         while let Some(deeper) = cause {
-            // Many a cause repeats its own cause.
+            // Many errors already include the text of their cause.
             let deeper_message = deeper.to_string();
             if !message.contains(&deeper_message) {
                 message = format!("{message}: {deeper_message}");
@@ -51,7 +51,7 @@ impl From<stockade::Error> for Failure {
         }
         match error.kind() {
             stockade::ErrorKind::InvalidArgument => Self::Setup(message),
-            _ => Self::Work(message),
+            _ => Self::Runtime(message),
         }
     }
 }

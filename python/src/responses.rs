@@ -1,4 +1,4 @@
-//! From the engine's answers to the dataclasses of `stockade._model`.
+//! Converts the engine's responses to the dataclasses of `stockade._model`.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -9,10 +9,10 @@ use stockade::{
 
 use crate::imports::{self, Imports};
 
-/// An answer of the engine.
-pub trait Answer: Send + 'static {
-    /// The answer as Python has it. Holds keep the `engine` they are of, so
-    /// that a `with` block can return them.
+/// A response of the engine.
+pub trait Response: Send + 'static {
+    /// Converts the response to a Python object. Holds keep a reference to
+    /// their `engine`, so that a `with` block can release them.
     fn to_python<'py>(
         self,
         py: Python<'py>,
@@ -22,7 +22,7 @@ pub trait Answer: Send + 'static {
 
 macro_rules! answers {
     ($($kind:ty => |$value:ident, $py:ident, $engine:ident, $imports:ident| $made:expr;)*) => {
-        $(impl Answer for $kind {
+        $(impl Response for $kind {
             fn to_python<'py>(
                 self,
                 $py: Python<'py>,
@@ -114,7 +114,7 @@ fn member<'py>(py: Python<'py>, members: &Py<PyDict>, word: &str) -> PyResult<Bo
 }
 
 fn price<'py>(py: Python<'py>, imports: &Imports, price: Money) -> PyResult<Bound<'py, PyAny>> {
-    // Two places always, as a price is written.
+    // Always two decimal places, as prices are written.
     let (major, minor) = (price.minor() / 100, price.minor() % 100);
     imports.decimal.bind(py).call1((format!("{major}.{minor:02}"),))
 }

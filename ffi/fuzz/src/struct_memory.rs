@@ -1,27 +1,27 @@
-//! Structs of a C program: memory of exactly the size that they say they have,
-//! so that whatever is read or written beyond it is found.
+//! Structs of a C program, allocated with exactly their declared size, so that
+//! the sanitizer detects any access beyond it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr;
 
 use super::line::Line;
 
-/// A library looks no further into a struct that says it is longer.
+/// The library rejects greater sizes without reading further.
 const SIZE_MAX: u64 = 64 * 1024;
 
-/// Where every struct has its size.
+/// The size of the leading size field.
 const HEAD: usize = size_of::<u32>();
 
-/// A struct in memory of its own.
-pub struct Place {
+/// A struct in its own allocation.
+pub struct StructMemory {
     start: *mut u8,
     layout: Layout,
     is_null: bool,
 }
 
-impl Place {
-    /// A struct that a call reads: as `size=` says, or as long as it is. What a
-    /// longer one has beyond is zero but for its last byte, `tail=`.
+impl StructMemory {
+    /// A request struct of the size in `size=`, or its real one. A larger one
+    /// is zero-padded except for its last byte, `tail=`.
     pub fn request<T>(line: &Line<'_>, value: T) -> Self {
         let place = Self::sized::<T>(line.given("size"), line.is_null("request"));
         let known = place.layout.size().min(size_of::<T>());
@@ -37,12 +37,12 @@ impl Place {
         place
     }
 
-    /// A struct that a call writes: as `room=` says, or as long as it is.
+    /// A response struct of the size in `room=`, or its real one.
     pub fn answer<T>(line: &Line<'_>) -> Self {
         Self::sized::<T>(line.given("room"), line.is_null("answer"))
     }
 
-    /// What a program gives that has read the header.
+    /// A struct of the correct size.
     pub fn right<T>() -> Self {
         Self::sized::<T>(None, false)
     }
@@ -56,26 +56,26 @@ impl Place {
         if start.is_null() {
             handle_alloc_error(layout);
         }
-        // SAFETY: it has at least so many bytes, and is aligned for more.
+        // SAFETY: it is large enough and sufficiently aligned.
         unsafe { start.cast::<u32>().write(size as u32) };
         Self { start, layout, is_null }
     }
 
-    /// What the call is given.
+    /// Returns the pointer for the call.
     pub fn pointer<T>(&self) -> *mut T {
         if self.is_null { ptr::null_mut() } else { self.start.cast() }
     }
 
-    /// The bytes from here on, as many as there are of these.
+    /// Returns the bytes from this offset, as far as they exist.
     pub fn bytes(&self, from: usize, count: usize) -> &[u8] {
         let size = self.layout.size();
         let from = from.min(size);
-        // SAFETY: they are within the memory, which was set when it was had.
+        // SAFETY: within the allocation, which was zeroed.
         unsafe { std::slice::from_raw_parts(self.start.add(from), count.min(size - from)) }
     }
 
-    /// A text inside the struct, which must be one, with a NUL, if there was
-    /// room for the whole of it.
+    /// Returns a text inside the struct, which must be NUL-terminated if the
+    /// struct had room for all of it.
     pub fn text(&self, from: usize, count: usize) -> &[u8] {
         let field = self.bytes(from, count);
         if field.len() < count {
@@ -87,9 +87,9 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for StructMemory {
     fn drop(&mut self) {
-        // SAFETY: it was had with this layout.
+        // SAFETY: allocated with this layout.
         unsafe { dealloc(self.start, self.layout) };
     }
 }
