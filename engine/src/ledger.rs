@@ -16,7 +16,9 @@ mod rows;
 mod tests;
 
 pub(crate) use batch_state::Policy;
-pub(crate) use commands::{Answer, Command, Decision, Keyed, NewHold, Refusal, Remembered};
+pub(crate) use commands::{
+    Answer, Command, CommandResult, Decision, IdempotencyKey, NewHold, Refusal,
+};
 pub(crate) use rows::{
     Changes, CustomerHold, Due, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow,
     ProductChange, ProductRow, Rows,

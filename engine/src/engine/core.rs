@@ -13,7 +13,7 @@ use super::{EngineBuilder, create, forked, prepare};
 use crate::audit::AuditReport;
 use crate::cache::{CachedProduct, ProductCache};
 use crate::clock::{Clock, StoreClock, SystemClock};
-use crate::combiner::{Combiner, Done, LaneId, Parts};
+use crate::combiner::{Combiner, CommandResponse, Dependencies, LaneId};
 use crate::config::{Config, LatePayment, Migrate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Policy, Refusal};
@@ -148,7 +148,7 @@ impl Core {
             max_per_customer: (config.max_per_customer > 0).then_some(config.max_per_customer),
         };
         let product_index = ProductIndex::new(&store, &runtime);
-        let parts = Parts {
+        let dependencies = Dependencies {
             config: Arc::clone(&config),
             policy,
             store: Arc::clone(&store),
@@ -159,7 +159,7 @@ impl Core {
             product_index: Arc::clone(&product_index),
             process_shared: Arc::clone(&process_shared),
         };
-        let combiner = Combiner::start(parts, &runtime);
+        let combiner = Combiner::start(dependencies, &runtime);
         let sweeper = Arc::new(Sweeper {
             store: Arc::clone(&store),
             combiner: Arc::clone(&combiner),
@@ -232,7 +232,7 @@ impl Core {
         self.runtime.spawn(work).await.ok_or_else(runtime_is_gone)?
     }
 
-    async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<Done> {
+    async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<CommandResponse> {
         lanes.sort_unstable();
         lanes.dedup();
         self.combiner.submit(command, &lanes).await
@@ -525,7 +525,7 @@ fn drift_between(cached: &CachedProduct, stored: &CachedProduct) -> Option<Strin
         .then(|| format!("cached {:?}, stored {:?}", cached.product, stored.product))
 }
 
-fn hold_of(done: Done) -> Result<Hold> {
+fn hold_of(done: CommandResponse) -> Result<Hold> {
     match done.answer {
         Answer::Hold(hold) => Ok(hold),
         other => Err(unexpected(&other)),

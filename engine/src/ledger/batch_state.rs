@@ -11,8 +11,8 @@ use crate::model::{
 };
 
 use super::{
-    Answer, Changes, Command, CustomerHold, Decision, HoldMove, KeyRow, Keyed, LedgerEvent,
-    OrderMove, PaymentRow, ProductChange, ProductRow, Refusal, Remembered, Rows,
+    Answer, Changes, Command, CommandResult, CustomerHold, Decision, HoldMove, IdempotencyKey,
+    KeyRow, LedgerEvent, OrderMove, PaymentRow, ProductChange, ProductRow, Refusal, Rows,
 };
 
 /// The settings that rules depend on.
@@ -44,7 +44,7 @@ impl Policy {
 
     /// Whether the command can only be decided once it is known what its
     /// customer holds.
-    pub fn counts(&self, command: &Command) -> bool {
+    pub fn needs_customer_holds(&self, command: &Command) -> bool {
         self.max_per_customer.is_some() && command.customer().is_some()
     }
 }
@@ -134,8 +134,8 @@ impl<'a> BatchState<'a> {
     /// answer if it was not; refusals, too, if the key keeps them.
     fn keyed(
         &mut self,
-        keyed: Option<&Keyed>,
-        work: impl FnOnce(&mut Self) -> Result<Remembered, Decision>,
+        keyed: Option<&IdempotencyKey>,
+        work: impl FnOnce(&mut Self) -> Result<CommandResult, Decision>,
     ) -> Decision {
         let Some(keyed) = keyed else {
             return decision(work(self));
@@ -341,7 +341,7 @@ fn moves_units(kind: EventKind) -> bool {
     )
 }
 
-fn decision(answer: Result<Remembered, Decision>) -> Decision {
+fn decision(answer: Result<CommandResult, Decision>) -> Decision {
     match answer {
         Ok(answer) => Decision::Done { answer, replayed: false },
         Err(undecided) => undecided,

@@ -12,7 +12,7 @@ use crate::model::{
 
 /// An idempotency key with the fingerprint of the request that came with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Keyed {
+pub(crate) struct IdempotencyKey {
     pub key: String,
     pub fingerprint: [u8; 32],
     /// Whether a refusal is remembered, too. One that was never delivered need
@@ -33,20 +33,20 @@ pub(crate) struct NewHold {
     pub qty: u32,
     /// From when it counts, if its row was written ahead of the decision; else
     /// from the decision.
-    pub at: Option<Timestamp>,
+    pub created_at: Option<Timestamp>,
 }
 
 impl NewHold {
     /// The hold that this becomes.
-    pub fn made(&self, now: Timestamp, ttl: Duration) -> Hold {
-        let at = self.at.unwrap_or(now);
+    pub fn to_hold(&self, now: Timestamp, ttl: Duration) -> Hold {
+        let created_at = self.created_at.unwrap_or(now);
         Hold {
             id: self.id,
             product_id: self.product_id,
             qty: self.qty,
             status: HoldStatus::Active,
-            expires_at: at.after(ttl),
-            created_at: at,
+            expires_at: created_at.after(ttl),
+            created_at,
             token: self.token,
             order_id: None,
         }
@@ -60,14 +60,14 @@ pub(crate) enum Command {
         hold: NewHold,
         ttl: Duration,
         customer: Option<Arc<str>>,
-        key: Option<Keyed>,
+        key: Option<IdempotencyKey>,
     },
     /// Lines by ascending product, each product once.
     Cart {
         lines: Vec<NewHold>,
         ttl: Duration,
         customer: Option<Arc<str>>,
-        key: Option<Keyed>,
+        key: Option<IdempotencyKey>,
     },
     Release {
         hold_id: HoldId,
@@ -84,7 +84,7 @@ pub(crate) enum Command {
         hold_id: HoldId,
         product_id: ProductId,
         token: Option<Token>,
-        key: Option<Keyed>,
+        key: Option<IdempotencyKey>,
     },
     Payment {
         key: String,
@@ -98,7 +98,7 @@ pub(crate) enum Command {
         delta: i64,
         /// The version that the product must have.
         version: Option<u64>,
-        key: Option<Keyed>,
+        key: Option<IdempotencyKey>,
     },
     /// Takes back what is due of one product.
     Reclaim {
@@ -108,7 +108,7 @@ pub(crate) enum Command {
 
 impl Command {
     /// The idempotency key under which its answer is kept.
-    pub fn key(&self) -> Option<&Keyed> {
+    pub fn key(&self) -> Option<&IdempotencyKey> {
         match self {
             Self::Hold { key, .. }
             | Self::Cart { key, .. }
@@ -211,19 +211,19 @@ pub(crate) enum Refusal {
 }
 
 /// An answer as it is kept under an idempotency key.
-pub(crate) type Remembered = Result<Answer, Refusal>;
+pub(crate) type CommandResult = Result<Answer, Refusal>;
 
 /// What became of one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
     Done {
-        answer: Remembered,
+        answer: CommandResult,
         replayed: bool,
     },
     /// Nothing was done: more is due than was loaded, and it may tip the
     /// scales. Ask again in the next transaction.
-    Later,
+    Deferred,
     /// Nothing was done: the command concerns this product, whose row was not
     /// loaded. Ask again with it.
-    Elsewhere(ProductId),
+    ReadSetMiss(ProductId),
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::model::{EventKind, Hold, HoldId, HoldStatus, ProductId, ShortLine};
 
 use super::batch_state::BatchState;
-use super::{Answer, Decision, NewHold, Refusal, Remembered};
+use super::{Answer, CommandResult, Decision, NewHold, Refusal};
 
 impl BatchState<'_> {
     /// Holds every line or none.
@@ -33,7 +33,7 @@ impl BatchState<'_> {
             return Ok(Err(refusal));
         }
         if short.iter().any(|line| self.more_due(line.product_id)) {
-            return Err(Decision::Later);
+            return Err(Decision::Deferred);
         }
         if !short.is_empty() {
             return Ok(Err(Refusal::Insufficient(short)));
@@ -62,7 +62,7 @@ impl BatchState<'_> {
     }
 
     fn make_hold(&mut self, line: &NewHold, ttl: Duration, customer: Option<&Arc<str>>) -> Hold {
-        let hold = line.made(self.now, ttl);
+        let hold = line.to_hold(self.now, ttl);
         if let Some(row) = self.rows.products.get_mut(&line.product_id) {
             row.product.stock -= u64::from(line.qty);
             row.product.held += u64::from(line.qty);
@@ -109,7 +109,7 @@ impl BatchState<'_> {
             return Ok(Err(Refusal::NoHold(hold_id)));
         };
         if !self.rows.products.contains_key(&hold.product_id) {
-            return Err(Decision::Elsewhere(hold.product_id));
+            return Err(Decision::ReadSetMiss(hold.product_id));
         }
         self.expire_if_due(hold_id);
         Ok(self.rows.holds.get(&hold_id).cloned().ok_or(Refusal::NoHold(hold_id)))
@@ -134,7 +134,7 @@ impl BatchState<'_> {
         Refusal::HoldAlreadyUsed { hold_id, order_id }
     }
 
-    pub(super) fn release(&mut self, hold_id: HoldId) -> Result<Remembered, Decision> {
+    pub(super) fn release(&mut self, hold_id: HoldId) -> Result<CommandResult, Decision> {
         let hold = match self.current_hold(hold_id)? {
             Ok(hold) => hold,
             Err(refusal) => return Ok(Err(refusal)),
@@ -150,7 +150,7 @@ impl BatchState<'_> {
         &mut self,
         hold_id: HoldId,
         ttl: Duration,
-    ) -> Result<Remembered, Decision> {
+    ) -> Result<CommandResult, Decision> {
         let mut hold = match self.active_hold(hold_id)? {
             Ok(hold) => hold,
             Err(refusal) => return Ok(Err(refusal)),
@@ -173,7 +173,7 @@ impl BatchState<'_> {
         product_id: ProductId,
         delta: i64,
         version: Option<u64>,
-    ) -> Result<Remembered, Decision> {
+    ) -> Result<CommandResult, Decision> {
         let more_due = self.more_due(product_id);
         let current = self.current_version(product_id);
         let Some(row) = self.rows.products.get_mut(&product_id) else {
@@ -187,7 +187,7 @@ impl BatchState<'_> {
                 return Ok(Err(Refusal::StockTooLarge(product_id)));
             }
             if more_due {
-                return Err(Decision::Later);
+                return Err(Decision::Deferred);
             }
             return Ok(Err(Refusal::Insufficient(vec![ShortLine {
                 product_id,

@@ -6,7 +6,7 @@ use crate::model::{
 };
 
 use super::batch_state::BatchState;
-use super::{Answer, Decision, OrderRow, Refusal, Remembered};
+use super::{Answer, CommandResult, Decision, OrderRow, Refusal};
 
 impl BatchState<'_> {
     /// Turns an active hold of `product_id` into an order, and applies the
@@ -17,7 +17,7 @@ impl BatchState<'_> {
         secret: Token,
         hold_id: HoldId,
         product_id: ProductId,
-    ) -> Result<Remembered, Decision> {
+    ) -> Result<CommandResult, Decision> {
         match self.rows.holds.get(&hold_id) {
             None => return Ok(Err(Refusal::NoHold(hold_id))),
             Some(hold) if hold.product_id != product_id => {

@@ -41,11 +41,11 @@ impl BatchState<'_> {
                 return Decision::Done { answer, replayed: false };
             }
             if !self.rows.products.contains_key(&order.product_id) {
-                return Decision::Elsewhere(order.product_id);
+                return Decision::ReadSetMiss(order.product_id);
             }
             self.cancel_if_due(order_id);
             if self.must_wait_for_stock(order_id, outcome) {
-                return Decision::Later;
+                return Decision::Deferred;
             }
             self.apply_outcome(order_id, outcome);
             row.answer = PaymentAnswer::Recorded;

@@ -8,7 +8,7 @@ use crate::model::{
     PaymentDisposition, Product, ProductId, Timestamp, Token,
 };
 
-use super::{Keyed, Refusal, Remembered};
+use super::{CommandResult, IdempotencyKey, Refusal};
 
 /// A product with what only the engine needs to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,18 +49,18 @@ pub(crate) struct PaymentRow {
 pub(crate) struct KeyRow {
     pub key: String,
     pub fingerprint: [u8; 32],
-    pub answer: Remembered,
+    pub answer: CommandResult,
 }
 
 impl KeyRow {
     /// Builds the row that keeps an answer under a key.
-    pub fn new(keyed: &Keyed, answer: Remembered) -> Self {
+    pub fn new(keyed: &IdempotencyKey, answer: CommandResult) -> Self {
         Self { key: keyed.key.clone(), fingerprint: keyed.fingerprint, answer }
     }
 
     /// Replays the answer for a request with the same key, or refuses one with
     /// another fingerprint. Also tells whether it is a replay.
-    pub fn replay(&self, keyed: &Keyed) -> (Remembered, bool) {
+    pub fn replay(&self, keyed: &IdempotencyKey) -> (CommandResult, bool) {
         if self.fingerprint == keyed.fingerprint {
             (self.answer.clone(), true)
         } else {

@@ -61,7 +61,7 @@ fn one(rows: Rows, command: Command) -> (Decision, Changes) {
     (decisions.remove(0), changes)
 }
 
-fn answer(decision: Decision) -> Remembered {
+fn answer(decision: Decision) -> CommandResult {
     match decision {
         Decision::Done { answer, .. } => answer,
         other => panic!("{other:?}"),
@@ -75,7 +75,7 @@ fn a_customer_s_hold_counts_until_the_moment_at_which_it_ends() {
         rows.holds = [(HOLD, hold(expires_at))].into();
         rows.customers = [(PRODUCT, [("c".into(), vec![HOLD])].into())].into();
         let id = HoldId(12);
-        let hold = NewHold { id, token: Token(1), product_id: PRODUCT, qty: 2, at: None };
+        let hold = NewHold { id, token: Token(1), product_id: PRODUCT, qty: 2, created_at: None };
         let command = Command::Hold { hold, ttl: TTL, customer: Some("c".into()), key: None };
         answer(one(rows, command).0)
     };
@@ -116,7 +116,7 @@ fn late_money_takes_what_is_just_enough_and_waits_for_what_is_due_if_it_is_not()
         let command = Command::Payment { key, body_hash, order_id: ORDER, secret, outcome };
         let (decision, changes) = one(rows, command);
         let moved = changes.order_moves.first().map(|moved| moved.to.1);
-        (decision == Decision::Later, moved)
+        (decision == Decision::Deferred, moved)
     };
     for more in [false, true] {
         assert_eq!(paid(2, more), (false, Some(PaymentDisposition::ReReserved)));
@@ -183,7 +183,7 @@ fn stock_is_written_off_to_the_last_unit_and_never_counts_beyond_what_stores_kee
     assert_eq!(changes.products[0].after.product.version, 9, "as it was told");
     let short = ShortLine { product_id: PRODUCT, requested: 6, available: 5 };
     assert_eq!(answer(adjusted(-6, false).0), Err(Refusal::Insufficient(vec![short])));
-    assert_eq!(adjusted(-6, true).0, Decision::Later, "what is due may be enough");
+    assert_eq!(adjusted(-6, true).0, Decision::Deferred, "what is due may be enough");
     let received = 9;
     assert!(answer(adjusted(i64::MAX - received, false).0).is_ok());
     let too_large = Err(Refusal::StockTooLarge(PRODUCT));
@@ -195,7 +195,7 @@ fn stock_is_written_off_to_the_last_unit_and_never_counts_beyond_what_stores_kee
 fn an_adjustment_s_answer_is_kept_under_its_key() {
     let adjust = |delta, print| {
         let (key, fingerprint) = ("k".to_owned(), [print; 32]);
-        let key = Keyed { key, fingerprint, keeps_refusals: true, is_fresh: false };
+        let key = IdempotencyKey { key, fingerprint, keeps_refusals: true, is_fresh: false };
         Command::Adjust { product_id: PRODUCT, delta, version: None, key: Some(key) }
     };
     let commands = [adjust(2, 1), adjust(2, 1), adjust(3, 2)];

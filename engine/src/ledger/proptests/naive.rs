@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ledger::{Answer, Command, KeyRow, NewHold, PaymentRow, Policy, Refusal, Remembered};
+use crate::ledger::{Answer, Command, CommandResult, KeyRow, NewHold, PaymentRow, Policy, Refusal};
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
     PaymentAnswer, PaymentDisposition, PaymentToken, Product, ProductId, ShortLine, Timestamp,
@@ -84,7 +84,7 @@ impl World {
 
     /// Does what is asked; says what to answer, and whether that was
     /// remembered rather than made.
-    pub fn ask(&mut self, command: &Command) -> (Remembered, bool) {
+    pub fn ask(&mut self, command: &Command) -> (CommandResult, bool) {
         if let Command::Payment { key, body_hash, .. } = command
             && let Some(known) = self.inbox.iter().find(|event| event.key == *key)
         {
@@ -116,7 +116,7 @@ impl World {
         }
     }
 
-    fn work(&mut self, command: &Command) -> Remembered {
+    fn work(&mut self, command: &Command) -> CommandResult {
         match command {
             Command::Hold { hold, ttl, customer, .. } => {
                 let mut made =
@@ -319,7 +319,7 @@ impl World {
         }
     }
 
-    fn adjust(&mut self, id: ProductId, delta: i64) -> Remembered {
+    fn adjust(&mut self, id: ProductId, delta: i64) -> CommandResult {
         let Some(product) = self.products.get_mut(&id) else {
             return Err(Refusal::NoProduct(id));
         };

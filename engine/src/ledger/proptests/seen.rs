@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::ledger::{Answer, Changes, Command, Decision, PaymentRow, Refusal, Remembered};
+use crate::ledger::{Answer, Changes, Command, CommandResult, Decision, PaymentRow, Refusal};
 use crate::model::{EventKind, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition, Timestamp};
 
 use super::naive::World;
@@ -61,8 +61,8 @@ pub(super) fn all() -> impl Iterator<Item = &'static str> {
 
 pub(super) fn names(command: &Command, decision: &Decision) -> impl Iterator<Item = &'static str> {
     let name = match decision {
-        Decision::Later => name_of_put_off(command),
-        Decision::Elsewhere(_) => "elsewhere",
+        Decision::Deferred => name_of_put_off(command),
+        Decision::ReadSetMiss(_) => "elsewhere",
         Decision::Done { answer: Ok(_), replayed: true } => "an answer again",
         Decision::Done { answer: Err(_), replayed: true } => "a refusal again",
         Decision::Done { answer: Ok(answer), .. } => name_of_answer(answer),
@@ -150,7 +150,7 @@ pub(super) fn moment(
     world: &World,
     now: Timestamp,
     command: &Command,
-    answer: &Remembered,
+    answer: &CommandResult,
 ) -> Option<&'static str> {
     let next = now.after(Duration::from_micros(1));
     match command {

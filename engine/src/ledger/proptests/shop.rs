@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ledger::{
-    Answer, Changes, Command, Decision, Due, Keyed, NewHold, Policy, ProductRow, Refusal,
-    Remembered, decide,
+    Answer, Changes, Command, CommandResult, Decision, Due, IdempotencyKey, NewHold, Policy,
+    ProductRow, Refusal, decide,
 };
 use crate::model::{
     EventKind, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp, Token,
@@ -135,14 +135,14 @@ impl Shop {
                 Decision::Done { answer, replayed } => {
                     self.compare(&asked.command, &answer, replayed, &mut notes);
                 }
-                Decision::Later => {
+                Decision::Deferred => {
                     assert!(
                         notes.due.values().any(|due| due.more),
                         "{asked:?} put off for nothing"
                     );
                     put_off.push(asked);
                 }
-                Decision::Elsewhere(id) => {
+                Decision::ReadSetMiss(id) => {
                     assert!(!loaded.contains(&id) && asked.elsewhere.is_none(), "{asked:?}");
                     asked.elsewhere = Some(id);
                     put_off.push(asked);
@@ -163,7 +163,7 @@ impl Shop {
     fn compare(
         &mut self,
         command: &Command,
-        answer: &Remembered,
+        answer: &CommandResult,
         replayed: bool,
         notes: &mut Notes,
     ) {
@@ -404,13 +404,13 @@ impl Shop {
                     Aim::Nothing => None,
                 };
                 self.drawn += 1;
-                let once = || Keyed {
+                let once = || IdempotencyKey {
                     key: format!("p{}", self.drawn),
                     fingerprint: [9; 32],
                     keeps_refusals: true,
                     is_fresh: false,
                 };
-                let Keyed { key, fingerprint, .. } = key.map_or_else(once, keyed);
+                let IdempotencyKey { key, fingerprint, .. } = key.map_or_else(once, keyed);
                 Command::Payment { key, body_hash: fingerprint, order_id, secret, outcome }
             }
             Ask::Adjust { product, delta } => {
@@ -443,7 +443,7 @@ impl Shop {
         self.drawn += 1;
         let id = HoldId(self.drawn);
         self.holds.push((id, product_id));
-        NewHold { id, token: token_of(id), product_id, qty, at: None }
+        NewHold { id, token: token_of(id), product_id, qty, created_at: None }
     }
 }
 
@@ -454,9 +454,9 @@ fn newest<T: Copy>(known: &[T], position: usize) -> Option<T> {
     known.iter().rev().nth(position % known.len()).copied()
 }
 
-fn keyed(key: Key) -> Keyed {
+fn keyed(key: Key) -> IdempotencyKey {
     let (key, fingerprint) = (format!("k{}", key.name), [key.print; 32]);
-    Keyed { key, fingerprint, keeps_refusals: true, is_fresh: false }
+    IdempotencyKey { key, fingerprint, keeps_refusals: true, is_fresh: false }
 }
 
 fn name_of(customer: u8) -> Arc<str> {
