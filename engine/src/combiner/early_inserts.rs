@@ -69,9 +69,9 @@ pub(super) fn clear(commands: &mut [Command], read_set: &mut ReadSet) {
     commands.iter_mut().flat_map(Command::new_holds_mut).for_each(|hold| hold.created_at = None);
 }
 
-/// Returns whether the decision at `now` creates exactly the holds that were
-/// inserted early, and none of them has expired by then: the units of an expired
-/// one would count as held for other commands of the batch.
+/// Returns whether the decision at `now` creates every hold that was inserted
+/// early, unchanged, and none of them has expired by then: the units of an
+/// expired one would count as held for other commands of the batch.
 pub(super) fn match_decision(early_inserts: &[Hold], changes: &Changes, now: Timestamp) -> bool {
     let Some(first) = early_inserts.first() else { return true };
     let delay = first.created_at.until(now).max(now.until(first.created_at));

@@ -12,7 +12,7 @@ use crate::store::{Session, StoreError};
 pub(super) struct DecidedBatch {
     pub decisions: Vec<Decision>,
     pub changes: Changes,
-    /// The products that were locked, as they stand after the batch.
+    /// The products that were locked, as they are after the batch.
     pub products: Vec<StockSnapshot>,
     pub locked_at: Instant,
 }

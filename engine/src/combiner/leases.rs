@@ -19,7 +19,7 @@ use crate::runtime;
 const CONTENDED_BATCH_MIN: usize = 8;
 
 /// The wait for a lock, in lease times: one for the lease of a dead holder to
-/// run out, and one for a lease that the service had still granted to it.
+/// run out, and one for a lease that the service granted to it meanwhile.
 const LOCK_WAIT_LEASES: u32 = 2;
 
 /// The wait for each lock of a batch of several lanes. Short, because of a

@@ -10,8 +10,8 @@
 //!
 //! Only batches whose holds are all granted are speculative. A refusal must be
 //! correct as of a moment at which the row was read, and due holds that a batch
-//! might need are read from the store. So are the holds of a customer with a
-//! limit: deciding on cached ones would permit write skew.
+//! might need are read from the store, as are the holds of a customer with a
+//! limit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;

@@ -42,7 +42,7 @@ pub(super) fn execute<'a>(
                     if error.fault == Fault::TooLarge {
                         context.queue.lanes().shrink_batch_size(requests.len());
                     }
-                    tracing::warn!(%error, requests = requests.len(), "a batch failed; retrying it in halves");
+                    tracing::warn!(%error, requests = requests.len(), "bisecting a failed batch");
                     let mut unused = UnusedIds::default();
                     requests.iter().for_each(|request| unused.add(&request.command));
                     unused.release(&context.ids);
@@ -77,9 +77,8 @@ enum BatchError {
     PerRequest(StoreError),
 }
 
-/// Assigns new ids after a unique key was taken: by another process with the
-/// same ids, or by an idempotency key. Discards the id blocks, since that
-/// process may use the rest of them, too.
+/// Assigns new ids after a unique key was taken. Discards the id blocks, since
+/// another process may use the rest of them, too.
 async fn renew_ids(
     context: &Context,
     requests: &mut [PendingRequest],

@@ -17,9 +17,9 @@ impl BatchState<'_> {
         secret: Option<Token>,
         outcome: Outcome,
     ) -> Decision {
-        if let Some(known) = self.rows.payments.get(key) {
-            let answer = if known.body_hash == body_hash {
-                Ok(Answer::Payment(known.answer))
+        if let Some(stored) = self.rows.payments.get(key) {
+            let answer = if stored.body_hash == body_hash {
+                Ok(Answer::Payment(stored.answer))
             } else {
                 Err(Refusal::KeyMismatch)
             };
@@ -35,8 +35,8 @@ impl BatchState<'_> {
             waiting: true,
             received_at: self.now,
         };
-        if let Some(known) = self.rows.orders.get(&order_id) {
-            let order = &known.order;
+        if let Some(order_row) = self.rows.orders.get(&order_id) {
+            let order = &order_row.order;
             if secret.is_some_and(|secret| secret != order.payment_token.secret) {
                 let answer = Err(Refusal::WrongPaymentToken(order_id));
                 return Decision::Done { answer, replayed: false };
