@@ -1,22 +1,27 @@
-//! The rules: what each request does to the rows it needs.
+//! The ledger: the rules, as a pure decision function (a deterministic state
+//! machine).
 //!
-//! [`decide`] is pure. It reads no clock, draws no random number and touches
-//! no store: rows, commands and the time go in, answers and changes come out.
-//! Whatever the changes say is written in one transaction or not at all.
+//! [`decide`] reads no clock, draws no random number and calls no store: rows,
+//! commands and the time go in, answers and changes come out. The changes are
+//! written in one transaction or not at all.
 
 mod batch_state;
 mod commands;
+mod dispatch;
 mod holds;
 mod orders;
 mod payments;
+mod policy;
 #[cfg(test)]
 mod proptests;
 mod rows;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use batch_state::Policy;
-pub(crate) use commands::{Answer, Command, Decision, Keyed, NewHold, Refusal, Remembered};
+pub(crate) use commands::{
+    Answer, Command, CommandResult, Decision, IdempotencyKey, NewHold, Refusal,
+};
+pub(crate) use policy::Policy;
 pub(crate) use rows::{
     Changes, CustomerHold, Due, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow,
     ProductChange, ProductRow, Rows,
@@ -26,10 +31,10 @@ use crate::model::Timestamp;
 use batch_state::BatchState;
 
 /// Decides `commands` in their order, at the one moment `now`, over `rows`.
+/// Returns the decisions in the same order, and the changes to write.
 ///
-/// What is due by `now` goes back first, so that no command is refused for
-/// stock that a dead hold keeps. The answers stand in the order of the
-/// commands.
+/// Reclaims first what is due by `now`, so that no command is refused for stock
+/// that an expired hold still keeps.
 pub(crate) fn decide(
     policy: &Policy,
     rows: Rows,

@@ -20,7 +20,7 @@ use crate::backend::Backend;
 use crate::cache::ProductCache;
 use crate::call::{Request, Response, Retry};
 use crate::clock::{Clock, StoreClock, SystemClock};
-use crate::combiner::{Combiner, Parts};
+use crate::combiner::{self, Combiner};
 use crate::config::{Config, LatePayment, Migrate};
 use crate::error::{Error, Result};
 use crate::ledger::Policy;
@@ -170,7 +170,7 @@ impl LocalBackend {
             max_per_customer: (config.max_per_customer > 0).then_some(config.max_per_customer),
         };
         let product_index = ProductIndex::new(&store, &runtime);
-        let parts = Parts {
+        let dependencies = combiner::Dependencies {
             config: Arc::clone(&config),
             policy,
             store: Arc::clone(&store),
@@ -181,7 +181,7 @@ impl LocalBackend {
             product_index: Arc::clone(&product_index),
             process_shared: Arc::clone(&process_shared),
         };
-        let combiner = Combiner::start(parts, &runtime);
+        let combiner = Combiner::start(dependencies, &runtime);
         let sweeper = Arc::new(Sweeper {
             store: Arc::clone(&store),
             combiner: Arc::clone(&combiner),

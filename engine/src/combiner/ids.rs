@@ -1,43 +1,46 @@
-//! Ids from blocks drawn ahead, so that they are known before a transaction
-//! begins.
+//! Allocates ids from blocks (hi/lo allocation), so that they are known before a
+//! transaction begins and most batches need no round trip for them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::store::{Sequence, Store, StoreResult};
 
-/// Blocks grow from the first to the last size, so that a busy engine seldom
-/// draws and an idle one wastes few ids.
-const BLOCK_FIRST: u64 = 16;
-const BLOCK_LAST: u64 = 1 << 14;
+/// Block sizes double from the first to the last, so that a busy engine seldom
+/// allocates a block and an idle one wastes few ids.
+const BLOCK_MIN: u64 = 16;
+const BLOCK_MAX: u64 = 1 << 14;
 
-pub(super) struct Ids {
+pub(super) struct IdAllocator {
     store: Arc<dyn Store>,
-    holds: Blocks,
-    orders: Blocks,
-    batches: Blocks,
+    holds: BlockAllocator,
+    orders: BlockAllocator,
+    batches: BlockAllocator,
 }
 
-struct Blocks {
+struct BlockAllocator {
     sequence: Sequence,
-    /// Held for moments only.
-    stock: Mutex<Stock>,
-    /// Held while a block is drawn, so that only one is.
-    drawing: tokio::sync::Mutex<()>,
+    /// Guards the free ids. A plain mutex: critical sections never await.
+    free: Mutex<FreeIds>,
+    /// Single-flight: held across the round trip that allocates a block, so that
+    /// concurrent callers wait for one block. An async mutex, since it is held
+    /// across an await.
+    refill: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
-struct Stock {
-    /// Unused ids, the next to use last.
+struct FreeIds {
+    /// Free ids, descending: the next to use is last.
     ids: Vec<u64>,
+    /// The size of the last block.
     block: u64,
 }
 
-impl Ids {
+impl IdAllocator {
     pub fn new(store: Arc<dyn Store>) -> Self {
-        let blocks = |sequence| Blocks {
+        let blocks = |sequence| BlockAllocator {
             sequence,
-            stock: Mutex::default(),
-            drawing: tokio::sync::Mutex::default(),
+            free: Mutex::default(),
+            refill: tokio::sync::Mutex::default(),
         };
         Self {
             store,
@@ -47,7 +50,7 @@ impl Ids {
         }
     }
 
-    fn blocks(&self, sequence: Sequence) -> &Blocks {
+    fn blocks(&self, sequence: Sequence) -> &BlockAllocator {
         match sequence {
             Sequence::Order => &self.orders,
             Sequence::Batch => &self.batches,
@@ -62,7 +65,7 @@ impl Ids {
             if let Some(ids) = blocks.take(count) {
                 return Ok(ids);
             }
-            let _alone = blocks.drawing.lock().await;
+            let _single_flight = blocks.refill.lock().await;
             if let Some(ids) = blocks.take(count) {
                 return Ok(ids);
             }
@@ -72,50 +75,48 @@ impl Ids {
         }
     }
 
-    /// Gives back ids that no row got.
-    pub fn give_back(&self, sequence: Sequence, ids: Vec<u64>) {
+    /// Takes back ids that no row used.
+    pub fn release(&self, sequence: Sequence, ids: Vec<u64>) {
         if ids.is_empty() {
             return;
         }
-        let mut stock = self.blocks(sequence).stock();
-        stock.ids.extend(ids);
-        stock.ids.sort_unstable_by(|a, b| b.cmp(a));
+        let mut free = self.blocks(sequence).free();
+        free.ids.extend(ids);
+        free.ids.sort_unstable_by(|a, b| b.cmp(a));
     }
-}
 
-impl Ids {
-    /// Drops the ids of holds and orders that are left, since another process
-    /// has been found to use them, too; the next block is a small one.
-    pub fn discard(&self) {
+    /// Discards the free ids of holds and orders after another process was found
+    /// to use them, too. The next block is a small one.
+    pub fn discard_blocks(&self) {
         for blocks in [&self.holds, &self.orders] {
-            *blocks.stock() = Stock::default();
+            *blocks.free() = FreeIds::default();
         }
     }
 }
 
-impl Blocks {
-    fn stock(&self) -> std::sync::MutexGuard<'_, Stock> {
-        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+impl BlockAllocator {
+    fn free(&self) -> std::sync::MutexGuard<'_, FreeIds> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, count: usize) -> Option<Vec<u64>> {
-        let mut stock = self.stock();
-        let rest = stock.ids.len().checked_sub(count)?;
-        let mut ids = stock.ids.split_off(rest);
+        let mut free = self.free();
+        let rest = free.ids.len().checked_sub(count)?;
+        let mut ids = free.ids.split_off(rest);
         ids.reverse();
         Some(ids)
     }
 
     fn next_block(&self, count: usize) -> u64 {
-        let mut stock = self.stock();
-        stock.block = (stock.block * 2).clamp(BLOCK_FIRST, BLOCK_LAST);
-        stock.block.max(u64::try_from(count).unwrap_or(BLOCK_LAST))
+        let mut free = self.free();
+        free.block = (free.block * 2).clamp(BLOCK_MIN, BLOCK_MAX);
+        free.block.max(u64::try_from(count).unwrap_or(BLOCK_MAX))
     }
 
     fn add(&self, first: u64, count: u64) {
-        let mut stock = self.stock();
-        stock.ids.extend(first..first + count);
-        stock.ids.sort_unstable_by(|a, b| b.cmp(a));
+        let mut free = self.free();
+        free.ids.extend(first..first + count);
+        free.ids.sort_unstable_by(|a, b| b.cmp(a));
     }
 }
 
@@ -123,27 +124,27 @@ impl Blocks {
 mod tests {
     use super::*;
 
-    fn blocks() -> Blocks {
-        let (stock, drawing) = (Mutex::default(), tokio::sync::Mutex::default());
-        Blocks { sequence: Sequence::Hold, stock, drawing }
+    fn blocks() -> BlockAllocator {
+        let (free, refill) = (Mutex::default(), tokio::sync::Mutex::default());
+        BlockAllocator { sequence: Sequence::Hold, free, refill }
     }
 
     #[test]
-    fn each_block_is_twice_the_one_before_it_up_to_the_last_size() {
+    fn next_block_doubles_up_to_the_maximum() {
         let blocks = blocks();
         let sizes: Vec<u64> = (0..12).map(|_| blocks.next_block(1)).collect();
-        let doubled = (0..11).map(|times| BLOCK_FIRST << times);
-        assert!(sizes.iter().copied().eq(doubled.chain([BLOCK_LAST])), "{sizes:?}");
-        assert_eq!(blocks.next_block(1 << 20), 1 << 20, "no less than is wanted at once");
-        assert_eq!(blocks.next_block(1), BLOCK_LAST);
+        let doubled = (0..11).map(|times| BLOCK_MIN << times);
+        assert!(sizes.iter().copied().eq(doubled.chain([BLOCK_MAX])), "{sizes:?}");
+        assert_eq!(blocks.next_block(1 << 20), 1 << 20, "at least as many as requested");
+        assert_eq!(blocks.next_block(1), BLOCK_MAX);
     }
 
     #[test]
-    fn ids_are_taken_in_their_order_and_only_if_all_are_there() {
+    fn take_returns_ids_in_order_and_only_if_all_are_free() {
         let blocks = blocks();
         assert_eq!(blocks.take(1), None);
         blocks.add(7, 3);
-        assert_eq!(blocks.take(4), None, "there are but three");
+        assert_eq!(blocks.take(4), None, "only three are free");
         assert_eq!(blocks.take(2), Some(vec![7, 8]));
         blocks.add(20, 2);
         assert_eq!(blocks.take(3), Some(vec![9, 20, 21]));

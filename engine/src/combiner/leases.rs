@@ -1,80 +1,87 @@
-//! The locks of a batch's lanes. They stand in the lanes, are kept for a run of
-//! batches, and go round when another process waits.
+//! The product locks that a batch works under. A lane keeps its lease for a run
+//! of batches and hands it over when another process waits for it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::context::Context;
 use super::lanes::LeaseAction;
-use super::{BatchSlot, Combiner, LaneId};
+use super::queue::BatchSlot;
+use super::request::LaneId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Grant, LockName, Renewal};
 use crate::metrics::observe;
 use crate::model::ProductId;
 use crate::runtime;
 
-/// Requests for one product that are worth asking for its lock.
-const CROWD: usize = 8;
+/// The fewest requests in a batch for one product that make its lock worth a
+/// round trip to the lock service.
+const CONTENDED_BATCH_MIN: usize = 8;
 
-/// A lock is waited for so many leases: long enough for one that a dead holder
-/// left to run out, and for another that its process was still to be given.
-const LEASES_WAITED: u32 = 2;
+/// The wait for a lock, in lease times: one for the lease of a dead holder to
+/// run out, and one for a lease that the service granted to it meanwhile.
+const LOCK_WAIT_LEASES: u32 = 2;
 
-/// Two processes may each hold what the other asks for next, if they kept it
-/// from an earlier batch; so a batch of several lanes waits but briefly.
-const WAIT_AMONG_SEVERAL: Duration = Duration::from_millis(100);
+/// The wait for each lock of a batch of several lanes. Short, because of a
+/// possible deadlock: two processes may each keep, from an earlier batch, the
+/// lock that the other requests next.
+const MULTI_LANE_LOCK_WAIT: Duration = Duration::from_millis(100);
 
-/// The locks a batch works under. A lane without one goes on with the row lock
+/// The leases a batch works under. A lane without one relies on the row lock
 /// alone.
 #[derive(Default)]
 pub(super) struct Leases {
     fences: BTreeMap<ProductId, u64>,
-    /// Lanes that were asked for, whether or not they were had.
-    asked: Vec<LaneId>,
+    /// Lanes whose lock was requested, with or without success.
+    requested: Vec<LaneId>,
 }
 
 impl Leases {
-    /// Takes the locks of these lanes, as far as they can be had in time.
+    /// Acquires the locks of a batch's lanes, as far as that succeeds in time.
     ///
-    /// A lock is for products on which requests crowd. Where few wait, or
-    /// several products share a transaction, there is no crowd, and asking
-    /// would cost more than the row locks do; so that happens in strict mode
-    /// only.
+    /// A lock pays off for a contended product. With few requests, or several
+    /// products in one transaction, a round trip to the lock service costs more
+    /// than waiting for row locks, so only strict mode makes it.
     ///
     /// # Errors
-    /// In strict mode: `unavailable` when the lock service is gone and
-    /// `contention` when a lock was not had in time.
-    pub async fn acquire(&mut self, combiner: &Combiner, slot: &BatchSlot) -> Result<()> {
-        let parts = &combiner.parts;
-        let ttl = parts.config.lock_ttl;
-        let is_alone = slot.lanes.len() == 1;
-        let is_crowd = is_alone && slot.requests >= CROWD;
+    /// In strict mode: `unavailable` if the lock service is unreachable,
+    /// `contention` if a lock was not acquired in time.
+    pub async fn acquire(&mut self, context: &Context, slot: &BatchSlot) -> Result<()> {
+        let deps = &context.deps;
+        let ttl = deps.config.lock_ttl;
+        let is_single_lane = slot.lanes.len() == 1;
+        let is_contended = is_single_lane && slot.requests >= CONTENDED_BATCH_MIN;
         for lane in &slot.lanes {
-            if self.asked.contains(lane) {
+            if self.requested.contains(lane) {
                 continue;
             }
-            self.asked.push(*lane);
-            if self.reuse_kept(combiner, *lane).await || !(is_crowd || parts.config.strict) {
+            self.requested.push(*lane);
+            if self.reuse_kept(context, *lane).await || !(is_contended || deps.config.strict) {
                 continue;
             }
-            let wait =
-                if is_alone { ttl.saturating_mul(LEASES_WAITED) } else { WAIT_AMONG_SEVERAL };
+            let wait = if is_single_lane {
+                ttl.saturating_mul(LOCK_WAIT_LEASES)
+            } else {
+                MULTI_LANE_LOCK_WAIT
+            };
             let since = runtime::now();
-            let grant = parts.lock.acquire(LockName(lane.0), wait).await;
-            observe(&parts.metrics.lock_wait_seconds, runtime::elapsed(since));
+            let grant = deps.lock.acquire(LockName(lane.0), wait).await;
+            observe(&deps.metrics.lock_wait_seconds, runtime::elapsed(since));
             match grant {
                 Grant::Granted(lease) => {
                     self.add_fence(*lane, lease.fence);
-                    combiner.lanes().keep_lease(*lane, lease);
+                    context.queue.lanes().keep_lease(*lane, lease);
                 }
                 Grant::TimedOut => {
-                    parts.metrics.lock_acquire_timeouts.inc();
-                    if parts.config.strict {
-                        let why = "the product's lock was not had in time";
+                    deps.metrics.lock_acquire_timeouts.inc();
+                    if deps.config.strict {
+                        let why =
+                            "strict mode: the product's lock was not acquired in time; try again";
                         return Err(Error::new(ErrorKind::Contention, why));
                     }
                 }
-                Grant::Down if parts.config.strict => {
-                    let why = "the lock service cannot be reached and strict mode is on";
+                Grant::Down if deps.config.strict => {
+                    let why = "strict mode: the lock service is unreachable";
                     return Err(Error::new(ErrorKind::Unavailable, why));
                 }
                 Grant::Down => {}
@@ -83,12 +90,12 @@ impl Leases {
         Ok(())
     }
 
-    /// Uses the lock that the lane has from an earlier batch. One about to run
-    /// out is no better than none.
-    async fn reuse_kept(&mut self, combiner: &Combiner, lane: LaneId) -> bool {
-        let ttl = combiner.parts.config.lock_ttl;
+    /// Reuses the lease that the lane keeps from an earlier batch. Releases one
+    /// past half of its time: it might run out under the transaction.
+    async fn reuse_kept(&mut self, context: &Context, lane: LaneId) -> bool {
+        let ttl = context.deps.config.lock_ttl;
         let old = {
-            let mut lanes = combiner.lanes();
+            let mut lanes = context.queue.lanes();
             match lanes.lease(lane) {
                 None => return false,
                 Some(lease) if runtime::elapsed(lease.granted_at) < ttl / 2 => {
@@ -99,7 +106,7 @@ impl Leases {
             }
         };
         if let Some(old) = old {
-            combiner.parts.lock.release(old).await;
+            context.deps.lock.release(old).await;
         }
         false
     }
@@ -108,48 +115,49 @@ impl Leases {
         self.fences.extend(fence.map(|fence| (ProductId(lane.0), fence)));
     }
 
-    /// The fencing tokens under which products are written.
+    /// Returns the fencing tokens under which products are written.
     pub fn fences(&self) -> &BTreeMap<ProductId, u64> {
         &self.fences
     }
 
-    /// Drops a lock that a newer holder has overtaken. If told so, the next
-    /// attempt asks anew, for one newer than the row has `seen`.
+    /// Drops a lease whose fencing token is older than `row_fence`, the one in
+    /// the product's row. If `reacquire`, the next attempt requests a lease with
+    /// a newer one.
     pub async fn drop_stale(
         &mut self,
-        combiner: &Combiner,
+        context: &Context,
         product: ProductId,
-        seen: u64,
-        ask_anew: bool,
+        row_fence: u64,
+        reacquire: bool,
     ) {
         let lane = LaneId(product.0);
-        let parts = &combiner.parts;
-        parts.metrics.lock_stale.inc();
-        parts.lock.raise_fence(LockName(lane.0), seen).await;
+        let deps = &context.deps;
+        deps.metrics.lock_stale.inc();
+        deps.lock.raise_fence(LockName(lane.0), row_fence).await;
         let ours = self.fences.remove(&product);
         let stale = {
-            let mut lanes = combiner.lanes();
+            let mut lanes = context.queue.lanes();
             let is_stale = lanes.lease(lane).is_some_and(|lease| lease.fence == ours);
             is_stale.then(|| lanes.take_lease(lane)).flatten()
         };
         if let Some(lease) = stale {
-            parts.lock.release(lease).await;
+            deps.lock.release(lease).await;
         }
-        if ask_anew {
-            self.asked.retain(|asked| *asked != lane);
+        if reacquire {
+            self.requested.retain(|requested| *requested != lane);
         }
     }
 }
 
-/// Gives locks back, or lets them go round and opens their lanes again.
-pub(super) async fn part(combiner: &Combiner, lease_actions: Vec<LeaseAction>) {
+/// Releases leases, or offers them to other processes and reopens their lanes.
+pub(super) async fn apply(context: &Context, lease_actions: Vec<LeaseAction>) {
     for action in lease_actions {
         match action {
-            LeaseAction::Release(lease) => combiner.parts.lock.release(lease).await,
-            LeaseAction::Ask(lane, mut lease) => {
-                let kept = combiner.parts.lock.renew(&lease).await == Renewal::Renewed;
+            LeaseAction::Release(lease) => context.deps.lock.release(lease).await,
+            LeaseAction::Offer(lane, mut lease) => {
+                let is_renewed = context.deps.lock.renew(&lease).await == Renewal::Renewed;
                 lease.granted_at = runtime::now();
-                combiner.change(|lanes| lanes.settle(lane, kept.then_some(lease)));
+                context.queue.reopen(lane, is_renewed.then_some(lease));
             }
         }
     }

@@ -1,21 +1,21 @@
-//! What rows a command needs, and the ids it uses up.
+//! Derives the read set of a batch from its commands, and the ids that they use.
 
 use std::sync::Arc;
 
-use super::Request;
-use crate::ledger::{Command, Keyed, Policy};
+use super::request::PendingRequest;
+use crate::ledger::{Command, IdempotencyKey, Policy};
 use crate::model::{HoldId, OrderId, ProductId};
 use crate::store::ReadSet;
 
-/// How many ids of each kind the commands may use up.
-pub(super) fn count_ids(requests: &[Request]) -> (usize, usize) {
+/// Counts the hold and order ids that the commands may use.
+pub(super) fn count_ids(requests: &[PendingRequest]) -> (usize, usize) {
     let holds = requests.iter().map(|request| request.command.new_holds().len()).sum();
-    let is_order = |request: &&Request| matches!(request.command, Command::Order { .. });
+    let is_order = |request: &&PendingRequest| matches!(request.command, Command::Order { .. });
     (holds, requests.iter().filter(is_order).count())
 }
 
-/// Gives each hold and order to be made its id.
-pub(super) fn assign_ids(requests: &mut [Request], holds: Vec<u64>, orders: Vec<u64>) {
+/// Assigns an id to each hold and order that the commands may create.
+pub(super) fn assign_ids(requests: &mut [PendingRequest], holds: Vec<u64>, orders: Vec<u64>) {
     let mut holds = holds.into_iter().map(HoldId);
     let mut orders = orders.into_iter().map(OrderId);
     for request in requests {
@@ -28,30 +28,30 @@ pub(super) fn assign_ids(requests: &mut [Request], holds: Vec<u64>, orders: Vec<
     }
 }
 
-/// Adds the ids that the command would have used up.
-pub(super) fn ids_of(command: &Command, holds: &mut Vec<u64>, orders: &mut Vec<u64>) {
+/// Collects the ids assigned to a command.
+pub(super) fn collect_ids(command: &Command, holds: &mut Vec<u64>, orders: &mut Vec<u64>) {
     holds.extend(command.new_holds().iter().map(|hold| hold.id.0));
     if let Command::Order { order_id, .. } = command {
         orders.push(order_id.0);
     }
 }
 
-/// All rows that the requests need, but for the keys that are fresh.
+/// Builds the read set of the requests, without their fresh keys.
 ///
-/// A fresh key is looked for by no one, since all but never it is there. If it
-/// is, then because a later copy of its request has overtaken this one, whose
-/// caller is long gone: a client sends the second only once it has given up
-/// the first. What such a copy is refused nobody hears, and what it does is
-/// written with its key in one transaction, which the table's unique key fails
-/// as [`Fault::Duplicate`](crate::store::Fault). The whole batch is then
-/// tried again [with every key](read_every_key).
-pub(super) fn of(requests: &[Request], policy: &Policy, due_limit: u32) -> ReadSet {
+/// A fresh key is almost never in the table, so reading it would be wasted. It
+/// is there only if a later copy of its request overtook this one, whose caller
+/// is long gone: a client sends the second only after it gave up on the first.
+/// Nobody receives a refusal of such a copy, and its effects are written with
+/// its key in one transaction, which the unique key of the table fails as
+/// [`Fault::Duplicate`](crate::store::Fault). The whole batch is then retried
+/// [with every key](read_every_key).
+pub(super) fn build(requests: &[PendingRequest], policy: &Policy, due_limit: u32) -> ReadSet {
     let mut read_set = ReadSet { due_limit, ..ReadSet::default() };
     for request in requests {
-        let lanes = request.route.iter().map(|lane| ProductId(lane.0));
+        let lanes = request.lanes.iter().map(|lane| ProductId(lane.0));
         read_set.products.extend(lanes.filter(|product| product.is_possible()));
         add(&mut read_set, &request.command);
-        if policy.counts(&request.command) {
+        if policy.needs_customer_holds(&request.command) {
             add_customer(&mut read_set, &request.command);
         }
     }
@@ -71,7 +71,7 @@ fn add(read_set: &mut ReadSet, command: &Command) {
         read_set.products.push(hold.product_id);
         *read_set.wanted.entry(hold.product_id).or_default() += u64::from(hold.qty);
     }
-    read_set.keys.extend(command.key().filter(|keyed| !keyed.is_fresh).map(name));
+    read_set.keys.extend(command.key().filter(|keyed| !keyed.is_fresh).map(key_of));
     match command {
         Command::Hold { .. } | Command::Cart { .. } => {}
         Command::Order { order_id, hold_id, product_id, .. } => {
@@ -95,7 +95,7 @@ fn add(read_set: &mut ReadSet, command: &Command) {
     }
 }
 
-/// Adds what the command's customer holds of its products.
+/// Adds the holds of the command's customer on its products.
 fn add_customer(read_set: &mut ReadSet, command: &Command) {
     let Some(customer) = command.customer() else { return };
     for hold in command.new_holds() {
@@ -103,12 +103,12 @@ fn add_customer(read_set: &mut ReadSet, command: &Command) {
     }
 }
 
-/// Adds the keys that were taken for fresh.
+/// Adds the fresh keys.
 pub(super) fn read_every_key(read_set: &mut ReadSet, commands: &[Command]) {
-    read_set.keys = commands.iter().filter_map(Command::key).map(name).collect();
+    read_set.keys = commands.iter().filter_map(Command::key).map(key_of).collect();
 }
 
-fn name(keyed: &Keyed) -> String {
+fn key_of(keyed: &IdempotencyKey) -> String {
     keyed.key.clone()
 }
 
@@ -128,14 +128,14 @@ mod tests {
 
     fn line(product: u64, qty: u32) -> NewHold {
         let product_id = ProductId(product);
-        NewHold { id: HoldId(0), token: Token(1), product_id, qty, at: None }
+        NewHold { id: HoldId(0), token: Token(1), product_id, qty, created_at: None }
     }
 
     fn hold(product: u64, qty: u32, customer: Option<&str>, fresh: Option<bool>) -> Command {
         let (ttl, customer) = (Duration::from_secs(1), customer.map(Into::into));
         let key = fresh.map(|is_fresh| {
             let key = format!("of {product}");
-            Keyed { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh }
+            IdempotencyKey { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh }
         });
         Command::Hold { hold: line(product, qty), ttl, customer, key }
     }
@@ -146,14 +146,15 @@ mod tests {
         Command::Order { order_id, secret, hold_id, product_id, token: None, key: None }
     }
 
-    fn requests(commands: Vec<Command>) -> Vec<Request> {
-        let request =
-            |command| Request::new(command, vec![LaneId(0)], oneshot::channel().0, runtime::now());
+    fn requests(commands: Vec<Command>) -> Vec<PendingRequest> {
+        let request = |command| {
+            PendingRequest::new(command, vec![LaneId(0)], oneshot::channel().0, runtime::now())
+        };
         commands.into_iter().map(request).collect()
     }
 
     #[test]
-    fn each_hold_and_order_gets_an_id_of_its_own() {
+    fn assign_ids_gives_each_hold_and_order_its_own_id() {
         let cart = Command::Cart {
             lines: vec![line(1, 1), line(2, 1)],
             ttl: Duration::from_secs(1),
@@ -164,12 +165,12 @@ mod tests {
         assert_eq!(count_ids(&requests), (3, 1));
         assign_ids(&mut requests, vec![11, 12, 13], vec![21]);
         let (mut holds, mut orders) = (Vec::new(), Vec::new());
-        requests.iter().for_each(|request| ids_of(&request.command, &mut holds, &mut orders));
+        requests.iter().for_each(|request| collect_ids(&request.command, &mut holds, &mut orders));
         assert_eq!((holds, orders), (vec![11, 12, 13], vec![21]));
     }
 
     #[test]
-    fn rows_are_named_once_and_in_their_order_and_units_are_summed() {
+    fn build_lists_rows_once_in_order_and_sums_units() {
         let commands = vec![
             hold(4, 2, None, None),
             order(9, 4),
@@ -179,7 +180,7 @@ mod tests {
             Command::Extend { hold_id: HoldId(8), ttl: Duration::ZERO, token: None },
             Command::Reclaim { product_id: ProductId(3) },
         ];
-        let read_set = of(&requests(commands), &POLICY, 77);
+        let read_set = build(&requests(commands), &POLICY, 77);
         assert_eq!(read_set.due_limit, 77);
         assert_eq!(read_set.products, [ProductId(3), ProductId(4)]);
         assert_eq!(read_set.wanted, [(ProductId(3), 1), (ProductId(4), 7)].into());
@@ -191,17 +192,17 @@ mod tests {
     }
 
     #[test]
-    fn customers_are_counted_where_there_is_a_limit() {
+    fn build_reads_customer_holds_when_there_is_a_limit() {
         let commands = || requests(vec![hold(4, 2, Some("a"), None), hold(4, 1, None, None)]);
-        let customers = of(&commands(), &POLICY, 1).customers;
+        let customers = build(&commands(), &POLICY, 1).customers;
         assert_eq!(customers, [(ProductId(4), [Arc::from("a")].into())].into());
-        assert!(of(&commands(), &Policy::PLAIN, 1).customers.is_empty());
+        assert!(build(&commands(), &Policy::PLAIN, 1).customers.is_empty());
     }
 
     #[test]
-    fn a_fresh_key_is_looked_for_only_once_it_is_in_doubt() {
+    fn build_skips_fresh_keys_until_read_every_key() {
         let commands = vec![hold(1, 1, None, Some(true)), hold(2, 1, None, Some(false))];
-        let mut read_set = of(&requests(commands.clone()), &POLICY, 1);
+        let mut read_set = build(&requests(commands.clone()), &POLICY, 1);
         assert_eq!(read_set.keys, ["of 2"]);
         read_every_key(&mut read_set, &commands);
         assert_eq!(read_set.keys, ["of 1", "of 2"]);

@@ -1,15 +1,17 @@
-//! Deciding before the rows are read.
+//! Speculative execution with optimistic concurrency: decides a batch of holds
+//! on cached rows, before the rows are read.
 //!
-//! Who wrote a product last knows how it stands, unless another process has
-//! written it since. Where none has of late, a batch of holds is decided upon
-//! what is remembered, and written, guarded and committed in one round trip. The
-//! row has the last word: the write is guarded by all the numbers that were
-//! remembered, so that one that stands otherwise fails the transaction whole,
-//! and the batch is done again in the plain order.
+//! The process that last wrote a product has its current row in memory, unless
+//! another process wrote it since. While none has, a batch is decided on the
+//! cached row, then written, validated and committed in one round trip. The
+//! guarded update validates it: it names all the numbers of the cached row, so
+//! a row that differs fails the transaction whole, and the batch is retried in
+//! plain order.
 //!
-//! Only holds that are all granted are done so. A refusal must be right as of a
-//! moment at which the row was read, and due holds that a batch might need are
-//! read from the store; so is what a customer holds, where that has a limit.
+//! Only batches whose holds are all granted are speculative. A refusal must be
+//! correct as of a moment at which the row was read, and due holds that a batch
+//! might need are read from the store, as are the holds of a customer with a
+//! limit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -20,51 +22,53 @@ use crate::ledger::{Changes, Command, Decision, Policy, ProductRow, Rows, decide
 use crate::model::{ProductId, Timestamp};
 use crate::runtime;
 
-/// What was not read for so long is read again: the store's clock is heard then,
-/// and another process's writes seen.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// The store's clock is only as well known as the answer that told it was quick.
+/// How long a cached row is valid after it was read. Reading it again observes
+/// the store's clock and the writes of other processes.
+const VALID_FOR: Duration = Duration::from_secs(1);
+/// The longest read that validates a row: the uncertainty of the store's clock
+/// is the round trip time of the read that observed it.
 const ROUND_TRIP_MAX: Duration = Duration::from_millis(100);
-/// A batch of more products would hardly find them all remembered.
+/// The most products of a speculative batch: the more products, the likelier is
+/// one without a valid row.
 const PRODUCTS_MAX: usize = 4;
-/// Products remembered; beyond it the out-dated ones are dropped.
-const REMEMBERED_MAX: usize = 1_024;
+/// The most cached rows; beyond it, rows that are no longer valid are evicted.
+const CACHED_ROWS_MAX: usize = 1_024;
 
-/// How a product stands once what is under way is done.
+/// A product's row as the batches in flight will leave it.
 #[derive(Debug)]
-struct RememberedRow {
+struct CachedRow {
     row: ProductRow,
     /// When it was last read.
     read_at: Instant,
-    /// Whether it was then as this process had left it.
-    is_ours: bool,
-    /// The version at which it is so when it is read again.
-    expected: u64,
+    /// Whether that read found it as this process had left it.
+    is_sole_writer: bool,
+    /// The version at which the next read finds it so.
+    expected_version: u64,
 }
 
-impl RememberedRow {
-    fn is_trusted(&self) -> bool {
-        self.is_ours && runtime::elapsed(self.read_at) < TRUSTED_FOR
+impl CachedRow {
+    fn is_valid(&self) -> bool {
+        self.is_sole_writer && runtime::elapsed(self.read_at) < VALID_FOR
     }
 }
 
-/// A decision upon remembered rows.
+/// A decision on cached rows.
 pub(super) struct SpeculativeDecision {
     pub decisions: Vec<Decision>,
     pub changes: Changes,
     pub now: Timestamp,
 }
 
-/// The products as this process's last batches leave them.
+/// The product rows that speculation decides on.
 #[derive(Default)]
 pub(super) struct Speculation {
-    /// Held for moments only.
-    known: Mutex<HashMap<ProductId, RememberedRow>>,
+    /// Guards the cached rows. A plain mutex: critical sections never await.
+    cached: Mutex<HashMap<ProductId, CachedRow>>,
 }
 
 impl Speculation {
-    /// Decides the commands upon what is remembered of their products, if all
-    /// can be granted. The next batch then goes by what this one leaves.
+    /// Decides the commands on cached rows, if all can be granted, and advances
+    /// the cached rows, so that the next batch can speculate on this one.
     pub fn decide(
         &self,
         policy: &Policy,
@@ -73,111 +77,116 @@ impl Speculation {
         fences: &BTreeMap<ProductId, u64>,
         now: Timestamp,
     ) -> Option<SpeculativeDecision> {
-        let can_speculate = |command: &Command| is_fresh_hold(command) && !policy.counts(command);
+        let can_speculate =
+            |command: &Command| is_fresh_hold(command) && !policy.needs_customer_holds(command);
         if products.len() > PRODUCTS_MAX || !commands.iter().all(can_speculate) {
             return None;
         }
         let wanted = commands.iter().flat_map(Command::new_holds);
         let wanted = wanted.map(|hold| u64::from(hold.qty)).sum();
-        let rows = Rows { products: self.rows_of(products, fences, wanted)?, ..Rows::default() };
+        let rows = Rows { products: self.valid_rows(products, fences, wanted)?, ..Rows::default() };
         let (decisions, changes) = decide(policy, rows, commands, now);
         let is_granted = |decision: &Decision| {
             matches!(decision, Decision::Done { answer: Ok(_), replayed: false })
         };
-        let stands = decisions.iter().all(is_granted) && self.advance(&changes, fences);
-        stands.then_some(SpeculativeDecision { decisions, changes, now })
+        let is_usable = decisions.iter().all(is_granted) && self.advance(&changes, fences);
+        is_usable.then_some(SpeculativeDecision { decisions, changes, now })
     }
 
-    /// The products' rows, if all can be relied on and have so many units.
-    fn rows_of(
+    /// Returns the products' rows if all are valid and have so many units.
+    fn valid_rows(
         &self,
         products: &[ProductId],
         fences: &BTreeMap<ProductId, u64>,
         wanted: u64,
     ) -> Option<BTreeMap<ProductId, ProductRow>> {
-        let known = self.known();
+        let cached = self.cached();
         let row = |id: &ProductId| {
-            let RememberedRow { row, .. } = known.get(id).filter(|known| known.is_trusted())?;
-            let is_plenty = row.product.stock >= wanted;
-            let is_overtaken = fences.get(id).is_some_and(|fence| row.fence > *fence);
-            (is_plenty && !is_overtaken).then(|| (*id, row.clone()))
+            let CachedRow { row, .. } = cached.get(id).filter(|cached| cached.is_valid())?;
+            let has_stock = row.product.stock >= wanted;
+            let has_newer_fence = fences.get(id).is_some_and(|fence| row.fence > *fence);
+            (has_stock && !has_newer_fence).then(|| (*id, row.clone()))
         };
         products.iter().map(row).collect()
     }
 
-    /// Remembers what a foreseen batch leaves, unless another came in between.
+    /// Advances the cached rows to what a speculative batch leaves, unless another
+    /// batch advanced them in between.
     fn advance(&self, changes: &Changes, fences: &BTreeMap<ProductId, u64>) -> bool {
-        let mut known = self.known();
+        let mut cached = self.cached();
         changes.products.iter().all(|change| {
-            let Some(known) = known.get_mut(&change.after.product.id) else { return false };
-            let is_next = known.row.product.version == change.before.product.version;
+            let Some(cached) = cached.get_mut(&change.after.product.id) else { return false };
+            let is_next = cached.row.product.version == change.before.product.version;
             if is_next {
-                known.row = with_fence(change.after.clone(), fences);
-                known.expected = known.row.product.version;
+                cached.row = with_fence(change.after.clone(), fences);
+                cached.expected_version = cached.row.product.version;
             }
             is_next
         })
     }
 
-    /// Learns what a batch leaves behind, before it is committed; `read` is when
-    /// it asked for its products and when it had them.
-    pub fn learn(
+    /// Records what a batch in plain order leaves behind, before it commits;
+    /// `read` is when it requested its rows and when it had them.
+    pub fn record(
         &self,
         changes: &Changes,
         fences: &BTreeMap<ProductId, u64>,
         read: Range<Instant>,
     ) {
         let changed = &changes.products;
-        let mut known = self.known();
+        let mut cached = self.cached();
         if changed.len() > PRODUCTS_MAX || read.end - read.start > ROUND_TRIP_MAX {
-            changed.iter().for_each(|change| drop(known.remove(&change.after.product.id)));
+            changed.iter().for_each(|change| drop(cached.remove(&change.after.product.id)));
             return;
         }
         for change in changed {
             let id = change.after.product.id;
-            let before = known.remove(&id);
-            if known.len() >= REMEMBERED_MAX {
-                known.retain(|_, known| runtime::elapsed(known.read_at) < TRUSTED_FOR);
+            let before = cached.remove(&id);
+            if cached.len() >= CACHED_ROWS_MAX {
+                cached.retain(|_, cached| runtime::elapsed(cached.read_at) < VALID_FOR);
             }
-            if known.len() < REMEMBERED_MAX {
-                let is_ours =
-                    before.is_some_and(|known| known.expected == change.before.product.version);
+            if cached.len() < CACHED_ROWS_MAX {
+                let version = change.before.product.version;
+                let is_sole_writer = before.is_some_and(|row| row.expected_version == version);
                 let row = with_fence(change.after.clone(), fences);
-                let expected = row.product.version;
-                known.insert(id, RememberedRow { row, read_at: read.end, is_ours, expected });
+                let expected_version = row.product.version;
+                cached.insert(
+                    id,
+                    CachedRow { row, read_at: read.end, is_sole_writer, expected_version },
+                );
             }
         }
     }
 
-    /// Relies no more on products of which a batch has failed. If it was but
-    /// that it came to the row before another of this process, the next reading
-    /// finds what that one has left.
-    pub fn forget(&self, products: &[ProductId]) {
-        let mut all = self.known();
+    /// Invalidates the rows of a batch that failed. If the cause was only that it
+    /// reached the row before another batch of this process, the next read finds
+    /// what that one left and validates the row again.
+    pub fn invalidate(&self, products: &[ProductId]) {
+        let mut all = self.cached();
         for id in products {
             match all.get_mut(id) {
-                Some(known) if known.is_ours => {
-                    known.is_ours = false;
-                    known.expected = known.row.product.version.saturating_sub(1);
+                Some(cached) if cached.is_sole_writer => {
+                    cached.is_sole_writer = false;
+                    cached.expected_version = cached.row.product.version.saturating_sub(1);
                 }
                 _ => drop(all.remove(id)),
             }
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<ProductId, RememberedRow>> {
-        // It is whole between any two statements that could panic.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> MutexGuard<'_, HashMap<ProductId, CachedRow>> {
+        // No panic leaves the map inconsistent, so a poisoned mutex is usable.
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The row as it is written: under our fencing token.
+/// Returns the row as it is written: under our fencing token.
 fn with_fence(mut row: ProductRow, fences: &BTreeMap<ProductId, u64>) -> ProductRow {
     row.fence = fences.get(&row.product.id).map_or(row.fence, |fence| row.fence.max(*fence));
     row
 }
 
-/// Whether it makes holds and is not known to have been made before.
+/// Returns whether the command creates holds and cannot be a replay.
 fn is_fresh_hold(command: &Command) -> bool {
     !command.new_holds().is_empty() && command.key().is_none_or(|keyed| keyed.is_fresh)
 }

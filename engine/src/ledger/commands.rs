@@ -1,4 +1,4 @@
-//! What can be asked of the ledger, and what it answers.
+//! The commands of the ledger, and their answers and refusals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,64 +10,64 @@ use crate::model::{
     ShortLine, Timestamp, Token,
 };
 
-/// An idempotency key with the fingerprint of the request that came with it.
+/// An idempotency key with the fingerprint of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Keyed {
+pub(crate) struct IdempotencyKey {
     pub key: String,
     pub fingerprint: [u8; 32],
-    /// Whether a refusal is remembered, too. One that was never delivered need
-    /// not be: nobody can tell that it is made anew.
+    /// Whether a refusal is stored, too. One that cannot have been delivered need
+    /// not be: no caller can tell that it is decided again.
     pub keeps_refusals: bool,
-    /// Whether it was drawn for this request, which is sent for the first
-    /// time. No answer stands under it then, unless a copy of the request that
-    /// was sent later has overtaken this one.
+    /// Whether it was generated for this request, which is sent for the first
+    /// time. No answer is stored under it then, unless a later copy of the
+    /// request overtook this one.
     pub is_fresh: bool,
 }
 
-/// A hold to be made; id and token are drawn before the transaction begins.
+/// A hold to create; its id and token are allocated before the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewHold {
     pub id: HoldId,
     pub token: Token,
     pub product_id: ProductId,
     pub qty: u32,
-    /// From when it counts, if its row was written ahead of the decision; else
-    /// from the decision.
-    pub at: Option<Timestamp>,
+    /// The time of creation if its row is inserted early; `None`: the time of the
+    /// decision.
+    pub created_at: Option<Timestamp>,
 }
 
 impl NewHold {
-    /// The hold that this becomes.
-    pub fn made(&self, now: Timestamp, ttl: Duration) -> Hold {
-        let at = self.at.unwrap_or(now);
+    /// Builds the hold.
+    pub fn to_hold(&self, now: Timestamp, ttl: Duration) -> Hold {
+        let created_at = self.created_at.unwrap_or(now);
         Hold {
             id: self.id,
             product_id: self.product_id,
             qty: self.qty,
             status: HoldStatus::Active,
-            expires_at: at.after(ttl),
-            created_at: at,
+            expires_at: created_at.after(ttl),
+            created_at,
             token: self.token,
             order_id: None,
         }
     }
 }
 
-/// One request, checked for sense and complete with all it needs.
+/// A validated request, complete with all that its decision needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     Hold {
         hold: NewHold,
         ttl: Duration,
         customer: Option<Arc<str>>,
-        key: Option<Keyed>,
+        key: Option<IdempotencyKey>,
     },
     /// Lines by ascending product, each product once.
     Cart {
         lines: Vec<NewHold>,
         ttl: Duration,
         customer: Option<Arc<str>>,
-        key: Option<Keyed>,
+        key: Option<IdempotencyKey>,
     },
     Release {
         hold_id: HoldId,
@@ -84,7 +84,7 @@ pub(crate) enum Command {
         hold_id: HoldId,
         product_id: ProductId,
         token: Option<Token>,
-        key: Option<Keyed>,
+        key: Option<IdempotencyKey>,
     },
     Payment {
         key: String,
@@ -96,19 +96,19 @@ pub(crate) enum Command {
     Adjust {
         product_id: ProductId,
         delta: i64,
-        /// The version that the product must have.
+        /// The version that the product must have (optimistic concurrency).
         version: Option<u64>,
-        key: Option<Keyed>,
+        key: Option<IdempotencyKey>,
     },
-    /// Takes back what is due of one product.
+    /// Reclaims what is due of one product.
     Reclaim {
         product_id: ProductId,
     },
 }
 
 impl Command {
-    /// The idempotency key under which its answer is kept.
-    pub fn key(&self) -> Option<&Keyed> {
+    /// Returns the idempotency key under which the answer is stored.
+    pub fn key(&self) -> Option<&IdempotencyKey> {
         match self {
             Self::Hold { key, .. }
             | Self::Cart { key, .. }
@@ -118,7 +118,7 @@ impl Command {
         }
     }
 
-    /// Whom it would make holds for.
+    /// Returns the customer of the holds that the command would create.
     pub fn customer(&self) -> Option<&Arc<str>> {
         match self {
             Self::Hold { customer, .. } | Self::Cart { customer, .. } => customer.as_ref(),
@@ -126,7 +126,7 @@ impl Command {
         }
     }
 
-    /// The hold that it is asked of, and the token shown for it.
+    /// Returns the hold that the command is about, and the token given for it.
     pub fn used_hold(&self) -> Option<(HoldId, Option<Token>)> {
         match self {
             Self::Release { hold_id, token }
@@ -136,7 +136,7 @@ impl Command {
         }
     }
 
-    /// The holds that it would make.
+    /// Returns the holds that the command would create.
     pub fn new_holds(&self) -> &[NewHold] {
         match self {
             Self::Hold { hold, .. } => std::slice::from_ref(hold),
@@ -145,7 +145,7 @@ impl Command {
         }
     }
 
-    /// The holds that it would make.
+    /// Returns the holds that the command would create.
     pub fn new_holds_mut(&mut self) -> &mut [NewHold] {
         match self {
             Self::Hold { hold, .. } => std::slice::from_mut(hold),
@@ -155,7 +155,7 @@ impl Command {
     }
 }
 
-/// What was done.
+/// The result of a command that took effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
@@ -164,8 +164,8 @@ pub(crate) enum Answer {
     Order(Order),
     Payment(PaymentAnswer),
     Product(Product),
-    /// So many due holds and orders went back in this transaction; `more` is
-    /// due still.
+    /// The numbers of due holds and orders reclaimed in this transaction; `more`:
+    /// others are still due.
     Reclaimed {
         holds: u32,
         orders: u32,
@@ -186,7 +186,7 @@ pub(crate) enum Refusal {
         asked: ProductId,
     },
     Insufficient(Vec<ShortLine>),
-    /// The customer holds so many units already.
+    /// The customer already holds so many units.
     CustomerLimit {
         product_id: ProductId,
         held: u64,
@@ -210,20 +210,19 @@ pub(crate) enum Refusal {
     },
 }
 
-/// An answer as it is kept under an idempotency key.
-pub(crate) type Remembered = Result<Answer, Refusal>;
+/// The result of a command, as it is stored under an idempotency key.
+pub(crate) type CommandResult = Result<Answer, Refusal>;
 
-/// What became of one command.
+/// The decision on one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
     Done {
-        answer: Remembered,
+        answer: CommandResult,
         replayed: bool,
     },
-    /// Nothing was done: more is due than was loaded, and it may tip the
-    /// scales. Ask again in the next transaction.
-    Later,
-    /// Nothing was done: the command concerns this product, whose row was not
-    /// loaded. Ask again with it.
-    Elsewhere(ProductId),
+    /// Deferred to the next transaction, without effect: more is due than was
+    /// loaded, and it could change the answer.
+    Deferred,
+    /// Without effect: the read set lacks the row of this product. Retry with it.
+    ReadSetMiss(ProductId),
 }

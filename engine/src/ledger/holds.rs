@@ -1,4 +1,4 @@
-//! Making, releasing, extending and expiring holds; receiving goods.
+//! Creates, releases, extends and expires holds; adjusts stock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::model::{EventKind, Hold, HoldId, HoldStatus, ProductId, ShortLine};
 
 use super::batch_state::BatchState;
-use super::{Answer, Decision, NewHold, Refusal, Remembered};
+use super::{Answer, CommandResult, Decision, NewHold, Refusal};
 
 impl BatchState<'_> {
-    /// Holds every line or none.
+    /// Creates a hold for every line, or none.
     pub(super) fn hold_lines(
         &mut self,
         lines: &[NewHold],
@@ -29,56 +29,65 @@ impl BatchState<'_> {
                 });
             }
         }
-        if let Some(refusal) = customer.and_then(|customer| self.too_many(lines, customer)) {
+        if let Some(refusal) =
+            customer.and_then(|customer| self.check_customer_limit(lines, customer))
+        {
             return Ok(Err(refusal));
         }
-        if short.iter().any(|line| self.more_due(line.product_id)) {
-            return Err(Decision::Later);
+        if short.iter().any(|line| self.has_unloaded_due(line.product_id)) {
+            return Err(Decision::Deferred);
         }
         if !short.is_empty() {
             return Ok(Err(Refusal::Insufficient(short)));
         }
-        Ok(Ok(lines.iter().map(|line| self.make_hold(line, ttl, customer)).collect()))
+        Ok(Ok(lines.iter().map(|line| self.create_hold(line, ttl, customer)).collect()))
     }
 
-    /// Refuses the first line that is more than the customer may hold.
-    fn too_many(&self, lines: &[NewHold], customer: &str) -> Option<Refusal> {
+    /// Refuses the first line that would exceed the customer limit.
+    fn check_customer_limit(&self, lines: &[NewHold], customer: &str) -> Option<Refusal> {
         let most = self.policy.max_per_customer?;
         lines.iter().find_map(|line| {
             let (product_id, requested) = (line.product_id, line.qty);
-            let held = self.held_by(customer, product_id);
-            let is_too_many = held + u64::from(requested) > u64::from(most);
-            is_too_many.then_some(Refusal::CustomerLimit { product_id, held, requested, most })
+            let held = self.customer_units(customer, product_id);
+            let is_over_limit = held + u64::from(requested) > u64::from(most);
+            is_over_limit.then_some(Refusal::CustomerLimit { product_id, held, requested, most })
         })
     }
 
-    /// The units that the customer's holds keep. What is dead counts no more,
-    /// whether or not it was given back.
-    fn held_by(&self, customer: &str, product_id: ProductId) -> u64 {
-        let known = self.rows.customers.get(&product_id).and_then(|of| of.get(customer));
-        let holds = known.into_iter().flatten().filter_map(|id| self.rows.holds.get(id));
-        let alive = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at > self.now;
-        holds.filter(alive).map(|hold| u64::from(hold.qty)).sum()
+    /// Sums the units of the customer's active holds. An expired hold does not
+    /// count, reclaimed or not.
+    fn customer_units(&self, customer: &str, product_id: ProductId) -> u64 {
+        let ids = self.rows.customers.get(&product_id).and_then(|of| of.get(customer));
+        let holds = ids.into_iter().flatten().filter_map(|id| self.rows.holds.get(id));
+        let is_active =
+            |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at > self.now;
+        holds.filter(is_active).map(|hold| u64::from(hold.qty)).sum()
     }
 
-    fn make_hold(&mut self, line: &NewHold, ttl: Duration, customer: Option<&Arc<str>>) -> Hold {
-        let hold = line.made(self.now, ttl);
+    fn create_hold(&mut self, line: &NewHold, ttl: Duration, customer: Option<&Arc<str>>) -> Hold {
+        let hold = line.to_hold(self.now, ttl);
         if let Some(row) = self.rows.products.get_mut(&line.product_id) {
             row.product.stock -= u64::from(line.qty);
             row.product.held += u64::from(line.qty);
         }
-        self.falls_due(hold.product_id, hold.expires_at);
+        self.lower_next_due(hold.product_id, hold.expires_at);
         self.record_hold(hold.id, None);
         self.rows.holds.insert(hold.id, hold.clone());
         if let Some(customer) = customer {
             self.record_customer(&hold, customer);
         }
-        self.tell(EventKind::HoldCreated, hold.product_id, Some(hold.id), None, hold.qty.into());
+        self.emit_event(
+            EventKind::HoldCreated,
+            hold.product_id,
+            Some(hold.id),
+            None,
+            hold.qty.into(),
+        );
         hold
     }
 
-    /// Ends an active hold as `to` and gives its stock back; says whether it
-    /// was active. This is the only place that returns a hold's stock.
+    /// Ends an active hold with status `to` and returns its stock; reports whether
+    /// it was active. No other code returns the stock of a hold.
     fn end_hold(&mut self, hold_id: HoldId, to: HoldStatus, kind: EventKind) -> bool {
         let Some(hold) = self.rows.holds.get_mut(&hold_id) else { return false };
         if hold.status != HoldStatus::Active {
@@ -91,11 +100,11 @@ impl BatchState<'_> {
         hold.status = to;
         let (product_id, qty) = (hold.product_id, hold.qty);
         self.record_hold(hold_id, Some(before));
-        self.tell(kind, product_id, Some(hold_id), None, qty.into());
+        self.emit_event(kind, product_id, Some(hold_id), None, qty.into());
         true
     }
 
-    /// Expires the hold if its time is over.
+    /// Expires the hold if it is due.
     pub(super) fn expire_if_due(&mut self, hold_id: HoldId) {
         let due = self.rows.holds.get(&hold_id).is_some_and(|hold| hold.expires_at <= self.now);
         if due {
@@ -103,19 +112,19 @@ impl BatchState<'_> {
         }
     }
 
-    /// The hold as it stands now, expired first if its time is over.
+    /// Returns the hold as it is now; expires it first if it is due.
     fn current_hold(&mut self, hold_id: HoldId) -> Result<Result<Hold, Refusal>, Decision> {
         let Some(hold) = self.rows.holds.get(&hold_id) else {
             return Ok(Err(Refusal::NoHold(hold_id)));
         };
         if !self.rows.products.contains_key(&hold.product_id) {
-            return Err(Decision::Elsewhere(hold.product_id));
+            return Err(Decision::ReadSetMiss(hold.product_id));
         }
         self.expire_if_due(hold_id);
         Ok(self.rows.holds.get(&hold_id).cloned().ok_or(Refusal::NoHold(hold_id)))
     }
 
-    /// The hold, if it is still active now.
+    /// Returns the hold if it is active now.
     pub(super) fn active_hold(
         &mut self,
         hold_id: HoldId,
@@ -134,7 +143,7 @@ impl BatchState<'_> {
         Refusal::HoldAlreadyUsed { hold_id, order_id }
     }
 
-    pub(super) fn release(&mut self, hold_id: HoldId) -> Result<Remembered, Decision> {
+    pub(super) fn release(&mut self, hold_id: HoldId) -> Result<CommandResult, Decision> {
         let hold = match self.current_hold(hold_id)? {
             Ok(hold) => hold,
             Err(refusal) => return Ok(Err(refusal)),
@@ -150,7 +159,7 @@ impl BatchState<'_> {
         &mut self,
         hold_id: HoldId,
         ttl: Duration,
-    ) -> Result<Remembered, Decision> {
+    ) -> Result<CommandResult, Decision> {
         let mut hold = match self.active_hold(hold_id)? {
             Ok(hold) => hold,
             Err(refusal) => return Ok(Err(refusal)),
@@ -162,19 +171,19 @@ impl BatchState<'_> {
             hold.expires_at = end;
             self.rows.holds.insert(hold_id, hold.clone());
             let (product_id, qty) = (hold.product_id, hold.qty.into());
-            self.tell(EventKind::HoldExtended, product_id, Some(hold_id), None, qty);
+            self.emit_event(EventKind::HoldExtended, product_id, Some(hold_id), None, qty);
         }
         Ok(Ok(Answer::Hold(hold)))
     }
 
-    /// Receives goods, or writes them off when `delta` is negative.
+    /// Adds received goods to the stock, or writes goods off if `delta` is negative.
     pub(super) fn adjust(
         &mut self,
         product_id: ProductId,
         delta: i64,
         version: Option<u64>,
-    ) -> Result<Remembered, Decision> {
-        let more_due = self.more_due(product_id);
+    ) -> Result<CommandResult, Decision> {
+        let more_due = self.has_unloaded_due(product_id);
         let current = self.current_version(product_id);
         let Some(row) = self.rows.products.get_mut(&product_id) else {
             return Ok(Err(Refusal::NoProduct(product_id)));
@@ -187,7 +196,7 @@ impl BatchState<'_> {
                 return Ok(Err(Refusal::StockTooLarge(product_id)));
             }
             if more_due {
-                return Err(Decision::Later);
+                return Err(Decision::Deferred);
             }
             return Ok(Err(Refusal::Insufficient(vec![ShortLine {
                 product_id,
@@ -195,7 +204,7 @@ impl BatchState<'_> {
                 available: row.product.stock,
             }])));
         };
-        // Stores keep signed 64-bit numbers.
+        // The stores have signed 64-bit columns.
         let received = row.received.checked_add_signed(delta);
         let Some(received) = received.filter(|sum| i64::try_from(*sum).is_ok()) else {
             return Ok(Err(Refusal::StockTooLarge(product_id)));
@@ -204,8 +213,8 @@ impl BatchState<'_> {
         row.received = received;
         let mut product = row.product.clone();
         // The version that the commit will give the row.
-        product.version = self.version_to_be(product_id);
-        self.tell(EventKind::StockAdjusted, product_id, None, None, delta);
+        product.version = self.next_version(product_id);
+        self.emit_event(EventKind::StockAdjusted, product_id, None, None, delta);
         Ok(Ok(Answer::Product(product)))
     }
 }

@@ -1,4 +1,4 @@
-//! Turning holds into orders, and cancelling those never paid.
+//! Converts holds to orders, and cancels orders that stay unpaid.
 
 use crate::model::{
     EventKind, HoldId, HoldStatus, Order, OrderId, OrderStatus, PaymentDisposition, PaymentToken,
@@ -6,18 +6,18 @@ use crate::model::{
 };
 
 use super::batch_state::BatchState;
-use super::{Answer, Decision, OrderRow, Refusal, Remembered};
+use super::{Answer, CommandResult, Decision, OrderRow, Refusal};
 
 impl BatchState<'_> {
-    /// Turns an active hold of `product_id` into an order, and applies the
-    /// payment events that came before it.
+    /// Converts an active hold of `product_id` to an order, and applies the payments
+    /// that arrived before it.
     pub(super) fn order(
         &mut self,
         order_id: OrderId,
         secret: Token,
         hold_id: HoldId,
         product_id: ProductId,
-    ) -> Result<Remembered, Decision> {
+    ) -> Result<CommandResult, Decision> {
         match self.rows.holds.get(&hold_id) {
             None => return Ok(Err(Refusal::NoHold(hold_id))),
             Some(hold) if hold.product_id != product_id => {
@@ -37,13 +37,13 @@ impl BatchState<'_> {
             row.product.held -= u64::from(hold.qty);
             row.product.pending += u64::from(hold.qty);
         }
-        self.make_order(order_id, secret, hold_id, product_id, hold.qty);
-        self.apply_waiting(order_id);
+        self.create_order(order_id, secret, hold_id, product_id, hold.qty);
+        self.apply_early_payments(order_id);
         let order = self.rows.orders.get(&order_id).map(|row| row.order.clone());
         Ok(order.map(Answer::Order).ok_or(Refusal::NoHold(hold_id)))
     }
 
-    fn make_order(
+    fn create_order(
         &mut self,
         id: OrderId,
         secret: Token,
@@ -67,12 +67,12 @@ impl BatchState<'_> {
         self.rows.orders.insert(id, OrderRow { order, due_at });
         self.rows.order_by_hold.insert(hold_id, id);
         if let Some(due_at) = due_at {
-            self.falls_due(product_id, due_at);
+            self.lower_next_due(product_id, due_at);
         }
-        self.tell(EventKind::OrderCreated, product_id, Some(hold_id), Some(id), qty.into());
+        self.emit_event(EventKind::OrderCreated, product_id, Some(hold_id), Some(id), qty.into());
     }
 
-    /// Cancels the order if it is unpaid and its time is over.
+    /// Cancels the order if its payment is overdue.
     pub(super) fn cancel_if_due(&mut self, order_id: OrderId) {
         let due = self.rows.orders.get(&order_id).is_some_and(|row| {
             row.order.status == OrderStatus::PendingPayment
@@ -83,14 +83,14 @@ impl BatchState<'_> {
         }
     }
 
-    /// Cancels a pending order and gives its stock back. This is the only
-    /// place that returns an order's stock.
+    /// Cancels a pending order and returns its stock. No other code returns the
+    /// stock of an order.
     pub(super) fn cancel_pending(&mut self, order_id: OrderId) {
         let Some(order) = self.pending_order(order_id) else { return };
         if let Some(row) = self.rows.products.get_mut(&order.product_id) {
             row.product.pending -= u64::from(order.qty);
             row.product.stock += u64::from(order.qty);
-            self.settle_order(&order, OrderStatus::Cancelled, PaymentDisposition::None);
+            self.set_order_status(&order, OrderStatus::Cancelled, PaymentDisposition::None);
             self.emit_order_event(EventKind::OrderCancelled, &order);
         }
     }
@@ -101,7 +101,7 @@ impl BatchState<'_> {
         if let Some(row) = self.rows.products.get_mut(&order.product_id) {
             row.product.pending -= u64::from(order.qty);
             row.product.sold += u64::from(order.qty);
-            self.settle_order(&order, OrderStatus::Paid, PaymentDisposition::None);
+            self.set_order_status(&order, OrderStatus::Paid, PaymentDisposition::None);
             self.emit_order_event(EventKind::OrderPaid, &order);
         }
     }
@@ -111,8 +111,8 @@ impl BatchState<'_> {
         (order.status == OrderStatus::PendingPayment).then(|| order.clone())
     }
 
-    /// Writes an order's new status on the desk.
-    pub(super) fn settle_order(
+    /// Sets an order's status and payment disposition.
+    pub(super) fn set_order_status(
         &mut self,
         order: &Order,
         status: OrderStatus,
@@ -128,6 +128,6 @@ impl BatchState<'_> {
 
     pub(super) fn emit_order_event(&mut self, kind: EventKind, order: &Order) {
         let (product_id, hold_id) = (order.product_id, Some(order.hold_id));
-        self.tell(kind, product_id, hold_id, Some(order.id), order.qty.into());
+        self.emit_event(kind, product_id, hold_id, Some(order.id), order.qty.into());
     }
 }

@@ -1,4 +1,5 @@
-//! Taking the payment provider's word, once per event, in any order.
+//! Payment events from the provider: each is applied once, in any order of
+//! arrival.
 
 use crate::model::{
     EventKind, OrderId, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition, Token,
@@ -16,9 +17,9 @@ impl BatchState<'_> {
         secret: Option<Token>,
         outcome: Outcome,
     ) -> Decision {
-        if let Some(known) = self.rows.payments.get(key) {
-            let answer = if known.body_hash == body_hash {
-                Ok(Answer::Payment(known.answer))
+        if let Some(stored) = self.rows.payments.get(key) {
+            let answer = if stored.body_hash == body_hash {
+                Ok(Answer::Payment(stored.answer))
             } else {
                 Err(Refusal::KeyMismatch)
             };
@@ -34,18 +35,18 @@ impl BatchState<'_> {
             waiting: true,
             received_at: self.now,
         };
-        if let Some(known) = self.rows.orders.get(&order_id) {
-            let order = &known.order;
+        if let Some(order_row) = self.rows.orders.get(&order_id) {
+            let order = &order_row.order;
             if secret.is_some_and(|secret| secret != order.payment_token.secret) {
                 let answer = Err(Refusal::WrongPaymentToken(order_id));
                 return Decision::Done { answer, replayed: false };
             }
             if !self.rows.products.contains_key(&order.product_id) {
-                return Decision::Elsewhere(order.product_id);
+                return Decision::ReadSetMiss(order.product_id);
             }
             self.cancel_if_due(order_id);
-            if self.must_wait_for_stock(order_id, outcome) {
-                return Decision::Later;
+            if self.needs_unloaded_due(order_id, outcome) {
+                return Decision::Deferred;
             }
             self.apply_outcome(order_id, outcome);
             row.answer = PaymentAnswer::Recorded;
@@ -58,9 +59,9 @@ impl BatchState<'_> {
         Decision::Done { answer, replayed: false }
     }
 
-    /// Whether late money would be refused for want of stock that is due but
-    /// was not loaded.
-    fn must_wait_for_stock(&self, order_id: OrderId, outcome: Outcome) -> bool {
+    /// Returns whether a late payment lacks stock that due entries left unloaded
+    /// could supply.
+    fn needs_unloaded_due(&self, order_id: OrderId, outcome: Outcome) -> bool {
         let Some(row) = self.rows.orders.get(&order_id) else { return false };
         let order = &row.order;
         let stock = self.rows.products.get(&order.product_id).map_or(0, |row| row.product.stock);
@@ -69,10 +70,10 @@ impl BatchState<'_> {
             && order.payment_disposition == PaymentDisposition::None
             && self.policy.re_reserve
             && stock < u64::from(order.qty)
-            && self.more_due(order.product_id)
+            && self.has_unloaded_due(order.product_id)
     }
 
-    /// Does what the provider's word means for an order that is there.
+    /// Applies a payment's outcome to an existing order.
     fn apply_outcome(&mut self, order_id: OrderId, outcome: Outcome) {
         let Some(order) = self.rows.orders.get(&order_id).map(|row| row.order.clone()) else {
             return;
@@ -84,14 +85,14 @@ impl BatchState<'_> {
             (OrderStatus::Paid, Outcome::Failure) => {
                 self.emit_order_event(EventKind::PaymentConflict, &order);
             }
-            // A refund once asked for stays: the same money must not buy twice.
+            // A requested refund stays: the same money must not buy twice.
             (OrderStatus::Cancelled, Outcome::Success)
                 if order.payment_disposition != PaymentDisposition::None => {}
-            (OrderStatus::Cancelled, Outcome::Success) => self.take_late_money(order_id),
+            (OrderStatus::Cancelled, Outcome::Success) => self.settle_late_payment(order_id),
         }
     }
 
-    fn take_late_money(&mut self, order_id: OrderId) {
+    fn settle_late_payment(&mut self, order_id: OrderId) {
         let Some(order) = self.rows.orders.get(&order_id).map(|row| row.order.clone()) else {
             return;
         };
@@ -100,19 +101,23 @@ impl BatchState<'_> {
             Some(row) if self.policy.re_reserve && row.product.stock >= qty => {
                 row.product.stock -= qty;
                 row.product.sold += qty;
-                self.settle_order(&order, OrderStatus::Paid, PaymentDisposition::ReReserved);
+                self.set_order_status(&order, OrderStatus::Paid, PaymentDisposition::ReReserved);
                 self.emit_order_event(EventKind::OrderPaid, &order);
             }
             _ => {
-                self.settle_order(&order, OrderStatus::Cancelled, PaymentDisposition::NeedsRefund);
+                self.set_order_status(
+                    &order,
+                    OrderStatus::Cancelled,
+                    PaymentDisposition::NeedsRefund,
+                );
                 self.emit_order_event(EventKind::PaymentNeedsRefund, &order);
             }
         }
     }
 
-    /// Applies, in the order of their arrival, the events that came before
-    /// their order. One with a wrong token changes nothing but is told of.
-    pub(super) fn apply_waiting(&mut self, order_id: OrderId) {
+    /// Applies, in order of arrival, the payments that arrived before their order.
+    /// One with a wrong token changes nothing but emits an event.
+    pub(super) fn apply_early_payments(&mut self, order_id: OrderId) {
         for event in self.rows.waiting.remove(&order_id).unwrap_or_default() {
             let Some(order) = self.rows.orders.get(&order_id).map(|row| row.order.clone()) else {
                 return;
@@ -125,7 +130,7 @@ impl BatchState<'_> {
             if let Some(row) = self.rows.payments.get_mut(&event.key) {
                 row.waiting = false;
             }
-            self.record_settled(order_id, event.key);
+            self.record_settled_payment(order_id, event.key);
         }
     }
 }

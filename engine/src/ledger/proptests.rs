@@ -1,14 +1,14 @@
-//! Random histories of a small shop, decided by the ledger batch by batch and
-//! by a naive world one command at a time; see [`shop`] for what must hold.
+//! Model-based property tests: the ledger decides random histories batch by batch,
+//! a reference model one command at a time; [`harness`] has the invariants.
 //!
 //! `PROPTEST_CASES` sets the number of histories of each test, and
 //! `PROPTEST_RNG_SEED`, which a failure prints, repeats a run.
 
-mod naive;
-mod reader;
-mod seen;
-mod shop;
-mod steps;
+mod consumer;
+mod coverage;
+mod generators;
+mod harness;
+mod reference;
 mod store;
 
 use std::collections::BTreeSet;
@@ -21,10 +21,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRng, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
-use shop::Shop;
-use steps::{Emphasis, Setting, Step};
+use generators::{Setup, Step, Weights};
+use harness::Harness;
 
-/// The seed of this run; shown with a history that fails.
+/// The seed of this run, printed with a failed history.
 static SEED: LazyLock<u64> = LazyLock::new(|| {
     let given = std::env::var("PROPTEST_RNG_SEED").ok();
     given.and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random)
@@ -39,55 +39,56 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| Config {
     ..Config::default()
 });
 
-trait Dwells: fmt::Debug + Clone + 'static {
-    const ON: Emphasis;
+/// The profile of a test: which commands its histories emphasize.
+trait Profile: fmt::Debug + Clone + 'static {
+    const WEIGHTS: Weights;
 }
 
-macro_rules! dwells {
-    ($($name:ident: $asks:expr, keyed $keyed:literal, waits $waits:literal;)*) => {
+macro_rules! profiles {
+    ($($name:ident: $actions:expr, keyed $keyed:literal, waits $waits:literal;)*) => {
         $(
             #[derive(Debug, Clone)]
             struct $name;
 
-            impl Dwells for $name {
-                const ON: Emphasis = Emphasis { asks: $asks, keyed: $keyed, waits: $waits };
+            impl Profile for $name {
+                const WEIGHTS: Weights = Weights { actions: $actions, keyed: $keyed, waits: $waits };
             }
         )*
     };
 }
 
 //             hold cart release extend order payment adjust reclaim
-dwells! {
-    Everything: [12, 4, 2, 2, 9, 9, 2, 1], keyed 20, waits 50;
-    Time: [12, 4, 2, 4, 7, 3, 2, 2], keyed 3, waits 75;
-    Money: [16, 1, 1, 0, 10, 18, 1, 1], keyed 8, waits 45;
+profiles! {
+    Mixed: [12, 4, 2, 2, 9, 9, 2, 1], keyed 20, waits 50;
+    Expiry: [12, 4, 2, 4, 7, 3, 2, 2], keyed 3, waits 75;
+    Payments: [16, 1, 1, 0, 10, 18, 1, 1], keyed 8, waits 45;
     Keys: [12, 5, 1, 1, 9, 8, 2, 1], keyed 60, waits 30;
 }
 
-/// How a history begins. The model is the naive world, but it walks beside the
-/// store and not ahead of it: what a transaction puts off is decided after its
-/// batch mates, and only the store's run tells. So nothing moves on here.
+/// The initial state of a history. The reference model runs beside the store in
+/// [`Harness`], not ahead of it: a deferred command is decided after the others of
+/// its batch, and only the store's run shows which are. So no state advances here.
 #[derive(Clone)]
-struct Opening<D> {
-    setting: Setting,
+struct InitialState<D> {
+    setup: Setup,
     steps: BoxedStrategy<Step>,
-    dwells: PhantomData<D>,
+    profile: PhantomData<D>,
 }
 
-impl<D> fmt::Debug for Opening<D> {
+impl<D> fmt::Debug for InitialState<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PROPTEST_RNG_SEED={} {:#?}", *SEED, self.setting)
+        write!(f, "PROPTEST_RNG_SEED={} {:#?}", *SEED, self.setup)
     }
 }
 
-impl<D: Dwells> ReferenceStateMachine for Opening<D> {
+impl<D: Profile> ReferenceStateMachine for InitialState<D> {
     type State = Self;
     type Transition = Step;
 
     fn init_state() -> BoxedStrategy<Self> {
-        let steps = steps::steps(D::ON);
-        steps::settings()
-            .prop_map(move |setting| Self { setting, steps: steps.clone(), dwells: PhantomData })
+        let steps = generators::steps(D::WEIGHTS);
+        generators::setups()
+            .prop_map(move |setup| Self { setup, steps: steps.clone(), profile: PhantomData })
             .boxed()
     }
 
@@ -100,23 +101,23 @@ impl<D: Dwells> ReferenceStateMachine for Opening<D> {
     }
 }
 
-struct History<D>(PhantomData<D>);
+struct HistoryTest<D>(PhantomData<D>);
 
-impl<D: Dwells> StateMachineTest for History<D> {
-    type SystemUnderTest = Shop;
-    type Reference = Opening<D>;
+impl<D: Profile> StateMachineTest for HistoryTest<D> {
+    type SystemUnderTest = Harness;
+    type Reference = InitialState<D>;
 
-    fn init_test(opening: &Opening<D>) -> Shop {
-        Shop::new(&opening.setting)
+    fn init_test(initial: &InitialState<D>) -> Harness {
+        Harness::new(&initial.setup)
     }
 
-    fn apply(mut shop: Shop, _: &Opening<D>, step: Step) -> Shop {
-        shop.take(&step);
-        shop
+    fn apply(mut harness: Harness, _: &InitialState<D>, step: Step) -> Harness {
+        harness.run(&step);
+        harness
     }
 
-    fn teardown(shop: Shop, _: Opening<D>) {
-        shop.close();
+    fn teardown(harness: Harness, _: InitialState<D>) {
+        harness.close();
     }
 }
 
@@ -124,38 +125,38 @@ prop_state_machine! {
     #![proptest_config(CONFIG)]
 
     #[test]
-    fn a_shop_stays_consistent(sequential 1..=14 => History<Everything>);
+    fn ledger_agrees_with_the_model_on_mixed_histories(sequential 1..=14 => HistoryTest<Mixed>);
 
     #[test]
-    fn what_is_due_comes_back_exactly_then(sequential 1..=14 => History<Time>);
+    fn ledger_reclaims_holds_and_orders_exactly_when_due(sequential 1..=14 => HistoryTest<Expiry>);
 
     #[test]
-    fn money_is_taken_once_in_any_order(sequential 1..=14 => History<Money>);
+    fn ledger_applies_each_payment_once_in_any_order(sequential 1..=14 => HistoryTest<Payments>);
 
     #[test]
-    fn a_key_gets_its_first_answer_for_ever(sequential 1..=14 => History<Keys>);
+    fn ledger_replays_the_first_answer_of_a_key(sequential 1..=14 => HistoryTest<Keys>);
 }
 
-/// Runs fixed histories and says what occurred in them.
-fn sample<D: Dwells>(histories: u32) -> BTreeSet<&'static str> {
+/// Runs fixed histories and returns the situations they reached.
+fn sample<D: Profile>(histories: u32) -> BTreeSet<&'static str> {
     let rng = TestRng::deterministic_rng(RngAlgorithm::XorShift);
     let mut runner = TestRunner::new_with_rng(CONFIG.clone(), rng);
-    let strategy = Opening::<D>::sequential_strategy(1..=14);
-    let mut seen = BTreeSet::new();
+    let strategy = InitialState::<D>::sequential_strategy(1..=14);
+    let mut reached = BTreeSet::new();
     for _ in 0..histories {
         let history = strategy.new_tree(&mut runner).expect("nothing is rejected");
-        let (opening, steps, _) = history.current();
-        let mut shop = Shop::new(&opening.setting);
-        steps.iter().for_each(|step| shop.take(step));
-        seen.append(&mut shop.seen);
+        let (initial, steps, _) = history.current();
+        let mut harness = Harness::new(&initial.setup);
+        steps.iter().for_each(|step| harness.run(step));
+        reached.append(&mut harness.coverage);
     }
-    seen
+    reached
 }
 
 #[test]
-fn the_generator_reaches_everything() {
-    let samples = [sample::<Everything>, sample::<Time>, sample::<Money>, sample::<Keys>];
-    let seen: BTreeSet<_> = samples.iter().flat_map(|sample| sample(2_000)).collect();
-    let missed: Vec<_> = seen::all().filter(|name| !seen.contains(name)).collect();
-    assert!(missed.is_empty(), "never occurred: {missed:?}");
+fn generators_reach_every_situation() {
+    let samples = [sample::<Mixed>, sample::<Expiry>, sample::<Payments>, sample::<Keys>];
+    let reached: BTreeSet<_> = samples.iter().flat_map(|sample| sample(2_000)).collect();
+    let missed: Vec<_> = coverage::all().filter(|name| !reached.contains(name)).collect();
+    assert!(missed.is_empty(), "never reached: {missed:?}");
 }

@@ -1,4 +1,4 @@
-//! The rows a decision reads and the changes it makes.
+//! The rows that a decision reads and the changes that it makes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,29 +8,30 @@ use crate::model::{
     PaymentDisposition, Product, ProductId, Timestamp, Token,
 };
 
-use super::{Keyed, Refusal, Remembered};
+use super::{CommandResult, IdempotencyKey, Refusal};
 
-/// A product with what only the engine needs to know of it.
+/// A product with the columns that only the engine uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProductRow {
     pub product: Product,
-    /// Counted on its own, so that an audit can hold the sum against it.
+    /// The units ever received, counted separately: an audit compares it with the
+    /// sum of the others.
     pub received: u64,
-    /// The greatest fencing token that wrote the row.
+    /// The greatest fencing token under which the row was written.
     pub fence: u64,
-    /// Nothing of the product is due before this moment; `None`: nothing is
-    /// due ever. It may be too early, never too late.
+    /// A lower bound of the next due time of the product's holds and orders;
+    /// `None`: there are none. It may be too early, never too late.
     pub next_due: Option<Timestamp>,
 }
 
-/// An order with the moment at which it is cancelled if still unpaid.
+/// An order with the time at which it is cancelled if unpaid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OrderRow {
     pub order: Order,
     pub due_at: Option<Timestamp>,
 }
 
-/// A payment event as the inbox keeps it.
+/// A payment event in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PaymentRow {
     pub key: String,
@@ -39,28 +40,28 @@ pub(crate) struct PaymentRow {
     pub secret: Option<Token>,
     pub outcome: Outcome,
     pub answer: PaymentAnswer,
-    /// Whether it still waits for its order.
+    /// Whether its order does not exist yet.
     pub waiting: bool,
     pub received_at: Timestamp,
 }
 
-/// The answer kept under an idempotency key.
+/// The result stored under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyRow {
     pub key: String,
     pub fingerprint: [u8; 32],
-    pub answer: Remembered,
+    pub answer: CommandResult,
 }
 
 impl KeyRow {
-    /// Builds the row that keeps an answer under a key.
-    pub fn new(keyed: &Keyed, answer: Remembered) -> Self {
+    /// Builds the row that stores a result under a key.
+    pub fn new(keyed: &IdempotencyKey, answer: CommandResult) -> Self {
         Self { key: keyed.key.clone(), fingerprint: keyed.fingerprint, answer }
     }
 
-    /// Replays the answer for a request with the same key, or refuses one with
-    /// another fingerprint. Also tells whether it is a replay.
-    pub fn replay(&self, keyed: &Keyed) -> (Remembered, bool) {
+    /// Replays the result for a request with the same key, or refuses one with
+    /// another fingerprint. Also returns whether it is a replay.
+    pub fn replay(&self, keyed: &IdempotencyKey) -> (CommandResult, bool) {
         if self.fingerprint == keyed.fingerprint {
             (self.answer.clone(), true)
         } else {
@@ -69,32 +70,32 @@ impl KeyRow {
     }
 }
 
-/// What of one product is due, as far as it was loaded.
+/// The due holds and orders of one product, up to the limit of the read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Due {
-    /// Active holds with `expires_at <= now`; their rows stand in [`Rows::holds`].
+    /// Active holds with `expires_at <= now`; their rows are in [`Rows::holds`].
     pub holds: Vec<HoldId>,
-    /// Pending orders with `due_at <= now`; their rows stand in [`Rows::orders`].
+    /// Pending orders with `due_at <= now`; their rows are in [`Rows::orders`].
     pub orders: Vec<OrderId>,
     /// Whether more is due than was loaded.
     pub more: bool,
-    /// The next moment after `now` at which something falls due.
+    /// The next due time after `now`.
     pub next: Option<Timestamp>,
 }
 
-/// All that was loaded for one transaction.
+/// The rows loaded for one transaction: its read set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     pub products: BTreeMap<ProductId, ProductRow>,
     pub holds: HashMap<HoldId, Hold>,
-    /// The active holds of customers, by product, as far as they count for one
-    /// of the commands; their rows stand in `holds`.
+    /// The active holds of customers, by product, that count against the limit of
+    /// one of the commands; their rows are in `holds`.
     pub customers: HashMap<ProductId, HashMap<Arc<str>, Vec<HoldId>>>,
     pub orders: HashMap<OrderId, OrderRow>,
-    /// Orders by the hold they used up.
+    /// Orders by the hold they were created from.
     pub order_by_hold: HashMap<HoldId, OrderId>,
     pub payments: HashMap<String, PaymentRow>,
-    /// Events that wait for an order, in the order of their arrival.
+    /// Payments whose order does not exist yet, in order of arrival.
     pub waiting: HashMap<OrderId, Vec<PaymentRow>>,
     pub keys: HashMap<String, KeyRow>,
     pub due: BTreeMap<ProductId, Due>,
@@ -107,7 +108,7 @@ pub(crate) struct ProductChange {
     pub after: ProductRow,
 }
 
-/// A hold made for a named customer.
+/// A hold of a named customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CustomerHold {
     pub product_id: ProductId,
@@ -131,7 +132,7 @@ pub(crate) struct OrderMove {
     pub ids: Vec<OrderId>,
 }
 
-/// A transition to be told to readers of the outbox.
+/// An event for the transactional outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LedgerEvent {
     pub kind: EventKind,
@@ -142,26 +143,26 @@ pub(crate) struct LedgerEvent {
     pub version: u64,
 }
 
-/// All that one transaction writes.
+/// The write set of one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub products: Vec<ProductChange>,
     pub new_holds: Vec<Hold>,
-    /// Those of them that have a customer.
+    /// The new holds that have a customer.
     pub customer_holds: Vec<CustomerHold>,
     pub hold_moves: Vec<HoldMove>,
     pub extensions: Vec<(HoldId, Timestamp)>,
     pub new_orders: Vec<OrderRow>,
     pub order_moves: Vec<OrderMove>,
     pub new_payments: Vec<PaymentRow>,
-    /// Keys of events that waited for an order and wait no more.
+    /// Keys of early payments whose order now exists.
     pub settled_payments: Vec<(OrderId, String)>,
     pub new_keys: Vec<KeyRow>,
     pub events: Vec<LedgerEvent>,
 }
 
 impl Changes {
-    /// Whether there is nothing to write.
+    /// Returns whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.products.is_empty()
             && self.new_holds.is_empty()

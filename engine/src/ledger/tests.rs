@@ -1,5 +1,5 @@
-//! Decisions at their very bounds, which generated histories seldom meet: the
-//! microsecond at which something falls due, and the last unit.
+//! Decisions at boundaries that generated histories seldom reach: the microsecond
+//! at which something is due, and the last unit.
 
 use std::time::Duration;
 
@@ -56,12 +56,12 @@ fn order(status: OrderStatus) -> Order {
     }
 }
 
-fn one(rows: Rows, command: Command) -> (Decision, Changes) {
+fn decide_one(rows: Rows, command: Command) -> (Decision, Changes) {
     let (mut decisions, changes) = decide(&POLICY, rows, &[command], NOW);
     (decisions.remove(0), changes)
 }
 
-fn answer(decision: Decision) -> Remembered {
+fn answer(decision: Decision) -> CommandResult {
     match decision {
         Decision::Done { answer, .. } => answer,
         other => panic!("{other:?}"),
@@ -69,23 +69,23 @@ fn answer(decision: Decision) -> Remembered {
 }
 
 #[test]
-fn a_customer_s_hold_counts_until_the_moment_at_which_it_ends() {
-    let asked = |expires_at| {
+fn customer_limit_counts_a_hold_until_it_expires() {
+    let hold_two_more = |expires_at| {
         let mut rows = rows(9, None);
         rows.holds = [(HOLD, hold(expires_at))].into();
         rows.customers = [(PRODUCT, [("c".into(), vec![HOLD])].into())].into();
         let id = HoldId(12);
-        let hold = NewHold { id, token: Token(1), product_id: PRODUCT, qty: 2, at: None };
+        let hold = NewHold { id, token: Token(1), product_id: PRODUCT, qty: 2, created_at: None };
         let command = Command::Hold { hold, ttl: TTL, customer: Some("c".into()), key: None };
-        answer(one(rows, command).0)
+        answer(decide_one(rows, command).0)
     };
     let too_many = Refusal::CustomerLimit { product_id: PRODUCT, held: 2, requested: 2, most: 3 };
-    assert_eq!(asked(NOW.after(MICRO)), Err(too_many));
-    assert!(asked(NOW).is_ok(), "it is dead");
+    assert_eq!(hold_two_more(NOW.after(MICRO)), Err(too_many));
+    assert!(hold_two_more(NOW).is_ok(), "it has expired");
 }
 
 #[test]
-fn an_order_is_cancelled_at_the_moment_at_which_it_is_due() {
+fn payment_cancels_an_order_that_is_exactly_due() {
     let paid_when_due = |due_at| {
         let mut rows = rows(0, None);
         let row = OrderRow { order: order(OrderStatus::PendingPayment), due_at: Some(due_at) };
@@ -97,7 +97,7 @@ fn an_order_is_cancelled_at_the_moment_at_which_it_is_due() {
             secret: None,
             outcome,
         };
-        let (_, changes) = one(rows, payment(Outcome::Success));
+        let (_, changes) = decide_one(rows, payment(Outcome::Success));
         changes.events.iter().map(|event| event.kind).collect::<Vec<_>>()
     };
     assert_eq!(paid_when_due(NOW.after(MICRO)), [EventKind::OrderPaid]);
@@ -105,7 +105,7 @@ fn an_order_is_cancelled_at_the_moment_at_which_it_is_due() {
 }
 
 #[test]
-fn late_money_takes_what_is_just_enough_and_waits_for_what_is_due_if_it_is_not() {
+fn late_payment_takes_the_last_units_and_is_deferred_when_more_is_due() {
     let paid = |stock, more| {
         let mut rows = rows(stock, Some(NOW));
         rows.orders =
@@ -114,9 +114,9 @@ fn late_money_takes_what_is_just_enough_and_waits_for_what_is_due_if_it_is_not()
         let key = "p".to_owned();
         let (body_hash, secret, outcome) = ([0; 32], None, Outcome::Success);
         let command = Command::Payment { key, body_hash, order_id: ORDER, secret, outcome };
-        let (decision, changes) = one(rows, command);
+        let (decision, changes) = decide_one(rows, command);
         let moved = changes.order_moves.first().map(|moved| moved.to.1);
-        (decision == Decision::Later, moved)
+        (decision == Decision::Deferred, moved)
     };
     for more in [false, true] {
         assert_eq!(paid(2, more), (false, Some(PaymentDisposition::ReReserved)));
@@ -126,7 +126,7 @@ fn late_money_takes_what_is_just_enough_and_waits_for_what_is_due_if_it_is_not()
 }
 
 #[test]
-fn a_waiting_event_with_another_token_pays_for_nothing() {
+fn early_payment_with_a_wrong_token_pays_nothing() {
     let ordered = |secret| {
         let mut rows = rows(0, None);
         rows.holds = [(HOLD, hold(NOW.after(TTL)))].into();
@@ -139,51 +139,52 @@ fn a_waiting_event_with_another_token_pays_for_nothing() {
         let (order_id, secret, hold_id, product_id) = (ORDER, Token(2), HOLD, PRODUCT);
         let command =
             Command::Order { order_id, secret, hold_id, product_id, token: None, key: None };
-        let (decision, changes) = one(rows, command);
-        assert_eq!(changes.settled_payments, [(ORDER, "p".to_owned())], "it waits no more");
-        let Ok(Answer::Order(order)) = self::answer(decision) else { panic!("it was made") };
-        let told = changes.events.iter().map(|event| event.kind).collect::<Vec<_>>();
-        (order.status, told)
+        let (decision, changes) = decide_one(rows, command);
+        assert_eq!(changes.settled_payments, [(ORDER, "p".to_owned())], "it is settled");
+        let Ok(Answer::Order(order)) = self::answer(decision) else { panic!("no order") };
+        let events = changes.events.iter().map(|event| event.kind).collect::<Vec<_>>();
+        (order.status, events)
     };
     let paid = (OrderStatus::Paid, vec![EventKind::OrderCreated, EventKind::OrderPaid]);
     assert_eq!(ordered(None), paid);
     assert_eq!(ordered(Some(Token(2))), paid);
-    let told = vec![EventKind::OrderCreated, EventKind::PaymentConflict];
-    assert_eq!(ordered(Some(Token(3))), (OrderStatus::PendingPayment, told));
+    let events = vec![EventKind::OrderCreated, EventKind::PaymentConflict];
+    assert_eq!(ordered(Some(Token(3))), (OrderStatus::PendingPayment, events));
 }
 
 #[test]
-fn an_extension_that_adds_nothing_is_not_told() {
+fn extend_emits_no_event_when_it_adds_nothing() {
     let extended = |ttl| {
         let end = NOW.after(TTL / 2);
         let mut rows = rows(0, None);
         rows.holds = [(HOLD, hold(end))].into();
-        let (decision, changes) = one(rows, Command::Extend { hold_id: HOLD, ttl, token: None });
-        let Ok(Answer::Hold(hold)) = answer(decision) else { panic!("it is alive") };
+        let (decision, changes) =
+            decide_one(rows, Command::Extend { hold_id: HOLD, ttl, token: None });
+        let Ok(Answer::Hold(hold)) = answer(decision) else { panic!("not extended") };
         (end.until(hold.expires_at), changes.events.len())
     };
     assert_eq!(extended(TTL / 2), (Duration::ZERO, 0));
     assert_eq!(extended(TTL / 2 + MICRO), (MICRO, 1));
-    // It was made five seconds ago, and lives for a minute at most.
+    // It was created five seconds ago and may live for a minute.
     let longest = TTL / 2 - Duration::from_secs(5);
     assert_eq!(extended(TTL), (longest, 1));
     assert_eq!(extended(TTL * 9), (longest, 1));
 }
 
 #[test]
-fn stock_is_written_off_to_the_last_unit_and_never_counts_beyond_what_stores_keep() {
+fn adjust_writes_off_the_last_unit_and_stays_within_the_column_range() {
     let adjusted = |delta, more| {
         let mut rows = rows(5, Some(NOW));
         rows.due = [(PRODUCT, Due { more, ..Due::default() })].into();
-        one(rows, Command::Adjust { product_id: PRODUCT, delta, version: None, key: None })
+        decide_one(rows, Command::Adjust { product_id: PRODUCT, delta, version: None, key: None })
     };
     let (decision, changes) = adjusted(-5, false);
-    let Ok(Answer::Product(product)) = answer(decision) else { panic!("it was there") };
+    let Ok(Answer::Product(product)) = answer(decision) else { panic!("not adjusted") };
     assert_eq!((product.stock, product.version), (0, 9));
-    assert_eq!(changes.products[0].after.product.version, 9, "as it was told");
+    assert_eq!(changes.products[0].after.product.version, 9, "as answered");
     let short = ShortLine { product_id: PRODUCT, requested: 6, available: 5 };
     assert_eq!(answer(adjusted(-6, false).0), Err(Refusal::Insufficient(vec![short])));
-    assert_eq!(adjusted(-6, true).0, Decision::Later, "what is due may be enough");
+    assert_eq!(adjusted(-6, true).0, Decision::Deferred, "due units may suffice");
     let received = 9;
     assert!(answer(adjusted(i64::MAX - received, false).0).is_ok());
     let too_large = Err(Refusal::StockTooLarge(PRODUCT));
@@ -192,10 +193,10 @@ fn stock_is_written_off_to_the_last_unit_and_never_counts_beyond_what_stores_kee
 }
 
 #[test]
-fn an_adjustment_s_answer_is_kept_under_its_key() {
-    let adjust = |delta, print| {
-        let (key, fingerprint) = ("k".to_owned(), [print; 32]);
-        let key = Keyed { key, fingerprint, keeps_refusals: true, is_fresh: false };
+fn adjust_stores_its_answer_under_its_key() {
+    let adjust = |delta, fingerprint: u8| {
+        let (key, fingerprint) = ("k".to_owned(), [fingerprint; 32]);
+        let key = IdempotencyKey { key, fingerprint, keeps_refusals: true, is_fresh: false };
         Command::Adjust { product_id: PRODUCT, delta, version: None, key: Some(key) }
     };
     let commands = [adjust(2, 1), adjust(2, 1), adjust(3, 2)];
@@ -208,17 +209,17 @@ fn an_adjustment_s_answer_is_kept_under_its_key() {
 }
 
 #[test]
-fn an_adjustment_that_names_another_version_is_refused() {
+fn adjust_refuses_another_version() {
     let adjusted = |version| {
         let command = Command::Adjust { product_id: PRODUCT, delta: 1, version, key: None };
-        answer(one(rows(5, None), command).0)
+        answer(decide_one(rows(5, None), command).0)
     };
     assert!(adjusted(None).is_ok() && adjusted(Some(8)).is_ok());
     for asked in [7, 9] {
         let refusal = Refusal::VersionMismatch { product_id: PRODUCT, asked, version: 8 };
         assert_eq!(adjusted(Some(asked)), Err(refusal));
     }
-    // The first of a batch raises the version for those after it.
+    // The first command of a batch raises the version for those after it.
     let adjust = |version| Command::Adjust { product_id: PRODUCT, delta: 1, version, key: None };
     let commands = [adjust(Some(8)), adjust(Some(8)), adjust(Some(9))];
     let (decisions, changes) = decide(&POLICY, rows(5, None), &commands, NOW);
@@ -230,7 +231,7 @@ fn an_adjustment_that_names_another_version_is_refused() {
 }
 
 #[test]
-fn orders_that_move_alike_are_written_together() {
+fn changes_group_orders_by_transition() {
     let mut rows = rows(0, Some(NOW));
     let pending = |id| {
         let payment_token = PaymentToken { order_id: OrderId(id), secret: Token(2) };
@@ -246,7 +247,8 @@ fn orders_that_move_alike_are_written_together() {
     rows.due = [(PRODUCT, due)].into();
     let (key, body_hash, secret) = ("p".to_owned(), [0; 32], None);
     let (order_id, outcome) = (OrderId(31), Outcome::Success);
-    let (_, changes) = one(rows, Command::Payment { key, body_hash, order_id, secret, outcome });
+    let (_, changes) =
+        decide_one(rows, Command::Payment { key, body_hash, order_id, secret, outcome });
     let moved = |to, ids| OrderMove {
         from: (OrderStatus::PendingPayment, PaymentDisposition::None),
         to: (to, PaymentDisposition::None),
@@ -257,7 +259,7 @@ fn orders_that_move_alike_are_written_together() {
 }
 
 #[test]
-fn there_is_something_to_write_as_soon_as_anything_changed() {
+fn changes_are_not_empty_when_anything_changed() {
     assert!(Changes::default().is_empty());
     let ids = vec![HOLD];
     let (from, to) = (HoldStatus::Active, HoldStatus::Released);

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::call::Retry;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Command, Keyed, NewHold};
+use crate::ledger::{Command, IdempotencyKey, NewHold};
 use crate::model::{
     CartRequest, ExtendRequest, HoldId, HoldRequest, NewProduct, OrderId, OrderRequest, Outcome,
     PaymentEvent, ProductId, ReleaseRequest, StockAdjustment, Token,
@@ -153,7 +153,10 @@ pub(super) fn adjustment(request: &StockAdjustment, retry: Option<Retry>) -> Res
 }
 
 /// Checks a product to be created, and returns its idempotency key.
-pub(super) fn new_product(request: &NewProduct, retry: Option<Retry>) -> Result<Option<Keyed>> {
+pub(super) fn new_product(
+    request: &NewProduct,
+    retry: Option<Retry>,
+) -> Result<Option<IdempotencyKey>> {
     if request.name.trim().is_empty() {
         return Err(Error::invalid_argument("a product needs a name"));
     }
@@ -184,7 +187,7 @@ pub(super) fn exists_ever(what: &str, id: u64, possible: bool) -> Result<()> {
 
 fn new_hold(product_id: ProductId, qty: u32) -> NewHold {
     // The id is drawn when the hold's turn comes.
-    NewHold { id: HoldId(0), token: Token::random(), product_id, qty, at: None }
+    NewHold { id: HoldId(0), token: Token::random(), product_id, qty, created_at: None }
 }
 
 fn check_quantity(config: &Config, product_id: ProductId, quantity: u64) -> Result<u32> {
@@ -274,7 +277,7 @@ fn keyed(
     retry: Option<Retry>,
     parts: &[u64],
     text: Option<&str>,
-) -> Result<Option<Keyed>> {
+) -> Result<Option<IdempotencyKey>> {
     let (key, keeps_refusals, is_fresh) = match (key, retry) {
         (Some(key), _) => (checked_key(key)?.to_owned(), true, false),
         // A caller's key has no control character, so none can be mistaken
@@ -294,7 +297,7 @@ fn keyed(
         hash.update(text.as_bytes());
     }
     let fingerprint = hash.finalize().into();
-    Ok(Some(Keyed { key, fingerprint, keeps_refusals, is_fresh }))
+    Ok(Some(IdempotencyKey { key, fingerprint, keeps_refusals, is_fresh }))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -4,7 +4,7 @@
 use backon::BackoffBuilder;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Answer, KeyRow, Keyed};
+use crate::ledger::{Answer, IdempotencyKey, KeyRow};
 use crate::model::{NewProduct, Product, ProductId, Replayable};
 use crate::runtime;
 use crate::store::{
@@ -19,7 +19,7 @@ use crate::store::{
 pub(super) async fn insert_product(
     store: &dyn Store,
     new: &NewProduct,
-    keyed: Option<&Keyed>,
+    keyed: Option<&IdempotencyKey>,
     retries: u32,
 ) -> Result<Replayable<Product>> {
     // A key drawn for this request has no answer before the request was sent.
@@ -82,7 +82,7 @@ fn created(value: Product) -> Replayable<Product> {
 /// Replays the answer kept under an idempotency key, if there is one.
 async fn replay(
     store: &dyn Store,
-    keyed: &Keyed,
+    keyed: &IdempotencyKey,
     retries: u32,
 ) -> Result<Option<Replayable<Product>>> {
     let read_set = &ReadSet { keys: vec![keyed.key.clone()], ..ReadSet::default() };

@@ -8,7 +8,7 @@ use super::{LocalBackend, commands, create_product};
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
 use crate::call::{Request, Response, Retry};
-use crate::combiner::{Done, LaneId};
+use crate::combiner::{CommandResponse, LaneId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Refusal};
 use crate::model::{
@@ -27,7 +27,7 @@ const EVENTS_MAX: u32 = 10_000;
 macro_rules! replayable {
     ($done:expr, $Variant:ident) => {
         match $done {
-            Done { answer: Answer::$Variant(value), replayed } => {
+            CommandResponse { answer: Answer::$Variant(value), replayed } => {
                 Ok(Replayable { value, replayed })
             }
             other => Err(unexpected(&other.answer)),
@@ -92,7 +92,7 @@ impl LocalBackend {
         self.runtime.spawn(work).await.ok_or_else(runtime_is_gone)?
     }
 
-    async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<Done> {
+    async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<CommandResponse> {
         lanes.sort_unstable();
         lanes.dedup();
         self.combiner.submit(command, &lanes).await

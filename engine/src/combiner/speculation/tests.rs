@@ -1,5 +1,5 @@
 use super::*;
-use crate::ledger::{Keyed, NewHold, ProductChange};
+use crate::ledger::{IdempotencyKey, NewHold, ProductChange};
 use crate::model::{HoldId, Product, Token};
 
 const ID: ProductId = ProductId(7);
@@ -12,7 +12,7 @@ fn row(version: u64, stock: u64) -> ProductRow {
     ProductRow { product, received: stock, fence: 3, next_due: None }
 }
 
-/// What a batch did that found the product so, and left it one version on.
+/// The changes of a batch that raises the product's version by one.
 fn changes(before: ProductRow) -> Changes {
     let mut after = before.clone();
     after.product.version += 1;
@@ -28,38 +28,38 @@ fn fences(fence: u64) -> BTreeMap<ProductId, u64> {
     BTreeMap::from([(ID, fence)])
 }
 
-fn hold(qty: u32, key: Option<Keyed>) -> Command {
-    let hold = NewHold { id: HoldId(1), token: Token(1), product_id: ID, qty, at: None };
+fn hold(qty: u32, key: Option<IdempotencyKey>) -> Command {
+    let hold = NewHold { id: HoldId(1), token: Token(1), product_id: ID, qty, created_at: None };
     Command::Hold { hold, ttl: Duration::from_secs(1), customer: None, key }
 }
 
-fn keyed(is_fresh: bool) -> Option<Keyed> {
+fn keyed(is_fresh: bool) -> Option<IdempotencyKey> {
     let key = "k".to_owned();
-    Some(Keyed { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh })
+    Some(IdempotencyKey { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh })
 }
 
-/// Knows a product from two batches, one right after the other.
-fn with(row: ProductRow) -> Speculation {
+/// Records two consecutive batches that leave the row so.
+fn after_batches(row: ProductRow) -> Speculation {
     let speculation = Speculation::default();
     let mut before = row.clone();
     before.product.version -= 2;
-    speculation.learn(&changes(before.clone()), &fences(3), now());
+    speculation.record(&changes(before.clone()), &fences(3), now());
     before.product.version += 1;
     let mut second = changes(before);
     second.products[0].after = row;
-    speculation.learn(&second, &fences(3), now());
+    speculation.record(&second, &fences(3), now());
     speculation
 }
 
-fn decide_by(speculation: &Speculation, commands: &[Command]) -> Option<SpeculativeDecision> {
+fn decide_with(speculation: &Speculation, commands: &[Command]) -> Option<SpeculativeDecision> {
     speculation.decide(&Policy::PLAIN, &[ID], commands, &fences(3), NOW)
 }
 
 #[test]
-fn each_batch_goes_by_what_the_one_before_it_leaves() {
-    let speculation = with(row(9, 10));
+fn decide_continues_from_what_the_previous_batch_leaves() {
+    let speculation = after_batches(row(9, 10));
     for (version, stock) in [(9, 10), (10, 6), (11, 2)] {
-        let Some(speculative) = decide_by(&speculation, &[hold(4, None)]) else {
+        let Some(speculative) = decide_with(&speculation, &[hold(4, None)]) else {
             assert_eq!(stock, 2, "there was enough");
             return;
         };
@@ -71,64 +71,64 @@ fn each_batch_goes_by_what_the_one_before_it_leaves() {
 }
 
 #[test]
-fn a_product_that_others_write_is_not_foreseen() {
+fn decide_needs_a_row_that_no_other_process_writes() {
     let speculation = Speculation::default();
-    let is_speculative = || decide_by(&speculation, &[hold(1, None)]).is_some();
-    assert!(!is_speculative(), "it is not known");
-    speculation.learn(&changes(row(1, 10)), &fences(3), now());
-    assert!(!is_speculative(), "who writes it is not known");
-    speculation.learn(&changes(row(3, 10)), &fences(3), now());
-    assert!(!is_speculative(), "someone wrote it in between");
-    speculation.learn(&changes(row(4, 10)), &fences(3), now());
-    assert!(is_speculative(), "no one did");
-    speculation.forget(&[ID]);
+    let is_speculative = || decide_with(&speculation, &[hold(1, None)]).is_some();
+    assert!(!is_speculative(), "no row is cached");
+    speculation.record(&changes(row(1, 10)), &fences(3), now());
+    assert!(!is_speculative(), "another process may write it");
+    speculation.record(&changes(row(3, 10)), &fences(3), now());
+    assert!(!is_speculative(), "another process wrote it in between");
+    speculation.record(&changes(row(4, 10)), &fences(3), now());
+    assert!(is_speculative(), "none did");
+    speculation.invalidate(&[ID]);
     assert!(!is_speculative(), "a batch failed");
 }
 
 #[test]
-fn a_batch_that_overtook_its_own_elder_is_no_reason_to_doubt() {
-    let is_foreseen_after = |failures: usize, found: u64| {
-        let speculation = with(row(9, 10));
+fn record_revalidates_a_row_after_two_own_batches_swapped_order() {
+    let is_speculative_after = |failures: usize, found: u64| {
+        let speculation = after_batches(row(9, 10));
         for _ in 0..2 {
-            assert!(decide_by(&speculation, &[hold(1, None)]).is_some(), "9 to 10, then to 11");
+            assert!(decide_with(&speculation, &[hold(1, None)]).is_some(), "9 to 10, then to 11");
         }
-        (0..failures).for_each(|_| speculation.forget(&[ID]));
-        assert!(decide_by(&speculation, &[hold(1, None)]).is_none(), "a batch failed");
-        speculation.learn(&changes(row(found, 10)), &fences(3), now());
-        decide_by(&speculation, &[hold(1, None)]).is_some()
+        (0..failures).for_each(|_| speculation.invalidate(&[ID]));
+        assert!(decide_with(&speculation, &[hold(1, None)]).is_none(), "a batch failed");
+        speculation.record(&changes(row(found, 10)), &fences(3), now());
+        decide_with(&speculation, &[hold(1, None)]).is_some()
     };
-    assert!(is_foreseen_after(1, 10), "as the elder left it");
-    assert!(!is_foreseen_after(1, 9), "the elder came to nothing");
-    assert!(!is_foreseen_after(1, 11), "someone else wrote it");
-    assert!(!is_foreseen_after(2, 10), "the elder failed, too");
+    assert!(is_speculative_after(1, 10), "as the other batch left it");
+    assert!(!is_speculative_after(1, 9), "the other batch was rolled back");
+    assert!(!is_speculative_after(1, 11), "another process wrote it");
+    assert!(!is_speculative_after(2, 10), "the other batch failed, too");
 }
 
 #[test]
-fn what_was_not_read_for_long_is_read_again() {
-    let speculation = with(row(9, 10));
-    let long_ago = Instant::now().checked_sub(TRUSTED_FOR).expect("the machine runs for longer");
-    speculation.learn(&changes(row(9, 10)), &fences(3), long_ago..long_ago);
-    assert!(decide_by(&speculation, &[hold(1, None)]).is_none());
+fn decide_rejects_a_row_that_is_no_longer_valid() {
+    let speculation = after_batches(row(9, 10));
+    let long_ago = Instant::now().checked_sub(VALID_FOR).expect("the machine runs for longer");
+    speculation.record(&changes(row(9, 10)), &fences(3), long_ago..long_ago);
+    assert!(decide_with(&speculation, &[hold(1, None)]).is_none());
 }
 
 #[test]
-fn what_was_long_under_way_is_not_gone_by() {
-    let speculation = with(row(9, 10));
+fn record_drops_a_row_whose_read_took_too_long() {
+    let speculation = after_batches(row(9, 10));
     let now = Instant::now();
-    speculation.learn(&changes(row(9, 10)), &fences(3), now..now + ROUND_TRIP_MAX * 2);
-    assert!(decide_by(&speculation, &[hold(1, None)]).is_none());
-    let speculation = with(row(9, 10));
-    speculation.learn(&changes(row(9, 10)), &fences(3), now..now + ROUND_TRIP_MAX);
-    assert!(decide_by(&speculation, &[hold(1, None)]).is_some(), "it was just in time");
+    speculation.record(&changes(row(9, 10)), &fences(3), now..now + ROUND_TRIP_MAX * 2);
+    assert!(decide_with(&speculation, &[hold(1, None)]).is_none());
+    let speculation = after_batches(row(9, 10));
+    speculation.record(&changes(row(9, 10)), &fences(3), now..now + ROUND_TRIP_MAX);
+    assert!(decide_with(&speculation, &[hold(1, None)]).is_some(), "it was just in time");
 }
 
-/// A reading that is new however long the test takes.
-fn fresh() -> Range<Instant> {
+/// A read that stays valid however long the test takes.
+fn valid_read() -> Range<Instant> {
     let later = Instant::now() + Duration::from_secs(60);
     later..later
 }
 
-/// What a batch of so many products, from this one on, did.
+/// The changes of a batch of so many products, from this id on.
 fn changes_of(first: u64, products: usize) -> Changes {
     let change = |id| {
         let mut change = changes(row(1, 10)).products.remove(0);
@@ -141,12 +141,12 @@ fn changes_of(first: u64, products: usize) -> Changes {
 }
 
 #[test]
-fn a_batch_of_few_products_is_foreseen() {
+fn decide_accepts_up_to_the_maximum_of_products() {
     let is_speculative = |products: usize| {
         let speculation = Speculation::default();
         let mut done = changes_of(1, products);
         for _ in 0..2 {
-            speculation.learn(&done, &BTreeMap::new(), fresh());
+            speculation.record(&done, &BTreeMap::new(), valid_read());
             for change in &mut done.products {
                 change.before = change.after.clone();
                 change.after.product.version += 1;
@@ -170,32 +170,32 @@ fn a_batch_of_few_products_is_foreseen() {
 }
 
 #[test]
-fn no_more_products_are_remembered_than_there_is_room_for() {
+fn record_evicts_invalid_rows_at_the_limit() {
     let speculation = Speculation::default();
-    let count = || speculation.known().len();
-    let room = u64::try_from(REMEMBERED_MAX).expect("it is small");
-    let long_ago = Instant::now().checked_sub(TRUSTED_FOR).expect("the machine runs for longer");
+    let count = || speculation.cached().len();
+    let room = u64::try_from(CACHED_ROWS_MAX).expect("it is small");
+    let long_ago = Instant::now().checked_sub(VALID_FOR).expect("the machine runs for longer");
     for id in 1..=room {
-        speculation.learn(&changes_of(id, 1), &fences(3), long_ago..long_ago);
+        speculation.record(&changes_of(id, 1), &fences(3), long_ago..long_ago);
     }
-    assert_eq!(count(), REMEMBERED_MAX, "none made room before there was need");
+    assert_eq!(count(), CACHED_ROWS_MAX, "none is evicted below the limit");
     for id in room + 1..=room * 2 {
-        speculation.learn(&changes_of(id, 1), &fences(3), fresh());
+        speculation.record(&changes_of(id, 1), &fences(3), valid_read());
     }
-    assert_eq!(count(), REMEMBERED_MAX, "what is out of date made room");
-    assert!(speculation.known().contains_key(&ProductId(room + 1)));
-    speculation.learn(&changes_of(room * 2 + 1, 1), &fences(3), fresh());
-    assert_eq!(count(), REMEMBERED_MAX, "there was no room left");
+    assert_eq!(count(), CACHED_ROWS_MAX, "invalid rows were evicted");
+    assert!(speculation.cached().contains_key(&ProductId(room + 1)));
+    speculation.record(&changes_of(room * 2 + 1, 1), &fences(3), valid_read());
+    assert_eq!(count(), CACHED_ROWS_MAX, "all rows are valid");
 }
 
 #[test]
-fn only_fresh_holds_that_are_surely_granted_are_foreseen() {
-    let due = with(ProductRow { next_due: Some(NOW), ..row(9, 10) });
-    assert!(decide_by(&due, &[hold(1, keyed(true))]).is_some(), "it needs none of what is due");
-    let plenty = with(row(9, 10));
-    let refused = |commands: &[Command]| decide_by(&plenty, commands).is_none();
-    assert!(refused(&[hold(6, None), hold(5, None)]), "too many together");
-    assert!(refused(&[hold(1, keyed(false))]), "the key may be known");
+fn decide_accepts_only_fresh_holds_that_are_all_granted() {
+    let due = after_batches(ProductRow { next_due: Some(NOW), ..row(9, 10) });
+    assert!(decide_with(&due, &[hold(1, keyed(true))]).is_some(), "it needs none of the due holds");
+    let plenty = after_batches(row(9, 10));
+    let refused = |commands: &[Command]| decide_with(&plenty, commands).is_none();
+    assert!(refused(&[hold(6, None), hold(5, None)]), "too many units together");
+    assert!(refused(&[hold(1, keyed(false))]), "the key may be a replay");
     let release = Command::Release { hold_id: HoldId(1), token: None };
     assert!(refused(&[hold(1, None), release]), "a row must be read");
     let mut theirs = hold(1, None);
@@ -204,9 +204,9 @@ fn only_fresh_holds_that_are_surely_granted_are_foreseen() {
     }
     let limited = Policy { max_per_customer: Some(9), ..Policy::PLAIN };
     let counted = plenty.decide(&limited, &[ID], &[hold(1, None), theirs], &fences(3), NOW);
-    assert!(counted.is_none(), "what the customer holds must be read");
-    let overtaken = plenty.decide(&Policy::PLAIN, &[ID], &[hold(1, None)], &fences(2), NOW);
-    assert!(overtaken.is_none(), "our lease is older than the row's");
+    assert!(counted.is_none(), "the customer's holds must be read");
+    let stale = plenty.decide(&Policy::PLAIN, &[ID], &[hold(1, None)], &fences(2), NOW);
+    assert!(stale.is_none(), "our fencing token is older than the row's");
     let newer = plenty.decide(&Policy::PLAIN, &[ID], &[hold(1, None)], &fences(4), NOW);
     assert!(newer.is_some());
     assert!(refused(&[hold(1, None)]), "now the row has the newer one");

@@ -1,6 +1,6 @@
-//! A store in memory that treats the ledger as the real ones do: it loads the
-//! rows that a batch names and no others, takes only so much of what is due,
-//! and writes what it is told under the same guards.
+//! An in-memory store with the behavior of the real ones: it loads the rows that
+//! a batch names and no others, limits the due entries, and writes changes under
+//! the same guards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use crate::model::{
     Timestamp,
 };
 
-use super::naive;
+use super::reference;
 
-/// A command, and the product it was found to concern if it did not name it.
+/// A command, and the product of its read set miss, if any.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct QueuedCommand {
     pub command: Command,
-    pub elsewhere: Option<ProductId>,
+    pub missed_product: Option<ProductId>,
 }
 
-/// How one transaction reads.
+/// How one transaction loads rows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
+pub(super) struct ReadOptions {
     pub now: Timestamp,
-    /// The most due holds, and as many due orders, loaded of a product.
-    pub bound: usize,
-    /// Whether a full load counts as if more were due.
-    pub cautious: bool,
-    /// Whether only the products are loaded that the commands name.
-    pub blind: bool,
-    /// Whether customers' holds are loaded.
-    pub counts: bool,
+    /// The limit on due holds, and on due orders, of a product.
+    pub due_limit: usize,
+    /// Whether a full page counts as if more were due.
+    pub assumes_more: bool,
+    /// Whether to load only the products that the commands name.
+    pub named_only: bool,
+    /// Whether to load customers' holds.
+    pub with_customers: bool,
 }
 
 #[derive(Default)]
@@ -43,7 +43,7 @@ pub(super) struct Store {
     /// Product and customer of those holds that have one.
     pub customers: BTreeMap<HoldId, (ProductId, Arc<str>)>,
     pub orders: BTreeMap<OrderId, OrderRow>,
-    /// In the order of their arrival.
+    /// In order of arrival.
     pub payments: Vec<PaymentRow>,
     pub keys: BTreeMap<String, KeyRow>,
     pub outbox: Vec<LedgerEvent>,
@@ -52,7 +52,7 @@ pub(super) struct Store {
 impl Store {
     pub fn new(stocks: &BTreeMap<ProductId, u64>) -> Self {
         let row = |id: ProductId, stock: u64| {
-            let (name, price) = (naive::NAME.to_owned(), naive::PRICE);
+            let (name, price) = (reference::NAME.to_owned(), reference::PRICE);
             let product =
                 Product { id, name, price, stock, held: 0, pending: 0, sold: 0, version: 1 };
             ProductRow { product, received: stock, fence: 7, next_due: None }
@@ -61,23 +61,23 @@ impl Store {
         Self { products, ..Self::default() }
     }
 
-    pub fn load(&self, batch: &[Asked], reading: &Reading) -> Rows {
+    pub fn load(&self, batch: &[QueuedCommand], options: &ReadOptions) -> Rows {
         let mut rows = Rows::default();
-        for asked in batch {
-            self.load_for(&asked.command, reading.blind, &mut rows);
-            if reading.counts {
-                self.load_customer(&asked.command, &mut rows);
+        for queued in batch {
+            self.load_for(&queued.command, options.named_only, &mut rows);
+            if options.with_customers {
+                self.load_customer(&queued.command, &mut rows);
             }
-            if let Some(id) = asked.elsewhere {
+            if let Some(id) = queued.missed_product {
                 self.load_product(id, &mut rows);
             }
         }
         let products: Vec<&ProductRow> = rows.products.values().collect();
-        let overdue = |row: &&&ProductRow| row.next_due.is_some_and(|at| at <= reading.now);
+        let is_due = |row: &&&ProductRow| row.next_due.is_some_and(|at| at <= options.now);
         let ids: Vec<ProductId> =
-            products.iter().filter(overdue).map(|row| row.product.id).collect();
+            products.iter().filter(is_due).map(|row| row.product.id).collect();
         for id in ids {
-            let due = self.due(id, reading);
+            let due = self.due(id, options);
             for hold_id in &due.holds {
                 rows.holds.insert(*hold_id, self.holds[hold_id].clone());
             }
@@ -89,7 +89,7 @@ impl Store {
         rows
     }
 
-    fn load_for(&self, command: &Command, blind: bool, rows: &mut Rows) {
+    fn load_for(&self, command: &Command, named_only: bool, rows: &mut Rows) {
         match command {
             Command::Hold { hold, key, .. } => {
                 self.load_product(hold.product_id, rows);
@@ -101,7 +101,7 @@ impl Store {
             }
             Command::Release { hold_id, .. } | Command::Extend { hold_id, .. } => {
                 self.load_hold(*hold_id, rows);
-                if let Some(hold) = self.holds.get(hold_id).filter(|_| !blind) {
+                if let Some(hold) = self.holds.get(hold_id).filter(|_| !named_only) {
                     self.load_product(hold.product_id, rows);
                 }
             }
@@ -122,7 +122,7 @@ impl Store {
                 }
                 if let Some(row) = self.orders.get(order_id) {
                     rows.orders.insert(*order_id, row.clone());
-                    if !blind {
+                    if !named_only {
                         self.load_product(row.order.product_id, rows);
                     }
                 }
@@ -140,9 +140,9 @@ impl Store {
             let ids = self.customers.iter().filter(|(_, of)| **of == wanted).map(|(id, _)| id);
             let holds = ids.map(|id| &self.holds[id]);
             let active = holds.filter(|hold| hold.status == HoldStatus::Active);
-            let known: Vec<HoldId> = active.map(|hold| hold.id).collect();
-            rows.holds.extend(known.iter().map(|id| (*id, self.holds[id].clone())));
-            rows.customers.entry(wanted.0).or_default().insert(wanted.1, known);
+            let ids: Vec<HoldId> = active.map(|hold| hold.id).collect();
+            rows.holds.extend(ids.iter().map(|id| (*id, self.holds[id].clone())));
+            rows.customers.entry(wanted.0).or_default().insert(wanted.1, ids);
         }
     }
 
@@ -167,20 +167,20 @@ impl Store {
         }
     }
 
-    fn due(&self, id: ProductId, reading: &Reading) -> Due {
+    fn due(&self, id: ProductId, options: &ReadOptions) -> Due {
         let mut holds: Vec<_> =
             self.active_holds(id).map(|hold| (hold.expires_at, hold.id)).collect();
         let mut orders: Vec<_> = self.unpaid_orders(id).collect();
         holds.sort_unstable();
         orders.sort_unstable();
         let next = holds.iter().map(|(at, _)| *at).chain(orders.iter().map(|(at, _)| *at));
-        let next = next.filter(|at| *at > reading.now).min();
-        holds.retain(|(at, _)| *at <= reading.now);
-        orders.retain(|(at, _)| *at <= reading.now);
-        let full = usize::from(reading.cautious);
-        let more = holds.len().max(orders.len()) + full > reading.bound;
-        holds.truncate(reading.bound);
-        orders.truncate(reading.bound);
+        let next = next.filter(|at| *at > options.now).min();
+        holds.retain(|(at, _)| *at <= options.now);
+        orders.retain(|(at, _)| *at <= options.now);
+        let full = usize::from(options.assumes_more);
+        let more = holds.len().max(orders.len()) + full > options.due_limit;
+        holds.truncate(options.due_limit);
+        orders.truncate(options.due_limit);
         Due {
             holds: holds.into_iter().map(|(_, id)| id).collect(),
             orders: orders.into_iter().map(|(_, id)| id).collect(),
@@ -202,40 +202,43 @@ impl Store {
         rows.filter_map(|row| row.due_at.map(|at| (at, row.order.id)))
     }
 
-    /// The first moment at which something of the product falls due.
+    /// Returns the first due time of the product.
     pub fn first_due(&self, id: ProductId) -> Option<Timestamp> {
         let orders = self.unpaid_orders(id).map(|(at, _)| at);
         self.active_holds(id).map(|hold| hold.expires_at).chain(orders).min()
     }
 
-    /// Writes a transaction. Every guard that a real store has stands here.
+    /// Writes a transaction under every guard of a real store.
     pub fn write(&mut self, changes: Changes, now: Timestamp) {
         for change in changes.products {
             let (before, after) = (change.before, change.after);
             let row = self.products.get_mut(&before.product.id).expect("the product is there");
-            assert_eq!(*row, before, "the product stood otherwise");
-            let told = |row: &ProductRow| {
+            assert_eq!(*row, before, "guard of the product");
+            let fixed = |row: &ProductRow| {
                 (row.product.id, row.product.name.clone(), row.product.price, row.fence)
             };
-            assert_eq!(told(&before), told(&after), "not the ledger's to write");
+            assert_eq!(fixed(&before), fixed(&after), "columns that the ledger never writes");
             assert!(i64::try_from(after.product.stock).is_ok(), "stock below zero");
             *row = after;
         }
         for hold in changes.new_holds {
             assert!(self.products.contains_key(&hold.product_id), "hold of no product");
             assert!(hold.expires_at > now && hold.created_at == now, "{hold:?} at {now}");
-            assert!(self.holds.insert(hold.id, hold).is_none(), "hold id twice");
+            assert!(self.holds.insert(hold.id, hold).is_none(), "duplicate hold id");
         }
         for row in changes.customer_holds {
-            let known = (row.product_id, row.customer);
-            assert_eq!(self.holds[&row.hold_id].product_id, known.0, "{known:?}");
-            assert!(self.customers.insert(row.hold_id, known).is_none(), "customer twice");
+            let customer = (row.product_id, row.customer);
+            assert_eq!(self.holds[&row.hold_id].product_id, customer.0, "{customer:?}");
+            assert!(self.customers.insert(row.hold_id, customer).is_none(), "duplicate customer");
         }
-        // Before the moves: a hold may live longer and be ordered at once.
+        // Before the moves: one batch may extend a hold and convert it.
         for (id, end) in changes.extensions {
             let hold = self.holds.get_mut(&id).expect("the hold is there");
             assert_eq!(hold.status, HoldStatus::Active, "guard of hold {id}");
-            assert!(end > hold.expires_at && now < hold.expires_at, "hold {id} was dead or longer");
+            assert!(
+                end > hold.expires_at && now < hold.expires_at,
+                "hold {id} was expired or longer"
+            );
             hold.expires_at = end;
         }
         for change in changes.hold_moves {
@@ -253,7 +256,7 @@ impl Store {
             let used = self.orders.values().any(|other| other.order.hold_id == hold_id);
             assert!(!used, "hold {hold_id} used twice");
             assert_eq!((row.order.created_at, row.order.updated_at), (now, now));
-            assert!(self.orders.insert(row.order.id, row).is_none(), "order id twice");
+            assert!(self.orders.insert(row.order.id, row).is_none(), "duplicate order id");
         }
         for change in changes.order_moves {
             assert!(may_move(change.from, change.to), "{:?} to {:?}", change.from, change.to);
@@ -265,24 +268,27 @@ impl Store {
             }
         }
         for row in changes.new_payments {
-            assert!(self.payments.iter().all(|other| other.key != row.key), "payment key twice");
+            assert!(
+                self.payments.iter().all(|other| other.key != row.key),
+                "duplicate payment key"
+            );
             self.payments.push(row);
         }
         for (order_id, key) in changes.settled_payments {
             let waits = |row: &&mut PaymentRow| row.key == key && row.waiting;
-            let row = self.payments.iter_mut().find(waits).expect("the event waits");
+            let row = self.payments.iter_mut().find(waits).expect("the event is waiting");
             assert_eq!(row.order_id, order_id);
             assert!(self.orders.contains_key(&order_id), "settled without its order");
             row.waiting = false;
         }
         for row in changes.new_keys {
-            assert!(self.keys.insert(row.key.clone(), row).is_none(), "key twice");
+            assert!(self.keys.insert(row.key.clone(), row).is_none(), "duplicate key");
         }
         self.outbox.extend(changes.events);
     }
 }
 
-/// The only ways of an order; the last two begin where late money finds it.
+/// Returns whether an order may make this transition.
 fn may_move(
     from: (OrderStatus, PaymentDisposition),
     to: (OrderStatus, PaymentDisposition),

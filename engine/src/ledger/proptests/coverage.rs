@@ -1,14 +1,14 @@
-//! What a history can run into, by name, so that a test can tell whether the
-//! generator still reaches all of it.
+//! Coverage of the histories: names each situation, so that a test can check that
+//! the generators still reach all of them.
 
 use std::time::Duration;
 
-use crate::ledger::{Answer, Changes, Command, Decision, PaymentRow, Refusal, Remembered};
+use crate::ledger::{Answer, Changes, Command, CommandResult, Decision, PaymentRow, Refusal};
 use crate::model::{EventKind, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition, Timestamp};
 
-use super::naive::World;
+use super::reference::ReferenceModel;
 
-/// Everything but the kinds of events, which [`EventKind::ALL`] lists.
+/// All situations but the kinds of events, which [`EventKind::ALL`] lists.
 const ALL: &[&str] = &[
     "a hold",
     "a cart",
@@ -35,24 +35,24 @@ const ALL: &[&str] = &[
     "key mismatch",
     "wrong payment token",
     "stock too large",
-    "an answer again",
-    "a refusal again",
-    "a hold put off",
-    "a cart put off",
-    "a write-off put off",
-    "late money put off",
-    "elsewhere",
-    "a transaction lost",
+    "answer replayed",
+    "refusal replayed",
+    "hold deferred",
+    "cart deferred",
+    "write-off deferred",
+    "late payment deferred",
+    "read set miss",
+    "transaction lost",
     "nothing to write",
     "early event settled in its own batch",
     "early event settled from the store",
-    "hold dead at its very end",
-    "hold alive just before its end",
-    "order dead at its very end",
-    "order alive just before its end",
-    "early events re-reserved",
-    "late money re-reserved",
-    "late money to give back",
+    "hold expired exactly when due",
+    "hold active just before due",
+    "order cancelled exactly when due",
+    "order pending just before due",
+    "early payments re-reserved",
+    "late payment re-reserved",
+    "late payment to refund",
 ];
 
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
@@ -61,10 +61,10 @@ pub(super) fn all() -> impl Iterator<Item = &'static str> {
 
 pub(super) fn names(command: &Command, decision: &Decision) -> impl Iterator<Item = &'static str> {
     let name = match decision {
-        Decision::Later => name_of_put_off(command),
-        Decision::Elsewhere(_) => "elsewhere",
-        Decision::Done { answer: Ok(_), replayed: true } => "an answer again",
-        Decision::Done { answer: Err(_), replayed: true } => "a refusal again",
+        Decision::Deferred => name_of_deferral(command),
+        Decision::ReadSetMiss(_) => "read set miss",
+        Decision::Done { answer: Ok(_), replayed: true } => "answer replayed",
+        Decision::Done { answer: Err(_), replayed: true } => "refusal replayed",
         Decision::Done { answer: Ok(answer), .. } => name_of_answer(answer),
         Decision::Done { answer: Err(refusal), .. } => name_of_refusal(refusal),
     };
@@ -73,16 +73,16 @@ pub(super) fn names(command: &Command, decision: &Decision) -> impl Iterator<Ite
     [Some(name), more.then_some("more to reclaim")].into_iter().flatten()
 }
 
-fn name_of_put_off(command: &Command) -> &'static str {
+fn name_of_deferral(command: &Command) -> &'static str {
     match command {
-        Command::Hold { .. } => "a hold put off",
-        Command::Cart { .. } => "a cart put off",
-        Command::Adjust { .. } => "a write-off put off",
-        Command::Payment { .. } => "late money put off",
+        Command::Hold { .. } => "hold deferred",
+        Command::Cart { .. } => "cart deferred",
+        Command::Adjust { .. } => "write-off deferred",
+        Command::Payment { .. } => "late payment deferred",
         Command::Release { .. }
         | Command::Extend { .. }
         | Command::Order { .. }
-        | Command::Reclaim { .. } => "put off for nothing",
+        | Command::Reclaim { .. } => "deferred without reason",
     }
 }
 
@@ -92,7 +92,7 @@ fn name_of_answer(answer: &Answer) -> &'static str {
         Answer::Cart(_) => "a cart",
         Answer::Order(order) => match (order.status, order.payment_disposition) {
             (OrderStatus::PendingPayment, _) => "an order",
-            (_, PaymentDisposition::ReReserved) => "early events re-reserved",
+            (_, PaymentDisposition::ReReserved) => "early payments re-reserved",
             _ => "an order settled by an early event",
         },
         Answer::Payment(PaymentAnswer::Recorded) => "payment recorded",
@@ -126,8 +126,7 @@ fn name_of_refusal(refusal: &Refusal) -> &'static str {
     }
 }
 
-/// Where events that came before their order were settled, and what became of
-/// money that came after its end.
+/// Names where early payments were settled, and how late payments ended.
 pub(super) fn settlement(changes: &Changes) -> impl Iterator<Item = &'static str> {
     use OrderStatus::{Cancelled, Paid};
     use PaymentDisposition::{NeedsRefund, None, ReReserved};
@@ -137,40 +136,42 @@ pub(super) fn settlement(changes: &Changes) -> impl Iterator<Item = &'static str
     [
         (!changes.settled_payments.is_empty(), "early event settled from the store"),
         (changes.new_payments.iter().any(early), "early event settled in its own batch"),
-        (late((Paid, ReReserved)), "late money re-reserved"),
-        (late((Cancelled, NeedsRefund)), "late money to give back"),
+        (late((Paid, ReReserved)), "late payment re-reserved"),
+        (late((Cancelled, NeedsRefund)), "late payment to refund"),
     ]
     .into_iter()
     .filter_map(|(occurred, name)| occurred.then_some(name))
 }
 
-/// Whether the command met its hold or order at the end of its life, to the
-/// microsecond. The world has done the command by now.
-pub(super) fn moment(
-    world: &World,
+/// Names the boundary if the command met its hold or order at the microsecond at
+/// which it is due, or just before. Runs after the model executed the command.
+pub(super) fn boundary(
+    reference: &ReferenceModel,
     now: Timestamp,
     command: &Command,
-    answer: &Remembered,
+    answer: &CommandResult,
 ) -> Option<&'static str> {
     let next = now.after(Duration::from_micros(1));
     match command {
         Command::Order { hold_id, .. } => {
-            let end = world.holds.get(hold_id)?.expires_at;
+            let end = reference.holds.get(hold_id)?.expires_at;
             match answer {
-                Ok(_) => (end == next).then_some("hold alive just before its end"),
-                Err(Refusal::HoldExpired(_)) => (end == now).then_some("hold dead at its very end"),
+                Ok(_) => (end == next).then_some("hold active just before due"),
+                Err(Refusal::HoldExpired(_)) => {
+                    (end == now).then_some("hold expired exactly when due")
+                }
                 Err(_) => None,
             }
         }
         Command::Payment { order_id, outcome: Outcome::Success, .. } => {
-            let bought = world.orders.get(order_id)?;
-            let (status, end) = (bought.order.status, bought.due?);
-            let late = bought.order.payment_disposition != PaymentDisposition::None;
+            let state = reference.orders.get(order_id)?;
+            let (status, end) = (state.order.status, state.due?);
+            let late = state.order.payment_disposition != PaymentDisposition::None;
             match (status, late) {
                 (OrderStatus::Paid, false) => {
-                    (end == next).then_some("order alive just before its end")
+                    (end == next).then_some("order pending just before due")
                 }
-                (_, true) => (end == now).then_some("order dead at its very end"),
+                (_, true) => (end == now).then_some("order cancelled exactly when due"),
                 _ => None,
             }
         }

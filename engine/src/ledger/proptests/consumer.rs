@@ -1,5 +1,5 @@
-//! A reader of the outbox, who knows how the products began and nothing else
-//! but the events, and must arrive where the store is.
+//! A consumer of the outbox: it starts from the initial stock, sees nothing but
+//! the events, and must arrive at the state of the store.
 
 use std::collections::BTreeMap;
 
@@ -19,30 +19,30 @@ struct Units {
 }
 
 #[derive(Default)]
-pub(super) struct Reader {
+pub(super) struct OutboxConsumer {
     units: BTreeMap<ProductId, Units>,
     versions: BTreeMap<ProductId, u64>,
     holds: BTreeMap<HoldId, (HoldStatus, ProductId, i64)>,
     orders: BTreeMap<OrderId, (OrderStatus, PaymentDisposition, HoldId)>,
 }
 
-impl Reader {
+impl OutboxConsumer {
     pub fn new(stocks: &BTreeMap<ProductId, u64>) -> Self {
         let units = |stock: u64| Units { stock: stock.into(), ..Units::default() };
         let units = stocks.iter().map(|(id, stock)| (*id, units(*stock))).collect();
         Self { units, ..Self::default() }
     }
 
-    /// Takes one event; each must fit what was told before.
-    pub fn read(&mut self, event: &LedgerEvent) {
+    /// Applies one event, which must be consistent with those before it.
+    pub fn apply(&mut self, event: &LedgerEvent) {
         let version = self.versions.entry(event.product_id).or_default();
-        assert!(event.version >= *version, "versions go back: {event:?}");
+        assert!(event.version >= *version, "versions decrease: {event:?}");
         *version = event.version;
         match event.kind {
             EventKind::HoldCreated
             | EventKind::HoldReleased
             | EventKind::HoldExpired
-            | EventKind::HoldExtended => self.read_of_hold(event),
+            | EventKind::HoldExtended => self.apply_to_hold(event),
             EventKind::StockAdjusted => {
                 assert_eq!((event.hold_id, event.order_id), (None, None), "{event:?}");
                 assert_ne!(event.qty, 0);
@@ -52,11 +52,11 @@ impl Reader {
             | EventKind::OrderPaid
             | EventKind::OrderCancelled
             | EventKind::PaymentConflict
-            | EventKind::PaymentNeedsRefund => self.read_of_order(event),
+            | EventKind::PaymentNeedsRefund => self.apply_to_order(event),
         }
     }
 
-    fn read_of_hold(&mut self, event: &LedgerEvent) {
+    fn apply_to_hold(&mut self, event: &LedgerEvent) {
         assert_eq!(event.order_id, None, "{event:?}");
         let id = event.hold_id.expect("an event of a hold names it");
         let qty = i128::from(event.qty);
@@ -83,18 +83,18 @@ impl Reader {
     }
 
     fn expect_active(&self, event: &LedgerEvent, id: HoldId) {
-        let stood = (HoldStatus::Active, event.product_id, event.qty);
-        assert_eq!(self.holds.get(&id), Some(&stood), "{event:?}");
+        let before = (HoldStatus::Active, event.product_id, event.qty);
+        assert_eq!(self.holds.get(&id), Some(&before), "{event:?}");
     }
 
-    fn read_of_order(&mut self, event: &LedgerEvent) {
+    fn apply_to_order(&mut self, event: &LedgerEvent) {
         use OrderStatus::{Cancelled, Paid, PendingPayment};
         use PaymentDisposition::{NeedsRefund, None, ReReserved};
         let id = event.order_id.expect("an event of an order names it");
         let hold_id = event.hold_id.expect("and its hold");
         let qty = i128::from(event.qty);
-        let stood = self.orders.get(&id).copied();
-        let (status, disposition) = match (event.kind, stood.map(|(a, b, _)| (a, b))) {
+        let before = self.orders.get(&id).copied();
+        let (status, disposition) = match (event.kind, before.map(|(a, b, _)| (a, b))) {
             (EventKind::OrderCreated, Option::None) => {
                 self.expect_active(event, hold_id);
                 self.holds.insert(hold_id, (HoldStatus::Converted, event.product_id, event.qty));
@@ -118,10 +118,10 @@ impl Reader {
                 (Cancelled, None)
             }
             (EventKind::PaymentNeedsRefund, Some((Cancelled, None))) => (Cancelled, NeedsRefund),
-            (EventKind::PaymentConflict, Some(stood)) => stood,
-            (_, stood) => unreachable!("{event:?} after {stood:?}"),
+            (EventKind::PaymentConflict, Some(before)) => before,
+            (_, before) => unreachable!("{event:?} after {before:?}"),
         };
-        assert!(stood.is_none_or(|(_, _, used)| used == hold_id), "{event:?} of {stood:?}");
+        assert!(before.is_none_or(|(_, _, used)| used == hold_id), "{event:?} of {before:?}");
         assert_eq!(self.holds[&hold_id].2, event.qty, "{event:?}");
         self.orders.insert(id, (status, disposition, hold_id));
     }
@@ -130,8 +130,8 @@ impl Reader {
         self.units.get_mut(&event.product_id).expect("an event of a product there is")
     }
 
-    /// Whether the reader is where the store is, to the unit and the status.
-    pub fn agrees_with(&self, store: &Store) {
+    /// Asserts that units and statuses equal those of the store.
+    pub fn assert_matches(&self, store: &Store) {
         for (id, row) in &store.products {
             let row = &row.product;
             let units = Units {
@@ -140,25 +140,28 @@ impl Reader {
                 pending: row.pending.into(),
                 sold: row.sold.into(),
             };
-            assert_eq!(self.units[id], units, "product {id} as the events tell it");
+            assert_eq!(self.units[id], units, "product {id} according to the events");
         }
-        let told = self.holds.iter().map(|(id, (status, _, _))| (*id, *status));
-        assert!(told.eq(store.holds.values().map(|hold| (hold.id, hold.status))), "holds as told");
-        let told = self.orders.iter().map(|(id, row)| (*id, *row));
-        let stand = store.orders.values().map(|row| {
+        let consumed = self.holds.iter().map(|(id, (status, _, _))| (*id, *status));
+        assert!(
+            consumed.eq(store.holds.values().map(|hold| (hold.id, hold.status))),
+            "holds according to the events"
+        );
+        let consumed = self.orders.iter().map(|(id, row)| (*id, *row));
+        let stored = store.orders.values().map(|row| {
             let order = &row.order;
             (order.id, (order.status, order.payment_disposition, order.hold_id))
         });
-        assert!(told.eq(stand), "orders as told");
+        assert!(consumed.eq(stored), "orders according to the events");
     }
 
-    /// Reads the whole outbox again, one product at a time.
-    pub fn reread(stocks: &BTreeMap<ProductId, u64>, store: &Store) {
-        let mut reader = Self::new(stocks);
+    /// Consumes the whole outbox again, one product at a time.
+    pub fn replay(stocks: &BTreeMap<ProductId, u64>, store: &Store) {
+        let mut consumer = Self::new(stocks);
         for id in stocks.keys() {
             let of_one = store.outbox.iter().filter(|event| event.product_id == *id);
-            of_one.for_each(|event| reader.read(event));
+            of_one.for_each(|event| consumer.apply(event));
         }
-        reader.agrees_with(store);
+        consumer.assert_matches(store);
     }
 }

@@ -1,53 +1,53 @@
-//! The contract once more, told as plainly as can be: one flat world, one
-//! command at a time, what is due going back the moment it is due. Nothing of
-//! the ledger is used but the words in which it is asked and answers.
+//! The reference model: the contract in its simplest form. It executes one
+//! command at a time and reclaims what is due at once. It shares nothing with
+//! the ledger but the types of commands and answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ledger::{Answer, Command, KeyRow, NewHold, PaymentRow, Policy, Refusal, Remembered};
+use crate::ledger::{Answer, Command, CommandResult, KeyRow, NewHold, PaymentRow, Policy, Refusal};
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
     PaymentAnswer, PaymentDisposition, PaymentToken, Product, ProductId, ShortLine, Timestamp,
     Token,
 };
 
-/// A product as the world counts it: what is held, pending and sold is summed
-/// from holds and orders whenever somebody wants to know.
-pub(super) struct Counted {
+/// A product's stock. Units held, pending and sold are summed from the holds and
+/// orders on each read.
+pub(super) struct StockCount {
     pub stock: i128,
     pub received: i128,
 }
 
-/// An order and the moment at which it is cancelled if still unpaid.
-pub(super) struct Bought {
+/// An order and the time at which it is cancelled if unpaid.
+pub(super) struct OrderState {
     pub order: Order,
     pub due: Option<Timestamp>,
 }
 
 /// Kind, product, hold, order, units.
-pub(super) type Told = (EventKind, ProductId, Option<HoldId>, Option<OrderId>, i64);
+pub(super) type ExpectedEvent = (EventKind, ProductId, Option<HoldId>, Option<OrderId>, i64);
 
-pub(super) struct World {
+pub(super) struct ReferenceModel {
     policy: Policy,
     now: Timestamp,
-    pub products: BTreeMap<ProductId, Counted>,
+    pub products: BTreeMap<ProductId, StockCount>,
     pub holds: BTreeMap<HoldId, Hold>,
     /// Product and customer of those holds that have one.
     pub customers: BTreeMap<HoldId, (ProductId, Arc<str>)>,
-    pub orders: BTreeMap<OrderId, Bought>,
-    /// Payment events in the order of their arrival.
+    pub orders: BTreeMap<OrderId, OrderState>,
+    /// Payment events in order of arrival.
     pub inbox: Vec<PaymentRow>,
     pub keys: BTreeMap<String, KeyRow>,
-    /// What happened, except for what time alone brings about and for
-    /// cancellations: a store may get to those later than the world does.
-    pub told: Vec<Told>,
+    /// The events, except expirations and cancellations, which a store may emit
+    /// later than the model does.
+    pub events: Vec<ExpectedEvent>,
 }
 
-impl World {
+impl ReferenceModel {
     pub fn new(policy: Policy, stocks: &BTreeMap<ProductId, u64>, now: Timestamp) -> Self {
-        let counted = |units: u64| Counted { stock: units.into(), received: units.into() };
+        let counted = |units: u64| StockCount { stock: units.into(), received: units.into() };
         Self {
             policy,
             now,
@@ -57,39 +57,38 @@ impl World {
             orders: BTreeMap::new(),
             inbox: Vec::new(),
             keys: BTreeMap::new(),
-            told: Vec::new(),
+            events: Vec::new(),
         }
     }
 
-    /// It is `now`: a hold is dead from its end on, and so is an unpaid order.
-    pub fn pass_to(&mut self, now: Timestamp) {
+    /// Advances the clock: expires holds and cancels unpaid orders that are due.
+    pub fn advance_to(&mut self, now: Timestamp) {
         self.now = now;
-        let dead = |hold: &Hold| hold.status == HoldStatus::Active && now >= hold.expires_at;
-        let overdue = |bought: &Bought| {
-            bought.order.status == OrderStatus::PendingPayment
-                && bought.due.is_some_and(|due| now >= due)
+        let is_expired = |hold: &Hold| hold.status == HoldStatus::Active && now >= hold.expires_at;
+        let is_overdue = |state: &OrderState| {
+            state.order.status == OrderStatus::PendingPayment
+                && state.due.is_some_and(|due| now >= due)
         };
         let holds: Vec<HoldId> =
-            self.holds.values().filter(|hold| dead(hold)).map(|hold| hold.id).collect();
+            self.holds.values().filter(|hold| is_expired(hold)).map(|hold| hold.id).collect();
         for id in holds {
             self.end_hold(id, HoldStatus::Expired);
         }
         let orders: Vec<OrderId> =
-            self.orders.values().filter(|it| overdue(it)).map(|it| it.order.id).collect();
+            self.orders.values().filter(|it| is_overdue(it)).map(|it| it.order.id).collect();
         for id in orders {
             self.set_order(id, OrderStatus::Cancelled, PaymentDisposition::None);
             self.add_stock(self.orders[&id].order.product_id, self.orders[&id].order.qty.into());
         }
     }
 
-    /// Does what is asked; says what to answer, and whether that was
-    /// remembered rather than made.
-    pub fn ask(&mut self, command: &Command) -> (Remembered, bool) {
+    /// Executes a command; returns its result and whether it was replayed.
+    pub fn execute(&mut self, command: &Command) -> (CommandResult, bool) {
         if let Command::Payment { key, body_hash, .. } = command
-            && let Some(known) = self.inbox.iter().find(|event| event.key == *key)
+            && let Some(stored) = self.inbox.iter().find(|event| event.key == *key)
         {
-            return match known.body_hash == *body_hash {
-                true => (Ok(Answer::Payment(known.answer)), true),
+            return match stored.body_hash == *body_hash {
+                true => (Ok(Answer::Payment(stored.answer)), true),
                 false => (Err(Refusal::KeyMismatch), false),
             };
         }
@@ -102,13 +101,15 @@ impl World {
             }
             _ => None,
         };
-        let Some(keyed) = keyed else { return (self.work(command), false) };
+        let Some(keyed) = keyed else { return (self.apply(command), false) };
         match self.keys.get(&keyed.key) {
-            Some(known) if known.fingerprint == keyed.fingerprint => (known.answer.clone(), true),
+            Some(stored) if stored.fingerprint == keyed.fingerprint => {
+                (stored.answer.clone(), true)
+            }
             Some(_) => (Err(Refusal::KeyMismatch), false),
             None => {
                 let (key, fingerprint) = (keyed.key, keyed.fingerprint);
-                let answer = self.work(command);
+                let answer = self.apply(command);
                 let row = KeyRow { key: key.clone(), fingerprint, answer: answer.clone() };
                 self.keys.insert(key, row);
                 (answer, false)
@@ -116,21 +117,21 @@ impl World {
         }
     }
 
-    fn work(&mut self, command: &Command) -> Remembered {
+    fn apply(&mut self, command: &Command) -> CommandResult {
         match command {
             Command::Hold { hold, ttl, customer, .. } => {
-                let mut made =
-                    self.make_holds(std::slice::from_ref(hold), *ttl, customer.as_ref())?;
-                Ok(Answer::Hold(made.remove(0)))
+                let mut created =
+                    self.create_holds(std::slice::from_ref(hold), *ttl, customer.as_ref())?;
+                Ok(Answer::Hold(created.remove(0)))
             }
             Command::Cart { lines, ttl, customer, .. } => {
-                self.make_holds(lines, *ttl, customer.as_ref()).map(Answer::Cart)
+                self.create_holds(lines, *ttl, customer.as_ref()).map(Answer::Cart)
             }
             Command::Release { hold_id, .. } => {
                 match self.hold(*hold_id)?.status {
                     HoldStatus::Active => {
                         self.end_hold(*hold_id, HoldStatus::Released);
-                        self.tell_of_hold(EventKind::HoldReleased, *hold_id);
+                        self.emit_hold_event(EventKind::HoldReleased, *hold_id);
                     }
                     HoldStatus::Released | HoldStatus::Expired => {}
                     HoldStatus::Converted => return Err(self.used(*hold_id)),
@@ -143,7 +144,7 @@ impl World {
                 let end = hold.expires_at.max(self.now.after(*ttl).min(longest));
                 if end > hold.expires_at {
                     self.holds.insert(*hold_id, Hold { expires_at: end, ..hold });
-                    self.tell_of_hold(EventKind::HoldExtended, *hold_id);
+                    self.emit_hold_event(EventKind::HoldExtended, *hold_id);
                 }
                 self.hold(*hold_id).map(Answer::Hold)
             }
@@ -163,7 +164,7 @@ impl World {
                     created_at: self.now,
                     updated_at: self.now,
                 };
-                self.make_order(order);
+                self.create_order(order);
                 Ok(Answer::Order(self.orders[order_id].order.clone()))
             }
             Command::Payment { key, body_hash, order_id, secret, outcome } => {
@@ -189,12 +190,12 @@ impl World {
                 Ok(Answer::Payment(answer))
             }
             Command::Adjust { product_id, delta, .. } => self.adjust(*product_id, *delta),
-            // How much goes back, and when, is the store's affair.
+            // How much is reclaimed in which transaction is up to the store.
             Command::Reclaim { .. } => Ok(Answer::Reclaimed { holds: 0, orders: 0, more: false }),
         }
     }
 
-    fn make_holds(
+    fn create_holds(
         &mut self,
         lines: &[NewHold],
         ttl: Duration,
@@ -209,12 +210,13 @@ impl World {
         }
         self.check_stock(&wanted)?;
         let end = self.now.after(ttl);
-        let make = |line: &NewHold| {
-            let known = customer.map(|customer| (line.id, (line.product_id, customer.clone())));
-            self.customers.extend(known);
-            self.make_hold(line.id, line.product_id, line.qty, end, line.token)
+        let create = |line: &NewHold| {
+            let customer_row =
+                customer.map(|customer| (line.id, (line.product_id, customer.clone())));
+            self.customers.extend(customer_row);
+            self.create_hold(line.id, line.product_id, line.qty, end, line.token)
         };
-        Ok(lines.iter().map(make).collect())
+        Ok(lines.iter().map(create).collect())
     }
 
     fn check_customer(&self, line: (ProductId, u32), customer: &Arc<str>) -> Result<(), Refusal> {
@@ -242,10 +244,14 @@ impl World {
     }
 
     fn short_line(&self, product_id: ProductId, requested: u64) -> ShortLine {
-        ShortLine { product_id, requested, available: whole(self.products[&product_id].stock) }
+        ShortLine {
+            product_id,
+            requested,
+            available: to_unsigned(self.products[&product_id].stock),
+        }
     }
 
-    fn make_hold(
+    fn create_hold(
         &mut self,
         id: HoldId,
         product_id: ProductId,
@@ -259,28 +265,29 @@ impl World {
         let order_id = None;
         let hold = Hold { id, product_id, qty, status, expires_at, created_at, token, order_id };
         self.holds.insert(id, hold.clone());
-        self.tell_of_hold(EventKind::HoldCreated, id);
+        self.emit_hold_event(EventKind::HoldCreated, id);
         hold
     }
 
-    fn make_order(&mut self, order: Order) {
+    fn create_order(&mut self, order: Order) {
         let id = order.id;
         if let Some(hold) = self.holds.get_mut(&order.hold_id) {
             hold.status = HoldStatus::Converted;
         }
         let due = self.policy.payment_ttl.map(|ttl| self.now.after(ttl));
         let right = order.payment_token.secret;
-        self.orders.insert(id, Bought { order, due });
+        self.orders.insert(id, OrderState { order, due });
         self.emit_order_event(EventKind::OrderCreated, id);
-        // Events that came before their order count now, in the order they came.
+        // Payments that arrived before their order are applied now, in order.
         for at in 0..self.inbox.len() {
             let event = &mut self.inbox[at];
             if event.order_id != id || !event.waiting {
                 continue;
             }
             event.waiting = false;
-            let (outcome, believed) = (event.outcome, event.secret.is_none_or(|it| it == right));
-            if believed {
+            let (outcome, is_authentic) =
+                (event.outcome, event.secret.is_none_or(|it| it == right));
+            if is_authentic {
                 self.pay(id, outcome);
             } else {
                 self.emit_order_event(EventKind::PaymentConflict, id);
@@ -288,7 +295,7 @@ impl World {
         }
     }
 
-    /// The provider's word on an order that is there.
+    /// Applies a payment's outcome to an existing order.
     fn pay(&mut self, id: OrderId, outcome: Outcome) {
         let order = self.orders[&id].order.clone();
         let qty = i128::from(order.qty);
@@ -319,7 +326,7 @@ impl World {
         }
     }
 
-    fn adjust(&mut self, id: ProductId, delta: i64) -> Remembered {
+    fn adjust(&mut self, id: ProductId, delta: i64) -> CommandResult {
         let Some(product) = self.products.get_mut(&id) else {
             return Err(Refusal::NoProduct(id));
         };
@@ -332,15 +339,15 @@ impl World {
         }
         product.received += delta_wide;
         product.stock += delta_wide;
-        self.told.push((EventKind::StockAdjusted, id, None, None, delta));
+        self.events.push((EventKind::StockAdjusted, id, None, None, delta));
         Ok(Answer::Product(self.product(id)))
     }
 
-    /// The product as it is shown; only its version the world does not know.
+    /// Returns the product; the model does not track its version.
     fn product(&self, id: ProductId) -> Product {
         let held = self.holds.values().filter(|hold| hold.status == HoldStatus::Active);
         let ordered = |status: OrderStatus| {
-            let orders = self.orders.values().map(|bought| &bought.order);
+            let orders = self.orders.values().map(|state| &state.order);
             let these = orders.filter(|order| order.product_id == id && order.status == status);
             these.map(|order| u64::from(order.qty)).sum()
         };
@@ -348,7 +355,7 @@ impl World {
             id,
             name: NAME.to_owned(),
             price: PRICE,
-            stock: whole(self.products[&id].stock),
+            stock: to_unsigned(self.products[&id].stock),
             held: held.filter(|hold| hold.product_id == id).map(|hold| u64::from(hold.qty)).sum(),
             pending: ordered(OrderStatus::PendingPayment),
             sold: ordered(OrderStatus::Paid),
@@ -360,18 +367,17 @@ impl World {
         self.holds.get(&id).cloned().ok_or(Refusal::NoHold(id))
     }
 
-    /// Only who knows a hold's token may use it, where that is asked for; with
-    /// a wrong one no one may.
+    /// Refuses a wrong hold token, and a missing one where the policy requires it.
     fn check_token(&self, command: &Command) -> Result<(), Refusal> {
-        let (id, shown) = match command {
+        let (id, given) = match command {
             Command::Release { hold_id, token } => (*hold_id, *token),
             Command::Extend { hold_id, token, .. } => (*hold_id, *token),
             Command::Order { hold_id, token, .. } => (*hold_id, *token),
             _ => return Ok(()),
         };
-        match self.holds.get(&id).map(|hold| (hold.token, shown)) {
+        match self.holds.get(&id).map(|hold| (hold.token, given)) {
             Some((_, None)) if self.policy.require_hold_token => Err(Refusal::NoHoldToken(id)),
-            Some((right, Some(shown))) if shown != right => Err(Refusal::WrongHoldToken(id)),
+            Some((right, Some(given))) if given != right => Err(Refusal::WrongHoldToken(id)),
             _ => Ok(()),
         }
     }
@@ -387,8 +393,8 @@ impl World {
     }
 
     fn used(&self, hold_id: HoldId) -> Refusal {
-        let by = self.orders.values().find(|bought| bought.order.hold_id == hold_id);
-        Refusal::HoldAlreadyUsed { hold_id, order_id: by.map(|bought| bought.order.id) }
+        let by = self.orders.values().find(|state| state.order.hold_id == hold_id);
+        Refusal::HoldAlreadyUsed { hold_id, order_id: by.map(|state| state.order.id) }
     }
 
     fn end_hold(&mut self, id: HoldId, status: HoldStatus) {
@@ -400,7 +406,7 @@ impl World {
     }
 
     fn set_order(&mut self, id: OrderId, status: OrderStatus, disposition: PaymentDisposition) {
-        if let Some(Bought { order, .. }) = self.orders.get_mut(&id) {
+        if let Some(OrderState { order, .. }) = self.orders.get_mut(&id) {
             order.status = status;
             order.payment_disposition = disposition;
         }
@@ -412,22 +418,22 @@ impl World {
         }
     }
 
-    fn tell_of_hold(&mut self, kind: EventKind, id: HoldId) {
+    fn emit_hold_event(&mut self, kind: EventKind, id: HoldId) {
         let hold = &self.holds[&id];
-        self.told.push((kind, hold.product_id, Some(id), None, hold.qty.into()));
+        self.events.push((kind, hold.product_id, Some(id), None, hold.qty.into()));
     }
 
     fn emit_order_event(&mut self, kind: EventKind, id: OrderId) {
         let order = &self.orders[&id].order;
         let (hold, qty) = (Some(order.hold_id), order.qty.into());
-        self.told.push((kind, order.product_id, hold, Some(id), qty));
+        self.events.push((kind, order.product_id, hold, Some(id), qty));
     }
 }
 
 pub(super) const NAME: &str = "crate of tests";
 pub(super) const PRICE: Money = Money::from_row(1_999);
 
-fn whole(units: i128) -> u64 {
-    assert!(units >= 0, "the naive world itself oversold: {units}");
+fn to_unsigned(units: i128) -> u64 {
+    assert!(units >= 0, "the reference model itself oversold: {units}");
     u64::try_from(units).unwrap_or(u64::MAX)
 }

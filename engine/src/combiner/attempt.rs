@@ -1,0 +1,176 @@
+//! One attempt at one transaction, either in plain order (lock, read, decide,
+//! write, commit) or by speculative execution.
+
+use std::collections::BTreeMap;
+
+use crate::ledger::{Command, Rows, decide};
+use crate::model::ProductId;
+use crate::runtime;
+use crate::sold_out::StockSnapshot;
+use crate::store::{Batch, CommitError, Fault, ReadSet, Session, StoreError};
+
+use super::dependencies::Dependencies;
+use super::early_inserts;
+use super::in_doubt::{DecidedBatch, InDoubtCommit, InDoubtCommits};
+use super::lanes::Admission;
+use super::speculation::{Speculation, SpeculativeDecision};
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(super) enum AttemptError {
+    /// The transaction was rolled back and left nothing behind.
+    RolledBack(StoreError),
+    /// COMMIT was sent and no response came: it may have been applied.
+    InDoubt(StoreError, InDoubtCommit),
+    /// A guard of the statements that write and commit failed. Rows may differ
+    /// because an earlier run of the same statements wrote them: a proxy resends
+    /// a request whose response it lost.
+    Rejected(StoreError, InDoubtCommit),
+    /// The decision differs from the one that the attempt speculated on.
+    Misspeculation,
+    /// The row of this product carries this fencing token, newer than ours.
+    Stale(ProductId, u64),
+}
+
+/// The input of an attempt.
+pub(super) struct Attempt<'a> {
+    pub read_set: &'a ReadSet,
+    pub commands: &'a [Command],
+    pub batch_id: u64,
+    pub fences: &'a BTreeMap<ProductId, u64>,
+    /// Records the rows that the transaction leaves behind.
+    pub speculation: &'a Speculation,
+}
+
+/// Locks, reads, decides, writes and commits, once.
+///
+/// First resolves the `in_doubt` commits under the same row locks, which makes
+/// it wait for one that is still in flight. A commit that has yet to request
+/// its locks may be applied later still, so each attempt looks again. `admit`
+/// tells the queue when the next batch of these lanes may start.
+pub(super) async fn attempt(
+    deps: &Dependencies,
+    session: &mut dyn Session,
+    input: &Attempt<'_>,
+    in_doubt: &mut InDoubtCommits,
+    admit: &(dyn Fn(Admission) + Sync),
+) -> Result<DecidedBatch, AttemptError> {
+    let Attempt { read_set, commands, batch_id, fences, speculation } = *input;
+    let requested_at = runtime::now();
+    let loaded = session.begin(read_set).await.map_err(AttemptError::RolledBack)?;
+    let locked_at = runtime::now();
+    failpoint!(AfterLoad);
+    admit(Admission::FullBatchOnly);
+    let has_locks = !loaded.rows.products.is_empty();
+    if let Some(decided) =
+        in_doubt.resolve(session, has_locks).await.map_err(AttemptError::RolledBack)?
+    {
+        // The outcome is known, so a failed rollback must not fail the callers;
+        // dropping such a session closes its connection.
+        let _ = session.rollback().await;
+        return Ok(decided);
+    }
+    if let Some((product, row_fence)) = newer_fence(&loaded.rows, fences) {
+        session.rollback().await.map_err(AttemptError::RolledBack)?;
+        return Err(AttemptError::Stale(product, row_fence));
+    }
+    let now = loaded.now;
+    let mut products: Vec<_> = loaded.rows.products.values().map(StockSnapshot::from).collect();
+    let (decisions, changes) = decide(&deps.policy, loaded.rows, commands, now);
+    for change in &changes.products {
+        let id = change.after.product.id;
+        if let Ok(at) = products.binary_search_by_key(&id, |before| before.id) {
+            products[at] = StockSnapshot::from(&change.after);
+        }
+    }
+    if !early_inserts::match_decision(&read_set.early_inserts, &changes, now) {
+        session.rollback().await.map_err(AttemptError::RolledBack)?;
+        return Err(AttemptError::Misspeculation);
+    }
+    let decided = DecidedBatch { decisions, changes, products, locked_at };
+    if decided.changes.is_empty() {
+        session.rollback().await.map_err(AttemptError::RolledBack)?;
+        return Ok(decided);
+    }
+    let (changes, early_inserts) = (&decided.changes, &read_set.early_inserts[..]);
+    let is_speculative = false;
+    let batch = Batch { id: batch_id, now, changes, early_inserts, fences, is_speculative };
+    speculation.record(changes, fences, requested_at..locked_at);
+    match session.commit(&batch, &|| admit(Admission::Open)).await {
+        Ok(()) => Ok(decided),
+        Err(CommitError::RolledBack(error)) => Err(AttemptError::RolledBack(error)),
+        Err(CommitError::InDoubt(error)) => {
+            Err(AttemptError::InDoubt(error, InDoubtCommit::new(batch_id, decided, has_locks)))
+        }
+        Err(CommitError::Rejected(error)) => {
+            Err(AttemptError::Rejected(error, InDoubtCommit::new(batch_id, decided, has_locks)))
+        }
+    }
+}
+
+/// Writes and commits a speculative decision in one round trip. The guarded
+/// updates validate it (optimistic concurrency).
+pub(super) async fn attempt_speculative(
+    session: &mut dyn Session,
+    input: &Attempt<'_>,
+    speculative: SpeculativeDecision,
+    admit: &(dyn Fn(Admission) + Sync),
+) -> Result<DecidedBatch, AttemptError> {
+    let SpeculativeDecision { decisions, changes, now } = speculative;
+    let products =
+        changes.products.iter().map(|change| StockSnapshot::from(&change.after)).collect();
+    let decided = DecidedBatch { decisions, changes, products, locked_at: runtime::now() };
+    let Attempt { batch_id, fences, .. } = *input;
+    let (changes, is_speculative) = (&decided.changes, true);
+    let batch = Batch { id: batch_id, now, changes, early_inserts: &[], fences, is_speculative };
+    admit(Admission::FullBatchOnly);
+    match session.write(&batch).await {
+        Ok(()) => Ok(decided),
+        // A guard failed: a row differs from its cached copy.
+        Err(CommitError::RolledBack(StoreError { fault: Fault::Conflict, .. })) => {
+            Err(AttemptError::Misspeculation)
+        }
+        Err(CommitError::RolledBack(error)) => Err(AttemptError::RolledBack(error)),
+        Err(CommitError::InDoubt(error)) => {
+            Err(AttemptError::InDoubt(error, InDoubtCommit::speculative(batch_id, decided)))
+        }
+        Err(CommitError::Rejected(error)) => {
+            Err(AttemptError::Rejected(error, InDoubtCommit::speculative(batch_id, decided)))
+        }
+    }
+}
+
+/// Finds a product whose row carries a newer fencing token than our lease, and
+/// that token.
+fn newer_fence(rows: &Rows, fences: &BTreeMap<ProductId, u64>) -> Option<(ProductId, u64)> {
+    fences.iter().find_map(|(product, fence)| {
+        let row_fence = rows.products.get(product)?.fence;
+        (row_fence > *fence).then_some((*product, row_fence))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::ProductRow;
+    use crate::model::{Money, Product};
+
+    const ID: ProductId = ProductId(7);
+
+    fn written_under(fence: u64) -> Rows {
+        let price = Money::from_minor(100).expect("a price");
+        let (name, stock, held, pending, sold) = ("Lamp".to_owned(), 10, 0, 0, 0);
+        let product = Product { id: ID, name, price, stock, held, pending, sold, version: 1 };
+        let row = ProductRow { product, received: 10, fence, next_due: None };
+        Rows { products: BTreeMap::from([(ID, row)]), ..Rows::default() }
+    }
+
+    #[test]
+    fn newer_fence_finds_a_row_written_under_a_newer_lease() {
+        let fences = BTreeMap::from([(ProductId(1), 1), (ID, 5)]);
+        assert_eq!(newer_fence(&written_under(4), &fences), None);
+        assert_eq!(newer_fence(&written_under(5), &fences), None, "it is our own");
+        assert_eq!(newer_fence(&written_under(6), &fences), Some((ID, 6)));
+        assert_eq!(newer_fence(&written_under(6), &BTreeMap::new()), None, "we have no lease");
+    }
+}

@@ -1,0 +1,142 @@
+//! Completes a committed batch: publishes its changes to the caches, wakes the
+//! sweeper, and turns the decisions into responses.
+
+use super::context::Context;
+use super::dependencies::Dependencies;
+use super::ids::IdAllocator;
+use super::in_doubt::DecidedBatch;
+use super::read_set;
+use super::request::{CommandResponse, PendingRequest};
+use crate::cache::CachedProduct;
+use crate::error::{Error, Result};
+use crate::ledger::{Changes, Command, Decision, Refusal};
+use crate::model::{EventKind, ProductId};
+use crate::store::Sequence;
+
+/// What happens to a request after its batch.
+pub(super) enum RequestOutcome {
+    Respond(PendingRequest, Result<CommandResponse>),
+    /// Puts the request back at the front of its lanes.
+    Requeue(PendingRequest),
+}
+
+/// Publishes what a transaction changed, then turns its decisions into
+/// responses. Callers must not get a response before the caches are current:
+/// they would not read their own writes.
+pub(super) fn complete(
+    context: &Context,
+    requests: Vec<PendingRequest>,
+    decided: DecidedBatch,
+) -> Vec<RequestOutcome> {
+    let deps = &context.deps;
+    let DecidedBatch { decisions, changes, products, locked_at } = decided;
+    deps.process_shared.sold_out.record(products, &short_products(&decisions), locked_at);
+    publish(deps, &changes);
+    let mut outcomes = Vec::with_capacity(requests.len());
+    let mut unused = UnusedIds::default();
+    for (mut request, decision) in requests.into_iter().zip(decisions) {
+        match decision {
+            Decision::Done { answer, replayed } => {
+                if answer.is_err() || replayed {
+                    unused.add(&request.command);
+                }
+                if replayed && matches!(request.command, Command::Payment { .. }) {
+                    deps.metrics.payment_duplicates.inc();
+                }
+                let response = answer
+                    .map(|answer| CommandResponse { answer, replayed })
+                    .map_err(|refusal| Error::refused(refusal, replayed));
+                outcomes.push(RequestOutcome::Respond(request, response));
+            }
+            Decision::Deferred => {
+                unused.add(&request.command);
+                outcomes.push(RequestOutcome::Requeue(request));
+            }
+            Decision::ReadSetMiss(product) => {
+                request.lanes = vec![deps.lane(product)];
+                outcomes.push(RequestOutcome::Requeue(request));
+            }
+        }
+    }
+    unused.release(&context.ids);
+    outcomes
+}
+
+/// Publishes committed changes within this process, and to Redis through the
+/// cache.
+fn publish(deps: &Dependencies, changes: &Changes) {
+    for event in &changes.events {
+        match event.kind {
+            EventKind::HoldExpired => drop(deps.metrics.holds_expired.inc()),
+            EventKind::OrderCancelled => drop(deps.metrics.orders_cancelled.inc()),
+            _ => {}
+        }
+    }
+    let soonest = changes.products.iter().filter_map(|change| change.after.next_due).min();
+    if let Some(soonest) = soonest {
+        deps.sweeper_waker.falls_due(soonest);
+    }
+    if !changes.products.is_empty() {
+        let written = changes.products.iter().map(|change| CachedProduct::from(&change.after));
+        deps.cache.committed(written.collect());
+    }
+    if !deps.store.single_writer() {
+        deps.product_index
+            .remember_holds(changes.new_holds.iter().map(|hold| (hold.id, hold.product_id)));
+        let orders = changes.new_orders.iter();
+        deps.product_index.remember_orders(orders.map(|row| (row.order.id, row.order.product_id)));
+    }
+}
+
+/// Returns the products for which a command was refused as `insufficient`.
+fn short_products(decisions: &[Decision]) -> Vec<ProductId> {
+    let mut short = Vec::new();
+    for decision in decisions {
+        if let Decision::Done { answer: Err(Refusal::Insufficient(lines)), .. } = decision {
+            short.extend(lines.iter().map(|line| line.product_id));
+            short.dedup();
+        }
+    }
+    short
+}
+
+/// Allocated ids that no row used.
+#[derive(Default)]
+pub(super) struct UnusedIds {
+    holds: Vec<u64>,
+    orders: Vec<u64>,
+}
+
+impl UnusedIds {
+    pub fn add(&mut self, command: &Command) {
+        read_set::collect_ids(command, &mut self.holds, &mut self.orders);
+    }
+
+    pub fn release(self, ids: &IdAllocator) {
+        ids.release(Sequence::Hold, self.holds);
+        ids.release(Sequence::Order, self.orders);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ShortLine;
+
+    #[test]
+    fn short_products_lists_each_insufficient_product_once_in_a_row() {
+        let line = |product| {
+            let product_id = ProductId(product);
+            ShortLine { product_id, requested: 2, available: 1 }
+        };
+        let refused = |products: &[u64]| {
+            let lines = products.iter().copied().map(line).collect();
+            let answer = Err(Refusal::Insufficient(lines));
+            Decision::Done { answer, replayed: false }
+        };
+        let other =
+            Decision::Done { answer: Err(Refusal::NoProduct(ProductId(9))), replayed: false };
+        let decisions = [refused(&[3]), Decision::Deferred, refused(&[3]), other, refused(&[1, 4])];
+        assert_eq!(short_products(&decisions), [3, 1, 4].map(ProductId));
+    }
+}

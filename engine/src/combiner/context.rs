@@ -1,0 +1,51 @@
+//! The state that all workers of one combiner share.
+
+use std::sync::Arc;
+
+use super::batch_sizer;
+use super::dependencies::Dependencies;
+use super::ids::IdAllocator;
+use super::lanes::BatchLimits;
+use super::queue::Queue;
+use super::speculation::Speculation;
+
+/// The most products in one transaction.
+const LANES_PER_BATCH_MAX: usize = 512;
+
+/// A transaction takes further products only while it has fewer requests than
+/// this: small batches of several products share the cost of a commit, a large
+/// one is faster alone.
+const ADD_LANE_BELOW: usize = 256;
+
+/// Batches of one product in flight: one inserts early while the other holds
+/// the row lock or flushes its log.
+const BATCHES_IN_FLIGHT_MAX: usize = 2;
+
+/// The state that all workers of one combiner share.
+pub(super) struct Context {
+    pub deps: Dependencies,
+    pub ids: IdAllocator,
+    pub speculation: Speculation,
+    pub queue: Queue,
+}
+
+impl Context {
+    pub fn new(deps: Dependencies) -> Self {
+        let batch_max = deps.config.batch_max;
+        let limits = BatchLimits {
+            requests: batch_sizer::initial(batch_max),
+            requests_max: batch_max,
+            lanes_max: LANES_PER_BATCH_MAX,
+            add_lane_below: ADD_LANE_BELOW,
+            in_flight_max: if deps.store.single_writer() { 1 } else { BATCHES_IN_FLIGHT_MAX },
+            lock_run: deps.config.lock_run,
+        };
+        let metrics = Arc::clone(&deps.metrics);
+        Self {
+            ids: IdAllocator::new(Arc::clone(&deps.store)),
+            speculation: Speculation::default(),
+            queue: Queue::new(deps.config.queue_limit, limits, metrics),
+            deps,
+        }
+    }
+}

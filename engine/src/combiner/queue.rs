@@ -1,0 +1,144 @@
+//! The queue that callers and workers share: [`Lanes`] behind a mutex, with
+//! wake-ups, admission control and the depth metric.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::lanes::{self, Admission, BatchLimits, Lanes, LeaseAction, ReadyBatch};
+use super::request::{LaneId, PendingRequest};
+use crate::error::Result;
+use crate::lock::Lease;
+use crate::metrics::Metrics;
+
+/// A batch in flight, as its lanes know it.
+pub(super) struct BatchSlot {
+    pub lanes: Vec<LaneId>,
+    pub requests: usize,
+    pub number: u64,
+}
+
+pub(super) struct Queue {
+    /// Guards the lanes. A plain mutex: critical sections are short and never
+    /// await.
+    lanes: Mutex<Lanes>,
+    /// Whether the queue was full after its last change. Load shedding reads
+    /// this flag, so that a flood of requests does not contend for the mutex.
+    is_full: AtomicBool,
+    /// Wakes one idle worker, which wakes the next if work is left.
+    wake: Notify,
+    metrics: Arc<Metrics>,
+}
+
+impl Queue {
+    pub fn new(queue_limit: usize, limits: BatchLimits, metrics: Arc<Metrics>) -> Self {
+        Self {
+            lanes: Mutex::new(Lanes::new(queue_limit, limits)),
+            is_full: AtomicBool::new(false),
+            wake: Notify::new(),
+            metrics,
+        }
+    }
+
+    /// Locks the lanes.
+    pub fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        // No panic leaves the lanes inconsistent, so a poisoned mutex is usable.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sheds load without locking.
+    ///
+    /// # Errors
+    /// `contention` if the queue is full.
+    pub fn check_capacity(&self) -> Result<()> {
+        if self.is_full.load(Ordering::Relaxed) { Err(lanes::queue_full()) } else { Ok(()) }
+    }
+
+    /// Queues a request and wakes a worker.
+    ///
+    /// # Errors
+    /// `contention` if the queue is full, `misuse` if it is closed.
+    pub fn enqueue(&self, request: PendingRequest) -> Result<()> {
+        {
+            let mut lanes = self.lanes();
+            lanes.push(request)?;
+            self.publish_depth(&lanes);
+        }
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Waits for the next batch; `None` once the queue is closed and empty.
+    pub async fn next_batch(&self) -> Option<ReadyBatch> {
+        loop {
+            let (batch, has_more, is_drained) = {
+                let mut lanes = self.lanes();
+                let batch = lanes.take();
+                self.publish_depth(&lanes);
+                (batch, lanes.has_ready(), lanes.is_drained())
+            };
+            match batch {
+                Some(batch) => {
+                    if has_more {
+                        self.wake.notify_one();
+                    }
+                    return Some(batch);
+                }
+                None if is_drained => {
+                    // Each worker that stops wakes the next.
+                    self.wake.notify_one();
+                    return None;
+                }
+                None => self.wake.notified().await,
+            }
+        }
+    }
+
+    /// Rejects new requests; queued ones are still served.
+    pub fn close(&self) {
+        self.lanes().close();
+        self.wake.notify_one();
+    }
+
+    /// Sets whether the batch's lanes may start another one.
+    pub fn set_admission(&self, slot: &BatchSlot, admission: Admission) {
+        self.update(|lanes| lanes.set_admission(&slot.lanes, slot.number, admission));
+    }
+
+    /// Frees the lanes of a batch and puts `requeued` requests at their front.
+    /// Returns what to do with the leases that the lanes no longer keep.
+    pub fn finish(&self, slot: &BatchSlot, requeued: Vec<PendingRequest>) -> Vec<LeaseAction> {
+        self.update(|lanes| {
+            lanes.push_front(requeued);
+            lanes.finish(&slot.lanes, slot.number, slot.requests)
+        })
+    }
+
+    /// Reopens a lane whose lease was offered to other processes; `renewed` if
+    /// none wanted it.
+    pub fn reopen(&self, lane: LaneId, renewed: Option<Lease>) {
+        self.update(|lanes| lanes.reopen(lane, renewed));
+    }
+
+    /// Changes the lanes and wakes a worker if that made work.
+    fn update<T>(&self, change: impl FnOnce(&mut Lanes) -> T) -> T {
+        let (changed, has_work) = {
+            let mut lanes = self.lanes();
+            let changed = change(&mut lanes);
+            self.publish_depth(&lanes);
+            (changed, lanes.has_ready() || lanes.is_drained())
+        };
+        if has_work {
+            self.wake.notify_one();
+        }
+        changed
+    }
+
+    /// Publishes the depth under the mutex, so that the last value published is
+    /// the latest.
+    fn publish_depth(&self, lanes: &Lanes) {
+        self.is_full.store(lanes.is_full(), Ordering::Relaxed);
+        self.metrics.queue_depth.set(i64::try_from(lanes.depth()).unwrap_or(i64::MAX));
+    }
+}

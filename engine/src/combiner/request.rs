@@ -1,0 +1,45 @@
+//! A queued command, its lanes, and the response that its caller waits for.
+
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::error::Result;
+use crate::ledger::{Answer, Command};
+
+/// A lane: a product's id, or 0 for requests whose product is unknown and for
+/// all requests of a store with a single writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct LaneId(pub u64);
+
+/// The result of a command that took effect, in this call or, if `replayed`, in
+/// the call that first used its idempotency key.
+#[derive(Debug)]
+pub(crate) struct CommandResponse {
+    pub answer: Answer,
+    pub replayed: bool,
+}
+
+/// A command that waits for its transaction.
+#[derive(Debug)]
+pub(super) struct PendingRequest {
+    pub command: Command,
+    /// The lanes that the request is queued in, ascending, at least one.
+    pub lanes: Vec<LaneId>,
+    pub response: oneshot::Sender<Result<CommandResponse>>,
+    pub enqueued_at: Instant,
+}
+
+impl PendingRequest {
+    pub fn new(
+        command: Command,
+        mut lanes: Vec<LaneId>,
+        response: oneshot::Sender<Result<CommandResponse>>,
+        enqueued_at: Instant,
+    ) -> Self {
+        if lanes.is_empty() {
+            lanes.push(LaneId(0));
+        }
+        Self { command, lanes, response, enqueued_at }
+    }
+}

@@ -1,0 +1,100 @@
+//! Builds the changes that a decided batch writes.
+
+use std::collections::HashSet;
+
+use super::{BatchState, moves_units};
+use crate::ledger::{Changes, CustomerHold, HoldMove, OrderMove, ProductChange};
+use crate::model::{HoldId, HoldStatus, OrderId, OrderStatus, PaymentDisposition, ProductId};
+
+impl BatchState<'_> {
+    /// Returns the difference between the rows as they were loaded and as they are
+    /// now.
+    pub(in crate::ledger) fn into_changes(mut self) -> Changes {
+        let mut changes = Changes::default();
+        self.finish_products(&mut changes);
+        for (id, before) in std::mem::take(&mut self.holds_before) {
+            let Some(hold) = self.rows.holds.get(&id) else { continue };
+            match before {
+                None => changes.new_holds.push(hold.clone()),
+                Some((from, expires_at)) => {
+                    if from != hold.status {
+                        push_hold_move(&mut changes.hold_moves, from, hold.status, id);
+                    }
+                    if expires_at != hold.expires_at {
+                        changes.extensions.push((id, hold.expires_at));
+                    }
+                }
+            }
+        }
+        for (id, before) in std::mem::take(&mut self.orders_before) {
+            let Some(row) = self.rows.orders.get(&id) else { continue };
+            let to = (row.order.status, row.order.payment_disposition);
+            match before {
+                None => changes.new_orders.push(row.clone()),
+                // The transitions of an order have no cycle, so this is a change.
+                Some(from) => push_order_move(&mut changes.order_moves, from, to, id),
+            }
+        }
+        // A payment that arrived and was settled in this batch is written once, as
+        // settled.
+        let new: HashSet<&String> = self.new_payments.iter().collect();
+        changes.settled_payments =
+            self.settled_payments.iter().filter(|(_, key)| !new.contains(key)).cloned().collect();
+        changes.new_payments = self
+            .new_payments
+            .iter()
+            .filter_map(|key| self.rows.payments.get(key).cloned())
+            .collect();
+        changes.new_keys =
+            self.new_keys.iter().filter_map(|key| self.rows.keys.get(key).cloned()).collect();
+        // A hold that ended in this batch does not count against its customer.
+        let is_active = |row: &CustomerHold| {
+            let hold = self.rows.holds.get(&row.hold_id);
+            hold.is_some_and(|hold| hold.status == HoldStatus::Active)
+        };
+        changes.customer_holds = self.customer_holds.into_iter().filter(is_active).collect();
+        changes.events = self.events;
+        changes
+    }
+
+    fn finish_products(&mut self, changes: &mut Changes) {
+        let moved: HashSet<ProductId> = self
+            .events
+            .iter()
+            .filter(|event| moves_units(event.kind))
+            .map(|e| e.product_id)
+            .collect();
+        for (id, before) in std::mem::take(&mut self.products_before) {
+            let Some(after) = self.rows.products.get_mut(&id) else { continue };
+            if moved.contains(&id) {
+                after.product.version += 1;
+            }
+            if *after != before {
+                changes.products.push(ProductChange { before, after: after.clone() });
+            }
+        }
+        for event in &mut self.events {
+            event.version =
+                self.rows.products.get(&event.product_id).map_or(0, |row| row.product.version);
+        }
+    }
+}
+
+fn push_hold_move(moves: &mut Vec<HoldMove>, from: HoldStatus, to: HoldStatus, id: HoldId) {
+    match moves.iter_mut().find(|group| group.from == from && group.to == to) {
+        Some(group) => group.ids.push(id),
+        None => moves.push(HoldMove { from, to, ids: vec![id] }),
+    }
+}
+
+fn push_order_move(
+    moves: &mut Vec<OrderMove>,
+    from: (OrderStatus, PaymentDisposition),
+    to: (OrderStatus, PaymentDisposition),
+    id: OrderId,
+) {
+    match moves.iter_mut().find(|group| group.from == from && group.to == to) {
+        Some(group) => group.ids.push(id),
+        None => moves.push(OrderMove { from, to, ids: vec![id] }),
+    }
+}

@@ -1,0 +1,92 @@
+//! Dispatches a command to its rule, after the checks that all rules share: the
+//! hold token and the idempotency key.
+
+use super::batch_state::BatchState;
+use super::{Answer, Command, CommandResult, Decision, IdempotencyKey, KeyRow, Refusal};
+
+impl BatchState<'_> {
+    /// Decides one command.
+    pub(super) fn decide(&mut self, command: &Command) -> Decision {
+        if let Err(refusal) = self.check_token(command) {
+            return Decision::Done { answer: Err(refusal), replayed: false };
+        }
+        match command {
+            Command::Hold { hold, ttl, customer, key } => {
+                self.with_idempotency_key(key.as_ref(), |batch| {
+                    let lines = std::slice::from_ref(hold);
+                    let created = batch.hold_lines(lines, *ttl, customer.as_ref())?;
+                    Ok(created.map(|mut holds| Answer::Hold(holds.swap_remove(0))))
+                })
+            }
+            Command::Cart { lines, ttl, customer, key } => self
+                .with_idempotency_key(key.as_ref(), |batch| {
+                    Ok(batch.hold_lines(lines, *ttl, customer.as_ref())?.map(Answer::Cart))
+                }),
+            Command::Release { hold_id, .. } => decision(self.release(*hold_id)),
+            Command::Extend { hold_id, ttl, .. } => decision(self.extend(*hold_id, *ttl)),
+            Command::Order { order_id, secret, hold_id, product_id, key, .. } => self
+                .with_idempotency_key(key.as_ref(), |batch| {
+                    batch.order(*order_id, *secret, *hold_id, *product_id)
+                }),
+            Command::Payment { key, body_hash, order_id, secret, outcome } => {
+                self.payment(key, *body_hash, *order_id, *secret, *outcome)
+            }
+            Command::Adjust { product_id, delta, version, key } => self
+                .with_idempotency_key(key.as_ref(), |batch| {
+                    batch.adjust(*product_id, *delta, *version)
+                }),
+            Command::Reclaim { product_id } => {
+                let (holds, orders) = self.take_reclaimed(*product_id);
+                let more = self.has_unloaded_due(*product_id);
+                decision(Ok(Ok(Answer::Reclaimed { holds, orders, more })))
+            }
+        }
+    }
+
+    /// Refuses a request without the right token of its hold. A token is checked
+    /// whenever one is given. The check precedes the idempotency key, so that a
+    /// caller without the token gets no replay of an order's payment token, and
+    /// does not use up a key.
+    fn check_token(&self, command: &Command) -> Result<(), Refusal> {
+        let Some((id, given)) = command.used_hold() else { return Ok(()) };
+        let Some(hold) = self.rows.holds.get(&id) else { return Ok(()) };
+        match given {
+            Some(given) if !hold.token.is(given) => Err(Refusal::WrongHoldToken(id)),
+            None if self.policy.require_hold_token => Err(Refusal::NoHoldToken(id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Replays the stored answer if the idempotency key was used before;
+    /// otherwise executes the command and stores its answer under the key.
+    /// Stores a refusal only if the key keeps refusals.
+    fn with_idempotency_key(
+        &mut self,
+        key: Option<&IdempotencyKey>,
+        execute: impl FnOnce(&mut Self) -> Result<CommandResult, Decision>,
+    ) -> Decision {
+        let Some(key) = key else {
+            return decision(execute(self));
+        };
+        if let Some(stored) = self.rows.keys.get(&key.key) {
+            let (answer, replayed) = stored.replay(key);
+            return Decision::Done { answer, replayed };
+        }
+        let answer = match execute(self) {
+            Ok(answer) => answer,
+            Err(undecided) => return undecided,
+        };
+        if answer.is_err() && !key.keeps_refusals {
+            return Decision::Done { answer, replayed: false };
+        }
+        self.record_key(KeyRow::new(key, answer.clone()));
+        Decision::Done { answer, replayed: false }
+    }
+}
+
+fn decision(answer: Result<CommandResult, Decision>) -> Decision {
+    match answer {
+        Ok(answer) => Decision::Done { answer, replayed: false },
+        Err(undecided) => undecided,
+    }
+}
