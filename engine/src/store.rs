@@ -17,6 +17,7 @@ mod rows;
 mod schema;
 mod session;
 mod sqlite;
+mod statement;
 mod statements;
 pub(crate) mod time;
 mod writes;

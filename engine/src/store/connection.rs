@@ -1,5 +1,18 @@
-//! What the databases have in common: connections that run text, and the few
-//! words in which the dialects differ.
+//! The dialect interface: connections that run statements, and the few words
+//! in which the dialects differ.
+//!
+//! # A further dialect
+//!
+//! Implement [`Database`] and [`Connection`], choose it in
+//! [`open_store`](super::open_store), and add its migrations to
+//! `stockade-migrations`. Statements are built once for all dialects, in SQL
+//! that SQLite, MySQL and MariaDB share; what differs are the constants of
+//! [`Database`]. [`Connection::run`] receives a list of statements and decides
+//! how many of them travel together: SQLite runs them as one text, MySQL joins
+//! them up to the server's packet limit, and a database that takes one statement
+//! at a time would loop. Rows are decoded by [`Statement`](super::statement::Statement)s
+//! from [`Cells`], for which the driver's row implements [`RawCells`]. Errors
+//! become a [`Fault`] in a table of the dialect's own codes.
 
 use std::time::Duration;
 
@@ -9,12 +22,13 @@ use sqlx::Either;
 
 use super::error::{Fault, StoreError, StoreResult};
 use super::rows::{Cells, RawCells};
+use super::statement;
 use crate::model::Timestamp;
 
-/// Gets each row with the position of its statement.
-pub(super) type Keep<'a> = &'a mut (dyn FnMut(usize, Cells<'_>) -> sqlx::Result<()> + Send);
+/// Receives each row with the position of its statement in the list.
+pub(super) type OnRow<'a> = &'a mut (dyn FnMut(usize, &mut Cells<'_>) -> sqlx::Result<()> + Send);
 
-/// What a connection is taken for.
+/// The pool that a connection is acquired from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Write,
@@ -23,83 +37,63 @@ pub(super) enum Use {
 
 /// A connection on loan from a pool.
 pub(super) trait Connection: Send {
-    /// Runs statements in one round trip. Returns the rows that each hit.
-    fn run<'a>(&'a mut self, sql: String, keep: Keep<'a>) -> BoxFuture<'a, StoreResult<Vec<u64>>>;
-
-    /// Closes the connection rather than lending it out again.
-    fn give_up(&mut self);
+    /// Runs statements, in one round trip if the dialect can. Returns the number
+    /// of rows that each affected. After a failed statement none is run.
+    fn run<'a>(
+        &'a mut self,
+        statements: &'a [&'a str],
+        on_row: OnRow<'a>,
+    ) -> BoxFuture<'a, StoreResult<Vec<u64>>>;
+    /// Closes the connection instead of returning it to the pool.
+    fn discard(&mut self);
 }
 
 /// A dialect and its pools.
 pub(super) trait Database: Send + Sync + 'static {
-    /// Whether all writers wait for each other anyway.
+    /// Whether the database serializes all writers.
     const SINGLE_WRITER: bool;
     /// Begins a transaction that will write.
     const BEGIN: &'static str;
-    /// Begins a transaction that sees one snapshot throughout.
-    const BEGIN_SNAPSHOT: &'static str;
-    /// What makes a SELECT lock its rows, if anything must.
+    /// Begins a read-only transaction on one snapshot.
+    const BEGIN_SNAPSHOT: &'static [&'static str];
+    /// The suffix of a locking read, if the dialect needs one.
     const LOCK: &'static str;
-    /// The clock in microseconds; `None` where the process's clock is it.
+    /// The expression of the database's clock in microseconds; `None` where the
+    /// process's clock is used.
     const NOW: Option<&'static str>;
-    /// How many rows the statement before hit.
+    /// The expression of the rows that the statement before affected.
     const ROWS_AFFECTED: &'static str;
-    /// What gives a row of events its first cursor as it is written. NULL where
-    /// rows commit in another order than they are written: a reader numbers them.
+    /// The expression of an outbox row's first cursor at insert. NULL where rows
+    /// commit in another order than they are inserted: a reader numbers them.
     const CURSOR: &'static str;
 
-    fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>>;
+    /// Acquires a connection from the pool for this use.
+    fn acquire(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>>;
 
-    /// Takes a connection that writes for a check of readiness. `None` where all
-    /// of them are on loan and commits are answered.
+    /// Acquires a writing connection for a readiness check. `None` if all are in
+    /// use and commits succeed: the store is busy and ready.
     fn probe(&self) -> BoxFuture<'_, StoreResult<Option<Box<dyn Connection>>>>;
 
     fn close(&self) -> BoxFuture<'_, ()>;
-}
-
-/// Keeps the last row.
-pub(super) fn one<'a, T: Send>(
-    into: &'a mut Option<T>,
-    read: impl Fn(Cells<'_>) -> sqlx::Result<T> + Send + 'a,
-) -> impl FnMut(usize, Cells<'_>) -> sqlx::Result<()> + Send + 'a {
-    move |_, row| {
-        *into = Some(read(row)?);
-        Ok(())
-    }
-}
-
-/// Keeps every row.
-pub(super) fn each<'a, T: Send>(
-    into: &'a mut Vec<T>,
-    read: impl Fn(Cells<'_>) -> sqlx::Result<T> + Send + 'a,
-) -> impl FnMut(usize, Cells<'_>) -> sqlx::Result<()> + Send + 'a {
-    move |_, row| {
-        into.push(read(row)?);
-        Ok(())
-    }
 }
 
 /// Reads the database's clock, if it has one.
 pub(super) async fn read_clock<D: Database>(
     connection: &mut dyn Connection,
 ) -> StoreResult<Option<Timestamp>> {
-    let mut time = None;
-    if let Some(now) = D::NOW {
-        connection.run(format!("SELECT {now}"), &mut one(&mut time, |row| row.time(0))).await?;
-    }
-    Ok(time)
+    statement::run_timed::<D, ()>(connection, &[], &mut ()).await
 }
 
 pub(super) fn timed_out() -> StoreError {
     StoreError::new(Fault::Lost, "the database did not answer in time")
 }
 
-/// Why not all that statements answer could be read.
+/// Why the result stream of a list of statements broke off.
 pub(super) struct StreamError {
-    /// `None` when it took too long.
+    /// `None` for a timeout.
     pub error: Option<sqlx::Error>,
-    /// The statement that the database refused. `None` when it did not say, and
-    /// then the connection cannot be used on.
+    /// The position of the statement that the database rejected. `None` when it
+    /// did not say: then the connection's state is unknown.
     pub statement: Option<usize>,
 }
 
@@ -110,12 +104,12 @@ impl StreamError {
     }
 }
 
-/// Reads all that statements answer, for at most `bound`.
+/// Reads the result stream of a list of statements, for at most `bound`.
 pub(super) async fn drain<D, R>(
     mut stream: BoxStream<'_, sqlx::Result<Either<D, R>>>,
     hit: impl Fn(&D) -> u64,
     bound: Duration,
-    keep: Keep<'_>,
+    on_row: OnRow<'_>,
 ) -> Result<Vec<u64>, StreamError>
 where
     R: RawCells,
@@ -125,7 +119,7 @@ where
         while let Some(step) = stream.try_next().await? {
             match step {
                 Either::Left(done) => rows_affected.push(hit(&done)),
-                Either::Right(row) => keep(rows_affected.len(), Cells(&row))?,
+                Either::Right(row) => on_row(rows_affected.len(), &mut Cells::new(&row))?,
             }
         }
         Ok(())

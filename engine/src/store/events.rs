@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::connection::{Connection, Database, Use, each, one};
+use super::connection::{Connection, Database, Use};
 use super::error::{Fault, StoreError, StoreResult};
 use super::outbox::unpack;
-use super::rows::{Cells, wrong};
+use super::rows::Cells;
 use super::session::SqlSession;
+use super::statement::{Statement, execute, fetch_optional, run};
 use super::time::Timekeeper;
 use crate::model::Event;
 
@@ -28,12 +29,12 @@ pub(super) async fn read_events<D: Database>(
     cursor: u64,
     limit: u32,
 ) -> StoreResult<Vec<Event>> {
-    let mut connection = database.take(Use::Read).await?;
+    let mut connection = database.acquire(Use::Read).await?;
     let (events, is_fresh) = read::<D>(connection.as_mut(), cursor, limit).await?;
     if !is_fresh {
         return Ok(events);
     }
-    number_rows(&mut SqlSession::take(database, Arc::clone(time)).await?).await?;
+    number_rows(&mut SqlSession::acquire(database, Arc::clone(time)).await?).await?;
     Ok(read::<D>(connection.as_mut(), cursor, limit).await?.0)
 }
 
@@ -44,43 +45,53 @@ async fn read<D: Database>(
     cursor: u64,
     limit: u32,
 ) -> StoreResult<(Vec<Event>, bool)> {
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (mut events, mut is_fresh) = (Vec::new(), false);
-    let mut keep = |at: usize, row: Cells<'_>| {
-        if at == READS_OF_EVENTS {
-            is_fresh = true;
-            return Ok(());
-        }
-        if events.len() >= most {
-            return Ok(());
-        }
-        let (first, at, body) = (row.count(0)?, row.time(1)?, row.text(2)?);
-        let read: Vec<Event> = unpack(first, at, &body).ok_or_else(|| wrong(2))?;
-        events.extend(read.into_iter().filter(|event| event.cursor > cursor));
-        Ok(())
-    };
-    connection.run(select_events::<D>(cursor, limit), &mut keep).await?;
-    events.truncate(most);
-    Ok((events, is_fresh))
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut page = Page { cursor, limit, events: Vec::new(), has_unnumbered: false };
+    run(connection, &select_events::<D>(cursor, limit), &mut page).await?;
+    page.events.truncate(limit);
+    Ok((page.events, page.has_unnumbered))
 }
 
-/// The statements of [`select_events`] that read events.
-const READS_OF_EVENTS: usize = 2;
+/// Events after a cursor.
+struct Page {
+    cursor: u64,
+    limit: usize,
+    events: Vec<Event>,
+    /// Whether rows are visible that have no cursor yet.
+    has_unnumbered: bool,
+}
 
 /// Reads the row that the cursor may stand in, of which later events may be
 /// left; then the rows behind it; then whether there are rows to be numbered.
-fn select_events<D: Database>(cursor: u64, limit: u32) -> String {
-    let mut sql = format!(
+fn select_events<D: Database>(cursor: u64, limit: usize) -> Vec<Statement<Page>> {
+    let current = format!(
         "SELECT first_cursor, at, CASE WHEN first_cursor + events > {cursor} + 1 THEN body \
          ELSE '[]' END FROM stockade_outbox WHERE first_cursor > 0 AND first_cursor <= {cursor} \
-         ORDER BY first_cursor DESC LIMIT 1; \
-         SELECT first_cursor, at, body FROM stockade_outbox WHERE first_cursor > {cursor} \
+         ORDER BY first_cursor DESC LIMIT 1"
+    );
+    let later = format!(
+        "SELECT first_cursor, at, body FROM stockade_outbox WHERE first_cursor > {cursor} \
          ORDER BY first_cursor LIMIT {limit}"
     );
+    let mut reads = vec![Statement::read(current, keep), Statement::read(later, keep)];
     if !D::SINGLE_WRITER {
-        sql.push_str("; SELECT id FROM stockade_outbox WHERE first_cursor IS NULL LIMIT 1");
+        let unnumbered = "SELECT id FROM stockade_outbox WHERE first_cursor IS NULL LIMIT 1";
+        reads.push(Statement::read(unnumbered.to_owned(), |page: &mut Page, _| {
+            page.has_unnumbered = true;
+            Ok(())
+        }));
     }
-    sql
+    reads
+}
+
+fn keep(page: &mut Page, row: &mut Cells<'_>) -> sqlx::Result<()> {
+    if page.events.len() >= page.limit {
+        return Ok(());
+    }
+    let (first, at, body) = (row.count()?, row.time()?, row.text()?);
+    let events: Vec<Event> = unpack(first, at, &body).ok_or_else(|| row.wrong())?;
+    page.events.extend(events.into_iter().filter(|event| event.cursor > page.cursor));
+    Ok(())
 }
 
 /// Numbers rows that are visible and have no cursor yet, the first of them.
@@ -89,17 +100,19 @@ async fn number_rows<D: Database>(session: &mut SqlSession<D>) -> StoreResult<()
         "SELECT id, events FROM stockade_outbox WHERE first_cursor IS NULL \
          ORDER BY id LIMIT {NUMBERED_AT_ONCE}"
     );
-    session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
-    let mut next = None;
+    session.open().await?;
     let lock = format!("SELECT next FROM stockade_sequences WHERE name = 'cursor'{}", D::LOCK);
-    session.run(lock, &mut one(&mut next, |row| row.count(0))).await?;
+    let next = fetch_optional(session.connection(), lock, |row| row.count()).await?;
     let Some(mut next) = next else {
         return Err(StoreError::new(Fault::Fatal, "the sequence cursor is missing"));
     };
     // Only now: another reader may have numbered them since they were seen.
     let mut rows: Vec<(u64, u64)> = Vec::new();
-    let read = |row: Cells<'_>| Ok((row.count(0)?, row.count(1)?));
-    session.run(fresh, &mut each(&mut rows, read)).await?;
+    let fresh = Statement::read(fresh, |rows: &mut Vec<(u64, u64)>, row| {
+        rows.push((row.count()?, row.count()?));
+        Ok(())
+    });
+    run(session.connection(), &[fresh], &mut rows).await?;
     let mut sql = Vec::new();
     for (id, events) in rows {
         sql.push(format!(
@@ -108,7 +121,8 @@ async fn number_rows<D: Database>(session: &mut SqlSession<D>) -> StoreResult<()
         next += events;
     }
     sql.push(format!("UPDATE stockade_sequences SET next = {next} WHERE name = 'cursor'"));
-    session.run(sql.join("; "), &mut |_, _| Ok(())).await?;
+    let statements: Vec<&str> = sql.iter().map(String::as_str).collect();
+    execute(session.connection(), &statements).await?;
     session.finish("COMMIT").await
 }
 

@@ -17,7 +17,7 @@ use sqlx::mysql::MySqlQueryResult;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection};
 
 use super::StoreOptions;
-use super::connection::{Connection, Database, Keep, StreamError, Use, drain};
+use super::connection::{Connection, Database, OnRow, StreamError, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{self, Lending, Recently, lend, while_fresh};
 use super::rows::Cells;
@@ -140,8 +140,10 @@ impl MySqlDatabase {
 impl Database for MySqlDatabase {
     const SINGLE_WRITER: bool = false;
     const BEGIN: &'static str = "START TRANSACTION";
-    const BEGIN_SNAPSHOT: &'static str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
-         START TRANSACTION WITH CONSISTENT SNAPSHOT";
+    const BEGIN_SNAPSHOT: &'static [&'static str] = &[
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+    ];
     const LOCK: &'static str = " FOR UPDATE";
     // SYSDATE and not NOW: a statement that waited for a lock must not go by
     // the time at which it began to wait.
@@ -149,7 +151,7 @@ impl Database for MySqlDatabase {
     const ROWS_AFFECTED: &'static str = "ROW_COUNT()";
     const CURSOR: &'static str = "NULL";
 
-    fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
+    fn acquire(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
         Box::pin(async move {
             let pool = match used_for {
                 Use::Write => &self.writers,
@@ -199,24 +201,27 @@ impl Drop for Lent {
     fn drop(&mut self) {
         // Whoever waited for the statements has gone; no one else shall.
         if self.is_busy {
-            self.give_up();
+            self.discard();
         }
     }
 }
 
 impl Connection for Lent {
-    fn run<'a>(&'a mut self, sql: String, keep: Keep<'a>) -> BoxFuture<'a, StoreResult<Vec<u64>>> {
+    fn run<'a>(
+        &'a mut self,
+        statements: &'a [&'a str],
+        on_row: OnRow<'a>,
+    ) -> BoxFuture<'a, StoreResult<Vec<u64>>> {
         Box::pin(async move {
             let Some(connection) = &mut self.connection else {
-                return Err(StoreError::new(Fault::Lost, "the connection was given up"));
+                return Err(StoreError::new(Fault::Lost, "the connection was discarded"));
             };
-            let commits = sql.ends_with("COMMIT");
-            // No value in the text has a semicolon: they are numbers.
+            let commits = statements.last() == Some(&"COMMIT");
             let texts: Vec<String> = if self.one_by_one {
-                sql.split("; ").map(str::to_owned).collect()
+                statements.iter().map(|statement| (*statement).to_owned()).collect()
             } else {
                 let max = self.known.text.at(Instant::now());
-                text::cut(sql, max).map_err(|length| too_large(length, max))?
+                text::join(statements, max).map_err(|length| too_large(length, max))?
             };
             self.is_busy = true;
             let mut rows_affected = Vec::new();
@@ -226,8 +231,8 @@ impl Connection for Lent {
                 let live = &mut connection.connection;
                 let stream = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(live);
                 let hit = |done: &MySqlQueryResult| done.rows_affected();
-                let mut keep = |at: usize, row: Cells<'_>| keep(before + at, row);
-                match drain(stream, hit, self.timeout, &mut keep).await {
+                let mut on_row = |at: usize, row: &mut Cells<'_>| on_row(before + at, row);
+                match drain(stream, hit, self.timeout, &mut on_row).await {
                     Ok(more) => rows_affected.extend(more),
                     Err(broken) => {
                         if matches!(broken.error, Some(sqlx::Error::Io(_))) {
@@ -254,7 +259,7 @@ impl Connection for Lent {
                     // next connection may lead to the one that took over.
                     if error.statement.is_none() || error.fault == Fault::Lost {
                         self.known.losses.fetch_add(1, Ordering::Relaxed);
-                        self.give_up();
+                        self.discard();
                     }
                     Err(error)
                 }
@@ -262,7 +267,7 @@ impl Connection for Lent {
         })
     }
 
-    fn give_up(&mut self) {
+    fn discard(&mut self) {
         // Dropped, it is closed, and with it goes what it had under way.
         drop(self.connection.take().map(Object::take));
     }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::audit::{STEP, read_facts};
-use super::connection::{Database, Keep, Use, each, one};
+use super::connection::{Database, Use};
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
 use super::retry::with_retries;
+use super::rows::Cells;
 use super::session::SqlSession;
+use super::statement::{Decode, Statement, execute, fetch_optional, run, run_timed};
 use super::statements::{self, list};
 use super::time::Timekeeper;
 use super::{
@@ -63,20 +65,21 @@ impl<D: Database> SqlStore<D> {
 
     /// Fails unless every table is there with the columns that are needed.
     async fn check_tables(&self) -> StoreResult<()> {
-        let mut connection = self.database.take(Use::Read).await?;
-        let done = connection.run(schema::probes(), &mut |_, _| Ok(())).await;
+        let mut connection = self.database.acquire(Use::Read).await?;
+        let probes = schema::probes();
+        let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
+        let done = execute(connection.as_mut(), &probes).await;
         if done.is_err() {
-            connection.give_up();
+            connection.discard();
         }
-        done.map(drop)
+        done
     }
 
     /// Has a clock that is the host's go on from the newest commit.
     async fn resume_time(&self) -> StoreResult<()> {
-        let mut newest = None;
         let sql = "SELECT at FROM stockade_outbox ORDER BY id DESC LIMIT 1".to_owned();
-        let mut connection = self.database.take(Use::Read).await?;
-        connection.run(sql, &mut one(&mut newest, |row| row.time(0))).await?;
+        let mut connection = self.database.acquire(Use::Read).await?;
+        let newest = fetch_optional(connection.as_mut(), sql, |row| row.time()).await?;
         if let Some(newest) = newest {
             self.time.resume(newest);
         }
@@ -84,38 +87,42 @@ impl<D: Database> SqlStore<D> {
     }
 
     pub(super) async fn writer(&self) -> StoreResult<SqlSession<D>> {
-        SqlSession::take(&self.database, Arc::clone(&self.time)).await
+        SqlSession::acquire(&self.database, Arc::clone(&self.time)).await
     }
 
-    /// Runs one reading statement and tells the time at which it was run.
-    async fn select(&self, sql: String, keep: Keep<'_>) -> StoreResult<Timestamp> {
-        let mut connection = self.database.take(Use::Read).await?;
+    /// Runs reading statements and returns the store's time of the read.
+    async fn select<T: Send>(
+        &self,
+        statements: &[Statement<T>],
+        into: &mut T,
+    ) -> StoreResult<Timestamp> {
+        let mut connection = self.database.acquire(Use::Read).await?;
         let asked = self.time.asks();
-        let mut time = None;
-        let sql = match D::NOW {
-            Some(now) => format!("SELECT {now}; {sql}"),
-            None => sql,
-        };
-        let first = usize::from(D::NOW.is_some());
-        let done = connection
-            .run(sql, &mut |at, row| {
-                if at < first {
-                    time = Some(row.time(0)?);
-                    return Ok(());
-                }
-                keep(at - first, row)
-            })
-            .await;
+        let done = run_timed::<D, T>(connection.as_mut(), statements, into).await;
         if done.is_err() {
-            connection.give_up();
+            connection.discard();
         }
-        done?;
-        Ok(self.time.hear(time, asked))
+        Ok(self.time.hear(done?, asked))
+    }
+
+    /// Reads at most one row, and the store's time.
+    async fn select_one<T: Send>(
+        &self,
+        sql: String,
+        decode: Decode<Option<T>>,
+    ) -> StoreResult<(Option<T>, Timestamp)> {
+        let mut found = None;
+        let now = self.select(&[Statement::read(sql, decode)], &mut found).await?;
+        Ok((found, now))
     }
 
     async fn read_products(&self, sql: String) -> StoreResult<(Vec<CachedProduct>, Timestamp)> {
         let mut found: Vec<ProductRow> = Vec::new();
-        let now = self.select(sql, &mut each(&mut found, rows::product)).await?;
+        let read = Statement::read(sql, |found: &mut Vec<ProductRow>, row| {
+            found.push(rows::product(row)?);
+            Ok(())
+        });
+        let now = self.select(&[read], &mut found).await?;
         let due = found.iter().filter(|row| row.next_due.is_some_and(|at| at <= now));
         let due = list(due.map(|row| row.product.id));
         if !due.is_empty() {
@@ -130,7 +137,7 @@ impl<D: Database> SqlStore<D> {
     /// have moved on since they were read, so they are read again with it.
     async fn count_due_as_returned(
         &self,
-        found: &mut [ProductRow],
+        found: &mut Vec<ProductRow>,
         due: &str,
         now: Timestamp,
     ) -> StoreResult<()> {
@@ -148,20 +155,20 @@ impl<D: Database> SqlStore<D> {
             due_units("holds", "expires_at", ">", "MIN(expires_at)"),
             due_units("orders", "due_at", ">", "MIN(due_at)"),
         );
-        self.select(sql, &mut |_, row| {
+        let read = Statement::read(sql, |found: &mut Vec<ProductRow>, row| {
             let mut fresh = rows::product(row)?;
-            let (holds, orders) = (row.count(11)?, row.count(12)?);
+            let (holds, orders) = (row.count()?, row.count()?);
             let product = &mut fresh.product;
             product.held = product.held.saturating_sub(holds);
             product.pending = product.pending.saturating_sub(orders);
             product.stock += holds + orders;
-            fresh.next_due = [row.opt_time(13)?, row.opt_time(14)?].into_iter().flatten().min();
+            fresh.next_due = [row.opt_time()?, row.opt_time()?].into_iter().flatten().min();
             if let Some(stale) = found.iter_mut().find(|row| row.product.id == fresh.product.id) {
                 *stale = fresh;
             }
             Ok(())
-        })
-        .await?;
+        });
+        self.select(&[read], found).await?;
         Ok(())
     }
 
@@ -170,33 +177,33 @@ impl<D: Database> SqlStore<D> {
         let Some(mut connection) = self.database.probe().await? else {
             return Ok(());
         };
-        let sql = format!("{}; {}", schema::WRITE_NOTHING, schema::probes());
-        let checked = connection.run(sql, &mut |_, _| Ok(())).await;
-        match checked {
+        let probes = schema::probes();
+        let mut statements = schema::WRITE_NOTHING.to_vec();
+        statements.extend(probes.iter().map(String::as_str));
+        match execute(connection.as_mut(), &statements).await {
             // Another process writes, which is load and no fault.
             Err(StoreError { fault: Fault::LockWait, .. }) if D::SINGLE_WRITER => Ok(()),
             Err(error) => {
-                connection.give_up();
+                connection.discard();
                 Err(error)
             }
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
         }
     }
 
     async fn draw_ids(&self, sequence: Sequence, count: u64) -> StoreResult<u64> {
         let name = sequence.name();
         let mut session = self.writer().await?;
-        session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
+        session.open().await?;
         let lock = format!("SELECT next FROM stockade_sequences WHERE name = '{name}'{}", D::LOCK);
-        let mut first = None;
-        session.run(lock, &mut one(&mut first, |row| row.count(0))).await?;
+        let first = fetch_optional(session.connection(), lock, |row| row.count()).await?;
         let Some(first) = first else {
             return Err(StoreError::new(Fault::Fatal, format!("the sequence {name} is missing")));
         };
         let first = self.first_free(&mut session, sequence, first, count).await?;
         let next = first.saturating_add(count);
         let set = format!("UPDATE stockade_sequences SET next = {next} WHERE name = '{name}'");
-        session.run(set, &mut |_, _| Ok(())).await?;
+        execute(session.connection(), &[&set]).await?;
         session.finish("COMMIT").await?;
         Ok(first)
     }
@@ -208,11 +215,11 @@ impl<D: Database> SqlStore<D> {
         }
         let id = runtime::random::<u64>() >> 1;
         let mut session = self.writer().await?;
-        session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
+        session.open().await?;
         let insert =
             format!("INSERT INTO stockade_sequences (name, next) VALUES ('{IDENTITY}', {id})");
-        match session.run(insert, &mut |_, _| Ok(())).await {
-            Ok(_) => session.finish("COMMIT").await.map(|()| id),
+        match execute(session.connection(), &[&insert]).await {
+            Ok(()) => session.finish("COMMIT").await.map(|()| id),
             // Another process was quicker, so it is read when this is tried again.
             Err(error) if error.fault == Fault::Duplicate => {
                 drop(session);
@@ -224,9 +231,11 @@ impl<D: Database> SqlStore<D> {
 
     async fn read_identity(&self) -> StoreResult<Option<u64>> {
         let sql = format!("SELECT next FROM stockade_sequences WHERE name = '{IDENTITY}'");
-        let mut found = None;
-        self.select(sql, &mut one(&mut found, |row| row.count(0))).await?;
-        Ok(found)
+        let read = |found: &mut Option<u64>, row: &mut Cells<'_>| {
+            *found = Some(row.count()?);
+            Ok(())
+        };
+        Ok(self.select_one(sql, read).await?.0)
     }
 
     /// The first of `count` ids from `from` on that no row has. Rows that were
@@ -246,8 +255,7 @@ impl<D: Database> SqlStore<D> {
             let sql = format!(
                 "SELECT id FROM {table} WHERE id >= {from} AND id < {end} ORDER BY id DESC LIMIT 1"
             );
-            let mut taken = None;
-            session.run(sql, &mut one(&mut taken, |row| row.count(0))).await?;
+            let taken = fetch_optional(session.connection(), sql, |row| row.count()).await?;
             let Some(taken) = taken else { return Ok(from) };
             from = taken + 1;
             span = span.saturating_mul(2);
@@ -258,11 +266,12 @@ impl<D: Database> SqlStore<D> {
 
     async fn insert(&self, new: ProductInsert<'_>) -> StoreResult<()> {
         let mut session = self.writer().await?;
-        session.open(D::BEGIN.to_owned(), &mut |_, _| Ok(())).await?;
+        session.open().await?;
         let asked = self.time.asks();
         let now = self.time.hear(session.read_clock().await?, asked);
-        for sql in super::writes::insert_product(&new, now, D::CURSOR) {
-            session.run(sql, &mut |_, _| Ok(())).await?;
+        // One by one: an idempotency key that is taken must show as such.
+        for statement in super::writes::insert_product(&new, now, D::CURSOR) {
+            execute(session.connection(), &[&statement.sql]).await?;
         }
         session.finish("COMMIT").await
     }
@@ -275,12 +284,11 @@ impl<D: Database> SqlStore<D> {
              ORDER BY next_due LIMIT {limit}"
         );
         let mut soonest = Vec::new();
-        let now = self
-            .select(sql, &mut |_, row| {
-                soonest.push((ProductId(row.count(0)?), row.time(1)?));
-                Ok(())
-            })
-            .await?;
+        let read = Statement::read(sql, |soonest: &mut Vec<(ProductId, Timestamp)>, row| {
+            soonest.push((ProductId(row.count()?), row.time()?));
+            Ok(())
+        });
+        let now = self.select(&[read], &mut soonest).await?;
         let next = soonest.first().map(|(_, at)| *at);
         soonest.retain(|(_, at)| *at <= now);
         Ok(DueProducts { products: soonest, next, now })
@@ -303,21 +311,30 @@ impl<D: Database> SqlStore<D> {
 
     async fn read_hold(&self, id: HoldId) -> StoreResult<Option<(Hold, Timestamp)>> {
         let sql = format!("SELECT {} FROM stockade_holds WHERE id = {id}", rows::HOLD);
-        let mut found: Option<Hold> = None;
-        let now = self.select(sql, &mut one(&mut found, rows::hold)).await?;
+        let read = |found: &mut Option<Hold>, row: &mut Cells<'_>| {
+            *found = Some(rows::hold(row)?);
+            Ok(())
+        };
+        let (mut found, now) = self.select_one(sql, read).await?;
         if let Some(hold) = found.as_mut().filter(|hold| hold.status == HoldStatus::Converted) {
             // Written by the transaction that converted the hold, for good.
             let sql = format!("SELECT id FROM stockade_orders WHERE hold_id = {id}");
-            let order_id = |row: rows::Cells<'_>| Ok(OrderId(row.count(0)?));
-            self.select(sql, &mut one(&mut hold.order_id, order_id)).await?;
+            let read = |found: &mut Option<OrderId>, row: &mut Cells<'_>| {
+                *found = Some(OrderId(row.count()?));
+                Ok(())
+            };
+            hold.order_id = self.select_one(sql, read).await?.0;
         }
         Ok(found.map(|hold| (hold, now)))
     }
 
     async fn read_order(&self, id: OrderId) -> StoreResult<Option<(OrderRow, Timestamp)>> {
         let sql = format!("SELECT {} FROM stockade_orders WHERE id = {id}", rows::ORDER);
-        let mut found = None;
-        let now = self.select(sql, &mut one(&mut found, rows::order)).await?;
+        let read = |found: &mut Option<OrderRow>, row: &mut Cells<'_>| {
+            *found = Some(rows::order(row)?);
+            Ok(())
+        };
+        let (found, now) = self.select_one(sql, read).await?;
         Ok(found.map(|row| (row, now)))
     }
 
@@ -328,24 +345,24 @@ impl<D: Database> SqlStore<D> {
         };
         // Many may ask at once; no statement of theirs may be too long.
         let select = |ids: &[u64]| {
-            format!("SELECT id, product_id FROM stockade_{table} WHERE id IN ({})", list(ids))
+            let ids = list(ids);
+            let sql = format!("SELECT id, product_id FROM stockade_{table} WHERE id IN ({ids})");
+            Statement::read(sql, |found: &mut HashMap<u64, ProductId>, row| {
+                found.insert(row.count()?, ProductId(row.count()?));
+                Ok(())
+            })
         };
-        let sql: Vec<String> = ids.chunks(statements::IDS_MAX).map(select).collect();
-        let sql = sql.join("; ");
+        let reads: Vec<_> = ids.chunks(statements::IDS_MAX).map(select).collect();
         let mut found = HashMap::with_capacity(ids.len());
-        self.select(sql, &mut |_, row| {
-            found.insert(row.count(0)?, ProductId(row.count(1)?));
-            Ok(())
-        })
-        .await?;
+        self.select(&reads, &mut found).await?;
         Ok(found)
     }
 
     async fn read_audit(&self) -> StoreResult<AuditFacts> {
-        let mut connection = self.database.take(Use::Read).await?;
+        let mut connection = self.database.acquire(Use::Read).await?;
         let read = read_facts::<D>(connection.as_mut(), &self.time, STEP).await;
         if read.is_err() {
-            connection.give_up();
+            connection.discard();
         }
         read
     }
@@ -421,7 +438,7 @@ impl<D: Database> Store for SqlStore<D> {
 
     fn forget_keys(&self, life: Duration, limit: u32) -> BoxFuture<'_, StoreResult<u64>> {
         Box::pin(async move {
-            let now = self.select("SELECT 1".to_owned(), &mut |_, _| Ok(())).await?;
+            let now = self.select(&[Statement::<()>::new("SELECT 1")], &mut ()).await?;
             let life = i64::try_from(life.as_micros()).unwrap_or(i64::MAX);
             let before = now.micros().saturating_sub(life);
             let mut keys = Vec::new();
@@ -429,7 +446,11 @@ impl<D: Database> Store for SqlStore<D> {
                 "SELECT idempotency_key FROM stockade_idempotency_keys WHERE created_at < {before} \
                  ORDER BY created_at LIMIT {limit}"
             );
-            self.select(sql, &mut each(&mut keys, |row| row.key(0))).await?;
+            let read = Statement::read(sql, |keys: &mut Vec<String>, row| {
+                keys.push(row.key()?);
+                Ok(())
+            });
+            self.select(&[read], &mut keys).await?;
             if keys.is_empty() {
                 return Ok(0);
             }
@@ -437,8 +458,9 @@ impl<D: Database> Store for SqlStore<D> {
             let mut session = self.writer().await?;
             let sql =
                 format!("DELETE FROM stockade_idempotency_keys WHERE idempotency_key IN ({keys})");
-            let gone = session.run(sql, &mut |_, _| Ok(())).await?;
-            Ok(gone.first().copied().unwrap_or(0))
+            let delete = Statement::<()>::new(sql);
+            let deleted = run(session.connection(), &[delete], &mut ()).await?;
+            Ok(deleted.first().copied().unwrap_or(0))
         })
     }
 

@@ -1,4 +1,4 @@
-//! Reading rows: each table's columns and how a row of them becomes a value.
+//! Decoders: each table's SELECT list and how a row of it becomes a value.
 
 use sqlx::Row;
 use sqlx::mysql::MySqlRow;
@@ -11,12 +11,8 @@ use crate::model::{
 };
 
 pub(super) const PRODUCT: &str =
-    "id, name, price, stock, held, pending, sold, received, version, fence, next_due";
-/// Where the time stands that is read beside [`PRODUCT`].
-pub(super) const PRODUCT_TIME: usize = 11;
+    "id, name, price, stock, held, pending, sold, version, received, fence, next_due";
 pub(super) const HOLD: &str = "id, product_id, qty, status, expires_at, created_at, token";
-/// Where the customer stands that is read beside [`HOLD`].
-pub(super) const HOLD_CUSTOMER: usize = 7;
 pub(super) const ORDER: &str = "id, hold_id, product_id, qty, status, disposition, secret, \
      created_at, updated_at, due_at";
 pub(super) const PAYMENT: &str =
@@ -30,71 +26,98 @@ pub(super) trait RawCells {
     fn text(&self, at: usize) -> sqlx::Result<String>;
 }
 
-/// A row of either driver, by the position of its columns.
-#[derive(Clone, Copy)]
-pub(super) struct Cells<'a>(pub &'a dyn RawCells);
+/// A row of either driver, whose columns are read from left to right. Each
+/// method reads the next column, so that a decoder lists the columns in the
+/// order of its SELECT and needs no numbers.
+pub(super) struct Cells<'a> {
+    row: &'a dyn RawCells,
+    next: usize,
+}
 
-impl Cells<'_> {
-    pub fn text(self, at: usize) -> sqlx::Result<String> {
-        self.0.text(at)
+impl<'a> Cells<'a> {
+    pub fn new(row: &'a dyn RawCells) -> Self {
+        Self { row, next: 0 }
     }
 
-    pub fn opt_int(self, at: usize) -> sqlx::Result<Option<i64>> {
-        self.0.opt_int(at)
+    fn next(&mut self) -> usize {
+        self.next += 1;
+        self.next - 1
     }
 
-    pub fn int(self, at: usize) -> sqlx::Result<i64> {
-        self.0.opt_int(at)?.ok_or_else(|| wrong(at))
-    }
-
-    /// A number that is never negative.
-    pub fn count(self, at: usize) -> sqlx::Result<u64> {
-        u64::try_from(self.int(at)?).map_err(|_| wrong(at))
-    }
-
-    pub fn time(self, at: usize) -> sqlx::Result<Timestamp> {
-        self.int(at).map(Timestamp::from_micros)
-    }
-
-    pub fn opt_time(self, at: usize) -> sqlx::Result<Option<Timestamp>> {
-        Ok(self.opt_int(at)?.map(Timestamp::from_micros))
-    }
-
-    fn coded<T: Coded>(self, at: usize) -> sqlx::Result<T> {
-        T::from_code(self.int(at)?).ok_or_else(|| wrong(at))
-    }
-
-    fn bytes(self, at: usize) -> sqlx::Result<Vec<u8>> {
-        self.0.opt_bytes(at)?.ok_or_else(|| wrong(at))
-    }
-
-    fn hash(self, at: usize) -> sqlx::Result<[u8; 32]> {
-        self.bytes(at)?.try_into().map_err(|_| wrong(at))
-    }
-
-    fn opt_token(self, at: usize) -> sqlx::Result<Option<Token>> {
-        match self.0.opt_bytes(at)? {
-            None => Ok(None),
-            Some(bytes) => {
-                let bytes = bytes.try_into().map_err(|_| wrong(at))?;
-                Ok(Some(Token(u128::from_be_bytes(bytes))))
-            }
+    /// The error of a column that has been read last and has no value that
+    /// Stockade writes.
+    pub fn wrong(&self) -> sqlx::Error {
+        sqlx::Error::ColumnDecode {
+            index: self.next.saturating_sub(1).to_string(),
+            source: "the stored value is none that Stockade writes".into(),
         }
     }
 
-    fn token(self, at: usize) -> sqlx::Result<Token> {
-        self.opt_token(at)?.ok_or_else(|| wrong(at))
+    pub fn text(&mut self) -> sqlx::Result<String> {
+        let at = self.next();
+        self.row.text(at)
     }
 
-    pub fn key(self, at: usize) -> sqlx::Result<String> {
-        String::from_utf8(self.bytes(at)?).map_err(|_| wrong(at))
+    pub fn opt_int(&mut self) -> sqlx::Result<Option<i64>> {
+        let at = self.next();
+        self.row.opt_int(at)
     }
-}
 
-pub(super) fn wrong(at: usize) -> sqlx::Error {
-    sqlx::Error::ColumnDecode {
-        index: at.to_string(),
-        source: "the stored value is none that Stockade writes".into(),
+    pub fn int(&mut self) -> sqlx::Result<i64> {
+        self.opt_int()?.ok_or_else(|| self.wrong())
+    }
+
+    /// A number that is never negative.
+    pub fn count(&mut self) -> sqlx::Result<u64> {
+        u64::try_from(self.int()?).map_err(|_| self.wrong())
+    }
+
+    /// The units of one hold or order.
+    pub fn units(&mut self) -> sqlx::Result<u32> {
+        u32::try_from(self.int()?).map_err(|_| self.wrong())
+    }
+
+    pub fn time(&mut self) -> sqlx::Result<Timestamp> {
+        self.int().map(Timestamp::from_micros)
+    }
+
+    pub fn opt_time(&mut self) -> sqlx::Result<Option<Timestamp>> {
+        Ok(self.opt_int()?.map(Timestamp::from_micros))
+    }
+
+    fn coded<T: Coded>(&mut self) -> sqlx::Result<T> {
+        T::from_code(self.int()?).ok_or_else(|| self.wrong())
+    }
+
+    fn opt_bytes(&mut self) -> sqlx::Result<Option<Vec<u8>>> {
+        let at = self.next();
+        self.row.opt_bytes(at)
+    }
+
+    fn bytes(&mut self) -> sqlx::Result<Vec<u8>> {
+        self.opt_bytes()?.ok_or_else(|| self.wrong())
+    }
+
+    fn hash(&mut self) -> sqlx::Result<[u8; 32]> {
+        self.bytes()?.try_into().map_err(|_| self.wrong())
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&mut self) -> sqlx::Result<T> {
+        serde_json::from_slice(&self.bytes()?).map_err(|_| self.wrong())
+    }
+
+    fn opt_token(&mut self) -> sqlx::Result<Option<Token>> {
+        let Some(bytes) = self.opt_bytes()? else { return Ok(None) };
+        let bytes = bytes.try_into().map_err(|_| self.wrong())?;
+        Ok(Some(Token(u128::from_be_bytes(bytes))))
+    }
+
+    fn token(&mut self) -> sqlx::Result<Token> {
+        self.opt_token()?.ok_or_else(|| self.wrong())
+    }
+
+    pub fn key(&mut self) -> sqlx::Result<String> {
+        String::from_utf8(self.bytes()?).map_err(|_| self.wrong())
     }
 }
 
@@ -117,76 +140,72 @@ macro_rules! cells {
 cells!(MySqlRow, SqliteRow);
 
 /// Reads a row of [`PRODUCT`].
-pub(super) fn product(row: Cells<'_>) -> sqlx::Result<ProductRow> {
+pub(super) fn product(row: &mut Cells<'_>) -> sqlx::Result<ProductRow> {
     Ok(ProductRow {
         product: Product {
-            id: ProductId(row.count(0)?),
-            name: row.text(1)?,
-            price: Money::from_row(row.int(2)?),
-            stock: row.count(3)?,
-            held: row.count(4)?,
-            pending: row.count(5)?,
-            sold: row.count(6)?,
-            version: row.count(8)?,
+            id: ProductId(row.count()?),
+            name: row.text()?,
+            price: Money::from_row(row.int()?),
+            stock: row.count()?,
+            held: row.count()?,
+            pending: row.count()?,
+            sold: row.count()?,
+            version: row.count()?,
         },
-        received: row.count(7)?,
-        fence: row.count(9)?,
-        next_due: row.opt_time(10)?,
+        received: row.count()?,
+        fence: row.count()?,
+        next_due: row.opt_time()?,
     })
 }
 
 /// Reads a row of [`HOLD`].
-pub(super) fn hold(row: Cells<'_>) -> sqlx::Result<Hold> {
+pub(super) fn hold(row: &mut Cells<'_>) -> sqlx::Result<Hold> {
     Ok(Hold {
-        id: HoldId(row.count(0)?),
-        product_id: ProductId(row.count(1)?),
-        qty: u32::try_from(row.count(2)?).map_err(|_| wrong(2))?,
-        status: row.coded(3)?,
-        expires_at: row.time(4)?,
-        created_at: row.time(5)?,
-        token: row.token(6)?,
+        id: HoldId(row.count()?),
+        product_id: ProductId(row.count()?),
+        qty: row.units()?,
+        status: row.coded()?,
+        expires_at: row.time()?,
+        created_at: row.time()?,
+        token: row.token()?,
         order_id: None,
     })
 }
 
 /// Reads a row of [`ORDER`].
-pub(super) fn order(row: Cells<'_>) -> sqlx::Result<OrderRow> {
-    let id = OrderId(row.count(0)?);
+pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<OrderRow> {
+    let id = OrderId(row.count()?);
     Ok(OrderRow {
         order: Order {
             id,
-            hold_id: HoldId(row.count(1)?),
-            product_id: ProductId(row.count(2)?),
-            qty: u32::try_from(row.count(3)?).map_err(|_| wrong(3))?,
-            status: row.coded(4)?,
-            payment_disposition: row.coded(5)?,
-            payment_token: PaymentToken { order_id: id, secret: row.token(6)? },
-            created_at: row.time(7)?,
-            updated_at: row.time(8)?,
+            hold_id: HoldId(row.count()?),
+            product_id: ProductId(row.count()?),
+            qty: row.units()?,
+            status: row.coded()?,
+            payment_disposition: row.coded()?,
+            payment_token: PaymentToken { order_id: id, secret: row.token()? },
+            created_at: row.time()?,
+            updated_at: row.time()?,
         },
-        due_at: row.opt_time(9)?,
+        due_at: row.opt_time()?,
     })
 }
 
 /// Reads a row of [`PAYMENT`].
-pub(super) fn payment(row: Cells<'_>) -> sqlx::Result<PaymentRow> {
+pub(super) fn payment(row: &mut Cells<'_>) -> sqlx::Result<PaymentRow> {
     Ok(PaymentRow {
-        key: row.key(0)?,
-        body_hash: row.hash(1)?,
-        order_id: OrderId(row.count(2)?),
-        secret: row.opt_token(3)?,
-        outcome: row.coded(4)?,
-        answer: row.coded(5)?,
-        waiting: row.int(6)? != 0,
-        received_at: row.time(7)?,
+        key: row.key()?,
+        body_hash: row.hash()?,
+        order_id: OrderId(row.count()?),
+        secret: row.opt_token()?,
+        outcome: row.coded()?,
+        answer: row.coded()?,
+        waiting: row.int()? != 0,
+        received_at: row.time()?,
     })
 }
 
 /// Reads a row of [`KEY`].
-pub(super) fn key(row: Cells<'_>) -> sqlx::Result<KeyRow> {
-    Ok(KeyRow {
-        key: row.key(0)?,
-        fingerprint: row.hash(1)?,
-        answer: serde_json::from_slice(&row.bytes(2)?).map_err(|_| wrong(2))?,
-    })
+pub(super) fn key(row: &mut Cells<'_>) -> sqlx::Result<KeyRow> {
+    Ok(KeyRow { key: row.key()?, fingerprint: row.hash()?, answer: row.json()? })
 }

@@ -5,16 +5,17 @@
 //! and whoever changes these rows has the same lock. The writes repeat each
 //! guard all the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::connection::{Connection, Database, Keep, Use, one, read_clock};
+use super::connection::{Connection, Database, Use, read_clock};
 use super::error::{Fault, StoreError, StoreResult};
-use super::statements::{self, Part};
+use super::statement::{Statement, execute, fetch_optional, run, run_checked};
+use super::statements::{self, DueRows, Loading};
 use super::time::Timekeeper;
-use super::writes::{self, Statement};
+use super::writes::{self, Conflict};
 use super::{Batch, CommitError, Loaded, ReadSet, Session};
 use crate::ledger::{Due, ProductRow, Rows};
 use crate::model::{Hold, HoldId, HoldStatus, Product, ProductId, Timestamp};
@@ -30,30 +31,31 @@ pub(super) struct SqlSession<D> {
 impl<D> Drop for SqlSession<D> {
     fn drop(&mut self) {
         if self.is_open {
-            self.connection.give_up();
+            self.connection.discard();
         }
     }
 }
 
 impl<D: Database> SqlSession<D> {
-    pub async fn take(database: &D, time: Arc<Timekeeper>) -> StoreResult<Self> {
-        let connection = database.take(Use::Write).await?;
+    pub async fn acquire(database: &D, time: Arc<Timekeeper>) -> StoreResult<Self> {
+        let connection = database.acquire(Use::Write).await?;
         Ok(Self { database: std::marker::PhantomData, time, connection, is_open: false })
     }
 
-    pub async fn run(&mut self, sql: String, keep: Keep<'_>) -> StoreResult<Vec<u64>> {
-        self.connection.run(sql, keep).await
+    pub fn connection(&mut self) -> &mut dyn Connection {
+        self.connection.as_mut()
     }
 
-    /// Runs the statements that begin a transaction.
-    pub async fn open(&mut self, sql: String, keep: Keep<'_>) -> StoreResult<Vec<u64>> {
+    /// Begins a transaction.
+    pub async fn open(&mut self) -> StoreResult<()> {
         self.is_open = true;
-        self.run(sql, keep).await
+        execute(self.connection(), &[D::BEGIN]).await
     }
 
+    /// Ends the transaction, if one is open, by COMMIT or ROLLBACK.
     pub async fn finish(&mut self, word: &str) -> StoreResult<()> {
         if self.is_open {
-            self.run(word.to_owned(), &mut |_, _| Ok(())).await?;
+            execute(self.connection(), &[word]).await?;
             self.is_open = false;
         }
         Ok(())
@@ -61,21 +63,18 @@ impl<D: Database> SqlSession<D> {
 
     async fn load(&mut self, read_set: &ReadSet) -> StoreResult<Loaded> {
         let asked = self.time.asks();
-        let mut rows = Rows::default();
-        let early_inserts =
-            writes::insert_holds(&read_set.early_inserts.iter().collect::<Vec<_>>());
-        let mut first = vec![D::BEGIN];
-        first.extend(early_inserts.iter().map(|statement| statement.sql.as_str()));
-        let products = Self::select_products(&read_set.products);
-        let others = statements::select_needs(read_set, D::LOCK);
+        let mut loading = Loading::default();
+        let mut statements = vec![Statement::new(D::BEGIN)];
+        statements.extend(writes::insert_holds(&read_set.early_inserts.iter().collect::<Vec<_>>()));
+        statements.extend(Self::select_products(&read_set.products));
+        statements.extend(statements::select_read_set(read_set, D::LOCK));
         self.is_open = true;
-        let parts = products.into_iter().chain(others);
-        let (time, rows_affected) = self.read_parts(&first, parts, &mut rows).await?;
-        // What BEGIN is said to hit means nothing.
-        check_rows_affected(&early_inserts, rows_affected.get(1..).unwrap_or_default())?;
+        run_checked(self.connection(), &statements, &mut loading).await?;
+        let time = loading.locked_at;
         if D::SINGLE_WRITER {
-            // No one else writes, so the order is free: what the commands
-            // name tells which further products are concerned.
+            // The only writer may lock in any order: the rows that the commands
+            // name tell which further products are concerned.
+            let rows = &loading.rows;
             let mut further: Vec<ProductId> = rows
                 .holds
                 .values()
@@ -85,56 +84,27 @@ impl<D: Database> SqlSession<D> {
                 .collect();
             further.sort_unstable();
             further.dedup();
-            let further = Self::select_products(&further);
-            self.read_parts(&[], further, &mut rows).await?;
+            let further: Vec<_> = Self::select_products(&further).into_iter().collect();
+            run(self.connection(), &further, &mut loading).await?;
         }
         let time = match time {
-            // No product was there to tell it.
+            // No product was locked that could have read the clock.
             None => self.read_clock().await?,
-            told => told,
+            locked_at => locked_at,
         };
         let now = self.time.hear(time, asked);
+        let mut rows = loading.rows;
         self.load_due(&mut rows, read_set, now).await?;
         Ok(Loaded { rows, now })
     }
 
-    /// Each row of a product tells when it was locked.
-    fn select_products(ids: &[ProductId]) -> Option<(Part, String)> {
+    /// Each row of a product has the time at which it was locked.
+    fn select_products(ids: &[ProductId]) -> Option<Statement<Loading>> {
         statements::select_products(ids, D::NOW.unwrap_or("NULL"), D::LOCK)
     }
 
     pub async fn read_clock(&mut self) -> StoreResult<Option<Timestamp>> {
-        read_clock::<D>(self.connection.as_mut()).await
-    }
-
-    /// Runs the parts in one round trip, after the `first` statements. Returns
-    /// when the last product was locked, if the database is to tell, and the
-    /// rows that each statement hit.
-    async fn read_parts(
-        &mut self,
-        first: &[&str],
-        parts: impl IntoIterator<Item = (Part, String)>,
-        rows: &mut Rows,
-    ) -> StoreResult<(Option<Timestamp>, Vec<u64>)> {
-        let (kinds, parts): (Vec<Part>, Vec<String>) = parts.into_iter().unzip();
-        let before = first.len();
-        let mut sql = first.to_vec();
-        sql.extend(parts.iter().map(String::as_str));
-        if sql.is_empty() {
-            return Ok((None, Vec::new()));
-        }
-        let mut time = None;
-        let mut keep = |at: usize, row: super::rows::Cells<'_>| {
-            let Some(part) = at.checked_sub(before).and_then(|at| kinds.get(at)) else {
-                return Ok(());
-            };
-            if *part == Part::Products {
-                time = time.max(row.opt_time(super::rows::PRODUCT_TIME)?);
-            }
-            statements::keep(*part, row, rows)
-        };
-        let rows_affected = self.run(sql.join("; "), &mut keep).await?;
-        Ok((time, rows_affected))
+        read_clock::<D>(self.connection()).await
     }
 
     /// Loads what is due where it may be needed. Elsewhere it is left to the
@@ -167,26 +137,17 @@ impl<D: Database> SqlSession<D> {
         }
         // All of them together, or a batch of many products would be long.
         let limit = (read_set.due_limit / u32::try_from(due.len()).unwrap_or(u32::MAX)).max(1);
-        let sql: Vec<String> =
+        let statements: Vec<_> =
             due.iter().flat_map(|id| statements::select_due(*id, now, limit)).collect();
-        let mut found: Vec<(Vec<_>, Vec<_>, Option<Timestamp>)> =
-            due.iter().map(|_| (Vec::new(), Vec::new(), None)).collect();
-        self.run(sql.join("; "), &mut |at, row| {
-            let Some((holds, orders, next)) = found.get_mut(at / 3) else { return Ok(()) };
-            match at % 3 {
-                0 => holds.push(super::rows::hold(row)?),
-                1 => orders.push(super::rows::order(row)?),
-                _ => *next = [row.opt_time(0)?, row.opt_time(1)?].into_iter().flatten().min(),
-            }
-            Ok(())
-        })
-        .await?;
-        // What this transaction wrote ahead is there already, and may be due by
-        // now; it is not part of the product until it is decided.
+        let mut found: BTreeMap<ProductId, DueRows> = BTreeMap::new();
+        run(self.connection(), &statements, &mut found).await?;
+        // This transaction's early inserts are visible to it and may be due by
+        // now; they are not part of the product until they are decided.
         let early_inserts: Vec<HoldId> =
             read_set.early_inserts.iter().map(|hold| hold.id).collect();
-        for (id, (holds, orders, next)) in due.into_iter().zip(found) {
-            statements::keep_due(rows, id, limit, (holds, &early_inserts), orders, next);
+        for id in due {
+            let due = found.remove(&id).unwrap_or_default();
+            statements::keep_due(rows, id, limit, due, &early_inserts);
         }
         Ok(())
     }
@@ -196,14 +157,15 @@ impl<D: Database> SqlSession<D> {
         batch: &Batch<'_>,
         at_commit: &(dyn Fn() + Sync),
     ) -> Result<(), CommitError> {
-        let writes = writes::writes(batch, D::ROWS_AFFECTED, D::CURSOR);
+        let mut writes = writes::writes(batch, D::ROWS_AFFECTED, D::CURSOR);
         let conflict_checks =
             if D::SINGLE_WRITER { Vec::new() } else { writes::conflict_checks(batch) };
         if conflict_checks.is_empty() && writes.iter().all(|statement| statement.is_self_checking) {
             at_commit();
-            return self.commit_with(&[], &writes).await;
+            return self.commit_with(writes).await;
         }
-        self.write(&writes, &conflict_checks).await.map_err(CommitError::RolledBack)?;
+        writes.extend(conflict_checks);
+        self.write(&writes).await.map_err(CommitError::RolledBack)?;
         failpoint!(AfterWrite);
         at_commit();
         self.commit().await
@@ -216,26 +178,22 @@ impl<D: Database> SqlSession<D> {
         Ok(())
     }
 
-    /// Writes and commits in one round trip: a statement that fails keeps those
-    /// after it from being run.
+    /// Runs statements and COMMIT in one round trip: a statement that fails keeps
+    /// those after it from being run.
     async fn commit_with(
         &mut self,
-        first: &[&str],
-        writes: &[Statement],
+        mut statements: Vec<Statement<Conflict>>,
     ) -> Result<(), CommitError> {
-        let mut sql = first.to_vec();
-        sql.extend(writes.iter().map(|statement| statement.sql.as_str()));
         #[cfg(feature = "failpoints")]
         if crate::failpoints::splits() {
-            let written = self.run(sql.join("; "), &mut |_, _| Ok(())).await;
-            written.map_err(CommitError::RolledBack)?;
+            self.write(&statements).await.map_err(CommitError::RolledBack)?;
             failpoint!(AfterWrite);
             return self.commit().await;
         }
-        let commit = sql.len();
-        sql.push("COMMIT");
+        let commit = statements.len();
+        statements.push(Statement::new("COMMIT"));
         failpoint!(BeforeCommit);
-        match self.run(sql.join("; "), &mut |_, _| Ok(())).await {
+        match run(self.connection(), &statements, &mut Conflict::default()).await {
             Ok(_) => {
                 self.is_open = false;
                 failpoint!(AfterCommit);
@@ -245,18 +203,10 @@ impl<D: Database> SqlSession<D> {
         }
     }
 
-    async fn write(&mut self, writes: &[Statement], conflict_checks: &[String]) -> StoreResult<()> {
-        let mut sql: Vec<&str> = writes.iter().map(|statement| statement.sql.as_str()).collect();
-        sql.extend(conflict_checks.iter().map(String::as_str));
-        let mut met = false;
-        let rows_affected = self
-            .run(sql.join("; "), &mut |at, _| {
-                met |= at >= writes.len();
-                Ok(())
-            })
-            .await?;
-        check_rows_affected(writes, &rows_affected)?;
-        if met {
+    async fn write(&mut self, statements: &[Statement<Conflict>]) -> StoreResult<()> {
+        let mut conflict = Conflict::default();
+        run_checked(self.connection(), statements, &mut conflict).await?;
+        if conflict.0 {
             return Err(StoreError::new(
                 Fault::Conflict,
                 "an order met an event that waits for it",
@@ -280,19 +230,6 @@ fn failed(error: StoreError, commit: usize) -> CommitError {
     }
 }
 
-/// Each guard must have let all of its rows through.
-fn check_rows_affected(statements: &[Statement], rows_affected: &[u64]) -> StoreResult<()> {
-    for (statement, hit) in statements.iter().zip(rows_affected) {
-        let Some(rows) = statement.rows else { continue };
-        if u64::try_from(rows).ok() != Some(*hit) {
-            let head: String = statement.sql.chars().take(60).collect();
-            let why = format!("`{head}…` hit {hit} rows instead of {rows}");
-            return Err(StoreError::new(Fault::Conflict, why));
-        }
-    }
-    Ok(())
-}
-
 impl<D: Database> Session for SqlSession<D> {
     fn begin<'a>(&'a mut self, read_set: &'a ReadSet) -> BoxFuture<'a, StoreResult<Loaded>> {
         Box::pin(self.load(read_set))
@@ -300,9 +237,8 @@ impl<D: Database> Session for SqlSession<D> {
 
     fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>> {
         Box::pin(async move {
-            let mut landed = None;
             let sql = format!("SELECT id FROM stockade_outbox WHERE batch_id = {batch_id}");
-            self.run(sql, &mut one(&mut landed, |row| row.count(0))).await?;
+            let landed = fetch_optional(self.connection(), sql, |row| row.count()).await?;
             Ok(landed.is_some())
         })
     }
@@ -317,10 +253,11 @@ impl<D: Database> Session for SqlSession<D> {
 
     fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>> {
         Box::pin(async move {
-            let writes = writes::writes(batch, D::ROWS_AFFECTED, D::CURSOR);
-            debug_assert!(writes.iter().all(|statement| statement.is_self_checking));
+            let mut statements = vec![Statement::new(D::BEGIN)];
+            statements.extend(writes::writes(batch, D::ROWS_AFFECTED, D::CURSOR));
+            debug_assert!(statements.iter().all(|statement| statement.is_self_checking));
             self.is_open = true;
-            self.commit_with(&[D::BEGIN], &writes).await
+            self.commit_with(statements).await
         })
     }
 

@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection as _, Executor, Row, SqliteConnection};
 
 use super::StoreOptions;
-use super::connection::{Connection, Database, Keep, Use, drain};
+use super::connection::{Connection, Database, OnRow, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{self, Lending, Recently, lend};
 use super::schema::{self, Applied};
@@ -201,7 +201,7 @@ impl Database for SqliteDatabase {
     // Never deferred: a read that turns into a write fails at once with
     // BUSY_SNAPSHOT, whatever the busy timeout.
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
-    const BEGIN_SNAPSHOT: &'static str = "BEGIN DEFERRED";
+    const BEGIN_SNAPSHOT: &'static [&'static str] = &["BEGIN DEFERRED"];
     const LOCK: &'static str = "";
     const NOW: Option<&'static str> = None;
     const ROWS_AFFECTED: &'static str = "changes()";
@@ -210,7 +210,7 @@ impl Database for SqliteDatabase {
     const CURSOR: &'static str = "COALESCE((SELECT first_cursor + events FROM stockade_outbox \
          WHERE first_cursor > 0 ORDER BY first_cursor DESC LIMIT 1), 1)";
 
-    fn take(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
+    fn acquire(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
         Box::pin(async move {
             let pool = match used_for {
                 Use::Write => &self.writer,
@@ -255,35 +255,40 @@ impl Drop for Lent {
     fn drop(&mut self) {
         // Whoever waited for the statements has gone; no one else shall.
         if self.is_busy {
-            self.give_up();
+            self.discard();
         }
     }
 }
 
 impl Connection for Lent {
-    fn run<'a>(&'a mut self, sql: String, keep: Keep<'a>) -> BoxFuture<'a, StoreResult<Vec<u64>>> {
+    fn run<'a>(
+        &'a mut self,
+        statements: &'a [&'a str],
+        on_row: OnRow<'a>,
+    ) -> BoxFuture<'a, StoreResult<Vec<u64>>> {
         Box::pin(async move {
             let Some(connection) = &mut self.connection else {
-                return Err(StoreError::new(Fault::Lost, "the connection was given up"));
+                return Err(StoreError::new(Fault::Lost, "the connection was discarded"));
             };
-            let commits = sql.ends_with("COMMIT");
+            let commits = statements.last() == Some(&"COMMIT");
+            let sql = statements.join("; ");
             self.is_busy = true;
             let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut **connection);
-            let done = drain(stream, |done| done.rows_affected(), self.timeout, keep).await;
+            let done = drain(stream, |done| done.rows_affected(), self.timeout, on_row).await;
             self.is_busy = false;
             if commits && done.is_ok() {
                 self.commits.now();
             }
             done.map_err(|broken| {
                 if broken.statement.is_none() {
-                    self.give_up();
+                    self.discard();
                 }
                 broken.into_error(store_error)
             })
         })
     }
 
-    fn give_up(&mut self) {
+    fn discard(&mut self) {
         if let Some(connection) = self.connection.take() {
             match &self.left_open {
                 Some(left_open) => left_open.store(true, Ordering::Release),

@@ -4,11 +4,13 @@
 //! batch to batch. Only numbers and hexadecimal literals are ever put into it;
 //! what a user wrote goes in as hexadecimal, so nothing can be injected.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
+use super::statement::{Decode, Statement};
 use super::{ReadSet, rows};
 use crate::ledger::{OrderRow, Rows};
-use crate::model::{Hold, HoldId, ProductId, Timestamp};
+use crate::model::{Hold, HoldId, OrderId, ProductId, Timestamp};
 
 /// The most ids in one statement. A statement stays well below the smallest
 /// `max_allowed_packet` that is accepted; several of them are sent as one text
@@ -17,162 +19,208 @@ pub(super) const IDS_MAX: usize = 2_000;
 /// The most bytes of literals in one statement, for the same reason.
 pub(super) const LITERALS_MAX: usize = 96 * 1024;
 
-/// What the rows of a statement are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    Products,
-    Holds,
-    UsedHolds,
-    Orders,
-    Payments,
-    Waiting,
-    Keys,
-    CustomerHolds,
+/// The rows of a transaction's first reads, and when the last product was locked.
+#[derive(Debug, Default)]
+pub(super) struct Loading {
+    pub rows: Rows,
+    pub locked_at: Option<Timestamp>,
 }
 
-/// Puts one row into the rows of a transaction.
-pub(super) fn keep(part: Part, row: rows::Cells<'_>, into: &mut Rows) -> sqlx::Result<()> {
-    match part {
-        Part::Products => {
-            let row = rows::product(row)?;
-            into.products.insert(row.product.id, row);
-        }
-        Part::Holds => {
-            let hold = rows::hold(row)?;
-            into.holds.insert(hold.id, hold);
-        }
-        Part::UsedHolds => {
-            into.order_by_hold.insert(HoldId(row.count(0)?), crate::model::OrderId(row.count(1)?));
-        }
-        Part::Orders => {
-            let row = rows::order(row)?;
-            into.orders.insert(row.order.id, row);
-        }
-        Part::Payments => {
-            let row = rows::payment(row)?;
-            into.payments.insert(row.key.clone(), row);
-        }
-        Part::Waiting => {
-            let row = rows::payment(row)?;
-            into.waiting.entry(row.order_id).or_default().push(row.clone());
-            into.payments.insert(row.key.clone(), row);
-        }
-        Part::Keys => {
-            let row = rows::key(row)?;
-            into.keys.insert(row.key.clone(), row);
-        }
-        Part::CustomerHolds => {
-            let hold = rows::hold(row)?;
-            let of_product = into.customers.entry(hold.product_id).or_default();
-            of_product.entry(row.key(rows::HOLD_CUSTOMER)?.into()).or_default().push(hold.id);
-            into.holds.insert(hold.id, hold);
-        }
-    }
-    Ok(())
-}
-
-/// The statement that locks and reads products; `now` is read as each is
-/// locked, `lock` is the dialect's word for a locking read, or nothing.
+/// Locks and reads products; `now` is read as each is locked, `lock` is the
+/// dialect's suffix of a locking read.
 pub(super) fn select_products(
     products: &[ProductId],
     now: &str,
     lock: &str,
-) -> Option<(Part, String)> {
+) -> Option<Statement<Loading>> {
     (!products.is_empty()).then(|| {
         let ids = list(products);
         let columns = rows::PRODUCT;
         let sql = format!(
             "SELECT {columns}, {now} FROM stockade_products WHERE id IN ({ids}) ORDER BY id{lock}"
         );
-        (Part::Products, sql)
+        Statement::read(sql, |loading: &mut Loading, row| {
+            let product = rows::product(row)?;
+            loading.locked_at = loading.locked_at.max(row.opt_time()?);
+            loading.rows.products.insert(product.product.id, product);
+            Ok(())
+        })
     })
 }
 
-/// The statements that read everything but products, in lock order.
-pub(super) fn select_needs(read_set: &ReadSet, lock: &str) -> Vec<(Part, String)> {
-    let mut parts = Vec::new();
-    let mut each = |part, lists: Vec<String>, sql: &dyn Fn(&str) -> String| {
-        parts.extend(lists.iter().map(|list| (part, sql(list))));
+/// Reads everything of a read set but products, in lock order.
+pub(super) fn select_read_set(read_set: &ReadSet, lock: &str) -> Vec<Statement<Loading>> {
+    let mut all = Vec::new();
+    let mut each = |lists: Vec<String>, sql: &dyn Fn(&str) -> String, decode: Decode<Loading>| {
+        all.extend(lists.iter().map(|list| Statement::read(sql(list), decode)));
     };
-    each(Part::Holds, lists(&read_set.holds), &|ids| {
-        let columns = rows::HOLD;
-        format!("SELECT {columns} FROM stockade_holds WHERE id IN ({ids}) ORDER BY id{lock}")
-    });
-    each(Part::UsedHolds, lists(&read_set.used_holds), &|ids| {
-        format!("SELECT hold_id, id FROM stockade_orders WHERE hold_id IN ({ids})")
-    });
-    each(Part::Orders, lists(&read_set.orders), &|ids| {
-        let columns = rows::ORDER;
-        format!("SELECT {columns} FROM stockade_orders WHERE id IN ({ids}) ORDER BY id{lock}")
-    });
-    each(Part::Payments, hex_lists(&read_set.payments), &|keys| {
-        let columns = rows::PAYMENT;
-        format!(
-            "SELECT {columns} FROM stockade_payments WHERE idempotency_key IN ({keys}) ORDER BY idempotency_key"
-        )
-    });
-    each(Part::Waiting, lists(&read_set.awaited_orders), &|ids| {
-        let columns = rows::PAYMENT;
-        format!(
-            "SELECT {columns} FROM stockade_payments e WHERE idempotency_key IN \
-             (SELECT idempotency_key FROM stockade_payments_waiting WHERE order_id IN ({ids})) \
-             AND waiting = 1 ORDER BY received_at, (SELECT w.position \
-             FROM stockade_payments_waiting w WHERE w.order_id = e.order_id AND w.idempotency_key = e.idempotency_key)"
-        )
-    });
-    each(Part::Keys, hex_lists(&read_set.keys), &|keys| {
-        let columns = rows::KEY;
-        format!(
-            "SELECT {columns} FROM stockade_idempotency_keys WHERE idempotency_key IN ({keys}) ORDER BY idempotency_key"
-        )
-    });
-    // Plain reads: whoever changes these rows holds the product's row lock.
+    each(
+        lists(&read_set.holds),
+        &|ids| {
+            let columns = rows::HOLD;
+            format!("SELECT {columns} FROM stockade_holds WHERE id IN ({ids}) ORDER BY id{lock}")
+        },
+        |into: &mut Loading, row| {
+            let hold = rows::hold(row)?;
+            into.rows.holds.insert(hold.id, hold);
+            Ok(())
+        },
+    );
+    each(
+        lists(&read_set.used_holds),
+        &|ids| format!("SELECT hold_id, id FROM stockade_orders WHERE hold_id IN ({ids})"),
+        |into: &mut Loading, row| {
+            let (hold, order) = (HoldId(row.count()?), OrderId(row.count()?));
+            into.rows.order_by_hold.insert(hold, order);
+            Ok(())
+        },
+    );
+    each(
+        lists(&read_set.orders),
+        &|ids| {
+            let columns = rows::ORDER;
+            format!("SELECT {columns} FROM stockade_orders WHERE id IN ({ids}) ORDER BY id{lock}")
+        },
+        |into: &mut Loading, row| {
+            let row = rows::order(row)?;
+            into.rows.orders.insert(row.order.id, row);
+            Ok(())
+        },
+    );
+    each(
+        hex_lists(&read_set.payments),
+        &|keys| {
+            let columns = rows::PAYMENT;
+            format!(
+                "SELECT {columns} FROM stockade_payments WHERE idempotency_key IN ({keys}) \
+                 ORDER BY idempotency_key"
+            )
+        },
+        |into: &mut Loading, row| {
+            let row = rows::payment(row)?;
+            into.rows.payments.insert(row.key.clone(), row);
+            Ok(())
+        },
+    );
+    each(
+        lists(&read_set.awaited_orders),
+        &|ids| {
+            let columns = rows::PAYMENT;
+            format!(
+                "SELECT {columns} FROM stockade_payments e WHERE idempotency_key IN \
+                 (SELECT idempotency_key FROM stockade_payments_waiting WHERE order_id IN ({ids})) \
+                 AND waiting = 1 ORDER BY received_at, (SELECT w.position \
+                 FROM stockade_payments_waiting w WHERE w.order_id = e.order_id \
+                 AND w.idempotency_key = e.idempotency_key)"
+            )
+        },
+        |into: &mut Loading, row| {
+            let row = rows::payment(row)?;
+            into.rows.waiting.entry(row.order_id).or_default().push(row.clone());
+            into.rows.payments.insert(row.key.clone(), row);
+            Ok(())
+        },
+    );
+    each(
+        hex_lists(&read_set.keys),
+        &|keys| {
+            let columns = rows::KEY;
+            format!(
+                "SELECT {columns} FROM stockade_idempotency_keys \
+                 WHERE idempotency_key IN ({keys}) ORDER BY idempotency_key"
+            )
+        },
+        |into: &mut Loading, row| {
+            let row = rows::key(row)?;
+            into.rows.keys.insert(row.key.clone(), row);
+            Ok(())
+        },
+    );
+    // Plain reads: every writer of these rows holds the product's row lock.
     for (product, customers) in &read_set.customers {
         let columns = rows::HOLD;
-        each(Part::CustomerHolds, hex_lists(customers), &|customers| {
-            format!(
-                "SELECT {columns}, customer FROM (SELECT hold_id, customer \
-                 FROM stockade_customer_holds WHERE product_id = {product} \
-                 AND customer IN ({customers})) c JOIN stockade_holds h ON h.id = c.hold_id \
-                 WHERE status = 0"
-            )
-        });
+        each(
+            hex_lists(customers),
+            &|customers| {
+                format!(
+                    "SELECT {columns}, customer FROM (SELECT hold_id, customer \
+                     FROM stockade_customer_holds WHERE product_id = {product} \
+                     AND customer IN ({customers})) c JOIN stockade_holds h ON h.id = c.hold_id \
+                     WHERE status = 0"
+                )
+            },
+            |into: &mut Loading, row| {
+                let (hold, customer) = (rows::hold(row)?, row.key()?);
+                let of_product = into.rows.customers.entry(hold.product_id).or_default();
+                of_product.entry(customer.into()).or_default().push(hold.id);
+                into.rows.holds.insert(hold.id, hold);
+                Ok(())
+            },
+        );
     }
-    parts
+    all
 }
 
-/// One product's due holds, due orders, and the two next moments after `now`.
-/// Plain reads: whoever changes these rows holds the product's row lock.
-pub(super) fn select_due(product: ProductId, now: Timestamp, limit: u32) -> [String; 3] {
+/// What is due of one product: holds, orders, and the next moment after it.
+#[derive(Debug, Default)]
+pub(super) struct DueRows {
+    pub holds: Vec<Hold>,
+    pub orders: Vec<OrderRow>,
+    pub next: Option<Timestamp>,
+}
+
+/// Reads one product's due holds, due orders, and the two next moments after
+/// `now`. Plain reads: every writer of these rows holds the product's row lock.
+pub(super) fn select_due(
+    product: ProductId,
+    now: Timestamp,
+    limit: u32,
+) -> [Statement<BTreeMap<ProductId, DueRows>>; 3] {
     let (now, hold, order) = (now.micros(), rows::HOLD, rows::ORDER);
     // One more than taken shows whether more is due.
     let limit = u64::from(limit) + 1;
     let which = format!("product_id = {product} AND status = 0");
-    [
-        format!(
-            "SELECT {hold} FROM stockade_holds WHERE {which} AND expires_at <= {now} \
+    let holds = format!(
+        "SELECT {hold} FROM stockade_holds WHERE {which} AND expires_at <= {now} \
              ORDER BY expires_at LIMIT {limit}"
-        ),
-        format!(
-            "SELECT {order} FROM stockade_orders WHERE {which} AND due_at <= {now} \
+    );
+    let orders = format!(
+        "SELECT {order} FROM stockade_orders WHERE {which} AND due_at <= {now} \
              ORDER BY due_at LIMIT {limit}"
-        ),
-        format!(
-            "SELECT (SELECT MIN(expires_at) FROM stockade_holds WHERE {which} AND expires_at > {now}), \
-             (SELECT MIN(due_at) FROM stockade_orders WHERE {which} AND due_at > {now})"
-        ),
+    );
+    let next = format!(
+        "SELECT {product}, \
+         (SELECT MIN(expires_at) FROM stockade_holds WHERE {which} AND expires_at > {now}), \
+         (SELECT MIN(due_at) FROM stockade_orders WHERE {which} AND due_at > {now})"
+    );
+    [
+        Statement::read(holds, |due, row| {
+            let hold = rows::hold(row)?;
+            due.entry(hold.product_id).or_default().holds.push(hold);
+            Ok(())
+        }),
+        Statement::read(orders, |due, row| {
+            let row = rows::order(row)?;
+            due.entry(row.order.product_id).or_default().orders.push(row);
+            Ok(())
+        }),
+        Statement::read(next, |due, row| {
+            let product = ProductId(row.count()?);
+            let moments = [row.opt_time()?, row.opt_time()?];
+            due.entry(product).or_default().next = moments.into_iter().flatten().min();
+            Ok(())
+        }),
     ]
 }
 
-/// Sorts one product's due rows, at most `limit` of each kind, into `into`; not
-/// those of the holds that were written ahead.
+/// Merges one product's due rows, at most `limit` of each kind, into `into`, and
+/// leaves out those of early inserts.
 pub(super) fn keep_due(
     into: &mut Rows,
     product: ProductId,
     limit: u32,
-    (mut holds, early_inserts): (Vec<Hold>, &[HoldId]),
-    mut orders: Vec<OrderRow>,
-    next: Option<Timestamp>,
+    DueRows { mut holds, mut orders, next }: DueRows,
+    early_inserts: &[HoldId],
 ) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = holds.len() > limit || orders.len() > limit;
@@ -251,9 +299,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::{
-        HoldStatus, Order, OrderId, OrderStatus, PaymentDisposition, PaymentToken, Token,
-    };
+    use crate::model::{HoldStatus, Order, OrderStatus, PaymentDisposition, PaymentToken, Token};
 
     fn hold(id: u64) -> Hold {
         let at = Timestamp::from_micros(1);
@@ -289,29 +335,29 @@ mod tests {
     fn what_was_written_ahead_is_not_due_but_others_behind_it_are_still_to_be_read() {
         let mut rows = Rows::default();
         let holds = vec![hold(3), hold(7), hold(8)];
-        keep_due(&mut rows, ProductId(1), 2, (holds, &[HoldId(7)]), Vec::new(), None);
+        let due = DueRows { holds, ..DueRows::default() };
+        keep_due(&mut rows, ProductId(1), 2, due, &[HoldId(7)]);
         let due = &rows.due[&ProductId(1)];
         assert_eq!((due.holds.as_slice(), due.more), (&[HoldId(3)][..], true));
         assert!(!rows.holds.contains_key(&HoldId(7)));
     }
 
     #[test]
-    fn nothing_is_read_that_is_not_needed() {
+    fn only_the_tables_of_the_read_set_are_read() {
         let (holds, orders) = (vec![HoldId(7)], vec![OrderId(3)]);
         let (payments, keys) = (vec!["p".to_owned()], vec!["k".to_owned()]);
-        for (part, read_set) in [
-            (Part::Holds, ReadSet { holds: holds.clone(), ..ReadSet::default() }),
-            (Part::UsedHolds, ReadSet { used_holds: holds, ..ReadSet::default() }),
-            (Part::Orders, ReadSet { orders: orders.clone(), ..ReadSet::default() }),
-            (Part::Payments, ReadSet { payments, ..ReadSet::default() }),
-            (Part::Waiting, ReadSet { awaited_orders: orders, ..ReadSet::default() }),
-            (Part::Keys, ReadSet { keys, ..ReadSet::default() }),
+        for (table, read_set) in [
+            ("holds WHERE id", ReadSet { holds: holds.clone(), ..ReadSet::default() }),
+            ("orders WHERE hold_id", ReadSet { used_holds: holds, ..ReadSet::default() }),
+            ("orders WHERE id", ReadSet { orders: orders.clone(), ..ReadSet::default() }),
+            ("payments WHERE", ReadSet { payments, ..ReadSet::default() }),
+            ("payments e", ReadSet { awaited_orders: orders, ..ReadSet::default() }),
+            ("idempotency_keys WHERE", ReadSet { keys, ..ReadSet::default() }),
         ] {
-            let parts = select_needs(&read_set, "");
-            let parts: Vec<Part> = parts.into_iter().map(|(part, _)| part).collect();
-            assert_eq!(parts, [part]);
+            let [statement] = &select_read_set(&read_set, "")[..] else { panic!("{read_set:?}") };
+            assert!(statement.sql.contains(&format!("FROM stockade_{table}")), "{statement:?}");
         }
-        assert!(select_needs(&ReadSet::default(), "").is_empty());
+        assert!(select_read_set(&ReadSet::default(), "").is_empty());
         assert!(select_products(&[], "NULL", "").is_none());
     }
 
@@ -321,7 +367,8 @@ mod tests {
             let mut rows = Rows::default();
             let holds: Vec<Hold> = holds.iter().copied().map(hold).collect();
             let orders: Vec<OrderRow> = orders.iter().copied().map(order).collect();
-            keep_due(&mut rows, ProductId(1), 2, (holds, &[]), orders, None);
+            let due = DueRows { holds, orders, next: None };
+            keep_due(&mut rows, ProductId(1), 2, due, &[]);
             let due = &rows.due[&ProductId(1)];
             assert!(due.holds.len() <= 2 && due.orders.len() <= 2);
             due.more
@@ -336,17 +383,17 @@ mod tests {
     fn only_customers_that_are_counted_are_read() {
         let (holds, keys) = (vec![HoldId(7)], vec!["k".to_owned()]);
         let mut read_set = ReadSet { holds, keys, ..ReadSet::default() };
-        let read = |read_set: &ReadSet| -> Vec<Part> {
-            select_needs(read_set, "").into_iter().map(|(part, _)| part).collect()
+        let of_customers = |read_set: &ReadSet| {
+            let all = select_read_set(read_set, "");
+            all.iter().filter(|one| one.sql.contains("stockade_customer_holds")).count()
         };
-        assert_eq!(read(&read_set), [Part::Holds, Part::Keys]);
+        assert_eq!(of_customers(&read_set), 0);
         for product in [3, 5] {
             let customers = BTreeSet::from(["o'hara".into(), "x".into()]);
             read_set.customers.insert(ProductId(product), customers);
         }
-        let counted = [Part::CustomerHolds; 2];
-        assert_eq!(read(&read_set), [&[Part::Holds, Part::Keys][..], &counted[..]].concat());
-        let (_, sql) = select_needs(&read_set, "").pop().expect("a statement");
+        assert_eq!(of_customers(&read_set), 2);
+        let sql = select_read_set(&read_set, "").pop().expect("a statement").sql;
         assert!(sql.contains("product_id = 5 AND customer IN (x'6f2768617261',x'78')"), "{sql}");
     }
 }

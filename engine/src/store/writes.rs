@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::codes::Coded;
+use super::statement::Statement;
 use super::statements::{IDS_MAX, LITERALS_MAX, hex, hex_list, list, or_null, put};
 use super::{Batch, ProductInsert, outbox, rows};
 use crate::ledger::{
@@ -14,20 +15,11 @@ use crate::model::{EventKind, Hold, HoldId, HoldStatus, OrderId, Timestamp};
 /// The table of idempotency keys, with its columns as [`key_values`] writes them.
 const KEYS: &str = "stockade_idempotency_keys (idempotency_key, fingerprint, answer, created_at)";
 
-/// A statement that writes, and how many rows it must hit, if it must.
-#[derive(Debug)]
-pub(super) struct Statement {
-    pub sql: String,
-    pub rows: Option<usize>,
-    /// Whether it hits them all or fails, so that they need not be counted.
-    pub is_self_checking: bool,
-}
-
 /// Everything a batch writes, keys first so that a taken one shows at once.
 /// The number of statements does not grow with the number of requests. `hits`
 /// is the dialect's word for the rows that the statement before it hit, `cursor`
 /// its word for the first cursor of events that are written.
-pub(super) fn writes(batch: &Batch<'_>, rows_affected: &str, cursor: &str) -> Vec<Statement> {
+pub(super) fn writes<T>(batch: &Batch<'_>, rows_affected: &str, cursor: &str) -> Vec<Statement<T>> {
     let changes = batch.changes;
     let now = batch.now;
     let mut all = Vec::new();
@@ -82,7 +74,7 @@ pub(super) fn writes(batch: &Batch<'_>, rows_affected: &str, cursor: &str) -> Ve
             "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
              VALUES ({id}, {cursor}, {count}, {at}, '{body}')"
         );
-        all.push(Statement { sql, rows: Some(1), is_self_checking: true });
+        all.push(Statement::self_checking(sql, 1));
     }
     all
 }
@@ -90,7 +82,11 @@ pub(super) fn writes(batch: &Batch<'_>, rows_affected: &str, cursor: &str) -> Ve
 /// Lists the inserts of a new product: its idempotency key first, the product,
 /// and the outbox row of its batch with the `stock_adjusted` event if it has
 /// units.
-pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp, cursor: &str) -> Vec<String> {
+pub(super) fn insert_product(
+    new: &ProductInsert<'_>,
+    now: Timestamp,
+    cursor: &str,
+) -> Vec<Statement<()>> {
     let ProductInsert { id, name, price, stock, batch_id, key } = new;
     let key = key.map(|row| {
         let mut sql = format!("INSERT INTO {KEYS} VALUES ");
@@ -100,7 +96,7 @@ pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp, cursor: &s
     let (name, price, at) = (hex(name.as_bytes()), price.minor(), now.micros());
     let product = format!(
         "INSERT INTO stockade_products ({}, created_at) VALUES \
-         ({id}, CAST({name} AS CHAR), {price}, {stock}, 0, 0, 0, {stock}, 1, 0, NULL, {at})",
+         ({id}, CAST({name} AS CHAR), {price}, {stock}, 0, 0, 0, 1, {stock}, 0, NULL, {at})",
         rows::PRODUCT
     );
     let received = LedgerEvent {
@@ -119,17 +115,22 @@ pub(super) fn insert_product(new: &ProductInsert<'_>, now: Timestamp, cursor: &s
         "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
          VALUES ({batch_id}, {cursor}, {count}, {at}, '{body}')"
     );
-    key.into_iter().chain([product, event]).collect()
+    key.into_iter().chain([product, event]).map(|sql| Statement::self_checking(sql, 1)).collect()
 }
 
 /// The statements that write new holds.
-pub(super) fn insert_holds(holds: &[&Hold]) -> Vec<Statement> {
+pub(super) fn insert_holds<T>(holds: &[&Hold]) -> Vec<Statement<T>> {
     let mut all = Vec::new();
     insert(&mut all, &format!("stockade_holds ({})", rows::HOLD), holds, hold_values);
     all
 }
 
-fn insert<T>(all: &mut Vec<Statement>, into: &str, items: &[T], values: impl Fn(&mut String, &T)) {
+fn insert<T, I>(
+    all: &mut Vec<Statement<T>>,
+    into: &str,
+    items: &[I],
+    values: impl Fn(&mut String, &I),
+) {
     let mut rest = items.len();
     let mut open: Option<(String, usize)> = None;
     for item in items {
@@ -151,8 +152,8 @@ fn insert<T>(all: &mut Vec<Statement>, into: &str, items: &[T], values: impl Fn(
     all.extend(open.map(inserted));
 }
 
-fn inserted((sql, count): (String, usize)) -> Statement {
-    Statement { sql, rows: Some(count), is_self_checking: true }
+fn inserted<T>((sql, count): (String, usize)) -> Statement<T> {
+    Statement::self_checking(sql, count)
 }
 
 fn hold_values(sql: &mut String, hold: &&Hold) {
@@ -216,39 +217,39 @@ fn key_values(sql: &mut String, row: &KeyRow, now: Timestamp) {
     put(sql, format_args!("({key},{fingerprint},{answer},{})", now.micros()));
 }
 
-fn move_holds(moved: &HoldMove) -> impl Iterator<Item = Statement> {
+fn move_holds<T>(moved: &HoldMove) -> impl Iterator<Item = Statement<T>> {
     let (from, to) = (moved.from.code(), moved.to.code());
     moved.ids.chunks(IDS_MAX).map(move |some| {
         let ids = list(some);
         let sql = format!(
             "UPDATE stockade_holds SET status = {to} WHERE id IN ({ids}) AND status = {from}"
         );
-        Statement { sql, rows: Some(some.len()), is_self_checking: false }
+        Statement::guarded(sql, some.len())
     })
 }
 
 /// What has ended no longer counts for its customer. Most holds have none.
-fn forget_customers(moves: &[HoldMove]) -> impl Iterator<Item = Statement> {
+fn forget_customers<T>(moves: &[HoldMove]) -> impl Iterator<Item = Statement<T>> {
     let ended = moves.iter().filter(|moved| moved.to != HoldStatus::Active);
     ended.flat_map(|moved| moved.ids.chunks(IDS_MAX)).map(|some| {
         let ids = list(some);
         let sql = format!("DELETE FROM stockade_customer_holds WHERE hold_id IN ({ids})");
-        Statement { sql, rows: None, is_self_checking: true }
+        Statement::new(sql)
     })
 }
 
-fn extend_holds(extensions: &[(HoldId, Timestamp)]) -> impl Iterator<Item = Statement> {
+fn extend_holds<T>(extensions: &[(HoldId, Timestamp)]) -> impl Iterator<Item = Statement<T>> {
     extensions.chunks(IDS_MAX).map(|some| {
         let ids = list(some.iter().map(|(id, _)| *id));
         let cases = cases(some.iter().map(|(id, at)| (id.0, at.micros())));
         let sql = format!(
             "UPDATE stockade_holds SET expires_at = {cases} WHERE id IN ({ids}) AND status = 0"
         );
-        Statement { sql, rows: Some(some.len()), is_self_checking: false }
+        Statement::guarded(sql, some.len())
     })
 }
 
-fn move_orders(moved: &OrderMove, now: Timestamp) -> impl Iterator<Item = Statement> {
+fn move_orders<T>(moved: &OrderMove, now: Timestamp) -> impl Iterator<Item = Statement<T>> {
     let (status, disposition) = (moved.to.0.code(), moved.to.1.code());
     let (from, before, now) = (moved.from.0.code(), moved.from.1.code(), now.micros());
     moved.ids.chunks(IDS_MAX).map(move |some| {
@@ -257,16 +258,16 @@ fn move_orders(moved: &OrderMove, now: Timestamp) -> impl Iterator<Item = Statem
             "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
              updated_at = {now} WHERE id IN ({ids}) AND status = {from} AND disposition = {before}"
         );
-        Statement { sql, rows: Some(some.len()), is_self_checking: false }
+        Statement::guarded(sql, some.len())
     })
 }
 
-fn settle_payments(batch: &Batch<'_>) -> Vec<Statement> {
+fn settle_payments<T>(batch: &Batch<'_>) -> Vec<Statement<T>> {
     // Keys are long: no statement gets more of them than it has room for.
     batch.changes.settled_payments.chunks(IDS_MAX / 16).flat_map(settle_some).collect()
 }
 
-fn settle_some(settled: &[(OrderId, String)]) -> [Statement; 2] {
+fn settle_some<T>(settled: &[(OrderId, String)]) -> [Statement<T>; 2] {
     let keys = hex_list(settled.iter().map(|(_, key)| key));
     let orders = list(settled.iter().map(|(order_id, _)| order_id));
     let rows = settled.len();
@@ -276,7 +277,7 @@ fn settle_some(settled: &[(OrderId, String)]) -> [Statement; 2] {
     let settle = format!(
         "UPDATE stockade_payments SET waiting = 0 WHERE idempotency_key IN ({keys}) AND waiting = 1"
     );
-    [forget, settle].map(|sql| Statement { sql, rows: Some(rows), is_self_checking: false })
+    [forget, settle].map(|sql| Statement::guarded(sql, rows))
 }
 
 /// One statement for all products of the batch, each guarded by its version.
@@ -284,7 +285,7 @@ fn settle_some(settled: &[(OrderId, String)]) -> [Statement; 2] {
 /// The version alone would not do where a product is but remembered: what this
 /// process was about to write may have failed, and another have given the row
 /// the version that it would have had. So all of its numbers stand in the guard.
-fn update_products(batch: &Batch<'_>) -> Option<Statement> {
+fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     let changed = &batch.changes.products;
     if changed.is_empty() {
         return None;
@@ -343,7 +344,7 @@ fn update_products(batch: &Batch<'_>) -> Option<Statement> {
         "UPDATE stockade_products SET {sets}version = version + {step} WHERE id IN ({ids}){guard}"
     );
     // The row of events behind it counts them.
-    Some(Statement { sql, rows: Some(changed.len()), is_self_checking: true })
+    Some(Statement::self_checking(sql, changed.len()))
 }
 
 /// Chooses a value by `id`, which must ascend: a tree of comparisons, so that
@@ -370,24 +371,35 @@ fn choose<V: Display>(sql: &mut String, pairs: &[(u64, V)]) {
     }
 }
 
-/// Reads that must find nothing. An order and an event that waits for it have
-/// no row in common to lock: each writes its own row, then looks for the
-/// other's with a locking read, so that one of the two sees the other.
-pub(super) fn conflict_checks(batch: &Batch<'_>) -> Vec<String> {
+/// Whether one of the [`conflict_checks`] found a row.
+#[derive(Debug, Default)]
+pub(super) struct Conflict(pub bool);
+
+/// Locking reads that must find nothing (a guard against write skew). An order
+/// and an event that waits for it have no row in common to lock: each writes its
+/// own row, then looks for the other's with a locking read, so that one of the
+/// two sees the other.
+pub(super) fn conflict_checks(batch: &Batch<'_>) -> Vec<Statement<Conflict>> {
     let changes = batch.changes;
-    let mut sql = Vec::new();
+    let mut checks = Vec::new();
+    let mut must_be_empty = |sql: String| {
+        checks.push(Statement::read(sql, |conflict: &mut Conflict, _| {
+            conflict.0 = true;
+            Ok(())
+        }));
+    };
     if !changes.new_orders.is_empty() {
         let ids = list(changes.new_orders.iter().map(|row| row.order.id));
-        sql.push(format!(
+        must_be_empty(format!(
             "SELECT order_id FROM stockade_payments_waiting WHERE order_id IN ({ids}) FOR UPDATE"
         ));
     }
     let waiting = changes.new_payments.iter().filter(|row| row.waiting).map(|row| row.order_id);
     let ids = list(waiting);
     if !ids.is_empty() {
-        sql.push(format!("SELECT id FROM stockade_orders WHERE id IN ({ids}) FOR UPDATE"));
+        must_be_empty(format!("SELECT id FROM stockade_orders WHERE id IN ({ids}) FOR UPDATE"));
     }
-    sql
+    checks
 }
 
 #[cfg(test)]

@@ -23,15 +23,10 @@ fn fill() -> String {
     )
 }
 
-async fn run<D: Database>(database: &D, sql: &str) -> Vec<String> {
-    let mut connection = database.take(Use::Write).await.expect("a connection");
-    let mut found = Vec::new();
-    let keep = &mut |_: usize, row: Cells<'_>| {
-        found.push(row.text(1)?);
-        Ok(())
-    };
-    connection.run(sql.to_owned(), keep).await.expect("runs");
-    found
+async fn run_on<D: Database>(database: &D, sql: &str) {
+    let mut connection = database.acquire(Use::Write).await.expect("a connection");
+    let statements: Vec<&str> = sql.split("; ").collect();
+    execute(connection.as_mut(), &statements).await.expect("runs");
 }
 
 #[tokio::test]
@@ -40,20 +35,23 @@ async fn a_poll_of_sqlite_goes_by_the_index_and_takes_no_writer() {
     let options = StoreOptions::at(&file.url());
     let store = open_store(&options).await.expect("opens");
     let database = SqliteDatabase::new(&options).expect("pools");
-    run(&database, &fill()).await;
+    run_on(&database, &fill()).await;
     // Whoever had to write would wait for this one in vain.
     let mut writer = store.session().await.expect("a session");
     writer.begin(&crate::store::ReadSet::default()).await.expect("begins");
     assert_eq!(store.events_after(OLD, 10).await.expect("reads"), []);
     let last = store.events_after(OLD - 1, 10).await.expect("reads");
     assert_eq!(last.iter().map(|event| event.cursor).collect::<Vec<_>>(), [OLD]);
-    let mut connection = database.take(Use::Read).await.expect("a connection");
-    for sql in select_events::<SqliteDatabase>(OLD, 10).split("; ") {
-        let mut plan = Vec::new();
-        let explain = format!("EXPLAIN QUERY PLAN {sql}");
-        let mut keep = each(&mut plan, |row: Cells<'_>| row.text(3));
-        connection.run(explain, &mut keep).await.expect("explains");
-        drop(keep);
+    let mut connection = database.acquire(Use::Read).await.expect("a connection");
+    for statement in select_events::<SqliteDatabase>(OLD, 10) {
+        let mut plan: Vec<String> = Vec::new();
+        let explain = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+        let explain = Statement::read(explain, |plan: &mut Vec<String>, row| {
+            let (_id, _parent, _unused) = (row.int()?, row.int()?, row.int()?);
+            plan.push(row.text()?);
+            Ok(())
+        });
+        run(connection.as_mut(), &[explain], &mut plan).await.expect("explains");
         assert_eq!(plan.len(), 1, "{plan:?}");
         let is_bounded = plan[0].contains("SEARCH") && plan[0].contains("first_cursor");
         assert!(is_bounded, "{plan:?}");
@@ -66,23 +64,18 @@ async fn a_poll_of_mariadb_reads_a_few_rows_of_many() {
     let store = open_store(&options).await.expect("opens");
     let database = MySqlDatabase::open(&options).await.expect("pools");
     let fill = format!("SET SESSION max_recursive_iterations = 1000000; {}", fill());
-    run(&database, &fill).await;
-    run(&database, "ANALYZE TABLE stockade_outbox").await;
+    run_on(&database, &fill).await;
+    run_on(&database, "ANALYZE TABLE stockade_outbox").await;
     assert_eq!(store.events_after(OLD, 10).await.expect("reads"), []);
-    let mut connection = database.take(Use::Read).await.expect("a connection");
-    let polled = select_events::<MySqlDatabase>(OLD, 10);
-    let mut read = 0;
-    let sql = format!(
-        "FLUSH STATUS; {polled}; SELECT CAST(SUM(variable_value) AS SIGNED) \
-         FROM information_schema.session_status WHERE variable_name LIKE 'HANDLER_READ%'"
-    );
-    let statements = polled.split("; ").count();
-    let mut keep = |at: usize, row: Cells<'_>| {
-        if at == statements + 1 {
-            read = row.count(0)?;
-        }
-        Ok(())
-    };
-    connection.run(sql, &mut keep).await.expect("reads");
+    let mut connection = database.acquire(Use::Read).await.expect("a connection");
+    execute(connection.as_mut(), &["FLUSH STATUS"]).await.expect("flushes");
+    let mut page = Page { cursor: OLD, limit: 10, events: Vec::new(), has_unnumbered: false };
+    run(connection.as_mut(), &select_events::<MySqlDatabase>(OLD, 10), &mut page)
+        .await
+        .expect("reads");
+    let status = "SELECT CAST(SUM(variable_value) AS SIGNED) \
+                  FROM information_schema.session_status WHERE variable_name LIKE 'HANDLER_READ%'";
+    let read = fetch_optional(connection.as_mut(), status.to_owned(), |row| row.count()).await;
+    let read = read.expect("reads").expect("a sum");
     assert!((1..10).contains(&read), "{read} rows and steps of an index");
 }

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection, Row};
 
 use super::errors::store_error;
 use super::session::Sessions;
+use super::text;
 use crate::config::Migrate;
 use crate::store::StoreOptions;
 use crate::store::connection::timed_out;
@@ -71,7 +72,8 @@ async fn migrate_by(policy: Migrate, connection: &mut MySqlConnection) -> StoreR
 /// Refuses an account that cannot write, before a buyer meets it. The check of
 /// the tables that follows reports one that is missing.
 async fn check_rights(connection: &mut MySqlConnection) -> StoreResult<()> {
-    match connection.execute(sqlx::raw_sql(schema::WRITE_NOTHING)).await {
+    let sql = schema::WRITE_NOTHING.join(text::SEPARATOR);
+    match connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await {
         Err(error) if !is_no_such_table(&error) => Err(store_error(error)),
         _ => Ok(()),
     }

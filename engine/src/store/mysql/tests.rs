@@ -20,11 +20,12 @@ async fn lent_by(database: &MySqlDatabase, one_by_one: bool) -> Lent {
 
 async fn run(lent: &mut Lent, sql: &str) -> StoreResult<(Vec<u64>, Vec<(usize, i64)>)> {
     let mut seen = Vec::new();
-    let mut keep = |at: usize, row: Cells<'_>| {
-        seen.push((at, row.int(0)?));
+    let mut on_row = |at: usize, row: &mut Cells<'_>| {
+        seen.push((at, row.int()?));
         Ok(())
     };
-    let rows_affected = lent.run(sql.to_owned(), &mut keep).await?;
+    let statements: Vec<&str> = sql.split("; ").collect();
+    let rows_affected = lent.run(&statements, &mut on_row).await?;
     Ok((rows_affected, seen))
 }
 

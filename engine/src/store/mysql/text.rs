@@ -13,6 +13,9 @@ const SURELY_TAKEN: usize = 128 * 1024;
 /// been lost for another reason.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
+/// Stands between two statements of a text.
+pub(super) const SEPARATOR: &str = "; ";
+
 /// The longest text that the server takes, as far as is known.
 #[derive(Debug)]
 pub(super) struct TextBound {
@@ -53,24 +56,25 @@ impl TextBound {
     }
 }
 
-/// Cuts a text of several statements into texts of at most `max` bytes, or gives
-/// the length of a statement that alone is longer. No value in a text has a
-/// semicolon: they are numbers.
-pub(super) fn cut(sql: String, max: usize) -> Result<Vec<String>, usize> {
-    if sql.len() <= max {
-        return Ok(vec![sql]);
-    }
+/// Joins statements into texts of at most `max` bytes, or returns the length of
+/// a statement that alone is longer.
+pub(super) fn join(statements: &[&str], max: usize) -> Result<Vec<String>, usize> {
+    let all = statements.iter().map(|statement| statement.len() + SEPARATOR.len()).sum::<usize>();
     let mut texts: Vec<String> = Vec::new();
-    for statement in sql.split("; ") {
+    for statement in statements {
         if statement.len() > max {
             return Err(statement.len());
         }
         match texts.last_mut() {
-            Some(text) if text.len() + 2 + statement.len() <= max => {
-                text.push_str("; ");
+            Some(text) if text.len() + SEPARATOR.len() + statement.len() <= max => {
+                text.push_str(SEPARATOR);
                 text.push_str(statement);
             }
-            _ => texts.push(statement.to_owned()),
+            _ => {
+                let mut text = String::with_capacity(all.min(max));
+                text.push_str(statement);
+                texts.push(text);
+            }
         }
     }
     Ok(texts)
@@ -81,12 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_cut_between_statements() {
-        let cut = |sql: &str, max| cut(sql.to_owned(), max);
-        assert_eq!(cut("AA; BB; CC", 10), Ok(vec!["AA; BB; CC".to_owned()]));
-        assert_eq!(cut("AA; BB; CC", 9), Ok(vec!["AA; BB".to_owned(), "CC".to_owned()]));
-        assert_eq!(cut("AA; BB; CC", 5), Ok(["AA", "BB", "CC"].map(str::to_owned).to_vec()));
-        assert_eq!(cut("AA; BBBBBB; CC", 5), Err(6));
+    fn statements_are_joined_up_to_the_packet_limit() {
+        let short = ["AA", "BB", "CC"];
+        assert_eq!(join(&short, 10), Ok(vec!["AA; BB; CC".to_owned()]));
+        assert_eq!(join(&short, 9), Ok(vec!["AA; BB".to_owned(), "CC".to_owned()]));
+        assert_eq!(join(&short, 5), Ok(short.map(str::to_owned).to_vec()));
+        assert_eq!(join(&["AA", "BBBBBB", "CC"], 5), Err(6));
+        assert_eq!(join(&[], 5), Ok(vec![]));
     }
 
     #[test]

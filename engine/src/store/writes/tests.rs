@@ -43,7 +43,8 @@ fn batch<'a>(
 fn update(products: Vec<ProductChange>, lease: u64, is_speculative: bool) -> String {
     let changes = Changes { products, ..Changes::default() };
     let fences = BTreeMap::from([(ProductId(7), lease)]);
-    update_products(&batch(&changes, &fences, is_speculative)).expect("a statement").sql
+    let statement = update_products::<()>(&batch(&changes, &fences, is_speculative));
+    statement.expect("a statement").sql.into_owned()
 }
 
 #[test]
@@ -104,7 +105,10 @@ fn an_order_and_the_event_that_waits_for_it_look_for_each_other() {
         }
     };
     let fences = BTreeMap::new();
-    let looked_for = |changes: &Changes| conflict_checks(&batch(changes, &fences, false));
+    let looked_for = |changes: &Changes| -> Vec<String> {
+        let checks = conflict_checks(&batch(changes, &fences, false));
+        checks.into_iter().map(|check| check.sql.into_owned()).collect()
+    };
     assert!(looked_for(&Changes::default()).is_empty());
     let new_payments = vec![payment(3, true), payment(4, false), payment(5, true)];
     assert_eq!(
@@ -130,12 +134,12 @@ fn written(customer: Option<&str>) -> Vec<String> {
         customer_holds: customer.map(for_customer).into_iter().collect(),
         ..Changes::default()
     };
-    let statements = writes(&batch(&changes, &BTreeMap::new(), false), "hits", "NULL");
+    let statements = writes::<()>(&batch(&changes, &BTreeMap::new(), false), "hits", "NULL");
     assert!(
         statements.iter().all(|statement| statement.is_self_checking),
         "it needs no second trip"
     );
-    let table = |it: &Statement| it.sql.split(' ').nth(2).map(str::to_owned);
+    let table = |it: &Statement<()>| it.sql.split(' ').nth(2).map(str::to_owned);
     statements.iter().filter_map(table).collect()
 }
 

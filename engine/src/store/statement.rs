@@ -1,0 +1,140 @@
+//! Statements: SQL text with what it must affect and how its rows are decoded.
+//!
+//! A transaction is a list of statements. The module that knows a statement's
+//! meaning builds it; the dialect's [`Connection`] decides how many of a list
+//! travel in one round trip.
+
+use std::borrow::Cow;
+
+use super::connection::{Connection, Database};
+use super::error::{Fault, StoreError, StoreResult};
+use super::rows::Cells;
+use crate::model::Timestamp;
+
+/// Decodes a row into `T`. It reads the columns in the order of the SELECT list.
+pub(super) type Decode<T> = fn(&mut T, &mut Cells<'_>) -> sqlx::Result<()>;
+
+/// A statement; `T` takes its rows.
+#[derive(Debug)]
+pub(super) struct Statement<T> {
+    pub sql: Cow<'static, str>,
+    /// How many rows it must affect, where that is known: a guard that lets
+    /// fewer through is a conflict.
+    pub rows: Option<usize>,
+    /// Whether the database itself fails the statement unless it affects `rows`
+    /// rows: then COMMIT may follow it in the same round trip.
+    pub is_self_checking: bool,
+    decode: Option<Decode<T>>,
+}
+
+impl<T> Statement<T> {
+    /// A statement without rows and without an expectation, such as BEGIN.
+    pub fn new(sql: impl Into<Cow<'static, str>>) -> Self {
+        Self { sql: sql.into(), rows: None, is_self_checking: true, decode: None }
+    }
+
+    /// A statement whose rows `decode` takes.
+    pub fn read(sql: String, decode: Decode<T>) -> Self {
+        Self { decode: Some(decode), ..Self::new(sql) }
+    }
+
+    /// A write that affects `rows` rows or fails, such as an insert.
+    pub fn self_checking(sql: String, rows: usize) -> Self {
+        Self { rows: Some(rows), ..Self::new(sql) }
+    }
+
+    /// A write under a guard, which may affect fewer rows than it must.
+    pub fn guarded(sql: String, rows: usize) -> Self {
+        Self { is_self_checking: false, ..Self::self_checking(sql, rows) }
+    }
+}
+
+/// Runs statements and passes their rows to their decoders. Returns the number
+/// of rows that each affected.
+pub(super) async fn run<T: Send>(
+    connection: &mut dyn Connection,
+    statements: &[Statement<T>],
+    into: &mut T,
+) -> StoreResult<Vec<u64>> {
+    if statements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let texts: Vec<&str> = statements.iter().map(|statement| &*statement.sql).collect();
+    let mut on_row = |at: usize, row: &mut Cells<'_>| decode(statements, at, row, into);
+    connection.run(&texts, &mut on_row).await
+}
+
+/// Runs statements as [`run`] does and checks how many rows each affected.
+///
+/// # Errors
+/// [`Fault::Conflict`] for a guard that did not let all of its rows through.
+pub(super) async fn run_checked<T: Send>(
+    connection: &mut dyn Connection,
+    statements: &[Statement<T>],
+    into: &mut T,
+) -> StoreResult<()> {
+    let rows_affected = run(connection, statements, into).await?;
+    check_rows_affected(statements, &rows_affected)
+}
+
+/// Runs statements as [`run`] does and reads the database's clock before them,
+/// in the same round trip. Returns `None` where the process's clock is used.
+pub(super) async fn run_timed<D: Database, T: Send>(
+    connection: &mut dyn Connection,
+    statements: &[Statement<T>],
+    into: &mut T,
+) -> StoreResult<Option<Timestamp>> {
+    let Some(clock) = D::NOW.map(|now| format!("SELECT {now}")) else {
+        return run(connection, statements, into).await.map(|_| None);
+    };
+    let mut texts = vec![&*clock];
+    texts.extend(statements.iter().map(|statement| &*statement.sql));
+    let mut time = None;
+    let mut on_row = |at: usize, row: &mut Cells<'_>| match at.checked_sub(1) {
+        None => row.time().map(|now| time = Some(now)),
+        Some(at) => decode(statements, at, row, into),
+    };
+    connection.run(&texts, &mut on_row).await?;
+    Ok(time)
+}
+
+/// Runs statements that return no rows.
+pub(super) async fn execute(connection: &mut dyn Connection, texts: &[&str]) -> StoreResult<()> {
+    connection.run(texts, &mut |_, _| Ok(())).await.map(drop)
+}
+
+/// Runs one statement and returns its last row, if there is one.
+pub(super) async fn fetch_optional<T: Send>(
+    connection: &mut dyn Connection,
+    sql: String,
+    read: fn(&mut Cells<'_>) -> sqlx::Result<T>,
+) -> StoreResult<Option<T>> {
+    let mut found = None;
+    let mut on_row = |_: usize, row: &mut Cells<'_>| read(row).map(|value| found = Some(value));
+    connection.run(&[&sql], &mut on_row).await?;
+    Ok(found)
+}
+
+fn decode<T>(
+    statements: &[Statement<T>],
+    at: usize,
+    row: &mut Cells<'_>,
+    into: &mut T,
+) -> sqlx::Result<()> {
+    match statements.get(at).and_then(|statement| statement.decode) {
+        Some(decode) => decode(into, row),
+        None => Ok(()),
+    }
+}
+
+fn check_rows_affected<T>(statements: &[Statement<T>], rows_affected: &[u64]) -> StoreResult<()> {
+    for (statement, affected) in statements.iter().zip(rows_affected) {
+        let Some(rows) = statement.rows else { continue };
+        if u64::try_from(rows).ok() != Some(*affected) {
+            let head: String = statement.sql.chars().take(60).collect();
+            let why = format!("`{head}…` affected {affected} rows instead of {rows}");
+            return Err(StoreError::new(Fault::Conflict, why));
+        }
+    }
+    Ok(())
+}
