@@ -16,10 +16,10 @@ check-long:
 	.ci/deps long
 	STOCKADE_TEST_MARIADB_ROOT=mariadb STOCKADE_TEST_REDIS_ROOT=redis \
 		cargo run --quiet --locked -p stockade-testkit -- run -- \
-		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^mariadb/)'
+		cargo nextest run -p stockade-conformance --test behaviour --locked -E 'test(/^mariadb/)'
 	STOCKADE_TEST_REDIS_ROOT=valkey \
 		cargo run --quiet --locked -p stockade-testkit -- run -- \
-		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^mysql_redis::/)'
+		cargo nextest run -p stockade-conformance --test behaviour --locked -E 'test(/^mysql_redis::/)'
 
 # Debian's packages and cargo's tools; nothing is done where they are there.
 deps:
@@ -82,7 +82,7 @@ proof:
 	cargo build --quiet --release --locked -p stockade-proof
 	cargo run --quiet --release --locked -p stockade-proof -- all --long $(if $(SEEDS),--seeds $(SEEDS))
 	STOCKADE_TEST_LONG=1 cargo run --quiet --locked -p stockade-testkit -- run -- \
-		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^flushed_redis::/)'
+		cargo nextest run -p stockade-conformance --test behaviour --locked -E 'test(/^flushed_redis::/)'
 
 # Fuzzes what hostile clients and programs may send, each target for SECONDS.
 fuzz: SECONDS = 60

@@ -1,6 +1,6 @@
 //! One behaviour suite, run on every combination of store, lock and cache.
 //!
-//! `cargo nextest run -p stockade --test behaviour mariadb_redis::` runs it on
+//! `cargo nextest run -p stockade-conformance mariadb_redis::` runs it on
 //! one of them. `STOCKADE_TEST_LONG=1` adds the one whose Redis is emptied
 //! every 100 ms. A combination whose servers cannot be started fails; nothing
 //! is skipped.
