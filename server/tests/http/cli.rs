@@ -235,6 +235,7 @@ fn a_mistyped_store_is_not_made_by_an_audit_or_a_sweep() {
 
 #[test]
 fn an_audit_of_books_that_do_not_agree_ends_with_one() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::shared();
     let url = database.fresh_database();
     let name = url.rsplit('/').next().unwrap();

@@ -19,6 +19,7 @@ fn start(database: &SqlServer, flags: &[&str]) -> Server {
 
 #[test]
 fn a_store_that_is_gone_is_unavailable_until_it_is_back() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::start();
     let server = start(&database, &["--store-timeout=4s", "--queue-wait=2s"]);
     assert_eq!(server.get("/readyz").status, 200);
@@ -37,6 +38,7 @@ fn a_store_that_is_gone_is_unavailable_until_it_is_back() {
 
 #[test]
 fn beyond_the_requests_under_way_further_ones_are_refused_early() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::start();
     let server = start(&database, &["--in-flight-max=1"]);
     database.pause();
@@ -62,6 +64,7 @@ fn beyond_the_requests_under_way_further_ones_are_refused_early() {
 
 #[test]
 fn a_store_that_does_not_answer_in_time_is_unavailable() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::start();
     let server = start(&database, &["--request-timeout=1s"]);
     database.pause();
@@ -74,6 +77,7 @@ fn a_store_that_does_not_answer_in_time_is_unavailable() {
 
 #[test]
 fn an_engines_audit_and_sweep_may_take_longer_than_a_request() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::start();
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("stockade.sock");
