@@ -3,6 +3,9 @@
 
 .PHONY: run check check-long deps lint test ffi header install-c python openapi openapi-long schemathesis deny proof fuzz bench bench-quick bench-ffi plot
 
+# Nothing is skipped: a program that is not installed fails the tests that need it.
+export STOCKADE_TEST_REQUIRE = all
+
 run:
 	cargo run --release --bin stockade
 
@@ -16,10 +19,10 @@ check-long:
 	.ci/deps long
 	STOCKADE_TEST_MARIADB_ROOT=mariadb STOCKADE_TEST_REDIS_ROOT=redis \
 		cargo run --quiet --locked -p stockade-testkit -- run -- \
-		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^mariadb/)'
+		cargo nextest run -p stockade-conformance --test behaviour --locked -E 'test(/^mariadb/)'
 	STOCKADE_TEST_REDIS_ROOT=valkey \
 		cargo run --quiet --locked -p stockade-testkit -- run -- \
-		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^mysql_redis::/)'
+		cargo nextest run -p stockade-conformance --test behaviour --locked -E 'test(/^mysql_redis::/)'
 
 # Debian's packages and cargo's tools; skips what is installed.
 deps:
@@ -82,7 +85,7 @@ proof:
 	cargo build --quiet --release --locked -p stockade-proof
 	cargo run --quiet --release --locked -p stockade-proof -- all --long $(if $(SEEDS),--seeds $(SEEDS))
 	STOCKADE_TEST_LONG=1 cargo run --quiet --locked -p stockade-testkit -- run -- \
-		cargo nextest run -p stockade --test behaviour --locked -E 'test(/^flushed_redis::/)'
+		cargo nextest run -p stockade-conformance --test behaviour --locked -E 'test(/^flushed_redis::/)'
 
 # Fuzzes the input of hostile clients and programs, each target for SECONDS.
 fuzz: SECONDS = 60

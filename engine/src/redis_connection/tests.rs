@@ -64,6 +64,7 @@ async fn an_invalid_url_is_rejected_without_being_repeated() {
 
 #[tokio::test]
 async fn a_server_that_starts_later_is_connected_to() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     redis.kill();
     let (connection, metrics) = connect(&redis.url()).await;
@@ -78,6 +79,7 @@ async fn a_server_that_starts_later_is_connected_to() {
 
 #[tokio::test]
 async fn a_lost_server_fails_fast_until_it_is_back() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (connection, metrics) = connect(&redis.url()).await;
     assert_eq!(set(&connection).await, Ok(()));
@@ -96,6 +98,7 @@ async fn a_lost_server_fails_fast_until_it_is_back() {
 
 #[tokio::test]
 async fn a_stopped_server_blocks_one_command_only() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let connection = RedisConnection::connect_for_test(&redis.url()).await.expect("a URL");
     redis.pause();
@@ -112,6 +115,7 @@ async fn a_stopped_server_blocks_one_command_only() {
 
 #[tokio::test]
 async fn a_heartbeat_detects_a_stopped_server() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let connection = RedisConnection::connect_for_test(&redis.url()).await.expect("a URL");
     redis.pause();
@@ -123,6 +127,7 @@ async fn a_heartbeat_detects_a_stopped_server() {
 
 #[tokio::test]
 async fn a_server_without_writes_counts_as_down() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (connection, metrics) = connect(&redis.url()).await;
     let states: [(&[&str], &[&str]); 2] = [
@@ -147,6 +152,7 @@ async fn a_server_without_writes_counts_as_down() {
 
 #[tokio::test]
 async fn a_rejected_command_leaves_the_connection_up() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (connection, _metrics) = connect(&redis.url()).await;
     assert_eq!(set(&connection).await, Ok(()));
@@ -163,6 +169,7 @@ async fn a_rejected_command_leaves_the_connection_up() {
 
 #[tokio::test]
 async fn a_script_is_loaded_again_after_a_script_flush() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (connection, _metrics) = connect(&redis.url()).await;
     let script = redis::Script::new("return 7");
@@ -175,6 +182,7 @@ async fn a_script_is_loaded_again_after_a_script_flush() {
 
 #[tokio::test]
 async fn a_subscription_is_restored_after_a_reconnect() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (connection, _metrics) = connect(&redis.url()).await;
     let mut subscription = connection.subscribe("news");
@@ -215,6 +223,7 @@ fn a_sentinel_endpoint_is_parsed_and_displayed_without_its_password() {
 
 #[tokio::test]
 async fn commands_and_messages_follow_the_master_after_a_failover() {
+    stockade_testkit::skip_without!(Redis);
     let sentinel = Sentinel::start();
     let (connection, metrics) = connect(&sentinel.url()).await;
     assert_eq!(set(&connection).await, Ok(()));
@@ -247,6 +256,7 @@ async fn commands_and_messages_follow_the_master_after_a_failover() {
 
 #[tokio::test]
 async fn a_dropped_subscription_is_unsubscribed() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (connection, _metrics) = connect(&redis.url()).await;
     let subscription = connection.subscribe("news");
@@ -259,6 +269,7 @@ async fn a_dropped_subscription_is_unsubscribed() {
 
 #[tokio::test]
 async fn a_slow_subscriber_receives_a_gap() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (connection, _metrics) = connect(&redis.url()).await;
     let mut subscription = connection.subscribe("news");
@@ -274,6 +285,7 @@ async fn a_slow_subscriber_receives_a_gap() {
 
 #[tokio::test]
 async fn tasks_end_with_the_last_handle() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     for url in [redis.url(), format!("redis://127.0.0.1:{}", free_port())] {
         let (connection, _metrics) = connect(&url).await;
@@ -321,6 +333,7 @@ impl tracing::Subscriber for Log {
 
 #[tokio::test]
 async fn the_log_has_one_line_for_each_state_change_and_no_password() {
+    stockade_testkit::skip_without!(Redis);
     let log = Log::default();
     let _collecting = tracing::subscriber::set_default(log.clone());
     let lines = |level: &str| {

@@ -44,7 +44,7 @@ impl Home {
     /// command line.
     pub(crate) fn program(&self, names: &[&str]) -> Result<Vec<OsString>, String> {
         let Home::Unpacked(root) = self else {
-            let is_there = |name: &&&str| find(name).is_some();
+            let is_there = |name: &&&str| tool::find(name).is_some();
             let found = names.iter().find(is_there).or(names.first());
             return Ok(found.map(OsString::from).into_iter().collect());
         };
@@ -68,11 +68,6 @@ pub(crate) fn servers() -> PathBuf {
         cache.unwrap_or_else(env::temp_dir).join("stockade/servers")
     };
     env::var_os(ENV_SERVERS).map_or_else(cache, PathBuf::from)
-}
-
-/// Returns the path of an installed program.
-fn find(name: &str) -> Option<PathBuf> {
-    env::split_paths(&tool::path()).map(|folder| folder.join(name)).find(|path| path.exists())
 }
 
 /// The folder of a root's libraries, and its loader in there.

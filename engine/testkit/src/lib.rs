@@ -19,6 +19,7 @@
 //! * [`Proxy`] stands between a client and a server and cuts connections at a
 //!   chosen byte of the conversation.
 //! * [`cases`] is the table of cases that every face runs.
+//! * [`skip_without`] skips a test whose programs are not installed.
 //! * [`TempDb`] is a SQLite file, [`wait_until`] and [`free_port`] do what they
 //!   say.
 //!
@@ -60,6 +61,7 @@ mod process;
 mod proxy;
 mod redis;
 mod redis_cluster;
+mod requirements;
 mod sentinel;
 mod sql;
 mod tempdb;
@@ -77,6 +79,7 @@ pub use port::free_port;
 pub use proxy::{CutWhen, Proxy};
 pub use redis::{Redis, SharedRedis};
 pub use redis_cluster::RedisCluster;
+pub use requirements::{Program, is_skipped, missing_program};
 pub use sentinel::Sentinel;
 pub use sql::{Flavour, MariaDb, MySql, SharedSqlServer, SqlServer};
 pub use tempdb::TempDb;
@@ -101,6 +104,10 @@ pub const ENV_REDIS_ROOT: &str = "STOCKADE_TEST_REDIS_ROOT";
 /// Names the environment variable with the port of the Redis that this test run
 /// shares; `stockade-testkit run` sets it.
 pub const ENV_REDIS: &str = "STOCKADE_TEST_REDIS";
+
+/// Names the environment variable that forbids to skip a test: with `all`, a test
+/// whose programs are not installed fails. `stockade-testkit run` sets it.
+pub const ENV_REQUIRE: &str = "STOCKADE_TEST_REQUIRE";
 
 #[cfg(test)]
 mod tests {

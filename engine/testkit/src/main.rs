@@ -3,7 +3,8 @@
 //!
 //! `stockade-testkit run -- COMMAND ARGS...` starts them side by side, tells
 //! the command their ports by `STOCKADE_TEST_MARIADB`, `STOCKADE_TEST_MYSQL`
-//! and `STOCKADE_TEST_REDIS`, and ends with the command's exit code, or 128 and
+//! and `STOCKADE_TEST_REDIS`, forbids its tests to skip what is not installed by
+//! `STOCKADE_TEST_REQUIRE=all`, and ends with the command's exit code, or 128 and
 //! the signal's number if a signal ended it. The servers are gone when it ends,
 //! however it ends.
 //!
@@ -17,7 +18,9 @@ use std::panic::resume_unwind;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::thread;
 
-use stockade_testkit::{ENV_MARIADB, ENV_MYSQL, ENV_REDIS, MariaDb, MySql, Redis, SqlServer};
+use stockade_testkit::{
+    ENV_MARIADB, ENV_MYSQL, ENV_REDIS, ENV_REQUIRE, MariaDb, MySql, Redis, SqlServer,
+};
 
 const USAGE: &str = "usage: stockade-testkit run -- COMMAND [ARGUMENT...]";
 const EXIT_USAGE: u8 = 2;
@@ -61,6 +64,7 @@ fn run_beside_servers(command: &[OsString]) -> ExitCode {
         .env(ENV_MARIADB, mariadb.port().to_string())
         .env(ENV_MYSQL, mysql.port().to_string())
         .env(ENV_REDIS, redis.port().to_string())
+        .env(ENV_REQUIRE, "all")
         .status();
     drop((mariadb, mysql, redis));
     match status {

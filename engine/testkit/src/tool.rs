@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -38,6 +39,12 @@ pub(crate) fn path() -> OsString {
     let mut path = env::var_os("PATH").unwrap_or_default();
     path.push(OsStr::new(":/usr/local/sbin:/usr/sbin:/sbin"));
     path
+}
+
+/// Returns the path of an installed program. A path stands for itself.
+pub(crate) fn find(program: impl AsRef<Path>) -> Option<PathBuf> {
+    let program = program.as_ref();
+    env::split_paths(&path()).map(|folder| folder.join(program)).find(|path| path.exists())
 }
 
 /// Runs `command` with `input` on its standard input and returns what it

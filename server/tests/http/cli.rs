@@ -235,6 +235,7 @@ fn audit_and_sweep_do_not_create_a_misspelt_store() {
 
 #[test]
 fn audit_exits_with_1_when_stock_is_inconsistent() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::shared();
     let url = database.fresh_database();
     let name = url.rsplit('/').next().unwrap();

@@ -40,7 +40,10 @@ macro_rules! on_every_backend {
             $(#[test] fn $name() { super::$name(crate::server::Backend::Sqlite); })*
         }
         mod mariadb_with_redis {
-            $(#[test] fn $name() { super::$name(crate::server::Backend::MariaDbWithRedis); })*
+            $(#[test] fn $name() {
+                stockade_testkit::skip_without!(MariaDb, Redis);
+                super::$name(crate::server::Backend::MariaDbWithRedis);
+            })*
         }
     };
 }

@@ -19,6 +19,7 @@ fn start(database: &SqlServer, flags: &[&str]) -> Server {
 
 #[test]
 fn an_unreachable_store_is_unavailable_until_it_returns() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::start();
     let server = start(&database, &["--store-timeout=4s", "--queue-wait=2s"]);
     assert_eq!(server.get("/readyz").status, 200);
@@ -37,6 +38,7 @@ fn an_unreachable_store_is_unavailable_until_it_returns() {
 
 #[test]
 fn beyond_the_requests_under_way_further_ones_are_refused_early() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::start();
     let server = start(&database, &["--in-flight-max=1"]);
     database.pause();
@@ -62,6 +64,7 @@ fn beyond_the_requests_under_way_further_ones_are_refused_early() {
 
 #[test]
 fn a_slow_store_times_out_as_unavailable() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::start();
     let server = start(&database, &["--request-timeout=1s"]);
     database.pause();
@@ -74,6 +77,7 @@ fn a_slow_store_times_out_as_unavailable() {
 
 #[test]
 fn an_engines_audit_and_sweep_may_take_longer_than_a_request() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = MariaDb::start();
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("stockade.sock");

@@ -10,6 +10,7 @@ const KEY: &str = "shop:{7}:row";
 
 #[test]
 fn a_thread_without_a_runtime_can_read() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let cache = runtime.block_on(cache_on(&redis, Duration::ZERO));
@@ -49,6 +50,7 @@ fn connection(cache: &ProductCache) -> &RedisConnection {
 
 #[tokio::test]
 async fn a_commit_invalidates_other_processes() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (cache_on(&redis, ENTRY_TTL).await, cache_on(&redis, ENTRY_TTL).await);
     let store = Store::open(Some(product(1)));
@@ -73,6 +75,7 @@ async fn a_commit_invalidates_other_processes() {
 
 #[tokio::test]
 async fn an_older_row_does_not_replace_a_newer_one_in_redis() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, LONG).await;
     let shared = cache.shared.as_ref().expect("a shared tier");
@@ -90,6 +93,7 @@ async fn an_older_row_does_not_replace_a_newer_one_in_redis() {
 
 #[tokio::test]
 async fn redis_is_not_read_after_a_lost_connection() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, LONG).await;
     let store = Store::open(Some(product(2)));
@@ -122,6 +126,7 @@ async fn redis_is_not_read_after_a_lost_connection() {
 
 #[tokio::test]
 async fn an_unusable_row_is_a_miss() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, Duration::ZERO).await;
     let row =
@@ -143,6 +148,7 @@ async fn an_unusable_row_is_a_miss() {
 
 #[tokio::test]
 async fn a_lost_invalidation_ends_the_trust() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, Duration::from_millis(1)).await;
     let shared = cache.shared.as_ref().expect("a shared tier");
@@ -156,6 +162,7 @@ async fn a_lost_invalidation_ends_the_trust() {
 
 #[tokio::test]
 async fn pending_publications_are_bounded() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, LONG).await;
     let shared = cache.shared.as_ref().expect("a shared tier");
@@ -180,6 +187,7 @@ async fn pending_publications_are_bounded() {
 
 #[tokio::test]
 async fn tasks_end_with_the_cache() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, LONG).await;
     let (tasks, connection) =

@@ -79,6 +79,7 @@ async fn execute_isolates_the_fault_of_one_request() {
 
 #[tokio::test]
 async fn execute_renews_ids_that_are_taken() {
+    stockade_testkit::skip_without!(MariaDb);
     for (url, retries) in [("sqlite::memory:", 0), (&*MariaDb::shared().fresh_database(), 5)] {
         let change = |config: &mut Config| {
             config.retries = retries;
@@ -102,6 +103,7 @@ async fn execute_renews_ids_that_are_taken() {
 
 #[tokio::test]
 async fn execute_keeps_hold_times_when_the_wall_clock_steps() {
+    stockade_testkit::skip_without!(MariaDb);
     let host = SetClock::new();
     let url = MariaDb::shared().fresh_database();
     let change = |config: &mut Config| url.clone_into(&mut config.store);
@@ -197,6 +199,7 @@ async fn close_drains_the_queue_and_stops_the_workers() {
 
 #[tokio::test]
 async fn execute_adds_new_holds_to_the_product_index_except_on_sqlite() {
+    stockade_testkit::skip_without!(MariaDb);
     let maria = MariaDb::shared().fresh_database();
     for (url, is_known) in [("sqlite::memory:", false), (&maria, true)] {
         let harness =

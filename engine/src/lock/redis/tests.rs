@@ -59,6 +59,7 @@ async fn granted(waiter: tokio::task::JoinHandle<Grant>) -> Lease {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn holders_exclude_each_other_and_fencing_tokens_grow() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let locks = [lock(&redis, LONG).await, lock(&redis, LONG).await, lock(&redis, LONG).await];
     let (inside, fences) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
@@ -104,6 +105,7 @@ async fn holders_exclude_each_other_and_fencing_tokens_grow() {
 
 #[tokio::test]
 async fn grants_follow_the_order_of_arrival() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let locks = [lock(&redis, LONG).await, lock(&redis, LONG).await, lock(&redis, LONG).await];
     let held = take(&locks[0]).await;
@@ -129,6 +131,7 @@ async fn grants_follow_the_order_of_arrival() {
 
 #[tokio::test]
 async fn a_newcomer_does_not_overtake_a_waiter_when_the_lock_is_free() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (lock(&redis, LONG).await, lock(&redis, LONG).await);
     let _lost = take(&one).await;
@@ -145,6 +148,7 @@ async fn a_newcomer_does_not_overtake_a_waiter_when_the_lock_is_free() {
 
 #[tokio::test]
 async fn a_wrong_token_releases_nothing() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let lock = lock(&redis, LONG).await;
     let held = take(&lock).await;
@@ -157,6 +161,7 @@ async fn a_wrong_token_releases_nothing() {
 
 #[tokio::test]
 async fn a_dead_holder_delays_waiters_by_its_lease() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (lock(&redis, Duration::from_secs(1)).await, lock(&redis, LONG).await);
     let started = Instant::now();
@@ -175,6 +180,7 @@ async fn a_dead_holder_delays_waiters_by_its_lease() {
 
 #[tokio::test]
 async fn renew_extends_the_lease_until_another_waits() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (lock(&redis, LONG).await, lock(&redis, LONG).await);
     let held = take(&one).await;
@@ -195,6 +201,7 @@ async fn renew_extends_the_lease_until_another_waits() {
 
 #[tokio::test]
 async fn a_timed_out_waiter_leaves_the_queue() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let lock = lock(&redis, LONG).await;
     let held = take(&lock).await;
@@ -208,6 +215,7 @@ async fn a_timed_out_waiter_leaves_the_queue() {
 
 #[tokio::test]
 async fn fencing_tokens_grow_over_a_flush_and_beyond_a_raised_one() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let lock = lock(&redis, LONG).await;
     let mut last = 0;
@@ -234,6 +242,7 @@ async fn fencing_tokens_grow_over_a_flush_and_beyond_a_raised_one() {
 
 #[tokio::test]
 async fn acquire_returns_down_until_redis_is_back() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let lock = lock(&redis, LONG).await;
     let _held = take(&lock).await;
@@ -251,6 +260,7 @@ async fn acquire_returns_down_until_redis_is_back() {
 
 #[tokio::test]
 async fn a_stopped_redis_blocks_one_request_and_leaves_no_lock() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let connection = RedisConnection::connect_for_test(&redis.url()).await.expect("a URL");
     let lock = lock_on(&redis, connection, LONG).await;
@@ -269,6 +279,7 @@ async fn a_stopped_redis_blocks_one_request_and_leaves_no_lock() {
 
 #[tokio::test]
 async fn a_request_dropped_at_any_point_leaves_no_keys() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (lock(&redis, LONG).await, lock(&redis, LONG).await);
     for round in 0..200 {
@@ -300,6 +311,7 @@ async fn redis_is_clean(redis: &Redis) {
 
 #[tokio::test]
 async fn a_cut_connection_leaves_no_keys() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let proxy = Proxy::start(redis.addr());
     let connection =
@@ -351,6 +363,7 @@ async fn a_cut_connection_leaves_no_keys() {
 
 #[tokio::test]
 async fn a_grant_to_a_dropped_waiter_is_passed_on() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (lock(&redis, LONG).await, lock(&redis, LONG).await);
     let held = take(&one).await;
@@ -368,6 +381,7 @@ async fn a_grant_to_a_dropped_waiter_is_passed_on() {
 
 #[tokio::test]
 async fn a_dead_waiter_is_skipped() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two, three) =
         (lock(&redis, LONG).await, lock(&redis, LONG).await, lock(&redis, LONG).await);
@@ -389,6 +403,7 @@ async fn a_dead_waiter_is_skipped() {
 
 #[tokio::test]
 async fn a_lost_message_costs_one_lease() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let lock = lock(&redis, Duration::from_secs(1)).await;
     let _held = take(&lock).await;

@@ -46,6 +46,7 @@ fn by(host: &str, redis: &Redis) -> String {
 
 #[tokio::test]
 async fn a_tls_server_is_verified_by_its_ca_and_name() {
+    stockade_testkit::skip_without!(Redis);
     let certificates = Certificates::new();
     let redis = Redis::start_tls(&certificates.server(), &[]);
     let ca = text(&certificates.ca());
@@ -79,6 +80,7 @@ async fn a_tls_server_is_verified_by_its_ca_and_name() {
 
 #[tokio::test]
 async fn a_client_certificate_is_sent_when_the_server_requires_it() {
+    stockade_testkit::skip_without!(Redis);
     let certificates = Certificates::new();
     let redis = Redis::start_tls(&certificates.server(), &["--tls-auth-clients", "yes"]);
     let Identity { ca, cert, key } = certificates.client();
@@ -93,6 +95,7 @@ async fn a_client_certificate_is_sent_when_the_server_requires_it() {
 
 #[tokio::test]
 async fn sentinels_and_their_master_use_tls_and_are_followed_over_a_failover() {
+    stockade_testkit::skip_without!(Redis);
     let certificates = Certificates::new();
     let sentinel = Sentinel::start_tls(&certificates.server());
     let (url, ca) = (sentinel.url(), text(&certificates.ca()));
@@ -115,6 +118,7 @@ async fn sentinels_and_their_master_use_tls_and_are_followed_over_a_failover() {
 
 #[tokio::test]
 async fn a_cluster_is_reached_over_tls() {
+    stockade_testkit::skip_without!(Redis);
     let certificates = Certificates::new();
     let cluster = RedisCluster::start_tls(&certificates.server());
     let ca = text(&certificates.ca());
@@ -130,6 +134,7 @@ async fn a_cluster_is_reached_over_tls() {
 
 #[tokio::test]
 async fn credentials_of_any_characters_work_and_wrong_ones_are_rejected() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     redis.command(&["ACL", "SETUSER", "sh@p", "on", ">se:cr/e t?#%ü", "+@all", "~*", "&*"]);
     let host = format!("127.0.0.1:{}", redis.port());
@@ -151,6 +156,7 @@ async fn credentials_of_any_characters_work_and_wrong_ones_are_rejected() {
 
 #[tokio::test]
 async fn a_missing_permission_is_named_in_the_refusal() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let allowed = [
         "ACL",

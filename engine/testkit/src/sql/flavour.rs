@@ -207,7 +207,7 @@ impl Flavour {
         home.clone()
     }
 
-    pub(super) fn daemon(self) -> Result<Vec<OsString>, String> {
+    pub(crate) fn daemon(self) -> Result<Vec<OsString>, String> {
         let name = match self {
             Flavour::MariaDb => "mariadbd",
             Flavour::MySql => "mysqld",

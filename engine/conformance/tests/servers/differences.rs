@@ -160,15 +160,18 @@ fn at_both(test: fn(Make)) {
 
 #[test]
 fn statements_do_on_both_servers_what_the_engine_relies_on() {
+    stockade_testkit::skip_without!(MariaDb, MySql);
     at_both(statements);
 }
 
 #[test]
 fn an_hour_that_comes_twice_is_told_apart() {
+    stockade_testkit::skip_without!(MariaDb, MySql);
     at_both(daylight_saving);
 }
 
 #[test]
 fn a_proxy_that_ends_idle_connections_costs_no_request() {
+    stockade_testkit::skip_without!(MariaDb, MySql, HaProxy);
     at_both(idle_behind_a_proxy);
 }

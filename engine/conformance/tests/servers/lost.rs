@@ -211,11 +211,13 @@ macro_rules! on_both {
     ($($test:ident, $mariadb:ident, $mysql:ident;)*) => {$(
         #[test]
         fn $mariadb() {
+            stockade_testkit::skip_without!(MariaDb);
             $test(Make::MariaDb);
         }
 
         #[test]
         fn $mysql() {
+            stockade_testkit::skip_without!(MySql);
             $test(Make::MySql);
         }
     )*};

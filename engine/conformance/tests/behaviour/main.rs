@@ -1,9 +1,10 @@
 //! One behaviour suite, run on every combination of store, lock and cache.
 //!
-//! `cargo nextest run -p stockade --test behaviour mariadb_redis::` runs it on
+//! `cargo nextest run -p stockade-conformance mariadb_redis::` runs it on
 //! one of them. `STOCKADE_TEST_LONG=1` adds the one whose Redis is emptied
-//! every 100 ms. A combination whose servers cannot be started fails; nothing
-//! is skipped.
+//! every 100 ms. The tests of a combination whose programs are not installed are
+//! listed as ignored; under `STOCKADE_TEST_REQUIRE=all`, as the Makefile and
+//! `stockade-testkit run` set it, they fail.
 
 #![allow(
     clippy::unwrap_used,
@@ -60,6 +61,7 @@ mod usage;
 mod waiting;
 
 use libtest_mimic::{Arguments, Trial};
+use stockade_testkit::missing_program;
 use world::{Backend, World};
 
 /// A test's name and what it does in a world of its own.
@@ -137,6 +139,8 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
 /// The combination that is also run through a socket: that of many processes
 /// on one engine.
 const BEHIND_A_SOCKET: Backend = Backend::MariaDbRedis;
+/// The name of that run.
+const SOCKET: &str = "socket";
 
 /// What takes long and is run only where this variable is set.
 const BY_REQUEST: &[Backend] = &[Backend::Flushed];
@@ -168,19 +172,36 @@ fn main() {
     });
     let connections = connection::SCENARIOS.iter().map(|scenario| trial_by_socket(*scenario));
     let trials = trials.chain(connections).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    let arguments = Arguments::from_args();
+    if !arguments.list {
+        print_ignored(is_long);
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Prints which combinations are ignored, and for want of which program.
+fn print_ignored(is_long: bool) {
+    let run = Backend::ALL.into_iter().filter(|backend| is_long || !BY_REQUEST.contains(backend));
+    let named = run.map(|backend| (backend.name(), backend));
+    for (name, backend) in named.chain([(SOCKET, BEHIND_A_SOCKET)]) {
+        if let Some(program) = missing_program(backend.programs()) {
+            eprintln!("ignored {name}: {} is not installed", program.name());
+        }
+    }
 }
 
 fn trial(backend: Backend, (name, run): Scenario) -> Trial {
-    Trial::test(format!("{}::{name}", backend.name()), move || {
+    let test = Trial::test(format!("{}::{name}", backend.name()), move || {
         run(&World::new(backend));
         Ok(())
-    })
+    });
+    test.with_ignored_flag(missing_program(backend.programs()).is_some())
 }
 
 fn trial_by_socket((name, run): Scenario) -> Trial {
-    Trial::test(format!("socket::{name}"), move || {
+    let test = Trial::test(format!("{SOCKET}::{name}"), move || {
         run(&World::by_socket(BEHIND_A_SOCKET));
         Ok(())
-    })
+    });
+    test.with_ignored_flag(missing_program(BEHIND_A_SOCKET.programs()).is_some())
 }

@@ -142,6 +142,7 @@ fn a_password(server: &Server, url: &str) {
 
 #[test]
 fn mysql_is_logged_in_to_by_any_password_over_tls_rsa_and_a_socket() {
+    stockade_testkit::skip_without!(MySql);
     let server = Server::start(Make::MySql, &[]);
     let database = server.database();
     let socket = server.socket();
@@ -166,6 +167,7 @@ fn mysql_is_logged_in_to_by_any_password_over_tls_rsa_and_a_socket() {
 
 #[test]
 fn mariadb_is_logged_in_to_by_any_password_over_tcp_and_a_socket() {
+    stockade_testkit::skip_without!(MariaDb);
     let server = Server::start(Make::MariaDb, &[]);
     let database = server.database();
     a_password(&server, &server.url(&database, ""));
@@ -177,6 +179,7 @@ fn mariadb_is_logged_in_to_by_any_password_over_tcp_and_a_socket() {
 
 #[test]
 fn a_server_s_own_certificates_do_for_what_asks_for_no_name() {
+    stockade_testkit::skip_without!(MySql);
     // MySQL makes an authority and a certificate as it is set up.
     let server = Server::start(Make::MySql, &[]);
     let database = server.database();
@@ -194,31 +197,37 @@ fn a_server_s_own_certificates_do_for_what_asks_for_no_name() {
 
 #[test]
 fn mariadb_speaks_tls_in_every_mode() {
+    stockade_testkit::skip_without!(MariaDb);
     every_way_of_tls(Make::MariaDb);
 }
 
 #[test]
 fn mysql_speaks_tls_in_every_mode() {
+    stockade_testkit::skip_without!(MySql);
     every_way_of_tls(Make::MySql);
 }
 
 #[test]
 fn mariadb_shows_a_certificate_of_its_name() {
+    stockade_testkit::skip_without!(MariaDb);
     a_name_that_is_right(Make::MariaDb);
 }
 
 #[test]
 fn mysql_shows_a_certificate_of_its_name() {
+    stockade_testkit::skip_without!(MySql);
     a_name_that_is_right(Make::MySql);
 }
 
 #[test]
 fn mariadb_that_lets_nobody_in_is_refused_with_words() {
+    stockade_testkit::skip_without!(MariaDb);
     refusals(Make::MariaDb);
 }
 
 #[test]
 fn mysql_that_lets_nobody_in_is_refused_with_words() {
+    stockade_testkit::skip_without!(MySql);
     refusals(Make::MySql);
 }
 

@@ -9,7 +9,7 @@ use stockade::{
     AsyncEngine, AuditReport, Clock, Engine, EngineBuilder, LatePayment, NewProduct, ProductId,
     Result,
 };
-use stockade_testkit::{MariaDb, MySql, Redis, SharedSqlServer, SqlServer, TempDb};
+use stockade_testkit::{MariaDb, MySql, Program, Redis, SharedSqlServer, SqlServer, TempDb};
 
 use crate::clock::TestClock;
 use crate::socket::{Sockets, through};
@@ -60,6 +60,19 @@ impl Backend {
             Self::MySqlRedis => "mysql_redis",
             Self::Granting => "granting_lock",
             Self::Flushed => "flushed_redis",
+        }
+    }
+
+    /// Returns the programs that it needs.
+    pub fn programs(self) -> &'static [Program] {
+        match self {
+            Self::SqliteFile | Self::SqliteMemory => &[],
+            Self::MariaDb => &[Program::MariaDb],
+            Self::MySql => &[Program::MySql],
+            Self::MariaDbRedis | Self::Granting | Self::Flushed => {
+                &[Program::MariaDb, Program::Redis]
+            }
+            Self::MySqlRedis => &[Program::MySql, Program::Redis],
         }
     }
 

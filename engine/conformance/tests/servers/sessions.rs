@@ -114,20 +114,24 @@ fn odd_settings(make: Make, first: usize) {
 
 #[test]
 fn odd_settings_of_mariadb_work_or_are_refused_with_words() {
+    stockade_testkit::skip_without!(MariaDb);
     odd_settings(Make::MariaDb, 0);
 }
 
 #[test]
 fn further_odd_settings_of_mariadb_work_or_are_refused_with_words() {
+    stockade_testkit::skip_without!(MariaDb);
     odd_settings(Make::MariaDb, 1);
 }
 
 #[test]
 fn odd_settings_of_mysql_work_or_are_refused_with_words() {
+    stockade_testkit::skip_without!(MySql);
     odd_settings(Make::MySql, 0);
 }
 
 #[test]
 fn further_odd_settings_of_mysql_work_or_are_refused_with_words() {
+    stockade_testkit::skip_without!(MySql);
     odd_settings(Make::MySql, 1);
 }

@@ -1,0 +1,3 @@
+//! Holds Stockade's conformance tests, which are in `tests`: `behaviour` runs one
+//! suite on every combination of store, lock and cache, and `servers` runs engines
+//! on database servers with unusual settings.
