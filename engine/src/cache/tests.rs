@@ -346,6 +346,7 @@ async fn a_sample_has_what_would_be_served() {
 
 #[test]
 fn a_thread_without_a_runtime_may_ask() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let cache = runtime.block_on(cache_on(&redis, Duration::ZERO));
@@ -435,6 +436,7 @@ fn link(cache: &ProductCache) -> &RedisConnection {
 
 #[tokio::test]
 async fn a_commit_reaches_other_processes() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (cache_on(&redis, LIFE).await, cache_on(&redis, LIFE).await);
     let store = Store::open(Some(product(1)));
@@ -459,6 +461,7 @@ async fn a_commit_reaches_other_processes() {
 
 #[tokio::test]
 async fn an_older_row_does_not_replace_a_newer_one_in_redis() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, LONG).await;
     let shared = cache.shared.as_ref().expect("a shared tier");
@@ -476,6 +479,7 @@ async fn an_older_row_does_not_replace_a_newer_one_in_redis() {
 
 #[tokio::test]
 async fn after_a_break_redis_is_not_believed() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, LONG).await;
     let store = Store::open(Some(product(2)));
@@ -508,6 +512,7 @@ async fn after_a_break_redis_is_not_believed() {
 
 #[tokio::test]
 async fn a_row_that_cannot_be_served_is_a_miss() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, Duration::ZERO).await;
     let row =
@@ -529,6 +534,7 @@ async fn a_row_that_cannot_be_served_is_a_miss() {
 
 #[tokio::test]
 async fn a_commit_that_cannot_be_told_ends_the_trust() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, Duration::from_millis(1)).await;
     let shared = cache.shared.as_ref().expect("a shared tier");
@@ -542,6 +548,7 @@ async fn a_commit_that_cannot_be_told_ends_the_trust() {
 
 #[tokio::test]
 async fn what_waits_to_be_told_is_bounded() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, LONG).await;
     let shared = cache.shared.as_ref().expect("a shared tier");
@@ -566,6 +573,7 @@ async fn what_waits_to_be_told_is_bounded() {
 
 #[tokio::test]
 async fn no_task_outlives_the_cache() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let cache = cache_on(&redis, LONG).await;
     let (tasks, link) =

@@ -358,6 +358,7 @@ async fn no_request_gets_the_fault_of_a_neighbour() {
 
 #[tokio::test]
 async fn a_batch_whose_ids_are_taken_draws_others() {
+    stockade_testkit::skip_without!(MariaDb);
     for (url, retries) in [("sqlite::memory:", 0), (&*MariaDb::shared().fresh_database(), 5)] {
         let change = |config: &mut Config| {
             config.retries = retries;
@@ -381,6 +382,7 @@ async fn a_batch_whose_ids_are_taken_draws_others() {
 
 #[tokio::test]
 async fn a_wall_clock_that_steps_moves_no_hold_of_a_hot_product() {
+    stockade_testkit::skip_without!(MariaDb);
     let host = SetClock::new();
     let url = MariaDb::shared().fresh_database();
     let change = |config: &mut Config| url.clone_into(&mut config.store);
@@ -473,6 +475,7 @@ async fn a_combiner_ends_once_all_that_waits_is_served() {
 
 #[tokio::test]
 async fn the_way_to_a_new_hold_is_known_where_mariadb_would_have_to_be_asked() {
+    stockade_testkit::skip_without!(MariaDb);
     let maria = MariaDb::shared().fresh_database();
     for (url, is_known) in [("sqlite::memory:", false), (&maria, true)] {
         let batch =

@@ -77,6 +77,7 @@ async fn a_wrong_url_is_refused_without_being_repeated() {
 
 #[tokio::test]
 async fn a_server_that_comes_later_is_found() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     redis.kill();
     let (link, metrics) = connect(&redis.url()).await;
@@ -91,6 +92,7 @@ async fn a_server_that_comes_later_is_found() {
 
 #[tokio::test]
 async fn a_lost_server_fails_at_once_until_it_is_back() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (link, metrics) = connect(&redis.url()).await;
     assert_eq!(set(&link).await, Ok(()));
@@ -109,6 +111,7 @@ async fn a_lost_server_fails_at_once_until_it_is_back() {
 
 #[tokio::test]
 async fn a_stopped_server_holds_up_one_command_only() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let link = RedisConnection::connect_plainly(&redis.url()).await.expect("a URL");
     redis.pause();
@@ -122,6 +125,7 @@ async fn a_stopped_server_holds_up_one_command_only() {
 
 #[tokio::test]
 async fn a_stopped_server_is_found_while_no_one_asks() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let link = RedisConnection::connect_plainly(&redis.url()).await.expect("a URL");
     redis.pause();
@@ -133,6 +137,7 @@ async fn a_stopped_server_is_found_while_no_one_asks() {
 
 #[tokio::test]
 async fn a_server_that_takes_no_writes_counts_as_down() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (link, metrics) = connect(&redis.url()).await;
     let states: [(&[&str], &[&str]); 2] = [
@@ -154,6 +159,7 @@ async fn a_server_that_takes_no_writes_counts_as_down() {
 
 #[tokio::test]
 async fn a_refused_command_leaves_the_link_up() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (link, _metrics) = connect(&redis.url()).await;
     assert_eq!(set(&link).await, Ok(()));
@@ -170,6 +176,7 @@ async fn a_refused_command_leaves_the_link_up() {
 
 #[tokio::test]
 async fn a_script_is_loaded_again_after_the_server_forgot_it() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (link, _metrics) = connect(&redis.url()).await;
     let script = redis::Script::new("return 7");
@@ -182,6 +189,7 @@ async fn a_script_is_loaded_again_after_the_server_forgot_it() {
 
 #[tokio::test]
 async fn a_subscription_outlives_the_server() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (link, _metrics) = connect(&redis.url()).await;
     let mut heard = link.subscribe("news");
@@ -222,6 +230,7 @@ fn a_place_by_sentinel_is_read_and_shown_without_its_password() {
 
 #[tokio::test]
 async fn commands_and_messages_follow_the_master_that_the_sentinels_name() {
+    stockade_testkit::skip_without!(Redis);
     let sentinel = Sentinel::start();
     let (link, metrics) = connect(&sentinel.url()).await;
     assert_eq!(set(&link).await, Ok(()));
@@ -254,6 +263,7 @@ async fn commands_and_messages_follow_the_master_that_the_sentinels_name() {
 
 #[tokio::test]
 async fn a_subscription_that_is_dropped_is_given_up() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (link, _metrics) = connect(&redis.url()).await;
     let heard = link.subscribe("news");
@@ -265,6 +275,7 @@ async fn a_subscription_that_is_dropped_is_given_up() {
 
 #[tokio::test]
 async fn a_subscriber_that_is_behind_is_told_of_a_gap() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (link, _metrics) = connect(&redis.url()).await;
     let mut heard = link.subscribe("news");
@@ -280,6 +291,7 @@ async fn a_subscriber_that_is_behind_is_told_of_a_gap() {
 
 #[tokio::test]
 async fn no_task_outlives_the_last_handle() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     for url in [redis.url(), format!("redis://127.0.0.1:{}", free_port())] {
         let (link, _metrics) = connect(&url).await;
@@ -324,6 +336,7 @@ impl tracing::Subscriber for Log {
 
 #[tokio::test]
 async fn the_log_has_one_line_for_each_turn_and_no_password() {
+    stockade_testkit::skip_without!(Redis);
     let log = Log::default();
     let _collecting = tracing::subscriber::set_default(log.clone());
     let lines = |level: &str| {

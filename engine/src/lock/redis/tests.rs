@@ -70,6 +70,7 @@ async fn granted(waiter: tokio::task::JoinHandle<Grant>) -> Lease {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_at_a_time_with_growing_fences() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let locks = [lock(&redis, LONG).await, lock(&redis, LONG).await, lock(&redis, LONG).await];
     let (inside, fences) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
@@ -112,6 +113,7 @@ async fn one_at_a_time_with_growing_fences() {
 
 #[tokio::test]
 async fn turns_are_taken_in_the_order_of_asking() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let locks = [lock(&redis, LONG).await, lock(&redis, LONG).await, lock(&redis, LONG).await];
     let held = take(&locks[0]).await;
@@ -137,6 +139,7 @@ async fn turns_are_taken_in_the_order_of_asking() {
 
 #[tokio::test]
 async fn a_newcomer_does_not_overtake_who_waits_for_a_lock_that_fell_free() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (lock(&redis, LONG).await, lock(&redis, LONG).await);
     let _lost = take(&one).await;
@@ -153,6 +156,7 @@ async fn a_newcomer_does_not_overtake_who_waits_for_a_lock_that_fell_free() {
 
 #[tokio::test]
 async fn a_wrong_token_releases_nothing() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let lock = lock(&redis, LONG).await;
     let held = take(&lock).await;
@@ -165,6 +169,7 @@ async fn a_wrong_token_releases_nothing() {
 
 #[tokio::test]
 async fn a_lock_without_its_holder_delays_others_by_its_lease() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (lock(&redis, Duration::from_secs(1)).await, lock(&redis, LONG).await);
     let started = Instant::now();
@@ -183,6 +188,7 @@ async fn a_lock_without_its_holder_delays_others_by_its_lease() {
 
 #[tokio::test]
 async fn keep_renews_until_another_waits() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (lock(&redis, LONG).await, lock(&redis, LONG).await);
     let held = take(&one).await;
@@ -203,6 +209,7 @@ async fn keep_renews_until_another_waits() {
 
 #[tokio::test]
 async fn a_wait_ends_and_leaves_no_place_behind() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let lock = lock(&redis, LONG).await;
     let held = take(&lock).await;
@@ -216,6 +223,7 @@ async fn a_wait_ends_and_leaves_no_place_behind() {
 
 #[tokio::test]
 async fn fences_grow_over_a_flush_and_beyond_what_was_seen() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let lock = lock(&redis, LONG).await;
     let mut last = 0;
@@ -242,6 +250,7 @@ async fn fences_grow_over_a_flush_and_beyond_what_was_seen() {
 
 #[tokio::test]
 async fn without_redis_the_answer_is_down_until_it_is_back() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let lock = lock(&redis, LONG).await;
     let _held = take(&lock).await;
@@ -259,6 +268,7 @@ async fn without_redis_the_answer_is_down_until_it_is_back() {
 
 #[tokio::test]
 async fn a_stopped_redis_holds_up_one_request_and_keeps_no_lock() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let link = RedisConnection::connect_plainly(&redis.url()).await.expect("a URL");
     let lock = lock_on(&redis, link, LONG).await;
@@ -277,6 +287,7 @@ async fn a_stopped_redis_holds_up_one_request_and_keeps_no_lock() {
 
 #[tokio::test]
 async fn a_request_dropped_at_any_point_leaves_nothing() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (lock(&redis, LONG).await, lock(&redis, LONG).await);
     for round in 0..200 {
@@ -308,6 +319,7 @@ async fn redis_is_clean(redis: &Redis) {
 
 #[tokio::test]
 async fn a_cut_connection_leaves_nothing_either() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let proxy = Proxy::start(redis.addr());
     let link = RedisConnection::connect_patiently(&proxy.url(&redis.url())).await.expect("a URL");
@@ -358,6 +370,7 @@ async fn a_cut_connection_leaves_nothing_either() {
 
 #[tokio::test]
 async fn a_turn_on_its_way_to_who_left_is_passed_on() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two) = (lock(&redis, LONG).await, lock(&redis, LONG).await);
     let held = take(&one).await;
@@ -375,6 +388,7 @@ async fn a_turn_on_its_way_to_who_left_is_passed_on() {
 
 #[tokio::test]
 async fn who_died_in_the_queue_is_passed_over() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let (one, two, three) =
         (lock(&redis, LONG).await, lock(&redis, LONG).await, lock(&redis, LONG).await);
@@ -394,6 +408,7 @@ async fn who_died_in_the_queue_is_passed_over() {
 
 #[tokio::test]
 async fn a_lost_message_costs_one_lease() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let lock = lock(&redis, Duration::from_secs(1)).await;
     let _held = take(&lock).await;

@@ -27,6 +27,7 @@ async fn assert_locks(lock: &RedisLock) {
 
 #[tokio::test]
 async fn locks_and_messages_go_through_a_cluster_and_survive_a_fail_over() {
+    stockade_testkit::skip_without!(Redis);
     let cluster = RedisCluster::start();
     let node = &cluster.nodes()[0];
     let Err(error) = try_connect(&[("redis", &node.url())]).await else { panic!("was taken") };
@@ -80,6 +81,7 @@ async fn locks_and_messages_go_through_a_cluster_and_survive_a_fail_over() {
 
 #[tokio::test]
 async fn a_single_server_is_no_cluster() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let url = redis.url().replace("redis://", "redis+cluster://");
     let Err(error) = try_connect(&[("redis", &url)]).await else { panic!("was taken") };

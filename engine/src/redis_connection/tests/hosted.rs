@@ -46,6 +46,7 @@ fn by(host: &str, redis: &Redis) -> String {
 
 #[tokio::test]
 async fn a_server_by_tls_is_trusted_by_its_authority_and_name() {
+    stockade_testkit::skip_without!(Redis);
     let certificates = Certificates::new();
     let redis = Redis::start_tls(&certificates.server(), &[]);
     let ca = text(&certificates.ca());
@@ -78,6 +79,7 @@ async fn a_server_by_tls_is_trusted_by_its_authority_and_name() {
 
 #[tokio::test]
 async fn a_server_that_wants_a_client_certificate_gets_one() {
+    stockade_testkit::skip_without!(Redis);
     let certificates = Certificates::new();
     let redis = Redis::start_tls(&certificates.server(), &["--tls-auth-clients", "yes"]);
     let Identity { ca, cert, key } = certificates.client();
@@ -92,6 +94,7 @@ async fn a_server_that_wants_a_client_certificate_gets_one() {
 
 #[tokio::test]
 async fn sentinels_and_their_master_are_reached_by_tls_and_followed_over_a_fail_over() {
+    stockade_testkit::skip_without!(Redis);
     let certificates = Certificates::new();
     let sentinel = Sentinel::start_tls(&certificates.server());
     let (url, ca) = (sentinel.url(), text(&certificates.ca()));
@@ -114,6 +117,7 @@ async fn sentinels_and_their_master_are_reached_by_tls_and_followed_over_a_fail_
 
 #[tokio::test]
 async fn a_cluster_is_reached_by_tls() {
+    stockade_testkit::skip_without!(Redis);
     let certificates = Certificates::new();
     let cluster = RedisCluster::start_tls(&certificates.server());
     let ca = text(&certificates.ca());
@@ -129,6 +133,7 @@ async fn a_cluster_is_reached_by_tls() {
 
 #[tokio::test]
 async fn users_and_passwords_of_any_characters_are_shown_and_wrong_ones_refused() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     redis.command(&["ACL", "SETUSER", "sh@p", "on", ">se:cr/e t?#%ü", "+@all", "~*", "&*"]);
     let host = format!("127.0.0.1:{}", redis.port());
@@ -150,6 +155,7 @@ async fn users_and_passwords_of_any_characters_are_shown_and_wrong_ones_refused(
 
 #[tokio::test]
 async fn a_user_without_a_right_is_refused_by_a_sentence_that_names_it() {
+    stockade_testkit::skip_without!(Redis);
     let redis = Redis::start();
     let allowed = [
         "ACL",

@@ -62,6 +62,7 @@ async fn a_poll_of_sqlite_goes_by_the_index_and_takes_no_writer() {
 
 #[tokio::test]
 async fn a_poll_of_mariadb_reads_a_few_rows_of_many() {
+    stockade_testkit::skip_without!(MariaDb);
     let options = StoreOptions::at(&MariaDb::shared().fresh_database());
     let store = open_store(&options).await.expect("opens");
     let database = MySqlDatabase::open(&options).await.expect("pools");

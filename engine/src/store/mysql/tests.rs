@@ -30,6 +30,7 @@ async fn run(lent: &mut Lent, sql: &str) -> StoreResult<(Vec<u64>, Vec<(usize, i
 
 #[tokio::test]
 async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
+    stockade_testkit::skip_without!(MariaDb);
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
     for one_by_one in [false, true] {
@@ -52,6 +53,7 @@ async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
 
 #[tokio::test]
 async fn a_connection_that_mariadb_ends_is_not_lent_again() {
+    stockade_testkit::skip_without!(MariaDb);
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
     let lent_out = || database.writers.status().size;
@@ -66,6 +68,7 @@ async fn a_connection_that_mariadb_ends_is_not_lent_again() {
 
 #[tokio::test]
 async fn a_connection_on_which_mariadb_is_still_at_work_is_not_lent_again() {
+    stockade_testkit::skip_without!(MariaDb);
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
     let mut lent = lent_by(&database, false).await;
@@ -79,6 +82,7 @@ async fn a_connection_on_which_mariadb_is_still_at_work_is_not_lent_again() {
 
 #[tokio::test]
 async fn a_mariadb_that_is_in_no_cluster_is_not_taken_for_a_node() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
     drop(lent_by(&database, false).await);
     assert!(!database.known.is_galera.load(Ordering::Relaxed));
@@ -86,6 +90,7 @@ async fn a_mariadb_that_is_in_no_cluster_is_not_taken_for_a_node() {
 
 #[tokio::test]
 async fn a_text_that_is_longer_than_the_server_takes_is_sent_in_parts_or_not_at_all() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
     let mut lent = lent_by(&database, false).await;
     run(&mut lent, "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY, v TEXT)").await.expect("made");
@@ -113,6 +118,7 @@ async fn a_text_that_is_longer_than_the_server_takes_is_sent_in_parts_or_not_at_
 
 #[tokio::test]
 async fn one_lost_connection_takes_those_that_are_idle_with_it() {
+    stockade_testkit::skip_without!(MariaDb);
     let options =
         StoreOptions { connections: 4, ..StoreOptions::at(&MariaDb::shared().fresh_database()) };
     let sessions = Sessions::of(&options).expect("a URL");
@@ -137,6 +143,7 @@ async fn one_lost_connection_takes_those_that_are_idle_with_it() {
 
 #[tokio::test]
 async fn a_pool_that_is_busy_is_ready_while_commits_are_answered() {
+    stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
     let mut lent = lent_by(&database, false).await;
     run(&mut lent, "START TRANSACTION; COMMIT").await.expect("commits");
@@ -147,6 +154,7 @@ async fn a_pool_that_is_busy_is_ready_while_commits_are_answered() {
 
 #[tokio::test]
 async fn mariadb_is_migrated_by_all_who_come_at_once() {
+    stockade_testkit::skip_without!(MariaDb);
     let options = StoreOptions::at(&MariaDb::shared().fresh_database());
     let migrated = futures_util::future::join_all((0..4).map(|_| migrate(&options))).await;
     assert!(migrated.iter().all(Result::is_ok), "{migrated:?}");
@@ -157,6 +165,7 @@ async fn mariadb_is_migrated_by_all_who_come_at_once() {
 
 #[tokio::test]
 async fn a_mariadb_that_hides_how_long_locks_took_is_refused() {
+    stockade_testkit::skip_without!(MariaDb);
     let server = MariaDb::start_with(&["--sysdate-is-now"]);
     let options = StoreOptions::at(&server.fresh_database());
     let refused = migrate(&options).await.expect_err("refused");

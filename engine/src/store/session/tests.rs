@@ -273,6 +273,7 @@ async fn payments_are_read_as_they_were_written() {
 
 #[tokio::test]
 async fn an_order_on_mariadb_that_meets_an_event_which_waits_for_it_is_done_again() {
+    stockade_testkit::skip_without!(MariaDb);
     for (waiting, wanted) in [(false, Ok(())), (true, Err(Fault::Conflict))] {
         let store = store_at(&MariaDb::shared().fresh_database()).await;
         let came = write(&store, 2, |_, changes| changes.new_payments.push(payment(waiting)));
@@ -336,5 +337,6 @@ async fn a_session_that_is_dropped_half_way_leaves_nothing() {
 
 #[tokio::test]
 async fn a_session_on_mariadb_that_is_dropped_half_way_leaves_nothing() {
+    stockade_testkit::skip_without!(MariaDb);
     leaves_nothing_half_way(&MariaDb::shared().fresh_database()).await;
 }
