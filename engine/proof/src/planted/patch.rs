@@ -167,7 +167,7 @@ fn locate(text: &str, hunk: &Hunk) -> Result<Vec<Edit>, String> {
             break;
         }
         match best_match(text, &file, &old, hunk.line) {
-            Ok((at, renames)) => return Ok(edits(&file[at..], &groups, &renames)),
+            Ok((at, renames)) => return Ok(edits(text, &file[at..], &groups, &renames)),
             Err(error) => why = error,
         }
     }
@@ -217,21 +217,31 @@ fn renames<'a>(old: &[Token<'a>], file: &[Token<'a>]) -> Option<BTreeMap<&'a str
 }
 
 /// What each group changes, as edits of the file whose tokens begin at the match.
-fn edits(file: &[Token<'_>], groups: &[Group], renames: &BTreeMap<&str, &str>) -> Vec<Edit> {
+fn edits(
+    text: &str,
+    file: &[Token<'_>],
+    groups: &[Group],
+    renames: &BTreeMap<&str, &str>,
+) -> Vec<Edit> {
     let mut at = 0;
     let mut edits = Vec::new();
     for group in groups {
         let count = tokens(group.old()).len();
         if let Group::Change { new, .. } = group {
-            let new = renamed(new.trim(), renames);
+            let new = renamed(new.trim_end(), renames);
+            let trimmed = new.trim_start().to_owned();
             let edit = match (at, count) {
-                (0, 0) => Edit { start: file[0].start, end: file[0].start, new: new + "\n" },
-                (_, 0) => Edit {
-                    start: file[at - 1].end,
-                    end: file[at - 1].end,
-                    new: "\n".to_owned() + &new,
-                },
-                _ => Edit { start: file[at].start, end: file[at + count - 1].end, new },
+                (0, 0) => Edit { start: file[0].start, end: file[0].start, new: trimmed + "\n" },
+                (_, 0) => {
+                    let behind = file[at - 1].end;
+                    Edit { start: behind, end: behind, new: "\n".to_owned() + &new }
+                }
+                // Lines that go take their line break and indentation with them.
+                _ if trimmed.is_empty() => {
+                    let start = text[..file[at].start].trim_end().len();
+                    Edit { start, end: file[at + count - 1].end, new: trimmed }
+                }
+                _ => Edit { start: file[at].start, end: file[at + count - 1].end, new: trimmed },
             };
             edits.push(edit);
         }
