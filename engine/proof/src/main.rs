@@ -11,6 +11,7 @@ use stockade_proof::outcome::{Outcome, Row};
 use stockade_proof::{Extent, clusters, faults, histories, planted, report, simulation};
 
 const USAGE: &str = "usage: stockade-proof PART... [--long] [--seed N] [--seeds N] [--until-broken]\n\
+    \x20      stockade-proof planted --rebase\n\
     PART: simulation, histories, faults, clusters, planted, all, report";
 const EXIT_USAGE: u8 = 2;
 
@@ -29,6 +30,9 @@ fn main() -> ExitCode {
     faults::run_if_told();
     if env::args().nth(1).as_deref() == Some(histories::CHILD) {
         return histories::be_a_child();
+    }
+    if env::args().skip(1).eq([planted::PART, "--rebase"]) {
+        return if planted::rebase() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let Some((wanted, extent)) = read(env::args().skip(1)) else {
         eprintln!("{USAGE}");

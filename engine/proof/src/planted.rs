@@ -1,6 +1,7 @@
 //! Planted bugs: whether the checkers catch what they are there for.
 //!
-//! `planted.toml` lists bugs that systems of this kind have had. Each is planted
+//! `planted.toml` lists bugs that systems of this kind have had, and `planted/` has
+//! a patch of each, which `--rebase` writes anew after renames. Each is planted
 //! alone into a copy of the workspace's sources below cargo's target folder, and
 //! built there; then the checkers that must catch it are run. It is caught when
 //! one of its seeds breaks a promise: a checker that ends otherwise, or cannot be
@@ -8,6 +9,8 @@
 //! is planted. `STOCKADE_PROOF_BUG` picks bugs by the beginning of their names.
 
 mod list;
+mod patch;
+mod rebase;
 mod sources;
 mod trial;
 
@@ -16,6 +19,7 @@ use std::time::Instant;
 use crate::Extent;
 use crate::outcome::{self, Row};
 use list::{Bug, Check};
+pub use rebase::rebase;
 use sources::Sources;
 use trial::{Ended, Stand};
 
@@ -37,7 +41,7 @@ pub fn run(extent: Extent) -> Vec<Row> {
     let mut rows: Vec<Row> =
         list::checks_of(&bugs).iter().map(|check| try_one(&stand, None, check)).collect();
     for bug in &bugs {
-        let _planted = sources.plant(&bug.edits);
+        let _planted = sources.plant(&bug.patches);
         rows.extend(bug.caught_by.iter().map(|check| try_one(&stand, Some(bug), check)));
     }
     rows

@@ -1,9 +1,11 @@
-//! The list of bugs, `planted.toml`.
+//! The list of bugs: `planted.toml`, and a patch of each in `planted/`.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use serde::Deserialize;
+
+use super::patch::{self, FilePatch};
 
 /// A bug.
 #[derive(Debug, Clone, Deserialize)]
@@ -14,19 +16,9 @@ pub struct Bug {
     pub wrong: String,
     /// Each of these must catch it.
     pub caught_by: Vec<Check>,
-    #[serde(rename = "edit")]
-    pub edits: Vec<Edit>,
-}
-
-/// A text of a file and what stands there instead.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Edit {
-    /// From the workspace's root.
-    pub file: PathBuf,
-    /// Stands there once.
-    pub find: String,
-    pub replace: String,
+    /// The changes that plant it, from `planted/NAME.patch`.
+    #[serde(skip)]
+    pub patches: Vec<FilePatch>,
 }
 
 /// A checker, and with how many seeds at most it is to catch a bug.
@@ -80,7 +72,18 @@ pub fn read() -> Vec<Bug> {
         bugs: Vec<Bug>,
     }
     let list: List = toml::from_str(include_str!("../../planted.toml")).expect("the list of bugs");
-    list.bugs
+    let with_patches = |bug: Bug| {
+        let file = patch_file(&bug.name);
+        let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let patches = patch::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        Bug { patches, ..bug }
+    };
+    list.bugs.into_iter().map(with_patches).collect()
+}
+
+/// Where a bug's patch is.
+pub fn patch_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("planted").join(format!("{name}.patch"))
 }
 
 /// Every checker that these bugs want, once, with the most seeds that one wants.
@@ -99,23 +102,28 @@ pub fn checks_of(bugs: &[Bug]) -> Vec<Check> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::fs;
 
     use super::*;
     use crate::faults::trials;
     use crate::histories::place_names;
 
     #[test]
-    fn what_each_bug_replaces_stands_in_its_file_once() {
-        for Bug { name, edits, .. } in read() {
-            assert!(!edits.is_empty(), "{name} changes nothing");
-            for Edit { file, find, replace } in edits {
-                let text = fs::read_to_string(root().join(&file)).expect("a file");
-                let times = text.matches(&find).count();
-                assert_eq!(times, 1, "{name}: in {}:\n{find}", file.display());
-                assert_ne!(find, replace, "{name}");
+    fn every_planted_bug_applies_to_the_sources() {
+        for Bug { name, patches, .. } in read() {
+            assert!(!patches.is_empty(), "{name} changes nothing");
+            for patch in patches {
+                let patched = patch::apply_below(root(), &patch)
+                    .unwrap_or_else(|why| panic!("{name}: {why}"));
+                assert_ne!(patched.before, patched.after, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn every_patch_file_belongs_to_a_bug() {
+        let patches =
+            fs::read_dir(patch_file("any").parent().expect("a folder")).expect("a folder");
+        assert_eq!(patches.count(), read().len());
     }
 
     #[test]
@@ -145,7 +153,7 @@ mod tests {
             name: String::new(),
             wrong: String::new(),
             caught_by: vec![Check::Simulation { seeds }],
-            edits: Vec::new(),
+            patches: Vec::new(),
         };
         let checks = checks_of(&[bug(3), bug(9), bug(5)]);
         assert_eq!(checks, [Check::Simulation { seeds: 9 }]);

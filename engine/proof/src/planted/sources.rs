@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::list::{Edit, root};
+use super::list::root;
+use super::patch::{self, FilePatch, Patched};
 
 /// The copy is built often and runs briefly.
 const CARGO_CONFIG: &str =
@@ -42,14 +43,14 @@ impl Sources {
     }
 
     /// Plants a bug.
-    pub fn plant(&self, edits: &[Edit]) -> Planted {
+    pub fn plant(&self, patches: &[FilePatch]) -> Planted {
         let mut planted = Planted { before: Vec::new() };
-        for Edit { file, find, replace } in edits {
+        for patch in patches {
+            let Patched { file, before, after } =
+                patch::apply_below(&self.folder, patch).unwrap_or_else(|why| panic!("{why}"));
             let file = self.folder.join(file);
-            let text = fs::read_to_string(&file).expect("a file of the list");
-            assert_eq!(text.matches(find).count(), 1, "in {}:\n{find}", file.display());
-            fs::write(&file, text.replacen(find, replace, 1)).expect("writes");
-            planted.before.push((file, text));
+            fs::write(&file, after).expect("writes");
+            planted.before.push((file, before));
         }
         planted
     }
