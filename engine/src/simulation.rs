@@ -45,32 +45,32 @@
 mod callers;
 mod checks;
 mod database;
+mod fault_schedule;
 mod history;
+mod invalidations;
 mod log;
-mod notices;
 mod probe;
 mod redis;
 mod shop;
 mod store;
-mod weather;
 pub(crate) mod world;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 use std::{env, fs};
 
-use log::{Findings, Wrong};
+use fault_schedule::FaultKind;
+use log::{Findings, Violation};
 use serde::Serialize;
-use weather::Ill;
 use world::World;
 
 /// The longest history, of its own time.
-const LIMIT: Duration = Duration::from_secs(3_600);
+const SIMULATED_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// Histories of the short form, and of those how many are played twice.
 const SEEDS: u64 = 500;
-const TWICE: u64 = 100;
+const REPLAYED: u64 = 100;
 /// How many findings are shown in full.
-const SHOWN: usize = 20;
+const FINDINGS_SHOWN: usize = 20;
 
 /// How many histories are played, and the first of them; without a number, it
 /// alone is.
@@ -82,27 +82,27 @@ const UNTIL_BROKEN_VARIABLE: &str = "STOCKADE_SIMULATION_UNTIL_BROKEN";
 const OUT_VARIABLE: &str = "STOCKADE_SIMULATION_OUT";
 
 /// A history that was played.
-struct Played {
+struct Run {
     /// Tells it from others.
     trace: u64,
     steps: u64,
     operations: u64,
-    struck: BTreeMap<Ill, u64>,
+    struck: BTreeMap<FaultKind, u64>,
     findings: Findings,
 }
 
-fn play(seed: u64) -> Played {
-    let ended = World::play(seed, LIMIT, history::play);
+fn run(seed: u64) -> Run {
+    let ended = World::run(seed, SIMULATED_TIME_MAX, history::run);
     let (trace, steps) = (ended.trace, ended.steps);
     match ended.outcome {
-        Some(told) => {
-            let history::Told { operations, struck, findings } = told;
-            Played { trace, steps, operations, struck, findings }
+        Some(outcome) => {
+            let history::HistoryOutcome { operations, struck, findings } = outcome;
+            Run { trace, steps, operations, struck, findings }
         }
         None => {
             let what = format!("it did not end: {steps} steps, {:?}", ended.took);
-            let findings = vec![(Wrong::Unexplained, what)];
-            Played { trace, steps, operations: 0, struck: BTreeMap::new(), findings }
+            let findings = vec![(Violation::Unexplained, what)];
+            Run { trace, steps, operations: 0, struck: BTreeMap::new(), findings }
         }
     }
 }
@@ -125,17 +125,17 @@ struct Row {
 }
 
 impl Row {
-    fn add(&mut self, played: &Played) {
+    fn add(&mut self, run: &Run) {
         self.seeds += 1;
-        self.injected += played.struck.values().sum::<u64>();
-        self.operations += played.operations;
-        for (wrong, _) in &played.findings {
-            *match wrong {
-                Wrong::Oversold => &mut self.oversold,
-                Wrong::Leaked => &mut self.leaked,
-                Wrong::Lost => &mut self.lost,
-                Wrong::Doubled => &mut self.doubled,
-                Wrong::Unexplained => &mut self.unexplained,
+        self.injected += run.struck.values().sum::<u64>();
+        self.operations += run.operations;
+        for (violation, _) in &run.findings {
+            *match violation {
+                Violation::Oversold => &mut self.oversold,
+                Violation::Leaked => &mut self.leaked,
+                Violation::Lost => &mut self.lost,
+                Violation::Doubled => &mut self.doubled,
+                Violation::Unexplained => &mut self.unexplained,
             } += 1;
         }
     }
@@ -158,20 +158,20 @@ fn no_history_breaks_a_promise() {
         ..Row::default()
     };
     let (mut steps, mut broken, mut shown) = (0, Vec::new(), 0);
-    let mut struck: BTreeMap<Ill, u64> = BTreeMap::new();
+    let mut struck: BTreeMap<FaultKind, u64> = BTreeMap::new();
     let until_broken = env::var_os(UNTIL_BROKEN_VARIABLE).is_some();
     for seed in seeds {
-        let played = play(seed);
-        row.add(&played);
-        steps += played.steps;
-        played.struck.iter().for_each(|(ill, count)| *struck.entry(*ill).or_default() += count);
-        for (wrong, what) in &played.findings {
-            if shown < SHOWN {
-                println!("seed {seed}: {wrong:?}: {what}");
+        let run = run(seed);
+        row.add(&run);
+        steps += run.steps;
+        run.struck.iter().for_each(|(kind, count)| *struck.entry(*kind).or_default() += count);
+        for (violation, what) in &run.findings {
+            if shown < FINDINGS_SHOWN {
+                println!("seed {seed}: {violation:?}: {what}");
             }
             shown += 1;
         }
-        if !played.findings.is_empty() {
+        if !run.findings.is_empty() {
             broken.push(seed);
             if until_broken {
                 break;
@@ -191,11 +191,11 @@ fn no_history_breaks_a_promise() {
 fn a_seed_replays_exactly() {
     let seeds = match variable(SEED_VARIABLE) {
         Some(seed) => seed..=seed,
-        None => 1..=TWICE,
+        None => 1..=REPLAYED,
     };
     let mut traces = std::collections::BTreeSet::new();
     for seed in seeds.clone() {
-        let (first, again) = (play(seed), play(seed));
+        let (first, again) = (run(seed), run(seed));
         assert_eq!((first.trace, first.steps), (again.trace, again.steps), "seed {seed}");
         traces.insert(first.trace);
     }

@@ -23,7 +23,7 @@ use crate::store::{Fault, Sequence, StoreError, StoreResult};
 
 /// What a lock is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Locked {
+pub(super) enum LockKey {
     Product(ProductId),
     Hold(HoldId),
     Order(OrderId),
@@ -59,7 +59,7 @@ pub(super) struct Tables {
 
 /// What a transaction has written.
 #[derive(Default)]
-pub(super) struct Written {
+pub(super) struct WriteSet {
     pub products: BTreeMap<ProductId, ProductRow>,
     pub holds: BTreeMap<HoldId, Hold>,
     pub orders: BTreeMap<OrderId, OrderRow>,
@@ -74,19 +74,19 @@ pub(super) struct Written {
 
 #[derive(Default)]
 struct Txn {
-    locks: Vec<Locked>,
-    waits_for: Option<Locked>,
-    written: Written,
+    locks: Vec<LockKey>,
+    waits_for: Option<LockKey>,
+    write_set: WriteSet,
 }
 
 #[derive(Default)]
 struct State {
     tables: Tables,
-    locks: BTreeMap<Locked, LockState>,
+    locks: BTreeMap<LockKey, LockState>,
     open: BTreeMap<TxnId, Txn>,
     next_txn: TxnId,
     sequences: [u64; 4],
-    wrong: Vec<String>,
+    violations: Vec<String>,
 }
 
 #[derive(Default)]
@@ -120,9 +120,9 @@ impl Database {
         self.state().tables.products.insert(row.product.id, row);
     }
 
-    /// What the recounts found wrong.
-    pub fn wrong(&self) -> Vec<String> {
-        self.state().wrong.clone()
+    /// What the recounts found violations.
+    pub fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
     }
 
     pub fn draw(&self, sequence: Sequence, count: u64) -> u64 {
@@ -154,7 +154,7 @@ impl Database {
     }
 
     /// Locks until the transaction ends; waits for at most `bound`.
-    pub async fn lock(&self, txn: TxnId, what: Locked, bound: Duration) -> StoreResult<()> {
+    pub async fn lock(&self, txn: TxnId, what: LockKey, bound: Duration) -> StoreResult<()> {
         let turn = {
             let mut state = self.state();
             if !state.open.contains_key(&txn) {
@@ -201,25 +201,25 @@ impl Database {
     }
 
     /// Unlocks what turned out not to be there.
-    fn unlock(&self, txn: TxnId, what: &Locked) {
+    fn unlock(&self, txn: TxnId, what: &LockKey) {
         let mut state = self.state();
         if let Some(open) = state.open.get_mut(&txn) {
             open.locks.retain(|held| held != what);
         }
-        state.pass_on(what);
+        state.grant_next(what);
     }
 
     /// A locking read of one row: waits for whoever writes or inserts it.
     pub async fn lock_if_there(
         &self,
         txn: TxnId,
-        what: Locked,
+        what: LockKey,
         bound: Duration,
-        is_there: impl FnOnce(&Tables, &Written) -> bool,
+        is_there: impl FnOnce(&Tables, &WriteSet) -> bool,
     ) -> StoreResult<bool> {
         let had = self.state().open.get(&txn).is_some_and(|open| open.locks.contains(&what));
         self.lock(txn, what.clone(), bound).await?;
-        let there = self.with(txn, |tables, written| is_there(tables, written))?;
+        let there = self.with(txn, |tables, write_set| is_there(tables, write_set))?;
         if !there && !had {
             self.unlock(txn, &what);
         }
@@ -227,15 +227,15 @@ impl Database {
     }
 
     /// Who is inserting events that wait for this order, besides those there.
-    pub fn waiting_for(&self, order: OrderId) -> Vec<Locked> {
+    pub fn waiting_for(&self, order: OrderId) -> Vec<LockKey> {
         let state = self.state();
         let committed = state.tables.waiting.keys().filter(|(id, _)| *id == order);
-        let mut all: BTreeSet<Locked> =
-            committed.map(|(id, key)| Locked::Waiting(*id, key.clone())).collect();
+        let mut all: BTreeSet<LockKey> =
+            committed.map(|(id, key)| LockKey::Waiting(*id, key.clone())).collect();
         let inserted = state
             .locks
             .keys()
-            .filter(|what| matches!(what, Locked::Waiting(id, _) if *id == order));
+            .filter(|what| matches!(what, LockKey::Waiting(id, _) if *id == order));
         all.extend(inserted.cloned());
         all.into_iter().collect()
     }
@@ -244,12 +244,12 @@ impl Database {
     pub fn with<T>(
         &self,
         txn: TxnId,
-        work: impl FnOnce(&Tables, &mut Written) -> T,
+        work: impl FnOnce(&Tables, &mut WriteSet) -> T,
     ) -> StoreResult<T> {
         let state = &mut *self.state();
         let open = state.open.get_mut(&txn);
         let open = open.ok_or_else(|| fault(Fault::Lost, "the transaction is over"))?;
-        Ok(work(&state.tables, &mut open.written))
+        Ok(work(&state.tables, &mut open.write_set))
     }
 
     pub fn roll_back(&self, txn: TxnId) {
@@ -262,10 +262,10 @@ impl Database {
         let Some(open) = state.open.get_mut(&txn) else {
             return Err(fault(Fault::Lost, "the transaction is over"));
         };
-        let written = std::mem::take(&mut open.written);
-        let products = written.products.iter();
+        let write_set = std::mem::take(&mut open.write_set);
+        let products = write_set.products.iter();
         let products = products.map(|(id, row)| (*id, row.product.version)).collect();
-        state.tables.take_in(written, &mut state.wrong);
+        state.tables.apply(write_set, &mut state.violations);
         state.end(txn);
         Ok(products)
     }
@@ -286,7 +286,7 @@ impl State {
         false
     }
 
-    fn keep(&mut self, txn: TxnId, what: Locked) {
+    fn keep(&mut self, txn: TxnId, what: LockKey) {
         if let Some(open) = self.open.get_mut(&txn) {
             open.waits_for = None;
             open.locks.push(what);
@@ -294,7 +294,7 @@ impl State {
     }
 
     /// Gives a lock to one of those who wait for it.
-    fn pass_on(&mut self, what: &Locked) {
+    fn grant_next(&mut self, what: &LockKey) {
         while let Some(lock) = self.locks.get_mut(what) {
             if lock.waiting.is_empty() {
                 self.locks.remove(what);
@@ -313,42 +313,42 @@ impl State {
     fn end(&mut self, txn: TxnId) {
         let Some(open) = self.open.remove(&txn) else { return };
         for what in open.locks {
-            self.pass_on(&what);
+            self.grant_next(&what);
         }
     }
 }
 
 impl Tables {
-    fn take_in(&mut self, written: Written, wrong: &mut Vec<String>) {
-        let touched: Vec<ProductId> = written.products.keys().copied().collect();
-        for (id, hold) in &written.holds {
+    fn apply(&mut self, write_set: WriteSet, violations: &mut Vec<String>) {
+        let touched: Vec<ProductId> = write_set.products.keys().copied().collect();
+        for (id, hold) in &write_set.holds {
             self.made.entry(*id).or_insert_with(|| hold.clone());
         }
-        self.products.extend(written.products);
-        self.holds.extend(written.holds);
-        self.orders.extend(written.orders);
-        self.payments.extend(written.payments);
-        self.keys.extend(written.keys);
-        for (which, position) in written.waiting {
+        self.products.extend(write_set.products);
+        self.holds.extend(write_set.holds);
+        self.orders.extend(write_set.orders);
+        self.payments.extend(write_set.payments);
+        self.keys.extend(write_set.keys);
+        for (which, position) in write_set.waiting {
             match position {
                 Some(position) => drop(self.waiting.insert(which, position)),
                 None => drop(self.waiting.remove(&which)),
             }
         }
-        if let Some((batch_id, events)) = written.outbox {
+        if let Some((batch_id, events)) = write_set.outbox {
             let created = events.iter().filter(|event| event.kind == EventKind::HoldCreated);
             self.made_at.extend(created.filter_map(|event| Some((event.hold_id?, event.version))));
             self.outbox.insert(batch_id, events);
         }
-        if written.is_overtaken {
-            wrong.push(format!("{touched:?} were written under an overtaken lock"));
+        if write_set.is_overtaken {
+            violations.push(format!("{touched:?} were written under an overtaken lock"));
         }
         for id in touched {
-            wrong.extend(self.recount(id));
+            violations.extend(self.recount(id));
         }
     }
 
-    /// What is wrong with a product.
+    /// What is violations with a product.
     pub fn recount(&self, id: ProductId) -> Vec<String> {
         let Some(row) = self.products.get(&id) else {
             return vec![format!("product {id} is gone")];
@@ -366,10 +366,10 @@ impl Tables {
         let dues = active.map(|hold| hold.expires_at);
         let dues = dues.chain(with(OrderStatus::PendingPayment).filter_map(|row| row.due_at));
         let product = &row.product;
-        let mut wrong = Vec::new();
+        let mut violations = Vec::new();
         let mut compare = |what: &str, is: u64, counted: u64| {
             if is != counted {
-                wrong.push(format!("product {id}: {what} is {is}, counted {counted}"));
+                violations.push(format!("product {id}: {what} is {is}, counted {counted}"));
             }
         };
         compare("held", product.held, held);
@@ -379,11 +379,11 @@ impl Tables {
         if let Some(soonest) = dues.min()
             && row.next_due.is_none_or(|at| at > soonest)
         {
-            wrong.push(format!(
+            violations.push(format!(
                 "product {id}: next_due is {:?}, and {soonest:?} is due before",
                 row.next_due
             ));
         }
-        wrong
+        violations
     }
 }

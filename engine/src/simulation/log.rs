@@ -13,7 +13,7 @@ use crate::store::{Fault, StoreError};
 
 /// Which promise was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum Violation {
     Oversold,
     Leaked,
     Lost,
@@ -21,11 +21,11 @@ pub(super) enum Wrong {
     Unexplained,
 }
 
-pub(super) type Findings = Vec<(Wrong, String)>;
+pub(super) type Findings = Vec<(Violation, String)>;
 
 /// What a caller was told of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Told {
+pub(super) enum Response {
     Done,
     /// The rules refuse it.
     Refused,
@@ -42,13 +42,13 @@ pub(super) struct HoldOp {
     /// Whether a refusal is final. Without a key of its own it concerns the
     /// copy of the request that it answers.
     pub keeps_refusals: bool,
-    pub told: Vec<Told>,
+    pub responses: Vec<Response>,
     pub answers: Vec<Vec<Hold>>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct OrderOp {
-    pub told: Vec<Told>,
+    pub responses: Vec<Response>,
     pub answers: Vec<Order>,
     /// Named to those who came second.
     pub named: Vec<OrderId>,
@@ -58,7 +58,7 @@ pub(super) struct OrderOp {
 pub(super) struct PaymentOp {
     pub order_id: OrderId,
     pub outcome: Outcome,
-    pub told: Vec<Told>,
+    pub responses: Vec<Response>,
 }
 
 #[derive(Default)]
@@ -68,10 +68,10 @@ pub(super) struct Records {
     pub holds: BTreeMap<u64, HoldOp>,
     pub orders: BTreeMap<HoldId, OrderOp>,
     pub payments: BTreeMap<String, PaymentOp>,
-    pub releases: Vec<(HoldId, Told)>,
+    pub releases: Vec<(HoldId, Response)>,
     /// With the end that was promised.
     pub extensions: Vec<(HoldId, Hold)>,
-    pub adjustments: Vec<(ProductId, i64, Told)>,
+    pub adjustments: Vec<(ProductId, i64, Response)>,
     /// Received at the beginning.
     pub received: BTreeMap<ProductId, u64>,
     pub known_holds: Vec<Hold>,
@@ -111,7 +111,7 @@ impl Log {
         self.records().operations
     }
 
-    pub fn wrong(&self, kind: Wrong, what: String) {
+    pub fn report(&self, kind: Violation, what: String) {
         self.records().findings.push((kind, what));
     }
 
@@ -127,17 +127,17 @@ impl Log {
     }
 
     /// What an error tells of its request.
-    pub fn told_by(&self, error: &Error) -> Told {
+    pub fn classify(&self, error: &Error) -> Response {
         match error.kind() {
-            ErrorKind::Contention => Told::Contention,
-            ErrorKind::Unavailable => Told::Unknown,
+            ErrorKind::Contention => Response::Contention,
+            ErrorKind::Unavailable => Response::Unknown,
             // Refused alone, so surely not done.
-            ErrorKind::Internal if is_drawn(error) => Told::Contention,
+            ErrorKind::Internal if is_drawn(error) => Response::Contention,
             ErrorKind::Internal | ErrorKind::Misuse => {
-                self.wrong(Wrong::Unexplained, format!("a caller was told: {error:?}"));
-                Told::Unknown
+                self.report(Violation::Unexplained, format!("a caller was told: {error:?}"));
+                Response::Unknown
             }
-            _ => Told::Refused,
+            _ => Response::Refused,
         }
     }
 }
@@ -149,11 +149,11 @@ fn is_drawn(error: &Error) -> bool {
 }
 
 /// The life of an operation's holds, which shows whose they are.
-pub(super) fn marked_life(op: u64) -> Duration {
+pub(super) fn tagged_ttl(op: u64) -> Duration {
     Duration::from_secs(here().pick(&[1, 2, 5])) + Duration::from_micros(op)
 }
 
 /// The operation of a hold with this life.
-pub(super) fn op_of(life: Duration) -> u64 {
-    u64::from(life.subsec_micros())
+pub(super) fn tagged_op(ttl: Duration) -> u64 {
+    u64::from(ttl.subsec_micros())
 }

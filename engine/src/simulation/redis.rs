@@ -7,13 +7,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::weather::{Ill, Weather};
+use super::fault_schedule::{FaultKind, FaultSchedule};
 use super::world::here;
 use crate::lock::{Grant, Kept, Lease, Lock, LockName};
 use crate::runtime;
 
 #[derive(Default)]
-struct Name {
+struct NamedLock {
     /// Who has the lock, and until when.
     holder: Option<(u128, Duration)>,
     fence: u64,
@@ -21,7 +21,7 @@ struct Name {
     waiting: Vec<(u128, oneshot::Sender<()>)>,
 }
 
-impl Name {
+impl NamedLock {
     /// The holder whose time is not over.
     fn holder(&self) -> Option<u128> {
         let (token, until) = self.holder?;
@@ -48,11 +48,11 @@ impl Name {
 /// The server.
 #[derive(Default)]
 pub(super) struct Redis {
-    names: Mutex<BTreeMap<LockName, Name>>,
+    names: Mutex<BTreeMap<LockName, NamedLock>>,
 }
 
 impl Redis {
-    fn names(&self) -> MutexGuard<'_, BTreeMap<LockName, Name>> {
+    fn names(&self) -> MutexGuard<'_, BTreeMap<LockName, NamedLock>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -60,7 +60,7 @@ impl Redis {
 /// A process's way to it.
 pub(super) struct SimulatedLock {
     pub redis: Arc<Redis>,
-    pub weather: Arc<Weather>,
+    pub faults: Arc<FaultSchedule>,
     pub ttl: Duration,
     /// Whether it grants to everyone.
     pub grants_always: bool,
@@ -68,22 +68,22 @@ pub(super) struct SimulatedLock {
 
 impl SimulatedLock {
     /// One way to the server or back; says whether it was passed.
-    async fn way(&self, loss: Ill) -> bool {
-        let under_way = self.weather.under_way(Ill::RedisSlow);
-        runtime::sleep(under_way).await;
-        !self.weather.strikes(loss)
+    async fn transit(&self, loss: FaultKind) -> bool {
+        let latency = self.faults.latency(FaultKind::RedisSlow);
+        runtime::sleep(latency).await;
+        !self.faults.strikes(loss)
     }
 
     /// What a server that fails over may do between two commands.
-    fn forget(&self, name: LockName) {
-        if self.weather.strikes(Ill::RedisFlushed) {
+    fn inject_loss(&self, name: LockName) {
+        if self.faults.strikes(FaultKind::RedisFlushed) {
             let mut names = self.redis.names();
             for name in names.values_mut() {
                 (name.holder, name.fence) = (None, 0);
                 name.wake();
             }
         }
-        if self.weather.strikes(Ill::LockLost)
+        if self.faults.strikes(FaultKind::LockLost)
             && let Some(name) = self.redis.names().get_mut(&name)
         {
             name.holder = None;
@@ -91,27 +91,27 @@ impl SimulatedLock {
         }
     }
 
-    async fn ask(&self, name: LockName, token: u128, until: Duration) -> Grant {
+    async fn try_acquire(&self, name: LockName, token: u128, until: Duration) -> Grant {
         loop {
-            if !self.way(Ill::RedisDown).await {
+            if !self.transit(FaultKind::RedisDown).await {
                 return Grant::Down;
             }
             let asked = runtime::now();
-            self.forget(name);
+            self.inject_loss(name);
             let waits = {
                 let mut names = self.redis.names();
-                let place = names.entry(name).or_default();
-                if place.holder().is_none() || self.grants_always {
-                    Ok(place.grant(token, self.ttl))
+                let lock = names.entry(name).or_default();
+                if lock.holder().is_none() || self.grants_always {
+                    Ok(lock.grant(token, self.ttl))
                 } else {
                     let (turn, mine) = oneshot::channel();
-                    place.waiting.push((token, turn));
-                    let left = place.holder.map_or(Duration::ZERO, |(_, until)| until);
+                    lock.waiting.push((token, turn));
+                    let left = lock.holder.map_or(Duration::ZERO, |(_, until)| until);
                     Err((mine, left.saturating_sub(here().time())))
                 }
             };
             let (turn, left) = match waits {
-                Ok(_) if !self.way(Ill::RedisAnswerLost).await => return Grant::Down,
+                Ok(_) if !self.transit(FaultKind::RedisResponseLost).await => return Grant::Down,
                 Ok(fence) => {
                     let fence = Some(fence);
                     return Grant::Granted(Lease { name, token, fence, granted_at: asked });
@@ -121,8 +121,8 @@ impl SimulatedLock {
             let patience = until.saturating_sub(here().time());
             let _ = runtime::timeout(left.min(patience), turn).await;
             if here().time() >= until {
-                if let Some(place) = self.redis.names().get_mut(&name) {
-                    place.waiting.retain(|(waiter, _)| *waiter != token);
+                if let Some(lock) = self.redis.names().get_mut(&name) {
+                    lock.waiting.retain(|(waiter, _)| *waiter != token);
                 }
                 return Grant::NotInTime;
             }
@@ -134,53 +134,53 @@ impl Lock for SimulatedLock {
     fn acquire(&self, name: LockName, wait: Duration) -> BoxFuture<'_, Grant> {
         let token = runtime::random();
         let until = here().time() + wait;
-        Box::pin(self.ask(name, token, until))
+        Box::pin(self.try_acquire(name, token, until))
     }
 
     fn keep<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Kept> {
         Box::pin(async move {
-            if !self.way(Ill::RedisDown).await {
+            if !self.transit(FaultKind::RedisDown).await {
                 return Kept::Lost;
             }
-            self.forget(lease.name);
+            self.inject_loss(lease.name);
             let kept = {
                 let mut names = self.redis.names();
-                let place = names.entry(lease.name).or_default();
-                if place.holder() != Some(lease.token) {
+                let lock = names.entry(lease.name).or_default();
+                if lock.holder() != Some(lease.token) {
                     Kept::Lost
-                } else if place.waiting.is_empty() {
-                    place.holder = Some((lease.token, here().time() + self.ttl));
+                } else if lock.waiting.is_empty() {
+                    lock.holder = Some((lease.token, here().time() + self.ttl));
                     Kept::Renewed
                 } else {
-                    place.holder = None;
-                    place.wake();
+                    lock.holder = None;
+                    lock.wake();
                     Kept::HandedOver
                 }
             };
-            if self.way(Ill::RedisAnswerLost).await { kept } else { Kept::Lost }
+            if self.transit(FaultKind::RedisResponseLost).await { kept } else { Kept::Lost }
         })
     }
 
     fn release(&self, lease: Lease) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if !self.way(Ill::RedisDown).await {
+            if !self.transit(FaultKind::RedisDown).await {
                 return;
             }
-            if let Some(place) = self.redis.names().get_mut(&lease.name)
-                && place.holder() == Some(lease.token)
+            if let Some(lock) = self.redis.names().get_mut(&lease.name)
+                && lock.holder() == Some(lease.token)
             {
-                place.holder = None;
-                place.wake();
+                lock.holder = None;
+                lock.wake();
             }
         })
     }
 
     fn raise_fence(&self, name: LockName, seen: u64) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if self.way(Ill::RedisDown).await {
+            if self.transit(FaultKind::RedisDown).await {
                 let mut names = self.redis.names();
-                let place = names.entry(name).or_default();
-                place.fence = place.fence.max(seen);
+                let lock = names.entry(name).or_default();
+                lock.fence = lock.fence.max(seen);
             }
         })
     }

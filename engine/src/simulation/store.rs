@@ -15,9 +15,9 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use self::session::SimulatedSession;
-use super::database::{Database, Locked, Tables, TxnId, clock};
-use super::notices::Notices;
-use super::weather::{Ill, Weather};
+use super::database::{Database, LockKey, Tables, TxnId, clock};
+use super::fault_schedule::{FaultKind, FaultSchedule};
+use super::invalidations::Invalidations;
 use super::world::{Process, here};
 use crate::audit::AuditFacts;
 use crate::cache::CachedProduct;
@@ -33,8 +33,8 @@ use crate::store::{
 #[derive(Clone)]
 pub(super) struct SimulatedStore {
     pub database: Arc<Database>,
-    pub weather: Arc<Weather>,
-    pub notices: Arc<Notices>,
+    pub faults: Arc<FaultSchedule>,
+    pub invalidations: Arc<Invalidations>,
     pub process: Process,
     pub connections: Arc<Semaphore>,
     pub timeout: Duration,
@@ -46,12 +46,12 @@ pub(super) struct SimulatedStore {
 
 /// One connection at the server: what is sent is done in the order of sending.
 #[derive(Default)]
-struct Line {
+struct ConnectionQueue {
     /// Ends when the last that was sent is done.
     last: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
-impl Line {
+impl ConnectionQueue {
     /// Takes a place: what to wait for, and what to drop in the end.
     fn enter(&self) -> (Option<oneshot::Receiver<()>>, oneshot::Sender<()>) {
         let (done, waits) = oneshot::channel();
@@ -69,41 +69,45 @@ fn lost(why: &str) -> StoreError {
 enum Break {
     Before,
     After,
-    UnderWay,
+    InFlight,
 }
 
 impl SimulatedStore {
     fn draw_break(&self, is_commit: bool) -> Option<Break> {
-        let ills = if is_commit {
-            [Ill::CommitLostRequest, Ill::CommitLostAnswer, Ill::CommitLostUnderWay]
+        let kinds = if is_commit {
+            [
+                FaultKind::CommitLostRequest,
+                FaultKind::CommitLostResponse,
+                FaultKind::CommitLostInFlight,
+            ]
         } else {
-            [Ill::LostRequest, Ill::LostAnswer, Ill::LostUnderWay]
+            [FaultKind::LostRequest, FaultKind::LostResponse, FaultKind::LostInFlight]
         };
-        let breaks = [Break::Before, Break::After, Break::UnderWay];
-        ills.into_iter().zip(breaks).find(|(ill, _)| self.weather.strikes(*ill)).map(|(_, at)| at)
+        let breaks = [Break::Before, Break::After, Break::InFlight];
+        kinds.into_iter().zip(breaks).find(|(kind, _)| self.faults.strikes(*kind)).map(|(_, at)| at)
     }
 
     /// Sends work to the server and waits for its answer.
-    async fn trip<T: Send + 'static>(
+    async fn round_trip<T: Send + 'static>(
         &self,
-        line: &Line,
+        queue: &ConnectionQueue,
         is_commit: bool,
         work: impl Future<Output = StoreResult<T>> + Send + 'static,
     ) -> StoreResult<T> {
         let breaks = self.draw_break(is_commit);
         let there = match breaks {
-            Some(Break::UnderWay) => here().draw_time(Duration::ZERO..Duration::from_millis(1500)),
-            _ if self.weather.strikes(Ill::Silent) => {
+            Some(Break::InFlight) => here().draw_time(Duration::ZERO..Duration::from_millis(1500)),
+            _ if self.faults.strikes(FaultKind::Silent) => {
                 here().draw_time(self.timeout / 2..self.timeout * 2)
             }
-            _ => self.weather.under_way(Ill::Slow),
+            _ => self.faults.latency(FaultKind::Slow),
         };
-        let back = self.weather.under_way(Ill::Slow);
+        let back = self.faults.latency(FaultKind::Slow);
         if breaks == Some(Break::Before) {
             runtime::sleep(there).await;
             return Err(lost("the connection broke before the request arrived"));
         }
-        let (before, turn) = line.enter();
+        let (before, turn) = queue.enter();
         let answer = Process::SERVERS.spawn(async move {
             if let Some(before) = before {
                 let _ = before.await;
@@ -114,7 +118,7 @@ impl SimulatedStore {
             runtime::sleep(back).await;
             done
         });
-        if breaks == Some(Break::UnderWay) {
+        if breaks == Some(Break::InFlight) {
             return Err(lost("the connection broke while the request was under way"));
         }
         match runtime::timeout(self.timeout, answer).await {
@@ -126,20 +130,20 @@ impl SimulatedStore {
 
     /// A fault of a statement, drawn at the server.
     fn statement(&self, txn: TxnId) -> StoreResult<()> {
-        if self.weather.strikes(Ill::Deadlock) {
+        if self.faults.strikes(FaultKind::Deadlock) {
             self.database.roll_back(txn);
             return Err(StoreError::new(Fault::Deadlock, "drawn"));
         }
-        if self.weather.strikes(Ill::LockWait) {
+        if self.faults.strikes(FaultKind::LockWait) {
             return Err(StoreError::new(Fault::LockWait, "drawn"));
         }
-        if self.weather.strikes(Ill::Refused) {
+        if self.faults.strikes(FaultKind::Refused) {
             return Err(StoreError::new(Fault::Fatal, "drawn"));
         }
         Ok(())
     }
 
-    async fn lock(&self, txn: TxnId, what: Locked) -> StoreResult<()> {
+    async fn lock(&self, txn: TxnId, what: LockKey) -> StoreResult<()> {
         self.database.lock(txn, what, self.lock_wait).await
     }
 
@@ -148,9 +152,9 @@ impl SimulatedStore {
         let permit = Arc::clone(&self.connections).acquire_owned();
         let permit = runtime::timeout(self.timeout, permit).await;
         let Some(Ok(permit)) = permit else { return Err(lost("no connection was free in time")) };
-        if self.weather.strikes(Ill::NoConnection) {
-            let under_way = self.weather.under_way(Ill::Slow);
-            runtime::sleep(under_way).await;
+        if self.faults.strikes(FaultKind::NoConnection) {
+            let latency = self.faults.latency(FaultKind::Slow);
+            runtime::sleep(latency).await;
             return Err(lost("no connection can be had"));
         }
         Ok(permit)
@@ -162,7 +166,10 @@ impl SimulatedStore {
         read: impl Fn(&Tables) -> T + Send + 'static,
     ) -> StoreResult<(T, Timestamp)> {
         let database = Arc::clone(&self.database);
-        self.trip(&Line::default(), false, async move { Ok((database.read(read), clock())) }).await
+        self.round_trip(&ConnectionQueue::default(), false, async move {
+            Ok((database.read(read), clock()))
+        })
+        .await
     }
 
     async fn read_product(&self, id: ProductId) -> StoreResult<Option<(CachedProduct, Timestamp)>> {
@@ -245,7 +252,7 @@ impl Store for SimulatedStore {
             let _connection = self.connect().await?;
             let database = Arc::clone(&self.database);
             let draw = async move { Ok(database.draw(sequence, count)) };
-            self.trip(&Line::default(), false, draw).await
+            self.round_trip(&ConnectionQueue::default(), false, draw).await
         }))
     }
 
@@ -319,10 +326,10 @@ impl Store for SimulatedStore {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn forget_keys(&self, life: Duration, _: u32) -> BoxFuture<'_, StoreResult<u64>> {
+    fn forget_keys(&self, ttl: Duration, _: u32) -> BoxFuture<'_, StoreResult<u64>> {
         Box::pin(async move {
-            let life = i64::try_from(life.as_micros()).unwrap_or(i64::MAX);
-            let before = Timestamp::from_micros(clock().micros().saturating_sub(life));
+            let ttl = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
+            let before = Timestamp::from_micros(clock().micros().saturating_sub(ttl));
             Ok(self.database.forget_keys(before))
         })
     }

@@ -77,7 +77,7 @@ struct State {
     next_task: TaskId,
     next_timer: u64,
     timers: BTreeMap<(Duration, u64), Waker>,
-    born: Vec<(TaskId, Process, Task)>,
+    spawned: Vec<(TaskId, Process, Task)>,
     paused: BTreeMap<Process, Duration>,
     dead: BTreeSet<Process>,
     /// Those of them whose tasks are still there.
@@ -108,16 +108,16 @@ impl Wake for TaskWaker {
     }
 }
 
-struct Living {
+struct LiveTask {
     process: Process,
     task: Task,
     waker: Arc<TaskWaker>,
 }
 
 /// Takes the world off the thread, also when a check panics.
-struct Visit;
+struct CurrentGuard;
 
-impl Drop for Visit {
+impl Drop for CurrentGuard {
     fn drop(&mut self) {
         CURRENT.with_borrow_mut(Option::take);
     }
@@ -125,7 +125,7 @@ impl Drop for Visit {
 
 impl World {
     /// Plays what `begin` begins to its end, for at most `limit` of its time.
-    pub(super) fn play<T, F>(seed: u64, limit: Duration, begin: impl FnOnce() -> F) -> Ended<T>
+    pub(super) fn run<T, F>(seed: u64, limit: Duration, begin: impl FnOnce() -> F) -> Ended<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
@@ -140,7 +140,7 @@ impl World {
                 next_task: 0,
                 next_timer: 0,
                 timers: BTreeMap::new(),
-                born: Vec::new(),
+                spawned: Vec::new(),
                 paused: BTreeMap::new(),
                 dead: BTreeSet::new(),
                 dying: BTreeSet::new(),
@@ -148,60 +148,58 @@ impl World {
             ready: Arc::default(),
         });
         CURRENT.with_borrow_mut(|current| *current = Some(Arc::clone(&world)));
-        let _visit = Visit;
+        let _guard = CurrentGuard;
         let mut end = Process::OUTSIDE.spawn(begin());
-        let mut living = BTreeMap::new();
+        let mut live = BTreeMap::new();
         let mut outcome = None;
-        while outcome.is_none() && world.step(&mut living, limit) {
+        while outcome.is_none() && world.step(&mut live, limit) {
             outcome = end.try_recv().ok();
         }
         // What the last tasks do when they are dropped belongs to no history.
-        drop(living);
-        world.state().born.clear();
+        drop(live);
+        world.state().spawned.clear();
         let state = world.state();
         Ended { outcome, trace: state.trace.finish(), steps: state.steps, took: state.now }
     }
 
     /// Polls one task, or lets time pass; says whether anything can go on.
-    fn step(&self, living: &mut BTreeMap<TaskId, Living>, limit: Duration) -> bool {
-        let (born, dying) = {
+    fn step(&self, live: &mut BTreeMap<TaskId, LiveTask>, limit: Duration) -> bool {
+        let (spawned, dying) = {
             let mut state = self.state();
-            (std::mem::take(&mut state.born), std::mem::take(&mut state.dying))
+            (std::mem::take(&mut state.spawned), std::mem::take(&mut state.dying))
         };
-        for (id, process, task) in born {
+        for (id, process, task) in spawned {
             let ready = Arc::clone(&self.ready);
             let waker = Arc::new(TaskWaker { id, queued: AtomicBool::new(false), ready });
             Arc::clone(&waker).wake();
-            living.insert(id, Living { process, task, waker });
+            live.insert(id, LiveTask { process, task, waker });
         }
         if !dying.is_empty() {
-            let (last, rest) = std::mem::take(living)
-                .into_iter()
-                .partition(|(_, one)| dying.contains(&one.process));
-            *living = rest;
-            drop::<BTreeMap<TaskId, Living>>(last);
+            let (last, rest) =
+                std::mem::take(live).into_iter().partition(|(_, one)| dying.contains(&one.process));
+            *live = rest;
+            drop::<BTreeMap<TaskId, LiveTask>>(last);
             return true;
         }
-        let Some(id) = self.draw_ready(living) else { return self.pass_time(limit) };
-        let Some(mut one) = living.remove(&id) else { return true };
+        let Some(id) = self.draw_ready(live) else { return self.pass_time(limit) };
+        let Some(mut one) = live.remove(&id) else { return true };
         one.waker.queued.store(false, Ordering::Release);
         let waker = Waker::from(Arc::clone(&one.waker));
         if one.task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-            living.insert(id, one);
+            live.insert(id, one);
         }
         self.state().steps < STEPS_MAX
     }
 
     /// Draws one of the tasks that can go on.
-    fn draw_ready(&self, living: &BTreeMap<TaskId, Living>) -> Option<TaskId> {
+    fn draw_ready(&self, live: &BTreeMap<TaskId, LiveTask>) -> Option<TaskId> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        ready.retain(|id| living.contains_key(id));
+        ready.retain(|id| live.contains_key(id));
         let mut state = self.state();
         let now = state.now;
         state.paused.retain(|_, until| *until > now);
-        let can_go_on = |id: &TaskId| {
-            living.get(id).is_some_and(|one| !state.paused.contains_key(&one.process))
-        };
+        let can_go_on =
+            |id: &TaskId| live.get(id).is_some_and(|one| !state.paused.contains_key(&one.process));
         let able: Vec<usize> = (0..ready.len()).filter(|at| can_go_on(&ready[*at])).collect();
         if able.is_empty() {
             return None;
@@ -238,7 +236,7 @@ impl World {
         }
         state.next_task += 1;
         let id = state.next_task;
-        state.born.push((id, process, Box::pin(task)));
+        state.spawned.push((id, process, Box::pin(task)));
     }
 
     /// Lets no task of the process go on for a time. One that stands still

@@ -8,7 +8,7 @@ use super::world::here;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Ill {
+pub(super) enum FaultKind {
     /// A request or an answer is long under way.
     Slow,
     /// It is under way for longer than it is waited for.
@@ -16,13 +16,13 @@ pub(super) enum Ill {
     /// The connection breaks before the request arrives.
     LostRequest,
     /// It breaks before the answer arrives.
-    LostAnswer,
+    LostResponse,
     /// It breaks while the request is under way, which arrives all the same.
-    LostUnderWay,
+    LostInFlight,
     /// The last three, at COMMIT.
     CommitLostRequest,
-    CommitLostAnswer,
-    CommitLostUnderWay,
+    CommitLostResponse,
+    CommitLostInFlight,
     /// COMMIT is answered with a conflict, as by a cluster.
     CommitRefused,
     Deadlock,
@@ -34,99 +34,99 @@ pub(super) enum Ill {
     /// The server keeps the transaction of a broken connection for long.
     HalfOpen,
     RedisDown,
-    RedisAnswerLost,
+    RedisResponseLost,
     RedisSlow,
     /// Redis forgets who has the lock.
     LockLost,
     /// Redis forgets everything, its fences included.
     RedisFlushed,
     /// Word of another process's write comes late, and so out of order.
-    NoticeLate,
+    InvalidationLate,
     /// It does not come, and that is noticed.
-    NoticeLost,
+    InvalidationLost,
     /// A process stands still, with all that it holds.
     Paused,
     Killed,
     /// A caller does not wait for its answer.
-    CallerGone,
+    CallerCancelled,
 }
 
 /// Every fault, with how often it strikes where it does.
-const RATES: [(Ill, f64); 24] = [
-    (Ill::Slow, 0.05),
-    (Ill::Silent, 0.003),
-    (Ill::LostRequest, 0.01),
-    (Ill::LostAnswer, 0.01),
-    (Ill::LostUnderWay, 0.01),
-    (Ill::CommitLostRequest, 0.03),
-    (Ill::CommitLostAnswer, 0.03),
-    (Ill::CommitLostUnderWay, 0.03),
-    (Ill::CommitRefused, 0.02),
-    (Ill::Deadlock, 0.01),
-    (Ill::LockWait, 0.01),
-    (Ill::Refused, 0.01),
-    (Ill::NoConnection, 0.02),
-    (Ill::HalfOpen, 0.2),
-    (Ill::RedisDown, 0.1),
-    (Ill::RedisAnswerLost, 0.05),
-    (Ill::RedisSlow, 0.1),
-    (Ill::LockLost, 0.05),
-    (Ill::RedisFlushed, 0.02),
-    (Ill::NoticeLate, 0.3),
-    (Ill::NoticeLost, 0.1),
-    (Ill::Paused, 0.3),
-    (Ill::Killed, 0.1),
-    (Ill::CallerGone, 0.03),
+const RATES: [(FaultKind, f64); 24] = [
+    (FaultKind::Slow, 0.05),
+    (FaultKind::Silent, 0.003),
+    (FaultKind::LostRequest, 0.01),
+    (FaultKind::LostResponse, 0.01),
+    (FaultKind::LostInFlight, 0.01),
+    (FaultKind::CommitLostRequest, 0.03),
+    (FaultKind::CommitLostResponse, 0.03),
+    (FaultKind::CommitLostInFlight, 0.03),
+    (FaultKind::CommitRefused, 0.02),
+    (FaultKind::Deadlock, 0.01),
+    (FaultKind::LockWait, 0.01),
+    (FaultKind::Refused, 0.01),
+    (FaultKind::NoConnection, 0.02),
+    (FaultKind::HalfOpen, 0.2),
+    (FaultKind::RedisDown, 0.1),
+    (FaultKind::RedisResponseLost, 0.05),
+    (FaultKind::RedisSlow, 0.1),
+    (FaultKind::LockLost, 0.05),
+    (FaultKind::RedisFlushed, 0.02),
+    (FaultKind::InvalidationLate, 0.3),
+    (FaultKind::InvalidationLost, 0.1),
+    (FaultKind::Paused, 0.3),
+    (FaultKind::Killed, 0.1),
+    (FaultKind::CallerCancelled, 0.03),
 ];
 
 /// The faults of one history.
-pub(super) struct Weather {
-    rates: Mutex<BTreeMap<Ill, f64>>,
-    struck: Mutex<BTreeMap<Ill, u64>>,
+pub(super) struct FaultSchedule {
+    rates: Mutex<BTreeMap<FaultKind, f64>>,
+    struck: Mutex<BTreeMap<FaultKind, u64>>,
 }
 
-impl Weather {
+impl FaultSchedule {
     /// Draws which faults there are, and how many.
     pub fn drawn() -> Self {
         let force = here().pick(&[0.0, 0.5, 1.0, 1.0, 2.0]);
-        let rate = |(ill, rate): (Ill, f64)| {
+        let rate = |(kind, rate): (FaultKind, f64)| {
             let rate = rate * force * here().pick(&[0.0, 0.0, 1.0, 3.0]);
-            (ill, rate.min(0.5))
+            (kind, rate.min(0.5))
         };
         Self { rates: Mutex::new(RATES.map(rate).into()), struck: Mutex::default() }
     }
 
     /// Nothing goes wrong from now on.
-    pub fn clear_up(&self) {
+    pub fn clear(&self) {
         self.rates().clear();
     }
 
-    fn rates(&self) -> MutexGuard<'_, BTreeMap<Ill, f64>> {
+    fn rates(&self) -> MutexGuard<'_, BTreeMap<FaultKind, f64>> {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn struck(&self) -> MutexGuard<'_, BTreeMap<Ill, u64>> {
+    fn struck(&self) -> MutexGuard<'_, BTreeMap<FaultKind, u64>> {
         self.struck.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this goes wrong here and now.
-    pub fn strikes(&self, ill: Ill) -> bool {
-        let rate = self.rates().get(&ill).copied().unwrap_or(0.0);
+    pub fn strikes(&self, kind: FaultKind) -> bool {
+        let rate = self.rates().get(&kind).copied().unwrap_or(0.0);
         let strikes = here().happens(rate);
         if strikes {
-            here().note(&ill);
-            *self.struck().entry(ill).or_default() += 1;
+            here().note(&kind);
+            *self.struck().entry(kind).or_default() += 1;
         }
         strikes
     }
 
     /// How often each has struck.
-    pub fn count(&self) -> BTreeMap<Ill, u64> {
+    pub fn count(&self) -> BTreeMap<FaultKind, u64> {
         self.struck().clone()
     }
 
     /// How long something is under way.
-    pub fn under_way(&self, slow: Ill) -> Duration {
+    pub fn latency(&self, slow: FaultKind) -> Duration {
         let world = here();
         if self.strikes(slow) {
             return world.draw_time(Duration::from_millis(5)..Duration::from_millis(400));
