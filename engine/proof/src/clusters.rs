@@ -17,7 +17,7 @@ mod verdict;
 use std::thread;
 
 use crate::Extent;
-use crate::outcome::Row;
+use crate::results::Row;
 
 /// The rounds on one kind of cluster.
 pub type Rounds = fn(Extent) -> Vec<Row>;
@@ -50,7 +50,7 @@ fn add(rows: &mut Vec<Row>, found: Row) {
     println!(
         "  {} on {}: {} operations, {} oversold, {} leaked, {} lost, {} doubled, {:.1?}; {}",
         found.fault,
-        found.place,
+        found.deployment,
         found.operations,
         found.oversold,
         found.leaked,
@@ -59,7 +59,8 @@ fn add(rows: &mut Vec<Row>, found: Row) {
         found.recovery.unwrap_or_default(),
         found.note
     );
-    let Some(row) = rows.iter_mut().find(|r| r.fault == found.fault && r.place == found.place)
+    let Some(row) =
+        rows.iter_mut().find(|r| r.fault == found.fault && r.deployment == found.deployment)
     else {
         rows.push(found);
         return;

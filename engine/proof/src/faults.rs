@@ -9,13 +9,13 @@ mod check;
 mod child;
 mod clocks;
 mod cuts;
+mod deployment;
 mod disk;
-mod found;
+mod findings;
 mod journal;
 mod kills;
 mod load;
 mod locks;
-mod place;
 mod power;
 mod rows;
 mod servers;
@@ -26,13 +26,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-pub use child::run_if_told;
+pub use child::run_child_if_requested;
 
 use stockade_testkit::Flavour;
 
 use crate::Extent;
-use crate::outcome::Row;
-use found::Found;
+use crate::results::Row;
+use findings::Findings;
 
 /// Picks faults by the beginning of their names.
 pub const ENV_FAULT: &str = "STOCKADE_PROOF_FAULT";
@@ -54,9 +54,9 @@ struct Fault {
 enum Run {
     /// On each database server, which makes a row for each. The text says what
     /// stands beside the server.
-    OnServers(&'static str, fn(Flavour, u64) -> Found),
+    OnServers(&'static str, fn(Flavour, u64) -> Findings),
     /// On SQLite files.
-    OnSqlite(fn(u64) -> Found),
+    OnSqlite(fn(u64) -> Findings),
 }
 
 /// All of them.
@@ -207,9 +207,9 @@ const FAULTS: &[Fault] = &[
 pub struct Trial {
     /// The name by which it is picked.
     pub name: String,
-    place: String,
+    deployment: String,
     fault: &'static Fault,
-    run: Box<dyn Fn(u64) -> Found + Send + Sync>,
+    run: Box<dyn Fn(u64) -> Findings + Send + Sync>,
 }
 
 /// Every fault on every store.
@@ -227,14 +227,14 @@ pub fn run(extent: Extent) -> Vec<Row> {
 
 impl Fault {
     fn trials(&'static self) -> Vec<Trial> {
-        let trial = |name, place, run| Trial { name, place, fault: self, run };
+        let trial = |name, deployment, run| Trial { name, deployment, fault: self, run };
         match self.run {
             Run::OnServers(beside, run) => Flavour::ALL
                 .into_iter()
                 .map(|database| {
                     let name = format!("{}-{}", self.name, database.name().to_lowercase());
-                    let place = format!("{}{beside}", database.name());
-                    trial(name, place, Box::new(move |seed| run(database, seed)))
+                    let deployment = format!("{}{beside}", database.name());
+                    trial(name, deployment, Box::new(move |seed| run(database, seed)))
                 })
                 .collect(),
             Run::OnSqlite(run) => {
@@ -252,15 +252,15 @@ impl Trial {
         let (short, long) = self.fault.cases;
         let seeds = Mutex::new((extent.seed..).take(extent.seeds(short, long) as usize));
         let next = || seeds.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let all = Mutex::new((Found::default(), 0));
+        let all = Mutex::new((Findings::default(), 0));
         thread::scope(|scope| {
             for _ in 0..self.fault.at_once {
                 scope.spawn(|| {
                     while let Some(seed) = next() {
-                        let found = self.try_one(seed);
-                        self.tell(seed, &found);
+                        let findings = self.try_one(seed);
+                        self.report_failure(seed, &findings);
                         let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-                        all.0.absorb(found);
+                        all.0.absorb(findings);
                         all.1 += 1;
                         if extent.until_broken && !all.0.is_clean() {
                             break;
@@ -270,7 +270,7 @@ impl Trial {
             }
         });
         let (all, tried) = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let row = Row { seeds: tried, ..all.row(self.fault.what, &self.place) };
+        let row = Row { seeds: tried, ..all.row(self.fault.what, &self.deployment) };
         let Row { injected, operations, note, .. } = &row;
         let recovery = row.recovery.map_or_else(|| "-".to_owned(), |took| format!("{took:.2?}"));
         println!(
@@ -288,22 +288,22 @@ impl Trial {
     }
 
     /// Tells of a case in which something is wrong.
-    fn tell(&self, seed: u64, found: &Found) {
-        if !found.is_clean() {
+    fn report_failure(&self, seed: u64, findings: &Findings) {
+        if !findings.is_clean() {
             let Self { name, .. } = self;
             eprintln!("{name}, seed {seed}:");
-            found.told.iter().for_each(|told| eprintln!("  {told}"));
+            findings.messages.iter().for_each(|message| eprintln!("  {message}"));
             eprintln!("again: {ENV_FAULT}={name} stockade-proof faults --seed {seed} --seeds 1");
         }
     }
 
-    fn try_one(&self, seed: u64) -> Found {
+    fn try_one(&self, seed: u64) -> Findings {
         catch_unwind(AssertUnwindSafe(|| (self.run)(seed))).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            let mut found = Found::default();
-            found.cut_short(text.unwrap_or_default());
-            found
+            let mut findings = Findings::default();
+            findings.cut_short(text.unwrap_or_default());
+            findings
         })
     }
 }

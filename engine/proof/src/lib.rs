@@ -11,12 +11,12 @@
 pub mod clusters;
 pub mod faults;
 pub mod histories;
-pub mod outcome;
 pub mod planted;
 pub mod report;
+pub mod results;
 pub mod simulation;
 
-use outcome::Row;
+use results::Row;
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::env;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use stockade_proof::outcome::{Outcome, Row};
+use stockade_proof::results::{PartResult, Row};
 use stockade_proof::{Extent, clusters, faults, histories, planted, report, simulation};
 
 const USAGE: &str = "usage: stockade-proof PART... [--long] [--seed N] [--seeds N] [--until-broken]\n\
@@ -26,9 +26,9 @@ const PARTS: [Part; 5] = [
 ];
 
 fn main() -> ExitCode {
-    faults::run_if_told();
+    faults::run_child_if_requested();
     if env::args().nth(1).as_deref() == Some(histories::CHILD) {
-        return histories::be_a_child();
+        return histories::run_child();
     }
     let Some((wanted, extent)) = read(env::args().skip(1)) else {
         eprintln!("{USAGE}");
@@ -43,8 +43,8 @@ fn main() -> ExitCode {
         is_clean &= rows.iter().all(Row::is_clean);
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let Extent { is_long, seed, .. } = extent;
-        let outcome = Outcome { part: name.to_owned(), is_long, seed, at, rows };
-        if let Err(error) = outcome.save() {
+        let result = PartResult { part: name.to_owned(), is_long, seed, at, rows };
+        if let Err(error) = result.save() {
             eprintln!("{name}: not kept: {error}");
             is_clean = false;
         }

@@ -14,7 +14,7 @@ mod trial;
 use std::time::Instant;
 
 use crate::Extent;
-use crate::outcome::{self, Row};
+use crate::results::{self, Row};
 use list::{Bug, Check};
 use sources::Sources;
 use trial::{Ended, Stand};
@@ -31,7 +31,7 @@ pub fn run(extent: Extent) -> Vec<Row> {
     let bugs: Vec<Bug> =
         list::read().into_iter().filter(|bug| bug.name.starts_with(&wanted)).collect();
     // The checkers are run in a folder of their own.
-    let folder = std::path::absolute(outcome::folder().join(PART)).expect("a folder");
+    let folder = std::path::absolute(results::folder().join(PART)).expect("a folder");
     let sources = Sources::copied_to(folder.join("sources"));
     let stand = Stand::new(&folder, &sources, extent);
     let mut rows: Vec<Row> =
@@ -48,16 +48,16 @@ fn try_one(stand: &Stand<'_>, bug: Option<&Bug>, check: &Check) -> Row {
     let since = Instant::now();
     let name = bug.map_or("nothing planted", |bug| &bug.name);
     let row = match (stand.run(name, check), bug.is_some()) {
-        (Ended::StreamError(row), true) => Row { note: said(&row), ..tried(&row) },
+        (Ended::Violation(row), true) => Row { note: said(&row), ..tried(&row) },
         (Ended::Clean(row), false) => Row { note: "no promise broken".to_owned(), ..tried(&row) },
-        (Ended::StreamError(row), false) => Row { unexplained: 1, note: said(&row), ..tried(&row) },
+        (Ended::Violation(row), false) => Row { unexplained: 1, note: said(&row), ..tried(&row) },
         (Ended::Clean(row), true) => {
             Row { unexplained: 1, note: "NOT CAUGHT".to_owned(), ..tried(&row) }
         }
         (Ended::CutShort(why), _) => Row { cut_short: 1, note: why, ..Row::default() },
     };
     let fault = bug.map_or_else(|| name.to_owned(), |bug| format!("{name}: {}", bug.wrong));
-    let row = Row { fault, place: check.to_string(), ..row };
+    let row = Row { fault, deployment: check.to_string(), ..row };
     let Row { seeds, operations, note, .. } = &row;
     let took = since.elapsed();
     println!("{name}, {check}: {note}; {seeds} seeds, {operations} operations, {took:.1?}");

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{fs, io};
 
-use crate::outcome::{Outcome, Row};
 use crate::planted;
+use crate::results::{PartResult, Row};
 
 const HEAD: &str = "# Reliability\n\n\
     Written by `make proof`, which tries every fault below and checks what is left: \
@@ -28,19 +28,19 @@ pub fn write(parts: &[&str]) -> io::Result<PathBuf> {
     let mut text = String::new();
     let (mut injected, mut operations) = (0, 0);
     for part in parts {
-        let Some(outcome) = Outcome::load(part)? else { continue };
+        let Some(result) = PartResult::load(part)? else { continue };
         // Writing to a String cannot fail.
         if *part == planted::PART {
             let _ = write!(text, "\n## Planted bugs\n\n{PLANTED}");
-            outcome.rows.iter().for_each(|row| planted_line(&mut text, row));
+            result.rows.iter().for_each(|row| planted_line(&mut text, row));
             continue;
         }
-        let form = if outcome.is_long { "long form" } else { "short form" };
+        let form = if result.is_long { "long form" } else { "short form" };
         let _ =
-            write!(text, "\n## {part}\n\nThe {form}, from seed {} on.\n\n{COLUMNS}", outcome.seed);
-        outcome.rows.iter().for_each(|row| line(&mut text, row));
-        injected += outcome.rows.iter().map(|row| row.injected).sum::<u64>();
-        operations += outcome.rows.iter().map(|row| row.operations).sum::<u64>();
+            write!(text, "\n## {part}\n\nThe {form}, from seed {} on.\n\n{COLUMNS}", result.seed);
+        result.rows.iter().for_each(|row| line(&mut text, row));
+        injected += result.rows.iter().map(|row| row.injected).sum::<u64>();
+        operations += result.rows.iter().map(|row| row.operations).sum::<u64>();
     }
     let sum = format!("\n{injected} faults in all, while callers asked for {operations} things.\n");
     let text = [HEAD, &sum, &text].concat();
@@ -50,21 +50,23 @@ pub fn write(parts: &[&str]) -> io::Result<PathBuf> {
 }
 
 fn line(text: &mut String, row: &Row) {
-    let Row { fault, place, injected, operations, oversold, leaked, lost, doubled, .. } = row;
+    let Row { fault, deployment, injected, operations, oversold, leaked, lost, doubled, .. } = row;
     let seeds = if row.seeds == 0 { String::new() } else { row.seeds.to_string() };
     let recovery = row.recovery.map_or_else(String::new, seconds);
     let _ = writeln!(
         text,
-        "| {fault} | {place} | {seeds} | {injected} | {operations} | {oversold} | {leaked} | {lost} \
+        "| {fault} | {deployment} | {seeds} | {injected} | {operations} | {oversold} | {leaked} | {lost} \
          | {doubled} | {} | {recovery} | {} |",
         row.unexplained, row.note
     );
 }
 
 fn planted_line(text: &mut String, row: &Row) {
-    let Row { fault, place, seeds, operations, note, .. } = row;
-    let _ =
-        writeln!(text, "| {fault} | {place} | {seeds} seeds, {operations} operations | {note} |");
+    let Row { fault, deployment, seeds, operations, note, .. } = row;
+    let _ = writeln!(
+        text,
+        "| {fault} | {deployment} | {seeds} seeds, {operations} operations | {note} |"
+    );
 }
 
 fn seconds(time: Duration) -> String {

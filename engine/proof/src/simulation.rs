@@ -6,7 +6,7 @@ use std::process::Command;
 use std::{env, fs, io};
 
 use crate::Extent;
-use crate::outcome::Row;
+use crate::results::Row;
 
 const SHORT: u64 = 500;
 const LONG: u64 = 10_000;

@@ -4,7 +4,7 @@
 
 use stockade_proof::Extent;
 use stockade_proof::clusters::CLUSTERS;
-use stockade_proof::outcome::Row;
+use stockade_proof::results::Row;
 
 fn keeps_every_promise(cluster: &str, faults: u64) {
     let (_, run) = CLUSTERS.into_iter().find(|(name, _)| *name == cluster).expect("a cluster");

@@ -7,9 +7,9 @@ use stockade_testkit::{Galera, wait_until};
 
 use super::load::{buy_while, stock_up};
 use super::one_writer::{self, Cluster, Fault, SETTLED_WITHIN, open};
-use super::verdict::Left;
+use super::verdict::StoreDump;
 use crate::Extent;
-use crate::outcome::Row;
+use crate::results::Row;
 
 const ALL_WRITE: &str = "Galera, all nodes written to";
 const SHORT: [Fault; 3] = [Fault::Killed, Fault::SteppedOut, Fault::HandedOver];
@@ -39,7 +39,7 @@ pub(super) fn run(extent: Extent) -> Vec<Row> {
 }
 
 impl Cluster for Galera {
-    const PLACE: &'static str = "Galera, one writer";
+    const DEPLOYMENT: &'static str = "Galera, one writer";
     const STEPPED_OUT: &'static str = "writing node cut off, let back";
 
     fn query_in_step(&self, node: usize, sql: &str) -> String {
@@ -106,10 +106,11 @@ fn all_write(galera: &Galera, seed: u64) -> Row {
         opened.into_iter().map(|engine| engine.join().expect("an engine")).collect()
     });
     let products = stock_up(&engines[0]);
-    let journal = buy_while(&engines, &products, seed, || thread::sleep(one_writer::AROUND * 3));
+    let journal =
+        buy_while(&engines, &products, seed, || thread::sleep(one_writer::LOAD_AROUND_FAULT * 3));
     let mut row = Row {
         fault: "none: a healthy cluster".to_owned(),
-        place: ALL_WRITE.to_owned(),
+        deployment: ALL_WRITE.to_owned(),
         is_informative: true,
         ..Row::default()
     };
@@ -117,8 +118,8 @@ fn all_write(galera: &Galera, seed: u64) -> Row {
     row.recovery = None;
     let conflicts: u64 = engines.iter().map(conflicts).sum();
     row.injected = conflicts;
-    let left = Left::read(&database, |sql| galera.query_in_step(0, sql));
-    let (twice, torn) = (left.versions_made_twice(), left.holds_without_event());
+    let dump = StoreDump::read(&database, |sql| galera.query_in_step(0, sql));
+    let (twice, torn) = (dump.versions_made_twice(), dump.holds_without_event());
     let found = if row.note.is_empty() { String::new() } else { format!("; {}", row.note) };
     row.note = format!(
         "not promised, told as found; injected: transactions that lost to another node's and were \

@@ -5,7 +5,7 @@ use stockade_testkit::{GroupReplication, wait_until};
 
 use super::one_writer::{self, Cluster, Fault, SETTLED_WITHIN};
 use crate::Extent;
-use crate::outcome::Row;
+use crate::results::Row;
 
 const SHORT: [Fault; 4] = [Fault::Killed, Fault::CutOff, Fault::SteppedOut, Fault::HandedOver];
 const LONG: [Fault; 7] = [
@@ -32,7 +32,7 @@ pub(super) fn run(extent: Extent) -> Vec<Row> {
 }
 
 impl Cluster for GroupReplication {
-    const PLACE: &'static str = "MySQL Group Replication, one primary";
+    const DEPLOYMENT: &'static str = "MySQL Group Replication, one primary";
     const STEPPED_OUT: &'static str = "writing node leaves its group, joins again";
 
     fn query_in_step(&self, node: usize, sql: &str) -> String {

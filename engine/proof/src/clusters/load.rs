@@ -17,7 +17,7 @@ const PRODUCTS: usize = 4;
 const STOCK: u64 = 60;
 const BUYERS_AT_AN_ENGINE: usize = 5;
 /// For so long a buyer asks again, with the same key.
-const PATIENCE: Duration = Duration::from_secs(60);
+const RETRY_FOR: Duration = Duration::from_secs(60);
 
 /// What buyers were told.
 #[derive(Debug, Default)]
@@ -29,9 +29,9 @@ pub(super) struct Journal {
     pub paid: Vec<(u64, bool)>,
     /// Holds without a key whose fate was not told: at most so many may be
     /// there without an answer.
-    pub unsure: u64,
+    pub in_doubt: u64,
     /// Answers that should not be given, such as an unknown hold.
-    pub strange: Vec<String>,
+    pub unexpected: Vec<String>,
     /// The longest time in which no buyer's request was done.
     pub gap: Duration,
 }
@@ -80,8 +80,8 @@ pub(super) fn buy_while(
         all.holds.extend(journal.holds);
         all.orders.extend(journal.orders);
         all.paid.extend(journal.paid);
-        all.unsure += journal.unsure;
-        all.strange.extend(journal.strange);
+        all.in_doubt += journal.in_doubt;
+        all.unexpected.extend(journal.unexpected);
     }
     all
 }
@@ -134,7 +134,7 @@ impl Buyer<'_> {
             }
             // It may have been done; `contention` says that it was not.
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                journal.unsure += 1;
+                journal.in_doubt += 1;
                 thread::sleep(Duration::from_millis(20));
                 None
             }
@@ -176,12 +176,12 @@ impl Buyer<'_> {
                     self.load.done();
                     return Some(answer);
                 }
-                Err(error) if error.retry_after().is_some() && since.elapsed() < PATIENCE => {
+                Err(error) if error.retry_after().is_some() && since.elapsed() < RETRY_FOR => {
                     thread::sleep(Duration::from_millis(20));
                 }
                 Err(error) => {
                     if error.retry_after().is_some() {
-                        journal.unsure += 1;
+                        journal.in_doubt += 1;
                     }
                     self.refused(journal, &error);
                     return None;
@@ -197,7 +197,7 @@ impl Buyer<'_> {
                 thread::sleep(Duration::from_millis(2));
             }
             ErrorKind::Contention | ErrorKind::Unavailable => {}
-            _ => journal.strange.push(format!("{}: {}", error.code(), error.message())),
+            _ => journal.unexpected.push(format!("{}: {}", error.code(), error.message())),
         }
     }
 }

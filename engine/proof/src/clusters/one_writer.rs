@@ -10,18 +10,18 @@ use stockade::Engine;
 use stockade_testkit::{Nodes, Proxy, wait_until};
 
 use super::load::{Journal, buy_while, stock_up};
-use super::verdict::{Left, judge};
-use crate::outcome::Row;
+use super::verdict::{StoreDump, judge};
+use crate::results::Row;
 
 /// Load before a fault, and after the service is back.
-pub(super) const AROUND: Duration = Duration::from_millis(1_500);
+pub(super) const LOAD_AROUND_FAULT: Duration = Duration::from_millis(1_500);
 /// A cluster that takes longer has failed.
 pub(super) const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 
 /// A cluster of database servers.
 pub(super) trait Cluster: Deref<Target = Nodes> {
     /// What stands in the report.
-    const PLACE: &'static str;
+    const DEPLOYMENT: &'static str;
     /// What [`Cluster::step_out`] and [`Cluster::step_in`] do.
     const STEPPED_OUT: &'static str;
 
@@ -118,7 +118,7 @@ pub(super) fn round<C: Cluster>(cluster: &C, writer: &mut usize, fault: Fault, s
     let products = stock_up(&engines[0]);
     let mut ready_after = Duration::ZERO;
     let journal = buy_while(&engines, &products, seed, || {
-        thread::sleep(AROUND);
+        thread::sleep(LOAD_AROUND_FAULT);
         let before = *writer;
         let since = Instant::now();
         *writer = inject(cluster, before, fault);
@@ -126,14 +126,14 @@ pub(super) fn round<C: Cluster>(cluster: &C, writer: &mut usize, fault: Fault, s
         proxy.lead_to(cluster.addr(*writer));
         proxy.cut();
         if fault != Fault::CutOffBriefly {
-            thread::sleep(AROUND);
+            thread::sleep(LOAD_AROUND_FAULT);
         }
         heal(cluster, before, *writer, fault);
-        thread::sleep(AROUND / 3);
+        thread::sleep(LOAD_AROUND_FAULT / 3);
     });
     let mut row = Row {
         fault: fault.name::<C>().to_owned(),
-        place: C::PLACE.to_owned(),
+        deployment: C::DEPLOYMENT.to_owned(),
         injected: 1,
         ..Row::default()
     };
@@ -198,12 +198,12 @@ pub(super) fn judge_all(
     engine: &Engine,
 ) {
     engine.sweep().expect("a sweep");
-    let read = |node: usize| Left::read(database, |sql| cluster.query_in_step(node, sql));
-    let all: Vec<Left> = (0..cluster.nodes()).map(read).collect();
-    for (node, left) in all.iter().enumerate() {
+    let read = |node: usize| StoreDump::read(database, |sql| cluster.query_in_step(node, sql));
+    let all: Vec<StoreDump> = (0..cluster.nodes()).map(read).collect();
+    for (node, dump) in all.iter().enumerate() {
         let mut found = Row::default();
         let audit = open(&cluster.url(cluster.auditor_of(node, writer), database));
-        judge(&mut found, left, journal, products, &audit);
+        judge(&mut found, dump, journal, products, &audit);
         audit.close().expect("a close");
         row.operations = found.operations;
         row.recovery = found.recovery;
@@ -215,7 +215,7 @@ pub(super) fn judge_all(
         if row.note.is_empty() {
             row.note = found.note;
         }
-        if !left.is_equal_to(&all[0]) {
+        if !dump.is_equal_to(&all[0]) {
             row.unexplained += 1;
             row.note = format!("node {node} differs from node 0; {}", row.note);
         }

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use stockade::{Engine, ProductId};
 
 use super::load::Journal;
-use crate::outcome::Row;
+use crate::results::Row;
 
 /// The rows as they stand at one server, read through `query`.
-pub(super) struct Left {
+pub(super) struct StoreDump {
     /// Received, stock, held, pending, sold, as the product's row has it.
     products: HashMap<u64, [i64; 5]>,
     /// Product, units, status.
@@ -27,7 +27,7 @@ const PAID: i64 = 1;
 const CANCELLED: i64 = 2;
 const HOLD_CREATED: i64 = 0;
 
-impl Left {
+impl StoreDump {
     pub fn read(database: &str, query: impl Fn(&str) -> String) -> Self {
         let table = |columns: &str, table: &str, by: &str| {
             query(&format!("SELECT {columns} FROM {database}.{table} ORDER BY {by}"))
@@ -51,7 +51,7 @@ impl Left {
             line.split('\t').map(|cell| cell.parse().unwrap_or(-1)).collect()
         };
         let id = |cells: &[i64], at: usize| u64::try_from(cells[at]).expect("an id");
-        let mut left = Self {
+        let mut dump = Self {
             products: HashMap::new(),
             holds: HashMap::new(),
             orders: HashMap::new(),
@@ -59,20 +59,20 @@ impl Left {
             text: String::new(),
         };
         for row in products.lines().map(cells) {
-            left.products.insert(id(&row, 0), [row[1], row[2], row[3], row[4], row[5]]);
+            dump.products.insert(id(&row, 0), [row[1], row[2], row[3], row[4], row[5]]);
         }
         for row in holds.lines().map(cells) {
-            left.holds.insert(id(&row, 0), [row[1], row[2], row[3]]);
+            dump.holds.insert(id(&row, 0), [row[1], row[2], row[3]]);
         }
         for row in orders.lines().map(cells) {
-            left.orders.insert(id(&row, 0), (id(&row, 1), [row[2], row[3]]));
+            dump.orders.insert(id(&row, 0), (id(&row, 1), [row[2], row[3]]));
         }
         for row in events.lines() {
             let body = row.split('\t').nth(1).unwrap_or_default();
-            left.events.push(serde_json::from_str(body).expect("events"));
+            dump.events.push(serde_json::from_str(body).expect("events"));
         }
-        left.text = [products, holds, orders, payments, keys, events].join("\n--\n");
-        left
+        dump.text = [products, holds, orders, payments, keys, events].join("\n--\n");
+        dump
     }
 
     pub fn is_equal_to(&self, other: &Self) -> bool {
@@ -160,14 +160,14 @@ impl Left {
         let answered: HashSet<u64> = journal.holds.iter().map(|hold| hold.id.0).collect();
         let twice = journal.holds.len() - answered.len();
         let unanswered = self.holds.keys().filter(|id| !answered.contains(id)).count() as u64;
-        twice as u64 + unanswered.saturating_sub(journal.unsure)
+        twice as u64 + unanswered.saturating_sub(journal.in_doubt)
     }
 }
 
 /// Fills in what was found; `audit` is an engine on what is left.
 pub(super) fn judge(
     row: &mut Row,
-    left: &Left,
+    dump: &StoreDump,
     journal: &Journal,
     products: &[ProductId],
     audit: &Engine,
@@ -175,9 +175,9 @@ pub(super) fn judge(
     // What is due is dead all the same; taken back, the books are plain.
     audit.sweep().expect("a sweep");
     let report = audit.audit().expect("an audit");
-    (row.oversold, row.leaked) = left.units(products);
-    row.lost = left.lost(journal);
-    row.doubled = left.doubled(journal);
+    (row.oversold, row.leaked) = dump.units(products);
+    row.lost = dump.lost(journal);
+    row.doubled = dump.doubled(journal);
     row.operations = journal.operations;
     row.recovery = Some(journal.gap);
     let mut notes = Vec::new();
@@ -185,9 +185,9 @@ pub(super) fn judge(
         row.leaked = row.leaked.max(report.findings.len() as u64);
         notes.push(format!("audit: {:?}", report.findings.first()));
     }
-    if let Some(strange) = journal.strange.first() {
-        row.unexplained += journal.strange.len() as u64;
-        notes.push(format!("unexpected answer: {strange}"));
+    if let Some(unexpected) = journal.unexpected.first() {
+        row.unexplained += journal.unexpected.len() as u64;
+        notes.push(format!("unexpected answer: {unexpected}"));
     }
     row.note = notes.join("; ");
 }

@@ -10,15 +10,15 @@ use stockade::Engine;
 use stockade_testkit::{CutWhen, Flavour, Proxy};
 
 use super::check::check;
-use super::found::Found;
-use super::load::{Crowd, dice, stock_up, under_load};
-use super::place::Place;
+use super::deployment::Deployment;
+use super::findings::Findings;
+use super::load::{Crowd, rng, stock_up, under_load};
 
 const PROXIES: u64 = 10;
 const CUTS_EACH: u64 = 10;
 const SHOPPERS: u64 = 40;
 const FIRED_WITHIN: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_micros(300);
+const POLL_INTERVAL: Duration = Duration::from_micros(300);
 
 const WHEN: [CutWhen; 3] = [CutWhen::BeforeForward, CutWhen::AfterForward, CutWhen::AfterReply];
 const AT_COMMIT: [&str; 1] = ["COMMIT"];
@@ -27,44 +27,44 @@ const ELSEWHERE: [&str; 5] =
 
 /// Connections reset during COMMIT: before it arrives, while it is done, and
 /// instead of its answer.
-pub fn at_commit(database: Flavour, seed: u64) -> Found {
+pub fn at_commit(database: Flavour, seed: u64) -> Findings {
     cut(database, seed, &AT_COMMIT)
 }
 
 /// Connections reset elsewhere in a transaction.
-pub fn elsewhere(database: Flavour, seed: u64) -> Found {
+pub fn elsewhere(database: Flavour, seed: u64) -> Findings {
     cut(database, seed, &ELSEWHERE)
 }
 
-fn cut(database: Flavour, seed: u64, needles: &[&str]) -> Found {
-    let place = Place::on(database);
-    let place = if seed.is_multiple_of(2) { place.with_redis() } else { place };
+fn cut(database: Flavour, seed: u64, needles: &[&str]) -> Findings {
+    let deployment = Deployment::on(database);
+    let deployment = if seed.is_multiple_of(2) { deployment.with_redis() } else { deployment };
     let proxies: Vec<Proxy> =
         (0..PROXIES).map(|_| Proxy::start(database.shared().addr())).collect();
-    let through = |proxy: &Proxy| place.builder().store(&proxy.url(&place.url)).open();
+    let through = |proxy: &Proxy| deployment.builder().store(&proxy.url(&deployment.url)).open();
     let engines: Vec<Engine> = proxies.iter().map(|proxy| through(proxy).expect("opens")).collect();
-    let engine = place.open();
+    let engine = deployment.open();
     let products = stock_up(&engine);
     let mut journal = under_load(&engines, &products, Crowd::new(seed, SHOPPERS), |load| {
         thread::scope(|scope| {
             for (number, proxy) in (1_000..).zip(&proxies) {
                 scope.spawn(move || {
-                    let mut dice = dice(seed, number);
+                    let mut rng = rng(seed, number);
                     for _ in 0..CUTS_EACH {
-                        let needle = needles.choose(&mut dice).expect("one");
+                        let needle = needles.choose(&mut rng).expect("one");
                         // Now and then one gets through.
-                        thread::sleep(Duration::from_millis(dice.random_range(0..20)));
-                        shoot(proxy, needle, *WHEN.choose(&mut dice).expect("one"));
+                        thread::sleep(Duration::from_millis(rng.random_range(0..20)));
+                        shoot(proxy, needle, *WHEN.choose(&mut rng).expect("one"));
                     }
                 });
             }
         });
         load.wait_for(SHOPPERS);
     });
-    let mut found = Found::default();
-    found.injected += PROXIES * CUTS_EACH;
-    check(&engine, &mut journal, false, &mut found);
-    found
+    let mut findings = Findings::default();
+    findings.injected += PROXIES * CUTS_EACH;
+    check(&engine, &mut journal, false, &mut findings);
+    findings
 }
 
 /// Cuts the next connection that sends this, and waits until that is done. One
@@ -75,6 +75,6 @@ fn shoot(proxy: &Proxy, needle: &str, when: CutWhen) {
     let since = Instant::now();
     while proxy.fired() == before {
         assert!(since.elapsed() < FIRED_WITHIN, "no one sent {needle}");
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
 }

@@ -13,11 +13,11 @@ use stockade_testkit::wait_until;
 use tempfile::TempDir;
 
 use super::check::check;
-use super::child::{Child, Orders};
-use super::found::Found;
+use super::child::{Child, ChildTask};
+use super::deployment::Deployment;
+use super::findings::Findings;
 use super::journal::Journal;
-use super::load::{dice, first_answers, stock_up};
-use super::place::Place;
+use super::load::{first_answers, rng, stock_up};
 use super::power::try_images;
 use super::virtual_disk::{Call, Library, VirtualDisk};
 
@@ -39,9 +39,9 @@ const SYNCS_SKIPPED_IN_CHECKPOINT: u32 = 1;
 const ALWAYS: u32 = u32::MAX;
 const SYNC: Duration = Duration::from_micros(200);
 
-fn orders(place: &Place, products: &[u64], seed: u64) -> Orders {
-    Orders {
-        settings: place.settings(),
+fn task(deployment: &Deployment, products: &[u64], seed: u64) -> ChildTask {
+    ChildTask {
+        settings: deployment.settings(),
         products: products.to_vec(),
         seed,
         first: 100,
@@ -53,7 +53,7 @@ fn orders(place: &Place, products: &[u64], seed: u64) -> Orders {
 
 /// Waits until the child's callers are refused for want of a store.
 fn wait_for_refusals(child: &Child) {
-    let refused = || child.told("unavailable");
+    let refused = || child.count_calls("unavailable");
     let before = refused();
     wait_until("the engine finds out", REFUSED_WITHIN, || refused() > before);
 }
@@ -61,7 +61,7 @@ fn wait_for_refusals(child: &Child) {
 /// Waits until the child's callers are served again.
 fn wait_for_answers(child: &Child) -> Duration {
     let since = Instant::now();
-    let served = || child.told("\"Holds\"");
+    let served = || child.count_calls("\"Holds\"");
     let before = served();
     wait_until("the engine goes on", REFUSED_WITHIN, || served() > before);
     since.elapsed()
@@ -69,37 +69,37 @@ fn wait_for_answers(child: &Child) -> Duration {
 
 /// A disk without room, filled up again and again: a small tmpfs that only the
 /// child's process sees, so nothing is mounted for anyone else.
-pub fn full(seed: u64) -> Found {
-    let inside = Place::sqlite_at(format!("sqlite:{DISK}/shop.db")).set("retries", RETRIES);
+pub fn full(seed: u64) -> Findings {
+    let inside = Deployment::sqlite_at(format!("sqlite:{DISK}/shop.db")).set("retries", RETRIES);
     // Products are made by the child's own first engine: no one else can.
-    let mut orders = orders(&inside, &[], seed);
-    orders.shell = Some(format!(
+    let mut task = task(&inside, &[], seed);
+    task.shell = Some(format!(
         "exec unshare --user --map-root-user --mount sh -c \
          'mount -t tmpfs -o size=4m none {DISK} && exec \"$0\"' \"$0\""
     ));
-    let mut found = Found::default();
-    let mut child = Child::start(&orders);
+    let mut findings = Findings::default();
+    let mut child = Child::start(&task);
     child.wait_for("served");
     let disk = PathBuf::from(format!("/proc/{}/root{DISK}", child.pid().as_raw_nonzero()));
     for _ in 0..TIMES {
         let filler = disk.join("filler");
         fill(&filler);
-        found.injected += 1;
+        findings.injected += 1;
         wait_for_refusals(&child);
         fs::remove_file(&filler).expect("removed");
-        found.recovered(wait_for_answers(&child));
+        findings.recovered(wait_for_answers(&child));
     }
     // Before the child ends, and its disk with it.
     child.stop_shopping();
-    let copy = Place::sqlite();
+    let copy = Deployment::sqlite();
     for end in ["db", "db-wal"] {
         // SQLite itself would follow the path back to the parent's own disk.
         let from = disk.join("shop.db").with_extension(end);
         fs::copy(from, copy.path().with_extension(end)).expect("copied");
     }
     child.finish();
-    check(&copy.open(), &mut child.journal(), false, &mut found);
-    found
+    check(&copy.open(), &mut child.journal(), false, &mut findings);
+    findings
 }
 
 /// Writes until there is no room left.
@@ -111,36 +111,36 @@ fn fill(file: &Path) {
 
 /// Writes that fail half way: the kernel lets the child's files grow to a limit
 /// and no further, in the middle of a page.
-pub fn write_fails(seed: u64) -> Found {
-    let place = Place::sqlite().set("retries", RETRIES);
-    let engine = place.open();
+pub fn write_fails(seed: u64) -> Findings {
+    let deployment = Deployment::sqlite().set("retries", RETRIES);
+    let engine = deployment.open();
     let products = stock_up(&engine);
-    let mut orders = orders(&place, &products, seed);
+    let mut task = task(&deployment, &products, seed);
     // Without the signal, a write beyond the limit is an error.
-    orders.shell = Some("trap '' XFSZ; exec \"$0\"".to_owned());
-    let mut dice = dice(seed, 9_999);
-    let (mut found, mut told) = (Found::default(), Journal::default());
-    let mut child = Child::start(&orders);
+    task.shell = Some("trap '' XFSZ; exec \"$0\"".to_owned());
+    let mut rng = rng(seed, 9_999);
+    let (mut findings, mut observed) = (Findings::default(), Journal::default());
+    let mut child = Child::start(&task);
     child.wait_for("served");
     for time in 0..TIMES {
-        let wal = place.path().with_extension("db-wal");
+        let wal = deployment.path().with_extension("db-wal");
         let size = fs::metadata(&wal).map_or(0, |wal| wal.len());
         // Anywhere in the log or soon behind it: a log that is written again
         // from its start may not grow for long.
-        limit(&child, &dice.random_range(1..size + 20_000).to_string());
-        found.injected += 1;
+        limit(&child, &rng.random_range(1..size + 20_000).to_string());
+        findings.injected += 1;
         wait_for_refusals(&child);
         limit(&child, "unlimited");
-        found.recovered(wait_for_answers(&child));
+        findings.recovered(wait_for_answers(&child));
         // Another process reads and writes the same file.
         let (_, journal) = first_answers(&engine, &products, (Instant::now(), PROBES + time));
-        told.absorb(journal);
+        observed.absorb(journal);
     }
     child.finish();
     let mut journal = child.journal();
-    journal.absorb(told);
-    check(&engine, &mut journal, false, &mut found);
-    found
+    journal.absorb(observed);
+    check(&engine, &mut journal, false, &mut findings);
+    findings
 }
 
 fn limit(child: &Child, bytes: &str) {
@@ -188,26 +188,26 @@ const ERRORS: [Failing; 12] = [
 /// A disk that answers writes, syncs and reads with an error, once or for a
 /// while. What was written before a sync that failed may be lost for good. At
 /// last its power goes.
-pub fn errors(seed: u64) -> Found {
+pub fn errors(seed: u64) -> Findings {
     let library = Library::build();
-    let mut dice = dice(seed, 9_999);
+    let mut rng = rng(seed, 9_999);
     let folder = TempDir::new().expect("a folder");
-    let mut disk = VirtualDisk::over(&library, folder, super::load::dice(seed, 8_000));
+    let mut disk = VirtualDisk::over(&library, folder, super::load::rng(seed, 8_000));
     disk.slow_down(SYNC);
-    let place = Place::sqlite_at(disk.url()).set("retries", RETRIES);
-    let mut orders = orders(&place, &[], seed);
-    orders.shell = Some(disk.shell());
-    let mut found = Found::default();
-    let mut child = Child::start(&orders);
+    let deployment = Deployment::sqlite_at(disk.url()).set("retries", RETRIES);
+    let mut task = task(&deployment, &[], seed);
+    task.shell = Some(disk.shell());
+    let mut findings = Findings::default();
+    let mut child = Child::start(&task);
     child.wait_for("served");
     let mut errors = ERRORS;
-    errors.shuffle(&mut dice);
+    errors.shuffle(&mut rng);
     for Failing { call, times, skipped, in_checkpoint } in errors {
         let before = disk.failed(call);
         if in_checkpoint {
             disk.await_checkpoint();
         }
-        disk.fail(call, dice.random_range(0..skipped), times);
+        disk.fail(call, rng.random_range(0..skipped), times);
         wait_until("a call fails", REFUSED_WITHIN, || disk.failed(call) > before);
         // Few operations read anything that is not in memory.
         if times == ALWAYS && call != Call::Read {
@@ -215,9 +215,9 @@ pub fn errors(seed: u64) -> Found {
         }
         disk.fail(call, 0, 0);
         if in_checkpoint {
-            found.count("failed in a checkpoint", u64::from(disk.failed(call) - before));
+            findings.count("failed in a checkpoint", u64::from(disk.failed(call) - before));
         }
-        found.recovered(wait_for_answers(&child));
+        findings.recovered(wait_for_answers(&child));
     }
     child.signal(Signal::KILL);
     child.wait_until_dead();
@@ -227,15 +227,15 @@ pub fn errors(seed: u64) -> Found {
         (Call::Read, "reads failed"),
     ];
     for (call, what) in calls {
-        found.injected += u64::from(disk.failed(call));
-        found.count(what, u64::from(disk.failed(call)));
+        findings.injected += u64::from(disk.failed(call));
+        findings.count(what, u64::from(disk.failed(call)));
     }
     // The kernel's view is what a process that goes on without a loss of power
     // sees; the disk's is another.
     let mut journal = child.journal();
     let operations = journal.entries.len() as u64;
-    try_images(&mut disk, &journal, &mut found);
-    check(&place.open(), &mut journal, false, &mut found);
-    found.operations = operations;
-    found
+    try_images(&mut disk, &journal, &mut findings);
+    check(&deployment.open(), &mut journal, false, &mut findings);
+    findings.operations = operations;
+    findings
 }

@@ -12,26 +12,26 @@ use stockade::{
 
 /// Every hold lives so long and as many microseconds more as the number of the
 /// intent behind it: so a hold that no one was answered tells who asked for it.
-const LIFE: Duration = Duration::from_secs(3_600);
+const LONG_TTL: Duration = Duration::from_secs(3_600);
 /// A brief one is dead by a clock that is ten minutes ahead. Far enough from
 /// the other that no intent's number reaches from one to the other.
-const BRIEF_LIFE: Duration = Duration::from_secs(200);
-const BETWEEN_LIVES: Duration = Duration::from_secs(1_000);
+const SHORT_TTL: Duration = Duration::from_secs(200);
+const TTL_DIVIDER: Duration = Duration::from_secs(1_000);
 
-fn life(intent: u64, brief: bool) -> Duration {
-    (if brief { BRIEF_LIFE } else { LIFE }) + Duration::from_micros(intent)
+fn ttl(intent: u64, short_lived: bool) -> Duration {
+    (if short_lived { SHORT_TTL } else { LONG_TTL }) + Duration::from_micros(intent)
 }
 
 /// The intent behind a hold that lives so long.
-pub fn intent_of(life: Duration) -> u64 {
-    let base = if life < BETWEEN_LIVES { BRIEF_LIFE } else { LIFE };
-    u64::try_from(life.saturating_sub(base).as_micros()).unwrap_or_default()
+pub fn intent_of(ttl: Duration) -> u64 {
+    let base = if ttl < TTL_DIVIDER { SHORT_TTL } else { LONG_TTL };
+    u64::try_from(ttl.saturating_sub(base).as_micros()).unwrap_or_default()
 }
 
 /// What a caller wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ask {
-    Hold { product: u64, qty: u32, keyed: bool, brief: bool },
+pub enum Request {
+    Hold { product: u64, qty: u32, keyed: bool, short_lived: bool },
     Cart { items: Vec<(u64, u32)>, keyed: bool },
     Release { hold: u64 },
     Order { hold: u64, product: u64, keyed: bool },
@@ -41,7 +41,7 @@ pub enum Ask {
 
 /// What the caller was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Said {
+pub enum Response {
     /// The holds by product.
     Holds {
         made: Vec<(u64, u64)>,
@@ -67,7 +67,7 @@ pub enum Said {
     },
 }
 
-impl Said {
+impl Response {
     fn of(error: &Error) -> Self {
         Self::Refused {
             code: error.code().to_owned(),
@@ -83,57 +83,57 @@ impl Said {
     }
 
     /// Whether it is open if anything was done.
-    pub fn is_unsure(&self) -> bool {
+    pub fn is_in_doubt(&self) -> bool {
         self.is(ErrorKind::Unavailable)
     }
 
     /// Whether the caller is told to ask again.
     pub fn is_transient(&self) -> bool {
-        self.is_unsure() || self.is(ErrorKind::Contention)
+        self.is_in_doubt() || self.is(ErrorKind::Contention)
     }
 }
 
 /// Asks once.
-pub fn ask_once(engine: &Engine, intent: u64, ask: &Ask) -> Said {
-    answer(engine, intent, ask).unwrap_or_else(|error| Said::of(&error))
+pub fn call_once(engine: &Engine, intent: u64, request: &Request) -> Response {
+    execute(engine, intent, request).unwrap_or_else(|error| Response::of(&error))
 }
 
-fn answer(engine: &Engine, intent: u64, ask: &Ask) -> Result<Said> {
+fn execute(engine: &Engine, intent: u64, request: &Request) -> Result<Response> {
     let key = format!("i{intent}");
-    Ok(match ask {
-        Ask::Hold { product, qty, keyed, brief } => {
-            let life = life(intent, *brief);
-            let request = HoldRequest::new(ProductId(*product), *qty).ttl(life);
+    Ok(match request {
+        Request::Hold { product, qty, keyed, short_lived } => {
+            let ttl = ttl(intent, *short_lived);
+            let request = HoldRequest::new(ProductId(*product), *qty).ttl(ttl);
             let hold = engine.hold(&if *keyed { request.key(key) } else { request })?;
             let made = vec![(hold.value.product_id.0, hold.value.id.0)];
-            Said::Holds { made, replayed: hold.replayed }
+            Response::Holds { made, replayed: hold.replayed }
         }
-        Ask::Cart { items, keyed } => {
+        Request::Cart { items, keyed } => {
             let items = items.iter().map(|(product, qty)| (ProductId(*product), *qty));
-            let request = CartRequest::new(items).ttl(life(intent, false));
+            let request = CartRequest::new(items).ttl(ttl(intent, false));
             let holds = engine.hold_many(&if *keyed { request.key(key) } else { request })?;
             let made = holds.value.iter().map(|hold| (hold.product_id.0, hold.id.0)).collect();
-            Said::Holds { made, replayed: holds.replayed }
+            Response::Holds { made, replayed: holds.replayed }
         }
-        Ask::Release { hold } => {
+        Request::Release { hold } => {
             let hold = engine.release(HoldId(*hold))?;
-            Said::Released { expired: hold.status == HoldStatus::Expired }
+            Response::Released { expired: hold.status == HoldStatus::Expired }
         }
-        Ask::Order { hold, product, keyed } => {
+        Request::Order { hold, product, keyed } => {
             let request = OrderRequest::new(HoldId(*hold), ProductId(*product));
             let order = engine.order(&if *keyed { request.key(key) } else { request })?;
-            Said::Order { id: order.value.id.0, replayed: order.replayed }
+            Response::Order { id: order.value.id.0, replayed: order.replayed }
         }
-        Ask::Pay { order, succeeds } => {
+        Request::Pay { order, succeeds } => {
             let outcome = if *succeeds { Outcome::Success } else { Outcome::Failure };
             let event = PaymentEvent::for_order(OrderId(*order), outcome);
-            let answer = engine.payment(&event.key(format!("p{order}")))?;
-            let waiting = answer.value == PaymentAnswer::Waiting;
-            Said::Paid { waiting, replayed: answer.replayed }
+            let execute = engine.payment(&event.key(format!("p{order}")))?;
+            let waiting = execute.value == PaymentAnswer::Waiting;
+            Response::Paid { waiting, replayed: execute.replayed }
         }
-        Ask::Adjust { product, delta } => {
+        Request::Adjust { product, delta } => {
             engine.adjust_stock(&StockAdjustment::new(ProductId(*product), *delta, "more"))?;
-            Said::Adjusted
+            Response::Adjusted
         }
     })
 }
@@ -142,16 +142,16 @@ fn answer(engine: &Engine, intent: u64, ask: &Ask) -> Result<Said> {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     pub intent: u64,
-    pub ask: Ask,
+    pub request: Request,
     /// `None` when no answer came before the caller died.
-    pub said: Option<Said>,
+    pub response: Option<Response>,
 }
 
 /// A line that a child process tells of a call: before it, and after it.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Told {
-    Asked { call: (u64, usize), intent: u64, ask: Ask },
-    Said { call: (u64, usize), said: Said },
+pub enum JournalLine {
+    Invoked { call: (u64, usize), intent: u64, request: Request },
+    Returned { call: (u64, usize), response: Response },
 }
 
 /// The calls of one caller, or of many.
@@ -159,13 +159,13 @@ pub enum Told {
 pub struct Journal {
     pub entries: Vec<Entry>,
     /// The caller's number, if each call is told to the parent process.
-    tells: Option<u64>,
+    reports_as: Option<u64>,
 }
 
 impl Journal {
     /// One that tells each call on the standard output as well.
-    pub fn telling(caller: u64) -> Self {
-        Self { entries: Vec::new(), tells: Some(caller) }
+    pub fn reporting(caller: u64) -> Self {
+        Self { entries: Vec::new(), reports_as: Some(caller) }
     }
 
     pub fn absorb(&mut self, other: Self) {
@@ -173,27 +173,27 @@ impl Journal {
     }
 
     /// Makes one call and keeps what was asked and answered.
-    pub fn call(&mut self, engine: &Engine, intent: u64, ask: &Ask) -> Said {
+    pub fn call(&mut self, engine: &Engine, intent: u64, request: &Request) -> Response {
         let at = self.entries.len();
-        self.entries.push(Entry { intent, ask: ask.clone(), said: None });
-        if let Some(caller) = self.tells {
-            tell(&Told::Asked { call: (caller, at), intent, ask: ask.clone() });
+        self.entries.push(Entry { intent, request: request.clone(), response: None });
+        if let Some(caller) = self.reports_as {
+            report(&JournalLine::Invoked { call: (caller, at), intent, request: request.clone() });
         }
-        let said = ask_once(engine, intent, ask);
-        if let Some(caller) = self.tells {
-            tell(&Told::Said { call: (caller, at), said: said.clone() });
+        let response = call_once(engine, intent, request);
+        if let Some(caller) = self.reports_as {
+            report(&JournalLine::Returned { call: (caller, at), response: response.clone() });
         }
-        self.entries[at].said = Some(said.clone());
-        said
+        self.entries[at].response = Some(response.clone());
+        response
     }
 }
 
-fn tell(told: &Told) {
-    say(&format!("told {}", serde_json::to_string(told).expect("JSON")));
+fn report(observed: &JournalLine) {
+    print_line(&format!("call {}", serde_json::to_string(observed).expect("JSON")));
 }
 
 /// Says a line to the parent process.
-pub fn say(line: &str) {
+pub fn print_line(line: &str) {
     let mut output = std::io::stdout().lock();
     // One write, so that a process that dies leaves no half of a line.
     output.write_all(format!("{line}\n").as_bytes()).expect("the parent listens");

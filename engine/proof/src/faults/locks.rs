@@ -6,11 +6,11 @@ use stockade::failpoints::Failpoint;
 use stockade_testkit::{Flavour, Redis};
 
 use super::check::check;
-use super::child::{Act, Child, Orders};
-use super::found::Found;
-use super::load::{dice, stock_up};
-use super::place::Place;
-use crate::outcome::StreamError;
+use super::child::{Child, ChildTask, FaultAction};
+use super::deployment::Deployment;
+use super::findings::Findings;
+use super::load::{rng, stock_up};
+use crate::results::Violation;
 
 /// Longer than it takes to see that the process stands still.
 const LOCK_TTL: &str = "2s";
@@ -26,21 +26,22 @@ const OTHERS_TTL: &str = "600000";
 /// The process stops with a product's lock, which is another's when it goes on.
 /// In every other case a crowd waits behind the holder, so that the lock is not
 /// given back but asked for once more.
-pub fn outlived(database: Flavour, seed: u64) -> Found {
-    let mut found = Found::default();
-    let place = Place::on(database).with_redis().set("strict", "true").set("lock_ttl", LOCK_TTL);
-    let engine = place.open();
+pub fn outlived(database: Flavour, seed: u64) -> Findings {
+    let mut findings = Findings::default();
+    let deployment =
+        Deployment::on(database).with_redis().set("strict", "true").set("lock_ttl", LOCK_TTL);
+    let engine = deployment.open();
     let products = stock_up(&engine);
-    let mut child = Child::start(&Orders {
-        settings: place.settings(),
+    let mut child = Child::start(&ChildTask {
+        settings: deployment.settings(),
         products: products.clone(),
         seed,
         first: FIRST_CALLER,
         shoppers: if seed.is_multiple_of(2) { CROWD } else { 1 },
         at: Some((
             Failpoint::AfterLock.name().to_owned(),
-            dice(seed, 9_999).random_range(1..=PASSES),
-            Act::Stop,
+            rng(seed, 9_999).random_range(1..=PASSES),
+            FaultAction::Stop,
         )),
         shell: None,
     });
@@ -49,24 +50,24 @@ pub fn outlived(database: Flavour, seed: u64) -> Found {
     child.wait_until_stopped();
     let redis = Redis::shared();
     let keys: Vec<String> =
-        products.iter().map(|product| place.lock_of(&engine, *product)).collect();
+        products.iter().map(|product| deployment.lock_of(&engine, *product)).collect();
     let is_held = |key: &String| redis.command(&["EXISTS", key]).trim() == "1";
     assert!(keys.iter().any(is_held), "the process stopped without a lock");
     for key in &keys {
         redis.command(&["SET", key, OTHER, "PX", OTHERS_TTL]);
     }
-    found.injected += 1;
+    findings.injected += 1;
     child.go_on();
     child.finish();
     for key in &keys {
         let holder = redis.command(&["GET", key]);
         if holder.trim() != OTHER {
             let why = || format!("{key} was another's, and was then {:?}'s", holder.trim());
-            found.blame(StreamError::Unexplained, 1, why);
+            findings.blame(Violation::Unexplained, 1, why);
         }
         redis.command(&["DEL", key]);
     }
     let mut journal = child.journal();
-    check(&engine, &mut journal, false, &mut found);
-    found
+    check(&engine, &mut journal, false, &mut findings);
+    findings
 }

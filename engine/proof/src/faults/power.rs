@@ -15,13 +15,13 @@ use stockade::Engine;
 use tempfile::TempDir;
 
 use super::check::check;
-use super::child::{Child, Orders};
-use super::found::Found;
+use super::child::{Child, ChildTask};
+use super::deployment::Deployment;
+use super::findings::Findings;
 use super::journal::Journal;
-use super::load::{dice, first_answers};
-use super::place::Place;
+use super::load::{first_answers, rng};
 use super::virtual_disk::{Keep, Library, VirtualDisk, url};
-use crate::outcome::StreamError;
+use crate::results::Violation;
 
 const SHOPPERS: u64 = 8;
 /// Processes, one after the other, each ended by SIGKILL.
@@ -41,20 +41,20 @@ const PRODUCTS_AT_ONCE: u32 = 100;
 const IMAGES: [Keep; 4] = [Keep::Nothing, Keep::Everything, Keep::Some, Keep::Some];
 
 /// Power lost at random moments.
-pub fn cut(seed: u64) -> Found {
+pub fn cut(seed: u64) -> Findings {
     let library = Library::build();
-    let mut dice = dice(seed, 9_999);
-    let (mut found, mut told) = (Found::default(), Journal::default());
+    let mut rng = rng(seed, 9_999);
+    let (mut findings, mut observed) = (Findings::default(), Journal::default());
     let mut folder = TempDir::new().expect("a folder");
     let mut products = Vec::new();
-    for life in 0..LIVES {
-        let mut disk = VirtualDisk::over(&library, folder, super::load::dice(seed, 8_000 + life));
-        disk.slow_down(Duration::from_micros(dice.random_range(0..SYNC_MAX)));
-        let orders = Orders {
-            settings: Place::sqlite_at(disk.url()).settings(),
+    for ttl in 0..LIVES {
+        let mut disk = VirtualDisk::over(&library, folder, super::load::rng(seed, 8_000 + ttl));
+        disk.slow_down(Duration::from_micros(rng.random_range(0..SYNC_MAX)));
+        let orders = ChildTask {
+            settings: Deployment::sqlite_at(disk.url()).settings(),
             products,
             seed,
-            first: (life + 1) * CALLERS_EACH,
+            first: (ttl + 1) * CALLERS_EACH,
             shoppers: SHOPPERS,
             at: None,
             shell: Some(disk.shell()),
@@ -67,58 +67,58 @@ pub fn cut(seed: u64) -> Found {
             } else {
                 CHANGES_BETWEEN
             };
-            disk.hold_after(dice.random_range(1..changes));
+            disk.hold_after(rng.random_range(1..changes));
             disk.wait_until_held();
             child.signal(Signal::STOP);
             child.wait_until_stopped();
-            let mut known = told.clone();
+            let mut known = observed.clone();
             known.absorb(child.journal());
-            try_images(&mut disk, &known, &mut found);
+            try_images(&mut disk, &known, &mut findings);
             if !disk.has_seen_all() {
-                let why = || format!("something went past the disk, hold {hold} of life {life}");
-                found.blame(StreamError::Unexplained, 1, why);
+                let why = || format!("something went past the disk, hold {hold} of life {ttl}");
+                findings.blame(Violation::Unexplained, 1, why);
             }
             disk.go_on();
             child.signal(Signal::CONT);
         }
         child.wait_for("served");
-        thread::sleep(Duration::from_micros(dice.random_range(0..50_000)));
+        thread::sleep(Duration::from_micros(rng.random_range(0..50_000)));
         child.signal(Signal::KILL);
         child.wait_until_dead();
-        told.absorb(child.journal());
-        try_images(&mut disk, &told, &mut found);
+        observed.absorb(child.journal());
+        try_images(&mut disk, &observed, &mut findings);
         folder = TempDir::new().expect("a folder");
         disk.image(Keep::Some, folder.path());
-        found.injected += 1;
+        findings.injected += 1;
         let since = Instant::now();
         let engine = open(folder.path());
         let all = engine.products(None, PRODUCTS_AT_ONCE).expect("reads").items;
         products = all.iter().map(|product| product.id.0).collect();
-        let (_, journal) = first_answers(&engine, &products, (since, PROBES + life));
-        found.recovered(since.elapsed());
-        told.absorb(journal);
-        check(&engine, &mut told, false, &mut found);
+        let (_, journal) = first_answers(&engine, &products, (since, PROBES + ttl));
+        findings.recovered(since.elapsed());
+        observed.absorb(journal);
+        check(&engine, &mut observed, false, &mut findings);
         engine.close().expect("closes");
     }
-    found.operations = told.entries.len() as u64;
-    found
+    findings.operations = observed.entries.len() as u64;
+    findings
 }
 
 /// Makes images of the disk as it is now, and looks whether every answered
 /// operation is on each.
-pub fn try_images(disk: &mut VirtualDisk, told: &Journal, found: &mut Found) {
+pub fn try_images(disk: &mut VirtualDisk, observed: &Journal, findings: &mut Findings) {
     disk.catch_up();
-    found.count("in the middle of a checkpoint", u64::from(disk.is_checkpointing()));
+    findings.count("in the middle of a checkpoint", u64::from(disk.is_checkpointing()));
     for keep in IMAGES {
         let folder = TempDir::new().expect("a folder");
         disk.image(keep, folder.path());
-        found.injected += 1;
+        findings.injected += 1;
         let engine = open(folder.path());
-        check(&engine, &mut told.clone(), false, found);
+        check(&engine, &mut observed.clone(), false, findings);
         engine.close().expect("closes");
     }
 }
 
 fn open(folder: &Path) -> Engine {
-    Place::sqlite_at(url(folder)).open()
+    Deployment::sqlite_at(url(folder)).open()
 }

@@ -104,36 +104,36 @@ enum Change {
 
 impl Inode {
     /// Ends the doubt about what was done to it.
-    fn settle(&mut self, keep: Keep, dice: &mut StdRng) {
+    fn settle(&mut self, keep: Keep, rng: &mut StdRng) {
         let open = std::mem::take(&mut self.open);
-        apply(&open, &mut self.synced, keep, dice);
+        apply(&open, &mut self.synced, keep, rng);
     }
 
     /// What a disk may hold of it.
-    fn left(&self, keep: Keep, dice: &mut StdRng) -> Vec<u8> {
+    fn left(&self, keep: Keep, rng: &mut StdRng) -> Vec<u8> {
         let mut left = self.synced.clone();
-        apply(&self.open, &mut left, keep, dice);
+        apply(&self.open, &mut left, keep, rng);
         left
     }
 }
 
-fn apply(changes: &[Change], file: &mut Vec<u8>, keep: Keep, dice: &mut StdRng) {
+fn apply(changes: &[Change], file: &mut Vec<u8>, keep: Keep, rng: &mut StdRng) {
     let share = match keep {
         Keep::Nothing => return,
         Keep::Everything => 1.0,
-        Keep::Some => dice.random_range(0.0..1.0),
+        Keep::Some => rng.random_range(0.0..1.0),
     };
     for change in changes {
         match change {
-            Change::CutShort(length) if dice.random_bool(share) => file.resize(*length, 0),
+            Change::CutShort(length) if rng.random_bool(share) => file.resize(*length, 0),
             Change::CutShort(_) => {}
             Change::Write { offset, bytes } => {
                 let mut at = 0;
                 while at < bytes.len() {
                     let end = bytes.len().min(at + SECTOR - (offset + at) % SECTOR);
-                    if dice.random_bool(share) {
-                        let is_torn = matches!(keep, Keep::Some) && dice.random_bool(TORN);
-                        let torn = is_torn.then_some(&mut *dice);
+                    if rng.random_bool(share) {
+                        let is_torn = matches!(keep, Keep::Some) && rng.random_bool(TORN);
+                        let torn = is_torn.then_some(&mut *rng);
                         put_sector(file, offset + at, &bytes[at..end], torn);
                     }
                     at = end;
@@ -147,13 +147,13 @@ fn apply(changes: &[Change], file: &mut Vec<u8>, keep: Keep, dice: &mut StdRng) 
 fn put_sector(file: &mut Vec<u8>, offset: usize, bytes: &[u8], torn: Option<&mut StdRng>) {
     let end = offset + bytes.len();
     file.resize(file.len().max(end), 0);
-    let place = &mut file[offset..end];
-    let Some(dice) = torn else { return place.copy_from_slice(bytes) };
-    if dice.random() {
-        let torn = dice.random_range(0..bytes.len());
-        place[..torn].copy_from_slice(&bytes[..torn]);
+    let target = &mut file[offset..end];
+    let Some(rng) = torn else { return target.copy_from_slice(bytes) };
+    if rng.random() {
+        let torn = rng.random_range(0..bytes.len());
+        target[..torn].copy_from_slice(&bytes[..torn]);
     } else {
-        place.iter_mut().for_each(|byte| *byte = dice.random());
+        target.iter_mut().for_each(|byte| *byte = rng.random());
     }
 }
 
@@ -173,12 +173,12 @@ pub struct VirtualDisk {
     /// The files by name: as the process sees them, and as the disk has them.
     names: BTreeMap<String, usize>,
     synced_names: BTreeMap<String, usize>,
-    dice: StdRng,
+    rng: StdRng,
 }
 
 impl VirtualDisk {
     /// A disk that holds what is in the folder.
-    pub fn over(library: &Library, folder: TempDir, dice: StdRng) -> Self {
+    pub fn over(library: &Library, folder: TempDir, rng: StdRng) -> Self {
         let home = TempDir::new().expect("a folder");
         let (journal, control) = (home.path().join("journal"), home.path().join("control"));
         fs::write(&journal, []).expect("written");
@@ -210,7 +210,7 @@ impl VirtualDisk {
             numbers,
             synced_names: names.clone(),
             names,
-            dice,
+            rng,
             folder,
             _home: home,
         }
@@ -312,8 +312,8 @@ impl VirtualDisk {
                 match kind {
                     WRITTEN => inode.open.push(Change::Write { offset, bytes: bytes.to_vec() }),
                     CUT_SHORT => inode.open.push(Change::CutShort(offset)),
-                    SYNCED => inode.settle(Keep::Everything, &mut self.dice),
-                    NOT_SYNCED => inode.settle(Keep::Some, &mut self.dice),
+                    SYNCED => inode.settle(Keep::Everything, &mut self.rng),
+                    NOT_SYNCED => inode.settle(Keep::Some, &mut self.rng),
                     _ => panic!("a line of kind {kind}"),
                 }
             }
@@ -323,10 +323,10 @@ impl VirtualDisk {
     /// Whether the disk has seen everything: with all of it, its files are
     /// those that are there. To be asked while it stands still.
     pub fn has_seen_all(&mut self) -> bool {
-        let Self { folder, inodes, names, dice, .. } = self;
+        let Self { folder, inodes, names, rng, .. } = self;
         let mut is_there = |(name, number): (&String, &usize)| {
             let there = fs::read(folder.path().join(name)).unwrap_or_default();
-            inodes[*number].left(Keep::Everything, dice) == there
+            inodes[*number].left(Keep::Everything, rng) == there
         };
         names.iter().all(&mut is_there)
     }
@@ -346,10 +346,10 @@ impl VirtualDisk {
             let is_newer = match keep {
                 Keep::Nothing => false,
                 Keep::Everything => true,
-                Keep::Some => self.dice.random(),
+                Keep::Some => self.rng.random(),
             };
             if let Some(number) = both[usize::from(is_newer)] {
-                let left = self.inodes[*number].left(keep, &mut self.dice);
+                let left = self.inodes[*number].left(keep, &mut self.rng);
                 fs::write(into.join(name), left).expect("written");
             }
         }

@@ -4,7 +4,7 @@
 //! Each operation is decided at one moment between its call and its answer, and
 //! moments only grow. Nobody says which moment it was, so the earliest that
 //! fits the answer is taken: whatever a later one allows, an earlier one allows
-//! as well. Where moments tell different stories, each is tried. What is due at
+//! as well. Where moments tell different stories, each is tried. Command is due at
 //! the moment of an operation is dead for it, whether or not a sweeper has been
 //! by. A read takes the product at one moment and the time at another, both
 //! within the call; so does a refusal that the engine makes from memory.
@@ -16,9 +16,9 @@ use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
 use super::checker;
 use super::record::{Answer, Held, Ordered, Refused};
 pub use state::State;
-use state::{HoldState, NEVER, OrderState, Word};
+use state::{HoldState, NEVER, OrderState, PaymentNotice};
 
-/// What the engine is set to; times in microseconds.
+/// Command the engine is set to; times in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Model {
     pub hold_ttl_max: i64,
@@ -39,22 +39,22 @@ pub struct Keyed {
     pub replayed: bool,
 }
 
-/// What is asked of one product; the answer stands beside it.
+/// Command is asked of one product; the answer stands beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum Command {
     Hold {
         qty: u32,
         ttl: i64,
         customer: Option<u8>,
     },
     /// A line of a cart that was refused for another line.
-    Spare {
+    CartLineInStock {
         qty: u32,
         customer: Option<u8>,
     },
     /// A line of a cart that was refused for what its customer has, of this
     /// product or of another: that is not told.
-    Limited,
+    CartLineOverLimit,
     Release {
         hold: u64,
     },
@@ -82,7 +82,7 @@ pub enum What {
         order: u64,
     },
     /// The end of a hold, or of the order made from it, of which nobody was told.
-    Lapse {
+    UnobservedExpiry {
         hold: u64,
     },
 }
@@ -90,7 +90,7 @@ pub enum What {
 /// An operation on one product with its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
-    pub what: What,
+    pub command: Command,
     pub key: Option<Keyed>,
     /// `Answer::Unknown` leaves it open.
     pub answer: Answer,
@@ -104,18 +104,18 @@ impl checker::Model for Model {
     type Act = Act;
 
     fn next(&self, state: &State, act: &Act) -> Vec<State> {
-        if act.what.is_read() || act.is_quick_refusal() {
+        if act.command.is_read() || act.is_cached_refusal() {
             let mut times = vec![act.from];
             times.extend(state.due_between(act.from, act.to));
             let is_seen = times.into_iter().any(|time| is_seen(state, act, time));
             return if is_seen { vec![state.clone()] } else { Vec::new() };
         }
         let mut found: Vec<State> = Vec::new();
-        let variants = waiting_orders(state, act);
-        for time in self.moments(state, act) {
-            for words in &variants {
+        let variants = early_payment_orders(state, act);
+        for time in self.decision_times(state, act) {
+            for early_payments in &variants {
                 let mut next = State { now: time, ..state.clone() };
-                if self.apply(&mut next, act, words) {
+                if self.apply(&mut next, act, early_payments) {
                     let is_known = |known: &State| State { now: time, ..known.clone() } == next;
                     if !found.iter().any(is_known) {
                         found.push(next);
@@ -128,39 +128,41 @@ impl checker::Model for Model {
 
     fn changes(&self, act: &Act) -> bool {
         let is_refused = matches!(act.answer, Answer::Refused(_));
-        !act.what.is_read() && !is_refused && !matches!(act.what, What::Spare { .. })
+        !act.command.is_read()
+            && !is_refused
+            && !matches!(act.command, Command::CartLineInStock { .. })
     }
 
     fn may_lag(&self, act: &Act) -> bool {
-        act.what == What::ReadCached || act.is_quick_refusal()
+        act.command == Command::ReadCached || act.is_cached_refusal()
     }
 }
 
 impl Act {
     /// Whether it is a refusal that the engine may have made from memory.
-    fn is_quick_refusal(&self) -> bool {
-        let is_quick = self.key.is_none() && matches!(self.what, What::Hold { .. });
+    fn is_cached_refusal(&self) -> bool {
+        let is_quick = self.key.is_none() && matches!(self.command, Command::Hold { .. });
         is_quick && is_refused(&self.answer, "insufficient_stock")
     }
 }
 
-impl What {
+impl Command {
     /// Whether it only looks.
     pub fn is_read(&self) -> bool {
-        use What as W;
+        use Command as W;
         matches!(self, W::Read | W::ReadCached | W::ReadHold { .. } | W::ReadOrder { .. })
     }
 }
 
 /// The orders in which the words that wait for the order of `act` may count:
 /// that of their arrival, but the clock may have shown the same time for two.
-fn waiting_orders(state: &State, act: &Act) -> Vec<Vec<bool>> {
-    let words = match &act.answer {
+fn early_payment_orders(state: &State, act: &Act) -> Vec<Vec<bool>> {
+    let early_payments = match &act.answer {
         Answer::Ordered(order) => state.waiting.get(&order.id),
         _ => None,
     };
     let mut orders = vec![Vec::new()];
-    permute(words.map_or(&[], Vec::as_slice), &mut Vec::new(), &mut orders);
+    permute(early_payments.map_or(&[], Vec::as_slice), &mut Vec::new(), &mut orders);
     if orders.len() > 1 {
         orders.remove(0);
     }
@@ -169,14 +171,14 @@ fn waiting_orders(state: &State, act: &Act) -> Vec<Vec<bool>> {
     orders
 }
 
-fn permute(left: &[Word], taken: &mut Vec<bool>, found: &mut Vec<Vec<bool>>) {
+fn permute(left: &[PaymentNotice], taken: &mut Vec<bool>, found: &mut Vec<Vec<bool>>) {
     if left.is_empty() && !taken.is_empty() {
         found.push(taken.clone());
     }
-    for (at, word) in left.iter().enumerate() {
+    for (at, notice) in left.iter().enumerate() {
         // Those that are passed over must be able to come as late.
-        if left[..at].iter().all(|passed| passed.to >= word.from) {
-            taken.push(word.success);
+        if left[..at].iter().all(|passed| passed.to >= notice.from) {
+            taken.push(notice.success);
             permute(&[&left[..at], &left[at + 1..]].concat(), taken, found);
             taken.pop();
         }
@@ -186,27 +188,31 @@ fn permute(left: &[Word], taken: &mut Vec<bool>, found: &mut Vec<Vec<bool>>) {
 impl Model {
     /// The moments at which the operation may have been decided, as far as they
     /// differ in what they allow, the earliest first.
-    fn moments(&self, state: &State, act: &Act) -> Vec<i64> {
+    fn decision_times(&self, state: &State, act: &Act) -> Vec<i64> {
         let first = state.now.max(act.from);
-        let mut moments = vec![first];
-        moments.extend(state.due_between(first, act.to));
-        match (&act.what, &act.answer) {
+        let mut decision_times = vec![first];
+        decision_times.extend(state.due_between(first, act.to));
+        match (&act.command, &act.answer) {
             // A hold counts from a moment at or before that of its decision.
-            (What::Hold { .. }, Answer::Held(held)) => moments.push(held.created_at),
-            (What::Order { .. }, Answer::Ordered(order)) => moments.push(order.created_at),
-            (What::Extend { ttl, .. }, Answer::Held(held)) => moments.push(held.expires_at - ttl),
+            (Command::Hold { .. }, Answer::Held(held)) => decision_times.push(held.created_at),
+            (Command::Order { .. }, Answer::Ordered(order)) => {
+                decision_times.push(order.created_at)
+            }
+            (Command::Extend { ttl, .. }, Answer::Held(held)) => {
+                decision_times.push(held.expires_at - ttl)
+            }
             _ => {}
         }
-        moments.retain(|moment| *moment >= first && *moment <= act.to);
-        moments.sort_unstable();
-        moments.dedup();
-        moments
+        decision_times.retain(|moment| *moment >= first && *moment <= act.to);
+        decision_times.sort_unstable();
+        decision_times.dedup();
+        decision_times
     }
 
     /// Does it at `state.now`, if the answer is right then.
-    fn apply(&self, state: &mut State, act: &Act, words: &[bool]) -> bool {
+    fn apply(&self, state: &mut State, act: &Act, early_payments: &[bool]) -> bool {
         let Some(Keyed { key, request, replayed }) = &act.key else {
-            return self.apply_once(state, act, words);
+            return self.apply_once(state, act, early_payments);
         };
         if let Some((known, answer)) = state.keys.get(key) {
             return match &act.answer {
@@ -217,33 +223,33 @@ impl Model {
                 given => !replayed && is_refused(given, "idempotency_mismatch"),
             };
         }
-        if *replayed || !self.apply_once(state, act, words) {
+        if *replayed || !self.apply_once(state, act, early_payments) {
             return false;
         }
         state.keys.insert(key.clone(), (request.clone(), act.answer.clone()));
         true
     }
 
-    fn apply_once(&self, state: &mut State, act: &Act, words: &[bool]) -> bool {
-        match act.what {
-            What::Hold { qty, ttl, customer } => self.hold(state, act, (qty, customer), ttl),
-            What::Spare { qty, customer } => {
+    fn apply_once(&self, state: &mut State, act: &Act, early_payments: &[bool]) -> bool {
+        match act.command {
+            Command::Hold { qty, ttl, customer } => self.hold(state, act, (qty, customer), ttl),
+            Command::CartLineInStock { qty, customer } => {
                 state.available(state.now) >= i64::from(qty)
-                    && !self.is_too_much(state, qty, customer)
+                    && !self.is_over_limit(state, qty, customer)
             }
-            What::Limited => true,
-            What::Release { hold } => release(state, act, hold),
-            What::Extend { hold, ttl } => extend(state, act, hold, ttl),
-            What::Order { hold } => self.order(state, act, hold, words),
-            What::Payment { order, success } => self.payment(state, act, order, success),
-            What::Adjust { delta } => adjust(state, act, delta),
-            What::Lapse { hold } => lapse(state, hold),
+            Command::CartLineOverLimit => true,
+            Command::Release { hold } => release(state, act, hold),
+            Command::Extend { hold, ttl } => extend(state, act, hold, ttl),
+            Command::Order { hold } => self.order(state, act, hold, early_payments),
+            Command::Payment { order, success } => self.payment(state, act, order, success),
+            Command::Adjust { delta } => adjust(state, act, delta),
+            Command::UnobservedExpiry { hold } => expiry(state, hold),
             _ => false,
         }
     }
 
     /// Whether so many units more are beyond what a customer may hold.
-    fn is_too_much(&self, state: &State, qty: u32, customer: Option<u8>) -> bool {
+    fn is_over_limit(&self, state: &State, qty: u32, customer: Option<u8>) -> bool {
         customer.is_some_and(|customer| {
             state.held_by(customer, state.now) + u64::from(qty) > u64::from(self.max_per_customer)
         })
@@ -258,7 +264,7 @@ impl Model {
     ) -> bool {
         let available = state.available(state.now);
         let is_there = available >= i64::from(qty);
-        let is_too_much = self.is_too_much(state, qty, customer);
+        let is_over_limit = self.is_over_limit(state, qty, customer);
         let (id, made) = match &act.answer {
             Answer::Held(held) => {
                 let &Held { id, created_at, expires_at, .. } = held;
@@ -274,14 +280,14 @@ impl Model {
             }
             // Nobody knows its id or its end.
             Answer::Unknown => (unknown_id(act), (NEVER, NEVER)),
-            answer if is_refused(answer, "quantity_limit") => return is_too_much,
+            answer if is_refused(answer, "quantity_limit") => return is_over_limit,
             Answer::Refused(refused) => {
-                let is_all_right = is_there || is_too_much;
+                let is_all_right = is_there || is_over_limit;
                 return !is_all_right && is_short(refused, u64::from(qty), available);
             }
             _ => return false,
         };
-        if !is_there || is_too_much {
+        if !is_there || is_over_limit {
             return act.answer == Answer::Unknown;
         }
         state.stock -= i64::from(qty);
@@ -292,7 +298,7 @@ impl Model {
         true
     }
 
-    fn order(&self, state: &mut State, act: &Act, hold_id: u64, words: &[bool]) -> bool {
+    fn order(&self, state: &mut State, act: &Act, hold_id: u64, early_payments: &[bool]) -> bool {
         let now = state.now;
         let Some(hold) = state.holds.get_mut(&hold_id) else { return false };
         let status = hold.status_at(now);
@@ -311,10 +317,10 @@ impl Model {
         let (status, disposition) = (OrderStatus::PendingPayment, PaymentDisposition::None);
         state.orders.insert(id, OrderState { hold: hold_id, qty, status, disposition, due_at });
         state.waiting.remove(&id);
-        words.iter().for_each(|success| self.take_word(state, id, *success));
-        let Answer::Ordered(told) = &act.answer else { return true };
+        early_payments.iter().for_each(|success| self.apply_payment(state, id, *success));
+        let Answer::Ordered(response) = &act.answer else { return true };
         let Some(made) = state.orders.get(&id) else { return false };
-        let &Ordered { hold, qty, status, disposition, created_at, .. } = told;
+        let &Ordered { hold, qty, status, disposition, created_at, .. } = response;
         (hold, qty, created_at) == (hold_id, made.qty, now)
             && (status, disposition) == (made.status, made.disposition)
     }
@@ -327,16 +333,16 @@ impl Model {
             _ => return false,
         }
         if is_there {
-            self.take_word(state, order, success);
+            self.apply_payment(state, order, success);
         } else {
-            let word = Word { from: state.now, to: act.to, success };
-            state.waiting.entry(order).or_default().push(word);
+            let notice = PaymentNotice { from: state.now, to: act.to, success };
+            state.waiting.entry(order).or_default().push(notice);
         }
         true
     }
 
-    /// What the payment provider's word does to an order that is there.
-    fn take_word(&self, state: &mut State, id: u64, success: bool) {
+    /// Command the payment provider's word does to an order that is there.
+    fn apply_payment(&self, state: &mut State, id: u64, success: bool) {
         let available = state.available(state.now);
         let now = state.now;
         let Some(order) = state.orders.get_mut(&id) else { return };
@@ -435,7 +441,7 @@ fn adjust(state: &mut State, act: &Act, delta: i64) -> bool {
 }
 
 /// Ends a hold of which nobody knows when it ends, or the order made from it.
-fn lapse(state: &mut State, id: u64) -> bool {
+fn expiry(state: &mut State, id: u64) -> bool {
     let Some(hold) = state.holds.get_mut(&id) else { return false };
     if hold.status == HoldStatus::Active && hold.expires_at == NEVER {
         hold.expires_at = state.now;
@@ -451,23 +457,24 @@ fn lapse(state: &mut State, id: u64) -> bool {
 
 /// Whether the state at this time is what the read saw.
 fn is_seen(state: &State, act: &Act, time: i64) -> bool {
-    match (&act.what, &act.answer) {
+    match (&act.command, &act.answer) {
         (_, Answer::Unknown) => true,
-        (What::Hold { qty, .. }, Answer::Refused(refused)) => {
+        (Command::Hold { qty, .. }, Answer::Refused(refused)) => {
             let available = state.available(time);
             available < i64::from(*qty) && is_short(refused, u64::from(*qty), available)
         }
-        (What::Read | What::ReadCached, Answer::Units(units)) => *units == state.units(time),
-        (What::ReadHold { hold }, Answer::Held(held)) => {
+        (Command::Read | Command::ReadCached, Answer::Units(units)) => *units == state.units(time),
+        (Command::ReadHold { hold }, Answer::Held(held)) => {
             state.holds.get(hold).is_some_and(|known| {
                 (known.qty, known.status_at(time), known.expires_at)
                     == (held.qty, held.status, held.expires_at)
             })
         }
-        (What::ReadOrder { order }, Answer::Ordered(told)) => {
+        (Command::ReadOrder { order }, Answer::Ordered(response)) => {
             state.orders.get(order).is_some_and(|known| {
-                (known.hold, known.qty) == (told.hold, told.qty)
-                    && (known.status_at(time), known.disposition) == (told.status, told.disposition)
+                (known.hold, known.qty) == (response.hold, response.qty)
+                    && (known.status_at(time), known.disposition)
+                        == (response.status, response.disposition)
             })
         }
         _ => false,
@@ -481,8 +488,8 @@ fn is_refused(answer: &Answer, code: &str) -> bool {
 /// Whether it was refused because just so much is there.
 fn is_short(refused: &Refused, asked: u64, available: i64) -> bool {
     refused.code == "insufficient_stock"
-        && refused.short.iter().any(|(_, requested, told)| {
-            *requested == asked && i64::try_from(*told) == Ok(available)
+        && refused.short.iter().any(|(_, requested, response)| {
+            *requested == asked && i64::try_from(*response) == Ok(available)
         })
 }
 
@@ -493,7 +500,7 @@ fn is_ended(state: &State, refused: &Refused, id: u64) -> bool {
         (HoldStatus::Expired | HoldStatus::Released, "hold_expired") => true,
         (HoldStatus::Converted, "hold_already_used") => {
             // The id of an order that nobody was told of may be anything.
-            let is_its = |told: u64| match state.orders.get(&told) {
+            let is_its = |response: u64| match state.orders.get(&response) {
                 Some(order) => order.hold == id,
                 None => {
                     state.orders.values().any(|order| order.hold == id && order.due_at == NEVER)

@@ -8,27 +8,27 @@ use std::process::{self, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::caller::{self, Known, Shift};
+use super::caller::{self, CallerContext, KnownIds};
 use super::plan::Plan;
 use super::record::{Record, Watch};
 
 /// The subcommand by which a child is told from its parent.
 pub const CHILD: &str = "histories-child";
 
-/// What a child's engine is set to.
+/// Command a child's engine is set to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setup {
     pub settings: Vec<(String, String)>,
 }
 
-/// What a child is to do.
+/// Command a child is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     /// The number of the child's process.
     pub process: u32,
     pub plan: Plan,
     pub products: Vec<u64>,
-    pub known: Known,
+    pub known: KnownIds,
     /// Those of the child's callers.
     pub numbers: Range<u32>,
 }
@@ -64,7 +64,7 @@ impl Child {
         writeln!(tasks, "{line}").expect("the child listens");
     }
 
-    /// What the child's callers saw.
+    /// Command the child's callers saw.
     pub fn receive(&mut self) -> Vec<Record> {
         let line = self.lines.next().expect("the child lives").expect("reads");
         serde_json::from_str(&line).expect("JSON")
@@ -80,7 +80,7 @@ impl Drop for Child {
 
 /// Does what the parent asks for until it asks for nothing more.
 #[must_use]
-pub fn be_a_child() -> ExitCode {
+pub fn run_child() -> ExitCode {
     let mut lines = stdin().lines().map_while(std::result::Result::ok);
     let Some(setup) = lines.next() else { return ExitCode::FAILURE };
     let setup: Setup = serde_json::from_str(&setup).expect("JSON");
@@ -90,8 +90,8 @@ pub fn be_a_child() -> ExitCode {
         let task: Task = serde_json::from_str(&line).expect("JSON");
         let Task { process, plan, products, known, numbers } = task;
         let (engine, watch) = (&engine, &Watch::Real);
-        let shift = Shift { engine, watch, process, plan: &plan, products: &products };
-        let records = caller::run(&shift, known, numbers);
+        let context = CallerContext { engine, watch, process, plan: &plan, products: &products };
+        let records = caller::run(&context, known, numbers);
         let line = serde_json::to_string(&records).expect("JSON");
         // One write, so that the parent reads it whole.
         let mut output = stdout().lock();

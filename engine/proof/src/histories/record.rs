@@ -1,4 +1,4 @@
-//! What one caller asked and was told, and when.
+//! Command one caller asked and was told, and when.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,7 +48,7 @@ impl Watch {
     }
 }
 
-/// What was asked. Times are in microseconds.
+/// Command was asked. Times are in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
     Hold {
@@ -147,7 +147,7 @@ pub struct Refused {
     pub order: Option<u64>,
 }
 
-/// What was told.
+/// Command was told.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Answer {
     Held(Held),

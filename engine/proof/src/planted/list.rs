@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::faults::trials;
-    use crate::histories::place_names;
+    use crate::histories::deployment_names;
 
     #[test]
     fn what_each_bug_replaces_stands_in_its_file_once() {
@@ -128,7 +128,7 @@ mod tests {
                 assert!(check.seeds() > 0, "{name}");
                 let is_there = match &check {
                     Check::Simulation { .. } => true,
-                    Check::Histories { place, .. } => place_names().any(|name| name == *place),
+                    Check::Histories { place, .. } => deployment_names().any(|name| name == *place),
                     Check::Faults { fault, .. } => {
                         trials().any(|trial| trial.name.starts_with(fault))
                     }

@@ -14,8 +14,8 @@ use super::list::Check;
 use super::sources::Sources;
 use crate::Extent;
 use crate::faults::ENV_FAULT;
-use crate::histories::ENV_PLACE;
-use crate::outcome::{self, Outcome, Row};
+use crate::histories::ENV_DEPLOYMENT;
+use crate::results::{self, PartResult, Row};
 use crate::simulation;
 
 /// A checker that takes longer hangs.
@@ -27,7 +27,7 @@ pub enum Ended {
     /// No seed broke a promise. The row tells how much was tried.
     Clean(Row),
     /// It says that a promise was broken.
-    StreamError(Row),
+    Violation(Row),
     /// It was not built, did not end, or ended without saying what it found.
     CutShort(String),
 }
@@ -63,7 +63,7 @@ impl<'a> Stand<'a> {
         match self.try_run(check, &log) {
             Ok(rows) => {
                 let row = sum(&rows);
-                if row.broken().is_empty() { Ended::Clean(row) } else { Ended::StreamError(row) }
+                if row.broken().is_empty() { Ended::Clean(row) } else { Ended::Violation(row) }
             }
             Err(why) => Ended::CutShort(format!("{why}; see {}", log.display())),
         }
@@ -73,7 +73,7 @@ impl<'a> Stand<'a> {
         let log = &File::create(log).expect("a log");
         let seeds = Some(self.extent.seeds.unwrap_or(check.seeds()));
         let extent = Extent { seeds, until_broken: true, ..self.extent };
-        let kept = outcome::below(&self.target);
+        let kept = results::below(&self.target);
         match check {
             Check::Simulation { .. } => {
                 let program = self.build(&["test", "--package", "stockade", "--lib"], log)?;
@@ -84,7 +84,7 @@ impl<'a> Stand<'a> {
                 finish(&mut command, &file, read)
             }
             Check::Histories { place, .. } => {
-                self.run_part("histories", (ENV_PLACE, place), extent, log)
+                self.run_part("histories", (ENV_DEPLOYMENT, place), extent, log)
             }
             Check::Faults { fault, .. } => self.run_part("faults", (ENV_FAULT, fault), extent, log),
         }
@@ -99,10 +99,11 @@ impl<'a> Stand<'a> {
         log: &File,
     ) -> Result<Vec<Row>, String> {
         let program = self.build(&["build", "--package", "stockade-proof"], log)?;
-        let kept = outcome::below(&self.target);
+        let kept = results::below(&self.target);
         let mut command = self.command(&program, log);
         command.arg(part).args(extent.words()).env(name, value);
-        let read = || Ok(Outcome::load_from(&kept, part)?.map_or_else(Vec::new, |kept| kept.rows));
+        let read =
+            || Ok(PartResult::load_from(&kept, part)?.map_or_else(Vec::new, |kept| kept.rows));
         finish(&mut command, &kept.join(format!("{part}.json")), read)
     }
 

@@ -27,13 +27,13 @@ pub(super) struct OrderState {
 
 /// A word of the payment provider that came at a time from `from` to `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Word {
+pub(super) struct PaymentNotice {
     pub(super) from: i64,
     pub(super) to: i64,
     pub(super) success: bool,
 }
 
-/// A product as it stands. What was due by `now` counts as returned, but is
+/// A product as it stands. Command was due by `now` counts as returned, but is
 /// still in `holds` and `orders` as it was, and not yet in `stock`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct State {
@@ -45,7 +45,7 @@ pub struct State {
     /// Key and request with the answer that was given.
     pub(super) keys: BTreeMap<String, (String, Answer)>,
     /// Words of the payment provider on orders that are not there yet.
-    pub(super) waiting: BTreeMap<u64, Vec<Word>>,
+    pub(super) waiting: BTreeMap<u64, Vec<PaymentNotice>>,
 }
 
 /// Never due.

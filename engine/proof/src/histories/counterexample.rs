@@ -7,7 +7,7 @@ use super::model::{Act, Model, State};
 use super::record::{Answer, Call, Record};
 
 /// Tells why a product's history cannot be explained.
-pub fn tell(
+pub fn describe(
     model: &Model,
     initial: &State,
     history: &[Operation<Act>],
@@ -51,7 +51,7 @@ pub fn tell(
 }
 
 /// Tells everything that callers saw of a product.
-pub fn tell_all(history: &[Operation<Act>], records: &[Record]) -> String {
+pub fn describe_all(history: &[Operation<Act>], records: &[Record]) -> String {
     let start = history
         .iter()
         .map(|operation| records[operation.record].invoked)
@@ -87,7 +87,7 @@ fn shorten(model: &Model, initial: &State, history: &[Operation<Act>]) -> Vec<Op
     shortest
 }
 
-/// What had been called by this time; what had no answer by then may be left out.
+/// Command had been called by this time; what had no answer by then may be left out.
 fn up_to(history: &[Operation<Act>], until: u64) -> Vec<Operation<Act>> {
     let called = history.iter().filter(|one| one.called <= until);
     let cut = |one: &Operation<Act>| {
@@ -98,7 +98,7 @@ fn up_to(history: &[Operation<Act>], until: u64) -> Vec<Operation<Act>> {
 }
 
 fn changes_nothing(act: &Act) -> bool {
-    act.what.is_read() || (act.key.is_none() && matches!(act.answer, Answer::Refused(_)))
+    act.command.is_read() || (act.key.is_none() && matches!(act.answer, Answer::Refused(_)))
 }
 
 fn line(operation: &Operation<Act>, records: &[Record], nanos: u64, time: i64) -> String {
@@ -125,7 +125,7 @@ fn line(operation: &Operation<Act>, records: &[Record], nanos: u64, time: i64) -
         other => format!("{other:?}"),
     };
     let call = match &record.call {
-        Call::Cart { .. } => format!("cart: {:?}", operation.act.what),
+        Call::Cart { .. } => format!("cart: {:?}", operation.act.command),
         other => format!("{other:?}"),
     };
     let caller =

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which promise was broken; a [`Row`] counts each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamError {
+pub enum Violation {
     /// Units were sold beyond what there was.
     Oversold,
     /// Units are accounted for by no row.
@@ -27,7 +27,8 @@ pub struct Row {
     /// What was done to the engine.
     pub fault: String,
     /// On which store, lock and cache.
-    pub place: String,
+    #[serde(rename = "place")]
+    pub deployment: String,
     /// Seeds that were tried, where the part has seeds.
     #[serde(default)]
     pub seeds: u64,
@@ -65,13 +66,13 @@ impl Row {
     }
 
     /// Counts a promise as broken so many times.
-    pub fn blame(&mut self, broken: StreamError, times: u64) {
+    pub fn blame(&mut self, broken: Violation, times: u64) {
         let count = match broken {
-            StreamError::Oversold => &mut self.oversold,
-            StreamError::Leaked => &mut self.leaked,
-            StreamError::Lost => &mut self.lost,
-            StreamError::Doubled => &mut self.doubled,
-            StreamError::Unexplained => &mut self.unexplained,
+            Violation::Oversold => &mut self.oversold,
+            Violation::Leaked => &mut self.leaked,
+            Violation::Lost => &mut self.lost,
+            Violation::Doubled => &mut self.doubled,
+            Violation::Unexplained => &mut self.unexplained,
         };
         *count += times;
     }
@@ -90,13 +91,13 @@ impl Row {
 
     /// Which promises were broken, and how often.
     #[must_use]
-    pub fn broken(&self) -> Vec<(StreamError, u64)> {
+    pub fn broken(&self) -> Vec<(Violation, u64)> {
         let all = [
-            (StreamError::Oversold, self.oversold),
-            (StreamError::Leaked, self.leaked),
-            (StreamError::Lost, self.lost),
-            (StreamError::Doubled, self.doubled),
-            (StreamError::Unexplained, self.unexplained),
+            (Violation::Oversold, self.oversold),
+            (Violation::Leaked, self.leaked),
+            (Violation::Lost, self.lost),
+            (Violation::Doubled, self.doubled),
+            (Violation::Unexplained, self.unexplained),
         ];
         all.into_iter().filter(|(_, times)| *times > 0).collect()
     }
@@ -104,7 +105,7 @@ impl Row {
 
 /// What one part found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct PartResult {
     /// The part's name, a word of the command line.
     pub part: String,
     /// Whether it was the long form.
@@ -117,7 +118,7 @@ pub struct Outcome {
     pub rows: Vec<Row>,
 }
 
-impl Outcome {
+impl PartResult {
     /// Keeps it for the report.
     ///
     /// # Errors

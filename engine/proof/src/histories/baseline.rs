@@ -4,7 +4,7 @@
 use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
 
 use super::checker::{Operation, Verdict, WORK_MAX, check};
-use super::model::{Act, Keyed, Model, State, What};
+use super::model::{Act, Command, Keyed, Model, State};
 use super::record::{Answer, Held, Ordered, Refused, Units};
 
 const MODEL: Model = Model {
@@ -19,32 +19,32 @@ const TTL: i64 = 100;
 /// Operations on one product, told one after the other. The clock stands at the
 /// time of each: microseconds, and as many nanoseconds.
 #[derive(Clone)]
-struct Tale {
+struct HistoryBuilder {
     stock: u64,
     model: Model,
     operations: Vec<Operation<Act>>,
 }
 
-fn with_stock(stock: u64) -> Tale {
-    Tale { stock, model: MODEL, operations: Vec::new() }
+fn with_stock(stock: u64) -> HistoryBuilder {
+    HistoryBuilder { stock, model: MODEL, operations: Vec::new() }
 }
 
-impl Tale {
+impl HistoryBuilder {
     /// An operation from one time to another.
-    fn during(mut self, from: i64, to: i64, what: What, answer: Answer) -> Self {
+    fn during(mut self, from: i64, to: i64, command: Command, answer: Answer) -> Self {
         let nanos = |time: i64| time.unsigned_abs();
         let is_open = answer == Answer::Unknown;
         let answered = (!is_open).then_some(nanos(to));
         let to = if is_open { i64::MAX - 1 } else { to };
         let record = self.operations.len();
-        let act = Act { what, key: None, answer, from, to };
+        let act = Act { command, key: None, answer, from, to };
         self.operations.push(Operation { act, called: nanos(from), answered, record });
         self
     }
 
     /// An operation at one time.
-    fn at(self, time: i64, what: What, answer: Answer) -> Self {
-        self.during(time, time, what, answer)
+    fn at(self, time: i64, command: Command, answer: Answer) -> Self {
+        self.during(time, time, command, answer)
     }
 
     /// Gives the last operation a key.
@@ -64,21 +64,21 @@ impl Tale {
 
     fn ordered(self, time: i64, id: u64, hold: u64, qty: u32) -> Self {
         let pending = (OrderStatus::PendingPayment, PaymentDisposition::None);
-        self.at(time, What::Order { hold }, ordered(id, hold, qty, pending, time))
+        self.at(time, Command::Order { hold }, ordered(id, hold, qty, pending, time))
     }
 
     fn paid(self, time: i64, order: u64, success: bool) -> Self {
         let key = format!("{order} {success} at {time}");
         let answer = Answer::Payment { is_waiting: false };
-        self.at(time, What::Payment { order, success }, answer).keyed(&key, "", false)
+        self.at(time, Command::Payment { order, success }, answer).keyed(&key, "", false)
     }
 
     fn released(self, time: i64, hold: u64, qty: u32, status: HoldStatus) -> Self {
-        self.at(time, What::Release { hold }, held(hold, qty, status, 0))
+        self.at(time, Command::Release { hold }, held(hold, qty, status, 0))
     }
 
     fn read(self, time: i64, stock: u64, held: u64, pending: u64, sold: u64) -> Self {
-        self.at(time, What::Read, Answer::Units(Units { stock, held, pending, sold }))
+        self.at(time, Command::Read, Answer::Units(Units { stock, held, pending, sold }))
     }
 
     fn is_explained(&self) -> bool {
@@ -120,19 +120,19 @@ fn used_by(order: u64) -> Answer {
     Answer::Refused(Refused { code, short: Vec::new(), order: Some(order) })
 }
 
-macro_rules! tales {
-    ($($name:ident: $verdict:ident $tale:expr;)*) => {
-        $(#[test] fn $name() { tales!(@$verdict $tale); })*
+macro_rules! baseline {
+    ($($name:ident: $verdict:ident $history:expr;)*) => {
+        $(#[test] fn $name() { baseline!(@$verdict $history); })*
     };
-    (@good $tale:expr) => { assert!($tale.is_explained()) };
-    (@bad $tale:expr) => { assert!(!$tale.is_explained()) };
+    (@good $history:expr) => { assert!($history.is_explained()) };
+    (@bad $history:expr) => { assert!(!$history.is_explained()) };
 }
 
-const HOLD: fn(u32) -> What = |qty| What::Hold { qty, ttl: TTL, customer: None };
-const HOLD_FOR: fn(u8, u32) -> What =
-    |customer, qty| What::Hold { qty, ttl: TTL, customer: Some(customer) };
+const HOLD: fn(u32) -> Command = |qty| Command::Hold { qty, ttl: TTL, customer: None };
+const HOLD_FOR: fn(u8, u32) -> Command =
+    |customer, qty| Command::Hold { qty, ttl: TTL, customer: Some(customer) };
 
-tales! {
+baseline! {
     a_hold_an_order_and_its_payment_are_explained: good
         with_stock(3).held(1, 7, 2).ordered(5, 9, 7, 2).paid(6, 9, true).read(8, 1, 0, 0, 2);
     two_callers_who_were_both_given_the_last_unit_are_not: bad
@@ -150,21 +150,21 @@ tales! {
     two_orders_of_one_hold_are_not: bad
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).ordered(3, 10, 7, 1);
     a_second_order_is_refused_with_the_first_one: good
-        with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).at(3, What::Order { hold: 7 }, used_by(9));
+        with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).at(3, Command::Order { hold: 7 }, used_by(9));
     a_second_order_is_not_refused_with_another_one: bad
-        with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).at(3, What::Order { hold: 7 }, used_by(8));
+        with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).at(3, Command::Order { hold: 7 }, used_by(8));
     a_hold_used_before_anyone_used_it_is_not: bad
-        with_stock(3).held(1, 7, 1).at(2, What::Order { hold: 7 }, used_by(9)).ordered(3, 9, 7, 1);
+        with_stock(3).held(1, 7, 1).at(2, Command::Order { hold: 7 }, used_by(9)).ordered(3, 9, 7, 1);
     a_read_that_misses_a_hold_answered_before_is_not: bad
         with_stock(3).held(1, 7, 1).read(2, 3, 0, 0, 0);
     a_read_that_misses_a_hold_under_way_is_explained: good
         with_stock(3)
             .during(1, 5, HOLD(1), held(7, 1, HoldStatus::Active, 2))
-            .during(3, 4, What::Read, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
+            .during(3, 4, Command::Read, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
     a_cached_read_that_misses_a_hold_answered_before_is_not: bad
         with_stock(3).held(1, 7, 1).at(
             2,
-            What::ReadCached,
+            Command::ReadCached,
             Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }),
         );
     two_reads_that_see_a_hold_come_and_go_are_not: bad
@@ -187,9 +187,9 @@ tales! {
             .released(3, 7, 1, HoldStatus::Released)
             .read(4, 2, 0, 0, 0);
     a_hold_that_expired_before_its_end_is_not: bad
-        with_stock(2).held(1, 7, 1).at(100, What::Order { hold: 7 }, refused("hold_expired"));
+        with_stock(2).held(1, 7, 1).at(100, Command::Order { hold: 7 }, refused("hold_expired"));
     a_hold_that_expired_at_its_end_is_explained: good
-        with_stock(2).held(1, 7, 1).at(101, What::Order { hold: 7 }, refused("hold_expired"));
+        with_stock(2).held(1, 7, 1).at(101, Command::Order { hold: 7 }, refused("hold_expired"));
     an_order_of_a_hold_at_its_end_is_not: bad
         with_stock(2).held(1, 7, 1).ordered(101, 9, 7, 1);
     an_order_at_the_last_moment_is_explained: good
@@ -198,7 +198,7 @@ tales! {
         with_stock(1)
             .held(1, 7, 1)
             .during(50, 150, HOLD(1), held(8, 1, HoldStatus::Active, 101))
-            .during(50, 160, What::Order { hold: 7 }, ordered(
+            .during(50, 160, Command::Order { hold: 7 }, ordered(
                 9, 7, 1, (OrderStatus::PendingPayment, PaymentDisposition::None), 100))
             .read(161, 0, 0, 1, 0);
     units_due_by_now_can_be_held_by_others: good
@@ -212,40 +212,40 @@ tales! {
     a_dead_hold_that_is_read_as_active_is_not: bad
         with_stock(2).held(1, 7, 1).at(
             101,
-            What::ReadHold { hold: 7 },
+            Command::ReadHold { hold: 7 },
             held(7, 1, HoldStatus::Active, 1),
         );
     a_hold_that_lives_on_without_being_extended_is_not: bad
         with_stock(2).held(1, 7, 1).at(
             50,
-            What::ReadHold { hold: 7 },
+            Command::ReadHold { hold: 7 },
             held(7, 1, HoldStatus::Active, 20),
         );
     an_extended_hold_lives_to_its_new_end: good
         with_stock(1)
             .held(1, 7, 1)
-            .at(60, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
+            .at(60, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
             .at(120, HOLD(1), short(1, 0))
             .held(160, 8, 1);
     an_extension_of_a_dead_hold_is_not: bad
         with_stock(1).held(1, 7, 1).at(
             101,
-            What::Extend { hold: 7, ttl: TTL },
+            Command::Extend { hold: 7, ttl: TTL },
             held(7, 1, HoldStatus::Active, 101),
         );
     a_hold_beyond_the_longest_life_is_not: bad
-        Tale { model: Model { hold_ttl_max: 120, ..MODEL }, ..with_stock(1) }
+        HistoryBuilder { model: Model { hold_ttl_max: 120, ..MODEL }, ..with_stock(1) }
             .held(1, 7, 1)
-            .at(60, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60));
+            .at(60, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60));
     two_extensions_that_reach_beyond_it_are_not: bad
-        Tale { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
+        HistoryBuilder { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
             .held(1, 7, 1)
-            .at(60, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
-            .at(100, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 100));
+            .at(60, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
+            .at(100, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 100));
     an_extension_that_is_cut_at_the_longest_life_is_explained: good
-        Tale { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
+        HistoryBuilder { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
             .held(1, 7, 1)
-            .at(100, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 81))
+            .at(100, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 81))
             .held(181, 8, 1);
     a_customer_who_holds_more_than_one_may_is_not: bad
         with_stock(9).held_for(0, 1, 7, 2).held_for(0, 2, 8, 2);
@@ -262,8 +262,8 @@ tales! {
     a_cached_read_that_shows_again_what_was_before_is_not: bad
         with_stock(3)
             .held(1, 7, 1)
-            .at(2, What::ReadCached, Answer::Units(Units { stock: 2, held: 1, pending: 0, sold: 0 }))
-            .at(3, What::ReadCached, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
+            .at(2, Command::ReadCached, Answer::Units(Units { stock: 2, held: 1, pending: 0, sold: 0 }))
+            .at(3, Command::ReadCached, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
     a_repeated_call_gets_the_first_answer: good
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
@@ -314,21 +314,21 @@ tales! {
     a_word_that_came_before_its_order_counts: good
         with_stock(1)
             .held(1, 7, 1)
-            .at(2, What::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
-            .at(3, What::Order { hold: 7 }, ordered(
+            .at(2, Command::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
+            .at(3, Command::Order { hold: 7 }, ordered(
                 9, 7, 1, (OrderStatus::Paid, PaymentDisposition::None), 3));
     a_word_that_came_before_its_order_and_was_lost_is_not: bad
         with_stock(1)
             .held(1, 7, 1)
-            .at(2, What::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
+            .at(2, Command::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
             .ordered(3, 9, 7, 1);
     goods_that_were_received_and_are_not_there_are_not: bad
         with_stock(1)
-            .at(1, What::Adjust { delta: 2 }, Answer::Units(Units {
+            .at(1, Command::Adjust { delta: 2 }, Answer::Units(Units {
                 stock: 3, held: 0, pending: 0, sold: 0 }))
             .at(2, HOLD(3), short(3, 1));
     a_write_off_below_zero_is_not: bad
-        with_stock(1).held(1, 7, 1).at(2, What::Adjust { delta: -1 }, Answer::Units(Units {
+        with_stock(1).held(1, 7, 1).at(2, Command::Adjust { delta: -1 }, Answer::Units(Units {
             stock: 0, held: 0, pending: 0, sold: 0 }));
     a_hold_without_an_answer_may_have_been_made: good
         with_stock(1).at(1, HOLD(1), Answer::Unknown).at(5, HOLD(1), short(1, 0));
@@ -339,21 +339,21 @@ tales! {
     a_hold_made_without_an_answer_comes_back_only_by_its_end: bad
         with_stock(1)
             .at(1, HOLD(1), Answer::Unknown)
-            .at(101, What::Lapse { hold: u64::MAX - 1 }, Answer::Unknown)
+            .at(101, Command::UnobservedExpiry { hold: u64::MAX - 1 }, Answer::Unknown)
             .at(5, HOLD(1), short(1, 0))
             .held(6, 8, 1);
     and_then_it_may: good
         with_stock(1)
             .at(1, HOLD(1), Answer::Unknown)
-            .at(101, What::Lapse { hold: u64::MAX - 1 }, Answer::Unknown)
+            .at(101, Command::UnobservedExpiry { hold: u64::MAX - 1 }, Answer::Unknown)
             .at(5, HOLD(1), short(1, 0))
             .held(101, 8, 1);
     an_order_without_an_answer_may_have_used_the_hold: good
         with_stock(1)
             .held(1, 7, 1)
-            .at(2, What::Order { hold: 7 }, Answer::Unknown)
-            .at(5, What::Release { hold: 7 }, used_by(44))
+            .at(2, Command::Order { hold: 7 }, Answer::Unknown)
+            .at(5, Command::Release { hold: 7 }, used_by(44))
             .read(6, 0, 0, 1, 0);
     a_hold_that_nobody_ordered_was_not_used: bad
-        with_stock(1).held(1, 7, 1).at(5, What::Release { hold: 7 }, used_by(44));
+        with_stock(1).held(1, 7, 1).at(5, Command::Release { hold: 7 }, used_by(44));
 }

@@ -16,7 +16,7 @@ const PATIENT: [(&str, &str); 5] = [
 ];
 
 /// An empty store.
-pub struct Place {
+pub struct Deployment {
     pub url: String,
     redis: Option<(String, String)>,
     /// Settings of every engine here.
@@ -24,7 +24,7 @@ pub struct Place {
     file: Option<TempDb>,
 }
 
-impl Place {
+impl Deployment {
     fn at(url: String, file: Option<TempDb>) -> Self {
         let settings = PATIENT.map(|(name, value)| (name, value.to_owned())).to_vec();
         Self { url, redis: None, settings, file }

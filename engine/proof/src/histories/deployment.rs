@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 use stockade::{Engine, EngineBuilder, NewProduct, ProductId, Result};
 use stockade_testkit::{Flavour, Redis, TempDb};
 
-use super::caller::{self, Known, Shift};
+use super::caller::{self, CallerContext, KnownIds};
 use super::clock::SteppedClock;
 use super::model::Model;
-use super::partition::Lateness;
-use super::plan::{Lives, MS, Plan};
+use super::partition::Staleness;
+use super::plan::{MS, Plan, Ttls};
 use super::process::{Child, Setup, Task};
 use super::record::{Record, Watch};
 
 /// A combination of store, lock and cache, and who its callers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Deployment {
     SqliteMemory,
     SqliteFile,
-    Server(Flavour, Beside),
+    Server(Flavour, Companions),
 }
 
-/// What stands beside a database server.
+/// Command stands beside a database server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beside {
+pub enum Companions {
     Nothing,
     Redis,
     /// Redis as well, and the callers are in several processes, where time
@@ -37,14 +37,14 @@ const PROCESSES: u32 = 3;
 const CALLERS_EACH: u32 = 2;
 /// How late another process hears that stock came back: see the engine's
 /// memory of what is sold out.
-const REFUSAL_LATE: Duration = Duration::from_millis(100);
+const REFUSAL_STALENESS: Duration = Duration::from_millis(100);
 /// How far the store's clock may be from what a process believes of it.
 const CLOCK_LAG: i64 = 100 * MS;
-/// What is due comes back within this time, however slow the machine.
+/// Command is due comes back within this time, however slow the machine.
 const BACK_WITHIN: Duration = Duration::from_secs(20);
 /// Beyond all that any plan lets live, in microseconds.
 const A_DAY: i64 = 86_400_000 * MS;
-/// What one customer's holds of a product may keep together.
+/// Command one customer's holds of a product may keep together.
 const MAX_PER_CUSTOMER: u32 = 3;
 /// So short that a product is read from the store all the time, and written
 /// meanwhile.
@@ -52,12 +52,12 @@ const BRIEF_CACHE: &str = "2ms";
 /// The process of who starts the others.
 const PARENT: u32 = 0;
 
-impl Place {
+impl Deployment {
     pub fn all() -> impl Iterator<Item = Self> {
-        let beside = [Beside::Nothing, Beside::Redis, Beside::RedisAndProcesses];
-        let on_servers = Flavour::ALL
-            .into_iter()
-            .flat_map(move |database| beside.map(|beside| Self::Server(database, beside)));
+        let companions = [Companions::Nothing, Companions::Redis, Companions::RedisAndProcesses];
+        let on_servers = Flavour::ALL.into_iter().flat_map(move |database| {
+            companions.map(|companions| Self::Server(database, companions))
+        });
         [Self::SqliteMemory, Self::SqliteFile].into_iter().chain(on_servers)
     }
 
@@ -65,35 +65,35 @@ impl Place {
         match self {
             Self::SqliteMemory => "SQLite in memory".to_owned(),
             Self::SqliteFile => "SQLite file".to_owned(),
-            Self::Server(database, beside) => {
-                let beside = match beside {
-                    Beside::Nothing => "",
-                    Beside::Redis => " + Redis",
-                    Beside::RedisAndProcesses => " + Redis, 3 processes",
+            Self::Server(database, companions) => {
+                let companions = match companions {
+                    Companions::Nothing => "",
+                    Companions::Redis => " + Redis",
+                    Companions::RedisAndProcesses => " + Redis, 3 processes",
                 };
-                format!("{}{beside}", database.name())
+                format!("{}{companions}", database.name())
             }
         }
     }
 
     fn has_redis(self) -> bool {
-        matches!(self, Self::Server(_, Beside::Redis | Beside::RedisAndProcesses))
+        matches!(self, Self::Server(_, Companions::Redis | Companions::RedisAndProcesses))
     }
 
     fn has_processes(self) -> bool {
-        matches!(self, Self::Server(_, Beside::RedisAndProcesses))
+        matches!(self, Self::Server(_, Companions::RedisAndProcesses))
     }
 
-    pub fn lives(self) -> Lives {
-        if self.has_processes() { Lives::REAL } else { Lives::STEPPED }
+    pub fn ttls(self) -> Ttls {
+        if self.has_processes() { Ttls::REAL } else { Ttls::STEPPED }
     }
 
-    pub fn lateness(self) -> Lateness {
+    pub fn staleness(self) -> Staleness {
         if !self.has_processes() {
-            return Lateness::default();
+            return Staleness::default();
         }
-        let refusal_nanos = u64::try_from(REFUSAL_LATE.as_nanos()).unwrap_or(u64::MAX);
-        Lateness { refusal_nanos, is_cache_late: true }
+        let refusal_nanos = u64::try_from(REFUSAL_STALENESS.as_nanos()).unwrap_or(u64::MAX);
+        Staleness { refusal_nanos, is_cache_stale: true }
     }
 }
 
@@ -101,7 +101,7 @@ impl Place {
 pub struct Shop {
     pub engine: Engine,
     pub model: Model,
-    place: Place,
+    deployment: Deployment,
     watch: Watch,
     children: Vec<Child>,
     _file: Option<TempDb>,
@@ -109,27 +109,27 @@ pub struct Shop {
 
 impl Shop {
     /// An empty store; its number tells how it is set.
-    pub fn open(place: Place, number: u64) -> Result<Self> {
-        let lives = place.lives();
-        let file = (place == Place::SqliteFile).then(TempDb::new);
-        let url = match (&file, place) {
+    pub fn open(deployment: Deployment, number: u64) -> Result<Self> {
+        let ttls = deployment.ttls();
+        let file = (deployment == Deployment::SqliteFile).then(TempDb::new);
+        let url = match (&file, deployment) {
             (Some(file), _) => file.url(),
-            (None, Place::Server(database, _)) => database.shared().fresh_database(),
+            (None, Deployment::Server(database, _)) => database.shared().fresh_database(),
             (None, _) => "sqlite::memory:".to_owned(),
         };
         let re_reserve = number.is_multiple_of(2);
         let mut settings = vec![
             ("store", url),
-            ("hold_ttl_max", micros(lives.hold_ttl_max)),
-            ("hold_ttl", micros(lives.hold_ttl_max)),
-            ("payment_ttl", micros(lives.payment_ttl)),
+            ("hold_ttl_max", micros(ttls.hold_ttl_max)),
+            ("hold_ttl", micros(ttls.hold_ttl_max)),
+            ("payment_ttl", micros(ttls.payment_ttl)),
             ("late_payment", if re_reserve { "re_reserve" } else { "refund" }.to_owned()),
             ("max_per_customer", MAX_PER_CUSTOMER.to_string()),
         ];
         if number.is_multiple_of(2) {
             settings.push(("cache_ttl", BRIEF_CACHE.to_owned()));
         }
-        if place.has_redis() {
+        if deployment.has_redis() {
             let redis = Redis::shared();
             settings.push(("redis", redis.url()));
             settings.push(("redis_prefix", redis.fresh_prefix()));
@@ -139,8 +139,8 @@ impl Shop {
         };
         let mut builder = setup.builder()?;
         // Half of the stores are swept by nobody unless a caller asks for it.
-        builder = builder.sweeper(!place.has_processes() && number.is_multiple_of(4));
-        let watch = if place.has_processes() {
+        builder = builder.sweeper(!deployment.has_processes() && number.is_multiple_of(4));
+        let watch = if deployment.has_processes() {
             Watch::Real
         } else {
             let clock = Arc::new(SteppedClock::default());
@@ -148,16 +148,16 @@ impl Shop {
             Watch::Stepped(clock)
         };
         let engine = builder.open()?;
-        let children = if place.has_processes() { PROCESSES } else { 0 };
+        let children = if deployment.has_processes() { PROCESSES } else { 0 };
         let children = (0..children).map(|_| Child::start(&setup)).collect();
         let model = Model {
-            hold_ttl_max: lives.hold_ttl_max,
-            payment_ttl: lives.payment_ttl,
+            hold_ttl_max: ttls.hold_ttl_max,
+            payment_ttl: ttls.payment_ttl,
             max_per_customer: MAX_PER_CUSTOMER,
             re_reserve,
-            clock_lag: if place.has_processes() { CLOCK_LAG } else { 0 },
+            clock_lag: if deployment.has_processes() { CLOCK_LAG } else { 0 },
         };
-        Ok(Self { engine, model, place, watch, children, _file: file })
+        Ok(Self { engine, model, deployment, watch, children, _file: file })
     }
 
     /// Makes the plan's products.
@@ -174,25 +174,25 @@ impl Shop {
     /// had when all were done.
     pub fn run(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
         let mut records = if self.children.is_empty() {
-            caller::run(&self.shift(plan, products), Known::default(), 0..plan.callers)
+            caller::run(&self.context(plan, products), KnownIds::default(), 0..plan.callers)
         } else {
             self.run_children(plan, products)
         };
-        records.extend(caller::look(&self.shift(plan, products), &records));
+        records.extend(caller::read_back(&self.context(plan, products), &records));
         records
     }
 
-    /// What callers of this process do.
-    fn shift<'a>(&'a self, plan: &'a Plan, products: &'a [u64]) -> Shift<'a> {
-        Shift { engine: &self.engine, watch: &self.watch, process: PARENT, plan, products }
+    /// Command callers of this process do.
+    fn context<'a>(&'a self, plan: &'a Plan, products: &'a [u64]) -> CallerContext<'a> {
+        CallerContext { engine: &self.engine, watch: &self.watch, process: PARENT, plan, products }
     }
 
     /// A caller of this process makes holds and orders first, so that those of
     /// all processes have some in common.
     fn run_children(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
         let first = Plan { steps: plan.steps / 2, ..plan.clone() };
-        let mut records = caller::run(&self.shift(&first, products), Known::default(), 0..1);
-        let known = Known::of(&self.engine, &records);
+        let mut records = caller::run(&self.context(&first, products), KnownIds::default(), 0..1);
+        let known = KnownIds::of(&self.engine, &records);
         for (child, number) in self.children.iter_mut().zip(0_u32..) {
             let numbers = (number * CALLERS_EACH + 1)..((number + 1) * CALLERS_EACH + 1);
             child.send(&Task {
@@ -221,7 +221,7 @@ impl Shop {
                 left += page.items.iter().map(|item| item.held + item.pending).sum::<u64>();
             }
             if left == 0 || since.elapsed() > BACK_WITHIN {
-                // What fell due after the sweep counts as returned, but is not.
+                // Command fell due after the sweep counts as returned, but is not.
                 self.engine.sweep()?;
                 return Ok(());
             }
@@ -234,8 +234,8 @@ impl Shop {
         self.engine.close()
     }
 
-    pub fn place(&self) -> Place {
-        self.place
+    pub fn deployment(&self) -> Deployment {
+        self.deployment
     }
 }
 
