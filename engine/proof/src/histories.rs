@@ -40,7 +40,7 @@ const SEEDS_SHORT: u64 = 24;
 const SEEDS_LONG: u64 = 1_000;
 /// Seeds that share a store, one after the other.
 const SEEDS_EACH: u64 = 6;
-/// Failing seeds that are reported of in each place.
+/// Failing seeds that are reported in each place.
 const REPORTED_MAX: u64 = 3;
 /// Picks a place by its name.
 pub const ENV_DEPLOYMENT: &str = "STOCKADE_PROOF_PLACE";
@@ -122,7 +122,7 @@ fn report_failure(deployment: Deployment, seed: u64, findings: &[Finding]) {
     println!("again: stockade-proof histories --seed {seed} --seeds 1\n");
 }
 
-/// Command came of one seed.
+/// What came of one seed.
 struct SeedReport {
     operations: u64,
     contended: u64,

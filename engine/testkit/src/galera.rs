@@ -38,7 +38,7 @@ pub struct Galera {
 
 /// How far a node has come: a history's id, and the number of the last
 /// transaction in it.
-struct Place {
+struct RecoveredPosition {
     history: String,
     number: i64,
 }
@@ -105,7 +105,7 @@ impl Galera {
     pub fn restart(&self, node: usize) {
         self.kill(node);
         let node = &self.servers()[node];
-        let started = recovered(node).and_then(|place| start_at(node, &place, None));
+        let started = recovered(node).and_then(|position| start_at(node, &position, None));
         if let Err(cause) = started.and_then(|()| become_synced(node, is_synced)) {
             panic!("{cause}");
         }
@@ -144,19 +144,20 @@ impl Galera {
     }
 
     fn try_restart_first(&self) -> Result<usize, String> {
-        let places = side_by_side(self.servers(), |node| {
+        let positions = side_by_side(self.servers(), |node| {
             node.kill();
             recovered(node)
         });
-        let places = places.into_iter().collect::<Result<Vec<Place>, _>>()?;
-        let furthest = places.iter().enumerate().rev().max_by_key(|(_, place)| place.number);
-        let (first, place) = furthest.ok_or("there are no nodes")?;
+        let positions = positions.into_iter().collect::<Result<Vec<RecoveredPosition>, _>>()?;
+        let furthest =
+            positions.iter().enumerate().rev().max_by_key(|(_, position)| position.number);
+        let (first, position) = furthest.ok_or("there are no nodes")?;
         let node = &self.servers()[first];
         let state = node.server.folder().join("data/grastate.dat");
         let text = fs::read_to_string(&state).map_err(|cause| format!("grastate.dat: {cause}"))?;
         let text = text.replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1");
         fs::write(&state, text).map_err(|cause| format!("grastate.dat: {cause}"))?;
-        start_at(node, place, Some("--wsrep-new-cluster"))?;
+        start_at(node, position, Some("--wsrep-new-cluster"))?;
         become_synced(node, is_synced)?;
         Ok(first)
     }
@@ -240,7 +241,7 @@ fn is_synced(node: &SqlServer) -> bool {
 }
 
 /// Where the node stood when it died.
-fn recovered(node: &SqlServer) -> Result<Place, String> {
+fn recovered(node: &SqlServer) -> Result<RecoveredPosition, String> {
     let log = node.server.folder().join("recover.log");
     // One that is not there is as good as removed.
     let _ = fs::remove_file(&log);
@@ -252,11 +253,15 @@ fn recovered(node: &SqlServer) -> Result<Place, String> {
     let (_, position) = position.ok_or_else(|| format!("no position recovered:\n{text}"))?;
     let (history, number) = position.trim().rsplit_once(':').unwrap_or((position, "-1"));
     let number = number.split(',').next().unwrap_or_default().parse().unwrap_or(-1);
-    Ok(Place { history: history.to_owned(), number })
+    Ok(RecoveredPosition { history: history.to_owned(), number })
 }
 
-fn start_at(node: &SqlServer, place: &Place, how: Option<&str>) -> Result<(), String> {
-    let Place { history, number } = place;
+fn start_at(
+    node: &SqlServer,
+    position: &RecoveredPosition,
+    how: Option<&str>,
+) -> Result<(), String> {
+    let RecoveredPosition { history, number } = position;
     let mut further = vec![OsString::from(format!("--wsrep-start-position={history}:{number}"))];
     further.extend(how.map(OsString::from));
     node.server.launch_with(&further)

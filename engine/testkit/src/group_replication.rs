@@ -50,7 +50,7 @@ pub struct GroupReplication {
 }
 
 /// Where a node is: its ports and addresses, and what starts it there.
-struct Site {
+struct NodeAddress {
     port: u16,
     /// The host by which the other nodes reach it.
     host: String,
@@ -100,12 +100,14 @@ impl GroupReplication {
     }
 
     fn try_start(network: Option<&Network>) -> Result<GroupReplication, String> {
-        let site = |node| network.map_or_else(Site::on_loopback, |net| Site::inside(net, node));
-        let sites: Vec<Site> = (0..NODES).map(site).collect();
-        let seeds: Vec<&str> = sites.iter().map(|site| site.group.as_str()).collect();
+        let address = |node| {
+            network.map_or_else(NodeAddress::on_loopback, |net| NodeAddress::inside(net, node))
+        };
+        let addresses: Vec<NodeAddress> = (0..NODES).map(address).collect();
+        let seeds: Vec<&str> = addresses.iter().map(|address| address.group.as_str()).collect();
         let seeds = seeds.join(",");
-        let numbered: Vec<(usize, &Site)> = sites.iter().enumerate().collect();
-        let nodes = side_by_side(&numbered, |(number, site)| prepare(*number, site, &seeds));
+        let numbered: Vec<(usize, &NodeAddress)> = addresses.iter().enumerate().collect();
+        let nodes = side_by_side(&numbered, |(number, address)| prepare(*number, address, &seeds));
         let nodes = nodes.into_iter().collect::<Result<Vec<SqlServer>, _>>()?;
         let forward = |node: &SqlServer| Forwarder::start(node.port(), node.socket());
         let forwarded = nodes.iter().filter(|_| network.is_some()).map(forward);
@@ -329,9 +331,9 @@ impl Deref for GroupReplication {
     }
 }
 
-impl Site {
-    fn on_loopback() -> Site {
-        Site {
+impl NodeAddress {
+    fn on_loopback() -> NodeAddress {
+        NodeAddress {
             port: free_port(),
             host: "127.0.0.1".to_owned(),
             group: format!("127.0.0.1:{}", free_port()),
@@ -343,13 +345,13 @@ impl Site {
 
     /// The port is the node's inside and its forwarder's outside, so that the
     /// group and the clients know the node by the same one.
-    fn inside(network: &Network, node: usize) -> Site {
+    fn inside(network: &Network, node: usize) -> NodeAddress {
         let host = network::address(node);
         let mut prefix = network.command_prefix(node);
         // The kernel may clear the parent-death signal of a process that gains
         // capabilities, as nsenter does.
         prefix.extend(["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from));
-        Site {
+        NodeAddress {
             port: free_port(),
             group: format!("{host}:{}", free_port()),
             host,
@@ -367,8 +369,8 @@ impl Site {
     }
 }
 
-fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String> {
-    let Site { port, host, group, allowed, prefix, flags: own_flags } = site;
+fn prepare(number: usize, address: &NodeAddress, seeds: &str) -> Result<SqlServer, String> {
+    let NodeAddress { port, host, group, allowed, prefix, flags: own_flags } = address;
     let own = [
         format!("--server-id={}", number + 1),
         format!("--report-host={host}"),

@@ -46,13 +46,13 @@
     reason = "a test kit reports by panicking: its caller is a test, and there is nothing to recover"
 )]
 
+mod binaries;
 pub mod cases;
 mod certificates;
 mod folder;
 mod galera;
 mod group_replication;
 mod haproxy;
-mod home;
 mod nodes;
 mod owned;
 mod port;

@@ -38,7 +38,7 @@ pub(crate) struct Server {
 }
 
 /// Why a server did not start, and whether it ended itself by SIGABRT.
-struct Failed {
+struct StartError {
     why: String,
     has_aborted: bool,
 }
@@ -77,8 +77,8 @@ impl Server {
         })
     }
 
-    fn launch_once(&self, further: &[OsString]) -> Result<(), Failed> {
-        let fails = |why: &str| Failed { why: self.failure(why), has_aborted: false };
+    fn launch_once(&self, further: &[OsString]) -> Result<(), StartError> {
+        let fails = |why: &str| StartError { why: self.failure(why), has_aborted: false };
         let mut slot = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         end(&mut slot);
         let log = File::options()
@@ -119,7 +119,7 @@ impl Server {
             Some(status) => format!("it ended with {status}"),
             None => format!("it did not answer within {READY_WITHIN:?}"),
         };
-        Err(Failed { why: self.failure(&why), has_aborted })
+        Err(StartError { why: self.failure(&why), has_aborted })
     }
 
     /// What is run: the program and its arguments.
@@ -216,17 +216,17 @@ fn state(pid: u32) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-type Order = (Command, Sender<io::Result<Child>>);
+type SpawnRequest = (Command, Sender<io::Result<Child>>);
 
 // The kernel sends the parent-death signal when the *thread* that started the
 // child ends, and a test's thread ends before a server it shares. So one thread
 // that never ends starts them all.
 fn spawn(command: Command) -> io::Result<Child> {
-    static SPAWNER: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
-    let orders = SPAWNER.get_or_init(|| {
-        let (sender, orders) = mpsc::channel::<Order>();
+    static SPAWNER: OnceLock<Mutex<Sender<SpawnRequest>>> = OnceLock::new();
+    let requests = SPAWNER.get_or_init(|| {
+        let (sender, requests) = mpsc::channel::<SpawnRequest>();
         thread::spawn(move || {
-            for (mut command, reply) in orders {
+            for (mut command, reply) in requests {
                 // Whoever asked is waiting; if its thread is gone, so is the
                 // need for the child, and dropping the handle leaves it to the
                 // parent-death signal.
@@ -237,7 +237,7 @@ fn spawn(command: Command) -> io::Result<Child> {
     });
     let (reply, answer) = mpsc::channel();
     let gone = || io::Error::other("the spawning thread is gone");
-    let sent = orders.lock().unwrap_or_else(PoisonError::into_inner).send((command, reply));
+    let sent = requests.lock().unwrap_or_else(PoisonError::into_inner).send((command, reply));
     sent.map_err(|_| gone())?;
     answer.recv().map_err(|_| gone())?
 }

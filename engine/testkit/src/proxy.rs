@@ -31,14 +31,14 @@ const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(10);
 /// the client gets an error rather than an orderly end.
 #[derive(Debug)]
 pub struct Proxy {
-    shared: Arc<Shared>,
+    shared: Arc<ProxyState>,
     addr: SocketAddr,
     // `None` only while being dropped.
     acceptor: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ProxyState {
     // Where new connections lead.
     upstream: Mutex<SocketAddr>,
     stopping: AtomicBool,
@@ -76,7 +76,7 @@ impl Proxy {
     fn open(upstream: SocketAddr) -> io::Result<Proxy> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyState {
             upstream: Mutex::new(upstream),
             stopping: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
@@ -230,7 +230,7 @@ impl Drop for Proxy {
     }
 }
 
-impl Shared {
+impl ProxyState {
     // Says whether all connections that were live at the call have closed.
     fn cut(&self) -> bool {
         let doomed: Vec<_> = {
@@ -263,7 +263,7 @@ impl Shared {
 }
 
 // Does not end before the proxy is dropped: it waits for clients.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, shared: &Arc<ProxyState>) {
     for id in 0_u64.. {
         let accepted = listener.accept();
         if shared.stopping.load(Ordering::SeqCst) {

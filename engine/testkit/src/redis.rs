@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::binaries::ServerBinaries;
 use crate::certificates::Identity;
-use crate::home::Home;
 use crate::owned::{Launch, Owned, on_a_free_port};
 use crate::port::{self, free_port};
 use crate::tool;
@@ -193,17 +193,17 @@ impl SharedRedis {
     }
 }
 
-fn home() -> Result<Home, String> {
-    Home::chosen_by(ENV_REDIS_ROOT)
+fn binaries() -> Result<ServerBinaries, String> {
+    ServerBinaries::chosen_by(ENV_REDIS_ROOT)
 }
 
 /// The beginning of a server's command line: Redis, or Valkey in its place.
 pub(crate) fn server() -> Result<Vec<OsString>, String> {
-    home()?.program(&["redis-server", "valkey-server"])
+    binaries()?.program(&["redis-server", "valkey-server"])
 }
 
 fn client() -> Result<Vec<OsString>, String> {
-    home()?.program(&["redis-cli", "valkey-cli"])
+    binaries()?.program(&["redis-cli", "valkey-cli"])
 }
 
 fn arguments(folder: &Path, port: u16) -> Vec<OsString> {

@@ -1,4 +1,4 @@
-//! Command a history leaves behind: every unit where the books say it is, each
+//! What a history leaves behind: every unit where the books say it is, each
 //! hold used once, nothing that was answered lost and nothing done twice.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -146,7 +146,7 @@ impl Accounting {
         }
         let (below, is_left_out) = (units[0], event.version.wrapping_sub(*version) > 1);
         *version = event.version;
-        // Command goes below zero once is from_events of once.
+        // What goes below zero once is reported once.
         if below < 0 && moves[0] < 0 {
             self.find(Violation::Oversold, below, format!("stock is at {below} after {event:?}"));
         }

@@ -31,7 +31,7 @@ const NEWEST: usize = 4;
 const READER: u32 = 1_000;
 const READS: u32 = 4;
 
-/// Command a process's callers do.
+/// What a process's callers do.
 pub struct CallerContext<'a> {
     pub engine: &'a Engine,
     pub watch: &'a Watch,
@@ -75,7 +75,7 @@ pub fn run(
     })
 }
 
-/// Command a call told.
+/// What a call told.
 struct Response {
     answer: Answer,
     replayed: bool,
@@ -367,7 +367,7 @@ pub fn read_back(context: &CallerContext<'_>, records: &[Record]) -> Vec<Record>
 }
 
 impl KnownIds {
-    /// Command these callers made.
+    /// What these callers made.
     pub fn of(engine: &Engine, records: &[Record]) -> Self {
         let mut known = Self::default();
         for record in records {

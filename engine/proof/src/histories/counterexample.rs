@@ -87,7 +87,7 @@ fn shorten(model: &Model, initial: &State, history: &[Operation<Act>]) -> Vec<Op
     shortest
 }
 
-/// Command had been called by this time; what had no answer by then may be left out.
+/// What had been called by this time; what had no answer by then may be left out.
 fn up_to(history: &[Operation<Act>], until: u64) -> Vec<Operation<Act>> {
     let called = history.iter().filter(|one| one.called <= until);
     let cut = |one: &Operation<Act>| {

@@ -22,7 +22,7 @@ pub enum Deployment {
     Server(Flavour, Companions),
 }
 
-/// Command stands beside a database server.
+/// What stands beside a database server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Companions {
     Nothing,
@@ -40,11 +40,11 @@ const CALLERS_EACH: u32 = 2;
 const REFUSAL_STALENESS: Duration = Duration::from_millis(100);
 /// How far the store's clock may be from what a process believes of it.
 const CLOCK_LAG: i64 = 100 * MS;
-/// Command is due comes back within this time, however slow the machine.
+/// What is due comes back within this time, however slow the machine.
 const BACK_WITHIN: Duration = Duration::from_secs(20);
 /// Beyond all that any plan lets live, in microseconds.
 const A_DAY: i64 = 86_400_000 * MS;
-/// Command one customer's holds of a product may keep together.
+/// What one customer's holds of a product may keep together.
 const MAX_PER_CUSTOMER: u32 = 3;
 /// So short that a product is read from the store all the time, and written
 /// meanwhile.
@@ -182,7 +182,7 @@ impl Shop {
         records
     }
 
-    /// Command callers of this process do.
+    /// What callers of this process do.
     fn context<'a>(&'a self, plan: &'a Plan, products: &'a [u64]) -> CallerContext<'a> {
         CallerContext { engine: &self.engine, watch: &self.watch, process: PARENT, plan, products }
     }
@@ -221,7 +221,7 @@ impl Shop {
                 left += page.items.iter().map(|item| item.held + item.pending).sum::<u64>();
             }
             if left == 0 || since.elapsed() > BACK_WITHIN {
-                // Command fell due after the sweep counts as returned, but is not.
+                // What fell due after the sweep counts as returned, but is not.
                 self.engine.sweep()?;
                 return Ok(());
             }

@@ -4,21 +4,23 @@
 //! Each operation is decided at one moment between its call and its answer, and
 //! moments only grow. Nobody says which moment it was, so the earliest that
 //! fits the answer is taken: whatever a later one allows, an earlier one allows
-//! as well. Where moments tell different stories, each is tried. Command is due at
+//! as well. Where moments tell different stories, each is tried. What is due at
 //! the moment of an operation is dead for it, whether or not a sweeper has been
 //! by. A read takes the product at one moment and the time at another, both
 //! within the call; so does a refusal that the engine makes from memory.
 
 mod state;
+mod transitions;
 
 use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
 
 use super::checker;
-use super::record::{Answer, Held, Ordered, Refused};
+use super::record::{Answer, Held, Ordered};
 pub use state::State;
 use state::{HoldState, NEVER, OrderState, PaymentNotice};
+use transitions::{adjust, expiry, extend, is_ended, is_refused, is_seen, is_short, release};
 
-/// Command the engine is set to; times in microseconds.
+/// What the engine is set to; times in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Model {
     pub hold_ttl_max: i64,
@@ -39,7 +41,7 @@ pub struct Keyed {
     pub replayed: bool,
 }
 
-/// Command is asked of one product; the answer stands beside it.
+/// What is asked of one product; the answer stands beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Hold {
@@ -149,8 +151,8 @@ impl Act {
 impl Command {
     /// Whether it only looks.
     pub fn is_read(&self) -> bool {
-        use Command as W;
-        matches!(self, W::Read | W::ReadCached | W::ReadHold { .. } | W::ReadOrder { .. })
+        use Command as C;
+        matches!(self, C::Read | C::ReadCached | C::ReadHold { .. } | C::ReadOrder { .. })
     }
 }
 
@@ -341,7 +343,7 @@ impl Model {
         true
     }
 
-    /// Command the payment provider's word does to an order that is there.
+    /// What the payment provider's word does to an order that is there.
     fn apply_payment(&self, state: &mut State, id: u64, success: bool) {
         let available = state.available(state.now);
         let now = state.now;
@@ -378,136 +380,4 @@ impl Model {
 /// An id that no hold and no order has: of the call that would have told it.
 fn unknown_id(act: &Act) -> u64 {
     u64::MAX - u64::try_from(act.from).unwrap_or(0)
-}
-
-fn release(state: &mut State, act: &Act, id: u64) -> bool {
-    let now = state.now;
-    let Some(hold) = state.holds.get_mut(&id) else { return false };
-    let before = hold.status_at(now);
-    if let Answer::Refused(refused) = &act.answer {
-        return before == HoldStatus::Converted && is_ended(state, refused, id);
-    }
-    if before == HoldStatus::Active {
-        hold.status = HoldStatus::Released;
-        state.stock += i64::from(hold.qty);
-    }
-    let after = state.holds.get(&id).map(|hold| hold.status_at(now));
-    match &act.answer {
-        Answer::Unknown => true,
-        Answer::Held(held) => {
-            held.id == id && before != HoldStatus::Converted && after == Some(held.status)
-        }
-        _ => false,
-    }
-}
-
-fn extend(state: &mut State, act: &Act, id: u64, ttl: i64) -> bool {
-    let now = state.now;
-    let Some(hold) = state.holds.get_mut(&id) else { return false };
-    if let Answer::Refused(refused) = &act.answer {
-        return is_ended(state, refused, id);
-    }
-    let is_active = hold.status_at(now) == HoldStatus::Active;
-    match &act.answer {
-        Answer::Unknown => {
-            if is_active {
-                hold.expires_at = NEVER;
-            }
-            true
-        }
-        Answer::Held(held) => {
-            hold.expires_at = hold.expires_at.max((now + ttl).min(hold.latest_end));
-            is_active && (held.id, held.expires_at) == (id, hold.expires_at)
-        }
-        _ => false,
-    }
-}
-
-fn adjust(state: &mut State, act: &Act, delta: i64) -> bool {
-    let available = state.available(state.now);
-    let fits = available + delta >= 0;
-    if let Answer::Refused(refused) = &act.answer {
-        return !fits && is_short(refused, delta.unsigned_abs(), available);
-    }
-    if !fits {
-        return act.answer == Answer::Unknown;
-    }
-    state.stock += delta;
-    match &act.answer {
-        Answer::Unknown => true,
-        Answer::Units(units) => *units == state.units(state.now),
-        _ => false,
-    }
-}
-
-/// Ends a hold of which nobody knows when it ends, or the order made from it.
-fn expiry(state: &mut State, id: u64) -> bool {
-    let Some(hold) = state.holds.get_mut(&id) else { return false };
-    if hold.status == HoldStatus::Active && hold.expires_at == NEVER {
-        hold.expires_at = state.now;
-        return true;
-    }
-    let mut orders = state.orders.values_mut().filter(|order| order.hold == id);
-    let order = orders.find(|order| order.due_at == NEVER);
-    order.is_some_and(|order| {
-        order.due_at = state.now;
-        true
-    })
-}
-
-/// Whether the state at this time is what the read saw.
-fn is_seen(state: &State, act: &Act, time: i64) -> bool {
-    match (&act.command, &act.answer) {
-        (_, Answer::Unknown) => true,
-        (Command::Hold { qty, .. }, Answer::Refused(refused)) => {
-            let available = state.available(time);
-            available < i64::from(*qty) && is_short(refused, u64::from(*qty), available)
-        }
-        (Command::Read | Command::ReadCached, Answer::Units(units)) => *units == state.units(time),
-        (Command::ReadHold { hold }, Answer::Held(held)) => {
-            state.holds.get(hold).is_some_and(|known| {
-                (known.qty, known.status_at(time), known.expires_at)
-                    == (held.qty, held.status, held.expires_at)
-            })
-        }
-        (Command::ReadOrder { order }, Answer::Ordered(response)) => {
-            state.orders.get(order).is_some_and(|known| {
-                (known.hold, known.qty) == (response.hold, response.qty)
-                    && (known.status_at(time), known.disposition)
-                        == (response.status, response.disposition)
-            })
-        }
-        _ => false,
-    }
-}
-
-fn is_refused(answer: &Answer, code: &str) -> bool {
-    matches!(answer, Answer::Refused(refused) if refused.code == code)
-}
-
-/// Whether it was refused because just so much is there.
-fn is_short(refused: &Refused, asked: u64, available: i64) -> bool {
-    refused.code == "insufficient_stock"
-        && refused.short.iter().any(|(_, requested, response)| {
-            *requested == asked && i64::try_from(*response) == Ok(available)
-        })
-}
-
-/// Whether the refusal tells how the hold has ended.
-fn is_ended(state: &State, refused: &Refused, id: u64) -> bool {
-    let Some(hold) = state.holds.get(&id) else { return false };
-    match (hold.status_at(state.now), refused.code.as_str()) {
-        (HoldStatus::Expired | HoldStatus::Released, "hold_expired") => true,
-        (HoldStatus::Converted, "hold_already_used") => {
-            // The id of an order that nobody was told of may be anything.
-            let is_its = |response: u64| match state.orders.get(&response) {
-                Some(order) => order.hold == id,
-                None => {
-                    state.orders.values().any(|order| order.hold == id && order.due_at == NEVER)
-                }
-            };
-            refused.order.is_some_and(is_its)
-        }
-        _ => false,
-    }
 }

@@ -30,7 +30,7 @@ pub struct Partition {
     pub waiting: Vec<usize>,
 }
 
-/// Command would be a time, beyond all times.
+/// What would be a time, beyond all times.
 const FOR_EVER: i64 = i64::MAX - 1;
 
 /// Parts what callers saw by products. `staleness` is what other processes may be
@@ -189,7 +189,7 @@ impl Partitioner<'_> {
         command: Command,
         key: Option<Keyed>,
     ) {
-        // Command has a key is never refused from memory, and what has no room left
+        // What has a key is never refused from memory, and what has no room left
         // under its customer's limit is not either.
         let is_short = matches!(&record.answer, Answer::Refused(refused) if refused.code == "insufficient_stock");
         let late = if is_short && key.is_none() { self.staleness.refusal_nanos } else { 0 };

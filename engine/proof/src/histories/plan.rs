@@ -1,4 +1,4 @@
-//! Command a seed stands for: products with little stock, and callers who do not
+//! What a seed stands for: products with little stock, and callers who do not
 //! wait for each other.
 
 use rand::rngs::StdRng;
@@ -38,7 +38,7 @@ impl Ttls {
     };
 }
 
-/// Command a seed stands for.
+/// What a seed stands for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
     pub seed: u64,

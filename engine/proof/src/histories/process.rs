@@ -15,13 +15,13 @@ use super::record::{Record, Watch};
 /// The subcommand by which a child is told from its parent.
 pub const CHILD: &str = "histories-child";
 
-/// Command a child's engine is set to.
+/// What a child's engine is set to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setup {
     pub settings: Vec<(String, String)>,
 }
 
-/// Command a child is to do.
+/// What a child is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     /// The number of the child's process.
@@ -64,7 +64,7 @@ impl Child {
         writeln!(tasks, "{line}").expect("the child listens");
     }
 
-    /// Command the child's callers saw.
+    /// What the child's callers saw.
     pub fn receive(&mut self) -> Vec<Record> {
         let line = self.lines.next().expect("the child lives").expect("reads");
         serde_json::from_str(&line).expect("JSON")

@@ -1,4 +1,4 @@
-//! Command one caller asked and was told, and when.
+//! What one caller asked and was told, and when.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,7 +48,7 @@ impl Watch {
     }
 }
 
-/// Command was asked. Times are in microseconds.
+/// What was asked. Times are in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
     Hold {
@@ -147,7 +147,7 @@ pub struct Refused {
     pub order: Option<u64>,
 }
 
-/// Command was told.
+/// What was told.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Answer {
     Held(Held),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::set_socket_linger;
 
 use super::trigger::{CutWhen, Scanner};
-use super::{Shared, lock};
+use super::{ProxyState, lock};
 
 const CHUNK_BYTES: usize = 16 * 1024;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -29,13 +29,13 @@ pub(super) fn reset(stream: &TcpStream) {
 /// The writing end of one side. The reading end is a duplicate that the pump on
 /// that side owns; the kernel closes the socket when both are gone.
 #[derive(Debug, Default)]
-struct Side {
+struct Peer {
     // `None` before the server is connected, and after a cut. Held for one
     // write, which the write timeout bounds.
     stream: Mutex<Option<TcpStream>>,
 }
 
-impl Side {
+impl Peer {
     fn open(&self, stream: &TcpStream) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(NOTICE_WITHIN))?;
@@ -82,8 +82,8 @@ fn waits(kind: ErrorKind) -> bool {
 /// A connection that the proxy serves.
 #[derive(Debug, Default)]
 pub(super) struct Connection {
-    client: Side,
-    server: Side,
+    client: Peer,
+    server: Peer,
     // Set before the sockets are shut down, so that a woken reader can tell a
     // cut from the peer's own end.
     broken: AtomicBool,
@@ -114,7 +114,7 @@ impl Connection {
 
     /// Connects to the server and pumps both ways until both ends have closed
     /// or the connection is cut. All its sockets are closed on return.
-    pub(super) fn serve(&self, client: TcpStream, shared: &Shared) {
+    pub(super) fn serve(&self, client: TcpStream, shared: &ProxyState) {
         let upstream = *lock(&shared.upstream);
         let server = TcpStream::connect_timeout(&upstream, CONNECT_WITHIN)
             .and_then(|server| self.server.open(&server).map(|()| server));
@@ -139,7 +139,7 @@ impl Connection {
         *lock(&self.server.stream) = None;
     }
 
-    fn pump_requests(&self, mut client: TcpStream, shared: &Shared) {
+    fn pump_requests(&self, mut client: TcpStream, shared: &ProxyState) {
         let mut buffer = [0_u8; CHUNK_BYTES];
         let mut scanner = Scanner::default();
         while let Some(chunk) = self.read(&mut client, &mut buffer, &self.server, shared) {
@@ -168,7 +168,7 @@ impl Connection {
         }
     }
 
-    fn pump_replies(&self, mut server: TcpStream, shared: &Shared) {
+    fn pump_replies(&self, mut server: TcpStream, shared: &ProxyState) {
         let mut buffer = [0_u8; CHUNK_BYTES];
         let mut scanner = Scanner::default();
         while let Some(chunk) = self.read(&mut server, &mut buffer, &self.client, shared) {
@@ -207,8 +207,8 @@ impl Connection {
         &self,
         from: &mut TcpStream,
         buffer: &'b mut [u8],
-        other: &Side,
-        shared: &Shared,
+        other: &Peer,
+        shared: &ProxyState,
     ) -> Option<&'b [u8]> {
         let count = loop {
             let read = from.read(buffer);

@@ -27,7 +27,7 @@ pub(super) struct Trigger {
 
 /// A needle that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hit {
+pub(super) struct Match {
     pub(super) when: CutWhen,
     // Where in the chunk the needle ends.
     pub(super) end: usize,
@@ -44,7 +44,7 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// Takes the shot if its needle ends in `chunk`.
-    pub(super) fn scan(&mut self, armed: &mut Option<Trigger>, chunk: &[u8]) -> Option<Hit> {
+    pub(super) fn scan(&mut self, armed: &mut Option<Trigger>, chunk: &[u8]) -> Option<Match> {
         let trigger = armed.as_ref()?;
         if trigger.number != self.number {
             self.number = trigger.number;
@@ -54,7 +54,7 @@ impl Scanner {
         self.tail.extend_from_slice(chunk);
         if let Some(at) = self.tail.windows(length).position(|window| window == trigger.needle) {
             let end = at + length - seen;
-            return armed.take().map(|trigger| Hit { when: trigger.when, end });
+            return armed.take().map(|trigger| Match { when: trigger.when, end });
         }
         let surplus = self.tail.len().saturating_sub(length - 1);
         self.tail.drain(..surplus);

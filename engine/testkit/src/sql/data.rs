@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use super::flavour::{Flavour, user, version};
-use crate::home::{self, Home};
+use crate::binaries::{self, ServerBinaries};
 use crate::tool;
 
 /// Where an unpacked MariaDB keeps the statements that make its own tables, in
@@ -27,7 +27,7 @@ const MYSQL_USERS: &str = "CREATE USER root@'127.0.0.1';\n\
 /// Puts a new server's data into `folder`/data.
 pub(super) fn make(flavour: Flavour, folder: &Path) -> Result<(), String> {
     match flavour {
-        Flavour::MariaDb => install_mariadb(&flavour.home()?, folder),
+        Flavour::MariaDb => install_mariadb(&flavour.binaries()?, folder),
         // It takes five seconds, a copy a tenth of one.
         Flavour::MySql => copy(&template()?, &folder.join("data")),
     }
@@ -39,7 +39,7 @@ fn template() -> Result<PathBuf, String> {
     let program = Flavour::MySql.daemon()?;
     let mut hasher = DefaultHasher::new();
     (version(&program)?, &program, user(), MYSQL_USERS).hash(&mut hasher);
-    let folder = home::servers().join("data");
+    let folder = binaries::servers().join("data");
     let path = folder.join(format!("mysql-{:016x}", hasher.finish()));
     let says = |cause: std::io::Error| format!("failed to make {}: {cause}", path.display());
     fs::create_dir_all(&folder).map_err(says)?;
@@ -75,10 +75,10 @@ fn install_mysql(mut program: Vec<OsString>, folder: &Path) -> Result<(), String
     fs::remove_file(data.join("auto.cnf")).map_err(|cause| format!("no auto.cnf: {cause}"))
 }
 
-fn install_mariadb(home: &Home, folder: &Path) -> Result<(), String> {
+fn install_mariadb(binaries: &ServerBinaries, folder: &Path) -> Result<(), String> {
     // Syncing takes most of the time.
     let fast = ["--innodb-flush-method=nosync", "--sync-frm=0"];
-    let Home::Unpacked(root) = home else {
+    let ServerBinaries::Unpacked(root) = binaries else {
         let mut command = tool::command("mariadb-install-db");
         command
             .arg("--no-defaults")

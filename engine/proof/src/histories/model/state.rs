@@ -33,7 +33,7 @@ pub(super) struct PaymentNotice {
     pub(super) success: bool,
 }
 
-/// A product as it stands. Command was due by `now` counts as returned, but is
+/// A product as it stands. What was due by `now` counts as returned, but is
 /// still in `holds` and `orders` as it was, and not yet in `stock`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct State {
