@@ -1,46 +1,45 @@
-//! A deterministic simulation of the engine: its combiner, sweeper, locks,
-//! cache and retries, in one to three processes, on a simulated database and a
-//! simulated Redis that delay, fail, break before and after a commit, lose
-//! locks and reorder.
+//! Simulates the engine deterministically: its combiner, sweeper, locks, cache
+//! and retries, in one to three processes, on a simulated database and a
+//! simulated Redis that delay, fail, disconnect before and after a commit, lose
+//! locks and reorder messages.
 //!
-//! One seed draws a whole history: the settings, who calls for what and when,
-//! which faults there are and where they strike, and which of the tasks that
-//! can go on does. A seed replays exactly; [`a_seed_replays_exactly`] compares
-//! a hash of every step. When all callers are answered the faults end, and the
-//! rows are held against the log of what was asked and answered
-//! ([`checks`]).
+//! One seed draws a whole history: the settings, every caller's requests and
+//! their times, the fault schedule, and which runnable task runs next. A seed
+//! replays exactly; [`a_seed_replays_exactly`] compares a hash of every step.
+//! When all callers have a response the faults end, and [`checks`] compares the
+//! rows with the log of requests and responses.
 //!
 //! # Why a scheduler of its own
 //!
-//! The engine is async code that shares memory between tasks only through
-//! mutexes held for moments and tokio's `oneshot`, `Notify`, `Mutex` and
-//! `OnceCell`, which work under any executor. So what can differ from run to
-//! run is the order in which tasks are polled and the moment at which timers
-//! end, and [`world`] draws both. `shuttle` and `loom` would want their own
-//! primitives in place of tokio's all through the engine, and check orders of
-//! memory accesses, which the engine leaves to mutexes. `madsim` replaces tokio
-//! as a whole in every build of the tests. `turmoil` and tokio's paused time
-//! order events by their times only: tasks that are ready at once always run in
-//! the same order.
+//! The engine is async code whose tasks share memory only through briefly held
+//! mutexes and tokio's `oneshot`, `Notify`, `Mutex` and `OnceCell`, which work
+//! under any executor. Only the poll order of tasks and the firing order of
+//! timers can therefore differ between runs, and [`world`] draws both. `shuttle`
+//! and `loom` need their own primitives instead of tokio's throughout the engine,
+//! and explore the order of memory accesses, which the engine leaves to mutexes.
+//! `madsim` replaces all of tokio in every build of the tests. `turmoil` and
+//! tokio's paused time order events by time only: tasks that are ready at the
+//! same time always run in the same order.
 //!
-//! # What would differ from run to run, and what was done about it
+//! # Sources of nondeterminism and their replacements
 //!
-//! - Time, timers, tasks, tokens and the jitter of retries come through
-//!   [`crate::runtime`], which asks the world here and is tokio, the machine's
-//!   clock and the thread's generator elsewhere.
-//! - `tokio::select!` draws the first branch from a generator of the thread: all
-//!   on the way are `biased`.
-//! - The order of a `HashMap` differs: on the way they are looked up in and
-//!   filtered, but never gone through in order. What is simulated has ordered maps.
-//! - moka drops what is old by the machine's clock: the simulated cache keeps
-//!   entries for a day, and what it serves is decided by the world's clock. It
-//!   has room for all products, so nothing is evicted.
+//! - Time, timers, tasks, tokens and retry jitter come from [`crate::runtime`],
+//!   which asks the [`world`] here, and elsewhere uses tokio, the machine's clock
+//!   and the thread's random generator.
+//! - `tokio::select!` draws its first branch from a thread-local generator: every
+//!   `select!` on a request's path is `biased`.
+//! - A `HashMap`'s order differs between runs: code on a request's path looks keys
+//!   up and filters, but never depends on iteration order. Simulated parts use
+//!   ordered maps.
+//! - moka evicts by the machine's clock: the simulated cache keeps entries for a
+//!   day and decides freshness by the simulated clock. It has room for all
+//!   products, so nothing is evicted.
 //!
 //! # What is not simulated
 //!
-//! SQL (the simulated database does what each statement does: locks, guards,
-//! unique keys, READ COMMITTED), the Redis protocol and the shared cache (only
-//! its invalidations are), SQLite's single writer, and reading the outbox.
+//! SQL (the simulated database reproduces each statement's effects: locks,
+//! guards, unique keys, READ COMMITTED), the Redis protocol, the shared cache
+//! (except its invalidations), SQLite's single writer, and reads of the outbox.
 
 mod callers;
 mod checks;
@@ -64,26 +63,27 @@ use log::{Findings, Violation};
 use serde::Serialize;
 use world::World;
 
-/// The longest history, of its own time.
+/// Bounds a history's simulated time.
 const SIMULATED_TIME_MAX: Duration = Duration::from_secs(3_600);
-/// Histories of the short form, and of those how many are played twice.
+/// Number of seeds in the short form, and how many seeds the replay test runs
+/// twice.
 const SEEDS: u64 = 500;
 const REPLAYED: u64 = 100;
-/// How many findings are shown in full.
+/// Bounds the findings that are printed in full.
 const FINDINGS_SHOWN: usize = 20;
 
-/// How many histories are played, and the first of them; without a number, it
-/// alone is.
+/// Name the number of seeds and the first seed. Without a number, only the first
+/// seed runs.
 const SEEDS_VARIABLE: &str = "STOCKADE_SIMULATION_SEEDS";
 const SEED_VARIABLE: &str = "STOCKADE_SIMULATION_SEED";
-/// Ends it at the first history that breaks a promise, if it is there.
+/// When set, ends the run at the first history with a finding.
 const UNTIL_BROKEN_VARIABLE: &str = "STOCKADE_SIMULATION_UNTIL_BROKEN";
-/// Names the file for the row of the report.
+/// Names the file that receives the report row as JSON.
 const OUT_VARIABLE: &str = "STOCKADE_SIMULATION_OUT";
 
-/// A history that was played.
+/// The result of one seed.
 struct Run {
-    /// Tells it from others.
+    /// A hash of every step: equal traces mean equal histories.
     trace: u64,
     steps: u64,
     operations: u64,
@@ -100,14 +100,17 @@ fn run(seed: u64) -> Run {
             Run { trace, steps, operations, struck, findings }
         }
         None => {
-            let what = format!("it did not end: {steps} steps, {:?}", ended.took);
+            let what = format!(
+                "the history did not end within its limits: {steps} steps, {:?}",
+                ended.took
+            );
             let findings = vec![(Violation::Unexplained, what)];
             Run { trace, steps, operations: 0, struck: BTreeMap::new(), findings }
         }
     }
 }
 
-/// The row of the report, with the names that it has there.
+/// The report row. Field names match the serialized `Row` of `stockade-proof`.
 #[derive(Serialize, Default)]
 struct Row {
     fault: String,

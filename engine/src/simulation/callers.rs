@@ -1,4 +1,4 @@
-//! The callers, who ask for one thing after the other.
+//! Simulated callers. Each sends one request after the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,11 +19,12 @@ use crate::model::{
 };
 use crate::runtime;
 
-/// A caller: asks for one thing after the other.
+/// Runs one caller: sends `times` requests, one after the other.
 pub(super) async fn call(shop: Arc<Shop>, times: u64) {
     for _ in 0..times {
         let pause = here().draw_time(Duration::ZERO..Duration::from_millis(30));
-        // Most come at once: what waits together is decided together.
+        // Half of the requests follow without a pause, so that the combiner forms
+        // batches.
         if here().happens(0.5) {
             runtime::sleep(pause).await;
         }
@@ -49,7 +50,7 @@ fn any_process(shop: &Shop) -> ProcessHandle {
     handles[usize::try_from(at).unwrap_or(0)].clone()
 }
 
-/// Waits for an answer; `None` when nobody heard it.
+/// Waits for a response; `None` when the caller cancels or its process dies.
 async fn await_response<T>(
     shop: &Shop,
     handle: &ProcessHandle,
@@ -65,7 +66,7 @@ async fn await_response<T>(
         () = handle.killed.cancelled() => None,
         answer = runtime::timeout(stays, call) => {
             if answer.is_none() && !is_leaving {
-                shop.log.report(Violation::Unexplained, "a caller was never answered".to_owned());
+                shop.log.report(Violation::Unexplained, "a caller received no response within the timeout".to_owned());
             }
             if let Some(answer) = &answer {
                 here().note(&answer.as_ref().err().map(Error::code));
@@ -75,7 +76,7 @@ async fn await_response<T>(
     }
 }
 
-/// How a request for holds is made sure of.
+/// Which idempotency key a hold request carries.
 #[derive(Clone)]
 enum Key {
     None,
@@ -98,7 +99,8 @@ fn retry(key: &Key, again: bool) -> Option<Retry> {
     }
 }
 
-/// Asks again under the same key, at any process, until the answer is known.
+/// Retries under the same idempotency key, at any process, until the response is
+/// definite.
 async fn request_holds(
     shop: &Shop,
     op: u64,
@@ -182,7 +184,7 @@ async fn cart(shop: &Shop, op: u64) {
     request_holds(shop, op, lines, key, send).await;
 }
 
-/// A hold that someone was told of, or one that may come to be.
+/// Picks a hold from an earlier response, or an id that may exist later.
 fn some_hold(shop: &Shop) -> Hold {
     let records = shop.log.records();
     let known = &records.known_holds;
@@ -198,7 +200,7 @@ fn some_hold(shop: &Shop) -> Hold {
             order_id: None,
         };
     }
-    // Mostly one of the newest, which others have in hand as well.
+    // The newest holds are picked most often, so that callers contend for them.
     let among = (known.len() as u64).min(here().pick(&[3, 40]));
     let back = usize::try_from(here().draw(0..among)).unwrap_or(0);
     known[known.len() - 1 - back].clone()
@@ -238,7 +240,7 @@ async fn pay(shop: &Shop, op: u64) {
         });
         let outcome = here().pick(&[Outcome::Success, Outcome::Success, Outcome::Failure]);
         let drawn = match orders.len() {
-            // Before the order, or for one that will never be.
+            // A payment before its order, or for an order that never exists.
             count if count == 0 || here().happens(0.2) => OrderId(here().draw(1..40)),
             count => orders[any(count)].id,
         };
@@ -255,7 +257,7 @@ async fn pay(shop: &Shop, op: u64) {
             .extend(response);
     };
     record(None);
-    // A provider sends its word again until it is taken.
+    // A payment provider redelivers an event until it is accepted.
     for _ in 0..4 {
         let handle = any_process(shop);
         let response =
@@ -273,7 +275,7 @@ async fn pay(shop: &Shop, op: u64) {
 
 async fn release(shop: &Shop, handle: &ProcessHandle) {
     let hold = some_hold(shop);
-    // While it is asked it may be done.
+    // The release is in doubt until its response arrives.
     shop.log.records().releases.push((hold.id, Response::Unknown));
     match await_response(shop, handle, handle.backend.release(hold.id.into())).await {
         Some(Ok(hold)) => {
@@ -349,6 +351,6 @@ async fn read(shop: &Shop, handle: &ProcessHandle) {
             await_response(shop, handle, handle.backend.get_hold(hold_id)).await
         && shop.log.classify(&error) == Response::Refused
     {
-        shop.log.report(Violation::Lost, format!("hold {hold_id} was answered and is not there"));
+        shop.log.report(Violation::Lost, format!("hold {hold_id} was acknowledged and is missing"));
     }
 }

@@ -1,4 +1,4 @@
-//! What must be so when all is over: the callers' log against the rows.
+//! Checks the final rows against the log of requests and responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::model::{
     ProductId,
 };
 
-/// The sweepers and the clocks may be so far behind.
+/// Allowance for the sweepers' delay and the clocks' skew.
 const SLACK: Duration = Duration::from_secs(10);
 
 pub(super) fn compare(shop: &Shop) -> Findings {
@@ -31,7 +31,8 @@ pub(super) fn compare(shop: &Shop) -> Findings {
     findings
 }
 
-/// What was received is what adjustments say, those of unknown end or not.
+/// Checks that the received units equal the definite adjustments plus some subset
+/// of the in-doubt ones.
 fn check_received(tables: &Tables, records: &Records, id: ProductId, findings: &mut Findings) {
     let Some(row) = tables.products.get(&id) else { return };
     let first = records.received.get(&id).copied().unwrap_or(0);
@@ -64,7 +65,7 @@ fn check_holds(tables: &Tables, records: &Records, findings: &mut Findings) {
         made.entry(op).or_default().push(hold);
     }
     for op in made.keys().filter(|op| !records.holds.contains_key(op)) {
-        findings.push((Violation::Unexplained, format!("no one asked for {:?}", made[op])));
+        findings.push((Violation::Unexplained, format!("no request created {:?}", made[op])));
     }
     for (op, record) in &records.holds {
         let rows = made.get(op).map_or(&[][..], Vec::as_slice);
@@ -99,7 +100,7 @@ fn check_holds(tables: &Tables, records: &Records, findings: &mut Findings) {
     }
 }
 
-/// What is wrong with the holds of one request.
+/// Returns the violation in one request's holds, if there is one.
 fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Violation, &'static str)> {
     let mut quantities: BTreeMap<ProductId, u32> = BTreeMap::new();
     for row in rows {
@@ -108,14 +109,14 @@ fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Violation, &'static str)
         }
     }
     if !rows.is_empty() && quantities != record.lines {
-        return Some((Violation::Unexplained, "half held"));
+        return Some((Violation::Unexplained, "partly held"));
     }
     for answer in &record.answers {
         let is_there = |hold: &Hold| {
             rows.iter().any(|row| (row.id, row.qty, row.token) == (hold.id, hold.qty, hold.token))
         };
         if answer.len() != record.lines.len() || !answer.iter().all(is_there) {
-            return Some((Violation::Lost, "an answered hold is lost"));
+            return Some((Violation::Lost, "an acknowledged hold is lost"));
         }
     }
     let may_be = record
@@ -124,7 +125,7 @@ fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Violation, &'static str)
         .any(|response| matches!(response, Response::Done | Response::Unknown));
     let is_refused = record.keeps_refusals && record.responses.contains(&Response::Refused);
     if !rows.is_empty() && (!may_be || is_refused) {
-        return Some((Violation::Unexplained, "refused and held all the same"));
+        return Some((Violation::Unexplained, "rejected, yet held"));
     }
     None
 }
@@ -142,7 +143,10 @@ fn check_orders(tables: &Tables, records: &Records, findings: &mut Findings) {
         }
         let response = records.orders.get(&order.hold_id).map_or(&[][..], |op| &op.responses);
         if !response.iter().any(|response| matches!(response, Response::Done | Response::Unknown)) {
-            findings.push((Violation::Unexplained, format!("{order:?} was refused: {response:?}")));
+            findings.push((
+                Violation::Unexplained,
+                format!("{order:?} exists, yet every request was rejected: {response:?}"),
+            ));
         }
         let paid = |outcome: Outcome| {
             let mut events = tables.payments.values();
@@ -184,23 +188,23 @@ fn check_payments(tables: &Tables, records: &Records, findings: &mut Findings) {
         let may_be = is_known || op.responses.contains(&Response::Unknown);
         let (violation, what) = match row {
             None if is_known => (Violation::Lost, "is lost"),
-            Some(_) if !may_be => (Violation::Unexplained, "was refused and taken all the same"),
+            Some(_) if !may_be => (Violation::Unexplained, "was rejected, yet recorded"),
             Some(row) if (row.order_id, row.outcome) != (op.order_id, op.outcome) => {
-                (Violation::Unexplained, "is another")
+                (Violation::Unexplained, "differs")
             }
             Some(row) if row.waiting && tables.orders.contains_key(&op.order_id) => {
-                (Violation::Lost, "waits for an order that is there")
+                (Violation::Lost, "waits for an order that exists")
             }
             _ => continue,
         };
         findings.push((violation, format!("payment {key} {what}: {op:?}, {row:?}")));
     }
     for key in tables.payments.keys().filter(|key| !records.payments.contains_key(*key)) {
-        findings.push((Violation::Unexplained, format!("no one sent payment {key}")));
+        findings.push((Violation::Unexplained, format!("no request sent payment {key}")));
     }
 }
 
-/// Each transition is told of once.
+/// Checks that the outbox has exactly one event per transition.
 fn check_events(tables: &Tables, findings: &mut Findings) {
     let mut count: BTreeMap<(&str, u64, &str), u64> = BTreeMap::new();
     for event in tables.outbox.values().flatten() {
@@ -220,6 +224,6 @@ fn check_events(tables: &Tables, findings: &mut Findings) {
         findings.push((Violation::Doubled, format!("{which:?} {times} times")));
     }
     for id in tables.holds.keys().filter(|id| !count.contains_key(&("hold", id.0, "made"))) {
-        findings.push((Violation::Unexplained, format!("no event tells of hold {id}")));
+        findings.push((Violation::Unexplained, format!("no event for hold {id}")));
     }
 }

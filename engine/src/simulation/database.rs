@@ -1,11 +1,11 @@
-//! The simulated database: rows, locks and transactions as MySQL has them at
-//! READ COMMITTED.
+//! Simulates a database: rows, locks and transactions as in MySQL at READ
+//! COMMITTED.
 //!
-//! A transaction sees what is committed and what it wrote itself. What it
-//! writes or reads for update it locks until its end; a unique key is locked by
-//! its insert. Who waits for a lock is woken in a drawn order, a cycle of those
-//! who wait is a deadlock at once. At each COMMIT the touched products are
-//! recounted from their holds and orders.
+//! A transaction reads committed rows and its own writes. It locks each row that
+//! it writes or reads for update until it ends; an insert locks its unique keys.
+//! Lock waiters are granted in a random order; a cycle of waiters fails at once
+//! as a deadlock. Each COMMIT recounts the written products from their holds and
+//! orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ use crate::model::{
 use crate::runtime;
 use crate::store::{Fault, Sequence, StoreError, StoreResult};
 
-/// What a lock is for.
+/// Identifies what a lock protects: a row or a unique key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum LockKey {
     Product(ProductId),
@@ -47,17 +47,17 @@ pub(super) struct Tables {
     pub holds: BTreeMap<HoldId, Hold>,
     pub orders: BTreeMap<OrderId, OrderRow>,
     pub payments: BTreeMap<String, PaymentRow>,
-    /// With the position of each within its batch.
+    /// Payments without an order yet, each with its position in its batch.
     pub waiting: BTreeMap<(OrderId, String), usize>,
     pub keys: BTreeMap<String, (KeyRow, Timestamp)>,
     pub outbox: BTreeMap<u64, Vec<LedgerEvent>>,
-    /// Holds as they were inserted.
+    /// Each hold as first inserted.
     pub made: BTreeMap<HoldId, Hold>,
-    /// The version of the product whose commit made a hold.
+    /// The product version that the commit of each hold produced.
     pub made_at: BTreeMap<HoldId, u64>,
 }
 
-/// What a transaction has written.
+/// A transaction's uncommitted writes.
 #[derive(Default)]
 pub(super) struct WriteSet {
     pub products: BTreeMap<ProductId, ProductRow>,
@@ -67,8 +67,8 @@ pub(super) struct WriteSet {
     pub waiting: BTreeMap<(OrderId, String), Option<usize>>,
     pub keys: BTreeMap<String, (KeyRow, Timestamp)>,
     pub outbox: Option<(u64, Vec<LedgerEvent>)>,
-    /// Whether a product was written under a lock that a newer holder's write
-    /// has overtaken.
+    /// Whether the transaction wrote a product with a fencing token older than
+    /// the row's.
     pub is_overtaken: bool,
 }
 
@@ -94,7 +94,7 @@ pub(super) struct Database {
     state: Mutex<State>,
 }
 
-/// The first moment of every simulation.
+/// The database time at which every simulation starts.
 const EPOCH: i64 = 1_700_000_000_000_000;
 
 /// The database's clock.
@@ -120,7 +120,7 @@ impl Database {
         self.state().tables.products.insert(row.product.id, row);
     }
 
-    /// What the recounts found violations.
+    /// The violations that the recounts found.
     pub fn violations(&self) -> Vec<String> {
         self.state().violations.clone()
     }
@@ -170,7 +170,7 @@ impl Database {
                 Some(holder) if holder == txn => return Ok(()),
                 Some(holder) if state.waits_for(holder, txn) => {
                     state.end(txn);
-                    return Err(fault(Fault::Deadlock, "a cycle of locks"));
+                    return Err(fault(Fault::Deadlock, "lock cycle"));
                 }
                 Some(_) => {}
             }
@@ -189,7 +189,7 @@ impl Database {
         let mut state = self.state();
         if let Some(open) = state.open.get_mut(&txn) {
             if open.locks.contains(&what) {
-                // It was had at the last moment.
+                // The lock was granted while the timeout fired.
                 return Ok(());
             }
             open.waits_for = None;
@@ -197,10 +197,10 @@ impl Database {
         if let Some(lock) = state.locks.get_mut(&what) {
             lock.waiting.retain(|(waiter, _)| *waiter != txn);
         }
-        Err(fault(Fault::LockWait, "the row lock was not had in time"))
+        Err(fault(Fault::LockWait, "row lock wait timed out"))
     }
 
-    /// Unlocks what turned out not to be there.
+    /// Releases the lock of a row that does not exist.
     fn unlock(&self, txn: TxnId, what: &LockKey) {
         let mut state = self.state();
         if let Some(open) = state.open.get_mut(&txn) {
@@ -209,7 +209,8 @@ impl Database {
         state.grant_next(what);
     }
 
-    /// A locking read of one row: waits for whoever writes or inserts it.
+    /// Runs a locking read of one row: waits for the transaction that writes or
+    /// inserts it.
     pub async fn lock_if_there(
         &self,
         txn: TxnId,
@@ -226,7 +227,8 @@ impl Database {
         Ok(there)
     }
 
-    /// Who is inserting events that wait for this order, besides those there.
+    /// Lock keys of the payments that wait for this order: committed rows and
+    /// inserts in progress.
     pub fn waiting_for(&self, order: OrderId) -> Vec<LockKey> {
         let state = self.state();
         let committed = state.tables.waiting.keys().filter(|(id, _)| *id == order);
@@ -240,7 +242,7 @@ impl Database {
         all.into_iter().collect()
     }
 
-    /// What is committed, and what the transaction has written.
+    /// Runs `work` on the committed rows and the transaction's write set.
     pub fn with<T>(
         &self,
         txn: TxnId,
@@ -256,7 +258,7 @@ impl Database {
         self.state().end(txn);
     }
 
-    /// Commits; returns the products written, with their versions.
+    /// Commits and returns the written products with their versions.
     pub fn commit(&self, txn: TxnId) -> StoreResult<Vec<(ProductId, u64)>> {
         let state = &mut *self.state();
         let Some(open) = state.open.get_mut(&txn) else {
@@ -272,10 +274,11 @@ impl Database {
 }
 
 impl State {
-    /// Whether `who` waits, over others, for `whom`.
+    /// Whether `who` waits for `whom`, directly or transitively.
     fn waits_for(&self, who: TxnId, whom: TxnId) -> bool {
         let mut at = who;
-        // A cycle would have been refused, so this ends.
+        // Terminates: [`Database::lock`] rejects every wait that would close a
+        // cycle.
         while let Some(what) = self.open.get(&at).and_then(|open| open.waits_for.as_ref()) {
             let Some(lock) = self.locks.get(what) else { return false };
             at = lock.holder;
@@ -293,7 +296,7 @@ impl State {
         }
     }
 
-    /// Gives a lock to one of those who wait for it.
+    /// Grants a lock to one of its waiters, drawn at random.
     fn grant_next(&mut self, what: &LockKey) {
         while let Some(lock) = self.locks.get_mut(what) {
             if lock.waiting.is_empty() {
@@ -348,7 +351,8 @@ impl Tables {
         }
     }
 
-    /// What is violations with a product.
+    /// Returns the product's counters that differ from a recount of its holds and
+    /// orders.
     pub fn recount(&self, id: ProductId) -> Vec<String> {
         let Some(row) = self.products.get(&id) else {
             return vec![format!("product {id} is gone")];
@@ -369,7 +373,7 @@ impl Tables {
         let mut violations = Vec::new();
         let mut compare = |what: &str, is: u64, counted: u64| {
             if is != counted {
-                violations.push(format!("product {id}: {what} is {is}, counted {counted}"));
+                violations.push(format!("product {id}: {what} is {is}, recounted {counted}"));
             }
         };
         compare("held", product.held, held);
@@ -380,7 +384,7 @@ impl Tables {
             && row.next_due.is_none_or(|at| at > soonest)
         {
             violations.push(format!(
-                "product {id}: next_due is {:?}, and {soonest:?} is due before",
+                "product {id}: next_due is {:?}, yet {soonest:?} is earlier",
                 row.next_due
             ));
         }

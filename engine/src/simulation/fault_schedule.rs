@@ -1,4 +1,4 @@
-//! What goes wrong, how often, and what did.
+//! Schedules faults: draws their rates from the seed and counts injections.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,49 +9,52 @@ use super::world::here;
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum FaultKind {
-    /// A request or an answer is long under way.
+    /// A request or a response has a high latency.
     Slow,
-    /// It is under way for longer than it is waited for.
+    /// Its latency exceeds the caller's timeout.
     Silent,
     /// The connection breaks before the request arrives.
     LostRequest,
-    /// It breaks before the answer arrives.
+    /// The connection breaks before the response arrives.
     LostResponse,
-    /// It breaks while the request is under way, which arrives all the same.
+    /// The connection breaks while the request is in flight; the request still
+    /// arrives.
     LostInFlight,
-    /// The last three, at COMMIT.
+    /// The previous three, at COMMIT.
     CommitLostRequest,
     CommitLostResponse,
     CommitLostInFlight,
-    /// COMMIT is answered with a conflict, as by a cluster.
+    /// COMMIT fails with a certification conflict, as on a Galera cluster.
     CommitRefused,
     Deadlock,
     LockWait,
-    /// The database refuses a statement for a reason that does not pass.
+    /// The database rejects a statement with a permanent error.
     Refused,
-    /// No connection can be had.
+    /// The database rejects the connection.
     NoConnection,
-    /// The server keeps the transaction of a broken connection for long.
+    /// The server detects a broken connection late and keeps its transaction
+    /// open.
     HalfOpen,
     RedisDown,
     RedisResponseLost,
     RedisSlow,
-    /// Redis forgets who has the lock.
+    /// Redis loses a lock's owner.
     LockLost,
-    /// Redis forgets everything, its fences included.
+    /// Redis loses all keys, including its fencing tokens.
     RedisFlushed,
-    /// Word of another process's write comes late, and so out of order.
+    /// A cache invalidation arrives late, and therefore out of order.
     InvalidationLate,
-    /// It does not come, and that is noticed.
+    /// A cache invalidation is lost, and the subscriber detects the gap.
     InvalidationLost,
-    /// A process stands still, with all that it holds.
+    /// A process pauses while it holds its locks and connections.
     Paused,
     Killed,
-    /// A caller does not wait for its answer.
+    /// A caller cancels before the response arrives.
     CallerCancelled,
 }
 
-/// Every fault, with how often it strikes where it does.
+/// Each fault's base probability per opportunity, before [`FaultSchedule::drawn`]
+/// scales it.
 const RATES: [(FaultKind, f64); 24] = [
     (FaultKind::Slow, 0.05),
     (FaultKind::Silent, 0.003),
@@ -79,14 +82,14 @@ const RATES: [(FaultKind, f64); 24] = [
     (FaultKind::CallerCancelled, 0.03),
 ];
 
-/// The faults of one history.
+/// The fault schedule of one history.
 pub(super) struct FaultSchedule {
     rates: Mutex<BTreeMap<FaultKind, f64>>,
     struck: Mutex<BTreeMap<FaultKind, u64>>,
 }
 
 impl FaultSchedule {
-    /// Draws which faults there are, and how many.
+    /// Draws which faults are enabled, and their rates.
     pub fn drawn() -> Self {
         let force = here().pick(&[0.0, 0.5, 1.0, 1.0, 2.0]);
         let rate = |(kind, rate): (FaultKind, f64)| {
@@ -96,7 +99,7 @@ impl FaultSchedule {
         Self { rates: Mutex::new(RATES.map(rate).into()), struck: Mutex::default() }
     }
 
-    /// Nothing goes wrong from now on.
+    /// Disables all faults.
     pub fn clear(&self) {
         self.rates().clear();
     }
@@ -109,7 +112,7 @@ impl FaultSchedule {
         self.struck.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this goes wrong here and now.
+    /// Draws whether to inject this fault now, and counts it if so.
     pub fn strikes(&self, kind: FaultKind) -> bool {
         let rate = self.rates().get(&kind).copied().unwrap_or(0.0);
         let strikes = here().happens(rate);
@@ -120,12 +123,12 @@ impl FaultSchedule {
         strikes
     }
 
-    /// How often each has struck.
+    /// Number of injections of each fault.
     pub fn count(&self) -> BTreeMap<FaultKind, u64> {
         self.struck().clone()
     }
 
-    /// How long something is under way.
+    /// Draws the latency of one message.
     pub fn latency(&self, slow: FaultKind) -> Duration {
         let world = here();
         if self.strikes(slow) {

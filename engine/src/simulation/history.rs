@@ -1,4 +1,4 @@
-//! One history: callers, what befalls the processes, and what is so at the end.
+//! Runs one history: callers, process faults, and the final checks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,25 +16,25 @@ use super::world::{Process, here};
 use crate::backend::Backend;
 use crate::runtime;
 
-/// After the faults: all that is due goes back within this.
+/// Time after the faults in which the sweepers return all expired stock.
 const SETTLE_TIME: Duration = Duration::from_secs(60);
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
-/// What came of a history.
+/// The result of one history.
 pub(super) struct HistoryOutcome {
     pub operations: u64,
     pub struck: BTreeMap<FaultKind, u64>,
     pub findings: Findings,
 }
 
-/// Plays one history.
+/// Runs one history.
 pub(super) async fn run() -> HistoryOutcome {
     let shop = Shop::drawn();
     let world = here();
     let engines = world.draw(1..4);
     let handles = (0..engines).map(|_| shop.open()).collect();
     *shop.handles() = handles;
-    // A crowd on few products, or fewer who do more.
+    // Many callers with few requests each, or few callers with many.
     let (crowd, each) = world.pick(&[(8, 8), (16, 5), (24, 4), (90, 2)]);
     let calling: Vec<_> = (0..crowd)
         .map(|_| Process::OUTSIDE.spawn(callers::call(Arc::clone(&shop), each)))

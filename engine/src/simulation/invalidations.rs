@@ -1,5 +1,5 @@
-//! The word of what was written, from one process's commits to the caches of
-//! the others.
+//! Delivers cache invalidations from one process's commits to the other
+//! processes' caches.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::cache::ProductCache;
 use crate::model::ProductId;
 use crate::runtime;
 
-/// Who is to be told.
+/// The subscribed caches.
 #[derive(Default)]
 pub(super) struct Invalidations {
     caches: Mutex<Vec<(Process, Weak<ProductCache>)>>,
@@ -22,7 +22,7 @@ impl Invalidations {
         caches.push((process, Arc::downgrade(cache)));
     }
 
-    /// Tells all others, each in its own time.
+    /// Sends the invalidation to every other process, each with its own latency.
     pub fn send(&self, faults: &FaultSchedule, writer: Process, products: &[(ProductId, u64)]) {
         let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, cache) in caches.iter().filter(|(process, _)| *process != writer) {

@@ -1,4 +1,4 @@
-//! The probe, once the faults are over.
+//! Probes every engine after the faults end.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::error::ErrorKind;
 use crate::model::{Hold, HoldRequest, ProductId};
 use crate::runtime;
 
-/// Longer than what is sold out is remembered.
+/// Longer than the engine caches that a product is sold out.
 const SOLD_OUT_MEMORY: Duration = Duration::from_millis(60);
 
-/// Whether each engine serves again, and sells all that there is.
+/// Checks that each engine serves again and can sell the whole stock.
 pub(super) async fn probe(shop: &Shop) {
     let handles = shop.handles().clone();
     for handle in handles {
@@ -20,7 +20,7 @@ pub(super) async fn probe(shop: &Shop) {
             let probed =
                 runtime::timeout(RESPONSE_TIMEOUT, probe_product(shop, &handle, *id)).await;
             let violation = match probed {
-                None => "the service was not back".to_owned(),
+                None => "no response after the faults ended".to_owned(),
                 Some(Err(why)) => why,
                 Some(Ok(())) => continue,
             };
@@ -45,14 +45,14 @@ async fn probe_product(shop: &Shop, handle: &ProcessHandle, id: ProductId) -> Re
     let hold = hold_all(shop, handle, id, stock).await?;
     refused(handle, id, 1, 0).await?;
     release(shop, handle, hold).await?;
-    // What has come back is for sale at once.
+    // Returned units are available at once.
     let hold = hold_all(shop, handle, id, stock).await?;
     release(shop, handle, hold).await?;
     let back = in_stock();
-    if back == stock { Ok(()) } else { Err(format!("{back} of {stock} came back")) }
+    if back == stock { Ok(()) } else { Err(format!("{back} of {stock} units returned")) }
 }
 
-/// Asks for more than there is, which is refused.
+/// Checks that a hold beyond the stock is rejected.
 async fn refused(
     handle: &ProcessHandle,
     id: ProductId,
@@ -60,18 +60,18 @@ async fn refused(
     available: u32,
 ) -> Result<(), String> {
     match handle.backend.hold(HoldRequest::new(id, quantity), None).await {
-        Ok(held) => Err(format!("{:?} was held beyond {available}", held.value)),
+        Ok(held) => Err(format!("{:?} was held beyond the available {available}", held.value)),
         Err(error) if error.kind() != ErrorKind::InsufficientStock => {
-            Err(format!("instead of a refusal: {error}"))
+            Err(format!("expected insufficient_stock, got: {error}"))
         }
         Err(error) if error.available() != Some(available.into()) => {
-            Err(format!("{:?} instead of {available} are left", error.available()))
+            Err(format!("reported {:?} available instead of {available}", error.available()))
         }
         Err(_) => Ok(()),
     }
 }
 
-/// Holds all that there is.
+/// Holds the whole stock.
 async fn hold_all(
     shop: &Shop,
     handle: &ProcessHandle,
@@ -83,7 +83,7 @@ async fn hold_all(
     let record = HoldOp { lines: [(id, quantity)].into(), ..HoldOp::default() };
     shop.log.records().holds.insert(op, record);
     let held = handle.backend.hold(request, None).await;
-    let held = held.map_err(|error| format!("{quantity} in stock were not held: {error}"))?.value;
+    let held = held.map_err(|error| format!("cannot hold the {quantity} in stock: {error}"))?.value;
     if let Some(record) = shop.log.records().holds.get_mut(&op) {
         record.responses.push(Response::Done);
         record.answers.push(vec![held.clone()]);
@@ -94,7 +94,7 @@ async fn hold_all(
 async fn release(shop: &Shop, handle: &ProcessHandle, hold: Hold) -> Result<(), String> {
     shop.log.begin();
     let released = handle.backend.release(hold.id.into()).await;
-    released.map_err(|error| format!("a hold was not released: {error}"))?;
+    released.map_err(|error| format!("cannot release a hold: {error}"))?;
     shop.log.records().releases.push((hold.id, Response::Done));
     Ok(())
 }

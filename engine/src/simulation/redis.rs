@@ -1,4 +1,4 @@
-//! The simulated Redis: locks with fences, and the word of what was written.
+//! Simulates Redis: locks with fencing tokens.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,15 +14,15 @@ use crate::runtime;
 
 #[derive(Default)]
 struct NamedLock {
-    /// Who has the lock, and until when.
+    /// The owner's token and the lease's end.
     holder: Option<(u128, Duration)>,
     fence: u64,
-    /// First come first served.
+    /// Waiters in FIFO order.
     waiting: Vec<(u128, oneshot::Sender<()>)>,
 }
 
 impl NamedLock {
-    /// The holder whose time is not over.
+    /// The owner, unless its lease has expired.
     fn holder(&self) -> Option<u128> {
         let (token, until) = self.holder?;
         (until > here().time()).then_some(token)
@@ -34,7 +34,7 @@ impl NamedLock {
         self.fence
     }
 
-    /// Wakes the next who waits, who asks then.
+    /// Wakes the next waiter, which then retries.
     fn wake(&mut self) {
         while !self.waiting.is_empty() {
             let (_, turn) = self.waiting.remove(0);
@@ -45,7 +45,7 @@ impl NamedLock {
     }
 }
 
-/// The server.
+/// The simulated server.
 #[derive(Default)]
 pub(super) struct Redis {
     names: Mutex<BTreeMap<LockName, NamedLock>>,
@@ -57,24 +57,25 @@ impl Redis {
     }
 }
 
-/// A process's way to it.
+/// A process's lock client.
 pub(super) struct SimulatedLock {
     pub redis: Arc<Redis>,
     pub faults: Arc<FaultSchedule>,
     pub ttl: Duration,
-    /// Whether it grants to everyone.
+    /// Whether every acquire succeeds at once: mutual exclusion is broken on
+    /// purpose.
     pub grants_always: bool,
 }
 
 impl SimulatedLock {
-    /// One way to the server or back; says whether it was passed.
+    /// Simulates one network transit; returns whether the message arrived.
     async fn transit(&self, loss: FaultKind) -> bool {
         let latency = self.faults.latency(FaultKind::RedisSlow);
         runtime::sleep(latency).await;
         !self.faults.strikes(loss)
     }
 
-    /// What a server that fails over may do between two commands.
+    /// Injects the key losses of a failover between two commands.
     fn inject_loss(&self, name: LockName) {
         if self.faults.strikes(FaultKind::RedisFlushed) {
             let mut names = self.redis.names();

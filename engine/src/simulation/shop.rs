@@ -1,5 +1,5 @@
-//! The processes of a history, on one database and one Redis, and what befalls
-//! them.
+//! Owns a history's processes, which share one database and one Redis, and
+//! injects process faults.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,20 +26,20 @@ use crate::model::{Money, Product, ProductId};
 use crate::process_shared::ProcessShared;
 use crate::runtime::{self, Runtime};
 
-/// Nothing waits for longer, whatever befalls it.
+/// Every response must arrive within this time, whatever the faults.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Which locks the engines use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Locks {
     Redis,
-    /// Redis that grants to everyone.
+    /// Redis locks that every caller acquires.
     Always,
-    /// Turns within the process.
+    /// Locks within the process.
     Local,
 }
 
-/// An engine in its process.
+/// An engine and the process that runs it.
 #[derive(Clone)]
 pub(super) struct ProcessHandle {
     pub backend: Arc<LocalBackend>,
@@ -119,7 +119,7 @@ impl Shop {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens an engine in a process of its own.
+    /// Opens an engine in a new process.
     pub fn open(&self) -> ProcessHandle {
         let process = Process(self.next_process.fetch_add(1, Ordering::Relaxed));
         let config = Arc::clone(&self.config);
@@ -162,7 +162,7 @@ impl Shop {
         ProcessHandle { backend, process, killed: CancellationToken::new() }
     }
 
-    /// Pauses and kills processes until it is told to stop.
+    /// Pauses and kills processes until `stop` is cancelled.
     pub async fn inject_process_faults(self: Arc<Self>, stop: CancellationToken) {
         let world = here();
         while !stop.is_cancelled() {

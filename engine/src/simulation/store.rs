@@ -1,9 +1,9 @@
-//! The simulated store: sessions as those of the SQL stores, over a network
-//! that delays and breaks.
+//! Simulates a store: the sessions of the SQL stores over an unreliable network.
 //!
-//! The server's part of a round trip runs among the servers, so that it goes
-//! on when its caller is paused or killed. Trips of one connection are served
-//! one after the other, the end of a broken one after them.
+//! The server side of a round trip runs in [`Process::SERVERS`], so it continues
+//! when the calling process is paused or killed. The server executes one
+//! connection's requests in order, and rolls back after the last one when the
+//! connection breaks.
 mod session;
 mod statements;
 
@@ -29,7 +29,7 @@ use crate::store::{
     with_retries,
 };
 
-/// A process's way to the database.
+/// A process's database client.
 #[derive(Clone)]
 pub(super) struct SimulatedStore {
     pub database: Arc<Database>,
@@ -40,19 +40,21 @@ pub(super) struct SimulatedStore {
     pub timeout: Duration,
     pub lock_wait: Duration,
     pub retries: u32,
-    /// How far the process's clock is from the database's, in microseconds.
+    /// Offset of the process's clock from the database's, in microseconds.
     pub skew: i64,
 }
 
-/// One connection at the server: what is sent is done in the order of sending.
+/// Serializes the requests of one connection in the order they were sent.
 #[derive(Default)]
 struct ConnectionQueue {
-    /// Ends when the last that was sent is done.
+    /// Completes when the last request is done. A plain mutex: the critical
+    /// section is one swap and never awaits.
     last: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl ConnectionQueue {
-    /// Takes a place: what to wait for, and what to drop in the end.
+    /// Enqueues a request: returns its predecessor's completion, and the sender
+    /// to drop when it is done.
     fn enter(&self) -> (Option<oneshot::Receiver<()>>, oneshot::Sender<()>) {
         let (done, waits) = oneshot::channel();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +66,7 @@ fn lost(why: &str) -> StoreError {
     StoreError::new(Fault::Lost, why)
 }
 
-/// Where a trip breaks.
+/// Where a round trip breaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Break {
     Before,
@@ -87,7 +89,7 @@ impl SimulatedStore {
         kinds.into_iter().zip(breaks).find(|(kind, _)| self.faults.strikes(*kind)).map(|(_, at)| at)
     }
 
-    /// Sends work to the server and waits for its answer.
+    /// Sends a request to the server and waits for the response.
     async fn round_trip<T: Send + 'static>(
         &self,
         queue: &ConnectionQueue,
@@ -119,16 +121,18 @@ impl SimulatedStore {
             done
         });
         if breaks == Some(Break::InFlight) {
-            return Err(lost("the connection broke while the request was under way"));
+            return Err(lost("the connection broke while the request was in flight"));
         }
         match runtime::timeout(self.timeout, answer).await {
-            Some(Ok(_)) if breaks.is_some() => Err(lost("the answer was lost")),
+            Some(Ok(_)) if breaks.is_some() => {
+                Err(lost("the connection broke before the response arrived"))
+            }
             Some(Ok(done)) => done,
             Some(Err(_)) | None => Err(lost("the database did not answer in time")),
         }
     }
 
-    /// A fault of a statement, drawn at the server.
+    /// Injects a statement error at the server.
     fn statement(&self, txn: TxnId) -> StoreResult<()> {
         if self.faults.strikes(FaultKind::Deadlock) {
             self.database.roll_back(txn);
@@ -147,7 +151,7 @@ impl SimulatedStore {
         self.database.lock(txn, what, self.lock_wait).await
     }
 
-    /// Opens a connection, or has one from the pool.
+    /// Takes a connection from the pool.
     async fn connect(&self) -> StoreResult<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.connections).acquire_owned();
         let permit = runtime::timeout(self.timeout, permit).await;
@@ -155,12 +159,13 @@ impl SimulatedStore {
         if self.faults.strikes(FaultKind::NoConnection) {
             let latency = self.faults.latency(FaultKind::Slow);
             runtime::sleep(latency).await;
-            return Err(lost("no connection can be had"));
+            return Err(lost("connection rejected"));
         }
         Ok(permit)
     }
 
-    /// A reading statement on a connection of its own, and its time.
+    /// Runs one SELECT on its own connection; returns the result and the server's
+    /// time.
     async fn select<T: Send + 'static>(
         &self,
         read: impl Fn(&Tables) -> T + Send + 'static,
@@ -198,7 +203,7 @@ impl SimulatedStore {
     }
 }
 
-/// A product with what is due counted as returned.
+/// Returns the product with its expired holds and orders counted as returned.
 fn due_as_returned(tables: &Tables, id: ProductId, now: Timestamp) -> Option<ProductRow> {
     let mut row = tables.products.get(&id)?.clone();
     let (holds, orders, next) = due_of(tables, id, now);
@@ -211,7 +216,8 @@ fn due_as_returned(tables: &Tables, id: ProductId, now: Timestamp) -> Option<Pro
     Some(row)
 }
 
-/// What of a product is due, soonest first, and the next moment after `now`.
+/// Returns the product's expired holds and orders, oldest first, and the next
+/// expiry after `now`.
 fn due_of(
     tables: &Tables,
     id: ProductId,

@@ -1,4 +1,4 @@
-//! A transaction of the simulated store, from its begin to its end.
+//! Implements [`Session`]: one transaction of the simulated store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::model::{Hold, Timestamp};
 use crate::runtime;
 use crate::store::{Batch, CommitError, Loaded, ReadSet, Session, StoreResult};
 
-/// A round trip's answer: what the server says, or that nothing was heard.
+/// The result of a round trip: the outer error means that no response arrived,
+/// the inner one is the server's.
 type RoundTrip<T> = StoreResult<StoreResult<T>>;
 
 pub(super) struct SimulatedSession {
@@ -31,7 +32,7 @@ pub(super) struct SimulatedSession {
 impl Drop for SimulatedSession {
     fn drop(&mut self) {
         let Some(txn) = self.txn else { return };
-        // The server notices sooner or later, and rolls back.
+        // The server detects the disconnect after a while and rolls back.
         let later = if self.store.faults.strikes(FaultKind::HalfOpen) { 2_500 } else { 20 };
         let later = here().draw_time(Duration::ZERO..Duration::from_millis(later));
         let (before, _) = self.queue.enter();
@@ -52,7 +53,7 @@ impl SimulatedSession {
         Self { store, queue, txn: None, is_broken: false, _connection: connection }
     }
 
-    /// Runs work of the open transaction, or of one that it begins.
+    /// Runs `work` in the open transaction, beginning one if necessary.
     async fn run<T, F>(
         &mut self,
         is_commit: bool,
@@ -63,7 +64,7 @@ impl SimulatedSession {
         F: Future<Output = StoreResult<T>> + Send + 'static,
     {
         if self.is_broken {
-            return Err(lost("the connection was given up"));
+            return Err(lost("the connection is broken"));
         }
         let txn = *self.txn.get_or_insert_with(|| self.store.database.begin());
         let work = work(self.store.clone(), txn);

@@ -1,5 +1,5 @@
-//! The statements of a transaction, each as SQL does it: under its locks,
-//! guarded, and with the faults drawn for it.
+//! Executes the statements of a transaction as SQL does: with their locks, guards
+//! and injected faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::ledger::{Changes, Due, OrderRow, PaymentRow, ProductRow, Rows};
 use crate::model::{Hold, HoldId, HoldStatus, Product, ProductId, Timestamp};
 use crate::store::{Batch, Fault, ReadSet, StoreError, StoreResult};
 
-/// What a transaction writes, as it is sent.
+/// A batch's writes as sent to the server.
 pub(super) struct BatchWrites {
     id: u64,
     now: Timestamp,
@@ -30,7 +30,8 @@ impl BatchWrites {
         }
     }
 
-    /// Whether each of its statements hits all of its rows or fails.
+    /// Whether each statement is self-checking: it affects all of its rows or
+    /// fails.
     pub(super) fn is_self_checking(&self) -> bool {
         self.changes.hold_moves.is_empty()
             && self.changes.extensions.is_empty()
@@ -51,7 +52,7 @@ fn conflict(why: &str) -> StoreError {
     StoreError::new(Fault::Conflict, why)
 }
 
-/// The hold as the transaction sees it.
+/// Returns the hold as the transaction sees it.
 fn visible_hold(tables: &Tables, write_set: &WriteSet, id: HoldId) -> Option<Hold> {
     write_set.holds.get(&id).or_else(|| tables.holds.get(&id)).cloned()
 }
@@ -107,8 +108,8 @@ impl SimulatedStore {
         Ok(())
     }
 
-    /// Inserts orders and moves holds and orders; says whether each guard let
-    /// all of its rows through.
+    /// Inserts orders and updates holds and orders; returns whether every guard
+    /// matched all of its rows.
     async fn move_rows(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<bool> {
         let changes = &writes.changes;
         let mut all_hit = true;
@@ -182,8 +183,8 @@ impl SimulatedStore {
         Ok(all_hit)
     }
 
-    /// Updates the products, guarded by their versions, and the row of events
-    /// behind them, which fails where the guard did not let all through.
+    /// Updates the products under their version guards, then inserts the outbox
+    /// row, which fails unless every guard matched.
     async fn update_products(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
         let changed = &writes.changes.products;
         for change in changed {
@@ -248,7 +249,7 @@ impl SimulatedStore {
         if taken { Err(duplicate()) } else { Ok(()) }
     }
 
-    /// All statements of a batch but COMMIT.
+    /// Executes all statements of a batch except COMMIT.
     pub(super) async fn write_all(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
         self.statement(txn)?;
         self.insert_others(txn, writes).await?;
@@ -266,7 +267,7 @@ impl SimulatedStore {
         self.check_conflicts(txn, writes).await
     }
 
-    /// The reads that must find nothing.
+    /// Executes the conflict checks: reads that must return no row.
     async fn check_conflicts(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
         let mut met = false;
         for row in &writes.changes.new_orders {
@@ -302,7 +303,8 @@ impl SimulatedStore {
         Ok(())
     }
 
-    /// Begins: what is written ahead, the products in their order, the rest.
+    /// Begins: runs the early inserts, locks the products in id order, then reads
+    /// the rest of the read set.
     pub(super) async fn load(
         &self,
         txn: TxnId,
@@ -362,7 +364,8 @@ impl SimulatedStore {
         Ok((rows, time.unwrap_or_else(clock)))
     }
 
-    /// The products whose due rows are needed; the others are marked.
+    /// Returns the products whose due rows the batch needs, and marks the others
+    /// as having more.
     pub(super) fn mark_due(rows: &mut Rows, read_set: &ReadSet, now: Timestamp) -> Vec<ProductId> {
         let is_dead = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
         let paid = read_set.orders.iter().filter_map(|id| rows.orders.get(id));
