@@ -1,9 +1,8 @@
-//! Real faults under load, with real servers.
+//! Injects real faults into real servers under load.
 //!
-//! Each fault is a function of a seed: it makes a store of its own, lets
-//! shoppers buy, does harm meanwhile, and compares what they were told with
-//! what is left. `STOCKADE_PROOF_FAULT` picks faults by the beginning of their
-//! names.
+//! Each fault is a function of a seed: it creates its own store, runs shoppers,
+//! injects the fault meanwhile, and compares their responses with the final data.
+//! `STOCKADE_PROOF_FAULT` selects faults by name prefix.
 
 mod check;
 mod child;
@@ -34,32 +33,31 @@ use crate::Extent;
 use crate::results::Row;
 use findings::Findings;
 
-/// Picks faults by the beginning of their names.
+/// Selects faults by name prefix.
 pub const ENV_FAULT: &str = "STOCKADE_PROOF_FAULT";
 
-/// A fault: what is done, on what, and how often.
+/// A fault: what it injects, on which stores, and how often.
 struct Fault {
     name: &'static str,
     what: &'static str,
-    /// Cases in the short form and in the long form, on each store.
+    /// Cases per store in the short and in the long form.
     cases: (u64, u64),
-    /// How many of them at once: more than one where a case waits rather than
-    /// works.
+    /// Concurrent cases: more than one where a case mostly waits.
     at_once: usize,
     run: Run,
 }
 
-/// On which stores a fault is tried.
+/// The stores on which a fault runs.
 #[derive(Clone, Copy)]
 enum Run {
-    /// On each database server, which makes a row for each. The text says what
-    /// stands beside the server.
+    /// Each database server, with a row for each. The text names the components
+    /// beside the server.
     OnServers(&'static str, fn(Flavour, u64) -> Findings),
-    /// On SQLite files.
+    /// SQLite files.
     OnSqlite(fn(u64) -> Findings),
 }
 
-/// All of them.
+/// All faults.
 const FAULTS: &[Fault] = &[
     Fault {
         name: "cut-at-commit",
@@ -203,16 +201,16 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
-/// A fault on one of the stores that it is tried on: a row of the report.
+/// A fault on one of its stores: a row of the report.
 pub struct Trial {
-    /// The name by which it is picked.
+    /// The name that selects it.
     pub name: String,
     deployment: String,
     fault: &'static Fault,
     run: Box<dyn Fn(u64) -> Findings + Send + Sync>,
 }
 
-/// Every fault on every store.
+/// Returns every fault on every store.
 pub fn trials() -> impl Iterator<Item = Trial> {
     FAULTS.iter().flat_map(Fault::trials)
 }
@@ -245,7 +243,7 @@ impl Fault {
 }
 
 impl Trial {
-    /// Runs every case of it and prints what came of them.
+    /// Runs all cases and prints their findings.
     #[must_use]
     pub fn try_all(&self, extent: Extent) -> Row {
         let since = Instant::now();
@@ -287,7 +285,7 @@ impl Trial {
         row
     }
 
-    /// Tells of a case in which something is wrong.
+    /// Prints the findings of a failed case.
     fn report_failure(&self, seed: u64, findings: &Findings) {
         if !findings.is_clean() {
             let Self { name, .. } = self;

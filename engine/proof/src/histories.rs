@@ -1,11 +1,11 @@
-//! Checked histories: what callers saw, against a model of one product.
+//! Checks histories for linearizability against a sequential model of one
+//! product.
 //!
-//! A seed stands for a plan: a few products with little stock, and callers who
-//! hold, order, pay, release, extend, adjust, read and sweep at once while time
-//! passes. Each call is written down with its answer and its times. Some order
-//! of each product's operations must explain every answer, and what is left
-//! behind must add up: `model` is what a product is taken for, `accounting` what must
-//! add up.
+//! A seed determines a plan: a few products with little stock, and concurrent
+//! callers that hold, order, pay, release, extend, adjust, read and sweep while
+//! time passes. The recorder keeps each call with its response and its times.
+//! Each product's operations must have a linearization that explains every
+//! response (`model`), and the final rows and events must add up (`accounting`).
 
 mod accounting;
 #[cfg(test)]
@@ -38,14 +38,14 @@ use crate::results::{Row, Violation};
 
 const SEEDS_SHORT: u64 = 24;
 const SEEDS_LONG: u64 = 1_000;
-/// Seeds that share a store, one after the other.
+/// Number of consecutive seeds that share a store.
 const SEEDS_EACH: u64 = 6;
-/// Failing seeds that are reported in each place.
+/// Bounds the failing seeds printed per deployment.
 const REPORTED_MAX: u64 = 3;
-/// Picks a place by its name.
+/// Selects a deployment by name.
 pub const ENV_DEPLOYMENT: &str = "STOCKADE_PROOF_PLACE";
 
-/// The names of all places.
+/// Returns the names of all deployments.
 #[cfg(test)]
 pub(crate) fn deployment_names() -> impl Iterator<Item = String> {
     Deployment::all().map(Deployment::name)
@@ -122,21 +122,21 @@ fn report_failure(deployment: Deployment, seed: u64, findings: &[Finding]) {
     println!("again: stockade-proof histories --seed {seed} --seeds 1\n");
 }
 
-/// What came of one seed.
+/// The result of one seed.
 struct SeedReport {
     operations: u64,
     contended: u64,
     findings: Vec<Finding>,
 }
 
-/// Seeds on one store, one after the other.
+/// A run of seeds on one store.
 struct Run {
-    /// Which store it is: it tells how the store is set.
+    /// The store's number, which determines its settings.
     number: u64,
     shop: Shop,
-    /// Of the last event that was read.
+    /// The cursor of the last event read.
     cursor: u64,
-    /// Payments of earlier seeds whose orders are not there yet.
+    /// Payments of earlier seeds that still wait for their orders.
     waiting: Vec<Record>,
     /// Orders of earlier seeds.
     orders: HashSet<u64>,
@@ -167,7 +167,7 @@ impl Run {
         SeedReport { operations, contended, findings }
     }
 
-    /// Lets all holds and orders end, and looks at what is left of them.
+    /// Lets all holds and orders expire, then checks the accounting.
     fn leftovers(
         &mut self,
         products: &[u64],
@@ -179,7 +179,7 @@ impl Run {
         accounting::compare(&shop.engine, products, records, &events)
     }
 
-    /// Looks for an order of each product's operations.
+    /// Searches for a linearization of each product's history.
     fn explain(&mut self, plan: &Plan, products: &[u64], records: &[Record]) -> Vec<Finding> {
         let Shop { model, .. } = &self.shop;
         let staleness = self.shop.deployment().staleness();
@@ -212,7 +212,7 @@ impl Run {
             if record.answer == (Answer::Payment { is_waiting: true }) {
                 self.waiting.push(record.clone());
             } else if is_mismatch {
-                // Its key stands for another event of an order not there.
+                // The key belongs to another event, also of a missing order.
             } else if !self.orders.contains(order) {
                 findings.push(unexplained(format!(
                     "recorded for an order that is not there: {record:?}"

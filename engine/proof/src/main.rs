@@ -1,7 +1,7 @@
 //! `stockade-proof PART... [--long] [--seed N] [--seeds N] [--until-broken]`,
 //! where PART is `simulation`, `histories`, `faults`, `clusters`, `planted` or
-//! `all`; `stockade-proof report` writes the report of what was kept. `all` has
-//! the planted bugs in the long form only.
+//! `all`; `stockade-proof report` writes the report from the saved results. `all`
+//! includes the planted bugs in the long form only.
 
 use std::env;
 use std::process::ExitCode;

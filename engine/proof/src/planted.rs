@@ -1,11 +1,12 @@
-//! Planted bugs: whether the checkers catch what they are there for.
+//! Mutation tests of the checkers: each must catch the planted bugs that it is
+//! meant for.
 //!
-//! `planted.toml` lists bugs that systems of this kind have had. Each is planted
-//! alone into a copy of the workspace's sources below cargo's target folder, and
-//! built there; then the checkers that must catch it are run. It is caught when
-//! one of its seeds breaks a promise: a checker that ends otherwise, or cannot be
-//! built, has caught nothing. The same checkers must find nothing where nothing
-//! is planted. `STOCKADE_PROOF_BUG` picks bugs by the beginning of their names.
+//! `planted.toml` lists bugs that similar systems have had. Each is planted alone
+//! into a copy of the workspace's sources below cargo's target folder and built
+//! there; then its checkers run. A checker catches the bug when one of its seeds
+//! reports a violation: a failed build or any other end is no catch. As a
+//! control, the same checkers must find nothing in the unmodified copy.
+//! `STOCKADE_PROOF_BUG` selects bugs by name prefix.
 
 mod list;
 mod sources;
@@ -21,7 +22,7 @@ use trial::{Ended, Stand};
 
 /// The part's name.
 pub const PART: &str = "planted";
-/// Picks bugs by the beginning of their names.
+/// Selects bugs by name prefix.
 const ENV_BUG: &str = "STOCKADE_PROOF_BUG";
 
 /// Runs the part.
@@ -30,7 +31,7 @@ pub fn run(extent: Extent) -> Vec<Row> {
     let wanted = std::env::var(ENV_BUG).unwrap_or_default();
     let bugs: Vec<Bug> =
         list::read().into_iter().filter(|bug| bug.name.starts_with(&wanted)).collect();
-    // The checkers are run in a folder of their own.
+    // Absolute, because the checkers run in another folder.
     let folder = std::path::absolute(results::folder().join(PART)).expect("a folder");
     let sources = Sources::copied_to(folder.join("sources"));
     let stand = Stand::new(&folder, &sources, extent);
@@ -43,7 +44,7 @@ pub fn run(extent: Extent) -> Vec<Row> {
     rows
 }
 
-/// Runs a checker where this bug is planted, or nothing is.
+/// Runs a checker on the copy with this bug, or on the unmodified copy.
 fn try_one(stand: &Stand<'_>, bug: Option<&Bug>, check: &Check) -> Row {
     let since = Instant::now();
     let name = bug.map_or("nothing planted", |bug| &bug.name);
@@ -64,12 +65,12 @@ fn try_one(stand: &Stand<'_>, bug: Option<&Bug>, check: &Check) -> Row {
     row
 }
 
-/// How much was tried.
+/// Copies the numbers of seeds, injections and operations.
 fn tried(row: &Row) -> Row {
     Row { seeds: row.seeds, operations: row.operations, ..Row::default() }
 }
 
-/// Which promises were broken, in words.
+/// Formats the violations for the report.
 fn said(row: &Row) -> String {
     let broken = row.broken().into_iter();
     let words = broken.map(|(broken, times)| format!("{broken:?} {times}").to_lowercase());

@@ -1,4 +1,4 @@
-//! `RELIABILITY.md`, from what the parts kept.
+//! Generates `RELIABILITY.md` from the parts' saved results.
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Rounds on a Galera cluster.
+//! Runs rounds on a Galera cluster.
 
 use std::thread;
 
@@ -66,7 +66,7 @@ impl Cluster for Galera {
         self.isolate(node, false);
     }
 
-    /// Any node takes writes.
+    /// Every Galera node accepts writes.
     fn hand_over(&self, from: usize) -> usize {
         (from + 1) % self.nodes()
     }
@@ -93,10 +93,10 @@ fn is_of_size(galera: &Galera, node: usize, size: usize) -> bool {
     shown.is_ok_and(|shown| shown.ends_with(&format!("\t{size}")))
 }
 
-/// An engine at each node, all selling the same products.
+/// Runs an engine at each node; all sell the same products (multi-writer).
 fn all_write(galera: &Galera, seed: u64) -> Row {
     let database = galera.fresh_database(0);
-    // Side by side: they find each other's migrations.
+    // Opened in parallel, so that their migrations race.
     let engines: Vec<Engine> = thread::scope(|scope| {
         let open = |node| {
             let url = galera.url(node, &database);
@@ -130,7 +130,7 @@ fn all_write(galera: &Galera, seed: u64) -> Row {
     row
 }
 
-/// Transactions that were tried again since another node's came first.
+/// Returns the number of transactions retried after a certification conflict.
 fn conflicts(engine: &Engine) -> u64 {
     let text = engine.metrics_text();
     let lines = text.lines().filter(|line| line.contains("cause=\"deadlock\""));

@@ -1,4 +1,4 @@
-//! Rounds on Redis behind Sentinel, with one MariaDB.
+//! Runs rounds on Redis behind Sentinel, with one MariaDB server.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ fn round(mariadb: &SqlServer, sentinel: &Sentinel, seed: u64, is_stopped: bool) 
             old.kill();
         }
         let new = sentinel.wait_for_failover(old);
-        // Both directions are there again: commands, and messages.
+        // Both connections have recovered: commands and pub/sub messages.
         wait_until("all engines use the new master", FOUND_WITHIN, || {
             engines.iter().all(is_linked) && ears(new, database) == engines.len()
         });
@@ -84,7 +84,7 @@ fn is_linked(engine: &Engine) -> bool {
     engine.metrics_text().lines().any(|line| line == "stockade_degraded 0")
 }
 
-/// How many engines hear at this server that a lock is theirs.
+/// Returns the number of engines subscribed to lock wake-ups at this server.
 fn ears(redis: &Redis, prefix: &str) -> usize {
     redis.command(&["PUBSUB", "CHANNELS", &format!("{prefix}:*:wake:*")]).lines().count()
 }

@@ -1,4 +1,4 @@
-//! What is left afterwards, against what buyers were told.
+//! Compares the final rows with the responses that buyers received.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,17 +7,18 @@ use stockade::{Engine, ProductId};
 use super::load::Journal;
 use crate::results::Row;
 
-/// The rows as they stand at one server, read through `query`.
+/// All rows of one server, read through `query`.
 pub(super) struct StoreDump {
-    /// Received, stock, held, pending, sold, as the product's row has it.
+    /// Received, stock, held, pending, sold of each product's row.
     products: HashMap<u64, [i64; 5]>,
     /// Product, units, status.
     holds: HashMap<u64, [i64; 3]>,
     /// Hold, units, status.
     orders: HashMap<u64, (u64, [i64; 2])>,
-    /// What each transaction told: kind, product, hold, order, units, version.
+    /// Each transaction's outbox events: kind, product, hold, order, units,
+    /// version.
     events: Vec<Vec<[i64; 6]>>,
-    /// Everything, to compare servers by.
+    /// All rows as text, to compare servers.
     text: String,
 }
 
@@ -79,7 +80,7 @@ impl StoreDump {
         self.text == other.text
     }
 
-    /// Units sold beyond what there was, and units that no row accounts for.
+    /// Returns the oversold units and the units that no row accounts for.
     fn units(&self, wanted: &[ProductId]) -> (u64, u64) {
         let (mut over, mut leaked) = (0, 0);
         for id in wanted {
@@ -108,8 +109,9 @@ impl StoreDump {
         (over, leaked)
     }
 
-    /// Versions of a product that more than one transaction made: each was
-    /// guarded by the version before, so the database lost one's update.
+    /// Counts product versions that several transactions produced. Every update
+    /// is guarded by the previous version, so each duplicate is a lost update of
+    /// the database.
     pub fn versions_made_twice(&self) -> usize {
         let mut made: HashMap<(i64, i64), usize> = HashMap::new();
         for transaction in &self.events {
@@ -122,7 +124,8 @@ impl StoreDump {
         made.values().filter(|times| **times > 1).count()
     }
 
-    /// Holds that no event tells of, though both are of one transaction.
+    /// Counts holds without an event. One transaction writes both, so each is a
+    /// torn transaction.
     pub fn holds_without_event(&self) -> usize {
         let told: HashSet<u64> = self
             .events
@@ -134,7 +137,7 @@ impl StoreDump {
         self.holds.keys().filter(|id| !told.contains(id)).count()
     }
 
-    /// Answered holds, orders and payments that are not there.
+    /// Counts acknowledged holds, orders and payments that are missing.
     fn lost(&self, journal: &Journal) -> u64 {
         let hold_is_lost = |hold: &&stockade::Hold| {
             self.holds.get(&hold.id.0).is_none_or(|[product, qty, _]| {
@@ -154,8 +157,8 @@ impl StoreDump {
         (holds + orders + payments) as u64
     }
 
-    /// Holds that no answer accounts for, beyond those whose fate was not told,
-    /// and answers that were given twice.
+    /// Counts holds without an acknowledgement, beyond the in-doubt ones, and
+    /// holds acknowledged twice.
     fn doubled(&self, journal: &Journal) -> u64 {
         let answered: HashSet<u64> = journal.holds.iter().map(|hold| hold.id.0).collect();
         let twice = journal.holds.len() - answered.len();
@@ -164,7 +167,7 @@ impl StoreDump {
     }
 }
 
-/// Fills in what was found; `audit` is an engine on what is left.
+/// Fills in the row's findings; `audit` is an engine on the final data.
 pub(super) fn judge(
     row: &mut Row,
     dump: &StoreDump,
@@ -172,7 +175,8 @@ pub(super) fn judge(
     products: &[ProductId],
     audit: &Engine,
 ) {
-    // What is due is dead all the same; taken back, the books are plain.
+    // Expired holds are void either way; after a sweep the counters need no
+    // correction for them.
     audit.sweep().expect("a sweep");
     let report = audit.audit().expect("an audit");
     (row.oversold, row.leaked) = dump.units(products);

@@ -1,4 +1,4 @@
-//! After a fault: what the callers were told against what the store tells.
+//! Compares the callers' responses with the store after a fault.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::thread;
@@ -12,13 +12,13 @@ use crate::results::Violation;
 
 const EVENTS_AT_ONCE: u32 = 10_000;
 const PRODUCTS_AT_ONCE: u32 = 1_000;
-/// Keyed requests with an answer that are asked once more.
+/// Bounds the answered keyed requests that are replayed.
 const REPLAYS_MAX: usize = 60;
-/// How often something is asked that has no answer yet, and the pause between.
+/// Attempts at an open request, and the pause between them.
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Compares all of it. `expires` says whether a hold may fall due meanwhile.
+/// Runs all checks. `expires` says whether holds may expire during the case.
 pub fn check(engine: &Engine, journal: &mut Journal, expires: bool, findings: &mut Findings) {
     findings.operations += journal.entries.len() as u64;
     replay(engine, journal, findings);
@@ -30,7 +30,8 @@ pub fn check(engine: &Engine, journal: &mut Journal, expires: bool, findings: &m
     check_unanswered(engine, &store, &call_index, findings);
 }
 
-/// Asks again what was never answered for good, and some of what was.
+/// Retries every request without a definite response, and replays some of the
+/// others.
 fn replay(engine: &Engine, journal: &mut Journal, findings: &mut Findings) {
     let mut intents: BTreeMap<u64, (Request, bool)> = BTreeMap::new();
     for entry in &journal.entries {
@@ -70,7 +71,7 @@ fn replay(engine: &Engine, journal: &mut Journal, findings: &mut Findings) {
     }
 }
 
-/// Every event there is, in the order of their cursors.
+/// Returns all events in cursor order.
 pub fn all_events(engine: &Engine) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     loop {
@@ -83,11 +84,11 @@ pub fn all_events(engine: &Engine) -> Vec<Event> {
     }
 }
 
-/// What the store tells.
+/// The store's rows and events.
 struct StoreRecords {
     products: Vec<Product>,
     events: Vec<Event>,
-    /// What happened to each hold, and to the order made from it.
+    /// The event kinds of each hold and of its order.
     transitions: HashMap<u64, Vec<EventKind>>,
     order_of: HashMap<u64, u64>,
     hold_of: HashMap<u64, u64>,
@@ -123,8 +124,8 @@ impl StoreRecords {
         self.transitions.get(&hold).is_some_and(|sequence| sequence.contains(&kind))
     }
 
-    /// The events add up to the products' numbers, which add up to what was
-    /// received, and at no moment was more taken than there was.
+    /// Checks that the events add up to the products' counters, that these add up
+    /// to the received units, and that stock was never negative.
     fn check_products(&self, findings: &mut Findings) {
         use EventKind as E;
         let mut units: HashMap<u64, [i64; 4]> = HashMap::new();
@@ -171,7 +172,7 @@ impl StoreRecords {
         }
     }
 
-    /// Each hold goes one of the ways that a hold can go.
+    /// Checks that each hold followed the state machine.
     fn check_transitions(&self, expires: bool, findings: &mut Findings) {
         use EventKind as E;
         for (hold, sequence) in &self.transitions {
@@ -190,7 +191,7 @@ impl StoreRecords {
     }
 }
 
-/// The calls by what was wanted.
+/// Indexes the calls by intent.
 struct CallIndex<'a> {
     intents: BTreeMap<u64, Vec<&'a Entry>>,
 }
@@ -205,12 +206,12 @@ impl<'a> CallIndex<'a> {
     }
 }
 
-/// Whether it may have been done without its caller knowing.
+/// Whether the call is in doubt.
 fn is_open(entry: &Entry) -> bool {
     entry.response.as_ref().is_none_or(Response::is_in_doubt)
 }
 
-/// Checks what callers were answered.
+/// Checks the responses.
 struct ResponseCheck<'a> {
     store: &'a StoreRecords,
     call_index: &'a CallIndex<'a>,
@@ -245,7 +246,7 @@ impl ResponseCheck<'_> {
         self.check_adjustments(findings);
     }
 
-    /// What is wrong with an answer, if anything.
+    /// Returns the violation in a response, if there is one.
     fn violation(
         &self,
         before: &[&Entry],
@@ -342,8 +343,8 @@ impl ResponseCheck<'_> {
         }
     }
 
-    /// Adjustments have no key: those that happened are between those that
-    /// were answered and those that were not.
+    /// Adjustments have no idempotency key: the executed ones number at least the
+    /// acknowledged ones, at most those plus the in-doubt ones.
     fn check_adjustments(&self, findings: &mut Findings) {
         let (mut sure, mut open) = (0_u64, 0_u64);
         let (mut firsts, mut done) = (HashSet::new(), 0_u64);
@@ -369,8 +370,7 @@ impl ResponseCheck<'_> {
     }
 }
 
-/// What no one was answered must have been asked for, by a call without an
-/// answer, and once.
+/// Checks that every unacknowledged change stems from exactly one in-doubt call.
 fn check_unanswered(
     engine: &Engine,
     store: &StoreRecords,

@@ -19,17 +19,17 @@ use stockade_testkit::wait_until;
 use super::journal::{Entry, Journal, JournalLine, print_line};
 use super::load::{Shopper, stock_up};
 
-/// Holds what a child is to do, as JSON.
+/// The environment variable with a child's task as JSON.
 const ENV: &str = "STOCKADE_PROOF_CHILD";
-/// Whether the parent has said so; failpoints count from then on.
+/// Set by the parent's `arm`; failpoint passes count from then on.
 static ARMED: AtomicBool = AtomicBool::new(false);
-/// Whether it may leave the failpoint at which it stopped itself.
+/// Whether the child may leave the failpoint at which it stopped itself.
 static RESUMED: AtomicBool = AtomicBool::new(false);
 const CHILD_TIMEOUT: Duration = Duration::from_secs(60);
 const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What a child does to itself.
+/// What a child does to itself at the failpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultAction {
     Kill,
@@ -40,37 +40,37 @@ pub enum FaultAction {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ChildTask {
     pub settings: Vec<(String, String)>,
-    /// Empty where it is to make them.
+    /// Empty when the child creates the products.
     pub products: Vec<u64>,
     pub seed: u64,
-    /// The number of its first caller.
+    /// The first caller's number.
     pub first: u64,
     pub shoppers: u64,
-    /// The failpoint by name, at which pass of it, and what to do then.
+    /// The failpoint's name, the pass that triggers, and the action.
     pub at: Option<(String, u64, FaultAction)>,
-    /// What the program is started by: a shell line that ends in `exec "$0"`.
+    /// A shell line that starts the program; it ends in `exec "$0"`.
     pub shell: Option<String>,
 }
 
-/// A child, seen from its parent. Dropped, it is killed.
+/// The parent's handle to a child. Dropping it kills the child.
 pub struct Child {
     process: process::Child,
-    /// The child ends when this is closed.
+    /// The child ends when this pipe closes.
     stdin: Option<ChildStdin>,
     output: Arc<Mutex<Output>>,
 }
 
-/// What a child has said.
+/// A child's output so far.
 struct Output {
     pipe: ChildStdout,
     is_over: bool,
-    /// The beginning of a line.
+    /// The partial last line.
     rest: Vec<u8>,
     lines: Vec<String>,
 }
 
 impl Output {
-    /// Takes everything that was said up to now.
+    /// Reads all available output.
     fn drain(&mut self) {
         let mut buffer = [0; 16 * 1024];
         while !self.is_over {
@@ -90,8 +90,8 @@ impl Output {
 impl Child {
     pub fn start(task: &ChildTask) -> Self {
         let program = std::env::current_exe().expect("this program");
-        // The signal comes when the thread that started the child ends, which
-        // outlives the child.
+        // The parent-death signal follows the spawning thread, which outlives the
+        // child.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]);
         match &task.shell {
@@ -105,7 +105,7 @@ impl Child {
             .spawn()
             .expect("a child");
         let pipe = process.stdout.take().expect("piped");
-        // Whoever drains it takes what is there and does not wait for more.
+        // Non-blocking: a drain reads what is available.
         rustix::io::ioctl_fionbio(&pipe, true).expect("a pipe");
         let output = Output { pipe, is_over: false, rest: Vec::new(), lines: Vec::new() };
         let output = Arc::new(Mutex::new(output));
@@ -131,14 +131,14 @@ impl Child {
         output
     }
 
-    /// Lines that begin with this word, without it.
+    /// Returns the lines that begin with this word, without it.
     pub fn lines_after(&self, word: &str) -> Vec<String> {
         let output = self.output();
         let rest = output.lines.iter().filter_map(|line| line.strip_prefix(word));
         rest.map(|rest| rest.trim().to_owned()).collect()
     }
 
-    /// How many of its callers' calls and answers have this in them.
+    /// Counts the journal lines that contain this text.
     pub fn count_calls(&self, text: &str) -> usize {
         let output = self.output();
         output.lines.iter().filter(|line| line.starts_with("call ") && line.contains(text)).count()
@@ -157,10 +157,10 @@ impl Child {
         kill_process(self.pid(), signal).expect("the child is there");
     }
 
-    /// Waits until it has stopped itself.
+    /// Waits until the child has stopped itself.
     pub fn wait_until_stopped(&self) {
         let tasks = format!("/proc/{}/task", self.process.id());
-        // Each thread by itself: one may still be in the middle of a write.
+        // Checks every thread: one may still be in a write.
         let stands = |task: std::io::Result<fs::DirEntry>| {
             let stat = task.and_then(|task| fs::read_to_string(task.path().join("stat")));
             let stat = stat.unwrap_or_default();
@@ -171,7 +171,7 @@ impl Child {
         });
     }
 
-    /// Waits until it is gone, and answers when that was.
+    /// Waits until the child is dead and returns the time.
     pub fn wait_until_dead(&mut self) -> Instant {
         let mut gone = None;
         wait_until("the child is dead", CHILD_TIMEOUT, || {
@@ -186,24 +186,24 @@ impl Child {
         writeln!(stdin, "{word}").expect("the child listens");
     }
 
-    /// Lets it count the passes of its failpoint from now on.
+    /// Makes the child count passes of its failpoint.
     pub fn arm(&mut self) {
         self.send("arm");
     }
 
-    /// Lets it leave the failpoint at which it stopped itself.
+    /// Lets the child leave the failpoint at which it stopped itself.
     pub fn go_on(&mut self) {
         self.send("go on");
         self.signal(Signal::CONT);
     }
 
-    /// Ends its shopping and leaves it there.
+    /// Stops the child's shoppers but keeps the process.
     pub fn stop_shopping(&mut self) {
         self.send("stop");
         self.wait_for("stopped");
     }
 
-    /// Tells it to end and waits for that.
+    /// Ends the child and waits for its exit.
     pub fn finish(&mut self) {
         self.stdin = None;
         self.wait_until_dead();
@@ -236,7 +236,7 @@ impl Drop for Child {
     }
 }
 
-/// Does what a parent ordered, if there is one, and ends the process.
+/// Runs the parent's task and exits, if this process is a child.
 pub fn run_child_if_requested() {
     let Ok(task) = std::env::var(ENV) else { return };
     let task: ChildTask = serde_json::from_str(&task).expect("JSON");
@@ -298,7 +298,7 @@ fn shop(task: &ChildTask, stop: &AtomicBool, end: &mpsc::Receiver<()>) {
     engine.close().expect("closes");
 }
 
-/// Kills or stops this process at a pass of a failpoint.
+/// Kills or stops this process at the given pass of a failpoint.
 fn arm(point: &str, pass: u64, act: FaultAction) {
     let all = Failpoint::ALL.into_iter();
     let point = all.clone().find(|at| at.name() == point).expect("a failpoint");
@@ -311,8 +311,8 @@ fn arm(point: &str, pass: u64, act: FaultAction) {
                 FaultAction::Kill => kill_process(getpid(), Signal::KILL).expect("our own process"),
                 FaultAction::Stop => {
                     kill_process(getpid(), Signal::STOP).expect("our own process");
-                    // Another thread takes the signal, and this one may be
-                    // somewhere else before all of them stand still.
+                    // Another thread may receive the signal; without this loop
+                    // this one could leave the failpoint before all threads stop.
                     while !RESUMED.load(Ordering::SeqCst) {
                         thread::sleep(POLL_INTERVAL);
                     }

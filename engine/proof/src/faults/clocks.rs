@@ -1,4 +1,4 @@
-//! Engines that go by different clocks, and a clock that is set back.
+//! Tests engines with skewed clocks, and a clock that is set back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,7 +17,7 @@ const SHOPPERS: u64 = 12;
 const STEPS: u64 = 40;
 const SERVED_BETWEEN: u64 = 4;
 
-/// The store's clock, and so many microseconds more.
+/// The store's clock plus an offset in microseconds.
 struct Skewed(AtomicI64);
 
 impl Clock for Skewed {
@@ -36,9 +36,8 @@ pub fn on_sqlite(seed: u64) -> Findings {
     apart(Deployment::sqlite(), seed)
 }
 
-/// Two engines on one store whose clocks are ten minutes apart; one of them is
-/// set forth and back again and again. Some holds are dead by one clock and
-/// not by the other.
+/// Runs two engines on one store with clocks ten minutes apart; one clock is set
+/// forward and back repeatedly. Some holds are expired by one clock only.
 fn apart(deployment: Deployment, seed: u64) -> Findings {
     let deployment = deployment.set("sweeper", "true");
     let clocks = [0, TEN_MINUTES].map(|skew| Arc::new(Skewed(AtomicI64::new(skew))));
@@ -52,7 +51,8 @@ fn apart(deployment: Deployment, seed: u64) -> Findings {
         load.wait_for(SHOPPERS);
         findings.injected += 1;
         for _ in 0..STEPS {
-            // Set back at least as often as forth: it begins ahead.
+            // The clock starts ahead, so it is set back at least as often as
+            // forward.
             let skew = rng.random_range(-TEN_MINUTES..=TEN_MINUTES);
             clocks[1].0.store(skew, Ordering::SeqCst);
             findings.injected += 1;

@@ -1,5 +1,5 @@
-//! Connections cut in the middle of a transaction, by proxies of the test's
-//! own: at COMMIT, so that no one knows if it landed, and elsewhere.
+//! Resets connections in mid-transaction through proxies: at COMMIT, which leaves
+//! the transaction in doubt, and elsewhere.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,13 +25,13 @@ const AT_COMMIT: [&str; 1] = ["COMMIT"];
 const ELSEWHERE: [&str; 5] =
     ["START TRANSACTION", "FOR UPDATE", "INSERT INTO", "UPDATE stockade_holds", "ROLLBACK"];
 
-/// Connections reset during COMMIT: before it arrives, while it is done, and
-/// instead of its answer.
+/// Resets connections during COMMIT: before it arrives, while it executes, and
+/// instead of its response.
 pub fn at_commit(database: Flavour, seed: u64) -> Findings {
     cut(database, seed, &AT_COMMIT)
 }
 
-/// Connections reset elsewhere in a transaction.
+/// Resets connections elsewhere in a transaction.
 pub fn elsewhere(database: Flavour, seed: u64) -> Findings {
     cut(database, seed, &ELSEWHERE)
 }
@@ -52,7 +52,7 @@ fn cut(database: Flavour, seed: u64, needles: &[&str]) -> Findings {
                     let mut rng = rng(seed, number);
                     for _ in 0..CUTS_EACH {
                         let needle = needles.choose(&mut rng).expect("one");
-                        // Now and then one gets through.
+                        // The pause lets some transactions succeed.
                         thread::sleep(Duration::from_millis(rng.random_range(0..20)));
                         shoot(proxy, needle, *WHEN.choose(&mut rng).expect("one"));
                     }
@@ -67,8 +67,8 @@ fn cut(database: Flavour, seed: u64, needles: &[&str]) -> Findings {
     findings
 }
 
-/// Cuts the next connection that sends this, and waits until that is done. One
-/// that no one sends any more is given up for another.
+/// Cuts the next connection that sends this needle, and waits for the cut. Gives
+/// up a needle that no connection sends any more.
 fn shoot(proxy: &Proxy, needle: &str, when: CutWhen) {
     let before = proxy.fired();
     proxy.cut_after_client_sends(needle.as_bytes(), when);

@@ -1,4 +1,4 @@
-//! SQLite on a disk that is full, or that fails in the middle of a write.
+//! Tests SQLite on a full disk and on a disk that fails in mid-write.
 
 use std::fs;
 use std::io::Write;
@@ -23,19 +23,19 @@ use super::virtual_disk::{Call, Library, VirtualDisk};
 
 const SHOPPERS: u64 = 8;
 const TIMES: u64 = 4;
-/// Few, so that callers are soon told.
+/// Few retries, so that callers soon get the error.
 const RETRIES: &str = "2";
 const PROBES: u64 = 5_000;
 const REFUSED_WITHIN: Duration = Duration::from_secs(30);
-/// The small disk, in the child's own view of the file system.
+/// The mount point of the small disk, in the child's own mount namespace.
 const DISK: &str = "/mnt";
-/// Calls that are let through before one fails.
+/// Calls that succeed before one fails.
 const SKIPPED_MAX: u32 = 60;
-/// The same once a checkpoint has begun, which writes a few dozen pages and
-/// then syncs the database's file.
+/// The same after a checkpoint has begun, which writes a few dozen pages and then
+/// syncs the database file.
 const WRITES_SKIPPED_IN_CHECKPOINT: u32 = 20;
 const SYNCS_SKIPPED_IN_CHECKPOINT: u32 = 1;
-/// So many times means until told otherwise.
+/// This count means until further notice.
 const ALWAYS: u32 = u32::MAX;
 const SYNC: Duration = Duration::from_micros(200);
 
@@ -51,7 +51,7 @@ fn task(deployment: &Deployment, products: &[u64], seed: u64) -> ChildTask {
     }
 }
 
-/// Waits until the child's callers are refused for want of a store.
+/// Waits until the child's callers get `unavailable`.
 fn wait_for_refusals(child: &Child) {
     let refused = || child.count_calls("unavailable");
     let before = refused();
@@ -67,11 +67,11 @@ fn wait_for_answers(child: &Child) -> Duration {
     since.elapsed()
 }
 
-/// A disk without room, filled up again and again: a small tmpfs that only the
-/// child's process sees, so nothing is mounted for anyone else.
+/// Fills a small disk repeatedly: a tmpfs in the child's own mount namespace,
+/// invisible to other processes.
 pub fn full(seed: u64) -> Findings {
     let inside = Deployment::sqlite_at(format!("sqlite:{DISK}/shop.db")).set("retries", RETRIES);
-    // Products are made by the child's own first engine: no one else can.
+    // Only the child sees the disk, so its first engine creates the products.
     let mut task = task(&inside, &[], seed);
     task.shell = Some(format!(
         "exec unshare --user --map-root-user --mount sh -c \
@@ -89,11 +89,11 @@ pub fn full(seed: u64) -> Findings {
         fs::remove_file(&filler).expect("removed");
         findings.recovered(wait_for_answers(&child));
     }
-    // Before the child ends, and its disk with it.
+    // Before the child ends and its disk is unmounted.
     child.stop_shopping();
     let copy = Deployment::sqlite();
     for end in ["db", "db-wal"] {
-        // SQLite itself would follow the path back to the parent's own disk.
+        // SQLite itself would resolve the path to the parent's own disk.
         let from = disk.join("shop.db").with_extension(end);
         fs::copy(from, copy.path().with_extension(end)).expect("copied");
     }
@@ -102,21 +102,21 @@ pub fn full(seed: u64) -> Findings {
     findings
 }
 
-/// Writes until there is no room left.
+/// Writes until the disk is full.
 fn fill(file: &Path) {
     let mut file = fs::File::create(file).expect("a file");
     while file.write_all(&[1; 4096]).is_ok() {}
     while file.write_all(&[1]).is_ok() {}
 }
 
-/// Writes that fail half way: the kernel lets the child's files grow to a limit
-/// and no further, in the middle of a page.
+/// Makes writes fail half way: RLIMIT_FSIZE stops the child's files from growing
+/// in the middle of a page.
 pub fn write_fails(seed: u64) -> Findings {
     let deployment = Deployment::sqlite().set("retries", RETRIES);
     let engine = deployment.open();
     let products = stock_up(&engine);
     let mut task = task(&deployment, &products, seed);
-    // Without the signal, a write beyond the limit is an error.
+    // With SIGXFSZ ignored, a write beyond the limit fails with an error.
     task.shell = Some("trap '' XFSZ; exec \"$0\"".to_owned());
     let mut rng = rng(seed, 9_999);
     let (mut findings, mut observed) = (Findings::default(), Journal::default());
@@ -125,14 +125,14 @@ pub fn write_fails(seed: u64) -> Findings {
     for time in 0..TIMES {
         let wal = deployment.path().with_extension("db-wal");
         let size = fs::metadata(&wal).map_or(0, |wal| wal.len());
-        // Anywhere in the log or soon behind it: a log that is written again
-        // from its start may not grow for long.
+        // Anywhere in the log or soon behind it: a log that restarts from its
+        // beginning may not grow for long.
         limit(&child, &rng.random_range(1..size + 20_000).to_string());
         findings.injected += 1;
         wait_for_refusals(&child);
         limit(&child, "unlimited");
         findings.recovered(wait_for_answers(&child));
-        // Another process reads and writes the same file.
+        // Another process uses the same file meanwhile.
         let (_, journal) = first_answers(&engine, &products, (Instant::now(), PROBES + time));
         observed.absorb(journal);
     }
@@ -146,13 +146,13 @@ pub fn write_fails(seed: u64) -> Findings {
 fn limit(child: &Child, bytes: &str) {
     let mut command = Command::new("prlimit");
     command.arg(format!("--pid={}", child.pid().as_raw_nonzero()));
-    // The soft limit only: a lower hard one could not be raised again.
+    // The soft limit only: a lowered hard limit cannot be raised again.
     let done = command.arg(format!("--fsize={bytes}:")).status().expect("prlimit");
     assert!(done.success(), "prlimit said {done}");
 }
 
-/// What fails, how often, after fewer calls than `skipped`, and whether these
-/// count only once a checkpoint has begun.
+/// The call that fails, how often, the upper bound of calls skipped before, and
+/// whether counting starts only in a checkpoint.
 #[derive(Clone, Copy)]
 struct Failing {
     call: Call,
@@ -165,7 +165,8 @@ const fn failing(call: Call, times: u32) -> Failing {
     Failing { call, times, skipped: SKIPPED_MAX, in_checkpoint: false }
 }
 
-/// Once: a checkpoint is no caller's, so none would be refused for more.
+/// Once: a checkpoint belongs to no caller, so further failures would reject
+/// none.
 const fn failing_in_checkpoint(call: Call, skipped: u32) -> Failing {
     Failing { call, times: 1, skipped, in_checkpoint: true }
 }
@@ -185,9 +186,8 @@ const ERRORS: [Failing; 12] = [
     failing_in_checkpoint(Call::Sync, SYNCS_SKIPPED_IN_CHECKPOINT),
 ];
 
-/// A disk that answers writes, syncs and reads with an error, once or for a
-/// while. What was written before a sync that failed may be lost for good. At
-/// last its power goes.
+/// Makes writes, syncs and reads fail, once or for a while. Data written before a
+/// failed sync may be lost for good. A power cut ends the case.
 pub fn errors(seed: u64) -> Findings {
     let library = Library::build();
     let mut rng = rng(seed, 9_999);
@@ -209,7 +209,7 @@ pub fn errors(seed: u64) -> Findings {
         }
         disk.fail(call, rng.random_range(0..skipped), times);
         wait_until("a call fails", REFUSED_WITHIN, || disk.failed(call) > before);
-        // Few operations read anything that is not in memory.
+        // Few operations read from the disk rather than from memory.
         if times == ALWAYS && call != Call::Read {
             wait_for_refusals(&child);
         }
@@ -230,8 +230,8 @@ pub fn errors(seed: u64) -> Findings {
         findings.injected += u64::from(disk.failed(call));
         findings.count(what, u64::from(disk.failed(call)));
     }
-    // The kernel's view is what a process that goes on without a loss of power
-    // sees; the disk's is another.
+    // A process that continues without a power cut sees the kernel's page cache,
+    // which may differ from the disk.
     let mut journal = child.journal();
     let operations = journal.entries.len() as u64;
     try_images(&mut disk, &journal, &mut findings);

@@ -1,29 +1,29 @@
-//! What is wrong after a fault, if anything.
+//! Collects the findings of fault cases.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::results::{Row, Violation};
 
-/// Recovery is to take no longer than this after any kill.
+/// The recovery time objective after a kill.
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
-/// Of what went wrong, so much is messages in full.
+/// Bounds the messages kept per row.
 const MESSAGES_MAX: usize = 10;
 
-/// What came of one case, or of many.
+/// The findings of one case or of many.
 #[derive(Debug, Default)]
 pub struct Findings {
     pub injected: u64,
     pub operations: u64,
     pub recovery: Option<Duration>,
-    /// Further things that were counted.
+    /// Further counters.
     pub counts: BTreeMap<&'static str, u64>,
-    /// The longest of each thing that was measured, and the limit that it has.
+    /// The longest of each measured duration, with its limit.
     longest: BTreeMap<&'static str, (Duration, Option<Duration>)>,
     broken: Vec<(Violation, u64)>,
-    /// Cases that a panic ended.
+    /// Cases that ended by a panic.
     cut_short: u64,
-    /// What was broken, in words.
+    /// Descriptions of the violations.
     pub messages: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ impl Findings {
         }
     }
 
-    /// Says that a panic ended the case.
+    /// Records that a panic ended the case.
     pub fn cut_short(&mut self, why: String) {
         self.cut_short += 1;
         self.count("cases cut short", 1);
@@ -58,7 +58,7 @@ impl Findings {
         self.keep_longest(what, (took, None));
     }
 
-    /// Measures what is to take no longer than `limit`.
+    /// Records a duration with its limit.
     pub fn measure_within(&mut self, limit: Duration, what: &'static str, took: Duration) {
         self.keep_longest(what, (took, Some(limit)));
     }
@@ -80,7 +80,7 @@ impl Findings {
         self.messages.truncate(MESSAGES_MAX);
     }
 
-    /// The line of the report.
+    /// Formats the report row.
     pub fn row(&self, fault: &str, deployment: &str) -> Row {
         let counts = self.counts.iter().map(|(what, times)| format!("{what}: {times}"));
         let longest = |(what, (took, limit)): (_, &(Duration, Option<Duration>))| {
@@ -104,7 +104,7 @@ impl Findings {
     }
 }
 
-/// Whether a limit was kept, in words.
+/// Formats whether a limit was kept.
 fn kept(took: Duration, limit: Duration) -> String {
     let kept = if took > limit { "not kept" } else { "kept" };
     format!(" (limit {} s: {kept})", limit.as_secs())

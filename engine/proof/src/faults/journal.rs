@@ -1,5 +1,5 @@
-//! What callers asked and what they were answered, kept call by call so that
-//! it is known of each whether it was answered, even when its process died.
+//! Journals every request before it is sent and every response after it arrives,
+//! so that each call is known as answered or in doubt even when its process dies.
 
 use std::io::Write;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use stockade::{
     Outcome, PaymentAnswer, PaymentEvent, ProductId, Result, StockAdjustment,
 };
 
-/// Every hold lives so long and as many microseconds more as the number of the
-/// intent behind it: so a hold that no one was answered tells who asked for it.
+/// The TTL of every hold, plus the intent's number in microseconds: so an
+/// unacknowledged hold identifies its intent.
 const LONG_TTL: Duration = Duration::from_secs(3_600);
-/// A brief one is dead by a clock that is ten minutes ahead. Far enough from
-/// the other that no intent's number reaches from one to the other.
+/// A short TTL expires by a clock that is ten minutes ahead. The gap to
+/// [`LONG_TTL`] is larger than any intent's number.
 const SHORT_TTL: Duration = Duration::from_secs(200);
 const TTL_DIVIDER: Duration = Duration::from_secs(1_000);
 
@@ -22,13 +22,13 @@ fn ttl(intent: u64, short_lived: bool) -> Duration {
     (if short_lived { SHORT_TTL } else { LONG_TTL }) + Duration::from_micros(intent)
 }
 
-/// The intent behind a hold that lives so long.
+/// Decodes the intent from a hold's TTL.
 pub fn intent_of(ttl: Duration) -> u64 {
     let base = if ttl < TTL_DIVIDER { SHORT_TTL } else { LONG_TTL };
     u64::try_from(ttl.saturating_sub(base).as_micros()).unwrap_or_default()
 }
 
-/// What a caller wants.
+/// A caller's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     Hold { product: u64, qty: u32, keyed: bool, short_lived: bool },
@@ -39,10 +39,10 @@ pub enum Request {
     Adjust { product: u64, delta: i64 },
 }
 
-/// What the caller was answered.
+/// The engine's response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
-    /// The holds by product.
+    /// Product ids with hold ids.
     Holds {
         made: Vec<(u64, u64)>,
         replayed: bool,
@@ -77,23 +77,23 @@ impl Response {
         }
     }
 
-    /// Whether this is a refusal of that kind.
+    /// Whether this is a rejection of that kind.
     pub fn is(&self, kind: ErrorKind) -> bool {
         matches!(self, Self::Refused { code, .. } if code == kind.code())
     }
 
-    /// Whether it is open if anything was done.
+    /// Whether the request is in doubt.
     pub fn is_in_doubt(&self) -> bool {
         self.is(ErrorKind::Unavailable)
     }
 
-    /// Whether the caller is told to ask again.
+    /// Whether the caller should retry.
     pub fn is_transient(&self) -> bool {
         self.is_in_doubt() || self.is(ErrorKind::Contention)
     }
 }
 
-/// Asks once.
+/// Sends the request once.
 pub fn call_once(engine: &Engine, intent: u64, request: &Request) -> Response {
     execute(engine, intent, request).unwrap_or_else(|error| Response::of(&error))
 }
@@ -138,16 +138,16 @@ fn execute(engine: &Engine, intent: u64, request: &Request) -> Result<Response> 
     })
 }
 
-/// One call. Calls with the same intent are one caller's tries at one thing.
+/// One call. Calls with the same intent are one caller's attempts at one request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     pub intent: u64,
     pub request: Request,
-    /// `None` when no answer came before the caller died.
+    /// `None` when the caller died before a response.
     pub response: Option<Response>,
 }
 
-/// A line that a child process tells of a call: before it, and after it.
+/// A line that a child process prints before and after a call.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum JournalLine {
     Invoked { call: (u64, usize), intent: u64, request: Request },
@@ -158,12 +158,12 @@ pub enum JournalLine {
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
     pub entries: Vec<Entry>,
-    /// The caller's number, if each call is told to the parent process.
+    /// The caller's number, if calls are reported to the parent process.
     reports_as: Option<u64>,
 }
 
 impl Journal {
-    /// One that tells each call on the standard output as well.
+    /// Creates a journal that also reports each call on the standard output.
     pub fn reporting(caller: u64) -> Self {
         Self { entries: Vec::new(), reports_as: Some(caller) }
     }
@@ -172,7 +172,7 @@ impl Journal {
         self.entries.extend(other.entries);
     }
 
-    /// Makes one call and keeps what was asked and answered.
+    /// Makes one call and records its request and response.
     pub fn call(&mut self, engine: &Engine, intent: u64, request: &Request) -> Response {
         let at = self.entries.len();
         self.entries.push(Entry { intent, request: request.clone(), response: None });
@@ -192,10 +192,10 @@ fn report(observed: &JournalLine) {
     print_line(&format!("call {}", serde_json::to_string(observed).expect("JSON")));
 }
 
-/// Says a line to the parent process.
+/// Prints a line for the parent process.
 pub fn print_line(line: &str) {
     let mut output = std::io::stdout().lock();
-    // One write, so that a process that dies leaves no half of a line.
+    // One write, so that a dying process leaves no partial line.
     output.write_all(format!("{line}\n").as_bytes()).expect("the parent listens");
     output.flush().expect("the parent listens");
 }

@@ -1,5 +1,5 @@
-//! The engine's process killed, or stopped for longer than its lock lives, at
-//! each failpoint, while another process's engine goes on.
+//! Kills the engine's process at each failpoint, or stops it for longer than its
+//! lease, while another process's engine continues.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,14 +19,14 @@ use crate::results::Violation;
 
 const SHOPPERS: u64 = 8;
 const NEIGHBOURS: u64 = 3;
-/// The child ends itself at one of so many passes once it is armed.
+/// The armed child triggers at one of this many passes.
 const PASSES: u64 = 25;
-/// Numbers of callers that each child has for itself.
+/// Caller numbers reserved for each child.
 const CALLERS_EACH: u64 = 100;
 const PROBES: u64 = 5_000;
-/// Others are delayed by an orphaned lock for no longer.
+/// The longest delay of others by an orphaned lock.
 const ORPHANED_LOCK_MAX: Duration = Duration::from_secs(2);
-/// Longer than a lock lives by default.
+/// Longer than the default lease.
 const STANDSTILL: Duration = Duration::from_millis(1_300);
 const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 const STALE: &str = "metric stockade_lock_stale_total";
@@ -43,20 +43,23 @@ fn task(deployment: &Deployment, products: &[u64], seed: u64, number: u64) -> Ch
     }
 }
 
-/// SIGKILL at each failpoint once, on a database server with Redis. In every other case
-/// all take Redis locks for every product, so that a dead process leaves one.
+/// Sends SIGKILL at each failpoint once, on a database server with Redis. In
+/// every other case all engines take Redis locks for every product, so that a
+/// dead process leaves an orphaned one.
 pub fn on_server(database: Flavour, seed: u64) -> Findings {
     let deployment = Deployment::on(database).with_redis();
     let strict = seed.is_multiple_of(2);
     kill_everywhere(&deployment.set("strict", strict.to_string()), strict, seed)
 }
 
-/// SIGKILL at each failpoint once, on one SQLite file that both processes use.
+/// Sends SIGKILL at each failpoint once, on one SQLite file shared by both
+/// processes.
 pub fn on_sqlite(seed: u64) -> Findings {
     kill_everywhere(&Deployment::sqlite(), false, seed)
 }
 
-/// `locks` says whether all take Redis locks for everything.
+/// Runs the kills. `locks` says whether engines take Redis locks for every
+/// product.
 fn kill_everywhere(deployment: &Deployment, locks: bool, seed: u64) -> Findings {
     let mut findings = Findings::default();
     let engines = [deployment.open()];
@@ -104,8 +107,8 @@ fn kill_everywhere(deployment: &Deployment, locks: bool, seed: u64) -> Findings 
     findings
 }
 
-/// The process stops in mid-transaction for longer than its Redis lock lives,
-/// and then goes on. In every other case the database drops its connections
+/// Stops the process in mid-transaction for longer than its Redis lease, then
+/// resumes it. In every other case the database drops the process's connections
 /// meanwhile, and with them its row locks.
 pub fn stopped(database: Flavour, seed: u64) -> Findings {
     let mut findings = Findings::default();
@@ -121,7 +124,8 @@ pub fn stopped(database: Flavour, seed: u64) -> Findings {
             let pass = rng.random_range(1..=PASSES);
             task.at = Some((point.name().to_owned(), pass, FaultAction::Stop));
             if point == Failpoint::AfterLock {
-                // Alone, so that no other transaction of its keeps a row.
+                // One shopper, so that no other transaction of the process holds
+                // row locks.
                 task.shoppers = 1;
             }
             let mut child = Child::start(&task);
@@ -131,7 +135,7 @@ pub fn stopped(database: Flavour, seed: u64) -> Findings {
             let stopped = Instant::now();
             findings.injected += 1;
             if point == Failpoint::AfterLock {
-                // Whoever asks meanwhile waits for the lock and for nothing else.
+                // Meanwhile the probes wait only for the lock.
                 let probe = PROBES + 200 + number;
                 let (took, journal) = first_answers(engine, &products, (stopped, probe));
                 observed.absorb(journal);
@@ -140,7 +144,7 @@ pub fn stopped(database: Flavour, seed: u64) -> Findings {
             }
             thread::sleep(STANDSTILL.saturating_sub(stopped.elapsed()));
             if point == Failpoint::AfterLock {
-                // The lock is no one's any more, and the row never was.
+                // The lease has expired and no row lock was ever taken.
                 overtake(engine, &products, PROBES + number, &mut observed);
             } else if seed.is_multiple_of(2) {
                 disconnect_all(database, &deployment);
@@ -169,13 +173,13 @@ pub fn stopped(database: Flavour, seed: u64) -> Findings {
     findings
 }
 
-/// Writes every product under a newer lock.
+/// Writes every product under a newer fencing token.
 fn overtake(engine: &stockade::Engine, products: &[u64], caller: u64, observed: &mut Journal) {
     for (number, product) in (0..).zip(products) {
         let (intent, request) =
             (intent(caller, 100 + number), Request::Adjust { product: *product, delta: 1 });
-        // Those of the stopped process who wait for the lock come first, one
-        // lease each: Redis hears that they are there.
+        // The stopped process's waiters come first in the lock's queue and use
+        // one lease each.
         wait_until("a product is written", WRITTEN_WITHIN, || {
             observed.call(engine, intent, &request) == Response::Adjusted
         });
@@ -189,7 +193,7 @@ fn disconnect_all(database: Flavour, deployment: &Deployment) {
         deployment.database()
     );
     for id in server.query(&list).lines() {
-        // It may be gone by itself.
+        // The connection may have closed already.
         let _ = server.try_query(&format!("KILL CONNECTION {id}"));
     }
 }

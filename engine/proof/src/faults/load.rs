@@ -1,5 +1,5 @@
-//! Shoppers: callers who hold, order, pay and give back, few goods among many
-//! of them, and who try again when they are told to.
+//! Generates load: shoppers that hold, order, pay and release scarce products,
+//! and retry transient errors.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,24 +14,24 @@ use stockade_testkit::wait_until;
 
 use super::journal::{Journal, Request, Response};
 
-/// How often one thing is tried, and the pause between.
+/// Attempts per request, and the pause between them.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(5);
 const SERVED_WITHIN: Duration = Duration::from_secs(60);
-/// Intents of one caller are numbered from its own number times this.
+/// Intent numbers reserved for each caller.
 const INTENTS_EACH: u64 = 20_000;
 
-/// The numbers that follow from this seed and a caller's number.
+/// Returns the random generator of a seed's caller.
 pub fn rng(seed: u64, caller: u64) -> StdRng {
     StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(caller))
 }
 
-/// The number of one of a caller's intents.
+/// Returns the number of a caller's intent.
 pub fn intent(caller: u64, number: u64) -> u64 {
     caller * INTENTS_EACH + number
 }
 
-/// Makes the goods: one that is always scarce, and others less so.
+/// Creates the products: one always scarce, the others less so.
 pub fn stock_up(engine: &Engine) -> Vec<u64> {
     let make = |stock| {
         let price = "19.99".parse().expect("a price");
@@ -46,9 +46,9 @@ pub struct Shopper<'a> {
     pub products: &'a [u64],
     pub rng: StdRng,
     pub journal: Journal,
-    /// The number of the next intent.
+    /// The next intent's number.
     pub next: u64,
-    /// Whether some of its holds are brief.
+    /// Whether some holds have the short TTL.
     pub short_lived_holds: bool,
     pub stop: &'a AtomicBool,
 }
@@ -65,13 +65,13 @@ impl<'a> Shopper<'a> {
         Self { engine, products, rng, journal, next, short_lived_holds: false, stop }
     }
 
-    /// Wants one thing until there is an answer that stays.
+    /// Retries a request until its response is definite.
     fn pursue(&mut self, request: &Request) -> Response {
         let intent = self.next;
         self.next += 1;
-        // An adjustment has no key: done again, it would be done twice.
+        // An adjustment has no idempotency key: a retry could execute it twice.
         let tries = if matches!(request, Request::Adjust { .. }) { 1 } else { TRIES };
-        // So would a hold without one.
+        // So could a hold without a key.
         let is_bare = matches!(
             request,
             Request::Hold { keyed: false, .. } | Request::Cart { keyed: false, .. }
@@ -88,7 +88,7 @@ impl<'a> Shopper<'a> {
         response
     }
 
-    /// Goes through the shop once; says whether anything was answered.
+    /// Runs one purchase; returns whether there was a definite response.
     pub fn buy(&mut self) -> bool {
         let product = *self.products.choose(&mut self.rng).expect("products");
         let keyed = self.rng.random_bool(0.5);
@@ -118,7 +118,7 @@ impl<'a> Shopper<'a> {
 
     fn end(&mut self, product: u64, hold: u64) {
         match self.rng.random_range(0..10) {
-            // Left behind: it stays held.
+            // Abandoned: stays active.
             0 => {}
             1..=4 => {
                 self.pursue(&Request::Release { hold });
@@ -127,7 +127,7 @@ impl<'a> Shopper<'a> {
                 let keyed = self.rng.random_bool(0.5);
                 let order = match self.pursue(&Request::Order { hold, product, keyed }) {
                     Response::Order { id, .. } => id,
-                    // It was done by a try before, whose answer was lost.
+                    // An earlier attempt created it and its response was lost.
                     Response::Refused { order: Some(id), .. } => id,
                     _ => return,
                 };
@@ -140,7 +140,7 @@ impl<'a> Shopper<'a> {
     }
 }
 
-/// What a script sees of the shoppers.
+/// A script's view of the running shoppers.
 #[derive(Default)]
 pub struct Load {
     done: AtomicU64,
@@ -148,7 +148,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Waits until shoppers were served so many more times.
+    /// Waits for this many more completed purchases.
     pub fn wait_for(&self, more: u64) {
         let goal = self.done.load(Ordering::Relaxed) + more;
         wait_until("shoppers are served", SERVED_WITHIN, || {
@@ -165,14 +165,14 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Who shops.
+/// A group of shoppers.
 #[derive(Debug, Clone, Copy)]
 pub struct Crowd {
     pub seed: u64,
-    /// The number of the first caller; no two of one case have the same.
+    /// The first caller's number; numbers are unique within a case.
     pub first: u64,
     pub shoppers: u64,
-    /// Whether some of their holds are brief.
+    /// Whether some holds have the short TTL.
     pub short_lived_holds: bool,
 }
 
@@ -182,7 +182,7 @@ impl Crowd {
     }
 }
 
-/// Lets a crowd buy, by one of the engines each, while `script` runs.
+/// Runs the shoppers, each on one of the engines, while `script` runs.
 pub fn under_load(
     engines: &[Engine],
     products: &[u64],
@@ -218,8 +218,8 @@ pub fn under_load(
     })
 }
 
-/// Asks until a hold of each product is answered, of all at once, and says how
-/// long the slowest took from `since`.
+/// Retries a hold of each product in parallel until each has a definite response;
+/// returns the time from `since` to the slowest one.
 pub fn first_answers(
     engine: &Engine,
     products: &[u64],

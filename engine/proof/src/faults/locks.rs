@@ -1,5 +1,5 @@
-//! A Redis lock that its holder has outlived: another has it by then, and must
-//! not lose it to who gives back or renews what it has no more.
+//! Tests a Redis lock whose holder outlives its lease: the next owner must not
+//! lose it to the old holder's release or renewal.
 
 use rand::RngExt;
 use stockade::failpoints::Failpoint;
@@ -12,20 +12,19 @@ use super::findings::Findings;
 use super::load::{rng, stock_up};
 use crate::results::Violation;
 
-/// Longer than it takes to see that the process stands still.
+/// Longer than the test needs to see that the process has stopped.
 const LOCK_TTL: &str = "2s";
-/// The process stops at one of so many passes.
+/// The process stops at one of this many passes of the failpoint.
 const PASSES: u64 = 25;
 const FIRST_CALLER: u64 = 100;
 const CROWD: u64 = 8;
-/// Who has the lock in the end, and for how many milliseconds: longer than any
-/// case takes.
+/// The next owner's token and its lease in milliseconds, longer than any case.
 const OTHER: &str = "another";
 const OTHERS_TTL: &str = "600000";
 
-/// The process stops with a product's lock, which is another's when it goes on.
-/// In every other case a crowd waits behind the holder, so that the lock is not
-/// given back but asked for once more.
+/// Stops the process while it holds a product's lock, gives the lock to another
+/// owner and resumes the process. In every other case callers queue behind the
+/// holder, so that it renews the lock instead of releasing it.
 pub fn outlived(database: Flavour, seed: u64) -> Findings {
     let mut findings = Findings::default();
     let deployment =

@@ -1,5 +1,5 @@
-//! Rows that others keep: deadlocks, waits that run out, and a pool without a
-//! free connection.
+//! Tests row lock contention: deadlocks, lock wait timeouts, and an exhausted
+//! connection pool.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,10 +20,10 @@ use super::load::{Crowd, Load, rng, stock_up, under_load};
 const SHOPPERS: u64 = 16;
 const DEADLOCKS_TRIED: u64 = 30;
 const WAITS: u64 = 2;
-/// Longer than `lock_wait`, which is a second here.
+/// Longer than `lock_wait`, which is one second here.
 const KEPT: Duration = Duration::from_millis(1_300);
 
-/// Someone else in the same database, with a transaction kept open.
+/// A separate connection to the same database that keeps a transaction open.
 struct SideConnection {
     runtime: Runtime,
     connection: MySqlConnection,
@@ -36,14 +36,14 @@ impl SideConnection {
         Self { runtime, connection: connection.expect("connects") }
     }
 
-    /// Runs statements; says no if the database refused.
+    /// Runs statements; returns false on a database error.
     fn run(&mut self, sql: &str) -> bool {
         let sql = raw_sql(AssertSqlSafe(sql.to_owned()));
         self.runtime.block_on(sql.execute(&mut self.connection)).is_ok()
     }
 
-    /// Begins a transaction with so much to undo that a deadlock is never
-    /// resolved at its cost.
+    /// Begins a transaction with a large undo log, so that the database never
+    /// picks it as the deadlock victim.
     fn begin_heavy(&mut self) {
         self.run("CREATE TABLE IF NOT EXISTS outsider (id INT)");
         let rows: Vec<String> = (0..200).map(|id| format!("({id})")).collect();
@@ -55,7 +55,7 @@ impl SideConnection {
     }
 }
 
-/// A counter of the engine's.
+/// Reads one of the engine's counters.
 fn metric(engine: &Engine, name: &str) -> u64 {
     let text = engine.metrics_text();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -85,8 +85,8 @@ fn disturb(
     findings
 }
 
-/// Deadlocks (1213), by an outsider that takes two products in the other order
-/// than carts do, and always wins.
+/// Forces deadlocks (1213): a side connection locks two products in the reverse
+/// of the carts' order and always wins.
 pub fn deadlocks(database: Flavour, seed: u64) -> Findings {
     let deployment = Deployment::on(database);
     let counter = Some("stockade_retries_total{cause=\"deadlock\"}");
@@ -96,7 +96,7 @@ pub fn deadlocks(database: Flavour, seed: u64) -> Findings {
         for _ in 0..DEADLOCKS_TRIED {
             outsider.begin_heavy();
             outsider.lock(products[1]);
-            // A cart comes, takes the first and waits for the second.
+            // A cart locks the first product and waits for the second.
             thread::sleep(Duration::from_millis(rng.random_range(5..40)));
             outsider.lock(products[0]);
             outsider.run("ROLLBACK");
@@ -104,7 +104,7 @@ pub fn deadlocks(database: Flavour, seed: u64) -> Findings {
     })
 }
 
-/// Row locks that are not had in time (1205).
+/// Forces lock wait timeouts (1205).
 pub fn lock_waits(database: Flavour, seed: u64) -> Findings {
     let deployment = Deployment::on(database);
     let counter = Some("stockade_retries_total{cause=\"lock_wait\"}");
@@ -124,8 +124,8 @@ pub fn lock_waits(database: Flavour, seed: u64) -> Findings {
     })
 }
 
-/// The engine's only connection stuck behind a locked row for longer than
-/// others wait for one.
+/// Blocks the engine's only connection behind a locked row for longer than the
+/// pool's timeout.
 pub fn pool_exhausted(database: Flavour, seed: u64) -> Findings {
     let deployment = Deployment::on(database).set("connections", "1");
     disturb(seed, &deployment, None, |products, load, findings| {

@@ -1,5 +1,4 @@
-//! Database servers and Redis killed, stopped, emptied and short of memory,
-//! while many buy.
+//! Kills, stops, empties and starves database servers and Redis under load.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -24,10 +23,10 @@ const STANDSTILL: Duration = Duration::from_millis(800);
 const LOCK_TTL: &str = "500ms";
 const FLUSHES: u64 = 250;
 const EVICTING_ROUNDS: u64 = 100;
-/// What Redis may use beyond what it uses when it begins to evict.
+/// Memory that Redis may use beyond its usage at the start of eviction.
 const ROOM: u64 = 400_000;
 
-/// The database server killed in mid-load and started again.
+/// Kills the database server under load and restarts it.
 pub fn database_killed(database: Flavour, seed: u64) -> Findings {
     let server = database.start_with(&[]);
     let deployment = Deployment::at_server(&server).set("retries", "1");
@@ -54,7 +53,7 @@ pub fn database_killed(database: Flavour, seed: u64) -> Findings {
     findings
 }
 
-/// What is done to Redis.
+/// The context of a Redis fault.
 struct RedisFault<'a> {
     redis: &'a Redis,
     load: &'a Load,
@@ -63,7 +62,7 @@ struct RedisFault<'a> {
     probe: &'a mut dyn FnMut() -> Duration,
 }
 
-/// Two engines on a database server with a Redis of their own.
+/// Runs two engines on a database server with their own Redis.
 fn with_redis(database: Flavour, seed: u64, harm: impl FnOnce(&mut RedisFault<'_>)) -> Findings {
     let redis = Redis::start();
     let deployment = Deployment::on(database).with_redis_at(redis.url()).set("lock_ttl", LOCK_TTL);
@@ -98,7 +97,7 @@ fn with_redis(database: Flavour, seed: u64, harm: impl FnOnce(&mut RedisFault<'_
     findings
 }
 
-/// Redis killed, and started again empty.
+/// Kills Redis and restarts it empty.
 pub fn redis_killed(database: Flavour, seed: u64) -> Findings {
     with_redis(database, seed, |harm| {
         for _ in 0..3 {
@@ -115,7 +114,7 @@ pub fn redis_killed(database: Flavour, seed: u64) -> Findings {
     })
 }
 
-/// Redis stopped for longer than its locks live.
+/// Stops Redis for longer than its leases.
 pub fn redis_stopped(database: Flavour, seed: u64) -> Findings {
     with_redis(database, seed, |harm| {
         for _ in 0..3 {
@@ -132,7 +131,7 @@ pub fn redis_stopped(database: Flavour, seed: u64) -> Findings {
     })
 }
 
-/// Redis emptied again and again, with its locks and fences.
+/// Flushes Redis repeatedly, including locks and fencing tokens.
 pub fn redis_flushed(database: Flavour, seed: u64) -> Findings {
     with_redis(database, seed, |harm| {
         let mut rng = rng(harm.seed, 9_999);
@@ -147,7 +146,7 @@ pub fn redis_flushed(database: Flavour, seed: u64) -> Findings {
     })
 }
 
-/// Redis short of memory, which throws out whatever was not used of late.
+/// Starves Redis of memory, so that it evicts the least recently used keys.
 pub fn redis_evicting(database: Flavour, seed: u64) -> Findings {
     with_redis(database, seed, |harm| {
         let mut wire = Wire::to(harm.redis);
@@ -173,7 +172,7 @@ pub fn redis_evicting(database: Flavour, seed: u64) -> Findings {
     })
 }
 
-/// A connection that is quicker than a process for each command.
+/// A raw connection: faster than one `redis-cli` process per command.
 struct Wire {
     stream: TcpStream,
     answers: BufReader<TcpStream>,
@@ -187,7 +186,7 @@ impl Wire {
         Self { stream, answers }
     }
 
-    /// Sends a command that is answered by one line.
+    /// Sends a command with a one-line reply.
     fn request(&mut self, command: &str) {
         self.stream.write_all(format!("{command}\r\n").as_bytes()).expect("Redis listens");
         let mut line = String::new();

@@ -1,5 +1,6 @@
-//! What a history leaves behind: every unit where the books say it is, each
-//! hold used once, nothing that was answered lost and nothing done twice.
+//! Checks conservation and idempotency after a history: every unit is accounted
+//! for, each hold is used once, no acknowledged write is lost and none is
+//! executed twice.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,11 +12,11 @@ use crate::results::Violation;
 
 const EVENTS_AT_ONCE: u32 = 10_000;
 
-/// One broken promise.
+/// One violation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub broken: Violation,
-    /// How many units, holds or orders are concerned.
+    /// Number of affected units, holds or orders.
     pub count: u64,
     pub why: String,
 }
@@ -26,7 +27,7 @@ impl Finding {
     }
 }
 
-/// Reads the events after `cursor`, and moves it on.
+/// Reads the events after `cursor` and advances it.
 pub fn read_events(engine: &Engine, cursor: &mut u64) -> Result<Vec<Event>> {
     let mut events: Vec<Event> = Vec::new();
     loop {
@@ -37,8 +38,8 @@ pub fn read_events(engine: &Engine, cursor: &mut u64) -> Result<Vec<Event>> {
     }
 }
 
-/// Compares what callers saw of these products, what the events tell of them
-/// and what the store has of them.
+/// Compares the responses, the outbox events and the store's rows of these
+/// products.
 pub fn compare(
     engine: &Engine,
     products: &[u64],
@@ -70,7 +71,7 @@ struct Made {
 
 #[derive(Default)]
 struct Accounting {
-    /// Stock, held, pending, sold of each product, and its version.
+    /// Each product's stock, held, pending, sold, and its version.
     products: BTreeMap<u64, ([i64; 4], u64)>,
     holds: HashMap<u64, (Made, HoldStatus)>,
     orders: HashMap<u64, (Made, OrderStatus, u64)>,
@@ -146,7 +147,8 @@ impl Accounting {
         }
         let (below, is_left_out) = (units[0], event.version.wrapping_sub(*version) > 1);
         *version = event.version;
-        // What goes below zero once is reported once.
+        // Only events that take stock can oversell; others at a negative stock
+        // are not reported again.
         if below < 0 && moves[0] < 0 {
             self.find(Violation::Oversold, below, format!("stock is at {below} after {event:?}"));
         }
@@ -177,7 +179,7 @@ impl Accounting {
         Some(std::mem::replace(&mut order.1, to))
     }
 
-    /// Whatever was answered was done, once, and nothing else was.
+    /// Checks that exactly the acknowledged holds and orders exist, once each.
     fn compare_with_answers(&mut self, records: &[Record]) {
         let made = records.iter().filter(|record| !record.replayed);
         let (mut holds, mut orders) = (HashMap::new(), HashMap::new());
@@ -254,7 +256,7 @@ impl Accounting {
         Ok(())
     }
 
-    /// Every hold and every order stands as its events tell.
+    /// Checks that every hold and order has the status that its events imply.
     fn compare_rows(&mut self, engine: &Engine) -> Result<()> {
         for (id, (_, from_events)) in self.holds.clone() {
             let there = engine.get_hold(HoldId(id))?.status;

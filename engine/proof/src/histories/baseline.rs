@@ -1,5 +1,5 @@
-//! Histories that are known to be right or wrong, to see that the checker and
-//! the model can tell one from the other.
+//! Tests the checker and the model on histories that are known to be linearizable
+//! or not.
 
 use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
 
@@ -16,8 +16,8 @@ const MODEL: Model = Model {
 };
 const TTL: i64 = 100;
 
-/// Operations on one product, told one after the other. The clock stands at the
-/// time of each: microseconds, and as many nanoseconds.
+/// Builds a history of one product. Each operation's time counts as microseconds
+/// of the engine's clock and as nanoseconds of the monotonic clock.
 #[derive(Clone)]
 struct HistoryBuilder {
     stock: u64,
@@ -30,7 +30,7 @@ fn with_stock(stock: u64) -> HistoryBuilder {
 }
 
 impl HistoryBuilder {
-    /// An operation from one time to another.
+    /// Adds an operation with its invocation and response times.
     fn during(mut self, from: i64, to: i64, command: Command, answer: Answer) -> Self {
         let nanos = |time: i64| time.unsigned_abs();
         let is_open = answer == Answer::Unknown;
@@ -42,12 +42,12 @@ impl HistoryBuilder {
         self
     }
 
-    /// An operation at one time.
+    /// Adds an operation invoked and answered at the same time.
     fn at(self, time: i64, command: Command, answer: Answer) -> Self {
         self.during(time, time, command, answer)
     }
 
-    /// Gives the last operation a key.
+    /// Gives the last operation an idempotency key.
     fn keyed(mut self, key: &str, request: &str, replayed: bool) -> Self {
         let last = self.operations.last_mut().expect("an operation");
         last.act.key = Some(Keyed { key: key.to_owned(), request: request.to_owned(), replayed });

@@ -1,4 +1,5 @@
-//! A caller: throws dice, calls the engine and writes down what it was told.
+//! Runs a caller: draws calls, sends them to the engine and records the
+//! responses.
 
 use std::sync::{Barrier, Mutex, PoisonError};
 use std::thread;
@@ -15,34 +16,34 @@ use stockade::{
 use super::plan::Plan;
 use super::record::{Answer, Call, Held, Ordered, Record, Units, Watch};
 
-/// Holds and orders that callers know of, so that they meet.
+/// Ids of holds and orders shared by all callers, so that they contend.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub struct KnownIds {
-    /// Hold and product.
+    /// Hold id and product id.
     pub holds: Vec<(u64, u64)>,
-    /// Order and token.
+    /// Order id and payment token.
     pub orders: Vec<(u64, PaymentToken)>,
 }
 
-/// Most callers go for what was made last.
+/// Callers mostly pick one of this many newest ids.
 const NEWEST: usize = 4;
-/// Of each process one caller only reads cached products, so many at each step
-/// of the others; this is its number and that of its process.
+/// One caller per process only reads cached products, [`READS`] times per step of
+/// the others. Its number is this plus the process's.
 const READER: u32 = 1_000;
 const READS: u32 = 4;
 
-/// What a process's callers do.
+/// The context shared by a process's callers.
 pub struct CallerContext<'a> {
     pub engine: &'a Engine,
     pub watch: &'a Watch,
-    /// The number of the process.
+    /// The process's number.
     pub process: u32,
     pub plan: &'a Plan,
     pub products: &'a [u64],
 }
 
-/// Runs the plan's callers with these numbers at once, and returns what they
-/// saw.
+/// Runs the plan's callers with these numbers concurrently, and returns their
+/// records.
 pub fn run(
     context: &CallerContext<'_>,
     known: KnownIds,
@@ -75,7 +76,7 @@ pub fn run(
     })
 }
 
-/// What a call told.
+/// The response to a call.
 struct Response {
     answer: Answer,
     replayed: bool,
@@ -133,7 +134,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Lets time pass.
+    /// Advances time.
     fn pass(&mut self) {
         let micros = self.rng.random_range(1..=self.plan.ttls.pass);
         match &self.watch {
@@ -155,13 +156,13 @@ impl<'a> Caller<'a> {
         if self.rng.random_bool(0.7) { self.rng.random_range(1..=3) } else { -1 }
     }
 
-    /// One in so many calls has a key that others use, too.
+    /// Gives one call in four an idempotency key that other callers use as well.
     fn key(&mut self, what: &str) -> Option<String> {
         let number = self.rng.random_range(0..4);
         self.rng.random_bool(0.25).then(|| format!("{what} {number} of {}", self.plan.seed))
     }
 
-    /// Half of the holds are for a customer, most of them for the same one.
+    /// Gives half of the holds a customer, mostly the same one.
     fn customer(&mut self) -> Option<u8> {
         self.rng.random_bool(0.5).then(|| u8::from(self.rng.random_bool(0.2)))
     }
@@ -169,7 +170,7 @@ impl<'a> Caller<'a> {
     fn choose_hold(&mut self) -> Call {
         let (product, qty) = (self.product(), self.rng.random_range(1..=3));
         let key = self.key(&format!("hold {product}"));
-        // Under a key, most ask for the same.
+        // Most requests under one key are equal, so that they replay.
         if key.is_some() && self.rng.random_bool(0.8) {
             let ttl = self.plan.ttls.hold_ttl_longest;
             return Call::Hold { product, qty: 1, ttl, customer: None, key };
@@ -189,8 +190,8 @@ impl<'a> Caller<'a> {
         Call::Cart { lines, ttl: self.ttl(), customer: self.customer(), key }
     }
 
-    /// Many ask for the longest life there is, and so for one beyond the end
-    /// that their hold may have.
+    /// Half of the extensions ask for the maximum TTL, which the hold's latest
+    /// expiry caps.
     fn choose_extension(&mut self, hold: u64) -> Call {
         let is_longest = self.rng.random_bool(0.5);
         let ttl = if is_longest { self.plan.ttls.hold_ttl_max } else { self.ttl() };
@@ -329,7 +330,7 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// The product's units as the store has them, past every cache.
+/// Reads the product's units from the store, bypassing the cache.
 pub fn stored(engine: &Engine, product: u64) -> Result<Units> {
     let page = engine.products(Some(ProductId(product - 1)), 1)?;
     Ok(page.items.first().map(Units::from).expect("the product is there"))
@@ -341,10 +342,10 @@ fn one_of<T: Copy>(all: &[T], rng: &mut StdRng) -> Option<T> {
     (!range.is_empty()).then(|| all[rng.random_range(range)])
 }
 
-/// The number of the caller who looks at everything when all others are done.
+/// The number of the caller that reads everything at the end.
 const FINAL_READER: u32 = u32::MAX;
 
-/// Reads all that was made as the store has it.
+/// Reads every product, hold and order back from the store.
 pub fn read_back(context: &CallerContext<'_>, records: &[Record]) -> Vec<Record> {
     let known = Mutex::default();
     let mut last = Caller::new(context, &known, FINAL_READER);
@@ -367,7 +368,7 @@ pub fn read_back(context: &CallerContext<'_>, records: &[Record]) -> Vec<Record>
 }
 
 impl KnownIds {
-    /// What these callers made.
+    /// Collects the ids from these records.
     pub fn of(engine: &Engine, records: &[Record]) -> Self {
         let mut known = Self::default();
         for record in records {

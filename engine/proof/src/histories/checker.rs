@@ -1,63 +1,62 @@
-//! Whether some order of a history's operations explains all of its answers.
+//! Checks linearizability: searches for an order of a history's operations that
+//! explains all responses.
 //!
-//! The search is that of Wing and Gong with Lowe's memory: operations are put
-//! in order one after the other, none before one that had been answered when it
-//! was called, and a set of operations that led to the same state before is not
-//! gone through again. The memory keeps a hash of the state; two states that
-//! share one could make a history seem unexplained, never the other way round.
-//! Two crates were looked at: `stateright`'s tester has no such memory, and
-//! that of `todc-utils` knows no operation without an answer; both want models
-//! of which each operation leads to one state, and neither bounds its work.
+//! The search is Wing and Gong's algorithm with Lowe's memoization: it appends
+//! one operation at a time, never before one that had a response when it was
+//! invoked, and skips a set of operations that led to the same state before. The
+//! memo keeps a hash of the state; a collision could make a history seem
+//! unexplained, never the reverse. Alternatives: `stateright`'s tester has no
+//! memoization, and `todc-utils` supports no operation without a response; both
+//! need deterministic models, and neither bounds its work.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// What operations do to a state.
+/// A sequential specification.
 pub trait Model {
     type State: Clone + Eq + Hash;
     type Act;
 
-    /// Every state that the operation can lead to with the answer it got; none
+    /// Returns every state that the operation can lead to with its response; none
     /// if it cannot come next.
     fn next(&self, state: &Self::State, act: &Self::Act) -> Vec<Self::State>;
 
-    /// Whether the operation can change what others see.
+    /// Whether the operation can change the state.
     fn changes(&self, act: &Self::Act) -> bool;
 
-    /// Whether it need not know of what others only saw: it must come after
-    /// every change that was answered before it was called, but not after every
-    /// read or refusal.
+    /// Whether the operation may be stale: it must follow every write that had a
+    /// response before its invocation, but not every read or rejection.
     fn may_lag(&self, act: &Self::Act) -> bool;
 }
 
-/// One operation and when it was under way, in nanoseconds.
+/// One operation with its invocation and response times, in nanoseconds.
 #[derive(Debug, Clone)]
 pub struct Operation<A> {
     pub act: A,
     pub called: u64,
-    /// `None` if no answer binds it: it may be left out.
+    /// `None` for an operation in doubt, which the search may leave out.
     pub answered: Option<u64>,
-    /// Its place in the record of the whole history.
+    /// Its index in the records of the whole history.
     pub record: usize,
 }
 
-/// What the search came to.
+/// The result of the search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Explained,
-    /// No order explains it. These operations, by their places, are the longest
-    /// order that was found, and none of the others can follow.
+    /// Not linearizable. `longest` has the indices of the longest order found,
+    /// which no other operation can follow.
     Unexplained {
         longest: Vec<usize>,
     },
-    /// The bound on the work was reached. It counts as a failure.
+    /// The search reached its work bound, which counts as a failure.
     Undecided,
 }
 
-/// States that are looked at before a search is given up.
+/// The work bound: states visited per search.
 pub const WORK_MAX: usize = 300_000;
 
-/// Looks for an order, in at most `work_max` states.
+/// Searches for a linearization, in at most `work_max` states.
 pub fn check<M: Model>(
     model: &M,
     initial: &M::State,
@@ -95,18 +94,19 @@ pub fn check<M: Model>(
 struct Frame<S> {
     /// The operation that led here.
     placed: Option<usize>,
-    /// What can come next; the last is tried first.
+    /// Candidates for the next operation; the last is tried first.
     candidates: Vec<(usize, S)>,
 }
 
 struct Search<'a, M: Model> {
     model: &'a M,
     operations: &'a [Operation<M::Act>],
-    /// By answer: what was answered first most likely happened first.
+    /// Sorted by response time: an earlier response most likely took effect
+    /// earlier.
     by_answer: Vec<usize>,
     placed: Vec<u64>,
     order: Vec<usize>,
-    /// Answered operations that are not placed yet.
+    /// Number of operations with a response that are not placed yet.
     missing: usize,
     seen: HashSet<(Box<[u64]>, u64)>,
     longest: Vec<usize>,
@@ -154,8 +154,8 @@ impl<'a, M: Model> Search<'a, M> {
         self.seen.insert((self.placed.clone().into_boxed_slice(), hasher.finish()))
     }
 
-    /// What can come next: whatever was called before the first answer that is
-    /// still missing.
+    /// Returns the candidates: every open operation invoked before the first
+    /// response that is not placed yet.
     fn frame(&self, state: M::State, placed: Option<usize>) -> Frame<M::State> {
         let open = || self.by_answer.iter().copied().filter(|at| !self.is_placed(*at));
         let is_change = |at: &usize| self.model.changes(&self.operations[*at].act);
@@ -169,7 +169,7 @@ impl<'a, M: Model> Search<'a, M> {
                 continue;
             }
             let next = self.model.next(&state, act);
-            // What only looks, and fits here, need not be tried anywhere else.
+            // A read that fits here commutes, so no other position needs a try.
             if !self.model.changes(act) && next.contains(&state) {
                 return Frame { placed, candidates: vec![(at, state)] };
             }
@@ -184,7 +184,7 @@ impl<'a, M: Model> Search<'a, M> {
 mod tests {
     use super::*;
 
-    /// A register; a write that is `None` was of something unknown.
+    /// A register.
     struct Register;
 
     #[derive(Debug, Clone, Copy)]
@@ -222,7 +222,7 @@ mod tests {
         let operation = |(record, (called, answered, act)): (usize, &(u64, u64, Act))| Operation {
             act: *act,
             called: *called,
-            // Time 0 stands for no answer.
+            // Time 0 means no response.
             answered: (*answered > 0).then_some(*answered),
             record,
         };
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(longest, [0]);
     }
 
-    /// Every order is tried one after the other: slow, and too simple to be wrong.
+    /// Tries every permutation: slow, but simple enough to be the reference.
     fn by_trying_all(state: u8, left: &[Operation<Act>]) -> bool {
         let answers = || left.iter().filter_map(|one| one.answered);
         let Some(first) = answers().min() else { return true };

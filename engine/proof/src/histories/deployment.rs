@@ -1,4 +1,4 @@
-//! Where histories are made: stores with what stands before them.
+//! Builds the deployments on which histories run.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use super::plan::{MS, Plan, Ttls};
 use super::process::{Child, Setup, Task};
 use super::record::{Record, Watch};
 
-/// A combination of store, lock and cache, and who its callers are.
+/// A combination of store, lock, cache and number of processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deployment {
     SqliteMemory,
@@ -22,34 +22,32 @@ pub enum Deployment {
     Server(Flavour, Companions),
 }
 
-/// What stands beside a database server.
+/// The components beside a database server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Companions {
     Nothing,
     Redis,
-    /// Redis as well, and the callers are in several processes, where time
-    /// passes by itself.
+    /// Redis, and callers in several processes under real time.
     RedisAndProcesses,
 }
 
-/// Processes and the callers in each.
+/// Number of processes, and of callers in each.
 const PROCESSES: u32 = 3;
 const CALLERS_EACH: u32 = 2;
-/// How late another process hears that stock came back: see the engine's
-/// memory of what is sold out.
+/// Bounds how stale a sold-out rejection may be in another process: the engine
+/// caches sold-out products for less than this.
 const REFUSAL_STALENESS: Duration = Duration::from_millis(100);
-/// How far the store's clock may be from what a process believes of it.
+/// Bounds the error of a process's estimate of the store's clock.
 const CLOCK_LAG: i64 = 100 * MS;
-/// What is due comes back within this time, however slow the machine.
+/// Expired stock returns within this time, even on a slow machine.
 const BACK_WITHIN: Duration = Duration::from_secs(20);
-/// Beyond all that any plan lets live, in microseconds.
+/// Longer than any TTL of a plan, in microseconds.
 const A_DAY: i64 = 86_400_000 * MS;
-/// What one customer's holds of a product may keep together.
+/// The per-customer limit of every engine.
 const MAX_PER_CUSTOMER: u32 = 3;
-/// So short that a product is read from the store all the time, and written
-/// meanwhile.
+/// Short, so that cache refreshes race with writes.
 const BRIEF_CACHE: &str = "2ms";
-/// The process of who starts the others.
+/// The number of the parent process.
 const PARENT: u32 = 0;
 
 impl Deployment {
@@ -97,7 +95,7 @@ impl Deployment {
     }
 }
 
-/// One store with an engine on it, for a run of seeds.
+/// A store with an engine on it, for a run of seeds.
 pub struct Shop {
     pub engine: Engine,
     pub model: Model,
@@ -108,7 +106,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// An empty store; its number tells how it is set.
+    /// Opens an empty store; its number determines the settings.
     pub fn open(deployment: Deployment, number: u64) -> Result<Self> {
         let ttls = deployment.ttls();
         let file = (deployment == Deployment::SqliteFile).then(TempDb::new);
@@ -138,7 +136,8 @@ impl Shop {
             settings: settings.into_iter().map(|(name, to)| (name.to_owned(), to)).collect(),
         };
         let mut builder = setup.builder()?;
-        // Half of the stores are swept by nobody unless a caller asks for it.
+        // At most one store in four has a sweeper in this process; in the others
+        // callers sweep.
         builder = builder.sweeper(!deployment.has_processes() && number.is_multiple_of(4));
         let watch = if deployment.has_processes() {
             Watch::Real
@@ -160,7 +159,7 @@ impl Shop {
         Ok(Self { engine, model, deployment, watch, children, _file: file })
     }
 
-    /// Makes the plan's products.
+    /// Creates the plan's products.
     pub fn stock_up(&self, plan: &Plan) -> Result<Vec<u64>> {
         let price = stockade::Money::from_minor(1_999)?;
         let make = |stock: &u64| {
@@ -170,8 +169,7 @@ impl Shop {
         plan.stocks.iter().map(make).collect()
     }
 
-    /// Runs a plan, and returns what its callers saw, and last what the store
-    /// had when all were done.
+    /// Runs a plan and returns the callers' records, followed by the final reads.
     pub fn run(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
         let mut records = if self.children.is_empty() {
             caller::run(&self.context(plan, products), KnownIds::default(), 0..plan.callers)
@@ -182,13 +180,13 @@ impl Shop {
         records
     }
 
-    /// What callers of this process do.
+    /// The context of this process's callers.
     fn context<'a>(&'a self, plan: &'a Plan, products: &'a [u64]) -> CallerContext<'a> {
         CallerContext { engine: &self.engine, watch: &self.watch, process: PARENT, plan, products }
     }
 
-    /// A caller of this process makes holds and orders first, so that those of
-    /// all processes have some in common.
+    /// Runs one caller of this process first, so that all processes share some
+    /// holds and orders.
     fn run_children(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
         let first = Plan { steps: plan.steps / 2, ..plan.clone() };
         let mut records = caller::run(&self.context(&first, products), KnownIds::default(), 0..1);
@@ -207,7 +205,7 @@ impl Shop {
         records
     }
 
-    /// Lets all that can fall due do so, and come back.
+    /// Lets all holds and orders expire and waits until their stock has returned.
     pub fn let_all_end(&self, products: &[u64]) -> Result<()> {
         if let Watch::Stepped(clock) = &self.watch {
             clock.advance(A_DAY);
@@ -221,7 +219,8 @@ impl Shop {
                 left += page.items.iter().map(|item| item.held + item.pending).sum::<u64>();
             }
             if left == 0 || since.elapsed() > BACK_WITHIN {
-                // What fell due after the sweep counts as returned, but is not.
+                // Stock that expired after the sweep reads as returned, but its
+                // rows are not updated yet.
                 self.engine.sweep()?;
                 return Ok(());
             }
@@ -244,7 +243,7 @@ fn micros(micros: i64) -> String {
 }
 
 impl Setup {
-    /// An engine so set.
+    /// Builds an engine with these settings.
     pub fn builder(&self) -> Result<EngineBuilder> {
         let set = |builder: EngineBuilder, (name, to): &(String, String)| builder.set(name, to);
         self.settings.iter().try_fold(Engine::builder(), set)

@@ -1,13 +1,14 @@
-//! One product as a caller may think of it: small, sequential, and written
-//! without a look at the engine's ledger.
+//! Models one product sequentially: the specification for the linearizability
+//! check, written independently of the engine's ledger.
 //!
-//! Each operation is decided at one moment between its call and its answer, and
-//! moments only grow. Nobody says which moment it was, so the earliest that
-//! fits the answer is taken: whatever a later one allows, an earlier one allows
-//! as well. Where moments tell different stories, each is tried. What is due at
-//! the moment of an operation is dead for it, whether or not a sweeper has been
-//! by. A read takes the product at one moment and the time at another, both
-//! within the call; so does a refusal that the engine makes from memory.
+//! Each operation takes effect at one decision time between its invocation and
+//! its response, and decision times never decrease. The decision time is unknown,
+//! so the model takes the earliest one that fits the response: an earlier one
+//! allows whatever a later one allows. Where decision times lead to different
+//! states, the model tries each. A hold or order that is due at an operation's
+//! decision time is expired for it, swept or not. A read takes the product at one
+//! moment and the time at another, both within the call; so does a rejection from
+//! the engine's sold-out cache.
 
 mod state;
 mod transitions;
@@ -20,28 +21,28 @@ pub use state::State;
 use state::{HoldState, NEVER, OrderState, PaymentNotice};
 use transitions::{adjust, expiry, extend, is_ended, is_refused, is_seen, is_short, release};
 
-/// What the engine is set to; times in microseconds.
+/// The engine's settings; times in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Model {
     pub hold_ttl_max: i64,
     pub payment_ttl: i64,
-    /// Units of the product that one customer's holds may keep together.
+    /// The units of the product that one customer may hold.
     pub max_per_customer: u32,
     pub re_reserve: bool,
-    /// By how much the time that a hold counts from may lie before the call.
+    /// How far a hold's creation time may lie before the call.
     pub clock_lag: i64,
 }
 
-/// An idempotency key with what tells one request from another.
+/// An idempotency key with the request's fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Keyed {
     pub key: String,
     pub request: String,
-    /// Whether the answer was said to be that of an earlier call.
+    /// Whether the response is marked as a replay.
     pub replayed: bool,
 }
 
-/// What is asked of one product; the answer stands beside it.
+/// A command on one product; [`Act`] pairs it with the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Hold {
@@ -49,13 +50,13 @@ pub enum Command {
         ttl: i64,
         customer: Option<u8>,
     },
-    /// A line of a cart that was refused for another line.
+    /// A line with sufficient stock in a cart that was rejected for another line.
     CartLineInStock {
         qty: u32,
         customer: Option<u8>,
     },
-    /// A line of a cart that was refused for what its customer has, of this
-    /// product or of another: that is not told.
+    /// A line of a cart that was rejected for its customer's limit, on this
+    /// product or another: the response does not say which.
     CartLineOverLimit,
     Release {
         hold: u64,
@@ -75,7 +76,7 @@ pub enum Command {
         delta: i64,
     },
     Read,
-    /// From a cache, which learns of a change before the change is answered.
+    /// A read from a cache, which a writer updates before its response.
     ReadCached,
     ReadHold {
         hold: u64,
@@ -83,20 +84,20 @@ pub enum Command {
     ReadOrder {
         order: u64,
     },
-    /// The end of a hold, or of the order made from it, of which nobody was told.
+    /// The expiry of a hold, or of its order, whose creation was in doubt.
     UnobservedExpiry {
         hold: u64,
     },
 }
 
-/// An operation on one product with its answer.
+/// An operation on one product with its response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
     pub command: Command,
     pub key: Option<Keyed>,
-    /// `Answer::Unknown` leaves it open.
+    /// `Answer::Unknown` marks an operation in doubt.
     pub answer: Answer,
-    /// The time of the engine's clock at the call and at the answer.
+    /// The engine's clock at the invocation and at the response.
     pub from: i64,
     pub to: i64,
 }
@@ -141,7 +142,7 @@ impl checker::Model for Model {
 }
 
 impl Act {
-    /// Whether it is a refusal that the engine may have made from memory.
+    /// Whether the rejection may come from the engine's sold-out cache.
     fn is_cached_refusal(&self) -> bool {
         let is_quick = self.key.is_none() && matches!(self.command, Command::Hold { .. });
         is_quick && is_refused(&self.answer, "insufficient_stock")
@@ -149,15 +150,15 @@ impl Act {
 }
 
 impl Command {
-    /// Whether it only looks.
+    /// Whether the command is a read.
     pub fn is_read(&self) -> bool {
         use Command as C;
         matches!(self, C::Read | C::ReadCached | C::ReadHold { .. } | C::ReadOrder { .. })
     }
 }
 
-/// The orders in which the words that wait for the order of `act` may count:
-/// that of their arrival, but the clock may have shown the same time for two.
+/// Returns the orders in which early payments may apply to the new order of
+/// `act`: by arrival, except that payments with overlapping times may swap.
 fn early_payment_orders(state: &State, act: &Act) -> Vec<Vec<bool>> {
     let early_payments = match &act.answer {
         Answer::Ordered(order) => state.waiting.get(&order.id),
@@ -178,7 +179,7 @@ fn permute(left: &[PaymentNotice], taken: &mut Vec<bool>, found: &mut Vec<Vec<bo
         found.push(taken.clone());
     }
     for (at, notice) in left.iter().enumerate() {
-        // Those that are passed over must be able to come as late.
+        // A payment may only overtake others whose time ranges overlap its own.
         if left[..at].iter().all(|passed| passed.to >= notice.from) {
             taken.push(notice.success);
             permute(&[&left[..at], &left[at + 1..]].concat(), taken, found);
@@ -188,14 +189,14 @@ fn permute(left: &[PaymentNotice], taken: &mut Vec<bool>, found: &mut Vec<Vec<bo
 }
 
 impl Model {
-    /// The moments at which the operation may have been decided, as far as they
-    /// differ in what they allow, the earliest first.
+    /// Returns the candidate decision times that can lead to different results,
+    /// the earliest first.
     fn decision_times(&self, state: &State, act: &Act) -> Vec<i64> {
         let first = state.now.max(act.from);
         let mut decision_times = vec![first];
         decision_times.extend(state.due_between(first, act.to));
         match (&act.command, &act.answer) {
-            // A hold counts from a moment at or before that of its decision.
+            // A hold's creation time is at or before its decision time.
             (Command::Hold { .. }, Answer::Held(held)) => decision_times.push(held.created_at),
             (Command::Order { .. }, Answer::Ordered(order)) => {
                 decision_times.push(order.created_at)
@@ -211,7 +212,8 @@ impl Model {
         decision_times
     }
 
-    /// Does it at `state.now`, if the answer is right then.
+    /// Applies the operation at `state.now`; returns whether the response is
+    /// correct then.
     fn apply(&self, state: &mut State, act: &Act, early_payments: &[bool]) -> bool {
         let Some(Keyed { key, request, replayed }) = &act.key else {
             return self.apply_once(state, act, early_payments);
@@ -250,7 +252,7 @@ impl Model {
         }
     }
 
-    /// Whether so many units more are beyond what a customer may hold.
+    /// Whether `qty` more units exceed the customer's limit.
     fn is_over_limit(&self, state: &State, qty: u32, customer: Option<u8>) -> bool {
         customer.is_some_and(|customer| {
             state.held_by(customer, state.now) + u64::from(qty) > u64::from(self.max_per_customer)
@@ -280,7 +282,7 @@ impl Model {
                 }
                 (id, (expires_at, created_at + self.hold_ttl_max))
             }
-            // Nobody knows its id or its end.
+            // In doubt: its id and expiry are unknown.
             Answer::Unknown => (unknown_id(act), (NEVER, NEVER)),
             answer if is_refused(answer, "quantity_limit") => return is_over_limit,
             Answer::Refused(refused) => {
@@ -343,7 +345,7 @@ impl Model {
         true
     }
 
-    /// What the payment provider's word does to an order that is there.
+    /// Applies a payment to an existing order.
     fn apply_payment(&self, state: &mut State, id: u64, success: bool) {
         let available = state.available(state.now);
         let now = state.now;
@@ -377,7 +379,7 @@ impl Model {
     }
 }
 
-/// An id that no hold and no order has: of the call that would have told it.
+/// Returns a synthetic id, which no hold or order has, for an operation in doubt.
 fn unknown_id(act: &Act) -> u64 {
     u64::MAX - u64::try_from(act.from).unwrap_or(0)
 }

@@ -1,7 +1,7 @@
-//! From what callers saw to one history for each product.
+//! Partitions the records into one history per product.
 //!
-//! A cart counts as one hold for each of its lines, so that it is checked
-//! product by product; that its lines are held all or none is left to the books.
+//! Linearizability is local, so each product is checked alone. A cart becomes one
+//! hold per line; `accounting` checks its atomicity.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,32 +9,31 @@ use super::checker::Operation;
 use super::model::{Act, Command, Keyed};
 use super::record::{Answer, Call, Moment, Record, Refused};
 
-/// How late a caller may hear of what other processes did.
+/// Bounds the staleness of other processes' writes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Staleness {
-    /// A refusal for want of stock tells of a moment at most so many
+    /// An `insufficient_stock` rejection reflects a state at most this many
     /// nanoseconds before the call.
     pub refusal_nanos: u64,
-    /// Whether a cached product may be as it was at any time before.
+    /// Whether a cached product may be arbitrarily stale.
     pub is_cache_stale: bool,
 }
 
 /// A product's operations.
 pub type History = Vec<Operation<Act>>;
 
-/// The histories of these products, and what needs no history to be wrong.
+/// The products' histories, and violations that need no history.
 pub struct Partition {
     pub histories: BTreeMap<u64, History>,
     pub wrong: Vec<String>,
-    /// Places of payments whose order is not there yet.
+    /// Indices of payments whose order does not exist yet.
     pub waiting: Vec<usize>,
 }
 
-/// What would be a time, beyond all times.
+/// The response time of an operation in doubt.
 const FOR_EVER: i64 = i64::MAX - 1;
 
-/// Parts what callers saw by products. `staleness` is what other processes may be
-/// late with, `payment_ttl` in microseconds.
+/// Partitions the records by product. `payment_ttl` is in microseconds.
 pub fn partition(
     records: &[Record],
     products: &[u64],
@@ -56,7 +55,7 @@ pub fn partition(
     partitioner.result
 }
 
-/// Which product holds and orders are of.
+/// Maps holds and orders to their products.
 #[derive(Default)]
 struct Owners {
     holds: HashMap<u64, u64>,
@@ -79,7 +78,7 @@ impl Owners {
         owners
     }
 
-    /// Whether the call may change this product.
+    /// Whether the call may write this product.
     fn may_change(&self, call: &Call, product: u64) -> bool {
         match call {
             Call::Hold { product: of, .. }
@@ -107,7 +106,7 @@ impl Partitioner<'_> {
     fn add_record(&mut self, index: usize, record: &Record) {
         if let Answer::Refused(refused) = &record.answer {
             match refused.code.as_str() {
-                // Nothing was done.
+                // A definite rollback.
                 "contention" => return,
                 "product_mismatch" => return self.check_mismatch(index, record),
                 "insufficient_stock"
@@ -137,7 +136,7 @@ impl Partitioner<'_> {
             }
             Call::Payment { order, success, key, body, by_token } => {
                 let essence = format!("{order} {success} {by_token}");
-                // A key stands for a body, if one comes with it.
+                // With a key and a body, the body is the fingerprint.
                 let (key, request) = match (key, body) {
                     (Some(key), Some(body)) => (key.clone(), format!("body {body}")),
                     (Some(key), None) => (key.clone(), essence),
@@ -189,15 +188,15 @@ impl Partitioner<'_> {
         command: Command,
         key: Option<Keyed>,
     ) {
-        // What has a key is never refused from memory, and what has no room left
-        // under its customer's limit is not either.
+        // The sold-out cache never rejects requests with a key, nor with
+        // `quantity_limit`.
         let is_short = matches!(&record.answer, Answer::Refused(refused) if refused.code == "insufficient_stock");
         let late = if is_short && key.is_none() { self.staleness.refusal_nanos } else { 0 };
         self.add_line(product, index, record, command, key);
         self.call_earlier(product, late);
     }
 
-    /// Adds a hold, of which nobody knows the end if nobody was told of it.
+    /// Adds a hold; if it is in doubt, adds its unobserved expiry as well.
     fn add_line(
         &mut self,
         product: u64,
@@ -214,7 +213,8 @@ impl Partitioner<'_> {
         }
     }
 
-    /// A cart is always decided by the store. Lines of one product count as one.
+    /// Adds a cart: the store decides every cart, and lines of one product count
+    /// as one.
     fn add_cart(&mut self, index: usize, record: &Record) {
         let Call::Cart { lines, ttl, customer, key } = &record.call else { return };
         let (ttl, customer) = (*ttl, *customer);
@@ -298,8 +298,9 @@ impl Partitioner<'_> {
         }
     }
 
-    /// A writer changes the cache after its COMMIT and before its answer. Command
-    /// is read in between may be as it was when that write was asked for.
+    /// Adds a cached read. A writer updates the cache after its COMMIT and before
+    /// its response, so a concurrent read may return the state before that
+    /// write's invocation.
     fn add_cached(&mut self, index: usize, record: &Record, product: u64) {
         self.add(product, index, record, Command::ReadCached, None);
         if self.staleness.is_cache_stale {
@@ -333,7 +334,8 @@ impl Partitioner<'_> {
         self.add(product, index, &expiry, Command::UnobservedExpiry { hold }, None);
     }
 
-    /// Lets the operation that was added last tell of an earlier moment.
+    /// Moves the invocation of the last added operation back by its allowed
+    /// staleness.
     fn call_earlier(&mut self, product: u64, nanos: u64) {
         let last = self.result.histories.get_mut(&product).and_then(|history| history.last_mut());
         if let Some(operation) = last {

@@ -1,5 +1,4 @@
-//! What a seed stands for: products with little stock, and callers who do not
-//! wait for each other.
+//! Derives a plan from a seed: products with little stock and concurrent callers.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -8,19 +7,19 @@ use serde::{Deserialize, Serialize};
 /// Microseconds in a millisecond.
 pub const MS: i64 = 1_000;
 
-/// How long things live, in microseconds.
+/// TTLs of holds and orders, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Ttls {
     pub hold_ttl_shortest: i64,
     pub hold_ttl_longest: i64,
     pub hold_ttl_max: i64,
     pub payment_ttl: i64,
-    /// How much time passes at once, at most.
+    /// The longest single advance of time.
     pub pass: i64,
 }
 
 impl Ttls {
-    /// Where callers move the time.
+    /// For the manual clock.
     pub const STEPPED: Self = Self {
         hold_ttl_shortest: MS,
         hold_ttl_longest: 40 * MS,
@@ -28,7 +27,7 @@ impl Ttls {
         payment_ttl: 50 * MS,
         pass: 15 * MS,
     };
-    /// Where it passes by itself.
+    /// For real time.
     pub const REAL: Self = Self {
         hold_ttl_shortest: 2 * MS,
         hold_ttl_longest: 120 * MS,
@@ -38,11 +37,11 @@ impl Ttls {
     };
 }
 
-/// What a seed stands for.
+/// The plan of one seed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
     pub seed: u64,
-    /// Stock of each product.
+    /// The initial stock of each product.
     pub stocks: Vec<u64>,
     pub callers: u32,
     pub steps: u32,
@@ -62,9 +61,9 @@ impl Plan {
         }
     }
 
-    /// The dice of one caller.
+    /// Returns one caller's random generator.
     pub fn rng(&self, caller: u32) -> StdRng {
-        // Far apart, so that no two callers throw the same numbers.
+        // An odd multiplier keeps the callers' seeds apart.
         let caller = u64::from(caller) + 1;
         StdRng::seed_from_u64(self.seed.wrapping_add(caller.wrapping_mul(0xd1b5_4a32_d192_ed03)))
     }

@@ -1,14 +1,14 @@
-//! Whether what a process shows of a product ever goes back.
+//! Checks that each process serves product versions monotonically.
 //!
-//! A cache may be late, but not undo what was told: a product that was read
-//! after a read or an adjustment had been answered in the same process is at
-//! least at the version that was told there.
+//! A cache may be stale, but must never go back: a read returns at least the
+//! version of every read or adjustment that its process had answered before
+//! (monotonic reads, read your writes).
 
 use std::collections::HashMap;
 
 use super::record::{Call, Record};
 
-/// Tells of each product that was shown at an older version than before.
+/// Returns each read of an older version than the process had served before.
 pub fn gone_back(records: &[Record]) -> Vec<String> {
     let mut shown: HashMap<(u32, u64), Vec<&Record>> = HashMap::new();
     for record in records.iter().filter(|record| record.version.is_some()) {

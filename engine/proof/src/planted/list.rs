@@ -1,4 +1,4 @@
-//! The list of bugs, `planted.toml`.
+//! Reads the list of bugs, `planted.toml`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Bug {
     pub name: String,
-    /// What is wrong with it, and who has had it.
+    /// What the bug breaks, and which system has had it.
     pub wrong: String,
     /// Each of these must catch it.
     pub caught_by: Vec<Check>,
@@ -18,18 +18,18 @@ pub struct Bug {
     pub edits: Vec<Edit>,
 }
 
-/// A text of a file and what stands there instead.
+/// A source text and its replacement.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     /// From the workspace's root.
     pub file: PathBuf,
-    /// Stands there once.
+    /// Occurs exactly once in the file.
     pub find: String,
     pub replace: String,
 }
 
-/// A checker, and with how many seeds at most it is to catch a bug.
+/// A checker with the number of seeds within which it must catch the bug.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "checker", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Check {
@@ -41,7 +41,7 @@ pub enum Check {
         seeds: u64,
     },
     Faults {
-        /// The beginning of the faults' names.
+        /// A prefix of fault names.
         fault: String,
         seeds: u64,
     },
@@ -83,7 +83,8 @@ pub fn read() -> Vec<Bug> {
     list.bugs
 }
 
-/// Every checker that these bugs want, once, with the most seeds that one wants.
+/// Returns each checker that these bugs need, once, with the largest number of
+/// seeds.
 pub fn checks_of(bugs: &[Bug]) -> Vec<Check> {
     let mut checks: Vec<Check> = Vec::new();
     for check in bugs.iter().flat_map(|bug| &bug.caught_by) {

@@ -1,4 +1,4 @@
-//! One checker, built from the copy and run there.
+//! Builds one checker from the copy and runs it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,33 +18,34 @@ use crate::histories::ENV_DEPLOYMENT;
 use crate::results::{self, PartResult, Row};
 use crate::simulation;
 
-/// A checker that takes longer hangs.
+/// A checker that runs longer is considered hung.
 const ENDS_WITHIN: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How a checker ended.
 pub enum Ended {
-    /// No seed broke a promise. The row tells how much was tried.
+    /// No seed reported a violation. The row has the amount of work.
     Clean(Row),
-    /// It says that a promise was broken.
+    /// A seed reported a violation.
     Violation(Row),
-    /// It was not built, did not end, or ended without saying what it found.
+    /// The build failed, the checker hung, or it ended without a result.
     CutShort(String),
 }
 
-/// Where checkers are built and run.
+/// Builds and runs checkers.
 pub struct Stand<'a> {
     sources: &'a Sources,
-    /// Cargo's target folder, kept from one bug to the next.
+    /// Cargo's target folder, reused for all bugs.
     target: PathBuf,
     logs: PathBuf,
     extent: Extent,
-    /// Environment variables that name the servers that all checkers share.
+    /// Environment variables that name the database servers shared by all
+    /// checkers.
     servers: [(&'static str, String); 3],
 }
 
 impl<'a> Stand<'a> {
-    /// In this folder, with servers that all checkers share.
+    /// Creates a stand in this folder with shared servers.
     pub fn new(folder: &Path, sources: &'a Sources, extent: Extent) -> Self {
         let logs = folder.join("logs");
         fs::create_dir_all(&logs).expect("a folder");
@@ -57,7 +58,7 @@ impl<'a> Stand<'a> {
         Self { sources, target: folder.join("target"), logs, extent, servers }
     }
 
-    /// Builds a checker and runs it until it finds something.
+    /// Builds a checker and runs it until its first violation.
     pub fn run(&self, planted: &str, check: &Check) -> Ended {
         let log = self.logs.join(format!("{planted}, {check}.log"));
         match self.try_run(check, &log) {
@@ -90,7 +91,7 @@ impl<'a> Stand<'a> {
         }
     }
 
-    /// Runs what this variable picks of a part.
+    /// Runs the cases of a part that the environment variable selects.
     fn run_part(
         &self,
         part: &str,
@@ -107,7 +108,7 @@ impl<'a> Stand<'a> {
         finish(&mut command, &kept.join(format!("{part}.json")), read)
     }
 
-    /// Builds what cargo is told to, and answers where the program is.
+    /// Runs cargo with these arguments and returns the path of the built program.
     fn build(&self, words: &[&str], log: &File) -> Result<PathBuf, String> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
@@ -127,7 +128,7 @@ impl<'a> Stand<'a> {
         programs.next_back().ok_or_else(|| "cargo built no program".to_owned())
     }
 
-    /// A program that ends when this one does.
+    /// Creates a command whose process is killed when this process ends.
     fn command(&self, program: &Path, log: &File) -> Command {
         let mut command = Command::new("setpriv");
         command
@@ -143,13 +144,13 @@ impl<'a> Stand<'a> {
     }
 }
 
-/// Runs a checker, and reads what it has kept in `file` of what it found.
+/// Runs a checker and reads the result that it saved in `file`.
 fn finish(
     command: &mut Command,
     file: &Path,
     read: impl FnOnce() -> io::Result<Vec<Row>>,
 ) -> Result<Vec<Row>, String> {
-    // What an earlier run has kept tells nothing of this one.
+    // Removes an earlier run's result, which must not be read as this one's.
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
         _ => {}
@@ -165,7 +166,7 @@ fn finish(
     Err(format!("it ended with {status} and was cut short"))
 }
 
-/// Waits until it ends, or kills it.
+/// Waits for the process, and kills it at the timeout.
 fn wait(command: &mut Command) -> Option<ExitStatus> {
     let mut process = command.spawn().expect("setpriv can be run");
     let since = Instant::now();
@@ -180,7 +181,7 @@ fn wait(command: &mut Command) -> Option<ExitStatus> {
     None
 }
 
-/// All that was tried and found.
+/// Adds up all rows.
 fn sum(rows: &[Row]) -> Row {
     let mut sum = Row::default();
     rows.iter().for_each(|row| sum.add(row));

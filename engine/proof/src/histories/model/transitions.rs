@@ -67,7 +67,7 @@ pub(super) fn adjust(state: &mut State, act: &Act, delta: i64) -> bool {
     }
 }
 
-/// Ends a hold of which nobody knows when it ends, or the order made from it.
+/// Expires a hold with an unknown expiry, or its order.
 pub(super) fn expiry(state: &mut State, id: u64) -> bool {
     let Some(hold) = state.holds.get_mut(&id) else { return false };
     if hold.status == HoldStatus::Active && hold.expires_at == NEVER {
@@ -82,7 +82,7 @@ pub(super) fn expiry(state: &mut State, id: u64) -> bool {
     })
 }
 
-/// Whether the state at this time is what the read saw.
+/// Whether the state at this time matches the response of a read.
 pub(super) fn is_seen(state: &State, act: &Act, time: i64) -> bool {
     match (&act.command, &act.answer) {
         (_, Answer::Unknown) => true,
@@ -112,7 +112,7 @@ pub(super) fn is_refused(answer: &Answer, code: &str) -> bool {
     matches!(answer, Answer::Refused(refused) if refused.code == code)
 }
 
-/// Whether it was refused because just so much is there.
+/// Whether the rejection reports exactly this available stock.
 pub(super) fn is_short(refused: &Refused, asked: u64, available: i64) -> bool {
     refused.code == "insufficient_stock"
         && refused.short.iter().any(|(_, requested, response)| {
@@ -120,13 +120,13 @@ pub(super) fn is_short(refused: &Refused, asked: u64, available: i64) -> bool {
         })
 }
 
-/// Whether the refusal tells how the hold has ended.
+/// Whether the rejection matches the hold's final status.
 pub(super) fn is_ended(state: &State, refused: &Refused, id: u64) -> bool {
     let Some(hold) = state.holds.get(&id) else { return false };
     match (hold.status_at(state.now), refused.code.as_str()) {
         (HoldStatus::Expired | HoldStatus::Released, "hold_expired") => true,
         (HoldStatus::Converted, "hold_already_used") => {
-            // The id of an order that nobody was told of may be anything.
+            // The id of an order in doubt may be any.
             let is_its = |response: u64| match state.orders.get(&response) {
                 Some(order) => order.hold == id,
                 None => {
