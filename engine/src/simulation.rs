@@ -156,7 +156,7 @@ fn no_history_breaks_a_promise() {
     let first = first.unwrap_or(1);
     let seeds = first..first + count;
     let mut row = Row {
-        fault: "every fault at drawn moments, every order of the tasks".to_owned(),
+        fault: "all faults at random moments, random task order".to_owned(),
         place: "1 to 3 simulated processes on one simulated database and Redis".to_owned(),
         ..Row::default()
     };

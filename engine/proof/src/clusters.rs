@@ -39,7 +39,7 @@ pub fn run(extent: Extent) -> Vec<Row> {
         let running: Vec<_> =
             wanted.map(|(name, run)| (name, scope.spawn(move || run(extent)))).collect();
         let rows = |(name, rounds): (&str, thread::ScopedJoinHandle<'_, Vec<Row>>)| {
-            rounds.join().unwrap_or_else(|_| panic!("the rounds on {name} ended early"))
+            rounds.join().unwrap_or_else(|_| panic!("the rounds on {name} panicked"))
         };
         running.into_iter().flat_map(rows).collect()
     })

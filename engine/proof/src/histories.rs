@@ -64,7 +64,7 @@ pub fn run(extent: Extent) -> Vec<Row> {
 fn run_place(deployment: Deployment, extent: Extent) -> Row {
     let seeds = extent.seeds(SEEDS_SHORT, SEEDS_LONG);
     let mut row = Row {
-        fault: "callers at once on products with little stock".to_owned(),
+        fault: "concurrent callers on scarce products".to_owned(),
         deployment: deployment.name(),
         ..Row::default()
     };
@@ -160,7 +160,7 @@ impl Run {
         match self.leftovers(&products, &records) {
             Ok(left) => findings.extend(left),
             Err(error) => {
-                let why = format!("the store could not be looked at: {error:?}");
+                let why = format!("cannot read the store: {error:?}");
                 findings.push(Finding::new(Violation::Unexplained, 1, why));
             }
         }
@@ -194,14 +194,15 @@ impl Run {
                 Verdict::Explained => {}
                 Verdict::Undecided => {
                     let all = counterexample::describe_all(history, records);
-                    let why = format!("product {product}: undecided in {WORK_MAX} states\n{all}");
+                    let why =
+                        format!("product {product}: undecided after {WORK_MAX} states\n{all}");
                     findings.push(unexplained(why));
                 }
                 Verdict::Unexplained { .. } => {
                     let counterexample =
                         counterexample::describe(model, &initial, history, records, *product);
                     let all = counterexample::describe_all(history, records);
-                    findings.push(unexplained(format!("{counterexample}the whole of it:\n{all}")));
+                    findings.push(unexplained(format!("{counterexample}whole history:\n{all}")));
                 }
             }
         }
@@ -214,9 +215,8 @@ impl Run {
             } else if is_mismatch {
                 // The key belongs to another event, also of a missing order.
             } else if !self.orders.contains(order) {
-                findings.push(unexplained(format!(
-                    "recorded for an order that is not there: {record:?}"
-                )));
+                findings
+                    .push(unexplained(format!("payment recorded for a missing order: {record:?}")));
             }
         }
         let made = records.iter().filter_map(|record| match &record.answer {

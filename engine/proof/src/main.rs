@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         let Extent { is_long, seed, .. } = extent;
         let result = PartResult { part: name.to_owned(), is_long, seed, at, rows };
         if let Err(error) = result.save() {
-            eprintln!("{name}: not kept: {error}");
+            eprintln!("{name}: cannot save the result: {error}");
             is_clean = false;
         }
     }
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         match report::write(&PARTS.map(|(name, _)| name)) {
             Ok(file) => println!("wrote {}", file.display()),
             Err(error) => {
-                eprintln!("the report was not written: {error}");
+                eprintln!("cannot write the report: {error}");
                 is_clean = false;
             }
         }

@@ -50,7 +50,7 @@ fn try_one(stand: &Stand<'_>, bug: Option<&Bug>, check: &Check) -> Row {
     let name = bug.map_or("nothing planted", |bug| &bug.name);
     let row = match (stand.run(name, check), bug.is_some()) {
         (Ended::Violation(row), true) => Row { note: said(&row), ..tried(&row) },
-        (Ended::Clean(row), false) => Row { note: "no promise broken".to_owned(), ..tried(&row) },
+        (Ended::Clean(row), false) => Row { note: "no violation".to_owned(), ..tried(&row) },
         (Ended::Violation(row), false) => Row { unexplained: 1, note: said(&row), ..tried(&row) },
         (Ended::Clean(row), true) => {
             Row { unexplained: 1, note: "NOT CAUGHT".to_owned(), ..tried(&row) }

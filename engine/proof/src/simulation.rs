@@ -24,7 +24,8 @@ pub fn run(extent: Extent) -> Vec<Row> {
     ask(&mut command, extent, &file);
     let done = command.status().expect("cargo can be run");
     // A violation appears in the row and also fails the test.
-    let row = read(&file).unwrap_or_else(|error| panic!("no row ({done}): {error}"));
+    let row =
+        read(&file).unwrap_or_else(|error| panic!("the simulation ({done}) wrote no row: {error}"));
     assert!(done.success() || !row.is_clean(), "the simulation ended with {done}");
     vec![row]
 }

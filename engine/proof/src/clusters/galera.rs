@@ -11,7 +11,7 @@ use super::verdict::StoreDump;
 use crate::Extent;
 use crate::results::Row;
 
-const ALL_WRITE: &str = "Galera, all nodes written to";
+const ALL_WRITE: &str = "Galera, multi-writer";
 const SHORT: [Fault; 3] = [Fault::Killed, Fault::SteppedOut, Fault::HandedOver];
 const LONG: [Fault; 6] = [
     Fault::Killed,
@@ -40,7 +40,7 @@ pub(super) fn run(extent: Extent) -> Vec<Row> {
 
 impl Cluster for Galera {
     const DEPLOYMENT: &'static str = "Galera, one writer";
-    const STEPPED_OUT: &'static str = "writing node cut off, let back";
+    const STEPPED_OUT: &'static str = "writer isolated, reunited";
 
     fn query_in_step(&self, node: usize, sql: &str) -> String {
         self.query(node, &format!("SET wsrep_sync_wait = 1; {sql}"))

@@ -33,7 +33,7 @@ pub(super) fn run(extent: Extent) -> Vec<Row> {
 
 impl Cluster for GroupReplication {
     const DEPLOYMENT: &'static str = "MySQL Group Replication, one primary";
-    const STEPPED_OUT: &'static str = "writing node leaves its group, joins again";
+    const STEPPED_OUT: &'static str = "writer leaves its group, joins again";
 
     fn query_in_step(&self, node: usize, sql: &str) -> String {
         self.query(node, &format!("SET group_replication_consistency = 'BEFORE'; {sql}"))

@@ -90,14 +90,14 @@ pub(super) enum Fault {
 impl Fault {
     fn name<C: Cluster>(self) -> &'static str {
         match self {
-            Self::Killed => "writing node killed, rejoins",
-            Self::Stopped => "writing node stopped, goes on later",
+            Self::Killed => "writer killed, rejoins",
+            Self::Stopped => "writer stopped, resumed later",
             Self::SteppedOut => C::STEPPED_OUT,
-            Self::CutOff => "writing node cut off by the network, let back",
-            Self::CutOffBriefly => "writing node cut off by the network, let back at once",
-            Self::HandedOver => "another node written to, nothing failed",
+            Self::CutOff => "writer partitioned, healed",
+            Self::CutOffBriefly => "writer partitioned, healed at once",
+            Self::HandedOver => "planned switchover to another node",
             Self::AllKilled => "all nodes killed at once",
-            Self::Copied => "writing node killed, rejoins as a copy",
+            Self::Copied => "writer killed, rejoins as a copy",
         }
     }
 }

@@ -65,8 +65,9 @@ fn replay(engine: &Engine, journal: &mut Journal, findings: &mut Findings) {
             !journal.call(engine, intent, &request).is_transient()
         });
         if !settled {
-            findings
-                .blame(Violation::Unexplained, 1, || format!("no answer to {request:?} at last"));
+            findings.blame(Violation::Unexplained, 1, || {
+                format!("no definite response to {request:?}")
+            });
         }
     }
 }
@@ -146,7 +147,8 @@ impl StoreRecords {
             let [stock, ..] = *product;
             if stock < 0 {
                 let over = stock.unsigned_abs();
-                findings.blame(Violation::Oversold, over, || format!("below zero at {event:?}"));
+                findings
+                    .blame(Violation::Oversold, over, || format!("negative stock at {event:?}"));
             }
         }
         for product in &self.products {
@@ -185,7 +187,9 @@ impl StoreRecords {
                 _ => false,
             };
             if !is_fine {
-                findings.blame(Violation::Doubled, 1, || format!("hold {hold} went {sequence:?}"));
+                findings.blame(Violation::Doubled, 1, || {
+                    format!("hold {hold} had the events {sequence:?}")
+                });
             }
         }
     }
@@ -261,7 +265,7 @@ impl ResponseCheck<'_> {
             (Request::Hold { .. } | Request::Cart { .. }, Response::Holds { made, replayed }) => {
                 let lost = |hold: &u64| !self.store.transitions.contains_key(hold);
                 if made.iter().any(|(_, hold)| lost(hold)) {
-                    return Some((Violation::Lost, "the hold is not there"));
+                    return Some((Violation::Lost, "the acknowledged hold is missing"));
                 }
                 match settled {
                     Some(Response::Holds { made: first, .. }) if first != made || !replayed => {
@@ -270,7 +274,7 @@ impl ResponseCheck<'_> {
                     Some(Response::Holds { .. }) => None,
                     Some(_) => Some((Violation::Unexplained, "refused before")),
                     None if *replayed && !was_open => {
-                        Some((Violation::Unexplained, "done by a call that was answered otherwise"))
+                        Some((Violation::Unexplained, "replays a call that got another response"))
                     }
                     None => None,
                 }
@@ -280,7 +284,10 @@ impl ResponseCheck<'_> {
             {
                 let is_told_enough = available.is_some_and(|left| left >= u64::from(*qty));
                 if is_told_enough {
-                    return Some((Violation::Unexplained, "there was enough"));
+                    return Some((
+                        Violation::Unexplained,
+                        "rejected although the reported stock suffices",
+                    ));
                 }
                 self.refusal_of_stock(settled, *replayed, was_open)
             }
@@ -291,11 +298,12 @@ impl ResponseCheck<'_> {
             }
             (Request::Release { hold }, Response::Released { expired }) => {
                 let kind = if *expired { EventKind::HoldExpired } else { EventKind::HoldReleased };
-                (!self.store.has(*hold, kind)).then_some((Violation::Lost, "it is still held"))
+                (!self.store.has(*hold, kind))
+                    .then_some((Violation::Lost, "the released hold is still active"))
             }
             (Request::Order { hold, .. }, Response::Order { id, .. }) => {
                 if self.store.order_of.get(hold) != Some(id) {
-                    return Some((Violation::Lost, "the order is not there"));
+                    return Some((Violation::Lost, "the acknowledged order is missing"));
                 }
                 match settled {
                     Some(Response::Order { id: first, .. }) if first != id => {
@@ -309,21 +317,22 @@ impl ResponseCheck<'_> {
             {
                 let is_true = self.store.order_of.get(hold).copied() == *order;
                 let is_explained = was_open && is_true;
-                (!is_explained).then_some((Violation::Unexplained, "no try before it did it"))
+                (!is_explained)
+                    .then_some((Violation::Unexplained, "no earlier attempt used the hold"))
             }
             (Request::Order { .. } | Request::Release { .. }, response)
                 if response.is(ErrorKind::HoldExpired) =>
             {
-                (!self.expires).then_some((Violation::Unexplained, "its time is not over"))
+                (!self.expires).then_some((Violation::Unexplained, "expired too early"))
             }
             (Request::Pay { order, succeeds }, Response::Paid { waiting: false, .. }) => {
                 let kind = if *succeeds { EventKind::OrderPaid } else { EventKind::OrderCancelled };
                 let hold = self.store.hold_of.get(order);
                 let is_there = hold.is_some_and(|hold| self.store.has(*hold, kind));
-                (!is_there).then_some((Violation::Lost, "the payment is not there"))
+                (!is_there).then_some((Violation::Lost, "the acknowledged payment is missing"))
             }
             (Request::Adjust { .. }, Response::Adjusted) => None,
-            _ => Some((Violation::Unexplained, "a wrong answer")),
+            _ => Some((Violation::Unexplained, "unexpected response")),
         }
     }
 
@@ -337,7 +346,7 @@ impl ResponseCheck<'_> {
             Some(Response::Refused { .. }) => None,
             Some(_) => Some((Violation::Unexplained, "granted before")),
             None if replayed && !was_open => {
-                Some((Violation::Unexplained, "decided by a call that was answered otherwise"))
+                Some((Violation::Unexplained, "replays a call that got another response"))
             }
             None => None,
         }
@@ -413,7 +422,7 @@ fn check_unanswered(
         for kind in sequence {
             let is_of_itself = matches!(kind, EventKind::HoldCreated | EventKind::HoldExpired);
             if !is_of_itself && !may.contains(&(*hold, *kind)) {
-                let why = || format!("hold {hold}: {kind:?}, and no one was to do that");
+                let why = || format!("hold {hold}: {kind:?}, without a request for it");
                 findings.blame(Violation::Unexplained, 1, why);
             }
         }
@@ -431,7 +440,8 @@ fn check_unanswered(
         *made.entry((intent, row.product_id.0)).or_default() += 1;
         let calls = call_index.intents.get(&intent).map_or(&[][..], Vec::as_slice);
         if !calls.iter().any(|call| is_open(call)) {
-            let why = || format!("{row:?} was made for no one; intent {intent}: {calls:?}");
+            let why =
+                || format!("{row:?} exists without an in-doubt call; intent {intent}: {calls:?}");
             findings.blame(Violation::Unexplained, 1, why);
         }
     }

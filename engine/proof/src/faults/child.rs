@@ -1,5 +1,5 @@
-//! This program started again as a process of its own, which shops until it
-//! kills or stops itself at a failpoint, or is stop_requested to end.
+//! Runs shoppers in a child process: this program again. The child kills or stops
+//! itself at a failpoint, or ends on request.
 
 use std::collections::HashMap;
 use std::fs;
@@ -36,7 +36,7 @@ pub enum FaultAction {
     Stop,
 }
 
-/// What a child is stop_requested.
+/// A child's task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ChildTask {
     pub settings: Vec<(String, String)>,
@@ -210,7 +210,7 @@ impl Child {
         assert!(!self.lines_after("done").is_empty(), "the child ended too soon");
     }
 
-    /// What its callers asked and were answered, as far as it stop_requested.
+    /// Reads the journal of the child's callers from its output.
     pub fn journal(&self) -> Journal {
         let mut journal = Journal::default();
         let mut calls: HashMap<(u64, usize), usize> = HashMap::new();

@@ -74,7 +74,7 @@ fn shoot(proxy: &Proxy, needle: &str, when: CutWhen) {
     proxy.cut_after_client_sends(needle.as_bytes(), when);
     let since = Instant::now();
     while proxy.fired() == before {
-        assert!(since.elapsed() < FIRED_WITHIN, "no one sent {needle}");
+        assert!(since.elapsed() < FIRED_WITHIN, "no connection sent {needle}");
         thread::sleep(POLL_INTERVAL);
     }
 }

@@ -63,7 +63,7 @@ fn wait_for_answers(child: &Child) -> Duration {
     let since = Instant::now();
     let served = || child.count_calls("\"Holds\"");
     let before = served();
-    wait_until("the engine goes on", REFUSED_WITHIN, || served() > before);
+    wait_until("the engine commits again", REFUSED_WITHIN, || served() > before);
     since.elapsed()
 }
 

@@ -75,7 +75,9 @@ pub fn cut(seed: u64) -> Findings {
             known.absorb(child.journal());
             try_images(&mut disk, &known, &mut findings);
             if !disk.has_seen_all() {
-                let why = || format!("something went past the disk, hold {hold} of life {run}");
+                let why = || {
+                    format!("the journal missed a write, held moment {hold} of process run {run}")
+                };
                 findings.blame(Violation::Unexplained, 1, why);
             }
             disk.go_on();

@@ -94,7 +94,7 @@ impl Accounting {
                 let made = Made { product: event.product_id.0, qty };
                 let id = event.hold_id.map_or(0, |id| id.0);
                 if self.holds.insert(id, (made, HoldStatus::Active)).is_some() {
-                    self.find(Violation::Doubled, 1, format!("a hold was made twice: {event:?}"));
+                    self.find(Violation::Doubled, 1, format!("hold created twice: {event:?}"));
                 }
                 [-1, 1, 0, 0]
             }
@@ -106,7 +106,7 @@ impl Accounting {
                 let hold = event.hold_id.map_or(0, |id| id.0);
                 let order = (made, OrderStatus::PendingPayment, hold);
                 if self.orders.insert(id, order).is_some() {
-                    self.find(Violation::Doubled, 1, format!("an order was made twice: {event:?}"));
+                    self.find(Violation::Doubled, 1, format!("order created twice: {event:?}"));
                 }
                 self.end_hold(event, HoldStatus::Converted, [0, -1, 1, 0])
             }
@@ -122,7 +122,7 @@ impl Accounting {
             E::HoldExtended => {
                 let hold = event.hold_id.and_then(|id| self.holds.get(&id.0));
                 if hold.is_none_or(|(_, status)| *status != HoldStatus::Active) {
-                    let why = format!("a hold lived on after its end: {event:?}");
+                    let why = format!("ended hold extended: {event:?}");
                     self.find(Violation::Doubled, 1, why);
                 }
                 [0; 4]
@@ -130,7 +130,7 @@ impl Accounting {
             E::PaymentNeedsRefund => {
                 let id = event.order_id.map_or(0, |id| id.0);
                 if !self.refunds.insert(id) {
-                    let why = format!("an order is to be refunded twice: {event:?}");
+                    let why = format!("order marked for refund twice: {event:?}");
                     self.find(Violation::Doubled, 1, why);
                 }
                 [0; 4]
@@ -150,16 +150,20 @@ impl Accounting {
         // Only events that take stock can oversell; others at a negative stock
         // are not reported again.
         if below < 0 && moves[0] < 0 {
-            self.find(Violation::Oversold, below, format!("stock is at {below} after {event:?}"));
+            self.find(
+                Violation::Oversold,
+                below,
+                format!("negative stock {below} after {event:?}"),
+            );
         }
         if is_left_out {
-            let why = format!("versions do not follow each other at {event:?}");
+            let why = format!("version gap at {event:?}");
             self.find(Violation::Lost, 1, why);
         }
     }
 
     fn twice(&mut self, event: &Event) -> [i64; 4] {
-        self.find(Violation::Doubled, 1, format!("an order was settled twice: {event:?}"));
+        self.find(Violation::Doubled, 1, format!("order settled twice: {event:?}"));
         [0; 4]
     }
 
@@ -167,8 +171,8 @@ impl Accounting {
         let id = event.hold_id.map_or(0, |id| id.0);
         match self.holds.get_mut(&id) {
             Some((_, status)) if *status == HoldStatus::Active => *status = to,
-            Some(_) => self.find(Violation::Doubled, 1, format!("a hold ended twice: {event:?}")),
-            None => self.find(Violation::Lost, 1, format!("no such hold was made: {event:?}")),
+            Some(_) => self.find(Violation::Doubled, 1, format!("hold ended twice: {event:?}")),
+            None => self.find(Violation::Lost, 1, format!("unknown hold: {event:?}")),
         }
         moves
     }
@@ -193,7 +197,7 @@ impl Accounting {
                     let made = Made { product: order.product, qty: order.qty.into() };
                     let other = by_hold.insert(order.hold, order.id);
                     if orders.insert(order.id, made).is_some() || other.is_some() {
-                        answered_twice.push(format!("an order of one hold twice: {record:?}"));
+                        answered_twice.push(format!("two orders of one hold: {record:?}"));
                     }
                     &[]
                 }
@@ -202,7 +206,7 @@ impl Accounting {
             for held in lines {
                 let made = Made { product: held.product, qty: held.qty.into() };
                 if holds.insert(held.id, made).is_some() {
-                    answered_twice.push(format!("two callers have one hold: {record:?}"));
+                    answered_twice.push(format!("one hold returned to two callers: {record:?}"));
                 }
             }
         }
@@ -223,13 +227,14 @@ impl Accounting {
     ) {
         for (id, made) in answered {
             if done.get(id) != Some(made) {
-                let why = format!("{what} {id} was answered as {made:?} and is {:?}", done.get(id));
+                let why =
+                    format!("{what} {id} was acknowledged as {made:?} and is {:?}", done.get(id));
                 self.find(Violation::Lost, 1, why);
             }
         }
         for (id, made) in done {
             if !answered.contains_key(id) && !is_unknown {
-                let why = format!("{what} {id}, {made:?}, was made for nobody");
+                let why = format!("{what} {id}, {made:?}, exists without a request");
                 self.find(Violation::Doubled, 1, why);
             }
         }
@@ -242,15 +247,18 @@ impl Accounting {
         let (from_events, _) = self.products.get(&product).copied().unwrap_or_default();
         let missing = from_events.iter().sum::<i64>() - there.iter().sum::<i64>();
         if missing != 0 {
-            let why = format!("product {product}: received {from_events:?}, there is {there:?}");
+            let why = format!(
+                "product {product}: events add up to {from_events:?}, the store has {there:?}"
+            );
             self.find(Violation::Leaked, missing, why);
         } else if from_events != there {
-            let why =
-                format!("product {product}: the events tell {from_events:?}, there is {there:?}");
+            let why = format!(
+                "product {product}: events add up to {from_events:?}, the store has {there:?}"
+            );
             self.find(Violation::Leaked, from_events[0] - there[0], why);
         }
         if there[1] + there[2] != 0 {
-            let why = format!("product {product}: not all that was due came back: {there:?}");
+            let why = format!("product {product}: expired stock did not return: {there:?}");
             self.find(Violation::Leaked, there[1] + there[2], why);
         }
         Ok(())
@@ -261,14 +269,14 @@ impl Accounting {
         for (id, (_, from_events)) in self.holds.clone() {
             let there = engine.get_hold(HoldId(id))?.status;
             if there != from_events {
-                let why = format!("hold {id} is {there:?}, its events tell {from_events:?}");
+                let why = format!("hold {id} is {there:?}, its events imply {from_events:?}");
                 self.find(Violation::Lost, 1, why);
             }
         }
         for (id, (_, from_events, _)) in self.orders.clone() {
             let there = engine.get_order(OrderId(id))?.status;
             if there != from_events {
-                let why = format!("order {id} is {there:?}, its events tell {from_events:?}");
+                let why = format!("order {id} is {there:?}, its events imply {from_events:?}");
                 self.find(Violation::Lost, 1, why);
             }
         }

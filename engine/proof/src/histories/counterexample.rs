@@ -24,7 +24,7 @@ pub fn describe(
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
-        "product {product}: no order explains these {} of its {} operations \
+        "product {product}: no linearization explains these {} of its {} operations \
          (times in ms since the first):",
         shortest.len(),
         history.len()

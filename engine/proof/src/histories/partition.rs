@@ -115,7 +115,7 @@ impl Partitioner<'_> {
                 | "idempotency_mismatch" => {}
                 "quantity_limit" if names_a_customer(&record.call) => {}
                 code => {
-                    return self.wrong(index, record, &format!("{code} was not to be expected"));
+                    return self.wrong(index, record, &format!("unexpected error {code}"));
                 }
             }
         }
@@ -161,7 +161,7 @@ impl Partitioner<'_> {
                 Some(product) => {
                     self.add(product, index, record, Command::ReadOrder { order: *order }, None);
                 }
-                None => self.wrong(index, record, "nobody made that order"),
+                None => self.wrong(index, record, "unknown order"),
             },
             Call::Sweep => {}
         }
@@ -294,7 +294,7 @@ impl Partitioner<'_> {
     ) {
         match self.owners.holds.get(&hold).copied() {
             Some(product) => self.add(product, index, record, command, key),
-            None => self.wrong(index, record, "nobody made that hold"),
+            None => self.wrong(index, record, "unknown hold"),
         }
     }
 
@@ -354,7 +354,7 @@ impl Partitioner<'_> {
         key: Option<Keyed>,
     ) {
         let Some(history) = self.result.histories.get_mut(&product) else {
-            return self.wrong(index, record, "of a product that it was not to touch");
+            return self.wrong(index, record, "unknown product");
         };
         let answer = record.answer.clone();
         let is_open = answer == Answer::Unknown;

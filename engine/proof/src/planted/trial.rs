@@ -119,7 +119,7 @@ impl<'a> Stand<'a> {
         command.current_dir(self.sources.folder()).env("CARGO_TARGET_DIR", &self.target);
         let built = command.stderr(log.try_clone().expect("a log")).output().expect("cargo");
         if !built.status.success() {
-            return Err("it could not be built".to_owned());
+            return Err("the build failed".to_owned());
         }
         let messages = String::from_utf8_lossy(&built.stdout);
         let messages = messages.lines().filter_map(|line| serde_json::from_str(line).ok());
@@ -156,14 +156,15 @@ fn finish(
         _ => {}
     }
     fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-    let status = wait(command).ok_or_else(|| format!("it did not end in {ENDS_WITHIN:?}"))?;
-    let rows = read().map_err(|error| format!("it told nothing ({status}): {error}"))?;
+    let status =
+        wait(command).ok_or_else(|| format!("the checker did not end within {ENDS_WITHIN:?}"))?;
+    let rows = read().map_err(|error| format!("the checker ({status}) left no result: {error}"))?;
     let is_judged = !rows.is_empty() && rows.iter().all(|row| row.cut_short == 0);
     let is_clean = rows.iter().all(|row| row.broken().is_empty());
     if is_judged && status.success() == is_clean {
         return Ok(rows);
     }
-    Err(format!("it ended with {status} and was cut short"))
+    Err(format!("the checker ended with {status} before its checks did"))
 }
 
 /// Waits for the process, and kills it at the timeout.
