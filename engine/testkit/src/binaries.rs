@@ -1,4 +1,4 @@
-//! Where a server's programs are: installed, or unpacked into a root.
+//! Locates a server's programs: installed, or unpacked into a root.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -11,13 +11,12 @@ use crate::tool;
 /// servers; by default `~/.cache/stockade/servers`.
 const ENV_SERVERS: &str = "STOCKADE_SERVERS";
 
-/// Finds a server's programs.
+/// Where a server's programs are.
 #[derive(Clone, Debug)]
 pub(crate) enum ServerBinaries {
     /// On the PATH.
     Installed,
-    /// In a root of another release of the system, which has its own C library
-    /// and loader.
+    /// In a root of another system release, with its own C library and loader.
     Unpacked(PathBuf),
 }
 
@@ -40,8 +39,7 @@ impl ServerBinaries {
         }
     }
 
-    /// Returns the first of these programs that is there, as the beginning of a
-    /// command line.
+    /// Returns the command prefix of the first of these programs that exists.
     pub(crate) fn program(&self, names: &[&str]) -> Result<Vec<OsString>, String> {
         let ServerBinaries::Unpacked(root) = self else {
             let is_there = |name: &&&str| find(name).is_some();

@@ -1,12 +1,12 @@
-//! A SQLite database file that is thrown away.
+//! Owns a throw-away SQLite database file.
 
 use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// Owns a folder for one SQLite file and removes it when dropped.
 ///
-/// The file itself does not exist until somebody opens the URL. The folder is
-/// the file's own, so its `-wal` and `-shm` companions go with it.
+/// The file itself does not exist until a client opens the URL. The folder has
+/// only this file, so its `-wal` and `-shm` files are removed with it.
 #[derive(Debug)]
 pub struct TempDb {
     folder: TempDir,

@@ -1,4 +1,4 @@
-//! Commands that run to their end, within a bound.
+//! Runs commands to completion within a time limit.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::wait::holds_within;
 
-/// How long a client or an install may take. A paused server must fail the
-/// test, not hang it.
+/// Bounds a client or an install: a paused server must fail the test, not hang
+/// it.
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// Prepares `program` with an environment of ours: server binaries are found
@@ -56,7 +56,7 @@ pub(crate) fn run(mut command: Command, input: &str) -> Result<String, String> {
         .spawn()
         .map_err(|cause| format!("failed to run {name}: {cause}"))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    // All three pipes at once, or a full one would block the other end.
+    // All three pipes concurrently: a full one would block the child.
     let (status, printed, complained) = thread::scope(|scope| {
         let printed = scope.spawn(|| read_all(stdout));
         let complained = scope.spawn(|| read_all(stderr));
@@ -80,7 +80,7 @@ pub(crate) fn run(mut command: Command, input: &str) -> Result<String, String> {
 fn read_all(pipe: Option<impl Read>) -> String {
     let mut bytes = Vec::new();
     if let Some(mut pipe) = pipe {
-        // What was read before an error is still worth showing.
+        // Output read before an error is still useful.
         let _ = pipe.read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()

@@ -1,4 +1,4 @@
-//! Names that no other test of this machine uses.
+//! Generates names that no other test on this machine uses.
 
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};

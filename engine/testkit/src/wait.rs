@@ -1,4 +1,4 @@
-//! Waiting for a condition, with a bound.
+//! Waits for a condition with a time limit.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ pub fn wait_until(what: &str, bound: Duration, condition: impl FnMut() -> bool) 
     }
 }
 
-/// Says whether `condition` came to hold within `bound`. It is asked at least
-/// once, and once more at the bound, so a slow machine does not fail a
-/// condition that already holds.
+/// Returns whether `condition` held within `bound`. It is checked at least once,
+/// and once more at the bound, so a slow machine does not fail a condition that
+/// already holds.
 pub(crate) fn holds_within(bound: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! What becomes of a real transaction when the proxy cuts at its COMMIT.
+//! Tests the outcome of a real transaction when the proxy cuts at its COMMIT.
 
 use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};

@@ -1,4 +1,4 @@
-//! No server, helper process or folder outlives the one who started it.
+//! Tests that no server, helper process or folder outlives its owner.
 
 use std::env;
 use std::fs;

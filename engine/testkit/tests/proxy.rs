@@ -1,4 +1,4 @@
-//! The proxy passes bytes on, and breaks connections as told.
+//! Tests that the proxy forwards bytes and injects faults on demand.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

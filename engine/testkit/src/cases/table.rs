@@ -1,4 +1,4 @@
-//! The table as it is written.
+//! Parses the conformance table.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub struct Table {
 /// A case: calls in order, on an engine with these settings.
 #[derive(Debug)]
 pub struct Case {
-    /// What it shows.
+    /// The behaviour that the case shows.
     pub name: String,
     /// Settings of the engine, by name.
     pub settings: BTreeMap<String, String>,
@@ -151,7 +151,7 @@ fn reference(text: &str) -> (&str, Vec<&str>) {
     (answer, path.split('.').collect())
 }
 
-/// A word of the table that no runner knows must not pass as if it had run.
+/// An unknown keyword must fail rather than be ignored.
 fn known(value: &Value, keys: &[&str]) {
     for key in object(value).keys() {
         assert!(keys.contains(&key.as_str()), "unknown key {key} in {value}");

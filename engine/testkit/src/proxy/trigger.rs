@@ -1,31 +1,31 @@
-//! Finding the bytes that set off a cut.
+//! Finds the bytes that trigger a cut.
 
-/// Says at which moment [`Proxy::cut_after_client_sends`] cuts.
+/// The moment at which [`Proxy::cut_after_client_sends`] cuts.
 ///
 /// [`Proxy::cut_after_client_sends`]: crate::Proxy::cut_after_client_sends
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CutWhen {
-    /// The server never gets the chunk; both sides are reset. A transaction
-    /// that it would have committed is rolled back.
+    /// The server never gets the chunk; both sides are reset. The server rolls
+    /// the transaction back.
     BeforeForward,
-    /// The server gets the chunk and is left to finish; the client is reset at
-    /// once, so it may come back while the server is still at work.
+    /// The server gets the chunk and may finish; the client is reset at once, so
+    /// it may reconnect while the server still executes.
     AfterForward,
-    /// The server gets the chunk and has answered; the client is reset instead
-    /// of getting the answer, so what it asked for has happened already.
+    /// The server gets the chunk and responds; the client is reset instead of
+    /// getting the response, so the request has taken effect.
     AfterReply,
 }
 
-/// A shot that is waiting for its bytes.
+/// An armed trigger.
 #[derive(Debug)]
 pub(super) struct Trigger {
     pub(super) needle: Vec<u8>,
     pub(super) when: CutWhen,
-    // Tells this shot from the one armed before it.
+    // Distinguishes this trigger from earlier ones.
     pub(super) number: u64,
 }
 
-/// A needle that was found.
+/// A match of the needle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Match {
     pub(super) when: CutWhen,
@@ -33,17 +33,17 @@ pub(super) struct Match {
     pub(super) end: usize,
 }
 
-/// Looks for the armed needle in one connection's stream.
+/// Searches one connection's stream for the armed needle.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
-    // The end of what was seen since shot `number` was armed, one byte shorter
-    // than its needle.
+    // The last bytes seen since trigger `number` was armed, one byte shorter than
+    // its needle.
     tail: Vec<u8>,
     number: u64,
 }
 
 impl Scanner {
-    /// Takes the shot if its needle ends in `chunk`.
+    /// Fires the trigger if its needle ends in `chunk`.
     pub(super) fn scan(&mut self, armed: &mut Option<Trigger>, chunk: &[u8]) -> Option<Match> {
         let trigger = armed.as_ref()?;
         if trigger.number != self.number {

@@ -1,4 +1,4 @@
-//! A server's data folder, made once for a version and then copied.
+//! Creates a server's data folder once per version and copies it.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ const MARIADB_TABLES: [&str; 5] = [
     "mariadb_sys_schema.sql",
 ];
 
-/// Names are not looked up, so `localhost` is the socket file alone.
+/// Host names are not resolved, so `localhost` means the unix socket only.
 const MYSQL_USERS: &str = "CREATE USER root@'127.0.0.1';\n\
     GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n\
     GRANT PROXY ON ''@'' TO root@'127.0.0.1' WITH GRANT OPTION;\n";
@@ -28,7 +28,7 @@ const MYSQL_USERS: &str = "CREATE USER root@'127.0.0.1';\n\
 pub(super) fn make(flavour: Flavour, folder: &Path) -> Result<(), String> {
     match flavour {
         Flavour::MariaDb => install_mariadb(&flavour.binaries()?, folder),
-        // It takes five seconds, a copy a tenth of one.
+        // Creating one takes five seconds, a copy a tenth of a second.
         Flavour::MySql => copy(&template()?, &folder.join("data")),
     }
 }
@@ -43,7 +43,7 @@ fn template() -> Result<PathBuf, String> {
     let path = folder.join(format!("mysql-{:016x}", hasher.finish()));
     let says = |cause: std::io::Error| format!("failed to make {}: {cause}", path.display());
     fs::create_dir_all(&folder).map_err(says)?;
-    // The lock goes with the file's handle, however this process ends.
+    // The lock ends with the file handle, even if this process is killed.
     let lock = File::create(path.with_extension("lock")).map_err(says)?;
     lock.lock().map_err(says)?;
     if path.exists() {

@@ -1,4 +1,4 @@
-//! What differs between MariaDB and MySQL.
+//! Abstracts the differences between MariaDB and MySQL.
 
 use std::env;
 use std::ffi::OsString;
@@ -223,7 +223,7 @@ impl Flavour {
         self.binaries()?.program(&[name])
     }
 
-    /// What the client needs to talk to a server with or without TLS.
+    /// The client's TLS flags.
     pub(super) fn client_flags(self) -> &'static [&'static str] {
         match self {
             Flavour::MariaDb => &["--ssl", "--disable-ssl-verify-server-cert"],
@@ -266,7 +266,7 @@ impl Flavour {
         Ok(flags)
     }
 
-    /// The whole command line of a server.
+    /// A server's command line.
     pub(super) fn command(
         self,
         folder: &Path,
@@ -287,7 +287,7 @@ impl Flavour {
     }
 }
 
-/// What a program says to `--version`.
+/// Returns a program's `--version` output.
 pub(super) fn version(program: &[OsString]) -> Result<String, String> {
     let mut command = tool::command_line(program);
     command.args(["--no-defaults", "--version"]);
