@@ -63,12 +63,12 @@ impl Extent {
     }
 
     /// Returns the command-line arguments that select this extent.
-    pub(crate) fn words(&self) -> Vec<String> {
+    pub(crate) fn args(&self) -> Vec<String> {
         let Self { is_long, seed, seeds, until_broken } = *self;
-        let mut words = vec!["--seed".to_owned(), seed.to_string()];
-        words.extend(seeds.iter().flat_map(|seeds| ["--seeds".to_owned(), seeds.to_string()]));
-        words.extend(is_long.then(|| "--long".to_owned()));
-        words.extend(until_broken.then(|| "--until-broken".to_owned()));
-        words
+        let mut args = vec!["--seed".to_owned(), seed.to_string()];
+        args.extend(seeds.iter().flat_map(|seeds| ["--seeds".to_owned(), seeds.to_string()]));
+        args.extend(is_long.then(|| "--long".to_owned()));
+        args.extend(until_broken.then(|| "--until-broken".to_owned()));
+        args
     }
 }

@@ -49,9 +49,11 @@ fn try_one(stand: &Stand<'_>, bug: Option<&Bug>, check: &Check) -> Row {
     let since = Instant::now();
     let name = bug.map_or("nothing planted", |bug| &bug.name);
     let row = match (stand.run(name, check), bug.is_some()) {
-        (Ended::Violation(row), true) => Row { note: said(&row), ..tried(&row) },
+        (Ended::Violation(row), true) => Row { note: describe(&row), ..tried(&row) },
         (Ended::Clean(row), false) => Row { note: "no violation".to_owned(), ..tried(&row) },
-        (Ended::Violation(row), false) => Row { unexplained: 1, note: said(&row), ..tried(&row) },
+        (Ended::Violation(row), false) => {
+            Row { unexplained: 1, note: describe(&row), ..tried(&row) }
+        }
         (Ended::Clean(row), true) => {
             Row { unexplained: 1, note: "NOT CAUGHT".to_owned(), ..tried(&row) }
         }
@@ -71,7 +73,7 @@ fn tried(row: &Row) -> Row {
 }
 
 /// Formats the violations for the report.
-fn said(row: &Row) -> String {
+fn describe(row: &Row) -> String {
     let broken = row.broken().into_iter();
     let words = broken.map(|(broken, times)| format!("{broken:?} {times}").to_lowercase());
     words.collect::<Vec<_>>().join(", ")

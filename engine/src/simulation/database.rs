@@ -274,15 +274,15 @@ impl Database {
 }
 
 impl State {
-    /// Whether `who` waits for `whom`, directly or transitively.
-    fn waits_for(&self, who: TxnId, whom: TxnId) -> bool {
-        let mut at = who;
+    /// Whether `waiter` waits for `holder`, directly or transitively.
+    fn waits_for(&self, waiter: TxnId, holder: TxnId) -> bool {
+        let mut at = waiter;
         // Terminates: [`Database::lock`] rejects every wait that would close a
         // cycle.
         while let Some(what) = self.open.get(&at).and_then(|open| open.waits_for.as_ref()) {
             let Some(lock) = self.locks.get(what) else { return false };
             at = lock.holder;
-            if at == whom {
+            if at == holder {
                 return true;
             }
         }

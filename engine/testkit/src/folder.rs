@@ -11,7 +11,7 @@ use crate::tool;
 // The watchdog reads one line. A line means that the folder is removed already;
 // end of input means that this process died before it could. A dying server may
 // still write for a moment, hence the retries.
-const WARDEN: &str = r#"read -r released && exit 0
+const WATCHDOG: &str = r#"read -r released && exit 0
 for pause in 0 0.2 1 5; do sleep "$pause"; rm -rf -- "$1"; done"#;
 
 /// Owns a temporary folder, and a watchdog shell that removes it when this
@@ -22,15 +22,15 @@ pub(crate) struct Folder {
     path: PathBuf,
     // `None` only while being dropped.
     folder: Option<TempDir>,
-    warden: Child,
+    watchdog: Child,
     line: Option<ChildStdin>,
 }
 
 impl Folder {
     pub(crate) fn new(prefix: &str) -> io::Result<Folder> {
         let folder = tempfile::Builder::new().prefix(prefix).tempdir()?;
-        let mut warden = tool::command("sh")
-            .args(["-c", WARDEN, "warden"])
+        let mut watchdog = tool::command("sh")
+            .args(["-c", WATCHDOG, "watchdog"])
             .arg(folder.path())
             // In its own process group: a signal to this group must not kill the
             // watchdog.
@@ -42,8 +42,8 @@ impl Folder {
         Ok(Folder {
             path: folder.path().to_path_buf(),
             folder: Some(folder),
-            line: warden.stdin.take(),
-            warden,
+            line: watchdog.stdin.take(),
+            watchdog,
         })
     }
 
@@ -63,7 +63,7 @@ impl Drop for Folder {
         if matches!(removed, Some(Ok(()))) && line.write_all(b"\n").is_ok() {
             drop(line);
             // Waiting only avoids a zombie; errors are ignored.
-            let _ = self.warden.wait();
+            let _ = self.watchdog.wait();
         }
     }
 }

@@ -55,7 +55,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     #[test]
-    fn it_lies_below_the_ports_of_outgoing_connections() {
+    fn free_port_is_below_the_ephemeral_range() {
         let port = free_port();
         assert!(port >= FIRST);
         assert!(port < FIRST + COUNT);
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn two_calls_differ_and_a_port_in_use_is_skipped() -> std::io::Result<()> {
+    fn free_port_never_repeats_and_skips_used_ports() -> std::io::Result<()> {
         let first = free_port();
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, first))?;
         let mut port = free_port();

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_aborts_as_it_starts_is_started_once_more_and_no_oftener() {
+    fn aborted_start_is_retried_exactly_once() {
         let once = "[ -e tried ] && { touch ready; exec sleep 60; }; touch tried; kill -ABRT $$";
         let once = server(once);
         assert_eq!(once.launch(), Ok(()));

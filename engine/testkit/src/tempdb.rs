@@ -49,7 +49,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn the_folder_goes_with_the_value() -> std::io::Result<()> {
+    fn drop_removes_folder() -> std::io::Result<()> {
         let database = TempDb::new();
         let path = database.path();
         assert_eq!(database.url(), format!("sqlite:{}", path.display()));

@@ -105,12 +105,12 @@ mod tests {
     use super::{command, run};
 
     #[test]
-    fn it_returns_what_was_printed() {
+    fn run_returns_stdout() {
         assert_eq!(run(command("cat"), "one\ntwo\n"), Ok("one\ntwo".to_owned()));
     }
 
     #[test]
-    fn a_failed_command_reports_its_complaint() {
+    fn failed_command_reports_its_stderr() {
         let mut failing = command("sh");
         failing.args(["-c", "echo out; echo wrong >&2; exit 3"]);
         let message = run(failing, "").err().unwrap_or_default();
@@ -120,13 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_an_error_with_its_name() {
+    fn missing_program_error_names_it() {
         let message = run(command("no-such-program"), "").err().unwrap_or_default();
         assert!(message.contains("no-such-program"), "{message}");
     }
 
     #[test]
-    fn much_output_and_much_input_do_not_block_each_other() {
+    fn large_input_and_output_do_not_deadlock() {
         let text = "x".repeat(1 << 20);
         assert_eq!(run(command("cat"), &text).map(|out| out.len()), Ok(1 << 20));
     }

@@ -20,7 +20,7 @@ mod tests {
     use super::unique_name;
 
     #[test]
-    fn names_differ_and_fit_a_database_name() {
+    fn unique_names_differ_and_are_valid_database_names() {
         let names = [unique_name(), unique_name()];
         assert_ne!(names[0], names[1]);
         for name in names {

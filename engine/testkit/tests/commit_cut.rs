@@ -73,7 +73,7 @@ fn a_commit_cut_before_forwarding_is_rolled_back() -> io::Result<()> {
     Ok(())
 }
 
-/// The COMMIT arrives and takes effect, though the client was told nothing.
+/// The COMMIT arrives and takes effect, though the client got no response.
 #[test]
 fn a_commit_cut_after_forwarding_takes_effect() -> io::Result<()> {
     let shop = Shop::start();

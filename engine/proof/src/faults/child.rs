@@ -192,8 +192,8 @@ impl Child {
     }
 
     /// Lets the child leave the failpoint at which it stopped itself.
-    pub fn go_on(&mut self) {
-        self.send("go on");
+    pub fn resume(&mut self) {
+        self.send("resume");
         self.signal(Signal::CONT);
     }
 
@@ -247,7 +247,7 @@ pub fn run_child_if_requested() {
         for word in std::io::stdin().lines().map_while(Result::ok) {
             match word.as_str() {
                 "arm" => ARMED.store(true, Ordering::SeqCst),
-                "go on" => RESUMED.store(true, Ordering::SeqCst),
+                "resume" => RESUMED.store(true, Ordering::SeqCst),
                 _ => stop_requested.store(true, Ordering::Relaxed),
             }
         }

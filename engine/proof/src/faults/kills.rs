@@ -150,7 +150,7 @@ pub fn stopped(database: Flavour, seed: u64) -> Findings {
                 disconnect_all(database, &deployment);
                 overtake(engine, &products, PROBES + number, &mut observed);
             }
-            child.go_on();
+            child.resume();
             let since = Instant::now();
             let probe = PROBES + 100 + number;
             let (_, journal) = first_answers(engine, &products, (since, probe));

@@ -56,7 +56,7 @@ pub fn outlived(database: Flavour, seed: u64) -> Findings {
         redis.command(&["SET", key, OTHER, "PX", OTHERS_TTL]);
     }
     findings.injected += 1;
-    child.go_on();
+    child.resume();
     child.finish();
     for key in &keys {
         let holder = redis.command(&["GET", key]);

@@ -80,7 +80,7 @@ pub fn cut(seed: u64) -> Findings {
                 };
                 findings.blame(Violation::Unexplained, 1, why);
             }
-            disk.go_on();
+            disk.resume();
             child.signal(Signal::CONT);
         }
         child.wait_for("served");

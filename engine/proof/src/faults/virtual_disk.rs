@@ -266,7 +266,7 @@ impl VirtualDisk {
         wait_until("the disk stands still", HELD_WITHIN, || self.get(HELD) != 0);
     }
 
-    pub fn go_on(&self) {
+    pub fn resume(&self) {
         self.set(HELD, 0);
     }
 
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_synced_is_in_every_image_and_what_was_not_in_some() {
+    fn image_always_has_synced_data_and_sometimes_the_rest() {
         let mut disk = disk(&[
             line(OPENED, 7, 0, b"a"),
             line(FOLDER_SYNCED, 1, 0, b""),
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_there_for_sure_once_its_folder_was_synced() {
+    fn name_is_durable_after_folder_sync() {
         let made = [line(OPENED, 7, 0, b"a"), line(WRITTEN, 7, 0, b"x"), line(SYNCED, 7, 0, b"")];
         let unsure = images(&mut disk(&made));
         assert!(unsure.iter().any(Option::is_none) && unsure.iter().any(Option::is_some));
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_that_failed_is_not_made_up_for_by_the_next() {
+    fn failed_sync_is_not_repaired_by_the_next() {
         let lines = [
             line(OPENED, 7, 0, b"a"),
             line(FOLDER_SYNCED, 1, 0, b""),
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_its_writer_did_not_finish_is_left_alone() {
+    fn replay_ignores_partial_journal_line() {
         let mut whole = line(WRITTEN, 7, 0, &[1; 100]);
         whole.truncate(60);
         let mut disk = disk(&[line(OPENED, 7, 0, b"a"), whole]);

@@ -120,9 +120,9 @@ fn used_by(order: u64) -> Answer {
     Answer::Refused(Refused { code, short: Vec::new(), order: Some(order) })
 }
 
-macro_rules! baseline {
+macro_rules! histories {
     ($($name:ident: $verdict:ident $history:expr;)*) => {
-        $(#[test] fn $name() { baseline!(@$verdict $history); })*
+        $(#[test] fn $name() { histories!(@$verdict $history); })*
     };
     (@good $history:expr) => { assert!($history.is_explained()) };
     (@bad $history:expr) => { assert!(!$history.is_explained()) };
@@ -132,228 +132,228 @@ const HOLD: fn(u32) -> Command = |qty| Command::Hold { qty, ttl: TTL, customer: 
 const HOLD_FOR: fn(u8, u32) -> Command =
     |customer, qty| Command::Hold { qty, ttl: TTL, customer: Some(customer) };
 
-baseline! {
-    a_hold_an_order_and_its_payment_are_explained: good
+histories! {
+    hold_order_payment_is_linearizable: good
         with_stock(3).held(1, 7, 2).ordered(5, 9, 7, 2).paid(6, 9, true).read(8, 1, 0, 0, 2);
-    two_callers_who_were_both_given_the_last_unit_are_not: bad
+    two_holds_of_the_last_unit_are_rejected: bad
         with_stock(1)
             .during(1, 5, HOLD(1), held(7, 1, HoldStatus::Active, 2))
             .during(1, 5, HOLD(1), held(8, 1, HoldStatus::Active, 2));
-    a_refusal_although_there_was_enough_is_not: bad
+    insufficient_stock_despite_enough_stock_is_rejected: bad
         with_stock(3).at(1, HOLD(2), short(2, 1));
-    a_refusal_that_tells_of_less_than_there_is_is_not: bad
+    insufficient_stock_with_too_low_available_is_rejected: bad
         with_stock(3).held(1, 7, 1).at(2, HOLD(3), short(3, 1));
-    a_refusal_by_a_hold_at_the_same_time_is_explained: good
+    insufficient_stock_by_concurrent_hold_is_linearizable: good
         with_stock(1)
             .during(1, 5, HOLD(1), held(7, 1, HoldStatus::Active, 2))
             .during(1, 5, HOLD(1), short(1, 0));
-    two_orders_of_one_hold_are_not: bad
+    two_orders_of_one_hold_are_rejected: bad
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).ordered(3, 10, 7, 1);
-    a_second_order_is_refused_with_the_first_one: good
+    second_order_error_names_first_order: good
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).at(3, Command::Order { hold: 7 }, used_by(9));
-    a_second_order_is_not_refused_with_another_one: bad
+    second_order_error_with_other_order_is_rejected: bad
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).at(3, Command::Order { hold: 7 }, used_by(8));
-    a_hold_used_before_anyone_used_it_is_not: bad
+    hold_already_used_before_any_order_is_rejected: bad
         with_stock(3).held(1, 7, 1).at(2, Command::Order { hold: 7 }, used_by(9)).ordered(3, 9, 7, 1);
-    a_read_that_misses_a_hold_answered_before_is_not: bad
+    stale_read_after_answered_hold_is_rejected: bad
         with_stock(3).held(1, 7, 1).read(2, 3, 0, 0, 0);
-    a_read_that_misses_a_hold_under_way_is_explained: good
+    read_concurrent_with_hold_may_miss_it: good
         with_stock(3)
             .during(1, 5, HOLD(1), held(7, 1, HoldStatus::Active, 2))
             .during(3, 4, Command::Read, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
-    a_cached_read_that_misses_a_hold_answered_before_is_not: bad
+    stale_cached_read_after_answered_hold_is_rejected: bad
         with_stock(3).held(1, 7, 1).at(
             2,
             Command::ReadCached,
             Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }),
         );
-    two_reads_that_see_a_hold_come_and_go_are_not: bad
+    hold_that_disappears_between_reads_is_rejected: bad
         with_stock(3)
             .during(1, 9, HOLD(1), held(7, 1, HoldStatus::Active, 2))
             .read(3, 2, 1, 0, 0)
             .read(4, 3, 0, 0, 0);
-    units_that_are_nowhere_are_not: bad
+    leaked_units_are_rejected: bad
         with_stock(3).held(1, 7, 1).released(2, 7, 1, HoldStatus::Released).read(3, 2, 0, 0, 0);
-    stock_that_came_back_twice_is_not: bad
+    double_release_of_stock_is_rejected: bad
         with_stock(2)
             .held(1, 7, 1)
             .released(2, 7, 1, HoldStatus::Released)
             .released(3, 7, 1, HoldStatus::Released)
             .read(4, 3, 0, 0, 0);
-    a_second_release_does_nothing_and_is_explained: good
+    second_release_is_a_no_op: good
         with_stock(2)
             .held(1, 7, 1)
             .released(2, 7, 1, HoldStatus::Released)
             .released(3, 7, 1, HoldStatus::Released)
             .read(4, 2, 0, 0, 0);
-    a_hold_that_expired_before_its_end_is_not: bad
+    early_expiry_is_rejected: bad
         with_stock(2).held(1, 7, 1).at(100, Command::Order { hold: 7 }, refused("hold_expired"));
-    a_hold_that_expired_at_its_end_is_explained: good
+    expiry_at_due_time_is_linearizable: good
         with_stock(2).held(1, 7, 1).at(101, Command::Order { hold: 7 }, refused("hold_expired"));
-    an_order_of_a_hold_at_its_end_is_not: bad
+    order_at_hold_expiry_is_rejected: bad
         with_stock(2).held(1, 7, 1).ordered(101, 9, 7, 1);
-    an_order_at_the_last_moment_is_explained: good
+    order_just_before_hold_expiry_is_linearizable: good
         with_stock(2).held(1, 7, 1).ordered(100, 9, 7, 1);
-    a_hold_that_was_dead_and_then_ordered_is_not: bad
+    order_of_expired_hold_is_rejected: bad
         with_stock(1)
             .held(1, 7, 1)
             .during(50, 150, HOLD(1), held(8, 1, HoldStatus::Active, 101))
             .during(50, 160, Command::Order { hold: 7 }, ordered(
                 9, 7, 1, (OrderStatus::PendingPayment, PaymentDisposition::None), 100))
             .read(161, 0, 0, 1, 0);
-    units_due_by_now_can_be_held_by_others: good
+    expired_units_are_available: good
         with_stock(1).held(1, 7, 1).held(101, 8, 1).released(102, 7, 1, HoldStatus::Expired);
-    units_not_due_by_now_cannot: bad
+    unexpired_units_are_not_available: bad
         with_stock(1).held(1, 7, 1).held(100, 8, 1);
-    a_read_that_counts_a_dead_hold_as_held_is_not: bad
+    read_counting_expired_hold_as_held_is_rejected: bad
         with_stock(2).held(1, 7, 1).read(101, 1, 1, 0, 0);
-    a_read_that_counts_it_as_returned_is_explained: good
+    read_counting_expired_hold_as_returned_is_linearizable: good
         with_stock(2).held(1, 7, 1).read(101, 2, 0, 0, 0);
-    a_dead_hold_that_is_read_as_active_is_not: bad
+    expired_hold_read_as_active_is_rejected: bad
         with_stock(2).held(1, 7, 1).at(
             101,
             Command::ReadHold { hold: 7 },
             held(7, 1, HoldStatus::Active, 1),
         );
-    a_hold_that_lives_on_without_being_extended_is_not: bad
+    hold_alive_past_expiry_without_extension_is_rejected: bad
         with_stock(2).held(1, 7, 1).at(
             50,
             Command::ReadHold { hold: 7 },
             held(7, 1, HoldStatus::Active, 20),
         );
-    an_extended_hold_lives_to_its_new_end: good
+    extended_hold_lives_until_new_expiry: good
         with_stock(1)
             .held(1, 7, 1)
             .at(60, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
             .at(120, HOLD(1), short(1, 0))
             .held(160, 8, 1);
-    an_extension_of_a_dead_hold_is_not: bad
+    extension_of_expired_hold_is_rejected: bad
         with_stock(1).held(1, 7, 1).at(
             101,
             Command::Extend { hold: 7, ttl: TTL },
             held(7, 1, HoldStatus::Active, 101),
         );
-    a_hold_beyond_the_longest_life_is_not: bad
+    extension_beyond_ttl_max_is_rejected: bad
         HistoryBuilder { model: Model { hold_ttl_max: 120, ..MODEL }, ..with_stock(1) }
             .held(1, 7, 1)
             .at(60, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60));
-    two_extensions_that_reach_beyond_it_are_not: bad
+    repeated_extension_beyond_ttl_max_is_rejected: bad
         HistoryBuilder { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
             .held(1, 7, 1)
             .at(60, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
             .at(100, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 100));
-    an_extension_that_is_cut_at_the_longest_life_is_explained: good
+    extension_capped_at_ttl_max_is_linearizable: good
         HistoryBuilder { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
             .held(1, 7, 1)
             .at(100, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 81))
             .held(181, 8, 1);
-    a_customer_who_holds_more_than_one_may_is_not: bad
+    hold_beyond_customer_limit_is_rejected: bad
         with_stock(9).held_for(0, 1, 7, 2).held_for(0, 2, 8, 2);
-    two_holds_at_once_that_are_more_than_one_customer_may_have_are_not: bad
+    concurrent_holds_beyond_customer_limit_are_rejected: bad
         with_stock(9)
             .during(1, 5, HOLD_FOR(0, 2), held(7, 2, HoldStatus::Active, 2))
             .during(1, 5, HOLD_FOR(0, 2), held(8, 2, HoldStatus::Active, 2));
-    a_customer_is_refused_what_is_more_than_one_may_have: good
+    quantity_limit_beyond_customer_limit_is_linearizable: good
         with_stock(9).held_for(0, 1, 7, 2).at(2, HOLD_FOR(0, 2), refused("quantity_limit"));
-    a_customer_who_is_refused_what_one_may_have_is_not: bad
+    quantity_limit_within_customer_limit_is_rejected: bad
         with_stock(9).held_for(0, 1, 7, 2).at(2, HOLD_FOR(0, 1), refused("quantity_limit"));
-    a_customer_may_have_as_much_again_once_the_first_is_dead: good
+    customer_limit_frees_up_when_hold_expires: good
         with_stock(9).held_for(0, 1, 7, 3).held_for(1, 2, 8, 3).held_for(0, 101, 9, 3);
-    a_cached_read_that_shows_again_what_was_before_is_not: bad
+    cached_read_going_back_is_rejected: bad
         with_stock(3)
             .held(1, 7, 1)
             .at(2, Command::ReadCached, Answer::Units(Units { stock: 2, held: 1, pending: 0, sold: 0 }))
             .at(3, Command::ReadCached, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
-    a_repeated_call_gets_the_first_answer: good
+    replay_returns_first_response: good
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
             .at(2, HOLD(1), held(7, 1, HoldStatus::Active, 1)).keyed("k", "one", true)
             .read(3, 2, 1, 0, 0);
-    a_repeated_call_that_gets_another_answer_is_not: bad
+    replay_with_other_response_is_rejected: bad
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
             .at(2, HOLD(1), held(8, 1, HoldStatus::Active, 2)).keyed("k", "one", true);
-    a_repeated_call_that_is_done_again_is_not: bad
+    replay_executed_again_is_rejected: bad
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
             .held(2, 8, 1).keyed("k", "one", false);
-    a_refusal_is_repeated_although_stock_came_back: good
+    replay_repeats_rejection_after_stock_returns: good
         with_stock(1)
             .held(1, 7, 1)
             .at(2, HOLD(1), short(1, 0)).keyed("k", "one", false)
             .released(3, 7, 1, HoldStatus::Released)
             .at(4, HOLD(1), short(1, 0)).keyed("k", "one", true);
-    another_request_under_a_known_key_is_a_mismatch: good
+    other_request_under_used_key_is_a_mismatch: good
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
             .at(2, HOLD(2), refused("idempotency_mismatch")).keyed("k", "two", false);
-    another_request_under_a_known_key_that_is_done_is_not: bad
+    other_request_under_used_key_executed_is_rejected: bad
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
             .held(2, 8, 2).keyed("k", "two", false);
-    a_payment_that_counts_twice_is_not: bad
+    payment_counted_twice_is_rejected: bad
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, true).paid(4, 9, true)
             .read(5, 1, 0, 0, 2);
-    a_failed_payment_brings_stock_back_once: good
+    failed_payment_returns_stock_once: good
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, false).paid(4, 9, false)
             .read(5, 3, 0, 0, 0);
-    a_failed_payment_that_brings_it_back_twice_is_not: bad
+    failed_payment_returning_stock_twice_is_rejected: bad
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, false).paid(4, 9, false)
             .read(5, 4, 0, 0, 0);
-    a_late_payment_takes_the_units_again: good
+    late_payment_re_reserves_units: good
         with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, false).paid(4, 9, true)
             .read(5, 0, 0, 0, 1);
-    a_late_payment_for_units_that_others_hold_is_not: bad
+    late_payment_for_units_held_by_others_is_rejected: bad
         with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, false).held(4, 8, 1)
             .paid(5, 9, true).read(6, 0, 0, 0, 1);
-    an_unpaid_order_falls_due: good
+    unpaid_order_expires: good
         with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).read(501, 0, 0, 1, 0)
             .read(502, 1, 0, 0, 0);
-    an_unpaid_order_that_keeps_its_units_for_ever_is_not: bad
+    unpaid_order_that_never_expires_is_rejected: bad
         with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).at(502, HOLD(1), short(1, 0));
-    a_word_that_came_before_its_order_counts: good
+    early_payment_applies_to_later_order: good
         with_stock(1)
             .held(1, 7, 1)
             .at(2, Command::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
             .at(3, Command::Order { hold: 7 }, ordered(
                 9, 7, 1, (OrderStatus::Paid, PaymentDisposition::None), 3));
-    a_word_that_came_before_its_order_and_was_lost_is_not: bad
+    lost_early_payment_is_rejected: bad
         with_stock(1)
             .held(1, 7, 1)
             .at(2, Command::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
             .ordered(3, 9, 7, 1);
-    goods_that_were_received_and_are_not_there_are_not: bad
+    lost_stock_adjustment_is_rejected: bad
         with_stock(1)
             .at(1, Command::Adjust { delta: 2 }, Answer::Units(Units {
                 stock: 3, held: 0, pending: 0, sold: 0 }))
             .at(2, HOLD(3), short(3, 1));
-    a_write_off_below_zero_is_not: bad
+    write_off_below_zero_is_rejected: bad
         with_stock(1).held(1, 7, 1).at(2, Command::Adjust { delta: -1 }, Answer::Units(Units {
             stock: 0, held: 0, pending: 0, sold: 0 }));
-    a_hold_without_an_answer_may_have_been_made: good
+    in_doubt_hold_may_exist: good
         with_stock(1).at(1, HOLD(1), Answer::Unknown).at(5, HOLD(1), short(1, 0));
-    a_hold_without_an_answer_may_never_have_been_made: good
+    in_doubt_hold_may_not_exist: good
         with_stock(1).at(1, HOLD(1), Answer::Unknown).held(5, 8, 1);
-    a_hold_without_an_answer_takes_no_more_than_it_asked_for: bad
+    in_doubt_hold_taking_more_than_requested_is_rejected: bad
         with_stock(2).at(1, HOLD(1), Answer::Unknown).at(5, HOLD(2), short(2, 0));
-    a_hold_made_without_an_answer_comes_back_only_by_its_end: bad
+    in_doubt_hold_returning_before_expiry_is_rejected: bad
         with_stock(1)
             .at(1, HOLD(1), Answer::Unknown)
             .at(101, Command::UnobservedExpiry { hold: u64::MAX - 1 }, Answer::Unknown)
             .at(5, HOLD(1), short(1, 0))
             .held(6, 8, 1);
-    and_then_it_may: good
+    in_doubt_hold_may_return_at_expiry: good
         with_stock(1)
             .at(1, HOLD(1), Answer::Unknown)
             .at(101, Command::UnobservedExpiry { hold: u64::MAX - 1 }, Answer::Unknown)
             .at(5, HOLD(1), short(1, 0))
             .held(101, 8, 1);
-    an_order_without_an_answer_may_have_used_the_hold: good
+    in_doubt_order_may_have_used_the_hold: good
         with_stock(1)
             .held(1, 7, 1)
             .at(2, Command::Order { hold: 7 }, Answer::Unknown)
             .at(5, Command::Release { hold: 7 }, used_by(44))
             .read(6, 0, 0, 1, 0);
-    a_hold_that_nobody_ordered_was_not_used: bad
+    hold_already_used_without_order_is_rejected: bad
         with_stock(1).held(1, 7, 1).at(5, Command::Release { hold: 7 }, used_by(44));
 }

@@ -238,18 +238,18 @@ mod tests {
     }
 
     #[test]
-    fn operations_at_the_same_time_may_stand_in_any_order() {
+    fn concurrent_operations_may_take_any_order() {
         assert!(is_explained(&[(1, 9, Write(1)), (2, 8, Read(0)), (3, 7, Read(1))]));
         assert!(is_explained(&[(1, 9, Write(1)), (2, 9, Write(2)), (10, 11, Read(1))]));
     }
 
     #[test]
-    fn a_read_of_what_was_overwritten_before_it_began_is_unexplained() {
+    fn stale_read_is_unexplained() {
         assert!(!is_explained(&[(1, 2, Write(1)), (3, 4, Read(0))]));
     }
 
     #[test]
-    fn two_readers_cannot_see_two_writes_in_different_orders() {
+    fn readers_must_agree_on_write_order() {
         let writes = [(1, 20, Write(1)), (1, 20, Write(2))];
         let one = [(2, 3, Read(1)), (4, 5, Read(2))];
         let other = [(2, 3, Read(2)), (4, 5, Read(1))];
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_had_no_answer_may_have_been_done_at_any_later_time_or_never() {
+    fn open_operation_may_take_effect_later_or_never() {
         let unanswered = (1, 0, Write(1));
         assert!(is_explained(&[unanswered, (2, 3, Read(0))]));
         assert!(is_explained(&[unanswered, (2, 3, Read(0)), (4, 5, Read(1))]));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_lag_misses_what_was_only_seen_but_not_what_was_answered() {
+    fn stale_operation_may_miss_reads_but_not_answered_writes() {
         let seen = [(1, 9, Write(1)), (2, 3, Read(1))];
         assert!(!is_explained(&[&seen[..], &[(4, 5, Read(0))]].concat()));
         assert!(is_explained(&[&seen[..], &[(4, 5, ReadLate(0))]].concat()));
@@ -275,21 +275,21 @@ mod tests {
     }
 
     #[test]
-    fn every_state_that_an_operation_may_lead_to_is_tried() {
+    fn search_tries_every_successor_state() {
         assert!(is_explained(&[(1, 2, Either(1, 2)), (3, 4, Read(2))]));
         assert!(is_explained(&[(1, 2, Either(1, 2)), (3, 4, Read(1))]));
         assert!(!is_explained(&[(1, 2, Either(1, 2)), (3, 4, Read(3))]));
     }
 
     #[test]
-    fn a_search_beyond_its_bound_is_undecided_and_not_passed() {
+    fn search_is_undecided_beyond_its_work_bound() {
         let acts: Vec<_> = (0..24).map(|value| (1, 100, Write(value))).collect();
         let acts = [&acts[..], &[(101, 102, Read(99))]].concat();
         assert_eq!(check(&Register, &0, &history(&acts), 1_000), Verdict::Undecided);
     }
 
     #[test]
-    fn the_longest_order_found_ends_before_what_cannot_follow() {
+    fn longest_order_ends_before_the_conflict() {
         let Verdict::Unexplained { longest } = verdict(&[(1, 2, Write(1)), (3, 4, Read(2))]) else {
             panic!("it was explained")
         };
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn it_agrees_with_trying_every_order() {
+    fn checker_agrees_with_brute_force() {
         use rand::{RngExt, SeedableRng};
         let (mut explained, mut unexplained) = (0, 0);
         for seed in 0..3_000 {

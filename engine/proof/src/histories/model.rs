@@ -351,7 +351,7 @@ impl Model {
         let now = state.now;
         let Some(order) = state.orders.get_mut(&id) else { return };
         let qty = i64::from(order.qty);
-        let was_dead = order.is_dead(now);
+        let was_dead = order.is_expired(now);
         if was_dead || (order.status == OrderStatus::PendingPayment && !success) {
             order.status = OrderStatus::Cancelled;
             state.stock += qty;

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_that_was_shown_at_a_version_is_not_shown_at_an_older_one() {
+    fn reads_of_one_process_are_monotonic() {
         let first = response(0, (1, 2), &READ, 7);
         assert_eq!(gone_back(&[first.clone(), response(0, (3, 4), &READ, 7)]).len(), 0);
         assert_eq!(gone_back(&[first.clone(), response(0, (3, 4), &READ, 8)]).len(), 0);
@@ -62,14 +62,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_wrote_is_shown_by_it_from_then_on() {
+    fn process_reads_its_own_writes() {
         let written = response(0, (1, 5), &ADJUST, 7);
         assert_eq!(gone_back(&[written.clone(), response(0, (6, 7), &READ, 6)]).len(), 1);
         assert_eq!(gone_back(&[written, response(0, (6, 7), &READ, 7)]).len(), 0);
     }
 
     #[test]
-    fn reads_at_the_same_time_and_those_of_other_processes_may_be_older() {
+    fn concurrent_reads_and_other_processes_may_be_stale() {
         let first = response(0, (1, 4), &READ, 7);
         assert_eq!(gone_back(&[first.clone(), response(0, (3, 5), &READ, 6)]).len(), 0);
         assert_eq!(gone_back(&[first, response(1, (5, 6), &READ, 6)]).len(), 0);

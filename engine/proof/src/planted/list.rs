@@ -107,7 +107,7 @@ mod tests {
     use crate::histories::deployment_names;
 
     #[test]
-    fn what_each_bug_replaces_stands_in_its_file_once() {
+    fn bug_edits_match_their_files_exactly_once() {
         for Bug { name, edits, .. } in read() {
             assert!(!edits.is_empty(), "{name} changes nothing");
             for Edit { file, find, replace } in edits {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bug_has_a_name_of_its_own_and_checkers_that_there_are() {
+    fn bugs_have_unique_names_and_existing_checkers() {
         let mut names = HashSet::new();
         for Bug { name, caught_by, .. } in read() {
             assert!(names.insert(name.clone()), "{name} twice");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checker_runs_once_unplanted_with_the_most_seeds_that_a_bug_wants() {
+    fn control_run_uses_the_most_seeds_of_any_bug() {
         let bug = |seeds| Bug {
             name: String::new(),
             wrong: String::new(),

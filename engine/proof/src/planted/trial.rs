@@ -20,7 +20,7 @@ use crate::simulation;
 
 /// A checker that runs longer is considered hung.
 const ENDS_WITHIN: Duration = Duration::from_secs(300);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How a checker ended.
 pub enum Ended {
@@ -102,7 +102,7 @@ impl<'a> Stand<'a> {
         let program = self.build(&["build", "--package", "stockade-proof"], log)?;
         let kept = results::below(&self.target);
         let mut command = self.command(&program, log);
-        command.arg(part).args(extent.words()).env(name, value);
+        command.arg(part).args(extent.args()).env(name, value);
         let read =
             || Ok(PartResult::load_from(&kept, part)?.map_or_else(Vec::new, |kept| kept.rows));
         finish(&mut command, &kept.join(format!("{part}.json")), read)
@@ -175,7 +175,7 @@ fn wait(command: &mut Command) -> Option<ExitStatus> {
         if let Some(status) = process.try_wait().expect("waited") {
             return Some(status);
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
     process.kill().expect("a child");
     process.wait().expect("waited");

@@ -15,7 +15,7 @@ type Answers = HashMap<String, Value>;
 
 /// An engine behind a language binding, opened for one case.
 pub trait Face {
-    /// Creates a product at 19.99 and answers its fields.
+    /// Creates a product at 19.99 and returns its fields.
     fn create_product(&self, name: &str, stock: u64) -> Value;
 
     /// Makes a call of the table; references in the arguments are resolved.
@@ -30,7 +30,7 @@ pub trait Face {
 pub struct Outcome {
     /// The code of the error.
     pub code: Option<String>,
-    /// The fields of the answer or the error, by the table's names.
+    /// The fields of the response or the error, by the table's names.
     pub fields: Value,
 }
 
@@ -75,7 +75,7 @@ pub fn play(case: &Case, face: &impl Face) -> Result<(), String> {
     if case.steps.iter().any(|step| step.call == "close") { Ok(()) } else { face.audit() }
 }
 
-/// Compares an answer with what is expected.
+/// Compares a response with what is expected.
 fn check(step: &Step, outcome: &Outcome, answers: &Answers) -> Result<(), String> {
     let Outcome { code, fields } = outcome;
     if *code != step.code {
@@ -87,7 +87,7 @@ fn check(step: &Step, outcome: &Outcome, answers: &Answers) -> Result<(), String
     }
     for (field, moment) in &step.later {
         let moment = resolve(moment, answers);
-        // RFC 3339 with the same places sorts as time does.
+        // RFC 3339 timestamps of equal precision sort by time.
         if fields[field].as_str() <= moment.as_str() {
             return Err(format!("expected {field} after {moment}, got {fields}"));
         }

@@ -115,7 +115,7 @@ mod tests {
     use crate::folder::Folder;
 
     #[test]
-    fn it_copies_both_ways_and_passes_an_end_on() -> io::Result<()> {
+    fn forwarder_copies_both_ways_and_forwards_eof() -> io::Result<()> {
         let folder = Folder::new("stockade-forwarder-")?;
         let socket = folder.path().join("server.sock");
         let forwarder = Forwarder::open(0, socket.clone())?;

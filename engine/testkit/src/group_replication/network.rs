@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_cut_off_reaches_no_other_until_it_is_connected_again() {
+    fn partitioned_node_reaches_others_only_after_reconnect() {
         let network = Network::new(3).expect("a network");
         wait_to_reach(&network, 0, 1);
         network.connect(0, false).expect("a cut");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_makes_no_namespace_is_told_of_with_its_complaint() {
+    fn failed_namespace_command_reports_its_stderr() {
         let why = Namespace::hold(&["sh", "-c", "echo forbidden >&2; exit 1"]).err();
         assert!(why.as_ref().is_some_and(|why| why.contains("forbidden")), "{why:?}");
         let why = Namespace::hold(&["no-such-program"]).err();

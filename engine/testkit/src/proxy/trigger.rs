@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_needle_is_found_wherever_the_stream_is_split() {
+    fn needle_is_found_across_chunk_boundaries() {
         let stream = b"INSERT; COMMIT; x";
         for split in 0..=stream.len() {
             let mut armed = armed(b"COMMIT", 1);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_needle_is_found_byte_by_byte_and_only_once() {
+    fn needle_is_found_byte_by_byte_and_only_once() {
         let mut armed = armed(b"aab", 1);
         let mut scanner = Scanner::default();
         let hits = b"aaabaab".iter().map(|byte| scanner.scan(&mut armed, &[*byte]));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_from_before_the_arming_do_not_count() {
+    fn bytes_before_arming_do_not_match() {
         let mut scanner = Scanner::default();
         let mut first = armed(b"abcd", 1);
         assert_eq!(scanner.scan(&mut first, b"abc"), None);

@@ -79,8 +79,8 @@ impl State {
 
     /// Units available at this time, expired ones included.
     pub(super) fn available(&self, time: i64) -> i64 {
-        let holds = self.holds.values().filter(|hold| hold.is_dead(time));
-        let orders = self.orders.values().filter(|order| order.is_dead(time));
+        let holds = self.holds.values().filter(|hold| hold.is_expired(time));
+        let orders = self.orders.values().filter(|order| order.is_expired(time));
         let due = holds.map(|hold| hold.qty).chain(orders.map(|order| order.qty));
         self.stock + due.map(i64::from).sum::<i64>()
     }
@@ -109,12 +109,12 @@ impl HoldState {
         self.status == HoldStatus::Active && time < self.expires_at
     }
 
-    pub(super) fn is_dead(&self, time: i64) -> bool {
+    pub(super) fn is_expired(&self, time: i64) -> bool {
         self.status == HoldStatus::Active && time >= self.expires_at
     }
 
     pub(super) fn status_at(&self, time: i64) -> HoldStatus {
-        if self.is_dead(time) { HoldStatus::Expired } else { self.status }
+        if self.is_expired(time) { HoldStatus::Expired } else { self.status }
     }
 }
 
@@ -123,11 +123,11 @@ impl OrderState {
         self.status == OrderStatus::PendingPayment && time < self.due_at
     }
 
-    pub(super) fn is_dead(&self, time: i64) -> bool {
+    pub(super) fn is_expired(&self, time: i64) -> bool {
         self.status == OrderStatus::PendingPayment && time >= self.due_at
     }
 
     pub(super) fn status_at(&self, time: i64) -> OrderStatus {
-        if self.is_dead(time) { OrderStatus::Cancelled } else { self.status }
+        if self.is_expired(time) { OrderStatus::Cancelled } else { self.status }
     }
 }
