@@ -1,113 +1,116 @@
-//! A deterministic simulation of the engine: its combiner, sweeper, locks,
-//! cache and retries, in one to three processes, on a simulated database and a
-//! simulated Redis that delay, fail, break before and after a commit, lose
-//! locks and reorder.
+//! Simulates the engine deterministically: its combiner, sweeper, locks, cache
+//! and retries, in one to three processes, on a simulated database and a
+//! simulated Redis that delay, fail, disconnect before and after a commit, lose
+//! locks and reorder messages.
 //!
-//! One seed draws a whole history: the settings, who calls for what and when,
-//! which faults there are and where they strike, and which of the tasks that
-//! can go on does. A seed replays exactly; [`a_seed_replays_exactly`] compares
-//! a hash of every step. When all callers are answered the faults end, and the
-//! rows are held against the log of what was asked and answered
-//! ([`checks`]).
+//! One seed draws a whole history: the settings, every caller's requests and
+//! their times, the fault schedule, and which runnable task runs next. A seed
+//! replays exactly; [`a_seed_replays_exactly`] compares a hash of every step.
+//! When all callers have a response the faults end, and [`checks`] compares the
+//! rows with the log of requests and responses.
 //!
 //! # Why a scheduler of its own
 //!
-//! The engine is async code that shares memory between tasks only through
-//! mutexes held for moments and tokio's `oneshot`, `Notify`, `Mutex` and
-//! `OnceCell`, which work under any executor. So what can differ from run to
-//! run is the order in which tasks are polled and the moment at which timers
-//! end, and [`world`] draws both. `shuttle` and `loom` would want their own
-//! primitives in place of tokio's all through the engine, and check orders of
-//! memory accesses, which the engine leaves to mutexes. `madsim` replaces tokio
-//! as a whole in every build of the tests. `turmoil` and tokio's paused time
-//! order events by their times only: tasks that are ready at once always run in
-//! the same order.
+//! The engine is async code whose tasks share memory only through briefly held
+//! mutexes and tokio's `oneshot`, `Notify`, `Mutex` and `OnceCell`, which work
+//! under any executor. Only the poll order of tasks and the firing order of
+//! timers can therefore differ between runs, and [`world`] draws both. `shuttle`
+//! and `loom` need their own primitives instead of tokio's throughout the engine,
+//! and explore the order of memory accesses, which the engine leaves to mutexes.
+//! `madsim` replaces all of tokio in every build of the tests. `turmoil` and
+//! tokio's paused time order events by time only: tasks that are ready at the
+//! same time always run in the same order.
 //!
-//! # What would differ from run to run, and what was done about it
+//! # Sources of nondeterminism and their replacements
 //!
-//! - Time, timers, tasks, tokens and the jitter of retries come through
-//!   [`crate::runtime`], which asks the world here and is tokio, the machine's
-//!   clock and the thread's generator elsewhere.
-//! - `tokio::select!` draws the first branch from a generator of the thread: all
-//!   on the way are `biased`.
-//! - The order of a `HashMap` differs: on the way they are looked up in and
-//!   filtered, but never gone through in order. What is simulated has ordered maps.
-//! - moka drops what is old by the machine's clock: the simulated cache keeps
-//!   entries for a day, and what it serves is decided by the world's clock. It
-//!   has room for all products, so nothing is evicted.
+//! - Time, timers, tasks, tokens and retry jitter come from [`crate::runtime`],
+//!   which asks the [`world`] here, and elsewhere uses tokio, the machine's clock
+//!   and the thread's random generator.
+//! - `tokio::select!` draws its first branch from a thread-local generator: every
+//!   `select!` on a request's path is `biased`.
+//! - A `HashMap`'s order differs between runs: code on a request's path looks keys
+//!   up and filters, but never depends on iteration order. Simulated parts use
+//!   ordered maps.
+//! - moka evicts by the machine's clock: the simulated cache keeps entries for a
+//!   day and decides freshness by the simulated clock. It has room for all
+//!   products, so nothing is evicted.
 //!
 //! # What is not simulated
 //!
-//! SQL (the simulated database does what each statement does: locks, guards,
-//! unique keys, READ COMMITTED), the Redis protocol and the shared cache (only
-//! its invalidations are), SQLite's single writer, and reading the outbox.
+//! SQL (the simulated database reproduces each statement's effects: locks,
+//! guards, unique keys, READ COMMITTED), the Redis protocol, the shared cache
+//! (except its invalidations), SQLite's single writer, and reads of the outbox.
 
 mod callers;
 mod checks;
 mod database;
+mod fault_schedule;
 mod history;
+mod invalidations;
 mod log;
-mod notices;
 mod probe;
 mod redis;
 mod shop;
 mod store;
-mod weather;
 pub(crate) mod world;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 use std::{env, fs};
 
-use log::{Findings, Wrong};
+use fault_schedule::FaultKind;
+use log::{Findings, Violation};
 use serde::Serialize;
-use weather::Ill;
 use world::World;
 
-/// The longest history, of its own time.
-const LIMIT: Duration = Duration::from_secs(3_600);
-/// Histories of the short form, and of those how many are played twice.
+/// Bounds a history's simulated time.
+const SIMULATED_TIME_MAX: Duration = Duration::from_secs(3_600);
+/// Number of seeds in the short form, and how many seeds the replay test runs
+/// twice.
 const SEEDS: u64 = 500;
-const TWICE: u64 = 100;
-/// How many findings are shown in full.
-const SHOWN: usize = 20;
+const REPLAYED: u64 = 100;
+/// Bounds the findings that are printed in full.
+const FINDINGS_SHOWN: usize = 20;
 
-/// How many histories are played, and the first of them; without a number, it
-/// alone is.
+/// Name the number of seeds and the first seed. Without a number, only the first
+/// seed runs.
 const SEEDS_VARIABLE: &str = "STOCKADE_SIMULATION_SEEDS";
 const SEED_VARIABLE: &str = "STOCKADE_SIMULATION_SEED";
-/// Ends it at the first history that breaks a promise, if it is there.
+/// When set, ends the run at the first history with a finding.
 const UNTIL_BROKEN_VARIABLE: &str = "STOCKADE_SIMULATION_UNTIL_BROKEN";
-/// Names the file for the row of the report.
+/// Names the file that receives the report row as JSON.
 const OUT_VARIABLE: &str = "STOCKADE_SIMULATION_OUT";
 
-/// A history that was played.
-struct Played {
-    /// Tells it from others.
+/// The result of one seed.
+struct Run {
+    /// A hash of every step: equal traces mean equal histories.
     trace: u64,
     steps: u64,
     operations: u64,
-    struck: BTreeMap<Ill, u64>,
+    struck: BTreeMap<FaultKind, u64>,
     findings: Findings,
 }
 
-fn play(seed: u64) -> Played {
-    let ended = World::play(seed, LIMIT, history::play);
+fn run(seed: u64) -> Run {
+    let ended = World::run(seed, SIMULATED_TIME_MAX, history::run);
     let (trace, steps) = (ended.trace, ended.steps);
     match ended.outcome {
-        Some(told) => {
-            let history::Told { operations, struck, findings } = told;
-            Played { trace, steps, operations, struck, findings }
+        Some(outcome) => {
+            let history::HistoryOutcome { operations, struck, findings } = outcome;
+            Run { trace, steps, operations, struck, findings }
         }
         None => {
-            let what = format!("it did not end: {steps} steps, {:?}", ended.took);
-            let findings = vec![(Wrong::Unexplained, what)];
-            Played { trace, steps, operations: 0, struck: BTreeMap::new(), findings }
+            let what = format!(
+                "the history did not end within its limits: {steps} steps, {:?}",
+                ended.took
+            );
+            let findings = vec![(Violation::Unexplained, what)];
+            Run { trace, steps, operations: 0, struck: BTreeMap::new(), findings }
         }
     }
 }
 
-/// The row of the report, with the names that it has there.
+/// The report row. Field names match the serialized `Row` of `stockade-proof`.
 #[derive(Serialize, Default)]
 struct Row {
     fault: String,
@@ -125,17 +128,17 @@ struct Row {
 }
 
 impl Row {
-    fn add(&mut self, played: &Played) {
+    fn add(&mut self, run: &Run) {
         self.seeds += 1;
-        self.injected += played.struck.values().sum::<u64>();
-        self.operations += played.operations;
-        for (wrong, _) in &played.findings {
-            *match wrong {
-                Wrong::Oversold => &mut self.oversold,
-                Wrong::Leaked => &mut self.leaked,
-                Wrong::Lost => &mut self.lost,
-                Wrong::Doubled => &mut self.doubled,
-                Wrong::Unexplained => &mut self.unexplained,
+        self.injected += run.struck.values().sum::<u64>();
+        self.operations += run.operations;
+        for (violation, _) in &run.findings {
+            *match violation {
+                Violation::Oversold => &mut self.oversold,
+                Violation::Leaked => &mut self.leaked,
+                Violation::Lost => &mut self.lost,
+                Violation::Doubled => &mut self.doubled,
+                Violation::Unexplained => &mut self.unexplained,
             } += 1;
         }
     }
@@ -153,25 +156,25 @@ fn no_history_breaks_a_promise() {
     let first = first.unwrap_or(1);
     let seeds = first..first + count;
     let mut row = Row {
-        fault: "every fault at drawn moments, every order of the tasks".to_owned(),
+        fault: "all faults at random moments, random task order".to_owned(),
         place: "1 to 3 simulated processes on one simulated database and Redis".to_owned(),
         ..Row::default()
     };
     let (mut steps, mut broken, mut shown) = (0, Vec::new(), 0);
-    let mut struck: BTreeMap<Ill, u64> = BTreeMap::new();
+    let mut struck: BTreeMap<FaultKind, u64> = BTreeMap::new();
     let until_broken = env::var_os(UNTIL_BROKEN_VARIABLE).is_some();
     for seed in seeds {
-        let played = play(seed);
-        row.add(&played);
-        steps += played.steps;
-        played.struck.iter().for_each(|(ill, count)| *struck.entry(*ill).or_default() += count);
-        for (wrong, what) in &played.findings {
-            if shown < SHOWN {
-                println!("seed {seed}: {wrong:?}: {what}");
+        let run = run(seed);
+        row.add(&run);
+        steps += run.steps;
+        run.struck.iter().for_each(|(kind, count)| *struck.entry(*kind).or_default() += count);
+        for (violation, what) in &run.findings {
+            if shown < FINDINGS_SHOWN {
+                println!("seed {seed}: {violation:?}: {what}");
             }
             shown += 1;
         }
-        if !played.findings.is_empty() {
+        if !run.findings.is_empty() {
             broken.push(seed);
             if until_broken {
                 break;
@@ -191,11 +194,11 @@ fn no_history_breaks_a_promise() {
 fn a_seed_replays_exactly() {
     let seeds = match variable(SEED_VARIABLE) {
         Some(seed) => seed..=seed,
-        None => 1..=TWICE,
+        None => 1..=REPLAYED,
     };
     let mut traces = std::collections::BTreeSet::new();
     for seed in seeds.clone() {
-        let (first, again) = (play(seed), play(seed));
+        let (first, again) = (run(seed), run(seed));
         assert_eq!((first.trace, first.steps), (again.trace, again.steps), "seed {seed}");
         traces.insert(first.trace);
     }

@@ -1,21 +1,20 @@
-//! Real faults under load, with real servers.
+//! Injects real faults into real servers under load.
 //!
-//! Each fault is a function of a seed: it makes a store of its own, lets
-//! shoppers buy, does harm meanwhile, and compares what they were told with
-//! what is left. `STOCKADE_PROOF_FAULT` picks faults by the beginning of their
-//! names.
+//! Each fault is a function of a seed: it creates its own store, runs shoppers,
+//! injects the fault meanwhile, and compares their responses with the final data.
+//! `STOCKADE_PROOF_FAULT` selects faults by name prefix.
 
 mod check;
 mod child;
 mod clocks;
 mod cuts;
+mod deployment;
 mod disk;
-mod found;
+mod findings;
 mod journal;
 mod kills;
 mod load;
 mod locks;
-mod place;
 mod power;
 mod rows;
 mod servers;
@@ -26,40 +25,39 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-pub use child::run_if_told;
+pub use child::run_child_if_requested;
 
 use stockade_testkit::Flavour;
 
 use crate::Extent;
-use crate::outcome::Row;
-use found::Found;
+use crate::results::Row;
+use findings::Findings;
 
-/// Picks faults by the beginning of their names.
+/// Selects faults by name prefix.
 pub const ENV_FAULT: &str = "STOCKADE_PROOF_FAULT";
 
-/// A fault: what is done, on what, and how often.
+/// A fault: what it injects, on which stores, and how often.
 struct Fault {
     name: &'static str,
     what: &'static str,
-    /// Cases in the short form and in the long form, on each store.
+    /// Cases per store in the short and in the long form.
     cases: (u64, u64),
-    /// How many of them at once: more than one where a case waits rather than
-    /// works.
+    /// Concurrent cases: more than one where a case mostly waits.
     at_once: usize,
     run: Run,
 }
 
-/// On which stores a fault is tried.
+/// The stores on which a fault runs.
 #[derive(Clone, Copy)]
 enum Run {
-    /// On each database server, which makes a row for each. The text says what
-    /// stands beside the server.
-    OnServers(&'static str, fn(Flavour, u64) -> Found),
-    /// On SQLite files.
-    OnSqlite(fn(u64) -> Found),
+    /// Each database server, with a row for each. The text names the components
+    /// beside the server.
+    OnServers(&'static str, fn(Flavour, u64) -> Findings),
+    /// SQLite files.
+    OnSqlite(fn(u64) -> Findings),
 }
 
-/// All of them.
+/// All faults.
 const FAULTS: &[Fault] = &[
     Fault {
         name: "cut-at-commit",
@@ -91,14 +89,14 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "stop-engine",
-        what: "engine stopped in mid-transaction past its lock's life",
+        what: "engine stopped in mid-transaction past its lease",
         cases: (1, 16),
         at_once: 4,
         run: Run::OnServers(" and Redis", kills::stopped),
     },
     Fault {
         name: "lock-outlived",
-        what: "engine stopped past its lock's life, and the lock another's by then",
+        what: "engine stopped past its lease while another owner takes the lock",
         cases: (2, 10),
         at_once: 2,
         run: Run::OnServers(" and Redis", locks::outlived),
@@ -119,14 +117,14 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "redis-stopped",
-        what: "Redis stopped past the lock's life",
+        what: "Redis stopped past the lease",
         cases: (1, 10),
         at_once: 4,
         run: Run::OnServers(" and Redis", servers::redis_stopped),
     },
     Fault {
         name: "redis-flushed",
-        what: "Redis emptied",
+        what: "Redis flushed",
         cases: (1, 30),
         at_once: 2,
         run: Run::OnServers(" and Redis", servers::redis_flushed),
@@ -147,28 +145,28 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "lock-wait",
-        what: "row lock not had in time (1205)",
+        what: "row lock wait timeout (1205)",
         cases: (1, 30),
         at_once: 4,
         run: Run::OnServers("", rows::lock_waits),
     },
     Fault {
         name: "pool-exhausted",
-        what: "pool of one connection, and that one stuck",
+        what: "connection pool exhausted (one connection, blocked)",
         cases: (1, 12),
         at_once: 4,
         run: Run::OnServers("", rows::pool_exhausted),
     },
     Fault {
         name: "clocks-apart",
-        what: "clocks ten minutes apart, one of them set back and forth",
+        what: "clock skew of ten minutes, one clock set back and forth",
         cases: (1, 50),
         at_once: 2,
         run: Run::OnServers("", clocks::on_server),
     },
     Fault {
         name: "clocks-apart-sqlite",
-        what: "clocks ten minutes apart, one of them set back and forth",
+        what: "clock skew of ten minutes, one clock set back and forth",
         cases: (1, 50),
         at_once: 2,
         run: Run::OnSqlite(clocks::on_sqlite),
@@ -182,7 +180,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "write-fails",
-        what: "writes that fail half way (a limit to the file's size)",
+        what: "partial writes (file size limit)",
         cases: (1, 20),
         at_once: 2,
         run: Run::OnSqlite(disk::write_fails),
@@ -196,23 +194,23 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "power-cut",
-        what: "power cut: what was not synced gone, torn or rubbish",
+        what: "power cut: unsynced data lost, torn or garbage",
         cases: (1, 40),
         at_once: 2,
         run: Run::OnSqlite(power::cut),
     },
 ];
 
-/// A fault on one of the stores that it is tried on: a row of the report.
+/// A fault on one of its stores: a row of the report.
 pub struct Trial {
-    /// The name by which it is picked.
+    /// The name that selects it.
     pub name: String,
-    place: String,
+    deployment: String,
     fault: &'static Fault,
-    run: Box<dyn Fn(u64) -> Found + Send + Sync>,
+    run: Box<dyn Fn(u64) -> Findings + Send + Sync>,
 }
 
-/// Every fault on every store.
+/// Returns every fault on every store.
 pub fn trials() -> impl Iterator<Item = Trial> {
     FAULTS.iter().flat_map(Fault::trials)
 }
@@ -227,14 +225,14 @@ pub fn run(extent: Extent) -> Vec<Row> {
 
 impl Fault {
     fn trials(&'static self) -> Vec<Trial> {
-        let trial = |name, place, run| Trial { name, place, fault: self, run };
+        let trial = |name, deployment, run| Trial { name, deployment, fault: self, run };
         match self.run {
             Run::OnServers(beside, run) => Flavour::ALL
                 .into_iter()
                 .map(|database| {
                     let name = format!("{}-{}", self.name, database.name().to_lowercase());
-                    let place = format!("{}{beside}", database.name());
-                    trial(name, place, Box::new(move |seed| run(database, seed)))
+                    let deployment = format!("{}{beside}", database.name());
+                    trial(name, deployment, Box::new(move |seed| run(database, seed)))
                 })
                 .collect(),
             Run::OnSqlite(run) => {
@@ -245,22 +243,22 @@ impl Fault {
 }
 
 impl Trial {
-    /// Runs every case of it and prints what came of them.
+    /// Runs all cases and prints their findings.
     #[must_use]
     pub fn try_all(&self, extent: Extent) -> Row {
         let since = Instant::now();
         let (short, long) = self.fault.cases;
         let seeds = Mutex::new((extent.seed..).take(extent.seeds(short, long) as usize));
         let next = || seeds.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let all = Mutex::new((Found::default(), 0));
+        let all = Mutex::new((Findings::default(), 0));
         thread::scope(|scope| {
             for _ in 0..self.fault.at_once {
                 scope.spawn(|| {
                     while let Some(seed) = next() {
-                        let found = self.try_one(seed);
-                        self.tell(seed, &found);
+                        let findings = self.try_one(seed);
+                        self.report_failure(seed, &findings);
                         let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-                        all.0.absorb(found);
+                        all.0.absorb(findings);
                         all.1 += 1;
                         if extent.until_broken && !all.0.is_clean() {
                             break;
@@ -270,7 +268,7 @@ impl Trial {
             }
         });
         let (all, tried) = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let row = Row { seeds: tried, ..all.row(self.fault.what, &self.place) };
+        let row = Row { seeds: tried, ..all.row(self.fault.what, &self.deployment) };
         let Row { injected, operations, note, .. } = &row;
         let recovery = row.recovery.map_or_else(|| "-".to_owned(), |took| format!("{took:.2?}"));
         println!(
@@ -287,23 +285,23 @@ impl Trial {
         row
     }
 
-    /// Tells of a case in which something is wrong.
-    fn tell(&self, seed: u64, found: &Found) {
-        if !found.is_clean() {
+    /// Prints the findings of a failed case.
+    fn report_failure(&self, seed: u64, findings: &Findings) {
+        if !findings.is_clean() {
             let Self { name, .. } = self;
             eprintln!("{name}, seed {seed}:");
-            found.told.iter().for_each(|told| eprintln!("  {told}"));
+            findings.messages.iter().for_each(|message| eprintln!("  {message}"));
             eprintln!("again: {ENV_FAULT}={name} stockade-proof faults --seed {seed} --seeds 1");
         }
     }
 
-    fn try_one(&self, seed: u64) -> Found {
+    fn try_one(&self, seed: u64) -> Findings {
         catch_unwind(AssertUnwindSafe(|| (self.run)(seed))).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            let mut found = Found::default();
-            found.cut_short(text.unwrap_or_default());
-            found
+            let mut findings = Findings::default();
+            findings.cut_short(text.unwrap_or_default());
+            findings
         })
     }
 }

@@ -1,78 +1,79 @@
-//! Checked histories: what callers saw, against a model of one product.
+//! Checks histories for linearizability against a sequential model of one
+//! product.
 //!
-//! A seed stands for a plan: a few products with little stock, and callers who
-//! hold, order, pay, release, extend, adjust, read and sweep at once while time
-//! passes. Each call is written down with its answer and its times. Some order
-//! of each product's operations must explain every answer, and what is left
-//! behind must add up: `model` is what a product is taken for, `books` what must
-//! add up.
+//! A seed determines a plan: a few products with little stock, and concurrent
+//! callers that hold, order, pay, release, extend, adjust, read and sweep while
+//! time passes. The recorder keeps each call with its response and its times.
+//! Each product's operations must have a linearization that explains every
+//! response (`model`), and the final rows and events must add up (`accounting`).
 
-mod books;
+mod accounting;
+#[cfg(test)]
+mod baseline;
 mod caller;
 mod checker;
 mod clock;
-#[cfg(test)]
-mod known;
+mod counterexample;
+mod deployment;
 mod model;
 mod partition;
-mod place;
 mod plan;
 mod process;
 mod record;
-mod story;
 mod versions;
 
 use std::collections::HashSet;
 
-use books::Finding;
+use accounting::Finding;
 use checker::{Verdict, WORK_MAX, check};
+use deployment::{Deployment, Shop};
 use model::State;
 use partition::partition;
-use place::{Place, Shop};
 use plan::Plan;
-pub use process::{CHILD, be_a_child};
+pub use process::{CHILD, run_child};
 use record::{Answer, Call, Record};
 
 use crate::Extent;
-use crate::outcome::{Row, StreamError};
+use crate::results::{Row, Violation};
 
 const SEEDS_SHORT: u64 = 24;
 const SEEDS_LONG: u64 = 1_000;
-/// Seeds that share a store, one after the other.
+/// Number of consecutive seeds that share a store.
 const SEEDS_EACH: u64 = 6;
-/// Failing seeds that are told of in each place.
-const TOLD_MAX: u64 = 3;
-/// Picks a place by its name.
-pub const ENV_PLACE: &str = "STOCKADE_PROOF_PLACE";
+/// Bounds the failing seeds printed per deployment.
+const REPORTED_MAX: u64 = 3;
+/// Selects a deployment by name.
+pub const ENV_DEPLOYMENT: &str = "STOCKADE_PROOF_PLACE";
 
-/// The names of all places.
+/// Returns the names of all deployments.
 #[cfg(test)]
-pub(crate) fn place_names() -> impl Iterator<Item = String> {
-    Place::all().map(Place::name)
+pub(crate) fn deployment_names() -> impl Iterator<Item = String> {
+    Deployment::all().map(Deployment::name)
 }
 
 /// Runs the part.
 #[must_use]
 pub fn run(extent: Extent) -> Vec<Row> {
-    let wanted = std::env::var(ENV_PLACE).ok();
-    let is_wanted = |place: &Place| wanted.as_ref().is_none_or(|name| *name == place.name());
-    let places = Place::all().filter(is_wanted);
-    extent.run_each(places, |place| run_place(place, extent))
+    let wanted = std::env::var(ENV_DEPLOYMENT).ok();
+    let is_wanted =
+        |deployment: &Deployment| wanted.as_ref().is_none_or(|name| *name == deployment.name());
+    let places = Deployment::all().filter(is_wanted);
+    extent.run_each(places, |deployment| run_place(deployment, extent))
 }
 
-fn run_place(place: Place, extent: Extent) -> Row {
+fn run_place(deployment: Deployment, extent: Extent) -> Row {
     let seeds = extent.seeds(SEEDS_SHORT, SEEDS_LONG);
     let mut row = Row {
-        fault: "callers at once on products with little stock".to_owned(),
-        place: place.name(),
+        fault: "concurrent callers on scarce products".to_owned(),
+        deployment: deployment.name(),
         ..Row::default()
     };
-    let (mut told, mut refused) = (0, 0);
+    let (mut reported, mut refused) = (0, 0);
     let mut shop: Option<Run> = None;
     for seed in extent.seed..extent.seed + seeds {
         let number = seed.saturating_sub(1) / SEEDS_EACH;
         if shop.as_ref().is_none_or(|run| run.number != number)
-            && let Some(run) = shop.replace(Run::open(place, number))
+            && let Some(run) = shop.replace(Run::open(deployment, number))
         {
             run.shop.close().expect("closes");
         }
@@ -84,9 +85,9 @@ fn run_place(place: Place, extent: Extent) -> Row {
         for finding in &found.findings {
             row.blame(finding.broken, finding.count);
         }
-        if !found.findings.is_empty() && told < TOLD_MAX {
-            told += 1;
-            tell(place, seed, &found.findings);
+        if !found.findings.is_empty() && reported < REPORTED_MAX {
+            reported += 1;
+            report_failure(deployment, seed, &found.findings);
         }
         if extent.until_broken && !row.is_clean() {
             break;
@@ -96,12 +97,12 @@ fn run_place(place: Place, extent: Extent) -> Row {
         run.shop.close().expect("closes");
     }
     row.note = format!(
-        "late payments re-reserved and refunded, with a sweeper and without; \
+        "staleness payments re-reserved and refunded, with a sweeper and without; \
          {refused} calls refused with contention"
     );
     println!(
         "histories on {}: {} seeds, {} operations, {} unexplained, oversold {}, leaked {}, lost {}, doubled {}",
-        row.place,
+        row.deployment,
         row.seeds,
         row.operations,
         row.unexplained,
@@ -113,42 +114,42 @@ fn run_place(place: Place, extent: Extent) -> Row {
     row
 }
 
-fn tell(place: Place, seed: u64, findings: &[Finding]) {
-    println!("seed {seed} on {}:", place.name());
+fn report_failure(deployment: Deployment, seed: u64, findings: &[Finding]) {
+    println!("seed {seed} on {}:", deployment.name());
     for finding in findings {
         println!("{:?}: {}", finding.broken, finding.why);
     }
     println!("again: stockade-proof histories --seed {seed} --seeds 1\n");
 }
 
-/// What came of one seed.
-struct Found {
+/// The result of one seed.
+struct SeedReport {
     operations: u64,
     contended: u64,
     findings: Vec<Finding>,
 }
 
-/// Seeds on one store, one after the other.
+/// A run of seeds on one store.
 struct Run {
-    /// Which store it is: it tells how the store is set.
+    /// The store's number, which determines its settings.
     number: u64,
     shop: Shop,
-    /// Of the last event that was read.
+    /// The cursor of the last event read.
     cursor: u64,
-    /// Payments of earlier seeds whose orders are not there yet.
+    /// Payments of earlier seeds that still wait for their orders.
     waiting: Vec<Record>,
     /// Orders of earlier seeds.
     orders: HashSet<u64>,
 }
 
 impl Run {
-    fn open(place: Place, number: u64) -> Self {
-        let shop = Shop::open(place, number).expect("opens");
+    fn open(deployment: Deployment, number: u64) -> Self {
+        let shop = Shop::open(deployment, number).expect("opens");
         Self { number, shop, cursor: 0, waiting: Vec::new(), orders: HashSet::new() }
     }
 
-    fn seed(&mut self, seed: u64) -> Found {
-        let plan = Plan::new(seed, self.shop.place().lives());
+    fn seed(&mut self, seed: u64) -> SeedReport {
+        let plan = Plan::new(seed, self.shop.deployment().ttls());
         let products = self.shop.stock_up(&plan).expect("products");
         let seen = self.shop.run(&plan, &products);
         let operations = seen.len() as u64;
@@ -159,14 +160,14 @@ impl Run {
         match self.leftovers(&products, &records) {
             Ok(left) => findings.extend(left),
             Err(error) => {
-                let why = format!("the store could not be looked at: {error:?}");
-                findings.push(Finding::new(StreamError::Unexplained, 1, why));
+                let why = format!("cannot read the store: {error:?}");
+                findings.push(Finding::new(Violation::Unexplained, 1, why));
             }
         }
-        Found { operations, contended, findings }
+        SeedReport { operations, contended, findings }
     }
 
-    /// Lets all holds and orders end, and looks at what is left of them.
+    /// Lets all holds and orders expire, then checks the accounting.
     fn leftovers(
         &mut self,
         products: &[u64],
@@ -174,16 +175,16 @@ impl Run {
     ) -> stockade::Result<Vec<Finding>> {
         let Self { shop, cursor, .. } = self;
         shop.let_all_end(products)?;
-        let events = books::read_events(&shop.engine, cursor)?;
-        books::compare(&shop.engine, products, records, &events)
+        let events = accounting::read_events(&shop.engine, cursor)?;
+        accounting::compare(&shop.engine, products, records, &events)
     }
 
-    /// Looks for an order of each product's operations.
+    /// Searches for a linearization of each product's history.
     fn explain(&mut self, plan: &Plan, products: &[u64], records: &[Record]) -> Vec<Finding> {
         let Shop { model, .. } = &self.shop;
-        let late = self.shop.place().lateness();
-        let parts = partition(records, products, late, model.payment_ttl);
-        let unexplained = |why| Finding::new(StreamError::Unexplained, 1, why);
+        let staleness = self.shop.deployment().staleness();
+        let parts = partition(records, products, staleness, model.payment_ttl);
+        let unexplained = |why| Finding::new(Violation::Unexplained, 1, why);
         let gone_back = versions::gone_back(records);
         let mut findings: Vec<Finding> =
             parts.wrong.into_iter().chain(gone_back).map(unexplained).collect();
@@ -192,29 +193,30 @@ impl Run {
             match check(model, &initial, history, WORK_MAX) {
                 Verdict::Explained => {}
                 Verdict::Undecided => {
-                    let all = story::tell_all(history, records);
-                    let why = format!("product {product}: undecided in {WORK_MAX} states\n{all}");
+                    let all = counterexample::describe_all(history, records);
+                    let why =
+                        format!("product {product}: undecided after {WORK_MAX} states\n{all}");
                     findings.push(unexplained(why));
                 }
                 Verdict::Unexplained { .. } => {
-                    let story = story::tell(model, &initial, history, records, *product);
-                    let all = story::tell_all(history, records);
-                    findings.push(unexplained(format!("{story}the whole of it:\n{all}")));
+                    let counterexample =
+                        counterexample::describe(model, &initial, history, records, *product);
+                    let all = counterexample::describe_all(history, records);
+                    findings.push(unexplained(format!("{counterexample}whole history:\n{all}")));
                 }
             }
         }
-        for place in parts.waiting {
-            let record = &records[place];
+        for index in parts.waiting {
+            let record = &records[index];
             let Call::Payment { order, .. } = &record.call else { continue };
             let is_mismatch = matches!(&record.answer, Answer::Refused(refused) if refused.code == "idempotency_mismatch");
             if record.answer == (Answer::Payment { is_waiting: true }) {
                 self.waiting.push(record.clone());
             } else if is_mismatch {
-                // Its key stands for another event of an order not there.
+                // The key belongs to another event, also of a missing order.
             } else if !self.orders.contains(order) {
-                findings.push(unexplained(format!(
-                    "recorded for an order that is not there: {record:?}"
-                )));
+                findings
+                    .push(unexplained(format!("payment recorded for a missing order: {record:?}")));
             }
         }
         let made = records.iter().filter_map(|record| match &record.answer {

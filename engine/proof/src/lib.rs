@@ -1,4 +1,4 @@
-//! Tries to break what Stockade promises, and writes down what it found.
+//! Tests Stockade's guarantees under faults and writes a report of the findings.
 //!
 //! Each part has a short form, which the tests run, and a long form:
 //! `stockade-proof all --long` runs every part and writes `RELIABILITY.md`.
@@ -11,23 +11,23 @@
 pub mod clusters;
 pub mod faults;
 pub mod histories;
-pub mod outcome;
 pub mod planted;
 pub mod report;
+pub mod results;
 pub mod simulation;
 
-use outcome::Row;
+use results::Row;
 
-/// How much is tried.
+/// How many cases a run covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// The long form, or the short one that CI runs.
     pub is_long: bool,
     /// The first seed; the others follow it. A failing run names its seed.
     pub seed: u64,
-    /// How many seeds, where a part's own number is not wanted.
+    /// Overrides each part's own number of seeds.
     pub seeds: Option<u64>,
-    /// Whether it ends at the first seed that breaks a promise.
+    /// Whether the run ends at the first seed with a violation.
     pub until_broken: bool,
 }
 
@@ -39,14 +39,14 @@ impl Default for Extent {
 }
 
 impl Extent {
-    /// How many seeds a part tries that has these numbers of its own.
+    /// Returns the number of seeds for a part with these defaults.
     #[must_use]
     pub fn seeds(&self, short: u64, long: u64) -> u64 {
         self.seeds.unwrap_or(if self.is_long { long } else { short })
     }
 
-    /// Runs these one after the other, up to the first that breaks a promise if
-    /// it is to end there.
+    /// Runs the cases in sequence; with `until_broken`, ends after the first with
+    /// a violation.
     pub(crate) fn run_each<T>(
         &self,
         all: impl IntoIterator<Item = T>,
@@ -62,13 +62,13 @@ impl Extent {
         rows
     }
 
-    /// The words of the command line that ask for as much.
-    pub(crate) fn words(&self) -> Vec<String> {
+    /// Returns the command-line arguments that select this extent.
+    pub(crate) fn args(&self) -> Vec<String> {
         let Self { is_long, seed, seeds, until_broken } = *self;
-        let mut words = vec!["--seed".to_owned(), seed.to_string()];
-        words.extend(seeds.iter().flat_map(|seeds| ["--seeds".to_owned(), seeds.to_string()]));
-        words.extend(is_long.then(|| "--long".to_owned()));
-        words.extend(until_broken.then(|| "--until-broken".to_owned()));
-        words
+        let mut args = vec!["--seed".to_owned(), seed.to_string()];
+        args.extend(seeds.iter().flat_map(|seeds| ["--seeds".to_owned(), seeds.to_string()]));
+        args.extend(is_long.then(|| "--long".to_owned()));
+        args.extend(until_broken.then(|| "--until-broken".to_owned()));
+        args
     }
 }

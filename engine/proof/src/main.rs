@@ -1,13 +1,13 @@
 //! `stockade-proof PART... [--long] [--seed N] [--seeds N] [--until-broken]`,
 //! where PART is `simulation`, `histories`, `faults`, `clusters`, `planted` or
-//! `all`; `stockade-proof report` writes the report of what was kept. `all` has
-//! the planted bugs in the long form only.
+//! `all`; `stockade-proof report` writes the report from the saved results. `all`
+//! includes the planted bugs in the long form only.
 
 use std::env;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use stockade_proof::outcome::{Outcome, Row};
+use stockade_proof::results::{PartResult, Row};
 use stockade_proof::{Extent, clusters, faults, histories, planted, report, simulation};
 
 const USAGE: &str = "usage: stockade-proof PART... [--long] [--seed N] [--seeds N] [--until-broken]\n\
@@ -27,9 +27,9 @@ const PARTS: [Part; 5] = [
 ];
 
 fn main() -> ExitCode {
-    faults::run_if_told();
+    faults::run_child_if_requested();
     if env::args().nth(1).as_deref() == Some(histories::CHILD) {
-        return histories::be_a_child();
+        return histories::run_child();
     }
     if env::args().skip(1).eq([planted::PART, "--rebase"]) {
         return if planted::rebase() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -47,9 +47,9 @@ fn main() -> ExitCode {
         is_clean &= rows.iter().all(Row::is_clean);
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let Extent { is_long, seed, .. } = extent;
-        let outcome = Outcome { part: name.to_owned(), is_long, seed, at, rows };
-        if let Err(error) = outcome.save() {
-            eprintln!("{name}: not kept: {error}");
+        let result = PartResult { part: name.to_owned(), is_long, seed, at, rows };
+        if let Err(error) = result.save() {
+            eprintln!("{name}: cannot save the result: {error}");
             is_clean = false;
         }
     }
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         match report::write(&PARTS.map(|(name, _)| name)) {
             Ok(file) => println!("wrote {}", file.display()),
             Err(error) => {
-                eprintln!("the report was not written: {error}");
+                eprintln!("cannot write the report: {error}");
                 is_clean = false;
             }
         }

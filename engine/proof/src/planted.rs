@@ -1,4 +1,5 @@
-//! Planted bugs: whether the checkers catch what they are there for.
+//! Mutation tests of the checkers: each must catch the planted bugs that it is
+//! meant for.
 //!
 //! `planted.toml` lists bugs that systems of this kind have had, and `planted/` has
 //! a patch of each, which `--rebase` writes anew after renames. Each is planted
@@ -17,7 +18,7 @@ mod trial;
 use std::time::Instant;
 
 use crate::Extent;
-use crate::outcome::{self, Row};
+use crate::results::{self, Row};
 use list::{Bug, Check};
 pub use rebase::rebase;
 use sources::Sources;
@@ -25,7 +26,7 @@ use trial::{Ended, Stand};
 
 /// The part's name.
 pub const PART: &str = "planted";
-/// Picks bugs by the beginning of their names.
+/// Selects bugs by name prefix.
 const ENV_BUG: &str = "STOCKADE_PROOF_BUG";
 
 /// Runs the part.
@@ -34,8 +35,8 @@ pub fn run(extent: Extent) -> Vec<Row> {
     let wanted = std::env::var(ENV_BUG).unwrap_or_default();
     let bugs: Vec<Bug> =
         list::read().into_iter().filter(|bug| bug.name.starts_with(&wanted)).collect();
-    // The checkers are run in a folder of their own.
-    let folder = std::path::absolute(outcome::folder().join(PART)).expect("a folder");
+    // Absolute, because the checkers run in another folder.
+    let folder = std::path::absolute(results::folder().join(PART)).expect("a folder");
     let sources = Sources::copied_to(folder.join("sources"));
     let stand = Stand::new(&folder, &sources, extent);
     let mut rows: Vec<Row> =
@@ -47,34 +48,36 @@ pub fn run(extent: Extent) -> Vec<Row> {
     rows
 }
 
-/// Runs a checker where this bug is planted, or nothing is.
+/// Runs a checker on the copy with this bug, or on the unmodified copy.
 fn try_one(stand: &Stand<'_>, bug: Option<&Bug>, check: &Check) -> Row {
     let since = Instant::now();
     let name = bug.map_or("nothing planted", |bug| &bug.name);
     let row = match (stand.run(name, check), bug.is_some()) {
-        (Ended::StreamError(row), true) => Row { note: said(&row), ..tried(&row) },
-        (Ended::Clean(row), false) => Row { note: "no promise broken".to_owned(), ..tried(&row) },
-        (Ended::StreamError(row), false) => Row { unexplained: 1, note: said(&row), ..tried(&row) },
+        (Ended::Violation(row), true) => Row { note: describe(&row), ..tried(&row) },
+        (Ended::Clean(row), false) => Row { note: "no violation".to_owned(), ..tried(&row) },
+        (Ended::Violation(row), false) => {
+            Row { unexplained: 1, note: describe(&row), ..tried(&row) }
+        }
         (Ended::Clean(row), true) => {
             Row { unexplained: 1, note: "NOT CAUGHT".to_owned(), ..tried(&row) }
         }
         (Ended::CutShort(why), _) => Row { cut_short: 1, note: why, ..Row::default() },
     };
     let fault = bug.map_or_else(|| name.to_owned(), |bug| format!("{name}: {}", bug.wrong));
-    let row = Row { fault, place: check.to_string(), ..row };
+    let row = Row { fault, deployment: check.to_string(), ..row };
     let Row { seeds, operations, note, .. } = &row;
     let took = since.elapsed();
     println!("{name}, {check}: {note}; {seeds} seeds, {operations} operations, {took:.1?}");
     row
 }
 
-/// How much was tried.
+/// Copies the numbers of seeds, injections and operations.
 fn tried(row: &Row) -> Row {
     Row { seeds: row.seeds, operations: row.operations, ..Row::default() }
 }
 
-/// Which promises were broken, in words.
-fn said(row: &Row) -> String {
+/// Formats the violations for the report.
+fn describe(row: &Row) -> String {
     let broken = row.broken().into_iter();
     let words = broken.map(|(broken, times)| format!("{broken:?} {times}").to_lowercase());
     words.collect::<Vec<_>>().join(", ")

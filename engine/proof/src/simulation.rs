@@ -1,12 +1,12 @@
-//! The deterministic simulation of the engine, which is one of its own tests:
-//! it needs what no other crate sees.
+//! Runs the engine's deterministic simulation. It is a unit test of the engine
+//! because it needs the engine's private items.
 
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs, io};
 
 use crate::Extent;
-use crate::outcome::Row;
+use crate::results::Row;
 
 const SHORT: u64 = 500;
 const LONG: u64 = 10_000;
@@ -23,13 +23,14 @@ pub fn run(extent: Extent) -> Vec<Row> {
         .args([concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"), "--"]);
     ask(&mut command, extent, &file);
     let done = command.status().expect("cargo can be run");
-    // A broken promise is told of in the row, and fails the test as well.
-    let row = read(&file).unwrap_or_else(|error| panic!("no row ({done}): {error}"));
+    // A violation appears in the row and also fails the test.
+    let row =
+        read(&file).unwrap_or_else(|error| panic!("the simulation ({done}) wrote no row: {error}"));
     assert!(done.success() || !row.is_clean(), "the simulation ended with {done}");
     vec![row]
 }
 
-/// Asks the engine's tests for the simulation, and for its row in this file.
+/// Makes the engine's test binary run the simulation and write its row to `file`.
 pub(crate) fn ask(tests: &mut Command, extent: Extent, file: &Path) {
     tests
         .args(["simulation::no_history_breaks_a_promise", "--nocapture"])
@@ -41,7 +42,7 @@ pub(crate) fn ask(tests: &mut Command, extent: Extent, file: &Path) {
     }
 }
 
-/// The row that the simulation wrote.
+/// Reads the row that the simulation wrote.
 pub(crate) fn read(file: &Path) -> io::Result<Row> {
     Ok(serde_json::from_slice(&fs::read(file)?)?)
 }

@@ -4,9 +4,9 @@
 
 use stockade_proof::Extent;
 use stockade_proof::clusters::CLUSTERS;
-use stockade_proof::outcome::Row;
+use stockade_proof::results::Row;
 
-fn keeps_every_promise(cluster: &str, faults: u64) {
+fn assert_guarantees(cluster: &str, faults: u64) {
     let (_, run) = CLUSTERS.into_iter().find(|(name, _)| *name == cluster).expect("a cluster");
     let rows = run(Extent::default());
     assert!(rows.iter().all(Row::is_clean), "{rows:#?}");
@@ -16,16 +16,16 @@ fn keeps_every_promise(cluster: &str, faults: u64) {
 }
 
 #[test]
-fn fail_overs_of_galera_keep_every_promise() {
-    keeps_every_promise("galera", 3);
+fn galera_failover_keeps_guarantees() {
+    assert_guarantees("galera", 3);
 }
 
 #[test]
-fn fail_overs_of_group_replication_keep_every_promise() {
-    keeps_every_promise("group-replication", 4);
+fn group_replication_failover_keeps_guarantees() {
+    assert_guarantees("group-replication", 4);
 }
 
 #[test]
-fn fail_overs_of_sentinel_keep_every_promise() {
-    keeps_every_promise("sentinel", 1);
+fn sentinel_failover_keeps_guarantees() {
+    assert_guarantees("sentinel", 1);
 }

@@ -4,10 +4,10 @@
 
 use libtest_mimic::{Arguments, Trial};
 use stockade_proof::Extent;
-use stockade_proof::faults::{run_if_told, trials};
+use stockade_proof::faults::{run_child_if_requested, trials};
 
 fn main() {
-    run_if_told();
+    run_child_if_requested();
     let trial = |trial: stockade_proof::faults::Trial| {
         Trial::test(trial.name.clone(), move || {
             let row = trial.try_all(Extent::default());

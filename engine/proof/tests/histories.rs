@@ -4,7 +4,7 @@
 use std::process::Command;
 
 #[test]
-fn histories_of_many_callers_are_explained_and_add_up() {
+fn concurrent_histories_are_linearizable_and_conserve_stock() {
     // What it finds is kept apart from what the long form found.
     let folder = tempfile::tempdir().expect("a folder");
     let output = Command::new(env!("CARGO_BIN_EXE_stockade-proof"))

@@ -1,4 +1,4 @@
-//! The callers, who ask for one thing after the other.
+//! Simulated callers. Each sends one request after the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::log::{HoldOp, PaymentOp, Told, Wrong, marked_life};
-use super::shop::{PATIENCE, Seat, Shop};
-use super::weather::Ill;
+use super::fault_schedule::FaultKind;
+use super::log::{HoldOp, PaymentOp, Response, Violation, tagged_ttl};
+use super::shop::{ProcessHandle, RESPONSE_TIMEOUT, Shop};
 use super::world::here;
 use crate::call::Retry;
 use crate::error::{Error, Result};
@@ -19,53 +19,54 @@ use crate::model::{
 };
 use crate::runtime;
 
-/// A caller: asks for one thing after the other.
+/// Runs one caller: sends `times` requests, one after the other.
 pub(super) async fn call(shop: Arc<Shop>, times: u64) {
     for _ in 0..times {
         let pause = here().draw_time(Duration::ZERO..Duration::from_millis(30));
-        // Most come at once: what waits together is decided together.
+        // Half of the requests follow without a pause, so that the combiner forms
+        // batches.
         if here().happens(0.5) {
             runtime::sleep(pause).await;
         }
         let op = shop.log.begin();
-        let seat = any_seat(&shop);
+        let handle = any_process(&shop);
         match here().draw(0..100) {
             0..38 => hold(&shop, op).await,
             38..48 => cart(&shop, op).await,
-            48..62 => order(&shop, &seat).await,
+            48..62 => order(&shop, &handle).await,
             62..72 => pay(&shop, op).await,
-            72..79 => release(&shop, &seat).await,
-            79..84 => extend(&shop, &seat).await,
-            84..89 => adjust(&shop, &seat).await,
-            89..98 => read(&shop, &seat).await,
-            _ => drop(ask(&shop, &seat, seat.core.sweep()).await),
+            72..79 => release(&shop, &handle).await,
+            79..84 => extend(&shop, &handle).await,
+            84..89 => adjust(&shop, &handle).await,
+            89..98 => read(&shop, &handle).await,
+            _ => drop(await_response(&shop, &handle, handle.backend.sweep()).await),
         }
     }
 }
 
-fn any_seat(shop: &Shop) -> Seat {
-    let seats = shop.seats();
-    let at = here().draw(0..seats.len() as u64);
-    seats[usize::try_from(at).unwrap_or(0)].clone()
+fn any_process(shop: &Shop) -> ProcessHandle {
+    let handles = shop.handles();
+    let at = here().draw(0..handles.len() as u64);
+    handles[usize::try_from(at).unwrap_or(0)].clone()
 }
 
-/// Waits for an answer; `None` when nobody heard it.
-async fn ask<T>(
+/// Waits for a response; `None` when the caller cancels or its process dies.
+async fn await_response<T>(
     shop: &Shop,
-    seat: &Seat,
+    handle: &ProcessHandle,
     call: impl Future<Output = Result<T>>,
 ) -> Option<Result<T>> {
-    let is_leaving = shop.weather.strikes(Ill::CallerGone);
+    let is_leaving = shop.faults.strikes(FaultKind::CallerCancelled);
     let stays = match is_leaving {
         true => here().draw_time(Duration::ZERO..Duration::from_millis(20)),
-        false => PATIENCE,
+        false => RESPONSE_TIMEOUT,
     };
     tokio::select! {
         biased;
-        () = seat.gone.cancelled() => None,
+        () = handle.killed.cancelled() => None,
         answer = runtime::timeout(stays, call) => {
             if answer.is_none() && !is_leaving {
-                shop.log.wrong(Wrong::Unexplained, "a caller was never answered".to_owned());
+                shop.log.report(Violation::Unexplained, "a caller received no response within the timeout".to_owned());
             }
             if let Some(answer) = &answer {
                 here().note(&answer.as_ref().err().map(Error::code));
@@ -75,7 +76,7 @@ async fn ask<T>(
     }
 }
 
-/// How a request for holds is made sure of.
+/// Which idempotency key a hold request carries.
 #[derive(Clone)]
 enum Key {
     None,
@@ -98,8 +99,9 @@ fn retry(key: &Key, again: bool) -> Option<Retry> {
     }
 }
 
-/// Asks again under the same key, at any process, until the answer is known.
-async fn ask_for_holds(
+/// Retries under the same idempotency key, at any process, until the response is
+/// definite.
+async fn request_holds(
     shop: &Shop,
     op: u64,
     lines: BTreeMap<ProductId, u32>,
@@ -111,12 +113,17 @@ async fn ask_for_holds(
     shop.log.records().holds.insert(op, record);
     let tries = if matches!(key, Key::None) { 1 } else { 4 };
     for round in 0..tries {
-        let seat = any_seat(shop);
-        let answer = ask(shop, &seat, send(Arc::clone(&seat.core), retry(&key, round > 0))).await;
-        let told = match &answer {
-            None => Told::Unknown,
-            Some(Ok(_)) => Told::Done,
-            Some(Err(error)) => shop.log.told_by(error),
+        let handle = any_process(shop);
+        let answer = await_response(
+            shop,
+            &handle,
+            send(Arc::clone(&handle.backend), retry(&key, round > 0)),
+        )
+        .await;
+        let response = match &answer {
+            None => Response::Unknown,
+            Some(Ok(_)) => Response::Done,
+            Some(Err(error)) => shop.log.classify(error),
         };
         let mut records = shop.log.records();
         let made = answer.and_then(Result::ok);
@@ -129,14 +136,14 @@ async fn ask_for_holds(
                 });
                 versions
                     .into_iter()
-                    .for_each(|(id, version)| records.raise(seat.process, id, version));
+                    .for_each(|(id, version)| records.raise(handle.process, id, version));
             }
         }
         if let Some(record) = records.holds.get_mut(&op) {
-            record.told.push(told);
+            record.responses.push(response);
             record.answers.extend(made.map(|made| made.value));
         }
-        if matches!(told, Told::Done | Told::Refused) {
+        if matches!(response, Response::Done | Response::Refused) {
             return;
         }
     }
@@ -145,39 +152,39 @@ async fn ask_for_holds(
 async fn hold(shop: &Shop, op: u64) {
     let id = here().pick(&shop.products);
     let quantity = here().pick(&[1, 1, 1, 2, 3]);
-    let (key, life) = (drawn_key(op), marked_life(op));
-    let mut request = HoldRequest::new(id, quantity).ttl(life);
+    let (key, ttl) = (drawn_key(op), tagged_ttl(op));
+    let mut request = HoldRequest::new(id, quantity).ttl(ttl);
     if let Key::Callers(key) = &key {
         request = request.key(key.clone());
     }
-    let send = move |core: Arc<LocalBackend>, retry| -> BoxFuture<'static, _> {
+    let send = move |backend: Arc<LocalBackend>, retry| -> BoxFuture<'static, _> {
         let request = request.clone();
         Box::pin(async move {
-            let held = core.hold(request, retry).await?;
+            let held = backend.hold(request, retry).await?;
             Ok(Replayable { value: vec![held.value], replayed: held.replayed })
         })
     };
-    ask_for_holds(shop, op, [(id, quantity)].into(), key, send).await;
+    request_holds(shop, op, [(id, quantity)].into(), key, send).await;
 }
 
 async fn cart(shop: &Shop, op: u64) {
-    let (key, life) = (drawn_key(op), marked_life(op));
+    let (key, ttl) = (drawn_key(op), tagged_ttl(op));
     let mut lines: BTreeMap<ProductId, u32> = BTreeMap::new();
     for _ in 0..here().draw(1..4) {
         lines.insert(here().pick(&shop.products), here().pick(&[1, 2]));
     }
-    let mut request = CartRequest::new(lines.iter().map(|(id, qty)| (*id, *qty))).ttl(life);
+    let mut request = CartRequest::new(lines.iter().map(|(id, qty)| (*id, *qty))).ttl(ttl);
     if let Key::Callers(key) = &key {
         request = request.key(key.clone());
     }
-    let send = move |core: Arc<LocalBackend>, retry| -> BoxFuture<'static, _> {
+    let send = move |backend: Arc<LocalBackend>, retry| -> BoxFuture<'static, _> {
         let request = request.clone();
-        Box::pin(async move { core.hold_many(request, retry).await })
+        Box::pin(async move { backend.hold_many(request, retry).await })
     };
-    ask_for_holds(shop, op, lines, key, send).await;
+    request_holds(shop, op, lines, key, send).await;
 }
 
-/// A hold that someone was told of, or one that may come to be.
+/// Picks a hold from an earlier response, or an id that may exist later.
 fn some_hold(shop: &Shop) -> Hold {
     let records = shop.log.records();
     let known = &records.known_holds;
@@ -193,25 +200,25 @@ fn some_hold(shop: &Shop) -> Hold {
             order_id: None,
         };
     }
-    // Mostly one of the newest, which others have in hand as well.
+    // The newest holds are picked most often, so that callers contend for them.
     let among = (known.len() as u64).min(here().pick(&[3, 40]));
     let back = usize::try_from(here().draw(0..among)).unwrap_or(0);
     known[known.len() - 1 - back].clone()
 }
 
-async fn order(shop: &Shop, seat: &Seat) {
+async fn order(shop: &Shop, handle: &ProcessHandle) {
     let hold = some_hold(shop);
     let request = OrderRequest::new(hold.id, hold.product_id);
     shop.log.records().orders.entry(hold.id).or_default();
-    let answer = ask(shop, seat, seat.core.order(request, None)).await;
-    let told = match &answer {
-        None => Told::Unknown,
-        Some(Ok(_)) => Told::Done,
-        Some(Err(error)) => shop.log.told_by(error),
+    let answer = await_response(shop, handle, handle.backend.order(request, None)).await;
+    let response = match &answer {
+        None => Response::Unknown,
+        Some(Ok(_)) => Response::Done,
+        Some(Err(error)) => shop.log.classify(error),
     };
     let mut records = shop.log.records();
     let record = records.orders.entry(hold.id).or_default();
-    record.told.push(told);
+    record.responses.push(response);
     match answer {
         Some(Ok(made)) => {
             record.answers.push(made.value.clone());
@@ -233,7 +240,7 @@ async fn pay(shop: &Shop, op: u64) {
         });
         let outcome = here().pick(&[Outcome::Success, Outcome::Success, Outcome::Failure]);
         let drawn = match orders.len() {
-            // Before the order, or for one that will never be.
+            // A payment before its order, or for an order that never exists.
             count if count == 0 || here().happens(0.2) => OrderId(here().draw(1..40)),
             count => orders[any(count)].id,
         };
@@ -241,104 +248,109 @@ async fn pay(shop: &Shop, op: u64) {
     };
     let (key, order_id, outcome) = known;
     let event = PaymentEvent::for_order(order_id, outcome).key(key.clone());
-    let record = |told: Option<Told>| {
+    let record = |response: Option<Response>| {
         let mut records = shop.log.records();
         let entry = records.payments.entry(key.clone());
         entry
-            .or_insert_with(|| PaymentOp { order_id, outcome, told: Vec::new() })
-            .told
-            .extend(told);
+            .or_insert_with(|| PaymentOp { order_id, outcome, responses: Vec::new() })
+            .responses
+            .extend(response);
     };
     record(None);
-    // A provider sends its word again until it is taken.
+    // A payment provider redelivers an event until it is accepted.
     for _ in 0..4 {
-        let seat = any_seat(shop);
-        let told = match ask(shop, &seat, seat.core.payment(event.clone())).await {
-            None => Told::Unknown,
-            Some(Ok(_)) => Told::Done,
-            Some(Err(error)) => shop.log.told_by(&error),
-        };
-        record(Some(told));
-        if matches!(told, Told::Done | Told::Refused) {
+        let handle = any_process(shop);
+        let response =
+            match await_response(shop, &handle, handle.backend.payment(event.clone())).await {
+                None => Response::Unknown,
+                Some(Ok(_)) => Response::Done,
+                Some(Err(error)) => shop.log.classify(&error),
+            };
+        record(Some(response));
+        if matches!(response, Response::Done | Response::Refused) {
             return;
         }
     }
 }
 
-async fn release(shop: &Shop, seat: &Seat) {
+async fn release(shop: &Shop, handle: &ProcessHandle) {
     let hold = some_hold(shop);
-    // While it is asked it may be done.
-    shop.log.records().releases.push((hold.id, Told::Unknown));
-    match ask(shop, seat, seat.core.release(hold.id.into())).await {
+    // The release is in doubt until its response arrives.
+    shop.log.records().releases.push((hold.id, Response::Unknown));
+    match await_response(shop, handle, handle.backend.release(hold.id.into())).await {
         Some(Ok(hold)) => {
-            let told = match hold.status {
-                crate::model::HoldStatus::Released => Told::Done,
-                _ => Told::Refused,
+            let response = match hold.status {
+                crate::model::HoldStatus::Released => Response::Done,
+                _ => Response::Refused,
             };
-            shop.log.records().releases.push((hold.id, told));
+            shop.log.records().releases.push((hold.id, response));
         }
-        Some(Err(error)) => drop(shop.log.told_by(&error)),
+        Some(Err(error)) => drop(shop.log.classify(&error)),
         None => {}
     }
 }
 
-async fn extend(shop: &Shop, seat: &Seat) {
+async fn extend(shop: &Shop, handle: &ProcessHandle) {
     let hold = some_hold(shop);
     let request = ExtendRequest::new(hold.id).ttl(Duration::from_secs(here().pick(&[1, 3, 6])));
-    match ask(shop, seat, seat.core.extend(request)).await {
+    match await_response(shop, handle, handle.backend.extend(request)).await {
         Some(Ok(extended)) => shop.log.records().extensions.push((hold.id, extended)),
-        Some(Err(error)) => drop(shop.log.told_by(&error)),
+        Some(Err(error)) => drop(shop.log.classify(&error)),
         None => {}
     }
 }
 
-async fn adjust(shop: &Shop, seat: &Seat) {
+async fn adjust(shop: &Shop, handle: &ProcessHandle) {
     let id = here().pick(&shop.products);
     let delta = here().pick(&[1, 2, 5, -1, -3]);
     let place = {
         let mut records = shop.log.records();
-        records.adjustments.push((id, delta, Told::Unknown));
+        records.adjustments.push((id, delta, Response::Unknown));
         records.adjustments.len() - 1
     };
-    let answer =
-        ask(shop, seat, seat.core.adjust_stock(StockAdjustment::new(id, delta, "counted"), None))
-            .await;
-    let told = match &answer {
-        None => Told::Unknown,
-        Some(Ok(_)) => Told::Done,
-        Some(Err(error)) => shop.log.told_by(error),
+    let answer = await_response(
+        shop,
+        handle,
+        handle.backend.adjust_stock(StockAdjustment::new(id, delta, "counted"), None),
+    )
+    .await;
+    let response = match &answer {
+        None => Response::Unknown,
+        Some(Ok(_)) => Response::Done,
+        Some(Err(error)) => shop.log.classify(error),
     };
     let mut records = shop.log.records();
-    records.adjustments[place].2 = told;
+    records.adjustments[place].2 = response;
     if let Some(Ok(product)) = answer {
-        records.raise(seat.process, id, product.value.version);
+        records.raise(handle.process, id, product.value.version);
     }
 }
 
-async fn read(shop: &Shop, seat: &Seat) {
+async fn read(shop: &Shop, handle: &ProcessHandle) {
     let id = here().pick(&shop.products);
-    let floor = shop.log.records().floors.get(&(seat.process, id)).copied().unwrap_or(0);
-    match ask(shop, seat, seat.core.product(id)).await {
+    let floor = shop.log.records().floors.get(&(handle.process, id)).copied().unwrap_or(0);
+    match await_response(shop, handle, handle.backend.product(id)).await {
         Some(Ok(product)) => {
             if product.version < floor {
                 let what = format!(
                     "product {id} was shown at version {} after {floor} in {:?}",
-                    product.version, seat.process
+                    product.version, handle.process
                 );
-                shop.log.wrong(Wrong::Unexplained, what);
+                shop.log.report(Violation::Unexplained, what);
             }
-            shop.log.records().raise(seat.process, id, product.version);
+            shop.log.records().raise(handle.process, id, product.version);
         }
-        Some(Err(error)) if shop.log.told_by(&error) == Told::Refused => {
-            shop.log.wrong(Wrong::Lost, format!("product {id} was not found: {error}"));
+        Some(Err(error)) if shop.log.classify(&error) == Response::Refused => {
+            shop.log.report(Violation::Lost, format!("product {id} was not found: {error}"));
         }
         Some(Err(_)) | None => {}
     }
     let known: Option<HoldId> = shop.log.records().known_holds.last().map(|hold| hold.id);
     if let Some(hold_id) = known
-        && let Some(Err(error)) = ask(shop, seat, seat.core.get_hold(hold_id)).await
-        && shop.log.told_by(&error) == Told::Refused
+        && let Some(Err(error)) =
+            await_response(shop, handle, handle.backend.get_hold(hold_id)).await
+        && shop.log.classify(&error) == Response::Refused
     {
-        shop.log.wrong(Wrong::Lost, format!("hold {hold_id} was answered and is not there"));
+        shop.log.report(Violation::Lost, format!("hold {hold_id} was acknowledged and is missing"));
     }
 }

@@ -1,75 +1,76 @@
-//! What must be so when all is over: the callers' log against the rows.
+//! Checks the final rows against the log of requests and responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::database::{Tables, clock};
-use super::log::{Findings, HoldOp, Records, Told, Wrong, op_of};
+use super::log::{Findings, HoldOp, Records, Response, Violation, tagged_op};
 use super::shop::Shop;
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, Outcome, PaymentDisposition,
     ProductId,
 };
 
-/// The sweepers and the clocks may be so far behind.
+/// Allowance for the sweepers' delay and the clocks' skew.
 const SLACK: Duration = Duration::from_secs(10);
 
 pub(super) fn compare(shop: &Shop) -> Findings {
     let mut findings = shop.log.findings();
-    findings.extend(shop.database.wrong().into_iter().map(|what| (Wrong::Leaked, what)));
+    findings.extend(shop.database.violations().into_iter().map(|what| (Violation::Leaked, what)));
     let records = &*shop.log.records();
     shop.database.read(|tables| {
         for id in &shop.products {
-            findings.extend(tables.recount(*id).into_iter().map(|what| (Wrong::Leaked, what)));
-            goods(tables, records, *id, &mut findings);
+            findings.extend(tables.recount(*id).into_iter().map(|what| (Violation::Leaked, what)));
+            check_received(tables, records, *id, &mut findings);
         }
-        holds(tables, records, &mut findings);
-        orders(tables, records, &mut findings);
-        payments(tables, records, &mut findings);
-        events(tables, &mut findings);
+        check_holds(tables, records, &mut findings);
+        check_orders(tables, records, &mut findings);
+        check_payments(tables, records, &mut findings);
+        check_events(tables, &mut findings);
     });
     findings
 }
 
-/// What was received is what adjustments say, those of unknown end or not.
-fn goods(tables: &Tables, records: &Records, id: ProductId, findings: &mut Findings) {
+/// Checks that the received units equal the definite adjustments plus some subset
+/// of the in-doubt ones.
+fn check_received(tables: &Tables, records: &Records, id: ProductId, findings: &mut Findings) {
     let Some(row) = tables.products.get(&id) else { return };
     let first = records.received.get(&id).copied().unwrap_or(0);
     let mut possible = BTreeSet::from([i64::try_from(first).unwrap_or(0)]);
-    for (product, delta, told) in &records.adjustments {
+    for (product, delta, response) in &records.adjustments {
         if *product != id {
             continue;
         }
         let with: BTreeSet<i64> = possible.iter().map(|sum| sum + delta).collect();
-        match told {
-            Told::Done => possible = with,
-            Told::Unknown => possible.extend(with),
-            Told::Refused | Told::Contention => {}
+        match response {
+            Response::Done => possible = with,
+            Response::Unknown => possible.extend(with),
+            Response::Refused | Response::Contention => {}
         }
     }
     if !possible.contains(&i64::try_from(row.received).unwrap_or(-1)) {
         let what = format!("product {id} has received {}, not {possible:?}", row.received);
-        findings.push((Wrong::Leaked, what));
+        findings.push((Violation::Leaked, what));
     }
     let taken = row.product.held + row.product.pending + row.product.sold;
     if taken > row.received {
-        findings.push((Wrong::Oversold, format!("product {id}: {taken} of {}", row.received)));
+        findings.push((Violation::Oversold, format!("product {id}: {taken} of {}", row.received)));
     }
 }
 
-fn holds(tables: &Tables, records: &Records, findings: &mut Findings) {
+fn check_holds(tables: &Tables, records: &Records, findings: &mut Findings) {
     let mut made: BTreeMap<u64, Vec<&Hold>> = BTreeMap::new();
     for hold in tables.made.values() {
-        let op = op_of(hold.created_at.until(hold.expires_at));
+        let op = tagged_op(hold.created_at.until(hold.expires_at));
         made.entry(op).or_default().push(hold);
     }
     for op in made.keys().filter(|op| !records.holds.contains_key(op)) {
-        findings.push((Wrong::Unexplained, format!("no one asked for {:?}", made[op])));
+        findings.push((Violation::Unexplained, format!("no request created {:?}", made[op])));
     }
     for (op, record) in &records.holds {
         let rows = made.get(op).map_or(&[][..], Vec::as_slice);
-        if let Some((wrong, what)) = holds_of(record, rows) {
-            findings.push((wrong, format!("{what}: {record:?} made {rows:?}")));
+        if let Some((violation, what)) = holds_of(record, rows) {
+            findings.push((violation, format!("{what}: {record:?} made {rows:?}")));
         }
     }
     let now = clock();
@@ -84,62 +85,68 @@ fn holds(tables: &Tables, records: &Records, findings: &mut Findings) {
             HoldStatus::Expired => hold.expires_at <= now,
         };
         if !is_right || (order.is_some() && hold.status != HoldStatus::Converted) {
-            findings.push((Wrong::Unexplained, format!("at {now}: {hold:?} with {order:?}")));
+            findings.push((Violation::Unexplained, format!("at {now}: {hold:?} with {order:?}")));
         }
     }
-    for (id, _) in records.releases.iter().filter(|(_, told)| *told == Told::Done) {
+    for (id, _) in records.releases.iter().filter(|(_, response)| *response == Response::Done) {
         if tables.holds.get(id).is_none_or(|hold| hold.status != HoldStatus::Released) {
-            findings.push((Wrong::Lost, format!("the release of hold {id}")));
+            findings.push((Violation::Lost, format!("the release of hold {id}")));
         }
     }
     for (id, promised) in &records.extensions {
         if tables.holds.get(id).is_none_or(|hold| hold.expires_at < promised.expires_at) {
-            findings.push((Wrong::Lost, format!("the extension to {promised:?}")));
+            findings.push((Violation::Lost, format!("the extension to {promised:?}")));
         }
     }
 }
 
-/// What is wrong with the holds of one request.
-fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Wrong, &'static str)> {
+/// Returns the violation in one request's holds, if there is one.
+fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Violation, &'static str)> {
     let mut quantities: BTreeMap<ProductId, u32> = BTreeMap::new();
     for row in rows {
         if quantities.insert(row.product_id, row.qty).is_some() {
-            return Some((Wrong::Doubled, "held twice"));
+            return Some((Violation::Doubled, "held twice"));
         }
     }
     if !rows.is_empty() && quantities != record.lines {
-        return Some((Wrong::Unexplained, "half held"));
+        return Some((Violation::Unexplained, "partly held"));
     }
     for answer in &record.answers {
         let is_there = |hold: &Hold| {
             rows.iter().any(|row| (row.id, row.qty, row.token) == (hold.id, hold.qty, hold.token))
         };
         if answer.len() != record.lines.len() || !answer.iter().all(is_there) {
-            return Some((Wrong::Lost, "an answered hold is lost"));
+            return Some((Violation::Lost, "an acknowledged hold is lost"));
         }
     }
-    let may_be = record.told.iter().any(|told| matches!(told, Told::Done | Told::Unknown));
-    let is_refused = record.keeps_refusals && record.told.contains(&Told::Refused);
+    let may_be = record
+        .responses
+        .iter()
+        .any(|response| matches!(response, Response::Done | Response::Unknown));
+    let is_refused = record.keeps_refusals && record.responses.contains(&Response::Refused);
     if !rows.is_empty() && (!may_be || is_refused) {
-        return Some((Wrong::Unexplained, "refused and held all the same"));
+        return Some((Violation::Unexplained, "rejected, yet held"));
     }
     None
 }
 
-fn orders(tables: &Tables, records: &Records, findings: &mut Findings) {
+fn check_orders(tables: &Tables, records: &Records, findings: &mut Findings) {
     let mut by_hold: BTreeMap<HoldId, OrderId> = BTreeMap::new();
     for row in tables.orders.values() {
         let order = &row.order;
         if let Some(other) = by_hold.insert(order.hold_id, order.id) {
-            findings.push((Wrong::Doubled, format!("orders {other} and {order:?}")));
+            findings.push((Violation::Doubled, format!("orders {other} and {order:?}")));
         }
         let hold = tables.holds.get(&order.hold_id);
         if hold.is_none_or(|hold| (hold.product_id, hold.qty) != (order.product_id, order.qty)) {
-            findings.push((Wrong::Unexplained, format!("{order:?} of {hold:?}")));
+            findings.push((Violation::Unexplained, format!("{order:?} of {hold:?}")));
         }
-        let told = records.orders.get(&order.hold_id).map_or(&[][..], |op| &op.told);
-        if !told.iter().any(|told| matches!(told, Told::Done | Told::Unknown)) {
-            findings.push((Wrong::Unexplained, format!("{order:?} was refused: {told:?}")));
+        let response = records.orders.get(&order.hold_id).map_or(&[][..], |op| &op.responses);
+        if !response.iter().any(|response| matches!(response, Response::Done | Response::Unknown)) {
+            findings.push((
+                Violation::Unexplained,
+                format!("{order:?} exists, yet every request was rejected: {response:?}"),
+            ));
         }
         let paid = |outcome: Outcome| {
             let mut events = tables.payments.values();
@@ -161,44 +168,44 @@ fn orders(tables: &Tables, records: &Records, findings: &mut Findings) {
         };
         if !is_right {
             let what = format!("{order:?} after success: {success}, failure: {failure}");
-            findings.push((Wrong::Unexplained, what));
+            findings.push((Violation::Unexplained, what));
         }
     }
     for (hold_id, op) in &records.orders {
-        let told = op.answers.iter().map(|order| order.id).chain(op.named.iter().copied());
-        for id in told {
+        let response = op.answers.iter().map(|order| order.id).chain(op.named.iter().copied());
+        for id in response {
             if by_hold.get(hold_id) != Some(&id) {
-                findings.push((Wrong::Lost, format!("order {id} of hold {hold_id}")));
+                findings.push((Violation::Lost, format!("order {id} of hold {hold_id}")));
             }
         }
     }
 }
 
-fn payments(tables: &Tables, records: &Records, findings: &mut Findings) {
+fn check_payments(tables: &Tables, records: &Records, findings: &mut Findings) {
     for (key, op) in &records.payments {
         let row = tables.payments.get(key);
-        let is_known = op.told.contains(&Told::Done);
-        let may_be = is_known || op.told.contains(&Told::Unknown);
-        let (wrong, what) = match row {
-            None if is_known => (Wrong::Lost, "is lost"),
-            Some(_) if !may_be => (Wrong::Unexplained, "was refused and taken all the same"),
+        let is_known = op.responses.contains(&Response::Done);
+        let may_be = is_known || op.responses.contains(&Response::Unknown);
+        let (violation, what) = match row {
+            None if is_known => (Violation::Lost, "is lost"),
+            Some(_) if !may_be => (Violation::Unexplained, "was rejected, yet recorded"),
             Some(row) if (row.order_id, row.outcome) != (op.order_id, op.outcome) => {
-                (Wrong::Unexplained, "is another")
+                (Violation::Unexplained, "differs")
             }
             Some(row) if row.waiting && tables.orders.contains_key(&op.order_id) => {
-                (Wrong::Lost, "waits for an order that is there")
+                (Violation::Lost, "waits for an order that exists")
             }
             _ => continue,
         };
-        findings.push((wrong, format!("payment {key} {what}: {op:?}, {row:?}")));
+        findings.push((violation, format!("payment {key} {what}: {op:?}, {row:?}")));
     }
     for key in tables.payments.keys().filter(|key| !records.payments.contains_key(*key)) {
-        findings.push((Wrong::Unexplained, format!("no one sent payment {key}")));
+        findings.push((Violation::Unexplained, format!("no request sent payment {key}")));
     }
 }
 
-/// Each transition is told of once.
-fn events(tables: &Tables, findings: &mut Findings) {
+/// Checks that the outbox has exactly one event per transition.
+fn check_events(tables: &Tables, findings: &mut Findings) {
     let mut count: BTreeMap<(&str, u64, &str), u64> = BTreeMap::new();
     for event in tables.outbox.values().flatten() {
         let hold = event.hold_id.map_or(0, |id| id.0);
@@ -214,9 +221,9 @@ fn events(tables: &Tables, findings: &mut Findings) {
         *count.entry(which).or_default() += 1;
     }
     for (which, times) in count.iter().filter(|(_, times)| **times > 1) {
-        findings.push((Wrong::Doubled, format!("{which:?} {times} times")));
+        findings.push((Violation::Doubled, format!("{which:?} {times} times")));
     }
     for id in tables.holds.keys().filter(|id| !count.contains_key(&("hold", id.0, "made"))) {
-        findings.push((Wrong::Unexplained, format!("no event tells of hold {id}")));
+        findings.push((Violation::Unexplained, format!("no event for hold {id}")));
     }
 }

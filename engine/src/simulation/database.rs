@@ -1,11 +1,11 @@
-//! The simulated database: rows, locks and transactions as MySQL has them at
-//! READ COMMITTED.
+//! Simulates a database: rows, locks and transactions as in MySQL at READ
+//! COMMITTED.
 //!
-//! A transaction sees what is committed and what it wrote itself. What it
-//! writes or reads for update it locks until its end; a unique key is locked by
-//! its insert. Who waits for a lock is woken in a drawn order, a cycle of those
-//! who wait is a deadlock at once. At each COMMIT the touched products are
-//! recounted from their holds and orders.
+//! A transaction reads committed rows and its own writes. It locks each row that
+//! it writes or reads for update until it ends; an insert locks its unique keys.
+//! Lock waiters are granted in a random order; a cycle of waiters fails at once
+//! as a deadlock. Each COMMIT recounts the written products from their holds and
+//! orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,9 +21,9 @@ use crate::model::{
 use crate::runtime;
 use crate::store::{Fault, Sequence, StoreError, StoreResult};
 
-/// What a lock is for.
+/// Identifies what a lock protects: a row or a unique key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Locked {
+pub(super) enum LockKey {
     Product(ProductId),
     Hold(HoldId),
     Order(OrderId),
@@ -47,19 +47,19 @@ pub(super) struct Tables {
     pub holds: BTreeMap<HoldId, Hold>,
     pub orders: BTreeMap<OrderId, OrderRow>,
     pub payments: BTreeMap<String, PaymentRow>,
-    /// With the position of each within its batch.
+    /// Payments without an order yet, each with its position in its batch.
     pub waiting: BTreeMap<(OrderId, String), usize>,
     pub keys: BTreeMap<String, (KeyRow, Timestamp)>,
     pub outbox: BTreeMap<u64, Vec<LedgerEvent>>,
-    /// Holds as they were inserted.
+    /// Each hold as first inserted.
     pub made: BTreeMap<HoldId, Hold>,
-    /// The version of the product whose commit made a hold.
+    /// The product version that the commit of each hold produced.
     pub made_at: BTreeMap<HoldId, u64>,
 }
 
-/// What a transaction has written.
+/// A transaction's uncommitted writes.
 #[derive(Default)]
-pub(super) struct Written {
+pub(super) struct WriteSet {
     pub products: BTreeMap<ProductId, ProductRow>,
     pub holds: BTreeMap<HoldId, Hold>,
     pub orders: BTreeMap<OrderId, OrderRow>,
@@ -67,26 +67,26 @@ pub(super) struct Written {
     pub waiting: BTreeMap<(OrderId, String), Option<usize>>,
     pub keys: BTreeMap<String, (KeyRow, Timestamp)>,
     pub outbox: Option<(u64, Vec<LedgerEvent>)>,
-    /// Whether a product was written under a lock that a newer holder's write
-    /// has overtaken.
+    /// Whether the transaction wrote a product with a fencing token older than
+    /// the row's.
     pub is_overtaken: bool,
 }
 
 #[derive(Default)]
 struct Txn {
-    locks: Vec<Locked>,
-    waits_for: Option<Locked>,
-    written: Written,
+    locks: Vec<LockKey>,
+    waits_for: Option<LockKey>,
+    write_set: WriteSet,
 }
 
 #[derive(Default)]
 struct State {
     tables: Tables,
-    locks: BTreeMap<Locked, LockState>,
+    locks: BTreeMap<LockKey, LockState>,
     open: BTreeMap<TxnId, Txn>,
     next_txn: TxnId,
     sequences: [u64; 4],
-    wrong: Vec<String>,
+    violations: Vec<String>,
 }
 
 #[derive(Default)]
@@ -94,7 +94,7 @@ pub(super) struct Database {
     state: Mutex<State>,
 }
 
-/// The first moment of every simulation.
+/// The database time at which every simulation starts.
 const EPOCH: i64 = 1_700_000_000_000_000;
 
 /// The database's clock.
@@ -120,9 +120,9 @@ impl Database {
         self.state().tables.products.insert(row.product.id, row);
     }
 
-    /// What the recounts found wrong.
-    pub fn wrong(&self) -> Vec<String> {
-        self.state().wrong.clone()
+    /// The violations that the recounts found.
+    pub fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
     }
 
     pub fn draw(&self, sequence: Sequence, count: u64) -> u64 {
@@ -154,7 +154,7 @@ impl Database {
     }
 
     /// Locks until the transaction ends; waits for at most `bound`.
-    pub async fn lock(&self, txn: TxnId, what: Locked, bound: Duration) -> StoreResult<()> {
+    pub async fn lock(&self, txn: TxnId, what: LockKey, bound: Duration) -> StoreResult<()> {
         let turn = {
             let mut state = self.state();
             if !state.open.contains_key(&txn) {
@@ -170,7 +170,7 @@ impl Database {
                 Some(holder) if holder == txn => return Ok(()),
                 Some(holder) if state.waits_for(holder, txn) => {
                     state.end(txn);
-                    return Err(fault(Fault::Deadlock, "a cycle of locks"));
+                    return Err(fault(Fault::Deadlock, "lock cycle"));
                 }
                 Some(_) => {}
             }
@@ -189,7 +189,7 @@ impl Database {
         let mut state = self.state();
         if let Some(open) = state.open.get_mut(&txn) {
             if open.locks.contains(&what) {
-                // It was had at the last moment.
+                // The lock was granted while the timeout fired.
                 return Ok(());
             }
             open.waits_for = None;
@@ -197,104 +197,107 @@ impl Database {
         if let Some(lock) = state.locks.get_mut(&what) {
             lock.waiting.retain(|(waiter, _)| *waiter != txn);
         }
-        Err(fault(Fault::LockWait, "the row lock was not had in time"))
+        Err(fault(Fault::LockWait, "row lock wait timed out"))
     }
 
-    /// Unlocks what turned out not to be there.
-    fn unlock(&self, txn: TxnId, what: &Locked) {
+    /// Releases the lock of a row that does not exist.
+    fn unlock(&self, txn: TxnId, what: &LockKey) {
         let mut state = self.state();
         if let Some(open) = state.open.get_mut(&txn) {
             open.locks.retain(|held| held != what);
         }
-        state.pass_on(what);
+        state.grant_next(what);
     }
 
-    /// A locking read of one row: waits for whoever writes or inserts it.
+    /// Runs a locking read of one row: waits for the transaction that writes or
+    /// inserts it.
     pub async fn lock_if_there(
         &self,
         txn: TxnId,
-        what: Locked,
+        what: LockKey,
         bound: Duration,
-        is_there: impl FnOnce(&Tables, &Written) -> bool,
+        is_there: impl FnOnce(&Tables, &WriteSet) -> bool,
     ) -> StoreResult<bool> {
         let had = self.state().open.get(&txn).is_some_and(|open| open.locks.contains(&what));
         self.lock(txn, what.clone(), bound).await?;
-        let there = self.with(txn, |tables, written| is_there(tables, written))?;
+        let there = self.with(txn, |tables, write_set| is_there(tables, write_set))?;
         if !there && !had {
             self.unlock(txn, &what);
         }
         Ok(there)
     }
 
-    /// Who is inserting events that wait for this order, besides those there.
-    pub fn waiting_for(&self, order: OrderId) -> Vec<Locked> {
+    /// Lock keys of the payments that wait for this order: committed rows and
+    /// inserts in progress.
+    pub fn waiting_for(&self, order: OrderId) -> Vec<LockKey> {
         let state = self.state();
         let committed = state.tables.waiting.keys().filter(|(id, _)| *id == order);
-        let mut all: BTreeSet<Locked> =
-            committed.map(|(id, key)| Locked::Waiting(*id, key.clone())).collect();
+        let mut all: BTreeSet<LockKey> =
+            committed.map(|(id, key)| LockKey::Waiting(*id, key.clone())).collect();
         let inserted = state
             .locks
             .keys()
-            .filter(|what| matches!(what, Locked::Waiting(id, _) if *id == order));
+            .filter(|what| matches!(what, LockKey::Waiting(id, _) if *id == order));
         all.extend(inserted.cloned());
         all.into_iter().collect()
     }
 
-    /// What is committed, and what the transaction has written.
+    /// Runs `work` on the committed rows and the transaction's write set.
     pub fn with<T>(
         &self,
         txn: TxnId,
-        work: impl FnOnce(&Tables, &mut Written) -> T,
+        work: impl FnOnce(&Tables, &mut WriteSet) -> T,
     ) -> StoreResult<T> {
         let state = &mut *self.state();
         let open = state.open.get_mut(&txn);
         let open = open.ok_or_else(|| fault(Fault::Lost, "the transaction is over"))?;
-        Ok(work(&state.tables, &mut open.written))
+        Ok(work(&state.tables, &mut open.write_set))
     }
 
     pub fn roll_back(&self, txn: TxnId) {
         self.state().end(txn);
     }
 
-    /// Commits; returns the products written, with their versions.
+    /// Commits and returns the written products with their versions.
     pub fn commit(&self, txn: TxnId) -> StoreResult<Vec<(ProductId, u64)>> {
         let state = &mut *self.state();
         let Some(open) = state.open.get_mut(&txn) else {
             return Err(fault(Fault::Lost, "the transaction is over"));
         };
-        let written = std::mem::take(&mut open.written);
-        let products = written.products.iter();
+        let write_set = std::mem::take(&mut open.write_set);
+        let products = write_set.products.iter();
         let products = products.map(|(id, row)| (*id, row.product.version)).collect();
-        state.tables.take_in(written, &mut state.wrong);
+        state.tables.apply(write_set, &mut state.violations);
         state.end(txn);
         Ok(products)
     }
 }
 
 impl State {
-    /// Whether `who` waits, over others, for `whom`.
-    fn waits_for(&self, who: TxnId, whom: TxnId) -> bool {
-        let mut at = who;
-        // A cycle would have been refused, so this ends.
+    /// Whether `waiter` waits for `holder`, directly or transitively.
+    fn waits_for(&self, waiter: TxnId, holder: TxnId) -> bool {
+        let mut at = waiter;
+        // Terminates: [`Database::lock`] rejects every wait that would close a
+        // cycle.
         while let Some(what) = self.open.get(&at).and_then(|open| open.waits_for.as_ref()) {
             let Some(lock) = self.locks.get(what) else { return false };
             at = lock.holder;
-            if at == whom {
+            if at == holder {
                 return true;
             }
         }
         false
     }
 
-    fn keep(&mut self, txn: TxnId, what: Locked) {
+    fn keep(&mut self, txn: TxnId, what: LockKey) {
         if let Some(open) = self.open.get_mut(&txn) {
             open.waits_for = None;
             open.locks.push(what);
         }
     }
 
-    /// Gives a lock to one of those who wait for it.
-    fn pass_on(&mut self, what: &Locked) {
+    /// Grants a lock to one of its waiters, drawn at random.
+    fn grant_next(&mut self, what: &LockKey) {
         while let Some(lock) = self.locks.get_mut(what) {
             if lock.waiting.is_empty() {
                 self.locks.remove(what);
@@ -313,42 +316,43 @@ impl State {
     fn end(&mut self, txn: TxnId) {
         let Some(open) = self.open.remove(&txn) else { return };
         for what in open.locks {
-            self.pass_on(&what);
+            self.grant_next(&what);
         }
     }
 }
 
 impl Tables {
-    fn take_in(&mut self, written: Written, wrong: &mut Vec<String>) {
-        let touched: Vec<ProductId> = written.products.keys().copied().collect();
-        for (id, hold) in &written.holds {
+    fn apply(&mut self, write_set: WriteSet, violations: &mut Vec<String>) {
+        let touched: Vec<ProductId> = write_set.products.keys().copied().collect();
+        for (id, hold) in &write_set.holds {
             self.made.entry(*id).or_insert_with(|| hold.clone());
         }
-        self.products.extend(written.products);
-        self.holds.extend(written.holds);
-        self.orders.extend(written.orders);
-        self.payments.extend(written.payments);
-        self.keys.extend(written.keys);
-        for (which, position) in written.waiting {
+        self.products.extend(write_set.products);
+        self.holds.extend(write_set.holds);
+        self.orders.extend(write_set.orders);
+        self.payments.extend(write_set.payments);
+        self.keys.extend(write_set.keys);
+        for (which, position) in write_set.waiting {
             match position {
                 Some(position) => drop(self.waiting.insert(which, position)),
                 None => drop(self.waiting.remove(&which)),
             }
         }
-        if let Some((batch_id, events)) = written.outbox {
+        if let Some((batch_id, events)) = write_set.outbox {
             let created = events.iter().filter(|event| event.kind == EventKind::HoldCreated);
             self.made_at.extend(created.filter_map(|event| Some((event.hold_id?, event.version))));
             self.outbox.insert(batch_id, events);
         }
-        if written.is_overtaken {
-            wrong.push(format!("{touched:?} were written under an overtaken lock"));
+        if write_set.is_overtaken {
+            violations.push(format!("{touched:?} were written under an overtaken lock"));
         }
         for id in touched {
-            wrong.extend(self.recount(id));
+            violations.extend(self.recount(id));
         }
     }
 
-    /// What is wrong with a product.
+    /// Returns the product's counters that differ from a recount of its holds and
+    /// orders.
     pub fn recount(&self, id: ProductId) -> Vec<String> {
         let Some(row) = self.products.get(&id) else {
             return vec![format!("product {id} is gone")];
@@ -366,10 +370,10 @@ impl Tables {
         let dues = active.map(|hold| hold.expires_at);
         let dues = dues.chain(with(OrderStatus::PendingPayment).filter_map(|row| row.due_at));
         let product = &row.product;
-        let mut wrong = Vec::new();
+        let mut violations = Vec::new();
         let mut compare = |what: &str, is: u64, counted: u64| {
             if is != counted {
-                wrong.push(format!("product {id}: {what} is {is}, counted {counted}"));
+                violations.push(format!("product {id}: {what} is {is}, recounted {counted}"));
             }
         };
         compare("held", product.held, held);
@@ -379,11 +383,11 @@ impl Tables {
         if let Some(soonest) = dues.min()
             && row.next_due.is_none_or(|at| at > soonest)
         {
-            wrong.push(format!(
-                "product {id}: next_due is {:?}, and {soonest:?} is due before",
+            violations.push(format!(
+                "product {id}: next_due is {:?}, yet {soonest:?} is earlier",
                 row.next_due
             ));
         }
-        wrong
+        violations
     }
 }

@@ -1,4 +1,4 @@
-//! What callers asked for and were told, and the promises seen broken meanwhile.
+//! Logs requests, responses and the violations found while callers run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
@@ -11,9 +11,9 @@ use crate::error::{Error, ErrorKind};
 use crate::model::{Hold, HoldId, Order, OrderId, Outcome, ProductId};
 use crate::store::{Fault, StoreError};
 
-/// Which promise was broken.
+/// Which invariant was violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum Violation {
     Oversold,
     Leaked,
     Lost,
@@ -21,36 +21,36 @@ pub(super) enum Wrong {
     Unexplained,
 }
 
-pub(super) type Findings = Vec<(Wrong, String)>;
+pub(super) type Findings = Vec<(Violation, String)>;
 
-/// What a caller was told of its request.
+/// How a request ended, as far as its response shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Told {
+pub(super) enum Response {
     Done,
-    /// The rules refuse it.
+    /// Rejected by a business rule.
     Refused,
-    /// Nothing changed.
+    /// Certainly not executed.
     Contention,
-    /// It may have been done; or nobody heard the answer.
+    /// In doubt: it may have been executed, or the response was lost.
     Unknown,
 }
 
-/// A request for holds, with everything that was told of it.
+/// A hold or cart request with every response to it.
 #[derive(Debug, Default)]
 pub(super) struct HoldOp {
     pub lines: BTreeMap<ProductId, u32>,
-    /// Whether a refusal is final. Without a key of its own it concerns the
-    /// copy of the request that it answers.
+    /// Whether a rejection is final. Without an idempotency key of the caller it
+    /// applies only to the attempt that received it.
     pub keeps_refusals: bool,
-    pub told: Vec<Told>,
+    pub responses: Vec<Response>,
     pub answers: Vec<Vec<Hold>>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct OrderOp {
-    pub told: Vec<Told>,
+    pub responses: Vec<Response>,
     pub answers: Vec<Order>,
-    /// Named to those who came second.
+    /// Order ids named in `hold_already_used` errors.
     pub named: Vec<OrderId>,
 }
 
@@ -58,37 +58,37 @@ pub(super) struct OrderOp {
 pub(super) struct PaymentOp {
     pub order_id: OrderId,
     pub outcome: Outcome,
-    pub told: Vec<Told>,
+    pub responses: Vec<Response>,
 }
 
 #[derive(Default)]
 pub(super) struct Records {
     operations: u64,
-    /// By number, which is also in their holds' life.
+    /// By operation number, which each hold's TTL also encodes.
     pub holds: BTreeMap<u64, HoldOp>,
     pub orders: BTreeMap<HoldId, OrderOp>,
     pub payments: BTreeMap<String, PaymentOp>,
-    pub releases: Vec<(HoldId, Told)>,
-    /// With the end that was promised.
+    pub releases: Vec<(HoldId, Response)>,
+    /// Each with the expiry that the response promised.
     pub extensions: Vec<(HoldId, Hold)>,
-    pub adjustments: Vec<(ProductId, i64, Told)>,
-    /// Received at the beginning.
+    pub adjustments: Vec<(ProductId, i64, Response)>,
+    /// Units received before the first request.
     pub received: BTreeMap<ProductId, u64>,
     pub known_holds: Vec<Hold>,
     pub known_orders: Vec<Order>,
-    /// No process may show an older version to who asks from now on.
+    /// The lowest version that each process may still serve of each product.
     pub floors: BTreeMap<(Process, ProductId), u64>,
     findings: Findings,
 }
 
 impl Records {
-    /// From now on this process may show no version older than this one.
+    /// Forbids this process to serve a version older than this one.
     pub fn raise(&mut self, process: Process, id: ProductId, version: u64) {
         let floor = self.floors.entry((process, id)).or_default();
         *floor = (*floor).max(version);
     }
 
-    /// The holds of which it was asked that they be released.
+    /// Holds with at least one release request.
     pub fn asked_to_release(&self) -> BTreeSet<HoldId> {
         self.releases.iter().map(|(id, _)| *id).collect()
     }
@@ -111,7 +111,7 @@ impl Log {
         self.records().operations
     }
 
-    pub fn wrong(&self, kind: Wrong, what: String) {
+    pub fn report(&self, kind: Violation, what: String) {
         self.records().findings.push((kind, what));
     }
 
@@ -119,41 +119,41 @@ impl Log {
         self.records().findings.clone()
     }
 
-    /// The number of the next operation.
+    /// Returns the next operation number.
     pub fn begin(&self) -> u64 {
         let mut records = self.records();
         records.operations += 1;
         records.operations
     }
 
-    /// What an error tells of its request.
-    pub fn told_by(&self, error: &Error) -> Told {
+    /// Classifies an error by what it says about the request.
+    pub fn classify(&self, error: &Error) -> Response {
         match error.kind() {
-            ErrorKind::Contention => Told::Contention,
-            ErrorKind::Unavailable => Told::Unknown,
-            // Refused alone, so surely not done.
-            ErrorKind::Internal if is_drawn(error) => Told::Contention,
+            ErrorKind::Contention => Response::Contention,
+            ErrorKind::Unavailable => Response::Unknown,
+            // An injected permanent error rolls back the statement's transaction.
+            ErrorKind::Internal if is_drawn(error) => Response::Contention,
             ErrorKind::Internal | ErrorKind::Misuse => {
-                self.wrong(Wrong::Unexplained, format!("a caller was told: {error:?}"));
-                Told::Unknown
+                self.report(Violation::Unexplained, format!("unexpected error: {error:?}"));
+                Response::Unknown
             }
-            _ => Told::Refused,
+            _ => Response::Refused,
         }
     }
 }
 
-/// Whether it is of a refusal that the weather drew.
+/// Whether the fault schedule injected this error.
 fn is_drawn(error: &Error) -> bool {
     let fault = error.source().and_then(|source| source.downcast_ref::<StoreError>());
     fault.is_some_and(|error| error.fault == Fault::Fatal)
 }
 
-/// The life of an operation's holds, which shows whose they are.
-pub(super) fn marked_life(op: u64) -> Duration {
+/// Returns a TTL whose microseconds encode the operation number.
+pub(super) fn tagged_ttl(op: u64) -> Duration {
     Duration::from_secs(here().pick(&[1, 2, 5])) + Duration::from_micros(op)
 }
 
-/// The operation of a hold with this life.
-pub(super) fn op_of(life: Duration) -> u64 {
-    u64::from(life.subsec_micros())
+/// Decodes the operation number from a hold's TTL.
+pub(super) fn tagged_op(ttl: Duration) -> u64 {
+    u64::from(ttl.subsec_micros())
 }

@@ -1,4 +1,4 @@
-//! The simulated Redis: locks with fences, and the word of what was written.
+//! Simulates Redis: locks with fencing tokens.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,22 +7,22 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::weather::{Ill, Weather};
+use super::fault_schedule::{FaultKind, FaultSchedule};
 use super::world::here;
 use crate::lock::{Grant, Lease, Lock, LockName, Renewal};
 use crate::runtime;
 
 #[derive(Default)]
-struct Name {
-    /// Who has the lock, and until when.
+struct NamedLock {
+    /// The owner's token and the lease's end.
     holder: Option<(u128, Duration)>,
     fence: u64,
-    /// First come first served.
+    /// Waiters in FIFO order.
     waiting: Vec<(u128, oneshot::Sender<()>)>,
 }
 
-impl Name {
-    /// The holder whose time is not over.
+impl NamedLock {
+    /// The owner, unless its lease has expired.
     fn holder(&self) -> Option<u128> {
         let (token, until) = self.holder?;
         (until > here().time()).then_some(token)
@@ -34,7 +34,7 @@ impl Name {
         self.fence
     }
 
-    /// Wakes the next who waits, who asks then.
+    /// Wakes the next waiter, which then retries.
     fn wake(&mut self) {
         while !self.waiting.is_empty() {
             let (_, turn) = self.waiting.remove(0);
@@ -45,45 +45,46 @@ impl Name {
     }
 }
 
-/// The server.
+/// The simulated server.
 #[derive(Default)]
 pub(super) struct Redis {
-    names: Mutex<BTreeMap<LockName, Name>>,
+    names: Mutex<BTreeMap<LockName, NamedLock>>,
 }
 
 impl Redis {
-    fn names(&self) -> MutexGuard<'_, BTreeMap<LockName, Name>> {
+    fn names(&self) -> MutexGuard<'_, BTreeMap<LockName, NamedLock>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A process's way to it.
+/// A process's lock client.
 pub(super) struct SimulatedLock {
     pub redis: Arc<Redis>,
-    pub weather: Arc<Weather>,
+    pub faults: Arc<FaultSchedule>,
     pub ttl: Duration,
-    /// Whether it grants to everyone.
+    /// Whether every acquire succeeds at once: mutual exclusion is broken on
+    /// purpose.
     pub grants_always: bool,
 }
 
 impl SimulatedLock {
-    /// One way to the server or back; says whether it was passed.
-    async fn way(&self, loss: Ill) -> bool {
-        let under_way = self.weather.under_way(Ill::RedisSlow);
-        runtime::sleep(under_way).await;
-        !self.weather.strikes(loss)
+    /// Simulates one network transit; returns whether the message arrived.
+    async fn transit(&self, loss: FaultKind) -> bool {
+        let latency = self.faults.latency(FaultKind::RedisSlow);
+        runtime::sleep(latency).await;
+        !self.faults.strikes(loss)
     }
 
-    /// What a server that fails over may do between two commands.
-    fn forget(&self, name: LockName) {
-        if self.weather.strikes(Ill::RedisFlushed) {
+    /// Injects the key losses of a failover between two commands.
+    fn inject_loss(&self, name: LockName) {
+        if self.faults.strikes(FaultKind::RedisFlushed) {
             let mut names = self.redis.names();
             for name in names.values_mut() {
                 (name.holder, name.fence) = (None, 0);
                 name.wake();
             }
         }
-        if self.weather.strikes(Ill::LockLost)
+        if self.faults.strikes(FaultKind::LockLost)
             && let Some(name) = self.redis.names().get_mut(&name)
         {
             name.holder = None;
@@ -91,27 +92,27 @@ impl SimulatedLock {
         }
     }
 
-    async fn ask(&self, name: LockName, token: u128, until: Duration) -> Grant {
+    async fn try_acquire(&self, name: LockName, token: u128, until: Duration) -> Grant {
         loop {
-            if !self.way(Ill::RedisDown).await {
+            if !self.transit(FaultKind::RedisDown).await {
                 return Grant::Down;
             }
             let asked = runtime::now();
-            self.forget(name);
+            self.inject_loss(name);
             let waits = {
                 let mut names = self.redis.names();
-                let place = names.entry(name).or_default();
-                if place.holder().is_none() || self.grants_always {
-                    Ok(place.grant(token, self.ttl))
+                let lock = names.entry(name).or_default();
+                if lock.holder().is_none() || self.grants_always {
+                    Ok(lock.grant(token, self.ttl))
                 } else {
                     let (turn, mine) = oneshot::channel();
-                    place.waiting.push((token, turn));
-                    let left = place.holder.map_or(Duration::ZERO, |(_, until)| until);
+                    lock.waiting.push((token, turn));
+                    let left = lock.holder.map_or(Duration::ZERO, |(_, until)| until);
                     Err((mine, left.saturating_sub(here().time())))
                 }
             };
             let (turn, left) = match waits {
-                Ok(_) if !self.way(Ill::RedisAnswerLost).await => return Grant::Down,
+                Ok(_) if !self.transit(FaultKind::RedisResponseLost).await => return Grant::Down,
                 Ok(fence) => {
                     let fence = Some(fence);
                     return Grant::Granted(Lease { name, token, fence, granted_at: asked });
@@ -121,8 +122,8 @@ impl SimulatedLock {
             let patience = until.saturating_sub(here().time());
             let _ = runtime::timeout(left.min(patience), turn).await;
             if here().time() >= until {
-                if let Some(place) = self.redis.names().get_mut(&name) {
-                    place.waiting.retain(|(waiter, _)| *waiter != token);
+                if let Some(lock) = self.redis.names().get_mut(&name) {
+                    lock.waiting.retain(|(waiter, _)| *waiter != token);
                 }
                 return Grant::TimedOut;
             }
@@ -134,53 +135,53 @@ impl Lock for SimulatedLock {
     fn acquire(&self, name: LockName, wait: Duration) -> BoxFuture<'_, Grant> {
         let token = runtime::random();
         let until = here().time() + wait;
-        Box::pin(self.ask(name, token, until))
+        Box::pin(self.try_acquire(name, token, until))
     }
 
     fn renew<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Renewal> {
         Box::pin(async move {
-            if !self.way(Ill::RedisDown).await {
+            if !self.transit(FaultKind::RedisDown).await {
                 return Renewal::Lost;
             }
-            self.forget(lease.name);
+            self.inject_loss(lease.name);
             let kept = {
                 let mut names = self.redis.names();
-                let place = names.entry(lease.name).or_default();
-                if place.holder() != Some(lease.token) {
+                let lock = names.entry(lease.name).or_default();
+                if lock.holder() != Some(lease.token) {
                     Renewal::Lost
-                } else if place.waiting.is_empty() {
-                    place.holder = Some((lease.token, here().time() + self.ttl));
+                } else if lock.waiting.is_empty() {
+                    lock.holder = Some((lease.token, here().time() + self.ttl));
                     Renewal::Renewed
                 } else {
-                    place.holder = None;
-                    place.wake();
+                    lock.holder = None;
+                    lock.wake();
                     Renewal::HandedOver
                 }
             };
-            if self.way(Ill::RedisAnswerLost).await { kept } else { Renewal::Lost }
+            if self.transit(FaultKind::RedisResponseLost).await { kept } else { Renewal::Lost }
         })
     }
 
     fn release(&self, lease: Lease) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if !self.way(Ill::RedisDown).await {
+            if !self.transit(FaultKind::RedisDown).await {
                 return;
             }
-            if let Some(place) = self.redis.names().get_mut(&lease.name)
-                && place.holder() == Some(lease.token)
+            if let Some(lock) = self.redis.names().get_mut(&lease.name)
+                && lock.holder() == Some(lease.token)
             {
-                place.holder = None;
-                place.wake();
+                lock.holder = None;
+                lock.wake();
             }
         })
     }
 
     fn raise_fence(&self, name: LockName, seen: u64) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if self.way(Ill::RedisDown).await {
+            if self.transit(FaultKind::RedisDown).await {
                 let mut names = self.redis.names();
-                let place = names.entry(name).or_default();
-                place.fence = place.fence.max(seen);
+                let lock = names.entry(name).or_default();
+                lock.fence = lock.fence.max(seen);
             }
         })
     }

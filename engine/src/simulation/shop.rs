@@ -1,5 +1,5 @@
-//! The processes of a history, on one database and one Redis, and what befalls
-//! them.
+//! Owns a history's processes, which share one database and one Redis, and
+//! injects process faults.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,11 +9,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
+use super::fault_schedule::{FaultKind, FaultSchedule};
+use super::invalidations::Invalidations;
 use super::log::Log;
-use super::notices::Notices;
 use super::redis::{Redis, SimulatedLock};
 use super::store::SimulatedStore;
-use super::weather::{Ill, Weather};
 use super::world::{Process, here};
 use crate::cache::ProductCache;
 use crate::clock::StoreClock;
@@ -26,37 +26,37 @@ use crate::model::{Money, Product, ProductId};
 use crate::process_shared::ProcessShared;
 use crate::runtime::{self, Runtime};
 
-/// Nothing waits for longer, whatever befalls it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+/// Every response must arrive within this time, whatever the faults.
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Which locks the engines use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Locks {
     Redis,
-    /// Redis that grants to everyone.
+    /// Redis locks that every caller acquires.
     Always,
-    /// Turns within the process.
+    /// Locks within the process.
     Local,
 }
 
-/// An engine in its process.
+/// An engine and the process that runs it.
 #[derive(Clone)]
-pub(super) struct Seat {
-    pub core: Arc<LocalBackend>,
+pub(super) struct ProcessHandle {
+    pub backend: Arc<LocalBackend>,
     pub process: Process,
-    pub gone: CancellationToken,
+    pub killed: CancellationToken,
 }
 
 pub(super) struct Shop {
     pub database: Arc<Database>,
-    pub weather: Arc<Weather>,
+    pub faults: Arc<FaultSchedule>,
     pub products: Vec<ProductId>,
     pub log: Log,
     redis: Arc<Redis>,
-    notices: Arc<Notices>,
+    invalidations: Arc<Invalidations>,
     config: Arc<Config>,
     locks: Locks,
-    seats: Mutex<Vec<Seat>>,
+    handles: Mutex<Vec<ProcessHandle>>,
     next_process: AtomicU64,
 }
 
@@ -102,36 +102,36 @@ impl Shop {
             database.add_product(ProductRow { product, received: stock, fence: 0, next_due: None });
         }
         Arc::new(Self {
-            weather: Arc::new(Weather::drawn()),
+            faults: Arc::new(FaultSchedule::drawn()),
             log: Log::of(&database),
             database,
             products,
             redis: Arc::default(),
-            notices: Arc::default(),
+            invalidations: Arc::default(),
             config: Arc::new(drawn_config(locks)),
             locks,
-            seats: Mutex::default(),
+            handles: Mutex::default(),
             next_process: AtomicU64::new(Process::SERVERS.0 + 1),
         })
     }
 
-    pub fn seats(&self) -> MutexGuard<'_, Vec<Seat>> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn handles(&self) -> MutexGuard<'_, Vec<ProcessHandle>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens an engine in a process of its own.
-    pub fn open(&self) -> Seat {
+    /// Opens an engine in a new process.
+    pub fn open(&self) -> ProcessHandle {
         let process = Process(self.next_process.fetch_add(1, Ordering::Relaxed));
         let config = Arc::clone(&self.config);
         let metrics = Arc::new(Metrics::new());
         let cache = Arc::new(ProductCache::simulated(config.cache_ttl, Arc::clone(&metrics)));
-        self.notices.add(process, &cache);
+        self.invalidations.add(process, &cache);
         let process_shared = Arc::<ProcessShared>::default();
         let lock: Arc<dyn Lock> = match self.locks {
             Locks::Local => Arc::clone(&process_shared.lock) as Arc<dyn Lock>,
             locks => Arc::new(SimulatedLock {
                 redis: Arc::clone(&self.redis),
-                weather: Arc::clone(&self.weather),
+                faults: Arc::clone(&self.faults),
                 ttl: config.lock_ttl,
                 grants_always: locks == Locks::Always,
             }),
@@ -139,8 +139,8 @@ impl Shop {
         let skew = i64::try_from(here().draw(0..160_000)).unwrap_or(0) - 80_000;
         let store = SimulatedStore {
             database: Arc::clone(&self.database),
-            weather: Arc::clone(&self.weather),
-            notices: Arc::clone(&self.notices),
+            faults: Arc::clone(&self.faults),
+            invalidations: Arc::clone(&self.invalidations),
             process,
             connections: Arc::new(Semaphore::new(config.connections as usize)),
             timeout: config.store_timeout,
@@ -148,7 +148,7 @@ impl Shop {
             retries: config.retries,
             skew,
         };
-        let core = LocalBackend::assemble(Dependencies {
+        let backend = LocalBackend::assemble(Dependencies {
             config,
             clock: Arc::new(StoreClock),
             store: Arc::new(store),
@@ -159,27 +159,27 @@ impl Shop {
             redis: None,
             runtime: Runtime::Simulated(process),
         });
-        Seat { core, process, gone: CancellationToken::new() }
+        ProcessHandle { backend, process, killed: CancellationToken::new() }
     }
 
-    /// Pauses and kills processes until it is told to stop.
-    pub async fn disturb(self: Arc<Self>, stop: CancellationToken) {
+    /// Pauses and kills processes until `stop` is cancelled.
+    pub async fn inject_process_faults(self: Arc<Self>, stop: CancellationToken) {
         let world = here();
         while !stop.is_cancelled() {
             let pause = world.draw_time(Duration::from_millis(1)..Duration::from_millis(200));
             runtime::sleep(pause).await;
-            let count = self.seats().len() as u64;
+            let count = self.handles().len() as u64;
             let at = usize::try_from(world.draw(0..count)).unwrap_or(0);
-            let seat = self.seats()[at].clone();
-            if self.weather.strikes(Ill::Paused) {
+            let handle = self.handles()[at].clone();
+            if self.faults.strikes(FaultKind::Paused) {
                 let time = world.draw_time(Duration::from_millis(1)..Duration::from_millis(3_000));
-                world.pause(seat.process, time);
+                world.pause(handle.process, time);
             }
-            if self.weather.strikes(Ill::Killed) {
-                seat.gone.cancel();
-                world.kill(seat.process);
+            if self.faults.strikes(FaultKind::Killed) {
+                handle.killed.cancel();
+                world.kill(handle.process);
                 let next = self.open();
-                self.seats()[at] = next;
+                self.handles()[at] = next;
             }
         }
     }

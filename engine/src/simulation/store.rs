@@ -1,9 +1,9 @@
-//! The simulated store: sessions as those of the SQL stores, over a network
-//! that delays and breaks.
+//! Simulates a store: the sessions of the SQL stores over an unreliable network.
 //!
-//! The server's part of a round trip runs among the servers, so that it goes
-//! on when its caller is paused or killed. Trips of one connection are served
-//! one after the other, the end of a broken one after them.
+//! The server side of a round trip runs in [`Process::SERVERS`], so it continues
+//! when the calling process is paused or killed. The server executes one
+//! connection's requests in order, and rolls back after the last one when the
+//! connection breaks.
 mod session;
 mod statements;
 
@@ -15,9 +15,9 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use self::session::SimulatedSession;
-use super::database::{Database, Locked, Tables, TxnId, clock};
-use super::notices::Notices;
-use super::weather::{Ill, Weather};
+use super::database::{Database, LockKey, Tables, TxnId, clock};
+use super::fault_schedule::{FaultKind, FaultSchedule};
+use super::invalidations::Invalidations;
 use super::world::{Process, here};
 use crate::audit::AuditFacts;
 use crate::cache::CachedProduct;
@@ -29,30 +29,32 @@ use crate::store::{
     with_retries,
 };
 
-/// A process's way to the database.
+/// A process's database client.
 #[derive(Clone)]
 pub(super) struct SimulatedStore {
     pub database: Arc<Database>,
-    pub weather: Arc<Weather>,
-    pub notices: Arc<Notices>,
+    pub faults: Arc<FaultSchedule>,
+    pub invalidations: Arc<Invalidations>,
     pub process: Process,
     pub connections: Arc<Semaphore>,
     pub timeout: Duration,
     pub lock_wait: Duration,
     pub retries: u32,
-    /// How far the process's clock is from the database's, in microseconds.
+    /// Offset of the process's clock from the database's, in microseconds.
     pub skew: i64,
 }
 
-/// One connection at the server: what is sent is done in the order of sending.
+/// Serializes the requests of one connection in the order they were sent.
 #[derive(Default)]
-struct Line {
-    /// Ends when the last that was sent is done.
+struct ConnectionQueue {
+    /// Completes when the last request is done. A plain mutex: the critical
+    /// section is one swap and never awaits.
     last: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
-impl Line {
-    /// Takes a place: what to wait for, and what to drop in the end.
+impl ConnectionQueue {
+    /// Enqueues a request: returns its predecessor's completion, and the sender
+    /// to drop when it is done.
     fn enter(&self) -> (Option<oneshot::Receiver<()>>, oneshot::Sender<()>) {
         let (done, waits) = oneshot::channel();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,46 +66,50 @@ fn lost(why: &str) -> StoreError {
     StoreError::new(Fault::Lost, why)
 }
 
-/// Where a trip breaks.
+/// Where a round trip breaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Break {
     Before,
     After,
-    UnderWay,
+    InFlight,
 }
 
 impl SimulatedStore {
     fn draw_break(&self, is_commit: bool) -> Option<Break> {
-        let ills = if is_commit {
-            [Ill::CommitLostRequest, Ill::CommitLostAnswer, Ill::CommitLostUnderWay]
+        let kinds = if is_commit {
+            [
+                FaultKind::CommitLostRequest,
+                FaultKind::CommitLostResponse,
+                FaultKind::CommitLostInFlight,
+            ]
         } else {
-            [Ill::LostRequest, Ill::LostAnswer, Ill::LostUnderWay]
+            [FaultKind::LostRequest, FaultKind::LostResponse, FaultKind::LostInFlight]
         };
-        let breaks = [Break::Before, Break::After, Break::UnderWay];
-        ills.into_iter().zip(breaks).find(|(ill, _)| self.weather.strikes(*ill)).map(|(_, at)| at)
+        let breaks = [Break::Before, Break::After, Break::InFlight];
+        kinds.into_iter().zip(breaks).find(|(kind, _)| self.faults.strikes(*kind)).map(|(_, at)| at)
     }
 
-    /// Sends work to the server and waits for its answer.
-    async fn trip<T: Send + 'static>(
+    /// Sends a request to the server and waits for the response.
+    async fn round_trip<T: Send + 'static>(
         &self,
-        line: &Line,
+        queue: &ConnectionQueue,
         is_commit: bool,
         work: impl Future<Output = StoreResult<T>> + Send + 'static,
     ) -> StoreResult<T> {
         let breaks = self.draw_break(is_commit);
         let there = match breaks {
-            Some(Break::UnderWay) => here().draw_time(Duration::ZERO..Duration::from_millis(1500)),
-            _ if self.weather.strikes(Ill::Silent) => {
+            Some(Break::InFlight) => here().draw_time(Duration::ZERO..Duration::from_millis(1500)),
+            _ if self.faults.strikes(FaultKind::Silent) => {
                 here().draw_time(self.timeout / 2..self.timeout * 2)
             }
-            _ => self.weather.under_way(Ill::Slow),
+            _ => self.faults.latency(FaultKind::Slow),
         };
-        let back = self.weather.under_way(Ill::Slow);
+        let back = self.faults.latency(FaultKind::Slow);
         if breaks == Some(Break::Before) {
             runtime::sleep(there).await;
             return Err(lost("the connection broke before the request arrived"));
         }
-        let (before, turn) = line.enter();
+        let (before, turn) = queue.enter();
         let answer = Process::SERVERS.spawn(async move {
             if let Some(before) = before {
                 let _ = before.await;
@@ -114,55 +120,61 @@ impl SimulatedStore {
             runtime::sleep(back).await;
             done
         });
-        if breaks == Some(Break::UnderWay) {
-            return Err(lost("the connection broke while the request was under way"));
+        if breaks == Some(Break::InFlight) {
+            return Err(lost("the connection broke while the request was in flight"));
         }
         match runtime::timeout(self.timeout, answer).await {
-            Some(Ok(_)) if breaks.is_some() => Err(lost("the answer was lost")),
+            Some(Ok(_)) if breaks.is_some() => {
+                Err(lost("the connection broke before the response arrived"))
+            }
             Some(Ok(done)) => done,
             Some(Err(_)) | None => Err(lost("the database did not answer in time")),
         }
     }
 
-    /// A fault of a statement, drawn at the server.
+    /// Injects a statement error at the server.
     fn statement(&self, txn: TxnId) -> StoreResult<()> {
-        if self.weather.strikes(Ill::Deadlock) {
+        if self.faults.strikes(FaultKind::Deadlock) {
             self.database.roll_back(txn);
             return Err(StoreError::new(Fault::Deadlock, "drawn"));
         }
-        if self.weather.strikes(Ill::LockWait) {
+        if self.faults.strikes(FaultKind::LockWait) {
             return Err(StoreError::new(Fault::LockWait, "drawn"));
         }
-        if self.weather.strikes(Ill::Refused) {
+        if self.faults.strikes(FaultKind::Refused) {
             return Err(StoreError::new(Fault::Fatal, "drawn"));
         }
         Ok(())
     }
 
-    async fn lock(&self, txn: TxnId, what: Locked) -> StoreResult<()> {
+    async fn lock(&self, txn: TxnId, what: LockKey) -> StoreResult<()> {
         self.database.lock(txn, what, self.lock_wait).await
     }
 
-    /// Opens a connection, or has one from the pool.
+    /// Takes a connection from the pool.
     async fn connect(&self) -> StoreResult<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.connections).acquire_owned();
         let permit = runtime::timeout(self.timeout, permit).await;
         let Some(Ok(permit)) = permit else { return Err(lost("no connection was free in time")) };
-        if self.weather.strikes(Ill::NoConnection) {
-            let under_way = self.weather.under_way(Ill::Slow);
-            runtime::sleep(under_way).await;
-            return Err(lost("no connection can be had"));
+        if self.faults.strikes(FaultKind::NoConnection) {
+            let latency = self.faults.latency(FaultKind::Slow);
+            runtime::sleep(latency).await;
+            return Err(lost("connection rejected"));
         }
         Ok(permit)
     }
 
-    /// A reading statement on a connection of its own, and its time.
+    /// Runs one SELECT on its own connection; returns the result and the server's
+    /// time.
     async fn select<T: Send + 'static>(
         &self,
         read: impl Fn(&Tables) -> T + Send + 'static,
     ) -> StoreResult<(T, Timestamp)> {
         let database = Arc::clone(&self.database);
-        self.trip(&Line::default(), false, async move { Ok((database.read(read), clock())) }).await
+        self.round_trip(&ConnectionQueue::default(), false, async move {
+            Ok((database.read(read), clock()))
+        })
+        .await
     }
 
     async fn read_product(&self, id: ProductId) -> StoreResult<Option<(CachedProduct, Timestamp)>> {
@@ -191,7 +203,7 @@ impl SimulatedStore {
     }
 }
 
-/// A product with what is due counted as returned.
+/// Returns the product with its expired holds and orders counted as returned.
 fn due_as_returned(tables: &Tables, id: ProductId, now: Timestamp) -> Option<ProductRow> {
     let mut row = tables.products.get(&id)?.clone();
     let (holds, orders, next) = due_of(tables, id, now);
@@ -204,7 +216,8 @@ fn due_as_returned(tables: &Tables, id: ProductId, now: Timestamp) -> Option<Pro
     Some(row)
 }
 
-/// What of a product is due, soonest first, and the next moment after `now`.
+/// Returns the product's expired holds and orders, oldest first, and the next
+/// expiry after `now`.
 fn due_of(
     tables: &Tables,
     id: ProductId,
@@ -245,7 +258,7 @@ impl Store for SimulatedStore {
             let _connection = self.connect().await?;
             let database = Arc::clone(&self.database);
             let draw = async move { Ok(database.draw(sequence, count)) };
-            self.trip(&Line::default(), false, draw).await
+            self.round_trip(&ConnectionQueue::default(), false, draw).await
         }))
     }
 
@@ -319,10 +332,10 @@ impl Store for SimulatedStore {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn forget_keys(&self, life: Duration, _: u32) -> BoxFuture<'_, StoreResult<u64>> {
+    fn forget_keys(&self, ttl: Duration, _: u32) -> BoxFuture<'_, StoreResult<u64>> {
         Box::pin(async move {
-            let life = i64::try_from(life.as_micros()).unwrap_or(i64::MAX);
-            let before = Timestamp::from_micros(clock().micros().saturating_sub(life));
+            let ttl = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
+            let before = Timestamp::from_micros(clock().micros().saturating_sub(ttl));
             Ok(self.database.forget_keys(before))
         })
     }

@@ -1,7 +1,8 @@
-//! The scheduler and the clock: one thread, one seeded generator.
+//! Schedules tasks and simulates time on one thread with one seeded random
+//! generator.
 //!
-//! Of the tasks that can go on, one is drawn and polled to its next await.
-//! When none can, time jumps to the next timer. Tasks belong to processes,
+//! Each step polls one runnable task, drawn at random, to its next await. When
+//! none is runnable, time jumps to the next timer. Tasks belong to processes,
 //! which can be paused and killed as a whole.
 
 use std::cell::RefCell;
@@ -23,12 +24,12 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<World>>> = const { RefCell::new(None) };
 }
 
-/// The world that this thread simulates, if it does.
+/// Returns this thread's simulation, if one runs.
 pub(crate) fn current() -> Option<Arc<World>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// The world that this thread simulates.
+/// Returns this thread's simulation.
 pub(super) fn here() -> Arc<World> {
     current().expect("only called inside a simulation")
 }
@@ -36,7 +37,7 @@ pub(super) fn here() -> Arc<World> {
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 type TaskId = u64;
 
-/// More steps than any history takes.
+/// Bounds the steps of one history; no correct history comes close.
 const STEPS_MAX: u64 = 3_000_000;
 
 /// A group of tasks that is paused and killed together.
@@ -44,7 +45,7 @@ const STEPS_MAX: u64 = 3_000_000;
 pub(crate) struct Process(pub u64);
 
 impl Process {
-    /// The callers and what looks after the whole.
+    /// The callers and the test driver.
     pub const OUTSIDE: Self = Self(0);
     /// The database, Redis and the network.
     pub const SERVERS: Self = Self(1);
@@ -55,7 +56,7 @@ impl Process {
     ) -> oneshot::Receiver<T> {
         let (done, waits) = oneshot::channel();
         here().spawn(self, async move {
-            // Who does not wait for it does not want it.
+            // The receiver may be dropped.
             let _ = done.send(work.await);
         });
         waits
@@ -71,24 +72,24 @@ pub(crate) struct World {
 struct State {
     now: Duration,
     rng: StdRng,
-    /// Of every step taken and everything drawn.
+    /// Hashes every step and every [`World::note`].
     trace: DefaultHasher,
     steps: u64,
     next_task: TaskId,
     next_timer: u64,
     timers: BTreeMap<(Duration, u64), Waker>,
-    born: Vec<(TaskId, Process, Task)>,
+    spawned: Vec<(TaskId, Process, Task)>,
     paused: BTreeMap<Process, Duration>,
     dead: BTreeSet<Process>,
-    /// Those of them whose tasks are still there.
+    /// Dead processes whose tasks are not dropped yet.
     dying: BTreeSet<Process>,
 }
 
 /// How a history ended.
 pub(super) struct Ended<T> {
-    /// `None` when it did not come to its end.
+    /// `None` when it exceeded its step or time limit.
     pub outcome: Option<T>,
-    /// Tells two histories apart.
+    /// A hash of every step: equal traces mean equal histories.
     pub trace: u64,
     pub steps: u64,
     pub took: Duration,
@@ -108,24 +109,25 @@ impl Wake for TaskWaker {
     }
 }
 
-struct Living {
+struct LiveTask {
     process: Process,
     task: Task,
     waker: Arc<TaskWaker>,
 }
 
-/// Takes the world off the thread, also when a check panics.
-struct Visit;
+/// Clears the thread's simulation on drop, also during a panic.
+struct CurrentGuard;
 
-impl Drop for Visit {
+impl Drop for CurrentGuard {
     fn drop(&mut self) {
         CURRENT.with_borrow_mut(Option::take);
     }
 }
 
 impl World {
-    /// Plays what `begin` begins to its end, for at most `limit` of its time.
-    pub(super) fn play<T, F>(seed: u64, limit: Duration, begin: impl FnOnce() -> F) -> Ended<T>
+    /// Runs the future of `begin` to its end, for at most `limit` of simulated
+    /// time.
+    pub(super) fn run<T, F>(seed: u64, limit: Duration, begin: impl FnOnce() -> F) -> Ended<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
@@ -140,7 +142,7 @@ impl World {
                 next_task: 0,
                 next_timer: 0,
                 timers: BTreeMap::new(),
-                born: Vec::new(),
+                spawned: Vec::new(),
                 paused: BTreeMap::new(),
                 dead: BTreeSet::new(),
                 dying: BTreeSet::new(),
@@ -148,60 +150,59 @@ impl World {
             ready: Arc::default(),
         });
         CURRENT.with_borrow_mut(|current| *current = Some(Arc::clone(&world)));
-        let _visit = Visit;
+        let _guard = CurrentGuard;
         let mut end = Process::OUTSIDE.spawn(begin());
-        let mut living = BTreeMap::new();
+        let mut live = BTreeMap::new();
         let mut outcome = None;
-        while outcome.is_none() && world.step(&mut living, limit) {
+        while outcome.is_none() && world.step(&mut live, limit) {
             outcome = end.try_recv().ok();
         }
-        // What the last tasks do when they are dropped belongs to no history.
-        drop(living);
-        world.state().born.clear();
+        // Drop handlers of the remaining tasks must not change the trace.
+        drop(live);
+        world.state().spawned.clear();
         let state = world.state();
         Ended { outcome, trace: state.trace.finish(), steps: state.steps, took: state.now }
     }
 
-    /// Polls one task, or lets time pass; says whether anything can go on.
-    fn step(&self, living: &mut BTreeMap<TaskId, Living>, limit: Duration) -> bool {
-        let (born, dying) = {
+    /// Polls one task, or advances time; returns whether the simulation can
+    /// continue.
+    fn step(&self, live: &mut BTreeMap<TaskId, LiveTask>, limit: Duration) -> bool {
+        let (spawned, dying) = {
             let mut state = self.state();
-            (std::mem::take(&mut state.born), std::mem::take(&mut state.dying))
+            (std::mem::take(&mut state.spawned), std::mem::take(&mut state.dying))
         };
-        for (id, process, task) in born {
+        for (id, process, task) in spawned {
             let ready = Arc::clone(&self.ready);
             let waker = Arc::new(TaskWaker { id, queued: AtomicBool::new(false), ready });
             Arc::clone(&waker).wake();
-            living.insert(id, Living { process, task, waker });
+            live.insert(id, LiveTask { process, task, waker });
         }
         if !dying.is_empty() {
-            let (last, rest) = std::mem::take(living)
-                .into_iter()
-                .partition(|(_, one)| dying.contains(&one.process));
-            *living = rest;
-            drop::<BTreeMap<TaskId, Living>>(last);
+            let (last, rest) =
+                std::mem::take(live).into_iter().partition(|(_, one)| dying.contains(&one.process));
+            *live = rest;
+            drop::<BTreeMap<TaskId, LiveTask>>(last);
             return true;
         }
-        let Some(id) = self.draw_ready(living) else { return self.pass_time(limit) };
-        let Some(mut one) = living.remove(&id) else { return true };
+        let Some(id) = self.draw_ready(live) else { return self.pass_time(limit) };
+        let Some(mut one) = live.remove(&id) else { return true };
         one.waker.queued.store(false, Ordering::Release);
         let waker = Waker::from(Arc::clone(&one.waker));
         if one.task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-            living.insert(id, one);
+            live.insert(id, one);
         }
         self.state().steps < STEPS_MAX
     }
 
-    /// Draws one of the tasks that can go on.
-    fn draw_ready(&self, living: &BTreeMap<TaskId, Living>) -> Option<TaskId> {
+    /// Draws one runnable task.
+    fn draw_ready(&self, live: &BTreeMap<TaskId, LiveTask>) -> Option<TaskId> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        ready.retain(|id| living.contains_key(id));
+        ready.retain(|id| live.contains_key(id));
         let mut state = self.state();
         let now = state.now;
         state.paused.retain(|_, until| *until > now);
-        let can_go_on = |id: &TaskId| {
-            living.get(id).is_some_and(|one| !state.paused.contains_key(&one.process))
-        };
+        let can_go_on =
+            |id: &TaskId| live.get(id).is_some_and(|one| !state.paused.contains_key(&one.process));
         let able: Vec<usize> = (0..ready.len()).filter(|at| can_go_on(&ready[*at])).collect();
         if able.is_empty() {
             return None;
@@ -213,7 +214,7 @@ impl World {
         Some(id)
     }
 
-    /// Jumps to the next timer, or to the end of a pause.
+    /// Advances time to the next timer or the end of a pause.
     fn pass_time(&self, limit: Duration) -> bool {
         let due = {
             let mut state = self.state();
@@ -238,18 +239,18 @@ impl World {
         }
         state.next_task += 1;
         let id = state.next_task;
-        state.born.push((id, process, Box::pin(task)));
+        state.spawned.push((id, process, Box::pin(task)));
     }
 
-    /// Lets no task of the process go on for a time. One that stands still
-    /// already is left alone: it would never go on.
+    /// Suspends the process's tasks for a time. Ignores a paused process:
+    /// extending its pause again and again would starve it.
     pub fn pause(&self, process: Process, time: Duration) {
         let mut state = self.state();
         let until = state.now + time;
         state.paused.entry(process).or_insert(until);
     }
 
-    /// Drops all tasks of the process where they stand.
+    /// Drops all tasks of the process at their current await.
     pub fn kill(&self, process: Process) {
         let mut state = self.state();
         state.dead.insert(process);
@@ -264,7 +265,7 @@ impl World {
         self.start + self.state().now
     }
 
-    /// The time since the beginning.
+    /// The simulated time since the start.
     pub fn time(&self) -> Duration {
         self.state().now
     }
@@ -276,29 +277,29 @@ impl World {
         self.state().rng.random()
     }
 
-    /// Draws a number of the range.
+    /// Draws a number from the range.
     pub fn draw(&self, range: Range<u64>) -> u64 {
         self.state().rng.random_range(range)
     }
 
-    /// Whether something happens that does so once in `1 / chance`.
+    /// Draws true with probability `chance`.
     pub fn happens(&self, chance: f64) -> bool {
         chance > 0.0 && self.state().rng.random_bool(chance)
     }
 
-    /// Draws a time of the range, to the microsecond.
+    /// Draws a duration from the range, in whole microseconds.
     pub fn draw_time(&self, range: Range<Duration>) -> Duration {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Duration::from_micros(self.draw(micros(range.start)..micros(range.end)))
     }
 
-    /// Draws one of these.
+    /// Draws one element.
     pub fn pick<T: Copy>(&self, among: &[T]) -> T {
         let at = self.draw(0..among.len() as u64);
         among[usize::try_from(at).unwrap_or(0)]
     }
 
-    /// Adds to what tells this history from others.
+    /// Adds a value to the trace hash.
     pub fn note(&self, what: &impl Hash) {
         what.hash(&mut self.state().trace);
     }
@@ -323,7 +324,7 @@ impl World {
 struct Sleep {
     world: Arc<World>,
     at: Duration,
-    /// Its number among the timers.
+    /// The timer's id once it is registered.
     id: Option<u64>,
 }
 

@@ -1,5 +1,6 @@
-//! The table of cases that every face runs, `engine/tests/cases.json`, and how
-//! a face written in Rust plays it. `cases.md` beside it says what is in it.
+//! Reads the conformance table that every language binding runs,
+//! `engine/tests/cases.json`, and plays it against a binding written in Rust.
+//! `cases.md` beside it describes the format.
 #![expect(clippy::expect_used, reason = "a table that is wrong ends the test, as all of the kit's")]
 
 mod play;

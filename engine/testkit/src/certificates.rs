@@ -1,4 +1,4 @@
-//! Certificates for servers and clients that use TLS.
+//! Creates certificates for TLS servers and clients.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A server's folder, removed whatever becomes of us.
+//! Owns a server's folder and removes it even when this process is killed.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -8,32 +8,32 @@ use tempfile::TempDir;
 
 use crate::tool;
 
-// Reads one line. A line means that the folder is gone already; the end of the
-// input means that our process died without a chance to remove it. A dying
-// server may still write for a moment, hence more than one round.
-const WARDEN: &str = r#"read -r released && exit 0
+// The watchdog reads one line. A line means that the folder is removed already;
+// end of input means that this process died before it could. A dying server may
+// still write for a moment, hence the retries.
+const WATCHDOG: &str = r#"read -r released && exit 0
 for pause in 0 0.2 1 5; do sleep "$pause"; rm -rf -- "$1"; done"#;
 
-/// Owns a temporary folder, and a shell that removes it should this process end
-/// without dropping it: a static is never dropped, and neither is anything in a
-/// process that is killed.
+/// Owns a temporary folder, and a watchdog shell that removes it when this
+/// process ends without dropping it: statics are never dropped, and neither is
+/// anything in a killed process.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
     // `None` only while being dropped.
     folder: Option<TempDir>,
-    warden: Child,
+    watchdog: Child,
     line: Option<ChildStdin>,
 }
 
 impl Folder {
     pub(crate) fn new(prefix: &str) -> io::Result<Folder> {
         let folder = tempfile::Builder::new().prefix(prefix).tempdir()?;
-        let mut warden = tool::command("sh")
-            .args(["-c", WARDEN, "warden"])
+        let mut watchdog = tool::command("sh")
+            .args(["-c", WATCHDOG, "watchdog"])
             .arg(folder.path())
-            // Out of our process group: a signal to the group must not take
-            // the warden along.
+            // In its own process group: a signal to this group must not kill the
+            // watchdog.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -42,8 +42,8 @@ impl Folder {
         Ok(Folder {
             path: folder.path().to_path_buf(),
             folder: Some(folder),
-            line: warden.stdin.take(),
-            warden,
+            line: watchdog.stdin.take(),
+            watchdog,
         })
     }
 
@@ -58,12 +58,12 @@ impl Drop for Folder {
         let Some(mut line) = self.line.take() else {
             return;
         };
-        // If the folder could not be removed, the closed pipe tells the warden
-        // to try again; then we do not wait for it.
+        // If the removal failed, the closed pipe makes the watchdog retry, and
+        // nothing waits for it.
         if matches!(removed, Some(Ok(()))) && line.write_all(b"\n").is_ok() {
             drop(line);
-            // Nothing to do about a failure; waiting only avoids a zombie.
-            let _ = self.warden.wait();
+            // Waiting only avoids a zombie; errors are ignored.
+            let _ = self.watchdog.wait();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A throw-away MariaDB Galera cluster.
+//! Runs a throw-away MariaDB Galera cluster.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,9 +15,8 @@ use crate::tool;
 const PROVIDERS: [&str; 2] =
     ["/usr/lib/galera/libgalera_smm.so", "/usr/lib64/galera-4/libgalera_smm.so"];
 
-// rsync's daemon, which a node that joins runs, turns from root into nobody and
-// cannot read the folder then. These two stand in for the usual script, where
-// the whole kit runs as root.
+// A joining node's rsync daemon drops from root to nobody and then cannot read
+// the folder. When the kit runs as root, these two scripts replace the usual one.
 const SST_AS_ROOT: &str =
     "#!/bin/sh\nPATH=\"$(dirname \"$0\"):$PATH\" exec wsrep_sst_rsync \"$@\"\n";
 const RSYNC_AS_ROOT: &str = "#!/bin/sh\ncase \" $* \" in\n\
@@ -27,23 +26,24 @@ const RSYNC_AS_ROOT: &str = "#!/bin/sh\ncase \" $* \" in\n\
 /// Owns a MariaDB Galera cluster of three nodes, each with a folder and
 /// loopback ports of its own. Dropping it kills them all.
 ///
-/// Each node is set up as [`MariaDb`](crate::MariaDb)'s servers are and writes its log at
-/// each commit. A node that says nothing for two seconds is taken for dead by
-/// the others. A node that comes back fetches what it missed from another:
-/// what was committed since, or all of it.
+/// Each node is configured as [`MariaDb`](crate::MariaDb)'s servers and flushes
+/// its log at each commit. The others suspect a node after two seconds of
+/// silence. A returning node catches up from another by incremental or full state
+/// transfer.
 #[derive(Debug)]
 pub struct Galera {
     nodes: Nodes,
 }
 
-/// How far a node has come: a history's id, and the number of the last
-/// transaction in it.
-struct Place {
+/// A node's recovered replication position: the history's UUID and the sequence
+/// number of its last transaction.
+struct RecoveredPosition {
     history: String,
     number: i64,
 }
 
-/// The ports of a node: clients, the group, and the two ways of catching up.
+/// The ports of a node: clients, group communication, incremental and full state
+/// transfer.
 struct Ports {
     sql: u16,
     group: u16,
@@ -52,7 +52,7 @@ struct Ports {
 }
 
 impl Galera {
-    /// Starts the nodes and waits until all are in step, about ten seconds.
+    /// Starts the nodes and waits until all are synchronized, about ten seconds.
     ///
     /// # Panics
     ///
@@ -76,14 +76,14 @@ impl Galera {
         Ok(Galera { nodes: Nodes::new(nodes) })
     }
 
-    /// Says whether a node belongs to the part of the cluster that may write,
-    /// and is in step with it.
+    /// Returns whether a node belongs to the primary component and is
+    /// synchronized.
     #[must_use]
     pub fn is_synced(&self, node: usize) -> bool {
         self.is_up(node) && is_synced(&self.servers()[node])
     }
 
-    /// Waits until a node is in step with the cluster.
+    /// Waits until a node is synchronized with the cluster.
     ///
     /// # Panics
     ///
@@ -95,8 +95,7 @@ impl Galera {
         }
     }
 
-    /// Starts a killed node again on its data, and waits until it has caught up
-    /// with the others.
+    /// Restarts a killed node with its data, and waits until it has caught up.
     ///
     /// # Panics
     ///
@@ -105,14 +104,14 @@ impl Galera {
     pub fn restart(&self, node: usize) {
         self.kill(node);
         let node = &self.servers()[node];
-        let started = recovered(node).and_then(|place| start_at(node, &place, None));
+        let started = recovered(node).and_then(|position| start_at(node, &position, None));
         if let Err(cause) = started.and_then(|()| become_synced(node, is_synced)) {
             panic!("{cause}");
         }
     }
 
-    /// Starts a killed node again as if it had lost its place, so that it
-    /// copies everything from another node, and waits until it has.
+    /// Restarts a killed node without its replication position, so that it needs
+    /// a full state transfer, and waits for that.
     ///
     /// # Panics
     ///
@@ -122,7 +121,7 @@ impl Galera {
         self.kill(node);
         let node = &self.servers()[node];
         for name in ["grastate.dat", "gvwstate.dat", "galera.cache"] {
-            // One that is not there is as good as removed.
+            // A missing file is fine.
             let _ = fs::remove_file(node.server.folder().join("data").join(name));
         }
         if let Err(cause) = join(node) {
@@ -130,9 +129,9 @@ impl Galera {
         }
     }
 
-    /// After all nodes were killed, starts the one again that committed most,
-    /// as the manual has it, and waits until it serves alone. Answers which it
-    /// is; the others are to be [`restart`](Galera::restart)ed.
+    /// After a kill of all nodes, bootstraps the most advanced one, as the manual
+    /// prescribes, and waits until it serves alone. Returns its number; then
+    /// [`restart`](Galera::restart) the others.
     ///
     /// # Panics
     ///
@@ -144,25 +143,26 @@ impl Galera {
     }
 
     fn try_restart_first(&self) -> Result<usize, String> {
-        let places = side_by_side(self.servers(), |node| {
+        let positions = side_by_side(self.servers(), |node| {
             node.kill();
             recovered(node)
         });
-        let places = places.into_iter().collect::<Result<Vec<Place>, _>>()?;
-        let furthest = places.iter().enumerate().rev().max_by_key(|(_, place)| place.number);
-        let (first, place) = furthest.ok_or("there are no nodes")?;
+        let positions = positions.into_iter().collect::<Result<Vec<RecoveredPosition>, _>>()?;
+        let furthest =
+            positions.iter().enumerate().rev().max_by_key(|(_, position)| position.number);
+        let (first, position) = furthest.ok_or("there are no nodes")?;
         let node = &self.servers()[first];
         let state = node.server.folder().join("data/grastate.dat");
         let text = fs::read_to_string(&state).map_err(|cause| format!("grastate.dat: {cause}"))?;
         let text = text.replace("safe_to_bootstrap: 0", "safe_to_bootstrap: 1");
         fs::write(&state, text).map_err(|cause| format!("grastate.dat: {cause}"))?;
-        start_at(node, place, Some("--wsrep-new-cluster"))?;
+        start_at(node, position, Some("--wsrep-new-cluster"))?;
         become_synced(node, is_synced)?;
         Ok(first)
     }
 
-    /// Cuts a node off from the others (true), or lets it back (false). It goes
-    /// on serving clients, as well as a node can that is alone.
+    /// Isolates a node from the others (true), or reunites it (false). It still
+    /// serves clients, as far as an isolated node can.
     ///
     /// # Panics
     ///
@@ -239,10 +239,10 @@ fn is_synced(node: &SqlServer) -> bool {
         .is_ok_and(|rows| ["\tPrimary", "\tSynced", "\tON"].iter().all(|word| rows.contains(word)))
 }
 
-/// Where the node stood when it died.
-fn recovered(node: &SqlServer) -> Result<Place, String> {
+/// Recovers the replication position of a killed node.
+fn recovered(node: &SqlServer) -> Result<RecoveredPosition, String> {
     let log = node.server.folder().join("recover.log");
-    // One that is not there is as good as removed.
+    // A missing file is fine.
     let _ = fs::remove_file(&log);
     let mut command = tool::command_line(node.server.command());
     command.arg("--wsrep-recover").arg(flag("--log-error=", &log));
@@ -252,11 +252,15 @@ fn recovered(node: &SqlServer) -> Result<Place, String> {
     let (_, position) = position.ok_or_else(|| format!("no position recovered:\n{text}"))?;
     let (history, number) = position.trim().rsplit_once(':').unwrap_or((position, "-1"));
     let number = number.split(',').next().unwrap_or_default().parse().unwrap_or(-1);
-    Ok(Place { history: history.to_owned(), number })
+    Ok(RecoveredPosition { history: history.to_owned(), number })
 }
 
-fn start_at(node: &SqlServer, place: &Place, how: Option<&str>) -> Result<(), String> {
-    let Place { history, number } = place;
+fn start_at(
+    node: &SqlServer,
+    position: &RecoveredPosition,
+    how: Option<&str>,
+) -> Result<(), String> {
+    let RecoveredPosition { history, number } = position;
     let mut further = vec![OsString::from(format!("--wsrep-start-position={history}:{number}"))];
     further.extend(how.map(OsString::from));
     node.server.launch_with(&further)

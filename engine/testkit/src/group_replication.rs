@@ -1,4 +1,4 @@
-//! A throw-away MySQL Group Replication cluster.
+//! Runs a throw-away MySQL Group Replication cluster.
 
 mod forwarder;
 mod network;
@@ -16,13 +16,13 @@ use crate::wait::holds_within;
 use self::forwarder::Forwarder;
 use self::network::Network;
 
-/// One name for all groups: they know their members by address.
+/// One name for all groups: their members are identified by address.
 const GROUP: &str = "5c0ffee0-57ac-4ade-8000-000000000001";
-/// How long the others may take to make another node the primary.
+/// Bounds the election of a new primary.
 const ELECTED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Lets a node that joins fetch what it missed. Each node makes the account for
-/// itself, so that nodes that have not met yet do not differ by it.
+/// Creates the account for distributed recovery. Each node creates it without
+/// binary logging, so that nodes do not diverge before they join.
 const RECOVERY: &str = "SET sql_log_bin = 0;
     CREATE USER recovery@'%' IDENTIFIED BY 'recovery';
     GRANT REPLICATION SLAVE, BACKUP_ADMIN, CONNECTION_ADMIN, GROUP_REPLICATION_STREAM
@@ -35,31 +35,30 @@ const RECOVERY: &str = "SET sql_log_bin = 0;
 /// primary, each with a folder and loopback ports of its own. Dropping it kills
 /// them all.
 ///
-/// Each node is set up as [`MySql`](crate::MySql)'s servers are. The others
-/// suspect a node that says nothing for five seconds and expel it at once; a
-/// node that has lost the majority for five seconds gives up what it was
-/// committing and becomes read-only. A new primary serves what was committed
-/// before it takes over (`group_replication_consistency`).
+/// Each node is configured as [`MySql`](crate::MySql)'s servers. The others expel
+/// a node after five seconds of silence; a node without a majority for five
+/// seconds aborts its pending commits and becomes read-only. A new primary
+/// applies all earlier commits before it serves
+/// (`group_replication_consistency`).
 #[derive(Debug)]
 pub struct GroupReplication {
     // Dropped first: the servers end before their network does.
     nodes: Nodes,
-    // Lead clients to nodes in network namespaces of their own; none otherwise.
+    // Forward clients to nodes in separate network namespaces; empty otherwise.
     _forwarders: Vec<Forwarder>,
     network: Option<Network>,
 }
 
-/// Where a node is: its ports and addresses, and what starts it there.
-struct Site {
+/// A node's ports and addresses, and the command prefix that starts it there.
+struct NodeAddress {
     port: u16,
-    /// The host by which the other nodes reach it.
+    /// The host at which the other nodes reach it.
     host: String,
-    /// The address of its part of the group's protocol.
+    /// The address of its group communication.
     group: String,
-    /// The hosts that it accepts as nodes.
+    /// The hosts that it accepts as members.
     allowed: &'static str,
-    /// The beginning of the command line, which runs the rest in the node's
-    /// namespaces.
+    /// The command prefix that runs a program in the node's namespaces.
     prefix: Vec<OsString>,
     flags: &'static [&'static str],
 }
@@ -100,12 +99,14 @@ impl GroupReplication {
     }
 
     fn try_start(network: Option<&Network>) -> Result<GroupReplication, String> {
-        let site = |node| network.map_or_else(Site::on_loopback, |net| Site::inside(net, node));
-        let sites: Vec<Site> = (0..NODES).map(site).collect();
-        let seeds: Vec<&str> = sites.iter().map(|site| site.group.as_str()).collect();
+        let address = |node| {
+            network.map_or_else(NodeAddress::on_loopback, |net| NodeAddress::inside(net, node))
+        };
+        let addresses: Vec<NodeAddress> = (0..NODES).map(address).collect();
+        let seeds: Vec<&str> = addresses.iter().map(|address| address.group.as_str()).collect();
         let seeds = seeds.join(",");
-        let numbered: Vec<(usize, &Site)> = sites.iter().enumerate().collect();
-        let nodes = side_by_side(&numbered, |(number, site)| prepare(*number, site, &seeds));
+        let numbered: Vec<(usize, &NodeAddress)> = addresses.iter().enumerate().collect();
+        let nodes = side_by_side(&numbered, |(number, address)| prepare(*number, address, &seeds));
         let nodes = nodes.into_iter().collect::<Result<Vec<SqlServer>, _>>()?;
         let forward = |node: &SqlServer| Forwarder::start(node.port(), node.socket());
         let forwarded = nodes.iter().filter(|_| network.is_some()).map(forward);
@@ -120,9 +121,9 @@ impl GroupReplication {
         Ok(GroupReplication { nodes: Nodes::new(nodes), _forwarders: forwarders, network: None })
     }
 
-    /// Says whether a node belongs to the part of the group that may write and
-    /// is in step with it, by its own word and that of all whom it names: one
-    /// that was paused does not know at first that the others went on.
+    /// Returns whether a node is online in the majority, by its own view and that
+    /// of all its members: a resumed node does not know at first that the others
+    /// continued.
     #[must_use]
     pub fn is_online(&self, node: usize) -> bool {
         if !self.is_up(node) {
@@ -140,8 +141,8 @@ impl GroupReplication {
         named.contains(&own) && named.iter().all(agrees)
     }
 
-    /// Waits until a node is in step with the group, and has it rejoin where it
-    /// is out, as [`rejoin_if_out`](GroupReplication::rejoin_if_out) does.
+    /// Waits until a node is online, and makes an expelled one rejoin, as
+    /// [`rejoin_if_out`](GroupReplication::rejoin_if_out) does.
     ///
     /// # Panics
     ///
@@ -177,9 +178,8 @@ impl GroupReplication {
         self.try_query(node, sql).unwrap_or_default()
     }
 
-    /// Returns which node is the primary, by the word of one that
-    /// [`is_online`](GroupReplication::is_online), or `None` while there is
-    /// none.
+    /// Returns the primary in the view of a node that
+    /// [`is_online`](GroupReplication::is_online), or `None` while there is none.
     #[must_use]
     pub fn primary(&self) -> Option<usize> {
         let ask = "SELECT member_port FROM performance_schema.replication_group_members \
@@ -191,7 +191,7 @@ impl GroupReplication {
         nodes.next()
     }
 
-    /// Waits until a node other than `before` is the primary, and returns which.
+    /// Waits until a node other than `before` is the primary, and returns it.
     ///
     /// # Panics
     ///
@@ -209,8 +209,8 @@ impl GroupReplication {
         }
     }
 
-    /// Hands the primary's role over to a node, as an operator does, and returns
-    /// when it is the primary.
+    /// Switches the primary role to a node, as an operator does, and returns when
+    /// it is the primary.
     ///
     /// # Panics
     ///
@@ -221,8 +221,8 @@ impl GroupReplication {
         self.query(node, &format!("SELECT group_replication_set_as_primary('{id}')"));
     }
 
-    /// Has a node leave the group in good order (true), as an operator does, or
-    /// join it again (false). It goes on serving clients, who may only read.
+    /// Makes a node leave the group cleanly (true), as an operator does, or
+    /// rejoin it (false). It still serves clients, read-only.
     ///
     /// # Panics
     ///
@@ -249,8 +249,7 @@ impl GroupReplication {
         self.connect(node, false);
     }
 
-    /// Heals the network of a node that was cut off, and waits until the node is
-    /// in step with the others.
+    /// Heals the partition of a node, and waits until the node is online.
     ///
     /// # Panics
     ///
@@ -272,8 +271,8 @@ impl GroupReplication {
         }
     }
 
-    /// Starts a killed node again on its data, or has one join again that was
-    /// expelled, and waits until it has caught up with the others.
+    /// Restarts a killed node with its data, or makes an expelled one rejoin, and
+    /// waits until it has caught up.
     ///
     /// # Panics
     ///
@@ -287,9 +286,9 @@ impl GroupReplication {
         }
     }
 
-    /// After all nodes were killed, starts the one again that committed most,
-    /// and waits until it serves alone. Answers which it is; the others are to
-    /// be [`restart`](GroupReplication::restart)ed.
+    /// After a kill of all nodes, bootstraps the most advanced one and waits
+    /// until it serves alone. Returns its number; then
+    /// [`restart`](GroupReplication::restart) the others.
     ///
     /// # Panics
     ///
@@ -304,10 +303,10 @@ impl GroupReplication {
         side_by_side(self.servers(), start_read_only).into_iter().collect::<Result<(), _>>()?;
         let done = |node: &SqlServer| node.try_query("SELECT @@global.gtid_executed");
         let done = self.servers().iter().map(done).collect::<Result<Vec<String>, _>>()?;
-        // The one whose transactions hold all that the others have.
+        // The node whose GTID set contains all others.
         for (node, server) in self.servers().iter().enumerate() {
             let has_all = done.iter().map(|other| {
-                // The client writes the line ends inside of a value so.
+                // The client escapes newlines within a value.
                 let other = other.replace("\\n", "");
                 let asked = format!("SELECT GTID_SUBSET('{other}', @@global.gtid_executed)");
                 server.try_query(&asked).map(|answer| answer == "1")
@@ -329,9 +328,9 @@ impl Deref for GroupReplication {
     }
 }
 
-impl Site {
-    fn on_loopback() -> Site {
-        Site {
+impl NodeAddress {
+    fn on_loopback() -> NodeAddress {
+        NodeAddress {
             port: free_port(),
             host: "127.0.0.1".to_owned(),
             group: format!("127.0.0.1:{}", free_port()),
@@ -341,15 +340,15 @@ impl Site {
         }
     }
 
-    /// The port is the node's inside and its forwarder's outside, so that the
-    /// group and the clients know the node by the same one.
-    fn inside(network: &Network, node: usize) -> Site {
+    /// The node inside and its forwarder outside use the same port, so that the
+    /// group and the clients know the node by one port.
+    fn inside(network: &Network, node: usize) -> NodeAddress {
         let host = network::address(node);
         let mut prefix = network.command_prefix(node);
         // The kernel may clear the parent-death signal of a process that gains
         // capabilities, as nsenter does.
         prefix.extend(["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from));
-        Site {
+        NodeAddress {
             port: free_port(),
             group: format!("{host}:{}", free_port()),
             host,
@@ -357,18 +356,18 @@ impl Site {
             prefix,
             flags: &[
                 "--bind-address=0.0.0.0",
-                // Inside, every user is root, which the server has to be told.
+                // The namespace's user is root, which the server must accept.
                 "--user=root",
-                // Before it tries, a node without a majority waits a minute for
-                // the view in which it has left, and STOP waits with it.
+                // With retries, a node without a majority first waits a minute
+                // for the view in which it has left, and so does STOP.
                 "--loose-group-replication-autorejoin-tries=0",
             ],
         }
     }
 }
 
-fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String> {
-    let Site { port, host, group, allowed, prefix, flags: own_flags } = site;
+fn prepare(number: usize, address: &NodeAddress, seeds: &str) -> Result<SqlServer, String> {
+    let NodeAddress { port, host, group, allowed, prefix, flags: own_flags } = address;
     let own = [
         format!("--server-id={}", number + 1),
         format!("--report-host={host}"),
@@ -380,10 +379,10 @@ fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String>
     ];
     let mut flags: Vec<&str> = own.iter().map(String::as_str).collect();
     flags.extend([
-        // The group's state is shown by tables of it.
+        // Its tables show the group's state.
         "--performance-schema=ON",
-        // The plugin does not start where TLS is switched off, though the nodes
-        // speak without it to each other.
+        // The plugin does not start with TLS disabled, though the nodes do not
+        // use TLS among themselves.
         "--tls-version=TLSv1.2,TLSv1.3",
         "--gtid-mode=ON",
         "--enforce-gtid-consistency=ON",
@@ -392,12 +391,13 @@ fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String>
         "--plugin-load-add=group_replication.so",
         "--loose-group-replication-start-on-boot=OFF",
         "--loose-group-replication-communication-stack=XCOM",
-        // As clients do: the server has no TLS to lend.
+        // The server has no certificates.
         "--loose-group-replication-ssl-mode=DISABLED",
         "--loose-group-replication-recovery-use-ssl=OFF",
         "--loose-group-replication-recovery-get-public-key=ON",
         "--loose-group-replication-consistency=BEFORE_ON_PRIMARY_FAILOVER",
-        // Five seconds pass before a node is suspected, whatever this says.
+        // The suspicion timeout of five seconds is fixed and comes before this
+        // one.
         "--loose-group-replication-member-expel-timeout=0",
         "--loose-group-replication-unreachable-majority-timeout=5",
         "--loose-group-replication-exit-state-action=READ_ONLY",
@@ -408,8 +408,8 @@ fn prepare(number: usize, site: &Site, seeds: &str) -> Result<SqlServer, String>
     SqlServer::prepare(Flavour::MySql, *port, &flags, |_| Ok(prefix.clone()))
 }
 
-/// Starts a node that is to join the group. Until it has, no client may write to
-/// it: what it commits alone is in no other node, and keeps it from the group.
+/// Starts a node that will join the group, read-only until then: a transaction
+/// committed on it alone would keep it from joining.
 fn start_read_only(node: &SqlServer) -> Result<(), String> {
     node.server.launch_with(&[OsString::from("--super-read-only=ON")])
 }
@@ -423,8 +423,8 @@ fn bootstrap(node: &SqlServer) -> Result<(), String> {
 }
 
 fn join(node: &SqlServer) -> Result<(), String> {
-    // Two that join at once, or the group still deciding that this node is
-    // gone, are reasons to be refused that pass.
+    // Concurrent joins, or a pending expulsion of this node, are transient
+    // reasons for a rejection.
     let mut failure = String::new();
     let joined = holds_within(ELECTED_WITHIN, || {
         let started = node.try_query("START GROUP_REPLICATION");
@@ -436,13 +436,13 @@ fn join(node: &SqlServer) -> Result<(), String> {
     become_synced(node, is_online)
 }
 
-/// Joins a node that left or was expelled.
+/// Rejoins a node that left or was expelled.
 fn rejoin(node: &SqlServer) -> Result<(), String> {
     node.try_query("STOP GROUP_REPLICATION")?;
     join(node)
 }
 
-/// Whether the group has lifted the read-only mode in which a node joins.
+/// Whether the node has left the read-only mode in which it joined.
 fn takes_writes(node: &SqlServer) -> bool {
     node.try_query("SELECT @@super_read_only").is_ok_and(|is_on| is_on == "0")
 }
@@ -452,8 +452,8 @@ fn is_online(node: &SqlServer) -> bool {
     members_online(node).contains(&node.port())
 }
 
-/// The ports of the members that a node sees online; none if those are not more
-/// than half of the group, or it does not answer.
+/// The ports of the online members in a node's view; none without a majority or
+/// without a response.
 fn members_online(node: &SqlServer) -> Vec<u16> {
     let sql = "SELECT member_port, member_state FROM performance_schema.replication_group_members";
     let rows = node.try_query(sql).unwrap_or_default();

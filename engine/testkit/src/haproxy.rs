@@ -1,4 +1,4 @@
-//! A throw-away HAProxy in front of a server.
+//! Runs a throw-away HAProxy in front of a server.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use crate::owned::{Launch, Owned, on_a_free_port};
 
-/// Owns an HAProxy that forwards TCP connections from a loopback port of its own
-/// to one server, and ends those that are idle; see [`Owned`] for what becomes
-/// of it.
+/// Owns an HAProxy that forwards TCP connections from its own loopback port to
+/// one server and closes idle ones; see [`Owned`] for its lifetime.
 pub type HaProxy = Owned<HaProxyAddr>;
 
 /// Names where an [`HaProxy`] listens.

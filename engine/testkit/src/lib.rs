@@ -1,9 +1,9 @@
-//! Test support for Stockade: real servers that are thrown away, a TCP proxy
-//! that breaks connections on demand, and a few helpers.
+//! Test support for Stockade: throw-away real servers, a fault-injecting TCP
+//! proxy, and a few helpers.
 //!
-//! Everything blocks and needs only the standard library's threads, so tests,
-//! async tests and benches use it alike. A failure of the kit itself panics
-//! with what was expected and the tail of the server's log.
+//! The API blocks and needs only the standard library's threads, so tests, async
+//! tests and benches can all use it. A failure of the kit itself panics with the
+//! expectation and the tail of the server's log.
 //!
 //! * [`MariaDb`], [`MySql`] and [`Redis`] start a private server in a folder of
 //!   its own, on a loopback port of its own. Dropping the value kills the server
@@ -16,18 +16,18 @@
 //!   started for this run, or else one per process.
 //! * [`RedisCluster`] has three masters with a replica each.
 //! * [`Certificates`] makes what TLS needs, [`HaProxy`] ends idle connections.
-//! * [`Proxy`] stands between a client and a server and cuts connections at a
+//! * [`Proxy`] sits between a client and a server and cuts connections at a
 //!   chosen byte of the conversation.
-//! * [`cases`] is the table of cases that every face runs.
+//! * [`cases`] is the conformance table that every language binding runs.
 //! * [`skip_without`] skips a test whose programs are not installed.
 //! * [`TempDb`] is a SQLite file, [`wait_until`] and [`free_port`] do what they
 //!   say.
 //!
 //! # What dies when
 //!
-//! A server gets SIGKILL from the kernel when the process that started it ends,
-//! however it ends, so even a test that is killed leaves no server behind. A
-//! small shell that waits beside each folder removes it in that case.
+//! The kernel sends a server SIGKILL when the process that started it ends for
+//! any reason (parent-death signal), so even a killed test leaves no server
+//! behind. A watchdog shell per folder removes the folder in that case.
 //!
 //! ```
 //! use std::time::Duration;
@@ -40,20 +40,20 @@
 //! });
 //! ```
 //!
-//! Linux only: it relies on `setpriv` from util-linux and on `/proc`; a node is cut
-//! off by `unshare`, `nsenter` and iproute2.
+//! Linux only: it needs `setpriv` from util-linux and `/proc`; network partitions
+//! also need `unshare`, `nsenter` and iproute2.
 #![expect(
     clippy::panic,
     reason = "a test kit reports by panicking: its caller is a test, and there is nothing to recover"
 )]
 
+mod binaries;
 pub mod cases;
 mod certificates;
 mod folder;
 mod galera;
 mod group_replication;
 mod haproxy;
-mod home;
 mod nodes;
 mod owned;
 mod port;

@@ -1,5 +1,5 @@
-//! Runs a command beside one MariaDB, one MySQL and one Redis that its tests
-//! share.
+//! Runs a command with one MariaDB, one MySQL and one Redis server shared by its
+//! tests.
 //!
 //! `stockade-testkit run -- COMMAND ARGS...` starts them side by side, tells
 //! the command their ports by `STOCKADE_TEST_MARIADB`, `STOCKADE_TEST_MYSQL`
@@ -52,8 +52,9 @@ fn run_beside_servers(command: &[OsString]) -> ExitCode {
     ] {
         eprintln!("stockade-testkit: {version} on port {port}");
     }
-    // The command is told to stop when we are killed: its servers go with us.
-    // This is the main thread, which lives as long as the process.
+    // The parent-death signal ends the command when this process is killed, as it
+    // ends the servers. It follows this thread, the main one, which lives as long
+    // as the process.
     let mut to_run = Command::new("setpriv");
     for name in names_of_a_package(env::vars_os().map(|(name, _)| name)) {
         to_run.env_remove(name);
@@ -76,9 +77,9 @@ fn run_beside_servers(command: &[OsString]) -> ExitCode {
     }
 }
 
-/// Picks the variables that `cargo run` sets for the package that it runs. Build
-/// scripts that depend on them (such as that of `ring`) run again where they
-/// differ, and everything above is compiled again.
+/// Selects the variables that `cargo run` sets for its package. The command must
+/// not inherit them: build scripts that depend on them (such as `ring`'s) would
+/// rerun, and every dependent crate would recompile.
 fn names_of_a_package(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
     const BEGINNINGS: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
     names.filter(|name| {
@@ -91,7 +92,7 @@ fn start_servers() -> (SqlServer, SqlServer, Redis) {
     thread::scope(|scope| {
         let (mariadb, mysql) = (scope.spawn(MariaDb::start), scope.spawn(MySql::start));
         let redis = Redis::start();
-        // One that does not start has said why.
+        // A failed start has printed its reason.
         let joined = |sql: thread::ScopedJoinHandle<'_, _>| {
             sql.join().unwrap_or_else(|why| resume_unwind(why))
         };

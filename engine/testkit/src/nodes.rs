@@ -1,4 +1,4 @@
-//! The nodes of a database cluster.
+//! Owns the nodes of a database cluster.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -8,12 +8,12 @@ use crate::sql::SqlServer;
 use crate::unique::unique_name;
 use crate::wait::holds_within;
 
-/// How many nodes a cluster has.
+/// Number of nodes of a cluster.
 pub(crate) const NODES: usize = 3;
-/// How long a node may take until it is in step with the others.
+/// Bounds the time until a node is synchronized.
 const IN_STEP_WITHIN: Duration = Duration::from_secs(120);
-/// Between two questions whether it is: each runs a client program, and would
-/// otherwise keep a processor busy that the node needs to catch up.
+/// The poll interval: each poll runs a client program, which competes with the
+/// node for the processor.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// The nodes of a database cluster, numbered from 0.
@@ -92,7 +92,7 @@ impl Nodes {
         self.servers[node].kill();
     }
 
-    /// Stops a node with SIGSTOP: connections stay open and nobody answers.
+    /// Stops a node with SIGSTOP: connections stay open without responses.
     ///
     /// # Panics
     ///
@@ -102,8 +102,8 @@ impl Nodes {
         self.servers[node].pause();
     }
 
-    /// Lets a paused node go on, with SIGCONT. The others have taken it for
-    /// dead meanwhile, so it joins them anew.
+    /// Resumes a paused node with SIGCONT. The others may have expelled it
+    /// meanwhile, so it rejoins them.
     ///
     /// # Panics
     ///
@@ -114,7 +114,7 @@ impl Nodes {
     }
 }
 
-/// Waits until a node is in step with its cluster.
+/// Waits until a node is synchronized with its cluster.
 pub(crate) fn become_synced(
     node: &SqlServer,
     is_synced: impl Fn(&SqlServer) -> bool,
@@ -132,7 +132,7 @@ pub(crate) fn become_synced(
     Err(node.server.failure(&format!("it was not in step within {IN_STEP_WITHIN:?}")))
 }
 
-/// Does the same work for each of several nodes, at the same time.
+/// Runs the same work for several nodes in parallel.
 pub(crate) fn side_by_side<I: Sync, T: Send>(
     items: &[I],
     work: impl Fn(&I) -> Result<T, String> + Sync,

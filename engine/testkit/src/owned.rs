@@ -1,4 +1,4 @@
-//! A server that a test has to itself.
+//! Owns a server that one test uses alone.
 
 use std::ffi::OsString;
 use std::ops::Deref;
@@ -13,8 +13,8 @@ const STARTS_MAX: u32 = 5;
 /// Owns a private server: its folder, loopback port, unix socket and process.
 /// Dropping it kills the server and removes the folder.
 ///
-/// What a client does with it, such as `url`, is on the shared handle `H`, to
-/// which this dereferences: [`SharedSqlServer`](crate::SharedSqlServer) or
+/// It dereferences to the handle `H` with the client operations, such as `url`:
+/// [`SharedSqlServer`](crate::SharedSqlServer) or
 /// [`SharedRedis`](crate::SharedRedis).
 #[derive(Debug)]
 pub struct Owned<H> {
@@ -22,8 +22,8 @@ pub struct Owned<H> {
     pub(crate) server: Server,
 }
 
-/// What starts a server: the program with its arguments, and how to see that
-/// it answers on its socket.
+/// How to start a server: its command line and its readiness check on the unix
+/// socket.
 pub(crate) struct Launch {
     pub(crate) name: &'static str,
     pub(crate) command: Vec<OsString>,
@@ -31,8 +31,8 @@ pub(crate) struct Launch {
 }
 
 impl<H> Owned<H> {
-    /// Makes a server's folder and lets `prepare` fill it. The server is not
-    /// started.
+    /// Creates a server's folder and lets `prepare` fill it, without starting the
+    /// server.
     pub(crate) fn new(
         prefix: &str,
         handle: H,
@@ -67,8 +67,8 @@ impl<H> Owned<H> {
         self.server.kill();
     }
 
-    /// Starts the server again on the same data and port, after killing it if
-    /// it still runs, and waits until it answers. A Redis comes back empty.
+    /// Kills the server if it runs, restarts it on the same data and port, and
+    /// waits until it answers. A Redis restarts empty.
     ///
     /// # Panics
     ///
@@ -79,8 +79,8 @@ impl<H> Owned<H> {
         self.restart_with(&[]);
     }
 
-    /// Starts the server again as [`restart`](Owned::restart) does, this time
-    /// with further flags. They come last, so they win over the others.
+    /// Restarts the server as [`restart`](Owned::restart) does, with further
+    /// flags. They come last and override the others.
     ///
     /// # Panics
     ///
@@ -93,7 +93,7 @@ impl<H> Owned<H> {
         }
     }
 
-    /// Stops the server with SIGSTOP: connections stay open and nobody answers.
+    /// Stops the server with SIGSTOP: connections stay open without responses.
     ///
     /// # Panics
     ///
@@ -103,7 +103,7 @@ impl<H> Owned<H> {
         self.server.pause();
     }
 
-    /// Lets a paused server go on, with SIGCONT.
+    /// Resumes a paused server with SIGCONT.
     ///
     /// # Panics
     ///
@@ -122,8 +122,7 @@ impl<H> Deref for Owned<H> {
     }
 }
 
-// Only a lost race for a port is worth another try: anything else would fail
-// the same way again.
+// Retries only after a lost race for a port: any other error would repeat.
 #[track_caller]
 pub(crate) fn on_a_free_port<T>(start: impl Fn(u16) -> Result<T, String>) -> T {
     let mut failure = String::new();

@@ -1,21 +1,21 @@
-//! Free loopback ports.
+//! Finds free loopback ports.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-// Below Linux's range for outgoing connections (32768 and up): a port from that
-// range can be taken by any client on the machine while our server is down, and
-// then the server cannot be restarted where its clients look for it.
+// Below Linux's ephemeral port range (32768 and up): any client on the machine
+// could take a port of that range while a server is down, and then the server
+// could not restart on its port.
 const FIRST: u16 = 15_000;
 const COUNT: u16 = 17_000;
 
 /// Returns a loopback TCP port that nothing listens on.
 ///
-/// No port is returned twice in one process until all have been, and processes
-/// begin at a random place. The port is not reserved: another process may take
-/// it before the caller does, so a server that finds it taken asks again.
+/// A process returns each port once before it repeats, starting at a random one.
+/// The port is not reserved: another process may take it first, so a server that
+/// finds it taken asks again.
 ///
 /// # Panics
 ///
@@ -44,7 +44,7 @@ pub(crate) fn parse(name: &str, value: &str) -> u16 {
     }
 }
 
-// The standard library seeds its hashers at random; no other source is needed.
+// The standard library seeds its hashers randomly.
 fn random_u32() -> u32 {
     (RandomState::new().hash_one(0_u8) >> 32) as u32
 }
@@ -55,7 +55,7 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     #[test]
-    fn it_lies_below_the_ports_of_outgoing_connections() {
+    fn free_port_is_below_the_ephemeral_range() {
         let port = free_port();
         assert!(port >= FIRST);
         assert!(port < FIRST + COUNT);
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn two_calls_differ_and_a_port_in_use_is_skipped() -> std::io::Result<()> {
+    fn free_port_never_repeats_and_skips_used_ports() -> std::io::Result<()> {
         let first = free_port();
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, first))?;
         let mut port = free_port();

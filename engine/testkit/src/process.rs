@@ -1,4 +1,4 @@
-//! A server process: start, signals, end.
+//! Starts, signals and ends a server process.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -21,24 +21,24 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
 const LOG_TAIL_BYTES: usize = 4096;
 
-/// A server of ours: its folder, how to start it, and its process while there
-/// is one. Dropping it kills the process and removes the folder.
+/// A server: its folder, its command line, and its process while it runs.
+/// Dropping it kills the process and removes the folder.
 #[derive(Debug)]
 pub(crate) struct Server {
     name: &'static str,
     // The program and its arguments.
     command: Vec<OsString>,
     folder: Folder,
-    // Says whether the server behind this unix socket answers. The socket lies
-    // in our folder, so an answer can only come from our own server, whoever
-    // else may have taken the port.
+    // Readiness check on the unix socket. The socket lies in this server's
+    // folder, so no other process that took the port can answer.
     answers: fn(&Path) -> bool,
-    // Guards start and end; `None` while the server is down.
+    // Guards start and end; `None` while the server is down. A plain mutex:
+    // callers block anyway.
     child: Mutex<Option<Child>>,
 }
 
-/// Why a server did not start, and whether it ended itself by SIGABRT.
-struct Failed {
+/// Why a server did not start, and whether it ended by SIGABRT.
+struct StartError {
     why: String,
     has_aborted: bool,
 }
@@ -63,10 +63,9 @@ impl Server {
         self.launch_with(&[])
     }
 
-    /// Starts it as [`launch`](Server::launch) does, this time with further
-    /// arguments. One that aborts itself meanwhile is started once more, as
-    /// whoever watches over a server does: now and then MariaDB does so on what
-    /// it was killed on.
+    /// Starts the server as [`launch`](Server::launch) does, with further
+    /// arguments. Restarts it once after an abort, as a supervisor does: MariaDB
+    /// sometimes aborts in crash recovery.
     pub(crate) fn launch_with(&self, further: &[OsString]) -> Result<(), String> {
         self.launch_once(further).or_else(|failed| {
             if !failed.has_aborted {
@@ -77,8 +76,8 @@ impl Server {
         })
     }
 
-    fn launch_once(&self, further: &[OsString]) -> Result<(), Failed> {
-        let fails = |why: &str| Failed { why: self.failure(why), has_aborted: false };
+    fn launch_once(&self, further: &[OsString]) -> Result<(), StartError> {
+        let fails = |why: &str| StartError { why: self.failure(why), has_aborted: false };
         let mut slot = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         end(&mut slot);
         let log = File::options()
@@ -87,7 +86,7 @@ impl Server {
             .open(self.log_path())
             .and_then(|log| Ok((log.try_clone()?, log)));
         let (output, errors) = log.map_err(|cause| fails(&format!("no log file: {cause}")))?;
-        // setpriv asks for the signal and then becomes the server, so the
+        // setpriv sets the parent-death signal and then execs the server, so the
         // process id is the server's.
         let mut command = tool::command("setpriv");
         command
@@ -95,8 +94,8 @@ impl Server {
             .args(&self.command)
             .args(further)
             .current_dir(self.folder.path())
-            // Ctrl-C in a terminal goes to the whole group; the tests that use
-            // the server shall end first.
+            // In its own process group: Ctrl-C signals the whole group, and the
+            // tests must end before their server.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(output)
@@ -119,10 +118,10 @@ impl Server {
             Some(status) => format!("it ended with {status}"),
             None => format!("it did not answer within {READY_WITHIN:?}"),
         };
-        Err(Failed { why: self.failure(&why), has_aborted })
+        Err(StartError { why: self.failure(&why), has_aborted })
     }
 
-    /// What is run: the program and its arguments.
+    /// The command line.
     pub(crate) fn command(&self) -> &[OsString] {
         &self.command
     }
@@ -131,7 +130,7 @@ impl Server {
         self.folder.path()
     }
 
-    /// Says whether the process runs, neither killed nor stopped by SIGSTOP.
+    /// Returns whether the process runs, neither killed nor stopped.
     pub(crate) fn is_up(&self) -> bool {
         let slot = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         slot.as_ref().is_some_and(|child| state(child.id()) != Some('T'))
@@ -168,7 +167,7 @@ impl Server {
         end(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Stops the process with SIGSTOP and returns when it stands still.
+    /// Stops the process with SIGSTOP and returns when it has stopped.
     #[track_caller]
     pub(crate) fn pause(&self) {
         let pid = self.signal(Signal::STOP);
@@ -177,14 +176,14 @@ impl Server {
         }
     }
 
-    /// Lets a stopped process go on, with SIGCONT.
+    /// Resumes a stopped process with SIGCONT.
     #[track_caller]
     pub(crate) fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    // The lock is held, so the child is not reaped meanwhile and its id cannot
-    // belong to anybody else.
+    // The lock is held, so the child cannot be reaped and its id cannot be reused
+    // meanwhile.
     #[track_caller]
     fn signal(&self, signal: Signal) -> u32 {
         let slot = self.child.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,32 +203,31 @@ impl Drop for Server {
 
 fn end(slot: &mut Option<Child>) {
     if let Some(mut child) = slot.take() {
-        // It fails only if the process is gone already, which is what we want.
+        // Fails only if the process has ended already.
         let _ = child.kill();
         let _ = child.wait();
     }
 }
 
-// The letter after the name in parentheses; the name may itself hold any.
+// The letter after the name in parentheses; the name may contain parentheses.
 fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-type Order = (Command, Sender<io::Result<Child>>);
+type SpawnRequest = (Command, Sender<io::Result<Child>>);
 
 // The kernel sends the parent-death signal when the *thread* that started the
-// child ends, and a test's thread ends before a server it shares. So one thread
-// that never ends starts them all.
+// child ends, and a test's thread ends before a shared server. So one thread that
+// never ends starts all servers.
 fn spawn(command: Command) -> io::Result<Child> {
-    static SPAWNER: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
-    let orders = SPAWNER.get_or_init(|| {
-        let (sender, orders) = mpsc::channel::<Order>();
+    static SPAWNER: OnceLock<Mutex<Sender<SpawnRequest>>> = OnceLock::new();
+    let requests = SPAWNER.get_or_init(|| {
+        let (sender, requests) = mpsc::channel::<SpawnRequest>();
         thread::spawn(move || {
-            for (mut command, reply) in orders {
-                // Whoever asked is waiting; if its thread is gone, so is the
-                // need for the child, and dropping the handle leaves it to the
-                // parent-death signal.
+            for (mut command, reply) in requests {
+                // The requester waits for the reply. If its thread has ended, the
+                // child is not needed, and the parent-death signal ends it.
                 let _ = reply.send(command.spawn());
             }
         });
@@ -237,7 +235,7 @@ fn spawn(command: Command) -> io::Result<Child> {
     });
     let (reply, answer) = mpsc::channel();
     let gone = || io::Error::other("the spawning thread is gone");
-    let sent = orders.lock().unwrap_or_else(PoisonError::into_inner).send((command, reply));
+    let sent = requests.lock().unwrap_or_else(PoisonError::into_inner).send((command, reply));
     sent.map_err(|_| gone())?;
     answer.recv().map_err(|_| gone())?
 }
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_aborts_as_it_starts_is_started_once_more_and_no_oftener() {
+    fn aborted_start_is_retried_exactly_once() {
         let once = "[ -e tried ] && { touch ready; exec sleep 60; }; touch tried; kill -ABRT $$";
         let once = server(once);
         assert_eq!(once.launch(), Ok(()));

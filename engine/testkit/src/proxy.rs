@@ -1,4 +1,4 @@
-//! A TCP proxy that breaks connections on demand.
+//! Injects network faults between a client and a server.
 
 mod connection;
 mod trigger;
@@ -20,26 +20,26 @@ const CONNECTIONS_MAX: usize = 1024;
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(10);
 
-/// Forwards TCP connections from a loopback port of its own to a server, and
-/// breaks them when told to.
+/// Forwards TCP connections from its own loopback port to a server, and breaks
+/// them on demand.
 ///
-/// It holds at most 16 KiB per connection and direction; a slow reader slows
-/// its writer down, as without a proxy. It opens at most 1024 connections at a
-/// time and resets what comes above. Dropping it resets all connections.
+/// It buffers at most 16 KiB per connection and direction, so flow control works
+/// as without a proxy. It serves at most 1024 connections and resets further
+/// ones. Dropping it resets all connections.
 ///
-/// Every connection the proxy cuts is reset (RST) on the client's side, so that
-/// the client gets an error rather than an orderly end.
+/// Every cut resets (RST) the client's side, so that the client gets an error
+/// rather than end of file.
 #[derive(Debug)]
 pub struct Proxy {
-    shared: Arc<Shared>,
+    shared: Arc<ProxyState>,
     addr: SocketAddr,
     // `None` only while being dropped.
     acceptor: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    // Where new connections lead.
+struct ProxyState {
+    // The target of new connections.
     upstream: Mutex<SocketAddr>,
     stopping: AtomicBool,
     refusing: AtomicBool,
@@ -47,12 +47,13 @@ struct Shared {
     delay_micros: AtomicU64,
     fired: AtomicUsize,
     armed_count: AtomicU64,
-    // The one shot, until it fires. Held for one search of one chunk.
+    // The armed trigger, until it fires. A plain mutex: the critical section is
+    // one search of one chunk.
     armed: Mutex<Option<Trigger>>,
-    // The same for what servers send.
+    // The same for the servers' data.
     armed_replies: Mutex<Option<Trigger>>,
-    // The connections whose threads still run; `closed` tells of each that
-    // leaves. Never held while a connection's own locks are taken.
+    // The connections whose threads still run; `closed` signals each that ends.
+    // Lock order: never held while taking a connection's own locks.
     live: Mutex<HashMap<u64, Arc<Connection>>>,
     closed: Condvar,
 }
@@ -76,7 +77,7 @@ impl Proxy {
     fn open(upstream: SocketAddr) -> io::Result<Proxy> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyState {
             upstream: Mutex::new(upstream),
             stopping: AtomicBool::new(false),
             refusing: AtomicBool::new(false),
@@ -108,9 +109,9 @@ impl Proxy {
         self.addr.port()
     }
 
-    /// Leads new connections to another server, as a proxy in front of a cluster
-    /// does after a fail-over. Live ones stay where they are;
-    /// [`cut`](Proxy::cut) ends those.
+    /// Redirects new connections to another server, as a cluster's proxy does
+    /// after a failover. Live ones are unaffected; [`cut`](Proxy::cut) ends
+    /// those.
     pub fn lead_to(&self, upstream: SocketAddr) {
         *lock(&self.shared.upstream) = upstream;
     }
@@ -158,9 +159,9 @@ impl Proxy {
         self.shared.delay_micros.store(micros, Ordering::SeqCst);
     }
 
-    /// Discards what servers send (true), or passes it on again (false), while
-    /// what clients send still arrives. What was discarded is gone, so a
-    /// connection that lost a reply is best cut.
+    /// Discards the servers' data (true), or forwards it again (false), while the
+    /// clients' data still arrives. Discarded data is lost, so a connection that
+    /// lost a reply is best cut.
     pub fn swallow_replies(&self, swallow: bool) {
         self.shared.swallowing.store(swallow, Ordering::SeqCst);
     }
@@ -220,8 +221,8 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        // A connection of our own wakes the thread that accepts. Should it be
-        // refused, the thread is awake already, or gone.
+        // A connection to itself wakes the accepting thread. If it is refused,
+        // the thread is awake or has ended.
         let _ = TcpStream::connect(self.addr);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
@@ -230,8 +231,8 @@ impl Drop for Proxy {
     }
 }
 
-impl Shared {
-    // Says whether all connections that were live at the call have closed.
+impl ProxyState {
+    // Returns whether all connections that were live at the call have closed.
     fn cut(&self) -> bool {
         let doomed: Vec<_> = {
             let live = lock(&self.live);
@@ -247,7 +248,8 @@ impl Shared {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    // Before the cut itself, so that whoever saw the cut sees the count.
+    // Before the cut itself, so that a client that sees the cut also sees the
+    // count.
     fn count_shot(&self) {
         self.fired.fetch_add(1, Ordering::SeqCst);
     }
@@ -262,8 +264,8 @@ impl Shared {
     }
 }
 
-// Does not end before the proxy is dropped: it waits for clients.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+// Runs until the proxy is dropped.
+fn accept(listener: &TcpListener, shared: &Arc<ProxyState>) {
     for id in 0_u64.. {
         let accepted = listener.accept();
         if shared.stopping.load(Ordering::SeqCst) {
@@ -272,7 +274,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let client = match accepted {
             Ok((client, _)) => client,
             Err(_) => {
-                // Out of file descriptors, for example; others may be closed.
+                // For example out of file descriptors, which may be transient.
                 thread::sleep(ACCEPT_ERROR_PAUSE);
                 continue;
             }
@@ -300,7 +302,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-// No code of ours panics under these locks; if it did, the data is still whole.
+// No code panics under these locks; if it did, the data would still be
+// consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

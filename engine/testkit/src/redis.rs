@@ -1,4 +1,4 @@
-//! A throw-away Redis server.
+//! Runs a throw-away Redis server.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::binaries::ServerBinaries;
 use crate::certificates::Identity;
-use crate::home::Home;
 use crate::owned::{Launch, Owned, on_a_free_port};
 use crate::port::{self, free_port};
 use crate::tool;
@@ -19,18 +19,19 @@ use crate::{ENV_REDIS, ENV_REDIS_ROOT};
 
 const PONG_WITHIN: Duration = Duration::from_secs(2);
 
-/// Owns a private Redis server; see [`Owned`] for what becomes of it.
+/// Owns a private Redis server; see [`Owned`] for its lifetime.
 ///
-/// It writes nothing to the disk, so [`kill`](Owned::kill) forgets all keys,
-/// and it never evicts a key.
+/// It does not persist, so [`kill`](Owned::kill) loses all keys, and it never
+/// evicts a key.
 pub type Redis = Owned<SharedRedis>;
 
-/// Names a Redis server that tests share; it cannot be killed, paused or
-/// flushed. Tests keep apart by [`fresh_prefix`](SharedRedis::fresh_prefix).
+/// A handle to a Redis server shared by tests; it cannot be killed, paused or
+/// flushed. Tests isolate themselves by
+/// [`fresh_prefix`](SharedRedis::fresh_prefix).
 #[derive(Clone, Copy, Debug)]
 pub struct SharedRedis {
     port: u16,
-    // Where it speaks TLS, if it does.
+    // The TLS port, if enabled.
     tls_port: Option<u16>,
 }
 
@@ -170,7 +171,7 @@ impl SharedRedis {
         }
     }
 
-    /// The port that other servers know it by: that for TLS if it has one.
+    /// The port announced to other servers: the TLS port if there is one.
     pub(crate) fn announced_port(&self) -> u16 {
         self.tls_port.unwrap_or(self.port)
     }
@@ -193,17 +194,17 @@ impl SharedRedis {
     }
 }
 
-fn home() -> Result<Home, String> {
-    Home::chosen_by(ENV_REDIS_ROOT)
+fn binaries() -> Result<ServerBinaries, String> {
+    ServerBinaries::chosen_by(ENV_REDIS_ROOT)
 }
 
-/// The beginning of a server's command line: Redis, or Valkey in its place.
+/// The command prefix of Redis, or of Valkey in its place.
 pub(crate) fn server() -> Result<Vec<OsString>, String> {
-    home()?.program(&["redis-server", "valkey-server"])
+    binaries()?.program(&["redis-server", "valkey-server"])
 }
 
 fn client() -> Result<Vec<OsString>, String> {
-    home()?.program(&["redis-cli", "valkey-cli"])
+    binaries()?.program(&["redis-cli", "valkey-cli"])
 }
 
 fn arguments(folder: &Path, port: u16) -> Vec<OsString> {
@@ -216,8 +217,8 @@ fn arguments(folder: &Path, port: u16) -> Vec<OsString> {
     arguments
 }
 
-// Redis opens its TCP port before its unix socket, so an answer here means that
-// both are there. One that asks for a password has an answer, too.
+// Redis opens its TCP port before its unix socket, so a reply here means that
+// both are open. A demand for a password is a reply, too.
 pub(crate) fn pongs(socket: &Path) -> bool {
     let mut reply = [0_u8; 5];
     let read = UnixStream::connect(socket).and_then(|mut stream| {

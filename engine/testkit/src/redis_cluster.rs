@@ -1,4 +1,4 @@
-//! A throw-away Redis Cluster.
+//! Runs a throw-away Redis Cluster.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::{Redis, free_port, tool};
 
 const MASTERS: usize = 3;
 const KNOWN_WITHIN: Duration = Duration::from_secs(60);
-/// A master that is missed for so long is replaced by its replica.
+/// The failover timeout: a replica replaces a master after this much silence.
 const NODE_TIMEOUT_MS: u32 = 1000;
 
 /// Owns a Redis Cluster of three masters with a replica each, on loopback ports

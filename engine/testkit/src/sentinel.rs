@@ -1,4 +1,4 @@
-//! A throw-away Redis with replicas and Sentinel.
+//! Runs a throw-away Redis with replicas and Sentinel.
 
 use std::fs;
 use std::time::Duration;
@@ -29,9 +29,9 @@ pub struct Sentinel {
 #[derive(Debug)]
 struct Watcher {
     port: u16,
-    // Where it speaks TLS, if it does.
+    // The TLS port, if enabled.
     tls_port: Option<u16>,
-    // Held for its drop, which ends the process.
+    // Kept for its drop, which ends the process.
     _server: Server,
 }
 
@@ -96,7 +96,7 @@ impl Sentinel {
         &self.servers
     }
 
-    /// Returns the server that most sentinels call the master.
+    /// Returns the master by majority of the sentinels.
     ///
     /// # Panics
     ///
@@ -152,7 +152,7 @@ impl Watcher {
             .map_err(|cause| format!("failed to make a folder for Sentinel: {cause}"))?;
         let path = folder.path();
         let config = path.join("sentinel.conf");
-        // A sentinel writes into its file what it learns.
+        // A sentinel rewrites its configuration file.
         let mut settings = format!(
             "port {port}\nbind 127.0.0.1\ndir {dir}\nunixsocket {dir}/server.sock\n\
              sentinel monitor {NAME} 127.0.0.1 {master} 2\n\
@@ -179,7 +179,7 @@ impl Watcher {
         Ok(Watcher { port, tls_port, _server: server })
     }
 
-    /// The port of the server that it calls the master.
+    /// The port of the master in this sentinel's view.
     fn master(&self) -> u16 {
         let answer = command(self.port, &["SENTINEL", "get-master-addr-by-name", NAME]);
         answer.lines().nth(1).and_then(|port| port.parse().ok()).unwrap_or_default()
@@ -193,7 +193,7 @@ impl Watcher {
             lines.get(at + 1).copied()
         };
         let count = |name: &str| value(name).and_then(|count| count.parse::<usize>().ok());
-        // Servers that were masters once stay known; they must be well, too.
+        // Former masters stay in the list; they must be healthy, too.
         value("flags") == Some("master")
             && count("num-other-sentinels") == Some(sentinels)
             && count("num-slaves").is_some_and(|known| known >= replicas)

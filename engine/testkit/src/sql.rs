@@ -1,4 +1,4 @@
-//! A throw-away MariaDB or MySQL server.
+//! Runs a throw-away MariaDB or MySQL server.
 
 mod data;
 mod flavour;
@@ -22,8 +22,7 @@ pub(crate) use self::flavour::user;
 
 const GREETING_WITHIN: Duration = Duration::from_secs(2);
 
-/// Owns a private MariaDB or MySQL server; see [`Owned`] for what becomes of
-/// it.
+/// Owns a private MariaDB or MySQL server; see [`Owned`] for its lifetime.
 ///
 /// The server runs as the current user and lets `root` in without a password,
 /// from this machine only, and without TLS unless it is asked for. It writes
@@ -33,8 +32,8 @@ const GREETING_WITHIN: Duration = Duration::from_secs(2);
 /// it does unless told otherwise. Settings from `/etc/mysql` do not apply.
 pub type SqlServer = Owned<SharedSqlServer>;
 
-/// Names a MariaDB or MySQL server that tests share; it cannot be killed or
-/// paused. Tests keep apart by
+/// A handle to a MariaDB or MySQL server shared by tests; it cannot be killed or
+/// paused. Tests isolate themselves by
 /// [`fresh_database`](SharedSqlServer::fresh_database).
 #[derive(Clone, Copy, Debug)]
 pub struct SharedSqlServer {
@@ -172,8 +171,8 @@ impl SharedSqlServer {
             .args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user=root"])
             .arg(format!("--port={}", self.port))
             .args(["--batch", "--skip-column-names", "--default-character-set=utf8mb4"])
-            // A client that reconnects would run the rest of the statements
-            // outside their transaction.
+            // A reconnecting client would run the remaining statements outside
+            // their transaction.
             .args(["--skip-reconnect", "--connect-timeout=30"])
             .args(self.flavour.client_flags());
         tool::run(command, sql)
@@ -184,8 +183,8 @@ impl SharedSqlServer {
 fn arguments(folder: &Path, port: u16) -> Vec<OsString> {
     let mut arguments = vec![
         flag("--datadir=", &folder.join("data")),
-        // A server that starts removes the temporary tables of whoever else
-        // works in the same folder, so no two may share /tmp.
+        // A starting server removes temporary tables of other servers in the same
+        // folder, so no two may share /tmp.
         flag("--tmpdir=", folder),
         flag("--socket=", &folder.join("server.sock")),
         flag("--pid-file=", &folder.join("server.pid")),

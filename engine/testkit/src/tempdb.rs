@@ -1,12 +1,12 @@
-//! A SQLite database file that is thrown away.
+//! Owns a throw-away SQLite database file.
 
 use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// Owns a folder for one SQLite file and removes it when dropped.
 ///
-/// The file itself does not exist until somebody opens the URL. The folder is
-/// the file's own, so its `-wal` and `-shm` companions go with it.
+/// The file itself does not exist until a client opens the URL. The folder has
+/// only this file, so its `-wal` and `-shm` files are removed with it.
 #[derive(Debug)]
 pub struct TempDb {
     folder: TempDir,
@@ -49,7 +49,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn the_folder_goes_with_the_value() -> std::io::Result<()> {
+    fn drop_removes_folder() -> std::io::Result<()> {
         let database = TempDb::new();
         let path = database.path();
         assert_eq!(database.url(), format!("sqlite:{}", path.display()));

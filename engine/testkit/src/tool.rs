@@ -1,4 +1,4 @@
-//! Commands that run to their end, within a bound.
+//! Runs commands to completion within a time limit.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::wait::holds_within;
 
-/// How long a client or an install may take. A paused server must fail the
-/// test, not hang it.
+/// Bounds a client or an install: a paused server must fail the test, not hang
+/// it.
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// Prepares `program` with an environment of ours: server binaries are found
@@ -63,7 +63,7 @@ pub(crate) fn run(mut command: Command, input: &str) -> Result<String, String> {
         .spawn()
         .map_err(|cause| format!("failed to run {name}: {cause}"))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    // All three pipes at once, or a full one would block the other end.
+    // All three pipes concurrently: a full one would block the child.
     let (status, printed, complained) = thread::scope(|scope| {
         let printed = scope.spawn(|| read_all(stdout));
         let complained = scope.spawn(|| read_all(stderr));
@@ -87,7 +87,7 @@ pub(crate) fn run(mut command: Command, input: &str) -> Result<String, String> {
 fn read_all(pipe: Option<impl Read>) -> String {
     let mut bytes = Vec::new();
     if let Some(mut pipe) = pipe {
-        // What was read before an error is still worth showing.
+        // Output read before an error is still useful.
         let _ = pipe.read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()
@@ -112,12 +112,12 @@ mod tests {
     use super::{command, run};
 
     #[test]
-    fn it_returns_what_was_printed() {
+    fn run_returns_stdout() {
         assert_eq!(run(command("cat"), "one\ntwo\n"), Ok("one\ntwo".to_owned()));
     }
 
     #[test]
-    fn a_failed_command_reports_its_complaint() {
+    fn failed_command_reports_its_stderr() {
         let mut failing = command("sh");
         failing.args(["-c", "echo out; echo wrong >&2; exit 3"]);
         let message = run(failing, "").err().unwrap_or_default();
@@ -127,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_an_error_with_its_name() {
+    fn missing_program_error_names_it() {
         let message = run(command("no-such-program"), "").err().unwrap_or_default();
         assert!(message.contains("no-such-program"), "{message}");
     }
 
     #[test]
-    fn much_output_and_much_input_do_not_block_each_other() {
+    fn large_input_and_output_do_not_deadlock() {
         let text = "x".repeat(1 << 20);
         assert_eq!(run(command("cat"), &text).map(|out| out.len()), Ok(1 << 20));
     }

@@ -1,4 +1,4 @@
-//! Names that no other test of this machine uses.
+//! Generates names that no other test on this machine uses.
 
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ mod tests {
     use super::unique_name;
 
     #[test]
-    fn names_differ_and_fit_a_database_name() {
+    fn unique_names_differ_and_are_valid_database_names() {
         let names = [unique_name(), unique_name()];
         assert_ne!(names[0], names[1]);
         for name in names {

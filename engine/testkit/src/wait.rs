@@ -1,4 +1,4 @@
-//! Waiting for a condition, with a bound.
+//! Waits for a condition with a time limit.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ pub fn wait_until(what: &str, bound: Duration, condition: impl FnMut() -> bool) 
     }
 }
 
-/// Says whether `condition` came to hold within `bound`. It is asked at least
-/// once, and once more at the bound, so a slow machine does not fail a
-/// condition that already holds.
+/// Returns whether `condition` held within `bound`. It is checked at least once,
+/// and once more at the bound, so a slow machine does not fail a condition that
+/// already holds.
 pub(crate) fn holds_within(bound: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
     loop {
@@ -41,7 +41,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn it_returns_as_soon_as_the_condition_holds() {
+    fn wait_returns_when_condition_holds() {
         let started = Instant::now();
         let mut asked = 0;
         wait_until("asked three times", Duration::from_secs(60), || {
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn it_panics_with_the_name_of_what_did_not_happen() {
+    fn wait_panics_with_description_at_timeout() {
         let caught = catch_unwind(|| {
             wait_until("pigs fly", Duration::from_millis(20), || false);
         });
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_is_asked_even_with_no_time_left() {
+    fn condition_is_checked_even_with_zero_bound() {
         assert!(holds_within(Duration::ZERO, || true));
         assert!(!holds_within(Duration::ZERO, || false));
     }

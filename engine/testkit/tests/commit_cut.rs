@@ -1,4 +1,4 @@
-//! What becomes of a real transaction when the proxy cuts at its COMMIT.
+//! Tests the outcome of a real transaction when the proxy cuts at its COMMIT.
 
 use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
@@ -73,7 +73,7 @@ fn a_commit_cut_before_forwarding_is_rolled_back() -> io::Result<()> {
     Ok(())
 }
 
-/// The COMMIT arrives and takes effect, though the client was told nothing.
+/// The COMMIT arrives and takes effect, though the client got no response.
 #[test]
 fn a_commit_cut_after_forwarding_takes_effect() -> io::Result<()> {
     let shop = Shop::start();

@@ -8,7 +8,7 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// One cluster for all of it: it takes its time to start.
 #[test]
-fn nodes_share_rows_and_come_back_from_kills_pauses_and_cuts() {
+fn nodes_replicate_and_recover_from_kills_pauses_and_partitions() {
     let galera = Galera::start();
     let shop = galera.fresh_database(0);
     galera.query(0, &format!("CREATE TABLE {shop}.t (id INT PRIMARY KEY, v INT)"));
@@ -36,7 +36,7 @@ fn nodes_share_rows_and_come_back_from_kills_pauses_and_cuts() {
     wait_until("the others go on", SOON, || is_one_of_two(1) && galera.is_synced(1));
     set(1, 3);
     galera.resume(0);
-    // By the others' word: at first it does not know that they went on.
+    // In the others' view: at first it does not know that they continued.
     wait_until("it was let back", SOON, || !is_one_of_two(1) && galera.is_synced(0));
     assert_eq!(galera.query(0, &get), "3");
 

@@ -9,7 +9,7 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// One cluster for all of it: it takes its time to start.
 #[test]
-fn another_node_becomes_the_primary_and_the_first_comes_back() {
+fn failover_elects_new_primary_and_old_one_rejoins() {
     let group = GroupReplication::start();
     assert_eq!(group.primary(), Some(0));
     let shop = group.fresh_database(0);
@@ -66,7 +66,7 @@ fn another_node_becomes_the_primary_and_the_first_comes_back() {
 /// What a primary that is cut off has not committed by then is rolled back, and
 /// what the others committed meanwhile reaches it when it is back.
 #[test]
-fn a_primary_that_is_cut_off_by_the_network_gives_up_and_joins_again() {
+fn partitioned_primary_aborts_commits_and_rejoins() {
     let group = GroupReplication::start_apart();
     assert_eq!(group.primary(), Some(0));
     let shop = group.fresh_database(0);
@@ -86,7 +86,7 @@ fn a_primary_that_is_cut_off_by_the_network_gives_up_and_joins_again() {
         let hanging = scope.spawn(|| set(0, 99));
         let second = group.wait_for_failover(0);
         assert_eq!(set(second, 1), Ok(String::new()));
-        // The commit had no majority, and clients were told so.
+        // The commit had no majority, and clients got an error.
         let rolled_back = hanging.join().expect("a client");
         assert!(rolled_back.is_err(), "{rolled_back:?}");
         wait_until("it has given up", SOON, || group.state(0) == "ERROR");

@@ -1,4 +1,4 @@
-//! No server, helper process or folder outlives the one who started it.
+//! Tests that no server, helper process or folder outlives its owner.
 
 use std::env;
 use std::fs;
@@ -70,11 +70,11 @@ fn wait_until_deserted(stage: &TempDir) {
 
 /// Dropping a value ends the server and its helper at once, and the folder.
 #[test]
-fn a_dropped_server_leaves_no_process_and_no_folder() -> io::Result<()> {
+fn dropped_server_leaves_no_process_and_no_folder() -> io::Result<()> {
     let (mariadb, mysql, redis) = (MariaDb::start(), MySql::start(), Redis::start());
     let folders = [folder_of(mariadb.pid())?, folder_of(mysql.pid())?, folder_of(redis.pid())?];
     for folder in &folders {
-        // The server and the warden.
+        // The server and the watchdog.
         assert_eq!(processes_of(folder).len(), 2, "{folder:?}");
     }
     drop((mariadb, mysql, redis));
@@ -103,7 +103,7 @@ fn a_paused_or_killed_server_is_dropped_as_well() -> io::Result<()> {
 /// The kernel watches the thread that started a server. It must not be the
 /// test's own, or a shared server would die with the first test that used it.
 #[test]
-fn a_server_outlives_the_thread_that_asked_for_it() {
+fn server_outlives_the_requesting_thread() {
     let redis = thread::spawn(Redis::start).join().unwrap_or_else(|_| Redis::start());
     thread::sleep(Duration::from_millis(300));
     assert_eq!(redis.command(&["PING"]), "PONG");
@@ -122,7 +122,7 @@ fn shared_servers_die_with_their_process(test: &str, kill: bool) -> io::Result<(
         .spawn()?;
     wait_until("the shared servers run", PATIENCE, || marker.exists());
     fs::remove_file(&marker)?;
-    // Three servers and three wardens.
+    // Three servers and three watchdogs.
     assert_eq!(processes_of(stage.path()).len(), 6);
     if kill {
         child.kill()?;
@@ -177,7 +177,7 @@ fn run(stage: &TempDir, script: &str) -> io::Result<Child> {
 /// The runner's command finds all servers by their variables, its output and
 /// exit code come through, and nothing is left.
 #[test]
-fn the_runner_gives_servers_to_its_command_and_its_exit_code_back() -> io::Result<()> {
+fn runner_passes_servers_and_returns_exit_code() -> io::Result<()> {
     let stage = stage()?;
     let script = format!(
         "redis-cli -p ${ENV_REDIS} PING
@@ -195,7 +195,7 @@ fn the_runner_gives_servers_to_its_command_and_its_exit_code_back() -> io::Resul
 
 /// A test under the runner gets the runner's servers rather than its own.
 #[test]
-fn shared_servers_are_the_ones_the_variables_name() -> io::Result<()> {
+fn shared_servers_come_from_environment_variables() -> io::Result<()> {
     if let Some(ports) = env::var_os(CHILD) {
         let (mariadb, mysql) = (MariaDb::shared().port(), MySql::shared().port());
         let found = format!("{mariadb} {mysql} {}", Redis::shared().port());
@@ -208,7 +208,7 @@ fn shared_servers_are_the_ones_the_variables_name() -> io::Result<()> {
     let script = format!(
         "{CHILD}=\"${ENV_MARIADB} ${ENV_MYSQL} ${ENV_REDIS}\" exec '{}' --exact {}",
         test.display(),
-        "shared_servers_are_the_ones_the_variables_name"
+        "shared_servers_come_from_environment_variables"
     );
     let output = run(&stage, &script)?.wait_with_output()?;
     assert!(output.status.success(), "{output:?}");
@@ -231,7 +231,7 @@ fn a_killed_runner_leaves_nothing_behind() -> io::Result<()> {
     let marker = stage.path().join("ready");
     wait_until("the command runs", PATIENCE, || marker.exists());
     fs::remove_file(&marker)?;
-    // The command, three servers and three wardens.
+    // The command, three servers and three watchdogs.
     wait_until("all are there", PATIENCE, || processes_of(stage.path()).len() == 7);
     runner.kill()?;
     runner.wait()?;
@@ -241,7 +241,7 @@ fn a_killed_runner_leaves_nothing_behind() -> io::Result<()> {
 
 /// A call that makes no sense starts no server.
 #[test]
-fn the_runner_explains_itself() -> io::Result<()> {
+fn runner_prints_usage() -> io::Result<()> {
     for arguments in [&[][..], &["run"], &["run", "--"], &["run", "ls"], &["walk", "--", "ls"]] {
         let output = Command::new(RUNNER).args(arguments).output()?;
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

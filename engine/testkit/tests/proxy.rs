@@ -1,4 +1,4 @@
-//! The proxy passes bytes on, and breaks connections as told.
+//! Tests that the proxy forwards bytes and injects faults on demand.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -72,7 +72,7 @@ fn bytes_pass_both_ways_unchanged() -> io::Result<()> {
 
 /// The URL helper changes the address and nothing else.
 #[test]
-fn a_url_is_led_through_the_proxy() -> io::Result<()> {
+fn url_points_to_the_proxy() -> io::Result<()> {
     let (upstream, _reports) = echo_server()?;
     let proxy = Proxy::start(upstream);
     let url = proxy.url(&format!("mysql://root@{upstream}/shop"));
@@ -100,7 +100,7 @@ fn a_cut_resets_live_connections_only() -> io::Result<()> {
 
 /// A client that never reads blocks its writer, and a cut gets through to both.
 #[test]
-fn a_slow_reader_holds_its_writer_back_and_can_be_cut() -> io::Result<()> {
+fn slow_reader_applies_backpressure_and_can_be_cut() -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let proxy = Proxy::start(listener.local_addr()?);
     let _client = connect(&proxy)?;
@@ -143,7 +143,7 @@ fn refusing_resets_new_connections_only() -> io::Result<()> {
 
 /// A client that comes while the server is away is reset; later ones are not.
 #[test]
-fn a_server_that_is_away_means_a_reset() -> io::Result<()> {
+fn unreachable_server_causes_a_reset() -> io::Result<()> {
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     let proxy = Proxy::start(upstream);
     assert!(connect(&proxy).and_then(|mut stream| ask(&mut stream, b"x")).is_err());
@@ -158,7 +158,7 @@ fn a_server_that_is_away_means_a_reset() -> io::Result<()> {
 
 /// The delay holds for each direction, and ends when it is taken away.
 #[test]
-fn a_delay_holds_each_chunk_back() -> io::Result<()> {
+fn delay_applies_to_each_chunk() -> io::Result<()> {
     let (upstream, _reports) = echo_server()?;
     let proxy = Proxy::start(upstream);
     let mut stream = connect(&proxy)?;
@@ -264,7 +264,7 @@ fn a_cut_after_the_reply_waits_for_the_reply() -> io::Result<()> {
 
 /// Dropping the proxy closes its port and its connections.
 #[test]
-fn a_cut_in_a_reply_lets_its_beginning_through() -> io::Result<()> {
+fn cut_in_reply_forwards_its_beginning() -> io::Result<()> {
     let (upstream, reports) = echo_server()?;
     let proxy = Proxy::start(upstream);
     let mut stream = connect(&proxy)?;
@@ -283,7 +283,7 @@ fn a_cut_in_a_reply_lets_its_beginning_through() -> io::Result<()> {
 }
 
 #[test]
-fn a_dropped_proxy_leaves_nothing_open() -> io::Result<()> {
+fn dropped_proxy_closes_everything() -> io::Result<()> {
     let (upstream, reports) = echo_server()?;
     let proxy = Proxy::start(upstream);
     let addr = proxy.addr();

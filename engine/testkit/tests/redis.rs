@@ -20,7 +20,7 @@ fn ping(server: &Redis, patience: Duration) -> io::Result<TcpStream> {
 
 /// Commands answer, and an error reply is a failure of the test.
 #[test]
-fn it_answers_commands_and_an_error_reply_panics() {
+fn command_returns_replies_and_panics_on_errors() {
     let server = Redis::start();
     assert!(server.version().contains(' '), "{}", server.version());
     assert_eq!(server.command(&["SET", "sku", "two words"]), "OK");
@@ -38,7 +38,7 @@ fn it_answers_commands_and_an_error_reply_panics() {
 
 /// Nothing is kept over a kill, and nothing after a flush.
 #[test]
-fn kill_and_flush_forget_every_key() {
+fn kill_and_flush_remove_every_key() {
     let server = Redis::start();
     let (port, pid) = (server.port(), server.pid());
     server.command(&["SET", "sku", "7"]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stockade_testkit::{Sentinel, wait_until};
 
 #[test]
-fn a_replica_takes_over_from_a_killed_master_and_from_a_stopped_one() {
+fn replica_takes_over_from_killed_and_from_stopped_master() {
     let sentinel = Sentinel::start();
     assert!(sentinel.url().starts_with("redis+sentinel://127.0.0.1:"));
     let first = sentinel.master();

@@ -75,7 +75,7 @@ fn a_paused_server_is_silent_until_resumed(server: &SqlServer) -> io::Result<()>
     server.resume();
     waiting.read_exact(&mut greeting)?;
     assert_eq!(server.query("SELECT 1"), "1");
-    // And a server that stands still can be killed.
+    // A paused server can be killed.
     server.pause();
     server.kill();
     Ok(())

@@ -1,4 +1,4 @@
-//! Rounds on a Galera cluster.
+//! Runs rounds on a Galera cluster.
 
 use std::thread;
 
@@ -7,11 +7,11 @@ use stockade_testkit::{Galera, wait_until};
 
 use super::load::{buy_while, stock_up};
 use super::one_writer::{self, Cluster, Fault, SETTLED_WITHIN, open};
-use super::verdict::Left;
+use super::verdict::StoreDump;
 use crate::Extent;
-use crate::outcome::Row;
+use crate::results::Row;
 
-const ALL_WRITE: &str = "Galera, all nodes written to";
+const ALL_WRITE: &str = "Galera, multi-writer";
 const SHORT: [Fault; 3] = [Fault::Killed, Fault::SteppedOut, Fault::HandedOver];
 const LONG: [Fault; 6] = [
     Fault::Killed,
@@ -39,8 +39,8 @@ pub(super) fn run(extent: Extent) -> Vec<Row> {
 }
 
 impl Cluster for Galera {
-    const PLACE: &'static str = "Galera, one writer";
-    const STEPPED_OUT: &'static str = "writing node cut off, let back";
+    const DEPLOYMENT: &'static str = "Galera, one writer";
+    const STEPPED_OUT: &'static str = "writer isolated, reunited";
 
     fn query_in_step(&self, node: usize, sql: &str) -> String {
         self.query(node, &format!("SET wsrep_sync_wait = 1; {sql}"))
@@ -66,7 +66,7 @@ impl Cluster for Galera {
         self.isolate(node, false);
     }
 
-    /// Any node takes writes.
+    /// Every Galera node accepts writes.
     fn hand_over(&self, from: usize) -> usize {
         (from + 1) % self.nodes()
     }
@@ -93,10 +93,10 @@ fn is_of_size(galera: &Galera, node: usize, size: usize) -> bool {
     shown.is_ok_and(|shown| shown.ends_with(&format!("\t{size}")))
 }
 
-/// An engine at each node, all selling the same products.
+/// Runs an engine at each node; all sell the same products (multi-writer).
 fn all_write(galera: &Galera, seed: u64) -> Row {
     let database = galera.fresh_database(0);
-    // Side by side: they find each other's migrations.
+    // Opened in parallel, so that their migrations race.
     let engines: Vec<Engine> = thread::scope(|scope| {
         let open = |node| {
             let url = galera.url(node, &database);
@@ -106,10 +106,11 @@ fn all_write(galera: &Galera, seed: u64) -> Row {
         opened.into_iter().map(|engine| engine.join().expect("an engine")).collect()
     });
     let products = stock_up(&engines[0]);
-    let journal = buy_while(&engines, &products, seed, || thread::sleep(one_writer::AROUND * 3));
+    let journal =
+        buy_while(&engines, &products, seed, || thread::sleep(one_writer::LOAD_AROUND_FAULT * 3));
     let mut row = Row {
         fault: "none: a healthy cluster".to_owned(),
-        place: ALL_WRITE.to_owned(),
+        deployment: ALL_WRITE.to_owned(),
         is_informative: true,
         ..Row::default()
     };
@@ -117,8 +118,8 @@ fn all_write(galera: &Galera, seed: u64) -> Row {
     row.recovery = None;
     let conflicts: u64 = engines.iter().map(conflicts).sum();
     row.injected = conflicts;
-    let left = Left::read(&database, |sql| galera.query_in_step(0, sql));
-    let (twice, torn) = (left.versions_made_twice(), left.holds_without_event());
+    let dump = StoreDump::read(&database, |sql| galera.query_in_step(0, sql));
+    let (twice, torn) = (dump.versions_made_twice(), dump.holds_without_event());
     let found = if row.note.is_empty() { String::new() } else { format!("; {}", row.note) };
     row.note = format!(
         "not promised, told as found; injected: transactions that lost to another node's and were \
@@ -129,7 +130,7 @@ fn all_write(galera: &Galera, seed: u64) -> Row {
     row
 }
 
-/// Transactions that were tried again since another node's came first.
+/// Returns the number of transactions retried after a certification conflict.
 fn conflicts(engine: &Engine) -> u64 {
     let text = engine.metrics_text();
     let lines = text.lines().filter(|line| line.contains("cause=\"deadlock\""));

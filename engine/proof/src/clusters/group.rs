@@ -1,11 +1,11 @@
-//! Rounds on MySQL Group Replication: the group elects the one node that takes
-//! writes, and moves it where it is asked to.
+//! Runs rounds on MySQL Group Replication: the group elects its primary and hands
+//! it over on request.
 
 use stockade_testkit::{GroupReplication, wait_until};
 
 use super::one_writer::{self, Cluster, Fault, SETTLED_WITHIN};
 use crate::Extent;
-use crate::outcome::Row;
+use crate::results::Row;
 
 const SHORT: [Fault; 4] = [Fault::Killed, Fault::CutOff, Fault::SteppedOut, Fault::HandedOver];
 const LONG: [Fault; 7] = [
@@ -32,8 +32,8 @@ pub(super) fn run(extent: Extent) -> Vec<Row> {
 }
 
 impl Cluster for GroupReplication {
-    const PLACE: &'static str = "MySQL Group Replication, one primary";
-    const STEPPED_OUT: &'static str = "writing node leaves its group, joins again";
+    const DEPLOYMENT: &'static str = "MySQL Group Replication, one primary";
+    const STEPPED_OUT: &'static str = "writer leaves its group, joins again";
 
     fn query_in_step(&self, node: usize, sql: &str) -> String {
         self.query(node, &format!("SET group_replication_consistency = 'BEFORE'; {sql}"))
@@ -43,7 +43,8 @@ impl Cluster for GroupReplication {
         self.restart(node);
     }
 
-    /// It has missed little, so it fetches that.
+    /// The node missed few transactions, so it recovers from the binary log
+    /// rather than by a copy.
     fn start_as_copy(&self, node: usize) {
         self.restart(node);
     }
@@ -96,13 +97,13 @@ impl Cluster for GroupReplication {
             && self.try_query(node, members) == Ok(self.nodes().to_string())
     }
 
-    /// No engine opens at a node that takes no writes.
+    /// The writer: no engine opens at a read-only node.
     fn auditor_of(&self, _node: usize, writer: usize) -> usize {
         writer
     }
 }
 
-/// Whether a node is the primary, and has lifted what keeps clients from it.
+/// Whether a node is the primary and has left read-only mode.
 fn takes_writes(group: &GroupReplication, node: usize) -> bool {
     let sql = "SELECT MEMBER_ROLE, @@super_read_only \
          FROM performance_schema.replication_group_members \

@@ -1,4 +1,4 @@
-//! Buyers who buy while things break, and what they were told.
+//! Generates load on clusters and records the responses.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,30 +13,30 @@ use stockade::{
 };
 
 const PRODUCTS: usize = 4;
-/// So few that most holds are refused before the end.
+/// Low, so that most holds are rejected towards the end.
 const STOCK: u64 = 60;
 const BUYERS_AT_AN_ENGINE: usize = 5;
-/// For so long a buyer asks again, with the same key.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a buyer retries with the same idempotency key.
+const RETRY_FOR: Duration = Duration::from_secs(60);
 
-/// What buyers were told.
+/// The responses that buyers received.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     pub operations: u64,
     pub holds: Vec<Hold>,
     pub orders: Vec<Order>,
-    /// Orders whose payment was answered, and whether it succeeded.
+    /// Orders with an acknowledged payment, and whether it was a success event.
     pub paid: Vec<(u64, bool)>,
-    /// Holds without a key whose fate was not told: at most so many may be
-    /// there without an answer.
-    pub unsure: u64,
-    /// Answers that should not be given, such as an unknown hold.
-    pub strange: Vec<String>,
-    /// The longest time in which no buyer's request was done.
+    /// In-doubt holds without a key: at most this many holds may exist without an
+    /// acknowledgement.
+    pub in_doubt: u64,
+    /// Unexpected errors, such as an unknown hold.
+    pub unexpected: Vec<String>,
+    /// The longest time without a completed request.
     pub gap: Duration,
 }
 
-/// Creates the products that are bought.
+/// Creates the products.
 pub(super) fn stock_up(engine: &Engine) -> Vec<ProductId> {
     let price = "19.99".parse().expect("a price");
     let product = |n| NewProduct::new(format!("Product {n}"), price, STOCK);
@@ -49,7 +49,7 @@ struct Load<'a> {
     last_done: Mutex<(Instant, Duration)>,
 }
 
-/// Has buyers at all engines buy until `meanwhile` is over.
+/// Runs buyers at all engines until `meanwhile` returns.
 pub(super) fn buy_while(
     engines: &[Engine],
     products: &[ProductId],
@@ -80,8 +80,8 @@ pub(super) fn buy_while(
         all.holds.extend(journal.holds);
         all.orders.extend(journal.orders);
         all.paid.extend(journal.paid);
-        all.unsure += journal.unsure;
-        all.strange.extend(journal.strange);
+        all.in_doubt += journal.in_doubt;
+        all.unexpected.extend(journal.unexpected);
     }
     all
 }
@@ -132,9 +132,9 @@ impl Buyer<'_> {
                 self.load.done();
                 Some(hold.value)
             }
-            // It may have been done; `contention` says that it was not.
+            // In doubt; `contention` is a definite rollback.
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                journal.unsure += 1;
+                journal.in_doubt += 1;
                 thread::sleep(Duration::from_millis(20));
                 None
             }
@@ -160,7 +160,8 @@ impl Buyer<'_> {
         }
     }
 
-    /// Asks, and asks again with the same key until there is an answer.
+    /// Sends a request and retries with the same idempotency key until the
+    /// response is definite.
     fn ask<T>(
         &mut self,
         journal: &mut Journal,
@@ -176,12 +177,12 @@ impl Buyer<'_> {
                     self.load.done();
                     return Some(answer);
                 }
-                Err(error) if error.retry_after().is_some() && since.elapsed() < PATIENCE => {
+                Err(error) if error.retry_after().is_some() && since.elapsed() < RETRY_FOR => {
                     thread::sleep(Duration::from_millis(20));
                 }
                 Err(error) => {
                     if error.retry_after().is_some() {
-                        journal.unsure += 1;
+                        journal.in_doubt += 1;
                     }
                     self.refused(journal, &error);
                     return None;
@@ -197,7 +198,7 @@ impl Buyer<'_> {
                 thread::sleep(Duration::from_millis(2));
             }
             ErrorKind::Contention | ErrorKind::Unavailable => {}
-            _ => journal.strange.push(format!("{}: {}", error.code(), error.message())),
+            _ => journal.unexpected.push(format!("{}: {}", error.code(), error.message())),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Rounds on a cluster of database servers of which one is written to. Engines
-//! reach it by one address: a proxy leads there to the node that takes writes,
-//! and to another when that one fails.
+//! Runs rounds on a single-writer database cluster. Engines connect to one
+//! address: a proxy forwards it to the node that accepts writes, or to its
+//! successor after a failover.
 
 use std::ops::Deref;
 use std::thread;
@@ -10,97 +10,99 @@ use stockade::Engine;
 use stockade_testkit::{Nodes, Proxy, wait_until};
 
 use super::load::{Journal, buy_while, stock_up};
-use super::verdict::{Left, judge};
-use crate::outcome::Row;
+use super::verdict::{StoreDump, judge};
+use crate::results::Row;
 
-/// Load before a fault, and after the service is back.
-pub(super) const AROUND: Duration = Duration::from_millis(1_500);
-/// A cluster that takes longer has failed.
+/// Duration of the load before a fault and after the recovery.
+pub(super) const LOAD_AROUND_FAULT: Duration = Duration::from_millis(1_500);
+/// A cluster that needs longer to settle has failed.
 pub(super) const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 
 /// A cluster of database servers.
 pub(super) trait Cluster: Deref<Target = Nodes> {
-    /// What stands in the report.
-    const PLACE: &'static str;
-    /// What [`Cluster::step_out`] and [`Cluster::step_in`] do.
+    /// The deployment's name in the report.
+    const DEPLOYMENT: &'static str;
+    /// The report's text for [`Cluster::step_out`] followed by
+    /// [`Cluster::step_in`].
     const STEPPED_OUT: &'static str;
 
-    /// Runs SQL at a node once all that was committed elsewhere is there.
+    /// Runs SQL at a node after it has applied all earlier commits of the cluster
+    /// (a causal read).
     fn query_in_step(&self, node: usize, sql: &str) -> String;
 
-    /// Starts a killed node again on its data.
+    /// Restarts a killed node with its data.
     fn start_again(&self, node: usize);
-    /// Starts a killed node again without its data.
+    /// Restarts a killed node without its data.
     fn start_as_copy(&self, node: usize);
-    /// After all nodes were killed, starts the one again that committed most.
+    /// After a kill of all nodes, restarts the most advanced one.
     fn start_first(&self) -> usize;
-    /// Takes a node away from the others, while it goes on serving clients.
+    /// Separates a node from the cluster while it still serves clients.
     fn step_out(&self, node: usize);
-    /// Lets it back.
+    /// Reunites the node with the cluster.
     fn step_in(&self, node: usize);
 
-    /// Takes the network between a node and the others away, while clients still
-    /// reach the node. Nodes without a network of their own step out instead.
+    /// Partitions the network between a node and the others while clients still
+    /// reach it. Clusters without separate networks use `step_out` instead.
     fn cut_off(&self, node: usize) {
         self.step_out(node);
     }
-    /// Whether a node that is cut off has ended what it was committing.
+    /// Whether a partitioned node has aborted its pending commits.
     fn has_given_up(&self, _node: usize) -> bool {
         true
     }
-    /// Restores the network, and has the node join again.
+    /// Heals the partition and makes the node rejoin.
     fn let_back(&self, node: usize) {
         self.step_in(node);
     }
 
-    /// Makes another node than this the one that is written to.
+    /// Moves the writer role to another node.
     fn hand_over(&self, from: usize) -> usize;
-    /// Waits until the others go on without this node, and answers which of
-    /// them may be written to.
+    /// Waits until the others continue without this node, and returns the new
+    /// writer.
     fn wait_for_next(&self, failed: usize) -> usize;
-    /// Whether a node is in step with a whole cluster. One that has given up is
-    /// asked to join again.
+    /// Whether a node is synchronized with a complete cluster. Makes an expelled
+    /// node rejoin.
     fn is_whole(&self, node: usize) -> bool;
-    /// The node at which an engine is opened that audits what `node` has.
+    /// The node at which an engine audits the data of `node`.
     fn auditor_of(&self, node: usize, writer: usize) -> usize;
 }
 
-/// What is done to the node that is written to.
+/// The fault injected at the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     Killed,
     Stopped,
     SteppedOut,
-    /// The network between it and the others fails, and heals once the node has
-    /// given up what it was committing.
+    /// A network partition isolates the writer and heals after the writer has
+    /// aborted its pending commits.
     CutOff,
-    /// The same, and the network heals while commits still hang at the node,
-    /// though the others have elected the next.
+    /// The partition heals while commits still hang at the old writer, though the
+    /// others have elected a successor.
     CutOffBriefly,
-    /// Nothing fails: another node is written to, as before an upgrade.
+    /// A planned switchover, as before an upgrade.
     HandedOver,
-    /// All nodes die at once.
+    /// All nodes are killed at once.
     AllKilled,
-    /// It is killed and loses its place, so that it copies all from another.
+    /// The writer is killed and loses its position, so it rejoins by a full copy.
     Copied,
 }
 
 impl Fault {
     fn name<C: Cluster>(self) -> &'static str {
         match self {
-            Self::Killed => "writing node killed, rejoins",
-            Self::Stopped => "writing node stopped, goes on later",
+            Self::Killed => "writer killed, rejoins",
+            Self::Stopped => "writer stopped, resumed later",
             Self::SteppedOut => C::STEPPED_OUT,
-            Self::CutOff => "writing node cut off by the network, let back",
-            Self::CutOffBriefly => "writing node cut off by the network, let back at once",
-            Self::HandedOver => "another node written to, nothing failed",
+            Self::CutOff => "writer partitioned, healed",
+            Self::CutOffBriefly => "writer partitioned, healed at once",
+            Self::HandedOver => "planned switchover to another node",
             Self::AllKilled => "all nodes killed at once",
-            Self::Copied => "writing node killed, rejoins as a copy",
+            Self::Copied => "writer killed, rejoins as a copy",
         }
     }
 }
 
-/// An engine that is soon told of a node that does not answer.
+/// Opens an engine with short timeouts, so that it detects a silent node soon.
 pub(super) fn open(url: &str) -> Engine {
     let settings = [("store_timeout", "4s"), ("lock_wait", "1s"), ("hold_ttl", "10m")];
     let with = |builder: stockade::EngineBuilder, (name, value): (&str, &str)| {
@@ -109,7 +111,7 @@ pub(super) fn open(url: &str) -> Engine {
     settings.into_iter().fold(Engine::builder().store(url), with).open().expect("an engine")
 }
 
-/// One round; afterwards `writer` is the node that is written to.
+/// Runs one round and updates `writer` to the new writer.
 pub(super) fn round<C: Cluster>(cluster: &C, writer: &mut usize, fault: Fault, seed: u64) -> Row {
     let database = cluster.fresh_database(*writer);
     let proxy = Proxy::start(cluster.addr(*writer));
@@ -118,7 +120,7 @@ pub(super) fn round<C: Cluster>(cluster: &C, writer: &mut usize, fault: Fault, s
     let products = stock_up(&engines[0]);
     let mut ready_after = Duration::ZERO;
     let journal = buy_while(&engines, &products, seed, || {
-        thread::sleep(AROUND);
+        thread::sleep(LOAD_AROUND_FAULT);
         let before = *writer;
         let since = Instant::now();
         *writer = inject(cluster, before, fault);
@@ -126,14 +128,14 @@ pub(super) fn round<C: Cluster>(cluster: &C, writer: &mut usize, fault: Fault, s
         proxy.lead_to(cluster.addr(*writer));
         proxy.cut();
         if fault != Fault::CutOffBriefly {
-            thread::sleep(AROUND);
+            thread::sleep(LOAD_AROUND_FAULT);
         }
         heal(cluster, before, *writer, fault);
-        thread::sleep(AROUND / 3);
+        thread::sleep(LOAD_AROUND_FAULT / 3);
     });
     let mut row = Row {
         fault: fault.name::<C>().to_owned(),
-        place: C::PLACE.to_owned(),
+        deployment: C::DEPLOYMENT.to_owned(),
         injected: 1,
         ..Row::default()
     };
@@ -145,7 +147,7 @@ pub(super) fn round<C: Cluster>(cluster: &C, writer: &mut usize, fault: Fault, s
     row
 }
 
-/// Does it, and returns when another node may be written to, and which.
+/// Injects the fault, waits for the failover and returns the new writer.
 fn inject(cluster: &impl Cluster, node: usize, fault: Fault) -> usize {
     match fault {
         Fault::Killed | Fault::Copied => cluster.kill(node),
@@ -180,14 +182,14 @@ fn heal(cluster: &impl Cluster, node: usize, writer: usize, fault: Fault) {
             others.for_each(|node| cluster.start_again(node));
         }
     }
-    // A node that was stopped does not know at first that the others went on,
-    // so theirs is the word that it is back.
+    // A resumed node does not know at first that the others continued, so all
+    // nodes must confirm the membership.
     wait_until("all nodes are back", SETTLED_WITHIN, || {
         (0..cluster.nodes()).all(|node| cluster.is_whole(node))
     });
 }
 
-/// Judges by one node, and sees that the others have the same.
+/// Checks the data at every node and that all nodes are equal.
 pub(super) fn judge_all(
     row: &mut Row,
     cluster: &impl Cluster,
@@ -198,12 +200,12 @@ pub(super) fn judge_all(
     engine: &Engine,
 ) {
     engine.sweep().expect("a sweep");
-    let read = |node: usize| Left::read(database, |sql| cluster.query_in_step(node, sql));
-    let all: Vec<Left> = (0..cluster.nodes()).map(read).collect();
-    for (node, left) in all.iter().enumerate() {
+    let read = |node: usize| StoreDump::read(database, |sql| cluster.query_in_step(node, sql));
+    let all: Vec<StoreDump> = (0..cluster.nodes()).map(read).collect();
+    for (node, dump) in all.iter().enumerate() {
         let mut found = Row::default();
         let audit = open(&cluster.url(cluster.auditor_of(node, writer), database));
-        judge(&mut found, left, journal, products, &audit);
+        judge(&mut found, dump, journal, products, &audit);
         audit.close().expect("a close");
         row.operations = found.operations;
         row.recovery = found.recovery;
@@ -215,7 +217,7 @@ pub(super) fn judge_all(
         if row.note.is_empty() {
             row.note = found.note;
         }
-        if !left.is_equal_to(&all[0]) {
+        if !dump.is_equal_to(&all[0]) {
             row.unexplained += 1;
             row.note = format!("node {node} differs from node 0; {}", row.note);
         }

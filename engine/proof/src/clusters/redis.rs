@@ -1,4 +1,4 @@
-//! Rounds on Redis behind Sentinel, with one MariaDB.
+//! Runs rounds on Redis behind Sentinel, with one MariaDB server.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use stockade::Engine;
 use stockade_testkit::{MariaDb, Redis, Sentinel, SqlServer, wait_until};
 
 use super::load::{buy_while, stock_up};
-use super::verdict::{Left, judge};
+use super::verdict::{StoreDump, judge};
 use crate::Extent;
-use crate::outcome::Row;
+use crate::results::Row;
 
-const PLACE: &str = "MariaDB, Redis by Sentinel";
-const AROUND: Duration = Duration::from_millis(1_000);
+const DEPLOYMENT: &str = "MariaDB, Redis by Sentinel";
+const LOAD_AROUND_FAULT: Duration = Duration::from_millis(1_000);
 const FOUND_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) fn run(extent: Extent) -> Vec<Row> {
@@ -39,7 +39,7 @@ fn round(mariadb: &SqlServer, sentinel: &Sentinel, seed: u64, is_stopped: bool) 
     let products = stock_up(&engines[0]);
     let mut found_after = Duration::ZERO;
     let journal = buy_while(&engines, &products, seed, || {
-        thread::sleep(AROUND);
+        thread::sleep(LOAD_AROUND_FAULT);
         let old = sentinel.master();
         let since = Instant::now();
         if is_stopped {
@@ -48,12 +48,12 @@ fn round(mariadb: &SqlServer, sentinel: &Sentinel, seed: u64, is_stopped: bool) 
             old.kill();
         }
         let new = sentinel.wait_for_failover(old);
-        // Both directions are there again: commands, and messages.
+        // Both connections have recovered: commands and pub/sub messages.
         wait_until("all engines use the new master", FOUND_WITHIN, || {
             engines.iter().all(is_linked) && ears(new, database) == engines.len()
         });
         found_after = since.elapsed();
-        thread::sleep(AROUND);
+        thread::sleep(LOAD_AROUND_FAULT);
         if is_stopped {
             old.resume();
         } else {
@@ -62,11 +62,15 @@ fn round(mariadb: &SqlServer, sentinel: &Sentinel, seed: u64, is_stopped: bool) 
         sentinel.wait_for_replicas();
     });
     let fault = if is_stopped { "Redis master stopped" } else { "Redis master killed" };
-    let mut row =
-        Row { fault: fault.to_owned(), place: PLACE.to_owned(), injected: 1, ..Row::default() };
+    let mut row = Row {
+        fault: fault.to_owned(),
+        deployment: DEPLOYMENT.to_owned(),
+        injected: 1,
+        ..Row::default()
+    };
     engines[0].sweep().expect("a sweep");
-    let left = Left::read(database, |sql| mariadb.query(sql));
-    judge(&mut row, &left, &journal, &products, &engines[0]);
+    let dump = StoreDump::read(database, |sql| mariadb.query(sql));
+    judge(&mut row, &dump, &journal, &products, &engines[0]);
     let longest = journal.gap;
     row.recovery = Some(found_after);
     if row.note.is_empty() {
@@ -80,7 +84,7 @@ fn is_linked(engine: &Engine) -> bool {
     engine.metrics_text().lines().any(|line| line == "stockade_degraded 0")
 }
 
-/// How many engines hear at this server that a lock is theirs.
+/// Returns the number of engines subscribed to lock wake-ups at this server.
 fn ears(redis: &Redis, prefix: &str) -> usize {
     redis.command(&["PUBSUB", "CHANNELS", &format!("{prefix}:*:wake:*")]).lines().count()
 }

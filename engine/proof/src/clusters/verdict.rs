@@ -1,23 +1,24 @@
-//! What is left afterwards, against what buyers were told.
+//! Compares the final rows with the responses that buyers received.
 
 use std::collections::{HashMap, HashSet};
 
 use stockade::{Engine, ProductId};
 
 use super::load::Journal;
-use crate::outcome::Row;
+use crate::results::Row;
 
-/// The rows as they stand at one server, read through `query`.
-pub(super) struct Left {
-    /// Received, stock, held, pending, sold, as the product's row has it.
+/// All rows of one server, read through `query`.
+pub(super) struct StoreDump {
+    /// Received, stock, held, pending, sold of each product's row.
     products: HashMap<u64, [i64; 5]>,
     /// Product, units, status.
     holds: HashMap<u64, [i64; 3]>,
     /// Hold, units, status.
     orders: HashMap<u64, (u64, [i64; 2])>,
-    /// What each transaction told: kind, product, hold, order, units, version.
+    /// Each transaction's outbox events: kind, product, hold, order, units,
+    /// version.
     events: Vec<Vec<[i64; 6]>>,
-    /// Everything, to compare servers by.
+    /// All rows as text, to compare servers.
     text: String,
 }
 
@@ -27,7 +28,7 @@ const PAID: i64 = 1;
 const CANCELLED: i64 = 2;
 const HOLD_CREATED: i64 = 0;
 
-impl Left {
+impl StoreDump {
     pub fn read(database: &str, query: impl Fn(&str) -> String) -> Self {
         let table = |columns: &str, table: &str, by: &str| {
             query(&format!("SELECT {columns} FROM {database}.{table} ORDER BY {by}"))
@@ -51,7 +52,7 @@ impl Left {
             line.split('\t').map(|cell| cell.parse().unwrap_or(-1)).collect()
         };
         let id = |cells: &[i64], at: usize| u64::try_from(cells[at]).expect("an id");
-        let mut left = Self {
+        let mut dump = Self {
             products: HashMap::new(),
             holds: HashMap::new(),
             orders: HashMap::new(),
@@ -59,27 +60,27 @@ impl Left {
             text: String::new(),
         };
         for row in products.lines().map(cells) {
-            left.products.insert(id(&row, 0), [row[1], row[2], row[3], row[4], row[5]]);
+            dump.products.insert(id(&row, 0), [row[1], row[2], row[3], row[4], row[5]]);
         }
         for row in holds.lines().map(cells) {
-            left.holds.insert(id(&row, 0), [row[1], row[2], row[3]]);
+            dump.holds.insert(id(&row, 0), [row[1], row[2], row[3]]);
         }
         for row in orders.lines().map(cells) {
-            left.orders.insert(id(&row, 0), (id(&row, 1), [row[2], row[3]]));
+            dump.orders.insert(id(&row, 0), (id(&row, 1), [row[2], row[3]]));
         }
         for row in events.lines() {
             let body = row.split('\t').nth(1).unwrap_or_default();
-            left.events.push(serde_json::from_str(body).expect("events"));
+            dump.events.push(serde_json::from_str(body).expect("events"));
         }
-        left.text = [products, holds, orders, payments, keys, events].join("\n--\n");
-        left
+        dump.text = [products, holds, orders, payments, keys, events].join("\n--\n");
+        dump
     }
 
     pub fn is_equal_to(&self, other: &Self) -> bool {
         self.text == other.text
     }
 
-    /// Units sold beyond what there was, and units that no row accounts for.
+    /// Returns the oversold units and the units that no row accounts for.
     fn units(&self, wanted: &[ProductId]) -> (u64, u64) {
         let (mut over, mut leaked) = (0, 0);
         for id in wanted {
@@ -108,8 +109,9 @@ impl Left {
         (over, leaked)
     }
 
-    /// Versions of a product that more than one transaction made: each was
-    /// guarded by the version before, so the database lost one's update.
+    /// Counts product versions that several transactions produced. Every update
+    /// is guarded by the previous version, so each duplicate is a lost update of
+    /// the database.
     pub fn versions_made_twice(&self) -> usize {
         let mut made: HashMap<(i64, i64), usize> = HashMap::new();
         for transaction in &self.events {
@@ -122,7 +124,8 @@ impl Left {
         made.values().filter(|times| **times > 1).count()
     }
 
-    /// Holds that no event tells of, though both are of one transaction.
+    /// Counts holds without an event. One transaction writes both, so each is a
+    /// torn transaction.
     pub fn holds_without_event(&self) -> usize {
         let told: HashSet<u64> = self
             .events
@@ -134,7 +137,7 @@ impl Left {
         self.holds.keys().filter(|id| !told.contains(id)).count()
     }
 
-    /// Answered holds, orders and payments that are not there.
+    /// Counts acknowledged holds, orders and payments that are missing.
     fn lost(&self, journal: &Journal) -> u64 {
         let hold_is_lost = |hold: &&stockade::Hold| {
             self.holds.get(&hold.id.0).is_none_or(|[product, qty, _]| {
@@ -154,30 +157,31 @@ impl Left {
         (holds + orders + payments) as u64
     }
 
-    /// Holds that no answer accounts for, beyond those whose fate was not told,
-    /// and answers that were given twice.
+    /// Counts holds without an acknowledgement, beyond the in-doubt ones, and
+    /// holds acknowledged twice.
     fn doubled(&self, journal: &Journal) -> u64 {
         let answered: HashSet<u64> = journal.holds.iter().map(|hold| hold.id.0).collect();
         let twice = journal.holds.len() - answered.len();
         let unanswered = self.holds.keys().filter(|id| !answered.contains(id)).count() as u64;
-        twice as u64 + unanswered.saturating_sub(journal.unsure)
+        twice as u64 + unanswered.saturating_sub(journal.in_doubt)
     }
 }
 
-/// Fills in what was found; `audit` is an engine on what is left.
+/// Fills in the row's findings; `audit` is an engine on the final data.
 pub(super) fn judge(
     row: &mut Row,
-    left: &Left,
+    dump: &StoreDump,
     journal: &Journal,
     products: &[ProductId],
     audit: &Engine,
 ) {
-    // What is due is dead all the same; taken back, the books are plain.
+    // Expired holds are void either way; after a sweep the counters need no
+    // correction for them.
     audit.sweep().expect("a sweep");
     let report = audit.audit().expect("an audit");
-    (row.oversold, row.leaked) = left.units(products);
-    row.lost = left.lost(journal);
-    row.doubled = left.doubled(journal);
+    (row.oversold, row.leaked) = dump.units(products);
+    row.lost = dump.lost(journal);
+    row.doubled = dump.doubled(journal);
     row.operations = journal.operations;
     row.recovery = Some(journal.gap);
     let mut notes = Vec::new();
@@ -185,9 +189,9 @@ pub(super) fn judge(
         row.leaked = row.leaked.max(report.findings.len() as u64);
         notes.push(format!("audit: {:?}", report.findings.first()));
     }
-    if let Some(strange) = journal.strange.first() {
-        row.unexplained += journal.strange.len() as u64;
-        notes.push(format!("unexpected answer: {strange}"));
+    if let Some(unexpected) = journal.unexpected.first() {
+        row.unexplained += journal.unexpected.len() as u64;
+        notes.push(format!("unexpected answer: {unexpected}"));
     }
     row.note = notes.join("; ");
 }

@@ -1,4 +1,4 @@
-//! After a fault: what the callers were told against what the store tells.
+//! Compares the callers' responses with the store after a fault.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::thread;
@@ -6,69 +6,73 @@ use std::time::Duration;
 
 use stockade::{Engine, ErrorKind, Event, EventKind, HoldId, Product};
 
-use super::found::Found;
-use super::journal::{Ask, Entry, Journal, Said, intent_of};
-use crate::outcome::StreamError;
+use super::findings::Findings;
+use super::journal::{Entry, Journal, Request, Response, intent_of};
+use crate::results::Violation;
 
 const EVENTS_AT_ONCE: u32 = 10_000;
 const PRODUCTS_AT_ONCE: u32 = 1_000;
-/// Keyed requests with an answer that are asked once more.
+/// Bounds the answered keyed requests that are replayed.
 const REPLAYS_MAX: usize = 60;
-/// How often something is asked that has no answer yet, and the pause between.
+/// Attempts at an open request, and the pause between them.
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Compares all of it. `expires` says whether a hold may fall due meanwhile.
-pub fn check(engine: &Engine, journal: &mut Journal, expires: bool, found: &mut Found) {
-    found.operations += journal.entries.len() as u64;
-    ask_again(engine, journal, found);
-    let store = Store::read(engine, found);
-    let asked = Asked::of(journal);
-    store.check_products(found);
-    store.check_courses(expires, found);
-    Answers { store: &store, asked: &asked, expires }.check(found);
-    check_unanswered(engine, &store, &asked, found);
+/// Runs all checks. `expires` says whether holds may expire during the case.
+pub fn check(engine: &Engine, journal: &mut Journal, expires: bool, findings: &mut Findings) {
+    findings.operations += journal.entries.len() as u64;
+    replay(engine, journal, findings);
+    let store = StoreRecords::read(engine, findings);
+    let call_index = CallIndex::of(journal);
+    store.check_products(findings);
+    store.check_transitions(expires, findings);
+    ResponseCheck { store: &store, call_index: &call_index, expires }.check(findings);
+    check_unanswered(engine, &store, &call_index, findings);
 }
 
-/// Asks again what was never answered for good, and some of what was.
-fn ask_again(engine: &Engine, journal: &mut Journal, found: &mut Found) {
-    let mut intents: BTreeMap<u64, (Ask, bool)> = BTreeMap::new();
+/// Retries every request without a definite response, and replays some of the
+/// others.
+fn replay(engine: &Engine, journal: &mut Journal, findings: &mut Findings) {
+    let mut intents: BTreeMap<u64, (Request, bool)> = BTreeMap::new();
     for entry in &journal.entries {
-        let settled = entry.said.as_ref().is_some_and(|said| !said.is_transient());
-        let known = intents.entry(entry.intent).or_insert_with(|| (entry.ask.clone(), false));
+        let settled = entry.response.as_ref().is_some_and(|response| !response.is_transient());
+        let known = intents.entry(entry.intent).or_insert_with(|| (entry.request.clone(), false));
         known.1 |= settled;
     }
-    let is_keyed = |ask: &Ask| {
+    let is_keyed = |request: &Request| {
         matches!(
-            ask,
-            Ask::Hold { keyed: true, .. }
-                | Ask::Cart { keyed: true, .. }
-                | Ask::Order { keyed: true, .. }
-                | Ask::Pay { .. }
+            request,
+            Request::Hold { keyed: true, .. }
+                | Request::Cart { keyed: true, .. }
+                | Request::Order { keyed: true, .. }
+                | Request::Pay { .. }
         )
     };
-    let is_safe =
-        |ask: &Ask| is_keyed(ask) || matches!(ask, Ask::Release { .. } | Ask::Order { .. });
-    let open = intents.iter().filter(|(_, (ask, settled))| !settled && is_safe(ask));
-    let known = intents.iter().filter(|(_, (ask, settled))| *settled && is_keyed(ask));
-    let again: Vec<(u64, Ask)> = open
+    let is_safe = |request: &Request| {
+        is_keyed(request) || matches!(request, Request::Release { .. } | Request::Order { .. })
+    };
+    let open = intents.iter().filter(|(_, (request, settled))| !settled && is_safe(request));
+    let known = intents.iter().filter(|(_, (request, settled))| *settled && is_keyed(request));
+    let again: Vec<(u64, Request)> = open
         .chain(known.take(REPLAYS_MAX))
-        .map(|(intent, (ask, _))| (*intent, ask.clone()))
+        .map(|(intent, (request, _))| (*intent, request.clone()))
         .collect();
-    for (intent, ask) in again {
+    for (intent, request) in again {
         let settled = (0..TRIES).any(|attempt| {
             if attempt > 0 {
                 thread::sleep(PAUSE);
             }
-            !journal.call(engine, intent, &ask).is_transient()
+            !journal.call(engine, intent, &request).is_transient()
         });
         if !settled {
-            found.blame(StreamError::Unexplained, 1, || format!("no answer to {ask:?} at last"));
+            findings.blame(Violation::Unexplained, 1, || {
+                format!("no definite response to {request:?}")
+            });
         }
     }
 }
 
-/// Every event there is, in the order of their cursors.
+/// Returns all events in cursor order.
 pub fn all_events(engine: &Engine) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     loop {
@@ -81,49 +85,49 @@ pub fn all_events(engine: &Engine) -> Vec<Event> {
     }
 }
 
-/// What the store tells.
-struct Store {
+/// The store's rows and events.
+struct StoreRecords {
     products: Vec<Product>,
     events: Vec<Event>,
-    /// What happened to each hold, and to the order made from it.
-    courses: HashMap<u64, Vec<EventKind>>,
+    /// The event kinds of each hold and of its order.
+    transitions: HashMap<u64, Vec<EventKind>>,
     order_of: HashMap<u64, u64>,
     hold_of: HashMap<u64, u64>,
 }
 
-impl Store {
-    fn read(engine: &Engine, found: &mut Found) -> Self {
+impl StoreRecords {
+    fn read(engine: &Engine, findings: &mut Findings) -> Self {
         let report = engine.audit().expect("audits");
         for finding in &report.findings {
-            found.blame(StreamError::Leaked, 1, || format!("{finding:?}"));
+            findings.blame(Violation::Leaked, 1, || format!("{finding:?}"));
         }
         let products = engine.products(None, PRODUCTS_AT_ONCE).expect("reads").items;
         let events = all_events(engine);
-        let mut courses: HashMap<u64, Vec<EventKind>> = HashMap::new();
+        let mut transitions: HashMap<u64, Vec<EventKind>> = HashMap::new();
         let (mut order_of, mut hold_of) = (HashMap::new(), HashMap::new());
         for event in &events {
             let Some(hold) = event.hold_id else { continue };
-            courses.entry(hold.0).or_default().push(event.kind);
+            transitions.entry(hold.0).or_default().push(event.kind);
             if event.kind == EventKind::OrderCreated
                 && let Some(order) = event.order_id
             {
                 let before = order_of.insert(hold.0, order.0);
                 if before.is_some_and(|before| before != order.0) {
-                    found.blame(StreamError::Doubled, 1, || format!("two orders of hold {hold}"));
+                    findings.blame(Violation::Doubled, 1, || format!("two orders of hold {hold}"));
                 }
                 hold_of.insert(order.0, hold.0);
             }
         }
-        Self { products, events, courses, order_of, hold_of }
+        Self { products, events, transitions, order_of, hold_of }
     }
 
     fn has(&self, hold: u64, kind: EventKind) -> bool {
-        self.courses.get(&hold).is_some_and(|course| course.contains(&kind))
+        self.transitions.get(&hold).is_some_and(|sequence| sequence.contains(&kind))
     }
 
-    /// The events add up to the products' numbers, which add up to what was
-    /// received, and at no moment was more taken than there was.
-    fn check_products(&self, found: &mut Found) {
+    /// Checks that the events add up to the products' counters, that these add up
+    /// to the received units, and that stock was never negative.
+    fn check_products(&self, findings: &mut Findings) {
         use EventKind as E;
         let mut units: HashMap<u64, [i64; 4]> = HashMap::new();
         for event in &self.events {
@@ -143,7 +147,8 @@ impl Store {
             let [stock, ..] = *product;
             if stock < 0 {
                 let over = stock.unsigned_abs();
-                found.blame(StreamError::Oversold, over, || format!("below zero at {event:?}"));
+                findings
+                    .blame(Violation::Oversold, over, || format!("negative stock at {event:?}"));
             }
         }
         for product in &self.products {
@@ -152,26 +157,28 @@ impl Store {
             let received = u64::try_from(received).unwrap_or_default();
             let taken = held + pending + sold;
             if taken > received {
-                found.blame(StreamError::Oversold, taken - received, || format!("{product:?}"));
+                findings.blame(Violation::Oversold, taken - received, || format!("{product:?}"));
             }
-            let told = units.get(&id.0).copied().unwrap_or_default();
+            let from_events = units.get(&id.0).copied().unwrap_or_default();
             let stored = [*stock, *held, *pending, *sold];
-            for (told, stored) in told.into_iter().zip(stored) {
+            for (from_events, stored) in from_events.into_iter().zip(stored) {
                 let stored = i64::try_from(stored).unwrap_or(i64::MAX);
-                if told != stored {
-                    let units = told.abs_diff(stored);
-                    let why = || format!("the events tell {told} where {product:?} has {stored}");
-                    found.blame(StreamError::Leaked, units, why);
+                if from_events != stored {
+                    let units = from_events.abs_diff(stored);
+                    let why = || {
+                        format!("the events add up to {from_events} where {product:?} has {stored}")
+                    };
+                    findings.blame(Violation::Leaked, units, why);
                 }
             }
         }
     }
 
-    /// Each hold goes one of the ways that a hold can go.
-    fn check_courses(&self, expires: bool, found: &mut Found) {
+    /// Checks that each hold followed the state machine.
+    fn check_transitions(&self, expires: bool, findings: &mut Findings) {
         use EventKind as E;
-        for (hold, course) in &self.courses {
-            let is_fine = match course.as_slice() {
+        for (hold, sequence) in &self.transitions {
+            let is_fine = match sequence.as_slice() {
                 [E::HoldCreated] | [E::HoldCreated, E::HoldReleased] => true,
                 [E::HoldCreated, E::HoldExpired] => expires,
                 [E::HoldCreated, E::OrderCreated, rest @ ..] => {
@@ -180,18 +187,20 @@ impl Store {
                 _ => false,
             };
             if !is_fine {
-                found.blame(StreamError::Doubled, 1, || format!("hold {hold} went {course:?}"));
+                findings.blame(Violation::Doubled, 1, || {
+                    format!("hold {hold} had the events {sequence:?}")
+                });
             }
         }
     }
 }
 
-/// The calls by what was wanted.
-struct Asked<'a> {
+/// Indexes the calls by intent.
+struct CallIndex<'a> {
     intents: BTreeMap<u64, Vec<&'a Entry>>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> CallIndex<'a> {
     fn of(journal: &'a Journal) -> Self {
         let mut intents: BTreeMap<u64, Vec<&Entry>> = BTreeMap::new();
         for entry in &journal.entries {
@@ -201,148 +210,156 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Whether it may have been done without its caller knowing.
+/// Whether the call is in doubt.
 fn is_open(entry: &Entry) -> bool {
-    entry.said.as_ref().is_none_or(Said::is_unsure)
+    entry.response.as_ref().is_none_or(Response::is_in_doubt)
 }
 
-/// Checks what callers were answered.
-struct Answers<'a> {
-    store: &'a Store,
-    asked: &'a Asked<'a>,
+/// Checks the responses.
+struct ResponseCheck<'a> {
+    store: &'a StoreRecords,
+    call_index: &'a CallIndex<'a>,
     expires: bool,
 }
 
-impl Answers<'_> {
-    fn check(&self, found: &mut Found) {
+impl ResponseCheck<'_> {
+    fn check(&self, findings: &mut Findings) {
         let mut owners: HashMap<u64, u64> = HashMap::new();
-        for (intent, calls) in &self.asked.intents {
+        for (intent, calls) in &self.call_index.intents {
             for (at, entry) in calls.iter().enumerate() {
-                let Some(said) = &entry.said else { continue };
-                if let Said::Holds { made, .. } = said {
+                let Some(response) = &entry.response else { continue };
+                if let Response::Holds { made, .. } = response {
                     for (_, hold) in made {
                         let owner = *owners.entry(*hold).or_insert(*intent);
                         if owner != *intent {
                             let why = || format!("hold {hold} answered to {owner} and {intent}");
-                            found.blame(StreamError::Doubled, 1, why);
+                            findings.blame(Violation::Doubled, 1, why);
                         }
                     }
                 }
-                if let Some((broken, why)) = self.wrong(&calls[..at], entry, said) {
-                    let tale = || {
-                        let before: Vec<_> = calls[..at].iter().map(|call| &call.said).collect();
-                        format!("{why}: {:?} said {said:?} after {before:?}", entry.ask)
+                if let Some((broken, why)) = self.violation(&calls[..at], entry, response) {
+                    let detail = || {
+                        let before: Vec<_> =
+                            calls[..at].iter().map(|call| &call.response).collect();
+                        format!("{why}: {:?} said {response:?} after {before:?}", entry.request)
                     };
-                    found.blame(broken, 1, tale);
+                    findings.blame(broken, 1, detail);
                 }
             }
         }
-        self.check_adjustments(found);
+        self.check_adjustments(findings);
     }
 
-    /// What is wrong with an answer, if anything.
-    fn wrong(
+    /// Returns the violation in a response, if there is one.
+    fn violation(
         &self,
         before: &[&Entry],
         entry: &Entry,
-        said: &Said,
-    ) -> Option<(StreamError, &'static str)> {
+        response: &Response,
+    ) -> Option<(Violation, &'static str)> {
         let was_open = before.iter().any(|call| is_open(call));
-        let mut answered = before.iter().filter_map(|call| call.said.as_ref());
-        let settled = answered.rfind(|said| !said.is_transient());
-        match (&entry.ask, said) {
-            (_, said) if said.is_transient() => None,
-            (Ask::Hold { .. } | Ask::Cart { .. }, Said::Holds { made, replayed }) => {
-                let lost = |hold: &u64| !self.store.courses.contains_key(hold);
+        let mut answered = before.iter().filter_map(|call| call.response.as_ref());
+        let settled = answered.rfind(|response| !response.is_transient());
+        match (&entry.request, response) {
+            (_, response) if response.is_transient() => None,
+            (Request::Hold { .. } | Request::Cart { .. }, Response::Holds { made, replayed }) => {
+                let lost = |hold: &u64| !self.store.transitions.contains_key(hold);
                 if made.iter().any(|(_, hold)| lost(hold)) {
-                    return Some((StreamError::Lost, "the hold is not there"));
+                    return Some((Violation::Lost, "the acknowledged hold is missing"));
                 }
                 match settled {
-                    Some(Said::Holds { made: first, .. }) if first != made || !replayed => {
-                        Some((StreamError::Doubled, "held twice"))
+                    Some(Response::Holds { made: first, .. }) if first != made || !replayed => {
+                        Some((Violation::Doubled, "held twice"))
                     }
-                    Some(Said::Holds { .. }) => None,
-                    Some(_) => Some((StreamError::Unexplained, "refused before")),
+                    Some(Response::Holds { .. }) => None,
+                    Some(_) => Some((Violation::Unexplained, "refused before")),
                     None if *replayed && !was_open => {
-                        Some((StreamError::Unexplained, "done by a call that was told otherwise"))
+                        Some((Violation::Unexplained, "replays a call that got another response"))
                     }
                     None => None,
                 }
             }
-            (Ask::Hold { qty, .. }, Said::Refused { code, available, replayed, .. })
+            (Request::Hold { qty, .. }, Response::Refused { code, available, replayed, .. })
                 if code == ErrorKind::InsufficientStock.code() =>
             {
                 let is_told_enough = available.is_some_and(|left| left >= u64::from(*qty));
                 if is_told_enough {
-                    return Some((StreamError::Unexplained, "there was enough"));
+                    return Some((
+                        Violation::Unexplained,
+                        "rejected although the reported stock suffices",
+                    ));
                 }
                 self.refusal_of_stock(settled, *replayed, was_open)
             }
-            (Ask::Cart { .. }, Said::Refused { code, replayed, .. })
+            (Request::Cart { .. }, Response::Refused { code, replayed, .. })
                 if code == ErrorKind::InsufficientStock.code() =>
             {
                 self.refusal_of_stock(settled, *replayed, was_open)
             }
-            (Ask::Release { hold }, Said::Released { expired }) => {
+            (Request::Release { hold }, Response::Released { expired }) => {
                 let kind = if *expired { EventKind::HoldExpired } else { EventKind::HoldReleased };
-                (!self.store.has(*hold, kind)).then_some((StreamError::Lost, "it is still held"))
+                (!self.store.has(*hold, kind))
+                    .then_some((Violation::Lost, "the released hold is still active"))
             }
-            (Ask::Order { hold, .. }, Said::Order { id, .. }) => {
+            (Request::Order { hold, .. }, Response::Order { id, .. }) => {
                 if self.store.order_of.get(hold) != Some(id) {
-                    return Some((StreamError::Lost, "the order is not there"));
+                    return Some((Violation::Lost, "the acknowledged order is missing"));
                 }
                 match settled {
-                    Some(Said::Order { id: first, .. }) if first != id => {
-                        Some((StreamError::Doubled, "ordered twice"))
+                    Some(Response::Order { id: first, .. }) if first != id => {
+                        Some((Violation::Doubled, "ordered twice"))
                     }
                     _ => None,
                 }
             }
-            (Ask::Order { hold, .. }, Said::Refused { code, order, .. })
+            (Request::Order { hold, .. }, Response::Refused { code, order, .. })
                 if code == ErrorKind::HoldAlreadyUsed.code() =>
             {
                 let is_true = self.store.order_of.get(hold).copied() == *order;
                 let is_explained = was_open && is_true;
-                (!is_explained).then_some((StreamError::Unexplained, "no try before it did it"))
+                (!is_explained)
+                    .then_some((Violation::Unexplained, "no earlier attempt used the hold"))
             }
-            (Ask::Order { .. } | Ask::Release { .. }, said) if said.is(ErrorKind::HoldExpired) => {
-                (!self.expires).then_some((StreamError::Unexplained, "its time is not over"))
+            (Request::Order { .. } | Request::Release { .. }, response)
+                if response.is(ErrorKind::HoldExpired) =>
+            {
+                (!self.expires).then_some((Violation::Unexplained, "expired too early"))
             }
-            (Ask::Pay { order, succeeds }, Said::Paid { waiting: false, .. }) => {
+            (Request::Pay { order, succeeds }, Response::Paid { waiting: false, .. }) => {
                 let kind = if *succeeds { EventKind::OrderPaid } else { EventKind::OrderCancelled };
                 let hold = self.store.hold_of.get(order);
                 let is_there = hold.is_some_and(|hold| self.store.has(*hold, kind));
-                (!is_there).then_some((StreamError::Lost, "the payment is not there"))
+                (!is_there).then_some((Violation::Lost, "the acknowledged payment is missing"))
             }
-            (Ask::Adjust { .. }, Said::Adjusted) => None,
-            _ => Some((StreamError::Unexplained, "a wrong answer")),
+            (Request::Adjust { .. }, Response::Adjusted) => None,
+            _ => Some((Violation::Unexplained, "unexpected response")),
         }
     }
 
     fn refusal_of_stock(
         &self,
-        settled: Option<&Said>,
+        settled: Option<&Response>,
         replayed: bool,
         was_open: bool,
-    ) -> Option<(StreamError, &'static str)> {
+    ) -> Option<(Violation, &'static str)> {
         match settled {
-            Some(Said::Refused { .. }) => None,
-            Some(_) => Some((StreamError::Unexplained, "granted before")),
+            Some(Response::Refused { .. }) => None,
+            Some(_) => Some((Violation::Unexplained, "granted before")),
             None if replayed && !was_open => {
-                Some((StreamError::Unexplained, "decided by a call that was told otherwise"))
+                Some((Violation::Unexplained, "replays a call that got another response"))
             }
             None => None,
         }
     }
 
-    /// Adjustments have no key: those that happened are between those that
-    /// were answered and those that were not.
-    fn check_adjustments(&self, found: &mut Found) {
+    /// Adjustments have no idempotency key: the executed ones number at least the
+    /// acknowledged ones, at most those plus the in-doubt ones.
+    fn check_adjustments(&self, findings: &mut Findings) {
         let (mut sure, mut open) = (0_u64, 0_u64);
         let (mut firsts, mut done) = (HashSet::new(), 0_u64);
-        for entry in self.asked.intents.values().flatten() {
-            if matches!(entry.ask, Ask::Adjust { .. }) {
-                sure += u64::from(entry.said == Some(Said::Adjusted));
+        for entry in self.call_index.intents.values().flatten() {
+            if matches!(entry.request, Request::Adjust { .. }) {
+                sure += u64::from(entry.response == Some(Response::Adjusted));
                 open += u64::from(is_open(entry));
             }
         }
@@ -353,39 +370,45 @@ impl Answers<'_> {
         }
         if done < sure {
             let why = || format!("{sure} adjustments answered, {done} done");
-            found.blame(StreamError::Lost, sure - done, why);
+            findings.blame(Violation::Lost, sure - done, why);
         }
         if done > sure + open {
             let why = || format!("{sure} adjustments answered, {open} open, {done} done");
-            found.blame(StreamError::Doubled, done - sure - open, why);
+            findings.blame(Violation::Doubled, done - sure - open, why);
         }
     }
 }
 
-/// What no one was answered must have been asked for, by a call without an
-/// answer, and once.
-fn check_unanswered(engine: &Engine, store: &Store, asked: &Asked<'_>, found: &mut Found) {
+/// Checks that every unacknowledged change stems from exactly one in-doubt call.
+fn check_unanswered(
+    engine: &Engine,
+    store: &StoreRecords,
+    call_index: &CallIndex<'_>,
+    findings: &mut Findings,
+) {
     let mut made: HashMap<(u64, u64), u64> = HashMap::new();
     let (mut answered, mut may) = (HashSet::new(), HashSet::new());
-    for (intent, calls) in &asked.intents {
+    for (intent, calls) in &call_index.intents {
         for entry in calls {
-            if let Some(Said::Holds { made: holds, .. }) = &entry.said {
+            if let Some(Response::Holds { made: holds, .. }) = &entry.response {
                 for (product, hold) in holds {
                     if answered.insert(*hold) {
                         *made.entry((*intent, *product)).or_default() += 1;
                     }
                 }
             }
-            let is_done =
-                entry.said.as_ref().is_none_or(|said| !matches!(said, Said::Refused { .. }));
+            let is_done = entry
+                .response
+                .as_ref()
+                .is_none_or(|response| !matches!(response, Response::Refused { .. }));
             if is_done
                 || is_open(entry)
-                || matches!(&entry.said, Some(Said::Refused { order: Some(_), .. }))
+                || matches!(&entry.response, Some(Response::Refused { order: Some(_), .. }))
             {
-                match entry.ask {
-                    Ask::Release { hold } => may.insert((hold, EventKind::HoldReleased)),
-                    Ask::Order { hold, .. } => may.insert((hold, EventKind::OrderCreated)),
-                    Ask::Pay { order, succeeds } => {
+                match entry.request {
+                    Request::Release { hold } => may.insert((hold, EventKind::HoldReleased)),
+                    Request::Order { hold, .. } => may.insert((hold, EventKind::OrderCreated)),
+                    Request::Pay { order, succeeds } => {
                         let kind = [EventKind::OrderCancelled, EventKind::OrderPaid]
                             [usize::from(succeeds)];
                         store.hold_of.get(&order).is_some_and(|hold| may.insert((*hold, kind)))
@@ -395,12 +418,12 @@ fn check_unanswered(engine: &Engine, store: &Store, asked: &Asked<'_>, found: &m
             }
         }
     }
-    for (hold, course) in &store.courses {
-        for kind in course {
+    for (hold, sequence) in &store.transitions {
+        for kind in sequence {
             let is_of_itself = matches!(kind, EventKind::HoldCreated | EventKind::HoldExpired);
             if !is_of_itself && !may.contains(&(*hold, *kind)) {
-                let why = || format!("hold {hold}: {kind:?}, and no one was to do that");
-                found.blame(StreamError::Unexplained, 1, why);
+                let why = || format!("hold {hold}: {kind:?}, without a request for it");
+                findings.blame(Violation::Unexplained, 1, why);
             }
         }
         if answered.contains(hold) {
@@ -409,20 +432,21 @@ fn check_unanswered(engine: &Engine, store: &Store, asked: &Asked<'_>, found: &m
         let row = match engine.get_hold(HoldId(*hold)) {
             Ok(row) => row,
             Err(error) => {
-                found.blame(StreamError::Lost, 1, || format!("hold {hold} was made: {error}"));
+                findings.blame(Violation::Lost, 1, || format!("hold {hold} was made: {error}"));
                 continue;
             }
         };
         let intent = intent_of(row.created_at.until(row.expires_at));
         *made.entry((intent, row.product_id.0)).or_default() += 1;
-        let calls = asked.intents.get(&intent).map_or(&[][..], Vec::as_slice);
+        let calls = call_index.intents.get(&intent).map_or(&[][..], Vec::as_slice);
         if !calls.iter().any(|call| is_open(call)) {
-            let why = || format!("{row:?} was made for no one; intent {intent}: {calls:?}");
-            found.blame(StreamError::Unexplained, 1, why);
+            let why =
+                || format!("{row:?} exists without an in-doubt call; intent {intent}: {calls:?}");
+            findings.blame(Violation::Unexplained, 1, why);
         }
     }
     for ((intent, product), times) in made.into_iter().filter(|(_, times)| *times > 1) {
         let why = || format!("{times} holds of product {product} for intent {intent}");
-        found.blame(StreamError::Doubled, times - 1, why);
+        findings.blame(Violation::Doubled, times - 1, why);
     }
 }

@@ -1,5 +1,5 @@
-//! This program started again as a process of its own, which shops until it
-//! kills or stops itself at a failpoint, or is told to end.
+//! Runs shoppers in a child process: this program again. The child kills or stops
+//! itself at a failpoint, or ends on request.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,61 +16,61 @@ use stockade::Engine;
 use stockade::failpoints::{self, Failpoint};
 use stockade_testkit::wait_until;
 
-use super::journal::{Entry, Journal, Told, say};
+use super::journal::{Entry, Journal, JournalLine, print_line};
 use super::load::{Shopper, stock_up};
 
-/// Holds what a child is to do, as JSON.
+/// The environment variable with a child's task as JSON.
 const ENV: &str = "STOCKADE_PROOF_CHILD";
-/// Whether the parent has said so; failpoints count from then on.
+/// Set by the parent's `arm`; failpoint passes count from then on.
 static ARMED: AtomicBool = AtomicBool::new(false);
-/// Whether it may leave the failpoint at which it stopped itself.
-static GOES_ON: AtomicBool = AtomicBool::new(false);
-const PATIENCE: Duration = Duration::from_secs(60);
-const DRAIN_EVERY: Duration = Duration::from_millis(1);
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Whether the child may leave the failpoint at which it stopped itself.
+static RESUMED: AtomicBool = AtomicBool::new(false);
+const CHILD_TIMEOUT: Duration = Duration::from_secs(60);
+const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What a child does to itself.
+/// What a child does to itself at the failpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Act {
+pub enum FaultAction {
     Kill,
     Stop,
 }
 
-/// What a child is told.
+/// A child's task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Orders {
+pub struct ChildTask {
     pub settings: Vec<(String, String)>,
-    /// Empty where it is to make them.
+    /// Empty when the child creates the products.
     pub products: Vec<u64>,
     pub seed: u64,
-    /// The number of its first caller.
+    /// The first caller's number.
     pub first: u64,
     pub shoppers: u64,
-    /// The failpoint by name, at which pass of it, and what to do then.
-    pub at: Option<(String, u64, Act)>,
-    /// What the program is started by: a shell line that ends in `exec "$0"`.
+    /// The failpoint's name, the pass that triggers, and the action.
+    pub at: Option<(String, u64, FaultAction)>,
+    /// A shell line that starts the program; it ends in `exec "$0"`.
     pub shell: Option<String>,
 }
 
-/// A child, seen from its parent. Dropped, it is killed.
+/// The parent's handle to a child. Dropping it kills the child.
 pub struct Child {
     process: process::Child,
-    /// The child ends when this is closed.
-    orders: Option<ChildStdin>,
+    /// The child ends when this pipe closes.
+    stdin: Option<ChildStdin>,
     output: Arc<Mutex<Output>>,
 }
 
-/// What a child has said.
+/// A child's output so far.
 struct Output {
     pipe: ChildStdout,
     is_over: bool,
-    /// The beginning of a line.
+    /// The partial last line.
     rest: Vec<u8>,
     lines: Vec<String>,
 }
 
 impl Output {
-    /// Takes everything that was said up to now.
+    /// Reads all available output.
     fn drain(&mut self) {
         let mut buffer = [0; 16 * 1024];
         while !self.is_over {
@@ -88,24 +88,24 @@ impl Output {
 }
 
 impl Child {
-    pub fn start(orders: &Orders) -> Self {
+    pub fn start(task: &ChildTask) -> Self {
         let program = std::env::current_exe().expect("this program");
-        // The signal comes when the thread that started the child ends, which
-        // outlives the child.
+        // The parent-death signal follows the spawning thread, which outlives the
+        // child.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]);
-        match &orders.shell {
+        match &task.shell {
             Some(line) => command.args(["sh", "-c", line]).arg(program),
             None => command.arg(program),
         };
         let mut process = command
-            .env(ENV, serde_json::to_string(orders).expect("JSON"))
+            .env(ENV, serde_json::to_string(task).expect("JSON"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("a child");
         let pipe = process.stdout.take().expect("piped");
-        // Whoever drains it takes what is there and does not wait for more.
+        // Non-blocking: a drain reads what is available.
         rustix::io::ioctl_fionbio(&pipe, true).expect("a pipe");
         let output = Output { pipe, is_over: false, rest: Vec::new(), lines: Vec::new() };
         let output = Arc::new(Mutex::new(output));
@@ -119,10 +119,10 @@ impl Child {
                     break;
                 }
                 drop(output);
-                thread::sleep(DRAIN_EVERY);
+                thread::sleep(DRAIN_INTERVAL);
             }
         });
-        Self { orders: process.stdin.take(), process, output }
+        Self { stdin: process.stdin.take(), process, output }
     }
 
     fn output(&self) -> MutexGuard<'_, Output> {
@@ -131,22 +131,22 @@ impl Child {
         output
     }
 
-    /// Lines that begin with this word, without it.
-    pub fn said(&self, word: &str) -> Vec<String> {
+    /// Returns the lines that begin with this word, without it.
+    pub fn lines_after(&self, word: &str) -> Vec<String> {
         let output = self.output();
         let rest = output.lines.iter().filter_map(|line| line.strip_prefix(word));
         rest.map(|rest| rest.trim().to_owned()).collect()
     }
 
-    /// How many of its callers' calls and answers have this in them.
-    pub fn told(&self, text: &str) -> usize {
+    /// Counts the journal lines that contain this text.
+    pub fn count_calls(&self, text: &str) -> usize {
         let output = self.output();
-        output.lines.iter().filter(|line| line.starts_with("told ") && line.contains(text)).count()
+        output.lines.iter().filter(|line| line.starts_with("call ") && line.contains(text)).count()
     }
 
     pub fn wait_for(&self, word: &str) {
         let has_said = || self.output().lines.iter().any(|line| line.starts_with(word));
-        wait_until(&format!("the child says {word}"), PATIENCE, has_said);
+        wait_until(&format!("the child says {word}"), CHILD_TIMEOUT, has_said);
     }
 
     pub fn pid(&self) -> Pid {
@@ -157,70 +157,72 @@ impl Child {
         kill_process(self.pid(), signal).expect("the child is there");
     }
 
-    /// Waits until it has stopped itself.
+    /// Waits until the child has stopped itself.
     pub fn wait_until_stopped(&self) {
         let tasks = format!("/proc/{}/task", self.process.id());
-        // Each thread by itself: one may still be in the middle of a write.
+        // Checks every thread: one may still be in a write.
         let stands = |task: std::io::Result<fs::DirEntry>| {
             let stat = task.and_then(|task| fs::read_to_string(task.path().join("stat")));
             let stat = stat.unwrap_or_default();
             stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
         };
-        wait_until("the child stands still", PATIENCE, || {
+        wait_until("the child stands still", CHILD_TIMEOUT, || {
             fs::read_dir(&tasks).is_ok_and(|mut tasks| tasks.all(stands))
         });
     }
 
-    /// Waits until it is gone, and answers when that was.
+    /// Waits until the child is dead and returns the time.
     pub fn wait_until_dead(&mut self) -> Instant {
         let mut gone = None;
-        wait_until("the child is dead", PATIENCE, || {
+        wait_until("the child is dead", CHILD_TIMEOUT, || {
             gone = self.process.try_wait().expect("waited");
             gone.is_some()
         });
         Instant::now()
     }
 
-    fn order(&mut self, word: &str) {
-        let orders = self.orders.as_mut().expect("not closed");
-        writeln!(orders, "{word}").expect("the child listens");
+    fn send(&mut self, word: &str) {
+        let stdin = self.stdin.as_mut().expect("not closed");
+        writeln!(stdin, "{word}").expect("the child listens");
     }
 
-    /// Lets it count the passes of its failpoint from now on.
+    /// Makes the child count passes of its failpoint.
     pub fn arm(&mut self) {
-        self.order("arm");
+        self.send("arm");
     }
 
-    /// Lets it leave the failpoint at which it stopped itself.
-    pub fn go_on(&mut self) {
-        self.order("go on");
+    /// Lets the child leave the failpoint at which it stopped itself.
+    pub fn resume(&mut self) {
+        self.send("resume");
         self.signal(Signal::CONT);
     }
 
-    /// Ends its shopping and leaves it there.
+    /// Stops the child's shoppers but keeps the process.
     pub fn stop_shopping(&mut self) {
-        self.order("stop");
+        self.send("stop");
         self.wait_for("stopped");
     }
 
-    /// Tells it to end and waits for that.
+    /// Ends the child and waits for its exit.
     pub fn finish(&mut self) {
-        self.orders = None;
+        self.stdin = None;
         self.wait_until_dead();
-        assert!(!self.said("done").is_empty(), "the child ended too soon");
+        assert!(!self.lines_after("done").is_empty(), "the child ended too soon");
     }
 
-    /// What its callers asked and were answered, as far as it told.
+    /// Reads the journal of the child's callers from its output.
     pub fn journal(&self) -> Journal {
         let mut journal = Journal::default();
         let mut calls: HashMap<(u64, usize), usize> = HashMap::new();
-        for line in self.said("told ") {
+        for line in self.lines_after("call ") {
             match serde_json::from_str(&line).expect("JSON") {
-                Told::Asked { call, intent, ask } => {
+                JournalLine::Invoked { call, intent, request } => {
                     calls.insert(call, journal.entries.len());
-                    journal.entries.push(Entry { intent, ask, said: None });
+                    journal.entries.push(Entry { intent, request, response: None });
                 }
-                Told::Said { call, said } => journal.entries[calls[&call]].said = Some(said),
+                JournalLine::Returned { call, response } => {
+                    journal.entries[calls[&call]].response = Some(response)
+                }
             }
         }
         journal
@@ -234,70 +236,70 @@ impl Drop for Child {
     }
 }
 
-/// Does what a parent ordered, if there is one, and ends the process.
-pub fn run_if_told() {
-    let Ok(orders) = std::env::var(ENV) else { return };
-    let orders: Orders = serde_json::from_str(&orders).expect("JSON");
+/// Runs the parent's task and exits, if this process is a child.
+pub fn run_child_if_requested() {
+    let Ok(task) = std::env::var(ENV) else { return };
+    let task: ChildTask = serde_json::from_str(&task).expect("JSON");
     let stop = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&stop);
+    let stop_requested = Arc::clone(&stop);
     let (over, end) = mpsc::channel();
     thread::spawn(move || {
         for word in std::io::stdin().lines().map_while(Result::ok) {
             match word.as_str() {
                 "arm" => ARMED.store(true, Ordering::SeqCst),
-                "go on" => GOES_ON.store(true, Ordering::SeqCst),
-                _ => told.store(true, Ordering::Relaxed),
+                "resume" => RESUMED.store(true, Ordering::SeqCst),
+                _ => stop_requested.store(true, Ordering::Relaxed),
             }
         }
-        told.store(true, Ordering::Relaxed);
+        stop_requested.store(true, Ordering::Relaxed);
         let _ = over.send(());
     });
-    shop(&orders, &stop, &end);
-    say("done");
+    shop(&task, &stop, &end);
+    print_line("done");
     process::exit(0);
 }
 
-fn shop(orders: &Orders, stop: &AtomicBool, end: &mpsc::Receiver<()>) {
+fn shop(task: &ChildTask, stop: &AtomicBool, end: &mpsc::Receiver<()>) {
     let mut builder = Engine::builder();
-    for (name, value) in &orders.settings {
+    for (name, value) in &task.settings {
         builder = builder.set(name, value).expect("a setting");
     }
     let engine = builder.open().expect("opens");
-    let products = match orders.products.as_slice() {
+    let products = match task.products.as_slice() {
         [] => stock_up(&engine),
         products => products.to_vec(),
     };
-    if let Some((point, pass, act)) = orders.at.clone() {
+    if let Some((point, pass, act)) = task.at.clone() {
         arm(&point, pass, act);
     }
     thread::scope(|scope| {
-        for caller in 0..orders.shoppers {
+        for caller in 0..task.shoppers {
             let (engine, products) = (&engine, &products);
             scope.spawn(move || {
-                let number = orders.first + caller;
-                let who = (orders.seed, number);
+                let number = task.first + caller;
+                let who = (task.seed, number);
                 let mut shopper = Shopper::new(engine, products, who, stop);
-                shopper.journal = Journal::telling(number);
+                shopper.journal = Journal::reporting(number);
                 let mut is_first = caller == 0;
                 while !stop.load(Ordering::Relaxed) {
                     if shopper.buy() && is_first {
                         is_first = false;
-                        say("served");
+                        print_line("served");
                     }
                 }
             });
         }
     });
     for line in engine.metrics_text().lines().filter(|line| !line.starts_with('#')) {
-        say(&format!("metric {line}"));
+        print_line(&format!("metric {line}"));
     }
-    say("stopped");
+    print_line("stopped");
     let _ = end.recv();
     engine.close().expect("closes");
 }
 
-/// Kills or stops this process at a pass of a failpoint.
-fn arm(point: &str, pass: u64, act: Act) {
+/// Kills or stops this process at the given pass of a failpoint.
+fn arm(point: &str, pass: u64, act: FaultAction) {
     let all = Failpoint::ALL.into_iter();
     let point = all.clone().find(|at| at.name() == point).expect("a failpoint");
     let splits = matches!(point, Failpoint::AfterWrite | Failpoint::BeforeCommit);
@@ -306,13 +308,13 @@ fn arm(point: &str, pass: u64, act: Act) {
         let counts = at == point && ARMED.load(Ordering::SeqCst);
         if counts && passed.fetch_add(1, Ordering::SeqCst) + 1 == pass {
             match act {
-                Act::Kill => kill_process(getpid(), Signal::KILL).expect("our own process"),
-                Act::Stop => {
+                FaultAction::Kill => kill_process(getpid(), Signal::KILL).expect("our own process"),
+                FaultAction::Stop => {
                     kill_process(getpid(), Signal::STOP).expect("our own process");
-                    // Another thread takes the signal, and this one may be
-                    // somewhere else before all of them stand still.
-                    while !GOES_ON.load(Ordering::SeqCst) {
-                        thread::sleep(LOOK_EVERY);
+                    // Another thread may receive the signal; without this loop
+                    // this one could leave the failpoint before all threads stop.
+                    while !RESUMED.load(Ordering::SeqCst) {
+                        thread::sleep(POLL_INTERVAL);
                     }
                 }
             }

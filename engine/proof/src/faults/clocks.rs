@@ -1,4 +1,4 @@
-//! Engines that go by different clocks, and a clock that is set back.
+//! Tests engines with skewed clocks, and a clock that is set back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,16 +8,16 @@ use stockade::{Clock, Timestamp};
 use stockade_testkit::Flavour;
 
 use super::check::check;
-use super::found::Found;
-use super::load::{Crowd, dice, stock_up, under_load};
-use super::place::Place;
+use super::deployment::Deployment;
+use super::findings::Findings;
+use super::load::{Crowd, rng, stock_up, under_load};
 
 const TEN_MINUTES: i64 = 600_000_000;
 const SHOPPERS: u64 = 12;
 const STEPS: u64 = 40;
 const SERVED_BETWEEN: u64 = 4;
 
-/// The store's clock, and so many microseconds more.
+/// The store's clock plus an offset in microseconds.
 struct Skewed(AtomicI64);
 
 impl Clock for Skewed {
@@ -27,38 +27,38 @@ impl Clock for Skewed {
 }
 
 /// Two engines on a database server.
-pub fn on_server(database: Flavour, seed: u64) -> Found {
-    apart(Place::on(database), seed)
+pub fn on_server(database: Flavour, seed: u64) -> Findings {
+    apart(Deployment::on(database), seed)
 }
 
 /// Two engines on a SQLite file.
-pub fn on_sqlite(seed: u64) -> Found {
-    apart(Place::sqlite(), seed)
+pub fn on_sqlite(seed: u64) -> Findings {
+    apart(Deployment::sqlite(), seed)
 }
 
-/// Two engines on one store whose clocks are ten minutes apart; one of them is
-/// set forth and back again and again. Some holds are dead by one clock and
-/// not by the other.
-fn apart(place: Place, seed: u64) -> Found {
-    let place = place.set("sweeper", "true");
+/// Runs two engines on one store with clocks ten minutes apart; one clock is set
+/// forward and back repeatedly. Some holds are expired by one clock only.
+fn apart(deployment: Deployment, seed: u64) -> Findings {
+    let deployment = deployment.set("sweeper", "true");
     let clocks = [0, TEN_MINUTES].map(|skew| Arc::new(Skewed(AtomicI64::new(skew))));
-    let open = |clock: &Arc<Skewed>| place.builder().clock(Arc::clone(clock) as _).open();
+    let open = |clock: &Arc<Skewed>| deployment.builder().clock(Arc::clone(clock) as _).open();
     let engines = clocks.each_ref().map(|clock| open(clock).expect("opens"));
     let products = stock_up(&engines[0]);
-    let mut found = Found::default();
-    let crowd = Crowd { briefs: true, ..Crowd::new(seed, SHOPPERS) };
+    let mut findings = Findings::default();
+    let crowd = Crowd { short_lived_holds: true, ..Crowd::new(seed, SHOPPERS) };
     let mut journal = under_load(&engines, &products, crowd, |load| {
-        let mut dice = dice(seed, 9_999);
+        let mut rng = rng(seed, 9_999);
         load.wait_for(SHOPPERS);
-        found.injected += 1;
+        findings.injected += 1;
         for _ in 0..STEPS {
-            // Set back at least as often as forth: it begins ahead.
-            let skew = dice.random_range(-TEN_MINUTES..=TEN_MINUTES);
+            // The clock starts ahead, so it is set back at least as often as
+            // forward.
+            let skew = rng.random_range(-TEN_MINUTES..=TEN_MINUTES);
             clocks[1].0.store(skew, Ordering::SeqCst);
-            found.injected += 1;
+            findings.injected += 1;
             load.wait_for(SERVED_BETWEEN);
         }
     });
-    check(&engines[0], &mut journal, true, &mut found);
-    found
+    check(&engines[0], &mut journal, true, &mut findings);
+    findings
 }

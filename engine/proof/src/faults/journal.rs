@@ -1,5 +1,5 @@
-//! What callers asked and what they were answered, kept call by call so that
-//! it is known of each whether it was answered, even when its process died.
+//! Journals every request before it is sent and every response after it arrives,
+//! so that each call is known as answered or in doubt even when its process dies.
 
 use std::io::Write;
 use std::time::Duration;
@@ -10,28 +10,28 @@ use stockade::{
     Outcome, PaymentAnswer, PaymentEvent, ProductId, Result, StockAdjustment,
 };
 
-/// Every hold lives so long and as many microseconds more as the number of the
-/// intent behind it: so a hold that no one was answered tells who asked for it.
-const LIFE: Duration = Duration::from_secs(3_600);
-/// A brief one is dead by a clock that is ten minutes ahead. Far enough from
-/// the other that no intent's number reaches from one to the other.
-const BRIEF_LIFE: Duration = Duration::from_secs(200);
-const BETWEEN_LIVES: Duration = Duration::from_secs(1_000);
+/// The TTL of every hold, plus the intent's number in microseconds: so an
+/// unacknowledged hold identifies its intent.
+const LONG_TTL: Duration = Duration::from_secs(3_600);
+/// A short TTL expires by a clock that is ten minutes ahead. The gap to
+/// [`LONG_TTL`] is larger than any intent's number.
+const SHORT_TTL: Duration = Duration::from_secs(200);
+const TTL_DIVIDER: Duration = Duration::from_secs(1_000);
 
-fn life(intent: u64, brief: bool) -> Duration {
-    (if brief { BRIEF_LIFE } else { LIFE }) + Duration::from_micros(intent)
+fn ttl(intent: u64, short_lived: bool) -> Duration {
+    (if short_lived { SHORT_TTL } else { LONG_TTL }) + Duration::from_micros(intent)
 }
 
-/// The intent behind a hold that lives so long.
-pub fn intent_of(life: Duration) -> u64 {
-    let base = if life < BETWEEN_LIVES { BRIEF_LIFE } else { LIFE };
-    u64::try_from(life.saturating_sub(base).as_micros()).unwrap_or_default()
+/// Decodes the intent from a hold's TTL.
+pub fn intent_of(ttl: Duration) -> u64 {
+    let base = if ttl < TTL_DIVIDER { SHORT_TTL } else { LONG_TTL };
+    u64::try_from(ttl.saturating_sub(base).as_micros()).unwrap_or_default()
 }
 
-/// What a caller wants.
+/// A caller's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ask {
-    Hold { product: u64, qty: u32, keyed: bool, brief: bool },
+pub enum Request {
+    Hold { product: u64, qty: u32, keyed: bool, short_lived: bool },
     Cart { items: Vec<(u64, u32)>, keyed: bool },
     Release { hold: u64 },
     Order { hold: u64, product: u64, keyed: bool },
@@ -39,10 +39,10 @@ pub enum Ask {
     Adjust { product: u64, delta: i64 },
 }
 
-/// What the caller was answered.
+/// The engine's response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Said {
-    /// The holds by product.
+pub enum Response {
+    /// Product ids with hold ids.
     Holds {
         made: Vec<(u64, u64)>,
         replayed: bool,
@@ -67,7 +67,7 @@ pub enum Said {
     },
 }
 
-impl Said {
+impl Response {
     fn of(error: &Error) -> Self {
         Self::Refused {
             code: error.code().to_owned(),
@@ -77,125 +77,125 @@ impl Said {
         }
     }
 
-    /// Whether this is a refusal of that kind.
+    /// Whether this is a rejection of that kind.
     pub fn is(&self, kind: ErrorKind) -> bool {
         matches!(self, Self::Refused { code, .. } if code == kind.code())
     }
 
-    /// Whether it is open if anything was done.
-    pub fn is_unsure(&self) -> bool {
+    /// Whether the request is in doubt.
+    pub fn is_in_doubt(&self) -> bool {
         self.is(ErrorKind::Unavailable)
     }
 
-    /// Whether the caller is told to ask again.
+    /// Whether the caller should retry.
     pub fn is_transient(&self) -> bool {
-        self.is_unsure() || self.is(ErrorKind::Contention)
+        self.is_in_doubt() || self.is(ErrorKind::Contention)
     }
 }
 
-/// Asks once.
-pub fn ask_once(engine: &Engine, intent: u64, ask: &Ask) -> Said {
-    answer(engine, intent, ask).unwrap_or_else(|error| Said::of(&error))
+/// Sends the request once.
+pub fn call_once(engine: &Engine, intent: u64, request: &Request) -> Response {
+    execute(engine, intent, request).unwrap_or_else(|error| Response::of(&error))
 }
 
-fn answer(engine: &Engine, intent: u64, ask: &Ask) -> Result<Said> {
+fn execute(engine: &Engine, intent: u64, request: &Request) -> Result<Response> {
     let key = format!("i{intent}");
-    Ok(match ask {
-        Ask::Hold { product, qty, keyed, brief } => {
-            let life = life(intent, *brief);
-            let request = HoldRequest::new(ProductId(*product), *qty).ttl(life);
+    Ok(match request {
+        Request::Hold { product, qty, keyed, short_lived } => {
+            let ttl = ttl(intent, *short_lived);
+            let request = HoldRequest::new(ProductId(*product), *qty).ttl(ttl);
             let hold = engine.hold(&if *keyed { request.key(key) } else { request })?;
             let made = vec![(hold.value.product_id.0, hold.value.id.0)];
-            Said::Holds { made, replayed: hold.replayed }
+            Response::Holds { made, replayed: hold.replayed }
         }
-        Ask::Cart { items, keyed } => {
+        Request::Cart { items, keyed } => {
             let items = items.iter().map(|(product, qty)| (ProductId(*product), *qty));
-            let request = CartRequest::new(items).ttl(life(intent, false));
+            let request = CartRequest::new(items).ttl(ttl(intent, false));
             let holds = engine.hold_many(&if *keyed { request.key(key) } else { request })?;
             let made = holds.value.iter().map(|hold| (hold.product_id.0, hold.id.0)).collect();
-            Said::Holds { made, replayed: holds.replayed }
+            Response::Holds { made, replayed: holds.replayed }
         }
-        Ask::Release { hold } => {
+        Request::Release { hold } => {
             let hold = engine.release(HoldId(*hold))?;
-            Said::Released { expired: hold.status == HoldStatus::Expired }
+            Response::Released { expired: hold.status == HoldStatus::Expired }
         }
-        Ask::Order { hold, product, keyed } => {
+        Request::Order { hold, product, keyed } => {
             let request = OrderRequest::new(HoldId(*hold), ProductId(*product));
             let order = engine.order(&if *keyed { request.key(key) } else { request })?;
-            Said::Order { id: order.value.id.0, replayed: order.replayed }
+            Response::Order { id: order.value.id.0, replayed: order.replayed }
         }
-        Ask::Pay { order, succeeds } => {
+        Request::Pay { order, succeeds } => {
             let outcome = if *succeeds { Outcome::Success } else { Outcome::Failure };
             let event = PaymentEvent::for_order(OrderId(*order), outcome);
-            let answer = engine.payment(&event.key(format!("p{order}")))?;
-            let waiting = answer.value == PaymentAnswer::Waiting;
-            Said::Paid { waiting, replayed: answer.replayed }
+            let execute = engine.payment(&event.key(format!("p{order}")))?;
+            let waiting = execute.value == PaymentAnswer::Waiting;
+            Response::Paid { waiting, replayed: execute.replayed }
         }
-        Ask::Adjust { product, delta } => {
+        Request::Adjust { product, delta } => {
             engine.adjust_stock(&StockAdjustment::new(ProductId(*product), *delta, "more"))?;
-            Said::Adjusted
+            Response::Adjusted
         }
     })
 }
 
-/// One call. Calls with the same intent are one caller's tries at one thing.
+/// One call. Calls with the same intent are one caller's attempts at one request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     pub intent: u64,
-    pub ask: Ask,
-    /// `None` when no answer came before the caller died.
-    pub said: Option<Said>,
+    pub request: Request,
+    /// `None` when the caller died before a response.
+    pub response: Option<Response>,
 }
 
-/// A line that a child process tells of a call: before it, and after it.
+/// A line that a child process prints before and after a call.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Told {
-    Asked { call: (u64, usize), intent: u64, ask: Ask },
-    Said { call: (u64, usize), said: Said },
+pub enum JournalLine {
+    Invoked { call: (u64, usize), intent: u64, request: Request },
+    Returned { call: (u64, usize), response: Response },
 }
 
 /// The calls of one caller, or of many.
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
     pub entries: Vec<Entry>,
-    /// The caller's number, if each call is told to the parent process.
-    tells: Option<u64>,
+    /// The caller's number, if calls are reported to the parent process.
+    reports_as: Option<u64>,
 }
 
 impl Journal {
-    /// One that tells each call on the standard output as well.
-    pub fn telling(caller: u64) -> Self {
-        Self { entries: Vec::new(), tells: Some(caller) }
+    /// Creates a journal that also reports each call on the standard output.
+    pub fn reporting(caller: u64) -> Self {
+        Self { entries: Vec::new(), reports_as: Some(caller) }
     }
 
     pub fn absorb(&mut self, other: Self) {
         self.entries.extend(other.entries);
     }
 
-    /// Makes one call and keeps what was asked and answered.
-    pub fn call(&mut self, engine: &Engine, intent: u64, ask: &Ask) -> Said {
+    /// Makes one call and records its request and response.
+    pub fn call(&mut self, engine: &Engine, intent: u64, request: &Request) -> Response {
         let at = self.entries.len();
-        self.entries.push(Entry { intent, ask: ask.clone(), said: None });
-        if let Some(caller) = self.tells {
-            tell(&Told::Asked { call: (caller, at), intent, ask: ask.clone() });
+        self.entries.push(Entry { intent, request: request.clone(), response: None });
+        if let Some(caller) = self.reports_as {
+            report(&JournalLine::Invoked { call: (caller, at), intent, request: request.clone() });
         }
-        let said = ask_once(engine, intent, ask);
-        if let Some(caller) = self.tells {
-            tell(&Told::Said { call: (caller, at), said: said.clone() });
+        let response = call_once(engine, intent, request);
+        if let Some(caller) = self.reports_as {
+            report(&JournalLine::Returned { call: (caller, at), response: response.clone() });
         }
-        self.entries[at].said = Some(said.clone());
-        said
+        self.entries[at].response = Some(response.clone());
+        response
     }
 }
 
-fn tell(told: &Told) {
-    say(&format!("told {}", serde_json::to_string(told).expect("JSON")));
+fn report(observed: &JournalLine) {
+    print_line(&format!("call {}", serde_json::to_string(observed).expect("JSON")));
 }
 
-/// Says a line to the parent process.
-pub fn say(line: &str) {
+/// Prints a line for the parent process.
+pub fn print_line(line: &str) {
     let mut output = std::io::stdout().lock();
-    // One write, so that a process that dies leaves no half of a line.
+    // One write, so that a dying process leaves no partial line.
     output.write_all(format!("{line}\n").as_bytes()).expect("the parent listens");
     output.flush().expect("the parent listens");
 }

@@ -1,5 +1,5 @@
-//! The engine's process killed, or stopped for longer than its lock lives, at
-//! each failpoint, while another process's engine goes on.
+//! Kills the engine's process at each failpoint, or stops it for longer than its
+//! lease, while another process's engine continues.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,30 +10,30 @@ use stockade::failpoints::Failpoint;
 use stockade_testkit::{Flavour, wait_until};
 
 use super::check::check;
-use super::child::{Act, Child, Orders};
-use super::found::Found;
-use super::journal::{Ask, Journal, Said};
-use super::load::{Crowd, dice, first_answers, intent, stock_up, under_load};
-use super::place::Place;
-use crate::outcome::StreamError;
+use super::child::{Child, ChildTask, FaultAction};
+use super::deployment::Deployment;
+use super::findings::Findings;
+use super::journal::{Journal, Request, Response};
+use super::load::{Crowd, first_answers, intent, rng, stock_up, under_load};
+use crate::results::Violation;
 
 const SHOPPERS: u64 = 8;
 const NEIGHBOURS: u64 = 3;
-/// The child ends itself at one of so many passes once it is armed.
+/// The armed child triggers at one of this many passes.
 const PASSES: u64 = 25;
-/// Numbers of callers that each child has for itself.
+/// Caller numbers reserved for each child.
 const CALLERS_EACH: u64 = 100;
 const PROBES: u64 = 5_000;
-/// Others are delayed by an orphaned lock for no longer.
+/// The longest delay of others by an orphaned lock.
 const ORPHANED_LOCK_MAX: Duration = Duration::from_secs(2);
-/// Longer than a lock lives by default.
+/// Longer than the default lease.
 const STANDSTILL: Duration = Duration::from_millis(1_300);
 const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
 const STALE: &str = "metric stockade_lock_stale_total";
 
-fn orders(place: &Place, products: &[u64], seed: u64, number: u64) -> Orders {
-    Orders {
-        settings: place.settings(),
+fn task(deployment: &Deployment, products: &[u64], seed: u64, number: u64) -> ChildTask {
+    ChildTask {
+        settings: deployment.settings(),
         products: products.to_vec(),
         seed,
         first: (number + 1) * CALLERS_EACH,
@@ -43,150 +43,157 @@ fn orders(place: &Place, products: &[u64], seed: u64, number: u64) -> Orders {
     }
 }
 
-/// SIGKILL at each failpoint once, on a database server with Redis. In every other case
-/// all take Redis locks for every product, so that a dead process leaves one.
-pub fn on_server(database: Flavour, seed: u64) -> Found {
-    let place = Place::on(database).with_redis();
+/// Sends SIGKILL at each failpoint once, on a database server with Redis. In
+/// every other case all engines take Redis locks for every product, so that a
+/// dead process leaves an orphaned one.
+pub fn on_server(database: Flavour, seed: u64) -> Findings {
+    let deployment = Deployment::on(database).with_redis();
     let strict = seed.is_multiple_of(2);
-    kill_everywhere(&place.set("strict", strict.to_string()), strict, seed)
+    kill_everywhere(&deployment.set("strict", strict.to_string()), strict, seed)
 }
 
-/// SIGKILL at each failpoint once, on one SQLite file that both processes use.
-pub fn on_sqlite(seed: u64) -> Found {
-    kill_everywhere(&Place::sqlite(), false, seed)
+/// Sends SIGKILL at each failpoint once, on one SQLite file shared by both
+/// processes.
+pub fn on_sqlite(seed: u64) -> Findings {
+    kill_everywhere(&Deployment::sqlite(), false, seed)
 }
 
-/// `locks` says whether all take Redis locks for everything.
-fn kill_everywhere(place: &Place, locks: bool, seed: u64) -> Found {
-    let mut found = Found::default();
-    let engines = [place.open()];
+/// Runs the kills. `locks` says whether engines take Redis locks for every
+/// product.
+fn kill_everywhere(deployment: &Deployment, locks: bool, seed: u64) -> Findings {
+    let mut findings = Findings::default();
+    let engines = [deployment.open()];
     let [engine] = &engines;
     let products = stock_up(engine);
-    let mut dice = dice(seed, 9_999);
+    let mut rng = rng(seed, 9_999);
     let mut points = Failpoint::ALL;
-    points.shuffle(&mut dice);
-    let mut told = Journal::default();
+    points.shuffle(&mut rng);
+    let mut observed = Journal::default();
     let crowd = Crowd::new(seed, NEIGHBOURS);
     let mut journal = under_load(&engines, &products, crowd, |_| {
         let mut died: Option<(Instant, Failpoint)> = None;
         for number in 0..=points.len() {
-            let mut orders = orders(place, &products, seed, number as u64);
+            let mut task = task(deployment, &products, seed, number as u64);
             let point = points.get(number).copied();
-            let pass = dice.random_range(1..=PASSES);
-            orders.at = point.map(|point| (point.name().to_owned(), pass, Act::Kill));
-            let mut child = Child::start(&orders);
+            let pass = rng.random_range(1..=PASSES);
+            task.at = point.map(|point| (point.name().to_owned(), pass, FaultAction::Kill));
+            let mut child = Child::start(&task);
             if let Some((since, point)) = died {
                 let (took, journal) =
                     first_answers(engine, &products, (since, PROBES + number as u64));
-                told.absorb(journal);
-                found.recovered(took);
+                observed.absorb(journal);
+                findings.recovered(took);
                 if locks && point == Failpoint::AfterLock {
                     let what = "others delayed after a death with the lock";
-                    found.measure_within(ORPHANED_LOCK_MAX, what, took);
+                    findings.measure_within(ORPHANED_LOCK_MAX, what, took);
                 }
             }
             child.wait_for("served");
             if let Some((since, _)) = died {
-                found.recovered(since.elapsed());
+                findings.recovered(since.elapsed());
             }
             if let Some(point) = point {
                 child.arm();
                 died = Some((child.wait_until_dead(), point));
-                found.injected += 1;
+                findings.injected += 1;
             } else {
                 child.finish();
             }
-            told.absorb(child.journal());
+            observed.absorb(child.journal());
         }
     });
-    journal.absorb(told);
-    check(engine, &mut journal, false, &mut found);
-    found
+    journal.absorb(observed);
+    check(engine, &mut journal, false, &mut findings);
+    findings
 }
 
-/// The process stops in mid-transaction for longer than its Redis lock lives,
-/// and then goes on. In every other case the database drops its connections
+/// Stops the process in mid-transaction for longer than its Redis lease, then
+/// resumes it. In every other case the database drops the process's connections
 /// meanwhile, and with them its row locks.
-pub fn stopped(database: Flavour, seed: u64) -> Found {
-    let mut found = Found::default();
-    let place = Place::on(database).with_redis().set("strict", "true");
-    let engines = [place.open()];
+pub fn stopped(database: Flavour, seed: u64) -> Findings {
+    let mut findings = Findings::default();
+    let deployment = Deployment::on(database).with_redis().set("strict", "true");
+    let engines = [deployment.open()];
     let [engine] = &engines;
     let products = stock_up(engine);
-    let mut dice = dice(seed, 9_999);
-    let mut told = Journal::default();
+    let mut rng = rng(seed, 9_999);
+    let mut observed = Journal::default();
     let mut journal = under_load(&engines, &products, Crowd::new(seed, NEIGHBOURS), |_| {
         for (number, point) in (0..).zip(Failpoint::ALL) {
-            let mut orders = orders(&place, &products, seed, number);
-            let pass = dice.random_range(1..=PASSES);
-            orders.at = Some((point.name().to_owned(), pass, Act::Stop));
+            let mut task = task(&deployment, &products, seed, number);
+            let pass = rng.random_range(1..=PASSES);
+            task.at = Some((point.name().to_owned(), pass, FaultAction::Stop));
             if point == Failpoint::AfterLock {
-                // Alone, so that no other transaction of its keeps a row.
-                orders.shoppers = 1;
+                // One shopper, so that no other transaction of the process holds
+                // row locks.
+                task.shoppers = 1;
             }
-            let mut child = Child::start(&orders);
+            let mut child = Child::start(&task);
             child.wait_for("served");
             child.arm();
             child.wait_until_stopped();
             let stopped = Instant::now();
-            found.injected += 1;
+            findings.injected += 1;
             if point == Failpoint::AfterLock {
-                // Whoever asks meanwhile waits for the lock and for nothing else.
+                // Meanwhile the probes wait only for the lock.
                 let probe = PROBES + 200 + number;
                 let (took, journal) = first_answers(engine, &products, (stopped, probe));
-                told.absorb(journal);
+                observed.absorb(journal);
                 let what = "others delayed by a stopped holder";
-                found.measure_within(ORPHANED_LOCK_MAX, what, took);
+                findings.measure_within(ORPHANED_LOCK_MAX, what, took);
             }
             thread::sleep(STANDSTILL.saturating_sub(stopped.elapsed()));
             if point == Failpoint::AfterLock {
-                // The lock is no one's any more, and the row never was.
-                overtake(engine, &products, PROBES + number, &mut told);
+                // The lease has expired and no row lock was ever taken.
+                overtake(engine, &products, PROBES + number, &mut observed);
             } else if seed.is_multiple_of(2) {
-                disconnect_all(database, &place);
-                overtake(engine, &products, PROBES + number, &mut told);
+                disconnect_all(database, &deployment);
+                overtake(engine, &products, PROBES + number, &mut observed);
             }
-            child.go_on();
+            child.resume();
             let since = Instant::now();
             let probe = PROBES + 100 + number;
             let (_, journal) = first_answers(engine, &products, (since, probe));
-            told.absorb(journal);
-            found.recovered(since.elapsed());
+            observed.absorb(journal);
+            findings.recovered(since.elapsed());
             child.finish();
-            told.absorb(child.journal());
-            let stale = child.said(STALE).first().and_then(|count| count.parse::<u64>().ok());
+            observed.absorb(child.journal());
+            let stale =
+                child.lines_after(STALE).first().and_then(|count| count.parse::<u64>().ok());
             let stale = stale.unwrap_or_default();
-            found.count("overtaken locks noticed", stale);
+            findings.count("overtaken locks noticed", stale);
             if point == Failpoint::AfterLock && stale == 0 {
                 let why = || "the fence let an overtaken holder pass".to_owned();
-                found.blame(StreamError::Unexplained, 1, why);
+                findings.blame(Violation::Unexplained, 1, why);
             }
         }
     });
-    journal.absorb(told);
-    check(engine, &mut journal, false, &mut found);
-    found
+    journal.absorb(observed);
+    check(engine, &mut journal, false, &mut findings);
+    findings
 }
 
-/// Writes every product under a newer lock.
-fn overtake(engine: &stockade::Engine, products: &[u64], caller: u64, told: &mut Journal) {
+/// Writes every product under a newer fencing token.
+fn overtake(engine: &stockade::Engine, products: &[u64], caller: u64, observed: &mut Journal) {
     for (number, product) in (0..).zip(products) {
-        let (intent, ask) =
-            (intent(caller, 100 + number), Ask::Adjust { product: *product, delta: 1 });
-        // Those of the stopped process who wait for the lock come first, one
-        // lease each: Redis hears that they are there.
+        let (intent, request) =
+            (intent(caller, 100 + number), Request::Adjust { product: *product, delta: 1 });
+        // The stopped process's waiters come first in the lock's queue and use
+        // one lease each.
         wait_until("a product is written", WRITTEN_WITHIN, || {
-            told.call(engine, intent, &ask) == Said::Adjusted
+            observed.call(engine, intent, &request) == Response::Adjusted
         });
     }
 }
 
-fn disconnect_all(database: Flavour, place: &Place) {
+fn disconnect_all(database: Flavour, deployment: &Deployment) {
     let server = database.shared();
-    let list =
-        format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", place.database());
+    let list = format!(
+        "SELECT id FROM information_schema.processlist WHERE db = '{}'",
+        deployment.database()
+    );
     for id in server.query(&list).lines() {
-        // It may be gone by itself.
+        // The connection may have closed already.
         let _ = server.try_query(&format!("KILL CONNECTION {id}"));
     }
 }

@@ -1,5 +1,5 @@
-//! Shoppers: callers who hold, order, pay and give back, few goods among many
-//! of them, and who try again when they are told to.
+//! Generates load: shoppers that hold, order, pay and release scarce products,
+//! and retry transient errors.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,26 +12,26 @@ use rand::{RngExt, SeedableRng};
 use stockade::{Engine, ErrorKind, NewProduct};
 use stockade_testkit::wait_until;
 
-use super::journal::{Ask, Journal, Said};
+use super::journal::{Journal, Request, Response};
 
-/// How often one thing is tried, and the pause between.
+/// Attempts per request, and the pause between them.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(5);
 const SERVED_WITHIN: Duration = Duration::from_secs(60);
-/// Intents of one caller are numbered from its own number times this.
+/// Intent numbers reserved for each caller.
 const INTENTS_EACH: u64 = 20_000;
 
-/// The numbers that follow from this seed and a caller's number.
-pub fn dice(seed: u64, caller: u64) -> StdRng {
+/// Returns the random generator of a seed's caller.
+pub fn rng(seed: u64, caller: u64) -> StdRng {
     StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(caller))
 }
 
-/// The number of one of a caller's intents.
+/// Returns the number of a caller's intent.
 pub fn intent(caller: u64, number: u64) -> u64 {
     caller * INTENTS_EACH + number
 }
 
-/// Makes the goods: one that is always scarce, and others less so.
+/// Creates the products: one always scarce, the others less so.
 pub fn stock_up(engine: &Engine) -> Vec<u64> {
     let make = |stock| {
         let price = "19.99".parse().expect("a price");
@@ -44,12 +44,12 @@ pub fn stock_up(engine: &Engine) -> Vec<u64> {
 pub struct Shopper<'a> {
     pub engine: &'a Engine,
     pub products: &'a [u64],
-    pub dice: StdRng,
+    pub rng: StdRng,
     pub journal: Journal,
-    /// The number of the next intent.
+    /// The next intent's number.
     pub next: u64,
-    /// Whether some of its holds are brief.
-    pub briefs: bool,
+    /// Whether some holds have the short TTL.
+    pub short_lived_holds: bool,
     pub stop: &'a AtomicBool,
 }
 
@@ -61,51 +61,53 @@ impl<'a> Shopper<'a> {
         stop: &'a AtomicBool,
     ) -> Self {
         let next = intent(caller, 0);
-        let (dice, journal) = (dice(seed, caller), Journal::default());
-        Self { engine, products, dice, journal, next, briefs: false, stop }
+        let (rng, journal) = (rng(seed, caller), Journal::default());
+        Self { engine, products, rng, journal, next, short_lived_holds: false, stop }
     }
 
-    /// Wants one thing until there is an answer that stays.
-    fn want(&mut self, ask: &Ask) -> Said {
+    /// Retries a request until its response is definite.
+    fn pursue(&mut self, request: &Request) -> Response {
         let intent = self.next;
         self.next += 1;
-        // An adjustment has no key: done again, it would be done twice.
-        let tries = if matches!(ask, Ask::Adjust { .. }) { 1 } else { TRIES };
-        // So would a hold without one.
-        let is_bare =
-            matches!(ask, Ask::Hold { keyed: false, .. } | Ask::Cart { keyed: false, .. });
-        let mut said = self.journal.call(self.engine, intent, ask);
+        // An adjustment has no idempotency key: a retry could execute it twice.
+        let tries = if matches!(request, Request::Adjust { .. }) { 1 } else { TRIES };
+        // So could a hold without a key.
+        let is_bare = matches!(
+            request,
+            Request::Hold { keyed: false, .. } | Request::Cart { keyed: false, .. }
+        );
+        let mut response = self.journal.call(self.engine, intent, request);
         for _ in 1..tries {
-            let again = said.is_transient() && !(is_bare && said.is_unsure());
+            let again = response.is_transient() && !(is_bare && response.is_in_doubt());
             if !again || self.stop.load(Ordering::Relaxed) {
                 break;
             }
             thread::sleep(PAUSE);
-            said = self.journal.call(self.engine, intent, ask);
+            response = self.journal.call(self.engine, intent, request);
         }
-        said
+        response
     }
 
-    /// Goes through the shop once; says whether anything was answered.
+    /// Runs one purchase; returns whether there was a definite response.
     pub fn buy(&mut self) -> bool {
-        let product = *self.products.choose(&mut self.dice).expect("products");
-        let keyed = self.dice.random_bool(0.5);
-        let qty = self.dice.random_range(1..=3);
-        let ask = if self.dice.random_bool(0.15) {
+        let product = *self.products.choose(&mut self.rng).expect("products");
+        let keyed = self.rng.random_bool(0.5);
+        let qty = self.rng.random_range(1..=3);
+        let request = if self.rng.random_bool(0.15) {
             let mut items: Vec<(u64, u32)> = self.products.iter().map(|id| (*id, 1)).collect();
             items.truncate(2);
-            Ask::Cart { items, keyed }
+            Request::Cart { items, keyed }
         } else {
-            let brief = self.briefs && self.dice.random_bool(0.3);
-            Ask::Hold { product, qty, keyed, brief }
+            let short_lived = self.short_lived_holds && self.rng.random_bool(0.3);
+            Request::Hold { product, qty, keyed, short_lived }
         };
-        let made = match self.want(&ask) {
-            Said::Holds { made, .. } => made,
-            said => {
-                if said.is(ErrorKind::InsufficientStock) && self.dice.random_bool(0.2) {
-                    self.want(&Ask::Adjust { product, delta: 2 });
+        let made = match self.pursue(&request) {
+            Response::Holds { made, .. } => made,
+            response => {
+                if response.is(ErrorKind::InsufficientStock) && self.rng.random_bool(0.2) {
+                    self.pursue(&Request::Adjust { product, delta: 2 });
                 }
-                return !said.is_transient();
+                return !response.is_transient();
             }
         };
         for (product, hold) in made {
@@ -115,30 +117,30 @@ impl<'a> Shopper<'a> {
     }
 
     fn end(&mut self, product: u64, hold: u64) {
-        match self.dice.random_range(0..10) {
-            // Left behind: it stays held.
+        match self.rng.random_range(0..10) {
+            // Abandoned: stays active.
             0 => {}
             1..=4 => {
-                self.want(&Ask::Release { hold });
+                self.pursue(&Request::Release { hold });
             }
             sort => {
-                let keyed = self.dice.random_bool(0.5);
-                let order = match self.want(&Ask::Order { hold, product, keyed }) {
-                    Said::Order { id, .. } => id,
-                    // It was done by a try before, whose answer was lost.
-                    Said::Refused { order: Some(id), .. } => id,
+                let keyed = self.rng.random_bool(0.5);
+                let order = match self.pursue(&Request::Order { hold, product, keyed }) {
+                    Response::Order { id, .. } => id,
+                    // An earlier attempt created it and its response was lost.
+                    Response::Refused { order: Some(id), .. } => id,
                     _ => return,
                 };
-                let pay = Ask::Pay { order, succeeds: sort > 6 };
-                for _ in 0..self.dice.random_range(1..=2) {
-                    self.want(&pay);
+                let pay = Request::Pay { order, succeeds: sort > 6 };
+                for _ in 0..self.rng.random_range(1..=2) {
+                    self.pursue(&pay);
                 }
             }
         }
     }
 }
 
-/// What a script sees of the shoppers.
+/// A script's view of the running shoppers.
 #[derive(Default)]
 pub struct Load {
     done: AtomicU64,
@@ -146,7 +148,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Waits until shoppers were served so many more times.
+    /// Waits for this many more completed purchases.
     pub fn wait_for(&self, more: u64) {
         let goal = self.done.load(Ordering::Relaxed) + more;
         wait_until("shoppers are served", SERVED_WITHIN, || {
@@ -163,24 +165,24 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Who shops.
+/// A group of shoppers.
 #[derive(Debug, Clone, Copy)]
 pub struct Crowd {
     pub seed: u64,
-    /// The number of the first caller; no two of one case have the same.
+    /// The first caller's number; numbers are unique within a case.
     pub first: u64,
     pub shoppers: u64,
-    /// Whether some of their holds are brief.
-    pub briefs: bool,
+    /// Whether some holds have the short TTL.
+    pub short_lived_holds: bool,
 }
 
 impl Crowd {
     pub fn new(seed: u64, shoppers: u64) -> Self {
-        Self { seed, first: 0, shoppers, briefs: false }
+        Self { seed, first: 0, shoppers, short_lived_holds: false }
     }
 }
 
-/// Lets a crowd buy, by one of the engines each, while `script` runs.
+/// Runs the shoppers, each on one of the engines, while `script` runs.
 pub fn under_load(
     engines: &[Engine],
     products: &[u64],
@@ -196,7 +198,7 @@ pub fn under_load(
             scope.spawn(move || {
                 let who = (crowd.seed, crowd.first + caller);
                 let mut shopper = Shopper::new(&engines[at], products, who, &load.stop);
-                shopper.briefs = crowd.briefs;
+                shopper.short_lived_holds = crowd.short_lived_holds;
                 while !load.stop.load(Ordering::Relaxed) {
                     if shopper.buy() {
                         load.done.fetch_add(1, Ordering::Relaxed);
@@ -216,30 +218,31 @@ pub fn under_load(
     })
 }
 
-/// Asks until a hold of each product is answered, of all at once, and says how
-/// long the slowest took from `since`.
+/// Retries a hold of each product in parallel until each has a definite response;
+/// returns the time from `since` to the slowest one.
 pub fn first_answers(
     engine: &Engine,
     products: &[u64],
     (since, caller): (Instant, u64),
 ) -> (Duration, Journal) {
     thread::scope(|scope| {
-        let ask = |(number, product): (u64, &u64)| {
-            let ask = Ask::Hold { product: *product, qty: 1, keyed: true, brief: false };
+        let probe = |(number, product): (u64, &u64)| {
+            let request =
+                Request::Hold { product: *product, qty: 1, keyed: true, short_lived: false };
             scope.spawn(move || {
                 let mut journal = Journal::default();
                 wait_until("a hold is answered", SERVED_WITHIN, || {
-                    !journal.call(engine, intent(caller, number), &ask).is_transient()
+                    !journal.call(engine, intent(caller, number), &request).is_transient()
                 });
                 (since.elapsed(), journal)
             })
         };
-        let asked: Vec<_> = (0..).zip(products).map(ask).collect();
+        let pending: Vec<_> = (0..).zip(products).map(probe).collect();
         let (mut longest, mut journal) = (Duration::ZERO, Journal::default());
-        for asked in asked {
-            let (took, told) = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
+        for pending in pending {
+            let (took, observed) = pending.join().unwrap_or_else(|panic| resume_unwind(panic));
             longest = longest.max(took);
-            journal.absorb(told);
+            journal.absorb(observed);
         }
         (longest, journal)
     })

@@ -1,9 +1,9 @@
-//! SQLite after a loss of power, on a disk that then holds what was synced and
-//! any part of the rest.
+//! Tests SQLite after power cuts: the disk keeps what was synced and any part of
+//! the rest.
 //!
-//! The process is killed, and now and then its disk stands still in the middle
-//! of a change; everything that the process has answered by then must be in
-//! whatever the disk may hold. The shop goes on with one of these images.
+//! The test holds the disk in mid-write now and then, and kills the process.
+//! Every response by then must be durable in every possible disk image. The next
+//! process continues from one of these images.
 
 use std::path::Path;
 use std::thread;
@@ -15,46 +15,46 @@ use stockade::Engine;
 use tempfile::TempDir;
 
 use super::check::check;
-use super::child::{Child, Orders};
-use super::found::Found;
+use super::child::{Child, ChildTask};
+use super::deployment::Deployment;
+use super::findings::Findings;
 use super::journal::Journal;
-use super::load::{dice, first_answers};
-use super::place::Place;
+use super::load::{first_answers, rng};
 use super::virtual_disk::{Keep, Library, VirtualDisk, url};
-use crate::outcome::StreamError;
+use crate::results::Violation;
 
 const SHOPPERS: u64 = 8;
-/// Processes, one after the other, each ended by SIGKILL.
-const LIVES: u64 = 2;
-/// How often the disk of each stands still, every other time soon after a
-/// checkpoint has begun: those come after about 2,000 changes, and each is a
-/// few dozen writes, a sync, and the log begun anew.
+/// Consecutive processes, each ended by SIGKILL.
+const PROCESS_RUNS: u64 = 2;
+/// How often each process's disk is held, every other time soon after a
+/// checkpoint begins. Checkpoints come after about 2,000 changes; each is a few
+/// dozen writes, a sync, and a restart of the log.
 const HOLDS: u64 = 6;
 const CHANGES_BETWEEN: u32 = 1_500;
 const CHANGES_IN_CHECKPOINT: u32 = 60;
 const SYNC_MAX: u64 = 2_000;
-/// Numbers of callers that each child has for itself.
+/// Caller numbers reserved for each child.
 const CALLERS_EACH: u64 = 100;
 const PROBES: u64 = 5_000;
 const PRODUCTS_AT_ONCE: u32 = 100;
-/// What is kept in the images of each moment.
+/// What each image keeps of the unsynced changes.
 const IMAGES: [Keep; 4] = [Keep::Nothing, Keep::Everything, Keep::Some, Keep::Some];
 
-/// Power lost at random moments.
-pub fn cut(seed: u64) -> Found {
+/// Cuts the power at random moments.
+pub fn cut(seed: u64) -> Findings {
     let library = Library::build();
-    let mut dice = dice(seed, 9_999);
-    let (mut found, mut told) = (Found::default(), Journal::default());
+    let mut rng = rng(seed, 9_999);
+    let (mut findings, mut observed) = (Findings::default(), Journal::default());
     let mut folder = TempDir::new().expect("a folder");
     let mut products = Vec::new();
-    for life in 0..LIVES {
-        let mut disk = VirtualDisk::over(&library, folder, super::load::dice(seed, 8_000 + life));
-        disk.slow_down(Duration::from_micros(dice.random_range(0..SYNC_MAX)));
-        let orders = Orders {
-            settings: Place::sqlite_at(disk.url()).settings(),
+    for run in 0..PROCESS_RUNS {
+        let mut disk = VirtualDisk::over(&library, folder, super::load::rng(seed, 8_000 + run));
+        disk.slow_down(Duration::from_micros(rng.random_range(0..SYNC_MAX)));
+        let orders = ChildTask {
+            settings: Deployment::sqlite_at(disk.url()).settings(),
             products,
             seed,
-            first: (life + 1) * CALLERS_EACH,
+            first: (run + 1) * CALLERS_EACH,
             shoppers: SHOPPERS,
             at: None,
             shell: Some(disk.shell()),
@@ -67,58 +67,60 @@ pub fn cut(seed: u64) -> Found {
             } else {
                 CHANGES_BETWEEN
             };
-            disk.hold_after(dice.random_range(1..changes));
+            disk.hold_after(rng.random_range(1..changes));
             disk.wait_until_held();
             child.signal(Signal::STOP);
             child.wait_until_stopped();
-            let mut known = told.clone();
+            let mut known = observed.clone();
             known.absorb(child.journal());
-            try_images(&mut disk, &known, &mut found);
+            try_images(&mut disk, &known, &mut findings);
             if !disk.has_seen_all() {
-                let why = || format!("something went past the disk, hold {hold} of life {life}");
-                found.blame(StreamError::Unexplained, 1, why);
+                let why = || {
+                    format!("the journal missed a write, held moment {hold} of process run {run}")
+                };
+                findings.blame(Violation::Unexplained, 1, why);
             }
-            disk.go_on();
+            disk.resume();
             child.signal(Signal::CONT);
         }
         child.wait_for("served");
-        thread::sleep(Duration::from_micros(dice.random_range(0..50_000)));
+        thread::sleep(Duration::from_micros(rng.random_range(0..50_000)));
         child.signal(Signal::KILL);
         child.wait_until_dead();
-        told.absorb(child.journal());
-        try_images(&mut disk, &told, &mut found);
+        observed.absorb(child.journal());
+        try_images(&mut disk, &observed, &mut findings);
         folder = TempDir::new().expect("a folder");
         disk.image(Keep::Some, folder.path());
-        found.injected += 1;
+        findings.injected += 1;
         let since = Instant::now();
         let engine = open(folder.path());
         let all = engine.products(None, PRODUCTS_AT_ONCE).expect("reads").items;
         products = all.iter().map(|product| product.id.0).collect();
-        let (_, journal) = first_answers(&engine, &products, (since, PROBES + life));
-        found.recovered(since.elapsed());
-        told.absorb(journal);
-        check(&engine, &mut told, false, &mut found);
+        let (_, journal) = first_answers(&engine, &products, (since, PROBES + run));
+        findings.recovered(since.elapsed());
+        observed.absorb(journal);
+        check(&engine, &mut observed, false, &mut findings);
         engine.close().expect("closes");
     }
-    found.operations = told.entries.len() as u64;
-    found
+    findings.operations = observed.entries.len() as u64;
+    findings
 }
 
-/// Makes images of the disk as it is now, and looks whether every answered
-/// operation is on each.
-pub fn try_images(disk: &mut VirtualDisk, told: &Journal, found: &mut Found) {
+/// Makes images of the current disk and checks that each has every acknowledged
+/// operation.
+pub fn try_images(disk: &mut VirtualDisk, observed: &Journal, findings: &mut Findings) {
     disk.catch_up();
-    found.count("in the middle of a checkpoint", u64::from(disk.is_checkpointing()));
+    findings.count("in the middle of a checkpoint", u64::from(disk.is_checkpointing()));
     for keep in IMAGES {
         let folder = TempDir::new().expect("a folder");
         disk.image(keep, folder.path());
-        found.injected += 1;
+        findings.injected += 1;
         let engine = open(folder.path());
-        check(&engine, &mut told.clone(), false, found);
+        check(&engine, &mut observed.clone(), false, findings);
         engine.close().expect("closes");
     }
 }
 
 fn open(folder: &Path) -> Engine {
-    Place::sqlite_at(url(folder)).open()
+    Deployment::sqlite_at(url(folder)).open()
 }

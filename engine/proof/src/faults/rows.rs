@@ -1,5 +1,5 @@
-//! Rows that others keep: deadlocks, waits that run out, and a pool without a
-//! free connection.
+//! Tests row lock contention: deadlocks, lock wait timeouts, and an exhausted
+//! connection pool.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,37 +13,37 @@ use stockade_testkit::Flavour;
 use tokio::runtime::{Builder, Runtime};
 
 use super::check::check;
-use super::found::Found;
-use super::load::{Crowd, Load, dice, stock_up, under_load};
-use super::place::Place;
+use super::deployment::Deployment;
+use super::findings::Findings;
+use super::load::{Crowd, Load, rng, stock_up, under_load};
 
 const SHOPPERS: u64 = 16;
 const DEADLOCKS_TRIED: u64 = 30;
 const WAITS: u64 = 2;
-/// Longer than `lock_wait`, which is a second here.
+/// Longer than `lock_wait`, which is one second here.
 const KEPT: Duration = Duration::from_millis(1_300);
 
-/// Someone else in the same database, with a transaction kept open.
-struct Outsider {
+/// A separate connection to the same database that keeps a transaction open.
+struct SideConnection {
     runtime: Runtime,
     connection: MySqlConnection,
 }
 
-impl Outsider {
-    fn new(place: &Place) -> Self {
+impl SideConnection {
+    fn new(deployment: &Deployment) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let connection = runtime.block_on(MySqlConnection::connect(&place.url));
+        let connection = runtime.block_on(MySqlConnection::connect(&deployment.url));
         Self { runtime, connection: connection.expect("connects") }
     }
 
-    /// Runs statements; says no if the database refused.
+    /// Runs statements; returns false on a database error.
     fn run(&mut self, sql: &str) -> bool {
         let sql = raw_sql(AssertSqlSafe(sql.to_owned()));
         self.runtime.block_on(sql.execute(&mut self.connection)).is_ok()
     }
 
-    /// Begins a transaction with so much to undo that a deadlock is never
-    /// resolved at its cost.
+    /// Begins a transaction with a large undo log, so that the database never
+    /// picks it as the deadlock victim.
     fn begin_heavy(&mut self) {
         self.run("CREATE TABLE IF NOT EXISTS outsider (id INT)");
         let rows: Vec<String> = (0..200).map(|id| format!("({id})")).collect();
@@ -55,7 +55,7 @@ impl Outsider {
     }
 }
 
-/// A counter of the engine's.
+/// Reads one of the engine's counters.
 fn metric(engine: &Engine, name: &str) -> u64 {
     let text = engine.metrics_text();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -64,52 +64,53 @@ fn metric(engine: &Engine, name: &str) -> u64 {
 
 fn disturb(
     seed: u64,
-    place: &Place,
+    deployment: &Deployment,
     counter: Option<&str>,
-    script: impl FnOnce(&[u64], &Load, &mut Found),
-) -> Found {
-    let engines = [place.open(), place.open()];
+    script: impl FnOnce(&[u64], &Load, &mut Findings),
+) -> Findings {
+    let engines = [deployment.open(), deployment.open()];
     let products = stock_up(&engines[0]);
-    let mut found = Found::default();
+    let mut findings = Findings::default();
     let mut journal = under_load(&engines, &products, Crowd::new(seed, SHOPPERS), |load| {
         load.wait_for(SHOPPERS);
-        script(&products, load, &mut found);
+        script(&products, load, &mut findings);
         let free = Instant::now();
         load.wait_for(SHOPPERS);
-        found.recovered(free.elapsed());
+        findings.recovered(free.elapsed());
     });
     if let Some(counter) = counter {
-        found.injected += engines.iter().map(|engine| metric(engine, counter)).sum::<u64>();
+        findings.injected += engines.iter().map(|engine| metric(engine, counter)).sum::<u64>();
     }
-    check(&engines[0], &mut journal, false, &mut found);
-    found
+    check(&engines[0], &mut journal, false, &mut findings);
+    findings
 }
 
-/// Deadlocks (1213), by an outsider that takes two products in the other order
-/// than carts do, and always wins.
-pub fn deadlocks(database: Flavour, seed: u64) -> Found {
-    let place = Place::on(database);
+/// Forces deadlocks (1213): a side connection locks two products in the reverse
+/// of the carts' order and always wins.
+pub fn deadlocks(database: Flavour, seed: u64) -> Findings {
+    let deployment = Deployment::on(database);
     let counter = Some("stockade_retries_total{cause=\"deadlock\"}");
-    disturb(seed, &place, counter, |products, _, _| {
-        let mut outsider = Outsider::new(&place);
-        let mut dice = dice(seed, 9_999);
+    disturb(seed, &deployment, counter, |products, _, _| {
+        let mut outsider = SideConnection::new(&deployment);
+        let mut rng = rng(seed, 9_999);
         for _ in 0..DEADLOCKS_TRIED {
             outsider.begin_heavy();
             outsider.lock(products[1]);
-            // A cart comes, takes the first and waits for the second.
-            thread::sleep(Duration::from_millis(dice.random_range(5..40)));
+            // A cart locks the first product and waits for the second.
+            thread::sleep(Duration::from_millis(rng.random_range(5..40)));
             outsider.lock(products[0]);
             outsider.run("ROLLBACK");
         }
     })
 }
 
-/// Row locks that are not had in time (1205).
-pub fn lock_waits(database: Flavour, seed: u64) -> Found {
-    let place = Place::on(database);
+/// Forces lock wait timeouts (1205).
+pub fn lock_waits(database: Flavour, seed: u64) -> Findings {
+    let deployment = Deployment::on(database);
     let counter = Some("stockade_retries_total{cause=\"lock_wait\"}");
-    disturb(seed, &place, counter, |products, _, _| {
-        let mut outsiders: Vec<Outsider> = products.iter().map(|_| Outsider::new(&place)).collect();
+    disturb(seed, &deployment, counter, |products, _, _| {
+        let mut outsiders: Vec<SideConnection> =
+            products.iter().map(|_| SideConnection::new(&deployment)).collect();
         for _ in 0..WAITS {
             for (outsider, product) in outsiders.iter_mut().zip(products) {
                 outsider.run("START TRANSACTION");
@@ -123,19 +124,19 @@ pub fn lock_waits(database: Flavour, seed: u64) -> Found {
     })
 }
 
-/// The engine's only connection stuck behind a locked row for longer than
-/// others wait for one.
-pub fn pool_exhausted(database: Flavour, seed: u64) -> Found {
-    let place = Place::on(database).set("connections", "1");
-    disturb(seed, &place, None, |products, load, found| {
-        let mut outsider = Outsider::new(&place);
-        let mut dice = dice(seed, 9_999);
+/// Blocks the engine's only connection behind a locked row for longer than the
+/// pool's timeout.
+pub fn pool_exhausted(database: Flavour, seed: u64) -> Findings {
+    let deployment = Deployment::on(database).set("connections", "1");
+    disturb(seed, &deployment, None, |products, load, findings| {
+        let mut outsider = SideConnection::new(&deployment);
+        let mut rng = rng(seed, 9_999);
         for _ in 0..WAITS {
             outsider.run("START TRANSACTION");
-            outsider.lock(*products.choose(&mut dice).expect("one"));
+            outsider.lock(*products.choose(&mut rng).expect("one"));
             thread::sleep(KEPT * 2);
             outsider.run("ROLLBACK");
-            found.injected += 1;
+            findings.injected += 1;
             load.wait_for(SHOPPERS);
         }
     })

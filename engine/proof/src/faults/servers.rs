@@ -1,5 +1,4 @@
-//! Database servers and Redis killed, stopped, emptied and short of memory,
-//! while many buy.
+//! Kills, stops, empties and starves database servers and Redis under load.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -11,10 +10,10 @@ use stockade::Engine;
 use stockade_testkit::{Flavour, Redis};
 
 use super::check::check;
-use super::found::Found;
+use super::deployment::Deployment;
+use super::findings::Findings;
 use super::journal::Journal;
-use super::load::{Crowd, Load, dice, first_answers, stock_up, under_load};
-use super::place::Place;
+use super::load::{Crowd, Load, first_answers, rng, stock_up, under_load};
 
 const SHOPPERS: u64 = 16;
 const PROBES: u64 = 5_000;
@@ -24,52 +23,52 @@ const STANDSTILL: Duration = Duration::from_millis(800);
 const LOCK_TTL: &str = "500ms";
 const FLUSHES: u64 = 250;
 const EVICTING_ROUNDS: u64 = 100;
-/// What Redis may use beyond what it uses when it begins to evict.
+/// Memory that Redis may use beyond its usage at the start of eviction.
 const ROOM: u64 = 400_000;
 
-/// The database server killed in mid-load and started again.
-pub fn database_killed(database: Flavour, seed: u64) -> Found {
+/// Kills the database server under load and restarts it.
+pub fn database_killed(database: Flavour, seed: u64) -> Findings {
     let server = database.start_with(&[]);
-    let place = Place::at_server(&server).set("retries", "1");
-    let engines = [place.open(), place.open()];
+    let deployment = Deployment::at_server(&server).set("retries", "1");
+    let engines = [deployment.open(), deployment.open()];
     let products = stock_up(&engines[0]);
-    let (mut found, mut told) = (Found::default(), Journal::default());
+    let (mut findings, mut observed) = (Findings::default(), Journal::default());
     let mut journal = under_load(&engines, &products, Crowd::new(seed, SHOPPERS), |load| {
         for kill in 0..KILLS {
             load.wait_for(SERVED_BETWEEN);
             server.kill();
             let killed = Instant::now();
-            found.injected += 1;
+            findings.injected += 1;
             server.restart();
             let back = Instant::now();
             let (took, journal) = first_answers(&engines[0], &products, (back, PROBES + kill));
-            told.absorb(journal);
-            found.recovered(took);
-            found.measure("from the kill on, the server's own start included", killed.elapsed());
+            observed.absorb(journal);
+            findings.recovered(took);
+            findings.measure("from the kill on, the server's own start included", killed.elapsed());
         }
         load.wait_for(SERVED_BETWEEN);
     });
-    journal.absorb(told);
-    check(&engines[0], &mut journal, false, &mut found);
-    found
+    journal.absorb(observed);
+    check(&engines[0], &mut journal, false, &mut findings);
+    findings
 }
 
-/// What is done to Redis.
-struct Harm<'a> {
+/// The context of a Redis fault.
+struct RedisFault<'a> {
     redis: &'a Redis,
     load: &'a Load,
     seed: u64,
-    found: &'a mut Found,
+    findings: &'a mut Findings,
     probe: &'a mut dyn FnMut() -> Duration,
 }
 
-/// Two engines on a database server with a Redis of their own.
-fn with_redis(database: Flavour, seed: u64, harm: impl FnOnce(&mut Harm<'_>)) -> Found {
+/// Runs two engines on a database server with their own Redis.
+fn with_redis(database: Flavour, seed: u64, harm: impl FnOnce(&mut RedisFault<'_>)) -> Findings {
     let redis = Redis::start();
-    let place = Place::on(database).with_redis_at(redis.url()).set("lock_ttl", LOCK_TTL);
-    let engines: Vec<Engine> = (0..2).map(|_| place.open()).collect();
+    let deployment = Deployment::on(database).with_redis_at(redis.url()).set("lock_ttl", LOCK_TTL);
+    let engines: Vec<Engine> = (0..2).map(|_| deployment.open()).collect();
     let products = stock_up(&engines[0]);
-    let (mut found, mut told) = (Found::default(), Journal::default());
+    let (mut findings, mut observed) = (Findings::default(), Journal::default());
     let mut probes = PROBES;
     let mut journal = under_load(&engines, &products, Crowd::new(seed, 2 * SHOPPERS), |load| {
         let mut probe = || {
@@ -78,71 +77,77 @@ fn with_redis(database: Flavour, seed: u64, harm: impl FnOnce(&mut Harm<'_>)) ->
             for engine in &engines {
                 probes += 1;
                 let (took, journal) = first_answers(engine, &products, (since, probes));
-                told.absorb(journal);
+                observed.absorb(journal);
                 longest = took;
             }
             longest
         };
         load.wait_for(SERVED_BETWEEN);
-        harm(&mut Harm { redis: &redis, load, seed, found: &mut found, probe: &mut probe });
+        harm(&mut RedisFault {
+            redis: &redis,
+            load,
+            seed,
+            findings: &mut findings,
+            probe: &mut probe,
+        });
         load.wait_for(SERVED_BETWEEN);
     });
-    journal.absorb(told);
-    check(&engines[0], &mut journal, false, &mut found);
-    found
+    journal.absorb(observed);
+    check(&engines[0], &mut journal, false, &mut findings);
+    findings
 }
 
-/// Redis killed, and started again empty.
-pub fn redis_killed(database: Flavour, seed: u64) -> Found {
+/// Kills Redis and restarts it empty.
+pub fn redis_killed(database: Flavour, seed: u64) -> Findings {
     with_redis(database, seed, |harm| {
         for _ in 0..3 {
             harm.redis.kill();
-            harm.found.injected += 1;
+            harm.findings.injected += 1;
             let took = (harm.probe)();
-            harm.found.recovered(took);
+            harm.findings.recovered(took);
             harm.load.wait_for(SERVED_BETWEEN);
             harm.redis.restart();
             let took = (harm.probe)();
-            harm.found.recovered(took);
+            harm.findings.recovered(took);
             harm.load.wait_for(SERVED_BETWEEN);
         }
     })
 }
 
-/// Redis stopped for longer than its locks live.
-pub fn redis_stopped(database: Flavour, seed: u64) -> Found {
+/// Stops Redis for longer than its leases.
+pub fn redis_stopped(database: Flavour, seed: u64) -> Findings {
     with_redis(database, seed, |harm| {
         for _ in 0..3 {
             harm.redis.pause();
-            harm.found.injected += 1;
+            harm.findings.injected += 1;
             let took = (harm.probe)();
-            harm.found.recovered(took);
+            harm.findings.recovered(took);
             thread::sleep(STANDSTILL);
             harm.redis.resume();
             let took = (harm.probe)();
-            harm.found.recovered(took);
+            harm.findings.recovered(took);
             harm.load.wait_for(SERVED_BETWEEN);
         }
     })
 }
 
-/// Redis emptied again and again, with its locks and fences.
-pub fn redis_flushed(database: Flavour, seed: u64) -> Found {
+/// Flushes Redis repeatedly, including locks and fencing tokens.
+pub fn redis_flushed(database: Flavour, seed: u64) -> Findings {
     with_redis(database, seed, |harm| {
-        let mut dice = dice(harm.seed, 9_999);
+        let mut rng = rng(harm.seed, 9_999);
         let mut wire = Wire::to(harm.redis);
         for _ in 0..FLUSHES {
-            wire.ask("FLUSHALL");
-            harm.found.injected += 1;
-            thread::sleep(Duration::from_micros(dice.random_range(500..8_000)));
+            wire.request("FLUSHALL");
+            harm.findings.injected += 1;
+            thread::sleep(Duration::from_micros(rng.random_range(500..8_000)));
         }
         let took = (harm.probe)();
-        harm.found.recovered(took);
+        harm.findings.recovered(took);
     })
 }
 
-/// Redis short of memory, which throws out whatever was not used of late.
-pub fn redis_evicting(database: Flavour, seed: u64) -> Found {
+/// Starves Redis of memory, so that it evicts the least recently used keys.
+pub fn redis_evicting(database: Flavour, seed: u64) -> Findings {
     with_redis(database, seed, |harm| {
         let mut wire = Wire::to(harm.redis);
         let info = |text: String, name: &str| {
@@ -155,19 +160,19 @@ pub fn redis_evicting(database: Flavour, seed: u64) -> Found {
         let filler = "x".repeat(20_000);
         for round in 0..EVICTING_ROUNDS {
             for at in 0..10 {
-                wire.ask(&format!("SET filler{} {filler}", round * 10 + at));
+                wire.request(&format!("SET filler{} {filler}", round * 10 + at));
             }
             thread::sleep(Duration::from_millis(2));
         }
-        harm.found.injected += EVICTING_ROUNDS;
+        harm.findings.injected += EVICTING_ROUNDS;
         let evicted = info(harm.redis.command(&["INFO", "stats"]), "evicted_keys");
-        harm.found.count("keys evicted", evicted);
+        harm.findings.count("keys evicted", evicted);
         let took = (harm.probe)();
-        harm.found.recovered(took);
+        harm.findings.recovered(took);
     })
 }
 
-/// A connection that is quicker than a process for each command.
+/// A raw connection: faster than one `redis-cli` process per command.
 struct Wire {
     stream: TcpStream,
     answers: BufReader<TcpStream>,
@@ -181,8 +186,8 @@ impl Wire {
         Self { stream, answers }
     }
 
-    /// Sends a command that is answered by one line.
-    fn ask(&mut self, command: &str) {
+    /// Sends a command with a one-line reply.
+    fn request(&mut self, command: &str) {
         self.stream.write_all(format!("{command}\r\n").as_bytes()).expect("Redis listens");
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("Redis answers");

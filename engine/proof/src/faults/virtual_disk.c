@@ -1,15 +1,15 @@
-/* A disk that can be told to fail and to stand still, beneath one process.
+/* Simulates a disk beneath one process and injects faults.
 
-   Loaded before libc, it sees what the process does to the files of one folder
-   and writes it into a journal: each write with its bytes, and each sync. From
-   that the parent knows what was synced, and so what a disk without power may
-   hold. The parent tells it through a shared page, `struct control`, which
-   calls are to fail and when to stand still.
+   Preloaded before libc, it intercepts the process's calls on the files of one
+   folder and journals each write with its bytes, and each sync. From the journal
+   the parent derives what was synced, and thus the images that a power cut could
+   leave. Through a shared page, `struct control`, the parent selects the calls
+   that fail and the moment at which the disk is held.
 
-   A sync takes a while, as it does on a disk, but the real disk is not asked:
-   the files live as long as the machine, and what they would be without power
-   is in the journal alone. The index that SQLite shares between processes
-   (-shm) is memory in the shape of a file, and not part of a disk. */
+   A sync is delayed as on a disk, but never reaches the real disk: the files
+   live as long as the machine, and only the journal knows what is durable.
+   The index that SQLite shares between processes (-shm) is shared memory in the
+   form of a file, and not simulated. */
 
 #define _GNU_SOURCE
 #undef _FORTIFY_SOURCE
@@ -32,32 +32,33 @@ enum { FILES_MAX = 4096 };
 enum kind { OPENED, WRITTEN, CUT_SHORT, SYNCED, NOT_SYNCED, REMOVED, FOLDER_SYNCED };
 enum call { WRITE, SYNC, READ, CALLS };
 
-/* A journal's line; its bytes (or a name) follow it. */
+/* The header of a journal line; its payload (bytes or a name) follows. */
 struct line {
     uint32_t kind, length;
     uint64_t file, offset;
 };
 
-/* What the parent tells. Calls of a kind fail once `skip` more were let
-   through, `left` times. */
+/* The parent's orders. Calls of a kind fail `left` times after `skip` more
+   successes. */
 struct control {
     struct { uint32_t skip, left, failed; } calls[CALLS];
-    /* Changes until the disk stands still (0: it does not), and whether it does. */
+    /* Changes until the disk is held (0: never), and whether it is held. */
     uint32_t hold_after, held;
     uint32_t sync_micros;
-    /* Nothing of all that begins before a page next goes from the log into the
-       database's file: the only time that anything is written there. */
+    /* Defers all of this until a checkpoint begins: the first write of a page to
+       the database file. */
     uint32_t awaits_checkpoint;
 };
 
 static struct control *control;
 static const char *folder;
 static int journal = -1;
-/* The number of the file behind each descriptor; 1 is the folder itself. */
+/* The file number of each descriptor; 1 is the folder itself. */
 static uint64_t files[FILES_MAX];
-/* Whether it is the database's own file. */
+/* Whether the descriptor is the database file. */
 static char is_database[FILES_MAX];
-/* Held from a line of the journal to the end of what it tells. */
+/* Serializes changes, so that the journal's order is the execution order: held
+   from a line of the journal until its call has ended. */
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 
 static void give_up(const char *why)
@@ -68,10 +69,10 @@ static void give_up(const char *why)
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *place = getenv("STOCKADE_DISK_FOLDER");
+    const char *path = getenv("STOCKADE_DISK_FOLDER");
     const char *lines = getenv("STOCKADE_DISK_JOURNAL");
     const char *page = getenv("STOCKADE_DISK_CONTROL");
-    if (!place || !lines || !page)
+    if (!path || !lines || !page)
         return;
     journal = (int)syscall(SYS_openat, AT_FDCWD, lines, O_WRONLY | O_APPEND | O_CLOEXEC);
     int shared = (int)syscall(SYS_openat, AT_FDCWD, page, O_RDWR | O_CLOEXEC);
@@ -81,10 +82,10 @@ __attribute__((constructor)) static void begin(void)
     if (control == MAP_FAILED)
         give_up("its page cannot be shared");
     close(shared);
-    folder = place;
+    folder = path;
 }
 
-/* Takes one from a number that the parent sets; says whether there was one. */
+/* Decrements a counter of the parent unless it is 0; returns whether it did. */
 static int take(uint32_t *number)
 {
     uint32_t seen = __atomic_load_n(number, __ATOMIC_SEQ_CST);
@@ -118,8 +119,8 @@ static void tell(enum kind kind, uint64_t file, uint64_t offset, const void *byt
         give_up("its journal cannot be written");
 }
 
-/* Begins a change: none other is under way, and it is not the one before which
-   the disk was to stand still. */
+/* Begins a change: waits for the change in progress, and while the disk is
+   held. */
 static void enter(void)
 {
     pthread_mutex_lock(&order);
@@ -144,7 +145,7 @@ static uint64_t file_of(int fd)
     return folder && fd >= 0 && fd < FILES_MAX ? files[fd] : 0;
 }
 
-/* The name in the folder, "" for the folder itself, NULL for anything else. */
+/* Returns the name in the folder, "" for the folder itself, or NULL. */
 static const char *name_of(const char *path)
 {
     size_t length = folder ? strlen(folder) : 0;
@@ -174,7 +175,7 @@ static int open_at(int at, const char *path, int flags, mode_t mode)
     return leave(fd);
 }
 
-/* The mode, where one is given. */
+/* Reads the mode argument, if the flags imply one. */
 #define MODE(flags, mode)                                                                         \
     mode_t mode = 0;                                                                              \
     if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE) {                                    \
@@ -224,7 +225,7 @@ ssize_t pread64(int fd, void *bytes, size_t length, off64_t offset)
     return syscall(SYS_pread64, fd, bytes, length, offset);
 }
 
-/* One that fails has written half of it. */
+/* A failing write has written half of its bytes. */
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset)
 {
     uint64_t file = file_of(fd);
@@ -253,8 +254,8 @@ int ftruncate64(int fd, off64_t length)
     return leave((int)syscall(SYS_ftruncate, fd, length));
 }
 
-/* One that fails leaves it open what of the writes before it is kept, and no
-   later sync makes that up: so kernels do. */
+/* A failing sync leaves the durability of earlier writes open, and no later sync
+   repairs that, as in real kernels. */
 static int sync_file(int fd, long number)
 {
     uint64_t file = file_of(fd);

@@ -1,9 +1,9 @@
-//! A disk beneath a child's SQLite files: it knows what was synced, so it can
-//! tell what would be left without power, and it gives errors when told to.
+//! Simulates a disk beneath a child's SQLite files: it tracks what was synced,
+//! derives the images that a power cut could leave, and injects errors.
 //!
-//! `virtual_disk.c` sits between the child and its libc. It writes down each
-//! write and each sync; an image is made from that alone: everything synced,
-//! and of the rest any sectors, some of them torn or rubbish.
+//! `virtual_disk.c` interposes on the child's libc calls and journals each write
+//! and sync. An image is derived from that journal alone: everything synced, and
+//! any subset of the other sectors, some of them torn or garbage.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
@@ -22,11 +22,11 @@ const SOURCE: &str = include_str!("virtual_disk.c");
 const DATABASE: &str = "shop.db";
 const LOG: &str = "shop.db-wal";
 const SECTOR: usize = 512;
-/// How likely a sector that was being written is neither old nor new.
+/// Probability that an unsynced sector is torn or garbage.
 const TORN: f64 = 0.1;
-/// `struct line`, without what follows it.
+/// `struct line` of `virtual_disk.c`, without its payload.
 const LINE: usize = 24;
-/// `struct control`: three numbers for each kind of call, and then these.
+/// `struct control`: three numbers per kind of call, then these.
 const CONTROL: usize = 52;
 const HOLD_AFTER: u64 = 36;
 const HELD: u64 = 40;
@@ -43,7 +43,7 @@ const NOT_SYNCED: u32 = 4;
 const REMOVED: u32 = 5;
 const FOLDER_SYNCED: u32 = 6;
 
-/// The compiled layer.
+/// The compiled interposition library.
 pub struct Library {
     folder: TempDir,
 }
@@ -66,7 +66,7 @@ impl Library {
     }
 }
 
-/// A kind of call that can fail.
+/// A kind of call that can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     Write,
@@ -75,22 +75,22 @@ pub enum Call {
 }
 
 impl Call {
-    /// Where its three numbers stand in the control page.
+    /// Offset of its three numbers in the control page.
     fn at(self) -> u64 {
         12 * self as u64
     }
 }
 
-/// How much of what was not synced an image keeps.
+/// How much of the unsynced data an image keeps.
 #[derive(Debug, Clone, Copy)]
 pub enum Keep {
     Nothing,
     Everything,
-    /// Any part of it.
+    /// A random subset.
     Some,
 }
 
-/// What a file holds for sure, and what was done to it since.
+/// A file's durable content and the changes since.
 #[derive(Default)]
 struct Inode {
     synced: Vec<u8>,
@@ -103,37 +103,37 @@ enum Change {
 }
 
 impl Inode {
-    /// Ends the doubt about what was done to it.
-    fn settle(&mut self, keep: Keep, dice: &mut StdRng) {
+    /// Makes the changes durable, or drops some of them.
+    fn settle(&mut self, keep: Keep, rng: &mut StdRng) {
         let open = std::mem::take(&mut self.open);
-        apply(&open, &mut self.synced, keep, dice);
+        apply(&open, &mut self.synced, keep, rng);
     }
 
-    /// What a disk may hold of it.
-    fn left(&self, keep: Keep, dice: &mut StdRng) -> Vec<u8> {
+    /// Returns one possible content after a power cut.
+    fn left(&self, keep: Keep, rng: &mut StdRng) -> Vec<u8> {
         let mut left = self.synced.clone();
-        apply(&self.open, &mut left, keep, dice);
+        apply(&self.open, &mut left, keep, rng);
         left
     }
 }
 
-fn apply(changes: &[Change], file: &mut Vec<u8>, keep: Keep, dice: &mut StdRng) {
+fn apply(changes: &[Change], file: &mut Vec<u8>, keep: Keep, rng: &mut StdRng) {
     let share = match keep {
         Keep::Nothing => return,
         Keep::Everything => 1.0,
-        Keep::Some => dice.random_range(0.0..1.0),
+        Keep::Some => rng.random_range(0.0..1.0),
     };
     for change in changes {
         match change {
-            Change::CutShort(length) if dice.random_bool(share) => file.resize(*length, 0),
+            Change::CutShort(length) if rng.random_bool(share) => file.resize(*length, 0),
             Change::CutShort(_) => {}
             Change::Write { offset, bytes } => {
                 let mut at = 0;
                 while at < bytes.len() {
                     let end = bytes.len().min(at + SECTOR - (offset + at) % SECTOR);
-                    if dice.random_bool(share) {
-                        let is_torn = matches!(keep, Keep::Some) && dice.random_bool(TORN);
-                        let torn = is_torn.then_some(&mut *dice);
+                    if rng.random_bool(share) {
+                        let is_torn = matches!(keep, Keep::Some) && rng.random_bool(TORN);
+                        let torn = is_torn.then_some(&mut *rng);
                         put_sector(file, offset + at, &bytes[at..end], torn);
                     }
                     at = end;
@@ -143,42 +143,42 @@ fn apply(changes: &[Change], file: &mut Vec<u8>, keep: Keep, dice: &mut StdRng) 
     }
 }
 
-/// Writes a sector: whole, or else torn or as rubbish.
+/// Writes a sector: whole, torn or as garbage.
 fn put_sector(file: &mut Vec<u8>, offset: usize, bytes: &[u8], torn: Option<&mut StdRng>) {
     let end = offset + bytes.len();
     file.resize(file.len().max(end), 0);
-    let place = &mut file[offset..end];
-    let Some(dice) = torn else { return place.copy_from_slice(bytes) };
-    if dice.random() {
-        let torn = dice.random_range(0..bytes.len());
-        place[..torn].copy_from_slice(&bytes[..torn]);
+    let target = &mut file[offset..end];
+    let Some(rng) = torn else { return target.copy_from_slice(bytes) };
+    if rng.random() {
+        let torn = rng.random_range(0..bytes.len());
+        target[..torn].copy_from_slice(&bytes[..torn]);
     } else {
-        place.iter_mut().for_each(|byte| *byte = dice.random());
+        target.iter_mut().for_each(|byte| *byte = rng.random());
     }
 }
 
-/// The disk beneath the files of one folder.
+/// The simulated disk of one folder.
 pub struct VirtualDisk {
     folder: TempDir,
-    /// Holds the journal and the control page.
+    /// The folder of the journal and the control page.
     _home: TempDir,
     shell: String,
     journal: File,
     control: File,
-    /// Of the journal, what was read and is no whole line yet.
+    /// The partial last line of the journal read so far.
     rest: Vec<u8>,
     inodes: Vec<Inode>,
-    /// Which of them has this number now; numbers come again.
+    /// The current inode of each file number; numbers are reused.
     numbers: HashMap<u64, usize>,
-    /// The files by name: as the process sees them, and as the disk has them.
+    /// The directory as the process sees it, and as the disk has it.
     names: BTreeMap<String, usize>,
     synced_names: BTreeMap<String, usize>,
-    dice: StdRng,
+    rng: StdRng,
 }
 
 impl VirtualDisk {
-    /// A disk that holds what is in the folder.
-    pub fn over(library: &Library, folder: TempDir, dice: StdRng) -> Self {
+    /// Creates a disk with the folder's current content, all durable.
+    pub fn over(library: &Library, folder: TempDir, rng: StdRng) -> Self {
         let home = TempDir::new().expect("a folder");
         let (journal, control) = (home.path().join("journal"), home.path().join("control"));
         fs::write(&journal, []).expect("written");
@@ -210,13 +210,13 @@ impl VirtualDisk {
             numbers,
             synced_names: names.clone(),
             names,
-            dice,
+            rng,
             folder,
             _home: home,
         }
     }
 
-    /// What a child is started by that has its files on this disk.
+    /// Returns the shell line that starts a child on this disk.
     pub fn shell(&self) -> String {
         self.shell.clone()
     }
@@ -235,31 +235,29 @@ impl VirtualDisk {
         u32::from_ne_bytes(value)
     }
 
-    /// How long each sync takes.
+    /// Sets the duration of each sync.
     pub fn slow_down(&self, sync: Duration) {
         self.set(SYNC_MICROS, u32::try_from(sync.as_micros()).expect("a short while"));
     }
 
-    /// Keeps back whatever it is told next until a checkpoint has begun: until
-    /// a page goes from the log into the database's file.
+    /// Defers the next orders until a checkpoint begins: until a page moves from
+    /// the log to the database file.
     pub fn await_checkpoint(&self) {
         self.set(AWAITS_CHECKPOINT, 1);
     }
 
-    /// Lets calls of this kind fail so many times, once `skip` more were let
-    /// through.
+    /// Makes calls of this kind fail `times` times after `skip` more successes.
     pub fn fail(&self, call: Call, skip: u32, times: u32) {
         self.set(call.at(), skip);
         self.set(call.at() + 4, times);
     }
 
-    /// How many calls of this kind have failed.
+    /// Returns the number of failed calls of this kind.
     pub fn failed(&self, call: Call) -> u32 {
         self.get(call.at() + 8)
     }
 
-    /// Lets it stand still in the middle of whatever comes after so many more
-    /// changes.
+    /// Holds the disk in the middle of the call that follows this many changes.
     pub fn hold_after(&self, changes: u32) {
         self.set(HOLD_AFTER, changes);
     }
@@ -268,11 +266,11 @@ impl VirtualDisk {
         wait_until("the disk stands still", HELD_WITHIN, || self.get(HELD) != 0);
     }
 
-    pub fn go_on(&self) {
+    pub fn resume(&self) {
         self.set(HELD, 0);
     }
 
-    /// Takes in what the process has done since.
+    /// Replays the journal's new lines.
     pub fn catch_up(&mut self) {
         self.journal.read_to_end(&mut self.rest).expect("read");
         let lines = std::mem::take(&mut self.rest);
@@ -282,7 +280,7 @@ impl VirtualDisk {
                 |from: usize| u32::from_ne_bytes(head[from..from + 4].try_into().expect("4"));
             let long =
                 |from: usize| u64::from_ne_bytes(head[from..from + 8].try_into().expect("8"));
-            // A process that was killed may leave a part of a line.
+            // A killed process may leave a partial line.
             let Some(bytes) = rest.get(..word(4) as usize) else { break };
             self.replay(word(0), long(8), long(16), bytes);
             at += LINE + bytes.len();
@@ -290,7 +288,7 @@ impl VirtualDisk {
         self.rest = lines[at..].to_vec();
     }
 
-    /// Follows a line of the journal; the kinds are those of `enum kind`.
+    /// Replays one journal line; kinds are those of `enum kind`.
     fn replay(&mut self, kind: u32, number: u64, offset: u64, bytes: &[u8]) {
         let name = || String::from_utf8_lossy(bytes).into_owned();
         let offset = usize::try_from(offset).expect("a small file");
@@ -312,51 +310,52 @@ impl VirtualDisk {
                 match kind {
                     WRITTEN => inode.open.push(Change::Write { offset, bytes: bytes.to_vec() }),
                     CUT_SHORT => inode.open.push(Change::CutShort(offset)),
-                    SYNCED => inode.settle(Keep::Everything, &mut self.dice),
-                    NOT_SYNCED => inode.settle(Keep::Some, &mut self.dice),
+                    SYNCED => inode.settle(Keep::Everything, &mut self.rng),
+                    NOT_SYNCED => inode.settle(Keep::Some, &mut self.rng),
                     _ => panic!("a line of kind {kind}"),
                 }
             }
         }
     }
 
-    /// Whether the disk has seen everything: with all of it, its files are
-    /// those that are there. To be asked while it stands still.
+    /// Whether the journal is complete: its replay gives the files' actual
+    /// content. Call it only while the disk is held.
     pub fn has_seen_all(&mut self) -> bool {
-        let Self { folder, inodes, names, dice, .. } = self;
+        let Self { folder, inodes, names, rng, .. } = self;
         let mut is_there = |(name, number): (&String, &usize)| {
             let there = fs::read(folder.path().join(name)).unwrap_or_default();
-            inodes[*number].left(Keep::Everything, dice) == there
+            inodes[*number].left(Keep::Everything, rng) == there
         };
         names.iter().all(&mut is_there)
     }
 
-    /// Whether pages are on their way from the log into the database's file.
+    /// Whether a checkpoint is copying pages from the log to the database file.
     pub fn is_checkpointing(&self) -> bool {
         let inode = |name: &str| self.names.get(name).map(|number| &self.inodes[*number]);
         inode(LOG).is_some() && inode(DATABASE).is_some_and(|inode| !inode.open.is_empty())
     }
 
-    /// Makes the files that a disk may hold when the power goes now.
+    /// Writes one possible image of a power cut at this moment.
     pub fn image(&mut self, keep: Keep, into: &Path) {
         let all: BTreeSet<&String> = self.names.keys().chain(self.synced_names.keys()).collect();
         for name in all {
-            // A name that was made or removed may be there or not.
+            // An unsynced creation or removal of a name may or may not be
+            // durable.
             let both = [self.synced_names.get(name), self.names.get(name)];
             let is_newer = match keep {
                 Keep::Nothing => false,
                 Keep::Everything => true,
-                Keep::Some => self.dice.random(),
+                Keep::Some => self.rng.random(),
             };
             if let Some(number) = both[usize::from(is_newer)] {
-                let left = self.inodes[*number].left(keep, &mut self.dice);
+                let left = self.inodes[*number].left(keep, &mut self.rng);
                 fs::write(into.join(name), left).expect("written");
             }
         }
     }
 }
 
-/// The database in a folder that a disk is beneath, or that is its image.
+/// Returns the URL of the database in a simulated folder or an image.
 pub fn url(folder: &Path) -> String {
     format!("sqlite:{}", folder.join(DATABASE).display())
 }
@@ -393,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_synced_is_in_every_image_and_what_was_not_in_some() {
+    fn image_always_has_synced_data_and_sometimes_the_rest() {
         let mut disk = disk(&[
             line(OPENED, 7, 0, b"a"),
             line(FOLDER_SYNCED, 1, 0, b""),
@@ -415,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_there_for_sure_once_its_folder_was_synced() {
+    fn name_is_durable_after_folder_sync() {
         let made = [line(OPENED, 7, 0, b"a"), line(WRITTEN, 7, 0, b"x"), line(SYNCED, 7, 0, b"")];
         let unsure = images(&mut disk(&made));
         assert!(unsure.iter().any(Option::is_none) && unsure.iter().any(Option::is_some));
@@ -425,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_that_failed_is_not_made_up_for_by_the_next() {
+    fn failed_sync_is_not_repaired_by_the_next() {
         let lines = [
             line(OPENED, 7, 0, b"a"),
             line(FOLDER_SYNCED, 1, 0, b""),
@@ -439,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_its_writer_did_not_finish_is_left_alone() {
+    fn replay_ignores_partial_journal_line() {
         let mut whole = line(WRITTEN, 7, 0, &[1; 100]);
         whole.truncate(60);
         let mut disk = disk(&[line(OPENED, 7, 0, b"a"), whole]);

@@ -1,4 +1,5 @@
-//! A caller: throws dice, calls the engine and writes down what it was told.
+//! Runs a caller: draws calls, sends them to the engine and records the
+//! responses.
 
 use std::sync::{Barrier, Mutex, PoisonError};
 use std::thread;
@@ -15,53 +16,57 @@ use stockade::{
 use super::plan::Plan;
 use super::record::{Answer, Call, Held, Ordered, Record, Units, Watch};
 
-/// Holds and orders that callers know of, so that they meet.
+/// Ids of holds and orders shared by all callers, so that they contend.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
-pub struct Known {
-    /// Hold and product.
+pub struct KnownIds {
+    /// Hold id and product id.
     pub holds: Vec<(u64, u64)>,
-    /// Order and token.
+    /// Order id and payment token.
     pub orders: Vec<(u64, PaymentToken)>,
 }
 
-/// Most callers go for what was made last.
-const LATEST: usize = 4;
-/// Of each process one caller only reads cached products, so many at each step
-/// of the others; this is its number and that of its process.
+/// Callers mostly pick one of this many newest ids.
+const NEWEST: usize = 4;
+/// One caller per process only reads cached products, [`READS`] times per step of
+/// the others. Its number is this plus the process's.
 const READER: u32 = 1_000;
 const READS: u32 = 4;
 
-/// What a process's callers do.
-pub struct Shift<'a> {
+/// The context shared by a process's callers.
+pub struct CallerContext<'a> {
     pub engine: &'a Engine,
     pub watch: &'a Watch,
-    /// The number of the process.
+    /// The process's number.
     pub process: u32,
     pub plan: &'a Plan,
     pub products: &'a [u64],
 }
 
-/// Runs the plan's callers with these numbers at once, and returns what they
-/// saw.
-pub fn run(shift: &Shift<'_>, known: Known, numbers: impl Iterator<Item = u32>) -> Vec<Record> {
+/// Runs the plan's callers with these numbers concurrently, and returns their
+/// records.
+pub fn run(
+    context: &CallerContext<'_>,
+    known: KnownIds,
+    numbers: impl Iterator<Item = u32>,
+) -> Vec<Record> {
     let known = Mutex::new(known);
     let numbers: Vec<u32> = numbers.collect();
     let start = Barrier::new(numbers.len() + 1);
     thread::scope(|scope| {
         let (known, start) = (&known, &start);
         let begin = |number: u32| {
-            let mut caller = Caller::new(shift, known, number);
+            let mut caller = Caller::new(context, known, number);
             scope.spawn(move || {
                 start.wait();
-                (0..shift.plan.steps).for_each(|_| caller.step());
+                (0..context.plan.steps).for_each(|_| caller.step());
                 caller.records
             })
         };
-        let mut reader = Caller::new(shift, known, READER + shift.process);
+        let mut reader = Caller::new(context, known, READER + context.process);
         let mut callers: Vec<_> = numbers.into_iter().map(begin).collect();
         callers.push(scope.spawn(move || {
             start.wait();
-            for _ in 0..shift.plan.steps * READS {
+            for _ in 0..context.plan.steps * READS {
                 let product = reader.product();
                 reader.call(Call::ReadCached { product });
             }
@@ -71,14 +76,14 @@ pub fn run(shift: &Shift<'_>, known: Known, numbers: impl Iterator<Item = u32>) 
     })
 }
 
-/// What a call told.
-struct Told {
+/// The response to a call.
+struct Response {
     answer: Answer,
     replayed: bool,
     version: Option<u64>,
 }
 
-impl Told {
+impl Response {
     fn of(answer: Answer) -> Self {
         Self { answer, replayed: false, version: None }
     }
@@ -94,21 +99,21 @@ struct Caller<'a> {
     process: u32,
     plan: &'a Plan,
     products: &'a [u64],
-    known: &'a Mutex<Known>,
+    known: &'a Mutex<KnownIds>,
     number: u32,
-    dice: StdRng,
+    rng: StdRng,
     records: Vec<Record>,
 }
 
 impl<'a> Caller<'a> {
-    fn new(shift: &Shift<'a>, known: &'a Mutex<Known>, number: u32) -> Self {
-        let Shift { engine, process, plan, products, .. } = *shift;
-        let (watch, dice) = (shift.watch.clone(), plan.dice(number));
-        Self { engine, watch, process, plan, products, known, number, dice, records: Vec::new() }
+    fn new(context: &CallerContext<'a>, known: &'a Mutex<KnownIds>, number: u32) -> Self {
+        let CallerContext { engine, process, plan, products, .. } = *context;
+        let (watch, rng) = (context.watch.clone(), plan.rng(number));
+        Self { engine, watch, process, plan, products, known, number, rng, records: Vec::new() }
     }
 
     fn step(&mut self) {
-        let call = match self.dice.random_range(0..100) {
+        let call = match self.rng.random_range(0..100) {
             0..25 => Some(self.choose_hold()),
             25..31 => Some(self.choose_cart()),
             31..38 => self.hold().map(|(hold, _)| Call::Release { hold }),
@@ -129,9 +134,9 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Lets time pass.
+    /// Advances time.
     fn pass(&mut self) {
-        let micros = self.dice.random_range(1..=self.plan.lives.pass);
+        let micros = self.rng.random_range(1..=self.plan.ttls.pass);
         match &self.watch {
             Watch::Stepped(clock) => clock.advance(micros),
             Watch::Real => thread::sleep(Duration::from_micros(micros.unsigned_abs())),
@@ -139,35 +144,35 @@ impl<'a> Caller<'a> {
     }
 
     fn product(&mut self) -> u64 {
-        self.products[self.dice.random_range(0..self.products.len())]
+        self.products[self.rng.random_range(0..self.products.len())]
     }
 
     fn ttl(&mut self) -> i64 {
-        let lives = self.plan.lives;
-        self.dice.random_range(lives.hold_shortest..=lives.hold_longest)
+        let ttls = self.plan.ttls;
+        self.rng.random_range(ttls.hold_ttl_shortest..=ttls.hold_ttl_longest)
     }
 
     fn delta(&mut self) -> i64 {
-        if self.dice.random_bool(0.7) { self.dice.random_range(1..=3) } else { -1 }
+        if self.rng.random_bool(0.7) { self.rng.random_range(1..=3) } else { -1 }
     }
 
-    /// One in so many calls has a key that others use, too.
+    /// Gives one call in four an idempotency key that other callers use as well.
     fn key(&mut self, what: &str) -> Option<String> {
-        let number = self.dice.random_range(0..4);
-        self.dice.random_bool(0.25).then(|| format!("{what} {number} of {}", self.plan.seed))
+        let number = self.rng.random_range(0..4);
+        self.rng.random_bool(0.25).then(|| format!("{what} {number} of {}", self.plan.seed))
     }
 
-    /// Half of the holds are for a customer, most of them for the same one.
+    /// Gives half of the holds a customer, mostly the same one.
     fn customer(&mut self) -> Option<u8> {
-        self.dice.random_bool(0.5).then(|| u8::from(self.dice.random_bool(0.2)))
+        self.rng.random_bool(0.5).then(|| u8::from(self.rng.random_bool(0.2)))
     }
 
     fn choose_hold(&mut self) -> Call {
-        let (product, qty) = (self.product(), self.dice.random_range(1..=3));
+        let (product, qty) = (self.product(), self.rng.random_range(1..=3));
         let key = self.key(&format!("hold {product}"));
-        // Under a key, most ask for the same.
-        if key.is_some() && self.dice.random_bool(0.8) {
-            let ttl = self.plan.lives.hold_longest;
+        // Most requests under one key are equal, so that they replay.
+        if key.is_some() && self.rng.random_bool(0.8) {
+            let ttl = self.plan.ttls.hold_ttl_longest;
             return Call::Hold { product, qty: 1, ttl, customer: None, key };
         }
         Call::Hold { product, qty, ttl: self.ttl(), customer: self.customer(), key }
@@ -177,25 +182,25 @@ impl<'a> Caller<'a> {
         let key = self.key("cart");
         let mut lines = Vec::with_capacity(self.products.len() + 1);
         for product in self.products {
-            lines.push((*product, self.dice.random_range(1..=2)));
+            lines.push((*product, self.rng.random_range(1..=2)));
         }
-        if self.dice.random_bool(0.3) {
+        if self.rng.random_bool(0.3) {
             lines.push((self.product(), 1));
         }
         Call::Cart { lines, ttl: self.ttl(), customer: self.customer(), key }
     }
 
-    /// Many ask for the longest life there is, and so for one beyond the end
-    /// that their hold may have.
+    /// Half of the extensions ask for the maximum TTL, which the hold's latest
+    /// expiry caps.
     fn choose_extension(&mut self, hold: u64) -> Call {
-        let is_longest = self.dice.random_bool(0.5);
-        let ttl = if is_longest { self.plan.lives.hold_ttl_max } else { self.ttl() };
+        let is_longest = self.rng.random_bool(0.5);
+        let ttl = if is_longest { self.plan.ttls.hold_ttl_max } else { self.ttl() };
         Call::Extend { hold, ttl }
     }
 
     fn choose_order(&mut self) -> Option<Call> {
         let (hold, product) = self.hold()?;
-        if self.dice.random_bool(0.04) {
+        if self.rng.random_bool(0.04) {
             return Some(Call::Order { hold, product: self.product(), key: None });
         }
         let key = self.key(&format!("order {hold}"));
@@ -204,24 +209,24 @@ impl<'a> Caller<'a> {
 
     fn choose_payment(&mut self) -> Option<Call> {
         let (order, token) = self.order()?;
-        let is_early = self.dice.random_bool(0.1);
-        let order = if is_early { order + self.dice.random_range(1..=2) } else { order };
-        let by_token = !is_early && token.is_some() && self.dice.random_bool(0.2);
-        let success = self.dice.random_bool(0.6);
-        let number = self.dice.random_range(0..3);
-        let key = self.dice.random_bool(0.7).then(|| format!("event {number} of {order}"));
-        let body = self.dice.random_bool(0.3).then(|| self.dice.random_range(0..2));
+        let is_early = self.rng.random_bool(0.1);
+        let order = if is_early { order + self.rng.random_range(1..=2) } else { order };
+        let by_token = !is_early && token.is_some() && self.rng.random_bool(0.2);
+        let success = self.rng.random_bool(0.6);
+        let number = self.rng.random_range(0..3);
+        let key = self.rng.random_bool(0.7).then(|| format!("event {number} of {order}"));
+        let body = self.rng.random_bool(0.3).then(|| self.rng.random_range(0..2));
         Some(Call::Payment { order, by_token, success, key, body })
     }
 
     fn hold(&mut self) -> Option<(u64, u64)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        one_of(&known.holds, &mut self.dice)
+        one_of(&known.holds, &mut self.rng)
     }
 
     fn order(&mut self) -> Option<(u64, Option<PaymentToken>)> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        one_of(&known.orders, &mut self.dice).map(|(order, token)| (order, Some(token)))
+        one_of(&known.orders, &mut self.rng).map(|(order, token)| (order, Some(token)))
     }
 
     fn token(&self, order: u64) -> Option<PaymentToken> {
@@ -235,18 +240,18 @@ impl<'a> Caller<'a> {
             _ => None,
         };
         let invoked = self.watch.moment();
-        let told = self.perform(&call, token);
+        let response = self.perform(&call, token);
         let answered = self.watch.moment();
-        let Told { answer, replayed, version } = told.unwrap_or_else(|error| Told {
+        let Response { answer, replayed, version } = response.unwrap_or_else(|error| Response {
             replayed: error.replayed(),
-            ..Told::of(Answer::from(&error))
+            ..Response::of(Answer::from(&error))
         });
         let (caller, process) = (self.number, self.process);
         let record = Record { caller, process, call, answer, replayed, version, invoked, answered };
         self.records.push(record);
     }
 
-    fn perform(&self, call: &Call, token: Option<PaymentToken>) -> Result<Told> {
+    fn perform(&self, call: &Call, token: Option<PaymentToken>) -> Result<Response> {
         let engine = self.engine;
         let named = |customer: &Option<u8>| customer.map(|number| format!("customer {number}"));
         let micros = |ttl: i64| Duration::from_micros(ttl.unsigned_abs());
@@ -256,8 +261,8 @@ impl<'a> Caller<'a> {
                 request.customer = named(customer);
                 request.key.clone_from(key);
                 let Replayable { value, replayed } = engine.hold(&request)?;
-                self.learn(&[Held::from(&value)], None);
-                Told { replayed, ..Told::of(Answer::Held(Held::from(&value))) }
+                self.remember(&[Held::from(&value)], None);
+                Response { replayed, ..Response::of(Answer::Held(Held::from(&value))) }
             }
             Call::Cart { lines, ttl, customer, key } => {
                 let mut request = CartRequest::new(lines.iter().copied()).ttl(micros(*ttl));
@@ -265,23 +270,23 @@ impl<'a> Caller<'a> {
                 request.key.clone_from(key);
                 let Replayable { value, replayed } = engine.hold_many(&request)?;
                 let holds: Vec<Held> = value.iter().map(Held::from).collect();
-                self.learn(&holds, None);
-                Told { replayed, ..Told::of(Answer::Cart(holds)) }
+                self.remember(&holds, None);
+                Response { replayed, ..Response::of(Answer::Cart(holds)) }
             }
             Call::Release { hold } => {
-                Told::of(Answer::Held((&engine.release(HoldId(*hold))?).into()))
+                Response::of(Answer::Held((&engine.release(HoldId(*hold))?).into()))
             }
             Call::Extend { hold, ttl } => {
                 let mut request = ExtendRequest::new(*hold);
                 request.ttl = Some(micros(*ttl));
-                Told::of(Answer::Held((&engine.extend(&request)?).into()))
+                Response::of(Answer::Held((&engine.extend(&request)?).into()))
             }
             Call::Order { hold, product, key } => {
                 let mut request = OrderRequest::new(*hold, *product);
                 request.key.clone_from(key);
                 let Replayable { value, replayed } = engine.order(&request)?;
-                self.learn(&[], Some((value.id.0, value.payment_token)));
-                Told { replayed, ..Told::of(Answer::Ordered(Ordered::from(&value))) }
+                self.remember(&[], Some((value.id.0, value.payment_token)));
+                Response { replayed, ..Response::of(Answer::Ordered(Ordered::from(&value))) }
             }
             Call::Payment { order, success, key, body, .. } => {
                 let outcome = if *success { Outcome::Success } else { Outcome::Failure };
@@ -295,55 +300,57 @@ impl<'a> Caller<'a> {
                 }
                 let Replayable { value, replayed } = engine.payment(&event)?;
                 let is_waiting = value == PaymentAnswer::Waiting;
-                Told { replayed, ..Told::of(Answer::Payment { is_waiting }) }
+                Response { replayed, ..Response::of(Answer::Payment { is_waiting }) }
             }
             Call::Adjust { product, delta } => {
                 let count = StockAdjustment::new(*product, *delta, "a count");
-                Told::product(&engine.adjust_stock(&count)?.value)
+                Response::product(&engine.adjust_stock(&count)?.value)
             }
-            Call::ReadCached { product } => Told::product(&engine.product(ProductId(*product))?),
-            Call::Read { product } => Told::of(Answer::Units(stored(engine, *product)?)),
+            Call::ReadCached { product } => {
+                Response::product(&engine.product(ProductId(*product))?)
+            }
+            Call::Read { product } => Response::of(Answer::Units(stored(engine, *product)?)),
             Call::ReadHold { hold } => {
-                Told::of(Answer::Held((&engine.get_hold(HoldId(*hold))?).into()))
+                Response::of(Answer::Held((&engine.get_hold(HoldId(*hold))?).into()))
             }
             Call::ReadOrder { order } => {
-                Told::of(Answer::Ordered((&engine.get_order(OrderId(*order))?).into()))
+                Response::of(Answer::Ordered((&engine.get_order(OrderId(*order))?).into()))
             }
             Call::Sweep => {
                 engine.sweep()?;
-                Told::of(Answer::Swept)
+                Response::of(Answer::Swept)
             }
         })
     }
 
-    fn learn(&self, holds: &[Held], order: Option<(u64, PaymentToken)>) {
+    fn remember(&self, holds: &[Held], order: Option<(u64, PaymentToken)>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.holds.extend(holds.iter().map(|held| (held.id, held.product)));
         known.orders.extend(order);
     }
 }
 
-/// The product's units as the store has them, past every cache.
+/// Reads the product's units from the store, bypassing the cache.
 pub fn stored(engine: &Engine, product: u64) -> Result<Units> {
     let page = engine.products(Some(ProductId(product - 1)), 1)?;
     Ok(page.items.first().map(Units::from).expect("the product is there"))
 }
 
-fn one_of<T: Copy>(all: &[T], dice: &mut StdRng) -> Option<T> {
-    let from = if dice.random_bool(0.7) { all.len().saturating_sub(LATEST) } else { 0 };
+fn one_of<T: Copy>(all: &[T], rng: &mut StdRng) -> Option<T> {
+    let from = if rng.random_bool(0.7) { all.len().saturating_sub(NEWEST) } else { 0 };
     let range = from..all.len();
-    (!range.is_empty()).then(|| all[dice.random_range(range)])
+    (!range.is_empty()).then(|| all[rng.random_range(range)])
 }
 
-/// The number of the caller who looks at everything when all others are done.
-const LAST: u32 = u32::MAX;
+/// The number of the caller that reads everything at the end.
+const FINAL_READER: u32 = u32::MAX;
 
-/// Reads all that was made as the store has it.
-pub fn look(shift: &Shift<'_>, records: &[Record]) -> Vec<Record> {
+/// Reads every product, hold and order back from the store.
+pub fn read_back(context: &CallerContext<'_>, records: &[Record]) -> Vec<Record> {
     let known = Mutex::default();
-    let mut last = Caller::new(shift, &known, LAST);
+    let mut last = Caller::new(context, &known, FINAL_READER);
     let mut calls: Vec<Call> =
-        shift.products.iter().map(|product| Call::Read { product: *product }).collect();
+        context.products.iter().map(|product| Call::Read { product: *product }).collect();
     for record in records.iter().filter(|record| !record.replayed) {
         match (&record.call, &record.answer) {
             (Call::Hold { .. }, Answer::Held(held)) => calls.push(Call::ReadHold { hold: held.id }),
@@ -360,8 +367,8 @@ pub fn look(shift: &Shift<'_>, records: &[Record]) -> Vec<Record> {
     last.records
 }
 
-impl Known {
-    /// What these callers made.
+impl KnownIds {
+    /// Collects the ids from these records.
     pub fn of(engine: &Engine, records: &[Record]) -> Self {
         let mut known = Self::default();
         for record in records {

@@ -1,63 +1,62 @@
-//! Whether some order of a history's operations explains all of its answers.
+//! Checks linearizability: searches for an order of a history's operations that
+//! explains all responses.
 //!
-//! The search is that of Wing and Gong with Lowe's memory: operations are put
-//! in order one after the other, none before one that had been answered when it
-//! was called, and a set of operations that led to the same state before is not
-//! gone through again. The memory keeps a hash of the state; two states that
-//! share one could make a history seem unexplained, never the other way round.
-//! Two crates were looked at: `stateright`'s tester has no such memory, and
-//! that of `todc-utils` knows no operation without an answer; both want models
-//! of which each operation leads to one state, and neither bounds its work.
+//! The search is Wing and Gong's algorithm with Lowe's memoization: it appends
+//! one operation at a time, never before one that had a response when it was
+//! invoked, and skips a set of operations that led to the same state before. The
+//! memo keeps a hash of the state; a collision could make a history seem
+//! unexplained, never the reverse. Alternatives: `stateright`'s tester has no
+//! memoization, and `todc-utils` supports no operation without a response; both
+//! need deterministic models, and neither bounds its work.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// What operations do to a state.
+/// A sequential specification.
 pub trait Model {
     type State: Clone + Eq + Hash;
     type Act;
 
-    /// Every state that the operation can lead to with the answer it got; none
+    /// Returns every state that the operation can lead to with its response; none
     /// if it cannot come next.
     fn next(&self, state: &Self::State, act: &Self::Act) -> Vec<Self::State>;
 
-    /// Whether the operation can change what others see.
+    /// Whether the operation can change the state.
     fn changes(&self, act: &Self::Act) -> bool;
 
-    /// Whether it need not know of what others only saw: it must come after
-    /// every change that was answered before it was called, but not after every
-    /// read or refusal.
+    /// Whether the operation may be stale: it must follow every write that had a
+    /// response before its invocation, but not every read or rejection.
     fn may_lag(&self, act: &Self::Act) -> bool;
 }
 
-/// One operation and when it was under way, in nanoseconds.
+/// One operation with its invocation and response times, in nanoseconds.
 #[derive(Debug, Clone)]
 pub struct Operation<A> {
     pub act: A,
     pub called: u64,
-    /// `None` if no answer binds it: it may be left out.
+    /// `None` for an operation in doubt, which the search may leave out.
     pub answered: Option<u64>,
-    /// Its place in the record of the whole history.
+    /// Its index in the records of the whole history.
     pub record: usize,
 }
 
-/// What the search came to.
+/// The result of the search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Explained,
-    /// No order explains it. These operations, by their places, are the longest
-    /// order that was found, and none of the others can follow.
+    /// Not linearizable. `longest` has the indices of the longest order found,
+    /// which no other operation can follow.
     Unexplained {
         longest: Vec<usize>,
     },
-    /// The bound on the work was reached. It counts as a failure.
+    /// The search reached its work bound, which counts as a failure.
     Undecided,
 }
 
-/// States that are looked at before a search is given up.
+/// The work bound: states visited per search.
 pub const WORK_MAX: usize = 300_000;
 
-/// Looks for an order, in at most `work_max` states.
+/// Searches for a linearization, in at most `work_max` states.
 pub fn check<M: Model>(
     model: &M,
     initial: &M::State,
@@ -95,18 +94,19 @@ pub fn check<M: Model>(
 struct Frame<S> {
     /// The operation that led here.
     placed: Option<usize>,
-    /// What can come next; the last is tried first.
+    /// Candidates for the next operation; the last is tried first.
     candidates: Vec<(usize, S)>,
 }
 
 struct Search<'a, M: Model> {
     model: &'a M,
     operations: &'a [Operation<M::Act>],
-    /// By answer: what was answered first most likely happened first.
+    /// Sorted by response time: an earlier response most likely took effect
+    /// earlier.
     by_answer: Vec<usize>,
     placed: Vec<u64>,
     order: Vec<usize>,
-    /// Answered operations that are not placed yet.
+    /// Number of operations with a response that are not placed yet.
     missing: usize,
     seen: HashSet<(Box<[u64]>, u64)>,
     longest: Vec<usize>,
@@ -154,8 +154,8 @@ impl<'a, M: Model> Search<'a, M> {
         self.seen.insert((self.placed.clone().into_boxed_slice(), hasher.finish()))
     }
 
-    /// What can come next: whatever was called before the first answer that is
-    /// still missing.
+    /// Returns the candidates: every open operation invoked before the first
+    /// response that is not placed yet.
     fn frame(&self, state: M::State, placed: Option<usize>) -> Frame<M::State> {
         let open = || self.by_answer.iter().copied().filter(|at| !self.is_placed(*at));
         let is_change = |at: &usize| self.model.changes(&self.operations[*at].act);
@@ -169,7 +169,7 @@ impl<'a, M: Model> Search<'a, M> {
                 continue;
             }
             let next = self.model.next(&state, act);
-            // What only looks, and fits here, need not be tried anywhere else.
+            // A read that fits here commutes, so no other position needs a try.
             if !self.model.changes(act) && next.contains(&state) {
                 return Frame { placed, candidates: vec![(at, state)] };
             }
@@ -184,7 +184,7 @@ impl<'a, M: Model> Search<'a, M> {
 mod tests {
     use super::*;
 
-    /// A register; a write that is `None` was of something unknown.
+    /// A register.
     struct Register;
 
     #[derive(Debug, Clone, Copy)]
@@ -222,7 +222,7 @@ mod tests {
         let operation = |(record, (called, answered, act)): (usize, &(u64, u64, Act))| Operation {
             act: *act,
             called: *called,
-            // Time 0 stands for no answer.
+            // Time 0 means no response.
             answered: (*answered > 0).then_some(*answered),
             record,
         };
@@ -238,18 +238,18 @@ mod tests {
     }
 
     #[test]
-    fn operations_at_the_same_time_may_stand_in_any_order() {
+    fn concurrent_operations_may_take_any_order() {
         assert!(is_explained(&[(1, 9, Write(1)), (2, 8, Read(0)), (3, 7, Read(1))]));
         assert!(is_explained(&[(1, 9, Write(1)), (2, 9, Write(2)), (10, 11, Read(1))]));
     }
 
     #[test]
-    fn a_read_of_what_was_overwritten_before_it_began_is_unexplained() {
+    fn stale_read_is_unexplained() {
         assert!(!is_explained(&[(1, 2, Write(1)), (3, 4, Read(0))]));
     }
 
     #[test]
-    fn two_readers_cannot_see_two_writes_in_different_orders() {
+    fn readers_must_agree_on_write_order() {
         let writes = [(1, 20, Write(1)), (1, 20, Write(2))];
         let one = [(2, 3, Read(1)), (4, 5, Read(2))];
         let other = [(2, 3, Read(2)), (4, 5, Read(1))];
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_had_no_answer_may_have_been_done_at_any_later_time_or_never() {
+    fn open_operation_may_take_effect_later_or_never() {
         let unanswered = (1, 0, Write(1));
         assert!(is_explained(&[unanswered, (2, 3, Read(0))]));
         assert!(is_explained(&[unanswered, (2, 3, Read(0)), (4, 5, Read(1))]));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_lag_misses_what_was_only_seen_but_not_what_was_answered() {
+    fn stale_operation_may_miss_reads_but_not_answered_writes() {
         let seen = [(1, 9, Write(1)), (2, 3, Read(1))];
         assert!(!is_explained(&[&seen[..], &[(4, 5, Read(0))]].concat()));
         assert!(is_explained(&[&seen[..], &[(4, 5, ReadLate(0))]].concat()));
@@ -275,28 +275,28 @@ mod tests {
     }
 
     #[test]
-    fn every_state_that_an_operation_may_lead_to_is_tried() {
+    fn search_tries_every_successor_state() {
         assert!(is_explained(&[(1, 2, Either(1, 2)), (3, 4, Read(2))]));
         assert!(is_explained(&[(1, 2, Either(1, 2)), (3, 4, Read(1))]));
         assert!(!is_explained(&[(1, 2, Either(1, 2)), (3, 4, Read(3))]));
     }
 
     #[test]
-    fn a_search_beyond_its_bound_is_undecided_and_not_passed() {
+    fn search_is_undecided_beyond_its_work_bound() {
         let acts: Vec<_> = (0..24).map(|value| (1, 100, Write(value))).collect();
         let acts = [&acts[..], &[(101, 102, Read(99))]].concat();
         assert_eq!(check(&Register, &0, &history(&acts), 1_000), Verdict::Undecided);
     }
 
     #[test]
-    fn the_longest_order_found_ends_before_what_cannot_follow() {
+    fn longest_order_ends_before_the_conflict() {
         let Verdict::Unexplained { longest } = verdict(&[(1, 2, Write(1)), (3, 4, Read(2))]) else {
             panic!("it was explained")
         };
         assert_eq!(longest, [0]);
     }
 
-    /// Every order is tried one after the other: slow, and too simple to be wrong.
+    /// Tries every permutation: slow, but simple enough to be the reference.
     fn by_trying_all(state: u8, left: &[Operation<Act>]) -> bool {
         let answers = || left.iter().filter_map(|one| one.answered);
         let Some(first) = answers().min() else { return true };
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn it_agrees_with_trying_every_order() {
+    fn checker_agrees_with_brute_force() {
         use rand::{RngExt, SeedableRng};
         let (mut explained, mut unexplained) = (0, 0);
         for seed in 0..3_000 {

@@ -1,4 +1,4 @@
-//! A clock that callers move, each in its own time.
+//! A manual clock that callers advance.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 /// The start: 2026-01-01 in UTC.
 const START: i64 = 1_767_225_600_000_000;
 
-/// Stands still until someone moves it.
+/// Stands still until a caller advances it.
 pub struct SteppedClock {
     micros: AtomicI64,
     moved: Notify,
@@ -29,7 +29,7 @@ impl SteppedClock {
 
     pub fn advance(&self, micros: i64) {
         self.micros.fetch_add(micros, Ordering::SeqCst);
-        // Wakes who waits now, and who comes to wait next.
+        // Wakes current waiters and the next one.
         self.moved.notify_waiters();
         self.moved.notify_one();
     }

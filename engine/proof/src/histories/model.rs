@@ -1,60 +1,63 @@
-//! One product as a caller may think of it: small, sequential, and written
-//! without a look at the engine's ledger.
+//! Models one product sequentially: the specification for the linearizability
+//! check, written independently of the engine's ledger.
 //!
-//! Each operation is decided at one moment between its call and its answer, and
-//! moments only grow. Nobody says which moment it was, so the earliest that
-//! fits the answer is taken: whatever a later one allows, an earlier one allows
-//! as well. Where moments tell different stories, each is tried. What is due at
-//! the moment of an operation is dead for it, whether or not a sweeper has been
-//! by. A read takes the product at one moment and the time at another, both
-//! within the call; so does a refusal that the engine makes from memory.
+//! Each operation takes effect at one decision time between its invocation and
+//! its response, and decision times never decrease. The decision time is unknown,
+//! so the model takes the earliest one that fits the response: an earlier one
+//! allows whatever a later one allows. Where decision times lead to different
+//! states, the model tries each. A hold or order that is due at an operation's
+//! decision time is expired for it, swept or not. A read takes the product at one
+//! moment and the time at another, both within the call; so does a rejection from
+//! the engine's sold-out cache.
 
 mod state;
+mod transitions;
 
 use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
 
 use super::checker;
-use super::record::{Answer, Held, Ordered, Refused};
+use super::record::{Answer, Held, Ordered};
 pub use state::State;
-use state::{HoldState, NEVER, OrderState, Word};
+use state::{HoldState, NEVER, OrderState, PaymentNotice};
+use transitions::{adjust, expiry, extend, is_ended, is_refused, is_seen, is_short, release};
 
-/// What the engine is set to; times in microseconds.
+/// The engine's settings; times in microseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Model {
     pub hold_ttl_max: i64,
     pub payment_ttl: i64,
-    /// Units of the product that one customer's holds may keep together.
+    /// The units of the product that one customer may hold.
     pub max_per_customer: u32,
     pub re_reserve: bool,
-    /// By how much the time that a hold counts from may lie before the call.
+    /// How far a hold's creation time may lie before the call.
     pub clock_lag: i64,
 }
 
-/// An idempotency key with what tells one request from another.
+/// An idempotency key with the request's fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Keyed {
     pub key: String,
     pub request: String,
-    /// Whether the answer was said to be that of an earlier call.
+    /// Whether the response is marked as a replay.
     pub replayed: bool,
 }
 
-/// What is asked of one product; the answer stands beside it.
+/// A command on one product; [`Act`] pairs it with the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum Command {
     Hold {
         qty: u32,
         ttl: i64,
         customer: Option<u8>,
     },
-    /// A line of a cart that was refused for another line.
-    Spare {
+    /// A line with sufficient stock in a cart that was rejected for another line.
+    CartLineInStock {
         qty: u32,
         customer: Option<u8>,
     },
-    /// A line of a cart that was refused for what its customer has, of this
-    /// product or of another: that is not told.
-    Limited,
+    /// A line of a cart that was rejected for its customer's limit, on this
+    /// product or another: the response does not say which.
+    CartLineOverLimit,
     Release {
         hold: u64,
     },
@@ -73,7 +76,7 @@ pub enum What {
         delta: i64,
     },
     Read,
-    /// From a cache, which learns of a change before the change is answered.
+    /// A read from a cache, which a writer updates before its response.
     ReadCached,
     ReadHold {
         hold: u64,
@@ -81,20 +84,20 @@ pub enum What {
     ReadOrder {
         order: u64,
     },
-    /// The end of a hold, or of the order made from it, of which nobody was told.
-    Lapse {
+    /// The expiry of a hold, or of its order, whose creation was in doubt.
+    UnobservedExpiry {
         hold: u64,
     },
 }
 
-/// An operation on one product with its answer.
+/// An operation on one product with its response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
-    pub what: What,
+    pub command: Command,
     pub key: Option<Keyed>,
-    /// `Answer::Unknown` leaves it open.
+    /// `Answer::Unknown` marks an operation in doubt.
     pub answer: Answer,
-    /// The time of the engine's clock at the call and at the answer.
+    /// The engine's clock at the invocation and at the response.
     pub from: i64,
     pub to: i64,
 }
@@ -104,18 +107,18 @@ impl checker::Model for Model {
     type Act = Act;
 
     fn next(&self, state: &State, act: &Act) -> Vec<State> {
-        if act.what.is_read() || act.is_quick_refusal() {
+        if act.command.is_read() || act.is_cached_refusal() {
             let mut times = vec![act.from];
             times.extend(state.due_between(act.from, act.to));
             let is_seen = times.into_iter().any(|time| is_seen(state, act, time));
             return if is_seen { vec![state.clone()] } else { Vec::new() };
         }
         let mut found: Vec<State> = Vec::new();
-        let variants = waiting_orders(state, act);
-        for time in self.moments(state, act) {
-            for words in &variants {
+        let variants = early_payment_orders(state, act);
+        for time in self.decision_times(state, act) {
+            for early_payments in &variants {
                 let mut next = State { now: time, ..state.clone() };
-                if self.apply(&mut next, act, words) {
+                if self.apply(&mut next, act, early_payments) {
                     let is_known = |known: &State| State { now: time, ..known.clone() } == next;
                     if !found.iter().any(is_known) {
                         found.push(next);
@@ -128,39 +131,41 @@ impl checker::Model for Model {
 
     fn changes(&self, act: &Act) -> bool {
         let is_refused = matches!(act.answer, Answer::Refused(_));
-        !act.what.is_read() && !is_refused && !matches!(act.what, What::Spare { .. })
+        !act.command.is_read()
+            && !is_refused
+            && !matches!(act.command, Command::CartLineInStock { .. })
     }
 
     fn may_lag(&self, act: &Act) -> bool {
-        act.what == What::ReadCached || act.is_quick_refusal()
+        act.command == Command::ReadCached || act.is_cached_refusal()
     }
 }
 
 impl Act {
-    /// Whether it is a refusal that the engine may have made from memory.
-    fn is_quick_refusal(&self) -> bool {
-        let is_quick = self.key.is_none() && matches!(self.what, What::Hold { .. });
+    /// Whether the rejection may come from the engine's sold-out cache.
+    fn is_cached_refusal(&self) -> bool {
+        let is_quick = self.key.is_none() && matches!(self.command, Command::Hold { .. });
         is_quick && is_refused(&self.answer, "insufficient_stock")
     }
 }
 
-impl What {
-    /// Whether it only looks.
+impl Command {
+    /// Whether the command is a read.
     pub fn is_read(&self) -> bool {
-        use What as W;
-        matches!(self, W::Read | W::ReadCached | W::ReadHold { .. } | W::ReadOrder { .. })
+        use Command as C;
+        matches!(self, C::Read | C::ReadCached | C::ReadHold { .. } | C::ReadOrder { .. })
     }
 }
 
-/// The orders in which the words that wait for the order of `act` may count:
-/// that of their arrival, but the clock may have shown the same time for two.
-fn waiting_orders(state: &State, act: &Act) -> Vec<Vec<bool>> {
-    let words = match &act.answer {
+/// Returns the orders in which early payments may apply to the new order of
+/// `act`: by arrival, except that payments with overlapping times may swap.
+fn early_payment_orders(state: &State, act: &Act) -> Vec<Vec<bool>> {
+    let early_payments = match &act.answer {
         Answer::Ordered(order) => state.waiting.get(&order.id),
         _ => None,
     };
     let mut orders = vec![Vec::new()];
-    permute(words.map_or(&[], Vec::as_slice), &mut Vec::new(), &mut orders);
+    permute(early_payments.map_or(&[], Vec::as_slice), &mut Vec::new(), &mut orders);
     if orders.len() > 1 {
         orders.remove(0);
     }
@@ -169,14 +174,14 @@ fn waiting_orders(state: &State, act: &Act) -> Vec<Vec<bool>> {
     orders
 }
 
-fn permute(left: &[Word], taken: &mut Vec<bool>, found: &mut Vec<Vec<bool>>) {
+fn permute(left: &[PaymentNotice], taken: &mut Vec<bool>, found: &mut Vec<Vec<bool>>) {
     if left.is_empty() && !taken.is_empty() {
         found.push(taken.clone());
     }
-    for (at, word) in left.iter().enumerate() {
-        // Those that are passed over must be able to come as late.
-        if left[..at].iter().all(|passed| passed.to >= word.from) {
-            taken.push(word.success);
+    for (at, notice) in left.iter().enumerate() {
+        // A payment may only overtake others whose time ranges overlap its own.
+        if left[..at].iter().all(|passed| passed.to >= notice.from) {
+            taken.push(notice.success);
             permute(&[&left[..at], &left[at + 1..]].concat(), taken, found);
             taken.pop();
         }
@@ -184,29 +189,34 @@ fn permute(left: &[Word], taken: &mut Vec<bool>, found: &mut Vec<Vec<bool>>) {
 }
 
 impl Model {
-    /// The moments at which the operation may have been decided, as far as they
-    /// differ in what they allow, the earliest first.
-    fn moments(&self, state: &State, act: &Act) -> Vec<i64> {
+    /// Returns the candidate decision times that can lead to different results,
+    /// the earliest first.
+    fn decision_times(&self, state: &State, act: &Act) -> Vec<i64> {
         let first = state.now.max(act.from);
-        let mut moments = vec![first];
-        moments.extend(state.due_between(first, act.to));
-        match (&act.what, &act.answer) {
-            // A hold counts from a moment at or before that of its decision.
-            (What::Hold { .. }, Answer::Held(held)) => moments.push(held.created_at),
-            (What::Order { .. }, Answer::Ordered(order)) => moments.push(order.created_at),
-            (What::Extend { ttl, .. }, Answer::Held(held)) => moments.push(held.expires_at - ttl),
+        let mut decision_times = vec![first];
+        decision_times.extend(state.due_between(first, act.to));
+        match (&act.command, &act.answer) {
+            // A hold's creation time is at or before its decision time.
+            (Command::Hold { .. }, Answer::Held(held)) => decision_times.push(held.created_at),
+            (Command::Order { .. }, Answer::Ordered(order)) => {
+                decision_times.push(order.created_at)
+            }
+            (Command::Extend { ttl, .. }, Answer::Held(held)) => {
+                decision_times.push(held.expires_at - ttl)
+            }
             _ => {}
         }
-        moments.retain(|moment| *moment >= first && *moment <= act.to);
-        moments.sort_unstable();
-        moments.dedup();
-        moments
+        decision_times.retain(|moment| *moment >= first && *moment <= act.to);
+        decision_times.sort_unstable();
+        decision_times.dedup();
+        decision_times
     }
 
-    /// Does it at `state.now`, if the answer is right then.
-    fn apply(&self, state: &mut State, act: &Act, words: &[bool]) -> bool {
+    /// Applies the operation at `state.now`; returns whether the response is
+    /// correct then.
+    fn apply(&self, state: &mut State, act: &Act, early_payments: &[bool]) -> bool {
         let Some(Keyed { key, request, replayed }) = &act.key else {
-            return self.apply_once(state, act, words);
+            return self.apply_once(state, act, early_payments);
         };
         if let Some((known, answer)) = state.keys.get(key) {
             return match &act.answer {
@@ -217,33 +227,33 @@ impl Model {
                 given => !replayed && is_refused(given, "idempotency_mismatch"),
             };
         }
-        if *replayed || !self.apply_once(state, act, words) {
+        if *replayed || !self.apply_once(state, act, early_payments) {
             return false;
         }
         state.keys.insert(key.clone(), (request.clone(), act.answer.clone()));
         true
     }
 
-    fn apply_once(&self, state: &mut State, act: &Act, words: &[bool]) -> bool {
-        match act.what {
-            What::Hold { qty, ttl, customer } => self.hold(state, act, (qty, customer), ttl),
-            What::Spare { qty, customer } => {
+    fn apply_once(&self, state: &mut State, act: &Act, early_payments: &[bool]) -> bool {
+        match act.command {
+            Command::Hold { qty, ttl, customer } => self.hold(state, act, (qty, customer), ttl),
+            Command::CartLineInStock { qty, customer } => {
                 state.available(state.now) >= i64::from(qty)
-                    && !self.is_too_much(state, qty, customer)
+                    && !self.is_over_limit(state, qty, customer)
             }
-            What::Limited => true,
-            What::Release { hold } => release(state, act, hold),
-            What::Extend { hold, ttl } => extend(state, act, hold, ttl),
-            What::Order { hold } => self.order(state, act, hold, words),
-            What::Payment { order, success } => self.payment(state, act, order, success),
-            What::Adjust { delta } => adjust(state, act, delta),
-            What::Lapse { hold } => lapse(state, hold),
+            Command::CartLineOverLimit => true,
+            Command::Release { hold } => release(state, act, hold),
+            Command::Extend { hold, ttl } => extend(state, act, hold, ttl),
+            Command::Order { hold } => self.order(state, act, hold, early_payments),
+            Command::Payment { order, success } => self.payment(state, act, order, success),
+            Command::Adjust { delta } => adjust(state, act, delta),
+            Command::UnobservedExpiry { hold } => expiry(state, hold),
             _ => false,
         }
     }
 
-    /// Whether so many units more are beyond what a customer may hold.
-    fn is_too_much(&self, state: &State, qty: u32, customer: Option<u8>) -> bool {
+    /// Whether `qty` more units exceed the customer's limit.
+    fn is_over_limit(&self, state: &State, qty: u32, customer: Option<u8>) -> bool {
         customer.is_some_and(|customer| {
             state.held_by(customer, state.now) + u64::from(qty) > u64::from(self.max_per_customer)
         })
@@ -258,7 +268,7 @@ impl Model {
     ) -> bool {
         let available = state.available(state.now);
         let is_there = available >= i64::from(qty);
-        let is_too_much = self.is_too_much(state, qty, customer);
+        let is_over_limit = self.is_over_limit(state, qty, customer);
         let (id, made) = match &act.answer {
             Answer::Held(held) => {
                 let &Held { id, created_at, expires_at, .. } = held;
@@ -272,16 +282,16 @@ impl Model {
                 }
                 (id, (expires_at, created_at + self.hold_ttl_max))
             }
-            // Nobody knows its id or its end.
+            // In doubt: its id and expiry are unknown.
             Answer::Unknown => (unknown_id(act), (NEVER, NEVER)),
-            answer if is_refused(answer, "quantity_limit") => return is_too_much,
+            answer if is_refused(answer, "quantity_limit") => return is_over_limit,
             Answer::Refused(refused) => {
-                let is_all_right = is_there || is_too_much;
+                let is_all_right = is_there || is_over_limit;
                 return !is_all_right && is_short(refused, u64::from(qty), available);
             }
             _ => return false,
         };
-        if !is_there || is_too_much {
+        if !is_there || is_over_limit {
             return act.answer == Answer::Unknown;
         }
         state.stock -= i64::from(qty);
@@ -292,7 +302,7 @@ impl Model {
         true
     }
 
-    fn order(&self, state: &mut State, act: &Act, hold_id: u64, words: &[bool]) -> bool {
+    fn order(&self, state: &mut State, act: &Act, hold_id: u64, early_payments: &[bool]) -> bool {
         let now = state.now;
         let Some(hold) = state.holds.get_mut(&hold_id) else { return false };
         let status = hold.status_at(now);
@@ -311,10 +321,10 @@ impl Model {
         let (status, disposition) = (OrderStatus::PendingPayment, PaymentDisposition::None);
         state.orders.insert(id, OrderState { hold: hold_id, qty, status, disposition, due_at });
         state.waiting.remove(&id);
-        words.iter().for_each(|success| self.take_word(state, id, *success));
-        let Answer::Ordered(told) = &act.answer else { return true };
+        early_payments.iter().for_each(|success| self.apply_payment(state, id, *success));
+        let Answer::Ordered(response) = &act.answer else { return true };
         let Some(made) = state.orders.get(&id) else { return false };
-        let &Ordered { hold, qty, status, disposition, created_at, .. } = told;
+        let &Ordered { hold, qty, status, disposition, created_at, .. } = response;
         (hold, qty, created_at) == (hold_id, made.qty, now)
             && (status, disposition) == (made.status, made.disposition)
     }
@@ -327,21 +337,21 @@ impl Model {
             _ => return false,
         }
         if is_there {
-            self.take_word(state, order, success);
+            self.apply_payment(state, order, success);
         } else {
-            let word = Word { from: state.now, to: act.to, success };
-            state.waiting.entry(order).or_default().push(word);
+            let notice = PaymentNotice { from: state.now, to: act.to, success };
+            state.waiting.entry(order).or_default().push(notice);
         }
         true
     }
 
-    /// What the payment provider's word does to an order that is there.
-    fn take_word(&self, state: &mut State, id: u64, success: bool) {
+    /// Applies a payment to an existing order.
+    fn apply_payment(&self, state: &mut State, id: u64, success: bool) {
         let available = state.available(state.now);
         let now = state.now;
         let Some(order) = state.orders.get_mut(&id) else { return };
         let qty = i64::from(order.qty);
-        let was_dead = order.is_dead(now);
+        let was_dead = order.is_expired(now);
         if was_dead || (order.status == OrderStatus::PendingPayment && !success) {
             order.status = OrderStatus::Cancelled;
             state.stock += qty;
@@ -369,138 +379,7 @@ impl Model {
     }
 }
 
-/// An id that no hold and no order has: of the call that would have told it.
+/// Returns a synthetic id, which no hold or order has, for an operation in doubt.
 fn unknown_id(act: &Act) -> u64 {
     u64::MAX - u64::try_from(act.from).unwrap_or(0)
-}
-
-fn release(state: &mut State, act: &Act, id: u64) -> bool {
-    let now = state.now;
-    let Some(hold) = state.holds.get_mut(&id) else { return false };
-    let before = hold.status_at(now);
-    if let Answer::Refused(refused) = &act.answer {
-        return before == HoldStatus::Converted && is_ended(state, refused, id);
-    }
-    if before == HoldStatus::Active {
-        hold.status = HoldStatus::Released;
-        state.stock += i64::from(hold.qty);
-    }
-    let after = state.holds.get(&id).map(|hold| hold.status_at(now));
-    match &act.answer {
-        Answer::Unknown => true,
-        Answer::Held(held) => {
-            held.id == id && before != HoldStatus::Converted && after == Some(held.status)
-        }
-        _ => false,
-    }
-}
-
-fn extend(state: &mut State, act: &Act, id: u64, ttl: i64) -> bool {
-    let now = state.now;
-    let Some(hold) = state.holds.get_mut(&id) else { return false };
-    if let Answer::Refused(refused) = &act.answer {
-        return is_ended(state, refused, id);
-    }
-    let is_active = hold.status_at(now) == HoldStatus::Active;
-    match &act.answer {
-        Answer::Unknown => {
-            if is_active {
-                hold.expires_at = NEVER;
-            }
-            true
-        }
-        Answer::Held(held) => {
-            hold.expires_at = hold.expires_at.max((now + ttl).min(hold.latest_end));
-            is_active && (held.id, held.expires_at) == (id, hold.expires_at)
-        }
-        _ => false,
-    }
-}
-
-fn adjust(state: &mut State, act: &Act, delta: i64) -> bool {
-    let available = state.available(state.now);
-    let fits = available + delta >= 0;
-    if let Answer::Refused(refused) = &act.answer {
-        return !fits && is_short(refused, delta.unsigned_abs(), available);
-    }
-    if !fits {
-        return act.answer == Answer::Unknown;
-    }
-    state.stock += delta;
-    match &act.answer {
-        Answer::Unknown => true,
-        Answer::Units(units) => *units == state.units(state.now),
-        _ => false,
-    }
-}
-
-/// Ends a hold of which nobody knows when it ends, or the order made from it.
-fn lapse(state: &mut State, id: u64) -> bool {
-    let Some(hold) = state.holds.get_mut(&id) else { return false };
-    if hold.status == HoldStatus::Active && hold.expires_at == NEVER {
-        hold.expires_at = state.now;
-        return true;
-    }
-    let mut orders = state.orders.values_mut().filter(|order| order.hold == id);
-    let order = orders.find(|order| order.due_at == NEVER);
-    order.is_some_and(|order| {
-        order.due_at = state.now;
-        true
-    })
-}
-
-/// Whether the state at this time is what the read saw.
-fn is_seen(state: &State, act: &Act, time: i64) -> bool {
-    match (&act.what, &act.answer) {
-        (_, Answer::Unknown) => true,
-        (What::Hold { qty, .. }, Answer::Refused(refused)) => {
-            let available = state.available(time);
-            available < i64::from(*qty) && is_short(refused, u64::from(*qty), available)
-        }
-        (What::Read | What::ReadCached, Answer::Units(units)) => *units == state.units(time),
-        (What::ReadHold { hold }, Answer::Held(held)) => {
-            state.holds.get(hold).is_some_and(|known| {
-                (known.qty, known.status_at(time), known.expires_at)
-                    == (held.qty, held.status, held.expires_at)
-            })
-        }
-        (What::ReadOrder { order }, Answer::Ordered(told)) => {
-            state.orders.get(order).is_some_and(|known| {
-                (known.hold, known.qty) == (told.hold, told.qty)
-                    && (known.status_at(time), known.disposition) == (told.status, told.disposition)
-            })
-        }
-        _ => false,
-    }
-}
-
-fn is_refused(answer: &Answer, code: &str) -> bool {
-    matches!(answer, Answer::Refused(refused) if refused.code == code)
-}
-
-/// Whether it was refused because just so much is there.
-fn is_short(refused: &Refused, asked: u64, available: i64) -> bool {
-    refused.code == "insufficient_stock"
-        && refused.short.iter().any(|(_, requested, told)| {
-            *requested == asked && i64::try_from(*told) == Ok(available)
-        })
-}
-
-/// Whether the refusal tells how the hold has ended.
-fn is_ended(state: &State, refused: &Refused, id: u64) -> bool {
-    let Some(hold) = state.holds.get(&id) else { return false };
-    match (hold.status_at(state.now), refused.code.as_str()) {
-        (HoldStatus::Expired | HoldStatus::Released, "hold_expired") => true,
-        (HoldStatus::Converted, "hold_already_used") => {
-            // The id of an order that nobody was told of may be anything.
-            let is_its = |told: u64| match state.orders.get(&told) {
-                Some(order) => order.hold == id,
-                None => {
-                    state.orders.values().any(|order| order.hold == id && order.due_at == NEVER)
-                }
-            };
-            refused.order.is_some_and(is_its)
-        }
-        _ => false,
-    }
 }

@@ -1,62 +1,61 @@
-//! From what callers saw to one history for each product.
+//! Partitions the records into one history per product.
 //!
-//! A cart counts as one hold for each of its lines, so that it is checked
-//! product by product; that its lines are held all or none is left to the books.
+//! Linearizability is local, so each product is checked alone. A cart becomes one
+//! hold per line; `accounting` checks its atomicity.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::checker::Operation;
-use super::model::{Act, Keyed, What};
+use super::model::{Act, Command, Keyed};
 use super::record::{Answer, Call, Moment, Record, Refused};
 
-/// How late a caller may hear of what other processes did.
+/// Bounds the staleness of other processes' writes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Lateness {
-    /// A refusal for want of stock tells of a moment at most so many
+pub struct Staleness {
+    /// An `insufficient_stock` rejection reflects a state at most this many
     /// nanoseconds before the call.
     pub refusal_nanos: u64,
-    /// Whether a cached product may be as it was at any time before.
-    pub is_cache_late: bool,
+    /// Whether a cached product may be arbitrarily stale.
+    pub is_cache_stale: bool,
 }
 
 /// A product's operations.
 pub type History = Vec<Operation<Act>>;
 
-/// The histories of these products, and what needs no history to be wrong.
+/// The products' histories, and violations that need no history.
 pub struct Partition {
     pub histories: BTreeMap<u64, History>,
     pub wrong: Vec<String>,
-    /// Places of payments whose order is not there yet.
+    /// Indices of payments whose order does not exist yet.
     pub waiting: Vec<usize>,
 }
 
-/// What would be a time, beyond all times.
+/// The response time of an operation in doubt.
 const FOR_EVER: i64 = i64::MAX - 1;
 
-/// Parts what callers saw by products. `late` is what other processes may be
-/// late with, `payment_ttl` in microseconds.
+/// Partitions the records by product. `payment_ttl` is in microseconds.
 pub fn partition(
     records: &[Record],
     products: &[u64],
-    late: Lateness,
+    staleness: Staleness,
     payment_ttl: i64,
 ) -> Partition {
     let owners = Owners::of(records);
     let histories = products.iter().map(|product| (*product, Vec::new())).collect();
-    let mut sorter = Sorter {
+    let mut partitioner = Partitioner {
         records,
         owners,
-        late,
+        staleness,
         payment_ttl,
-        found: Partition { histories, wrong: Vec::new(), waiting: Vec::new() },
+        result: Partition { histories, wrong: Vec::new(), waiting: Vec::new() },
     };
-    for (place, record) in records.iter().enumerate() {
-        sorter.sort(place, record);
+    for (index, record) in records.iter().enumerate() {
+        partitioner.add_record(index, record);
     }
-    sorter.found
+    partitioner.result
 }
 
-/// Which product holds and orders are of.
+/// Maps holds and orders to their products.
 #[derive(Default)]
 struct Owners {
     holds: HashMap<u64, u64>,
@@ -79,7 +78,7 @@ impl Owners {
         owners
     }
 
-    /// Whether the call may change this product.
+    /// Whether the call may write this product.
     fn may_change(&self, call: &Call, product: u64) -> bool {
         match call {
             Call::Hold { product: of, .. }
@@ -95,133 +94,134 @@ impl Owners {
     }
 }
 
-struct Sorter<'a> {
+struct Partitioner<'a> {
     records: &'a [Record],
     owners: Owners,
-    late: Lateness,
+    staleness: Staleness,
     payment_ttl: i64,
-    found: Partition,
+    result: Partition,
 }
 
-impl Sorter<'_> {
-    fn sort(&mut self, place: usize, record: &Record) {
+impl Partitioner<'_> {
+    fn add_record(&mut self, index: usize, record: &Record) {
         if let Answer::Refused(refused) = &record.answer {
             match refused.code.as_str() {
-                // Nothing was done.
+                // A definite rollback.
                 "contention" => return,
-                "product_mismatch" => return self.check_mismatch(place, record),
+                "product_mismatch" => return self.check_mismatch(index, record),
                 "insufficient_stock"
                 | "hold_expired"
                 | "hold_already_used"
                 | "idempotency_mismatch" => {}
                 "quantity_limit" if names_a_customer(&record.call) => {}
                 code => {
-                    return self.wrong(place, record, &format!("{code} was not to be expected"));
+                    return self.wrong(index, record, &format!("unexpected error {code}"));
                 }
             }
         }
         match &record.call {
             Call::Hold { product, qty, ttl, customer, key } => {
                 let key = keyed(key.as_ref(), &record.call, record);
-                let what = What::Hold { qty: *qty, ttl: *ttl, customer: *customer };
-                self.add_hold(place, record, *product, what, key);
+                let command = Command::Hold { qty: *qty, ttl: *ttl, customer: *customer };
+                self.add_hold(index, record, *product, command, key);
             }
-            Call::Cart { .. } => self.add_cart(place, record),
+            Call::Cart { .. } => self.add_cart(index, record),
             Call::Release { hold } => {
-                self.add_of_hold(place, record, *hold, What::Release { hold: *hold }, None);
+                self.add_of_hold(index, record, *hold, Command::Release { hold: *hold }, None);
             }
-            Call::Extend { hold, ttl } => self.add_extend(place, record, *hold, *ttl),
+            Call::Extend { hold, ttl } => self.add_extend(index, record, *hold, *ttl),
             Call::Order { hold, product, key } => {
                 let key = keyed(key.as_ref(), &record.call, record);
-                self.add_order(place, record, *hold, *product, key);
+                self.add_order(index, record, *hold, *product, key);
             }
             Call::Payment { order, success, key, body, by_token } => {
                 let essence = format!("{order} {success} {by_token}");
-                // A key stands for a body, if one comes with it.
+                // With a key and a body, the body is the fingerprint.
                 let (key, request) = match (key, body) {
                     (Some(key), Some(body)) => (key.clone(), format!("body {body}")),
                     (Some(key), None) => (key.clone(), essence),
                     (None, _) => (format!("derived {essence}"), String::new()),
                 };
                 let key = Keyed { key, request, replayed: record.replayed };
-                let what = What::Payment { order: *order, success: *success };
+                let command = Command::Payment { order: *order, success: *success };
                 match self.owners.orders.get(order).copied() {
-                    Some(product) => self.add(product, place, record, what, Some(key)),
-                    None => self.found.waiting.push(place),
+                    Some(product) => self.add(product, index, record, command, Some(key)),
+                    None => self.result.waiting.push(index),
                 }
             }
             Call::Adjust { product, delta } => {
-                self.add(*product, place, record, What::Adjust { delta: *delta }, None);
+                self.add(*product, index, record, Command::Adjust { delta: *delta }, None);
             }
-            Call::Read { product } => self.add(*product, place, record, What::Read, None),
-            Call::ReadCached { product } => self.add_cached(place, record, *product),
+            Call::Read { product } => self.add(*product, index, record, Command::Read, None),
+            Call::ReadCached { product } => self.add_cached(index, record, *product),
             Call::ReadHold { hold } => {
-                self.add_of_hold(place, record, *hold, What::ReadHold { hold: *hold }, None);
+                self.add_of_hold(index, record, *hold, Command::ReadHold { hold: *hold }, None);
             }
             Call::ReadOrder { order } => match self.owners.orders.get(order).copied() {
                 Some(product) => {
-                    self.add(product, place, record, What::ReadOrder { order: *order }, None);
+                    self.add(product, index, record, Command::ReadOrder { order: *order }, None);
                 }
-                None => self.wrong(place, record, "nobody made that order"),
+                None => self.wrong(index, record, "unknown order"),
             },
             Call::Sweep => {}
         }
     }
 
-    fn wrong(&mut self, place: usize, record: &Record, why: &str) {
-        self.found.wrong.push(format!("#{place}: {why}: {record:?}"));
+    fn wrong(&mut self, index: usize, record: &Record, why: &str) {
+        self.result.wrong.push(format!("#{index}: {why}: {record:?}"));
     }
 
-    fn check_mismatch(&mut self, place: usize, record: &Record) {
+    fn check_mismatch(&mut self, index: usize, record: &Record) {
         let Call::Order { hold, product, .. } = &record.call else {
-            return self.wrong(place, record, "only an order names a hold and a product");
+            return self.wrong(index, record, "only an order names a hold and a product");
         };
         if self.owners.holds.get(hold) == Some(product) {
-            self.wrong(place, record, "the hold is of that product");
+            self.wrong(index, record, "the hold is of that product");
         }
     }
 
     fn add_hold(
         &mut self,
-        place: usize,
+        index: usize,
         record: &Record,
         product: u64,
-        what: What,
+        command: Command,
         key: Option<Keyed>,
     ) {
-        // What has a key is never refused from memory, and what has no room left
-        // under its customer's limit is not either.
+        // The sold-out cache never rejects requests with a key, nor with
+        // `quantity_limit`.
         let is_short = matches!(&record.answer, Answer::Refused(refused) if refused.code == "insufficient_stock");
-        let late = if is_short && key.is_none() { self.late.refusal_nanos } else { 0 };
-        self.add_line(product, place, record, what, key);
+        let late = if is_short && key.is_none() { self.staleness.refusal_nanos } else { 0 };
+        self.add_line(product, index, record, command, key);
         self.call_earlier(product, late);
     }
 
-    /// Adds a hold, of which nobody knows the end if nobody was told of it.
+    /// Adds a hold; if it is in doubt, adds its unobserved expiry as well.
     fn add_line(
         &mut self,
         product: u64,
-        place: usize,
+        index: usize,
         record: &Record,
-        what: What,
+        command: Command,
         key: Option<Keyed>,
     ) {
-        let life = if let What::Hold { ttl, .. } = what { Some(ttl) } else { None };
-        self.add(product, place, record, what, key);
+        let life = if let Command::Hold { ttl, .. } = command { Some(ttl) } else { None };
+        self.add(product, index, record, command, key);
         if let Some(ttl) = life.filter(|_| record.answer == Answer::Unknown) {
             let hold = u64::MAX - u64::try_from(record.invoked.time).unwrap_or(0);
-            self.add_lapse(place, record, product, hold, ttl);
+            self.add_unobserved_expiry(index, record, product, hold, ttl);
         }
     }
 
-    /// A cart is always decided by the store. Lines of one product count as one.
-    fn add_cart(&mut self, place: usize, record: &Record) {
+    /// Adds a cart: the store decides every cart, and lines of one product count
+    /// as one.
+    fn add_cart(&mut self, index: usize, record: &Record) {
         let Call::Cart { lines, ttl, customer, key } = &record.call else { return };
         let (ttl, customer) = (*ttl, *customer);
         let mut sums: BTreeMap<u64, u32> = BTreeMap::new();
         lines.iter().for_each(|(product, qty)| *sums.entry(*product).or_default() += qty);
         if matches!(&record.answer, Answer::Cart(holds) if holds.len() != sums.len()) {
-            return self.wrong(place, record, "not one hold for each product");
+            return self.wrong(index, record, "not one hold for each product");
         }
         let request = Call::Cart {
             lines: sums.iter().map(|(product, qty)| (*product, *qty)).collect(),
@@ -231,40 +231,40 @@ impl Sorter<'_> {
         };
         for (product, qty) in sums {
             let mut line = record.clone();
-            let mut what = What::Hold { qty, ttl, customer };
+            let mut command = Command::Hold { qty, ttl, customer };
             match &record.answer {
                 Answer::Cart(holds) => match holds.iter().find(|held| held.product == product) {
                     Some(held) => line.answer = Answer::Held(*held),
-                    None => return self.wrong(place, record, "a line is missing"),
+                    None => return self.wrong(index, record, "a line is missing"),
                 },
                 Answer::Refused(Refused { short, code, .. })
                     if code == "insufficient_stock"
                         && !short.iter().any(|(id, ..)| *id == product) =>
                 {
-                    what = What::Spare { qty, customer };
+                    command = Command::CartLineInStock { qty, customer };
                 }
                 Answer::Refused(Refused { code, .. }) if code == "quantity_limit" => {
-                    what = What::Limited;
+                    command = Command::CartLineOverLimit;
                 }
                 _ => {}
             }
             let key = keyed(key.as_ref(), &request, record);
-            self.add_line(product, place, &line, what, key);
+            self.add_line(product, index, &line, command, key);
         }
     }
 
-    fn add_extend(&mut self, place: usize, record: &Record, hold: u64, ttl: i64) {
-        self.add_of_hold(place, record, hold, What::Extend { hold, ttl }, None);
+    fn add_extend(&mut self, index: usize, record: &Record, hold: u64, ttl: i64) {
+        self.add_of_hold(index, record, hold, Command::Extend { hold, ttl }, None);
         if record.answer == Answer::Unknown
             && let Some(product) = self.owners.holds.get(&hold).copied()
         {
-            self.add_lapse(place, record, product, hold, ttl);
+            self.add_unobserved_expiry(index, record, product, hold, ttl);
         }
     }
 
     fn add_order(
         &mut self,
-        place: usize,
+        index: usize,
         record: &Record,
         hold: u64,
         product: u64,
@@ -273,36 +273,37 @@ impl Sorter<'_> {
         match self.owners.holds.get(&hold).copied() {
             Some(owner) if owner != product => {
                 if record.answer != Answer::Unknown {
-                    self.wrong(place, record, "the hold is of another product");
+                    self.wrong(index, record, "the hold is of another product");
                 }
                 return;
             }
-            _ => self.add_of_hold(place, record, hold, What::Order { hold }, key),
+            _ => self.add_of_hold(index, record, hold, Command::Order { hold }, key),
         }
         if record.answer == Answer::Unknown {
-            self.add_lapse(place, record, product, hold, self.payment_ttl);
+            self.add_unobserved_expiry(index, record, product, hold, self.payment_ttl);
         }
     }
 
     fn add_of_hold(
         &mut self,
-        place: usize,
+        index: usize,
         record: &Record,
         hold: u64,
-        what: What,
+        command: Command,
         key: Option<Keyed>,
     ) {
         match self.owners.holds.get(&hold).copied() {
-            Some(product) => self.add(product, place, record, what, key),
-            None => self.wrong(place, record, "nobody made that hold"),
+            Some(product) => self.add(product, index, record, command, key),
+            None => self.wrong(index, record, "unknown hold"),
         }
     }
 
-    /// A writer changes the cache after its COMMIT and before its answer. What
-    /// is read in between may be as it was when that write was asked for.
-    fn add_cached(&mut self, place: usize, record: &Record, product: u64) {
-        self.add(product, place, record, What::ReadCached, None);
-        if self.late.is_cache_late {
+    /// Adds a cached read. A writer updates the cache after its COMMIT and before
+    /// its response, so a concurrent read may return the state before that
+    /// write's invocation.
+    fn add_cached(&mut self, index: usize, record: &Record, product: u64) {
+        self.add(product, index, record, Command::ReadCached, None);
+        if self.staleness.is_cache_stale {
             return self.call_earlier(product, u64::MAX);
         }
         let at = record.invoked.nanos;
@@ -312,23 +313,31 @@ impl Sorter<'_> {
         };
         let under_way = self.records.iter().filter(is_under_way).map(|other| other.invoked);
         let first = under_way.min_by_key(|moment| moment.nanos);
-        let added = self.found.histories.get_mut(&product).and_then(|history| history.last_mut());
+        let added = self.result.histories.get_mut(&product).and_then(|history| history.last_mut());
         if let (Some(first), Some(operation)) = (first, added) {
             operation.called = operation.called.min(first.nanos);
             operation.act.from = operation.act.from.min(first.time);
         }
     }
 
-    fn add_lapse(&mut self, place: usize, record: &Record, product: u64, hold: u64, ttl: i64) {
-        let mut lapse = record.clone();
-        lapse.answer = Answer::Unknown;
-        lapse.invoked.time = record.invoked.time.saturating_add(ttl);
-        self.add(product, place, &lapse, What::Lapse { hold }, None);
+    fn add_unobserved_expiry(
+        &mut self,
+        index: usize,
+        record: &Record,
+        product: u64,
+        hold: u64,
+        ttl: i64,
+    ) {
+        let mut expiry = record.clone();
+        expiry.answer = Answer::Unknown;
+        expiry.invoked.time = record.invoked.time.saturating_add(ttl);
+        self.add(product, index, &expiry, Command::UnobservedExpiry { hold }, None);
     }
 
-    /// Lets the operation that was added last tell of an earlier moment.
+    /// Moves the invocation of the last added operation back by its allowed
+    /// staleness.
     fn call_earlier(&mut self, product: u64, nanos: u64) {
-        let last = self.found.histories.get_mut(&product).and_then(|history| history.last_mut());
+        let last = self.result.histories.get_mut(&product).and_then(|history| history.last_mut());
         if let Some(operation) = last {
             operation.called = operation.called.saturating_sub(nanos);
             let micros = i64::try_from(nanos / 1_000).unwrap_or(i64::MAX);
@@ -336,9 +345,16 @@ impl Sorter<'_> {
         }
     }
 
-    fn add(&mut self, product: u64, place: usize, record: &Record, what: What, key: Option<Keyed>) {
-        let Some(history) = self.found.histories.get_mut(&product) else {
-            return self.wrong(place, record, "of a product that it was not to touch");
+    fn add(
+        &mut self,
+        product: u64,
+        index: usize,
+        record: &Record,
+        command: Command,
+        key: Option<Keyed>,
+    ) {
+        let Some(history) = self.result.histories.get_mut(&product) else {
+            return self.wrong(index, record, "unknown product");
         };
         let answer = record.answer.clone();
         let is_open = answer == Answer::Unknown;
@@ -346,10 +362,10 @@ impl Sorter<'_> {
         let to = if is_open { FOR_EVER } else { record.answered.time };
         let answered = (!is_open).then_some(record.answered.nanos);
         history.push(Operation {
-            act: Act { what, key, answer, from, to },
+            act: Act { command, key, answer, from, to },
             called,
             answered,
-            record: place,
+            record: index,
         });
     }
 }

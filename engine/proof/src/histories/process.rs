@@ -1,5 +1,5 @@
-//! Callers in a process of their own: this program started again, with an
-//! engine of its own on a store that others use.
+//! Runs callers in a child process: this program again, with its own engine on a
+//! shared store.
 
 use std::env;
 use std::io::{BufRead, BufReader, Lines, Write, stdin, stdout};
@@ -8,41 +8,41 @@ use std::process::{self, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::caller::{self, Known, Shift};
+use super::caller::{self, CallerContext, KnownIds};
 use super::plan::Plan;
 use super::record::{Record, Watch};
 
-/// The subcommand by which a child is told from its parent.
+/// The subcommand that starts a child.
 pub const CHILD: &str = "histories-child";
 
-/// What a child's engine is set to.
+/// The settings of a child's engine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setup {
     pub settings: Vec<(String, String)>,
 }
 
-/// What a child is to do.
+/// A child's work item.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
-    /// The number of the child's process.
+    /// The child's process number.
     pub process: u32,
     pub plan: Plan,
     pub products: Vec<u64>,
-    pub known: Known,
-    /// Those of the child's callers.
+    pub known: KnownIds,
+    /// The child's caller numbers.
     pub numbers: Range<u32>,
 }
 
-/// A child, seen from its parent. Dropped, it ends.
+/// The parent's handle to a child. Dropping it ends the child.
 pub struct Child {
     process: process::Child,
-    /// The child ends when this is closed, so it never outlives its parent.
+    /// The child ends when this pipe closes, so it never outlives its parent.
     tasks: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Child {
-    /// Starts a child; it opens its engine on its own.
+    /// Starts a child, which opens its engine asynchronously.
     pub fn start(setup: &Setup) -> Self {
         let program = env::current_exe().expect("this program");
         let mut process = Command::new(program)
@@ -57,14 +57,14 @@ impl Child {
         child
     }
 
-    /// Tells the child something, as a line of JSON.
+    /// Sends a value to the child as one line of JSON.
     pub fn send(&mut self, what: &impl Serialize) {
         let line = serde_json::to_string(what).expect("JSON");
         let tasks = self.tasks.as_mut().expect("not closed");
         writeln!(tasks, "{line}").expect("the child listens");
     }
 
-    /// What the child's callers saw.
+    /// Receives the records of the child's callers.
     pub fn receive(&mut self) -> Vec<Record> {
         let line = self.lines.next().expect("the child lives").expect("reads");
         serde_json::from_str(&line).expect("JSON")
@@ -78,9 +78,9 @@ impl Drop for Child {
     }
 }
 
-/// Does what the parent asks for until it asks for nothing more.
+/// Executes the parent's tasks until its pipe closes.
 #[must_use]
-pub fn be_a_child() -> ExitCode {
+pub fn run_child() -> ExitCode {
     let mut lines = stdin().lines().map_while(std::result::Result::ok);
     let Some(setup) = lines.next() else { return ExitCode::FAILURE };
     let setup: Setup = serde_json::from_str(&setup).expect("JSON");
@@ -90,10 +90,10 @@ pub fn be_a_child() -> ExitCode {
         let task: Task = serde_json::from_str(&line).expect("JSON");
         let Task { process, plan, products, known, numbers } = task;
         let (engine, watch) = (&engine, &Watch::Real);
-        let shift = Shift { engine, watch, process, plan: &plan, products: &products };
-        let records = caller::run(&shift, known, numbers);
+        let context = CallerContext { engine, watch, process, plan: &plan, products: &products };
+        let records = caller::run(&context, known, numbers);
         let line = serde_json::to_string(&records).expect("JSON");
-        // One write, so that the parent reads it whole.
+        // One write, so that the parent reads a whole line.
         let mut output = stdout().lock();
         output.write_all(format!("{line}\n").as_bytes()).expect("the parent listens");
         output.flush().expect("the parent listens");

@@ -1,4 +1,4 @@
-//! What one caller asked and was told, and when.
+//! Records one caller's requests and responses with their times.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,22 +10,22 @@ use stockade::{
 
 use super::clock::SteppedClock;
 
-/// A moment as a caller sees it.
+/// A point in time by two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// Nanoseconds of the machine's monotonic clock, which all of its processes
-    /// share: they order what happened.
+    /// Nanoseconds of the monotonic clock, which all processes of the machine
+    /// share: these define the real-time order.
     pub nanos: u64,
-    /// Microseconds of the clock that the engine goes by: they tell what is due.
+    /// Microseconds of the engine's clock: these define expiry.
     pub time: i64,
 }
 
-/// Tells moments.
+/// Reads both clocks.
 #[derive(Clone)]
 pub enum Watch {
-    /// The engine goes by a clock that callers move.
+    /// The engine uses a manual clock.
     Stepped(Arc<SteppedClock>),
-    /// The engine goes by the store's clock, on this same machine.
+    /// The engine uses the store's clock, on this machine.
     Real,
 }
 
@@ -48,18 +48,18 @@ impl Watch {
     }
 }
 
-/// What was asked. Times are in microseconds.
+/// A request. Times are in microseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
     Hold {
         product: u64,
         qty: u32,
         ttl: i64,
-        /// Whom it is for, by number.
+        /// The customer's number.
         customer: Option<u8>,
         key: Option<String>,
     },
-    /// A product may stand in several lines.
+    /// Several lines may name one product.
     Cart {
         lines: Vec<(u64, u32)>,
         ttl: i64,
@@ -89,11 +89,11 @@ pub enum Call {
         product: u64,
         delta: i64,
     },
-    /// From the cache where that is fresh.
+    /// Reads the cache while it is fresh.
     ReadCached {
         product: u64,
     },
-    /// From the store.
+    /// Reads the store.
     Read {
         product: u64,
     },
@@ -106,7 +106,7 @@ pub enum Call {
     Sweep,
 }
 
-/// Where a product's units are.
+/// A product's units by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Units {
     pub stock: u64,
@@ -115,7 +115,7 @@ pub struct Units {
     pub sold: u64,
 }
 
-/// A hold as it was answered.
+/// A hold as returned by the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Held {
     pub id: u64,
@@ -126,7 +126,7 @@ pub struct Held {
     pub expires_at: i64,
 }
 
-/// An order as it was answered.
+/// An order as returned by the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ordered {
     pub id: u64,
@@ -138,16 +138,16 @@ pub struct Ordered {
     pub created_at: i64,
 }
 
-/// Why something was not done.
+/// A rejection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Refused {
     pub code: String,
-    /// Product, units asked for, units there.
+    /// Product, requested units, available units.
     pub short: Vec<(u64, u64, u64)>,
     pub order: Option<u64>,
 }
 
-/// What was told.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Answer {
     Held(Held),
@@ -159,7 +159,7 @@ pub enum Answer {
     Units(Units),
     Swept,
     Refused(Refused),
-    /// It may have been done, at any time from the call on, or never.
+    /// In doubt: it may take effect at any time after the invocation, or never.
     Unknown,
 }
 
@@ -167,13 +167,13 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     pub caller: u32,
-    /// The number of its process; callers of one share an engine.
+    /// The process's number; its callers share an engine.
     pub process: u32,
     pub call: Call,
     pub answer: Answer,
-    /// Whether the answer was said to be that of an earlier call.
+    /// Whether the response is marked as a replay.
     pub replayed: bool,
-    /// The version of the product that was told, if one was.
+    /// The product version in the response, if any.
     pub version: Option<u64>,
     pub invoked: Moment,
     pub answered: Moment,

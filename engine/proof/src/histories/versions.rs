@@ -1,14 +1,14 @@
-//! Whether what a process shows of a product ever goes back.
+//! Checks that each process serves product versions monotonically.
 //!
-//! A cache may be late, but not undo what was told: a product that was read
-//! after a read or an adjustment had been answered in the same process is at
-//! least at the version that was told there.
+//! A cache may be stale, but must never go back: a read returns at least the
+//! version of every read or adjustment that its process had answered before
+//! (monotonic reads, read your writes).
 
 use std::collections::HashMap;
 
 use super::record::{Call, Record};
 
-/// Tells of each product that was shown at an older version than before.
+/// Returns each read of an older version than the process had served before.
 pub fn gone_back(records: &[Record]) -> Vec<String> {
     let mut shown: HashMap<(u32, u64), Vec<&Record>> = HashMap::new();
     for record in records.iter().filter(|record| record.version.is_some()) {
@@ -23,8 +23,8 @@ pub fn gone_back(records: &[Record]) -> Vec<String> {
             let before = answers.partition_point(|one| one.answered.nanos < read.invoked.nanos);
             let newest = answers[..before].iter().filter_map(|one| one.version).max();
             if read.version < newest {
-                let told = format!("{newest:?} to {:?}", read.version);
-                found.push(format!("product {product} of process {process} went from {told}"));
+                let response = format!("{newest:?} to {:?}", read.version);
+                found.push(format!("product {product} of process {process} went from {response}"));
             }
         }
     }
@@ -39,7 +39,7 @@ mod tests {
     const READ: Call = Call::ReadCached { product: 1 };
     const ADJUST: Call = Call::Adjust { product: 1, delta: 1 };
 
-    fn told(process: u32, (from, to): (u64, u64), call: &Call, version: u64) -> Record {
+    fn response(process: u32, (from, to): (u64, u64), call: &Call, version: u64) -> Record {
         let moment = |nanos| Moment { nanos, time: 0 };
         Record {
             caller: 0,
@@ -54,24 +54,24 @@ mod tests {
     }
 
     #[test]
-    fn a_product_that_was_shown_at_a_version_is_not_shown_at_an_older_one() {
-        let first = told(0, (1, 2), &READ, 7);
-        assert_eq!(gone_back(&[first.clone(), told(0, (3, 4), &READ, 7)]).len(), 0);
-        assert_eq!(gone_back(&[first.clone(), told(0, (3, 4), &READ, 8)]).len(), 0);
-        assert_eq!(gone_back(&[first, told(0, (3, 4), &READ, 6)]).len(), 1);
+    fn reads_of_one_process_are_monotonic() {
+        let first = response(0, (1, 2), &READ, 7);
+        assert_eq!(gone_back(&[first.clone(), response(0, (3, 4), &READ, 7)]).len(), 0);
+        assert_eq!(gone_back(&[first.clone(), response(0, (3, 4), &READ, 8)]).len(), 0);
+        assert_eq!(gone_back(&[first, response(0, (3, 4), &READ, 6)]).len(), 1);
     }
 
     #[test]
-    fn what_a_process_wrote_is_shown_by_it_from_then_on() {
-        let written = told(0, (1, 5), &ADJUST, 7);
-        assert_eq!(gone_back(&[written.clone(), told(0, (6, 7), &READ, 6)]).len(), 1);
-        assert_eq!(gone_back(&[written, told(0, (6, 7), &READ, 7)]).len(), 0);
+    fn process_reads_its_own_writes() {
+        let written = response(0, (1, 5), &ADJUST, 7);
+        assert_eq!(gone_back(&[written.clone(), response(0, (6, 7), &READ, 6)]).len(), 1);
+        assert_eq!(gone_back(&[written, response(0, (6, 7), &READ, 7)]).len(), 0);
     }
 
     #[test]
-    fn reads_at_the_same_time_and_those_of_other_processes_may_be_older() {
-        let first = told(0, (1, 4), &READ, 7);
-        assert_eq!(gone_back(&[first.clone(), told(0, (3, 5), &READ, 6)]).len(), 0);
-        assert_eq!(gone_back(&[first, told(1, (5, 6), &READ, 6)]).len(), 0);
+    fn concurrent_reads_and_other_processes_may_be_stale() {
+        let first = response(0, (1, 4), &READ, 7);
+        assert_eq!(gone_back(&[first.clone(), response(0, (3, 5), &READ, 6)]).len(), 0);
+        assert_eq!(gone_back(&[first, response(1, (5, 6), &READ, 6)]).len(), 0);
     }
 }

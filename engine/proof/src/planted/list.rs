@@ -12,7 +12,7 @@ use super::patch::{self, FilePatch};
 #[serde(deny_unknown_fields)]
 pub struct Bug {
     pub name: String,
-    /// What is wrong with it, and who has had it.
+    /// What the bug breaks, and which system has had it.
     pub wrong: String,
     /// Each of these must catch it.
     pub caught_by: Vec<Check>,
@@ -21,7 +21,7 @@ pub struct Bug {
     pub patches: Vec<FilePatch>,
 }
 
-/// A checker, and with how many seeds at most it is to catch a bug.
+/// A checker with the number of seeds within which it must catch the bug.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "checker", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Check {
@@ -33,7 +33,7 @@ pub enum Check {
         seeds: u64,
     },
     Faults {
-        /// The beginning of the faults' names.
+        /// A prefix of fault names.
         fault: String,
         seeds: u64,
     },
@@ -86,7 +86,8 @@ pub fn patch_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("planted").join(format!("{name}.patch"))
 }
 
-/// Every checker that these bugs want, once, with the most seeds that one wants.
+/// Returns each checker that these bugs need, once, with the largest number of
+/// seeds.
 pub fn checks_of(bugs: &[Bug]) -> Vec<Check> {
     let mut checks: Vec<Check> = Vec::new();
     for check in bugs.iter().flat_map(|bug| &bug.caught_by) {
@@ -105,7 +106,7 @@ mod tests {
 
     use super::*;
     use crate::faults::trials;
-    use crate::histories::place_names;
+    use crate::histories::deployment_names;
 
     #[test]
     fn every_planted_bug_applies_to_the_sources() {
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bug_has_a_name_of_its_own_and_checkers_that_there_are() {
+    fn bugs_have_unique_names_and_existing_checkers() {
         let mut names = HashSet::new();
         for Bug { name, caught_by, .. } in read() {
             assert!(names.insert(name.clone()), "{name} twice");
@@ -136,7 +137,7 @@ mod tests {
                 assert!(check.seeds() > 0, "{name}");
                 let is_there = match &check {
                     Check::Simulation { .. } => true,
-                    Check::Histories { place, .. } => place_names().any(|name| name == *place),
+                    Check::Histories { place, .. } => deployment_names().any(|name| name == *place),
                     Check::Faults { fault, .. } => {
                         trials().any(|trial| trial.name.starts_with(fault))
                     }
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checker_runs_once_unplanted_with_the_most_seeds_that_a_bug_wants() {
+    fn control_run_uses_the_most_seeds_of_any_bug() {
         let bug = |seeds| Bug {
             name: String::new(),
             wrong: String::new(),

@@ -1,4 +1,4 @@
-//! A copy of the workspace's sources, into which bugs are planted.
+//! Copies the workspace's sources and plants bugs into the copy.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,23 +8,25 @@ use std::process::Command;
 use super::list::root;
 use super::patch::{self, FilePatch, Patched};
 
-/// The copy is built often and runs briefly.
+/// The copy is built often and runs briefly: no debug information, no
+/// optimization.
 const CARGO_CONFIG: &str =
     "[profile.dev]\ndebug = false\n\n[profile.dev.package.stockade]\nopt-level = 0\n";
 
-/// The copy.
+/// The copied sources.
 pub struct Sources {
     folder: PathBuf,
 }
 
 impl Sources {
-    /// Brings the copy in this folder up to date with the files that git knows or
-    /// would know. What is the same is not written, so that cargo need not build it again.
+    /// Updates the copy in this folder from the tracked and untracked files that
+    /// git does not ignore. Unchanged files are not rewritten, so cargo does not
+    /// rebuild them.
     pub fn copied_to(folder: PathBuf) -> Self {
         let mut copied = BTreeSet::from([PathBuf::from(".cargo/config.toml")]);
         update(&folder.join(".cargo/config.toml"), CARGO_CONFIG.as_bytes());
         for file in known_to_git() {
-            // One that was removed is known until that is committed.
+            // git lists a deleted file until the deletion is committed.
             let Ok(content) = fs::read(root().join(&file)) else { continue };
             update(&folder.join(&file), &content);
             copied.insert(file);
@@ -56,9 +58,9 @@ impl Sources {
     }
 }
 
-/// A bug in the copy. Dropped, it is taken out.
+/// A planted bug. Dropping it restores the files.
 pub struct Planted {
-    /// Files as they were before each edit.
+    /// The files' contents before the edits.
     before: Vec<(PathBuf, String)>,
 }
 
@@ -79,7 +81,7 @@ fn known_to_git() -> Vec<PathBuf> {
     names.split_terminator('\0').map(PathBuf::from).collect()
 }
 
-/// Writes what is not there yet.
+/// Writes the file unless it has this content already.
 fn update(file: &Path, content: &[u8]) {
     if fs::read(file).is_ok_and(|there| there == content) {
         return;

@@ -1,4 +1,4 @@
-//! One checker, built from the copy and run there.
+//! Builds one checker from the copy and runs it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,37 +14,38 @@ use super::list::Check;
 use super::sources::Sources;
 use crate::Extent;
 use crate::faults::ENV_FAULT;
-use crate::histories::ENV_PLACE;
-use crate::outcome::{self, Outcome, Row};
+use crate::histories::ENV_DEPLOYMENT;
+use crate::results::{self, PartResult, Row};
 use crate::simulation;
 
-/// A checker that takes longer hangs.
+/// A checker that runs longer is considered hung.
 const ENDS_WITHIN: Duration = Duration::from_secs(300);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How a checker ended.
 pub enum Ended {
-    /// No seed broke a promise. The row tells how much was tried.
+    /// No seed reported a violation. The row has the amount of work.
     Clean(Row),
-    /// It says that a promise was broken.
-    StreamError(Row),
-    /// It was not built, did not end, or ended without saying what it found.
+    /// A seed reported a violation.
+    Violation(Row),
+    /// The build failed, the checker hung, or it ended without a result.
     CutShort(String),
 }
 
-/// Where checkers are built and run.
+/// Builds and runs checkers.
 pub struct Stand<'a> {
     sources: &'a Sources,
-    /// Cargo's target folder, kept from one bug to the next.
+    /// Cargo's target folder, reused for all bugs.
     target: PathBuf,
     logs: PathBuf,
     extent: Extent,
-    /// Environment variables that name the servers that all checkers share.
+    /// Environment variables that name the database servers shared by all
+    /// checkers.
     servers: [(&'static str, String); 3],
 }
 
 impl<'a> Stand<'a> {
-    /// In this folder, with servers that all checkers share.
+    /// Creates a stand in this folder with shared servers.
     pub fn new(folder: &Path, sources: &'a Sources, extent: Extent) -> Self {
         let logs = folder.join("logs");
         fs::create_dir_all(&logs).expect("a folder");
@@ -57,13 +58,13 @@ impl<'a> Stand<'a> {
         Self { sources, target: folder.join("target"), logs, extent, servers }
     }
 
-    /// Builds a checker and runs it until it finds something.
+    /// Builds a checker and runs it until its first violation.
     pub fn run(&self, planted: &str, check: &Check) -> Ended {
         let log = self.logs.join(format!("{planted}, {check}.log"));
         match self.try_run(check, &log) {
             Ok(rows) => {
                 let row = sum(&rows);
-                if row.broken().is_empty() { Ended::Clean(row) } else { Ended::StreamError(row) }
+                if row.broken().is_empty() { Ended::Clean(row) } else { Ended::Violation(row) }
             }
             Err(why) => Ended::CutShort(format!("{why}; see {}", log.display())),
         }
@@ -73,7 +74,7 @@ impl<'a> Stand<'a> {
         let log = &File::create(log).expect("a log");
         let seeds = Some(self.extent.seeds.unwrap_or(check.seeds()));
         let extent = Extent { seeds, until_broken: true, ..self.extent };
-        let kept = outcome::below(&self.target);
+        let kept = results::below(&self.target);
         match check {
             Check::Simulation { .. } => {
                 let program = self.build(&["test", "--package", "stockade", "--lib"], log)?;
@@ -84,13 +85,13 @@ impl<'a> Stand<'a> {
                 finish(&mut command, &file, read)
             }
             Check::Histories { place, .. } => {
-                self.run_part("histories", (ENV_PLACE, place), extent, log)
+                self.run_part("histories", (ENV_DEPLOYMENT, place), extent, log)
             }
             Check::Faults { fault, .. } => self.run_part("faults", (ENV_FAULT, fault), extent, log),
         }
     }
 
-    /// Runs what this variable picks of a part.
+    /// Runs the cases of a part that the environment variable selects.
     fn run_part(
         &self,
         part: &str,
@@ -99,14 +100,15 @@ impl<'a> Stand<'a> {
         log: &File,
     ) -> Result<Vec<Row>, String> {
         let program = self.build(&["build", "--package", "stockade-proof"], log)?;
-        let kept = outcome::below(&self.target);
+        let kept = results::below(&self.target);
         let mut command = self.command(&program, log);
-        command.arg(part).args(extent.words()).env(name, value);
-        let read = || Ok(Outcome::load_from(&kept, part)?.map_or_else(Vec::new, |kept| kept.rows));
+        command.arg(part).args(extent.args()).env(name, value);
+        let read =
+            || Ok(PartResult::load_from(&kept, part)?.map_or_else(Vec::new, |kept| kept.rows));
         finish(&mut command, &kept.join(format!("{part}.json")), read)
     }
 
-    /// Builds what cargo is told to, and answers where the program is.
+    /// Runs cargo with these arguments and returns the path of the built program.
     fn build(&self, words: &[&str], log: &File) -> Result<PathBuf, String> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
@@ -117,7 +119,7 @@ impl<'a> Stand<'a> {
         command.current_dir(self.sources.folder()).env("CARGO_TARGET_DIR", &self.target);
         let built = command.stderr(log.try_clone().expect("a log")).output().expect("cargo");
         if !built.status.success() {
-            return Err("it could not be built".to_owned());
+            return Err("the build failed".to_owned());
         }
         let messages = String::from_utf8_lossy(&built.stdout);
         let messages = messages.lines().filter_map(|line| serde_json::from_str(line).ok());
@@ -126,7 +128,7 @@ impl<'a> Stand<'a> {
         programs.next_back().ok_or_else(|| "cargo built no program".to_owned())
     }
 
-    /// A program that ends when this one does.
+    /// Creates a command whose process is killed when this process ends.
     fn command(&self, program: &Path, log: &File) -> Command {
         let mut command = Command::new("setpriv");
         command
@@ -142,29 +144,30 @@ impl<'a> Stand<'a> {
     }
 }
 
-/// Runs a checker, and reads what it has kept in `file` of what it found.
+/// Runs a checker and reads the result that it saved in `file`.
 fn finish(
     command: &mut Command,
     file: &Path,
     read: impl FnOnce() -> io::Result<Vec<Row>>,
 ) -> Result<Vec<Row>, String> {
-    // What an earlier run has kept tells nothing of this one.
+    // Removes an earlier run's result, which must not be read as this one's.
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
         _ => {}
     }
     fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-    let status = wait(command).ok_or_else(|| format!("it did not end in {ENDS_WITHIN:?}"))?;
-    let rows = read().map_err(|error| format!("it told nothing ({status}): {error}"))?;
+    let status =
+        wait(command).ok_or_else(|| format!("the checker did not end within {ENDS_WITHIN:?}"))?;
+    let rows = read().map_err(|error| format!("the checker ({status}) left no result: {error}"))?;
     let is_judged = !rows.is_empty() && rows.iter().all(|row| row.cut_short == 0);
     let is_clean = rows.iter().all(|row| row.broken().is_empty());
     if is_judged && status.success() == is_clean {
         return Ok(rows);
     }
-    Err(format!("it ended with {status} and was cut short"))
+    Err(format!("the checker ended with {status} before its checks did"))
 }
 
-/// Waits until it ends, or kills it.
+/// Waits for the process, and kills it at the timeout.
 fn wait(command: &mut Command) -> Option<ExitStatus> {
     let mut process = command.spawn().expect("setpriv can be run");
     let since = Instant::now();
@@ -172,14 +175,14 @@ fn wait(command: &mut Command) -> Option<ExitStatus> {
         if let Some(status) = process.try_wait().expect("waited") {
             return Some(status);
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
     process.kill().expect("a child");
     process.wait().expect("waited");
     None
 }
 
-/// All that was tried and found.
+/// Adds up all rows.
 fn sum(rows: &[Row]) -> Row {
     let mut sum = Row::default();
     rows.iter().for_each(|row| sum.add(row));

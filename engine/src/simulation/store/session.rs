@@ -1,4 +1,4 @@
-//! A transaction of the simulated store, from its begin to its end.
+//! Implements [`Session`]: one transaction of the simulated store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,21 +7,22 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::database::{Tables, TxnId};
-use super::super::weather::Ill;
+use super::super::fault_schedule::FaultKind;
 use super::super::world::{Process, here};
-use super::statements::Sent;
-use super::{Line, SimulatedStore, due_of, lost};
+use super::statements::BatchWrites;
+use super::{ConnectionQueue, SimulatedStore, due_of, lost};
 use crate::ledger::OrderRow;
 use crate::model::{Hold, Timestamp};
 use crate::runtime;
 use crate::store::{Batch, CommitError, Loaded, ReadSet, Session, StoreResult};
 
-/// A round trip's answer: what the server says, or that nothing was heard.
-type Heard<T> = StoreResult<StoreResult<T>>;
+/// The result of a round trip: the outer error means that no response arrived,
+/// the inner one is the server's.
+type RoundTrip<T> = StoreResult<StoreResult<T>>;
 
 pub(super) struct SimulatedSession {
     store: SimulatedStore,
-    line: Line,
+    queue: ConnectionQueue,
     /// The transaction that may be open.
     txn: Option<TxnId>,
     is_broken: bool,
@@ -31,10 +32,10 @@ pub(super) struct SimulatedSession {
 impl Drop for SimulatedSession {
     fn drop(&mut self) {
         let Some(txn) = self.txn else { return };
-        // The server notices sooner or later, and rolls back.
-        let later = if self.store.weather.strikes(Ill::HalfOpen) { 2_500 } else { 20 };
+        // The server detects the disconnect after a while and rolls back.
+        let later = if self.store.faults.strikes(FaultKind::HalfOpen) { 2_500 } else { 20 };
         let later = here().draw_time(Duration::ZERO..Duration::from_millis(later));
-        let (before, _) = self.line.enter();
+        let (before, _) = self.queue.enter();
         let database = Arc::clone(&self.store.database);
         drop(Process::SERVERS.spawn(async move {
             if let Some(before) = before {
@@ -48,28 +49,29 @@ impl Drop for SimulatedSession {
 
 impl SimulatedSession {
     pub(super) fn new(store: SimulatedStore, connection: OwnedSemaphorePermit) -> Self {
-        let line = Line::default();
-        Self { store, line, txn: None, is_broken: false, _connection: connection }
+        let queue = ConnectionQueue::default();
+        Self { store, queue, txn: None, is_broken: false, _connection: connection }
     }
 
-    /// Runs work of the open transaction, or of one that it begins.
+    /// Runs `work` in the open transaction, beginning one if necessary.
     async fn run<T, F>(
         &mut self,
         is_commit: bool,
         work: impl FnOnce(SimulatedStore, TxnId) -> F,
-    ) -> Heard<T>
+    ) -> RoundTrip<T>
     where
         T: Send + 'static,
         F: Future<Output = StoreResult<T>> + Send + 'static,
     {
         if self.is_broken {
-            return Err(lost("the connection was given up"));
+            return Err(lost("the connection is broken"));
         }
         let txn = *self.txn.get_or_insert_with(|| self.store.database.begin());
         let work = work(self.store.clone(), txn);
-        let heard = self.store.trip(&self.line, is_commit, async move { Ok(work.await) }).await;
-        self.is_broken |= heard.is_err();
-        heard
+        let result =
+            self.store.round_trip(&self.queue, is_commit, async move { Ok(work.await) }).await;
+        self.is_broken |= result.is_err();
+        result
     }
 
     async fn load(&mut self, read_set: &ReadSet) -> StoreResult<Loaded> {
@@ -106,16 +108,16 @@ impl SimulatedSession {
     }
 
     /// Writes and commits in one round trip.
-    async fn write_and_commit(&mut self, sent: Sent) -> Result<(), CommitError> {
-        let heard = self
+    async fn write_and_commit(&mut self, writes: BatchWrites) -> Result<(), CommitError> {
+        let result = self
             .run(true, |store, txn| async move {
-                if let Err(error) = store.write_all(txn, &sent).await {
+                if let Err(error) = store.write_all(txn, &writes).await {
                     return Ok(Err(CommitError::RolledBack(error)));
                 }
                 Ok(store.commit_now(txn).map_err(CommitError::InDoubt))
             })
             .await;
-        let done = match heard {
+        let done = match result {
             Ok(Ok(done)) => done,
             Ok(Err(error)) | Err(error) => Err(CommitError::InDoubt(error)),
         };
@@ -147,26 +149,26 @@ impl Session for SimulatedSession {
         at_commit: &'a (dyn Fn() + Sync),
     ) -> BoxFuture<'a, Result<(), CommitError>> {
         Box::pin(async move {
-            let sent = Sent::of(batch);
-            if sent.is_self_checking() && !sent.may_meet() {
+            let writes = BatchWrites::of(batch);
+            if writes.is_self_checking() && !writes.needs_conflict_check() {
                 at_commit();
-                return self.write_and_commit(sent).await;
+                return self.write_and_commit(writes).await;
             }
             let write =
-                |store: SimulatedStore, txn| async move { store.write_all(txn, &sent).await };
-            let heard = self.run(false, write).await;
-            heard.and_then(|done| done).map_err(CommitError::RolledBack)?;
+                |store: SimulatedStore, txn| async move { store.write_all(txn, &writes).await };
+            let result = self.run(false, write).await;
+            result.and_then(|done| done).map_err(CommitError::RolledBack)?;
             at_commit();
             let commit = |store: SimulatedStore, txn| async move { store.commit_now(txn) };
-            let heard = self.run(true, commit).await;
-            heard.and_then(|done| done).map_err(CommitError::InDoubt)?;
+            let result = self.run(true, commit).await;
+            result.and_then(|done| done).map_err(CommitError::InDoubt)?;
             self.txn = None;
             Ok(())
         })
     }
 
     fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>> {
-        Box::pin(self.write_and_commit(Sent::of(batch)))
+        Box::pin(self.write_and_commit(BatchWrites::of(batch)))
     }
 
     fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>> {

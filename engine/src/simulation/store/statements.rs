@@ -1,17 +1,17 @@
-//! The statements of a transaction, each as SQL does it: under its locks,
-//! guarded, and with the faults drawn for it.
+//! Executes the statements of a transaction as SQL does: with their locks, guards
+//! and injected faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::database::{Locked, Tables, TxnId, Written, clock};
-use super::super::weather::Ill;
+use super::super::database::{LockKey, Tables, TxnId, WriteSet, clock};
+use super::super::fault_schedule::FaultKind;
 use super::SimulatedStore;
 use crate::ledger::{Changes, Due, OrderRow, PaymentRow, ProductRow, Rows};
 use crate::model::{Hold, HoldId, HoldStatus, Product, ProductId, Timestamp};
 use crate::store::{Batch, Fault, ReadSet, StoreError, StoreResult};
 
-/// What a transaction writes, as it is sent.
-pub(super) struct Sent {
+/// A batch's writes as sent to the server.
+pub(super) struct BatchWrites {
     id: u64,
     now: Timestamp,
     changes: Changes,
@@ -19,7 +19,7 @@ pub(super) struct Sent {
     fences: BTreeMap<ProductId, u64>,
 }
 
-impl Sent {
+impl BatchWrites {
     pub(super) fn of(batch: &Batch<'_>) -> Self {
         Self {
             id: batch.id,
@@ -30,7 +30,8 @@ impl Sent {
         }
     }
 
-    /// Whether each of its statements hits all of its rows or fails.
+    /// Whether each statement is self-checking: it affects all of its rows or
+    /// fails.
     pub(super) fn is_self_checking(&self) -> bool {
         self.changes.hold_moves.is_empty()
             && self.changes.extensions.is_empty()
@@ -38,7 +39,7 @@ impl Sent {
             && self.changes.settled_payments.is_empty()
     }
 
-    pub(super) fn may_meet(&self) -> bool {
+    pub(super) fn needs_conflict_check(&self) -> bool {
         !self.changes.new_orders.is_empty() || self.changes.new_payments.iter().any(|p| p.waiting)
     }
 }
@@ -51,19 +52,19 @@ fn conflict(why: &str) -> StoreError {
     StoreError::new(Fault::Conflict, why)
 }
 
-/// The hold as the transaction sees it.
-fn hold_seen(tables: &Tables, written: &Written, id: HoldId) -> Option<Hold> {
-    written.holds.get(&id).or_else(|| tables.holds.get(&id)).cloned()
+/// Returns the hold as the transaction sees it.
+fn visible_hold(tables: &Tables, write_set: &WriteSet, id: HoldId) -> Option<Hold> {
+    write_set.holds.get(&id).or_else(|| tables.holds.get(&id)).cloned()
 }
 
 impl SimulatedStore {
     async fn insert_holds(&self, txn: TxnId, holds: &[Hold]) -> StoreResult<()> {
         for hold in holds {
-            self.lock(txn, Locked::Hold(hold.id)).await?;
-            let is_new = self.database.with(txn, |tables, written| {
-                let is_new = hold_seen(tables, written, hold.id).is_none();
+            self.lock(txn, LockKey::Hold(hold.id)).await?;
+            let is_new = self.database.with(txn, |tables, write_set| {
+                let is_new = visible_hold(tables, write_set, hold.id).is_none();
                 if is_new {
-                    written.holds.insert(hold.id, hold.clone());
+                    write_set.holds.insert(hold.id, hold.clone());
                 }
                 is_new
             })?;
@@ -74,24 +75,24 @@ impl SimulatedStore {
         Ok(())
     }
 
-    async fn insert_others(&self, txn: TxnId, sent: &Sent) -> StoreResult<()> {
-        let changes = &sent.changes;
+    async fn insert_others(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
+        let changes = &writes.changes;
         for row in &changes.new_keys {
-            self.lock(txn, Locked::Key(row.key.clone())).await?;
-            let taken = self.database.with(txn, |tables, written| {
-                let entry = (row.clone(), sent.now);
+            self.lock(txn, LockKey::Key(row.key.clone())).await?;
+            let taken = self.database.with(txn, |tables, write_set| {
+                let entry = (row.clone(), writes.now);
                 tables.keys.contains_key(&row.key)
-                    || written.keys.insert(row.key.clone(), entry).is_some()
+                    || write_set.keys.insert(row.key.clone(), entry).is_some()
             })?;
             if taken {
                 return Err(duplicate());
             }
         }
         for row in &changes.new_payments {
-            self.lock(txn, Locked::Payment(row.key.clone())).await?;
-            let taken = self.database.with(txn, |tables, written| {
+            self.lock(txn, LockKey::Payment(row.key.clone())).await?;
+            let taken = self.database.with(txn, |tables, write_set| {
                 tables.payments.contains_key(&row.key)
-                    || written.payments.insert(row.key.clone(), row.clone()).is_some()
+                    || write_set.payments.insert(row.key.clone(), row.clone()).is_some()
             })?;
             if taken {
                 return Err(duplicate());
@@ -99,48 +100,49 @@ impl SimulatedStore {
         }
         let waiting = changes.new_payments.iter().filter(|row| row.waiting);
         for (position, row) in waiting.enumerate() {
-            self.lock(txn, Locked::Waiting(row.order_id, row.key.clone())).await?;
+            self.lock(txn, LockKey::Waiting(row.order_id, row.key.clone())).await?;
             let which = (row.order_id, row.key.clone());
-            self.database.with(txn, |_, written| written.waiting.insert(which, Some(position)))?;
+            self.database
+                .with(txn, |_, write_set| write_set.waiting.insert(which, Some(position)))?;
         }
         Ok(())
     }
 
-    /// Inserts orders and moves holds and orders; says whether each guard let
-    /// all of its rows through.
-    async fn move_rows(&self, txn: TxnId, sent: &Sent) -> StoreResult<bool> {
-        let changes = &sent.changes;
+    /// Inserts orders and updates holds and orders; returns whether every guard
+    /// matched all of its rows.
+    async fn move_rows(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<bool> {
+        let changes = &writes.changes;
         let mut all_hit = true;
         for (id, end) in &changes.extensions {
-            self.lock(txn, Locked::Hold(*id)).await?;
-            all_hit &= self.database.with(txn, |tables, written| {
-                let hold = hold_seen(tables, written, *id);
+            self.lock(txn, LockKey::Hold(*id)).await?;
+            all_hit &= self.database.with(txn, |tables, write_set| {
+                let hold = visible_hold(tables, write_set, *id);
                 let hold = hold.filter(|hold| hold.status == HoldStatus::Active);
-                hold.map(|hold| written.holds.insert(*id, Hold { expires_at: *end, ..hold }))
+                hold.map(|hold| write_set.holds.insert(*id, Hold { expires_at: *end, ..hold }))
                     .is_some()
             })?;
         }
         for moved in &changes.hold_moves {
             for id in &moved.ids {
-                self.lock(txn, Locked::Hold(*id)).await?;
-                all_hit &= self.database.with(txn, |tables, written| {
-                    let hold = hold_seen(tables, written, *id);
+                self.lock(txn, LockKey::Hold(*id)).await?;
+                all_hit &= self.database.with(txn, |tables, write_set| {
+                    let hold = visible_hold(tables, write_set, *id);
                     let hold = hold.filter(|hold| hold.status == moved.from);
-                    hold.map(|hold| written.holds.insert(*id, Hold { status: moved.to, ..hold }))
+                    hold.map(|hold| write_set.holds.insert(*id, Hold { status: moved.to, ..hold }))
                         .is_some()
                 })?;
             }
         }
         for row in &changes.new_orders {
-            self.lock(txn, Locked::Order(row.order.id)).await?;
-            self.lock(txn, Locked::OrderOfHold(row.order.hold_id)).await?;
-            let taken = self.database.with(txn, |tables, written| {
+            self.lock(txn, LockKey::Order(row.order.id)).await?;
+            self.lock(txn, LockKey::OrderOfHold(row.order.hold_id)).await?;
+            let taken = self.database.with(txn, |tables, write_set| {
                 let hold_id = row.order.hold_id;
                 let uses = |other: &OrderRow| other.order.hold_id == hold_id;
                 tables.orders.contains_key(&row.order.id)
                     || tables.orders.values().any(uses)
-                    || written.orders.values().any(uses)
-                    || written.orders.insert(row.order.id, row.clone()).is_some()
+                    || write_set.orders.values().any(uses)
+                    || write_set.orders.insert(row.order.id, row.clone()).is_some()
             })?;
             if taken {
                 return Err(duplicate());
@@ -148,46 +150,48 @@ impl SimulatedStore {
         }
         for moved in &changes.order_moves {
             for id in &moved.ids {
-                self.lock(txn, Locked::Order(*id)).await?;
-                all_hit &= self.database.with(txn, |tables, written| {
-                    let row = written.orders.get(id).or_else(|| tables.orders.get(id)).cloned();
+                self.lock(txn, LockKey::Order(*id)).await?;
+                all_hit &= self.database.with(txn, |tables, write_set| {
+                    let row = write_set.orders.get(id).or_else(|| tables.orders.get(id)).cloned();
                     let as_before = |row: &OrderRow| {
                         (row.order.status, row.order.payment_disposition) == moved.from
                     };
                     let Some(mut row) = row.filter(as_before) else { return false };
                     (row.order.status, row.order.payment_disposition) = moved.to;
-                    row.order.updated_at = sent.now;
-                    written.orders.insert(*id, row);
+                    row.order.updated_at = writes.now;
+                    write_set.orders.insert(*id, row);
                     true
                 })?;
             }
         }
         for (order_id, key) in &changes.settled_payments {
-            self.lock(txn, Locked::Waiting(*order_id, key.clone())).await?;
-            self.lock(txn, Locked::Payment(key.clone())).await?;
-            all_hit &= self.database.with(txn, |tables, written| {
+            self.lock(txn, LockKey::Waiting(*order_id, key.clone())).await?;
+            self.lock(txn, LockKey::Payment(key.clone())).await?;
+            all_hit &= self.database.with(txn, |tables, write_set| {
                 let which = (*order_id, key.clone());
                 let row = tables.payments.get(key).filter(|row| row.waiting);
                 let Some(row) = row.filter(|_| tables.waiting.contains_key(&which)) else {
                     return false;
                 };
-                written.payments.insert(key.clone(), PaymentRow { waiting: false, ..row.clone() });
-                written.waiting.insert(which, None);
+                write_set
+                    .payments
+                    .insert(key.clone(), PaymentRow { waiting: false, ..row.clone() });
+                write_set.waiting.insert(which, None);
                 true
             })?;
         }
         Ok(all_hit)
     }
 
-    /// Updates the products, guarded by their versions, and the row of events
-    /// behind them, which fails where the guard did not let all through.
-    async fn update_products(&self, txn: TxnId, sent: &Sent) -> StoreResult<()> {
-        let changed = &sent.changes.products;
+    /// Updates the products under their version guards, then inserts the outbox
+    /// row, which fails unless every guard matched.
+    async fn update_products(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
+        let changed = &writes.changes.products;
         for change in changed {
-            self.lock(txn, Locked::Product(change.before.product.id)).await?;
+            self.lock(txn, LockKey::Product(change.before.product.id)).await?;
         }
-        let hit = self.database.with(txn, |tables, written| {
-            let lease = |id: ProductId| sent.fences.get(&id).copied().unwrap_or(0);
+        let hit = self.database.with(txn, |tables, write_set| {
+            let lease = |id: ProductId| writes.fences.get(&id).copied().unwrap_or(0);
             let any = |differs: &dyn Fn(&ProductRow, &ProductRow) -> bool| {
                 changed.iter().any(|change| differs(&change.before, &change.after))
             };
@@ -225,11 +229,11 @@ impl SimulatedStore {
                 if next_due {
                     row.next_due = after.next_due;
                 }
-                if sent.fences.get(&id).is_some_and(|lease| *lease < row.fence) {
-                    written.is_overtaken = true;
+                if writes.fences.get(&id).is_some_and(|lease| *lease < row.fence) {
+                    write_set.is_overtaken = true;
                 }
                 row.product.version = after.product.version;
-                written.products.insert(id, row);
+                write_set.products.insert(id, row);
                 hit += 1;
             }
             hit
@@ -237,69 +241,70 @@ impl SimulatedStore {
         if hit != changed.len() {
             return Err(conflict("a product was not as it was read"));
         }
-        let events = sent.changes.events.clone();
-        let taken = self.database.with(txn, |tables, written| {
-            written.outbox = Some((sent.id, events));
-            tables.outbox.contains_key(&sent.id)
+        let events = writes.changes.events.clone();
+        let taken = self.database.with(txn, |tables, write_set| {
+            write_set.outbox = Some((writes.id, events));
+            tables.outbox.contains_key(&writes.id)
         })?;
         if taken { Err(duplicate()) } else { Ok(()) }
     }
 
-    /// All statements of a batch but COMMIT.
-    pub(super) async fn write_all(&self, txn: TxnId, sent: &Sent) -> StoreResult<()> {
+    /// Executes all statements of a batch except COMMIT.
+    pub(super) async fn write_all(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
         self.statement(txn)?;
-        self.insert_others(txn, sent).await?;
-        let holds = sent.changes.new_holds.iter();
+        self.insert_others(txn, writes).await?;
+        let holds = writes.changes.new_holds.iter();
         let holds: Vec<Hold> =
-            holds.filter(|hold| !sent.early_inserts.contains(&hold.id)).cloned().collect();
+            holds.filter(|hold| !writes.early_inserts.contains(&hold.id)).cloned().collect();
         self.insert_holds(txn, &holds).await?;
         self.statement(txn)?;
-        let all_hit = self.move_rows(txn, sent).await?;
+        let all_hit = self.move_rows(txn, writes).await?;
         self.statement(txn)?;
-        self.update_products(txn, sent).await?;
+        self.update_products(txn, writes).await?;
         if !all_hit {
             return Err(conflict("a row was not in the state it comes from"));
         }
-        self.check_meeting(txn, sent).await
+        self.check_conflicts(txn, writes).await
     }
 
-    /// The reads that must find nothing.
-    async fn check_meeting(&self, txn: TxnId, sent: &Sent) -> StoreResult<()> {
+    /// Executes the conflict checks: reads that must return no row.
+    async fn check_conflicts(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
         let mut met = false;
-        for row in &sent.changes.new_orders {
+        for row in &writes.changes.new_orders {
             for what in self.database.waiting_for(row.order.id) {
-                let Locked::Waiting(order_id, key) = what.clone() else { continue };
+                let LockKey::Waiting(order_id, key) = what.clone() else { continue };
                 let which = (order_id, key);
                 let is_there =
-                    |tables: &Tables, written: &Written| match written.waiting.get(&which) {
+                    |tables: &Tables, write_set: &WriteSet| match write_set.waiting.get(&which) {
                         Some(position) => position.is_some(),
                         None => tables.waiting.contains_key(&which),
                     };
                 met |= self.database.lock_if_there(txn, what, self.lock_wait, is_there).await?;
             }
         }
-        for row in sent.changes.new_payments.iter().filter(|row| row.waiting) {
+        for row in writes.changes.new_payments.iter().filter(|row| row.waiting) {
             let id = row.order_id;
-            let is_there = |tables: &Tables, written: &Written| {
-                tables.orders.contains_key(&id) || written.orders.contains_key(&id)
+            let is_there = |tables: &Tables, write_set: &WriteSet| {
+                tables.orders.contains_key(&id) || write_set.orders.contains_key(&id)
             };
-            let what = Locked::Order(id);
+            let what = LockKey::Order(id);
             met |= self.database.lock_if_there(txn, what, self.lock_wait, is_there).await?;
         }
         if met { Err(conflict("an order met an event that waits for it")) } else { Ok(()) }
     }
 
     pub(super) fn commit_now(&self, txn: TxnId) -> StoreResult<()> {
-        if self.weather.strikes(Ill::CommitRefused) {
+        if self.faults.strikes(FaultKind::CommitRefused) {
             self.database.roll_back(txn);
             return Err(StoreError::new(Fault::Deadlock, "refused at COMMIT"));
         }
         let products = self.database.commit(txn)?;
-        self.notices.send(&self.weather, self.process, &products);
+        self.invalidations.send(&self.faults, self.process, &products);
         Ok(())
     }
 
-    /// Begins: what is written ahead, the products in their order, the rest.
+    /// Begins: runs the early inserts, locks the products in id order, then reads
+    /// the rest of the read set.
     pub(super) async fn load(
         &self,
         txn: TxnId,
@@ -313,15 +318,15 @@ impl SimulatedStore {
             if !self.database.read(|tables| tables.products.contains_key(id)) {
                 continue;
             }
-            self.lock(txn, Locked::Product(*id)).await?;
+            self.lock(txn, LockKey::Product(*id)).await?;
             time = Some(clock());
             let row = self.database.read(|tables| tables.products.get(id).cloned());
             rows.products.extend(row.map(|row| (*id, row)));
         }
         self.statement(txn)?;
         for id in &read_set.holds {
-            let is_there = |tables: &Tables, _: &Written| tables.holds.contains_key(id);
-            let what = Locked::Hold(*id);
+            let is_there = |tables: &Tables, _: &WriteSet| tables.holds.contains_key(id);
+            let what = LockKey::Hold(*id);
             if self.database.lock_if_there(txn, what, self.lock_wait, is_there).await? {
                 let hold = self.database.read(|tables| tables.holds.get(id).cloned());
                 rows.holds.extend(hold.map(|hold| (*id, hold)));
@@ -333,8 +338,8 @@ impl SimulatedStore {
             rows.order_by_hold.extend(used.map(|order| (order.hold_id, order.id)));
         });
         for id in &read_set.orders {
-            let is_there = |tables: &Tables, _: &Written| tables.orders.contains_key(id);
-            let what = Locked::Order(*id);
+            let is_there = |tables: &Tables, _: &WriteSet| tables.orders.contains_key(id);
+            let what = LockKey::Order(*id);
             if self.database.lock_if_there(txn, what, self.lock_wait, is_there).await? {
                 let row = self.database.read(|tables| tables.orders.get(id).cloned());
                 rows.orders.extend(row.map(|row| (*id, row)));
@@ -359,7 +364,8 @@ impl SimulatedStore {
         Ok((rows, time.unwrap_or_else(clock)))
     }
 
-    /// The products whose due rows are needed; the others are marked.
+    /// Returns the products whose due rows the batch needs, and marks the others
+    /// as having more.
     pub(super) fn mark_due(rows: &mut Rows, read_set: &ReadSet, now: Timestamp) -> Vec<ProductId> {
         let is_dead = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
         let paid = read_set.orders.iter().filter_map(|id| rows.orders.get(id));

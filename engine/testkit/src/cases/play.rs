@@ -1,4 +1,4 @@
-//! A case, played step by step.
+//! Plays a case step by step.
 
 use std::collections::HashMap;
 use std::thread;
@@ -8,29 +8,29 @@ use serde_json::{Map, Value, json};
 
 use super::table::{Case, Part, Step, Text, parse};
 
-/// How long a step with `until` may take.
+/// Bounds a step with `until`.
 const SOON: Duration = Duration::from_secs(10);
 
 type Answers = HashMap<String, Value>;
 
-/// An engine as a face offers it, opened for one case.
+/// An engine behind a language binding, opened for one case.
 pub trait Face {
-    /// Creates a product at 19.99 and answers its fields.
+    /// Creates a product at 19.99 and returns its fields.
     fn create_product(&self, name: &str, stock: u64) -> Value;
 
-    /// Makes a call of the table; the arguments refer to nothing any more.
+    /// Makes a call of the table; references in the arguments are resolved.
     fn call(&self, call: &str, args: Map<String, Value>) -> Outcome;
 
-    /// Whether the audit finds the store consistent; else what it found.
+    /// Audits the store; returns the findings as an error.
     fn audit(&self) -> Result<(), String>;
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// The code of the error.
     pub code: Option<String>,
-    /// The fields of the answer or the error, by the table's names.
+    /// The fields of the response or the error, by the table's names.
     pub fields: Value,
 }
 
@@ -40,7 +40,7 @@ impl Outcome {
         Self { code: None, fields }
     }
 
-    /// A refusal.
+    /// An error.
     pub fn error(code: &str, fields: Value) -> Self {
         Self { code: Some(code.to_owned()), fields }
     }
@@ -50,7 +50,7 @@ impl Outcome {
 ///
 /// # Errors
 ///
-/// Which step was not as expected, and why.
+/// Names the step with an unexpected result, and why.
 pub fn play(case: &Case, face: &impl Face) -> Result<(), String> {
     let mut answers = Answers::new();
     for (name, stock) in &case.products {
@@ -75,7 +75,7 @@ pub fn play(case: &Case, face: &impl Face) -> Result<(), String> {
     if case.steps.iter().any(|step| step.call == "close") { Ok(()) } else { face.audit() }
 }
 
-/// Compares an answer with what is expected.
+/// Compares a response with what is expected.
 fn check(step: &Step, outcome: &Outcome, answers: &Answers) -> Result<(), String> {
     let Outcome { code, fields } = outcome;
     if *code != step.code {
@@ -87,7 +87,7 @@ fn check(step: &Step, outcome: &Outcome, answers: &Answers) -> Result<(), String
     }
     for (field, moment) in &step.later {
         let moment = resolve(moment, answers);
-        // RFC 3339 with the same places sorts as time does.
+        // RFC 3339 timestamps of equal precision sort by time.
         if fields[field].as_str() <= moment.as_str() {
             return Err(format!("expected {field} after {moment}, got {fields}"));
         }
@@ -95,7 +95,7 @@ fn check(step: &Step, outcome: &Outcome, answers: &Answers) -> Result<(), String
     Ok(())
 }
 
-/// Whether all that is expected is there.
+/// Whether the value contains everything expected.
 fn matches(expected: &Value, got: &Value) -> bool {
     match (expected, got) {
         (Value::Object(fields), Value::Object(_)) => {
@@ -109,7 +109,7 @@ fn matches(expected: &Value, got: &Value) -> bool {
     }
 }
 
-/// Puts parts of earlier answers in.
+/// Resolves references to earlier results.
 fn resolve(value: &Value, answers: &Answers) -> Value {
     match value {
         Value::String(text) => match parse(text) {

@@ -1,4 +1,4 @@
-//! The table as it is written.
+//! Parses the conformance table.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub struct Table {
 /// A case: calls in order, on an engine with these settings.
 #[derive(Debug)]
 pub struct Case {
-    /// What it shows.
+    /// The behaviour that the case shows.
     pub name: String,
     /// Settings of the engine, by name.
     pub settings: BTreeMap<String, String>,
@@ -25,51 +25,51 @@ pub struct Case {
     faces: Option<Vec<String>>,
 }
 
-/// A call and what is expected of it.
+/// A call and its expected result.
 #[derive(Debug)]
 pub struct Step {
-    /// What to call.
+    /// The operation.
     pub call: String,
     /// Its arguments, as they are written.
     pub args: Map<String, Value>,
     /// The code of the error; none for a success.
     pub code: Option<String>,
-    /// Fields of the answer or the error.
+    /// Fields of the response or the error.
     pub is: Map<String, Value>,
-    /// Moments of the answer that are after another.
+    /// Timestamps of the response that must be later than another.
     pub later: Map<String, Value>,
-    /// The name of the answer, for later steps.
+    /// The name of the response, for later steps.
     pub name: Option<String>,
-    /// Whether to repeat it until it is as expected.
+    /// Whether to repeat the call until the result is as expected.
     pub until: bool,
 }
 
-/// What a text of the table stands for.
+/// A parsed text of the table.
 #[derive(Debug)]
 pub enum Text<'a> {
-    /// A part of an answer.
+    /// A reference into a response.
     Reference {
-        /// The answer's name.
+        /// The response's name.
         answer: &'a str,
-        /// Where in it.
+        /// The path within it.
         path: Vec<&'a str>,
-        /// What to add.
+        /// Added to the value.
         plus: u64,
     },
-    /// Words and parts of answers in turn.
+    /// Literal text and references in turn.
     Words(Vec<Part<'a>>),
 }
 
-/// A piece of a text.
+/// A part of a text.
 #[derive(Debug)]
 pub enum Part<'a> {
-    /// As it is.
+    /// Literal text.
     Word(&'a str),
-    /// A part of an answer.
+    /// A reference into a response.
     Reference {
-        /// The answer's name.
+        /// The response's name.
         answer: &'a str,
-        /// Where in it.
+        /// The path within it.
         path: Vec<&'a str>,
     },
 }
@@ -85,7 +85,7 @@ impl Table {
         Self { cases }
     }
 
-    /// The cases of a face.
+    /// Returns the cases of a language binding.
     pub fn of<'a>(&'a self, face: &'a str) -> impl Iterator<Item = &'a Case> {
         let has = move |faces: &Vec<String>| faces.iter().any(|one| one == face);
         self.cases.iter().filter(move |case| case.faces.as_ref().is_none_or(has))
@@ -125,7 +125,7 @@ impl Step {
     }
 }
 
-/// Takes a text of the table apart.
+/// Parses a text into literals and references.
 pub fn parse(text: &str) -> Text<'_> {
     if let Some(whole) = text.strip_prefix('$') {
         let (whole, plus) = match whole.split_once('+') {
@@ -151,7 +151,7 @@ fn reference(text: &str) -> (&str, Vec<&str>) {
     (answer, path.split('.').collect())
 }
 
-/// A word of the table that no runner knows must not pass as if it had run.
+/// An unknown keyword must fail rather than be ignored.
 fn known(value: &Value, keys: &[&str]) {
     for key in object(value).keys() {
         assert!(keys.contains(&key.as_str()), "unknown key {key} in {value}");

@@ -1,4 +1,4 @@
-//! A loopback port that leads to a server's unix socket.
+//! Forwards a loopback port to a server's unix socket.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,14 +11,12 @@ use std::time::Duration;
 
 const ACCEPT_ERROR_PAUSE: Duration = Duration::from_millis(10);
 
-/// Forwards TCP connections from a loopback port to a unix socket. A socket
-/// that is a file is reached from every network namespace, so clients reach a
-/// server through it that has a network namespace of its own, whatever becomes
-/// of that network.
+/// Forwards TCP connections from a loopback port to a unix socket. A socket file
+/// is reachable from every network namespace, so clients reach a server in its
+/// own namespace even while that network is partitioned.
 ///
-/// A client that comes while the server is away is closed at once. Dropping the
-/// forwarder frees its port; a connection lasts until one of its two sides
-/// closes it.
+/// While the server is down, clients are closed at once. Dropping the forwarder
+/// frees its port; a connection lasts until one side closes it.
 #[derive(Debug)]
 pub(super) struct Forwarder {
     addr: SocketAddr,
@@ -53,8 +51,8 @@ impl Forwarder {
 impl Drop for Forwarder {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
-        // A connection of our own wakes the thread that accepts. Should it be
-        // refused, the thread is awake already, or gone.
+        // A connection to itself wakes the accepting thread. If it is refused,
+        // the thread is awake or has ended.
         let _ = TcpStream::connect(self.addr);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
@@ -62,7 +60,7 @@ impl Drop for Forwarder {
     }
 }
 
-// Does not end before the forwarder is dropped: it waits for clients.
+// Runs until the forwarder is dropped.
 fn accept(listener: &TcpListener, socket: &Path, is_over: &AtomicBool) {
     loop {
         let accepted = listener.accept();
@@ -70,15 +68,15 @@ fn accept(listener: &TcpListener, socket: &Path, is_over: &AtomicBool) {
             return;
         }
         let Ok((client, _)) = accepted else {
-            // Out of file descriptors, for example; others may be closed.
+            // For example out of file descriptors, which may be transient.
             thread::sleep(ACCEPT_ERROR_PAUSE);
             continue;
         };
         let socket = socket.to_path_buf();
         // Without a thread the client is dropped, and so closed.
         let _ = thread::Builder::new().name("forwarder-requests".to_owned()).spawn(move || {
-            // A failure of either side ends the connection, which is all that
-            // there is to tell.
+            // An error on either side ends the connection, which is the only
+            // signal.
             let _ = forward(&client, &socket);
             let _ = client.shutdown(Shutdown::Both);
         });
@@ -103,7 +101,7 @@ fn forward(client: &TcpStream, socket: &Path) -> io::Result<()> {
 }
 
 fn end(client: &TcpStream, server: &UnixStream) {
-    // One that is closed already is as good as closed now.
+    // It may be closed already.
     let _ = client.shutdown(Shutdown::Both);
     let _ = server.shutdown(Shutdown::Both);
 }
@@ -117,7 +115,7 @@ mod tests {
     use crate::folder::Folder;
 
     #[test]
-    fn it_copies_both_ways_and_passes_an_end_on() -> io::Result<()> {
+    fn forwarder_copies_both_ways_and_forwards_eof() -> io::Result<()> {
         let folder = Folder::new("stockade-forwarder-")?;
         let socket = folder.path().join("server.sock");
         let forwarder = Forwarder::open(0, socket.clone())?;

@@ -1,10 +1,10 @@
-//! A private network: a Linux network namespace for each node, joined by a
-//! bridge, so that the network can fail for one node and not for the others.
+//! Creates a private network: a Linux network namespace per node, joined by a
+//! bridge, so that the network can be partitioned for one node.
 //!
-//! A user namespace owns them all, so no privilege is needed where the system
-//! lets users make one. A namespace exists while a process is in it; here that
-//! is a `cat`, which ends when the pipe to its input closes, and so with the
-//! process that made the network, however that ends.
+//! A user namespace owns them all, so no privilege is needed where users may
+//! create one. A namespace exists while a process is in it: here a `cat`, which
+//! ends when its input pipe closes, and so at the latest when the process that
+//! created the network ends.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -117,7 +117,7 @@ impl Namespace {
     fn hold(make: &[&str]) -> Result<Namespace, String> {
         let line: Vec<OsString> = make.iter().chain(&["--", "cat"]).map(OsString::from).collect();
         let mut holder = tool::command_line(&line)
-            // Out of our process group, as the servers that it outlives.
+            // In its own process group, as the servers that it outlives.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -126,7 +126,7 @@ impl Namespace {
             .map_err(|cause| format!("failed to run {}: {cause}", make[0]))?;
         let (output, errors) = (holder.stdout.take(), holder.stderr.take());
         let mut namespace = Namespace { line: holder.stdin.take(), holder };
-        // What comes back comes from a cat that is in the namespace.
+        // The echo proves that cat runs in the namespace.
         let sent = namespace.line.as_mut().map(|line| line.write_all(b"\n"));
         let mut answer = String::new();
         let read = output.map(|output| BufReader::new(output).read_line(&mut answer));
@@ -135,7 +135,7 @@ impl Namespace {
         }
         drop(namespace);
         let mut complaint = String::new();
-        // What was read before an error is still worth showing.
+        // Output read before an error is still useful.
         let _ = errors.map(|mut errors| errors.read_to_string(&mut complaint));
         Err(format!("{} made no namespace: {}", make.join(" "), complaint.trim_end()))
     }
@@ -144,7 +144,7 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         drop(self.line.take());
-        // Nothing to do about a failure; waiting only avoids a zombie.
+        // Waiting only avoids a zombie; errors are ignored.
         let _ = self.holder.wait();
     }
 }
@@ -169,7 +169,7 @@ mod tests {
         tool::run(tool::command_line(&line), "").is_err_and(|why| why.contains("refused"))
     }
 
-    /// Neighbours that were not found are asked for again after a second or more.
+    /// The kernel retries failed neighbour resolution after a second or more.
     #[track_caller]
     fn wait_to_reach(network: &Network, from: usize, to: usize) {
         let what = format!("node {from} reaches node {to}");
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_cut_off_reaches_no_other_until_it_is_connected_again() {
+    fn partitioned_node_reaches_others_only_after_reconnect() {
         let network = Network::new(3).expect("a network");
         wait_to_reach(&network, 0, 1);
         network.connect(0, false).expect("a cut");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_makes_no_namespace_is_told_of_with_its_complaint() {
+    fn failed_namespace_command_reports_its_stderr() {
         let why = Namespace::hold(&["sh", "-c", "echo forbidden >&2; exit 1"]).err();
         assert!(why.as_ref().is_some_and(|why| why.contains("forbidden")), "{why:?}");
         let why = Namespace::hold(&["no-such-program"]).err();

@@ -1,4 +1,4 @@
-//! One client's connection through the proxy, and its two threads.
+//! Pumps one client's connection through the proxy with two threads.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::set_socket_linger;
 
 use super::trigger::{CutWhen, Scanner};
-use super::{Shared, lock};
+use super::{ProxyState, lock};
 
 const CHUNK_BYTES: usize = 16 * 1024;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-// How soon a blocked writer or a delayed chunk notices that its connection has
-// been cut. A blocked reader is woken at once, by the shutdown.
+// Bounds the time until a blocked writer or a delayed chunk notices a cut. The
+// shutdown wakes a blocked reader at once.
 const NOTICE_WITHIN: Duration = Duration::from_millis(20);
 
-/// Makes the last close of this socket send RST rather than FIN, and wakes
-/// whoever reads from it. A shutdown for reading sends nothing by itself.
+/// Makes the last close of this socket send RST rather than FIN, and wakes its
+/// reader. A shutdown for reading sends nothing by itself.
 pub(super) fn reset(stream: &TcpStream) {
     // Both fail only on a socket that is disconnected already.
     let _ = set_socket_linger(stream, Some(Duration::ZERO));
@@ -29,13 +29,13 @@ pub(super) fn reset(stream: &TcpStream) {
 /// The writing end of one side. The reading end is a duplicate that the pump on
 /// that side owns; the kernel closes the socket when both are gone.
 #[derive(Debug, Default)]
-struct Side {
-    // `None` before the server is connected, and after a cut. Held for one
-    // write, which the write timeout bounds.
+struct Peer {
+    // `None` before the server is connected, and after a cut. Guards one write,
+    // which the write timeout bounds; a plain mutex, as the threads block anyway.
     stream: Mutex<Option<TcpStream>>,
 }
 
-impl Side {
+impl Peer {
     fn open(&self, stream: &TcpStream) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(NOTICE_WITHIN))?;
@@ -49,15 +49,16 @@ impl Side {
         }
     }
 
-    /// Passes on that the other side will send no more.
+    /// Forwards the other side's end of file.
     fn finish(&self) {
         if let Some(stream) = lock(&self.stream).as_ref() {
-            // Fails if the peer is gone, and then there is nobody to tell.
+            // Fails only if the peer has closed already.
             let _ = stream.shutdown(Shutdown::Write);
         }
     }
 
-    /// Sends all of `bytes`; says no if the peer or the connection is gone.
+    /// Sends all of `bytes`; returns false if the peer has closed or the
+    /// connection is cut.
     fn send(&self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let mut slot = lock(&self.stream);
@@ -79,11 +80,11 @@ fn waits(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-/// A connection that the proxy serves.
+/// A proxied connection.
 #[derive(Debug, Default)]
 pub(super) struct Connection {
-    client: Side,
-    server: Side,
+    client: Peer,
+    server: Peer,
     // Set before the sockets are shut down, so that a woken reader can tell a
     // cut from the peer's own end.
     broken: AtomicBool,
@@ -100,8 +101,8 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Cuts both sides. Their sockets close, with RST, when the pumps have let
-    /// go of their reading ends, which they do at once.
+    /// Cuts both sides. Their sockets close with RST once the pumps drop their
+    /// reading ends, which happens at once.
     pub(super) fn reset(&self) {
         self.broken.store(true, Ordering::SeqCst);
         self.client.reset();
@@ -114,7 +115,7 @@ impl Connection {
 
     /// Connects to the server and pumps both ways until both ends have closed
     /// or the connection is cut. All its sockets are closed on return.
-    pub(super) fn serve(&self, client: TcpStream, shared: &Shared) {
+    pub(super) fn serve(&self, client: TcpStream, shared: &ProxyState) {
         let upstream = *lock(&shared.upstream);
         let server = TcpStream::connect_timeout(&upstream, CONNECT_WITHIN)
             .and_then(|server| self.server.open(&server).map(|()| server));
@@ -122,7 +123,7 @@ impl Connection {
             self.reset();
             return;
         };
-        // A cut may have come while we were connecting.
+        // A cut may have come during the connect.
         if self.broken() {
             self.reset();
         }
@@ -139,7 +140,7 @@ impl Connection {
         *lock(&self.server.stream) = None;
     }
 
-    fn pump_requests(&self, mut client: TcpStream, shared: &Shared) {
+    fn pump_requests(&self, mut client: TcpStream, shared: &ProxyState) {
         let mut buffer = [0_u8; CHUNK_BYTES];
         let mut scanner = Scanner::default();
         while let Some(chunk) = self.read(&mut client, &mut buffer, &self.server, shared) {
@@ -158,8 +159,8 @@ impl Connection {
                 self.reset();
             }
             if hit == Some(CutWhen::AfterForward) {
-                // An end rather than a reset for the server: it reads what it
-                // was sent, carries it out, and then finds that nobody is left.
+                // FIN rather than RST for the server: it reads and executes the
+                // forwarded data before it sees the end.
                 shared.count_shot();
                 self.client.reset();
                 self.server.finish();
@@ -168,14 +169,14 @@ impl Connection {
         }
     }
 
-    fn pump_replies(&self, mut server: TcpStream, shared: &Shared) {
+    fn pump_replies(&self, mut server: TcpStream, shared: &ProxyState) {
         let mut buffer = [0_u8; CHUNK_BYTES];
         let mut scanner = Scanner::default();
         while let Some(chunk) = self.read(&mut server, &mut buffer, &self.client, shared) {
             if let Some(hit) = scanner.scan(&mut lock(&shared.armed_replies), chunk) {
                 shared.count_shot();
-                // An end rather than a reset for the client: it reads what came
-                // before it.
+                // FIN rather than RST for the client: it reads the forwarded data
+                // first.
                 self.client.send(&chunk[..hit.end]);
                 self.client.finish();
                 self.broken.store(true, Ordering::SeqCst);
@@ -192,8 +193,8 @@ impl Connection {
                 continue;
             }
             if !self.client.send(chunk) {
-                // The cut may have come while the chunk was on its way; then
-                // the server is still to finish.
+                // The cut may have come while the chunk was in flight; the server
+                // must still finish.
                 if !self.orphaned.load(Ordering::SeqCst) {
                     self.reset();
                 }
@@ -201,14 +202,14 @@ impl Connection {
         }
     }
 
-    // Reads one chunk and holds it back for the proxy's delay. `None` at the
-    // end, of which `other` has then been told.
+    // Reads one chunk and delays it. Returns `None` at end of file, after
+    // forwarding that to `other`.
     fn read<'b>(
         &self,
         from: &mut TcpStream,
         buffer: &'b mut [u8],
-        other: &Side,
-        shared: &Shared,
+        other: &Peer,
+        shared: &ProxyState,
     ) -> Option<&'b [u8]> {
         let count = loop {
             let read = from.read(buffer);

@@ -1,50 +1,50 @@
-//! Finding the bytes that set off a cut.
+//! Finds the bytes that trigger a cut.
 
-/// Says at which moment [`Proxy::cut_after_client_sends`] cuts.
+/// The moment at which [`Proxy::cut_after_client_sends`] cuts.
 ///
 /// [`Proxy::cut_after_client_sends`]: crate::Proxy::cut_after_client_sends
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CutWhen {
-    /// The server never gets the chunk; both sides are reset. A transaction
-    /// that it would have committed is rolled back.
+    /// The server never gets the chunk; both sides are reset. The server rolls
+    /// the transaction back.
     BeforeForward,
-    /// The server gets the chunk and is left to finish; the client is reset at
-    /// once, so it may come back while the server is still at work.
+    /// The server gets the chunk and may finish; the client is reset at once, so
+    /// it may reconnect while the server still executes.
     AfterForward,
-    /// The server gets the chunk and has answered; the client is reset instead
-    /// of getting the answer, so what it asked for has happened already.
+    /// The server gets the chunk and responds; the client is reset instead of
+    /// getting the response, so the request has taken effect.
     AfterReply,
 }
 
-/// A shot that is waiting for its bytes.
+/// An armed trigger.
 #[derive(Debug)]
 pub(super) struct Trigger {
     pub(super) needle: Vec<u8>,
     pub(super) when: CutWhen,
-    // Tells this shot from the one armed before it.
+    // Distinguishes this trigger from earlier ones.
     pub(super) number: u64,
 }
 
-/// A needle that was found.
+/// A match of the needle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hit {
+pub(super) struct Match {
     pub(super) when: CutWhen,
     // Where in the chunk the needle ends.
     pub(super) end: usize,
 }
 
-/// Looks for the armed needle in one connection's stream.
+/// Searches one connection's stream for the armed needle.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
-    // The end of what was seen since shot `number` was armed, one byte shorter
-    // than its needle.
+    // The last bytes seen since trigger `number` was armed, one byte shorter than
+    // its needle.
     tail: Vec<u8>,
     number: u64,
 }
 
 impl Scanner {
-    /// Takes the shot if its needle ends in `chunk`.
-    pub(super) fn scan(&mut self, armed: &mut Option<Trigger>, chunk: &[u8]) -> Option<Hit> {
+    /// Fires the trigger if its needle ends in `chunk`.
+    pub(super) fn scan(&mut self, armed: &mut Option<Trigger>, chunk: &[u8]) -> Option<Match> {
         let trigger = armed.as_ref()?;
         if trigger.number != self.number {
             self.number = trigger.number;
@@ -54,7 +54,7 @@ impl Scanner {
         self.tail.extend_from_slice(chunk);
         if let Some(at) = self.tail.windows(length).position(|window| window == trigger.needle) {
             let end = at + length - seen;
-            return armed.take().map(|trigger| Hit { when: trigger.when, end });
+            return armed.take().map(|trigger| Match { when: trigger.when, end });
         }
         let surplus = self.tail.len().saturating_sub(length - 1);
         self.tail.drain(..surplus);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_needle_is_found_wherever_the_stream_is_split() {
+    fn needle_is_found_across_chunk_boundaries() {
         let stream = b"INSERT; COMMIT; x";
         for split in 0..=stream.len() {
             let mut armed = armed(b"COMMIT", 1);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_needle_is_found_byte_by_byte_and_only_once() {
+    fn needle_is_found_byte_by_byte_and_only_once() {
         let mut armed = armed(b"aab", 1);
         let mut scanner = Scanner::default();
         let hits = b"aaabaab".iter().map(|byte| scanner.scan(&mut armed, &[*byte]));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_from_before_the_arming_do_not_count() {
+    fn bytes_before_arming_do_not_match() {
         let mut scanner = Scanner::default();
         let mut first = armed(b"abcd", 1);
         assert_eq!(scanner.scan(&mut first, b"abc"), None);

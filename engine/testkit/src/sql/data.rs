@@ -1,4 +1,4 @@
-//! A server's data folder, made once for a version and then copied.
+//! Creates a server's data folder once per version and copies it.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use super::flavour::{Flavour, user, version};
-use crate::home::{self, Home};
+use crate::binaries::{self, ServerBinaries};
 use crate::tool;
 
 /// Where an unpacked MariaDB keeps the statements that make its own tables, in
@@ -19,7 +19,7 @@ const MARIADB_TABLES: [&str; 5] = [
     "mariadb_sys_schema.sql",
 ];
 
-/// Names are not looked up, so `localhost` is the socket file alone.
+/// Host names are not resolved, so `localhost` means the unix socket only.
 const MYSQL_USERS: &str = "CREATE USER root@'127.0.0.1';\n\
     GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n\
     GRANT PROXY ON ''@'' TO root@'127.0.0.1' WITH GRANT OPTION;\n";
@@ -27,8 +27,8 @@ const MYSQL_USERS: &str = "CREATE USER root@'127.0.0.1';\n\
 /// Puts a new server's data into `folder`/data.
 pub(super) fn make(flavour: Flavour, folder: &Path) -> Result<(), String> {
     match flavour {
-        Flavour::MariaDb => install_mariadb(&flavour.home()?, folder),
-        // It takes five seconds, a copy a tenth of one.
+        Flavour::MariaDb => install_mariadb(&flavour.binaries()?, folder),
+        // Creating one takes five seconds, a copy a tenth of a second.
         Flavour::MySql => copy(&template()?, &folder.join("data")),
     }
 }
@@ -39,11 +39,11 @@ fn template() -> Result<PathBuf, String> {
     let program = Flavour::MySql.daemon()?;
     let mut hasher = DefaultHasher::new();
     (version(&program)?, &program, user(), MYSQL_USERS).hash(&mut hasher);
-    let folder = home::servers().join("data");
+    let folder = binaries::servers().join("data");
     let path = folder.join(format!("mysql-{:016x}", hasher.finish()));
     let says = |cause: std::io::Error| format!("failed to make {}: {cause}", path.display());
     fs::create_dir_all(&folder).map_err(says)?;
-    // The lock goes with the file's handle, however this process ends.
+    // The lock ends with the file handle, even if this process is killed.
     let lock = File::create(path.with_extension("lock")).map_err(says)?;
     lock.lock().map_err(says)?;
     if path.exists() {
@@ -75,10 +75,10 @@ fn install_mysql(mut program: Vec<OsString>, folder: &Path) -> Result<(), String
     fs::remove_file(data.join("auto.cnf")).map_err(|cause| format!("no auto.cnf: {cause}"))
 }
 
-fn install_mariadb(home: &Home, folder: &Path) -> Result<(), String> {
+fn install_mariadb(binaries: &ServerBinaries, folder: &Path) -> Result<(), String> {
     // Syncing takes most of the time.
     let fast = ["--innodb-flush-method=nosync", "--sync-frm=0"];
-    let Home::Unpacked(root) = home else {
+    let ServerBinaries::Unpacked(root) = binaries else {
         let mut command = tool::command("mariadb-install-db");
         command
             .arg("--no-defaults")

@@ -1,4 +1,4 @@
-//! What differs between MariaDB and MySQL.
+//! Abstracts the differences between MariaDB and MySQL.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use rustix::process::geteuid;
 
 use super::{Identity, SharedSqlServer, SqlServer, arguments, flag};
-use crate::home::Home;
+use crate::binaries::ServerBinaries;
 use crate::{ENV_MARIADB, ENV_MARIADB_ROOT, ENV_MYSQL, port, tool};
 
 /// The root into which `.ci/deps` unpacks MySQL.
@@ -190,21 +190,21 @@ impl Flavour {
         }
     }
 
-    pub(super) fn home(self) -> Result<Home, String> {
-        static MARIADB: OnceLock<Result<Home, String>> = OnceLock::new();
-        static MYSQL: OnceLock<Result<Home, String>> = OnceLock::new();
-        let home = match self {
-            Flavour::MariaDb => MARIADB.get_or_init(|| Home::chosen_by(ENV_MARIADB_ROOT)),
+    pub(super) fn binaries(self) -> Result<ServerBinaries, String> {
+        static MARIADB: OnceLock<Result<ServerBinaries, String>> = OnceLock::new();
+        static MYSQL: OnceLock<Result<ServerBinaries, String>> = OnceLock::new();
+        let binaries = match self {
+            Flavour::MariaDb => MARIADB.get_or_init(|| ServerBinaries::chosen_by(ENV_MARIADB_ROOT)),
             Flavour::MySql => MYSQL.get_or_init(|| {
                 // MariaDB's package installs its server under this name too.
                 let version = version(&["mysqld".into()]).unwrap_or_else(|_| "MariaDB".to_owned());
                 match version.contains("MariaDB") {
-                    true => Home::unpacked(MYSQL_ROOT),
-                    false => Ok(Home::Installed),
+                    true => ServerBinaries::unpacked(MYSQL_ROOT),
+                    false => Ok(ServerBinaries::Installed),
                 }
             }),
         };
-        home.clone()
+        binaries.clone()
     }
 
     pub(crate) fn daemon(self) -> Result<Vec<OsString>, String> {
@@ -212,7 +212,7 @@ impl Flavour {
             Flavour::MariaDb => "mariadbd",
             Flavour::MySql => "mysqld",
         };
-        self.home()?.program(&[name])
+        self.binaries()?.program(&[name])
     }
 
     pub(super) fn client(self) -> Result<Vec<OsString>, String> {
@@ -220,10 +220,10 @@ impl Flavour {
             Flavour::MariaDb => "mariadb",
             Flavour::MySql => "mysql",
         };
-        self.home()?.program(&[name])
+        self.binaries()?.program(&[name])
     }
 
-    /// What the client needs to talk to a server with or without TLS.
+    /// The client's TLS flags.
     pub(super) fn client_flags(self) -> &'static [&'static str] {
         match self {
             Flavour::MariaDb => &["--ssl", "--disable-ssl-verify-server-cert"],
@@ -243,7 +243,7 @@ impl Flavour {
     pub(super) fn base(self) -> Result<Vec<OsString>, String> {
         let mut flags = vec![OsString::from("--no-defaults")];
         flags.extend(user().map(OsString::from));
-        if let Home::Unpacked(root) = self.home()? {
+        if let ServerBinaries::Unpacked(root) = self.binaries()? {
             flags.push(flag("--basedir=", &root.join("usr")));
             flags.extend(match self {
                 Flavour::MariaDb => vec![
@@ -266,7 +266,7 @@ impl Flavour {
         Ok(flags)
     }
 
-    /// The whole command line of a server.
+    /// A server's command line.
     pub(super) fn command(
         self,
         folder: &Path,
@@ -287,7 +287,7 @@ impl Flavour {
     }
 }
 
-/// What a program says to `--version`.
+/// Returns a program's `--version` output.
 pub(super) fn version(program: &[OsString]) -> Result<String, String> {
     let mut command = tool::command_line(program);
     command.args(["--no-defaults", "--version"]);

@@ -1,4 +1,4 @@
-//! A product as the model has it.
+//! Holds the model's state of one product.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::histories::record::{Answer, Units};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct HoldState {
     pub(super) qty: u32,
-    /// Whom it is for, if that was said.
+    /// The customer, if the request names one.
     pub(super) customer: Option<u8>,
     pub(super) status: HoldStatus,
     pub(super) expires_at: i64,
@@ -25,16 +25,16 @@ pub(super) struct OrderState {
     pub(super) due_at: i64,
 }
 
-/// A word of the payment provider that came at a time from `from` to `to`.
+/// A payment event that arrived between `from` and `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Word {
+pub(super) struct PaymentNotice {
     pub(super) from: i64,
     pub(super) to: i64,
     pub(super) success: bool,
 }
 
-/// A product as it stands. What was due by `now` counts as returned, but is
-/// still in `holds` and `orders` as it was, and not yet in `stock`.
+/// A product's state. Holds and orders due by `now` count as expired, but keep
+/// their status in `holds` and `orders`, and their units are not in `stock` yet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct State {
     pub(super) now: i64,
@@ -42,13 +42,13 @@ pub struct State {
     pub(super) sold: u64,
     pub(super) holds: BTreeMap<u64, HoldState>,
     pub(super) orders: BTreeMap<u64, OrderState>,
-    /// Key and request with the answer that was given.
+    /// Each idempotency key's request and response.
     pub(super) keys: BTreeMap<String, (String, Answer)>,
-    /// Words of the payment provider on orders that are not there yet.
-    pub(super) waiting: BTreeMap<u64, Vec<Word>>,
+    /// Payments that wait for orders which do not exist yet.
+    pub(super) waiting: BTreeMap<u64, Vec<PaymentNotice>>,
 }
 
-/// Never due.
+/// A due time that never comes: of operations in doubt.
 pub(super) const NEVER: i64 = i64::MAX;
 
 impl State {
@@ -57,7 +57,7 @@ impl State {
         Self { stock: i64::try_from(stock).unwrap_or(i64::MAX), ..Self::default() }
     }
 
-    /// The product's units at this time, in one line.
+    /// Returns the product's units at this time.
     pub fn units(&self, time: i64) -> Units {
         let mut units = Units {
             stock: u64::try_from(self.available(time)).unwrap_or(0),
@@ -77,21 +77,21 @@ impl State {
         self.now
     }
 
-    /// Units that can be held at this time.
+    /// Units available at this time, expired ones included.
     pub(super) fn available(&self, time: i64) -> i64 {
-        let holds = self.holds.values().filter(|hold| hold.is_dead(time));
-        let orders = self.orders.values().filter(|order| order.is_dead(time));
+        let holds = self.holds.values().filter(|hold| hold.is_expired(time));
+        let orders = self.orders.values().filter(|order| order.is_expired(time));
         let due = holds.map(|hold| hold.qty).chain(orders.map(|order| order.qty));
         self.stock + due.map(i64::from).sum::<i64>()
     }
 
-    /// Units that a customer's holds keep at this time.
+    /// Units in a customer's active holds at this time.
     pub(super) fn held_by(&self, customer: u8, time: i64) -> u64 {
         let holds = self.holds.values().filter(|hold| hold.customer == Some(customer));
         holds.filter(|hold| hold.is_active(time)).map(|hold| u64::from(hold.qty)).sum()
     }
 
-    /// The moments after `after` and up to `until` at which something falls due.
+    /// Returns the due times in (`after`, `until`].
     pub(super) fn due_between(&self, after: i64, until: i64) -> Vec<i64> {
         let holds = self.holds.values().filter(|hold| hold.status == HoldStatus::Active);
         let pending = OrderStatus::PendingPayment;
@@ -109,12 +109,12 @@ impl HoldState {
         self.status == HoldStatus::Active && time < self.expires_at
     }
 
-    pub(super) fn is_dead(&self, time: i64) -> bool {
+    pub(super) fn is_expired(&self, time: i64) -> bool {
         self.status == HoldStatus::Active && time >= self.expires_at
     }
 
     pub(super) fn status_at(&self, time: i64) -> HoldStatus {
-        if self.is_dead(time) { HoldStatus::Expired } else { self.status }
+        if self.is_expired(time) { HoldStatus::Expired } else { self.status }
     }
 }
 
@@ -123,11 +123,11 @@ impl OrderState {
         self.status == OrderStatus::PendingPayment && time < self.due_at
     }
 
-    pub(super) fn is_dead(&self, time: i64) -> bool {
+    pub(super) fn is_expired(&self, time: i64) -> bool {
         self.status == OrderStatus::PendingPayment && time >= self.due_at
     }
 
     pub(super) fn status_at(&self, time: i64) -> OrderStatus {
-        if self.is_dead(time) { OrderStatus::Cancelled } else { self.status }
+        if self.is_expired(time) { OrderStatus::Cancelled } else { self.status }
     }
 }

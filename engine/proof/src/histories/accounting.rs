@@ -1,5 +1,6 @@
-//! What a history leaves behind: every unit where the books say it is, each
-//! hold used once, nothing that was answered lost and nothing done twice.
+//! Checks conservation and idempotency after a history: every unit is accounted
+//! for, each hold is used once, no acknowledged write is lost and none is
+//! executed twice.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,26 +8,26 @@ use stockade::{Engine, Event, EventKind, HoldId, HoldStatus, OrderId, OrderStatu
 
 use super::caller::stored;
 use super::record::{Answer, Call, Record};
-use crate::outcome::StreamError;
+use crate::results::Violation;
 
 const EVENTS_AT_ONCE: u32 = 10_000;
 
-/// One broken promise.
+/// One violation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    pub broken: StreamError,
-    /// How many units, holds or orders are concerned.
+    pub broken: Violation,
+    /// Number of affected units, holds or orders.
     pub count: u64,
     pub why: String,
 }
 
 impl Finding {
-    pub fn new(broken: StreamError, count: u64, why: String) -> Self {
+    pub fn new(broken: Violation, count: u64, why: String) -> Self {
         Self { broken, count, why }
     }
 }
 
-/// Reads the events after `cursor`, and moves it on.
+/// Reads the events after `cursor` and advances it.
 pub fn read_events(engine: &Engine, cursor: &mut u64) -> Result<Vec<Event>> {
     let mut events: Vec<Event> = Vec::new();
     loop {
@@ -37,29 +38,29 @@ pub fn read_events(engine: &Engine, cursor: &mut u64) -> Result<Vec<Event>> {
     }
 }
 
-/// Compares what callers saw of these products, what the events tell of them
-/// and what the store has of them.
+/// Compares the responses, the outbox events and the store's rows of these
+/// products.
 pub fn compare(
     engine: &Engine,
     products: &[u64],
     records: &[Record],
     events: &[Event],
 ) -> Result<Vec<Finding>> {
-    let mut books = Books::default();
+    let mut accounting = Accounting::default();
     for event in events.iter().filter(|event| products.contains(&event.product_id.0)) {
-        books.enter(event);
+        accounting.apply(event);
     }
-    books.compare_with_answers(records);
+    accounting.compare_with_answers(records);
     for product in products {
-        books.compare_with_store(engine, *product)?;
+        accounting.compare_with_store(engine, *product)?;
     }
-    books.compare_rows(engine)?;
+    accounting.compare_rows(engine)?;
     let audit = engine.audit()?;
     for finding in &audit.findings {
         let why = format!("the audit found {finding:?}");
-        books.found.push(Finding::new(StreamError::Leaked, 1, why));
+        accounting.findings.push(Finding::new(Violation::Leaked, 1, why));
     }
-    Ok(books.found)
+    Ok(accounting.findings)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,22 +70,22 @@ struct Made {
 }
 
 #[derive(Default)]
-struct Books {
-    /// Stock, held, pending, sold of each product, and its version.
+struct Accounting {
+    /// Each product's stock, held, pending, sold, and its version.
     products: BTreeMap<u64, ([i64; 4], u64)>,
     holds: HashMap<u64, (Made, HoldStatus)>,
     orders: HashMap<u64, (Made, OrderStatus, u64)>,
     refunds: HashSet<u64>,
-    found: Vec<Finding>,
+    findings: Vec<Finding>,
 }
 
-impl Books {
-    fn find(&mut self, broken: StreamError, count: i64, why: String) {
+impl Accounting {
+    fn find(&mut self, broken: Violation, count: i64, why: String) {
         let count = count.unsigned_abs().max(1);
-        self.found.push(Finding::new(broken, count, why));
+        self.findings.push(Finding::new(broken, count, why));
     }
 
-    fn enter(&mut self, event: &Event) {
+    fn apply(&mut self, event: &Event) {
         use EventKind as E;
         let qty = event.qty;
         let moves = match event.kind {
@@ -93,7 +94,7 @@ impl Books {
                 let made = Made { product: event.product_id.0, qty };
                 let id = event.hold_id.map_or(0, |id| id.0);
                 if self.holds.insert(id, (made, HoldStatus::Active)).is_some() {
-                    self.find(StreamError::Doubled, 1, format!("a hold was made twice: {event:?}"));
+                    self.find(Violation::Doubled, 1, format!("hold created twice: {event:?}"));
                 }
                 [-1, 1, 0, 0]
             }
@@ -105,11 +106,7 @@ impl Books {
                 let hold = event.hold_id.map_or(0, |id| id.0);
                 let order = (made, OrderStatus::PendingPayment, hold);
                 if self.orders.insert(id, order).is_some() {
-                    self.find(
-                        StreamError::Doubled,
-                        1,
-                        format!("an order was made twice: {event:?}"),
-                    );
+                    self.find(Violation::Doubled, 1, format!("order created twice: {event:?}"));
                 }
                 self.end_hold(event, HoldStatus::Converted, [0, -1, 1, 0])
             }
@@ -125,43 +122,48 @@ impl Books {
             E::HoldExtended => {
                 let hold = event.hold_id.and_then(|id| self.holds.get(&id.0));
                 if hold.is_none_or(|(_, status)| *status != HoldStatus::Active) {
-                    let why = format!("a hold lived on after its end: {event:?}");
-                    self.find(StreamError::Doubled, 1, why);
+                    let why = format!("ended hold extended: {event:?}");
+                    self.find(Violation::Doubled, 1, why);
                 }
                 [0; 4]
             }
             E::PaymentNeedsRefund => {
                 let id = event.order_id.map_or(0, |id| id.0);
                 if !self.refunds.insert(id) {
-                    let why = format!("an order is to be refunded twice: {event:?}");
-                    self.find(StreamError::Doubled, 1, why);
+                    let why = format!("order marked for refund twice: {event:?}");
+                    self.find(Violation::Doubled, 1, why);
                 }
                 [0; 4]
             }
             E::PaymentConflict => [0; 4],
         };
-        self.book(event, moves);
+        self.post(event, moves);
     }
 
-    fn book(&mut self, event: &Event, moves: [i64; 4]) {
+    fn post(&mut self, event: &Event, moves: [i64; 4]) {
         let (units, version) = self.products.entry(event.product_id.0).or_default();
         for (units, step) in units.iter_mut().zip(moves) {
             *units += step * event.qty;
         }
         let (below, is_left_out) = (units[0], event.version.wrapping_sub(*version) > 1);
         *version = event.version;
-        // What goes below zero once is told of once.
+        // Only events that take stock can oversell; others at a negative stock
+        // are not reported again.
         if below < 0 && moves[0] < 0 {
-            self.find(StreamError::Oversold, below, format!("stock is at {below} after {event:?}"));
+            self.find(
+                Violation::Oversold,
+                below,
+                format!("negative stock {below} after {event:?}"),
+            );
         }
         if is_left_out {
-            let why = format!("versions do not follow each other at {event:?}");
-            self.find(StreamError::Lost, 1, why);
+            let why = format!("version gap at {event:?}");
+            self.find(Violation::Lost, 1, why);
         }
     }
 
     fn twice(&mut self, event: &Event) -> [i64; 4] {
-        self.find(StreamError::Doubled, 1, format!("an order was settled twice: {event:?}"));
+        self.find(Violation::Doubled, 1, format!("order settled twice: {event:?}"));
         [0; 4]
     }
 
@@ -169,8 +171,8 @@ impl Books {
         let id = event.hold_id.map_or(0, |id| id.0);
         match self.holds.get_mut(&id) {
             Some((_, status)) if *status == HoldStatus::Active => *status = to,
-            Some(_) => self.find(StreamError::Doubled, 1, format!("a hold ended twice: {event:?}")),
-            None => self.find(StreamError::Lost, 1, format!("no such hold was made: {event:?}")),
+            Some(_) => self.find(Violation::Doubled, 1, format!("hold ended twice: {event:?}")),
+            None => self.find(Violation::Lost, 1, format!("unknown hold: {event:?}")),
         }
         moves
     }
@@ -181,12 +183,12 @@ impl Books {
         Some(std::mem::replace(&mut order.1, to))
     }
 
-    /// Whatever was answered was done, once, and nothing else was.
+    /// Checks that exactly the acknowledged holds and orders exist, once each.
     fn compare_with_answers(&mut self, records: &[Record]) {
         let made = records.iter().filter(|record| !record.replayed);
         let (mut holds, mut orders) = (HashMap::new(), HashMap::new());
         let mut by_hold: HashMap<u64, u64> = HashMap::new();
-        let mut told_twice = Vec::new();
+        let mut answered_twice = Vec::new();
         for record in made {
             let lines = match (&record.call, &record.answer) {
                 (Call::Hold { .. }, Answer::Held(held)) => std::slice::from_ref(held),
@@ -195,7 +197,7 @@ impl Books {
                     let made = Made { product: order.product, qty: order.qty.into() };
                     let other = by_hold.insert(order.hold, order.id);
                     if orders.insert(order.id, made).is_some() || other.is_some() {
-                        told_twice.push(format!("an order of one hold twice: {record:?}"));
+                        answered_twice.push(format!("two orders of one hold: {record:?}"));
                     }
                     &[]
                 }
@@ -204,11 +206,11 @@ impl Books {
             for held in lines {
                 let made = Made { product: held.product, qty: held.qty.into() };
                 if holds.insert(held.id, made).is_some() {
-                    told_twice.push(format!("two callers have one hold: {record:?}"));
+                    answered_twice.push(format!("one hold returned to two callers: {record:?}"));
                 }
             }
         }
-        told_twice.into_iter().for_each(|why| self.find(StreamError::Doubled, 1, why));
+        answered_twice.into_iter().for_each(|why| self.find(Violation::Doubled, 1, why));
         let is_unknown = records.iter().any(|record| record.answer == Answer::Unknown);
         let known: HashMap<u64, Made> = self.holds.iter().map(|(id, one)| (*id, one.0)).collect();
         self.same(&holds, &known, "hold", is_unknown);
@@ -225,14 +227,15 @@ impl Books {
     ) {
         for (id, made) in answered {
             if done.get(id) != Some(made) {
-                let why = format!("{what} {id} was answered as {made:?} and is {:?}", done.get(id));
-                self.find(StreamError::Lost, 1, why);
+                let why =
+                    format!("{what} {id} was acknowledged as {made:?} and is {:?}", done.get(id));
+                self.find(Violation::Lost, 1, why);
             }
         }
         for (id, made) in done {
             if !answered.contains_key(id) && !is_unknown {
-                let why = format!("{what} {id}, {made:?}, was made for nobody");
-                self.find(StreamError::Doubled, 1, why);
+                let why = format!("{what} {id}, {made:?}, exists without a request");
+                self.find(Violation::Doubled, 1, why);
             }
         }
     }
@@ -241,36 +244,40 @@ impl Books {
         let units = stored(engine, product)?;
         let there = [units.stock, units.held, units.pending, units.sold];
         let there = there.map(|units| i64::try_from(units).unwrap_or(i64::MAX));
-        let (told, _) = self.products.get(&product).copied().unwrap_or_default();
-        let missing = told.iter().sum::<i64>() - there.iter().sum::<i64>();
+        let (from_events, _) = self.products.get(&product).copied().unwrap_or_default();
+        let missing = from_events.iter().sum::<i64>() - there.iter().sum::<i64>();
         if missing != 0 {
-            let why = format!("product {product}: received {told:?}, there is {there:?}");
-            self.find(StreamError::Leaked, missing, why);
-        } else if told != there {
-            let why = format!("product {product}: the events tell {told:?}, there is {there:?}");
-            self.find(StreamError::Leaked, told[0] - there[0], why);
+            let why = format!(
+                "product {product}: events add up to {from_events:?}, the store has {there:?}"
+            );
+            self.find(Violation::Leaked, missing, why);
+        } else if from_events != there {
+            let why = format!(
+                "product {product}: events add up to {from_events:?}, the store has {there:?}"
+            );
+            self.find(Violation::Leaked, from_events[0] - there[0], why);
         }
         if there[1] + there[2] != 0 {
-            let why = format!("product {product}: not all that was due came back: {there:?}");
-            self.find(StreamError::Leaked, there[1] + there[2], why);
+            let why = format!("product {product}: expired stock did not return: {there:?}");
+            self.find(Violation::Leaked, there[1] + there[2], why);
         }
         Ok(())
     }
 
-    /// Every hold and every order stands as its events tell.
+    /// Checks that every hold and order has the status that its events imply.
     fn compare_rows(&mut self, engine: &Engine) -> Result<()> {
-        for (id, (_, told)) in self.holds.clone() {
+        for (id, (_, from_events)) in self.holds.clone() {
             let there = engine.get_hold(HoldId(id))?.status;
-            if there != told {
-                let why = format!("hold {id} is {there:?}, its events tell {told:?}");
-                self.find(StreamError::Lost, 1, why);
+            if there != from_events {
+                let why = format!("hold {id} is {there:?}, its events imply {from_events:?}");
+                self.find(Violation::Lost, 1, why);
             }
         }
-        for (id, (_, told, _)) in self.orders.clone() {
+        for (id, (_, from_events, _)) in self.orders.clone() {
             let there = engine.get_order(OrderId(id))?.status;
-            if there != told {
-                let why = format!("order {id} is {there:?}, its events tell {told:?}");
-                self.find(StreamError::Lost, 1, why);
+            if there != from_events {
+                let why = format!("order {id} is {there:?}, its events imply {from_events:?}");
+                self.find(Violation::Lost, 1, why);
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! A history that cannot be explained, told as shortly as it can be.
+//! Minimizes a history that is not linearizable and formats it.
 
 use std::fmt::Write;
 
@@ -6,8 +6,8 @@ use super::checker::{Model as _, Operation, Verdict, WORK_MAX, check};
 use super::model::{Act, Model, State};
 use super::record::{Answer, Call, Record};
 
-/// Tells why a product's history cannot be explained.
-pub fn tell(
+/// Formats the minimal counterexample of a product's history.
+pub fn describe(
     model: &Model,
     initial: &State,
     history: &[Operation<Act>],
@@ -24,7 +24,7 @@ pub fn tell(
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
-        "product {product}: no order explains these {} of its {} operations \
+        "product {product}: no linearization explains these {} of its {} operations \
          (times in ms since the first):",
         shortest.len(),
         history.len()
@@ -50,8 +50,8 @@ pub fn tell(
     text
 }
 
-/// Tells everything that callers saw of a product.
-pub fn tell_all(history: &[Operation<Act>], records: &[Record]) -> String {
+/// Formats a product's whole history.
+pub fn describe_all(history: &[Operation<Act>], records: &[Record]) -> String {
     let start = history
         .iter()
         .map(|operation| records[operation.record].invoked)
@@ -62,14 +62,15 @@ pub fn tell_all(history: &[Operation<Act>], records: &[Record]) -> String {
     history.into_iter().map(|one| format!("  {}\n", line(one, records, nanos, time))).collect()
 }
 
-/// The history up to the first answer that no order explains, without the reads
-/// and refusals that are not needed to see it.
+/// Returns the history up to the first response that no linearization explains,
+/// without the reads and rejections that the counterexample does not need.
 fn shorten(model: &Model, initial: &State, history: &[Operation<Act>]) -> Vec<Operation<Act>> {
     let is_explained =
         |history: &[Operation<Act>]| check(model, initial, history, WORK_MAX) == Verdict::Explained;
     let mut answers: Vec<u64> = history.iter().filter_map(|one| one.answered).collect();
     answers.sort_unstable();
-    // The more answers there are, the less can be explained.
+    // Monotonic: each further response only adds constraints, so a binary search
+    // works.
     let explained = answers.partition_point(|until| is_explained(&up_to(history, *until)));
     let Some(until) = answers.get(explained) else { return history.to_vec() };
     let mut shortest = up_to(history, *until);
@@ -87,7 +88,8 @@ fn shorten(model: &Model, initial: &State, history: &[Operation<Act>]) -> Vec<Op
     shortest
 }
 
-/// What had been called by this time; what had no answer by then may be left out.
+/// Returns the operations invoked by this time; those without a response by then
+/// are open.
 fn up_to(history: &[Operation<Act>], until: u64) -> Vec<Operation<Act>> {
     let called = history.iter().filter(|one| one.called <= until);
     let cut = |one: &Operation<Act>| {
@@ -98,7 +100,7 @@ fn up_to(history: &[Operation<Act>], until: u64) -> Vec<Operation<Act>> {
 }
 
 fn changes_nothing(act: &Act) -> bool {
-    act.what.is_read() || (act.key.is_none() && matches!(act.answer, Answer::Refused(_)))
+    act.command.is_read() || (act.key.is_none() && matches!(act.answer, Answer::Refused(_)))
 }
 
 fn line(operation: &Operation<Act>, records: &[Record], nanos: u64, time: i64) -> String {
@@ -125,7 +127,7 @@ fn line(operation: &Operation<Act>, records: &[Record], nanos: u64, time: i64) -
         other => format!("{other:?}"),
     };
     let call = match &record.call {
-        Call::Cart { .. } => format!("cart: {:?}", operation.act.what),
+        Call::Cart { .. } => format!("cart: {:?}", operation.act.command),
         other => format!("{other:?}"),
     };
     let caller =

@@ -1,35 +1,35 @@
-//! The word of what was written, from one process's commits to the caches of
-//! the others.
+//! Delivers cache invalidations from one process's commits to the other
+//! processes' caches.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::weather::{Ill, Weather};
+use super::fault_schedule::{FaultKind, FaultSchedule};
 use super::world::{Process, here};
 use crate::cache::ProductCache;
 use crate::model::ProductId;
 use crate::runtime;
 
-/// Who is to be told.
+/// The subscribed caches.
 #[derive(Default)]
-pub(super) struct Notices {
+pub(super) struct Invalidations {
     caches: Mutex<Vec<(Process, Weak<ProductCache>)>>,
 }
 
-impl Notices {
+impl Invalidations {
     pub fn add(&self, process: Process, cache: &Arc<ProductCache>) {
         let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
         caches.push((process, Arc::downgrade(cache)));
     }
 
-    /// Tells all others, each in its own time.
-    pub fn send(&self, weather: &Weather, writer: Process, products: &[(ProductId, u64)]) {
+    /// Sends the invalidation to every other process, each with its own latency.
+    pub fn send(&self, faults: &FaultSchedule, writer: Process, products: &[(ProductId, u64)]) {
         let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, cache) in caches.iter().filter(|(process, _)| *process != writer) {
             for (id, version) in products.iter().copied() {
                 let Some(cache) = cache.upgrade() else { continue };
-                let is_lost = weather.strikes(Ill::NoticeLost);
-                let late = if weather.strikes(Ill::NoticeLate) { 2_000 } else { 3 };
+                let is_lost = faults.strikes(FaultKind::InvalidationLost);
+                let late = if faults.strikes(FaultKind::InvalidationLate) { 2_000 } else { 3 };
                 let late = here().draw_time(Duration::ZERO..Duration::from_millis(late));
                 drop(Process::SERVERS.spawn(async move {
                     runtime::sleep(late).await;

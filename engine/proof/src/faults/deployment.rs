@@ -1,12 +1,12 @@
-//! A store of its own for each case, and engines on it.
+//! Creates each case's own store and the engines on it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stockade::{Engine, EngineBuilder};
 use stockade_testkit::{Flavour, Redis, SqlServer, TempDb};
 
-/// Gives up on a silent store early, so that a case does not take long, and
-/// goes on trying for longer than a usual shop would.
+/// Short timeouts, so that a case with a silent store ends soon; more retries and
+/// a longer queue wait than a shop would set.
 const PATIENT: [(&str, &str); 5] = [
     ("lock_wait", "1s"),
     ("store_timeout", "2s"),
@@ -15,27 +15,27 @@ const PATIENT: [(&str, &str); 5] = [
     ("sweeper", "false"),
 ];
 
-/// An empty store.
-pub struct Place {
+/// An empty store with the settings of its engines.
+pub struct Deployment {
     pub url: String,
     redis: Option<(String, String)>,
-    /// Settings of every engine here.
+    /// Settings of every engine on this store.
     settings: Vec<(&'static str, String)>,
     file: Option<TempDb>,
 }
 
-impl Place {
+impl Deployment {
     fn at(url: String, file: Option<TempDb>) -> Self {
         let settings = PATIENT.map(|(name, value)| (name, value.to_owned())).to_vec();
         Self { url, redis: None, settings, file }
     }
 
-    /// On the server that the run shares.
+    /// Uses the run's shared server.
     pub fn on(database: Flavour) -> Self {
         Self::at(database.shared().fresh_database(), None)
     }
 
-    /// On a server of the case's own.
+    /// Uses the case's own server.
     pub fn at_server(server: &SqlServer) -> Self {
         Self::at(server.fresh_database(), None)
     }
@@ -49,19 +49,19 @@ impl Place {
         Self::at(url, None)
     }
 
-    /// The file of a SQLite database.
+    /// Returns the file of a SQLite database.
     pub fn path(&self) -> std::path::PathBuf {
         self.file.as_ref().expect("a file").path()
     }
 
-    /// With lock and cache in the Redis that the run shares.
+    /// Adds the run's shared Redis for locks and cache.
     pub fn with_redis(mut self) -> Self {
         let redis = Redis::shared();
         self.redis = Some((redis.url(), redis.fresh_prefix()));
         self
     }
 
-    /// With lock and cache in a Redis of the case's own.
+    /// Adds the case's own Redis for locks and cache.
     pub fn with_redis_at(mut self, url: String) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let prefix = format!("case{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -75,19 +75,18 @@ impl Place {
         self
     }
 
-    /// The lock of a product, as an engine on this place names it in the Redis
-    /// that the run shares.
+    /// Returns the Redis key of a product's lock.
     pub fn lock_of(&self, engine: &Engine, product: u64) -> String {
         let prefix = engine.redis_prefix().expect("with Redis");
         format!("{prefix}:{{{product}}}:lock")
     }
 
-    /// The database's name on its server.
+    /// Returns the database's name on its server.
     pub fn database(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Everything an engine here is told, by name.
+    /// Returns all settings of an engine on this store.
     pub fn settings(&self) -> Vec<(String, String)> {
         let mut all = vec![("store".to_owned(), self.url.clone())];
         if let Some((url, prefix)) = &self.redis {

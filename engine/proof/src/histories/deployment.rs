@@ -1,4 +1,4 @@
-//! Where histories are made: stores with what stands before them.
+//! Builds the deployments on which histories run.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,58 +6,56 @@ use std::time::{Duration, Instant};
 use stockade::{Engine, EngineBuilder, NewProduct, ProductId, Result};
 use stockade_testkit::{Flavour, Redis, TempDb};
 
-use super::caller::{self, Known, Shift};
+use super::caller::{self, CallerContext, KnownIds};
 use super::clock::SteppedClock;
 use super::model::Model;
-use super::partition::Lateness;
-use super::plan::{Lives, MS, Plan};
+use super::partition::Staleness;
+use super::plan::{MS, Plan, Ttls};
 use super::process::{Child, Setup, Task};
 use super::record::{Record, Watch};
 
-/// A combination of store, lock and cache, and who its callers are.
+/// A combination of store, lock, cache and number of processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Deployment {
     SqliteMemory,
     SqliteFile,
-    Server(Flavour, Beside),
+    Server(Flavour, Companions),
 }
 
-/// What stands beside a database server.
+/// The components beside a database server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beside {
+pub enum Companions {
     Nothing,
     Redis,
-    /// Redis as well, and the callers are in several processes, where time
-    /// passes by itself.
+    /// Redis, and callers in several processes under real time.
     RedisAndProcesses,
 }
 
-/// Processes and the callers in each.
+/// Number of processes, and of callers in each.
 const PROCESSES: u32 = 3;
 const CALLERS_EACH: u32 = 2;
-/// How late another process hears that stock came back: see the engine's
-/// memory of what is sold out.
-const REFUSAL_LATE: Duration = Duration::from_millis(100);
-/// How far the store's clock may be from what a process believes of it.
+/// Bounds how stale a sold-out rejection may be in another process: the engine
+/// caches sold-out products for less than this.
+const REFUSAL_STALENESS: Duration = Duration::from_millis(100);
+/// Bounds the error of a process's estimate of the store's clock.
 const CLOCK_LAG: i64 = 100 * MS;
-/// What is due comes back within this time, however slow the machine.
+/// Expired stock returns within this time, even on a slow machine.
 const BACK_WITHIN: Duration = Duration::from_secs(20);
-/// Beyond all that any plan lets live, in microseconds.
+/// Longer than any TTL of a plan, in microseconds.
 const A_DAY: i64 = 86_400_000 * MS;
-/// What one customer's holds of a product may keep together.
+/// The per-customer limit of every engine.
 const MAX_PER_CUSTOMER: u32 = 3;
-/// So short that a product is read from the store all the time, and written
-/// meanwhile.
+/// Short, so that cache refreshes race with writes.
 const BRIEF_CACHE: &str = "2ms";
-/// The process of who starts the others.
+/// The number of the parent process.
 const PARENT: u32 = 0;
 
-impl Place {
+impl Deployment {
     pub fn all() -> impl Iterator<Item = Self> {
-        let beside = [Beside::Nothing, Beside::Redis, Beside::RedisAndProcesses];
-        let on_servers = Flavour::ALL
-            .into_iter()
-            .flat_map(move |database| beside.map(|beside| Self::Server(database, beside)));
+        let companions = [Companions::Nothing, Companions::Redis, Companions::RedisAndProcesses];
+        let on_servers = Flavour::ALL.into_iter().flat_map(move |database| {
+            companions.map(|companions| Self::Server(database, companions))
+        });
         [Self::SqliteMemory, Self::SqliteFile].into_iter().chain(on_servers)
     }
 
@@ -65,71 +63,71 @@ impl Place {
         match self {
             Self::SqliteMemory => "SQLite in memory".to_owned(),
             Self::SqliteFile => "SQLite file".to_owned(),
-            Self::Server(database, beside) => {
-                let beside = match beside {
-                    Beside::Nothing => "",
-                    Beside::Redis => " + Redis",
-                    Beside::RedisAndProcesses => " + Redis, 3 processes",
+            Self::Server(database, companions) => {
+                let companions = match companions {
+                    Companions::Nothing => "",
+                    Companions::Redis => " + Redis",
+                    Companions::RedisAndProcesses => " + Redis, 3 processes",
                 };
-                format!("{}{beside}", database.name())
+                format!("{}{companions}", database.name())
             }
         }
     }
 
     fn has_redis(self) -> bool {
-        matches!(self, Self::Server(_, Beside::Redis | Beside::RedisAndProcesses))
+        matches!(self, Self::Server(_, Companions::Redis | Companions::RedisAndProcesses))
     }
 
     fn has_processes(self) -> bool {
-        matches!(self, Self::Server(_, Beside::RedisAndProcesses))
+        matches!(self, Self::Server(_, Companions::RedisAndProcesses))
     }
 
-    pub fn lives(self) -> Lives {
-        if self.has_processes() { Lives::REAL } else { Lives::STEPPED }
+    pub fn ttls(self) -> Ttls {
+        if self.has_processes() { Ttls::REAL } else { Ttls::STEPPED }
     }
 
-    pub fn lateness(self) -> Lateness {
+    pub fn staleness(self) -> Staleness {
         if !self.has_processes() {
-            return Lateness::default();
+            return Staleness::default();
         }
-        let refusal_nanos = u64::try_from(REFUSAL_LATE.as_nanos()).unwrap_or(u64::MAX);
-        Lateness { refusal_nanos, is_cache_late: true }
+        let refusal_nanos = u64::try_from(REFUSAL_STALENESS.as_nanos()).unwrap_or(u64::MAX);
+        Staleness { refusal_nanos, is_cache_stale: true }
     }
 }
 
-/// One store with an engine on it, for a run of seeds.
+/// A store with an engine on it, for a run of seeds.
 pub struct Shop {
     pub engine: Engine,
     pub model: Model,
-    place: Place,
+    deployment: Deployment,
     watch: Watch,
     children: Vec<Child>,
     _file: Option<TempDb>,
 }
 
 impl Shop {
-    /// An empty store; its number tells how it is set.
-    pub fn open(place: Place, number: u64) -> Result<Self> {
-        let lives = place.lives();
-        let file = (place == Place::SqliteFile).then(TempDb::new);
-        let url = match (&file, place) {
+    /// Opens an empty store; its number determines the settings.
+    pub fn open(deployment: Deployment, number: u64) -> Result<Self> {
+        let ttls = deployment.ttls();
+        let file = (deployment == Deployment::SqliteFile).then(TempDb::new);
+        let url = match (&file, deployment) {
             (Some(file), _) => file.url(),
-            (None, Place::Server(database, _)) => database.shared().fresh_database(),
+            (None, Deployment::Server(database, _)) => database.shared().fresh_database(),
             (None, _) => "sqlite::memory:".to_owned(),
         };
         let re_reserve = number.is_multiple_of(2);
         let mut settings = vec![
             ("store", url),
-            ("hold_ttl_max", micros(lives.hold_ttl_max)),
-            ("hold_ttl", micros(lives.hold_ttl_max)),
-            ("payment_ttl", micros(lives.payment_ttl)),
+            ("hold_ttl_max", micros(ttls.hold_ttl_max)),
+            ("hold_ttl", micros(ttls.hold_ttl_max)),
+            ("payment_ttl", micros(ttls.payment_ttl)),
             ("late_payment", if re_reserve { "re_reserve" } else { "refund" }.to_owned()),
             ("max_per_customer", MAX_PER_CUSTOMER.to_string()),
         ];
         if number.is_multiple_of(2) {
             settings.push(("cache_ttl", BRIEF_CACHE.to_owned()));
         }
-        if place.has_redis() {
+        if deployment.has_redis() {
             let redis = Redis::shared();
             settings.push(("redis", redis.url()));
             settings.push(("redis_prefix", redis.fresh_prefix()));
@@ -138,9 +136,10 @@ impl Shop {
             settings: settings.into_iter().map(|(name, to)| (name.to_owned(), to)).collect(),
         };
         let mut builder = setup.builder()?;
-        // Half of the stores are swept by nobody unless a caller asks for it.
-        builder = builder.sweeper(!place.has_processes() && number.is_multiple_of(4));
-        let watch = if place.has_processes() {
+        // At most one store in four has a sweeper in this process; in the others
+        // callers sweep.
+        builder = builder.sweeper(!deployment.has_processes() && number.is_multiple_of(4));
+        let watch = if deployment.has_processes() {
             Watch::Real
         } else {
             let clock = Arc::new(SteppedClock::default());
@@ -148,19 +147,19 @@ impl Shop {
             Watch::Stepped(clock)
         };
         let engine = builder.open()?;
-        let children = if place.has_processes() { PROCESSES } else { 0 };
+        let children = if deployment.has_processes() { PROCESSES } else { 0 };
         let children = (0..children).map(|_| Child::start(&setup)).collect();
         let model = Model {
-            hold_ttl_max: lives.hold_ttl_max,
-            payment_ttl: lives.payment_ttl,
+            hold_ttl_max: ttls.hold_ttl_max,
+            payment_ttl: ttls.payment_ttl,
             max_per_customer: MAX_PER_CUSTOMER,
             re_reserve,
-            clock_lag: if place.has_processes() { CLOCK_LAG } else { 0 },
+            clock_lag: if deployment.has_processes() { CLOCK_LAG } else { 0 },
         };
-        Ok(Self { engine, model, place, watch, children, _file: file })
+        Ok(Self { engine, model, deployment, watch, children, _file: file })
     }
 
-    /// Makes the plan's products.
+    /// Creates the plan's products.
     pub fn stock_up(&self, plan: &Plan) -> Result<Vec<u64>> {
         let price = stockade::Money::from_minor(1_999)?;
         let make = |stock: &u64| {
@@ -170,29 +169,28 @@ impl Shop {
         plan.stocks.iter().map(make).collect()
     }
 
-    /// Runs a plan, and returns what its callers saw, and last what the store
-    /// had when all were done.
+    /// Runs a plan and returns the callers' records, followed by the final reads.
     pub fn run(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
         let mut records = if self.children.is_empty() {
-            caller::run(&self.shift(plan, products), Known::default(), 0..plan.callers)
+            caller::run(&self.context(plan, products), KnownIds::default(), 0..plan.callers)
         } else {
             self.run_children(plan, products)
         };
-        records.extend(caller::look(&self.shift(plan, products), &records));
+        records.extend(caller::read_back(&self.context(plan, products), &records));
         records
     }
 
-    /// What callers of this process do.
-    fn shift<'a>(&'a self, plan: &'a Plan, products: &'a [u64]) -> Shift<'a> {
-        Shift { engine: &self.engine, watch: &self.watch, process: PARENT, plan, products }
+    /// The context of this process's callers.
+    fn context<'a>(&'a self, plan: &'a Plan, products: &'a [u64]) -> CallerContext<'a> {
+        CallerContext { engine: &self.engine, watch: &self.watch, process: PARENT, plan, products }
     }
 
-    /// A caller of this process makes holds and orders first, so that those of
-    /// all processes have some in common.
+    /// Runs one caller of this process first, so that all processes share some
+    /// holds and orders.
     fn run_children(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
         let first = Plan { steps: plan.steps / 2, ..plan.clone() };
-        let mut records = caller::run(&self.shift(&first, products), Known::default(), 0..1);
-        let known = Known::of(&self.engine, &records);
+        let mut records = caller::run(&self.context(&first, products), KnownIds::default(), 0..1);
+        let known = KnownIds::of(&self.engine, &records);
         for (child, number) in self.children.iter_mut().zip(0_u32..) {
             let numbers = (number * CALLERS_EACH + 1)..((number + 1) * CALLERS_EACH + 1);
             child.send(&Task {
@@ -207,7 +205,7 @@ impl Shop {
         records
     }
 
-    /// Lets all that can fall due do so, and come back.
+    /// Lets all holds and orders expire and waits until their stock has returned.
     pub fn let_all_end(&self, products: &[u64]) -> Result<()> {
         if let Watch::Stepped(clock) = &self.watch {
             clock.advance(A_DAY);
@@ -221,7 +219,8 @@ impl Shop {
                 left += page.items.iter().map(|item| item.held + item.pending).sum::<u64>();
             }
             if left == 0 || since.elapsed() > BACK_WITHIN {
-                // What fell due after the sweep counts as returned, but is not.
+                // Stock that expired after the sweep reads as returned, but its
+                // rows are not updated yet.
                 self.engine.sweep()?;
                 return Ok(());
             }
@@ -234,8 +233,8 @@ impl Shop {
         self.engine.close()
     }
 
-    pub fn place(&self) -> Place {
-        self.place
+    pub fn deployment(&self) -> Deployment {
+        self.deployment
     }
 }
 
@@ -244,7 +243,7 @@ fn micros(micros: i64) -> String {
 }
 
 impl Setup {
-    /// An engine so set.
+    /// Builds an engine with these settings.
     pub fn builder(&self) -> Result<EngineBuilder> {
         let set = |builder: EngineBuilder, (name, to): &(String, String)| builder.set(name, to);
         self.settings.iter().try_fold(Engine::builder(), set)

@@ -1,4 +1,4 @@
-//! Where a server's programs are: installed, or unpacked into a root.
+//! Locates a server's programs: installed, or unpacked into a root.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -11,39 +11,37 @@ use crate::tool;
 /// servers; by default `~/.cache/stockade/servers`.
 const ENV_SERVERS: &str = "STOCKADE_SERVERS";
 
-/// Finds a server's programs.
+/// Where a server's programs are.
 #[derive(Clone, Debug)]
-pub(crate) enum Home {
+pub(crate) enum ServerBinaries {
     /// On the PATH.
     Installed,
-    /// In a root of another release of the system, which has its own C library
-    /// and loader.
+    /// In a root of another system release, with its own C library and loader.
     Unpacked(PathBuf),
 }
 
-impl Home {
+impl ServerBinaries {
     /// Returns the root of this name.
-    pub(crate) fn unpacked(name: &str) -> Result<Home, String> {
+    pub(crate) fn unpacked(name: &str) -> Result<ServerBinaries, String> {
         let root = servers().join(name);
         if root.join(".complete").exists() {
-            return Ok(Home::Unpacked(root));
+            return Ok(ServerBinaries::Unpacked(root));
         }
         Err(format!("{} is missing or half made: run .ci/deps long", root.display()))
     }
 
     /// Returns the root that environment variable `variable` names, or else the
     /// installed programs.
-    pub(crate) fn chosen_by(variable: &str) -> Result<Home, String> {
+    pub(crate) fn chosen_by(variable: &str) -> Result<ServerBinaries, String> {
         match env::var(variable) {
-            Ok(name) if !name.is_empty() => Home::unpacked(&name),
-            _ => Ok(Home::Installed),
+            Ok(name) if !name.is_empty() => ServerBinaries::unpacked(&name),
+            _ => Ok(ServerBinaries::Installed),
         }
     }
 
-    /// Returns the first of these programs that is there, as the beginning of a
-    /// command line.
+    /// Returns the command prefix of the first of these programs that exists.
     pub(crate) fn program(&self, names: &[&str]) -> Result<Vec<OsString>, String> {
-        let Home::Unpacked(root) = self else {
+        let ServerBinaries::Unpacked(root) = self else {
             let is_there = |name: &&&str| tool::find(name).is_some();
             let found = names.iter().find(is_there).or(names.first());
             return Ok(found.map(OsString::from).into_iter().collect());

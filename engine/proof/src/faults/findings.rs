@@ -1,45 +1,45 @@
-//! What is wrong after a fault, if anything.
+//! Collects the findings of fault cases.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::outcome::{Row, StreamError};
+use crate::results::{Row, Violation};
 
-/// Recovery is to take no longer than this after any kill.
+/// The recovery time objective after a kill.
 const RECOVERY_MAX: Duration = Duration::from_secs(5);
-/// Of what went wrong, so much is told in full.
-const TOLD_MAX: usize = 10;
+/// Bounds the messages kept per row.
+const MESSAGES_MAX: usize = 10;
 
-/// What came of one case, or of many.
+/// The findings of one case or of many.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Findings {
     pub injected: u64,
     pub operations: u64,
     pub recovery: Option<Duration>,
-    /// Further things that were counted.
+    /// Further counters.
     pub counts: BTreeMap<&'static str, u64>,
-    /// The longest of each thing that was measured, and the limit that it has.
+    /// The longest of each measured duration, with its limit.
     longest: BTreeMap<&'static str, (Duration, Option<Duration>)>,
-    broken: Vec<(StreamError, u64)>,
-    /// Cases that a panic ended.
+    broken: Vec<(Violation, u64)>,
+    /// Cases that ended by a panic.
     cut_short: u64,
-    /// What was broken, in words.
-    pub told: Vec<String>,
+    /// Descriptions of the violations.
+    pub messages: Vec<String>,
 }
 
-impl Found {
-    pub fn blame(&mut self, broken: StreamError, times: u64, why: impl FnOnce() -> String) {
+impl Findings {
+    pub fn blame(&mut self, broken: Violation, times: u64, why: impl FnOnce() -> String) {
         self.broken.push((broken, times));
-        if self.told.len() < TOLD_MAX {
-            self.told.push(format!("{broken:?}: {}", why()));
+        if self.messages.len() < MESSAGES_MAX {
+            self.messages.push(format!("{broken:?}: {}", why()));
         }
     }
 
-    /// Says that a panic ended the case.
+    /// Records that a panic ended the case.
     pub fn cut_short(&mut self, why: String) {
         self.cut_short += 1;
         self.count("cases cut short", 1);
-        self.told.push(why);
+        self.messages.push(why);
     }
 
     pub fn is_clean(&self) -> bool {
@@ -58,7 +58,7 @@ impl Found {
         self.keep_longest(what, (took, None));
     }
 
-    /// Measures what is to take no longer than `limit`.
+    /// Records a duration with its limit.
     pub fn measure_within(&mut self, limit: Duration, what: &'static str, took: Duration) {
         self.keep_longest(what, (took, Some(limit)));
     }
@@ -76,12 +76,12 @@ impl Found {
         other.longest.into_iter().for_each(|(what, took)| self.keep_longest(what, took));
         self.broken.extend(other.broken);
         self.cut_short += other.cut_short;
-        self.told.extend(other.told);
-        self.told.truncate(TOLD_MAX);
+        self.messages.extend(other.messages);
+        self.messages.truncate(MESSAGES_MAX);
     }
 
-    /// The line of the report.
-    pub fn row(&self, fault: &str, place: &str) -> Row {
+    /// Formats the report row.
+    pub fn row(&self, fault: &str, deployment: &str) -> Row {
         let counts = self.counts.iter().map(|(what, times)| format!("{what}: {times}"));
         let longest = |(what, (took, limit)): (_, &(Duration, Option<Duration>))| {
             let kept = limit.map_or_else(String::new, |limit| kept(*took, limit));
@@ -91,7 +91,7 @@ impl Found {
         let notes = recovery.into_iter().chain(counts).chain(self.longest.iter().map(longest));
         let mut row = Row {
             fault: fault.to_owned(),
-            place: place.to_owned(),
+            deployment: deployment.to_owned(),
             injected: self.injected,
             operations: self.operations,
             cut_short: self.cut_short,
@@ -104,7 +104,7 @@ impl Found {
     }
 }
 
-/// Whether a limit was kept, in words.
+/// Formats whether a limit was kept.
 fn kept(took: Duration, limit: Duration) -> String {
     let kept = if took > limit { "not kept" } else { "kept" };
     format!(" (limit {} s: {kept})", limit.as_secs())

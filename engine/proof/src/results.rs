@@ -1,4 +1,4 @@
-//! What a part of the proof found, and where it is kept for the report.
+//! Defines the results of a part and saves them for the report.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,77 +6,79 @@ use std::{env, fs, io};
 
 use serde::{Deserialize, Serialize};
 
-/// Which promise was broken; a [`Row`] counts each.
+/// Which guarantee was violated; a [`Row`] counts each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamError {
-    /// Units were sold beyond what there was.
+pub enum Violation {
+    /// More units were sold than received.
     Oversold,
-    /// Units are accounted for by no row.
+    /// No row accounts for some units.
     Leaked,
-    /// What was answered is not there.
+    /// An acknowledged write is missing.
     Lost,
-    /// Something was done twice.
+    /// An operation was executed twice.
     Doubled,
-    /// No order of the operations explains their answers.
+    /// The history is not linearizable, or a response contradicts the rows.
     Unexplained,
 }
 
-/// One fault and what came of it: a line of the report.
+/// One fault with its result: a row of the report.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Row {
-    /// What was done to the engine.
+    /// The injected fault.
     pub fault: String,
-    /// On which store, lock and cache.
-    pub place: String,
-    /// Seeds that were tried, where the part has seeds.
+    /// The store, lock and cache.
+    #[serde(rename = "place")]
+    pub deployment: String,
+    /// Number of seeds, if the part uses seeds.
     #[serde(default)]
     pub seeds: u64,
-    /// How often it was done.
+    /// Number of injections.
     pub injected: u64,
-    /// Operations that callers asked for meanwhile.
+    /// Operations that callers requested meanwhile.
     pub operations: u64,
-    /// Units sold beyond what there was.
+    /// Units sold beyond the received stock.
     pub oversold: u64,
     /// Units that no row accounts for.
     pub leaked: u64,
-    /// Answered holds, orders or payments that are not there.
+    /// Acknowledged holds, orders or payments that are missing.
     pub lost: u64,
-    /// Holds, orders or payments done twice.
+    /// Holds, orders or payments executed twice.
     pub doubled: u64,
-    /// Histories that no order of their operations explains.
+    /// Histories that are not linearizable.
     pub unexplained: u64,
-    /// Cases that ended before it was known whether they broke a promise.
+    /// Cases that ended before their checks did.
     #[serde(default)]
     pub cut_short: u64,
-    /// The longest time until the service was back, where it was gone.
+    /// The longest time until the service recovered from an outage.
     pub recovery: Option<Duration>,
-    /// What else a reader should know.
+    /// Further counts and remarks.
     pub note: String,
-    /// Whether it is only told as found: nothing is promised there.
+    /// Whether the row is informative only: the configuration carries no
+    /// guarantee.
     #[serde(default)]
     pub is_informative: bool,
 }
 
 impl Row {
-    /// Whether every promise was kept, if one was made.
+    /// Whether every guarantee held, if the configuration carries one.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.is_informative || (self.broken().is_empty() && self.cut_short == 0)
     }
 
-    /// Counts a promise as broken so many times.
-    pub fn blame(&mut self, broken: StreamError, times: u64) {
+    /// Adds `times` violations of this kind.
+    pub fn blame(&mut self, broken: Violation, times: u64) {
         let count = match broken {
-            StreamError::Oversold => &mut self.oversold,
-            StreamError::Leaked => &mut self.leaked,
-            StreamError::Lost => &mut self.lost,
-            StreamError::Doubled => &mut self.doubled,
-            StreamError::Unexplained => &mut self.unexplained,
+            Violation::Oversold => &mut self.oversold,
+            Violation::Leaked => &mut self.leaked,
+            Violation::Lost => &mut self.lost,
+            Violation::Doubled => &mut self.doubled,
+            Violation::Unexplained => &mut self.unexplained,
         };
         *count += times;
     }
 
-    /// Adds what another row has counted; of two recoveries the longer stays.
+    /// Adds another row's counts and keeps the longer recovery.
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
         self.injected += other.injected;
@@ -88,37 +90,37 @@ impl Row {
         self.recovery = self.recovery.max(other.recovery);
     }
 
-    /// Which promises were broken, and how often.
+    /// Returns the kinds of violations with their counts.
     #[must_use]
-    pub fn broken(&self) -> Vec<(StreamError, u64)> {
+    pub fn broken(&self) -> Vec<(Violation, u64)> {
         let all = [
-            (StreamError::Oversold, self.oversold),
-            (StreamError::Leaked, self.leaked),
-            (StreamError::Lost, self.lost),
-            (StreamError::Doubled, self.doubled),
-            (StreamError::Unexplained, self.unexplained),
+            (Violation::Oversold, self.oversold),
+            (Violation::Leaked, self.leaked),
+            (Violation::Lost, self.lost),
+            (Violation::Doubled, self.doubled),
+            (Violation::Unexplained, self.unexplained),
         ];
         all.into_iter().filter(|(_, times)| *times > 0).collect()
     }
 }
 
-/// What one part found.
+/// The result of one part.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Outcome {
-    /// The part's name, a word of the command line.
+pub struct PartResult {
+    /// The part's name as given on the command line.
     pub part: String,
-    /// Whether it was the long form.
+    /// Whether the long form ran.
     pub is_long: bool,
     /// The first seed.
     pub seed: u64,
-    /// Seconds since 1970 when it ended.
+    /// When the part ended, in seconds since 1970.
     pub at: u64,
-    /// A line for each fault.
+    /// One row per fault.
     pub rows: Vec<Row>,
 }
 
-impl Outcome {
-    /// Keeps it for the report.
+impl PartResult {
+    /// Saves the result for the report.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -128,18 +130,18 @@ impl Outcome {
         fs::write(folder.join(format!("{}.json", self.part)), serde_json::to_vec_pretty(self)?)
     }
 
-    /// What was kept of a part, if anything.
+    /// Loads a part's saved result, if there is one.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When the file exists and cannot be read.
     pub fn load(part: &str) -> io::Result<Option<Self>> {
         Self::load_from(&folder(), part)
     }
 
-    /// What was kept of a part in this folder, if anything.
+    /// Loads a part's result from this folder, if there is one.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When the file exists and cannot be read.
     pub fn load_from(folder: &Path, part: &str) -> io::Result<Option<Self>> {
         match fs::read(folder.join(format!("{part}.json"))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -149,7 +151,7 @@ impl Outcome {
     }
 }
 
-/// Where this run keeps things.
+/// Returns the folder of this run's results.
 pub(crate) fn folder() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target =
@@ -157,7 +159,7 @@ pub(crate) fn folder() -> PathBuf {
     below(&target)
 }
 
-/// Where things are kept in this target folder of cargo's.
+/// Returns the folder of results below a cargo target folder.
 pub(crate) fn below(target: &Path) -> PathBuf {
     target.join("stockade-proof")
 }

@@ -1,10 +1,10 @@
-//! Histories that are known to be right or wrong, to see that the checker and
-//! the model can tell one from the other.
+//! Tests the checker and the model on histories that are known to be linearizable
+//! or not.
 
 use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
 
 use super::checker::{Operation, Verdict, WORK_MAX, check};
-use super::model::{Act, Keyed, Model, State, What};
+use super::model::{Act, Command, Keyed, Model, State};
 use super::record::{Answer, Held, Ordered, Refused, Units};
 
 const MODEL: Model = Model {
@@ -16,38 +16,38 @@ const MODEL: Model = Model {
 };
 const TTL: i64 = 100;
 
-/// Operations on one product, told one after the other. The clock stands at the
-/// time of each: microseconds, and as many nanoseconds.
+/// Builds a history of one product. Each operation's time counts as microseconds
+/// of the engine's clock and as nanoseconds of the monotonic clock.
 #[derive(Clone)]
-struct Tale {
+struct HistoryBuilder {
     stock: u64,
     model: Model,
     operations: Vec<Operation<Act>>,
 }
 
-fn with_stock(stock: u64) -> Tale {
-    Tale { stock, model: MODEL, operations: Vec::new() }
+fn with_stock(stock: u64) -> HistoryBuilder {
+    HistoryBuilder { stock, model: MODEL, operations: Vec::new() }
 }
 
-impl Tale {
-    /// An operation from one time to another.
-    fn during(mut self, from: i64, to: i64, what: What, answer: Answer) -> Self {
+impl HistoryBuilder {
+    /// Adds an operation with its invocation and response times.
+    fn during(mut self, from: i64, to: i64, command: Command, answer: Answer) -> Self {
         let nanos = |time: i64| time.unsigned_abs();
         let is_open = answer == Answer::Unknown;
         let answered = (!is_open).then_some(nanos(to));
         let to = if is_open { i64::MAX - 1 } else { to };
         let record = self.operations.len();
-        let act = Act { what, key: None, answer, from, to };
+        let act = Act { command, key: None, answer, from, to };
         self.operations.push(Operation { act, called: nanos(from), answered, record });
         self
     }
 
-    /// An operation at one time.
-    fn at(self, time: i64, what: What, answer: Answer) -> Self {
-        self.during(time, time, what, answer)
+    /// Adds an operation invoked and answered at the same time.
+    fn at(self, time: i64, command: Command, answer: Answer) -> Self {
+        self.during(time, time, command, answer)
     }
 
-    /// Gives the last operation a key.
+    /// Gives the last operation an idempotency key.
     fn keyed(mut self, key: &str, request: &str, replayed: bool) -> Self {
         let last = self.operations.last_mut().expect("an operation");
         last.act.key = Some(Keyed { key: key.to_owned(), request: request.to_owned(), replayed });
@@ -64,21 +64,21 @@ impl Tale {
 
     fn ordered(self, time: i64, id: u64, hold: u64, qty: u32) -> Self {
         let pending = (OrderStatus::PendingPayment, PaymentDisposition::None);
-        self.at(time, What::Order { hold }, ordered(id, hold, qty, pending, time))
+        self.at(time, Command::Order { hold }, ordered(id, hold, qty, pending, time))
     }
 
     fn paid(self, time: i64, order: u64, success: bool) -> Self {
         let key = format!("{order} {success} at {time}");
         let answer = Answer::Payment { is_waiting: false };
-        self.at(time, What::Payment { order, success }, answer).keyed(&key, "", false)
+        self.at(time, Command::Payment { order, success }, answer).keyed(&key, "", false)
     }
 
     fn released(self, time: i64, hold: u64, qty: u32, status: HoldStatus) -> Self {
-        self.at(time, What::Release { hold }, held(hold, qty, status, 0))
+        self.at(time, Command::Release { hold }, held(hold, qty, status, 0))
     }
 
     fn read(self, time: i64, stock: u64, held: u64, pending: u64, sold: u64) -> Self {
-        self.at(time, What::Read, Answer::Units(Units { stock, held, pending, sold }))
+        self.at(time, Command::Read, Answer::Units(Units { stock, held, pending, sold }))
     }
 
     fn is_explained(&self) -> bool {
@@ -120,240 +120,240 @@ fn used_by(order: u64) -> Answer {
     Answer::Refused(Refused { code, short: Vec::new(), order: Some(order) })
 }
 
-macro_rules! tales {
-    ($($name:ident: $verdict:ident $tale:expr;)*) => {
-        $(#[test] fn $name() { tales!(@$verdict $tale); })*
+macro_rules! histories {
+    ($($name:ident: $verdict:ident $history:expr;)*) => {
+        $(#[test] fn $name() { histories!(@$verdict $history); })*
     };
-    (@good $tale:expr) => { assert!($tale.is_explained()) };
-    (@bad $tale:expr) => { assert!(!$tale.is_explained()) };
+    (@good $history:expr) => { assert!($history.is_explained()) };
+    (@bad $history:expr) => { assert!(!$history.is_explained()) };
 }
 
-const HOLD: fn(u32) -> What = |qty| What::Hold { qty, ttl: TTL, customer: None };
-const HOLD_FOR: fn(u8, u32) -> What =
-    |customer, qty| What::Hold { qty, ttl: TTL, customer: Some(customer) };
+const HOLD: fn(u32) -> Command = |qty| Command::Hold { qty, ttl: TTL, customer: None };
+const HOLD_FOR: fn(u8, u32) -> Command =
+    |customer, qty| Command::Hold { qty, ttl: TTL, customer: Some(customer) };
 
-tales! {
-    a_hold_an_order_and_its_payment_are_explained: good
+histories! {
+    hold_order_payment_is_linearizable: good
         with_stock(3).held(1, 7, 2).ordered(5, 9, 7, 2).paid(6, 9, true).read(8, 1, 0, 0, 2);
-    two_callers_who_were_both_given_the_last_unit_are_not: bad
+    two_holds_of_the_last_unit_are_rejected: bad
         with_stock(1)
             .during(1, 5, HOLD(1), held(7, 1, HoldStatus::Active, 2))
             .during(1, 5, HOLD(1), held(8, 1, HoldStatus::Active, 2));
-    a_refusal_although_there_was_enough_is_not: bad
+    insufficient_stock_despite_enough_stock_is_rejected: bad
         with_stock(3).at(1, HOLD(2), short(2, 1));
-    a_refusal_that_tells_of_less_than_there_is_is_not: bad
+    insufficient_stock_with_too_low_available_is_rejected: bad
         with_stock(3).held(1, 7, 1).at(2, HOLD(3), short(3, 1));
-    a_refusal_by_a_hold_at_the_same_time_is_explained: good
+    insufficient_stock_by_concurrent_hold_is_linearizable: good
         with_stock(1)
             .during(1, 5, HOLD(1), held(7, 1, HoldStatus::Active, 2))
             .during(1, 5, HOLD(1), short(1, 0));
-    two_orders_of_one_hold_are_not: bad
+    two_orders_of_one_hold_are_rejected: bad
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).ordered(3, 10, 7, 1);
-    a_second_order_is_refused_with_the_first_one: good
-        with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).at(3, What::Order { hold: 7 }, used_by(9));
-    a_second_order_is_not_refused_with_another_one: bad
-        with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).at(3, What::Order { hold: 7 }, used_by(8));
-    a_hold_used_before_anyone_used_it_is_not: bad
-        with_stock(3).held(1, 7, 1).at(2, What::Order { hold: 7 }, used_by(9)).ordered(3, 9, 7, 1);
-    a_read_that_misses_a_hold_answered_before_is_not: bad
+    second_order_error_names_first_order: good
+        with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).at(3, Command::Order { hold: 7 }, used_by(9));
+    second_order_error_with_other_order_is_rejected: bad
+        with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).at(3, Command::Order { hold: 7 }, used_by(8));
+    hold_already_used_before_any_order_is_rejected: bad
+        with_stock(3).held(1, 7, 1).at(2, Command::Order { hold: 7 }, used_by(9)).ordered(3, 9, 7, 1);
+    stale_read_after_answered_hold_is_rejected: bad
         with_stock(3).held(1, 7, 1).read(2, 3, 0, 0, 0);
-    a_read_that_misses_a_hold_under_way_is_explained: good
+    read_concurrent_with_hold_may_miss_it: good
         with_stock(3)
             .during(1, 5, HOLD(1), held(7, 1, HoldStatus::Active, 2))
-            .during(3, 4, What::Read, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
-    a_cached_read_that_misses_a_hold_answered_before_is_not: bad
+            .during(3, 4, Command::Read, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
+    stale_cached_read_after_answered_hold_is_rejected: bad
         with_stock(3).held(1, 7, 1).at(
             2,
-            What::ReadCached,
+            Command::ReadCached,
             Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }),
         );
-    two_reads_that_see_a_hold_come_and_go_are_not: bad
+    hold_that_disappears_between_reads_is_rejected: bad
         with_stock(3)
             .during(1, 9, HOLD(1), held(7, 1, HoldStatus::Active, 2))
             .read(3, 2, 1, 0, 0)
             .read(4, 3, 0, 0, 0);
-    units_that_are_nowhere_are_not: bad
+    leaked_units_are_rejected: bad
         with_stock(3).held(1, 7, 1).released(2, 7, 1, HoldStatus::Released).read(3, 2, 0, 0, 0);
-    stock_that_came_back_twice_is_not: bad
+    double_release_of_stock_is_rejected: bad
         with_stock(2)
             .held(1, 7, 1)
             .released(2, 7, 1, HoldStatus::Released)
             .released(3, 7, 1, HoldStatus::Released)
             .read(4, 3, 0, 0, 0);
-    a_second_release_does_nothing_and_is_explained: good
+    second_release_is_a_no_op: good
         with_stock(2)
             .held(1, 7, 1)
             .released(2, 7, 1, HoldStatus::Released)
             .released(3, 7, 1, HoldStatus::Released)
             .read(4, 2, 0, 0, 0);
-    a_hold_that_expired_before_its_end_is_not: bad
-        with_stock(2).held(1, 7, 1).at(100, What::Order { hold: 7 }, refused("hold_expired"));
-    a_hold_that_expired_at_its_end_is_explained: good
-        with_stock(2).held(1, 7, 1).at(101, What::Order { hold: 7 }, refused("hold_expired"));
-    an_order_of_a_hold_at_its_end_is_not: bad
+    early_expiry_is_rejected: bad
+        with_stock(2).held(1, 7, 1).at(100, Command::Order { hold: 7 }, refused("hold_expired"));
+    expiry_at_due_time_is_linearizable: good
+        with_stock(2).held(1, 7, 1).at(101, Command::Order { hold: 7 }, refused("hold_expired"));
+    order_at_hold_expiry_is_rejected: bad
         with_stock(2).held(1, 7, 1).ordered(101, 9, 7, 1);
-    an_order_at_the_last_moment_is_explained: good
+    order_just_before_hold_expiry_is_linearizable: good
         with_stock(2).held(1, 7, 1).ordered(100, 9, 7, 1);
-    a_hold_that_was_dead_and_then_ordered_is_not: bad
+    order_of_expired_hold_is_rejected: bad
         with_stock(1)
             .held(1, 7, 1)
             .during(50, 150, HOLD(1), held(8, 1, HoldStatus::Active, 101))
-            .during(50, 160, What::Order { hold: 7 }, ordered(
+            .during(50, 160, Command::Order { hold: 7 }, ordered(
                 9, 7, 1, (OrderStatus::PendingPayment, PaymentDisposition::None), 100))
             .read(161, 0, 0, 1, 0);
-    units_due_by_now_can_be_held_by_others: good
+    expired_units_are_available: good
         with_stock(1).held(1, 7, 1).held(101, 8, 1).released(102, 7, 1, HoldStatus::Expired);
-    units_not_due_by_now_cannot: bad
+    unexpired_units_are_not_available: bad
         with_stock(1).held(1, 7, 1).held(100, 8, 1);
-    a_read_that_counts_a_dead_hold_as_held_is_not: bad
+    read_counting_expired_hold_as_held_is_rejected: bad
         with_stock(2).held(1, 7, 1).read(101, 1, 1, 0, 0);
-    a_read_that_counts_it_as_returned_is_explained: good
+    read_counting_expired_hold_as_returned_is_linearizable: good
         with_stock(2).held(1, 7, 1).read(101, 2, 0, 0, 0);
-    a_dead_hold_that_is_read_as_active_is_not: bad
+    expired_hold_read_as_active_is_rejected: bad
         with_stock(2).held(1, 7, 1).at(
             101,
-            What::ReadHold { hold: 7 },
+            Command::ReadHold { hold: 7 },
             held(7, 1, HoldStatus::Active, 1),
         );
-    a_hold_that_lives_on_without_being_extended_is_not: bad
+    hold_alive_past_expiry_without_extension_is_rejected: bad
         with_stock(2).held(1, 7, 1).at(
             50,
-            What::ReadHold { hold: 7 },
+            Command::ReadHold { hold: 7 },
             held(7, 1, HoldStatus::Active, 20),
         );
-    an_extended_hold_lives_to_its_new_end: good
+    extended_hold_lives_until_new_expiry: good
         with_stock(1)
             .held(1, 7, 1)
-            .at(60, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
+            .at(60, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
             .at(120, HOLD(1), short(1, 0))
             .held(160, 8, 1);
-    an_extension_of_a_dead_hold_is_not: bad
+    extension_of_expired_hold_is_rejected: bad
         with_stock(1).held(1, 7, 1).at(
             101,
-            What::Extend { hold: 7, ttl: TTL },
+            Command::Extend { hold: 7, ttl: TTL },
             held(7, 1, HoldStatus::Active, 101),
         );
-    a_hold_beyond_the_longest_life_is_not: bad
-        Tale { model: Model { hold_ttl_max: 120, ..MODEL }, ..with_stock(1) }
+    extension_beyond_ttl_max_is_rejected: bad
+        HistoryBuilder { model: Model { hold_ttl_max: 120, ..MODEL }, ..with_stock(1) }
             .held(1, 7, 1)
-            .at(60, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60));
-    two_extensions_that_reach_beyond_it_are_not: bad
-        Tale { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
+            .at(60, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60));
+    repeated_extension_beyond_ttl_max_is_rejected: bad
+        HistoryBuilder { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
             .held(1, 7, 1)
-            .at(60, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
-            .at(100, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 100));
-    an_extension_that_is_cut_at_the_longest_life_is_explained: good
-        Tale { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
+            .at(60, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 60))
+            .at(100, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 100));
+    extension_capped_at_ttl_max_is_linearizable: good
+        HistoryBuilder { model: Model { hold_ttl_max: 180, ..MODEL }, ..with_stock(1) }
             .held(1, 7, 1)
-            .at(100, What::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 81))
+            .at(100, Command::Extend { hold: 7, ttl: TTL }, held(7, 1, HoldStatus::Active, 81))
             .held(181, 8, 1);
-    a_customer_who_holds_more_than_one_may_is_not: bad
+    hold_beyond_customer_limit_is_rejected: bad
         with_stock(9).held_for(0, 1, 7, 2).held_for(0, 2, 8, 2);
-    two_holds_at_once_that_are_more_than_one_customer_may_have_are_not: bad
+    concurrent_holds_beyond_customer_limit_are_rejected: bad
         with_stock(9)
             .during(1, 5, HOLD_FOR(0, 2), held(7, 2, HoldStatus::Active, 2))
             .during(1, 5, HOLD_FOR(0, 2), held(8, 2, HoldStatus::Active, 2));
-    a_customer_is_refused_what_is_more_than_one_may_have: good
+    quantity_limit_beyond_customer_limit_is_linearizable: good
         with_stock(9).held_for(0, 1, 7, 2).at(2, HOLD_FOR(0, 2), refused("quantity_limit"));
-    a_customer_who_is_refused_what_one_may_have_is_not: bad
+    quantity_limit_within_customer_limit_is_rejected: bad
         with_stock(9).held_for(0, 1, 7, 2).at(2, HOLD_FOR(0, 1), refused("quantity_limit"));
-    a_customer_may_have_as_much_again_once_the_first_is_dead: good
+    customer_limit_frees_up_when_hold_expires: good
         with_stock(9).held_for(0, 1, 7, 3).held_for(1, 2, 8, 3).held_for(0, 101, 9, 3);
-    a_cached_read_that_shows_again_what_was_before_is_not: bad
+    cached_read_going_back_is_rejected: bad
         with_stock(3)
             .held(1, 7, 1)
-            .at(2, What::ReadCached, Answer::Units(Units { stock: 2, held: 1, pending: 0, sold: 0 }))
-            .at(3, What::ReadCached, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
-    a_repeated_call_gets_the_first_answer: good
+            .at(2, Command::ReadCached, Answer::Units(Units { stock: 2, held: 1, pending: 0, sold: 0 }))
+            .at(3, Command::ReadCached, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
+    replay_returns_first_response: good
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
             .at(2, HOLD(1), held(7, 1, HoldStatus::Active, 1)).keyed("k", "one", true)
             .read(3, 2, 1, 0, 0);
-    a_repeated_call_that_gets_another_answer_is_not: bad
+    replay_with_other_response_is_rejected: bad
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
             .at(2, HOLD(1), held(8, 1, HoldStatus::Active, 2)).keyed("k", "one", true);
-    a_repeated_call_that_is_done_again_is_not: bad
+    replay_executed_again_is_rejected: bad
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
             .held(2, 8, 1).keyed("k", "one", false);
-    a_refusal_is_repeated_although_stock_came_back: good
+    replay_repeats_rejection_after_stock_returns: good
         with_stock(1)
             .held(1, 7, 1)
             .at(2, HOLD(1), short(1, 0)).keyed("k", "one", false)
             .released(3, 7, 1, HoldStatus::Released)
             .at(4, HOLD(1), short(1, 0)).keyed("k", "one", true);
-    another_request_under_a_known_key_is_a_mismatch: good
+    other_request_under_used_key_is_a_mismatch: good
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
             .at(2, HOLD(2), refused("idempotency_mismatch")).keyed("k", "two", false);
-    another_request_under_a_known_key_that_is_done_is_not: bad
+    other_request_under_used_key_executed_is_rejected: bad
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
             .held(2, 8, 2).keyed("k", "two", false);
-    a_payment_that_counts_twice_is_not: bad
+    payment_counted_twice_is_rejected: bad
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, true).paid(4, 9, true)
             .read(5, 1, 0, 0, 2);
-    a_failed_payment_brings_stock_back_once: good
+    failed_payment_returns_stock_once: good
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, false).paid(4, 9, false)
             .read(5, 3, 0, 0, 0);
-    a_failed_payment_that_brings_it_back_twice_is_not: bad
+    failed_payment_returning_stock_twice_is_rejected: bad
         with_stock(3).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, false).paid(4, 9, false)
             .read(5, 4, 0, 0, 0);
-    a_late_payment_takes_the_units_again: good
+    late_payment_re_reserves_units: good
         with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, false).paid(4, 9, true)
             .read(5, 0, 0, 0, 1);
-    a_late_payment_for_units_that_others_hold_is_not: bad
+    late_payment_for_units_held_by_others_is_rejected: bad
         with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, false).held(4, 8, 1)
             .paid(5, 9, true).read(6, 0, 0, 0, 1);
-    an_unpaid_order_falls_due: good
+    unpaid_order_expires: good
         with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).read(501, 0, 0, 1, 0)
             .read(502, 1, 0, 0, 0);
-    an_unpaid_order_that_keeps_its_units_for_ever_is_not: bad
+    unpaid_order_that_never_expires_is_rejected: bad
         with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).at(502, HOLD(1), short(1, 0));
-    a_word_that_came_before_its_order_counts: good
+    early_payment_applies_to_later_order: good
         with_stock(1)
             .held(1, 7, 1)
-            .at(2, What::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
-            .at(3, What::Order { hold: 7 }, ordered(
+            .at(2, Command::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
+            .at(3, Command::Order { hold: 7 }, ordered(
                 9, 7, 1, (OrderStatus::Paid, PaymentDisposition::None), 3));
-    a_word_that_came_before_its_order_and_was_lost_is_not: bad
+    lost_early_payment_is_rejected: bad
         with_stock(1)
             .held(1, 7, 1)
-            .at(2, What::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
+            .at(2, Command::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
             .ordered(3, 9, 7, 1);
-    goods_that_were_received_and_are_not_there_are_not: bad
+    lost_stock_adjustment_is_rejected: bad
         with_stock(1)
-            .at(1, What::Adjust { delta: 2 }, Answer::Units(Units {
+            .at(1, Command::Adjust { delta: 2 }, Answer::Units(Units {
                 stock: 3, held: 0, pending: 0, sold: 0 }))
             .at(2, HOLD(3), short(3, 1));
-    a_write_off_below_zero_is_not: bad
-        with_stock(1).held(1, 7, 1).at(2, What::Adjust { delta: -1 }, Answer::Units(Units {
+    write_off_below_zero_is_rejected: bad
+        with_stock(1).held(1, 7, 1).at(2, Command::Adjust { delta: -1 }, Answer::Units(Units {
             stock: 0, held: 0, pending: 0, sold: 0 }));
-    a_hold_without_an_answer_may_have_been_made: good
+    in_doubt_hold_may_exist: good
         with_stock(1).at(1, HOLD(1), Answer::Unknown).at(5, HOLD(1), short(1, 0));
-    a_hold_without_an_answer_may_never_have_been_made: good
+    in_doubt_hold_may_not_exist: good
         with_stock(1).at(1, HOLD(1), Answer::Unknown).held(5, 8, 1);
-    a_hold_without_an_answer_takes_no_more_than_it_asked_for: bad
+    in_doubt_hold_taking_more_than_requested_is_rejected: bad
         with_stock(2).at(1, HOLD(1), Answer::Unknown).at(5, HOLD(2), short(2, 0));
-    a_hold_made_without_an_answer_comes_back_only_by_its_end: bad
+    in_doubt_hold_returning_before_expiry_is_rejected: bad
         with_stock(1)
             .at(1, HOLD(1), Answer::Unknown)
-            .at(101, What::Lapse { hold: u64::MAX - 1 }, Answer::Unknown)
+            .at(101, Command::UnobservedExpiry { hold: u64::MAX - 1 }, Answer::Unknown)
             .at(5, HOLD(1), short(1, 0))
             .held(6, 8, 1);
-    and_then_it_may: good
+    in_doubt_hold_may_return_at_expiry: good
         with_stock(1)
             .at(1, HOLD(1), Answer::Unknown)
-            .at(101, What::Lapse { hold: u64::MAX - 1 }, Answer::Unknown)
+            .at(101, Command::UnobservedExpiry { hold: u64::MAX - 1 }, Answer::Unknown)
             .at(5, HOLD(1), short(1, 0))
             .held(101, 8, 1);
-    an_order_without_an_answer_may_have_used_the_hold: good
+    in_doubt_order_may_have_used_the_hold: good
         with_stock(1)
             .held(1, 7, 1)
-            .at(2, What::Order { hold: 7 }, Answer::Unknown)
-            .at(5, What::Release { hold: 7 }, used_by(44))
+            .at(2, Command::Order { hold: 7 }, Answer::Unknown)
+            .at(5, Command::Release { hold: 7 }, used_by(44))
             .read(6, 0, 0, 1, 0);
-    a_hold_that_nobody_ordered_was_not_used: bad
-        with_stock(1).held(1, 7, 1).at(5, What::Release { hold: 7 }, used_by(44));
+    hold_already_used_without_order_is_rejected: bad
+        with_stock(1).held(1, 7, 1).at(5, Command::Release { hold: 7 }, used_by(44));
 }
