@@ -29,6 +29,8 @@ deps:
 	.ci/deps
 
 lint:
+	.ci/vocabulary
+	.ci/readme --links
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet

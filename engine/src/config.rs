@@ -23,7 +23,7 @@ pub enum Migrate {
     /// Create the store if there is none, and apply missing migrations.
     #[default]
     Auto,
-    /// Change nothing, and refuse a store that lacks a migration. Needs no
+    /// Change nothing, and refuse a store that lacks a migration. It requires no
     /// permission to change tables.
     Check,
     /// Do not check the applied migrations. A store that lacks a table or a column

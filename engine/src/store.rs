@@ -244,31 +244,30 @@ pub(crate) enum CommitError {
     Rejected(StoreError),
 }
 
-/// A connection of its own, for one transaction after another.
+/// A writing connection, for one transaction after another.
 ///
-/// Dropped in mid-transaction, it closes the connection, which rolls back.
+/// Dropped within a transaction, it closes the connection, which rolls back.
 pub(crate) trait Session: Send {
-    /// Begins a transaction: writes what is to be written ahead, locks the
-    /// products, then reads what is needed.
+    /// Begins a transaction: runs the early inserts, locks the products, then
+    /// reads the rest of the read set.
     fn begin<'a>(&'a mut self, read_set: &'a ReadSet) -> BoxFuture<'a, StoreResult<Loaded>>;
 
-    /// Whether the transaction with this batch id was committed. To be asked
-    /// after [`Session::begin`] has locked the same products, so that a commit
-    /// still under way is waited for, or once none is.
+    /// Whether the transaction with this batch id was committed: resolves an
+    /// in-doubt commit. Call it after [`Session::begin`] has locked the same
+    /// products, which waits for a commit in flight, or once none can be.
     fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>>;
 
     /// Writes, each transition guarded by the state it comes from, and commits.
-    /// `at_commit` is told when only the commit is to be waited for, or little
-    /// more.
+    /// Calls `at_commit` before the round trip of COMMIT.
     fn commit<'a>(
         &'a mut self,
         batch: &'a Batch<'a>,
         at_commit: &'a (dyn Fn() + Sync),
     ) -> BoxFuture<'a, Result<(), CommitError>>;
 
-    /// A whole transaction in one round trip: writes, guarded as in
-    /// [`Session::commit`], and commits. For a batch that needed no reads and
-    /// has nothing written ahead.
+    /// Runs a whole transaction in one round trip: writes, guarded as in
+    /// [`Session::commit`], and commits. For a speculative batch, which has no
+    /// reads and no early inserts.
     fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>>;
 
     fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>>;

@@ -299,8 +299,8 @@ pub(super) async fn read_facts<D: Database>(
     step: u32,
 ) -> StoreResult<AuditFacts> {
     execute(connection, D::BEGIN_SNAPSHOT).await?;
-    let asked = time.asks();
-    let now = time.hear(read_clock::<D>(connection).await?, asked);
+    let asked = time.start_observation();
+    let now = time.observe(read_clock::<D>(connection).await?, asked);
     let tally = Tally { now, facts: AuditFacts::default(), counted: HashMap::new() };
     let mut audit = Audit { connection, step, tally, logged_at: Instant::now() };
     audit.holds().await?;

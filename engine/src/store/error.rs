@@ -4,12 +4,12 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind};
 
-/// What a fault means for the transaction it hit.
+/// The classes of database errors, by what they mean for the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Another transaction came in between: try again.
+    /// The database rolled the transaction back for another one: try again.
     Deadlock,
-    /// A row lock was not had in time: try again.
+    /// A row lock was not acquired in time: try again.
     LockWait,
     /// A row was not as it was read: try again.
     Conflict,
@@ -91,7 +91,7 @@ impl StoreError {
         Self { fault, source: source.into(), statement: None, is_worded: false }
     }
 
-    /// A fault whose words say what to change, for whoever opens the store.
+    /// A fault whose words tell the operator what to change.
     pub fn worded(fault: Fault, words: String) -> Self {
         Self { is_worded: true, ..Self::new(fault, words) }
     }

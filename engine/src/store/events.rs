@@ -1,4 +1,4 @@
-//! Reading the outbox.
+//! Reads the transactional outbox.
 
 use std::sync::Arc;
 
@@ -11,18 +11,19 @@ use super::statement::{Statement, execute, fetch_optional, run};
 use super::time::Timekeeper;
 use crate::model::Event;
 
-/// Rows that get their cursors in one go.
+/// The most rows that one transaction numbers: it bounds the time for which the
+/// sequence is locked.
 const NUMBERED_AT_ONCE: u32 = 1_000;
 
 /// Reads the events after `cursor`: what is new and at most one row before it,
 /// however long the history is.
 ///
-/// Where there is one writer, rows are numbered as they are written. Elsewhere
-/// a row is committed later than its id was drawn, so reading on from the last
-/// id seen would skip the rows that were still under way. There the reader
-/// numbers rows once they are visible, one reader at a time. Rows of one
-/// product become visible in the order of their ids, since each is inserted
-/// under the product's lock.
+/// With a single writer, rows are numbered as they are inserted. Elsewhere ids
+/// are drawn before the commit and become visible out of order, so a reader that
+/// goes on from the last id would skip rows in flight. There the reader numbers
+/// rows once they are visible, one reader at a time. Rows of one product become
+/// visible in the order of their ids, since each is inserted under the product's
+/// row lock.
 pub(super) async fn read_events<D: Database>(
     database: &D,
     time: &Arc<Timekeeper>,

@@ -19,75 +19,79 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection};
 use super::StoreOptions;
 use super::connection::{Connection, Database, OnRow, StreamError, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
-use super::pool::{self, Lending, Recently, lend, while_fresh};
+use super::pool::{self, Acquired, LastSuccess, checkout, while_fresh};
 use super::rows::Cells;
 use errors::store_error;
 use migrate::migrate;
-use session::Sessions;
-use text::TextBound;
+use session::SessionFactory;
+use text::PacketLimit;
 
-/// Has a node of a Galera cluster apply all that was committed before. After a
-/// fail-over it may still have work queued, and rows that were answered for
-/// would be missing.
+/// Makes a Galera node apply all earlier commits of the cluster (a causality
+/// check). After a fail-over it may still have write sets queued, and rows whose
+/// commit was acknowledged would be missing.
 const CATCH_UP: &str =
     "SET SESSION wsrep_sync_wait = 1; SELECT 1; SET SESSION wsrep_sync_wait = DEFAULT";
 
-/// After how long a silence a connection is asked whether it is still there
-/// before it is lent: servers and proxies end idle connections without a word.
-const UNASKED_MAX: Duration = Duration::from_secs(1);
-/// How long that answer is waited for.
-const ASKED_MAX: Duration = Duration::from_secs(1);
+/// The idle time after which the pool pings a connection before it reuses it:
+/// servers and proxies close idle connections without notice.
+const UNVERIFIED_MAX: Duration = Duration::from_secs(1);
+/// The timeout of that ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the connections of a database have found out together.
+/// What the connections of one pool share about their server.
 #[derive(Debug, Default)]
-struct Known {
+struct PoolState {
     /// Whether the last connection led to a node of a Galera cluster.
     is_galera: AtomicBool,
-    text: TextBound,
-    /// Raised by each lost connection. What was made before and has not been
-    /// of use since is not lent again: the cause mostly is the server's end.
+    text: PacketLimit,
+    /// The count of lost connections. A connection that has not been used since
+    /// the last loss is not reused: most often the whole server is gone.
     losses: AtomicU64,
-    /// When a commit was last answered.
-    commits: Recently,
+    /// When a commit last succeeded.
+    commits: LastSuccess,
 }
 
-/// A connection, and how many others were lost when it was last of use.
-struct Live {
+/// A connection with the count of losses at its last use.
+struct MySqlSession {
     connection: MySqlConnection,
     losses: u64,
 }
 
-/// Makes connections.
+/// Opens and recycles connections for the pool.
 #[derive(Clone)]
-struct Maker {
-    sessions: Sessions,
-    known: Arc<Known>,
+struct ConnectionFactory {
+    sessions: SessionFactory,
+    state: Arc<PoolState>,
 }
 
-impl Manager for Maker {
-    type Type = Live;
+impl Manager for ConnectionFactory {
+    type Type = MySqlSession;
     type Error = StoreError;
 
-    async fn create(&self) -> StoreResult<Live> {
-        let losses = self.known.losses.load(Ordering::Relaxed);
-        let (mut connection, found) = self.sessions.connect().await?;
-        self.known.text.hear(found.max_allowed_packet);
-        self.known.is_galera.store(found.is_galera, Ordering::Relaxed);
-        if found.is_galera {
+    async fn create(&self) -> StoreResult<MySqlSession> {
+        let losses = self.state.losses.load(Ordering::Relaxed);
+        let (mut connection, info) = self.sessions.connect().await?;
+        self.state.text.set_server_limit(info.max_allowed_packet);
+        self.state.is_galera.store(info.is_galera, Ordering::Relaxed);
+        if info.is_galera {
             connection.execute(CATCH_UP).await.map_err(store_error)?;
         }
-        Ok(Live { connection, losses })
+        Ok(MySqlSession { connection, losses })
     }
 
-    async fn recycle(&self, live: &mut Live, metrics: &Metrics) -> RecycleResult<StoreError> {
+    async fn recycle(
+        &self,
+        session: &mut MySqlSession,
+        metrics: &Metrics,
+    ) -> RecycleResult<StoreError> {
         while_fresh(metrics)?;
-        if live.losses != self.known.losses.load(Ordering::Relaxed) {
+        if session.losses != self.state.losses.load(Ordering::Relaxed) {
             return Err(RecycleError::message("another connection was lost since its last use"));
         }
-        if metrics.last_used() > UNASKED_MAX {
-            let answer = tokio::time::timeout(ASKED_MAX, live.connection.ping()).await;
+        if metrics.last_used() > UNVERIFIED_MAX {
+            let answer = tokio::time::timeout(PING_TIMEOUT, session.connection.ping()).await;
             if !matches!(answer, Ok(Ok(()))) {
-                self.known.losses.fetch_add(1, Ordering::Relaxed);
+                self.state.losses.fetch_add(1, Ordering::Relaxed);
                 return Err(RecycleError::message("it was closed while it was idle"));
             }
         }
@@ -97,40 +101,40 @@ impl Manager for Maker {
 
 /// Pools of connections to a MySQL or MariaDB database.
 pub(crate) struct MySqlDatabase {
-    writers: Pool<Maker>,
-    readers: Pool<Maker>,
+    writers: Pool<ConnectionFactory>,
+    readers: Pool<ConnectionFactory>,
     timeout: Duration,
-    known: Arc<Known>,
+    state: Arc<PoolState>,
 }
 
 impl MySqlDatabase {
     /// Brings the tables up to date and prepares pools. A server that cannot be
     /// used as it is set up is refused with a sentence that says what to change.
     pub async fn open(options: &StoreOptions) -> StoreResult<Self> {
-        let sessions = Sessions::of(options)?;
+        let sessions = SessionFactory::of(options)?;
         let migrated = migrate(options).await;
         migrated.map_err(|error| refusal::at_start(error, &sessions.target))?;
         Self::with(options, sessions)
     }
 
     /// Prepares pools; connections are made when they are first needed.
-    fn with(options: &StoreOptions, sessions: Sessions) -> StoreResult<Self> {
-        let known = Arc::new(Known::default());
-        let maker = Maker { sessions, known: Arc::clone(&known) };
+    fn with(options: &StoreOptions, sessions: SessionFactory) -> StoreResult<Self> {
+        let state = Arc::new(PoolState::default());
+        let maker = ConnectionFactory { sessions, state: Arc::clone(&state) };
         let timeout = options.store_timeout;
         Ok(Self {
             writers: pool::pool(maker.clone(), options.connections, timeout)?,
             readers: pool::pool(maker, options.connections, timeout)?,
             timeout,
-            known,
+            state,
         })
     }
 
-    fn lent(&self, connection: Object<Maker>) -> Lent {
-        Lent {
-            one_by_one: self.known.is_galera.load(Ordering::Relaxed),
+    fn pooled(&self, connection: Object<ConnectionFactory>) -> PooledConnection {
+        PooledConnection {
+            one_by_one: self.state.is_galera.load(Ordering::Relaxed),
             connection: Some(connection),
-            known: Arc::clone(&self.known),
+            state: Arc::clone(&self.state),
             timeout: self.timeout,
             is_busy: false,
         }
@@ -157,56 +161,59 @@ impl Database for MySqlDatabase {
                 Use::Write => &self.writers,
                 Use::Read => &self.readers,
             };
-            let lent: Box<dyn Connection> = Box::new(self.lent(lend(pool).await?));
-            Ok(lent)
+            let pooled: Box<dyn Connection> = Box::new(self.pooled(checkout(pool).await?));
+            Ok(pooled)
         })
     }
 
     fn probe(&self) -> BoxFuture<'_, StoreResult<Option<Box<dyn Connection>>>> {
         Box::pin(async move {
-            let lent = match pool::lend_unless_busy(&self.writers, &self.known.commits).await? {
-                Lending::Lent(connection) => self.lent(connection),
-                Lending::BusyAtWork => return Ok(None),
-            };
-            let lent: Box<dyn Connection> = Box::new(lent);
-            Ok(Some(lent))
+            let pooled =
+                match pool::checkout_unless_busy(&self.writers, &self.state.commits).await? {
+                    Acquired::Connection(connection) => self.pooled(connection),
+                    Acquired::BusyAtWork => return Ok(None),
+                };
+            let pooled: Box<dyn Connection> = Box::new(pooled);
+            Ok(Some(pooled))
         })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            for live in pool::close(&self.writers).into_iter().chain(pool::close(&self.readers)) {
+            for session in pool::close(&self.writers).into_iter().chain(pool::close(&self.readers))
+            {
                 // It is of no use any more, whatever came of that.
-                let _ = live.connection.close().await;
+                let _ = session.connection.close().await;
             }
         })
     }
 }
 
-struct Lent {
-    /// `None` once it was given up.
-    connection: Option<Object<Maker>>,
-    /// Whether each statement is sent by itself. Where another node's write
-    /// comes first, Galera rolls the transaction back; between two statements
-    /// of one text that goes unseen, and the rest of the text would be done
-    /// outside of any transaction.
+struct PooledConnection {
+    /// `None` once it was discarded.
+    connection: Option<Object<ConnectionFactory>>,
+    /// Whether each statement travels alone. Where another node's write wins the
+    /// certification, Galera rolls the transaction back; between two statements
+    /// of one text that goes unseen, and the rest of the text would run outside
+    /// of any transaction.
     one_by_one: bool,
-    known: Arc<Known>,
+    state: Arc<PoolState>,
     timeout: Duration,
-    /// Whether statements are under way.
+    /// Whether statements are in flight.
     is_busy: bool,
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
-        // Whoever waited for the statements has gone; no one else shall.
+        // The caller was cancelled: the rest of the response must not reach the
+        // next one.
         if self.is_busy {
             self.discard();
         }
     }
 }
 
-impl Connection for Lent {
+impl Connection for PooledConnection {
     fn run<'a>(
         &'a mut self,
         statements: &'a [&'a str],
@@ -220,7 +227,7 @@ impl Connection for Lent {
             let texts: Vec<String> = if self.one_by_one {
                 statements.iter().map(|statement| (*statement).to_owned()).collect()
             } else {
-                let max = self.known.text.at(Instant::now());
+                let max = self.state.text.at(Instant::now());
                 text::join(statements, max).map_err(|length| too_large(length, max))?
             };
             self.is_busy = true;
@@ -228,15 +235,15 @@ impl Connection for Lent {
             let mut done = Ok(());
             for text in texts {
                 let (before, length) = (rows_affected.len(), text.len());
-                let live = &mut connection.connection;
-                let stream = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(live);
+                let session = &mut connection.connection;
+                let stream = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(session);
                 let hit = |done: &MySqlQueryResult| done.rows_affected();
                 let mut on_row = |at: usize, row: &mut Cells<'_>| on_row(before + at, row);
                 match drain(stream, hit, self.timeout, &mut on_row).await {
                     Ok(more) => rows_affected.extend(more),
                     Err(broken) => {
                         if matches!(broken.error, Some(sqlx::Error::Io(_))) {
-                            self.known.text.hung_up(length, Instant::now());
+                            self.state.text.record_loss(length, Instant::now());
                         }
                         let statement = broken.statement.map(|at| before + at);
                         done = Err(StreamError { statement, ..broken });
@@ -247,9 +254,9 @@ impl Connection for Lent {
             self.is_busy = false;
             match done {
                 Ok(()) => {
-                    connection.losses = self.known.losses.load(Ordering::Relaxed);
+                    connection.losses = self.state.losses.load(Ordering::Relaxed);
                     if commits {
-                        self.known.commits.now();
+                        self.state.commits.now();
                     }
                     Ok(rows_affected)
                 }
@@ -258,7 +265,7 @@ impl Connection for Lent {
                     // A server that cannot serve may say so and stay connected; the
                     // next connection may lead to the one that took over.
                     if error.statement.is_none() || error.fault == Fault::Lost {
-                        self.known.losses.fetch_add(1, Ordering::Relaxed);
+                        self.state.losses.fetch_add(1, Ordering::Relaxed);
                         self.discard();
                     }
                     Err(error)
@@ -268,7 +275,7 @@ impl Connection for Lent {
     }
 
     fn discard(&mut self) {
-        // Dropped, it is closed, and with it goes what it had under way.
+        // Dropping it closes it, which ends what is in flight.
         drop(self.connection.take().map(Object::take));
     }
 }

@@ -1,8 +1,8 @@
-//! Connections on loan.
+//! Connection pools.
 //!
-//! A loan ends where it is dropped, without a task and without a ping: the next
-//! batch finds the connection there at once. One that broke meanwhile shows at
-//! its first statement, and that is tried again.
+//! Dropping a connection returns it at once, without a task and without a ping,
+//! so the next batch finds it idle. A connection that broke meanwhile fails at its
+//! first statement, which is retried.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use deadpool::managed::{
 
 use super::error::{Fault, StoreError, StoreResult};
 
-/// What stands between may forget a connection that is silent for long, and
-/// servers close old ones.
+/// NATs and proxies drop idle connections after some minutes, and servers close
+/// old ones.
 const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
 const AGE_MAX: Duration = Duration::from_secs(30 * 60);
 
-/// A pool of at most `size` connections, made when they are first needed.
-/// `timeout` bounds the wait for one as well as its making.
+/// A pool of at most `size` connections, opened when they are first needed.
+/// `timeout` bounds the wait for a connection and its opening.
 pub(super) fn pool<M: Manager>(maker: M, size: u32, timeout: Duration) -> StoreResult<Pool<M>> {
     Pool::builder(maker)
         .max_size(usize::try_from(size).unwrap_or(usize::MAX))
@@ -33,7 +33,7 @@ pub(super) fn pool<M: Manager>(maker: M, size: u32, timeout: Duration) -> StoreR
         .map_err(|error| StoreError::new(Fault::Fatal, error))
 }
 
-pub(super) async fn lend<M>(pool: &Pool<M>) -> StoreResult<Object<M>>
+pub(super) async fn checkout<M>(pool: &Pool<M>) -> StoreResult<Object<M>>
 where
     M: Manager<Error = StoreError>,
 {
@@ -43,17 +43,18 @@ where
     })
 }
 
-/// How long a commit shows that a pool whose connections are all on loan is at
-/// work.
+/// How long after a commit a fully used pool counts as working.
 const AT_WORK: Duration = Duration::from_secs(2);
-/// How long a connection is waited for where nothing shows that.
+/// How long a readiness check waits for a connection of a pool that commits
+/// nothing.
 const BUSY_MAX: Duration = Duration::from_secs(2);
 
-/// When something last happened.
+/// When something last succeeded. A plain mutex: each critical section copies the
+/// instant.
 #[derive(Debug, Default)]
-pub(super) struct Recently(Mutex<Option<Instant>>);
+pub(super) struct LastSuccess(Mutex<Option<Instant>>);
 
-impl Recently {
+impl LastSuccess {
     pub fn now(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -64,46 +65,46 @@ impl Recently {
     }
 }
 
-/// What a check of readiness gets of a pool.
-pub(super) enum Lending<M: Manager> {
-    Lent(Object<M>),
-    /// All connections are on loan, and commits are answered.
+/// What a readiness check gets from a pool.
+pub(super) enum Acquired<M: Manager> {
+    Connection(Object<M>),
+    /// All connections are in use, and commits succeed.
     BusyAtWork,
 }
 
-/// Lends a connection to a check of readiness, which does not queue behind load:
+/// Acquires a connection for a readiness check, which does not queue behind load:
 /// a pool that is busy with `commits` is ready.
-pub(super) async fn lend_unless_busy<M>(
+pub(super) async fn checkout_unless_busy<M>(
     pool: &Pool<M>,
-    commits: &Recently,
-) -> StoreResult<Lending<M>>
+    commits: &LastSuccess,
+) -> StoreResult<Acquired<M>>
 where
     M: Manager<Error = StoreError>,
 {
     for wait in [Duration::ZERO, BUSY_MAX] {
         let timeouts = Timeouts { wait: Some(wait), ..pool.timeouts() };
         match pool.timeout_get(&timeouts).await {
-            Ok(connection) => return Ok(Lending::Lent(connection)),
+            Ok(connection) => return Ok(Acquired::Connection(connection)),
             Err(PoolError::Timeout(TimeoutType::Wait)) if commits.is_within(AT_WORK) => {
-                return Ok(Lending::BusyAtWork);
+                return Ok(Acquired::BusyAtWork);
             }
             Err(PoolError::Timeout(TimeoutType::Wait)) => {}
             Err(PoolError::Backend(error)) => return Err(error),
             Err(error) => return Err(StoreError::new(Fault::Lost, error.to_string())),
         }
     }
-    Err(StoreError::new(Fault::Lost, "all connections are busy, and none has committed of late"))
+    Err(StoreError::new(Fault::Lost, "all connections are busy, and none has committed lately"))
 }
 
-/// Closes a pool and hands over its connections that are not on loan; the others
-/// go when they come back.
+/// Closes a pool and returns its idle connections; the others close when they are
+/// returned.
 pub(super) fn close<M: Manager>(pool: &Pool<M>) -> Vec<M::Type> {
     let idle = pool.retain(|_, _| false).removed;
     pool.close();
     idle
 }
 
-/// Lends a connection over a network out again unless it is too old for that.
+/// Reuses a network connection unless it has been idle or open for too long.
 pub(super) fn while_fresh(metrics: &Metrics) -> RecycleResult<StoreError> {
     if metrics.last_used() > IDLE_MAX || metrics.age() > AGE_MAX {
         return Err(RecycleError::message("too old"));

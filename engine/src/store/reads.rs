@@ -29,11 +29,11 @@ use crate::runtime;
 /// The name under which the store's own id stands among the sequences.
 const IDENTITY: &str = "store_id";
 
-/// How long an audit waits for the one before it.
+/// How long an audit waits for another one of this engine.
 const AUDIT_TURN: Duration = Duration::from_secs(10);
 
-/// How often free ids are looked for in one draw. Each look takes twice the
-/// span of the one before it, so that it ends at the end of all ids.
+/// The most probes for free ids in one draw. Each probe doubles the span, so that
+/// 64 reach the end of all ids.
 const LOOKS_MAX: u32 = 64;
 
 /// A store that speaks SQL.
@@ -41,7 +41,7 @@ pub(crate) struct SqlStore<D> {
     database: D,
     time: Arc<Timekeeper>,
     retries: u32,
-    /// Had by the audit that is under way.
+    /// Held by the running audit. An async mutex: it is held across its reads.
     auditing: tokio::sync::Mutex<()>,
 }
 
@@ -75,7 +75,8 @@ impl<D: Database> SqlStore<D> {
         done
     }
 
-    /// Has a clock that is the host's go on from the newest commit.
+    /// Resumes the host's clock from the newest commit, so that time does not run
+    /// backwards over a restart.
     async fn resume_time(&self) -> StoreResult<()> {
         let sql = "SELECT at FROM stockade_outbox ORDER BY id DESC LIMIT 1".to_owned();
         let mut connection = self.database.acquire(Use::Read).await?;
@@ -97,12 +98,12 @@ impl<D: Database> SqlStore<D> {
         into: &mut T,
     ) -> StoreResult<Timestamp> {
         let mut connection = self.database.acquire(Use::Read).await?;
-        let asked = self.time.asks();
+        let asked = self.time.start_observation();
         let done = run_timed::<D, T>(connection.as_mut(), statements, into).await;
         if done.is_err() {
             connection.discard();
         }
-        Ok(self.time.hear(done?, asked))
+        Ok(self.time.observe(done?, asked))
     }
 
     /// Reads at most one row, and the store's time.
@@ -208,7 +209,7 @@ impl<D: Database> SqlStore<D> {
         Ok(first)
     }
 
-    /// Reads the store's own id, drawn and kept by whoever asks first.
+    /// Reads the store's own id, drawn by the first engine that opens it.
     async fn identify(&self) -> StoreResult<u64> {
         if let Some(id) = self.read_identity().await? {
             return Ok(id);
@@ -267,8 +268,8 @@ impl<D: Database> SqlStore<D> {
     async fn insert(&self, new: ProductInsert<'_>) -> StoreResult<()> {
         let mut session = self.writer().await?;
         session.open().await?;
-        let asked = self.time.asks();
-        let now = self.time.hear(session.read_clock().await?, asked);
+        let asked = self.time.start_observation();
+        let now = self.time.observe(session.read_clock().await?, asked);
         // One by one: an idempotency key that is taken must show as such.
         for statement in super::writes::insert_product(&new, now, D::CURSOR) {
             execute(session.connection(), &[&statement.sql]).await?;
@@ -470,7 +471,7 @@ impl<D: Database> Store for SqlStore<D> {
             // time for buyers.
             let turn = tokio::time::timeout(AUDIT_TURN, self.auditing.lock()).await;
             let Ok(_turn) = turn else {
-                let why = "another audit is under way in this engine; ask again when it is done";
+                let why = "another audit is running in this engine; try again when it is done";
                 return Err(StoreError::new(Fault::LockWait, why));
             };
             with_retries(self.retries, || self.read_audit()).await

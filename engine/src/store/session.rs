@@ -1,9 +1,9 @@
 //! A transaction: begin, lock and read; write; commit.
 //!
-//! What stands under a product's locked row is read plainly after it: at READ
-//! COMMITTED such a read sees all that was committed before the lock was had,
-//! and whoever changes these rows has the same lock. The writes repeat each
-//! guard all the same.
+//! Rows that belong to a locked product are read by plain SELECTs after it: at
+//! READ COMMITTED such a read sees all that was committed before the lock was
+//! acquired, and every writer of these rows holds the same lock. The writes repeat
+//! each guard all the same (optimistic concurrency).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl<D: Database> SqlSession<D> {
     }
 
     async fn load(&mut self, read_set: &ReadSet) -> StoreResult<Loaded> {
-        let asked = self.time.asks();
+        let asked = self.time.start_observation();
         let mut loading = Loading::default();
         let mut statements = vec![Statement::new(D::BEGIN)];
         statements.extend(writes::insert_holds(&read_set.early_inserts.iter().collect::<Vec<_>>()));
@@ -92,7 +92,7 @@ impl<D: Database> SqlSession<D> {
             None => self.read_clock().await?,
             locked_at => locked_at,
         };
-        let now = self.time.hear(time, asked);
+        let now = self.time.observe(time, asked);
         let mut rows = loading.rows;
         self.load_due(&mut rows, read_set, now).await?;
         Ok(Loaded { rows, now })

@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor, Row, SqliteConnection};
 use super::StoreOptions;
 use super::connection::{Connection, Database, OnRow, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
-use super::pool::{self, Lending, Recently, lend};
+use super::pool::{self, Acquired, LastSuccess, checkout};
 use super::schema::{self, Applied};
 use crate::config::Migrate;
 
@@ -59,11 +59,11 @@ fn connect_options(address: &SqliteAddress, options: &StoreOptions) -> SqliteCon
         .busy_timeout(options.lock_wait)
 }
 
-/// Makes connections.
+/// Opens connections for the pool.
 #[derive(Clone)]
-struct Maker(SqliteConnectOptions);
+struct ConnectionFactory(SqliteConnectOptions);
 
-impl Manager for Maker {
+impl Manager for ConnectionFactory {
     type Type = SqliteConnection;
     type Error = StoreError;
 
@@ -79,15 +79,15 @@ impl Manager for Maker {
 
 /// The connections to a SQLite database.
 pub(crate) struct SqliteDatabase {
-    writer: Pool<Maker>,
+    writer: Pool<ConnectionFactory>,
     /// The writer itself when the database lives in memory.
-    readers: Pool<Maker>,
+    readers: Pool<ConnectionFactory>,
     timeout: Duration,
     /// Set where a database in memory, which dies with its connection, was
     /// left in mid-transaction. `None` for a database in a file.
     left_open: Option<Arc<AtomicBool>>,
     /// When a commit last succeeded.
-    commits: Arc<Recently>,
+    commits: Arc<LastSuccess>,
 }
 
 impl SqliteDatabase {
@@ -102,7 +102,7 @@ impl SqliteDatabase {
                 format!("there is no store at {}: `stockade migrate` makes one", file.display());
             return Err(StoreError::new(Fault::Unfit, why));
         }
-        let maker = Maker(connect_options(&address, options));
+        let maker = ConnectionFactory(connect_options(&address, options));
         let writer = pool::pool(maker.clone(), 1, options.store_timeout)?;
         let in_memory = address.in_memory;
         let readers = if in_memory {
@@ -119,14 +119,14 @@ impl SqliteDatabase {
         })
     }
 
-    async fn lent(&self, mut connection: Object<Maker>) -> Box<dyn Connection> {
+    async fn pooled(&self, mut connection: Object<ConnectionFactory>) -> Box<dyn Connection> {
         if let Some(left_open) = &self.left_open
             && left_open.swap(false, Ordering::AcqRel)
         {
             // It fails only where nothing was open, which is as good.
             let _ = connection.execute("ROLLBACK").await;
         }
-        Box::new(Lent {
+        Box::new(PooledConnection {
             connection: Some(connection),
             timeout: self.timeout,
             left_open: self.left_open.clone(),
@@ -143,7 +143,7 @@ impl SqliteDatabase {
             return Ok(());
         }
         let ours = stockade_migrations::sqlite();
-        let mut connection = lend(&self.writer).await?;
+        let mut connection = checkout(&self.writer).await?;
         let applied = read_applied(&mut connection).await?;
         let missing = schema::missing(&ours, &applied)?;
         if missing.is_empty() {
@@ -216,15 +216,15 @@ impl Database for SqliteDatabase {
                 Use::Write => &self.writer,
                 Use::Read => &self.readers,
             };
-            Ok(self.lent(lend(pool).await?).await)
+            Ok(self.pooled(checkout(pool).await?).await)
         })
     }
 
     fn probe(&self) -> BoxFuture<'_, StoreResult<Option<Box<dyn Connection>>>> {
         Box::pin(async move {
-            match pool::lend_unless_busy(&self.writer, &self.commits).await? {
-                Lending::Lent(connection) => Ok(Some(self.lent(connection).await)),
-                Lending::BusyAtWork => Ok(None),
+            match pool::checkout_unless_busy(&self.writer, &self.commits).await? {
+                Acquired::Connection(connection) => Ok(Some(self.pooled(connection).await)),
+                Acquired::BusyAtWork => Ok(None),
             }
         })
     }
@@ -241,26 +241,27 @@ impl Database for SqliteDatabase {
     }
 }
 
-struct Lent {
-    /// `None` once it was given up.
-    connection: Option<Object<Maker>>,
+struct PooledConnection {
+    /// `None` once it was discarded.
+    connection: Option<Object<ConnectionFactory>>,
     timeout: Duration,
     left_open: Option<Arc<AtomicBool>>,
-    commits: Arc<Recently>,
-    /// Whether statements are under way.
+    commits: Arc<LastSuccess>,
+    /// Whether statements are in flight.
     is_busy: bool,
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
-        // Whoever waited for the statements has gone; no one else shall.
+        // The caller was cancelled: the rest of the response must not reach the
+        // next one.
         if self.is_busy {
             self.discard();
         }
     }
 }
 
-impl Connection for Lent {
+impl Connection for PooledConnection {
     fn run<'a>(
         &'a mut self,
         statements: &'a [&'a str],

@@ -1,10 +1,9 @@
-//! The store's time, as last heard.
+//! Estimates the store's time between two observations of its clock.
 //!
-//! Between two answers the time of a store with a clock of its own is the last
-//! heard time plus what the monotonic clock has counted since. The host's wall
-//! clock is never believed: it is only compared with the monotonic clock, since
-//! a difference tells that the one was set or that the other stood still while
-//! the host was suspended.
+//! The estimate is the last observed time plus what the monotonic clock has
+//! counted since. The host's wall clock is never trusted: it is only compared with
+//! the monotonic clock, since a difference shows that the wall clock was set, or
+//! that the monotonic clock stood still while the host was suspended.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,9 +14,10 @@ use prometheus_client::metrics::counter::Counter;
 use crate::clock::{Clock, HostClock};
 use crate::model::Timestamp;
 
-/// An answer that came within this time tells how the clocks stand to each other.
+/// The round trip up to which an observation is exact enough for speculation: its
+/// error is at most the round trip.
 const PROMPT: Duration = Duration::from_millis(100);
-/// Wall and monotonic clock that part by more than this were set or suspended:
+/// A drift between wall and monotonic clock beyond this is a step or a suspend:
 /// NTP slews a clock by half a millisecond in a second.
 const STEP: Duration = Duration::from_millis(100);
 /// How long the time of a store without a clock stands still for a wall clock
@@ -33,23 +33,23 @@ pub(crate) struct Timekeeper {
     /// The latest time of a store without a clock, so that it does not run
     /// backwards.
     latest: AtomicI64,
-    /// Guards the last answer of a store with a clock; held for moments only
-    /// and never across an await.
-    heard: Mutex<Option<Heard>>,
+    /// Guards the last observation of a store with a clock. A plain mutex: each
+    /// critical section copies it and never awaits.
+    observation: Mutex<Option<Observation>>,
     /// Counts steps of the host's wall clock.
     steps: Counter,
 }
 
-/// What the store's clock showed, and the host's when the answer came.
+/// The store's clock, and the host's clocks when the response arrived.
 #[derive(Debug, Clone, Copy)]
-struct Heard {
+struct Observation {
     store: Timestamp,
     wall: Timestamp,
     at: Instant,
     is_prompt: bool,
 }
 
-impl Heard {
+impl Observation {
     fn passed(&self, host: &dyn HostClock) -> Duration {
         host.monotonic().saturating_duration_since(self.at)
     }
@@ -58,7 +58,7 @@ impl Heard {
         self.store.after(self.passed(host))
     }
 
-    /// By how much the host's clocks have parted since.
+    /// By how much the host's clocks have drifted apart since.
     fn step(&self, host: &dyn HostClock) -> Duration {
         let wall = host.wall();
         apart(self.wall.after(self.passed(host)), wall)
@@ -71,29 +71,29 @@ fn apart(one: Timestamp, other: Timestamp) -> Duration {
 
 impl Timekeeper {
     pub fn new(clock: Arc<dyn Clock>, host: Arc<dyn HostClock>, steps: Counter) -> Self {
-        let (latest, heard) = (AtomicI64::new(i64::MIN), Mutex::default());
-        Self { clock, host, latest, heard, steps }
+        let (latest, observation) = (AtomicI64::new(i64::MIN), Mutex::default());
+        Self { clock, host, latest, observation, steps }
     }
 
-    /// When a question is asked, for [`Timekeeper::hear`].
-    pub fn asks(&self) -> Instant {
+    /// When a question is asked, for [`Timekeeper::observe`].
+    pub fn start_observation(&self) -> Instant {
         self.host.monotonic()
     }
 
     /// The time to go by, given what the store's clock just showed to a question
     /// that was asked at `asked`.
-    pub fn hear(&self, store: Option<Timestamp>, asked: Instant) -> Timestamp {
+    pub fn observe(&self, store: Option<Timestamp>, asked: Instant) -> Timestamp {
         let Some(store) = store else {
             return self.clock.now(self.process());
         };
         let at = self.host.monotonic();
-        // An answer that was long under way tells little of the time it is now.
+        // A slow response bounds the time of the clock read only loosely.
         let is_prompt = at.saturating_duration_since(asked) <= PROMPT;
-        let heard = Heard { store, wall: self.host.wall(), at, is_prompt };
-        let mut known = self.heard();
+        let observation = Observation { store, wall: self.host.wall(), at, is_prompt };
+        let mut known = self.observation();
         let step = known.map_or(Duration::ZERO, |known| known.step(self.host.as_ref()));
         if is_prompt || known.is_none() || step > STEP {
-            *known = Some(heard);
+            *known = Some(observation);
         }
         drop(known);
         if step > STAND_STILL_MAX {
@@ -121,9 +121,9 @@ impl Timekeeper {
     /// The store's time without asking it: good enough to know how old a
     /// cached row is, not to decide anything.
     pub fn estimate(&self) -> Timestamp {
-        let heard = *self.heard();
-        self.clock.now(match heard {
-            Some(heard) => heard.now(self.host.as_ref()),
+        let observation = *self.observation();
+        self.clock.now(match observation {
+            Some(observation) => observation.now(self.host.as_ref()),
             None => self.process(),
         })
     }
@@ -133,13 +133,15 @@ impl Timekeeper {
     /// long ago it came.
     pub fn speculate(&self) -> Option<Timestamp> {
         let host = self.host.as_ref();
-        let heard = self.heard().filter(|heard| heard.is_prompt && heard.step(host) <= STEP)?;
-        Some(self.clock.now(heard.now(host)))
+        let observation = self
+            .observation()
+            .filter(|observation| observation.is_prompt && observation.step(host) <= STEP)?;
+        Some(self.clock.now(observation.now(host)))
     }
 
-    fn heard(&self) -> MutexGuard<'_, Option<Heard>> {
+    fn observation(&self) -> MutexGuard<'_, Option<Observation>> {
         // It is replaced as a whole.
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        self.observation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The host's time, which stands still rather than run backwards, unless
@@ -212,15 +214,16 @@ pub(crate) mod tests {
         let host = SetClock::new();
         let time = keeper(&host);
         let now = host.wall();
-        let late = time.asks().checked_sub(PROMPT * 2).expect("the machine runs for longer");
+        let late =
+            time.start_observation().checked_sub(PROMPT * 2).expect("the machine runs for longer");
         assert_eq!(time.estimate(), now, "nothing was heard");
         assert_eq!(time.speculate(), None);
-        time.hear(Some(now.after(HOUR)), late);
+        time.observe(Some(now.after(HOUR)), late);
         assert_eq!(time.estimate(), now.after(HOUR), "better than nothing");
         assert_eq!(time.speculate(), None, "but not good enough");
-        time.hear(Some(now), late);
+        time.observe(Some(now), late);
         assert_eq!(time.estimate(), now.after(HOUR), "worse than what is known");
-        time.hear(Some(now), time.asks());
+        time.observe(Some(now), time.start_observation());
         assert_eq!((time.estimate(), time.speculate()), (now, Some(now)));
         host.pass(SECOND);
         assert_eq!(time.speculate(), Some(now.after(SECOND)));
@@ -234,18 +237,21 @@ pub(crate) mod tests {
         let back = host.wall();
         for (at, wall) in [(0, back.after(HOUR)), (1, back)] {
             let now = store.after(SECOND * at);
-            time.hear(Some(now), time.asks());
+            time.observe(Some(now), time.start_observation());
             host.pass(SECOND);
             assert_eq!(time.speculate(), Some(now.after(SECOND)));
             host.set(wall);
             assert_eq!(time.speculate(), None);
             assert_eq!(time.estimate(), now.after(SECOND));
-            let late = time.asks().checked_sub(PROMPT * 2).expect("the machine runs for longer");
-            time.hear(Some(now.after(SECOND)), late);
+            let late = time
+                .start_observation()
+                .checked_sub(PROMPT * 2)
+                .expect("the machine runs for longer");
+            time.observe(Some(now.after(SECOND)), late);
             assert_eq!(time.speculate(), None, "a late answer is not enough");
         }
         assert_eq!(time.steps.get(), 2);
-        time.hear(Some(store), time.asks());
+        time.observe(Some(store), time.start_observation());
         assert_eq!(time.speculate(), Some(store));
         host.step(STEP);
         assert_eq!(time.speculate(), Some(store), "so far NTP may move it");
@@ -256,20 +262,20 @@ pub(crate) mod tests {
         let host = SetClock::new();
         let time = keeper(&host);
         let real = host.wall();
-        let hear = || time.hear(None, time.asks());
-        assert_eq!(hear(), real);
+        let observe = || time.observe(None, time.start_observation());
+        assert_eq!(observe(), real);
         host.set(real.after(STAND_STILL_MAX));
-        assert_eq!(hear(), real.after(STAND_STILL_MAX));
+        assert_eq!(observe(), real.after(STAND_STILL_MAX));
         host.set(real);
-        assert_eq!(hear(), real.after(STAND_STILL_MAX), "it does not run backwards");
+        assert_eq!(observe(), real.after(STAND_STILL_MAX), "it does not run backwards");
         assert_eq!(time.steps.get(), 0);
         host.set(real.after(HOUR));
-        assert_eq!(hear(), real.after(HOUR));
+        assert_eq!(observe(), real.after(HOUR));
         host.set(real);
-        assert_eq!((hear(), time.estimate()), (real, real), "the clock was wrong");
+        assert_eq!((observe(), time.estimate()), (real, real), "the clock was wrong");
         assert_eq!(time.steps.get(), 1, "noticed once");
         host.pass(SECOND);
-        assert_eq!(hear(), real.after(SECOND));
+        assert_eq!(observe(), real.after(SECOND));
     }
 
     #[test]
@@ -281,7 +287,7 @@ pub(crate) mod tests {
         {
             let time = keeper(&host);
             time.resume(real.after(ahead));
-            assert_eq!(time.hear(None, time.asks()), goes_by, "{ahead:?}");
+            assert_eq!(time.observe(None, time.start_observation()), goes_by, "{ahead:?}");
             assert_eq!(time.steps.get(), steps, "{ahead:?}");
         }
     }

@@ -24,7 +24,7 @@ const STOCK: &[u64] = &[4, 1_000];
 pub struct Shop {
     pub engine: AsyncEngine,
     server: Server,
-    clock: Arc<Standing>,
+    clock: Arc<FrozenClock>,
 }
 
 /// Runs a session on a fresh shop with these settings, and checks the
@@ -48,7 +48,7 @@ pub fn visit(settings: &[(&str, &str)], session: impl AsyncFnOnce(&Shop)) {
 
 impl Shop {
     async fn open(settings: &[(&str, &str)]) -> Self {
-        let clock = Arc::new(Standing(AtomicI64::new(NOW * 1_000_000)));
+        let clock = Arc::new(FrozenClock(AtomicI64::new(NOW * 1_000_000)));
         let builder = Engine::builder().store("sqlite::memory:").sweeper(false);
         // Small: sessions are short, and startup dominates.
         let builder = builder.set("cache_products", "16").expect("a setting");
@@ -106,9 +106,9 @@ impl Shop {
 }
 
 /// A manual clock, in microseconds since 1970.
-struct Standing(AtomicI64);
+struct FrozenClock(AtomicI64);
 
-impl Clock for Standing {
+impl Clock for FrozenClock {
     fn now(&self, _: Timestamp) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::Relaxed))
     }

@@ -20,7 +20,7 @@ fn listens(server: &Server) -> bool {
 fn under_way(server: &Server) -> Raw {
     let mut raw = Raw::connect(server);
     raw.send(SLOW);
-    wait_until("the request is under way", SOON, || {
+    wait_until("the request is in flight", SOON, || {
         server.get("/metrics").body.contains("\nstockade_http_in_flight 2\n")
     });
     raw

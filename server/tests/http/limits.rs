@@ -123,7 +123,7 @@ fn a_disconnected_client_is_counted_as_499() {
     let mut raw = Raw::connect(&server);
     raw.send("POST /api/holds HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n");
     let line = r#"{method="POST",route="/api/holds",status="#;
-    wait_until("the request is under way", SOON, || {
+    wait_until("the request is in flight", SOON, || {
         server.get("/metrics").body.contains("\nstockade_http_in_flight 2\n")
     });
     drop(raw);

@@ -48,7 +48,7 @@ fn beyond_the_requests_under_way_further_ones_are_refused_early() {
             raw.send("POST /api/holds/1/1 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
                 .answer()
         });
-        wait_until("a request is under way", SOON, || {
+        wait_until("a request is in flight", SOON, || {
             server.get("/metrics").body.contains("\nstockade_http_in_flight 2\n")
         });
         server.post("/api/holds/1/1").expect_problem(503, "contention");
@@ -87,7 +87,7 @@ fn an_engines_audit_and_sweep_may_take_longer_than_a_request() {
     thread::scope(|scope| {
         let audit = scope.spawn(|| engine.audit());
         let sweep = scope.spawn(|| engine.sweep());
-        wait_until("both are under way", SOON, || {
+        wait_until("both are in flight", SOON, || {
             server.get("/metrics").body.contains("\nstockade_http_in_flight 3\n")
         });
         // It was sent after them, and has timed out.

@@ -33,7 +33,7 @@ impl TestClock {
         self.tell();
     }
 
-    /// Wakes who waits now, and who comes to wait next.
+    /// Wakes the waiter, or the next one.
     fn tell(&self) {
         self.moved.notify_waiters();
         self.moved.notify_one();

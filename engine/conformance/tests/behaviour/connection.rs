@@ -214,7 +214,7 @@ fn what_was_never_sent_is_known_not_to_be_done(world: &World) {
     let received = StockAdjustment::new(id, 5, "received");
     far.proxy.refuse(true);
     far.proxy.cut();
-    // Whoever finds the connection lost.
+    // The first call finds the connection lost.
     let error = far.engine.ping().expect_err("nobody there");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let answers = [
@@ -279,7 +279,7 @@ fn callers_of_an_engine_that_cannot_be_reached_wait_for_one_attempt(world: &Worl
     let settings = [("remote_reconnect", "100ms"), ("remote_timeout", "30s")];
     let far = Far::with(world, &settings);
     let id = product(&far.engine, 10);
-    // Whoever connects gets no answer.
+    // A new connection gets no response.
     far.proxy.swallow_replies(true);
     far.proxy.cut();
     let retries = || {

@@ -1,5 +1,5 @@
-//! What the combiner does beside its order of transactions: refusing from
-//! memory, and writing ahead.
+//! The combiner's fast paths: speculation, fast refusal from
+//! memory, and early inserts.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ pub const SHARED: &[Scenario] = scenarios!("crowding";
     stock_that_another_process_returns_is_for_sale_soon,
 );
 
-/// Where holds are written ahead of the row lock.
+/// Stores on which holds are early inserts, before the row lock.
 pub const SERVERS: &[Scenario] = scenarios!("crowding";
     holds_written_ahead_of_a_decision_that_refuses_them_leave_nothing,
     carts_written_ahead_are_made_whole_or_not_at_all,

@@ -137,7 +137,7 @@ fn a_dropped_call_leaves_no_lock_behind(world: &World) {
         for round in 0..60 {
             let (caller, asked) = (engine.clone(), request.clone());
             let served = tokio::spawn(async move { caller.hold(&asked).await });
-            // While that is under way, another comes and goes: the lock is
+            // While that is in flight, another caller is cancelled: the lock is
             // kept for one who is not there when its turn comes.
             std::thread::sleep(Duration::from_micros(round * 43 % 1_000));
             begin(engine.hold(&request));

@@ -1,4 +1,4 @@
-//! The payment provider's word on orders that are there.
+//! The payment event on orders that are there.
 
 use std::str::FromStr;
 

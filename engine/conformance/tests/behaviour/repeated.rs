@@ -24,7 +24,7 @@ fn a_text_that_runs_twice_is_done_once_and_its_answer_given(world: &World) {
     for round in 0..12 {
         let before = repeater.repeated();
         repeater.arm(TEXTS);
-        // The first are decided in the plain order, those behind them by
+        // The first are decided on the locking path, those behind them by
         // speculation; an adjustment inserts nothing of its own.
         if round % 4 == 3 {
             let adjustment = StockAdjustment::new(id, 1, "a recount");

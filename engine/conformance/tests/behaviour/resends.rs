@@ -96,7 +96,7 @@ fn a_first_copy_that_was_overtaken_is_answered_what_was_done(world: &World) {
             true => world.builder().open_async().await.expect("opens"),
             false => engine.clone(),
         };
-        // Known to be plenty, so that the late copy is written ahead.
+        // Known to be plenty, so that the late copy is inserted early.
         late.product(id).await.expect("reads");
         let request = serde_json::to_value(HoldRequest::new(id, 1)).expect("JSON");
         let cart = serde_json::to_value(CartRequest::new([(id, 2)])).expect("JSON");

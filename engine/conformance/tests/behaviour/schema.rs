@@ -1,4 +1,4 @@
-//! The tables: made once, by whoever comes first, alike in both dialects.
+//! The tables: created once by the first engine, alike in both dialects.
 
 use std::collections::{BTreeMap, BTreeSet};
 

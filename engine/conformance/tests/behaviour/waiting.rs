@@ -142,7 +142,7 @@ fn events_of_one_batch_are_applied_in_the_order_of_their_arrival(world: &World) 
                 .find(|line| line.starts_with("stockade_batch_size_count"))
                 .map(str::to_owned)
         };
-        // While someone else writes, a hold is under way and the events wait
+        // While someone else writes, a hold is in flight and the events wait
         // together.
         outside("BEGIN IMMEDIATE");
         let so_far = batches(&engine);

@@ -36,7 +36,7 @@ async fn a_poll_of_sqlite_goes_by_the_index_and_takes_no_writer() {
     let store = open_store(&options).await.expect("opens");
     let database = SqliteDatabase::new(&options).expect("pools");
     run_on(&database, &fill()).await;
-    // Whoever had to write would wait for this one in vain.
+    // A read that had to write would time out behind this writer.
     let mut writer = store.session().await.expect("a session");
     writer.begin(&crate::store::ReadSet::default()).await.expect("begins");
     assert_eq!(store.events_after(OLD, 10).await.expect("reads"), []);

@@ -35,8 +35,8 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
         &[
             (1205, "ER_LOCK_WAIT_TIMEOUT"),
             (1689, "ER_LOCK_ABORTED"),
-            // Statement time limits: whoever holds the row held it for longer
-            // (MariaDB, MySQL).
+            // Statement time limits: another transaction held the row for
+            // longer (MariaDB, MySQL).
             (1969, "ER_STATEMENT_TIMEOUT"),
             (3024, "ER_QUERY_TIMEOUT"),
             (3572, "ER_LOCK_NOWAIT"),

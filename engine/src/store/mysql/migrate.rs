@@ -6,7 +6,7 @@ use sqlx::mysql::{MySqlDatabaseError, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection, Row};
 
 use super::errors::store_error;
-use super::session::Sessions;
+use super::session::SessionFactory;
 use super::text;
 use crate::config::Migrate;
 use crate::store::StoreOptions;
@@ -24,7 +24,7 @@ const MIGRATION_TRIES: u32 = 40;
 /// Several processes may migrate at once: they take turns by a lock of the
 /// server's. Where nothing is missing, no right to change tables is needed.
 pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
-    let sessions = Sessions::of(options)?;
+    let sessions = SessionFactory::of(options)?;
     let connecting = sessions.connect();
     let (mut connection, _) = tokio::time::timeout(options.store_timeout, connecting)
         .await

@@ -23,7 +23,7 @@ const SILENT_MAX: u32 = 15 * 60;
 
 /// What was found of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct ServerInfo {
     /// Whether it is a node of a Galera cluster.
     pub is_galera: bool,
     /// The longest text that it takes.
@@ -32,19 +32,19 @@ pub(super) struct Found {
 
 /// Makes connections whose sessions are all set alike.
 #[derive(Debug, Clone)]
-pub(super) struct Sessions {
+pub(super) struct SessionFactory {
     pub target: Target,
     settings: String,
 }
 
-impl Sessions {
+impl SessionFactory {
     pub fn of(options: &StoreOptions) -> StoreResult<Self> {
         let target = Target::of(&options.url)?;
         Ok(Self { target, settings: settings(options.lock_wait) })
     }
 
     /// Connects, sets the session and looks at what could not be set.
-    pub async fn connect(&self) -> StoreResult<(MySqlConnection, Found)> {
+    pub async fn connect(&self) -> StoreResult<(MySqlConnection, ServerInfo)> {
         let connecting = MySqlConnection::connect_with(&self.target.options);
         let mut connection = connecting.await.map_err(store_error)?;
         let found = sqlx::raw_sql(AssertSqlSafe(self.settings.clone()))
@@ -60,7 +60,7 @@ impl Sessions {
         if variables.logs_statements() {
             log_rows(&mut connection).await?;
         }
-        Ok((connection, variables.found()?))
+        Ok((connection, variables.server_info()?))
     }
 }
 
@@ -103,7 +103,7 @@ impl Variables {
             && self.get("binlog_format") == Some("STATEMENT")
     }
 
-    fn found(&self) -> StoreResult<Found> {
+    fn server_info(&self) -> StoreResult<ServerInfo> {
         let packet = self.get("max_allowed_packet").and_then(|size| size.parse().ok());
         let max_allowed_packet = packet.unwrap_or(PACKET_MIN);
         if max_allowed_packet < PACKET_MIN {
@@ -113,7 +113,7 @@ impl Variables {
             );
             return Err(StoreError::worded(Fault::Lost, words));
         }
-        Ok(Found { is_galera: self.is_on("wsrep_on"), max_allowed_packet })
+        Ok(ServerInfo { is_galera: self.is_on("wsrep_on"), max_allowed_packet })
     }
 }
 
@@ -161,12 +161,12 @@ mod tests {
 
     #[test]
     fn a_server_that_takes_short_texts_only_is_refused_by_its_setting() {
-        let found = |size: &str| variables(&[("max_allowed_packet", size)]).found();
+        let found = |size: &str| variables(&[("max_allowed_packet", size)]).server_info();
         let enough = found("262144").expect("enough");
-        assert_eq!(enough, Found { is_galera: false, max_allowed_packet: 262_144 });
+        assert_eq!(enough, ServerInfo { is_galera: false, max_allowed_packet: 262_144 });
         let refused = found("262143").expect_err("refused");
         assert!(refused.is_worded && refused.to_string().contains("max_allowed_packet"));
         let galera = variables(&[("wsrep_on", "ON"), ("max_allowed_packet", "1048576")]);
-        assert!(galera.found().expect("found").is_galera);
+        assert!(galera.server_info().expect("found").is_galera);
     }
 }

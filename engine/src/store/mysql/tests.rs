@@ -7,25 +7,28 @@ use crate::store::error::Fault;
 
 fn database_at(url: &str) -> MySqlDatabase {
     let options = StoreOptions::at(url);
-    let sessions = Sessions::of(&options).expect("a URL");
+    let sessions = SessionFactory::of(&options).expect("a URL");
     MySqlDatabase::with(&options, sessions).expect("pools")
 }
 
-async fn lent_by(database: &MySqlDatabase, one_by_one: bool) -> Lent {
-    let connection = lend(&database.writers).await.expect("a connection");
-    let mut lent = database.lent(connection);
-    lent.one_by_one = one_by_one;
-    lent
+async fn lent_by(database: &MySqlDatabase, one_by_one: bool) -> PooledConnection {
+    let connection = checkout(&database.writers).await.expect("a connection");
+    let mut pooled = database.pooled(connection);
+    pooled.one_by_one = one_by_one;
+    pooled
 }
 
-async fn run(lent: &mut Lent, sql: &str) -> StoreResult<(Vec<u64>, Vec<(usize, i64)>)> {
+async fn run(
+    pooled: &mut PooledConnection,
+    sql: &str,
+) -> StoreResult<(Vec<u64>, Vec<(usize, i64)>)> {
     let mut seen = Vec::new();
     let mut on_row = |at: usize, row: &mut Cells<'_>| {
         seen.push((at, row.int()?));
         Ok(())
     };
     let statements: Vec<&str> = sql.split("; ").collect();
-    let rows_affected = lent.run(&statements, &mut on_row).await?;
+    let rows_affected = pooled.run(&statements, &mut on_row).await?;
     Ok((rows_affected, seen))
 }
 
@@ -35,10 +38,10 @@ async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
     for one_by_one in [false, true] {
-        let mut lent = lent_by(&database, one_by_one).await;
+        let mut pooled = lent_by(&database, one_by_one).await;
         let sql = "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2); \
                    SELECT id FROM t ORDER BY id; UPDATE t SET id = id + 10; SELECT 3";
-        let (rows_affected, seen) = run(&mut lent, sql).await.expect("runs");
+        let (rows_affected, seen) = run(&mut pooled, sql).await.expect("runs");
         assert_eq!(
             (rows_affected.len(), rows_affected[1], rows_affected[3]),
             (5, 2, 2),
@@ -46,9 +49,9 @@ async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
         );
         assert_eq!(seen, [(2, 1), (2, 2), (4, 3)], "{one_by_one}");
         let sql = "SELECT 1; SELECT 2; INSERT INTO t VALUES (11); INSERT INTO t VALUES (12)";
-        let refused = run(&mut lent, sql).await.expect_err("refused");
+        let refused = run(&mut pooled, sql).await.expect_err("refused");
         assert_eq!((refused.fault, refused.statement), (Fault::Duplicate, Some(2)), "{one_by_one}");
-        run(&mut lent, "DROP TABLE t").await.expect("it is of use still");
+        run(&mut pooled, "DROP TABLE t").await.expect("it is of use still");
     }
 }
 
@@ -60,10 +63,10 @@ async fn a_connection_that_mariadb_ends_is_not_lent_again() {
     let lent_out = || database.writers.status().size;
     drop(lent_by(&database, false).await);
     assert_eq!(lent_out(), 1, "it came back");
-    let mut lent = lent_by(&database, false).await;
-    let ended = run(&mut lent, "KILL CONNECTION_ID()").await.expect_err("ended");
+    let mut pooled = lent_by(&database, false).await;
+    let ended = run(&mut pooled, "KILL CONNECTION_ID()").await.expect_err("ended");
     assert_eq!((ended.fault, lent_out()), (Fault::Lost, 0));
-    let given_up = run(&mut lent, "SELECT 1").await.expect_err("given up");
+    let given_up = run(&mut pooled, "SELECT 1").await.expect_err("given up");
     assert_eq!((given_up.fault, given_up.statement), (Fault::Lost, None));
 }
 
@@ -72,12 +75,12 @@ async fn a_connection_on_which_mariadb_is_still_at_work_is_not_lent_again() {
     stockade_testkit::skip_without!(MariaDb);
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
-    let mut lent = lent_by(&database, false).await;
-    let mut asked = Box::pin(run(&mut lent, "SELECT SLEEP(60)"));
+    let mut pooled = lent_by(&database, false).await;
+    let mut asked = Box::pin(run(&mut pooled, "SELECT SLEEP(60)"));
     let first = futures_util::future::poll_immediate(asked.as_mut()).await;
     assert!(first.is_none(), "it sleeps");
     drop(asked);
-    drop(lent);
+    drop(pooled);
     assert_eq!(database.writers.status().size, 0);
 }
 
@@ -86,35 +89,35 @@ async fn a_mariadb_that_is_in_no_cluster_is_not_taken_for_a_node() {
     stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
     drop(lent_by(&database, false).await);
-    assert!(!database.known.is_galera.load(Ordering::Relaxed));
+    assert!(!database.state.is_galera.load(Ordering::Relaxed));
 }
 
 #[tokio::test]
 async fn a_text_that_is_longer_than_the_server_takes_is_sent_in_parts_or_not_at_all() {
     stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
-    let mut lent = lent_by(&database, false).await;
-    run(&mut lent, "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY, v TEXT)").await.expect("made");
-    database.known.text.hear(200_000);
+    let mut pooled = lent_by(&database, false).await;
+    run(&mut pooled, "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY, v TEXT)").await.expect("made");
+    database.state.text.set_server_limit(200_000);
     let insert = |id: u32| format!("INSERT INTO t VALUES ({id}, '{}')", "x".repeat(60_000));
     let sql = format!(
         "{}; {}; SELECT id FROM t",
         (1..=5).map(insert).collect::<Vec<_>>().join("; "),
         insert(6)
     );
-    let (rows_affected, seen) = run(&mut lent, &sql).await.expect("runs in parts");
+    let (rows_affected, seen) = run(&mut pooled, &sql).await.expect("runs in parts");
     assert_eq!(
         (rows_affected.len(), seen.len(), seen[0].0),
         (7, 6, 6),
         "positions go on from part to part"
     );
     let sql = [insert(7), insert(8), insert(9), insert(1), insert(10)].join("; ");
-    let refused = run(&mut lent, &sql).await.expect_err("refused");
+    let refused = run(&mut pooled, &sql).await.expect_err("refused");
     assert_eq!((refused.fault, refused.statement), (Fault::Duplicate, Some(3)));
     let long = format!("SELECT {}1", "1+".repeat(150_000));
-    let refused = run(&mut lent, &long).await.expect_err("refused");
+    let refused = run(&mut pooled, &long).await.expect_err("refused");
     assert_eq!(refused.fault, Fault::TooLarge);
-    run(&mut lent, "SELECT 1").await.expect("nothing was sent");
+    run(&mut pooled, "SELECT 1").await.expect("nothing was sent");
 }
 
 #[tokio::test]
@@ -122,21 +125,21 @@ async fn one_lost_connection_takes_those_that_are_idle_with_it() {
     stockade_testkit::skip_without!(MariaDb);
     let options =
         StoreOptions { connections: 4, ..StoreOptions::at(&MariaDb::shared().fresh_database()) };
-    let sessions = Sessions::of(&options).expect("a URL");
+    let sessions = SessionFactory::of(&options).expect("a URL");
     let database = MySqlDatabase::with(&options, sessions).expect("pools");
-    let id = async |lent: &mut Lent| {
-        run(lent, "SELECT CAST(CONNECTION_ID() AS SIGNED)").await.expect("runs").1[0].1
+    let id = async |pooled: &mut PooledConnection| {
+        run(pooled, "SELECT CAST(CONNECTION_ID() AS SIGNED)").await.expect("runs").1[0].1
     };
-    let mut lent = Vec::new();
+    let mut pooled = Vec::new();
     for _ in 0..4 {
-        lent.push(lent_by(&database, false).await);
+        pooled.push(lent_by(&database, false).await);
     }
     let mut ids = Vec::new();
-    for lent in &mut lent {
-        ids.push(id(lent).await);
+    for pooled in &mut pooled {
+        ids.push(id(pooled).await);
     }
-    let mut last = lent.pop().expect("four");
-    drop(lent);
+    let mut last = pooled.pop().expect("four");
+    drop(pooled);
     run(&mut last, "KILL CONNECTION_ID()").await.expect_err("ended");
     let mut fresh = lent_by(&database, false).await;
     assert!(!ids.contains(&id(&mut fresh).await), "it is a connection made since");
@@ -146,10 +149,10 @@ async fn one_lost_connection_takes_those_that_are_idle_with_it() {
 async fn a_pool_that_is_busy_is_ready_while_commits_are_answered() {
     stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
-    let mut lent = lent_by(&database, false).await;
-    run(&mut lent, "START TRANSACTION; COMMIT").await.expect("commits");
+    let mut pooled = lent_by(&database, false).await;
+    run(&mut pooled, "START TRANSACTION; COMMIT").await.expect("commits");
     assert!(database.probe().await.expect("ready").is_none(), "all are on loan");
-    drop(lent);
+    drop(pooled);
     assert!(database.probe().await.expect("ready").is_some());
 }
 

@@ -1,38 +1,39 @@
-//! How long a text may be: below the server's `max_allowed_packet`, and below
-//! what has been seen to be hung up on.
+//! Joins statements into texts below the server's `max_allowed_packet`, and
+//! below the length at which a proxy has closed the connection.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// For the packet's own bytes, and for proxies that count more of them.
+/// For the packet's header, and for proxies that count more bytes.
 const MARGIN: usize = 4 * 1024;
-/// A text up to this long is not the reason for which a connection is lost.
-const SURELY_TAKEN: usize = 128 * 1024;
-/// How long a text that was hung up on is remembered: the connection may have
-/// been lost for another reason.
+/// A text up to this length is not taken for the cause of a lost connection.
+const SUSPECT_ABOVE: usize = 128 * 1024;
+/// How long a limit that was learned from a lost connection holds: the connection
+/// may have been lost for another reason.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
 /// Stands between two statements of a text.
 pub(super) const SEPARATOR: &str = "; ";
 
-/// The longest text that the server takes, as far as is known.
+/// The longest text that the server accepts, as far as it is known.
 #[derive(Debug)]
-pub(super) struct TextBound {
+pub(super) struct PacketLimit {
     server: AtomicUsize,
-    /// Guards what was learnt of a proxy, which says nothing of its own bound.
+    /// The limit of a proxy, learned from lost connections. A plain mutex: each
+    /// critical section copies the pair.
     learnt: Mutex<Option<(usize, Instant)>>,
 }
 
-impl Default for TextBound {
+impl Default for PacketLimit {
     fn default() -> Self {
         Self { server: AtomicUsize::new(usize::MAX), learnt: Mutex::new(None) }
     }
 }
 
-impl TextBound {
-    /// Takes over what the server says.
-    pub fn hear(&self, max_allowed_packet: usize) {
+impl PacketLimit {
+    /// Sets the server's `max_allowed_packet`.
+    pub fn set_server_limit(&self, max_allowed_packet: usize) {
         self.server.store(max_allowed_packet.saturating_sub(MARGIN), Ordering::Relaxed);
     }
 
@@ -46,11 +47,11 @@ impl TextBound {
         }
     }
 
-    /// A connection was lost as a text of so many bytes was sent. The next is
-    /// half as long.
-    pub fn hung_up(&self, bytes: usize, now: Instant) {
-        if bytes > SURELY_TAKEN {
-            let bound = (bytes / 2).max(SURELY_TAKEN);
+    /// Learns from a connection that was lost while a text of this length was
+    /// sent: halves the limit.
+    pub fn record_loss(&self, bytes: usize, now: Instant) {
+        if bytes > SUSPECT_ABOVE {
+            let bound = (bytes / 2).max(SUSPECT_ABOVE);
             *self.learnt.lock().unwrap_or_else(PoisonError::into_inner) = Some((bound, now));
         }
     }
@@ -95,19 +96,19 @@ mod tests {
     }
 
     #[test]
-    fn a_hang_up_on_a_long_text_shortens_the_next_ones_for_a_while() {
-        let bound = TextBound::default();
+    fn limit_halves_for_a_while_after_a_connection_lost_on_a_long_text() {
+        let bound = PacketLimit::default();
         let now = Instant::now();
         assert_eq!(bound.at(now), usize::MAX);
-        bound.hear(1 << 20);
+        bound.set_server_limit(1 << 20);
         let server = (1 << 20) - MARGIN;
         assert_eq!(bound.at(now), server);
-        bound.hung_up(SURELY_TAKEN, now);
+        bound.record_loss(SUSPECT_ABOVE, now);
         assert_eq!(bound.at(now), server, "it was not for its length");
-        bound.hung_up(600_000, now);
+        bound.record_loss(600_000, now);
         assert_eq!(bound.at(now), 300_000);
-        bound.hung_up(200_000, now);
-        assert_eq!(bound.at(now), SURELY_TAKEN);
+        bound.record_loss(200_000, now);
+        assert_eq!(bound.at(now), SUSPECT_ABOVE);
         assert_eq!(bound.at(now + REMEMBERED), server);
     }
 }

@@ -73,7 +73,7 @@ final class Handle
         if (!$this->isClosed || $this->calls > 0) {
             return;
         }
-        // Out of the list before it is freed: whoever comes next finds nothing.
+        // Out of the list before it is freed: the next caller finds nothing.
         $pointer = self::$pointers[$this->number] ?? null;
         unset(self::$pointers[$this->number]);
         if ($pointer !== null) {
