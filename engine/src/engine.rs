@@ -83,10 +83,10 @@ async fn call(backend: &dyn Backend, request: Request) -> Result<Response> {
 /// use stockade::{Engine, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEvent};
 ///
 /// let engine = Engine::open("sqlite::memory:")?;
-/// let lamp = engine.create_product(&NewProduct::new("Lamp", "19.99".parse()?, 5))?;
-/// let hold = engine.hold(&HoldRequest::new(lamp.id, 2))?;
-/// let order = engine.order(&OrderRequest::new(hold.id, lamp.id))?;
-/// engine.payment(&PaymentEvent::for_order(order.id, Outcome::Success).key("evt-1"))?;
+/// let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?;
+/// let hold = engine.hold(HoldRequest::new(lamp.id, 2))?;
+/// let order = engine.order(OrderRequest::new(hold.id, lamp.id))?;
+/// engine.payment(PaymentEvent::for_order(order.id, Outcome::Success).key("evt-1"))?;
 /// assert_eq!(engine.product(lamp.id)?.sold, 2);
 /// engine.close()?;
 /// # Ok::<(), stockade::Error>(())

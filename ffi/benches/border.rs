@@ -70,7 +70,7 @@ fn border(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("hold");
     group.bench_function("rust", |bencher| {
-        bencher.iter(|| rust.hold(&HoldRequest::new(lamp, 1)).expect("held"));
+        bencher.iter(|| rust.hold(HoldRequest::new(lamp, 1)).expect("held"));
     });
     group.bench_function("c", |bencher| {
         let request = stockade_hold_request {

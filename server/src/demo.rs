@@ -19,7 +19,7 @@ pub async fn seed(engine: &AsyncEngine) -> Result<usize> {
     }
     for (name, price, stock) in PRODUCTS {
         let price: Money = price.parse()?;
-        engine.create_product(&NewProduct::new(*name, price, *stock)).await?;
+        engine.create_product(NewProduct::new(*name, price, *stock)).await?;
     }
     Ok(PRODUCTS.len())
 }

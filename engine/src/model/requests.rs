@@ -111,8 +111,8 @@ impl CartRequest {
 /// ```
 /// # use stockade::{Engine, HoldRequest, NewProduct, ReleaseRequest};
 /// # let engine = Engine::open("sqlite::memory:")?;
-/// # let lamp = engine.create_product(&NewProduct::new("Lamp", "19.99".parse()?, 5))?;
-/// let [one, other] = [1, 2].map(|units| engine.hold(&HoldRequest::new(lamp.id, units)));
+/// # let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?;
+/// let [one, other] = [1, 2].map(|units| engine.hold(HoldRequest::new(lamp.id, units)));
 /// engine.release(one?.id)?;
 /// let other = other?;
 /// engine.release(ReleaseRequest::new(other.id).token(other.token))?;

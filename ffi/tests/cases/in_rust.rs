@@ -39,7 +39,7 @@ struct InRust(Engine);
 impl Face for InRust {
     fn create_product(&self, name: &str, stock: u64) -> Value {
         let price = "19.99".parse().expect("a price");
-        let made = self.0.create_product(&NewProduct::new(name, price, stock));
+        let made = self.0.create_product(NewProduct::new(name, price, stock));
         json!(made.expect("created").value)
     }
 

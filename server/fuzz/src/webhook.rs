@@ -56,7 +56,7 @@ pub fn webhook(sent: &[u8]) {
 /// Creates a pending order of two units and returns its token.
 async fn order(shop: &Shop) -> (OrderId, String) {
     let product = ProductId(1);
-    let hold = shop.engine.hold(&HoldRequest::new(product, 2)).await.expect("a hold").value;
+    let hold = shop.engine.hold(HoldRequest::new(product, 2)).await.expect("a hold").value;
     let order = OrderRequest::new(hold.id, product);
     let order = shop.engine.order(&order).await.expect("an order").value;
     (order.id, order.payment_token.to_string())

@@ -63,11 +63,11 @@ fn engines_socket_serves_engine_calls_and_probes_only() {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
     let engine = Engine::open(&url(&path)).unwrap();
-    let hold = engine.hold(&HoldRequest::new(1, 2)).unwrap();
-    let order = engine.order(&OrderRequest::new(hold.id, 1)).unwrap();
-    engine.payment(&PaymentEvent::for_order(order.id, Outcome::Success)).unwrap();
+    let hold = engine.hold(HoldRequest::new(1, 2)).unwrap();
+    let order = engine.order(OrderRequest::new(hold.id, 1)).unwrap();
+    engine.payment(PaymentEvent::for_order(order.id, Outcome::Success)).unwrap();
     assert_eq!(engine.product(ProductId(1)).unwrap().sold, 2);
-    let short = engine.hold(&HoldRequest::new(1, 9)).unwrap_err();
+    let short = engine.hold(HoldRequest::new(1, 9)).unwrap_err();
     assert_eq!((short.code(), short.available()), ("insufficient_stock", Some(2)));
     assert!(engine.audit().unwrap().consistent);
     server.expect_units([2, 0, 0, 2]);
@@ -91,7 +91,7 @@ fn the_proxys_file_has_the_http_api_and_no_engine() {
         "--webhook-secret=hush".to_owned(),
     ];
     let mut server = Server::with_flags(TempDir::new().unwrap(), &flags);
-    Engine::open(&url(&engines)).unwrap().create_product(&lamp()).unwrap();
+    Engine::open(&url(&engines)).unwrap().create_product(lamp()).unwrap();
     let forwarded = "GET /api/products/1 HTTP/1.1\r\nhost: shop.example\r\n\
                      x-forwarded-for: 10.0.0.1\r\nconnection: close\r\n\r\n";
     let answer = exchange(&path, forwarded);
@@ -407,7 +407,7 @@ fn a_restarted_server_neither_loses_nor_repeats_a_call(backend: Backend) {
         let caller = || {
             let mut held = Vec::new();
             while !stop.load(Ordering::Relaxed) {
-                held.push(engine.hold(&HoldRequest::new(id, 1)).unwrap().id.0);
+                held.push(engine.hold(HoldRequest::new(id, 1)).unwrap().id.0);
             }
             held
         };

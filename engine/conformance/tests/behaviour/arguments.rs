@@ -38,7 +38,7 @@ fn assert_untouched(engine: &Engine, product: ProductId) {
 fn a_senseless_hold_is_refused_and_changes_nothing(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
-    assert_eq!(code(engine.hold(&HoldRequest::new(id, 0))), "invalid_argument");
+    assert_eq!(code(engine.hold(HoldRequest::new(id, 0))), "invalid_argument");
     let day = secs(86_400);
     for ttl in [Duration::ZERO, Duration::from_nanos(999), day + TICK, Duration::MAX] {
         let request = HoldRequest::new(id, 1).ttl(ttl);
@@ -47,9 +47,9 @@ fn a_senseless_hold_is_refused_and_changes_nothing(world: &World) {
         assert_eq!(code(engine.hold_many(&cart)), "invalid_argument", "{ttl:?}");
     }
     assert_untouched(&engine, id);
-    let longest = engine.hold(&HoldRequest::new(id, 1).ttl(day)).expect("held");
+    let longest = engine.hold(HoldRequest::new(id, 1).ttl(day)).expect("held");
     assert_eq!(longest.expires_at, world.clock.time().after(day));
-    let shortest = engine.hold(&HoldRequest::new(id, 1).ttl(TICK)).expect("held");
+    let shortest = engine.hold(HoldRequest::new(id, 1).ttl(TICK)).expect("held");
     assert_eq!(shortest.expires_at, world.clock.time().after(TICK));
     let bad = ExtendRequest::new(longest.id).ttl(day + TICK);
     assert_eq!(code(engine.extend(&bad)), "invalid_argument");
@@ -77,7 +77,7 @@ fn a_senseless_cart_is_refused_and_changes_nothing(world: &World) {
     let id = product(&engine, 5);
     let three = CartRequest::new([(id, 1), (id, 1), (id, 1)]);
     assert_eq!(code(engine.hold_many(&three)), "invalid_argument");
-    assert_eq!(engine.hold_many(&CartRequest::new([(id, 1), (id, 1)])).expect("held")[0].qty, 2);
+    assert_eq!(engine.hold_many(CartRequest::new([(id, 1), (id, 1)])).expect("held")[0].qty, 2);
     assert_clean(&engine);
 }
 
@@ -104,7 +104,7 @@ fn a_senseless_payment_is_refused_and_changes_nothing(world: &World) {
 fn a_senseless_adjustment_is_refused_and_changes_nothing(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
-    assert_eq!(code(engine.adjust_stock(&StockAdjustment::new(id, 0, "none"))), "invalid_argument");
+    assert_eq!(code(engine.adjust_stock(StockAdjustment::new(id, 0, "none"))), "invalid_argument");
     let wordy = StockAdjustment::new(id, 1, "é".repeat(256));
     assert_eq!(code(engine.adjust_stock(&wordy)), "invalid_argument");
     assert_untouched(&engine, id);
@@ -116,8 +116,8 @@ fn a_senseless_adjustment_is_refused_and_changes_nothing(world: &World) {
 fn a_senseless_request_uses_up_no_key(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
-    assert_eq!(code(engine.hold(&HoldRequest::new(id, 0).key("k"))), "invalid_argument");
-    let held = engine.hold(&HoldRequest::new(id, 2).key("k")).expect("held");
+    assert_eq!(code(engine.hold(HoldRequest::new(id, 0).key("k"))), "invalid_argument");
+    let held = engine.hold(HoldRequest::new(id, 2).key("k")).expect("held");
     assert!(!held.replayed);
     assert_numbers(&engine, id, [3, 2, 0, 0]);
     assert_clean(&engine);
@@ -154,8 +154,8 @@ fn a_key_has_from_1_to_255_bytes_and_no_control_characters(world: &World) {
 fn more_units_than_a_hold_may_have_are_over_the_quantity_limit(world: &World) {
     let engine = world.builder().max_per_hold(3).open().expect("opens");
     let (a, b) = (product(&engine, 5), product(&engine, 5));
-    assert_eq!(code(engine.hold(&HoldRequest::new(a, 4))), "quantity_limit");
-    assert_eq!(code(engine.hold(&HoldRequest::new(a, u32::MAX))), "quantity_limit");
+    assert_eq!(code(engine.hold(HoldRequest::new(a, 4))), "quantity_limit");
+    assert_eq!(code(engine.hold(HoldRequest::new(a, u32::MAX))), "quantity_limit");
     let summed = CartRequest::new([(a, 2), (b, 1), (a, 2)]);
     assert_eq!(code(engine.hold_many(&summed)), "quantity_limit");
     let beyond_32_bits = CartRequest::new([(a, u32::MAX), (a, u32::MAX)]);
@@ -169,7 +169,7 @@ fn more_units_than_a_hold_may_have_are_over_the_quantity_limit(world: &World) {
     engine.close().expect("closes");
     let engine = world.engine();
     let id = product(&engine, 2_000_000);
-    assert_eq!(code(engine.hold(&HoldRequest::new(id, 1_000_001))), "quantity_limit");
+    assert_eq!(code(engine.hold(HoldRequest::new(id, 1_000_001))), "quantity_limit");
     hold(&engine, id, 1_000_000);
     assert_numbers(&engine, id, [1_000_000, 1_000_000, 0, 0]);
     assert_clean(&engine);
@@ -182,15 +182,15 @@ fn what_is_not_there_is_not_found(world: &World) {
     for nowhere in NOWHERE {
         let (product_id, hold_id) = (ProductId(nowhere), HoldId(nowhere));
         assert_eq!(code(engine.product(product_id)), "not_found", "{nowhere}");
-        assert_eq!(code(engine.hold(&HoldRequest::new(nowhere, 1))), "not_found", "{nowhere}");
+        assert_eq!(code(engine.hold(HoldRequest::new(nowhere, 1))), "not_found", "{nowhere}");
         let cart = CartRequest::new([(id, 1), (product_id, 1)]);
         assert_eq!(code(engine.hold_many(&cart)), "not_found", "{nowhere}");
         let adjustment = StockAdjustment::new(nowhere, 1, "lost");
         assert_eq!(code(engine.adjust_stock(&adjustment)), "not_found", "{nowhere}");
         assert_eq!(code(engine.get_hold(hold_id)), "not_found", "{nowhere}");
         assert_eq!(code(engine.release(hold_id)), "not_found", "{nowhere}");
-        assert_eq!(code(engine.extend(&ExtendRequest::new(nowhere))), "not_found", "{nowhere}");
-        assert_eq!(code(engine.order(&OrderRequest::new(nowhere, id))), "not_found", "{nowhere}");
+        assert_eq!(code(engine.extend(ExtendRequest::new(nowhere))), "not_found", "{nowhere}");
+        assert_eq!(code(engine.order(OrderRequest::new(nowhere, id))), "not_found", "{nowhere}");
         assert_eq!(code(engine.get_order(OrderId(nowhere))), "not_found", "{nowhere}");
     }
     assert_numbers(&engine, id, [4, 0, 1, 0]);

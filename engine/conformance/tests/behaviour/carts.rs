@@ -43,11 +43,11 @@ fn a_cart_holds_every_line_by_ascending_product(world: &World) {
 fn a_cart_sums_the_lines_of_a_product(world: &World) {
     let engine = world.engine();
     let (a, b) = (product(&engine, 5), product(&engine, 5));
-    let held = engine.hold_many(&CartRequest::new([(a, 2), (b, 1), (a, 3)])).expect("held");
+    let held = engine.hold_many(CartRequest::new([(a, 2), (b, 1), (a, 3)])).expect("held");
     let lines: Vec<_> = held.iter().map(|hold| (hold.product_id, hold.qty)).collect();
     assert_eq!(lines, [(a, 5), (b, 1)]);
     assert_numbers(&engine, a, [0, 5, 0, 0]);
-    let error = engine.hold_many(&CartRequest::new([(b, 2), (b, 3)])).expect_err("refused");
+    let error = engine.hold_many(CartRequest::new([(b, 2), (b, 3)])).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(4)));
     assert_eq!(error.short()[0].requested, 5);
     assert_clean(&engine);
@@ -71,7 +71,7 @@ fn a_cart_that_is_short_lists_every_short_line_and_takes_nothing(world: &World) 
     }
     assert_eq!(all_events(&engine).len(), 3, "only the goods received");
     assert_clean(&engine);
-    engine.hold_many(&CartRequest::new([(ids[0], 5), (ids[1], 2), (ids[2], 5)])).expect("held");
+    engine.hold_many(CartRequest::new([(ids[0], 5), (ids[1], 2), (ids[2], 5)])).expect("held");
     assert_clean(&engine);
 }
 
@@ -108,8 +108,8 @@ fn a_cart_takes_back_what_is_due_of_each_of_its_products(world: &World) {
 fn the_holds_of_a_cart_are_independent_afterwards(world: &World) {
     let engine = world.engine();
     let (a, b, c) = (product(&engine, 5), product(&engine, 5), product(&engine, 5));
-    let held = engine.hold_many(&CartRequest::new([(a, 1), (b, 2), (c, 3)])).expect("held");
-    engine.order(&OrderRequest::new(held[0].id, a)).expect("ordered");
+    let held = engine.hold_many(CartRequest::new([(a, 1), (b, 2), (c, 3)])).expect("held");
+    engine.order(OrderRequest::new(held[0].id, a)).expect("ordered");
     engine.release(held[1].id).expect("released");
     world.clock.advance(secs(120));
     assert_numbers(&engine, a, [4, 0, 1, 0]);
@@ -122,7 +122,7 @@ fn a_cart_may_have_a_hundred_products(world: &World) {
     let engine = world.engine();
     let ids: Vec<_> = (0..100).map(|_| product(&engine, 2)).collect();
     let held =
-        engine.hold_many(&CartRequest::new(ids.iter().rev().map(|id| (*id, 1)))).expect("held");
+        engine.hold_many(CartRequest::new(ids.iter().rev().map(|id| (*id, 1)))).expect("held");
     assert!(held.iter().map(|hold| hold.product_id).eq(ids.iter().copied()));
     assert!(held.windows(2).all(|pair| pair[0].id < pair[1].id));
     let units = assert_clean(&engine).units;

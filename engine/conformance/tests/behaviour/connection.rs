@@ -96,7 +96,7 @@ fn a_call_cut_at_any_moment_is_done_once(world: &World) {
     for when in CUTS {
         let (id, other) = (product(&near, 10), product(&near, 10));
         let ok = "{\"Ok\":";
-        let held = far.cut(when, ok, |engine| engine.hold(&HoldRequest::new(id, 2)));
+        let held = far.cut(when, ok, |engine| engine.hold(HoldRequest::new(id, 2)));
         let held = held.unwrap_or_else(|error| panic!("{when:?}: {error:?}"));
         assert!(!held.replayed, "{when:?}: its caller asked once");
         assert_eq!(numbers(&near, id), [8, 2, 0, 0], "{when:?}");
@@ -114,7 +114,7 @@ fn a_call_cut_at_any_moment_is_done_once(world: &World) {
         let made = OrderRequest::new(held.id, id);
         let made = far.cut(when, ok, |engine| engine.order(&made)).expect("ordered");
         assert!(!made.replayed, "{when:?}");
-        let again = near.order(&OrderRequest::new(held.id, id)).expect_err("used");
+        let again = near.order(OrderRequest::new(held.id, id)).expect_err("used");
         assert_eq!(again.order_id(), Some(made.id), "{when:?}");
 
         let given_back = far.cut(when, ok, |engine| engine.release(keyed.id)).expect("released");
@@ -155,7 +155,7 @@ fn a_refusal_cut_at_any_moment_is_told(world: &World) {
     for when in CUTS {
         let id = product(&far.engine, 3);
         let used = order(&far.engine, id, 1);
-        let error = far.cut(when, "{\"Err\":", |engine| engine.hold(&HoldRequest::new(id, 9)));
+        let error = far.cut(when, "{\"Err\":", |engine| engine.hold(HoldRequest::new(id, 9)));
         let error = error.expect_err("refused");
         assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(2)), "{when:?}");
         assert_eq!(error.short()[0].requested, 9, "{when:?}");
@@ -219,7 +219,7 @@ fn what_was_never_sent_is_known_not_to_be_done(world: &World) {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let answers = [
         ("adjust_stock", far.engine.adjust_stock(&received).map(drop)),
-        ("hold", far.engine.hold(&HoldRequest::new(id, 1)).map(drop)),
+        ("hold", far.engine.hold(HoldRequest::new(id, 1)).map(drop)),
     ];
     for (call, answer) in answers {
         let error = answer.expect_err("nobody there");
@@ -262,7 +262,7 @@ fn an_engine_that_does_not_answer_is_unavailable_in_time(world: &World) {
     let id = product(&far.engine, 10);
     far.proxy.swallow_replies(true);
     let since = Instant::now();
-    let error = far.engine.hold(&HoldRequest::new(id, 1)).expect_err("no answer");
+    let error = far.engine.hold(HoldRequest::new(id, 1)).expect_err("no answer");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.message().contains("hold may have been executed"), "{error}");
     assert!(since.elapsed() < secs(10), "it took {:?}", since.elapsed());
@@ -291,7 +291,7 @@ fn callers_of_an_engine_that_cannot_be_reached_wait_for_one_attempt(world: &Worl
     };
     far.engine.ping().expect_err("no answer");
     let (before, since) = (retries(), Instant::now());
-    for answer in at_once(CALLERS, |_| far.engine.hold(&HoldRequest::new(id, 1))) {
+    for answer in at_once(CALLERS, |_| far.engine.hold(HoldRequest::new(id, 1))) {
         let error = answer.expect_err("no answer");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.message().contains("hold was not executed"), "{error}");

@@ -35,7 +35,7 @@ fn limited(world: &World, most: u32) -> Engine {
 }
 
 fn ask(engine: &Engine, id: ProductId, units: u32, customer: &str) -> Result<Hold, Error> {
-    Ok(engine.hold(&HoldRequest::new(id, units).customer(customer))?.value)
+    Ok(engine.hold(HoldRequest::new(id, units).customer(customer))?.value)
 }
 
 #[track_caller]
@@ -76,7 +76,7 @@ fn what_is_given_back_or_ordered_can_be_held_again(world: &World) {
     let first = ask(&engine, id, 2, "ann").expect("held");
     engine.release(first.id).expect("released");
     let second = ask(&engine, id, 2, "ann").expect("held");
-    engine.order(&OrderRequest::new(second.id, id)).expect("ordered");
+    engine.order(OrderRequest::new(second.id, id)).expect("ordered");
     ask(&engine, id, 2, "ann").expect("held");
     assert_limit(ask(&engine, id, 1, "ann"), id, 2, 2);
     assert_numbers(&engine, id, [5, 2, 2, 0]);
@@ -88,7 +88,7 @@ fn a_dead_hold_frees_the_limit_at_its_end_and_an_extended_one_later(world: &Worl
     let id = product(&engine, 9);
     let (short, long) = (ask(&engine, id, 1, "ann"), ask(&engine, id, 1, "ann"));
     let (short, long) = (short.expect("held"), long.expect("held"));
-    let long = engine.extend(&ExtendRequest::new(long.id).ttl(secs(500))).expect("extended");
+    let long = engine.extend(ExtendRequest::new(long.id).ttl(secs(500))).expect("extended");
     world.clock.advance(secs(120) - TICK);
     assert_limit(ask(&engine, id, 1, "ann"), id, 2, 2);
     world.clock.set(short.expires_at);
@@ -107,7 +107,7 @@ fn a_cart_is_within_the_limit_whole_or_not_at_all(world: &World) {
     let engine = limited(world, 3);
     let (a, b) = (product(&engine, 9), product(&engine, 9));
     let cart = |items: &[(ProductId, u32)]| {
-        engine.hold_many(&CartRequest::new(items.iter().copied()).customer("ann"))
+        engine.hold_many(CartRequest::new(items.iter().copied()).customer("ann"))
     };
     ask(&engine, b, 2, "ann").expect("held");
     assert_limit(cart(&[(a, 3), (b, 2)]), b, 3, 2);
@@ -116,7 +116,7 @@ fn a_cart_is_within_the_limit_whole_or_not_at_all(world: &World) {
     cart(&[(a, 1), (b, 1), (a, 2)]).expect("held");
     assert_limit(cart(&[(a, 1)]), a, 3, 3);
     assert_limit(ask(&engine, b, 1, "ann"), b, 3, 3);
-    engine.hold_many(&CartRequest::new([(a, 5), (b, 5)])).expect("nobody's is not counted");
+    engine.hold_many(CartRequest::new([(a, 5), (b, 5)])).expect("nobody's is not counted");
     assert_numbers(&engine, a, [1, 8, 0, 0]);
     assert_numbers(&engine, b, [1, 8, 0, 0]);
     assert_clean(&engine);
@@ -246,7 +246,7 @@ fn only_active_holds_of_a_customer_are_kept_beside(world: &World) {
         assert!(kept().is_empty());
     }
     let used = ask(&engine, id, 1, "ann").expect("held");
-    engine.order(&OrderRequest::new(used.id, id)).expect("ordered");
+    engine.order(OrderRequest::new(used.id, id)).expect("ordered");
     assert!(kept().is_empty());
     ask(&engine, id, 1, "ann").expect("held");
     world.clock.advance(secs(120));

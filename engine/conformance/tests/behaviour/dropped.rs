@@ -45,7 +45,7 @@ async fn numbers(engine: &AsyncEngine, id: ProductId) -> [u64; 4] {
 /// numbers agree.
 async fn assert_accounted_for(world: &World, engine: &AsyncEngine, id: ProductId, stock: u64) {
     // It waits behind whatever was taken up before.
-    let last = engine.hold(&HoldRequest::new(id, 1)).await.expect("held");
+    let last = engine.hold(HoldRequest::new(id, 1)).await.expect("held");
     engine.release(last.id).await.expect("released");
     let report = engine.audit().await.expect("audits");
     assert!(report.consistent, "{:#?}", report.findings);
@@ -75,17 +75,17 @@ fn calls_dropped_at_once_leave_every_unit_accounted_for(world: &World) {
         let engine = world.builder().open_async().await.expect("opens");
         let id = new_product(&engine, 1_000).await;
         for round in 0..150 {
-            begin(engine.hold(&HoldRequest::new(id, 1)));
-            begin(engine.hold(&HoldRequest::new(id, 1).key(format!("k-{}", round % 7))));
-            begin(engine.hold_many(&CartRequest::new([(id, 1)])));
+            begin(engine.hold(HoldRequest::new(id, 1)));
+            begin(engine.hold(HoldRequest::new(id, 1).key(format!("k-{}", round % 7))));
+            begin(engine.hold_many(CartRequest::new([(id, 1)])));
             if round % 10 == 0 {
                 tokio::task::yield_now().await;
             }
         }
         for _ in 0..10 {
-            let held = engine.hold(&HoldRequest::new(id, 1)).await.expect("held");
-            begin(engine.order(&OrderRequest::new(held.id, id)));
-            let held = engine.hold(&HoldRequest::new(id, 1)).await.expect("held");
+            let held = engine.hold(HoldRequest::new(id, 1)).await.expect("held");
+            begin(engine.order(OrderRequest::new(held.id, id)));
+            let held = engine.hold(HoldRequest::new(id, 1)).await.expect("held");
             begin(engine.release(held.id));
             let now = engine.get_hold(held.id).await.expect("is there").status;
             assert!(matches!(now, HoldStatus::Active | HoldStatus::Released));

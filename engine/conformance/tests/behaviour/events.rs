@@ -90,13 +90,13 @@ fn a_long_life_is_told_in_order_and_conserves_every_unit(world: &World) {
     check([20, 0, 0, 0], 20);
     let first = hold(&engine, id, 5);
     check([15, 5, 0, 0], 20);
-    let cart = engine.hold_many(&CartRequest::new([(other, 1), (id, 2)])).expect("held");
+    let cart = engine.hold_many(CartRequest::new([(other, 1), (id, 2)])).expect("held");
     check([13, 7, 0, 0], 20);
-    engine.extend(&ExtendRequest::new(first.id).ttl(secs(500))).expect("extended");
+    engine.extend(ExtendRequest::new(first.id).ttl(secs(500))).expect("extended");
     check([13, 7, 0, 0], 20);
     engine.release(cart[0].id).expect("released");
     check([15, 5, 0, 0], 20);
-    let made = engine.order(&OrderRequest::new(first.id, id)).expect("ordered");
+    let made = engine.order(OrderRequest::new(first.id, id)).expect("ordered");
     check([15, 0, 5, 0], 20);
     deliver(&engine, made.id, Outcome::Failure, "f");
     check([20, 0, 0, 0], 20);
@@ -104,7 +104,7 @@ fn a_long_life_is_told_in_order_and_conserves_every_unit(world: &World) {
     check([15, 0, 0, 5], 20);
     deliver(&engine, made.id, Outcome::Failure, "f-2");
     check([15, 0, 0, 5], 20);
-    engine.adjust_stock(&StockAdjustment::new(id, -5, "broken")).expect("adjusted");
+    engine.adjust_stock(StockAdjustment::new(id, -5, "broken")).expect("adjusted");
     check([10, 0, 0, 5], 15);
     let unpaid = order(&engine, id, 4);
     let left = hold(&engine, id, 3);
@@ -115,7 +115,7 @@ fn a_long_life_is_told_in_order_and_conserves_every_unit(world: &World) {
     world.clock.advance(secs(1_800));
     engine.sweep().expect("sweeps");
     check([10, 0, 0, 5], 15);
-    engine.adjust_stock(&StockAdjustment::new(id, -8, "broken")).expect("adjusted");
+    engine.adjust_stock(StockAdjustment::new(id, -8, "broken")).expect("adjusted");
     deliver(&engine, unpaid.id, Outcome::Success, "s-2");
     check([2, 0, 0, 5], 7);
     let expected = [
@@ -144,13 +144,13 @@ fn events_are_read_in_pages_of_any_size_without_gaps(world: &World) {
     let engine = world.engine();
     let ids: Vec<_> = (0..4).map(|_| product(&engine, 9)).collect();
     // Some transactions have one event, some have many.
-    engine.hold_many(&CartRequest::new(ids.iter().map(|id| (*id, 2)))).expect("held");
+    engine.hold_many(CartRequest::new(ids.iter().map(|id| (*id, 2)))).expect("held");
     for id in &ids {
         hold(&engine, *id, 1);
     }
     world.clock.advance(secs(120));
     engine.sweep().expect("sweeps");
-    engine.hold_many(&CartRequest::new(ids.iter().map(|id| (*id, 9)))).expect("held");
+    engine.hold_many(CartRequest::new(ids.iter().map(|id| (*id, 9)))).expect("held");
     let all = engine.events_after(0, 10_000).expect("reads");
     assert_eq!(all.len(), 4 + 4 + 4 + 8 + 4);
     for limit in [1, 2, 3, 5, 7] {
@@ -192,7 +192,7 @@ fn adjustments_are_told_with_their_sign(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 9);
     for delta in [5, -3, 1, -12] {
-        engine.adjust_stock(&StockAdjustment::new(id, delta, "counted")).expect("adjusted");
+        engine.adjust_stock(StockAdjustment::new(id, delta, "counted")).expect("adjusted");
     }
     let told = all_events(&engine);
     let deltas: Vec<_> = told.iter().map(|event| (event.kind, event.qty, event.version)).collect();
@@ -208,9 +208,9 @@ fn adjustments_are_told_with_their_sign(world: &World) {
 fn a_product_without_stock_tells_nothing_when_it_is_made(world: &World) {
     let engine = world.engine();
     let price = "1".parse().expect("a price");
-    let made = engine.create_product(&NewProduct::new("Idea", price, 0)).expect("created");
+    let made = engine.create_product(NewProduct::new("Idea", price, 0)).expect("created");
     assert_eq!(engine.events_after(0, 10).expect("reads"), []);
-    let product = engine.adjust_stock(&StockAdjustment::new(made.id, 3, "received"));
+    let product = engine.adjust_stock(StockAdjustment::new(made.id, 3, "received"));
     assert_eq!(product.expect("adjusted").version, made.version + 1);
     assert_told(&engine, &[made.id]);
     assert_clean(&engine);
@@ -226,7 +226,7 @@ fn events_of_many_at_once_have_gapless_cursors(world: &World) {
                 scope.spawn(move || {
                     let make = |at: usize| {
                         let id = ids[(maker + at) % ids.len()];
-                        engine.hold(&HoldRequest::new(id, 1)).expect("held").id
+                        engine.hold(HoldRequest::new(id, 1)).expect("held").id
                     };
                     (0..12).map(make).collect::<Vec<_>>()
                 })

@@ -57,18 +57,18 @@ struct Prepared {
 
 /// Every request that moves units of a product or changes a hold.
 const CALLS: [(&str, Call); 6] = [
-    ("hold", |engine, p| engine.hold(&HoldRequest::new(p.id, 1)).map(drop)),
+    ("hold", |engine, p| engine.hold(HoldRequest::new(p.id, 1)).map(drop)),
     ("release", |engine, p| engine.release(p.released).map(drop)),
-    ("order", |engine, p| engine.order(&OrderRequest::new(p.ordered, p.id)).map(drop)),
+    ("order", |engine, p| engine.order(OrderRequest::new(p.ordered, p.id)).map(drop)),
     ("extend", |engine, p| {
         let longer = ExtendRequest::new(p.extended).ttl(Duration::from_secs(600));
         engine.extend(&longer).map(drop)
     }),
     ("payment", |engine, p| {
-        engine.payment(&PaymentEvent::for_order(p.paid, Outcome::Success)).map(drop)
+        engine.payment(PaymentEvent::for_order(p.paid, Outcome::Success)).map(drop)
     }),
     ("adjust", |engine, p| {
-        engine.adjust_stock(&stockade::StockAdjustment::new(p.id, 1, "found one")).map(drop)
+        engine.adjust_stock(stockade::StockAdjustment::new(p.id, 1, "found one")).map(drop)
     }),
 ];
 
@@ -76,8 +76,8 @@ impl Prepared {
     /// Four units are held and one is pending, of a hundred.
     fn new(engine: &Engine) -> Self {
         let id = product(engine, 100);
-        let hold = || engine.hold(&HoldRequest::new(id, 1)).expect("held").id;
-        let order = engine.order(&OrderRequest::new(hold(), id)).expect("ordered");
+        let hold = || engine.hold(HoldRequest::new(id, 1)).expect("held").id;
+        let order = engine.order(OrderRequest::new(hold(), id)).expect("ordered");
         Self { id, released: hold(), ordered: hold(), extended: hold(), paid: order.id }
     }
 
@@ -112,7 +112,7 @@ fn a_locked_product_is_waited_for_and_delays_no_other(world: &World) {
     outsider.lock("products", prepared.id.0);
     let answers = prepared.call_all(&engine, || {
         wait_for_a_lock_wait(world);
-        engine.hold(&HoldRequest::new(other, 1)).expect("another product is not delayed");
+        engine.hold(HoldRequest::new(other, 1)).expect("another product is not delayed");
         wait_until("a lock wait ran out", WITHIN, || metric(&engine, LOCK_WAITS) >= 1.0);
         outsider.run("ROLLBACK");
     });

@@ -76,11 +76,11 @@ impl Shop {
     }
 
     fn hold(&self) -> stockade::Hold {
-        self.engine.hold(&HoldRequest::new(self.id, 1)).expect("held").value
+        self.engine.hold(HoldRequest::new(self.id, 1)).expect("held").value
     }
 
     fn order(&self) -> Order {
-        self.engine.order(&OrderRequest::new(self.hold().id, self.id)).expect("ordered").value
+        self.engine.order(OrderRequest::new(self.hold().id, self.id)).expect("ordered").value
     }
 
     fn numbers(&self) -> [u64; 4] {

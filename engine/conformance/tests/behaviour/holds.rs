@@ -18,7 +18,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("holds";
 fn a_hold_takes_stock_and_tells_all_about_itself(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
-    let made = engine.hold(&HoldRequest::new(id, 2)).expect("held");
+    let made = engine.hold(HoldRequest::new(id, 2)).expect("held");
     assert!(!made.replayed);
     let first = made.value;
     assert_eq!((first.product_id, first.qty), (id, 2));
@@ -28,7 +28,7 @@ fn a_hold_takes_stock_and_tells_all_about_itself(world: &World) {
     assert_eq!(engine.get_hold(first.id).expect("is there"), first);
     assert_numbers(&engine, id, [3, 2, 0, 0]);
     world.clock.advance(secs(1));
-    let second = engine.hold(&HoldRequest::new(id, 3).ttl(secs(7))).expect("held").value;
+    let second = engine.hold(HoldRequest::new(id, 3).ttl(secs(7))).expect("held").value;
     assert_eq!(second.expires_at, world.clock.time().after(secs(7)));
     assert!(second.id > first.id);
     let token = second.token.to_string();
@@ -50,7 +50,7 @@ fn a_hold_for_more_than_there_is_says_how_much_there_is(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     hold(&engine, id, 3);
-    let error = engine.hold(&HoldRequest::new(id, 3)).expect_err("refused");
+    let error = engine.hold(HoldRequest::new(id, 3)).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(2)));
     let lines: Vec<_> = error
         .short()
@@ -61,10 +61,10 @@ fn a_hold_for_more_than_there_is_says_how_much_there_is(world: &World) {
     assert_eq!(error.retry_after(), None);
     assert_numbers(&engine, id, [2, 3, 0, 0]);
     hold(&engine, id, 2);
-    let error = engine.hold(&HoldRequest::new(id, 1)).expect_err("refused");
+    let error = engine.hold(HoldRequest::new(id, 1)).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(0)));
     let empty = product(&engine, 0);
-    let error = engine.hold(&HoldRequest::new(empty, 1)).expect_err("refused");
+    let error = engine.hold(HoldRequest::new(empty, 1)).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(0)));
     assert_eq!(story(&engine, id), [("hold.created", 3), ("hold.created", 2)]);
     assert_clean(&engine);
@@ -128,7 +128,7 @@ fn the_greatest_numbers_are_held_and_counted(world: &World) {
     let engine = world.builder().max_per_hold(u32::MAX).open().expect("opens");
     let most = i64::MAX as u64;
     let price = "92233720368547758.07".parse().expect("a price");
-    let made = engine.create_product(&NewProduct::new("Sand", price, most)).expect("created");
+    let made = engine.create_product(NewProduct::new("Sand", price, most)).expect("created");
     assert_eq!((made.stock, made.price, made.received()), (most, price, most));
     let units = u64::from(u32::MAX);
     let held = hold(&engine, made.id, u32::MAX);

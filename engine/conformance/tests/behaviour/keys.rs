@@ -53,7 +53,7 @@ fn a_hold_that_is_over_is_answered_again_as_it_was(world: &World) {
         ["r", "e", "c"].into_iter().map(|key| HoldRequest::new(id, 2).key(key)).collect();
     let made: Vec<_> = requests.iter().map(|r| engine.hold(r).expect("held").value).collect();
     engine.release(made[0].id).expect("released");
-    engine.order(&OrderRequest::new(made[2].id, id)).expect("ordered");
+    engine.order(OrderRequest::new(made[2].id, id)).expect("ordered");
     world.clock.set(made[1].expires_at);
     for (request, made) in requests.iter().zip(&made) {
         let again = engine.hold(request).expect("held");
@@ -76,16 +76,16 @@ fn keys_are_forgotten_by_a_sweep_when_their_time_is_over(world: &World) {
     let request = |at: usize| HoldRequest::new(id, 1).key(format!("k-{at}"));
     at_once(32, |caller| {
         for at in (caller..1_100).step_by(32) {
-            engine.hold(&request(at)).expect("held");
+            engine.hold(request(at)).expect("held");
         }
     });
     world.clock.advance(secs(24 * 3_600));
     engine.sweep().expect("sweeps");
-    assert!(engine.hold(&request(0)).expect("held").replayed, "kept for the whole time");
+    assert!(engine.hold(request(0)).expect("held").replayed, "kept for the whole time");
     world.clock.advance(secs(1));
     engine.sweep().expect("sweeps");
     for at in [0, 1, 550, 1_098, 1_099] {
-        assert!(!engine.hold(&request(at)).expect("held").replayed, "{at}");
+        assert!(!engine.hold(request(at)).expect("held").replayed, "{at}");
     }
     assert_clean(&engine);
 }
@@ -106,14 +106,14 @@ fn an_order_is_answered_again_with_its_first_answer(world: &World) {
     assert_eq!(engine.get_order(first.id).expect("is there").status, OrderStatus::Paid);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     // Without the key it is the second use of a hold.
-    assert_eq!(code(engine.order(&OrderRequest::new(held.id, id))), "hold_already_used");
+    assert_eq!(code(engine.order(OrderRequest::new(held.id, id))), "hold_already_used");
     assert_clean(&engine);
 }
 
 fn a_cart_is_answered_again_with_its_first_answer(world: &World) {
     let engine = world.engine();
     let (a, b) = (product(&engine, 5), product(&engine, 5));
-    let first = engine.hold_many(&CartRequest::new([(a, 1), (b, 3)]).key("k")).expect("held");
+    let first = engine.hold_many(CartRequest::new([(a, 1), (b, 3)]).key("k")).expect("held");
     assert!(!first.replayed);
     engine.release(first[0].id).expect("released");
     // The same cart, however its lines are arranged.
@@ -122,7 +122,7 @@ fn a_cart_is_answered_again_with_its_first_answer(world: &World) {
         CartRequest::new([(b, 3), (a, 1)]),
         CartRequest::new([(b, 1), (a, 1), (b, 2)]),
     ] {
-        let again = engine.hold_many(&cart.key("k")).expect("held");
+        let again = engine.hold_many(cart.key("k")).expect("held");
         assert!(again.replayed);
         assert_eq!(again.value, first.value);
     }
@@ -167,8 +167,8 @@ fn a_refusal_is_answered_again_with_all_its_details(world: &World) {
     world.clock.set(expired.expires_at);
     assert_eq!(code(engine.order(&over)), "hold_expired");
     // By now each of them could be done, but for the two last.
-    engine.adjust_stock(&StockAdjustment::new(id, 50, "received")).expect("adjusted");
-    engine.adjust_stock(&StockAdjustment::new(other, 50, "received")).expect("adjusted");
+    engine.adjust_stock(StockAdjustment::new(id, 50, "received")).expect("adjusted");
+    engine.adjust_stock(StockAdjustment::new(other, 50, "received")).expect("adjusted");
     assert_eq!(product(&engine, 9).0, next_product);
     for (first, again) in first.iter().zip(refusals(&engine)) {
         assert!(again.replayed());
@@ -200,13 +200,13 @@ fn a_key_that_comes_with_another_request_is_refused(world: &World) {
     }
     assert_eq!(engine.hold(&request).expect("held").value, first.value);
     let (one, two) = (hold(&engine, id, 1), hold(&engine, id, 1));
-    engine.order(&OrderRequest::new(one.id, id).key("o")).expect("ordered");
+    engine.order(OrderRequest::new(one.id, id).key("o")).expect("ordered");
     for request in
         [OrderRequest::new(two.id, id).key("o"), OrderRequest::new(one.id, other).key("o")]
     {
         assert_eq!(code(engine.order(&request)), "idempotency_mismatch");
     }
-    engine.hold_many(&CartRequest::new([(id, 1), (other, 1)]).key("c")).expect("held");
+    engine.hold_many(CartRequest::new([(id, 1), (other, 1)]).key("c")).expect("held");
     for cart in [
         CartRequest::new([(id, 1), (other, 2)]).key("c"),
         CartRequest::new([(id, 1)]).key("c"),
@@ -215,8 +215,8 @@ fn a_key_that_comes_with_another_request_is_refused(world: &World) {
         assert_eq!(code(engine.hold_many(&cart)), "idempotency_mismatch");
     }
     // A refusal is remembered for its own request only, too.
-    assert_eq!(code(engine.hold(&HoldRequest::new(id, 99).key("r"))), "insufficient_stock");
-    assert_eq!(code(engine.hold(&HoldRequest::new(id, 1).key("r"))), "idempotency_mismatch");
+    assert_eq!(code(engine.hold(HoldRequest::new(id, 99).key("r"))), "insufficient_stock");
+    assert_eq!(code(engine.hold(HoldRequest::new(id, 1).key("r"))), "idempotency_mismatch");
     assert_numbers(&engine, id, [4, 4, 1, 0]);
     assert_numbers(&engine, other, [8, 1, 0, 0]);
     assert_clean(&engine);
@@ -225,23 +225,19 @@ fn a_key_that_comes_with_another_request_is_refused(world: &World) {
 fn holds_carts_and_orders_share_their_keys(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 9);
-    let held = engine.hold(&HoldRequest::new(id, 1).key("hold")).expect("held");
-    engine.hold_many(&CartRequest::new([(id, 1)]).key("cart")).expect("held");
-    engine.order(&OrderRequest::new(held.id, id).key("order")).expect("ordered");
+    let held = engine.hold(HoldRequest::new(id, 1).key("hold")).expect("held");
+    engine.hold_many(CartRequest::new([(id, 1)]).key("cart")).expect("held");
+    engine.order(OrderRequest::new(held.id, id).key("order")).expect("ordered");
     let mismatch = ErrorKind::IdempotencyMismatch.code();
     for key in ["cart", "order"] {
-        assert_eq!(code(engine.hold(&HoldRequest::new(id, 1).key(key))), mismatch, "{key}");
+        assert_eq!(code(engine.hold(HoldRequest::new(id, 1).key(key))), mismatch, "{key}");
     }
     for key in ["hold", "order"] {
-        assert_eq!(
-            code(engine.hold_many(&CartRequest::new([(id, 1)]).key(key))),
-            mismatch,
-            "{key}"
-        );
+        assert_eq!(code(engine.hold_many(CartRequest::new([(id, 1)]).key(key))), mismatch, "{key}");
     }
     let free = hold(&engine, id, 1);
     for key in ["hold", "cart"] {
-        assert_eq!(code(engine.order(&OrderRequest::new(free.id, id).key(key))), mismatch, "{key}");
+        assert_eq!(code(engine.order(OrderRequest::new(free.id, id).key(key))), mismatch, "{key}");
     }
     assert_numbers(&engine, id, [6, 2, 1, 0]);
     assert_clean(&engine);
@@ -252,11 +248,11 @@ fn keys_differ_by_every_byte(world: &World) {
     let id = product(&engine, 20);
     let keys = ["k", "K", "k ", " k", "é", "e\u{301}", "e", "É", "kk", "%", "_", "k\\", "'", "''"];
     for key in keys {
-        let held = engine.hold(&HoldRequest::new(id, 1).key(key)).expect("held");
+        let held = engine.hold(HoldRequest::new(id, 1).key(key)).expect("held");
         assert!(!held.replayed, "{key:?}");
     }
     for key in keys {
-        let held = engine.hold(&HoldRequest::new(id, 1).key(key)).expect("held");
+        let held = engine.hold(HoldRequest::new(id, 1).key(key)).expect("held");
         assert!(held.replayed, "{key:?}");
     }
     assert_numbers(&engine, id, [6, 14, 0, 0]);
@@ -266,10 +262,10 @@ fn keys_differ_by_every_byte(world: &World) {
 fn payments_have_keys_of_their_own(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
-    let held = engine.hold(&HoldRequest::new(id, 1).key("k")).expect("held");
-    let made = engine.order(&OrderRequest::new(held.id, id).key("k-2")).expect("ordered");
+    let held = engine.hold(HoldRequest::new(id, 1).key("k")).expect("held");
+    let made = engine.order(OrderRequest::new(held.id, id).key("k-2")).expect("ordered");
     deliver(&engine, made.id, Outcome::Success, "k");
-    assert!(engine.hold(&HoldRequest::new(id, 1).key("k")).expect("held").replayed);
+    assert!(engine.hold(HoldRequest::new(id, 1).key("k")).expect("held").replayed);
     assert_numbers(&engine, id, [4, 0, 0, 1]);
     assert_clean(&engine);
 }
@@ -282,7 +278,7 @@ fn a_key_is_known_to_every_engine_of_the_store(world: &World) {
     let again = other.hold(&request).expect("held");
     assert!(again.replayed);
     assert_eq!(again.value, first.value);
-    assert_eq!(code(other.hold(&HoldRequest::new(id, 1).key("k"))), "idempotency_mismatch");
+    assert_eq!(code(other.hold(HoldRequest::new(id, 1).key("k"))), "idempotency_mismatch");
     let greedy = HoldRequest::new(id, 9).key("greedy");
     assert_eq!(code(engine.hold(&greedy)), "insufficient_stock");
     assert!(other.hold(&greedy).expect_err("refused").replayed());

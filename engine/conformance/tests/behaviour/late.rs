@@ -89,7 +89,7 @@ fn a_refund_once_asked_for_stays(world: &World) {
     let in_the_way = hold(&engine, id, 2);
     deliver(&engine, made.id, Outcome::Success, "s");
     engine.release(in_the_way.id).expect("released");
-    engine.adjust_stock(&StockAdjustment::new(id, 10, "received")).expect("adjusted");
+    engine.adjust_stock(StockAdjustment::new(id, 10, "received")).expect("adjusted");
     deliver(&engine, made.id, Outcome::Success, "s-2");
     deliver(&engine, made.id, Outcome::Failure, "f-2");
     let by_token = PaymentEvent::for_token(made.payment_token, Outcome::Success);

@@ -23,7 +23,7 @@ fn an_order_takes_its_hold_over_and_tells_all_about_itself(world: &World) {
     let id = product(&engine, 5);
     let held = hold(&engine, id, 2);
     world.clock.advance(secs(10));
-    let made = engine.order(&OrderRequest::new(held.id, id)).expect("ordered");
+    let made = engine.order(OrderRequest::new(held.id, id)).expect("ordered");
     assert!(!made.replayed);
     let made = made.value;
     assert_eq!((made.hold_id, made.product_id, made.qty), (held.id, id, 2));
@@ -57,8 +57,8 @@ fn an_order_for_another_product_leaves_the_hold_untouched(world: &World) {
     assert_numbers(&engine, id, [3, 2, 0, 0]);
     assert_numbers(&engine, other, [5, 0, 0, 0]);
     assert_clean(&engine);
-    engine.order(&OrderRequest::new(held.id, id)).expect("ordered");
-    assert_eq!(code(engine.order(&OrderRequest::new(held.id, other))), "product_mismatch");
+    engine.order(OrderRequest::new(held.id, id)).expect("ordered");
+    assert_eq!(code(engine.order(OrderRequest::new(held.id, other))), "product_mismatch");
     assert_numbers(&engine, id, [3, 0, 2, 0]);
     assert_clean(&engine);
 }
@@ -88,9 +88,9 @@ fn a_hold_is_good_until_its_last_microsecond(world: &World) {
     let id = product(&engine, 2);
     let (first, second) = (hold(&engine, id, 1), hold(&engine, id, 1));
     world.clock.advance(secs(120) - TICK);
-    engine.order(&OrderRequest::new(first.id, id)).expect("ordered");
+    engine.order(OrderRequest::new(first.id, id)).expect("ordered");
     world.clock.advance(TICK);
-    assert_eq!(code(engine.order(&OrderRequest::new(second.id, id))), "hold_expired");
+    assert_eq!(code(engine.order(OrderRequest::new(second.id, id))), "hold_expired");
     assert_numbers(&engine, id, [1, 0, 1, 0]);
     assert_clean(&engine);
 }
@@ -101,7 +101,7 @@ fn an_order_from_an_expired_hold_gives_its_stock_back_at_once(world: &World) {
     let held = hold(&engine, id, 2);
     world.clock.set(held.expires_at);
     for _ in 0..2 {
-        assert_eq!(code(engine.order(&OrderRequest::new(held.id, id))), "hold_expired");
+        assert_eq!(code(engine.order(OrderRequest::new(held.id, id))), "hold_expired");
         assert_eq!(engine.get_hold(held.id).expect("is there").status, HoldStatus::Expired);
         assert_numbers(&engine, id, [5, 0, 0, 0]);
         // What was due is not only counted as returned, it is returned.
@@ -122,7 +122,7 @@ fn an_order_from_a_hold_that_was_swept_is_refused_alike(world: &World) {
     let held = hold(&engine, id, 2);
     world.clock.advance(secs(500));
     assert_eq!(engine.sweep().expect("sweeps").holds_expired, 1);
-    assert_eq!(code(engine.order(&OrderRequest::new(held.id, id))), "hold_expired");
+    assert_eq!(code(engine.order(OrderRequest::new(held.id, id))), "hold_expired");
     assert_numbers(&engine, id, [5, 0, 0, 0]);
     assert_clean(&engine);
 }
@@ -133,7 +133,7 @@ fn a_released_hold_cannot_be_ordered(world: &World) {
     let held = hold(&engine, id, 2);
     engine.release(held.id).expect("released");
     for _ in 0..2 {
-        assert_eq!(code(engine.order(&OrderRequest::new(held.id, id))), "hold_expired");
+        assert_eq!(code(engine.order(OrderRequest::new(held.id, id))), "hold_expired");
     }
     assert_eq!(engine.get_hold(held.id).expect("is there").status, HoldStatus::Released);
     assert_numbers(&engine, id, [5, 0, 0, 0]);

@@ -40,7 +40,7 @@ fn a_store_put_back_to_an_earlier_state_is_believed(world: &World) {
         hold(&engine, id, 1);
     }
     assert_eq!(engine.product(id).expect("reads").stock, 0);
-    let refused = engine.hold(&stockade::HoldRequest::new(id, 1)).expect_err("sold out");
+    let refused = engine.hold(stockade::HoldRequest::new(id, 1)).expect_err("sold out");
     assert_eq!(refused.code(), "insufficient_stock");
     let mut outsider = Outsider::new(world);
     outsider.run(&format!("DELETE FROM stockade_holds WHERE product_id = {id}"));
@@ -58,12 +58,11 @@ fn money(text: &str) -> Money {
 
 fn a_new_product_is_as_it_was_described(world: &World) {
     let engine = world.engine();
-    let first =
-        engine.create_product(&NewProduct::new("Lamp", money("19.99"), 5)).expect("created");
+    let first = engine.create_product(NewProduct::new("Lamp", money("19.99"), 5)).expect("created");
     assert_eq!((first.name.as_str(), first.price.minor()), ("Lamp", 1_999));
     assert_eq!((first.stock, first.held, first.pending, first.sold), (5, 0, 0, 0));
     assert_eq!((first.version, first.received()), (1, 5));
-    let second = engine.create_product(&NewProduct::new("Lamp", money("1"), 0)).expect("created");
+    let second = engine.create_product(NewProduct::new("Lamp", money("1"), 0)).expect("created");
     assert!(second.id > first.id, "the same name twice is two products");
     assert_eq!(engine.product(first.id).expect("is there"), first.value);
     assert_eq!(engine.product(second.id).expect("is there"), second.value);
@@ -87,15 +86,15 @@ fn a_key_creates_a_product_once(world: &World) {
         NewProduct::new("Lamp", money("19.98"), 5),
         NewProduct::new("Lamp", money("19.99"), 6),
     ] {
-        assert_eq!(code(engine.create_product(&other.key("import-7"))), "idempotency_mismatch");
+        assert_eq!(code(engine.create_product(other.key("import-7"))), "idempotency_mismatch");
     }
     let held = stockade::HoldRequest::new(first.id, 1).key("import-7");
     assert_eq!(code(engine.hold(&held)), "idempotency_mismatch");
-    assert_eq!(code(engine.create_product(&lamp.clone().key(""))), "invalid_argument");
+    assert_eq!(code(engine.create_product(lamp.clone().key(""))), "invalid_argument");
     assert_eq!(engine.products(None, 10).expect("reads").items.len(), 1);
     // Without a key, and with another, each is a product of its own.
-    engine.create_product(&NewProduct::new("Lamp", money("19.99"), 5)).expect("created");
-    engine.create_product(&lamp.key("import-8")).expect("created");
+    engine.create_product(NewProduct::new("Lamp", money("19.99"), 5)).expect("created");
+    engine.create_product(lamp.key("import-8")).expect("created");
     assert_eq!(engine.products(None, 10).expect("reads").items.len(), 3);
     // Callers at the same time create one.
     let rug = NewProduct::new("Rug", money("1"), 1).key("import-9");
@@ -125,7 +124,7 @@ fn names_are_kept_to_the_letter(world: &World) {
         &longest_in_bytes,
     ];
     for name in names {
-        let made = engine.create_product(&NewProduct::new(name, money("1"), 1)).expect("created");
+        let made = engine.create_product(NewProduct::new(name, money("1"), 1)).expect("created");
         assert_eq!(made.name, name);
         assert_eq!(engine.product(made.id).expect("is there").name, name);
     }
@@ -140,8 +139,7 @@ fn names_are_kept_to_the_letter(world: &World) {
 fn prices_are_kept_to_the_minor_unit(world: &World) {
     let engine = world.engine();
     for text in ["0", "0.01", "0.1", "19.99", "200", "92233720368547758.07"] {
-        let made =
-            engine.create_product(&NewProduct::new("Lamp", money(text), 1)).expect("created");
+        let made = engine.create_product(NewProduct::new("Lamp", money(text), 1)).expect("created");
         assert_eq!(engine.product(made.id).expect("is there").price.to_string(), text);
     }
     assert!(Money::from_minor(-1).is_err());
@@ -207,7 +205,7 @@ fn an_adjustment_with_a_key_is_done_once(world: &World) {
     // A refusal is kept as well: its repetition stays refused.
     let lost = StockAdjustment::new(id, -16, "lost").key("lost-1");
     assert_eq!(code(engine.adjust_stock(&lost)), "insufficient_stock");
-    engine.adjust_stock(&StockAdjustment::new(id, 1, "found")).expect("adjusted");
+    engine.adjust_stock(StockAdjustment::new(id, 1, "found")).expect("adjusted");
     let error = engine.adjust_stock(&lost).expect_err("replayed");
     assert!(error.replayed() && error.code() == "insufficient_stock", "{error:?}");
     assert_numbers(&engine, id, [16, 0, 0, 0]);
@@ -220,10 +218,10 @@ fn an_adjustment_with_a_stale_version_is_refused(world: &World) {
     let seen = engine.product(id).expect("is there").version;
     hold(&engine, id, 1);
     let counted = StockAdjustment::new(id, 3, "counted");
-    assert_eq!(code(engine.adjust_stock(&counted.clone().version(seen))), "version_mismatch");
+    assert_eq!(code(engine.adjust_stock(counted.clone().version(seen))), "version_mismatch");
     assert_numbers(&engine, id, [4, 1, 0, 0]);
     let now = engine.products(None, 1).expect("reads").items[0].version;
-    let after = engine.adjust_stock(&counted.version(now)).expect("adjusted");
+    let after = engine.adjust_stock(counted.version(now)).expect("adjusted");
     assert_eq!((after.stock, after.version), (7, now + 1));
     assert_clean(&engine);
 }
@@ -236,7 +234,7 @@ fn stock_is_adjusted_up_and_down_but_never_below_zero(world: &World) {
     deliver(&engine, sold.id, stockade::Outcome::Success, "evt");
     order(&engine, id, 1);
     let before = engine.product(id).expect("is there");
-    let adjust = |delta| engine.adjust_stock(&StockAdjustment::new(id, delta, "counted"));
+    let adjust = |delta| engine.adjust_stock(StockAdjustment::new(id, delta, "counted"));
     let after = adjust(10).expect("adjusted");
     assert_eq!((after.stock, after.version), (12, before.version + 1));
     assert_eq!(engine.product(id).expect("is there"), after.value);
@@ -258,7 +256,7 @@ fn stock_is_never_more_than_can_be_counted(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     hold(&engine, id, 2);
-    let adjust = |delta| engine.adjust_stock(&StockAdjustment::new(id, delta, "received"));
+    let adjust = |delta| engine.adjust_stock(StockAdjustment::new(id, delta, "received"));
     for delta in [i64::MAX, i64::MAX - 1, i64::MAX - 4] {
         assert_eq!(code(adjust(delta)), "invalid_argument", "{delta}");
     }
@@ -273,7 +271,7 @@ fn stock_is_never_more_than_can_be_counted(world: &World) {
 
 fn many_great_products_can_still_be_audited(world: &World) {
     let engine = world.engine();
-    let sand = |stock| engine.create_product(&NewProduct::new("Sand", money("0.01"), stock));
+    let sand = |stock| engine.create_product(NewProduct::new("Sand", money("0.01"), stock));
     let third = i64::MAX / 3;
     for _ in 0..3 {
         sand(third.unsigned_abs()).expect("created");

@@ -41,7 +41,7 @@ fn the_last_units_go_to_as_many_as_there_are_by_two_engines(world: &World) {
 fn last_units(engines: &[Engine]) {
     for _ in 0..5 {
         let id = product(&engines[0], 50);
-        let answers = at_once(64, |at| pick(engines, at).hold(&HoldRequest::new(id, 1)));
+        let answers = at_once(64, |at| pick(engines, at).hold(HoldRequest::new(id, 1)));
         let mut held: Vec<_> = answers.iter().flatten().map(|hold| hold.id).collect();
         held.sort_unstable();
         held.dedup();
@@ -60,7 +60,7 @@ fn mixed_quantities_never_take_more_than_there_is(world: &World) {
     for _ in 0..5 {
         let id = product(&engine, 50);
         let quantity = |at: usize| [1, 2, 3][at % 3];
-        let answers = at_once(64, |at| engine.hold(&HoldRequest::new(id, quantity(at))));
+        let answers = at_once(64, |at| engine.hold(HoldRequest::new(id, quantity(at))));
         let held: u32 = answers.iter().flatten().map(|hold| hold.qty).sum();
         let left = 50 - u64::from(held);
         assert_eq!(numbers(&engine, id), [left, u64::from(held), 0, 0]);
@@ -128,7 +128,7 @@ fn carts(engines: &[Engine], carts: usize) {
                 wanted.truncate(2 + usize::try_from(dice.below(5)).expect("small"));
                 taken.extend(cart(engine, &wanted, &mut dice));
             } else {
-                let answer = engine.hold(&HoldRequest::new(wanted[0], 1));
+                let answer = engine.hold(HoldRequest::new(wanted[0], 1));
                 assert!(matches!(kind(&answer), None | Some(ErrorKind::InsufficientStock)));
                 taken.extend(answer.map(|hold| hold.value));
             }
@@ -158,7 +158,7 @@ fn carts(engines: &[Engine], carts: usize) {
 fn cart(engine: &Engine, wanted: &[ProductId], dice: &mut Dice) -> Vec<stockade::Hold> {
     let items: Vec<_> =
         wanted.iter().map(|id| (*id, 1 + u32::try_from(dice.below(2)).expect("small"))).collect();
-    match engine.hold_many(&CartRequest::new(items.clone())) {
+    match engine.hold_many(CartRequest::new(items.clone())) {
         Ok(holds) => {
             let mut asked = items;
             asked.sort_unstable();
@@ -180,7 +180,7 @@ fn a_full_queue_refuses_and_the_engine_lives_on(world: &World) {
     let (mut held, mut refused) = (0, 0);
     // A fast store may keep up with one crowd, but not with every one.
     for _ in 0..100 {
-        let answers = at_once(64, |_| engine.hold(&HoldRequest::new(id, 1)));
+        let answers = at_once(64, |_| engine.hold(HoldRequest::new(id, 1)));
         held += answers.iter().flatten().count();
         for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
             assert_eq!(error.kind(), ErrorKind::Contention);
@@ -194,7 +194,7 @@ fn a_full_queue_refuses_and_the_engine_lives_on(world: &World) {
     assert!(refused > 0, "no queue was ever full");
     assert!(metric(&engine, "stockade_refusals_total{code=\"contention\"}") <= f64::from(refused));
     assert_eq!(numbers(&engine, id)[1], u64::try_from(held).expect("few"));
-    engine.hold(&HoldRequest::new(id, 1)).expect("the engine lives on");
+    engine.hold(HoldRequest::new(id, 1)).expect("the engine lives on");
     assert_exact(&engine, &[id], 1_000_000);
 }
 
@@ -218,7 +218,7 @@ fn storm(world: &World, count: usize) {
     let items = || products.iter().map(|id| (*id, 1));
     at_once(10, |at| {
         for _ in 0..HOLDS / 10 {
-            pick(&engines, at).hold_many(&CartRequest::new(items())).expect("held");
+            pick(&engines, at).hold_many(CartRequest::new(items())).expect("held");
         }
     });
     for id in &products {
@@ -232,7 +232,7 @@ fn storm(world: &World, count: usize) {
         let mut bought = Vec::new();
         for _ in 0..20 {
             let id = dice.one_of(&products);
-            let hold = engine.hold(&HoldRequest::new(id, 1)).expect("what was due is back");
+            let hold = engine.hold(HoldRequest::new(id, 1)).expect("what was due is back");
             bought.push((id, hold.id));
         }
         bought

@@ -45,7 +45,7 @@ fn one_of_order_release_and_expiry_wins(world: &World) {
     let mut dice = Dice::new(0);
     for round in 0..ROUNDS {
         let id = product(&engine, 5);
-        let hold = engine.hold(&HoldRequest::new(id, 2)).expect("held").value;
+        let hold = engine.hold(HoldRequest::new(id, 2)).expect("held").value;
         // One microsecond before the end; a caller moves it on to the end.
         world.clock.set(Timestamp::from_micros(hold.expires_at.micros() - 1));
         let extends = round % 4 == 3;
@@ -53,7 +53,7 @@ fn one_of_order_release_and_expiry_wins(world: &World) {
         dice.shuffle(&mut roles);
         let did = at_once(roles.len(), |at| match roles[at] {
             0 => {
-                let order = engine.order(&OrderRequest::new(hold.id, id));
+                let order = engine.order(OrderRequest::new(hold.id, id));
                 Did::Order(order.map(|_| HoldStatus::Converted))
             }
             1 => Did::Release(engine.release(hold.id).map(|hold| hold.status)),
@@ -61,7 +61,7 @@ fn one_of_order_release_and_expiry_wins(world: &World) {
                 world.clock.set(hold.expires_at);
                 Did::Time
             }
-            _ => Did::Extend(engine.extend(&ExtendRequest::new(hold.id)).map(|hold| hold.status)),
+            _ => Did::Extend(engine.extend(ExtendRequest::new(hold.id)).map(|hold| hold.status)),
         });
         engine.sweep().expect("sweeps");
         let hold = engine.get_hold(hold.id).expect("is there");
@@ -110,8 +110,8 @@ fn one_of_many_orders_wins(world: &World) {
     let engine = world.engine();
     for _ in 0..10 {
         let id = product(&engine, 3);
-        let hold = engine.hold(&HoldRequest::new(id, 3)).expect("held").id;
-        let answers = at_once(16, |_| engine.order(&OrderRequest::new(hold, id)));
+        let hold = engine.hold(HoldRequest::new(id, 3)).expect("held").id;
+        let answers = at_once(16, |_| engine.order(OrderRequest::new(hold, id)));
         let orders: Vec<_> = answers.iter().flatten().map(|order| order.id).collect();
         assert_eq!(orders.len(), 1, "{answers:?}");
         for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
@@ -169,7 +169,7 @@ fn desert(world: &World, runtime: &Runtime) -> AsyncEngine {
 
 async fn new_product(engine: &AsyncEngine) -> ProductId {
     let price = "1".parse().expect("a price");
-    engine.create_product(&NewProduct::new("Cup", price, CUPS)).await.expect("made").id
+    engine.create_product(NewProduct::new("Cup", price, CUPS)).await.expect("made").id
 }
 
 /// Buys one unit, and some take and give back a cart before.
@@ -181,8 +181,8 @@ async fn shop(engine: &AsyncEngine, products: &[ProductId], at: usize) {
             engine.release(hold.id).await.expect("released");
         }
     }
-    let hold = engine.hold(&HoldRequest::new(id, 1)).await.expect("held");
-    let order = engine.order(&OrderRequest::new(hold.id, id)).await.expect("ordered");
+    let hold = engine.hold(HoldRequest::new(id, 1)).await.expect("held");
+    let order = engine.order(OrderRequest::new(hold.id, id)).await.expect("ordered");
     let paid = PaymentEvent::for_order(order.id, Outcome::Success).key(format!("pay-{at}"));
     engine.payment(&paid).await.expect("paid");
 }

@@ -93,7 +93,7 @@ fn one_key_makes_one_order_by_two_engines(world: &World) {
 fn one_order(engines: &[Engine]) {
     let id = product(&engines[0], 1_000);
     for round in 0..ROUNDS {
-        let hold = engines[0].hold(&HoldRequest::new(id, 2)).expect("held");
+        let hold = engines[0].hold(HoldRequest::new(id, 2)).expect("held");
         let request = OrderRequest::new(hold.id, id).key(format!("order-{round}"));
         let answers = at_once(CALLERS, |at| pick(engines, at).order(&request));
         let order = the_one_answer(&answers);

@@ -33,8 +33,8 @@ const CALLERS: usize = 16;
 const ROUNDS: usize = 12;
 
 fn ordered(engine: &Engine, id: ProductId, quantity: u32) -> Order {
-    let hold = engine.hold(&HoldRequest::new(id, quantity)).expect("held");
-    engine.order(&OrderRequest::new(hold.id, id)).expect("ordered").value
+    let hold = engine.hold(HoldRequest::new(id, quantity)).expect("held");
+    engine.order(OrderRequest::new(hold.id, id)).expect("ordered").value
 }
 
 fn one_event_counts_once(world: &World) {
@@ -67,7 +67,7 @@ fn many_successes_sell_once(world: &World) {
         let order = ordered(&engine, id, 2);
         let answers = at_once(CALLERS, |at| {
             let event = PaymentEvent::for_order(order.id, Outcome::Success);
-            engine.payment(&event.key(format!("evt-{round}-{at}"))).expect("taken")
+            engine.payment(event.key(format!("evt-{round}-{at}"))).expect("taken")
         });
         assert!(answers.iter().all(|answer| answer.value == PaymentAnswer::Recorded));
         assert!(answers.iter().all(|answer| !answer.replayed));
@@ -85,7 +85,7 @@ fn one_event_key_for_several_bodies_counts_once(world: &World) {
         let order = ordered(&engine, id, 1);
         let answers = at_once(CALLERS, |at| {
             let event = PaymentEvent::for_order(order.id, Outcome::Success);
-            engine.payment(&event.key(format!("evt-{round}")).body(format!("body {}", at % 4)))
+            engine.payment(event.key(format!("evt-{round}")).body(format!("body {}", at % 4)))
         });
         assert_eq!(answers.iter().flatten().count(), CALLERS / 4, "{answers:?}");
         assert_eq!(count(&answers, ErrorKind::IdempotencyMismatch), CALLERS / 4 * 3);
@@ -112,7 +112,7 @@ fn several_orders(engines: &[Engine]) {
         orders.push(OrderId(1_000_000 + round as u64));
         let answers = at_once(CALLERS, |at| {
             let event = PaymentEvent::for_order(orders[at % 4], Outcome::Success);
-            pick(engines, at / 4).payment(&event.key(format!("evt-{round}")))
+            pick(engines, at / 4).payment(event.key(format!("evt-{round}")))
         });
         assert_eq!(answers.iter().flatten().count(), CALLERS / 4, "{answers:?}");
         assert_eq!(count(&answers, ErrorKind::IdempotencyMismatch), CALLERS / 4 * 3);
@@ -190,14 +190,14 @@ fn early(engines: &[Engine]) {
     let mut last = ordered(&engines[0], id, 1).id;
     let (mut met, mut waited) = (0, 0);
     for round in 0..EVENTS {
-        let hold = engines[0].hold(&HoldRequest::new(id, 1)).expect("held");
+        let hold = engines[0].hold(HoldRequest::new(id, 1)).expect("held");
         let awaited = OrderId(last.0 + 1);
         let answers = at_once(4, |at| {
             if at == 0 {
-                return Err(engines[0].order(&OrderRequest::new(hold.id, id)).expect("ordered").id);
+                return Err(engines[0].order(OrderRequest::new(hold.id, id)).expect("ordered").id);
             }
             let event = PaymentEvent::for_order(awaited, Outcome::Success);
-            let answer = pick(engines, at).payment(&event.key(format!("evt-{round}-{at}")));
+            let answer = pick(engines, at).payment(event.key(format!("evt-{round}-{at}")));
             Ok(answer.expect("taken").value)
         });
         let made = answers.iter().find_map(|answer| answer.as_ref().err()).expect("an order");

@@ -54,7 +54,7 @@ fn read(engines: &[Engine]) {
         }
         for _ in 0..25 {
             seen = look(seen);
-            let hold = engine.hold(&HoldRequest::new(id, 1)).expect("held");
+            let hold = engine.hold(HoldRequest::new(id, 1)).expect("held");
             // Its own write is newer than all that it saw before.
             seen = look(seen + 1);
             engine.release(hold.id).expect("released");
@@ -77,7 +77,7 @@ fn closing_answers_everyone(world: &World) {
     let held = AtomicUsize::new(0);
     thread::scope(|scope| {
         let call = || loop {
-            let answer = engine.hold(&HoldRequest::new(id, 1));
+            let answer = engine.hold(HoldRequest::new(id, 1));
             if let Some(kind) = kind(&answer) {
                 return kind;
             }

@@ -65,7 +65,7 @@ fn a_hold_sent_again_is_the_same_however_sold_out_the_product_is(world: &World) 
         let first = hold(&engine, id, 1, false).await;
         assert!(first["Ok"]["value"]["id"].is_u64(), "{first}");
         // Now it is known to be sold out, without the store.
-        let refused = engine.hold(&HoldRequest::new(id, 1)).await.expect_err("sold out");
+        let refused = engine.hold(HoldRequest::new(id, 1)).await.expect_err("sold out");
         assert_eq!(refused.code(), "insufficient_stock");
         let again = hold(&engine, id, 1, true).await;
         assert_eq!(again["Ok"]["value"], first["Ok"]["value"]);
@@ -79,7 +79,7 @@ fn a_refusal_that_was_never_delivered_is_made_anew(world: &World) {
         let refused = hold(&engine, id, 2, false).await;
         assert_eq!(refused["Err"]["code"], "insufficient_stock", "{refused}");
         assert_eq!(refused["Err"]["short"][0]["available"], 1);
-        engine.adjust_stock(&StockAdjustment::new(id, 1, "found")).await.expect("adjusted");
+        engine.adjust_stock(StockAdjustment::new(id, 1, "found")).await.expect("adjusted");
         let again = hold(&engine, id, 2, true).await;
         assert_eq!(again["Ok"]["value"]["qty"], 2, "{again}");
         assert_eq!(again["Ok"]["replayed"], false);
@@ -128,9 +128,9 @@ fn a_clients_key_is_no_callers_key(world: &World) {
     with_engine(world, async |engine| {
         let id = product(&engine, 9).await;
         let drawn = hold(&engine, id, 1, false).await;
-        let given = engine.hold(&HoldRequest::new(id, 1).key(KEY)).await.expect("held");
+        let given = engine.hold(HoldRequest::new(id, 1).key(KEY)).await.expect("held");
         assert!(!given.replayed && drawn["Ok"]["value"]["id"] != given.id.0);
-        let forged = engine.hold(&HoldRequest::new(id, 1).key(format!("\u{2}{KEY}"))).await;
+        let forged = engine.hold(HoldRequest::new(id, 1).key(format!("\u{2}{KEY}"))).await;
         assert_eq!(forged.expect_err("refused").code(), "invalid_argument");
         // A caller's key goes before the client's.
         let request = serde_json::to_value(HoldRequest::new(id, 1).key(KEY)).expect("JSON");

@@ -32,14 +32,14 @@ pub fn code<T: Debug>(result: Result<T>) -> &'static str {
 /// Holds units for the default life.
 #[track_caller]
 pub fn hold(engine: &Engine, product: ProductId, units: u32) -> Hold {
-    engine.hold(&HoldRequest::new(product, units)).expect("held").value
+    engine.hold(HoldRequest::new(product, units)).expect("held").value
 }
 
 /// Holds units and orders them.
 #[track_caller]
 pub fn order(engine: &Engine, product: ProductId, units: u32) -> Order {
     let hold = hold(engine, product, units);
-    engine.order(&OrderRequest::new(hold.id, product)).expect("ordered").value
+    engine.order(OrderRequest::new(hold.id, product)).expect("ordered").value
 }
 
 /// Delivers an event that was not delivered before.

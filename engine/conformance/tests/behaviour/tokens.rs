@@ -133,7 +133,7 @@ fn an_unknown_hold_is_not_found_whatever_is_shown(world: &World) {
 fn without_the_token_a_key_is_neither_answered_nor_used_up(world: &World) {
     let engine = strict(world);
     let id = product(&engine, 5);
-    let held = engine.hold(&HoldRequest::new(id, 2).key("hold")).expect("held").value;
+    let held = engine.hold(HoldRequest::new(id, 2).key("hold")).expect("held").value;
     let (right, key) = (Some(held.token), Some("order"));
     for shown in [None, Some(wrong()), None] {
         assert_eq!(code(order(&engine, &held, id, shown, key)), "unauthorized");
@@ -146,7 +146,7 @@ fn without_the_token_a_key_is_neither_answered_nor_used_up(world: &World) {
     let again = order(&engine, &held, id, right, key).expect("the answer again");
     assert_eq!((again.value, again.replayed), (made.value, true));
     // Who has the key of a hold made it, and is told its token again.
-    let again = engine.hold(&HoldRequest::new(id, 2).key("hold")).expect("the answer again");
+    let again = engine.hold(HoldRequest::new(id, 2).key("hold")).expect("the answer again");
     assert_eq!((again.value.token, again.replayed), (held.token, true));
     assert_numbers(&engine, id, [3, 0, 2, 0]);
     assert_clean(&engine);

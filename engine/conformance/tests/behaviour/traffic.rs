@@ -94,7 +94,7 @@ impl Log {
 
 /// Holds one unit, and then gives it back, pays, or fails to.
 pub fn buy_once(engine: &Engine, product: ProductId, dice: &mut Dice, log: &mut Log) {
-    let hold = match timed(log, || engine.hold(&HoldRequest::new(product, 1))) {
+    let hold = match timed(log, || engine.hold(HoldRequest::new(product, 1))) {
         Ok(hold) => hold.value,
         Err(error) => return log.note("hold", &error),
     };
@@ -127,7 +127,7 @@ fn order_and_pay(
     fails: bool,
     log: &mut Log,
 ) -> stockade::Result<Vec<EventKind>> {
-    let order = timed(log, || engine.order(&OrderRequest::new(hold, product)))?.value;
+    let order = timed(log, || engine.order(OrderRequest::new(hold, product)))?.value;
     let (outcome, kind) = match fails {
         true => (Outcome::Failure, EventKind::OrderCancelled),
         false => (Outcome::Success, EventKind::OrderPaid),

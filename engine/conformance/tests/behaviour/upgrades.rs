@@ -179,7 +179,7 @@ fn ids_that_two_processes_were_given_are_used_once(world: &World) {
     let mut holds = std::collections::BTreeSet::new();
     for at in 0..60 {
         let engine = &engines[at % 2];
-        let made = engine.hold(&HoldRequest::new(id, 1)).expect("held").value;
+        let made = engine.hold(HoldRequest::new(id, 1)).expect("held").value;
         assert_eq!(engine.get_hold(made.id).expect("is there"), made);
         assert!(holds.insert(made.id), "{made:?}");
     }

@@ -54,7 +54,7 @@ fn blocking_calls_work_inside_a_tokio_runtime(world: &World) {
             assert_numbers(&engine, id, [3, 0, 0, 2]);
             // Far more calls than a task may make before it must yield.
             for _ in 0..300 {
-                assert_eq!(code(engine.hold(&HoldRequest::new(id, 4))), "insufficient_stock");
+                assert_eq!(code(engine.hold(HoldRequest::new(id, 4))), "insufficient_stock");
                 engine.ping().expect("answers");
             }
             engine.sweep().expect("sweeps");
@@ -107,17 +107,17 @@ fn the_async_engine_does_all_that_the_blocking_one_does(world: &World) {
 /// One hold to each end there is.
 async fn all_async_calls(engine: &AsyncEngine) -> Result<()> {
     engine.ping().await?;
-    let id = engine.create_product(&NewProduct::new("Lamp", "1".parse()?, 4)).await?.id;
-    engine.adjust_stock(&StockAdjustment::new(id, 5, "received")).await?;
-    let held = engine.hold(&HoldRequest::new(id, 2)).await?;
+    let id = engine.create_product(NewProduct::new("Lamp", "1".parse()?, 4)).await?.id;
+    engine.adjust_stock(StockAdjustment::new(id, 5, "received")).await?;
+    let held = engine.hold(HoldRequest::new(id, 2)).await?;
     assert!(
-        engine.extend(&ExtendRequest::new(held.id).ttl(secs(500))).await?.expires_at
+        engine.extend(ExtendRequest::new(held.id).ttl(secs(500))).await?.expires_at
             > held.expires_at
     );
-    let cart = engine.hold_many(&CartRequest::new([(id, 3)])).await?;
+    let cart = engine.hold_many(CartRequest::new([(id, 3)])).await?;
     engine.release(cart[0].id).await?;
-    let order = engine.order(&OrderRequest::new(held.id, id)).await?;
-    engine.payment(&PaymentEvent::for_token(order.payment_token, Outcome::Success)).await?;
+    let order = engine.order(OrderRequest::new(held.id, id)).await?;
+    engine.payment(PaymentEvent::for_token(order.payment_token, Outcome::Success)).await?;
     assert_eq!(engine.get_order(order.id).await?.status, OrderStatus::Paid);
     assert_eq!(engine.get_hold(held.id).await?.qty, 2);
     let product = engine.product(id).await?;
@@ -142,16 +142,16 @@ fn a_closed_engine_refuses_every_call_as_misuse(world: &World) {
         let codes = [
             code(engine.product(id)),
             code(engine.products(None, 1)),
-            code(engine.create_product(&NewProduct::new("Lamp", price, 1))),
-            code(engine.adjust_stock(&StockAdjustment::new(id, 1, "received"))),
-            code(engine.hold(&HoldRequest::new(id, 1))),
-            code(engine.hold_many(&CartRequest::new([(id, 1)]))),
+            code(engine.create_product(NewProduct::new("Lamp", price, 1))),
+            code(engine.adjust_stock(StockAdjustment::new(id, 1, "received"))),
+            code(engine.hold(HoldRequest::new(id, 1))),
+            code(engine.hold_many(CartRequest::new([(id, 1)]))),
             code(engine.release(HoldId(1))),
-            code(engine.extend(&ExtendRequest::new(1))),
+            code(engine.extend(ExtendRequest::new(1))),
             code(engine.get_hold(HoldId(1))),
-            code(engine.order(&OrderRequest::new(1, id))),
+            code(engine.order(OrderRequest::new(1, id))),
             code(engine.get_order(OrderId(1))),
-            code(engine.payment(&PaymentEvent::for_order(made.id, Outcome::Success))),
+            code(engine.payment(PaymentEvent::for_order(made.id, Outcome::Success))),
             code(engine.sweep()),
             code(engine.audit()),
             code(engine.events_after(0, 1)),
@@ -175,7 +175,7 @@ fn a_closed_async_engine_refuses_every_call_as_misuse(world: &World) {
             all_async_calls(&engine).await.expect("works");
             engine.close().await;
             engine.close().await;
-            assert_eq!(code(engine.hold(&HoldRequest::new(1, 1)).await), "misuse");
+            assert_eq!(code(engine.hold(HoldRequest::new(1, 1)).await), "misuse");
             assert_eq!(code(engine.product(ProductId(1)).await), "misuse");
             assert_eq!(code(engine.ping().await), "misuse");
         });
@@ -207,7 +207,7 @@ fn closing_serves_what_waits_and_refuses_the_rest(world: &World) {
                 scope.spawn(|| {
                     let mut made = 0;
                     loop {
-                        match engine.hold(&HoldRequest::new(id, 1)) {
+                        match engine.hold(HoldRequest::new(id, 1)) {
                             Ok(_) => made += 1,
                             Err(error) => {
                                 assert_eq!(error.code(), "misuse", "{error:?}");

@@ -131,7 +131,7 @@ fn events_of_one_batch_are_applied_in_the_order_of_their_arrival(world: &World) 
         let engine = world.builder().open_async().await.expect("opens");
         let request = HoldRequest::new(id, 1);
         let held = engine.hold(&request).await.expect("held").value;
-        let before = engine.order(&OrderRequest::new(held.id, id)).await.expect("ordered").value;
+        let before = engine.order(OrderRequest::new(held.id, id)).await.expect("ordered").value;
         let next = stockade::OrderId(before.id.0 + 1);
         let event = |outcome, key: &str| PaymentEvent::for_order(next, outcome).key(key);
         // Their keys would sort the other way round.
@@ -160,7 +160,7 @@ fn events_of_one_batch_are_applied_in_the_order_of_their_arrival(world: &World) 
         let (first, second) = events.await;
         assert_eq!(first.expect("kept").value, PaymentAnswer::Waiting);
         assert_eq!(second.expect("kept").value, PaymentAnswer::Waiting);
-        let made = engine.order(&OrderRequest::new(held.id, id)).await.expect("ordered").value;
+        let made = engine.order(OrderRequest::new(held.id, id)).await.expect("ordered").value;
         assert_eq!(made.id, next);
         engine.close().await;
         made
@@ -236,9 +236,9 @@ fn a_waiting_event_with_a_wrong_token_is_a_conflict_and_ignored(world: &World) {
     // A wrong one does not keep a right one beside it from counting.
     let after = next.0 + 1;
     let wrong: PaymentToken = format!("pt_{after}_{:032x}", 7).parse().expect("a token");
-    engine.payment(&PaymentEvent::for_token(wrong, Outcome::Success).key("a")).expect("kept");
+    engine.payment(PaymentEvent::for_token(wrong, Outcome::Success).key("a")).expect("kept");
     world.clock.advance(TICK);
-    engine.payment(&PaymentEvent::for_order(after, Outcome::Failure).key("b")).expect("kept");
+    engine.payment(PaymentEvent::for_order(after, Outcome::Failure).key("b")).expect("kept");
     assert_eq!(order(&engine, id, 1).status, OrderStatus::Cancelled);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     assert_eq!(assert_clean(&engine).waiting_events, 0);

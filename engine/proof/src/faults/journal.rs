@@ -127,12 +127,12 @@ fn execute(engine: &Engine, intent: u64, request: &Request) -> Result<Response> 
         Request::Pay { order, succeeds } => {
             let outcome = if *succeeds { Outcome::Success } else { Outcome::Failure };
             let event = PaymentEvent::for_order(OrderId(*order), outcome);
-            let execute = engine.payment(&event.key(format!("p{order}")))?;
+            let execute = engine.payment(event.key(format!("p{order}")))?;
             let waiting = execute.value == PaymentAnswer::Waiting;
             Response::Paid { waiting, replayed: execute.replayed }
         }
         Request::Adjust { product, delta } => {
-            engine.adjust_stock(&StockAdjustment::new(ProductId(*product), *delta, "more"))?;
+            engine.adjust_stock(StockAdjustment::new(ProductId(*product), *delta, "more"))?;
             Response::Adjusted
         }
     })

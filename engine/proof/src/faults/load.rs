@@ -35,7 +35,7 @@ pub fn intent(caller: u64, number: u64) -> u64 {
 pub fn stock_up(engine: &Engine) -> Vec<u64> {
     let make = |stock| {
         let price = "19.99".parse().expect("a price");
-        engine.create_product(&NewProduct::new("Lamp", price, stock)).expect("made").id.0
+        engine.create_product(NewProduct::new("Lamp", price, stock)).expect("made").id.0
     };
     [20, 60, 2_000].map(make).to_vec()
 }
