@@ -269,7 +269,7 @@ mod tests {
             (r#"{"items":7}"#, "items: expected an array, found a number"),
             ("{}", "items is missing"),
             (r#"{"items":[],"items":[]}"#, "items is given twice"),
-            (r#"{"items":[],"customer":7}"#, "customer: expected a text, found a number"),
+            (r#"{"items":[],"customer":7}"#, "customer: expected a string, found a number"),
             (
                 r#"{"items":[],"delta":"7"}"#,
                 "delta: expected a whole number from -9223372036854775808 to \

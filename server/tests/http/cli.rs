@@ -210,7 +210,7 @@ fn migrate_seed_sweep_and_audit() {
     let (code, said, _) = run(&["seed"]);
     assert!(code == 0 && said.contains("5 demo products"), "{said}");
     let (code, said, _) = run(&["seed"]);
-    assert!(code == 0 && said.contains("nothing was added"), "{said}");
+    assert!(code == 0 && said.contains("added nothing"), "{said}");
     let (code, swept, _) = run(&["sweep", "--json"]);
     assert_eq!((code, swept.as_str()), (0, "{\"holds_expired\":0,\"orders_cancelled\":0}\n"));
     let (code, report, _) = run(&["audit", "--json"]);

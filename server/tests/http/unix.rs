@@ -298,7 +298,7 @@ fn foreign_files_are_not_removed() {
     let path = folder.path().join("notes");
     write(folder.path(), "notes", "buy milk");
     let (code, said) = second(&path);
-    assert!(code == Some(2) && said.contains("is no socket"), "{said}");
+    assert!(code == Some(2) && said.contains("is not a socket"), "{said}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "buy milk");
     let path = folder.path().join("other.sock");
     let _other = UnixListener::bind(&path).unwrap();
