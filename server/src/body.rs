@@ -273,7 +273,7 @@ mod tests {
             (
                 r#"{"items":[],"delta":"7"}"#,
                 "delta: expected a whole number from -9223372036854775808 to \
-                 9223372036854775807, found a text",
+                 9223372036854775807, found a string",
             ),
             (
                 r#"{"items":[],"inner":[{"quantity":1},{"quantity":-1}]}"#,

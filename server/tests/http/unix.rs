@@ -309,7 +309,7 @@ fn foreign_files_are_not_removed() {
         ("--unix=/no/such/folder/s.sock", "/no/such/folder"),
         ("--unix-mode=rw", "unix_mode"),
         ("--listen=", "all empty"),
-        ("--store=unix:///run/stockade.sock", "store of its own"),
+        ("--store=unix:///run/stockade.sock", "a server needs a database"),
     ] {
         let output = program().current_dir(folder.path()).arg(flag).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
