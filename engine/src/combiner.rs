@@ -85,7 +85,10 @@ impl Combiner {
         let enqueued_at = runtime::now();
         let (sender, receiver) = oneshot::channel();
         let request = PendingRequest::new(command, lanes.to_vec(), sender, enqueued_at);
-        self.context.queue.enqueue(request)?;
+        self.context
+            .queue
+            .enqueue(request)
+            .inspect_err(|rejected| metrics.refusal(rejected.code()))?;
         let response = receiver.await.unwrap_or_else(|_| {
             let why = "the engine dropped the request after an internal fault; \
                        retry with the same idempotency key";

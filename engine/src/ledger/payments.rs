@@ -37,7 +37,7 @@ impl BatchState<'_> {
         };
         if let Some(order_row) = self.rows.orders.get(&order_id) {
             let order = &order_row.order;
-            if secret.is_some_and(|secret| secret != order.payment_token.secret) {
+            if secret.is_some_and(|secret| !order.payment_token.secret.is(secret)) {
                 let answer = Err(Refusal::WrongPaymentToken(order_id));
                 return Decision::Done { answer, replayed: false };
             }
@@ -122,7 +122,7 @@ impl BatchState<'_> {
             let Some(order) = self.rows.orders.get(&order_id).map(|row| row.order.clone()) else {
                 return;
             };
-            if event.secret.is_some_and(|secret| secret != order.payment_token.secret) {
+            if event.secret.is_some_and(|secret| !order.payment_token.secret.is(secret)) {
                 self.emit_order_event(EventKind::PaymentConflict, &order);
             } else {
                 self.apply_outcome(order_id, event.outcome);
