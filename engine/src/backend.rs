@@ -19,6 +19,12 @@ pub(crate) trait Backend: Send + Sync {
     /// key.
     fn call(&self, request: Request, retry: Option<Retry>) -> BoxFuture<'_, Result<Response>>;
 
+    /// Responds from memory, if it can, without a future: a cached read must not
+    /// pay for a box.
+    fn respond_from_memory(&self, _request: &Request) -> Option<Response> {
+        None
+    }
+
     /// Checks that this backend executes requests that other processes send.
     ///
     /// # Errors

@@ -205,6 +205,13 @@ impl ProductCache {
         }
     }
 
+    /// Returns the product if it is cached and fresh, and counts the hit.
+    pub fn peek(&self, id: ProductId, now: Timestamp) -> Option<Arc<CachedProduct>> {
+        let cached = self.local.get(id, now)??;
+        self.metrics.cache_hits.inc();
+        Some(cached)
+    }
+
     /// The product's stock in the local tier, if it has a fresh entry.
     pub fn last_stock(&self, id: ProductId, now: Timestamp) -> Option<u64> {
         Some(self.local.get(id, now)??.product.stock)

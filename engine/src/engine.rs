@@ -66,6 +66,9 @@ operations!(define_methods);
 
 async fn call(backend: &dyn Backend, request: Request) -> Result<Response> {
     backend.lifecycle().check_usable()?;
+    if let Some(response) = backend.respond_from_memory(&request) {
+        return Ok(response);
+    }
     backend.call(request, None).await
 }
 

@@ -218,6 +218,12 @@ impl Backend for LocalBackend {
         self.execute(request, retry)
     }
 
+    fn respond_from_memory(&self, request: &Request) -> Option<Response> {
+        let Request::Product { id } = request else { return None };
+        let cached = self.cache.peek(*id, self.store.now())?;
+        Some(Response::Product(cached.product.clone()))
+    }
+
     fn check_serves_remotes(&self) -> Result<()> {
         Ok(())
     }
