@@ -11,9 +11,6 @@ use crate::error::Result;
 use crate::lifecycle::Lifecycle;
 
 /// Executes calls.
-///
-/// The futures are boxed, so that the engine's code is compiled once, in this
-/// crate, and not again in each program that awaits it.
 pub(crate) trait Backend: Send + Sync {
     /// Executes a request, at most once for all attempts with the same `retry`
     /// key.

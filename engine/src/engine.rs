@@ -8,8 +8,6 @@ mod builder;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-
 pub use builder::EngineBuilder;
 
 use crate::audit::AuditReport;
@@ -38,12 +36,9 @@ macro_rules! define_methods {
             pub fn $name(
                 &self $(, request: impl Into<$request>)? $($(, $arg: $kind)*)?
             ) -> Result<$answer> {
-                let request = Request::$Variant
-                    $((Into::<$request>::into(request)))? $({ $($arg),* })?;
-                match block_on(call(&*self.backend, request))? {
-                    Response::$Variant(answer) => Ok(answer),
-                    other => Err(other.mismatch(stringify!($name))),
-                }
+                block_on(self.engine.$name(
+                    $(Into::<$request>::into(request))? $($($arg),*)?
+                ))
             })*
         }
 
@@ -54,7 +49,7 @@ macro_rules! define_methods {
             ) -> Result<$answer> {
                 let request = Request::$Variant
                     $((Into::<$request>::into(request)))? $({ $($arg),* })?;
-                match call(&*self.backend, request).await? {
+                match self.call(request).await? {
                     Response::$Variant(answer) => Ok(answer),
                     other => Err(other.mismatch(stringify!($name))),
                 }
@@ -63,14 +58,6 @@ macro_rules! define_methods {
     };
 }
 operations!(define_methods);
-
-async fn call(backend: &dyn Backend, request: Request) -> Result<Response> {
-    backend.lifecycle().check_usable()?;
-    if let Some(response) = backend.respond_from_memory(&request) {
-        return Ok(response);
-    }
-    backend.call(request, None).await
-}
 
 /// The blocking engine: every call blocks its thread until the response is
 /// there.
@@ -96,7 +83,7 @@ async fn call(backend: &dyn Backend, request: Request) -> Result<Response> {
 /// ```
 #[derive(Clone)]
 pub struct Engine {
-    backend: Arc<dyn Backend>,
+    engine: AsyncEngine,
     runtime: Arc<OwnRuntime>,
 }
 
@@ -143,10 +130,10 @@ impl Engine {
         let Some(handle) = runtime.handle() else {
             return Err(Error::new(ErrorKind::Internal, "the Tokio runtime has ended"));
         };
-        let opening = handle.spawn(open_backend(builder));
-        let backend = block_on(opening)
+        let opening = handle.spawn(AsyncEngine::start(builder));
+        let engine = block_on(opening)
             .map_err(|error| Error::caused(ErrorKind::Internal, "opening panicked", error))??;
-        Ok(Self { backend, runtime: Arc::new(runtime) })
+        Ok(Self { engine, runtime: Arc::new(runtime) })
     }
 
     /// Returns the engine's metrics as OpenMetrics text, without the closing
@@ -154,7 +141,7 @@ impl Engine {
     /// metrics of its connection.
     #[must_use]
     pub fn metrics_text(&self) -> String {
-        self.backend.metrics_text()
+        self.engine.metrics_text()
     }
 
     /// Returns the prefix of this store's keys in Redis; `None` without Redis
@@ -162,7 +149,7 @@ impl Engine {
     #[doc(hidden)]
     #[must_use]
     pub fn redis_prefix(&self) -> Option<String> {
-        self.backend.redis_prefix()
+        self.engine.redis_prefix()
     }
 
     /// Drains queued requests, rejects new ones, then closes the store. A second
@@ -171,10 +158,10 @@ impl Engine {
     /// # Errors
     /// `misuse` after a fork.
     pub fn close(&self) -> Result<()> {
-        self.backend.lifecycle().check_process()?;
-        let backend = Arc::clone(&self.backend);
+        self.engine.backend.lifecycle().check_process()?;
+        let engine = self.engine.clone();
         let Some(handle) = self.runtime.handle() else { return Ok(()) };
-        let closing = handle.spawn(async move { backend.close(CLOSE_WAIT).await });
+        let closing = handle.spawn(async move { engine.close().await });
         let _ = block_on(closing);
         Ok(())
     }
@@ -201,8 +188,27 @@ impl AsyncEngine {
         Engine::builder().config(config).open_async().await
     }
 
+    /// Opens the backend that the store's URL names.
     pub(crate) async fn start(builder: EngineBuilder) -> Result<Self> {
-        Ok(Self { backend: open_backend(builder).await? })
+        let EngineBuilder { config, clock, grants_every_lock } = builder;
+        if !config.names_a_running_engine() {
+            let backend = local::LocalBackend::open(config, clock, grants_every_lock).await?;
+            return Ok(Self { backend });
+        }
+        #[cfg(feature = "remote")]
+        return Ok(Self {
+            backend: crate::remote::RemoteBackend::open(config, clock.as_deref()).await?,
+        });
+        #[cfg(not(feature = "remote"))]
+        Err(Error::invalid_argument("this build cannot open a running engine: enable `remote`"))
+    }
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        self.backend.lifecycle().check_usable()?;
+        match self.backend.respond_from_memory(&request) {
+            Some(response) => Ok(response),
+            None => self.backend.call(request, None).await,
+        }
     }
 
     /// Returns the engine's metrics as OpenMetrics text, without the closing
@@ -237,25 +243,11 @@ impl AsyncEngine {
     }
 }
 
-/// Opens the backend that the store's URL names. Boxed, so that the engine's
-/// code is compiled in this crate and not again in each program that opens one.
-fn open_backend(builder: EngineBuilder) -> BoxFuture<'static, Result<Arc<dyn Backend>>> {
-    let EngineBuilder { config, clock, grants_every_lock } = builder;
-    Box::pin(async move {
-        if !config.names_a_running_engine() {
-            let local = local::LocalBackend::open(config, clock, grants_every_lock).await?;
-            return Ok(local as Arc<dyn Backend>);
-        }
-        #[cfg(feature = "remote")]
-        return Ok(crate::remote::RemoteBackend::open(config, clock.as_deref()).await? as _);
-        #[cfg(not(feature = "remote"))]
-        Err(Error::invalid_argument("this build cannot open a running engine: enable `remote`"))
-    })
-}
-
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("config", self.backend.config()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("config", self.engine.backend.config())
+            .finish_non_exhaustive()
     }
 }
 
@@ -281,8 +273,7 @@ pub async fn migrate(config: &Config) -> Result<()> {
     if config.names_a_running_engine() {
         return Err(Error::invalid_argument("a running engine migrates its store itself"));
     }
-    let migrated: BoxFuture<'_, Result<()>> = Box::pin(local::migrate(config));
-    migrated.await
+    local::migrate(config).await
 }
 
 /// The Tokio runtime of a blocking engine.

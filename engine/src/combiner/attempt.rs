@@ -32,6 +32,17 @@ pub(super) enum AttemptError {
     Stale(ProductId, u64),
 }
 
+impl AttemptError {
+    /// The error of an attempt whose commit failed.
+    fn of_commit(error: CommitError, commit: InDoubtCommit) -> Self {
+        match error {
+            CommitError::RolledBack(error) => Self::RolledBack(error),
+            CommitError::InDoubt(error) => Self::InDoubt(error, commit),
+            CommitError::Rejected(error) => Self::Rejected(error, commit),
+        }
+    }
+}
+
 /// The input of an attempt.
 pub(super) struct Attempt<'a> {
     pub read_set: &'a ReadSet,
@@ -98,12 +109,8 @@ pub(super) async fn attempt(
     speculation.record(changes, fences, requested_at..locked_at);
     match session.commit(&batch, &|| admit(Admission::Open)).await {
         Ok(()) => Ok(decided),
-        Err(CommitError::RolledBack(error)) => Err(AttemptError::RolledBack(error)),
-        Err(CommitError::InDoubt(error)) => {
-            Err(AttemptError::InDoubt(error, InDoubtCommit::new(batch_id, decided, has_locks)))
-        }
-        Err(CommitError::Rejected(error)) => {
-            Err(AttemptError::Rejected(error, InDoubtCommit::new(batch_id, decided, has_locks)))
+        Err(error) => {
+            Err(AttemptError::of_commit(error, InDoubtCommit::new(batch_id, decided, has_locks)))
         }
     }
 }
@@ -130,12 +137,8 @@ pub(super) async fn attempt_speculative(
         Err(CommitError::RolledBack(StoreError { fault: Fault::Conflict, .. })) => {
             Err(AttemptError::Misspeculation)
         }
-        Err(CommitError::RolledBack(error)) => Err(AttemptError::RolledBack(error)),
-        Err(CommitError::InDoubt(error)) => {
-            Err(AttemptError::InDoubt(error, InDoubtCommit::speculative(batch_id, decided)))
-        }
-        Err(CommitError::Rejected(error)) => {
-            Err(AttemptError::Rejected(error, InDoubtCommit::speculative(batch_id, decided)))
+        Err(error) => {
+            Err(AttemptError::of_commit(error, InDoubtCommit::speculative(batch_id, decided)))
         }
     }
 }

@@ -276,29 +276,25 @@ impl PaymentEvent {
         outcome: Outcome,
     ) -> Option<Self> {
         let is_named = order_id.is_some() || payment_token.is_some();
-        is_named.then_some(Self { order_id, payment_token, outcome, key: None, body_digest: None })
+        is_named.then_some(Self::new(order_id, payment_token, outcome))
+    }
+
+    fn new(
+        order_id: Option<OrderId>,
+        payment_token: Option<PaymentToken>,
+        outcome: Outcome,
+    ) -> Self {
+        Self { order_id, payment_token, outcome, key: None, body_digest: None }
     }
 
     /// An event for the order with this id.
     pub fn for_order(order_id: impl Into<OrderId>, outcome: Outcome) -> Self {
-        Self {
-            order_id: Some(order_id.into()),
-            payment_token: None,
-            outcome,
-            key: None,
-            body_digest: None,
-        }
+        Self::new(Some(order_id.into()), None, outcome)
     }
 
     /// An event for the order with this payment token.
     pub fn for_token(payment_token: PaymentToken, outcome: Outcome) -> Self {
-        Self {
-            order_id: None,
-            payment_token: Some(payment_token),
-            outcome,
-            key: None,
-            body_digest: None,
-        }
+        Self::new(None, Some(payment_token), outcome)
     }
 
     /// Sets the idempotency key, so that repeated deliveries count once.

@@ -122,8 +122,7 @@ async fn number_rows<D: Database>(session: &mut SqlSession<D>) -> StoreResult<()
         next += events;
     }
     sql.push(format!("UPDATE stockade_sequences SET next = {next} WHERE name = 'cursor'"));
-    let statements: Vec<&str> = sql.iter().map(String::as_str).collect();
-    execute(session.connection(), &statements).await?;
+    execute(session.connection(), &sql).await?;
     session.finish("COMMIT").await
 }
 

@@ -12,9 +12,10 @@ use super::connection::{Database, Use};
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
 use super::retry::with_retries;
-use super::rows::Cells;
 use super::session::SqlSession;
-use super::statement::{Decode, Statement, execute, fetch_optional, run, run_timed};
+use super::statement::{
+    LastRow, ReadRow, Statement, execute, fetch_optional, run, run_checked, run_timed,
+};
 use super::statements::{self, list};
 use super::time::Timekeeper;
 use super::{
@@ -66,9 +67,7 @@ impl<D: Database> SqlStore<D> {
     /// Fails unless every table is there with the columns that are needed.
     async fn check_tables(&self) -> StoreResult<()> {
         let mut connection = self.database.acquire(Use::Read).await?;
-        let probes = schema::probes();
-        let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
-        let done = execute(connection.as_mut(), &probes).await;
+        let done = execute(connection.as_mut(), &schema::probes()).await;
         if done.is_err() {
             connection.discard();
         }
@@ -110,11 +109,11 @@ impl<D: Database> SqlStore<D> {
     async fn select_one<T: Send>(
         &self,
         sql: String,
-        decode: Decode<Option<T>>,
+        read: ReadRow<T>,
     ) -> StoreResult<(Option<T>, Timestamp)> {
-        let mut found = None;
-        let now = self.select(&[Statement::read(sql, decode)], &mut found).await?;
-        Ok((found, now))
+        let (statement, mut last) = LastRow::of(sql, read);
+        let now = self.select(&[statement], &mut last).await?;
+        Ok((last.row, now))
     }
 
     async fn read_products(&self, sql: String) -> StoreResult<(Vec<CachedProduct>, Timestamp)> {
@@ -179,8 +178,8 @@ impl<D: Database> SqlStore<D> {
             return Ok(());
         };
         let probes = schema::probes();
-        let mut statements = schema::WRITE_NOTHING.to_vec();
-        statements.extend(probes.iter().map(String::as_str));
+        let probes = probes.iter().map(String::as_str);
+        let statements: Vec<&str> = schema::WRITE_NOTHING.into_iter().chain(probes).collect();
         match execute(connection.as_mut(), &statements).await {
             // Another process writes, which is load and no fault.
             Err(StoreError { fault: Fault::LockWait, .. }) if D::SINGLE_WRITER => Ok(()),
@@ -232,11 +231,7 @@ impl<D: Database> SqlStore<D> {
 
     async fn read_identity(&self) -> StoreResult<Option<u64>> {
         let sql = format!("SELECT next FROM stockade_sequences WHERE name = '{IDENTITY}'");
-        let read = |found: &mut Option<u64>, row: &mut Cells<'_>| {
-            *found = Some(row.count()?);
-            Ok(())
-        };
-        Ok(self.select_one(sql, read).await?.0)
+        Ok(self.select_one(sql, |row| row.count()).await?.0)
     }
 
     /// The first of `count` ids from `from` on that no row has. Rows that were
@@ -270,10 +265,8 @@ impl<D: Database> SqlStore<D> {
         session.open().await?;
         let asked = self.time.start_observation();
         let now = self.time.observe(session.read_clock().await?, asked);
-        // One by one: an idempotency key that is taken must show as such.
-        for statement in super::writes::insert_product(&new, now, D::CURSOR) {
-            execute(session.connection(), &[&statement.sql]).await?;
-        }
+        let inserts = super::writes::insert_product(&new, now, D::CURSOR);
+        run_checked(session.connection(), &inserts, &mut ()).await?;
         session.finish("COMMIT").await
     }
 
@@ -312,30 +305,18 @@ impl<D: Database> SqlStore<D> {
 
     async fn read_hold(&self, id: HoldId) -> StoreResult<Option<(Hold, Timestamp)>> {
         let sql = format!("SELECT {} FROM stockade_holds WHERE id = {id}", rows::HOLD);
-        let read = |found: &mut Option<Hold>, row: &mut Cells<'_>| {
-            *found = Some(rows::hold(row)?);
-            Ok(())
-        };
-        let (mut found, now) = self.select_one(sql, read).await?;
+        let (mut found, now) = self.select_one(sql, rows::hold).await?;
         if let Some(hold) = found.as_mut().filter(|hold| hold.status == HoldStatus::Converted) {
             // Written by the transaction that converted the hold, for good.
             let sql = format!("SELECT id FROM stockade_orders WHERE hold_id = {id}");
-            let read = |found: &mut Option<OrderId>, row: &mut Cells<'_>| {
-                *found = Some(OrderId(row.count()?));
-                Ok(())
-            };
-            hold.order_id = self.select_one(sql, read).await?.0;
+            hold.order_id = self.select_one(sql, |row| row.count().map(OrderId)).await?.0;
         }
         Ok(found.map(|hold| (hold, now)))
     }
 
     async fn read_order(&self, id: OrderId) -> StoreResult<Option<(OrderRow, Timestamp)>> {
         let sql = format!("SELECT {} FROM stockade_orders WHERE id = {id}", rows::ORDER);
-        let read = |found: &mut Option<OrderRow>, row: &mut Cells<'_>| {
-            *found = Some(rows::order(row)?);
-            Ok(())
-        };
-        let (found, now) = self.select_one(sql, read).await?;
+        let (found, now) = self.select_one(sql, rows::order).await?;
         Ok(found.map(|row| (row, now)))
     }
 

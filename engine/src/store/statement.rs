@@ -99,20 +99,43 @@ pub(super) async fn run_timed<D: Database, T: Send>(
 }
 
 /// Runs statements that return no rows.
-pub(super) async fn execute(connection: &mut dyn Connection, texts: &[&str]) -> StoreResult<()> {
-    connection.run(texts, &mut |_, _| Ok(())).await.map(drop)
+pub(super) async fn execute<S: AsRef<str>>(
+    connection: &mut dyn Connection,
+    statements: &[S],
+) -> StoreResult<()> {
+    let texts: Vec<&str> = statements.iter().map(AsRef::as_ref).collect();
+    connection.run(&texts, &mut |_, _| Ok(())).await.map(drop)
+}
+
+/// Decodes a row of a single-row read.
+pub(super) type ReadRow<T> = fn(&mut Cells<'_>) -> sqlx::Result<T>;
+
+/// Takes the last row of a statement.
+pub(super) struct LastRow<T> {
+    read: ReadRow<T>,
+    pub row: Option<T>,
+}
+
+impl<T> LastRow<T> {
+    /// The statement and the place of its row.
+    pub fn of(sql: String, read: ReadRow<T>) -> (Statement<Self>, Self) {
+        let statement = Statement::read(sql, |last: &mut Self, row| {
+            last.row = Some((last.read)(row)?);
+            Ok(())
+        });
+        (statement, Self { read, row: None })
+    }
 }
 
 /// Runs one statement and returns its last row, if there is one.
 pub(super) async fn fetch_optional<T: Send>(
     connection: &mut dyn Connection,
     sql: String,
-    read: fn(&mut Cells<'_>) -> sqlx::Result<T>,
+    read: ReadRow<T>,
 ) -> StoreResult<Option<T>> {
-    let mut found = None;
-    let mut on_row = |_: usize, row: &mut Cells<'_>| read(row).map(|value| found = Some(value));
-    connection.run(&[&sql], &mut on_row).await?;
-    Ok(found)
+    let (statement, mut last) = LastRow::of(sql, read);
+    run(connection, &[statement], &mut last).await?;
+    Ok(last.row)
 }
 
 fn decode<T>(
