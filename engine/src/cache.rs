@@ -1,7 +1,7 @@
-//! A cache-aside cache for product reads, in two tiers: one in this process,
-//! then one in Redis, then the store.
+//! A cache-aside cache for product reads, in two tiers: the mirror in this
+//! process, then Redis, then the store.
 //!
-//! The cache never decides: no request is granted by it. Each entry carries its
+//! The cache never grants a request. Each entry carries its
 //! row's version, and while the entry is fresh, an older version never replaces
 //! it: that one was read earlier. An entry past its TTL gives way to whatever the
 //! store returns, so that the cache follows a store that was restored from a
@@ -9,24 +9,23 @@
 //! or was the newest in Redis then, where no entry outlives
 //! [`redis::ENTRY_TTL`].
 
-pub(crate) mod local;
+pub(crate) mod mirror;
 pub(crate) mod redis;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-use self::local::{Insertion, LocalTier, TimeSource};
+use self::mirror::{Insertion, ProductMirror, Source};
 use self::redis::SharedTier;
 use crate::error::Result;
 use crate::ledger::ProductRow;
 use crate::metrics::Metrics;
 use crate::model::{Product, ProductId, Timestamp};
 use crate::redis_connection::RedisConnection;
-use crate::runtime;
 
 /// A product row as it was read, and the moment until which it stays valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,34 +57,34 @@ const LOADS_MAX: u32 = 4;
 
 /// The cache of one engine.
 pub(crate) struct ProductCache {
-    local: Arc<LocalTier>,
+    mirror: Arc<ProductMirror>,
+    ttl: Duration,
     shared: Option<SharedTier>,
     flights: Flights,
     metrics: Arc<Metrics>,
 }
 
 impl ProductCache {
-    /// Must be called inside a runtime if there is a Redis connection.
+    /// A cache over the process's mirror, with rows up to `ttl` old. Must be
+    /// called inside a runtime if there is a Redis connection.
     pub fn new(
+        mirror: Arc<ProductMirror>,
         ttl: Duration,
-        capacity: u32,
         redis: Option<RedisConnection>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self::with(ttl, capacity, redis, metrics, redis::ENTRY_TTL, Arc::new(runtime::now))
+        Self::with_shared_ttl(mirror, ttl, redis, metrics, redis::ENTRY_TTL)
     }
 
-    fn with(
+    fn with_shared_ttl(
+        mirror: Arc<ProductMirror>,
         ttl: Duration,
-        capacity: u32,
         redis: Option<RedisConnection>,
         metrics: Arc<Metrics>,
         shared_ttl: Duration,
-        time: TimeSource,
     ) -> Self {
-        let local = Arc::new(LocalTier::new(ttl, capacity, time));
-        let shared = redis.map(|redis| SharedTier::new(redis, shared_ttl, Arc::clone(&local)));
-        Self { local, shared, flights: Flights::default(), metrics }
+        let shared = redis.map(|redis| SharedTier::new(redis, shared_ttl, Arc::clone(&mirror)));
+        Self { mirror, ttl, shared, flights: Flights::default(), metrics }
     }
 
     /// Returns the product as it is at `now` on the store's clock, or `None` if
@@ -111,7 +110,7 @@ impl ProductCache {
     {
         let mut tries = 0;
         loop {
-            if let Some(cached) = self.local.get(id, now) {
+            if let Some(cached) = self.mirror.get(id, now, self.ttl) {
                 self.metrics.cache_hits.inc();
                 return Ok(cached.map(Arc::unwrap_or_clone));
             }
@@ -154,13 +153,15 @@ impl ProductCache {
         F: Fn() -> Fut,
         Fut: Future<Output = Result<Option<CachedProduct>>>,
     {
-        let read = self.local.read_time();
+        let read = self.mirror.read_time();
         if let Some(shared) = &self.shared
             && let Some(row) = shared.get(id).await
             && row.is_valid(now)
         {
             let row = Arc::new(row);
-            if let Insertion::Newest = self.local.insert(Arc::clone(&row), read) {
+            if let Insertion::Newest =
+                self.mirror.insert(Arc::clone(&row), read, Source::Redis, self.ttl)
+            {
                 return Ok(Some(row));
             }
         }
@@ -168,13 +169,13 @@ impl ProductCache {
         let mut loads = 0;
         loop {
             loads += 1;
-            let invalidated = self.local.invalidated_by(id);
-            let read = self.local.read_time();
+            let invalidated = self.mirror.invalidated_by(id);
+            let read = self.mirror.read_time();
             let Some(row) = load().await? else {
-                return Ok(self.local.insert_absent(id, read));
+                return Ok(self.mirror.insert_absent(id, read, self.ttl));
             };
             let row = Arc::new(row);
-            let insertion = self.local.insert_loaded(Arc::clone(&row), read);
+            let insertion = self.mirror.insert(Arc::clone(&row), read, Source::Load, self.ttl);
             lead.returned_own_row = !matches!(insertion, Insertion::Superseded(_));
             match insertion {
                 Insertion::Newest => {
@@ -187,64 +188,76 @@ impl ProductCache {
                 // Callers that joined after the read may have seen the version
                 // that was announced since: read again.
                 Insertion::Invalidated
-                    if loads < LOADS_MAX && self.local.invalidated_by(id) != invalidated => {}
+                    if loads < LOADS_MAX && self.mirror.invalidated_by(id) != invalidated => {}
                 Insertion::Invalidated => return Ok(Some(row)),
             }
         }
     }
 
-    /// Stores rows as a commit of this process left them.
-    pub fn committed(&self, products: Vec<CachedProduct>) {
-        let read = self.local.read_time();
-        let products: Vec<_> = products.into_iter().map(Arc::new).collect();
-        for product in &products {
-            self.local.insert(Arc::clone(product), read);
+    /// Records the rows of a transaction of this process that locked them at
+    /// `locked_at`: those that it committed, which are published to other
+    /// processes, and those that it left as they were. For products in `short` it
+    /// refused a request.
+    pub fn record(
+        &self,
+        committed: Vec<CachedProduct>,
+        unchanged: Vec<CachedProduct>,
+        short: &[ProductId],
+        locked_at: Instant,
+    ) {
+        let read = self.mirror.read_at(locked_at);
+        let insert = |product: Arc<CachedProduct>| {
+            let source = Source::Transaction { was_short: short.contains(&product.product.id) };
+            self.mirror.insert(product, read, source, self.ttl);
+        };
+        let committed: Vec<_> = committed.into_iter().map(Arc::new).collect();
+        committed.iter().map(Arc::clone).for_each(insert);
+        unchanged.into_iter().map(Arc::new).for_each(insert);
+        if let Some(shared) = &self.shared
+            && !committed.is_empty()
+        {
+            shared.publish(&committed, locked_at, true);
         }
-        if let Some(shared) = &self.shared {
-            shared.publish(&products, read.at, true);
-        }
+    }
+
+    /// Fast refusal: see [`ProductMirror::sold_out`].
+    pub fn sold_out(&self, id: ProductId, quantity: u32, now: Timestamp) -> Option<u64> {
+        self.mirror.sold_out(id, quantity, now)
     }
 
     /// Returns the product if it is cached and fresh, and counts the hit.
     pub fn peek(&self, id: ProductId, now: Timestamp) -> Option<Arc<CachedProduct>> {
-        let cached = self.local.get(id, now)??;
+        let cached = self.mirror.get(id, now, self.ttl)??;
         self.metrics.cache_hits.inc();
         Some(cached)
     }
 
-    /// The product's stock in the local tier, if it has a fresh entry.
+    /// The product's stock in the mirror, if it has a fresh entry.
     pub fn last_stock(&self, id: ProductId, now: Timestamp) -> Option<u64> {
-        Some(self.local.get(id, now)??.product.stock)
+        Some(self.mirror.get(id, now, self.ttl)??.product.stock)
     }
 
     /// Some of the rows that this process would serve, for the audit.
     pub fn sample(&self) -> Vec<CachedProduct> {
-        self.local.sample(SAMPLE_MAX)
-    }
-
-    /// A cache without Redis, on the simulation's clock.
-    #[cfg(test)]
-    pub fn simulated(ttl: Duration, metrics: Arc<Metrics>) -> Self {
-        let local = LocalTier::new(ttl, 1_000, Arc::new(runtime::now));
-        Self { local: Arc::new(local), shared: None, flights: Flights::default(), metrics }
+        self.mirror.sample(SAMPLE_MAX, self.ttl)
     }
 
     /// Invalidates what is older than a version that another process wrote.
     #[cfg(test)]
     pub fn invalidate(&self, id: ProductId, version: u64) {
-        self.local.invalidate(id, version);
+        self.mirror.invalidate(id, version);
     }
 
     /// Invalidates everything, as after a gap in the stream of invalidations.
     #[cfg(test)]
     pub fn invalidate_all(&self) {
-        self.local.invalidate_all();
+        self.mirror.invalidate_all();
     }
 
     /// Removes a product's entry.
     #[cfg(test)]
     pub fn remove(&self, id: ProductId) {
-        self.local.remove(id);
+        self.mirror.remove(id);
     }
 
     /// Ends the cache's tasks; pending publications are dropped.

@@ -13,7 +13,6 @@ mod attempt;
 mod batch_sizer;
 mod completion;
 mod context;
-mod dependencies;
 mod early_inserts;
 mod ids;
 mod in_doubt;
@@ -34,14 +33,14 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use dependencies::Dependencies;
 pub(crate) use request::{CommandResponse, LaneId};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Command;
 use crate::metrics::observe;
 use crate::model::ProductId;
-use crate::runtime::{self, Runtime};
+use crate::runtime;
+use crate::services::Services;
 use context::Context;
 use request::PendingRequest;
 
@@ -54,13 +53,15 @@ pub(crate) struct Combiner {
 impl Combiner {
     /// Starts the workers: one per connection of the pool, at least two. A store
     /// with a single writer gets two: one writes while the other sends responses.
-    pub fn start(deps: Dependencies, runtime: &Runtime) -> Arc<Self> {
-        let workers = if deps.store.single_writer() { 2 } else { deps.config.connections.max(2) };
-        let context = Arc::new(Context::new(deps));
+    pub fn start(services: Arc<Services>) -> Arc<Self> {
+        let workers =
+            if services.store.single_writer() { 2 } else { services.config.connections.max(2) };
+        let context = Arc::new(Context::new(services));
         let combiner = Arc::new(Self { context, workers: TaskTracker::new() });
         for _ in 0..workers {
             let context = Arc::clone(&combiner.context);
-            runtime.spawn_tracked(&combiner.workers, worker::run(context));
+            let runtime = &combiner.context.services.runtime;
+            runtime.spawn_tracked(&combiner.workers, worker::run(Arc::clone(&context)));
         }
         combiner.workers.close();
         combiner
@@ -68,7 +69,7 @@ impl Combiner {
 
     /// Returns the lane of a product.
     pub fn lane(&self, product_id: ProductId) -> LaneId {
-        self.context.deps.lane(product_id)
+        self.context.lane(product_id)
     }
 
     /// Executes a command and waits for its response.
@@ -80,7 +81,7 @@ impl Combiner {
     /// Dropping the future leaves nothing half done: the command is executed
     /// whole or was never dequeued.
     pub async fn submit(&self, command: Command, lanes: &[LaneId]) -> Result<CommandResponse> {
-        let metrics = &self.context.deps.metrics;
+        let metrics = &self.context.services.metrics;
         self.context.queue.check_capacity().inspect_err(|full| metrics.refusal(full.code()))?;
         let enqueued_at = runtime::now();
         let (sender, receiver) = oneshot::channel();

@@ -85,9 +85,9 @@ mod redis_connection;
 mod remote;
 mod rpc;
 mod runtime;
+mod services;
 #[cfg(test)]
 mod simulation;
-mod sold_out;
 mod store;
 mod sweeper;
 mod sweeper_waker;

@@ -20,10 +20,9 @@ use crate::backend::Backend;
 use crate::cache::ProductCache;
 use crate::call::{Request, Response, Retry};
 use crate::clock::{Clock, StoreClock, SystemClock};
-use crate::combiner::{self, Combiner};
-use crate::config::{Config, LatePayment, Migrate};
+use crate::combiner::Combiner;
+use crate::config::{Config, Migrate};
 use crate::error::{Error, Result};
-use crate::ledger::Policy;
 use crate::lifecycle::Lifecycle;
 use crate::lock::Lock;
 use crate::lock::granting::GrantingLock;
@@ -33,39 +32,19 @@ use crate::process_shared::ProcessShared;
 use crate::product_index::ProductIndex;
 use crate::redis_connection::{RedisConnection, RedisNames};
 use crate::runtime::Runtime;
-use crate::store::{Store, StoreError, StoreOptions, identity, open_store};
+use crate::services::{Services, policy};
+use crate::store::{StoreError, StoreOptions, identity, open_store};
 use crate::sweeper::Sweeper;
 use crate::sweeper_waker::SweeperWaker;
 
-/// An engine's parts, which execute its calls.
+/// Executes an engine's calls in this process.
 pub(crate) struct LocalBackend {
-    config: Arc<Config>,
-    store: Arc<dyn Store>,
+    services: Arc<Services>,
     combiner: Arc<Combiner>,
-    cache: Arc<ProductCache>,
-    metrics: Arc<Metrics>,
     sweeper: Arc<Sweeper>,
-    product_index: Arc<ProductIndex>,
-    process_shared: Arc<ProcessShared>,
-    redis: Option<RedisConnection>,
-    /// Runs reads of the store, so that a caller's thread needs no runtime.
-    runtime: Runtime,
     stop: CancellationToken,
     tasks: TaskTracker,
     lifecycle: Lifecycle,
-}
-
-/// The dependencies of a local backend.
-pub(crate) struct Dependencies {
-    pub config: Arc<Config>,
-    pub clock: Arc<dyn Clock>,
-    pub store: Arc<dyn Store>,
-    pub lock: Arc<dyn Lock>,
-    pub cache: Arc<ProductCache>,
-    pub metrics: Arc<Metrics>,
-    pub process_shared: Arc<ProcessShared>,
-    pub redis: Option<RedisConnection>,
-    pub runtime: Runtime,
 }
 
 fn store_options(config: &Config, clock: Arc<dyn Clock>, metrics: &Metrics) -> StoreOptions {
@@ -111,7 +90,7 @@ impl LocalBackend {
         let options = store_options(&config, Arc::clone(&clock), &metrics);
         let store = async { open_store(&options).await.map_err(opening) };
         let store = forked::guard(&config.store, store).await?;
-        let process_shared = ProcessShared::of(identity(&config.store));
+        let process_shared = ProcessShared::of(identity(&config.store), config.cache_products);
         let redis = match config.redis.as_str() {
             "" => None,
             _ => {
@@ -128,88 +107,40 @@ impl LocalBackend {
             None => Arc::clone(&process_shared.lock) as Arc<dyn Lock>,
         };
         let cache = Arc::new(ProductCache::new(
+            Arc::clone(&process_shared.mirror),
             config.cache_ttl,
-            config.cache_products,
             redis.clone(),
             Arc::clone(&metrics),
         ));
         let runtime = Runtime::Tokio(Handle::current());
-        let dependencies = Dependencies {
+        Ok(Self::assemble(Services {
+            policy: policy(&config),
             config,
             clock,
+            product_index: ProductIndex::new(&store, &runtime),
             store,
             lock,
             cache,
             metrics,
-            process_shared,
+            sweeper_waker: SweeperWaker::new(),
             redis,
             runtime,
-        };
-        Ok(Self::assemble(dependencies))
+            _process_shared: process_shared,
+        }))
     }
 
-    /// Wires the parts and starts their tasks.
-    pub fn assemble(dependencies: Dependencies) -> Arc<Self> {
-        let Dependencies {
-            config,
-            clock,
-            store,
-            lock,
-            cache,
-            metrics,
-            process_shared,
-            redis,
-            runtime,
-        } = dependencies;
-        let sweeper_waker = Arc::new(SweeperWaker::new());
-        let policy = Policy {
-            hold_ttl_max: config.hold_ttl_max,
-            payment_ttl: (!config.payment_ttl.is_zero()).then_some(config.payment_ttl),
-            re_reserve: config.late_payment == LatePayment::ReReserve,
-            require_hold_token: config.require_hold_token,
-            max_per_customer: (config.max_per_customer > 0).then_some(config.max_per_customer),
-        };
-        let product_index = ProductIndex::new(&store, &runtime);
-        let dependencies = combiner::Dependencies {
-            config: Arc::clone(&config),
-            policy,
-            store: Arc::clone(&store),
-            lock,
-            cache: Arc::clone(&cache),
-            metrics: Arc::clone(&metrics),
-            sweeper_waker: Arc::clone(&sweeper_waker),
-            product_index: Arc::clone(&product_index),
-            process_shared: Arc::clone(&process_shared),
-        };
-        let combiner = Combiner::start(dependencies, &runtime);
-        let sweeper = Arc::new(Sweeper {
-            store: Arc::clone(&store),
-            combiner: Arc::clone(&combiner),
-            metrics: Arc::clone(&metrics),
-            clock,
-            sweeper_waker,
-            idempotency_ttl: config.idempotency_ttl,
-        });
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        if config.sweeper {
-            runtime.spawn_tracked(&tasks, Arc::clone(&sweeper).run(stop.clone()));
+    /// Starts the parts that run on the services.
+    pub fn assemble(services: Services) -> Arc<Self> {
+        let services = Arc::new(services);
+        let combiner = Combiner::start(Arc::clone(&services));
+        let sweeper = Sweeper { services: Arc::clone(&services), combiner: Arc::clone(&combiner) };
+        let sweeper = Arc::new(sweeper);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        if services.config.sweeper {
+            services.runtime.spawn_tracked(&tasks, Arc::clone(&sweeper).run(stop.clone()));
         }
-        Arc::new(Self {
-            config,
-            store,
-            combiner,
-            cache,
-            metrics,
-            sweeper,
-            product_index,
-            process_shared,
-            redis,
-            runtime,
-            stop,
-            tasks,
-            lifecycle: Lifecycle::new(),
-        })
+        let lifecycle = Lifecycle::new();
+        Arc::new(Self { services, combiner, sweeper, stop, tasks, lifecycle })
     }
 }
 
@@ -220,7 +151,7 @@ impl Backend for LocalBackend {
 
     fn respond_from_memory(&self, request: &Request) -> Option<Response> {
         let Request::Product { id } = request else { return None };
-        let cached = self.cache.peek(*id, self.store.now())?;
+        let cached = self.services.cache.peek(*id, self.services.store.now())?;
         Some(Response::Product(cached.product.clone()))
     }
 
@@ -229,7 +160,7 @@ impl Backend for LocalBackend {
     }
 
     fn config(&self) -> &Config {
-        &self.config
+        &self.services.config
     }
 
     fn lifecycle(&self) -> &Lifecycle {
@@ -237,11 +168,11 @@ impl Backend for LocalBackend {
     }
 
     fn metrics_text(&self) -> String {
-        self.metrics.text()
+        self.services.metrics.text()
     }
 
     fn redis_prefix(&self) -> Option<String> {
-        Some(self.redis.as_ref()?.names().prefix().to_owned())
+        Some(self.services.redis.as_ref()?.names().prefix().to_owned())
     }
 
     fn close(&self, bound: Duration) -> BoxFuture<'_, ()> {
@@ -255,11 +186,11 @@ impl Backend for LocalBackend {
             if !self.combiner.close(bound).await {
                 tracing::warn!("closing gave up on requests that are still in flight");
             }
-            self.cache.close().await;
-            if let Some(redis) = &self.redis {
+            self.services.cache.close().await;
+            if let Some(redis) = &self.services.redis {
                 redis.close().await;
             }
-            self.store.close().await;
+            self.services.store.close().await;
         })
     }
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
+use crate::cache::mirror::ProductMirror;
 use crate::lock::local::LocalLock;
-use crate::sold_out::SoldOut;
+use crate::runtime;
 
 /// Guards the registry. A plain mutex: each critical section is a few map
 /// operations and never awaits.
@@ -22,7 +23,7 @@ struct Registry {
 }
 
 impl Registry {
-    fn of(&mut self, store_url: &str, process: u32) -> Arc<ProcessShared> {
+    fn of(&mut self, store_url: &str, process: u32, products: u32) -> Arc<ProcessShared> {
         if self.process != process {
             // The child of a fork: locks that the parent's threads hold here are
             // released in the parent only.
@@ -33,28 +34,34 @@ impl Registry {
             return shared;
         }
         self.stores.retain(|_, shared| shared.strong_count() > 0);
-        let shared = Arc::default();
+        let shared = Arc::new(ProcessShared::new(products));
         self.stores.insert(store_url.to_owned(), Arc::downgrade(&shared));
         shared
     }
 }
 
-/// The lock and the sold-out cache of one store in this process.
-#[derive(Default)]
+/// The lock and the product mirror of one store in this process.
 pub(crate) struct ProcessShared {
     pub lock: Arc<LocalLock>,
-    pub sold_out: SoldOut,
+    pub mirror: Arc<ProductMirror>,
 }
 
 impl ProcessShared {
+    pub fn new(products: u32) -> Self {
+        let mirror = ProductMirror::new(products, Arc::new(runtime::now));
+        Self { lock: Arc::default(), mirror: Arc::new(mirror) }
+    }
+
     /// Returns the state shared by the store's [identity](crate::store::identity).
-    /// A store without one belongs to one engine alone.
-    pub fn of(store: Option<String>) -> Arc<Self> {
-        let Some(store) = store else { return Arc::default() };
+    /// A store without one belongs to one engine alone. The first engine's
+    /// setting decides how many `products` the mirror has.
+    pub fn of(store: Option<String>, products: u32) -> Arc<Self> {
+        let alone = || Arc::new(Self::new(products));
+        let Some(store) = store else { return alone() };
         match try_lock_for(&REGISTRY, REGISTRY_LOCK_TIMEOUT) {
-            Some(mut registry) => registry.of(&store, std::process::id()),
+            Some(mut registry) => registry.of(&store, std::process::id(), products),
             // Sharing is an optimization: correctness needs none.
-            None => Arc::default(),
+            None => alone(),
         }
     }
 }
@@ -78,7 +85,7 @@ mod tests {
     use super::*;
 
     fn of(url: &str) -> Arc<ProcessShared> {
-        ProcessShared::of(crate::store::identity(url))
+        ProcessShared::of(crate::store::identity(url), 9)
     }
 
     #[test]
@@ -105,9 +112,9 @@ mod tests {
     #[test]
     fn a_forked_child_shares_nothing_with_its_parent() {
         let mut registry = Registry::default();
-        let parents = registry.of("sqlite:a-shop.db", 1);
-        assert!(Arc::ptr_eq(&parents, &registry.of("sqlite:a-shop.db", 1)));
-        assert!(!Arc::ptr_eq(&parents, &registry.of("sqlite:a-shop.db", 2)));
+        let parents = registry.of("sqlite:a-shop.db", 1, 9);
+        assert!(Arc::ptr_eq(&parents, &registry.of("sqlite:a-shop.db", 1, 9)));
+        assert!(!Arc::ptr_eq(&parents, &registry.of("sqlite:a-shop.db", 2, 9)));
     }
 
     #[test]

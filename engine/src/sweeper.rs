@@ -13,15 +13,13 @@ use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::combiner::Combiner;
 use crate::error::Result;
 use crate::ledger::{Answer, Command};
-use crate::metrics::{Metrics, observe};
+use crate::metrics::observe;
 use crate::model::ProductId;
 use crate::runtime;
-use crate::store::Store;
-use crate::sweeper_waker::SweeperWaker;
+use crate::services::Services;
 
 /// Due products read by one query.
 const DUE_PRODUCTS_MAX: u32 = 64;
@@ -54,12 +52,8 @@ pub struct SweepReport {
 
 /// Returns due stock, product by product.
 pub(crate) struct Sweeper {
-    pub store: Arc<dyn Store>,
+    pub services: Arc<Services>,
     pub combiner: Arc<Combiner>,
-    pub metrics: Arc<Metrics>,
-    pub clock: Arc<dyn Clock>,
-    pub sweeper_waker: Arc<SweeperWaker>,
-    pub idempotency_ttl: Duration,
 }
 
 impl Sweeper {
@@ -82,8 +76,8 @@ impl Sweeper {
                 biased;
                 () = stop.cancelled() => return,
                 () = runtime::sleep(pause) => {}
-                () = self.sweeper_waker.sooner() => {}
-                () = self.clock.moved() => {}
+                () = self.services.sweeper_waker.sooner() => {}
+                () = self.services.clock.moved() => {}
             }
         }
     }
@@ -119,7 +113,8 @@ impl Sweeper {
 
     /// Deletes keys by one statement. Returns whether there may be more.
     async fn forget_some_keys(&self) -> Result<bool> {
-        let deleted = self.store.forget_keys(self.idempotency_ttl, KEYS_MAX).await?;
+        let services = &self.services;
+        let deleted = services.store.forget_keys(services.config.idempotency_ttl, KEYS_MAX).await?;
         Ok(deleted >= u64::from(KEYS_MAX))
     }
 
@@ -128,15 +123,15 @@ impl Sweeper {
     pub async fn sweep(&self) -> Result<(SweepReport, Duration)> {
         let mut report = SweepReport::default();
         // Before the query, so that no commit in between is missed.
-        self.sweeper_waker.wake_for_any();
+        self.services.sweeper_waker.wake_for_any();
         loop {
-            let due = self.store.due_products(DUE_PRODUCTS_MAX).await?;
+            let due = self.services.store.due_products(DUE_PRODUCTS_MAX).await?;
             let oldest = due.products.first().map_or(Duration::ZERO, |(_, at)| at.until(due.now));
-            self.metrics.oldest_due_seconds.set(oldest.as_secs_f64());
+            self.services.metrics.oldest_due_seconds.set(oldest.as_secs_f64());
             if due.products.is_empty() {
                 let pause = due.next.map_or(POLL_INTERVAL, |next| due.now.until(next));
                 let pause = pause.min(POLL_INTERVAL);
-                self.sweeper_waker.wake_before(due.now.after(pause));
+                self.services.sweeper_waker.wake_before(due.now.after(pause));
                 return Ok((report, pause));
             }
             let now = due.now;
@@ -154,7 +149,7 @@ impl Sweeper {
     }
 
     async fn sweep_product(&self, product_id: ProductId, lag: Duration) -> Result<SweepReport> {
-        observe(&self.metrics.sweep_lag_seconds, lag);
+        observe(&self.services.metrics.sweep_lag_seconds, lag);
         let mut report = SweepReport::default();
         loop {
             let lane = self.combiner.lane(product_id);

@@ -26,7 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::CachedProduct;
-use super::local::LocalTier;
+use super::mirror::ProductMirror;
 use crate::model::ProductId;
 use crate::redis_connection::{Notice, RedisConnection, RedisConnectionError, Subscription};
 
@@ -103,7 +103,11 @@ pub(crate) struct SharedTier {
 impl SharedTier {
     /// Starts the tier's two tasks, which end with it. Must be called inside a
     /// runtime.
-    pub fn new(connection: RedisConnection, entry_ttl: Duration, local: Arc<LocalTier>) -> Self {
+    pub fn new(
+        connection: RedisConnection,
+        entry_ttl: Duration,
+        mirror: Arc<ProductMirror>,
+    ) -> Self {
         let invalidations = connection.subscribe(&connection.names().channel(INVALIDATIONS));
         let state = Arc::new(TierState {
             connection,
@@ -113,7 +117,7 @@ impl SharedTier {
             invalidation_lost_at: Mutex::default(),
         });
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let invalidate = apply_invalidations(invalidations, local);
+        let invalidate = apply_invalidations(invalidations, mirror);
         tasks.spawn(stop.clone().run_until_cancelled_owned(invalidate));
         tasks.spawn(stop.clone().run_until_cancelled_owned(publish_pending(Arc::clone(&state))));
         tasks.close();
@@ -220,16 +224,16 @@ impl SharedTier {
 
 /// Invalidates local entries as other processes announce commits, and all of them
 /// after a gap.
-async fn apply_invalidations(mut invalidations: Subscription, local: Arc<LocalTier>) {
+async fn apply_invalidations(mut invalidations: Subscription, mirror: Arc<ProductMirror>) {
     while let Some(notice) = invalidations.next().await {
         match notice {
-            Notice::Gap => local.invalidate_all(),
+            Notice::Gap => mirror.invalidate_all(),
             Notice::Message(text) => {
                 let change = text
                     .split_once(':')
                     .and_then(|(id, version)| Some((id.parse().ok()?, version.parse().ok()?)));
                 if let Some((id, version)) = change {
-                    local.invalidate(ProductId(id), version);
+                    mirror.invalidate(ProductId(id), version);
                 }
             }
         }

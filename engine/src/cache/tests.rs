@@ -4,6 +4,7 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
+use super::mirror::TimeSource;
 use super::*;
 use crate::error::{Error, ErrorKind};
 use crate::model::Money;
@@ -29,7 +30,18 @@ fn product(version: u64) -> CachedProduct {
 }
 
 fn cache(ttl: Duration) -> ProductCache {
-    ProductCache::new(ttl, 1000, None, Arc::new(Metrics::new()))
+    ProductCache::new(mirror(Arc::new(Instant::now)), ttl, None, Arc::new(Metrics::new()))
+}
+
+fn mirror(time: TimeSource) -> Arc<ProductMirror> {
+    Arc::new(ProductMirror::new(1_000, time))
+}
+
+impl ProductCache {
+    /// Records a commit that locked its rows just now.
+    fn committed(&self, rows: Vec<CachedProduct>) {
+        self.record(rows, Vec::new(), &[], self.mirror.read_time().at);
+    }
 }
 
 /// A cache, and a function that advances its clock.
@@ -41,7 +53,7 @@ fn cache_with_clock(ttl: Duration) -> (ProductCache, impl Fn(Duration)) {
         Arc::new(move || start + *passed.lock().expect("no panic"))
     };
     let metrics = Arc::new(Metrics::new());
-    let cache = ProductCache::with(ttl, 1000, None, metrics, redis::ENTRY_TTL, time);
+    let cache = ProductCache::new(mirror(time), ttl, None, metrics);
     (cache, move |more| *passed.lock().expect("no panic") += more)
 }
 
@@ -323,7 +335,7 @@ async fn a_sample_has_fresh_products_only() {
     pass(Duration::from_secs(5));
     assert_eq!(cache.sample(), []);
     cache.committed(vec![product(2)]);
-    cache.local.invalidate_all();
+    cache.mirror.invalidate_all();
     assert_eq!(cache.sample(), []);
     let store = Store::open(None);
     cache.remove(ID);
@@ -366,10 +378,10 @@ async fn an_invalidated_entry_rejects_older_versions() {
     let cache = cache(LONG);
     let store = Store::open(Some(product(2)));
     assert_eq!(get(&cache, &store).await, Some(2));
-    cache.local.invalidate(ID, 1);
-    cache.local.invalidate(ID, 2);
+    cache.mirror.invalidate(ID, 1);
+    cache.mirror.invalidate(ID, 2);
     assert_eq!((get(&cache, &store).await, store.loads()), (Some(2), 1));
-    cache.local.invalidate(ID, 3);
+    cache.mirror.invalidate(ID, 3);
     for loads in 2..4 {
         assert_eq!((get(&cache, &store).await, store.loads()), (Some(2), loads));
     }

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::ledger::{Command, Rows, decide};
+use crate::cache::CachedProduct;
+use crate::ledger::{Command, ProductChange, Rows, decide};
 use crate::model::ProductId;
 use crate::runtime;
-use crate::sold_out::StockSnapshot;
+use crate::services::Services;
 use crate::store::{Batch, CommitError, Fault, ReadSet, Session, StoreError};
 
-use super::dependencies::Dependencies;
 use super::early_inserts;
 use super::in_doubt::{DecidedBatch, InDoubtCommit, InDoubtCommits};
 use super::lanes::Admission;
@@ -60,7 +60,7 @@ pub(super) struct Attempt<'a> {
 /// its locks may be applied later still, so each attempt looks again. `admit`
 /// tells the queue when the next batch of these lanes may start.
 pub(super) async fn attempt(
-    deps: &Dependencies,
+    services: &Services,
     session: &mut dyn Session,
     input: &Attempt<'_>,
     in_doubt: &mut InDoubtCommits,
@@ -86,19 +86,15 @@ pub(super) async fn attempt(
         return Err(AttemptError::Stale(product, row_fence));
     }
     let now = loaded.now;
-    let mut products: Vec<_> = loaded.rows.products.values().map(StockSnapshot::from).collect();
-    let (decisions, changes) = decide(&deps.policy, loaded.rows, commands, now);
-    for change in &changes.products {
-        let id = change.after.product.id;
-        if let Ok(at) = products.binary_search_by_key(&id, |before| before.id) {
-            products[at] = StockSnapshot::from(&change.after);
-        }
-    }
+    let mut unchanged: Vec<_> = loaded.rows.products.values().map(CachedProduct::from).collect();
+    let (decisions, changes) = decide(&services.policy, loaded.rows, commands, now);
+    let changed = |id| changes.products.binary_search_by_key(&id, ProductChange::id);
+    unchanged.retain(|row| changed(row.product.id).is_err());
     if !early_inserts::match_decision(&read_set.early_inserts, &changes, now) {
         session.rollback().await.map_err(AttemptError::RolledBack)?;
         return Err(AttemptError::Misspeculation);
     }
-    let decided = DecidedBatch { decisions, changes, products, locked_at };
+    let decided = DecidedBatch { decisions, changes, unchanged, locked_at };
     if decided.changes.is_empty() {
         session.rollback().await.map_err(AttemptError::RolledBack)?;
         return Ok(decided);
@@ -124,9 +120,8 @@ pub(super) async fn attempt_speculative(
     admit: &(dyn Fn(Admission) + Sync),
 ) -> Result<DecidedBatch, AttemptError> {
     let SpeculativeDecision { decisions, changes, now } = speculative;
-    let products =
-        changes.products.iter().map(|change| StockSnapshot::from(&change.after)).collect();
-    let decided = DecidedBatch { decisions, changes, products, locked_at: runtime::now() };
+    let (unchanged, locked_at) = (Vec::new(), runtime::now());
+    let decided = DecidedBatch { decisions, changes, unchanged, locked_at };
     let Attempt { batch_id, fences, .. } = *input;
     let (changes, is_speculative) = (&decided.changes, true);
     let batch = Batch { id: batch_id, now, changes, early_inserts: &[], fences, is_speculative };

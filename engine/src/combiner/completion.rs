@@ -2,7 +2,6 @@
 //! sweeper, and turns the decisions into responses.
 
 use super::context::Context;
-use super::dependencies::Dependencies;
 use super::ids::IdAllocator;
 use super::in_doubt::DecidedBatch;
 use super::read_set;
@@ -11,6 +10,7 @@ use crate::cache::CachedProduct;
 use crate::error::{Error, Result};
 use crate::ledger::{Changes, Command, Decision, Refusal};
 use crate::model::{EventKind, ProductId};
+use crate::services::Services;
 use crate::store::Sequence;
 
 /// What happens to a request after its batch.
@@ -28,10 +28,11 @@ pub(super) fn complete(
     requests: Vec<PendingRequest>,
     decided: DecidedBatch,
 ) -> Vec<RequestOutcome> {
-    let deps = &context.deps;
-    let DecidedBatch { decisions, changes, products, locked_at } = decided;
-    deps.process_shared.sold_out.record(products, &short_products(&decisions), locked_at);
-    publish(deps, &changes);
+    let services = &context.services;
+    let DecidedBatch { decisions, changes, unchanged, locked_at } = decided;
+    publish(services, &changes);
+    let committed = changes.products.iter().map(|change| CachedProduct::from(&change.after));
+    services.cache.record(committed.collect(), unchanged, &short_products(&decisions), locked_at);
     let mut outcomes = Vec::with_capacity(requests.len());
     let mut unused = UnusedIds::default();
     for (mut request, decision) in requests.into_iter().zip(decisions) {
@@ -41,7 +42,7 @@ pub(super) fn complete(
                     unused.add(&request.command);
                 }
                 if replayed && matches!(request.command, Command::Payment { .. }) {
-                    deps.metrics.payment_duplicates.inc();
+                    services.metrics.payment_duplicates.inc();
                 }
                 let response = answer
                     .map(|answer| CommandResponse { answer, replayed })
@@ -53,7 +54,7 @@ pub(super) fn complete(
                 outcomes.push(RequestOutcome::Requeue(request));
             }
             Decision::ReadSetMiss(product) => {
-                request.lanes = vec![deps.lane(product)];
+                request.lanes = vec![context.lane(product)];
                 outcomes.push(RequestOutcome::Requeue(request));
             }
         }
@@ -62,29 +63,27 @@ pub(super) fn complete(
     outcomes
 }
 
-/// Publishes committed changes within this process, and to Redis through the
-/// cache.
-fn publish(deps: &Dependencies, changes: &Changes) {
+/// Publishes committed changes within this process.
+fn publish(services: &Services, changes: &Changes) {
     for event in &changes.events {
         match event.kind {
-            EventKind::HoldExpired => drop(deps.metrics.holds_expired.inc()),
-            EventKind::OrderCancelled => drop(deps.metrics.orders_cancelled.inc()),
+            EventKind::HoldExpired => drop(services.metrics.holds_expired.inc()),
+            EventKind::OrderCancelled => drop(services.metrics.orders_cancelled.inc()),
             _ => {}
         }
     }
     let soonest = changes.products.iter().filter_map(|change| change.after.next_due).min();
     if let Some(soonest) = soonest {
-        deps.sweeper_waker.falls_due(soonest);
+        services.sweeper_waker.falls_due(soonest);
     }
-    if !changes.products.is_empty() {
-        let written = changes.products.iter().map(|change| CachedProduct::from(&change.after));
-        deps.cache.committed(written.collect());
-    }
-    if !deps.store.single_writer() {
-        deps.product_index
+    if !services.store.single_writer() {
+        services
+            .product_index
             .remember_holds(changes.new_holds.iter().map(|hold| (hold.id, hold.product_id)));
         let orders = changes.new_orders.iter();
-        deps.product_index.remember_orders(orders.map(|row| (row.order.id, row.order.product_id)));
+        services
+            .product_index
+            .remember_orders(orders.map(|row| (row.order.id, row.order.product_id)));
     }
 }
 

@@ -1,12 +1,14 @@
 //! The state that all workers of one combiner share.
 
+use crate::model::ProductId;
+use crate::services::Services;
 use std::sync::Arc;
 
 use super::batch_sizer;
-use super::dependencies::Dependencies;
 use super::ids::IdAllocator;
 use super::lanes::BatchLimits;
 use super::queue::Queue;
+use super::request::LaneId;
 use super::speculation::Speculation;
 
 /// The most products in one transaction.
@@ -23,29 +25,35 @@ const BATCHES_IN_FLIGHT_MAX: usize = 2;
 
 /// The state that all workers of one combiner share.
 pub(super) struct Context {
-    pub deps: Dependencies,
+    pub services: Arc<Services>,
     pub ids: IdAllocator,
     pub speculation: Speculation,
     pub queue: Queue,
 }
 
 impl Context {
-    pub fn new(deps: Dependencies) -> Self {
-        let batch_max = deps.config.batch_max;
+    pub fn new(services: Arc<Services>) -> Self {
+        let batch_max = services.config.batch_max;
         let limits = BatchLimits {
             requests: batch_sizer::initial(batch_max),
             requests_max: batch_max,
             lanes_max: LANES_PER_BATCH_MAX,
             add_lane_below: ADD_LANE_BELOW,
-            in_flight_max: if deps.store.single_writer() { 1 } else { BATCHES_IN_FLIGHT_MAX },
-            lock_run: deps.config.lock_run,
+            in_flight_max: if services.store.single_writer() { 1 } else { BATCHES_IN_FLIGHT_MAX },
+            lock_run: services.config.lock_run,
         };
-        let metrics = Arc::clone(&deps.metrics);
+        let metrics = Arc::clone(&services.metrics);
         Self {
-            ids: IdAllocator::new(Arc::clone(&deps.store)),
+            ids: IdAllocator::new(Arc::clone(&services.store)),
             speculation: Speculation::default(),
-            queue: Queue::new(deps.config.queue_limit, limits, metrics),
-            deps,
+            queue: Queue::new(services.config.queue_limit, limits, metrics),
+            services,
         }
+    }
+
+    /// Returns the lane of a product; a store with a single writer has one lane
+    /// for all.
+    pub fn lane(&self, product_id: ProductId) -> LaneId {
+        if self.services.store.single_writer() { LaneId(0) } else { LaneId(product_id.0) }
     }
 }

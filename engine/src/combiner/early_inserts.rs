@@ -12,9 +12,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::dependencies::Dependencies;
 use crate::ledger::{Changes, Command, Policy};
 use crate::model::{Hold, ProductId, Timestamp};
+use crate::services::Services;
 use crate::store::ReadSet;
 
 /// The most time between an early insert and its decision. It covers the wait
@@ -23,11 +23,11 @@ const DECISION_DELAY_MAX: Duration = Duration::from_millis(100);
 
 /// Predicts the holds that the commands will create, and marks their commands
 /// with the time of creation.
-pub(super) fn choose(deps: &Dependencies, commands: &mut [Command], now: Timestamp) -> Vec<Hold> {
-    if deps.store.single_writer() {
+pub(super) fn choose(services: &Services, commands: &mut [Command], now: Timestamp) -> Vec<Hold> {
+    if services.store.single_writer() {
         return Vec::new();
     }
-    choose_with(&deps.policy, |id| deps.cache.last_stock(id, now), commands, now)
+    choose_with(&services.policy, |id| services.cache.last_stock(id, now), commands, now)
 }
 
 /// `last_stock` returns the last known stock of a product, if any.

@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
+use crate::cache::CachedProduct;
 use crate::ledger::{Changes, Decision};
-use crate::sold_out::StockSnapshot;
 use crate::store::{Session, StoreError};
 
 /// The result of a batch's transaction.
@@ -12,8 +12,8 @@ use crate::store::{Session, StoreError};
 pub(super) struct DecidedBatch {
     pub decisions: Vec<Decision>,
     pub changes: Changes,
-    /// The products that were locked, as they are after the batch.
-    pub products: Vec<StockSnapshot>,
+    /// Products that were locked and are not in `changes`.
+    pub unchanged: Vec<CachedProduct>,
     pub locked_at: Instant,
 }
 
@@ -89,9 +89,9 @@ impl InDoubtCommits {
 impl InDoubtCommit {
     /// Builds the commit of a transaction that changed nothing.
     pub fn empty(batch_id: u64, had_locks: bool) -> Self {
-        let (decisions, changes, products) = (Vec::new(), Changes::default(), Vec::new());
+        let (decisions, changes, unchanged) = (Vec::new(), Changes::default(), Vec::new());
         let locked_at = crate::runtime::now();
-        Self::new(batch_id, DecidedBatch { decisions, changes, products, locked_at }, had_locks)
+        Self::new(batch_id, DecidedBatch { decisions, changes, unchanged, locked_at }, had_locks)
     }
 
     pub fn absent(self) -> Self {

@@ -47,8 +47,8 @@ impl Leases {
     /// In strict mode: `unavailable` if the lock service is unreachable,
     /// `contention` if a lock was not acquired in time.
     pub async fn acquire(&mut self, context: &Context, slot: &BatchSlot) -> Result<()> {
-        let deps = &context.deps;
-        let ttl = deps.config.lock_ttl;
+        let services = &context.services;
+        let ttl = services.config.lock_ttl;
         let is_single_lane = slot.lanes.len() == 1;
         let is_contended = is_single_lane && slot.requests >= CONTENDED_BATCH_MIN;
         for lane in &slot.lanes {
@@ -56,7 +56,7 @@ impl Leases {
                 continue;
             }
             self.requested.push(*lane);
-            if self.reuse_kept(context, *lane).await || !(is_contended || deps.config.strict) {
+            if self.reuse_kept(context, *lane).await || !(is_contended || services.config.strict) {
                 continue;
             }
             let wait = if is_single_lane {
@@ -65,22 +65,22 @@ impl Leases {
                 MULTI_LANE_LOCK_WAIT
             };
             let since = runtime::now();
-            let grant = deps.lock.acquire(LockName(lane.0), wait).await;
-            observe(&deps.metrics.lock_wait_seconds, runtime::elapsed(since));
+            let grant = services.lock.acquire(LockName(lane.0), wait).await;
+            observe(&services.metrics.lock_wait_seconds, runtime::elapsed(since));
             match grant {
                 Grant::Granted(lease) => {
                     self.add_fence(*lane, lease.fence);
                     context.queue.lanes().keep_lease(*lane, lease);
                 }
                 Grant::TimedOut => {
-                    deps.metrics.lock_acquire_timeouts.inc();
-                    if deps.config.strict {
+                    services.metrics.lock_acquire_timeouts.inc();
+                    if services.config.strict {
                         let why =
                             "strict mode: the product's lock was not acquired in time; try again";
                         return Err(Error::new(ErrorKind::Contention, why));
                     }
                 }
-                Grant::Down if deps.config.strict => {
+                Grant::Down if services.config.strict => {
                     let why = "strict mode: the lock service is unreachable";
                     return Err(Error::new(ErrorKind::Unavailable, why));
                 }
@@ -93,7 +93,7 @@ impl Leases {
     /// Reuses the lease that the lane keeps from an earlier batch. Releases one
     /// past half of its time: it might run out under the transaction.
     async fn reuse_kept(&mut self, context: &Context, lane: LaneId) -> bool {
-        let ttl = context.deps.config.lock_ttl;
+        let ttl = context.services.config.lock_ttl;
         let old = {
             let mut lanes = context.queue.lanes();
             match lanes.lease(lane) {
@@ -106,7 +106,7 @@ impl Leases {
             }
         };
         if let Some(old) = old {
-            context.deps.lock.release(old).await;
+            context.services.lock.release(old).await;
         }
         false
     }
@@ -131,9 +131,9 @@ impl Leases {
         reacquire: bool,
     ) {
         let lane = LaneId(product.0);
-        let deps = &context.deps;
-        deps.metrics.lock_stale.inc();
-        deps.lock.raise_fence(LockName(lane.0), row_fence).await;
+        let services = &context.services;
+        services.metrics.lock_stale.inc();
+        services.lock.raise_fence(LockName(lane.0), row_fence).await;
         let ours = self.fences.remove(&product);
         let stale = {
             let mut lanes = context.queue.lanes();
@@ -141,7 +141,7 @@ impl Leases {
             is_stale.then(|| lanes.take_lease(lane)).flatten()
         };
         if let Some(lease) = stale {
-            deps.lock.release(lease).await;
+            services.lock.release(lease).await;
         }
         if reacquire {
             self.requested.retain(|requested| *requested != lane);
@@ -153,9 +153,9 @@ impl Leases {
 pub(super) async fn apply(context: &Context, lease_actions: Vec<LeaseAction>) {
     for action in lease_actions {
         match action {
-            LeaseAction::Release(lease) => context.deps.lock.release(lease).await,
+            LeaseAction::Release(lease) => context.services.lock.release(lease).await,
             LeaseAction::Offer(lane, mut lease) => {
-                let is_renewed = context.deps.lock.renew(&lease).await == Renewal::Renewed;
+                let is_renewed = context.services.lock.renew(&lease).await == Renewal::Renewed;
                 lease.granted_at = runtime::now();
                 context.queue.reopen(lane, is_renewed.then_some(lease));
             }

@@ -13,23 +13,23 @@ use tokio::sync::oneshot;
 
 use super::completion::RequestOutcome;
 use super::context::Context;
-use super::dependencies::Dependencies;
 use super::leases::Leases;
 use super::queue::BatchSlot;
 use super::request::{CommandResponse, LaneId, PendingRequest};
 use super::transaction;
 use crate::cache::ProductCache;
-use crate::clock::{HostClock, SystemClock};
+use crate::clock::{HostClock, StoreClock, SystemClock};
 use crate::config::Config;
 use crate::error::Result;
-use crate::ledger::{Answer, Command, NewHold, Policy};
+use crate::ledger::{Answer, Command, NewHold};
 use crate::lock::{Grant, Lease, Lock, LockName, Renewal};
 use crate::metrics::Metrics;
 use crate::model::{Hold, HoldId, Money, ProductId, Token};
 use crate::process_shared::ProcessShared;
 use crate::product_index::ProductIndex;
 use crate::runtime::{self, Runtime};
-use crate::store::{ProductInsert, Sequence, StoreOptions, batch_id, identity, open_store};
+use crate::services::{Services, policy};
+use crate::store::{ProductInsert, Sequence, StoreOptions, batch_id, open_store};
 use crate::sweeper_waker::SweeperWaker;
 
 const LANE: LaneId = LaneId(7);
@@ -131,18 +131,23 @@ impl Harness {
         let store = open_store(&options).await.expect("opens");
         let lock = Arc::new(RecordingLock { behavior, calls: Mutex::default() });
         let (metrics, runtime) = (Arc::new(Metrics::new()), Runtime::Tokio(Handle::current()));
-        let deps = Dependencies {
-            process_shared: ProcessShared::of(identity(&config.store)),
+        let process_shared = Arc::new(ProcessShared::new(9));
+        let mirror = Arc::clone(&process_shared.mirror);
+        let services = Services {
+            policy: policy(&config),
             config: Arc::new(config),
-            policy: Policy::PLAIN,
+            clock: Arc::new(StoreClock),
             lock: Arc::clone(&lock) as Arc<dyn Lock>,
-            cache: Arc::new(ProductCache::new(TTL, 9, None, Arc::clone(&metrics))),
+            cache: Arc::new(ProductCache::new(mirror, TTL, None, Arc::clone(&metrics))),
             metrics,
-            sweeper_waker: Arc::new(SweeperWaker::new()),
+            sweeper_waker: SweeperWaker::new(),
             product_index: ProductIndex::new(&store, &runtime),
             store,
+            redis: None,
+            runtime,
+            _process_shared: process_shared,
         };
-        Self { context: Context::new(deps), lock }
+        Self { context: Context::new(Arc::new(services)), lock }
     }
 
     /// Queues two requests for the product and takes one of them into a batch.
@@ -167,7 +172,7 @@ impl Harness {
             batch_id(self.context.ids.take(Sequence::Batch, 1).await.expect("allocated")[0]);
         let price = Money::from_minor(100).expect("a price");
         let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id, key: None };
-        self.context.deps.store.insert_product(new).await.expect("inserted");
+        self.context.services.store.insert_product(new).await.expect("inserted");
         batch_id
     }
 

@@ -7,7 +7,6 @@ use futures_util::future::BoxFuture;
 use super::attempt::{Attempt, AttemptError, attempt, attempt_speculative};
 use super::completion::{RequestOutcome, UnusedIds, complete};
 use super::context::Context;
-use super::dependencies::Dependencies;
 use super::in_doubt::{DecidedBatch, InDoubtCommit, InDoubtCommits};
 use super::leases::Leases;
 use super::queue::BatchSlot;
@@ -17,6 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ledger::Command;
 use crate::metrics::observe;
 use crate::runtime;
+use crate::services::Services;
 use crate::store::{Fault, ReadSet, Sequence, Session, StoreError, batch_id, pauses};
 
 /// Executes the requests in one transaction, with retries. Bisects the batch if
@@ -38,7 +38,7 @@ pub(super) fn execute<'a>(
                     error_for_single(error, &requests[0].command)
                 }
                 Err(BatchError::PerRequest(error)) => {
-                    context.deps.metrics.retry("bisect");
+                    context.services.metrics.retry("bisect");
                     if error.fault == Fault::TooLarge {
                         context.queue.lanes().shrink_batch_size(requests.len());
                     }
@@ -105,9 +105,9 @@ async fn run_with_retries(
     slot: &BatchSlot,
     leases: &mut Leases,
 ) -> Result<DecidedBatch, BatchError> {
-    let deps = &context.deps;
+    let services = &context.services;
     let mut plan = TransactionPlan::new(context, requests);
-    let mut pauses = pauses(deps.config.retries).build();
+    let mut pauses = pauses(services.config.retries).build();
     let mut in_doubt = InDoubtCommits::default();
     let mut stale = 0_u32;
     let mut is_renewed = false;
@@ -119,12 +119,12 @@ async fn run_with_retries(
             Err(TryError::Attempt(AttemptError::Stale(product, row_fence))) => {
                 stale += 1;
                 // After that many, the row lock alone is enough.
-                let reacquire = stale <= deps.config.retries;
+                let reacquire = stale <= services.config.retries;
                 leases.drop_stale(context, product, row_fence, reacquire).await;
                 continue;
             }
             Err(TryError::Attempt(AttemptError::Misspeculation)) => {
-                deps.metrics.retry("misspeculation");
+                services.metrics.retry("misspeculation");
                 plan.stop_speculating();
                 continue;
             }
@@ -138,7 +138,7 @@ async fn run_with_retries(
             )) => error,
         };
         plan.stop_speculating();
-        deps.metrics.retry(error.fault.cause());
+        services.metrics.retry(error.fault.cause());
         // While a commit with the same ids is in doubt, the ids stay: the unique
         // keys then let only one of the two be applied.
         if error.fault == Fault::Duplicate && in_doubt.is_empty() {
@@ -174,7 +174,7 @@ struct TransactionPlan {
 
 impl TransactionPlan {
     fn new(context: &Context, requests: &[PendingRequest]) -> Self {
-        let Dependencies { policy, config, .. } = &context.deps;
+        let Services { policy, config, .. } = &*context.services;
         Self {
             commands: requests.iter().map(|request| request.command.clone()).collect(),
             read_set: read_set::build(requests, policy, config.sweep_batch),
@@ -232,12 +232,12 @@ async fn run_once(
     in_doubt: &mut InDoubtCommits,
 ) -> Result<DecidedBatch, TryError> {
     let rolled_back = |error| TryError::Attempt(AttemptError::RolledBack(error));
-    let Context { deps, speculation, queue, ids: allocator } = context;
+    let Context { services, speculation, queue, ids: allocator } = context;
     let ids = allocator.take(Sequence::Batch, 1).await.map_err(rolled_back)?;
     let batch_id = batch_id(ids.first().copied().unwrap_or_default());
     // The connection comes before the lock: a wait for the connection pool must
     // not keep other processes from the product.
-    let mut session = deps.store.session().await.map_err(rolled_back)?;
+    let mut session = services.store.session().await.map_err(rolled_back)?;
     leases.acquire(context, slot).await.map_err(TryError::Lock)?;
     failpoint!(AfterLock);
     let since = runtime::now();
@@ -246,12 +246,12 @@ async fn run_once(
     let mut speculative = None;
     // Speculation needs the store's time; the plain order reads it.
     if plan.may_speculate
-        && let Some(now) = deps.store.speculative_now()
+        && let Some(now) = services.store.speculative_now()
     {
         let products = &plan.read_set.products;
-        speculative = speculation.decide(&deps.policy, products, &plan.commands, fences, now);
+        speculative = speculation.decide(&services.policy, products, &plan.commands, fences, now);
         if speculative.is_none() {
-            plan.read_set.early_inserts = early_inserts::choose(deps, &mut plan.commands, now);
+            plan.read_set.early_inserts = early_inserts::choose(services, &mut plan.commands, now);
         }
     }
     let TransactionPlan { read_set, commands, .. } = &*plan;
@@ -260,7 +260,7 @@ async fn run_once(
         Some(speculative) => {
             attempt_speculative(session.as_mut(), &input, speculative, &admit).await
         }
-        None => attempt(deps, session.as_mut(), &input, in_doubt, &admit).await,
+        None => attempt(services, session.as_mut(), &input, in_doubt, &admit).await,
     };
     let result = match result {
         Err(AttemptError::Rejected(error, commit)) => {
@@ -274,12 +274,12 @@ async fn run_once(
     match result {
         Ok(decided) => {
             let took = runtime::elapsed(since);
-            observe(&deps.metrics.transaction_seconds, took);
+            observe(&services.metrics.transaction_seconds, took);
             queue.lanes().adapt_batch_size(commands.len(), took);
             if decided.changes.is_empty() {
                 allocator.release(Sequence::Batch, ids);
             } else {
-                deps.metrics.transactions.inc();
+                services.metrics.transactions.inc();
             }
             Ok(decided)
         }

@@ -37,7 +37,7 @@ async fn run_batch(context: &Context, batch: ReadyBatch) {
 
 /// Executes a batch from its locks to its responses, and frees its lanes.
 async fn execute(context: &Context, requests: Vec<PendingRequest>, slot: &BatchSlot) {
-    let metrics = &context.deps.metrics;
+    let metrics = &context.services.metrics;
     let (requests, mut outcomes) = reject_expired(context, requests);
     if !requests.is_empty() {
         metrics.batch_size.observe(requests.len() as f64);
@@ -73,7 +73,7 @@ pub(super) fn reject_expired(
     context: &Context,
     requests: Vec<PendingRequest>,
 ) -> (Vec<PendingRequest>, Vec<RequestOutcome>) {
-    let queue_wait = context.deps.config.queue_wait;
+    let queue_wait = context.services.config.queue_wait;
     let now = runtime::now();
     let mut rejected = Vec::new();
     let mut live = Vec::with_capacity(requests.len());

@@ -108,6 +108,12 @@ pub(crate) struct ProductChange {
     pub after: ProductRow,
 }
 
+impl ProductChange {
+    pub fn id(&self) -> ProductId {
+        self.after.product.id
+    }
+}
+
 /// A hold of a named customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CustomerHold {

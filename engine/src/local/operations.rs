@@ -16,6 +16,7 @@ use crate::model::{
     OrderId, OrderRequest, OrderStatus, PaymentAnswer, PaymentEvent, Product, ProductId,
     ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
 };
+use crate::runtime;
 use crate::sweeper::SweepReport;
 
 /// The most products on one page, and the most events in one response: they
@@ -89,7 +90,7 @@ impl LocalBackend {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        self.runtime.spawn(work).await.ok_or_else(runtime_is_gone)?
+        self.services.runtime.spawn(work).await.ok_or_else(runtime_is_gone)?
     }
 
     async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<CommandResponse> {
@@ -101,11 +102,11 @@ impl LocalBackend {
     pub async fn product(&self, id: ProductId) -> Result<Product> {
         commands::exists_ever("product", id.0, id.is_possible())?;
         let load = || {
-            let store = Arc::clone(&self.store);
-            let reading = self.runtime.spawn(async move { store.product(id).await });
+            let store = Arc::clone(&self.services.store);
+            let reading = self.services.runtime.spawn(async move { store.product(id).await });
             async { Ok(reading.await.ok_or_else(runtime_is_gone)??.map(|(product, _)| product)) }
         };
-        let cached = self.cache.get_or_load(id, self.store.now(), load).await?;
+        let cached = self.services.cache.get_or_load(id, self.services.store.now(), load).await?;
         let found: Option<CachedProduct> = cached;
         found.map(|cached| cached.product).ok_or_else(|| no_such("product", id.0))
     }
@@ -117,7 +118,7 @@ impl LocalBackend {
         }
         // Stores keep ids as signed integers: none is larger.
         let after = after.map_or(0, |id| id.0).min(i64::MAX.unsigned_abs());
-        let store = Arc::clone(&self.store);
+        let store = Arc::clone(&self.services.store);
         self.on_runtime(async move {
             // Reads one more than asked for, to see whether there is a next page.
             let mut found = store.products(after, limit + 1).await?;
@@ -136,7 +137,8 @@ impl LocalBackend {
         retry: Option<Retry>,
     ) -> Result<Replayable<Product>> {
         let keyed = commands::new_product(&new, retry)?;
-        let (store, retries) = (Arc::clone(&self.store), self.config.retries);
+        let (store, retries) = (Arc::clone(&self.services.store), self.services.config.retries);
+        let read_at = runtime::now();
         let created = self
             .on_runtime(async move {
                 create_product::insert_product(store.as_ref(), &new, keyed.as_ref(), retries).await
@@ -145,7 +147,8 @@ impl LocalBackend {
         // A reader may have cached the id as absent before the insert.
         if !created.replayed {
             let product = created.value.clone();
-            self.cache.committed(vec![CachedProduct { product, next_due: None }]);
+            let row = CachedProduct { product, next_due: None };
+            self.services.cache.record(vec![row], Vec::new(), &[], read_at);
         }
         Ok(created)
     }
@@ -169,7 +172,7 @@ impl LocalBackend {
         request: HoldRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Hold>> {
-        let command = commands::hold(&self.config, &request, retry)?;
+        let command = commands::hold(&self.services.config, &request, retry)?;
         // An earlier attempt may have been executed: only its key tells.
         if request.key.is_none() && !retry.is_some_and(|retry| retry.is_retry) {
             self.refuse_sold_out(&request)?;
@@ -178,18 +181,18 @@ impl LocalBackend {
         replayable!(self.submit(command, vec![lane]).await?, Hold)
     }
 
-    /// Fast refusal: rejects a request for more units than the last committed
-    /// state has. A request with its caller's key goes to the ledger, which
+    /// Fast refusal: rejects a request for more units than the product mirror
+    /// shows. A request with its caller's key goes to the ledger, which
     /// stores the refusal under the key.
     fn refuse_sold_out(&self, request: &HoldRequest) -> Result<()> {
         let HoldRequest { product_id, quantity, .. } = *request;
-        let known = self.process_shared.sold_out.available(product_id, quantity, self.store.now());
+        let known = self.services.cache.sold_out(product_id, quantity, self.services.store.now());
         let Some(available) = known else { return Ok(()) };
         let requested = quantity.into();
         let short = ShortLine { product_id, requested, available };
         let error = Error::refused(Refusal::Insufficient(vec![short]), false);
-        self.metrics.refused_at_once.inc();
-        self.metrics.refusal(error.code());
+        self.services.metrics.refused_at_once.inc();
+        self.services.metrics.refusal(error.code());
         Err(error)
     }
 
@@ -198,7 +201,7 @@ impl LocalBackend {
         request: CartRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Vec<Hold>>> {
-        let command = commands::cart(&self.config, &request, retry)?;
+        let command = commands::cart(&self.services.config, &request, retry)?;
         let lanes =
             request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id)).collect();
         replayable!(self.submit(command, lanes).await?, Cart)
@@ -211,23 +214,23 @@ impl LocalBackend {
     }
 
     pub async fn extend(&self, request: ExtendRequest) -> Result<Hold> {
-        let command = commands::extend(&self.config, &request)?;
+        let command = commands::extend(&self.services.config, &request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
         Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
     }
 
     /// Finds the lane of a hold's product. A hold never changes its product.
     async fn lane_of_hold(&self, id: HoldId) -> Result<LaneId> {
-        if self.store.single_writer() {
+        if self.services.store.single_writer() {
             return Ok(LaneId(0));
         }
-        let found = self.product_index.of_hold(id).await?;
+        let found = self.services.product_index.of_hold(id).await?;
         Ok(self.combiner.lane(found.ok_or_else(|| no_such("hold", id.0))?))
     }
 
     pub async fn get_hold(&self, id: HoldId) -> Result<Hold> {
         commands::possible_hold(id)?;
-        let store = Arc::clone(&self.store);
+        let store = Arc::clone(&self.services.store);
         let found = self.on_runtime(async move { Ok(store.hold(id).await?) }).await?;
         let (mut hold, now) = found.ok_or_else(|| no_such("hold", id.0))?;
         // A hold ends at `expires_at`, whether or not the sweeper has seen it.
@@ -249,7 +252,7 @@ impl LocalBackend {
 
     pub async fn get_order(&self, id: OrderId) -> Result<Order> {
         commands::exists_ever("order", id.0, id.is_possible())?;
-        let store = Arc::clone(&self.store);
+        let store = Arc::clone(&self.services.store);
         let found = self.on_runtime(async move { Ok(store.order(id).await?) }).await?;
         let (row, now) = found.ok_or_else(|| no_such("order", id.0))?;
         let mut order = row.order;
@@ -262,9 +265,10 @@ impl LocalBackend {
     pub async fn payment(&self, event: PaymentEvent) -> Result<Replayable<PaymentAnswer>> {
         let command = commands::payment(&event)?;
         let lane = match &command {
-            Command::Payment { order_id, .. } if !self.store.single_writer() => {
+            Command::Payment { order_id, .. } if !self.services.store.single_writer() => {
                 // An order that is not there has no product yet.
-                self.product_index
+                self.services
+                    .product_index
                     .of_order(*order_id)
                     .await?
                     .map_or(LaneId(0), |id| self.combiner.lane(id))
@@ -285,7 +289,7 @@ impl LocalBackend {
     }
 
     pub async fn audit(&self) -> Result<AuditReport> {
-        let (store, cache) = (Arc::clone(&self.store), Arc::clone(&self.cache));
+        let (store, cache) = (Arc::clone(&self.services.store), Arc::clone(&self.services.cache));
         self.on_runtime(async move {
             let facts = store.audit().await?;
             let mut drift = Vec::new();
@@ -306,12 +310,12 @@ impl LocalBackend {
             return Err(Error::invalid_argument(why));
         }
         let cursor = cursor.min(i64::MAX.unsigned_abs() - 1);
-        let store = Arc::clone(&self.store);
+        let store = Arc::clone(&self.services.store);
         self.on_runtime(async move { Ok(store.events_after(cursor, limit).await?) }).await
     }
 
     pub async fn ping(&self) -> Result<()> {
-        let store = Arc::clone(&self.store);
+        let store = Arc::clone(&self.services.store);
         self.on_runtime(async move { Ok(store.ping().await?) }).await
     }
 }

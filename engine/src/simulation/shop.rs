@@ -19,12 +19,16 @@ use crate::cache::ProductCache;
 use crate::clock::StoreClock;
 use crate::config::{Config, LatePayment};
 use crate::ledger::ProductRow;
-use crate::local::{Dependencies, LocalBackend};
+use crate::local::LocalBackend;
 use crate::lock::Lock;
 use crate::metrics::Metrics;
 use crate::model::{Money, Product, ProductId};
 use crate::process_shared::ProcessShared;
+use crate::product_index::ProductIndex;
 use crate::runtime::{self, Runtime};
+use crate::services::{Services, policy};
+use crate::store::Store;
+use crate::sweeper_waker::SweeperWaker;
 
 /// Every response must arrive within this time, whatever the faults.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -124,9 +128,11 @@ impl Shop {
         let process = Process(self.next_process.fetch_add(1, Ordering::Relaxed));
         let config = Arc::clone(&self.config);
         let metrics = Arc::new(Metrics::new());
-        let cache = Arc::new(ProductCache::simulated(config.cache_ttl, Arc::clone(&metrics)));
+        let process_shared = Arc::new(ProcessShared::new(1_000));
+        let mirror = Arc::clone(&process_shared.mirror);
+        let cache = ProductCache::new(mirror, config.cache_ttl, None, Arc::clone(&metrics));
+        let cache = Arc::new(cache);
         self.invalidations.add(process, &cache);
-        let process_shared = Arc::<ProcessShared>::default();
         let lock: Arc<dyn Lock> = match self.locks {
             Locks::Local => Arc::clone(&process_shared.lock) as Arc<dyn Lock>,
             locks => Arc::new(SimulatedLock {
@@ -148,16 +154,21 @@ impl Shop {
             retries: config.retries,
             skew,
         };
-        let backend = LocalBackend::assemble(Dependencies {
+        let store: Arc<dyn Store> = Arc::new(store);
+        let runtime = Runtime::Simulated(process);
+        let backend = LocalBackend::assemble(Services {
+            policy: policy(&config),
             config,
             clock: Arc::new(StoreClock),
-            store: Arc::new(store),
+            product_index: ProductIndex::new(&store, &runtime),
+            store,
             lock,
             cache,
             metrics,
-            process_shared,
+            sweeper_waker: SweeperWaker::new(),
             redis: None,
-            runtime: Runtime::Simulated(process),
+            runtime,
+            _process_shared: process_shared,
         });
         ProcessHandle { backend, process, killed: CancellationToken::new() }
     }

@@ -32,14 +32,8 @@ async fn cache_on(redis: &Redis, entry_ttl: Duration) -> ProductCache {
     let connection = RedisConnection::connect_with_long_timeout(&redis.url()).await.expect("a URL");
     let subscribers = || redis.command(&["PUBSUB", "NUMSUB", "shop:0:changed"]);
     let before = subscribers();
-    let cache = ProductCache::with(
-        LONG,
-        1000,
-        Some(connection),
-        metrics,
-        entry_ttl,
-        Arc::new(Instant::now),
-    );
+    let mirror = mirror(Arc::new(Instant::now));
+    let cache = ProductCache::with_shared_ttl(mirror, LONG, Some(connection), metrics, entry_ttl);
     eventually("it is subscribed", async || subscribers() != before).await;
     cache
 }

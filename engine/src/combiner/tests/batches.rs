@@ -12,6 +12,7 @@ use crate::combiner::in_doubt::{InDoubtCommit, InDoubtCommits};
 use crate::combiner::lanes::{Admission, BatchLimits, Lanes};
 use crate::combiner::{Combiner, worker};
 use crate::model::OrderId;
+use crate::services::Services;
 use crate::store::ReadSet;
 use crate::store::time::tests::SetClock;
 
@@ -68,7 +69,7 @@ async fn execute_isolates_the_fault_of_one_request() {
     };
     let first = harness.execute(vec![hold()]).await;
     assert_eq!(codes(&first), [None]);
-    let Dependencies { cache, store, .. } = &harness.context.deps;
+    let Services { cache, store, .. } = &*harness.context.services;
     assert_eq!(cache.last_stock(PRODUCT, store.now()), Some(4), "the cache is current");
     // The second hold of the next batch violates a CHECK constraint.
     let mut none = hold();
@@ -91,7 +92,7 @@ async fn execute_renews_ids_that_are_taken() {
         harness.context.ids.release(Sequence::Hold, vec![first.id.0]);
         let others = created(&harness.execute(vec![hold(), hold(), hold()]).await);
         assert!(others.iter().all(|hold| hold.id > first.id), "{others:?}");
-        let Dependencies { store, .. } = &harness.context.deps;
+        let Services { store, .. } = &*harness.context.services;
         let (stored, _) = store.hold(first.id).await.expect("reads").expect("is there");
         assert_eq!(stored, first, "it is left as it was");
         for hold in others {
@@ -109,7 +110,7 @@ async fn execute_keeps_hold_times_when_the_wall_clock_steps() {
     let change = |config: &mut Config| url.clone_into(&mut config.store);
     let harness = Harness::with_clock(Arc::clone(&host) as _, LockBehavior::Grant, change).await;
     harness.insert_product().await;
-    let Dependencies { store, .. } = &harness.context.deps;
+    let Services { store, .. } = &*harness.context.services;
     let hour = Duration::from_secs(3_600);
     // The product is hot before the clock steps.
     for (at, step) in [(0, None), (1, None), (2, None), (3, Some(hour)), (4, Some(hour))] {
@@ -157,7 +158,7 @@ async fn unused_ids_are_allocated_again() {
 async fn resolve_is_conclusive_only_under_the_row_locks_of_the_commit() {
     let harness = Harness::new(LockBehavior::Grant, |_| ()).await;
     let committed_id = harness.insert_product().await;
-    let mut session = harness.context.deps.store.session().await.expect("a session");
+    let mut session = harness.context.services.store.session().await.expect("a session");
     session.begin(&ReadSet::default()).await.expect("begins");
     // Whether the commit had locks, whether the lookup has them, and whether the
     // outcome stays unknown.
@@ -187,7 +188,7 @@ async fn close_drains_the_queue_and_stops_the_workers() {
     assert!(!idle.close(Duration::from_millis(1)).await, "the tracker has not been closed");
     let harness = Harness::new(LockBehavior::Grant, |_| ()).await;
     harness.insert_product().await;
-    let combiner = Combiner::start(harness.context.deps, &Runtime::Tokio(Handle::current()));
+    let combiner = Combiner::start(harness.context.services);
     let lanes = [combiner.lane(PRODUCT)];
     let (adjusted, late) = tokio::join!(combiner.submit(adjust(), &lanes), async {
         assert!(combiner.close(Duration::from_secs(20)).await);
@@ -209,7 +210,7 @@ async fn execute_adds_new_holds_to_the_product_index_except_on_sqlite() {
         let [RequestOutcome::Respond(request, Ok(_))] = &outcomes[..] else {
             panic!("one was created")
         };
-        let Dependencies { store, product_index, .. } = &harness.context.deps;
+        let Services { store, product_index, .. } = &*harness.context.services;
         store.close().await;
         let found = product_index.of_hold(request.command.new_holds()[0].id).await;
         assert_eq!(found.ok(), is_known.then_some(Some(PRODUCT)), "{url}");
@@ -220,7 +221,7 @@ async fn execute_adds_new_holds_to_the_product_index_except_on_sqlite() {
 async fn attempt_without_row_locks_leaves_a_commit_in_doubt() {
     let harness = Harness::new(LockBehavior::Grant, |_| ()).await;
     harness.insert_product().await;
-    let Context { deps, speculation, .. } = &harness.context;
+    let Context { services, speculation, .. } = &harness.context;
     let fences = BTreeMap::new();
     for (products, command, is_unresolved) in [
         (vec![PRODUCT], adjust(), false),
@@ -230,8 +231,8 @@ async fn attempt_without_row_locks_leaves_a_commit_in_doubt() {
         let (read_set, commands) = (ReadSet { products, ..ReadSet::default() }, [command]);
         let (read_set, commands, fences) = (&read_set, &commands[..], &fences);
         let input = Attempt { read_set, commands, batch_id: 500, fences, speculation };
-        let mut session = deps.store.session().await.expect("a session");
-        let result = attempt(deps, session.as_mut(), &input, &mut in_doubt, &|_| ()).await;
+        let mut session = services.store.session().await.expect("a session");
+        let result = attempt(services, session.as_mut(), &input, &mut in_doubt, &|_| ()).await;
         assert_eq!(result.expect("decided").decisions.len(), 1);
         assert_eq!(in_doubt.is_unresolved(), is_unresolved, "{commands:?}");
     }
