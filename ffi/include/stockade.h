@@ -49,11 +49,11 @@
 #define STOCKADE_INIT(type) { .struct_size = sizeof(type) }
 #endif
 
-// The most lines that stockade_engine_hold_many accepts. The "cart_lines_max"
+// The most lines that stockade_engine_create_holds accepts. The "cart_lines_max"
 // setting is lower by default and cannot exceed this.
 #define STOCKADE_CART_LINES_MAX 65536
 
-// The most bytes of a body that stockade_engine_payment accepts: 16 MiB, well
+// The most bytes of a body that stockade_engine_record_payment accepts: 16 MiB, well
 // above what payment providers send.
 #define STOCKADE_BODY_LENGTH_MAX 16777216
 
@@ -210,7 +210,7 @@ typedef uint32_t stockade_payment_disposition;
 #endif // __cplusplus
 
 // How a payment event was processed.
-enum stockade_payment_answer
+enum stockade_payment_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -222,9 +222,9 @@ enum stockade_payment_answer
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum stockade_payment_answer stockade_payment_answer;
+typedef enum stockade_payment_status stockade_payment_status;
 #else
-typedef uint32_t stockade_payment_answer;
+typedef uint32_t stockade_payment_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -761,7 +761,7 @@ const char *stockade_event_kind_name(uint32_t kind);
 //
 // Errors: invalid_argument, quantity_limit, not_found, insufficient_stock,
 // idempotency_mismatch, contention, unavailable, misuse.
-stockade_code stockade_engine_hold(const stockade_engine *engine,
+stockade_code stockade_engine_create_hold(const stockade_engine *engine,
                                    const stockade_hold_request *request,
                                    stockade_hold *hold,
                                    bool *replayed,
@@ -770,8 +770,8 @@ stockade_code stockade_engine_hold(const stockade_engine *engine,
 // Holds several products atomically: all or none. Returns one hold per
 // product, by ascending product id. `replayed` may be NULL.
 //
-// Errors: as stockade_engine_hold; insufficient_stock lists every short line.
-stockade_code stockade_engine_hold_many(const stockade_engine *engine,
+// Errors: as stockade_engine_create_hold; insufficient_stock lists every short line.
+stockade_code stockade_engine_create_holds(const stockade_engine *engine,
                                         const stockade_cart_request *request,
                                         stockade_holds **holds,
                                         bool *replayed,
@@ -792,21 +792,21 @@ stockade_code stockade_holds_get(const stockade_holds *holds,
 void stockade_holds_free(stockade_holds *holds);
 
 // Releases a hold and returns it. A hold that is already released or expired
-// is not changed. Sends no token: see stockade_engine_release_with.
+// is not changed. Sends no token: see stockade_engine_release_hold_with.
 //
 // Errors: not_found, unauthorized under the "require_hold_token" setting,
 // hold_already_used if it became an order, contention, unavailable, misuse.
-stockade_code stockade_engine_release(const stockade_engine *engine,
+stockade_code stockade_engine_release_hold(const stockade_engine *engine,
                                       uint64_t id,
                                       stockade_hold *hold,
                                       stockade_error **error);
 
-// Releases a hold, as stockade_engine_release does, with its token.
+// Releases a hold, as stockade_engine_release_hold does, with its token.
 //
 // Errors: invalid_argument for a malformed token, not_found, unauthorized for
 // an invalid or missing token, hold_already_used if it became an order,
 // contention, unavailable, misuse.
-stockade_code stockade_engine_release_with(const stockade_engine *engine,
+stockade_code stockade_engine_release_hold_with(const stockade_engine *engine,
                                            const stockade_release_request *request,
                                            stockade_hold *hold,
                                            stockade_error **error);
@@ -816,7 +816,7 @@ stockade_code stockade_engine_release_with(const stockade_engine *engine,
 // Errors: invalid_argument, not_found, unauthorized for an invalid or missing
 // token, hold_expired (also if it was released), hold_already_used,
 // contention, unavailable, misuse.
-stockade_code stockade_engine_extend(const stockade_engine *engine,
+stockade_code stockade_engine_extend_hold(const stockade_engine *engine,
                                      const stockade_extend_request *request,
                                      stockade_hold *hold,
                                      stockade_error **error);
@@ -824,7 +824,7 @@ stockade_code stockade_engine_extend(const stockade_engine *engine,
 // Reads the current state of a hold.
 //
 // Errors: not_found, unavailable, misuse.
-stockade_code stockade_engine_get_hold(const stockade_engine *engine,
+stockade_code stockade_engine_hold(const stockade_engine *engine,
                                        uint64_t id,
                                        stockade_hold *hold,
                                        stockade_error **error);
@@ -882,7 +882,7 @@ void stockade_options_free(stockade_options *options);
 // product_mismatch, hold_expired (also if it was released), hold_already_used
 // with the order that used it, idempotency_mismatch, contention, unavailable,
 // misuse.
-stockade_code stockade_engine_order(const stockade_engine *engine,
+stockade_code stockade_engine_create_order(const stockade_engine *engine,
                                     const stockade_order_request *request,
                                     stockade_order *order,
                                     bool *replayed,
@@ -891,7 +891,7 @@ stockade_code stockade_engine_order(const stockade_engine *engine,
 // Reads the current state of an order.
 //
 // Errors: not_found, unavailable, misuse.
-stockade_code stockade_engine_get_order(const stockade_engine *engine,
+stockade_code stockade_engine_order(const stockade_engine *engine,
                                         uint64_t id,
                                         stockade_order *order,
                                         stockade_error **error);
@@ -909,15 +909,15 @@ const char *stockade_payment_disposition_name(uint32_t disposition);
 //
 // Errors: invalid_argument (also for an unknown status and for another order's
 // token), idempotency_mismatch, contention, unavailable, misuse.
-stockade_code stockade_engine_payment(const stockade_engine *engine,
+stockade_code stockade_engine_record_payment(const stockade_engine *engine,
                                       const stockade_payment_event *request,
-                                      stockade_payment_answer *answer,
+                                      stockade_payment_status *answer,
                                       bool *replayed,
                                       stockade_error **error);
 
 // Returns the name of a payment answer, such as "waiting"; NULL for an unknown
 // number. Static.
-const char *stockade_payment_answer_name(uint32_t answer);
+const char *stockade_payment_status_name(uint32_t answer);
 
 // Reads a product, from the cache if the entry is fresh.
 //

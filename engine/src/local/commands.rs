@@ -185,9 +185,9 @@ pub(super) fn exists_ever(what: &str, id: u64, possible: bool) -> Result<()> {
     Err(Error::new(ErrorKind::NotFound, why))
 }
 
-fn new_hold(product_id: ProductId, qty: u32) -> NewHold {
+fn new_hold(product_id: ProductId, quantity: u32) -> NewHold {
     // The id is drawn when the hold's turn comes.
-    NewHold { id: HoldId(0), token: Token::random(), product_id, qty, created_at: None }
+    NewHold { id: HoldId(0), token: Token::random(), product_id, quantity, created_at: None }
 }
 
 fn check_quantity(config: &Config, product_id: ProductId, quantity: u64) -> Result<u32> {
@@ -428,7 +428,7 @@ mod tests {
         let Ok(Command::Cart { lines, .. }) = cart(&Config::default(), &request, None) else {
             panic!("a cart")
         };
-        let lines: Vec<_> = lines.iter().map(|line| (line.product_id.0, line.qty)).collect();
+        let lines: Vec<_> = lines.iter().map(|line| (line.product_id.0, line.quantity)).collect();
         assert_eq!(lines, [(2, 3), (9, 3)]);
     }
 

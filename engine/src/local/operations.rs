@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Refusal};
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, NewProduct, Order,
-    OrderId, OrderRequest, OrderStatus, PaymentAnswer, PaymentEvent, Product, ProductId,
+    OrderId, OrderRequest, OrderStatus, PaymentEvent, PaymentReceipt, Product, ProductId,
     ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
 };
 use crate::sweeper::SweepReport;
@@ -62,19 +62,25 @@ impl LocalBackend {
                 respond(self.adjust_stock(adjustment, retry), Response::AdjustStock)
             }
             Request::CreateHold(request) => {
-                respond(self.hold(request, retry), Response::CreateHold)
+                respond(self.create_hold(request, retry), Response::CreateHold)
             }
             Request::CreateHolds(request) => {
-                respond(self.hold_many(request, retry), Response::CreateHolds)
+                respond(self.create_holds(request, retry), Response::CreateHolds)
             }
-            Request::ReleaseHold(request) => respond(self.release(request), Response::ReleaseHold),
-            Request::ExtendHold(request) => respond(self.extend(request), Response::ExtendHold),
-            Request::Hold { id } => respond(self.get_hold(id), Response::Hold),
+            Request::ReleaseHold(request) => {
+                respond(self.release_hold(request), Response::ReleaseHold)
+            }
+            Request::ExtendHold(request) => {
+                respond(self.extend_hold(request), Response::ExtendHold)
+            }
+            Request::Hold { id } => respond(self.hold(id), Response::Hold),
             Request::CreateOrder(request) => {
-                respond(self.order(request, retry), Response::CreateOrder)
+                respond(self.create_order(request, retry), Response::CreateOrder)
             }
-            Request::Order { id } => respond(self.get_order(id), Response::Order),
-            Request::RecordPayment(event) => respond(self.payment(event), Response::RecordPayment),
+            Request::Order { id } => respond(self.order(id), Response::Order),
+            Request::RecordPayment(event) => {
+                respond(self.record_payment(event), Response::RecordPayment)
+            }
             Request::Sweep {} => respond(self.sweep(), Response::Sweep),
             Request::Audit {} => respond(self.audit(), Response::Audit),
             Request::EventsAfter { cursor, limit } => {
@@ -164,7 +170,7 @@ impl LocalBackend {
         replayable!(done, Product)
     }
 
-    pub async fn hold(
+    pub async fn create_hold(
         &self,
         request: HoldRequest,
         retry: Option<Retry>,
@@ -193,7 +199,7 @@ impl LocalBackend {
         Err(error)
     }
 
-    pub async fn hold_many(
+    pub async fn create_holds(
         &self,
         request: CartRequest,
         retry: Option<Retry>,
@@ -204,13 +210,13 @@ impl LocalBackend {
         replayable!(self.submit(command, lanes).await?, Cart)
     }
 
-    pub async fn release(&self, request: ReleaseRequest) -> Result<Hold> {
+    pub async fn release_hold(&self, request: ReleaseRequest) -> Result<Hold> {
         let command = commands::release(&request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
         Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
     }
 
-    pub async fn extend(&self, request: ExtendRequest) -> Result<Hold> {
+    pub async fn extend_hold(&self, request: ExtendRequest) -> Result<Hold> {
         let command = commands::extend(&self.config, &request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
         Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
@@ -225,7 +231,7 @@ impl LocalBackend {
         Ok(self.combiner.lane(found.ok_or_else(|| no_such("hold", id.0))?))
     }
 
-    pub async fn get_hold(&self, id: HoldId) -> Result<Hold> {
+    pub async fn hold(&self, id: HoldId) -> Result<Hold> {
         commands::possible_hold(id)?;
         let store = Arc::clone(&self.store);
         let found = self.on_runtime(async move { Ok(store.hold(id).await?) }).await?;
@@ -237,7 +243,7 @@ impl LocalBackend {
         Ok(hold)
     }
 
-    pub async fn order(
+    pub async fn create_order(
         &self,
         request: OrderRequest,
         retry: Option<Retry>,
@@ -247,7 +253,7 @@ impl LocalBackend {
         replayable!(self.submit(command, vec![lane]).await?, Order)
     }
 
-    pub async fn get_order(&self, id: OrderId) -> Result<Order> {
+    pub async fn order(&self, id: OrderId) -> Result<Order> {
         commands::exists_ever("order", id.0, id.is_possible())?;
         let store = Arc::clone(&self.store);
         let found = self.on_runtime(async move { Ok(store.order(id).await?) }).await?;
@@ -259,7 +265,7 @@ impl LocalBackend {
         Ok(order)
     }
 
-    pub async fn payment(&self, event: PaymentEvent) -> Result<Replayable<PaymentAnswer>> {
+    pub async fn record_payment(&self, event: PaymentEvent) -> Result<Replayable<PaymentReceipt>> {
         let command = commands::payment(&event)?;
         let lane = match &command {
             Command::Payment { order_id, .. } if !self.store.single_writer() => {
@@ -271,7 +277,9 @@ impl LocalBackend {
             }
             _ => LaneId(0),
         };
-        replayable!(self.submit(command, vec![lane]).await?, Payment)
+        let Replayable { value: status, replayed } =
+            replayable!(self.submit(command, vec![lane]).await?, Payment)?;
+        Ok(Replayable { value: PaymentReceipt { status }, replayed })
     }
 
     pub async fn sweep(&self) -> Result<SweepReport> {

@@ -53,12 +53,12 @@ enum stockade_payment_disposition
     STOCKADE_PAYMENT_DISPOSITION_NEEDS_REFUND = 3,
 };
 typedef uint32_t stockade_payment_disposition;
-enum stockade_payment_answer
+enum stockade_payment_status
  {
     STOCKADE_PAYMENT_ANSWER_RECORDED = 1,
     STOCKADE_PAYMENT_ANSWER_WAITING = 2,
 };
-typedef uint32_t stockade_payment_answer;
+typedef uint32_t stockade_payment_status;
 typedef struct stockade_audit stockade_audit;
 typedef struct stockade_engine stockade_engine;
 typedef struct stockade_error stockade_error;
@@ -272,12 +272,12 @@ stockade_code stockade_events_get(const stockade_events *events,
                                   stockade_error **error);
 void stockade_events_free(stockade_events *events);
 const char *stockade_event_kind_name(uint32_t kind);
-stockade_code stockade_engine_hold(const stockade_engine *engine,
+stockade_code stockade_engine_create_hold(const stockade_engine *engine,
                                    const stockade_hold_request *request,
                                    stockade_hold *hold,
                                    bool *replayed,
                                    stockade_error **error);
-stockade_code stockade_engine_hold_many(const stockade_engine *engine,
+stockade_code stockade_engine_create_holds(const stockade_engine *engine,
                                         const stockade_cart_request *request,
                                         stockade_holds **holds,
                                         bool *replayed,
@@ -288,19 +288,19 @@ stockade_code stockade_holds_get(const stockade_holds *holds,
                                  stockade_hold *hold,
                                  stockade_error **error);
 void stockade_holds_free(stockade_holds *holds);
-stockade_code stockade_engine_release(const stockade_engine *engine,
+stockade_code stockade_engine_release_hold(const stockade_engine *engine,
                                       uint64_t id,
                                       stockade_hold *hold,
                                       stockade_error **error);
-stockade_code stockade_engine_release_with(const stockade_engine *engine,
+stockade_code stockade_engine_release_hold_with(const stockade_engine *engine,
                                            const stockade_release_request *request,
                                            stockade_hold *hold,
                                            stockade_error **error);
-stockade_code stockade_engine_extend(const stockade_engine *engine,
+stockade_code stockade_engine_extend_hold(const stockade_engine *engine,
                                      const stockade_extend_request *request,
                                      stockade_hold *hold,
                                      stockade_error **error);
-stockade_code stockade_engine_get_hold(const stockade_engine *engine,
+stockade_code stockade_engine_hold(const stockade_engine *engine,
                                        uint64_t id,
                                        stockade_hold *hold,
                                        stockade_error **error);
@@ -316,23 +316,23 @@ stockade_code stockade_options_set(stockade_options *options,
                                    const char *value,
                                    stockade_error **error);
 void stockade_options_free(stockade_options *options);
-stockade_code stockade_engine_order(const stockade_engine *engine,
+stockade_code stockade_engine_create_order(const stockade_engine *engine,
                                     const stockade_order_request *request,
                                     stockade_order *order,
                                     bool *replayed,
                                     stockade_error **error);
-stockade_code stockade_engine_get_order(const stockade_engine *engine,
+stockade_code stockade_engine_order(const stockade_engine *engine,
                                         uint64_t id,
                                         stockade_order *order,
                                         stockade_error **error);
 const char *stockade_order_status_name(uint32_t status);
 const char *stockade_payment_disposition_name(uint32_t disposition);
-stockade_code stockade_engine_payment(const stockade_engine *engine,
+stockade_code stockade_engine_record_payment(const stockade_engine *engine,
                                       const stockade_payment_event *request,
-                                      stockade_payment_answer *answer,
+                                      stockade_payment_status *answer,
                                       bool *replayed,
                                       stockade_error **error);
-const char *stockade_payment_answer_name(uint32_t answer);
+const char *stockade_payment_status_name(uint32_t answer);
 stockade_code stockade_engine_product(const stockade_engine *engine,
                                       uint64_t id,
                                       stockade_product *product,
