@@ -11,13 +11,10 @@ fn main() -> stockade::Result<()> {
 
     // The idempotency key makes a retry of this request return the same hold.
     let request = HoldRequest::new(lamp.id, 2).ttl(Duration::from_secs(60)).key("cart-77");
-    let hold = engine.create_hold(&request)?;
+    let hold = engine.create_hold(&request)?.value;
     let retry = engine.create_hold(&request)?;
-    assert!(retry.replayed && retry.value.id == hold.value.id);
-    println!(
-        "hold {} keeps {} units until {}",
-        hold.value.id, hold.value.quantity, hold.value.expires_at
-    );
+    assert!(retry.replayed && retry.value.id == hold.id);
+    println!("hold {} keeps {} units until {}", hold.id, hold.quantity, hold.expires_at);
 
     // One unit is left. A refusal says how many a buyer could have.
     match engine.create_hold(HoldRequest::new(lamp.id, 2)) {
@@ -29,7 +26,7 @@ fn main() -> stockade::Result<()> {
 
     // The hold becomes an order. The payment provider reports the outcome, by
     // the order's id or by its payment token, as often as it likes.
-    let order = engine.create_order(OrderRequest::new(hold.value.id, lamp.id))?.value;
+    let order = engine.create_order(OrderRequest::new(hold.id, lamp.id))?.value;
     let event = PaymentEvent::for_order(order.id, Outcome::Success).key("evt-1");
     for _ in 0..2 {
         let recorded = engine.record_payment(&event)?;

@@ -19,7 +19,8 @@ use crate::sweeper::SweepReport;
 /// Passes the list of operations to the macro `$then`.
 ///
 /// An operation takes one request struct in brackets, or plain arguments in
-/// parentheses; after `=` stands its variant of [`Request`] and [`Response`].
+/// parentheses; after `=` stands its variant of [`Request`] and [`Response`],
+/// the same name in camel case. A noun reads, `verb_noun` acts.
 macro_rules! operations {
     ($then:ident) => {
         $then! {
@@ -234,6 +235,7 @@ mod tests {
             ),
         ] {
             assert_eq!(serde_json::to_string(&request).expect("JSON"), json);
+            assert!(json.starts_with(&format!(r#"{{"{}":"#, request.name())));
             let read: Request = serde_json::from_str(json).expect("reads");
             assert_eq!(read.name(), request.name());
         }

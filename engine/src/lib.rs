@@ -52,6 +52,8 @@
 //! Every failure is an [`Error`] with a stable [`code`](Error::code), and
 //! [`Error::retry_after`] tells whether to retry.
 
+#![deny(missing_debug_implementations)]
+
 /// Passes a failpoint; expands to nothing without the feature `failpoints`.
 macro_rules! failpoint {
     ($at:ident) => {

@@ -342,6 +342,18 @@ impl EventKind {
     }
 }
 
+/// Formats an enum as it is serialized.
+macro_rules! display_as_str {
+    ($($Enum:ty),*) => {
+        $(impl fmt::Display for $Enum {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        })*
+    };
+}
+display_as_str!(HoldStatus, OrderStatus, PaymentDisposition, PaymentStatus, EventKind);
+
 /// A state transition, read from the transactional outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -114,7 +114,7 @@ enum stockade_event_kind
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // None; the library fills it in for a value that this header lacks.
+    // A value that this header does not list.
     STOCKADE_EVENT_KIND_UNKNOWN = 0,
     // A hold reserved stock.
     STOCKADE_EVENT_KIND_HOLD_CREATED = 1,
@@ -151,7 +151,7 @@ enum stockade_hold_status
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // None; the library fills it in for a value that this header lacks.
+    // A value that this header does not list.
     STOCKADE_HOLD_STATUS_UNKNOWN = 0,
     // Reserves stock until it is ordered, released or expires.
     STOCKADE_HOLD_STATUS_ACTIVE = 1,
@@ -176,7 +176,7 @@ enum stockade_order_status
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // None; the library fills it in for a value that this header lacks.
+    // A value that this header does not list.
     STOCKADE_ORDER_STATUS_UNKNOWN = 0,
     // No payment event was received yet.
     STOCKADE_ORDER_STATUS_PENDING_PAYMENT = 1,
@@ -199,7 +199,7 @@ enum stockade_payment_disposition
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // None; the library fills it in for a value that this header lacks.
+    // A value that this header does not list.
     STOCKADE_PAYMENT_DISPOSITION_UNKNOWN = 0,
     // No late payment was received.
     STOCKADE_PAYMENT_DISPOSITION_NONE = 1,
@@ -223,7 +223,7 @@ enum stockade_payment_status
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // None; the library fills it in for a value that this header lacks.
+    // A value that this header does not list.
     STOCKADE_PAYMENT_STATUS_UNKNOWN = 0,
     // The event was applied to its order.
     STOCKADE_PAYMENT_STATUS_RECORDED = 1,

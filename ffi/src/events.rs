@@ -17,7 +17,7 @@ use crate::versioned_struct::versioned_struct;
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_event_kind {
-    /// None; the library fills it in for a value that this header lacks.
+    /// A value that this header does not list.
     Unknown = 0,
     /// A hold reserved stock.
     HoldCreated = 1,

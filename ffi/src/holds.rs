@@ -27,7 +27,7 @@ pub const STOCKADE_CART_LINES_MAX: u64 = 65_536;
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_hold_status {
-    /// None; the library fills it in for a value that this header lacks.
+    /// A value that this header does not list.
     Unknown = 0,
     /// Reserves stock until it is ordered, released or expires.
     Active = 1,

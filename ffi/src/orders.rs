@@ -17,7 +17,7 @@ use crate::versioned_struct::{self, request_struct, versioned_struct};
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_order_status {
-    /// None; the library fills it in for a value that this header lacks.
+    /// A value that this header does not list.
     Unknown = 0,
     /// No payment event was received yet.
     PendingPayment = 1,
@@ -48,7 +48,7 @@ mod status {
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_payment_disposition {
-    /// None; the library fills it in for a value that this header lacks.
+    /// A value that this header does not list.
     Unknown = 0,
     /// No late payment was received.
     None = 1,

@@ -23,7 +23,7 @@ pub const STOCKADE_BODY_LENGTH_MAX: u64 = 16_777_216;
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_payment_status {
-    /// None; the library fills it in for a value that this header lacks.
+    /// A value that this header does not list.
     Unknown = 0,
     /// The event was applied to its order.
     Recorded = 1,

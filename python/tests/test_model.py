@@ -85,7 +85,7 @@ class Shop(RuleBasedStateMachine):
         assert refused.value.available == product.stock
 
     @rule(quantities=st.lists(st.integers(1, 4), min_size=PRODUCTS, max_size=PRODUCTS))
-    def hold_many(self, quantities: list[int]) -> None:
+    def create_holds(self, quantities: list[int]) -> None:
         wanted = list(zip(self.products, quantities, strict=True))
         items = {product.id: quantity for product, quantity in wanted}
         short = [product.id for product, quantity in wanted if quantity > product.stock]

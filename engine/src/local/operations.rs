@@ -141,7 +141,7 @@ impl LocalBackend {
         new: NewProduct,
         retry: Option<Retry>,
     ) -> Result<Replayable<Product>> {
-        let keyed = commands::new_product(&new, retry)?;
+        let keyed = commands::create_product(&new, retry)?;
         let (store, retries) = (Arc::clone(&self.store), self.config.retries);
         let created = self
             .on_runtime(async move {
@@ -161,7 +161,7 @@ impl LocalBackend {
         adjustment: StockAdjustment,
         retry: Option<Retry>,
     ) -> Result<Replayable<Product>> {
-        let command = commands::adjustment(&adjustment, retry)?;
+        let command = commands::adjust_stock(&adjustment, retry)?;
         let lanes = vec![self.combiner.lane(adjustment.product_id)];
         let done = self.submit(command, lanes).await?;
         let StockAdjustment { product_id, delta, reason, .. } = adjustment;
@@ -175,7 +175,7 @@ impl LocalBackend {
         request: HoldRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Hold>> {
-        let command = commands::hold(&self.config, &request, retry)?;
+        let command = commands::create_hold(&self.config, &request, retry)?;
         // An earlier attempt may have been executed: only its key tells.
         if request.key.is_none() && !retry.is_some_and(|retry| retry.is_retry) {
             self.refuse_sold_out(&request)?;
@@ -204,20 +204,20 @@ impl LocalBackend {
         request: CartRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Vec<Hold>>> {
-        let command = commands::cart(&self.config, &request, retry)?;
+        let command = commands::create_holds(&self.config, &request, retry)?;
         let lanes =
             request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id)).collect();
         replayable!(self.submit(command, lanes).await?, Cart)
     }
 
     pub async fn release_hold(&self, request: ReleaseRequest) -> Result<Hold> {
-        let command = commands::release(&request)?;
+        let command = commands::release_hold(&request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
         Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
     }
 
     pub async fn extend_hold(&self, request: ExtendRequest) -> Result<Hold> {
-        let command = commands::extend(&self.config, &request)?;
+        let command = commands::extend_hold(&self.config, &request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
         Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
     }
@@ -248,7 +248,7 @@ impl LocalBackend {
         request: OrderRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Order>> {
-        let command = commands::order(&request, retry)?;
+        let command = commands::create_order(&request, retry)?;
         let lane = self.combiner.lane(request.product_id);
         replayable!(self.submit(command, vec![lane]).await?, Order)
     }
@@ -266,7 +266,7 @@ impl LocalBackend {
     }
 
     pub async fn record_payment(&self, event: PaymentEvent) -> Result<Replayable<PaymentReceipt>> {
-        let command = commands::payment(&event)?;
+        let command = commands::record_payment(&event)?;
         let lane = match &command {
             Command::Payment { order_id, .. } if !self.store.single_writer() => {
                 // An order that is not there has no product yet.

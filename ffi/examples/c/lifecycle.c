@@ -56,8 +56,8 @@ int main(int argc, char **argv)
     event.payment_token = order.payment_token;
     event.status = "success";
     event.key = "evt-1";
-    stockade_payment_status answer;
-    check(stockade_engine_record_payment(engine, &event, &answer, &replayed, &error), error);
+    stockade_payment_status status;
+    check(stockade_engine_record_payment(engine, &event, &status, &replayed, &error), error);
 
     check(stockade_engine_order(engine, order.id, &order, &error), error);
     check(stockade_engine_product(engine, lamp.id, &lamp, &error), error);

@@ -221,7 +221,7 @@ fn what_was_never_sent_is_known_not_to_be_done(world: &World) {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let answers = [
         ("adjust_stock", far.engine.adjust_stock(&received).map(drop)),
-        ("hold", far.engine.create_hold(HoldRequest::new(id, 1)).map(drop)),
+        ("create_hold", far.engine.create_hold(HoldRequest::new(id, 1)).map(drop)),
     ];
     for (call, answer) in answers {
         let error = answer.expect_err("nobody there");
@@ -266,7 +266,7 @@ fn an_engine_that_does_not_answer_is_unavailable_in_time(world: &World) {
     let since = Instant::now();
     let error = far.engine.create_hold(HoldRequest::new(id, 1)).expect_err("no answer");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.message().contains("hold may have been executed"), "{error}");
+    assert!(error.message().contains("create_hold may have been executed"), "{error}");
     assert!(since.elapsed() < secs(10), "it took {:?}", since.elapsed());
     far.proxy.swallow_replies(false);
     far.proxy.cut();
@@ -296,7 +296,7 @@ fn callers_of_an_engine_that_cannot_be_reached_wait_for_one_attempt(world: &Worl
     for answer in at_once(CALLERS, |_| far.engine.create_hold(HoldRequest::new(id, 1))) {
         let error = answer.expect_err("no answer");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.message().contains("hold was not executed"), "{error}");
+        assert!(error.message().contains("create_hold was not executed"), "{error}");
     }
     assert_eq!(retries(), before, "one attempt took longer than any of them waits");
     assert!(since.elapsed() < secs(10), "it took {:?}", since.elapsed());
