@@ -136,7 +136,7 @@ async fn smoke() {
     let stockade = Stockade::open(Shop::in_file(1, PLENTY).await, Products::One).await;
     assert_eq!(stockade.request(0).await, Answer::Done);
     let request = stockade::HoldRequest::new(1, 1).ttl(Duration::from_secs(1));
-    stockade.engine().hold(&request).await.expect("a hold");
+    stockade.engine().create_hold(&request).await.expect("a hold");
     Storm { holds: 1, products: 1 }.passes(stockade.engine()).await;
     assert!(stockade.engine().audit().await.expect("an audit").consistent);
     Contender::close(&stockade).await;

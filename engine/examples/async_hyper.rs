@@ -74,7 +74,7 @@ async fn product(engine: &AsyncEngine, id: &str) -> Result<String, Error> {
 
 async fn hold(engine: &AsyncEngine, id: &str, quantity: &str) -> Result<String, Error> {
     let quantity = stockade::parse_quantity(quantity)?;
-    let hold = engine.hold(HoldRequest::new(parse_id(id)?, quantity)).await?;
+    let hold = engine.create_hold(HoldRequest::new(parse_id(id)?, quantity)).await?.value;
     Ok(format!(r#"{{"id":{},"token":"{}"}}"#, hold.id, hold.token))
 }
 

@@ -24,9 +24,9 @@ fn main() -> Result<(), Box<dyn StdError>> {
     let engine = Engine::open(store.as_deref().unwrap_or("sqlite::memory:"))?;
     let is_demo = store.is_none();
     if is_demo {
-        let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?;
-        let hold = engine.hold(HoldRequest::new(lamp.id, 2))?;
-        engine.release(hold.id)?;
+        let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?.value;
+        let hold = engine.create_hold(HoldRequest::new(lamp.id, 2))?.value;
+        engine.release_hold(hold.id)?;
     }
     loop {
         let events = engine.events_after(cursor, PAGE)?;
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
                 event.kind.as_str(),
                 event.product_id,
                 event.version,
-                event.qty
+                event.quantity
             );
             // Store the cursor here, durably, before the next event.
             cursor = event.cursor;

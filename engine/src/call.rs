@@ -11,7 +11,7 @@ use crate::audit::AuditReport;
 use crate::error::{Error, ErrorKind};
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
-    OrderRequest, PaymentAnswer, PaymentEvent, Product, ProductId, ProductPage, ReleaseRequest,
+    OrderRequest, PaymentEvent, PaymentReceipt, Product, ProductId, ProductPage, ReleaseRequest,
     Replayable, StockAdjustment, Token,
 };
 use crate::sweeper::SweepReport;
@@ -19,7 +19,8 @@ use crate::sweeper::SweepReport;
 /// Passes the list of operations to the macro `$then`.
 ///
 /// An operation takes one request struct in brackets, or plain arguments in
-/// parentheses; after `=` stands its variant of [`Request`] and [`Response`].
+/// parentheses; after `=` stands its variant of [`Request`] and [`Response`],
+/// the same name in camel case. A noun reads, `verb_noun` acts.
 macro_rules! operations {
     ($then:ident) => {
         $then! {
@@ -56,14 +57,14 @@ macro_rules! operations {
             /// `invalid_argument`, `quantity_limit`, `not_found`,
             /// `insufficient_stock`, `idempotency_mismatch`, `contention`,
             /// `unavailable`.
-            fn hold[HoldRequest] -> Replayable<Hold> = CreateHold;
+            fn create_hold[HoldRequest] -> Replayable<Hold> = CreateHold;
 
             /// Holds several products, all or none, and returns one hold for each
             /// product by ascending product id.
             ///
             /// # Errors
-            /// As [`Engine::hold`]; `insufficient_stock` names every short line.
-            fn hold_many[CartRequest] -> Replayable<Vec<Hold>> = CreateHolds;
+            /// As [`Engine::create_hold`]; `insufficient_stock` names every short line.
+            fn create_holds[CartRequest] -> Replayable<Vec<Hold>> = CreateHolds;
 
             /// Returns a hold's units to stock. Takes the hold's id, or a
             /// [`ReleaseRequest`], which can show its token. A hold that has ended
@@ -73,7 +74,7 @@ macro_rules! operations {
             /// `not_found`, `unauthorized` for a token that is wrong or missing,
             /// `hold_already_used` when it became an order, `contention`,
             /// `unavailable`.
-            fn release[ReleaseRequest] -> Hold = ReleaseHold;
+            fn release_hold[ReleaseRequest] -> Hold = ReleaseHold;
 
             /// Makes an active hold live longer, up to the `hold_ttl_max` setting.
             ///
@@ -81,13 +82,13 @@ macro_rules! operations {
             /// `invalid_argument`, `not_found`, `unauthorized` for a token that is
             /// wrong or missing, `hold_expired` (also when it was released),
             /// `hold_already_used`, `contention`, `unavailable`.
-            fn extend[ExtendRequest] -> Hold = ExtendHold;
+            fn extend_hold[ExtendRequest] -> Hold = ExtendHold;
 
             /// Reads a hold as it stands now.
             ///
             /// # Errors
             /// `not_found`, `unavailable`.
-            fn get_hold(id: HoldId) -> Hold = Hold;
+            fn hold(id: HoldId) -> Hold = Hold;
 
             /// Turns an active hold into an order. Payment events that came before it
             /// are applied at once, so the order may be paid or cancelled already.
@@ -97,13 +98,13 @@ macro_rules! operations {
             /// `product_mismatch`, `hold_expired` (also when it was released),
             /// `hold_already_used` with the order that used it,
             /// `idempotency_mismatch`, `contention`, `unavailable`.
-            fn order[OrderRequest] -> Replayable<Order> = CreateOrder;
+            fn create_order[OrderRequest] -> Replayable<Order> = CreateOrder;
 
             /// Reads an order as it stands now.
             ///
             /// # Errors
             /// `not_found`, `unavailable`.
-            fn get_order(id: OrderId) -> Order = Order;
+            fn order(id: OrderId) -> Order = Order;
 
             /// Records a payment provider's event on an order: once for each key
             /// however often it is delivered, and also before the order exists.
@@ -111,7 +112,7 @@ macro_rules! operations {
             /// # Errors
             /// `invalid_argument` (also for a token that is not the order's),
             /// `idempotency_mismatch`, `contention`, `unavailable`.
-            fn payment[PaymentEvent] -> Replayable<PaymentAnswer> = RecordPayment;
+            fn record_payment[PaymentEvent] -> Replayable<PaymentReceipt> = RecordPayment;
 
             /// Expires all holds and orders that are due now, without waiting for
             /// the sweeper.
@@ -234,6 +235,7 @@ mod tests {
             ),
         ] {
             assert_eq!(serde_json::to_string(&request).expect("JSON"), json);
+            assert!(json.starts_with(&format!(r#"{{"{}":"#, request.name())));
             let read: Request = serde_json::from_str(json).expect("reads");
             assert_eq!(read.name(), request.name());
         }

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::model::{parse_bool, parse_duration};
 
 /// What to do with a payment that arrives after its order was cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum LatePayment {
     /// Reserve the units again if they are available, else require a refund.
     #[default]
@@ -18,7 +19,8 @@ pub enum LatePayment {
 }
 
 /// What to do about the store's schema when an engine is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Migrate {
     /// Create the store if there is none, and apply missing migrations.
     #[default]

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::local;
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
-    OrderRequest, PaymentAnswer, PaymentEvent, Product, ProductId, ProductPage, ReleaseRequest,
+    OrderRequest, PaymentEvent, PaymentReceipt, Product, ProductId, ProductPage, ReleaseRequest,
     Replayable, StockAdjustment,
 };
 use crate::rpc::{self, RemoteCall};
@@ -73,10 +73,10 @@ operations!(define_methods);
 /// use stockade::{Engine, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEvent};
 ///
 /// let engine = Engine::open("sqlite::memory:")?;
-/// let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?;
-/// let hold = engine.hold(HoldRequest::new(lamp.id, 2))?;
-/// let order = engine.order(OrderRequest::new(hold.id, lamp.id))?;
-/// engine.payment(PaymentEvent::for_order(order.id, Outcome::Success).key("evt-1"))?;
+/// let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?.value;
+/// let hold = engine.create_hold(HoldRequest::new(lamp.id, 2))?.value;
+/// let order = engine.create_order(OrderRequest::new(hold.id, lamp.id))?.value;
+/// engine.record_payment(PaymentEvent::for_order(order.id, Outcome::Success).key("evt-1"))?;
 /// assert_eq!(engine.product(lamp.id)?.sold, 2);
 /// engine.close()?;
 /// # Ok::<(), stockade::Error>(())

@@ -5,15 +5,15 @@
 //! use stockade::{Engine, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEvent};
 //!
 //! let engine = Engine::open("sqlite::memory:")?;
-//! let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?;
+//! let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?.value;
 //!
 //! // Two units are reserved for this buyer for two minutes.
-//! let hold = engine.hold(HoldRequest::new(lamp.id, 2))?;
+//! let hold = engine.create_hold(HoldRequest::new(lamp.id, 2))?.value;
 //! assert_eq!(engine.product(lamp.id)?.stock, 3);
 //!
 //! // The hold becomes an order, and the payment provider reports the outcome.
-//! let order = engine.order(OrderRequest::new(hold.id, lamp.id))?;
-//! engine.payment(PaymentEvent::for_order(order.id, Outcome::Success).key("evt-1"))?;
+//! let order = engine.create_order(OrderRequest::new(hold.id, lamp.id))?.value;
+//! engine.record_payment(PaymentEvent::for_order(order.id, Outcome::Success).key("evt-1"))?;
 //! assert_eq!(engine.product(lamp.id)?.sold, 2);
 //! assert!(engine.audit()?.consistent);
 //! engine.close()?;
@@ -51,6 +51,8 @@
 //!
 //! Every failure is an [`Error`] with a stable [`code`](Error::code), and
 //! [`Error::retry_after`] tells whether to retry.
+
+#![deny(missing_debug_implementations)]
 
 /// Passes a failpoint; expands to nothing without the feature `failpoints`.
 macro_rules! failpoint {
@@ -103,9 +105,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use model::{
     CartRequest, Event, EventKind, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus,
     InvalidArgument, Money, NewProduct, Order, OrderId, OrderRequest, OrderStatus, Outcome,
-    PaymentAnswer, PaymentDisposition, PaymentEvent, PaymentToken, Product, ProductId, ProductPage,
-    ReleaseRequest, Replayable, ShortLine, StockAdjustment, Timestamp, Token, parse_bool,
-    parse_duration, parse_quantity,
+    PaymentDisposition, PaymentEvent, PaymentReceipt, PaymentStatus, PaymentToken, Product,
+    ProductId, ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment, Timestamp,
+    Token, parse_bool, parse_duration, parse_quantity,
 };
 pub use rpc::RemoteCall;
 pub use sweeper::SweepReport;

@@ -99,6 +99,7 @@ pub struct ProductPage {
 /// The status of a hold. All but [`HoldStatus::Active`] are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum HoldStatus {
     /// It reserves stock until it is ordered, released or expires.
     Active,
@@ -132,7 +133,7 @@ pub struct Hold {
     /// The held product.
     pub product_id: ProductId,
     /// Units held.
-    pub qty: u32,
+    pub quantity: u32,
     /// The status.
     pub status: HoldStatus,
     /// The hold has expired once `now >= expires_at`.
@@ -151,6 +152,7 @@ pub struct Hold {
 /// The status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OrderStatus {
     /// No payment event has arrived yet.
     PendingPayment,
@@ -175,6 +177,7 @@ impl OrderStatus {
 /// What happened to a payment that arrived after its order was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum PaymentDisposition {
     /// There was no such payment.
     None,
@@ -208,7 +211,7 @@ pub struct Order {
     /// The ordered product.
     pub product_id: ProductId,
     /// Units ordered.
-    pub qty: u32,
+    pub quantity: u32,
     /// The status.
     pub status: OrderStatus,
     /// The token by which a payment provider refers to this order.
@@ -221,19 +224,40 @@ pub struct Order {
     pub updated_at: Timestamp,
 }
 
-/// How a payment event was handled.
+/// What happened to a payment event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PaymentAnswer {
+#[non_exhaustive]
+pub enum PaymentStatus {
     /// The event was recorded and applied to its order.
     Recorded,
     /// The order does not exist yet: the event waits for it.
     Waiting,
 }
 
+impl PaymentStatus {
+    /// The status as it is serialized.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// The answer to a payment event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PaymentReceipt {
+    /// What happened to the event.
+    pub status: PaymentStatus,
+}
+
 /// A result, and whether it is replayed from an earlier call with the same
 /// idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Replayable<T> {
     /// The result.
     pub value: T,
@@ -241,16 +265,17 @@ pub struct Replayable<T> {
     pub replayed: bool,
 }
 
-impl<T> std::ops::Deref for Replayable<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
+impl<T> Replayable<T> {
+    /// The result alone.
+    #[must_use]
+    pub fn into_value(self) -> T {
+        self.value
     }
 }
 
 /// The kind of an [`Event`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum EventKind {
     /// A hold reserved stock.
     #[serde(rename = "hold.created")]
@@ -317,6 +342,18 @@ impl EventKind {
     }
 }
 
+/// Formats an enum as it is serialized.
+macro_rules! display_as_str {
+    ($($Enum:ty),*) => {
+        $(impl fmt::Display for $Enum {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        })*
+    };
+}
+display_as_str!(HoldStatus, OrderStatus, PaymentDisposition, PaymentStatus, EventKind);
+
 /// A state transition, read from the transactional outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -335,7 +372,7 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
     /// Units moved; negative if an operator wrote them off.
-    pub qty: i64,
+    pub quantity: i64,
     /// The product's version after the transition's commit.
     pub version: u64,
     /// The time of the transition.

@@ -36,7 +36,7 @@ int main(void)
     stockade_hold hold = STOCKADE_INIT(stockade_hold);
     start = now();
     for (int i = 0; i < HOLDS; i++)
-        if (stockade_engine_hold(engine, &wanted, &hold, NULL, &error) != STOCKADE_CODE_OK)
+        if (stockade_engine_create_hold(engine, &wanted, &hold, NULL, &error) != STOCKADE_CODE_OK)
             return 1;
     printf("C     hold %8.1f us\n", (now() - start) / HOLDS / 1000);
     stockade_engine_free(engine);

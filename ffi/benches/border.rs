@@ -15,7 +15,7 @@ use stockade_ffi::code::stockade_code;
 use stockade_ffi::engine::{
     stockade_engine, stockade_engine_free, stockade_engine_noop, stockade_engine_open,
 };
-use stockade_ffi::holds::{stockade_engine_hold, stockade_hold, stockade_hold_request};
+use stockade_ffi::holds::{stockade_engine_create_hold, stockade_hold, stockade_hold_request};
 use stockade_ffi::products::{
     stockade_engine_create_product, stockade_new_product, stockade_product,
 };
@@ -56,7 +56,7 @@ fn noop(engine: &Engine) -> stockade::Result<()> {
 fn border(criterion: &mut Criterion) {
     let rust = Engine::open("sqlite::memory:").expect("opens");
     let lamp = NewProduct::new("Lamp", "19.99".parse().expect("a price"), PLENTY);
-    let lamp = rust.create_product(&lamp).expect("created").id;
+    let lamp = rust.create_product(&lamp).expect("created").value.id;
     let (c, product_id) = opened();
 
     let mut group = criterion.benchmark_group("noop");
@@ -70,7 +70,7 @@ fn border(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("hold");
     group.bench_function("rust", |bencher| {
-        bencher.iter(|| rust.hold(HoldRequest::new(lamp, 1)).expect("held"));
+        bencher.iter(|| rust.create_hold(HoldRequest::new(lamp, 1)).expect("held"));
     });
     group.bench_function("c", |bencher| {
         let request = stockade_hold_request {
@@ -91,7 +91,13 @@ fn border(criterion: &mut Criterion) {
         bencher.iter(|| {
             // SAFETY: all pointers are of live variables, and the sizes are set.
             let code = unsafe {
-                stockade_engine_hold(c, &request, hold.as_mut_ptr(), ptr::null_mut(), &mut error)
+                stockade_engine_create_hold(
+                    c,
+                    &request,
+                    hold.as_mut_ptr(),
+                    ptr::null_mut(),
+                    &mut error,
+                )
             };
             assert_eq!(code, stockade_code::Ok);
         });

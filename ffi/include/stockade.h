@@ -49,11 +49,11 @@
 #define STOCKADE_INIT(type) { .struct_size = sizeof(type) }
 #endif
 
-// The most lines that stockade_engine_hold_many accepts. The "cart_lines_max"
+// The most lines that stockade_engine_create_holds accepts. The "cart_lines_max"
 // setting is lower by default and cannot exceed this.
 #define STOCKADE_CART_LINES_MAX 65536
 
-// The most bytes of a body that stockade_engine_payment accepts: 16 MiB, well
+// The most bytes of a body that stockade_engine_record_payment accepts: 16 MiB, well
 // above what payment providers send.
 #define STOCKADE_BODY_LENGTH_MAX 16777216
 
@@ -114,6 +114,8 @@ enum stockade_event_kind
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
+    // A value that this header does not list.
+    STOCKADE_EVENT_KIND_UNKNOWN = 0,
     // A hold reserved stock.
     STOCKADE_EVENT_KIND_HOLD_CREATED = 1,
     // The caller released a hold.
@@ -149,6 +151,8 @@ enum stockade_hold_status
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
+    // A value that this header does not list.
+    STOCKADE_HOLD_STATUS_UNKNOWN = 0,
     // Reserves stock until it is ordered, released or expires.
     STOCKADE_HOLD_STATUS_ACTIVE = 1,
     // Became an order.
@@ -172,6 +176,8 @@ enum stockade_order_status
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
+    // A value that this header does not list.
+    STOCKADE_ORDER_STATUS_UNKNOWN = 0,
     // No payment event was received yet.
     STOCKADE_ORDER_STATUS_PENDING_PAYMENT = 1,
     // The payment succeeded and the units are sold.
@@ -193,6 +199,8 @@ enum stockade_payment_disposition
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
+    // A value that this header does not list.
+    STOCKADE_PAYMENT_DISPOSITION_UNKNOWN = 0,
     // No late payment was received.
     STOCKADE_PAYMENT_DISPOSITION_NONE = 1,
     // The units were still available: reserved again, and the order is paid.
@@ -210,21 +218,23 @@ typedef uint32_t stockade_payment_disposition;
 #endif // __cplusplus
 
 // How a payment event was processed.
-enum stockade_payment_answer
+enum stockade_payment_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
+    // A value that this header does not list.
+    STOCKADE_PAYMENT_STATUS_UNKNOWN = 0,
     // The event was applied to its order.
-    STOCKADE_PAYMENT_ANSWER_RECORDED = 1,
+    STOCKADE_PAYMENT_STATUS_RECORDED = 1,
     // The order does not exist yet: the event waits for it.
-    STOCKADE_PAYMENT_ANSWER_WAITING = 2,
+    STOCKADE_PAYMENT_STATUS_WAITING = 2,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
-typedef enum stockade_payment_answer stockade_payment_answer;
+typedef enum stockade_payment_status stockade_payment_status;
 #else
-typedef uint32_t stockade_payment_answer;
+typedef uint32_t stockade_payment_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -344,7 +354,7 @@ typedef struct {
     // The order, 0 for none.
     uint64_t order_id;
     // Units; negative for a write-off.
-    int64_t qty;
+    int64_t quantity;
     // The product's version after the transaction of the event.
     uint64_t version;
     // When it was committed, in microseconds since 1970 in UTC.
@@ -379,7 +389,7 @@ typedef struct {
     // Its status.
     stockade_hold_status status;
     // Units reserved.
-    uint32_t qty;
+    uint32_t quantity;
     // Always 0.
     uint32_t reserved;
     // The hold's id.
@@ -476,7 +486,7 @@ typedef struct {
     // Its status.
     stockade_order_status status;
     // Units ordered.
-    uint32_t qty;
+    uint32_t quantity;
     // How a late payment was handled.
     stockade_payment_disposition payment_disposition;
     // The order's id.
@@ -761,21 +771,21 @@ const char *stockade_event_kind_name(uint32_t kind);
 //
 // Errors: invalid_argument, quantity_limit, not_found, insufficient_stock,
 // idempotency_mismatch, contention, unavailable, misuse.
-stockade_code stockade_engine_hold(const stockade_engine *engine,
-                                   const stockade_hold_request *request,
-                                   stockade_hold *hold,
-                                   bool *replayed,
-                                   stockade_error **error);
+stockade_code stockade_engine_create_hold(const stockade_engine *engine,
+                                          const stockade_hold_request *request,
+                                          stockade_hold *hold,
+                                          bool *replayed,
+                                          stockade_error **error);
 
 // Holds several products atomically: all or none. Returns one hold per
 // product, by ascending product id. `replayed` may be NULL.
 //
-// Errors: as stockade_engine_hold; insufficient_stock lists every short line.
-stockade_code stockade_engine_hold_many(const stockade_engine *engine,
-                                        const stockade_cart_request *request,
-                                        stockade_holds **holds,
-                                        bool *replayed,
-                                        stockade_error **error);
+// Errors: as stockade_engine_create_hold; insufficient_stock lists every short line.
+stockade_code stockade_engine_create_holds(const stockade_engine *engine,
+                                           const stockade_cart_request *request,
+                                           stockade_holds **holds,
+                                           bool *replayed,
+                                           stockade_error **error);
 
 // Returns the number of holds; 0 for NULL.
 size_t stockade_holds_count(const stockade_holds *holds);
@@ -792,42 +802,42 @@ stockade_code stockade_holds_get(const stockade_holds *holds,
 void stockade_holds_free(stockade_holds *holds);
 
 // Releases a hold and returns it. A hold that is already released or expired
-// is not changed. Sends no token: see stockade_engine_release_with.
+// is not changed. Sends no token: see stockade_engine_release_hold_with.
 //
 // Errors: not_found, unauthorized under the "require_hold_token" setting,
 // hold_already_used if it became an order, contention, unavailable, misuse.
-stockade_code stockade_engine_release(const stockade_engine *engine,
-                                      uint64_t id,
-                                      stockade_hold *hold,
-                                      stockade_error **error);
+stockade_code stockade_engine_release_hold(const stockade_engine *engine,
+                                           uint64_t id,
+                                           stockade_hold *hold,
+                                           stockade_error **error);
 
-// Releases a hold, as stockade_engine_release does, with its token.
+// Releases a hold, as stockade_engine_release_hold does, with its token.
 //
 // Errors: invalid_argument for a malformed token, not_found, unauthorized for
 // an invalid or missing token, hold_already_used if it became an order,
 // contention, unavailable, misuse.
-stockade_code stockade_engine_release_with(const stockade_engine *engine,
-                                           const stockade_release_request *request,
-                                           stockade_hold *hold,
-                                           stockade_error **error);
+stockade_code stockade_engine_release_hold_with(const stockade_engine *engine,
+                                                const stockade_release_request *request,
+                                                stockade_hold *hold,
+                                                stockade_error **error);
 
 // Extends an active hold and returns it.
 //
 // Errors: invalid_argument, not_found, unauthorized for an invalid or missing
 // token, hold_expired (also if it was released), hold_already_used,
 // contention, unavailable, misuse.
-stockade_code stockade_engine_extend(const stockade_engine *engine,
-                                     const stockade_extend_request *request,
-                                     stockade_hold *hold,
-                                     stockade_error **error);
+stockade_code stockade_engine_extend_hold(const stockade_engine *engine,
+                                          const stockade_extend_request *request,
+                                          stockade_hold *hold,
+                                          stockade_error **error);
 
 // Reads the current state of a hold.
 //
 // Errors: not_found, unavailable, misuse.
-stockade_code stockade_engine_get_hold(const stockade_engine *engine,
-                                       uint64_t id,
-                                       stockade_hold *hold,
-                                       stockade_error **error);
+stockade_code stockade_engine_hold(const stockade_engine *engine,
+                                   uint64_t id,
+                                   stockade_hold *hold,
+                                   stockade_error **error);
 
 // Returns the name of a hold's status, such as "active"; NULL for an unknown
 // number. Static.
@@ -882,19 +892,19 @@ void stockade_options_free(stockade_options *options);
 // product_mismatch, hold_expired (also if it was released), hold_already_used
 // with the order that used it, idempotency_mismatch, contention, unavailable,
 // misuse.
-stockade_code stockade_engine_order(const stockade_engine *engine,
-                                    const stockade_order_request *request,
-                                    stockade_order *order,
-                                    bool *replayed,
-                                    stockade_error **error);
+stockade_code stockade_engine_create_order(const stockade_engine *engine,
+                                           const stockade_order_request *request,
+                                           stockade_order *order,
+                                           bool *replayed,
+                                           stockade_error **error);
 
 // Reads the current state of an order.
 //
 // Errors: not_found, unavailable, misuse.
-stockade_code stockade_engine_get_order(const stockade_engine *engine,
-                                        uint64_t id,
-                                        stockade_order *order,
-                                        stockade_error **error);
+stockade_code stockade_engine_order(const stockade_engine *engine,
+                                    uint64_t id,
+                                    stockade_order *order,
+                                    stockade_error **error);
 
 // Returns the name of an order's status, such as "paid"; NULL for an
 // unknown number. Static.
@@ -905,19 +915,20 @@ const char *stockade_order_status_name(uint32_t status);
 const char *stockade_payment_disposition_name(uint32_t disposition);
 
 // Applies a payment event to its order, once per key however often it is
-// delivered, even before the order exists. `replayed` may be NULL.
+// delivered, even before the order exists. `status` and `replayed`
+// may be NULL.
 //
 // Errors: invalid_argument (also for an unknown status and for another order's
 // token), idempotency_mismatch, contention, unavailable, misuse.
-stockade_code stockade_engine_payment(const stockade_engine *engine,
-                                      const stockade_payment_event *request,
-                                      stockade_payment_answer *answer,
-                                      bool *replayed,
-                                      stockade_error **error);
+stockade_code stockade_engine_record_payment(const stockade_engine *engine,
+                                             const stockade_payment_event *request,
+                                             stockade_payment_status *status,
+                                             bool *replayed,
+                                             stockade_error **error);
 
-// Returns the name of a payment answer, such as "waiting"; NULL for an unknown
-// number. Static.
-const char *stockade_payment_answer_name(uint32_t answer);
+// Returns the name of a payment event's status, such as "waiting"; NULL for an
+// unknown number. Static.
+const char *stockade_payment_status_name(uint32_t status);
 
 // Reads a product, from the cache if the entry is fresh.
 //

@@ -1,12 +1,15 @@
 //! Conversion of engine enums to C enums, and the names of their values.
 
-/// Converts an enum of the engine to one of C, and its numbers to names. The
-/// match has no wildcard arm, so a new variant cannot be forgotten.
+/// Converts an enum of the engine to one of C, and its numbers to names. A
+/// variant that the list lacks becomes `Unknown`.
 macro_rules! enum_names {
     ($engine:ty => $c:ident { $($name:ident: $word:literal,)* }) => {
         impl From<$engine> for $c {
             fn from(value: $engine) -> Self {
-                match value { $(<$engine>::$name => Self::$name,)* }
+                match value {
+                    $(<$engine>::$name => Self::$name,)*
+                    _ => Self::Unknown,
+                }
             }
         }
 

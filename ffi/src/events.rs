@@ -17,6 +17,8 @@ use crate::versioned_struct::versioned_struct;
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_event_kind {
+    /// A value that this header does not list.
+    Unknown = 0,
     /// A hold reserved stock.
     HoldCreated = 1,
     /// The caller released a hold.
@@ -68,7 +70,7 @@ pub struct stockade_event {
     /// The order, 0 for none.
     pub order_id: u64,
     /// Units; negative for a write-off.
-    pub qty: i64,
+    pub quantity: i64,
     /// The product's version after the transaction of the event.
     pub version: u64,
     /// When it was committed, in microseconds since 1970 in UTC.
@@ -85,7 +87,7 @@ impl From<&Event> for stockade_event {
             product_id: event.product_id.0,
             hold_id: event.hold_id.map_or(0, |id| id.0),
             order_id: event.order_id.map_or(0, |id| id.0),
-            qty: event.qty,
+            quantity: event.quantity,
             version: event.version,
             at_us: event.at.micros(),
         }

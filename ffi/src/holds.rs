@@ -19,7 +19,7 @@ use crate::responses::{entry, respond};
 use crate::text;
 use crate::versioned_struct::{self, request_struct, versioned_struct};
 
-/// The most lines that stockade_engine_hold_many accepts. The "cart_lines_max"
+/// The most lines that stockade_engine_create_holds accepts. The "cart_lines_max"
 /// setting is lower by default and cannot exceed this.
 pub const STOCKADE_CART_LINES_MAX: u64 = 65_536;
 
@@ -27,6 +27,8 @@ pub const STOCKADE_CART_LINES_MAX: u64 = 65_536;
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_hold_status {
+    /// A value that this header does not list.
+    Unknown = 0,
     /// Reserves stock until it is ordered, released or expires.
     Active = 1,
     /// Became an order.
@@ -52,7 +54,7 @@ pub struct stockade_hold {
     /// Its status.
     pub status: stockade_hold_status,
     /// Units reserved.
-    pub qty: u32,
+    pub quantity: u32,
     /// Always 0.
     pub reserved: u32,
     /// The hold's id.
@@ -73,7 +75,7 @@ impl From<&Hold> for stockade_hold {
         Self {
             struct_size: 0,
             status: hold.status.into(),
-            qty: hold.qty,
+            quantity: hold.quantity,
             reserved: 0,
             id: hold.id.0,
             product_id: hold.product_id.0,
@@ -228,7 +230,7 @@ unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<(ProductId, u32)>
 /// Errors: invalid_argument, quantity_limit, not_found, insufficient_stock,
 /// idempotency_mismatch, contention, unavailable, misuse.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_hold(
+pub unsafe extern "C" fn stockade_engine_create_hold(
     engine: *const stockade_engine,
     request: *const stockade_hold_request,
     hold: *mut stockade_hold,
@@ -243,7 +245,7 @@ pub unsafe extern "C" fn stockade_engine_hold(
             request.ttl = ttl(given.has_ttl, given.ttl_us)?;
             request.key = text::optional(given.key, "key")?.map(str::to_owned);
             request.customer = text::optional(given.customer, "customer")?.map(str::to_owned);
-            let Replayable { value, replayed: again } = engine.hold(&request)?;
+            let Replayable { value, replayed: again, .. } = engine.create_hold(&request)?;
             handle::write_optional(replayed, again);
             Ok((&value).into())
         })
@@ -253,9 +255,9 @@ pub unsafe extern "C" fn stockade_engine_hold(
 /// Holds several products atomically: all or none. Returns one hold per
 /// product, by ascending product id. `replayed` may be NULL.
 ///
-/// Errors: as stockade_engine_hold; insufficient_stock lists every short line.
+/// Errors: as stockade_engine_create_hold; insufficient_stock lists every short line.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_hold_many(
+pub unsafe extern "C" fn stockade_engine_create_holds(
     engine: *const stockade_engine,
     request: *const stockade_cart_request,
     holds: *mut *mut stockade_holds,
@@ -272,7 +274,7 @@ pub unsafe extern "C" fn stockade_engine_hold_many(
                 request.ttl = ttl(given.has_ttl, given.ttl_us)?;
                 request.key = text::optional(given.key, "key")?.map(str::to_owned);
                 request.customer = text::optional(given.customer, "customer")?.map(str::to_owned);
-                let Replayable { value, replayed: again } = engine.hold_many(&request)?;
+                let Replayable { value, replayed: again, .. } = engine.create_holds(&request)?;
                 handle::write_optional(replayed, again);
                 Ok(stockade_holds { holds: value })
             })
@@ -309,28 +311,28 @@ pub unsafe extern "C" fn stockade_holds_free(holds: *mut stockade_holds) {
 }
 
 /// Releases a hold and returns it. A hold that is already released or expired
-/// is not changed. Sends no token: see stockade_engine_release_with.
+/// is not changed. Sends no token: see stockade_engine_release_hold_with.
 ///
 /// Errors: not_found, unauthorized under the "require_hold_token" setting,
 /// hold_already_used if it became an order, contention, unavailable, misuse.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_release(
+pub unsafe extern "C" fn stockade_engine_release_hold(
     engine: *const stockade_engine,
     id: u64,
     hold: *mut stockade_hold,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: guaranteed by the caller, see the header.
-    unsafe { respond(engine, hold, error, |engine| Ok((&engine.release(HoldId(id))?).into())) }
+    unsafe { respond(engine, hold, error, |engine| Ok((&engine.release_hold(HoldId(id))?).into())) }
 }
 
-/// Releases a hold, as stockade_engine_release does, with its token.
+/// Releases a hold, as stockade_engine_release_hold does, with its token.
 ///
 /// Errors: invalid_argument for a malformed token, not_found, unauthorized for
 /// an invalid or missing token, hold_already_used if it became an order,
 /// contention, unavailable, misuse.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_release_with(
+pub unsafe extern "C" fn stockade_engine_release_hold_with(
     engine: *const stockade_engine,
     request: *const stockade_release_request,
     hold: *mut stockade_hold,
@@ -342,7 +344,7 @@ pub unsafe extern "C" fn stockade_engine_release_with(
             let given = versioned_struct::read(request)?;
             let mut request = ReleaseRequest::new(given.hold_id);
             request.token = text::token(given.token)?;
-            Ok((&engine.release(request)?).into())
+            Ok((&engine.release_hold(request)?).into())
         })
     }
 }
@@ -353,7 +355,7 @@ pub unsafe extern "C" fn stockade_engine_release_with(
 /// token, hold_expired (also if it was released), hold_already_used,
 /// contention, unavailable, misuse.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_extend(
+pub unsafe extern "C" fn stockade_engine_extend_hold(
     engine: *const stockade_engine,
     request: *const stockade_extend_request,
     hold: *mut stockade_hold,
@@ -366,7 +368,7 @@ pub unsafe extern "C" fn stockade_engine_extend(
             let mut request = ExtendRequest::new(given.hold_id);
             request.ttl = ttl(given.has_ttl, given.ttl_us)?;
             request.token = text::token(given.token)?;
-            Ok((&engine.extend(&request)?).into())
+            Ok((&engine.extend_hold(&request)?).into())
         })
     }
 }
@@ -375,14 +377,14 @@ pub unsafe extern "C" fn stockade_engine_extend(
 ///
 /// Errors: not_found, unavailable, misuse.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_get_hold(
+pub unsafe extern "C" fn stockade_engine_hold(
     engine: *const stockade_engine,
     id: u64,
     hold: *mut stockade_hold,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: guaranteed by the caller, see the header.
-    unsafe { respond(engine, hold, error, |engine| Ok((&engine.get_hold(HoldId(id))?).into())) }
+    unsafe { respond(engine, hold, error, |engine| Ok((&engine.hold(HoldId(id))?).into())) }
 }
 
 /// Returns the name of a hold's status, such as "active"; NULL for an unknown

@@ -17,6 +17,8 @@ use crate::versioned_struct::{self, request_struct, versioned_struct};
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_order_status {
+    /// A value that this header does not list.
+    Unknown = 0,
     /// No payment event was received yet.
     PendingPayment = 1,
     /// The payment succeeded and the units are sold.
@@ -46,6 +48,8 @@ mod status {
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum stockade_payment_disposition {
+    /// A value that this header does not list.
+    Unknown = 0,
     /// No late payment was received.
     None = 1,
     /// The units were still available: reserved again, and the order is paid.
@@ -83,7 +87,7 @@ pub struct stockade_order {
     /// Its status.
     pub status: stockade_order_status,
     /// Units ordered.
-    pub qty: u32,
+    pub quantity: u32,
     /// How a late payment was handled.
     pub payment_disposition: stockade_payment_disposition,
     /// The order's id.
@@ -107,7 +111,7 @@ impl From<&Order> for stockade_order {
         Self {
             struct_size: 0,
             status: order.status.into(),
-            qty: order.qty,
+            quantity: order.quantity,
             payment_disposition: order.payment_disposition.into(),
             id: order.id.0,
             hold_id: order.hold_id.0,
@@ -149,7 +153,7 @@ request_struct!(stockade_order_request, reserved);
 /// with the order that used it, idempotency_mismatch, contention, unavailable,
 /// misuse.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_order(
+pub unsafe extern "C" fn stockade_engine_create_order(
     engine: *const stockade_engine,
     request: *const stockade_order_request,
     order: *mut stockade_order,
@@ -163,7 +167,7 @@ pub unsafe extern "C" fn stockade_engine_order(
             let mut request = OrderRequest::new(given.hold_id, given.product_id);
             request.key = text::optional(given.key, "key")?.map(str::to_owned);
             request.token = text::token(given.token)?;
-            let Replayable { value, replayed: again } = engine.order(&request)?;
+            let Replayable { value, replayed: again, .. } = engine.create_order(&request)?;
             handle::write_optional(replayed, again);
             Ok((&value).into())
         })
@@ -174,12 +178,12 @@ pub unsafe extern "C" fn stockade_engine_order(
 ///
 /// Errors: not_found, unavailable, misuse.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_get_order(
+pub unsafe extern "C" fn stockade_engine_order(
     engine: *const stockade_engine,
     id: u64,
     order: *mut stockade_order,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: guaranteed by the caller, see the header.
-    unsafe { respond(engine, order, error, |engine| Ok((&engine.get_order(OrderId(id))?).into())) }
+    unsafe { respond(engine, order, error, |engine| Ok((&engine.order(OrderId(id))?).into())) }
 }

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::str::FromStr;
 
-use stockade::{OrderId, Outcome, PaymentAnswer, PaymentEvent, PaymentToken, Replayable};
+use stockade::{OrderId, Outcome, PaymentEvent, PaymentStatus, PaymentToken, Replayable};
 
 use crate::boundary;
 use crate::code::stockade_code;
@@ -15,21 +15,23 @@ use crate::handle;
 use crate::text;
 use crate::versioned_struct::{self, request_struct, versioned_struct};
 
-/// The most bytes of a body that stockade_engine_payment accepts: 16 MiB, well
+/// The most bytes of a body that stockade_engine_record_payment accepts: 16 MiB, well
 /// above what payment providers send.
 pub const STOCKADE_BODY_LENGTH_MAX: u64 = 16_777_216;
 
 /// How a payment event was processed.
 #[repr(u32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum stockade_payment_answer {
+pub enum stockade_payment_status {
+    /// A value that this header does not list.
+    Unknown = 0,
     /// The event was applied to its order.
     Recorded = 1,
     /// The order does not exist yet: the event waits for it.
     Waiting = 2,
 }
 
-enum_names!(PaymentAnswer => stockade_payment_answer {
+enum_names!(PaymentStatus => stockade_payment_status {
     Recorded: c"recorded",
     Waiting: c"waiting",
 });
@@ -104,15 +106,16 @@ unsafe fn event(given: &stockade_payment_event) -> Result<PaymentEvent, FfiError
 }
 
 /// Applies a payment event to its order, once per key however often it is
-/// delivered, even before the order exists. `replayed` may be NULL.
+/// delivered, even before the order exists. `status` and `replayed`
+/// may be NULL.
 ///
 /// Errors: invalid_argument (also for an unknown status and for another order's
 /// token), idempotency_mismatch, contention, unavailable, misuse.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_payment(
+pub unsafe extern "C" fn stockade_engine_record_payment(
     engine: *const stockade_engine,
     request: *const stockade_payment_event,
-    answer: *mut stockade_payment_answer,
+    status: *mut stockade_payment_status,
     replayed: *mut bool,
     error: *mut *mut stockade_error,
 ) -> stockade_code {
@@ -121,17 +124,17 @@ pub unsafe extern "C" fn stockade_engine_payment(
         boundary::call(error, || {
             let engine = self::engine(engine)?;
             let event = event(&versioned_struct::read(request)?)?;
-            let Replayable { value, replayed: again } = engine.payment(&event)?;
-            handle::write_optional(answer, value.into());
+            let Replayable { value, replayed: again, .. } = engine.record_payment(&event)?;
+            handle::write_optional(status, value.status.into());
             handle::write_optional(replayed, again);
             Ok(())
         })
     }
 }
 
-/// Returns the name of a payment answer, such as "waiting"; NULL for an unknown
-/// number. Static.
+/// Returns the name of a payment event's status, such as "waiting"; NULL for an
+/// unknown number. Static.
 #[unsafe(no_mangle)]
-pub extern "C" fn stockade_payment_answer_name(answer: u32) -> *const c_char {
-    stockade_payment_answer::name(answer)
+pub extern "C" fn stockade_payment_status_name(status: u32) -> *const c_char {
+    stockade_payment_status::name(status)
 }

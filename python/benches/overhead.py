@@ -60,7 +60,7 @@ def single_calls(times: int) -> None:
         engine.product(lamp)
         show("a call that does nothing", best_of(times, engine._noop))
         show("a cached product", best_of(times, lambda: engine.product(lamp)))
-        show("a hold, one caller", best_of(times // 20, lambda: engine.hold(lamp, 1)))
+        show("a hold, one caller", best_of(times // 20, lambda: engine.create_hold(lamp, 1)))
 
 
 def threads(count: int, seconds: float, store: str, redis: str | None = None) -> float:
@@ -74,7 +74,7 @@ def threads(count: int, seconds: float, store: str, redis: str | None = None) ->
         def buy(number: int) -> None:
             start.wait()
             while not stop.is_set():
-                engine.hold(lamp, 1)
+                engine.create_hold(lamp, 1)
                 made[number] += 1
 
         buyers = [threading.Thread(target=buy, args=(number,)) for number in range(count)]
@@ -157,7 +157,7 @@ async def awaited(times: int) -> None:
             rounds = max(times // 20 // in_flight, 1)
             began = time.perf_counter()
             for _ in range(rounds):
-                await asyncio.gather(*(engine.hold(lamp, 1) for _ in range(in_flight)))
+                await asyncio.gather(*(engine.create_hold(lamp, 1) for _ in range(in_flight)))
             took = time.perf_counter() - began
             show(f"awaited: holds, {in_flight} at once", took / rounds / in_flight)
 

@@ -133,8 +133,8 @@ def product(_request: HttpRequest, product_id: int) -> HttpResponse:
 def buy(request: HttpRequest, product_id: int) -> HttpResponse:
     """Hold and order in one request; an error in between releases the units."""
     wanted = body_of(request, "quantity")
-    with engine().hold(product_id, wanted["quantity"]) as hold:
-        order = engine().order(hold)
+    with engine().create_hold(product_id, wanted["quantity"]) as hold:
+        order = engine().create_order(hold)
     return JsonResponse({"order": order.id, "pay_at": payment_page(order)}, status=201)
 
 
@@ -145,7 +145,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
     signature = request.headers.get(SIGNATURE_HEADER)
     verify_webhook(request.body, signature, settings.STOCKADE_WEBHOOK_SECRETS)
     said = body_of(request, "status", "payment_token", "key")
-    engine().payment(
+    engine().record_payment(
         said["status"], payment_token=said["payment_token"], key=said["key"], body=request.body
     )
     return JsonResponse({"message": "ok"})

@@ -111,8 +111,8 @@ async def hold(
     request: Request, product_id: str, quantity: str, key: IdempotencyKey = None
 ) -> dict[str, Any]:
     """Hold units for a buyer; the token authorizes using the hold."""
-    held = await engine_of(request).hold(product_id, quantity, key=key)
-    return {"id": held.id, "qty": held.qty, "expires_at": held.expires_at, "token": held.token}
+    held = await engine_of(request).create_hold(product_id, quantity, key=key)
+    return {"id": held.id, "qty": held.quantity, "expires_at": held.expires_at, "token": held.token}
 
 
 @app.post("/orders/{hold_id}/{product_id}")
@@ -124,7 +124,7 @@ async def order(
     token: HoldToken = None,
 ) -> dict[str, Any]:
     """Turn a hold into an order and return the payment page."""
-    made = await engine_of(request).order(hold_id, product_id, key=key, token=token)
+    made = await engine_of(request).create_order(hold_id, product_id, key=key, token=token)
     return {"id": made.id, "status": made.status, "pay_at": await payment_page(made)}
 
 
@@ -139,15 +139,15 @@ async def checkout(request: Request, wanted: Checkout) -> dict[str, Any]:
     """Hold a cart atomically, then order it line by line."""
     engine = engine_of(request)
     orders: list[Order] = []
-    async with engine.hold_many(wanted.items) as cart:
+    async with engine.create_holds(wanted.items) as cart:
         # Leaving the block releases what was not ordered.
         try:
             for held in cart:
-                orders.append(await engine.order(held))  # noqa: PERF401 undone below
+                orders.append(await engine.create_order(held))  # noqa: PERF401 undone below
         except StockadeError:
             # Each line is its own order: abandon those already created, too.
             for made in orders:
-                await engine.payment("cancelled", order_id=made.id)
+                await engine.record_payment("cancelled", order_id=made.id)
             raise
     return {"orders": [{"id": made.id, "pay_at": await payment_page(made)} for made in orders]}
 
@@ -170,7 +170,7 @@ async def webhook(request: Request) -> dict[str, str]:
         said = Word.model_validate_json(body)
     except ValidationError as error:
         raise InvalidArgumentError("the body must have status, payment_token and key") from error
-    await engine_of(request).payment(
+    await engine_of(request).record_payment(
         said.status, payment_token=said.payment_token, key=said.key, body=body
     )
     return {"message": "ok"}

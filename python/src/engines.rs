@@ -197,7 +197,7 @@ macro_rules! face {
 
             /// Holds units of one product for a limited time.
             #[pyo3(signature = (product_id, quantity, *, ttl=None, key=None, customer=None))]
-            fn hold<'py>(
+            fn create_hold<'py>(
                 slf: &Bound<'py, Self>,
                 product_id: Arg<ProductId>,
                 quantity: Arg<Quantity>,
@@ -208,12 +208,12 @@ macro_rules! face {
                 let mut request = HoldRequest::new(product_id.0, quantity.0.0);
                 (request.ttl, request.key) = (read(ttl), key);
                 request.customer = customer;
-                Self::run_hold(slf, |core| async move { core.hold(&request).await })
+                Self::run_hold(slf, |core| async move { core.create_hold(&request).await })
             }
 
             /// Holds several products atomically: all or none.
             #[pyo3(signature = (items, *, ttl=None, key=None, customer=None))]
-            fn hold_many<'py>(
+            fn create_holds<'py>(
                 slf: &Bound<'py, Self>,
                 items: Arg<Lines>,
                 ttl: Option<Arg<Duration>>,
@@ -223,24 +223,24 @@ macro_rules! face {
                 let mut request = CartRequest::new(items.0.0);
                 (request.ttl, request.key) = (read(ttl), key);
                 request.customer = customer;
-                Self::run_hold(slf, |core| async move { core.hold_many(&request).await })
+                Self::run_hold(slf, |core| async move { core.create_holds(&request).await })
             }
 
             /// Releases a hold; one that is released or expired already is not
             /// changed.
             #[pyo3(signature = (hold, *, token=None))]
-            fn release<'py>(
+            fn release_hold<'py>(
                 slf: &Bound<'py, Self>,
                 hold: Arg<HoldRef>,
                 token: Option<Arg<Token>>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let request = hold.0.release(read(token));
-                Self::run(slf, None, |core| async move { core.release(request).await })
+                Self::run(slf, None, |core| async move { core.release_hold(request).await })
             }
 
             /// Extends an active hold.
             #[pyo3(signature = (hold, ttl=None, *, token=None))]
-            fn extend<'py>(
+            fn extend_hold<'py>(
                 slf: &Bound<'py, Self>,
                 hold: Arg<HoldRef>,
                 ttl: Option<Arg<Duration>>,
@@ -248,20 +248,20 @@ macro_rules! face {
             ) -> PyResult<Bound<'py, PyAny>> {
                 let mut request = hold.0.extend(read(token));
                 request.ttl = read(ttl);
-                Self::run(slf, None, |core| async move { core.extend(&request).await })
+                Self::run(slf, None, |core| async move { core.extend_hold(&request).await })
             }
 
             /// Reads the current state of a hold.
-            fn get_hold<'py>(
+            fn hold<'py>(
                 slf: &Bound<'py, Self>,
                 hold_id: Arg<HoldId>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                Self::run(slf, None, |core| async move { core.get_hold(hold_id.0).await })
+                Self::run(slf, None, |core| async move { core.hold(hold_id.0).await })
             }
 
             /// Turns an active hold into an order.
             #[pyo3(signature = (hold, product_id=None, *, key=None, token=None))]
-            fn order<'py>(
+            fn create_order<'py>(
                 slf: &Bound<'py, Self>,
                 hold: &Bound<'py, PyAny>,
                 product_id: Option<Arg<ProductId>>,
@@ -270,20 +270,20 @@ macro_rules! face {
             ) -> PyResult<Bound<'py, PyAny>> {
                 let (mut request, hold) = order_of(hold, read(product_id))?;
                 (request.key, request.token) = (key, read(token).or(request.token));
-                Self::run(slf, hold, |core| async move { core.order(&request).await })
+                Self::run(slf, hold, |core| async move { core.create_order(&request).await })
             }
 
             /// Reads the current state of an order.
-            fn get_order<'py>(
+            fn order<'py>(
                 slf: &Bound<'py, Self>,
                 order_id: Arg<OrderId>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                Self::run(slf, None, |core| async move { core.get_order(order_id.0).await })
+                Self::run(slf, None, |core| async move { core.order(order_id.0).await })
             }
 
             /// Applies a payment provider's event to its order.
             #[pyo3(signature = (outcome, *, order_id=None, payment_token=None, key=None, body=None))]
-            fn payment<'py>(
+            fn record_payment<'py>(
                 slf: &Bound<'py, Self>,
                 outcome: Arg<Outcome>,
                 order_id: Option<Arg<OrderId>>,
@@ -296,7 +296,7 @@ macro_rules! face {
                 if let Some(body) = read(body) {
                     event = event.body(body.0);
                 }
-                Self::run(slf, None, |core| async move { core.payment(&event).await })
+                Self::run(slf, None, |core| async move { core.record_payment(&event).await })
             }
 
             /// Expires all due holds and unpaid orders now.

@@ -43,7 +43,7 @@ imports! {
     hold_statuses: PyDict = "stockade._model", "HOLD_STATUSES";
     order_statuses: PyDict = "stockade._model", "ORDER_STATUSES";
     dispositions: PyDict = "stockade._model", "DISPOSITIONS";
-    payment_answers: PyDict = "stockade._model", "PAYMENT_ANSWERS";
+    payment_statuses: PyDict = "stockade._model", "PAYMENT_STATUSES";
     event_kinds: PyDict = "stockade._model", "EVENT_KINDS";
 }
 

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use stockade::{
-    AuditReport, Event, Hold, Money, Order, PaymentAnswer, Product, ProductPage, Replayable,
+    AuditReport, Event, Hold, Money, Order, PaymentReceipt, Product, ProductPage, Replayable,
     SweepReport, Timestamp,
 };
 
@@ -64,13 +64,9 @@ answers! {
     Replayable<Order> => |answer, py, _engine, imports| {
         to_order(py, imports, &answer.value, answer.replayed)
     };
-    Replayable<PaymentAnswer> => |answer, py, _engine, imports| {
-        let word = match answer.value {
-            PaymentAnswer::Recorded => "recorded",
-            PaymentAnswer::Waiting => "waiting",
-        };
-        let member = member(py, &imports.payment_answers, word)?;
-        imports.payment_receipt.bind(py).call1((member, answer.replayed))
+    Replayable<PaymentReceipt> => |answer, py, _engine, imports| {
+        let status = member(py, &imports.payment_statuses, answer.value.status.as_str())?;
+        imports.payment_receipt.bind(py).call1((status, answer.replayed))
     };
     SweepReport => |report, py, _engine, imports| {
         imports.sweep_report.bind(py).call1((report.holds_expired, report.orders_cancelled))
@@ -146,7 +142,7 @@ fn to_hold<'py>(
     let made = imports.hold.bind(py).call1((
         hold.id.0,
         hold.product_id.0,
-        hold.qty,
+        hold.quantity,
         member(py, &imports.hold_statuses, hold.status.as_str())?,
         hold.expires_at.to_datetime(),
         hold.created_at.to_datetime(),
@@ -179,7 +175,7 @@ fn to_order<'py>(
         order.id.0,
         order.hold_id.0,
         order.product_id.0,
-        order.qty,
+        order.quantity,
         member(py, &imports.order_statuses, order.status.as_str())?,
         order.payment_token.to_string(),
         member(py, &imports.dispositions, order.payment_disposition.as_str())?,
@@ -196,7 +192,7 @@ fn to_event<'py>(py: Python<'py>, imports: &Imports, event: &Event) -> PyResult<
         event.product_id.0,
         event.hold_id.map(|id| id.0),
         event.order_id.map(|id| id.0),
-        event.qty,
+        event.quantity,
         event.version,
         event.at.to_datetime(),
     ))

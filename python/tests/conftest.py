@@ -164,8 +164,8 @@ def buy_until_sold_out(engine: Engine, product_id: int) -> int:
     bought = 0
     while True:
         try:
-            with engine.hold(product_id, 1) as hold:
-                engine.order(hold)
+            with engine.create_hold(product_id, 1) as hold:
+                engine.create_order(hold)
         except InsufficientStockError:
             return bought
         bought += 1

@@ -25,26 +25,26 @@ def lamp(memory: Engine) -> int:
 @pytest.mark.parametrize("bad", [0, -1, 1.5, 2**32, "2abc", "1.5", "", " 1", None, [1]])
 def test_invalid_quantities_are_rejected(memory: Engine, lamp: int, bad: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="quantity"):
-        memory.hold(lamp, bad)
+        memory.create_hold(lamp, bad)
     assert memory.product(lamp).held == 0
 
 
 @pytest.mark.parametrize("bad", [-1, 1.0, "abc", "1e3", "", None, object()])
 def test_invalid_ids_are_rejected(memory: Engine, bad: Any) -> None:
-    for call in (memory.product, memory.get_hold, memory.get_order, memory.release):
+    for call in (memory.product, memory.hold, memory.order, memory.release_hold):
         with pytest.raises(InvalidArgumentError):
             call(bad)
 
 
 def test_numbers_may_be_the_text_of_a_request(memory: Engine, lamp: int) -> None:
-    hold = memory.hold(str(lamp), "2")
-    assert hold.qty == 2
-    assert memory.order(str(hold.id), str(lamp)).hold_id == hold.id
+    hold = memory.create_hold(str(lamp), "2")
+    assert hold.quantity == 2
+    assert memory.create_order(str(hold.id), str(lamp)).hold_id == hold.id
 
 
 @pytest.mark.parametrize("ttl", [60, 60.0, "60", "60s", "1m", timedelta(minutes=1)])
 def test_a_minute_can_be_said_in_many_ways(memory: Engine, lamp: int, ttl: Any) -> None:
-    hold = memory.hold(lamp, 1, ttl=ttl)
+    hold = memory.create_hold(lamp, 1, ttl=ttl)
     assert hold.expires_at - hold.created_at == timedelta(minutes=1)
 
 
@@ -54,7 +54,7 @@ BAD_DURATIONS = [0, -1, 86401, -0.5, float("nan"), float("inf"), "", "soon", "-1
 @pytest.mark.parametrize("ttl", [*BAD_DURATIONS, timedelta(0), timedelta(seconds=-1)])
 def test_invalid_durations_are_rejected(memory: Engine, lamp: int, ttl: Any) -> None:
     with pytest.raises(InvalidArgumentError):
-        memory.hold(lamp, 1, ttl=ttl)
+        memory.create_hold(lamp, 1, ttl=ttl)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_other_invalid_numbers_are_rejected(memory: Engine, lamp: int) -> None:
 def test_invalid_carts_are_rejected(memory: Engine, lamp: int) -> None:
     for bad in ([], {}, [(lamp, 0)], [(lamp, -1)], {"x": 1}):
         with pytest.raises(InvalidArgumentError):
-            memory.hold_many(bad)
+            memory.create_holds(bad)
     for other in (
         5,
         None,
@@ -111,19 +111,19 @@ def test_invalid_carts_are_rejected(memory: Engine, lamp: int) -> None:
         [{1, 2}],
     ):
         with pytest.raises(InvalidArgumentError, match="items"):
-            memory.hold_many(other)  # type: ignore[arg-type]
+            memory.create_holds(other)  # type: ignore[arg-type]
     for endless in (itertools.repeat((lamp, 1)), [(lamp, 1)] * 70_000):
         with pytest.raises(InvalidArgumentError, match="items must be at most"):
-            memory.hold_many(endless)
+            memory.create_holds(endless)
 
 
 @pytest.mark.parametrize("make", [tuple, list, UserList])
 def test_a_cart_is_pairs_of_any_kind(memory: Engine, lamp: int, make: Any) -> None:
     other = memory.create_product("Shade", "5", 9).id
-    cart = memory.hold_many(make([make([lamp, 1]), make([str(other), "2"])]))
-    assert [(hold.product_id, hold.qty) for hold in cart] == [(lamp, 1), (other, 2)]
-    memory.hold_many({lamp: 1, other: 2}.items())
-    memory.hold_many({str(lamp): "1"})
+    cart = memory.create_holds(make([make([lamp, 1]), make([str(other), "2"])]))
+    assert [(hold.product_id, hold.quantity) for hold in cart] == [(lamp, 1), (other, 2)]
+    memory.create_holds({lamp: 1, other: 2}.items())
+    memory.create_holds({str(lamp): "1"})
 
 
 def test_an_error_of_the_callers_own_iterator_is_passed_on(memory: Engine, lamp: int) -> None:
@@ -132,7 +132,7 @@ def test_an_error_of_the_callers_own_iterator_is_passed_on(memory: Engine, lamp:
         raise KeyError(lamp)
 
     with pytest.raises(KeyError):
-        memory.hold_many(lines())
+        memory.create_holds(lines())
 
 
 def type_name(value: object) -> str:
@@ -148,10 +148,10 @@ def test_a_refusal_names_its_argument_in_one_short_line(
     memory: Engine, lamp: int, bad: Any
 ) -> None:
     calls: dict[str, list[Any]] = {
-        "quantity": [lambda: memory.hold(lamp, bad), lambda: memory.hold_many({lamp: bad})],
-        "product_id": [lambda: memory.hold(bad, 1), lambda: memory.product(bad)],
-        "hold_id": [lambda: memory.release(bad), lambda: memory.get_hold(bad)],
-        "order_id": [lambda: memory.get_order(bad)],
+        "quantity": [lambda: memory.create_hold(lamp, bad), lambda: memory.create_holds({lamp: bad})],
+        "product_id": [lambda: memory.create_hold(bad, 1), lambda: memory.product(bad)],
+        "hold_id": [lambda: memory.release_hold(bad), lambda: memory.hold(bad)],
+        "order_id": [lambda: memory.order(bad)],
         "stock": [lambda: memory.create_product("Pin", 1, bad)],
         "delta": [lambda: memory.adjust_stock(lamp, bad)],
         "limit": [lambda: memory.products(limit=bad)],
@@ -180,7 +180,7 @@ def test_a_refusal_names_its_argument_in_one_short_line(
 )
 def test_a_refused_ttl_is_named_in_one_short_line(memory: Engine, lamp: int, ttl: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="ttl") as error:
-        memory.hold(lamp, 1, ttl=ttl)
+        memory.create_hold(lamp, 1, ttl=ttl)
     assert len(str(error.value)) < 200
 
 
@@ -240,26 +240,26 @@ def test_whole_numbers_of_other_libraries_are_prices(memory: Engine) -> None:
 
 def test_invalid_payments_are_rejected(memory: Engine) -> None:
     with pytest.raises(InvalidArgumentError, match="order_id or payment_token"):
-        memory.payment("success")
+        memory.record_payment("success")
     with pytest.raises(InvalidArgumentError, match="status"):
-        memory.payment("maybe", order_id=1)
+        memory.record_payment("maybe", order_id=1)
     with pytest.raises(InvalidArgumentError, match="payment_token"):
-        memory.payment("success", payment_token="pt_x")
+        memory.record_payment("success", payment_token="pt_x")
     for bad in (5, "\ud800", [1], object()):
         with pytest.raises(InvalidArgumentError, match="body"):
-            memory.payment("success", order_id=1, body=bad)  # type: ignore[arg-type]
+            memory.record_payment("success", order_id=1, body=bad)  # type: ignore[arg-type]
 
 
 def test_a_body_is_bytes_like_or_text(memory: Engine) -> None:
-    memory.payment("paid", order_id=1, key="k", body="{}")
+    memory.record_payment("paid", order_id=1, key="k", body="{}")
     for like in (b"{}", bytearray(b"{}"), memoryview(b" {} ")[1:3], array("B", b"{}")):
-        assert memory.payment("paid", order_id=1, key="k", body=like).replayed
+        assert memory.record_payment("paid", order_id=1, key="k", body=like).replayed
 
 
 def test_other_types_are_type_errors(memory: Engine, lamp: int) -> None:
     with pytest.raises(TypeError):
-        memory.hold(lamp, 1, key=5)  # type: ignore[arg-type]
+        memory.create_hold(lamp, 1, key=5)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        memory.hold(lamp, 1, "60s")  # type: ignore[call-arg]
+        memory.create_hold(lamp, 1, "60s")  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         memory.create_product(5, 10)  # type: ignore[arg-type]

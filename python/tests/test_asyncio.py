@@ -33,13 +33,13 @@ async def until_queued(engine: AsyncEngine, requests: int) -> None:
 async def test_hundreds_of_calls_sell_a_product_out_exactly(store: Store) -> None:
     async with store.async_engine() as engine:
         lamp = await engine.create_product("Lamp", 10, CALLS // 2)
-        calls = [engine.hold(lamp.id, 1) for _ in range(CALLS)]
+        calls = [engine.create_hold(lamp.id, 1) for _ in range(CALLS)]
         answers = await asyncio.gather(*calls, return_exceptions=True)
         held = [answer for answer in answers if isinstance(answer, stockade.Hold)]
         assert len({hold.id for hold in held}) == CALLS // 2
         refused = [answer for answer in answers if isinstance(answer, InsufficientStockError)]
         assert len(refused) == CALLS // 2
-        orders = await asyncio.gather(*(engine.order(hold) for hold in held))
+        orders = await asyncio.gather(*(engine.create_order(hold) for hold in held))
         assert {order.hold_id for order in orders} == {hold.id for hold in held}
         units = (await engine.audit()).units
         assert (units.stock, units.held, units.pending) == (0, 0, CALLS // 2)
@@ -49,7 +49,7 @@ async def test_calls_wake_the_loop_together(file_store: Store) -> None:
     async with file_store.async_engine(lock_wait="30s", store_timeout="40s") as engine:
         lamp = await engine.create_product("Lamp", 10, CALLS)
         with locked(file_store):
-            calls = [asyncio.create_task(engine.hold(lamp.id, 1)) for _ in range(CALLS)]
+            calls = [asyncio.create_task(engine.create_hold(lamp.id, 1)) for _ in range(CALLS)]
             await asyncio.sleep(0)
             assert not any(call.done() for call in calls)
         holds = await asyncio.gather(*calls)
@@ -60,17 +60,17 @@ async def test_a_cancelled_call_is_dropped_in_the_engine(file_store: Store) -> N
     async with file_store.async_engine(lock_wait="30s", store_timeout="40s") as engine:
         lamp = await engine.create_product("Lamp", 10, 5)
         with locked(file_store):
-            patient = asyncio.create_task(engine.hold(lamp.id, 1))
+            patient = asyncio.create_task(engine.create_hold(lamp.id, 1))
             # It is queued now, and about to be cancelled.
             await asyncio.sleep(0)
             await until_queued(engine, 0)
-            cancelled = asyncio.create_task(engine.hold(lamp.id, 2))
+            cancelled = asyncio.create_task(engine.create_hold(lamp.id, 2))
             await until_queued(engine, 1)
             cancelled.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await cancelled
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(engine.hold(lamp.id, 2), 0.01)
+                await asyncio.wait_for(engine.create_hold(lamp.id, 2), 0.01)
             await until_queued(engine, 2)
         await patient
         await until_queued(engine, 0)
@@ -83,8 +83,8 @@ async def test_cancelling_at_any_moment_leaves_every_unit_accounted_for(store: S
     async with store.async_engine() as engine:
         lamp = await engine.create_product("Lamp", 10, 1000)
         for pause in range(30):
-            call = asyncio.create_task(engine.hold(lamp.id, 1))
-            order = asyncio.create_task(engine.hold_many({lamp.id: 2}))
+            call = asyncio.create_task(engine.create_hold(lamp.id, 1))
+            order = asyncio.create_task(engine.create_holds({lamp.id: 2}))
             for _ in range(pause):
                 await asyncio.sleep(0)
             call.cancel()
@@ -101,7 +101,7 @@ async def test_a_block_left_by_cancellation_releases(store: Store) -> None:
         inside = asyncio.Event()
 
         async def shop() -> None:
-            async with engine.hold(lamp.id, 2):
+            async with engine.create_hold(lamp.id, 2):
                 inside.set()
                 await asyncio.Event().wait()
 
@@ -165,7 +165,7 @@ def test_one_engine_serves_several_loops(shared_store: Store) -> None:
     async def use() -> int:
         await engine._open()
         lamp = await engine.create_product("Lamp", 10, 5)
-        return len(await asyncio.gather(*(engine.hold(lamp.id, 1) for _ in range(5))))
+        return len(await asyncio.gather(*(engine.create_hold(lamp.id, 1) for _ in range(5))))
 
     assert [asyncio.run(use()) for _ in range(3)] == [5, 5, 5]
     asyncio.run(close(engine))
@@ -175,7 +175,7 @@ def test_uvloop_serves_it_too(shared_store: Store) -> None:
     async def use() -> None:
         async with shared_store.async_engine() as engine:
             lamp = await engine.create_product("Lamp", 10, CALLS)
-            holds = await asyncio.gather(*(engine.hold(lamp.id, 1) for _ in range(CALLS)))
+            holds = await asyncio.gather(*(engine.create_hold(lamp.id, 1) for _ in range(CALLS)))
             assert len({hold.id for hold in holds}) == CALLS
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -192,7 +192,7 @@ def test_a_loop_closed_with_pending_calls_is_collected(file_store: Store) -> Non
     loop.run_until_complete(engine._open())
     lamp = loop.run_until_complete(engine.create_product("Lamp", 10, 5))
     with locked(file_store):
-        pending = loop.create_task(engine.hold(lamp.id, 1))
+        pending = loop.create_task(engine.create_hold(lamp.id, 1))
         loop.run_until_complete(asyncio.sleep(0))
         assert not pending.done()
         loop.close()

@@ -19,7 +19,7 @@ from stockade import (
     NotFoundError,
     OrderStatus,
     Outcome,
-    PaymentAnswer,
+    PaymentStatus,
     PaymentDisposition,
     UnavailableError,
 )
@@ -32,45 +32,45 @@ def test_a_unit_is_held_ordered_and_sold(engine: Engine) -> None:
     lamp = engine.create_product("Lamp", Decimal("19.99"), 5)
     assert (lamp.name, lamp.price, lamp.stock, lamp.received) == ("Lamp", Decimal("19.99"), 5, 5)
 
-    hold = engine.hold(lamp.id, 2, ttl=60)
-    assert (hold.product_id, hold.qty, hold.status) == (lamp.id, 2, HoldStatus.ACTIVE)
+    hold = engine.create_hold(lamp.id, 2, ttl=60)
+    assert (hold.product_id, hold.quantity, hold.status) == (lamp.id, 2, HoldStatus.ACTIVE)
     assert hold.expires_at - hold.created_at == timedelta(seconds=60)
     assert hold.expires_at.tzinfo is UTC
     assert abs(hold.created_at - datetime.now(UTC)) < timedelta(minutes=5)
-    assert engine.get_hold(hold.id) == hold
+    assert engine.hold(hold.id) == hold
 
-    order = engine.order(hold)
+    order = engine.create_order(hold)
     assert (order.hold_id, order.status) == (hold.id, OrderStatus.PENDING_PAYMENT)
     assert order.payment_disposition is PaymentDisposition.NONE
-    assert engine.get_order(order.id) == order
-    assert engine.get_hold(hold.id).status is HoldStatus.CONVERTED
+    assert engine.order(order.id) == order
+    assert engine.hold(hold.id).status is HoldStatus.CONVERTED
 
-    receipt = engine.payment(Outcome.SUCCESS, payment_token=order.payment_token, key="evt-1")
-    assert (receipt.answer, receipt.replayed) == (PaymentAnswer.RECORDED, False)
-    assert engine.payment("success", payment_token=order.payment_token, key="evt-1").replayed
-    assert engine.get_order(order.id).status is OrderStatus.PAID
+    receipt = engine.record_payment(Outcome.SUCCESS, payment_token=order.payment_token, key="evt-1")
+    assert (receipt.status, receipt.replayed) == (PaymentStatus.RECORDED, False)
+    assert engine.record_payment("success", payment_token=order.payment_token, key="evt-1").replayed
+    assert engine.order(order.id).status is OrderStatus.PAID
     assert numbers(engine, lamp.id) == (3, 0, 0, 2)
 
 
 def test_an_order_by_id_needs_its_product(engine: Engine) -> None:
     lamp = engine.create_product("Lamp", 10, 5)
-    hold = engine.hold(lamp.id, 1)
+    hold = engine.create_hold(lamp.id, 1)
     with pytest.raises(ValueError, match="product_id"):
-        engine.order(hold.id)
-    assert engine.order(hold.id, lamp.id, key="o-1").hold_id == hold.id
-    assert engine.order(hold.id, lamp.id, key="o-1").replayed
+        engine.create_order(hold.id)
+    assert engine.create_order(hold.id, lamp.id, key="o-1").hold_id == hold.id
+    assert engine.create_order(hold.id, lamp.id, key="o-1").replayed
 
 
 def test_a_cart_is_all_or_nothing(engine: Engine) -> None:
     lamp, desk = engine.create_product("Lamp", 10, 5), engine.create_product("Desk", 90, 1)
-    cart = engine.hold_many({desk.id: 1, lamp.id: 2}, key="cart-1", ttl=timedelta(minutes=1))
-    assert [(hold.product_id, hold.qty) for hold in cart] == [(lamp.id, 2), (desk.id, 1)]
+    cart = engine.create_holds({desk.id: 1, lamp.id: 2}, key="cart-1", ttl=timedelta(minutes=1))
+    assert [(hold.product_id, hold.quantity) for hold in cart] == [(lamp.id, 2), (desk.id, 1)]
     assert len(cart) == 2
-    again = engine.hold_many([(lamp.id, 1), (desk.id, 1), (lamp.id, 1)], key="cart-1", ttl=60)
+    again = engine.create_holds([(lamp.id, 1), (desk.id, 1), (lamp.id, 1)], key="cart-1", ttl=60)
     assert again == cart
     assert (cart.replayed, again.replayed) == (False, True)
     with pytest.raises(InsufficientStockError) as refused:
-        engine.hold_many([(lamp.id, 4), (desk.id, 1)])
+        engine.create_holds([(lamp.id, 4), (desk.id, 1)])
     assert [(line.product_id, line.available) for line in refused.value.short] == [
         (lamp.id, 3),
         (desk.id, 0),
@@ -81,12 +81,12 @@ def test_a_cart_is_all_or_nothing(engine: Engine) -> None:
 
 def test_a_hold_is_extended_and_released(engine: Engine) -> None:
     lamp = engine.create_product("Lamp", 10, 5)
-    hold = engine.hold(lamp.id, 1, ttl=60)
-    longer = engine.extend(hold, timedelta(minutes=5))
+    hold = engine.create_hold(lamp.id, 1, ttl=60)
+    longer = engine.extend_hold(hold, timedelta(minutes=5))
     assert longer.expires_at > hold.expires_at
-    assert engine.extend(hold.id).expires_at == longer.expires_at
-    assert engine.release(hold.id).status is HoldStatus.RELEASED
-    assert engine.release(hold).status is HoldStatus.RELEASED
+    assert engine.extend_hold(hold.id).expires_at == longer.expires_at
+    assert engine.release_hold(hold.id).status is HoldStatus.RELEASED
+    assert engine.release_hold(hold).status is HoldStatus.RELEASED
 
 
 def test_stock_is_received_and_written_off(engine: Engine) -> None:
@@ -108,9 +108,9 @@ def test_a_key_creates_a_product_once(engine: Engine) -> None:
 def test_a_sweep_expires_due_holds(store: Store) -> None:
     with store.engine(sweeper=False) as engine:
         lamp = engine.create_product("Lamp", 10, 5)
-        hold = engine.hold(lamp.id, 2, ttl=timedelta(microseconds=1))
+        hold = engine.create_hold(lamp.id, 2, ttl=timedelta(microseconds=1))
         # It has expired by the time of the next transaction.
-        assert engine.get_hold(hold.id).status is HoldStatus.EXPIRED
+        assert engine.hold(hold.id).status is HoldStatus.EXPIRED
         report = engine.sweep()
         assert (report.holds_expired, report.orders_cancelled) == (1, 0)
         assert engine.audit().consistent
@@ -124,7 +124,7 @@ def test_products_and_events_are_read_in_pages(engine: Engine) -> None:
     assert [product.id for product in engine.iter_products(page=2)] == ids
     assert [product.id for product in engine.iter_products(ids[3], page=1)] == ids[4:]
 
-    holds = [engine.hold(ids[4], 1) for _ in range(3)]
+    holds = [engine.create_hold(ids[4], 1) for _ in range(3)]
     events = [event for event in engine.iter_events(page=2) if event.product_id == ids[4]]
     assert [event.kind for event in events] == [
         EventKind.STOCK_ADJUSTED,
@@ -136,8 +136,8 @@ def test_products_and_events_are_read_in_pages(engine: Engine) -> None:
 
 def test_an_audit_counts_every_unit(engine: Engine) -> None:
     lamp = engine.create_product("Lamp", 10, 5)
-    engine.hold(lamp.id, 2)
-    engine.payment("paid", order_id=10**12, key="early")
+    engine.create_hold(lamp.id, 2)
+    engine.record_payment("paid", order_id=10**12, key="early")
     report = engine.audit()
     assert report.consistent
     assert (report.products, report.findings, report.waiting_events) == (1, (), 1)
@@ -149,7 +149,7 @@ def test_metrics_and_ping(engine: Engine) -> None:
     engine.ping()
     lamp = engine.create_product("Lamp", 10, 1)
     before = requests(engine)
-    engine.hold(lamp.id, 1)
+    engine.create_hold(lamp.id, 1)
     assert requests(engine) == before + 1
 
 
@@ -164,7 +164,7 @@ def test_a_closed_engine_refuses_calls(store: Store) -> None:
 
 
 def test_unknown_ids_are_not_found(engine: Engine) -> None:
-    for call in (engine.product, engine.get_hold, engine.get_order, engine.release, engine.extend):
+    for call in (engine.product, engine.hold, engine.order, engine.release_hold, engine.extend_hold):
         with pytest.raises(NotFoundError):
             call(4711)
         with pytest.raises(LookupError):

@@ -34,14 +34,14 @@ Answers = dict[str, Any]
 def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
     """Map the table's call names to methods."""
 
-    def payment(*, status: str, **args: Any) -> object:
-        return engine.payment(status, **args)
+    def record_payment(*, status: str, **args: Any) -> object:
+        return engine.record_payment(status, **args)
 
-    def hold_many(*, items: list[dict[str, Any]], **args: Any) -> object:
-        return engine.hold_many([(item["product_id"], item["quantity"]) for item in items], **args)
+    def create_holds(*, items: list[dict[str, Any]], **args: Any) -> object:
+        return engine.create_holds([(item["product_id"], item["quantity"]) for item in items], **args)
 
-    def order(*, hold_id: Any, **args: Any) -> object:
-        return engine.order(hold_id, **args)
+    def create_order(*, hold_id: Any, **args: Any) -> object:
+        return engine.create_order(hold_id, **args)
 
     def events(*, product_id: int) -> object:
         kinds = [event.kind for event in engine.iter_events() if event.product_id == product_id]
@@ -49,15 +49,15 @@ def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
 
     return {
         "product": lambda *, id: engine.product(id),  # noqa: A006
-        "adjust": engine.adjust_stock,
-        "hold": engine.hold,
-        "hold_many": hold_many,
-        "get_hold": lambda *, id: engine.get_hold(id),  # noqa: A006
-        "release": lambda *, id, **args: engine.release(id, **args),  # noqa: A006
-        "extend": lambda *, id, **args: engine.extend(id, **args),  # noqa: A006
-        "order": order,
-        "get_order": lambda *, id: engine.get_order(id),  # noqa: A006
-        "payment": payment,
+        "adjust_stock": engine.adjust_stock,
+        "create_hold": engine.create_hold,
+        "create_holds": create_holds,
+        "hold": lambda *, id: engine.hold(id),  # noqa: A006
+        "release_hold": lambda *, id, **args: engine.release_hold(id, **args),  # noqa: A006
+        "extend_hold": lambda *, id, **args: engine.extend_hold(id, **args),  # noqa: A006
+        "create_order": create_order,
+        "order": lambda *, id: engine.order(id),  # noqa: A006
+        "record_payment": record_payment,
         "sweep": engine.sweep,
         "events": events,
         "close": engine.close,
@@ -69,7 +69,8 @@ def fields_of(answer: Any) -> Any:
     if isinstance(answer, StockadeError):
         return {"code": answer.code, **{k: fields_of(v) for k, v in vars(answer).items()}}
     if is_dataclass(answer):
-        return {f.name: fields_of(getattr(answer, f.name)) for f in fields(answer)}
+        named = ((f.name, getattr(answer, f.name)) for f in fields(answer))
+        return {"qty" if k == "quantity" else k: fields_of(v) for k, v in named}
     if isinstance(answer, tuple | list):
         return [fields_of(part) for part in answer]
     return answer

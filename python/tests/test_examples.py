@@ -136,7 +136,7 @@ async def test_a_checkout_that_fails_half_way_keeps_nothing(
     app = importlib.import_module("fastapi_app").app
     transport = httpx.ASGITransport(app)
     client = httpx.AsyncClient(transport=transport, base_url="http://shop")
-    real = AsyncEngine.order
+    real = AsyncEngine.create_order
 
     async def order(engine: AsyncEngine, hold: Hold) -> Order:
         if hold.product_id == 2:
@@ -144,7 +144,7 @@ async def test_a_checkout_that_fails_half_way_keeps_nothing(
         return await real(engine, hold)
 
     async with app.router.lifespan_context(app), client:
-        monkeypatch.setattr(AsyncEngine, "order", order)
+        monkeypatch.setattr(AsyncEngine, "create_order", order)
         failed = await client.post("/checkout", json={"items": {"1": 1, "2": 1}})
         assert failed.status_code == 503
     with shop.engine() as engine:
@@ -290,7 +290,7 @@ def test_gunicorns_workers_share_a_running_engine(
 def test_the_sweeper_process(shop: Store) -> None:
     command = [sys.executable, str(EXAMPLES / "sweeper.py"), shop.url, "--every", "0.01"]
     with shop.engine(sweeper=False) as engine:
-        hold = engine.hold(1, 2, ttl=0.2)
+        hold = engine.create_hold(1, 2, ttl=0.2)
         with subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ) as sweeper:
             try:
                 # From the store: a read alone already reports it as expired.
@@ -303,4 +303,4 @@ def test_the_sweeper_process(shop: Store) -> None:
                 _, said = sweeper.communicate(timeout=WITHIN)
         assert b"1 holds expired, 0 orders cancelled" in said
         assert sweeper.returncode == 0
-        assert engine.get_hold(hold.id).status is HoldStatus.EXPIRED
+        assert engine.hold(hold.id).status is HoldStatus.EXPIRED

@@ -67,8 +67,8 @@ class Shop(RuleBasedStateMachine):
 
     def note(self, hold: Hold, product: Counted) -> None:
         assert (hold.product_id, hold.status) == (product.id, HoldStatus.ACTIVE)
-        product.stock -= hold.qty
-        product.held += hold.qty
+        product.stock -= hold.quantity
+        product.held += hold.quantity
         self.known.append(Known(hold, product))
 
     def pick(self, number: int) -> Known | None:
@@ -78,23 +78,23 @@ class Shop(RuleBasedStateMachine):
     def hold(self, number: int, quantity: int) -> None:
         product = self.products[number]
         if quantity <= product.stock:
-            self.note(self.engine.hold(product.id, quantity), product)
+            self.note(self.engine.create_hold(product.id, quantity), product)
             return
         with pytest.raises(InsufficientStockError) as refused:
-            self.engine.hold(product.id, quantity)
+            self.engine.create_hold(product.id, quantity)
         assert refused.value.available == product.stock
 
     @rule(quantities=st.lists(st.integers(1, 4), min_size=PRODUCTS, max_size=PRODUCTS))
-    def hold_many(self, quantities: list[int]) -> None:
+    def create_holds(self, quantities: list[int]) -> None:
         wanted = list(zip(self.products, quantities, strict=True))
         items = {product.id: quantity for product, quantity in wanted}
         short = [product.id for product, quantity in wanted if quantity > product.stock]
         if not short:
-            for hold, (product, _) in zip(self.engine.hold_many(items), wanted, strict=True):
+            for hold, (product, _) in zip(self.engine.create_holds(items), wanted, strict=True):
                 self.note(hold, product)
             return
         with pytest.raises(InsufficientStockError) as refused:
-            self.engine.hold_many(items)
+            self.engine.create_holds(items)
         assert [line.product_id for line in refused.value.short] == short
 
     @rule(number=picks)
@@ -104,13 +104,13 @@ class Shop(RuleBasedStateMachine):
             return
         if known.status is HoldStatus.CONVERTED:
             with pytest.raises(HoldAlreadyUsedError):
-                self.engine.release(known.hold)
+                self.engine.release_hold(known.hold)
             return
-        assert self.engine.release(known.hold).status is HoldStatus.RELEASED
+        assert self.engine.release_hold(known.hold).status is HoldStatus.RELEASED
         if known.status is HoldStatus.ACTIVE:
             known.status = HoldStatus.RELEASED
-            known.product.held -= known.hold.qty
-            known.product.stock += known.hold.qty
+            known.product.held -= known.hold.quantity
+            known.product.stock += known.hold.quantity
 
     @rule(number=picks)
     def order(self, number: int) -> None:
@@ -119,25 +119,25 @@ class Shop(RuleBasedStateMachine):
             return
         if known.status is HoldStatus.RELEASED:
             with pytest.raises(HoldExpiredError):
-                self.engine.order(known.hold)
+                self.engine.create_order(known.hold)
         elif known.order is not None:
             with pytest.raises(HoldAlreadyUsedError) as refused:
-                self.engine.order(known.hold)
+                self.engine.create_order(known.hold)
             assert refused.value.order_id == known.order.id
         else:
-            known.order = self.engine.order(known.hold)
+            known.order = self.engine.create_order(known.hold)
             known.status = HoldStatus.CONVERTED
-            known.product.held -= known.hold.qty
-            known.product.pending += known.hold.qty
+            known.product.held -= known.hold.quantity
+            known.product.pending += known.hold.quantity
 
     @rule(number=picks, outcome=st.sampled_from(Outcome), key=st.sampled_from("ab"))
     def payment(self, number: int, outcome: Outcome, key: str) -> None:
         known = self.pick(number)
         if known is None or known.order is None:
             return
-        order, product, units = known.order, known.product, known.hold.qty
+        order, product, units = known.order, known.product, known.hold.quantity
         key = f"{order.id}-{outcome}-{key}"
-        receipt = self.engine.payment(outcome, order_id=order.id, key=key)
+        receipt = self.engine.record_payment(outcome, order_id=order.id, key=key)
         assert receipt.replayed == (key in known.keys)
         if key in known.keys:
             return
@@ -157,10 +157,10 @@ class Shop(RuleBasedStateMachine):
         assert known.order is not None
         # Once a late payment needs a refund, that is final.
         refunded = any(key.endswith("-refund") for key in known.keys)
-        if not refunded and known.hold.qty <= known.product.stock:
+        if not refunded and known.hold.quantity <= known.product.stock:
             known.order_status = OrderStatus.PAID
-            known.product.stock -= known.hold.qty
-            known.product.sold += known.hold.qty
+            known.product.stock -= known.hold.quantity
+            known.product.sold += known.hold.quantity
         else:
             known.keys.add("-refund")
 
@@ -187,9 +187,9 @@ class Shop(RuleBasedStateMachine):
             return
         target(float(len(self.known)))
         for known in self.known:
-            assert self.engine.get_hold(known.hold.id).status is known.status
+            assert self.engine.hold(known.hold.id).status is known.status
             if known.order is not None:
-                assert self.engine.get_order(known.order.id).status is known.order_status
+                assert self.engine.order(known.order.id).status is known.order_status
         report = self.engine.audit()
         assert report.consistent, report.findings
         assert report.units.received == sum(product.received for product in self.products)

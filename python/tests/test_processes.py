@@ -54,14 +54,14 @@ def in_fork(work: Callable[[], object]) -> None:
 def test_an_engine_opened_before_a_fork_raises_misuse(store: Store) -> None:
     engines = [store.engine()]
     lamp = engines[0].create_product("Lamp", 10, 5)
-    hold = engines[0].hold(lamp.id, 1)
+    hold = engines[0].create_hold(lamp.id, 1)
 
     def child() -> None:
         engine = engines.pop()
         calls: list[Callable[[], object]] = [
-            lambda: engine.hold(lamp.id, 1),
+            lambda: engine.create_hold(lamp.id, 1),
             lambda: engine.product(lamp.id),
-            lambda: engine.release(hold),
+            lambda: engine.release_hold(hold),
             engine.ping,
             engine.metrics_text,
             engine.close,
@@ -76,7 +76,7 @@ def test_an_engine_opened_before_a_fork_raises_misuse(store: Store) -> None:
     # block.
     in_fork(child)
     with engines[0] as engine:
-        engine.order(hold)
+        engine.create_order(hold)
         assert numbers(engine, lamp.id) == (4, 0, 1, 0)
 
 
@@ -107,7 +107,7 @@ def test_a_child_opens_an_engine_of_its_own(tmp_path: Any, memory: Engine) -> No
     def child() -> None:
         with Engine(f"sqlite:{tmp_path / 'child.db'}") as engine:
             lamp = engine.create_product("Lamp", 10, 5)
-            engine.hold(lamp.id, 1)
+            engine.create_hold(lamp.id, 1)
             in_fork(lambda: Engine("sqlite::memory:").close())
         asyncio.run(awaited())
 
@@ -149,8 +149,8 @@ def test_a_child_never_hangs_on_what_other_threads_did_in_sqlite(tmp_path: Path)
 def test_children_draw_other_secrets_than_each_other_and_their_parent(tmp_path: Path) -> None:
     def draw() -> tuple[str, str]:
         with Engine("sqlite::memory:") as engine:
-            hold = engine.hold(engine.create_product("Lamp", 10, 5).id, 1)
-            return hold.token, engine.order(hold).payment_token
+            hold = engine.create_hold(engine.create_product("Lamp", 10, 5).id, 1)
+            return hold.token, engine.create_order(hold).payment_token
 
     told = tmp_path / "told"
 

@@ -25,7 +25,7 @@ def test_every_default_can_be_given() -> None:
 def test_a_duration_is_a_timedelta_seconds_or_text(ttl: Any) -> None:
     with Engine("sqlite::memory:", hold_ttl=ttl) as engine:
         lamp = engine.create_product("Lamp", 10, 1)
-        hold = engine.hold(lamp.id, 1)
+        hold = engine.create_hold(lamp.id, 1)
         assert hold.expires_at - hold.created_at == timedelta(seconds=90)
 
 
@@ -34,7 +34,7 @@ def test_settings_may_all_be_texts() -> None:
     settings: dict[str, str] = {"hold_ttl": "90s", "max_per_hold": "3", "strict": "false"}
     with Engine("sqlite::memory:", **settings) as engine:
         lamp = engine.create_product("Lamp", 10, 1)
-        hold = engine.hold(lamp.id, 1)
+        hold = engine.create_hold(lamp.id, 1)
         assert hold.expires_at - hold.created_at == timedelta(seconds=90)
 
 
@@ -67,11 +67,11 @@ def test_settings_of_other_types() -> None:
     with Engine("sqlite::memory:", **settings) as engine:
         lamp = engine.create_product("Lamp", 10, 5)
         with pytest.raises(Exception, match="3 units"):
-            engine.hold(lamp.id, 4)
-        order = engine.order(engine.hold(lamp.id, 1))
-        engine.payment("failed", order_id=order.id)
-        engine.payment("paid", order_id=order.id)
-        assert engine.get_order(order.id).status is OrderStatus.CANCELLED
+            engine.create_hold(lamp.id, 4)
+        order = engine.create_order(engine.create_hold(lamp.id, 1))
+        engine.record_payment("failed", order_id=order.id)
+        engine.record_payment("paid", order_id=order.id)
+        assert engine.order(order.id).status is OrderStatus.CANCELLED
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def crowd(pool: ThreadPoolExecutor, engine: Engine, product_id: int) -> list[Fut
     """Have threads hold a unit each, until one of them must wait in the queue."""
     holds = []
     while not queued(engine):
-        holds.append(pool.submit(engine.hold, product_id, 1))
+        holds.append(pool.submit(engine.create_hold, product_id, 1))
         time.sleep(0.01)
     return holds
 
@@ -53,7 +53,7 @@ def test_a_call_that_waits_lets_other_threads_run(file_store: Store) -> None:
             with locked(file_store):
                 # This thread runs while those that it starts wait.
                 held = crowd(pool, engine, lamp.id)
-            assert {hold.result().qty for hold in held} == {1}
+            assert {hold.result().quantity for hold in held} == {1}
         assert numbers(engine, lamp.id) == (STOCK - len(held), len(held), 0, 0)
 
 
@@ -72,8 +72,8 @@ def test_ctrl_c_ends_the_waiting(file_store: Store) -> None:
                 held = crowd(pool, engine, lamp.id)
                 interrupted = pool.submit(interrupt, queued(engine))
                 with pytest.raises(KeyboardInterrupt):
-                    engine.hold(lamp.id, 7)
+                    engine.create_hold(lamp.id, 7)
                 interrupted.result()
-            assert {hold.result().qty for hold in held} == {1}
+            assert {hold.result().quantity for hold in held} == {1}
         # What was given up was never taken up.
         assert numbers(engine, lamp.id) == (STOCK - len(held), len(held), 0, 0)

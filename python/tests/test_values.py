@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def answers(engine: Engine) -> Iterator[Any]:
     lamp = engine.create_product("Lamp", "19.99", 5)
-    hold = engine.hold(lamp.id, 1)
-    yield from (lamp, hold, engine.hold_many({lamp.id: 1}), engine.products(), engine.order(hold))
-    yield from (engine.payment("paid", order_id=1), engine.sweep(), engine.audit())
+    hold = engine.create_hold(lamp.id, 1)
+    yield from (lamp, hold, engine.create_holds({lamp.id: 1}), engine.products(), engine.create_order(hold))
+    yield from (engine.record_payment("paid", order_id=1), engine.sweep(), engine.audit())
     yield engine.events_after()[1]
 
 
@@ -41,8 +41,8 @@ def test_every_answer_is_a_value(memory: Engine) -> None:
 
 def test_secrets_are_not_in_representations(memory: Engine) -> None:
     lamp = memory.create_product("Lamp", 10, 1)
-    hold = memory.hold(lamp.id, 1)
-    order = memory.order(hold)
+    hold = memory.create_hold(lamp.id, 1)
+    order = memory.create_order(hold)
     assert len(hold.token) == 32
     assert order.payment_token.startswith(f"pt_{order.id}_")
     assert hold.token not in repr(hold)
@@ -51,17 +51,17 @@ def test_secrets_are_not_in_representations(memory: Engine) -> None:
 
 def test_a_replayed_answer_equals_the_first(memory: Engine) -> None:
     lamp = memory.create_product("Lamp", 10, 5)
-    first, again = memory.hold(lamp.id, 1, key="k"), memory.hold(lamp.id, 1, key="k")
+    first, again = memory.create_hold(lamp.id, 1, key="k"), memory.create_hold(lamp.id, 1, key="k")
     assert first == again
     assert (first.replayed, again.replayed) == (False, True)
 
 
 def test_a_value_that_travelled_is_of_no_engine(memory: Engine) -> None:
     lamp = memory.create_product("Lamp", 10, 5)
-    hold = pickle.loads(pickle.dumps(memory.hold(lamp.id, 1)))
+    hold = pickle.loads(pickle.dumps(memory.create_hold(lamp.id, 1)))
     with pytest.raises(MisuseError), hold:
         pass
-    assert memory.order(hold).hold_id == hold.id
+    assert memory.create_order(hold).hold_id == hold.id
 
 
 def test_words_are_text() -> None:
@@ -93,17 +93,17 @@ def test_every_error_can_be_pickled(kind: type[StockadeError]) -> None:
 def test_refusals_carry_their_facts(memory: Engine) -> None:
     lamp = memory.create_product("Lamp", 10, 2)
     with pytest.raises(stockade.InsufficientStockError) as short:
-        memory.hold(lamp.id, 5, key="k")
+        memory.create_hold(lamp.id, 5, key="k")
     assert (short.value.available, short.value.replayed) == (2, False)
     assert short.value.short == (stockade.ShortLine(lamp.id, 5, 2),)
     assert short.value.retry_after is None
     with pytest.raises(stockade.InsufficientStockError) as again:
-        memory.hold(lamp.id, 5, key="k")
+        memory.create_hold(lamp.id, 5, key="k")
     assert again.value.replayed
-    hold = memory.hold(lamp.id, 1)
-    order = memory.order(hold)
+    hold = memory.create_hold(lamp.id, 1)
+    order = memory.create_order(hold)
     with pytest.raises(stockade.HoldAlreadyUsedError) as used:
-        memory.order(hold)
+        memory.create_order(hold)
     assert used.value.order_id == order.id
 
 
@@ -111,5 +111,5 @@ def test_contention_says_when_to_try_again() -> None:
     with Engine("sqlite::memory:", queue_wait=0) as engine:
         lamp = engine.create_product("Lamp", 10, 1)
         with pytest.raises(stockade.ContentionError) as refused:
-            engine.hold(lamp.id, 1)
+            engine.create_hold(lamp.id, 1)
         assert refused.value.retry_after == 1.0

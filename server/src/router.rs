@@ -10,16 +10,16 @@ use crate::problem::{Code, Rejection};
 pub enum Endpoint {
     Product,
     Products,
+    CreateHold,
+    CreateHolds,
     Hold,
-    Cart,
-    GetHold,
-    Release,
-    Extend,
+    ReleaseHold,
+    ExtendHold,
+    CreateOrder,
     Order,
-    GetOrder,
     Webhook,
     CreateProduct,
-    Adjust,
+    AdjustStock,
     Sweep,
     Audit,
     Events,
@@ -33,8 +33,8 @@ pub enum Endpoint {
 impl Endpoint {
     /// Whether the endpoint needs the operators' API key.
     pub fn is_for_operators(self) -> bool {
-        use Endpoint::{Adjust, Audit, CreateProduct, Events, Sweep};
-        matches!(self, CreateProduct | Adjust | Sweep | Audit | Events)
+        use Endpoint::{AdjustStock, Audit, CreateProduct, Events, Sweep};
+        matches!(self, CreateProduct | AdjustStock | Sweep | Audit | Events)
     }
 
     /// Whether the endpoint is exempt from the concurrency limit: probes and
@@ -56,19 +56,19 @@ pub struct Path {
 static PATHS: &[Path] = &[
     path("/api/products", "GET, HEAD", &[(Method::GET, Endpoint::Products)]),
     path("/api/products/{id}", "GET, HEAD", &[(Method::GET, Endpoint::Product)]),
-    path("/api/holds", "POST", &[(Method::POST, Endpoint::Cart)]),
+    path("/api/holds", "POST", &[(Method::POST, Endpoint::CreateHolds)]),
     path(
         "/api/holds/{id}",
         "GET, HEAD, DELETE",
-        &[(Method::GET, Endpoint::GetHold), (Method::DELETE, Endpoint::Release)],
+        &[(Method::GET, Endpoint::Hold), (Method::DELETE, Endpoint::ReleaseHold)],
     ),
-    path("/api/holds/{product_id}/{quantity}", "POST", &[(Method::POST, Endpoint::Hold)]),
-    path("/api/holds/{id}/extend", "POST", &[(Method::POST, Endpoint::Extend)]),
-    path("/api/orders/{id}", "GET, HEAD", &[(Method::GET, Endpoint::GetOrder)]),
-    path("/api/orders/{hold_id}/{product_id}", "POST", &[(Method::POST, Endpoint::Order)]),
+    path("/api/holds/{product_id}/{quantity}", "POST", &[(Method::POST, Endpoint::CreateHold)]),
+    path("/api/holds/{id}/extend", "POST", &[(Method::POST, Endpoint::ExtendHold)]),
+    path("/api/orders/{id}", "GET, HEAD", &[(Method::GET, Endpoint::Order)]),
+    path("/api/orders/{hold_id}/{product_id}", "POST", &[(Method::POST, Endpoint::CreateOrder)]),
     path("/api/payments/webhook", "POST", &[(Method::POST, Endpoint::Webhook)]),
     path("/api/admin/products", "POST", &[(Method::POST, Endpoint::CreateProduct)]),
-    path("/api/admin/products/{id}/adjust", "POST", &[(Method::POST, Endpoint::Adjust)]),
+    path("/api/admin/products/{id}/adjust", "POST", &[(Method::POST, Endpoint::AdjustStock)]),
     path("/api/admin/sweep", "POST", &[(Method::POST, Endpoint::Sweep)]),
     path("/api/admin/audit", "GET, HEAD", &[(Method::GET, Endpoint::Audit)]),
     path("/api/admin/events", "GET, HEAD", &[(Method::GET, Endpoint::Events)]),
@@ -139,13 +139,13 @@ mod tests {
         for (method, path, expected) in [
             (Method::GET, "/api/products/1", Endpoint::Product),
             (Method::HEAD, "/api/products/1", Endpoint::Product),
-            (Method::POST, "/api/holds/1/2", Endpoint::Hold),
-            (Method::POST, "/api/holds/2/extend", Endpoint::Extend),
-            (Method::DELETE, "/api/holds/2", Endpoint::Release),
-            (Method::GET, "/api/holds/2", Endpoint::GetHold),
-            (Method::POST, "/api/orders/13/1", Endpoint::Order),
-            (Method::GET, "/api/orders/19", Endpoint::GetOrder),
-            (Method::POST, "/api/admin/products/1/adjust", Endpoint::Adjust),
+            (Method::POST, "/api/holds/1/2", Endpoint::CreateHold),
+            (Method::POST, "/api/holds/2/extend", Endpoint::ExtendHold),
+            (Method::DELETE, "/api/holds/2", Endpoint::ReleaseHold),
+            (Method::GET, "/api/holds/2", Endpoint::Hold),
+            (Method::POST, "/api/orders/13/1", Endpoint::CreateOrder),
+            (Method::GET, "/api/orders/19", Endpoint::Order),
+            (Method::POST, "/api/admin/products/1/adjust", Endpoint::AdjustStock),
         ] {
             assert_eq!(endpoint(method, path), Some(expected), "{path}");
         }

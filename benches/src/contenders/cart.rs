@@ -58,7 +58,7 @@ impl Contender for StockadeCarts {
 
     async fn request(&self, _caller: usize) -> Answer {
         let items = draw(self.products).map(|product| (product, 1));
-        answer(self.engine.hold_many(CartRequest::new(items)).await)
+        answer(self.engine.create_holds(CartRequest::new(items)).await)
     }
 
     async fn close(&self) {

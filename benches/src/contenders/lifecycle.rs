@@ -40,11 +40,11 @@ impl StockadeLifecycle {
     }
 
     async fn live(&self) -> stockade::Result<()> {
-        let hold = self.engine.hold(HoldRequest::new(1, 1)).await?;
-        let order = self.engine.order(OrderRequest::new(hold.id, 1)).await?;
+        let hold = self.engine.create_hold(HoldRequest::new(1, 1)).await?.value;
+        let order = self.engine.create_order(OrderRequest::new(hold.id, 1)).await?.value;
         let key = format!("evt-{}", order.id);
         let paid = PaymentEvent::for_order(order.id, Outcome::Success).key(key);
-        self.engine.payment(&paid).await?;
+        self.engine.record_payment(&paid).await?;
         Ok(())
     }
 }

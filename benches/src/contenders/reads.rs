@@ -79,7 +79,7 @@ impl Contender for StockadeReads {
 
     async fn request(&self, _caller: usize) -> Answer {
         if self.reads.is_hold() {
-            return answer(self.engine.hold(HoldRequest::new(self.reads.draw(), 1)).await);
+            return answer(self.engine.create_hold(HoldRequest::new(self.reads.draw(), 1)).await);
         }
         for _ in 1..self.reads.units() {
             let read = self.engine.product(ProductId(self.reads.draw())).await;

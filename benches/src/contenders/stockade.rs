@@ -61,7 +61,7 @@ impl Contender for Stockade {
     }
 
     async fn request(&self, _caller: usize) -> Answer {
-        answer(self.engine.hold(HoldRequest::new(self.products.draw(), 1)).await)
+        answer(self.engine.create_hold(HoldRequest::new(self.products.draw(), 1)).await)
     }
 
     async fn close(&self) {
@@ -77,11 +77,11 @@ impl HoldsOf for Stockade {
     async fn add_product(&self, stock: u64) -> u64 {
         let price = "19.99".parse().expect("a price");
         let product = self.engine.create_product(NewProduct::new("Lamp", price, stock)).await;
-        product.expect("the product is added").id.0
+        product.expect("the product is added").value.id.0
     }
 
     async fn hold(&self, product: u64) -> Answer {
-        answer(self.engine.hold(HoldRequest::new(product, 1)).await)
+        answer(self.engine.create_hold(HoldRequest::new(product, 1)).await)
     }
 
     async fn close(&self) {
@@ -112,7 +112,7 @@ impl Contender for Blocking {
     }
 
     async fn request(&self, _caller: usize) -> Answer {
-        answer(self.engine.hold(HoldRequest::new(1, 1)))
+        answer(self.engine.create_hold(HoldRequest::new(1, 1)))
     }
 
     async fn close(&self) {

@@ -39,7 +39,7 @@ fn choose_with(
 ) -> Vec<Hold> {
     let mut wanted: HashMap<ProductId, u64> = HashMap::new();
     for line in commands.iter().flat_map(Command::new_holds) {
-        *wanted.entry(line.product_id).or_default() += u64::from(line.qty);
+        *wanted.entry(line.product_id).or_default() += u64::from(line.quantity);
     }
     let has_stock = |(id, wanted): (ProductId, u64)| (wanted <= last_stock(id)?).then_some(id);
     let sufficient: HashSet<ProductId> = wanted.into_iter().filter_map(has_stock).collect();
@@ -94,9 +94,9 @@ mod tests {
     const TTL: Duration = Duration::from_secs(1);
     const POLICY: Policy = Policy { max_per_customer: Some(9), ..Policy::PLAIN };
 
-    fn new(id: u64, product: u64, qty: u32) -> NewHold {
+    fn new(id: u64, product: u64, quantity: u32) -> NewHold {
         let (id, product_id) = (HoldId(id), ProductId(product));
-        NewHold { id, token: Token(1), product_id, qty, created_at: None }
+        NewHold { id, token: Token(1), product_id, quantity, created_at: None }
     }
 
     fn hold(id: u64) -> Hold {
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn choose_returns_holds_when_stock_covers_all_of_them() {
-        let both = |qty| [command(new(1, 1, qty)), command(new(2, 1, 4))];
+        let both = |quantity| [command(new(1, 1, quantity)), command(new(2, 1, 4))];
         let mut plenty = both(6);
         let wanted = [new(1, 1, 6).to_hold(NOW, TTL), new(2, 1, 4).to_hold(NOW, TTL)];
         assert_eq!(chosen(&mut plenty), wanted);
@@ -174,7 +174,7 @@ mod tests {
         assert!(!match_decision(&early_inserts, &changes(&[2]), NOW), "one was refused");
         assert!(!match_decision(&early_inserts, &changes(&[]), NOW));
         let mut other = changes(&[2, 5]);
-        other.new_holds[1].qty = 3;
+        other.new_holds[1].quantity = 3;
         assert!(!match_decision(&early_inserts, &other, NOW));
         for (moment, expected) in [
             (NOW.after(DECISION_DELAY_MAX), true),

@@ -69,7 +69,7 @@ pub(super) fn build(requests: &[PendingRequest], policy: &Policy, due_limit: u32
 fn add(read_set: &mut ReadSet, command: &Command) {
     for hold in command.new_holds() {
         read_set.products.push(hold.product_id);
-        *read_set.wanted.entry(hold.product_id).or_default() += u64::from(hold.qty);
+        *read_set.wanted.entry(hold.product_id).or_default() += u64::from(hold.quantity);
     }
     read_set.keys.extend(command.key().filter(|keyed| !keyed.is_fresh).map(key_of));
     match command {
@@ -126,18 +126,18 @@ mod tests {
 
     const POLICY: Policy = Policy { max_per_customer: Some(9), ..Policy::PLAIN };
 
-    fn line(product: u64, qty: u32) -> NewHold {
+    fn line(product: u64, quantity: u32) -> NewHold {
         let product_id = ProductId(product);
-        NewHold { id: HoldId(0), token: Token(1), product_id, qty, created_at: None }
+        NewHold { id: HoldId(0), token: Token(1), product_id, quantity, created_at: None }
     }
 
-    fn hold(product: u64, qty: u32, customer: Option<&str>, fresh: Option<bool>) -> Command {
+    fn hold(product: u64, quantity: u32, customer: Option<&str>, fresh: Option<bool>) -> Command {
         let (ttl, customer) = (Duration::from_secs(1), customer.map(Into::into));
         let key = fresh.map(|is_fresh| {
             let key = format!("of {product}");
             IdempotencyKey { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh }
         });
-        Command::Hold { hold: line(product, qty), ttl, customer, key }
+        Command::Hold { hold: line(product, quantity), ttl, customer, key }
     }
 
     fn order(hold_id: u64, product: u64) -> Command {

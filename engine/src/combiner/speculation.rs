@@ -83,7 +83,7 @@ impl Speculation {
             return None;
         }
         let wanted = commands.iter().flat_map(Command::new_holds);
-        let wanted = wanted.map(|hold| u64::from(hold.qty)).sum();
+        let wanted = wanted.map(|hold| u64::from(hold.quantity)).sum();
         let rows = Rows { products: self.valid_rows(products, fences, wanted)?, ..Rows::default() };
         let (decisions, changes) = decide(policy, rows, commands, now);
         let is_granted = |decision: &Decision| {

@@ -350,7 +350,7 @@ mod tests {
         };
         let now = Timestamp::from_micros(5);
         let (id, token, product_id) = (HoldId(1), Token(1), ProductId(1));
-        let hold = |created_at| NewHold { id, token, product_id, qty: 1, created_at };
+        let hold = |created_at| NewHold { id, token, product_id, quantity: 1, created_at };
         let ttl = Duration::from_secs(1);
         let command = |at| Command::Hold { hold: hold(at), ttl, customer: None, key: key() };
         let early_inserts = vec![hold(Some(now)).to_hold(now, ttl)];

@@ -1,5 +1,6 @@
 //! Describing an engine before it is opened.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,12 @@ pub struct EngineBuilder {
     pub(crate) clock: Option<Arc<dyn Clock>>,
     /// Whether every lock is granted to everyone.
     pub(crate) grants_every_lock: bool,
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl EngineBuilder {

@@ -162,9 +162,9 @@ impl<'a> BatchState<'a> {
         product_id: ProductId,
         hold_id: Option<HoldId>,
         order_id: Option<OrderId>,
-        qty: i64,
+        quantity: i64,
     ) {
-        self.events.push(LedgerEvent { kind, product_id, hold_id, order_id, qty, version: 0 });
+        self.events.push(LedgerEvent { kind, product_id, hold_id, order_id, quantity, version: 0 });
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Hold, HoldId, HoldStatus, Order, OrderId, Outcome, PaymentAnswer, Product, ProductId,
+    Hold, HoldId, HoldStatus, Order, OrderId, Outcome, PaymentStatus, Product, ProductId,
     ShortLine, Timestamp, Token,
 };
 
@@ -30,7 +30,7 @@ pub(crate) struct NewHold {
     pub id: HoldId,
     pub token: Token,
     pub product_id: ProductId,
-    pub qty: u32,
+    pub quantity: u32,
     /// The time of creation if its row is inserted early; `None`: the time of the
     /// decision.
     pub created_at: Option<Timestamp>,
@@ -43,7 +43,7 @@ impl NewHold {
         Hold {
             id: self.id,
             product_id: self.product_id,
-            qty: self.qty,
+            quantity: self.quantity,
             status: HoldStatus::Active,
             expires_at: created_at.after(ttl),
             created_at,
@@ -162,7 +162,7 @@ pub(crate) enum Answer {
     Hold(Hold),
     Cart(Vec<Hold>),
     Order(Order),
-    Payment(PaymentAnswer),
+    Payment(PaymentStatus),
     Product(Product),
     /// The numbers of due holds and orders reclaimed in this transaction; `more`:
     /// others are still due.

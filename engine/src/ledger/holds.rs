@@ -21,10 +21,10 @@ impl BatchState<'_> {
             let Some(row) = self.rows.products.get(&line.product_id) else {
                 return Ok(Err(Refusal::NoProduct(line.product_id)));
             };
-            if row.product.stock < u64::from(line.qty) {
+            if row.product.stock < u64::from(line.quantity) {
                 short.push(ShortLine {
                     product_id: line.product_id,
-                    requested: line.qty.into(),
+                    requested: line.quantity.into(),
                     available: row.product.stock,
                 });
             }
@@ -47,7 +47,7 @@ impl BatchState<'_> {
     fn check_customer_limit(&self, lines: &[NewHold], customer: &str) -> Option<Refusal> {
         let most = self.policy.max_per_customer?;
         lines.iter().find_map(|line| {
-            let (product_id, requested) = (line.product_id, line.qty);
+            let (product_id, requested) = (line.product_id, line.quantity);
             let held = self.customer_units(customer, product_id);
             let is_over_limit = held + u64::from(requested) > u64::from(most);
             is_over_limit.then_some(Refusal::CustomerLimit { product_id, held, requested, most })
@@ -61,14 +61,14 @@ impl BatchState<'_> {
         let holds = ids.into_iter().flatten().filter_map(|id| self.rows.holds.get(id));
         let is_active =
             |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at > self.now;
-        holds.filter(is_active).map(|hold| u64::from(hold.qty)).sum()
+        holds.filter(is_active).map(|hold| u64::from(hold.quantity)).sum()
     }
 
     fn create_hold(&mut self, line: &NewHold, ttl: Duration, customer: Option<&Arc<str>>) -> Hold {
         let hold = line.to_hold(self.now, ttl);
         if let Some(row) = self.rows.products.get_mut(&line.product_id) {
-            row.product.stock -= u64::from(line.qty);
-            row.product.held += u64::from(line.qty);
+            row.product.stock -= u64::from(line.quantity);
+            row.product.held += u64::from(line.quantity);
         }
         self.lower_next_due(hold.product_id, hold.expires_at);
         self.record_hold(hold.id, None);
@@ -81,7 +81,7 @@ impl BatchState<'_> {
             hold.product_id,
             Some(hold.id),
             None,
-            hold.qty.into(),
+            hold.quantity.into(),
         );
         hold
     }
@@ -94,13 +94,13 @@ impl BatchState<'_> {
             return false;
         }
         let Some(row) = self.rows.products.get_mut(&hold.product_id) else { return false };
-        row.product.held -= u64::from(hold.qty);
-        row.product.stock += u64::from(hold.qty);
+        row.product.held -= u64::from(hold.quantity);
+        row.product.stock += u64::from(hold.quantity);
         let before = (hold.status, hold.expires_at);
         hold.status = to;
-        let (product_id, qty) = (hold.product_id, hold.qty);
+        let (product_id, quantity) = (hold.product_id, hold.quantity);
         self.record_hold(hold_id, Some(before));
-        self.emit_event(kind, product_id, Some(hold_id), None, qty.into());
+        self.emit_event(kind, product_id, Some(hold_id), None, quantity.into());
         true
     }
 
@@ -170,8 +170,8 @@ impl BatchState<'_> {
             self.record_hold(hold_id, Some((hold.status, hold.expires_at)));
             hold.expires_at = end;
             self.rows.holds.insert(hold_id, hold.clone());
-            let (product_id, qty) = (hold.product_id, hold.qty.into());
-            self.emit_event(EventKind::HoldExtended, product_id, Some(hold_id), None, qty);
+            let (product_id, quantity) = (hold.product_id, hold.quantity.into());
+            self.emit_event(EventKind::HoldExtended, product_id, Some(hold_id), None, quantity);
         }
         Ok(Ok(Answer::Hold(hold)))
     }

@@ -34,10 +34,10 @@ impl BatchState<'_> {
             hold.status = HoldStatus::Converted;
         }
         if let Some(row) = self.rows.products.get_mut(&product_id) {
-            row.product.held -= u64::from(hold.qty);
-            row.product.pending += u64::from(hold.qty);
+            row.product.held -= u64::from(hold.quantity);
+            row.product.pending += u64::from(hold.quantity);
         }
-        self.create_order(order_id, secret, hold_id, product_id, hold.qty);
+        self.create_order(order_id, secret, hold_id, product_id, hold.quantity);
         self.apply_early_payments(order_id);
         let order = self.rows.orders.get(&order_id).map(|row| row.order.clone());
         Ok(order.map(Answer::Order).ok_or(Refusal::NoHold(hold_id)))
@@ -49,14 +49,14 @@ impl BatchState<'_> {
         secret: Token,
         hold_id: HoldId,
         product_id: ProductId,
-        qty: u32,
+        quantity: u32,
     ) {
         let due_at = self.policy.payment_ttl.map(|ttl| self.now.after(ttl));
         let order = Order {
             id,
             hold_id,
             product_id,
-            qty,
+            quantity,
             status: OrderStatus::PendingPayment,
             payment_token: PaymentToken { order_id: id, secret },
             payment_disposition: PaymentDisposition::None,
@@ -69,7 +69,13 @@ impl BatchState<'_> {
         if let Some(due_at) = due_at {
             self.lower_next_due(product_id, due_at);
         }
-        self.emit_event(EventKind::OrderCreated, product_id, Some(hold_id), Some(id), qty.into());
+        self.emit_event(
+            EventKind::OrderCreated,
+            product_id,
+            Some(hold_id),
+            Some(id),
+            quantity.into(),
+        );
     }
 
     /// Cancels the order if its payment is overdue.
@@ -88,8 +94,8 @@ impl BatchState<'_> {
     pub(super) fn cancel_pending(&mut self, order_id: OrderId) {
         let Some(order) = self.pending_order(order_id) else { return };
         if let Some(row) = self.rows.products.get_mut(&order.product_id) {
-            row.product.pending -= u64::from(order.qty);
-            row.product.stock += u64::from(order.qty);
+            row.product.pending -= u64::from(order.quantity);
+            row.product.stock += u64::from(order.quantity);
             self.set_order_status(&order, OrderStatus::Cancelled, PaymentDisposition::None);
             self.emit_order_event(EventKind::OrderCancelled, &order);
         }
@@ -99,8 +105,8 @@ impl BatchState<'_> {
     pub(super) fn pay_pending(&mut self, order_id: OrderId) {
         let Some(order) = self.pending_order(order_id) else { return };
         if let Some(row) = self.rows.products.get_mut(&order.product_id) {
-            row.product.pending -= u64::from(order.qty);
-            row.product.sold += u64::from(order.qty);
+            row.product.pending -= u64::from(order.quantity);
+            row.product.sold += u64::from(order.quantity);
             self.set_order_status(&order, OrderStatus::Paid, PaymentDisposition::None);
             self.emit_order_event(EventKind::OrderPaid, &order);
         }
@@ -128,6 +134,6 @@ impl BatchState<'_> {
 
     pub(super) fn emit_order_event(&mut self, kind: EventKind, order: &Order) {
         let (product_id, hold_id) = (order.product_id, Some(order.hold_id));
-        self.emit_event(kind, product_id, hold_id, Some(order.id), order.qty.into());
+        self.emit_event(kind, product_id, hold_id, Some(order.id), order.quantity.into());
     }
 }

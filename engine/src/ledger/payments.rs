@@ -2,7 +2,7 @@
 //! arrival.
 
 use crate::model::{
-    EventKind, OrderId, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition, Token,
+    EventKind, OrderId, OrderStatus, Outcome, PaymentDisposition, PaymentStatus, Token,
 };
 
 use super::batch_state::BatchState;
@@ -31,7 +31,7 @@ impl BatchState<'_> {
             order_id,
             secret,
             outcome,
-            answer: PaymentAnswer::Waiting,
+            answer: PaymentStatus::Waiting,
             waiting: true,
             received_at: self.now,
         };
@@ -49,7 +49,7 @@ impl BatchState<'_> {
                 return Decision::Deferred;
             }
             self.apply_outcome(order_id, outcome);
-            row.answer = PaymentAnswer::Recorded;
+            row.answer = PaymentStatus::Recorded;
             row.waiting = false;
         } else {
             self.rows.waiting.entry(order_id).or_default().push(row.clone());
@@ -69,7 +69,7 @@ impl BatchState<'_> {
             && order.status == OrderStatus::Cancelled
             && order.payment_disposition == PaymentDisposition::None
             && self.policy.re_reserve
-            && stock < u64::from(order.qty)
+            && stock < u64::from(order.quantity)
             && self.has_unloaded_due(order.product_id)
     }
 
@@ -96,11 +96,11 @@ impl BatchState<'_> {
         let Some(order) = self.rows.orders.get(&order_id).map(|row| row.order.clone()) else {
             return;
         };
-        let qty = u64::from(order.qty);
+        let quantity = u64::from(order.quantity);
         match self.rows.products.get_mut(&order.product_id) {
-            Some(row) if self.policy.re_reserve && row.product.stock >= qty => {
-                row.product.stock -= qty;
-                row.product.sold += qty;
+            Some(row) if self.policy.re_reserve && row.product.stock >= quantity => {
+                row.product.stock -= quantity;
+                row.product.sold += quantity;
                 self.set_order_status(&order, OrderStatus::Paid, PaymentDisposition::ReReserved);
                 self.emit_order_event(EventKind::OrderPaid, &order);
             }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::model::{
-    EventKind, Hold, HoldId, HoldStatus, Order, OrderId, OrderStatus, Outcome, PaymentAnswer,
-    PaymentDisposition, Product, ProductId, Timestamp, Token,
+    EventKind, Hold, HoldId, HoldStatus, Order, OrderId, OrderStatus, Outcome, PaymentDisposition,
+    PaymentStatus, Product, ProductId, Timestamp, Token,
 };
 
 use super::{CommandResult, IdempotencyKey, Refusal};
@@ -39,7 +39,7 @@ pub(crate) struct PaymentRow {
     pub order_id: OrderId,
     pub secret: Option<Token>,
     pub outcome: Outcome,
-    pub answer: PaymentAnswer,
+    pub answer: PaymentStatus,
     /// Whether its order does not exist yet.
     pub waiting: bool,
     pub received_at: Timestamp,
@@ -145,7 +145,7 @@ pub(crate) struct LedgerEvent {
     pub product_id: ProductId,
     pub hold_id: Option<HoldId>,
     pub order_id: Option<OrderId>,
-    pub qty: i64,
+    pub quantity: i64,
     pub version: u64,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
-    PaymentAnswer, PaymentDisposition, PaymentToken, Product, ProductId, ShortLine, Token,
+    PaymentDisposition, PaymentStatus, PaymentToken, Product, ProductId, ShortLine, Token,
 };
 
 const PRODUCT: ProductId = ProductId(7);
@@ -31,7 +31,7 @@ fn hold(expires_at: Timestamp) -> Hold {
     Hold {
         id: HOLD,
         product_id: PRODUCT,
-        qty: 2,
+        quantity: 2,
         status,
         expires_at,
         created_at,
@@ -47,7 +47,7 @@ fn order(status: OrderStatus) -> Order {
         id: ORDER,
         hold_id: HOLD,
         product_id: PRODUCT,
-        qty: 2,
+        quantity: 2,
         status,
         payment_disposition,
         payment_token,
@@ -75,7 +75,8 @@ fn customer_limit_counts_a_hold_until_it_expires() {
         rows.holds = [(HOLD, hold(expires_at))].into();
         rows.customers = [(PRODUCT, [("c".into(), vec![HOLD])].into())].into();
         let id = HoldId(12);
-        let hold = NewHold { id, token: Token(1), product_id: PRODUCT, qty: 2, created_at: None };
+        let hold =
+            NewHold { id, token: Token(1), product_id: PRODUCT, quantity: 2, created_at: None };
         let command = Command::Hold { hold, ttl: TTL, customer: Some("c".into()), key: None };
         answer(decide_one(rows, command).0)
     };
@@ -130,7 +131,7 @@ fn early_payment_with_a_wrong_token_pays_nothing() {
     let ordered = |secret| {
         let mut rows = rows(0, None);
         rows.holds = [(HOLD, hold(NOW.after(TTL)))].into();
-        let (key, outcome, answer) = ("p".to_owned(), Outcome::Success, PaymentAnswer::Waiting);
+        let (key, outcome, answer) = ("p".to_owned(), Outcome::Success, PaymentStatus::Waiting);
         let (body_hash, order_id, waiting, received_at) = ([0; 32], ORDER, true, NOW);
         let event =
             PaymentRow { key, body_hash, order_id, secret, outcome, answer, waiting, received_at };
@@ -235,8 +236,12 @@ fn changes_group_orders_by_transition() {
     let mut rows = rows(0, Some(NOW));
     let pending = |id| {
         let payment_token = PaymentToken { order_id: OrderId(id), secret: Token(2) };
-        let order =
-            Order { id: OrderId(id), qty: 1, payment_token, ..order(OrderStatus::PendingPayment) };
+        let order = Order {
+            id: OrderId(id),
+            quantity: 1,
+            payment_token,
+            ..order(OrderStatus::PendingPayment)
+        };
         OrderRow { order, due_at: Some(if id < 30 { NOW } else { NOW.after(TTL) }) }
     };
     rows.orders = [21, 22, 31].map(|id| (OrderId(id), pending(id))).into();
@@ -268,7 +273,7 @@ fn changes_are_not_empty_when_anything_changed() {
         product_id: PRODUCT,
         hold_id: None,
         order_id: None,
-        qty: 0,
+        quantity: 0,
         version: 1,
     };
     let none = Changes::default;

@@ -23,7 +23,7 @@ const CUSTOMER_BYTES_MAX: usize = 255;
 /// A name or a reason is at most so long, in characters.
 const TEXT_CHARS_MAX: usize = 255;
 
-pub(super) fn hold(
+pub(super) fn create_hold(
     config: &Config,
     request: &HoldRequest,
     retry: Option<Retry>,
@@ -41,7 +41,7 @@ pub(super) fn hold(
 
 /// Sums repeated products and sorts, so that every cart takes its products in
 /// the same order.
-pub(super) fn cart(
+pub(super) fn create_holds(
     config: &Config,
     request: &CartRequest,
     retry: Option<Retry>,
@@ -78,17 +78,17 @@ pub(super) fn cart(
     Ok(Command::Cart { lines, ttl, customer, key })
 }
 
-pub(super) fn release(request: &ReleaseRequest) -> Result<Command> {
+pub(super) fn release_hold(request: &ReleaseRequest) -> Result<Command> {
     Ok(Command::Release { hold_id: possible_hold(request.hold_id)?, token: request.token })
 }
 
-pub(super) fn extend(config: &Config, request: &ExtendRequest) -> Result<Command> {
+pub(super) fn extend_hold(config: &Config, request: &ExtendRequest) -> Result<Command> {
     let ttl = ttl(config, request.ttl)?;
     let hold_id = possible_hold(request.hold_id)?;
     Ok(Command::Extend { hold_id, ttl, token: request.token })
 }
 
-pub(super) fn order(request: &OrderRequest, retry: Option<Retry>) -> Result<Command> {
+pub(super) fn create_order(request: &OrderRequest, retry: Option<Retry>) -> Result<Command> {
     let OrderRequest { hold_id, product_id, token, .. } = *request;
     possible_hold(hold_id)?;
     // The token says who asks and not what is asked: the key goes without it.
@@ -100,7 +100,7 @@ pub(super) fn order(request: &OrderRequest, retry: Option<Retry>) -> Result<Comm
 }
 
 /// The command of an event whose body is at hand as a digest only, if at all.
-pub(super) fn payment(event: &PaymentEvent) -> Result<Command> {
+pub(super) fn record_payment(event: &PaymentEvent) -> Result<Command> {
     let digest = event.body_digest;
     let token = event.payment_token;
     let order_id = match (event.order_id, token) {
@@ -138,7 +138,7 @@ pub(super) fn payment(event: &PaymentEvent) -> Result<Command> {
     Ok(Command::Payment { key, body_hash, order_id, secret, outcome: event.outcome })
 }
 
-pub(super) fn adjustment(request: &StockAdjustment, retry: Option<Retry>) -> Result<Command> {
+pub(super) fn adjust_stock(request: &StockAdjustment, retry: Option<Retry>) -> Result<Command> {
     if request.delta == 0 {
         return Err(Error::invalid_argument("delta must not be 0"));
     }
@@ -153,7 +153,7 @@ pub(super) fn adjustment(request: &StockAdjustment, retry: Option<Retry>) -> Res
 }
 
 /// Checks a product to be created, and returns its idempotency key.
-pub(super) fn new_product(
+pub(super) fn create_product(
     request: &NewProduct,
     retry: Option<Retry>,
 ) -> Result<Option<IdempotencyKey>> {
@@ -185,9 +185,9 @@ pub(super) fn exists_ever(what: &str, id: u64, possible: bool) -> Result<()> {
     Err(Error::new(ErrorKind::NotFound, why))
 }
 
-fn new_hold(product_id: ProductId, qty: u32) -> NewHold {
+fn new_hold(product_id: ProductId, quantity: u32) -> NewHold {
     // The id is drawn when the hold's turn comes.
-    NewHold { id: HoldId(0), token: Token::random(), product_id, qty, created_at: None }
+    NewHold { id: HoldId(0), token: Token::random(), product_id, quantity, created_at: None }
 }
 
 fn check_quantity(config: &Config, product_id: ProductId, quantity: u64) -> Result<u32> {
@@ -317,34 +317,38 @@ mod tests {
     fn senseless_requests_are_refused_before_any_lock() {
         let config = Config::from_pairs([("max_per_hold", "10")]).expect("settings");
         let bad = ErrorKind::InvalidArgument;
-        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 0), None)), bad);
-        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 11), None)), ErrorKind::QuantityLimit);
-        assert_eq!(kind(hold(&config, &HoldRequest::new(0, 1), None)), ErrorKind::NotFound);
+        assert_eq!(kind(create_hold(&config, &HoldRequest::new(1, 0), None)), bad);
+        assert_eq!(
+            kind(create_hold(&config, &HoldRequest::new(1, 11), None)),
+            ErrorKind::QuantityLimit
+        );
+        assert_eq!(kind(create_hold(&config, &HoldRequest::new(0, 1), None)), ErrorKind::NotFound);
         let lives = [Duration::ZERO, Duration::from_nanos(999), Duration::from_secs(86_401)];
         for ttl in lives {
-            assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).ttl(ttl), None)), bad);
+            assert_eq!(kind(create_hold(&config, &HoldRequest::new(1, 1).ttl(ttl), None)), bad);
         }
         for key in ["", "a\nb", &"k".repeat(256)] {
-            assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).key(key), None)), bad);
+            assert_eq!(kind(create_hold(&config, &HoldRequest::new(1, 1).key(key), None)), bad);
         }
-        assert_eq!(kind(cart(&config, &CartRequest::new::<u64>([]), None)), bad);
-        assert_eq!(kind(cart(&config, &CartRequest::new([(1, 1), (2, 0)]), None)), bad);
+        assert_eq!(kind(create_holds(&config, &CartRequest::new::<u64>([]), None)), bad);
+        assert_eq!(kind(create_holds(&config, &CartRequest::new([(1, 1), (2, 0)]), None)), bad);
         let summed = CartRequest::new([(1, 6), (2, 1), (1, 6)]);
-        assert_eq!(kind(cart(&config, &summed, None)), ErrorKind::QuantityLimit);
+        assert_eq!(kind(create_holds(&config, &summed, None)), ErrorKind::QuantityLimit);
         let many = CartRequest::new((1..=101).map(|id| (id, 1)));
-        assert_eq!(kind(cart(&config, &many, None)), bad);
-        assert_eq!(kind(adjustment(&StockAdjustment::new(1, 0, "none"), None)), bad);
+        assert_eq!(kind(create_holds(&config, &many, None)), bad);
+        assert_eq!(kind(adjust_stock(&StockAdjustment::new(1, 0, "none"), None)), bad);
         // C would cut these at the NUL.
         let price = crate::model::Money::from_minor(1).expect("a price");
-        let named = new_product(&NewProduct::new("Lamp\0", price, 1), None).expect_err("refused");
+        let named =
+            create_product(&NewProduct::new("Lamp\0", price, 1), None).expect_err("refused");
         assert_eq!(named.message(), "name must have no NUL character");
-        assert_eq!(kind(adjustment(&StockAdjustment::new(1, 1, "lost\0"), None)), bad);
-        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).customer("a\0"), None)), bad);
-        assert_eq!(kind(hold(&config, &HoldRequest::new(1, 1).key("a\0"), None)), bad);
-        assert_eq!(kind(payment(&PaymentEvent::for_order(0, Outcome::Success))), bad);
+        assert_eq!(kind(adjust_stock(&StockAdjustment::new(1, 1, "lost\0"), None)), bad);
+        assert_eq!(kind(create_hold(&config, &HoldRequest::new(1, 1).customer("a\0"), None)), bad);
+        assert_eq!(kind(create_hold(&config, &HoldRequest::new(1, 1).key("a\0"), None)), bad);
+        assert_eq!(kind(record_payment(&PaymentEvent::for_order(0, Outcome::Success))), bad);
         let token = PaymentToken { order_id: OrderId(3), secret: Token(1) };
         let other = PaymentEvent::for_order(2, Outcome::Success).token(token);
-        assert_eq!(kind(payment(&other)), bad);
+        assert_eq!(kind(record_payment(&other)), bad);
     }
 
     #[test]
@@ -353,17 +357,17 @@ mod tests {
         let beyond: ProductId = "99999999999999999999999".parse().expect("digits");
         let cart_of = |id: ProductId, quantity| CartRequest::new([(id, quantity)]);
         for refused in [
-            hold(&config, &HoldRequest::new(beyond, 1), None),
-            hold(&config, &HoldRequest::new(beyond, 11), None),
-            cart(&config, &cart_of(beyond, 1), None),
-            cart(&config, &cart_of(beyond, 11), None),
-            adjustment(&StockAdjustment::new(beyond, 1, "found"), None),
-            release(&ReleaseRequest::new(HoldId(u64::MAX))),
+            create_hold(&config, &HoldRequest::new(beyond, 1), None),
+            create_hold(&config, &HoldRequest::new(beyond, 11), None),
+            create_holds(&config, &cart_of(beyond, 1), None),
+            create_holds(&config, &cart_of(beyond, 11), None),
+            adjust_stock(&StockAdjustment::new(beyond, 1, "found"), None),
+            release_hold(&ReleaseRequest::new(HoldId(u64::MAX))),
         ] {
             let error = refused.expect_err("refused");
             assert!(!error.message().contains("18446744073709551615"), "{error}");
         }
-        let zero = hold(&config, &HoldRequest::new(0, 1), None).expect_err("refused");
+        let zero = create_hold(&config, &HoldRequest::new(0, 1), None).expect_err("refused");
         assert_eq!(zero.message(), "there is no product 0");
     }
 
@@ -383,13 +387,13 @@ mod tests {
         let one = HoldRequest::new(7, 2).key("k");
         let several = CartRequest::new([(7, 2), (9, 1)]).key("k");
         let ordering = OrderRequest::new(13, 7).key("k");
-        let held = |request: HoldRequest| fingerprint(hold(&config, &request, None));
-        let carted = |request: CartRequest| fingerprint(cart(&config, &request, None));
+        let held = |request: HoldRequest| fingerprint(create_hold(&config, &request, None));
+        let carted = |request: CartRequest| fingerprint(create_holds(&config, &request, None));
         assert_eq!(held(one.clone()), HELD);
         assert_eq!(carted(several.clone()), CARTED);
-        assert_eq!(fingerprint(order(&ordering, None)), ORDERED);
+        assert_eq!(fingerprint(create_order(&ordering, None)), ORDERED);
         let shown = ordering.token(Token(1));
-        assert_eq!(fingerprint(order(&shown, None)), ORDERED, "a token is no part of it");
+        assert_eq!(fingerprint(create_order(&shown, None)), ORDERED, "a token is no part of it");
         let prints = [
             held(one.clone()),
             held(one.clone().customer("a")),
@@ -406,8 +410,8 @@ mod tests {
     fn a_customer_is_named_by_1_to_255_bytes() {
         let config = Config::default();
         let prepared = |name: &str| {
-            let one = hold(&config, &HoldRequest::new(1, 1).customer(name), None);
-            let several = cart(&config, &CartRequest::new([(1, 1)]).customer(name), None);
+            let one = create_hold(&config, &HoldRequest::new(1, 1).customer(name), None);
+            let several = create_holds(&config, &CartRequest::new([(1, 1)]).customer(name), None);
             [one, several]
         };
         for name in ["c".to_owned(), "o'hara".to_owned(), "\u{e4}".repeat(127)] {
@@ -425,16 +429,17 @@ mod tests {
     #[test]
     fn a_cart_is_summed_and_sorted() {
         let request = CartRequest::new([(9, 1), (2, 3), (9, 2)]);
-        let Ok(Command::Cart { lines, .. }) = cart(&Config::default(), &request, None) else {
+        let Ok(Command::Cart { lines, .. }) = create_holds(&Config::default(), &request, None)
+        else {
             panic!("a cart")
         };
-        let lines: Vec<_> = lines.iter().map(|line| (line.product_id.0, line.qty)).collect();
+        let lines: Vec<_> = lines.iter().map(|line| (line.product_id.0, line.quantity)).collect();
         assert_eq!(lines, [(2, 3), (9, 3)]);
     }
 
     #[test]
     fn a_derived_key_depends_on_order_token_and_outcome_only() {
-        let key = |event: &PaymentEvent| match payment(event) {
+        let key = |event: &PaymentEvent| match record_payment(event) {
             Ok(Command::Payment { key, body_hash, .. }) => (key, body_hash),
             other => panic!("{other:?}"),
         };

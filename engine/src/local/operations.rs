@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Refusal};
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, NewProduct, Order,
-    OrderId, OrderRequest, OrderStatus, PaymentAnswer, PaymentEvent, Product, ProductId,
+    OrderId, OrderRequest, OrderStatus, PaymentEvent, PaymentReceipt, Product, ProductId,
     ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
 };
 use crate::runtime;
@@ -63,19 +63,25 @@ impl LocalBackend {
                 respond(self.adjust_stock(adjustment, retry), Response::AdjustStock)
             }
             Request::CreateHold(request) => {
-                respond(self.hold(request, retry), Response::CreateHold)
+                respond(self.create_hold(request, retry), Response::CreateHold)
             }
             Request::CreateHolds(request) => {
-                respond(self.hold_many(request, retry), Response::CreateHolds)
+                respond(self.create_holds(request, retry), Response::CreateHolds)
             }
-            Request::ReleaseHold(request) => respond(self.release(request), Response::ReleaseHold),
-            Request::ExtendHold(request) => respond(self.extend(request), Response::ExtendHold),
-            Request::Hold { id } => respond(self.get_hold(id), Response::Hold),
+            Request::ReleaseHold(request) => {
+                respond(self.release_hold(request), Response::ReleaseHold)
+            }
+            Request::ExtendHold(request) => {
+                respond(self.extend_hold(request), Response::ExtendHold)
+            }
+            Request::Hold { id } => respond(self.hold(id), Response::Hold),
             Request::CreateOrder(request) => {
-                respond(self.order(request, retry), Response::CreateOrder)
+                respond(self.create_order(request, retry), Response::CreateOrder)
             }
-            Request::Order { id } => respond(self.get_order(id), Response::Order),
-            Request::RecordPayment(event) => respond(self.payment(event), Response::RecordPayment),
+            Request::Order { id } => respond(self.order(id), Response::Order),
+            Request::RecordPayment(event) => {
+                respond(self.record_payment(event), Response::RecordPayment)
+            }
             Request::Sweep {} => respond(self.sweep(), Response::Sweep),
             Request::Audit {} => respond(self.audit(), Response::Audit),
             Request::EventsAfter { cursor, limit } => {
@@ -136,7 +142,7 @@ impl LocalBackend {
         new: NewProduct,
         retry: Option<Retry>,
     ) -> Result<Replayable<Product>> {
-        let keyed = commands::new_product(&new, retry)?;
+        let keyed = commands::create_product(&new, retry)?;
         let (store, retries) = (Arc::clone(&self.services.store), self.services.config.retries);
         let read_at = runtime::now();
         let created = self
@@ -158,7 +164,7 @@ impl LocalBackend {
         adjustment: StockAdjustment,
         retry: Option<Retry>,
     ) -> Result<Replayable<Product>> {
-        let command = commands::adjustment(&adjustment, retry)?;
+        let command = commands::adjust_stock(&adjustment, retry)?;
         let lanes = vec![self.combiner.lane(adjustment.product_id)];
         let done = self.submit(command, lanes).await?;
         let StockAdjustment { product_id, delta, reason, .. } = adjustment;
@@ -167,12 +173,12 @@ impl LocalBackend {
         replayable!(done, Product)
     }
 
-    pub async fn hold(
+    pub async fn create_hold(
         &self,
         request: HoldRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Hold>> {
-        let command = commands::hold(&self.services.config, &request, retry)?;
+        let command = commands::create_hold(&self.services.config, &request, retry)?;
         // An earlier attempt may have been executed: only its key tells.
         if request.key.is_none() && !retry.is_some_and(|retry| retry.is_retry) {
             self.refuse_sold_out(&request)?;
@@ -196,25 +202,25 @@ impl LocalBackend {
         Err(error)
     }
 
-    pub async fn hold_many(
+    pub async fn create_holds(
         &self,
         request: CartRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Vec<Hold>>> {
-        let command = commands::cart(&self.services.config, &request, retry)?;
+        let command = commands::create_holds(&self.services.config, &request, retry)?;
         let lanes =
             request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id)).collect();
         replayable!(self.submit(command, lanes).await?, Cart)
     }
 
-    pub async fn release(&self, request: ReleaseRequest) -> Result<Hold> {
-        let command = commands::release(&request)?;
+    pub async fn release_hold(&self, request: ReleaseRequest) -> Result<Hold> {
+        let command = commands::release_hold(&request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
         Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
     }
 
-    pub async fn extend(&self, request: ExtendRequest) -> Result<Hold> {
-        let command = commands::extend(&self.services.config, &request)?;
+    pub async fn extend_hold(&self, request: ExtendRequest) -> Result<Hold> {
+        let command = commands::extend_hold(&self.services.config, &request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
         Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
     }
@@ -228,7 +234,7 @@ impl LocalBackend {
         Ok(self.combiner.lane(found.ok_or_else(|| no_such("hold", id.0))?))
     }
 
-    pub async fn get_hold(&self, id: HoldId) -> Result<Hold> {
+    pub async fn hold(&self, id: HoldId) -> Result<Hold> {
         commands::possible_hold(id)?;
         let store = Arc::clone(&self.services.store);
         let found = self.on_runtime(async move { Ok(store.hold(id).await?) }).await?;
@@ -240,17 +246,17 @@ impl LocalBackend {
         Ok(hold)
     }
 
-    pub async fn order(
+    pub async fn create_order(
         &self,
         request: OrderRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Order>> {
-        let command = commands::order(&request, retry)?;
+        let command = commands::create_order(&request, retry)?;
         let lane = self.combiner.lane(request.product_id);
         replayable!(self.submit(command, vec![lane]).await?, Order)
     }
 
-    pub async fn get_order(&self, id: OrderId) -> Result<Order> {
+    pub async fn order(&self, id: OrderId) -> Result<Order> {
         commands::exists_ever("order", id.0, id.is_possible())?;
         let store = Arc::clone(&self.services.store);
         let found = self.on_runtime(async move { Ok(store.order(id).await?) }).await?;
@@ -262,8 +268,8 @@ impl LocalBackend {
         Ok(order)
     }
 
-    pub async fn payment(&self, event: PaymentEvent) -> Result<Replayable<PaymentAnswer>> {
-        let command = commands::payment(&event)?;
+    pub async fn record_payment(&self, event: PaymentEvent) -> Result<Replayable<PaymentReceipt>> {
+        let command = commands::record_payment(&event)?;
         let lane = match &command {
             Command::Payment { order_id, .. } if !self.services.store.single_writer() => {
                 // An order that is not there has no product yet.
@@ -275,7 +281,9 @@ impl LocalBackend {
             }
             _ => LaneId(0),
         };
-        replayable!(self.submit(command, vec![lane]).await?, Payment)
+        let Replayable { value: status, replayed } =
+            replayable!(self.submit(command, vec![lane]).await?, Payment)?;
+        Ok(Replayable { value: PaymentReceipt { status }, replayed })
     }
 
     pub async fn sweep(&self) -> Result<SweepReport> {

@@ -111,11 +111,11 @@ impl CartRequest {
 /// ```
 /// # use stockade::{Engine, HoldRequest, NewProduct, ReleaseRequest};
 /// # let engine = Engine::open("sqlite::memory:")?;
-/// # let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?;
-/// let [one, other] = [1, 2].map(|units| engine.hold(HoldRequest::new(lamp.id, units)));
-/// engine.release(one?.id)?;
-/// let other = other?;
-/// engine.release(ReleaseRequest::new(other.id).token(other.token))?;
+/// # let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?.value;
+/// let one = engine.create_hold(HoldRequest::new(lamp.id, 1))?.value;
+/// engine.release_hold(one.id)?;
+/// let other = engine.create_hold(HoldRequest::new(lamp.id, 2))?.value;
+/// engine.release_hold(ReleaseRequest::new(other.id).token(other.token))?;
 /// # Ok::<(), stockade::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,6 +222,7 @@ impl OrderRequest {
 /// The outcome of a payment, as the provider reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Outcome {
     /// The payment succeeded.
     Success,

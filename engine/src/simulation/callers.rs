@@ -160,7 +160,7 @@ async fn hold(shop: &Shop, op: u64) {
     let send = move |backend: Arc<LocalBackend>, retry| -> BoxFuture<'static, _> {
         let request = request.clone();
         Box::pin(async move {
-            let held = backend.hold(request, retry).await?;
+            let held = backend.create_hold(request, retry).await?;
             Ok(Replayable { value: vec![held.value], replayed: held.replayed })
         })
     };
@@ -173,13 +173,14 @@ async fn cart(shop: &Shop, op: u64) {
     for _ in 0..here().draw(1..4) {
         lines.insert(here().pick(&shop.products), here().pick(&[1, 2]));
     }
-    let mut request = CartRequest::new(lines.iter().map(|(id, qty)| (*id, *qty))).ttl(ttl);
+    let mut request =
+        CartRequest::new(lines.iter().map(|(id, quantity)| (*id, *quantity))).ttl(ttl);
     if let Key::Callers(key) = &key {
         request = request.key(key.clone());
     }
     let send = move |backend: Arc<LocalBackend>, retry| -> BoxFuture<'static, _> {
         let request = request.clone();
-        Box::pin(async move { backend.hold_many(request, retry).await })
+        Box::pin(async move { backend.create_holds(request, retry).await })
     };
     request_holds(shop, op, lines, key, send).await;
 }
@@ -192,7 +193,7 @@ fn some_hold(shop: &Shop) -> Hold {
         return Hold {
             id: HoldId(here().draw(1..40)),
             product_id: here().pick(&shop.products),
-            qty: 1,
+            quantity: 1,
             status: crate::model::HoldStatus::Active,
             expires_at: super::database::clock(),
             created_at: super::database::clock(),
@@ -210,7 +211,7 @@ async fn order(shop: &Shop, handle: &ProcessHandle) {
     let hold = some_hold(shop);
     let request = OrderRequest::new(hold.id, hold.product_id);
     shop.log.records().orders.entry(hold.id).or_default();
-    let answer = await_response(shop, handle, handle.backend.order(request, None)).await;
+    let answer = await_response(shop, handle, handle.backend.create_order(request, None)).await;
     let response = match &answer {
         None => Response::Unknown,
         Some(Ok(_)) => Response::Done,
@@ -261,7 +262,8 @@ async fn pay(shop: &Shop, op: u64) {
     for _ in 0..4 {
         let handle = any_process(shop);
         let response =
-            match await_response(shop, &handle, handle.backend.payment(event.clone())).await {
+            match await_response(shop, &handle, handle.backend.record_payment(event.clone())).await
+            {
                 None => Response::Unknown,
                 Some(Ok(_)) => Response::Done,
                 Some(Err(error)) => shop.log.classify(&error),
@@ -277,7 +279,7 @@ async fn release(shop: &Shop, handle: &ProcessHandle) {
     let hold = some_hold(shop);
     // The release is in doubt until its response arrives.
     shop.log.records().releases.push((hold.id, Response::Unknown));
-    match await_response(shop, handle, handle.backend.release(hold.id.into())).await {
+    match await_response(shop, handle, handle.backend.release_hold(hold.id.into())).await {
         Some(Ok(hold)) => {
             let response = match hold.status {
                 crate::model::HoldStatus::Released => Response::Done,
@@ -293,7 +295,7 @@ async fn release(shop: &Shop, handle: &ProcessHandle) {
 async fn extend(shop: &Shop, handle: &ProcessHandle) {
     let hold = some_hold(shop);
     let request = ExtendRequest::new(hold.id).ttl(Duration::from_secs(here().pick(&[1, 3, 6])));
-    match await_response(shop, handle, handle.backend.extend(request)).await {
+    match await_response(shop, handle, handle.backend.extend_hold(request)).await {
         Some(Ok(extended)) => shop.log.records().extensions.push((hold.id, extended)),
         Some(Err(error)) => drop(shop.log.classify(&error)),
         None => {}
@@ -347,8 +349,7 @@ async fn read(shop: &Shop, handle: &ProcessHandle) {
     }
     let known: Option<HoldId> = shop.log.records().known_holds.last().map(|hold| hold.id);
     if let Some(hold_id) = known
-        && let Some(Err(error)) =
-            await_response(shop, handle, handle.backend.get_hold(hold_id)).await
+        && let Some(Err(error)) = await_response(shop, handle, handle.backend.hold(hold_id)).await
         && shop.log.classify(&error) == Response::Refused
     {
         shop.log.report(Violation::Lost, format!("hold {hold_id} was acknowledged and is missing"));

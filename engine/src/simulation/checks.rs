@@ -104,7 +104,7 @@ fn check_holds(tables: &Tables, records: &Records, findings: &mut Findings) {
 fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Violation, &'static str)> {
     let mut quantities: BTreeMap<ProductId, u32> = BTreeMap::new();
     for row in rows {
-        if quantities.insert(row.product_id, row.qty).is_some() {
+        if quantities.insert(row.product_id, row.quantity).is_some() {
             return Some((Violation::Doubled, "held twice"));
         }
     }
@@ -113,7 +113,9 @@ fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Violation, &'static str)
     }
     for answer in &record.answers {
         let is_there = |hold: &Hold| {
-            rows.iter().any(|row| (row.id, row.qty, row.token) == (hold.id, hold.qty, hold.token))
+            rows.iter().any(|row| {
+                (row.id, row.quantity, row.token) == (hold.id, hold.quantity, hold.token)
+            })
         };
         if answer.len() != record.lines.len() || !answer.iter().all(is_there) {
             return Some((Violation::Lost, "an acknowledged hold is lost"));
@@ -138,7 +140,9 @@ fn check_orders(tables: &Tables, records: &Records, findings: &mut Findings) {
             findings.push((Violation::Doubled, format!("orders {other} and {order:?}")));
         }
         let hold = tables.holds.get(&order.hold_id);
-        if hold.is_none_or(|hold| (hold.product_id, hold.qty) != (order.product_id, order.qty)) {
+        if hold.is_none_or(|hold| {
+            (hold.product_id, hold.quantity) != (order.product_id, order.quantity)
+        }) {
             findings.push((Violation::Unexplained, format!("{order:?} of {hold:?}")));
         }
         let response = records.orders.get(&order.hold_id).map_or(&[][..], |op| &op.responses);

@@ -362,9 +362,9 @@ impl Tables {
         let orders = || self.orders.values().filter(|row| row.order.product_id == id);
         let with = |status| orders().filter(move |row| row.order.status == status);
         let sum = |rows: &mut dyn Iterator<Item = &OrderRow>| {
-            rows.map(|row| u64::from(row.order.qty)).sum::<u64>()
+            rows.map(|row| u64::from(row.order.quantity)).sum::<u64>()
         };
-        let held: u64 = active.clone().map(|hold| u64::from(hold.qty)).sum();
+        let held: u64 = active.clone().map(|hold| u64::from(hold.quantity)).sum();
         let pending = sum(&mut with(OrderStatus::PendingPayment));
         let sold = sum(&mut with(OrderStatus::Paid));
         let dues = active.map(|hold| hold.expires_at);

@@ -59,7 +59,7 @@ async fn refused(
     quantity: u32,
     available: u32,
 ) -> Result<(), String> {
-    match handle.backend.hold(HoldRequest::new(id, quantity), None).await {
+    match handle.backend.create_hold(HoldRequest::new(id, quantity), None).await {
         Ok(held) => Err(format!("{:?} was held beyond the available {available}", held.value)),
         Err(error) if error.kind() != ErrorKind::InsufficientStock => {
             Err(format!("expected insufficient_stock, got: {error}"))
@@ -82,7 +82,7 @@ async fn hold_all(
     let request = HoldRequest::new(id, quantity).ttl(tagged_ttl(op) + Duration::from_secs(600));
     let record = HoldOp { lines: [(id, quantity)].into(), ..HoldOp::default() };
     shop.log.records().holds.insert(op, record);
-    let held = handle.backend.hold(request, None).await;
+    let held = handle.backend.create_hold(request, None).await;
     let held = held.map_err(|error| format!("cannot hold the {quantity} in stock: {error}"))?.value;
     if let Some(record) = shop.log.records().holds.get_mut(&op) {
         record.responses.push(Response::Done);
@@ -93,7 +93,7 @@ async fn hold_all(
 
 async fn release(shop: &Shop, handle: &ProcessHandle, hold: Hold) -> Result<(), String> {
     shop.log.begin();
-    let released = handle.backend.release(hold.id.into()).await;
+    let released = handle.backend.release_hold(hold.id.into()).await;
     released.map_err(|error| format!("cannot release a hold: {error}"))?;
     shop.log.records().releases.push((hold.id, Response::Done));
     Ok(())

@@ -207,8 +207,8 @@ impl SimulatedStore {
 fn due_as_returned(tables: &Tables, id: ProductId, now: Timestamp) -> Option<ProductRow> {
     let mut row = tables.products.get(&id)?.clone();
     let (holds, orders, next) = due_of(tables, id, now);
-    let held: u64 = holds.iter().map(|hold| u64::from(hold.qty)).sum();
-    let pending: u64 = orders.iter().map(|row| u64::from(row.order.qty)).sum();
+    let held: u64 = holds.iter().map(|hold| u64::from(hold.quantity)).sum();
+    let pending: u64 = orders.iter().map(|row| u64::from(row.order.quantity)).sum();
     row.product.held = row.product.held.saturating_sub(held);
     row.product.pending = row.product.pending.saturating_sub(pending);
     row.product.stock += held + pending;

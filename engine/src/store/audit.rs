@@ -231,11 +231,11 @@ fn count_hold(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
 
 fn count_order(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
     let product = tally.counted.entry(row.int()?).or_default();
-    let (is_paid, qty, due_at) = (row.int()? == 1, i128::from(row.int()?), row.opt_int()?);
+    let (is_paid, quantity, due_at) = (row.int()? == 1, i128::from(row.int()?), row.opt_int()?);
     if is_paid {
-        product.sold += qty;
+        product.sold += quantity;
     } else {
-        product.pending += qty;
+        product.pending += quantity;
         product.falls_due(due_at);
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! The numbers by which statuses and kinds are stored. They are for ever.
 
 use crate::model::{
-    EventKind, HoldStatus, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition,
+    EventKind, HoldStatus, OrderStatus, Outcome, PaymentDisposition, PaymentStatus,
 };
 
 /// A value kept in the database as a small number.
@@ -35,7 +35,7 @@ impl Coded for Outcome {
     const ALL: &'static [Self] = &[Self::Success, Self::Failure];
 }
 
-impl Coded for PaymentAnswer {
+impl Coded for PaymentStatus {
     const ALL: &'static [Self] = &[Self::Recorded, Self::Waiting];
 }
 

@@ -163,7 +163,7 @@ pub(super) fn hold(row: &mut Cells<'_>) -> sqlx::Result<Hold> {
     Ok(Hold {
         id: HoldId(row.count()?),
         product_id: ProductId(row.count()?),
-        qty: row.units()?,
+        quantity: row.units()?,
         status: row.coded()?,
         expires_at: row.time()?,
         created_at: row.time()?,
@@ -180,7 +180,7 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<OrderRow> {
             id,
             hold_id: HoldId(row.count()?),
             product_id: ProductId(row.count()?),
-            qty: row.units()?,
+            quantity: row.units()?,
             status: row.coded()?,
             payment_disposition: row.coded()?,
             payment_token: PaymentToken { order_id: id, secret: row.token()? },

@@ -306,7 +306,7 @@ mod tests {
         Hold {
             id: HoldId(id),
             product_id: ProductId(1),
-            qty: 1,
+            quantity: 1,
             status: HoldStatus::Active,
             expires_at: at,
             created_at: at,
@@ -321,7 +321,7 @@ mod tests {
             id: OrderId(id),
             hold_id: HoldId(id),
             product_id: ProductId(1),
-            qty: 1,
+            quantity: 1,
             status: OrderStatus::PendingPayment,
             payment_disposition: PaymentDisposition::None,
             payment_token: PaymentToken { order_id: OrderId(id), secret: Token(1) },

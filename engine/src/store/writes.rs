@@ -104,7 +104,7 @@ pub(super) fn insert_product(
         product_id: *id,
         hold_id: None,
         order_id: None,
-        qty: i64::try_from(*stock).unwrap_or(i64::MAX),
+        quantity: i64::try_from(*stock).unwrap_or(i64::MAX),
         version: 1,
     };
     let events = if *stock == 0 { Vec::new() } else { vec![received] };
@@ -163,7 +163,7 @@ fn hold_values(sql: &mut String, hold: &&Hold) {
             "({},{},{},{},{},{},x'{}')",
             hold.id,
             hold.product_id,
-            hold.qty,
+            hold.quantity,
             hold.status.code(),
             hold.expires_at.micros(),
             hold.created_at.micros(),
@@ -181,7 +181,7 @@ fn order_values(sql: &mut String, row: &OrderRow) {
             order.id,
             order.hold_id,
             order.product_id,
-            order.qty,
+            order.quantity,
             order.status.code(),
             order.payment_disposition.code(),
             order.payment_token.secret,

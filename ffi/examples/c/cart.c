@@ -24,7 +24,7 @@ static size_t hold_cart(stockade_engine *engine, const stockade_cart_line *lines
     request.line_count = count;
     stockade_holds *holds = NULL;
     stockade_error *error = NULL;
-    if (stockade_engine_hold_many(engine, &request, &holds, NULL, &error) != STOCKADE_CODE_OK) {
+    if (stockade_engine_create_holds(engine, &request, &holds, NULL, &error) != STOCKADE_CODE_OK) {
         printf("%s\n", stockade_code_name(stockade_error_code(error)));
         for (size_t i = 0; i < stockade_error_short_count(error); i++) {
             stockade_short_line line = STOCKADE_INIT(stockade_short_line);
@@ -39,7 +39,7 @@ static size_t hold_cart(stockade_engine *engine, const stockade_cart_line *lines
     for (size_t i = 0; i < made; i++) {
         stockade_hold hold = STOCKADE_INIT(stockade_hold);
         if (stockade_holds_get(holds, i, &hold, NULL) == STOCKADE_CODE_OK)
-            printf("held %" PRIu32 " of product %" PRIu64 "\n", hold.qty, hold.product_id);
+            printf("held %" PRIu32 " of product %" PRIu64 "\n", hold.quantity, hold.product_id);
     }
     stockade_holds_free(holds);
     return made;

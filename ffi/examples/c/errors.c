@@ -61,7 +61,7 @@ int main(void)
     request.product_id = lamp.id;
     request.quantity = 6;
     stockade_hold hold = STOCKADE_INIT(stockade_hold);
-    if (stockade_engine_hold(engine, &request, &hold, NULL, &error) == STOCKADE_CODE_OK)
+    if (stockade_engine_create_hold(engine, &request, &hold, NULL, &error) == STOCKADE_CODE_OK)
         return 1;
     explain(error);
 

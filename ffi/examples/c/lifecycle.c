@@ -42,24 +42,24 @@ int main(int argc, char **argv)
     request.key = "cart-77";
     stockade_hold hold = STOCKADE_INIT(stockade_hold);
     bool replayed = false;
-    check(stockade_engine_hold(engine, &request, &hold, &replayed, &error), error);
+    check(stockade_engine_create_hold(engine, &request, &hold, &replayed, &error), error);
 
     /* The hold becomes an order. */
     stockade_order_request order_request = STOCKADE_INIT(stockade_order_request);
     order_request.hold_id = hold.id;
     order_request.product_id = lamp.id;
     stockade_order order = STOCKADE_INIT(stockade_order);
-    check(stockade_engine_order(engine, &order_request, &order, &replayed, &error), error);
+    check(stockade_engine_create_order(engine, &order_request, &order, &replayed, &error), error);
 
     /* The payment provider reports the outcome. */
     stockade_payment_event event = STOCKADE_INIT(stockade_payment_event);
     event.payment_token = order.payment_token;
     event.status = "success";
     event.key = "evt-1";
-    stockade_payment_answer answer;
-    check(stockade_engine_payment(engine, &event, &answer, &replayed, &error), error);
+    stockade_payment_status status;
+    check(stockade_engine_record_payment(engine, &event, &status, &replayed, &error), error);
 
-    check(stockade_engine_get_order(engine, order.id, &order, &error), error);
+    check(stockade_engine_order(engine, order.id, &order, &error), error);
     check(stockade_engine_product(engine, lamp.id, &lamp, &error), error);
     printf("order %s, %" PRIu64 " sold, %" PRIu64 " left\n",
            stockade_order_status_name(order.status), lamp.sold, lamp.stock);

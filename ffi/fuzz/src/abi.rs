@@ -18,9 +18,9 @@ const LINES_MAX: usize = 32;
 /// ```text
 /// set name=hold_ttl value=60s
 /// open
-/// create name=L%c3%a4mp price=1999 stock=5
-/// hold product=1 quantity=2 key=a size=40 room=96 null=error
-/// order hold=1 product=1 token=$hold
+/// create_product name=L%c3%a4mp price=1999 stock=5
+/// create_hold product=1 quantity=2 key=a size=40 room=96 null=error
+/// create_order hold=1 product=1 token=$hold
 /// payment token=$payment status=paid body=%00
 /// ```
 ///

@@ -21,11 +21,12 @@ use super::struct_memory::StructMemory;
 /// Makes a call; ignores unknown ones.
 pub fn run(program: &mut Program, line: &Line<'_>) {
     match line.call {
-        "create" | "adjust" | "product" | "products" => products(program, line),
-        "hold" | "cart" | "release" | "release_with" | "extend" | "get_hold" => {
+        "create_product" | "adjust_stock" | "product" | "products" => products(program, line),
+        "create_hold" | "create_holds" | "release_hold" | "release_hold_with" | "extend_hold"
+        | "hold" => {
             holds(program, line);
         }
-        "order" | "get_order" | "payment" => orders(program, line),
+        "create_order" | "order" | "record_payment" => orders(program, line),
         "ping" | "noop" | "sweep" | "events" | "metrics" | "close" => housekeeping(program, line),
         "id" | "quantity" | "price" | "names" => without_an_engine(line),
         _ => {}
@@ -40,7 +41,7 @@ fn products(program: &mut Program, line: &Line<'_>) {
     // declare, and texts are NUL-terminated.
     let done = expect_result(line, |error| unsafe {
         match line.call {
-            "create" => {
+            "create_product" => {
                 let request = stockade_new_product {
                     struct_size: 0,
                     reserved: line.number("reserved") as u32,
@@ -52,7 +53,7 @@ fn products(program: &mut Program, line: &Line<'_>) {
                 let request = StructMemory::request(line, request);
                 stockade_engine_create_product(engine, request.pointer(), answer.pointer(), error)
             }
-            "adjust" => {
+            "adjust_stock" => {
                 let request = stockade_stock_adjustment {
                     struct_size: 0,
                     reserved: line.number("reserved") as u32,
@@ -103,7 +104,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
     // SAFETY: as in `products`.
     let done = expect_result(line, |error| unsafe {
         match line.call {
-            "hold" => {
+            "create_hold" => {
                 let request = stockade_hold_request {
                     struct_size: 0,
                     quantity: line.number("quantity") as u32,
@@ -115,9 +116,15 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                     customer: pointer(&customer),
                 };
                 let request = StructMemory::request(line, request);
-                stockade_engine_hold(engine, request.pointer(), answer.pointer(), replayed, error)
+                stockade_engine_create_hold(
+                    engine,
+                    request.pointer(),
+                    answer.pointer(),
+                    replayed,
+                    error,
+                )
             }
-            "cart" => {
+            "create_holds" => {
                 let lines = lines(line);
                 let count = lines.len() as u64;
                 let request = stockade_cart_request {
@@ -138,7 +145,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                 let mut holds = ptr::null_mut();
                 let place = unless_null(line, "answer", &raw mut holds);
                 let code =
-                    stockade_engine_hold_many(engine, request.pointer(), place, replayed, error);
+                    stockade_engine_create_holds(engine, request.pointer(), place, replayed, error);
                 let count = stockade_holds_count(holds);
                 let index = line.number("index") as usize;
                 let found = expect_result(line, |error| {
@@ -148,22 +155,27 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                 stockade_holds_free(holds);
                 code
             }
-            "release" => stockade_engine_release(engine, id, answer.pointer(), error),
-            "release_with" => {
+            "release_hold" => stockade_engine_release_hold(engine, id, answer.pointer(), error),
+            "release_hold_with" => {
                 let token = pointer(&token);
                 let request =
                     stockade_release_request { struct_size: 0, reserved, hold_id: id, token };
                 let request = StructMemory::request(line, request);
-                stockade_engine_release_with(engine, request.pointer(), answer.pointer(), error)
+                stockade_engine_release_hold_with(
+                    engine,
+                    request.pointer(),
+                    answer.pointer(),
+                    error,
+                )
             }
-            "extend" => {
+            "extend_hold" => {
                 let token = pointer(&token);
                 let request =
                     stockade_extend_request { struct_size: 0, has_ttl, hold_id: id, ttl_us, token };
                 let request = StructMemory::request(line, request);
-                stockade_engine_extend(engine, request.pointer(), answer.pointer(), error)
+                stockade_engine_extend_hold(engine, request.pointer(), answer.pointer(), error)
             }
-            _ => stockade_engine_get_hold(engine, id, answer.pointer(), error),
+            _ => stockade_engine_hold(engine, id, answer.pointer(), error),
         }
     });
     if done {
@@ -192,7 +204,7 @@ fn orders(program: &mut Program, line: &Line<'_>) {
     // SAFETY: as in `products`; a body is as long as declared.
     let done = expect_result(line, |error| unsafe {
         match line.call {
-            "order" => {
+            "create_order" => {
                 let request = stockade_order_request {
                     struct_size: 0,
                     reserved: line.number("reserved") as u32,
@@ -202,11 +214,15 @@ fn orders(program: &mut Program, line: &Line<'_>) {
                     token: pointer(&token),
                 };
                 let request = StructMemory::request(line, request);
-                stockade_engine_order(engine, request.pointer(), answer.pointer(), replayed, error)
+                stockade_engine_create_order(
+                    engine,
+                    request.pointer(),
+                    answer.pointer(),
+                    replayed,
+                    error,
+                )
             }
-            "get_order" => {
-                stockade_engine_get_order(engine, line.number("id"), answer.pointer(), error)
-            }
+            "order" => stockade_engine_order(engine, line.number("id"), answer.pointer(), error),
             _ => {
                 let body = line.bytes("body");
                 let has_order_id = u64::from(line.given("order").is_some());
@@ -223,13 +239,13 @@ fn orders(program: &mut Program, line: &Line<'_>) {
                     body_length: impossible.unwrap_or(body.map_or(0, <[u8]>::len) as u64),
                 };
                 let request = StructMemory::request(line, request);
-                let mut taken = stockade_payment_answer::Recorded;
+                let mut taken = stockade_payment_status::Recorded;
                 let taken = unless_null(line, "answer", &raw mut taken);
-                stockade_engine_payment(engine, request.pointer(), taken, replayed, error)
+                stockade_engine_record_payment(engine, request.pointer(), taken, replayed, error)
             }
         }
     });
-    if done && line.call != "payment" {
+    if done && line.call != "record_payment" {
         let field = answer.text(offset_of!(stockade_order, payment_token), 64);
         program.payment = field.to_vec();
     }
@@ -302,7 +318,7 @@ fn without_an_engine(line: &Line<'_>) {
                 text(stockade_hold_status_name(number));
                 text(stockade_order_status_name(number));
                 text(stockade_payment_disposition_name(number));
-                text(stockade_payment_answer_name(number));
+                text(stockade_payment_status_name(number));
                 text(stockade_event_kind_name(number));
             }
         }

@@ -6,7 +6,7 @@ use std::ptr;
 /// The most bytes of a text.
 const TEXT_MAX: usize = 2_048;
 
-/// A parsed call: `hold product=1 quantity=2 key=a%20b`.
+/// A parsed call: `create_hold product=1 quantity=2 key=a%20b`.
 pub struct Line<'a> {
     pub call: &'a str,
     fields: Vec<(&'a [u8], Vec<u8>)>,

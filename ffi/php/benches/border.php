@@ -21,6 +21,6 @@ printf("PHP   noop %8.1f ns\n", (hrtime(true) - $start) / NOOPS);
 $lamp = $engine->createProduct('Lamp', '19.99', HOLDS)->id;
 $start = hrtime(true);
 for ($i = 0; $i < HOLDS; $i++) {
-    $engine->hold($lamp, 1);
+    $engine->createHold($lamp, 1);
 }
 printf("PHP   hold %8.1f us\n", (hrtime(true) - $start) / HOLDS / 1000);

@@ -24,13 +24,13 @@ function work(string $store, string $settings, string $product): void
 {
     require_once __DIR__ . '/../autoload.php';
     $engine = Engine::open($store, json_decode($settings, true, 512, JSON_THROW_ON_ERROR));
-    $engine->hold($product, 1);
+    $engine->createHold($product, 1);
     echo "ready\n";
     while (($seconds = fgets(STDIN)) !== false) {
         [$held, $start] = [0, hrtime(true)];
         $end = $start + (int) ((float) $seconds * 1e9);
         while (hrtime(true) < $end) {
-            $engine->hold($product, 1);
+            $engine->createHold($product, 1);
             $held++;
         }
         printf("%f\n", $held / (hrtime(true) - $start) * 1e9);

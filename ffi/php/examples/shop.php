@@ -13,13 +13,13 @@ $engine = Engine::open('sqlite::memory:');
 $lamp = $engine->createProduct('Lamp', '19.99', 5);
 
 // Two units are kept for this buyer for a minute.
-$hold = $engine->hold($lamp->id, 2, ttl: 60, key: 'cart-77');
-$order = $engine->order($hold->id, $lamp->id);
-$engine->payment('success', paymentToken: $order->paymentToken, key: 'evt-1');
+$hold = $engine->createHold($lamp->id, 2, ttl: 60, key: 'cart-77');
+$order = $engine->createOrder($hold->id, $lamp->id);
+$engine->recordPayment('success', paymentToken: $order->paymentToken, key: 'evt-1');
 
 try {
-    $engine->hold($lamp->id, 4);
+    $engine->createHold($lamp->id, 4);
 } catch (InsufficientStock $error) {
     echo "{$error->available} left\n";
 }
-echo "order {$engine->getOrder($order->id)->status->value}, {$engine->product($lamp->id)->sold} sold\n";
+echo "order {$engine->order($order->id)->status->value}, {$engine->product($lamp->id)->sold} sold\n";

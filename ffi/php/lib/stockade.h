@@ -19,6 +19,7 @@ enum stockade_code
 typedef uint32_t stockade_code;
 enum stockade_event_kind
  {
+    STOCKADE_EVENT_KIND_UNKNOWN = 0,
     STOCKADE_EVENT_KIND_HOLD_CREATED = 1,
     STOCKADE_EVENT_KIND_HOLD_RELEASED = 2,
     STOCKADE_EVENT_KIND_HOLD_EXPIRED = 3,
@@ -33,6 +34,7 @@ enum stockade_event_kind
 typedef uint32_t stockade_event_kind;
 enum stockade_hold_status
  {
+    STOCKADE_HOLD_STATUS_UNKNOWN = 0,
     STOCKADE_HOLD_STATUS_ACTIVE = 1,
     STOCKADE_HOLD_STATUS_CONVERTED = 2,
     STOCKADE_HOLD_STATUS_RELEASED = 3,
@@ -41,6 +43,7 @@ enum stockade_hold_status
 typedef uint32_t stockade_hold_status;
 enum stockade_order_status
  {
+    STOCKADE_ORDER_STATUS_UNKNOWN = 0,
     STOCKADE_ORDER_STATUS_PENDING_PAYMENT = 1,
     STOCKADE_ORDER_STATUS_PAID = 2,
     STOCKADE_ORDER_STATUS_CANCELLED = 3,
@@ -48,17 +51,19 @@ enum stockade_order_status
 typedef uint32_t stockade_order_status;
 enum stockade_payment_disposition
  {
+    STOCKADE_PAYMENT_DISPOSITION_UNKNOWN = 0,
     STOCKADE_PAYMENT_DISPOSITION_NONE = 1,
     STOCKADE_PAYMENT_DISPOSITION_RE_RESERVED = 2,
     STOCKADE_PAYMENT_DISPOSITION_NEEDS_REFUND = 3,
 };
 typedef uint32_t stockade_payment_disposition;
-enum stockade_payment_answer
+enum stockade_payment_status
  {
-    STOCKADE_PAYMENT_ANSWER_RECORDED = 1,
-    STOCKADE_PAYMENT_ANSWER_WAITING = 2,
+    STOCKADE_PAYMENT_STATUS_UNKNOWN = 0,
+    STOCKADE_PAYMENT_STATUS_RECORDED = 1,
+    STOCKADE_PAYMENT_STATUS_WAITING = 2,
 };
-typedef uint32_t stockade_payment_answer;
+typedef uint32_t stockade_payment_status;
 typedef struct stockade_audit stockade_audit;
 typedef struct stockade_engine stockade_engine;
 typedef struct stockade_error stockade_error;
@@ -107,7 +112,7 @@ typedef struct {
     uint64_t product_id;
     uint64_t hold_id;
     uint64_t order_id;
-    int64_t qty;
+    int64_t quantity;
     uint64_t version;
     int64_t at_us;
 } stockade_event;
@@ -124,7 +129,7 @@ typedef struct {
 typedef struct {
     uint32_t struct_size;
     stockade_hold_status status;
-    uint32_t qty;
+    uint32_t quantity;
     uint32_t reserved;
     uint64_t id;
     uint64_t product_id;
@@ -170,7 +175,7 @@ typedef struct {
 typedef struct {
     uint32_t struct_size;
     stockade_order_status status;
-    uint32_t qty;
+    uint32_t quantity;
     stockade_payment_disposition payment_disposition;
     uint64_t id;
     uint64_t hold_id;
@@ -272,38 +277,38 @@ stockade_code stockade_events_get(const stockade_events *events,
                                   stockade_error **error);
 void stockade_events_free(stockade_events *events);
 const char *stockade_event_kind_name(uint32_t kind);
-stockade_code stockade_engine_hold(const stockade_engine *engine,
-                                   const stockade_hold_request *request,
-                                   stockade_hold *hold,
-                                   bool *replayed,
-                                   stockade_error **error);
-stockade_code stockade_engine_hold_many(const stockade_engine *engine,
-                                        const stockade_cart_request *request,
-                                        stockade_holds **holds,
-                                        bool *replayed,
-                                        stockade_error **error);
+stockade_code stockade_engine_create_hold(const stockade_engine *engine,
+                                          const stockade_hold_request *request,
+                                          stockade_hold *hold,
+                                          bool *replayed,
+                                          stockade_error **error);
+stockade_code stockade_engine_create_holds(const stockade_engine *engine,
+                                           const stockade_cart_request *request,
+                                           stockade_holds **holds,
+                                           bool *replayed,
+                                           stockade_error **error);
 size_t stockade_holds_count(const stockade_holds *holds);
 stockade_code stockade_holds_get(const stockade_holds *holds,
                                  size_t index,
                                  stockade_hold *hold,
                                  stockade_error **error);
 void stockade_holds_free(stockade_holds *holds);
-stockade_code stockade_engine_release(const stockade_engine *engine,
-                                      uint64_t id,
-                                      stockade_hold *hold,
-                                      stockade_error **error);
-stockade_code stockade_engine_release_with(const stockade_engine *engine,
-                                           const stockade_release_request *request,
+stockade_code stockade_engine_release_hold(const stockade_engine *engine,
+                                           uint64_t id,
                                            stockade_hold *hold,
                                            stockade_error **error);
-stockade_code stockade_engine_extend(const stockade_engine *engine,
-                                     const stockade_extend_request *request,
-                                     stockade_hold *hold,
-                                     stockade_error **error);
-stockade_code stockade_engine_get_hold(const stockade_engine *engine,
-                                       uint64_t id,
-                                       stockade_hold *hold,
-                                       stockade_error **error);
+stockade_code stockade_engine_release_hold_with(const stockade_engine *engine,
+                                                const stockade_release_request *request,
+                                                stockade_hold *hold,
+                                                stockade_error **error);
+stockade_code stockade_engine_extend_hold(const stockade_engine *engine,
+                                          const stockade_extend_request *request,
+                                          stockade_hold *hold,
+                                          stockade_error **error);
+stockade_code stockade_engine_hold(const stockade_engine *engine,
+                                   uint64_t id,
+                                   stockade_hold *hold,
+                                   stockade_error **error);
 const char *stockade_hold_status_name(uint32_t status);
 stockade_code stockade_id_from_text(const char *text, uint64_t *id, stockade_error **error);
 stockade_code stockade_quantity_from_text(const char *text,
@@ -316,23 +321,23 @@ stockade_code stockade_options_set(stockade_options *options,
                                    const char *value,
                                    stockade_error **error);
 void stockade_options_free(stockade_options *options);
+stockade_code stockade_engine_create_order(const stockade_engine *engine,
+                                           const stockade_order_request *request,
+                                           stockade_order *order,
+                                           bool *replayed,
+                                           stockade_error **error);
 stockade_code stockade_engine_order(const stockade_engine *engine,
-                                    const stockade_order_request *request,
+                                    uint64_t id,
                                     stockade_order *order,
-                                    bool *replayed,
                                     stockade_error **error);
-stockade_code stockade_engine_get_order(const stockade_engine *engine,
-                                        uint64_t id,
-                                        stockade_order *order,
-                                        stockade_error **error);
 const char *stockade_order_status_name(uint32_t status);
 const char *stockade_payment_disposition_name(uint32_t disposition);
-stockade_code stockade_engine_payment(const stockade_engine *engine,
-                                      const stockade_payment_event *request,
-                                      stockade_payment_answer *answer,
-                                      bool *replayed,
-                                      stockade_error **error);
-const char *stockade_payment_answer_name(uint32_t answer);
+stockade_code stockade_engine_record_payment(const stockade_engine *engine,
+                                             const stockade_payment_event *request,
+                                             stockade_payment_status *status,
+                                             bool *replayed,
+                                             stockade_error **error);
+const char *stockade_payment_status_name(uint32_t status);
 stockade_code stockade_engine_product(const stockade_engine *engine,
                                       uint64_t id,
                                       stockade_product *product,

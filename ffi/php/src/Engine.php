@@ -175,7 +175,7 @@ final class Engine
      *     1 to 255 bytes; under the setting max_per_customer
      *     the holds of one customer count together
      */
-    public function hold(
+    public function createHold(
         int|string|float|bool $productId,
         int|string|float|bool $quantity,
         int|float|string|bool|null $ttl = null,
@@ -191,7 +191,7 @@ final class Engine
         $request->key = $call->text('key', $key);
         $request->customer = $call->text('customer', $customer);
         $hold = $call->struct('stockade_hold');
-        $call->check($call->ffi->stockade_engine_hold(
+        $call->check($call->ffi->stockade_engine_create_hold(
             $call->engine,
             FFI::addr($request),
             FFI::addr($hold),
@@ -206,9 +206,9 @@ final class Engine
      *
      * @param iterable<array{0: int|string, 1: int|string}> $lines product id
      *     and quantity of each line; lines of the same product are summed
-     * @param ?string $customer as in hold()
+     * @param ?string $customer as in createHold()
      */
-    public function holdMany(
+    public function createHolds(
         iterable $lines,
         int|float|string|bool|null $ttl = null,
         ?string $key = null,
@@ -231,7 +231,7 @@ final class Engine
         $request->key = $call->text('key', $key);
         $request->customer = $call->text('customer', $customer);
         $holds = $call->make('stockade_holds *');
-        $call->check($call->ffi->stockade_engine_hold_many(
+        $call->check($call->ffi->stockade_engine_create_holds(
             $call->engine,
             FFI::addr($request),
             FFI::addr($holds),
@@ -251,7 +251,7 @@ final class Engine
      * @param ?string $token the hold's token; an invalid one
      *     is rejected, and a missing one under the setting require_hold_token
      */
-    public function release(
+    public function releaseHold(
         int|string|float|bool $holdId,
         #[SensitiveParameter] ?string $token = null,
     ): Hold {
@@ -260,7 +260,7 @@ final class Engine
         $request->hold_id = Arguments::id('hold_id', $holdId);
         $request->token = $call->text('token', $token);
         $hold = $call->struct('stockade_hold');
-        $call->check($call->ffi->stockade_engine_release_with(
+        $call->check($call->ffi->stockade_engine_release_hold_with(
             $call->engine,
             FFI::addr($request),
             FFI::addr($hold),
@@ -272,9 +272,9 @@ final class Engine
     /**
      * Extends an active hold to $ttl seconds from now; never shortens it.
      *
-     * @param ?string $token as in release()
+     * @param ?string $token as in releaseHold()
      */
-    public function extend(
+    public function extendHold(
         int|string|float|bool $holdId,
         int|float|string|bool|null $ttl = null,
         #[SensitiveParameter] ?string $token = null,
@@ -286,7 +286,7 @@ final class Engine
         [$request->has_ttl, $request->ttl_us] = [$life === null ? 0 : 1, $life ?? 0];
         $request->token = $call->text('token', $token);
         $hold = $call->struct('stockade_hold');
-        $call->check($call->ffi->stockade_engine_extend(
+        $call->check($call->ffi->stockade_engine_extend_hold(
             $call->engine,
             FFI::addr($request),
             FFI::addr($hold),
@@ -296,11 +296,11 @@ final class Engine
     }
 
     /** Reads the current state of a hold. */
-    public function getHold(int|string|float|bool $id): Hold
+    public function hold(int|string|float|bool $id): Hold
     {
         $call = new Call($this->handle);
         $hold = $call->struct('stockade_hold');
-        $call->check($call->ffi->stockade_engine_get_hold(
+        $call->check($call->ffi->stockade_engine_hold(
             $call->engine,
             Arguments::id('id', $id),
             FFI::addr($hold),
@@ -312,9 +312,9 @@ final class Engine
     /**
      * Turns an active hold into an order.
      *
-     * @param ?string $token as in release()
+     * @param ?string $token as in releaseHold()
      */
-    public function order(
+    public function createOrder(
         int|string|float|bool $holdId,
         int|string|float|bool $productId,
         ?string $key = null,
@@ -327,7 +327,7 @@ final class Engine
         $request->key = $call->text('key', $key);
         $request->token = $call->text('token', $token);
         $order = $call->struct('stockade_order');
-        $call->check($call->ffi->stockade_engine_order(
+        $call->check($call->ffi->stockade_engine_create_order(
             $call->engine,
             FFI::addr($request),
             FFI::addr($order),
@@ -338,11 +338,11 @@ final class Engine
     }
 
     /** Reads the current state of an order. */
-    public function getOrder(int|string|float|bool $id): Order
+    public function order(int|string|float|bool $id): Order
     {
         $call = new Call($this->handle);
         $order = $call->struct('stockade_order');
-        $call->check($call->ffi->stockade_engine_get_order(
+        $call->check($call->ffi->stockade_engine_order(
             $call->engine,
             Arguments::id('id', $id),
             FFI::addr($order),
@@ -359,13 +359,13 @@ final class Engine
      * @param ?string $body the body of the webhook; a key that is reused with
      *     another body is rejected
      */
-    public function payment(
+    public function recordPayment(
         string $status,
         int|string|float|bool|null $orderId = null,
         #[SensitiveParameter] ?string $paymentToken = null,
         ?string $key = null,
         ?string $body = null,
-    ): Payment {
+    ): PaymentReceipt {
         $call = new Call($this->handle);
         $event = $call->struct('stockade_payment_event');
         $event->has_order_id = $orderId === null ? 0 : 1;
@@ -377,16 +377,16 @@ final class Engine
         $bytes = $body === null ? null : $call->bytes($body . "\0");
         $event->body = $bytes === null ? null : $call->ffi->cast('uint8_t *', $bytes);
         $event->body_length = strlen($body ?? '');
-        $answer = $call->make('stockade_payment_answer');
-        $call->check($call->ffi->stockade_engine_payment(
+        $written = $call->make('stockade_payment_status');
+        $call->check($call->ffi->stockade_engine_record_payment(
             $call->engine,
             FFI::addr($event),
-            FFI::addr($answer),
+            FFI::addr($written),
             $call->replayedOut(),
             $call->errorOut
         ));
-        $word = $call->ffi->stockade_payment_answer_name($answer->cdata);
-        return new Payment(PaymentAnswer::from($word), $call->replayed());
+        $word = $call->ffi->stockade_payment_status_name($written->cdata);
+        return new PaymentReceipt(PaymentStatus::from($word), $call->replayed());
     }
 
     /** Expires all due holds and unpaid orders now. */

@@ -17,7 +17,7 @@ final class Event
      * @param int $productId the product
      * @param ?int $holdId the hold, if any
      * @param ?int $orderId the order, if any
-     * @param int $qty units; negative for a write-off
+     * @param int $quantity units; negative for a write-off
      * @param int $version the product's version after the transaction
      * @param DateTimeImmutable $at when it was committed; UTC
      */
@@ -27,7 +27,7 @@ final class Event
         public readonly int $productId,
         public readonly ?int $holdId,
         public readonly ?int $orderId,
-        public readonly int $qty,
+        public readonly int $quantity,
         public readonly int $version,
         public readonly DateTimeImmutable $at,
     ) {

@@ -14,7 +14,7 @@ final class Hold
     /**
      * @param int $id the hold's id
      * @param int $productId the product
-     * @param int $qty units reserved
+     * @param int $quantity units reserved
      * @param HoldStatus $status its status
      * @param DateTimeImmutable $expiresAt expired from this moment on; UTC
      * @param DateTimeImmutable $createdAt when it was created; UTC
@@ -24,7 +24,7 @@ final class Hold
     public function __construct(
         public readonly int $id,
         public readonly int $productId,
-        public readonly int $qty,
+        public readonly int $quantity,
         public readonly HoldStatus $status,
         public readonly DateTimeImmutable $expiresAt,
         public readonly DateTimeImmutable $createdAt,

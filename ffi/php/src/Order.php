@@ -15,7 +15,7 @@ final class Order
      * @param int $id the order's id
      * @param int $holdId the hold it was created from
      * @param int $productId the product ordered
-     * @param int $qty units ordered
+     * @param int $quantity units ordered
      * @param OrderStatus $status its status
      * @param string $paymentToken the token by which the payment provider names this order
      * @param PaymentDisposition $paymentDisposition how a late payment was handled
@@ -27,7 +27,7 @@ final class Order
         public readonly int $id,
         public readonly int $holdId,
         public readonly int $productId,
-        public readonly int $qty,
+        public readonly int $quantity,
         public readonly OrderStatus $status,
         public readonly string $paymentToken,
         public readonly PaymentDisposition $paymentDisposition,

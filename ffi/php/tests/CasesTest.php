@@ -80,37 +80,37 @@ final class CasesTest extends TestCase
         try {
             $answer = match ($step['call']) {
                 'product' => $engine->product($a['id']),
-                'adjust' => $engine->adjustStock(
+                'adjust_stock' => $engine->adjustStock(
                     $a['product_id'],
                     $a['delta'],
                     $a['reason'],
                     $a['key'] ?? null,
                     $a['version'] ?? null
                 ),
-                'hold' => $engine->hold(
+                'create_hold' => $engine->createHold(
                     $a['product_id'],
                     $a['quantity'],
                     $a['ttl'] ?? null,
                     $a['key'] ?? null,
                     $a['customer'] ?? null
                 ),
-                'hold_many' => $engine->holdMany(
+                'create_holds' => $engine->createHolds(
                     array_map($lines, $a['items']),
                     $a['ttl'] ?? null,
                     $a['key'] ?? null,
                     $a['customer'] ?? null
                 ),
-                'get_hold' => $engine->getHold($a['id']),
-                'release' => $engine->release($a['id'], $a['token'] ?? null),
-                'extend' => $engine->extend($a['id'], $a['ttl'] ?? null, $a['token'] ?? null),
-                'order' => $engine->order(
+                'hold' => $engine->hold($a['id']),
+                'release_hold' => $engine->releaseHold($a['id'], $a['token'] ?? null),
+                'extend_hold' => $engine->extendHold($a['id'], $a['ttl'] ?? null, $a['token'] ?? null),
+                'create_order' => $engine->createOrder(
                     $a['hold_id'],
                     $a['product_id'],
                     $a['key'] ?? null,
                     $a['token'] ?? null
                 ),
-                'get_order' => $engine->getOrder($a['id']),
-                'payment' => $engine->payment(
+                'order' => $engine->order($a['id']),
+                'record_payment' => $engine->recordPayment(
                     $a['status'],
                     $a['order_id'] ?? null,
                     $a['payment_token'] ?? null,
@@ -151,7 +151,7 @@ final class CasesTest extends TestCase
         return $types;
     }
 
-    /** An answer with the contract's names: productId is product_id. */
+    /** An answer with the contract's names: productId is product_id, quantity is qty. */
     private static function fields(mixed $answer): mixed
     {
         if ($answer instanceof \BackedEnum) {
@@ -167,6 +167,7 @@ final class CasesTest extends TestCase
         foreach ($answer as $name => $value) {
             if (is_string($name)) {
                 $name = strtolower((string) preg_replace('/[A-Z]/', '_$0', $name));
+                $name = $name === 'quantity' ? 'qty' : $name;
             }
             $fields[$name] = self::fields($value);
         }

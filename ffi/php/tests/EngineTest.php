@@ -15,7 +15,7 @@ use Stockade\Exception\Unavailable;
 use Stockade\HoldStatus;
 use Stockade\Native\Library;
 use Stockade\OrderStatus;
-use Stockade\PaymentAnswer;
+use Stockade\PaymentStatus;
 use Stockade\PaymentDisposition;
 
 final class EngineTest extends TestCase
@@ -37,7 +37,7 @@ final class EngineTest extends TestCase
     public function testMomentsAreUtcAndToTheMicrosecond(): void
     {
         $engine = Engine::open('sqlite::memory:');
-        $hold = $engine->hold($engine->createProduct('Lamp', '1', 1)->id, 1, ttl: 1.5);
+        $hold = $engine->createHold($engine->createProduct('Lamp', '1', 1)->id, 1, ttl: 1.5);
         self::assertSame('UTC', $hold->expiresAt->getTimezone()->getName());
         $life = (float) $hold->expiresAt->format('U.u') - (float) $hold->createdAt->format('U.u');
         self::assertEqualsWithDelta(1.5, $life, 0.000_01);
@@ -47,14 +47,14 @@ final class EngineTest extends TestCase
     {
         $engine = Engine::open('sqlite::memory:', ['require_hold_token' => true, 'max_per_customer' => 2]);
         $lamp = $engine->createProduct('Lamp', '1', 9);
-        $hold = $engine->hold($lamp->id, 1, customer: 'ann');
-        $cart = $engine->holdMany([[$lamp->id, 1]], customer: 'ann');
+        $hold = $engine->createHold($lamp->id, 1, customer: 'ann');
+        $cart = $engine->createHolds([[$lamp->id, 1]], customer: 'ann');
         foreach ([null, $cart->holds[0]->token] as $token) {
             $uses = [
-                static fn () => $engine->order($hold->id, $lamp->id, token: $token),
-                static fn () => $engine->extend($hold->id, token: $token),
-                static fn () => $engine->release($hold->id, token: $token),
-                static fn () => $engine->hold($lamp->id, 1, customer: 'ann'),
+                static fn () => $engine->createOrder($hold->id, $lamp->id, token: $token),
+                static fn () => $engine->extendHold($hold->id, token: $token),
+                static fn () => $engine->releaseHold($hold->id, token: $token),
+                static fn () => $engine->createHold($lamp->id, 1, customer: 'ann'),
             ];
             foreach (['unauthorized', 'unauthorized', 'unauthorized', 'quantity_limit'] as $at => $word) {
                 try {
@@ -65,10 +65,10 @@ final class EngineTest extends TestCase
                 }
             }
         }
-        $engine->extend($hold->id, 300, $hold->token);
-        $engine->order($hold->id, $lamp->id, token: $hold->token);
-        $engine->release($cart->holds[0]->id, $cart->holds[0]->token);
-        $engine->hold($lamp->id, 2, customer: 'ann');
+        $engine->extendHold($hold->id, 300, $hold->token);
+        $engine->createOrder($hold->id, $lamp->id, token: $hold->token);
+        $engine->releaseHold($cart->holds[0]->id, $cart->holds[0]->token);
+        $engine->createHold($lamp->id, 2, customer: 'ann');
         $lamp = $engine->product($lamp->id);
         self::assertSame([6, 2, 1], [$lamp->stock, $lamp->held, $lamp->pending]);
     }
@@ -78,7 +78,7 @@ final class EngineTest extends TestCase
         $engine = Engine::open('sqlite::memory:');
         $lamp = $engine->createProduct('Lamp', '1', 5);
         try {
-            $engine->hold($lamp->id, 6);
+            $engine->createHold($lamp->id, 6);
             self::fail('it was held');
         } catch (InsufficientStock $error) {
             self::assertSame(['insufficient_stock', 5, 5], [$error->error, $error->getCode(), $error->available]);
@@ -87,7 +87,7 @@ final class EngineTest extends TestCase
         }
         $lonely = Engine::open('sqlite::memory:', ['redis' => 'redis://127.0.0.1:1', 'strict' => true]);
         try {
-            $lonely->hold($lonely->createProduct('Lamp', '1', 5)->id, 1);
+            $lonely->createHold($lonely->createProduct('Lamp', '1', 5)->id, 1);
             self::fail('it was held');
         } catch (Unavailable $error) {
             self::assertGreaterThan(0, $error->retryAfter);
@@ -111,14 +111,14 @@ final class EngineTest extends TestCase
     /** @return iterable<string, array{callable(Engine): mixed}> */
     public static function senseless(): iterable
     {
-        yield 'negative quantity' => [static fn (Engine $e) => $e->hold(1, -1)];
-        yield 'quantity over u32' => [static fn (Engine $e) => $e->hold(1, 4294967297)];
-        yield 'negative id' => [static fn (Engine $e) => $e->hold(-1, 1)];
-        yield 'negative ttl' => [static fn (Engine $e) => $e->hold(1, 1, ttl: -1)];
-        yield 'ttl that is no number' => [static fn (Engine $e) => $e->hold(1, 1, ttl: NAN)];
-        yield 'ttl without end' => [static fn (Engine $e) => $e->hold(1, 1, ttl: INF)];
-        yield 'key with a NUL' => [static fn (Engine $e) => $e->hold(1, 1, key: "a\0b")];
-        yield 'key that is not UTF-8' => [static fn (Engine $e) => $e->hold(1, 1, key: "\xff")];
+        yield 'negative quantity' => [static fn (Engine $e) => $e->createHold(1, -1)];
+        yield 'quantity over u32' => [static fn (Engine $e) => $e->createHold(1, 4294967297)];
+        yield 'negative id' => [static fn (Engine $e) => $e->createHold(-1, 1)];
+        yield 'negative ttl' => [static fn (Engine $e) => $e->createHold(1, 1, ttl: -1)];
+        yield 'ttl that is no number' => [static fn (Engine $e) => $e->createHold(1, 1, ttl: NAN)];
+        yield 'ttl without end' => [static fn (Engine $e) => $e->createHold(1, 1, ttl: INF)];
+        yield 'key with a NUL' => [static fn (Engine $e) => $e->createHold(1, 1, key: "a\0b")];
+        yield 'key that is not UTF-8' => [static fn (Engine $e) => $e->createHold(1, 1, key: "\xff")];
         yield 'id with a NUL' => [static fn (Engine $e) => $e->product("1\0")];
         yield 'negative stock' => [static fn (Engine $e) => $e->createProduct('Lamp', '1', -1)];
         yield 'price' => [static fn (Engine $e) => $e->createProduct('Lamp', '1.999', 1)];
@@ -133,20 +133,20 @@ final class EngineTest extends TestCase
     {
         $engine = Engine::open('sqlite::memory:');
         $lamp = $engine->createProduct('Lamp', '1', 5);
-        $first = $engine->hold($lamp->id, 1, ttl: 60, key: 'cart');
-        $second = $engine->hold($lamp->id, 1);
+        $first = $engine->createHold($lamp->id, 1, ttl: 60, key: 'cart');
+        $second = $engine->createHold($lamp->id, 1);
         self::assertNotSame($first->id, $second->id);
-        self::assertTrue($engine->hold($lamp->id, 1, ttl: 60, key: 'cart')->replayed);
-        $order = $engine->order($first->id, $lamp->id);
-        $paid = $engine->payment('success', $order->id, body: '');
-        self::assertSame(PaymentAnswer::Recorded, $paid->answer);
+        self::assertTrue($engine->createHold($lamp->id, 1, ttl: 60, key: 'cart')->replayed);
+        $order = $engine->createOrder($first->id, $lamp->id);
+        $paid = $engine->recordPayment('success', $order->id, body: '');
+        self::assertSame(PaymentStatus::Recorded, $paid->status);
     }
 
     public function testHousekeeping(): void
     {
         $engine = Engine::open('sqlite::memory:', ['sweeper' => false]);
         $lamp = $engine->createProduct('Lamp', '1', 5);
-        $engine->hold($lamp->id, 2);
+        $engine->createHold($lamp->id, 2);
         $engine->ping();
         $engine->noop();
         self::assertSame(0, $engine->sweep()->holdsExpired);
@@ -158,7 +158,7 @@ final class EngineTest extends TestCase
         ]);
         $events = $engine->eventsAfter();
         self::assertSame([EventKind::StockAdjusted, EventKind::HoldCreated], array_column($events, 'kind'));
-        self::assertSame([null, 2], [$events[1]->orderId, $events[1]->qty]);
+        self::assertSame([null, 2], [$events[1]->orderId, $events[1]->quantity]);
     }
 
     public function testAnAuditSaysWhatIsWrong(): void
@@ -238,7 +238,7 @@ final class EngineTest extends TestCase
             'hold_status' => HoldStatus::class,
             'order_status' => OrderStatus::class,
             'payment_disposition' => PaymentDisposition::class,
-            'payment_answer' => PaymentAnswer::class,
+            'payment_status' => PaymentStatus::class,
             'event_kind' => EventKind::class,
         ];
         foreach ($enums as $name => $enum) {

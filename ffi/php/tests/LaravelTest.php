@@ -31,9 +31,9 @@ final class LaravelTest extends TestCase
         $engine = $app->make(Engine::class);
         self::assertSame($engine, $app->make(Engine::class));
         $lamp = $engine->createProduct('Lamp', '19.99', 5);
-        self::assertSame(3, $engine->hold($lamp->id, 3)->qty);
+        self::assertSame(3, $engine->createHold($lamp->id, 3)->quantity);
         $this->expectException(\Stockade\Exception\QuantityLimit::class);
-        $engine->hold($lamp->id, 4);
+        $engine->createHold($lamp->id, 4);
     }
 
     public function testAnUnsharedEngineIsOneOfItsOwn(): void

@@ -31,10 +31,10 @@ final class OddUseTest extends TestCase
         pcntl_async_signals(true);
         pcntl_signal(SIGUSR1, static function () use ($engine, $inner, $expect, &$handled): void {
             $handled++;
-            $hold = $engine->hold($inner, 7, key: "inner-{$handled}");
-            $expect([$hold->productId, $hold->qty] === [$inner, 7], "inner {$hold->productId}");
+            $hold = $engine->createHold($inner, 7, key: "inner-{$handled}");
+            $expect([$hold->productId, $hold->quantity] === [$inner, 7], "inner {$hold->productId}");
             try {
-                $engine->hold($inner, 11);
+                $engine->createHold($inner, 11);
                 $expect(false, 'a hold over the limit');
             } catch (\Stockade\Exception\QuantityLimit) {
             }
@@ -44,10 +44,10 @@ final class OddUseTest extends TestCase
         self::assertNotFalse($sender);
         try {
             for ($calls = 0; $calls < self::CALLS || $handled < self::SIGNALS_MIN; $calls++) {
-                $hold = $engine->hold($outer, 1, key: "outer-{$calls}");
-                $expect([$hold->productId, $hold->qty] === [$outer, 1], "outer {$hold->productId} {$hold->qty}");
-                $cart = $engine->holdMany([[$outer, 2]], key: "cart-{$calls}");
-                $expect($cart->holds[0]->qty === 2, "cart {$cart->holds[0]->qty}");
+                $hold = $engine->createHold($outer, 1, key: "outer-{$calls}");
+                $expect([$hold->productId, $hold->quantity] === [$outer, 1], "outer {$hold->productId} {$hold->quantity}");
+                $cart = $engine->createHolds([[$outer, 2]], key: "cart-{$calls}");
+                $expect($cart->holds[0]->quantity === 2, "cart {$cart->holds[0]->quantity}");
                 try {
                     $engine->product(99);
                     $expect(false, 'an unknown product');
@@ -83,7 +83,7 @@ final class OddUseTest extends TestCase
 
                     public function __destruct()
                     {
-                        $this->engine->hold($this->pin, 7, key: 'the same');
+                        $this->engine->createHold($this->pin, 7, key: 'the same');
                     }
                 };
                 unset($garbage);
@@ -91,9 +91,9 @@ final class OddUseTest extends TestCase
                 yield [$product, 1];
             }
         };
-        $holds = $engine->holdMany($lines())->holds;
+        $holds = $engine->createHolds($lines())->holds;
         self::assertSame([$lamp, $pin], array_column($holds, 'productId'));
-        self::assertSame([1, 1], array_column($holds, 'qty'));
+        self::assertSame([1, 1], array_column($holds, 'quantity'));
         self::assertSame(8, $engine->product($pin)->held);
     }
 
@@ -107,7 +107,7 @@ final class OddUseTest extends TestCase
         };
         $this->expectException(Misuse::class);
         $this->expectExceptionMessage('the engine is closed');
-        $engine->holdMany($lines());
+        $engine->createHolds($lines());
     }
 
     public function testAnEngineDestroyedByHandIsClosed(): void
@@ -130,13 +130,13 @@ final class OddUseTest extends TestCase
 
                 public function __construct(public Stockade\Engine $engine)
                 {
-                    $this->hold = $engine->hold(1, 1);
+                    $this->hold = $engine->createHold(1, 1);
                 }
 
                 public function __destruct()
                 {
                     try {
-                        $this->engine->release($this->hold->id);
+                        $this->engine->releaseHold($this->hold->id);
                         echo "released\n";
                     } catch (Stockade\Exception\Misuse $error) {
                         echo "{$error->getMessage()}\n";
@@ -163,14 +163,14 @@ final class OddUseTest extends TestCase
             \$secret = 'se-cret-' . str_repeat('x', 100_000);
             \$engine = Stockade\Engine::open('sqlite::memory:', ['redis' => 'redis://u:se-cret@127.0.0.1:1']);
             \$lamp = \$engine->createProduct('Lamp', '1', 5)->id;
-            \$token = \$engine->hold(\$lamp, 1, key: 'a' . str_repeat('b', 250))->token;
+            \$token = \$engine->createHold(\$lamp, 1, key: 'a' . str_repeat('b', 250))->token;
             for (\$i = 0; \$i < 50; \$i++) {
                 try {
                     \$engine->adjustStock(\$lamp, 1, \$secret);
                 } catch (Stockade\Exception\InvalidArgument) {
                 }
             }
-            \$engine->release(1, \$token);
+            \$engine->releaseHold(1, \$token);
             ob_start();
             {$dump};
             \$shown = (string) ob_get_clean();
@@ -228,11 +228,11 @@ final class OddUseTest extends TestCase
     public static function loose(): iterable
     {
         $arguments = [
-            'hold(1, %s)' => 'quantity',
-            'hold(%s, 1)' => 'product_id',
-            'hold(1, 1, ttl: [%s][0] === true ? true : "x")' => 'ttl',
-            'holdMany([[1, %s]])' => 'quantity',
-            'holdMany([[%s, 1]])' => 'product_id',
+            'createHold(1, %s)' => 'quantity',
+            'createHold(%s, 1)' => 'product_id',
+            'createHold(1, 1, ttl: [%s][0] === true ? true : "x")' => 'ttl',
+            'createHolds([[1, %s]])' => 'quantity',
+            'createHolds([[%s, 1]])' => 'product_id',
             'createProduct("Pin", "1", %s)' => 'stock',
             'createProduct("Pin", %s, 1)' => 'price',
             'adjustStock(1, %s, "delivery")' => 'delta',
@@ -240,13 +240,13 @@ final class OddUseTest extends TestCase
             'product(%s)' => 'id',
             'products(%s)' => 'after',
             'products(0, %s)' => 'limit',
-            'release(%s)' => 'hold_id',
-            'extend(%s)' => 'hold_id',
-            'getHold(%s)' => 'id',
-            'getOrder(%s)' => 'id',
-            'order(%s, 1)' => 'hold_id',
-            'order(1, %s)' => 'product_id',
-            'payment("paid", %s)' => 'order_id',
+            'releaseHold(%s)' => 'hold_id',
+            'extendHold(%s)' => 'hold_id',
+            'hold(%s)' => 'id',
+            'order(%s)' => 'id',
+            'createOrder(%s, 1)' => 'hold_id',
+            'createOrder(1, %s)' => 'product_id',
+            'recordPayment("paid", %s)' => 'order_id',
             'eventsAfter(%s)' => 'cursor',
             'eventsAfter(0, %s)' => 'limit',
         ];
@@ -260,15 +260,15 @@ final class OddUseTest extends TestCase
             }
         }
         yield 'a negative cursor' => ['eventsAfter(-1)', 'cursor must be a whole number of at least 0, got -1'];
-        yield 'a line of one' => ['holdMany([[1]])', 'lines[0] must be'];
-        yield 'a line of three' => ['holdMany([[1, 1], [1, 1, 1]])', 'lines[1] must be'];
-        yield 'a line that is none' => ['holdMany([1 => 2])', 'lines[0] must be'];
-        yield 'a line with names' => ['holdMany([["product_id" => 1, "quantity" => 1]])', 'lines[0] must be'];
-        yield 'a line of lists' => ['holdMany([[[1], 1]])', 'lines[0] must be'];
-        yield 'a line of nulls' => ['holdMany([[null, 1]])', 'lines[0] must be'];
-        yield 'a ttl beyond all' => ['hold(1, 1, ttl: 1e300)', 'ttl must be seconds'];
-        yield 'a line break' => ['hold("1\n2", 1)', 'product_id must be a whole number, got `1\\n2`'];
-        yield 'a text with a NUL' => ['hold(1, 1, key: "a\0b")', 'key must not have a NUL'];
+        yield 'a line of one' => ['createHolds([[1]])', 'lines[0] must be'];
+        yield 'a line of three' => ['createHolds([[1, 1], [1, 1, 1]])', 'lines[1] must be'];
+        yield 'a line that is none' => ['createHolds([1 => 2])', 'lines[0] must be'];
+        yield 'a line with names' => ['createHolds([["product_id" => 1, "quantity" => 1]])', 'lines[0] must be'];
+        yield 'a line of lists' => ['createHolds([[[1], 1]])', 'lines[0] must be'];
+        yield 'a line of nulls' => ['createHolds([[null, 1]])', 'lines[0] must be'];
+        yield 'a ttl beyond all' => ['createHold(1, 1, ttl: 1e300)', 'ttl must be seconds'];
+        yield 'a line break' => ['createHold("1\n2", 1)', 'product_id must be a whole number, got `1\\n2`'];
+        yield 'a text with a NUL' => ['createHold(1, 1, key: "a\0b")', 'key must not have a NUL'];
     }
 
     public function testAKeyCreatesAProductOnce(): void
@@ -287,12 +287,12 @@ final class OddUseTest extends TestCase
         $lamp = $engine->createProduct('Lamp', 20, '5');
         self::assertSame(['20', 5], [$lamp->price, $lamp->stock]);
         self::assertSame(3, $engine->adjustStock('1', '-2', 'broken')->stock);
-        $hold = $engine->hold('1', '2', ttl: '1.5');
+        $hold = $engine->createHold('1', '2', ttl: '1.5');
         $life = (float) $hold->expiresAt->format('U.u') - (float) $hold->createdAt->format('U.u');
         self::assertEqualsWithDelta(1.5, $life, 0.000_01);
         self::assertCount(1, $engine->products('0', '10')->items);
         $this->expectException(InvalidArgument::class);
-        $engine->hold('1', '2abc');
+        $engine->createHold('1', '2abc');
     }
 
     /**

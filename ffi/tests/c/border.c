@@ -25,7 +25,7 @@ static void *buy(void *arg)
         request.quantity = 1;
         stockade_hold hold = STOCKADE_INIT(stockade_hold);
         stockade_error *error = NULL;
-        if (stockade_engine_hold(buyer->engine, &request, &hold, NULL, &error) == STOCKADE_CODE_OK)
+        if (stockade_engine_create_hold(buyer->engine, &request, &hold, NULL, &error) == STOCKADE_CODE_OK)
             buyer->held++;
         else if (stockade_error_code(error) == STOCKADE_CODE_INSUFFICIENT_STOCK)
             buyer->refused++;
@@ -59,19 +59,19 @@ static int nulls(stockade_engine *engine)
     nameless.price_minor = -1;
     REFUSED(stockade_engine_create_product(engine, &nameless, &product, NULL));
     REFUSED(stockade_engine_adjust_stock(engine, NULL, &product, NULL));
-    REFUSED(stockade_engine_hold(engine, NULL, &hold, NULL, NULL));
-    REFUSED(stockade_engine_hold_many(engine, NULL, &holds, NULL, NULL));
+    REFUSED(stockade_engine_create_hold(engine, NULL, &hold, NULL, NULL));
+    REFUSED(stockade_engine_create_holds(engine, NULL, &holds, NULL, NULL));
     stockade_cart_request cart = STOCKADE_INIT(stockade_cart_request);
     cart.line_count = 1;
-    REFUSED(stockade_engine_hold_many(engine, &cart, &holds, NULL, NULL));
+    REFUSED(stockade_engine_create_holds(engine, &cart, &holds, NULL, NULL));
     REFUSED(stockade_holds_get(NULL, 0, &hold, NULL));
-    REFUSED(stockade_engine_release(NULL, 1, &hold, NULL));
-    REFUSED(stockade_engine_release_with(engine, NULL, &hold, NULL));
-    REFUSED(stockade_engine_extend(engine, NULL, &hold, NULL));
-    REFUSED(stockade_engine_get_hold(engine, 1, NULL, NULL));
-    REFUSED(stockade_engine_order(engine, NULL, &order, NULL, NULL));
-    REFUSED(stockade_engine_get_order(NULL, 1, &order, NULL));
-    REFUSED(stockade_engine_payment(engine, NULL, NULL, NULL, NULL));
+    REFUSED(stockade_engine_release_hold(NULL, 1, &hold, NULL));
+    REFUSED(stockade_engine_release_hold_with(engine, NULL, &hold, NULL));
+    REFUSED(stockade_engine_extend_hold(engine, NULL, &hold, NULL));
+    REFUSED(stockade_engine_hold(engine, 1, NULL, NULL));
+    REFUSED(stockade_engine_create_order(engine, NULL, &order, NULL, NULL));
+    REFUSED(stockade_engine_order(NULL, 1, &order, NULL));
+    REFUSED(stockade_engine_record_payment(engine, NULL, NULL, NULL, NULL));
     REFUSED(stockade_engine_sweep(NULL, NULL, NULL));
     REFUSED(stockade_engine_audit(engine, NULL, NULL));
     REFUSED(stockade_audit_read(audit, NULL, NULL));
@@ -111,27 +111,27 @@ static int wrong_structs(stockade_engine *engine, uint64_t product_id)
     stockade_hold_request request = {0};
     request.product_id = product_id;
     request.quantity = 1;
-    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    REFUSED(stockade_engine_create_hold(engine, &request, &hold, NULL, NULL));
     request.struct_size = sizeof request;
     request.ttl_us = 1;
-    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    REFUSED(stockade_engine_create_hold(engine, &request, &hold, NULL, NULL));
     request.has_ttl = 2;
-    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    REFUSED(stockade_engine_create_hold(engine, &request, &hold, NULL, NULL));
     request.has_ttl = request.ttl_us = 0;
     request.key = "\xff";
-    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    REFUSED(stockade_engine_create_hold(engine, &request, &hold, NULL, NULL));
     request.key = NULL;
     request.customer = "\xff";
-    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    REFUSED(stockade_engine_create_hold(engine, &request, &hold, NULL, NULL));
     request.customer = "";
-    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    REFUSED(stockade_engine_create_hold(engine, &request, &hold, NULL, NULL));
     request.customer = NULL;
     stockade_release_request release = STOCKADE_INIT(stockade_release_request);
     release.hold_id = 1;
     release.token = "mine";
-    REFUSED(stockade_engine_release_with(engine, &release, &hold, NULL));
+    REFUSED(stockade_engine_release_hold_with(engine, &release, &hold, NULL));
     hold.struct_size = 0;
-    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    REFUSED(stockade_engine_create_hold(engine, &request, &hold, NULL, NULL));
     hold.struct_size = sizeof hold;
     stockade_product product = STOCKADE_INIT(stockade_product);
     CHECK(stockade_engine_product(engine, product_id, &product, NULL) == STOCKADE_CODE_OK);
@@ -141,15 +141,15 @@ static int wrong_structs(stockade_engine *engine, uint64_t product_id)
      * is not looked at. */
     request.struct_size = offsetof(stockade_hold_request, customer);
     request.customer = "\xff";
-    CHECK(stockade_engine_hold(engine, &request, &hold, NULL, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_create_hold(engine, &request, &hold, NULL, NULL) == STOCKADE_CODE_OK);
     stockade_extend_request extend = STOCKADE_INIT(stockade_extend_request);
     extend.struct_size = offsetof(stockade_extend_request, token);
     extend.hold_id = hold.id;
     extend.token = "\xff";
-    CHECK(stockade_engine_extend(engine, &extend, &hold, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_extend_hold(engine, &extend, &hold, NULL) == STOCKADE_CODE_OK);
     release.hold_id = hold.id;
     release.token = hold.token;
-    CHECK(stockade_engine_release_with(engine, &release, &hold, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_release_hold_with(engine, &release, &hold, NULL) == STOCKADE_CODE_OK);
 
     /* A count this large is rejected unread. */
     stockade_cart_line line = {.product_id = product_id, .quantity = 1};
@@ -157,24 +157,24 @@ static int wrong_structs(stockade_engine *engine, uint64_t product_id)
     stockade_holds *holds = NULL;
     cart.lines = &line;
     cart.line_count = STOCKADE_CART_LINES_MAX + 1;
-    REFUSED(stockade_engine_hold_many(engine, &cart, &holds, NULL, NULL));
+    REFUSED(stockade_engine_create_holds(engine, &cart, &holds, NULL, NULL));
     cart.line_count = UINT64_MAX;
-    REFUSED(stockade_engine_hold_many(engine, &cart, &holds, NULL, NULL));
+    REFUSED(stockade_engine_create_holds(engine, &cart, &holds, NULL, NULL));
 
     stockade_payment_event event = STOCKADE_INIT(stockade_payment_event);
     event.status = "success";
     event.order_id = 1;
-    REFUSED(stockade_engine_payment(engine, &event, NULL, NULL, NULL));
+    REFUSED(stockade_engine_record_payment(engine, &event, NULL, NULL, NULL));
     event.has_order_id = 1;
     event.body_length = 5;
-    REFUSED(stockade_engine_payment(engine, &event, NULL, NULL, NULL));
+    REFUSED(stockade_engine_record_payment(engine, &event, NULL, NULL, NULL));
 
     /* A length this large is rejected unread. */
     uint64_t lengths[] = {STOCKADE_BODY_LENGTH_MAX + 1, UINT64_C(1) << 62, UINT64_MAX};
     event.body = (const uint8_t *)"{}";
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         event.body_length = lengths[i];
-        REFUSED(stockade_engine_payment(engine, &event, NULL, NULL, NULL));
+        REFUSED(stockade_engine_record_payment(engine, &event, NULL, NULL, NULL));
     }
     return 0;
 }
@@ -204,27 +204,27 @@ static int reserved(stockade_engine *engine, uint64_t product_id)
     request.product_id = product_id;
     request.quantity = 1;
     request.reserved = UINT32_MAX;
-    REFUSED(stockade_engine_hold(engine, &request, &hold, NULL, NULL));
+    REFUSED(stockade_engine_create_hold(engine, &request, &hold, NULL, NULL));
     stockade_cart_line lines[] = {{product_id, 1, 0}, {product_id, 1, 1}};
     stockade_cart_request cart = STOCKADE_INIT(stockade_cart_request);
     cart.lines = lines;
     cart.line_count = 2;
-    REFUSED(stockade_engine_hold_many(engine, &cart, &holds, NULL, NULL));
+    REFUSED(stockade_engine_create_holds(engine, &cart, &holds, NULL, NULL));
     CHECK(holds == NULL);
 
     request.reserved = 0;
-    CHECK(stockade_engine_hold(engine, &request, &hold, NULL, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_create_hold(engine, &request, &hold, NULL, NULL) == STOCKADE_CODE_OK);
     stockade_order_request ordered = STOCKADE_INIT(stockade_order_request);
     ordered.hold_id = hold.id;
     ordered.product_id = product_id;
     ordered.reserved = 1;
-    REFUSED(stockade_engine_order(engine, &ordered, &order, NULL, NULL));
+    REFUSED(stockade_engine_create_order(engine, &ordered, &order, NULL, NULL));
     stockade_release_request release = STOCKADE_INIT(stockade_release_request);
     release.hold_id = hold.id;
     release.reserved = 1;
-    REFUSED(stockade_engine_release_with(engine, &release, &hold, NULL));
+    REFUSED(stockade_engine_release_hold_with(engine, &release, &hold, NULL));
     release.reserved = 0;
-    CHECK(stockade_engine_release_with(engine, &release, &hold, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_release_hold_with(engine, &release, &hold, NULL) == STOCKADE_CODE_OK);
     return 0;
 }
 
@@ -263,7 +263,7 @@ static int lists(stockade_engine *engine)
     CHECK(stockade_engine_events_after(engine, 0, 100, &events, NULL) == STOCKADE_CODE_OK);
     CHECK(stockade_events_count(events) > 1);
     CHECK(stockade_events_get(events, 1, &event, NULL) == STOCKADE_CODE_OK);
-    CHECK(event.kind == STOCKADE_EVENT_KIND_HOLD_CREATED && event.hold_id != 0 && event.qty == 1);
+    CHECK(event.kind == STOCKADE_EVENT_KIND_HOLD_CREATED && event.hold_id != 0 && event.quantity == 1);
     CHECK(strcmp(stockade_event_kind_name(event.kind), "hold.created") == 0);
     REFUSED(stockade_events_get(events, 100, &event, NULL));
     stockade_events_free(events);

@@ -18,7 +18,7 @@ static int sell(stockade_engine *engine)
     wanted.product_id = product.id;
     wanted.quantity = 2;
     stockade_hold hold = STOCKADE_INIT(stockade_hold);
-    CHECK(stockade_engine_hold(engine, &wanted, &hold, NULL, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_create_hold(engine, &wanted, &hold, NULL, NULL) == STOCKADE_CODE_OK);
     return 0;
 }
 

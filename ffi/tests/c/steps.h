@@ -22,7 +22,7 @@ struct answer {
     stockade_hold holds[HOLDS_MAX];
     size_t hold_count;
     stockade_order order;
-    stockade_payment_answer payment;
+    stockade_payment_status payment;
     stockade_sweep_report sweep;
     char types[TYPES_MAX];
 };
@@ -144,7 +144,7 @@ static inline void call_holds(stockade_engine *engine, struct answer *answer,
                               const stockade_cart_request *request)
 {
     stockade_holds *holds = NULL;
-    answer->code = stockade_engine_hold_many(engine, request, &holds, &answer->replayed,
+    answer->code = stockade_engine_create_holds(engine, request, &holds, &answer->replayed,
                                              &answer->error);
     answer->hold_count = stockade_holds_count(holds);
     for (size_t i = 0; i < answer->hold_count && i < HOLDS_MAX; i++)

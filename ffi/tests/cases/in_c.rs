@@ -158,19 +158,19 @@ impl Writer {
         };
         match step.call.as_str() {
             "product" => lines.push(by_id("product", self.id(a, args, "id"), "product")),
-            "get_hold" => lines.push(by_id("get_hold", self.id(a, args, "id"), "hold")),
-            "release" if args.contains_key("token") => {
+            "hold" => lines.push(by_id("hold", self.id(a, args, "id"), "hold")),
+            "release_hold" if args.contains_key("token") => {
                 lines.push(
                     "stockade_release_request r = STOCKADE_INIT(stockade_release_request);"
                         .to_owned(),
                 );
                 lines.push(format!("r.hold_id = {};", self.id(a, args, "id")));
                 lines.extend(self.given("token", args));
-                lines.push(by_id("release_with", "&r".to_owned(), "hold"));
+                lines.push(by_id("release_hold_with", "&r".to_owned(), "hold"));
             }
-            "release" => lines.push(by_id("release", self.id(a, args, "id"), "hold")),
-            "get_order" => lines.push(by_id("get_order", self.id(a, args, "id"), "order")),
-            "adjust" => {
+            "release_hold" => lines.push(by_id("release_hold", self.id(a, args, "id"), "hold")),
+            "order" => lines.push(by_id("order", self.id(a, args, "id"), "order")),
+            "adjust_stock" => {
                 lines.push(
                     "stockade_stock_adjustment r = STOCKADE_INIT(stockade_stock_adjustment);"
                         .to_owned(),
@@ -184,7 +184,7 @@ impl Writer {
                 }
                 lines.push(by_id("adjust_stock", "&r".to_owned(), "product"));
             }
-            "hold" => {
+            "create_hold" => {
                 lines.push(
                     "stockade_hold_request r = STOCKADE_INIT(stockade_hold_request);".to_owned(),
                 );
@@ -193,9 +193,9 @@ impl Writer {
                 ttl(&mut lines);
                 lines.extend(self.given("key", args));
                 lines.extend(self.given("customer", args));
-                lines.push(replayable(a, "hold", "hold"));
+                lines.push(replayable(a, "create_hold", "hold"));
             }
-            "hold_many" => {
+            "create_holds" => {
                 let items = args["items"].as_array().expect("lines");
                 let count = items.len();
                 lines
@@ -216,7 +216,7 @@ impl Writer {
                 lines.extend(self.given("customer", args));
                 lines.push(format!("call_holds(engine, &{a}, &r);"));
             }
-            "extend" => {
+            "extend_hold" => {
                 lines.push(
                     "stockade_extend_request r = STOCKADE_INIT(stockade_extend_request);"
                         .to_owned(),
@@ -224,9 +224,9 @@ impl Writer {
                 lines.push(format!("r.hold_id = {};", self.id(a, args, "id")));
                 ttl(&mut lines);
                 lines.extend(self.given("token", args));
-                lines.push(by_id("extend", "&r".to_owned(), "hold"));
+                lines.push(by_id("extend_hold", "&r".to_owned(), "hold"));
             }
-            "order" => {
+            "create_order" => {
                 lines.push(
                     "stockade_order_request r = STOCKADE_INIT(stockade_order_request);".to_owned(),
                 );
@@ -234,9 +234,9 @@ impl Writer {
                 lines.push(format!("r.product_id = {};", self.id(a, args, "product_id")));
                 lines.extend(self.given("key", args));
                 lines.extend(self.given("token", args));
-                lines.push(replayable(a, "order", "order"));
+                lines.push(replayable(a, "create_order", "order"));
             }
-            "payment" => {
+            "record_payment" => {
                 lines.push(
                     "stockade_payment_event r = STOCKADE_INIT(stockade_payment_event);".to_owned(),
                 );
@@ -258,7 +258,7 @@ impl Writer {
                         "r.body = (const uint8_t *){body}; r.body_length = strlen({body});"
                     ));
                 }
-                lines.push(replayable(a, "payment", "payment"));
+                lines.push(replayable(a, "record_payment", "payment"));
             }
             "sweep" => lines
                 .push(format!("{a}.code = stockade_engine_sweep(engine, &{a}.sweep, &{a}.error);")),
@@ -417,17 +417,19 @@ fn field_of(name: &str, call: &str, path: &[&str]) -> (String, bool) {
         ("error", ["order_id"]) => return (format!("error_order_id(&{a})"), false),
         ("error", ["replayed"]) => return (format!("stockade_error_replayed({a}.error)"), false),
         (_, ["replayed"]) => return (format!("{a}.replayed"), false),
-        ("payment", ["answer"]) => {
-            return (format!("stockade_payment_answer_name({a}.payment)"), true);
+        ("record_payment", ["status"]) => {
+            return (format!("stockade_payment_status_name({a}.payment)"), true);
         }
-        ("hold_many", ["holds", index, field]) => (format!("{a}.holds[{index}]"), *field),
-        ("product" | "adjust", [field]) => (format!("{a}.product"), *field),
-        ("hold" | "get_hold" | "release" | "extend", [field]) => (format!("{a}.hold"), *field),
-        ("order" | "get_order", [field]) => (format!("{a}.order"), *field),
+        ("create_holds", ["holds", index, field]) => (format!("{a}.holds[{index}]"), *field),
+        ("product" | "adjust_stock", [field]) => (format!("{a}.product"), *field),
+        ("create_hold" | "hold" | "release_hold" | "extend_hold", [field]) => {
+            (format!("{a}.hold"), *field)
+        }
+        ("create_order" | "order", [field]) => (format!("{a}.order"), *field),
         ("sweep", [field]) => (format!("{a}.sweep"), *field),
         other => panic!("no field {other:?}"),
     };
-    let is_order = matches!(call, "order" | "get_order");
+    let is_order = matches!(call, "create_order" | "order");
     match field {
         "status" if is_order => (format!("stockade_order_status_name({place}.status)"), true),
         "status" => (format!("stockade_hold_status_name({place}.status)"), true),
@@ -436,6 +438,7 @@ fn field_of(name: &str, call: &str, path: &[&str]) -> (String, bool) {
         }
         "expires_at" | "created_at" | "updated_at" => (format!("{place}.{field}_us"), false),
         "token" | "payment_token" | "name" => (format!("{place}.{field}"), true),
+        "qty" => (format!("{place}.quantity"), false),
         _ => (format!("{place}.{field}"), false),
     }
 }

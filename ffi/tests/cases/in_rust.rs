@@ -45,7 +45,7 @@ impl Face for InRust {
 
     fn call(&self, call: &str, args: Map<String, Value>) -> cases::Outcome {
         match make(&self.0, call, &Args(args)) {
-            Ok(answer) => cases::Outcome::success(answer),
+            Ok(answer) => cases::Outcome::success(in_table_names(answer)),
             Err(error) => cases::Outcome::error(error.code(), of_error(&error)),
         }
     }
@@ -53,6 +53,18 @@ impl Face for InRust {
     fn audit(&self) -> std::result::Result<(), String> {
         let report = self.0.audit().map_err(|error| error.to_string())?;
         if report.consistent { Ok(()) } else { Err(format!("{:?}", report.findings)) }
+    }
+}
+
+/// Renames the field `quantity` to `qty`, as it is in the table.
+fn in_table_names(answer: Value) -> Value {
+    match answer {
+        Value::Object(fields) => {
+            let name = |name| if name == "quantity" { "qty".to_owned() } else { name };
+            fields.into_iter().map(|(key, field)| (name(key), in_table_names(field))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(in_table_names).collect(),
+        other => other,
     }
 }
 
@@ -101,7 +113,7 @@ impl Args {
 fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
     match call {
         "product" => Ok(json!(engine.product(args.id("id")?)?)),
-        "adjust" => {
+        "adjust_stock" => {
             let delta = args.0["delta"].as_i64().expect("a delta");
             let product_id: ProductId = args.id("product_id")?;
             let reason = args.text("reason").expect("a reason");
@@ -110,14 +122,14 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             adjustment.version = args.0.get("version").and_then(Value::as_u64);
             Ok(json!(engine.adjust_stock(&adjustment)?.value))
         }
-        "hold" => {
+        "create_hold" => {
             let product_id: ProductId = args.id("product_id")?;
             let mut request = HoldRequest::new(product_id, args.quantity()?);
             (request.ttl, request.key) = (args.ttl(), args.text("key"));
             request.customer = args.text("customer");
-            Ok(replayable(engine.hold(&request)?, |hold| json!(hold)))
+            Ok(replayable(engine.create_hold(&request)?, |hold| json!(hold)))
         }
-        "hold_many" => {
+        "create_holds" => {
             let lines = args.0["items"].as_array().expect("lines").iter().map(|line| {
                 let line = Args(line.as_object().expect("a line").clone());
                 Ok((line.id::<ProductId>("product_id")?, line.quantity()?))
@@ -125,29 +137,28 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             let mut request = CartRequest::new(lines.collect::<Result<Vec<_>>>()?);
             (request.ttl, request.key) = (args.ttl(), args.text("key"));
             request.customer = args.text("customer");
-            Ok(replayable(engine.hold_many(&request)?, |holds| json!({ "holds": holds })))
+            Ok(replayable(engine.create_holds(&request)?, |holds| json!({ "holds": holds })))
         }
-        "get_hold" => Ok(json!(engine.get_hold(args.id("id")?)?)),
-        "release" => {
+        "hold" => Ok(json!(engine.hold(args.id("id")?)?)),
+        "release_hold" => {
             let mut request = ReleaseRequest::new(args.id::<HoldId>("id")?);
             request.token = args.token()?;
-            Ok(json!(engine.release(request)?))
+            Ok(json!(engine.release_hold(request)?))
         }
-        "extend" => {
+        "extend_hold" => {
             let mut request = ExtendRequest::new(args.id::<HoldId>("id")?);
             (request.ttl, request.token) = (args.ttl(), args.token()?);
-            Ok(json!(engine.extend(&request)?))
+            Ok(json!(engine.extend_hold(&request)?))
         }
-        "order" => {
+        "create_order" => {
             let hold_id: HoldId = args.id("hold_id")?;
             let mut request = OrderRequest::new(hold_id, args.id::<ProductId>("product_id")?);
             (request.key, request.token) = (args.text("key"), args.token()?);
-            Ok(replayable(engine.order(&request)?, |order| json!(order)))
+            Ok(replayable(engine.create_order(&request)?, |order| json!(order)))
         }
-        "get_order" => Ok(json!(engine.get_order(args.id("id")?)?)),
-        "payment" => {
-            let answer = engine.payment(&payment(args)?)?;
-            Ok(replayable(answer, |answer| json!({ "answer": answer })))
+        "order" => Ok(json!(engine.order(args.id("id")?)?)),
+        "record_payment" => {
+            Ok(replayable(engine.record_payment(&payment(args)?)?, |receipt| json!(receipt)))
         }
         "sweep" => Ok(json!(engine.sweep()?)),
         "events" => {

@@ -26,9 +26,9 @@ class Engine(_native.Engine):
 
     >>> with Engine("sqlite::memory:", hold_ttl="60s") as engine:
     ...     lamp = engine.create_product("Lamp", "19.99", stock=5)
-    ...     with engine.hold(lamp.id, 2, key="cart-77") as hold:
-    ...         order = engine.order(hold)
-    ...     engine.payment("success", order_id=order.id, key="evt-1").answer.value
+    ...     with engine.create_hold(lamp.id, 2, key="cart-77") as hold:
+    ...         order = engine.create_order(hold)
+    ...     engine.record_payment("success", order_id=order.id, key="evt-1").status.value
     ...     engine.product(lamp.id).sold
     'recorded'
     2

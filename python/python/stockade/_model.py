@@ -39,7 +39,7 @@ class PaymentDisposition(enum.StrEnum):
     NEEDS_REFUND = "needs_refund"
 
 
-class PaymentAnswer(enum.StrEnum):
+class PaymentStatus(enum.StrEnum):
     """How a payment event was processed."""
 
     RECORDED = "recorded"
@@ -114,12 +114,12 @@ class Hold(Scoped):
     """Stock reserved for one buyer for a short time.
 
     A hold that `Engine` answered is a context manager: leaving the block
-    releases it unless it was ordered. See `stockade.Engine.hold`.
+    releases it unless it was ordered. See `stockade.Engine.create_hold`.
     """
 
     id: int
     product_id: int
-    qty: int
+    quantity: int
     status: HoldStatus
     expires_at: datetime
     """It is expired from this moment on."""
@@ -158,7 +158,7 @@ class Order:
     id: int
     hold_id: int
     product_id: int
-    qty: int
+    quantity: int
     status: OrderStatus
     payment_token: str = field(repr=False)
     """The token by which the payment provider names this order."""
@@ -173,7 +173,7 @@ class Order:
 class PaymentReceipt:
     """How a payment event was processed."""
 
-    answer: PaymentAnswer
+    status: PaymentStatus
     replayed: bool = field(default=False, compare=False)
     """Whether the event was delivered before."""
 
@@ -188,7 +188,7 @@ class Event:
     product_id: int
     hold_id: int | None
     order_id: int | None
-    qty: int
+    quantity: int
     """Units; negative for a write-off."""
     version: int
     """The product's version after the transaction."""
@@ -245,5 +245,5 @@ class AuditReport:
 HOLD_STATUSES = {status.value: status for status in HoldStatus}
 ORDER_STATUSES = {status.value: status for status in OrderStatus}
 DISPOSITIONS = {disposition.value: disposition for disposition in PaymentDisposition}
-PAYMENT_ANSWERS = {answer.value: answer for answer in PaymentAnswer}
+PAYMENT_STATUSES = {status.value: status for status in PaymentStatus}
 EVENT_KINDS = {kind.value: kind for kind in EventKind}

@@ -163,7 +163,7 @@ class Engine:
 
         """
 
-    def hold(
+    def create_hold(
         self,
         product_id: _Number,
         quantity: _Number,
@@ -177,8 +177,8 @@ class Engine:
         The hold is a context manager. Leaving the block releases the hold,
         with or without an error, unless it was ordered:
 
-            with engine.hold(lamp.id, 2) as hold:
-                order = engine.order(hold)
+            with engine.create_hold(lamp.id, 2) as hold:
+                order = engine.create_order(hold)
 
         To keep a hold beyond a block of code, as from one web request to the
         next, do not enter it.
@@ -199,7 +199,7 @@ class Engine:
 
         """
 
-    def hold_many(
+    def create_holds(
         self,
         items: Mapping[int, _Number] | Mapping[str, _Number] | Iterable[_Line],
         *,
@@ -212,17 +212,17 @@ class Engine:
         Args:
             items: Quantity by product, or pairs (tuples or lists) of product
                 and quantity; repeated products are summed.
-            ttl: As in `hold`.
-            key: As in `hold`.
-            customer: As in `hold`.
+            ttl: As in `create_hold`.
+            key: As in `create_hold`.
+            customer: As in `create_hold`.
 
         Raises:
             InsufficientStockError: `short` lists every short line.
-            Otherwise as `hold`.
+            Otherwise as `create_hold`.
 
         """
 
-    def release(self, hold: Hold | _Number, *, token: str | None = None) -> Hold:
+    def release_hold(self, hold: Hold | _Number, *, token: str | None = None) -> Hold:
         """Release a hold; one that is released or expired already is not changed.
 
         Args:
@@ -238,7 +238,7 @@ class Engine:
 
         """
 
-    def extend(
+    def extend_hold(
         self,
         hold: Hold | _Number,
         ttl: Duration | None = None,
@@ -249,8 +249,8 @@ class Engine:
 
         Args:
             hold: The hold, or its id.
-            ttl: As in `hold`.
-            token: As in `release`.
+            ttl: As in `create_hold`.
+            token: As in `release_hold`.
 
         Raises:
             HoldExpiredError: It has expired or was released.
@@ -260,7 +260,7 @@ class Engine:
 
         """
 
-    def get_hold(self, hold_id: _Number) -> Hold:
+    def hold(self, hold_id: _Number) -> Hold:
         """Read the current state of a hold.
 
         Raises:
@@ -268,7 +268,7 @@ class Engine:
 
         """
 
-    def order(
+    def create_order(
         self,
         hold: Hold | _Number,
         product_id: _Number | None = None,
@@ -286,7 +286,7 @@ class Engine:
             product_id: The product that the caller expects; required
                 with an id.
             key: The idempotency key: a repeated key replays the first response.
-            token: As in `release`.
+            token: As in `release_hold`.
 
         Raises:
             HoldExpiredError: It has expired or was released.
@@ -297,7 +297,7 @@ class Engine:
 
         """
 
-    def get_order(self, order_id: _Number) -> Order:
+    def order(self, order_id: _Number) -> Order:
         """Read the current state of an order.
 
         Raises:
@@ -305,7 +305,7 @@ class Engine:
 
         """
 
-    def payment(
+    def record_payment(
         self,
         outcome: str,
         *,
@@ -409,7 +409,7 @@ class AsyncEngine:
         key: str | None = None,
         version: int | None = None,
     ) -> Call[Product]: ...
-    def hold(
+    def create_hold(
         self,
         product_id: _Number,
         quantity: _Number,
@@ -418,7 +418,7 @@ class AsyncEngine:
         key: str | None = None,
         customer: str | None = None,
     ) -> HoldCall[Hold]: ...
-    def hold_many(
+    def create_holds(
         self,
         items: Mapping[int, _Number] | Mapping[str, _Number] | Iterable[_Line],
         *,
@@ -426,16 +426,16 @@ class AsyncEngine:
         key: str | None = None,
         customer: str | None = None,
     ) -> HoldCall[Cart]: ...
-    def release(self, hold: Hold | _Number, *, token: str | None = None) -> Call[Hold]: ...
-    def extend(
+    def release_hold(self, hold: Hold | _Number, *, token: str | None = None) -> Call[Hold]: ...
+    def extend_hold(
         self,
         hold: Hold | _Number,
         ttl: Duration | None = None,
         *,
         token: str | None = None,
     ) -> Call[Hold]: ...
-    def get_hold(self, hold_id: _Number) -> Call[Hold]: ...
-    def order(
+    def hold(self, hold_id: _Number) -> Call[Hold]: ...
+    def create_order(
         self,
         hold: Hold | _Number,
         product_id: _Number | None = None,
@@ -443,8 +443,8 @@ class AsyncEngine:
         key: str | None = None,
         token: str | None = None,
     ) -> Call[Order]: ...
-    def get_order(self, order_id: _Number) -> Call[Order]: ...
-    def payment(
+    def order(self, order_id: _Number) -> Call[Order]: ...
+    def record_payment(
         self,
         outcome: str,
         *,

@@ -1,4 +1,4 @@
-"""Context managers of holds: `with engine.hold(…)` and `async with engine.hold(…)`.
+"""Context managers of holds: `with engine.create_hold(…)` and `async with engine.create_hold(…)`.
 
 Leaving a block asks the engine to release its holds. The engine ignores holds
 that became an order or have expired, so its state decides and not
@@ -23,14 +23,14 @@ set_attribute = object.__setattr__
 class Releasing(Protocol):
     """The part of `Engine` that a block uses."""
 
-    def release(self, hold: Any, /) -> object:  # noqa: ANN401 a hold
+    def release_hold(self, hold: Any, /) -> object:  # noqa: ANN401 a hold
         """Release a hold."""
 
 
 class AsyncReleasing(Protocol):
     """The part of `AsyncEngine` that a block uses."""
 
-    def release(self, hold: Any, /) -> Awaitable[object]:  # noqa: ANN401 a hold
+    def release_hold(self, hold: Any, /) -> Awaitable[object]:  # noqa: ANN401 a hold
         """Release a hold."""
 
 
@@ -47,7 +47,7 @@ class Scoped:
         if getattr(self, "_engine", None) is None:
             raise MisuseError(
                 "only what an Engine answered can be entered by `with`; "
-                "for an AsyncEngine it is `async with engine.hold(…)`"
+                "for an AsyncEngine it is `async with engine.create_hold(…)`"
             )
         return self
 
@@ -61,7 +61,7 @@ class Scoped:
         failed: StockadeError | None = None
         for hold in unordered(self):
             try:
-                self._engine.release(hold)
+                self._engine.release_hold(hold)
             except HoldAlreadyUsedError:
                 continue
             except StockadeError as failure:
@@ -91,7 +91,7 @@ async def leave(engine: AsyncReleasing, held: Scoped | None, error: BaseExceptio
     failed: StockadeError | None = None
     for hold in unordered(held):
         try:
-            await engine.release(hold)
+            await engine.release_hold(hold)
         except HoldAlreadyUsedError:
             continue
         except StockadeError as failure:

@@ -56,15 +56,15 @@ pub fn webhook(sent: &[u8]) {
 /// Creates a pending order of two units and returns its token.
 async fn order(shop: &Shop) -> (OrderId, String) {
     let product = ProductId(1);
-    let hold = shop.engine.hold(HoldRequest::new(product, 2)).await.expect("a hold").value;
+    let hold = shop.engine.create_hold(HoldRequest::new(product, 2)).await.expect("a hold").value;
     let order = OrderRequest::new(hold.id, product);
-    let order = shop.engine.order(&order).await.expect("an order").value;
+    let order = shop.engine.create_order(&order).await.expect("an order").value;
     (order.id, order.payment_token.to_string())
 }
 
 /// Expects that no event was recorded.
 async fn expect_nothing(shop: &Shop, id: OrderId) {
-    let order = shop.engine.get_order(id).await.expect("the order");
+    let order = shop.engine.order(id).await.expect("the order");
     assert_eq!(order.status, OrderStatus::PendingPayment);
     let audit = shop.engine.audit().await.expect("an audit");
     assert_eq!((audit.waiting_events, audit.units.pending), (0, 2));

@@ -3,7 +3,9 @@
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use stockade::{Event, Money, NewProduct, ProductId, StockAdjustment};
+use stockade::{
+    Event, EventKind, HoldId, Money, NewProduct, OrderId, ProductId, StockAdjustment, Timestamp,
+};
 
 use super::shop::{KEY, ProductView};
 use crate::body;
@@ -27,7 +29,7 @@ pub async fn create_product(state: &ServerState, call: &Call<'_>) -> HandlerResu
     let mut request = NewProduct::new(body.name, price, body.stock);
     request.key = call.key(KEY)?;
     let product = state.engine.create_product(&request).await?;
-    let reply = Reply::json(&ProductView::of(&product)?)?.status(StatusCode::CREATED);
+    let reply = Reply::json(&ProductView::of(&product.value)?)?.status(StatusCode::CREATED);
     Ok(reply.replayed(product.replayed))
 }
 
@@ -39,14 +41,14 @@ struct AdjustBody {
 }
 
 /// `POST /api/admin/products/{id}/adjust`
-pub async fn adjust(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn adjust_stock(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let id: ProductId = call.segment(0)?;
     let body: AdjustBody = body::object(body::text(&call.body)?)?;
     let mut request = StockAdjustment::new(id, body.delta, body.reason);
     request.version = body.version;
     request.key = call.key(KEY)?;
     let product = state.engine.adjust_stock(&request).await?;
-    Ok(Reply::json(&ProductView::of(&product)?)?.replayed(product.replayed))
+    Ok(Reply::json(&ProductView::of(&product.value)?)?.replayed(product.replayed))
 }
 
 /// `POST /api/admin/sweep`
@@ -60,8 +62,38 @@ pub async fn audit(state: &ServerState) -> HandlerResult {
 }
 
 #[derive(Serialize)]
-struct EventsView<'a> {
-    events: &'a [Event],
+struct EventView {
+    cursor: u64,
+    #[serde(rename = "type")]
+    kind: EventKind,
+    product_id: ProductId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_id: Option<HoldId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
+    qty: i64,
+    version: u64,
+    at: Timestamp,
+}
+
+impl EventView {
+    fn of(event: &Event) -> Self {
+        Self {
+            cursor: event.cursor,
+            kind: event.kind,
+            product_id: event.product_id,
+            hold_id: event.hold_id,
+            order_id: event.order_id,
+            qty: event.quantity,
+            version: event.version,
+            at: event.at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct EventsView {
+    events: Vec<EventView>,
     next: u64,
 }
 
@@ -71,5 +103,5 @@ pub async fn events(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let events = state.engine.events_after(after, call.limit()?).await?;
     // Without new events, the next request repeats the cursor.
     let next = events.last().map_or(after, |event| event.cursor);
-    Reply::json(&EventsView { events: &events, next })
+    Reply::json(&EventsView { events: events.iter().map(EventView::of).collect(), next })
 }

@@ -76,7 +76,7 @@ impl HoldView {
     fn of(hold: &Hold) -> Self {
         Self {
             id: hold.id,
-            qty: hold.qty,
+            qty: hold.quantity,
             expires_at: hold.expires_at.to_seconds_text(),
             product_id: hold.product_id,
             status: hold.status,
@@ -114,7 +114,7 @@ impl OrderView {
             created_at: order.created_at,
             id: order.id,
             product_id: order.product_id,
-            qty: order.qty,
+            qty: order.quantity,
             payment_token: None,
             payment_disposition: order.payment_disposition,
         }
@@ -172,14 +172,14 @@ struct HoldOptions {
 }
 
 /// `POST /api/holds/{product_id}/{quantity}`
-pub async fn hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn create_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let product_id: ProductId = call.segment(0)?;
     let mut request = HoldRequest::new(product_id, call.quantity(1)?);
     let options: HoldOptions = call.optional()?;
     request.ttl = call.ttl(options.ttl)?;
     request.customer = call.customer(options.customer)?;
     request.key = call.key(KEY)?;
-    let hold = state.engine.hold(&request).await?;
+    let hold = state.engine.create_hold(&request).await?;
     let view = Envelope::hold(Some("Holded Successfully"), HoldView::made(&hold.value));
     Ok(Reply::json(&view)?.replayed(hold.replayed))
 }
@@ -199,7 +199,7 @@ struct Line {
 }
 
 /// `POST /api/holds`
-pub async fn cart(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn create_holds(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let cart: Cart<'_> = body::object(body::text(&call.body)?)?;
     let mut items = Vec::with_capacity(cart.items.len());
     for (at, item) in cart.items.into_iter().enumerate() {
@@ -210,7 +210,7 @@ pub async fn cart(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     request.ttl = cart.ttl.map(std::time::Duration::from_secs);
     request.customer = cart.customer;
     request.key = call.key(KEY)?;
-    let holds = state.engine.hold_many(&request).await?;
+    let holds = state.engine.create_holds(&request).await?;
     let view = Envelope {
         message: Some("Holded Successfully"),
         holds: Some(holds.value.iter().map(HoldView::made).collect()),
@@ -220,17 +220,17 @@ pub async fn cart(state: &ServerState, call: &Call<'_>) -> HandlerResult {
 }
 
 /// `GET /api/holds/{id}`
-pub async fn get_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let hold = state.engine.get_hold(call.segment(0)?).await?;
+pub async fn hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+    let hold = state.engine.hold(call.segment(0)?).await?;
     Reply::json(&Envelope::hold(None, HoldView::of(&hold)))
 }
 
 /// `DELETE /api/holds/{id}`
-pub async fn release(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn release_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let mut request = ReleaseRequest::new(hold_id);
     request.token = call.hold_token(None)?;
-    let hold = state.engine.release(request).await?;
+    let hold = state.engine.release_hold(request).await?;
     Reply::json(&Envelope::hold(Some("hold released"), HoldView::of(&hold)))
 }
 
@@ -242,30 +242,30 @@ struct ExtendOptions {
 }
 
 /// `POST /api/holds/{id}/extend`
-pub async fn extend(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn extend_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let mut request = ExtendRequest::new(hold_id);
     let options: ExtendOptions = call.optional()?;
     request.ttl = call.ttl(options.ttl)?;
     request.token = call.hold_token(options.token)?;
-    let hold = state.engine.extend(&request).await?;
+    let hold = state.engine.extend_hold(&request).await?;
     Reply::json(&Envelope::hold(Some("hold extended"), HoldView::of(&hold)))
 }
 
 /// `POST /api/orders/{hold_id}/{product_id}`
-pub async fn order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn create_order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let product_id: ProductId = call.segment(1)?;
     let mut request = OrderRequest::new(hold_id, product_id);
     request.key = call.key(KEY)?;
     request.token = call.hold_token(None)?;
-    let order = state.engine.order(&request).await?;
+    let order = state.engine.create_order(&request).await?;
     let view = Envelope::order(Some("order created successfully"), OrderView::made(&order.value));
     Ok(Reply::json(&view)?.replayed(order.replayed))
 }
 
 /// `GET /api/orders/{id}`
-pub async fn get_order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let order = state.engine.get_order(call.segment(0)?).await?;
+pub async fn order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+    let order = state.engine.order(call.segment(0)?).await?;
     Reply::json(&Envelope::order(None, OrderView::of(&order)))
 }

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use serde_json::{Map, Value};
-use stockade::{OrderId, Outcome, PaymentAnswer, PaymentEvent, PaymentToken};
+use stockade::{OrderId, Outcome, PaymentEvent, PaymentStatus, PaymentToken};
 
 use crate::body;
 use crate::call::Call;
@@ -16,13 +16,14 @@ const OK: &[u8] = br#"{"message":"ok"}"#;
 pub async fn webhook(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     state.verifier.check(call.headers, &call.body)?;
     let event = read(call)?;
-    let answer = state.engine.payment(&event).await?;
-    let status = match answer.value {
-        PaymentAnswer::Recorded => StatusCode::OK,
-        PaymentAnswer::Waiting => StatusCode::ACCEPTED,
+    let receipt = state.engine.record_payment(&event).await?;
+    let status = match receipt.value.status {
+        PaymentStatus::Waiting => StatusCode::ACCEPTED,
+        // Recorded; an event of any other status was accepted, too.
+        _ => StatusCode::OK,
     };
     let reply = Reply::text("application/json", OK);
-    Ok(reply.status(status).replayed(answer.replayed))
+    Ok(reply.status(status).replayed(receipt.replayed))
 }
 
 fn read(call: &Call<'_>) -> Result<PaymentEvent, Rejection> {

@@ -73,12 +73,12 @@ impl Face for Server {
         let args = Args(args);
         match call {
             "product" => product(&self.get(&format!("/api/products/{}", args.part("id")))),
-            "adjust" => {
+            "adjust_stock" => {
                 let path = format!("/api/admin/products/{}/adjust", args.part("product_id"));
                 let body = args.body(&["delta", "reason", "version"]);
                 product(&self.send("POST", &path, &args.headers(), &body))
             }
-            "hold" => {
+            "create_hold" => {
                 let path =
                     format!("/api/holds/{}/{}", args.part("product_id"), args.part("quantity"));
                 within(
@@ -86,7 +86,7 @@ impl Face for Server {
                     &self.send("POST", &path, &args.headers(), &args.body(&["ttl", "customer"])),
                 )
             }
-            "hold_many" => {
+            "create_holds" => {
                 let body = args.body(&["items", "ttl", "customer"]);
                 let made = self.send("POST", "/api/holds", &args.headers(), &body);
                 outcome(&made, |made| {
@@ -94,22 +94,22 @@ impl Face for Server {
                     json!({ "holds": body["holds"], "replayed": made.is_replayed() })
                 })
             }
-            "get_hold" => within("hold", &self.get(&format!("/api/holds/{}", args.part("id")))),
-            "release" => {
+            "hold" => within("hold", &self.get(&format!("/api/holds/{}", args.part("id")))),
+            "release_hold" => {
                 let path = format!("/api/holds/{}", args.part("id"));
                 within("hold", &self.send("DELETE", &path, &args.headers(), ""))
             }
-            "extend" => {
+            "extend_hold" => {
                 let path = format!("/api/holds/{}/extend", args.part("id"));
                 within("hold", &self.post_json(&path, &args.body(&["ttl", "token"])))
             }
-            "order" => {
+            "create_order" => {
                 let (hold, product) = (args.part("hold_id"), args.part("product_id"));
                 let path = format!("/api/orders/{hold}/{product}");
                 within("order", &self.send("POST", &path, &args.headers(), ""))
             }
-            "get_order" => within("order", &self.get(&format!("/api/orders/{}", args.part("id")))),
-            "payment" => payment(self, args),
+            "order" => within("order", &self.get(&format!("/api/orders/{}", args.part("id")))),
+            "record_payment" => payment(self, args),
             "sweep" => outcome(&self.post("/api/admin/sweep"), Answer::json),
             "events" => Outcome::success(json!({ "types": types(self, &args.0["product_id"]) })),
             other => panic!("{other} cannot be called over HTTP"),
@@ -201,7 +201,7 @@ fn payment(server: &Server, Args(mut args): Args) -> Outcome {
             202 => "waiting",
             other => panic!("a payment was answered {other}"),
         };
-        json!({ "answer": word, "replayed": answer.is_replayed() })
+        json!({ "status": word, "replayed": answer.is_replayed() })
     })
 }
 

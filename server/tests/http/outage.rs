@@ -91,7 +91,7 @@ fn an_engines_audit_and_sweep_may_take_longer_than_a_request() {
             server.get("/metrics").body.contains("\nstockade_http_in_flight 3\n")
         });
         // It was sent after them, and has timed out.
-        let error = engine.hold(HoldRequest::new(1, 1)).unwrap_err();
+        let error = engine.create_hold(HoldRequest::new(1, 1)).unwrap_err();
         assert_eq!(error.code(), "unavailable", "{error:?}");
         database.resume();
         assert!(audit.join().unwrap().unwrap().consistent);

@@ -63,11 +63,11 @@ fn engines_socket_serves_engine_calls_and_probes_only() {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
     let engine = Engine::open(&url(&path)).unwrap();
-    let hold = engine.hold(HoldRequest::new(1, 2)).unwrap();
-    let order = engine.order(OrderRequest::new(hold.id, 1)).unwrap();
-    engine.payment(PaymentEvent::for_order(order.id, Outcome::Success)).unwrap();
+    let hold = engine.create_hold(HoldRequest::new(1, 2)).unwrap().value;
+    let order = engine.create_order(OrderRequest::new(hold.id, 1)).unwrap().value;
+    engine.record_payment(PaymentEvent::for_order(order.id, Outcome::Success)).unwrap();
     assert_eq!(engine.product(ProductId(1)).unwrap().sold, 2);
-    let short = engine.hold(HoldRequest::new(1, 9)).unwrap_err();
+    let short = engine.create_hold(HoldRequest::new(1, 9)).unwrap_err();
     assert_eq!((short.code(), short.available()), ("insufficient_stock", Some(2)));
     assert!(engine.audit().unwrap().consistent);
     server.expect_units([2, 0, 0, 2]);
@@ -401,13 +401,13 @@ fn a_restarted_server_neither_loses_nor_repeats_a_call(backend: Backend) {
     let builder = Engine::builder().store(&url(&path)).set("remote_reconnect", "30s").unwrap();
     let engine = builder.set("remote_timeout", "60s").unwrap().open().unwrap();
     let new = NewProduct::new("Ticket", "1".parse().unwrap(), 1_000_000);
-    let id = engine.create_product(&new).unwrap().id;
+    let id = engine.create_product(&new).unwrap().value.id;
     let stop = AtomicBool::new(false);
     let held: Vec<u64> = thread::scope(|scope| {
         let caller = || {
             let mut held = Vec::new();
             while !stop.load(Ordering::Relaxed) {
-                held.push(engine.hold(HoldRequest::new(id, 1)).unwrap().id.0);
+                held.push(engine.create_hold(HoldRequest::new(id, 1)).unwrap().value.id.0);
             }
             held
         };

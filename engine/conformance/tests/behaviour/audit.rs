@@ -64,7 +64,7 @@ fn an_audit_counts_everything(world: &World) {
     let paid = order(&engine, id, 3);
     deliver(&engine, paid.id, Outcome::Success, "evt");
     hold(&engine, other, 4);
-    engine.payment(PaymentEvent::for_order(70_000, Outcome::Success)).expect("kept");
+    engine.record_payment(PaymentEvent::for_order(70_000, Outcome::Success)).expect("kept");
     let report = assert_clean(&engine);
     assert_eq!(report.products, 2);
     let units = report.units;
@@ -194,7 +194,7 @@ fn an_audit_finds_a_deleted_product(world: &World) {
     let engine = uncached(world);
     let id = product(&engine, 20);
     let (first, second) = (hold(&engine, id, 1), hold(&engine, id, 2));
-    engine.release(second.id).expect("released");
+    engine.release_hold(second.id).expect("released");
     let fault = format!("DELETE FROM stockade_products WHERE id = {id}");
     let found = [(Check::GhostHold, first.id.0), (Check::GhostHold, second.id.0)];
     assert_found(world, &engine, &fault, "", &found);
@@ -203,7 +203,8 @@ fn an_audit_finds_a_deleted_product(world: &World) {
 fn an_audit_finds_what_is_kept_of_no_hold_of_a_customer(world: &World) {
     let engine = uncached(world);
     let (id, other) = (product(&engine, 20), product(&engine, 20));
-    let theirs = engine.hold(HoldRequest::new(id, 1).customer("ann")).expect("held").id;
+    let theirs =
+        engine.create_hold(HoldRequest::new(id, 1).customer("ann")).expect("held").value.id;
     assert_clean(&engine);
     let fault = "INSERT INTO stockade_customer_holds VALUES (1, x'61', 999999)";
     let undo = "DELETE FROM stockade_customer_holds WHERE hold_id = 999999";
@@ -218,7 +219,9 @@ fn an_audit_finds_events_that_wait_for_nothing(world: &World) {
     let made = order(&engine, id, 1);
     deliver(&engine, made.id, Outcome::Success, "here");
     for key in ["a", "b"] {
-        engine.payment(PaymentEvent::for_order(70_000, Outcome::Success).key(key)).expect("kept");
+        engine
+            .record_payment(PaymentEvent::for_order(70_000, Outcome::Success).key(key))
+            .expect("kept");
     }
     assert_eq!(assert_clean(&engine).waiting_events, 2);
     let wait = |yes: u8, key: &str| {
@@ -250,7 +253,7 @@ fn an_audit_finds_events_that_wait_for_nothing(world: &World) {
 fn an_audit_finds_what_would_never_fall_due(world: &World) {
     let engine = uncached(world);
     let (by_hold, by_order) = (product(&engine, 20), product(&engine, 20));
-    let held = engine.hold(HoldRequest::new(by_hold, 1).ttl(secs(60))).expect("held");
+    let held = engine.create_hold(HoldRequest::new(by_hold, 1).ttl(secs(60))).expect("held").value;
     let made = order(&engine, by_order, 1);
     let dues = [(by_hold, held.expires_at), (by_order, made.created_at.after(secs(1_800)))];
     for (id, due) in dues {

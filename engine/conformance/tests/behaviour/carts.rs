@@ -20,17 +20,17 @@ fn a_cart_holds_every_line_by_ascending_product(world: &World) {
     let engine = world.engine();
     let (a, b, c) = (product(&engine, 5), product(&engine, 5), product(&engine, 5));
     let cart = CartRequest::new([(c, 3), (a, 1), (b, 5)]).ttl(secs(60));
-    let held = engine.hold_many(&cart).expect("held");
+    let held = engine.create_holds(&cart).expect("held");
     assert!(!held.replayed);
-    let lines: Vec<_> = held.iter().map(|hold| (hold.product_id, hold.qty)).collect();
+    let lines: Vec<_> = held.value.iter().map(|hold| (hold.product_id, hold.quantity)).collect();
     assert_eq!(lines, [(a, 1), (b, 5), (c, 3)]);
     for hold in &held.value {
         assert_eq!(hold.status, HoldStatus::Active);
         assert_eq!(hold.created_at, world.clock.time());
         assert_eq!(hold.expires_at, world.clock.time().after(secs(60)));
-        assert_eq!(engine.get_hold(hold.id).expect("is there"), *hold);
+        assert_eq!(engine.hold(hold.id).expect("is there"), *hold);
     }
-    assert!(held[0].id != held[1].id && held[0].token != held[1].token);
+    assert!(held.value[0].id != held.value[1].id && held.value[0].token != held.value[1].token);
     assert_numbers(&engine, a, [4, 1, 0, 0]);
     assert_numbers(&engine, b, [0, 5, 0, 0]);
     assert_numbers(&engine, c, [2, 3, 0, 0]);
@@ -43,11 +43,11 @@ fn a_cart_holds_every_line_by_ascending_product(world: &World) {
 fn a_cart_sums_the_lines_of_a_product(world: &World) {
     let engine = world.engine();
     let (a, b) = (product(&engine, 5), product(&engine, 5));
-    let held = engine.hold_many(CartRequest::new([(a, 2), (b, 1), (a, 3)])).expect("held");
-    let lines: Vec<_> = held.iter().map(|hold| (hold.product_id, hold.qty)).collect();
+    let held = engine.create_holds(CartRequest::new([(a, 2), (b, 1), (a, 3)])).expect("held").value;
+    let lines: Vec<_> = held.iter().map(|hold| (hold.product_id, hold.quantity)).collect();
     assert_eq!(lines, [(a, 5), (b, 1)]);
     assert_numbers(&engine, a, [0, 5, 0, 0]);
-    let error = engine.hold_many(CartRequest::new([(b, 2), (b, 3)])).expect_err("refused");
+    let error = engine.create_holds(CartRequest::new([(b, 2), (b, 3)])).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(4)));
     assert_eq!(error.short()[0].requested, 5);
     assert_clean(&engine);
@@ -57,7 +57,7 @@ fn a_cart_that_is_short_lists_every_short_line_and_takes_nothing(world: &World) 
     let engine = world.engine();
     let ids = [5, 2, 5, 0].map(|stock| product(&engine, stock));
     let cart = CartRequest::new([(ids[3], 1), (ids[2], 5), (ids[1], 3), (ids[0], 5)]);
-    let error = engine.hold_many(&cart).expect_err("refused");
+    let error = engine.create_holds(&cart).expect_err("refused");
     assert_eq!(error.code(), "insufficient_stock");
     let short: Vec<_> = error
         .short()
@@ -71,7 +71,7 @@ fn a_cart_that_is_short_lists_every_short_line_and_takes_nothing(world: &World) 
     }
     assert_eq!(all_events(&engine).len(), 3, "only the goods received");
     assert_clean(&engine);
-    engine.hold_many(CartRequest::new([(ids[0], 5), (ids[1], 2), (ids[2], 5)])).expect("held");
+    engine.create_holds(CartRequest::new([(ids[0], 5), (ids[1], 2), (ids[2], 5)])).expect("held");
     assert_clean(&engine);
 }
 
@@ -80,7 +80,7 @@ fn a_cart_with_an_unknown_product_takes_nothing(world: &World) {
     let id = product(&engine, 5);
     for nowhere in [0, id.0 + 1, u64::MAX] {
         let cart = CartRequest::new([(id.0, 1), (nowhere, 1)]);
-        assert_eq!(code(engine.hold_many(&cart)), "not_found", "{nowhere}");
+        assert_eq!(code(engine.create_holds(&cart)), "not_found", "{nowhere}");
     }
     assert_numbers(&engine, id, [5, 0, 0, 0]);
     assert_clean(&engine);
@@ -96,10 +96,10 @@ fn a_cart_takes_back_what_is_due_of_each_of_its_products(world: &World) {
     hold(&engine, b, 3);
     world.clock.advance(secs(120) - TICK);
     let cart = CartRequest::new([(a, 5), (b, 2)]);
-    let error = engine.hold_many(&cart).expect_err("refused");
+    let error = engine.create_holds(&cart).expect_err("refused");
     assert_eq!(error.short().len(), 2);
     world.clock.advance(TICK);
-    engine.hold_many(&cart).expect("held");
+    engine.create_holds(&cart).expect("held");
     assert_numbers(&engine, a, [0, 5, 0, 0]);
     assert_numbers(&engine, b, [1, 2, 0, 0]);
     assert_clean(&engine);
@@ -108,9 +108,9 @@ fn a_cart_takes_back_what_is_due_of_each_of_its_products(world: &World) {
 fn the_holds_of_a_cart_are_independent_afterwards(world: &World) {
     let engine = world.engine();
     let (a, b, c) = (product(&engine, 5), product(&engine, 5), product(&engine, 5));
-    let held = engine.hold_many(CartRequest::new([(a, 1), (b, 2), (c, 3)])).expect("held");
-    engine.order(OrderRequest::new(held[0].id, a)).expect("ordered");
-    engine.release(held[1].id).expect("released");
+    let held = engine.create_holds(CartRequest::new([(a, 1), (b, 2), (c, 3)])).expect("held").value;
+    engine.create_order(OrderRequest::new(held[0].id, a)).expect("ordered");
+    engine.release_hold(held[1].id).expect("released");
     world.clock.advance(secs(120));
     assert_numbers(&engine, a, [4, 0, 1, 0]);
     assert_numbers(&engine, b, [5, 0, 0, 0]);
@@ -122,9 +122,9 @@ fn a_cart_may_have_a_hundred_products(world: &World) {
     let engine = world.engine();
     let ids: Vec<_> = (0..100).map(|_| product(&engine, 2)).collect();
     let held =
-        engine.hold_many(CartRequest::new(ids.iter().rev().map(|id| (*id, 1)))).expect("held");
-    assert!(held.iter().map(|hold| hold.product_id).eq(ids.iter().copied()));
-    assert!(held.windows(2).all(|pair| pair[0].id < pair[1].id));
+        engine.create_holds(CartRequest::new(ids.iter().rev().map(|id| (*id, 1)))).expect("held");
+    assert!(held.value.iter().map(|hold| hold.product_id).eq(ids.iter().copied()));
+    assert!(held.value.windows(2).all(|pair| pair[0].id < pair[1].id));
     let units = assert_clean(&engine).units;
     assert_eq!((units.stock, units.held, units.received), (100, 100, 200));
     world.clock.advance(secs(120));

@@ -96,38 +96,39 @@ fn a_call_cut_at_any_moment_is_done_once(world: &World) {
     for when in CUTS {
         let (id, other) = (product(&near, 10), product(&near, 10));
         let ok = "{\"Ok\":";
-        let held = far.cut(when, ok, |engine| engine.hold(HoldRequest::new(id, 2)));
+        let held = far.cut(when, ok, |engine| engine.create_hold(HoldRequest::new(id, 2)));
         let held = held.unwrap_or_else(|error| panic!("{when:?}: {error:?}"));
         assert!(!held.replayed, "{when:?}: its caller asked once");
         assert_eq!(numbers(&near, id), [8, 2, 0, 0], "{when:?}");
-        assert_eq!(near.get_hold(held.id).expect("is there"), held.value);
+        assert_eq!(near.hold(held.value.id).expect("is there"), held.value);
 
         let keyed = HoldRequest::new(id, 1).key(format!("{when:?}"));
-        let keyed = far.cut(when, ok, |engine| engine.hold(&keyed)).expect("held");
+        let keyed = far.cut(when, ok, |engine| engine.create_hold(&keyed)).expect("held").value;
         assert_eq!(numbers(&near, id), [7, 3, 0, 0], "{when:?}");
 
         let cart = CartRequest::new([(id, 1), (other, 1)]);
-        let cart = far.cut(when, ok, |engine| engine.hold_many(&cart)).expect("held");
-        assert!(!cart.replayed && cart.len() == 2, "{when:?}");
+        let cart = far.cut(when, ok, |engine| engine.create_holds(&cart)).expect("held");
+        assert!(!cart.replayed && cart.value.len() == 2, "{when:?}");
         assert_eq!(numbers(&near, other), [9, 1, 0, 0], "{when:?}");
 
-        let made = OrderRequest::new(held.id, id);
-        let made = far.cut(when, ok, |engine| engine.order(&made)).expect("ordered");
+        let made = OrderRequest::new(held.value.id, id);
+        let made = far.cut(when, ok, |engine| engine.create_order(&made)).expect("ordered");
         assert!(!made.replayed, "{when:?}");
-        let again = near.order(OrderRequest::new(held.id, id)).expect_err("used");
-        assert_eq!(again.order_id(), Some(made.id), "{when:?}");
+        let again = near.create_order(OrderRequest::new(held.value.id, id)).expect_err("used");
+        assert_eq!(again.order_id(), Some(made.value.id), "{when:?}");
 
-        let given_back = far.cut(when, ok, |engine| engine.release(keyed.id)).expect("released");
+        let given_back =
+            far.cut(when, ok, |engine| engine.release_hold(keyed.id)).expect("released");
         assert_eq!(given_back.status, HoldStatus::Released, "{when:?}");
-        let longer = ExtendRequest::new(cart[0].id).ttl(secs(600));
-        let extended = far.cut(when, ok, |engine| engine.extend(&longer)).expect("extended");
+        let longer = ExtendRequest::new(cart.value[0].id).ttl(secs(600));
+        let extended = far.cut(when, ok, |engine| engine.extend_hold(&longer)).expect("extended");
         assert_eq!(extended.expires_at, world.clock.time().after(secs(600)), "{when:?}");
-        let paid = PaymentEvent::for_order(made.id, Outcome::Success).body(*b"{}");
+        let paid = PaymentEvent::for_order(made.value.id, Outcome::Success).body(*b"{}");
         let paid = paid.key(format!("evt-{when:?}"));
-        far.cut(when, ok, |engine| engine.payment(&paid)).expect("taken");
+        far.cut(when, ok, |engine| engine.record_payment(&paid)).expect("taken");
         assert_eq!(numbers(&near, id), [7, 1, 0, 2], "{when:?}");
         // The same event by another way is known by its key and its body.
-        assert!(near.payment(&paid).expect("taken").replayed, "{when:?}");
+        assert!(near.record_payment(&paid).expect("taken").replayed, "{when:?}");
         let kinds: Vec<_> = story(&near, id).into_iter().map(|(kind, _)| kind).collect();
         let expected = [
             "hold.created",
@@ -155,13 +156,14 @@ fn a_refusal_cut_at_any_moment_is_told(world: &World) {
     for when in CUTS {
         let id = product(&far.engine, 3);
         let used = order(&far.engine, id, 1);
-        let error = far.cut(when, "{\"Err\":", |engine| engine.hold(HoldRequest::new(id, 9)));
+        let error =
+            far.cut(when, "{\"Err\":", |engine| engine.create_hold(HoldRequest::new(id, 9)));
         let error = error.expect_err("refused");
         assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(2)), "{when:?}");
         assert_eq!(error.short()[0].requested, 9, "{when:?}");
         assert!(!error.replayed(), "{when:?}");
         let request = OrderRequest::new(used.hold_id, id);
-        let error = far.cut(when, "{\"Err\":", |engine| engine.order(&request));
+        let error = far.cut(when, "{\"Err\":", |engine| engine.create_order(&request));
         let error = error.expect_err("refused");
         let told = (error.code(), error.order_id());
         assert_eq!(told, ("hold_already_used", Some(used.id)), "{when:?}");
@@ -174,13 +176,13 @@ fn a_repeated_key_is_answered_once_more_after_a_cut(world: &World) {
     let far = Far::new(world);
     let id = product(&far.engine, 3);
     let request = HoldRequest::new(id, 1).key("k");
-    let first = far.engine.hold(&request).expect("held");
+    let first = far.engine.create_hold(&request).expect("held").value;
     for when in CUTS {
-        let again = far.cut(when, "{\"Ok\":", |engine| engine.hold(&request)).expect("held");
+        let again = far.cut(when, "{\"Ok\":", |engine| engine.create_hold(&request)).expect("held");
         assert!(again.replayed, "{when:?}");
-        assert_eq!(again.value, first.value, "{when:?}");
+        assert_eq!(again.value, first, "{when:?}");
         let other = HoldRequest::new(id, 2).key("k");
-        let error = far.cut(when, "{\"Err\":", |engine| engine.hold(&other));
+        let error = far.cut(when, "{\"Err\":", |engine| engine.create_hold(&other));
         assert_eq!(error.expect_err("refused").code(), "idempotency_mismatch", "{when:?}");
     }
     assert_eq!(numbers(&far.engine, id), [2, 1, 0, 0]);
@@ -196,12 +198,12 @@ fn what_has_no_key_is_sent_again_and_done_once(world: &World) {
         let known = products();
         let received = StockAdjustment::new(id, 5, "received");
         let adjusted = far.cut(when, "{\"Ok\":", |engine| engine.adjust_stock(&received));
-        assert_eq!(adjusted.expect("adjusted once").stock, 15, "{when:?}");
+        assert_eq!(adjusted.expect("adjusted once").value.stock, 15, "{when:?}");
         let lamp = NewProduct::new("Lamp", "1".parse().expect("a price"), 1);
         let created = far.cut(when, "{\"Ok\":", |engine| engine.create_product(&lamp));
         let created = created.expect("created once");
         assert!(!created.replayed, "{when:?}");
-        let found = near.product(created.id).expect("is there");
+        let found = near.product(created.value.id).expect("is there");
         assert_eq!((numbers(&near, id)[0], products() - known), (15, 1), "{when:?}");
         assert_eq!(found, created.value, "{when:?}");
     }
@@ -219,7 +221,7 @@ fn what_was_never_sent_is_known_not_to_be_done(world: &World) {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let answers = [
         ("adjust_stock", far.engine.adjust_stock(&received).map(drop)),
-        ("hold", far.engine.hold(HoldRequest::new(id, 1)).map(drop)),
+        ("create_hold", far.engine.create_hold(HoldRequest::new(id, 1)).map(drop)),
     ];
     for (call, answer) in answers {
         let error = answer.expect_err("nobody there");
@@ -228,7 +230,7 @@ fn what_was_never_sent_is_known_not_to_be_done(world: &World) {
         assert!(error.retry_after().is_some());
     }
     far.proxy.refuse(false);
-    assert_eq!(far.engine.adjust_stock(&received).expect("adjusted").stock, 15);
+    assert_eq!(far.engine.adjust_stock(&received).expect("adjusted").value.stock, 15);
     assert_eq!(numbers(&far.engine, id), [15, 0, 0, 0]);
 }
 
@@ -262,9 +264,9 @@ fn an_engine_that_does_not_answer_is_unavailable_in_time(world: &World) {
     let id = product(&far.engine, 10);
     far.proxy.swallow_replies(true);
     let since = Instant::now();
-    let error = far.engine.hold(HoldRequest::new(id, 1)).expect_err("no answer");
+    let error = far.engine.create_hold(HoldRequest::new(id, 1)).expect_err("no answer");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.message().contains("hold may have been executed"), "{error}");
+    assert!(error.message().contains("create_hold may have been executed"), "{error}");
     assert!(since.elapsed() < secs(10), "it took {:?}", since.elapsed());
     far.proxy.swallow_replies(false);
     far.proxy.cut();
@@ -291,10 +293,10 @@ fn callers_of_an_engine_that_cannot_be_reached_wait_for_one_attempt(world: &Worl
     };
     far.engine.ping().expect_err("no answer");
     let (before, since) = (retries(), Instant::now());
-    for answer in at_once(CALLERS, |_| far.engine.hold(HoldRequest::new(id, 1))) {
+    for answer in at_once(CALLERS, |_| far.engine.create_hold(HoldRequest::new(id, 1))) {
         let error = answer.expect_err("no answer");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.message().contains("hold was not executed"), "{error}");
+        assert!(error.message().contains("create_hold was not executed"), "{error}");
     }
     assert_eq!(retries(), before, "one attempt took longer than any of them waits");
     assert!(since.elapsed() < secs(10), "it took {:?}", since.elapsed());
@@ -371,7 +373,7 @@ fn one_connection_carries_hundreds_of_calls(world: &World) {
     runtime.expect("a runtime").block_on(async {
         let engine = through(&far.url).open_async().await.expect("opens");
         let request = HoldRequest::new(id, 1);
-        let calls = (0..CALLERS).map(|_| engine.hold(&request));
+        let calls = (0..CALLERS).map(|_| engine.create_hold(&request));
         let holds: Result<Vec<_>> =
             futures_util::future::join_all(calls).await.into_iter().collect();
         let mut holds: Vec<Hold> = holds.expect("held").into_iter().map(|h| h.value).collect();

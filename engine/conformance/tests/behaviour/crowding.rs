@@ -34,7 +34,7 @@ fn transactions(engine: &Engine) -> f64 {
 }
 
 fn refused(engine: &Engine, id: ProductId) {
-    let error = engine.hold(HoldRequest::new(id, 1)).expect_err("sold out");
+    let error = engine.create_hold(HoldRequest::new(id, 1)).expect_err("sold out");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(0)));
 }
 
@@ -81,10 +81,10 @@ fn stock_that_comes_back_is_for_sale_at_once(world: &World) {
         let held = hold(&engine, id, 1);
         refused(&engine, id);
         refused(&sibling, id);
-        engine.release(held.id).expect("released");
-        let held = sibling.hold(HoldRequest::new(id, 1)).expect("held").value;
+        engine.release_hold(held.id).expect("released");
+        let held = sibling.create_hold(HoldRequest::new(id, 1)).expect("held").value;
         refused(&engine, id);
-        sibling.release(held.id).expect("released");
+        sibling.release_hold(held.id).expect("released");
     }
     let made = order(&engine, id, 1);
     refused(&engine, id);
@@ -115,9 +115,9 @@ fn a_keyed_refusal_is_kept_however_sold_out_the_product_is(world: &World) {
     let held = hold(&engine, id, 1);
     refused(&engine, id);
     let keyed = HoldRequest::new(id, 1).key("k");
-    assert_eq!(code(engine.hold(&keyed)), "insufficient_stock");
-    engine.release(held.id).expect("released");
-    let again = engine.hold(&keyed).expect_err("as before");
+    assert_eq!(code(engine.create_hold(&keyed)), "insufficient_stock");
+    engine.release_hold(held.id).expect("released");
+    let again = engine.create_hold(&keyed).expect_err("as before");
     assert_eq!((again.code(), again.replayed()), ("insufficient_stock", true));
     hold(&engine, id, 1);
 }
@@ -127,7 +127,7 @@ fn a_smaller_quantity_than_is_left_is_never_refused_from_memory(world: &World) {
     let id = product(&engine, 3);
     for (left, held) in [(3, 1), (2, 2)] {
         for _ in 0..3 {
-            let error = engine.hold(HoldRequest::new(id, 4)).expect_err("too many");
+            let error = engine.create_hold(HoldRequest::new(id, 4)).expect_err("too many");
             assert_eq!(error.available(), Some(left));
         }
         hold(&engine, id, held);
@@ -139,20 +139,20 @@ fn stock_that_another_process_returns_is_for_sale_soon(world: &World) {
     let (here, there) = (world.engine(), of_another_process(world));
     let id = product(&here, 1);
     for _ in 0..10 {
-        let held = there.hold(HoldRequest::new(id, 1)).expect("held").value;
-        let error = here.hold(HoldRequest::new(id, 1)).expect_err("sold out");
+        let held = there.create_hold(HoldRequest::new(id, 1)).expect("held").value;
+        let error = here.create_hold(HoldRequest::new(id, 1)).expect_err("sold out");
         assert_eq!(error.code(), "insufficient_stock");
-        there.release(held.id).expect("released");
+        there.release_hold(held.id).expect("released");
         let since = Instant::now();
         let held = loop {
-            match here.hold(HoldRequest::new(id, 1)) {
+            match here.create_hold(HoldRequest::new(id, 1)) {
                 Ok(held) => break held,
                 // The bound is 100 ms; a loaded machine may be slower to ask.
                 Err(error) => assert!(since.elapsed() < secs(5), "{error}"),
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        here.release(held.id).expect("released");
+        here.release_hold(held.value.id).expect("released");
     }
     assert_clean(&here);
 }
@@ -162,8 +162,8 @@ fn holds_written_ahead_of_a_decision_that_refuses_them_leave_nothing(world: &Wor
     let id = product(&here, 101);
     // From here on this engine has seen plenty lately.
     let first = hold(&here, id, 1);
-    there.hold(HoldRequest::new(id, 98)).expect("held");
-    let error = here.hold(HoldRequest::new(id, 5)).expect_err("too many");
+    there.create_hold(HoldRequest::new(id, 98)).expect("held");
+    let error = here.create_hold(HoldRequest::new(id, 5)).expect_err("too many");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(2)));
     assert_misspeculated(world, &here);
     let last = hold(&here, id, 2);
@@ -181,12 +181,12 @@ fn carts_written_ahead_are_made_whole_or_not_at_all(world: &World) {
     let (a, b) = (product(&here, 100), product(&here, 100));
     hold(&here, a, 1);
     hold(&here, b, 1);
-    there.hold(HoldRequest::new(b, 95)).expect("held");
+    there.create_hold(HoldRequest::new(b, 95)).expect("held");
     let cart = |count| stockade::CartRequest::new([(a, count), (b, count)]);
-    let error = here.hold_many(cart(5)).expect_err("short");
+    let error = here.create_holds(cart(5)).expect_err("short");
     assert_eq!((error.code(), error.short().len()), ("insufficient_stock", 1));
     assert_misspeculated(world, &here);
-    assert_eq!(here.hold_many(cart(4)).expect("held").value.len(), 2);
+    assert_eq!(here.create_holds(cart(4)).expect("held").value.len(), 2);
     assert_numbers(&here, a, [95, 5, 0, 0]);
     assert_numbers(&here, b, [0, 100, 0, 0]);
     assert_clean(&here);

@@ -35,7 +35,7 @@ fn limited(world: &World, most: u32) -> Engine {
 }
 
 fn ask(engine: &Engine, id: ProductId, units: u32, customer: &str) -> Result<Hold, Error> {
-    Ok(engine.hold(HoldRequest::new(id, units).customer(customer))?.value)
+    Ok(engine.create_hold(HoldRequest::new(id, units).customer(customer))?.value)
 }
 
 #[track_caller]
@@ -74,9 +74,9 @@ fn what_is_given_back_or_ordered_can_be_held_again(world: &World) {
     let engine = limited(world, 2);
     let id = product(&engine, 9);
     let first = ask(&engine, id, 2, "ann").expect("held");
-    engine.release(first.id).expect("released");
+    engine.release_hold(first.id).expect("released");
     let second = ask(&engine, id, 2, "ann").expect("held");
-    engine.order(OrderRequest::new(second.id, id)).expect("ordered");
+    engine.create_order(OrderRequest::new(second.id, id)).expect("ordered");
     ask(&engine, id, 2, "ann").expect("held");
     assert_limit(ask(&engine, id, 1, "ann"), id, 2, 2);
     assert_numbers(&engine, id, [5, 2, 2, 0]);
@@ -88,7 +88,7 @@ fn a_dead_hold_frees_the_limit_at_its_end_and_an_extended_one_later(world: &Worl
     let id = product(&engine, 9);
     let (short, long) = (ask(&engine, id, 1, "ann"), ask(&engine, id, 1, "ann"));
     let (short, long) = (short.expect("held"), long.expect("held"));
-    let long = engine.extend(ExtendRequest::new(long.id).ttl(secs(500))).expect("extended");
+    let long = engine.extend_hold(ExtendRequest::new(long.id).ttl(secs(500))).expect("extended");
     world.clock.advance(secs(120) - TICK);
     assert_limit(ask(&engine, id, 1, "ann"), id, 2, 2);
     world.clock.set(short.expires_at);
@@ -107,7 +107,7 @@ fn a_cart_is_within_the_limit_whole_or_not_at_all(world: &World) {
     let engine = limited(world, 3);
     let (a, b) = (product(&engine, 9), product(&engine, 9));
     let cart = |items: &[(ProductId, u32)]| {
-        engine.hold_many(CartRequest::new(items.iter().copied()).customer("ann"))
+        engine.create_holds(CartRequest::new(items.iter().copied()).customer("ann"))
     };
     ask(&engine, b, 2, "ann").expect("held");
     assert_limit(cart(&[(a, 3), (b, 2)]), b, 3, 2);
@@ -116,7 +116,7 @@ fn a_cart_is_within_the_limit_whole_or_not_at_all(world: &World) {
     cart(&[(a, 1), (b, 1), (a, 2)]).expect("held");
     assert_limit(cart(&[(a, 1)]), a, 3, 3);
     assert_limit(ask(&engine, b, 1, "ann"), b, 3, 3);
-    engine.hold_many(CartRequest::new([(a, 5), (b, 5)])).expect("nobody's is not counted");
+    engine.create_holds(CartRequest::new([(a, 5), (b, 5)])).expect("nobody's is not counted");
     assert_numbers(&engine, a, [1, 8, 0, 0]);
     assert_numbers(&engine, b, [1, 8, 0, 0]);
     assert_clean(&engine);
@@ -126,22 +126,22 @@ fn a_key_keeps_its_answer_and_its_customer(world: &World) {
     let engine = limited(world, 2);
     let id = product(&engine, 9);
     let request = HoldRequest::new(id, 2).key("k").customer("ann");
-    let held = engine.hold(&request).expect("held");
-    let again = engine.hold(&request).expect("the answer again");
+    let held = engine.create_hold(&request).expect("held");
+    let again = engine.create_hold(&request).expect("the answer again");
     assert_eq!((again.value, again.replayed), (held.value.clone(), true));
     for other in [HoldRequest::new(id, 2).key("k"), request.clone().customer("bob")] {
-        assert_eq!(code(engine.hold(&other)), "idempotency_mismatch");
+        assert_eq!(code(engine.create_hold(&other)), "idempotency_mismatch");
     }
     let refused = HoldRequest::new(id, 1).key("more").customer("ann");
-    assert_limit(engine.hold(&refused), id, 2, 2);
-    engine.release(held.id).expect("released");
-    let again = engine.hold(&refused).expect_err("the answer again");
+    assert_limit(engine.create_hold(&refused), id, 2, 2);
+    engine.release_hold(held.value.id).expect("released");
+    let again = engine.create_hold(&refused).expect_err("the answer again");
     assert!(again.kind() == ErrorKind::QuantityLimit && again.replayed(), "{again:?}");
     let cart = CartRequest::new([(id, 1)]).key("cart").customer("ann");
-    engine.hold_many(&cart).expect("held");
-    assert!(engine.hold_many(&cart).expect("the answer again").replayed);
+    engine.create_holds(&cart).expect("held");
+    assert!(engine.create_holds(&cart).expect("the answer again").replayed);
     let other = CartRequest::new([(id, 1)]).key("cart");
-    assert_eq!(code(engine.hold_many(&other)), "idempotency_mismatch");
+    assert_eq!(code(engine.create_holds(&other)), "idempotency_mismatch");
     assert_numbers(&engine, id, [8, 1, 0, 0]);
     assert_clean(&engine);
 }
@@ -166,16 +166,19 @@ fn crowd(engines: &[Engine]) {
             if at / 16 == 2 {
                 let mut request = CartRequest::new([(id, units)]);
                 request.customer = customer.map(str::to_owned);
-                return engine.hold_many(&request).map(|mut cart| cart.value.remove(0));
+                return engine.create_holds(&request).map(|mut cart| cart.value.remove(0));
             }
             let mut request = HoldRequest::new(id, units);
             request.customer = customer.map(str::to_owned);
             request.key = (at / 16 == 1).then(|| format!("{round}-{at}"));
-            engine.hold(&request).map(|hold| hold.value)
+            engine.create_hold(&request).map(|hold| hold.value)
         });
         let held = |customer: Option<&str>| {
             let theirs = answers.iter().enumerate().filter(|(at, _)| CUSTOMERS[at % 4] == customer);
-            theirs.filter_map(|(_, answer)| answer.as_ref().ok()).map(|hold| hold.qty).sum::<u32>()
+            theirs
+                .filter_map(|(_, answer)| answer.as_ref().ok())
+                .map(|hold| hold.quantity)
+                .sum::<u32>()
         };
         // Enough want one unit to fill what those who want two leave.
         assert_eq!((held(Some("ann")), held(Some("bob"))), (5, 5));
@@ -215,7 +218,7 @@ fn holds_count_that_were_made_without_a_limit(world: &World) {
     let gone = ask(&free, id, 2, "ann").expect("held");
     let strict = limited(world, 4);
     assert_limit(ask(&strict, id, 1, "ann"), id, 4, 5);
-    free.release(gone.id).expect("released");
+    free.release_hold(gone.id).expect("released");
     ask(&strict, id, 1, "ann").expect("held");
     assert_limit(ask(&strict, id, 1, "ann"), id, 4, 4);
     ask(&free, id, 1, "ann").expect("held");
@@ -241,12 +244,12 @@ fn only_active_holds_of_a_customer_are_kept_beside(world: &World) {
     for _ in 0..5 {
         let gone = ask(&engine, id, 1, "ann").expect("held");
         assert_eq!(kept(), [[gone.id.to_string()]]);
-        engine.release(gone.id).expect("released");
-        engine.release(gone.id).expect("released already");
+        engine.release_hold(gone.id).expect("released");
+        engine.release_hold(gone.id).expect("released already");
         assert!(kept().is_empty());
     }
     let used = ask(&engine, id, 1, "ann").expect("held");
-    engine.order(OrderRequest::new(used.id, id)).expect("ordered");
+    engine.create_order(OrderRequest::new(used.id, id)).expect("ordered");
     assert!(kept().is_empty());
     ask(&engine, id, 1, "ann").expect("held");
     world.clock.advance(secs(120));

@@ -32,7 +32,7 @@ fn begin(call: impl Future) {
 
 async fn new_product(engine: &AsyncEngine, stock: u64) -> ProductId {
     let new = stockade::NewProduct::new("Lamp", "1".parse().expect("a price"), stock);
-    engine.create_product(&new).await.expect("created").id
+    engine.create_product(&new).await.expect("created").value.id
 }
 
 async fn numbers(engine: &AsyncEngine, id: ProductId) -> [u64; 4] {
@@ -45,8 +45,8 @@ async fn numbers(engine: &AsyncEngine, id: ProductId) -> [u64; 4] {
 /// numbers agree.
 async fn assert_accounted_for(world: &World, engine: &AsyncEngine, id: ProductId, stock: u64) {
     // It waits behind whatever was taken up before.
-    let last = engine.hold(HoldRequest::new(id, 1)).await.expect("held");
-    engine.release(last.id).await.expect("released");
+    let last = engine.create_hold(HoldRequest::new(id, 1)).await.expect("held").value;
+    engine.release_hold(last.id).await.expect("released");
     let report = engine.audit().await.expect("audits");
     assert!(report.consistent, "{:#?}", report.findings);
     let [left, held, pending, sold] = numbers(engine, id).await;
@@ -54,7 +54,7 @@ async fn assert_accounted_for(world: &World, engine: &AsyncEngine, id: ProductId
     let events = engine.events_after(0, 10_000).await.expect("reads");
     let units = |kind| {
         let of_kind = events.iter().filter(|event| event.kind == kind && event.product_id == id);
-        of_kind.map(|event| event.qty.unsigned_abs()).sum::<u64>()
+        of_kind.map(|event| event.quantity.unsigned_abs()).sum::<u64>()
     };
     let made = units(EventKind::HoldCreated);
     let gone = units(EventKind::HoldReleased) + units(EventKind::OrderCreated);
@@ -75,19 +75,19 @@ fn calls_dropped_at_once_leave_every_unit_accounted_for(world: &World) {
         let engine = world.builder().open_async().await.expect("opens");
         let id = new_product(&engine, 1_000).await;
         for round in 0..150 {
-            begin(engine.hold(HoldRequest::new(id, 1)));
-            begin(engine.hold(HoldRequest::new(id, 1).key(format!("k-{}", round % 7))));
-            begin(engine.hold_many(CartRequest::new([(id, 1)])));
+            begin(engine.create_hold(HoldRequest::new(id, 1)));
+            begin(engine.create_hold(HoldRequest::new(id, 1).key(format!("k-{}", round % 7))));
+            begin(engine.create_holds(CartRequest::new([(id, 1)])));
             if round % 10 == 0 {
                 tokio::task::yield_now().await;
             }
         }
         for _ in 0..10 {
-            let held = engine.hold(HoldRequest::new(id, 1)).await.expect("held");
-            begin(engine.order(OrderRequest::new(held.id, id)));
-            let held = engine.hold(HoldRequest::new(id, 1)).await.expect("held");
-            begin(engine.release(held.id));
-            let now = engine.get_hold(held.id).await.expect("is there").status;
+            let held = engine.create_hold(HoldRequest::new(id, 1)).await.expect("held");
+            begin(engine.create_order(OrderRequest::new(held.value.id, id)));
+            let held = engine.create_hold(HoldRequest::new(id, 1)).await.expect("held").value;
+            begin(engine.release_hold(held.id));
+            let now = engine.hold(held.id).await.expect("is there").status;
             assert!(matches!(now, HoldStatus::Active | HoldStatus::Released));
         }
         assert_accounted_for(world, &engine, id, 1_000).await;
@@ -102,24 +102,25 @@ fn calls_dropped_at_any_moment_leave_every_unit_accounted_for(world: &World) {
         for round in 0..60_u64 {
             let patience = Duration::from_micros(round * 97 % 3_000);
             let request = HoldRequest::new(id, 1);
-            let held = match tokio::time::timeout(patience, engine.hold(&request)).await {
+            let held = match tokio::time::timeout(patience, engine.create_hold(&request)).await {
                 Ok(held) => held.expect("held"),
-                Err(_) => engine.hold(&request).await.expect("held"),
+                Err(_) => engine.create_hold(&request).await.expect("held"),
             };
-            let request = OrderRequest::new(held.id, id);
-            let ordered = tokio::time::timeout(patience, engine.order(&request)).await;
+            let request = OrderRequest::new(held.value.id, id);
+            let ordered = tokio::time::timeout(patience, engine.create_order(&request)).await;
             let Ok(order) = ordered else {
                 // Whether it was made or not, it is not made again.
-                match engine.order(&request).await {
+                match engine.create_order(&request).await {
                     Ok(_) => {}
                     Err(error) => assert_eq!(error.code(), "hold_already_used"),
                 }
                 continue;
             };
             let order = order.expect("ordered");
-            let event = PaymentEvent::for_order(order.id, Outcome::Success).key(format!("{round}"));
-            if tokio::time::timeout(patience, engine.payment(&event)).await.is_err() {
-                engine.payment(&event).await.expect("taken");
+            let event =
+                PaymentEvent::for_order(order.value.id, Outcome::Success).key(format!("{round}"));
+            if tokio::time::timeout(patience, engine.record_payment(&event)).await.is_err() {
+                engine.record_payment(&event).await.expect("taken");
             }
         }
         assert_accounted_for(world, &engine, id, 1_000).await;
@@ -136,14 +137,14 @@ fn a_dropped_call_leaves_no_lock_behind(world: &World) {
         let request = HoldRequest::new(id, 1);
         for round in 0..60 {
             let (caller, asked) = (engine.clone(), request.clone());
-            let served = tokio::spawn(async move { caller.hold(&asked).await });
+            let served = tokio::spawn(async move { caller.create_hold(&asked).await });
             // While that is in flight, another caller is cancelled: the lock is
             // kept for one who is not there when its turn comes.
             std::thread::sleep(Duration::from_micros(round * 43 % 1_000));
-            begin(engine.hold(&request));
+            begin(engine.create_hold(&request));
             served.await.expect("no panic").expect("held");
             let since = Instant::now();
-            engine.hold(&request).await.expect("held");
+            engine.create_hold(&request).await.expect("held");
             let waited = since.elapsed();
             assert!(waited < secs(4), "it waited {waited:?} for its lock in round {round}");
         }

@@ -33,14 +33,14 @@ fn seven_holds(world: &World, stock: u64) -> (Engine, ProductId) {
 fn a_hold_is_dead_at_exactly_its_end_without_a_sweep(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 1);
-    let hold = engine.hold(HoldRequest::new(id, 1)).expect("held");
+    let hold = engine.create_hold(HoldRequest::new(id, 1)).expect("held").value;
     world.clock.advance(secs(120) - TICK);
-    assert_eq!(engine.get_hold(hold.id).expect("is there").status, HoldStatus::Active);
-    assert_eq!(code(engine.hold(HoldRequest::new(id, 1))), "insufficient_stock");
+    assert_eq!(engine.hold(hold.id).expect("is there").status, HoldStatus::Active);
+    assert_eq!(code(engine.create_hold(HoldRequest::new(id, 1))), "insufficient_stock");
     world.clock.set(hold.expires_at);
-    assert_eq!(engine.get_hold(hold.id).expect("is there").status, HoldStatus::Expired);
+    assert_eq!(engine.hold(hold.id).expect("is there").status, HoldStatus::Expired);
     assert_eq!(numbers(&engine, id), [1, 0, 0, 0]);
-    engine.hold(HoldRequest::new(id, 1)).expect("its stock is back");
+    engine.create_hold(HoldRequest::new(id, 1)).expect("its stock is back");
     assert_clean(&engine);
 }
 
@@ -60,7 +60,7 @@ fn a_request_takes_back_more_than_one_batch_if_it_needs_it(world: &World) {
     let (engine, id) = seven_holds(world, 7);
     world.clock.advance(secs(120));
     let held = hold(&engine, id, 7);
-    assert_eq!((held.qty, held.created_at), (7, world.clock.time()));
+    assert_eq!((held.quantity, held.created_at), (7, world.clock.time()));
     assert_numbers(&engine, id, [0, 7, 0, 0]);
     let report = assert_clean(&engine);
     assert_eq!((report.units.stock, report.units.held), (0, 7));
@@ -76,9 +76,9 @@ fn a_request_that_is_refused_all_the_same_names_all_there_is(world: &World) {
     world.clock.advance(secs(60));
     let alive = hold(&engine, id, 1);
     world.clock.advance(secs(60));
-    let error = engine.hold(HoldRequest::new(id, 8).key("k")).expect_err("refused");
+    let error = engine.create_hold(HoldRequest::new(id, 8).key("k")).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(7)));
-    assert_eq!(engine.get_hold(alive.id).expect("is there").status, HoldStatus::Active);
+    assert_eq!(engine.hold(alive.id).expect("is there").status, HoldStatus::Active);
     assert_numbers(&engine, id, [7, 1, 0, 0]);
     assert_clean(&engine);
 }
@@ -111,7 +111,7 @@ fn goods_are_written_off_from_stock_that_is_due(world: &World) {
     let error = engine.adjust_stock(&broken).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(0)));
     world.clock.advance(secs(120));
-    let left = engine.adjust_stock(&broken).expect("adjusted");
+    let left = engine.adjust_stock(&broken).expect("adjusted").value;
     assert_eq!((left.stock, left.held, left.received()), (0, 0, 0));
     assert_numbers(&engine, id, [0, 0, 0, 0]);
     assert_clean(&engine);
@@ -152,7 +152,7 @@ fn holds_of_different_lives_end_one_after_another(world: &World) {
     let id = product(&engine, 10);
     let lives = [50_u64, 10, 40, 20, 30];
     for life in lives {
-        engine.hold(HoldRequest::new(id, 2).ttl(secs(life))).expect("held");
+        engine.create_hold(HoldRequest::new(id, 2).ttl(secs(life))).expect("held");
     }
     for round in 1..=5 {
         world.clock.advance(secs(10) - TICK);

@@ -57,15 +57,15 @@ struct Prepared {
 
 /// Every request that moves units of a product or changes a hold.
 const CALLS: [(&str, Call); 6] = [
-    ("hold", |engine, p| engine.hold(HoldRequest::new(p.id, 1)).map(drop)),
-    ("release", |engine, p| engine.release(p.released).map(drop)),
-    ("order", |engine, p| engine.order(OrderRequest::new(p.ordered, p.id)).map(drop)),
+    ("hold", |engine, p| engine.create_hold(HoldRequest::new(p.id, 1)).map(drop)),
+    ("release", |engine, p| engine.release_hold(p.released).map(drop)),
+    ("order", |engine, p| engine.create_order(OrderRequest::new(p.ordered, p.id)).map(drop)),
     ("extend", |engine, p| {
         let longer = ExtendRequest::new(p.extended).ttl(Duration::from_secs(600));
-        engine.extend(&longer).map(drop)
+        engine.extend_hold(&longer).map(drop)
     }),
     ("payment", |engine, p| {
-        engine.payment(PaymentEvent::for_order(p.paid, Outcome::Success)).map(drop)
+        engine.record_payment(PaymentEvent::for_order(p.paid, Outcome::Success)).map(drop)
     }),
     ("adjust", |engine, p| {
         engine.adjust_stock(stockade::StockAdjustment::new(p.id, 1, "found one")).map(drop)
@@ -76,8 +76,8 @@ impl Prepared {
     /// Four units are held and one is pending, of a hundred.
     fn new(engine: &Engine) -> Self {
         let id = product(engine, 100);
-        let hold = || engine.hold(HoldRequest::new(id, 1)).expect("held").id;
-        let order = engine.order(OrderRequest::new(hold(), id)).expect("ordered");
+        let hold = || engine.create_hold(HoldRequest::new(id, 1)).expect("held").value.id;
+        let order = engine.create_order(OrderRequest::new(hold(), id)).expect("ordered").value;
         Self { id, released: hold(), ordered: hold(), extended: hold(), paid: order.id }
     }
 
@@ -112,7 +112,7 @@ fn a_locked_product_is_waited_for_and_delays_no_other(world: &World) {
     outsider.lock("products", prepared.id.0);
     let answers = prepared.call_all(&engine, || {
         wait_for_a_lock_wait(world);
-        engine.hold(HoldRequest::new(other, 1)).expect("another product is not delayed");
+        engine.create_hold(HoldRequest::new(other, 1)).expect("another product is not delayed");
         wait_until("a lock wait ran out", WITHIN, || metric(&engine, LOCK_WAITS) >= 1.0);
         outsider.run("ROLLBACK");
     });
@@ -153,12 +153,12 @@ fn a_cart_that_loses_a_deadlock_is_tried_again(world: &World) {
     outsider.lock("products", second.0);
     let cart = CartRequest::new([(first, 1), (second, 2)]);
     thread::scope(|scope| {
-        let calling = scope.spawn(|| engine.hold_many(&cart));
+        let calling = scope.spawn(|| engine.create_holds(&cart));
         wait_for_a_lock_wait(world);
         outsider.lock("products", first.0);
         outsider.run("ROLLBACK");
         let holds = calling.join().expect("no panic").expect("tried again");
-        assert_eq!(holds.iter().map(|hold| hold.qty).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(holds.value.iter().map(|hold| hold.quantity).collect::<Vec<_>>(), [1, 2]);
     });
     assert_eq!(numbers(&engine, first), [9, 1, 0, 0]);
     assert_eq!(numbers(&engine, second), [8, 2, 0, 0]);

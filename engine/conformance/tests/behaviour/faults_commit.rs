@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use stockade::{
     CartRequest, Engine, EventKind, ExtendRequest, HoldRequest, HoldStatus, NewProduct, Order,
-    OrderRequest, OrderStatus, Outcome, PaymentAnswer, PaymentEvent, ProductId, Result,
+    OrderRequest, OrderStatus, Outcome, PaymentEvent, PaymentStatus, ProductId, Result,
     StockAdjustment,
 };
 use stockade_testkit::{CutWhen, Proxy, wait_until};
@@ -76,11 +76,11 @@ impl Shop {
     }
 
     fn hold(&self) -> stockade::Hold {
-        self.engine.hold(HoldRequest::new(self.id, 1)).expect("held").value
+        self.engine.create_hold(HoldRequest::new(self.id, 1)).expect("held").value
     }
 
     fn order(&self) -> Order {
-        self.engine.order(OrderRequest::new(self.hold().id, self.id)).expect("ordered").value
+        self.engine.create_order(OrderRequest::new(self.hold().id, self.id)).expect("ordered").value
     }
 
     fn numbers(&self) -> [u64; 4] {
@@ -131,8 +131,8 @@ fn cut_everywhere(world: &World, each: impl Fn(&Round<'_>)) {
 fn a_hold_cut_off_is_made_once(world: &World) {
     cut_everywhere(world, |round| {
         let request = HoldRequest::new(round.shop.id, 2);
-        let hold = round.cut(|engine| engine.hold(&request)).value;
-        assert_eq!(round.shop.engine.get_hold(hold.id).expect("is there"), hold);
+        let hold = round.cut(|engine| engine.create_hold(&request)).value;
+        assert_eq!(round.shop.engine.hold(hold.id).expect("is there"), hold);
         assert_eq!(round.shop.numbers(), [STOCK - 2 * round.number, 2 * round.number, 0, 0]);
     });
 }
@@ -140,9 +140,9 @@ fn a_hold_cut_off_is_made_once(world: &World) {
 fn a_hold_with_a_key_cut_off_is_made_once(world: &World) {
     cut_everywhere(world, |round| {
         let request = HoldRequest::new(round.shop.id, 2).key(format!("key-{}", round.number));
-        let hold = round.cut(|engine| engine.hold(&request));
+        let hold = round.cut(|engine| engine.create_hold(&request));
         assert!(!hold.replayed);
-        let again = round.shop.engine.hold(&request).expect("remembered");
+        let again = round.shop.engine.create_hold(&request).expect("remembered");
         assert_eq!((again.value, again.replayed), (hold.value, true));
         assert_eq!(round.shop.numbers(), [STOCK - 2 * round.number, 2 * round.number, 0, 0]);
     });
@@ -152,9 +152,9 @@ fn a_cart_cut_off_is_made_once(world: &World) {
     cut_everywhere(world, |round| {
         let Shop { engine, id, other, .. } = round.shop;
         let request = CartRequest::new([(*other, 1), (*id, 2)]);
-        let holds = round.cut(|engine| engine.hold_many(&request)).value;
+        let holds = round.cut(|engine| engine.create_holds(&request)).value;
         for hold in &holds {
-            assert_eq!(engine.get_hold(hold.id).expect("is there"), *hold);
+            assert_eq!(engine.hold(hold.id).expect("is there"), *hold);
         }
         assert_eq!(round.shop.numbers(), [STOCK - 2 * round.number, 2 * round.number, 0, 0]);
         assert_eq!(numbers(engine, *other), [STOCK - round.number, round.number, 0, 0]);
@@ -165,10 +165,10 @@ fn an_order_cut_off_is_made_once(world: &World) {
     cut_everywhere(world, |round| {
         let hold = round.shop.hold();
         let request = OrderRequest::new(hold.id, round.shop.id);
-        let order = round.cut(|engine| engine.order(&request)).value;
+        let order = round.cut(|engine| engine.create_order(&request)).value;
         let engine = &round.shop.engine;
-        assert_eq!(engine.get_order(order.id).expect("is there"), order);
-        let again = engine.order(&request).expect_err("only once");
+        assert_eq!(engine.order(order.id).expect("is there"), order);
+        let again = engine.create_order(&request).expect_err("only once");
         assert_eq!(again.order_id(), Some(order.id));
         assert_eq!(round.shop.numbers(), [STOCK - round.number, 0, round.number, 0]);
     });
@@ -179,10 +179,10 @@ fn a_payment_cut_off_is_taken_once(world: &World) {
         let order = round.shop.order();
         let outcome = [Outcome::Success, Outcome::Failure][usize::from(round.number % 2 == 0)];
         let event = PaymentEvent::for_order(order.id, outcome).key(format!("evt-{}", order.id));
-        let answer = round.cut(|engine| engine.payment(&event));
-        assert_eq!((answer.value, answer.replayed), (PaymentAnswer::Recorded, false));
+        let answer = round.cut(|engine| engine.record_payment(&event));
+        assert_eq!((answer.value.status, answer.replayed), (PaymentStatus::Recorded, false));
         let paid = [OrderStatus::Paid, OrderStatus::Cancelled][usize::from(round.number % 2 == 0)];
-        assert_eq!(round.shop.engine.get_order(order.id).expect("is there").status, paid);
+        assert_eq!(round.shop.engine.order(order.id).expect("is there").status, paid);
         let sold = round.number.div_ceil(2);
         assert_eq!(round.shop.numbers(), [STOCK - sold, 0, 0, sold]);
     });
@@ -194,13 +194,13 @@ fn an_early_payment_cut_off_is_taken_once(world: &World) {
         let event = PaymentEvent::for_order(order, Outcome::Success).key(format!("evt-{order}"));
         // It changes no product and tells of nothing.
         if round.needle.starts_with("INSERT") {
-            engine.payment(&event).expect("taken");
+            engine.record_payment(&event).expect("taken");
         } else {
-            let answer = round.cut(|engine| engine.payment(&event));
-            assert_eq!((answer.value, answer.replayed), (PaymentAnswer::Waiting, false));
+            let answer = round.cut(|engine| engine.record_payment(&event));
+            assert_eq!((answer.value.status, answer.replayed), (PaymentStatus::Waiting, false));
         }
-        let again = engine.payment(&event).expect("taken");
-        assert_eq!((again.value, again.replayed), (PaymentAnswer::Waiting, true));
+        let again = engine.record_payment(&event).expect("taken");
+        assert_eq!((again.value.status, again.replayed), (PaymentStatus::Waiting, true));
         assert_eq!(engine.audit().expect("audits").waiting_events, round.number);
     });
 }
@@ -208,7 +208,7 @@ fn an_early_payment_cut_off_is_taken_once(world: &World) {
 fn a_release_cut_off_is_made_once(world: &World) {
     cut_everywhere(world, |round| {
         let hold = round.shop.hold();
-        let released = round.cut(|engine| engine.release(hold.id));
+        let released = round.cut(|engine| engine.release_hold(hold.id));
         assert_eq!(released.status, HoldStatus::Released);
         assert_eq!(round.shop.numbers(), [STOCK, 0, 0, 0]);
     });
@@ -219,9 +219,9 @@ fn an_extension_cut_off_is_made_once(world: &World) {
         let engine = &round.shop.engine;
         let hold = round.shop.hold();
         let request = ExtendRequest::new(hold.id).ttl(Duration::from_secs(600));
-        let extended = round.cut(|engine| engine.extend(&request));
+        let extended = round.cut(|engine| engine.extend_hold(&request));
         assert_eq!(extended.expires_at, hold.created_at.after(Duration::from_secs(600)));
-        assert_eq!(engine.get_hold(hold.id).expect("is there"), extended);
+        assert_eq!(engine.hold(hold.id).expect("is there"), extended);
         let told = History::read(engine).of_hold(hold.id);
         assert_eq!(told, [EventKind::HoldCreated, EventKind::HoldExtended]);
     });
@@ -231,7 +231,7 @@ fn an_adjustment_cut_off_is_made_once(world: &World) {
     cut_everywhere(world, |round| {
         let adjustment = StockAdjustment::new(round.shop.id, 3, "found some");
         let product = round.cut(|engine| engine.adjust_stock(&adjustment));
-        assert_eq!(product.stock, STOCK + 3 * round.number);
+        assert_eq!(product.value.stock, STOCK + 3 * round.number);
         assert_eq!(round.shop.numbers(), [STOCK + 3 * round.number, 0, 0, 0]);
     });
 }
@@ -267,7 +267,7 @@ fn a_second_cut_while_the_first_is_looked_into_changes_nothing(world: &World) {
             shop.proxy.cut_after_client_sends(b"COMMIT", CUTS[first]);
             let request = OrderRequest::new(hold.id, shop.id);
             let answer = thread::scope(|scope| {
-                let calling = scope.spawn(|| shop.engine.order(&request));
+                let calling = scope.spawn(|| shop.engine.create_order(&request));
                 wait_until("the first shot fired", WITHIN, || shop.proxy.fired() > before);
                 shop.proxy.cut_after_client_sends(needle.as_bytes(), CUTS[when]);
                 calling.join().expect("no panic")
@@ -278,7 +278,11 @@ fn a_second_cut_while_the_first_is_looked_into_changes_nothing(world: &World) {
             shop.proxy.delay(Duration::ZERO);
             let cut = (CUTS[first], needle, CUTS[when]);
             let order = answer.unwrap_or_else(|error| panic!("cut {cut:?}: {error:?}"));
-            assert_eq!(shop.engine.get_order(order.id).expect("is there"), order.value, "{cut:?}");
+            assert_eq!(
+                shop.engine.order(order.value.id).expect("is there"),
+                order.value,
+                "{cut:?}"
+            );
             assert_eq!(shop.numbers(), [STOCK - number, 0, number, 0], "{cut:?}");
         }
     }

@@ -125,12 +125,12 @@ fn redis_missing_at_the_start(world: &World) {
     redis.kill();
     let engine = builder(world, &redis.url()).open().expect("opens without");
     let id = product(&engine, 10);
-    engine.hold(HoldRequest::new(id, 1)).expect("held without");
+    engine.create_hold(HoldRequest::new(id, 1)).expect("held without");
     assert_eq!(engine.product(id).expect("reads").stock, 9);
     assert_eq!(metric(&engine, "stockade_degraded"), 1.0);
     redis.restart();
     wait_for_degraded(std::slice::from_ref(&engine), 0.0);
-    engine.hold(HoldRequest::new(id, 1)).expect("held with");
+    engine.create_hold(HoldRequest::new(id, 1)).expect("held with");
     assert_eq!(engine.product(id).expect("reads").stock, 8);
     assert_exact(&engine, &[id], 10);
 }
@@ -139,22 +139,22 @@ fn strict_mode_refuses_while_redis_is_down(world: &World) {
     let redis = Redis::start();
     let engine = builder(world, &redis.url()).strict(true).open().expect("opens");
     let id = product(&engine, 10);
-    let hold = engine.hold(HoldRequest::new(id, 1)).expect("held").id;
+    let hold = engine.create_hold(HoldRequest::new(id, 1)).expect("held").value.id;
     redis.kill();
     wait_for_degraded(std::slice::from_ref(&engine), 1.0);
     for _ in 0..5 {
-        let error = engine.hold(HoldRequest::new(id, 1)).expect_err("refused");
+        let error = engine.create_hold(HoldRequest::new(id, 1)).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.retry_after().is_some());
-        let error = engine.release(hold).expect_err("refused");
+        let error = engine.release_hold(hold).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
     }
     assert_eq!(numbers(&engine, id), [9, 1, 0, 0]);
     redis.restart();
     wait_until("the engine takes requests again", WITHIN, || {
-        engine.hold(HoldRequest::new(id, 1)).is_ok()
+        engine.create_hold(HoldRequest::new(id, 1)).is_ok()
     });
-    engine.release(hold).expect("released");
+    engine.release_hold(hold).expect("released");
     assert_eq!(numbers(&engine, id), [9, 1, 0, 0]);
     assert_exact(&engine, &[id], 10);
 }
@@ -177,15 +177,15 @@ fn redis_refusing_a_user_keeps_an_engine_from_opening_and_later_degrades_it(worl
     rights(&[]);
     let engine = builder(world, &url).strict(true).open().expect("opens");
     let id = product(&engine, 10);
-    engine.hold(HoldRequest::new(id, 1)).expect("held");
+    engine.create_hold(HoldRequest::new(id, 1)).expect("held");
     rights(&["-evalsha", "-eval", "-set"]);
     wait_for_degraded(std::slice::from_ref(&engine), 1.0);
-    let error = engine.hold(HoldRequest::new(id, 1)).expect_err("refused");
+    let error = engine.create_hold(HoldRequest::new(id, 1)).expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     rights(&[]);
     wait_for_degraded(std::slice::from_ref(&engine), 0.0);
     wait_until("the engine takes requests again", WITHIN, || {
-        engine.hold(HoldRequest::new(id, 1)).is_ok()
+        engine.create_hold(HoldRequest::new(id, 1)).is_ok()
     });
 }
 

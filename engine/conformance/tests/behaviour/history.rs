@@ -111,11 +111,11 @@ impl Replay {
                 assert_eq!(active, Some(&true), "extended too late: {event:?}");
                 [0; 4]
             }
-            E::PaymentConflict | E::PaymentNeedsRefund => [0; 4],
+            _ => [0; 4],
         };
         let (units, version) = self.products.entry(event.product_id).or_default();
         for (units, step) in units.iter_mut().zip(moves) {
-            *units += step * event.qty;
+            *units += step * event.quantity;
             assert!(*units >= 0, "below zero: {event:?}");
         }
         // A product made without stock is at version 1 before its first event.

@@ -18,17 +18,17 @@ pub const SCENARIOS: &[Scenario] = scenarios!("holds";
 fn a_hold_takes_stock_and_tells_all_about_itself(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
-    let made = engine.hold(HoldRequest::new(id, 2)).expect("held");
+    let made = engine.create_hold(HoldRequest::new(id, 2)).expect("held");
     assert!(!made.replayed);
     let first = made.value;
-    assert_eq!((first.product_id, first.qty), (id, 2));
+    assert_eq!((first.product_id, first.quantity), (id, 2));
     assert_eq!(first.status, HoldStatus::Active);
     assert_eq!(first.created_at, world.clock.time());
     assert_eq!(first.expires_at, world.clock.time().after(secs(120)));
-    assert_eq!(engine.get_hold(first.id).expect("is there"), first);
+    assert_eq!(engine.hold(first.id).expect("is there"), first);
     assert_numbers(&engine, id, [3, 2, 0, 0]);
     world.clock.advance(secs(1));
-    let second = engine.hold(HoldRequest::new(id, 3).ttl(secs(7))).expect("held").value;
+    let second = engine.create_hold(HoldRequest::new(id, 3).ttl(secs(7))).expect("held").value;
     assert_eq!(second.expires_at, world.clock.time().after(secs(7)));
     assert!(second.id > first.id);
     let token = second.token.to_string();
@@ -50,7 +50,7 @@ fn a_hold_for_more_than_there_is_says_how_much_there_is(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     hold(&engine, id, 3);
-    let error = engine.hold(HoldRequest::new(id, 3)).expect_err("refused");
+    let error = engine.create_hold(HoldRequest::new(id, 3)).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(2)));
     let lines: Vec<_> = error
         .short()
@@ -61,10 +61,10 @@ fn a_hold_for_more_than_there_is_says_how_much_there_is(world: &World) {
     assert_eq!(error.retry_after(), None);
     assert_numbers(&engine, id, [2, 3, 0, 0]);
     hold(&engine, id, 2);
-    let error = engine.hold(HoldRequest::new(id, 1)).expect_err("refused");
+    let error = engine.create_hold(HoldRequest::new(id, 1)).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(0)));
     let empty = product(&engine, 0);
-    let error = engine.hold(HoldRequest::new(empty, 1)).expect_err("refused");
+    let error = engine.create_hold(HoldRequest::new(empty, 1)).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(0)));
     assert_eq!(story(&engine, id), [("hold.created", 3), ("hold.created", 2)]);
     assert_clean(&engine);
@@ -75,17 +75,20 @@ fn a_released_hold_gives_its_stock_back_once(world: &World) {
     let id = product(&engine, 5);
     let (kept, given_back) = (hold(&engine, id, 1), hold(&engine, id, 2));
     world.clock.advance(secs(5));
-    let released = engine.release(given_back.id).expect("released");
+    let released = engine.release_hold(given_back.id).expect("released");
     assert_eq!(released.status, HoldStatus::Released);
-    assert_eq!((released.id, released.token, released.qty), (given_back.id, given_back.token, 2));
+    assert_eq!(
+        (released.id, released.token, released.quantity),
+        (given_back.id, given_back.token, 2)
+    );
     assert_numbers(&engine, id, [4, 1, 0, 0]);
     for _ in 0..3 {
-        assert_eq!(engine.release(given_back.id).expect("no effect"), released);
+        assert_eq!(engine.release_hold(given_back.id).expect("no effect"), released);
     }
     world.clock.advance(secs(1_000));
-    assert_eq!(engine.release(given_back.id).expect("no effect"), released);
-    assert_eq!(engine.get_hold(given_back.id).expect("is there"), released);
-    assert_eq!(engine.get_hold(kept.id).expect("is there").status, HoldStatus::Expired);
+    assert_eq!(engine.release_hold(given_back.id).expect("no effect"), released);
+    assert_eq!(engine.hold(given_back.id).expect("is there"), released);
+    assert_eq!(engine.hold(kept.id).expect("is there").status, HoldStatus::Expired);
     assert_numbers(&engine, id, [5, 0, 0, 0]);
     let expected = [("hold.created", 1), ("hold.created", 2), ("hold.released", 2)];
     assert_eq!(story(&engine, id)[..3], expected);
@@ -98,7 +101,7 @@ fn an_expired_hold_is_released_without_effect(world: &World) {
     let held = hold(&engine, id, 2);
     world.clock.set(held.expires_at);
     for _ in 0..2 {
-        let over = engine.release(held.id).expect("no effect");
+        let over = engine.release_hold(held.id).expect("no effect");
         assert_eq!(over.status, HoldStatus::Expired);
         assert_numbers(&engine, id, [5, 0, 0, 0]);
     }
@@ -112,14 +115,14 @@ fn a_converted_hold_is_not_released(world: &World) {
     let id = product(&engine, 5);
     let ordered = order(&engine, id, 2);
     for _ in 0..2 {
-        let error = engine.release(ordered.hold_id).expect_err("refused");
+        let error = engine.release_hold(ordered.hold_id).expect_err("refused");
         assert_eq!(error.code(), "hold_already_used");
         assert_eq!(error.order_id(), Some(ordered.id));
     }
     // Not at its end either: the order keeps the units now.
     world.clock.advance(secs(120));
-    assert_eq!(code(engine.release(ordered.hold_id)), "hold_already_used");
-    assert_eq!(engine.get_hold(ordered.hold_id).expect("is there").status, HoldStatus::Converted);
+    assert_eq!(code(engine.release_hold(ordered.hold_id)), "hold_already_used");
+    assert_eq!(engine.hold(ordered.hold_id).expect("is there").status, HoldStatus::Converted);
     assert_numbers(&engine, id, [3, 0, 2, 0]);
     assert_clean(&engine);
 }
@@ -128,14 +131,14 @@ fn the_greatest_numbers_are_held_and_counted(world: &World) {
     let engine = world.builder().max_per_hold(u32::MAX).open().expect("opens");
     let most = i64::MAX as u64;
     let price = "92233720368547758.07".parse().expect("a price");
-    let made = engine.create_product(NewProduct::new("Sand", price, most)).expect("created");
+    let made = engine.create_product(NewProduct::new("Sand", price, most)).expect("created").value;
     assert_eq!((made.stock, made.price, made.received()), (most, price, most));
     let units = u64::from(u32::MAX);
     let held = hold(&engine, made.id, u32::MAX);
-    assert_eq!(engine.get_hold(held.id).expect("is there").qty, u32::MAX);
+    assert_eq!(engine.hold(held.id).expect("is there").quantity, u32::MAX);
     assert_numbers(&engine, made.id, [most - units, units, 0, 0]);
     let other = hold(&engine, made.id, u32::MAX);
-    engine.release(other.id).expect("released");
+    engine.release_hold(other.id).expect("released");
     assert_numbers(&engine, made.id, [most - units, units, 0, 0]);
     assert_eq!(assert_clean(&engine).units.received, i128::from(i64::MAX));
 }

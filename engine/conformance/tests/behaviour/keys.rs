@@ -33,11 +33,11 @@ fn a_hold_is_answered_again_with_its_first_answer(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     let request = HoldRequest::new(id, 2).key("k");
-    let first = engine.hold(&request).expect("held");
+    let first = engine.create_hold(&request).expect("held");
     assert!(!first.replayed);
     for _ in 0..3 {
         world.clock.advance(secs(10));
-        let again = engine.hold(&request).expect("held");
+        let again = engine.create_hold(&request).expect("held");
         assert!(again.replayed);
         assert_eq!(again.value, first.value);
     }
@@ -51,17 +51,18 @@ fn a_hold_that_is_over_is_answered_again_as_it_was(world: &World) {
     let id = product(&engine, 9);
     let requests: Vec<_> =
         ["r", "e", "c"].into_iter().map(|key| HoldRequest::new(id, 2).key(key)).collect();
-    let made: Vec<_> = requests.iter().map(|r| engine.hold(r).expect("held").value).collect();
-    engine.release(made[0].id).expect("released");
-    engine.order(OrderRequest::new(made[2].id, id)).expect("ordered");
+    let made: Vec<_> =
+        requests.iter().map(|r| engine.create_hold(r).expect("held").value).collect();
+    engine.release_hold(made[0].id).expect("released");
+    engine.create_order(OrderRequest::new(made[2].id, id)).expect("ordered");
     world.clock.set(made[1].expires_at);
     for (request, made) in requests.iter().zip(&made) {
-        let again = engine.hold(request).expect("held");
+        let again = engine.create_hold(request).expect("held");
         assert!(again.replayed);
         assert_eq!(again.value, *made);
-        assert_eq!(again.status, HoldStatus::Active, "as it was, not as it is");
+        assert_eq!(again.value.status, HoldStatus::Active, "as it was, not as it is");
     }
-    let now = made.iter().map(|made| engine.get_hold(made.id).expect("is there").status);
+    let now = made.iter().map(|made| engine.hold(made.id).expect("is there").status);
     let expected = [HoldStatus::Released, HoldStatus::Expired, HoldStatus::Converted];
     assert_eq!(now.collect::<Vec<_>>(), expected);
     assert_numbers(&engine, id, [7, 0, 2, 0]);
@@ -76,16 +77,16 @@ fn keys_are_forgotten_by_a_sweep_when_their_time_is_over(world: &World) {
     let request = |at: usize| HoldRequest::new(id, 1).key(format!("k-{at}"));
     at_once(32, |caller| {
         for at in (caller..1_100).step_by(32) {
-            engine.hold(request(at)).expect("held");
+            engine.create_hold(request(at)).expect("held");
         }
     });
     world.clock.advance(secs(24 * 3_600));
     engine.sweep().expect("sweeps");
-    assert!(engine.hold(request(0)).expect("held").replayed, "kept for the whole time");
+    assert!(engine.create_hold(request(0)).expect("held").replayed, "kept for the whole time");
     world.clock.advance(secs(1));
     engine.sweep().expect("sweeps");
     for at in [0, 1, 550, 1_098, 1_099] {
-        assert!(!engine.hold(request(at)).expect("held").replayed, "{at}");
+        assert!(!engine.create_hold(request(at)).expect("held").replayed, "{at}");
     }
     assert_clean(&engine);
 }
@@ -95,34 +96,34 @@ fn an_order_is_answered_again_with_its_first_answer(world: &World) {
     let id = product(&engine, 5);
     let held = hold(&engine, id, 2);
     let request = OrderRequest::new(held.id, id).key("k");
-    let first = engine.order(&request).expect("ordered");
+    let first = engine.create_order(&request).expect("ordered");
     assert!(!first.replayed);
-    deliver(&engine, first.id, Outcome::Success, "evt");
+    deliver(&engine, first.value.id, Outcome::Success, "evt");
     world.clock.advance(secs(4_000));
-    let again = engine.order(&request).expect("ordered");
+    let again = engine.create_order(&request).expect("ordered");
     assert!(again.replayed);
     assert_eq!(again.value, first.value);
-    assert_eq!(again.status, OrderStatus::PendingPayment, "as it was, not as it is");
-    assert_eq!(engine.get_order(first.id).expect("is there").status, OrderStatus::Paid);
+    assert_eq!(again.value.status, OrderStatus::PendingPayment, "as it was, not as it is");
+    assert_eq!(engine.order(first.value.id).expect("is there").status, OrderStatus::Paid);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     // Without the key it is the second use of a hold.
-    assert_eq!(code(engine.order(OrderRequest::new(held.id, id))), "hold_already_used");
+    assert_eq!(code(engine.create_order(OrderRequest::new(held.id, id))), "hold_already_used");
     assert_clean(&engine);
 }
 
 fn a_cart_is_answered_again_with_its_first_answer(world: &World) {
     let engine = world.engine();
     let (a, b) = (product(&engine, 5), product(&engine, 5));
-    let first = engine.hold_many(CartRequest::new([(a, 1), (b, 3)]).key("k")).expect("held");
+    let first = engine.create_holds(CartRequest::new([(a, 1), (b, 3)]).key("k")).expect("held");
     assert!(!first.replayed);
-    engine.release(first[0].id).expect("released");
+    engine.release_hold(first.value[0].id).expect("released");
     // The same cart, however its lines are arranged.
     for cart in [
         CartRequest::new([(a, 1), (b, 3)]),
         CartRequest::new([(b, 3), (a, 1)]),
         CartRequest::new([(b, 1), (a, 1), (b, 2)]),
     ] {
-        let again = engine.hold_many(cart.key("k")).expect("held");
+        let again = engine.create_holds(cart.key("k")).expect("held");
         assert!(again.replayed);
         assert_eq!(again.value, first.value);
     }
@@ -145,11 +146,11 @@ fn a_refusal_is_answered_again_with_all_its_details(world: &World) {
     let over = OrderRequest::new(expired.id, id).key("over");
     let refusals = |engine: &Engine| {
         [
-            engine.hold(&greedy).map(drop).expect_err("refused"),
-            engine.hold(&nowhere).map(drop).expect_err("refused"),
-            engine.hold_many(&cart).map(drop).expect_err("refused"),
-            engine.order(&twice).map(drop).expect_err("refused"),
-            engine.order(&mismatch).map(drop).expect_err("refused"),
+            engine.create_hold(&greedy).map(drop).expect_err("refused"),
+            engine.create_hold(&nowhere).map(drop).expect_err("refused"),
+            engine.create_holds(&cart).map(drop).expect_err("refused"),
+            engine.create_order(&twice).map(drop).expect_err("refused"),
+            engine.create_order(&mismatch).map(drop).expect_err("refused"),
         ]
     };
     let first = refusals(&engine);
@@ -165,7 +166,7 @@ fn a_refusal_is_answered_again_with_all_its_details(world: &World) {
         ]
     );
     world.clock.set(expired.expires_at);
-    assert_eq!(code(engine.order(&over)), "hold_expired");
+    assert_eq!(code(engine.create_order(&over)), "hold_expired");
     // By now each of them could be done, but for the two last.
     engine.adjust_stock(StockAdjustment::new(id, 50, "received")).expect("adjusted");
     engine.adjust_stock(StockAdjustment::new(other, 50, "received")).expect("adjusted");
@@ -179,7 +180,7 @@ fn a_refusal_is_answered_again_with_all_its_details(world: &World) {
     assert_eq!(first[0].available(), Some(2));
     assert_eq!(first[2].short().len(), 2);
     assert_eq!(first[3].order_id(), Some(used.id));
-    let again = engine.order(&over).expect_err("refused");
+    let again = engine.create_order(&over).expect_err("refused");
     assert_eq!((again.code(), again.replayed()), ("hold_expired", true));
     assert_numbers(&engine, id, [54, 0, 1, 0]);
     assert_clean(&engine);
@@ -189,34 +190,34 @@ fn a_key_that_comes_with_another_request_is_refused(world: &World) {
     let engine = world.engine();
     let (id, other) = (product(&engine, 9), product(&engine, 9));
     let request = HoldRequest::new(id, 2).key("k");
-    let first = engine.hold(&request).expect("held");
+    let first = engine.create_hold(&request).expect("held").value;
     for request in [
         HoldRequest::new(id, 3).key("k"),
         HoldRequest::new(other, 2).key("k"),
         HoldRequest::new(id, 2).ttl(secs(60)).key("k"),
         HoldRequest::new(other.0 + 7, 2).key("k"),
     ] {
-        assert_eq!(code(engine.hold(&request)), "idempotency_mismatch");
+        assert_eq!(code(engine.create_hold(&request)), "idempotency_mismatch");
     }
-    assert_eq!(engine.hold(&request).expect("held").value, first.value);
+    assert_eq!(engine.create_hold(&request).expect("held").value, first);
     let (one, two) = (hold(&engine, id, 1), hold(&engine, id, 1));
-    engine.order(OrderRequest::new(one.id, id).key("o")).expect("ordered");
+    engine.create_order(OrderRequest::new(one.id, id).key("o")).expect("ordered");
     for request in
         [OrderRequest::new(two.id, id).key("o"), OrderRequest::new(one.id, other).key("o")]
     {
-        assert_eq!(code(engine.order(&request)), "idempotency_mismatch");
+        assert_eq!(code(engine.create_order(&request)), "idempotency_mismatch");
     }
-    engine.hold_many(CartRequest::new([(id, 1), (other, 1)]).key("c")).expect("held");
+    engine.create_holds(CartRequest::new([(id, 1), (other, 1)]).key("c")).expect("held");
     for cart in [
         CartRequest::new([(id, 1), (other, 2)]).key("c"),
         CartRequest::new([(id, 1)]).key("c"),
         CartRequest::new([(id, 1), (other, 1)]).ttl(secs(60)).key("c"),
     ] {
-        assert_eq!(code(engine.hold_many(&cart)), "idempotency_mismatch");
+        assert_eq!(code(engine.create_holds(&cart)), "idempotency_mismatch");
     }
     // A refusal is remembered for its own request only, too.
-    assert_eq!(code(engine.hold(HoldRequest::new(id, 99).key("r"))), "insufficient_stock");
-    assert_eq!(code(engine.hold(HoldRequest::new(id, 1).key("r"))), "idempotency_mismatch");
+    assert_eq!(code(engine.create_hold(HoldRequest::new(id, 99).key("r"))), "insufficient_stock");
+    assert_eq!(code(engine.create_hold(HoldRequest::new(id, 1).key("r"))), "idempotency_mismatch");
     assert_numbers(&engine, id, [4, 4, 1, 0]);
     assert_numbers(&engine, other, [8, 1, 0, 0]);
     assert_clean(&engine);
@@ -225,19 +226,27 @@ fn a_key_that_comes_with_another_request_is_refused(world: &World) {
 fn holds_carts_and_orders_share_their_keys(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 9);
-    let held = engine.hold(HoldRequest::new(id, 1).key("hold")).expect("held");
-    engine.hold_many(CartRequest::new([(id, 1)]).key("cart")).expect("held");
-    engine.order(OrderRequest::new(held.id, id).key("order")).expect("ordered");
+    let held = engine.create_hold(HoldRequest::new(id, 1).key("hold")).expect("held");
+    engine.create_holds(CartRequest::new([(id, 1)]).key("cart")).expect("held");
+    engine.create_order(OrderRequest::new(held.value.id, id).key("order")).expect("ordered");
     let mismatch = ErrorKind::IdempotencyMismatch.code();
     for key in ["cart", "order"] {
-        assert_eq!(code(engine.hold(HoldRequest::new(id, 1).key(key))), mismatch, "{key}");
+        assert_eq!(code(engine.create_hold(HoldRequest::new(id, 1).key(key))), mismatch, "{key}");
     }
     for key in ["hold", "order"] {
-        assert_eq!(code(engine.hold_many(CartRequest::new([(id, 1)]).key(key))), mismatch, "{key}");
+        assert_eq!(
+            code(engine.create_holds(CartRequest::new([(id, 1)]).key(key))),
+            mismatch,
+            "{key}"
+        );
     }
     let free = hold(&engine, id, 1);
     for key in ["hold", "cart"] {
-        assert_eq!(code(engine.order(OrderRequest::new(free.id, id).key(key))), mismatch, "{key}");
+        assert_eq!(
+            code(engine.create_order(OrderRequest::new(free.id, id).key(key))),
+            mismatch,
+            "{key}"
+        );
     }
     assert_numbers(&engine, id, [6, 2, 1, 0]);
     assert_clean(&engine);
@@ -248,11 +257,11 @@ fn keys_differ_by_every_byte(world: &World) {
     let id = product(&engine, 20);
     let keys = ["k", "K", "k ", " k", "é", "e\u{301}", "e", "É", "kk", "%", "_", "k\\", "'", "''"];
     for key in keys {
-        let held = engine.hold(HoldRequest::new(id, 1).key(key)).expect("held");
+        let held = engine.create_hold(HoldRequest::new(id, 1).key(key)).expect("held");
         assert!(!held.replayed, "{key:?}");
     }
     for key in keys {
-        let held = engine.hold(HoldRequest::new(id, 1).key(key)).expect("held");
+        let held = engine.create_hold(HoldRequest::new(id, 1).key(key)).expect("held");
         assert!(held.replayed, "{key:?}");
     }
     assert_numbers(&engine, id, [6, 14, 0, 0]);
@@ -262,10 +271,13 @@ fn keys_differ_by_every_byte(world: &World) {
 fn payments_have_keys_of_their_own(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
-    let held = engine.hold(HoldRequest::new(id, 1).key("k")).expect("held");
-    let made = engine.order(OrderRequest::new(held.id, id).key("k-2")).expect("ordered");
+    let held = engine.create_hold(HoldRequest::new(id, 1).key("k")).expect("held");
+    let made = engine
+        .create_order(OrderRequest::new(held.value.id, id).key("k-2"))
+        .expect("ordered")
+        .value;
     deliver(&engine, made.id, Outcome::Success, "k");
-    assert!(engine.hold(HoldRequest::new(id, 1).key("k")).expect("held").replayed);
+    assert!(engine.create_hold(HoldRequest::new(id, 1).key("k")).expect("held").replayed);
     assert_numbers(&engine, id, [4, 0, 0, 1]);
     assert_clean(&engine);
 }
@@ -274,21 +286,21 @@ fn a_key_is_known_to_every_engine_of_the_store(world: &World) {
     let (engine, other) = (world.engine(), world.engine());
     let id = product(&engine, 5);
     let request = HoldRequest::new(id, 2).key("k");
-    let first = engine.hold(&request).expect("held");
-    let again = other.hold(&request).expect("held");
+    let first = engine.create_hold(&request).expect("held").value;
+    let again = other.create_hold(&request).expect("held");
     assert!(again.replayed);
-    assert_eq!(again.value, first.value);
-    assert_eq!(code(other.hold(HoldRequest::new(id, 1).key("k"))), "idempotency_mismatch");
+    assert_eq!(again.value, first);
+    assert_eq!(code(other.create_hold(HoldRequest::new(id, 1).key("k"))), "idempotency_mismatch");
     let greedy = HoldRequest::new(id, 9).key("greedy");
-    assert_eq!(code(engine.hold(&greedy)), "insufficient_stock");
-    assert!(other.hold(&greedy).expect_err("refused").replayed());
-    other.release(first.id).expect("released");
+    assert_eq!(code(engine.create_hold(&greedy)), "insufficient_stock");
+    assert!(other.create_hold(&greedy).expect_err("refused").replayed());
+    other.release_hold(first.id).expect("released");
     engine.close().expect("closes");
     other.close().expect("closes");
     let later = world.engine();
-    let again = later.hold(&request).expect("held");
+    let again = later.create_hold(&request).expect("held");
     assert!(again.replayed);
-    assert_eq!(again.value, first.value);
+    assert_eq!(again.value, first);
     assert_eq!(numbers(&later, id), [5, 0, 0, 0]);
     assert_clean(&later);
 }
@@ -297,15 +309,20 @@ fn a_changed_default_makes_no_other_request_of_a_repeated_one(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     let (one, cart) = (HoldRequest::new(id, 2).key("k"), CartRequest::new([(id, 1)]).key("c"));
-    let (held, made) = (engine.hold(&one).expect("held"), engine.hold_many(&cart).expect("held"));
+    let (held, made) =
+        (engine.create_hold(&one).expect("held"), engine.create_holds(&cart).expect("held"));
     engine.close().expect("closes");
     let later = world.builder().hold_ttl(secs(60)).open().expect("opens");
-    let (again, made_again) = (later.hold(&one), later.hold_many(&cart));
+    let (again, made_again) = (later.create_hold(&one), later.create_holds(&cart));
     let (again, made_again) = (again.expect("held"), made_again.expect("held"));
     assert!(again.replayed && made_again.replayed);
     assert_eq!((again.value, made_again.value), (held.value, made.value));
     let longer = one.ttl(secs(120));
-    assert_eq!(code(later.hold(&longer)), "idempotency_mismatch", "a life that was asked for");
+    assert_eq!(
+        code(later.create_hold(&longer)),
+        "idempotency_mismatch",
+        "a life that was asked for"
+    );
     assert_eq!(numbers(&later, id), [2, 3, 0, 0]);
     assert_clean(&later);
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use stockade::{
-    Engine, LatePayment, Order, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition,
-    PaymentEvent, StockAdjustment,
+    Engine, LatePayment, Order, OrderStatus, Outcome, PaymentDisposition, PaymentEvent,
+    PaymentStatus, StockAdjustment,
 };
 
 use crate::steps::{TICK, all_events, assert_numbers, deliver, hold, order, secs, story};
@@ -27,7 +27,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("late";
 const HALF_AN_HOUR: Duration = Duration::from_secs(1_800);
 
 fn order_now(engine: &Engine, order: &Order) -> (OrderStatus, PaymentDisposition) {
-    let order = engine.get_order(order.id).expect("is there");
+    let order = engine.order(order.id).expect("is there");
     (order.status, order.payment_disposition)
 }
 
@@ -37,9 +37,9 @@ fn money_after_a_cancellation_takes_the_units_again(world: &World) {
     let made = order(&engine, id, 2);
     deliver(&engine, made.id, Outcome::Failure, "f");
     world.clock.advance(secs(60));
-    assert_eq!(deliver(&engine, made.id, Outcome::Success, "s"), PaymentAnswer::Recorded);
+    assert_eq!(deliver(&engine, made.id, Outcome::Success, "s"), PaymentStatus::Recorded);
     assert_eq!(order_now(&engine, &made), (OrderStatus::Paid, PaymentDisposition::ReReserved));
-    assert_eq!(engine.get_order(made.id).expect("is there").updated_at, world.clock.time());
+    assert_eq!(engine.order(made.id).expect("is there").updated_at, world.clock.time());
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     // Paid is paid: more money takes nothing, and a failure is a conflict.
     deliver(&engine, made.id, Outcome::Success, "s-2");
@@ -56,7 +56,7 @@ fn money_after_a_cancellation_without_stock_needs_a_refund(world: &World) {
     let made = order(&engine, id, 4);
     deliver(&engine, made.id, Outcome::Failure, "f");
     hold(&engine, id, 2);
-    assert_eq!(deliver(&engine, made.id, Outcome::Success, "s"), PaymentAnswer::Recorded);
+    assert_eq!(deliver(&engine, made.id, Outcome::Success, "s"), PaymentStatus::Recorded);
     let expected = (OrderStatus::Cancelled, PaymentDisposition::NeedsRefund);
     assert_eq!(order_now(&engine, &made), expected);
     assert_numbers(&engine, id, [3, 2, 0, 0]);
@@ -88,12 +88,12 @@ fn a_refund_once_asked_for_stays(world: &World) {
     deliver(&engine, made.id, Outcome::Failure, "f");
     let in_the_way = hold(&engine, id, 2);
     deliver(&engine, made.id, Outcome::Success, "s");
-    engine.release(in_the_way.id).expect("released");
+    engine.release_hold(in_the_way.id).expect("released");
     engine.adjust_stock(StockAdjustment::new(id, 10, "received")).expect("adjusted");
     deliver(&engine, made.id, Outcome::Success, "s-2");
     deliver(&engine, made.id, Outcome::Failure, "f-2");
     let by_token = PaymentEvent::for_token(made.payment_token, Outcome::Success);
-    engine.payment(&by_token).expect("taken");
+    engine.record_payment(&by_token).expect("taken");
     let expected = (OrderStatus::Cancelled, PaymentDisposition::NeedsRefund);
     assert_eq!(order_now(&engine, &made), expected);
     assert_numbers(&engine, id, [12, 0, 0, 0]);
@@ -181,7 +181,7 @@ fn a_failure_after_the_end_is_no_conflict(world: &World) {
     let id = product(&engine, 5);
     let made = order(&engine, id, 2);
     world.clock.advance(HALF_AN_HOUR);
-    assert_eq!(deliver(&engine, made.id, Outcome::Failure, "f"), PaymentAnswer::Recorded);
+    assert_eq!(deliver(&engine, made.id, Outcome::Failure, "f"), PaymentStatus::Recorded);
     assert_eq!(order_now(&engine, &made), (OrderStatus::Cancelled, PaymentDisposition::None));
     assert_eq!(story(&engine, id)[2..], [("order.cancelled", 2)]);
     assert_numbers(&engine, id, [5, 0, 0, 0]);

@@ -23,10 +23,10 @@ fn an_order_takes_its_hold_over_and_tells_all_about_itself(world: &World) {
     let id = product(&engine, 5);
     let held = hold(&engine, id, 2);
     world.clock.advance(secs(10));
-    let made = engine.order(OrderRequest::new(held.id, id)).expect("ordered");
+    let made = engine.create_order(OrderRequest::new(held.id, id)).expect("ordered");
     assert!(!made.replayed);
     let made = made.value;
-    assert_eq!((made.hold_id, made.product_id, made.qty), (held.id, id, 2));
+    assert_eq!((made.hold_id, made.product_id, made.quantity), (held.id, id, 2));
     assert_eq!(made.status, OrderStatus::PendingPayment);
     assert_eq!(made.payment_disposition, PaymentDisposition::None);
     assert_eq!((made.created_at, made.updated_at), (world.clock.time(), world.clock.time()));
@@ -34,8 +34,8 @@ fn an_order_takes_its_hold_over_and_tells_all_about_itself(world: &World) {
     let text = made.payment_token.to_string();
     assert!(text.starts_with(&format!("pt_{}_", made.id)), "{text}");
     assert_eq!(text.parse::<PaymentToken>().expect("reads"), made.payment_token);
-    assert_eq!(engine.get_order(made.id).expect("is there"), made);
-    assert_eq!(engine.get_hold(held.id).expect("is there").status, HoldStatus::Converted);
+    assert_eq!(engine.order(made.id).expect("is there"), made);
+    assert_eq!(engine.hold(held.id).expect("is there").status, HoldStatus::Converted);
     assert_numbers(&engine, id, [3, 0, 2, 0]);
     assert_eq!(story(&engine, id), [("hold.created", 2), ("order.created", 2)]);
     let told = all_events(&engine).pop().expect("an event");
@@ -51,14 +51,14 @@ fn an_order_for_another_product_leaves_the_hold_untouched(world: &World) {
     let nowhere = [ProductId(0), ProductId(999_999), ProductId(u64::MAX)];
     for wrong in [other].into_iter().chain(nowhere) {
         let request = OrderRequest::new(held.id, wrong);
-        assert_eq!(code(engine.order(&request)), "product_mismatch", "{wrong}");
-        assert_eq!(engine.get_hold(held.id).expect("is there"), held);
+        assert_eq!(code(engine.create_order(&request)), "product_mismatch", "{wrong}");
+        assert_eq!(engine.hold(held.id).expect("is there"), held);
     }
     assert_numbers(&engine, id, [3, 2, 0, 0]);
     assert_numbers(&engine, other, [5, 0, 0, 0]);
     assert_clean(&engine);
-    engine.order(OrderRequest::new(held.id, id)).expect("ordered");
-    assert_eq!(code(engine.order(OrderRequest::new(held.id, other))), "product_mismatch");
+    engine.create_order(OrderRequest::new(held.id, id)).expect("ordered");
+    assert_eq!(code(engine.create_order(OrderRequest::new(held.id, other))), "product_mismatch");
     assert_numbers(&engine, id, [3, 0, 2, 0]);
     assert_clean(&engine);
 }
@@ -69,13 +69,13 @@ fn a_hold_is_never_used_twice(world: &World) {
     let made = order(&engine, id, 2);
     let request = OrderRequest::new(made.hold_id, id);
     for request in [request.clone(), request.clone(), request.clone().key("again")] {
-        let error = engine.order(&request).expect_err("refused");
+        let error = engine.create_order(&request).expect_err("refused");
         assert_eq!((error.code(), error.order_id()), ("hold_already_used", Some(made.id)));
     }
     // Not after its time either, and not once the order is cancelled.
     world.clock.advance(secs(3_600));
     assert_eq!(engine.sweep().expect("sweeps").orders_cancelled, 1);
-    let error = engine.order(&request).expect_err("refused");
+    let error = engine.create_order(&request).expect_err("refused");
     assert_eq!((error.code(), error.order_id()), ("hold_already_used", Some(made.id)));
     assert_numbers(&engine, id, [5, 0, 0, 0]);
     let expected = [("hold.created", 2), ("order.created", 2), ("order.cancelled", 2)];
@@ -88,9 +88,9 @@ fn a_hold_is_good_until_its_last_microsecond(world: &World) {
     let id = product(&engine, 2);
     let (first, second) = (hold(&engine, id, 1), hold(&engine, id, 1));
     world.clock.advance(secs(120) - TICK);
-    engine.order(OrderRequest::new(first.id, id)).expect("ordered");
+    engine.create_order(OrderRequest::new(first.id, id)).expect("ordered");
     world.clock.advance(TICK);
-    assert_eq!(code(engine.order(OrderRequest::new(second.id, id))), "hold_expired");
+    assert_eq!(code(engine.create_order(OrderRequest::new(second.id, id))), "hold_expired");
     assert_numbers(&engine, id, [1, 0, 1, 0]);
     assert_clean(&engine);
 }
@@ -101,8 +101,8 @@ fn an_order_from_an_expired_hold_gives_its_stock_back_at_once(world: &World) {
     let held = hold(&engine, id, 2);
     world.clock.set(held.expires_at);
     for _ in 0..2 {
-        assert_eq!(code(engine.order(OrderRequest::new(held.id, id))), "hold_expired");
-        assert_eq!(engine.get_hold(held.id).expect("is there").status, HoldStatus::Expired);
+        assert_eq!(code(engine.create_order(OrderRequest::new(held.id, id))), "hold_expired");
+        assert_eq!(engine.hold(held.id).expect("is there").status, HoldStatus::Expired);
         assert_numbers(&engine, id, [5, 0, 0, 0]);
         // What was due is not only counted as returned, it is returned.
         let report = assert_clean(&engine);
@@ -122,7 +122,7 @@ fn an_order_from_a_hold_that_was_swept_is_refused_alike(world: &World) {
     let held = hold(&engine, id, 2);
     world.clock.advance(secs(500));
     assert_eq!(engine.sweep().expect("sweeps").holds_expired, 1);
-    assert_eq!(code(engine.order(OrderRequest::new(held.id, id))), "hold_expired");
+    assert_eq!(code(engine.create_order(OrderRequest::new(held.id, id))), "hold_expired");
     assert_numbers(&engine, id, [5, 0, 0, 0]);
     assert_clean(&engine);
 }
@@ -131,11 +131,11 @@ fn a_released_hold_cannot_be_ordered(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     let held = hold(&engine, id, 2);
-    engine.release(held.id).expect("released");
+    engine.release_hold(held.id).expect("released");
     for _ in 0..2 {
-        assert_eq!(code(engine.order(OrderRequest::new(held.id, id))), "hold_expired");
+        assert_eq!(code(engine.create_order(OrderRequest::new(held.id, id))), "hold_expired");
     }
-    assert_eq!(engine.get_hold(held.id).expect("is there").status, HoldStatus::Released);
+    assert_eq!(engine.hold(held.id).expect("is there").status, HoldStatus::Released);
     assert_numbers(&engine, id, [5, 0, 0, 0]);
     assert_clean(&engine);
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use stockade::{
-    Engine, Order, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition, PaymentEvent,
+    Engine, Order, OrderStatus, Outcome, PaymentDisposition, PaymentEvent, PaymentStatus,
     PaymentToken,
 };
 
@@ -25,7 +25,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("payments";
 );
 
 fn order_now(engine: &Engine, order: &Order) -> (OrderStatus, PaymentDisposition) {
-    let order = engine.get_order(order.id).expect("is there");
+    let order = engine.order(order.id).expect("is there");
     (order.status, order.payment_disposition)
 }
 
@@ -34,8 +34,8 @@ fn a_success_pays_the_order(world: &World) {
     let id = product(&engine, 5);
     let made = order(&engine, id, 2);
     world.clock.advance(secs(10));
-    assert_eq!(deliver(&engine, made.id, Outcome::Success, "evt"), PaymentAnswer::Recorded);
-    let paid = engine.get_order(made.id).expect("is there");
+    assert_eq!(deliver(&engine, made.id, Outcome::Success, "evt"), PaymentStatus::Recorded);
+    let paid = engine.order(made.id).expect("is there");
     assert_eq!(
         (paid.status, paid.payment_disposition),
         (OrderStatus::Paid, PaymentDisposition::None)
@@ -46,7 +46,7 @@ fn a_success_pays_the_order(world: &World) {
     // Sold for good: neither the hold's nor the order's time matters any more.
     world.clock.advance(secs(86_400));
     assert_eq!(engine.sweep().expect("sweeps").orders_cancelled, 0);
-    assert_eq!(engine.get_order(made.id).expect("is there"), paid);
+    assert_eq!(engine.order(made.id).expect("is there"), paid);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     let expected = [("hold.created", 2), ("order.created", 2), ("order.paid", 2)];
     assert_eq!(story(&engine, id), expected);
@@ -60,11 +60,11 @@ fn a_failure_cancels_the_order_and_its_stock_is_back_once(world: &World) {
     let id = product(&engine, 5);
     let made = order(&engine, id, 2);
     world.clock.advance(secs(10));
-    assert_eq!(deliver(&engine, made.id, Outcome::Failure, "evt"), PaymentAnswer::Recorded);
+    assert_eq!(deliver(&engine, made.id, Outcome::Failure, "evt"), PaymentStatus::Recorded);
     assert_eq!(order_now(&engine, &made), (OrderStatus::Cancelled, PaymentDisposition::None));
-    assert_eq!(engine.get_order(made.id).expect("is there").updated_at, world.clock.time());
+    assert_eq!(engine.order(made.id).expect("is there").updated_at, world.clock.time());
     assert_numbers(&engine, id, [5, 0, 0, 0]);
-    assert_eq!(deliver(&engine, made.id, Outcome::Failure, "evt-2"), PaymentAnswer::Recorded);
+    assert_eq!(deliver(&engine, made.id, Outcome::Failure, "evt-2"), PaymentStatus::Recorded);
     world.clock.advance(secs(86_400));
     assert_eq!(engine.sweep().expect("sweeps").orders_cancelled, 0);
     assert_numbers(&engine, id, [5, 0, 0, 0]);
@@ -81,12 +81,12 @@ fn an_event_counts_once_however_often_it_comes(world: &World) {
     let failure =
         PaymentEvent::for_order(cancelled.id, Outcome::Failure).key("evt-2").body(*b"{2}");
     for event in [&success, &failure] {
-        let first = engine.payment(event).expect("taken");
-        assert_eq!((first.value, first.replayed), (PaymentAnswer::Recorded, false));
+        let first = engine.record_payment(event).expect("taken");
+        assert_eq!((first.value.status, first.replayed), (PaymentStatus::Recorded, false));
         for later in [0, 0, 1, 4_000] {
             world.clock.advance(secs(later));
-            let again = engine.payment(event).expect("taken");
-            assert_eq!((again.value, again.replayed), (PaymentAnswer::Recorded, true));
+            let again = engine.record_payment(event).expect("taken");
+            assert_eq!((again.value.status, again.replayed), (PaymentStatus::Recorded, true));
         }
     }
     assert_numbers(&engine, id, [3, 0, 0, 2]);
@@ -100,16 +100,16 @@ fn an_event_without_a_key_counts_once_too(world: &World) {
     let id = product(&engine, 5);
     let made = order(&engine, id, 2);
     let event = PaymentEvent::for_order(made.id, Outcome::Success);
-    assert!(!engine.payment(&event).expect("taken").replayed);
-    assert!(engine.payment(&event).expect("taken").replayed);
+    assert!(!engine.record_payment(&event).expect("taken").replayed);
+    assert!(engine.record_payment(&event).expect("taken").replayed);
     // The derived key is of order, token and status; the body has no part.
-    assert!(engine.payment(event.clone().body(*b"{}")).expect("taken").replayed);
+    assert!(engine.record_payment(event.clone().body(*b"{}")).expect("taken").replayed);
     let with_token = event.clone().token(made.payment_token);
-    assert!(!engine.payment(&with_token).expect("taken").replayed);
-    assert!(engine.payment(&with_token).expect("taken").replayed);
+    assert!(!engine.record_payment(&with_token).expect("taken").replayed);
+    assert!(engine.record_payment(&with_token).expect("taken").replayed);
     let failure = PaymentEvent::for_order(made.id, Outcome::Failure);
-    assert!(!engine.payment(&failure).expect("taken").replayed);
-    assert!(engine.payment(&failure).expect("taken").replayed);
+    assert!(!engine.record_payment(&failure).expect("taken").replayed);
+    assert!(engine.record_payment(&failure).expect("taken").replayed);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     let (last, _) = *story(&engine, id).last().expect("an event");
     assert_eq!(last, "payment.conflict");
@@ -121,7 +121,7 @@ fn a_key_that_returns_with_another_body_is_refused(world: &World) {
     let id = product(&engine, 5);
     let (made, other) = (order(&engine, id, 2), order(&engine, id, 1));
     let event = PaymentEvent::for_order(made.id, Outcome::Success).key("evt").body(*b"one");
-    engine.payment(&event).expect("taken");
+    engine.record_payment(&event).expect("taken");
     let others = [
         event.clone().body(*b"two"),
         PaymentEvent::for_order(made.id, Outcome::Success).key("evt"),
@@ -130,9 +130,9 @@ fn a_key_that_returns_with_another_body_is_refused(world: &World) {
         PaymentEvent::for_order(other.id, Outcome::Success).key("evt").body(*b"two"),
     ];
     for other in &others {
-        assert_eq!(code(engine.payment(other)), "idempotency_mismatch");
+        assert_eq!(code(engine.record_payment(other)), "idempotency_mismatch");
     }
-    assert!(engine.payment(&event).expect("taken").replayed);
+    assert!(engine.record_payment(&event).expect("taken").replayed);
     assert_eq!(order_now(&engine, &made).0, OrderStatus::Paid);
     assert_eq!(order_now(&engine, &other).0, OrderStatus::PendingPayment);
     assert_numbers(&engine, id, [2, 0, 1, 2]);
@@ -145,10 +145,10 @@ fn the_same_word_under_other_keys_changes_nothing(world: &World) {
     let id = product(&engine, 5);
     let (paid, cancelled) = (order(&engine, id, 2), order(&engine, id, 1));
     for key in ["s-1", "s-2", "s-3"] {
-        assert_eq!(deliver(&engine, paid.id, Outcome::Success, key), PaymentAnswer::Recorded);
+        assert_eq!(deliver(&engine, paid.id, Outcome::Success, key), PaymentStatus::Recorded);
     }
     for key in ["f-1", "f-2", "f-3"] {
-        assert_eq!(deliver(&engine, cancelled.id, Outcome::Failure, key), PaymentAnswer::Recorded);
+        assert_eq!(deliver(&engine, cancelled.id, Outcome::Failure, key), PaymentStatus::Recorded);
     }
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     assert_eq!(story(&engine, id)[4..], [("order.paid", 2), ("order.cancelled", 1)]);
@@ -160,15 +160,15 @@ fn a_failure_after_the_payment_is_a_conflict_and_nothing_else(world: &World) {
     let id = product(&engine, 5);
     let made = order(&engine, id, 2);
     deliver(&engine, made.id, Outcome::Success, "s-1");
-    let paid = engine.get_order(made.id).expect("is there");
+    let paid = engine.order(made.id).expect("is there");
     let version = engine.product(id).expect("is there").version;
     world.clock.advance(secs(10));
-    assert_eq!(deliver(&engine, made.id, Outcome::Failure, "f-1"), PaymentAnswer::Recorded);
-    assert_eq!(engine.get_order(made.id).expect("is there"), paid);
+    assert_eq!(deliver(&engine, made.id, Outcome::Failure, "f-1"), PaymentStatus::Recorded);
+    assert_eq!(engine.order(made.id).expect("is there"), paid);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     assert_eq!(engine.product(id).expect("is there").version, version);
     let event = PaymentEvent::for_order(made.id, Outcome::Failure).key("f-1");
-    assert!(engine.payment(&event).expect("taken").replayed);
+    assert!(engine.record_payment(&event).expect("taken").replayed);
     let story = story(&engine, id);
     assert_eq!(story[2..], [("order.paid", 2), ("payment.conflict", 2)]);
     let told = all_events(&engine).pop().expect("an event");
@@ -181,10 +181,10 @@ fn a_payment_token_names_its_order(world: &World) {
     let id = product(&engine, 5);
     let (first, second) = (order(&engine, id, 2), order(&engine, id, 1));
     let event = PaymentEvent::for_token(first.payment_token, Outcome::Success).key("evt");
-    assert_eq!(engine.payment(&event).expect("taken").value, PaymentAnswer::Recorded);
-    assert!(engine.payment(&event).expect("taken").replayed);
+    assert_eq!(engine.record_payment(&event).expect("taken").value.status, PaymentStatus::Recorded);
+    assert!(engine.record_payment(&event).expect("taken").replayed);
     let both = PaymentEvent::for_order(second.id, Outcome::Failure).token(second.payment_token);
-    assert_eq!(engine.payment(&both).expect("taken").value, PaymentAnswer::Recorded);
+    assert_eq!(engine.record_payment(&both).expect("taken").value.status, PaymentStatus::Recorded);
     assert_eq!(order_now(&engine, &first).0, OrderStatus::Paid);
     assert_eq!(order_now(&engine, &second).0, OrderStatus::Cancelled);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
@@ -198,16 +198,16 @@ fn a_wrong_payment_token_is_refused(world: &World) {
     let wrong: PaymentToken = format!("pt_{}_{:032x}", made.id, 7).parse().expect("a token");
     for outcome in [Outcome::Success, Outcome::Failure] {
         let by_token = PaymentEvent::for_token(wrong, outcome).key("evt");
-        assert_eq!(code(engine.payment(&by_token)), "invalid_argument");
+        assert_eq!(code(engine.record_payment(&by_token)), "invalid_argument");
         let by_both = PaymentEvent::for_order(made.id, outcome).token(wrong).key("evt");
-        assert_eq!(code(engine.payment(&by_both)), "invalid_argument");
+        assert_eq!(code(engine.record_payment(&by_both)), "invalid_argument");
         let of_two =
             PaymentEvent::for_order(made.id, outcome).token(other.payment_token).key("evt");
-        assert_eq!(code(engine.payment(&of_two)), "invalid_argument");
+        assert_eq!(code(engine.record_payment(&of_two)), "invalid_argument");
     }
     assert_numbers(&engine, id, [2, 0, 3, 0]);
     // What was refused used up no key.
-    assert_eq!(deliver(&engine, made.id, Outcome::Success, "evt"), PaymentAnswer::Recorded);
+    assert_eq!(deliver(&engine, made.id, Outcome::Success, "evt"), PaymentStatus::Recorded);
     assert_numbers(&engine, id, [2, 0, 1, 2]);
     assert_clean(&engine);
 }

@@ -102,7 +102,7 @@ fn several_sweepers_return_each_hold_once(world: &World) {
     for id in &products {
         let hold = HoldRequest::new(*id, 1).ttl(Duration::from_secs(1));
         for _ in 0..HOLDS {
-            engine.hold(&hold).expect("held");
+            engine.create_hold(&hold).expect("held");
         }
     }
     let expired = || History::read(&engine).count(EventKind::HoldExpired) as u64;

@@ -40,7 +40,7 @@ fn a_store_put_back_to_an_earlier_state_is_believed(world: &World) {
         hold(&engine, id, 1);
     }
     assert_eq!(engine.product(id).expect("reads").stock, 0);
-    let refused = engine.hold(stockade::HoldRequest::new(id, 1)).expect_err("sold out");
+    let refused = engine.create_hold(stockade::HoldRequest::new(id, 1)).expect_err("sold out");
     assert_eq!(refused.code(), "insufficient_stock");
     let mut outsider = Outsider::new(world);
     outsider.run(&format!("DELETE FROM stockade_holds WHERE product_id = {id}"));
@@ -58,15 +58,17 @@ fn money(text: &str) -> Money {
 
 fn a_new_product_is_as_it_was_described(world: &World) {
     let engine = world.engine();
-    let first = engine.create_product(NewProduct::new("Lamp", money("19.99"), 5)).expect("created");
+    let first =
+        engine.create_product(NewProduct::new("Lamp", money("19.99"), 5)).expect("created").value;
     assert_eq!((first.name.as_str(), first.price.minor()), ("Lamp", 1_999));
     assert_eq!((first.stock, first.held, first.pending, first.sold), (5, 0, 0, 0));
     assert_eq!((first.version, first.received()), (1, 5));
-    let second = engine.create_product(NewProduct::new("Lamp", money("1"), 0)).expect("created");
+    let second =
+        engine.create_product(NewProduct::new("Lamp", money("1"), 0)).expect("created").value;
     assert!(second.id > first.id, "the same name twice is two products");
-    assert_eq!(engine.product(first.id).expect("is there"), first.value);
-    assert_eq!(engine.product(second.id).expect("is there"), second.value);
-    assert_eq!(engine.products(None, 10).expect("reads").items, [first.value, second.value]);
+    assert_eq!(engine.product(first.id).expect("is there"), first);
+    assert_eq!(engine.product(second.id).expect("is there"), second);
+    assert_eq!(engine.products(None, 10).expect("reads").items, [first, second]);
     assert_clean(&engine);
 }
 
@@ -76,7 +78,7 @@ fn a_key_creates_a_product_once(world: &World) {
     let first = engine.create_product(&lamp).expect("created");
     assert!(!first.replayed);
     // The answer is the first one, whatever became of the product meanwhile.
-    hold(&engine, first.id, 2);
+    hold(&engine, first.value.id, 2);
     for _ in 0..2 {
         let again = engine.create_product(&lamp).expect("replayed");
         assert_eq!((again.replayed, &again.value), (true, &first.value));
@@ -88,8 +90,8 @@ fn a_key_creates_a_product_once(world: &World) {
     ] {
         assert_eq!(code(engine.create_product(other.key("import-7"))), "idempotency_mismatch");
     }
-    let held = stockade::HoldRequest::new(first.id, 1).key("import-7");
-    assert_eq!(code(engine.hold(&held)), "idempotency_mismatch");
+    let held = stockade::HoldRequest::new(first.value.id, 1).key("import-7");
+    assert_eq!(code(engine.create_hold(&held)), "idempotency_mismatch");
     assert_eq!(code(engine.create_product(lamp.clone().key(""))), "invalid_argument");
     assert_eq!(engine.products(None, 10).expect("reads").items.len(), 1);
     // Without a key, and with another, each is a product of its own.
@@ -99,7 +101,7 @@ fn a_key_creates_a_product_once(world: &World) {
     // Callers at the same time create one.
     let rug = NewProduct::new("Rug", money("1"), 1).key("import-9");
     let ids: Vec<_> = std::thread::scope(|scope| {
-        let create = || engine.create_product(&rug).expect("created").id;
+        let create = || engine.create_product(&rug).expect("created").value.id;
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
@@ -124,7 +126,8 @@ fn names_are_kept_to_the_letter(world: &World) {
         &longest_in_bytes,
     ];
     for name in names {
-        let made = engine.create_product(NewProduct::new(name, money("1"), 1)).expect("created");
+        let made =
+            engine.create_product(NewProduct::new(name, money("1"), 1)).expect("created").value;
         assert_eq!(made.name, name);
         assert_eq!(engine.product(made.id).expect("is there").name, name);
     }
@@ -139,7 +142,8 @@ fn names_are_kept_to_the_letter(world: &World) {
 fn prices_are_kept_to_the_minor_unit(world: &World) {
     let engine = world.engine();
     for text in ["0", "0.01", "0.1", "19.99", "200", "92233720368547758.07"] {
-        let made = engine.create_product(NewProduct::new("Lamp", money(text), 1)).expect("created");
+        let made =
+            engine.create_product(NewProduct::new("Lamp", money(text), 1)).expect("created").value;
         assert_eq!(engine.product(made.id).expect("is there").price.to_string(), text);
     }
     assert!(Money::from_minor(-1).is_err());
@@ -221,7 +225,7 @@ fn an_adjustment_with_a_stale_version_is_refused(world: &World) {
     assert_eq!(code(engine.adjust_stock(counted.clone().version(seen))), "version_mismatch");
     assert_numbers(&engine, id, [4, 1, 0, 0]);
     let now = engine.products(None, 1).expect("reads").items[0].version;
-    let after = engine.adjust_stock(counted.version(now)).expect("adjusted");
+    let after = engine.adjust_stock(counted.version(now)).expect("adjusted").value;
     assert_eq!((after.stock, after.version), (7, now + 1));
     assert_clean(&engine);
 }
@@ -236,9 +240,9 @@ fn stock_is_adjusted_up_and_down_but_never_below_zero(world: &World) {
     let before = engine.product(id).expect("is there");
     let adjust = |delta| engine.adjust_stock(StockAdjustment::new(id, delta, "counted"));
     let after = adjust(10).expect("adjusted");
-    assert_eq!((after.stock, after.version), (12, before.version + 1));
+    assert_eq!((after.value.stock, after.value.version), (12, before.version + 1));
     assert_eq!(engine.product(id).expect("is there"), after.value);
-    assert_eq!(adjust(-5).expect("adjusted").stock, 7);
+    assert_eq!(adjust(-5).expect("adjusted").value.stock, 7);
     let error = adjust(-8).expect_err("refused");
     assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(7)));
     assert_eq!(error.short()[0].requested, 8);
@@ -246,7 +250,7 @@ fn stock_is_adjusted_up_and_down_but_never_below_zero(world: &World) {
     assert_eq!((error.code(), error.short()[0].requested), ("insufficient_stock", 1 << 63));
     assert_numbers(&engine, id, [7, 1, 1, 1]);
     // What is held, ordered or sold cannot be written off.
-    assert_eq!(adjust(-7).expect("adjusted").stock, 0);
+    assert_eq!(adjust(-7).expect("adjusted").value.stock, 0);
     assert_eq!(code(adjust(-1)), "insufficient_stock");
     assert_numbers(&engine, id, [0, 1, 1, 1]);
     assert_eq!(assert_clean(&engine).units.received, 3);
@@ -263,7 +267,7 @@ fn stock_is_never_more_than_can_be_counted(world: &World) {
     assert_numbers(&engine, id, [3, 2, 0, 0]);
     assert_clean(&engine);
     let most = adjust(i64::MAX - 5).expect("adjusted");
-    assert_eq!((most.stock, most.received()), (i64::MAX as u64 - 2, i64::MAX as u64));
+    assert_eq!((most.value.stock, most.value.received()), (i64::MAX as u64 - 2, i64::MAX as u64));
     assert_eq!(code(adjust(1)), "invalid_argument");
     assert_numbers(&engine, id, [i64::MAX as u64 - 2, 2, 0, 0]);
     assert_clean(&engine);

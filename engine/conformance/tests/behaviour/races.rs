@@ -41,8 +41,8 @@ fn the_last_units_go_to_as_many_as_there_are_by_two_engines(world: &World) {
 fn last_units(engines: &[Engine]) {
     for _ in 0..5 {
         let id = product(&engines[0], 50);
-        let answers = at_once(64, |at| pick(engines, at).hold(HoldRequest::new(id, 1)));
-        let mut held: Vec<_> = answers.iter().flatten().map(|hold| hold.id).collect();
+        let answers = at_once(64, |at| pick(engines, at).create_hold(HoldRequest::new(id, 1)));
+        let mut held: Vec<_> = answers.iter().flatten().map(|hold| hold.value.id).collect();
         held.sort_unstable();
         held.dedup();
         assert_eq!(held.len(), 50);
@@ -60,8 +60,8 @@ fn mixed_quantities_never_take_more_than_there_is(world: &World) {
     for _ in 0..5 {
         let id = product(&engine, 50);
         let quantity = |at: usize| [1, 2, 3][at % 3];
-        let answers = at_once(64, |at| engine.hold(HoldRequest::new(id, quantity(at))));
-        let held: u32 = answers.iter().flatten().map(|hold| hold.qty).sum();
+        let answers = at_once(64, |at| engine.create_hold(HoldRequest::new(id, quantity(at))));
+        let held: u32 = answers.iter().flatten().map(|hold| hold.value.quantity).sum();
         let left = 50 - u64::from(held);
         assert_eq!(numbers(&engine, id), [left, u64::from(held), 0, 0]);
         for (at, answer) in answers.iter().enumerate() {
@@ -128,7 +128,7 @@ fn carts(engines: &[Engine], carts: usize) {
                 wanted.truncate(2 + usize::try_from(dice.below(5)).expect("small"));
                 taken.extend(cart(engine, &wanted, &mut dice));
             } else {
-                let answer = engine.hold(HoldRequest::new(wanted[0], 1));
+                let answer = engine.create_hold(HoldRequest::new(wanted[0], 1));
                 assert!(matches!(kind(&answer), None | Some(ErrorKind::InsufficientStock)));
                 taken.extend(answer.map(|hold| hold.value));
             }
@@ -138,13 +138,13 @@ fn carts(engines: &[Engine], carts: usize) {
     let taken = taken.concat();
     for id in &products {
         let mine = taken.iter().filter(|hold| hold.product_id == *id);
-        let held: u64 = mine.map(|hold| u64::from(hold.qty)).sum();
+        let held: u64 = mine.map(|hold| u64::from(hold.quantity)).sum();
         assert_eq!(numbers(&engines[0], *id), [STOCK - held, held, 0, 0], "product {id}");
     }
     assert_clean(&engines[0]);
     at_once(8, |at| {
         for hold in taken.iter().skip(at).step_by(8) {
-            let hold = pick(engines, at).release(hold.id).expect("released");
+            let hold = pick(engines, at).release_hold(hold.id).expect("released");
             assert_eq!(hold.status, HoldStatus::Released);
         }
     });
@@ -158,11 +158,12 @@ fn carts(engines: &[Engine], carts: usize) {
 fn cart(engine: &Engine, wanted: &[ProductId], dice: &mut Dice) -> Vec<stockade::Hold> {
     let items: Vec<_> =
         wanted.iter().map(|id| (*id, 1 + u32::try_from(dice.below(2)).expect("small"))).collect();
-    match engine.hold_many(CartRequest::new(items.clone())) {
+    match engine.create_holds(CartRequest::new(items.clone())) {
         Ok(holds) => {
             let mut asked = items;
             asked.sort_unstable();
-            let got: Vec<_> = holds.iter().map(|hold| (hold.product_id, hold.qty)).collect();
+            let got: Vec<_> =
+                holds.value.iter().map(|hold| (hold.product_id, hold.quantity)).collect();
             assert_eq!(got, asked);
             holds.value
         }
@@ -180,7 +181,7 @@ fn a_full_queue_refuses_and_the_engine_lives_on(world: &World) {
     let (mut held, mut refused) = (0, 0);
     // A fast store may keep up with one crowd, but not with every one.
     for _ in 0..100 {
-        let answers = at_once(64, |_| engine.hold(HoldRequest::new(id, 1)));
+        let answers = at_once(64, |_| engine.create_hold(HoldRequest::new(id, 1)));
         held += answers.iter().flatten().count();
         for error in answers.iter().filter_map(|answer| answer.as_ref().err()) {
             assert_eq!(error.kind(), ErrorKind::Contention);
@@ -194,7 +195,7 @@ fn a_full_queue_refuses_and_the_engine_lives_on(world: &World) {
     assert!(refused > 0, "no queue was ever full");
     assert!(metric(&engine, "stockade_refusals_total{code=\"contention\"}") <= f64::from(refused));
     assert_eq!(numbers(&engine, id)[1], u64::try_from(held).expect("few"));
-    engine.hold(HoldRequest::new(id, 1)).expect("the engine lives on");
+    engine.create_hold(HoldRequest::new(id, 1)).expect("the engine lives on");
     assert_exact(&engine, &[id], 1_000_000);
 }
 
@@ -218,7 +219,7 @@ fn storm(world: &World, count: usize) {
     let items = || products.iter().map(|id| (*id, 1));
     at_once(10, |at| {
         for _ in 0..HOLDS / 10 {
-            pick(&engines, at).hold_many(CartRequest::new(items())).expect("held");
+            pick(&engines, at).create_holds(CartRequest::new(items())).expect("held");
         }
     });
     for id in &products {
@@ -232,7 +233,8 @@ fn storm(world: &World, count: usize) {
         let mut bought = Vec::new();
         for _ in 0..20 {
             let id = dice.one_of(&products);
-            let hold = engine.hold(HoldRequest::new(id, 1)).expect("what was due is back");
+            let hold =
+                engine.create_hold(HoldRequest::new(id, 1)).expect("what was due is back").value;
             bought.push((id, hold.id));
         }
         bought

@@ -52,9 +52,9 @@ fn one_hold(engines: &[Engine]) {
     let id = product(&engines[0], 1_000);
     for round in 0..ROUNDS {
         let request = HoldRequest::new(id, 2).key(format!("hold-{round}"));
-        let answers = at_once(CALLERS, |at| pick(engines, at).hold(&request));
+        let answers = at_once(CALLERS, |at| pick(engines, at).create_hold(&request));
         let hold = the_one_answer(&answers);
-        assert_eq!(pick(engines, 1).get_hold(hold.id).expect("is there"), hold);
+        assert_eq!(pick(engines, 1).hold(hold.id).expect("is there"), hold);
         assert_eq!(numbers(&engines[0], id)[1], 2 * (round as u64 + 1));
     }
     assert_exact(&engines[0], &[id], 1_000);
@@ -73,7 +73,7 @@ fn one_cart(engines: &[Engine]) {
     for round in 0..ROUNDS {
         let items = products.iter().map(|id| (*id, 1));
         let request = CartRequest::new(items).key(format!("cart-{round}"));
-        let answers = at_once(CALLERS, |at| pick(engines, at).hold_many(&request));
+        let answers = at_once(CALLERS, |at| pick(engines, at).create_holds(&request));
         assert_eq!(the_one_answer(&answers).len(), 4);
         for id in &products {
             assert_eq!(numbers(&engines[0], *id)[1], round as u64 + 1, "product {id}");
@@ -93,11 +93,11 @@ fn one_key_makes_one_order_by_two_engines(world: &World) {
 fn one_order(engines: &[Engine]) {
     let id = product(&engines[0], 1_000);
     for round in 0..ROUNDS {
-        let hold = engines[0].hold(HoldRequest::new(id, 2)).expect("held");
+        let hold = engines[0].create_hold(HoldRequest::new(id, 2)).expect("held").value;
         let request = OrderRequest::new(hold.id, id).key(format!("order-{round}"));
-        let answers = at_once(CALLERS, |at| pick(engines, at).order(&request));
+        let answers = at_once(CALLERS, |at| pick(engines, at).create_order(&request));
         let order = the_one_answer(&answers);
-        assert_eq!(pick(engines, 1).get_order(order.id).expect("is there"), order);
+        assert_eq!(pick(engines, 1).order(order.id).expect("is there"), order);
         assert_eq!(numbers(&engines[0], id)[2], 2 * (round as u64 + 1));
     }
     assert_exact(&engines[0], &[id], 1_000);
@@ -108,7 +108,7 @@ fn one_key_remembers_one_refusal(world: &World) {
     for round in 0..ROUNDS {
         let id = product(&engine, 1);
         let request = HoldRequest::new(id, 2).key(format!("refused-{round}"));
-        let answers = at_once(CALLERS, |_| engine.hold(&request).expect_err("too many"));
+        let answers = at_once(CALLERS, |_| engine.create_hold(&request).expect_err("too many"));
         for error in &answers {
             assert_eq!(error.kind(), ErrorKind::InsufficientStock);
             assert_eq!(error.available(), Some(1));
@@ -133,9 +133,9 @@ fn first_come(engines: &[Engine]) {
     for round in 0..ROUNDS {
         let answers = at_once(CALLERS, |at| {
             let request = HoldRequest::new(products[at % 4], 1).key(format!("first-{round}"));
-            pick(engines, at / 4).hold(&request)
+            pick(engines, at / 4).create_hold(&request)
         });
-        let held: BTreeSet<_> = answers.iter().flatten().map(|hold| hold.id).collect();
+        let held: BTreeSet<_> = answers.iter().flatten().map(|hold| hold.value.id).collect();
         assert_eq!(held.len(), 1, "{answers:?}");
         let made = answers.iter().flatten().filter(|hold| !hold.replayed).count();
         assert_eq!(made, 1, "{answers:?}");

@@ -2,7 +2,7 @@
 
 use stockade::{
     Engine, ErrorKind, EventKind, HoldRequest, LatePayment, Order, OrderId, OrderRequest,
-    OrderStatus, Outcome, PaymentAnswer, PaymentDisposition, PaymentEvent, ProductId,
+    OrderStatus, Outcome, PaymentDisposition, PaymentEvent, PaymentStatus, ProductId,
 };
 
 use crate::Scenario;
@@ -33,8 +33,8 @@ const CALLERS: usize = 16;
 const ROUNDS: usize = 12;
 
 fn ordered(engine: &Engine, id: ProductId, quantity: u32) -> Order {
-    let hold = engine.hold(HoldRequest::new(id, quantity)).expect("held");
-    engine.order(OrderRequest::new(hold.id, id)).expect("ordered").value
+    let hold = engine.create_hold(HoldRequest::new(id, quantity)).expect("held").value;
+    engine.create_order(OrderRequest::new(hold.id, id)).expect("ordered").value
 }
 
 fn one_event_counts_once(world: &World) {
@@ -51,8 +51,9 @@ fn one_event(engines: &[Engine]) {
         let order = ordered(&engines[0], id, 2);
         let outcome = [Outcome::Success, Outcome::Failure][round % 2];
         let event = PaymentEvent::for_order(order.id, outcome).key(format!("evt-{round}"));
-        let answers = at_once(CALLERS, |at| pick(engines, at).payment(&event).expect("taken"));
-        assert!(answers.iter().all(|answer| answer.value == PaymentAnswer::Recorded));
+        let answers =
+            at_once(CALLERS, |at| pick(engines, at).record_payment(&event).expect("taken"));
+        assert!(answers.iter().all(|answer| answer.value.status == PaymentStatus::Recorded));
         assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1, "{answers:?}");
         let sold = 2 * (round as u64 / 2 + 1);
         assert_eq!(numbers(&engines[0], id), [1_000 - sold, 0, 0, sold]);
@@ -67,9 +68,9 @@ fn many_successes_sell_once(world: &World) {
         let order = ordered(&engine, id, 2);
         let answers = at_once(CALLERS, |at| {
             let event = PaymentEvent::for_order(order.id, Outcome::Success);
-            engine.payment(event.key(format!("evt-{round}-{at}"))).expect("taken")
+            engine.record_payment(event.key(format!("evt-{round}-{at}"))).expect("taken")
         });
-        assert!(answers.iter().all(|answer| answer.value == PaymentAnswer::Recorded));
+        assert!(answers.iter().all(|answer| answer.value.status == PaymentStatus::Recorded));
         assert!(answers.iter().all(|answer| !answer.replayed));
         assert_eq!(numbers(&engine, id), [100 - 2 * round, 0, 0, 2 * round]);
     }
@@ -85,11 +86,12 @@ fn one_event_key_for_several_bodies_counts_once(world: &World) {
         let order = ordered(&engine, id, 1);
         let answers = at_once(CALLERS, |at| {
             let event = PaymentEvent::for_order(order.id, Outcome::Success);
-            engine.payment(event.key(format!("evt-{round}")).body(format!("body {}", at % 4)))
+            engine
+                .record_payment(event.key(format!("evt-{round}")).body(format!("body {}", at % 4)))
         });
         assert_eq!(answers.iter().flatten().count(), CALLERS / 4, "{answers:?}");
         assert_eq!(count(&answers, ErrorKind::IdempotencyMismatch), CALLERS / 4 * 3);
-        assert_eq!(engine.get_order(order.id).expect("is there").status, OrderStatus::Paid);
+        assert_eq!(engine.order(order.id).expect("is there").status, OrderStatus::Paid);
     }
     assert_exact(&engine, &[id], 100);
 }
@@ -112,13 +114,12 @@ fn several_orders(engines: &[Engine]) {
         orders.push(OrderId(1_000_000 + round as u64));
         let answers = at_once(CALLERS, |at| {
             let event = PaymentEvent::for_order(orders[at % 4], Outcome::Success);
-            pick(engines, at / 4).payment(event.key(format!("evt-{round}")))
+            pick(engines, at / 4).record_payment(event.key(format!("evt-{round}")))
         });
         assert_eq!(answers.iter().flatten().count(), CALLERS / 4, "{answers:?}");
         assert_eq!(count(&answers, ErrorKind::IdempotencyMismatch), CALLERS / 4 * 3);
-        let paid = |id: &&OrderId| {
-            engines[0].get_order(**id).expect("is there").status == OrderStatus::Paid
-        };
+        let paid =
+            |id: &&OrderId| engines[0].order(**id).expect("is there").status == OrderStatus::Paid;
         assert!(orders[..3].iter().filter(paid).count() <= 1);
     }
     assert_exact(&engines[0], &products, 100);
@@ -147,10 +148,10 @@ fn contradict(engines: &[Engine]) {
         at_once(CALLERS, |at| {
             let outcome = [Outcome::Success, Outcome::Failure][at % 2];
             let event = PaymentEvent::for_order(order.id, outcome).key(format!("{round}-{at}"));
-            let answer = pick(engines, at / 2).payment(&event).expect("taken");
-            assert_eq!(answer.value, PaymentAnswer::Recorded);
+            let answer = pick(engines, at / 2).record_payment(&event).expect("taken").value;
+            assert_eq!(answer.status, PaymentStatus::Recorded);
         });
-        let order = engines[0].get_order(order.id).expect("is there");
+        let order = engines[0].order(order.id).expect("is there");
         let told = History::read(&engines[0]).of_hold(order.hold_id);
         let told_of = |kind| told.iter().filter(|told| **told == kind).count();
         let paid = told_of(EventKind::OrderPaid);
@@ -190,15 +191,19 @@ fn early(engines: &[Engine]) {
     let mut last = ordered(&engines[0], id, 1).id;
     let (mut met, mut waited) = (0, 0);
     for round in 0..EVENTS {
-        let hold = engines[0].hold(HoldRequest::new(id, 1)).expect("held");
+        let hold = engines[0].create_hold(HoldRequest::new(id, 1)).expect("held").value;
         let awaited = OrderId(last.0 + 1);
         let answers = at_once(4, |at| {
             if at == 0 {
-                return Err(engines[0].order(OrderRequest::new(hold.id, id)).expect("ordered").id);
+                return Err(engines[0]
+                    .create_order(OrderRequest::new(hold.id, id))
+                    .expect("ordered")
+                    .value
+                    .id);
             }
             let event = PaymentEvent::for_order(awaited, Outcome::Success);
-            let answer = pick(engines, at).payment(event.key(format!("evt-{round}-{at}")));
-            Ok(answer.expect("taken").value)
+            let answer = pick(engines, at).record_payment(event.key(format!("evt-{round}-{at}")));
+            Ok(answer.expect("taken").value.status)
         });
         let made = answers.iter().find_map(|answer| answer.as_ref().err()).expect("an order");
         last = *made;
@@ -206,8 +211,8 @@ fn early(engines: &[Engine]) {
             continue;
         }
         met += 1;
-        waited += answers.iter().filter(|a| matches!(a, Ok(PaymentAnswer::Waiting))).count();
-        let order = engines[0].get_order(last).expect("is there");
+        waited += answers.iter().filter(|a| matches!(a, Ok(PaymentStatus::Waiting))).count();
+        let order = engines[0].order(last).expect("is there");
         assert_eq!(order.status, OrderStatus::Paid, "round {round}, {waited} waited: {answers:?}");
     }
     assert!(met > EVENTS / 2, "only {met} events met their order");

@@ -54,10 +54,10 @@ fn read(engines: &[Engine]) {
         }
         for _ in 0..25 {
             seen = look(seen);
-            let hold = engine.hold(HoldRequest::new(id, 1)).expect("held");
+            let hold = engine.create_hold(HoldRequest::new(id, 1)).expect("held").value;
             // Its own write is newer than all that it saw before.
             seen = look(seen + 1);
-            engine.release(hold.id).expect("released");
+            engine.release_hold(hold.id).expect("released");
             seen = look(seen + 1);
         }
         writing.fetch_sub(1, Ordering::Relaxed);
@@ -77,7 +77,7 @@ fn closing_answers_everyone(world: &World) {
     let held = AtomicUsize::new(0);
     thread::scope(|scope| {
         let call = || loop {
-            let answer = engine.hold(HoldRequest::new(id, 1));
+            let answer = engine.create_hold(HoldRequest::new(id, 1));
             if let Some(kind) = kind(&answer) {
                 return kind;
             }

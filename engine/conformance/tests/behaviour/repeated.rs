@@ -30,8 +30,8 @@ fn a_text_that_runs_twice_is_done_once_and_its_answer_given(world: &World) {
             let adjustment = StockAdjustment::new(id, 1, "a recount");
             engine.adjust_stock(&adjustment).expect("adjusted");
         } else {
-            let hold = engine.hold(HoldRequest::new(id, 1)).expect("held").value;
-            assert_eq!(engine.get_hold(hold.id).expect("is there"), hold);
+            let hold = engine.create_hold(HoldRequest::new(id, 1)).expect("held").value;
+            assert_eq!(engine.hold(hold.id).expect("is there"), hold);
             held += 1;
         }
         assert_eq!(repeater.repeated(), before + 1, "{round}");

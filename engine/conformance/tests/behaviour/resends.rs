@@ -30,7 +30,7 @@ fn with_engine<F: Future<Output = ()>>(world: &World, test: impl FnOnce(AsyncEng
 async fn product(engine: &AsyncEngine, stock: u64) -> ProductId {
     let price = "1".parse().expect("a price");
     let new = stockade::NewProduct::new("Lamp", price, stock);
-    engine.create_product(&new).await.expect("created").id
+    engine.create_product(&new).await.expect("created").value.id
 }
 
 /// Sends a call as a client does; returns `{"Ok": the operation's result}` or
@@ -65,7 +65,7 @@ fn a_hold_sent_again_is_the_same_however_sold_out_the_product_is(world: &World) 
         let first = hold(&engine, id, 1, false).await;
         assert!(first["Ok"]["value"]["id"].is_u64(), "{first}");
         // Now it is known to be sold out, without the store.
-        let refused = engine.hold(HoldRequest::new(id, 1)).await.expect_err("sold out");
+        let refused = engine.create_hold(HoldRequest::new(id, 1)).await.expect_err("sold out");
         assert_eq!(refused.code(), "insufficient_stock");
         let again = hold(&engine, id, 1, true).await;
         assert_eq!(again["Ok"]["value"], first["Ok"]["value"]);
@@ -81,7 +81,7 @@ fn a_refusal_that_was_never_delivered_is_made_anew(world: &World) {
         assert_eq!(refused["Err"]["short"][0]["available"], 1);
         engine.adjust_stock(StockAdjustment::new(id, 1, "found")).await.expect("adjusted");
         let again = hold(&engine, id, 2, true).await;
-        assert_eq!(again["Ok"]["value"]["qty"], 2, "{again}");
+        assert_eq!(again["Ok"]["value"]["quantity"], 2, "{again}");
         assert_eq!(again["Ok"]["replayed"], false);
     });
 }
@@ -109,7 +109,7 @@ fn a_first_copy_that_was_overtaken_is_answered_what_was_done(world: &World) {
             assert_eq!(done["Ok"]["replayed"], false, "{done}");
             let other = HoldRequest::new(id, 1);
             let first_copy = send(&late, call, &args, false, &key);
-            let (told, held) = tokio::join!(first_copy, late.hold(&other));
+            let (told, held) = tokio::join!(first_copy, late.create_hold(&other));
             assert_eq!(told["Ok"]["value"], done["Ok"]["value"], "{told}");
             assert_eq!(told["Ok"]["replayed"], true, "{told}");
             assert!(!held.expect("held").replayed);
@@ -128,14 +128,14 @@ fn a_clients_key_is_no_callers_key(world: &World) {
     with_engine(world, async |engine| {
         let id = product(&engine, 9).await;
         let drawn = hold(&engine, id, 1, false).await;
-        let given = engine.hold(HoldRequest::new(id, 1).key(KEY)).await.expect("held");
-        assert!(!given.replayed && drawn["Ok"]["value"]["id"] != given.id.0);
-        let forged = engine.hold(HoldRequest::new(id, 1).key(format!("\u{2}{KEY}"))).await;
+        let given = engine.create_hold(HoldRequest::new(id, 1).key(KEY)).await.expect("held");
+        assert!(!given.replayed && drawn["Ok"]["value"]["id"] != given.value.id.0);
+        let forged = engine.create_hold(HoldRequest::new(id, 1).key(format!("\u{2}{KEY}"))).await;
         assert_eq!(forged.expect_err("refused").code(), "invalid_argument");
         // A caller's key goes before the client's.
         let request = serde_json::to_value(HoldRequest::new(id, 1).key(KEY)).expect("JSON");
         let replayed = send(&engine, "create_hold", &request, true, KEY).await;
-        assert_eq!(replayed["Ok"]["value"]["id"], given.id.0);
+        assert_eq!(replayed["Ok"]["value"]["id"], given.value.id.0);
         assert_eq!(replayed["Ok"]["replayed"], true);
     });
 }

@@ -71,8 +71,8 @@ fn a_reopened_store_goes_on_where_it_was(world: &World) {
     for is_closed in [true, false] {
         let engine = world.engine();
         assert_numbers(&engine, id, [14, 1, 2, 3]);
-        assert_eq!(engine.get_hold(held.id).expect("is there"), held);
-        assert_eq!(engine.get_order(made.id).expect("is there"), made);
+        assert_eq!(engine.hold(held.id).expect("is there"), held);
+        assert_eq!(engine.order(made.id).expect("is there"), made);
         assert_eq!(engine.events_after(0, 100).expect("reads"), events);
         if is_closed {
             engine.close().expect("closes");

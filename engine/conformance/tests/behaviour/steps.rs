@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Row};
 use stockade::{
-    Engine, Event, Hold, HoldRequest, Order, OrderId, OrderRequest, Outcome, PaymentAnswer,
-    PaymentEvent, ProductId, Result,
+    Engine, Event, Hold, HoldRequest, Order, OrderId, OrderRequest, Outcome, PaymentEvent,
+    PaymentStatus, ProductId, Result,
 };
 
 use crate::world::{Backend, World, numbers};
@@ -32,23 +32,23 @@ pub fn code<T: Debug>(result: Result<T>) -> &'static str {
 /// Holds units for the default life.
 #[track_caller]
 pub fn hold(engine: &Engine, product: ProductId, units: u32) -> Hold {
-    engine.hold(HoldRequest::new(product, units)).expect("held").value
+    engine.create_hold(HoldRequest::new(product, units)).expect("held").value
 }
 
 /// Holds units and orders them.
 #[track_caller]
 pub fn order(engine: &Engine, product: ProductId, units: u32) -> Order {
     let hold = hold(engine, product, units);
-    engine.order(OrderRequest::new(hold.id, product)).expect("ordered").value
+    engine.create_order(OrderRequest::new(hold.id, product)).expect("ordered").value
 }
 
 /// Delivers an event that was not delivered before.
 #[track_caller]
-pub fn deliver(engine: &Engine, order: OrderId, outcome: Outcome, key: &str) -> PaymentAnswer {
+pub fn deliver(engine: &Engine, order: OrderId, outcome: Outcome, key: &str) -> PaymentStatus {
     let event = PaymentEvent::for_order(order, outcome).key(key);
-    let answer = engine.payment(&event).expect("taken");
+    let answer = engine.record_payment(&event).expect("taken");
     assert!(!answer.replayed, "{key} is new");
-    answer.value
+    answer.value.status
 }
 
 /// The id that the engine's next order gets; ids of one engine follow each
@@ -86,7 +86,7 @@ pub fn all_events(engine: &Engine) -> Vec<Event> {
 pub fn story(engine: &Engine, product: ProductId) -> Vec<(&'static str, i64)> {
     let events = all_events(engine);
     let of_product = events.iter().filter(|event| event.product_id == product);
-    of_product.skip(1).map(|event| (event.kind.as_str(), event.qty)).collect()
+    of_product.skip(1).map(|event| (event.kind.as_str(), event.quantity)).collect()
 }
 
 /// Runs SQL behind the engine's back and returns what it selects, as text.

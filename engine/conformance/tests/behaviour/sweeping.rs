@@ -79,7 +79,7 @@ fn a_sweep_reaches_every_product(world: &World) {
     let engine = world.engine();
     let ids: Vec<_> = (0..140).map(|_| product(&engine, 1)).collect();
     for ids in ids.chunks(70) {
-        engine.hold_many(CartRequest::new(ids.iter().map(|id| (*id, 1)))).expect("held");
+        engine.create_holds(CartRequest::new(ids.iter().map(|id| (*id, 1)))).expect("held");
     }
     world.clock.advance(secs(120));
     assert_eq!(assert_clean(&engine).products_due, 140);
@@ -117,7 +117,7 @@ fn the_sweeper_wakes_for_a_hold_shorter_than_its_sleep(world: &World) {
     let id = product(&engine, 10);
     hold(&engine, id, 1);
     let since = Instant::now();
-    engine.hold(HoldRequest::new(id, 2).ttl(Duration::from_millis(50))).expect("held");
+    engine.create_hold(HoldRequest::new(id, 2).ttl(Duration::from_millis(50))).expect("held");
     wait_until("the short hold has expired", SOON, || expired(&engine) == 1);
     assert!(since.elapsed() < secs(4), "it was not woken: {:?}", since.elapsed());
     assert_numbers(&engine, id, [9, 1, 0, 0]);

@@ -34,12 +34,12 @@ const USES: [Use; 3] = [
     |engine, hold, token| {
         let mut request = ReleaseRequest::new(hold.id);
         request.token = token;
-        engine.release(request).map(drop)
+        engine.release_hold(request).map(drop)
     },
     |engine, hold, token| {
         let mut request = ExtendRequest::new(hold.id).ttl(secs(500));
         request.token = token;
-        engine.extend(&request).map(drop)
+        engine.extend_hold(&request).map(drop)
     },
     |engine, hold, token| order(engine, hold, hold.product_id, token, None).map(drop),
 ];
@@ -53,7 +53,7 @@ fn order(
 ) -> Result<Replayable<Order>, Error> {
     let mut request = OrderRequest::new(hold.id, product);
     (request.token, request.key) = (token, key.map(str::to_owned));
-    engine.order(&request)
+    engine.create_order(&request)
 }
 
 fn under_the_setting_a_hold_is_used_with_its_token_only(world: &World) {
@@ -66,16 +66,16 @@ fn under_the_setting_a_hold_is_used_with_its_token_only(world: &World) {
         for ask in USES {
             assert_eq!(code(ask(&engine, &held, shown)), "unauthorized");
         }
-        assert_eq!(code(engine.release(held.id)), "unauthorized");
+        assert_eq!(code(engine.release_hold(held.id)), "unauthorized");
     }
-    assert_eq!(engine.get_hold(held.id).expect("is there"), held, "it is as it was");
+    assert_eq!(engine.hold(held.id).expect("is there"), held, "it is as it was");
     assert_eq!(story(&engine, id), before);
     assert_numbers(&engine, id, [6, 3, 0, 0]);
     let longer = ExtendRequest::new(held.id).ttl(secs(500)).token(held.token);
-    assert!(engine.extend(&longer).expect("extended").expires_at > held.expires_at);
+    assert!(engine.extend_hold(&longer).expect("extended").expires_at > held.expires_at);
     order(&engine, &held, id, Some(held.token), None).expect("ordered");
     let given_back = ReleaseRequest::new(other.id).token(other.token);
-    assert_eq!(engine.release(given_back).expect("released").status, HoldStatus::Released);
+    assert_eq!(engine.release_hold(given_back).expect("released").status, HoldStatus::Released);
     assert_numbers(&engine, id, [7, 0, 2, 0]);
     assert_clean(&engine);
 }
@@ -86,7 +86,7 @@ fn a_token_that_is_shown_must_be_the_hold_s_in_any_case(world: &World) {
     for ask in USES {
         let held = hold(&engine, id, 1);
         assert_eq!(code(ask(&engine, &held, Some(wrong()))), "unauthorized");
-        assert_eq!(engine.get_hold(held.id).expect("is there"), held);
+        assert_eq!(engine.hold(held.id).expect("is there"), held);
         ask(&engine, &held, Some(held.token)).expect("done");
         ask(&engine, &hold(&engine, id, 1), None).expect("done");
     }
@@ -133,7 +133,7 @@ fn an_unknown_hold_is_not_found_whatever_is_shown(world: &World) {
 fn without_the_token_a_key_is_neither_answered_nor_used_up(world: &World) {
     let engine = strict(world);
     let id = product(&engine, 5);
-    let held = engine.hold(HoldRequest::new(id, 2).key("hold")).expect("held").value;
+    let held = engine.create_hold(HoldRequest::new(id, 2).key("hold")).expect("held").value;
     let (right, key) = (Some(held.token), Some("order"));
     for shown in [None, Some(wrong()), None] {
         assert_eq!(code(order(&engine, &held, id, shown, key)), "unauthorized");
@@ -146,7 +146,7 @@ fn without_the_token_a_key_is_neither_answered_nor_used_up(world: &World) {
     let again = order(&engine, &held, id, right, key).expect("the answer again");
     assert_eq!((again.value, again.replayed), (made.value, true));
     // Who has the key of a hold made it, and is told its token again.
-    let again = engine.hold(HoldRequest::new(id, 2).key("hold")).expect("the answer again");
+    let again = engine.create_hold(HoldRequest::new(id, 2).key("hold")).expect("the answer again");
     assert_eq!((again.value.token, again.replayed), (held.token, true));
     assert_numbers(&engine, id, [3, 0, 2, 0]);
     assert_clean(&engine);

@@ -94,13 +94,13 @@ impl Log {
 
 /// Holds one unit, and then gives it back, pays, or fails to.
 pub fn buy_once(engine: &Engine, product: ProductId, dice: &mut Dice, log: &mut Log) {
-    let hold = match timed(log, || engine.hold(HoldRequest::new(product, 1))) {
+    let hold = match timed(log, || engine.create_hold(HoldRequest::new(product, 1))) {
         Ok(hold) => hold.value,
         Err(error) => return log.note("hold", &error),
     };
     log.bought.push(Bought { hold: hold.id, told: vec![EventKind::HoldCreated], sure: false });
     let ended = match dice.below(5) {
-        0 => timed(log, || engine.release(hold.id)).map(|hold| {
+        0 => timed(log, || engine.release_hold(hold.id)).map(|hold| {
             // A hold that is over is left as it is.
             let late = hold.status == HoldStatus::Expired;
             vec![if late { EventKind::HoldExpired } else { EventKind::HoldReleased }]
@@ -127,13 +127,13 @@ fn order_and_pay(
     fails: bool,
     log: &mut Log,
 ) -> stockade::Result<Vec<EventKind>> {
-    let order = timed(log, || engine.order(OrderRequest::new(hold, product)))?.value;
+    let order = timed(log, || engine.create_order(OrderRequest::new(hold, product)))?.value;
     let (outcome, kind) = match fails {
         true => (Outcome::Failure, EventKind::OrderCancelled),
         false => (Outcome::Success, EventKind::OrderPaid),
     };
     let event = PaymentEvent::for_order(order.id, outcome).key(format!("pay-{}", order.id));
-    timed(log, || engine.payment(&event))?;
+    timed(log, || engine.record_payment(&event))?;
     Ok(vec![EventKind::OrderCreated, kind])
 }
 

@@ -179,8 +179,8 @@ fn ids_that_two_processes_were_given_are_used_once(world: &World) {
     let mut holds = std::collections::BTreeSet::new();
     for at in 0..60 {
         let engine = &engines[at % 2];
-        let made = engine.hold(HoldRequest::new(id, 1)).expect("held").value;
-        assert_eq!(engine.get_hold(made.id).expect("is there"), made);
+        let made = engine.create_hold(HoldRequest::new(id, 1)).expect("held").value;
+        assert_eq!(engine.hold(made.id).expect("is there"), made);
         assert!(holds.insert(made.id), "{made:?}");
     }
     let orders: Vec<_> = (0..20).map(|at| order(&engines[at % 2], id, 1).id).collect();

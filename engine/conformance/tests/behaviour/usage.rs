@@ -49,12 +49,12 @@ fn blocking_calls_work_inside_a_tokio_runtime(world: &World) {
             let made = order(&engine, id, 2);
             deliver(&engine, made.id, Outcome::Success, &format!("evt-{}", made.id));
             let (other, clone) = (hold(&engine, id, 1), engine.clone());
-            let released = tokio::spawn(async move { clone.release(other.id).is_ok() }).await;
+            let released = tokio::spawn(async move { clone.release_hold(other.id).is_ok() }).await;
             assert!(released.expect("no panic"));
             assert_numbers(&engine, id, [3, 0, 0, 2]);
             // Far more calls than a task may make before it must yield.
             for _ in 0..300 {
-                assert_eq!(code(engine.hold(HoldRequest::new(id, 4))), "insufficient_stock");
+                assert_eq!(code(engine.create_hold(HoldRequest::new(id, 4))), "insufficient_stock");
                 engine.ping().expect("answers");
             }
             engine.sweep().expect("sweeps");
@@ -107,19 +107,19 @@ fn the_async_engine_does_all_that_the_blocking_one_does(world: &World) {
 /// One hold to each end there is.
 async fn all_async_calls(engine: &AsyncEngine) -> Result<()> {
     engine.ping().await?;
-    let id = engine.create_product(NewProduct::new("Lamp", "1".parse()?, 4)).await?.id;
+    let id = engine.create_product(NewProduct::new("Lamp", "1".parse()?, 4)).await?.value.id;
     engine.adjust_stock(StockAdjustment::new(id, 5, "received")).await?;
-    let held = engine.hold(HoldRequest::new(id, 2)).await?;
+    let held = engine.create_hold(HoldRequest::new(id, 2)).await?.value;
     assert!(
-        engine.extend(ExtendRequest::new(held.id).ttl(secs(500))).await?.expires_at
+        engine.extend_hold(ExtendRequest::new(held.id).ttl(secs(500))).await?.expires_at
             > held.expires_at
     );
-    let cart = engine.hold_many(CartRequest::new([(id, 3)])).await?;
-    engine.release(cart[0].id).await?;
-    let order = engine.order(OrderRequest::new(held.id, id)).await?;
-    engine.payment(PaymentEvent::for_token(order.payment_token, Outcome::Success)).await?;
-    assert_eq!(engine.get_order(order.id).await?.status, OrderStatus::Paid);
-    assert_eq!(engine.get_hold(held.id).await?.qty, 2);
+    let cart = engine.create_holds(CartRequest::new([(id, 3)])).await?.value;
+    engine.release_hold(cart[0].id).await?;
+    let order = engine.create_order(OrderRequest::new(held.id, id)).await?.value;
+    engine.record_payment(PaymentEvent::for_token(order.payment_token, Outcome::Success)).await?;
+    assert_eq!(engine.order(order.id).await?.status, OrderStatus::Paid);
+    assert_eq!(engine.hold(held.id).await?.quantity, 2);
     let product = engine.product(id).await?;
     assert_eq!((product.stock, product.held, product.pending, product.sold), (7, 0, 0, 2));
     assert_eq!(engine.products(Some(ProductId(id.0 - 1)), 1).await?.items, [product]);
@@ -144,14 +144,14 @@ fn a_closed_engine_refuses_every_call_as_misuse(world: &World) {
             code(engine.products(None, 1)),
             code(engine.create_product(NewProduct::new("Lamp", price, 1))),
             code(engine.adjust_stock(StockAdjustment::new(id, 1, "received"))),
-            code(engine.hold(HoldRequest::new(id, 1))),
-            code(engine.hold_many(CartRequest::new([(id, 1)]))),
-            code(engine.release(HoldId(1))),
-            code(engine.extend(ExtendRequest::new(1))),
-            code(engine.get_hold(HoldId(1))),
-            code(engine.order(OrderRequest::new(1, id))),
-            code(engine.get_order(OrderId(1))),
-            code(engine.payment(PaymentEvent::for_order(made.id, Outcome::Success))),
+            code(engine.create_hold(HoldRequest::new(id, 1))),
+            code(engine.create_holds(CartRequest::new([(id, 1)]))),
+            code(engine.release_hold(HoldId(1))),
+            code(engine.extend_hold(ExtendRequest::new(1))),
+            code(engine.hold(HoldId(1))),
+            code(engine.create_order(OrderRequest::new(1, id))),
+            code(engine.order(OrderId(1))),
+            code(engine.record_payment(PaymentEvent::for_order(made.id, Outcome::Success))),
             code(engine.sweep()),
             code(engine.audit()),
             code(engine.events_after(0, 1)),
@@ -175,7 +175,7 @@ fn a_closed_async_engine_refuses_every_call_as_misuse(world: &World) {
             all_async_calls(&engine).await.expect("works");
             engine.close().await;
             engine.close().await;
-            assert_eq!(code(engine.hold(HoldRequest::new(1, 1)).await), "misuse");
+            assert_eq!(code(engine.create_hold(HoldRequest::new(1, 1)).await), "misuse");
             assert_eq!(code(engine.product(ProductId(1)).await), "misuse");
             assert_eq!(code(engine.ping().await), "misuse");
         });
@@ -207,7 +207,7 @@ fn closing_serves_what_waits_and_refuses_the_rest(world: &World) {
                 scope.spawn(|| {
                     let mut made = 0;
                     loop {
-                        match engine.hold(HoldRequest::new(id, 1)) {
+                        match engine.create_hold(HoldRequest::new(id, 1)) {
                             Ok(_) => made += 1,
                             Err(error) => {
                                 assert_eq!(error.code(), "misuse", "{error:?}");

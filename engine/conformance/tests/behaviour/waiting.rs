@@ -1,8 +1,8 @@
 //! Payment events that come before their order.
 
 use stockade::{
-    HoldRequest, OrderRequest, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition,
-    PaymentEvent, PaymentToken,
+    HoldRequest, OrderRequest, OrderStatus, Outcome, PaymentDisposition, PaymentEvent,
+    PaymentStatus, PaymentToken,
 };
 
 use crate::outsider::Outsider;
@@ -36,29 +36,29 @@ fn a_success_that_comes_first_pays_the_order_as_it_is_made(world: &World) {
     let id = product(&engine, 5);
     let next = next_order_id(&engine);
     let event = PaymentEvent::for_order(next, Outcome::Success).key("evt").body(*b"{}");
-    let first = engine.payment(&event).expect("kept");
-    assert_eq!((first.value, first.replayed), (PaymentAnswer::Waiting, false));
-    let again = engine.payment(&event).expect("kept");
-    assert_eq!((again.value, again.replayed), (PaymentAnswer::Waiting, true));
+    let first = engine.record_payment(&event).expect("kept");
+    assert_eq!((first.value.status, first.replayed), (PaymentStatus::Waiting, false));
+    let again = engine.record_payment(&event).expect("kept");
+    assert_eq!((again.value.status, again.replayed), (PaymentStatus::Waiting, true));
     let report = assert_clean(&engine);
     assert_eq!(report.waiting_events, 1);
     assert_eq!(report.oldest_waiting_event, Some(world.clock.time()));
-    assert_eq!(code(engine.get_order(next)), "not_found");
+    assert_eq!(code(engine.order(next)), "not_found");
     world.clock.advance(secs(10));
     let held = hold(&engine, id, 2);
     let request = OrderRequest::new(held.id, id).key("order");
-    let made = engine.order(&request).expect("ordered").value;
+    let made = engine.create_order(&request).expect("ordered").value;
     assert_eq!((made.id, made.status), (next, OrderStatus::Paid));
     assert_eq!(made.payment_disposition, PaymentDisposition::None);
-    assert_eq!(engine.get_order(next).expect("is there"), made);
+    assert_eq!(engine.order(next).expect("is there"), made);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     let expected = [("hold.created", 2), ("order.created", 2), ("order.paid", 2)];
     assert_eq!(story(&engine, id), expected);
     // The event's first answer stays its answer, and so does the order's.
-    let again = engine.payment(&event).expect("taken");
-    assert_eq!((again.value, again.replayed), (PaymentAnswer::Waiting, true));
-    assert_eq!(deliver(&engine, next, Outcome::Success, "evt-2"), PaymentAnswer::Recorded);
-    assert_eq!(engine.order(&request).expect("ordered").value, made);
+    let again = engine.record_payment(&event).expect("taken");
+    assert_eq!((again.value.status, again.replayed), (PaymentStatus::Waiting, true));
+    assert_eq!(deliver(&engine, next, Outcome::Success, "evt-2"), PaymentStatus::Recorded);
+    assert_eq!(engine.create_order(&request).expect("ordered").value, made);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     let report = assert_clean(&engine);
     assert_eq!((report.waiting_events, report.oldest_waiting_event), (0, None));
@@ -68,15 +68,15 @@ fn a_failure_that_comes_first_cancels_the_order_as_it_is_made(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     let next = next_order_id(&engine);
-    assert_eq!(deliver(&engine, next, Outcome::Failure, "evt"), PaymentAnswer::Waiting);
+    assert_eq!(deliver(&engine, next, Outcome::Failure, "evt"), PaymentStatus::Waiting);
     let made = order(&engine, id, 2);
     assert_eq!((made.id, made.status), (next, OrderStatus::Cancelled));
-    assert_eq!(engine.get_order(next).expect("is there"), made);
+    assert_eq!(engine.order(next).expect("is there"), made);
     assert_numbers(&engine, id, [5, 0, 0, 0]);
     let expected = [("hold.created", 2), ("order.created", 2), ("order.cancelled", 2)];
     assert_eq!(story(&engine, id), expected);
     let again = OrderRequest::new(made.hold_id, id);
-    let error = engine.order(&again).expect_err("refused");
+    let error = engine.create_order(&again).expect_err("refused");
     assert_eq!((error.code(), error.order_id()), ("hold_already_used", Some(next)));
     // Nothing of it falls due any more.
     world.clock.advance(secs(86_400));
@@ -91,16 +91,16 @@ fn events_that_wait_are_applied_in_the_order_of_their_arrival(world: &World) {
     // Their keys would sort the other way round.
     let arrivals = [(Outcome::Success, "z"), (Outcome::Failure, "a")];
     for (outcome, key) in arrivals {
-        assert_eq!(deliver(&engine, next, outcome, key), PaymentAnswer::Waiting);
+        assert_eq!(deliver(&engine, next, outcome, key), PaymentStatus::Waiting);
         world.clock.advance(TICK);
     }
     let made = order(&engine, id, 2);
     assert_eq!((made.id, made.status), (next, OrderStatus::Paid));
     let (outcome, key) = (Outcome::Failure, "y");
     let after = stockade::OrderId(next.0 + 1);
-    assert_eq!(deliver(&engine, after, outcome, key), PaymentAnswer::Waiting);
+    assert_eq!(deliver(&engine, after, outcome, key), PaymentStatus::Waiting);
     world.clock.advance(TICK);
-    assert_eq!(deliver(&engine, after, Outcome::Success, "b"), PaymentAnswer::Waiting);
+    assert_eq!(deliver(&engine, after, Outcome::Success, "b"), PaymentStatus::Waiting);
     assert_eq!(assert_clean(&engine).waiting_events, 2);
     let made = order(&engine, id, 3);
     assert_eq!((made.id, made.status), (after, OrderStatus::Paid));
@@ -130,8 +130,9 @@ fn events_of_one_batch_are_applied_in_the_order_of_their_arrival(world: &World) 
     let made = runtime.expect("a runtime").block_on(async {
         let engine = world.builder().open_async().await.expect("opens");
         let request = HoldRequest::new(id, 1);
-        let held = engine.hold(&request).await.expect("held").value;
-        let before = engine.order(OrderRequest::new(held.id, id)).await.expect("ordered").value;
+        let held = engine.create_hold(&request).await.expect("held").value;
+        let before =
+            engine.create_order(OrderRequest::new(held.id, id)).await.expect("ordered").value;
         let next = stockade::OrderId(before.id.0 + 1);
         let event = |outcome, key: &str| PaymentEvent::for_order(next, outcome).key(key);
         // Their keys would sort the other way round.
@@ -146,21 +147,22 @@ fn events_of_one_batch_are_applied_in_the_order_of_their_arrival(world: &World) 
         // together.
         outside("BEGIN IMMEDIATE");
         let so_far = batches(&engine);
-        let mut held = std::pin::pin!(engine.hold(&request));
+        let mut held = std::pin::pin!(engine.create_hold(&request));
         while batches(&engine) == so_far {
             assert!(futures_util::poll!(&mut held).is_pending());
             tokio::task::yield_now().await;
         }
         let mut events = std::pin::pin!(async {
-            tokio::join!(engine.payment(&success), engine.payment(&failure))
+            tokio::join!(engine.record_payment(&success), engine.record_payment(&failure))
         });
         assert!(futures_util::poll!(&mut events).is_pending());
         outside("COMMIT");
         let held = held.await.expect("held").value;
         let (first, second) = events.await;
-        assert_eq!(first.expect("kept").value, PaymentAnswer::Waiting);
-        assert_eq!(second.expect("kept").value, PaymentAnswer::Waiting);
-        let made = engine.order(OrderRequest::new(held.id, id)).await.expect("ordered").value;
+        assert_eq!(first.expect("kept").value.status, PaymentStatus::Waiting);
+        assert_eq!(second.expect("kept").value.status, PaymentStatus::Waiting);
+        let made =
+            engine.create_order(OrderRequest::new(held.id, id)).await.expect("ordered").value;
         assert_eq!(made.id, next);
         engine.close().await;
         made
@@ -181,7 +183,7 @@ fn late_money_among_events_that_wait_may_find_no_stock_to_take(world: &World) {
     let made = order(&engine, id, 2);
     assert_eq!((made.id, made.status), (next, OrderStatus::Cancelled));
     assert_eq!(made.payment_disposition, PaymentDisposition::NeedsRefund);
-    assert_eq!(engine.get_order(next).expect("is there"), made);
+    assert_eq!(engine.order(next).expect("is there"), made);
     assert_numbers(&engine, id, [5, 0, 0, 0]);
     assert_eq!(story(&engine, id)[2..], [("order.cancelled", 2), ("payment.needs_refund", 2)]);
     assert_clean(&engine);
@@ -192,12 +194,12 @@ fn an_event_without_a_key_waits_once(world: &World) {
     let id = product(&engine, 5);
     let next = next_order_id(&engine);
     let event = PaymentEvent::for_order(next, Outcome::Success);
-    assert!(!engine.payment(&event).expect("kept").replayed);
-    assert!(engine.payment(&event).expect("kept").replayed);
+    assert!(!engine.record_payment(&event).expect("kept").replayed);
+    assert!(engine.record_payment(&event).expect("kept").replayed);
     assert_eq!(assert_clean(&engine).waiting_events, 1);
     assert_eq!(order(&engine, id, 2).status, OrderStatus::Paid);
-    let again = engine.payment(&event).expect("taken");
-    assert_eq!((again.value, again.replayed), (PaymentAnswer::Waiting, true));
+    let again = engine.record_payment(&event).expect("taken");
+    assert_eq!((again.value.status, again.replayed), (PaymentStatus::Waiting, true));
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     assert_clean(&engine);
 }
@@ -207,12 +209,12 @@ fn a_waiting_event_whose_key_returns_with_another_body_is_refused(world: &World)
     let id = product(&engine, 5);
     let next = next_order_id(&engine);
     let event = PaymentEvent::for_order(next, Outcome::Success).key("evt").body(*b"one");
-    engine.payment(&event).expect("kept");
+    engine.record_payment(&event).expect("kept");
     let other = PaymentEvent::for_order(next, Outcome::Failure).key("evt").body(*b"two");
-    assert_eq!(code(engine.payment(&other)), "idempotency_mismatch");
+    assert_eq!(code(engine.record_payment(&other)), "idempotency_mismatch");
     assert_eq!(assert_clean(&engine).waiting_events, 1);
     assert_eq!(order(&engine, id, 2).status, OrderStatus::Paid);
-    assert_eq!(code(engine.payment(&other)), "idempotency_mismatch");
+    assert_eq!(code(engine.record_payment(&other)), "idempotency_mismatch");
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     assert_clean(&engine);
 }
@@ -223,22 +225,22 @@ fn a_waiting_event_with_a_wrong_token_is_a_conflict_and_ignored(world: &World) {
     let next = next_order_id(&engine);
     let wrong: PaymentToken = format!("pt_{next}_{:032x}", 7).parse().expect("a token");
     let event = PaymentEvent::for_token(wrong, Outcome::Failure).key("evt");
-    assert_eq!(engine.payment(&event).expect("kept").value, PaymentAnswer::Waiting);
+    assert_eq!(engine.record_payment(&event).expect("kept").value.status, PaymentStatus::Waiting);
     let made = order(&engine, id, 2);
     assert_eq!((made.id, made.status), (next, OrderStatus::PendingPayment));
     assert_numbers(&engine, id, [3, 0, 2, 0]);
     let expected = [("hold.created", 2), ("order.created", 2), ("payment.conflict", 2)];
     assert_eq!(story(&engine, id), expected);
     assert_eq!(assert_clean(&engine).waiting_events, 0);
-    assert!(engine.payment(&event).expect("taken").replayed);
-    assert_eq!(deliver(&engine, next, Outcome::Success, "evt-2"), PaymentAnswer::Recorded);
+    assert!(engine.record_payment(&event).expect("taken").replayed);
+    assert_eq!(deliver(&engine, next, Outcome::Success, "evt-2"), PaymentStatus::Recorded);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     // A wrong one does not keep a right one beside it from counting.
     let after = next.0 + 1;
     let wrong: PaymentToken = format!("pt_{after}_{:032x}", 7).parse().expect("a token");
-    engine.payment(PaymentEvent::for_token(wrong, Outcome::Success).key("a")).expect("kept");
+    engine.record_payment(PaymentEvent::for_token(wrong, Outcome::Success).key("a")).expect("kept");
     world.clock.advance(TICK);
-    engine.payment(PaymentEvent::for_order(after, Outcome::Failure).key("b")).expect("kept");
+    engine.record_payment(PaymentEvent::for_order(after, Outcome::Failure).key("b")).expect("kept");
     assert_eq!(order(&engine, id, 1).status, OrderStatus::Cancelled);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     assert_eq!(assert_clean(&engine).waiting_events, 0);
@@ -249,10 +251,10 @@ fn an_event_waits_for_an_order_of_another_engine(world: &World) {
     let id = product(&engine, 5);
     let next = next_order_id(&engine);
     let other = world.engine();
-    assert_eq!(deliver(&other, next, Outcome::Success, "evt"), PaymentAnswer::Waiting);
+    assert_eq!(deliver(&other, next, Outcome::Success, "evt"), PaymentStatus::Waiting);
     other.close().expect("closes");
     let event = PaymentEvent::for_order(next, Outcome::Success).key("evt");
-    assert!(engine.payment(&event).expect("kept").replayed);
+    assert!(engine.record_payment(&event).expect("kept").replayed);
     let made = order(&engine, id, 2);
     assert_eq!((made.id, made.status), (next, OrderStatus::Paid));
     assert_numbers(&engine, id, [3, 0, 0, 2]);
@@ -265,7 +267,10 @@ fn an_event_for_an_order_that_is_never_made_only_waits(world: &World) {
     let first = world.clock.time();
     for (at, order) in [70_001_u64, 70_002, 70_002].into_iter().enumerate() {
         let event = PaymentEvent::for_order(order, Outcome::Success).key(format!("evt-{at}"));
-        assert_eq!(engine.payment(&event).expect("kept").value, PaymentAnswer::Waiting);
+        assert_eq!(
+            engine.record_payment(&event).expect("kept").value.status,
+            PaymentStatus::Waiting
+        );
         world.clock.advance(secs(1));
     }
     world.clock.advance(secs(86_400));

@@ -281,7 +281,7 @@ impl Builder<'_> {
 /// Adds a product with this much stock.
 pub fn product(engine: &Engine, stock: u64) -> ProductId {
     let price = "19.99".parse().expect("a price");
-    engine.create_product(NewProduct::new("Lamp", price, stock)).expect("created").id
+    engine.create_product(NewProduct::new("Lamp", price, stock)).expect("created").value.id
 }
 
 /// Stock, held, pending and sold, as the store has them.

@@ -116,8 +116,8 @@ fn daylight_saving(make: Make) {
     let engine = open(&url).expect("opens");
     works(&engine).expect("works");
     let price = "1".parse().expect("a price");
-    let id = engine.create_product(NewProduct::new("Lamp", price, 5)).expect("created").id;
-    let hold = engine.hold(HoldRequest::new(id, 1)).expect("held");
+    let id = engine.create_product(NewProduct::new("Lamp", price, 5)).expect("created").value.id;
+    let hold = engine.create_hold(HoldRequest::new(id, 1)).expect("held").value;
     let since_1970 = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_micros();
     let now = i64::try_from(since_1970).expect("microseconds");
     let off = now - hold.created_at.micros();
@@ -134,8 +134,9 @@ fn idle_behind_a_proxy(make: Make) {
     let engine = Engine::builder().store(&url).set("connections", "8").expect("a setting");
     let engine = engine.open().expect("opens");
     let price = "1".parse().expect("a price");
-    let id = engine.create_product(NewProduct::new("Lamp", price, 1_000)).expect("created").id;
-    let hold = || engine.hold(HoldRequest::new(id, 1)).map(drop);
+    let id =
+        engine.create_product(NewProduct::new("Lamp", price, 1_000)).expect("created").value.id;
+    let hold = || engine.create_hold(HoldRequest::new(id, 1)).map(drop);
     for _ in 0..3 {
         thread::scope(|scope| {
             let calls: Vec<_> = (0..8).map(|_| scope.spawn(hold)).collect();

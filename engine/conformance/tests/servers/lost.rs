@@ -18,12 +18,12 @@ fn engine(url: &str, connections: &str) -> Engine {
 
 fn product(engine: &Engine, stock: u64) -> ProductId {
     let price = "1".parse().expect("a price");
-    engine.create_product(NewProduct::new("Lamp", price, stock)).expect("made").id
+    engine.create_product(NewProduct::new("Lamp", price, stock)).expect("made").value.id
 }
 
 fn hold_at_once(engine: &Engine, id: ProductId, callers: usize) -> Vec<stockade::Result<()>> {
     thread::scope(|scope| {
-        let hold = || engine.hold(HoldRequest::new(id, 1)).map(drop);
+        let hold = || engine.create_hold(HoldRequest::new(id, 1)).map(drop);
         let calls: Vec<_> = (0..callers).map(|_| scope.spawn(hold)).collect();
         calls.into_iter().map(|call| call.join().expect("no panic")).collect()
     })
@@ -36,7 +36,9 @@ fn each_request_outlives_its_connections(make: Make) {
     let fill = || {
         thread::scope(|scope| {
             for id in &ids {
-                scope.spawn(|| (0..20).for_each(|_| drop(engine.hold(HoldRequest::new(*id, 1)))));
+                scope.spawn(|| {
+                    (0..20).for_each(|_| drop(engine.create_hold(HoldRequest::new(*id, 1))))
+                });
             }
         });
     };
@@ -48,7 +50,7 @@ fn each_request_outlives_its_connections(make: Make) {
     thread::scope(|scope| {
         let calls: Vec<_> = ids[..5]
             .iter()
-            .map(|id| scope.spawn(|| engine.hold(HoldRequest::new(*id, 1)).map(drop)))
+            .map(|id| scope.spawn(|| engine.create_hold(HoldRequest::new(*id, 1)).map(drop)))
             .collect();
         calls.into_iter().for_each(|call| call.join().expect("no panic").expect("five calls"));
     });
@@ -68,12 +70,12 @@ fn a_read_only_server_is_not_ready_and_is_found_again(make: Make) {
     engine.ping().expect("ready");
     server.query("SET GLOBAL read_only = 1");
     assert_eq!(engine.ping().expect_err("it takes no writes").code(), "unavailable");
-    let refused = engine.hold(HoldRequest::new(id, 1)).expect_err("read-only");
+    let refused = engine.create_hold(HoldRequest::new(id, 1)).expect_err("read-only");
     assert_eq!(refused.code(), "unavailable");
     assert_eq!(engine.product(id).expect("it is read all the same").stock, 100);
     server.query("SET GLOBAL read_only = 0");
     engine.ping().expect("ready");
-    engine.hold(HoldRequest::new(id, 1)).expect("held");
+    engine.create_hold(HoldRequest::new(id, 1)).expect("held");
     assert!(engine.audit().expect("read").consistent);
 }
 
@@ -84,7 +86,7 @@ fn a_busy_pool_is_ready(make: Make) {
     let until = Instant::now() + Duration::from_secs(3);
     thread::scope(|scope| {
         for id in ids.iter().cycle().take(64) {
-            let hold = || engine.hold(HoldRequest::new(*id, 1)).map(drop).expect("held");
+            let hold = || engine.create_hold(HoldRequest::new(*id, 1)).map(drop).expect("held");
             scope.spawn(move || {
                 while Instant::now() < until {
                     hold();
@@ -118,7 +120,7 @@ fn limits_of_an_account_are_no_faults_of_the_engine(make: Make) {
     server.query("ALTER USER few@'%' WITH MAX_USER_CONNECTIONS 0 MAX_UPDATES_PER_HOUR 3");
     if let Ok(limited) = Engine::open(&few) {
         for _ in 0..5 {
-            if let Err(error) = limited.hold(HoldRequest::new(id, 1)) {
+            if let Err(error) = limited.create_hold(HoldRequest::new(id, 1)) {
                 assert_eq!(error.code(), "unavailable", "{error}");
             }
         }
@@ -128,7 +130,7 @@ fn limits_of_an_account_are_no_faults_of_the_engine(make: Make) {
     let ids: Vec<ProductId> = (0..32).map(|_| product(&admin, 100)).collect();
     thread::scope(|scope| {
         for id in &ids {
-            let hold = || crowd.hold(HoldRequest::new(*id, 1)).map(drop);
+            let hold = || crowd.create_hold(HoldRequest::new(*id, 1)).map(drop);
             scope.spawn(move || {
                 if let Err(error) = hold() {
                     assert_eq!(error.code(), "unavailable", "{error}");
@@ -166,12 +168,12 @@ fn a_time_limit_on_statements_is_contention(make: Make) {
                        WHERE info LIKE 'SELECT SLEEP%'";
             server_count(server, sql) > 0
         });
-        let error = engine.hold(HoldRequest::new(id, 1)).expect_err("the row is locked");
+        let error = engine.create_hold(HoldRequest::new(id, 1)).expect_err("the row is locked");
         assert_eq!(error.code(), "contention", "{error}");
         holder.join().expect("no panic")
     });
     drop(holder);
-    engine.hold(HoldRequest::new(id, 1)).expect("the row is free");
+    engine.create_hold(HoldRequest::new(id, 1)).expect("the row is free");
 }
 
 fn server_count(server: &Server, sql: &str) -> u64 {
@@ -190,12 +192,14 @@ fn short_packets_lose_nothing(make: Make) {
                 let (engine, ids) = (&engine, &ids);
                 scope.spawn(move || {
                     if buyer % 10 == 0 {
-                        return engine.hold(HoldRequest::new(ids[0], 1)).map(drop);
+                        return engine.create_hold(HoldRequest::new(ids[0], 1)).map(drop);
                     }
                     let lines = ids.iter().map(|id| (*id, 1));
                     let customer = format!("{buyer}{}", "c".repeat(240));
                     let key = format!("{buyer}{}", "k".repeat(240));
-                    engine.hold_many(CartRequest::new(lines).customer(customer).key(key)).map(drop)
+                    engine
+                        .create_holds(CartRequest::new(lines).customer(customer).key(key))
+                        .map(drop)
                 })
             })
             .collect();

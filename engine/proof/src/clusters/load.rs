@@ -40,7 +40,7 @@ pub(super) struct Journal {
 pub(super) fn stock_up(engine: &Engine) -> Vec<ProductId> {
     let price = "19.99".parse().expect("a price");
     let product = |n| NewProduct::new(format!("Product {n}"), price, STOCK);
-    (0..PRODUCTS).map(|n| engine.create_product(product(n)).expect("a product").id).collect()
+    (0..PRODUCTS).map(|n| engine.create_product(product(n)).expect("a product").value.id).collect()
 }
 
 struct Load<'a> {
@@ -111,7 +111,7 @@ impl Buyer<'_> {
             match self.random.random_range(0..10) {
                 0 => {}
                 1..4 => {
-                    self.ask(&mut journal, |engine, _| engine.release(hold.id));
+                    self.ask(&mut journal, |engine, _| engine.release_hold(hold.id));
                 }
                 _ => self.order_and_pay(&mut journal, &hold),
             }
@@ -123,11 +123,11 @@ impl Buyer<'_> {
         let product = self.load.products[self.random.random_range(0..self.load.products.len())];
         let request = HoldRequest::new(product, self.random.random_range(1..=2));
         if self.random.random_bool(0.5) {
-            let make = |engine: &Engine, key: String| engine.hold(request.clone().key(key));
+            let make = |engine: &Engine, key: String| engine.create_hold(request.clone().key(key));
             return self.ask(journal, make).map(|hold| hold.value);
         }
         journal.operations += 1;
-        match self.engine.hold(&request) {
+        match self.engine.create_hold(&request) {
             Ok(hold) => {
                 self.load.done();
                 Some(hold.value)
@@ -147,16 +147,16 @@ impl Buyer<'_> {
 
     fn order_and_pay(&mut self, journal: &mut Journal, hold: &Hold) {
         let request = OrderRequest::new(hold.id, hold.product_id);
-        let make = |engine: &Engine, key: String| engine.order(request.clone().key(key));
+        let make = |engine: &Engine, key: String| engine.create_order(request.clone().key(key));
         let Some(order) = self.ask(journal, make) else { return };
         journal.orders.push(order.value.clone());
         let is_success = self.random.random_bool(0.3);
         let outcome = if is_success { Outcome::Success } else { Outcome::Failure };
         let pay = |engine: &Engine, key: String| {
-            engine.payment(PaymentEvent::for_order(order.id, outcome).key(key))
+            engine.record_payment(PaymentEvent::for_order(order.value.id, outcome).key(key))
         };
         if self.ask(journal, pay).is_some() {
-            journal.paid.push((order.id.0, is_success));
+            journal.paid.push((order.value.id.0, is_success));
         }
     }
 

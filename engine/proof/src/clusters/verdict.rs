@@ -91,7 +91,7 @@ impl StoreDump {
                 .filter(|[product, _, status]| {
                     u64::try_from(*product) == Ok(id.0) && *status == ACTIVE
                 })
-                .map(|[_, qty, _]| qty)
+                .map(|[_, quantity, _]| quantity)
                 .sum();
             let is_of = |hold: &u64| {
                 self.holds.get(hold).is_some_and(|[of, ..]| u64::try_from(*of) == Ok(id.0))
@@ -100,7 +100,7 @@ impl StoreDump {
                 .orders
                 .values()
                 .filter(|(hold, [_, status])| is_of(hold) && [PENDING, PAID].contains(status))
-                .map(|(_, [qty, _])| qty)
+                .map(|(_, [quantity, _])| quantity)
                 .sum();
             let taken = in_holds + in_orders;
             over += u64::try_from(taken - received).unwrap_or(0);
@@ -140,8 +140,9 @@ impl StoreDump {
     /// Counts acknowledged holds, orders and payments that are missing.
     fn lost(&self, journal: &Journal) -> u64 {
         let hold_is_lost = |hold: &&stockade::Hold| {
-            self.holds.get(&hold.id.0).is_none_or(|[product, qty, _]| {
-                u64::try_from(*product) != Ok(hold.product_id.0) || *qty != i64::from(hold.qty)
+            self.holds.get(&hold.id.0).is_none_or(|[product, quantity, _]| {
+                u64::try_from(*product) != Ok(hold.product_id.0)
+                    || *quantity != i64::from(hold.quantity)
             })
         };
         let holds = journal.holds.iter().filter(hold_is_lost).count();

@@ -142,7 +142,7 @@ impl StoreRecords {
             };
             let product = units.entry(event.product_id.0).or_default();
             for (units, step) in product.iter_mut().zip(moves) {
-                *units += step * event.qty;
+                *units += step * event.quantity;
             }
             let [stock, ..] = *product;
             if stock < 0 {
@@ -279,10 +279,11 @@ impl ResponseCheck<'_> {
                     None => None,
                 }
             }
-            (Request::Hold { qty, .. }, Response::Refused { code, available, replayed, .. })
-                if code == ErrorKind::InsufficientStock.code() =>
-            {
-                let is_told_enough = available.is_some_and(|left| left >= u64::from(*qty));
+            (
+                Request::Hold { quantity, .. },
+                Response::Refused { code, available, replayed, .. },
+            ) if code == ErrorKind::InsufficientStock.code() => {
+                let is_told_enough = available.is_some_and(|left| left >= u64::from(*quantity));
                 if is_told_enough {
                     return Some((
                         Violation::Unexplained,
@@ -429,7 +430,7 @@ fn check_unanswered(
         if answered.contains(hold) {
             continue;
         }
-        let row = match engine.get_hold(HoldId(*hold)) {
+        let row = match engine.hold(HoldId(*hold)) {
             Ok(row) => row,
             Err(error) => {
                 findings.blame(Violation::Lost, 1, || format!("hold {hold} was made: {error}"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use stockade::{
     CartRequest, Engine, Error, ErrorKind, HoldId, HoldRequest, HoldStatus, OrderId, OrderRequest,
-    Outcome, PaymentAnswer, PaymentEvent, ProductId, Result, StockAdjustment,
+    Outcome, PaymentEvent, PaymentStatus, ProductId, Result, StockAdjustment,
 };
 
 /// The TTL of every hold, plus the intent's number in microseconds: so an
@@ -31,7 +31,7 @@ pub fn intent_of(ttl: Duration) -> u64 {
 /// A caller's request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    Hold { product: u64, qty: u32, keyed: bool, short_lived: bool },
+    Hold { product: u64, quantity: u32, keyed: bool, short_lived: bool },
     Cart { items: Vec<(u64, u32)>, keyed: bool },
     Release { hold: u64 },
     Order { hold: u64, product: u64, keyed: bool },
@@ -101,34 +101,34 @@ pub fn call_once(engine: &Engine, intent: u64, request: &Request) -> Response {
 fn execute(engine: &Engine, intent: u64, request: &Request) -> Result<Response> {
     let key = format!("i{intent}");
     Ok(match request {
-        Request::Hold { product, qty, keyed, short_lived } => {
+        Request::Hold { product, quantity, keyed, short_lived } => {
             let ttl = ttl(intent, *short_lived);
-            let request = HoldRequest::new(ProductId(*product), *qty).ttl(ttl);
-            let hold = engine.hold(&if *keyed { request.key(key) } else { request })?;
+            let request = HoldRequest::new(ProductId(*product), *quantity).ttl(ttl);
+            let hold = engine.create_hold(&if *keyed { request.key(key) } else { request })?;
             let made = vec![(hold.value.product_id.0, hold.value.id.0)];
             Response::Holds { made, replayed: hold.replayed }
         }
         Request::Cart { items, keyed } => {
-            let items = items.iter().map(|(product, qty)| (ProductId(*product), *qty));
+            let items = items.iter().map(|(product, quantity)| (ProductId(*product), *quantity));
             let request = CartRequest::new(items).ttl(ttl(intent, false));
-            let holds = engine.hold_many(&if *keyed { request.key(key) } else { request })?;
+            let holds = engine.create_holds(&if *keyed { request.key(key) } else { request })?;
             let made = holds.value.iter().map(|hold| (hold.product_id.0, hold.id.0)).collect();
             Response::Holds { made, replayed: holds.replayed }
         }
         Request::Release { hold } => {
-            let hold = engine.release(HoldId(*hold))?;
+            let hold = engine.release_hold(HoldId(*hold))?;
             Response::Released { expired: hold.status == HoldStatus::Expired }
         }
         Request::Order { hold, product, keyed } => {
             let request = OrderRequest::new(HoldId(*hold), ProductId(*product));
-            let order = engine.order(&if *keyed { request.key(key) } else { request })?;
+            let order = engine.create_order(&if *keyed { request.key(key) } else { request })?;
             Response::Order { id: order.value.id.0, replayed: order.replayed }
         }
         Request::Pay { order, succeeds } => {
             let outcome = if *succeeds { Outcome::Success } else { Outcome::Failure };
             let event = PaymentEvent::for_order(OrderId(*order), outcome);
-            let execute = engine.payment(event.key(format!("p{order}")))?;
-            let waiting = execute.value == PaymentAnswer::Waiting;
+            let execute = engine.record_payment(event.key(format!("p{order}")))?;
+            let waiting = execute.value.status == PaymentStatus::Waiting;
             Response::Paid { waiting, replayed: execute.replayed }
         }
         Request::Adjust { product, delta } => {

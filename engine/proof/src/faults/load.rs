@@ -35,7 +35,7 @@ pub fn intent(caller: u64, number: u64) -> u64 {
 pub fn stock_up(engine: &Engine) -> Vec<u64> {
     let make = |stock| {
         let price = "19.99".parse().expect("a price");
-        engine.create_product(NewProduct::new("Lamp", price, stock)).expect("made").id.0
+        engine.create_product(NewProduct::new("Lamp", price, stock)).expect("made").value.id.0
     };
     [20, 60, 2_000].map(make).to_vec()
 }
@@ -92,14 +92,14 @@ impl<'a> Shopper<'a> {
     pub fn buy(&mut self) -> bool {
         let product = *self.products.choose(&mut self.rng).expect("products");
         let keyed = self.rng.random_bool(0.5);
-        let qty = self.rng.random_range(1..=3);
+        let quantity = self.rng.random_range(1..=3);
         let request = if self.rng.random_bool(0.15) {
             let mut items: Vec<(u64, u32)> = self.products.iter().map(|id| (*id, 1)).collect();
             items.truncate(2);
             Request::Cart { items, keyed }
         } else {
             let short_lived = self.short_lived_holds && self.rng.random_bool(0.3);
-            Request::Hold { product, qty, keyed, short_lived }
+            Request::Hold { product, quantity, keyed, short_lived }
         };
         let made = match self.pursue(&request) {
             Response::Holds { made, .. } => made,
@@ -228,7 +228,7 @@ pub fn first_answers(
     thread::scope(|scope| {
         let probe = |(number, product): (u64, &u64)| {
             let request =
-                Request::Hold { product: *product, qty: 1, keyed: true, short_lived: false };
+                Request::Hold { product: *product, quantity: 1, keyed: true, short_lived: false };
             scope.spawn(move || {
                 let mut journal = Journal::default();
                 wait_until("a hold is answered", SERVED_WITHIN, || {

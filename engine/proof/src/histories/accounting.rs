@@ -66,7 +66,7 @@ pub fn compare(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Made {
     product: u64,
-    qty: i64,
+    quantity: i64,
 }
 
 #[derive(Default)]
@@ -87,11 +87,11 @@ impl Accounting {
 
     fn apply(&mut self, event: &Event) {
         use EventKind as E;
-        let qty = event.qty;
+        let quantity = event.quantity;
         let moves = match event.kind {
             E::StockAdjusted => [1, 0, 0, 0],
             E::HoldCreated => {
-                let made = Made { product: event.product_id.0, qty };
+                let made = Made { product: event.product_id.0, quantity };
                 let id = event.hold_id.map_or(0, |id| id.0);
                 if self.holds.insert(id, (made, HoldStatus::Active)).is_some() {
                     self.find(Violation::Doubled, 1, format!("hold created twice: {event:?}"));
@@ -101,7 +101,7 @@ impl Accounting {
             E::HoldReleased => self.end_hold(event, HoldStatus::Released, [1, -1, 0, 0]),
             E::HoldExpired => self.end_hold(event, HoldStatus::Expired, [1, -1, 0, 0]),
             E::OrderCreated => {
-                let made = Made { product: event.product_id.0, qty };
+                let made = Made { product: event.product_id.0, quantity };
                 let id = event.order_id.map_or(0, |id| id.0);
                 let hold = event.hold_id.map_or(0, |id| id.0);
                 let order = (made, OrderStatus::PendingPayment, hold);
@@ -135,7 +135,7 @@ impl Accounting {
                 }
                 [0; 4]
             }
-            E::PaymentConflict => [0; 4],
+            _ => [0; 4],
         };
         self.post(event, moves);
     }
@@ -143,7 +143,7 @@ impl Accounting {
     fn post(&mut self, event: &Event, moves: [i64; 4]) {
         let (units, version) = self.products.entry(event.product_id.0).or_default();
         for (units, step) in units.iter_mut().zip(moves) {
-            *units += step * event.qty;
+            *units += step * event.quantity;
         }
         let (below, is_left_out) = (units[0], event.version.wrapping_sub(*version) > 1);
         *version = event.version;
@@ -194,7 +194,7 @@ impl Accounting {
                 (Call::Hold { .. }, Answer::Held(held)) => std::slice::from_ref(held),
                 (Call::Cart { .. }, Answer::Cart(lines)) => lines,
                 (Call::Order { .. }, Answer::Ordered(order)) => {
-                    let made = Made { product: order.product, qty: order.qty.into() };
+                    let made = Made { product: order.product, quantity: order.quantity.into() };
                     let other = by_hold.insert(order.hold, order.id);
                     if orders.insert(order.id, made).is_some() || other.is_some() {
                         answered_twice.push(format!("two orders of one hold: {record:?}"));
@@ -204,7 +204,7 @@ impl Accounting {
                 _ => &[],
             };
             for held in lines {
-                let made = Made { product: held.product, qty: held.qty.into() };
+                let made = Made { product: held.product, quantity: held.quantity.into() };
                 if holds.insert(held.id, made).is_some() {
                     answered_twice.push(format!("one hold returned to two callers: {record:?}"));
                 }
@@ -267,14 +267,14 @@ impl Accounting {
     /// Checks that every hold and order has the status that its events imply.
     fn compare_rows(&mut self, engine: &Engine) -> Result<()> {
         for (id, (_, from_events)) in self.holds.clone() {
-            let there = engine.get_hold(HoldId(id))?.status;
+            let there = engine.hold(HoldId(id))?.status;
             if there != from_events {
                 let why = format!("hold {id} is {there:?}, its events imply {from_events:?}");
                 self.find(Violation::Lost, 1, why);
             }
         }
         for (id, (_, from_events, _)) in self.orders.clone() {
-            let there = engine.get_order(OrderId(id))?.status;
+            let there = engine.order(OrderId(id))?.status;
             if there != from_events {
                 let why = format!("order {id} is {there:?}, its events imply {from_events:?}");
                 self.find(Violation::Lost, 1, why);

@@ -54,17 +54,17 @@ impl HistoryBuilder {
         self
     }
 
-    fn held(self, time: i64, id: u64, qty: u32) -> Self {
-        self.at(time, HOLD(qty), held(id, qty, HoldStatus::Active, time))
+    fn held(self, time: i64, id: u64, quantity: u32) -> Self {
+        self.at(time, HOLD(quantity), held(id, quantity, HoldStatus::Active, time))
     }
 
-    fn held_for(self, customer: u8, time: i64, id: u64, qty: u32) -> Self {
-        self.at(time, HOLD_FOR(customer, qty), held(id, qty, HoldStatus::Active, time))
+    fn held_for(self, customer: u8, time: i64, id: u64, quantity: u32) -> Self {
+        self.at(time, HOLD_FOR(customer, quantity), held(id, quantity, HoldStatus::Active, time))
     }
 
-    fn ordered(self, time: i64, id: u64, hold: u64, qty: u32) -> Self {
+    fn ordered(self, time: i64, id: u64, hold: u64, quantity: u32) -> Self {
         let pending = (OrderStatus::PendingPayment, PaymentDisposition::None);
-        self.at(time, Command::Order { hold }, ordered(id, hold, qty, pending, time))
+        self.at(time, Command::Order { hold }, ordered(id, hold, quantity, pending, time))
     }
 
     fn paid(self, time: i64, order: u64, success: bool) -> Self {
@@ -73,8 +73,8 @@ impl HistoryBuilder {
         self.at(time, Command::Payment { order, success }, answer).keyed(&key, "", false)
     }
 
-    fn released(self, time: i64, hold: u64, qty: u32, status: HoldStatus) -> Self {
-        self.at(time, Command::Release { hold }, held(hold, qty, status, 0))
+    fn released(self, time: i64, hold: u64, quantity: u32, status: HoldStatus) -> Self {
+        self.at(time, Command::Release { hold }, held(hold, quantity, status, 0))
     }
 
     fn read(self, time: i64, stock: u64, held: u64, pending: u64, sold: u64) -> Self {
@@ -91,19 +91,19 @@ impl HistoryBuilder {
     }
 }
 
-fn held(id: u64, qty: u32, status: HoldStatus, created_at: i64) -> Answer {
+fn held(id: u64, quantity: u32, status: HoldStatus, created_at: i64) -> Answer {
     let expires_at = created_at + TTL;
-    Answer::Held(Held { id, product: 1, qty, status, created_at, expires_at })
+    Answer::Held(Held { id, product: 1, quantity, status, created_at, expires_at })
 }
 
 fn ordered(
     id: u64,
     hold: u64,
-    qty: u32,
+    quantity: u32,
     (status, disposition): (OrderStatus, PaymentDisposition),
     created_at: i64,
 ) -> Answer {
-    Answer::Ordered(Ordered { id, hold, product: 1, qty, status, disposition, created_at })
+    Answer::Ordered(Ordered { id, hold, product: 1, quantity, status, disposition, created_at })
 }
 
 fn refused(code: &str) -> Answer {
@@ -128,9 +128,9 @@ macro_rules! histories {
     (@bad $history:expr) => { assert!(!$history.is_explained()) };
 }
 
-const HOLD: fn(u32) -> Command = |qty| Command::Hold { qty, ttl: TTL, customer: None };
+const HOLD: fn(u32) -> Command = |quantity| Command::Hold { quantity, ttl: TTL, customer: None };
 const HOLD_FOR: fn(u8, u32) -> Command =
-    |customer, qty| Command::Hold { qty, ttl: TTL, customer: Some(customer) };
+    |customer, quantity| Command::Hold { quantity, ttl: TTL, customer: Some(customer) };
 
 histories! {
     hold_order_payment_is_linearizable: good

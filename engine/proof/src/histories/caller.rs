@@ -9,7 +9,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use stockade::{
     CartRequest, Engine, ExtendRequest, HoldId, HoldRequest, OrderId, OrderRequest, Outcome,
-    PaymentAnswer, PaymentEvent, PaymentToken, Product, ProductId, Replayable, Result,
+    PaymentEvent, PaymentStatus, PaymentToken, Product, ProductId, Replayable, Result,
     StockAdjustment,
 };
 
@@ -168,14 +168,14 @@ impl<'a> Caller<'a> {
     }
 
     fn choose_hold(&mut self) -> Call {
-        let (product, qty) = (self.product(), self.rng.random_range(1..=3));
+        let (product, quantity) = (self.product(), self.rng.random_range(1..=3));
         let key = self.key(&format!("hold {product}"));
         // Most requests under one key are equal, so that they replay.
         if key.is_some() && self.rng.random_bool(0.8) {
             let ttl = self.plan.ttls.hold_ttl_longest;
-            return Call::Hold { product, qty: 1, ttl, customer: None, key };
+            return Call::Hold { product, quantity: 1, ttl, customer: None, key };
         }
-        Call::Hold { product, qty, ttl: self.ttl(), customer: self.customer(), key }
+        Call::Hold { product, quantity, ttl: self.ttl(), customer: self.customer(), key }
     }
 
     fn choose_cart(&mut self) -> Call {
@@ -256,11 +256,11 @@ impl<'a> Caller<'a> {
         let named = |customer: &Option<u8>| customer.map(|number| format!("customer {number}"));
         let micros = |ttl: i64| Duration::from_micros(ttl.unsigned_abs());
         Ok(match call {
-            Call::Hold { product, qty, ttl, customer, key } => {
-                let mut request = HoldRequest::new(*product, *qty).ttl(micros(*ttl));
+            Call::Hold { product, quantity, ttl, customer, key } => {
+                let mut request = HoldRequest::new(*product, *quantity).ttl(micros(*ttl));
                 request.customer = named(customer);
                 request.key.clone_from(key);
-                let Replayable { value, replayed } = engine.hold(&request)?;
+                let Replayable { value, replayed, .. } = engine.create_hold(&request)?;
                 self.remember(&[Held::from(&value)], None);
                 Response { replayed, ..Response::of(Answer::Held(Held::from(&value))) }
             }
@@ -268,23 +268,23 @@ impl<'a> Caller<'a> {
                 let mut request = CartRequest::new(lines.iter().copied()).ttl(micros(*ttl));
                 request.customer = named(customer);
                 request.key.clone_from(key);
-                let Replayable { value, replayed } = engine.hold_many(&request)?;
+                let Replayable { value, replayed, .. } = engine.create_holds(&request)?;
                 let holds: Vec<Held> = value.iter().map(Held::from).collect();
                 self.remember(&holds, None);
                 Response { replayed, ..Response::of(Answer::Cart(holds)) }
             }
             Call::Release { hold } => {
-                Response::of(Answer::Held((&engine.release(HoldId(*hold))?).into()))
+                Response::of(Answer::Held((&engine.release_hold(HoldId(*hold))?).into()))
             }
             Call::Extend { hold, ttl } => {
                 let mut request = ExtendRequest::new(*hold);
                 request.ttl = Some(micros(*ttl));
-                Response::of(Answer::Held((&engine.extend(&request)?).into()))
+                Response::of(Answer::Held((&engine.extend_hold(&request)?).into()))
             }
             Call::Order { hold, product, key } => {
                 let mut request = OrderRequest::new(*hold, *product);
                 request.key.clone_from(key);
-                let Replayable { value, replayed } = engine.order(&request)?;
+                let Replayable { value, replayed, .. } = engine.create_order(&request)?;
                 self.remember(&[], Some((value.id.0, value.payment_token)));
                 Response { replayed, ..Response::of(Answer::Ordered(Ordered::from(&value))) }
             }
@@ -298,8 +298,8 @@ impl<'a> Caller<'a> {
                 if let Some(body) = body {
                     event = event.body([*body]);
                 }
-                let Replayable { value, replayed } = engine.payment(&event)?;
-                let is_waiting = value == PaymentAnswer::Waiting;
+                let Replayable { value, replayed, .. } = engine.record_payment(&event)?;
+                let is_waiting = value.status == PaymentStatus::Waiting;
                 Response { replayed, ..Response::of(Answer::Payment { is_waiting }) }
             }
             Call::Adjust { product, delta } => {
@@ -311,10 +311,10 @@ impl<'a> Caller<'a> {
             }
             Call::Read { product } => Response::of(Answer::Units(stored(engine, *product)?)),
             Call::ReadHold { hold } => {
-                Response::of(Answer::Held((&engine.get_hold(HoldId(*hold))?).into()))
+                Response::of(Answer::Held((&engine.hold(HoldId(*hold))?).into()))
             }
             Call::ReadOrder { order } => {
-                Response::of(Answer::Ordered((&engine.get_order(OrderId(*order))?).into()))
+                Response::of(Answer::Ordered((&engine.order(OrderId(*order))?).into()))
             }
             Call::Sweep => {
                 engine.sweep()?;
@@ -378,7 +378,7 @@ impl KnownIds {
                     known.holds.extend(lines.iter().map(|held| (held.id, held.product)));
                 }
                 Answer::Ordered(order) => {
-                    let order = engine.get_order(OrderId(order.id)).expect("the order is there");
+                    let order = engine.order(OrderId(order.id)).expect("the order is there");
                     known.orders.push((order.id.0, order.payment_token));
                 }
                 _ => {}

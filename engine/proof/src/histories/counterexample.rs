@@ -112,7 +112,7 @@ fn line(operation: &Operation<Act>, records: &[Record], nanos: u64, time: i64) -
         Answer::Held(held) => format!(
             "hold {} of {} {:?} until {:.3}",
             held.id,
-            held.qty,
+            held.quantity,
             held.status,
             clock(held.expires_at)
         ),

@@ -163,7 +163,7 @@ impl Shop {
     pub fn stock_up(&self, plan: &Plan) -> Result<Vec<u64>> {
         let price = stockade::Money::from_minor(1_999)?;
         let make = |stock: &u64| {
-            let made = self.engine.create_product(NewProduct::new("Lamp", price, *stock))?;
+            let made = self.engine.create_product(NewProduct::new("Lamp", price, *stock))?.value;
             Ok(made.id.0)
         };
         plan.stocks.iter().map(make).collect()

@@ -46,13 +46,13 @@ pub struct Keyed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Hold {
-        qty: u32,
+        quantity: u32,
         ttl: i64,
         customer: Option<u8>,
     },
     /// A line with sufficient stock in a cart that was rejected for another line.
     CartLineInStock {
-        qty: u32,
+        quantity: u32,
         customer: Option<u8>,
     },
     /// A line of a cart that was rejected for its customer's limit, on this
@@ -236,10 +236,12 @@ impl Model {
 
     fn apply_once(&self, state: &mut State, act: &Act, early_payments: &[bool]) -> bool {
         match act.command {
-            Command::Hold { qty, ttl, customer } => self.hold(state, act, (qty, customer), ttl),
-            Command::CartLineInStock { qty, customer } => {
-                state.available(state.now) >= i64::from(qty)
-                    && !self.is_over_limit(state, qty, customer)
+            Command::Hold { quantity, ttl, customer } => {
+                self.hold(state, act, (quantity, customer), ttl)
+            }
+            Command::CartLineInStock { quantity, customer } => {
+                state.available(state.now) >= i64::from(quantity)
+                    && !self.is_over_limit(state, quantity, customer)
             }
             Command::CartLineOverLimit => true,
             Command::Release { hold } => release(state, act, hold),
@@ -252,10 +254,11 @@ impl Model {
         }
     }
 
-    /// Whether `qty` more units exceed the customer's limit.
-    fn is_over_limit(&self, state: &State, qty: u32, customer: Option<u8>) -> bool {
+    /// Whether `quantity` more units exceed the customer's limit.
+    fn is_over_limit(&self, state: &State, quantity: u32, customer: Option<u8>) -> bool {
         customer.is_some_and(|customer| {
-            state.held_by(customer, state.now) + u64::from(qty) > u64::from(self.max_per_customer)
+            state.held_by(customer, state.now) + u64::from(quantity)
+                > u64::from(self.max_per_customer)
         })
     }
 
@@ -263,16 +266,16 @@ impl Model {
         &self,
         state: &mut State,
         act: &Act,
-        (qty, customer): (u32, Option<u8>),
+        (quantity, customer): (u32, Option<u8>),
         ttl: i64,
     ) -> bool {
         let available = state.available(state.now);
-        let is_there = available >= i64::from(qty);
-        let is_over_limit = self.is_over_limit(state, qty, customer);
+        let is_there = available >= i64::from(quantity);
+        let is_over_limit = self.is_over_limit(state, quantity, customer);
         let (id, made) = match &act.answer {
             Answer::Held(held) => {
                 let &Held { id, created_at, expires_at, .. } = held;
-                let is_right = held.qty == qty
+                let is_right = held.quantity == quantity
                     && held.status == HoldStatus::Active
                     && expires_at == created_at + ttl
                     && created_at >= act.from - self.clock_lag
@@ -287,17 +290,17 @@ impl Model {
             answer if is_refused(answer, "quantity_limit") => return is_over_limit,
             Answer::Refused(refused) => {
                 let is_all_right = is_there || is_over_limit;
-                return !is_all_right && is_short(refused, u64::from(qty), available);
+                return !is_all_right && is_short(refused, u64::from(quantity), available);
             }
             _ => return false,
         };
         if !is_there || is_over_limit {
             return act.answer == Answer::Unknown;
         }
-        state.stock -= i64::from(qty);
+        state.stock -= i64::from(quantity);
         let (expires_at, latest_end) = made;
         let status = HoldStatus::Active;
-        let hold = HoldState { qty, customer, status, expires_at, latest_end };
+        let hold = HoldState { quantity, customer, status, expires_at, latest_end };
         state.holds.insert(id, hold);
         true
     }
@@ -317,15 +320,17 @@ impl Model {
             return false;
         }
         hold.status = HoldStatus::Converted;
-        let qty = hold.qty;
+        let quantity = hold.quantity;
         let (status, disposition) = (OrderStatus::PendingPayment, PaymentDisposition::None);
-        state.orders.insert(id, OrderState { hold: hold_id, qty, status, disposition, due_at });
+        state
+            .orders
+            .insert(id, OrderState { hold: hold_id, quantity, status, disposition, due_at });
         state.waiting.remove(&id);
         early_payments.iter().for_each(|success| self.apply_payment(state, id, *success));
         let Answer::Ordered(response) = &act.answer else { return true };
         let Some(made) = state.orders.get(&id) else { return false };
-        let &Ordered { hold, qty, status, disposition, created_at, .. } = response;
-        (hold, qty, created_at) == (hold_id, made.qty, now)
+        let &Ordered { hold, quantity, status, disposition, created_at, .. } = response;
+        (hold, quantity, created_at) == (hold_id, made.quantity, now)
             && (status, disposition) == (made.status, made.disposition)
     }
 
@@ -350,11 +355,11 @@ impl Model {
         let available = state.available(state.now);
         let now = state.now;
         let Some(order) = state.orders.get_mut(&id) else { return };
-        let qty = i64::from(order.qty);
+        let quantity = i64::from(order.quantity);
         let was_dead = order.is_expired(now);
         if was_dead || (order.status == OrderStatus::PendingPayment && !success) {
             order.status = OrderStatus::Cancelled;
-            state.stock += qty;
+            state.stock += quantity;
         }
         if !success {
             return;
@@ -362,14 +367,14 @@ impl Model {
         match (order.status, order.disposition) {
             (OrderStatus::PendingPayment, _) => {
                 order.status = OrderStatus::Paid;
-                state.sold += u64::from(order.qty);
+                state.sold += u64::from(order.quantity);
             }
             (OrderStatus::Cancelled, PaymentDisposition::None) => {
-                if self.re_reserve && available >= qty {
+                if self.re_reserve && available >= quantity {
                     order.status = OrderStatus::Paid;
                     order.disposition = PaymentDisposition::ReReserved;
-                    state.sold += u64::from(order.qty);
-                    state.stock -= qty;
+                    state.sold += u64::from(order.quantity);
+                    state.stock -= quantity;
                 } else {
                     order.disposition = PaymentDisposition::NeedsRefund;
                 }

@@ -120,9 +120,9 @@ impl Partitioner<'_> {
             }
         }
         match &record.call {
-            Call::Hold { product, qty, ttl, customer, key } => {
+            Call::Hold { product, quantity, ttl, customer, key } => {
                 let key = keyed(key.as_ref(), &record.call, record);
-                let command = Command::Hold { qty: *qty, ttl: *ttl, customer: *customer };
+                let command = Command::Hold { quantity: *quantity, ttl: *ttl, customer: *customer };
                 self.add_hold(index, record, *product, command, key);
             }
             Call::Cart { .. } => self.add_cart(index, record),
@@ -219,19 +219,19 @@ impl Partitioner<'_> {
         let Call::Cart { lines, ttl, customer, key } = &record.call else { return };
         let (ttl, customer) = (*ttl, *customer);
         let mut sums: BTreeMap<u64, u32> = BTreeMap::new();
-        lines.iter().for_each(|(product, qty)| *sums.entry(*product).or_default() += qty);
+        lines.iter().for_each(|(product, quantity)| *sums.entry(*product).or_default() += quantity);
         if matches!(&record.answer, Answer::Cart(holds) if holds.len() != sums.len()) {
             return self.wrong(index, record, "not one hold for each product");
         }
         let request = Call::Cart {
-            lines: sums.iter().map(|(product, qty)| (*product, *qty)).collect(),
+            lines: sums.iter().map(|(product, quantity)| (*product, *quantity)).collect(),
             ttl,
             customer,
             key: key.clone(),
         };
-        for (product, qty) in sums {
+        for (product, quantity) in sums {
             let mut line = record.clone();
-            let mut command = Command::Hold { qty, ttl, customer };
+            let mut command = Command::Hold { quantity, ttl, customer };
             match &record.answer {
                 Answer::Cart(holds) => match holds.iter().find(|held| held.product == product) {
                     Some(held) => line.answer = Answer::Held(*held),
@@ -241,7 +241,7 @@ impl Partitioner<'_> {
                     if code == "insufficient_stock"
                         && !short.iter().any(|(id, ..)| *id == product) =>
                 {
-                    command = Command::CartLineInStock { qty, customer };
+                    command = Command::CartLineInStock { quantity, customer };
                 }
                 Answer::Refused(Refused { code, .. }) if code == "quantity_limit" => {
                     command = Command::CartLineOverLimit;

@@ -53,7 +53,7 @@ impl Watch {
 pub enum Call {
     Hold {
         product: u64,
-        qty: u32,
+        quantity: u32,
         ttl: i64,
         /// The customer's number.
         customer: Option<u8>,
@@ -120,7 +120,7 @@ pub struct Units {
 pub struct Held {
     pub id: u64,
     pub product: u64,
-    pub qty: u32,
+    pub quantity: u32,
     pub status: HoldStatus,
     pub created_at: i64,
     pub expires_at: i64,
@@ -132,7 +132,7 @@ pub struct Ordered {
     pub id: u64,
     pub hold: u64,
     pub product: u64,
-    pub qty: u32,
+    pub quantity: u32,
     pub status: OrderStatus,
     pub disposition: PaymentDisposition,
     pub created_at: i64,
@@ -191,7 +191,7 @@ impl From<&Hold> for Held {
         Self {
             id: hold.id.0,
             product: hold.product_id.0,
-            qty: hold.qty,
+            quantity: hold.quantity,
             status: hold.status,
             created_at: hold.created_at.micros(),
             expires_at: hold.expires_at.micros(),
@@ -205,7 +205,7 @@ impl From<&Order> for Ordered {
             id: order.id.0,
             hold: order.hold_id.0,
             product: order.product_id.0,
-            qty: order.qty,
+            quantity: order.quantity,
             status: order.status,
             disposition: order.payment_disposition,
             created_at: order.created_at.micros(),

@@ -28,8 +28,9 @@ fn fences(fence: u64) -> BTreeMap<ProductId, u64> {
     BTreeMap::from([(ID, fence)])
 }
 
-fn hold(qty: u32, key: Option<IdempotencyKey>) -> Command {
-    let hold = NewHold { id: HoldId(1), token: Token(1), product_id: ID, qty, created_at: None };
+fn hold(quantity: u32, key: Option<IdempotencyKey>) -> Command {
+    let hold =
+        NewHold { id: HoldId(1), token: Token(1), product_id: ID, quantity, created_at: None };
     Command::Hold { hold, ttl: Duration::from_secs(1), customer: None, key }
 }
 

@@ -73,7 +73,7 @@ async fn execute_isolates_the_fault_of_one_request() {
     assert_eq!(cache.last_stock(PRODUCT, store.now()), Some(4), "the cache is current");
     // The second hold of the next batch violates a CHECK constraint.
     let mut none = hold();
-    none.command.new_holds_mut()[0].qty = 0;
+    none.command.new_holds_mut()[0].quantity = 0;
     let outcomes = harness.execute(vec![hold(), none, hold(), hold()]).await;
     assert_eq!(codes(&outcomes), [None, Some("internal".to_owned()), None, None]);
 }
@@ -133,10 +133,10 @@ async fn unused_ids_are_allocated_again() {
     let ids = &harness.context.ids;
     let hold = ids.take(Sequence::Hold, 2).await.expect("allocated");
     let order = ids.take(Sequence::Order, 1).await.expect("allocated");
-    let (token, secret, qty, created_at) = (Token(1), Token(1), 1, None);
+    let (token, secret, quantity, created_at) = (Token(1), Token(1), 1, None);
     let line = |id| {
         let id = HoldId(id);
-        NewHold { id, token, product_id: PRODUCT, qty, created_at }
+        NewHold { id, token, product_id: PRODUCT, quantity, created_at }
     };
     let lines = hold.iter().copied().map(line).collect();
     let mut unused = UnusedIds::default();

@@ -45,8 +45,8 @@ impl OutboxConsumer {
             | EventKind::HoldExtended => self.apply_to_hold(event),
             EventKind::StockAdjusted => {
                 assert_eq!((event.hold_id, event.order_id), (None, None), "{event:?}");
-                assert_ne!(event.qty, 0);
-                self.units(event).stock += i128::from(event.qty);
+                assert_ne!(event.quantity, 0);
+                self.units(event).stock += i128::from(event.quantity);
             }
             EventKind::OrderCreated
             | EventKind::OrderPaid
@@ -59,7 +59,7 @@ impl OutboxConsumer {
     fn apply_to_hold(&mut self, event: &LedgerEvent) {
         assert_eq!(event.order_id, None, "{event:?}");
         let id = event.hold_id.expect("an event of a hold names it");
-        let qty = i128::from(event.qty);
+        let quantity = i128::from(event.quantity);
         let status = match event.kind {
             EventKind::HoldCreated => HoldStatus::Active,
             EventKind::HoldReleased => HoldStatus::Released,
@@ -70,20 +70,20 @@ impl OutboxConsumer {
             }
         };
         if status == HoldStatus::Active {
-            let row = (status, event.product_id, event.qty);
+            let row = (status, event.product_id, event.quantity);
             assert!(self.holds.insert(id, row).is_none(), "created twice: {event:?}");
         } else {
             self.expect_active(event, id);
-            self.holds.insert(id, (status, event.product_id, event.qty));
+            self.holds.insert(id, (status, event.product_id, event.quantity));
         }
         let units = self.units(event);
-        let back = if status == HoldStatus::Active { -qty } else { qty };
+        let back = if status == HoldStatus::Active { -quantity } else { quantity };
         units.stock += back;
         units.held -= back;
     }
 
     fn expect_active(&self, event: &LedgerEvent, id: HoldId) {
-        let before = (HoldStatus::Active, event.product_id, event.qty);
+        let before = (HoldStatus::Active, event.product_id, event.quantity);
         assert_eq!(self.holds.get(&id), Some(&before), "{event:?}");
     }
 
@@ -92,29 +92,30 @@ impl OutboxConsumer {
         use PaymentDisposition::{NeedsRefund, None, ReReserved};
         let id = event.order_id.expect("an event of an order names it");
         let hold_id = event.hold_id.expect("and its hold");
-        let qty = i128::from(event.qty);
+        let quantity = i128::from(event.quantity);
         let before = self.orders.get(&id).copied();
         let (status, disposition) = match (event.kind, before.map(|(a, b, _)| (a, b))) {
             (EventKind::OrderCreated, Option::None) => {
                 self.expect_active(event, hold_id);
-                self.holds.insert(hold_id, (HoldStatus::Converted, event.product_id, event.qty));
-                self.units(event).held -= qty;
-                self.units(event).pending += qty;
+                self.holds
+                    .insert(hold_id, (HoldStatus::Converted, event.product_id, event.quantity));
+                self.units(event).held -= quantity;
+                self.units(event).pending += quantity;
                 (PendingPayment, None)
             }
             (EventKind::OrderPaid, Some((PendingPayment, None))) => {
-                self.units(event).pending -= qty;
-                self.units(event).sold += qty;
+                self.units(event).pending -= quantity;
+                self.units(event).sold += quantity;
                 (Paid, None)
             }
             (EventKind::OrderPaid, Some((Cancelled, None))) => {
-                self.units(event).stock -= qty;
-                self.units(event).sold += qty;
+                self.units(event).stock -= quantity;
+                self.units(event).sold += quantity;
                 (Paid, ReReserved)
             }
             (EventKind::OrderCancelled, Some((PendingPayment, None))) => {
-                self.units(event).pending -= qty;
-                self.units(event).stock += qty;
+                self.units(event).pending -= quantity;
+                self.units(event).stock += quantity;
                 (Cancelled, None)
             }
             (EventKind::PaymentNeedsRefund, Some((Cancelled, None))) => (Cancelled, NeedsRefund),
@@ -122,7 +123,7 @@ impl OutboxConsumer {
             (_, before) => unreachable!("{event:?} after {before:?}"),
         };
         assert!(before.is_none_or(|(_, _, used)| used == hold_id), "{event:?} of {before:?}");
-        assert_eq!(self.holds[&hold_id].2, event.qty, "{event:?}");
+        assert_eq!(self.holds[&hold_id].2, event.quantity, "{event:?}");
         self.orders.insert(id, (status, disposition, hold_id));
     }
 

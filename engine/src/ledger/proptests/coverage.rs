@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::ledger::{Answer, Changes, Command, CommandResult, Decision, PaymentRow, Refusal};
-use crate::model::{EventKind, OrderStatus, Outcome, PaymentAnswer, PaymentDisposition, Timestamp};
+use crate::model::{EventKind, OrderStatus, Outcome, PaymentDisposition, PaymentStatus, Timestamp};
 
 use super::reference::ReferenceModel;
 
@@ -95,8 +95,8 @@ fn name_of_answer(answer: &Answer) -> &'static str {
             (_, PaymentDisposition::ReReserved) => "early payments re-reserved",
             _ => "an order settled by an early event",
         },
-        Answer::Payment(PaymentAnswer::Recorded) => "payment recorded",
-        Answer::Payment(PaymentAnswer::Waiting) => "payment waiting",
+        Answer::Payment(PaymentStatus::Recorded) => "payment recorded",
+        Answer::Payment(PaymentStatus::Waiting) => "payment waiting",
         Answer::Product(_) => "a product",
         Answer::Reclaimed { holds, orders, .. } => match (holds, orders) {
             (0, 0) => "nothing to reclaim",
@@ -130,7 +130,7 @@ fn name_of_refusal(refusal: &Refusal) -> &'static str {
 pub(super) fn settlement(changes: &Changes) -> impl Iterator<Item = &'static str> {
     use OrderStatus::{Cancelled, Paid};
     use PaymentDisposition::{NeedsRefund, None, ReReserved};
-    let early = |row: &PaymentRow| row.answer == PaymentAnswer::Waiting && !row.waiting;
+    let early = |row: &PaymentRow| row.answer == PaymentStatus::Waiting && !row.waiting;
     let late =
         |to| changes.order_moves.iter().any(|it| (it.from, it.to) == ((Cancelled, None), to));
     [

@@ -61,7 +61,7 @@ pub(super) enum Target {
 /// from the newest, modulo their number; at [`ABSENT`] there is none.
 #[derive(Debug, Clone)]
 pub(super) enum Action {
-    Hold { product: usize, qty: u32, ttl: u64, customer: Option<u8>, key: Option<Key> },
+    Hold { product: usize, quantity: u32, ttl: u64, customer: Option<u8>, key: Option<Key> },
     Cart { lines: [u32; 4], ttl: u64, customer: Option<u8>, key: Option<Key> },
     Release { hold: usize, token: Target },
     Extend { hold: usize, ttl: u64, token: Target },
@@ -169,7 +169,7 @@ fn action(kind: usize, one: usize, other: u64, ttl: u64, whose: u8, key: Option<
     // Two customers, and in a third of all cases none.
     let customer = (whose < 8).then_some(whose / 6);
     match kind {
-        0 => Action::Hold { product, qty: small(1) % 3 + 1, ttl, customer, key },
+        0 => Action::Hold { product, quantity: small(1) % 3 + 1, ttl, customer, key },
         1 => {
             let absent = u32::from(one == 41);
             let lines = [small(1) % 3, small(4) % 3, small(16) % 3, absent];

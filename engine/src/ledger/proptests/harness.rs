@@ -234,10 +234,9 @@ impl Harness {
         }
         self.consumer.assert_matches(&self.store);
         let late = |kind| matches!(kind, EventKind::HoldExpired | EventKind::OrderCancelled);
-        let events = events
-            .iter()
-            .filter(|event| !late(event.kind))
-            .map(|event| (event.kind, event.product_id, event.hold_id, event.order_id, event.qty));
+        let events = events.iter().filter(|event| !late(event.kind)).map(|event| {
+            (event.kind, event.product_id, event.hold_id, event.order_id, event.quantity)
+        });
         let events: Vec<_> = events.collect();
         assert_eq!(events, self.reference.events, "events");
     }
@@ -249,14 +248,14 @@ impl Harness {
             let now = self.now;
             let (mut held, mut pending, mut sold, mut late) = (0u64, 0u64, 0u64, 0u64);
             for hold in self.store.holds.values().filter(|hold| hold.product_id == *id) {
-                let units = u64::from(hold.qty);
+                let units = u64::from(hold.quantity);
                 if hold.status == HoldStatus::Active {
                     held += units;
                     late += if now >= hold.expires_at { units } else { 0 };
                 }
             }
             for row in self.store.orders.values().filter(|row| row.order.product_id == *id) {
-                let units = u64::from(row.order.qty);
+                let units = u64::from(row.order.quantity);
                 match row.order.status {
                     OrderStatus::PendingPayment => {
                         pending += units;
@@ -302,7 +301,7 @@ impl Harness {
             let hold = &self.store.holds[id];
             assert_eq!(hold.product_id, *product_id, "{hold:?}");
             if hold.status == HoldStatus::Active && self.now < hold.expires_at {
-                *units.entry((*product_id, &**customer)).or_default() += u64::from(hold.qty);
+                *units.entry((*product_id, &**customer)).or_default() += u64::from(hold.quantity);
             }
         }
         let most = self.policy.max_per_customer.map_or(u64::MAX, u64::from);
@@ -363,21 +362,21 @@ impl Harness {
         let max = u64::try_from(self.policy.hold_ttl_max.as_micros()).unwrap_or(1);
         let hold_ttl = |ttl: u64| Duration::from_micros(ttl % max + 1);
         Some(match *action {
-            Action::Hold { product, qty, ttl, customer, key } => {
+            Action::Hold { product, quantity, ttl, customer, key } => {
                 let product_id = self.product(product);
-                let hold = self.new_hold(product_id, qty);
+                let hold = self.new_hold(product_id, quantity);
                 let customer = customer.map(name_of);
                 Command::Hold { hold, ttl: hold_ttl(ttl), customer, key: key.map(idempotency_key) }
             }
             Action::Cart { lines, ttl, customer, key } => {
                 let mut wanted = BTreeMap::new();
-                for (position, qty) in [0, 1, 2, ABSENT].into_iter().zip(lines) {
-                    if qty > 0 {
-                        wanted.insert(self.product(position), qty);
+                for (position, quantity) in [0, 1, 2, ABSENT].into_iter().zip(lines) {
+                    if quantity > 0 {
+                        wanted.insert(self.product(position), quantity);
                     }
                 }
                 let lines: Vec<NewHold> =
-                    wanted.into_iter().map(|(id, qty)| self.new_hold(id, qty)).collect();
+                    wanted.into_iter().map(|(id, quantity)| self.new_hold(id, quantity)).collect();
                 if lines.is_empty() {
                     return None;
                 }
@@ -449,11 +448,11 @@ impl Harness {
         newest(&self.orders, position).unwrap_or(OrderId(self.last_order + 1))
     }
 
-    fn new_hold(&mut self, product_id: ProductId, qty: u32) -> NewHold {
+    fn new_hold(&mut self, product_id: ProductId, quantity: u32) -> NewHold {
         self.last_id += 1;
         let id = HoldId(self.last_id);
         self.holds.push((id, product_id));
-        NewHold { id, token: token_of(id), product_id, qty, created_at: None }
+        NewHold { id, token: token_of(id), product_id, quantity, created_at: None }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::ledger::{Answer, Command, CommandResult, KeyRow, NewHold, PaymentRow, Policy, Refusal};
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
-    PaymentAnswer, PaymentDisposition, PaymentToken, Product, ProductId, ShortLine, Timestamp,
+    PaymentDisposition, PaymentStatus, PaymentToken, Product, ProductId, ShortLine, Timestamp,
     Token,
 };
 
@@ -78,7 +78,10 @@ impl ReferenceModel {
             self.orders.values().filter(|it| is_overdue(it)).map(|it| it.order.id).collect();
         for id in orders {
             self.set_order(id, OrderStatus::Cancelled, PaymentDisposition::None);
-            self.add_stock(self.orders[&id].order.product_id, self.orders[&id].order.qty.into());
+            self.add_stock(
+                self.orders[&id].order.product_id,
+                self.orders[&id].order.quantity.into(),
+            );
         }
     }
 
@@ -157,7 +160,7 @@ impl ReferenceModel {
                     id: *order_id,
                     hold_id: *hold_id,
                     product_id: *product_id,
-                    qty: hold.qty,
+                    quantity: hold.quantity,
                     status: OrderStatus::PendingPayment,
                     payment_token: PaymentToken { order_id: *order_id, secret: *secret },
                     payment_disposition: PaymentDisposition::None,
@@ -176,7 +179,7 @@ impl ReferenceModel {
                     }
                     self.pay(*order_id, *outcome);
                 }
-                let answer = if early { PaymentAnswer::Waiting } else { PaymentAnswer::Recorded };
+                let answer = if early { PaymentStatus::Waiting } else { PaymentStatus::Recorded };
                 self.inbox.push(PaymentRow {
                     key: key.clone(),
                     body_hash: *body_hash,
@@ -201,7 +204,7 @@ impl ReferenceModel {
         ttl: Duration,
         customer: Option<&Arc<str>>,
     ) -> Result<Vec<Hold>, Refusal> {
-        let wanted: Vec<_> = lines.iter().map(|line| (line.product_id, line.qty)).collect();
+        let wanted: Vec<_> = lines.iter().map(|line| (line.product_id, line.quantity)).collect();
         if let Some((id, _)) = wanted.iter().find(|(id, _)| !self.products.contains_key(id)) {
             return Err(Refusal::NoProduct(*id));
         }
@@ -214,7 +217,7 @@ impl ReferenceModel {
             let customer_row =
                 customer.map(|customer| (line.id, (line.product_id, customer.clone())));
             self.customers.extend(customer_row);
-            self.create_hold(line.id, line.product_id, line.qty, end, line.token)
+            self.create_hold(line.id, line.product_id, line.quantity, end, line.token)
         };
         Ok(lines.iter().map(create).collect())
     }
@@ -225,7 +228,7 @@ impl ReferenceModel {
         let theirs = self.customers.iter().filter(|(_, one)| **one == of);
         let holds = theirs.map(|(id, _)| &self.holds[id]);
         let active = holds.filter(|hold| hold.status == HoldStatus::Active);
-        let held: u64 = active.map(|hold| u64::from(hold.qty)).sum();
+        let held: u64 = active.map(|hold| u64::from(hold.quantity)).sum();
         match self.policy.max_per_customer {
             Some(most) if held + u64::from(requested) > u64::from(most) => {
                 Err(Refusal::CustomerLimit { product_id, held, requested, most })
@@ -237,8 +240,8 @@ impl ReferenceModel {
     fn check_stock(&self, wanted: &[(ProductId, u32)]) -> Result<(), Refusal> {
         let short: Vec<ShortLine> = wanted
             .iter()
-            .filter(|(id, qty)| self.products[id].stock < i128::from(*qty))
-            .map(|(id, qty)| self.short_line(*id, (*qty).into()))
+            .filter(|(id, quantity)| self.products[id].stock < i128::from(*quantity))
+            .map(|(id, quantity)| self.short_line(*id, (*quantity).into()))
             .collect();
         if short.is_empty() { Ok(()) } else { Err(Refusal::Insufficient(short)) }
     }
@@ -255,15 +258,16 @@ impl ReferenceModel {
         &mut self,
         id: HoldId,
         product_id: ProductId,
-        qty: u32,
+        quantity: u32,
         expires_at: Timestamp,
         token: Token,
     ) -> Hold {
-        self.add_stock(product_id, -i128::from(qty));
+        self.add_stock(product_id, -i128::from(quantity));
         let status = HoldStatus::Active;
         let created_at = self.now;
         let order_id = None;
-        let hold = Hold { id, product_id, qty, status, expires_at, created_at, token, order_id };
+        let hold =
+            Hold { id, product_id, quantity, status, expires_at, created_at, token, order_id };
         self.holds.insert(id, hold.clone());
         self.emit_hold_event(EventKind::HoldCreated, id);
         hold
@@ -298,7 +302,7 @@ impl ReferenceModel {
     /// Applies a payment's outcome to an existing order.
     fn pay(&mut self, id: OrderId, outcome: Outcome) {
         let order = self.orders[&id].order.clone();
-        let qty = i128::from(order.qty);
+        let quantity = i128::from(order.quantity);
         let untouched = order.payment_disposition == PaymentDisposition::None;
         match (order.status, outcome) {
             (OrderStatus::PendingPayment, Outcome::Success) => {
@@ -307,14 +311,14 @@ impl ReferenceModel {
             }
             (OrderStatus::PendingPayment, Outcome::Failure) => {
                 self.set_order(id, OrderStatus::Cancelled, PaymentDisposition::None);
-                self.add_stock(order.product_id, qty);
+                self.add_stock(order.product_id, quantity);
             }
             (OrderStatus::Paid, Outcome::Failure) => {
                 self.emit_order_event(EventKind::PaymentConflict, id);
             }
             (OrderStatus::Cancelled, Outcome::Success) if untouched => {
-                if self.policy.re_reserve && self.products[&order.product_id].stock >= qty {
-                    self.add_stock(order.product_id, -qty);
+                if self.policy.re_reserve && self.products[&order.product_id].stock >= quantity {
+                    self.add_stock(order.product_id, -quantity);
                     self.set_order(id, OrderStatus::Paid, PaymentDisposition::ReReserved);
                     self.emit_order_event(EventKind::OrderPaid, id);
                 } else {
@@ -349,14 +353,17 @@ impl ReferenceModel {
         let ordered = |status: OrderStatus| {
             let orders = self.orders.values().map(|state| &state.order);
             let these = orders.filter(|order| order.product_id == id && order.status == status);
-            these.map(|order| u64::from(order.qty)).sum()
+            these.map(|order| u64::from(order.quantity)).sum()
         };
         Product {
             id,
             name: NAME.to_owned(),
             price: PRICE,
             stock: to_unsigned(self.products[&id].stock),
-            held: held.filter(|hold| hold.product_id == id).map(|hold| u64::from(hold.qty)).sum(),
+            held: held
+                .filter(|hold| hold.product_id == id)
+                .map(|hold| u64::from(hold.quantity))
+                .sum(),
             pending: ordered(OrderStatus::PendingPayment),
             sold: ordered(OrderStatus::Paid),
             version: 0,
@@ -400,8 +407,8 @@ impl ReferenceModel {
     fn end_hold(&mut self, id: HoldId, status: HoldStatus) {
         if let Some(hold) = self.holds.get_mut(&id) {
             hold.status = status;
-            let (product_id, qty) = (hold.product_id, hold.qty.into());
-            self.add_stock(product_id, qty);
+            let (product_id, quantity) = (hold.product_id, hold.quantity.into());
+            self.add_stock(product_id, quantity);
         }
     }
 
@@ -420,13 +427,13 @@ impl ReferenceModel {
 
     fn emit_hold_event(&mut self, kind: EventKind, id: HoldId) {
         let hold = &self.holds[&id];
-        self.events.push((kind, hold.product_id, Some(id), None, hold.qty.into()));
+        self.events.push((kind, hold.product_id, Some(id), None, hold.quantity.into()));
     }
 
     fn emit_order_event(&mut self, kind: EventKind, id: OrderId) {
         let order = &self.orders[&id].order;
-        let (hold, qty) = (Some(order.hold_id), order.qty.into());
-        self.events.push((kind, order.product_id, hold, Some(id), qty));
+        let (hold, quantity) = (Some(order.hold_id), order.quantity.into());
+        self.events.push((kind, order.product_id, hold, Some(id), quantity));
     }
 }
 

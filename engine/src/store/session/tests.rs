@@ -11,7 +11,7 @@ use crate::ledger::{
 };
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
-    PaymentAnswer, PaymentDisposition, PaymentToken, Product, ProductId, Timestamp, Token,
+    PaymentDisposition, PaymentStatus, PaymentToken, Product, ProductId, Timestamp, Token,
 };
 use crate::store::{
     Batch, CommitError, Fault, ProductInsert, ReadSet, Store, StoreError, StoreOptions, open_store,
@@ -69,7 +69,7 @@ fn hold(status: HoldStatus) -> Hold {
     let expires_at = Timestamp::from_micros(i64::MAX / 2);
     let (id, token) = (HoldId(7), Token(1));
     let (product_id, created_at, order_id) = (PRODUCT, at, None);
-    Hold { id, product_id, qty: 2, status, expires_at, created_at, token, order_id }
+    Hold { id, product_id, quantity: 2, status, expires_at, created_at, token, order_id }
 }
 
 fn order() -> OrderRow {
@@ -79,7 +79,7 @@ fn order() -> OrderRow {
         id: OrderId(3),
         hold_id: HoldId(7),
         product_id: PRODUCT,
-        qty: 2,
+        quantity: 2,
         status: OrderStatus::Paid,
         payment_disposition: PaymentDisposition::None,
         payment_token,
@@ -210,7 +210,7 @@ async fn what_is_due_is_loaded_only_where_it_may_be_needed() {
     let at = Timestamp::from_micros;
     let (dead, alive, other) = (HoldId(11), HoldId(12), HoldId(13));
     let written = write(&store, 2, |product, changes| {
-        let of = |id, expires_at| Hold { id, expires_at, qty: 1, ..hold(HoldStatus::Active) };
+        let of = |id, expires_at| Hold { id, expires_at, quantity: 1, ..hold(HoldStatus::Active) };
         let far = at(i64::MAX / 2);
         changes.new_holds = vec![of(dead, at(2_000)), of(alive, far), of(other, at(3_000))];
         let Product { stock, held, version, .. } = &mut product.after.product;
@@ -248,7 +248,7 @@ fn payment(waiting: bool) -> PaymentRow {
         order_id: OrderId(3),
         secret: None,
         outcome: Outcome::Success,
-        answer: PaymentAnswer::Recorded,
+        answer: PaymentStatus::Recorded,
         waiting,
         received_at: Timestamp::from_micros(1_000),
     }
@@ -295,7 +295,7 @@ async fn events_are_read_on_from_the_middle_of_what_one_transaction_told() {
         product_id: PRODUCT,
         hold_id: Some(HoldId(7)),
         order_id: None,
-        qty: 1,
+        quantity: 1,
         version: 2,
     };
     let told = [EventKind::HoldCreated, EventKind::HoldReleased, EventKind::HoldExpired];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::ledger::Changes;
-use crate::model::{Money, OrderId, Outcome, PaymentAnswer, Product, ProductId, Token};
+use crate::model::{Money, OrderId, Outcome, PaymentStatus, Product, ProductId, Token};
 
 const AT: Timestamp = Timestamp::from_micros(17);
 
@@ -92,7 +92,7 @@ fn several_products_are_written_at_once() {
 fn an_order_and_the_event_that_waits_for_it_look_for_each_other() {
     let payment = |order: u64, waiting| {
         let (key, order_id, outcome) = (format!("k{order}"), OrderId(order), Outcome::Success);
-        let (secret, answer, received_at) = (None, PaymentAnswer::Recorded, AT);
+        let (secret, answer, received_at) = (None, PaymentStatus::Recorded, AT);
         PaymentRow {
             key,
             body_hash: [0; 32],
@@ -126,7 +126,8 @@ fn written(customer: Option<&str>) -> Vec<String> {
     let at = Timestamp::from_micros(1);
     let (status, token) = (HoldStatus::Active, Token(1));
     let (expires_at, created_at, order_id) = (at, at, None);
-    let hold = Hold { id, product_id, qty: 1, status, expires_at, created_at, token, order_id };
+    let hold =
+        Hold { id, product_id, quantity: 1, status, expires_at, created_at, token, order_id };
     let for_customer =
         |customer: &str| CustomerHold { product_id, customer: customer.into(), hold_id: id };
     let changes = Changes {

@@ -50,7 +50,7 @@ final class Reader
         return new Hold(
             $hold->id,
             $hold->product_id,
-            $hold->qty,
+            $hold->quantity,
             HoldStatus::from($this->call->ffi->stockade_hold_status_name($hold->status)),
             self::moment($hold->expires_at_us),
             self::moment($hold->created_at_us),
@@ -67,7 +67,7 @@ final class Reader
             $order->id,
             $order->hold_id,
             $order->product_id,
-            $order->qty,
+            $order->quantity,
             OrderStatus::from($ffi->stockade_order_status_name($order->status)),
             FFI::string(FFI::addr($order->payment_token[0])),
             PaymentDisposition::from($disposition),
@@ -133,7 +133,7 @@ final class Reader
             $event->product_id,
             $event->hold_id === 0 ? null : $event->hold_id,
             $event->order_id === 0 ? null : $event->order_id,
-            $event->qty,
+            $event->quantity,
             $event->version,
             self::moment($event->at_us)
         );

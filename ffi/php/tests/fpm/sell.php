@@ -15,9 +15,9 @@ try {
     $engine = Engine::shared($_SERVER['STOCKADE_STORE'], $settings);
     $product = $_SERVER['STOCKADE_PRODUCT'];
     try {
-        $hold = $engine->hold($product, 1);
-        $order = $engine->order($hold->id, $product);
-        $engine->payment('success', $order->id);
+        $hold = $engine->createHold($product, 1);
+        $order = $engine->createOrder($hold->id, $product);
+        $engine->recordPayment('success', $order->id);
         $answer['result'] = 'sold';
     } catch (StockadeException $error) {
         $answer['result'] = $error->error;

@@ -8,7 +8,7 @@ use crate::histories::record::{Answer, Units};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct HoldState {
-    pub(super) qty: u32,
+    pub(super) quantity: u32,
     /// The customer, if the request names one.
     pub(super) customer: Option<u8>,
     pub(super) status: HoldStatus,
@@ -19,7 +19,7 @@ pub(super) struct HoldState {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct OrderState {
     pub(super) hold: u64,
-    pub(super) qty: u32,
+    pub(super) quantity: u32,
     pub(super) status: OrderStatus,
     pub(super) disposition: PaymentDisposition,
     pub(super) due_at: i64,
@@ -66,9 +66,9 @@ impl State {
             sold: self.sold,
         };
         let active = self.holds.values().filter(|hold| hold.is_active(time));
-        units.held = active.map(|hold| u64::from(hold.qty)).sum();
+        units.held = active.map(|hold| u64::from(hold.quantity)).sum();
         let pending = self.orders.values().filter(|order| order.is_pending(time));
-        units.pending = pending.map(|order| u64::from(order.qty)).sum();
+        units.pending = pending.map(|order| u64::from(order.quantity)).sum();
         units
     }
 
@@ -81,14 +81,14 @@ impl State {
     pub(super) fn available(&self, time: i64) -> i64 {
         let holds = self.holds.values().filter(|hold| hold.is_expired(time));
         let orders = self.orders.values().filter(|order| order.is_expired(time));
-        let due = holds.map(|hold| hold.qty).chain(orders.map(|order| order.qty));
+        let due = holds.map(|hold| hold.quantity).chain(orders.map(|order| order.quantity));
         self.stock + due.map(i64::from).sum::<i64>()
     }
 
     /// Units in a customer's active holds at this time.
     pub(super) fn held_by(&self, customer: u8, time: i64) -> u64 {
         let holds = self.holds.values().filter(|hold| hold.customer == Some(customer));
-        holds.filter(|hold| hold.is_active(time)).map(|hold| u64::from(hold.qty)).sum()
+        holds.filter(|hold| hold.is_active(time)).map(|hold| u64::from(hold.quantity)).sum()
     }
 
     /// Returns the due times in (`after`, `until`].

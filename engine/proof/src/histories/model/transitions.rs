@@ -16,7 +16,7 @@ pub(super) fn release(state: &mut State, act: &Act, id: u64) -> bool {
     }
     if before == HoldStatus::Active {
         hold.status = HoldStatus::Released;
-        state.stock += i64::from(hold.qty);
+        state.stock += i64::from(hold.quantity);
     }
     let after = state.holds.get(&id).map(|hold| hold.status_at(now));
     match &act.answer {
@@ -86,20 +86,20 @@ pub(super) fn expiry(state: &mut State, id: u64) -> bool {
 pub(super) fn is_seen(state: &State, act: &Act, time: i64) -> bool {
     match (&act.command, &act.answer) {
         (_, Answer::Unknown) => true,
-        (Command::Hold { qty, .. }, Answer::Refused(refused)) => {
+        (Command::Hold { quantity, .. }, Answer::Refused(refused)) => {
             let available = state.available(time);
-            available < i64::from(*qty) && is_short(refused, u64::from(*qty), available)
+            available < i64::from(*quantity) && is_short(refused, u64::from(*quantity), available)
         }
         (Command::Read | Command::ReadCached, Answer::Units(units)) => *units == state.units(time),
         (Command::ReadHold { hold }, Answer::Held(held)) => {
             state.holds.get(hold).is_some_and(|known| {
-                (known.qty, known.status_at(time), known.expires_at)
-                    == (held.qty, held.status, held.expires_at)
+                (known.quantity, known.status_at(time), known.expires_at)
+                    == (held.quantity, held.status, held.expires_at)
             })
         }
         (Command::ReadOrder { order }, Answer::Ordered(response)) => {
             state.orders.get(order).is_some_and(|known| {
-                (known.hold, known.qty) == (response.hold, response.qty)
+                (known.hold, known.quantity) == (response.hold, response.quantity)
                     && (known.status_at(time), known.disposition)
                         == (response.status, response.disposition)
             })

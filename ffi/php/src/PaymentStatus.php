@@ -7,7 +7,7 @@ namespace Stockade;
 /**
  * How a payment event was processed: applied to its order, or waiting for it.
  */
-enum PaymentAnswer: string
+enum PaymentStatus: string
 {
     case Recorded = 'recorded';
     case Waiting = 'waiting';

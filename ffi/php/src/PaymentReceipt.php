@@ -5,16 +5,16 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * How a payment event was processed.
+ * The answer to a payment event.
  */
-final class Payment
+final class PaymentReceipt
 {
     /**
-     * @param PaymentAnswer $answer whether it was applied or waits for its order
+     * @param PaymentStatus $status whether it was applied or waits for its order
      * @param bool $replayed whether this replays the first response of its key
      */
     public function __construct(
-        public readonly PaymentAnswer $answer,
+        public readonly PaymentStatus $status,
         public readonly bool $replayed,
     ) {
     }
