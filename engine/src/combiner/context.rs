@@ -1,6 +1,7 @@
 //! The state that all workers of one combiner share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::batch_sizer;
 use super::dependencies::Dependencies;
@@ -8,6 +9,7 @@ use super::ids::IdAllocator;
 use super::lanes::BatchLimits;
 use super::queue::Queue;
 use super::speculation::Speculation;
+use crate::mechanisms::Mechanism;
 
 /// The most products in one transaction.
 const LANES_PER_BATCH_MAX: usize = 512;
@@ -32,13 +34,15 @@ pub(super) struct Context {
 impl Context {
     pub fn new(deps: Dependencies) -> Self {
         let batch_max = deps.config.batch_max;
+        let has_two_batches = !deps.store.single_writer() && deps.is_on(Mechanism::TwoBatches);
+        let keeps_leases = deps.is_on(Mechanism::KeptLeases);
         let limits = BatchLimits {
             requests: batch_sizer::initial(batch_max),
             requests_max: batch_max,
             lanes_max: LANES_PER_BATCH_MAX,
             add_lane_below: ADD_LANE_BELOW,
-            in_flight_max: if deps.store.single_writer() { 1 } else { BATCHES_IN_FLIGHT_MAX },
-            lock_run: deps.config.lock_run,
+            in_flight_max: if has_two_batches { BATCHES_IN_FLIGHT_MAX } else { 1 },
+            lock_run: if keeps_leases { deps.config.lock_run } else { Duration::ZERO },
         };
         let metrics = Arc::clone(&deps.metrics);
         Self {

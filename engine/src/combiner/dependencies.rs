@@ -7,6 +7,7 @@ use crate::cache::ProductCache;
 use crate::config::Config;
 use crate::ledger::Policy;
 use crate::lock::Lock;
+use crate::mechanisms::Mechanism;
 use crate::metrics::Metrics;
 use crate::model::ProductId;
 use crate::process_shared::ProcessShared;
@@ -28,6 +29,11 @@ pub(crate) struct Dependencies {
 }
 
 impl Dependencies {
+    /// Returns whether a mechanism is on.
+    pub fn is_on(&self, mechanism: Mechanism) -> bool {
+        self.config.mechanisms.is_on(mechanism)
+    }
+
     /// Returns the lane of a product; a store with a single writer has one lane
     /// for all.
     pub fn lane(&self, product_id: ProductId) -> LaneId {

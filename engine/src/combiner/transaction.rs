@@ -15,6 +15,7 @@ use super::request::PendingRequest;
 use super::{early_inserts, read_set};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Command;
+use crate::mechanisms::Mechanism;
 use crate::metrics::observe;
 use crate::runtime;
 use crate::store::{Fault, ReadSet, Sequence, Session, StoreError, batch_id, pauses};
@@ -249,8 +250,10 @@ async fn run_once(
         && let Some(now) = deps.store.speculative_now()
     {
         let products = &plan.read_set.products;
-        speculative = speculation.decide(&deps.policy, products, &plan.commands, fences, now);
-        if speculative.is_none() {
+        if deps.is_on(Mechanism::Speculation) {
+            speculative = speculation.decide(&deps.policy, products, &plan.commands, fences, now);
+        }
+        if speculative.is_none() && deps.is_on(Mechanism::EarlyInserts) {
             plan.read_set.early_inserts = early_inserts::choose(deps, &mut plan.commands, now);
         }
     }
