@@ -9,6 +9,7 @@ pub mod contention;
 pub mod expiry_storm;
 pub mod http;
 pub mod lifecycle;
+pub mod mechanisms;
 pub mod memory;
 pub mod overload;
 pub mod prefork;
