@@ -30,7 +30,7 @@ pub use row_lock::RowLock;
 pub use seed::Seed;
 pub use sold_out::SoldOut;
 pub use sql::Products;
-pub use stockade::{Blocking, Stockade, engine};
+pub use stockade::{Blocking, Stockade, engine, engine_without};
 
 /// The names by which contenders are compared.
 pub mod names {

@@ -1,7 +1,8 @@
 //! The framework of Stockade's benches: throw-away servers, contenders, load
 //! drivers, interleaved rounds, tables and result files.
 //!
-//! A bench target calls [`bench::main`] and compares [`contenders`] by
+//! The benches are the modules of [`suite`]. Each calls [`bench::main`] and
+//! compares [`contenders`] by
 //! [`Bench::versus`](bench::Bench::versus) and
 //! [`Bench::at_fixed_rates`](bench::Bench::at_fixed_rates).
 #![expect(
@@ -31,4 +32,5 @@ pub mod run;
 pub mod server;
 pub mod setup;
 pub mod storm;
+pub mod suite;
 pub mod table;

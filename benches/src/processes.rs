@@ -6,13 +6,14 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use stockade::Mechanism;
 use tokio::runtime::Runtime;
 use tokio::task::block_in_place;
 
 use crate::bench::{Bench, Lengths};
 use crate::child::{self, Child};
 use crate::closed::ClosedPlan;
-use crate::contenders::{Products, Stockade};
+use crate::contenders::{Products, Stockade, engine_without};
 use crate::erased::{ErasedContender, erase};
 use crate::open::OpenPlan;
 use crate::run::Run;
@@ -23,6 +24,7 @@ use crate::setup::Shop;
 pub struct Task {
     url: String,
     redis: Option<(String, String)>,
+    without: Vec<Mechanism>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -52,7 +54,19 @@ impl Processes {
     /// Starts them and waits until all have opened the shop.
     #[must_use]
     pub fn open(name: &'static str, shop: Shop, count: usize) -> Self {
-        let task = Task { url: shop.url.clone(), redis: shop.redis.clone() };
+        Self::open_without(name, shop, count, &[])
+    }
+
+    /// The same, with engines that lack these mechanisms.
+    #[must_use]
+    pub fn open_without(
+        name: &'static str,
+        shop: Shop,
+        count: usize,
+        without: &[Mechanism],
+    ) -> Self {
+        let (url, redis) = (shop.url.clone(), shop.redis.clone());
+        let task = Task { url, redis, without: without.to_vec() };
         let mut children: Vec<Child> = (0..count).map(|_| Child::start(&task)).collect();
         for child in &mut children {
             let () = child.answer();
@@ -111,7 +125,8 @@ impl ErasedContender for Processes {
 /// Runs a child until its parent closes the pipe.
 pub fn serve(runtime: &Runtime, task: Task) {
     let shop = Shop::at(task.url, task.redis);
-    let stockade = runtime.block_on(Stockade::open(shop, Products::One));
+    let builder = engine_without(&shop, &task.without);
+    let stockade = runtime.block_on(Stockade::open_with(builder, shop, Products::One));
     let stockade = erase(stockade);
     child::answer(&());
     for order in child::orders() {

@@ -207,6 +207,30 @@ impl Spread {
     }
 }
 
+/// The quartiles of rounds, which a single disturbed round does not move.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Quartiles {
+    /// The lower quartile.
+    pub lower: f64,
+    /// The median.
+    pub median: f64,
+    /// The upper quartile.
+    pub upper: f64,
+}
+
+impl Quartiles {
+    /// The quartiles of these numbers; zeros if empty. They are numbers among
+    /// these, except the median of an even count.
+    #[must_use]
+    pub fn of(numbers: &[f64]) -> Self {
+        let mut sorted = numbers.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let Some(last) = sorted.len().checked_sub(1) else { return Self::default() };
+        let Spread { median, .. } = Spread::of(&sorted);
+        Self { lower: sorted[last / 4], median, upper: sorted[last - last / 4] }
+    }
+}
+
 /// Quantiles of a latency, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
@@ -284,6 +308,15 @@ mod tests {
         assert_eq!(Spread::of(&[3.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 3.0 });
         assert!((Spread::of(&[4.0, 1.0, 2.0, 3.0]).median - 2.5).abs() < 1e-9);
         assert_eq!(Spread::of(&[]), Spread::default());
+    }
+
+    #[test]
+    fn quartiles_leave_out_a_quarter_on_each_side() {
+        let rounds = [9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 0.0];
+        let quartiles = Quartiles { lower: 2.0, median: 4.0, upper: 6.0 };
+        assert_eq!(Quartiles::of(&rounds), quartiles);
+        assert_eq!(Quartiles::of(&[3.0]), Quartiles { lower: 3.0, median: 3.0, upper: 3.0 });
+        assert_eq!(Quartiles::of(&[]), Quartiles::default());
     }
 
     #[test]

@@ -3,11 +3,8 @@
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-
-use crate::results;
 
 /// A running server. Killed on drop.
 #[derive(Debug)]
@@ -20,7 +17,7 @@ impl Server {
     /// Starts a server with these settings on a free port.
     ///
     /// # Panics
-    /// When it cannot be built or does not start.
+    /// When it does not start.
     #[must_use]
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let flags = settings.iter().map(|(name, value)| {
@@ -66,20 +63,9 @@ impl Drop for Server {
     }
 }
 
-/// Builds the program in release mode; cargo does not build binaries for
-/// another package's benches.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let target = results::target().expect("a folder that cargo builds in");
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--release", "--locked", "--quiet"])
-            .args(["--package", "stockade-server", "--bin", "stockade", "--target-dir"])
-            .arg(&target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "the server cannot be built");
-        target.join("release/stockade")
-    })
+/// The program `bench-server`, which cargo builds with the benches, beside the
+/// folder of theirs.
+fn program() -> PathBuf {
+    let bench = env::current_exe().expect("this program");
+    bench.ancestors().nth(2).expect("a folder that cargo builds in").join("bench-server")
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::mechanisms::Mechanisms;
 use crate::model::{parse_bool, parse_duration};
 
 /// What to do with a payment that arrives after its order was cancelled.
@@ -109,6 +110,8 @@ macro_rules! config {
         #[non_exhaustive]
         pub struct Config {
             $(#[doc = $help] #[doc = ""] #[doc = concat!("Default: `", $default, "`.")] pub $name: $kind,)*
+            /// No setting: a bench alone switches optimizations off.
+            pub(crate) mechanisms: Mechanisms,
         }
 
         impl Config {
@@ -144,7 +147,7 @@ macro_rules! config {
         impl Default for Config {
             fn default() -> Self {
                 // Every default parses: a test checks all of them.
-                Self { $($name: <$kind as Value>::parse($default).unwrap_or_default(),)* }
+                Self { $($name: <$kind as Value>::parse($default).unwrap_or_default(),)* mechanisms: Mechanisms::default() }
             }
         }
     };

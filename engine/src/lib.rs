@@ -78,6 +78,7 @@ mod ledger;
 mod lifecycle;
 mod local;
 mod lock;
+mod mechanisms;
 mod metrics;
 mod model;
 mod process_shared;
@@ -102,6 +103,9 @@ pub use clock::{Clock, StoreClock};
 pub use config::{Config, LatePayment, Migrate, Setting};
 pub use engine::{AsyncEngine, Engine, EngineBuilder, migrate};
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub use mechanisms::Mechanism;
 pub use model::{
     CartRequest, Event, EventKind, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus,
     InvalidArgument, Money, NewProduct, Order, OrderId, OrderRequest, OrderStatus, Outcome,

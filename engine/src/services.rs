@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::{Config, LatePayment};
 use crate::ledger::Policy;
 use crate::lock::Lock;
+use crate::mechanisms::Mechanism;
 use crate::metrics::Metrics;
 use crate::process_shared::ProcessShared;
 use crate::product_index::ProductIndex;
@@ -32,6 +33,13 @@ pub(crate) struct Services {
     pub runtime: Runtime,
     /// Kept for other engines that this process opens on the store.
     pub _process_shared: Arc<ProcessShared>,
+}
+
+impl Services {
+    /// Returns whether a mechanism is on.
+    pub fn is_on(&self, mechanism: Mechanism) -> bool {
+        self.config.mechanisms.is_on(mechanism)
+    }
 }
 
 /// Translates the settings that the rules depend on: the ledger knows no

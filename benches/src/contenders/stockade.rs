@@ -1,6 +1,8 @@
 //! Stockade itself.
 
-use stockade::{AsyncEngine, Engine, EngineBuilder, Error, ErrorKind, HoldRequest, NewProduct};
+use stockade::{
+    AsyncEngine, Engine, EngineBuilder, Error, ErrorKind, HoldRequest, Mechanism, NewProduct,
+};
 
 use super::names;
 use super::sold_out::HoldsOf;
@@ -26,6 +28,12 @@ pub fn engine(shop: &Shop) -> EngineBuilder {
     }
 }
 
+/// Builds the engine of [`engine`] without these mechanisms.
+#[must_use]
+pub fn engine_without(shop: &Shop, mechanisms: &[Mechanism]) -> EngineBuilder {
+    mechanisms.iter().copied().fold(engine(shop), EngineBuilder::without)
+}
+
 pub(super) fn answer<T>(result: Result<T, Error>) -> Answer {
     match result {
         Ok(_) => Answer::Done,
@@ -44,7 +52,12 @@ pub struct Stockade {
 impl Stockade {
     /// Opens an engine, with Redis if the shop has one.
     pub async fn open(shop: Shop, products: Products) -> Self {
-        let engine = engine(&shop).open_async().await.expect("opens");
+        Self::open_with(engine(&shop), shop, products).await
+    }
+
+    /// Opens the engine that `builder` describes.
+    pub async fn open_with(builder: EngineBuilder, shop: Shop, products: Products) -> Self {
+        let engine = builder.open_async().await.expect("opens");
         Self { engine, products, _shop: shop }
     }
 

@@ -1,8 +1,7 @@
 //! The state that all workers of one combiner share.
 
-use crate::model::ProductId;
-use crate::services::Services;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::batch_sizer;
 use super::ids::IdAllocator;
@@ -10,6 +9,9 @@ use super::lanes::BatchLimits;
 use super::queue::Queue;
 use super::request::LaneId;
 use super::speculation::Speculation;
+use crate::mechanisms::Mechanism;
+use crate::model::ProductId;
+use crate::services::Services;
 
 /// The most products in one transaction.
 const LANES_PER_BATCH_MAX: usize = 512;
@@ -34,13 +36,16 @@ pub(super) struct Context {
 impl Context {
     pub fn new(services: Arc<Services>) -> Self {
         let batch_max = services.config.batch_max;
+        let has_two_batches =
+            !services.store.single_writer() && services.is_on(Mechanism::TwoBatches);
+        let keeps_leases = services.is_on(Mechanism::KeptLeases);
         let limits = BatchLimits {
             requests: batch_sizer::initial(batch_max),
             requests_max: batch_max,
             lanes_max: LANES_PER_BATCH_MAX,
             add_lane_below: ADD_LANE_BELOW,
-            in_flight_max: if services.store.single_writer() { 1 } else { BATCHES_IN_FLIGHT_MAX },
-            lock_run: services.config.lock_run,
+            in_flight_max: if has_two_batches { BATCHES_IN_FLIGHT_MAX } else { 1 },
+            lock_run: if keeps_leases { services.config.lock_run } else { Duration::ZERO },
         };
         let metrics = Arc::clone(&services.metrics);
         Self {

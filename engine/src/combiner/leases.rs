@@ -10,6 +10,7 @@ use super::queue::BatchSlot;
 use super::request::LaneId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{Grant, LockName, Renewal};
+use crate::mechanisms::Mechanism;
 use crate::metrics::observe;
 use crate::model::ProductId;
 use crate::runtime;
@@ -154,6 +155,10 @@ pub(super) async fn apply(context: &Context, lease_actions: Vec<LeaseAction>) {
     for action in lease_actions {
         match action {
             LeaseAction::Release(lease) => context.services.lock.release(lease).await,
+            LeaseAction::Offer(lane, lease) if !context.services.is_on(Mechanism::KeptLeases) => {
+                context.services.lock.release(lease).await;
+                context.queue.reopen(lane, None);
+            }
             LeaseAction::Offer(lane, mut lease) => {
                 let is_renewed = context.services.lock.renew(&lease).await == Renewal::Renewed;
                 lease.granted_at = runtime::now();

@@ -14,6 +14,7 @@ use super::request::PendingRequest;
 use super::{early_inserts, read_set};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Command;
+use crate::mechanisms::Mechanism;
 use crate::metrics::observe;
 use crate::runtime;
 use crate::services::Services;
@@ -249,8 +250,11 @@ async fn run_once(
         && let Some(now) = services.store.speculative_now()
     {
         let products = &plan.read_set.products;
-        speculative = speculation.decide(&services.policy, products, &plan.commands, fences, now);
-        if speculative.is_none() {
+        if services.is_on(Mechanism::Speculation) {
+            speculative =
+                speculation.decide(&services.policy, products, &plan.commands, fences, now);
+        }
+        if speculative.is_none() && services.is_on(Mechanism::EarlyInserts) {
             plan.read_set.early_inserts = early_inserts::choose(services, &mut plan.commands, now);
         }
     }

@@ -8,6 +8,8 @@ use super::{AsyncEngine, Engine};
 use crate::clock::Clock;
 use crate::config::{Config, LatePayment};
 use crate::error::Result;
+#[cfg(feature = "bench")]
+use crate::mechanisms::Mechanism;
 
 /// What an engine will be like. Every setting of [`Config`] can be given by
 /// name; the usual ones have a method of their own.
@@ -131,6 +133,15 @@ impl EngineBuilder {
     #[must_use]
     pub fn grant_every_lock(mut self) -> Self {
         self.grants_every_lock = true;
+        self
+    }
+
+    /// Switches one optimization off, to measure what it earns.
+    #[cfg(feature = "bench")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without(mut self, mechanism: Mechanism) -> Self {
+        self.config.mechanisms.disable(mechanism);
         self
     }
 

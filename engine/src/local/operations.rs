@@ -11,6 +11,7 @@ use crate::call::{Request, Response, Retry};
 use crate::combiner::{CommandResponse, LaneId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Refusal};
+use crate::mechanisms::Mechanism;
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, NewProduct, Order,
     OrderId, OrderRequest, OrderStatus, PaymentEvent, PaymentReceipt, Product, ProductId,
@@ -191,6 +192,9 @@ impl LocalBackend {
     /// shows. A request with its caller's key goes to the ledger, which
     /// stores the refusal under the key.
     fn refuse_sold_out(&self, request: &HoldRequest) -> Result<()> {
+        if !self.services.is_on(Mechanism::FastRefusal) {
+            return Ok(());
+        }
         let HoldRequest { product_id, quantity, .. } = *request;
         let known = self.services.cache.sold_out(product_id, quantity, self.services.store.now());
         let Some(available) = known else { return Ok(()) };

@@ -1,0 +1,5 @@
+//! See [`stockade_benches::suite::mechanisms`].
+
+fn main() {
+    stockade_benches::suite::mechanisms::main();
+}
