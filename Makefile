@@ -1,7 +1,7 @@
 # `make run` starts the server on its embedded store; `make check` installs what
 # the tests need and runs every check, as CI does.
 
-.PHONY: run check check-long deps lint test ffi header install-c python openapi openapi-long schemathesis deny proof fuzz bench bench-quick bench-ffi plot
+.PHONY: run check check-long deps lint features package test ffi header install-c python openapi openapi-long schemathesis deny proof fuzz bench bench-quick bench-ffi plot
 
 # Nothing is skipped: a program that is not installed fails the tests that need it.
 export STOCKADE_TEST_REQUIRE = all
@@ -9,7 +9,7 @@ export STOCKADE_TEST_REQUIRE = all
 run:
 	cargo run --release --bin stockade
 
-check: deps lint test openapi schemathesis deny
+check: deps lint features package test openapi schemathesis deny
 	@echo "all checks passed"
 
 # The behaviour suite on later servers than those installed: MariaDB 11.8 alone
@@ -34,6 +34,18 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+# Checks the engine without features, with each one, each pair and all, then runs
+# it with SQLite alone.
+features:
+	cargo hack clippy --package stockade --feature-powerset --depth 2 --locked -- -D warnings
+	cargo test --package stockade --no-default-features --features sqlite --test features --locked
+
+# Packs the crates that are published, and goes through the steps of publishing
+# but the upload. Builds nothing: `make test` has built the same sources.
+package:
+	cargo publish --dry-run --no-verify --allow-dirty --locked \
+		--package stockade-migrations --package stockade --package stockade-server
 
 # Starts one MariaDB, MySQL and Redis for the whole run; tests that break
 # servers start their own.

@@ -35,7 +35,10 @@ pub(crate) trait Backend: Send + Sync {
     fn metrics_text(&self) -> String;
 
     /// The prefix of this store's Redis keys; `None` without Redis.
-    fn redis_prefix(&self) -> Option<String>;
+    #[cfg(feature = "testing")]
+    fn redis_prefix(&self) -> Option<String> {
+        None
+    }
 
     /// Drains what is in flight for at most `bound`, then closes.
     fn close(&self, bound: Duration) -> BoxFuture<'_, ()>;

@@ -10,6 +10,7 @@
 //! [`redis::ENTRY_TTL`].
 
 pub(crate) mod mirror;
+#[cfg_attr(not(feature = "redis"), path = "cache/no_redis.rs")]
 pub(crate) mod redis;
 
 use std::collections::HashMap;

@@ -4,6 +4,8 @@
 //! [`Backend`] executes them.
 
 mod builder;
+#[cfg(feature = "testing")]
+mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::backend::Backend;
 use crate::call::{Request, Response, operations};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::features;
 use crate::local;
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
@@ -144,14 +147,6 @@ impl Engine {
         self.engine.metrics_text()
     }
 
-    /// Returns the prefix of this store's keys in Redis; `None` without Redis
-    /// and for a remote engine.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn redis_prefix(&self) -> Option<String> {
-        self.engine.redis_prefix()
-    }
-
     /// Drains queued requests, rejects new ones, then closes the store. A second
     /// call does nothing.
     ///
@@ -190,17 +185,15 @@ impl AsyncEngine {
 
     /// Opens the backend that the store's URL names.
     pub(crate) async fn start(builder: EngineBuilder) -> Result<Self> {
-        let EngineBuilder { config, clock, grants_every_lock } = builder;
-        if !config.names_a_running_engine() {
-            let backend = local::LocalBackend::open(config, clock, grants_every_lock).await?;
+        let EngineBuilder { config, clock, make_lock } = builder;
+        features::check(&config)?;
+        #[cfg(feature = "remote")]
+        if config.names_a_running_engine() {
+            let backend = crate::remote::RemoteBackend::open(config, clock.as_deref()).await?;
             return Ok(Self { backend });
         }
-        #[cfg(feature = "remote")]
-        return Ok(Self {
-            backend: crate::remote::RemoteBackend::open(config, clock.as_deref()).await?,
-        });
-        #[cfg(not(feature = "remote"))]
-        Err(Error::invalid_argument("this build cannot open a running engine: enable `remote`"))
+        let backend = local::LocalBackend::open(config, clock, make_lock).await?;
+        Ok(Self { backend })
     }
 
     async fn call(&self, request: Request) -> Result<Response> {
@@ -217,14 +210,6 @@ impl AsyncEngine {
     #[must_use]
     pub fn metrics_text(&self) -> String {
         self.backend.metrics_text()
-    }
-
-    /// Returns the prefix of this store's keys in Redis; `None` without Redis
-    /// and for a remote engine.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn redis_prefix(&self) -> Option<String> {
-        self.backend.redis_prefix()
     }
 
     /// Executes a call that a remote engine has sent, for a server that carries
@@ -273,6 +258,7 @@ pub async fn migrate(config: &Config) -> Result<()> {
     if config.names_a_running_engine() {
         return Err(Error::invalid_argument("a running engine migrates its store itself"));
     }
+    features::check(config)?;
     local::migrate(config).await
 }
 

@@ -49,10 +49,37 @@
 //! - `unavailable` after that leaves the call in doubt: it took effect as a whole or
 //!   not at all. A hold whose response was lost expires.
 //!
+//! # Cargo features
+//!
+//! All but the last two are enabled by default. A URL whose feature is left out is
+//! refused with `invalid_argument`, which names the feature.
+//!
+//! | feature | enables |
+//! |---|---|
+//! | `sqlite` | stores in SQLite, which is compiled in: `sqlite:FILE`, `sqlite::memory:` |
+//! | `mysql` | stores in MySQL and MariaDB: `mysql://…` |
+//! | `redis` | lock and cache in Redis |
+//! | `remote` | opening a running engine: `unix://…`, `http://…` |
+//! | `tls` | TLS to MySQL, Redis and a running engine |
+//! | `testing` | hooks for tests: a clock that tests move, a lock that is granted to all |
+//! | `failpoints` | points at which a test ends the process |
+//!
+//! # Errors
+//!
 //! Every failure is an [`Error`] with a stable [`code`](Error::code), and
 //! [`Error::retry_after`] tells whether to retry.
 
 #![deny(missing_debug_implementations)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(all(feature = "sqlite", feature = "mysql", feature = "redis")),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "the features that a build leaves out use parts that the others do not"
+    )
+)]
 
 /// Passes a failpoint; expands to nothing without the feature `failpoints`.
 macro_rules! failpoint {
@@ -74,6 +101,7 @@ mod error;
 #[cfg(feature = "failpoints")]
 #[doc(hidden)]
 pub mod failpoints;
+mod features;
 mod ledger;
 mod lifecycle;
 mod local;
@@ -83,6 +111,7 @@ mod metrics;
 mod model;
 mod process_shared;
 mod product_index;
+#[cfg_attr(not(feature = "redis"), path = "redis_connection/no_redis.rs")]
 mod redis_connection;
 #[cfg(feature = "remote")]
 mod remote;
@@ -96,9 +125,11 @@ mod sweeper;
 mod sweeper_waker;
 #[cfg(test)]
 mod test_support;
+#[cfg(any(feature = "redis", all(feature = "remote", feature = "tls")))]
 mod tls;
 
 pub use audit::{AuditReport, Check, Finding, Units};
+#[cfg(feature = "testing")]
 pub use clock::{Clock, StoreClock};
 pub use config::{Config, LatePayment, Migrate, Setting};
 pub use engine::{AsyncEngine, Engine, EngineBuilder, migrate};
@@ -118,5 +149,5 @@ pub use sweeper::SweepReport;
 
 /// Runs the README's examples as documentation tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

@@ -24,13 +24,11 @@ use crate::combiner::Combiner;
 use crate::config::{Config, Migrate};
 use crate::error::{Error, Result};
 use crate::lifecycle::Lifecycle;
-use crate::lock::Lock;
-use crate::lock::granting::GrantingLock;
-use crate::lock::redis::RedisLock;
+use crate::lock::{self, Lock};
 use crate::metrics::Metrics;
 use crate::process_shared::ProcessShared;
 use crate::product_index::ProductIndex;
-use crate::redis_connection::{RedisConnection, RedisNames};
+use crate::redis_connection::RedisConnection;
 use crate::runtime::Runtime;
 use crate::services::{Services, policy};
 use crate::store::{StoreError, StoreOptions, identity, open_store};
@@ -81,7 +79,7 @@ impl LocalBackend {
     pub async fn open(
         config: Config,
         clock: Option<Arc<dyn Clock>>,
-        grants_every_lock: bool,
+        make_lock: Option<fn() -> Arc<dyn Lock>>,
     ) -> Result<Arc<Self>> {
         config.check()?;
         let config = Arc::new(config);
@@ -95,16 +93,15 @@ impl LocalBackend {
             "" => None,
             _ => {
                 let id = store.identity().await.map_err(opening)?;
-                let names = RedisNames::new(&config.redis_prefix, id);
-                let connect = RedisConnection::connect(&config, names, Arc::clone(&metrics));
+                let open = RedisConnection::open(&config, id, Arc::clone(&metrics));
                 // Boxed: the compiler follows a future's type only so deep.
-                Some(Box::pin(connect).await?)
+                Some(Box::pin(open).await?)
             }
         };
-        let lock: Arc<dyn Lock> = match &redis {
-            _ if grants_every_lock => Arc::new(GrantingLock::default()),
-            Some(link) => Arc::new(RedisLock::new(link.clone(), config.lock_ttl)),
-            None => Arc::clone(&process_shared.lock) as Arc<dyn Lock>,
+        let lock: Arc<dyn Lock> = match (make_lock, &redis) {
+            (Some(make_lock), _) => make_lock(),
+            (None, Some(redis)) => lock::redis::lock(redis.clone(), config.lock_ttl),
+            (None, None) => Arc::clone(&process_shared.lock) as Arc<dyn Lock>,
         };
         let cache = Arc::new(ProductCache::new(
             Arc::clone(&process_shared.mirror),
@@ -171,8 +168,9 @@ impl Backend for LocalBackend {
         self.services.metrics.text()
     }
 
+    #[cfg(feature = "testing")]
     fn redis_prefix(&self) -> Option<String> {
-        Some(self.services.redis.as_ref()?.names().prefix().to_owned())
+        Some(self.services.redis.as_ref()?.prefix().to_owned())
     }
 
     fn close(&self, bound: Duration) -> BoxFuture<'_, ()> {

@@ -3,8 +3,10 @@
 //! No lock here is needed for safety: the row decides. A lock that grants to
 //! every caller, or loses its lease half way, costs throughput and nothing else.
 
+#[cfg(feature = "testing")]
 pub(crate) mod granting;
 pub(crate) mod local;
+#[cfg_attr(not(feature = "redis"), path = "lock/no_redis.rs")]
 pub(crate) mod redis;
 
 use std::time::{Duration, Instant};

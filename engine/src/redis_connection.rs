@@ -77,6 +77,17 @@ pub(crate) struct RedisConnection {
 }
 
 impl RedisConnection {
+    /// Connects the engine of the store with this id, as [`Self::connect`] does.
+    pub async fn open(config: &Config, store_id: u64, metrics: Arc<Metrics>) -> Result<Self> {
+        Self::connect(config, RedisNames::new(&config.redis_prefix, store_id), metrics).await
+    }
+
+    /// The prefix of all names.
+    #[cfg(feature = "testing")]
+    pub fn prefix(&self) -> &str {
+        self.names().prefix()
+    }
+
     /// Tries once to connect, then keeps reconnecting in a task of its own.
     ///
     /// # Errors

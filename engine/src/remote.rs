@@ -129,11 +129,6 @@ impl Backend for RemoteBackend {
         self.client.counters().text()
     }
 
-    /// The running engine's Redis is not visible to its clients.
-    fn redis_prefix(&self) -> Option<String> {
-        None
-    }
-
     fn close(&self, bound: Duration) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             if !self.lifecycle.close() {

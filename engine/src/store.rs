@@ -8,6 +8,7 @@ mod codes;
 mod connection;
 mod error;
 mod events;
+#[cfg(feature = "mysql")]
 mod mysql;
 mod outbox;
 mod pool;
@@ -16,6 +17,7 @@ mod retry;
 mod rows;
 mod schema;
 mod session;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 mod statement;
 mod statements;
@@ -30,10 +32,8 @@ use futures_util::future::BoxFuture;
 use prometheus_client::metrics::counter::Counter;
 
 pub(crate) use error::{Fault, StoreError, StoreResult};
-use mysql::MySqlDatabase;
 use reads::SqlStore;
 pub(crate) use retry::{pauses, with_retries};
-use sqlite::{SqliteAddress, SqliteDatabase};
 
 use crate::audit::AuditFacts;
 use crate::cache::CachedProduct;
@@ -206,25 +206,25 @@ pub(crate) struct DueProducts {
 /// What names a store in this process: all engines with the same one share
 /// what they remember of it. `None` where the store is one engine's alone.
 pub(crate) fn identity(url: &str) -> Option<String> {
-    if !url.starts_with("sqlite:") {
-        return Some(url.to_owned());
+    #[cfg(feature = "sqlite")]
+    if url.starts_with("sqlite:") {
+        return sqlite::identity(url);
     }
-    let path = SqliteAddress::parse(url).ok()?.identity()?;
-    Some(format!("sqlite:{}", path.to_str()?))
+    Some(url.to_owned())
 }
 
 /// Opens the store that a URL names, brings its tables up to date if it is told
 /// to, and checks that they are what this version needs.
 pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn Store>> {
     match options.url.split_once(':').map(|(scheme, _)| scheme) {
+        #[cfg(feature = "sqlite")]
         Some("sqlite") => {
-            let database = SqliteDatabase::new(options)?;
-            // Those who write already may leave a newcomer no turn.
-            with_retries(options.retries, || database.migrate(options.migrate)).await?;
+            let database = sqlite::SqliteDatabase::open(options).await?;
             Ok(Arc::new(SqlStore::open(database, options).await?))
         }
+        #[cfg(feature = "mysql")]
         Some("mysql" | "mariadb") => {
-            let database = MySqlDatabase::open(options).await?;
+            let database = mysql::MySqlDatabase::open(options).await?;
             Ok(Arc::new(SqlStore::open(database, options).await?))
         }
         _ => Err(StoreError::new(Fault::Unknown, STORES)),

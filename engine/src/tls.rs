@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// Installs ring as the process's default crypto provider, unless the host program
 /// has installed one. The `redis` crate uses the default, and panics without one.
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", feature = "redis"))]
 pub(crate) fn install_provider() {
     use rustls::crypto::{CryptoProvider, ring};
     if CryptoProvider::get_default().is_none() {
@@ -111,7 +111,7 @@ pub(crate) fn advice(text: &str, ca: &str) -> Option<String> {
 
 /// Whether the server at this address speaks TLS. No certificate is trusted, so
 /// the handshake fails, but only after the server has sent one or an alert.
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", feature = "redis"))]
 pub(crate) async fn server_speaks_tls(host: &str, port: u16) -> bool {
     use rustls::pki_types::ServerName;
 

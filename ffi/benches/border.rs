@@ -1,7 +1,8 @@
 //! What crossing the border costs: the same calls in Rust and through the C
-//! functions, on a store in memory. Expected: the C no-op costs a check for
-//! NULL and a landing pad, some nanoseconds; a hold costs the same both ways,
-//! next to the transaction.
+//! functions, on a store in memory. The no-op is the closing of a shared engine,
+//! which does nothing. Expected: it costs the checks of every call (NULL, the
+//! process) and a landing pad; a hold costs the same both ways, next to the
+//! transaction.
 //!
 //! `ffi/benches/run` also times them from C and PHP, through the shared library.
 #![expect(clippy::expect_used, reason = "a bench ends at the first surprise")]
@@ -13,23 +14,30 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use stockade::{Engine, HoldRequest, NewProduct};
 use stockade_ffi::code::stockade_code;
 use stockade_ffi::engine::{
-    stockade_engine, stockade_engine_free, stockade_engine_noop, stockade_engine_open,
+    stockade_engine, stockade_engine_close, stockade_engine_free, stockade_engine_open_shared,
 };
 use stockade_ffi::holds::{stockade_engine_create_hold, stockade_hold, stockade_hold_request};
+use stockade_ffi::options::{stockade_options_free, stockade_options_new, stockade_options_set};
 use stockade_ffi::products::{
     stockade_engine_create_product, stockade_new_product, stockade_product,
 };
 
 const PLENTY: u64 = 1 << 40;
 
-/// An engine of the C ABI with one product.
+/// A shared engine of the C ABI with one product.
 fn opened() -> (*mut stockade_engine, u64) {
     let mut engine = ptr::null_mut();
     // SAFETY: all pointers are of live variables, and the sizes are set.
     unsafe {
         let none = ptr::null_mut();
-        let code = stockade_engine_open(c"sqlite::memory:".as_ptr(), &mut engine, none);
+        let mut options = ptr::null_mut();
+        assert_eq!(stockade_options_new(&mut options, none), stockade_code::Ok);
+        let (name, value) = (c"store".as_ptr(), c"sqlite::memory:".as_ptr());
+        let code = stockade_options_set(options, name, value, none);
         assert_eq!(code, stockade_code::Ok);
+        let code = stockade_engine_open_shared(options, &mut engine, none);
+        assert_eq!(code, stockade_code::Ok);
+        stockade_options_free(options);
         let request = stockade_new_product {
             struct_size: size_of::<stockade_new_product>() as u32,
             reserved: 0,
@@ -64,7 +72,7 @@ fn border(criterion: &mut Criterion) {
     group.bench_function("c", |bencher| {
         let mut error = ptr::null_mut();
         // SAFETY: the engine is open, and the error may be written to.
-        bencher.iter(|| unsafe { stockade_engine_noop(black_box(c), &mut error) });
+        bencher.iter(|| unsafe { stockade_engine_close(black_box(c), &mut error) });
     });
     group.finish();
 

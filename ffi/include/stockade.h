@@ -28,9 +28,9 @@
  *   use one handle concurrently as long as none of them frees it; a
  *   stockade_error is not thread-safe.
  * - Forks. An engine belongs to the process that opened it: in the child of a
- *   fork its calls return misuse, except stockade_engine_noop, and freeing it
- *   there does not affect the parent. A child opens its own engine. Loading the
- *   library starts no threads, so forking before opening is always safe.
+ *   fork its calls return misuse, and freeing it there does not affect the parent.
+ *   A child opens its own engine. Loading the library starts no threads, so
+ *   forking before opening is always safe.
  * - Times are microseconds since 1970 in UTC, by the store's clock. Prices are
  *   in minor units: 19.99 is 1999.
  */
@@ -674,12 +674,6 @@ stockade_code stockade_engine_close(const stockade_engine *engine, stockade_erro
 // a fork, freeing the parent's engine does not affect the parent; the child
 // leaks its memory.
 void stockade_engine_free(stockade_engine *engine);
-
-// Does nothing, to measure the overhead of a call. Checks nothing either: the
-// only call that is not rejected after a fork.
-//
-// Errors: invalid_argument if `engine` is NULL.
-stockade_code stockade_engine_noop(const stockade_engine *engine, stockade_error **error);
 
 // Checks that the store is reachable.
 //

@@ -186,19 +186,6 @@ pub unsafe extern "C" fn stockade_engine_free(engine: *mut stockade_engine) {
     }
 }
 
-/// Does nothing, to measure the overhead of a call. Checks nothing either: the
-/// only call that is not rejected after a fork.
-///
-/// Errors: invalid_argument if `engine` is NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_noop(
-    engine: *const stockade_engine,
-    error: *mut *mut stockade_error,
-) -> stockade_code {
-    // SAFETY: guaranteed by the caller, see the header.
-    unsafe { boundary::call(error, || self::engine(engine).map(drop)) }
-}
-
 /// Checks that the store is reachable.
 ///
 /// Errors: unavailable, misuse.

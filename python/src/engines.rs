@@ -329,6 +329,7 @@ macro_rules! face {
             }
 
             /// Does nothing, to measure the overhead of a call.
+            #[cfg(feature = "bench")]
             fn _noop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
                 Self::run(slf, None, |core| async move {
                     drop(core);

@@ -8,6 +8,7 @@ use super::{AsyncEngine, Engine};
 use crate::clock::Clock;
 use crate::config::{Config, LatePayment};
 use crate::error::Result;
+use crate::lock::Lock;
 #[cfg(feature = "bench")]
 use crate::mechanisms::Mechanism;
 
@@ -30,8 +31,8 @@ pub struct EngineBuilder {
     pub(crate) config: Config,
     /// `None` for the store's own.
     pub(crate) clock: Option<Arc<dyn Clock>>,
-    /// Whether every lock is granted to everyone.
-    pub(crate) grants_every_lock: bool,
+    /// `None` for the lock that the settings name.
+    pub(crate) make_lock: Option<fn() -> Arc<dyn Lock>>,
 }
 
 impl fmt::Debug for EngineBuilder {
@@ -117,22 +118,6 @@ impl EngineBuilder {
     #[must_use]
     pub fn sweeper(mut self, sweeper: bool) -> Self {
         self.config.sweeper = sweeper;
-        self
-    }
-
-    /// Puts a clock between the store's time and the rules, for tests.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
-        self
-    }
-
-    /// Grants every lock to everyone who asks, so that a test can show that no
-    /// lock is needed for safety.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn grant_every_lock(mut self) -> Self {
-        self.grants_every_lock = true;
         self
     }
 

@@ -171,6 +171,11 @@ struct LockState {
     cleanup: mpsc::Sender<(LockName, u128)>,
 }
 
+/// Opens the lock of an engine.
+pub(crate) fn lock(connection: RedisConnection, lease_ttl: Duration) -> Arc<dyn Lock> {
+    Arc::new(RedisLock::new(connection, lease_ttl))
+}
+
 impl RedisLock {
     /// Starts the lock's two tasks, which end with it. Must be called inside a
     /// runtime.

@@ -382,7 +382,7 @@ impl Certificates {
 
     #[cfg(not(feature = "tls"))]
     fn read(_root: Option<Vec<u8>>, _client: Option<(Vec<u8>, Vec<u8>)>) -> Result<Self> {
-        Err(invalid_url("this program was built without TLS (the feature tls)"))
+        Err(crate::features::left_out("tls", "use TLS"))
     }
 
     #[cfg(not(feature = "tls"))]

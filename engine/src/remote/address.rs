@@ -45,10 +45,7 @@ impl Address {
         let (rest, usual_port, has_tls) =
             match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
                 (Some(rest), _) => (rest, 80, false),
-                (None, Some(rest)) if cfg!(feature = "tls") => (rest, 443, true),
-                (None, Some(_)) => {
-                    return Err(wrong("this program was built without TLS (the feature tls)"));
-                }
+                (None, Some(rest)) => (rest, 443, true),
                 (None, None) => {
                     let forms = "unix:///SOCKET, http://:KEY@HOST:PORT or https://:KEY@HOST:PORT";
                     return Err(wrong(&format!("it is {forms}")));

@@ -225,7 +225,7 @@ impl Connector {
 
     #[cfg(not(feature = "tls"))]
     async fn secure(&self, _stream: TcpStream, _name: &str) -> Result<TcpStream> {
-        Err(Error::invalid_argument("this program was built without TLS (the feature tls)"))
+        Err(crate::features::left_out("tls", "use TLS"))
     }
 
     async fn handshake<S>(&self, stream: S) -> Result<SendRequest<Full<Bytes>>>

@@ -20,7 +20,7 @@ use super::StoreOptions;
 use super::connection::{Connection, Database, OnRow, StreamError, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{self, Acquired, LastSuccess, checkout, while_fresh};
-use super::rows::Cells;
+use super::rows::{Cells, raw_cells};
 use errors::store_error;
 use migrate::migrate;
 use session::SessionFactory;
@@ -37,6 +37,8 @@ const CATCH_UP: &str =
 const UNVERIFIED_MAX: Duration = Duration::from_secs(1);
 /// The timeout of that ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+raw_cells!(sqlx::mysql::MySqlRow);
 
 /// What the connections of one pool share about their server.
 #[derive(Debug, Default)]

@@ -1,9 +1,5 @@
 //! Decoders: each table's SELECT list and how a row of it becomes a value.
 
-use sqlx::Row;
-use sqlx::mysql::MySqlRow;
-use sqlx::sqlite::SqliteRow;
-
 use super::codes::Coded;
 use crate::ledger::{KeyRow, OrderRow, PaymentRow, ProductRow};
 use crate::model::{
@@ -19,14 +15,14 @@ pub(super) const PAYMENT: &str =
     "idempotency_key, body_hash, order_id, secret, outcome, answer, waiting, received_at";
 pub(super) const KEY: &str = "idempotency_key, fingerprint, answer";
 
-/// A row of either driver.
+/// A row of a driver.
 pub(super) trait RawCells {
     fn opt_int(&self, at: usize) -> sqlx::Result<Option<i64>>;
     fn opt_bytes(&self, at: usize) -> sqlx::Result<Option<Vec<u8>>>;
     fn text(&self, at: usize) -> sqlx::Result<String>;
 }
 
-/// A row of either driver, whose columns are read from left to right. Each
+/// A row of a driver, whose columns are read from left to right. Each
 /// method reads the next column, so that a decoder lists the columns in the
 /// order of its SELECT and needs no numbers.
 pub(super) struct Cells<'a> {
@@ -121,23 +117,23 @@ impl<'a> Cells<'a> {
     }
 }
 
-macro_rules! cells {
-    ($($row:ty),*) => {
-        $(impl RawCells for $row {
+/// Implements [`RawCells`] for a driver's row.
+macro_rules! raw_cells {
+    ($row:ty) => {
+        impl $crate::store::rows::RawCells for $row {
             fn opt_int(&self, at: usize) -> sqlx::Result<Option<i64>> {
-                self.try_get(at)
+                sqlx::Row::try_get(self, at)
             }
             fn opt_bytes(&self, at: usize) -> sqlx::Result<Option<Vec<u8>>> {
-                self.try_get(at)
+                sqlx::Row::try_get(self, at)
             }
             fn text(&self, at: usize) -> sqlx::Result<String> {
-                self.try_get(at)
+                sqlx::Row::try_get(self, at)
             }
-        })*
+        }
     };
 }
-
-cells!(MySqlRow, SqliteRow);
+pub(super) use raw_cells;
 
 /// Reads a row of [`PRODUCT`].
 pub(super) fn product(row: &mut Cells<'_>) -> sqlx::Result<ProductRow> {

@@ -17,10 +17,14 @@ use super::StoreOptions;
 use super::connection::{Connection, Database, OnRow, Use, drain};
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{self, Acquired, LastSuccess, checkout};
+use super::retry::with_retries;
+use super::rows::raw_cells;
 use super::schema::{self, Applied};
 use crate::config::Migrate;
 
-pub(crate) use address::SqliteAddress;
+use address::SqliteAddress;
+
+raw_cells!(sqlx::sqlite::SqliteRow);
 
 /// Sorts errors by SQLite's primary result code.
 fn fault_of(error: &sqlx::Error) -> Option<Fault> {
@@ -90,7 +94,21 @@ pub(crate) struct SqliteDatabase {
     commits: Arc<LastSuccess>,
 }
 
+/// What names the store of this URL in this process.
+pub(super) fn identity(url: &str) -> Option<String> {
+    let path = SqliteAddress::parse(url).ok()?.identity()?;
+    Some(format!("sqlite:{}", path.to_str()?))
+}
+
 impl SqliteDatabase {
+    /// Prepares pools and brings the tables up to date.
+    pub async fn open(options: &StoreOptions) -> StoreResult<Self> {
+        let database = Self::new(options)?;
+        // Those who write already may leave a newcomer no turn.
+        with_retries(options.retries, || database.migrate(options.migrate)).await?;
+        Ok(database)
+    }
+
     /// Prepares pools; connections are made when they are first needed.
     pub fn new(options: &StoreOptions) -> StoreResult<Self> {
         let address = SqliteAddress::parse(&options.url)?;

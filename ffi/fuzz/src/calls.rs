@@ -27,7 +27,7 @@ pub fn run(program: &mut Program, line: &Line<'_>) {
             holds(program, line);
         }
         "create_order" | "order" | "record_payment" => orders(program, line),
-        "ping" | "noop" | "sweep" | "events" | "metrics" | "close" => housekeeping(program, line),
+        "ping" | "sweep" | "events" | "metrics" | "close" => housekeeping(program, line),
         "id" | "quantity" | "price" | "names" => without_an_engine(line),
         _ => {}
     }
@@ -257,7 +257,6 @@ fn housekeeping(program: &mut Program, line: &Line<'_>) {
     expect_result(line, |error| unsafe {
         match line.call {
             "ping" => stockade_engine_ping(engine, error),
-            "noop" => stockade_engine_noop(engine, error),
             "close" => stockade_engine_close(engine, error),
             "sweep" => {
                 let report = StructMemory::answer::<stockade_sweep_report>(line);

@@ -246,7 +246,6 @@ stockade_code stockade_engine_open_shared(const stockade_options *options,
                                           stockade_error **error);
 stockade_code stockade_engine_close(const stockade_engine *engine, stockade_error **error);
 void stockade_engine_free(stockade_engine *engine);
-stockade_code stockade_engine_noop(const stockade_engine *engine, stockade_error **error);
 stockade_code stockade_engine_ping(const stockade_engine *engine, stockade_error **error);
 stockade_code stockade_engine_sweep(const stockade_engine *engine,
                                     stockade_sweep_report *report,

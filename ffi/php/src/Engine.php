@@ -451,15 +451,6 @@ final class Engine
         );
     }
 
-    /** Does nothing, to measure the overhead of a call. */
-    public function noop(): void
-    {
-        $call = new Call($this->handle);
-        $call->check(
-            $call->ffi->stockade_engine_noop($call->engine, $call->errorOut)
-        );
-    }
-
     /** Returns the engine's metrics as OpenMetrics text, without the final "# EOF". */
     public function metricsText(): string
     {

@@ -148,7 +148,6 @@ final class EngineTest extends TestCase
         $lamp = $engine->createProduct('Lamp', '1', 5);
         $engine->createHold($lamp->id, 2);
         $engine->ping();
-        $engine->noop();
         self::assertSame(0, $engine->sweep()->holdsExpired);
         self::assertStringContainsString('stockade_', $engine->metricsText());
         $report = $engine->audit();

@@ -79,7 +79,6 @@ static int nulls(stockade_engine *engine)
     REFUSED(stockade_engine_events_after(engine, 0, 1, NULL, NULL));
     REFUSED(stockade_events_get(events, 0, NULL, NULL));
     REFUSED(stockade_engine_ping(NULL, NULL));
-    REFUSED(stockade_engine_noop(NULL, NULL));
     REFUSED(stockade_engine_close(NULL, NULL));
     REFUSED(stockade_engine_metrics_text(engine, NULL, NULL));
     REFUSED(stockade_engine_open(NULL, &engine, NULL));
@@ -307,7 +306,6 @@ int main(void)
 {
     stockade_engine *engine = NULL;
     CHECK(stockade_engine_open("sqlite::memory:", &engine, NULL) == STOCKADE_CODE_OK);
-    CHECK(stockade_engine_noop(engine, NULL) == STOCKADE_CODE_OK);
     CHECK(stockade_engine_ping(engine, NULL) == STOCKADE_CODE_OK);
     CHECK(strlen(stockade_version()) > 0);
     CHECK(nulls(engine) == 0);
