@@ -195,7 +195,7 @@ async fn a_whole_transaction_on_a_product_that_moved_on_leaves_nothing() {
 fn only_what_surely_did_not_commit_left_nothing() {
     let is_unknown = |fault, statement| {
         let error = StoreError { statement, ..StoreError::new(fault, "x") };
-        matches!(super::failed(error, 3), CommitError::InDoubt(_))
+        matches!(super::commit_error(error, 3), CommitError::InDoubt(_))
     };
     assert!(!is_unknown(Fault::Duplicate, Some(2)), "it was refused before COMMIT was reached");
     assert!(is_unknown(Fault::Lost, Some(3)));

@@ -9,7 +9,7 @@ use crate::store::time::tests::SetClock;
 use crate::store::{ProductInsert, Sequence, open_store};
 
 #[test]
-fn result_codes_mean_what_they_should() {
+fn result_codes_are_classified() {
     for (code, fault) in [
         (5, Fault::LockWait),
         (517, Fault::LockWait),
@@ -26,7 +26,7 @@ fn result_codes_mean_what_they_should() {
     ] {
         assert_eq!(fault_by_code(code), Some(fault), "{code}");
     }
-    assert_eq!(fault_by_code(1), None, "a syntax error is not to be tried again");
+    assert_eq!(fault_by_code(1), None, "a syntax error is not retried");
     assert_eq!(fault_by_code(787), None, "nor is a foreign key that is not there");
 }
 
@@ -53,7 +53,7 @@ async fn a_store_is_made_at_any_path() {
 }
 
 #[tokio::test]
-async fn only_who_makes_tables_makes_a_file() {
+async fn only_a_policy_that_creates_tables_creates_a_file() {
     let folder = tempfile::tempdir().expect("a folder");
     for migrate in [Migrate::Check, Migrate::Off] {
         let options = StoreOptions { migrate, ..at(folder.path(), "typo.db") };
@@ -65,8 +65,8 @@ async fn only_who_makes_tables_makes_a_file() {
 }
 
 #[tokio::test]
-async fn databases_in_memory_are_apart() {
-    for url in ["sqlite::memory:", "sqlite:apart?mode=memory"] {
+async fn databases_in_memory_are_separate() {
+    for url in ["sqlite::memory:", "sqlite:separate?mode=memory"] {
         let one = open_store(&StoreOptions::at(url)).await.expect("opens");
         let other = open_store(&StoreOptions::at(url)).await.expect("opens");
         assert_eq!(one.draw(Sequence::Hold, 5).await.expect("drawn"), 1, "{url}");
