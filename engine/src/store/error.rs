@@ -56,20 +56,8 @@ impl Fault {
 
     /// Whether the same transaction may succeed in a retry.
     pub fn is_transient(self) -> bool {
-        match self {
-            Self::Deadlock
-            | Self::LockWait
-            | Self::Conflict
-            | Self::Duplicate
-            | Self::Lost
-            | Self::Exhausted => true,
-            Self::TooLarge
-            | Self::Refused
-            | Self::Invariant
-            | Self::Unknown
-            | Self::Unfit
-            | Self::Fatal => false,
-        }
+        use Fault::{Conflict, Deadlock, Duplicate, Exhausted, LockWait, Lost};
+        matches!(self, Deadlock | LockWait | Conflict | Duplicate | Lost | Exhausted)
     }
 }
 

@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_is_old_or_was_silent_for_long_is_not_lent_again() {
+    fn an_old_or_long_idle_connection_is_not_reused() {
         let is_lent = |age: Duration, idle: Duration| {
             let ago = |time| Instant::now().checked_sub(time).expect("the machine runs for longer");
             let (created, recycled) = (ago(age), Some(ago(idle)));

@@ -129,12 +129,12 @@ mod tests {
     use super::*;
 
     fn applied() -> Vec<Applied> {
-        let note = |migration: &sqlx::migrate::Migration| Applied {
+        let record = |migration: &sqlx::migrate::Migration| Applied {
             version: migration.version,
             checksum: migration.checksum.to_vec(),
             success: true,
         };
-        stockade_migrations::mysql().iter().map(note).collect()
+        stockade_migrations::mysql().iter().map(record).collect()
     }
 
     fn missing_of(applied: &[Applied]) -> Result<Vec<String>, String> {
@@ -145,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn a_store_lacks_what_it_has_not_noted_and_may_have_more() {
+    fn unrecorded_migrations_are_missing_and_newer_ones_are_accepted() {
         assert_eq!(missing_of(&applied()), Ok(vec![]));
         let mut behind = applied();
         behind.pop();
         behind[1].success = false;
-        let lacked = missing_of(&behind).expect("fits");
-        assert!(lacked.len() == 2 && lacked[0] == "2 holds", "{lacked:?}");
+        let missing = missing_of(&behind).expect("fits");
+        assert!(missing.len() == 2 && missing[0] == "2 holds", "{missing:?}");
         let mut ahead = applied();
         ahead.push(Applied { version: 9_999, checksum: vec![1], success: true });
         assert_eq!(missing_of(&ahead), Ok(vec![]));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_of_another_history_is_refused() {
+    fn a_store_with_another_history_is_rejected() {
         let mut other = applied();
         other[2].checksum = vec![1];
         let why = missing_of(&other).expect_err("refused");

@@ -73,7 +73,15 @@ pub(super) async fn run_checked<T: Send>(
     into: &mut T,
 ) -> StoreResult<()> {
     let rows_affected = run(connection, statements, into).await?;
-    check_rows_affected(statements, &rows_affected)
+    for (statement, affected) in statements.iter().zip(rows_affected) {
+        let Some(rows) = statement.rows else { continue };
+        if u64::try_from(rows).ok() != Some(affected) {
+            let head: String = statement.sql.chars().take(60).collect();
+            let why = format!("`{head}…` affected {affected} rows instead of {rows}");
+            return Err(StoreError::new(Fault::Conflict, why));
+        }
+    }
+    Ok(())
 }
 
 /// Runs statements as [`run`] does and reads the database's clock before them,
@@ -163,16 +171,4 @@ fn decode<T>(
         Some(decode) => decode(into, row),
         None => Ok(()),
     }
-}
-
-fn check_rows_affected<T>(statements: &[Statement<T>], rows_affected: &[u64]) -> StoreResult<()> {
-    for (statement, affected) in statements.iter().zip(rows_affected) {
-        let Some(rows) = statement.rows else { continue };
-        if u64::try_from(rows).ok() != Some(*affected) {
-            let head: String = statement.sql.chars().take(60).collect();
-            let why = format!("`{head}…` affected {affected} rows instead of {rows}");
-            return Err(StoreError::new(Fault::Conflict, why));
-        }
-    }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a poll at the end of a long history reads.
+//! The cost of a poll at the end of a long history.
 
 use stockade_testkit::{MariaDb, TempDb};
 
@@ -8,11 +8,11 @@ use crate::store::sqlite::SqliteDatabase;
 use crate::store::statement::fetch_optional;
 use crate::store::{StoreOptions, open_store};
 
-/// Old rows, and as many without events.
+/// The rows with an event, and as many without events.
 const OLD: u64 = 20_000;
 
-/// Fills the outbox: the rows of one event each are numbered from 1, those
-/// without events stand between them.
+/// Fills the outbox: rows of one event each, numbered from 1, with rows without
+/// events between them.
 fn fill() -> String {
     format!(
         "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
@@ -31,7 +31,7 @@ async fn run_on<D: Database>(database: &D, sql: &str) {
 }
 
 #[tokio::test]
-async fn a_poll_of_sqlite_goes_by_the_index_and_takes_no_writer() {
+async fn a_poll_of_sqlite_uses_the_index_and_no_writer() {
     let file = TempDb::new();
     let options = StoreOptions::at(&file.url());
     let store = open_store(&options).await.expect("opens");

@@ -41,11 +41,8 @@ pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
 /// Rejects a server with `sysdate-is-now`: a batch's time is read as its rows are
 /// locked, and the option would make it the time at which the statement began.
 async fn reject_sysdate_is_now(connection: &mut MySqlConnection) -> StoreResult<()> {
-    let is_now: Option<f64> = sqlx::query("SELECT SLEEP(0.002) + (SYSDATE(6) = NOW(6)) + 0e0")
-        .fetch_one(connection)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(store_error)?;
+    let is_now = sqlx::query_scalar("SELECT SLEEP(0.002) + (SYSDATE(6) = NOW(6)) + 0e0");
+    let is_now: Option<f64> = is_now.fetch_one(connection).await.map_err(store_error)?;
     if is_now != Some(0.0) {
         let why = "the server runs with sysdate-is-now, which hides how long a statement waited \
                    for locks: start it without";
@@ -55,16 +52,11 @@ async fn reject_sysdate_is_now(connection: &mut MySqlConnection) -> StoreResult<
 }
 
 async fn migrate_by(policy: Migrate, connection: &mut MySqlConnection) -> StoreResult<()> {
-    let database: Option<String> = sqlx::query("SELECT DATABASE()")
-        .fetch_one(&mut *connection)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(store_error)?;
+    let database = sqlx::query_scalar("SELECT DATABASE()").fetch_one(&mut *connection).await;
+    let database: Option<String> = database.map_err(store_error)?;
     let Some(database) = database else {
-        return Err(StoreError::new(
-            Fault::Unknown,
-            "the URL names no database: mysql://USER@HOST/DATABASE",
-        ));
+        let why = "the store's URL names no database: write mysql://USER@HOST/DATABASE";
+        return Err(StoreError::new(Fault::Unknown, why));
     };
     apply_missing(policy, connection, &database).await?;
     check_privileges(connection).await
@@ -137,12 +129,11 @@ async fn migrate_locked(connection: &mut MySqlConnection, database: &str) -> Sto
     // A lock's name has at most 64 characters; MySQL 9.6 and later have MD5 and
     // SHA1 only in an optional component.
     let locked: Option<i64> =
-        sqlx::query("SELECT GET_LOCK(CONCAT('stockade:', LEFT(SHA2(?, 256), 48)), ?)")
+        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('stockade:', LEFT(SHA2(?, 256), 48)), ?)")
             .bind(database)
             .bind(MIGRATION_WAIT)
             .fetch_one(&mut *connection)
             .await
-            .and_then(|row| row.try_get(0))
             .map_err(store_error)?;
     if locked != Some(1) {
         let why = format!("another process has been migrating for over {MIGRATION_WAIT} s");

@@ -1,4 +1,4 @@
-//! On real servers, but for the numbers of their errors.
+//! Connections to a real MariaDB.
 
 use stockade_testkit::MariaDb;
 
@@ -36,7 +36,7 @@ async fn run(
 }
 
 #[tokio::test]
-async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
+async fn statements_sent_together_and_one_by_one_have_the_same_results() {
     stockade_testkit::skip_without!(MariaDb);
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
@@ -55,12 +55,12 @@ async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
         let sql = "SELECT 1; SELECT 2; INSERT INTO t VALUES (11); INSERT INTO t VALUES (12)";
         let refused = run(&mut pooled, sql).await.expect_err("refused");
         assert_eq!((refused.fault, refused.statement), (Fault::Duplicate, Some(2)), "{one_by_one}");
-        run(&mut pooled, "DROP TABLE t").await.expect("it is of use still");
+        run(&mut pooled, "DROP TABLE t").await.expect("it is still usable");
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_mariadb_ends_is_not_lent_again() {
+async fn a_connection_that_mariadb_closes_is_not_reused() {
     stockade_testkit::skip_without!(MariaDb);
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
@@ -75,7 +75,7 @@ async fn a_connection_that_mariadb_ends_is_not_lent_again() {
 }
 
 #[tokio::test]
-async fn a_connection_on_which_mariadb_is_still_at_work_is_not_lent_again() {
+async fn a_connection_with_a_statement_in_flight_is_not_reused() {
     stockade_testkit::skip_without!(MariaDb);
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
@@ -89,7 +89,7 @@ async fn a_connection_on_which_mariadb_is_still_at_work_is_not_lent_again() {
 }
 
 #[tokio::test]
-async fn a_mariadb_that_is_in_no_cluster_is_not_taken_for_a_node() {
+async fn a_mariadb_without_a_cluster_is_not_a_galera_node() {
     stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
     drop(acquire(&database).await);
@@ -97,7 +97,7 @@ async fn a_mariadb_that_is_in_no_cluster_is_not_taken_for_a_node() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_longer_than_the_server_takes_is_sent_in_parts_or_not_at_all() {
+async fn a_list_above_the_packet_limit_is_split_and_a_statement_above_it_is_rejected() {
     stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
     let mut pooled = acquire(&database).await;
@@ -125,7 +125,7 @@ async fn a_text_that_is_longer_than_the_server_takes_is_sent_in_parts_or_not_at_
 }
 
 #[tokio::test]
-async fn one_lost_connection_takes_those_that_are_idle_with_it() {
+async fn a_lost_connection_invalidates_the_idle_ones() {
     stockade_testkit::skip_without!(MariaDb);
     let options =
         StoreOptions { connections: 4, ..StoreOptions::at(&MariaDb::shared().fresh_database()) };
@@ -150,7 +150,7 @@ async fn one_lost_connection_takes_those_that_are_idle_with_it() {
 }
 
 #[tokio::test]
-async fn a_pool_that_is_busy_is_ready_while_commits_are_answered() {
+async fn a_busy_pool_is_ready_while_commits_succeed() {
     stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
     let mut pooled = acquire(&database).await;
@@ -161,7 +161,7 @@ async fn a_pool_that_is_busy_is_ready_while_commits_are_answered() {
 }
 
 #[tokio::test]
-async fn mariadb_is_migrated_by_all_who_come_at_once() {
+async fn concurrent_migrations_of_mariadb_all_succeed() {
     stockade_testkit::skip_without!(MariaDb);
     let options = StoreOptions::at(&MariaDb::shared().fresh_database());
     let migrated = futures_util::future::join_all((0..4).map(|_| migrate(&options))).await;
@@ -172,7 +172,7 @@ async fn mariadb_is_migrated_by_all_who_come_at_once() {
 }
 
 #[tokio::test]
-async fn a_mariadb_that_hides_how_long_locks_took_is_refused() {
+async fn a_mariadb_with_sysdate_is_now_is_rejected() {
     stockade_testkit::skip_without!(MariaDb);
     let server = MariaDb::start_with(&["--sysdate-is-now"]);
     let options = StoreOptions::at(&server.fresh_database());

@@ -84,14 +84,14 @@ async fn a_clock_that_was_an_hour_ahead_does_not_stop_time_after_a_restart() {
         ..at(folder.path(), "shop.db")
     };
     let (real, secs) = (host.wall(), Duration::from_secs);
-    // When it is opened, how far ahead the clock is of it at its commit, what
-    // time it is then, and how many steps were found.
-    for (second, ahead, goes_by, found) in
+    // When the store is opened, how far ahead the clock is at its commit, the
+    // store's time then, and the steps found so far.
+    for (second, ahead, expected, found) in
         [(0, 3_600, 0, 0), (0, 0, 0, 1), (1, 3, 1, 1), (2, 0, 4, 1)]
     {
         host.set(real.after(secs(second)));
         let store = open_store(&options).await.expect("opens");
-        assert_eq!(store.now(), real.after(secs(goes_by)), "{second}");
+        assert_eq!(store.now(), real.after(secs(expected)), "{second}");
         assert_eq!(clock_steps.get(), found, "{second}");
         host.step(secs(ahead));
         let batch_id = store.draw(Sequence::Batch, 1).await.expect("drawn");
