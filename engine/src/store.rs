@@ -1,7 +1,7 @@
-//! The seam between the rules and the databases.
+//! The interface between the ledger and the databases.
 //!
-//! A store loads rows, writes changes and commits; it knows SQL and no rules.
-//! The traits are open for reading and closed for implementing outside.
+//! A store loads rows, writes changes and commits. It knows SQL; the ledger knows
+//! the rules.
 
 mod audit;
 mod codes;
@@ -43,18 +43,18 @@ use crate::ledger::{Changes, KeyRow, OrderRow, Rows};
 use crate::model::{Event, Hold, HoldId, Money, OrderId, ProductId, Timestamp};
 use crate::runtime;
 
-/// What a store's URL looks like.
+/// The syntax of a store's URL.
 pub(crate) const STORES: &str =
     "a store is sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";
 
-/// How a store is reached and for how long it is waited for.
+/// How to connect to a store, and how long to wait for it.
 #[derive(Clone)]
 pub(crate) struct StoreOptions {
     pub url: String,
     pub connections: u32,
     pub store_timeout: Duration,
     pub lock_wait: Duration,
-    /// How often reads, and writes that may happen twice, are tried again.
+    /// The most retries of reads and of idempotent writes.
     pub retries: u32,
     pub migrate: Migrate,
     pub clock: Arc<dyn Clock>,
@@ -65,7 +65,7 @@ pub(crate) struct StoreOptions {
 
 #[cfg(test)]
 impl StoreOptions {
-    /// One connection to it, and patience.
+    /// One connection to `url`, with long timeouts.
     pub fn at(url: &str) -> Self {
         Self {
             url: url.to_owned(),
@@ -81,56 +81,56 @@ impl StoreOptions {
     }
 }
 
-/// What a batch of commands needs to be decided.
+/// The rows that a batch of commands reads.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReadSet {
     /// Ascending, each once.
     pub products: Vec<ProductId>,
     pub holds: Vec<HoldId>,
-    /// Holds for which it must be known whether an order used them.
+    /// Holds whose orders are looked up.
     pub used_holds: Vec<HoldId>,
     pub orders: Vec<OrderId>,
     pub payments: Vec<String>,
-    /// Orders to be made, for which events may wait.
+    /// Orders to be created, for which payment events may wait.
     pub awaited_orders: Vec<OrderId>,
     pub keys: Vec<String>,
-    /// Customers whose active holds of a product are to be counted.
+    /// Customers whose active holds of a product are counted.
     pub customers: BTreeMap<ProductId, BTreeSet<Arc<str>>>,
-    /// Holds to be written before the products are locked.
+    /// Holds to insert before the products are locked.
     pub early_inserts: Vec<Hold>,
-    /// The units of a product that new holds want, if any. Who has them left
-    /// needs none that are due.
+    /// The units that new holds want of a product: one with that much stock needs
+    /// none of its due rows.
     pub wanted: BTreeMap<ProductId, u64>,
-    /// Products whose due rows are wanted in any case, besides those of `orders`.
+    /// Products whose due rows are loaded in any case, besides those of `orders`.
     pub due: BTreeSet<ProductId>,
-    /// The most due holds, and as many due orders, loaded of all products.
+    /// The most due holds, and the most due orders, loaded of all products.
     pub due_limit: u32,
 }
 
-/// The rows of a transaction, and its time.
+/// The rows that a transaction has read, and its time.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub rows: Rows,
     pub now: Timestamp,
 }
 
-/// What one transaction writes.
+/// The writes of one transaction.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
-    /// Shows, when a commit's answer was lost, whether it landed.
+    /// Resolves an in-doubt commit.
     pub id: u64,
     pub now: Timestamp,
     pub changes: &'a Changes,
-    /// Holds of the changes that were written before the products were locked.
+    /// Holds of the changes that were inserted before the products were locked.
     pub early_inserts: &'a [Hold],
     /// The fencing tokens under which products are written.
     pub fences: &'a BTreeMap<ProductId, u64>,
-    /// Whether the products are as this process remembers them, and not as they
-    /// were read under their locks.
+    /// Whether the products come from this process's memory instead of a read under
+    /// their locks.
     pub is_speculative: bool,
 }
 
-/// The sequences that ids are drawn from.
+/// A sequence of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sequence {
     Product,
@@ -140,7 +140,7 @@ pub(crate) enum Sequence {
 }
 
 impl Sequence {
-    /// The name under which it is kept.
+    /// Its row's name in `stockade_sequences`.
     fn name(self) -> &'static str {
         match self {
             Self::Product => "product",
@@ -150,7 +150,7 @@ impl Sequence {
         }
     }
 
-    /// The table whose rows have these ids; those of batches are random in part.
+    /// The table with these ids; those of batches are random in part.
     fn table(self) -> Option<&'static str> {
         match self {
             Self::Product => Some("stockade_products"),
@@ -161,27 +161,27 @@ impl Sequence {
     }
 }
 
-/// How many bits of a batch's id are random.
+/// The random bits of a batch's id.
 const BATCH_RANDOM_BITS: u32 = 24;
-/// So many numbers of batches fit before the random bits.
+/// The batch numbers that fit above the random bits.
 const BATCH_NUMBERS: u64 = 1 << (63 - BATCH_RANDOM_BITS);
 
-/// The id of the batch with this number: the number, so that the ids of a
-/// process ascend, and random bits, so that no two processes have the same id
-/// even where a database has lost the draw of one and given both one number.
+/// The id of the batch with this number: the number, so that the ids of a process
+/// ascend, and random bits, so that two processes differ even if a fail-over lost
+/// the draw of one and both have the same number.
 pub(crate) fn batch_id(number: u64) -> u64 {
     let random = runtime::random::<u64>() >> (64 - BATCH_RANDOM_BITS);
     (number % BATCH_NUMBERS) << BATCH_RANDOM_BITS | random
 }
 
-/// What belongs to a product.
+/// The kind of a row that belongs to a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owned {
     Hold,
     Order,
 }
 
-/// A product to be written, complete.
+/// A new product.
 #[derive(Debug)]
 pub(crate) struct ProductInsert<'a> {
     pub id: ProductId,
@@ -189,22 +189,22 @@ pub(crate) struct ProductInsert<'a> {
     pub price: Money,
     pub stock: u64,
     pub batch_id: u64,
-    /// The idempotency key of the request, with the answer to keep under it.
+    /// The request's idempotency key, with the response to store under it.
     pub key: Option<&'a KeyRow>,
 }
 
-/// What is due by now, and when the next is.
+/// Products with due holds or orders, and when the next falls due.
 #[derive(Debug)]
 pub(crate) struct DueProducts {
-    /// Products whose `next_due` has come, soonest first, with that moment.
+    /// Products whose `next_due` has passed, with it, soonest first.
     pub products: Vec<(ProductId, Timestamp)>,
-    /// The soonest `next_due` there is.
+    /// The soonest `next_due` of all products.
     pub next: Option<Timestamp>,
     pub now: Timestamp,
 }
 
-/// What names a store in this process: all engines with the same one share
-/// what they remember of it. `None` where the store is one engine's alone.
+/// Identifies a store in this process: engines with the same identity share their
+/// caches. `None` for a store of one engine alone.
 pub(crate) fn identity(url: &str) -> Option<String> {
     #[cfg(feature = "sqlite")]
     if url.starts_with("sqlite:") {
@@ -213,8 +213,8 @@ pub(crate) fn identity(url: &str) -> Option<String> {
     Some(url.to_owned())
 }
 
-/// Opens the store that a URL names, brings its tables up to date if it is told
-/// to, and checks that they are what this version needs.
+/// Opens the store of a URL, migrates it as the policy says, and checks that its
+/// tables have what this version needs.
 pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn Store>> {
     match options.url.split_once(':').map(|(scheme, _)| scheme) {
         #[cfg(feature = "sqlite")]
@@ -231,22 +231,22 @@ pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn St
     }
 }
 
-/// Why a transaction was not seen to end.
+/// Why a transaction did not commit, or may not have.
 #[derive(Debug)]
 pub(crate) enum CommitError {
-    /// It surely left nothing behind.
+    /// It was rolled back.
     RolledBack(StoreError),
-    /// COMMIT was sent and no answer came: it may have landed.
+    /// COMMIT was sent and got no response: it may have landed.
     InDoubt(StoreError),
-    /// A text that ends with COMMIT met a row that stands otherwise or a key
-    /// that is taken. It left nothing behind, but an earlier run of it may have:
-    /// a proxy that loses the answer to a text may send the text again.
+    /// A text that ends with COMMIT found a changed row or a taken key, and was
+    /// rolled back. An earlier run of it may have committed: a proxy that loses the
+    /// response to a text may send it again.
     Rejected(StoreError),
 }
 
-/// A writing connection, for one transaction after another.
+/// A writing connection, for one transaction at a time.
 ///
-/// Dropped within a transaction, it closes the connection, which rolls back.
+/// Dropping it within a transaction closes the connection, which rolls back.
 pub(crate) trait Session: Send {
     /// Begins a transaction: runs the early inserts, locks the products, then
     /// reads the rest of the read set.
@@ -278,37 +278,36 @@ pub(crate) trait Store: Send + Sync {
     /// Whether the store has one writer, so that all requests share batches.
     fn single_writer(&self) -> bool;
 
-    /// Takes a connection that writes.
+    /// Acquires a writing connection.
     fn session(&self) -> BoxFuture<'_, StoreResult<Box<dyn Session>>>;
 
-    /// Draws `count` ids, of which no row has any, and returns the first.
+    /// Draws `count` consecutive ids that no row has, and returns the first.
     fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>>;
 
-    /// The store's own id, the same for all who open it and for no other store.
+    /// The store's own id, unique to it and the same for all engines.
     fn identity(&self) -> BoxFuture<'_, StoreResult<u64>>;
 
-    /// Checks that the store answers and has its tables.
+    /// Checks that the store is reachable, accepts writes and has its tables.
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>>;
 
-    /// The product as it is now, due holds and orders counted as returned.
+    /// Reads a product, with due holds and orders counted as returned.
     fn product(
         &self,
         id: ProductId,
     ) -> BoxFuture<'_, StoreResult<Option<(CachedProduct, Timestamp)>>>;
 
-    /// Products with ids above `after`, ascending, due holds and orders
+    /// Reads products with ids above `after`, ascending, with due holds and orders
     /// counted as returned.
     fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>>;
 
-    /// Inserts a product and, in the same transaction, the row that shows that
-    /// its batch landed.
+    /// Inserts a product and its batch's outbox row in one transaction.
     fn insert_product<'a>(&'a self, product: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>>;
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>>;
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>>;
 
-    /// The products that these holds or orders belong to.
+    /// Reads which products these holds or orders belong to.
     fn owners<'a>(
         &'a self,
         kind: Owned,
@@ -317,21 +316,20 @@ pub(crate) trait Store: Send + Sync {
 
     fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>>;
 
-    /// The events after `cursor`, at a cost that does not grow with the history.
+    /// Reads the events after `cursor`, at a cost independent of the history's length.
     fn events_after(&self, cursor: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>>;
 
-    /// Forgets up to `limit` answers kept under idempotency keys since before
-    /// `life` ago; says how many.
+    /// Deletes up to `limit` idempotency keys older than `life`. Returns how many.
     fn forget_keys(&self, life: Duration, limit: u32) -> BoxFuture<'_, StoreResult<u64>>;
 
-    /// Everything an audit compares, read in one snapshot.
+    /// Reads everything that an audit compares, in one snapshot.
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>>;
 
-    /// The store's time without asking it, as near as it is known.
+    /// Estimates the store's time without a round trip.
     fn now(&self) -> Timestamp;
 
-    /// The store's time without asking it, where it is known well enough to
-    /// decide by it.
+    /// Estimates the store's time without a round trip; `None` unless the estimate is
+    /// exact enough for speculation.
     fn speculative_now(&self) -> Option<Timestamp>;
 
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -1,29 +1,29 @@
-//! The reads of an audit, in one snapshot and in steps.
+//! Reads what an audit compares, in one snapshot, by keyset scans.
 //!
-//! Each table is walked in the order of its key, so many rows a statement: no
-//! statement takes longer the longer the history is, and one that is abandoned
-//! ends soon by itself. What is to be summed is summed here, in 128 bits.
+//! Each table is scanned in key order, so many rows a statement: no statement
+//! takes longer the longer the history is, and an abandoned one ends soon by
+//! itself. Sums are added up here, in 128 bits.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Database, read_clock};
+use super::connection::{Connection, Database};
 use super::error::StoreResult;
 use super::rows::Cells;
-use super::statement::{Statement, execute, fetch_optional, run};
+use super::statement::{ReadRow, Statement, execute, fetch_optional, read_clock, run};
 use super::statements::hex;
 use super::time::Timekeeper;
 use crate::audit::{AuditFacts, AuditReport, Check, Finding};
 use crate::model::Timestamp;
 
-/// The rows that a statement looks at.
-pub(super) const STEP: u32 = 10_000;
-/// How often the log tells how far an audit is.
+/// The rows that a statement scans.
+pub(super) const SCAN_ROWS: u32 = 10_000;
+/// How often a running audit logs its progress.
 const LOG_EVERY: Duration = Duration::from_secs(2);
 
-/// What the holds and orders of a product add up to.
+/// The sums of a product's holds and orders.
 #[derive(Default)]
-struct Counted {
+struct UnitSums {
     held: i128,
     pending: i128,
     sold: i128,
@@ -31,54 +31,31 @@ struct Counted {
     soonest: Option<i64>,
 }
 
-impl Counted {
+impl UnitSums {
     fn falls_due(&mut self, at: Option<i64>) {
         self.soonest = [self.soonest, at].into_iter().flatten().min();
     }
 }
 
 /// What has been read so far.
-struct Tally {
+struct AuditState {
     facts: AuditFacts,
     /// By the product's id. As large as there are products.
-    counted: HashMap<i64, Counted>,
+    sums: HashMap<i64, UnitSums>,
     now: Timestamp,
 }
 
 struct Audit<'a> {
     connection: &'a mut dyn Connection,
-    step: u32,
-    tally: Tally,
+    scan_rows: u32,
+    state: AuditState,
     logged_at: Instant,
 }
 
-/// Where a walk through a table is, as literals of its key.
-struct Walk {
-    table: &'static str,
-    key: &'static str,
-    after: Option<String>,
-    steps: u64,
-    is_over: bool,
-}
-
-impl Walk {
-    fn through(table: &'static str, key: &'static str) -> Self {
-        Self { table, key, after: None, steps: 0, is_over: false }
-    }
-}
-
-/// An id as a finding names it. The schema lets ids be negative, Stockade does
-/// not make any.
+/// An id as a finding names it. The schema allows negative ids; Stockade draws
+/// none.
 fn id_of(id: i64) -> u64 {
     u64::try_from(id).unwrap_or(0)
-}
-
-fn number(row: &mut Cells<'_>) -> sqlx::Result<String> {
-    row.int().map(|number| number.to_string())
-}
-
-fn text(row: &mut Cells<'_>) -> sqlx::Result<String> {
-    row.key().map(|text| hex(text.as_bytes()))
 }
 
 impl AuditFacts {
@@ -92,43 +69,50 @@ impl AuditFacts {
 }
 
 impl Audit<'_> {
-    /// Goes on by a step. Returns the condition that its rows meet, or nothing
-    /// at the end. `t` is the table's name in the statements.
-    async fn next(
+    /// Scans a table by a numeric key, see [`Audit::scan_by`].
+    async fn scan<const N: usize>(
         &mut self,
-        walk: &mut Walk,
-        literal: fn(&mut Cells<'_>) -> sqlx::Result<String>,
-    ) -> StoreResult<Option<String>> {
-        if walk.is_over {
-            return Ok(None);
-        }
-        let Walk { table, key, .. } = *walk;
-        let begin = walk.after.as_ref().map(|after| format!("t.{key} > {after}"));
-        let begin = begin.unwrap_or_else(|| "1 = 1".to_owned());
-        let last = self.step.saturating_sub(1);
-        let sql = format!(
-            "SELECT t.{key} FROM stockade_{table} t WHERE {begin} ORDER BY t.{key} \
-             LIMIT 1 OFFSET {last}"
-        );
-        let end = fetch_optional(self.connection, sql, literal).await?;
-        walk.steps += 1;
-        if self.logged_at.elapsed() >= LOG_EVERY {
-            self.logged_at = Instant::now();
-            let rows = walk.steps.saturating_mul(self.step.into());
-            tracing::info!(table, rows, "the audit goes on");
-        }
-        walk.is_over = end.is_none();
-        walk.after.clone_from(&end);
-        Ok(Some(end.map_or(begin.clone(), |end| format!("{begin} AND t.{key} <= {end}"))))
+        table: &str,
+        key: &str,
+        statements: impl Fn(&str) -> [Statement<AuditState>; N],
+    ) -> StoreResult<()> {
+        self.scan_by(table, key, |row| row.int().map(|key| key.to_string()), statements).await
     }
 
-    async fn read<const N: usize>(&mut self, statements: [Statement<Tally>; N]) -> StoreResult<()> {
-        run(self.connection, &statements, &mut self.tally).await.map(drop)
+    /// Scans a table in key order and runs `statements` for each range of keys,
+    /// with the condition that its rows `t` meet. `literal` decodes a key.
+    async fn scan_by<const N: usize>(
+        &mut self,
+        table: &str,
+        key: &str,
+        literal: ReadRow<String>,
+        statements: impl Fn(&str) -> [Statement<AuditState>; N],
+    ) -> StoreResult<()> {
+        let last = self.scan_rows.saturating_sub(1);
+        let mut begin = "1 = 1".to_owned();
+        let mut rows = 0_u64;
+        loop {
+            let sql = format!(
+                "SELECT t.{key} FROM stockade_{table} t WHERE {begin} ORDER BY t.{key} \
+                 LIMIT 1 OFFSET {last}"
+            );
+            let end = fetch_optional(self.connection, sql, literal).await?;
+            rows = rows.saturating_add(self.scan_rows.into());
+            if self.logged_at.elapsed() >= LOG_EVERY {
+                self.logged_at = Instant::now();
+                tracing::info!(table, rows, "the audit is in progress");
+            }
+            let Some(end) = end else {
+                return run(self.connection, &statements(&begin), &mut self.state).await.map(drop);
+            };
+            let range = format!("{begin} AND t.{key} <= {end}");
+            run(self.connection, &statements(&range), &mut self.state).await?;
+            begin = format!("t.{key} > {end}");
+        }
     }
 
     async fn holds(&mut self) -> StoreResult<()> {
-        let mut walk = Walk::through("holds", "id");
-        while let Some(range) = self.next(&mut walk, number).await? {
+        let holds = |range: &str| {
             let active = format!(
                 "SELECT t.product_id, t.qty, t.expires_at FROM stockade_holds t \
                  WHERE {range} AND t.status = 0"
@@ -139,24 +123,22 @@ impl Audit<'_> {
                  LEFT JOIN stockade_products p ON p.id = t.product_id \
                  WHERE {range} AND (p.id IS NULL OR (t.status = 1 AND o.id IS NULL))"
             );
-            self.read([Statement::read(active, count_hold), Statement::read(ghosts, ghost_hold)])
-                .await?;
-        }
-        let mut walk = Walk::through("customer_holds", "hold_id");
-        while let Some(range) = self.next(&mut walk, number).await? {
+            [Statement::read(active, add_hold), Statement::read(ghosts, find_ghost_hold)]
+        };
+        self.scan("holds", "id", holds).await?;
+        let customer_holds = |range: &str| {
             let ghosts = format!(
                 "SELECT t.hold_id FROM stockade_customer_holds t \
                  LEFT JOIN stockade_holds h ON h.id = t.hold_id WHERE {range} \
                  AND (h.id IS NULL OR h.product_id <> t.product_id OR h.status <> 0)"
             );
-            self.read([Statement::read(ghosts, ghost_hold)]).await?;
-        }
-        Ok(())
+            [Statement::read(ghosts, find_ghost_hold)]
+        };
+        self.scan("customer_holds", "hold_id", customer_holds).await
     }
 
     async fn orders(&mut self) -> StoreResult<()> {
-        let mut walk = Walk::through("orders", "id");
-        while let Some(range) = self.next(&mut walk, number).await? {
+        let orders = |range: &str| {
             let open = format!(
                 "SELECT t.product_id, t.status, t.qty, t.due_at FROM stockade_orders t \
                  WHERE {range} AND t.status IN (0, 1)"
@@ -166,71 +148,68 @@ impl Audit<'_> {
                  WHERE {range} AND (h.id IS NULL OR h.status <> 1 \
                  OR h.product_id <> t.product_id OR h.qty <> t.qty)"
             );
-            let orphan = |tally: &mut Tally, row: &mut Cells<'_>| {
-                tally.facts.find(Check::OrphanOrder, row.int()?, 1, 0);
+            let find_orphan = |state: &mut AuditState, row: &mut Cells<'_>| {
+                state.facts.find(Check::OrphanOrder, row.int()?, 1, 0);
                 Ok(())
             };
-            self.read([Statement::read(open, count_order), Statement::read(orphans, orphan)])
-                .await?;
-        }
-        Ok(())
+            [Statement::read(open, add_order), Statement::read(orphans, find_orphan)]
+        };
+        self.scan("orders", "id", orders).await
     }
 
-    async fn events(&mut self) -> StoreResult<()> {
-        let mut walk = Walk::through("payments_waiting", "order_id");
-        while let Some(range) = self.next(&mut walk, number).await? {
+    async fn payment_events(&mut self) -> StoreResult<()> {
+        let waiting = |range: &str| {
             let waiting = format!(
                 "SELECT t.order_id, COALESCE(e.waiting, 0), o.id, e.received_at \
                  FROM stockade_payments_waiting t \
                  LEFT JOIN stockade_payments e ON e.idempotency_key = t.idempotency_key \
                  LEFT JOIN stockade_orders o ON o.id = t.order_id WHERE {range}"
             );
-            self.read([Statement::read(waiting, waiting_event)]).await?;
-        }
-        let mut walk = Walk::through("payments", "idempotency_key");
-        while let Some(range) = self.next(&mut walk, text).await? {
+            [Statement::read(waiting, check_waiting_event)]
+        };
+        self.scan("payments_waiting", "order_id", waiting).await?;
+        let payments = |range: &str| {
             let stuck = format!(
                 "SELECT t.order_id FROM stockade_payments t LEFT JOIN stockade_payments_waiting w \
                  ON w.order_id = t.order_id AND w.idempotency_key = t.idempotency_key \
                  WHERE {range} AND t.waiting = 1 AND w.idempotency_key IS NULL"
             );
-            let decode = |tally: &mut Tally, row: &mut Cells<'_>| {
-                tally.facts.find(Check::StuckEvent, row.int()?, 1, 0);
+            [Statement::read(stuck, |state: &mut AuditState, row| {
+                state.facts.find(Check::StuckEvent, row.int()?, 1, 0);
                 Ok(())
-            };
-            self.read([Statement::read(stuck, decode)]).await?;
-        }
-        Ok(())
+            })]
+        };
+        let literal: ReadRow<String> = |row| row.key().map(|key| hex(key.as_bytes()));
+        self.scan_by("payments", "idempotency_key", literal, payments).await
     }
 
-    /// Runs last: it compares the products with what was counted.
+    /// Compares the products with the sums. Runs last.
     async fn products(&mut self) -> StoreResult<()> {
-        let mut walk = Walk::through("products", "id");
-        while let Some(range) = self.next(&mut walk, number).await? {
+        let products = |range: &str| {
             let sql = format!(
                 "SELECT t.id, t.received, t.stock, t.held, t.pending, t.sold, t.next_due \
                  FROM stockade_products t WHERE {range}"
             );
-            self.read([Statement::read(sql, compare_product)]).await?;
-        }
-        Ok(())
+            [Statement::read(sql, compare_product)]
+        };
+        self.scan("products", "id", products).await
     }
 }
 
-fn ghost_hold(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
-    tally.facts.find(Check::GhostHold, row.int()?, 1, 0);
+fn find_ghost_hold(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
+    state.facts.find(Check::GhostHold, row.int()?, 1, 0);
     Ok(())
 }
 
-fn count_hold(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
-    let product = tally.counted.entry(row.int()?).or_default();
+fn add_hold(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
+    let product = state.sums.entry(row.int()?).or_default();
     product.held += i128::from(row.int()?);
     product.falls_due(row.opt_int()?);
     Ok(())
 }
 
-fn count_order(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
-    let product = tally.counted.entry(row.int()?).or_default();
+fn add_order(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
+    let product = state.sums.entry(row.int()?).or_default();
     let (is_paid, quantity, due_at) = (row.int()? == 1, i128::from(row.int()?), row.opt_int()?);
     if is_paid {
         product.sold += quantity;
@@ -241,11 +220,11 @@ fn count_order(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
     Ok(())
 }
 
-fn waiting_event(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
-    let facts = &mut tally.facts;
-    let (named, waiting, order) = (row.int()?, row.int()?, row.opt_int()?);
+fn check_waiting_event(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
+    let facts = &mut state.facts;
+    let (order_id, waiting, order) = (row.int()?, row.int()?, row.opt_int()?);
     if waiting != 1 || order.is_some() {
-        facts.find(Check::StuckEvent, named, 1, 0);
+        facts.find(Check::StuckEvent, order_id, 1, 0);
     }
     if let Some(received_at) = row.opt_time()? {
         facts.waiting_events += 1;
@@ -255,8 +234,8 @@ fn waiting_event(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
     Ok(())
 }
 
-fn compare_product(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
-    let Tally { facts, counted, now } = tally;
+fn compare_product(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
+    let AuditState { facts, sums, now } = state;
     let id = row.int()?;
     let mut units = || row.int().map(i128::from);
     let (received, stock, held, pending, sold) = (units()?, units()?, units()?, units()?, units()?);
@@ -265,17 +244,17 @@ fn compare_product(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
     if received != all || [stock, held, pending, sold].iter().any(|units| *units < 0) {
         facts.find(Check::Conservation, id, received, all);
     }
-    let counted = counted.remove(&id).unwrap_or_default();
-    for (check, stored, counted) in [
-        (Check::Held, held, counted.held),
-        (Check::Pending, pending, counted.pending),
-        (Check::Sold, sold, counted.sold),
+    let sums = sums.remove(&id).unwrap_or_default();
+    for (check, stored, sum) in [
+        (Check::Held, held, sums.held),
+        (Check::Pending, pending, sums.pending),
+        (Check::Sold, sold, sums.sold),
     ] {
-        if stored != counted {
-            facts.find(check, id, stored, counted);
+        if stored != sum {
+            facts.find(check, id, stored, sum);
         }
     }
-    if let Some(soonest) = counted.soonest
+    if let Some(soonest) = sums.soonest
         && next_due.is_none_or(|at| at > soonest)
     {
         let found = next_due.unwrap_or_default();
@@ -283,31 +262,30 @@ fn compare_product(tally: &mut Tally, row: &mut Cells<'_>) -> sqlx::Result<()> {
     }
     facts.products += 1;
     facts.products_due += u64::from(next_due.is_some_and(|at| at <= now.micros()));
-    let sums = &mut facts.units;
-    sums.received += received;
-    sums.stock += stock;
-    sums.held += held;
-    sums.pending += pending;
-    sums.sold += sold;
+    let total = &mut facts.units;
+    total.received += received;
+    total.stock += stock;
+    total.held += held;
+    total.pending += pending;
+    total.sold += sold;
     Ok(())
 }
 
-/// Reads all tables, at most `step` rows in one statement.
+/// Reads all tables, at most `scan_rows` of a table in one statement.
 pub(super) async fn read_facts<D: Database>(
     connection: &mut dyn Connection,
     time: &Timekeeper,
-    step: u32,
+    scan_rows: u32,
 ) -> StoreResult<AuditFacts> {
     execute(connection, D::BEGIN_SNAPSHOT).await?;
-    let asked = time.start_observation();
-    let now = time.observe(read_clock::<D>(connection).await?, asked);
-    let tally = Tally { now, facts: AuditFacts::default(), counted: HashMap::new() };
-    let mut audit = Audit { connection, step, tally, logged_at: Instant::now() };
+    let started = time.start_observation();
+    let now = time.observe(read_clock::<D>(connection).await?, started);
+    let state = AuditState { now, facts: AuditFacts::default(), sums: HashMap::new() };
+    let mut audit = Audit { connection, scan_rows, state, logged_at: Instant::now() };
     audit.holds().await?;
     audit.orders().await?;
-    audit.events().await?;
+    audit.payment_events().await?;
     audit.products().await?;
-    let Audit { connection, tally, .. } = audit;
-    execute(connection, &["COMMIT"]).await?;
-    Ok(tally.facts)
+    execute(audit.connection, &["COMMIT"]).await?;
+    Ok(audit.state.facts)
 }

@@ -1,12 +1,12 @@
-//! The numbers by which statuses and kinds are stored. They are for ever.
+//! The stored codes of statuses and kinds. A code never changes.
 
 use crate::model::{
     EventKind, HoldStatus, OrderStatus, Outcome, PaymentDisposition, PaymentStatus,
 };
 
-/// A value kept in the database as a small number.
+/// A value that the database stores as a small number.
 pub(super) trait Coded: Copy + PartialEq + Sized + 'static {
-    /// All values; the position of one is its number.
+    /// All values; the position of one is its code.
     const ALL: &'static [Self];
 
     fn code(self) -> i64 {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_that_sql_texts_spell_out_are_right() {
+    fn the_codes_in_sql_texts_are_right() {
         assert_eq!(HoldStatus::Active.code(), 0);
         assert_eq!(HoldStatus::Converted.code(), 1);
         assert_eq!(OrderStatus::PendingPayment.code(), 0);

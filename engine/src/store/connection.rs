@@ -1,18 +1,18 @@
-//! The dialect interface: connections that run statements, and the few words
-//! in which the dialects differ.
+//! The dialect interface: connections that run statements, and the SQL in which
+//! the dialects differ.
 //!
 //! # A further dialect
 //!
-//! Implement [`Database`] and [`Connection`], choose it in
+//! Implement [`Database`] and its [`Driver`], choose it in
 //! [`open_store`](super::open_store), and add its migrations to
 //! `stockade-migrations`. Statements are built once for all dialects, in SQL
 //! that SQLite, MySQL and MariaDB share; what differs are the constants of
-//! [`Database`]. [`Connection::run`] receives a list of statements and decides
-//! how many of them travel together: SQLite runs them as one text, MySQL joins
-//! them up to the server's packet limit, and a database that takes one statement
-//! at a time would loop. Rows are decoded by [`Statement`](super::statement::Statement)s
-//! from [`Cells`], for which the driver's row implements [`RawCells`]. Errors
-//! become a [`Fault`] in a table of the dialect's own codes.
+//! [`Database`]. [`Driver::join`] decides how many statements travel together:
+//! SQLite joins all into one text, MySQL joins them up to the server's packet
+//! limit, and a database that takes one statement at a time joins none. Rows are
+//! decoded by [`Statement`](super::statement::Statement)s from [`Cells`], for
+//! which the driver's row implements [`RawCells`]. Errors become a
+//! [`Fault`](super::Fault) in a table of the dialect's own codes.
 
 use std::time::Duration;
 
@@ -21,16 +21,15 @@ use futures_util::stream::{BoxStream, TryStreamExt};
 use sqlx::Either;
 
 use super::error::{Fault, StoreError, StoreResult};
+use super::pool::{Driver, Pools};
 use super::rows::{Cells, RawCells};
-use super::statement;
-use crate::model::Timestamp;
 
 /// Receives each row with the position of its statement in the list.
 pub(super) type OnRow<'a> = &'a mut (dyn FnMut(usize, &mut Cells<'_>) -> sqlx::Result<()> + Send);
 
 /// The pool that a connection is acquired from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
+pub(super) enum PoolRole {
     Write,
     Read,
 }
@@ -50,6 +49,8 @@ pub(super) trait Connection: Send {
 
 /// A dialect and its pools.
 pub(super) trait Database: Send + Sync + 'static {
+    /// Opens connections and sends texts.
+    type Driver: Driver;
     /// Whether the database serializes all writers.
     const SINGLE_WRITER: bool;
     /// Begins a transaction that will write.
@@ -67,72 +68,40 @@ pub(super) trait Database: Send + Sync + 'static {
     /// commit in another order than they are inserted: a reader numbers them.
     const CURSOR: &'static str;
 
-    /// Acquires a connection from the pool for this use.
-    fn acquire(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>>;
-
-    /// Acquires a writing connection for a readiness check. `None` if all are in
-    /// use and commits succeed: the store is busy and ready.
-    fn probe(&self) -> BoxFuture<'_, StoreResult<Option<Box<dyn Connection>>>>;
-
-    fn close(&self) -> BoxFuture<'_, ()>;
-}
-
-/// Reads the database's clock, if it has one.
-pub(super) async fn read_clock<D: Database>(
-    connection: &mut dyn Connection,
-) -> StoreResult<Option<Timestamp>> {
-    statement::run_timed::<D, ()>(connection, &[], &mut ()).await
+    fn pools(&self) -> &Pools<Self::Driver>;
 }
 
 pub(super) fn timed_out() -> StoreError {
     StoreError::new(Fault::Lost, "the database did not answer in time")
 }
 
-/// Why the result stream of a list of statements broke off.
-pub(super) struct StreamError {
-    /// `None` for a timeout.
-    pub error: Option<sqlx::Error>,
-    /// The position of the statement that the database rejected. `None` when it
-    /// did not say: then the connection's state is unknown.
-    pub statement: Option<usize>,
-}
-
-impl StreamError {
-    pub fn into_error(self, of_sqlx: impl FnOnce(sqlx::Error) -> StoreError) -> StoreError {
-        let error = self.error.map_or_else(timed_out, of_sqlx);
-        StoreError { statement: self.statement, ..error }
-    }
-}
-
-/// Reads the result stream of a list of statements, for at most `bound`.
-pub(super) async fn drain<D, R>(
+/// Reads the result stream of a text within `timeout`, and appends the rows that
+/// each statement affected.
+///
+/// # Errors
+/// [`StoreError::statement`] is the statement that the database rejected. It is
+/// `None` if the database did not say: then the connection's state is unknown.
+pub(super) async fn drain<D, R: RawCells>(
     mut stream: BoxStream<'_, sqlx::Result<Either<D, R>>>,
-    hit: impl Fn(&D) -> u64,
-    bound: Duration,
+    count: impl Fn(D) -> u64,
+    store_error: fn(sqlx::Error) -> StoreError,
+    timeout: Duration,
+    rows_affected: &mut Vec<u64>,
     on_row: OnRow<'_>,
-) -> Result<Vec<u64>, StreamError>
-where
-    R: RawCells,
-{
-    let mut rows_affected = Vec::new();
-    let work = async {
+) -> StoreResult<()> {
+    let read_all = async {
         while let Some(step) = stream.try_next().await? {
             match step {
-                Either::Left(done) => rows_affected.push(hit(&done)),
+                Either::Left(done) => rows_affected.push(count(done)),
                 Either::Right(row) => on_row(rows_affected.len(), &mut Cells::new(&row))?,
             }
         }
-        Ok(())
+        Ok::<(), sqlx::Error>(())
     };
-    match tokio::time::timeout(bound, work).await {
-        Ok(Ok(())) => Ok(rows_affected),
-        Ok(Err(error)) => {
-            let is_refusal = matches!(error, sqlx::Error::Database(_));
-            Err(StreamError {
-                error: Some(error),
-                statement: is_refusal.then_some(rows_affected.len()),
-            })
-        }
-        Err(_) => Err(StreamError { error: None, statement: None }),
-    }
+    let done = tokio::time::timeout(timeout, read_all).await.map_err(|_| timed_out())?;
+    done.map_err(|error| {
+        let is_rejection = matches!(error, sqlx::Error::Database(_));
+        let statement = is_rejection.then_some(rows_affected.len());
+        StoreError { statement, ..store_error(error) }
+    })
 }

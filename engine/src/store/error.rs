@@ -1,42 +1,42 @@
-//! What can go wrong between the engine and a database, and what to do then.
+//! Classifies database errors by what they mean for a transaction.
 
 use std::fmt;
 
 use crate::error::{Error, ErrorKind};
 
-/// The classes of database errors, by what they mean for the transaction.
+/// The class of a database error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The database rolled the transaction back for another one: try again.
+    /// The database rolled the transaction back for another one: retry.
     Deadlock,
-    /// A row lock was not acquired in time: try again.
+    /// A row lock was not acquired in time: retry.
     LockWait,
-    /// A row was not as it was read: try again.
+    /// A row has changed since it was read: retry.
     Conflict,
-    /// A unique key was taken meanwhile: try again with what is there now.
+    /// A unique key was taken meanwhile: read again and retry.
     Duplicate,
-    /// The connection or the database is gone, or never answered.
+    /// The connection was lost, or the database did not respond.
     Lost,
-    /// The server lacks room, memory or connections, or an account has used up
-    /// what it may: try again.
+    /// The server lacks disk, memory or connections, or an account has used up its
+    /// quota: retry.
     Exhausted,
-    /// What was sent is more than the server takes at once: send it in parts.
+    /// The text is longer than the server accepts: send it in parts.
     TooLarge,
-    /// The server cannot be used as it is set up, found when the store is
-    /// opened. The words say what to change.
+    /// The server cannot be used as it is configured, found when the store is
+    /// opened. The message names the setting to change.
     Refused,
-    /// The database would break a rule of its own, such as `stock >= 0`.
+    /// The write would violate a CHECK constraint, such as `stock >= 0`.
     Invariant,
     /// The URL names no store.
     Unknown,
-    /// The store is not there or lacks tables: somebody must make it first.
+    /// The store does not exist or lacks tables: the operator must migrate it.
     Unfit,
-    /// Anything else; trying again would not help.
+    /// Any other error; a retry would not help.
     Fatal,
 }
 
 impl Fault {
-    /// The cause, as metrics name it.
+    /// The label `cause` of metrics.
     pub fn cause(self) -> &'static str {
         match self {
             Self::Deadlock => "deadlock",
@@ -54,50 +54,37 @@ impl Fault {
         }
     }
 
-    /// Whether the same transaction may succeed when tried again.
+    /// Whether the same transaction may succeed in a retry.
     pub fn is_transient(self) -> bool {
-        match self {
-            Self::Deadlock
-            | Self::LockWait
-            | Self::Conflict
-            | Self::Duplicate
-            | Self::Lost
-            | Self::Exhausted => true,
-            Self::TooLarge
-            | Self::Refused
-            | Self::Invariant
-            | Self::Unknown
-            | Self::Unfit
-            | Self::Fatal => false,
-        }
+        use Fault::{Conflict, Deadlock, Duplicate, Exhausted, LockWait, Lost};
+        matches!(self, Deadlock | LockWait | Conflict | Duplicate | Lost | Exhausted)
     }
 }
 
-/// A fault with the driver's words.
+/// A fault with its cause, most often the driver's error.
 #[derive(Debug)]
 pub(crate) struct StoreError {
     pub fault: Fault,
     pub source: Box<dyn std::error::Error + Send + Sync>,
-    /// Which of the statements run at once the database refused, if it said so.
+    /// The position of the statement that the database rejected, if it said so.
     pub statement: Option<usize>,
-    /// Whether the words are a sentence that says which setting to change.
-    pub is_worded: bool,
+    /// Whether the message tells the operator what to change.
+    pub is_actionable: bool,
 }
 
 pub(crate) type StoreResult<T> = Result<T, StoreError>;
 
 impl StoreError {
     pub fn new(fault: Fault, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { fault, source: source.into(), statement: None, is_worded: false }
+        Self { fault, source: source.into(), statement: None, is_actionable: false }
     }
 
-    /// A fault whose words tell the operator what to change.
-    pub fn worded(fault: Fault, words: String) -> Self {
-        Self { is_worded: true, ..Self::new(fault, words) }
+    /// A fault whose message tells the operator what to change.
+    pub fn actionable(fault: Fault, message: String) -> Self {
+        Self { is_actionable: true, ..Self::new(fault, message) }
     }
 
-    /// Sorts a driver's error by the database's own code; `by_code` knows the
-    /// dialect's codes.
+    /// Classifies a driver's error by the dialect's code (`by_code`), else by kind.
     pub fn from_sqlx(error: sqlx::Error, by_code: impl Fn(&sqlx::Error) -> Option<Fault>) -> Self {
         let fault = by_code(&error).unwrap_or(match &error {
             sqlx::Error::Io(_)
@@ -126,7 +113,7 @@ impl std::error::Error for StoreError {
 }
 
 impl From<StoreError> for Error {
-    /// What a fault means to a caller once trying again has not helped.
+    /// The error for a caller whose retries are used up.
     fn from(error: StoreError) -> Self {
         match error.fault {
             Fault::Deadlock | Fault::LockWait | Fault::Conflict | Fault::Duplicate => {
@@ -136,17 +123,19 @@ impl From<StoreError> for Error {
                 Self::caused(ErrorKind::Unavailable, "the store cannot be reached", error)
             }
             Fault::Exhausted => {
-                tracing::warn!(%error, "the store lacks room, memory or connections");
-                Self::caused(ErrorKind::Unavailable, "the store has no room for it now", error)
-            }
-            Fault::TooLarge => {
-                tracing::error!(%error, "the store takes no text of that size");
-                let why = "the store does not take so much at once: raise its max_allowed_packet";
+                tracing::warn!(%error, "the store lacks disk, memory or connections");
+                let why = "the store lacks disk, memory or connections";
                 Self::caused(ErrorKind::Unavailable, why, error)
             }
-            Fault::Refused => Self::new(ErrorKind::Unavailable, error.source.to_string()),
+            Fault::TooLarge => {
+                tracing::error!(%error, "a statement exceeds the store's size limit");
+                let why = "a statement exceeds the store's size limit: raise max_allowed_packet";
+                Self::caused(ErrorKind::Unavailable, why, error)
+            }
+            Fault::Refused | Fault::Unfit => {
+                Self::new(ErrorKind::Unavailable, error.source.to_string())
+            }
             Fault::Unknown => Self::invalid_argument(error.source.to_string()),
-            Fault::Unfit => Self::new(ErrorKind::Unavailable, error.source.to_string()),
             Fault::Invariant | Fault::Fatal => {
                 tracing::error!(%error, "the store failed");
                 Self::caused(ErrorKind::Internal, "the store failed", error)
@@ -164,7 +153,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_driver_s_error_is_sorted_by_its_kind_where_no_code_says_it() {
+    async fn a_driver_s_error_without_a_known_code_is_classified_by_its_kind() {
         let by_kind = |error| StoreError::from_sqlx(error, |_| None).fault;
         assert_eq!(by_kind(sqlx::Error::WorkerCrashed), Fault::Lost);
         assert_eq!(by_kind(sqlx::Error::Io(std::io::ErrorKind::BrokenPipe.into())), Fault::Lost);
@@ -184,15 +173,15 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_keeps_the_driver_s_words() {
+    fn a_fault_keeps_the_driver_s_message() {
         let error = StoreError::new(Fault::Lost, sqlx::Error::WorkerCrashed);
-        let words = sqlx::Error::WorkerCrashed.to_string();
-        assert_eq!(error.source().map(ToString::to_string), Some(words.clone()));
-        assert_eq!(error.to_string(), format!("lost_connection: {words}"));
+        let message = sqlx::Error::WorkerCrashed.to_string();
+        assert_eq!(error.source().map(ToString::to_string), Some(message.clone()));
+        assert_eq!(error.to_string(), format!("lost_connection: {message}"));
     }
 
     #[test]
-    fn trying_again_helps_against_others_and_not_against_oneself() {
+    fn only_transient_faults_are_retried() {
         for (fault, is_transient) in [
             (Fault::Deadlock, true),
             (Fault::LockWait, true),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::connection::{Connection, Database, Use};
-use super::error::{Fault, StoreError, StoreResult};
+use super::connection::{Connection, Database, PoolRole};
+use super::error::StoreResult;
 use super::outbox::unpack;
 use super::rows::Cells;
 use super::session::SqlSession;
-use super::statement::{Statement, execute, fetch_optional, run};
+use super::statement::{ReadRow, Statement, execute, fetch_all, run};
 use super::time::Timekeeper;
 use crate::model::Event;
 
@@ -15,12 +15,12 @@ use crate::model::Event;
 /// sequence is locked.
 const NUMBERED_AT_ONCE: u32 = 1_000;
 
-/// Reads the events after `cursor`: what is new and at most one row before it,
-/// however long the history is.
+/// Reads the events after `cursor`, and at most one row before it, however long
+/// the history is.
 ///
 /// With a single writer, rows are numbered as they are inserted. Elsewhere ids
 /// are drawn before the commit and become visible out of order, so a reader that
-/// goes on from the last id would skip rows in flight. There the reader numbers
+/// continued after the last id would skip rows in flight. There the reader numbers
 /// rows once they are visible, one reader at a time. Rows of one product become
 /// visible in the order of their ids, since each is inserted under the product's
 /// row lock.
@@ -30,17 +30,17 @@ pub(super) async fn read_events<D: Database>(
     cursor: u64,
     limit: u32,
 ) -> StoreResult<Vec<Event>> {
-    let mut connection = database.acquire(Use::Read).await?;
-    let (events, is_fresh) = read::<D>(connection.as_mut(), cursor, limit).await?;
-    if !is_fresh {
+    let mut connection = database.pools().acquire(PoolRole::Read).await?;
+    let (events, has_unnumbered) = read::<D>(connection.as_mut(), cursor, limit).await?;
+    if !has_unnumbered {
         return Ok(events);
     }
     number_rows(&mut SqlSession::acquire(database, Arc::clone(time)).await?).await?;
     Ok(read::<D>(connection.as_mut(), cursor, limit).await?.0)
 }
 
-/// Reads the events after `cursor` that are numbered; says whether there are
-/// others.
+/// Reads the numbered events after `cursor`, and whether rows without a number
+/// are visible.
 async fn read<D: Database>(
     connection: &mut dyn Connection,
     cursor: u64,
@@ -62,8 +62,8 @@ struct Page {
     has_unnumbered: bool,
 }
 
-/// Reads the row that the cursor may stand in, of which later events may be
-/// left; then the rows behind it; then whether there are rows to be numbered.
+/// Reads the row that the cursor points into, which may hold later events; then
+/// the rows after it; then whether there are rows without a number.
 fn select_events<D: Database>(cursor: u64, limit: usize) -> Vec<Statement<Page>> {
     let current = format!(
         "SELECT first_cursor, at, CASE WHEN first_cursor + events > {cursor} + 1 THEN body \
@@ -74,7 +74,7 @@ fn select_events<D: Database>(cursor: u64, limit: usize) -> Vec<Statement<Page>>
         "SELECT first_cursor, at, body FROM stockade_outbox WHERE first_cursor > {cursor} \
          ORDER BY first_cursor LIMIT {limit}"
     );
-    let mut reads = vec![Statement::read(current, keep), Statement::read(later, keep)];
+    let mut reads = vec![Statement::read(current, add_events), Statement::read(later, add_events)];
     if !D::SINGLE_WRITER {
         let unnumbered = "SELECT id FROM stockade_outbox WHERE first_cursor IS NULL LIMIT 1";
         reads.push(Statement::read(unnumbered.to_owned(), |page: &mut Page, _| {
@@ -85,37 +85,28 @@ fn select_events<D: Database>(cursor: u64, limit: usize) -> Vec<Statement<Page>>
     reads
 }
 
-fn keep(page: &mut Page, row: &mut Cells<'_>) -> sqlx::Result<()> {
+fn add_events(page: &mut Page, row: &mut Cells<'_>) -> sqlx::Result<()> {
     if page.events.len() >= page.limit {
         return Ok(());
     }
     let (first, at, body) = (row.count()?, row.time()?, row.text()?);
-    let events: Vec<Event> = unpack(first, at, &body).ok_or_else(|| row.wrong())?;
+    let events: Vec<Event> = unpack(first, at, &body).ok_or_else(|| row.invalid_value())?;
     page.events.extend(events.into_iter().filter(|event| event.cursor > page.cursor));
     Ok(())
 }
 
-/// Numbers rows that are visible and have no cursor yet, the first of them.
+/// Numbers the first visible rows that have no cursor yet.
 async fn number_rows<D: Database>(session: &mut SqlSession<D>) -> StoreResult<()> {
-    let fresh = format!(
+    session.open().await?;
+    let mut next = session.lock_sequence("cursor").await?;
+    // Read under the lock: another reader may have numbered rows meanwhile.
+    let unnumbered = format!(
         "SELECT id, events FROM stockade_outbox WHERE first_cursor IS NULL \
          ORDER BY id LIMIT {NUMBERED_AT_ONCE}"
     );
-    session.open().await?;
-    let lock = format!("SELECT next FROM stockade_sequences WHERE name = 'cursor'{}", D::LOCK);
-    let next = fetch_optional(session.connection(), lock, |row| row.count()).await?;
-    let Some(mut next) = next else {
-        return Err(StoreError::new(Fault::Fatal, "the sequence cursor is missing"));
-    };
-    // Only now: another reader may have numbered them since they were seen.
-    let mut rows: Vec<(u64, u64)> = Vec::new();
-    let fresh = Statement::read(fresh, |rows: &mut Vec<(u64, u64)>, row| {
-        rows.push((row.count()?, row.count()?));
-        Ok(())
-    });
-    run(session.connection(), &[fresh], &mut rows).await?;
+    let read: ReadRow<(u64, u64)> = |row| Ok((row.count()?, row.count()?));
     let mut sql = Vec::new();
-    for (id, events) in rows {
+    for (id, events) in fetch_all(session.connection(), unnumbered, read).await? {
         sql.push(format!(
             "UPDATE stockade_outbox SET first_cursor = {next} WHERE id = {id} AND first_cursor IS NULL"
         ));

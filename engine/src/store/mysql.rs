@@ -2,7 +2,7 @@
 
 mod errors;
 mod migrate;
-mod refusal;
+mod open_error;
 mod session;
 mod text;
 mod url;
@@ -11,16 +11,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult};
-use futures_util::future::BoxFuture;
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use sqlx::mysql::MySqlQueryResult;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection};
 
 use super::StoreOptions;
-use super::connection::{Connection, Database, OnRow, StreamError, Use, drain};
+use super::connection::{Database, OnRow, drain};
 use super::error::{Fault, StoreError, StoreResult};
-use super::pool::{self, Acquired, LastSuccess, checkout, while_fresh};
-use super::rows::{Cells, raw_cells};
+use super::pool::{Driver, Pools, while_fresh};
+use super::rows::raw_cells;
 use errors::store_error;
 use migrate::migrate;
 use session::SessionFactory;
@@ -40,40 +39,38 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 raw_cells!(sqlx::mysql::MySqlRow);
 
-/// What the connections of one pool share about their server.
+/// What all connections share about their server.
 #[derive(Debug, Default)]
-struct PoolState {
+struct ServerState {
     /// Whether the last connection led to a node of a Galera cluster.
     is_galera: AtomicBool,
-    text: PacketLimit,
+    packet_limit: PacketLimit,
     /// The count of lost connections. A connection that has not been used since
     /// the last loss is not reused: most often the whole server is gone.
     losses: AtomicU64,
-    /// When a commit last succeeded.
-    commits: LastSuccess,
 }
 
 /// A connection with the count of losses at its last use.
-struct MySqlSession {
+pub(super) struct MySqlSession {
     connection: MySqlConnection,
     losses: u64,
 }
 
-/// Opens and recycles connections for the pool.
+/// Opens connections to one MySQL or MariaDB database.
 #[derive(Clone)]
-struct ConnectionFactory {
+pub(super) struct MySqlDriver {
     sessions: SessionFactory,
-    state: Arc<PoolState>,
+    state: Arc<ServerState>,
 }
 
-impl Manager for ConnectionFactory {
+impl Manager for MySqlDriver {
     type Type = MySqlSession;
     type Error = StoreError;
 
     async fn create(&self) -> StoreResult<MySqlSession> {
         let losses = self.state.losses.load(Ordering::Relaxed);
         let (mut connection, info) = self.sessions.connect().await?;
-        self.state.text.set_server_limit(info.max_allowed_packet);
+        self.state.packet_limit.set_server_limit(info.max_allowed_packet);
         self.state.is_galera.store(info.is_galera, Ordering::Relaxed);
         if info.is_galera {
             connection.execute(CATCH_UP).await.map_err(store_error)?;
@@ -94,56 +91,85 @@ impl Manager for ConnectionFactory {
             let answer = tokio::time::timeout(PING_TIMEOUT, session.connection.ping()).await;
             if !matches!(answer, Ok(Ok(()))) {
                 self.state.losses.fetch_add(1, Ordering::Relaxed);
-                return Err(RecycleError::message("it was closed while it was idle"));
+                return Err(RecycleError::message("the server closed it while it was idle"));
             }
         }
         Ok(())
     }
 }
 
-/// Pools of connections to a MySQL or MariaDB database.
-pub(crate) struct MySqlDatabase {
-    writers: Pool<ConnectionFactory>,
-    readers: Pool<ConnectionFactory>,
-    timeout: Duration,
-    state: Arc<PoolState>,
-}
-
-impl MySqlDatabase {
-    /// Brings the tables up to date and prepares pools. A server that cannot be
-    /// used as it is set up is refused with a sentence that says what to change.
-    pub async fn open(options: &StoreOptions) -> StoreResult<Self> {
-        let sessions = SessionFactory::of(options)?;
-        let migrated = migrate(options).await;
-        migrated.map_err(|error| refusal::at_start(error, &sessions.target))?;
-        Self::with(options, sessions)
-    }
-
-    /// Prepares pools; connections are made when they are first needed.
-    fn with(options: &StoreOptions, sessions: SessionFactory) -> StoreResult<Self> {
-        let state = Arc::new(PoolState::default());
-        let maker = ConnectionFactory { sessions, state: Arc::clone(&state) };
-        let timeout = options.store_timeout;
-        Ok(Self {
-            writers: pool::pool(maker.clone(), options.connections, timeout)?,
-            readers: pool::pool(maker, options.connections, timeout)?,
-            timeout,
-            state,
+impl Driver for MySqlDriver {
+    /// On Galera each statement travels alone. Where another node's write wins the
+    /// certification, Galera rolls the transaction back; between two statements of
+    /// one text that stays unseen, and the rest would run outside any transaction.
+    fn join(&self, statements: &[&str]) -> StoreResult<Vec<String>> {
+        if self.state.is_galera.load(Ordering::Relaxed) {
+            return Ok(statements.iter().map(|statement| (*statement).to_owned()).collect());
+        }
+        let max = self.state.packet_limit.at(Instant::now());
+        text::join(statements, max).map_err(|length| {
+            let why = format!("a statement has {length} bytes, and the server accepts {max}");
+            StoreError::new(Fault::TooLarge, why)
         })
     }
 
-    fn pooled(&self, connection: Object<ConnectionFactory>) -> PooledConnection {
-        PooledConnection {
-            one_by_one: self.state.is_galera.load(Ordering::Relaxed),
-            connection: Some(connection),
-            state: Arc::clone(&self.state),
-            timeout: self.timeout,
-            is_busy: false,
+    async fn send(
+        session: &mut MySqlSession,
+        text: String,
+        timeout: Duration,
+        rows_affected: &mut Vec<u64>,
+        on_row: OnRow<'_>,
+    ) -> StoreResult<()> {
+        let stream = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(&mut session.connection);
+        let count = |done: MySqlQueryResult| done.rows_affected();
+        drain(stream, count, store_error, timeout, rows_affected, on_row).await
+    }
+
+    async fn close(session: MySqlSession) {
+        // No caller uses it any more, whether or not closing succeeds.
+        let _ = session.connection.close().await;
+    }
+
+    fn record_success(&self, session: &mut MySqlSession) {
+        session.losses = self.state.losses.load(Ordering::Relaxed);
+    }
+
+    fn record_failure(&self, error: &StoreError, length: usize) -> bool {
+        if let Some(sqlx::Error::Io(_)) = error.source.downcast_ref() {
+            self.state.packet_limit.record_loss(length, Instant::now());
         }
+        // A server that cannot serve may say so and stay connected; the next
+        // connection may lead to the one that took over.
+        let is_lost = error.statement.is_none() || error.fault == Fault::Lost;
+        if is_lost {
+            self.state.losses.fetch_add(1, Ordering::Relaxed);
+        }
+        is_lost
+    }
+}
+
+/// The connections to a MySQL or MariaDB database.
+pub(crate) struct MySqlDatabase(Pools<MySqlDriver>);
+
+impl MySqlDatabase {
+    /// Applies the missing migrations and prepares pools. The error of a server
+    /// that cannot be used names the setting to change.
+    pub async fn open(options: &StoreOptions) -> StoreResult<Self> {
+        let sessions = SessionFactory::new(options)?;
+        let migrated = migrate(options).await;
+        migrated.map_err(|error| open_error::explain(error, &sessions.target))?;
+        Self::new(options, sessions)
+    }
+
+    fn new(options: &StoreOptions, sessions: SessionFactory) -> StoreResult<Self> {
+        let driver = MySqlDriver { sessions, state: Arc::default() };
+        let size = options.connections;
+        Ok(Self(Pools::new(driver, size, Some(size), options.store_timeout)?))
     }
 }
 
 impl Database for MySqlDatabase {
+    type Driver = MySqlDriver;
     const SINGLE_WRITER: bool = false;
     const BEGIN: &'static str = "START TRANSACTION";
     const BEGIN_SNAPSHOT: &'static [&'static str] = &[
@@ -151,140 +177,14 @@ impl Database for MySqlDatabase {
         "START TRANSACTION WITH CONSISTENT SNAPSHOT",
     ];
     const LOCK: &'static str = " FOR UPDATE";
-    // SYSDATE and not NOW: a statement that waited for a lock must not go by
-    // the time at which it began to wait.
+    // SYSDATE, since NOW is the time at which a statement began to wait for locks.
     const NOW: Option<&'static str> = Some("CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)");
     const ROWS_AFFECTED: &'static str = "ROW_COUNT()";
     const CURSOR: &'static str = "NULL";
 
-    fn acquire(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
-        Box::pin(async move {
-            let pool = match used_for {
-                Use::Write => &self.writers,
-                Use::Read => &self.readers,
-            };
-            let pooled: Box<dyn Connection> = Box::new(self.pooled(checkout(pool).await?));
-            Ok(pooled)
-        })
+    fn pools(&self) -> &Pools<MySqlDriver> {
+        &self.0
     }
-
-    fn probe(&self) -> BoxFuture<'_, StoreResult<Option<Box<dyn Connection>>>> {
-        Box::pin(async move {
-            let pooled =
-                match pool::checkout_unless_busy(&self.writers, &self.state.commits).await? {
-                    Acquired::Connection(connection) => self.pooled(connection),
-                    Acquired::BusyAtWork => return Ok(None),
-                };
-            let pooled: Box<dyn Connection> = Box::new(pooled);
-            Ok(Some(pooled))
-        })
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            for session in pool::close(&self.writers).into_iter().chain(pool::close(&self.readers))
-            {
-                // It is of no use any more, whatever came of that.
-                let _ = session.connection.close().await;
-            }
-        })
-    }
-}
-
-struct PooledConnection {
-    /// `None` once it was discarded.
-    connection: Option<Object<ConnectionFactory>>,
-    /// Whether each statement travels alone. Where another node's write wins the
-    /// certification, Galera rolls the transaction back; between two statements
-    /// of one text that goes unseen, and the rest of the text would run outside
-    /// of any transaction.
-    one_by_one: bool,
-    state: Arc<PoolState>,
-    timeout: Duration,
-    /// Whether statements are in flight.
-    is_busy: bool,
-}
-
-impl Drop for PooledConnection {
-    fn drop(&mut self) {
-        // The caller was cancelled: the rest of the response must not reach the
-        // next one.
-        if self.is_busy {
-            self.discard();
-        }
-    }
-}
-
-impl Connection for PooledConnection {
-    fn run<'a>(
-        &'a mut self,
-        statements: &'a [&'a str],
-        on_row: OnRow<'a>,
-    ) -> BoxFuture<'a, StoreResult<Vec<u64>>> {
-        Box::pin(async move {
-            let Some(connection) = &mut self.connection else {
-                return Err(StoreError::new(Fault::Lost, "the connection was discarded"));
-            };
-            let commits = statements.last() == Some(&"COMMIT");
-            let texts: Vec<String> = if self.one_by_one {
-                statements.iter().map(|statement| (*statement).to_owned()).collect()
-            } else {
-                let max = self.state.text.at(Instant::now());
-                text::join(statements, max).map_err(|length| too_large(length, max))?
-            };
-            self.is_busy = true;
-            let mut rows_affected = Vec::new();
-            let mut done = Ok(());
-            for text in texts {
-                let (before, length) = (rows_affected.len(), text.len());
-                let session = &mut connection.connection;
-                let stream = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(session);
-                let hit = |done: &MySqlQueryResult| done.rows_affected();
-                let mut on_row = |at: usize, row: &mut Cells<'_>| on_row(before + at, row);
-                match drain(stream, hit, self.timeout, &mut on_row).await {
-                    Ok(more) => rows_affected.extend(more),
-                    Err(broken) => {
-                        if matches!(broken.error, Some(sqlx::Error::Io(_))) {
-                            self.state.text.record_loss(length, Instant::now());
-                        }
-                        let statement = broken.statement.map(|at| before + at);
-                        done = Err(StreamError { statement, ..broken });
-                        break;
-                    }
-                }
-            }
-            self.is_busy = false;
-            match done {
-                Ok(()) => {
-                    connection.losses = self.state.losses.load(Ordering::Relaxed);
-                    if commits {
-                        self.state.commits.now();
-                    }
-                    Ok(rows_affected)
-                }
-                Err(broken) => {
-                    let error = broken.into_error(store_error);
-                    // A server that cannot serve may say so and stay connected; the
-                    // next connection may lead to the one that took over.
-                    if error.statement.is_none() || error.fault == Fault::Lost {
-                        self.state.losses.fetch_add(1, Ordering::Relaxed);
-                        self.discard();
-                    }
-                    Err(error)
-                }
-            }
-        })
-    }
-
-    fn discard(&mut self) {
-        // Dropping it closes it, which ends what is in flight.
-        drop(self.connection.take().map(Object::take));
-    }
-}
-
-fn too_large(length: usize, max: usize) -> StoreError {
-    let why = format!("a statement of {length} bytes, where the server takes {max} at once");
-    StoreError::new(Fault::TooLarge, why)
 }
 
 #[cfg(test)]

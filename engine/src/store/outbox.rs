@@ -1,4 +1,4 @@
-//! How the events of one transaction are kept in one row.
+//! Encodes the events of one transaction into one outbox row.
 
 use std::fmt::Write;
 
@@ -9,8 +9,7 @@ use crate::model::{Event, EventKind, HoldId, OrderId, ProductId, Timestamp};
 /// Kind, product, hold or 0, order or 0, units, version.
 type Packed = (i64, u64, u64, u64, i64, u64);
 
-/// Writes events as JSON of numbers only, so that it can stand in SQL text
-/// as it is.
+/// Encodes events as JSON of numbers alone, which SQL text needs no escapes for.
 pub(super) fn pack(events: &[LedgerEvent]) -> String {
     let mut body = String::with_capacity(2 + events.len() * 40);
     for event in events {
@@ -26,7 +25,7 @@ pub(super) fn pack(events: &[LedgerEvent]) -> String {
     body
 }
 
-/// Reads the events of one row, the first of which has `first_cursor`.
+/// Decodes the events of one row, the first of which has `first_cursor`.
 pub(super) fn unpack(first_cursor: u64, at: Timestamp, body: &str) -> Option<Vec<Event>> {
     let packed: Vec<Packed> = serde_json::from_str(body).ok()?;
     let event = |(cursor, (kind, product, hold, order, quantity, version)): (u64, Packed)| {

@@ -1,5 +1,4 @@
-//! A database as the engine sees it: single reads and small writes, and the
-//! way to sessions.
+//! A SQL database as a [`Store`]: single reads, small writes, and sessions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,17 +6,18 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::audit::{STEP, read_facts};
-use super::connection::{Database, Use};
+use super::audit::{SCAN_ROWS, read_facts};
+use super::connection::{Database, PoolRole};
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
 use super::retry::with_retries;
 use super::session::SqlSession;
 use super::statement::{
-    LastRow, ReadRow, Statement, execute, fetch_optional, run, run_checked, run_timed,
+    Collect, ReadRow, Statement, execute, fetch_optional, read_clock, run, run_checked, run_timed,
 };
-use super::statements::{self, list};
+use super::statements::{IDS_MAX, hex_list, list};
 use super::time::Timekeeper;
+use super::writes::insert_product;
 use super::{
     DueProducts, Owned, ProductInsert, Sequence, Session, Store, StoreOptions, rows, schema,
 };
@@ -27,15 +27,15 @@ use crate::ledger::{OrderRow, ProductRow};
 use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, ProductId, Timestamp};
 use crate::runtime;
 
-/// The name under which the store's own id stands among the sequences.
+/// The row of the sequences that holds the store's own id.
 const IDENTITY: &str = "store_id";
 
-/// How long an audit waits for another one of this engine.
-const AUDIT_TURN: Duration = Duration::from_secs(10);
+/// How long an audit waits for another audit of this engine.
+const AUDIT_WAIT: Duration = Duration::from_secs(10);
 
 /// The most probes for free ids in one draw. Each probe doubles the span, so that
 /// 64 reach the end of all ids.
-const LOOKS_MAX: u32 = 64;
+const FREE_ID_PROBES: u32 = 64;
 
 /// A store that speaks SQL.
 pub(crate) struct SqlStore<D> {
@@ -53,32 +53,28 @@ impl<D: Database> SqlStore<D> {
         let time = Timekeeper::new(Arc::clone(clock), Arc::clone(host), clock_steps.clone());
         let auditing = tokio::sync::Mutex::default();
         let store = Self { database, time: Arc::new(time), retries: *retries, auditing };
-        let ready = with_retries(*retries, || store.check_tables()).await;
-        let ready = match ready {
+        let ready = match with_retries(*retries, || store.check_tables()).await {
             Ok(()) if D::NOW.is_none() => with_retries(*retries, || store.resume_time()).await,
-            ready => ready.map_err(schema::lacks),
+            checked => checked.map_err(schema::table_error),
         };
         if ready.is_err() {
-            store.database.close().await;
+            store.close().await;
         }
         ready.map(|()| store)
     }
 
-    /// Fails unless every table is there with the columns that are needed.
+    /// Fails unless every table exists with the columns that are needed.
     async fn check_tables(&self) -> StoreResult<()> {
-        let mut connection = self.database.acquire(Use::Read).await?;
-        let done = execute(connection.as_mut(), &schema::probes()).await;
-        if done.is_err() {
-            connection.discard();
-        }
-        done
+        let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
+        let checked = execute(connection.as_mut(), &schema::probes()).await;
+        checked.inspect_err(|_| connection.discard())
     }
 
     /// Resumes the host's clock from the newest commit, so that time does not run
     /// backwards over a restart.
     async fn resume_time(&self) -> StoreResult<()> {
         let sql = "SELECT at FROM stockade_outbox ORDER BY id DESC LIMIT 1".to_owned();
-        let mut connection = self.database.acquire(Use::Read).await?;
+        let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
         let newest = fetch_optional(connection.as_mut(), sql, |row| row.time()).await?;
         if let Some(newest) = newest {
             self.time.resume(newest);
@@ -86,8 +82,19 @@ impl<D: Database> SqlStore<D> {
         Ok(())
     }
 
-    pub(super) async fn writer(&self) -> StoreResult<SqlSession<D>> {
+    async fn writer(&self) -> StoreResult<SqlSession<D>> {
         SqlSession::acquire(&self.database, Arc::clone(&self.time)).await
+    }
+
+    fn retried<'a, T, F>(
+        &'a self,
+        work: impl FnMut() -> F + Send + 'a,
+    ) -> BoxFuture<'a, StoreResult<T>>
+    where
+        F: Future<Output = StoreResult<T>> + Send + 'a,
+        T: 'a,
+    {
+        Box::pin(with_retries(self.retries, work))
     }
 
     /// Runs reading statements and returns the store's time of the read.
@@ -96,13 +103,21 @@ impl<D: Database> SqlStore<D> {
         statements: &[Statement<T>],
         into: &mut T,
     ) -> StoreResult<Timestamp> {
-        let mut connection = self.database.acquire(Use::Read).await?;
-        let asked = self.time.start_observation();
-        let done = run_timed::<D, T>(connection.as_mut(), statements, into).await;
-        if done.is_err() {
-            connection.discard();
-        }
-        Ok(self.time.observe(done?, asked))
+        let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
+        let started = self.time.start_observation();
+        let time = run_timed::<D, T>(connection.as_mut(), statements, into).await;
+        Ok(self.time.observe(time.inspect_err(|_| connection.discard())?, started))
+    }
+
+    /// Reads rows, and the store's time.
+    async fn select_all<T: Send>(
+        &self,
+        sql: String,
+        read: ReadRow<T>,
+    ) -> StoreResult<(Vec<T>, Timestamp)> {
+        let (statement, mut collect) = Collect::new(sql, read);
+        let now = self.select(&[statement], &mut collect).await?;
+        Ok((collect.rows, now))
     }
 
     /// Reads at most one row, and the store's time.
@@ -111,51 +126,53 @@ impl<D: Database> SqlStore<D> {
         sql: String,
         read: ReadRow<T>,
     ) -> StoreResult<(Option<T>, Timestamp)> {
-        let (statement, mut last) = LastRow::of(sql, read);
-        let now = self.select(&[statement], &mut last).await?;
-        Ok((last.row, now))
+        let (mut rows, now) = self.select_all(sql, read).await?;
+        Ok((rows.pop(), now))
     }
 
-    async fn read_products(&self, sql: String) -> StoreResult<(Vec<CachedProduct>, Timestamp)> {
-        let mut found: Vec<ProductRow> = Vec::new();
-        let read = Statement::read(sql, |found: &mut Vec<ProductRow>, row| {
-            found.push(rows::product(row)?);
-            Ok(())
-        });
-        let now = self.select(&[read], &mut found).await?;
-        let due = found.iter().filter(|row| row.next_due.is_some_and(|at| at <= now));
+    /// Reads the products that meet a condition, and the store's time.
+    async fn select_products(&self, which: &str) -> StoreResult<(Vec<CachedProduct>, Timestamp)> {
+        let columns = rows::PRODUCT;
+        let sql = format!("SELECT {columns} FROM stockade_products WHERE {which}");
+        let (mut products, now) = self.select_all(sql, rows::product).await?;
+        let due = products.iter().filter(|row| row.next_due.is_some_and(|at| at <= now));
         let due = list(due.map(|row| row.product.id));
         if !due.is_empty() {
-            self.count_due_as_returned(&mut found, &due, now).await?;
+            for fresh in self.select_with_due_returned(&due, now).await? {
+                let stale = products.iter_mut().find(|row| row.product.id == fresh.product.id);
+                if let Some(stale) = stale {
+                    *stale = fresh;
+                }
+            }
         }
         let cached =
             |row: ProductRow| CachedProduct { product: row.product, next_due: row.next_due };
-        Ok((found.into_iter().map(cached).collect(), now))
+        Ok((products.into_iter().map(cached).collect(), now))
     }
 
-    /// What is due is dead, whether or not a sweep has been by. The rows may
-    /// have moved on since they were read, so they are read again with it.
-    async fn count_due_as_returned(
+    /// Reads products with their due holds and orders, and counts these as
+    /// returned, whether or not a sweep has returned them. The products are read
+    /// again: they may have changed since the read that found them due.
+    async fn select_with_due_returned(
         &self,
-        found: &mut Vec<ProductRow>,
-        due: &str,
+        ids: &str,
         now: Timestamp,
-    ) -> StoreResult<()> {
-        let (columns, at) = (rows::PRODUCT, now.micros());
-        let due_units = |table: &str, column: &str, edge: &str, what: &str| {
+    ) -> StoreResult<Vec<ProductRow>> {
+        let (columns, now) = (rows::PRODUCT, now.micros());
+        let aggregate = |table: &str, column: &str, edge: &str, value: &str| {
             format!(
-                "(SELECT {what} FROM stockade_{table} d WHERE d.product_id = p.id \
-                 AND d.status = 0 AND d.{column} {edge} {at})"
+                "(SELECT {value} FROM stockade_{table} d WHERE d.product_id = p.id \
+                 AND d.status = 0 AND d.{column} {edge} {now})"
             )
         };
         let sql = format!(
-            "SELECT {columns}, {}, {}, {}, {} FROM stockade_products p WHERE id IN ({due})",
-            due_units("holds", "expires_at", "<=", "CAST(COALESCE(SUM(qty), 0) AS SIGNED)"),
-            due_units("orders", "due_at", "<=", "CAST(COALESCE(SUM(qty), 0) AS SIGNED)"),
-            due_units("holds", "expires_at", ">", "MIN(expires_at)"),
-            due_units("orders", "due_at", ">", "MIN(due_at)"),
+            "SELECT {columns}, {}, {}, {}, {} FROM stockade_products p WHERE id IN ({ids})",
+            aggregate("holds", "expires_at", "<=", "CAST(COALESCE(SUM(qty), 0) AS SIGNED)"),
+            aggregate("orders", "due_at", "<=", "CAST(COALESCE(SUM(qty), 0) AS SIGNED)"),
+            aggregate("holds", "expires_at", ">", "MIN(expires_at)"),
+            aggregate("orders", "due_at", ">", "MIN(due_at)"),
         );
-        let read = Statement::read(sql, |found: &mut Vec<ProductRow>, row| {
+        let read: ReadRow<ProductRow> = |row| {
             let mut fresh = rows::product(row)?;
             let (holds, orders) = (row.count()?, row.count()?);
             let product = &mut fresh.product;
@@ -163,82 +180,15 @@ impl<D: Database> SqlStore<D> {
             product.pending = product.pending.saturating_sub(orders);
             product.stock += holds + orders;
             fresh.next_due = [row.opt_time()?, row.opt_time()?].into_iter().flatten().min();
-            if let Some(stale) = found.iter_mut().find(|row| row.product.id == fresh.product.id) {
-                *stale = fresh;
-            }
-            Ok(())
-        });
-        self.select(&[read], found).await?;
-        Ok(())
-    }
-
-    /// Whether a hold could be made: the store takes writes and has the tables.
-    async fn check_readiness(&self) -> StoreResult<()> {
-        let Some(mut connection) = self.database.probe().await? else {
-            return Ok(());
+            Ok(fresh)
         };
-        let probes = schema::probes();
-        let probes = probes.iter().map(String::as_str);
-        let statements: Vec<&str> = schema::WRITE_NOTHING.into_iter().chain(probes).collect();
-        match execute(connection.as_mut(), &statements).await {
-            // Another process writes, which is load and no fault.
-            Err(StoreError { fault: Fault::LockWait, .. }) if D::SINGLE_WRITER => Ok(()),
-            Err(error) => {
-                connection.discard();
-                Err(error)
-            }
-            Ok(()) => Ok(()),
-        }
+        Ok(self.select_all(sql, read).await?.0)
     }
 
-    async fn draw_ids(&self, sequence: Sequence, count: u64) -> StoreResult<u64> {
-        let name = sequence.name();
-        let mut session = self.writer().await?;
-        session.open().await?;
-        let lock = format!("SELECT next FROM stockade_sequences WHERE name = '{name}'{}", D::LOCK);
-        let first = fetch_optional(session.connection(), lock, |row| row.count()).await?;
-        let Some(first) = first else {
-            return Err(StoreError::new(Fault::Fatal, format!("the sequence {name} is missing")));
-        };
-        let first = self.first_free(&mut session, sequence, first, count).await?;
-        let next = first.saturating_add(count);
-        let set = format!("UPDATE stockade_sequences SET next = {next} WHERE name = '{name}'");
-        execute(session.connection(), &[&set]).await?;
-        session.finish("COMMIT").await?;
-        Ok(first)
-    }
-
-    /// Reads the store's own id, drawn by the first engine that opens it.
-    async fn identify(&self) -> StoreResult<u64> {
-        if let Some(id) = self.read_identity().await? {
-            return Ok(id);
-        }
-        let id = runtime::random::<u64>() >> 1;
-        let mut session = self.writer().await?;
-        session.open().await?;
-        let insert =
-            format!("INSERT INTO stockade_sequences (name, next) VALUES ('{IDENTITY}', {id})");
-        match execute(session.connection(), &[&insert]).await {
-            Ok(()) => session.finish("COMMIT").await.map(|()| id),
-            // Another process was quicker, so it is read when this is tried again.
-            Err(error) if error.fault == Fault::Duplicate => {
-                drop(session);
-                self.read_identity().await?.ok_or(error)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn read_identity(&self) -> StoreResult<Option<u64>> {
-        let sql = format!("SELECT next FROM stockade_sequences WHERE name = '{IDENTITY}'");
-        Ok(self.select_one(sql, |row| row.count()).await?.0)
-    }
-
-    /// The first of `count` ids from `from` on that no row has. Rows that were
-    /// imported, or written by a process whose draw a fail-over has lost, are
-    /// passed over; the span looked at doubles, so that many cost few looks.
+    /// Returns the first of `count` consecutive ids from `from` on that no row has.
+    /// It skips rows that were imported, or written by a process whose draw was
+    /// lost in a fail-over; the span doubles, so that many cost few probes.
     async fn first_free(
-        &self,
         session: &mut SqlSession<D>,
         sequence: Sequence,
         mut from: u64,
@@ -246,7 +196,7 @@ impl<D: Database> SqlStore<D> {
     ) -> StoreResult<u64> {
         let Some(table) = sequence.table() else { return Ok(from) };
         let mut span = count;
-        for _ in 0..LOOKS_MAX {
+        for _ in 0..FREE_ID_PROBES {
             let end = from.saturating_add(span).min(i64::MAX.unsigned_abs());
             let sql = format!(
                 "SELECT id FROM {table} WHERE id >= {from} AND id < {end} ORDER BY id DESC LIMIT 1"
@@ -256,101 +206,13 @@ impl<D: Database> SqlStore<D> {
             from = taken + 1;
             span = span.saturating_mul(2);
         }
-        let why = format!("no {count} free ids were found in {table} up to {from}");
+        let why = format!("no {count} consecutive ids are free in {table} up to {from}");
         Err(StoreError::new(Fault::Fatal, why))
     }
 
-    async fn insert(&self, new: ProductInsert<'_>) -> StoreResult<()> {
-        let mut session = self.writer().await?;
-        session.open().await?;
-        let asked = self.time.start_observation();
-        let now = self.time.observe(session.read_clock().await?, asked);
-        let inserts = super::writes::insert_product(&new, now, D::CURSOR);
-        run_checked(session.connection(), &inserts, &mut ()).await?;
-        session.finish("COMMIT").await
-    }
-
-    async fn due(&self, limit: u32) -> StoreResult<DueProducts> {
-        // The soonest first, one over the limit, so that the next moment is
-        // among them.
-        let sql = format!(
-            "SELECT id, next_due FROM stockade_products WHERE next_due IS NOT NULL \
-             ORDER BY next_due LIMIT {limit}"
-        );
-        let mut soonest = Vec::new();
-        let read = Statement::read(sql, |soonest: &mut Vec<(ProductId, Timestamp)>, row| {
-            soonest.push((ProductId(row.count()?), row.time()?));
-            Ok(())
-        });
-        let now = self.select(&[read], &mut soonest).await?;
-        let next = soonest.first().map(|(_, at)| *at);
-        soonest.retain(|(_, at)| *at <= now);
-        Ok(DueProducts { products: soonest, next, now })
-    }
-
-    async fn read_product(&self, id: ProductId) -> StoreResult<Option<(CachedProduct, Timestamp)>> {
-        let columns = rows::PRODUCT;
-        let sql = format!("SELECT {columns} FROM stockade_products WHERE id = {id}");
-        let (mut found, now) = self.read_products(sql).await?;
-        Ok(found.pop().map(|product| (product, now)))
-    }
-
-    async fn read_page(&self, after: u64, limit: u32) -> StoreResult<Vec<CachedProduct>> {
-        let columns = rows::PRODUCT;
-        let sql = format!(
-            "SELECT {columns} FROM stockade_products WHERE id > {after} ORDER BY id LIMIT {limit}"
-        );
-        Ok(self.read_products(sql).await?.0)
-    }
-
-    async fn read_hold(&self, id: HoldId) -> StoreResult<Option<(Hold, Timestamp)>> {
-        let sql = format!("SELECT {} FROM stockade_holds WHERE id = {id}", rows::HOLD);
-        let (mut found, now) = self.select_one(sql, rows::hold).await?;
-        if let Some(hold) = found.as_mut().filter(|hold| hold.status == HoldStatus::Converted) {
-            // Written by the transaction that converted the hold, for good.
-            let sql = format!("SELECT id FROM stockade_orders WHERE hold_id = {id}");
-            hold.order_id = self.select_one(sql, |row| row.count().map(OrderId)).await?.0;
-        }
-        Ok(found.map(|hold| (hold, now)))
-    }
-
-    async fn read_order(&self, id: OrderId) -> StoreResult<Option<(OrderRow, Timestamp)>> {
-        let sql = format!("SELECT {} FROM stockade_orders WHERE id = {id}", rows::ORDER);
-        let (found, now) = self.select_one(sql, rows::order).await?;
-        Ok(found.map(|row| (row, now)))
-    }
-
-    async fn read_owners(&self, kind: Owned, ids: &[u64]) -> StoreResult<HashMap<u64, ProductId>> {
-        let table = match kind {
-            Owned::Hold => "holds",
-            Owned::Order => "orders",
-        };
-        // Many may ask at once; no statement of theirs may be too long.
-        let select = |ids: &[u64]| {
-            let ids = list(ids);
-            let sql = format!("SELECT id, product_id FROM stockade_{table} WHERE id IN ({ids})");
-            Statement::read(sql, |found: &mut HashMap<u64, ProductId>, row| {
-                found.insert(row.count()?, ProductId(row.count()?));
-                Ok(())
-            })
-        };
-        let reads: Vec<_> = ids.chunks(statements::IDS_MAX).map(select).collect();
-        let mut found = HashMap::with_capacity(ids.len());
-        self.select(&reads, &mut found).await?;
-        Ok(found)
-    }
-
-    async fn read_audit(&self) -> StoreResult<AuditFacts> {
-        let mut connection = self.database.acquire(Use::Read).await?;
-        let read = read_facts::<D>(connection.as_mut(), &self.time, STEP).await;
-        if read.is_err() {
-            connection.discard();
-        }
-        read
-    }
-
-    async fn read_events(&self, cursor: u64, limit: u32) -> StoreResult<Vec<Event>> {
-        read_events(&self.database, &self.time, cursor, limit).await
+    async fn select_identity(&self) -> StoreResult<Option<u64>> {
+        let sql = format!("SELECT next FROM stockade_sequences WHERE name = '{IDENTITY}'");
+        Ok(self.select_one(sql, |row| row.count()).await?.0)
     }
 }
 
@@ -367,39 +229,108 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn draw(&self, sequence: Sequence, count: u64) -> BoxFuture<'_, StoreResult<u64>> {
-        Box::pin(with_retries(self.retries, move || self.draw_ids(sequence, count)))
+        self.retried(move || async move {
+            let mut session = self.writer().await?;
+            session.open().await?;
+            let name = sequence.name();
+            let next = session.lock_sequence(name).await?;
+            let first = Self::first_free(&mut session, sequence, next, count).await?;
+            let next = first.saturating_add(count);
+            let set = format!("UPDATE stockade_sequences SET next = {next} WHERE name = '{name}'");
+            execute(session.connection(), &[&set]).await?;
+            session.finish("COMMIT").await?;
+            Ok(first)
+        })
     }
 
     fn identity(&self) -> BoxFuture<'_, StoreResult<u64>> {
-        Box::pin(with_retries(self.retries, move || self.identify()))
+        self.retried(move || async move {
+            if let Some(id) = self.select_identity().await? {
+                return Ok(id);
+            }
+            let id = runtime::random::<u64>() >> 1;
+            let mut session = self.writer().await?;
+            session.open().await?;
+            let insert =
+                format!("INSERT INTO stockade_sequences (name, next) VALUES ('{IDENTITY}', {id})");
+            match execute(session.connection(), &[&insert]).await {
+                Ok(()) => session.finish("COMMIT").await.map(|()| id),
+                // Another process has inserted its id first.
+                Err(error) if error.fault == Fault::Duplicate => {
+                    drop(session);
+                    self.select_identity().await?.ok_or(error)
+                }
+                Err(error) => Err(error),
+            }
+        })
     }
 
     fn ping(&self) -> BoxFuture<'_, StoreResult<()>> {
-        // Once more, since the first may find a connection that was lost.
-        Box::pin(with_retries(self.retries.min(1), move || self.check_readiness()))
+        let check = move || async move {
+            let Some(mut connection) = self.database.pools().probe().await? else {
+                return Ok(());
+            };
+            let probes = schema::probes();
+            let probes = probes.iter().map(String::as_str);
+            let statements: Vec<&str> = schema::WRITE_NOTHING.into_iter().chain(probes).collect();
+            match execute(connection.as_mut(), &statements).await {
+                // Another process holds the write lock, which is load and no fault.
+                Err(StoreError { fault: Fault::LockWait, .. }) if D::SINGLE_WRITER => Ok(()),
+                checked => checked.inspect_err(|_| connection.discard()),
+            }
+        };
+        // One retry, since the first check may get a connection that was lost.
+        Box::pin(with_retries(self.retries.min(1), check))
     }
 
     fn product(
         &self,
         id: ProductId,
     ) -> BoxFuture<'_, StoreResult<Option<(CachedProduct, Timestamp)>>> {
-        Box::pin(with_retries(self.retries, move || self.read_product(id)))
+        self.retried(move || async move {
+            let (mut products, now) = self.select_products(&format!("id = {id}")).await?;
+            Ok(products.pop().map(|product| (product, now)))
+        })
     }
 
     fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>> {
-        Box::pin(with_retries(self.retries, move || self.read_page(after, limit)))
+        self.retried(move || async move {
+            let which = format!("id > {after} ORDER BY id LIMIT {limit}");
+            Ok(self.select_products(&which).await?.0)
+        })
     }
 
     fn insert_product<'a>(&'a self, product: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>> {
-        Box::pin(self.insert(product))
+        Box::pin(async move {
+            let mut session = self.writer().await?;
+            session.open().await?;
+            let started = self.time.start_observation();
+            let now = read_clock::<D>(session.connection()).await?;
+            let inserts = insert_product(&product, self.time.observe(now, started), D::CURSOR);
+            run_checked(session.connection(), &inserts, &mut ()).await?;
+            session.finish("COMMIT").await
+        })
     }
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>> {
-        Box::pin(with_retries(self.retries, move || self.read_hold(id)))
+        self.retried(move || async move {
+            let sql = format!("SELECT {} FROM stockade_holds WHERE id = {id}", rows::HOLD);
+            let (mut hold, now) = self.select_one(sql, rows::hold).await?;
+            if let Some(hold) = hold.as_mut().filter(|hold| hold.status == HoldStatus::Converted) {
+                // The transaction that converted the hold inserted its order.
+                let sql = format!("SELECT id FROM stockade_orders WHERE hold_id = {id}");
+                hold.order_id = self.select_one(sql, |row| row.count().map(OrderId)).await?.0;
+            }
+            Ok(hold.map(|hold| (hold, now)))
+        })
     }
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>> {
-        Box::pin(with_retries(self.retries, move || self.read_order(id)))
+        self.retried(move || async move {
+            let sql = format!("SELECT {} FROM stockade_orders WHERE id = {id}", rows::ORDER);
+            let (order, now) = self.select_one(sql, rows::order).await?;
+            Ok(order.map(|row| (row, now)))
+        })
     }
 
     fn owners<'a>(
@@ -407,15 +338,43 @@ impl<D: Database> Store for SqlStore<D> {
         kind: Owned,
         ids: &'a [u64],
     ) -> BoxFuture<'a, StoreResult<HashMap<u64, ProductId>>> {
-        Box::pin(with_retries(self.retries, move || self.read_owners(kind, ids)))
+        let table = match kind {
+            Owned::Hold => "holds",
+            Owned::Order => "orders",
+        };
+        let select = move |ids: &[u64]| {
+            let ids = list(ids);
+            let sql = format!("SELECT id, product_id FROM stockade_{table} WHERE id IN ({ids})");
+            Statement::read(sql, |owners: &mut HashMap<u64, ProductId>, row| {
+                owners.insert(row.count()?, ProductId(row.count()?));
+                Ok(())
+            })
+        };
+        self.retried(move || async move {
+            let reads: Vec<_> = ids.chunks(IDS_MAX).map(select).collect();
+            let mut owners = HashMap::with_capacity(ids.len());
+            self.select(&reads, &mut owners).await?;
+            Ok(owners)
+        })
     }
 
     fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>> {
-        Box::pin(with_retries(self.retries, move || self.due(limit)))
+        self.retried(move || async move {
+            let sql = format!(
+                "SELECT id, next_due FROM stockade_products WHERE next_due IS NOT NULL \
+                 ORDER BY next_due LIMIT {limit}"
+            );
+            let read: ReadRow<(ProductId, Timestamp)> =
+                |row| Ok((ProductId(row.count()?), row.time()?));
+            let (mut products, now) = self.select_all(sql, read).await?;
+            let next = products.first().map(|(_, at)| *at);
+            products.retain(|(_, at)| *at <= now);
+            Ok(DueProducts { products, next, now })
+        })
     }
 
     fn events_after(&self, cursor: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>> {
-        Box::pin(with_retries(self.retries, move || self.read_events(cursor, limit)))
+        self.retried(move || read_events(&self.database, &self.time, cursor, limit))
     }
 
     fn forget_keys(&self, life: Duration, limit: u32) -> BoxFuture<'_, StoreResult<u64>> {
@@ -423,39 +382,37 @@ impl<D: Database> Store for SqlStore<D> {
             let now = self.select(&[Statement::<()>::new("SELECT 1")], &mut ()).await?;
             let life = i64::try_from(life.as_micros()).unwrap_or(i64::MAX);
             let before = now.micros().saturating_sub(life);
-            let mut keys = Vec::new();
             let sql = format!(
                 "SELECT idempotency_key FROM stockade_idempotency_keys WHERE created_at < {before} \
                  ORDER BY created_at LIMIT {limit}"
             );
-            let read = Statement::read(sql, |keys: &mut Vec<String>, row| {
-                keys.push(row.key()?);
-                Ok(())
-            });
-            self.select(&[read], &mut keys).await?;
+            let (keys, _) = self.select_all(sql, |row| row.key()).await?;
             if keys.is_empty() {
                 return Ok(0);
             }
-            let keys = super::statements::hex_list(&keys);
-            let mut session = self.writer().await?;
+            let keys = hex_list(&keys);
             let sql =
                 format!("DELETE FROM stockade_idempotency_keys WHERE idempotency_key IN ({keys})");
-            let delete = Statement::<()>::new(sql);
-            let deleted = run(session.connection(), &[delete], &mut ()).await?;
+            let mut session = self.writer().await?;
+            let deleted = run(session.connection(), &[Statement::new(sql)], &mut ()).await?;
             Ok(deleted.first().copied().unwrap_or(0))
         })
     }
 
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>> {
+        let audit = move || async move {
+            let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
+            let facts = read_facts::<D>(connection.as_mut(), &self.time, SCAN_ROWS).await;
+            facts.inspect_err(|_| connection.discard())
+        };
         Box::pin(async move {
-            // Each reads every row: many at once would leave the database no
-            // time for buyers.
-            let turn = tokio::time::timeout(AUDIT_TURN, self.auditing.lock()).await;
-            let Ok(_turn) = turn else {
+            // Each audit reads every row: several at once would starve buyers.
+            let lock = tokio::time::timeout(AUDIT_WAIT, self.auditing.lock()).await;
+            let Ok(_lock) = lock else {
                 let why = "another audit is running in this engine; try again when it is done";
                 return Err(StoreError::new(Fault::LockWait, why));
             };
-            with_retries(self.retries, || self.read_audit()).await
+            with_retries(self.retries, audit).await
         })
     }
 
@@ -472,6 +429,6 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        self.database.close()
+        Box::pin(self.database.pools().close())
     }
 }

@@ -1,4 +1,4 @@
-//! Trying again what can be done twice without harm.
+//! Retries idempotent work.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use backon::{ExponentialBuilder, Retryable};
 use super::error::StoreResult;
 use crate::runtime;
 
-/// The pauses between tries: doubling, with jitter, bounded in number.
+/// The pauses between attempts: exponential backoff with jitter.
 pub(crate) fn pauses(retries: u32) -> ExponentialBuilder {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(4))
@@ -20,8 +20,7 @@ pub(crate) fn pauses(retries: u32) -> ExponentialBuilder {
     }
 }
 
-/// Does `work` again while its fault is one that passes. For reads, and for
-/// writes that may happen twice.
+/// Retries `work` while its fault is transient. For reads and idempotent writes.
 pub(crate) async fn with_retries<T, Fut>(
     retries: u32,
     work: impl FnMut() -> Fut + Send,
@@ -40,11 +39,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_as_many_pauses_as_tries_and_none_is_long() {
+    fn there_are_as_many_pauses_as_retries_and_none_is_long() {
         for retries in [0, 1, 12] {
             let pauses: Vec<Duration> = pauses(retries).build().collect();
             assert_eq!(pauses.len(), retries as usize);
-            // What jitter adds is as much again at most.
+            // Jitter at most doubles a pause.
             assert!(pauses.iter().all(|pause| *pause <= Duration::from_millis(800)), "{pauses:?}");
         }
     }

@@ -1,19 +1,10 @@
-//! Decoders: each table's SELECT list and how a row of it becomes a value.
+//! Each table's SELECT list with the decoder of its rows.
 
 use super::codes::Coded;
 use crate::ledger::{KeyRow, OrderRow, PaymentRow, ProductRow};
 use crate::model::{
     Hold, HoldId, Money, Order, OrderId, PaymentToken, Product, ProductId, Timestamp, Token,
 };
-
-pub(super) const PRODUCT: &str =
-    "id, name, price, stock, held, pending, sold, version, received, fence, next_due";
-pub(super) const HOLD: &str = "id, product_id, qty, status, expires_at, created_at, token";
-pub(super) const ORDER: &str = "id, hold_id, product_id, qty, status, disposition, secret, \
-     created_at, updated_at, due_at";
-pub(super) const PAYMENT: &str =
-    "idempotency_key, body_hash, order_id, secret, outcome, answer, waiting, received_at";
-pub(super) const KEY: &str = "idempotency_key, fingerprint, answer";
 
 /// A row of a driver.
 pub(super) trait RawCells {
@@ -22,9 +13,8 @@ pub(super) trait RawCells {
     fn text(&self, at: usize) -> sqlx::Result<String>;
 }
 
-/// A row of a driver, whose columns are read from left to right. Each
-/// method reads the next column, so that a decoder lists the columns in the
-/// order of its SELECT and needs no numbers.
+/// A row of a driver. Each method reads the next column, so that a decoder
+/// lists the columns in the order of its SELECT and needs no numbers.
 pub(super) struct Cells<'a> {
     row: &'a dyn RawCells,
     next: usize,
@@ -40,12 +30,11 @@ impl<'a> Cells<'a> {
         self.next - 1
     }
 
-    /// The error of a column that has been read last and has no value that
-    /// Stockade writes.
-    pub fn wrong(&self) -> sqlx::Error {
+    /// The error of a last read column whose value Stockade does not write.
+    pub fn invalid_value(&self) -> sqlx::Error {
         sqlx::Error::ColumnDecode {
             index: self.next.saturating_sub(1).to_string(),
-            source: "the stored value is none that Stockade writes".into(),
+            source: "the stored value is not one that Stockade writes".into(),
         }
     }
 
@@ -60,17 +49,17 @@ impl<'a> Cells<'a> {
     }
 
     pub fn int(&mut self) -> sqlx::Result<i64> {
-        self.opt_int()?.ok_or_else(|| self.wrong())
+        self.opt_int()?.ok_or_else(|| self.invalid_value())
     }
 
     /// A number that is never negative.
     pub fn count(&mut self) -> sqlx::Result<u64> {
-        u64::try_from(self.int()?).map_err(|_| self.wrong())
+        u64::try_from(self.int()?).map_err(|_| self.invalid_value())
     }
 
     /// The units of one hold or order.
     pub fn units(&mut self) -> sqlx::Result<u32> {
-        u32::try_from(self.int()?).map_err(|_| self.wrong())
+        u32::try_from(self.int()?).map_err(|_| self.invalid_value())
     }
 
     pub fn time(&mut self) -> sqlx::Result<Timestamp> {
@@ -82,7 +71,7 @@ impl<'a> Cells<'a> {
     }
 
     fn coded<T: Coded>(&mut self) -> sqlx::Result<T> {
-        T::from_code(self.int()?).ok_or_else(|| self.wrong())
+        T::from_code(self.int()?).ok_or_else(|| self.invalid_value())
     }
 
     fn opt_bytes(&mut self) -> sqlx::Result<Option<Vec<u8>>> {
@@ -91,29 +80,29 @@ impl<'a> Cells<'a> {
     }
 
     fn bytes(&mut self) -> sqlx::Result<Vec<u8>> {
-        self.opt_bytes()?.ok_or_else(|| self.wrong())
+        self.opt_bytes()?.ok_or_else(|| self.invalid_value())
     }
 
     fn hash(&mut self) -> sqlx::Result<[u8; 32]> {
-        self.bytes()?.try_into().map_err(|_| self.wrong())
+        self.bytes()?.try_into().map_err(|_| self.invalid_value())
     }
 
     fn json<T: serde::de::DeserializeOwned>(&mut self) -> sqlx::Result<T> {
-        serde_json::from_slice(&self.bytes()?).map_err(|_| self.wrong())
+        serde_json::from_slice(&self.bytes()?).map_err(|_| self.invalid_value())
     }
 
     fn opt_token(&mut self) -> sqlx::Result<Option<Token>> {
         let Some(bytes) = self.opt_bytes()? else { return Ok(None) };
-        let bytes = bytes.try_into().map_err(|_| self.wrong())?;
+        let bytes = bytes.try_into().map_err(|_| self.invalid_value())?;
         Ok(Some(Token(u128::from_be_bytes(bytes))))
     }
 
     fn token(&mut self) -> sqlx::Result<Token> {
-        self.opt_token()?.ok_or_else(|| self.wrong())
+        self.opt_token()?.ok_or_else(|| self.invalid_value())
     }
 
     pub fn key(&mut self) -> sqlx::Result<String> {
-        String::from_utf8(self.bytes()?).map_err(|_| self.wrong())
+        String::from_utf8(self.bytes()?).map_err(|_| self.invalid_value())
     }
 }
 
@@ -135,7 +124,11 @@ macro_rules! raw_cells {
 }
 pub(super) use raw_cells;
 
-/// Reads a row of [`PRODUCT`].
+/// The columns of [`product`].
+pub(super) const PRODUCT: &str =
+    "id, name, price, stock, held, pending, sold, version, received, fence, next_due";
+
+/// Decodes a row of [`PRODUCT`].
 pub(super) fn product(row: &mut Cells<'_>) -> sqlx::Result<ProductRow> {
     Ok(ProductRow {
         product: Product {
@@ -154,7 +147,10 @@ pub(super) fn product(row: &mut Cells<'_>) -> sqlx::Result<ProductRow> {
     })
 }
 
-/// Reads a row of [`HOLD`].
+/// The columns of [`hold`].
+pub(super) const HOLD: &str = "id, product_id, qty, status, expires_at, created_at, token";
+
+/// Decodes a row of [`HOLD`].
 pub(super) fn hold(row: &mut Cells<'_>) -> sqlx::Result<Hold> {
     Ok(Hold {
         id: HoldId(row.count()?),
@@ -168,7 +164,11 @@ pub(super) fn hold(row: &mut Cells<'_>) -> sqlx::Result<Hold> {
     })
 }
 
-/// Reads a row of [`ORDER`].
+/// The columns of [`order`].
+pub(super) const ORDER: &str = "id, hold_id, product_id, qty, status, disposition, secret, \
+     created_at, updated_at, due_at";
+
+/// Decodes a row of [`ORDER`].
 pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<OrderRow> {
     let id = OrderId(row.count()?);
     Ok(OrderRow {
@@ -187,7 +187,11 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<OrderRow> {
     })
 }
 
-/// Reads a row of [`PAYMENT`].
+/// The columns of [`payment`].
+pub(super) const PAYMENT: &str =
+    "idempotency_key, body_hash, order_id, secret, outcome, answer, waiting, received_at";
+
+/// Decodes a row of [`PAYMENT`].
 pub(super) fn payment(row: &mut Cells<'_>) -> sqlx::Result<PaymentRow> {
     Ok(PaymentRow {
         key: row.key()?,
@@ -201,7 +205,10 @@ pub(super) fn payment(row: &mut Cells<'_>) -> sqlx::Result<PaymentRow> {
     })
 }
 
-/// Reads a row of [`KEY`].
+/// The columns of [`key`].
+pub(super) const KEY: &str = "idempotency_key, fingerprint, answer";
+
+/// Decodes a row of [`KEY`].
 pub(super) fn key(row: &mut Cells<'_>) -> sqlx::Result<KeyRow> {
     Ok(KeyRow { key: row.key()?, fingerprint: row.hash()?, answer: row.json()? })
 }

@@ -1,12 +1,13 @@
 //! Checks that a store has the tables that this version needs.
 //!
-//! A store may be newer by additions: further migrations, tables and columns
-//! are no fault, since columns are always named. One that lacks something is
-//! refused when it is opened, and is not ready if it loses it later.
+//! A newer store may have further migrations, tables and columns: statements
+//! always name their columns. A store that lacks one is rejected when it is
+//! opened, and is not ready if it loses one later.
 
 use sqlx::migrate::Migrator;
 
 use super::error::{Fault, StoreError, StoreResult};
+use super::rows;
 
 /// Every table with the columns that this version reads or writes.
 pub(super) const TABLES: &[(&str, &str)] = &[
@@ -15,16 +16,9 @@ pub(super) const TABLES: &[(&str, &str)] = &[
         "id, name, price, stock, held, pending, sold, received, version, fence, next_due, \
          created_at",
     ),
-    ("stockade_holds", "id, product_id, qty, status, expires_at, created_at, token"),
-    (
-        "stockade_orders",
-        "id, hold_id, product_id, qty, status, disposition, secret, created_at, updated_at, \
-         due_at",
-    ),
-    (
-        "stockade_payments",
-        "idempotency_key, body_hash, order_id, secret, outcome, answer, waiting, received_at",
-    ),
+    ("stockade_holds", rows::HOLD),
+    ("stockade_orders", rows::ORDER),
+    ("stockade_payments", rows::PAYMENT),
     ("stockade_payments_waiting", "order_id, idempotency_key, position"),
     ("stockade_idempotency_keys", "idempotency_key, fingerprint, answer, created_at"),
     ("stockade_outbox", "id, batch_id, first_cursor, events, at, body"),
@@ -42,8 +36,8 @@ pub(super) fn probes() -> Vec<String> {
     TABLES.iter().copied().map(probe).collect()
 }
 
-/// Statements that write no row and need every right that a batch needs. A
-/// read-only store refuses them too.
+/// Statements that write no row and need every privilege that a batch needs. A
+/// read-only store rejects them.
 pub(super) const WRITE_NOTHING: [&str; 3] = [
     "UPDATE stockade_sequences SET next = next WHERE name = ''",
     "INSERT INTO stockade_idempotency_keys SELECT * FROM stockade_idempotency_keys \
@@ -51,15 +45,15 @@ pub(super) const WRITE_NOTHING: [&str; 3] = [
     "DELETE FROM stockade_customer_holds WHERE hold_id = 0",
 ];
 
-/// What to say when the probe of a table has failed for good.
-pub(super) fn lacks(error: StoreError) -> StoreError {
+/// The error of a table whose probe has failed for good.
+pub(super) fn table_error(error: StoreError) -> StoreError {
     if error.fault.is_transient() {
         return error;
     }
     let table = error.statement.and_then(|at| TABLES.get(at)).map_or("?", |(table, _)| table);
     unfit(format!(
-        "the table {table} is not as this version needs it ({}): it was dropped or changed, or \
-         is another program's; restore it, or give Stockade a database of its own",
+        "the table {table} lacks what this version needs ({}): if it was dropped or changed, \
+         restore it; if it belongs to another program, give Stockade a database of its own",
         error.source
     ))
 }
@@ -68,7 +62,7 @@ fn unfit(why: String) -> StoreError {
     StoreError::new(Fault::Unfit, why)
 }
 
-/// A migration as the store has noted it.
+/// A migration that the store has recorded.
 #[derive(Debug)]
 pub(super) struct Applied {
     pub version: i64,
@@ -76,54 +70,53 @@ pub(super) struct Applied {
     pub success: bool,
 }
 
-/// Reads what the store has noted.
+/// Reads the recorded migrations.
 pub(super) fn select_applied() -> String {
     format!("SELECT version, checksum, success FROM {}", stockade_migrations::TABLE)
 }
 
-/// The migrations that the store lacks. What it has beyond them was applied by
-/// a newer version, which only ever adds.
+/// Returns the migrations that the store lacks. Those beyond ours were applied by
+/// a newer version, which only adds.
 pub(super) fn missing(ours: &Migrator, applied: &[Applied]) -> StoreResult<Vec<String>> {
     let newest = ours.iter().map(|migration| migration.version).max().unwrap_or(0);
     let is_known = |version| version > newest || ours.version_exists(version);
     if let Some(Applied { version, .. }) = applied.iter().find(|one| !is_known(one.version)) {
         return Err(unfit(format!(
-            "the store has a migration {version} that this version does not know: it is the \
-             store of another program or of a fork"
+            "the store has a migration {version} that this version does not know: it belongs \
+             to another program or to a fork; give Stockade a database of its own"
         )));
     }
     let mut missing = Vec::new();
     for migration in ours.iter() {
-        let noted = applied.iter().find(|applied| applied.version == migration.version);
-        match noted {
-            Some(noted) if noted.checksum != *migration.checksum => {
+        match applied.iter().find(|applied| applied.version == migration.version) {
+            Some(recorded) if recorded.checksum != *migration.checksum => {
                 return Err(unfit(format!(
-                    "the store's migration {} ({}) has another text than this version's: it was \
-                     made by a version that does not fit this one",
+                    "the store's migration {} ({}) differs from this version's: open the store \
+                     with the version that applied it",
                     migration.version, migration.description
                 )));
             }
-            Some(noted) if noted.success => {}
+            Some(recorded) if recorded.success => {}
             _ => missing.push(format!("{} {}", migration.version, migration.description)),
         }
     }
     Ok(missing)
 }
 
-/// What to say of a store that lacks migrations which are not to be applied.
+/// The error of a store that lacks migrations which the policy does not apply.
 pub(super) fn behind(missing: &[String], applied: &[Applied]) -> StoreError {
-    let cure = "run `stockade migrate`, or set migrate to auto";
-    if applied.is_empty() {
-        return unfit(format!("the store has none of Stockade's tables: {cure}"));
-    }
-    unfit(format!("the store lacks the migrations {}: {cure}", missing.join(", ")))
+    let lack = match applied {
+        [] => "has none of Stockade's tables".to_owned(),
+        _ => format!("lacks the migrations {}", missing.join(", ")),
+    };
+    unfit(format!("the store {lack}: run `stockade migrate`, or set migrate to auto"))
 }
 
-/// What to say of a table that is there before the first migration.
+/// The error of a table of another program, found before the first migration.
 pub(super) fn foreign(table: &str, why: &str) -> StoreError {
     unfit(format!(
-        "there is a table {table} that is not Stockade's ({why}); nothing was changed: give \
-         Stockade a database of its own"
+        "the table {table} is not Stockade's ({why}); nothing was changed: give Stockade a \
+         database of its own"
     ))
 }
 
@@ -136,12 +129,12 @@ mod tests {
     use super::*;
 
     fn applied() -> Vec<Applied> {
-        let note = |migration: &sqlx::migrate::Migration| Applied {
+        let record = |migration: &sqlx::migrate::Migration| Applied {
             version: migration.version,
             checksum: migration.checksum.to_vec(),
             success: true,
         };
-        stockade_migrations::mysql().iter().map(note).collect()
+        stockade_migrations::mysql().iter().map(record).collect()
     }
 
     fn missing_of(applied: &[Applied]) -> Result<Vec<String>, String> {
@@ -152,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn a_store_lacks_what_it_has_not_noted_and_may_have_more() {
+    fn unrecorded_migrations_are_missing_and_newer_ones_are_accepted() {
         assert_eq!(missing_of(&applied()), Ok(vec![]));
         let mut behind = applied();
         behind.pop();
         behind[1].success = false;
-        let lacked = missing_of(&behind).expect("fits");
-        assert!(lacked.len() == 2 && lacked[0] == "2 holds", "{lacked:?}");
+        let missing = missing_of(&behind).expect("fits");
+        assert!(missing.len() == 2 && missing[0] == "2 holds", "{missing:?}");
         let mut ahead = applied();
         ahead.push(Applied { version: 9_999, checksum: vec![1], success: true });
         assert_eq!(missing_of(&ahead), Ok(vec![]));
@@ -166,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_of_another_history_is_refused() {
+    fn a_store_with_another_history_is_rejected() {
         let mut other = applied();
         other[2].checksum = vec![1];
         let why = missing_of(&other).expect_err("refused");

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::connection::{Connection, Database, Use, read_clock};
+use super::connection::{Connection, Database, PoolRole};
 use super::error::{Fault, StoreError, StoreResult};
-use super::statement::{Statement, execute, fetch_optional, run, run_checked};
+use super::statement::{Statement, execute, fetch_optional, read_clock, run, run_checked};
 use super::statements::{self, DueRows, Loading};
 use super::time::Timekeeper;
 use super::writes::{self, Conflict};
@@ -38,7 +38,7 @@ impl<D> Drop for SqlSession<D> {
 
 impl<D: Database> SqlSession<D> {
     pub async fn acquire(database: &D, time: Arc<Timekeeper>) -> StoreResult<Self> {
-        let connection = database.acquire(Use::Write).await?;
+        let connection = database.pools().acquire(PoolRole::Write).await?;
         Ok(Self { database: std::marker::PhantomData, time, connection, is_open: false })
     }
 
@@ -53,16 +53,16 @@ impl<D: Database> SqlSession<D> {
     }
 
     /// Ends the transaction, if one is open, by COMMIT or ROLLBACK.
-    pub async fn finish(&mut self, word: &str) -> StoreResult<()> {
+    pub async fn finish(&mut self, statement: &str) -> StoreResult<()> {
         if self.is_open {
-            execute(self.connection(), &[word]).await?;
+            execute(self.connection(), &[statement]).await?;
             self.is_open = false;
         }
         Ok(())
     }
 
     async fn load(&mut self, read_set: &ReadSet) -> StoreResult<Loaded> {
-        let asked = self.time.start_observation();
+        let started = self.time.start_observation();
         let mut loading = Loading::default();
         let mut statements = vec![Statement::new(D::BEGIN)];
         statements.extend(writes::insert_holds(&read_set.early_inserts.iter().collect::<Vec<_>>()));
@@ -72,8 +72,8 @@ impl<D: Database> SqlSession<D> {
         run_checked(self.connection(), &statements, &mut loading).await?;
         let time = loading.locked_at;
         if D::SINGLE_WRITER {
-            // The only writer may lock in any order: the rows that the commands
-            // name tell which further products are concerned.
+            // The only writer may lock in any order: the holds and orders of the
+            // read set may belong to further products.
             let rows = &loading.rows;
             let mut further: Vec<ProductId> = rows
                 .holds
@@ -88,66 +88,77 @@ impl<D: Database> SqlSession<D> {
             run(self.connection(), &further, &mut loading).await?;
         }
         let time = match time {
-            // No product was locked that could have read the clock.
-            None => self.read_clock().await?,
+            // No product was locked, so no row has read the clock.
+            None => read_clock::<D>(self.connection()).await?,
             locked_at => locked_at,
         };
-        let now = self.time.observe(time, asked);
+        let now = self.time.observe(time, started);
         let mut rows = loading.rows;
         self.load_due(&mut rows, read_set, now).await?;
         Ok(Loaded { rows, now })
     }
 
-    /// Each row of a product has the time at which it was locked.
+    /// Each row has the time at which its product was locked.
     fn select_products(ids: &[ProductId]) -> Option<Statement<Loading>> {
         statements::select_products(ids, D::NOW.unwrap_or("NULL"), D::LOCK)
     }
 
-    pub async fn read_clock(&mut self) -> StoreResult<Option<Timestamp>> {
-        read_clock::<D>(self.connection()).await
+    /// Locks a sequence and returns its next value.
+    pub async fn lock_sequence(&mut self, name: &str) -> StoreResult<u64> {
+        let lock = D::LOCK;
+        let sql = format!("SELECT next FROM stockade_sequences WHERE name = '{name}'{lock}");
+        let next = fetch_optional(self.connection(), sql, |row| row.count()).await?;
+        next.ok_or_else(|| {
+            let why = format!("stockade_sequences has no row `{name}`: restore it");
+            StoreError::new(Fault::Fatal, why)
+        })
     }
 
-    /// Loads what is due where it may be needed. Elsewhere it is left to the
-    /// sweeper, so that buyers do not wait for what they can do without.
+    /// Loads due holds and orders of products that need them. Those of other
+    /// products are left to the sweeper, so that buyers do not wait for it.
     async fn load_due(
         &mut self,
         rows: &mut Rows,
         read_set: &ReadSet,
         now: Timestamp,
     ) -> StoreResult<()> {
-        let is_dead = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
-        let paid = read_set.orders.iter().filter_map(|id| rows.orders.get(id));
-        let dead = rows.holds.values().filter(is_dead);
+        let is_expired = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
+        let orders = read_set.orders.iter().filter_map(|id| rows.orders.get(id));
+        let expired = rows.holds.values().filter(is_expired).map(|hold| hold.product_id);
         let named: BTreeSet<ProductId> =
-            paid.map(|row| row.order.product_id).chain(dead.map(|hold| hold.product_id)).collect();
-        let is_needed = |row: &&ProductRow| {
-            let Product { id, stock, .. } = row.product;
-            let is_short = read_set.wanted.get(&id).is_some_and(|wanted| stock < *wanted);
-            is_short || read_set.due.contains(&id) || named.contains(&id)
+            orders.map(|row| row.order.product_id).chain(expired).collect();
+        let is_needed = |product: &Product| {
+            let wanted = read_set.wanted.get(&product.id);
+            let is_short = wanted.is_some_and(|wanted| product.stock < *wanted);
+            is_short || read_set.due.contains(&product.id) || named.contains(&product.id)
         };
-        let is_due = |row: &&ProductRow| row.next_due.is_some_and(|at| at <= now);
-        let (due, left): (Vec<&ProductRow>, _) =
-            rows.products.values().filter(is_due).partition(is_needed);
-        let ids = |rows: Vec<&ProductRow>| rows.into_iter().map(|row| row.product.id).collect();
-        let (due, left): (Vec<ProductId>, Vec<ProductId>) = (ids(due), ids(left));
-        let unread = || Due { more: true, ..Due::default() };
-        rows.due.extend(left.into_iter().map(|id| (id, unread())));
-        if due.is_empty() {
+        let mut needed = Vec::new();
+        for ProductRow { product, next_due, .. } in rows.products.values() {
+            if next_due.is_none_or(|at| at > now) {
+                continue;
+            }
+            if is_needed(product) {
+                needed.push(product.id);
+            } else {
+                rows.due.insert(product.id, Due { more: true, ..Due::default() });
+            }
+        }
+        if needed.is_empty() {
             return Ok(());
         }
-        // All of them together, or a batch of many products would be long.
-        let limit = (read_set.due_limit / u32::try_from(due.len()).unwrap_or(u32::MAX)).max(1);
+        // The limit is shared, or a batch of many products would be long.
+        let limit = (read_set.due_limit / u32::try_from(needed.len()).unwrap_or(u32::MAX)).max(1);
         let statements: Vec<_> =
-            due.iter().flat_map(|id| statements::select_due(*id, now, limit)).collect();
+            needed.iter().flat_map(|id| statements::select_due(*id, now, limit)).collect();
         let mut found: BTreeMap<ProductId, DueRows> = BTreeMap::new();
         run(self.connection(), &statements, &mut found).await?;
         // This transaction's early inserts are visible to it and may be due by
         // now; they are not part of the product until they are decided.
         let early_inserts: Vec<HoldId> =
             read_set.early_inserts.iter().map(|hold| hold.id).collect();
-        for id in due {
+        for id in needed {
             let due = found.remove(&id).unwrap_or_default();
-            statements::keep_due(rows, id, limit, due, &early_inserts);
+            statements::merge_due(rows, id, limit, due, &early_inserts);
         }
         Ok(())
     }
@@ -173,13 +184,13 @@ impl<D: Database> SqlSession<D> {
 
     async fn commit(&mut self) -> Result<(), CommitError> {
         failpoint!(BeforeCommit);
-        self.finish("COMMIT").await.map_err(|error| failed(error, 0))?;
+        self.finish("COMMIT").await.map_err(|error| commit_error(error, 0))?;
         failpoint!(AfterCommit);
         Ok(())
     }
 
-    /// Runs statements and COMMIT in one round trip: a statement that fails keeps
-    /// those after it from being run.
+    /// Runs statements and COMMIT in one round trip: after a failed statement none
+    /// is run.
     async fn commit_with(
         &mut self,
         mut statements: Vec<Statement<Conflict>>,
@@ -199,7 +210,7 @@ impl<D: Database> SqlSession<D> {
                 failpoint!(AfterCommit);
                 Ok(())
             }
-            Err(error) => Err(failed(error, commit)),
+            Err(error) => Err(commit_error(error, commit)),
         }
     }
 
@@ -207,20 +218,18 @@ impl<D: Database> SqlSession<D> {
         let mut conflict = Conflict::default();
         run_checked(self.connection(), statements, &mut conflict).await?;
         if conflict.0 {
-            return Err(StoreError::new(
-                Fault::Conflict,
-                "an order met an event that waits for it",
-            ));
+            let why = "an order and a payment event that waits for it were written at once";
+            return Err(StoreError::new(Fault::Conflict, why));
         }
         Ok(())
     }
 }
 
-/// What statements leave behind of which one failed, where that at `commit` is
-/// COMMIT. A server that answers COMMIT with a deadlock has found the
-/// transaction in conflict with another of its cluster and rolled it back
-/// before it answered. After anything else it must be looked for.
-fn failed(error: StoreError, commit: usize) -> CommitError {
+/// Classifies the failure of statements of which that at `commit` is COMMIT. A
+/// deadlock at COMMIT means that the server's cluster has certified a conflicting
+/// transaction and rolled this one back. Any other failure at COMMIT, and one of
+/// an unknown statement, leaves the commit in doubt.
+fn commit_error(error: StoreError, commit: usize) -> CommitError {
     match error.statement {
         Some(at) if at < commit && matches!(error.fault, Fault::Duplicate | Fault::Conflict) => {
             CommitError::Rejected(error)

@@ -1,6 +1,6 @@
 //! SQLite, in a file (WAL, full durability) or in memory.
 //!
-//! SQLite has one writer at a time, so there is one connection that writes.
+//! SQLite has one writer at a time, so one connection writes.
 
 mod address;
 
@@ -8,15 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult};
-use futures_util::future::BoxFuture;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use deadpool::managed::{Manager, Metrics, Object, RecycleResult};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteQueryResult, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection as _, Executor, Row, SqliteConnection};
 
 use super::StoreOptions;
-use super::connection::{Connection, Database, OnRow, Use, drain};
+use super::connection::{Database, OnRow, drain};
 use super::error::{Fault, StoreError, StoreResult};
-use super::pool::{self, Acquired, LastSuccess, checkout};
+use super::pool::{Driver, Pools, pool_error};
 use super::retry::with_retries;
 use super::rows::raw_cells;
 use super::schema::{self, Applied};
@@ -26,23 +25,17 @@ use address::SqliteAddress;
 
 raw_cells!(sqlx::sqlite::SqliteRow);
 
-/// Sorts errors by SQLite's primary result code.
-fn fault_of(error: &sqlx::Error) -> Option<Fault> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    fault_by_code(code)
-}
-
+/// Classifies SQLite's extended result codes.
 fn fault_by_code(code: i32) -> Option<Fault> {
     Some(match code & 0xff {
         // Busy, and locked by another connection of this process.
         5 | 6 => Fault::LockWait,
         // Read-only, interrupted, I/O error, full, cannot open, protocol.
         8 | 9 | 10 | 13 | 14 | 15 => Fault::Lost,
-        // What a connection takes for corrupt after its disk has failed, another
-        // one reads anew.
+        // Corrupt. After a disk failure, a new connection may read the file well.
         11 => Fault::Lost,
         19 if code == 275 => Fault::Invariant,
-        // A column that must not be NULL: how a guard that was not met shows.
+        // NOT NULL violated: how an unmet guard shows.
         19 if code == 1299 => Fault::Conflict,
         19 if code == 1555 || code == 2067 => Fault::Duplicate,
         _ => return None,
@@ -50,7 +43,9 @@ fn fault_by_code(code: i32) -> Option<Fault> {
 }
 
 fn store_error(error: sqlx::Error) -> StoreError {
-    StoreError::from_sqlx(error, fault_of)
+    StoreError::from_sqlx(error, |error| {
+        fault_by_code(error.as_database_error()?.code()?.parse().ok()?)
+    })
 }
 
 fn connect_options(address: &SqliteAddress, options: &StoreOptions) -> SqliteConnectOptions {
@@ -63,16 +58,21 @@ fn connect_options(address: &SqliteAddress, options: &StoreOptions) -> SqliteCon
         .busy_timeout(options.lock_wait)
 }
 
-/// Opens connections for the pool.
+/// Opens connections to one SQLite database.
 #[derive(Clone)]
-struct ConnectionFactory(SqliteConnectOptions);
+pub(super) struct SqliteDriver {
+    connect: SqliteConnectOptions,
+    /// Set when a database in memory, which dies with its connection, is left in
+    /// mid-transaction. `None` for a database in a file.
+    left_open: Option<Arc<AtomicBool>>,
+}
 
-impl Manager for ConnectionFactory {
+impl Manager for SqliteDriver {
     type Type = SqliteConnection;
     type Error = StoreError;
 
     async fn create(&self) -> StoreResult<SqliteConnection> {
-        SqliteConnection::connect_with(&self.0).await.map_err(store_error)
+        SqliteConnection::connect_with(&self.connect).await.map_err(store_error)
     }
 
     async fn recycle(&self, _: &mut SqliteConnection, _: &Metrics) -> RecycleResult<StoreError> {
@@ -81,87 +81,89 @@ impl Manager for ConnectionFactory {
     }
 }
 
-/// The connections to a SQLite database.
-pub(crate) struct SqliteDatabase {
-    writer: Pool<ConnectionFactory>,
-    /// The writer itself when the database lives in memory.
-    readers: Pool<ConnectionFactory>,
-    timeout: Duration,
-    /// Set where a database in memory, which dies with its connection, was
-    /// left in mid-transaction. `None` for a database in a file.
-    left_open: Option<Arc<AtomicBool>>,
-    /// When a commit last succeeded.
-    commits: Arc<LastSuccess>,
+impl Driver for SqliteDriver {
+    fn join(&self, statements: &[&str]) -> StoreResult<Vec<String>> {
+        Ok(vec![statements.join("; ")])
+    }
+
+    async fn send(
+        connection: &mut SqliteConnection,
+        text: String,
+        timeout: Duration,
+        rows_affected: &mut Vec<u64>,
+        on_row: OnRow<'_>,
+    ) -> StoreResult<()> {
+        let stream = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(connection);
+        let count = |done: SqliteQueryResult| done.rows_affected();
+        drain(stream, count, store_error, timeout, rows_affected, on_row).await
+    }
+
+    async fn close(connection: SqliteConnection) {
+        // No caller uses it any more, whether or not closing succeeds.
+        let _ = connection.close().await;
+    }
+
+    async fn prepare(&self, connection: &mut SqliteConnection) {
+        if let Some(left_open) = &self.left_open
+            && left_open.swap(false, Ordering::AcqRel)
+        {
+            // Fails only if no transaction is open, which is as good.
+            let _ = connection.execute("ROLLBACK").await;
+        }
+    }
+
+    fn discard(&self, connection: Object<Self>) {
+        match &self.left_open {
+            Some(left_open) => left_open.store(true, Ordering::Release),
+            None => drop(Object::take(connection)),
+        }
+    }
 }
 
-/// What names the store of this URL in this process.
+/// The connections to a SQLite database.
+pub(crate) struct SqliteDatabase(Pools<SqliteDriver>);
+
+/// Identifies the store of this URL in this process.
 pub(super) fn identity(url: &str) -> Option<String> {
     let path = SqliteAddress::parse(url).ok()?.identity()?;
     Some(format!("sqlite:{}", path.to_str()?))
 }
 
 impl SqliteDatabase {
-    /// Prepares pools and brings the tables up to date.
+    /// Prepares the pools and applies the missing migrations.
     pub async fn open(options: &StoreOptions) -> StoreResult<Self> {
         let database = Self::new(options)?;
-        // Those who write already may leave a newcomer no turn.
+        // Busy writers may keep the write lock beyond the busy timeout.
         with_retries(options.retries, || database.migrate(options.migrate)).await?;
         Ok(database)
     }
 
-    /// Prepares pools; connections are made when they are first needed.
     pub fn new(options: &StoreOptions) -> StoreResult<Self> {
         let address = SqliteAddress::parse(&options.url)?;
-        // Who makes no tables makes no file either.
+        // Only a policy that creates tables creates the file.
         if let Some(file) = address.file().filter(|_| options.migrate != Migrate::Auto)
             && matches!(file.try_exists(), Ok(false))
         {
-            let why =
-                format!("there is no store at {}: `stockade migrate` makes one", file.display());
+            let why = format!(
+                "there is no store at {}: create it with `stockade migrate`",
+                file.display()
+            );
             return Err(StoreError::new(Fault::Unfit, why));
         }
-        let maker = ConnectionFactory(connect_options(&address, options));
-        let writer = pool::pool(maker.clone(), 1, options.store_timeout)?;
-        let in_memory = address.in_memory;
-        let readers = if in_memory {
-            writer.clone()
-        } else {
-            pool::pool(maker, options.connections, options.store_timeout)?
-        };
-        Ok(Self {
-            writer,
-            readers,
-            timeout: options.store_timeout,
-            left_open: in_memory.then(Arc::default),
-            commits: Arc::default(),
-        })
+        let left_open = address.in_memory.then(Arc::default);
+        let driver = SqliteDriver { connect: connect_options(&address, options), left_open };
+        let readers = (!address.in_memory).then_some(options.connections);
+        Ok(Self(Pools::new(driver, 1, readers, options.store_timeout)?))
     }
 
-    async fn pooled(&self, mut connection: Object<ConnectionFactory>) -> Box<dyn Connection> {
-        if let Some(left_open) = &self.left_open
-            && left_open.swap(false, Ordering::AcqRel)
-        {
-            // It fails only where nothing was open, which is as good.
-            let _ = connection.execute("ROLLBACK").await;
-        }
-        Box::new(PooledConnection {
-            connection: Some(connection),
-            timeout: self.timeout,
-            left_open: self.left_open.clone(),
-            commits: Arc::clone(&self.commits),
-            is_busy: false,
-        })
-    }
-
-    /// Applies the migrations that are missing, or refuses a store that lacks
-    /// some. Several processes may migrate at once: they take turns by the
-    /// write lock.
+    /// Applies the missing migrations, or rejects a store that lacks some. The
+    /// write lock serializes processes that migrate at once.
     pub async fn migrate(&self, policy: Migrate) -> StoreResult<()> {
         if policy == Migrate::Off {
             return Ok(());
         }
         let ours = stockade_migrations::sqlite();
-        let mut connection = checkout(&self.writer).await?;
+        let mut connection = self.0.writers.get().await.map_err(pool_error)?;
         let applied = read_applied(&mut connection).await?;
         let missing = schema::missing(&ours, &applied)?;
         if missing.is_empty() {
@@ -173,7 +175,7 @@ impl SqliteDatabase {
         let mut transaction =
             connection.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
         if read_applied(&mut transaction).await?.is_empty() {
-            refuse_foreign_tables(&mut transaction).await?;
+            reject_foreign_tables(&mut transaction).await?;
         }
         ours.run_direct(None, &mut *transaction, false)
             .await
@@ -200,8 +202,8 @@ async fn read_applied(connection: &mut SqliteConnection) -> StoreResult<Vec<Appl
     rows.and_then(|rows| rows.into_iter().map(applied).collect()).map_err(store_error)
 }
 
-/// Refuses a database that has tables of our names and never was a store.
-async fn refuse_foreign_tables(connection: &mut SqliteConnection) -> StoreResult<()> {
+/// Rejects a database whose tables have our names and are not Stockade's.
+async fn reject_foreign_tables(connection: &mut SqliteConnection) -> StoreResult<()> {
     for (table, columns) in schema::TABLES.iter().copied() {
         if !has_table(connection, table).await? {
             continue;
@@ -215,6 +217,7 @@ async fn refuse_foreign_tables(connection: &mut SqliteConnection) -> StoreResult
 }
 
 impl Database for SqliteDatabase {
+    type Driver = SqliteDriver;
     const SINGLE_WRITER: bool = true;
     // Never deferred: a read that turns into a write fails at once with
     // BUSY_SNAPSHOT, whatever the busy timeout.
@@ -223,97 +226,13 @@ impl Database for SqliteDatabase {
     const LOCK: &'static str = "";
     const NOW: Option<&'static str> = None;
     const ROWS_AFFECTED: &'static str = "changes()";
-    // The row with the greatest cursor stands at the end of the index. Rows
-    // without events have 0.
+    // The row with the greatest cursor is the last of the index. Rows without
+    // events have 0.
     const CURSOR: &'static str = "COALESCE((SELECT first_cursor + events FROM stockade_outbox \
          WHERE first_cursor > 0 ORDER BY first_cursor DESC LIMIT 1), 1)";
 
-    fn acquire(&self, used_for: Use) -> BoxFuture<'_, StoreResult<Box<dyn Connection>>> {
-        Box::pin(async move {
-            let pool = match used_for {
-                Use::Write => &self.writer,
-                Use::Read => &self.readers,
-            };
-            Ok(self.pooled(checkout(pool).await?).await)
-        })
-    }
-
-    fn probe(&self) -> BoxFuture<'_, StoreResult<Option<Box<dyn Connection>>>> {
-        Box::pin(async move {
-            match pool::checkout_unless_busy(&self.writer, &self.commits).await? {
-                Acquired::Connection(connection) => Ok(Some(self.pooled(connection).await)),
-                Acquired::BusyAtWork => Ok(None),
-            }
-        })
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            for pool in [&self.readers, &self.writer] {
-                for connection in pool::close(pool) {
-                    // It is of no use any more, whatever came of that.
-                    let _ = connection.close().await;
-                }
-            }
-        })
-    }
-}
-
-struct PooledConnection {
-    /// `None` once it was discarded.
-    connection: Option<Object<ConnectionFactory>>,
-    timeout: Duration,
-    left_open: Option<Arc<AtomicBool>>,
-    commits: Arc<LastSuccess>,
-    /// Whether statements are in flight.
-    is_busy: bool,
-}
-
-impl Drop for PooledConnection {
-    fn drop(&mut self) {
-        // The caller was cancelled: the rest of the response must not reach the
-        // next one.
-        if self.is_busy {
-            self.discard();
-        }
-    }
-}
-
-impl Connection for PooledConnection {
-    fn run<'a>(
-        &'a mut self,
-        statements: &'a [&'a str],
-        on_row: OnRow<'a>,
-    ) -> BoxFuture<'a, StoreResult<Vec<u64>>> {
-        Box::pin(async move {
-            let Some(connection) = &mut self.connection else {
-                return Err(StoreError::new(Fault::Lost, "the connection was discarded"));
-            };
-            let commits = statements.last() == Some(&"COMMIT");
-            let sql = statements.join("; ");
-            self.is_busy = true;
-            let stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut **connection);
-            let done = drain(stream, |done| done.rows_affected(), self.timeout, on_row).await;
-            self.is_busy = false;
-            if commits && done.is_ok() {
-                self.commits.now();
-            }
-            done.map_err(|broken| {
-                if broken.statement.is_none() {
-                    self.discard();
-                }
-                broken.into_error(store_error)
-            })
-        })
-    }
-
-    fn discard(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            match &self.left_open {
-                Some(left_open) => left_open.store(true, Ordering::Release),
-                None => drop(Object::take(connection)),
-            }
-        }
+    fn pools(&self) -> &Pools<SqliteDriver> {
+        &self.0
     }
 }
 

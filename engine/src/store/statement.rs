@@ -1,8 +1,8 @@
 //! Statements: SQL text with what it must affect and how its rows are decoded.
 //!
 //! A transaction is a list of statements. The module that knows a statement's
-//! meaning builds it; the dialect's [`Connection`] decides how many of a list
-//! travel in one round trip.
+//! meaning builds it; the dialect's [`Driver`](super::pool::Driver) decides how
+//! many of a list travel in one round trip.
 
 use std::borrow::Cow;
 
@@ -14,12 +14,11 @@ use crate::model::Timestamp;
 /// Decodes a row into `T`. It reads the columns in the order of the SELECT list.
 pub(super) type Decode<T> = fn(&mut T, &mut Cells<'_>) -> sqlx::Result<()>;
 
-/// A statement; `T` takes its rows.
+/// A statement; its rows are decoded into `T`.
 #[derive(Debug)]
 pub(super) struct Statement<T> {
     pub sql: Cow<'static, str>,
-    /// How many rows it must affect, where that is known: a guard that lets
-    /// fewer through is a conflict.
+    /// How many rows it must affect, if that is known: fewer are a conflict.
     pub rows: Option<usize>,
     /// Whether the database itself fails the statement unless it affects `rows`
     /// rows: then COMMIT may follow it in the same round trip.
@@ -28,12 +27,12 @@ pub(super) struct Statement<T> {
 }
 
 impl<T> Statement<T> {
-    /// A statement without rows and without an expectation, such as BEGIN.
+    /// A statement that returns no rows and may affect any number, such as BEGIN.
     pub fn new(sql: impl Into<Cow<'static, str>>) -> Self {
         Self { sql: sql.into(), rows: None, is_self_checking: true, decode: None }
     }
 
-    /// A statement whose rows `decode` takes.
+    /// A statement whose rows `decode` decodes.
     pub fn read(sql: String, decode: Decode<T>) -> Self {
         Self { decode: Some(decode), ..Self::new(sql) }
     }
@@ -43,7 +42,7 @@ impl<T> Statement<T> {
         Self { rows: Some(rows), ..Self::new(sql) }
     }
 
-    /// A write under a guard, which may affect fewer rows than it must.
+    /// A write under a guard, which affects fewer rows than it must on a conflict.
     pub fn guarded(sql: String, rows: usize) -> Self {
         Self { is_self_checking: false, ..Self::self_checking(sql, rows) }
     }
@@ -67,14 +66,22 @@ pub(super) async fn run<T: Send>(
 /// Runs statements as [`run`] does and checks how many rows each affected.
 ///
 /// # Errors
-/// [`Fault::Conflict`] for a guard that did not let all of its rows through.
+/// [`Fault::Conflict`] for a statement that affected fewer rows than it must.
 pub(super) async fn run_checked<T: Send>(
     connection: &mut dyn Connection,
     statements: &[Statement<T>],
     into: &mut T,
 ) -> StoreResult<()> {
     let rows_affected = run(connection, statements, into).await?;
-    check_rows_affected(statements, &rows_affected)
+    for (statement, affected) in statements.iter().zip(rows_affected) {
+        let Some(rows) = statement.rows else { continue };
+        if u64::try_from(rows).ok() != Some(affected) {
+            let head: String = statement.sql.chars().take(60).collect();
+            let why = format!("`{head}…` affected {affected} rows instead of {rows}");
+            return Err(StoreError::new(Fault::Conflict, why));
+        }
+    }
+    Ok(())
 }
 
 /// Runs statements as [`run`] does and reads the database's clock before them,
@@ -98,6 +105,13 @@ pub(super) async fn run_timed<D: Database, T: Send>(
     Ok(time)
 }
 
+/// Reads the database's clock, if it has one.
+pub(super) async fn read_clock<D: Database>(
+    connection: &mut dyn Connection,
+) -> StoreResult<Option<Timestamp>> {
+    run_timed::<D, ()>(connection, &[], &mut ()).await
+}
+
 /// Runs statements that return no rows.
 pub(super) async fn execute<S: AsRef<str>>(
     connection: &mut dyn Connection,
@@ -107,35 +121,44 @@ pub(super) async fn execute<S: AsRef<str>>(
     connection.run(&texts, &mut |_, _| Ok(())).await.map(drop)
 }
 
-/// Decodes a row of a single-row read.
+/// Decodes a row of a read whose rows are all alike.
 pub(super) type ReadRow<T> = fn(&mut Cells<'_>) -> sqlx::Result<T>;
 
-/// Takes the last row of a statement.
-pub(super) struct LastRow<T> {
+/// Collects the rows of a statement.
+pub(super) struct Collect<T> {
     read: ReadRow<T>,
-    pub row: Option<T>,
+    pub rows: Vec<T>,
 }
 
-impl<T> LastRow<T> {
-    /// The statement and the place of its row.
-    pub fn of(sql: String, read: ReadRow<T>) -> (Statement<Self>, Self) {
-        let statement = Statement::read(sql, |last: &mut Self, row| {
-            last.row = Some((last.read)(row)?);
+impl<T> Collect<T> {
+    /// Returns the statement and what it collects into.
+    pub fn new(sql: String, read: ReadRow<T>) -> (Statement<Self>, Self) {
+        let statement = Statement::read(sql, |collect: &mut Self, row| {
+            collect.rows.push((collect.read)(row)?);
             Ok(())
         });
-        (statement, Self { read, row: None })
+        (statement, Self { read, rows: Vec::new() })
     }
 }
 
-/// Runs one statement and returns its last row, if there is one.
+/// Runs one statement and returns its rows.
+pub(super) async fn fetch_all<T: Send>(
+    connection: &mut dyn Connection,
+    sql: String,
+    read: ReadRow<T>,
+) -> StoreResult<Vec<T>> {
+    let (statement, mut collect) = Collect::new(sql, read);
+    run(connection, &[statement], &mut collect).await?;
+    Ok(collect.rows)
+}
+
+/// Runs one statement and returns its row, if there is one.
 pub(super) async fn fetch_optional<T: Send>(
     connection: &mut dyn Connection,
     sql: String,
     read: ReadRow<T>,
 ) -> StoreResult<Option<T>> {
-    let (statement, mut last) = LastRow::of(sql, read);
-    run(connection, &[statement], &mut last).await?;
-    Ok(last.row)
+    Ok(fetch_all(connection, sql, read).await?.pop())
 }
 
 fn decode<T>(
@@ -148,16 +171,4 @@ fn decode<T>(
         Some(decode) => decode(into, row),
         None => Ok(()),
     }
-}
-
-fn check_rows_affected<T>(statements: &[Statement<T>], rows_affected: &[u64]) -> StoreResult<()> {
-    for (statement, affected) in statements.iter().zip(rows_affected) {
-        let Some(rows) = statement.rows else { continue };
-        if u64::try_from(rows).ok() != Some(*affected) {
-            let head: String = statement.sql.chars().take(60).collect();
-            let why = format!("`{head}…` affected {affected} rows instead of {rows}");
-            return Err(StoreError::new(Fault::Conflict, why));
-        }
-    }
-    Ok(())
 }

@@ -1,8 +1,9 @@
-//! The reads of a transaction, as text that SQLite, MySQL and MariaDB all take.
+//! Builds the reads of a transaction, in SQL text that SQLite, MySQL and MariaDB
+//! share.
 //!
 //! Text and not prepared statements, because the number of rows differs from
-//! batch to batch. Only numbers and hexadecimal literals are ever put into it;
-//! what a user wrote goes in as hexadecimal, so nothing can be injected.
+//! batch to batch. It contains only numbers and hexadecimal literals: user input
+//! is hexadecimal, so nothing can be injected.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -12,9 +13,9 @@ use super::{ReadSet, rows};
 use crate::ledger::{OrderRow, Rows};
 use crate::model::{Hold, HoldId, OrderId, ProductId, Timestamp};
 
-/// The most ids in one statement. A statement stays well below the smallest
-/// `max_allowed_packet` that is accepted; several of them are sent as one text
-/// where the server takes it.
+/// The most ids in one statement. It keeps a statement well below the smallest
+/// `max_allowed_packet` that is accepted; several travel as one text where the
+/// server accepts it.
 pub(super) const IDS_MAX: usize = 2_000;
 /// The most bytes of literals in one statement, for the same reason.
 pub(super) const LITERALS_MAX: usize = 96 * 1024;
@@ -26,8 +27,8 @@ pub(super) struct Loading {
     pub locked_at: Option<Timestamp>,
 }
 
-/// Locks and reads products; `now` is read as each is locked, `lock` is the
-/// dialect's suffix of a locking read.
+/// Locks and reads products. `now` is the dialect's clock, read as each row is
+/// locked; `lock` its suffix of a locking read.
 pub(super) fn select_products(
     products: &[ProductId],
     now: &str,
@@ -51,117 +52,84 @@ pub(super) fn select_products(
 /// Reads everything of a read set but products, in lock order.
 pub(super) fn select_read_set(read_set: &ReadSet, lock: &str) -> Vec<Statement<Loading>> {
     let mut all = Vec::new();
-    let mut each = |lists: Vec<String>, sql: &dyn Fn(&str) -> String, decode: Decode<Loading>| {
-        all.extend(lists.iter().map(|list| Statement::read(sql(list), decode)));
+    let mut by_key = |(columns, table, key): (&str, &str, &str),
+                      lists: Vec<String>,
+                      lock: &str,
+                      decode: Decode<Loading>| {
+        all.extend(lists.iter().map(|list| {
+            let sql = format!(
+                "SELECT {columns} FROM stockade_{table} WHERE {key} IN ({list}) \
+                 ORDER BY {key}{lock}"
+            );
+            Statement::read(sql, decode)
+        }));
     };
-    each(
-        lists(&read_set.holds),
-        &|ids| {
-            let columns = rows::HOLD;
-            format!("SELECT {columns} FROM stockade_holds WHERE id IN ({ids}) ORDER BY id{lock}")
-        },
-        |into: &mut Loading, row| {
-            let hold = rows::hold(row)?;
-            into.rows.holds.insert(hold.id, hold);
-            Ok(())
-        },
-    );
-    each(
-        lists(&read_set.used_holds),
-        &|ids| format!("SELECT hold_id, id FROM stockade_orders WHERE hold_id IN ({ids})"),
-        |into: &mut Loading, row| {
-            let (hold, order) = (HoldId(row.count()?), OrderId(row.count()?));
-            into.rows.order_by_hold.insert(hold, order);
-            Ok(())
-        },
-    );
-    each(
-        lists(&read_set.orders),
-        &|ids| {
-            let columns = rows::ORDER;
-            format!("SELECT {columns} FROM stockade_orders WHERE id IN ({ids}) ORDER BY id{lock}")
-        },
-        |into: &mut Loading, row| {
-            let row = rows::order(row)?;
-            into.rows.orders.insert(row.order.id, row);
-            Ok(())
-        },
-    );
-    each(
-        hex_lists(&read_set.payments),
-        &|keys| {
-            let columns = rows::PAYMENT;
-            format!(
-                "SELECT {columns} FROM stockade_payments WHERE idempotency_key IN ({keys}) \
-                 ORDER BY idempotency_key"
-            )
-        },
-        |into: &mut Loading, row| {
-            let row = rows::payment(row)?;
-            into.rows.payments.insert(row.key.clone(), row);
-            Ok(())
-        },
-    );
-    each(
-        lists(&read_set.awaited_orders),
-        &|ids| {
-            let columns = rows::PAYMENT;
-            format!(
-                "SELECT {columns} FROM stockade_payments e WHERE idempotency_key IN \
-                 (SELECT idempotency_key FROM stockade_payments_waiting WHERE order_id IN ({ids})) \
-                 AND waiting = 1 ORDER BY received_at, (SELECT w.position \
-                 FROM stockade_payments_waiting w WHERE w.order_id = e.order_id \
-                 AND w.idempotency_key = e.idempotency_key)"
-            )
-        },
-        |into: &mut Loading, row| {
+    by_key((rows::HOLD, "holds", "id"), lists(&read_set.holds), lock, |into, row| {
+        let hold = rows::hold(row)?;
+        into.rows.holds.insert(hold.id, hold);
+        Ok(())
+    });
+    by_key(("hold_id, id", "orders", "hold_id"), lists(&read_set.used_holds), "", |into, row| {
+        let (hold, order) = (HoldId(row.count()?), OrderId(row.count()?));
+        into.rows.order_by_hold.insert(hold, order);
+        Ok(())
+    });
+    by_key((rows::ORDER, "orders", "id"), lists(&read_set.orders), lock, |into, row| {
+        let row = rows::order(row)?;
+        into.rows.orders.insert(row.order.id, row);
+        Ok(())
+    });
+    let payments = (rows::PAYMENT, "payments", "idempotency_key");
+    by_key(payments, hex_lists(&read_set.payments), "", |into, row| {
+        let row = rows::payment(row)?;
+        into.rows.payments.insert(row.key.clone(), row);
+        Ok(())
+    });
+    let keys = (rows::KEY, "idempotency_keys", "idempotency_key");
+    by_key(keys, hex_lists(&read_set.keys), "", |into, row| {
+        let row = rows::key(row)?;
+        into.rows.keys.insert(row.key.clone(), row);
+        Ok(())
+    });
+    let columns = rows::PAYMENT;
+    all.extend(lists(&read_set.awaited_orders).into_iter().map(|ids| {
+        let sql = format!(
+            "SELECT {columns} FROM stockade_payments e WHERE idempotency_key IN \
+             (SELECT idempotency_key FROM stockade_payments_waiting WHERE order_id IN ({ids})) \
+             AND waiting = 1 ORDER BY received_at, (SELECT w.position \
+             FROM stockade_payments_waiting w WHERE w.order_id = e.order_id \
+             AND w.idempotency_key = e.idempotency_key)"
+        );
+        Statement::read(sql, |into: &mut Loading, row| {
             let row = rows::payment(row)?;
             into.rows.waiting.entry(row.order_id).or_default().push(row.clone());
             into.rows.payments.insert(row.key.clone(), row);
             Ok(())
-        },
-    );
-    each(
-        hex_lists(&read_set.keys),
-        &|keys| {
-            let columns = rows::KEY;
-            format!(
-                "SELECT {columns} FROM stockade_idempotency_keys \
-                 WHERE idempotency_key IN ({keys}) ORDER BY idempotency_key"
-            )
-        },
-        |into: &mut Loading, row| {
-            let row = rows::key(row)?;
-            into.rows.keys.insert(row.key.clone(), row);
-            Ok(())
-        },
-    );
+        })
+    }));
     // Plain reads: every writer of these rows holds the product's row lock.
+    let columns = rows::HOLD;
     for (product, customers) in &read_set.customers {
-        let columns = rows::HOLD;
-        each(
-            hex_lists(customers),
-            &|customers| {
-                format!(
-                    "SELECT {columns}, customer FROM (SELECT hold_id, customer \
-                     FROM stockade_customer_holds WHERE product_id = {product} \
-                     AND customer IN ({customers})) c JOIN stockade_holds h ON h.id = c.hold_id \
-                     WHERE status = 0"
-                )
-            },
-            |into: &mut Loading, row| {
+        all.extend(hex_lists(customers).into_iter().map(|customers| {
+            let sql = format!(
+                "SELECT {columns}, customer FROM (SELECT hold_id, customer \
+                 FROM stockade_customer_holds WHERE product_id = {product} \
+                 AND customer IN ({customers})) c JOIN stockade_holds h ON h.id = c.hold_id \
+                 WHERE status = 0"
+            );
+            Statement::read(sql, |into: &mut Loading, row| {
                 let (hold, customer) = (rows::hold(row)?, row.key()?);
                 let of_product = into.rows.customers.entry(hold.product_id).or_default();
                 of_product.entry(customer.into()).or_default().push(hold.id);
                 into.rows.holds.insert(hold.id, hold);
                 Ok(())
-            },
-        );
+            })
+        }));
     }
     all
 }
 
-/// What is due of one product: holds, orders, and the next moment after it.
+/// One product's due holds and orders, and when the next falls due.
 #[derive(Debug, Default)]
 pub(super) struct DueRows {
     pub holds: Vec<Hold>,
@@ -169,15 +137,16 @@ pub(super) struct DueRows {
     pub next: Option<Timestamp>,
 }
 
-/// Reads one product's due holds, due orders, and the two next moments after
-/// `now`. Plain reads: every writer of these rows holds the product's row lock.
+/// Reads one product's due holds, its due orders, and when the next of each falls
+/// due after `now`. Plain reads: every writer of these rows holds the product's
+/// row lock.
 pub(super) fn select_due(
     product: ProductId,
     now: Timestamp,
     limit: u32,
 ) -> [Statement<BTreeMap<ProductId, DueRows>>; 3] {
     let (now, hold, order) = (now.micros(), rows::HOLD, rows::ORDER);
-    // One more than taken shows whether more is due.
+    // One row beyond the limit shows that more is due.
     let limit = u64::from(limit) + 1;
     let which = format!("product_id = {product} AND status = 0");
     let holds = format!(
@@ -215,7 +184,7 @@ pub(super) fn select_due(
 
 /// Merges one product's due rows, at most `limit` of each kind, into `into`, and
 /// leaves out those of early inserts.
-pub(super) fn keep_due(
+pub(super) fn merge_due(
     into: &mut Rows,
     product: ProductId,
     limit: u32,
@@ -253,12 +222,12 @@ pub(super) fn hex_list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Str
     list(texts.into_iter().map(|text| hex(text.as_ref().as_bytes())))
 }
 
-/// Numbers for several `IN (…)`, none of them long.
+/// Numbers for several `IN (…)` of at most [`IDS_MAX`].
 fn lists<T: Display>(numbers: &[T]) -> Vec<String> {
     numbers.chunks(IDS_MAX).map(list).collect()
 }
 
-/// Texts for several `IN (…)`, none of them long.
+/// Texts for several `IN (…)` of at most [`LITERALS_MAX`], or one text.
 fn hex_lists<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
     let mut lists: Vec<String> = Vec::new();
     for text in texts {
@@ -332,11 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_ahead_is_not_due_but_others_behind_it_are_still_to_be_read() {
+    fn early_inserts_are_not_due_and_later_rows_are_still_to_be_read() {
         let mut rows = Rows::default();
         let holds = vec![hold(3), hold(7), hold(8)];
         let due = DueRows { holds, ..DueRows::default() };
-        keep_due(&mut rows, ProductId(1), 2, due, &[HoldId(7)]);
+        merge_due(&mut rows, ProductId(1), 2, due, &[HoldId(7)]);
         let due = &rows.due[&ProductId(1)];
         assert_eq!((due.holds.as_slice(), due.more), (&[HoldId(3)][..], true));
         assert!(!rows.holds.contains_key(&HoldId(7)));
@@ -362,13 +331,13 @@ mod tests {
     }
 
     #[test]
-    fn more_is_due_only_if_more_was_read_than_is_taken() {
+    fn more_is_due_only_if_more_rows_than_the_limit_were_read() {
         let more = |holds: &[u64], orders: &[u64]| {
             let mut rows = Rows::default();
             let holds: Vec<Hold> = holds.iter().copied().map(hold).collect();
             let orders: Vec<OrderRow> = orders.iter().copied().map(order).collect();
             let due = DueRows { holds, orders, next: None };
-            keep_due(&mut rows, ProductId(1), 2, due, &[]);
+            merge_due(&mut rows, ProductId(1), 2, due, &[]);
             let due = &rows.due[&ProductId(1)];
             assert!(due.holds.len() <= 2 && due.orders.len() <= 2);
             due.more

@@ -1,9 +1,9 @@
 //! Estimates the store's time between two observations of its clock.
 //!
-//! The estimate is the last observed time plus what the monotonic clock has
-//! counted since. The host's wall clock is never trusted: it is only compared with
-//! the monotonic clock, since a difference shows that the wall clock was set, or
-//! that the monotonic clock stood still while the host was suspended.
+//! The estimate is the last observed time plus the monotonic time since. The host's
+//! wall clock is never trusted, only compared with the monotonic clock: a drift
+//! shows that the wall clock was set, or that the monotonic clock stopped while the
+//! host was suspended.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,18 +20,17 @@ const PROMPT: Duration = Duration::from_millis(100);
 /// A drift between wall and monotonic clock beyond this is a step or a suspend:
 /// NTP slews a clock by half a millisecond in a second.
 const STEP: Duration = Duration::from_millis(100);
-/// How long the time of a store without a clock stands still for a wall clock
-/// that was set back. NTP corrects a fraction of a second; what is more than
-/// this was a wrong clock, and expiry must not wait for it to come true.
-const STAND_STILL_MAX: Duration = Duration::from_secs(5);
+/// How far a wall clock may be set back before the time of a store without a clock
+/// follows it; until then that time pauses. NTP corrects a fraction of a second; a
+/// larger step corrects a wrong clock, for which expiry must not wait.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Keeps the time of one store: its own where it has a clock, the host's
-/// where it has none.
+/// Keeps the time of one store: by the store's clock, or the host's if the store
+/// has none.
 pub(crate) struct Timekeeper {
     clock: Arc<dyn Clock>,
     host: Arc<dyn HostClock>,
-    /// The latest time of a store without a clock, so that it does not run
-    /// backwards.
+    /// The latest time of a store without a clock: its time never runs backwards.
     latest: AtomicI64,
     /// Guards the last observation of a store with a clock. A plain mutex: each
     /// critical section copies it and never awaits.
@@ -50,23 +49,20 @@ struct Observation {
 }
 
 impl Observation {
-    fn passed(&self, host: &dyn HostClock) -> Duration {
+    fn elapsed(&self, host: &dyn HostClock) -> Duration {
         host.monotonic().saturating_duration_since(self.at)
     }
 
     fn now(&self, host: &dyn HostClock) -> Timestamp {
-        self.store.after(self.passed(host))
+        self.store.after(self.elapsed(host))
     }
 
-    /// By how much the host's clocks have drifted apart since.
+    /// The drift between the host's clocks since.
     fn step(&self, host: &dyn HostClock) -> Duration {
         let wall = host.wall();
-        apart(self.wall.after(self.passed(host)), wall)
+        let expected = self.wall.after(self.elapsed(host));
+        expected.until(wall).max(wall.until(expected))
     }
-}
-
-fn apart(one: Timestamp, other: Timestamp) -> Duration {
-    one.until(other).max(other.until(one))
 }
 
 impl Timekeeper {
@@ -75,38 +71,38 @@ impl Timekeeper {
         Self { clock, host, latest, observation, steps }
     }
 
-    /// When a question is asked, for [`Timekeeper::observe`].
+    /// When a clock read starts, for [`Timekeeper::observe`].
     pub fn start_observation(&self) -> Instant {
         self.host.monotonic()
     }
 
-    /// The time to go by, given what the store's clock just showed to a question
-    /// that was asked at `asked`.
-    pub fn observe(&self, store: Option<Timestamp>, asked: Instant) -> Timestamp {
+    /// Records a read of the store's clock that started at `started`, and returns the
+    /// time for decisions.
+    pub fn observe(&self, store: Option<Timestamp>, started: Instant) -> Timestamp {
         let Some(store) = store else {
             return self.clock.now(self.process());
         };
         let at = self.host.monotonic();
         // A slow response bounds the time of the clock read only loosely.
-        let is_prompt = at.saturating_duration_since(asked) <= PROMPT;
+        let is_prompt = at.saturating_duration_since(started) <= PROMPT;
         let observation = Observation { store, wall: self.host.wall(), at, is_prompt };
-        let mut known = self.observation();
-        let step = known.map_or(Duration::ZERO, |known| known.step(self.host.as_ref()));
-        if is_prompt || known.is_none() || step > STEP {
-            *known = Some(observation);
+        let mut last = self.observation();
+        let step = last.map_or(Duration::ZERO, |last| last.step(self.host.as_ref()));
+        if is_prompt || last.is_none() || step > STEP {
+            *last = Some(observation);
         }
-        drop(known);
-        if step > STAND_STILL_MAX {
+        drop(last);
+        if step > PAUSE_MAX {
             self.steps.inc();
             tracing::warn!(?step, "the host's clock was set, or the host was suspended");
         }
         self.clock.now(store)
     }
 
-    /// Begins where the newest commit of a store without a clock left off.
+    /// Resumes the time of a store without a clock from its newest commit.
     pub fn resume(&self, newest: Timestamp) {
         let ahead = self.host.wall().until(newest);
-        if ahead <= STAND_STILL_MAX {
+        if ahead <= PAUSE_MAX {
             self.latest.fetch_max(newest.micros(), Ordering::Relaxed);
             return;
         }
@@ -114,12 +110,11 @@ impl Timekeeper {
         tracing::warn!(
             ?ahead,
             %newest,
-            "the store's newest commit lies ahead of the host's clock, which was wrong then or is now"
+            "the store's newest commit is ahead of the host's clock: check that clock"
         );
     }
 
-    /// The store's time without asking it: good enough to know how old a
-    /// cached row is, not to decide anything.
+    /// Estimates the store's time, exact enough for the age of a cached row.
     pub fn estimate(&self) -> Timestamp {
         let observation = *self.observation();
         self.clock.now(match observation {
@@ -128,9 +123,8 @@ impl Timekeeper {
         })
     }
 
-    /// The store's time without asking it, good enough for speculation; `None`
-    /// unless the last answer was prompt and the host's clocks agree on how
-    /// long ago it came.
+    /// Estimates the store's time, exact enough for speculation; `None` unless the
+    /// last observation was prompt and the host's clocks have not drifted since.
     pub fn speculate(&self) -> Option<Timestamp> {
         let host = self.host.as_ref();
         let observation = self
@@ -144,13 +138,13 @@ impl Timekeeper {
         self.observation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The host's time, which stands still rather than run backwards, unless
-    /// what was seen before was far ahead.
+    /// The host's time. It pauses instead of running backwards, unless the clock was
+    /// set back by more than [`PAUSE_MAX`].
     fn process(&self) -> Timestamp {
         let now = self.host.wall();
         let before = self.latest.fetch_max(now.micros(), Ordering::Relaxed);
         let back = now.until(Timestamp::from_micros(before));
-        if back <= STAND_STILL_MAX {
+        if back <= PAUSE_MAX {
             return now.max(Timestamp::from_micros(before));
         }
         let order = Ordering::Relaxed;
@@ -163,132 +157,4 @@ impl Timekeeper {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::clock::StoreClock;
-
-    const HOUR: Duration = Duration::from_secs(3_600);
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// Clocks that stand still until a test moves them.
-    pub(crate) struct SetClock(Mutex<(Timestamp, Instant)>);
-
-    impl SetClock {
-        pub fn new() -> Arc<Self> {
-            Arc::new(Self(Mutex::new((chrono::Utc::now().into(), Instant::now()))))
-        }
-
-        /// Lets time pass on both clocks.
-        pub fn pass(&self, time: Duration) {
-            let mut clocks = self.0.lock().expect("no panic");
-            *clocks = (clocks.0.after(time), clocks.1 + time);
-        }
-
-        /// Sets the wall clock alone.
-        pub fn set(&self, wall: Timestamp) {
-            self.0.lock().expect("no panic").0 = wall;
-        }
-
-        /// Sets the wall clock ahead.
-        pub fn step(&self, by: Duration) {
-            self.set(self.wall().after(by));
-        }
-    }
-
-    impl HostClock for SetClock {
-        fn wall(&self) -> Timestamp {
-            self.0.lock().expect("no panic").0
-        }
-
-        fn monotonic(&self) -> Instant {
-            self.0.lock().expect("no panic").1
-        }
-    }
-
-    fn keeper(host: &Arc<SetClock>) -> Timekeeper {
-        Timekeeper::new(Arc::new(StoreClock), Arc::clone(host) as _, Counter::default())
-    }
-
-    #[test]
-    fn an_answer_that_was_long_under_way_does_not_set_the_clock() {
-        let host = SetClock::new();
-        let time = keeper(&host);
-        let now = host.wall();
-        let late =
-            time.start_observation().checked_sub(PROMPT * 2).expect("the machine runs for longer");
-        assert_eq!(time.estimate(), now, "nothing was heard");
-        assert_eq!(time.speculate(), None);
-        time.observe(Some(now.after(HOUR)), late);
-        assert_eq!(time.estimate(), now.after(HOUR), "better than nothing");
-        assert_eq!(time.speculate(), None, "but not good enough");
-        time.observe(Some(now), late);
-        assert_eq!(time.estimate(), now.after(HOUR), "worse than what is known");
-        time.observe(Some(now), time.start_observation());
-        assert_eq!((time.estimate(), time.speculate()), (now, Some(now)));
-        host.pass(SECOND);
-        assert_eq!(time.speculate(), Some(now.after(SECOND)));
-    }
-
-    #[test]
-    fn a_wall_clock_that_is_set_moves_no_time_and_ends_speculation_until_the_store_is_heard() {
-        let host = SetClock::new();
-        let time = keeper(&host);
-        let store = Timestamp::from_micros(1_000_000_000);
-        let back = host.wall();
-        for (at, wall) in [(0, back.after(HOUR)), (1, back)] {
-            let now = store.after(SECOND * at);
-            time.observe(Some(now), time.start_observation());
-            host.pass(SECOND);
-            assert_eq!(time.speculate(), Some(now.after(SECOND)));
-            host.set(wall);
-            assert_eq!(time.speculate(), None);
-            assert_eq!(time.estimate(), now.after(SECOND));
-            let late = time
-                .start_observation()
-                .checked_sub(PROMPT * 2)
-                .expect("the machine runs for longer");
-            time.observe(Some(now.after(SECOND)), late);
-            assert_eq!(time.speculate(), None, "a late answer is not enough");
-        }
-        assert_eq!(time.steps.get(), 2);
-        time.observe(Some(store), time.start_observation());
-        assert_eq!(time.speculate(), Some(store));
-        host.step(STEP);
-        assert_eq!(time.speculate(), Some(store), "so far NTP may move it");
-    }
-
-    #[test]
-    fn without_a_store_s_clock_time_stands_still_for_a_small_step_back_and_follows_a_great_one() {
-        let host = SetClock::new();
-        let time = keeper(&host);
-        let real = host.wall();
-        let observe = || time.observe(None, time.start_observation());
-        assert_eq!(observe(), real);
-        host.set(real.after(STAND_STILL_MAX));
-        assert_eq!(observe(), real.after(STAND_STILL_MAX));
-        host.set(real);
-        assert_eq!(observe(), real.after(STAND_STILL_MAX), "it does not run backwards");
-        assert_eq!(time.steps.get(), 0);
-        host.set(real.after(HOUR));
-        assert_eq!(observe(), real.after(HOUR));
-        host.set(real);
-        assert_eq!((observe(), time.estimate()), (real, real), "the clock was wrong");
-        assert_eq!(time.steps.get(), 1, "noticed once");
-        host.pass(SECOND);
-        assert_eq!(observe(), real.after(SECOND));
-    }
-
-    #[test]
-    fn a_store_s_newest_commit_holds_time_up_only_if_it_is_near() {
-        let host = SetClock::new();
-        let real = host.wall();
-        for (ahead, goes_by, steps) in
-            [(SECOND, real.after(SECOND), 0), (STAND_STILL_MAX * 2, real, 1), (HOUR, real, 1)]
-        {
-            let time = keeper(&host);
-            time.resume(real.after(ahead));
-            assert_eq!(time.observe(None, time.start_observation()), goes_by, "{ahead:?}");
-            assert_eq!(time.steps.get(), steps, "{ahead:?}");
-        }
-    }
-}
+pub(crate) mod tests;

@@ -1,4 +1,4 @@
-//! The writes of a transaction, in the same common SQL as its reads.
+//! Builds the writes of a transaction, in the same common SQL as its reads.
 
 use std::fmt::Display;
 
@@ -15,10 +15,10 @@ use crate::model::{EventKind, Hold, HoldId, HoldStatus, OrderId, Timestamp};
 /// The table of idempotency keys, with its columns as [`key_values`] writes them.
 const KEYS: &str = "stockade_idempotency_keys (idempotency_key, fingerprint, answer, created_at)";
 
-/// Everything a batch writes, keys first so that a taken one shows at once.
-/// The number of statements does not grow with the number of requests. `hits`
-/// is the dialect's word for the rows that the statement before it hit, `cursor`
-/// its word for the first cursor of events that are written.
+/// Lists all writes of a batch, keys first so that a taken one fails at once. The
+/// number of statements does not grow with the number of requests.
+/// `rows_affected` is the dialect's expression of the rows that the statement
+/// before affected, `cursor` that of an outbox row's first cursor.
 pub(super) fn writes<T>(batch: &Batch<'_>, rows_affected: &str, cursor: &str) -> Vec<Statement<T>> {
     let changes = batch.changes;
     let now = batch.now;
@@ -44,10 +44,10 @@ pub(super) fn writes<T>(batch: &Batch<'_>, rows_affected: &str, cursor: &str) ->
         let CustomerHold { product_id, customer, hold_id } = row;
         put(sql, format_args!("({product_id},{},{hold_id})", hex(customer.as_bytes())));
     });
-    // A hold may be extended and then ordered in one batch: while it is active.
+    // First the extensions: a hold may be extended and then ordered in one batch.
     all.extend(extend_holds(&changes.extensions));
     all.extend(changes.hold_moves.iter().flat_map(move_holds));
-    all.extend(forget_customers(&changes.hold_moves));
+    all.extend(delete_customers(&changes.hold_moves));
     insert(
         &mut all,
         &format!("stockade_orders ({})", rows::ORDER),
@@ -57,26 +57,36 @@ pub(super) fn writes<T>(batch: &Batch<'_>, rows_affected: &str, cursor: &str) ->
     all.extend(changes.order_moves.iter().flat_map(|m| move_orders(m, now)));
     all.extend(settle_payments(batch));
     all.extend(update_products(batch));
-    // Also without events: the row shows, when a commit's answer was lost,
-    // that it landed.
+    // Also without events: the row resolves an in-doubt commit.
     if !changes.is_empty() {
-        let (id, count, at) = (batch.id, changes.events.len(), now.micros());
-        // Without events it is nothing to a reader.
-        let cursor = if count == 0 { "0" } else { cursor };
-        let body = outbox::pack(&changes.events);
-        // It stands right behind the update of the products and repeats its
-        // guard: the column takes no NULL.
-        let count = match changes.products.len() {
+        let count = changes.events.len();
+        // The row follows the update of the products and repeats its guard: the
+        // column rejects NULL.
+        let guarded = match changes.products.len() {
             0 => count.to_string(),
             products => format!("CASE {rows_affected} WHEN {products} THEN {count} END"),
         };
-        let sql = format!(
-            "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
-             VALUES ({id}, {cursor}, {count}, {at}, '{body}')"
-        );
+        let sql = insert_outbox(batch.id, cursor, &guarded, now, &changes.events);
         all.push(Statement::self_checking(sql, 1));
     }
     all
+}
+
+/// Inserts a batch's outbox row, where `count` is the number of its events.
+fn insert_outbox(
+    batch_id: u64,
+    cursor: &str,
+    count: &str,
+    now: Timestamp,
+    events: &[LedgerEvent],
+) -> String {
+    // Readers skip rows without events.
+    let cursor = if events.is_empty() { "0" } else { cursor };
+    let (at, body) = (now.micros(), outbox::pack(events));
+    format!(
+        "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
+         VALUES ({batch_id}, {cursor}, {count}, {at}, '{body}')"
+    )
 }
 
 /// Lists the inserts of a new product: its idempotency key first, the product,
@@ -108,14 +118,8 @@ pub(super) fn insert_product(
         version: 1,
     };
     let events = if *stock == 0 { Vec::new() } else { vec![received] };
-    let (count, body) = (events.len(), outbox::pack(&events));
-    // Without events it is nothing to a reader.
-    let cursor = if count == 0 { "0" } else { cursor };
-    let event = format!(
-        "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
-         VALUES ({batch_id}, {cursor}, {count}, {at}, '{body}')"
-    );
-    key.into_iter().chain([product, event]).map(|sql| Statement::self_checking(sql, 1)).collect()
+    let outbox = insert_outbox(*batch_id, cursor, &events.len().to_string(), now, &events);
+    key.into_iter().chain([product, outbox]).map(|sql| Statement::self_checking(sql, 1)).collect()
 }
 
 /// The statements that write new holds.
@@ -211,7 +215,7 @@ fn payment_values(sql: &mut String, row: &PaymentRow) {
 }
 
 fn key_values(sql: &mut String, row: &KeyRow, now: Timestamp) {
-    // The answer is plain data: writing it as JSON cannot fail.
+    // A response is plain data: serializing it cannot fail.
     let answer = serde_json::to_vec(&row.answer).unwrap_or_default();
     let (key, fingerprint, answer) = (hex(row.key.as_bytes()), hex(&row.fingerprint), hex(&answer));
     put(sql, format_args!("({key},{fingerprint},{answer},{})", now.micros()));
@@ -228,8 +232,9 @@ fn move_holds<T>(moved: &HoldMove) -> impl Iterator<Item = Statement<T>> {
     })
 }
 
-/// What has ended no longer counts for its customer. Most holds have none.
-fn forget_customers<T>(moves: &[HoldMove]) -> impl Iterator<Item = Statement<T>> {
+/// Deletes the customers of holds that are no longer active: only active ones
+/// count towards a customer's limit.
+fn delete_customers<T>(moves: &[HoldMove]) -> impl Iterator<Item = Statement<T>> {
     let ended = moves.iter().filter(|moved| moved.to != HoldStatus::Active);
     ended.flat_map(|moved| moved.ids.chunks(IDS_MAX)).map(|some| {
         let ids = list(some);
@@ -263,7 +268,7 @@ fn move_orders<T>(moved: &OrderMove, now: Timestamp) -> impl Iterator<Item = Sta
 }
 
 fn settle_payments<T>(batch: &Batch<'_>) -> Vec<Statement<T>> {
-    // Keys are long: no statement gets more of them than it has room for.
+    // Keys are long, so a statement has room for fewer.
     batch.changes.settled_payments.chunks(IDS_MAX / 16).flat_map(settle_some).collect()
 }
 
@@ -271,20 +276,21 @@ fn settle_some<T>(settled: &[(OrderId, String)]) -> [Statement<T>; 2] {
     let keys = hex_list(settled.iter().map(|(_, key)| key));
     let orders = list(settled.iter().map(|(order_id, _)| order_id));
     let rows = settled.len();
-    let forget = format!(
+    let delete = format!(
         "DELETE FROM stockade_payments_waiting WHERE order_id IN ({orders}) AND idempotency_key IN ({keys})"
     );
     let settle = format!(
         "UPDATE stockade_payments SET waiting = 0 WHERE idempotency_key IN ({keys}) AND waiting = 1"
     );
-    [forget, settle].map(|sql| Statement::guarded(sql, rows))
+    [delete, settle].map(|sql| Statement::guarded(sql, rows))
 }
 
-/// One statement for all products of the batch, each guarded by its version.
+/// One statement for all products of the batch, each guarded by its version
+/// (optimistic concurrency).
 ///
-/// The version alone would not do where a product is but remembered: what this
-/// process was about to write may have failed, and another have given the row
-/// the version that it would have had. So all of its numbers stand in the guard.
+/// A speculative batch guards all numbers of a product. Its version alone would not
+/// do: this process may have failed to write a version that it remembers, and
+/// another process have written that version with other numbers.
 fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     let changed = &batch.changes.products;
     if changed.is_empty() {
@@ -292,7 +298,7 @@ fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     }
     let lease = |c: &ProductChange| batch.fences.get(&c.before.product.id).copied().unwrap_or(0);
     let mut sets = String::new();
-    // What no product of the batch changes is not written.
+    // Columns that no product of the batch changes are left out.
     let mut set = |name: &str,
                    is_changed: &dyn Fn(&ProductChange) -> bool,
                    value: &dyn Fn(&ProductChange) -> String| {
@@ -318,20 +324,20 @@ fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
         cases(changed.iter().map(|c| (c.before.product.id.0, of(&c.before))))
     };
     let mut guard = String::new();
-    let mut stands = |column: &str, of: &dyn Fn(&ProductRow) -> i64| {
+    let mut must_equal = |column: &str, of: &dyn Fn(&ProductRow) -> i64| {
         put(&mut guard, format_args!(" AND {column} = {}", before(of)));
     };
     // Stores keep signed numbers, so each fits.
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    stands("version", &|row| signed(row.product.version));
+    must_equal("version", &|row| signed(row.product.version));
     if batch.is_speculative {
-        stands("stock", &|row| signed(row.product.stock));
-        stands("held", &|row| signed(row.product.held));
-        stands("pending", &|row| signed(row.product.pending));
-        stands("sold", &|row| signed(row.product.sold));
-        stands("received", &|row| signed(row.received));
-        stands("fence", &|row| signed(row.fence));
-        stands("COALESCE(next_due, -1)", &|row| row.next_due.map_or(-1, Timestamp::micros));
+        must_equal("stock", &|row| signed(row.product.stock));
+        must_equal("held", &|row| signed(row.product.held));
+        must_equal("pending", &|row| signed(row.product.pending));
+        must_equal("sold", &|row| signed(row.product.sold));
+        must_equal("received", &|row| signed(row.received));
+        must_equal("fence", &|row| signed(row.fence));
+        must_equal("COALESCE(next_due, -1)", &|row| row.next_due.map_or(-1, Timestamp::micros));
     }
     let step = |c: &ProductChange| c.after.product.version - c.before.product.version;
     let step = if changed.iter().all(|c| step(c) == 1) {
@@ -339,33 +345,33 @@ fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     } else {
         cases(changed.iter().map(|c| (c.before.product.id.0, step(c))))
     };
-    // The guard reads what is there before any assignment.
+    // The guard reads the row before any assignment.
     let sql = format!(
         "UPDATE stockade_products SET {sets}version = version + {step} WHERE id IN ({ids}){guard}"
     );
-    // The row of events behind it counts them.
+    // The outbox row after it checks the affected rows.
     Some(Statement::self_checking(sql, changed.len()))
 }
 
-/// Chooses a value by `id`, which must ascend: a tree of comparisons, so that
-/// the work for all rows does not grow with their square.
+/// Selects a value by `id`, which must ascend: a binary tree of comparisons, so
+/// that the work for all rows does not grow with their square.
 fn cases<V: Display>(pairs: impl Iterator<Item = (u64, V)>) -> String {
     let pairs: Vec<(u64, V)> = pairs.collect();
     let mut sql = String::with_capacity(pairs.len() * 32);
-    choose(&mut sql, &pairs);
+    push_cases(&mut sql, &pairs);
     sql
 }
 
-fn choose<V: Display>(sql: &mut String, pairs: &[(u64, V)]) {
+fn push_cases<V: Display>(sql: &mut String, pairs: &[(u64, V)]) {
     match pairs {
         [] => sql.push_str("NULL"),
         [(_, value)] => put(sql, format_args!("{value}")),
         _ => {
             let (low, high) = pairs.split_at(pairs.len() / 2);
             put(sql, format_args!("CASE WHEN id < {} THEN ", high[0].0));
-            choose(sql, low);
+            push_cases(sql, low);
             sql.push_str(" ELSE ");
-            choose(sql, high);
+            push_cases(sql, high);
             sql.push_str(" END");
         }
     }
@@ -375,10 +381,10 @@ fn choose<V: Display>(sql: &mut String, pairs: &[(u64, V)]) {
 #[derive(Debug, Default)]
 pub(super) struct Conflict(pub bool);
 
-/// Locking reads that must find nothing (a guard against write skew). An order
-/// and an event that waits for it have no row in common to lock: each writes its
-/// own row, then looks for the other's with a locking read, so that one of the
-/// two sees the other.
+/// Locking reads that must find nothing (a guard against write skew). An order and
+/// a payment event that waits for it have no row in common to lock: each
+/// transaction writes its own row, then looks for the other's with a locking read,
+/// so that one of the two finds it.
 pub(super) fn conflict_checks(batch: &Batch<'_>) -> Vec<Statement<Conflict>> {
     let changes = batch.changes;
     let mut checks = Vec::new();

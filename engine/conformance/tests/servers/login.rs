@@ -91,11 +91,14 @@ fn refusals(make: Make) {
     let port = server.port();
     let url = server.url(&database, "");
     for (url, words) in [
-        (url.replace(ENCODED, "wrongpw"), "refuses user `shop` or the password"),
-        (url.replace("shop:", "nobody:"), "refuses user `nobody`"),
+        (url.replace(ENCODED, "wrongpw"), "rejects user `shop` or the password"),
+        (url.replace("shop:", "nobody:"), "rejects user `nobody`"),
         (format!("{url}_not_there"), "there is no database"),
         (url.replace(&port.to_string(), "1"), "nothing listens at 127.0.0.1:1"),
-        (url.replace("127.0.0.1", "no.such.host.invalid"), "`no.such.host.invalid` is not known"),
+        (
+            url.replace("127.0.0.1", "no.such.host.invalid"),
+            "cannot resolve the host `no.such.host.invalid`",
+        ),
         (format!("{url}?socket=/nowhere/my.sock"), "check `socket`"),
     ] {
         let said = refusal(&url);
@@ -103,17 +106,17 @@ fn refusals(make: Make) {
     }
     server.query("REVOKE ALL PRIVILEGES ON *.* FROM shop@'%'");
     let said = refusal(&url);
-    assert!(said.contains(&format!("no right to database `{database}`")), "{said}");
+    assert!(said.contains(&format!("no privilege on database `{database}`")), "{said}");
     server.query(&format!("GRANT SELECT ON {database}.* TO shop@'%'"));
     let said = refusal(&url);
-    assert!(said.contains("lacks a right"), "{said}");
+    assert!(said.contains("lacks a privilege"), "{said}");
     server.query(&format!("GRANT ALL ON {database}.* TO shop@'%'"));
     // Tables that are there, and a right of each batch that is not.
     drop(open(&url).expect("makes the tables"));
     for right in ["INSERT", "UPDATE", "DELETE"] {
         server.query(&format!("REVOKE {right} ON {database}.* FROM shop@'%'"));
         let said = refusal(&url);
-        assert!(said.contains("lacks a right") && said.contains(right), "{right}: {said}");
+        assert!(said.contains("lacks a privilege") && said.contains(right), "{right}: {said}");
         server.query(&format!("GRANT {right} ON {database}.* TO shop@'%'"));
     }
     server.query("ALTER USER shop@'%' ACCOUNT LOCK");

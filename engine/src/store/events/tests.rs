@@ -1,17 +1,18 @@
-//! What a poll at the end of a long history reads.
+//! The cost of a poll at the end of a long history.
 
 use stockade_testkit::{MariaDb, TempDb};
 
 use super::*;
 use crate::store::mysql::MySqlDatabase;
 use crate::store::sqlite::SqliteDatabase;
+use crate::store::statement::fetch_optional;
 use crate::store::{StoreOptions, open_store};
 
-/// Old rows, and as many without events.
+/// The rows with an event, and as many without events.
 const OLD: u64 = 20_000;
 
-/// Fills the outbox: the rows of one event each are numbered from 1, those
-/// without events stand between them.
+/// Fills the outbox: rows of one event each, numbered from 1, with rows without
+/// events between them.
 fn fill() -> String {
     format!(
         "INSERT INTO stockade_outbox (batch_id, first_cursor, events, at, body) \
@@ -24,13 +25,13 @@ fn fill() -> String {
 }
 
 async fn run_on<D: Database>(database: &D, sql: &str) {
-    let mut connection = database.acquire(Use::Write).await.expect("a connection");
+    let mut connection = database.pools().acquire(PoolRole::Write).await.expect("a connection");
     let statements: Vec<&str> = sql.split("; ").collect();
     execute(connection.as_mut(), &statements).await.expect("runs");
 }
 
 #[tokio::test]
-async fn a_poll_of_sqlite_goes_by_the_index_and_takes_no_writer() {
+async fn a_poll_of_sqlite_uses_the_index_and_no_writer() {
     let file = TempDb::new();
     let options = StoreOptions::at(&file.url());
     let store = open_store(&options).await.expect("opens");
@@ -42,16 +43,14 @@ async fn a_poll_of_sqlite_goes_by_the_index_and_takes_no_writer() {
     assert_eq!(store.events_after(OLD, 10).await.expect("reads"), []);
     let last = store.events_after(OLD - 1, 10).await.expect("reads");
     assert_eq!(last.iter().map(|event| event.cursor).collect::<Vec<_>>(), [OLD]);
-    let mut connection = database.acquire(Use::Read).await.expect("a connection");
+    let mut connection = database.pools().acquire(PoolRole::Read).await.expect("a connection");
     for statement in select_events::<SqliteDatabase>(OLD, 10) {
-        let mut plan: Vec<String> = Vec::new();
         let explain = format!("EXPLAIN QUERY PLAN {}", statement.sql);
-        let explain = Statement::read(explain, |plan: &mut Vec<String>, row| {
+        let read: ReadRow<String> = |row| {
             let (_id, _parent, _unused) = (row.int()?, row.int()?, row.int()?);
-            plan.push(row.text()?);
-            Ok(())
-        });
-        run(connection.as_mut(), &[explain], &mut plan).await.expect("explains");
+            row.text()
+        };
+        let plan = fetch_all(connection.as_mut(), explain, read).await.expect("explains");
         assert_eq!(plan.len(), 1, "{plan:?}");
         let is_bounded = plan[0].contains("SEARCH") && plan[0].contains("first_cursor");
         assert!(is_bounded, "{plan:?}");
@@ -68,7 +67,7 @@ async fn a_poll_of_mariadb_reads_a_few_rows_of_many() {
     run_on(&database, &fill).await;
     run_on(&database, "ANALYZE TABLE stockade_outbox").await;
     assert_eq!(store.events_after(OLD, 10).await.expect("reads"), []);
-    let mut connection = database.acquire(Use::Read).await.expect("a connection");
+    let mut connection = database.pools().acquire(PoolRole::Read).await.expect("a connection");
     execute(connection.as_mut(), &["FLUSH STATUS"]).await.expect("flushes");
     let mut page = Page { cursor: OLD, limit: 10, events: Vec::new(), has_unnumbered: false };
     run(connection.as_mut(), &select_events::<MySqlDatabase>(OLD, 10), &mut page)

@@ -1,30 +1,28 @@
-//! What the error numbers of MySQL, MariaDB and what stands between mean.
+//! Classifies the error numbers of MySQL, MariaDB and the proxies before them.
 //!
-//! One table, made by going through the lists of MySQL 9.7 and MariaDB 11.8
-//! number by number: what may pass is tried again and then told as 503, what
-//! would fail the same way again is `internal`. A number that means something
-//! else on the other server is named in both tongues.
+//! One table, made from the lists of MySQL 9.7 and MariaDB 11.8 number by number:
+//! what may pass is retried and then reported as 503; what would fail the same way
+//! again is `internal`. A number that differs between servers has both names.
 
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::store::error::{Fault, StoreError};
 
-/// Numbers below this are those of the server's operating system layer, such as
-/// 3 "Error writing file" and 20 "Disk is full writing". The servers' own begin
-/// at 1000.
+/// Numbers of the server's operating system layer, such as 3 "Error writing file"
+/// and 20 "Disk is full writing". The servers' own begin at 1000.
 const OPERATING_SYSTEM: std::ops::Range<u16> = 1..200;
-/// What a client library says of its connection; proxies pass it on, such as
-/// 2006 and 2013, "lost connection".
+/// Numbers of a client library, which proxies pass on, such as 2006 and 2013,
+/// "lost connection".
 const CLIENT: std::ops::Range<u16> = 2000..2100;
 
-/// Every number that is not [`Fault::Fatal`], by what it means.
+/// Every number that is not [`Fault::Fatal`].
 const TABLE: &[(Fault, &[(u16, &str)])] = &[
     (
         Fault::Deadlock,
         &[
-            // Galera reports its conflicts so too, at COMMIT.
+            // Also a certification conflict of Galera, at COMMIT.
             (1213, "ER_LOCK_DEADLOCK"),
-            // A commit that an earlier one takes with it (MariaDB).
+            // An earlier commit that failed takes this one with it (MariaDB).
             (1964, "ER_PRIOR_COMMIT_FAILED"),
             // By GET_LOCK.
             (3058, "ER_USER_LOCK_DEADLOCK"),
@@ -45,16 +43,16 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
     (
         Fault::Conflict,
         &[
-            // Changed since read (MariaDB's snapshot isolation).
+            // The row has changed since it was read (MariaDB's snapshot isolation).
             (1020, "ER_CHECKREAD"),
-            // A column that must not be NULL: how a guard that was not met shows.
+            // NOT NULL violated: how an unmet guard shows.
             (1048, "ER_BAD_NULL_ERROR"),
             // The table was altered meanwhile: "please retry transaction".
             (1412, "ER_TABLE_DEF_CHANGED"),
             (1615, "ER_NEED_REPREPARE"),
-            // Group Replication: another node's write came first. A node that
-            // is cut off from its group says so too, of a COMMIT that the group
-            // may have: it must be looked for, which a deadlock is not.
+            // Group Replication: another node's write came first. Also from a node
+            // that is cut off from its group, where COMMIT may have landed: no
+            // deadlock, since those are known to be rolled back.
             (3101, "ER_TRANSACTION_ROLLBACK_DURING_COMMIT"),
             // Write conflicts of TiDB.
             (8002, "TiDB"),
@@ -82,10 +80,10 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
         Fault::TooLarge,
         &[
             (1153, "ER_NET_PACKET_TOO_LARGE"),
-            // More than the binary log's caches take.
+            // The binary log's caches are full.
             (1197, "ER_TRANS_CACHE_FULL"),
             (1705, "ER_STMT_CACHE_FULL"),
-            // Group Replication's bound of a transaction.
+            // Group Replication's transaction size limit.
             (3231, "ER_WRITE_SET_EXCEEDS_LIMIT"),
         ],
     ),
@@ -98,8 +96,8 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
             (1021, "ER_DISK_FULL"),
             (1024, "ER_ERROR_ON_READ"),
             (1026, "ER_ERROR_ON_WRITE"),
-            // The storage engine's own number is in its words, such as 28, no
-            // space left.
+            // The storage engine's number is in the message, such as 28, no space
+            // left.
             (1030, "ER_GET_ERRNO"),
             (1114, "ER_RECORD_FILE_FULL"),
             (1598, "ER_BINLOG_LOGGING_IMPOSSIBLE"),
@@ -119,7 +117,7 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
             (3985, "ER_MDL_OUT_OF_RESOURCES"),
             // "Got temporary error from storage engine".
             (1297, "ER_GET_TEMPORARY_ERRMSG"),
-            // Connections and what an account may do in an hour.
+            // Connections, and an account's hourly quotas.
             (1040, "ER_CON_COUNT_ERROR"),
             (1203, "ER_TOO_MANY_USER_CONNECTIONS"),
             (1226, "ER_USER_LIMIT_REACHED"),
@@ -130,8 +128,8 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
     (
         Fault::Lost,
         &[
-            // Not let in: refused with words at the start; later somebody may
-            // be changing the account.
+            // Login rejected. Explained when the store is opened; later the operator
+            // may be changing the account.
             (1042, "ER_BAD_HOST_ERROR"),
             (1043, "ER_HANDSHAKE_ERROR"),
             (1044, "ER_DBACCESS_DENIED_ERROR"),
@@ -153,7 +151,7 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
             // MariaDB's.
             (4150, "ER_USER_IS_BLOCKED"),
             (4151, "ER_ACCOUNT_HAS_BEEN_LOCKED"),
-            // Shutting down, killed, idle for too long, the network.
+            // Shutdown, kill, idle timeout, network.
             (1053, "ER_SERVER_SHUTDOWN"),
             (1077, "ER_NORMAL_SHUTDOWN"),
             (1079, "ER_SHUTDOWN_COMPLETE"),
@@ -185,8 +183,8 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
             (1836, "ER_READ_ONLY_MODE"),
             (1874, "ER_INNODB_READ_ONLY"),
             (3989, "ER_SCHEMA_READ_ONLY"),
-            // A node that is cut off from its cluster (Galera, Group
-            // Replication), or holds its clients back while it catches up.
+            // A node that is cut off from its cluster (Galera, Group Replication),
+            // or delays its clients while it catches up.
             (1047, "ER_UNKNOWN_COM_ERROR"),
             (3100, "ER_RUN_HOOK_ERROR"),
             (3781, "ER_GR_HOLD_WAIT_TIMEOUT"),
@@ -198,14 +196,13 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
             (3799, "ER_GRP_TRX_CONSISTENCY_BEGIN_NOT_ALLOWED"),
             // While the group moves its primary.
             (4094, "ER_OPERATION_NOT_ALLOWED_WHILE_PRIMARY_CHANGE_IS_RUNNING"),
-            // The session is not as it was set when it was made: a proxy lent
-            // another one, or the operator changed the server meanwhile.
+            // The session's settings have changed: a proxy lent another session, or
+            // the operator changed the server.
             (1568, "ER_CANT_CHANGE_TX_CHARACTERISTICS"),
             (1665, "ER_BINLOG_STMT_MODE_AND_ROW_ENGINE"),
-            // What proxies say of all that goes wrong behind them (Vitess).
+            // A proxy's error for any fault behind it (Vitess).
             (1105, "ER_UNKNOWN_ERROR"),
-            // A cluster that does not answer (TiDB); no server behind the proxy
-            // (ProxySQL).
+            // The cluster does not respond (TiDB); the proxy has no server (ProxySQL).
             (9001, "TiDB, ProxySQL"),
             (9002, "TiDB, ProxySQL"),
             (9003, "TiDB"),
@@ -215,32 +212,25 @@ const TABLE: &[(Fault, &[(u16, &str)])] = &[
     ),
 ];
 
-/// Sorts errors by the server's numbers, those of MySQL and of MariaDB.
-fn fault_of(error: &sqlx::Error) -> Option<Fault> {
-    number_of(error).and_then(fault_by_number)
-}
-
-/// The server's number, if it was the server that refused.
-pub(super) fn number_of(error: &sqlx::Error) -> Option<u16> {
+/// The server's error number, if the server rejected a statement or a login.
+pub(super) fn server_error_number(error: &sqlx::Error) -> Option<u16> {
     let database = error.as_database_error()?;
     database.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
 
-pub(super) fn fault_by_number(number: u16) -> Option<Fault> {
+fn fault_by_number(number: u16) -> Option<Fault> {
     if OPERATING_SYSTEM.contains(&number) {
         return Some(Fault::Exhausted);
     }
     if CLIENT.contains(&number) {
         return Some(Fault::Lost);
     }
-    let is_listed = |(_, numbers): &&(Fault, &[(u16, &str)])| {
-        numbers.iter().any(|(listed, _)| *listed == number)
-    };
-    TABLE.iter().find(is_listed).map(|(fault, _)| *fault)
+    let mut numbers = TABLE.iter().flat_map(|(fault, all)| all.iter().map(move |n| (n.0, *fault)));
+    numbers.find(|(listed, _)| *listed == number).map(|(_, fault)| fault)
 }
 
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
-    StoreError::from_sqlx(error, fault_of)
+    StoreError::from_sqlx(error, |error| server_error_number(error).and_then(fault_by_number))
 }
 
 #[cfg(test)]
@@ -250,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_s_numbers_mean_what_they_should() {
+    fn error_numbers_are_classified() {
         for (number, fault) in [
             (1213, Fault::Deadlock),
             (3101, Fault::Conflict),
@@ -290,12 +280,12 @@ mod tests {
         for (number, why) in
             [(1054, "an unknown column"), (1064, "a syntax error"), (1146, "a missing table")]
         {
-            assert_eq!(fault_by_number(number), None, "{why} is not to be tried again");
+            assert_eq!(fault_by_number(number), None, "{why} is not retried");
         }
     }
 
     #[test]
-    fn no_number_stands_twice() {
+    fn no_number_is_listed_twice() {
         let all: Vec<u16> = TABLE
             .iter()
             .flat_map(|(_, numbers)| numbers.iter().map(|(number, _)| *number))

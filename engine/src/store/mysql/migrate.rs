@@ -1,11 +1,11 @@
-//! Brings the tables of a MySQL or MariaDB database up to date.
+//! Applies migrations to a MySQL or MariaDB database.
 
 use backon::BackoffBuilder;
 use sqlx::migrate::MigrateError;
-use sqlx::mysql::{MySqlDatabaseError, MySqlRow};
+use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection, Row};
 
-use super::errors::store_error;
+use super::errors::{server_error_number, store_error};
 use super::session::SessionFactory;
 use super::text;
 use crate::config::Migrate;
@@ -15,63 +15,56 @@ use crate::store::error::{Fault, StoreError, StoreResult};
 use crate::store::retry::pauses;
 use crate::store::schema::{self, Applied};
 
-/// For how many seconds a process waits for another that migrates.
+/// How long, in seconds, a process waits for another that migrates.
 const MIGRATION_WAIT: i64 = 60;
-/// How often migrations are tried again that met those of another process.
+/// The most retries after a conflict with the migrations of another process.
 const MIGRATION_TRIES: u32 = 40;
 
-/// Applies the migrations that are missing, or refuses a store that lacks some.
-/// Several processes may migrate at once: they take turns by a lock of the
-/// server's. Where nothing is missing, no right to change tables is needed.
+/// Applies the missing migrations, or rejects a store that lacks some. A server
+/// lock serializes processes that migrate at once. Where nothing is missing, no
+/// privilege to change tables is needed.
 pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
-    let sessions = SessionFactory::of(options)?;
+    let sessions = SessionFactory::new(options)?;
     let connecting = sessions.connect();
     let (mut connection, _) = tokio::time::timeout(options.store_timeout, connecting)
         .await
         .map_err(|_| timed_out())??;
-    let done = match refuse_sysdate_is_now(&mut connection).await {
+    let done = match reject_sysdate_is_now(&mut connection).await {
         Ok(()) => migrate_by(options.migrate, &mut connection).await,
-        refused => refused,
+        rejected => rejected,
     };
-    // Closing gives the lock back whatever happened.
+    // Closing releases the lock in any case.
     let _ = connection.close().await;
     done
 }
 
-/// A decision's time is read as its rows are locked; that option would make it
-/// the time at which they were asked for.
-async fn refuse_sysdate_is_now(connection: &mut MySqlConnection) -> StoreResult<()> {
-    let is_now: Option<f64> = sqlx::query("SELECT SLEEP(0.002) + (SYSDATE(6) = NOW(6)) + 0e0")
-        .fetch_one(connection)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(store_error)?;
+/// Rejects a server with `sysdate-is-now`: a batch's time is read as its rows are
+/// locked, and the option would make it the time at which the statement began.
+async fn reject_sysdate_is_now(connection: &mut MySqlConnection) -> StoreResult<()> {
+    let is_now = sqlx::query_scalar("SELECT SLEEP(0.002) + (SYSDATE(6) = NOW(6)) + 0e0");
+    let is_now: Option<f64> = is_now.fetch_one(connection).await.map_err(store_error)?;
     if is_now != Some(0.0) {
-        let why = "the server was started with sysdate-is-now, which hides how long locks took";
+        let why = "the server runs with sysdate-is-now, which hides how long a statement waited \
+                   for locks: start it without";
         return Err(StoreError::new(Fault::Unknown, why));
     }
     Ok(())
 }
 
 async fn migrate_by(policy: Migrate, connection: &mut MySqlConnection) -> StoreResult<()> {
-    let database: Option<String> = sqlx::query("SELECT DATABASE()")
-        .fetch_one(&mut *connection)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(store_error)?;
+    let database = sqlx::query_scalar("SELECT DATABASE()").fetch_one(&mut *connection).await;
+    let database: Option<String> = database.map_err(store_error)?;
     let Some(database) = database else {
-        return Err(StoreError::new(
-            Fault::Unknown,
-            "the URL names no database: mysql://USER@HOST/DATABASE",
-        ));
+        let why = "the store's URL names no database: write mysql://USER@HOST/DATABASE";
+        return Err(StoreError::new(Fault::Unknown, why));
     };
-    bring_up_to_date(policy, connection, &database).await?;
-    check_rights(connection).await
+    apply_missing(policy, connection, &database).await?;
+    check_privileges(connection).await
 }
 
-/// Refuses an account that cannot write, before a buyer meets it. The check of
-/// the tables that follows reports one that is missing.
-async fn check_rights(connection: &mut MySqlConnection) -> StoreResult<()> {
+/// Rejects an account that lacks a privilege that batches need. A missing table is
+/// left to the check of the tables that follows.
+async fn check_privileges(connection: &mut MySqlConnection) -> StoreResult<()> {
     let sql = schema::WRITE_NOTHING.join(text::SEPARATOR);
     match connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await {
         Err(error) if !is_no_such_table(&error) => Err(store_error(error)),
@@ -79,7 +72,7 @@ async fn check_rights(connection: &mut MySqlConnection) -> StoreResult<()> {
     }
 }
 
-async fn bring_up_to_date(
+async fn apply_missing(
     policy: Migrate,
     connection: &mut MySqlConnection,
     database: &str,
@@ -96,7 +89,7 @@ async fn bring_up_to_date(
     }
 }
 
-/// Reads which migrations were applied: none where that was never noted.
+/// Reads the applied migrations: none where their table does not exist.
 async fn read_applied(connection: &mut MySqlConnection) -> StoreResult<Vec<Applied>> {
     let sql = sqlx::raw_sql(AssertSqlSafe(schema::select_applied()));
     let rows = match connection.fetch_all(sql).await {
@@ -111,13 +104,11 @@ async fn read_applied(connection: &mut MySqlConnection) -> StoreResult<Vec<Appli
 }
 
 fn is_no_such_table(error: &sqlx::Error) -> bool {
-    let database = error.as_database_error();
-    let database = database.and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
-    database.is_some_and(|error| error.number() == 1146)
+    server_error_number(error) == Some(1146)
 }
 
-/// Refuses a database that has tables of our names and never was a store.
-async fn refuse_foreign_tables(connection: &mut MySqlConnection) -> StoreResult<()> {
+/// Rejects a database whose tables have our names and are not Stockade's.
+async fn reject_foreign_tables(connection: &mut MySqlConnection) -> StoreResult<()> {
     for (table, columns) in schema::TABLES.iter().copied() {
         let probe = sqlx::raw_sql(AssertSqlSafe(schema::probe((table, columns))));
         match connection.execute(probe).await {
@@ -135,25 +126,25 @@ async fn refuse_foreign_tables(connection: &mut MySqlConnection) -> StoreResult<
 }
 
 async fn migrate_locked(connection: &mut MySqlConnection, database: &str) -> StoreResult<()> {
-    // MySQL takes names of 64 characters at most; MySQL 9.6 and later keep MD5
-    // and SHA1 in an optional component.
-    let had: Option<i64> =
-        sqlx::query("SELECT GET_LOCK(CONCAT('stockade:', LEFT(SHA2(?, 256), 48)), ?)")
+    // A lock's name has at most 64 characters; MySQL 9.6 and later have MD5 and
+    // SHA1 only in an optional component.
+    let locked: Option<i64> =
+        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('stockade:', LEFT(SHA2(?, 256), 48)), ?)")
             .bind(database)
             .bind(MIGRATION_WAIT)
             .fetch_one(&mut *connection)
             .await
-            .and_then(|row| row.try_get(0))
             .map_err(store_error)?;
-    if had != Some(1) {
-        return Err(StoreError::new(Fault::Lost, "another process has been migrating for long"));
+    if locked != Some(1) {
+        let why = format!("another process has been migrating for over {MIGRATION_WAIT} s");
+        return Err(StoreError::new(Fault::Lost, why));
     }
     if read_applied(connection).await?.is_empty() {
-        refuse_foreign_tables(connection).await?;
+        reject_foreign_tables(connection).await?;
     }
-    // On a cluster that takes writes at every node, the lock is one node's, so
-    // another process may be at it there. One of two that note the same
-    // migration fails, and goes by what the other has done.
+    // The lock is one node's: on a multi-primary cluster, another process may
+    // migrate through another node. Of two that record the same migration one
+    // fails, and then finds it applied.
     let mut pauses = pauses(MIGRATION_TRIES).build();
     loop {
         let error = match migrate_once(connection).await {
@@ -161,14 +152,14 @@ async fn migrate_locked(connection: &mut MySqlConnection, database: &str) -> Sto
             done => return done,
         };
         let Some(pause) = pauses.next() else { return Err(error) };
-        tracing::debug!(%error, "the migrations are tried again");
+        tracing::debug!(%error, "retrying the migrations");
         tokio::time::sleep(pause).await;
     }
 }
 
 async fn migrate_once(connection: &mut MySqlConnection) -> StoreResult<()> {
-    // A half-done migration is one statement that can be run again. The first
-    // time the table is not there yet, which is no fault.
+    // A migration is one statement that can be run again after a failure. This
+    // fails harmlessly where the table does not exist yet.
     let half_done = format!("DELETE FROM {} WHERE success = FALSE", stockade_migrations::TABLE);
     let _ = connection.execute(AssertSqlSafe(half_done)).await;
     let done = stockade_migrations::mysql().run_direct(None, &mut *connection, false).await;

@@ -1,25 +1,28 @@
-//! On real servers, but for the numbers of their errors.
+//! Connections to a real MariaDB.
 
 use stockade_testkit::MariaDb;
 
 use super::*;
+use crate::store::connection::{Connection, PoolRole};
 use crate::store::error::Fault;
+use crate::store::rows::Cells;
 
 fn database_at(url: &str) -> MySqlDatabase {
     let options = StoreOptions::at(url);
-    let sessions = SessionFactory::of(&options).expect("a URL");
-    MySqlDatabase::with(&options, sessions).expect("pools")
+    let sessions = SessionFactory::new(&options).expect("a URL");
+    MySqlDatabase::new(&options, sessions).expect("pools")
 }
 
-async fn lent_by(database: &MySqlDatabase, one_by_one: bool) -> PooledConnection {
-    let connection = checkout(&database.writers).await.expect("a connection");
-    let mut pooled = database.pooled(connection);
-    pooled.one_by_one = one_by_one;
-    pooled
+fn state(database: &MySqlDatabase) -> &ServerState {
+    &database.0.writers.manager().state
+}
+
+async fn acquire(database: &MySqlDatabase) -> Box<dyn Connection> {
+    database.pools().acquire(PoolRole::Write).await.expect("a connection")
 }
 
 async fn run(
-    pooled: &mut PooledConnection,
+    pooled: &mut Box<dyn Connection>,
     sql: &str,
 ) -> StoreResult<(Vec<u64>, Vec<(usize, i64)>)> {
     let mut seen = Vec::new();
@@ -33,12 +36,13 @@ async fn run(
 }
 
 #[tokio::test]
-async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
+async fn statements_sent_together_and_one_by_one_have_the_same_results() {
     stockade_testkit::skip_without!(MariaDb);
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
     for one_by_one in [false, true] {
-        let mut pooled = lent_by(&database, one_by_one).await;
+        let mut pooled = acquire(&database).await;
+        state(&database).is_galera.store(one_by_one, Ordering::Relaxed);
         let sql = "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2); \
                    SELECT id FROM t ORDER BY id; UPDATE t SET id = id + 10; SELECT 3";
         let (rows_affected, seen) = run(&mut pooled, sql).await.expect("runs");
@@ -51,19 +55,19 @@ async fn mariadb_tells_the_same_of_statements_sent_together_and_one_by_one() {
         let sql = "SELECT 1; SELECT 2; INSERT INTO t VALUES (11); INSERT INTO t VALUES (12)";
         let refused = run(&mut pooled, sql).await.expect_err("refused");
         assert_eq!((refused.fault, refused.statement), (Fault::Duplicate, Some(2)), "{one_by_one}");
-        run(&mut pooled, "DROP TABLE t").await.expect("it is of use still");
+        run(&mut pooled, "DROP TABLE t").await.expect("it is still usable");
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_mariadb_ends_is_not_lent_again() {
+async fn a_connection_that_mariadb_closes_is_not_reused() {
     stockade_testkit::skip_without!(MariaDb);
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
-    let lent_out = || database.writers.status().size;
-    drop(lent_by(&database, false).await);
+    let lent_out = || database.0.writers.status().size;
+    drop(acquire(&database).await);
     assert_eq!(lent_out(), 1, "it came back");
-    let mut pooled = lent_by(&database, false).await;
+    let mut pooled = acquire(&database).await;
     let ended = run(&mut pooled, "KILL CONNECTION_ID()").await.expect_err("ended");
     assert_eq!((ended.fault, lent_out()), (Fault::Lost, 0));
     let given_up = run(&mut pooled, "SELECT 1").await.expect_err("given up");
@@ -71,34 +75,34 @@ async fn a_connection_that_mariadb_ends_is_not_lent_again() {
 }
 
 #[tokio::test]
-async fn a_connection_on_which_mariadb_is_still_at_work_is_not_lent_again() {
+async fn a_connection_with_a_statement_in_flight_is_not_reused() {
     stockade_testkit::skip_without!(MariaDb);
     let url = MariaDb::shared().fresh_database();
     let database = database_at(&url);
-    let mut pooled = lent_by(&database, false).await;
+    let mut pooled = acquire(&database).await;
     let mut asked = Box::pin(run(&mut pooled, "SELECT SLEEP(60)"));
     let first = futures_util::future::poll_immediate(asked.as_mut()).await;
     assert!(first.is_none(), "it sleeps");
     drop(asked);
     drop(pooled);
-    assert_eq!(database.writers.status().size, 0);
+    assert_eq!(database.0.writers.status().size, 0);
 }
 
 #[tokio::test]
-async fn a_mariadb_that_is_in_no_cluster_is_not_taken_for_a_node() {
+async fn a_mariadb_without_a_cluster_is_not_a_galera_node() {
     stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
-    drop(lent_by(&database, false).await);
-    assert!(!database.state.is_galera.load(Ordering::Relaxed));
+    drop(acquire(&database).await);
+    assert!(!state(&database).is_galera.load(Ordering::Relaxed));
 }
 
 #[tokio::test]
-async fn a_text_that_is_longer_than_the_server_takes_is_sent_in_parts_or_not_at_all() {
+async fn a_list_above_the_packet_limit_is_split_and_a_statement_above_it_is_rejected() {
     stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
-    let mut pooled = lent_by(&database, false).await;
+    let mut pooled = acquire(&database).await;
     run(&mut pooled, "CREATE TEMPORARY TABLE t (id INT PRIMARY KEY, v TEXT)").await.expect("made");
-    database.state.text.set_server_limit(200_000);
+    state(&database).packet_limit.set_server_limit(200_000);
     let insert = |id: u32| format!("INSERT INTO t VALUES ({id}, '{}')", "x".repeat(60_000));
     let sql = format!(
         "{}; {}; SELECT id FROM t",
@@ -121,18 +125,18 @@ async fn a_text_that_is_longer_than_the_server_takes_is_sent_in_parts_or_not_at_
 }
 
 #[tokio::test]
-async fn one_lost_connection_takes_those_that_are_idle_with_it() {
+async fn a_lost_connection_invalidates_the_idle_ones() {
     stockade_testkit::skip_without!(MariaDb);
     let options =
         StoreOptions { connections: 4, ..StoreOptions::at(&MariaDb::shared().fresh_database()) };
-    let sessions = SessionFactory::of(&options).expect("a URL");
-    let database = MySqlDatabase::with(&options, sessions).expect("pools");
-    let id = async |pooled: &mut PooledConnection| {
+    let sessions = SessionFactory::new(&options).expect("a URL");
+    let database = MySqlDatabase::new(&options, sessions).expect("pools");
+    let id = async |pooled: &mut Box<dyn Connection>| {
         run(pooled, "SELECT CAST(CONNECTION_ID() AS SIGNED)").await.expect("runs").1[0].1
     };
     let mut pooled = Vec::new();
     for _ in 0..4 {
-        pooled.push(lent_by(&database, false).await);
+        pooled.push(acquire(&database).await);
     }
     let mut ids = Vec::new();
     for pooled in &mut pooled {
@@ -141,23 +145,23 @@ async fn one_lost_connection_takes_those_that_are_idle_with_it() {
     let mut last = pooled.pop().expect("four");
     drop(pooled);
     run(&mut last, "KILL CONNECTION_ID()").await.expect_err("ended");
-    let mut fresh = lent_by(&database, false).await;
+    let mut fresh = acquire(&database).await;
     assert!(!ids.contains(&id(&mut fresh).await), "it is a connection made since");
 }
 
 #[tokio::test]
-async fn a_pool_that_is_busy_is_ready_while_commits_are_answered() {
+async fn a_busy_pool_is_ready_while_commits_succeed() {
     stockade_testkit::skip_without!(MariaDb);
     let database = database_at(&MariaDb::shared().fresh_database());
-    let mut pooled = lent_by(&database, false).await;
+    let mut pooled = acquire(&database).await;
     run(&mut pooled, "START TRANSACTION; COMMIT").await.expect("commits");
-    assert!(database.probe().await.expect("ready").is_none(), "all are on loan");
+    assert!(database.pools().probe().await.expect("ready").is_none(), "all are on loan");
     drop(pooled);
-    assert!(database.probe().await.expect("ready").is_some());
+    assert!(database.pools().probe().await.expect("ready").is_some());
 }
 
 #[tokio::test]
-async fn mariadb_is_migrated_by_all_who_come_at_once() {
+async fn concurrent_migrations_of_mariadb_all_succeed() {
     stockade_testkit::skip_without!(MariaDb);
     let options = StoreOptions::at(&MariaDb::shared().fresh_database());
     let migrated = futures_util::future::join_all((0..4).map(|_| migrate(&options))).await;
@@ -168,7 +172,7 @@ async fn mariadb_is_migrated_by_all_who_come_at_once() {
 }
 
 #[tokio::test]
-async fn a_mariadb_that_hides_how_long_locks_took_is_refused() {
+async fn a_mariadb_with_sysdate_is_now_is_rejected() {
     stockade_testkit::skip_without!(MariaDb);
     let server = MariaDb::start_with(&["--sysdate-is-now"]);
     let options = StoreOptions::at(&server.fresh_database());

@@ -7,27 +7,27 @@ use std::time::{Duration, Instant};
 
 /// For the packet's header, and for proxies that count more bytes.
 const MARGIN: usize = 4 * 1024;
-/// A text up to this length is not taken for the cause of a lost connection.
+/// A text up to this length is not suspected of having lost a connection.
 const SUSPECT_ABOVE: usize = 128 * 1024;
 /// How long a limit that was learned from a lost connection holds: the connection
 /// may have been lost for another reason.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
-/// Stands between two statements of a text.
+/// Separates two statements of a text.
 pub(super) const SEPARATOR: &str = "; ";
 
-/// The longest text that the server accepts, as far as it is known.
+/// The longest text that the server and a proxy before it accept.
 #[derive(Debug)]
 pub(super) struct PacketLimit {
     server: AtomicUsize,
     /// The limit of a proxy, learned from lost connections. A plain mutex: each
     /// critical section copies the pair.
-    learnt: Mutex<Option<(usize, Instant)>>,
+    learned: Mutex<Option<(usize, Instant)>>,
 }
 
 impl Default for PacketLimit {
     fn default() -> Self {
-        Self { server: AtomicUsize::new(usize::MAX), learnt: Mutex::new(None) }
+        Self { server: AtomicUsize::new(usize::MAX), learned: Mutex::new(None) }
     }
 }
 
@@ -40,8 +40,8 @@ impl PacketLimit {
     /// The longest text to be sent now.
     pub fn at(&self, now: Instant) -> usize {
         let server = self.server.load(Ordering::Relaxed);
-        let learnt = *self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-        match learnt {
+        let learned = *self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        match learned {
             Some((bound, since)) if now.duration_since(since) < REMEMBERED => server.min(bound),
             _ => server,
         }
@@ -52,7 +52,7 @@ impl PacketLimit {
     pub fn record_loss(&self, bytes: usize, now: Instant) {
         if bytes > SUSPECT_ABOVE {
             let bound = (bytes / 2).max(SUSPECT_ABOVE);
-            *self.learnt.lock().unwrap_or_else(PoisonError::into_inner) = Some((bound, now));
+            *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some((bound, now));
         }
     }
 }

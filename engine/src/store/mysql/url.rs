@@ -1,5 +1,6 @@
-//! The URL of a MySQL or MariaDB database, and the connection that it asks for.
+//! Parses the URL of a MySQL or MariaDB database.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use sqlx::ConnectOptions;
@@ -8,7 +9,7 @@ use url::Url;
 
 use crate::store::error::{Fault, StoreError, StoreResult};
 
-/// The query's names, each with the other spelling that drivers know.
+/// The query's names, each with the spelling of other drivers.
 const NAMES: [(&str, &str); 5] = [
     ("ssl-mode", "sslmode"),
     ("ssl-ca", "sslca"),
@@ -18,16 +19,16 @@ const NAMES: [(&str, &str); 5] = [
 ];
 const MODES: &str = "DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY";
 
-/// Where a database is and how it is connected to.
+/// Where a database is and how to connect to it.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub options: MySqlConnectOptions,
     pub mode: SslMode,
-    /// Whether a certificate of the client's is shown.
+    /// Whether the client presents a certificate.
     pub has_client_cert: bool,
 }
 
-/// Whether the connection is encrypted, and what is known of the server then.
+/// Whether the connection is encrypted, and what of the server is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SslMode {
     Disabled,
@@ -38,16 +39,13 @@ pub(super) enum SslMode {
 }
 
 impl SslMode {
-    fn of(text: &str) -> Option<Self> {
+    const ALL: [Self; 5] =
+        [Self::Disabled, Self::Preferred, Self::Required, Self::VerifyCa, Self::VerifyIdentity];
+
+    fn parse(text: &str) -> Option<Self> {
         // `VERIFY_CA` and `verify-ca` alike.
-        Some(match text.to_ascii_uppercase().replace('-', "_").as_str() {
-            "DISABLED" => Self::Disabled,
-            "PREFERRED" => Self::Preferred,
-            "REQUIRED" => Self::Required,
-            "VERIFY_CA" => Self::VerifyCa,
-            "VERIFY_IDENTITY" => Self::VerifyIdentity,
-            _ => return None,
-        })
+        let name = text.to_ascii_uppercase().replace('-', "_");
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
     }
 
     fn driver(self) -> MySqlSslMode {
@@ -80,85 +78,79 @@ impl Target {
         }
     }
 
-    /// Reads a store's URL. No part of it stands in an error but the names and
-    /// values of its query, since the rest may be a password.
-    pub fn of(text: &str) -> StoreResult<Self> {
-        let url = Url::parse(text).map_err(|error| {
-            refused(format!(
-                "the store's URL cannot be read ({error}): it is \
-                 mysql://USER:PASSWORD@HOST:PORT/DATABASE, where other characters than letters and \
-                 digits in user and password are percent-encoded, such as # as %23 and / as %2F"
+    /// Parses a store's URL. An error quotes only the names and values of its query,
+    /// since the rest may be a password.
+    pub fn parse(text: &str) -> StoreResult<Self> {
+        let mut url = Url::parse(text).map_err(|error| {
+            invalid(format!(
+                "cannot parse the store's URL ({error}): write \
+                 mysql://USER:PASSWORD@HOST:PORT/DATABASE, and percent-encode other characters than \
+                 letters and digits in user and password, such as # as %23 and / as %2F"
             ))
         })?;
         if url.fragment().is_some() {
-            return Err(refused("the store's URL has a #, which is written %23 in a password"));
+            return Err(invalid("the store's URL has a #: write %23 for it in a password"));
         }
         if url.path().contains('@') {
-            return Err(refused("the store's URL has a / before its @, which is written %2F"));
+            return Err(invalid("the store's URL has a / before its @: write %2F for it"));
         }
-        let mut mode = None;
-        let (mut ca, mut cert, mut key, mut socket) = (None, None, None, None);
-        for (name, value) in url.query_pairs() {
-            let Some((known, _)) = NAMES.iter().find(|(a, b)| *a == name || *b == name) else {
-                let known = NAMES.map(|(name, _)| name).join(", ");
-                // It may be the rest of a password with a ? in it.
-                let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-                let name = if name.bytes().all(is_name) { name } else { "…".into() };
-                return Err(refused(format!(
-                    "the store's URL sets `{name}`, which is unknown: it may set {known}"
-                )));
-            };
-            let value = value.into_owned();
-            if value.is_empty() {
-                return Err(refused(format!("the store's URL sets `{known}` to nothing")));
-            }
-            let before = match *known {
-                "ssl-mode" => {
-                    let Some(read) = SslMode::of(&value) else {
-                        let why = format!("ssl-mode is {MODES}, not `{value}`");
-                        return Err(refused(why));
-                    };
-                    mode.replace(read).map(drop)
-                }
-                "ssl-ca" => ca.replace(value).map(drop),
-                "ssl-cert" => cert.replace(value).map(drop),
-                "ssl-key" => key.replace(value).map(drop),
-                _ => socket.replace(value).map(drop),
-            };
-            if before.is_some() {
-                return Err(refused(format!("the store's URL sets `{known}` twice")));
-            }
-        }
-        // As the servers' own clients do: a CA that is named is meant to be used.
-        let unset = if ca.is_some() { SslMode::VerifyCa } else { SslMode::Preferred };
-        let mode = mode.unwrap_or(unset);
-        check_tls(mode, ca.as_deref(), cert.as_deref(), key.as_deref())?;
-        let mut bare = url;
-        bare.set_query(None);
-        let options = MySqlConnectOptions::from_url(&bare).map_err(super::store_error)?;
+        let query = parse_query(&url)?;
+        let get = |name| query.get(name).map(String::as_str);
+        let (ca, cert, key) = (get("ssl-ca"), get("ssl-cert"), get("ssl-key"));
+        let mode = match get("ssl-mode") {
+            Some(text) => SslMode::parse(text)
+                .ok_or_else(|| invalid(format!("ssl-mode is {MODES}, not `{text}`")))?,
+            // As the servers' own clients do: a CA that is named is meant to be used.
+            None if ca.is_some() => SslMode::VerifyCa,
+            None => SslMode::Preferred,
+        };
+        check_tls(mode, ca, cert, key)?;
+        url.set_query(None);
+        let options = MySqlConnectOptions::from_url(&url).map_err(super::store_error)?;
         let host = options.get_host();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let host = host.to_owned();
         let mut options = options
             .host(&host)
             .ssl_mode(mode.driver())
-            // All of it is set by one text of our own.
+            // The session's own text sets all of this.
             .pipes_as_concat(false)
             .no_engine_substitution(false)
             .timezone(None)
             .set_names(false);
-        if let Some(socket) = &socket {
+        if let Some(socket) = get("socket") {
             options = options.socket(socket);
         }
-        if let Some(ca) = &ca {
+        if let Some(ca) = ca {
             options = options.ssl_ca(ca);
         }
-        let has_client_cert = cert.is_some();
-        if let (Some(cert), Some(key)) = (&cert, &key) {
+        if let (Some(cert), Some(key)) = (cert, key) {
             options = options.ssl_client_cert(cert).ssl_client_key(key);
         }
-        Ok(Self { options, mode, has_client_cert })
+        Ok(Self { options, mode, has_client_cert: cert.is_some() })
     }
+}
+
+/// Reads the query by the names of [`NAMES`].
+fn parse_query(url: &Url) -> StoreResult<BTreeMap<&'static str, String>> {
+    let mut query = BTreeMap::new();
+    for (name, value) in url.query_pairs() {
+        let Some((known, _)) = NAMES.iter().find(|(a, b)| *a == name || *b == name) else {
+            let known = NAMES.map(|(name, _)| name).join(", ");
+            // It may be the rest of a password with a ? in it.
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            let name = if name.bytes().all(is_name) { name } else { "…".into() };
+            let why = format!("the store's URL sets the unknown `{name}`: it may set {known}");
+            return Err(invalid(why));
+        };
+        if value.is_empty() {
+            return Err(invalid(format!("the store's URL sets `{known}` to an empty value")));
+        }
+        if query.insert(*known, value.into_owned()).is_some() {
+            return Err(invalid(format!("the store's URL sets `{known}` twice: remove one")));
+        }
+    }
+    Ok(query)
 }
 
 fn check_tls(
@@ -168,22 +160,22 @@ fn check_tls(
     key: Option<&str>,
 ) -> StoreResult<()> {
     if !cfg!(feature = "tls") && (mode > SslMode::Preferred || ca.is_some() || cert.is_some()) {
-        return Err(refused(format!(
-            "ssl-mode={} needs TLS, which this build has not: build it with the feature `tls`",
+        return Err(invalid(format!(
+            "ssl-mode={} needs TLS, which this build lacks: build it with the feature `tls`",
             mode.name()
         )));
     }
     if ca.is_some() && mode < SslMode::VerifyCa {
-        return Err(refused(format!(
-            "ssl-ca is not looked at with ssl-mode={}: set ssl-mode to VERIFY_CA or VERIFY_IDENTITY",
+        return Err(invalid(format!(
+            "ssl-ca is ignored with ssl-mode={}: set ssl-mode to VERIFY_CA or VERIFY_IDENTITY",
             mode.name()
         )));
     }
     if cert.is_some() != key.is_some() {
-        return Err(refused("ssl-cert and ssl-key go together: the URL sets only one of them"));
+        return Err(invalid("the store's URL sets only one of ssl-cert and ssl-key: set both"));
     }
     if cert.is_some() && mode == SslMode::Disabled {
-        return Err(refused("ssl-cert is of no use with ssl-mode=DISABLED"));
+        return Err(invalid("ssl-cert is ignored with ssl-mode=DISABLED: remove one of them"));
     }
     for (name, file, wanted) in [
         ("ssl-ca", ca, "-----BEGIN CERTIFICATE-----"),
@@ -197,21 +189,19 @@ fn check_tls(
     Ok(())
 }
 
-/// The driver would say of a file that cannot be read only that it is not there,
-/// and takes one without any certificate for an empty list.
+/// Checks a PEM file: the driver reports any unreadable file as missing, and reads
+/// one without certificates as an empty list.
 fn check_file(name: &str, file: &Path, wanted: &str) -> StoreResult<()> {
     let shown = file.display();
     let content = std::fs::read(file)
-        .map_err(|error| refused(format!("{name}: cannot read {shown}: {error}")))?;
-    let has_it = content.windows(wanted.len()).any(|part| part == wanted.as_bytes());
-    if !has_it {
-        let why = format!("{name}: {shown} has no PEM text with `{wanted}` in it");
-        return Err(refused(why));
+        .map_err(|error| invalid(format!("{name}: cannot read {shown}: {error}")))?;
+    if content.windows(wanted.len()).any(|part| part == wanted.as_bytes()) {
+        return Ok(());
     }
-    Ok(())
+    Err(invalid(format!("{name}: {shown} has no PEM text with `{wanted}`")))
 }
 
-fn refused(why: impl Into<String>) -> StoreError {
+fn invalid(why: impl Into<String>) -> StoreError {
     StoreError::new(Fault::Unknown, why.into())
 }
 
@@ -220,15 +210,15 @@ mod tests {
     use super::*;
 
     fn refusal(url: &str) -> String {
-        let error = Target::of(url).expect_err(url);
+        let error = Target::parse(url).expect_err(url);
         assert_eq!(error.fault, Fault::Unknown, "{url}");
         assert!(!error.to_string().contains("s3cret"), "{error}");
         error.to_string()
     }
 
     #[test]
-    fn a_url_says_where_the_database_is() {
-        let read = |url: &str| Target::of(url).expect(url);
+    fn a_url_names_server_database_and_mode() {
+        let read = |url: &str| Target::parse(url).expect(url);
         let plain = read("mysql://root@127.0.0.1:15306/shop");
         assert_eq!(plain.mode, SslMode::Preferred);
         assert_eq!(plain.server(), "127.0.0.1:15306");
@@ -251,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_asks_for_what_is_unknown_is_refused_by_name() {
+    fn an_invalid_url_is_rejected_without_its_password() {
         for (url, named) in [
             ("mysql://u:s3cret#x@db/shop", "percent-encoded"),
             ("mysql://u:s3cret@db/shop#x", "%23"),
@@ -271,7 +261,7 @@ mod tests {
 
     #[cfg(feature = "tls")]
     #[test]
-    fn files_that_cannot_be_used_are_refused_by_their_setting() {
+    fn unusable_files_are_rejected_by_their_setting() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -283,16 +273,16 @@ mod tests {
         let empty = file("empty.pem", "");
         let at = |query: &str| format!("mysql://u:s3cret@db/shop?{query}");
         assert_eq!(
-            Target::of(&at(&format!("ssl-ca={ca}"))).expect("reads").mode,
+            Target::parse(&at(&format!("ssl-ca={ca}"))).expect("reads").mode,
             SslMode::VerifyCa
         );
-        let both = Target::of(&at(&format!("ssl-cert={ca}&ssl-key={key}"))).expect("reads");
+        let both = Target::parse(&at(&format!("ssl-cert={ca}&ssl-key={key}"))).expect("reads");
         assert!(both.has_client_cert);
         for (query, named) in [
-            (format!("ssl-ca={ca}&ssl-mode=REQUIRED"), "ssl-ca is not looked at"),
+            (format!("ssl-ca={ca}&ssl-mode=REQUIRED"), "ssl-ca is ignored"),
             (format!("ssl-ca={empty}"), "ssl-ca: "),
             ("ssl-ca=/nowhere/ca.pem".to_owned(), "ssl-ca: cannot read /nowhere/ca.pem"),
-            (format!("ssl-cert={ca}"), "go together"),
+            (format!("ssl-cert={ca}"), "set both"),
             (format!("ssl-cert={ca}&ssl-key={ca}"), "ssl-key: "),
             (format!("ssl-cert={ca}&ssl-key={key}&ssl-mode=DISABLED"), "DISABLED"),
         ] {

@@ -1,5 +1,5 @@
-//! Each write repeats the guard of its transition: one that the rows do not
-//! bear out is refused, whatever was decided.
+//! Guards of writes: a transition whose rows have changed is rejected, whatever
+//! was decided.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ async fn store_at(url: &str) -> Arc<dyn Store> {
     store
 }
 
-/// Makes changes of what is stored, writes them, and commits if that is let.
+/// Changes the stored product, writes the changes, and commits unless rejected.
 async fn write(
     store: &Arc<dyn Store>,
     id: u64,
@@ -102,7 +102,7 @@ async fn with_rows() -> Arc<dyn Store> {
 }
 
 #[tokio::test]
-async fn a_hold_that_is_not_as_it_was_decided_on_is_not_moved() {
+async fn a_hold_that_has_changed_is_not_moved() {
     let store = with_rows().await;
     let expire = |from| HoldMove { from, to: HoldStatus::Expired, ids: vec![HoldId(7)] };
     let moved = write(&store, 3, |_, changes| changes.hold_moves.push(expire(HoldStatus::Active)));
@@ -118,7 +118,7 @@ async fn a_hold_that_is_not_as_it_was_decided_on_is_not_moved() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_as_it_was_decided_on_is_not_moved() {
+async fn an_order_that_has_changed_is_not_moved() {
     let store = with_rows().await;
     let cancel = |status, disposition| OrderMove {
         from: (status, disposition),
@@ -137,7 +137,7 @@ async fn an_order_that_is_not_as_it_was_decided_on_is_not_moved() {
 }
 
 #[tokio::test]
-async fn a_product_that_moved_on_is_not_overwritten() {
+async fn a_product_that_has_changed_is_not_overwritten() {
     let store = with_rows().await;
     let lost = write(&store, 3, |product, _| {
         product.before.product.version -= 1;
@@ -154,7 +154,7 @@ async fn a_product_that_moved_on_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn a_whole_transaction_on_a_product_that_moved_on_leaves_nothing() {
+async fn a_single_round_trip_on_a_product_that_has_changed_writes_nothing() {
     let store = with_rows().await;
     let (stored, _) = store.product(PRODUCT).await.expect("reads").expect("is there");
     let write = async |id, version: u64| {
@@ -192,20 +192,20 @@ async fn a_whole_transaction_on_a_product_that_moved_on_leaves_nothing() {
 }
 
 #[test]
-fn only_what_surely_did_not_commit_left_nothing() {
+fn a_commit_is_in_doubt_unless_it_is_known_to_have_failed() {
     let is_unknown = |fault, statement| {
         let error = StoreError { statement, ..StoreError::new(fault, "x") };
-        matches!(super::failed(error, 3), CommitError::InDoubt(_))
+        matches!(super::commit_error(error, 3), CommitError::InDoubt(_))
     };
-    assert!(!is_unknown(Fault::Duplicate, Some(2)), "it was refused before COMMIT was reached");
+    assert!(!is_unknown(Fault::Duplicate, Some(2)), "it was rejected before COMMIT");
     assert!(is_unknown(Fault::Lost, Some(3)));
-    assert!(is_unknown(Fault::Lost, None), "nobody knows how far it came");
+    assert!(is_unknown(Fault::Lost, None), "the failed statement is unknown");
     assert!(!is_unknown(Fault::Deadlock, Some(3)), "the cluster rolled it back");
     assert!(is_unknown(Fault::Deadlock, None));
 }
 
 #[tokio::test]
-async fn what_is_due_is_loaded_only_where_it_may_be_needed() {
+async fn due_rows_are_loaded_only_where_they_may_be_needed() {
     let store = store().await;
     let at = Timestamp::from_micros;
     let (dead, alive, other) = (HoldId(11), HoldId(12), HoldId(13));
@@ -272,7 +272,7 @@ async fn payments_are_read_as_they_were_written() {
 }
 
 #[tokio::test]
-async fn an_order_on_mariadb_that_meets_an_event_which_waits_for_it_is_done_again() {
+async fn an_order_conflicts_with_a_waiting_event_on_mariadb() {
     stockade_testkit::skip_without!(MariaDb);
     for (waiting, wanted) in [(false, Ok(())), (true, Err(Fault::Conflict))] {
         let store = store_at(&MariaDb::shared().fresh_database()).await;
@@ -288,7 +288,7 @@ async fn an_order_on_mariadb_that_meets_an_event_which_waits_for_it_is_done_agai
 }
 
 #[tokio::test]
-async fn events_are_read_on_from_the_middle_of_what_one_transaction_told() {
+async fn events_are_read_from_the_middle_of_a_row() {
     let store = store().await;
     let event = |kind| LedgerEvent {
         kind,
@@ -298,10 +298,10 @@ async fn events_are_read_on_from_the_middle_of_what_one_transaction_told() {
         quantity: 1,
         version: 2,
     };
-    let told = [EventKind::HoldCreated, EventKind::HoldReleased, EventKind::HoldExpired];
+    let kinds_written = [EventKind::HoldCreated, EventKind::HoldReleased, EventKind::HoldExpired];
     let written = write(&store, 2, |product, changes| {
         product.after.product.version += 1;
-        changes.events = told.map(event).to_vec();
+        changes.events = kinds_written.map(event).to_vec();
     });
     written.await.expect("written");
     let kinds = async |cursor, limit| {
@@ -310,14 +310,14 @@ async fn events_are_read_on_from_the_middle_of_what_one_transaction_told() {
     };
     // The first of all is the product's own stock.
     let first = store.events_after(0, 9).await.expect("reads")[1].cursor;
-    assert_eq!(kinds(first - 1, 9).await, told);
-    assert_eq!(kinds(first, 9).await, told[1..]);
-    assert_eq!(kinds(first, 1).await, told[1..2]);
+    assert_eq!(kinds(first - 1, 9).await, kinds_written);
+    assert_eq!(kinds(first, 9).await, kinds_written[1..]);
+    assert_eq!(kinds(first, 1).await, kinds_written[1..2]);
     assert_eq!(kinds(first + 2, 9).await, []);
 }
 
 /// Drops a session that has written a hold and not committed.
-async fn leaves_nothing_half_way(url: &str) {
+async fn writes_nothing_when_dropped(url: &str) {
     let store = store_at(url).await;
     let early_inserts = vec![hold(HoldStatus::Active)];
     let mut session = store.session().await.expect("a session");
@@ -330,13 +330,13 @@ async fn leaves_nothing_half_way(url: &str) {
 }
 
 #[tokio::test]
-async fn a_session_that_is_dropped_half_way_leaves_nothing() {
-    leaves_nothing_half_way("sqlite::memory:").await;
-    leaves_nothing_half_way(&TempDb::new().url()).await;
+async fn a_session_dropped_in_a_transaction_writes_nothing() {
+    writes_nothing_when_dropped("sqlite::memory:").await;
+    writes_nothing_when_dropped(&TempDb::new().url()).await;
 }
 
 #[tokio::test]
-async fn a_session_on_mariadb_that_is_dropped_half_way_leaves_nothing() {
+async fn a_session_on_mariadb_dropped_in_a_transaction_writes_nothing() {
     stockade_testkit::skip_without!(MariaDb);
-    leaves_nothing_half_way(&MariaDb::shared().fresh_database()).await;
+    writes_nothing_when_dropped(&MariaDb::shared().fresh_database()).await;
 }

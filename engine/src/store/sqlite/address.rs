@@ -1,9 +1,8 @@
 //! Parses `sqlite:` URLs.
 //!
-//! A path stands in one as it is, but for what means something in a URL: `%25`
-//! stands for `%`, `%3F` for `?`, and any other byte may be written so too. A
-//! relative path that SQLite itself would read as something else, such as
-//! `file:shop.db`, is written with `./` before it.
+//! A path is written as it is, with `%25` for `%` and `%3F` for `?`; any other byte
+//! may be percent-encoded too. A relative path that SQLite would not read as a path,
+//! such as `file:shop.db`, needs `./` before it.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -17,26 +16,26 @@ use crate::store::error::{Fault, StoreError, StoreResult};
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteAddress {
     connect: SqliteConnectOptions,
-    /// Whether the database lives and dies with its connection.
+    /// Whether the database exists as long as its connection.
     pub in_memory: bool,
-    /// Whether all connections of the process to this name are to one database.
+    /// Whether the process's connections to this name share one database.
     is_shared: bool,
 }
 
 impl SqliteAddress {
     pub fn parse(url: &str) -> StoreResult<Self> {
-        let refuse = |why: &str| {
+        let invalid = |why: &str| {
             let why = format!("store {url}: {why}; {}", crate::store::STORES);
             StoreError::new(Fault::Unknown, why)
         };
-        let place = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
-        let place = place.ok_or_else(|| refuse("not a sqlite: URL"))?;
-        let (path, parameters) = place.split_once('?').unwrap_or((place, ""));
+        let rest = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
+        let rest = rest.ok_or_else(|| invalid("not a sqlite: URL"))?;
+        let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         if path.is_empty() {
-            return Err(refuse("no file is named"));
+            return Err(invalid("it names no file"));
         }
         if parameters.contains('%') {
-            return Err(refuse("a parameter behind `?` has no % (in a path, `?` is written %3F)"));
+            return Err(invalid("a parameter after `?` has a %: in a path, write %3F for `?`"));
         }
         let has = |wanted: &str| parameters.split('&').any(|parameter| parameter == wanted);
         let in_memory = path == ":memory:" || has("mode=memory");
@@ -45,16 +44,16 @@ impl SqliteAddress {
         let separator = if parameters.is_empty() { "" } else { "?" };
         let connect =
             SqliteConnectOptions::from_str(&format!("sqlite://{plain}{separator}{parameters}"))
-                .map_err(|error| refuse(&store_error(error).source.to_string()))?;
+                .map_err(|error| invalid(&store_error(error).source.to_string()))?;
         let name = connect.get_filename().as_os_str().as_encoded_bytes();
         if name.contains(&0) {
-            return Err(refuse("a path has no NUL"));
+            return Err(invalid("its path has a NUL"));
         }
         if !in_memory && (name.starts_with(b"file:") || name == b":memory:") {
-            return Err(refuse("SQLite reads this as no path; write ./ before it"));
+            return Err(invalid("SQLite does not read it as a path; write ./ before it"));
         }
         let is_shared = has("cache=shared") && path != ":memory:";
-        // The driver shares each database in memory by its name otherwise.
+        // By default the driver shares each database in memory by its name.
         let connect = if in_memory { connect.shared_cache(is_shared) } else { connect };
         Ok(Self { connect, in_memory, is_shared })
     }
@@ -63,14 +62,14 @@ impl SqliteAddress {
         self.connect.clone()
     }
 
-    /// The file, if there is to be one.
+    /// The file, unless the database is in memory.
     pub fn file(&self) -> Option<&Path> {
         (!self.in_memory).then(|| self.connect.get_filename())
     }
 
-    /// What names the database in this process, whichever way its URL is
-    /// written and whatever the working folder is later; `None` where each
-    /// connection has a database of its own.
+    /// Identifies the database in this process, independent of the URL's spelling and
+    /// of later changes of the working directory. `None` where each connection has a
+    /// database of its own.
     pub fn identity(&self) -> Option<PathBuf> {
         let name = self.connect.get_filename();
         match self.in_memory {
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_database_is_refused_with_what_does() {
+    fn an_invalid_url_is_rejected_with_the_syntax() {
         for url in [
             "sqlite:",
             "sqlite://",
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_lives_in_memory_where_its_url_says_so() {
+    fn a_url_selects_a_database_in_memory() {
         for (url, in_memory, is_shared) in [
             ("sqlite::memory:", true, false),
             ("sqlite::memory:?cache=shared", true, false),
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_the_same_whichever_way_it_is_named() {
+    fn all_spellings_of_a_file_have_one_identity() {
         let identity = |url| SqliteAddress::parse(url).expect(url).identity().expect("a file");
         let plain = identity("sqlite:a-shop.db");
         assert!(plain.is_absolute());

@@ -9,7 +9,7 @@ use crate::store::time::tests::SetClock;
 use crate::store::{ProductInsert, Sequence, open_store};
 
 #[test]
-fn result_codes_mean_what_they_should() {
+fn result_codes_are_classified() {
     for (code, fault) in [
         (5, Fault::LockWait),
         (517, Fault::LockWait),
@@ -26,7 +26,7 @@ fn result_codes_mean_what_they_should() {
     ] {
         assert_eq!(fault_by_code(code), Some(fault), "{code}");
     }
-    assert_eq!(fault_by_code(1), None, "a syntax error is not to be tried again");
+    assert_eq!(fault_by_code(1), None, "a syntax error is not retried");
     assert_eq!(fault_by_code(787), None, "nor is a foreign key that is not there");
 }
 
@@ -53,7 +53,7 @@ async fn a_store_is_made_at_any_path() {
 }
 
 #[tokio::test]
-async fn only_who_makes_tables_makes_a_file() {
+async fn only_a_policy_that_creates_tables_creates_a_file() {
     let folder = tempfile::tempdir().expect("a folder");
     for migrate in [Migrate::Check, Migrate::Off] {
         let options = StoreOptions { migrate, ..at(folder.path(), "typo.db") };
@@ -65,8 +65,8 @@ async fn only_who_makes_tables_makes_a_file() {
 }
 
 #[tokio::test]
-async fn databases_in_memory_are_apart() {
-    for url in ["sqlite::memory:", "sqlite:apart?mode=memory"] {
+async fn databases_in_memory_are_separate() {
+    for url in ["sqlite::memory:", "sqlite:separate?mode=memory"] {
         let one = open_store(&StoreOptions::at(url)).await.expect("opens");
         let other = open_store(&StoreOptions::at(url)).await.expect("opens");
         assert_eq!(one.draw(Sequence::Hold, 5).await.expect("drawn"), 1, "{url}");
@@ -84,14 +84,14 @@ async fn a_clock_that_was_an_hour_ahead_does_not_stop_time_after_a_restart() {
         ..at(folder.path(), "shop.db")
     };
     let (real, secs) = (host.wall(), Duration::from_secs);
-    // When it is opened, how far ahead the clock is of it at its commit, what
-    // time it is then, and how many steps were found.
-    for (second, ahead, goes_by, found) in
+    // When the store is opened, how far ahead the clock is at its commit, the
+    // store's time then, and the steps found so far.
+    for (second, ahead, expected, found) in
         [(0, 3_600, 0, 0), (0, 0, 0, 1), (1, 3, 1, 1), (2, 0, 4, 1)]
     {
         host.set(real.after(secs(second)));
         let store = open_store(&options).await.expect("opens");
-        assert_eq!(store.now(), real.after(secs(goes_by)), "{second}");
+        assert_eq!(store.now(), real.after(secs(expected)), "{second}");
         assert_eq!(clock_steps.get(), found, "{second}");
         host.step(secs(ahead));
         let batch_id = store.draw(Sequence::Batch, 1).await.expect("drawn");

@@ -1,4 +1,4 @@
-//! The texts that a batch writes.
+//! The statements that a batch writes.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ fn batch<'a>(
     Batch { id: 1, now: AT, changes, early_inserts: &[], fences, is_speculative }
 }
 
-/// How these changes are written, where product 7 is under a lease.
+/// The UPDATE of these changes, with product 7 under a lease.
 fn update(products: Vec<ProductChange>, lease: u64, is_speculative: bool) -> String {
     let changes = Changes { products, ..Changes::default() };
     let fences = BTreeMap::from([(ProductId(7), lease)]);
@@ -48,7 +48,7 @@ fn update(products: Vec<ProductChange>, lease: u64, is_speculative: bool) -> Str
 }
 
 #[test]
-fn a_product_is_written_only_where_all_its_numbers_are_as_remembered() {
+fn a_speculative_update_guards_all_numbers_of_a_product() {
     let guarded = "UPDATE stockade_products SET stock = 10, held = 13, version = version + 1 \
                    WHERE id IN (7) AND version = 15 AND stock = 11 AND held = 12 \
                    AND pending = 13 AND sold = 14 AND received = 50 AND fence = 16 AND";
@@ -89,7 +89,7 @@ fn several_products_are_written_at_once() {
 }
 
 #[test]
-fn an_order_and_the_event_that_waits_for_it_look_for_each_other() {
+fn an_order_and_an_event_that_waits_for_it_check_for_each_other() {
     let payment = |order: u64, waiting| {
         let (key, order_id, outcome) = (format!("k{order}"), OrderId(order), Outcome::Success);
         let (secret, answer, received_at) = (None, PaymentStatus::Recorded, AT);
@@ -105,22 +105,21 @@ fn an_order_and_the_event_that_waits_for_it_look_for_each_other() {
         }
     };
     let fences = BTreeMap::new();
-    let looked_for = |changes: &Changes| -> Vec<String> {
+    let checked_for = |changes: &Changes| -> Vec<String> {
         let checks = conflict_checks(&batch(changes, &fences, false));
         checks.into_iter().map(|check| check.sql.into_owned()).collect()
     };
-    assert!(looked_for(&Changes::default()).is_empty());
+    assert!(checked_for(&Changes::default()).is_empty());
     let new_payments = vec![payment(3, true), payment(4, false), payment(5, true)];
     assert_eq!(
-        looked_for(&Changes { new_payments, ..Changes::default() }),
+        checked_for(&Changes { new_payments, ..Changes::default() }),
         ["SELECT id FROM stockade_orders WHERE id IN (3,5) FOR UPDATE"]
     );
     let settled = Changes { new_payments: vec![payment(4, false)], ..Changes::default() };
-    assert!(looked_for(&settled).is_empty());
+    assert!(checked_for(&settled).is_empty());
 }
 
-/// The tables that a batch with this hold, made for nobody or for someone,
-/// writes in turn.
+/// The tables that a batch with a hold, with or without a customer, writes in turn.
 fn written(customer: Option<&str>) -> Vec<String> {
     let (id, product_id) = (HoldId(7), ProductId(1));
     let at = Timestamp::from_micros(1);
@@ -135,10 +134,11 @@ fn written(customer: Option<&str>) -> Vec<String> {
         customer_holds: customer.map(for_customer).into_iter().collect(),
         ..Changes::default()
     };
-    let statements = writes::<()>(&batch(&changes, &BTreeMap::new(), false), "hits", "NULL");
+    let statements =
+        writes::<()>(&batch(&changes, &BTreeMap::new(), false), "rows_affected", "NULL");
     assert!(
         statements.iter().all(|statement| statement.is_self_checking),
-        "it needs no second trip"
+        "it needs no second round trip"
     );
     let table = |it: &Statement<()>| it.sql.split(' ').nth(2).map(str::to_owned);
     statements.iter().filter_map(table).collect()
