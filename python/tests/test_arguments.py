@@ -148,7 +148,10 @@ def test_a_refusal_names_its_argument_in_one_short_line(
     memory: Engine, lamp: int, bad: Any
 ) -> None:
     calls: dict[str, list[Any]] = {
-        "quantity": [lambda: memory.create_hold(lamp, bad), lambda: memory.create_holds({lamp: bad})],
+        "quantity": [
+            lambda: memory.create_hold(lamp, bad),
+            lambda: memory.create_holds({lamp: bad}),
+        ],
         "product_id": [lambda: memory.create_hold(bad, 1), lambda: memory.product(bad)],
         "hold_id": [lambda: memory.release_hold(bad), lambda: memory.hold(bad)],
         "order_id": [lambda: memory.order(bad)],

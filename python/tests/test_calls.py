@@ -19,8 +19,8 @@ from stockade import (
     NotFoundError,
     OrderStatus,
     Outcome,
-    PaymentStatus,
     PaymentDisposition,
+    PaymentStatus,
     UnavailableError,
 )
 
@@ -164,7 +164,13 @@ def test_a_closed_engine_refuses_calls(store: Store) -> None:
 
 
 def test_unknown_ids_are_not_found(engine: Engine) -> None:
-    for call in (engine.product, engine.hold, engine.order, engine.release_hold, engine.extend_hold):
+    for call in (
+        engine.product,
+        engine.hold,
+        engine.order,
+        engine.release_hold,
+        engine.extend_hold,
+    ):
         with pytest.raises(NotFoundError):
             call(4711)
         with pytest.raises(LookupError):

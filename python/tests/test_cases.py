@@ -38,7 +38,9 @@ def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
         return engine.record_payment(status, **args)
 
     def create_holds(*, items: list[dict[str, Any]], **args: Any) -> object:
-        return engine.create_holds([(item["product_id"], item["quantity"]) for item in items], **args)
+        return engine.create_holds(
+            [(item["product_id"], item["quantity"]) for item in items], **args
+        )
 
     def create_order(*, hold_id: Any, **args: Any) -> object:
         return engine.create_order(hold_id, **args)

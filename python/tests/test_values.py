@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 def answers(engine: Engine) -> Iterator[Any]:
     lamp = engine.create_product("Lamp", "19.99", 5)
     hold = engine.create_hold(lamp.id, 1)
-    yield from (lamp, hold, engine.create_holds({lamp.id: 1}), engine.products(), engine.create_order(hold))
+    yield from (
+        lamp,
+        hold,
+        engine.create_holds({lamp.id: 1}),
+        engine.products(),
+        engine.create_order(hold),
+    )
     yield from (engine.record_payment("paid", order_id=1), engine.sweep(), engine.audit())
     yield engine.events_after()[1]
 

@@ -15,8 +15,8 @@ use Stockade\Exception\Unavailable;
 use Stockade\HoldStatus;
 use Stockade\Native\Library;
 use Stockade\OrderStatus;
-use Stockade\PaymentStatus;
 use Stockade\PaymentDisposition;
+use Stockade\PaymentStatus;
 
 final class EngineTest extends TestCase
 {

@@ -45,7 +45,8 @@ final class OddUseTest extends TestCase
         try {
             for ($calls = 0; $calls < self::CALLS || $handled < self::SIGNALS_MIN; $calls++) {
                 $hold = $engine->createHold($outer, 1, key: "outer-{$calls}");
-                $expect([$hold->productId, $hold->quantity] === [$outer, 1], "outer {$hold->productId} {$hold->quantity}");
+                $got = [$hold->productId, $hold->quantity];
+                $expect($got === [$outer, 1], "outer {$got[0]} {$got[1]}");
                 $cart = $engine->createHolds([[$outer, 2]], key: "cart-{$calls}");
                 $expect($cart->holds[0]->quantity === 2, "cart {$cart->holds[0]->quantity}");
                 try {

@@ -243,12 +243,12 @@ mod tests {
     #[test]
     fn an_invalid_url_is_rejected_without_its_password() {
         for (url, named) in [
-            ("mysql://u:s3cret#x@db/shop", "percent-encoded"),
+            ("mysql://u:s3cret#x@db/shop", "percent-encode"),
             ("mysql://u:s3cret@db/shop#x", "%23"),
-            ("mysql://u:s3cret/x@db/shop", "percent-encoded"),
+            ("mysql://u:s3cret/x@db/shop", "percent-encode"),
             ("mysql://u:12345/s3cret@db/shop", "%2F"),
             ("mysql://u:12345?s3cret@db/shop", "`…`"),
-            ("mysql://u:s3cret@db:port/shop", "percent-encoded"),
+            ("mysql://u:s3cret@db:port/shop", "percent-encode"),
             ("mysql://u:s3cret@db/shop?sslaccept=strict", "`sslaccept`"),
             ("mysql://u:s3cret@db/shop?charset=latin1", "`charset`"),
             ("mysql://u:s3cret@db/shop?ssl-mode=on", "VERIFY_IDENTITY"),
