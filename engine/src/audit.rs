@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ProductId, Timestamp};
+use crate::model::{ProductId, Timestamp, named_enum};
 
 /// The result of checking a store's totals against its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,49 +61,30 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// An invariant that an audit checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Check {
-    /// `received = stock + held + pending + sold`, for each product.
-    Conservation,
-    /// A product's `held` is the sum of its active holds.
-    Held,
-    /// A product's `pending` is the sum of its unpaid orders.
-    Pending,
-    /// A product's `sold` is the sum of its paid orders.
-    Sold,
-    /// A converted hold has an order, every hold a product, and a customer's entry
-    /// an active hold.
-    GhostHold,
-    /// An order has a converted hold of the same product and quantity.
-    OrphanOrder,
-    /// A payment event that waits has no order yet, and is marked as waiting.
-    StuckEvent,
-    /// A product's `next_due` is not later than its first due hold or order.
-    NextDue,
-    /// A cached product at the stored version equals the stored row.
-    CacheDrift,
-}
-
-impl Check {
-    /// The check as it is serialized.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Conservation => "conservation",
-            Self::Held => "held",
-            Self::Pending => "pending",
-            Self::Sold => "sold",
-            Self::GhostHold => "ghost_hold",
-            Self::OrphanOrder => "orphan_order",
-            Self::StuckEvent => "stuck_event",
-            Self::NextDue => "next_due",
-            Self::CacheDrift => "cache_drift",
-        }
+named_enum!(
+    /// An invariant that an audit checks.
+    Check {
+        /// `received = stock + held + pending + sold`, for each product.
+        Conservation = "conservation",
+        /// A product's `held` is the sum of its active holds.
+        Held = "held",
+        /// A product's `pending` is the sum of its unpaid orders.
+        Pending = "pending",
+        /// A product's `sold` is the sum of its paid orders.
+        Sold = "sold",
+        /// A converted hold has an order, every hold a product, and a customer's entry
+        /// an active hold.
+        GhostHold = "ghost_hold",
+        /// An order has a converted hold of the same product and quantity.
+        OrphanOrder = "orphan_order",
+        /// A payment event that waits has no order yet, and is marked as waiting.
+        StuckEvent = "stuck_event",
+        /// A product's `next_due` is not later than its first due hold or order.
+        NextDue = "next_due",
+        /// A cached product at the stored version equals the stored row.
+        CacheDrift = "cache_drift",
     }
-}
+);
 
 /// An audit's findings in the store, from one snapshot.
 #[derive(Debug, Clone, Default)]

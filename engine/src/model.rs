@@ -6,6 +6,7 @@
 
 mod ids;
 mod money;
+mod named_enum;
 mod requests;
 mod time;
 
@@ -17,6 +18,7 @@ pub use ids::{
     HoldId, OrderId, PaymentToken, ProductId, Token, parse_bool, parse_duration, parse_quantity,
 };
 pub use money::Money;
+pub(crate) use named_enum::{Coded, named_enum};
 pub use requests::{
     CartRequest, ExtendRequest, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEvent,
     ReleaseRequest, StockAdjustment,
@@ -96,33 +98,19 @@ pub struct ProductPage {
     pub next: Option<ProductId>,
 }
 
-/// The status of a hold. All but [`HoldStatus::Active`] are final.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum HoldStatus {
-    /// It reserves stock until it is ordered, released or expires.
-    Active,
-    /// It became an order.
-    Converted,
-    /// A caller released it.
-    Released,
-    /// Its TTL ended.
-    Expired,
-}
-
-impl HoldStatus {
-    /// The status as it is serialized.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Converted => "converted",
-            Self::Released => "released",
-            Self::Expired => "expired",
-        }
+named_enum!(
+    /// The status of a hold. All but [`HoldStatus::Active`] are final.
+    HoldStatus {
+        /// It reserves stock until it is ordered, released or expires.
+        Active = "active",
+        /// It became an order.
+        Converted = "converted",
+        /// A caller released it.
+        Released = "released",
+        /// Its TTL ended.
+        Expired = "expired",
     }
-}
+);
 
 /// A short-lived reservation of units for one buyer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,56 +137,30 @@ pub struct Hold {
     pub order_id: Option<OrderId>,
 }
 
-/// The status of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum OrderStatus {
-    /// No payment event has arrived yet.
-    PendingPayment,
-    /// The payment succeeded and the units are sold.
-    Paid,
-    /// The payment failed or did not arrive in time; the units were returned.
-    Cancelled,
-}
-
-impl OrderStatus {
-    /// The status as it is serialized.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PendingPayment => "pending_payment",
-            Self::Paid => "paid",
-            Self::Cancelled => "cancelled",
-        }
+named_enum!(
+    /// The status of an order.
+    OrderStatus {
+        /// No payment event has arrived yet.
+        PendingPayment = "pending_payment",
+        /// The payment succeeded and the units are sold.
+        Paid = "paid",
+        /// The payment failed or did not arrive in time; the units were returned.
+        Cancelled = "cancelled",
     }
-}
+);
 
-/// What happened to a payment that arrived after its order was cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum PaymentDisposition {
-    /// There was no such payment.
-    None,
-    /// The units were available and reserved again; the order is paid.
-    ReReserved,
-    /// The units were not available, or the `late_payment` setting is `refund`: the
-    /// payment must be refunded.
-    NeedsRefund,
-}
-
-impl PaymentDisposition {
-    /// The disposition as it is serialized.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::ReReserved => "re_reserved",
-            Self::NeedsRefund => "needs_refund",
-        }
+named_enum!(
+    /// What happened to a payment that arrived after its order was cancelled.
+    PaymentDisposition {
+        /// There was no such payment.
+        None = "none",
+        /// The units were available and reserved again; the order is paid.
+        ReReserved = "re_reserved",
+        /// The units were not available, or the `late_payment` setting is `refund`: the
+        /// payment must be refunded.
+        NeedsRefund = "needs_refund",
     }
-}
+);
 
 /// A hold that became an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,27 +186,15 @@ pub struct Order {
     pub updated_at: Timestamp,
 }
 
-/// What happened to a payment event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum PaymentStatus {
-    /// The event was recorded and applied to its order.
-    Recorded,
-    /// The order does not exist yet: the event waits for it.
-    Waiting,
-}
-
-impl PaymentStatus {
-    /// The status as it is serialized.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Recorded => "recorded",
-            Self::Waiting => "waiting",
-        }
+named_enum!(
+    /// What happened to a payment event.
+    PaymentStatus {
+        /// The event was recorded and applied to its order.
+        Recorded = "recorded",
+        /// The order does not exist yet: the event waits for it.
+        Waiting = "waiting",
     }
-}
+);
 
 /// The answer to a payment event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -273,86 +223,31 @@ impl<T> Replayable<T> {
     }
 }
 
-/// The kind of an [`Event`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum EventKind {
-    /// A hold reserved stock.
-    #[serde(rename = "hold.created")]
-    HoldCreated,
-    /// A caller released a hold.
-    #[serde(rename = "hold.released")]
-    HoldReleased,
-    /// A hold expired and its stock was returned.
-    #[serde(rename = "hold.expired")]
-    HoldExpired,
-    /// A hold's expiry was extended.
-    #[serde(rename = "hold.extended")]
-    HoldExtended,
-    /// A hold became an order.
-    #[serde(rename = "order.created")]
-    OrderCreated,
-    /// An order was paid.
-    #[serde(rename = "order.paid")]
-    OrderPaid,
-    /// An order was cancelled and its stock was returned.
-    #[serde(rename = "order.cancelled")]
-    OrderCancelled,
-    /// A payment event contradicts a final status; an operator should check it.
-    #[serde(rename = "payment.conflict")]
-    PaymentConflict,
-    /// A late payment must be refunded.
-    #[serde(rename = "payment.needs_refund")]
-    PaymentNeedsRefund,
-    /// An operator received or wrote off goods.
-    #[serde(rename = "stock.adjusted")]
-    StockAdjusted,
-}
-
-impl EventKind {
-    /// All kinds. A kind is stored as its position here, so new kinds go last.
-    pub const ALL: [Self; 10] = [
-        Self::HoldCreated,
-        Self::HoldReleased,
-        Self::HoldExpired,
-        Self::HoldExtended,
-        Self::OrderCreated,
-        Self::OrderPaid,
-        Self::OrderCancelled,
-        Self::PaymentConflict,
-        Self::PaymentNeedsRefund,
-        Self::StockAdjusted,
-    ];
-
-    /// The kind as it is serialized.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HoldCreated => "hold.created",
-            Self::HoldReleased => "hold.released",
-            Self::HoldExpired => "hold.expired",
-            Self::HoldExtended => "hold.extended",
-            Self::OrderCreated => "order.created",
-            Self::OrderPaid => "order.paid",
-            Self::OrderCancelled => "order.cancelled",
-            Self::PaymentConflict => "payment.conflict",
-            Self::PaymentNeedsRefund => "payment.needs_refund",
-            Self::StockAdjusted => "stock.adjusted",
-        }
+named_enum!(
+    /// The kind of an [`Event`].
+    EventKind {
+        /// A hold reserved stock.
+        HoldCreated = "hold.created",
+        /// A caller released a hold.
+        HoldReleased = "hold.released",
+        /// A hold expired and its stock was returned.
+        HoldExpired = "hold.expired",
+        /// A hold's expiry was extended.
+        HoldExtended = "hold.extended",
+        /// A hold became an order.
+        OrderCreated = "order.created",
+        /// An order was paid.
+        OrderPaid = "order.paid",
+        /// An order was cancelled and its stock was returned.
+        OrderCancelled = "order.cancelled",
+        /// A payment event contradicts a final status; an operator should check it.
+        PaymentConflict = "payment.conflict",
+        /// A late payment must be refunded.
+        PaymentNeedsRefund = "payment.needs_refund",
+        /// An operator received or wrote off goods.
+        StockAdjusted = "stock.adjusted",
     }
-}
-
-/// Formats an enum as it is serialized.
-macro_rules! display_as_str {
-    ($($Enum:ty),*) => {
-        $(impl fmt::Display for $Enum {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        })*
-    };
-}
-display_as_str!(HoldStatus, OrderStatus, PaymentDisposition, PaymentStatus, EventKind);
+);
 
 /// A state transition, read from the transactional outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,6 @@
 //! the rules.
 
 mod audit;
-mod codes;
 mod connection;
 mod error;
 mod events;

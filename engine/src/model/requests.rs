@@ -7,7 +7,48 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Token};
+use super::{HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Token, named_enum};
+
+/// Defines setters of optional fields that several requests have.
+macro_rules! setters {
+    ($Request:ident: $($field:ident),*) => {
+        impl $Request {
+            $(setters!($field);)*
+        }
+    };
+    (ttl) => {
+        /// Sets the time to live.
+        #[must_use]
+        pub fn ttl(mut self, ttl: Duration) -> Self {
+            self.ttl = Some(ttl);
+            self
+        }
+    };
+    (key) => {
+        /// Sets the idempotency key: a retry with the same key gets the same result.
+        #[must_use]
+        pub fn key(mut self, key: impl Into<String>) -> Self {
+            self.key = Some(key.into());
+            self
+        }
+    };
+    (customer) => {
+        /// Sets the customer.
+        #[must_use]
+        pub fn customer(mut self, customer: impl Into<String>) -> Self {
+            self.customer = Some(customer.into());
+            self
+        }
+    };
+    (token) => {
+        /// Sets the hold's token.
+        #[must_use]
+        pub fn token(mut self, token: Token) -> Self {
+            self.token = Some(token);
+            self
+        }
+    };
+}
 
 /// A request to hold units of one product.
 ///
@@ -38,28 +79,9 @@ impl HoldRequest {
     pub fn new(product_id: impl Into<ProductId>, quantity: u32) -> Self {
         Self { product_id: product_id.into(), quantity, ttl: None, key: None, customer: None }
     }
-
-    /// Sets the time to live.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
-    }
-
-    /// Sets the idempotency key: a retry with the same key gets the same result.
-    #[must_use]
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
-
-    /// Sets the customer.
-    #[must_use]
-    pub fn customer(mut self, customer: impl Into<String>) -> Self {
-        self.customer = Some(customer.into());
-        self
-    }
 }
+
+setters!(HoldRequest: ttl, key, customer);
 
 /// A request to hold several products, all or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,28 +105,9 @@ impl CartRequest {
         let items = items.into_iter().map(|(product, quantity)| (product.into(), quantity));
         Self { items: items.collect(), ttl: None, key: None, customer: None }
     }
-
-    /// Sets the time to live.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
-    }
-
-    /// Sets the idempotency key: a retry with the same key gets the same result.
-    #[must_use]
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
-
-    /// Sets the customer.
-    #[must_use]
-    pub fn customer(mut self, customer: impl Into<String>) -> Self {
-        self.customer = Some(customer.into());
-        self
-    }
 }
+
+setters!(CartRequest: ttl, key, customer);
 
 /// A request to release a hold. A hold id alone converts into one.
 ///
@@ -133,14 +136,9 @@ impl ReleaseRequest {
     pub fn new(hold_id: impl Into<HoldId>) -> Self {
         Self { hold_id: hold_id.into(), token: None }
     }
-
-    /// Sets the hold's token.
-    #[must_use]
-    pub fn token(mut self, token: Token) -> Self {
-        self.token = Some(token);
-        self
-    }
 }
+
+setters!(ReleaseRequest: token);
 
 impl From<HoldId> for ReleaseRequest {
     fn from(hold_id: HoldId) -> Self {
@@ -167,21 +165,9 @@ impl ExtendRequest {
     pub fn new(hold_id: impl Into<HoldId>) -> Self {
         Self { hold_id: hold_id.into(), ttl: None, token: None }
     }
-
-    /// Sets the time to live.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
-    }
-
-    /// Sets the hold's token.
-    #[must_use]
-    pub fn token(mut self, token: Token) -> Self {
-        self.token = Some(token);
-        self
-    }
 }
+
+setters!(ExtendRequest: ttl, token);
 
 /// A request to convert a hold into an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,32 +189,19 @@ impl OrderRequest {
     pub fn new(hold_id: impl Into<HoldId>, product_id: impl Into<ProductId>) -> Self {
         Self { hold_id: hold_id.into(), product_id: product_id.into(), key: None, token: None }
     }
-
-    /// Sets the hold's token.
-    #[must_use]
-    pub fn token(mut self, token: Token) -> Self {
-        self.token = Some(token);
-        self
-    }
-
-    /// Sets the idempotency key: a retry with the same key gets the same result.
-    #[must_use]
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
 }
 
-/// The outcome of a payment, as the provider reports it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The payment succeeded.
-    Success,
-    /// The payment failed for good.
-    Failure,
-}
+setters!(OrderRequest: key, token);
+
+named_enum!(
+    /// The outcome of a payment, as the provider reports it.
+    Outcome {
+        /// The payment succeeded.
+        Success = "success",
+        /// The payment failed for good.
+        Failure = "failure",
+    }
+);
 
 impl FromStr for Outcome {
     type Err = InvalidArgument;
@@ -298,13 +271,6 @@ impl PaymentEvent {
         Self::new(None, Some(payment_token), outcome)
     }
 
-    /// Sets the idempotency key, so that repeated deliveries count once.
-    #[must_use]
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
-
     /// Adds the order's payment token.
     #[must_use]
     pub fn token(mut self, payment_token: PaymentToken) -> Self {
@@ -320,6 +286,8 @@ impl PaymentEvent {
         self
     }
 }
+
+setters!(PaymentEvent: key);
 
 /// A request to create a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -341,14 +309,9 @@ impl NewProduct {
     pub fn new(name: impl Into<String>, price: Money, stock: u64) -> Self {
         Self { name: name.into(), price, stock, key: None }
     }
-
-    /// Sets the idempotency key: a retry with the same key creates no second product.
-    #[must_use]
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
 }
+
+setters!(NewProduct: key);
 
 /// A request to receive or write off units of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -387,14 +350,9 @@ impl StockAdjustment {
         self.version = Some(version);
         self
     }
-
-    /// Sets the idempotency key: a retry with the same key gets the same result.
-    #[must_use]
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
-        self
-    }
 }
+
+setters!(StockAdjustment: key);
 
 /// Lets a request be passed to an engine by reference; it is cloned.
 macro_rules! from_reference {

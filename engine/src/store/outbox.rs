@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::codes::Coded;
 use crate::ledger::LedgerEvent;
+use crate::model::Coded;
 use crate::model::{Event, EventKind, HoldId, OrderId, ProductId, Timestamp};
 
 /// Kind, product, hold or 0, order or 0, units, version.

@@ -1,7 +1,7 @@
 //! Each table's SELECT list with the decoder of its rows.
 
-use super::codes::Coded;
 use crate::ledger::{KeyRow, OrderRow, PaymentRow, ProductRow};
+use crate::model::Coded;
 use crate::model::{
     Hold, HoldId, Money, Order, OrderId, PaymentToken, Product, ProductId, Timestamp, Token,
 };

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 
-use super::codes::Coded;
 use super::statement::Statement;
 use super::statements::{IDS_MAX, LITERALS_MAX, hex, hex_list, list, or_null, put};
 use super::{Batch, ProductInsert, outbox, rows};
@@ -10,6 +9,7 @@ use crate::ledger::{
     CustomerHold, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange,
     ProductRow,
 };
+use crate::model::Coded;
 use crate::model::{EventKind, Hold, HoldId, HoldStatus, OrderId, Timestamp};
 
 /// The table of idempotency keys, with its columns as [`key_values`] writes them.
