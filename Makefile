@@ -35,11 +35,10 @@ lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
-# Checks the engine without features, with each one, each pair and all, then runs
-# it with SQLite alone. The two features for tests count as one.
+# Checks the engine without features, with each one and with all, then runs it
+# with SQLite alone.
 features:
-	cargo hack clippy --package stockade --feature-powerset --depth 2 \
-		--group-features testing,failpoints --locked -- -D warnings
+	cargo hack clippy --package stockade --each-feature --locked -- -D warnings
 	cargo test --package stockade --no-default-features --features sqlite --test features --locked
 
 # Packs the crates that are published, and goes through the steps of publishing
