@@ -5,7 +5,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::mysql::{MySqlDatabaseError, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection, Row};
 
-use super::errors::store_error;
+use super::errors::{number_of, store_error};
 use super::session::SessionFactory;
 use super::text;
 use crate::config::Migrate;
@@ -157,13 +157,19 @@ async fn migrate_locked(connection: &mut MySqlConnection, database: &str) -> Sto
     let mut pauses = pauses(MIGRATION_TRIES).build();
     loop {
         let error = match migrate_once(connection).await {
-            Err(error) if error.fault.is_transient() => error,
+            Err(error) if error.fault.is_transient() && !is_access_denied(&error) => error,
             done => return done,
         };
         let Some(pause) = pauses.next() else { return Err(error) };
         tracing::debug!(%error, "the migrations are tried again");
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Whether the account lacks a right, which trying again does not give it.
+fn is_access_denied(error: &StoreError) -> bool {
+    let number = error.source.downcast_ref::<sqlx::Error>().and_then(number_of);
+    number.is_some_and(|number| matches!(number, 1044 | 1142 | 1143 | 1227 | 1370))
 }
 
 async fn migrate_once(connection: &mut MySqlConnection) -> StoreResult<()> {
