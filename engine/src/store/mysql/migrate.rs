@@ -148,13 +148,19 @@ async fn migrate_locked(connection: &mut MySqlConnection, database: &str) -> Sto
     let mut pauses = pauses(MIGRATION_TRIES).build();
     loop {
         let error = match migrate_once(connection).await {
-            Err(error) if error.fault.is_transient() => error,
+            Err(error) if error.fault.is_transient() && !is_access_denied(&error) => error,
             done => return done,
         };
         let Some(pause) = pauses.next() else { return Err(error) };
         tracing::debug!(%error, "retrying the migrations");
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Returns whether the account lacks a privilege: a retry does not grant it.
+fn is_access_denied(error: &StoreError) -> bool {
+    let number = error.source.downcast_ref::<sqlx::Error>().and_then(server_error_number);
+    number.is_some_and(|number| matches!(number, 1044 | 1142 | 1143 | 1227 | 1370))
 }
 
 async fn migrate_once(connection: &mut MySqlConnection) -> StoreResult<()> {
