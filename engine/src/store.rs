@@ -5,6 +5,7 @@
 
 mod audit;
 mod connection;
+mod database;
 mod error;
 mod events;
 #[cfg(feature = "mysql")]

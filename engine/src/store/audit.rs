@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Database};
+use super::connection::Connection;
+use super::database::Database;
 use super::error::StoreResult;
 use super::rows::Cells;
 use super::statement::{ReadRow, Statement, execute, fetch_optional, read_clock, run};

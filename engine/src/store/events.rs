@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::connection::{Connection, Database, PoolRole};
+use super::connection::{Connection, PoolRole};
+use super::database::Database;
 use super::error::StoreResult;
 use super::outbox::unpack;
 use super::rows::Cells;

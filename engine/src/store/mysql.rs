@@ -16,7 +16,8 @@ use sqlx::mysql::MySqlQueryResult;
 use sqlx::{AssertSqlSafe, Connection as _, Executor, MySqlConnection};
 
 use super::StoreOptions;
-use super::connection::{Database, OnRow, drain};
+use super::connection::{OnRow, drain};
+use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{Driver, Pools, while_fresh};
 use super::rows::raw_cells;

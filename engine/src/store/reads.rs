@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::audit::{SCAN_ROWS, read_facts};
-use super::connection::{Database, PoolRole};
+use super::connection::PoolRole;
+use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
 use super::retry::with_retries;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::connection::{Connection, Database, PoolRole};
+use super::connection::{Connection, PoolRole};
+use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::statement::{Statement, execute, fetch_optional, read_clock, run, run_checked};
 use super::statements::{self, DueRows, Loading};

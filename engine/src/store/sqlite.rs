@@ -13,7 +13,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteQueryResult, S
 use sqlx::{AssertSqlSafe, Connection as _, Executor, Row, SqliteConnection};
 
 use super::StoreOptions;
-use super::connection::{Database, OnRow, drain};
+use super::connection::{OnRow, drain};
+use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::pool::{Driver, Pools, pool_error};
 use super::retry::with_retries;

@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 
-use super::connection::{Connection, Database};
+use super::connection::Connection;
+use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::rows::Cells;
 use crate::model::Timestamp;
