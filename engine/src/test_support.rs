@@ -1,6 +1,11 @@
-//! Bounded waits for tests.
+//! Bounded waits for tests, and what a thread logs.
 
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tracing::field::{Field, Visit};
+use tracing::span;
 
 /// Far more than a wait takes, also on a busy machine.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -18,4 +23,40 @@ pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> b
         }
     })
     .await;
+}
+
+/// Collects what this thread logs.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let _ = write!(self.0, " {field}={value:?}");
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("stockade")
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.0);
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
 }

@@ -131,8 +131,8 @@ impl App {
             return Ok(endpoint);
         }
         if transport == Transport::Unix {
-            let why = "this socket serves engine calls only; the HTTP API is on the listen and unix_http \
-                       settings do";
+            let why = "this socket serves engine calls only; the HTTP API is served on the \
+                       addresses of the settings listen and unix_http";
             return Err(Rejection::Server(Code::NotFound, why.into()));
         }
         self.local_guard.check(head)?;

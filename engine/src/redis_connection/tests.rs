@@ -1,14 +1,9 @@
-use std::fmt::{Debug, Write};
-use std::sync::{Mutex, PoisonError};
-
 use futures_util::FutureExt;
 use stockade_testkit::{Redis, Sentinel, free_port};
-use tracing::field::{Field, Visit};
-use tracing::span;
 
 use super::endpoint::RedisEndpoint;
 use super::*;
-use crate::test_support::{WAIT_MAX, eventually, in_time};
+use crate::test_support::{Log, WAIT_MAX, eventually, in_time};
 
 /// A connection with a timeout long enough for a busy machine.
 async fn connect(url: &str) -> (RedisConnection, Arc<Metrics>) {
@@ -301,43 +296,13 @@ async fn tasks_end_with_the_last_handle() {
     .await;
 }
 
-/// Collects what this thread logs.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let _ = write!(self.0, " {field}={value:?}");
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().starts_with("stockade")
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.0);
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
 #[tokio::test]
 async fn the_log_has_one_line_for_each_state_change_and_no_password() {
     stockade_testkit::skip_without!(Redis);
     let log = Log::default();
     let _collecting = tracing::subscriber::set_default(log.clone());
     let lines = |level: &str| {
-        let lines = log.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = log.lines();
         assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
         lines.iter().filter(|line| line.starts_with(level)).count()
     };
