@@ -36,9 +36,10 @@ lint:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
 # Checks the engine without features, with each one and with all, then runs it
-# with SQLite alone.
+# with SQLite alone. The other targets have the features for tests on.
 features:
-	cargo hack clippy --package stockade --each-feature --locked -- -D warnings
+	cargo hack clippy --package stockade --each-feature --locked \
+		--exclude-features default,testing,failpoints,bench -- -D warnings
 	cargo test --package stockade --no-default-features --features sqlite --test features --locked
 
 # Packs the crates that are published, and goes through the steps of publishing
