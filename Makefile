@@ -35,8 +35,8 @@ lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
-# Checks the engine without features, with each one and with all, then runs it
-# with SQLite alone. The other targets have the features for tests on.
+# Checks the engine without features and with each one, then runs it with SQLite
+# alone. The other targets build it with all, those for tests included.
 features:
 	cargo hack clippy --package stockade --each-feature --locked \
 		--exclude-features default,testing,failpoints,bench -- -D warnings
