@@ -1,13 +1,12 @@
 //! A cache-aside cache for product reads, in two tiers: the mirror in this
 //! process, then Redis, then the store.
 //!
-//! The cache never grants a request. Each entry carries its
-//! row's version, and while the entry is fresh, an older version never replaces
-//! it: that one was read earlier. An entry past its TTL gives way to whatever the
-//! store returns, so that the cache follows a store that was restored from a
-//! backup. A row that this process serves was current less than `cache_ttl` ago,
-//! or was the newest in Redis then, where no entry outlives
-//! [`redis::ENTRY_TTL`].
+//! The cache never grants a request. Each entry carries its row's version, and
+//! while the entry is fresh, an older version never replaces it: that one was read
+//! earlier. An entry past its TTL gives way to whatever the store returns, so that
+//! the cache follows a store that was restored from a backup. A row that this
+//! process serves was current less than `cache_ttl` ago, or was the newest in
+//! Redis then, where no entry outlives [`redis::ENTRY_TTL`].
 
 pub(crate) mod mirror;
 #[cfg_attr(not(feature = "redis"), path = "cache/no_redis.rs")]
@@ -37,9 +36,9 @@ pub(crate) struct CachedProduct {
     pub next_due: Option<Timestamp>,
 }
 
-impl From<&ProductRow> for CachedProduct {
-    fn from(row: &ProductRow) -> Self {
-        Self { product: row.product.clone(), next_due: row.next_due }
+impl From<ProductRow> for CachedProduct {
+    fn from(row: ProductRow) -> Self {
+        Self { product: row.product, next_due: row.next_due }
     }
 }
 

@@ -61,7 +61,7 @@ impl Combiner {
         for _ in 0..workers {
             let context = Arc::clone(&combiner.context);
             let runtime = &combiner.context.services.runtime;
-            runtime.spawn_tracked(&combiner.workers, worker::run(Arc::clone(&context)));
+            runtime.spawn_tracked(&combiner.workers, worker::run(context));
         }
         combiner.workers.close();
         combiner

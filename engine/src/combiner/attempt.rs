@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cache::CachedProduct;
-use crate::ledger::{Command, ProductChange, Rows, decide};
+use crate::ledger::{Command, Rows, decide};
 use crate::model::ProductId;
 use crate::runtime;
 use crate::services::Services;
@@ -86,15 +85,12 @@ pub(super) async fn attempt(
         return Err(AttemptError::Stale(product, row_fence));
     }
     let now = loaded.now;
-    let mut unchanged: Vec<_> = loaded.rows.products.values().map(CachedProduct::from).collect();
     let (decisions, changes) = decide(&services.policy, loaded.rows, commands, now);
-    let changed = |id| changes.products.binary_search_by_key(&id, ProductChange::id);
-    unchanged.retain(|row| changed(row.product.id).is_err());
     if !early_inserts::match_decision(&read_set.early_inserts, &changes, now) {
         session.rollback().await.map_err(AttemptError::RolledBack)?;
         return Err(AttemptError::Misspeculation);
     }
-    let decided = DecidedBatch { decisions, changes, unchanged, locked_at };
+    let decided = DecidedBatch { decisions, changes, locked_at };
     if decided.changes.is_empty() {
         session.rollback().await.map_err(AttemptError::RolledBack)?;
         return Ok(decided);
@@ -120,8 +116,7 @@ pub(super) async fn attempt_speculative(
     admit: &(dyn Fn(Admission) + Sync),
 ) -> Result<DecidedBatch, AttemptError> {
     let SpeculativeDecision { decisions, changes, now } = speculative;
-    let (unchanged, locked_at) = (Vec::new(), runtime::now());
-    let decided = DecidedBatch { decisions, changes, unchanged, locked_at };
+    let decided = DecidedBatch { decisions, changes, locked_at: runtime::now() };
     let Attempt { batch_id, fences, .. } = *input;
     let (changes, is_speculative) = (&decided.changes, true);
     let batch = Batch { id: batch_id, now, changes, early_inserts: &[], fences, is_speculative };

@@ -29,10 +29,11 @@ pub(super) fn complete(
     decided: DecidedBatch,
 ) -> Vec<RequestOutcome> {
     let services = &context.services;
-    let DecidedBatch { decisions, changes, unchanged, locked_at } = decided;
+    let DecidedBatch { decisions, changes, locked_at } = decided;
     publish(services, &changes);
-    let committed = changes.products.iter().map(|change| CachedProduct::from(&change.after));
-    services.cache.record(committed.collect(), unchanged, &short_products(&decisions), locked_at);
+    let committed = changes.products.into_iter().map(|change| change.after.into()).collect();
+    let unchanged = changes.unchanged.into_iter().map(CachedProduct::from).collect();
+    services.cache.record(committed, unchanged, &short_products(&decisions), locked_at);
     let mut outcomes = Vec::with_capacity(requests.len());
     let mut unused = UnusedIds::default();
     for (mut request, decision) in requests.into_iter().zip(decisions) {

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use crate::cache::CachedProduct;
 use crate::ledger::{Changes, Decision};
 use crate::store::{Session, StoreError};
 
@@ -12,8 +11,7 @@ use crate::store::{Session, StoreError};
 pub(super) struct DecidedBatch {
     pub decisions: Vec<Decision>,
     pub changes: Changes,
-    /// Products that were locked and are not in `changes`.
-    pub unchanged: Vec<CachedProduct>,
+    /// When the products were locked.
     pub locked_at: Instant,
 }
 
@@ -89,9 +87,9 @@ impl InDoubtCommits {
 impl InDoubtCommit {
     /// Builds the commit of a transaction that changed nothing.
     pub fn empty(batch_id: u64, had_locks: bool) -> Self {
-        let (decisions, changes, unchanged) = (Vec::new(), Changes::default(), Vec::new());
+        let (decisions, changes) = (Vec::new(), Changes::default());
         let locked_at = crate::runtime::now();
-        Self::new(batch_id, DecidedBatch { decisions, changes, unchanged, locked_at }, had_locks)
+        Self::new(batch_id, DecidedBatch { decisions, changes, locked_at }, had_locks)
     }
 
     pub fn absent(self) -> Self {

@@ -108,12 +108,6 @@ pub(crate) struct ProductChange {
     pub after: ProductRow,
 }
 
-impl ProductChange {
-    pub fn id(&self) -> ProductId {
-        self.after.product.id
-    }
-}
-
 /// A hold of a named customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CustomerHold {
@@ -153,6 +147,8 @@ pub(crate) struct LedgerEvent {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub products: Vec<ProductChange>,
+    /// Products that were read and are not written.
+    pub unchanged: Vec<ProductRow>,
     pub new_holds: Vec<Hold>,
     /// The new holds that have a customer.
     pub customer_holds: Vec<CustomerHold>,

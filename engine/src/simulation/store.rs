@@ -184,7 +184,7 @@ impl SimulatedStore {
             let (fresh, _) = self.select(move |tables| due_as_returned(tables, id, now)).await?;
             row = fresh.unwrap_or(row);
         }
-        Ok(Some((CachedProduct::from(&row), now)))
+        Ok(Some((row.into(), now)))
     }
 
     async fn due(&self, limit: u32) -> StoreResult<DueProducts> {
@@ -280,7 +280,7 @@ impl Store for SimulatedStore {
     fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>> {
         let page = move |tables: &Tables| {
             let rows = tables.products.values().filter(|row| row.product.id.0 > after);
-            rows.take(limit as usize).map(CachedProduct::from).collect()
+            rows.take(limit as usize).cloned().map(CachedProduct::from).collect()
         };
         Box::pin(async move { Ok(self.select(page).await?.0) })
     }

@@ -146,9 +146,7 @@ impl<D: Database> SqlStore<D> {
                 }
             }
         }
-        let cached =
-            |row: ProductRow| CachedProduct { product: row.product, next_due: row.next_due };
-        Ok((products.into_iter().map(cached).collect(), now))
+        Ok((products.into_iter().map(CachedProduct::from).collect(), now))
     }
 
     /// Reads products with their due holds and orders, and counts these as

@@ -69,7 +69,9 @@ impl BatchState<'_> {
             if moved.contains(&id) {
                 after.product.version += 1;
             }
-            if *after != before {
+            if *after == before {
+                changes.unchanged.push(before);
+            } else {
                 changes.products.push(ProductChange { before, after: after.clone() });
             }
         }
