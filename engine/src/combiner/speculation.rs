@@ -8,6 +8,9 @@
 //! a row that differs fails the transaction whole, and the batch is retried in
 //! plain order.
 //!
+//! Under a lease, a row is cached from the first batch of that lease: while
+//! another process held the product's lock, it wrote the row.
+//!
 //! Only batches whose holds are all granted are speculative. A refusal must be
 //! correct as of a moment at which the row was read, and due holds that a batch
 //! might need are read from the store, as are the holds of a customer with a
@@ -40,9 +43,10 @@ struct CachedRow {
     row: ProductRow,
     /// When it was last read.
     read_at: Instant,
-    /// Whether that read found it as this process had left it.
+    /// Whether that read found it as this process had left it, or was made under
+    /// a lease.
     is_sole_writer: bool,
-    /// The version at which the next read finds it so.
+    /// The version at which the next read finds it as this process left it.
     expected_version: u64,
 }
 
@@ -104,8 +108,8 @@ impl Speculation {
         let row = |id: &ProductId| {
             let CachedRow { row, .. } = cached.get(id).filter(|cached| cached.is_valid())?;
             let has_stock = row.product.stock >= wanted;
-            let has_newer_fence = fences.get(id).is_some_and(|fence| row.fence > *fence);
-            (has_stock && !has_newer_fence).then(|| (*id, row.clone()))
+            let is_of_lease = fences.get(id).is_none_or(|fence| row.fence == *fence);
+            (has_stock && is_of_lease).then(|| (*id, row.clone()))
         };
         products.iter().map(row).collect()
     }
@@ -147,7 +151,10 @@ impl Speculation {
             }
             if cached.len() < CACHED_ROWS_MAX {
                 let version = change.before.product.version;
-                let is_sole_writer = before.is_some_and(|row| row.expected_version == version);
+                let has_lease = fences.contains_key(&id);
+                let is_sole_writer = before.map_or(has_lease, |cached| {
+                    cached.expected_version == version || (cached.is_sole_writer && has_lease)
+                });
                 let row = with_fence(change.after.clone(), fences);
                 let expected_version = row.product.version;
                 cached.insert(
@@ -164,13 +171,11 @@ impl Speculation {
     pub fn invalidate(&self, products: &[ProductId]) {
         let mut all = self.cached();
         for id in products {
-            match all.get_mut(id) {
-                Some(cached) if cached.is_sole_writer => {
-                    cached.is_sole_writer = false;
-                    cached.expected_version = cached.row.product.version.saturating_sub(1);
-                }
-                _ => drop(all.remove(id)),
-            }
+            let Some(cached) = all.get_mut(id) else { continue };
+            let before = cached.row.product.version.saturating_sub(1);
+            // No version is expected after a second failure.
+            cached.expected_version = if cached.is_sole_writer { before } else { 0 };
+            cached.is_sole_writer = false;
         }
     }
 

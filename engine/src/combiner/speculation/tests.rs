@@ -72,18 +72,40 @@ fn decide_continues_from_what_the_previous_batch_leaves() {
 }
 
 #[test]
-fn decide_needs_a_row_that_no_other_process_writes() {
+fn decide_without_a_lease_needs_a_row_that_no_other_process_writes() {
     let speculation = Speculation::default();
-    let is_speculative = || decide_with(&speculation, &[hold(1, None)]).is_some();
+    let none = BTreeMap::new();
+    let is_speculative =
+        || speculation.decide(&Policy::PLAIN, &[ID], &[hold(1, None)], &none, NOW).is_some();
     assert!(!is_speculative(), "no row is cached");
-    speculation.record(&changes(row(1, 10)), &fences(3), now());
+    speculation.record(&changes(row(1, 10)), &none, now());
     assert!(!is_speculative(), "another process may write it");
-    speculation.record(&changes(row(3, 10)), &fences(3), now());
+    speculation.record(&changes(row(3, 10)), &none, now());
     assert!(!is_speculative(), "another process wrote it in between");
-    speculation.record(&changes(row(4, 10)), &fences(3), now());
+    speculation.record(&changes(row(4, 10)), &none, now());
     assert!(is_speculative(), "none did");
     speculation.invalidate(&[ID]);
     assert!(!is_speculative(), "a batch failed");
+}
+
+#[test]
+fn decide_under_a_lease_needs_a_row_of_that_lease() {
+    let speculation = Speculation::default();
+    let is_speculative = |fence: u64| {
+        let fences = fences(fence);
+        speculation.decide(&Policy::PLAIN, &[ID], &[hold(1, None)], &fences, NOW).is_some()
+    };
+    assert!(!is_speculative(3), "no row is cached");
+    speculation.record(&changes(row(1, 10)), &fences(3), now());
+    assert!(is_speculative(3), "from the first batch on");
+    assert!(!is_speculative(5), "another process may have had the lease in between");
+    speculation.record(&changes(row(7, 10)), &fences(5), now());
+    assert!(is_speculative(5), "again from the first batch on");
+    speculation.invalidate(&[ID]);
+    speculation.record(&changes(row(12, 10)), &fences(5), now());
+    assert!(!is_speculative(5), "another process writes it without the lease");
+    speculation.record(&changes(row(13, 10)), &fences(5), now());
+    assert!(is_speculative(5), "it no longer does");
 }
 
 #[test]
@@ -208,7 +230,5 @@ fn decide_accepts_only_fresh_holds_that_are_all_granted() {
     assert!(counted.is_none(), "the customer's holds must be read");
     let stale = plenty.decide(&Policy::PLAIN, &[ID], &[hold(1, None)], &fences(2), NOW);
     assert!(stale.is_none(), "our fencing token is older than the row's");
-    let newer = plenty.decide(&Policy::PLAIN, &[ID], &[hold(1, None)], &fences(4), NOW);
-    assert!(newer.is_some());
-    assert!(refused(&[hold(1, None)]), "now the row has the newer one");
+    assert!(!refused(&[hold(1, None)]));
 }
