@@ -72,8 +72,8 @@ named_enum!(
         Pending = "pending",
         /// A product's `sold` is the sum of its paid orders.
         Sold = "sold",
-        /// A converted hold has an order, every hold a product, and a customer's entry
-        /// an active hold.
+        /// A converted hold has an order, every hold a product, an extended hold its own
+        /// row, and a customer's entry an active hold.
         GhostHold = "ghost_hold",
         /// An order has a converted hold of the same product and quantity.
         OrphanOrder = "orphan_order",
@@ -83,6 +83,9 @@ named_enum!(
         NextDue = "next_due",
         /// A cached product at the stored version equals the stored row.
         CacheDrift = "cache_drift",
+        /// A row of holds counts what its packed statuses say, and shares no id with
+        /// another row.
+        HoldBatch = "hold_batch",
     }
 );
 
@@ -136,6 +139,7 @@ mod tests {
             Check::StuckEvent,
             Check::NextDue,
             Check::CacheDrift,
+            Check::HoldBatch,
         ] {
             assert_eq!(serde_json::to_value(check).expect("a string"), check.as_str());
         }

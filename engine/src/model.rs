@@ -14,6 +14,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use ids::TokenSeed;
 pub use ids::{
     HoldId, OrderId, PaymentToken, ProductId, Token, parse_bool, parse_duration, parse_quantity,
 };

@@ -8,6 +8,9 @@ mod connection;
 mod database;
 mod error;
 mod events;
+mod hold_batch;
+mod hold_rows;
+mod hold_writes;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod outbox;
@@ -40,7 +43,7 @@ use crate::cache::CachedProduct;
 use crate::clock::{Clock, HostClock};
 use crate::config::Migrate;
 use crate::ledger::{Changes, KeyRow, OrderRow, Rows};
-use crate::model::{Event, Hold, HoldId, Money, OrderId, ProductId, Timestamp};
+use crate::model::{Event, Hold, HoldId, Money, OrderId, ProductId, Timestamp, TokenSeed};
 use crate::runtime;
 
 /// The syntax of a store's URL.
@@ -86,6 +89,7 @@ impl StoreOptions {
 pub(crate) struct ReadSet {
     /// Ascending, each once.
     pub products: Vec<ProductId>,
+    /// Ascending, each once.
     pub holds: Vec<HoldId>,
     /// Holds whose orders are looked up.
     pub used_holds: Vec<HoldId>,
@@ -96,8 +100,10 @@ pub(crate) struct ReadSet {
     pub keys: Vec<String>,
     /// Customers whose active holds of a product are counted.
     pub customers: BTreeMap<ProductId, BTreeSet<Arc<str>>>,
-    /// Holds to insert before the products are locked.
+    /// Holds to insert before the products are locked, ascending by id.
     pub early_inserts: Vec<Hold>,
+    /// The seed of the tokens of the batch's new holds.
+    pub seed: TokenSeed,
     /// The units that new holds want of a product: one with that much stock needs
     /// none of its due rows.
     pub wanted: BTreeMap<ProductId, u64>,
@@ -121,6 +127,8 @@ pub(crate) struct Batch<'a> {
     pub id: u64,
     pub now: Timestamp,
     pub changes: &'a Changes,
+    /// The seed of the new holds' tokens.
+    pub seed: TokenSeed,
     /// Holds of the changes that were inserted before the products were locked.
     pub early_inserts: &'a [Hold],
     /// The fencing tokens under which products are written.
@@ -150,12 +158,13 @@ impl Sequence {
         }
     }
 
-    /// The table with these ids; those of batches are random in part.
-    fn table(self) -> Option<&'static str> {
+    /// The table with these ids, with the columns of a row's first and last id;
+    /// those of batches are random in part.
+    fn table(self) -> Option<(&'static str, &'static str, &'static str)> {
         match self {
-            Self::Product => Some("stockade_products"),
-            Self::Hold => Some("stockade_holds"),
-            Self::Order => Some("stockade_orders"),
+            Self::Product => Some(("stockade_products", "id", "id")),
+            Self::Hold => Some(("stockade_hold_batches", "first_id", "first_id + count - 1")),
+            Self::Order => Some(("stockade_orders", "id", "id")),
             Self::Batch => None,
         }
     }

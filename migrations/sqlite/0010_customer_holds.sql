@@ -1,9 +1,11 @@
 -- The active holds of those customers who were named, so that all others pay for
 -- no index. A row goes as its hold ends, so that counting a customer's holds does
--- not take longer the more the customer once held.
+-- not take longer the more the customer once held. first_id is the key of the
+-- hold's batch.
 CREATE TABLE IF NOT EXISTS stockade_customer_holds (
     product_id INTEGER NOT NULL,
     customer BLOB NOT NULL,
-    hold_id INTEGER NOT NULL PRIMARY KEY
+    hold_id INTEGER NOT NULL PRIMARY KEY,
+    first_id INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS stockade_customer_holds_of ON stockade_customer_holds (product_id, customer);

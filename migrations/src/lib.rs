@@ -17,9 +17,9 @@ pub const TABLE: &str = "_stockade_migrations";
 macro_rules! files {
     ($dialect:literal) => {
         files!($dialect,
-            "000": 1 "products", 2 "holds", 3 "orders", 4 "payments", 5 "payments_waiting",
+            "000": 1 "products", 2 "hold_batches", 3 "orders", 4 "payments", 5 "payments_waiting",
             6 "idempotency_keys", 7 "outbox", 8 "sequences", 9 "first_ids";
-            "00": 10 "customer_holds")
+            "00": 10 "customer_holds", 11 "detached_holds")
     };
     ($dialect:literal, $($zeros:literal: $($number:literal $name:literal),*);*) => {
         [$($((
@@ -30,7 +30,7 @@ macro_rules! files {
     };
 }
 
-fn migrator(files: [(i64, &'static str, &'static str); 10]) -> Migrator {
+fn migrator(files: [(i64, &'static str, &'static str); 11]) -> Migrator {
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };

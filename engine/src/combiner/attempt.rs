@@ -97,7 +97,8 @@ pub(super) async fn attempt(
     }
     let (changes, early_inserts) = (&decided.changes, &read_set.early_inserts[..]);
     let is_speculative = false;
-    let batch = Batch { id: batch_id, now, changes, early_inserts, fences, is_speculative };
+    let (id, seed) = (batch_id, read_set.seed);
+    let batch = Batch { id, now, changes, seed, early_inserts, fences, is_speculative };
     speculation.record(changes, fences, requested_at..locked_at);
     match session.commit(&batch, &|| admit(Admission::Open)).await {
         Ok(()) => Ok(decided),
@@ -117,9 +118,10 @@ pub(super) async fn attempt_speculative(
 ) -> Result<DecidedBatch, AttemptError> {
     let SpeculativeDecision { decisions, changes, now } = speculative;
     let decided = DecidedBatch { decisions, changes, locked_at: runtime::now() };
-    let Attempt { batch_id, fences, .. } = *input;
-    let (changes, is_speculative) = (&decided.changes, true);
-    let batch = Batch { id: batch_id, now, changes, early_inserts: &[], fences, is_speculative };
+    let Attempt { batch_id: id, fences, read_set, .. } = *input;
+    let (changes, early_inserts, is_speculative) = (&decided.changes, &[][..], true);
+    let seed = read_set.seed;
+    let batch = Batch { id, now, changes, seed, early_inserts, fences, is_speculative };
     admit(Admission::FullBatchOnly);
     match session.write(&batch).await {
         Ok(()) => Ok(decided),
@@ -127,9 +129,7 @@ pub(super) async fn attempt_speculative(
         Err(CommitError::RolledBack(StoreError { fault: Fault::Conflict, .. })) => {
             Err(AttemptError::Misspeculation)
         }
-        Err(error) => {
-            Err(AttemptError::of_commit(error, InDoubtCommit::speculative(batch_id, decided)))
-        }
+        Err(error) => Err(AttemptError::of_commit(error, InDoubtCommit::speculative(id, decided))),
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) fn complete(
     context: &Context,
     requests: Vec<PendingRequest>,
     decided: DecidedBatch,
+    id_reuse: IdReuse,
 ) -> Vec<RequestOutcome> {
     let services = &context.services;
     let DecidedBatch { decisions, changes, locked_at } = decided;
@@ -60,7 +61,7 @@ pub(super) fn complete(
             }
         }
     }
-    unused.release(&context.ids);
+    unused.release(&context.ids, id_reuse);
     outcomes
 }
 
@@ -100,6 +101,16 @@ fn short_products(decisions: &[Decision]) -> Vec<ProductId> {
     short
 }
 
+/// Whether ids that no row used may be assigned again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IdReuse {
+    Allowed,
+    /// A connection was lost, or a commit is in doubt: a transaction with these ids
+    /// may still be on its way, and its rows would overlap with others unnoticed,
+    /// since only equal first ids collide.
+    Forbidden,
+}
+
 /// Allocated ids that no row used.
 #[derive(Default)]
 pub(super) struct UnusedIds {
@@ -112,7 +123,10 @@ impl UnusedIds {
         read_set::collect_ids(command, &mut self.holds, &mut self.orders);
     }
 
-    pub fn release(self, ids: &IdAllocator) {
+    pub fn release(self, ids: &IdAllocator, reuse: IdReuse) {
+        if reuse == IdReuse::Forbidden {
+            return;
+        }
         ids.release(Sequence::Hold, self.holds);
         ids.release(Sequence::Order, self.orders);
     }

@@ -21,8 +21,8 @@ use crate::store::ReadSet;
 /// for the row lock and the skew between the clocks of two machines.
 const DECISION_DELAY_MAX: Duration = Duration::from_millis(100);
 
-/// Predicts the holds that the commands will create, and marks their commands
-/// with the time of creation.
+/// Predicts the holds that the commands will create, ascending by id, and marks
+/// their commands with the time of creation.
 pub(super) fn choose(services: &Services, commands: &mut [Command], now: Timestamp) -> Vec<Hold> {
     if services.store.single_writer() {
         return Vec::new();
@@ -60,6 +60,8 @@ fn choose_with(
             }
         }
     }
+    // Ids ascend by product, not by command.
+    early_inserts.sort_unstable_by_key(|hold| hold.id);
     early_inserts
 }
 

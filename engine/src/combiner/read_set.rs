@@ -1,10 +1,11 @@
 //! Derives the read set of a batch from its commands, and the ids that they use.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::request::PendingRequest;
-use crate::ledger::{Command, IdempotencyKey, Policy};
-use crate::model::{HoldId, OrderId, ProductId};
+use crate::ledger::{Command, IdempotencyKey, NewHold, Policy};
+use crate::model::{HoldId, OrderId, ProductId, TokenSeed};
 use crate::store::ReadSet;
 
 /// Counts the hold and order ids that the commands may use.
@@ -14,18 +15,41 @@ pub(super) fn count_ids(requests: &[PendingRequest]) -> (usize, usize) {
     (holds, requests.iter().filter(is_order).count())
 }
 
-/// Assigns an id to each hold and order that the commands may create.
-pub(super) fn assign_ids(requests: &mut [PendingRequest], holds: Vec<u64>, orders: Vec<u64>) {
-    let mut holds = holds.into_iter().map(HoldId);
+/// Assigns an id to each hold and order that the commands may create, and a token to
+/// each hold. Returns the seed of the tokens.
+///
+/// Holds that one row can carry get consecutive ids, whatever the order of their
+/// requests: those of one product and one life. A hold that may be inserted early
+/// has another time of creation than one that may not.
+pub(super) fn assign_ids(
+    requests: &mut [PendingRequest],
+    holds: Vec<u64>,
+    orders: Vec<u64>,
+) -> TokenSeed {
+    let seed = TokenSeed::random();
+    let deriver = seed.deriver();
     let mut orders = orders.into_iter().map(OrderId);
+    let mut new: Vec<(ProductId, Duration, bool, &mut NewHold)> = Vec::with_capacity(holds.len());
     for request in requests {
-        for hold in request.command.new_holds_mut() {
-            hold.id = holds.next().unwrap_or(hold.id);
-        }
-        if let Command::Order { order_id, .. } = &mut request.command {
+        let command = &mut request.command;
+        if let Command::Order { order_id, .. } = command {
             *order_id = orders.next().unwrap_or(*order_id);
         }
+        let is_read_first =
+            command.key().is_some_and(|keyed| !keyed.is_fresh) || command.customer().is_some();
+        if let Command::Hold { ttl, .. } | Command::Cart { ttl, .. } = command {
+            let ttl = *ttl;
+            let lines = command.new_holds_mut().iter_mut();
+            new.extend(lines.map(|hold| (hold.product_id, ttl, is_read_first, hold)));
+        }
     }
+    // Stable: the holds of one row are in the order of their requests.
+    new.sort_by_key(|(product, ttl, is_read_first, _)| (*product, *ttl, *is_read_first));
+    for ((.., hold), id) in new.into_iter().zip(holds) {
+        hold.id = HoldId(id);
+        hold.token = deriver.token(hold.id);
+    }
+    seed
 }
 
 /// Collects the ids assigned to a command.
@@ -45,8 +69,15 @@ pub(super) fn collect_ids(command: &Command, holds: &mut Vec<u64>, orders: &mut 
 /// its key in one transaction, which the unique key of the table fails as
 /// [`Fault::Duplicate`](crate::store::Fault). The whole batch is then retried
 /// [with every key](read_every_key).
-pub(super) fn build(requests: &[PendingRequest], policy: &Policy, due_limit: u32) -> ReadSet {
-    let mut read_set = ReadSet { due_limit, ..ReadSet::default() };
+///
+/// `seed` is that of the new holds' tokens.
+pub(super) fn build(
+    requests: &[PendingRequest],
+    policy: &Policy,
+    due_limit: u32,
+    seed: TokenSeed,
+) -> ReadSet {
+    let mut read_set = ReadSet { due_limit, seed, ..ReadSet::default() };
     for request in requests {
         let lanes = request.lanes.iter().map(|lane| ProductId(lane.0));
         read_set.products.extend(lanes.filter(|product| product.is_possible()));
@@ -114,13 +145,10 @@ fn key_of(keyed: &IdempotencyKey) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::sync::oneshot;
 
     use super::*;
     use crate::combiner::LaneId;
-    use crate::ledger::NewHold;
     use crate::model::Token;
     use crate::runtime;
 
@@ -163,10 +191,14 @@ mod tests {
         };
         let mut requests = requests(vec![cart, order(5, 1), hold(1, 1, None, None)]);
         assert_eq!(count_ids(&requests), (3, 1));
-        assign_ids(&mut requests, vec![11, 12, 13], vec![21]);
+        let seed = assign_ids(&mut requests, vec![11, 12, 13], vec![21]);
         let (mut holds, mut orders) = (Vec::new(), Vec::new());
         requests.iter().for_each(|request| collect_ids(&request.command, &mut holds, &mut orders));
-        assert_eq!((holds, orders), (vec![11, 12, 13], vec![21]));
+        assert_eq!((holds, orders), (vec![11, 13, 12], vec![21]), "by product");
+        let deriver = seed.deriver();
+        for hold in requests.iter().flat_map(|request| request.command.new_holds()) {
+            assert!(hold.token.is(deriver.token(hold.id)));
+        }
     }
 
     #[test]
@@ -180,7 +212,7 @@ mod tests {
             Command::Extend { hold_id: HoldId(8), ttl: Duration::ZERO, token: None },
             Command::Reclaim { product_id: ProductId(3) },
         ];
-        let read_set = build(&requests(commands), &POLICY, 77);
+        let read_set = build(&requests(commands), &POLICY, 77, TokenSeed(3));
         assert_eq!(read_set.due_limit, 77);
         assert_eq!(read_set.products, [ProductId(3), ProductId(4)]);
         assert_eq!(read_set.wanted, [(ProductId(3), 1), (ProductId(4), 7)].into());
@@ -194,15 +226,15 @@ mod tests {
     #[test]
     fn build_reads_customer_holds_when_there_is_a_limit() {
         let commands = || requests(vec![hold(4, 2, Some("a"), None), hold(4, 1, None, None)]);
-        let customers = build(&commands(), &POLICY, 1).customers;
+        let customers = build(&commands(), &POLICY, 1, TokenSeed(3)).customers;
         assert_eq!(customers, [(ProductId(4), [Arc::from("a")].into())].into());
-        assert!(build(&commands(), &Policy::PLAIN, 1).customers.is_empty());
+        assert!(build(&commands(), &Policy::PLAIN, 1, TokenSeed(3)).customers.is_empty());
     }
 
     #[test]
     fn build_skips_fresh_keys_until_read_every_key() {
         let commands = vec![hold(1, 1, None, Some(true)), hold(2, 1, None, Some(false))];
-        let mut read_set = build(&requests(commands.clone()), &POLICY, 1);
+        let mut read_set = build(&requests(commands.clone()), &POLICY, 1, TokenSeed(3));
         assert_eq!(read_set.keys, ["of 2"]);
         read_every_key(&mut read_set, &commands);
         assert_eq!(read_set.keys, ["of 1", "of 2"]);

@@ -5,7 +5,7 @@ use backon::BackoffBuilder;
 use futures_util::future::BoxFuture;
 
 use super::attempt::{Attempt, AttemptError, attempt, attempt_speculative};
-use super::completion::{RequestOutcome, UnusedIds, complete};
+use super::completion::{IdReuse, RequestOutcome, UnusedIds, complete};
 use super::context::Context;
 use super::in_doubt::{DecidedBatch, InDoubtCommit, InDoubtCommits};
 use super::leases::Leases;
@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ledger::Command;
 use crate::mechanisms::Mechanism;
 use crate::metrics::observe;
+use crate::model::TokenSeed;
 use crate::runtime;
 use crate::services::Services;
 use crate::store::{Fault, ReadSet, Sequence, Session, StoreError, batch_id, pauses};
@@ -30,29 +31,34 @@ pub(super) fn execute<'a>(
     leases: &'a mut Leases,
 ) -> BoxFuture<'a, Vec<RequestOutcome>> {
     Box::pin(async move {
+        let mut id_reuse = IdReuse::Allowed;
         let error = match assign_ids(context, &mut requests).await {
             Err(error) => error.into(),
-            Ok(()) => match run_with_retries(context, &mut requests, slot, leases).await {
-                Ok(decided) => return complete(context, requests, decided),
-                Err(BatchError::Common(error)) => error,
-                Err(BatchError::PerRequest(error)) if requests.len() == 1 => {
-                    error_for_single(error, &requests[0].command)
-                }
-                Err(BatchError::PerRequest(error)) => {
-                    context.services.metrics.retry("bisect");
-                    if error.fault == Fault::TooLarge {
-                        context.queue.lanes().shrink_batch_size(requests.len());
+            Ok(seed) => {
+                match run_with_retries(context, &mut requests, seed, slot, leases, &mut id_reuse)
+                    .await
+                {
+                    Ok(decided) => return complete(context, requests, decided, id_reuse),
+                    Err(BatchError::Common(error)) => error,
+                    Err(BatchError::PerRequest(error)) if requests.len() == 1 => {
+                        error_for_single(error, &requests[0].command)
                     }
-                    tracing::warn!(%error, requests = requests.len(), "bisecting a failed batch");
-                    let mut unused = UnusedIds::default();
-                    requests.iter().for_each(|request| unused.add(&request.command));
-                    unused.release(&context.ids);
-                    let rest = requests.split_off(requests.len() / 2);
-                    let mut outcomes = execute(context, requests, slot, leases).await;
-                    outcomes.extend(execute(context, rest, slot, leases).await);
-                    return outcomes;
+                    Err(BatchError::PerRequest(error)) => {
+                        context.services.metrics.retry("bisect");
+                        if error.fault == Fault::TooLarge {
+                            context.queue.lanes().shrink_batch_size(requests.len());
+                        }
+                        tracing::warn!(%error, requests = requests.len(), "bisecting a failed batch");
+                        let mut unused = UnusedIds::default();
+                        requests.iter().for_each(|request| unused.add(&request.command));
+                        unused.release(&context.ids, id_reuse);
+                        let rest = requests.split_off(requests.len() / 2);
+                        let mut outcomes = execute(context, requests, slot, leases).await;
+                        outcomes.extend(execute(context, rest, slot, leases).await);
+                        return outcomes;
+                    }
                 }
-            },
+            }
         };
         let fail = |request| RequestOutcome::Respond(request, Err(error.clone()));
         requests.into_iter().map(fail).collect()
@@ -86,28 +92,33 @@ async fn renew_ids(
     plan: &mut TransactionPlan,
 ) -> Result<(), StoreError> {
     context.ids.discard_blocks();
-    assign_ids(context, requests).await?;
-    *plan = TransactionPlan::new(context, requests);
+    let seed = assign_ids(context, requests).await?;
+    *plan = TransactionPlan::new(context, requests, seed);
     plan.stop_speculating();
     Ok(())
 }
 
-async fn assign_ids(context: &Context, requests: &mut [PendingRequest]) -> Result<(), StoreError> {
+/// Assigns ids and tokens, and returns the seed of the tokens.
+async fn assign_ids(
+    context: &Context,
+    requests: &mut [PendingRequest],
+) -> Result<TokenSeed, StoreError> {
     let (holds, orders) = read_set::count_ids(requests);
     let hold_ids = context.ids.take(Sequence::Hold, holds).await?;
     let order_ids = context.ids.take(Sequence::Order, orders).await?;
-    read_set::assign_ids(requests, hold_ids, order_ids);
-    Ok(())
+    Ok(read_set::assign_ids(requests, hold_ids, order_ids))
 }
 
 async fn run_with_retries(
     context: &Context,
     requests: &mut [PendingRequest],
+    seed: TokenSeed,
     slot: &BatchSlot,
     leases: &mut Leases,
+    id_reuse: &mut IdReuse,
 ) -> Result<DecidedBatch, BatchError> {
     let services = &context.services;
-    let mut plan = TransactionPlan::new(context, requests);
+    let mut plan = TransactionPlan::new(context, requests, seed);
     let mut pauses = pauses(services.config.retries).build();
     let mut in_doubt = InDoubtCommits::default();
     let mut stale = 0_u32;
@@ -139,6 +150,9 @@ async fn run_with_retries(
             )) => error,
         };
         plan.stop_speculating();
+        if error.fault == Fault::Lost || !in_doubt.is_empty() {
+            *id_reuse = IdReuse::Forbidden;
+        }
         services.metrics.retry(error.fault.cause());
         // While a commit with the same ids is in doubt, the ids stay: the unique
         // keys then let only one of the two be applied.
@@ -174,11 +188,11 @@ struct TransactionPlan {
 }
 
 impl TransactionPlan {
-    fn new(context: &Context, requests: &[PendingRequest]) -> Self {
+    fn new(context: &Context, requests: &[PendingRequest], seed: TokenSeed) -> Self {
         let Services { policy, config, .. } = &*context.services;
         Self {
             commands: requests.iter().map(|request| request.command.clone()).collect(),
-            read_set: read_set::build(requests, policy, config.sweep_batch),
+            read_set: read_set::build(requests, policy, config.sweep_batch, seed),
             may_speculate: true,
         }
     }

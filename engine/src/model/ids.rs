@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::InvalidArgument;
@@ -127,6 +129,9 @@ id!(
 pub struct Token(pub(crate) u128);
 
 impl Token {
+    /// The token of a hold whose batch has yet to assign it.
+    pub(crate) const UNASSIGNED: Self = Self(0);
+
     /// Draws a random token.
     pub(crate) fn random() -> Self {
         Self(runtime::random())
@@ -144,6 +149,54 @@ impl Token {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let millis = since.map_or(0, |since| since.as_millis());
         Self(millis << 80 | (runtime::random::<u128>() >> 48))
+    }
+}
+
+/// The secret from which the tokens of the holds of one batch of requests are
+/// derived, so that no token is stored.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct TokenSeed(pub(crate) u128);
+
+impl TokenSeed {
+    /// The bytes of the HMAC key: one block of SHA-256.
+    const BLOCK: usize = 64;
+
+    /// Draws a random seed.
+    pub(crate) fn random() -> Self {
+        Self(runtime::random())
+    }
+
+    /// Prepares the derivation of tokens.
+    pub(crate) fn deriver(self) -> TokenDeriver {
+        // HMAC pads a key with zeros to a block, so this is the key of 16 bytes.
+        let mut key = [0; Self::BLOCK];
+        let (seed, _) = key.split_at_mut(size_of::<u128>());
+        seed.copy_from_slice(&self.0.to_be_bytes());
+        TokenDeriver(Hmac::new(&key.into()))
+    }
+}
+
+// A seed is a secret: `Debug` redacts it, since it may be logged.
+impl fmt::Debug for TokenSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenSeed(..)")
+    }
+}
+
+/// Derives the tokens of holds from one seed: HMAC-SHA-256 of the hold's id under
+/// the seed, cut to 128 bits. Neither the seed nor another token can be computed
+/// from a token.
+pub(crate) struct TokenDeriver(Hmac<Sha256>);
+
+impl TokenDeriver {
+    /// Returns the token of a hold.
+    pub(crate) fn token(&self, id: HoldId) -> Token {
+        let mut mac = self.0.clone();
+        mac.update(&id.0.to_be_bytes());
+        let digest: [u8; 32] = mac.finalize().into_bytes().into();
+        let mut token = [0; size_of::<u128>()];
+        token.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        Token(u128::from_be_bytes(token))
     }
 }
 

@@ -11,12 +11,13 @@ use super::connection::PoolRole;
 use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
+use super::hold_rows::{HoldRows, Owners, owner, select_holds, select_owners};
 use super::retry::with_retries;
 use super::session::SqlSession;
 use super::statement::{
     Collect, ReadRow, Statement, execute, fetch_optional, read_clock, run, run_checked, run_timed,
 };
-use super::statements::{IDS_MAX, hex_list, list};
+use super::statements::{IDS_MAX, hex_list, list, put};
 use super::time::Timekeeper;
 use super::writes::insert_product;
 use super::{
@@ -158,27 +159,35 @@ impl<D: Database> SqlStore<D> {
         now: Timestamp,
     ) -> StoreResult<Vec<ProductRow>> {
         let (columns, now) = (rows::PRODUCT, now.micros());
-        let aggregate = |table: &str, column: &str, edge: &str, value: &str| {
+        let aggregate = |table: &str, which: &str, column: &str, edge: &str, value: &str| {
             format!(
-                "(SELECT {value} FROM stockade_{table} d WHERE d.product_id = p.id \
-                 AND d.status = 0 AND d.{column} {edge} {now})"
+                "(SELECT {value} FROM stockade_{table} d WHERE d.product_id = p.id{which} \
+                 AND d.{column} {edge} {now})"
             )
         };
-        let sql = format!(
-            "SELECT {columns}, {}, {}, {}, {} FROM stockade_products p WHERE id IN ({ids})",
-            aggregate("holds", "expires_at", "<=", "CAST(COALESCE(SUM(qty), 0) AS SIGNED)"),
-            aggregate("orders", "due_at", "<=", "CAST(COALESCE(SUM(qty), 0) AS SIGNED)"),
-            aggregate("holds", "expires_at", ">", "MIN(expires_at)"),
-            aggregate("orders", "due_at", ">", "MIN(due_at)"),
-        );
+        let sum = |units: &str| format!("CAST(COALESCE(SUM({units}), 0) AS SIGNED)");
+        let mut columns = columns.to_owned();
+        for (table, which, column, units) in [
+            ("hold_batches", "", "due", "active_units"),
+            ("detached_holds", " AND d.status = 0", "expires_at", "qty"),
+            ("orders", " AND d.status = 0", "due_at", "qty"),
+        ] {
+            let due = aggregate(table, which, column, "<=", &sum(units));
+            let next = aggregate(table, which, column, ">", &format!("MIN({column})"));
+            put(&mut columns, format_args!(", {due}, {next}"));
+        }
+        let sql = format!("SELECT {columns} FROM stockade_products p WHERE id IN ({ids})");
         let read: ReadRow<ProductRow> = |row| {
             let mut fresh = rows::product(row)?;
-            let (holds, orders) = (row.count()?, row.count()?);
+            let (in_batches, first) = (row.count()?, row.opt_time()?);
+            let (detached, second) = (row.count()?, row.opt_time()?);
+            let (orders, third) = (row.count()?, row.opt_time()?);
+            let holds = in_batches + detached;
             let product = &mut fresh.product;
             product.held = product.held.saturating_sub(holds);
             product.pending = product.pending.saturating_sub(orders);
             product.stock += holds + orders;
-            fresh.next_due = [row.opt_time()?, row.opt_time()?].into_iter().flatten().min();
+            fresh.next_due = [first, second, third].into_iter().flatten().min();
             Ok(fresh)
         };
         Ok(self.select_all(sql, read).await?.0)
@@ -193,15 +202,16 @@ impl<D: Database> SqlStore<D> {
         mut from: u64,
         count: u64,
     ) -> StoreResult<u64> {
-        let Some(table) = sequence.table() else { return Ok(from) };
+        let Some((table, first, last)) = sequence.table() else { return Ok(from) };
         let mut span = count;
         for _ in 0..FREE_ID_PROBES {
             let end = from.saturating_add(span).min(i64::MAX.unsigned_abs());
+            // Of several ids of one row, the first may lie before these.
             let sql = format!(
-                "SELECT id FROM {table} WHERE id >= {from} AND id < {end} ORDER BY id DESC LIMIT 1"
+                "SELECT {last} FROM {table} WHERE {first} < {end} ORDER BY {first} DESC LIMIT 1"
             );
             let taken = fetch_optional(session.connection(), sql, |row| row.count()).await?;
-            let Some(taken) = taken else { return Ok(from) };
+            let Some(taken) = taken.filter(|taken| *taken >= from) else { return Ok(from) };
             from = taken + 1;
             span = span.saturating_mul(2);
         }
@@ -313,8 +323,9 @@ impl<D: Database> Store for SqlStore<D> {
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>> {
         self.retried(move || async move {
-            let sql = format!("SELECT {} FROM stockade_holds WHERE id = {id}", rows::HOLD);
-            let (mut hold, now) = self.select_one(sql, rows::hold).await?;
+            let mut read = HoldRows::default();
+            let now = self.select(&select_holds(&[id]), &mut read).await?;
+            let mut hold = read.hold(id);
             if let Some(hold) = hold.as_mut().filter(|hold| hold.status == HoldStatus::Converted) {
                 // The transaction that converted the hold inserted its order.
                 let sql = format!("SELECT id FROM stockade_orders WHERE hold_id = {id}");
@@ -337,19 +348,22 @@ impl<D: Database> Store for SqlStore<D> {
         kind: Owned,
         ids: &'a [u64],
     ) -> BoxFuture<'a, StoreResult<HashMap<u64, ProductId>>> {
-        let table = match kind {
-            Owned::Hold => "holds",
-            Owned::Order => "orders",
-        };
         let select = move |ids: &[u64]| {
             let ids = list(ids);
-            let sql = format!("SELECT id, product_id FROM stockade_{table} WHERE id IN ({ids})");
+            let sql = format!("SELECT id, product_id FROM stockade_orders WHERE id IN ({ids})");
             Statement::read(sql, |owners: &mut HashMap<u64, ProductId>, row| {
                 owners.insert(row.count()?, ProductId(row.count()?));
                 Ok(())
             })
         };
         self.retried(move || async move {
+            if kind == Owned::Hold {
+                let mut ids = ids.to_vec();
+                ids.sort_unstable();
+                let mut owners = Owners::new();
+                self.select(&select_owners(&ids), &mut owners).await?;
+                return Ok(ids.iter().filter_map(|id| Some((*id, owner(&owners, *id)?))).collect());
+            }
             let reads: Vec<_> = ids.chunks(IDS_MAX).map(select).collect();
             let mut owners = HashMap::with_capacity(ids.len());
             self.select(&reads, &mut owners).await?;

@@ -1,9 +1,11 @@
 //! Each table's SELECT list with the decoder of its rows.
 
+use super::hold_batch::HoldBatch;
 use crate::ledger::{KeyRow, OrderRow, PaymentRow, ProductRow};
 use crate::model::Coded;
 use crate::model::{
     Hold, HoldId, Money, Order, OrderId, PaymentToken, Product, ProductId, Timestamp, Token,
+    TokenSeed,
 };
 
 /// A row of a driver.
@@ -70,7 +72,7 @@ impl<'a> Cells<'a> {
         Ok(self.opt_int()?.map(Timestamp::from_micros))
     }
 
-    fn coded<T: Coded>(&mut self) -> sqlx::Result<T> {
+    pub fn coded<T: Coded>(&mut self) -> sqlx::Result<T> {
         T::from_code(self.int()?).ok_or_else(|| self.invalid_value())
     }
 
@@ -79,7 +81,7 @@ impl<'a> Cells<'a> {
         self.row.opt_bytes(at)
     }
 
-    fn bytes(&mut self) -> sqlx::Result<Vec<u8>> {
+    pub fn bytes(&mut self) -> sqlx::Result<Vec<u8>> {
         self.opt_bytes()?.ok_or_else(|| self.invalid_value())
     }
 
@@ -99,6 +101,10 @@ impl<'a> Cells<'a> {
 
     fn token(&mut self) -> sqlx::Result<Token> {
         self.opt_token()?.ok_or_else(|| self.invalid_value())
+    }
+
+    fn seed(&mut self) -> sqlx::Result<TokenSeed> {
+        self.token().map(|token| TokenSeed(token.0))
     }
 
     pub fn key(&mut self) -> sqlx::Result<String> {
@@ -147,21 +153,43 @@ pub(super) fn product(row: &mut Cells<'_>) -> sqlx::Result<ProductRow> {
     })
 }
 
-/// The columns of [`hold`].
-pub(super) const HOLD: &str = "id, product_id, qty, status, expires_at, created_at, token";
+/// The columns of [`hold_batch`].
+pub(super) const HOLD_BATCH: &str =
+    "first_id, product_id, expires_at, created_at, version, seed, quantities, statuses";
 
-/// Decodes a row of [`HOLD`].
-pub(super) fn hold(row: &mut Cells<'_>) -> sqlx::Result<Hold> {
-    Ok(Hold {
+/// Decodes a row of [`HOLD_BATCH`].
+pub(super) fn hold_batch(row: &mut Cells<'_>) -> sqlx::Result<HoldBatch> {
+    let batch = HoldBatch::unpacked(
+        row.count()?,
+        ProductId(row.count()?),
+        row.time()?,
+        row.time()?,
+        row.count()?,
+        row.seed()?,
+    );
+    let (quantities, statuses) = (row.bytes()?, row.bytes()?);
+    batch.with_packed(quantities, statuses).ok_or_else(|| row.invalid_value())
+}
+
+/// The columns of [`detached_hold`].
+pub(super) const DETACHED_HOLD: &str =
+    "hold_id, product_id, qty, status, expires_at, created_at, seed";
+
+/// Decodes a row of [`DETACHED_HOLD`], with its seed.
+pub(super) fn detached_hold(row: &mut Cells<'_>) -> sqlx::Result<(Hold, TokenSeed)> {
+    let mut hold = Hold {
         id: HoldId(row.count()?),
         product_id: ProductId(row.count()?),
         quantity: row.units()?,
         status: row.coded()?,
         expires_at: row.time()?,
         created_at: row.time()?,
-        token: row.token()?,
+        token: Token(0),
         order_id: None,
-    })
+    };
+    let seed = row.seed()?;
+    hold.token = seed.deriver().token(hold.id);
+    Ok((hold, seed))
 }
 
 /// The columns of [`order`].

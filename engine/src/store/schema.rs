@@ -16,14 +16,19 @@ pub(super) const TABLES: &[(&str, &str)] = &[
         "id, name, price, stock, held, pending, sold, received, version, fence, next_due, \
          created_at",
     ),
-    ("stockade_holds", rows::HOLD),
+    (
+        "stockade_hold_batches",
+        "first_id, product_id, count, active, detached, converted, released, expired, \
+         active_units, expires_at, created_at, due, version, seed, quantities, statuses",
+    ),
+    ("stockade_detached_holds", rows::DETACHED_HOLD),
     ("stockade_orders", rows::ORDER),
     ("stockade_payments", rows::PAYMENT),
     ("stockade_payments_waiting", "order_id, idempotency_key, position"),
     ("stockade_idempotency_keys", "idempotency_key, fingerprint, answer, created_at"),
     ("stockade_outbox", "id, batch_id, first_cursor, events, at, body"),
     ("stockade_sequences", "name, next"),
-    ("stockade_customer_holds", "product_id, customer, hold_id"),
+    ("stockade_customer_holds", "product_id, customer, hold_id, first_id"),
 ];
 
 /// A statement that fails unless the table has the columns, and reads no row.
@@ -91,8 +96,9 @@ pub(super) fn missing(ours: &Migrator, applied: &[Applied]) -> StoreResult<Vec<S
         match applied.iter().find(|applied| applied.version == migration.version) {
             Some(recorded) if recorded.checksum != *migration.checksum => {
                 return Err(unfit(format!(
-                    "the store's migration {} ({}) differs from this version's: open the store \
-                     with the version that applied it",
+                    "the store's migration {} ({}) differs from this version's, which does not \
+                     convert it: open the store with the version that applied it, or begin with \
+                     a new store",
                     migration.version, migration.description
                 )));
             }
@@ -151,7 +157,7 @@ mod tests {
         behind.pop();
         behind[1].success = false;
         let missing = missing_of(&behind).expect("fits");
-        assert!(missing.len() == 2 && missing[0] == "2 holds", "{missing:?}");
+        assert!(missing.len() == 2 && missing[0] == "2 hold_batches", "{missing:?}");
         let mut ahead = applied();
         ahead.push(Applied { version: 9_999, checksum: vec![1], success: true });
         assert_eq!(missing_of(&ahead), Ok(vec![]));

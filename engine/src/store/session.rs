@@ -13,13 +13,14 @@ use futures_util::future::BoxFuture;
 use super::connection::{Connection, PoolRole};
 use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
+use super::hold_rows::HoldRows;
 use super::statement::{Statement, execute, fetch_optional, read_clock, run, run_checked};
 use super::statements::{self, DueRows, Loading};
 use super::time::Timekeeper;
 use super::writes::{self, Conflict};
 use super::{Batch, CommitError, Loaded, ReadSet, Session};
 use crate::ledger::{Due, ProductRow, Rows};
-use crate::model::{Hold, HoldId, HoldStatus, Product, ProductId, Timestamp};
+use crate::model::{Hold, HoldStatus, Product, ProductId, Timestamp};
 
 pub(super) struct SqlSession<D> {
     database: std::marker::PhantomData<D>,
@@ -27,6 +28,8 @@ pub(super) struct SqlSession<D> {
     connection: Box<dyn Connection>,
     /// Whether a transaction may be open.
     is_open: bool,
+    /// The rows of holds that the transaction has read; its writes start from them.
+    holds: HoldRows,
 }
 
 impl<D> Drop for SqlSession<D> {
@@ -40,7 +43,13 @@ impl<D> Drop for SqlSession<D> {
 impl<D: Database> SqlSession<D> {
     pub async fn acquire(database: &D, time: Arc<Timekeeper>) -> StoreResult<Self> {
         let connection = database.pools().acquire(PoolRole::Write).await?;
-        Ok(Self { database: std::marker::PhantomData, time, connection, is_open: false })
+        Ok(Self {
+            database: std::marker::PhantomData,
+            time,
+            connection,
+            is_open: false,
+            holds: HoldRows::default(),
+        })
     }
 
     pub fn connection(&mut self) -> &mut dyn Connection {
@@ -66,11 +75,12 @@ impl<D: Database> SqlSession<D> {
         let started = self.time.start_observation();
         let mut loading = Loading::default();
         let mut statements = vec![Statement::new(D::BEGIN)];
-        statements.extend(writes::insert_holds(&read_set.early_inserts.iter().collect::<Vec<_>>()));
+        statements.extend(writes::insert_holds(&read_set.early_inserts, read_set.seed));
         statements.extend(Self::select_products(&read_set.products));
         statements.extend(statements::select_read_set(read_set, D::LOCK));
         self.is_open = true;
         run_checked(self.connection(), &statements, &mut loading).await?;
+        loading.unpack_holds(read_set);
         let time = loading.locked_at;
         if D::SINGLE_WRITER {
             // The only writer may lock in any order: the holds and orders of the
@@ -95,6 +105,7 @@ impl<D: Database> SqlSession<D> {
         };
         let now = self.time.observe(time, started);
         let mut rows = loading.rows;
+        self.holds = loading.holds;
         self.load_due(&mut rows, read_set, now).await?;
         Ok(Loaded { rows, now })
     }
@@ -155,11 +166,10 @@ impl<D: Database> SqlSession<D> {
         run(self.connection(), &statements, &mut found).await?;
         // This transaction's early inserts are visible to it and may be due by
         // now; they are not part of the product until they are decided.
-        let early_inserts: Vec<HoldId> =
-            read_set.early_inserts.iter().map(|hold| hold.id).collect();
+        let early_inserts: &[Hold] = &read_set.early_inserts;
         for id in needed {
             let due = found.remove(&id).unwrap_or_default();
-            statements::merge_due(rows, id, limit, due, &early_inserts);
+            statements::merge_due(rows, &mut self.holds, id, limit, due, early_inserts);
         }
         Ok(())
     }
@@ -169,7 +179,8 @@ impl<D: Database> SqlSession<D> {
         batch: &Batch<'_>,
         at_commit: &(dyn Fn() + Sync),
     ) -> Result<(), CommitError> {
-        let mut writes = writes::writes(batch, D::ROWS_AFFECTED, D::CURSOR);
+        let mut writes = writes::writes(batch, &self.holds, D::ROWS_AFFECTED, D::CURSOR)
+            .map_err(CommitError::RolledBack)?;
         let conflict_checks =
             if D::SINGLE_WRITER { Vec::new() } else { writes::conflict_checks(batch) };
         if conflict_checks.is_empty() && writes.iter().all(|statement| statement.is_self_checking) {
@@ -263,8 +274,9 @@ impl<D: Database> Session for SqlSession<D> {
 
     fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>> {
         Box::pin(async move {
+            let writes = writes::writes(batch, &HoldRows::default(), D::ROWS_AFFECTED, D::CURSOR);
             let mut statements = vec![Statement::new(D::BEGIN)];
-            statements.extend(writes::writes(batch, D::ROWS_AFFECTED, D::CURSOR));
+            statements.extend(writes.map_err(CommitError::RolledBack)?);
             debug_assert!(statements.iter().all(|statement| statement.is_self_checking));
             self.is_open = true;
             self.commit_with(statements).await

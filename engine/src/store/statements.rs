@@ -7,11 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
+use std::sync::Arc;
 
+use super::hold_batch::HoldBatch;
+use super::hold_rows::{HoldRows, add_batch, add_detached, is_early_insert, select_holds};
 use super::statement::{Decode, Statement};
 use super::{ReadSet, rows};
 use crate::ledger::{OrderRow, Rows};
-use crate::model::{Hold, HoldId, OrderId, ProductId, Timestamp};
+use crate::model::{Hold, HoldId, HoldStatus, OrderId, ProductId, Timestamp, TokenSeed};
 
 /// The most ids in one statement. It keeps a statement well below the smallest
 /// `max_allowed_packet` that is accepted; several travel as one text where the
@@ -23,8 +26,37 @@ pub(super) const LITERALS_MAX: usize = 96 * 1024;
 /// The rows of a transaction's first reads, and when the last product was locked.
 #[derive(Debug, Default)]
 pub(super) struct Loading {
+    /// Without holds until [`Loading::unpack_holds`].
     pub rows: Rows,
+    pub holds: HoldRows,
+    customer_holds: Vec<(ProductId, Arc<str>, HoldId)>,
     pub locked_at: Option<Timestamp>,
+}
+
+impl AsMut<HoldRows> for Loading {
+    fn as_mut(&mut self) -> &mut HoldRows {
+        &mut self.holds
+    }
+}
+
+impl Loading {
+    /// Unpacks the holds of the read set and the active ones of its customers.
+    pub fn unpack_holds(&mut self, read_set: &ReadSet) {
+        self.holds.remove_early_inserts(&read_set.early_inserts);
+        for id in &read_set.holds {
+            if let Some(hold) = self.holds.hold(*id) {
+                self.rows.holds.insert(*id, hold);
+            }
+        }
+        for (product, customer, id) in std::mem::take(&mut self.customer_holds) {
+            let hold = self.holds.hold(id);
+            if let Some(hold) = hold.filter(|hold| hold.status == HoldStatus::Active) {
+                let of_product = self.rows.customers.entry(product).or_default();
+                of_product.entry(customer).or_default().push(id);
+                self.rows.holds.insert(id, hold);
+            }
+        }
+    }
 }
 
 /// Locks and reads products. `now` is the dialect's clock, read as each row is
@@ -51,7 +83,7 @@ pub(super) fn select_products(
 
 /// Reads everything of a read set but products, in lock order.
 pub(super) fn select_read_set(read_set: &ReadSet, lock: &str) -> Vec<Statement<Loading>> {
-    let mut all = Vec::new();
+    let mut all = select_holds(&read_set.holds);
     let mut by_key = |(columns, table, key): (&str, &str, &str),
                       lists: Vec<String>,
                       lock: &str,
@@ -64,11 +96,6 @@ pub(super) fn select_read_set(read_set: &ReadSet, lock: &str) -> Vec<Statement<L
             Statement::read(sql, decode)
         }));
     };
-    by_key((rows::HOLD, "holds", "id"), lists(&read_set.holds), lock, |into, row| {
-        let hold = rows::hold(row)?;
-        into.rows.holds.insert(hold.id, hold);
-        Ok(())
-    });
     by_key(("hold_id, id", "orders", "hold_id"), lists(&read_set.used_holds), "", |into, row| {
         let (hold, order) = (HoldId(row.count()?), OrderId(row.count()?));
         into.rows.order_by_hold.insert(hold, order);
@@ -107,32 +134,45 @@ pub(super) fn select_read_set(read_set: &ReadSet, lock: &str) -> Vec<Statement<L
             Ok(())
         })
     }));
-    // Plain reads: every writer of these rows holds the product's row lock.
-    let columns = rows::HOLD;
     for (product, customers) in &read_set.customers {
-        all.extend(hex_lists(customers).into_iter().map(|customers| {
-            let sql = format!(
-                "SELECT {columns}, customer FROM (SELECT hold_id, customer \
-                 FROM stockade_customer_holds WHERE product_id = {product} \
-                 AND customer IN ({customers})) c JOIN stockade_holds h ON h.id = c.hold_id \
-                 WHERE status = 0"
-            );
-            Statement::read(sql, |into: &mut Loading, row| {
-                let (hold, customer) = (rows::hold(row)?, row.key()?);
-                let of_product = into.rows.customers.entry(hold.product_id).or_default();
-                of_product.entry(customer.into()).or_default().push(hold.id);
-                into.rows.holds.insert(hold.id, hold);
-                Ok(())
-            })
-        }));
+        all.extend(
+            hex_lists(customers)
+                .into_iter()
+                .flat_map(|customers| select_customer_holds(*product, &customers)),
+        );
     }
     all
+}
+
+/// Reads the holds of customers of one product. Plain reads: every writer of these
+/// rows holds the product's row lock.
+fn select_customer_holds(product: ProductId, customers: &str) -> [Statement<Loading>; 2] {
+    let of_customers = format!(
+        "(SELECT hold_id AS id, first_id AS batch, customer FROM stockade_customer_holds \
+         WHERE product_id = {product} AND customer IN ({customers})) c"
+    );
+    let columns = rows::HOLD_BATCH;
+    let batches = format!(
+        "SELECT {product}, id, customer, {columns} FROM {of_customers} \
+         JOIN stockade_hold_batches b ON b.first_id = c.batch"
+    );
+    let columns = rows::DETACHED_HOLD;
+    let detached = format!(
+        "SELECT {columns} FROM {of_customers} JOIN stockade_detached_holds d ON d.hold_id = c.id"
+    );
+    let batches = Statement::read(batches, |into: &mut Loading, row| {
+        let (product, id, customer) = (ProductId(row.count()?), HoldId(row.count()?), row.key()?);
+        into.customer_holds.push((product, customer.into(), id));
+        add_batch(into, row)
+    });
+    [batches, Statement::read(detached, add_detached)]
 }
 
 /// One product's due holds and orders, and when the next falls due.
 #[derive(Debug, Default)]
 pub(super) struct DueRows {
-    pub holds: Vec<Hold>,
+    pub batches: Vec<HoldBatch>,
+    pub detached: Vec<(Hold, TokenSeed)>,
     pub orders: Vec<OrderRow>,
     pub next: Option<Timestamp>,
 }
@@ -144,13 +184,18 @@ pub(super) fn select_due(
     product: ProductId,
     now: Timestamp,
     limit: u32,
-) -> [Statement<BTreeMap<ProductId, DueRows>>; 3] {
-    let (now, hold, order) = (now.micros(), rows::HOLD, rows::ORDER);
+) -> [Statement<BTreeMap<ProductId, DueRows>>; 4] {
+    let (now, batch, hold, order) =
+        (now.micros(), rows::HOLD_BATCH, rows::DETACHED_HOLD, rows::ORDER);
     // One row beyond the limit shows that more is due.
     let limit = u64::from(limit) + 1;
     let which = format!("product_id = {product} AND status = 0");
-    let holds = format!(
-        "SELECT {hold} FROM stockade_holds WHERE {which} AND expires_at <= {now} \
+    let batches = format!(
+        "SELECT {batch} FROM stockade_hold_batches WHERE product_id = {product} AND due <= {now} \
+             ORDER BY due LIMIT {limit}"
+    );
+    let detached = format!(
+        "SELECT {hold} FROM stockade_detached_holds WHERE {which} AND expires_at <= {now} \
              ORDER BY expires_at LIMIT {limit}"
     );
     let orders = format!(
@@ -158,14 +203,21 @@ pub(super) fn select_due(
              ORDER BY due_at LIMIT {limit}"
     );
     let next = format!(
-        "SELECT {product}, \
-         (SELECT MIN(expires_at) FROM stockade_holds WHERE {which} AND expires_at > {now}), \
+        "SELECT {product}, (SELECT MIN(due) FROM stockade_hold_batches \
+             WHERE product_id = {product} AND due > {now}), \
+         (SELECT MIN(expires_at) FROM stockade_detached_holds \
+             WHERE {which} AND expires_at > {now}), \
          (SELECT MIN(due_at) FROM stockade_orders WHERE {which} AND due_at > {now})"
     );
     [
-        Statement::read(holds, |due, row| {
-            let hold = rows::hold(row)?;
-            due.entry(hold.product_id).or_default().holds.push(hold);
+        Statement::read(batches, |due, row| {
+            let batch = rows::hold_batch(row)?;
+            due.entry(batch.product_id).or_default().batches.push(batch);
+            Ok(())
+        }),
+        Statement::read(detached, |due, row| {
+            let (hold, seed) = rows::detached_hold(row)?;
+            due.entry(hold.product_id).or_default().detached.push((hold, seed));
             Ok(())
         }),
         Statement::read(orders, |due, row| {
@@ -175,26 +227,49 @@ pub(super) fn select_due(
         }),
         Statement::read(next, |due, row| {
             let product = ProductId(row.count()?);
-            let moments = [row.opt_time()?, row.opt_time()?];
+            let moments = [row.opt_time()?, row.opt_time()?, row.opt_time()?];
             due.entry(product).or_default().next = moments.into_iter().flatten().min();
             Ok(())
         }),
     ]
 }
 
-/// Merges one product's due rows, at most `limit` of each kind, into `into`, and
-/// leaves out those of early inserts.
+/// Merges one product's due rows into `into` and `read`, and leaves out those of
+/// early inserts. It takes about `limit` holds, since it takes the active holds of
+/// a row together, and at most `limit` orders.
 pub(super) fn merge_due(
     into: &mut Rows,
+    read: &mut HoldRows,
     product: ProductId,
     limit: u32,
-    DueRows { mut holds, mut orders, next }: DueRows,
-    early_inserts: &[HoldId],
+    DueRows { batches, detached, mut orders, next }: DueRows,
+    early_inserts: &[Hold],
 ) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = holds.len() > limit || orders.len() > limit;
-    holds.truncate(limit);
-    holds.retain(|hold| !early_inserts.contains(&hold.id));
+    let mut holds: Vec<Hold> = Vec::new();
+    let mut more = batches.len() > limit || detached.len() > limit || orders.len() > limit;
+    let has_room = |holds: &[Hold], added: usize| holds.is_empty() || holds.len() + added <= limit;
+    for batch in batches {
+        if is_early_insert(early_inserts, batch.first_id) {
+            continue;
+        }
+        let active: Vec<Hold> =
+            batch.holds().filter(|(status, _)| *status == 0).map(|(_, hold)| hold).collect();
+        if !has_room(&holds, active.len()) {
+            more = true;
+            break;
+        }
+        holds.extend(active);
+        read.add_batch(batch);
+    }
+    for (hold, seed) in detached {
+        if !has_room(&holds, 1) {
+            more = true;
+            break;
+        }
+        holds.push(hold.clone());
+        read.add_detached((hold, seed));
+    }
     orders.truncate(limit);
     let due = into.due.entry(product).or_default();
     due.more = more;
@@ -270,6 +345,8 @@ mod tests {
     use super::*;
     use crate::model::{HoldStatus, Order, OrderStatus, PaymentDisposition, PaymentToken, Token};
 
+    const SEED: TokenSeed = TokenSeed(5);
+
     fn hold(id: u64) -> Hold {
         let at = Timestamp::from_micros(1);
         Hold {
@@ -279,9 +356,15 @@ mod tests {
             status: HoldStatus::Active,
             expires_at: at,
             created_at: at,
-            token: Token(1),
+            token: SEED.deriver().token(HoldId(id)),
             order_id: None,
         }
+    }
+
+    fn due_rows(holds: &[u64], orders: &[u64]) -> DueRows {
+        let holds: Vec<Hold> = holds.iter().copied().map(hold).collect();
+        let orders = orders.iter().copied().map(order).collect();
+        DueRows { batches: HoldBatch::pack(&holds, SEED), orders, ..DueRows::default() }
     }
 
     fn order(id: u64) -> OrderRow {
@@ -303,20 +386,25 @@ mod tests {
     #[test]
     fn early_inserts_are_not_due_and_later_rows_are_still_to_be_read() {
         let mut rows = Rows::default();
-        let holds = vec![hold(3), hold(7), hold(8)];
-        let due = DueRows { holds, ..DueRows::default() };
-        merge_due(&mut rows, ProductId(1), 2, due, &[HoldId(7)]);
+        let mut read = HoldRows::default();
+        let due = due_rows(&[3, 7, 9], &[]);
+        merge_due(&mut rows, &mut read, ProductId(1), 1, due, &[hold(7)]);
         let due = &rows.due[&ProductId(1)];
         assert_eq!((due.holds.as_slice(), due.more), (&[HoldId(3)][..], true));
-        assert!(!rows.holds.contains_key(&HoldId(7)));
+        assert!(!rows.holds.contains_key(&HoldId(7)) && read.hold(HoldId(7)).is_none());
     }
 
     #[test]
     fn only_the_tables_of_the_read_set_are_read() {
         let (holds, orders) = (vec![HoldId(7)], vec![OrderId(3)]);
         let (payments, keys) = (vec!["p".to_owned()], vec!["k".to_owned()]);
+        let of_holds = select_read_set(&ReadSet { holds: holds.clone(), ..ReadSet::default() }, "");
+        let tables: Vec<_> = of_holds
+            .iter()
+            .filter_map(|it| it.sql.split("FROM ").nth(1)?.split(' ').next())
+            .collect();
+        assert_eq!(tables, ["stockade_hold_batches", "stockade_detached_holds"]);
         for (table, read_set) in [
-            ("holds WHERE id", ReadSet { holds: holds.clone(), ..ReadSet::default() }),
             ("orders WHERE hold_id", ReadSet { used_holds: holds, ..ReadSet::default() }),
             ("orders WHERE id", ReadSet { orders: orders.clone(), ..ReadSet::default() }),
             ("payments WHERE", ReadSet { payments, ..ReadSet::default() }),
@@ -333,18 +421,16 @@ mod tests {
     #[test]
     fn more_is_due_only_if_more_rows_than_the_limit_were_read() {
         let more = |holds: &[u64], orders: &[u64]| {
-            let mut rows = Rows::default();
-            let holds: Vec<Hold> = holds.iter().copied().map(hold).collect();
-            let orders: Vec<OrderRow> = orders.iter().copied().map(order).collect();
-            let due = DueRows { holds, orders, next: None };
-            merge_due(&mut rows, ProductId(1), 2, due, &[]);
+            let (mut rows, mut read) = (Rows::default(), HoldRows::default());
+            merge_due(&mut rows, &mut read, ProductId(1), 2, due_rows(holds, orders), &[]);
             let due = &rows.due[&ProductId(1)];
             assert!(due.holds.len() <= 2 && due.orders.len() <= 2);
             due.more
         };
         assert!(!more(&[], &[]));
         assert!(!more(&[3, 7], &[4, 5]));
-        assert!(more(&[3, 7, 8], &[]));
+        assert!(more(&[3, 7, 9], &[]));
+        assert!(more(&[3, 7, 8], &[]), "the row of two does not fit beside another");
         assert!(more(&[], &[4, 5, 6, 7]));
     }
 
@@ -361,7 +447,7 @@ mod tests {
             let customers = BTreeSet::from(["o'hara".into(), "x".into()]);
             read_set.customers.insert(ProductId(product), customers);
         }
-        assert_eq!(of_customers(&read_set), 2);
+        assert_eq!(of_customers(&read_set), 4, "batches and detached holds");
         let sql = select_read_set(&read_set, "").pop().expect("a statement").sql;
         assert!(sql.contains("product_id = 5 AND customer IN (x'6f2768617261',x'78')"), "{sql}");
     }

@@ -2,6 +2,10 @@
 
 use std::fmt::Display;
 
+use super::error::StoreResult;
+use super::hold_batch::HoldBatch;
+use super::hold_rows::HoldRows;
+use super::hold_writes::{change_holds, first_id_of, insert_batches};
 use super::statement::Statement;
 use super::statements::{IDS_MAX, LITERALS_MAX, hex, hex_list, list, or_null, put};
 use super::{Batch, ProductInsert, outbox, rows};
@@ -10,16 +14,25 @@ use crate::ledger::{
     ProductRow,
 };
 use crate::model::Coded;
-use crate::model::{EventKind, Hold, HoldId, HoldStatus, OrderId, Timestamp};
+use crate::model::{EventKind, Hold, HoldStatus, OrderId, Timestamp, TokenSeed};
 
 /// The table of idempotency keys, with its columns as [`key_values`] writes them.
 const KEYS: &str = "stockade_idempotency_keys (idempotency_key, fingerprint, answer, created_at)";
 
 /// Lists all writes of a batch, keys first so that a taken one fails at once. The
 /// number of statements does not grow with the number of requests.
-/// `rows_affected` is the dialect's expression of the rows that the statement
-/// before affected, `cursor` that of an outbox row's first cursor.
-pub(super) fn writes<T>(batch: &Batch<'_>, rows_affected: &str, cursor: &str) -> Vec<Statement<T>> {
+/// `read` has the rows of holds that the transaction has read. `rows_affected` is
+/// the dialect's expression of the rows that the statement before affected,
+/// `cursor` that of an outbox row's first cursor.
+///
+/// # Errors
+/// `Fault::Conflict` for a hold that was not read, or not as it was decided on.
+pub(super) fn writes<T>(
+    batch: &Batch<'_>,
+    read: &HoldRows,
+    rows_affected: &str,
+    cursor: &str,
+) -> StoreResult<Vec<Statement<T>>> {
     let changes = batch.changes;
     let now = batch.now;
     let mut all = Vec::new();
@@ -38,15 +51,10 @@ pub(super) fn writes<T>(batch: &Batch<'_>, rows_affected: &str, cursor: &str) ->
     });
     let mut early_inserts = batch.early_inserts.iter().map(|hold| hold.id).peekable();
     let is_new = |hold: &&Hold| early_inserts.next_if_eq(&hold.id).is_none();
-    all.extend(insert_holds(&changes.new_holds.iter().filter(is_new).collect::<Vec<_>>()));
-    let columns = "stockade_customer_holds (product_id, customer, hold_id)";
-    insert(&mut all, columns, &changes.customer_holds, |sql, row| {
-        let CustomerHold { product_id, customer, hold_id } = row;
-        put(sql, format_args!("({product_id},{},{hold_id})", hex(customer.as_bytes())));
-    });
-    // First the extensions: a hold may be extended and then ordered in one batch.
-    all.extend(extend_holds(&changes.extensions));
-    all.extend(changes.hold_moves.iter().flat_map(move_holds));
+    let new = HoldBatch::pack(changes.new_holds.iter().filter(is_new), batch.seed);
+    all.extend(insert_batches(&new));
+    all.extend(insert_customers(batch, new));
+    all.extend(change_holds(changes, read)?);
     all.extend(delete_customers(&changes.hold_moves));
     insert(
         &mut all,
@@ -69,6 +77,25 @@ pub(super) fn writes<T>(batch: &Batch<'_>, rows_affected: &str, cursor: &str) ->
         let sql = insert_outbox(batch.id, cursor, &guarded, now, &changes.events);
         all.push(Statement::self_checking(sql, 1));
     }
+    Ok(all)
+}
+
+/// Inserts the customers of new holds, with the first ids of the rows of these.
+/// `new` are the rows that were not inserted early.
+fn insert_customers<T>(batch: &Batch<'_>, new: Vec<HoldBatch>) -> Vec<Statement<T>> {
+    let mut all = Vec::new();
+    if batch.changes.customer_holds.is_empty() {
+        return all;
+    }
+    let mut rows = new;
+    rows.extend(HoldBatch::pack(batch.early_inserts, batch.seed));
+    rows.sort_unstable_by_key(|row| row.first_id);
+    let columns = "stockade_customer_holds (product_id, customer, hold_id, first_id)";
+    insert(&mut all, columns, &batch.changes.customer_holds, |sql, row| {
+        let CustomerHold { product_id, customer, hold_id } = row;
+        let (customer, first_id) = (hex(customer.as_bytes()), first_id_of(&rows, *hold_id));
+        put(sql, format_args!("({product_id},{customer},{hold_id},{first_id})"));
+    });
     all
 }
 
@@ -122,14 +149,12 @@ pub(super) fn insert_product(
     key.into_iter().chain([product, outbox]).map(|sql| Statement::self_checking(sql, 1)).collect()
 }
 
-/// The statements that write new holds.
-pub(super) fn insert_holds<T>(holds: &[&Hold]) -> Vec<Statement<T>> {
-    let mut all = Vec::new();
-    insert(&mut all, &format!("stockade_holds ({})", rows::HOLD), holds, hold_values);
-    all
+/// The statements that write new holds, which must ascend by id.
+pub(super) fn insert_holds<T>(holds: &[Hold], seed: TokenSeed) -> Vec<Statement<T>> {
+    insert_batches(&HoldBatch::pack(holds, seed))
 }
 
-fn insert<T, I>(
+pub(super) fn insert<T, I>(
     all: &mut Vec<Statement<T>>,
     into: &str,
     items: &[I],
@@ -158,22 +183,6 @@ fn insert<T, I>(
 
 fn inserted<T>((sql, count): (String, usize)) -> Statement<T> {
     Statement::self_checking(sql, count)
-}
-
-fn hold_values(sql: &mut String, hold: &&Hold) {
-    put(
-        sql,
-        format_args!(
-            "({},{},{},{},{},{},x'{}')",
-            hold.id,
-            hold.product_id,
-            hold.quantity,
-            hold.status.code(),
-            hold.expires_at.micros(),
-            hold.created_at.micros(),
-            hold.token
-        ),
-    );
 }
 
 fn order_values(sql: &mut String, row: &OrderRow) {
@@ -221,17 +230,6 @@ fn key_values(sql: &mut String, row: &KeyRow, now: Timestamp) {
     put(sql, format_args!("({key},{fingerprint},{answer},{})", now.micros()));
 }
 
-fn move_holds<T>(moved: &HoldMove) -> impl Iterator<Item = Statement<T>> {
-    let (from, to) = (moved.from.code(), moved.to.code());
-    moved.ids.chunks(IDS_MAX).map(move |some| {
-        let ids = list(some);
-        let sql = format!(
-            "UPDATE stockade_holds SET status = {to} WHERE id IN ({ids}) AND status = {from}"
-        );
-        Statement::guarded(sql, some.len())
-    })
-}
-
 /// Deletes the customers of holds that are no longer active: only active ones
 /// count towards a customer's limit.
 fn delete_customers<T>(moves: &[HoldMove]) -> impl Iterator<Item = Statement<T>> {
@@ -240,17 +238,6 @@ fn delete_customers<T>(moves: &[HoldMove]) -> impl Iterator<Item = Statement<T>>
         let ids = list(some);
         let sql = format!("DELETE FROM stockade_customer_holds WHERE hold_id IN ({ids})");
         Statement::new(sql)
-    })
-}
-
-fn extend_holds<T>(extensions: &[(HoldId, Timestamp)]) -> impl Iterator<Item = Statement<T>> {
-    extensions.chunks(IDS_MAX).map(|some| {
-        let ids = list(some.iter().map(|(id, _)| *id));
-        let cases = cases(some.iter().map(|(id, at)| (id.0, at.micros())));
-        let sql = format!(
-            "UPDATE stockade_holds SET expires_at = {cases} WHERE id IN ({ids}) AND status = 0"
-        );
-        Statement::guarded(sql, some.len())
     })
 }
 
@@ -303,7 +290,7 @@ fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
                    is_changed: &dyn Fn(&ProductChange) -> bool,
                    value: &dyn Fn(&ProductChange) -> String| {
         if changed.iter().any(is_changed) {
-            let value = cases(changed.iter().map(|c| (c.before.product.id.0, value(c))));
+            let value = cases("id", changed.iter().map(|c| (c.before.product.id.0, value(c))));
             put(&mut sets, format_args!("{name} = {value}, "));
         }
     };
@@ -321,7 +308,7 @@ fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     });
     let ids = list(changed.iter().map(|c| c.before.product.id));
     let before = |of: &dyn Fn(&ProductRow) -> i64| {
-        cases(changed.iter().map(|c| (c.before.product.id.0, of(&c.before))))
+        cases("id", changed.iter().map(|c| (c.before.product.id.0, of(&c.before))))
     };
     let mut guard = String::new();
     let mut must_equal = |column: &str, of: &dyn Fn(&ProductRow) -> i64| {
@@ -343,7 +330,7 @@ fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     let step = if changed.iter().all(|c| step(c) == 1) {
         "1".to_owned()
     } else {
-        cases(changed.iter().map(|c| (c.before.product.id.0, step(c))))
+        cases("id", changed.iter().map(|c| (c.before.product.id.0, step(c))))
     };
     // The guard reads the row before any assignment.
     let sql = format!(
@@ -353,25 +340,28 @@ fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     Some(Statement::self_checking(sql, changed.len()))
 }
 
-/// Selects a value by `id`, which must ascend: a binary tree of comparisons, so
-/// that the work for all rows does not grow with their square.
-fn cases<V: Display>(pairs: impl Iterator<Item = (u64, V)>) -> String {
-    let pairs: Vec<(u64, V)> = pairs.collect();
+/// Selects a value by the numbers in `column`, which must ascend: one value if all
+/// are equal, else a binary tree of comparisons, so that the work for all rows does
+/// not grow with their square.
+pub(super) fn cases<V: Display>(column: &str, pairs: impl Iterator<Item = (u64, V)>) -> String {
+    let pairs: Vec<(u64, String)> = pairs.map(|(id, value)| (id, value.to_string())).collect();
     let mut sql = String::with_capacity(pairs.len() * 32);
-    push_cases(&mut sql, &pairs);
+    push_cases(&mut sql, column, &pairs);
     sql
 }
 
-fn push_cases<V: Display>(sql: &mut String, pairs: &[(u64, V)]) {
+fn push_cases(sql: &mut String, column: &str, pairs: &[(u64, String)]) {
     match pairs {
         [] => sql.push_str("NULL"),
-        [(_, value)] => put(sql, format_args!("{value}")),
+        [(_, value), rest @ ..] if rest.iter().all(|(_, other)| other == value) => {
+            sql.push_str(value);
+        }
         _ => {
             let (low, high) = pairs.split_at(pairs.len() / 2);
-            put(sql, format_args!("CASE WHEN id < {} THEN ", high[0].0));
-            push_cases(sql, low);
+            put(sql, format_args!("CASE WHEN {column} < {} THEN ", high[0].0));
+            push_cases(sql, column, low);
             sql.push_str(" ELSE ");
-            push_cases(sql, high);
+            push_cases(sql, column, high);
             sql.push_str(" END");
         }
     }

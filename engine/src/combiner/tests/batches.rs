@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::combiner::attempt::{Attempt, attempt};
-use crate::combiner::completion::UnusedIds;
+use crate::combiner::completion::{IdReuse, UnusedIds};
 use crate::combiner::in_doubt::{InDoubtCommit, InDoubtCommits};
 use crate::combiner::lanes::{Admission, BatchLimits, Lanes};
 use crate::combiner::{Combiner, worker};
@@ -149,7 +149,7 @@ async fn unused_ids_are_allocated_again() {
         token: None,
         key: None,
     });
-    unused.release(ids);
+    unused.release(ids, IdReuse::Allowed);
     assert_eq!(ids.take(Sequence::Hold, 2).await.expect("free"), hold);
     assert_eq!(ids.take(Sequence::Order, 1).await.expect("free"), order);
 }

@@ -12,12 +12,14 @@ use crate::ledger::{
 use crate::model::{
     EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
     PaymentDisposition, PaymentStatus, PaymentToken, Product, ProductId, Timestamp, Token,
+    TokenSeed,
 };
 use crate::store::{
     Batch, CommitError, Fault, ProductInsert, ReadSet, Store, StoreError, StoreOptions, open_store,
 };
 
 const PRODUCT: ProductId = ProductId(1);
+const SEED: TokenSeed = TokenSeed(5);
 
 async fn store() -> Arc<dyn Store> {
     store_at("sqlite::memory:").await
@@ -38,7 +40,8 @@ async fn write(
     change: impl FnOnce(&mut ProductChange, &mut Changes),
 ) -> Result<(), Fault> {
     let mut session = store.session().await.expect("a session");
-    let read_set = ReadSet { products: vec![PRODUCT], ..ReadSet::default() };
+    let (products, holds) = (vec![PRODUCT], vec![HoldId(7)]);
+    let read_set = ReadSet { products, holds, ..ReadSet::default() };
     let loaded = session.begin(&read_set).await.expect("begins");
     let before = loaded.rows.products[&PRODUCT].clone();
     let mut product = ProductChange { after: before.clone(), before };
@@ -50,6 +53,7 @@ async fn write(
         id,
         now: loaded.now,
         changes: &changes,
+        seed: SEED,
         early_inserts: &[],
         fences: &fences,
         is_speculative: false,
@@ -67,7 +71,7 @@ async fn write(
 fn hold(status: HoldStatus) -> Hold {
     let at = Timestamp::from_micros(1_000);
     let expires_at = Timestamp::from_micros(i64::MAX / 2);
-    let (id, token) = (HoldId(7), Token(1));
+    let (id, token) = (HoldId(7), SEED.deriver().token(HoldId(7)));
     let (product_id, created_at, order_id) = (PRODUCT, at, None);
     Hold { id, product_id, quantity: 2, status, expires_at, created_at, token, order_id }
 }
@@ -163,7 +167,8 @@ async fn a_single_round_trip_on_a_product_that_has_changed_writes_nothing() {
         before.product.version = version;
         let mut after = before.clone();
         after.product.version += 1;
-        let new = Hold { id: HoldId(id), ..hold(HoldStatus::Active) };
+        let token = SEED.deriver().token(HoldId(id));
+        let new = Hold { id: HoldId(id), token, ..hold(HoldStatus::Active) };
         let products = vec![ProductChange { before, after }];
         let changes = Changes { products, new_holds: vec![new], ..Changes::default() };
         let (fences, now) = (BTreeMap::new(), Timestamp::from_micros(1));
@@ -171,6 +176,7 @@ async fn a_single_round_trip_on_a_product_that_has_changed_writes_nothing() {
             id,
             now,
             changes: &changes,
+            seed: SEED,
             early_inserts: &[],
             fences: &fences,
             is_speculative: true,

@@ -1,0 +1,226 @@
+//! The packed form of holds: one row for the holds that one transaction creates of
+//! one product with one end.
+//!
+//! The ids of a row are consecutive. Quantities have one fixed width, the least of
+//! 1, 2 and 4 bytes that fits the greatest; it follows from the length and the
+//! number of holds. A status is one byte. Tokens are derived from the seed. See
+//! `docs/internals/hold-batches.md`.
+
+use crate::model::{Coded, Hold, HoldId, HoldStatus, ProductId, Timestamp, TokenSeed};
+
+/// The most holds of one row. The binary log carries both images of a row at each
+/// of its transitions, which bounds what a larger row would save.
+pub(super) const HOLDS_MAX: usize = 256;
+
+/// The status of a hold whose status and end are in a row of its own.
+pub(super) const DETACHED: u8 = 4;
+
+/// The number of statuses: those of [`HoldStatus`], then [`DETACHED`].
+const STATUSES: usize = 5;
+
+/// A row of holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HoldBatch {
+    pub first_id: u64,
+    pub product_id: ProductId,
+    pub expires_at: Timestamp,
+    pub created_at: Timestamp,
+    /// Raised by each write; guards it (optimistic concurrency).
+    pub version: u64,
+    pub seed: TokenSeed,
+    quantities: Vec<u8>,
+    statuses: Vec<u8>,
+}
+
+/// What a row counts of its holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Holds by the code of their status.
+    pub holds: [u64; STATUSES],
+    /// The units of the active ones.
+    pub active_units: u64,
+}
+
+impl Counts {
+    pub fn active(&self) -> u64 {
+        self.holds[0]
+    }
+}
+
+/// Returns the stored code of a status.
+pub(super) fn code(status: HoldStatus) -> u8 {
+    status as u8
+}
+
+impl HoldBatch {
+    /// Packs holds, which must ascend by id, into rows of version 1. A row ends
+    /// where the ids have a gap, where the product, the creation or the end
+    /// changes, and after [`HOLDS_MAX`] holds.
+    pub fn pack<'a>(holds: impl IntoIterator<Item = &'a Hold>, seed: TokenSeed) -> Vec<Self> {
+        let mut rows: Vec<Self> = Vec::new();
+        let mut quantities: Vec<u32> = Vec::new();
+        for hold in holds {
+            match rows.last_mut() {
+                Some(row) if row.is_continued_by(hold) => row.statuses.push(code(hold.status)),
+                last => {
+                    if let Some(last) = last {
+                        last.quantities = pack_quantities(&quantities);
+                        quantities.clear();
+                    }
+                    rows.push(Self {
+                        first_id: hold.id.0,
+                        product_id: hold.product_id,
+                        expires_at: hold.expires_at,
+                        created_at: hold.created_at,
+                        version: 1,
+                        seed,
+                        quantities: Vec::new(),
+                        statuses: vec![code(hold.status)],
+                    });
+                }
+            }
+            quantities.push(hold.quantity);
+        }
+        if let Some(last) = rows.last_mut() {
+            last.quantities = pack_quantities(&quantities);
+        }
+        rows
+    }
+
+    fn is_continued_by(&self, hold: &Hold) -> bool {
+        self.statuses.len() < HOLDS_MAX
+            && self.end_id() == hold.id.0
+            && self.product_id == hold.product_id
+            && self.expires_at == hold.expires_at
+            && self.created_at == hold.created_at
+    }
+
+    /// Takes the packed columns of a row, if they are well-formed.
+    pub fn with_packed(self, quantities: Vec<u8>, statuses: Vec<u8>) -> Option<Self> {
+        let (count, length) = (statuses.len(), quantities.len());
+        let is_well_formed = (1..=HOLDS_MAX).contains(&count)
+            && [count, 2 * count, 4 * count].contains(&length)
+            && statuses.iter().all(|status| usize::from(*status) < STATUSES);
+        is_well_formed.then_some(Self { quantities, statuses, ..self })
+    }
+
+    /// A row without its packed columns, for [`HoldBatch::with_packed`].
+    pub fn unpacked(
+        first_id: u64,
+        product_id: ProductId,
+        expires_at: Timestamp,
+        created_at: Timestamp,
+        version: u64,
+        seed: TokenSeed,
+    ) -> Self {
+        let (quantities, statuses) = (Vec::new(), Vec::new());
+        Self { first_id, product_id, expires_at, created_at, version, seed, quantities, statuses }
+    }
+
+    /// The number of holds.
+    pub fn count(&self) -> usize {
+        self.statuses.len()
+    }
+
+    /// The id after the last.
+    pub fn end_id(&self) -> u64 {
+        self.first_id.saturating_add(self.statuses.len() as u64)
+    }
+
+    /// Returns the position of a hold, if the row has it.
+    pub fn position(&self, id: HoldId) -> Option<usize> {
+        let at = usize::try_from(id.0.checked_sub(self.first_id)?).ok()?;
+        (at < self.statuses.len()).then_some(at)
+    }
+
+    /// Returns the stored status of the hold at a position.
+    pub fn status(&self, at: usize) -> Option<u8> {
+        self.statuses.get(at).copied()
+    }
+
+    pub fn set_status(&mut self, at: usize, status: u8) {
+        if let Some(stored) = self.statuses.get_mut(at) {
+            *stored = status;
+        }
+    }
+
+    pub fn quantity(&self, at: usize) -> Option<u32> {
+        let width = self.quantities.len().checked_div(self.statuses.len())?;
+        let bytes = self.quantities.get(at * width..(at + 1) * width)?;
+        Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
+    }
+
+    /// Unpacks the holds, each with its stored status; those that are detached
+    /// look active.
+    pub fn holds(&self) -> impl Iterator<Item = (u8, Hold)> {
+        let deriver = self.seed.deriver();
+        (self.first_id..).zip(0..self.count()).filter_map(move |(id, at)| {
+            let (status, id) = (self.status(at)?, HoldId(id));
+            let hold = Hold {
+                id,
+                product_id: self.product_id,
+                quantity: self.quantity(at)?,
+                status: HoldStatus::from_code(status.into()).unwrap_or(HoldStatus::Active),
+                expires_at: self.expires_at,
+                created_at: self.created_at,
+                token: deriver.token(id),
+                order_id: None,
+            };
+            Some((status, hold))
+        })
+    }
+
+    /// Unpacks the hold at a position, as [`HoldBatch::holds`] does.
+    pub fn hold(&self, at: usize) -> Option<Hold> {
+        let quantity = self.quantity(at)?;
+        let status = HoldStatus::from_code(self.status(at)?.into()).unwrap_or(HoldStatus::Active);
+        let id = HoldId(self.first_id.checked_add(u64::try_from(at).ok()?)?);
+        let (product_id, token) = (self.product_id, self.seed.deriver().token(id));
+        let (expires_at, created_at) = (self.expires_at, self.created_at);
+        let order_id = None;
+        Some(Hold { id, product_id, quantity, status, expires_at, created_at, token, order_id })
+    }
+
+    /// Counts the holds by their statuses.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for (at, status) in self.statuses.iter().enumerate() {
+            if let Some(holds) = counts.holds.get_mut(usize::from(*status)) {
+                *holds += 1;
+            }
+            if *status == 0 {
+                counts.active_units += u64::from(self.quantity(at).unwrap_or(0));
+            }
+        }
+        counts
+    }
+
+    /// When the row falls due; `None` if no hold is active.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.statuses.contains(&0).then_some(self.expires_at)
+    }
+
+    pub fn packed_quantities(&self) -> &[u8] {
+        &self.quantities
+    }
+
+    pub fn packed_statuses(&self) -> &[u8] {
+        &self.statuses
+    }
+}
+
+/// Packs quantities in the least width that fits the greatest, big-endian.
+fn pack_quantities(quantities: &[u32]) -> Vec<u8> {
+    let width = match quantities.iter().copied().max().unwrap_or(0) {
+        0..=0xff => 1,
+        0x100..=0xffff => 2,
+        _ => 4,
+    };
+    quantities
+        .iter()
+        .flat_map(|quantity| quantity.to_be_bytes().into_iter().skip(4 - width))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

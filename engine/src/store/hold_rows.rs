@@ -1,0 +1,179 @@
+//! The rows of holds that a transaction has read, and their reads.
+//!
+//! A hold is in the row with the greatest first id not above its own. These are
+//! plain reads, in the same round trip as the locks of the products: every writer
+//! of a row holds its product's lock, and the writes guard the row's version.
+
+use std::collections::BTreeMap;
+
+use super::hold_batch::{DETACHED, HoldBatch};
+use super::rows;
+use super::statement::Statement;
+use super::statements::{IDS_MAX, list, put};
+use crate::model::{Hold, HoldId, ProductId, TokenSeed};
+
+/// The most ids between two that one range reads. It reads the rows between them,
+/// which costs less than another seek while they are few.
+const GAP_MAX: u64 = 16;
+/// The most ranges of one statement. SQLite joins at most 500 selects.
+const RANGES_MAX: usize = 64;
+
+/// The rows of holds that a transaction has read.
+#[derive(Debug, Default)]
+pub(super) struct HoldRows {
+    batches: BTreeMap<u64, HoldBatch>,
+    detached: BTreeMap<HoldId, (Hold, TokenSeed)>,
+}
+
+impl AsMut<Self> for HoldRows {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+impl HoldRows {
+    pub fn add_batch(&mut self, batch: HoldBatch) {
+        self.batches.insert(batch.first_id, batch);
+    }
+
+    pub fn add_detached(&mut self, (hold, seed): (Hold, TokenSeed)) {
+        self.detached.insert(hold.id, (hold, seed));
+    }
+
+    /// Removes the rows of early inserts, which must ascend by id: the transaction
+    /// sees them, but they are not part of the product until they are decided.
+    pub fn remove_early_inserts(&mut self, early_inserts: &[Hold]) {
+        self.batches.retain(|first, _| !is_early_insert(early_inserts, *first));
+    }
+
+    /// Returns the row that has a hold, and its position there.
+    pub fn batch_of(&self, id: HoldId) -> Option<(&HoldBatch, usize)> {
+        let (_, batch) = self.batches.range(..=id.0).next_back()?;
+        Some((batch, batch.position(id)?))
+    }
+
+    /// Returns the row of a hold that has left the end of its batch.
+    pub fn detached(&self, id: HoldId) -> Option<&Hold> {
+        self.detached.get(&id).map(|(hold, _)| hold)
+    }
+
+    /// Unpacks a hold.
+    pub fn hold(&self, id: HoldId) -> Option<Hold> {
+        if let Some(hold) = self.detached(id) {
+            return Some(hold.clone());
+        }
+        let (batch, at) = self.batch_of(id)?;
+        // Without its own row the status and end of a detached hold are unknown.
+        batch.hold(at).filter(|_| batch.status(at) != Some(DETACHED))
+    }
+}
+
+/// Returns whether a row with this first id is one of the early inserts, which
+/// ascend by id.
+pub(super) fn is_early_insert(early_inserts: &[Hold], first_id: u64) -> bool {
+    early_inserts.binary_search_by_key(&first_id, |hold| hold.id.0).is_ok()
+}
+
+/// Joins ids, which must ascend, to ranges of ids that lie close together.
+fn ranges(ids: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for id in ids {
+        match ranges.last_mut() {
+            Some((_, last)) if id - *last <= GAP_MAX => *last = id,
+            _ => ranges.push((id, id)),
+        }
+    }
+    ranges
+}
+
+/// Selects the rows with these ids, which must ascend. It may also select rows
+/// between them.
+fn select_batches(columns: &str, ids: impl IntoIterator<Item = u64>) -> Vec<String> {
+    let select = |ranges: &[(u64, u64)]| {
+        let mut sql = String::with_capacity(ranges.len() * 240);
+        for (first, last) in ranges {
+            let union = if sql.is_empty() { "" } else { " UNION ALL " };
+            // The subquery is a constant to the optimizer: it seeks one key.
+            put(
+                &mut sql,
+                format_args!(
+                    "{union}SELECT {columns} FROM stockade_hold_batches WHERE first_id BETWEEN \
+                     (SELECT COALESCE(MAX(first_id), {first}) FROM stockade_hold_batches \
+                     WHERE first_id <= {first}) AND {last}"
+                ),
+            );
+        }
+        sql
+    };
+    ranges(ids).chunks(RANGES_MAX).map(select).collect()
+}
+
+/// Reads the rows of holds, whose ids must ascend.
+pub(super) fn select_holds<T: AsMut<HoldRows>>(ids: &[HoldId]) -> Vec<Statement<T>> {
+    let batches = select_batches(rows::HOLD_BATCH, ids.iter().map(|id| id.0));
+    let batches = batches.into_iter().map(|sql| Statement::read(sql, add_batch));
+    let columns = rows::DETACHED_HOLD;
+    let detached = ids.chunks(IDS_MAX).map(|some| {
+        let ids = list(some);
+        let sql = format!("SELECT {columns} FROM stockade_detached_holds WHERE hold_id IN ({ids})");
+        Statement::read(sql, add_detached)
+    });
+    batches.chain(detached).collect()
+}
+
+/// Decodes a row of [`rows::HOLD_BATCH`].
+pub(super) fn add_batch<T: AsMut<HoldRows>>(
+    into: &mut T,
+    row: &mut rows::Cells<'_>,
+) -> sqlx::Result<()> {
+    into.as_mut().add_batch(rows::hold_batch(row)?);
+    Ok(())
+}
+
+/// Decodes a row of [`rows::DETACHED_HOLD`].
+pub(super) fn add_detached<T: AsMut<HoldRows>>(
+    into: &mut T,
+    row: &mut rows::Cells<'_>,
+) -> sqlx::Result<()> {
+    into.as_mut().add_detached(rows::detached_hold(row)?);
+    Ok(())
+}
+
+/// Ranges of hold ids by their first id, with the id after the last and the product.
+pub(super) type Owners = BTreeMap<u64, (u64, ProductId)>;
+
+/// Reads which products holds belong to; their ids must ascend.
+pub(super) fn select_owners(ids: &[u64]) -> Vec<Statement<Owners>> {
+    let sql = select_batches("first_id, first_id + count, product_id", ids.iter().copied());
+    let decode = |owners: &mut Owners, row: &mut rows::Cells<'_>| {
+        owners.insert(row.count()?, (row.count()?, ProductId(row.count()?)));
+        Ok(())
+    };
+    sql.into_iter().map(|sql| Statement::read(sql, decode)).collect()
+}
+
+/// Returns the product of a hold.
+pub(super) fn owner(owners: &Owners, id: u64) -> Option<ProductId> {
+    let (_, (end, product)) = owners.range(..=id).next_back()?;
+    (id < *end).then_some(*product)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_ids_share_a_range() {
+        assert_eq!(ranges([]), []);
+        assert_eq!(ranges([7, 8, 24, 41, 41]), [(7, 24), (41, 41)]);
+    }
+
+    #[test]
+    fn rows_are_looked_up_by_ranges_of_bounded_number() {
+        let far = (1..=130).map(|number| number * 1_000);
+        let sql = select_batches("first_id", far);
+        let selects = sql.iter().map(|sql| sql.matches("UNION ALL").count() + 1);
+        assert_eq!(selects.collect::<Vec<_>>(), [64, 64, 2]);
+        assert!(select_holds::<HoldRows>(&[]).is_empty());
+    }
+}
