@@ -98,9 +98,17 @@ impl Shop {
     }
 }
 
+/// The holds of hand-written contenders, one in a row. Stockade packs many into one.
+const CONTENDER_HOLDS: &str = "CREATE TABLE contender_holds ( \
+     id BIGINT NOT NULL PRIMARY KEY, product_id BIGINT NOT NULL, qty BIGINT NOT NULL, \
+     status SMALLINT NOT NULL, expires_at BIGINT NOT NULL, created_at BIGINT NOT NULL, \
+     token BINARY(16) NOT NULL, CHECK (qty > 0)); \
+     CREATE INDEX contender_holds_due ON contender_holds (product_id, status, expires_at)";
+
 async fn fill(url: &str, products: u64, stock: u64) {
     let config = Config::from_pairs([("store", url)]).expect("a setting");
     stockade::migrate(&config).await.expect("the tables are made");
+    run(url, CONTENDER_HOLDS).await;
     let mut first = 1;
     while first <= products {
         let last = products.min(first + CHUNK - 1);

@@ -6,8 +6,10 @@ use stockade::AsyncEngine;
 
 use crate::setup::{self, Shop};
 
-/// Holds inserted per statement.
-const CHUNK: u64 = 100_000;
+/// Rows inserted per statement.
+const CHUNK: u64 = 10_000;
+/// Holds in one row, below the engine's maximum.
+const HOLDS_PER_ROW: u64 = 250;
 /// How often the engine's count of expired holds is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The timeout of a storm.
@@ -16,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 const NOTICE: Duration = Duration::from_millis(5_500);
 
 /// Holds of one unit each, spread evenly over a shop's products, as engines
-/// would have left them; consecutive ids go to consecutive products.
+/// would have left them; consecutive rows go to consecutive products.
 #[derive(Debug, Clone, Copy)]
 pub struct Storm {
     /// The number of holds.
@@ -28,16 +30,24 @@ pub struct Storm {
 impl Storm {
     /// Inserts the rows, with ids from 1 on. They are due, but the products'
     /// due times do not say so yet, so no sweeper notices.
+    ///
+    /// # Panics
+    /// Unless each product gets the same number of full rows.
     pub async fn gather(self, shop: &Shop) {
         let Self { holds, products } = self;
-        let mut first = 1;
-        while first <= holds {
-            let last = holds.min(first + CHUNK - 1);
+        let row = HOLDS_PER_ROW.min(holds / products);
+        assert_eq!(holds % (row * products), 0, "each product has full rows");
+        let rows = holds / row;
+        let mut first = 0;
+        while first < rows {
+            let last = rows.min(first + CHUNK) - 1;
             let rows = format!(
-                "INSERT INTO stockade_holds \
-                 (id, product_id, qty, status, expires_at, created_at, token) \
-                 SELECT seq, 1 + seq % {products}, 1, 0, 1000000, 0, UNHEX(MD5(seq)) \
-                 FROM seq_{first}_to_{last}"
+                "INSERT INTO stockade_hold_batches \
+                 (first_id, product_id, count, active, detached, converted, released, expired, \
+                 active_units, expires_at, created_at, due, version, seed, quantities, statuses) \
+                 SELECT 1 + seq * {row}, 1 + seq % {products}, {row}, {row}, 0, 0, 0, 0, \
+                 {row}, 1000000, 0, 1000000, 1, UNHEX(MD5(seq)), \
+                 REPEAT(x'01', {row}), REPEAT(x'00', {row}) FROM seq_{first}_to_{last}"
             );
             setup::run(&shop.url, &rows).await;
             first = last + 1;

@@ -18,7 +18,7 @@ const SELECT_STOCK: &str = "SELECT stock FROM stockade_products FORCE INDEX (PRI
      WHERE id IN (?, ?, ?) ORDER BY id FOR UPDATE";
 const TAKE: &str = "UPDATE stockade_products \
      SET stock = stock - 1, held = held + 1, version = version + 1 WHERE id IN (?, ?, ?)";
-const INSERT_HOLDS: &str = "INSERT INTO stockade_holds \
+const INSERT_HOLDS: &str = "INSERT INTO contender_holds \
      (id, product_id, qty, status, expires_at, created_at, token) VALUES \
      (?, ?, 1, 0, ?, ?, ?), (?, ?, 1, 0, ?, ?, ?), (?, ?, 1, 0, ?, ?, ?)";
 

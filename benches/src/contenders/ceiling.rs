@@ -1,4 +1,4 @@
-//! The ceiling of a database server: the rows that Stockade writes, in
+//! The ceiling of a database server with one row for each hold, in
 //! transactions of 256 holds on two connections, without callers, decisions or
 //! locks, one round trip per transaction.
 

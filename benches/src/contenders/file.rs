@@ -15,7 +15,7 @@ use crate::setup::Shop;
 const SELECT_STOCK: &str = "SELECT stock FROM stockade_products WHERE id = 1";
 const TAKE: &str = "UPDATE stockade_products \
      SET stock = stock - 1, held = held + 1, version = version + 1 WHERE id = 1";
-const INSERT_HOLD: &str = "INSERT INTO stockade_holds \
+const INSERT_HOLD: &str = "INSERT INTO contender_holds \
      (id, product_id, qty, status, expires_at, created_at, token) VALUES (?, 1, 1, 0, ?, ?, ?)";
 
 async fn writer(shop: &Shop) -> SqlitePool {
@@ -78,8 +78,8 @@ impl Contender for FileRowLock {
     }
 }
 
-/// The ceiling of SQLite: the rows that Stockade writes, in transactions of 256
-/// holds on one connection, without callers.
+/// The ceiling of SQLite with one row for each hold, in transactions of 256 holds
+/// on one connection, without callers.
 pub struct FileCeiling {
     pool: SqlitePool,
     ids: RawIds,

@@ -10,8 +10,8 @@ use super::stockade::{answer, engine};
 use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
 
-const SELECT_HOLD: &str = "SELECT status FROM stockade_holds WHERE id = ? FOR UPDATE";
-const USE_HOLD: &str = "UPDATE stockade_holds SET status = 1 WHERE id = ? AND status = 0";
+const SELECT_HOLD: &str = "SELECT status FROM contender_holds WHERE id = ? FOR UPDATE";
+const USE_HOLD: &str = "UPDATE contender_holds SET status = 1 WHERE id = ? AND status = 0";
 const INSERT_ORDER: &str = "INSERT INTO stockade_orders \
      (id, hold_id, product_id, qty, status, disposition, secret, created_at, updated_at, due_at) \
      VALUES (?, ?, ?, 1, 0, 0, ?, ?, ?, ?)";

@@ -1,4 +1,5 @@
-//! The rows that Stockade writes for a batch of holds, as SQL text.
+//! The rows of a batch of holds as SQL text: one for each hold, one for their events,
+//! and the product's.
 
 use std::fmt::Write;
 
@@ -37,7 +38,7 @@ pub(super) fn statements(ids: &RawIds) -> [String; 3] {
     }
     [
         format!(
-            "INSERT INTO stockade_holds \
+            "INSERT INTO contender_holds \
              (id, product_id, qty, status, expires_at, created_at, token) VALUES {holds}"
         ),
         format!(

@@ -16,7 +16,7 @@ pub(super) const HOLD_TTL: Duration = Duration::from_secs(12 * 3600);
 /// Connections of a hand-written contender. More do not make it faster.
 const CONNECTIONS: u32 = 32;
 
-const INSERT_HOLD: &str = "INSERT INTO stockade_holds \
+const INSERT_HOLD: &str = "INSERT INTO contender_holds \
      (id, product_id, qty, status, expires_at, created_at, token) VALUES (?, ?, ?, 0, ?, ?, ?)";
 
 /// The distribution of requests over products.

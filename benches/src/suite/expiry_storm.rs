@@ -126,7 +126,8 @@ async fn pass(servers: &Servers, storm: Storm) -> StormReport {
 fn servers_left(servers: &Servers, shop: &Shop) -> u64 {
     let database = shop.url.rsplit('/').next().unwrap_or_default();
     let sql = format!(
-        "SELECT COUNT(*) FROM `{database}`.stockade_holds WHERE status = 0 AND expires_at < 2000000"
+        "SELECT COALESCE(SUM(active), 0) FROM `{database}`.stockade_hold_batches \
+         WHERE expires_at < 2000000"
     );
     servers.sql.query(&sql).trim().parse().expect("a count")
 }

@@ -41,12 +41,6 @@ pub(super) struct Counts {
     pub active_units: u64,
 }
 
-impl Counts {
-    pub fn active(&self) -> u64 {
-        self.holds[0]
-    }
-}
-
 /// Returns the stored code of a status.
 pub(super) fn code(status: HoldStatus) -> u8 {
     status as u8

@@ -80,8 +80,8 @@ impl<D: Database> SqlSession<D> {
         statements.extend(statements::select_read_set(read_set, D::LOCK));
         self.is_open = true;
         run_checked(self.connection(), &statements, &mut loading).await?;
-        loading.unpack_holds(read_set);
         let time = loading.locked_at;
+        loading.unpack_holds(read_set);
         if D::SINGLE_WRITER {
             // The only writer may lock in any order: the holds and orders of the
             // read set may belong to further products.

@@ -146,7 +146,7 @@ fn a_key_has_from_1_to_255_bytes_and_no_control_characters(world: &World) {
     }
     assert_untouched(&engine, id);
     let longest = "k".repeat(255);
-    for key in ["k", " ", "'; DROP TABLE stockade_holds; --", "ключ-🔑", &longest] {
+    for key in ["k", " ", "'; DROP TABLE stockade_orders; --", "ключ-🔑", &longest] {
         let request = HoldRequest::new(id, 1).key(key);
         let first = engine.create_hold(&request).expect("held");
         let again = engine.create_hold(&request).expect("held");

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use stockade::{AuditReport, Check, Engine, HoldRequest, Outcome, PaymentEvent};
+use stockade::{AuditReport, Check, Engine, ExtendRequest, HoldRequest, Outcome, PaymentEvent};
 
 use crate::steps::{deliver, hold, order, secs, sql};
 use crate::world::{Backend, World, assert_clean, product};
@@ -22,6 +22,8 @@ pub const SHARED: &[Scenario] = scenarios!("audit";
     an_audit_finds_a_hold_or_an_order_that_was_changed,
     an_audit_finds_a_deleted_order,
     an_audit_finds_a_deleted_hold,
+    an_audit_finds_rows_of_holds_that_share_ids,
+    an_audit_finds_an_extended_hold_that_was_changed,
     an_audit_finds_a_deleted_product,
     an_audit_finds_what_is_kept_of_no_hold_of_a_customer,
     an_audit_finds_events_that_wait_for_nothing,
@@ -121,6 +123,27 @@ fn an_audit_finds_numbers_that_its_holds_and_orders_contradict(world: &World) {
     }
 }
 
+/// Sets the status of a batch of one hold, with its counts: active, detached,
+/// converted, released and expired.
+fn status(code: u8, counts: [u8; 5], units: u8, is_due: bool) -> String {
+    let [active, detached, converted, released, expired] = counts;
+    let due = if is_due { "expires_at" } else { "NULL" };
+    format!(
+        "statuses = x'0{code}', active = {active}, detached = {detached}, \
+         converted = {converted}, released = {released}, expired = {expired}, \
+         active_units = {units}, due = {due}"
+    )
+}
+
+/// Sets a status other than active.
+fn ended(code: u8, counts: [u8; 5]) -> String {
+    status(code, counts, 0, false)
+}
+
+fn batch(what: &str, first_id: u64) -> String {
+    format!("UPDATE stockade_hold_batches SET {what} WHERE first_id = {first_id}")
+}
+
 fn an_audit_finds_a_hold_or_an_order_that_was_changed(world: &World) {
     let engine = uncached(world);
     let (id, other) = (product(&engine, 20), product(&engine, 20));
@@ -133,14 +156,30 @@ fn an_audit_finds_a_hold_or_an_order_that_was_changed(world: &World) {
     };
     let (h, p) = (held.id.0, pending.id.0);
     let found = [(Check::Held, id.0)];
-    for (fault, undo) in
-        [("qty = 3", "qty = 2"), ("status = 2", "status = 0"), ("status = 3", "status = 0")]
-    {
-        assert_found(world, &engine, &set("holds", fault, h), &set("holds", undo, h), &found);
+    let active = [1, 0, 0, 0, 0];
+    for (fault, undo) in [
+        ("quantities = x'03', active_units = 3".to_owned(), "quantities = x'02', active_units = 2"),
+        (ended(2, [0, 0, 0, 1, 0]), ""),
+        (ended(3, [0, 0, 0, 0, 1]), ""),
+    ] {
+        let undo = if undo.is_empty() { status(0, active, 2, true) } else { undo.to_owned() };
+        assert_found(world, &engine, &batch(&fault, h), &batch(&undo, h), &found);
     }
+    let undo = batch(&status(0, active, 2, true), h);
     let found = [(Check::Held, id.0), (Check::GhostHold, h)];
-    let fault = set("holds", "status = 1", h);
-    assert_found(world, &engine, &fault, &set("holds", "status = 0", h), &found);
+    let fault = batch(&ended(1, [0, 0, 1, 0, 0]), h);
+    assert_found(world, &engine, &fault, &undo, &found);
+    // It looks extended, and has no row of its own.
+    let fault = batch(&ended(4, [0, 1, 0, 0, 0]), h);
+    assert_found(world, &engine, &fault, &undo, &found);
+    // Counts and statuses that contradict each other.
+    let found = [(Check::HoldBatch, h)];
+    for (fault, undo) in [
+        ("active = 0, released = 1, due = NULL", "active = 1, released = 0, due = expires_at"),
+        ("active_units = 3", "active_units = 2"),
+    ] {
+        assert_found(world, &engine, &batch(fault, h), &batch(undo, h), &found);
+    }
     let found = [(Check::Pending, id.0), (Check::OrphanOrder, p)];
     let undo = set("orders", "qty = 2", p);
     assert_found(world, &engine, &set("orders", "qty = 1", p), &undo, &found);
@@ -152,8 +191,9 @@ fn an_audit_finds_a_hold_or_an_order_that_was_changed(world: &World) {
     // A used hold that looks unused could be used again.
     let hold_id = pending.hold_id.0;
     let found = [(Check::OrphanOrder, p)];
-    let undo = set("holds", "status = 1", hold_id);
-    assert_found(world, &engine, &set("holds", "status = 2", hold_id), &undo, &found);
+    let undo = batch(&ended(1, [0, 0, 1, 0, 0]), hold_id);
+    let fault = batch(&ended(2, [0, 0, 0, 1, 0]), hold_id);
+    assert_found(world, &engine, &fault, &undo, &found);
     let found = [(Check::Sold, id.0), (Check::Sold, other.0), (Check::OrphanOrder, paid.id.0)];
     let fault = set("orders", &format!("product_id = {other}"), paid.id.0);
     assert_found(world, &engine, &fault, "", &found);
@@ -182,12 +222,53 @@ fn an_audit_finds_a_deleted_hold(world: &World) {
     let id = product(&engine, 20);
     let held = hold(&engine, id, 1);
     let made = order(&engine, id, 2);
-    let fault = format!("DELETE FROM stockade_holds WHERE id = {}", held.id);
+    let fault = format!("DELETE FROM stockade_hold_batches WHERE first_id = {}", held.id);
     let mut found = vec![(Check::Held, id.0)];
     assert_found(world, &engine, &fault, "", &found);
     found.push((Check::OrphanOrder, made.id.0));
-    let fault = format!("DELETE FROM stockade_holds WHERE id = {}", made.hold_id);
+    let fault = format!("DELETE FROM stockade_hold_batches WHERE first_id = {}", made.hold_id);
     assert_found(world, &engine, &fault, "", &found);
+}
+
+/// Two processes that were given the same ids would write such rows.
+fn an_audit_finds_rows_of_holds_that_share_ids(world: &World) {
+    let engine = uncached(world);
+    let id = product(&engine, 20);
+    let held = hold(&engine, id, 1).id.0;
+    let columns = "product_id, count, active, detached, converted, released, expired, \
+         active_units, expires_at, created_at, due, version, seed, quantities, statuses";
+    // Three holds that were released, of which the last has the id of the hold.
+    let values =
+        columns.replacen("count, active, detached, converted, released", "3, 0, 0, 0, 3", 1);
+    let values = values.replacen("active_units", "0", 1).replacen("due", "NULL", 1);
+    let values = values.replacen("quantities, statuses", "x'010101', x'020202'", 1);
+    let first = held - 2;
+    let fault = format!(
+        "INSERT INTO stockade_hold_batches (first_id, {columns}) \
+         SELECT {first}, {values} FROM stockade_hold_batches WHERE first_id = {held}"
+    );
+    let undo = format!("DELETE FROM stockade_hold_batches WHERE first_id = {first}");
+    assert_found(world, &engine, &fault, &undo, &[(Check::HoldBatch, held)]);
+}
+
+fn an_audit_finds_an_extended_hold_that_was_changed(world: &World) {
+    let engine = uncached(world);
+    let id = product(&engine, 20);
+    let held = engine.create_hold(HoldRequest::new(id, 2).ttl(secs(60))).expect("held").value;
+    engine.extend_hold(ExtendRequest::new(held.id).ttl(secs(100))).expect("extended");
+    assert_clean(&engine);
+    let h = held.id.0;
+    let set = |what: &str| format!("UPDATE stockade_detached_holds SET {what} WHERE hold_id = {h}");
+    let found = [(Check::Held, id.0)];
+    assert_found(world, &engine, &set("status = 2"), &set("status = 0"), &found);
+    let found = [(Check::Held, id.0), (Check::GhostHold, h)];
+    assert_found(world, &engine, &set("qty = 3"), &set("qty = 2"), &found);
+    let stray = "INSERT INTO stockade_detached_holds \
+         SELECT 999999, product_id, qty, status, expires_at, created_at, seed \
+         FROM stockade_detached_holds";
+    let undo = "DELETE FROM stockade_detached_holds WHERE hold_id = 999999";
+    assert_found(world, &engine, stray, undo, &[(Check::GhostHold, 999_999)]);
+    assert_found(world, &engine, "DELETE FROM stockade_detached_holds", "", &found);
 }
 
 fn an_audit_finds_a_deleted_product(world: &World) {
@@ -206,7 +287,7 @@ fn an_audit_finds_what_is_kept_of_no_hold_of_a_customer(world: &World) {
     let theirs =
         engine.create_hold(HoldRequest::new(id, 1).customer("ann")).expect("held").value.id;
     assert_clean(&engine);
-    let fault = "INSERT INTO stockade_customer_holds VALUES (1, x'61', 999999)";
+    let fault = "INSERT INTO stockade_customer_holds VALUES (1, x'61', 999999, 999999)";
     let undo = "DELETE FROM stockade_customer_holds WHERE hold_id = 999999";
     assert_found(world, &engine, fault, undo, &[(Check::GhostHold, 999_999)]);
     let moved = |to| format!("UPDATE stockade_customer_holds SET product_id = {to}");

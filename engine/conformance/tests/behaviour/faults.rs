@@ -173,9 +173,9 @@ fn a_request_that_loses_a_deadlock_is_tried_again(world: &World) {
     let mut lost = 0.0;
     for (name, call) in CALLS {
         let (table, row) = match name {
-            "release" => ("holds", prepared.released.0),
-            "order" => ("holds", prepared.ordered.0),
-            "extend" => ("holds", prepared.extended.0),
+            "release" => ("hold_batches", prepared.released.0),
+            "order" => ("hold_batches", prepared.ordered.0),
+            "extend" => ("hold_batches", prepared.extended.0),
             "payment" => ("orders", prepared.paid.0),
             _ => continue,
         };

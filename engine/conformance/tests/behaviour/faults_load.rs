@@ -45,7 +45,7 @@ fn assert_nothing_lost(engine: &Engine, products: &[ProductId], log: &Log) -> Hi
 
 fn cuts_at_random_under_load_lose_nothing(world: &World) {
     const NEEDLES: [&str; 5] =
-        ["COMMIT", "COMMIT", "FOR UPDATE", "INSERT INTO", "UPDATE stockade_holds"];
+        ["COMMIT", "COMMIT", "FOR UPDATE", "INSERT INTO", "UPDATE stockade_hold_batches"];
     const WHEN: [CutWhen; 3] = [CutWhen::BeforeForward, CutWhen::AfterForward, CutWhen::AfterReply];
     let proxy = Proxy::start(world.backend.server().addr());
     let engine = builder(world).store(&proxy.url(&world.url)).open().expect("opens");

@@ -58,7 +58,8 @@ impl Outsider {
     }
 
     pub fn lock(&mut self, table: &str, id: u64) {
-        self.run(&format!("SELECT id FROM stockade_{table} WHERE id = {id} FOR UPDATE"));
+        let key = if table == "hold_batches" { "first_id" } else { "id" };
+        self.run(&format!("SELECT {key} FROM stockade_{table} WHERE {key} = {id} FOR UPDATE"));
     }
 }
 

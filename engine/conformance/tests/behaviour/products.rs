@@ -43,7 +43,7 @@ fn a_store_put_back_to_an_earlier_state_is_believed(world: &World) {
     let refused = engine.create_hold(stockade::HoldRequest::new(id, 1)).expect_err("sold out");
     assert_eq!(refused.code(), "insufficient_stock");
     let mut outsider = Outsider::new(world);
-    outsider.run(&format!("DELETE FROM stockade_holds WHERE product_id = {id}"));
+    outsider.run(&format!("DELETE FROM stockade_hold_batches WHERE product_id = {id}"));
     outsider.run(&format!(
         "UPDATE stockade_products SET stock = 10, held = 0, version = 1, next_due = NULL WHERE id = {id}"
     ));

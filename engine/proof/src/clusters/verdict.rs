@@ -28,6 +28,24 @@ const PAID: i64 = 1;
 const CANCELLED: i64 = 2;
 const HOLD_CREATED: i64 = 0;
 
+/// Unpacks a row of holds: first id, product, quantities and statuses in
+/// hexadecimal.
+fn unpack(row: &str) -> Vec<(u64, [i64; 3])> {
+    let mut cells = row.split('\t');
+    let mut cell = || cells.next().unwrap_or_default();
+    let first: u64 = cell().parse().expect("an id");
+    let product: i64 = cell().parse().expect("a product");
+    let (quantities, statuses) = (cell(), cell());
+    let count = statuses.len() / 2;
+    let hex = |digits: &str| i64::from_str_radix(digits, 16).expect("hexadecimal");
+    let width = quantities.len() / count;
+    let hold = |at: usize| {
+        let quantity = hex(&quantities[at * width..(at + 1) * width]);
+        [product, quantity, hex(&statuses[at * 2..at * 2 + 2])]
+    };
+    (first..).zip((0..count).map(hold)).collect()
+}
+
 impl StoreDump {
     pub fn read(database: &str, query: impl Fn(&str) -> String) -> Self {
         let table = |columns: &str, table: &str, by: &str| {
@@ -35,7 +53,13 @@ impl StoreDump {
         };
         let products =
             table("id, received, stock, held, pending, sold, version", "stockade_products", "id");
-        let holds = table("id, product_id, qty, status", "stockade_holds", "id");
+        let batches = table(
+            "first_id, product_id, HEX(quantities), HEX(statuses)",
+            "stockade_hold_batches",
+            "first_id",
+        );
+        let detached =
+            table("hold_id, product_id, qty, status", "stockade_detached_holds", "hold_id");
         let orders = table("id, hold_id, qty, status, disposition", "stockade_orders", "id");
         let payments = table(
             "HEX(idempotency_key), order_id, outcome, answer",
@@ -62,7 +86,11 @@ impl StoreDump {
         for row in products.lines().map(cells) {
             dump.products.insert(id(&row, 0), [row[1], row[2], row[3], row[4], row[5]]);
         }
-        for row in holds.lines().map(cells) {
+        for row in batches.lines() {
+            dump.holds.extend(unpack(row));
+        }
+        // The status of an extended hold is in a row of its own.
+        for row in detached.lines().map(cells) {
             dump.holds.insert(id(&row, 0), [row[1], row[2], row[3]]);
         }
         for row in orders.lines().map(cells) {
@@ -72,7 +100,7 @@ impl StoreDump {
             let body = row.split('\t').nth(1).unwrap_or_default();
             dump.events.push(serde_json::from_str(body).expect("events"));
         }
-        dump.text = [products, holds, orders, payments, keys, events].join("\n--\n");
+        dump.text = [products, batches, detached, orders, payments, keys, events].join("\n--\n");
         dump
     }
 

@@ -23,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_micros(300);
 const WHEN: [CutWhen; 3] = [CutWhen::BeforeForward, CutWhen::AfterForward, CutWhen::AfterReply];
 const AT_COMMIT: [&str; 1] = ["COMMIT"];
 const ELSEWHERE: [&str; 5] =
-    ["START TRANSACTION", "FOR UPDATE", "INSERT INTO", "UPDATE stockade_holds", "ROLLBACK"];
+    ["START TRANSACTION", "FOR UPDATE", "INSERT INTO", "UPDATE stockade_hold_batches", "ROLLBACK"];
 
 /// Resets connections during COMMIT: before it arrives, while it executes, and
 /// instead of its response.
