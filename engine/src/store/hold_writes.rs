@@ -238,3 +238,6 @@ pub(super) fn first_id_of(rows: &[HoldBatch], id: HoldId) -> u64 {
     let at = rows.partition_point(|row| row.first_id <= id.0);
     at.checked_sub(1).and_then(|at| rows.get(at)).map_or(id.0, |row| row.first_id)
 }
+
+#[cfg(test)]
+mod tests;

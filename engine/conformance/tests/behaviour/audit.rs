@@ -234,21 +234,13 @@ fn an_audit_finds_a_deleted_hold(world: &World) {
 fn an_audit_finds_rows_of_holds_that_share_ids(world: &World) {
     let engine = uncached(world);
     let id = product(&engine, 20);
-    let held = hold(&engine, id, 1).id.0;
-    let columns = "product_id, count, active, detached, converted, released, expired, \
-         active_units, expires_at, created_at, due, version, seed, quantities, statuses";
-    // Three holds that were released, of which the last has the id of the hold.
-    let values =
-        columns.replacen("count, active, detached, converted, released", "3, 0, 0, 0, 3", 1);
-    let values = values.replacen("active_units", "0", 1).replacen("due", "NULL", 1);
-    let values = values.replacen("quantities, statuses", "x'010101', x'020202'", 1);
-    let first = held - 2;
-    let fault = format!(
-        "INSERT INTO stockade_hold_batches (first_id, {columns}) \
-         SELECT {first}, {values} FROM stockade_hold_batches WHERE first_id = {held}"
-    );
-    let undo = format!("DELETE FROM stockade_hold_batches WHERE first_id = {first}");
-    assert_found(world, &engine, &fault, &undo, &[(Check::HoldBatch, held)]);
+    let (first, second) = (hold(&engine, id, 1).id.0, hold(&engine, id, 1).id.0);
+    assert_eq!(second, first + 1);
+    // The row of the first also has a released hold with the id of the second.
+    let fault = "count = 2, released = 1, quantities = x'0101', statuses = x'0002'";
+    let undo = "count = 1, released = 0, quantities = x'01', statuses = x'00'";
+    let found = [(Check::HoldBatch, second)];
+    assert_found(world, &engine, &batch(fault, first), &batch(undo, first), &found);
 }
 
 fn an_audit_finds_an_extended_hold_that_was_changed(world: &World) {

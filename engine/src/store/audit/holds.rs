@@ -55,7 +55,8 @@ impl Audit<'_> {
     pub(super) async fn holds(&mut self) -> StoreResult<()> {
         let limit = (self.scan_rows / ROWS_PER_BATCH).max(1);
         let mut first = "1 = 1".to_owned();
-        let mut begin = i64::MIN;
+        // The least number that each dialect reads as an integer.
+        let mut begin = i64::MIN + 1;
         let mut scanned = 0_u64;
         loop {
             let mut range = HoldRange::default();
