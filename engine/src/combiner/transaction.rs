@@ -155,7 +155,7 @@ async fn run_with_retries(
         }
         services.metrics.retry(error.fault.cause());
         // While a commit with the same ids is in doubt, the ids stay: the unique
-        // keys then let only one of the two be applied.
+        // keys and the products' versions then let only one of the two be applied.
         if error.fault == Fault::Duplicate && in_doubt.is_empty() {
             if let Err(error) = renew_ids(context, requests, &mut plan).await {
                 return Err(BatchError::Common(error.into()));

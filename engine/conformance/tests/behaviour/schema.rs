@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stockade::{Config, Engine, migrate};
+use stockade::{Config, Engine, ExtendRequest, migrate};
 
 use crate::clock::TestClock;
 use crate::steps::{assert_numbers, deliver, hold, order, secs, sql};
@@ -19,7 +19,39 @@ pub const SHARED: &[Scenario] = scenarios!("schema";
     a_reopened_store_goes_on_where_it_was,
     both_dialects_have_the_same_columns,
     both_dialects_have_the_same_indexes,
+    the_documented_query_shows_holds_one_by_one,
 );
+
+/// The query of `docs/internals/hold-batches.md`.
+fn the_documented_query_shows_holds_one_by_one(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 5_000);
+    let (active, wide) = (hold(&engine, id, 3), hold(&engine, id, 300));
+    let (ordered, extended) = (order(&engine, id, 2), hold(&engine, id, 1));
+    world.clock.advance(secs(1));
+    let end = engine.extend_hold(ExtendRequest::new(extended.id)).expect("extended").expires_at;
+    let document = include_str!("../../../../docs/internals/hold-batches.md");
+    let (_, query) = document.split_once("```sql\nWITH").expect("a query");
+    let (query, _) = query.split_once("```").expect("its end");
+    let shown = sql(
+        world,
+        &format!(
+            "SELECT CAST(id AS CHAR), units, status, CAST(expires_at AS CHAR), \
+             COALESCE(CAST(detached_until AS CHAR), '') FROM (WITH{query}) q ORDER BY q.id"
+        ),
+    );
+    let row = |hold: u64, units: &str, status: &str, detached_until: String| {
+        let end = active.expires_at.micros().to_string();
+        vec![hold.to_string(), units.to_owned(), status.to_owned(), end, detached_until]
+    };
+    let expected = [
+        row(active.id.0, "03", "00", String::new()),
+        row(wide.id.0, "012C", "00", String::new()),
+        row(ordered.hold_id.0, "02", "01", String::new()),
+        row(extended.id.0, "01", "04", end.micros().to_string()),
+    ];
+    assert_eq!(shown, expected);
+}
 
 fn migrate_now(world: &World) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -128,7 +128,7 @@ async fn execute_keeps_hold_times_when_the_wall_clock_steps() {
 }
 
 #[tokio::test]
-async fn unused_ids_are_allocated_again() {
+async fn unused_ids_are_allocated_again_if_they_may_be() {
     let harness = Harness::new(LockBehavior::Grant, |_| ()).await;
     let ids = &harness.context.ids;
     let hold = ids.take(Sequence::Hold, 2).await.expect("allocated");
@@ -138,20 +138,26 @@ async fn unused_ids_are_allocated_again() {
         let id = HoldId(id);
         NewHold { id, token, product_id: PRODUCT, quantity, created_at }
     };
-    let lines = hold.iter().copied().map(line).collect();
-    let mut unused = UnusedIds::default();
-    unused.add(&Command::Cart { lines, ttl: TTL, customer: None, key: None });
-    unused.add(&Command::Order {
-        order_id: OrderId(order[0]),
-        secret,
-        hold_id: HoldId(1),
-        product_id: PRODUCT,
-        token: None,
-        key: None,
-    });
-    unused.release(ids, IdReuse::Allowed);
+    let unused = || {
+        let mut unused = UnusedIds::default();
+        let lines = hold.iter().copied().map(line).collect();
+        unused.add(&Command::Cart { lines, ttl: TTL, customer: None, key: None });
+        unused.add(&Command::Order {
+            order_id: OrderId(order[0]),
+            secret,
+            hold_id: HoldId(1),
+            product_id: PRODUCT,
+            token: None,
+            key: None,
+        });
+        unused
+    };
+    unused().release(ids, IdReuse::Allowed);
     assert_eq!(ids.take(Sequence::Hold, 2).await.expect("free"), hold);
     assert_eq!(ids.take(Sequence::Order, 1).await.expect("free"), order);
+    unused().release(ids, IdReuse::Forbidden);
+    let next = ids.take(Sequence::Hold, 2).await.expect("allocated");
+    assert!(next[0] > hold[1], "a transaction with these ids may still be applied");
 }
 
 #[tokio::test]

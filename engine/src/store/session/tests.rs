@@ -322,6 +322,18 @@ async fn events_are_read_from_the_middle_of_a_row() {
     assert_eq!(kinds(first + 2, 9).await, []);
 }
 
+#[tokio::test]
+async fn early_inserts_are_not_read_by_their_own_transaction() {
+    let store = store().await;
+    let early_inserts = vec![hold(HoldStatus::Active)];
+    let (products, holds) = (vec![PRODUCT], vec![HoldId(7)]);
+    let read_set = ReadSet { products, holds, early_inserts, seed: SEED, ..ReadSet::default() };
+    let mut session = store.session().await.expect("a session");
+    let loaded = session.begin(&read_set).await.expect("begins");
+    assert!(loaded.rows.holds.is_empty(), "it is not decided yet");
+    session.rollback().await.expect("rolls back");
+}
+
 /// Drops a session that has written a hold and not committed.
 async fn writes_nothing_when_dropped(url: &str) {
     let store = store_at(url).await;
