@@ -226,3 +226,9 @@ pub(crate) enum Decision {
     /// Without effect: the read set lacks the row of this product. Retry with it.
     ReadSetMiss(ProductId),
 }
+
+impl From<Refusal> for Decision {
+    fn from(refusal: Refusal) -> Self {
+        Self::Done { answer: Err(refusal), replayed: false }
+    }
+}

@@ -38,8 +38,7 @@ impl BatchState<'_> {
         if let Some(order_row) = self.rows.orders.get(&order_id) {
             let order = &order_row.order;
             if secret.is_some_and(|secret| !order.payment_token.secret.is(secret)) {
-                let answer = Err(Refusal::WrongPaymentToken(order_id));
-                return Decision::Done { answer, replayed: false };
+                return Refusal::WrongPaymentToken(order_id).into();
             }
             if !self.rows.products.contains_key(&order.product_id) {
                 return Decision::ReadSetMiss(order.product_id);

@@ -101,6 +101,12 @@ pub(crate) struct Rows {
     pub due: BTreeMap<ProductId, Due>,
 }
 
+impl Rows {
+    pub fn hold(&self, id: HoldId) -> Result<&Hold, Refusal> {
+        self.holds.get(&id).ok_or(Refusal::NoHold(id))
+    }
+}
+
 /// A product row before and after; the write is guarded by `before.version`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProductChange {
