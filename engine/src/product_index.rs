@@ -7,9 +7,10 @@
 //! which is why entries expire.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -86,7 +87,7 @@ impl ProductIndex {
 
     async fn get_or_look_up(self: &Arc<Self>, id: u64, table: fn(&Self) -> &Table) -> LookupResult {
         let looked_up = {
-            let mut state = table(self).state();
+            let mut state = table(self).state.lock();
             if let Some(product) = state.get(id) {
                 return Ok(Some(product));
             }
@@ -106,13 +107,9 @@ impl ProductIndex {
 }
 
 impl Table {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn insert(&self, created: impl ExactSizeIterator<Item = (u64, ProductId)>) {
         if created.len() > 0 {
-            self.state().insert(created);
+            self.state.lock().insert(created);
         }
     }
 
@@ -120,7 +117,7 @@ impl Table {
     async fn look_up(&self) {
         loop {
             let batch = {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 let count = state.waiting.len().min(LOOKUP_MAX);
                 state.is_looking_up = count > 0;
                 state.waiting.drain(..count).collect::<Vec<_>>()
@@ -131,7 +128,7 @@ impl Table {
             let ids: Vec<u64> = batch.iter().map(|(id, _)| *id).collect();
             let owners = self.store.owners(self.kind, &ids).await.map_err(Error::from);
             if let Ok(owners) = &owners {
-                self.state().insert(owners.iter().map(|(id, product)| (*id, *product)));
+                self.state.lock().insert(owners.iter().map(|(id, product)| (*id, *product)));
             }
             for (id, result) in batch {
                 let product = owners.as_ref().map(|owners| owners.get(&id).copied());

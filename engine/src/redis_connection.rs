@@ -196,7 +196,7 @@ impl RedisConnection {
     /// Subscribes to a channel, across losses of the connection. The first
     /// [`Notice::Gap`] confirms the subscription.
     pub fn subscribe(&self, channel: &str) -> Subscription {
-        let mut channels = self.state.channels();
+        let mut channels = self.state.channels.lock();
         let sender = match channels.get(channel) {
             Some(sender) => sender.clone(),
             None => {

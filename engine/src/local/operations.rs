@@ -196,7 +196,8 @@ impl LocalBackend {
             return Ok(());
         }
         let HoldRequest { product_id, quantity, .. } = *request;
-        let known = self.services.cache.sold_out(product_id, quantity, self.services.store.now());
+        let now = self.services.store.now();
+        let known = self.services.cache.mirror.sold_out(product_id, quantity, now);
         let Some(available) = known else { return Ok(()) };
         let requested = quantity.into();
         let short = ShortLine { product_id, requested, available };

@@ -1,7 +1,7 @@
 //! The one HTTP/2 connection to a running engine, which is opened anew when it
 //! is lost.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use hyper::header::HeaderValue;
 use hyper::http::uri::Scheme;
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -93,7 +94,7 @@ impl Connector {
     /// Closes the connection and opens no other.
     pub async fn close(&self) {
         self.tasks.tracker.close();
-        *self.state() = State::Closed;
+        *self.state.lock() = State::Closed;
         // Without a sender, hyper closes the connection with GOAWAY.
         if timeout(GOAWAY_TIMEOUT, self.tasks.tracker.wait()).await.is_err() {
             tracing::debug!("the running engine did not close its end of the connection in time");
@@ -106,15 +107,11 @@ impl Connector {
         self.tasks.stop.cancel();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns the connection, and opens it if there is none: all callers share
     /// one attempt and its error.
     pub async fn connection(self: &Arc<Self>) -> Result<Connection> {
         let opening = {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             match &*state {
                 State::Open(open) if !open.sender.is_closed() => return Ok(open.clone()),
                 State::Opening(opening) => opening.clone(),
@@ -148,7 +145,7 @@ impl Connector {
                 let number = connector.counters.connections.inc() + 1;
                 Connection { sender, number }
             });
-            let mut state = connector.state();
+            let mut state = connector.state.lock();
             *state = match &opened {
                 Ok(open) if !connector.tasks.tracker.is_closed() => State::Open(open.clone()),
                 _ => State::Closed,
@@ -287,7 +284,7 @@ impl Connector {
         number: u64,
         cause: impl std::error::Error + Send + Sync + 'static,
     ) -> Error {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if matches!(&*state, State::Open(open) if open.number == number) {
             *state = State::Closed;
             self.counters.connections_lost.inc();

@@ -1,7 +1,5 @@
 //! Classifies database errors by what they mean for a transaction.
 
-use std::fmt;
-
 use crate::error::{Error, ErrorKind};
 
 /// The class of a database error.
@@ -62,7 +60,8 @@ impl Fault {
 }
 
 /// A fault with its cause, most often the driver's error.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", fault.cause())]
 pub(crate) struct StoreError {
     pub fault: Fault,
     pub source: Box<dyn std::error::Error + Send + Sync>,
@@ -97,18 +96,6 @@ impl StoreError {
             _ => Fault::Fatal,
         });
         Self::new(fault, error)
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.fault.cause(), self.source)
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(self.source.as_ref())
     }
 }
 

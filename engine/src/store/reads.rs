@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::audit::{SCAN_ROWS, read_facts};
-use super::connection::PoolRole;
 use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
@@ -66,7 +65,7 @@ impl<D: Database> SqlStore<D> {
 
     /// Fails unless every table exists with the columns that are needed.
     async fn check_tables(&self) -> StoreResult<()> {
-        let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
+        let mut connection = self.database.pools().reader().await?;
         let checked = execute(connection.as_mut(), &schema::probes()).await;
         checked.inspect_err(|_| connection.discard())
     }
@@ -75,7 +74,7 @@ impl<D: Database> SqlStore<D> {
     /// backwards over a restart.
     async fn resume_time(&self) -> StoreResult<()> {
         let sql = "SELECT at FROM stockade_outbox ORDER BY id DESC LIMIT 1".to_owned();
-        let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
+        let mut connection = self.database.pools().reader().await?;
         let newest = fetch_optional(connection.as_mut(), sql, |row| row.time()).await?;
         if let Some(newest) = newest {
             self.time.resume(newest);
@@ -104,7 +103,7 @@ impl<D: Database> SqlStore<D> {
         statements: &[Statement<T>],
         into: &mut T,
     ) -> StoreResult<Timestamp> {
-        let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
+        let mut connection = self.database.pools().reader().await?;
         let started = self.time.start_observation();
         let time = run_timed::<D, T>(connection.as_mut(), statements, into).await;
         Ok(self.time.observe(time.inspect_err(|_| connection.discard())?, started))
@@ -400,7 +399,7 @@ impl<D: Database> Store for SqlStore<D> {
 
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>> {
         let audit = move || async move {
-            let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
+            let mut connection = self.database.pools().reader().await?;
             let facts = read_facts::<D>(connection.as_mut(), &self.time, SCAN_ROWS).await;
             facts.inspect_err(|_| connection.discard())
         };

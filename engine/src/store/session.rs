@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::connection::{Connection, PoolRole};
+use super::connection::Connection;
 use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::statement::{Statement, execute, fetch_optional, read_clock, run, run_checked};
@@ -39,7 +39,7 @@ impl<D> Drop for SqlSession<D> {
 
 impl<D: Database> SqlSession<D> {
     pub async fn acquire(database: &D, time: Arc<Timekeeper>) -> StoreResult<Self> {
-        let connection = database.pools().acquire(PoolRole::Write).await?;
+        let connection = database.pools().writer().await?;
         Ok(Self { database: std::marker::PhantomData, time, connection, is_open: false })
     }
 

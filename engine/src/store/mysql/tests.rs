@@ -3,7 +3,7 @@
 use stockade_testkit::MariaDb;
 
 use super::*;
-use crate::store::connection::{Connection, PoolRole};
+use crate::store::connection::Connection;
 use crate::store::error::Fault;
 use crate::store::rows::Cells;
 
@@ -18,7 +18,7 @@ fn state(database: &MySqlDatabase) -> &ServerState {
 }
 
 async fn acquire(database: &MySqlDatabase) -> Box<dyn Connection> {
-    database.pools().acquire(PoolRole::Write).await.expect("a connection")
+    database.pools().writer().await.expect("a connection")
 }
 
 async fn run(
