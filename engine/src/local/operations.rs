@@ -18,6 +18,7 @@ use crate::model::{
     ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
 };
 use crate::runtime;
+use crate::store::{Store, StoreResult};
 use crate::sweeper::SweepReport;
 
 /// The most products on one page, and the most events in one response: they
@@ -38,11 +39,10 @@ macro_rules! replayable {
 }
 
 /// Boxes an operation's future, with its result as a response.
-fn respond<'a, T: 'a>(
-    operation: impl Future<Output = Result<T>> + Send + 'a,
-    response: fn(T) -> Response,
-) -> BoxFuture<'a, Result<Response>> {
-    Box::pin(async move { operation.await.map(response) })
+macro_rules! respond {
+    ($Variant:ident, $operation:expr) => {
+        Box::pin(async move { $operation.await.map(Response::$Variant) })
+    };
 }
 
 impl LocalBackend {
@@ -53,42 +53,24 @@ impl LocalBackend {
         retry: Option<Retry>,
     ) -> BoxFuture<'_, Result<Response>> {
         match request {
-            Request::Product { id } => respond(self.product(id), Response::Product),
-            Request::Products { after, limit } => {
-                respond(self.products(after, limit), Response::Products)
-            }
-            Request::CreateProduct(new) => {
-                respond(self.create_product(new, retry), Response::CreateProduct)
-            }
-            Request::AdjustStock(adjustment) => {
-                respond(self.adjust_stock(adjustment, retry), Response::AdjustStock)
-            }
-            Request::CreateHold(request) => {
-                respond(self.create_hold(request, retry), Response::CreateHold)
-            }
-            Request::CreateHolds(request) => {
-                respond(self.create_holds(request, retry), Response::CreateHolds)
-            }
-            Request::ReleaseHold(request) => {
-                respond(self.release_hold(request), Response::ReleaseHold)
-            }
-            Request::ExtendHold(request) => {
-                respond(self.extend_hold(request), Response::ExtendHold)
-            }
-            Request::Hold { id } => respond(self.hold(id), Response::Hold),
-            Request::CreateOrder(request) => {
-                respond(self.create_order(request, retry), Response::CreateOrder)
-            }
-            Request::Order { id } => respond(self.order(id), Response::Order),
-            Request::RecordPayment(event) => {
-                respond(self.record_payment(event), Response::RecordPayment)
-            }
-            Request::Sweep {} => respond(self.sweep(), Response::Sweep),
-            Request::Audit {} => respond(self.audit(), Response::Audit),
+            Request::Product { id } => respond!(Product, self.product(id)),
+            Request::Products { after, limit } => respond!(Products, self.products(after, limit)),
+            Request::CreateProduct(new) => respond!(CreateProduct, self.create_product(new, retry)),
+            Request::AdjustStock(by) => respond!(AdjustStock, self.adjust_stock(by, retry)),
+            Request::CreateHold(hold) => respond!(CreateHold, self.create_hold(hold, retry)),
+            Request::CreateHolds(cart) => respond!(CreateHolds, self.create_holds(cart, retry)),
+            Request::ReleaseHold(request) => respond!(ReleaseHold, self.release_hold(request)),
+            Request::ExtendHold(request) => respond!(ExtendHold, self.extend_hold(request)),
+            Request::Hold { id } => respond!(Hold, self.hold(id)),
+            Request::CreateOrder(order) => respond!(CreateOrder, self.create_order(order, retry)),
+            Request::Order { id } => respond!(Order, self.order(id)),
+            Request::RecordPayment(event) => respond!(RecordPayment, self.record_payment(event)),
+            Request::Sweep {} => respond!(Sweep, self.sweep()),
+            Request::Audit {} => respond!(Audit, self.audit()),
             Request::EventsAfter { cursor, limit } => {
-                respond(self.events_after(cursor, limit), Response::EventsAfter)
+                respond!(EventsAfter, self.events_after(cursor, limit))
             }
-            Request::Ping {} => respond(self.ping(), Response::Ping),
+            Request::Ping {} => respond!(Ping, self.ping()),
         }
     }
 
@@ -100,6 +82,19 @@ impl LocalBackend {
         self.services.runtime.spawn(work).await.ok_or_else(runtime_is_gone)?
     }
 
+    /// Reads the store on the engine's runtime.
+    async fn read_store<T, Reading>(
+        &self,
+        read: impl FnOnce(Arc<dyn Store>) -> Reading + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        Reading: Future<Output = StoreResult<T>> + Send,
+    {
+        let store = Arc::clone(&self.services.store);
+        self.on_runtime(async move { Ok(read(store).await?) }).await
+    }
+
     async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<CommandResponse> {
         lanes.sort_unstable();
         lanes.dedup();
@@ -108,13 +103,11 @@ impl LocalBackend {
 
     pub async fn product(&self, id: ProductId) -> Result<Product> {
         commands::exists_ever("product", id.0, id.is_possible())?;
-        let load = || {
-            let store = Arc::clone(&self.services.store);
-            let reading = self.services.runtime.spawn(async move { store.product(id).await });
-            async { Ok(reading.await.ok_or_else(runtime_is_gone)??.map(|(product, _)| product)) }
+        let load = async || {
+            let read = self.read_store(move |store| async move { store.product(id).await });
+            Ok(read.await?.map(|(product, _)| product))
         };
-        let cached = self.services.cache.get_or_load(id, self.services.store.now(), load).await?;
-        let found: Option<CachedProduct> = cached;
+        let found = self.services.cache.get_or_load(id, self.services.store.now(), load).await?;
         found.map(|cached| cached.product).ok_or_else(|| no_such("product", id.0))
     }
 
@@ -125,17 +118,16 @@ impl LocalBackend {
         }
         // Stores keep ids as signed integers: none is larger.
         let after = after.map_or(0, |id| id.0).min(i64::MAX.unsigned_abs());
-        let store = Arc::clone(&self.services.store);
-        self.on_runtime(async move {
-            // Reads one more than asked for, to see whether there is a next page.
-            let mut found = store.products(after, limit + 1).await?;
-            let is_last = found.len() <= usize::try_from(limit).unwrap_or(usize::MAX);
-            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            let items: Vec<Product> = found.into_iter().map(|cached| cached.product).collect();
-            let next = items.last().map(|product| product.id).filter(|_| !is_last);
-            Ok(ProductPage { items, next })
-        })
-        .await
+        // Reads one more than asked for, to see whether there is a next page.
+        let read =
+            move |store: Arc<dyn Store>| async move { store.products(after, limit + 1).await };
+        let mut found = self.read_store(read).await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let is_last = found.len() <= limit;
+        found.truncate(limit);
+        let items: Vec<Product> = found.into_iter().map(|cached| cached.product).collect();
+        let next = items.last().map(|product| product.id).filter(|_| !is_last);
+        Ok(ProductPage { items, next })
     }
 
     async fn create_product(
@@ -241,8 +233,7 @@ impl LocalBackend {
 
     pub async fn hold(&self, id: HoldId) -> Result<Hold> {
         commands::possible_hold(id)?;
-        let store = Arc::clone(&self.services.store);
-        let found = self.on_runtime(async move { Ok(store.hold(id).await?) }).await?;
+        let found = self.read_store(move |store| async move { store.hold(id).await }).await?;
         let (mut hold, now) = found.ok_or_else(|| no_such("hold", id.0))?;
         // A hold ends at `expires_at`, whether or not the sweeper has seen it.
         if hold.status == HoldStatus::Active && hold.expires_at <= now {
@@ -263,8 +254,7 @@ impl LocalBackend {
 
     pub async fn order(&self, id: OrderId) -> Result<Order> {
         commands::exists_ever("order", id.0, id.is_possible())?;
-        let store = Arc::clone(&self.services.store);
-        let found = self.on_runtime(async move { Ok(store.order(id).await?) }).await?;
+        let found = self.read_store(move |store| async move { store.order(id).await }).await?;
         let (row, now) = found.ok_or_else(|| no_such("order", id.0))?;
         let mut order = row.order;
         if order.status == OrderStatus::PendingPayment && row.due_at.is_some_and(|at| at <= now) {
@@ -323,13 +313,11 @@ impl LocalBackend {
             return Err(Error::invalid_argument(why));
         }
         let cursor = cursor.min(i64::MAX.unsigned_abs() - 1);
-        let store = Arc::clone(&self.services.store);
-        self.on_runtime(async move { Ok(store.events_after(cursor, limit).await?) }).await
+        self.read_store(move |store| async move { store.events_after(cursor, limit).await }).await
     }
 
     pub async fn ping(&self) -> Result<()> {
-        let store = Arc::clone(&self.services.store);
-        self.on_runtime(async move { Ok(store.ping().await?) }).await
+        self.read_store(|store| async move { store.ping().await }).await
     }
 }
 
