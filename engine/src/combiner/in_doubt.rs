@@ -84,29 +84,27 @@ impl InDoubtCommits {
 }
 
 #[cfg(test)]
-impl InDoubtCommit {
-    /// Builds the commit of a transaction that changed nothing.
-    pub fn empty(batch_id: u64, had_locks: bool) -> Self {
-        let (decisions, changes) = (Vec::new(), Changes::default());
-        let locked_at = crate::runtime::now();
-        Self::new(batch_id, DecidedBatch { decisions, changes, locked_at }, had_locks)
-    }
-
-    pub fn absent(self) -> Self {
-        Self { is_absent: true, ..self }
-    }
-}
-
-#[cfg(test)]
-impl InDoubtCommits {
-    pub fn from_one(commit: InDoubtCommit) -> Self {
-        Self { commits: vec![commit] }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+
+    impl InDoubtCommit {
+        /// Builds the commit of a transaction that changed nothing.
+        pub fn empty(batch_id: u64, had_locks: bool) -> Self {
+            let (decisions, changes) = (Vec::new(), Changes::default());
+            let locked_at = crate::runtime::now();
+            Self::new(batch_id, DecidedBatch { decisions, changes, locked_at }, had_locks)
+        }
+
+        pub fn absent(self) -> Self {
+            Self { is_absent: true, ..self }
+        }
+    }
+
+    impl InDoubtCommits {
+        pub fn from_one(commit: InDoubtCommit) -> Self {
+            Self { commits: vec![commit] }
+        }
+    }
 
     #[test]
     fn in_doubt_commits_are_unresolved_until_all_are_absent() {
