@@ -56,7 +56,6 @@ const SAMPLE_MAX: usize = 1000;
 /// store reads within each while newer versions are announced.
 const LOADS_MAX: u32 = 4;
 
-/// The cache of one engine.
 pub(crate) struct ProductCache {
     pub mirror: Arc<ProductMirror>,
     ttl: Duration,

@@ -135,7 +135,6 @@ macro_rules! config {
                 Ok(())
             }
 
-            /// The settings that differ from their default.
             #[cfg(feature = "remote")]
             fn changed(&self) -> impl Iterator<Item = &'static str> {
                 let default = Self::default();

@@ -262,7 +262,6 @@ pub async fn migrate(config: &Config) -> Result<()> {
     local::migrate(config).await
 }
 
-/// The Tokio runtime of a blocking engine.
 struct OwnRuntime {
     runtime: Option<tokio::runtime::Runtime>,
     /// The process that runs the threads; a forked child does not.

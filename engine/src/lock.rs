@@ -31,7 +31,6 @@ pub(crate) struct Lease {
     pub granted_at: Instant,
 }
 
-/// The result of acquiring a lock.
 #[derive(Debug)]
 pub(crate) enum Grant {
     Granted(Lease),
@@ -41,7 +40,6 @@ pub(crate) enum Grant {
     Down,
 }
 
-/// The result of renewing a lease.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Renewal {
     /// The lease was extended.
@@ -52,7 +50,6 @@ pub(crate) enum Renewal {
     Lost,
 }
 
-/// A lock service.
 pub(crate) trait Lock: Send + Sync {
     /// Waits for the lock, in order of arrival, for at most `wait`.
     fn acquire(&self, name: LockName, wait: Duration) -> BoxFuture<'_, Grant>;

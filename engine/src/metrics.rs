@@ -5,12 +5,10 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
 
 /// The label of a retry: why a transaction was retried.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -18,7 +16,6 @@ pub(crate) struct Cause {
     pub cause: &'static str,
 }
 
-/// The label of a refusal: its error code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Code {
     pub code: &'static str,
@@ -34,18 +31,19 @@ macro_rules! metrics {
         $($name:ident: $kind:ty $(= $new:expr)?, $help:literal;)*
     }) => {
         pub(crate) struct $Metrics {
-            registry: Registry,
+            registry: prometheus_client::registry::Registry,
             $(#[doc = $help] pub $name: $kind,)*
         }
 
         impl $Metrics {
             pub fn new() -> Self {
-                let mut registry = Registry::with_prefix($prefix);
+                let mut registry = prometheus_client::registry::Registry::with_prefix($prefix);
                 $(
                     let $name = $crate::metrics::metrics!(@new $kind $(, $new)?);
                     // The encoder appends the unit to the name.
+                    let unit = prometheus_client::registry::Unit::Seconds;
                     match stringify!($name).strip_suffix("_seconds") {
-                        Some(of) => registry.register_with_unit(of, $help, Unit::Seconds, $name.clone()),
+                        Some(of) => registry.register_with_unit(of, $help, unit, $name.clone()),
                         None => registry.register(stringify!($name), $help, $name.clone()),
                     }
                 )*
@@ -56,7 +54,7 @@ macro_rules! metrics {
             pub fn text(&self) -> String {
                 let mut text = String::new();
                 // Writing to a String cannot fail.
-                let _ = encode_registry(&mut text, &self.registry);
+                let _ = prometheus_client::encoding::text::encode_registry(&mut text, &self.registry);
                 text
             }
         }
@@ -111,7 +109,6 @@ impl Metrics {
     }
 }
 
-/// Records a duration.
 pub(crate) fn observe(histogram: &Histogram, took: Duration) {
     histogram.observe(took.as_secs_f64());
 }

@@ -15,7 +15,6 @@ static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
 /// fork left behind.
 const REGISTRY_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The shared state of each store in this process.
 #[derive(Default)]
 struct Registry {
     process: u32,

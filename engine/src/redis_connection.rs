@@ -45,7 +45,6 @@ pub(crate) enum RedisConnectionError {
     Rejected,
 }
 
-/// What a subscription receives.
 #[derive(Debug, Clone)]
 pub(crate) enum Notice {
     Message(Arc<str>),
@@ -130,7 +129,6 @@ impl RedisConnection {
         self.state.active.borrow().is_some()
     }
 
-    /// Since when the connection is up without a loss.
     pub fn up_since(&self) -> Option<Instant> {
         self.state.active.borrow().as_ref().map(|active| active.since)
     }

@@ -29,7 +29,6 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::{Code, observe};
 use crate::rpc::Reply;
 
-/// An engine's client of a running engine.
 pub(crate) struct RemoteBackend {
     config: Config,
     client: Arc<Client>,
@@ -41,7 +40,6 @@ pub(crate) struct RemoteBackend {
 }
 
 impl RemoteBackend {
-    /// Connects to the engine that the configured URL names.
     pub async fn open(config: Config, clock: Option<&dyn Clock>) -> Result<Arc<Self>> {
         config.check_remote()?;
         if clock.is_some() {

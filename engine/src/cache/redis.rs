@@ -61,7 +61,6 @@ return 1
 
 static PUBLISH_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(PUBLISH));
 
-/// A row that waits for its publication.
 pub(super) struct PendingRow {
     product: Arc<CachedProduct>,
     read_at: Instant,

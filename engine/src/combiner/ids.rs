@@ -60,7 +60,6 @@ impl IdAllocator {
         }
     }
 
-    /// Takes `count` ids, ascending.
     pub async fn take(&self, sequence: Sequence, count: usize) -> StoreResult<Vec<u64>> {
         let blocks = self.blocks(sequence);
         loop {

@@ -6,7 +6,6 @@ use std::time::Instant;
 use crate::ledger::{Changes, Decision};
 use crate::store::{Session, StoreError};
 
-/// The result of a batch's transaction.
 #[derive(Debug)]
 pub(super) struct DecidedBatch {
     pub decisions: Vec<Decision>,
@@ -15,7 +14,6 @@ pub(super) struct DecidedBatch {
     pub locked_at: Instant,
 }
 
-/// An in-doubt commit.
 #[derive(Debug)]
 pub(super) struct InDoubtCommit {
     pub batch_id: u64,
@@ -52,7 +50,6 @@ impl InDoubtCommits {
         self.commits.push(commit);
     }
 
-    /// Returns whether no commit was ever in doubt.
     pub fn is_empty(&self) -> bool {
         self.commits.is_empty()
     }

@@ -110,7 +110,6 @@ pub(super) struct ReadyBatch {
     pub number: u64,
 }
 
-/// What to do with a lease that a lane no longer keeps.
 #[derive(Debug)]
 pub(super) enum LeaseAction {
     /// The lane is empty: release it.
@@ -152,7 +151,6 @@ impl Lanes {
         }
     }
 
-    /// Returns the number of queued requests.
     pub fn depth(&self) -> usize {
         self.depth
     }
@@ -166,7 +164,6 @@ impl Lanes {
         !self.ready.is_empty()
     }
 
-    /// Returns whether the queue is closed and empty.
     pub fn is_drained(&self) -> bool {
         self.is_closed && self.depth == 0
     }
@@ -218,7 +215,6 @@ impl Lanes {
         self.mark_ready(id);
     }
 
-    /// Adds the lane to the ready list if it may start a batch.
     fn mark_ready(&mut self, id: LaneId) {
         let share = self.share();
         if let Some(lane) = self.lanes.get_mut(&id)
@@ -244,7 +240,6 @@ impl Lanes {
         self.limits.requests = batch_sizer::after_overflow(current, requests_max, requests);
     }
 
-    /// Dequeues the next batch, if any lane may start one.
     pub fn take(&mut self) -> Option<ReadyBatch> {
         let limits = self.limits;
         let share = self.share();

@@ -42,7 +42,6 @@ impl Queue {
         }
     }
 
-    /// Locks the lanes.
     pub fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock()
     }

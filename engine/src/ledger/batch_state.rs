@@ -47,7 +47,6 @@ impl<'a> BatchState<'a> {
         }
     }
 
-    /// Reclaims all due holds and orders that were loaded.
     pub(super) fn reclaim_due(&mut self) {
         let due: Vec<_> = self
             .rows
@@ -71,7 +70,6 @@ impl<'a> BatchState<'a> {
         }
     }
 
-    /// Takes the counts of due holds and orders reclaimed for a product.
     pub(super) fn take_reclaimed(&mut self, product_id: ProductId) -> (u32, u32) {
         self.reclaimed.remove(&product_id).unwrap_or_default()
     }
@@ -109,7 +107,6 @@ impl<'a> BatchState<'a> {
         before.map_or(0, |row| row.product.version + 1)
     }
 
-    /// Lowers the product's `next_due` to `at` if that is sooner.
     pub(super) fn lower_next_due(&mut self, product_id: ProductId, at: Timestamp) {
         if let Some(row) = self.rows.products.get_mut(&product_id) {
             row.next_due = Some(row.next_due.map_or(at, |next| next.min(at)));

@@ -5,7 +5,6 @@ use super::batch_state::BatchState;
 use super::{Answer, Command, Decision, IdempotencyKey, KeyRow, Refusal};
 
 impl BatchState<'_> {
-    /// Decides one command.
     pub(super) fn decide(&mut self, command: &Command) -> Decision {
         if let Err(refusal) = self.check_token(command) {
             return refusal.into();

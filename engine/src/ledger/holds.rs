@@ -9,7 +9,6 @@ use super::batch_state::BatchState;
 use super::{Answer, Decision, NewHold, Refusal};
 
 impl BatchState<'_> {
-    /// Creates a hold for every line, or none.
     pub(super) fn hold_lines(
         &mut self,
         lines: &[NewHold],
@@ -103,7 +102,6 @@ impl BatchState<'_> {
         true
     }
 
-    /// Expires the hold if it is due.
     pub(super) fn expire_if_due(&mut self, hold_id: HoldId) {
         let due = self.rows.holds.get(&hold_id).is_some_and(|hold| hold.expires_at <= self.now);
         if due {
@@ -121,7 +119,6 @@ impl BatchState<'_> {
         Ok(self.rows.hold(hold_id)?.clone())
     }
 
-    /// Returns the hold if it is active now.
     pub(super) fn active_hold(&mut self, hold_id: HoldId) -> Result<Hold, Decision> {
         let hold = self.current_hold(hold_id)?;
         match hold.status {

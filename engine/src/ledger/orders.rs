@@ -71,7 +71,6 @@ impl BatchState<'_> {
         );
     }
 
-    /// Cancels the order if its payment is overdue.
     pub(super) fn cancel_if_due(&mut self, order_id: OrderId) {
         let due = self.rows.orders.get(&order_id).is_some_and(|row| {
             row.order.status == OrderStatus::PendingPayment
@@ -94,7 +93,6 @@ impl BatchState<'_> {
         }
     }
 
-    /// Marks a pending order as paid.
     pub(super) fn pay_pending(&mut self, order_id: OrderId) {
         let Some(order) = self.pending_order(order_id) else { return };
         if let Some(row) = self.rows.products.get_mut(&order.product_id) {
@@ -110,7 +108,6 @@ impl BatchState<'_> {
         (order.status == OrderStatus::PendingPayment).then(|| order.clone())
     }
 
-    /// Sets an order's status and payment disposition.
     pub(super) fn set_order_status(
         &mut self,
         order: &Order,

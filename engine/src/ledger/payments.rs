@@ -72,7 +72,6 @@ impl BatchState<'_> {
             && self.has_unloaded_due(order.product_id)
     }
 
-    /// Applies a payment's outcome to an existing order.
     fn apply_outcome(&mut self, order_id: OrderId, outcome: Outcome) {
         let Some(order) = self.rows.orders.get(&order_id).map(|row| row.order.clone()) else {
             return;

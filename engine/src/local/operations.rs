@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::{LocalBackend, commands, create_product};
-use crate::audit::AuditReport;
+use crate::audit::{AuditReport, Check};
 use crate::cache::CachedProduct;
 use crate::call::{Request, Response, Retry};
 use crate::combiner::{CommandResponse, LaneId};
@@ -46,7 +46,6 @@ macro_rules! respond {
 }
 
 impl LocalBackend {
-    /// Executes a request by its operation.
     pub(super) fn execute(
         &self,
         request: Request,
@@ -93,12 +92,6 @@ impl LocalBackend {
     {
         let store = Arc::clone(&self.services.store);
         self.on_runtime(async move { Ok(read(store).await?) }).await
-    }
-
-    async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<CommandResponse> {
-        lanes.sort_unstable();
-        lanes.dedup();
-        self.combiner.submit(command, &lanes).await
     }
 
     pub async fn product(&self, id: ProductId) -> Result<Product> {
@@ -159,7 +152,7 @@ impl LocalBackend {
     ) -> Result<Replayable<Product>> {
         let command = commands::adjust_stock(&adjustment, retry)?;
         let lanes = vec![self.combiner.lane(adjustment.product_id)];
-        let done = self.submit(command, lanes).await?;
+        let done = self.combiner.submit(command, lanes).await?;
         let StockAdjustment { product_id, delta, reason, .. } = adjustment;
         let replayed = done.replayed;
         tracing::info!(product_id = product_id.0, delta, reason, replayed, "adjusted stock");
@@ -177,7 +170,7 @@ impl LocalBackend {
             self.refuse_sold_out(&request)?;
         }
         let lane = self.combiner.lane(request.product_id);
-        replayable!(self.submit(command, vec![lane]).await?, Hold)
+        replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)
     }
 
     /// Fast refusal: rejects a request for more units than the product mirror
@@ -207,19 +200,19 @@ impl LocalBackend {
         let command = commands::create_holds(&self.services.config, &request, retry)?;
         let lanes =
             request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id)).collect();
-        replayable!(self.submit(command, lanes).await?, Cart)
+        replayable!(self.combiner.submit(command, lanes).await?, Cart)
     }
 
     pub async fn release_hold(&self, request: ReleaseRequest) -> Result<Hold> {
         let command = commands::release_hold(&request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
+        Ok(replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)?.value)
     }
 
     pub async fn extend_hold(&self, request: ExtendRequest) -> Result<Hold> {
         let command = commands::extend_hold(&self.services.config, &request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
+        Ok(replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)?.value)
     }
 
     /// Finds the lane of a hold's product. A hold never changes its product.
@@ -227,7 +220,7 @@ impl LocalBackend {
         if self.services.store.single_writer() {
             return Ok(LaneId(0));
         }
-        let found = self.services.product_index.of_hold(id).await?;
+        let found = self.services.product_index.holds.find(id.0).await?;
         Ok(self.combiner.lane(found.ok_or_else(|| no_such("hold", id.0))?))
     }
 
@@ -249,7 +242,7 @@ impl LocalBackend {
     ) -> Result<Replayable<Order>> {
         let command = commands::create_order(&request, retry)?;
         let lane = self.combiner.lane(request.product_id);
-        replayable!(self.submit(command, vec![lane]).await?, Order)
+        replayable!(self.combiner.submit(command, vec![lane]).await?, Order)
     }
 
     pub async fn order(&self, id: OrderId) -> Result<Order> {
@@ -268,16 +261,13 @@ impl LocalBackend {
         let lane = match &command {
             Command::Payment { order_id, .. } if !self.services.store.single_writer() => {
                 // An order that is not there has no product yet.
-                self.services
-                    .product_index
-                    .of_order(*order_id)
-                    .await?
-                    .map_or(LaneId(0), |id| self.combiner.lane(id))
+                let found = self.services.product_index.orders.find(order_id.0).await?;
+                found.map_or(LaneId(0), |id| self.combiner.lane(id))
             }
             _ => LaneId(0),
         };
         let Replayable { value: status, replayed } =
-            replayable!(self.submit(command, vec![lane]).await?, Payment)?;
+            replayable!(self.combiner.submit(command, vec![lane]).await?, Payment)?;
         Ok(Replayable { value: PaymentReceipt { status }, replayed })
     }
 
@@ -294,15 +284,16 @@ impl LocalBackend {
     pub async fn audit(&self) -> Result<AuditReport> {
         let (store, cache) = (Arc::clone(&self.services.store), Arc::clone(&self.services.cache));
         self.on_runtime(async move {
-            let facts = store.audit().await?;
-            let mut drift = Vec::new();
+            let mut report = store.audit().await?;
             for cached in cache.sample() {
                 let id = cached.product.id;
-                if let Some((stored, _)) = store.product(id).await? {
-                    drift.extend(drift_between(&cached, &stored).map(|detail| (id, detail)));
+                if let Some((stored, _)) = store.product(id).await?
+                    && let Some(detail) = drift_between(&cached, &stored)
+                {
+                    report.add(Check::CacheDrift, id.0, detail);
                 }
             }
-            Ok(facts.report(drift))
+            Ok(report)
         })
         .await
     }

@@ -19,7 +19,6 @@ use crate::runtime;
 /// longer than a run of batches keeps a lock (`lock_run`, 20 ms by default).
 const HOLDER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The locks of one store.
 #[derive(Default)]
 pub(crate) struct LocalLock {
     /// The locked names. A name is here while it is held, so a waiter always

@@ -143,7 +143,6 @@ fn script(body: &str) -> Script {
     Script::new(&format!("{COMMON}{body}"))
 }
 
-/// Why a waiter wakes.
 enum Wake {
     Granted {
         fence: u64,
@@ -172,7 +171,6 @@ struct LockState {
     cleanup: mpsc::Sender<(LockName, u128)>,
 }
 
-/// Opens the lock of an engine.
 pub(crate) fn lock(connection: RedisConnection, lease_ttl: Duration) -> Arc<dyn Lock> {
     Arc::new(RedisLock::new(connection, lease_ttl))
 }
@@ -199,7 +197,6 @@ impl RedisLock {
     }
 }
 
-/// Wakes waiters as messages arrive.
 async fn wake_waiters(state: Arc<LockState>, mut messages: Subscription) {
     while let Some(notice) = messages.next().await {
         match notice {

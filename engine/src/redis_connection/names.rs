@@ -21,7 +21,6 @@ impl RedisNames {
         Self { database, ..self }
     }
 
-    /// The prefix of all names.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }

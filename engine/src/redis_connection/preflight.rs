@@ -31,7 +31,6 @@ end
 return ''
 ";
 
-/// Why a connection cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     /// The server cannot be reached, or takes no writes now.

@@ -31,7 +31,6 @@ const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// Finds a server that died without closing its connection while no command runs.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// One established connection.
 #[derive(Clone)]
 pub(super) struct ActiveConnection {
     /// Grows with each connection, so that a command which fails late does not
@@ -263,7 +262,6 @@ impl ConnectionState {
         }
     }
 
-    /// Sends a gap to all subscribers.
     fn send_gap(&self) {
         for sender in self.channels.lock().values() {
             // It fails only without a subscriber.
@@ -288,7 +286,6 @@ impl ConnectionState {
         self.channels.lock().clear();
     }
 
-    /// Keeps the connection up, until it is cancelled.
     async fn supervise(self: &Arc<Self>, mut opened: Option<ActiveConnection>) {
         let mut backoff = BACKOFF_MIN;
         loop {

@@ -32,7 +32,6 @@ const RESPONSE_BYTES_MAX: usize = 16 << 20;
 /// The most retries of one call; `remote_reconnect` bounds their time.
 const RETRIES_MAX: usize = 32;
 
-/// A call to be sent.
 pub(super) struct PendingCall {
     pub name: &'static str,
     request: Box<RawValue>,
@@ -119,12 +118,10 @@ impl Client {
         self.connector.handle()
     }
 
-    /// Closes the connection and opens no other.
     pub async fn close(&self) {
         self.connector.close().await;
     }
 
-    /// Drops the connection at once and opens no other.
     pub fn abort(&self) {
         self.connector.abort();
     }

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,7 +37,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// How long closing waits for the HTTP/2 GOAWAY exchange.
 const GOAWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// An open connection.
 #[derive(Clone)]
 pub(super) struct Connection {
     pub sender: SendRequest<Full<Bytes>>,
@@ -86,7 +85,6 @@ impl Connector {
         &self.tasks.handle
     }
 
-    /// The `Authorization` header of requests, if the URL carries a key.
     pub fn key(&self) -> Option<&HeaderValue> {
         self.address.key.as_ref()
     }
@@ -131,9 +129,8 @@ impl Connector {
     /// Starts to connect in a task of its own, so that a caller that drops its
     /// future does not cancel the attempt for the others.
     fn open(self: &Arc<Self>) -> Opening {
-        let (sender, receiver) = oneshot::channel();
         let connector = Arc::clone(self);
-        self.tasks.spawn(async move {
+        let opening = self.tasks.spawn(async move {
             let late = |_| {
                 Error::new(
                     ErrorKind::Unavailable,
@@ -150,11 +147,12 @@ impl Connector {
                 Ok(open) if !connector.tasks.tracker.is_closed() => State::Open(open.clone()),
                 _ => State::Closed,
             };
-            drop(state);
-            // Fails when no caller waits any more.
-            let _ = sender.send(opened);
+            opened
         });
-        receiver.map(|opened| opened.unwrap_or_else(|_| Err(closed()))).boxed().shared()
+        opening
+            .map(|opened| opened.ok().flatten().unwrap_or_else(|| Err(closed())))
+            .boxed()
+            .shared()
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
@@ -298,7 +296,6 @@ impl Connector {
     }
 }
 
-/// The TLS connector for this address, if it uses TLS.
 #[cfg(feature = "tls")]
 fn tls_connector(address: &Address, config: &Config) -> Result<Option<tokio_rustls::TlsConnector>> {
     if !matches!(address.endpoint, RemoteEndpoint::Tls { .. }) {
@@ -324,9 +321,13 @@ struct Tasks {
 }
 
 impl Tasks {
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    /// Spawns a task whose result is `None` if it was stopped.
+    fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<Option<T>> {
         let work = self.stop.clone().run_until_cancelled_owned(work);
-        self.tracker.spawn_on(work, &self.handle);
+        self.tracker.spawn_on(work, &self.handle)
     }
 }
 

@@ -1,10 +1,8 @@
 //! The metrics of a remote backend.
 
-use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
 
 use crate::metrics::{Code, latency, metrics};
 

@@ -16,7 +16,6 @@
 
 use super::pool::{Driver, Pools};
 
-/// A dialect and its pools.
 pub(super) trait Database: Send + Sync + 'static {
     /// Opens connections and sends texts.
     type Driver: Driver;

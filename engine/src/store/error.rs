@@ -2,7 +2,6 @@
 
 use crate::error::{Error, ErrorKind};
 
-/// The class of a database error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The database rolled the transaction back for another one: retry.
@@ -34,7 +33,6 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The label `cause` of metrics.
     pub fn cause(self) -> &'static str {
         match self {
             Self::Deadlock => "deadlock",

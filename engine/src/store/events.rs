@@ -54,7 +54,6 @@ async fn read<D: Database>(
     Ok((page.events, page.has_unnumbered))
 }
 
-/// Events after a cursor.
 struct Page {
     cursor: u64,
     limit: usize,

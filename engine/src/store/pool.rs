@@ -44,7 +44,6 @@ pub(super) trait Driver: Manager<Error = StoreError> + Clone + 'static {
 
     fn close(session: Self::Type) -> impl Future<Output = ()> + Send;
 
-    /// Prepares a session before the pool lends it.
     fn prepare(&self, _: &mut Self::Type) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
@@ -100,13 +99,11 @@ impl<D: Driver> Pools<D> {
         Ok(Self { writers, readers, timeout, committed_at: Arc::default() })
     }
 
-    /// Acquires a writing connection.
     pub async fn writer(&self) -> StoreResult<Box<dyn Connection>> {
         let session = self.writers.get().await.map_err(pool_error)?;
         Ok(self.lend(&self.writers, session).await)
     }
 
-    /// Acquires a reading connection.
     pub async fn reader(&self) -> StoreResult<Box<dyn Connection>> {
         let session = self.readers.get().await.map_err(pool_error)?;
         Ok(self.lend(&self.readers, session).await)

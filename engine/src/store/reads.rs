@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::audit::{SCAN_ROWS, read_facts};
+use super::audit::{SCAN_ROWS, read_report};
 use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
@@ -21,7 +21,7 @@ use super::writes::insert_product;
 use super::{
     DueProducts, Owned, ProductInsert, Sequence, Session, Store, StoreOptions, rows, schema,
 };
-use crate::audit::AuditFacts;
+use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
 use crate::ledger::{OrderRow, ProductRow};
 use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, ProductId, Timestamp};
@@ -37,7 +37,6 @@ const AUDIT_WAIT: Duration = Duration::from_secs(10);
 /// 64 reach the end of all ids.
 const FREE_ID_PROBES: u32 = 64;
 
-/// A store that speaks SQL.
 pub(crate) struct SqlStore<D> {
     database: D,
     time: Arc<Timekeeper>,
@@ -49,12 +48,13 @@ pub(crate) struct SqlStore<D> {
 impl<D: Database> SqlStore<D> {
     /// Opens a store whose migrations are applied, and checks its tables.
     pub async fn open(database: D, options: &StoreOptions) -> StoreResult<Self> {
-        let StoreOptions { clock, host, clock_steps, retries, .. } = options;
+        let StoreOptions { config, clock, host, clock_steps } = options;
+        let retries = config.retries;
         let time = Timekeeper::new(Arc::clone(clock), Arc::clone(host), clock_steps.clone());
         let auditing = tokio::sync::Mutex::default();
-        let store = Self { database, time: Arc::new(time), retries: *retries, auditing };
-        let ready = match with_retries(*retries, || store.check_tables()).await {
-            Ok(()) if D::NOW.is_none() => with_retries(*retries, || store.resume_time()).await,
+        let store = Self { database, time: Arc::new(time), retries, auditing };
+        let ready = match with_retries(retries, || store.check_tables()).await {
+            Ok(()) if D::NOW.is_none() => with_retries(retries, || store.resume_time()).await,
             checked => checked.map_err(schema::table_error),
         };
         if ready.is_err() {
@@ -109,7 +109,6 @@ impl<D: Database> SqlStore<D> {
         Ok(self.time.observe(time.inspect_err(|_| connection.discard())?, started))
     }
 
-    /// Reads rows, and the store's time.
     async fn select_all<T: Send>(
         &self,
         sql: String,
@@ -120,7 +119,6 @@ impl<D: Database> SqlStore<D> {
         Ok((collect.rows, now))
     }
 
-    /// Reads at most one row, and the store's time.
     async fn select_one<T: Send>(
         &self,
         sql: String,
@@ -397,11 +395,11 @@ impl<D: Database> Store for SqlStore<D> {
         })
     }
 
-    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>> {
+    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditReport>> {
         let audit = move || async move {
             let mut connection = self.database.pools().reader().await?;
-            let facts = read_facts::<D>(connection.as_mut(), &self.time, SCAN_ROWS).await;
-            facts.inspect_err(|_| connection.discard())
+            let report = read_report::<D>(connection.as_mut(), &self.time, SCAN_ROWS).await;
+            report.inspect_err(|_| connection.discard())
         };
         Box::pin(async move {
             // Each audit reads every row: several at once would starve buyers.

@@ -47,7 +47,6 @@ impl<D: Database> SqlSession<D> {
         self.connection.as_mut()
     }
 
-    /// Begins a transaction.
     pub async fn open(&mut self) -> StoreResult<()> {
         self.is_open = true;
         execute(self.connection(), &[D::BEGIN]).await

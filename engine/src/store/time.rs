@@ -72,7 +72,6 @@ impl Timekeeper {
         Self { clock, host, latest, observation, steps }
     }
 
-    /// When a clock read starts, for [`Timekeeper::observe`].
     pub fn start_observation(&self) -> Instant {
         self.host.monotonic()
     }

@@ -122,7 +122,6 @@ pub(super) fn insert_product(
     key.into_iter().chain([product, outbox]).map(|sql| Statement::self_checking(sql, 1)).collect()
 }
 
-/// The statements that write new holds.
 pub(super) fn insert_holds<T>(holds: &[&Hold]) -> Vec<Statement<T>> {
     let mut all = Vec::new();
     insert(&mut all, &format!("stockade_holds ({})", rows::HOLD), holds, hold_values);

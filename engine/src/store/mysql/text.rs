@@ -14,7 +14,6 @@ const SUSPECT_ABOVE: usize = 128 * 1024;
 /// may have been lost for another reason.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
-/// Separates two statements of a text.
 pub(super) const SEPARATOR: &str = "; ";
 
 /// The longest text that the server and a proxy before it accept.
@@ -33,7 +32,6 @@ impl Default for PacketLimit {
 }
 
 impl PacketLimit {
-    /// Sets the server's `max_allowed_packet`.
     pub fn set_server_limit(&self, max_allowed_packet: usize) {
         self.server.store(max_allowed_packet.saturating_sub(MARGIN), Ordering::Relaxed);
     }

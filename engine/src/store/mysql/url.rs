@@ -28,7 +28,6 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The name of the mode, as a URL has it.
     pub fn mode_name(&self) -> &'static str {
         mode_name(self.options.get_ssl_mode())
     }
@@ -95,7 +94,6 @@ impl Target {
     }
 }
 
-/// Reads the query by the names of [`NAMES`].
 fn parse_query(url: &Url) -> StoreResult<BTreeMap<&'static str, String>> {
     let mut query = BTreeMap::new();
     for (name, value) in url.query_pairs() {
