@@ -152,7 +152,6 @@ macro_rules! define_call {
             $($Variant $(($request))? $({ $($arg: $kind),* })?,)*
         }
 
-        /// The result of the operation of the same name.
         #[derive(Debug, Clone, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub(crate) enum Response {

@@ -46,7 +46,6 @@ pub struct Setting {
     pub help: &'static str,
 }
 
-/// Parses a setting's value from text.
 trait Value: Sized {
     fn parse(text: &str) -> std::result::Result<Self, String>;
 }

@@ -49,7 +49,6 @@ fn store_options(config: &Config, clock: Arc<dyn Clock>, metrics: &Metrics) -> S
     StoreOptions { config, clock, host: Arc::new(SystemClock), clock_steps }
 }
 
-/// Applies the missing migrations of the configured store.
 pub(crate) async fn migrate(config: &Config) -> Result<()> {
     // An explicit call migrates whatever the `migrate` setting says.
     let config = Config { migrate: Migrate::Auto, ..config.clone() };
@@ -116,7 +115,6 @@ impl LocalBackend {
         }))
     }
 
-    /// Starts the parts that run on the services.
     pub fn assemble(services: Services) -> Arc<Self> {
         let services = Arc::new(services);
         let combiner = Combiner::start(Arc::clone(&services));

@@ -17,7 +17,6 @@ use futures_util::future::BoxFuture;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LockName(pub u64);
 
-/// A lock that was granted for a time.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub name: LockName,

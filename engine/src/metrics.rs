@@ -4,22 +4,13 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
-/// The label of a retry: why a transaction was retried.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Cause {
-    pub cause: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Code {
-    pub code: &'static str,
-}
+/// One label: its name and value.
+pub(crate) type Label = [(&'static str, &'static str); 1];
 
 /// Defines the metrics of a backend, each once: its name, type, value at the start
 /// (by default the type's) and help. One whose name ends in `_seconds` has that
@@ -65,10 +56,10 @@ pub(crate) use metrics;
 metrics! {
     struct Metrics("stockade") {
         requests: Counter, "Requests decided by transactions";
-        refusals: Family<Code, Counter>, "Requests refused, by code";
+        refusals: Family<Label, Counter>, "Requests refused, by code";
         refused_at_once: Counter, "Holds refused by the sold-out cache, without a transaction";
         transactions: Counter, "Transactions committed";
-        retries: Family<Cause, Counter>, "Transactions retried, by cause";
+        retries: Family<Label, Counter>, "Transactions retried, by cause";
         batch_size: Histogram = Histogram::new(exponential_buckets(1.0, 2.0, 12)),
             "Requests decided in one transaction";
         queue_depth: Gauge, "Requests waiting for a transaction";
@@ -101,11 +92,11 @@ pub(crate) fn latency() -> Histogram {
 
 impl Metrics {
     pub fn retry(&self, cause: &'static str) {
-        self.retries.get_or_create(&Cause { cause }).inc();
+        self.retries.get_or_create(&[("cause", cause)]).inc();
     }
 
     pub fn refusal(&self, code: &'static str) {
-        self.refusals.get_or_create(&Code { code }).inc();
+        self.refusals.get_or_create(&[("code", code)]).inc();
     }
 }
 

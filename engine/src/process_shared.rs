@@ -39,7 +39,6 @@ impl Registry {
     }
 }
 
-/// The lock and the product mirror of one store in this process.
 pub(crate) struct ProcessShared {
     pub lock: Arc<LocalLock>,
     pub mirror: Arc<ProductMirror>,

@@ -34,7 +34,6 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_millis(300);
 /// Messages that a subscriber may be behind before it misses some.
 const SUBSCRIBER_BACKLOG: usize = 4096;
 
-/// Why a command has no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RedisConnectionError {
     /// The connection is down; the command did not run.

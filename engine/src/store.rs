@@ -47,7 +47,6 @@ use crate::runtime;
 pub(crate) const STORES: &str =
     "a store is sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";
 
-/// How to connect to a store, and how long to wait for it.
 #[derive(Clone)]
 pub(crate) struct StoreOptions {
     pub config: Config,
@@ -83,14 +82,12 @@ pub(crate) struct ReadSet {
     pub due_limit: u32,
 }
 
-/// The rows that a transaction has read, and its time.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub rows: Rows,
     pub now: Timestamp,
 }
 
-/// The writes of one transaction.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
     /// Resolves an in-doubt commit.

@@ -63,7 +63,6 @@ pub(super) fn complete(
     outcomes
 }
 
-/// Publishes committed changes within this process.
 fn publish(services: &Services, changes: &Changes) {
     for event in &changes.events {
         match event.kind {

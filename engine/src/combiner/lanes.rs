@@ -227,7 +227,6 @@ impl Lanes {
         }
     }
 
-    /// Adapts the batch size to how long a transaction of so many requests took.
     pub fn adapt_batch_size(&mut self, requests: usize, took: Duration) {
         let BatchLimits { requests: current, requests_max, .. } = self.limits;
         self.limits.requests = batch_sizer::next(current, requests_max, requests, took);
@@ -392,7 +391,6 @@ impl Lanes {
         }
     }
 
-    /// Returns the lease of a lane that has a batch in flight.
     pub fn lease(&self, id: LaneId) -> Option<&Lease> {
         self.lanes.get(&id)?.lease.as_ref()
     }

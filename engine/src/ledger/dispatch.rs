@@ -35,7 +35,7 @@ impl BatchState<'_> {
                     batch.adjust(*product_id, *delta, *version)
                 }),
             Command::Reclaim { product_id } => {
-                let (holds, orders) = self.take_reclaimed(*product_id);
+                let (holds, orders) = self.reclaimed.remove(product_id).unwrap_or_default();
                 let more = self.has_unloaded_due(*product_id);
                 decision(Ok(Answer::Reclaimed { holds, orders, more }))
             }

@@ -74,14 +74,12 @@ impl BatchState<'_> {
         if let Some(customer) = customer {
             self.record_customer(&hold, customer);
         }
-        self.emit_event(
-            EventKind::HoldCreated,
-            hold.product_id,
-            Some(hold.id),
-            None,
-            hold.quantity.into(),
-        );
+        self.emit_hold_event(EventKind::HoldCreated, &hold);
         hold
+    }
+
+    fn emit_hold_event(&mut self, kind: EventKind, hold: &Hold) {
+        self.emit_event(kind, hold.product_id, Some(hold.id), None, hold.quantity.into());
     }
 
     /// Ends an active hold with status `to` and returns its stock; reports whether
@@ -96,9 +94,9 @@ impl BatchState<'_> {
         row.product.stock += u64::from(hold.quantity);
         let before = (hold.status, hold.expires_at);
         hold.status = to;
-        let (product_id, quantity) = (hold.product_id, hold.quantity);
+        let hold = hold.clone();
         self.record_hold(hold_id, Some(before));
-        self.emit_event(kind, product_id, Some(hold_id), None, quantity.into());
+        self.emit_hold_event(kind, &hold);
         true
     }
 
@@ -150,8 +148,7 @@ impl BatchState<'_> {
             self.record_hold(hold_id, Some((hold.status, hold.expires_at)));
             hold.expires_at = end;
             self.rows.holds.insert(hold_id, hold.clone());
-            let (product_id, quantity) = (hold.product_id, hold.quantity.into());
-            self.emit_event(EventKind::HoldExtended, product_id, Some(hold_id), None, quantity);
+            self.emit_hold_event(EventKind::HoldExtended, &hold);
         }
         Ok(Answer::Hold(hold))
     }

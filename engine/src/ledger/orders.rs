@@ -57,18 +57,12 @@ impl BatchState<'_> {
             updated_at: self.now,
         };
         self.record_order(id, None);
+        self.emit_order_event(EventKind::OrderCreated, &order);
         self.rows.orders.insert(id, OrderRow { order, due_at });
         self.rows.order_by_hold.insert(hold_id, id);
         if let Some(due_at) = due_at {
             self.lower_next_due(product_id, due_at);
         }
-        self.emit_event(
-            EventKind::OrderCreated,
-            product_id,
-            Some(hold_id),
-            Some(id),
-            quantity.into(),
-        );
     }
 
     pub(super) fn cancel_if_due(&mut self, order_id: OrderId) {

@@ -128,7 +128,7 @@ impl BatchState<'_> {
             if let Some(row) = self.rows.payments.get_mut(&event.key) {
                 row.waiting = false;
             }
-            self.record_settled_payment(order_id, event.key);
+            self.settled_payments.push((order_id, event.key));
         }
     }
 }

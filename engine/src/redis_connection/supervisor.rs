@@ -209,13 +209,11 @@ impl ConnectionState {
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg("maxmemory-policy");
         // Many hosted servers do not permit CONFIG.
-        let Ok(policy) = command.query_async::<HashMap<String, String>>(connection).await else {
-            return;
-        };
-        let Some(policy) = policy.get("maxmemory-policy") else {
-            return;
-        };
-        if policy != "noeviction" && !self.logged_policy.swap(true, Ordering::Relaxed) {
+        let found = command.query_async::<HashMap<String, String>>(connection).await;
+        if let Some(policy) = found.unwrap_or_default().get("maxmemory-policy")
+            && policy != "noeviction"
+            && !self.logged_policy.swap(true, Ordering::Relaxed)
+        {
             let server = &self.server;
             tracing::warn!(
                 server,

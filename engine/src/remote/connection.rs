@@ -9,7 +9,6 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use http_body_util::Full;
 use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper::header::HeaderValue;
 use hyper::http::uri::Scheme;
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -53,16 +52,15 @@ enum State {
     Open(Connection),
 }
 
-/// Opens and keeps the connection.
 pub(super) struct Connector {
-    address: Address,
+    pub address: Address,
     #[cfg(feature = "tls")]
     tls: Option<tokio_rustls::TlsConnector>,
     pub counters: Counters,
     /// Guards the connection's state. A plain mutex: each critical section
     /// clones or replaces the state and never awaits.
     state: Mutex<State>,
-    tasks: Tasks,
+    pub tasks: Tasks,
 }
 
 impl Connector {
@@ -79,14 +77,6 @@ impl Connector {
             state: Mutex::new(State::Closed),
             tasks: Tasks { handle, tracker: TaskTracker::new(), stop: CancellationToken::new() },
         })
-    }
-
-    pub fn handle(&self) -> &Handle {
-        &self.tasks.handle
-    }
-
-    pub fn key(&self) -> Option<&HeaderValue> {
-        self.address.key.as_ref()
     }
 
     /// Closes the connection and opens no other.
@@ -314,8 +304,8 @@ fn tls_connector(address: &Address, config: &Config) -> Result<Option<tokio_rust
 
 /// Spawns the background tasks of a connection.
 #[derive(Clone)]
-struct Tasks {
-    handle: Handle,
+pub(super) struct Tasks {
+    pub handle: Handle,
     tracker: TaskTracker,
     stop: CancellationToken,
 }

@@ -4,12 +4,12 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::metrics::{Code, latency, metrics};
+use crate::metrics::{Label, latency, metrics};
 
 metrics! {
     struct Counters("stockade_remote") {
         call_seconds: Histogram = latency(), "Duration of a call, retries included";
-        refusals: Family<Code, Counter>, "Failed calls, by error code";
+        refusals: Family<Label, Counter>, "Failed calls, by error code";
         retries: Counter, "Retries of calls after their connection failed";
         connections: Counter, "Connections opened";
         connections_lost: Counter, "Connections lost";

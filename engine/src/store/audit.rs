@@ -17,9 +17,7 @@ use super::time::Timekeeper;
 use crate::audit::{AuditReport, Check};
 use crate::model::Timestamp;
 
-/// The rows that a statement scans.
 pub(super) const SCAN_ROWS: u32 = 10_000;
-/// How often a running audit logs its progress.
 const LOG_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Default)]

@@ -17,7 +17,6 @@
 use super::pool::{Driver, Pools};
 
 pub(super) trait Database: Send + Sync + 'static {
-    /// Opens connections and sends texts.
     type Driver: Driver;
     /// Whether the database serializes all writers.
     const SINGLE_WRITER: bool;

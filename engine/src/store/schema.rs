@@ -62,7 +62,6 @@ fn unfit(why: String) -> StoreError {
     StoreError::new(Fault::Unfit, why)
 }
 
-/// A migration that the store has recorded.
 #[derive(Debug)]
 pub(super) struct Applied {
     pub version: i64,

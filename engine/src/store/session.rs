@@ -103,7 +103,6 @@ impl<D: Database> SqlSession<D> {
         statements::select_products(ids, D::NOW.unwrap_or("NULL"), D::LOCK)
     }
 
-    /// Locks a sequence and returns its next value.
     pub async fn lock_sequence(&mut self, name: &str) -> StoreResult<u64> {
         let lock = D::LOCK;
         let sql = format!("SELECT next FROM stockade_sequences WHERE name = '{name}'{lock}");

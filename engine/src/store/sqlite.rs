@@ -26,7 +26,6 @@ use address::SqliteAddress;
 
 raw_cells!(sqlx::sqlite::SqliteRow);
 
-/// Classifies SQLite's extended result codes.
 fn fault_by_code(code: i32) -> Option<Fault> {
     Some(match code & 0xff {
         // Busy, and locked by another connection of this process.
@@ -119,7 +118,6 @@ pub(super) fn identity(url: &str) -> Option<String> {
 }
 
 impl SqliteDatabase {
-    /// Prepares the pools and applies the missing migrations.
     pub async fn open(options: &StoreOptions) -> StoreResult<Self> {
         let database = Self::new(options)?;
         // Busy writers may keep the write lock beyond the busy timeout.

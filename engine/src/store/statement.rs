@@ -122,7 +122,6 @@ pub(super) async fn execute<S: AsRef<str>>(
 /// Decodes a row of a read whose rows are all alike.
 pub(super) type ReadRow<T> = fn(&mut Cells<'_>) -> sqlx::Result<T>;
 
-/// Collects the rows of a statement.
 pub(super) struct Collect<T> {
     read: ReadRow<T>,
     pub rows: Vec<T>,
