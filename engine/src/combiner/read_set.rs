@@ -14,7 +14,6 @@ pub(super) fn count_ids(requests: &[PendingRequest]) -> (usize, usize) {
     (holds, requests.iter().filter(is_order).count())
 }
 
-/// Assigns an id to each hold and order that the commands may create.
 pub(super) fn assign_ids(requests: &mut [PendingRequest], holds: Vec<u64>, orders: Vec<u64>) {
     let mut holds = holds.into_iter().map(HoldId);
     let mut orders = orders.into_iter().map(OrderId);
@@ -28,7 +27,6 @@ pub(super) fn assign_ids(requests: &mut [PendingRequest], holds: Vec<u64>, order
     }
 }
 
-/// Collects the ids assigned to a command.
 pub(super) fn collect_ids(command: &Command, holds: &mut Vec<u64>, orders: &mut Vec<u64>) {
     holds.extend(command.new_holds().iter().map(|hold| hold.id.0));
     if let Command::Order { order_id, .. } = command {

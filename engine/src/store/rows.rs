@@ -128,7 +128,6 @@ pub(super) use raw_cells;
 pub(super) const PRODUCT: &str =
     "id, name, price, stock, held, pending, sold, version, received, fence, next_due";
 
-/// Decodes a row of [`PRODUCT`].
 pub(super) fn product(row: &mut Cells<'_>) -> sqlx::Result<ProductRow> {
     Ok(ProductRow {
         product: Product {
@@ -150,7 +149,6 @@ pub(super) fn product(row: &mut Cells<'_>) -> sqlx::Result<ProductRow> {
 /// The columns of [`hold`].
 pub(super) const HOLD: &str = "id, product_id, qty, status, expires_at, created_at, token";
 
-/// Decodes a row of [`HOLD`].
 pub(super) fn hold(row: &mut Cells<'_>) -> sqlx::Result<Hold> {
     Ok(Hold {
         id: HoldId(row.count()?),
@@ -168,7 +166,6 @@ pub(super) fn hold(row: &mut Cells<'_>) -> sqlx::Result<Hold> {
 pub(super) const ORDER: &str = "id, hold_id, product_id, qty, status, disposition, secret, \
      created_at, updated_at, due_at";
 
-/// Decodes a row of [`ORDER`].
 pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<OrderRow> {
     let id = OrderId(row.count()?);
     Ok(OrderRow {
@@ -191,7 +188,6 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<OrderRow> {
 pub(super) const PAYMENT: &str =
     "idempotency_key, body_hash, order_id, secret, outcome, answer, waiting, received_at";
 
-/// Decodes a row of [`PAYMENT`].
 pub(super) fn payment(row: &mut Cells<'_>) -> sqlx::Result<PaymentRow> {
     Ok(PaymentRow {
         key: row.key()?,
@@ -208,7 +204,6 @@ pub(super) fn payment(row: &mut Cells<'_>) -> sqlx::Result<PaymentRow> {
 /// The columns of [`key`].
 pub(super) const KEY: &str = "idempotency_key, fingerprint, answer";
 
-/// Decodes a row of [`KEY`].
 pub(super) fn key(row: &mut Cells<'_>) -> sqlx::Result<KeyRow> {
     Ok(KeyRow { key: row.key()?, fingerprint: row.hash()?, answer: row.json()? })
 }

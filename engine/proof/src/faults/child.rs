@@ -301,8 +301,8 @@ fn shop(task: &ChildTask, load: &Load, end: &mpsc::Receiver<()>) {
 
 /// Kills or stops this process at the given pass of a failpoint.
 fn arm(point: &str, pass: u64, act: FaultAction) {
-    let all = Failpoint::ALL.into_iter();
-    let point = all.clone().find(|at| at.name() == point).expect("a failpoint");
+    let mut all = Failpoint::ALL.iter().copied();
+    let point = all.find(|at| at.as_str() == point).expect("a failpoint");
     let splits = matches!(point, Failpoint::AfterWrite | Failpoint::BeforeCommit);
     let passed = AtomicU64::new(0);
     failpoints::install(splits, move |at| {
