@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ProductId, Timestamp, named_enum};
+use crate::model::{Timestamp, named_enum};
 
 /// The result of checking a store's totals against its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,24 @@ pub struct AuditReport {
 impl AuditReport {
     /// The most findings that one check reports.
     pub const FINDINGS_PER_CHECK: u32 = 100;
+
+    /// The report of a store without rows.
+    pub(crate) fn empty() -> Self {
+        Self {
+            consistent: true,
+            products: 0,
+            units: Units::default(),
+            waiting_events: 0,
+            oldest_waiting_event: None,
+            products_due: 0,
+            findings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, check: Check, id: u64, detail: String) {
+        self.consistent = false;
+        self.findings.push(Finding { check, id, detail });
+    }
 }
 
 /// Units by state, over all products. 128 bits, since they are sums of 63-bit
@@ -88,40 +106,6 @@ named_enum!(
         HoldBatch = "hold_batch",
     }
 );
-
-/// An audit's findings in the store, from one snapshot.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct AuditFacts {
-    pub products: u64,
-    pub units: Units,
-    pub waiting_events: u64,
-    pub oldest_waiting_event: Option<Timestamp>,
-    pub products_due: u64,
-    pub findings: Vec<Finding>,
-}
-
-impl AuditFacts {
-    /// Builds the report, with the cache's differences from the store.
-    pub fn report(
-        mut self,
-        cache_drift: impl IntoIterator<Item = (ProductId, String)>,
-    ) -> AuditReport {
-        self.findings.extend(cache_drift.into_iter().map(|(id, detail)| Finding {
-            check: Check::CacheDrift,
-            id: id.0,
-            detail,
-        }));
-        AuditReport {
-            consistent: self.findings.is_empty(),
-            products: self.products,
-            units: self.units,
-            waiting_events: self.waiting_events,
-            oldest_waiting_event: self.oldest_waiting_event,
-            products_due: self.products_due,
-            findings: self.findings,
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

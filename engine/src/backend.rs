@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::lifecycle::Lifecycle;
 
-/// Executes calls.
 pub(crate) trait Backend: Send + Sync {
     /// Executes a request, at most once for all attempts with the same `retry`
     /// key.

@@ -13,9 +13,10 @@ pub(crate) mod mirror;
 pub(crate) mod redis;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
@@ -55,9 +56,8 @@ const SAMPLE_MAX: usize = 1000;
 /// store reads within each while newer versions are announced.
 const LOADS_MAX: u32 = 4;
 
-/// The cache of one engine.
 pub(crate) struct ProductCache {
-    mirror: Arc<ProductMirror>,
+    pub mirror: Arc<ProductMirror>,
     ttl: Duration,
     shared: Option<SharedTier>,
     flights: Flights,
@@ -220,11 +220,6 @@ impl ProductCache {
         }
     }
 
-    /// Fast refusal: see [`ProductMirror::sold_out`].
-    pub fn sold_out(&self, id: ProductId, quantity: u32, now: Timestamp) -> Option<u64> {
-        self.mirror.sold_out(id, quantity, now)
-    }
-
     /// Returns the product if it is cached and fresh, and counts the hit.
     pub fn peek(&self, id: ProductId, now: Timestamp) -> Option<Arc<CachedProduct>> {
         let cached = self.mirror.get(id, now, self.ttl)??;
@@ -240,24 +235,6 @@ impl ProductCache {
     /// Some of the rows that this process would serve, for the audit.
     pub fn sample(&self) -> Vec<CachedProduct> {
         self.mirror.sample(SAMPLE_MAX, self.ttl)
-    }
-
-    /// Invalidates what is older than a version that another process wrote.
-    #[cfg(test)]
-    pub fn invalidate(&self, id: ProductId, version: u64) {
-        self.mirror.invalidate(id, version);
-    }
-
-    /// Invalidates everything, as after a gap in the stream of invalidations.
-    #[cfg(test)]
-    pub fn invalidate_all(&self) {
-        self.mirror.invalidate_all();
-    }
-
-    /// Removes a product's entry.
-    #[cfg(test)]
-    pub fn remove(&self, id: ProductId) {
-        self.mirror.remove(id);
     }
 
     /// Ends the cache's tasks; pending publications are dropped.
@@ -297,7 +274,7 @@ struct FlightGuard<'a> {
 
 impl Flights {
     fn join(&self, id: ProductId) -> FlightGuard<'_> {
-        let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_id = self.by_id.lock();
         let (flight, callers) = by_id.entry(id).or_default();
         *callers += 1;
         FlightGuard { flights: self, id, flight: Arc::clone(flight) }
@@ -305,7 +282,7 @@ impl Flights {
 
     /// Removes one caller, or all, from a flight, and an empty flight from the map.
     fn leave(&self, id: ProductId, flight: &Flight, all: bool) {
-        let mut by_id = self.by_id.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_id = self.by_id.lock();
         if let Some((current, callers)) = by_id.get_mut(&id)
             && Arc::ptr_eq(current, flight)
         {

@@ -146,14 +146,12 @@ pub(crate) use operations;
 macro_rules! define_call {
     ($($(#[$doc:meta])* fn $name:ident $([$request:ty])? $(($($arg:ident: $kind:ty),*))?
         -> $answer:ty = $Variant:ident;)*) => {
-        /// An operation with its arguments.
         #[derive(Debug, Clone, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case", deny_unknown_fields)]
         pub(crate) enum Request {
             $($Variant $(($request))? $({ $($arg: $kind),* })?,)*
         }
 
-        /// The result of the operation of the same name.
         #[derive(Debug, Clone, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub(crate) enum Response {
@@ -162,7 +160,6 @@ macro_rules! define_call {
 
         #[cfg(any(feature = "remote", test))]
         impl Request {
-            /// The name of the engine's method.
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$Variant { .. } => stringify!($name),)*

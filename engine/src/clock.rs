@@ -39,7 +39,6 @@ pub(crate) trait HostClock: Send + Sync {
     fn monotonic(&self) -> Instant;
 }
 
-/// The operating system's clocks.
 pub(crate) struct SystemClock;
 
 impl HostClock for SystemClock {

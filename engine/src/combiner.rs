@@ -67,7 +67,6 @@ impl Combiner {
         combiner
     }
 
-    /// Returns the lane of a product.
     pub fn lane(&self, product_id: ProductId) -> LaneId {
         self.context.lane(product_id)
     }
@@ -80,12 +79,12 @@ impl Combiner {
     /// # Cancel safety
     /// Dropping the future leaves nothing half done: the command is executed
     /// whole or was never dequeued.
-    pub async fn submit(&self, command: Command, lanes: &[LaneId]) -> Result<CommandResponse> {
+    pub async fn submit(&self, command: Command, lanes: Vec<LaneId>) -> Result<CommandResponse> {
         let metrics = &self.context.services.metrics;
         self.context.queue.check_capacity().inspect_err(|full| metrics.refusal(full.code()))?;
         let enqueued_at = runtime::now();
         let (sender, receiver) = oneshot::channel();
-        let request = PendingRequest::new(command, lanes.to_vec(), sender, enqueued_at);
+        let request = PendingRequest::new(command, lanes, sender, enqueued_at);
         self.context
             .queue
             .enqueue(request)

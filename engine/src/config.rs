@@ -46,7 +46,6 @@ pub struct Setting {
     pub help: &'static str,
 }
 
-/// Parses a setting's value from text.
 trait Value: Sized {
     fn parse(text: &str) -> std::result::Result<Self, String>;
 }
@@ -135,7 +134,6 @@ macro_rules! config {
                 Ok(())
             }
 
-            /// The settings that differ from their default.
             #[cfg(feature = "remote")]
             fn changed(&self) -> impl Iterator<Item = &'static str> {
                 let default = Self::default();

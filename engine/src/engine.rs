@@ -129,11 +129,8 @@ impl Engine {
             .map_err(|error| {
                 Error::caused(ErrorKind::Internal, "failed to start the Tokio runtime", error)
             })?;
+        let opening = runtime.spawn(AsyncEngine::start(builder));
         let runtime = OwnRuntime { runtime: Some(runtime), process: std::process::id() };
-        let Some(handle) = runtime.handle() else {
-            return Err(Error::new(ErrorKind::Internal, "the Tokio runtime has ended"));
-        };
-        let opening = handle.spawn(AsyncEngine::start(builder));
         let engine = block_on(opening)
             .map_err(|error| Error::caused(ErrorKind::Internal, "opening panicked", error))??;
         Ok(Self { engine, runtime: Arc::new(runtime) })
@@ -155,8 +152,8 @@ impl Engine {
     pub fn close(&self) -> Result<()> {
         self.engine.backend.lifecycle().check_process()?;
         let engine = self.engine.clone();
-        let Some(handle) = self.runtime.handle() else { return Ok(()) };
-        let closing = handle.spawn(async move { engine.close().await });
+        let Some(runtime) = &self.runtime.runtime else { return Ok(()) };
+        let closing = runtime.spawn(async move { engine.close().await });
         let _ = block_on(closing);
         Ok(())
     }
@@ -204,9 +201,7 @@ impl AsyncEngine {
         }
     }
 
-    /// Returns the engine's metrics as OpenMetrics text, without the closing
-    /// `# EOF`. An engine that sends its calls to another one returns the
-    /// metrics of its connection.
+    /// Returns the metrics, as [`Engine::metrics_text`] does.
     #[must_use]
     pub fn metrics_text(&self) -> String {
         self.backend.metrics_text()
@@ -221,8 +216,7 @@ impl AsyncEngine {
         rpc::serve(&*self.backend, call).await
     }
 
-    /// Drains queued requests, rejects new ones, then closes the store. A second
-    /// call does nothing.
+    /// Drains queued requests and closes the store, as [`Engine::close`] does.
     pub async fn close(&self) {
         self.backend.close(CLOSE_WAIT).await;
     }
@@ -262,17 +256,10 @@ pub async fn migrate(config: &Config) -> Result<()> {
     local::migrate(config).await
 }
 
-/// The Tokio runtime of a blocking engine.
 struct OwnRuntime {
     runtime: Option<tokio::runtime::Runtime>,
     /// The process that runs the threads; a forked child does not.
     process: u32,
-}
-
-impl OwnRuntime {
-    fn handle(&self) -> Option<&tokio::runtime::Handle> {
-        self.runtime.as_ref().map(tokio::runtime::Runtime::handle)
-    }
 }
 
 impl Drop for OwnRuntime {

@@ -6,47 +6,25 @@
 
 use std::sync::OnceLock;
 
-/// A point that every transaction passes, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failpoint {
-    /// The product's lock was acquired, or is not needed.
-    AfterLock,
-    /// Rows are locked and read; nothing is written.
-    AfterLoad,
-    /// Everything is written; COMMIT is not sent.
-    AfterWrite,
-    /// The next step sends COMMIT.
-    BeforeCommit,
-    /// COMMIT has succeeded.
-    AfterCommit,
-    /// The responses are ready; no caller has one.
-    BeforeAnswer,
-}
+use crate::model::named_enum;
 
-impl Failpoint {
-    /// All failpoints, in order.
-    pub const ALL: [Self; 6] = [
-        Self::AfterLock,
-        Self::AfterLoad,
-        Self::AfterWrite,
-        Self::BeforeCommit,
-        Self::AfterCommit,
-        Self::BeforeAnswer,
-    ];
-
-    /// The name, as in `after-lock`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AfterLock => "after-lock",
-            Self::AfterLoad => "after-load",
-            Self::AfterWrite => "after-write",
-            Self::BeforeCommit => "before-commit",
-            Self::AfterCommit => "after-commit",
-            Self::BeforeAnswer => "before-answer",
-        }
+named_enum!(
+    /// A point that every transaction passes, in this order.
+    Failpoint {
+        /// The product's lock was acquired, or is not needed.
+        AfterLock = "after-lock",
+        /// Rows are locked and read; nothing is written.
+        AfterLoad = "after-load",
+        /// Everything is written; COMMIT is not sent.
+        AfterWrite = "after-write",
+        /// The next step sends COMMIT.
+        BeforeCommit = "before-commit",
+        /// COMMIT has succeeded.
+        AfterCommit = "after-commit",
+        /// The responses are ready; no caller has one.
+        BeforeAnswer = "before-answer",
     }
-}
+);
 
 struct Installed {
     splits: bool,

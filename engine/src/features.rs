@@ -31,7 +31,6 @@ pub(crate) fn check(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// The error of a build without a feature.
 pub(crate) fn left_out(feature: &str, what: &str) -> Error {
     Error::invalid_argument(format!("this build cannot {what}: enable the feature `{feature}`"))
 }

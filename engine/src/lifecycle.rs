@@ -12,7 +12,6 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// Starts in this process.
     pub fn new() -> Self {
         Self { closed: AtomicBool::new(false), process: std::process::id() }
     }
@@ -45,7 +44,6 @@ impl Lifecycle {
     }
 }
 
-/// The error of a call to a closed engine.
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Misuse, "the engine is closed")
 }

@@ -35,7 +35,6 @@ use crate::store::{StoreError, StoreOptions, identity, open_store};
 use crate::sweeper::Sweeper;
 use crate::sweeper_waker::SweeperWaker;
 
-/// Executes an engine's calls in this process.
 pub(crate) struct LocalBackend {
     services: Arc<Services>,
     combiner: Arc<Combiner>,
@@ -46,20 +45,10 @@ pub(crate) struct LocalBackend {
 }
 
 fn store_options(config: &Config, clock: Arc<dyn Clock>, metrics: &Metrics) -> StoreOptions {
-    StoreOptions {
-        url: config.store.clone(),
-        connections: config.connections,
-        store_timeout: config.store_timeout,
-        lock_wait: config.lock_wait,
-        retries: config.retries,
-        migrate: config.migrate,
-        clock,
-        host: Arc::new(SystemClock),
-        clock_steps: metrics.clock_steps.clone(),
-    }
+    let (config, clock_steps) = (config.clone(), metrics.clock_steps.clone());
+    StoreOptions { config, clock, host: Arc::new(SystemClock), clock_steps }
 }
 
-/// Applies the missing migrations of the configured store.
 pub(crate) async fn migrate(config: &Config) -> Result<()> {
     // An explicit call migrates whatever the `migrate` setting says.
     let config = Config { migrate: Migrate::Auto, ..config.clone() };
@@ -126,7 +115,6 @@ impl LocalBackend {
         }))
     }
 
-    /// Starts the parts that run on the services.
     pub fn assemble(services: Services) -> Arc<Self> {
         let services = Arc::new(services);
         let combiner = Combiner::start(Arc::clone(&services));

@@ -17,7 +17,6 @@ use futures_util::future::BoxFuture;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LockName(pub u64);
 
-/// A lock that was granted for a time.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub name: LockName,
@@ -31,7 +30,6 @@ pub(crate) struct Lease {
     pub granted_at: Instant,
 }
 
-/// The result of acquiring a lock.
 #[derive(Debug)]
 pub(crate) enum Grant {
     Granted(Lease),
@@ -41,7 +39,6 @@ pub(crate) enum Grant {
     Down,
 }
 
-/// The result of renewing a lease.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Renewal {
     /// The lease was extended.
@@ -52,7 +49,6 @@ pub(crate) enum Renewal {
     Lost,
 }
 
-/// A lock service.
 pub(crate) trait Lock: Send + Sync {
     /// Waits for the lock, in order of arrival, for at most `wait`.
     fn acquire(&self, name: LockName, wait: Duration) -> BoxFuture<'_, Grant>;

@@ -19,7 +19,6 @@ pub enum Mechanism {
     FastRefusal,
 }
 
-/// Which mechanisms are on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mechanisms {
     /// A bit for each [`Mechanism`].
@@ -28,13 +27,11 @@ pub(crate) struct Mechanisms {
 }
 
 impl Mechanisms {
-    /// Returns whether a mechanism is on.
     #[cfg(not(feature = "bench"))]
     pub const fn is_on(self, _: Mechanism) -> bool {
         true
     }
 
-    /// Returns whether a mechanism is on.
     #[cfg(feature = "bench")]
     pub fn is_on(self, mechanism: Mechanism) -> bool {
         self.disabled & (1 << mechanism as u8) == 0

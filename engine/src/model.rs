@@ -10,8 +10,6 @@ mod named_enum;
 mod requests;
 mod time;
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 pub(crate) use ids::TokenSeed;
@@ -28,7 +26,8 @@ pub use time::Timestamp;
 
 /// Why a value cannot be parsed; converts into an `invalid_argument`
 /// [`Error`](crate::Error).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct InvalidArgument(String);
 
 impl InvalidArgument {
@@ -36,14 +35,6 @@ impl InvalidArgument {
         Self(message.into())
     }
 }
-
-impl fmt::Display for InvalidArgument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for InvalidArgument {}
 
 /// One line of a request for which there is not enough stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,6 @@ static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
 /// fork left behind.
 const REGISTRY_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The shared state of each store in this process.
 #[derive(Default)]
 struct Registry {
     process: u32,
@@ -40,7 +39,6 @@ impl Registry {
     }
 }
 
-/// The lock and the product mirror of one store in this process.
 pub(crate) struct ProcessShared {
     pub lock: Arc<LocalLock>,
     pub mirror: Arc<ProductMirror>,

@@ -7,13 +7,14 @@
 //! which is why entries expire. One entry has consecutive ids of one product.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{HoldId, OrderId, ProductId};
+use crate::model::ProductId;
 use crate::runtime::{self, Runtime};
 use crate::store::{Owned, Store};
 
@@ -25,13 +26,13 @@ const GENERATION_TTL: Duration = Duration::from_secs(60);
 /// Ids looked up by one statement.
 const LOOKUP_MAX: usize = 512;
 
-/// The product of each recent hold and order.
 pub(crate) struct ProductIndex {
-    holds: Table,
-    orders: Table,
+    pub holds: Arc<Table>,
+    pub orders: Arc<Table>,
 }
 
-struct Table {
+/// The products of holds, or of orders, by their ids.
+pub(crate) struct Table {
     kind: Owned,
     store: Arc<dyn Store>,
     runtime: Runtime,
@@ -57,39 +58,29 @@ type LookupResult = Result<Option<ProductId>>;
 
 impl ProductIndex {
     /// Lookups run on `runtime`.
-    pub fn new(store: &Arc<dyn Store>, runtime: &Runtime) -> Arc<Self> {
+    pub fn new(store: &Arc<dyn Store>, runtime: &Runtime) -> Self {
         let table = |kind| Table {
             kind,
             store: Arc::clone(store),
             runtime: runtime.clone(),
             state: Mutex::new(State::new()),
         };
-        Arc::new(Self { holds: table(Owned::Hold), orders: table(Owned::Order) })
+        Self { holds: Arc::new(table(Owned::Hold)), orders: Arc::new(table(Owned::Order)) }
     }
+}
 
-    pub fn remember_holds(&self, created: impl ExactSizeIterator<Item = (HoldId, ProductId)>) {
-        self.holds.insert(created.map(|(id, product)| (id.0, product)));
-    }
-
-    pub fn remember_orders(&self, created: impl ExactSizeIterator<Item = (OrderId, ProductId)>) {
-        self.orders.insert(created.map(|(id, product)| (id.0, product)));
-    }
-
-    /// # Errors
-    /// `unavailable` when the store cannot be queried.
-    pub async fn of_hold(self: &Arc<Self>, id: HoldId) -> LookupResult {
-        self.get_or_look_up(id.0, |index| &index.holds).await
+impl Table {
+    pub fn remember(&self, created: impl ExactSizeIterator<Item = (u64, ProductId)>) {
+        if created.len() > 0 {
+            self.state.lock().insert(created);
+        }
     }
 
     /// # Errors
     /// `unavailable` when the store cannot be queried.
-    pub async fn of_order(self: &Arc<Self>, id: OrderId) -> LookupResult {
-        self.get_or_look_up(id.0, |index| &index.orders).await
-    }
-
-    async fn get_or_look_up(self: &Arc<Self>, id: u64, table: fn(&Self) -> &Table) -> LookupResult {
+    pub async fn find(self: &Arc<Self>, id: u64) -> LookupResult {
         let looked_up = {
-            let mut state = table(self).state();
+            let mut state = self.state.lock();
             if let Some(product) = state.get(id) {
                 return Ok(Some(product));
             }
@@ -97,8 +88,8 @@ impl ProductIndex {
             state.waiting.push((id, result));
             if !state.is_looking_up {
                 state.is_looking_up = true;
-                let index = Arc::clone(self);
-                drop(table(self).runtime.spawn(async move { table(&index).look_up().await }));
+                let table = Arc::clone(self);
+                drop(self.runtime.spawn(async move { table.look_up().await }));
             }
             looked_up
         };
@@ -106,24 +97,12 @@ impl ProductIndex {
             Err(Error::new(ErrorKind::Unavailable, "the engine's runtime has shut down"))
         })
     }
-}
-
-impl Table {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn insert(&self, created: impl ExactSizeIterator<Item = (u64, ProductId)>) {
-        if created.len() > 0 {
-            self.state().insert(created);
-        }
-    }
 
     /// Looks up what callers wait for, batch by batch, until none waits.
     async fn look_up(&self) {
         loop {
             let batch = {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 let count = state.waiting.len().min(LOOKUP_MAX);
                 state.is_looking_up = count > 0;
                 state.waiting.drain(..count).collect::<Vec<_>>()
@@ -134,7 +113,7 @@ impl Table {
             let ids: Vec<u64> = batch.iter().map(|(id, _)| *id).collect();
             let owners = self.store.owners(self.kind, &ids).await.map_err(Error::from);
             if let Ok(owners) = &owners {
-                self.state().insert(owners.iter().map(|(id, product)| (*id, *product)));
+                self.state.lock().insert(owners.iter().map(|(id, product)| (*id, *product)));
             }
             for (id, result) in batch {
                 let product = owners.as_ref().map(|owners| owners.get(&id).copied());

@@ -34,7 +34,6 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_millis(300);
 /// Messages that a subscriber may be behind before it misses some.
 const SUBSCRIBER_BACKLOG: usize = 4096;
 
-/// Why a command has no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RedisConnectionError {
     /// The connection is down; the command did not run.
@@ -45,7 +44,6 @@ pub(crate) enum RedisConnectionError {
     Rejected,
 }
 
-/// What a subscription receives.
 #[derive(Debug, Clone)]
 pub(crate) enum Notice {
     Message(Arc<str>),
@@ -77,9 +75,16 @@ pub(crate) struct RedisConnection {
 }
 
 impl RedisConnection {
-    /// Connects the engine of the store with this id, as [`Self::connect`] does.
+    /// Connects the engine of the store with this id: tries once, then keeps
+    /// reconnecting in a task of its own.
+    ///
+    /// # Errors
+    /// `invalid_argument` when the settings name no Redis, or one that rejects
+    /// what the engine needs. An unreachable one is no error: the connection is
+    /// then down.
     pub async fn open(config: &Config, store_id: u64, metrics: Arc<Metrics>) -> Result<Self> {
-        Self::connect(config, RedisNames::new(&config.redis_prefix, store_id), metrics).await
+        let names = RedisNames::new(&config.redis_prefix, store_id);
+        Self::connect(config, names, metrics, RESPONSE_TIMEOUT).await
     }
 
     /// The prefix of all names.
@@ -88,37 +93,7 @@ impl RedisConnection {
         self.names().prefix()
     }
 
-    /// Tries once to connect, then keeps reconnecting in a task of its own.
-    ///
-    /// # Errors
-    /// `invalid_argument` when the settings name no Redis, or one that rejects
-    /// what the engine needs. An unreachable one is no error: the connection is
-    /// then down.
-    pub async fn connect(
-        config: &Config,
-        names: RedisNames,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self> {
-        Self::connect_with(config, names, metrics, RESPONSE_TIMEOUT).await
-    }
-
-    /// For tests that do not test the timeout, on a machine that may be busy.
-    #[cfg(test)]
-    pub async fn connect_with_long_timeout(url: &str) -> Result<Self> {
-        let config = Config::from_pairs([("redis", url)])?;
-        let metrics = Arc::new(Metrics::new());
-        let names = RedisNames::plain("shop");
-        Self::connect_with(&config, names, metrics, RESPONSE_TIMEOUT * 20).await
-    }
-
-    /// With plain names and the timeout of production.
-    #[cfg(test)]
-    pub async fn connect_for_test(url: &str) -> Result<Self> {
-        let config = Config::from_pairs([("redis", url)])?;
-        Self::connect(&config, RedisNames::plain("shop"), Arc::new(Metrics::new())).await
-    }
-
-    async fn connect_with(
+    async fn connect(
         config: &Config,
         names: RedisNames,
         metrics: Arc<Metrics>,
@@ -153,7 +128,6 @@ impl RedisConnection {
         self.state.active.borrow().is_some()
     }
 
-    /// Since when the connection is up without a loss.
     pub fn up_since(&self) -> Option<Instant> {
         self.state.active.borrow().as_ref().map(|active| active.since)
     }
@@ -196,7 +170,7 @@ impl RedisConnection {
     /// Subscribes to a channel, across losses of the connection. The first
     /// [`Notice::Gap`] confirms the subscription.
     pub fn subscribe(&self, channel: &str) -> Subscription {
-        let mut channels = self.state.channels();
+        let mut channels = self.state.channels.lock();
         let sender = match channels.get(channel) {
             Some(sender) => sender.clone(),
             None => {

@@ -26,10 +26,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::Lifecycle;
-use crate::metrics::{Code, observe};
+use crate::metrics::observe;
 use crate::rpc::Reply;
 
-/// An engine's client of a running engine.
 pub(crate) struct RemoteBackend {
     config: Config,
     client: Arc<Client>,
@@ -41,7 +40,6 @@ pub(crate) struct RemoteBackend {
 }
 
 impl RemoteBackend {
-    /// Connects to the engine that the configured URL names.
     pub async fn open(config: Config, clock: Option<&dyn Clock>) -> Result<Arc<Self>> {
         config.check_remote()?;
         if clock.is_some() {
@@ -68,11 +66,11 @@ impl RemoteBackend {
 
     async fn execute(&self, request: Request) -> Result<Response> {
         let since = Instant::now();
-        let counters = self.client.counters();
+        let counters = &self.client.connector.counters;
         let response = self.exchange(request).await;
         observe(&counters.call_seconds, since.elapsed());
         response.inspect_err(|error| {
-            counters.refusals.get_or_create(&Code { code: error.code() }).inc();
+            counters.refusals.get_or_create(&[("code", error.code())]).inc();
         })
     }
 
@@ -83,7 +81,7 @@ impl RemoteBackend {
         // Spawned on the connection's runtime, so that a caller's thread needs
         // none. A caller that drops its future cancels the call.
         let running = Arc::clone(&self.client).run(call);
-        let running = AbortOnDropHandle::new(self.client.handle().spawn(running));
+        let running = AbortOnDropHandle::new(self.client.connector.tasks.handle.spawn(running));
         let body = running.await.map_err(|error| {
             Error::caused(ErrorKind::Unavailable, "the engine's Tokio runtime has ended", error)
         })??;
@@ -126,7 +124,7 @@ impl Backend for RemoteBackend {
     }
 
     fn metrics_text(&self) -> String {
-        self.client.counters().text()
+        self.client.connector.counters.text()
     }
 
     fn close(&self, bound: Duration) -> BoxFuture<'_, ()> {
@@ -139,7 +137,7 @@ impl Backend for RemoteBackend {
                 tracing::warn!("closing gave up on calls that are still in flight");
             }
             self.permits.close();
-            self.client.close().await;
+            self.client.connector.close().await;
         })
     }
 }
@@ -148,7 +146,7 @@ impl Drop for RemoteBackend {
     fn drop(&mut self) {
         // In a forked child the connection still belongs to the parent.
         if self.lifecycle.check_process().is_ok() {
-            self.client.abort();
+            self.client.connector.abort();
         }
     }
 }

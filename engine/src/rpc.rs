@@ -11,7 +11,6 @@ use crate::call::{Request, Response, Retry};
 use crate::error::{Details, Error, ErrorKind, Result};
 use crate::model::{OrderId, ShortLine};
 
-/// Where a server takes calls.
 #[cfg(feature = "remote")]
 pub(crate) const PATH: &str = "/engine/v1";
 
@@ -27,7 +26,6 @@ pub(crate) struct Call<R> {
 /// A call's result as it is sent.
 pub(crate) type Reply = std::result::Result<Response, RpcError>;
 
-/// An error with all its details.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct RpcError {
     code: String,
@@ -88,7 +86,6 @@ impl RemoteCall {
     }
 }
 
-/// Executes a call and returns its reply as JSON.
 pub(crate) async fn serve(backend: &dyn Backend, call: RemoteCall) -> Vec<u8> {
     let reply: Reply = execute(backend, call).await.map_err(|error| closed_here(error).into());
     // Texts and numbers only: nothing in it can fail to serialize.

@@ -14,7 +14,6 @@ use tokio_util::task::TaskTracker;
 #[cfg(test)]
 use crate::simulation::world;
 
-/// Reads the monotonic clock.
 pub(crate) fn now() -> Instant {
     #[cfg(test)]
     if let Some(world) = world::current() {
@@ -28,7 +27,6 @@ pub(crate) fn elapsed(since: Instant) -> Duration {
     now().saturating_duration_since(since)
 }
 
-/// Sleeps for `time`.
 pub(crate) async fn sleep(time: Duration) {
     #[cfg(test)]
     if let Some(world) = world::current() {
@@ -77,7 +75,6 @@ pub(crate) fn jitter_seed() -> Option<u64> {
     None
 }
 
-/// Runs an engine's tasks.
 #[derive(Clone)]
 pub(crate) enum Runtime {
     Tokio(Handle),

@@ -16,7 +16,6 @@ use crate::runtime::Runtime;
 use crate::store::Store;
 use crate::sweeper_waker::SweeperWaker;
 
-/// The services of one engine.
 pub(crate) struct Services {
     pub config: Arc<Config>,
     pub policy: Policy,
@@ -25,7 +24,7 @@ pub(crate) struct Services {
     pub lock: Arc<dyn Lock>,
     pub cache: Arc<ProductCache>,
     pub metrics: Arc<Metrics>,
-    pub product_index: Arc<ProductIndex>,
+    pub product_index: ProductIndex,
     pub sweeper_waker: SweeperWaker,
     pub redis: Option<RedisConnection>,
     /// Runs background tasks, and reads of the store, so that a caller's thread
@@ -36,7 +35,6 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Returns whether a mechanism is on.
     pub fn is_on(&self, mechanism: Mechanism) -> bool {
         self.config.mechanisms.is_on(mechanism)
     }

@@ -38,10 +38,10 @@ pub(crate) use error::{Fault, StoreError, StoreResult};
 use reads::SqlStore;
 pub(crate) use retry::{pauses, with_retries};
 
-use crate::audit::AuditFacts;
+use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
 use crate::clock::{Clock, HostClock};
-use crate::config::Migrate;
+use crate::config::Config;
 use crate::ledger::{Changes, KeyRow, OrderRow, Rows};
 use crate::model::{Event, Hold, HoldId, Money, OrderId, ProductId, Timestamp, TokenSeed};
 use crate::runtime;
@@ -50,38 +50,13 @@ use crate::runtime;
 pub(crate) const STORES: &str =
     "a store is sqlite:FILE, sqlite::memory: or mysql://USER@HOST/DATABASE";
 
-/// How to connect to a store, and how long to wait for it.
 #[derive(Clone)]
 pub(crate) struct StoreOptions {
-    pub url: String,
-    pub connections: u32,
-    pub store_timeout: Duration,
-    pub lock_wait: Duration,
-    /// The most retries of reads and of idempotent writes.
-    pub retries: u32,
-    pub migrate: Migrate,
+    pub config: Config,
     pub clock: Arc<dyn Clock>,
     pub host: Arc<dyn HostClock>,
     /// Counts steps of the host's wall clock.
     pub clock_steps: Counter,
-}
-
-#[cfg(test)]
-impl StoreOptions {
-    /// One connection to `url`, with long timeouts.
-    pub fn at(url: &str) -> Self {
-        Self {
-            url: url.to_owned(),
-            connections: 1,
-            store_timeout: Duration::from_secs(30),
-            lock_wait: Duration::from_secs(3),
-            retries: 1,
-            migrate: Migrate::Auto,
-            clock: Arc::new(crate::clock::StoreClock),
-            host: Arc::new(crate::clock::SystemClock),
-            clock_steps: Counter::default(),
-        }
-    }
 }
 
 /// The rows that a batch of commands reads.
@@ -113,14 +88,12 @@ pub(crate) struct ReadSet {
     pub due_limit: u32,
 }
 
-/// The rows that a transaction has read, and its time.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub rows: Rows,
     pub now: Timestamp,
 }
 
-/// The writes of one transaction.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
     /// Resolves an in-doubt commit.
@@ -138,7 +111,6 @@ pub(crate) struct Batch<'a> {
     pub is_speculative: bool,
 }
 
-/// A sequence of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sequence {
     Product,
@@ -190,7 +162,6 @@ pub(crate) enum Owned {
     Order,
 }
 
-/// A new product.
 #[derive(Debug)]
 pub(crate) struct ProductInsert<'a> {
     pub id: ProductId,
@@ -225,7 +196,7 @@ pub(crate) fn identity(url: &str) -> Option<String> {
 /// Opens the store of a URL, migrates it as the policy says, and checks that its
 /// tables have what this version needs.
 pub(crate) async fn open_store(options: &StoreOptions) -> StoreResult<Arc<dyn Store>> {
-    match options.url.split_once(':').map(|(scheme, _)| scheme) {
+    match options.config.store.split_once(':').map(|(scheme, _)| scheme) {
         #[cfg(feature = "sqlite")]
         Some("sqlite") => {
             let database = sqlite::SqliteDatabase::open(options).await?;
@@ -282,12 +253,10 @@ pub(crate) trait Session: Send {
     fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>>;
 }
 
-/// A database.
 pub(crate) trait Store: Send + Sync {
     /// Whether the store has one writer, so that all requests share batches.
     fn single_writer(&self) -> bool;
 
-    /// Acquires a writing connection.
     fn session(&self) -> BoxFuture<'_, StoreResult<Box<dyn Session>>>;
 
     /// Draws `count` consecutive ids that no row has, and returns the first.
@@ -332,7 +301,7 @@ pub(crate) trait Store: Send + Sync {
     fn forget_keys(&self, life: Duration, limit: u32) -> BoxFuture<'_, StoreResult<u64>>;
 
     /// Reads everything that an audit compares, in one snapshot.
-    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>>;
+    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditReport>>;
 
     /// Estimates the store's time without a round trip.
     fn now(&self) -> Timestamp;

@@ -4,8 +4,13 @@ use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use tracing::field::{Field, Visit};
 use tracing::span;
+
+use crate::clock::{StoreClock, SystemClock};
+use crate::config::Config;
+use crate::store::StoreOptions;
 
 /// Far more than a wait takes, also on a busy machine.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -23,6 +28,21 @@ pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> b
         }
     })
     .await;
+}
+
+impl StoreOptions {
+    /// One connection to `url`, with long timeouts.
+    pub fn at(url: &str) -> Self {
+        let config = Config {
+            store: url.to_owned(),
+            connections: 1,
+            store_timeout: Duration::from_secs(30),
+            retries: 1,
+            ..Config::default()
+        };
+        let (clock, host) = (Arc::new(StoreClock), Arc::new(SystemClock));
+        Self { config, clock, host, clock_steps: Counter::default() }
+    }
 }
 
 /// Collects what this thread logs.

@@ -2,7 +2,7 @@
 
 use rand::seq::SliceRandom;
 use sqlx::MySqlPool;
-use stockade::{AsyncEngine, CartRequest};
+use stockade::{AsyncEngine, CartRequest, EngineBuilder};
 
 use super::names;
 use super::sql::{self, Ids, Products};
@@ -38,6 +38,7 @@ fn draw(products: Products) -> [u64; ITEMS] {
 
 /// Holds carts through [`AsyncEngine`].
 pub struct StockadeCarts {
+    name: &'static str,
     engine: AsyncEngine,
     products: Products,
     _shop: Shop,
@@ -46,14 +47,24 @@ pub struct StockadeCarts {
 impl StockadeCarts {
     /// Opens an engine, with Redis if the shop has one.
     pub async fn open(shop: Shop, products: Products) -> Self {
-        let engine = engine(&shop).open_async().await.expect("opens");
-        Self { engine, products, _shop: shop }
+        Self::open_with(names::STOCKADE, engine(&shop), shop, products).await
+    }
+
+    /// Opens the engine that `builder` describes, under another name.
+    pub async fn open_with(
+        name: &'static str,
+        builder: EngineBuilder,
+        shop: Shop,
+        products: Products,
+    ) -> Self {
+        let engine = builder.open_async().await.expect("opens");
+        Self { name, engine, products, _shop: shop }
     }
 }
 
 impl Contender for StockadeCarts {
     fn name(&self) -> &str {
-        names::STOCKADE
+        self.name
     }
 
     async fn request(&self, _caller: usize) -> Answer {

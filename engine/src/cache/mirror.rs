@@ -26,7 +26,6 @@ const REFUSAL_TTL: Duration = Duration::from_millis(50);
 /// The mirror's monotonic clock, which tests replace.
 pub(crate) type TimeSource = Arc<dyn Fn() -> Instant + Send + Sync>;
 
-/// When a row was read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ReadTime {
     epoch: u64,
@@ -43,7 +42,6 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether the entry is less than `ttl` old at `at`.
     fn is_fresh(&self, at: Instant, ttl: Duration) -> bool {
         let ttl = match self.content {
             Content::Absent => ttl.min(ABSENT_TTL),
@@ -62,7 +60,6 @@ enum Content {
     Invalidated(u64),
 }
 
-/// The result of inserting a product.
 pub(crate) enum Insertion {
     /// It is the newest version known.
     Newest,
@@ -94,7 +91,6 @@ pub(crate) struct ProductMirror {
 }
 
 impl ProductMirror {
-    /// A mirror of at most `capacity` products.
     pub fn new(capacity: u32, time: TimeSource) -> Self {
         let entries = Cache::new(usize::try_from(capacity).unwrap_or(usize::MAX));
         Self { entries, time, epoch: AtomicU64::new(0) }
@@ -272,7 +268,6 @@ impl ProductMirror {
         self.entries.remove(&id);
     }
 
-    /// Invalidates all that was read before now.
     pub fn invalidate_all(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }

@@ -15,10 +15,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
+use parking_lot::Mutex;
 use redis::Script;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -60,8 +61,7 @@ return 1
 
 static PUBLISH_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(PUBLISH));
 
-/// A row that waits for its publication.
-struct PendingRow {
+pub(super) struct PendingRow {
     product: Arc<CachedProduct>,
     read_at: Instant,
     /// Whether other processes are to invalidate theirs: true for a commit,
@@ -79,23 +79,23 @@ impl PendingRow {
     }
 }
 
-struct TierState {
-    connection: RedisConnection,
+pub(super) struct TierState {
+    pub(super) connection: RedisConnection,
     entry_ttl: Duration,
     /// The newest version of each product to be published. A plain mutex: each
     /// critical section is a few map lookups and never awaits.
-    pending: Mutex<HashMap<ProductId, PendingRow>>,
+    pub(super) pending: Mutex<HashMap<ProductId, PendingRow>>,
     pending_added: Notify,
     /// When a commit was last not announced although the connection was up. A
     /// plain mutex around one value.
-    invalidation_lost_at: Mutex<Option<Instant>>,
+    pub(super) invalidation_lost_at: Mutex<Option<Instant>>,
 }
 
 /// The cache tier of all processes with the same Redis and prefix.
 pub(crate) struct SharedTier {
-    state: Arc<TierState>,
+    pub(super) state: Arc<TierState>,
     runtime: Handle,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
     stop: CancellationToken,
     _stop: DropGuard,
 }
@@ -146,7 +146,7 @@ impl SharedTier {
         if !self.state.connection.is_up() {
             return;
         }
-        let mut pending = self.state.pending();
+        let mut pending = self.state.pending.lock();
         for product in products {
             let full = pending.len() >= PENDING_MAX;
             let next = PendingRow { product: Arc::clone(product), read_at, announce };
@@ -164,10 +164,6 @@ impl SharedTier {
 }
 
 impl TierState {
-    fn pending(&self) -> MutexGuard<'_, HashMap<ProductId, PendingRow>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn key(&self, id: ProductId) -> String {
         self.connection.names().product_key(id.0, "row")
     }
@@ -175,8 +171,7 @@ impl TierState {
     /// Records a lost publication if it was to be announced.
     fn record_lost(&self, announce: bool) {
         if announce {
-            let mut lost_at =
-                self.invalidation_lost_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lost_at = self.invalidation_lost_at.lock();
             *lost_at = Some(Instant::now());
         }
     }
@@ -192,33 +187,10 @@ impl TierState {
     }
 
     /// Whether all entries were written since the last loss.
-    fn is_trusted(&self) -> bool {
+    pub(super) fn is_trusted(&self) -> bool {
         let is_over = |since: Instant| since.elapsed() >= self.entry_ttl;
-        let lost_at = *self.invalidation_lost_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost_at = *self.invalidation_lost_at.lock();
         self.connection.up_since().is_some_and(is_over) && lost_at.is_none_or(is_over)
-    }
-}
-
-#[cfg(test)]
-impl SharedTier {
-    pub fn connection(&self) -> &RedisConnection {
-        &self.state.connection
-    }
-
-    pub fn tasks(&self) -> TaskTracker {
-        self.tasks.clone()
-    }
-
-    pub fn is_trusted(&self) -> bool {
-        self.state.is_trusted()
-    }
-
-    pub fn is_idle(&self) -> bool {
-        self.state.pending().is_empty()
-    }
-
-    pub fn has_lost_invalidation(&self) -> bool {
-        self.state.invalidation_lost_at.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }
 
@@ -245,7 +217,7 @@ async fn publish_pending(state: Arc<TierState>) {
     loop {
         state.pending_added.notified().await;
         let pending: Vec<PendingRow> =
-            std::mem::take(&mut *state.pending()).into_values().collect();
+            std::mem::take(&mut *state.pending.lock()).into_values().collect();
         for batch in pending.chunks(PIPELINE_MAX) {
             match Box::pin(publish_batch(&state, batch)).await {
                 Ok(()) => {}

@@ -14,7 +14,6 @@ use super::in_doubt::{DecidedBatch, InDoubtCommit, InDoubtCommits};
 use super::lanes::Admission;
 use super::speculation::{Speculation, SpeculativeDecision};
 
-/// Why an attempt failed.
 #[derive(Debug)]
 pub(super) enum AttemptError {
     /// The transaction was rolled back and left nothing behind.
@@ -32,7 +31,6 @@ pub(super) enum AttemptError {
 }
 
 impl AttemptError {
-    /// The error of an attempt whose commit failed.
     fn of_commit(error: CommitError, commit: InDoubtCommit) -> Self {
         match error {
             CommitError::RolledBack(error) => Self::RolledBack(error),
@@ -42,7 +40,6 @@ impl AttemptError {
     }
 }
 
-/// The input of an attempt.
 pub(super) struct Attempt<'a> {
     pub read_set: &'a ReadSet,
     pub commands: &'a [Command],

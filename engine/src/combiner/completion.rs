@@ -13,7 +13,6 @@ use crate::model::{EventKind, ProductId};
 use crate::services::Services;
 use crate::store::Sequence;
 
-/// What happens to a request after its batch.
 pub(super) enum RequestOutcome {
     Respond(PendingRequest, Result<CommandResponse>),
     /// Puts the request back at the front of its lanes.
@@ -65,7 +64,6 @@ pub(super) fn complete(
     outcomes
 }
 
-/// Publishes committed changes within this process.
 fn publish(services: &Services, changes: &Changes) {
     for event in &changes.events {
         match event.kind {
@@ -79,13 +77,10 @@ fn publish(services: &Services, changes: &Changes) {
         services.sweeper_waker.falls_due(soonest);
     }
     if !services.store.single_writer() {
-        services
-            .product_index
-            .remember_holds(changes.new_holds.iter().map(|hold| (hold.id, hold.product_id)));
-        let orders = changes.new_orders.iter();
-        services
-            .product_index
-            .remember_orders(orders.map(|row| (row.order.id, row.order.product_id)));
+        let index = &services.product_index;
+        index.holds.remember(changes.new_holds.iter().map(|hold| (hold.id.0, hold.product_id)));
+        let orders = changes.new_orders.iter().map(|row| &row.order);
+        index.orders.remember(orders.map(|order| (order.id.0, order.product_id)));
     }
 }
 
@@ -111,7 +106,6 @@ pub(super) enum IdReuse {
     Forbidden,
 }
 
-/// Allocated ids that no row used.
 #[derive(Default)]
 pub(super) struct UnusedIds {
     holds: Vec<u64>,

@@ -25,7 +25,6 @@ const ADD_LANE_BELOW: usize = 256;
 /// the row lock or flushes its log.
 const BATCHES_IN_FLIGHT_MAX: usize = 2;
 
-/// The state that all workers of one combiner share.
 pub(super) struct Context {
     pub services: Arc<Services>,
     pub ids: IdAllocator,

@@ -1,7 +1,9 @@
 //! Allocates ids from blocks (hi/lo allocation), so that they are known before a
 //! transaction begins and most batches need no round trip for them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::store::{Sequence, Store, StoreResult};
 
@@ -58,7 +60,6 @@ impl IdAllocator {
         }
     }
 
-    /// Takes `count` ids, ascending.
     pub async fn take(&self, sequence: Sequence, count: usize) -> StoreResult<Vec<u64>> {
         let blocks = self.blocks(sequence);
         loop {
@@ -80,7 +81,7 @@ impl IdAllocator {
         if ids.is_empty() {
             return;
         }
-        let mut free = self.blocks(sequence).free();
+        let mut free = self.blocks(sequence).free.lock();
         free.ids.extend(ids);
         free.ids.sort_unstable_by(|a, b| b.cmp(a));
     }
@@ -89,18 +90,14 @@ impl IdAllocator {
     /// to use them, too. The next block is a small one.
     pub fn discard_blocks(&self) {
         for blocks in [&self.holds, &self.orders] {
-            *blocks.free() = FreeIds::default();
+            *blocks.free.lock() = FreeIds::default();
         }
     }
 }
 
 impl BlockAllocator {
-    fn free(&self) -> std::sync::MutexGuard<'_, FreeIds> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn take(&self, count: usize) -> Option<Vec<u64>> {
-        let mut free = self.free();
+        let mut free = self.free.lock();
         let rest = free.ids.len().checked_sub(count)?;
         let mut ids = free.ids.split_off(rest);
         ids.reverse();
@@ -108,13 +105,13 @@ impl BlockAllocator {
     }
 
     fn next_block(&self, count: usize) -> u64 {
-        let mut free = self.free();
+        let mut free = self.free.lock();
         free.block = (free.block * 2).clamp(BLOCK_MIN, BLOCK_MAX);
         free.block.max(u64::try_from(count).unwrap_or(BLOCK_MAX))
     }
 
     fn add(&self, first: u64, count: u64) {
-        let mut free = self.free();
+        let mut free = self.free.lock();
         free.ids.extend(first..first + count);
         free.ids.sort_unstable_by(|a, b| b.cmp(a));
     }

@@ -6,7 +6,6 @@ use std::time::Instant;
 use crate::ledger::{Changes, Decision};
 use crate::store::{Session, StoreError};
 
-/// The result of a batch's transaction.
 #[derive(Debug)]
 pub(super) struct DecidedBatch {
     pub decisions: Vec<Decision>,
@@ -15,7 +14,6 @@ pub(super) struct DecidedBatch {
     pub locked_at: Instant,
 }
 
-/// An in-doubt commit.
 #[derive(Debug)]
 pub(super) struct InDoubtCommit {
     pub batch_id: u64,
@@ -52,7 +50,6 @@ impl InDoubtCommits {
         self.commits.push(commit);
     }
 
-    /// Returns whether no commit was ever in doubt.
     pub fn is_empty(&self) -> bool {
         self.commits.is_empty()
     }
@@ -84,29 +81,27 @@ impl InDoubtCommits {
 }
 
 #[cfg(test)]
-impl InDoubtCommit {
-    /// Builds the commit of a transaction that changed nothing.
-    pub fn empty(batch_id: u64, had_locks: bool) -> Self {
-        let (decisions, changes) = (Vec::new(), Changes::default());
-        let locked_at = crate::runtime::now();
-        Self::new(batch_id, DecidedBatch { decisions, changes, locked_at }, had_locks)
-    }
-
-    pub fn absent(self) -> Self {
-        Self { is_absent: true, ..self }
-    }
-}
-
-#[cfg(test)]
-impl InDoubtCommits {
-    pub fn from_one(commit: InDoubtCommit) -> Self {
-        Self { commits: vec![commit] }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+
+    impl InDoubtCommit {
+        /// Builds the commit of a transaction that changed nothing.
+        pub fn empty(batch_id: u64, had_locks: bool) -> Self {
+            let (decisions, changes) = (Vec::new(), Changes::default());
+            let locked_at = crate::runtime::now();
+            Self::new(batch_id, DecidedBatch { decisions, changes, locked_at }, had_locks)
+        }
+
+        pub fn absent(self) -> Self {
+            Self { is_absent: true, ..self }
+        }
+    }
+
+    impl InDoubtCommits {
+        pub fn from_one(commit: InDoubtCommit) -> Self {
+            Self { commits: vec![commit] }
+        }
+    }
 
     #[test]
     fn in_doubt_commits_are_unresolved_until_all_are_absent() {

@@ -110,7 +110,6 @@ pub(super) struct ReadyBatch {
     pub number: u64,
 }
 
-/// What to do with a lease that a lane no longer keeps.
 #[derive(Debug)]
 pub(super) enum LeaseAction {
     /// The lane is empty: release it.
@@ -152,7 +151,6 @@ impl Lanes {
         }
     }
 
-    /// Returns the number of queued requests.
     pub fn depth(&self) -> usize {
         self.depth
     }
@@ -166,7 +164,6 @@ impl Lanes {
         !self.ready.is_empty()
     }
 
-    /// Returns whether the queue is closed and empty.
     pub fn is_drained(&self) -> bool {
         self.is_closed && self.depth == 0
     }
@@ -218,7 +215,6 @@ impl Lanes {
         self.mark_ready(id);
     }
 
-    /// Adds the lane to the ready list if it may start a batch.
     fn mark_ready(&mut self, id: LaneId) {
         let share = self.share();
         if let Some(lane) = self.lanes.get_mut(&id)
@@ -231,7 +227,6 @@ impl Lanes {
         }
     }
 
-    /// Adapts the batch size to how long a transaction of so many requests took.
     pub fn adapt_batch_size(&mut self, requests: usize, took: Duration) {
         let BatchLimits { requests: current, requests_max, .. } = self.limits;
         self.limits.requests = batch_sizer::next(current, requests_max, requests, took);
@@ -244,7 +239,6 @@ impl Lanes {
         self.limits.requests = batch_sizer::after_overflow(current, requests_max, requests);
     }
 
-    /// Dequeues the next batch, if any lane may start one.
     pub fn take(&mut self) -> Option<ReadyBatch> {
         let limits = self.limits;
         let share = self.share();
@@ -397,7 +391,6 @@ impl Lanes {
         }
     }
 
-    /// Returns the lease of a lane that has a batch in flight.
     pub fn lease(&self, id: LaneId) -> Option<&Lease> {
         self.lanes.get(&id)?.lease.as_ref()
     }

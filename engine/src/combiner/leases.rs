@@ -116,7 +116,6 @@ impl Leases {
         self.fences.extend(fence.map(|fence| (ProductId(lane.0), fence)));
     }
 
-    /// Returns the fencing tokens under which products are written.
     pub fn fences(&self) -> &BTreeMap<ProductId, u64> {
         &self.fences
     }

@@ -1,9 +1,10 @@
 //! The queue that callers and workers share: [`Lanes`] behind a mutex, with
 //! wake-ups, admission control and the depth metric.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::lanes::{self, Admission, BatchLimits, Lanes, LeaseAction, ReadyBatch};
@@ -41,10 +42,8 @@ impl Queue {
         }
     }
 
-    /// Locks the lanes.
     pub fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        // No panic leaves the lanes inconsistent, so a poisoned mutex is usable.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lanes.lock()
     }
 
     /// Sheds load without locking.

@@ -52,7 +52,6 @@ pub(super) fn assign_ids(
     seed
 }
 
-/// Collects the ids assigned to a command.
 pub(super) fn collect_ids(command: &Command, holds: &mut Vec<u64>, orders: &mut Vec<u64>) {
     holds.extend(command.new_holds().iter().map(|hold| hold.id.0));
     if let Command::Order { order_id, .. } = command {

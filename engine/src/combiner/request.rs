@@ -40,6 +40,8 @@ impl PendingRequest {
         if lanes.is_empty() {
             lanes.push(LaneId(0));
         }
+        lanes.sort_unstable();
+        lanes.dedup();
         Self { command, lanes, response, enqueued_at }
     }
 }

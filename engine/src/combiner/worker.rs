@@ -16,7 +16,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Metrics;
 use crate::runtime;
 
-/// Runs batches until the queue is closed and empty.
 pub(super) async fn run(context: Arc<Context>) {
     while let Some(batch) = context.queue.next_batch().await {
         run_batch(&context, batch).await;

@@ -41,6 +41,36 @@ impl fmt::Debug for EngineBuilder {
     }
 }
 
+/// Defines the methods that set one setting each.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty;)*) => {
+        impl EngineBuilder {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(mut self, $name: $kind) -> Self {
+                self.config.$name = $name;
+                self
+            })*
+        }
+    };
+}
+
+setters! {
+    /// How long a hold lives unless its caller says otherwise.
+    hold_ttl: Duration;
+    /// An order unpaid for so long is cancelled; zero for never.
+    payment_ttl: Duration;
+    /// The most units one hold may have of a product.
+    max_per_hold: u32;
+    /// What to do with money for a cancelled order.
+    late_payment: LatePayment;
+    /// Whether to refuse with `unavailable` while Redis is down.
+    strict: bool;
+    /// Whether the engine takes back what is due by itself. Due holds are dead
+    /// with or without it.
+    sweeper: bool;
+}
+
 impl EngineBuilder {
     /// Takes all settings from `config`.
     #[must_use]
@@ -75,49 +105,6 @@ impl EngineBuilder {
     #[must_use]
     pub fn redis(mut self, url: &str) -> Self {
         url.clone_into(&mut self.config.redis);
-        self
-    }
-
-    /// How long a hold lives unless its caller says otherwise.
-    #[must_use]
-    pub fn hold_ttl(mut self, ttl: Duration) -> Self {
-        self.config.hold_ttl = ttl;
-        self
-    }
-
-    /// An order unpaid for so long is cancelled; zero for never.
-    #[must_use]
-    pub fn payment_ttl(mut self, ttl: Duration) -> Self {
-        self.config.payment_ttl = ttl;
-        self
-    }
-
-    /// The most units one hold may have of a product.
-    #[must_use]
-    pub fn max_per_hold(mut self, units: u32) -> Self {
-        self.config.max_per_hold = units;
-        self
-    }
-
-    /// What to do with money for a cancelled order.
-    #[must_use]
-    pub fn late_payment(mut self, late_payment: LatePayment) -> Self {
-        self.config.late_payment = late_payment;
-        self
-    }
-
-    /// Whether to refuse with `unavailable` while Redis is down.
-    #[must_use]
-    pub fn strict(mut self, strict: bool) -> Self {
-        self.config.strict = strict;
-        self
-    }
-
-    /// Whether the engine takes back what is due by itself. Due holds are dead
-    /// with or without it.
-    #[must_use]
-    pub fn sweeper(mut self, sweeper: bool) -> Self {
-        self.config.sweeper = sweeper;
         self
     }
 

@@ -21,11 +21,11 @@ pub(super) struct BatchState<'a> {
     holds_before: BTreeMap<HoldId, Option<(HoldStatus, Timestamp)>>,
     orders_before: BTreeMap<OrderId, Option<(OrderStatus, PaymentDisposition)>>,
     /// Counts of due holds and orders reclaimed, for the first `Reclaim` command.
-    reclaimed: BTreeMap<ProductId, (u32, u32)>,
+    pub(super) reclaimed: BTreeMap<ProductId, (u32, u32)>,
     customer_holds: Vec<CustomerHold>,
     new_payments: Vec<String>,
     new_keys: Vec<String>,
-    settled_payments: Vec<(OrderId, String)>,
+    pub(super) settled_payments: Vec<(OrderId, String)>,
     events: Vec<LedgerEvent>,
 }
 
@@ -47,7 +47,6 @@ impl<'a> BatchState<'a> {
         }
     }
 
-    /// Reclaims all due holds and orders that were loaded.
     pub(super) fn reclaim_due(&mut self) {
         let due: Vec<_> = self
             .rows
@@ -69,11 +68,6 @@ impl<'a> BatchState<'a> {
             self.reclaimed.insert(product_id, (count(expired), count(cancelled)));
             self.update_next_due(product_id);
         }
-    }
-
-    /// Takes the counts of due holds and orders reclaimed for a product.
-    pub(super) fn take_reclaimed(&mut self, product_id: ProductId) -> (u32, u32) {
-        self.reclaimed.remove(&product_id).unwrap_or_default()
     }
 
     /// Advances the product's `next_due` to the next entry, if all due ones were
@@ -109,7 +103,6 @@ impl<'a> BatchState<'a> {
         before.map_or(0, |row| row.product.version + 1)
     }
 
-    /// Lowers the product's `next_due` to `at` if that is sooner.
     pub(super) fn lower_next_due(&mut self, product_id: ProductId, at: Timestamp) {
         if let Some(row) = self.rows.products.get_mut(&product_id) {
             row.next_due = Some(row.next_due.map_or(at, |next| next.min(at)));
@@ -149,10 +142,6 @@ impl<'a> BatchState<'a> {
     pub(super) fn record_key(&mut self, row: KeyRow) {
         self.new_keys.push(row.key.clone());
         self.rows.keys.insert(row.key.clone(), row);
-    }
-
-    pub(super) fn record_settled_payment(&mut self, order_id: OrderId, key: String) {
-        self.settled_payments.push((order_id, key));
     }
 
     /// Emits an event to the outbox. Its version is set when the batch is done.

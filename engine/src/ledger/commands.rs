@@ -10,7 +10,6 @@ use crate::model::{
     ShortLine, Timestamp, Token,
 };
 
-/// An idempotency key with the fingerprint of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IdempotencyKey {
     pub key: String,
@@ -37,7 +36,6 @@ pub(crate) struct NewHold {
 }
 
 impl NewHold {
-    /// Builds the hold.
     pub fn to_hold(&self, now: Timestamp, ttl: Duration) -> Hold {
         let created_at = self.created_at.unwrap_or(now);
         Hold {
@@ -118,7 +116,6 @@ impl Command {
         }
     }
 
-    /// Returns the customer of the holds that the command would create.
     pub fn customer(&self) -> Option<&Arc<str>> {
         match self {
             Self::Hold { customer, .. } | Self::Cart { customer, .. } => customer.as_ref(),
@@ -136,7 +133,6 @@ impl Command {
         }
     }
 
-    /// Returns the holds that the command would create.
     pub fn new_holds(&self) -> &[NewHold] {
         match self {
             Self::Hold { hold, .. } => std::slice::from_ref(hold),
@@ -145,7 +141,6 @@ impl Command {
         }
     }
 
-    /// Returns the holds that the command would create.
     pub fn new_holds_mut(&mut self) -> &mut [NewHold] {
         match self {
             Self::Hold { hold, .. } => std::slice::from_mut(hold),
@@ -155,7 +150,6 @@ impl Command {
     }
 }
 
-/// The result of a command that took effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
@@ -173,7 +167,6 @@ pub(crate) enum Answer {
     },
 }
 
-/// Why a request was refused by the rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Refusal {
@@ -213,7 +206,6 @@ pub(crate) enum Refusal {
 /// The result of a command, as it is stored under an idempotency key.
 pub(crate) type CommandResult = Result<Answer, Refusal>;
 
-/// The decision on one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
     Done {
@@ -225,4 +217,10 @@ pub(crate) enum Decision {
     Deferred,
     /// Without effect: the read set lacks the row of this product. Retry with it.
     ReadSetMiss(ProductId),
+}
+
+impl From<Refusal> for Decision {
+    fn from(refusal: Refusal) -> Self {
+        Self::Done { answer: Err(refusal), replayed: false }
+    }
 }

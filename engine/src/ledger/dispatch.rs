@@ -2,25 +2,24 @@
 //! hold token and the idempotency key.
 
 use super::batch_state::BatchState;
-use super::{Answer, Command, CommandResult, Decision, IdempotencyKey, KeyRow, Refusal};
+use super::{Answer, Command, Decision, IdempotencyKey, KeyRow, Refusal};
 
 impl BatchState<'_> {
-    /// Decides one command.
     pub(super) fn decide(&mut self, command: &Command) -> Decision {
         if let Err(refusal) = self.check_token(command) {
-            return Decision::Done { answer: Err(refusal), replayed: false };
+            return refusal.into();
         }
         match command {
             Command::Hold { hold, ttl, customer, key } => {
                 self.with_idempotency_key(key.as_ref(), |batch| {
                     let lines = std::slice::from_ref(hold);
-                    let created = batch.hold_lines(lines, *ttl, customer.as_ref())?;
-                    Ok(created.map(|mut holds| Answer::Hold(holds.swap_remove(0))))
+                    let mut created = batch.hold_lines(lines, *ttl, customer.as_ref())?;
+                    Ok(Answer::Hold(created.swap_remove(0)))
                 })
             }
             Command::Cart { lines, ttl, customer, key } => self
                 .with_idempotency_key(key.as_ref(), |batch| {
-                    Ok(batch.hold_lines(lines, *ttl, customer.as_ref())?.map(Answer::Cart))
+                    batch.hold_lines(lines, *ttl, customer.as_ref()).map(Answer::Cart)
                 }),
             Command::Release { hold_id, .. } => decision(self.release(*hold_id)),
             Command::Extend { hold_id, ttl, .. } => decision(self.extend(*hold_id, *ttl)),
@@ -36,9 +35,9 @@ impl BatchState<'_> {
                     batch.adjust(*product_id, *delta, *version)
                 }),
             Command::Reclaim { product_id } => {
-                let (holds, orders) = self.take_reclaimed(*product_id);
+                let (holds, orders) = self.reclaimed.remove(product_id).unwrap_or_default();
                 let more = self.has_unloaded_due(*product_id);
-                decision(Ok(Ok(Answer::Reclaimed { holds, orders, more })))
+                decision(Ok(Answer::Reclaimed { holds, orders, more }))
             }
         }
     }
@@ -63,7 +62,7 @@ impl BatchState<'_> {
     fn with_idempotency_key(
         &mut self,
         key: Option<&IdempotencyKey>,
-        execute: impl FnOnce(&mut Self) -> Result<CommandResult, Decision>,
+        execute: impl FnOnce(&mut Self) -> Result<Answer, Decision>,
     ) -> Decision {
         let Some(key) = key else {
             return decision(execute(self));
@@ -72,21 +71,17 @@ impl BatchState<'_> {
             let (answer, replayed) = stored.replay(key);
             return Decision::Done { answer, replayed };
         }
-        let answer = match execute(self) {
-            Ok(answer) => answer,
-            Err(undecided) => return undecided,
-        };
-        if answer.is_err() && !key.keeps_refusals {
-            return Decision::Done { answer, replayed: false };
+        let decision = decision(execute(self));
+        if let Decision::Done { answer, .. } = &decision
+            && (answer.is_ok() || key.keeps_refusals)
+        {
+            self.record_key(KeyRow::new(key, answer.clone()));
         }
-        self.record_key(KeyRow::new(key, answer.clone()));
-        Decision::Done { answer, replayed: false }
+        decision
     }
 }
 
-fn decision(answer: Result<CommandResult, Decision>) -> Decision {
-    match answer {
-        Ok(answer) => Decision::Done { answer, replayed: false },
-        Err(undecided) => undecided,
-    }
+fn decision(answer: Result<Answer, Decision>) -> Decision {
+    answer
+        .map_or_else(|other| other, |answer| Decision::Done { answer: Ok(answer), replayed: false })
 }

@@ -6,21 +6,19 @@ use std::time::Duration;
 use crate::model::{EventKind, Hold, HoldId, HoldStatus, ProductId, ShortLine};
 
 use super::batch_state::BatchState;
-use super::{Answer, CommandResult, Decision, NewHold, Refusal};
+use super::{Answer, Decision, NewHold, Refusal};
 
 impl BatchState<'_> {
-    /// Creates a hold for every line, or none.
     pub(super) fn hold_lines(
         &mut self,
         lines: &[NewHold],
         ttl: Duration,
         customer: Option<&Arc<str>>,
-    ) -> Result<Result<Vec<Hold>, Refusal>, Decision> {
+    ) -> Result<Vec<Hold>, Decision> {
         let mut short = Vec::new();
         for line in lines {
-            let Some(row) = self.rows.products.get(&line.product_id) else {
-                return Ok(Err(Refusal::NoProduct(line.product_id)));
-            };
+            let row = self.rows.products.get(&line.product_id);
+            let row = row.ok_or(Refusal::NoProduct(line.product_id))?;
             if row.product.stock < u64::from(line.quantity) {
                 short.push(ShortLine {
                     product_id: line.product_id,
@@ -29,29 +27,29 @@ impl BatchState<'_> {
                 });
             }
         }
-        if let Some(refusal) =
-            customer.and_then(|customer| self.check_customer_limit(lines, customer))
-        {
-            return Ok(Err(refusal));
+        if let Some(customer) = customer {
+            self.check_customer_limit(lines, customer)?;
         }
         if short.iter().any(|line| self.has_unloaded_due(line.product_id)) {
             return Err(Decision::Deferred);
         }
         if !short.is_empty() {
-            return Ok(Err(Refusal::Insufficient(short)));
+            return Err(Refusal::Insufficient(short).into());
         }
-        Ok(Ok(lines.iter().map(|line| self.create_hold(line, ttl, customer)).collect()))
+        Ok(lines.iter().map(|line| self.create_hold(line, ttl, customer)).collect())
     }
 
     /// Refuses the first line that would exceed the customer limit.
-    fn check_customer_limit(&self, lines: &[NewHold], customer: &str) -> Option<Refusal> {
-        let most = self.policy.max_per_customer?;
-        lines.iter().find_map(|line| {
+    fn check_customer_limit(&self, lines: &[NewHold], customer: &str) -> Result<(), Refusal> {
+        let Some(most) = self.policy.max_per_customer else { return Ok(()) };
+        for line in lines {
             let (product_id, requested) = (line.product_id, line.quantity);
             let held = self.customer_units(customer, product_id);
-            let is_over_limit = held + u64::from(requested) > u64::from(most);
-            is_over_limit.then_some(Refusal::CustomerLimit { product_id, held, requested, most })
-        })
+            if held + u64::from(requested) > u64::from(most) {
+                return Err(Refusal::CustomerLimit { product_id, held, requested, most });
+            }
+        }
+        Ok(())
     }
 
     /// Sums the units of the customer's active holds. An expired hold does not
@@ -76,14 +74,12 @@ impl BatchState<'_> {
         if let Some(customer) = customer {
             self.record_customer(&hold, customer);
         }
-        self.emit_event(
-            EventKind::HoldCreated,
-            hold.product_id,
-            Some(hold.id),
-            None,
-            hold.quantity.into(),
-        );
+        self.emit_hold_event(EventKind::HoldCreated, &hold);
         hold
+    }
+
+    fn emit_hold_event(&mut self, kind: EventKind, hold: &Hold) {
+        self.emit_event(kind, hold.product_id, Some(hold.id), None, hold.quantity.into());
     }
 
     /// Ends an active hold with status `to` and returns its stock; reports whether
@@ -98,13 +94,12 @@ impl BatchState<'_> {
         row.product.stock += u64::from(hold.quantity);
         let before = (hold.status, hold.expires_at);
         hold.status = to;
-        let (product_id, quantity) = (hold.product_id, hold.quantity);
+        let hold = hold.clone();
         self.record_hold(hold_id, Some(before));
-        self.emit_event(kind, product_id, Some(hold_id), None, quantity.into());
+        self.emit_hold_event(kind, &hold);
         true
     }
 
-    /// Expires the hold if it is due.
     pub(super) fn expire_if_due(&mut self, hold_id: HoldId) {
         let due = self.rows.holds.get(&hold_id).is_some_and(|hold| hold.expires_at <= self.now);
         if due {
@@ -113,29 +108,23 @@ impl BatchState<'_> {
     }
 
     /// Returns the hold as it is now; expires it first if it is due.
-    fn current_hold(&mut self, hold_id: HoldId) -> Result<Result<Hold, Refusal>, Decision> {
-        let Some(hold) = self.rows.holds.get(&hold_id) else {
-            return Ok(Err(Refusal::NoHold(hold_id)));
-        };
+    fn current_hold(&mut self, hold_id: HoldId) -> Result<Hold, Decision> {
+        let hold = self.rows.hold(hold_id)?;
         if !self.rows.products.contains_key(&hold.product_id) {
             return Err(Decision::ReadSetMiss(hold.product_id));
         }
         self.expire_if_due(hold_id);
-        Ok(self.rows.holds.get(&hold_id).cloned().ok_or(Refusal::NoHold(hold_id)))
+        Ok(self.rows.hold(hold_id)?.clone())
     }
 
-    /// Returns the hold if it is active now.
-    pub(super) fn active_hold(
-        &mut self,
-        hold_id: HoldId,
-    ) -> Result<Result<Hold, Refusal>, Decision> {
-        let current = self.current_hold(hold_id)?;
-        Ok(current.and_then(|hold| match hold.status {
+    pub(super) fn active_hold(&mut self, hold_id: HoldId) -> Result<Hold, Decision> {
+        let hold = self.current_hold(hold_id)?;
+        match hold.status {
             HoldStatus::Active => Ok(hold),
-            HoldStatus::Converted => Err(self.already_used(hold_id)),
-            HoldStatus::Released => Err(Refusal::HoldReleased(hold_id)),
-            HoldStatus::Expired => Err(Refusal::HoldExpired(hold_id)),
-        }))
+            HoldStatus::Converted => Err(self.already_used(hold_id).into()),
+            HoldStatus::Released => Err(Refusal::HoldReleased(hold_id).into()),
+            HoldStatus::Expired => Err(Refusal::HoldExpired(hold_id).into()),
+        }
     }
 
     fn already_used(&self, hold_id: HoldId) -> Refusal {
@@ -143,37 +132,25 @@ impl BatchState<'_> {
         Refusal::HoldAlreadyUsed { hold_id, order_id }
     }
 
-    pub(super) fn release(&mut self, hold_id: HoldId) -> Result<CommandResult, Decision> {
-        let hold = match self.current_hold(hold_id)? {
-            Ok(hold) => hold,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        if hold.status == HoldStatus::Converted {
-            return Ok(Err(self.already_used(hold_id)));
+    pub(super) fn release(&mut self, hold_id: HoldId) -> Result<Answer, Decision> {
+        if self.current_hold(hold_id)?.status == HoldStatus::Converted {
+            return Err(self.already_used(hold_id).into());
         }
         self.end_hold(hold_id, HoldStatus::Released, EventKind::HoldReleased);
-        Ok(self.rows.holds.get(&hold_id).cloned().map(Answer::Hold).ok_or(Refusal::NoHold(hold_id)))
+        Ok(Answer::Hold(self.rows.hold(hold_id)?.clone()))
     }
 
-    pub(super) fn extend(
-        &mut self,
-        hold_id: HoldId,
-        ttl: Duration,
-    ) -> Result<CommandResult, Decision> {
-        let mut hold = match self.active_hold(hold_id)? {
-            Ok(hold) => hold,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+    pub(super) fn extend(&mut self, hold_id: HoldId, ttl: Duration) -> Result<Answer, Decision> {
+        let mut hold = self.active_hold(hold_id)?;
         let latest = hold.created_at.after(self.policy.hold_ttl_max);
         let end = hold.expires_at.max(self.now.after(ttl).min(latest));
         if end != hold.expires_at {
             self.record_hold(hold_id, Some((hold.status, hold.expires_at)));
             hold.expires_at = end;
             self.rows.holds.insert(hold_id, hold.clone());
-            let (product_id, quantity) = (hold.product_id, hold.quantity.into());
-            self.emit_event(EventKind::HoldExtended, product_id, Some(hold_id), None, quantity);
+            self.emit_hold_event(EventKind::HoldExtended, &hold);
         }
-        Ok(Ok(Answer::Hold(hold)))
+        Ok(Answer::Hold(hold))
     }
 
     /// Adds received goods to the stock, or writes goods off if `delta` is negative.
@@ -182,39 +159,35 @@ impl BatchState<'_> {
         product_id: ProductId,
         delta: i64,
         version: Option<u64>,
-    ) -> Result<CommandResult, Decision> {
+    ) -> Result<Answer, Decision> {
         let more_due = self.has_unloaded_due(product_id);
         let current = self.current_version(product_id);
-        let Some(row) = self.rows.products.get_mut(&product_id) else {
-            return Ok(Err(Refusal::NoProduct(product_id)));
-        };
+        let row = self.rows.products.get_mut(&product_id);
+        let row = row.ok_or(Refusal::NoProduct(product_id))?;
         if let Some(asked) = version.filter(|asked| *asked != current) {
-            return Ok(Err(Refusal::VersionMismatch { product_id, asked, version: current }));
+            return Err(Refusal::VersionMismatch { product_id, asked, version: current }.into());
         }
         let Some(stock) = row.product.stock.checked_add_signed(delta) else {
             if delta > 0 {
-                return Ok(Err(Refusal::StockTooLarge(product_id)));
+                return Err(Refusal::StockTooLarge(product_id).into());
             }
             if more_due {
                 return Err(Decision::Deferred);
             }
-            return Ok(Err(Refusal::Insufficient(vec![ShortLine {
-                product_id,
-                requested: delta.unsigned_abs(),
-                available: row.product.stock,
-            }])));
+            let (requested, available) = (delta.unsigned_abs(), row.product.stock);
+            let short = vec![ShortLine { product_id, requested, available }];
+            return Err(Refusal::Insufficient(short).into());
         };
         // The stores have signed 64-bit columns.
         let received = row.received.checked_add_signed(delta);
-        let Some(received) = received.filter(|sum| i64::try_from(*sum).is_ok()) else {
-            return Ok(Err(Refusal::StockTooLarge(product_id)));
-        };
+        let received = received.filter(|sum| i64::try_from(*sum).is_ok());
+        let received = received.ok_or(Refusal::StockTooLarge(product_id))?;
         row.product.stock = stock;
         row.received = received;
         let mut product = row.product.clone();
         // The version that the commit will give the row.
         product.version = self.next_version(product_id);
         self.emit_event(EventKind::StockAdjusted, product_id, None, None, delta);
-        Ok(Ok(Answer::Product(product)))
+        Ok(Answer::Product(product))
     }
 }

@@ -6,7 +6,7 @@ use crate::model::{
 };
 
 use super::batch_state::BatchState;
-use super::{Answer, CommandResult, Decision, OrderRow, Refusal};
+use super::{Answer, Decision, OrderRow, Refusal};
 
 impl BatchState<'_> {
     /// Converts an active hold of `product_id` to an order, and applies the payments
@@ -17,18 +17,11 @@ impl BatchState<'_> {
         secret: Token,
         hold_id: HoldId,
         product_id: ProductId,
-    ) -> Result<CommandResult, Decision> {
-        match self.rows.holds.get(&hold_id) {
-            None => return Ok(Err(Refusal::NoHold(hold_id))),
-            Some(hold) if hold.product_id != product_id => {
-                return Ok(Err(Refusal::ProductMismatch { hold_id, asked: product_id }));
-            }
-            Some(_) => {}
+    ) -> Result<Answer, Decision> {
+        if self.rows.hold(hold_id)?.product_id != product_id {
+            return Err(Refusal::ProductMismatch { hold_id, asked: product_id }.into());
         }
-        let hold = match self.active_hold(hold_id)? {
-            Ok(hold) => hold,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+        let hold = self.active_hold(hold_id)?;
         self.record_hold(hold_id, Some((hold.status, hold.expires_at)));
         if let Some(hold) = self.rows.holds.get_mut(&hold_id) {
             hold.status = HoldStatus::Converted;
@@ -39,8 +32,8 @@ impl BatchState<'_> {
         }
         self.create_order(order_id, secret, hold_id, product_id, hold.quantity);
         self.apply_early_payments(order_id);
-        let order = self.rows.orders.get(&order_id).map(|row| row.order.clone());
-        Ok(order.map(Answer::Order).ok_or(Refusal::NoHold(hold_id)))
+        let order = self.rows.orders.get(&order_id).ok_or(Refusal::NoHold(hold_id))?;
+        Ok(Answer::Order(order.order.clone()))
     }
 
     fn create_order(
@@ -64,21 +57,14 @@ impl BatchState<'_> {
             updated_at: self.now,
         };
         self.record_order(id, None);
+        self.emit_order_event(EventKind::OrderCreated, &order);
         self.rows.orders.insert(id, OrderRow { order, due_at });
         self.rows.order_by_hold.insert(hold_id, id);
         if let Some(due_at) = due_at {
             self.lower_next_due(product_id, due_at);
         }
-        self.emit_event(
-            EventKind::OrderCreated,
-            product_id,
-            Some(hold_id),
-            Some(id),
-            quantity.into(),
-        );
     }
 
-    /// Cancels the order if its payment is overdue.
     pub(super) fn cancel_if_due(&mut self, order_id: OrderId) {
         let due = self.rows.orders.get(&order_id).is_some_and(|row| {
             row.order.status == OrderStatus::PendingPayment
@@ -101,7 +87,6 @@ impl BatchState<'_> {
         }
     }
 
-    /// Marks a pending order as paid.
     pub(super) fn pay_pending(&mut self, order_id: OrderId) {
         let Some(order) = self.pending_order(order_id) else { return };
         if let Some(row) = self.rows.products.get_mut(&order.product_id) {
@@ -117,7 +102,6 @@ impl BatchState<'_> {
         (order.status == OrderStatus::PendingPayment).then(|| order.clone())
     }
 
-    /// Sets an order's status and payment disposition.
     pub(super) fn set_order_status(
         &mut self,
         order: &Order,

@@ -38,8 +38,7 @@ impl BatchState<'_> {
         if let Some(order_row) = self.rows.orders.get(&order_id) {
             let order = &order_row.order;
             if secret.is_some_and(|secret| !order.payment_token.secret.is(secret)) {
-                let answer = Err(Refusal::WrongPaymentToken(order_id));
-                return Decision::Done { answer, replayed: false };
+                return Refusal::WrongPaymentToken(order_id).into();
             }
             if !self.rows.products.contains_key(&order.product_id) {
                 return Decision::ReadSetMiss(order.product_id);
@@ -73,7 +72,6 @@ impl BatchState<'_> {
             && self.has_unloaded_due(order.product_id)
     }
 
-    /// Applies a payment's outcome to an existing order.
     fn apply_outcome(&mut self, order_id: OrderId, outcome: Outcome) {
         let Some(order) = self.rows.orders.get(&order_id).map(|row| row.order.clone()) else {
             return;
@@ -130,7 +128,7 @@ impl BatchState<'_> {
             if let Some(row) = self.rows.payments.get_mut(&event.key) {
                 row.waiting = false;
             }
-            self.record_settled_payment(order_id, event.key);
+            self.settled_payments.push((order_id, event.key));
         }
     }
 }

@@ -21,17 +21,6 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// A policy for tests whose subject is something else.
-    #[cfg(test)]
-    pub const PLAIN: Self = Self {
-        hold_ttl_max: Duration::from_secs(60),
-        payment_ttl: None,
-        re_reserve: true,
-        require_hold_token: false,
-        max_per_customer: None,
-    };
-
-    /// Returns whether the command needs the active holds of its customer.
     pub fn needs_customer_holds(&self, command: &Command) -> bool {
         self.max_per_customer.is_some() && command.customer().is_some()
     }

@@ -45,7 +45,6 @@ pub(crate) struct PaymentRow {
     pub received_at: Timestamp,
 }
 
-/// The result stored under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyRow {
     pub key: String,
@@ -54,7 +53,6 @@ pub(crate) struct KeyRow {
 }
 
 impl KeyRow {
-    /// Builds the row that stores a result under a key.
     pub fn new(keyed: &IdempotencyKey, answer: CommandResult) -> Self {
         Self { key: keyed.key.clone(), fingerprint: keyed.fingerprint, answer }
     }
@@ -101,6 +99,12 @@ pub(crate) struct Rows {
     pub due: BTreeMap<ProductId, Due>,
 }
 
+impl Rows {
+    pub fn hold(&self, id: HoldId) -> Result<&Hold, Refusal> {
+        self.holds.get(&id).ok_or(Refusal::NoHold(id))
+    }
+}
+
 /// A product row before and after; the write is guarded by `before.version`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProductChange {
@@ -108,7 +112,6 @@ pub(crate) struct ProductChange {
     pub after: ProductRow,
 }
 
-/// A hold of a named customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CustomerHold {
     pub product_id: ProductId,
@@ -116,23 +119,17 @@ pub(crate) struct CustomerHold {
     pub hold_id: HoldId,
 }
 
-/// Holds that make the same transition; the write is guarded by `from`.
+/// Rows that make the same transition; the write is guarded by `from`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HoldMove {
-    pub from: HoldStatus,
-    pub to: HoldStatus,
-    pub ids: Vec<HoldId>,
+pub(crate) struct Move<Status, Id> {
+    pub from: Status,
+    pub to: Status,
+    pub ids: Vec<Id>,
 }
 
-/// Orders that make the same transition; the write is guarded by `from`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OrderMove {
-    pub from: (OrderStatus, PaymentDisposition),
-    pub to: (OrderStatus, PaymentDisposition),
-    pub ids: Vec<OrderId>,
-}
+pub(crate) type HoldMove = Move<HoldStatus, HoldId>;
+pub(crate) type OrderMove = Move<(OrderStatus, PaymentDisposition), OrderId>;
 
-/// An event for the transactional outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LedgerEvent {
     pub kind: EventKind,
@@ -143,7 +140,6 @@ pub(crate) struct LedgerEvent {
     pub version: u64,
 }
 
-/// The write set of one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub products: Vec<ProductChange>,
@@ -164,7 +160,6 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Returns whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.products.is_empty()
             && self.new_holds.is_empty()

@@ -9,6 +9,17 @@ use crate::model::{
     PaymentDisposition, PaymentStatus, PaymentToken, Product, ProductId, ShortLine, Token,
 };
 
+impl Policy {
+    /// A policy for tests whose subject is something else.
+    pub const PLAIN: Self = Self {
+        hold_ttl_max: Duration::from_secs(60),
+        payment_ttl: None,
+        re_reserve: true,
+        require_hold_token: false,
+        max_per_customer: None,
+    };
+}
+
 const PRODUCT: ProductId = ProductId(7);
 const HOLD: HoldId = HoldId(11);
 const ORDER: OrderId = OrderId(21);

@@ -152,7 +152,6 @@ pub(super) fn adjust_stock(request: &StockAdjustment, retry: Option<Retry>) -> R
     Ok(Command::Adjust { product_id, delta, version, key })
 }
 
-/// Checks a product to be created, and returns its idempotency key.
 pub(super) fn create_product(
     request: &NewProduct,
     retry: Option<Retry>,

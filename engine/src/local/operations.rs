@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::{LocalBackend, commands, create_product};
-use crate::audit::AuditReport;
+use crate::audit::{AuditReport, Check};
 use crate::cache::CachedProduct;
 use crate::call::{Request, Response, Retry};
 use crate::combiner::{CommandResponse, LaneId};
@@ -18,6 +18,7 @@ use crate::model::{
     ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
 };
 use crate::runtime;
+use crate::store::{Store, StoreResult};
 use crate::sweeper::SweepReport;
 
 /// The most products on one page, and the most events in one response: they
@@ -38,57 +39,37 @@ macro_rules! replayable {
 }
 
 /// Boxes an operation's future, with its result as a response.
-fn respond<'a, T: 'a>(
-    operation: impl Future<Output = Result<T>> + Send + 'a,
-    response: fn(T) -> Response,
-) -> BoxFuture<'a, Result<Response>> {
-    Box::pin(async move { operation.await.map(response) })
+macro_rules! respond {
+    ($Variant:ident, $operation:expr) => {
+        Box::pin(async move { $operation.await.map(Response::$Variant) })
+    };
 }
 
 impl LocalBackend {
-    /// Executes a request by its operation.
     pub(super) fn execute(
         &self,
         request: Request,
         retry: Option<Retry>,
     ) -> BoxFuture<'_, Result<Response>> {
         match request {
-            Request::Product { id } => respond(self.product(id), Response::Product),
-            Request::Products { after, limit } => {
-                respond(self.products(after, limit), Response::Products)
-            }
-            Request::CreateProduct(new) => {
-                respond(self.create_product(new, retry), Response::CreateProduct)
-            }
-            Request::AdjustStock(adjustment) => {
-                respond(self.adjust_stock(adjustment, retry), Response::AdjustStock)
-            }
-            Request::CreateHold(request) => {
-                respond(self.create_hold(request, retry), Response::CreateHold)
-            }
-            Request::CreateHolds(request) => {
-                respond(self.create_holds(request, retry), Response::CreateHolds)
-            }
-            Request::ReleaseHold(request) => {
-                respond(self.release_hold(request), Response::ReleaseHold)
-            }
-            Request::ExtendHold(request) => {
-                respond(self.extend_hold(request), Response::ExtendHold)
-            }
-            Request::Hold { id } => respond(self.hold(id), Response::Hold),
-            Request::CreateOrder(request) => {
-                respond(self.create_order(request, retry), Response::CreateOrder)
-            }
-            Request::Order { id } => respond(self.order(id), Response::Order),
-            Request::RecordPayment(event) => {
-                respond(self.record_payment(event), Response::RecordPayment)
-            }
-            Request::Sweep {} => respond(self.sweep(), Response::Sweep),
-            Request::Audit {} => respond(self.audit(), Response::Audit),
+            Request::Product { id } => respond!(Product, self.product(id)),
+            Request::Products { after, limit } => respond!(Products, self.products(after, limit)),
+            Request::CreateProduct(new) => respond!(CreateProduct, self.create_product(new, retry)),
+            Request::AdjustStock(by) => respond!(AdjustStock, self.adjust_stock(by, retry)),
+            Request::CreateHold(hold) => respond!(CreateHold, self.create_hold(hold, retry)),
+            Request::CreateHolds(cart) => respond!(CreateHolds, self.create_holds(cart, retry)),
+            Request::ReleaseHold(request) => respond!(ReleaseHold, self.release_hold(request)),
+            Request::ExtendHold(request) => respond!(ExtendHold, self.extend_hold(request)),
+            Request::Hold { id } => respond!(Hold, self.hold(id)),
+            Request::CreateOrder(order) => respond!(CreateOrder, self.create_order(order, retry)),
+            Request::Order { id } => respond!(Order, self.order(id)),
+            Request::RecordPayment(event) => respond!(RecordPayment, self.record_payment(event)),
+            Request::Sweep {} => respond!(Sweep, self.sweep()),
+            Request::Audit {} => respond!(Audit, self.audit()),
             Request::EventsAfter { cursor, limit } => {
-                respond(self.events_after(cursor, limit), Response::EventsAfter)
+                respond!(EventsAfter, self.events_after(cursor, limit))
             }
-            Request::Ping {} => respond(self.ping(), Response::Ping),
+            Request::Ping {} => respond!(Ping, self.ping()),
         }
     }
 
@@ -100,21 +81,26 @@ impl LocalBackend {
         self.services.runtime.spawn(work).await.ok_or_else(runtime_is_gone)?
     }
 
-    async fn submit(&self, command: Command, mut lanes: Vec<LaneId>) -> Result<CommandResponse> {
-        lanes.sort_unstable();
-        lanes.dedup();
-        self.combiner.submit(command, &lanes).await
+    /// Reads the store on the engine's runtime.
+    async fn read_store<T, Reading>(
+        &self,
+        read: impl FnOnce(Arc<dyn Store>) -> Reading + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        Reading: Future<Output = StoreResult<T>> + Send,
+    {
+        let store = Arc::clone(&self.services.store);
+        self.on_runtime(async move { Ok(read(store).await?) }).await
     }
 
     pub async fn product(&self, id: ProductId) -> Result<Product> {
         commands::exists_ever("product", id.0, id.is_possible())?;
-        let load = || {
-            let store = Arc::clone(&self.services.store);
-            let reading = self.services.runtime.spawn(async move { store.product(id).await });
-            async { Ok(reading.await.ok_or_else(runtime_is_gone)??.map(|(product, _)| product)) }
+        let load = async || {
+            let read = self.read_store(move |store| async move { store.product(id).await });
+            Ok(read.await?.map(|(product, _)| product))
         };
-        let cached = self.services.cache.get_or_load(id, self.services.store.now(), load).await?;
-        let found: Option<CachedProduct> = cached;
+        let found = self.services.cache.get_or_load(id, self.services.store.now(), load).await?;
         found.map(|cached| cached.product).ok_or_else(|| no_such("product", id.0))
     }
 
@@ -125,17 +111,16 @@ impl LocalBackend {
         }
         // Stores keep ids as signed integers: none is larger.
         let after = after.map_or(0, |id| id.0).min(i64::MAX.unsigned_abs());
-        let store = Arc::clone(&self.services.store);
-        self.on_runtime(async move {
-            // Reads one more than asked for, to see whether there is a next page.
-            let mut found = store.products(after, limit + 1).await?;
-            let is_last = found.len() <= usize::try_from(limit).unwrap_or(usize::MAX);
-            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            let items: Vec<Product> = found.into_iter().map(|cached| cached.product).collect();
-            let next = items.last().map(|product| product.id).filter(|_| !is_last);
-            Ok(ProductPage { items, next })
-        })
-        .await
+        // Reads one more than asked for, to see whether there is a next page.
+        let read =
+            move |store: Arc<dyn Store>| async move { store.products(after, limit + 1).await };
+        let mut found = self.read_store(read).await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let is_last = found.len() <= limit;
+        found.truncate(limit);
+        let items: Vec<Product> = found.into_iter().map(|cached| cached.product).collect();
+        let next = items.last().map(|product| product.id).filter(|_| !is_last);
+        Ok(ProductPage { items, next })
     }
 
     async fn create_product(
@@ -167,7 +152,7 @@ impl LocalBackend {
     ) -> Result<Replayable<Product>> {
         let command = commands::adjust_stock(&adjustment, retry)?;
         let lanes = vec![self.combiner.lane(adjustment.product_id)];
-        let done = self.submit(command, lanes).await?;
+        let done = self.combiner.submit(command, lanes).await?;
         let StockAdjustment { product_id, delta, reason, .. } = adjustment;
         let replayed = done.replayed;
         tracing::info!(product_id = product_id.0, delta, reason, replayed, "adjusted stock");
@@ -185,7 +170,7 @@ impl LocalBackend {
             self.refuse_sold_out(&request)?;
         }
         let lane = self.combiner.lane(request.product_id);
-        replayable!(self.submit(command, vec![lane]).await?, Hold)
+        replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)
     }
 
     /// Fast refusal: rejects a request for more units than the product mirror
@@ -196,7 +181,8 @@ impl LocalBackend {
             return Ok(());
         }
         let HoldRequest { product_id, quantity, .. } = *request;
-        let known = self.services.cache.sold_out(product_id, quantity, self.services.store.now());
+        let now = self.services.store.now();
+        let known = self.services.cache.mirror.sold_out(product_id, quantity, now);
         let Some(available) = known else { return Ok(()) };
         let requested = quantity.into();
         let short = ShortLine { product_id, requested, available };
@@ -214,19 +200,19 @@ impl LocalBackend {
         let command = commands::create_holds(&self.services.config, &request, retry)?;
         let lanes =
             request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id)).collect();
-        replayable!(self.submit(command, lanes).await?, Cart)
+        replayable!(self.combiner.submit(command, lanes).await?, Cart)
     }
 
     pub async fn release_hold(&self, request: ReleaseRequest) -> Result<Hold> {
         let command = commands::release_hold(&request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
+        Ok(replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)?.value)
     }
 
     pub async fn extend_hold(&self, request: ExtendRequest) -> Result<Hold> {
         let command = commands::extend_hold(&self.services.config, &request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        Ok(replayable!(self.submit(command, vec![lane]).await?, Hold)?.value)
+        Ok(replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)?.value)
     }
 
     /// Finds the lane of a hold's product. A hold never changes its product.
@@ -234,14 +220,13 @@ impl LocalBackend {
         if self.services.store.single_writer() {
             return Ok(LaneId(0));
         }
-        let found = self.services.product_index.of_hold(id).await?;
+        let found = self.services.product_index.holds.find(id.0).await?;
         Ok(self.combiner.lane(found.ok_or_else(|| no_such("hold", id.0))?))
     }
 
     pub async fn hold(&self, id: HoldId) -> Result<Hold> {
         commands::possible_hold(id)?;
-        let store = Arc::clone(&self.services.store);
-        let found = self.on_runtime(async move { Ok(store.hold(id).await?) }).await?;
+        let found = self.read_store(move |store| async move { store.hold(id).await }).await?;
         let (mut hold, now) = found.ok_or_else(|| no_such("hold", id.0))?;
         // A hold ends at `expires_at`, whether or not the sweeper has seen it.
         if hold.status == HoldStatus::Active && hold.expires_at <= now {
@@ -257,13 +242,12 @@ impl LocalBackend {
     ) -> Result<Replayable<Order>> {
         let command = commands::create_order(&request, retry)?;
         let lane = self.combiner.lane(request.product_id);
-        replayable!(self.submit(command, vec![lane]).await?, Order)
+        replayable!(self.combiner.submit(command, vec![lane]).await?, Order)
     }
 
     pub async fn order(&self, id: OrderId) -> Result<Order> {
         commands::exists_ever("order", id.0, id.is_possible())?;
-        let store = Arc::clone(&self.services.store);
-        let found = self.on_runtime(async move { Ok(store.order(id).await?) }).await?;
+        let found = self.read_store(move |store| async move { store.order(id).await }).await?;
         let (row, now) = found.ok_or_else(|| no_such("order", id.0))?;
         let mut order = row.order;
         if order.status == OrderStatus::PendingPayment && row.due_at.is_some_and(|at| at <= now) {
@@ -277,16 +261,13 @@ impl LocalBackend {
         let lane = match &command {
             Command::Payment { order_id, .. } if !self.services.store.single_writer() => {
                 // An order that is not there has no product yet.
-                self.services
-                    .product_index
-                    .of_order(*order_id)
-                    .await?
-                    .map_or(LaneId(0), |id| self.combiner.lane(id))
+                let found = self.services.product_index.orders.find(order_id.0).await?;
+                found.map_or(LaneId(0), |id| self.combiner.lane(id))
             }
             _ => LaneId(0),
         };
         let Replayable { value: status, replayed } =
-            replayable!(self.submit(command, vec![lane]).await?, Payment)?;
+            replayable!(self.combiner.submit(command, vec![lane]).await?, Payment)?;
         Ok(Replayable { value: PaymentReceipt { status }, replayed })
     }
 
@@ -303,15 +284,16 @@ impl LocalBackend {
     pub async fn audit(&self) -> Result<AuditReport> {
         let (store, cache) = (Arc::clone(&self.services.store), Arc::clone(&self.services.cache));
         self.on_runtime(async move {
-            let facts = store.audit().await?;
-            let mut drift = Vec::new();
+            let mut report = store.audit().await?;
             for cached in cache.sample() {
                 let id = cached.product.id;
-                if let Some((stored, _)) = store.product(id).await? {
-                    drift.extend(drift_between(&cached, &stored).map(|detail| (id, detail)));
+                if let Some((stored, _)) = store.product(id).await?
+                    && let Some(detail) = drift_between(&cached, &stored)
+                {
+                    report.add(Check::CacheDrift, id.0, detail);
                 }
             }
-            Ok(facts.report(drift))
+            Ok(report)
         })
         .await
     }
@@ -322,13 +304,11 @@ impl LocalBackend {
             return Err(Error::invalid_argument(why));
         }
         let cursor = cursor.min(i64::MAX.unsigned_abs() - 1);
-        let store = Arc::clone(&self.services.store);
-        self.on_runtime(async move { Ok(store.events_after(cursor, limit).await?) }).await
+        self.read_store(move |store| async move { store.events_after(cursor, limit).await }).await
     }
 
     pub async fn ping(&self) -> Result<()> {
-        let store = Arc::clone(&self.services.store);
-        self.on_runtime(async move { Ok(store.ping().await?) }).await
+        self.read_store(|store| async move { store.ping().await }).await
     }
 }
 

@@ -5,10 +5,10 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{Grant, Lease, Lock, LockName, Renewal};
@@ -19,7 +19,6 @@ use crate::runtime;
 /// longer than a run of batches keeps a lock (`lock_run`, 20 ms by default).
 const HOLDER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The locks of one store.
 #[derive(Default)]
 pub(crate) struct LocalLock {
     /// The locked names. A name is here while it is held, so a waiter always
@@ -61,14 +60,10 @@ impl LockQueue {
 }
 
 impl LocalLock {
-    fn names(&self) -> MutexGuard<'_, HashMap<LockName, LockQueue>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Locks a free name (`None`), or joins its queue and returns the grant to
     /// wait for.
     fn enqueue(&self, name: LockName, token: u128) -> Option<oneshot::Receiver<()>> {
-        let mut names = self.names();
+        let mut names = self.names.lock();
         let queue = match names.entry(name) {
             Entry::Vacant(free) => {
                 free.insert(LockQueue::held_by(token));
@@ -87,7 +82,7 @@ impl LocalLock {
 
     /// Removes `token`, whether it holds the name or waits for it.
     fn remove(&self, name: LockName, token: u128) {
-        let mut names = self.names();
+        let mut names = self.names.lock();
         let Entry::Occupied(mut queue) = names.entry(name) else {
             return;
         };
@@ -134,7 +129,7 @@ impl Lock for LocalLock {
 
     fn renew<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Renewal> {
         Box::pin(async move {
-            match self.names().get_mut(&lease.name) {
+            match self.names.lock().get_mut(&lease.name) {
                 Some(queue) if queue.holder == lease.token => {
                     if queue.grant_next() {
                         return Renewal::HandedOver;

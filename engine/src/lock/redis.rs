@@ -19,10 +19,11 @@
 //! that could then repeat one.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use redis::{Script, ScriptInvocation};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -142,7 +143,6 @@ fn script(body: &str) -> Script {
     Script::new(&format!("{COMMON}{body}"))
 }
 
-/// Why a waiter wakes.
 enum Wake {
     Granted {
         fence: u64,
@@ -171,7 +171,6 @@ struct LockState {
     cleanup: mpsc::Sender<(LockName, u128)>,
 }
 
-/// Opens the lock of an engine.
 pub(crate) fn lock(connection: RedisConnection, lease_ttl: Duration) -> Arc<dyn Lock> {
     Arc::new(RedisLock::new(connection, lease_ttl))
 }
@@ -198,7 +197,6 @@ impl RedisLock {
     }
 }
 
-/// Wakes waiters as messages arrive.
 async fn wake_waiters(state: Arc<LockState>, mut messages: Subscription) {
     while let Some(notice) = messages.next().await {
         match notice {
@@ -208,7 +206,7 @@ async fn wake_waiters(state: Arc<LockState>, mut messages: Subscription) {
                 }
             }
             Notice::Gap => {
-                for waiter in state.waiters().values() {
+                for waiter in state.waiters.lock().values() {
                     let _ = waiter.try_send(Wake::Recheck);
                 }
             }
@@ -236,14 +234,10 @@ async fn release_abandoned(state: Arc<LockState>, mut abandoned: mpsc::Receiver<
 }
 
 impl LockState {
-    fn waiters(&self) -> MutexGuard<'_, HashMap<u128, mpsc::Sender<Wake>>> {
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Wakes the waiter with this token. A token without one was abandoned and is
     /// being removed already.
     fn wake(&self, token: u128, fence: u64) {
-        if let Some(waiter) = self.waiters().get(&token) {
+        if let Some(waiter) = self.waiters.lock().get(&token) {
             let _ = waiter.try_send(Wake::Granted { fence });
         }
     }
@@ -284,7 +278,7 @@ struct TokenGuard<'a> {
 
 impl Drop for TokenGuard<'_> {
     fn drop(&mut self) {
-        self.state.waiters().remove(&self.token);
+        self.state.waiters.lock().remove(&self.token);
         if self.armed {
             // A full cleanup queue costs others one lease.
             let _ = self.state.cleanup.try_send((self.name, self.token));
@@ -306,7 +300,7 @@ impl Lock for RedisLock {
             let token = Token::random().0;
             let mut guard = TokenGuard { state: &self.state, name, token, armed: false };
             let (waker, mut wakes) = mpsc::channel(1);
-            self.state.waiters().insert(token, waker);
+            self.state.waiters.lock().insert(token, waker);
             loop {
                 let sent_at = Instant::now();
                 // Without a connection nothing is sent, so nothing needs removal.

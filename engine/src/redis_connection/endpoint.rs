@@ -235,7 +235,6 @@ async fn unexpected_tls(_host: &str, _port: u16) -> Option<&'static str> {
     None
 }
 
-/// Sends a PING without TLS.
 async fn missing_tls(host: &str, port: u16) -> Option<&'static str> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let ping = async {
@@ -279,7 +278,6 @@ impl Cluster {
         .build()
     }
 
-    /// The first node's error, if no node can be connected to.
     async fn first_error(&self, config: &AsyncConnectionConfig) -> Option<redis::RedisError> {
         let mut first = None;
         for node in &self.nodes {
@@ -312,7 +310,6 @@ impl MultiHostUrl<'_> {
         self.hosts.split(',').map(address).collect()
     }
 
-    /// User, password and database number.
     fn login(&self, database: &str) -> Result<RedisConnectionInfo> {
         let at = if self.login.is_empty() { "" } else { "@" };
         // With a dummy host: only the rest of this URL is used.

@@ -17,17 +17,10 @@ impl RedisNames {
         Self { prefix: format!("{prefix}:{store_id:016x}"), database: 0 }
     }
 
-    /// For tests: with this prefix alone.
-    #[cfg(test)]
-    pub fn plain(prefix: &str) -> Self {
-        Self { prefix: prefix.to_owned(), database: 0 }
-    }
-
     pub(super) fn in_database(self, database: i64) -> Self {
         Self { database, ..self }
     }
 
-    /// The prefix of all names.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -52,6 +45,13 @@ mod tests {
     use redis::cluster_routing::Slot;
 
     use super::*;
+
+    impl RedisNames {
+        /// With this prefix alone.
+        pub fn plain(prefix: &str) -> Self {
+            Self { prefix: prefix.to_owned(), database: 0 }
+        }
+    }
 
     #[test]
     fn keys_of_one_product_share_a_slot_and_those_of_two_do_not() {

@@ -31,19 +31,14 @@ end
 return ''
 ";
 
-/// Why a connection cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Unusable {
     /// The server cannot be reached, or takes no writes now.
-    Unreachable(RedisError),
+    #[error(transparent)]
+    Unreachable(#[from] RedisError),
     /// The server rejects the settings; the text says what to change.
+    #[error("{0}")]
     Misconfigured(String),
-}
-
-impl From<RedisError> for Unusable {
-    fn from(error: RedisError) -> Self {
-        Self::Unreachable(error)
-    }
 }
 
 /// Runs every command that the engine uses, so that a missing permission shows at

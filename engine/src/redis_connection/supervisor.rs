@@ -3,12 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::TryFutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use redis::{Msg, PushInfo, PushKind, RedisError, RedisResult, Value};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,6 @@ const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// Finds a server that died without closing its connection while no command runs.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// One established connection.
 #[derive(Clone)]
 pub(super) struct ActiveConnection {
     /// Grows with each connection, so that a command which fails late does not
@@ -53,7 +53,7 @@ pub(super) struct ConnectionState {
     pub active: watch::Sender<Option<ActiveConnection>>,
     /// The subscribers of each channel. A plain mutex: each critical section is a
     /// map lookup or a send and never awaits.
-    channels: Mutex<HashMap<String, broadcast::Sender<Notice>>>,
+    pub channels: Mutex<HashMap<String, broadcast::Sender<Notice>>>,
     pub channels_changed: Notify,
     next_id: AtomicU64,
     /// Whether each of these was logged: once until the connection is up again,
@@ -112,10 +112,6 @@ impl ConnectionState {
         })
     }
 
-    pub fn channels(&self) -> MutexGuard<'_, HashMap<String, broadcast::Sender<Notice>>> {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub fn active(&self) -> std::result::Result<ActiveConnection, RedisConnectionError> {
         self.active.borrow().clone().ok_or(RedisConnectionError::Down)
     }
@@ -144,10 +140,7 @@ impl ConnectionState {
     /// `invalid_argument` when Redis answers and would reject for ever.
     pub async fn open_first(self: &Arc<Self>) -> Result<Option<ActiveConnection>> {
         let error = match self.connect().await {
-            Ok(active) => {
-                self.mark_up(active.clone());
-                return Ok(Some(active));
-            }
+            Ok(active) => return Ok(Some(active)),
             Err(Unusable::Misconfigured(message)) => return Err(Error::invalid_argument(message)),
             Err(Unusable::Unreachable(error)) => error,
         };
@@ -160,26 +153,8 @@ impl ConnectionState {
         Ok(None)
     }
 
-    /// Tries once to reconnect.
-    async fn reopen(self: &Arc<Self>) -> Option<ActiveConnection> {
-        match self.connect().await {
-            Ok(active) => {
-                self.mark_up(active.clone());
-                Some(active)
-            }
-            Err(Unusable::Unreachable(error)) => {
-                self.log_down(&error);
-                None
-            }
-            Err(Unusable::Misconfigured(message)) => {
-                self.log_down(&message);
-                None
-            }
-        }
-    }
-
-    /// Connects and checks that the connection can be used. Boxed, since the
-    /// compiler limits the depth of a future's type.
+    /// Connects, checks that the connection can be used, and marks it as up. Boxed,
+    /// since the compiler limits the depth of a future's type.
     fn connect(self: &Arc<Self>) -> BoxFuture<'_, std::result::Result<ActiveConnection, Unusable>> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let connected = self.try_connect(id).map_err(|unusable| match unusable {
@@ -189,7 +164,7 @@ impl ConnectionState {
             },
             misconfigured @ Unusable::Misconfigured(_) => misconfigured,
         });
-        Box::pin(connected)
+        Box::pin(connected.inspect_ok(|active| self.mark_up(active.clone())))
     }
 
     async fn try_connect(
@@ -234,13 +209,11 @@ impl ConnectionState {
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg("maxmemory-policy");
         // Many hosted servers do not permit CONFIG.
-        let Ok(policy) = command.query_async::<HashMap<String, String>>(connection).await else {
-            return;
-        };
-        let Some(policy) = policy.get("maxmemory-policy") else {
-            return;
-        };
-        if policy != "noeviction" && !self.logged_policy.swap(true, Ordering::Relaxed) {
+        let found = command.query_async::<HashMap<String, String>>(connection).await;
+        if let Some(policy) = found.unwrap_or_default().get("maxmemory-policy")
+            && policy != "noeviction"
+            && !self.logged_policy.swap(true, Ordering::Relaxed)
+        {
             let server = &self.server;
             tracing::warn!(
                 server,
@@ -256,7 +229,7 @@ impl ConnectionState {
             self.mark_down(id, &(redis::ErrorKind::Io, "the connection was closed").into());
         } else if let Some(message) = Msg::from_push_info(push)
             && let Ok(text) = message.get_payload::<String>()
-            && let Some(sender) = self.channels().get(message.get_channel_name())
+            && let Some(sender) = self.channels.lock().get(message.get_channel_name())
         {
             // It fails only without a subscriber.
             let _ = sender.send(Notice::Message(text.into()));
@@ -287,9 +260,8 @@ impl ConnectionState {
         }
     }
 
-    /// Sends a gap to all subscribers.
     fn send_gap(&self) {
-        for sender in self.channels().values() {
+        for sender in self.channels.lock().values() {
             // It fails only without a subscriber.
             let _ = sender.send(Notice::Gap);
         }
@@ -309,10 +281,9 @@ impl ConnectionState {
         self.stop.clone().run_until_cancelled(self.supervise(first)).await;
         self.active.send_replace(None);
         self.send_gap();
-        self.channels().clear();
+        self.channels.lock().clear();
     }
 
-    /// Keeps the connection up, until it is cancelled.
     async fn supervise(self: &Arc<Self>, mut opened: Option<ActiveConnection>) {
         let mut backoff = BACKOFF_MIN;
         loop {
@@ -326,7 +297,7 @@ impl ConnectionState {
             // Jitter, so that many processes do not reconnect at once.
             tokio::time::sleep(backoff.mul_f64(rand::random_range(0.5..1.0))).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
-            opened = self.reopen().await;
+            opened = self.connect().await.inspect_err(|error| self.log_down(error)).ok();
         }
     }
 
@@ -362,7 +333,7 @@ impl ConnectionState {
         subscribed: &mut HashSet<String>,
     ) {
         let wanted: HashSet<String> = {
-            let mut channels = self.channels();
+            let mut channels = self.channels.lock();
             channels.retain(|_, sender| sender.receiver_count() > 0);
             channels.keys().cloned().collect()
         };
@@ -374,7 +345,7 @@ impl ConnectionState {
         }
         for channel in new {
             let _ = self.check_reply(id, connection.subscribe(channel).await);
-            if let Some(sender) = self.channels().get(channel) {
+            if let Some(sender) = self.channels.lock().get(channel) {
                 let _ = sender.send(Notice::Gap);
             }
         }

@@ -15,8 +15,22 @@ async fn try_connect(settings: &[(&str, &str)]) -> Result<(RedisConnection, Arc<
     let metrics = Arc::new(Metrics::new());
     let names = RedisNames::plain("shop");
     let connection =
-        RedisConnection::connect_with(&config, names, Arc::clone(&metrics), WAIT_MAX / 2).await?;
+        RedisConnection::connect(&config, names, Arc::clone(&metrics), WAIT_MAX / 2).await?;
     Ok((connection, metrics))
+}
+
+impl RedisConnection {
+    /// For tests that do not test the timeout, on a machine that may be busy.
+    pub async fn connect_with_long_timeout(url: &str) -> Result<Self> {
+        Ok(try_connect(&[("redis", url)]).await?.0)
+    }
+
+    /// With plain names and the timeout of production.
+    pub async fn connect_for_test(url: &str) -> Result<Self> {
+        let config = Config::from_pairs([("redis", url)])?;
+        let (names, metrics) = (RedisNames::plain("shop"), Arc::new(Metrics::new()));
+        Self::connect(&config, names, metrics, RESPONSE_TIMEOUT).await
+    }
 }
 
 async fn set(connection: &RedisConnection) -> std::result::Result<(), RedisConnectionError> {

@@ -17,7 +17,6 @@ use tokio::time::{sleep, timeout};
 
 use super::address::Address;
 use super::connection::{Connection, Connector, unfit};
-use super::counters::Counters;
 use crate::call;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +31,6 @@ const RESPONSE_BYTES_MAX: usize = 16 << 20;
 /// The most retries of one call; `remote_reconnect` bounds their time.
 const RETRIES_MAX: usize = 32;
 
-/// A call to be sent.
 pub(super) struct PendingCall {
     pub name: &'static str,
     request: Box<RawValue>,
@@ -81,7 +79,6 @@ fn unserializable(error: serde_json::Error) -> Error {
     Error::caused(ErrorKind::Internal, "the call cannot be serialized", error)
 }
 
-/// Why an attempt brought no response.
 enum AttemptError {
     /// The connection was lost, or could not be opened, at this moment.
     Lost(Error, Instant),
@@ -89,9 +86,8 @@ enum AttemptError {
     Rejected(Error),
 }
 
-/// Sends calls over the one connection.
 pub(super) struct Client {
-    connector: Arc<Connector>,
+    pub connector: Arc<Connector>,
     /// Bounds a call, all attempts together.
     remote_timeout: Duration,
     /// Bounds the time for which a lost connection is opened anew.
@@ -109,24 +105,6 @@ impl Client {
             remote_timeout: config.remote_timeout,
             remote_reconnect: config.remote_reconnect,
         })
-    }
-
-    pub fn counters(&self) -> &Counters {
-        &self.connector.counters
-    }
-
-    pub fn handle(&self) -> &Handle {
-        self.connector.handle()
-    }
-
-    /// Closes the connection and opens no other.
-    pub async fn close(&self) {
-        self.connector.close().await;
-    }
-
-    /// Drops the connection at once and opens no other.
-    pub fn abort(&self) {
-        self.connector.abort();
     }
 
     /// Sends a call, with retries, and returns the response's body.
@@ -157,7 +135,7 @@ impl Client {
                 let why = call.outcome(error.message());
                 return Err(Error::caused(ErrorKind::Unavailable, why, error));
             };
-            self.counters().retries.inc();
+            self.connector.counters.retries.inc();
             sleep(pause).await;
         }
     }
@@ -205,7 +183,7 @@ impl Client {
     fn request(&self, call: &PendingCall, is_retry: bool) -> Result<Request<Full<Bytes>>> {
         let uri = self.connector.uri(rpc::PATH)?;
         let request = Request::builder().method(Method::POST).uri(uri);
-        let request = match self.connector.key() {
+        let request = match &self.connector.address.key {
             Some(key) => request.header(AUTHORIZATION, key),
             None => request,
         };
@@ -213,7 +191,6 @@ impl Client {
     }
 }
 
-/// A body that ended early.
 #[derive(Debug, thiserror::Error)]
 #[error("the response was interrupted")]
 struct Interrupted(#[source] BodyError);

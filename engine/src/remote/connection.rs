@@ -1,7 +1,7 @@
 //! The one HTTP/2 connection to a running engine, which is opened anew when it
 //! is lost.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,14 +9,14 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use http_body_util::Full;
 use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper::header::HeaderValue;
 use hyper::http::uri::Scheme;
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,7 +36,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// How long closing waits for the HTTP/2 GOAWAY exchange.
 const GOAWAY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// An open connection.
 #[derive(Clone)]
 pub(super) struct Connection {
     pub sender: SendRequest<Full<Bytes>>,
@@ -53,16 +52,15 @@ enum State {
     Open(Connection),
 }
 
-/// Opens and keeps the connection.
 pub(super) struct Connector {
-    address: Address,
+    pub address: Address,
     #[cfg(feature = "tls")]
     tls: Option<tokio_rustls::TlsConnector>,
     pub counters: Counters,
     /// Guards the connection's state. A plain mutex: each critical section
     /// clones or replaces the state and never awaits.
     state: Mutex<State>,
-    tasks: Tasks,
+    pub tasks: Tasks,
 }
 
 impl Connector {
@@ -81,19 +79,10 @@ impl Connector {
         })
     }
 
-    pub fn handle(&self) -> &Handle {
-        &self.tasks.handle
-    }
-
-    /// The `Authorization` header of requests, if the URL carries a key.
-    pub fn key(&self) -> Option<&HeaderValue> {
-        self.address.key.as_ref()
-    }
-
     /// Closes the connection and opens no other.
     pub async fn close(&self) {
         self.tasks.tracker.close();
-        *self.state() = State::Closed;
+        *self.state.lock() = State::Closed;
         // Without a sender, hyper closes the connection with GOAWAY.
         if timeout(GOAWAY_TIMEOUT, self.tasks.tracker.wait()).await.is_err() {
             tracing::debug!("the running engine did not close its end of the connection in time");
@@ -106,15 +95,11 @@ impl Connector {
         self.tasks.stop.cancel();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns the connection, and opens it if there is none: all callers share
     /// one attempt and its error.
     pub async fn connection(self: &Arc<Self>) -> Result<Connection> {
         let opening = {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             match &*state {
                 State::Open(open) if !open.sender.is_closed() => return Ok(open.clone()),
                 State::Opening(opening) => opening.clone(),
@@ -134,9 +119,8 @@ impl Connector {
     /// Starts to connect in a task of its own, so that a caller that drops its
     /// future does not cancel the attempt for the others.
     fn open(self: &Arc<Self>) -> Opening {
-        let (sender, receiver) = oneshot::channel();
         let connector = Arc::clone(self);
-        self.tasks.spawn(async move {
+        let opening = self.tasks.spawn(async move {
             let late = |_| {
                 Error::new(
                     ErrorKind::Unavailable,
@@ -148,16 +132,17 @@ impl Connector {
                 let number = connector.counters.connections.inc() + 1;
                 Connection { sender, number }
             });
-            let mut state = connector.state();
+            let mut state = connector.state.lock();
             *state = match &opened {
                 Ok(open) if !connector.tasks.tracker.is_closed() => State::Open(open.clone()),
                 _ => State::Closed,
             };
-            drop(state);
-            // Fails when no caller waits any more.
-            let _ = sender.send(opened);
+            opened
         });
-        receiver.map(|opened| opened.unwrap_or_else(|_| Err(closed()))).boxed().shared()
+        opening
+            .map(|opened| opened.ok().flatten().unwrap_or_else(|| Err(closed())))
+            .boxed()
+            .shared()
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
@@ -287,7 +272,7 @@ impl Connector {
         number: u64,
         cause: impl std::error::Error + Send + Sync + 'static,
     ) -> Error {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if matches!(&*state, State::Open(open) if open.number == number) {
             *state = State::Closed;
             self.counters.connections_lost.inc();
@@ -301,7 +286,6 @@ impl Connector {
     }
 }
 
-/// The TLS connector for this address, if it uses TLS.
 #[cfg(feature = "tls")]
 fn tls_connector(address: &Address, config: &Config) -> Result<Option<tokio_rustls::TlsConnector>> {
     if !matches!(address.endpoint, RemoteEndpoint::Tls { .. }) {
@@ -320,16 +304,20 @@ fn tls_connector(address: &Address, config: &Config) -> Result<Option<tokio_rust
 
 /// Spawns the background tasks of a connection.
 #[derive(Clone)]
-struct Tasks {
-    handle: Handle,
+pub(super) struct Tasks {
+    pub handle: Handle,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Tasks {
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    /// Spawns a task whose result is `None` if it was stopped.
+    fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<Option<T>> {
         let work = self.stop.clone().run_until_cancelled_owned(work);
-        self.tracker.spawn_on(work, &self.handle);
+        self.tracker.spawn_on(work, &self.handle)
     }
 }
 

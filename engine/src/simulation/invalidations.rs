@@ -34,9 +34,9 @@ impl Invalidations {
                 drop(Process::SERVERS.spawn(async move {
                     runtime::sleep(late).await;
                     if is_lost {
-                        cache.invalidate_all();
+                        cache.mirror.invalidate_all();
                     } else {
-                        cache.invalidate(id, version);
+                        cache.mirror.invalidate(id, version);
                     }
                 }));
             }

@@ -19,7 +19,7 @@ use super::database::{Database, LockKey, Tables, TxnId, clock};
 use super::fault_schedule::{FaultKind, FaultSchedule};
 use super::invalidations::Invalidations;
 use super::world::{Process, here};
-use crate::audit::AuditFacts;
+use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
 use crate::ledger::{OrderRow, ProductRow};
 use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp};
@@ -340,8 +340,8 @@ impl Store for SimulatedStore {
         })
     }
 
-    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>> {
-        Box::pin(async { Ok(AuditFacts::default()) })
+    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditReport>> {
+        Box::pin(async { Ok(AuditReport::empty()) })
     }
 
     fn now(&self) -> Timestamp {

@@ -16,15 +16,12 @@ use super::rows::Cells;
 use super::statement::{ReadRow, Statement, execute, fetch_optional, read_clock, run};
 use super::statements::hex;
 use super::time::Timekeeper;
-use crate::audit::{AuditFacts, AuditReport, Check, Finding};
+use crate::audit::{AuditReport, Check};
 use crate::model::Timestamp;
 
-/// The rows that a statement scans.
 pub(super) const SCAN_ROWS: u32 = 10_000;
-/// How often a running audit logs its progress.
 const LOG_EVERY: Duration = Duration::from_secs(2);
 
-/// The sums of a product's holds and orders.
 #[derive(Default)]
 struct UnitSums {
     held: i128,
@@ -40,9 +37,8 @@ impl UnitSums {
     }
 }
 
-/// What has been read so far.
 struct AuditState {
-    facts: AuditFacts,
+    report: AuditReport,
     /// By the product's id. As large as there are products.
     sums: HashMap<i64, UnitSums>,
     now: Timestamp,
@@ -55,18 +51,13 @@ struct Audit<'a> {
     logged_at: Instant,
 }
 
-/// An id as a finding names it. The schema allows negative ids; Stockade draws
-/// none.
-fn id_of(id: i64) -> u64 {
-    u64::try_from(id).unwrap_or(0)
-}
-
-impl AuditFacts {
+impl AuditReport {
     fn find(&mut self, check: Check, id: i64, expected: i128, found: i128) {
         let known = self.findings.iter().filter(|finding| finding.check == check).count();
         if known < AuditReport::FINDINGS_PER_CHECK as usize {
             let detail = format!("expected {expected}, found {found}");
-            self.findings.push(Finding { check, id: id_of(id), detail });
+            // The schema allows negative ids; Stockade draws none.
+            self.add(check, u64::try_from(id).unwrap_or(0), detail);
         }
     }
 }
@@ -147,7 +138,7 @@ impl Audit<'_> {
                  WHERE {range} AND t.waiting = 1 AND w.idempotency_key IS NULL"
             );
             [Statement::read(stuck, |state: &mut AuditState, row| {
-                state.facts.find(Check::StuckEvent, row.int()?, 1, 0);
+                state.report.find(Check::StuckEvent, row.int()?, 1, 0);
                 Ok(())
             })]
         };
@@ -181,28 +172,28 @@ fn add_order(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
 }
 
 fn check_waiting_event(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
-    let facts = &mut state.facts;
+    let report = &mut state.report;
     let (order_id, waiting, order) = (row.int()?, row.int()?, row.opt_int()?);
     if waiting != 1 || order.is_some() {
-        facts.find(Check::StuckEvent, order_id, 1, 0);
+        report.find(Check::StuckEvent, order_id, 1, 0);
     }
     if let Some(received_at) = row.opt_time()? {
-        facts.waiting_events += 1;
-        let oldest = [facts.oldest_waiting_event, Some(received_at)];
-        facts.oldest_waiting_event = oldest.into_iter().flatten().min();
+        report.waiting_events += 1;
+        let oldest = [report.oldest_waiting_event, Some(received_at)];
+        report.oldest_waiting_event = oldest.into_iter().flatten().min();
     }
     Ok(())
 }
 
 fn compare_product(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
-    let AuditState { facts, sums, now } = state;
+    let AuditState { report, sums, now } = state;
     let id = row.int()?;
     let mut units = || row.int().map(i128::from);
     let (received, stock, held, pending, sold) = (units()?, units()?, units()?, units()?, units()?);
     let next_due = row.opt_int()?;
     let all = stock + held + pending + sold;
     if received != all || [stock, held, pending, sold].iter().any(|units| *units < 0) {
-        facts.find(Check::Conservation, id, received, all);
+        report.find(Check::Conservation, id, received, all);
     }
     let sums = sums.remove(&id).unwrap_or_default();
     for (check, stored, sum) in [
@@ -211,18 +202,18 @@ fn compare_product(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<
         (Check::Sold, sold, sums.sold),
     ] {
         if stored != sum {
-            facts.find(check, id, stored, sum);
+            report.find(check, id, stored, sum);
         }
     }
     if let Some(soonest) = sums.soonest
         && next_due.is_none_or(|at| at > soonest)
     {
         let found = next_due.unwrap_or_default();
-        facts.find(Check::NextDue, id, soonest.into(), found.into());
+        report.find(Check::NextDue, id, soonest.into(), found.into());
     }
-    facts.products += 1;
-    facts.products_due += u64::from(next_due.is_some_and(|at| at <= now.micros()));
-    let total = &mut facts.units;
+    report.products += 1;
+    report.products_due += u64::from(next_due.is_some_and(|at| at <= now.micros()));
+    let total = &mut report.units;
     total.received += received;
     total.stock += stock;
     total.held += held;
@@ -232,20 +223,20 @@ fn compare_product(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<
 }
 
 /// Reads all tables, at most `scan_rows` of a table in one statement.
-pub(super) async fn read_facts<D: Database>(
+pub(super) async fn read_report<D: Database>(
     connection: &mut dyn Connection,
     time: &Timekeeper,
     scan_rows: u32,
-) -> StoreResult<AuditFacts> {
+) -> StoreResult<AuditReport> {
     execute(connection, D::BEGIN_SNAPSHOT).await?;
     let started = time.start_observation();
     let now = time.observe(read_clock::<D>(connection).await?, started);
-    let state = AuditState { now, facts: AuditFacts::default(), sums: HashMap::new() };
+    let state = AuditState { now, report: AuditReport::empty(), sums: HashMap::new() };
     let mut audit = Audit { connection, scan_rows, state, logged_at: Instant::now() };
     audit.holds().await?;
     audit.orders().await?;
     audit.payment_events().await?;
     audit.products().await?;
     execute(audit.connection, &["COMMIT"]).await?;
-    Ok(audit.state.facts)
+    Ok(audit.state.report)
 }

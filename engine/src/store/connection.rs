@@ -12,14 +12,6 @@ use super::rows::{Cells, RawCells};
 /// Receives each row with the position of its statement in the list.
 pub(super) type OnRow<'a> = &'a mut (dyn FnMut(usize, &mut Cells<'_>) -> sqlx::Result<()> + Send);
 
-/// The pool that a connection is acquired from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PoolRole {
-    Write,
-    Read,
-}
-
-/// A connection on loan from a pool.
 pub(super) trait Connection: Send {
     /// Runs statements, in one round trip if the dialect can. Returns the number
     /// of rows that each affected. After a failed statement none is run.
@@ -28,7 +20,6 @@ pub(super) trait Connection: Send {
         statements: &'a [&'a str],
         on_row: OnRow<'a>,
     ) -> BoxFuture<'a, StoreResult<Vec<u64>>>;
-    /// Closes the connection instead of returning it to the pool.
     fn discard(&mut self);
 }
 

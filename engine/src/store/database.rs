@@ -16,9 +16,7 @@
 
 use super::pool::{Driver, Pools};
 
-/// A dialect and its pools.
 pub(super) trait Database: Send + Sync + 'static {
-    /// Opens connections and sends texts.
     type Driver: Driver;
     /// Whether the database serializes all writers.
     const SINGLE_WRITER: bool;

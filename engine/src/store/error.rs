@@ -1,10 +1,7 @@
 //! Classifies database errors by what they mean for a transaction.
 
-use std::fmt;
-
 use crate::error::{Error, ErrorKind};
 
-/// The class of a database error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The database rolled the transaction back for another one: retry.
@@ -36,7 +33,6 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The label `cause` of metrics.
     pub fn cause(self) -> &'static str {
         match self {
             Self::Deadlock => "deadlock",
@@ -62,7 +58,8 @@ impl Fault {
 }
 
 /// A fault with its cause, most often the driver's error.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", fault.cause())]
 pub(crate) struct StoreError {
     pub fault: Fault,
     pub source: Box<dyn std::error::Error + Send + Sync>,
@@ -97,18 +94,6 @@ impl StoreError {
             _ => Fault::Fatal,
         });
         Self::new(fault, error)
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.fault.cause(), self.source)
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(self.source.as_ref())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::connection::{Connection, PoolRole};
+use super::connection::Connection;
 use super::database::Database;
 use super::error::StoreResult;
 use super::outbox::unpack;
@@ -31,7 +31,7 @@ pub(super) async fn read_events<D: Database>(
     cursor: u64,
     limit: u32,
 ) -> StoreResult<Vec<Event>> {
-    let mut connection = database.pools().acquire(PoolRole::Read).await?;
+    let mut connection = database.pools().reader().await?;
     let (events, has_unnumbered) = read::<D>(connection.as_mut(), cursor, limit).await?;
     if !has_unnumbered {
         return Ok(events);
@@ -54,7 +54,6 @@ async fn read<D: Database>(
     Ok((page.events, page.has_unnumbered))
 }
 
-/// Events after a cursor.
 struct Page {
     cursor: u64,
     limit: usize,

@@ -57,7 +57,6 @@ pub(super) struct MySqlSession {
     losses: u64,
 }
 
-/// Opens connections to one MySQL or MariaDB database.
 #[derive(Clone)]
 pub(super) struct MySqlDriver {
     sessions: SessionFactory,
@@ -149,7 +148,6 @@ impl Driver for MySqlDriver {
     }
 }
 
-/// The connections to a MySQL or MariaDB database.
 pub(crate) struct MySqlDatabase(Pools<MySqlDriver>);
 
 impl MySqlDatabase {
@@ -164,8 +162,8 @@ impl MySqlDatabase {
 
     fn new(options: &StoreOptions, sessions: SessionFactory) -> StoreResult<Self> {
         let driver = MySqlDriver { sessions, state: Arc::default() };
-        let size = options.connections;
-        Ok(Self(Pools::new(driver, size, Some(size), options.store_timeout)?))
+        let size = options.config.connections;
+        Ok(Self(Pools::new(driver, size, Some(size), options.config.store_timeout)?))
     }
 }
 

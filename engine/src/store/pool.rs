@@ -4,7 +4,7 @@
 //! so the next batch finds it idle. A connection that broke meanwhile fails at its
 //! first statement, which is retried.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{
@@ -12,8 +12,9 @@ use deadpool::managed::{
     Timeouts,
 };
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 
-use super::connection::{Connection, OnRow, PoolRole};
+use super::connection::{Connection, OnRow};
 use super::error::{Fault, StoreError, StoreResult};
 
 /// NATs and proxies drop idle connections after some minutes, and servers close
@@ -43,7 +44,6 @@ pub(super) trait Driver: Manager<Error = StoreError> + Clone + 'static {
 
     fn close(session: Self::Type) -> impl Future<Output = ()> + Send;
 
-    /// Prepares a session before the pool lends it.
     fn prepare(&self, _: &mut Self::Type) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
@@ -69,7 +69,9 @@ pub(super) struct Pools<D: Driver> {
     pub writers: Pool<D>,
     readers: Pool<D>,
     timeout: Duration,
-    commits: Arc<LastSuccess>,
+    /// When a commit last succeeded. A plain mutex: each critical section copies
+    /// the instant.
+    committed_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl<D: Driver> Pools<D> {
@@ -94,16 +96,17 @@ impl<D: Driver> Pools<D> {
         };
         let writers = pool(writers)?;
         let readers = readers.map_or_else(|| Ok(writers.clone()), pool)?;
-        Ok(Self { writers, readers, timeout, commits: Arc::default() })
+        Ok(Self { writers, readers, timeout, committed_at: Arc::default() })
     }
 
-    pub async fn acquire(&self, role: PoolRole) -> StoreResult<Box<dyn Connection>> {
-        let pool = match role {
-            PoolRole::Write => &self.writers,
-            PoolRole::Read => &self.readers,
-        };
-        let session = pool.get().await.map_err(pool_error)?;
-        Ok(self.lend(pool, session).await)
+    pub async fn writer(&self) -> StoreResult<Box<dyn Connection>> {
+        let session = self.writers.get().await.map_err(pool_error)?;
+        Ok(self.lend(&self.writers, session).await)
+    }
+
+    pub async fn reader(&self) -> StoreResult<Box<dyn Connection>> {
+        let session = self.readers.get().await.map_err(pool_error)?;
+        Ok(self.lend(&self.readers, session).await)
     }
 
     /// Acquires a writing connection for a readiness check, which does not queue
@@ -114,7 +117,7 @@ impl<D: Driver> Pools<D> {
             let timeouts = Timeouts { wait: Some(wait), ..self.writers.timeouts() };
             match self.writers.timeout_get(&timeouts).await {
                 Err(PoolError::Timeout(TimeoutType::Wait)) => {
-                    if self.commits.is_within(RECENT_COMMIT) {
+                    if self.committed_at.lock().is_some_and(|at| at.elapsed() < RECENT_COMMIT) {
                         return Ok(None);
                     }
                 }
@@ -144,7 +147,7 @@ impl<D: Driver> Pools<D> {
             session: Some(session),
             pool: pool.clone(),
             timeout: self.timeout,
-            commits: Arc::clone(&self.commits),
+            committed_at: Arc::clone(&self.committed_at),
             is_busy: false,
         })
     }
@@ -162,7 +165,7 @@ struct PooledConnection<D: Driver> {
     session: Option<Object<D>>,
     pool: Pool<D>,
     timeout: Duration,
-    commits: Arc<LastSuccess>,
+    committed_at: Arc<Mutex<Option<Instant>>>,
     /// Whether statements are in flight.
     is_busy: bool,
 }
@@ -206,7 +209,7 @@ impl<D: Driver> Connection for PooledConnection<D> {
             self.is_busy = false;
             driver.record_success(session);
             if statements.last() == Some(&"COMMIT") {
-                self.commits.record();
+                *self.committed_at.lock() = Some(Instant::now());
             }
             Ok(rows_affected)
         })
@@ -216,22 +219,6 @@ impl<D: Driver> Connection for PooledConnection<D> {
         if let Some(session) = self.session.take() {
             self.pool.manager().discard(session);
         }
-    }
-}
-
-/// When a commit last succeeded. A plain mutex: each critical section copies the
-/// instant.
-#[derive(Debug, Default)]
-struct LastSuccess(Mutex<Option<Instant>>);
-
-impl LastSuccess {
-    fn record(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    fn is_within(&self, bound: Duration) -> bool {
-        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|last| last.elapsed() < bound)
     }
 }
 

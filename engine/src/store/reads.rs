@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::audit::{SCAN_ROWS, read_facts};
-use super::connection::PoolRole;
+use super::audit::{SCAN_ROWS, read_report};
 use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
@@ -23,7 +22,7 @@ use super::writes::insert_product;
 use super::{
     DueProducts, Owned, ProductInsert, Sequence, Session, Store, StoreOptions, rows, schema,
 };
-use crate::audit::AuditFacts;
+use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
 use crate::ledger::{OrderRow, ProductRow};
 use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, ProductId, Timestamp};
@@ -39,7 +38,6 @@ const AUDIT_WAIT: Duration = Duration::from_secs(10);
 /// 64 reach the end of all ids.
 const FREE_ID_PROBES: u32 = 64;
 
-/// A store that speaks SQL.
 pub(crate) struct SqlStore<D> {
     database: D,
     time: Arc<Timekeeper>,
@@ -51,12 +49,13 @@ pub(crate) struct SqlStore<D> {
 impl<D: Database> SqlStore<D> {
     /// Opens a store whose migrations are applied, and checks its tables.
     pub async fn open(database: D, options: &StoreOptions) -> StoreResult<Self> {
-        let StoreOptions { clock, host, clock_steps, retries, .. } = options;
+        let StoreOptions { config, clock, host, clock_steps } = options;
+        let retries = config.retries;
         let time = Timekeeper::new(Arc::clone(clock), Arc::clone(host), clock_steps.clone());
         let auditing = tokio::sync::Mutex::default();
-        let store = Self { database, time: Arc::new(time), retries: *retries, auditing };
-        let ready = match with_retries(*retries, || store.check_tables()).await {
-            Ok(()) if D::NOW.is_none() => with_retries(*retries, || store.resume_time()).await,
+        let store = Self { database, time: Arc::new(time), retries, auditing };
+        let ready = match with_retries(retries, || store.check_tables()).await {
+            Ok(()) if D::NOW.is_none() => with_retries(retries, || store.resume_time()).await,
             checked => checked.map_err(schema::table_error),
         };
         if ready.is_err() {
@@ -67,7 +66,7 @@ impl<D: Database> SqlStore<D> {
 
     /// Fails unless every table exists with the columns that are needed.
     async fn check_tables(&self) -> StoreResult<()> {
-        let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
+        let mut connection = self.database.pools().reader().await?;
         let checked = execute(connection.as_mut(), &schema::probes()).await;
         checked.inspect_err(|_| connection.discard())
     }
@@ -76,7 +75,7 @@ impl<D: Database> SqlStore<D> {
     /// backwards over a restart.
     async fn resume_time(&self) -> StoreResult<()> {
         let sql = "SELECT at FROM stockade_outbox ORDER BY id DESC LIMIT 1".to_owned();
-        let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
+        let mut connection = self.database.pools().reader().await?;
         let newest = fetch_optional(connection.as_mut(), sql, |row| row.time()).await?;
         if let Some(newest) = newest {
             self.time.resume(newest);
@@ -105,13 +104,12 @@ impl<D: Database> SqlStore<D> {
         statements: &[Statement<T>],
         into: &mut T,
     ) -> StoreResult<Timestamp> {
-        let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
+        let mut connection = self.database.pools().reader().await?;
         let started = self.time.start_observation();
         let time = run_timed::<D, T>(connection.as_mut(), statements, into).await;
         Ok(self.time.observe(time.inspect_err(|_| connection.discard())?, started))
     }
 
-    /// Reads rows, and the store's time.
     async fn select_all<T: Send>(
         &self,
         sql: String,
@@ -122,7 +120,6 @@ impl<D: Database> SqlStore<D> {
         Ok((collect.rows, now))
     }
 
-    /// Reads at most one row, and the store's time.
     async fn select_one<T: Send>(
         &self,
         sql: String,
@@ -412,11 +409,11 @@ impl<D: Database> Store for SqlStore<D> {
         })
     }
 
-    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditFacts>> {
+    fn audit(&self) -> BoxFuture<'_, StoreResult<AuditReport>> {
         let audit = move || async move {
-            let mut connection = self.database.pools().acquire(PoolRole::Read).await?;
-            let facts = read_facts::<D>(connection.as_mut(), &self.time, SCAN_ROWS).await;
-            facts.inspect_err(|_| connection.discard())
+            let mut connection = self.database.pools().reader().await?;
+            let report = read_report::<D>(connection.as_mut(), &self.time, SCAN_ROWS).await;
+            report.inspect_err(|_| connection.discard())
         };
         Box::pin(async move {
             // Each audit reads every row: several at once would starve buyers.

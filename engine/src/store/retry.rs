@@ -7,7 +7,6 @@ use backon::{ExponentialBuilder, Retryable};
 use super::error::StoreResult;
 use crate::runtime;
 
-/// The pauses between attempts: exponential backoff with jitter.
 pub(crate) fn pauses(retries: u32) -> ExponentialBuilder {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(4))

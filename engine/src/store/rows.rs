@@ -134,7 +134,6 @@ pub(super) use raw_cells;
 pub(super) const PRODUCT: &str =
     "id, name, price, stock, held, pending, sold, version, received, fence, next_due";
 
-/// Decodes a row of [`PRODUCT`].
 pub(super) fn product(row: &mut Cells<'_>) -> sqlx::Result<ProductRow> {
     Ok(ProductRow {
         product: Product {
@@ -196,7 +195,6 @@ pub(super) fn detached_hold(row: &mut Cells<'_>) -> sqlx::Result<(Hold, TokenSee
 pub(super) const ORDER: &str = "id, hold_id, product_id, qty, status, disposition, secret, \
      created_at, updated_at, due_at";
 
-/// Decodes a row of [`ORDER`].
 pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<OrderRow> {
     let id = OrderId(row.count()?);
     Ok(OrderRow {
@@ -219,7 +217,6 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<OrderRow> {
 pub(super) const PAYMENT: &str =
     "idempotency_key, body_hash, order_id, secret, outcome, answer, waiting, received_at";
 
-/// Decodes a row of [`PAYMENT`].
 pub(super) fn payment(row: &mut Cells<'_>) -> sqlx::Result<PaymentRow> {
     Ok(PaymentRow {
         key: row.key()?,
@@ -236,7 +233,6 @@ pub(super) fn payment(row: &mut Cells<'_>) -> sqlx::Result<PaymentRow> {
 /// The columns of [`key`].
 pub(super) const KEY: &str = "idempotency_key, fingerprint, answer";
 
-/// Decodes a row of [`KEY`].
 pub(super) fn key(row: &mut Cells<'_>) -> sqlx::Result<KeyRow> {
     Ok(KeyRow { key: row.key()?, fingerprint: row.hash()?, answer: row.json()? })
 }

@@ -8,6 +8,7 @@ use sqlx::migrate::Migrator;
 
 use super::error::{Fault, StoreError, StoreResult};
 use super::rows;
+use crate::config::Migrate;
 
 /// Every table with the columns that this version reads or writes.
 pub(super) const TABLES: &[(&str, &str)] = &[
@@ -36,7 +37,6 @@ pub(super) fn probe((table, columns): (&str, &str)) -> String {
     format!("SELECT {columns} FROM {table} LIMIT 0")
 }
 
-/// The statements that probe every table, in the order of [`TABLES`].
 pub(super) fn probes() -> Vec<String> {
     TABLES.iter().copied().map(probe).collect()
 }
@@ -67,7 +67,6 @@ fn unfit(why: String) -> StoreError {
     StoreError::new(Fault::Unfit, why)
 }
 
-/// A migration that the store has recorded.
 #[derive(Debug)]
 pub(super) struct Applied {
     pub version: i64,
@@ -75,14 +74,13 @@ pub(super) struct Applied {
     pub success: bool,
 }
 
-/// Reads the recorded migrations.
 pub(super) fn select_applied() -> String {
     format!("SELECT version, checksum, success FROM {}", stockade_migrations::TABLE)
 }
 
 /// Returns the migrations that the store lacks. Those beyond ours were applied by
 /// a newer version, which only adds.
-pub(super) fn missing(ours: &Migrator, applied: &[Applied]) -> StoreResult<Vec<String>> {
+fn missing(ours: &Migrator, applied: &[Applied]) -> StoreResult<Vec<String>> {
     let newest = ours.iter().map(|migration| migration.version).max().unwrap_or(0);
     let is_known = |version| version > newest || ours.version_exists(version);
     if let Some(Applied { version, .. }) = applied.iter().find(|one| !is_known(one.version)) {
@@ -109,13 +107,22 @@ pub(super) fn missing(ours: &Migrator, applied: &[Applied]) -> StoreResult<Vec<S
     Ok(missing)
 }
 
-/// The error of a store that lacks migrations which the policy does not apply.
-pub(super) fn behind(missing: &[String], applied: &[Applied]) -> StoreError {
+/// Returns whether the store lacks migrations, which `policy` then must permit to
+/// apply.
+pub(super) fn must_migrate(
+    policy: Migrate,
+    ours: &Migrator,
+    applied: &[Applied],
+) -> StoreResult<bool> {
+    let missing = missing(ours, applied)?;
+    if missing.is_empty() || policy != Migrate::Check {
+        return Ok(!missing.is_empty());
+    }
     let lack = match applied {
         [] => "has none of Stockade's tables".to_owned(),
         _ => format!("lacks the migrations {}", missing.join(", ")),
     };
-    unfit(format!("the store {lack}: run `stockade migrate`, or set migrate to auto"))
+    Err(unfit(format!("the store {lack}: run `stockade migrate`, or set migrate to auto")))
 }
 
 /// The error of a table of another program, found before the first migration.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::connection::{Connection, PoolRole};
+use super::connection::Connection;
 use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::hold_rows::HoldRows;
@@ -42,7 +42,7 @@ impl<D> Drop for SqlSession<D> {
 
 impl<D: Database> SqlSession<D> {
     pub async fn acquire(database: &D, time: Arc<Timekeeper>) -> StoreResult<Self> {
-        let connection = database.pools().acquire(PoolRole::Write).await?;
+        let connection = database.pools().writer().await?;
         Ok(Self {
             database: std::marker::PhantomData,
             time,
@@ -56,7 +56,6 @@ impl<D: Database> SqlSession<D> {
         self.connection.as_mut()
     }
 
-    /// Begins a transaction.
     pub async fn open(&mut self) -> StoreResult<()> {
         self.is_open = true;
         execute(self.connection(), &[D::BEGIN]).await
@@ -115,7 +114,6 @@ impl<D: Database> SqlSession<D> {
         statements::select_products(ids, D::NOW.unwrap_or("NULL"), D::LOCK)
     }
 
-    /// Locks a sequence and returns its next value.
     pub async fn lock_sequence(&mut self, name: &str) -> StoreResult<u64> {
         let lock = D::LOCK;
         let sql = format!("SELECT next FROM stockade_sequences WHERE name = '{name}'{lock}");

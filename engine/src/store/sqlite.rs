@@ -26,7 +26,6 @@ use address::SqliteAddress;
 
 raw_cells!(sqlx::sqlite::SqliteRow);
 
-/// Classifies SQLite's extended result codes.
 fn fault_by_code(code: i32) -> Option<Fault> {
     Some(match code & 0xff {
         // Busy, and locked by another connection of this process.
@@ -49,17 +48,6 @@ fn store_error(error: sqlx::Error) -> StoreError {
     })
 }
 
-fn connect_options(address: &SqliteAddress, options: &StoreOptions) -> SqliteConnectOptions {
-    address
-        .connect()
-        .create_if_missing(options.migrate == Migrate::Auto)
-        .journal_mode(SqliteJournalMode::Wal)
-        // With less, a power cut can take the last commits with it.
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(options.lock_wait)
-}
-
-/// Opens connections to one SQLite database.
 #[derive(Clone)]
 pub(super) struct SqliteDriver {
     connect: SqliteConnectOptions,
@@ -121,7 +109,6 @@ impl Driver for SqliteDriver {
     }
 }
 
-/// The connections to a SQLite database.
 pub(crate) struct SqliteDatabase(Pools<SqliteDriver>);
 
 /// Identifies the store of this URL in this process.
@@ -131,18 +118,18 @@ pub(super) fn identity(url: &str) -> Option<String> {
 }
 
 impl SqliteDatabase {
-    /// Prepares the pools and applies the missing migrations.
     pub async fn open(options: &StoreOptions) -> StoreResult<Self> {
         let database = Self::new(options)?;
         // Busy writers may keep the write lock beyond the busy timeout.
-        with_retries(options.retries, || database.migrate(options.migrate)).await?;
+        with_retries(options.config.retries, || database.migrate(options.config.migrate)).await?;
         Ok(database)
     }
 
     pub fn new(options: &StoreOptions) -> StoreResult<Self> {
-        let address = SqliteAddress::parse(&options.url)?;
+        let config = &options.config;
+        let address = SqliteAddress::parse(&config.store)?;
         // Only a policy that creates tables creates the file.
-        if let Some(file) = address.file().filter(|_| options.migrate != Migrate::Auto)
+        if let Some(file) = address.file().filter(|_| config.migrate != Migrate::Auto)
             && matches!(file.try_exists(), Ok(false))
         {
             let why = format!(
@@ -152,9 +139,16 @@ impl SqliteDatabase {
             return Err(StoreError::new(Fault::Unfit, why));
         }
         let left_open = address.in_memory.then(Arc::default);
-        let driver = SqliteDriver { connect: connect_options(&address, options), left_open };
-        let readers = (!address.in_memory).then_some(options.connections);
-        Ok(Self(Pools::new(driver, 1, readers, options.store_timeout)?))
+        let readers = (!address.in_memory).then_some(config.connections);
+        let connect = address
+            .connect
+            .create_if_missing(config.migrate == Migrate::Auto)
+            .journal_mode(SqliteJournalMode::Wal)
+            // With less, a power cut can take the last commits with it.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(config.lock_wait);
+        let driver = SqliteDriver { connect, left_open };
+        Ok(Self(Pools::new(driver, 1, readers, config.store_timeout)?))
     }
 
     /// Applies the missing migrations, or rejects a store that lacks some. The
@@ -165,13 +159,8 @@ impl SqliteDatabase {
         }
         let ours = stockade_migrations::sqlite();
         let mut connection = self.0.writers.get().await.map_err(pool_error)?;
-        let applied = read_applied(&mut connection).await?;
-        let missing = schema::missing(&ours, &applied)?;
-        if missing.is_empty() {
+        if !schema::must_migrate(policy, &ours, &read_applied(&mut connection).await?)? {
             return Ok(());
-        }
-        if policy == Migrate::Check {
-            return Err(schema::behind(&missing, &applied));
         }
         let mut transaction =
             connection.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;

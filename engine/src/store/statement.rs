@@ -33,7 +33,6 @@ impl<T> Statement<T> {
         Self { sql: sql.into(), rows: None, is_self_checking: true, decode: None }
     }
 
-    /// A statement whose rows `decode` decodes.
     pub fn read(sql: String, decode: Decode<T>) -> Self {
         Self { decode: Some(decode), ..Self::new(sql) }
     }
@@ -106,14 +105,12 @@ pub(super) async fn run_timed<D: Database, T: Send>(
     Ok(time)
 }
 
-/// Reads the database's clock, if it has one.
 pub(super) async fn read_clock<D: Database>(
     connection: &mut dyn Connection,
 ) -> StoreResult<Option<Timestamp>> {
     run_timed::<D, ()>(connection, &[], &mut ()).await
 }
 
-/// Runs statements that return no rows.
 pub(super) async fn execute<S: AsRef<str>>(
     connection: &mut dyn Connection,
     statements: &[S],
@@ -125,7 +122,6 @@ pub(super) async fn execute<S: AsRef<str>>(
 /// Decodes a row of a read whose rows are all alike.
 pub(super) type ReadRow<T> = fn(&mut Cells<'_>) -> sqlx::Result<T>;
 
-/// Collects the rows of a statement.
 pub(super) struct Collect<T> {
     read: ReadRow<T>,
     pub rows: Vec<T>,
@@ -142,7 +138,6 @@ impl<T> Collect<T> {
     }
 }
 
-/// Runs one statement and returns its rows.
 pub(super) async fn fetch_all<T: Send>(
     connection: &mut dyn Connection,
     sql: String,
@@ -153,7 +148,6 @@ pub(super) async fn fetch_all<T: Send>(
     Ok(collect.rows)
 }
 
-/// Runs one statement and returns its row, if there is one.
 pub(super) async fn fetch_optional<T: Send>(
     connection: &mut dyn Connection,
     sql: String,

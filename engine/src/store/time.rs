@@ -5,10 +5,11 @@
 //! shows that the wall clock was set, or that the monotonic clock stopped while the
 //! host was suspended.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 
 use crate::clock::{Clock, HostClock};
@@ -71,7 +72,6 @@ impl Timekeeper {
         Self { clock, host, latest, observation, steps }
     }
 
-    /// When a clock read starts, for [`Timekeeper::observe`].
     pub fn start_observation(&self) -> Instant {
         self.host.monotonic()
     }
@@ -86,7 +86,7 @@ impl Timekeeper {
         // A slow response bounds the time of the clock read only loosely.
         let is_prompt = at.saturating_duration_since(started) <= PROMPT;
         let observation = Observation { store, wall: self.host.wall(), at, is_prompt };
-        let mut last = self.observation();
+        let mut last = self.observation.lock();
         let step = last.map_or(Duration::ZERO, |last| last.step(self.host.as_ref()));
         if is_prompt || last.is_none() || step > STEP {
             *last = Some(observation);
@@ -116,7 +116,7 @@ impl Timekeeper {
 
     /// Estimates the store's time, exact enough for the age of a cached row.
     pub fn estimate(&self) -> Timestamp {
-        let observation = *self.observation();
+        let observation = *self.observation.lock();
         self.clock.now(match observation {
             Some(observation) => observation.now(self.host.as_ref()),
             None => self.process(),
@@ -128,14 +128,10 @@ impl Timekeeper {
     pub fn speculate(&self) -> Option<Timestamp> {
         let host = self.host.as_ref();
         let observation = self
-            .observation()
+            .observation
+            .lock()
             .filter(|observation| observation.is_prompt && observation.step(host) <= STEP)?;
         Some(self.clock.now(observation.now(host)))
-    }
-
-    fn observation(&self) -> MutexGuard<'_, Option<Observation>> {
-        // It is replaced as a whole.
-        self.observation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The host's time. It pauses instead of running backwards, unless the clock was

@@ -14,7 +14,7 @@ use crate::ledger::{
     ProductRow,
 };
 use crate::model::Coded;
-use crate::model::{EventKind, Hold, HoldStatus, OrderId, Timestamp, TokenSeed};
+use crate::model::{EventKind, Hold, HoldStatus, Order, OrderId, Timestamp, TokenSeed};
 
 /// The table of idempotency keys, with its columns as [`key_values`] writes them.
 const KEYS: &str = "stockade_idempotency_keys (idempotency_key, fingerprint, answer, created_at)";
@@ -186,41 +186,21 @@ fn inserted<T>((sql, count): (String, usize)) -> Statement<T> {
 }
 
 fn order_values(sql: &mut String, row: &OrderRow) {
-    let order = &row.order;
-    put(
-        sql,
-        format_args!(
-            "({},{},{},{},{},{},x'{}',{},{},{})",
-            order.id,
-            order.hold_id,
-            order.product_id,
-            order.quantity,
-            order.status.code(),
-            order.payment_disposition.code(),
-            order.payment_token.secret,
-            order.created_at.micros(),
-            order.updated_at.micros(),
-            or_null(row.due_at.map(Timestamp::micros))
-        ),
-    );
+    let Order { id, hold_id, product_id, quantity, status, payment_disposition, .. } = &row.order;
+    put(sql, format_args!("({id},{hold_id},{product_id},{quantity},{},", status.code()));
+    let (disposition, secret) = (payment_disposition.code(), row.order.payment_token.secret);
+    let (created, updated) = (row.order.created_at.micros(), row.order.updated_at.micros());
+    let due = or_null(row.due_at.map(Timestamp::micros));
+    put(sql, format_args!("{disposition},x'{secret}',{created},{updated},{due})"));
 }
 
 fn payment_values(sql: &mut String, row: &PaymentRow) {
-    let secret = row.secret.map(|secret| format!("x'{secret}'"));
-    put(
-        sql,
-        format_args!(
-            "({},{},{},{},{},{},{},{})",
-            hex(row.key.as_bytes()),
-            hex(&row.body_hash),
-            row.order_id,
-            or_null(secret),
-            row.outcome.code(),
-            row.answer.code(),
-            i32::from(row.waiting),
-            row.received_at.micros()
-        ),
-    );
+    let PaymentRow { order_id, outcome, answer, waiting, received_at, .. } = row;
+    let (key, hash) = (hex(row.key.as_bytes()), hex(&row.body_hash));
+    let secret = or_null(row.secret.map(|secret| format!("x'{secret}'")));
+    put(sql, format_args!("({key},{hash},{order_id},{secret},{},", outcome.code()));
+    let (answer, waiting) = (answer.code(), i32::from(*waiting));
+    put(sql, format_args!("{answer},{waiting},{})", received_at.micros()));
 }
 
 fn key_values(sql: &mut String, row: &KeyRow, now: Timestamp) {

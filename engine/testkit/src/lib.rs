@@ -19,6 +19,7 @@
 //! * [`Proxy`] sits between a client and a server and cuts connections at a
 //!   chosen byte of the conversation.
 //! * [`cases`] is the conformance table that every language binding runs.
+//! * [`load`] runs workers on threads while a script breaks something.
 //! * [`skip_without`] skips a test whose programs are not installed.
 //! * [`TempDb`] is a SQLite file, [`wait_until`] and [`free_port`] do what they
 //!   say.
@@ -54,6 +55,7 @@ mod folder;
 mod galera;
 mod group_replication;
 mod haproxy;
+pub mod load;
 mod nodes;
 mod owned;
 mod port;

@@ -59,7 +59,7 @@ fn replay(events: &[Event], product: ProductId) -> [u64; 4] {
 
 /// Fails unless the events stand as they should and add up to each product.
 #[track_caller]
-fn assert_told(engine: &Engine, products: &[ProductId]) {
+fn assert_matches(engine: &Engine, products: &[ProductId]) {
     let events = all_events(engine);
     let cursors: Vec<_> = events.iter().map(|event| event.cursor).collect();
     assert!(cursors.iter().copied().eq(1..=events.len() as u64), "{cursors:?}");
@@ -83,7 +83,7 @@ fn a_long_life_is_told_in_order_and_conserves_every_unit(world: &World) {
         assert_numbers(&engine, id, expected);
         assert_eq!(engine.product(id).expect("is there").received(), received);
         assert_clean(&engine);
-        assert_told(&engine, &[id, other]);
+        assert_matches(&engine, &[id, other]);
     };
     check([20, 0, 0, 0], 20);
     let first = hold(&engine, id, 5);
@@ -168,7 +168,7 @@ fn events_are_read_in_pages_of_any_size_without_gaps(world: &World) {
         let next = engine.events_after(event.cursor, 1).expect("reads");
         assert_eq!(next.first(), all.iter().find(|other| other.cursor == event.cursor + 1));
     }
-    assert_told(&engine, &ids);
+    assert_matches(&engine, &ids);
     assert_clean(&engine);
 }
 
@@ -200,7 +200,7 @@ fn adjustments_are_told_with_their_sign(world: &World) {
     assert_eq!(deltas, expected);
     assert!(told.iter().all(|event| event.hold_id.is_none() && event.order_id.is_none()));
     assert_numbers(&engine, id, [0, 0, 0, 0]);
-    assert_told(&engine, &[id]);
+    assert_matches(&engine, &[id]);
     assert_clean(&engine);
 }
 
@@ -211,7 +211,7 @@ fn a_product_without_stock_tells_nothing_when_it_is_made(world: &World) {
     assert_eq!(engine.events_after(0, 10).expect("reads"), []);
     let product = engine.adjust_stock(StockAdjustment::new(made.id, 3, "received"));
     assert_eq!(product.expect("adjusted").value.version, made.version + 1);
-    assert_told(&engine, &[made.id]);
+    assert_matches(&engine, &[made.id]);
     assert_clean(&engine);
 }
 
@@ -234,7 +234,7 @@ fn events_of_many_at_once_have_gapless_cursors(world: &World) {
         makers.into_iter().flat_map(|maker| maker.join().expect("made")).collect()
     });
     assert_eq!(holds.len(), 96);
-    assert_told(&engine, &ids);
+    assert_matches(&engine, &ids);
     let told: HashSet<_> = all_events(&engine).iter().filter_map(|event| event.hold_id).collect();
     assert_eq!(told, holds.iter().copied().collect());
     assert_eq!(all_events(&engine).len(), 3 + 96);

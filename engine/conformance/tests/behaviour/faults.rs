@@ -213,7 +213,7 @@ fn one_connection_is_enough(world: &World) {
     });
     log.assert_only(&[]);
     let history = assert_exact(&engine, &products, 100_000);
-    log.assert_told(&history);
+    log.assert_matches(&history);
 }
 
 /// By two engines, which wait for each other as well.
@@ -235,7 +235,7 @@ fn a_foreign_writer_is_waited_for(world: &World) {
     });
     log.assert_only(&[]);
     let history = assert_exact(&engines[0], &products, 100_000);
-    log.assert_told(&history);
+    log.assert_matches(&history);
 }
 
 fn a_foreign_writer_that_stays_is_contention(world: &World) {

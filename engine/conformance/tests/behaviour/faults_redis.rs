@@ -52,7 +52,7 @@ fn assert_unharmed(engines: &[Engine], products: &[ProductId], log: &Log) {
     log.assert_only(&[]);
     assert!(log.longest < LONGEST, "someone waited for {:?}", log.longest);
     let history = assert_exact(&engines[0], products, STOCK);
-    log.assert_told(&history);
+    log.assert_matches(&history);
 }
 
 /// Takes Redis away twice under load, each time until all have noticed, and

@@ -90,7 +90,7 @@ fn sell(engines: &[Engine]) {
     assert_eq!(log.paid, STOCK);
     assert_eq!(numbers(&engines[0], id), [0, 0, 0, STOCK]);
     let history = assert_exact(&engines[0], &[id], STOCK);
-    log.assert_told(&history);
+    log.assert_matches(&history);
 }
 
 fn carts_in_opposite_order_never_block_each_other(world: &World) {

@@ -1,8 +1,7 @@
-//! Shoppers who buy, give back and fail to pay, and who remember every answer
-//! they were given.
+//! Generates load: shoppers that hold, order, pay and release, and log every
+//! response.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,26 +10,26 @@ use stockade::{
     Engine, Error, ErrorKind, EventKind, HoldId, HoldRequest, HoldStatus, OrderRequest, Outcome,
     PaymentEvent, ProductId,
 };
-use stockade_testkit::wait_until;
+use stockade_testkit::load::{self, Load};
 
 use crate::crowd::{Dice, pick};
 use crate::history::History;
 use crate::world::numbers;
 
-/// A hold that was answered, and what must have happened to it.
+/// A hold whose creation got a response, and the events that it must have.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Bought {
     pub hold: HoldId,
-    pub told: Vec<EventKind>,
-    /// Whether nothing else can have happened: no later step went wrong.
-    pub sure: bool,
+    pub events: Vec<EventKind>,
+    /// Whether it has no other events: no later step failed.
+    pub is_complete: bool,
 }
 
-/// What shoppers were answered.
+/// The responses that shoppers got.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Log {
     pub bought: Vec<Bought>,
-    /// The step that went wrong, and its error's code.
+    /// The step that failed, and its error's code.
     pub errors: Vec<(String, String)>,
     /// Units paid for.
     pub paid: u64,
@@ -53,7 +52,7 @@ impl Log {
         self.errors.push((step.to_owned(), error.code().to_owned()));
     }
 
-    /// Fails if anything went wrong in another way than these.
+    /// Fails if a step failed with another code than these.
     pub fn assert_only(&self, codes: &[ErrorKind]) {
         let known = |code: &str| codes.iter().any(|kind| kind.code() == code);
         let other: Vec<_> = self.errors.iter().filter(|(_, code)| !known(code)).collect();
@@ -65,43 +64,50 @@ impl Log {
         );
     }
 
-    /// Fails unless the store knows of each answer, once, and of no hold that
-    /// no one can have asked for.
-    pub fn assert_told(&self, history: &History) {
-        self.assert_answers_told(history);
-        let gone = ErrorKind::Unavailable.code();
-        let unsure = |(step, code): &&(String, String)| step == "hold" && code == gone;
-        let unsure = self.errors.iter().filter(unsure).count();
-        let made = history.count(EventKind::HoldCreated);
+    /// Fails unless the store has each logged event once, and no hold that nobody
+    /// can have requested.
+    pub fn assert_matches(&self, history: &History) {
+        self.assert_contained_in(history);
+        let unavailable = ErrorKind::Unavailable.code();
+        let in_doubt = |(step, code): &&(String, String)| step == "hold" && code == unavailable;
+        let in_doubt = self.errors.iter().filter(in_doubt).count();
+        let created = history.count(EventKind::HoldCreated);
         let answered = self.bought.len();
-        assert!((answered..=answered + unsure).contains(&made), "{made} made, {answered} answered");
+        assert!(
+            (answered..=answered + in_doubt).contains(&created),
+            "{created} created, {answered} answered"
+        );
     }
 
-    /// Fails unless the store knows of each answer, once.
-    pub fn assert_answers_told(&self, history: &History) {
-        let told = history.by_hold();
+    /// Fails unless the store has each logged event, once.
+    pub fn assert_contained_in(&self, history: &History) {
+        let by_hold = history.by_hold();
         let mut seen: HashMap<HoldId, &Bought> = HashMap::new();
         for bought in &self.bought {
             let twice = seen.insert(bought.hold, bought);
-            assert!(twice.is_none(), "answered to two: {bought:?} and {twice:?}");
-            let told = told.get(&bought.hold).map_or(&[][..], Vec::as_slice);
-            let agrees =
-                if bought.sure { told == bought.told } else { told.starts_with(&bought.told) };
-            assert!(agrees, "answered {bought:?}, and the store tells {told:?}");
+            assert!(twice.is_none(), "one hold for two: {bought:?} and {twice:?}");
+            let events = by_hold.get(&bought.hold).map_or(&[][..], Vec::as_slice);
+            let agrees = if bought.is_complete {
+                events == bought.events
+            } else {
+                events.starts_with(&bought.events)
+            };
+            assert!(agrees, "logged {bought:?}, and the store has {events:?}");
         }
     }
 }
 
-/// Holds one unit, and then gives it back, pays, or fails to.
+/// Holds one unit, then releases it, pays, or fails to pay.
 pub fn buy_once(engine: &Engine, product: ProductId, dice: &mut Dice, log: &mut Log) {
     let hold = match timed(log, || engine.create_hold(HoldRequest::new(product, 1))) {
         Ok(hold) => hold.value,
         Err(error) => return log.note("hold", &error),
     };
-    log.bought.push(Bought { hold: hold.id, told: vec![EventKind::HoldCreated], sure: false });
+    let events = vec![EventKind::HoldCreated];
+    log.bought.push(Bought { hold: hold.id, events, is_complete: false });
     let ended = match dice.below(5) {
         0 => timed(log, || engine.release_hold(hold.id)).map(|hold| {
-            // A hold that is over is left as it is.
+            // The release of an ended hold has no effect.
             let late = hold.status == HoldStatus::Expired;
             vec![if late { EventKind::HoldExpired } else { EventKind::HoldReleased }]
         }),
@@ -109,12 +115,12 @@ pub fn buy_once(engine: &Engine, product: ProductId, dice: &mut Dice, log: &mut 
     };
     let Some(bought) = log.bought.last_mut() else { return };
     match ended {
-        Ok(told) => {
-            if told.contains(&EventKind::OrderPaid) {
+        Ok(events) => {
+            if events.contains(&EventKind::OrderPaid) {
                 log.paid += 1;
             }
-            bought.told.extend(told);
-            bought.sure = true;
+            bought.events.extend(events);
+            bought.is_complete = true;
         }
         Err(error) => log.note("end", &error),
     }
@@ -157,68 +163,34 @@ pub fn sell_out(engine: &Engine, product: ProductId, dice: &mut Dice) -> Log {
             if stock + held + pending == 0 {
                 return log;
             }
-            // Someone may still give a unit back.
+            // A hold may still be released.
             thread::sleep(Duration::from_millis(1));
         }
         assert!(log.errors.is_empty(), "{:?}", log.errors);
     }
 }
 
-/// The shoppers of [`under_load`], as a script sees them.
-pub struct Load {
-    done: AtomicU64,
-    stop: AtomicBool,
-}
-
-impl Load {
-    /// Waits until shoppers were served so many more times.
-    pub fn wait_for(&self, more: u64) {
-        let goal = self.done.load(Ordering::Relaxed) + more;
-        wait_until("shoppers are served", Duration::from_secs(60), || {
-            self.done.load(Ordering::Relaxed) >= goal
-        });
-    }
-}
-
-/// Stops the shoppers also when the script fails.
-struct Stop<'a>(&'a Load);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Lets so many shoppers buy these products, by one of the engines each, while
-/// `script` runs; answers what they were answered.
+/// Lets so many shoppers buy these products, each by one of the engines, while
+/// `script` runs. Returns their responses.
 pub fn under_load(
     engines: &[Engine],
     shoppers: usize,
     products: &[ProductId],
     script: impl FnOnce(&Load),
 ) -> Log {
-    let load = Load { done: AtomicU64::new(0), stop: AtomicBool::new(false) };
-    thread::scope(|scope| {
-        let stop = Stop(&load);
-        let shop = |at| {
-            let load = &load;
-            scope.spawn(move || {
-                let mut dice = Dice::new(at);
-                let mut log = Log::default();
-                while !load.stop.load(Ordering::Relaxed) {
-                    let failed = log.errors.len();
-                    buy_once(pick(engines, at), dice.one_of(products), &mut dice, &mut log);
-                    if log.errors.len() == failed {
-                        load.done.fetch_add(1, Ordering::Relaxed);
-                    }
+    let shopper = |at| {
+        move |load: &Load| {
+            let mut dice = Dice::new(at);
+            let mut log = Log::default();
+            while !load.is_stopped() {
+                let failed = log.errors.len();
+                buy_once(pick(engines, at), dice.one_of(products), &mut dice, &mut log);
+                if log.errors.len() == failed {
+                    load.count_served();
                 }
-                log
-            })
-        };
-        let shoppers: Vec<_> = (0..shoppers).map(shop).collect();
-        script(&load);
-        drop(stop);
-        let logs = shoppers.into_iter().map(|shopper| shopper.join());
-        Log::of(logs.map(|log| log.unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
-    })
+            }
+            log
+        }
+    };
+    Log::of(load::under_load((0..shoppers).map(shopper), script))
 }

@@ -96,6 +96,12 @@ fn is_of_size(galera: &Galera, node: usize, size: usize) -> bool {
 /// Runs an engine at each node; all sell the same products (multi-writer).
 fn all_write(galera: &Galera, seed: u64) -> Row {
     let database = galera.fresh_database(0);
+    // The other nodes apply its creation later.
+    let shown = format!("SHOW DATABASES LIKE '{database}'");
+    for node in 1..galera.nodes() {
+        let found = galera.query_in_step(node, &shown);
+        assert!(found.contains(&database), "node {node} lacks the database: {found}");
+    }
     // Opened in parallel, so that their migrations race.
     let engines: Vec<Engine> = thread::scope(|scope| {
         let open = |node| {

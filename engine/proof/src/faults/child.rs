@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 use stockade::Engine;
 use stockade::failpoints::{self, Failpoint};
+use stockade_testkit::load::Load;
 use stockade_testkit::wait_until;
 
 use super::journal::{Entry, Journal, JournalLine, print_line};
@@ -240,26 +241,26 @@ impl Drop for Child {
 pub fn run_child_if_requested() {
     let Ok(task) = std::env::var(ENV) else { return };
     let task: ChildTask = serde_json::from_str(&task).expect("JSON");
-    let stop = Arc::new(AtomicBool::new(false));
-    let stop_requested = Arc::clone(&stop);
+    let load = Arc::new(Load::default());
+    let stop_requested = Arc::clone(&load);
     let (over, end) = mpsc::channel();
     thread::spawn(move || {
         for word in std::io::stdin().lines().map_while(Result::ok) {
             match word.as_str() {
                 "arm" => ARMED.store(true, Ordering::SeqCst),
                 "resume" => RESUMED.store(true, Ordering::SeqCst),
-                _ => stop_requested.store(true, Ordering::Relaxed),
+                _ => stop_requested.stop(),
             }
         }
-        stop_requested.store(true, Ordering::Relaxed);
+        stop_requested.stop();
         let _ = over.send(());
     });
-    shop(&task, &stop, &end);
+    shop(&task, &load, &end);
     print_line("done");
     process::exit(0);
 }
 
-fn shop(task: &ChildTask, stop: &AtomicBool, end: &mpsc::Receiver<()>) {
+fn shop(task: &ChildTask, load: &Load, end: &mpsc::Receiver<()>) {
     let mut builder = Engine::builder();
     for (name, value) in &task.settings {
         builder = builder.set(name, value).expect("a setting");
@@ -278,10 +279,10 @@ fn shop(task: &ChildTask, stop: &AtomicBool, end: &mpsc::Receiver<()>) {
             scope.spawn(move || {
                 let number = task.first + caller;
                 let who = (task.seed, number);
-                let mut shopper = Shopper::new(engine, products, who, stop);
+                let mut shopper = Shopper::new(engine, products, who, load);
                 shopper.journal = Journal::reporting(number);
                 let mut is_first = caller == 0;
-                while !stop.load(Ordering::Relaxed) {
+                while !load.is_stopped() {
                     if shopper.buy() && is_first {
                         is_first = false;
                         print_line("served");
@@ -300,8 +301,8 @@ fn shop(task: &ChildTask, stop: &AtomicBool, end: &mpsc::Receiver<()>) {
 
 /// Kills or stops this process at the given pass of a failpoint.
 fn arm(point: &str, pass: u64, act: FaultAction) {
-    let all = Failpoint::ALL.into_iter();
-    let point = all.clone().find(|at| at.name() == point).expect("a failpoint");
+    let mut all = Failpoint::ALL.iter().copied();
+    let point = all.find(|at| at.as_str() == point).expect("a failpoint");
     let splits = matches!(point, Failpoint::AfterWrite | Failpoint::BeforeCommit);
     let passed = AtomicU64::new(0);
     failpoints::install(splits, move |at| {

@@ -66,7 +66,7 @@ fn kill_everywhere(deployment: &Deployment, locks: bool, seed: u64) -> Findings 
     let [engine] = &engines;
     let products = stock_up(engine);
     let mut rng = rng(seed, 9_999);
-    let mut points = Failpoint::ALL;
+    let mut points = Failpoint::ALL.to_vec();
     points.shuffle(&mut rng);
     let mut observed = Journal::default();
     let crowd = Crowd::new(seed, NEIGHBOURS);
@@ -76,7 +76,7 @@ fn kill_everywhere(deployment: &Deployment, locks: bool, seed: u64) -> Findings 
             let mut task = task(deployment, &products, seed, number as u64);
             let point = points.get(number).copied();
             let pass = rng.random_range(1..=PASSES);
-            task.at = point.map(|point| (point.name().to_owned(), pass, FaultAction::Kill));
+            task.at = point.map(|point| (point.as_str().to_owned(), pass, FaultAction::Kill));
             let mut child = Child::start(&task);
             if let Some((since, point)) = died {
                 let (took, journal) =
@@ -119,10 +119,10 @@ pub fn stopped(database: Flavour, seed: u64) -> Findings {
     let mut rng = rng(seed, 9_999);
     let mut observed = Journal::default();
     let mut journal = under_load(&engines, &products, Crowd::new(seed, NEIGHBOURS), |_| {
-        for (number, point) in (0..).zip(Failpoint::ALL) {
+        for (number, point) in (0..).zip(Failpoint::ALL.iter().copied()) {
             let mut task = task(&deployment, &products, seed, number);
             let pass = rng.random_range(1..=PASSES);
-            task.at = Some((point.name().to_owned(), pass, FaultAction::Stop));
+            task.at = Some((point.as_str().to_owned(), pass, FaultAction::Stop));
             if point == Failpoint::AfterLock {
                 // One shopper, so that no other transaction of the process holds
                 // row locks.

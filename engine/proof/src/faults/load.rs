@@ -2,7 +2,6 @@
 //! and retry transient errors.
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use stockade::{Engine, ErrorKind, NewProduct};
+use stockade_testkit::load::{self, Load};
 use stockade_testkit::wait_until;
 
 use super::journal::{Journal, Request, Response};
@@ -50,7 +50,7 @@ pub struct Shopper<'a> {
     pub next: u64,
     /// Whether some holds have the short TTL.
     pub short_lived_holds: bool,
-    pub stop: &'a AtomicBool,
+    pub load: &'a Load,
 }
 
 impl<'a> Shopper<'a> {
@@ -58,11 +58,11 @@ impl<'a> Shopper<'a> {
         engine: &'a Engine,
         products: &'a [u64],
         (seed, caller): (u64, u64),
-        stop: &'a AtomicBool,
+        load: &'a Load,
     ) -> Self {
         let next = intent(caller, 0);
         let (rng, journal) = (rng(seed, caller), Journal::default());
-        Self { engine, products, rng, journal, next, short_lived_holds: false, stop }
+        Self { engine, products, rng, journal, next, short_lived_holds: false, load }
     }
 
     /// Retries a request until its response is definite.
@@ -79,7 +79,7 @@ impl<'a> Shopper<'a> {
         let mut response = self.journal.call(self.engine, intent, request);
         for _ in 1..tries {
             let again = response.is_transient() && !(is_bare && response.is_in_doubt());
-            if !again || self.stop.load(Ordering::Relaxed) {
+            if !again || self.load.is_stopped() {
                 break;
             }
             thread::sleep(PAUSE);
@@ -140,31 +140,6 @@ impl<'a> Shopper<'a> {
     }
 }
 
-/// A script's view of the running shoppers.
-#[derive(Default)]
-pub struct Load {
-    done: AtomicU64,
-    stop: AtomicBool,
-}
-
-impl Load {
-    /// Waits for this many more completed purchases.
-    pub fn wait_for(&self, more: u64) {
-        let goal = self.done.load(Ordering::Relaxed) + more;
-        wait_until("shoppers are served", SERVED_WITHIN, || {
-            self.done.load(Ordering::Relaxed) >= goal
-        });
-    }
-}
-
-struct Stop<'a>(&'a Load);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
-    }
-}
-
 /// A group of shoppers.
 #[derive(Debug, Clone, Copy)]
 pub struct Crowd {
@@ -189,33 +164,26 @@ pub fn under_load(
     crowd: Crowd,
     script: impl FnOnce(&Load),
 ) -> Journal {
-    let load = Load::default();
-    thread::scope(|scope| {
-        let stop = Stop(&load);
-        let shop = |caller: u64| {
-            let load = &load;
-            let at = usize::try_from(caller).expect("an index") % engines.len();
-            scope.spawn(move || {
-                let who = (crowd.seed, crowd.first + caller);
-                let mut shopper = Shopper::new(&engines[at], products, who, &load.stop);
-                shopper.short_lived_holds = crowd.short_lived_holds;
-                while !load.stop.load(Ordering::Relaxed) {
-                    if shopper.buy() {
-                        load.done.fetch_add(1, Ordering::Relaxed);
-                    }
+    let shopper = |caller: u64| {
+        let at = usize::try_from(caller).expect("an index") % engines.len();
+        let engine = &engines[at];
+        move |load: &Load| {
+            let who = (crowd.seed, crowd.first + caller);
+            let mut shopper = Shopper::new(engine, products, who, load);
+            shopper.short_lived_holds = crowd.short_lived_holds;
+            while !load.is_stopped() {
+                if shopper.buy() {
+                    load.count_served();
                 }
-                shopper.journal
-            })
-        };
-        let shoppers: Vec<_> = (0..crowd.shoppers).map(shop).collect();
-        script(&load);
-        drop(stop);
-        let mut journal = Journal::default();
-        for shopper in shoppers {
-            journal.absorb(shopper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            }
+            shopper.journal
         }
-        journal
-    })
+    };
+    let mut journal = Journal::default();
+    for observed in load::under_load((0..crowd.shoppers).map(shopper), script) {
+        journal.absorb(observed);
+    }
+    journal
 }
 
 /// Retries a hold of each product in parallel until each has a definite response;

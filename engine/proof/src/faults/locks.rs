@@ -38,7 +38,7 @@ pub fn outlived(database: Flavour, seed: u64) -> Findings {
         first: FIRST_CALLER,
         shoppers: if seed.is_multiple_of(2) { CROWD } else { 1 },
         at: Some((
-            Failpoint::AfterLock.name().to_owned(),
+            Failpoint::AfterLock.as_str().to_owned(),
             rng(seed, 9_999).random_range(1..=PASSES),
             FaultAction::Stop,
         )),

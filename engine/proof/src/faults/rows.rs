@@ -10,12 +10,13 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection as _, raw_sql};
 use stockade::Engine;
 use stockade_testkit::Flavour;
+use stockade_testkit::load::Load;
 use tokio::runtime::{Builder, Runtime};
 
 use super::check::check;
 use super::deployment::Deployment;
 use super::findings::Findings;
-use super::load::{Crowd, Load, rng, stock_up, under_load};
+use super::load::{Crowd, rng, stock_up, under_load};
 
 const SHOPPERS: u64 = 16;
 const DEADLOCKS_TRIED: u64 = 30;

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use stockade::Engine;
+use stockade_testkit::load::Load;
 use stockade_testkit::{Flavour, Redis};
 
 use super::check::check;
 use super::deployment::Deployment;
 use super::findings::Findings;
 use super::journal::Journal;
-use super::load::{Crowd, Load, first_answers, rng, stock_up, under_load};
+use super::load::{Crowd, first_answers, rng, stock_up, under_load};
 
 const SHOPPERS: u64 = 16;
 const PROBES: u64 = 5_000;

@@ -17,12 +17,12 @@ fn a_thread_without_a_runtime_can_read() {
     let store = Store::open(Some(product(1)));
     assert_eq!(pollster::block_on(get(&cache, &store)), Some(1));
     let row = format!("3 {}", serde_json::to_string(&product(3)).expect("a text"));
-    cache.remove(ID);
+    cache.mirror.remove(ID);
     redis.command(&["SET", KEY, &row]);
     assert_eq!(pollster::block_on(get(&cache, &store)), Some(3));
     assert_eq!(store.loads(), 1);
     // Also after the runtime has ended.
-    cache.remove(ID);
+    cache.mirror.remove(ID);
     runtime.shutdown_background();
     assert_eq!(pollster::block_on(get(&cache, &store)), Some(1));
 }
@@ -38,8 +38,12 @@ async fn cache_on(redis: &Redis, entry_ttl: Duration) -> ProductCache {
     cache
 }
 
+fn has_lost_invalidation(shared: &SharedTier) -> bool {
+    shared.state.invalidation_lost_at.lock().is_some()
+}
+
 fn connection(cache: &ProductCache) -> &RedisConnection {
-    cache.shared.as_ref().expect("a shared tier").connection()
+    &cache.shared.as_ref().expect("a shared tier").state.connection
 }
 
 #[tokio::test]
@@ -76,7 +80,7 @@ async fn an_older_row_does_not_replace_a_newer_one_in_redis() {
     let version = || redis.command(&["GET", KEY]).split(' ').next().map(str::to_owned);
     for (published, held) in [(2, "2"), (1, "2"), (10, "10"), (9, "10")] {
         shared.publish(&[Arc::new(product(published))], Instant::now(), true);
-        eventually("it is published", async || shared.is_idle()).await;
+        eventually("it is published", async || shared.state.pending.lock().is_empty()).await;
         eventually("redis has the newest", async || version().as_deref() == Some(held)).await;
     }
     // Of many commits during one pipeline the last is published.
@@ -108,7 +112,7 @@ async fn redis_is_not_read_after_a_lost_connection() {
     let old = format!("1 {}", serde_json::to_string(&product(1)).expect("a text"));
     redis.command(&["SET", KEY, &old]);
     connection(&cache).up().await;
-    cache.remove(ID);
+    cache.mirror.remove(ID);
     assert_eq!(get(&cache, &store).await, Some(3));
     // And the next commit is published again.
     cache.committed(vec![product(4)]);
@@ -132,7 +136,7 @@ async fn an_unusable_row_is_a_miss() {
         let store = Store::open(Some(product(2)));
         redis.command(&["SET", KEY, held]);
         assert_eq!((get(&cache, &store).await, store.loads()), (Some(2), 1), "{held}");
-        cache.remove(ID);
+        cache.mirror.remove(ID);
     }
     let store = Store::open(None);
     redis.command(&["SET", KEY, &row(&product(3))]);
@@ -147,10 +151,10 @@ async fn a_lost_invalidation_ends_the_trust() {
     let cache = cache_on(&redis, Duration::from_millis(1)).await;
     let shared = cache.shared.as_ref().expect("a shared tier");
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert!(shared.is_trusted() && !shared.has_lost_invalidation());
+    assert!(shared.state.is_trusted() && !has_lost_invalidation(shared));
     redis.command(&["LPUSH", KEY, "not ours"]);
     cache.committed(vec![product(1)]);
-    eventually("the loss is recorded", async || shared.has_lost_invalidation()).await;
+    eventually("the loss is recorded", async || has_lost_invalidation(shared)).await;
     cache.close().await;
 }
 
@@ -170,12 +174,12 @@ async fn pending_publications_are_bounded() {
             .collect()
     };
     cache.committed(many(redis::PENDING_MAX));
-    assert!(!shared.has_lost_invalidation());
+    assert!(!has_lost_invalidation(shared));
     // No other task has run yet. Newer versions of pending rows still fit.
     cache.committed(vec![product(2)]);
-    assert!(!shared.has_lost_invalidation());
+    assert!(!has_lost_invalidation(shared));
     cache.committed(many(redis::PENDING_MAX + 1));
-    assert!(shared.has_lost_invalidation());
+    assert!(has_lost_invalidation(shared));
     cache.close().await;
 }
 
@@ -185,7 +189,7 @@ async fn tasks_end_with_the_cache() {
     let redis = Redis::start();
     let cache = cache_on(&redis, LONG).await;
     let (tasks, connection) =
-        (cache.shared.as_ref().expect("a shared tier").tasks(), connection(&cache).clone());
+        (cache.shared.as_ref().expect("a shared tier").tasks.clone(), connection(&cache).clone());
     drop(cache);
     in_time("the tasks end", tasks.wait()).await;
     eventually("no subscription is left", async || {

@@ -196,9 +196,9 @@ async fn close_drains_the_queue_and_stops_the_workers() {
     harness.insert_product().await;
     let combiner = Combiner::start(harness.context.services);
     let lanes = [combiner.lane(PRODUCT)];
-    let (adjusted, late) = tokio::join!(combiner.submit(adjust(), &lanes), async {
+    let (adjusted, late) = tokio::join!(combiner.submit(adjust(), lanes.to_vec()), async {
         assert!(combiner.close(Duration::from_secs(20)).await);
-        combiner.submit(adjust(), &lanes).await
+        combiner.submit(adjust(), lanes.to_vec()).await
     });
     adjusted.expect("it was executed");
     assert_eq!(late.expect_err("rejected").code(), "misuse");
@@ -218,7 +218,7 @@ async fn execute_adds_new_holds_to_the_product_index_except_on_sqlite() {
         };
         let Services { store, product_index, .. } = &*harness.context.services;
         store.close().await;
-        let found = product_index.of_hold(request.command.new_holds()[0].id).await;
+        let found = product_index.holds.find(request.command.new_holds()[0].id.0).await;
         assert_eq!(found.ok(), is_known.then_some(Some(PRODUCT)), "{url}");
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use super::{BatchState, moves_units};
-use crate::ledger::{Changes, CustomerHold, HoldMove, OrderMove, ProductChange};
-use crate::model::{HoldId, HoldStatus, OrderId, OrderStatus, PaymentDisposition, ProductId};
+use crate::ledger::rows::Move;
+use crate::ledger::{Changes, CustomerHold, ProductChange};
+use crate::model::{HoldStatus, ProductId};
 
 impl BatchState<'_> {
     /// Returns the difference between the rows as they were loaded and as they are
@@ -18,7 +19,7 @@ impl BatchState<'_> {
                 None => changes.new_holds.push(hold.clone()),
                 Some((from, expires_at)) => {
                     if from != hold.status {
-                        push_hold_move(&mut changes.hold_moves, from, hold.status, id);
+                        push_move(&mut changes.hold_moves, from, hold.status, id);
                     }
                     if expires_at != hold.expires_at {
                         changes.extensions.push((id, hold.expires_at));
@@ -32,7 +33,7 @@ impl BatchState<'_> {
             match before {
                 None => changes.new_orders.push(row.clone()),
                 // The transitions of an order have no cycle, so this is a change.
-                Some(from) => push_order_move(&mut changes.order_moves, from, to, id),
+                Some(from) => push_move(&mut changes.order_moves, from, to, id),
             }
         }
         // A payment that arrived and was settled in this batch is written once, as
@@ -82,21 +83,10 @@ impl BatchState<'_> {
     }
 }
 
-fn push_hold_move(moves: &mut Vec<HoldMove>, from: HoldStatus, to: HoldStatus, id: HoldId) {
+/// Adds a row to the group of its transition.
+fn push_move<S: PartialEq, Id>(moves: &mut Vec<Move<S, Id>>, from: S, to: S, id: Id) {
     match moves.iter_mut().find(|group| group.from == from && group.to == to) {
         Some(group) => group.ids.push(id),
-        None => moves.push(HoldMove { from, to, ids: vec![id] }),
-    }
-}
-
-fn push_order_move(
-    moves: &mut Vec<OrderMove>,
-    from: (OrderStatus, PaymentDisposition),
-    to: (OrderStatus, PaymentDisposition),
-    id: OrderId,
-) {
-    match moves.iter_mut().find(|group| group.from == from && group.to == to) {
-        Some(group) => group.ids.push(id),
-        None => moves.push(OrderMove { from, to, ids: vec![id] }),
+        None => moves.push(Move { from, to, ids: vec![id] }),
     }
 }

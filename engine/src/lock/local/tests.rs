@@ -30,7 +30,7 @@ async fn grants_follow_the_order_of_arrival() {
     lock.release(second).await;
     let Grant::Granted(third) = third.await else { panic!("the third has no grant") };
     lock.release(third).await;
-    assert!(lock.names().is_empty(), "an unused name is left");
+    assert!(lock.names.lock().is_empty(), "an unused name is left");
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn a_timed_out_waiter_leaves_the_queue() {
     assert!(matches!(late, Grant::TimedOut));
     assert_eq!(lock.renew(&held).await, Renewal::Renewed, "a waiter that left still counts");
     lock.release(held).await;
-    assert!(lock.names().is_empty());
+    assert!(lock.names.lock().is_empty());
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_dropped_waiter_passes_its_grant_on() {
     drop(dropped);
     let Grant::Granted(next) = next.await else { panic!("the grant was lost") };
     lock.release(next).await;
-    assert!(lock.names().is_empty());
+    assert!(lock.names.lock().is_empty());
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_lost_holder_is_replaced_after_its_timeout() {
     let mut waiter = lock.acquire(NAME, LONG);
     assert!(poll!(&mut waiter).is_pending());
     let expire = || {
-        let mut names = lock.names();
+        let mut names = lock.names.lock();
         let queue = names.get_mut(&NAME).expect("in use");
         queue.renewed_at = queue.renewed_at.checked_sub(HOLDER_TIMEOUT).expect("uptime");
     };
@@ -106,7 +106,7 @@ async fn a_lost_holder_is_replaced_after_its_timeout() {
     expire();
     let third = take(&lock, LONG).await;
     lock.release(third).await;
-    assert!(lock.names().is_empty());
+    assert!(lock.names.lock().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -134,5 +134,5 @@ async fn holders_exclude_each_other_while_waiters_come_and_go() {
     for task in tasks {
         assert!(task.await.is_ok());
     }
-    assert!(lock.names().is_empty());
+    assert!(lock.names.lock().is_empty());
 }

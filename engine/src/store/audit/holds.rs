@@ -8,7 +8,7 @@ use super::super::hold_batch::{Counts, DETACHED, HoldBatch};
 use super::super::rows::{self, Cells};
 use super::super::statement::{Statement, run};
 use super::{Audit, AuditState, UnitSums};
-use crate::audit::{AuditFacts, Check};
+use crate::audit::{AuditReport, Check};
 use crate::model::{Coded, HoldStatus, ProductId};
 
 /// So many rows that one statement of the other scans reads for one of batches,
@@ -136,7 +136,7 @@ impl AuditState {
         for row in std::mem::take(&mut range.batches) {
             let first = signed(row.batch.first_id);
             if first < free {
-                self.facts.find(Check::HoldBatch, first, free.into(), first.into());
+                self.report.find(Check::HoldBatch, first, free.into(), first.into());
             }
             free = free.max(signed(row.batch.end_id()));
             self.check_counts(&row);
@@ -144,13 +144,13 @@ impl AuditState {
         }
         // What is left belongs to no hold.
         for id in range.detached.into_keys() {
-            self.facts.find(Check::GhostHold, id, 1, 0);
+            self.report.find(Check::GhostHold, id, 1, 0);
         }
         for order in range.orders.into_values() {
-            self.facts.find(Check::OrphanOrder, order.id, 1, 0);
+            self.report.find(Check::OrphanOrder, order.id, 1, 0);
         }
         for id in range.customers.into_keys() {
-            self.facts.find(Check::GhostHold, id, 1, 0);
+            self.report.find(Check::GhostHold, id, 1, 0);
         }
     }
 
@@ -158,22 +158,22 @@ impl AuditState {
     fn check_counts(&mut self, row: &StoredBatch) {
         let StoredBatch { batch, count, counts, due, .. } = row;
         let found = batch.counts();
-        let compare = |facts: &mut AuditFacts, stored: u64, found: u64| {
+        let compare = |report: &mut AuditReport, stored: u64, found: u64| {
             if stored != found {
                 let first = signed(batch.first_id);
-                facts.find(Check::HoldBatch, first, stored.into(), found.into());
+                report.find(Check::HoldBatch, first, stored.into(), found.into());
             }
         };
-        let facts = &mut self.facts;
-        compare(facts, *count, batch.count() as u64);
+        let report = &mut self.report;
+        compare(report, *count, batch.count() as u64);
         for (stored, found) in counts.holds.iter().zip(found.holds) {
-            compare(facts, *stored, found);
+            compare(report, *stored, found);
         }
-        compare(facts, counts.active_units, found.active_units);
+        compare(report, counts.active_units, found.active_units);
         let falls_due = batch.due().map(|at| at.micros());
         if *due != falls_due {
             let [stored, found] = [*due, falls_due].map(|at| i128::from(at.unwrap_or(0)));
-            facts.find(Check::HoldBatch, signed(batch.first_id), stored, found);
+            report.find(Check::HoldBatch, signed(batch.first_id), stored, found);
         }
     }
 
@@ -200,18 +200,18 @@ impl AuditState {
             let order = range.orders.remove(&id);
             let is_converted = status == Some(HoldStatus::Converted);
             if !*has_product || !is_known || (is_converted && order.is_none()) {
-                self.facts.find(Check::GhostHold, id, 1, 0);
+                self.report.find(Check::GhostHold, id, 1, 0);
             }
             let fits = |order: &StoredOrder| {
                 is_converted && order.product_id == product && order.quantity == i64::from(quantity)
             };
             if let Some(order) = order.filter(|order| !fits(order)) {
-                self.facts.find(Check::OrphanOrder, order.id, 1, 0);
+                self.report.find(Check::OrphanOrder, order.id, 1, 0);
             }
             let is_active = status == Some(HoldStatus::Active);
             let owner = (product, signed(batch.first_id));
             if range.customers.remove(&id).is_some_and(|of| of != owner || !is_active) {
-                self.facts.find(Check::GhostHold, id, 1, 0);
+                self.report.find(Check::GhostHold, id, 1, 0);
             }
             if is_active {
                 let sums: &mut UnitSums = self.sums.entry(product).or_default();

@@ -25,7 +25,7 @@ fn fill() -> String {
 }
 
 async fn run_on<D: Database>(database: &D, sql: &str) {
-    let mut connection = database.pools().acquire(PoolRole::Write).await.expect("a connection");
+    let mut connection = database.pools().writer().await.expect("a connection");
     let statements: Vec<&str> = sql.split("; ").collect();
     execute(connection.as_mut(), &statements).await.expect("runs");
 }
@@ -43,7 +43,7 @@ async fn a_poll_of_sqlite_uses_the_index_and_no_writer() {
     assert_eq!(store.events_after(OLD, 10).await.expect("reads"), []);
     let last = store.events_after(OLD - 1, 10).await.expect("reads");
     assert_eq!(last.iter().map(|event| event.cursor).collect::<Vec<_>>(), [OLD]);
-    let mut connection = database.pools().acquire(PoolRole::Read).await.expect("a connection");
+    let mut connection = database.pools().reader().await.expect("a connection");
     for statement in select_events::<SqliteDatabase>(OLD, 10) {
         let explain = format!("EXPLAIN QUERY PLAN {}", statement.sql);
         let read: ReadRow<String> = |row| {
@@ -67,7 +67,7 @@ async fn a_poll_of_mariadb_reads_a_few_rows_of_many() {
     run_on(&database, &fill).await;
     run_on(&database, "ANALYZE TABLE stockade_outbox").await;
     assert_eq!(store.events_after(OLD, 10).await.expect("reads"), []);
-    let mut connection = database.pools().acquire(PoolRole::Read).await.expect("a connection");
+    let mut connection = database.pools().reader().await.expect("a connection");
     execute(connection.as_mut(), &["FLUSH STATUS"]).await.expect("flushes");
     let mut page = Page { cursor: OLD, limit: 10, events: Vec::new(), has_unnumbered: false };
     run(connection.as_mut(), &select_events::<MySqlDatabase>(OLD, 10), &mut page)

@@ -159,8 +159,8 @@ impl World {
         }
         let owners = self.store.owners(Owned::Hold, &ids).await.expect("reads");
         assert!(owners.len() == self.model.len() && owners.values().all(|of| *of == PRODUCT));
-        let facts = self.store.audit().await.expect("audits");
-        assert!(facts.findings.is_empty(), "{:?}", facts.findings);
+        let report = self.store.audit().await.expect("audits");
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
         // All active holds are due, and a read counts them as returned.
         let (product, _) = self.store.product(PRODUCT).await.expect("reads").expect("is there");
         assert_eq!((product.product.stock, product.product.held), (STOCK, 0));

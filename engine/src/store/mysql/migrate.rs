@@ -26,11 +26,11 @@ const MIGRATION_TRIES: u32 = 40;
 pub(crate) async fn migrate(options: &StoreOptions) -> StoreResult<()> {
     let sessions = SessionFactory::new(options)?;
     let connecting = sessions.connect();
-    let (mut connection, _) = tokio::time::timeout(options.store_timeout, connecting)
+    let (mut connection, _) = tokio::time::timeout(options.config.store_timeout, connecting)
         .await
         .map_err(|_| timed_out())??;
     let done = match reject_sysdate_is_now(&mut connection).await {
-        Ok(()) => migrate_by(options.migrate, &mut connection).await,
+        Ok(()) => migrate_by(options.config.migrate, &mut connection).await,
         rejected => rejected,
     };
     // Closing releases the lock in any case.
@@ -81,11 +81,9 @@ async fn apply_missing(
         return Ok(());
     }
     let applied = read_applied(connection).await?;
-    let missing = schema::missing(&stockade_migrations::mysql(), &applied)?;
-    match policy {
-        _ if missing.is_empty() => Ok(()),
-        Migrate::Check => Err(schema::behind(&missing, &applied)),
-        _ => migrate_locked(connection, database).await,
+    match schema::must_migrate(policy, &stockade_migrations::mysql(), &applied)? {
+        true => migrate_locked(connection, database).await,
+        false => Ok(()),
     }
 }
 

@@ -4,8 +4,10 @@
 
 use std::io::ErrorKind;
 
+use sqlx::mysql::MySqlSslMode;
+
 use super::errors::server_error_number;
-use super::url::{SslMode, Target};
+use super::url::Target;
 use crate::store::error::{Fault, StoreError};
 
 /// Turns an error of opening the store into a [`Fault::Refused`] with a message for
@@ -64,12 +66,12 @@ fn server_message(number: u16, cause: &str, target: &Target) -> Option<String> {
     Some(match number {
         1045 | 1698 => {
             let is_socket = target.options.get_socket().is_some();
-            let tls = match (target.mode, target.has_client_cert) {
+            let tls = match (target.options.get_ssl_mode(), target.has_client_cert) {
                 // The server reads the request for its RSA key as the password.
-                (SslMode::Disabled, _) if is_socket => {
+                (MySqlSslMode::Disabled, _) if is_socket => {
                     "; over a socket file caching_sha2_password needs TLS: leave out ssl-mode"
                 }
-                (SslMode::Disabled, _) => {
+                (MySqlSslMode::Disabled, _) => {
                     "; if the account or the server requires TLS, set ssl-mode=REQUIRED"
                 }
                 (_, false) => "; an account that requires a certificate needs ssl-cert and ssl-key",
@@ -104,7 +106,7 @@ fn server_message(number: u16, cause: &str, target: &Target) -> Option<String> {
         3159 => format!(
             "{server} accepts only encrypted connections ({number}): set ssl-mode=REQUIRED or \
              VERIFY_IDENTITY in the store's URL instead of {}",
-            target.mode.name()
+            target.mode_name()
         ),
         1251 | 1275 | 1524 => format!(
             "{server} asks user `{user}` for an unsupported authentication method ({number}: \
@@ -163,7 +165,7 @@ fn io_message(error: &std::io::Error, target: &Target) -> String {
 }
 
 fn tls_message(cause: &str, target: &Target) -> String {
-    let (server, mode) = (target.server(), target.mode.name());
+    let (server, mode) = (target.server(), target.mode_name());
     if cause.contains("does not support TLS") {
         return format!(
             "{server} offers no TLS, which ssl-mode={mode} requires: set up its certificate, or \
@@ -176,7 +178,7 @@ fn tls_message(cause: &str, target: &Target) -> String {
 #[cfg(feature = "tls")]
 fn rustls_message(error: &rustls::Error, target: &Target) -> String {
     use rustls::{AlertDescription, CertificateError, Error};
-    let (server, mode) = (target.server(), target.mode.name());
+    let (server, mode) = (target.server(), target.mode_name());
     match error {
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },

@@ -29,7 +29,6 @@ pub(super) struct ServerInfo {
     pub max_allowed_packet: usize,
 }
 
-/// Opens connections whose sessions have the same settings.
 #[derive(Debug, Clone)]
 pub(super) struct SessionFactory {
     pub target: Target,
@@ -38,8 +37,8 @@ pub(super) struct SessionFactory {
 
 impl SessionFactory {
     pub fn new(options: &StoreOptions) -> StoreResult<Self> {
-        let target = Target::parse(&options.url)?;
-        Ok(Self { target, settings: settings(options.lock_wait) })
+        let target = Target::parse(&options.config.store)?;
+        Ok(Self { target, settings: settings(options.config.lock_wait) })
     }
 
     /// Connects, sets the session and checks the server's variables.

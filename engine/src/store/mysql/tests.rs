@@ -3,7 +3,7 @@
 use stockade_testkit::MariaDb;
 
 use super::*;
-use crate::store::connection::{Connection, PoolRole};
+use crate::store::connection::Connection;
 use crate::store::error::Fault;
 use crate::store::rows::Cells;
 
@@ -18,7 +18,7 @@ fn state(database: &MySqlDatabase) -> &ServerState {
 }
 
 async fn acquire(database: &MySqlDatabase) -> Box<dyn Connection> {
-    database.pools().acquire(PoolRole::Write).await.expect("a connection")
+    database.pools().writer().await.expect("a connection")
 }
 
 async fn run(
@@ -127,8 +127,8 @@ async fn a_list_above_the_packet_limit_is_split_and_a_statement_above_it_is_reje
 #[tokio::test]
 async fn a_lost_connection_invalidates_the_idle_ones() {
     stockade_testkit::skip_without!(MariaDb);
-    let options =
-        StoreOptions { connections: 4, ..StoreOptions::at(&MariaDb::shared().fresh_database()) };
+    let mut options = StoreOptions::at(&MariaDb::shared().fresh_database());
+    options.config.connections = 4;
     let sessions = SessionFactory::new(&options).expect("a URL");
     let database = MySqlDatabase::new(&options, sessions).expect("pools");
     let id = async |pooled: &mut Box<dyn Connection>| {

@@ -2,8 +2,9 @@
 //! below the length at which a proxy has closed the connection.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// For the packet's header, and for proxies that count more bytes.
 const MARGIN: usize = 4 * 1024;
@@ -13,7 +14,6 @@ const SUSPECT_ABOVE: usize = 128 * 1024;
 /// may have been lost for another reason.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
-/// Separates two statements of a text.
 pub(super) const SEPARATOR: &str = "; ";
 
 /// The longest text that the server and a proxy before it accept.
@@ -32,7 +32,6 @@ impl Default for PacketLimit {
 }
 
 impl PacketLimit {
-    /// Sets the server's `max_allowed_packet`.
     pub fn set_server_limit(&self, max_allowed_packet: usize) {
         self.server.store(max_allowed_packet.saturating_sub(MARGIN), Ordering::Relaxed);
     }
@@ -40,7 +39,7 @@ impl PacketLimit {
     /// The longest text to be sent now.
     pub fn at(&self, now: Instant) -> usize {
         let server = self.server.load(Ordering::Relaxed);
-        let learned = *self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let learned = *self.learned.lock();
         match learned {
             Some((bound, since)) if now.duration_since(since) < REMEMBERED => server.min(bound),
             _ => server,
@@ -52,7 +51,7 @@ impl PacketLimit {
     pub fn record_loss(&self, bytes: usize, now: Instant) {
         if bytes > SUSPECT_ABOVE {
             let bound = (bytes / 2).max(SUSPECT_ABOVE);
-            *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some((bound, now));
+            *self.learned.lock() = Some((bound, now));
         }
     }
 }

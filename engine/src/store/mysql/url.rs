@@ -23,53 +23,15 @@ const MODES: &str = "DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub options: MySqlConnectOptions,
-    pub mode: SslMode,
     /// Whether the client presents a certificate.
     pub has_client_cert: bool,
 }
 
-/// Whether the connection is encrypted, and what of the server is verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum SslMode {
-    Disabled,
-    Preferred,
-    Required,
-    VerifyCa,
-    VerifyIdentity,
-}
-
-impl SslMode {
-    const ALL: [Self; 5] =
-        [Self::Disabled, Self::Preferred, Self::Required, Self::VerifyCa, Self::VerifyIdentity];
-
-    fn parse(text: &str) -> Option<Self> {
-        // `VERIFY_CA` and `verify-ca` alike.
-        let name = text.to_ascii_uppercase().replace('-', "_");
-        Self::ALL.into_iter().find(|mode| mode.name() == name)
-    }
-
-    fn driver(self) -> MySqlSslMode {
-        match self {
-            Self::Disabled => MySqlSslMode::Disabled,
-            Self::Preferred => MySqlSslMode::Preferred,
-            Self::Required => MySqlSslMode::Required,
-            Self::VerifyCa => MySqlSslMode::VerifyCa,
-            Self::VerifyIdentity => MySqlSslMode::VerifyIdentity,
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Disabled => "DISABLED",
-            Self::Preferred => "PREFERRED",
-            Self::Required => "REQUIRED",
-            Self::VerifyCa => "VERIFY_CA",
-            Self::VerifyIdentity => "VERIFY_IDENTITY",
-        }
-    }
-}
-
 impl Target {
+    pub fn mode_name(&self) -> &'static str {
+        mode_name(self.options.get_ssl_mode())
+    }
+
     /// The server, as messages name it.
     pub fn server(&self) -> String {
         match self.options.get_socket() {
@@ -98,11 +60,12 @@ impl Target {
         let get = |name| query.get(name).map(String::as_str);
         let (ca, cert, key) = (get("ssl-ca"), get("ssl-cert"), get("ssl-key"));
         let mode = match get("ssl-mode") {
-            Some(text) => SslMode::parse(text)
-                .ok_or_else(|| invalid(format!("ssl-mode is {MODES}, not `{text}`")))?,
+            // `VERIFY_CA` and `verify-ca` alike.
+            Some(text) => (text.replace('-', "_").parse())
+                .map_err(|_| invalid(format!("ssl-mode is {MODES}, not `{text}`")))?,
             // As the servers' own clients do: a CA that is named is meant to be used.
-            None if ca.is_some() => SslMode::VerifyCa,
-            None => SslMode::Preferred,
+            None if ca.is_some() => MySqlSslMode::VerifyCa,
+            None => MySqlSslMode::Preferred,
         };
         check_tls(mode, ca, cert, key)?;
         url.set_query(None);
@@ -112,7 +75,7 @@ impl Target {
         let host = host.to_owned();
         let mut options = options
             .host(&host)
-            .ssl_mode(mode.driver())
+            .ssl_mode(mode)
             // The session's own text sets all of this.
             .pipes_as_concat(false)
             .no_engine_substitution(false)
@@ -127,11 +90,10 @@ impl Target {
         if let (Some(cert), Some(key)) = (cert, key) {
             options = options.ssl_client_cert(cert).ssl_client_key(key);
         }
-        Ok(Self { options, mode, has_client_cert: cert.is_some() })
+        Ok(Self { options, has_client_cert: cert.is_some() })
     }
 }
 
-/// Reads the query by the names of [`NAMES`].
 fn parse_query(url: &Url) -> StoreResult<BTreeMap<&'static str, String>> {
     let mut query = BTreeMap::new();
     for (name, value) in url.query_pairs() {
@@ -153,28 +115,39 @@ fn parse_query(url: &Url) -> StoreResult<BTreeMap<&'static str, String>> {
     Ok(query)
 }
 
+fn mode_name(mode: MySqlSslMode) -> &'static str {
+    match mode {
+        MySqlSslMode::Disabled => "DISABLED",
+        MySqlSslMode::Preferred => "PREFERRED",
+        MySqlSslMode::Required => "REQUIRED",
+        MySqlSslMode::VerifyCa => "VERIFY_CA",
+        MySqlSslMode::VerifyIdentity => "VERIFY_IDENTITY",
+    }
+}
+
 fn check_tls(
-    mode: SslMode,
+    mode: MySqlSslMode,
     ca: Option<&str>,
     cert: Option<&str>,
     key: Option<&str>,
 ) -> StoreResult<()> {
-    if !cfg!(feature = "tls") && (mode > SslMode::Preferred || ca.is_some() || cert.is_some()) {
+    let name = mode_name(mode);
+    let is_optional = matches!(mode, MySqlSslMode::Disabled | MySqlSslMode::Preferred);
+    if !cfg!(feature = "tls") && (!is_optional || ca.is_some() || cert.is_some()) {
         return Err(invalid(format!(
-            "ssl-mode={} needs TLS, which this build lacks: build it with the feature `tls`",
-            mode.name()
+            "ssl-mode={name} needs TLS, which this build lacks: build it with the feature `tls`"
         )));
     }
-    if ca.is_some() && mode < SslMode::VerifyCa {
+    let verifies = matches!(mode, MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity);
+    if ca.is_some() && !verifies {
         return Err(invalid(format!(
-            "ssl-ca is ignored with ssl-mode={}: set ssl-mode to VERIFY_CA or VERIFY_IDENTITY",
-            mode.name()
+            "ssl-ca is ignored with ssl-mode={name}: set ssl-mode to VERIFY_CA or VERIFY_IDENTITY"
         )));
     }
     if cert.is_some() != key.is_some() {
         return Err(invalid("the store's URL sets only one of ssl-cert and ssl-key: set both"));
     }
-    if cert.is_some() && mode == SslMode::Disabled {
+    if cert.is_some() && matches!(mode, MySqlSslMode::Disabled) {
         return Err(invalid("ssl-cert is ignored with ssl-mode=DISABLED: remove one of them"));
     }
     for (name, file, wanted) in [
@@ -220,7 +193,7 @@ mod tests {
     fn a_url_names_server_database_and_mode() {
         let read = |url: &str| Target::parse(url).expect(url);
         let plain = read("mysql://root@127.0.0.1:15306/shop");
-        assert_eq!(plain.mode, SslMode::Preferred);
+        assert_eq!(plain.mode_name(), "PREFERRED");
         assert_eq!(plain.server(), "127.0.0.1:15306");
         assert_eq!(plain.options.get_database(), Some("shop"));
         assert_eq!(read("mariadb://root@db/shop").server(), "db:3306");
@@ -228,13 +201,13 @@ mod tests {
         let socket = read("mysql://root@localhost/shop?socket=/run/my%20sql.sock");
         assert_eq!(socket.server(), "the socket file /run/my sql.sock");
         assert_eq!(read("mysql://a%40b:%2F%23@db/x").options.get_username(), "a@b");
-        let mode = |text: &str| read(&format!("mysql://root@db/shop?ssl-mode={text}")).mode;
-        assert_eq!(mode("disabled"), SslMode::Disabled);
+        let mode = |text: &str| read(&format!("mysql://root@db/shop?ssl-mode={text}")).mode_name();
+        assert_eq!(mode("disabled"), "DISABLED");
         if cfg!(feature = "tls") {
-            assert_eq!(mode("REQUIRED"), SslMode::Required);
-            assert_eq!(mode("verify-ca"), SslMode::VerifyCa);
-            assert_eq!(mode("VERIFY_IDENTITY"), SslMode::VerifyIdentity);
-            assert_eq!(read("mysql://root@db/shop?sslmode=REQUIRED").mode, SslMode::Required);
+            assert_eq!(mode("REQUIRED"), "REQUIRED");
+            assert_eq!(mode("verify-ca"), "VERIFY_CA");
+            assert_eq!(mode("VERIFY_IDENTITY"), "VERIFY_IDENTITY");
+            assert_eq!(read("mysql://root@db/shop?sslmode=REQUIRED").mode_name(), "REQUIRED");
         } else {
             assert!(refusal("mysql://root@db/shop?ssl-mode=REQUIRED").contains("feature `tls`"));
         }
@@ -273,8 +246,8 @@ mod tests {
         let empty = file("empty.pem", "");
         let at = |query: &str| format!("mysql://u:s3cret@db/shop?{query}");
         assert_eq!(
-            Target::parse(&at(&format!("ssl-ca={ca}"))).expect("reads").mode,
-            SslMode::VerifyCa
+            Target::parse(&at(&format!("ssl-ca={ca}"))).expect("reads").mode_name(),
+            "VERIFY_CA"
         );
         let both = Target::parse(&at(&format!("ssl-cert={ca}&ssl-key={key}"))).expect("reads");
         assert!(both.has_client_cert);

@@ -12,10 +12,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use super::store_error;
 use crate::store::error::{Fault, StoreError, StoreResult};
 
-/// Where a SQLite database is.
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteAddress {
-    connect: SqliteConnectOptions,
+    pub connect: SqliteConnectOptions,
     /// Whether the database exists as long as its connection.
     pub in_memory: bool,
     /// Whether the process's connections to this name share one database.
@@ -58,11 +57,6 @@ impl SqliteAddress {
         Ok(Self { connect, in_memory, is_shared })
     }
 
-    pub fn connect(&self) -> SqliteConnectOptions {
-        self.connect.clone()
-    }
-
-    /// The file, unless the database is in memory.
     pub fn file(&self) -> Option<&Path> {
         (!self.in_memory).then(|| self.connect.get_filename())
     }

@@ -56,7 +56,8 @@ async fn a_store_is_made_at_any_path() {
 async fn only_a_policy_that_creates_tables_creates_a_file() {
     let folder = tempfile::tempdir().expect("a folder");
     for migrate in [Migrate::Check, Migrate::Off] {
-        let options = StoreOptions { migrate, ..at(folder.path(), "typo.db") };
+        let mut options = at(folder.path(), "typo.db");
+        options.config.migrate = migrate;
         let refused = open_store(&options).await.map(drop).expect_err("refused");
         assert_eq!(refused.fault, Fault::Unfit, "{refused}");
         assert!(refused.to_string().contains("there is no store at"), "{refused}");
