@@ -227,11 +227,6 @@ impl ProductCache {
         Some(cached)
     }
 
-    /// The product's stock in the mirror, if it has a fresh entry.
-    pub fn last_stock(&self, id: ProductId, now: Timestamp) -> Option<u64> {
-        Some(self.mirror.get(id, now, self.ttl)??.product.stock)
-    }
-
     /// Some of the rows that this process would serve, for the audit.
     pub fn sample(&self) -> Vec<CachedProduct> {
         self.mirror.sample(SAMPLE_MAX, self.ttl)

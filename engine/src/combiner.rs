@@ -13,7 +13,6 @@ mod attempt;
 mod batch_sizer;
 mod completion;
 mod context;
-mod early_inserts;
 mod ids;
 mod in_doubt;
 mod lanes;

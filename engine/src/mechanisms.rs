@@ -9,8 +9,6 @@
 pub enum Mechanism {
     /// A batch of holds is decided on cached rows, before the rows are read.
     Speculation,
-    /// New holds are inserted before the row lock is requested.
-    EarlyInserts,
     /// A batch of a lane starts while the one before it commits.
     TwoBatches,
     /// A lane keeps its lease from batch to batch.
@@ -52,9 +50,9 @@ mod tests {
     fn a_disabled_mechanism_is_off_and_the_others_are_on() {
         let mut mechanisms = Mechanisms::default();
         assert!(mechanisms.is_on(Mechanism::Speculation));
-        mechanisms.disable(Mechanism::EarlyInserts);
+        mechanisms.disable(Mechanism::TwoBatches);
         mechanisms.disable(Mechanism::FastRefusal);
-        assert!(!mechanisms.is_on(Mechanism::EarlyInserts));
+        assert!(!mechanisms.is_on(Mechanism::TwoBatches));
         assert!(!mechanisms.is_on(Mechanism::FastRefusal));
         assert!(mechanisms.is_on(Mechanism::Speculation));
         assert!(mechanisms.is_on(Mechanism::KeptLeases));

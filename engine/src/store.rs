@@ -75,8 +75,6 @@ pub(crate) struct ReadSet {
     pub keys: Vec<String>,
     /// Customers whose active holds of a product are counted.
     pub customers: BTreeMap<ProductId, BTreeSet<Arc<str>>>,
-    /// Holds to insert before the products are locked, ascending by id.
-    pub early_inserts: Vec<Hold>,
     /// The seed of the tokens of the batch's new holds.
     pub seed: TokenSeed,
     /// The units that new holds want of a product: one with that much stock needs
@@ -102,8 +100,6 @@ pub(crate) struct Batch<'a> {
     pub changes: &'a Changes,
     /// The seed of the new holds' tokens.
     pub seed: TokenSeed,
-    /// Holds of the changes that were inserted before the products were locked.
-    pub early_inserts: &'a [Hold],
     /// The fencing tokens under which products are written.
     pub fences: &'a BTreeMap<ProductId, u64>,
     /// Whether the products come from this process's memory instead of a read under
@@ -228,8 +224,8 @@ pub(crate) enum CommitError {
 ///
 /// Dropping it within a transaction closes the connection, which rolls back.
 pub(crate) trait Session: Send {
-    /// Begins a transaction: runs the early inserts, locks the products, then
-    /// reads the rest of the read set.
+    /// Begins a transaction: locks the products, then reads the rest of the read
+    /// set.
     fn begin<'a>(&'a mut self, read_set: &'a ReadSet) -> BoxFuture<'a, StoreResult<Loaded>>;
 
     /// Whether the transaction with this batch id was committed: resolves an

@@ -4,8 +4,7 @@
 //!
 //! Expected: an optimization earns most where callers wait for one row, and
 //! nothing for a single caller. Fast refusal is measured on a product without
-//! stock, where every request is a refusal. Early inserts serve the batches that
-//! speculation does not take, such as carts.
+//! stock, where every request is a refusal.
 
 use std::time::Duration;
 
@@ -43,13 +42,11 @@ const NO_SPECULATION: Variant = Variant { name: "no speculation", off: &[Mechani
 const NO_FAST_REFUSAL: Variant =
     Variant { name: "no fast refusal", off: &[Mechanism::FastRefusal] };
 
-/// A store with a single writer has neither early inserts nor two batches in
-/// flight, and leases are kept in Redis.
-const ON_SERVERS: [Variant; 6] = [
+/// A store with a single writer has no two batches in flight, and leases are kept
+/// in Redis.
+const ON_SERVERS: [Variant; 4] = [
     ALL_ON,
     NO_SPECULATION,
-    Variant { name: "no early inserts", off: &[Mechanism::EarlyInserts] },
-    Variant { name: "neither of both", off: &[Mechanism::Speculation, Mechanism::EarlyInserts] },
     Variant { name: "one batch in flight", off: &[Mechanism::TwoBatches] },
     Variant { name: "leases not kept", off: &[Mechanism::KeptLeases] },
 ];

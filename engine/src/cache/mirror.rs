@@ -2,7 +2,7 @@
 //! process knows. All engines of the process on one store share it.
 //!
 //! Reads of the store, commits, and announcements of other processes update it;
-//! cached reads, fast refusal and early inserts are its queries. Each counts a
+//! cached reads and fast refusal are its queries. Each counts a
 //! row's age from the moment at which the row was read or locked, so that a slow
 //! reader or a slow commit never makes an old row look fresh.
 

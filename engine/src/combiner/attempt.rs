@@ -9,7 +9,6 @@ use crate::runtime;
 use crate::services::Services;
 use crate::store::{Batch, CommitError, Fault, ReadSet, Session, StoreError};
 
-use super::early_inserts;
 use super::in_doubt::{DecidedBatch, InDoubtCommit, InDoubtCommits};
 use super::lanes::Admission;
 use super::speculation::{Speculation, SpeculativeDecision};
@@ -83,19 +82,14 @@ pub(super) async fn attempt(
     }
     let now = loaded.now;
     let (decisions, changes) = decide(&services.policy, loaded.rows, commands, now);
-    if !early_inserts::match_decision(&read_set.early_inserts, &changes, now) {
-        session.rollback().await.map_err(AttemptError::RolledBack)?;
-        return Err(AttemptError::Misspeculation);
-    }
     let decided = DecidedBatch { decisions, changes, locked_at };
     if decided.changes.is_empty() {
         session.rollback().await.map_err(AttemptError::RolledBack)?;
         return Ok(decided);
     }
-    let (changes, early_inserts) = (&decided.changes, &read_set.early_inserts[..]);
-    let is_speculative = false;
+    let (changes, is_speculative) = (&decided.changes, false);
     let (id, seed) = (batch_id, read_set.seed);
-    let batch = Batch { id, now, changes, seed, early_inserts, fences, is_speculative };
+    let batch = Batch { id, now, changes, seed, fences, is_speculative };
     speculation.record(changes, fences, requested_at..locked_at);
     match session.commit(&batch, &|| admit(Admission::Open)).await {
         Ok(()) => Ok(decided),
@@ -116,9 +110,9 @@ pub(super) async fn attempt_speculative(
     let SpeculativeDecision { decisions, changes, now } = speculative;
     let decided = DecidedBatch { decisions, changes, locked_at: runtime::now() };
     let Attempt { batch_id: id, fences, read_set, .. } = *input;
-    let (changes, early_inserts, is_speculative) = (&decided.changes, &[][..], true);
+    let (changes, is_speculative) = (&decided.changes, true);
     let seed = read_set.seed;
-    let batch = Batch { id, now, changes, seed, early_inserts, fences, is_speculative };
+    let batch = Batch { id, now, changes, seed, fences, is_speculative };
     admit(Admission::FullBatchOnly);
     match session.write(&batch).await {
         Ok(()) => Ok(decided),

@@ -19,8 +19,7 @@ pub(super) fn count_ids(requests: &[PendingRequest]) -> (usize, usize) {
 /// each hold. Returns the seed of the tokens.
 ///
 /// Holds that one row can carry get consecutive ids, whatever the order of their
-/// requests: those of one product and one life. A hold that may be inserted early
-/// has another time of creation than one that may not.
+/// requests: those of one product and one life.
 pub(super) fn assign_ids(
     requests: &mut [PendingRequest],
     holds: Vec<u64>,
@@ -29,22 +28,20 @@ pub(super) fn assign_ids(
     let seed = TokenSeed::random();
     let deriver = seed.deriver();
     let mut orders = orders.into_iter().map(OrderId);
-    let mut new: Vec<(ProductId, Duration, bool, &mut NewHold)> = Vec::with_capacity(holds.len());
+    let mut new: Vec<(ProductId, Duration, &mut NewHold)> = Vec::with_capacity(holds.len());
     for request in requests {
         let command = &mut request.command;
         if let Command::Order { order_id, .. } = command {
             *order_id = orders.next().unwrap_or(*order_id);
         }
-        let is_read_first =
-            command.key().is_some_and(|keyed| !keyed.is_fresh) || command.customer().is_some();
         if let Command::Hold { ttl, .. } | Command::Cart { ttl, .. } = command {
             let ttl = *ttl;
             let lines = command.new_holds_mut().iter_mut();
-            new.extend(lines.map(|hold| (hold.product_id, ttl, is_read_first, hold)));
+            new.extend(lines.map(|hold| (hold.product_id, ttl, hold)));
         }
     }
     // Stable: the holds of one row are in the order of their requests.
-    new.sort_by_key(|(product, ttl, is_read_first, _)| (*product, *ttl, *is_read_first));
+    new.sort_by_key(|(product, ttl, _)| (*product, *ttl));
     for ((.., hold), id) in new.into_iter().zip(holds) {
         hold.id = HoldId(id);
         hold.token = deriver.token(hold.id);
@@ -155,7 +152,7 @@ mod tests {
 
     fn line(product: u64, quantity: u32) -> NewHold {
         let product_id = ProductId(product);
-        NewHold { id: HoldId(0), token: Token(1), product_id, quantity, created_at: None }
+        NewHold { id: HoldId(0), token: Token(1), product_id, quantity }
     }
 
     fn hold(product: u64, quantity: u32, customer: Option<&str>, fresh: Option<bool>) -> Command {

@@ -189,13 +189,7 @@ impl Harness {
 
 /// A request for one unit.
 fn hold() -> PendingRequest {
-    let line = NewHold {
-        id: HoldId(0),
-        token: Token(1),
-        product_id: PRODUCT,
-        quantity: 1,
-        created_at: None,
-    };
+    let line = NewHold { id: HoldId(0), token: Token(1), product_id: PRODUCT, quantity: 1 };
     let command = Command::Hold { hold: line, ttl: TTL, customer: None, key: None };
     PendingRequest::new(command, vec![LANE], oneshot::channel().0, runtime::now())
 }

@@ -10,8 +10,8 @@ use super::context::Context;
 use super::in_doubt::{DecidedBatch, InDoubtCommit, InDoubtCommits};
 use super::leases::Leases;
 use super::queue::BatchSlot;
+use super::read_set;
 use super::request::PendingRequest;
-use super::{early_inserts, read_set};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::Command;
 use crate::mechanisms::Mechanism;
@@ -182,8 +182,8 @@ async fn run_with_retries(
 struct TransactionPlan {
     commands: Vec<Command>,
     read_set: ReadSet,
-    /// Whether speculation is allowed: on cached rows, on early inserts, and on
-    /// fresh keys being unused.
+    /// Whether speculation is allowed: on cached rows, and on fresh keys being
+    /// unused.
     may_speculate: bool,
 }
 
@@ -197,11 +197,10 @@ impl TransactionPlan {
         }
     }
 
-    /// Switches to plain order, from the second attempt on: no speculation, no
-    /// early inserts, and every key is read.
+    /// Switches to plain order, from the second attempt on: no speculation, and
+    /// every key is read.
     fn stop_speculating(&mut self) {
         self.may_speculate = false;
-        early_inserts::clear(&mut self.commands, &mut self.read_set);
         read_set::read_every_key(&mut self.read_set, &self.commands);
     }
 }
@@ -261,16 +260,11 @@ async fn run_once(
     let mut speculative = None;
     // Speculation needs the store's time; the plain order reads it.
     if plan.may_speculate
+        && services.is_on(Mechanism::Speculation)
         && let Some(now) = services.store.speculative_now()
     {
         let products = &plan.read_set.products;
-        if services.is_on(Mechanism::Speculation) {
-            speculative =
-                speculation.decide(&services.policy, products, &plan.commands, fences, now);
-        }
-        if speculative.is_none() && services.is_on(Mechanism::EarlyInserts) {
-            plan.read_set.early_inserts = early_inserts::choose(services, &mut plan.commands, now);
-        }
+        speculative = speculation.decide(&services.policy, products, &plan.commands, fences, now);
     }
     let TransactionPlan { read_set, commands, .. } = &*plan;
     let input = Attempt { read_set, commands, batch_id, fences, speculation };
@@ -336,7 +330,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::{IdempotencyKey, NewHold};
-    use crate::model::{HoldId, ProductId, Timestamp, Token};
+    use crate::model::{HoldId, ProductId, Token};
 
     const CONTENTION: &str = "contention";
     const UNAVAILABLE: &str = "unavailable";
@@ -361,24 +355,19 @@ mod tests {
     }
 
     #[test]
-    fn stop_speculating_clears_early_inserts_and_reads_every_key() {
+    fn stop_speculating_reads_every_key() {
         let key = || {
             let (key, fingerprint) = ("k".to_owned(), [0; 32]);
             Some(IdempotencyKey { key, fingerprint, keeps_refusals: false, is_fresh: true })
         };
-        let now = Timestamp::from_micros(5);
         let (id, token, product_id) = (HoldId(1), Token(1), ProductId(1));
-        let hold = |created_at| NewHold { id, token, product_id, quantity: 1, created_at };
+        let hold = NewHold { id, token, product_id, quantity: 1 };
         let ttl = Duration::from_secs(1);
-        let command = |at| Command::Hold { hold: hold(at), ttl, customer: None, key: key() };
-        let early_inserts = vec![hold(Some(now)).to_hold(now, ttl)];
-        let read_set = ReadSet { early_inserts, ..ReadSet::default() };
+        let commands = vec![Command::Hold { hold, ttl, customer: None, key: key() }];
         let mut plan =
-            TransactionPlan { commands: vec![command(Some(now))], read_set, may_speculate: true };
+            TransactionPlan { commands, read_set: ReadSet::default(), may_speculate: true };
         plan.stop_speculating();
         assert!(!plan.may_speculate);
-        assert_eq!(plan.commands, [command(None)]);
-        assert!(plan.read_set.early_inserts.is_empty());
         assert_eq!(plan.read_set.keys, ["k"]);
     }
 

@@ -30,21 +30,17 @@ pub(crate) struct NewHold {
     pub token: Token,
     pub product_id: ProductId,
     pub quantity: u32,
-    /// The time of creation if its row is inserted early; `None`: the time of the
-    /// decision.
-    pub created_at: Option<Timestamp>,
 }
 
 impl NewHold {
     pub fn to_hold(&self, now: Timestamp, ttl: Duration) -> Hold {
-        let created_at = self.created_at.unwrap_or(now);
         Hold {
             id: self.id,
             product_id: self.product_id,
             quantity: self.quantity,
             status: HoldStatus::Active,
-            expires_at: created_at.after(ttl),
-            created_at,
+            expires_at: now.after(ttl),
+            created_at: now,
             token: self.token,
             order_id: None,
         }

@@ -86,8 +86,7 @@ fn customer_limit_counts_a_hold_until_it_expires() {
         rows.holds = [(HOLD, hold(expires_at))].into();
         rows.customers = [(PRODUCT, [("c".into(), vec![HOLD])].into())].into();
         let id = HoldId(12);
-        let hold =
-            NewHold { id, token: Token(1), product_id: PRODUCT, quantity: 2, created_at: None };
+        let hold = NewHold { id, token: Token(1), product_id: PRODUCT, quantity: 2 };
         let command = Command::Hold { hold, ttl: TTL, customer: Some("c".into()), key: None };
         answer(decide_one(rows, command).0)
     };

@@ -186,7 +186,7 @@ pub(super) fn exists_ever(what: &str, id: u64, possible: bool) -> Result<()> {
 
 fn new_hold(product_id: ProductId, quantity: u32) -> NewHold {
     // The id and the token are assigned when the hold's turn comes.
-    NewHold { id: HoldId(0), token: Token::UNASSIGNED, product_id, quantity, created_at: None }
+    NewHold { id: HoldId(0), token: Token::UNASSIGNED, product_id, quantity }
 }
 
 fn check_quantity(config: &Config, product_id: ProductId, quantity: u64) -> Result<u32> {

@@ -40,12 +40,6 @@ impl HoldRows {
         self.detached.insert(hold.id, (hold, seed));
     }
 
-    /// Removes the rows of early inserts, which must ascend by id: the transaction
-    /// sees them, but they are not part of the product until they are decided.
-    pub fn remove_early_inserts(&mut self, early_inserts: &[Hold]) {
-        self.batches.retain(|first, _| !is_early_insert(early_inserts, *first));
-    }
-
     /// Returns the row that has a hold, and its position there.
     pub fn batch_of(&self, id: HoldId) -> Option<(&HoldBatch, usize)> {
         let (_, batch) = self.batches.range(..=id.0).next_back()?;
@@ -66,12 +60,6 @@ impl HoldRows {
         // Without its own row the status and end of a detached hold are unknown.
         batch.hold(at).filter(|_| batch.status(at) != Some(DETACHED))
     }
-}
-
-/// Returns whether a row with this first id is one of the early inserts, which
-/// ascend by id.
-pub(super) fn is_early_insert(early_inserts: &[Hold], first_id: u64) -> bool {
-    early_inserts.binary_search_by_key(&first_id, |hold| hold.id.0).is_ok()
 }
 
 /// Joins ids, which must ascend, to ranges of ids that lie close together.

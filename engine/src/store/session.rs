@@ -74,7 +74,6 @@ impl<D: Database> SqlSession<D> {
         let started = self.time.start_observation();
         let mut loading = Loading::default();
         let mut statements = vec![Statement::new(D::BEGIN)];
-        statements.extend(writes::insert_holds(&read_set.early_inserts, read_set.seed));
         statements.extend(Self::select_products(&read_set.products));
         statements.extend(statements::select_read_set(read_set, D::LOCK));
         self.is_open = true;
@@ -162,12 +161,9 @@ impl<D: Database> SqlSession<D> {
             needed.iter().flat_map(|id| statements::select_due(*id, now, limit)).collect();
         let mut found: BTreeMap<ProductId, DueRows> = BTreeMap::new();
         run(self.connection(), &statements, &mut found).await?;
-        // This transaction's early inserts are visible to it and may be due by
-        // now; they are not part of the product until they are decided.
-        let early_inserts: &[Hold] = &read_set.early_inserts;
         for id in needed {
             let due = found.remove(&id).unwrap_or_default();
-            statements::merge_due(rows, &mut self.holds, id, limit, due, early_inserts);
+            statements::merge_due(rows, &mut self.holds, id, limit, due);
         }
         Ok(())
     }

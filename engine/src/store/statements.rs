@@ -10,7 +10,7 @@ use std::fmt::{Display, Write};
 use std::sync::Arc;
 
 use super::hold_batch::HoldBatch;
-use super::hold_rows::{HoldRows, add_batch, add_detached, is_early_insert, select_holds};
+use super::hold_rows::{HoldRows, add_batch, add_detached, select_holds};
 use super::statement::{Decode, Statement};
 use super::{ReadSet, rows};
 use crate::ledger::{OrderRow, Rows};
@@ -42,7 +42,6 @@ impl AsMut<HoldRows> for Loading {
 impl Loading {
     /// Unpacks the holds of the read set and the active ones of its customers.
     pub fn unpack_holds(&mut self, read_set: &ReadSet) {
-        self.holds.remove_early_inserts(&read_set.early_inserts);
         for id in &read_set.holds {
             if let Some(hold) = self.holds.hold(*id) {
                 self.rows.holds.insert(*id, hold);
@@ -234,25 +233,21 @@ pub(super) fn select_due(
     ]
 }
 
-/// Merges one product's due rows into `into` and `read`, and leaves out those of
-/// early inserts. It takes about `limit` holds, since it takes the active holds of
-/// a row together, and at most `limit` orders.
+/// Merges one product's due rows into `into` and `read`. It takes about `limit`
+/// holds, since it takes the active holds of a row together, and at most `limit`
+/// orders.
 pub(super) fn merge_due(
     into: &mut Rows,
     read: &mut HoldRows,
     product: ProductId,
     limit: u32,
     DueRows { batches, detached, mut orders, next }: DueRows,
-    early_inserts: &[Hold],
 ) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut holds: Vec<Hold> = Vec::new();
     let mut more = batches.len() > limit || detached.len() > limit || orders.len() > limit;
     let has_room = |holds: &[Hold], added: usize| holds.is_empty() || holds.len() + added <= limit;
     for batch in batches {
-        if is_early_insert(early_inserts, batch.first_id) {
-            continue;
-        }
         let active: Vec<Hold> =
             batch.holds().filter(|(status, _)| *status == 0).map(|(_, hold)| hold).collect();
         if !has_room(&holds, active.len()) {
@@ -384,11 +379,11 @@ mod tests {
     }
 
     #[test]
-    fn early_inserts_are_not_due_and_later_rows_are_still_to_be_read() {
+    fn merge_due_leaves_rows_beyond_the_limit_to_be_read_later() {
         let mut rows = Rows::default();
         let mut read = HoldRows::default();
-        let due = due_rows(&[3, 7, 9], &[]);
-        merge_due(&mut rows, &mut read, ProductId(1), 1, due, &[hold(7)]);
+        let due = due_rows(&[3, 7], &[]);
+        merge_due(&mut rows, &mut read, ProductId(1), 1, due);
         let due = &rows.due[&ProductId(1)];
         assert_eq!((due.holds.as_slice(), due.more), (&[HoldId(3)][..], true));
         assert!(!rows.holds.contains_key(&HoldId(7)) && read.hold(HoldId(7)).is_none());
@@ -422,7 +417,7 @@ mod tests {
     fn more_is_due_only_if_more_rows_than_the_limit_were_read() {
         let more = |holds: &[u64], orders: &[u64]| {
             let (mut rows, mut read) = (Rows::default(), HoldRows::default());
-            merge_due(&mut rows, &mut read, ProductId(1), 2, due_rows(holds, orders), &[]);
+            merge_due(&mut rows, &mut read, ProductId(1), 2, due_rows(holds, orders));
             let due = &rows.due[&ProductId(1)];
             assert!(due.holds.len() <= 2 && due.orders.len() <= 2);
             due.more

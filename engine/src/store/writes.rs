@@ -14,7 +14,7 @@ use crate::ledger::{
     ProductRow,
 };
 use crate::model::Coded;
-use crate::model::{EventKind, Hold, HoldStatus, Order, OrderId, Timestamp, TokenSeed};
+use crate::model::{EventKind, HoldStatus, Order, OrderId, Timestamp};
 
 /// The table of idempotency keys, with its columns as [`key_values`] writes them.
 const KEYS: &str = "stockade_idempotency_keys (idempotency_key, fingerprint, answer, created_at)";
@@ -49,11 +49,9 @@ pub(super) fn writes<T>(
     insert(&mut all, columns, &waiting, |sql, (position, row)| {
         put(sql, format_args!("({}, {}, {position})", row.order_id, hex(row.key.as_bytes())));
     });
-    let mut early_inserts = batch.early_inserts.iter().map(|hold| hold.id).peekable();
-    let is_new = |hold: &&Hold| early_inserts.next_if_eq(&hold.id).is_none();
-    let new = HoldBatch::pack(changes.new_holds.iter().filter(is_new), batch.seed);
+    let new = HoldBatch::pack(&changes.new_holds, batch.seed);
     all.extend(insert_batches(&new));
-    all.extend(insert_customers(batch, new));
+    all.extend(insert_customers(batch, &new));
     all.extend(change_holds(changes, read)?);
     all.extend(delete_customers(&changes.hold_moves));
     insert(
@@ -80,20 +78,13 @@ pub(super) fn writes<T>(
     Ok(all)
 }
 
-/// Inserts the customers of new holds, with the first ids of the rows of these.
-/// `new` are the rows that were not inserted early.
-fn insert_customers<T>(batch: &Batch<'_>, new: Vec<HoldBatch>) -> Vec<Statement<T>> {
+/// Inserts the customers of new holds, with the first ids of their rows in `new`.
+fn insert_customers<T>(batch: &Batch<'_>, new: &[HoldBatch]) -> Vec<Statement<T>> {
     let mut all = Vec::new();
-    if batch.changes.customer_holds.is_empty() {
-        return all;
-    }
-    let mut rows = new;
-    rows.extend(HoldBatch::pack(batch.early_inserts, batch.seed));
-    rows.sort_unstable_by_key(|row| row.first_id);
     let columns = "stockade_customer_holds (product_id, customer, hold_id, first_id)";
     insert(&mut all, columns, &batch.changes.customer_holds, |sql, row| {
         let CustomerHold { product_id, customer, hold_id } = row;
-        let (customer, first_id) = (hex(customer.as_bytes()), first_id_of(&rows, *hold_id));
+        let (customer, first_id) = (hex(customer.as_bytes()), first_id_of(new, *hold_id));
         put(sql, format_args!("({product_id},{customer},{hold_id},{first_id})"));
     });
     all
@@ -147,11 +138,6 @@ pub(super) fn insert_product(
     let events = if *stock == 0 { Vec::new() } else { vec![received] };
     let outbox = insert_outbox(*batch_id, cursor, &events.len().to_string(), now, &events);
     key.into_iter().chain([product, outbox]).map(|sql| Statement::self_checking(sql, 1)).collect()
-}
-
-/// The statements that write new holds, which must ascend by id.
-pub(super) fn insert_holds<T>(holds: &[Hold], seed: TokenSeed) -> Vec<Statement<T>> {
-    insert_batches(&HoldBatch::pack(holds, seed))
 }
 
 pub(super) fn insert<T, I>(

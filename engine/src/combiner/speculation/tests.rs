@@ -29,8 +29,7 @@ fn fences(fence: u64) -> BTreeMap<ProductId, u64> {
 }
 
 fn hold(quantity: u32, key: Option<IdempotencyKey>) -> Command {
-    let hold =
-        NewHold { id: HoldId(1), token: Token(1), product_id: ID, quantity, created_at: None };
+    let hold = NewHold { id: HoldId(1), token: Token(1), product_id: ID, quantity };
     Command::Hold { hold, ttl: Duration::from_secs(1), customer: None, key }
 }
 

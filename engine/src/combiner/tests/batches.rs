@@ -70,7 +70,8 @@ async fn execute_isolates_the_fault_of_one_request() {
     let first = harness.execute(vec![hold()]).await;
     assert_eq!(codes(&first), [None]);
     let Services { cache, store, .. } = &*harness.context.services;
-    assert_eq!(cache.last_stock(PRODUCT, store.now()), Some(4), "the cache is current");
+    let cached = cache.peek(PRODUCT, store.now());
+    assert_eq!(cached.map(|cached| cached.product.stock), Some(4), "the cache is current");
     // The second hold of the next batch violates a CHECK constraint.
     let mut none = hold();
     none.command.new_holds_mut()[0].quantity = 0;
@@ -133,10 +134,10 @@ async fn unused_ids_are_allocated_again_if_they_may_be() {
     let ids = &harness.context.ids;
     let hold = ids.take(Sequence::Hold, 2).await.expect("allocated");
     let order = ids.take(Sequence::Order, 1).await.expect("allocated");
-    let (token, secret, quantity, created_at) = (Token(1), Token(1), 1, None);
+    let (token, secret, quantity) = (Token(1), Token(1), 1);
     let line = |id| {
         let id = HoldId(id);
-        NewHold { id, token, product_id: PRODUCT, quantity, created_at }
+        NewHold { id, token, product_id: PRODUCT, quantity }
     };
     let unused = || {
         let mut unused = UnusedIds::default();

@@ -452,7 +452,7 @@ impl Harness {
         self.last_id += 1;
         let id = HoldId(self.last_id);
         self.holds.push((id, product_id));
-        NewHold { id, token: token_of(id), product_id, quantity, created_at: None }
+        NewHold { id, token: token_of(id), product_id, quantity }
     }
 }
 

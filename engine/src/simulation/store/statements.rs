@@ -15,7 +15,6 @@ pub(super) struct BatchWrites {
     id: u64,
     now: Timestamp,
     changes: Changes,
-    early_inserts: BTreeSet<HoldId>,
     fences: BTreeMap<ProductId, u64>,
 }
 
@@ -25,7 +24,6 @@ impl BatchWrites {
             id: batch.id,
             now: batch.now,
             changes: batch.changes.clone(),
-            early_inserts: batch.early_inserts.iter().map(|hold| hold.id).collect(),
             fences: batch.fences.clone(),
         }
     }
@@ -253,10 +251,7 @@ impl SimulatedStore {
     pub(super) async fn write_all(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
         self.statement(txn)?;
         self.insert_others(txn, writes).await?;
-        let holds = writes.changes.new_holds.iter();
-        let holds: Vec<Hold> =
-            holds.filter(|hold| !writes.early_inserts.contains(&hold.id)).cloned().collect();
-        self.insert_holds(txn, &holds).await?;
+        self.insert_holds(txn, &writes.changes.new_holds).await?;
         self.statement(txn)?;
         let all_hit = self.move_rows(txn, writes).await?;
         self.statement(txn)?;
@@ -303,15 +298,13 @@ impl SimulatedStore {
         Ok(())
     }
 
-    /// Begins: runs the early inserts, locks the products in id order, then reads
-    /// the rest of the read set.
+    /// Begins: locks the products in id order, then reads the rest of the read set.
     pub(super) async fn load(
         &self,
         txn: TxnId,
         read_set: &ReadSet,
     ) -> StoreResult<(Rows, Timestamp)> {
         self.statement(txn)?;
-        self.insert_holds(txn, &read_set.early_inserts).await?;
         let mut rows = Rows::default();
         let mut time = None;
         for id in &read_set.products {

@@ -144,7 +144,6 @@ impl World {
             now: created_at,
             changes: &changes,
             seed,
-            early_inserts: &[],
             fences: &fences,
             is_speculative: false,
         };
@@ -221,8 +220,8 @@ async fn a_row_that_has_changed_is_not_overwritten() {
         let changes = Changes { hold_moves, ..Changes::default() };
         let (fences, now) = (BTreeMap::new(), Timestamp::from_micros(1));
         let (changes, fences, seed) = (&changes, &fences, TokenSeed(1));
-        let (early_inserts, is_speculative) = (&[][..], false);
-        let batch = Batch { id, now, changes, seed, early_inserts, fences, is_speculative };
+        let is_speculative = false;
+        let batch = Batch { id, now, changes, seed, fences, is_speculative };
         session.commit(&batch, &|| ()).await
     };
     commit(&mut session, 70, ids[0]).await.expect("commits");

@@ -54,7 +54,6 @@ async fn write(
         now: loaded.now,
         changes: &changes,
         seed: SEED,
-        early_inserts: &[],
         fences: &fences,
         is_speculative: false,
     };
@@ -172,15 +171,8 @@ async fn a_single_round_trip_on_a_product_that_has_changed_writes_nothing() {
         let products = vec![ProductChange { before, after }];
         let changes = Changes { products, new_holds: vec![new], ..Changes::default() };
         let (fences, now) = (BTreeMap::new(), Timestamp::from_micros(1));
-        let batch = Batch {
-            id,
-            now,
-            changes: &changes,
-            seed: SEED,
-            early_inserts: &[],
-            fences: &fences,
-            is_speculative: true,
-        };
+        let batch =
+            Batch { id, now, changes: &changes, seed: SEED, fences: &fences, is_speculative: true };
         let mut session = store.session().await.expect("a session");
         let written = session.write(&batch).await;
         session.rollback().await.expect("rolls back");
@@ -322,24 +314,11 @@ async fn events_are_read_from_the_middle_of_a_row() {
     assert_eq!(kinds(first + 2, 9).await, []);
 }
 
-#[tokio::test]
-async fn early_inserts_are_not_read_by_their_own_transaction() {
-    let store = store().await;
-    let early_inserts = vec![hold(HoldStatus::Active)];
-    let (products, holds) = (vec![PRODUCT], vec![HoldId(7)]);
-    let read_set = ReadSet { products, holds, early_inserts, seed: SEED, ..ReadSet::default() };
-    let mut session = store.session().await.expect("a session");
-    let loaded = session.begin(&read_set).await.expect("begins");
-    assert!(loaded.rows.holds.is_empty(), "it is not decided yet");
-    session.rollback().await.expect("rolls back");
-}
-
 /// Drops a session that has written a hold and not committed.
 async fn writes_nothing_when_dropped(url: &str) {
     let store = store_at(url).await;
-    let early_inserts = vec![hold(HoldStatus::Active)];
     let mut session = store.session().await.expect("a session");
-    let read_set = ReadSet { products: vec![PRODUCT], early_inserts, ..ReadSet::default() };
+    let read_set = ReadSet { products: vec![PRODUCT], ..ReadSet::default() };
     session.begin(&read_set).await.expect("begins");
     drop(session);
     let next = write(&store, 2, |product, _| product.after.product.version += 1);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::ledger::Changes;
-use crate::model::{HoldId, Money, OrderId, Outcome, PaymentStatus, Product, ProductId, Token};
+use crate::model::{
+    Hold, HoldId, Money, Outcome, PaymentStatus, Product, ProductId, Token, TokenSeed,
+};
 
 const AT: Timestamp = Timestamp::from_micros(17);
 
@@ -36,8 +38,7 @@ fn batch<'a>(
     fences: &'a BTreeMap<ProductId, u64>,
     is_speculative: bool,
 ) -> Batch<'a> {
-    let (seed, early_inserts) = (TokenSeed(1), &[][..]);
-    Batch { id: 1, now: AT, changes, seed, early_inserts, fences, is_speculative }
+    Batch { id: 1, now: AT, changes, seed: TokenSeed(1), fences, is_speculative }
 }
 
 /// The UPDATE of these changes, with product 7 under a lease.
