@@ -67,7 +67,7 @@ fn ranges(ids: impl IntoIterator<Item = u64>) -> Vec<(u64, u64)> {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     for id in ids {
         match ranges.last_mut() {
-            Some((_, last)) if id - *last <= GAP_MAX => *last = id,
+            Some((_, last)) if id.saturating_sub(*last) <= GAP_MAX => *last = id.max(*last),
             _ => ranges.push((id, id)),
         }
     }
