@@ -22,14 +22,18 @@ async fn try_connect(settings: &[(&str, &str)]) -> Result<(RedisConnection, Arc<
 impl RedisConnection {
     /// For tests that do not test the timeout, on a machine that may be busy.
     pub async fn connect_with_long_timeout(url: &str) -> Result<Self> {
-        Ok(try_connect(&[("redis", url)]).await?.0)
+        Self::connect_within(url, RESPONSE_TIMEOUT * 20).await
     }
 
     /// With plain names and the timeout of production.
     pub async fn connect_for_test(url: &str) -> Result<Self> {
+        Self::connect_within(url, RESPONSE_TIMEOUT).await
+    }
+
+    async fn connect_within(url: &str, response_timeout: Duration) -> Result<Self> {
         let config = Config::from_pairs([("redis", url)])?;
         let (names, metrics) = (RedisNames::plain("shop"), Arc::new(Metrics::new()));
-        Self::connect(&config, names, metrics, RESPONSE_TIMEOUT).await
+        Self::connect(&config, names, metrics, response_timeout).await
     }
 }
 

@@ -11,14 +11,12 @@ use crate::error::{Error, Result};
 /// The transport and address of a running engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RemoteEndpoint {
+    /// A socket file.
     Unix(PathBuf),
     /// Host and port.
     Tcp(String),
     /// The same by TLS, and the name that the certificate must have.
-    Tls {
-        address: String,
-        name: String,
-    },
+    Tls { address: String, name: String },
 }
 
 #[derive(Debug, Clone)]
