@@ -12,10 +12,10 @@ mod time;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use ids::TokenSeed;
 pub use ids::{
     HoldId, OrderId, PaymentToken, ProductId, Token, parse_bool, parse_duration, parse_quantity,
 };
+pub(crate) use ids::{TokenDeriver, TokenSeed};
 pub use money::Money;
 pub(crate) use named_enum::{Coded, named_enum};
 pub use requests::{

@@ -8,7 +8,7 @@
 //! a row that differs fails the transaction whole, and the batch is retried in
 //! plain order.
 //!
-//! Under a lease, a row is cached from the first batch of that lease: while
+//! Under a lease, only a row that was read or written under it is valid: while
 //! another process held the product's lock, it wrote the row.
 //!
 //! Only batches whose holds are all granted are speculative. A refusal must be

@@ -6,7 +6,9 @@
 //! number of holds. A status is one byte. Tokens are derived from the seed. See
 //! `docs/internals/hold-batches.md`.
 
-use crate::model::{Coded, Hold, HoldId, HoldStatus, ProductId, Timestamp, TokenSeed};
+use crate::model::{
+    Coded, Hold, HoldId, HoldStatus, ProductId, Timestamp, TokenDeriver, TokenSeed,
+};
 
 /// The most holds of one row. The binary log carries both images of a row at each
 /// of its transitions, which bounds what a larger row would save.
@@ -147,32 +149,27 @@ impl HoldBatch {
     /// Unpacks the holds, each with its stored status; those that are detached
     /// look active.
     pub fn holds(&self) -> impl Iterator<Item = (u8, Hold)> {
-        let deriver = self.seed.deriver();
-        (self.first_id..).zip(0..self.count()).filter_map(move |(id, at)| {
-            let (status, id) = (self.status(at)?, HoldId(id));
-            let hold = Hold {
-                id,
-                product_id: self.product_id,
-                quantity: self.quantity(at)?,
-                status: HoldStatus::from_code(status.into()).unwrap_or(HoldStatus::Active),
-                expires_at: self.expires_at,
-                created_at: self.created_at,
-                token: deriver.token(id),
-                order_id: None,
-            };
-            Some((status, hold))
-        })
+        let tokens = self.seed.deriver();
+        (0..self.count()).filter_map(move |at| Some((self.status(at)?, self.unpack(at, &tokens)?)))
     }
 
     /// Unpacks the hold at a position, as [`HoldBatch::holds`] does.
     pub fn hold(&self, at: usize) -> Option<Hold> {
-        let quantity = self.quantity(at)?;
-        let status = HoldStatus::from_code(self.status(at)?.into()).unwrap_or(HoldStatus::Active);
+        self.unpack(at, &self.seed.deriver())
+    }
+
+    fn unpack(&self, at: usize, tokens: &TokenDeriver) -> Option<Hold> {
         let id = HoldId(self.first_id.checked_add(u64::try_from(at).ok()?)?);
-        let (product_id, token) = (self.product_id, self.seed.deriver().token(id));
-        let (expires_at, created_at) = (self.expires_at, self.created_at);
-        let order_id = None;
-        Some(Hold { id, product_id, quantity, status, expires_at, created_at, token, order_id })
+        Some(Hold {
+            id,
+            product_id: self.product_id,
+            quantity: self.quantity(at)?,
+            status: HoldStatus::from_code(self.status(at)?.into()).unwrap_or(HoldStatus::Active),
+            expires_at: self.expires_at,
+            created_at: self.created_at,
+            token: tokens.token(id),
+            order_id: None,
+        })
     }
 
     /// Counts the holds by their statuses.

@@ -16,8 +16,8 @@ use super::writes::{cases, insert};
 use crate::ledger::{Changes, HoldMove};
 use crate::model::{Coded, Hold, HoldId, HoldStatus, Timestamp, TokenSeed};
 
-/// The columns of a new row, as [`batch_values`] writes them.
-const COLUMNS: &str = "first_id, product_id, count, active, detached, converted, released, \
+/// The columns of a row, as [`batch_values`] writes them.
+pub(super) const COLUMNS: &str = "first_id, product_id, count, active, detached, converted, released, \
      expired, active_units, expires_at, created_at, due, version, seed, quantities, statuses";
 
 /// The columns that count statuses, with the statuses' codes.

@@ -7,7 +7,7 @@
 use sqlx::migrate::Migrator;
 
 use super::error::{Fault, StoreError, StoreResult};
-use super::rows;
+use super::{hold_writes, rows};
 use crate::config::Migrate;
 
 /// Every table with the columns that this version reads or writes.
@@ -17,11 +17,7 @@ pub(super) const TABLES: &[(&str, &str)] = &[
         "id, name, price, stock, held, pending, sold, received, version, fence, next_due, \
          created_at",
     ),
-    (
-        "stockade_hold_batches",
-        "first_id, product_id, count, active, detached, converted, released, expired, \
-         active_units, expires_at, created_at, due, version, seed, quantities, statuses",
-    ),
+    ("stockade_hold_batches", hold_writes::COLUMNS),
     ("stockade_detached_holds", rows::DETACHED_HOLD),
     ("stockade_orders", rows::ORDER),
     ("stockade_payments", rows::PAYMENT),

@@ -69,7 +69,7 @@ impl Audit<'_> {
             self.state.check_range(range, begin);
             self.log_progress("hold_batches", scanned);
             let (Some((last, _)), Some(end)) = (last, end) else { return Ok(()) };
-            first = format!("b.first_id > {last}");
+            first = format!("first_id > {last}");
             begin = end;
         }
     }
@@ -80,13 +80,11 @@ fn signed(id: u64) -> i64 {
 }
 
 fn select_batches(which: &str, limit: u32) -> Statement<HoldRange> {
-    let columns = rows::HOLD_BATCH.replace("product_id", "b.product_id");
-    let columns = columns.replace("created_at", "b.created_at").replace("version", "b.version");
+    let columns = rows::HOLD_BATCH;
     let sql = format!(
         "SELECT {columns}, count, active, converted, released, expired, detached, \
-         active_units, due, p.id FROM stockade_hold_batches b \
-         LEFT JOIN stockade_products p ON p.id = b.product_id \
-         WHERE {which} ORDER BY b.first_id LIMIT {limit}"
+         active_units, due, (SELECT p.id FROM stockade_products p WHERE p.id = b.product_id) \
+         FROM stockade_hold_batches b WHERE {which} ORDER BY first_id LIMIT {limit}"
     );
     Statement::read(sql, |range: &mut HoldRange, row| {
         let batch = rows::hold_batch(row)?;
