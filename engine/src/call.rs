@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audit::AuditReport;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
     OrderRequest, PaymentEvent, PaymentReceipt, Product, ProductId, ProductPage, ReleaseRequest,
@@ -65,6 +65,16 @@ macro_rules! operations {
             /// # Errors
             /// As [`Engine::create_hold`]; `insufficient_stock` names every short line.
             fn create_holds[CartRequest] -> Replayable<Vec<Hold>> = CreateHolds;
+
+            /// Holds units for many requests that are in hand at once: each on its
+            /// own, as [`Engine::create_hold`] does, and one result for each in the
+            /// same order. The caller waits and is woken once for all of them.
+            ///
+            /// # Errors
+            /// Those of [`Engine::create_hold`], for each request; as a whole:
+            /// `misuse`, `unavailable`.
+            fn create_hold_batch(requests: Vec<HoldRequest>) -> Vec<Result<Replayable<Hold>>>
+                = CreateHoldBatch;
 
             /// Returns a hold's units to stock. Takes the hold's id, or a
             /// [`ReleaseRequest`], which can show its token. A hold that has ended
@@ -181,6 +191,7 @@ impl Request {
             Self::AdjustStock(request) => request.key.is_none(),
             Self::CreateHold(request) => request.key.is_none(),
             Self::CreateHolds(request) => request.key.is_none(),
+            Self::CreateHoldBatch { requests } => requests.iter().any(|one| one.key.is_none()),
             Self::CreateOrder(request) => request.key.is_none(),
             _ => false,
         }
@@ -188,20 +199,6 @@ impl Request {
 }
 
 impl Response {
-    /// Marks the response as that of a first execution. A caller without an
-    /// idempotency key cannot have had it before.
-    #[cfg(feature = "remote")]
-    pub fn mark_fresh(&mut self) {
-        let replayed = match self {
-            Self::CreateProduct(made) | Self::AdjustStock(made) => &mut made.replayed,
-            Self::CreateHold(made) => &mut made.replayed,
-            Self::CreateHolds(made) => &mut made.replayed,
-            Self::CreateOrder(made) => &mut made.replayed,
-            _ => return,
-        };
-        *replayed = false;
-    }
-
     /// The error of a response that belongs to another operation.
     pub fn mismatch(&self, request: &str) -> Error {
         Error::new(ErrorKind::Internal, format!("the response to `{request}` was {self:?}"))
@@ -215,6 +212,14 @@ pub(crate) struct Retry {
     pub key: Token,
     /// Whether an earlier attempt may have been executed.
     pub is_retry: bool,
+}
+
+impl Retry {
+    /// Returns that of the request at `index` of a batch call. The keys of one
+    /// client differ in 80 random bits, so that ranges do not meet.
+    pub fn of_item(self, index: usize) -> Self {
+        Self { key: Token(self.key.0.wrapping_add(index as u128)), ..self }
+    }
 }
 
 #[cfg(test)]

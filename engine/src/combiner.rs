@@ -20,6 +20,7 @@ mod leases;
 mod queue;
 mod read_set;
 mod request;
+mod responder;
 mod speculation;
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use request::{CommandResponse, LaneId};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::ledger::Command;
 use crate::metrics::observe;
 use crate::model::ProductId;
@@ -42,6 +43,7 @@ use crate::runtime;
 use crate::services::Services;
 use context::Context;
 use request::PendingRequest;
+use responder::Collector;
 
 /// The request queue of an engine and the workers that drain it.
 pub(crate) struct Combiner {
@@ -88,16 +90,44 @@ impl Combiner {
             .queue
             .enqueue(request)
             .inspect_err(|rejected| metrics.refusal(rejected.code()))?;
-        let response = receiver.await.unwrap_or_else(|_| {
-            let why = "the engine dropped the request after an internal fault; \
-                       retry with the same idempotency key";
-            Err(Error::new(ErrorKind::Internal, why))
-        });
+        let response = receiver.await.unwrap_or_else(|_| Err(responder::dropped()));
         observe(&metrics.request_seconds, runtime::elapsed(enqueued_at));
-        if let Err(error) = &response {
-            metrics.refusal(error.code());
-        }
         response
+    }
+
+    /// Executes commands, each on its own, and returns their responses in the same
+    /// order; one that was rejected before keeps its error. Queues them under one
+    /// lock and is woken once.
+    ///
+    /// Those that the queue has no room for get `contention`, the others go on.
+    ///
+    /// # Cancel safety
+    /// As that of [`submit`](Self::submit), for each command.
+    pub async fn submit_all(
+        &self,
+        commands: Vec<Result<(Command, LaneId)>>,
+    ) -> Vec<Result<CommandResponse>> {
+        if commands.is_empty() {
+            return Vec::new();
+        }
+        let metrics = &self.context.services.metrics;
+        let enqueued_at = runtime::now();
+        let (collector, done, responders) = Collector::new(commands.len());
+        let mut requests = Vec::with_capacity(commands.len());
+        for (command, responder) in commands.into_iter().zip(responders) {
+            match command {
+                Ok((command, lane)) => {
+                    let lanes = vec![lane];
+                    requests.push(PendingRequest::new(command, lanes, responder, enqueued_at));
+                }
+                Err(rejected) => responder.send(Err(rejected)),
+            }
+        }
+        self.context.queue.enqueue_all(requests);
+        // The collector keeps the sender.
+        let _ = done.await;
+        observe(&metrics.request_seconds, runtime::elapsed(enqueued_at));
+        collector.take()
     }
 
     /// Rejects new requests, drains the queue and stops the workers. Returns

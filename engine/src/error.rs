@@ -5,8 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ledger::Refusal;
 use crate::model::{InvalidArgument, OrderId, ShortLine};
+use crate::rpc::RpcError;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $code:literal;)*) => {
@@ -86,7 +89,10 @@ pub(crate) struct Details {
 }
 
 /// Why a call failed or was refused.
-#[derive(Clone)]
+///
+/// Serialized it keeps all but its source.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(into = "RpcError", from = "RpcError")]
 pub struct Error(Arc<Inner>);
 
 struct Inner {

@@ -77,7 +77,7 @@ impl RemoteBackend {
     async fn exchange(&self, request: Request) -> Result<Response> {
         let _permit = self.permits.try_acquire().map_err(|_| self.no_permit())?;
         let call = PendingCall::new(request)?;
-        let (name, has_own_key) = (call.name, call.has_own_key());
+        let name = call.name;
         // Spawned on the connection's runtime, so that a caller's thread needs
         // none. A caller that drops its future cancels the call.
         let running = Arc::clone(&self.client).run(call);
@@ -89,11 +89,7 @@ impl RemoteBackend {
             let why = format!("cannot parse the response to {name}");
             Error::caused(ErrorKind::Internal, why, error)
         })?;
-        let mut response = reply.map_err(Error::from)?;
-        if has_own_key {
-            response.mark_fresh();
-        }
-        Ok(response)
+        reply
     }
 
     /// Returns why a call got no permit: closing takes all of them as they come

@@ -24,8 +24,9 @@ pub(crate) struct Call<R> {
 }
 
 /// A call's result as it is sent.
-pub(crate) type Reply = std::result::Result<Response, RpcError>;
+pub(crate) type Reply = Result<Response>;
 
+/// An error as it is sent.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct RpcError {
     code: String,
@@ -87,7 +88,7 @@ impl RemoteCall {
 }
 
 pub(crate) async fn serve(backend: &dyn Backend, call: RemoteCall) -> Vec<u8> {
-    let reply: Reply = execute(backend, call).await.map_err(|error| closed_here(error).into());
+    let reply: Reply = execute(backend, call).await.map_err(closed_here);
     // Texts and numbers only: nothing in it can fail to serialize.
     serde_json::to_vec(&reply).unwrap_or_default()
 }

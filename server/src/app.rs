@@ -1,28 +1,29 @@
 //! Request handling: routing, access control, limits, the handler, the
 //! response.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use stockade::AsyncEngine;
-use tokio::time::{Instant, timeout_at};
+use stockade::{AsyncEngine, Hold, HoldRequest, Replayable};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::auth::ApiKeys;
 use crate::body;
 use crate::call::Call;
 use crate::command_error::CommandError;
-use crate::handlers;
+use crate::handlers::{self, HoldBatch};
 use crate::limits::{Limit, Permit};
 use crate::listeners::Transport;
 use crate::local_guard::LocalGuard;
 use crate::metrics::RequestTimer;
 use crate::problem::{Code, Rejection};
-use crate::reply::HandlerResult;
+use crate::reply::{HandlerResult, Reply};
 use crate::request_id::{self, RequestId, RequestIds};
-use crate::response::Body;
+use crate::response::{self, Body};
 use crate::router::{Endpoint, Path, Router, unknown_path};
 use crate::settings::Settings;
 use crate::signature::Verifier;
@@ -70,11 +71,16 @@ impl App {
     /// Returns whether every request in flight is still receiving its body.
     #[cfg(feature = "fuzzing")]
     pub fn waits_for_clients(&self) -> bool {
-        self.state.metrics.in_flight() == self.arriving.count()
+        // A batch, which is streamed, counts as arriving alone.
+        self.state.metrics.in_flight() <= self.arriving.count()
     }
 
     /// Handles a request. No client input makes this fail.
-    pub async fn handle(&self, request: Request<Incoming>, transport: Transport) -> Response<Body> {
+    pub async fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        transport: Transport,
+    ) -> Response<Body> {
         let request_id = self.ids.of(request.headers());
         let (head, body) = request.into_parts();
         let found = self.router.find(head.uri.path());
@@ -87,20 +93,12 @@ impl App {
         let found = found
             .ok_or_else(unknown_path)
             .and_then(|(path, segments)| Ok((self.admit(path, &head, transport)?, segments)));
-        let body_max = match &found {
-            Ok((Endpoint::Engine, _)) => ENGINE_BODY_MAX,
-            _ => self.body_max,
-        };
-        let answer = match (self.body(&head, body, body_max, deadline).await, found) {
-            (Err(rejection), _) | (Ok(_), Err(rejection)) => Err(rejection),
-            (Ok(body), Ok((endpoint, segments))) => {
-                let call = Call { segments, query: head.uri.query(), headers: &head.headers, body };
-                self.work(endpoint, &call, deadline).await
-            }
+        let answer = match found {
+            Ok((Endpoint::CreateHoldBatch, _)) => self.hold_batch(&head, body, &request_id),
+            found => self.answer(&head, body, found, deadline).await.map(Reply::into_response),
         };
         let mut response = match answer {
-            Ok(reply) => {
-                let response = reply.into_response();
+            Ok(response) => {
                 log(&timer, response.status(), &request_id, None);
                 response
             }
@@ -113,6 +111,63 @@ impl App {
         response.headers_mut().insert(request_id::HEADER, request_id.header());
         timer.answered(response.status());
         response
+    }
+
+    /// Reads the body, then runs the handler.
+    async fn answer(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        found: Result<(Endpoint, matchit::Params<'_, '_>), Rejection>,
+        deadline: Instant,
+    ) -> HandlerResult {
+        let body_max = match &found {
+            Ok((Endpoint::Engine, _)) => ENGINE_BODY_MAX,
+            _ => self.body_max,
+        };
+        let body = self.body(head, body, body_max, deadline).await?;
+        let (endpoint, segments) = found?;
+        let call = Call { segments, query: head.uri.query(), headers: &head.headers, body };
+        self.work(endpoint, &call, deadline).await
+    }
+
+    /// Starts the answer to a batch, whose body is read while it is answered.
+    fn hold_batch(
+        self: &Arc<Self>,
+        head: &Parts,
+        body: Incoming,
+        request_id: &RequestId,
+    ) -> Result<Response<Body>, Rejection> {
+        if head.headers.contains_key("idempotency-key") {
+            let why = "a batch takes no Idempotency-Key header: each line may have its own \
+                       idempotency_key";
+            return Err(Rejection::invalid(why));
+        }
+        let arriving = self.arriving()?;
+        let (app, request_id) = (Arc::clone(self), request_id.clone());
+        let batch = HoldBatch::new(app, body, self.request_timeout, request_id, arriving);
+        Ok(response::streamed(handlers::HOLD_BATCH_TYPE, batch.answers()))
+    }
+
+    /// Makes the holds of some lines of a batch. Each of them has the permit and the
+    /// time of one request.
+    pub async fn create_hold_batch(
+        &self,
+        requests: Vec<HoldRequest>,
+    ) -> Vec<Result<Replayable<Hold>, Rejection>> {
+        let lines = requests.len();
+        let _permit = match self.permit_for(Endpoint::CreateHoldBatch) {
+            Ok(permit) => permit,
+            Err(_) => return (0..lines).map(|_| Err(too_many_in_flight())).collect(),
+        };
+        let work = self.state.engine.create_hold_batch(requests);
+        match timeout(self.request_timeout, work).await {
+            Ok(Ok(results)) => {
+                results.into_iter().map(|result| result.map_err(Rejection::from)).collect()
+            }
+            Ok(Err(error)) => (0..lines).map(|_| Err(error.clone().into())).collect(),
+            Err(_) => (0..lines).map(|_| Err(handlers::timed_out())).collect(),
+        }
     }
 
     /// Returns the endpoint if the client may use it.
@@ -153,8 +208,14 @@ impl App {
         if endpoint.is_probe() {
             return Ok(None);
         }
-        let full = || Rejection::Server(Code::Contention, "too many requests in flight".into());
-        self.in_flight.enter().map(Some).ok_or_else(full)
+        self.in_flight.enter().map(Some).ok_or_else(too_many_in_flight)
+    }
+
+    /// Takes a permit to read a body.
+    fn arriving(&self) -> Result<Permit, Rejection> {
+        let full =
+            || Rejection::Server(Code::Contention, "too many request bodies in flight".into());
+        self.arriving.enter().ok_or_else(full)
     }
 
     async fn body(
@@ -167,9 +228,7 @@ impl App {
         if body.is_end_stream() {
             return Ok(Bytes::new());
         }
-        let full =
-            || Rejection::Server(Code::Contention, "too many request bodies in flight".into());
-        let _place = self.arriving.enter().ok_or_else(full)?;
+        let _arriving = self.arriving()?;
         let late = || {
             let detail = "timed out while reading the request body";
             Rejection::Server(Code::RequestTimeout, detail.into())
@@ -178,6 +237,10 @@ impl App {
             .await
             .unwrap_or_else(|_| Err(late()))
     }
+}
+
+fn too_many_in_flight() -> Rejection {
+    Rejection::Server(Code::Contention, "too many requests in flight".into())
 }
 
 /// Logs one line per request. Omits paths, bodies and keys, because they may

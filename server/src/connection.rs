@@ -71,7 +71,7 @@ impl ConnectionServer {
         let app = Arc::clone(app);
         let service = service_fn(move |request| {
             let app = Arc::clone(&app);
-            async move { Ok::<_, Infallible>(app.handle(request, transport).await) }
+            async move { Ok::<_, Infallible>(App::handle(app, request, transport).await) }
         });
         let stream = TokioIo::new(TimeoutStream::new(stream, self.detection, self.write_timeout));
         let http = match transport {

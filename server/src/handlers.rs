@@ -3,10 +3,12 @@
 
 mod admin;
 mod engine;
+mod hold_batch;
 mod ops;
 mod shop;
 mod webhook;
 
+pub use hold_batch::{CONTENT_TYPE as HOLD_BATCH_TYPE, HoldBatch};
 #[cfg(test)]
 pub use ops::DOCUMENT;
 
@@ -33,7 +35,7 @@ pub async fn run(
     timeout_at(deadline, work).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
-fn timed_out() -> Rejection {
+pub fn timed_out() -> Rejection {
     let detail = "the request timed out; its transaction may still commit";
     Rejection::Server(Code::Unavailable, detail.into())
 }
@@ -49,6 +51,8 @@ async fn execute(
         Endpoint::Products => shop::products(state, call).await,
         Endpoint::CreateHold => shop::create_hold(state, call).await,
         Endpoint::CreateHolds => shop::create_holds(state, call).await,
+        // The app streams it.
+        Endpoint::CreateHoldBatch => Err(Rejection::internal("a batch has no complete body")),
         Endpoint::Hold => shop::hold(state, call).await,
         Endpoint::ReleaseHold => shop::release_hold(state, call).await,
         Endpoint::ExtendHold => shop::extend_hold(state, call).await,

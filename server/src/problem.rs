@@ -147,6 +147,24 @@ struct Problem<'a> {
     order_id: Option<stockade::OrderId>,
 }
 
+/// A problem as the answer to one line of a batch.
+#[derive(Serialize)]
+struct ProblemLine<'a> {
+    status: u16,
+    success: bool,
+    message: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<u64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    short: &'a [stockade::ShortLine],
+    /// In seconds, as the header of that name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replayed: bool,
+}
+
 impl Rejection {
     /// An invalid argument.
     pub fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
@@ -226,6 +244,27 @@ impl Rejection {
         }
         // Strings and numbers only: serialization cannot fail.
         serde_json::to_vec(&problem).unwrap_or_default().into()
+    }
+
+    /// Writes the problem as an answer to one line of a batch.
+    pub fn write_line(&self, out: &mut Vec<u8>) {
+        let code = self.code();
+        let (available, short) = match self {
+            Self::Engine(error) => (error.available(), error.short()),
+            _ => (None, &[][..]),
+        };
+        let line = ProblemLine {
+            status: code.status().as_u16(),
+            success: false,
+            message: self.detail(),
+            code: code.as_str(),
+            available,
+            short,
+            retry_after: self.retry_after_seconds(),
+            replayed: matches!(self, Self::Engine(error) if error.replayed()),
+        };
+        // Texts and numbers only: it cannot fail.
+        let _ = serde_json::to_writer(out, &line);
     }
 
     /// Returns `Retry-After` in whole seconds, rounded up.

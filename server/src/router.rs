@@ -12,6 +12,7 @@ pub enum Endpoint {
     Products,
     CreateHold,
     CreateHolds,
+    CreateHoldBatch,
     Hold,
     ReleaseHold,
     ExtendHold,
@@ -57,6 +58,7 @@ static PATHS: &[Path] = &[
     path("/api/products", "GET, HEAD", &[(Method::GET, Endpoint::Products)]),
     path("/api/products/{id}", "GET, HEAD", &[(Method::GET, Endpoint::Product)]),
     path("/api/holds", "POST", &[(Method::POST, Endpoint::CreateHolds)]),
+    path("/api/holds/batch", "POST", &[(Method::POST, Endpoint::CreateHoldBatch)]),
     path(
         "/api/holds/{id}",
         "GET, HEAD, DELETE",

@@ -8,7 +8,7 @@ use super::read_set;
 use super::request::{CommandResponse, PendingRequest};
 use crate::cache::CachedProduct;
 use crate::error::{Error, Result};
-use crate::ledger::{Changes, Command, Decision, Refusal};
+use crate::ledger::{Changes, Command, Decision, IdempotencyKey, Refusal};
 use crate::model::{EventKind, ProductId};
 use crate::services::Services;
 use crate::store::Sequence;
@@ -45,6 +45,10 @@ pub(super) fn complete(
                 if replayed && matches!(request.command, Command::Payment { .. }) {
                     services.metrics.payment_duplicates.inc();
                 }
+                // Only a caller's own key replays: one that its client drew is
+                // unknown to it.
+                let is_own = |key: &IdempotencyKey| key.keeps_refusals;
+                let replayed = replayed && request.command.key().is_none_or(is_own);
                 let response = answer
                     .map(|answer| CommandResponse { answer, replayed })
                     .map_err(|refusal| Error::refused(refusal, replayed));

@@ -172,13 +172,22 @@ impl Lanes {
         self.is_closed = true;
     }
 
-    pub fn push(&mut self, request: PendingRequest) -> Result<()> {
+    /// Admission control: whether another request may be pushed.
+    ///
+    /// # Errors
+    /// `misuse` if the engine is closed, `contention` if the queue is full.
+    pub fn admit(&self) -> Result<()> {
         if self.is_closed {
             return Err(Error::new(ErrorKind::Misuse, "the engine is closed"));
         }
         if self.is_full() {
             return Err(queue_full());
         }
+        Ok(())
+    }
+
+    pub fn push(&mut self, request: PendingRequest) -> Result<()> {
+        self.admit()?;
         self.insert(request, false);
         Ok(())
     }
@@ -191,7 +200,7 @@ impl Lanes {
         }
     }
 
-    fn insert(&mut self, request: PendingRequest, at_front: bool) {
+    pub fn insert(&mut self, request: PendingRequest, at_front: bool) {
         self.depth += 1;
         if let [id] = request.lanes[..] {
             self.add_entry(id, Entry::Single(request), at_front);

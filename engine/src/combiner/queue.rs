@@ -68,6 +68,27 @@ impl Queue {
         Ok(())
     }
 
+    /// Queues requests under one lock and wakes a worker once. Responds to those
+    /// that the queue rejects.
+    pub fn enqueue_all(&self, requests: Vec<PendingRequest>) {
+        let mut rejected = Vec::new();
+        {
+            let mut lanes = self.lanes();
+            for request in requests {
+                match lanes.admit() {
+                    Ok(()) => lanes.insert(request, false),
+                    Err(error) => rejected.push((request, error)),
+                }
+            }
+            self.publish_depth(&lanes);
+        }
+        self.wake.notify_one();
+        for (request, error) in rejected {
+            self.metrics.refusal(error.code());
+            request.response.send(Err(error));
+        }
+    }
+
     /// Waits for the next batch; `None` once the queue is closed and empty.
     pub async fn next_batch(&self) -> Option<ReadyBatch> {
         loop {

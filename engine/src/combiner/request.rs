@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use tokio::sync::oneshot;
-
-use crate::error::Result;
+use super::responder::Responder;
 use crate::ledger::{Answer, Command};
 
 /// A lane: a product's id, or 0 for requests whose product is unknown and for
@@ -26,7 +24,7 @@ pub(super) struct PendingRequest {
     pub command: Command,
     /// The lanes that the request is queued in, ascending, at least one.
     pub lanes: Vec<LaneId>,
-    pub response: oneshot::Sender<Result<CommandResponse>>,
+    pub response: Responder,
     pub enqueued_at: Instant,
 }
 
@@ -34,7 +32,7 @@ impl PendingRequest {
     pub fn new(
         command: Command,
         mut lanes: Vec<LaneId>,
-        response: oneshot::Sender<Result<CommandResponse>>,
+        response: impl Into<Responder>,
         enqueued_at: Instant,
     ) -> Self {
         if lanes.is_empty() {
@@ -42,6 +40,6 @@ impl PendingRequest {
         }
         lanes.sort_unstable();
         lanes.dedup();
-        Self { command, lanes, response, enqueued_at }
+        Self { command, lanes, response: response.into(), enqueued_at }
     }
 }

@@ -61,8 +61,10 @@ async fn execute(context: &Context, requests: Vec<PendingRequest>, slot: &BatchS
 fn send_responses(metrics: &Metrics, responses: Vec<(PendingRequest, Result<CommandResponse>)>) {
     metrics.requests.inc_by(responses.len() as u64);
     for (request, response) in responses {
-        // Sending fails only if the caller dropped its future.
-        let _ = request.response.send(response);
+        if let Err(error) = &response {
+            metrics.refusal(error.code());
+        }
+        request.response.send(response);
     }
 }
 

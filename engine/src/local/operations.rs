@@ -15,7 +15,7 @@ use crate::mechanisms::Mechanism;
 use crate::model::{
     CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, NewProduct, Order,
     OrderId, OrderRequest, OrderStatus, PaymentEvent, PaymentReceipt, Product, ProductId,
-    ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
+    ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment, Timestamp,
 };
 use crate::runtime;
 use crate::store::{Store, StoreResult};
@@ -25,6 +25,9 @@ use crate::sweeper::SweepReport;
 /// bound a response's size and the time of its read.
 const PAGE_MAX: u32 = 1_000;
 const EVENTS_MAX: u32 = 10_000;
+/// The most requests of a batch call that are queued at a time: many
+/// transactions' worth, and an eighth of the queue's default limit.
+const WAVE_MAX: usize = 8_192;
 
 /// Takes the answer of the variant that the command has.
 macro_rules! replayable {
@@ -58,6 +61,9 @@ impl LocalBackend {
             Request::AdjustStock(by) => respond!(AdjustStock, self.adjust_stock(by, retry)),
             Request::CreateHold(hold) => respond!(CreateHold, self.create_hold(hold, retry)),
             Request::CreateHolds(cart) => respond!(CreateHolds, self.create_holds(cart, retry)),
+            Request::CreateHoldBatch { requests } => {
+                respond!(CreateHoldBatch, self.create_hold_batch(requests, retry))
+            }
             Request::ReleaseHold(request) => respond!(ReleaseHold, self.release_hold(request)),
             Request::ExtendHold(request) => respond!(ExtendHold, self.extend_hold(request)),
             Request::Hold { id } => respond!(Hold, self.hold(id)),
@@ -128,7 +134,7 @@ impl LocalBackend {
         new: NewProduct,
         retry: Option<Retry>,
     ) -> Result<Replayable<Product>> {
-        let keyed = commands::create_product(&new, retry)?;
+        let (keyed, has_key) = (commands::create_product(&new, retry)?, new.key.is_some());
         let (store, retries) = (Arc::clone(&self.services.store), self.services.config.retries);
         let read_at = runtime::now();
         let created = self
@@ -142,7 +148,8 @@ impl LocalBackend {
             let row = CachedProduct { product, next_due: None };
             self.services.cache.record(vec![row], Vec::new(), &[], read_at);
         }
-        Ok(created)
+        // Only a caller's own key replays: one that its client drew is unknown to it.
+        Ok(Replayable { replayed: created.replayed && has_key, ..created })
     }
 
     pub async fn adjust_stock(
@@ -164,24 +171,56 @@ impl LocalBackend {
         request: HoldRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Hold>> {
-        let command = commands::create_hold(&self.services.config, &request, retry)?;
+        let (command, lane) = self.hold_command(&request, retry, self.services.store.now())?;
+        replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)
+    }
+
+    /// Turns a request for a hold into its command and lane, if it is not refused
+    /// at once.
+    fn hold_command(
+        &self,
+        request: &HoldRequest,
+        retry: Option<Retry>,
+        now: Timestamp,
+    ) -> Result<(Command, LaneId)> {
+        let command = commands::create_hold(&self.services.config, request, retry)?;
         // An earlier attempt may have been executed: only its key tells.
         if request.key.is_none() && !retry.is_some_and(|retry| retry.is_retry) {
-            self.refuse_sold_out(&request)?;
+            self.refuse_sold_out(request, now)?;
         }
-        let lane = self.combiner.lane(request.product_id);
-        replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)
+        Ok((command, self.combiner.lane(request.product_id)))
+    }
+
+    /// Queues the requests in waves, so that a large batch does not shed its own
+    /// requests at the queue's limit.
+    async fn create_hold_batch(
+        &self,
+        requests: Vec<HoldRequest>,
+        retry: Option<Retry>,
+    ) -> Result<Vec<Result<Replayable<Hold>>>> {
+        let wave_max = self.services.config.queue_limit.min(WAVE_MAX);
+        let mut results = Vec::with_capacity(requests.len());
+        for wave in requests.chunks(wave_max) {
+            let (first, now) = (results.len(), self.services.store.now());
+            let commands = wave.iter().enumerate().map(|(at, request)| {
+                let retry = retry.map(|retry| retry.of_item(first + at));
+                self.hold_command(request, retry, now)
+            });
+            let responses = self.combiner.submit_all(commands.collect()).await;
+            let result = |response: Result<_>| response.and_then(|done| replayable!(done, Hold));
+            results.extend(responses.into_iter().map(result));
+        }
+        Ok(results)
     }
 
     /// Fast refusal: rejects a request for more units than the product mirror
     /// shows. A request with its caller's key goes to the ledger, which
     /// stores the refusal under the key.
-    fn refuse_sold_out(&self, request: &HoldRequest) -> Result<()> {
+    fn refuse_sold_out(&self, request: &HoldRequest, now: Timestamp) -> Result<()> {
         if !self.services.is_on(Mechanism::FastRefusal) {
             return Ok(());
         }
         let HoldRequest { product_id, quantity, .. } = *request;
-        let now = self.services.store.now();
         let known = self.services.cache.mirror.sold_out(product_id, quantity, now);
         let Some(available) = known else { return Ok(()) };
         let requested = quantity.into();

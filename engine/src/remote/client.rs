@@ -54,11 +54,6 @@ impl PendingCall {
         Ok(Self { name, request, key, is_sent: AtomicBool::new(false) })
     }
 
-    /// Whether the key was drawn here and is not the caller's.
-    pub fn has_own_key(&self) -> bool {
-        self.key.is_some()
-    }
-
     fn body(&self, is_retry: bool) -> Result<Vec<u8>> {
         let retry = self.key.map(|key| call::Retry { key, is_retry });
         serde_json::to_vec(&Call { retry, request: &self.request }).map_err(unserializable)

@@ -54,8 +54,9 @@ struct PageView<'a> {
     next: Option<ProductId>,
 }
 
+/// A hold, with its token where it was just made.
 #[derive(Serialize)]
-struct HoldView {
+pub struct HoldView {
     id: HoldId,
     qty: u32,
     expires_at: String,
@@ -69,7 +70,8 @@ struct HoldView {
 }
 
 impl HoldView {
-    fn made(hold: &Hold) -> Self {
+    /// Renders a hold for the caller that made it.
+    pub fn made(hold: &Hold) -> Self {
         Self { token: Some(hold.token), ..Self::of(hold) }
     }
 

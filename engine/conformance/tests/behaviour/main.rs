@@ -38,6 +38,7 @@ mod faults;
 mod faults_commit;
 mod faults_load;
 mod faults_redis;
+mod hold_batches;
 mod holds;
 mod keys;
 mod late;
@@ -87,6 +88,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     expiry::SCENARIOS,
     extending::SCENARIOS,
     faults::SCENARIOS,
+    hold_batches::SCENARIOS,
     holds::SCENARIOS,
     keys::SCENARIOS,
     late::SCENARIOS,
