@@ -17,6 +17,7 @@ mod contract;
 mod document;
 mod floods;
 mod frames;
+mod hold_batch;
 mod holds;
 mod idempotency;
 mod lifecycle;

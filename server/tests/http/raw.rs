@@ -16,6 +16,10 @@ impl Raw {
         Self(stream)
     }
 
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.0
+    }
+
     /// Sends bytes.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.0.write_all(bytes.as_ref()).unwrap();
