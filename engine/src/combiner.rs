@@ -80,7 +80,11 @@ impl Combiner {
     /// # Cancel safety
     /// Dropping the future leaves nothing half done: the command is executed
     /// whole or was never dequeued.
-    pub async fn submit(&self, command: Command, lanes: Vec<LaneId>) -> Result<CommandResponse> {
+    pub async fn submit(
+        &self,
+        command: Command,
+        lanes: impl IntoIterator<Item = LaneId>,
+    ) -> Result<CommandResponse> {
         let metrics = &self.context.services.metrics;
         self.context.queue.check_capacity().inspect_err(|full| metrics.refusal(full.code()))?;
         let enqueued_at = runtime::now();
@@ -117,8 +121,7 @@ impl Combiner {
         for (command, responder) in commands.into_iter().zip(responders) {
             match command {
                 Ok((command, lane)) => {
-                    let lanes = vec![lane];
-                    requests.push(PendingRequest::new(command, lanes, responder, enqueued_at));
+                    requests.push(PendingRequest::new(command, [lane], responder, enqueued_at));
                 }
                 Err(rejected) => responder.send(Err(rejected)),
             }

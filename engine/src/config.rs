@@ -174,7 +174,7 @@ config! {
     cache_products: u32 = "100000", "Most products in this process's cache";
     queue_limit: usize = "65536", "Most requests queued in this engine; beyond it they are refused with contention";
     queue_wait: Duration = "5s", "Longest time in the queue; after it a request is refused with contention";
-    batch_max: usize = "512", "Most requests decided in one transaction";
+    batch_max: usize = "4096", "Most requests decided in one transaction";
     connections: u32 = "4", "Connections for writes, and as many for reads (an embedded store has one writer)";
     store_timeout: Duration = "10s", "Time after which a statement without a response counts as a lost connection";
     lock_wait: Duration = "3s", "Longest wait for a row lock before the transaction is retried";

@@ -18,7 +18,7 @@ const TAKE: &str = "UPDATE stockade_products \
 const INSERT_HOLD: &str = "INSERT INTO contender_holds \
      (id, product_id, qty, status, expires_at, created_at, token) VALUES (?, 1, 1, 0, ?, ?, ?)";
 
-async fn writer(shop: &Shop) -> SqlitePool {
+pub(super) async fn writer(shop: &Shop) -> SqlitePool {
     let connect = shop.url.parse::<SqliteConnectOptions>().expect("a URL");
     let connect = connect.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
     let pool = SqlitePoolOptions::new()

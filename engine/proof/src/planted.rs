@@ -7,7 +7,8 @@
 //! built there; then the checkers that must catch it are run. It is caught when
 //! one of its seeds breaks a promise: a checker that ends otherwise, or cannot be
 //! built, has caught nothing. The same checkers must find nothing where nothing
-//! is planted. `STOCKADE_PROOF_BUG` picks bugs by the beginning of their names.
+//! is planted. `STOCKADE_PROOF_BUG` picks bugs by the beginning of their names, and
+//! leaves that out.
 
 mod list;
 mod patch;
@@ -26,7 +27,7 @@ use trial::{Ended, Stand};
 
 /// The part's name.
 pub const PART: &str = "planted";
-/// Selects bugs by name prefix.
+/// Selects bugs by name prefixes, separated by commas.
 const ENV_BUG: &str = "STOCKADE_PROOF_BUG";
 
 /// Runs the part.
@@ -34,18 +35,24 @@ const ENV_BUG: &str = "STOCKADE_PROOF_BUG";
 pub fn run(extent: Extent) -> Vec<Row> {
     let wanted = std::env::var(ENV_BUG).unwrap_or_default();
     let bugs: Vec<Bug> =
-        list::read().into_iter().filter(|bug| bug.name.starts_with(&wanted)).collect();
+        list::read().into_iter().filter(|bug| is_wanted(&bug.name, &wanted)).collect();
     // Absolute, because the checkers run in another folder.
     let folder = std::path::absolute(results::folder().join(PART)).expect("a folder");
     let sources = Sources::copied_to(folder.join("sources"));
     let stand = Stand::new(&folder, &sources, extent);
-    let mut rows: Vec<Row> =
-        list::checks_of(&bugs).iter().map(|check| try_one(&stand, None, check)).collect();
+    // The unmodified copy needs its whole numbers of seeds, which take an hour.
+    let unplanted = if wanted.is_empty() { list::checks_of(&bugs) } else { Vec::new() };
+    let mut rows: Vec<Row> = unplanted.iter().map(|check| try_one(&stand, None, check)).collect();
     for bug in &bugs {
         let _planted = sources.plant(&bug.patches);
         rows.extend(bug.caught_by.iter().map(|check| try_one(&stand, Some(bug), check)));
     }
     rows
+}
+
+/// Whether a bug's name begins with one of the prefixes in `wanted`.
+fn is_wanted(name: &str, wanted: &str) -> bool {
+    wanted.split(',').any(|prefix| name.starts_with(prefix))
 }
 
 /// Runs a checker on the copy with this bug, or on the unmodified copy.

@@ -1,6 +1,8 @@
 //! Completes a committed batch: publishes its changes to the caches, wakes the
 //! sweeper, and turns the decisions into responses.
 
+use smallvec::smallvec;
+
 use super::context::Context;
 use super::ids::IdAllocator;
 use super::in_doubt::DecidedBatch;
@@ -59,7 +61,7 @@ pub(super) fn complete(
                 outcomes.push(RequestOutcome::Requeue(request));
             }
             Decision::ReadSetMiss(product) => {
-                request.lanes = vec![context.lane(product)];
+                request.lanes = smallvec![context.lane(product)];
                 outcomes.push(RequestOutcome::Requeue(request));
             }
         }

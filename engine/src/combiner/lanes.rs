@@ -20,7 +20,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::batch_sizer;
-use super::request::{LaneId, PendingRequest};
+use super::request::{LaneId, PendingRequest, RequestLanes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::Lease;
 use crate::runtime;
@@ -325,7 +325,7 @@ impl Lanes {
         ticket: u64,
         share: usize,
         batch: &mut ReadyBatch,
-    ) -> Option<Vec<LaneId>> {
+    ) -> Option<RequestLanes> {
         let cart = self.carts.get(&ticket)?;
         let can_take = cart.lanes.iter().all(|id| {
             self.lanes.get(id).is_some_and(|lane| {

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::responder::Responder;
 use crate::ledger::{Answer, Command};
 
@@ -18,12 +20,15 @@ pub(crate) struct CommandResponse {
     pub replayed: bool,
 }
 
+/// The lanes of a request, ascending, at least one; only those of a cart are
+/// allocated.
+pub(super) type RequestLanes = SmallVec<[LaneId; 1]>;
+
 /// A command that waits for its transaction.
 #[derive(Debug)]
 pub(super) struct PendingRequest {
     pub command: Command,
-    /// The lanes that the request is queued in, ascending, at least one.
-    pub lanes: Vec<LaneId>,
+    pub lanes: RequestLanes,
     pub response: Responder,
     pub enqueued_at: Instant,
 }
@@ -31,10 +36,11 @@ pub(super) struct PendingRequest {
 impl PendingRequest {
     pub fn new(
         command: Command,
-        mut lanes: Vec<LaneId>,
+        lanes: impl IntoIterator<Item = LaneId>,
         response: impl Into<Responder>,
         enqueued_at: Instant,
     ) -> Self {
+        let mut lanes: RequestLanes = lanes.into_iter().collect();
         if lanes.is_empty() {
             lanes.push(LaneId(0));
         }

@@ -17,8 +17,9 @@ pub(super) struct BatchState<'a> {
     pub(super) now: Timestamp,
     pub(super) rows: Rows,
     products_before: BTreeMap<ProductId, ProductRow>,
-    /// Each touched hold as it was; `None` for a new one.
-    holds_before: BTreeMap<HoldId, Option<(HoldStatus, Timestamp)>>,
+    new_holds: Vec<HoldId>,
+    /// Each touched hold that is not new, as it was.
+    holds_before: BTreeMap<HoldId, (HoldStatus, Timestamp)>,
     orders_before: BTreeMap<OrderId, Option<(OrderStatus, PaymentDisposition)>>,
     /// Counts of due holds and orders reclaimed, for the first `Reclaim` command.
     pub(super) reclaimed: BTreeMap<ProductId, (u32, u32)>,
@@ -36,6 +37,7 @@ impl<'a> BatchState<'a> {
             now,
             products_before: rows.products.clone(),
             rows,
+            new_holds: Vec::new(),
             holds_before: BTreeMap::new(),
             orders_before: BTreeMap::new(),
             reclaimed: BTreeMap::new(),
@@ -109,8 +111,14 @@ impl<'a> BatchState<'a> {
         }
     }
 
+    /// Adds a new hold, which later commands of the batch find as any other.
+    pub(super) fn add_hold(&mut self, hold: Hold) {
+        self.new_holds.push(hold.id);
+        self.rows.holds.insert(hold.id, hold);
+    }
+
     /// Records how a hold was before its first change in this batch.
-    pub(super) fn record_hold(&mut self, id: HoldId, before: Option<(HoldStatus, Timestamp)>) {
+    pub(super) fn record_hold(&mut self, id: HoldId, before: (HoldStatus, Timestamp)) {
         self.holds_before.entry(id).or_insert(before);
     }
 

@@ -69,8 +69,7 @@ impl BatchState<'_> {
             row.product.held += u64::from(line.quantity);
         }
         self.lower_next_due(hold.product_id, hold.expires_at);
-        self.record_hold(hold.id, None);
-        self.rows.holds.insert(hold.id, hold.clone());
+        self.add_hold(hold.clone());
         if let Some(customer) = customer {
             self.record_customer(&hold, customer);
         }
@@ -95,7 +94,7 @@ impl BatchState<'_> {
         let before = (hold.status, hold.expires_at);
         hold.status = to;
         let hold = hold.clone();
-        self.record_hold(hold_id, Some(before));
+        self.record_hold(hold_id, before);
         self.emit_hold_event(kind, &hold);
         true
     }
@@ -145,7 +144,7 @@ impl BatchState<'_> {
         let latest = hold.created_at.after(self.policy.hold_ttl_max);
         let end = hold.expires_at.max(self.now.after(ttl).min(latest));
         if end != hold.expires_at {
-            self.record_hold(hold_id, Some((hold.status, hold.expires_at)));
+            self.record_hold(hold_id, (hold.status, hold.expires_at));
             hold.expires_at = end;
             self.rows.holds.insert(hold_id, hold.clone());
             self.emit_hold_event(EventKind::HoldExtended, &hold);

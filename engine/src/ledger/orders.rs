@@ -22,7 +22,7 @@ impl BatchState<'_> {
             return Err(Refusal::ProductMismatch { hold_id, asked: product_id }.into());
         }
         let hold = self.active_hold(hold_id)?;
-        self.record_hold(hold_id, Some((hold.status, hold.expires_at)));
+        self.record_hold(hold_id, (hold.status, hold.expires_at));
         if let Some(hold) = self.rows.holds.get_mut(&hold_id) {
             hold.status = HoldStatus::Converted;
         }

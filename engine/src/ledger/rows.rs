@@ -81,11 +81,14 @@ pub(crate) struct Due {
     pub next: Option<Timestamp>,
 }
 
+/// A map by ids, which needs no SipHash: its seed is random, too.
+pub(crate) type IdMap<Id, Row> = HashMap<Id, Row, foldhash::fast::RandomState>;
+
 /// The rows loaded for one transaction: its read set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     pub products: BTreeMap<ProductId, ProductRow>,
-    pub holds: HashMap<HoldId, Hold>,
+    pub holds: IdMap<HoldId, Hold>,
     /// The active holds of customers, by product, that count against the limit of
     /// one of the commands; their rows are in `holds`.
     pub customers: HashMap<ProductId, HashMap<Arc<str>, Vec<HoldId>>>,

@@ -83,7 +83,7 @@ fn answer(decision: Decision) -> CommandResult {
 fn customer_limit_counts_a_hold_until_it_expires() {
     let hold_two_more = |expires_at| {
         let mut rows = rows(9, None);
-        rows.holds = [(HOLD, hold(expires_at))].into();
+        rows.holds = [(HOLD, hold(expires_at))].into_iter().collect();
         rows.customers = [(PRODUCT, [("c".into(), vec![HOLD])].into())].into();
         let id = HoldId(12);
         let hold = NewHold { id, token: Token(1), product_id: PRODUCT, quantity: 2 };
@@ -140,7 +140,7 @@ fn late_payment_takes_the_last_units_and_is_deferred_when_more_is_due() {
 fn early_payment_with_a_wrong_token_pays_nothing() {
     let ordered = |secret| {
         let mut rows = rows(0, None);
-        rows.holds = [(HOLD, hold(NOW.after(TTL)))].into();
+        rows.holds = [(HOLD, hold(NOW.after(TTL)))].into_iter().collect();
         let (key, outcome, answer) = ("p".to_owned(), Outcome::Success, PaymentStatus::Waiting);
         let (body_hash, order_id, waiting, received_at) = ([0; 32], ORDER, true, NOW);
         let event =
@@ -168,7 +168,7 @@ fn extend_emits_no_event_when_it_adds_nothing() {
     let extended = |ttl| {
         let end = NOW.after(TTL / 2);
         let mut rows = rows(0, None);
-        rows.holds = [(HOLD, hold(end))].into();
+        rows.holds = [(HOLD, hold(end))].into_iter().collect();
         let (decision, changes) =
             decide_one(rows, Command::Extend { hold_id: HOLD, ttl, token: None });
         let Ok(Answer::Hold(hold)) = answer(decision) else { panic!("not extended") };

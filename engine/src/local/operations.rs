@@ -172,7 +172,7 @@ impl LocalBackend {
         retry: Option<Retry>,
     ) -> Result<Replayable<Hold>> {
         let (command, lane) = self.hold_command(&request, retry, self.services.store.now())?;
-        replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)
+        replayable!(self.combiner.submit(command, [lane]).await?, Hold)
     }
 
     /// Turns a request for a hold into its command and lane, if it is not refused
@@ -237,21 +237,20 @@ impl LocalBackend {
         retry: Option<Retry>,
     ) -> Result<Replayable<Vec<Hold>>> {
         let command = commands::create_holds(&self.services.config, &request, retry)?;
-        let lanes =
-            request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id)).collect();
+        let lanes = request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id));
         replayable!(self.combiner.submit(command, lanes).await?, Cart)
     }
 
     pub async fn release_hold(&self, request: ReleaseRequest) -> Result<Hold> {
         let command = commands::release_hold(&request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        Ok(replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)?.value)
+        Ok(replayable!(self.combiner.submit(command, [lane]).await?, Hold)?.value)
     }
 
     pub async fn extend_hold(&self, request: ExtendRequest) -> Result<Hold> {
         let command = commands::extend_hold(&self.services.config, &request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        Ok(replayable!(self.combiner.submit(command, vec![lane]).await?, Hold)?.value)
+        Ok(replayable!(self.combiner.submit(command, [lane]).await?, Hold)?.value)
     }
 
     /// Finds the lane of a hold's product. A hold never changes its product.
@@ -281,7 +280,7 @@ impl LocalBackend {
     ) -> Result<Replayable<Order>> {
         let command = commands::create_order(&request, retry)?;
         let lane = self.combiner.lane(request.product_id);
-        replayable!(self.combiner.submit(command, vec![lane]).await?, Order)
+        replayable!(self.combiner.submit(command, [lane]).await?, Order)
     }
 
     pub async fn order(&self, id: OrderId) -> Result<Order> {
@@ -306,7 +305,7 @@ impl LocalBackend {
             _ => LaneId(0),
         };
         let Replayable { value: status, replayed } =
-            replayable!(self.combiner.submit(command, vec![lane]).await?, Payment)?;
+            replayable!(self.combiner.submit(command, [lane]).await?, Payment)?;
         Ok(Replayable { value: PaymentReceipt { status }, replayed })
     }
 

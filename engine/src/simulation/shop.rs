@@ -77,7 +77,7 @@ fn drawn_config(locks: Locks) -> Config {
         late_payment: world.pick(&[LatePayment::ReReserve, LatePayment::Refund]),
         sweep_batch: world.pick(&[2, 250]),
         cache_ttl: Duration::from_millis(world.pick(&[50, 1_000, 20_000])),
-        batch_max: world.pick(&[4, 512]),
+        batch_max: world.pick(&[4, 4_096]),
         queue_limit: world.pick(&[30, 65_536, 65_536]),
         connections: world.pick(&[2, 4]),
         strict: locks == Locks::Redis && world.happens(0.1),

@@ -65,13 +65,14 @@ struct Page {
 /// Reads the row that the cursor points into, which may hold later events; then
 /// the rows after it; then whether there are rows without a number.
 fn select_events<D: Database>(cursor: u64, limit: usize) -> Vec<Statement<Page>> {
+    let has_later = format!("CASE WHEN first_cursor + events > {cursor} + 1 THEN");
     let current = format!(
-        "SELECT first_cursor, at, CASE WHEN first_cursor + events > {cursor} + 1 THEN body \
-         ELSE '[]' END FROM stockade_outbox WHERE first_cursor > 0 AND first_cursor <= {cursor} \
+        "SELECT first_cursor, {has_later} events ELSE 0 END, at, {has_later} body ELSE '[]' END \
+         FROM stockade_outbox WHERE first_cursor > 0 AND first_cursor <= {cursor} \
          ORDER BY first_cursor DESC LIMIT 1"
     );
     let later = format!(
-        "SELECT first_cursor, at, body FROM stockade_outbox WHERE first_cursor > {cursor} \
+        "SELECT first_cursor, events, at, body FROM stockade_outbox WHERE first_cursor > {cursor} \
          ORDER BY first_cursor LIMIT {limit}"
     );
     let mut reads = vec![Statement::read(current, add_events), Statement::read(later, add_events)];
@@ -89,8 +90,9 @@ fn add_events(page: &mut Page, row: &mut Cells<'_>) -> sqlx::Result<()> {
     if page.events.len() >= page.limit {
         return Ok(());
     }
-    let (first, at, body) = (row.count()?, row.time()?, row.text()?);
-    let events: Vec<Event> = unpack(first, at, &body).ok_or_else(|| row.invalid_value())?;
+    let (first, count) = (row.count()?, row.count()?);
+    let (at, body) = (row.time()?, row.text()?);
+    let events: Vec<Event> = unpack(first, count, at, &body).ok_or_else(|| row.invalid_value())?;
     page.events.extend(events.into_iter().filter(|event| event.cursor > page.cursor));
     Ok(())
 }

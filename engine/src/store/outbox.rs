@@ -1,67 +1,159 @@
 //! Encodes the events of one transaction into one outbox row.
+//!
+//! Events that differ in consecutive hold and order ids alone are one entry with
+//! their number (run-length encoding): those of a batch of holds, of their orders
+//! and of their expiry.
 
 use std::fmt::Write;
+
+use serde::Deserialize;
 
 use crate::ledger::LedgerEvent;
 use crate::model::Coded;
 use crate::model::{Event, EventKind, HoldId, OrderId, ProductId, Timestamp};
 
-/// Kind, product, hold or 0, order or 0, units, version.
-type Packed = (i64, u64, u64, u64, i64, u64);
+/// An entry: a run of events, the first of which has these ids.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    /// Kind, product, hold or 0, order or 0, units, version.
+    One(i64, u64, u64, u64, i64, u64),
+    /// The same, and the number of events.
+    Run(i64, u64, u64, u64, i64, u64, u64),
+}
 
 /// Encodes events as JSON of numbers alone, which SQL text needs no escapes for.
 pub(super) fn pack(events: &[LedgerEvent]) -> String {
-    let mut body = String::with_capacity(2 + events.len() * 40);
-    for event in events {
+    let mut body = String::with_capacity(64);
+    for run in events.chunk_by(follows) {
+        let Some(event) = run.first() else { continue };
         body.push(if body.is_empty() { '[' } else { ',' });
         let hold = event.hold_id.map_or(0, |id| id.0);
         let order = event.order_id.map_or(0, |id| id.0);
         let (kind, product) = (event.kind.code(), event.product_id);
+        let LedgerEvent { quantity, version, .. } = event;
         // Writing to a String cannot fail.
-        let _ =
-            write!(body, "[{kind},{product},{hold},{order},{},{}]", event.quantity, event.version);
+        let _ = write!(body, "[{kind},{product},{hold},{order},{quantity},{version}");
+        let _ = match run.len() {
+            1 => body.write_char(']'),
+            count => write!(body, ",{count}]"),
+        };
     }
     body.push_str(if events.is_empty() { "[]" } else { "]" });
     body
 }
 
-/// Decodes the events of one row, the first of which has `first_cursor`.
-pub(super) fn unpack(first_cursor: u64, at: Timestamp, body: &str) -> Option<Vec<Event>> {
-    let packed: Vec<Packed> = serde_json::from_str(body).ok()?;
-    let event = |(cursor, (kind, product, hold, order, quantity, version)): (u64, Packed)| {
-        Some(Event {
-            cursor,
-            kind: EventKind::from_code(kind)?,
-            product_id: ProductId(product),
-            hold_id: (hold != 0).then_some(HoldId(hold)),
-            order_id: (order != 0).then_some(OrderId(order)),
-            quantity,
-            version,
-            at,
-        })
-    };
-    (first_cursor..).zip(packed).map(event).collect()
+/// Whether `next` differs from the event before it in the next ids alone.
+fn follows(event: &LedgerEvent, next: &LedgerEvent) -> bool {
+    let id = |id: Option<HoldId>| id.map_or(0, |id| id.0);
+    let order = |id: Option<OrderId>| id.map_or(0, |id| id.0);
+    (next.kind, next.product_id) == (event.kind, event.product_id)
+        && (next.quantity, next.version) == (event.quantity, event.version)
+        && id(next.hold_id) == nth(id(event.hold_id), 1)
+        && order(next.order_id) == nth(order(event.order_id), 1)
+}
+
+/// Returns the id of the event at a place in a run; 0 stays none.
+fn nth(first: u64, at: u64) -> u64 {
+    if first == 0 { 0 } else { first.saturating_add(at) }
+}
+
+/// Decodes the `count` events of one row, the first of which has `first_cursor`;
+/// `None` for a body that has others, or is none.
+pub(super) fn unpack(
+    first_cursor: u64,
+    count: u64,
+    at: Timestamp,
+    body: &str,
+) -> Option<Vec<Event>> {
+    let entries: Vec<Entry> = serde_json::from_str(body).ok()?;
+    let mut events = Vec::new();
+    let mut cursor = first_cursor;
+    let end = first_cursor.checked_add(count)?;
+    for entry in entries {
+        let (kind, product, hold, order, quantity, version, run) = match entry {
+            Entry::One(kind, product, hold, order, quantity, version) => {
+                (kind, product, hold, order, quantity, version, 1)
+            }
+            Entry::Run(kind, product, hold, order, quantity, version, run) => {
+                (kind, product, hold, order, quantity, version, run)
+            }
+        };
+        // Bounds what a damaged number of events would allocate.
+        if cursor.checked_add(run)? > end {
+            return None;
+        }
+        for place in 0..run {
+            let (hold, order) = (nth(hold, place), nth(order, place));
+            events.push(Event {
+                cursor,
+                kind: EventKind::from_code(kind)?,
+                product_id: ProductId(product),
+                hold_id: (hold != 0).then_some(HoldId(hold)),
+                order_id: (order != 0).then_some(OrderId(order)),
+                quantity,
+                version,
+                at,
+            });
+            cursor += 1;
+        }
+    }
+    (cursor == end).then_some(events)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn events_read_back_as_they_were_packed() {
-        let event = |kind, order: u64, quantity| LedgerEvent {
+    const AT: Timestamp = Timestamp::from_micros(5);
+
+    fn event(kind: EventKind, hold: u64, order: u64, quantity: i64) -> LedgerEvent {
+        LedgerEvent {
             kind,
             product_id: ProductId(1),
-            hold_id: Some(HoldId(7)),
+            hold_id: (hold > 0).then_some(HoldId(hold)),
             order_id: (order > 0).then_some(OrderId(order)),
             quantity,
             version: 3,
-        };
-        let events = [event(EventKind::HoldCreated, 0, 2), event(EventKind::StockAdjusted, 9, -5)];
-        let read = unpack(41, Timestamp::from_micros(5), &pack(&events)).expect("reads");
-        assert_eq!(read.iter().map(|event| event.cursor).collect::<Vec<_>>(), [41, 42]);
-        assert_eq!((read[0].kind, read[0].order_id), (EventKind::HoldCreated, None));
-        assert_eq!((read[1].quantity, read[1].order_id), (-5, Some(OrderId(9))));
-        assert_eq!(unpack(1, Timestamp::from_micros(5), &pack(&[])), Some(vec![]));
+        }
+    }
+
+    #[test]
+    fn events_read_back_as_they_were_packed() {
+        let (created, adjusted, ordered) =
+            (EventKind::HoldCreated, EventKind::StockAdjusted, EventKind::OrderCreated);
+        let events = [
+            event(created, 7, 0, 2),
+            event(created, 8, 0, 2),
+            event(created, 9, 0, 1),
+            event(created, 11, 0, 1),
+            event(adjusted, 0, 0, -5),
+            event(adjusted, 0, 0, -5),
+            event(ordered, 7, 20, 2),
+            event(ordered, 8, 21, 2),
+            event(ordered, 9, 23, 2),
+        ];
+        let body = pack(&events);
+        assert_eq!(
+            body,
+            "[[0,1,7,0,2,3,2],[0,1,9,0,1,3],[0,1,11,0,1,3],[9,1,0,0,-5,3,2],\
+             [4,1,7,20,2,3,2],[4,1,9,23,2,3]]"
+        );
+        let read = unpack(41, 9, AT, &body).expect("reads");
+        assert!(read.iter().map(|event| event.cursor).eq(41..50));
+        for (read, event) in read.iter().zip(&events) {
+            assert_eq!((read.kind, read.quantity), (event.kind, event.quantity));
+            assert_eq!((read.hold_id, read.order_id), (event.hold_id, event.order_id));
+        }
+        assert_eq!(unpack(1, 0, AT, &pack(&[])), Some(vec![]));
+    }
+
+    #[test]
+    fn a_body_with_another_number_of_events_is_none() {
+        let body = pack(&[event(EventKind::HoldCreated, 7, 0, 2)]);
+        assert_eq!(unpack(1, 2, AT, &body), None);
+        assert_eq!(unpack(1, 1, AT, "[[0,1,7,0,2,3,2]]"), None);
+        assert_eq!(unpack(1, 9, AT, "[[0,1,7,0,2,3,18446744073709551615]]"), None);
+        assert_eq!(unpack(1, 1, AT, "[[0,1,7,0,2]]"), None);
     }
 }

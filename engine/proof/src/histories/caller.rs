@@ -8,13 +8,13 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use stockade::{
-    CartRequest, Engine, ExtendRequest, HoldId, HoldRequest, OrderId, OrderRequest, Outcome,
+    CartRequest, Engine, ExtendRequest, Hold, HoldId, HoldRequest, OrderId, OrderRequest, Outcome,
     PaymentEvent, PaymentStatus, PaymentToken, Product, ProductId, Replayable, Result,
     StockAdjustment,
 };
 
 use super::plan::Plan;
-use super::record::{Answer, Call, Held, Ordered, Record, Units, Watch};
+use super::record::{Answer, Call, Held, Moment, Ordered, Record, Units, Watch};
 
 /// Ids of holds and orders shared by all callers, so that they contend.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
@@ -113,6 +113,10 @@ impl<'a> Caller<'a> {
     }
 
     fn step(&mut self) {
+        if self.rng.random_bool(0.05) {
+            let calls = self.choose_hold_batch();
+            return self.call_batch(calls);
+        }
         let call = match self.rng.random_range(0..100) {
             0..25 => Some(self.choose_hold()),
             25..31 => Some(self.choose_cart()),
@@ -176,6 +180,21 @@ impl<'a> Caller<'a> {
             return Call::Hold { product, quantity: 1, ttl, customer: None, key };
         }
         Call::Hold { product, quantity, ttl: self.ttl(), customer: self.customer(), key }
+    }
+
+    /// Chooses holds for one batch call. Most are of one product with one end, so
+    /// that they share a row.
+    fn choose_hold_batch(&mut self) -> Vec<Call> {
+        let (product, ttl) = (self.product(), self.ttl());
+        let count = self.rng.random_range(2..=4);
+        let hold = |caller: &mut Self| {
+            if caller.rng.random_bool(0.2) {
+                return caller.choose_hold();
+            }
+            let customer = caller.customer();
+            Call::Hold { product, quantity: 1, ttl, customer, key: None }
+        };
+        (0..count).map(|_| hold(self)).collect()
     }
 
     fn choose_cart(&mut self) -> Call {
@@ -242,6 +261,28 @@ impl<'a> Caller<'a> {
         let invoked = self.watch.moment();
         let response = self.perform(&call, token);
         let answered = self.watch.moment();
+        self.record(call, response, (invoked, answered));
+    }
+
+    /// Sends holds by one batch call, and records each as a call of its own: a batch
+    /// promises no more than that.
+    fn call_batch(&mut self, calls: Vec<Call>) {
+        let requests = calls.iter().filter_map(request).collect();
+        let invoked = self.watch.moment();
+        let results = self.engine.create_hold_batch(requests);
+        let answered = self.watch.moment();
+        let results = match results {
+            Ok(results) => results,
+            Err(error) => calls.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for (call, result) in calls.into_iter().zip(results) {
+            let response = result.map(|hold| self.held(&hold));
+            self.record(call, response, (invoked, answered));
+        }
+    }
+
+    fn record(&mut self, call: Call, response: Result<Response>, during: (Moment, Moment)) {
+        let (invoked, answered) = during;
         let Response { answer, replayed, version } = response.unwrap_or_else(|error| Response {
             replayed: error.replayed(),
             ..Response::of(Answer::from(&error))
@@ -251,22 +292,22 @@ impl<'a> Caller<'a> {
         self.records.push(record);
     }
 
+    fn held(&self, hold: &Replayable<Hold>) -> Response {
+        let held = Held::from(&hold.value);
+        self.remember(&[held], None);
+        Response { replayed: hold.replayed, ..Response::of(Answer::Held(held)) }
+    }
+
     fn perform(&self, call: &Call, token: Option<PaymentToken>) -> Result<Response> {
         let engine = self.engine;
-        let named = |customer: &Option<u8>| customer.map(|number| format!("customer {number}"));
-        let micros = |ttl: i64| Duration::from_micros(ttl.unsigned_abs());
         Ok(match call {
             Call::Hold { product, quantity, ttl, customer, key } => {
-                let mut request = HoldRequest::new(*product, *quantity).ttl(micros(*ttl));
-                request.customer = named(customer);
-                request.key.clone_from(key);
-                let Replayable { value, replayed, .. } = engine.create_hold(&request)?;
-                self.remember(&[Held::from(&value)], None);
-                Response { replayed, ..Response::of(Answer::Held(Held::from(&value))) }
+                let request = hold_request(*product, *quantity, *ttl, *customer, key.as_ref());
+                self.held(&engine.create_hold(&request)?)
             }
             Call::Cart { lines, ttl, customer, key } => {
                 let mut request = CartRequest::new(lines.iter().copied()).ttl(micros(*ttl));
-                request.customer = named(customer);
+                request.customer = name(*customer);
                 request.key.clone_from(key);
                 let Replayable { value, replayed, .. } = engine.create_holds(&request)?;
                 let holds: Vec<Held> = value.iter().map(Held::from).collect();
@@ -328,6 +369,33 @@ impl<'a> Caller<'a> {
         known.holds.extend(holds.iter().map(|held| (held.id, held.product)));
         known.orders.extend(order);
     }
+}
+
+fn name(customer: Option<u8>) -> Option<String> {
+    customer.map(|number| format!("customer {number}"))
+}
+
+fn micros(ttl: i64) -> Duration {
+    Duration::from_micros(ttl.unsigned_abs())
+}
+
+fn hold_request(
+    product: u64,
+    quantity: u32,
+    ttl: i64,
+    customer: Option<u8>,
+    key: Option<&String>,
+) -> HoldRequest {
+    let mut request = HoldRequest::new(product, quantity).ttl(micros(ttl));
+    request.customer = name(customer);
+    request.key = key.cloned();
+    request
+}
+
+/// The request of a call for a hold.
+fn request(call: &Call) -> Option<HoldRequest> {
+    let Call::Hold { product, quantity, ttl, customer, key } = call else { return None };
+    Some(hold_request(*product, *quantity, *ttl, *customer, key.as_ref()))
 }
 
 /// Reads the product's units from the store, bypassing the cache.

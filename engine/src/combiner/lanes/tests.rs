@@ -20,7 +20,7 @@ const LIMITS: BatchLimits = BatchLimits {
 fn request(mark: i64, ids: &[u64]) -> PendingRequest {
     let command =
         Command::Adjust { product_id: ProductId(1), delta: mark, version: None, key: None };
-    let ids = ids.iter().copied().map(LaneId).collect();
+    let ids = ids.iter().copied().map(LaneId);
     PendingRequest::new(command, ids, oneshot::channel().0, Instant::now())
 }
 

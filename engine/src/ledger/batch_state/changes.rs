@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::{BatchState, moves_units};
 use crate::ledger::rows::Move;
-use crate::ledger::{Changes, CustomerHold, ProductChange};
-use crate::model::{HoldStatus, ProductId};
+use crate::ledger::{Changes, CustomerHold, LedgerEvent, ProductChange};
+use crate::model::HoldStatus;
 
 impl BatchState<'_> {
     /// Returns the difference between the rows as they were loaded and as they are
@@ -13,18 +13,14 @@ impl BatchState<'_> {
     pub(in crate::ledger) fn into_changes(mut self) -> Changes {
         let mut changes = Changes::default();
         self.finish_products(&mut changes);
-        for (id, before) in std::mem::take(&mut self.holds_before) {
+        self.finish_new_holds(&mut changes);
+        for (id, (from, expires_at)) in std::mem::take(&mut self.holds_before) {
             let Some(hold) = self.rows.holds.get(&id) else { continue };
-            match before {
-                None => changes.new_holds.push(hold.clone()),
-                Some((from, expires_at)) => {
-                    if from != hold.status {
-                        push_move(&mut changes.hold_moves, from, hold.status, id);
-                    }
-                    if expires_at != hold.expires_at {
-                        changes.extensions.push((id, hold.expires_at));
-                    }
-                }
+            if from != hold.status {
+                push_move(&mut changes.hold_moves, from, hold.status, id);
+            }
+            if expires_at != hold.expires_at {
+                changes.extensions.push((id, hold.expires_at));
             }
         }
         for (id, before) in std::mem::take(&mut self.orders_before) {
@@ -58,13 +54,30 @@ impl BatchState<'_> {
         changes
     }
 
+    /// Lists the new holds as they are now, by ascending id. What later commands
+    /// changed of them is no change of a stored hold.
+    fn finish_new_holds(&mut self, changes: &mut Changes) {
+        let mut new = std::mem::take(&mut self.new_holds);
+        new.sort_unstable();
+        if !self.holds_before.is_empty() {
+            for id in &new {
+                self.holds_before.remove(id);
+            }
+        }
+        let holds = new.iter().filter_map(|id| self.rows.holds.get(id).cloned());
+        changes.new_holds.reserve(new.len());
+        changes.new_holds.extend(holds);
+    }
+
     fn finish_products(&mut self, changes: &mut Changes) {
-        let moved: HashSet<ProductId> = self
-            .events
-            .iter()
-            .filter(|event| moves_units(event.kind))
-            .map(|e| e.product_id)
-            .collect();
+        // Events of one product stand together: each run is looked up once.
+        let of_one_product = |a: &LedgerEvent, b: &LedgerEvent| a.product_id == b.product_id;
+        let mut moved = HashSet::new();
+        for run in self.events.chunk_by(of_one_product) {
+            if run.iter().any(|event| moves_units(event.kind)) {
+                moved.extend(run.first().map(|event| event.product_id));
+            }
+        }
         for (id, before) in std::mem::take(&mut self.products_before) {
             let Some(after) = self.rows.products.get_mut(&id) else { continue };
             if moved.contains(&id) {
@@ -76,9 +89,10 @@ impl BatchState<'_> {
                 changes.products.push(ProductChange { before, after: after.clone() });
             }
         }
-        for event in &mut self.events {
-            event.version =
-                self.rows.products.get(&event.product_id).map_or(0, |row| row.product.version);
+        for run in self.events.chunk_by_mut(of_one_product) {
+            let product = run.first().and_then(|event| self.rows.products.get(&event.product_id));
+            let version = product.map_or(0, |row| row.product.version);
+            run.iter_mut().for_each(|event| event.version = version);
         }
     }
 }

@@ -50,6 +50,8 @@ fn reread(row: &HoldBatch) -> Option<HoldBatch> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn holds_unpack_as_they_were_packed(holds in holds()) {
         let rows = HoldBatch::pack(&holds, SEED);
