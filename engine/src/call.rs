@@ -72,7 +72,7 @@ macro_rules! operations {
             ///
             /// # Errors
             /// Those of [`Engine::create_hold`], for each request; as a whole:
-            /// `misuse`, `unavailable`.
+            /// `misuse`, or `unavailable` when the runtime has ended.
             fn create_hold_batch(requests: Vec<HoldRequest>) -> Vec<Result<Replayable<Hold>>>
                 = CreateHoldBatch;
 

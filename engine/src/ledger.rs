@@ -23,8 +23,8 @@ pub(crate) use commands::{
 };
 pub(crate) use policy::Policy;
 pub(crate) use rows::{
-    Changes, CustomerHold, Due, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow,
-    ProductChange, ProductRow, Rows,
+    Changes, CustomerHold, Due, HoldMove, IdMap, KeyRow, LedgerEvent, OrderMove, OrderRow,
+    PaymentRow, ProductChange, ProductRow, Rows,
 };
 
 use crate::model::Timestamp;
@@ -35,14 +35,16 @@ use batch_state::BatchState;
 ///
 /// Reclaims first what is due by `now`, so that no command is refused for stock
 /// that an expired hold still keeps.
-pub(crate) fn decide(
+pub(crate) fn decide<'a>(
     policy: &Policy,
     rows: Rows,
-    commands: &[Command],
+    commands: impl IntoIterator<Item = &'a Command>,
     now: Timestamp,
 ) -> (Vec<Decision>, Changes) {
     let mut batch = BatchState::new(policy, rows, now);
     batch.reclaim_due();
-    let decisions = commands.iter().map(|command| batch.decide(command)).collect();
+    let commands = commands.into_iter();
+    batch.reserve(commands.size_hint().0);
+    let decisions = commands.map(|command| batch.decide(command)).collect();
     (decisions, batch.into_changes())
 }

@@ -8,6 +8,7 @@ mod address;
 mod client;
 mod connection;
 mod counters;
+mod hold_combiner;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use address::Address;
 use client::{Client, PendingCall};
+use hold_combiner::HoldCombiner;
 
 use crate::backend::Backend;
 use crate::call::{Request, Response, Retry};
@@ -27,11 +29,11 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::Lifecycle;
 use crate::metrics::observe;
-use crate::rpc::Reply;
 
 pub(crate) struct RemoteBackend {
     config: Config,
     client: Arc<Client>,
+    holds: Arc<HoldCombiner>,
     /// Bounds the calls in flight: one permit for each. Backpressure by
     /// rejection, as the queue limit of a local backend.
     permits: Semaphore,
@@ -49,8 +51,10 @@ impl RemoteBackend {
         let permits_max = u32::try_from(config.queue_limit).unwrap_or(u32::MAX);
         let permits_max =
             permits_max.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        let client = Arc::new(Client::new(address, &config, Handle::current())?);
         let remote = Self {
-            client: Arc::new(Client::new(address, &config, Handle::current())?),
+            holds: HoldCombiner::new(Arc::clone(&client)),
+            client,
             permits: Semaphore::new(usize::try_from(permits_max).unwrap_or(Semaphore::MAX_PERMITS)),
             permits_max,
             lifecycle: Lifecycle::new(),
@@ -76,20 +80,23 @@ impl RemoteBackend {
 
     async fn exchange(&self, request: Request) -> Result<Response> {
         let _permit = self.permits.try_acquire().map_err(|_| self.no_permit())?;
-        let call = PendingCall::new(request)?;
-        let name = call.name;
+        let call = match request {
+            Request::CreateHold(request) if HoldCombiner::takes(&request) => {
+                return self.holds.create_hold(request).await.map(Response::CreateHold);
+            }
+            Request::CreateHoldBatch { requests } => {
+                let results = self.holds.create_hold_batch(requests).await;
+                return results.map(Response::CreateHoldBatch);
+            }
+            request => PendingCall::new(request)?,
+        };
         // Spawned on the connection's runtime, so that a caller's thread needs
         // none. A caller that drops its future cancels the call.
-        let running = Arc::clone(&self.client).run(call);
+        let running = Arc::clone(&self.client).exchange(call);
         let running = AbortOnDropHandle::new(self.client.connector.tasks.handle.spawn(running));
-        let body = running.await.map_err(|error| {
-            Error::caused(ErrorKind::Unavailable, "the engine's Tokio runtime has ended", error)
-        })??;
-        let reply: Reply = serde_json::from_slice(&body).map_err(|error| {
-            let why = format!("cannot parse the response to {name}");
-            Error::caused(ErrorKind::Internal, why, error)
-        })?;
-        reply
+        running.await.map_err(|error| {
+            Error::caused(ErrorKind::Unavailable, hold_combiner::RUNTIME_ENDED, error)
+        })?
     }
 
     /// Returns why a call got no permit: closing takes all of them as they come
@@ -157,8 +164,11 @@ mod tests {
     async fn call_during_close_is_misuse_and_not_contention() {
         let config = Config { store: "unix:///nowhere/at.all".to_owned(), ..Config::default() };
         let address = Address::read(&config.store).expect("an address");
+        let client = Client::new(address, &config, Handle::current()).expect("a client");
+        let client = Arc::new(client);
         let remote = RemoteBackend {
-            client: Arc::new(Client::new(address, &config, Handle::current()).expect("a client")),
+            holds: HoldCombiner::new(Arc::clone(&client)),
+            client,
             permits: Semaphore::new(1),
             permits_max: 1,
             lifecycle: Lifecycle::new(),

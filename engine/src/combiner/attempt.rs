@@ -41,7 +41,7 @@ impl AttemptError {
 
 pub(super) struct Attempt<'a> {
     pub read_set: &'a ReadSet,
-    pub commands: &'a [Command],
+    pub commands: &'a [&'a Command],
     pub batch_id: u64,
     pub fences: &'a BTreeMap<ProductId, u64>,
     /// Records the rows that the transaction leaves behind.
@@ -81,7 +81,7 @@ pub(super) async fn attempt(
         return Err(AttemptError::Stale(product, row_fence));
     }
     let now = loaded.now;
-    let (decisions, changes) = decide(&services.policy, loaded.rows, commands, now);
+    let (decisions, changes) = decide(&services.policy, loaded.rows, commands.iter().copied(), now);
     let decided = DecidedBatch { decisions, changes, locked_at };
     if decided.changes.is_empty() {
         session.rollback().await.map_err(AttemptError::RolledBack)?;

@@ -16,9 +16,9 @@ use crate::services::Services;
 use crate::store::Sequence;
 
 pub(super) enum RequestOutcome {
-    Respond(PendingRequest, Result<CommandResponse>),
+    Respond(Box<PendingRequest>, Result<CommandResponse>),
     /// Puts the request back at the front of its lanes.
-    Requeue(PendingRequest),
+    Requeue(Box<PendingRequest>),
 }
 
 /// Publishes what a transaction changed, then turns its decisions into
@@ -26,7 +26,7 @@ pub(super) enum RequestOutcome {
 /// they would not read their own writes.
 pub(super) fn complete(
     context: &Context,
-    requests: Vec<PendingRequest>,
+    requests: Vec<Box<PendingRequest>>,
     decided: DecidedBatch,
     id_reuse: IdReuse,
 ) -> Vec<RequestOutcome> {

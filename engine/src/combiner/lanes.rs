@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::batch_sizer;
 use super::request::{LaneId, PendingRequest, RequestLanes};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::IdMap;
 use crate::lock::Lease;
 use crate::runtime;
 
@@ -35,7 +36,7 @@ pub(super) fn queue_full() -> Error {
 }
 
 enum Entry {
-    Single(PendingRequest),
+    Single(Box<PendingRequest>),
     /// The ticket of a cart, a key of [`Lanes::carts`].
     Ticket(u64),
 }
@@ -103,7 +104,7 @@ pub(super) struct BatchLimits {
 /// A batch: its requests in the order of their arrival, and its lanes.
 #[derive(Debug)]
 pub(super) struct ReadyBatch {
-    pub requests: Vec<PendingRequest>,
+    pub requests: Vec<Box<PendingRequest>>,
     /// Ascending.
     pub lanes: Vec<LaneId>,
     /// Increases with each batch.
@@ -121,11 +122,11 @@ pub(super) enum LeaseAction {
 
 pub(super) struct Lanes {
     limits: BatchLimits,
-    lanes: HashMap<LaneId, Lane>,
+    lanes: IdMap<LaneId, Lane>,
     /// Lanes that may start a batch, longest waiting first (round robin).
     ready: VecDeque<LaneId>,
     /// Queued carts by their tickets.
-    carts: HashMap<u64, PendingRequest>,
+    carts: HashMap<u64, Box<PendingRequest>>,
     last_ticket: u64,
     last_batch: u64,
     /// Requests queued, and requests in batches in flight.
@@ -139,7 +140,7 @@ impl Lanes {
     pub fn new(queue_limit: usize, limits: BatchLimits) -> Self {
         Self {
             limits,
-            lanes: HashMap::new(),
+            lanes: IdMap::default(),
             ready: VecDeque::new(),
             carts: HashMap::new(),
             last_ticket: 0,
@@ -186,7 +187,7 @@ impl Lanes {
         Ok(())
     }
 
-    pub fn push(&mut self, request: PendingRequest) -> Result<()> {
+    pub fn push(&mut self, request: Box<PendingRequest>) -> Result<()> {
         self.admit()?;
         self.insert(request, false);
         Ok(())
@@ -194,13 +195,13 @@ impl Lanes {
 
     /// Puts requests back, before all others and in their order. They were
     /// admitted before, so `queue_limit` does not apply.
-    pub fn push_front(&mut self, requests: Vec<PendingRequest>) {
+    pub fn push_front(&mut self, requests: Vec<Box<PendingRequest>>) {
         for request in requests.into_iter().rev() {
             self.insert(request, true);
         }
     }
 
-    pub fn insert(&mut self, request: PendingRequest, at_front: bool) {
+    pub fn insert(&mut self, request: Box<PendingRequest>, at_front: bool) {
         self.depth += 1;
         if let [id] = request.lanes[..] {
             self.add_entry(id, Entry::Single(request), at_front);

@@ -58,7 +58,7 @@ impl Queue {
     ///
     /// # Errors
     /// `contention` if the queue is full, `misuse` if it is closed.
-    pub fn enqueue(&self, request: PendingRequest) -> Result<()> {
+    pub fn enqueue(&self, request: Box<PendingRequest>) -> Result<()> {
         {
             let mut lanes = self.lanes();
             lanes.push(request)?;
@@ -70,7 +70,7 @@ impl Queue {
 
     /// Queues requests under one lock and wakes a worker once. Responds to those
     /// that the queue rejects.
-    pub fn enqueue_all(&self, requests: Vec<PendingRequest>) {
+    pub fn enqueue_all(&self, requests: Vec<Box<PendingRequest>>) {
         let mut rejected = Vec::new();
         {
             let mut lanes = self.lanes();
@@ -128,7 +128,7 @@ impl Queue {
 
     /// Frees the lanes of a batch and puts `requeued` requests at their front.
     /// Returns what to do with the leases that the lanes no longer keep.
-    pub fn finish(&self, slot: &BatchSlot, requeued: Vec<PendingRequest>) -> Vec<LeaseAction> {
+    pub fn finish(&self, slot: &BatchSlot, requeued: Vec<Box<PendingRequest>>) -> Vec<LeaseAction> {
         self.update(|lanes| {
             lanes.push_front(requeued);
             lanes.finish(&slot.lanes, slot.number, slot.requests)

@@ -9,9 +9,10 @@ use crate::model::{HoldId, OrderId, ProductId, TokenSeed};
 use crate::store::ReadSet;
 
 /// Counts the hold and order ids that the commands may use.
-pub(super) fn count_ids(requests: &[PendingRequest]) -> (usize, usize) {
+pub(super) fn count_ids(requests: &[Box<PendingRequest>]) -> (usize, usize) {
     let holds = requests.iter().map(|request| request.command.new_holds().len()).sum();
-    let is_order = |request: &&PendingRequest| matches!(request.command, Command::Order { .. });
+    let is_order =
+        |request: &&Box<PendingRequest>| matches!(request.command, Command::Order { .. });
     (holds, requests.iter().filter(is_order).count())
 }
 
@@ -21,7 +22,7 @@ pub(super) fn count_ids(requests: &[PendingRequest]) -> (usize, usize) {
 /// Holds that one row can carry get consecutive ids, whatever the order of their
 /// requests: those of one product and one life.
 pub(super) fn assign_ids(
-    requests: &mut [PendingRequest],
+    requests: &mut [Box<PendingRequest>],
     holds: Vec<u64>,
     orders: Vec<u64>,
 ) -> TokenSeed {
@@ -68,7 +69,7 @@ pub(super) fn collect_ids(command: &Command, holds: &mut Vec<u64>, orders: &mut 
 ///
 /// `seed` is that of the new holds' tokens.
 pub(super) fn build(
-    requests: &[PendingRequest],
+    requests: &[Box<PendingRequest>],
     policy: &Policy,
     due_limit: u32,
     seed: TokenSeed,
@@ -131,8 +132,9 @@ fn add_customer(read_set: &mut ReadSet, command: &Command) {
 }
 
 /// Adds the fresh keys.
-pub(super) fn read_every_key(read_set: &mut ReadSet, commands: &[Command]) {
-    read_set.keys = commands.iter().filter_map(Command::key).map(key_of).collect();
+pub(super) fn read_every_key(read_set: &mut ReadSet, requests: &[Box<PendingRequest>]) {
+    let keys = requests.iter().filter_map(|request| request.command.key());
+    read_set.keys = keys.map(key_of).collect();
 }
 
 fn key_of(keyed: &IdempotencyKey) -> String {
@@ -170,7 +172,7 @@ mod tests {
         Command::Order { order_id, secret, hold_id, product_id, token: None, key: None }
     }
 
-    fn requests(commands: Vec<Command>) -> Vec<PendingRequest> {
+    fn requests(commands: Vec<Command>) -> Vec<Box<PendingRequest>> {
         let request = |command| {
             PendingRequest::new(command, vec![LaneId(0)], oneshot::channel().0, runtime::now())
         };
@@ -230,9 +232,10 @@ mod tests {
     #[test]
     fn build_skips_fresh_keys_until_read_every_key() {
         let commands = vec![hold(1, 1, None, Some(true)), hold(2, 1, None, Some(false))];
-        let mut read_set = build(&requests(commands.clone()), &POLICY, 1, TokenSeed(3));
+        let requests = requests(commands);
+        let mut read_set = build(&requests, &POLICY, 1, TokenSeed(3));
         assert_eq!(read_set.keys, ["of 2"]);
-        read_every_key(&mut read_set, &commands);
+        read_every_key(&mut read_set, &requests);
         assert_eq!(read_set.keys, ["of 1", "of 2"]);
     }
 }

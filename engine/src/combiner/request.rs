@@ -34,18 +34,19 @@ pub(super) struct PendingRequest {
 }
 
 impl PendingRequest {
+    /// Boxed: it is moved from queue to queue.
     pub fn new(
         command: Command,
         lanes: impl IntoIterator<Item = LaneId>,
         response: impl Into<Responder>,
         enqueued_at: Instant,
-    ) -> Self {
+    ) -> Box<Self> {
         let mut lanes: RequestLanes = lanes.into_iter().collect();
         if lanes.is_empty() {
             lanes.push(LaneId(0));
         }
         lanes.sort_unstable();
         lanes.dedup();
-        Self { command, lanes, response: response.into(), enqueued_at }
+        Box::new(Self { command, lanes, response: response.into(), enqueued_at })
     }
 }

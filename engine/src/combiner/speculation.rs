@@ -16,6 +16,7 @@
 //! might need are read from the store, as are the holds of a customer with a
 //! limit.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -77,16 +78,17 @@ impl Speculation {
         &self,
         policy: &Policy,
         products: &[ProductId],
-        commands: &[Command],
+        commands: &[impl Borrow<Command>],
         fences: &BTreeMap<ProductId, u64>,
         now: Timestamp,
     ) -> Option<SpeculativeDecision> {
         let can_speculate =
             |command: &Command| is_fresh_hold(command) && !policy.needs_customer_holds(command);
-        if products.len() > PRODUCTS_MAX || !commands.iter().all(can_speculate) {
+        let commands = commands.iter().map(Borrow::borrow);
+        if products.len() > PRODUCTS_MAX || !commands.clone().all(can_speculate) {
             return None;
         }
-        let wanted = commands.iter().flat_map(Command::new_holds);
+        let wanted = commands.clone().flat_map(Command::new_holds);
         let wanted = wanted.map(|hold| u64::from(hold.quantity)).sum();
         let rows = Rows { products: self.valid_rows(products, fences, wanted)?, ..Rows::default() };
         let (decisions, changes) = decide(policy, rows, commands, now);

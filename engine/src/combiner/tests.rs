@@ -176,7 +176,7 @@ impl Harness {
         batch_id
     }
 
-    async fn execute(&self, requests: Vec<PendingRequest>) -> Vec<RequestOutcome> {
+    async fn execute(&self, requests: Vec<Box<PendingRequest>>) -> Vec<RequestOutcome> {
         let slot = BatchSlot { lanes: vec![LANE], requests: requests.len(), number: 1 };
         let mut leases = Leases::default();
         transaction::execute(&self.context, requests, &slot, &mut leases).await
@@ -188,7 +188,7 @@ impl Harness {
 }
 
 /// A request for one unit.
-fn hold() -> PendingRequest {
+fn hold() -> Box<PendingRequest> {
     let line = NewHold { id: HoldId(0), token: Token(1), product_id: PRODUCT, quantity: 1 };
     let command = Command::Hold { hold: line, ttl: TTL, customer: None, key: None };
     PendingRequest::new(command, vec![LANE], oneshot::channel().0, runtime::now())

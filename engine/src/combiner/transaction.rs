@@ -26,7 +26,7 @@ use crate::store::{Fault, ReadSet, Sequence, Session, StoreError, batch_id, paus
 /// error of another.
 pub(super) fn execute<'a>(
     context: &'a Context,
-    mut requests: Vec<PendingRequest>,
+    mut requests: Vec<Box<PendingRequest>>,
     slot: &'a BatchSlot,
     leases: &'a mut Leases,
 ) -> BoxFuture<'a, Vec<RequestOutcome>> {
@@ -88,20 +88,20 @@ enum BatchError {
 /// another process may use the rest of them, too.
 async fn renew_ids(
     context: &Context,
-    requests: &mut [PendingRequest],
+    requests: &mut [Box<PendingRequest>],
     plan: &mut TransactionPlan,
 ) -> Result<(), StoreError> {
     context.ids.discard_blocks();
     let seed = assign_ids(context, requests).await?;
     *plan = TransactionPlan::new(context, requests, seed);
-    plan.stop_speculating();
+    plan.stop_speculating(requests);
     Ok(())
 }
 
 /// Assigns ids and tokens, and returns the seed of the tokens.
 async fn assign_ids(
     context: &Context,
-    requests: &mut [PendingRequest],
+    requests: &mut [Box<PendingRequest>],
 ) -> Result<TokenSeed, StoreError> {
     let (holds, orders) = read_set::count_ids(requests);
     let hold_ids = context.ids.take(Sequence::Hold, holds).await?;
@@ -111,7 +111,7 @@ async fn assign_ids(
 
 async fn run_with_retries(
     context: &Context,
-    requests: &mut [PendingRequest],
+    requests: &mut [Box<PendingRequest>],
     seed: TokenSeed,
     slot: &BatchSlot,
     leases: &mut Leases,
@@ -124,7 +124,7 @@ async fn run_with_retries(
     let mut stale = 0_u32;
     let mut is_renewed = false;
     loop {
-        let result = run_once(context, &mut plan, slot, leases, &mut in_doubt).await;
+        let result = run_once(context, requests, &plan, slot, leases, &mut in_doubt).await;
         let error = match result {
             Ok(decided) => return Ok(decided),
             Err(TryError::Lock(error)) => return Err(lock_error(error, &in_doubt)),
@@ -137,7 +137,7 @@ async fn run_with_retries(
             }
             Err(TryError::Attempt(AttemptError::Misspeculation)) => {
                 services.metrics.retry("misspeculation");
-                plan.stop_speculating();
+                plan.stop_speculating(requests);
                 continue;
             }
             Err(TryError::Attempt(AttemptError::InDoubt(error, commit))) => {
@@ -149,7 +149,7 @@ async fn run_with_retries(
                 AttemptError::RolledBack(error) | AttemptError::Rejected(error, _),
             )) => error,
         };
-        plan.stop_speculating();
+        plan.stop_speculating(requests);
         if error.fault == Fault::Lost || !in_doubt.is_empty() {
             *id_reuse = IdReuse::Forbidden;
         }
@@ -178,9 +178,8 @@ async fn run_with_retries(
     }
 }
 
-/// The commands of a batch and the rows to read for them.
+/// The rows to read for a batch, and whether to read them.
 struct TransactionPlan {
-    commands: Vec<Command>,
     read_set: ReadSet,
     /// Whether speculation is allowed: on cached rows, and on fresh keys being
     /// unused.
@@ -188,10 +187,9 @@ struct TransactionPlan {
 }
 
 impl TransactionPlan {
-    fn new(context: &Context, requests: &[PendingRequest], seed: TokenSeed) -> Self {
+    fn new(context: &Context, requests: &[Box<PendingRequest>], seed: TokenSeed) -> Self {
         let Services { policy, config, .. } = &*context.services;
         Self {
-            commands: requests.iter().map(|request| request.command.clone()).collect(),
             read_set: read_set::build(requests, policy, config.sweep_batch, seed),
             may_speculate: true,
         }
@@ -199,9 +197,9 @@ impl TransactionPlan {
 
     /// Switches to plain order, from the second attempt on: no speculation, and
     /// every key is read.
-    fn stop_speculating(&mut self) {
+    fn stop_speculating(&mut self, requests: &[Box<PendingRequest>]) {
         self.may_speculate = false;
-        read_set::read_every_key(&mut self.read_set, &self.commands);
+        read_set::read_every_key(&mut self.read_set, requests);
     }
 }
 
@@ -240,7 +238,8 @@ enum TryError {
 
 async fn run_once(
     context: &Context,
-    plan: &mut TransactionPlan,
+    requests: &[Box<PendingRequest>],
+    plan: &TransactionPlan,
     slot: &BatchSlot,
     leases: &mut Leases,
     in_doubt: &mut InDoubtCommits,
@@ -257,6 +256,7 @@ async fn run_once(
     let since = runtime::now();
     let admit = |admission| queue.set_admission(slot, admission);
     let fences = leases.fences();
+    let commands: Vec<&Command> = requests.iter().map(|request| &request.command).collect();
     let mut speculative = None;
     // Speculation needs the store's time; the plain order reads it.
     if plan.may_speculate
@@ -264,9 +264,9 @@ async fn run_once(
         && let Some(now) = services.store.speculative_now()
     {
         let products = &plan.read_set.products;
-        speculative = speculation.decide(&services.policy, products, &plan.commands, fences, now);
+        speculative = speculation.decide(&services.policy, products, &commands, fences, now);
     }
-    let TransactionPlan { read_set, commands, .. } = &*plan;
+    let (read_set, commands) = (&plan.read_set, commands.as_slice());
     let input = Attempt { read_set, commands, batch_id, fences, speculation };
     let result = match speculative {
         Some(speculative) => {
@@ -363,10 +363,11 @@ mod tests {
         let (id, token, product_id) = (HoldId(1), Token(1), ProductId(1));
         let hold = NewHold { id, token, product_id, quantity: 1 };
         let ttl = Duration::from_secs(1);
-        let commands = vec![Command::Hold { hold, ttl, customer: None, key: key() }];
-        let mut plan =
-            TransactionPlan { commands, read_set: ReadSet::default(), may_speculate: true };
-        plan.stop_speculating();
+        let command = Command::Hold { hold, ttl, customer: None, key: key() };
+        let sender = tokio::sync::oneshot::channel().0;
+        let requests = [PendingRequest::new(command, [], sender, runtime::now())];
+        let mut plan = TransactionPlan { read_set: ReadSet::default(), may_speculate: true };
+        plan.stop_speculating(&requests);
         assert!(!plan.may_speculate);
         assert_eq!(plan.read_set.keys, ["k"]);
     }

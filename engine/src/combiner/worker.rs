@@ -35,7 +35,7 @@ async fn run_batch(context: &Context, batch: ReadyBatch) {
 }
 
 /// Executes a batch from its locks to its responses, and frees its lanes.
-async fn execute(context: &Context, requests: Vec<PendingRequest>, slot: &BatchSlot) {
+async fn execute(context: &Context, requests: Vec<Box<PendingRequest>>, slot: &BatchSlot) {
     let metrics = &context.services.metrics;
     let (requests, mut outcomes) = reject_expired(context, requests);
     if !requests.is_empty() {
@@ -58,7 +58,10 @@ async fn execute(context: &Context, requests: Vec<PendingRequest>, slot: &BatchS
     leases::apply(context, lease_actions).await;
 }
 
-fn send_responses(metrics: &Metrics, responses: Vec<(PendingRequest, Result<CommandResponse>)>) {
+fn send_responses(
+    metrics: &Metrics,
+    responses: Vec<(Box<PendingRequest>, Result<CommandResponse>)>,
+) {
     metrics.requests.inc_by(responses.len() as u64);
     for (request, response) in responses {
         if let Err(error) = &response {
@@ -72,8 +75,8 @@ fn send_responses(metrics: &Metrics, responses: Vec<(PendingRequest, Result<Comm
 /// queue for longer than `queue_wait`. Returns the rest, and the rejections.
 pub(super) fn reject_expired(
     context: &Context,
-    requests: Vec<PendingRequest>,
-) -> (Vec<PendingRequest>, Vec<RequestOutcome>) {
+    requests: Vec<Box<PendingRequest>>,
+) -> (Vec<Box<PendingRequest>>, Vec<RequestOutcome>) {
     let queue_wait = context.services.config.queue_wait;
     let now = runtime::now();
     let mut rejected = Vec::new();

@@ -49,6 +49,13 @@ impl<'a> BatchState<'a> {
         }
     }
 
+    /// Makes room for what so many commands add.
+    pub(super) fn reserve(&mut self, commands: usize) {
+        self.rows.holds.reserve(commands);
+        self.new_holds.reserve(commands);
+        self.events.reserve(commands);
+    }
+
     pub(super) fn reclaim_due(&mut self) {
         let due: Vec<_> = self
             .rows

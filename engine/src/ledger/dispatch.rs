@@ -12,15 +12,18 @@ impl BatchState<'_> {
         match command {
             Command::Hold { hold, ttl, customer, key } => {
                 self.with_idempotency_key(key.as_ref(), |batch| {
-                    let lines = std::slice::from_ref(hold);
-                    let mut created = batch.hold_lines(lines, *ttl, customer.as_ref())?;
-                    Ok(Answer::Hold(created.swap_remove(0)))
+                    batch.check_lines(std::slice::from_ref(hold), customer.as_ref())?;
+                    Ok(Answer::Hold(batch.create_hold(hold, *ttl, customer.as_ref())))
                 })
             }
-            Command::Cart { lines, ttl, customer, key } => self
-                .with_idempotency_key(key.as_ref(), |batch| {
-                    batch.hold_lines(lines, *ttl, customer.as_ref()).map(Answer::Cart)
-                }),
+            Command::Cart { lines, ttl, customer, key } => {
+                self.with_idempotency_key(key.as_ref(), |batch| {
+                    batch.check_lines(lines, customer.as_ref())?;
+                    let created =
+                        lines.iter().map(|line| batch.create_hold(line, *ttl, customer.as_ref()));
+                    Ok(Answer::Cart(created.collect()))
+                })
+            }
             Command::Release { hold_id, .. } => decision(self.release(*hold_id)),
             Command::Extend { hold_id, ttl, .. } => decision(self.extend(*hold_id, *ttl)),
             Command::Order { order_id, secret, hold_id, product_id, key, .. } => self

@@ -9,12 +9,12 @@ use super::batch_state::BatchState;
 use super::{Answer, Decision, NewHold, Refusal};
 
 impl BatchState<'_> {
-    pub(super) fn hold_lines(
-        &mut self,
+    /// Refuses holds that cannot be created together.
+    pub(super) fn check_lines(
+        &self,
         lines: &[NewHold],
-        ttl: Duration,
         customer: Option<&Arc<str>>,
-    ) -> Result<Vec<Hold>, Decision> {
+    ) -> Result<(), Decision> {
         let mut short = Vec::new();
         for line in lines {
             let row = self.rows.products.get(&line.product_id);
@@ -36,7 +36,7 @@ impl BatchState<'_> {
         if !short.is_empty() {
             return Err(Refusal::Insufficient(short).into());
         }
-        Ok(lines.iter().map(|line| self.create_hold(line, ttl, customer)).collect())
+        Ok(())
     }
 
     /// Refuses the first line that would exceed the customer limit.
@@ -62,7 +62,13 @@ impl BatchState<'_> {
         holds.filter(is_active).map(|hold| u64::from(hold.quantity)).sum()
     }
 
-    fn create_hold(&mut self, line: &NewHold, ttl: Duration, customer: Option<&Arc<str>>) -> Hold {
+    /// Creates a hold that [`BatchState::check_lines`] did not refuse.
+    pub(super) fn create_hold(
+        &mut self,
+        line: &NewHold,
+        ttl: Duration,
+        customer: Option<&Arc<str>>,
+    ) -> Hold {
         let hold = line.to_hold(self.now, ttl);
         if let Some(row) = self.rows.products.get_mut(&line.product_id) {
             row.product.stock -= u64::from(line.quantity);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::runtime::Handle;
@@ -17,11 +17,11 @@ use tokio::time::{sleep, timeout};
 
 use super::address::Address;
 use super::connection::{Connection, Connector, unfit};
-use crate::call;
+use crate::call::{self, Response};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Token;
-use crate::rpc::{self, Call};
+use crate::rpc::{self, Call, Reply};
 
 /// The most bytes of a request: the server takes a body of one megabyte, which
 /// also has the retry key.
@@ -52,6 +52,12 @@ impl PendingCall {
             return Err(Error::invalid_argument(why));
         }
         Ok(Self { name, request, key, is_sent: AtomicBool::new(false) })
+    }
+
+    /// Names another operation in errors: that of the callers whose requests the call
+    /// carries.
+    pub fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     fn body(&self, is_retry: bool) -> Result<Vec<u8>> {
@@ -102,8 +108,19 @@ impl Client {
         })
     }
 
+    /// Sends a call, with retries, and returns its parsed reply.
+    pub async fn exchange(self: Arc<Self>, call: PendingCall) -> Result<Response> {
+        let name = call.name;
+        let body = self.run(call).await?;
+        let reply: Reply = serde_json::from_slice(&body).map_err(|error| {
+            let why = format!("cannot parse the response to {name}");
+            Error::caused(ErrorKind::Internal, why, error)
+        })?;
+        reply
+    }
+
     /// Sends a call, with retries, and returns the response's body.
-    pub async fn run(self: Arc<Self>, call: PendingCall) -> Result<Bytes> {
+    async fn run(&self, call: PendingCall) -> Result<Bytes> {
         let response = timeout(self.remote_timeout, self.send_with_retries(&call)).await;
         response.unwrap_or_else(|_| {
             let why = format!("no response within {:?}", self.remote_timeout);
@@ -192,7 +209,7 @@ struct Interrupted(#[source] BodyError);
 
 type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn read_body(response: Response<Incoming>) -> std::result::Result<Bytes, BodyError> {
+async fn read_body(response: hyper::Response<Incoming>) -> std::result::Result<Bytes, BodyError> {
     Ok(Limited::new(response.into_body(), RESPONSE_BYTES_MAX).collect().await?.to_bytes())
 }
 

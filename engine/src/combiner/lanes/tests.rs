@@ -17,7 +17,7 @@ const LIMITS: BatchLimits = BatchLimits {
     lock_run: Duration::from_millis(20),
 };
 
-fn request(mark: i64, ids: &[u64]) -> PendingRequest {
+fn request(mark: i64, ids: &[u64]) -> Box<PendingRequest> {
     let command =
         Command::Adjust { product_id: ProductId(1), delta: mark, version: None, key: None };
     let ids = ids.iter().copied().map(LaneId);

@@ -235,7 +235,7 @@ async fn attempt_without_row_locks_leaves_a_commit_in_doubt() {
         (vec![], Command::Release { hold_id: HoldId(99), token: None }, true),
     ] {
         let mut in_doubt = InDoubtCommits::from_one(InDoubtCommit::empty(999, true));
-        let (read_set, commands) = (ReadSet { products, ..ReadSet::default() }, [command]);
+        let (read_set, commands) = (ReadSet { products, ..ReadSet::default() }, [&command]);
         let (read_set, commands, fences) = (&read_set, &commands[..], &fences);
         let input = Attempt { read_set, commands, batch_id: 500, fences, speculation };
         let mut session = services.store.session().await.expect("a session");
