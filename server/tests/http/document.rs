@@ -247,6 +247,7 @@ fn every_documented_response_is_reachable() {
         ("POST", "/api/holds", r#"{"items":[{"product_id":77,"quantity":1}]}"#),
         ("POST", "/api/holds", r#"{"items":[{"product_id":1,"quantity":9}]}"#),
         ("POST", "/api/holds", r#"{"items":[]}"#),
+        ("POST", "/api/holds/batch", r#"{"product_id":1,"quantity":1}"#),
         ("POST", "/api/holds/77/1", ""),
         ("POST", "/api/holds/1/9", ""),
         ("POST", "/api/holds/1/1001", ""),
@@ -281,6 +282,7 @@ fn every_documented_response_is_reachable() {
     ] {
         server.send(method, path, &[], body);
     }
+    server.send("POST", "/api/holds/batch", &[("idempotency-key", "k")], "");
     let used = server.get(&format!("/api/orders/{used}")).number("hold_id");
     server.post(&format!("/api/orders/{used}/1"));
     server.post(&format!("/api/orders/{hold}/1"));
