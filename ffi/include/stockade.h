@@ -49,6 +49,9 @@
 #define STOCKADE_INIT(type) { .struct_size = sizeof(type) }
 #endif
 
+// The most requests that stockade_engine_create_hold_batch accepts.
+#define STOCKADE_HOLD_BATCH_MAX 65536
+
 // The most lines that stockade_engine_create_holds accepts. The "cart_lines_max"
 // setting is lower by default and cannot exceed this.
 #define STOCKADE_CART_LINES_MAX 65536
@@ -254,6 +257,10 @@ typedef struct stockade_error stockade_error;
 // A list of events in commit order. Owned by the caller, who frees it with
 // stockade_events_free.
 typedef struct stockade_events stockade_events;
+
+// The results of a batch call, in the order of its requests. Owned by the
+// caller, who frees it with stockade_hold_results_free.
+typedef struct stockade_hold_results stockade_hold_results;
 
 // The holds of a cart. Owned by the caller, who frees it with
 // stockade_holds_free.
@@ -759,6 +766,44 @@ void stockade_events_free(stockade_events *events);
 // Returns the name of an event kind, such as "order.paid"; NULL for an unknown
 // number. Static.
 const char *stockade_event_kind_name(uint32_t kind);
+
+// Creates many holds by one call: each request on its own, as
+// stockade_engine_create_hold does; those for one product are decided in the
+// order of the array. Waits once for all of them. `results` gets one result for
+// each request, in the same order; a request that fails, or that cannot be
+// read, costs only itself.
+//
+// `requests` is an array of `count` structs, at most STOCKADE_HOLD_BATCH_MAX,
+// all with the same struct_size; may be NULL if `count` is 0.
+//
+// Errors of the call as a whole: invalid_argument for another count, an array
+// that is NULL or not aligned, or structs without their size or of different
+// sizes; misuse; unavailable, after which each request took effect in whole or
+// not at all.
+stockade_code stockade_engine_create_hold_batch(const stockade_engine *engine,
+                                                const stockade_hold_request *requests,
+                                                uint64_t count,
+                                                stockade_hold_results **results,
+                                                stockade_error **error);
+
+// Returns the number of results; 0 for NULL.
+size_t stockade_hold_results_count(const stockade_hold_results *results);
+
+// Reads a result of the list, counted from 0: writes the hold, or returns the
+// error of that request as stockade_engine_create_hold would have. `replayed`
+// may be NULL; it is written with the hold, and tells whether the result
+// replays an earlier one with the same idempotency key.
+//
+// Errors: those of stockade_engine_create_hold; invalid_argument also if the
+// index is out of range.
+stockade_code stockade_hold_results_get(const stockade_hold_results *results,
+                                        size_t index,
+                                        stockade_hold *hold,
+                                        bool *replayed,
+                                        stockade_error **error);
+
+// Frees the list; does not release the holds. NULL is allowed.
+void stockade_hold_results_free(stockade_hold_results *results);
 
 // Holds units of one product. `replayed` may be NULL; it tells whether the
 // response replays an earlier one with the same idempotency key.

@@ -32,9 +32,12 @@ impl FfiError {
         Self::Boundary(stockade_code::Misuse, message.into())
     }
 
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::Boundary(stockade_code::Internal, message.into())
+    }
+
     pub fn panicked() -> Self {
-        let why = "Stockade panicked; this is a bug in Stockade, please report it".to_owned();
-        Self::Boundary(stockade_code::Internal, why)
+        Self::internal("Stockade panicked; this is a bug in Stockade, please report it")
     }
 
     pub fn code(&self) -> stockade_code {

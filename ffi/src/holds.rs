@@ -195,6 +195,25 @@ fn ttl(has_ttl: u32, ttl_us: u64) -> Result<Option<Duration>, FfiError> {
     }
 }
 
+/// Reads a request for one hold.
+///
+/// # Safety
+/// `request` is null or points to as many readable bytes as it declares, with
+/// NUL-terminated texts.
+pub(crate) unsafe fn hold_request(
+    request: *const stockade_hold_request,
+) -> Result<HoldRequest, FfiError> {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let given = versioned_struct::read(request)?;
+        let mut request = HoldRequest::new(given.product_id, given.quantity);
+        request.ttl = ttl(given.has_ttl, given.ttl_us)?;
+        request.key = text::optional(given.key, "key")?.map(str::to_owned);
+        request.customer = text::optional(given.customer, "customer")?.map(str::to_owned);
+        Ok(request)
+    }
+}
+
 /// Reads the lines of a cart. The engine enforces its limit; this bound only
 /// prevents reading beyond the array when the count is corrupt.
 ///
@@ -240,12 +259,8 @@ pub unsafe extern "C" fn stockade_engine_create_hold(
     // SAFETY: guaranteed by the caller, see the header.
     unsafe {
         respond(engine, hold, error, |engine| {
-            let given = versioned_struct::read(request)?;
-            let mut request = HoldRequest::new(given.product_id, given.quantity);
-            request.ttl = ttl(given.has_ttl, given.ttl_us)?;
-            request.key = text::optional(given.key, "key")?.map(str::to_owned);
-            request.customer = text::optional(given.customer, "customer")?.map(str::to_owned);
-            let Replayable { value, replayed: again, .. } = engine.create_hold(&request)?;
+            let Replayable { value, replayed: again, .. } =
+                engine.create_hold(hold_request(request)?)?;
             handle::write_optional(replayed, again);
             Ok((&value).into())
         })

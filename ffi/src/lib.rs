@@ -36,6 +36,7 @@ pub mod code;
 pub mod engine;
 pub mod error;
 pub mod events;
+pub mod hold_batch;
 pub mod holds;
 pub mod numbers;
 pub mod options;

@@ -116,6 +116,46 @@ pub(crate) unsafe fn read<T: RequestStruct>(out: *const T) -> Result<T, FfiError
     Ok(value)
 }
 
+/// Returns pointers to the elements of an array. Their stride is the size that
+/// the first one declares: an array of a program is one of the structs that it
+/// was compiled with. All sizes are checked first, because the place of every
+/// element follows from them.
+///
+/// # Safety
+/// `array` is null or points to `count` elements of as many readable bytes as
+/// the first one declares; each begins with its size.
+pub(crate) unsafe fn elements<T: RequestStruct>(
+    array: *const T,
+    count: usize,
+) -> Result<impl Iterator<Item = *const T>, FfiError> {
+    let mut stride = 0;
+    if count > 0 {
+        if !array.is_null() && !array.is_aligned() {
+            return Err(FfiError::invalid_argument(format!("{} must be aligned", T::NAME)));
+        }
+        // SAFETY: guaranteed by the caller.
+        stride = unsafe { size(array) }?;
+        if !stride.is_multiple_of(align_of::<T>()) {
+            let name = T::NAME;
+            let why = format!("{name}.struct_size must be set to sizeof({name}), got {stride}");
+            return Err(FfiError::invalid_argument(why));
+        }
+    }
+    let element = move |index| array.wrapping_byte_add(index * stride);
+    for index in 1..count {
+        // SAFETY: within the array, as the caller guaranteed.
+        let declared = unsafe { element(index).cast::<u32>().read() };
+        if usize::try_from(declared) != Ok(stride) {
+            return Err(FfiError::invalid_argument(format!(
+                "element {index} has {}.struct_size {declared}, the first has {stride}: every \
+                 element must have the same",
+                T::NAME
+            )));
+        }
+    }
+    Ok((0..count).map(element))
+}
+
 /// Validates an out-pointer before the call has any effect.
 ///
 /// # Safety
@@ -186,6 +226,45 @@ mod tests {
             assert!(write(out, sized(0)).is_ok());
         }
         assert_eq!(newer.1, 0);
+    }
+
+    #[test]
+    fn elements_lie_as_far_apart_as_the_first_declares() {
+        fn firsts<T: RequestStruct>(
+            array: *const T,
+            count: usize,
+            first: fn(T) -> u32,
+        ) -> Result<Vec<u32>, String> {
+            // SAFETY: the tests pass arrays of that many elements, or wrong
+            // ones that are rejected by their first bytes.
+            let pointers = unsafe { elements(array, count) };
+            let pointers = pointers.map_err(|why| why.message().to_owned())?;
+            // SAFETY: as above.
+            let read = pointers.map(|pointer| unsafe { read(pointer) }.ok().map_or(0, first));
+            Ok(read.collect())
+        }
+        let first = |grown: Grown| grown.first;
+        let mut array = [sized(16), sized(16), sized(16)];
+        (array[1].first, array[2].first) = (8, 9);
+        assert_eq!(firsts(array.as_ptr(), 3, first), Ok(vec![7, 8, 9]));
+        // A program of the first version, whose structs are smaller.
+        #[repr(C, align(8))]
+        struct Older([u32; 4]);
+        let older = Older([8, 1, 8, 2]);
+        assert_eq!(firsts(ptr::from_ref(&older).cast::<Grown>(), 2, first), Ok(vec![1, 2]));
+        assert_eq!(firsts(ptr::null::<Grown>(), 0, first), Ok(vec![]));
+
+        array[2].struct_size = 8;
+        let why = firsts(array.as_ptr(), 3, first).expect_err("sizes differ");
+        assert!(why.contains("element 2") && why.contains("size 8,"), "{why}");
+        for size in [0, 7, 12, 70_000] {
+            array[0].struct_size = size;
+            let why = firsts(array.as_ptr(), 1, first).expect_err("no size of a struct");
+            assert!(why.contains("sizeof(Grown)"), "{why}");
+        }
+        let shifted = array.as_ptr().wrapping_byte_add(4);
+        assert!(firsts(shifted, 1, first).expect_err("shifted").contains("aligned"));
+        assert!(firsts(ptr::null::<Grown>(), 1, first).expect_err("null").contains("NULL"));
     }
 
     #[test]

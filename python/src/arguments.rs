@@ -4,17 +4,19 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyBytes, PyDelta, PyFloat, PyInt, PyMapping, PyMemoryView, PySequence, PyString,
 };
-use pyo3::{Borrowed, FromPyObject};
+use pyo3::{Borrowed, FromPyObject, intern};
 use stockade::{
-    ExtendRequest, HoldId, InvalidArgument, Money, OrderId, OrderRequest, Outcome, PaymentEvent,
-    PaymentToken, ProductId, ReleaseRequest, Token, parse_duration, parse_quantity,
+    Error, ExtendRequest, HoldId, HoldRequest, InvalidArgument, Money, OrderId, OrderRequest,
+    Outcome, PaymentEvent, PaymentToken, ProductId, ReleaseRequest, Token, parse_duration,
+    parse_quantity,
 };
 
-use crate::call_error::{CallError, invalid};
+use crate::call_error::{self, CallError, invalid};
 use crate::imports;
 
 /// An argument of one of the engine's types.
@@ -255,6 +257,81 @@ pub fn duration(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
         .map_err(|_| mismatch(what, "seconds of at least 0 and not without end", value))
 }
 
+/// The requests of a batch, in order: an iterable of `HoldRequest` objects, or of
+/// pairs of product and quantity. An invalid one is an error in its place; a
+/// value of another type is a `TypeError`, as of any argument.
+pub struct Requests(pub Vec<Result<HoldRequest, Error>>);
+
+impl Readable for Requests {
+    fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = value.py();
+        let mut requests = Vec::new();
+        for request in value.try_iter()? {
+            if requests.len() >= LINES_MAX {
+                return Err(invalid(format!("requests must be at most {LINES_MAX}")));
+            }
+            requests.push(match hold_request(requests.len(), &request?) {
+                Ok(request) => Ok(request),
+                Err(error) if call_error::is_invalid(py, &error)? => {
+                    Err(Error::invalid_argument(error.value(py).to_string()))
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(Self(requests))
+    }
+}
+
+impl Requests {
+    /// Returns the valid requests, and for each place the error of one that is not.
+    pub fn split(self) -> (Vec<HoldRequest>, Vec<Option<Error>>) {
+        let mut valid = Vec::with_capacity(self.0.len());
+        let rejected =
+            self.0.into_iter().map(|request| request.map(|request| valid.push(request)).err());
+        let rejected = rejected.collect();
+        (valid, rejected)
+    }
+}
+
+/// Parses one request of a batch.
+fn hold_request(at: usize, value: &Bound<'_, PyAny>) -> PyResult<HoldRequest> {
+    let py = value.py();
+    if !value.is_instance(imports::get(py)?.hold_request.bind(py))? {
+        let Some((product_id, quantity)) = pair(value)? else {
+            return Err(PyTypeError::new_err(format!(
+                "requests[{at}] must be a HoldRequest or a pair of product and quantity, not {}",
+                type_name(value)
+            )));
+        };
+        let product_id = ProductId::read(&product_id)?;
+        let Quantity(units) = Quantity::read(&quantity)?;
+        return Ok(HoldRequest::new(product_id, units));
+    }
+    let product_id = ProductId::read(&value.getattr(intern!(py, "product_id"))?)?;
+    let Quantity(units) = Quantity::read(&value.getattr(intern!(py, "quantity"))?)?;
+    let mut request = HoldRequest::new(product_id, units);
+    let ttl = value.getattr(intern!(py, "ttl"))?;
+    if !ttl.is_none() {
+        request.ttl = Some(Duration::read(&ttl)?);
+    }
+    request.key = optional_text("key", &value.getattr(intern!(py, "key"))?)?;
+    request.customer = optional_text("customer", &value.getattr(intern!(py, "customer"))?)?;
+    Ok(request)
+}
+
+/// Reads a text of a request of a batch; `None` for Python's `None`.
+fn optional_text(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    let Ok(text) = value.cast::<PyString>() else {
+        let must = format!("{what} must be a str or None, not {}", type_name(value));
+        return Err(PyTypeError::new_err(must));
+    };
+    let text = text.to_cow().map_err(|_| mismatch(what, "Unicode text", value))?;
+    Ok(Some(text.into_owned()))
+}
+
 /// The lines of a cart: a mapping from product to quantity, or pairs.
 pub struct Lines(pub Vec<(ProductId, u32)>);
 
@@ -279,17 +356,24 @@ impl Readable for Lines {
 }
 
 /// Parses a line of a cart: a tuple or list of product and quantity.
-fn line(at: usize, pair: &Bound<'_, PyAny>) -> PyResult<(ProductId, u32)> {
-    let rejected = || mismatch(&format!("items[{at}]"), "a pair of product and quantity", pair);
-    let pair = pair
-        .cast::<PySequence>()
-        .ok()
-        .filter(|_| pair.cast::<PyString>().is_err() && pair.cast::<PyBytes>().is_err())
-        .filter(|pair| pair.len().is_ok_and(|length| length == 2))
-        .ok_or_else(rejected)?;
-    let product_id = ProductId::read(&pair.get_item(0)?)?;
-    let Quantity(units) = Quantity::read(&pair.get_item(1)?)?;
+fn line(at: usize, value: &Bound<'_, PyAny>) -> PyResult<(ProductId, u32)> {
+    let rejected = || mismatch(&format!("items[{at}]"), "a pair of product and quantity", value);
+    let (product_id, quantity) = pair(value)?.ok_or_else(rejected)?;
+    let product_id = ProductId::read(&product_id)?;
+    let Quantity(units) = Quantity::read(&quantity)?;
     Ok((product_id, units))
+}
+
+/// Returns the two values of a sequence; `None` for anything else.
+fn pair<'py>(
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+    let Ok(sequence) = value.cast::<PySequence>() else { return Ok(None) };
+    let is_text = value.cast::<PyString>().is_ok() || value.cast::<PyBytes>().is_ok();
+    if is_text || !sequence.len().is_ok_and(|length| length == 2) {
+        return Ok(None);
+    }
+    Ok(Some((sequence.get_item(0)?, sequence.get_item(1)?)))
 }
 
 /// A hold given by its id, or as a `Hold` object with its token.

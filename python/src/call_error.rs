@@ -40,7 +40,8 @@ impl CallError {
         self.exception(py).map_or_else(|error| error, PyErr::from_value)
     }
 
-    fn exception<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    /// Returns the Python exception as an object.
+    pub fn exception<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let imports = imports::get(py)?;
         let exception = |kind: ErrorKind, message: &str, details: Option<&Bound<'py, PyDict>>| {
             let class = imports.error_classes.bind(py).as_any().get_item(kind.code())?;
@@ -72,6 +73,13 @@ impl From<CallError> for PyErr {
 /// An invalid argument.
 pub fn invalid(message: impl Into<String>) -> PyErr {
     CallError::Engine(Error::invalid_argument(message)).into()
+}
+
+/// Whether an exception is that of an invalid argument.
+pub fn is_invalid(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
+    let classes = imports::get(py)?.error_classes.bind(py).as_any();
+    let class = classes.get_item(ErrorKind::InvalidArgument.code())?;
+    Ok(error.matches(py, class)?)
 }
 
 fn short_lines<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyTuple>> {

@@ -15,14 +15,14 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use crate::arguments::{
-    Arg, Body, Cursor, Delta, HoldRef, Limit, Lines, Quantity, Stock, Version, order_of,
+    Arg, Body, Cursor, Delta, HoldRef, Limit, Lines, Quantity, Requests, Stock, Version, order_of,
     payment_of, read,
 };
 use crate::blocking::wait;
 use crate::call::{Call, HoldCall, mark_ordered};
 use crate::call_error::CallError;
 use crate::open::{self, OpenEngine};
-use crate::responses::Response;
+use crate::responses::{HoldResults, Response};
 use crate::{runtime, settings};
 
 /// The default page size.
@@ -224,6 +224,18 @@ macro_rules! face {
                 (request.ttl, request.key) = (read(ttl), key);
                 request.customer = customer;
                 Self::run_hold(slf, |core| async move { core.create_holds(&request).await })
+            }
+
+            /// Creates many holds by one call, each on its own.
+            fn create_hold_batch<'py>(
+                slf: &Bound<'py, Self>,
+                requests: Arg<Requests>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let (requests, rejected) = requests.0.split();
+                Self::run(slf, None, |core| async move {
+                    let results = core.create_hold_batch(requests).await?;
+                    Ok(HoldResults::merge(rejected, results))
+                })
             }
 
             /// Releases a hold; one that is released or expired already is not

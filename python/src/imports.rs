@@ -31,6 +31,7 @@ imports! {
     product: PyType = "stockade._model", "Product";
     product_page: PyType = "stockade._model", "ProductPage";
     hold: PyType = "stockade._model", "Hold";
+    hold_request: PyType = "stockade._model", "HoldRequest";
     cart: PyType = "stockade._model", "Cart";
     order: PyType = "stockade._model", "Order";
     payment_receipt: PyType = "stockade._model", "PaymentReceipt";

@@ -3,10 +3,11 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use stockade::{
-    AuditReport, Event, Hold, Money, Order, PaymentReceipt, Product, ProductPage, Replayable,
-    SweepReport, Timestamp,
+    AuditReport, Error, Event, Hold, Money, Order, PaymentReceipt, Product, ProductPage,
+    Replayable, SweepReport, Timestamp,
 };
 
+use crate::call_error::CallError;
 use crate::imports::{self, Imports};
 
 /// A response of the engine.
@@ -18,6 +19,29 @@ pub trait Response: Send + 'static {
         py: Python<'py>,
         engine: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>>;
+}
+
+/// The results of a batch, one for each of its requests: a hold, or an exception
+/// that is not raised.
+pub struct HoldResults(Vec<Result<Replayable<Hold>, CallError>>);
+
+impl HoldResults {
+    /// Puts the engine's results in the places of the requests that it got; the
+    /// others were rejected before.
+    pub fn merge(
+        rejected: Vec<Option<Error>>,
+        results: Vec<stockade::Result<Replayable<Hold>>>,
+    ) -> Self {
+        let mut results = results.into_iter();
+        let result = |rejected: Option<Error>| match rejected {
+            Some(error) => Err(CallError::Engine(error)),
+            None => match results.next() {
+                Some(result) => result.map_err(CallError::Engine),
+                None => Err(CallError::Internal("a request has no result".to_owned())),
+            },
+        };
+        Self(rejected.into_iter().map(result).collect())
+    }
 }
 
 macro_rules! answers {
@@ -59,6 +83,17 @@ answers! {
         let cart = imports.cart.bind(py).call1((PyTuple::new(py, holds?)?, replayed))?;
         bind(py, imports, &cart, engine)?;
         Ok(cart)
+    };
+    HoldResults => |results, py, engine, imports| {
+        let results: PyResult<Vec<_>> = results
+            .0
+            .iter()
+            .map(|result| match result {
+                Ok(held) => to_hold(py, imports, engine, &held.value, held.replayed),
+                Err(error) => error.exception(py),
+            })
+            .collect();
+        Ok(PyList::new(py, results?)?.into_any())
     };
     Order => |order, py, _engine, imports| to_order(py, imports, &order, false);
     Replayable<Order> => |answer, py, _engine, imports| {

@@ -14,7 +14,12 @@ from typing import Any
 import pytest
 
 from conftest import numbers
-from stockade import Engine, InvalidArgumentError, StockadeError
+from stockade import Engine, Hold, HoldRequest, InvalidArgumentError, StockadeError
+
+
+def type_name(value: object) -> str:
+    """Name a test: some numbers cannot be formatted."""
+    return type(value).__name__
 
 
 @pytest.fixture
@@ -117,6 +122,55 @@ def test_invalid_carts_are_rejected(memory: Engine, lamp: int) -> None:
             memory.create_holds(endless)
 
 
+def test_an_invalid_request_of_a_batch_costs_only_itself(memory: Engine, lamp: int) -> None:
+    bad: list[Any] = [
+        *((lamp, quantity) for quantity in (0, -1, 1.5, True, 2**32, "2abc", None, [1])),
+        *((product, 1) for product in (-1, 1.0, "1e3", None, object())),
+        *(HoldRequest(lamp, 1, ttl=ttl) for ttl in (0, -1, True, "soon", 1e300)),
+        *(HoldRequest(lamp, 1, key=key) for key in ("", "a\tb", "\ud800", "k" * 256)),
+        *(HoldRequest(lamp, 1, customer=customer) for customer in ("", "\ud800", "c" * 256)),
+    ]
+    # Each between two that are valid.
+    results = memory.create_hold_batch(itertools.chain(*((one, (lamp, 1)) for one in bad)))
+    for wrong, result in zip(bad, results[::2], strict=True):
+        assert isinstance(result, InvalidArgumentError), wrong
+        assert len(str(result)) < 200
+    assert all(isinstance(result, Hold) for result in results[1::2])
+    assert numbers(memory, lamp) == (50 - len(bad), len(bad), 0, 0)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [None, 5, "12", b"12", (1,), (1, 1, 1), {1, 2}, HoldRequest, [(1, 1)]],
+    ids=type_name,
+)
+def test_what_is_no_request_of_a_batch_is_a_type_error(
+    memory: Engine, lamp: int, request_: Any
+) -> None:
+    with pytest.raises(TypeError, match=r"requests\[1\] must be a HoldRequest"):
+        memory.create_hold_batch([(lamp, 1), request_])
+    for text in ({"key": 5}, {"customer": b"ann"}):
+        with pytest.raises(TypeError, match="must be a str or None"):
+            memory.create_hold_batch([HoldRequest(lamp, 1, **text)])
+    for other in (5, None):
+        with pytest.raises(TypeError, match="iterable"):
+            memory.create_hold_batch(other)  # type: ignore[arg-type]
+    assert numbers(memory, lamp) == (50, 0, 0, 0)
+
+
+def test_a_batch_has_an_end(memory: Engine, lamp: int) -> None:
+    with pytest.raises(InvalidArgumentError, match="requests must be at most"):
+        memory.create_hold_batch(itertools.repeat((lamp, 1)))
+
+    def requests() -> Any:
+        yield lamp, 1
+        raise KeyError(lamp)
+
+    with pytest.raises(KeyError):
+        memory.create_hold_batch(requests())
+    assert numbers(memory, lamp) == (50, 0, 0, 0)
+
+
 @pytest.mark.parametrize("make", [tuple, list, UserList])
 def test_a_cart_is_pairs_of_any_kind(memory: Engine, lamp: int, make: Any) -> None:
     other = memory.create_product("Shade", "5", 9).id
@@ -133,11 +187,6 @@ def test_an_error_of_the_callers_own_iterator_is_passed_on(memory: Engine, lamp:
 
     with pytest.raises(KeyError):
         memory.create_holds(lines())
-
-
-def type_name(value: object) -> str:
-    """Name a test: some numbers cannot be formatted."""
-    return type(value).__name__
 
 
 NO_NUMBERS: list[Any] = [True, False, 1.5, 2.0, 10**5000, -(10**5000), "1\n2", float("nan")]

@@ -15,7 +15,14 @@ import uvloop
 import stockade
 from conftest import WITHIN
 from locking import locked, queued
-from stockade import AsyncEngine, Engine, InsufficientStockError, MisuseError
+from stockade import (
+    AsyncEngine,
+    Engine,
+    HoldRequest,
+    InsufficientStockError,
+    InvalidArgumentError,
+    MisuseError,
+)
 
 if TYPE_CHECKING:
     from conftest import Store
@@ -43,6 +50,19 @@ async def test_hundreds_of_calls_sell_a_product_out_exactly(store: Store) -> Non
         assert {order.hold_id for order in orders} == {hold.id for hold in held}
         units = (await engine.audit()).units
         assert (units.stock, units.held, units.pending) == (0, 0, CALLS // 2)
+
+
+async def test_a_batch_is_one_call_with_a_result_for_each_request(store: Store) -> None:
+    async with store.async_engine() as engine:
+        lamp = await engine.create_product("Lamp", 10, CALLS // 2)
+        requests = [HoldRequest(lamp.id, 1, ttl="1m")] * CALLS
+        results = await engine.create_hold_batch([*requests, HoldRequest(lamp.id, -1)])
+        assert isinstance(results.pop(), InvalidArgumentError)
+        held = [result for result in results if isinstance(result, stockade.Hold)]
+        assert held == results[: CALLS // 2]
+        assert len({hold.id for hold in held}) == CALLS // 2
+        assert all(isinstance(result, InsufficientStockError) for result in results[len(held) :])
+        assert (await engine.create_order(held[0])).hold_id == held[0].id
 
 
 async def test_calls_wake_the_loop_together(file_store: Store) -> None:

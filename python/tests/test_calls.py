@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -12,9 +13,12 @@ from conftest import numbers, requests
 from stockade import (
     Engine,
     EventKind,
+    Hold,
+    HoldRequest,
     HoldStatus,
     IdempotencyMismatchError,
     InsufficientStockError,
+    InvalidArgumentError,
     MisuseError,
     NotFoundError,
     OrderStatus,
@@ -77,6 +81,42 @@ def test_a_cart_is_all_or_nothing(engine: Engine) -> None:
     ]
     assert refused.value.available is None
     assert numbers(engine, lamp.id) == (3, 2, 0, 0)
+
+
+def test_a_batch_has_a_hold_or_an_error_for_each_request(engine: Engine) -> None:
+    lamp, desk = engine.create_product("Lamp", 10, 5), engine.create_product("Desk", 90, 1)
+    requests: list[HoldRequest | tuple[int, int] | list[int]] = [
+        HoldRequest(lamp.id, 2, ttl=60, key="batch-1"),
+        (desk.id, 1),
+        HoldRequest(str(lamp.id), "0"),
+        [desk.id, 1],
+        (10**12, 1),
+        HoldRequest(lamp.id, 2, ttl=timedelta(minutes=1), key="batch-1", customer=None),
+        HoldRequest(lamp.id, 1, customer="ann"),
+    ]
+    results = engine.create_hold_batch(requests)
+    first, second, zero, short, unknown, again, third = results
+    assert isinstance(first, Hold)
+    assert isinstance(second, Hold)
+    assert isinstance(third, Hold)
+    assert (first.product_id, first.quantity, first.replayed) == (lamp.id, 2, False)
+    assert first.expires_at - first.created_at == timedelta(minutes=1)
+    assert second.product_id == desk.id
+    assert isinstance(zero, InvalidArgumentError)
+    assert isinstance(short, InsufficientStockError)
+    assert (short.available, [line.product_id for line in short.short]) == (0, [desk.id])
+    assert isinstance(unknown, NotFoundError)
+    assert again == first
+    assert isinstance(again, Hold)
+    assert again.replayed
+    assert numbers(engine, lamp.id) == (2, 3, 0, 0)
+    # A hold of a batch is one as any other.
+    with first, second:
+        engine.create_order(first)
+    assert numbers(engine, lamp.id) == (2, 1, 2, 0)
+    assert numbers(engine, desk.id) == (1, 0, 0, 0)
+    assert engine.create_hold_batch([]) == []
+    assert pickle.loads(pickle.dumps(results[:3]))[0] == first
 
 
 def test_a_hold_is_extended_and_released(engine: Engine) -> None:
@@ -161,6 +201,8 @@ def test_a_closed_engine_refuses_calls(store: Store) -> None:
     assert engine.closed
     with pytest.raises(MisuseError):
         engine.product(1)
+    with pytest.raises(MisuseError):
+        engine.create_hold_batch([])
 
 
 def test_unknown_ids_are_not_found(engine: Engine) -> None:

@@ -25,6 +25,7 @@ const LINES_MAX: usize = 32;
 /// ```
 ///
 /// `size` and `tail` are the declared size of the request and its last byte;
+/// `last` is the declared size of the last request of a batch.
 /// `room` is the declared size of the response struct; `null` lists NULL
 /// arguments: `engine`, `request`, `answer`, `error`, `replayed`, and
 /// `options`. Everything else is valid.

@@ -6,6 +6,7 @@ use std::ptr;
 use stockade_ffi::code::stockade_code_name;
 use stockade_ffi::engine::*;
 use stockade_ffi::events::*;
+use stockade_ffi::hold_batch::*;
 use stockade_ffi::holds::*;
 use stockade_ffi::numbers::*;
 use stockade_ffi::orders::*;
@@ -18,6 +19,10 @@ use super::line::{Line, pointer, unless_null};
 use super::program::Program;
 use super::struct_memory::StructMemory;
 
+/// The most requests of a batch, which bounds its memory: each may declare 64
+/// KiB.
+const BATCH_MAX: usize = 16;
+
 /// Makes a call; ignores unknown ones.
 pub fn run(program: &mut Program, line: &Line<'_>) {
     match line.call {
@@ -26,6 +31,7 @@ pub fn run(program: &mut Program, line: &Line<'_>) {
         | "hold" => {
             holds(program, line);
         }
+        "create_hold_batch" => hold_batch(program, line),
         "create_order" | "order" | "record_payment" => orders(program, line),
         "ping" | "sweep" | "events" | "metrics" | "close" => housekeeping(program, line),
         "id" | "quantity" | "price" | "names" => without_an_engine(line),
@@ -181,6 +187,66 @@ fn holds(program: &mut Program, line: &Line<'_>) {
     if done {
         program.hold = answer.text(offset_of!(stockade_hold, token), 40).to_vec();
     }
+}
+
+/// Makes a batch of the lines, `lines=1x2,2x3`. The other fields are those of
+/// the requests at `from` and later; the last declares the size `last`.
+fn hold_batch(program: &mut Program, line: &Line<'_>) {
+    let engine = program.engine(line);
+    let (key, customer) = (line.text("key"), line.text("customer"));
+    let from = line.number("from") as usize;
+    let mut requests = Vec::new();
+    for (index, one) in lines(line).into_iter().take(BATCH_MAX).enumerate() {
+        let mut request = stockade_hold_request {
+            struct_size: 0,
+            quantity: one.quantity,
+            product_id: one.product_id,
+            ttl_us: 0,
+            has_ttl: 0,
+            reserved: 0,
+            key: ptr::null(),
+            customer: ptr::null(),
+        };
+        if index >= from {
+            request.ttl_us = line.number("ttl");
+            let is_given = u64::from(line.given("ttl").is_some());
+            request.has_ttl = line.given("has_ttl").unwrap_or(is_given) as u32;
+            request.reserved = line.number("reserved") as u32;
+            (request.key, request.customer) = (pointer(&key), pointer(&customer));
+        }
+        requests.push(request);
+    }
+    let count = requests.len() as u64;
+    let array = StructMemory::requests(line, requests);
+    // As for the lines of a cart.
+    let given = match line.given("count") {
+        Some(given) if given > STOCKADE_HOLD_BATCH_MAX => given,
+        given => given.unwrap_or(count).min(count),
+    };
+    let mut results = ptr::null_mut();
+    let place = unless_null(line, "answer", &raw mut results);
+    // SAFETY: as in `holds`.
+    let done = expect_result(line, |error| unsafe {
+        stockade_engine_create_hold_batch(engine, array.pointer(), given, place, error)
+    });
+    // SAFETY: null or a live list.
+    let made = unsafe { stockade_hold_results_count(results) };
+    assert_eq!(made as u64, if done { given } else { 0 });
+    let hold = StructMemory::answer::<stockade_hold>(line);
+    let mut replayed = false;
+    let replayed = unless_null(line, "replayed", &raw mut replayed);
+    for index in (0..made).chain([line.number("index") as usize]) {
+        // SAFETY: as above; the struct is as large as it declares.
+        let found = expect_result(line, |error| unsafe {
+            stockade_hold_results_get(results, index, hold.pointer(), replayed, error)
+        });
+        assert!(!found || index < made);
+        if found {
+            program.hold = hold.text(offset_of!(stockade_hold, token), 40).to_vec();
+        }
+    }
+    // SAFETY: it came from the call, and is freed once.
+    unsafe { stockade_hold_results_free(results) };
 }
 
 /// Parses the lines of a cart: `lines=1x2,2x3`.

@@ -37,6 +37,34 @@ impl StructMemory {
         place
     }
 
+    /// An array of requests of the size in `size=`, or their real one; the last
+    /// one declares `last=` or the same. All are zero-padded, except for the
+    /// last byte, `tail=`.
+    pub fn requests<T>(line: &Line<'_>, values: Vec<T>) -> Self {
+        let size = line.given("size").unwrap_or(size_of::<T>() as u64);
+        let stride = if size > SIZE_MAX { HEAD } else { (size as usize).max(HEAD) };
+        let place = Self::zeroed(stride * values.len().max(1), line.is_null("request"));
+        let last = values.len().saturating_sub(1);
+        for (index, value) in values.iter().enumerate() {
+            let known = stride.min(size_of::<T>());
+            let declared = line.given("last").filter(|_| index == last && index > 0);
+            let declared = declared.unwrap_or(size) as u32;
+            // SAFETY: the array has `stride` bytes for each value, which is
+            // at least the head, and `value` has no padding.
+            unsafe {
+                let element = place.start.add(index * stride);
+                let from = ptr::from_ref(value).cast::<u8>();
+                ptr::copy_nonoverlapping(from.add(HEAD), element.add(HEAD), known - HEAD);
+                element.cast::<u32>().write_unaligned(declared);
+            }
+        }
+        if let Some(tail) = line.given("tail").filter(|_| stride > size_of::<T>()) {
+            // SAFETY: it is the last byte.
+            unsafe { place.start.add(place.layout.size() - 1).write(tail as u8) };
+        }
+        place
+    }
+
     /// A response struct of the size in `room=`, or its real one.
     pub fn answer<T>(line: &Line<'_>) -> Self {
         Self::sized::<T>(line.given("room"), line.is_null("answer"))
@@ -50,14 +78,20 @@ impl StructMemory {
     fn sized<T>(size: Option<u64>, is_null: bool) -> Self {
         let size = size.unwrap_or(size_of::<T>() as u64);
         let bytes = if size > SIZE_MAX { HEAD } else { (size as usize).max(HEAD) };
+        let place = Self::zeroed(bytes, is_null);
+        // SAFETY: it is large enough and sufficiently aligned.
+        unsafe { place.start.cast::<u32>().write(size as u32) };
+        place
+    }
+
+    /// Zeroed memory, which is not empty.
+    fn zeroed(bytes: usize, is_null: bool) -> Self {
         let layout = Layout::from_size_align(bytes, align_of::<u64>()).expect("a layout");
         // SAFETY: its size is not zero.
         let start = unsafe { alloc_zeroed(layout) };
         if start.is_null() {
             handle_alloc_error(layout);
         }
-        // SAFETY: it is large enough and sufficiently aligned.
-        unsafe { start.cast::<u32>().write(size as u32) };
         Self { start, layout, is_null }
     }
 

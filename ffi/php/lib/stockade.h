@@ -68,6 +68,7 @@ typedef struct stockade_audit stockade_audit;
 typedef struct stockade_engine stockade_engine;
 typedef struct stockade_error stockade_error;
 typedef struct stockade_events stockade_events;
+typedef struct stockade_hold_results stockade_hold_results;
 typedef struct stockade_holds stockade_holds;
 typedef struct stockade_options stockade_options;
 typedef struct stockade_products stockade_products;
@@ -276,6 +277,18 @@ stockade_code stockade_events_get(const stockade_events *events,
                                   stockade_error **error);
 void stockade_events_free(stockade_events *events);
 const char *stockade_event_kind_name(uint32_t kind);
+stockade_code stockade_engine_create_hold_batch(const stockade_engine *engine,
+                                                const stockade_hold_request *requests,
+                                                uint64_t count,
+                                                stockade_hold_results **results,
+                                                stockade_error **error);
+size_t stockade_hold_results_count(const stockade_hold_results *results);
+stockade_code stockade_hold_results_get(const stockade_hold_results *results,
+                                        size_t index,
+                                        stockade_hold *hold,
+                                        bool *replayed,
+                                        stockade_error **error);
+void stockade_hold_results_free(stockade_hold_results *results);
 stockade_code stockade_engine_create_hold(const stockade_engine *engine,
                                           const stockade_hold_request *request,
                                           stockade_hold *hold,

@@ -246,6 +246,53 @@ final class Engine
     }
 
     /**
+     * Creates many holds by one call, each on its own, and waits once for all
+     * of them. An invalid request costs only itself.
+     *
+     * @param iterable<HoldRequest> $requests at most 65,536
+     * @return list<HoldResult> one for each request, in the same order: a hold,
+     *     or an exception that is not thrown
+     */
+    public function createHoldBatch(iterable $requests): array
+    {
+        $read = Arguments::holdRequests($requests);
+        $call = new Call($this->handle);
+        $valid = array_values(array_filter($read, is_array(...)));
+        $count = count($valid);
+        // C has no arrays of zero elements.
+        $array = $call->ffi->new('stockade_hold_request[' . max(1, $count) . ']');
+        $size = FFI::sizeof($array[0]);
+        foreach ($valid as $index => [$productId, $quantity, $life, $key, $customer]) {
+            $request = $array[$index];
+            $request->struct_size = $size;
+            $request->product_id = $productId;
+            $request->quantity = $quantity;
+            [$request->has_ttl, $request->ttl_us] = [$life === null ? 0 : 1, $life ?? 0];
+            $request->key = $call->text('key', $key);
+            $request->customer = $call->text('customer', $customer);
+        }
+        $results = $call->make('stockade_hold_results *');
+        $call->check($call->ffi->stockade_engine_create_hold_batch(
+            $call->engine,
+            FFI::addr($array[0]),
+            $count,
+            FFI::addr($results),
+            $call->errorOut
+        ));
+        try {
+            $made = (new Reader($call))->holdResults($results);
+        } finally {
+            $call->ffi->stockade_hold_results_free($results);
+        }
+        $all = [];
+        $next = 0;
+        foreach ($read as $request) {
+            $all[] = is_array($request) ? $made[$next++] : HoldResult::refused($request);
+        }
+        return $all;
+    }
+
+    /**
      * Releases a hold. One that is released or expired already is not changed.
      *
      * @param ?string $token the hold's token; an invalid one

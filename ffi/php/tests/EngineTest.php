@@ -12,6 +12,8 @@ use Stockade\Exception\InvalidArgument;
 use Stockade\Exception\Misuse;
 use Stockade\Exception\StockadeException;
 use Stockade\Exception\Unavailable;
+use Stockade\HoldRequest;
+use Stockade\HoldResult;
 use Stockade\HoldStatus;
 use Stockade\Native\Library;
 use Stockade\OrderStatus;
@@ -73,6 +75,49 @@ final class EngineTest extends TestCase
         self::assertSame([6, 2, 1], [$lamp->stock, $lamp->held, $lamp->pending]);
     }
 
+    public function testARequestOfABatchCostsOnlyItself(): void
+    {
+        $engine = Engine::open('sqlite::memory:', ['max_per_customer' => 2]);
+        [$lamp, $pin] = [$engine->createProduct('Lamp', '1', 5)->id, $engine->createProduct('Pin', '1', 1)->id];
+        $requests = static function () use ($lamp, $pin): \Generator {
+            yield new HoldRequest($lamp, 2, ttl: 60, key: 'one');
+            foreach ([0, -1, 1.5, true, '2abc', 4294967296] as $quantity) {
+                yield new HoldRequest($lamp, $quantity);
+            }
+            yield new HoldRequest(-1, 1);
+            yield new HoldRequest($lamp, 1, ttl: NAN);
+            yield new HoldRequest($lamp, 1, ttl: 0);
+            yield new HoldRequest($lamp, 1, key: "a\0b");
+            yield new HoldRequest($lamp, 1, customer: "\xff");
+            yield new HoldRequest((string) $lamp, '2', '60', 'one');
+            yield new HoldRequest($pin, 1, customer: 'ann');
+            yield new HoldRequest($pin, 1);
+            yield new HoldRequest(77, 1);
+            yield new HoldRequest($lamp, 3, customer: 'ann');
+        };
+        $results = $engine->createHoldBatch($requests());
+        $words = array_map(static fn (HoldResult $result): string => $result->error->error ?? '', $results);
+        self::assertSame(
+            ['', ...array_fill(0, 11, 'invalid_argument'), '', '', 'insufficient_stock', 'not_found', 'quantity_limit'],
+            $words
+        );
+        foreach ($results as $result) {
+            self::assertNotSame($result->hold === null, $result->error === null);
+        }
+        [$first, $again] = [$results[0]->hold, $results[12]->hold];
+        self::assertSame([$first->id, $first->token], [$again->id, $again->token]);
+        self::assertSame([false, true], [$first->replayed, $again->replayed]);
+        self::assertSame([0, $pin], [$results[14]->error->available, $results[14]->error->short[0]->productId]);
+        $engine->createOrder($first->id, $lamp);
+        $lamp = $engine->product($lamp);
+        self::assertSame([3, 0, 2], [$lamp->stock, $lamp->held, $lamp->pending]);
+
+        self::assertSame([], $engine->createHoldBatch([]));
+        $many = $engine->createHoldBatch(array_fill(0, 1_000, new HoldRequest($lamp->id, 1)));
+        self::assertCount(3, array_filter($many, static fn (HoldResult $result): bool => $result->hold !== null));
+        self::assertTrue($engine->audit()->consistent);
+    }
+
     public function testAnErrorSaysWhatIsToBeDone(): void
     {
         $engine = Engine::open('sqlite::memory:');
@@ -120,6 +165,14 @@ final class EngineTest extends TestCase
         yield 'key with a NUL' => [static fn (Engine $e) => $e->createHold(1, 1, key: "a\0b")];
         yield 'key that is not UTF-8' => [static fn (Engine $e) => $e->createHold(1, 1, key: "\xff")];
         yield 'id with a NUL' => [static fn (Engine $e) => $e->product("1\0")];
+        yield 'request of a batch' => [static fn (Engine $e) => $e->createHoldBatch([[1, 1]])];
+        yield 'batch without end' => [static function (Engine $e): array {
+            return $e->createHoldBatch((static function (): \Generator {
+                while (true) {
+                    yield new HoldRequest(1, 1);
+                }
+            })());
+        }];
         yield 'negative stock' => [static fn (Engine $e) => $e->createProduct('Lamp', '1', -1)];
         yield 'price' => [static fn (Engine $e) => $e->createProduct('Lamp', '1.999', 1)];
         yield 'limit' => [static fn (Engine $e) => $e->products(limit: -1)];
@@ -189,6 +242,11 @@ final class EngineTest extends TestCase
         $engine = Engine::open('sqlite::memory:');
         $engine->close();
         $engine->close();
+        try {
+            $engine->createHoldBatch([]);
+            self::fail('it was taken');
+        } catch (Misuse) {
+        }
         $this->expectException(Misuse::class);
         $engine->ping();
     }

@@ -1,4 +1,4 @@
-"""The engine's responses, as frozen dataclasses."""
+"""The engine's responses, and the requests of a batch, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from decimal import Decimal
+
+    from stockade._settings import Duration
 
 
 class HoldStatus(enum.StrEnum):
@@ -107,6 +109,17 @@ class ProductPage:
     items: tuple[Product, ...]
     next: int | None
     """`after` of the next page; `None` on the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequest:
+    """One request of `Engine.create_hold_batch`, with the arguments of `create_hold`."""
+
+    product_id: int | str
+    quantity: int | str
+    ttl: Duration | None = None
+    key: str | None = None
+    customer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from stockade._model import (
     Cart,
     Event,
     Hold,
+    HoldRequest,
     Order,
     PaymentReceipt,
     Product,
@@ -17,6 +18,7 @@ from stockade._model import (
     SweepReport,
 )
 from stockade._settings import Duration, Settings
+from stockade.exceptions import StockadeError
 
 __all__ = [
     "ERROR_CODES",
@@ -222,6 +224,36 @@ class Engine:
 
         """
 
+    def create_hold_batch(
+        self, requests: Iterable[HoldRequest | _Line]
+    ) -> list[Hold | StockadeError]:
+        """Create many holds by one call, each on its own.
+
+        Requests for one product are decided in their order. The call waits
+        once for all of them:
+
+            for result in engine.create_hold_batch([(lamp.id, 2), (desk.id, 1)]):
+                if isinstance(result, Hold):
+                    print(result.token)
+                else:
+                    print(result.code)
+
+        Args:
+            requests: At most 65,536 `HoldRequest` objects, or pairs (tuples or
+                lists) of product and quantity.
+
+        Returns:
+            For each request, in the same order, its hold, or the exception that
+            `create_hold` would have raised. An invalid request costs only itself.
+
+        Raises:
+            TypeError: A request is neither, or a text is not a `str`.
+            InvalidArgumentError: Too many requests.
+            UnavailableError: Each request took effect in whole or not at all.
+            MisuseError.
+
+        """
+
     def release_hold(self, hold: Hold | _Number, *, token: str | None = None) -> Hold:
         """Release a hold; one that is released or expired already is not changed.
 
@@ -423,6 +455,9 @@ class AsyncEngine:
         key: str | None = None,
         customer: str | None = None,
     ) -> HoldCall[Cart]: ...
+    def create_hold_batch(
+        self, requests: Iterable[HoldRequest | _Line]
+    ) -> Call[list[Hold | StockadeError]]: ...
     def release_hold(self, hold: Hold | _Number, *, token: str | None = None) -> Call[Hold]: ...
     def extend_hold(
         self,

@@ -6,6 +6,8 @@ namespace Stockade\Native;
 
 use SensitiveParameter;
 use Stockade\Exception\InvalidArgument;
+use Stockade\Exception\StockadeException;
+use Stockade\HoldRequest;
 
 /**
  * Validates arguments. Each error names its argument.
@@ -21,7 +23,7 @@ final class Arguments
     private const TTL_SECONDS_MAX = 1e12;
     /** The most bytes of a value that a message shows. */
     private const SHOWN_BYTES = 40;
-    /** The library's limit of cart lines. */
+    /** The library's limit of cart lines, and of the requests of a batch. */
     private const LINES_MAX = 65_536;
 
     /** A whole number, or the text of one. */
@@ -115,6 +117,38 @@ final class Arguments
                 }
             }
             $read[] = [self::id('product_id', $line[0]), self::quantity($line[1])];
+        }
+        return $read;
+    }
+
+    /**
+     * The requests of a batch. The error of one that is invalid stands in its place.
+     *
+     * @param iterable<mixed> $requests
+     * @return list<array{int, int, ?int, ?string, ?string}|StockadeException>
+     */
+    public static function holdRequests(iterable $requests): array
+    {
+        $read = [];
+        foreach ($requests as $request) {
+            $at = count($read);
+            if ($at >= self::LINES_MAX) {
+                throw InvalidArgument::because('requests must be at most ' . self::LINES_MAX);
+            }
+            if (!$request instanceof HoldRequest) {
+                throw self::refused("requests[{$at}] must be a HoldRequest", $request);
+            }
+            try {
+                $read[] = [
+                    self::id('product_id', $request->productId),
+                    self::quantity($request->quantity),
+                    self::ttl($request->ttl),
+                    $request->key === null ? null : self::text('key', $request->key),
+                    $request->customer === null ? null : self::text('customer', $request->customer),
+                ];
+            } catch (StockadeException $error) {
+                $read[] = $error;
+            }
         }
         return $read;
     }

@@ -107,7 +107,8 @@ final class Call
         return $read->cdata;
     }
 
-    private function exception(int $code): StockadeException
+    /** Takes the exception of a call that failed with this code. */
+    public function exception(int $code): StockadeException
     {
         [$ffi, $error] = [$this->ffi, $this->error];
         $class = StockadeException::classFor($code);

@@ -14,6 +14,7 @@ use Stockade\EventKind;
 use Stockade\Exception\Misuse;
 use Stockade\Finding;
 use Stockade\Hold;
+use Stockade\HoldResult;
 use Stockade\HoldStatus;
 use Stockade\Order;
 use Stockade\OrderStatus;
@@ -90,6 +91,23 @@ final class Reader
     public function holds(CData $holds): array
     {
         return $this->list('holds', 'hold', $holds, fn (CData $hold): Hold => $this->hold($hold, false));
+    }
+
+    /** @return list<HoldResult> */
+    public function holdResults(CData $results): array
+    {
+        [$ffi, $call] = [$this->call->ffi, $this->call];
+        $hold = $call->struct('stockade_hold');
+        [$place, $replayed] = [FFI::addr($hold), $call->replayedOut()];
+        $count = $ffi->stockade_hold_results_count($results);
+        $read = [];
+        for ($index = 0; $index < $count; $index++) {
+            $code = $ffi->stockade_hold_results_get($results, $index, $place, $replayed, $call->errorOut);
+            $read[] = $code === 0
+                ? HoldResult::held($this->hold($hold, $call->replayed()))
+                : HoldResult::refused($call->exception($code));
+        }
+        return $read;
     }
 
     /** @return list<Event> */
