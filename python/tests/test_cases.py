@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest import make_store
-from stockade import Engine, StockadeError
+from stockade import Engine, HoldRequest, StockadeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +42,10 @@ def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
             [(item["product_id"], item["quantity"]) for item in items], **args
         )
 
+    def create_hold_batch(*, requests: list[dict[str, Any]]) -> object:
+        results = engine.create_hold_batch(HoldRequest(**request) for request in requests)
+        return {"results": [{"code": "", **fields_of(result)} for result in results]}
+
     def create_order(*, hold_id: Any, **args: Any) -> object:
         return engine.create_order(hold_id, **args)
 
@@ -53,6 +57,7 @@ def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
         "product": lambda *, id: engine.product(id),  # noqa: A006
         "adjust_stock": engine.adjust_stock,
         "create_hold": engine.create_hold,
+        "create_hold_batch": create_hold_batch,
         "create_holds": create_holds,
         "hold": lambda *, id: engine.hold(id),  # noqa: A006
         "release_hold": lambda *, id, **args: engine.release_hold(id, **args),  # noqa: A006

@@ -8,6 +8,8 @@ use PHPUnit\Framework\TestCase;
 use RuntimeException;
 use Stockade\Engine;
 use Stockade\Exception\StockadeException;
+use Stockade\HoldRequest;
+use Stockade\HoldResult;
 
 /** The table of cases that every face runs: engine/tests/cases.json. */
 final class CasesTest extends TestCase
@@ -100,6 +102,10 @@ final class CasesTest extends TestCase
                     $a['key'] ?? null,
                     $a['customer'] ?? null
                 ),
+                'create_hold_batch' => ['results' => array_map(
+                    self::result(...),
+                    $engine->createHoldBatch(array_map(self::request(...), $a['requests']))
+                )],
                 'hold' => $engine->hold($a['id']),
                 'release_hold' => $engine->releaseHold($a['id'], $a['token'] ?? null),
                 'extend_hold' => $engine->extendHold($a['id'], $a['ttl'] ?? null, $a['token'] ?? null),
@@ -126,6 +132,24 @@ final class CasesTest extends TestCase
         } catch (StockadeException $error) {
             return ['code' => $error->error] + self::fields($error);
         }
+    }
+
+    /** @param array<string, mixed> $a */
+    private static function request(array $a): HoldRequest
+    {
+        return new HoldRequest(
+            $a['product_id'],
+            $a['quantity'],
+            $a['ttl'] ?? null,
+            $a['key'] ?? null,
+            $a['customer'] ?? null
+        );
+    }
+
+    /** @return array<string, mixed> */
+    private static function result(HoldResult $result): array
+    {
+        return ['code' => $result->error->error ?? ''] + self::fields($result->hold ?? $result->error);
     }
 
     /** @return array<string, mixed> */

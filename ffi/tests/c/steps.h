@@ -10,7 +10,15 @@
 #include <time.h>
 #include <stockade.h>
 
-enum { HOLDS_MAX = 8, TYPES_MAX = 512, SOON_SECONDS = 10 };
+enum { HOLDS_MAX = 8, RESULTS_MAX = 16, TYPES_MAX = 512, SOON_SECONDS = 10 };
+
+/* One result of a batch: a hold, or an error. */
+struct result {
+    stockade_code code;
+    stockade_error *error;
+    bool replayed;
+    stockade_hold hold;
+};
 
 /* The result of a call: the field of its kind, or an error. */
 struct answer {
@@ -21,6 +29,8 @@ struct answer {
     stockade_hold hold;
     stockade_hold holds[HOLDS_MAX];
     size_t hold_count;
+    struct result results[RESULTS_MAX];
+    size_t result_count;
     stockade_order order;
     stockade_payment_status payment;
     stockade_sweep_report sweep;
@@ -43,7 +53,17 @@ static inline struct answer no_answer(void)
     answer.sweep.struct_size = sizeof answer.sweep;
     for (int i = 0; i < HOLDS_MAX; i++)
         answer.holds[i].struct_size = sizeof answer.holds[i];
+    for (int i = 0; i < RESULTS_MAX; i++)
+        answer.results[i].hold.struct_size = sizeof answer.results[i].hold;
     return answer;
+}
+
+/* Frees the errors of an answer. */
+static inline void free_answer(struct answer *answer)
+{
+    stockade_error_free(answer->error);
+    for (int i = 0; i < RESULTS_MAX; i++)
+        stockade_error_free(answer->results[i].error);
 }
 
 static inline void fail(const char *why)
@@ -55,7 +75,7 @@ static inline void fail(const char *why)
 /* Starts one attempt of a step and frees the results of an earlier one. */
 static inline void begin(struct answer *answer)
 {
-    stockade_error_free(answer->error);
+    free_answer(answer);
     *answer = no_answer();
     step_is_met = true;
 }
@@ -105,25 +125,36 @@ static inline bool again(bool until, time_t began)
     return true;
 }
 
-static inline uint64_t error_available(const struct answer *answer)
+static inline uint64_t error_available(const stockade_error *error)
 {
     uint64_t available = UINT64_MAX;
-    stockade_error_available(answer->error, &available);
+    stockade_error_available(error, &available);
     return available;
 }
 
-static inline uint64_t error_order_id(const struct answer *answer)
+static inline uint64_t error_order_id(const stockade_error *error)
 {
     uint64_t order_id = UINT64_MAX;
-    stockade_error_order_id(answer->error, &order_id);
+    stockade_error_order_id(error, &order_id);
     return order_id;
 }
 
-static inline stockade_short_line error_short(const struct answer *answer, size_t index)
+static inline stockade_short_line error_short(const stockade_error *error, size_t index)
 {
     stockade_short_line line = STOCKADE_INIT(stockade_short_line);
-    stockade_error_short_line(answer->error, index, &line);
+    stockade_error_short_line(error, index, &line);
     return line;
+}
+
+/* The code of a result of a batch, empty for a hold. */
+static inline const char *result_code(const struct result *result)
+{
+    return result->code == STOCKADE_CODE_OK ? "" : stockade_code_name(result->code);
+}
+
+static inline bool result_replayed(const struct result *result)
+{
+    return result->replayed || stockade_error_replayed(result->error);
 }
 
 /* The library parses numbers given as text; a parse error is the
@@ -150,6 +181,23 @@ static inline void call_holds(stockade_engine *engine, struct answer *answer,
     for (size_t i = 0; i < answer->hold_count && i < HOLDS_MAX; i++)
         stockade_holds_get(holds, i, &answer->holds[i], NULL);
     stockade_holds_free(holds);
+}
+
+static inline void call_hold_batch(stockade_engine *engine, struct answer *answer,
+                                   const stockade_hold_request *requests, uint64_t count)
+{
+    stockade_hold_results *results = NULL;
+    answer->code = stockade_engine_create_hold_batch(engine, requests, count, &results,
+                                                     &answer->error);
+    answer->result_count = stockade_hold_results_count(results);
+    if (answer->result_count > RESULTS_MAX)
+        fail("a batch has too many results");
+    for (size_t i = 0; i < answer->result_count; i++) {
+        struct result *result = &answer->results[i];
+        result->code = stockade_hold_results_get(results, i, &result->hold, &result->replayed,
+                                                 &result->error);
+    }
+    stockade_hold_results_free(results);
 }
 
 /* The kinds of all events of a product, in order, each followed by a comma. */

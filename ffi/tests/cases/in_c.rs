@@ -80,13 +80,13 @@ impl Writer {
             )
             .expect("writes");
             self.named.insert(name.clone(), "product".to_owned());
-            writeln!(end, "    stockade_error_free(a_{name}.error);").expect("writes");
+            writeln!(end, "    free_answer(&a_{name});").expect("writes");
         }
         for (index, step) in case.steps.iter().enumerate() {
             let unnamed = format!("{index}");
             let name = step.name.as_ref().unwrap_or(&unnamed);
             body += &self.step(index, name, step);
-            writeln!(end, "    stockade_error_free(a_{name}.error);").expect("writes");
+            writeln!(end, "    free_answer(&a_{name});").expect("writes");
             if let Some(name) = &step.name {
                 self.named.insert(name.clone(), step.call.clone());
             }
@@ -144,12 +144,7 @@ impl Writer {
     /// Generates the call itself.
     fn call(&mut self, a: &str, step: &Step) -> String {
         let args = &step.args;
-        let ttl = |lines: &mut Vec<String>| {
-            if let Some(ttl) = args.get("ttl") {
-                lines.push("r.has_ttl = 1;".to_owned());
-                lines.push(format!("r.ttl_us = {ttl} * UINT64_C(1000000);"));
-            }
-        };
+        let ttl = |lines: &mut Vec<String>| lines.extend(ttl("r", args));
         let mut lines = Vec::new();
         let by_id = |function: &str, id: String, field: &str| {
             format!(
@@ -188,12 +183,22 @@ impl Writer {
                 lines.push(
                     "stockade_hold_request r = STOCKADE_INIT(stockade_hold_request);".to_owned(),
                 );
-                lines.push(format!("r.product_id = {};", self.id(a, args, "product_id")));
-                lines.push(format!("r.quantity = {};", self.quantity(a, &args["quantity"])));
-                ttl(&mut lines);
-                lines.extend(self.given("key", args));
-                lines.extend(self.given("customer", args));
+                lines.extend(self.hold_request(a, "r", args));
                 lines.push(replayable(a, "create_hold", "hold"));
+            }
+            "create_hold_batch" => {
+                let requests = args["requests"].as_array().expect("requests");
+                let count = requests.len();
+                lines.push(format!(
+                    "stockade_hold_request requests[{}] = {{STOCKADE_INIT(stockade_hold_request)}};",
+                    count.max(1)
+                ));
+                for (index, request) in requests.iter().enumerate() {
+                    let (r, request) = (format!("requests[{index}]"), request.as_object());
+                    lines.push(format!("{r}.struct_size = sizeof {r};"));
+                    lines.extend(self.hold_request(a, &r, request.expect("a request")));
+                }
+                lines.push(format!("call_hold_batch(engine, &{a}, requests, {count});"));
             }
             "create_holds" => {
                 let items = args["items"].as_array().expect("lines");
@@ -270,9 +275,25 @@ impl Writer {
         lines.iter().map(|line| format!("                {line}\n")).collect()
     }
 
+    /// Fills in a request for a hold.
+    fn hold_request(&mut self, a: &str, r: &str, args: &Map<String, Value>) -> Vec<String> {
+        let mut lines = vec![
+            format!("{r}.product_id = {};", self.id(a, args, "product_id")),
+            format!("{r}.quantity = {};", self.quantity(a, &args["quantity"])),
+        ];
+        lines.extend(ttl(r, args));
+        lines.extend(self.given_of(r, "key", args));
+        lines.extend(self.given_of(r, "customer", args));
+        lines
+    }
+
     /// Sets a text field of the request, if given.
     fn given(&mut self, field: &str, args: &Map<String, Value>) -> Option<String> {
-        args.get(field).map(|text| format!("r.{field} = {};", self.text(text)))
+        self.given_of("r", field, args)
+    }
+
+    fn given_of(&mut self, r: &str, field: &str, args: &Map<String, Value>) -> Option<String> {
+        args.get(field).map(|text| format!("{r}.{field} = {};", self.text(text)))
     }
 
     fn variable(&mut self, kind: &str, what: &str) -> String {
@@ -381,7 +402,11 @@ impl Writer {
             Value::Array(items) => {
                 let count = match path {
                     ["holds"] => format!("a_{name}.hold_count"),
+                    ["results"] => format!("a_{name}.result_count"),
                     ["short"] => format!("stockade_error_short_count(a_{name}.error)"),
+                    ["results", index, "short"] => {
+                        format!("stockade_error_short_count(a_{name}.results[{index}].error)")
+                    }
                     other => panic!("{other:?} is no list"),
                 };
                 checks.push(format!("expect_number({shown}, {}, {count});", items.len()));
@@ -410,12 +435,19 @@ impl Writer {
 fn field_of(name: &str, call: &str, path: &[&str]) -> (String, bool) {
     let a = format!("a_{name}");
     let (place, field) = match (call, path) {
-        ("error", ["short", index, field]) => {
-            return (format!("error_short(&{a}, {index}).{field}"), false);
+        ("error", path) => return (field_of_error(&format!("{a}.error"), path), false),
+        ("create_hold_batch", ["results", index, path @ ..]) => {
+            let result = format!("{a}.results[{index}]");
+            match path {
+                ["code"] => return (format!("result_code(&{result})"), true),
+                ["replayed"] => return (format!("result_replayed(&{result})"), false),
+                ["available"] | ["short", ..] => {
+                    return (field_of_error(&format!("{result}.error"), path), false);
+                }
+                [field] => (format!("{result}.hold"), *field),
+                other => panic!("no field {other:?}"),
+            }
         }
-        ("error", ["available"]) => return (format!("error_available(&{a})"), false),
-        ("error", ["order_id"]) => return (format!("error_order_id(&{a})"), false),
-        ("error", ["replayed"]) => return (format!("stockade_error_replayed({a}.error)"), false),
         (_, ["replayed"]) => return (format!("{a}.replayed"), false),
         ("record_payment", ["status"]) => {
             return (format!("stockade_payment_status_name({a}.payment)"), true);
@@ -441,6 +473,24 @@ fn field_of(name: &str, call: &str, path: &[&str]) -> (String, bool) {
         "qty" => (format!("{place}.quantity"), false),
         _ => (format!("{place}.{field}"), false),
     }
+}
+
+/// Returns C code for a number of an error object.
+fn field_of_error(error: &str, path: &[&str]) -> String {
+    match path {
+        ["short", index, field] => format!("error_short({error}, {index}).{field}"),
+        ["available"] => format!("error_available({error})"),
+        ["order_id"] => format!("error_order_id({error})"),
+        ["replayed"] => format!("stockade_error_replayed({error})"),
+        other => panic!("no field {other:?}"),
+    }
+}
+
+/// Returns C code that sets the time to live of the request `r`, if given.
+fn ttl(r: &str, args: &Map<String, Value>) -> Vec<String> {
+    args.get("ttl").map_or_else(Vec::new, |ttl| {
+        vec![format!("{r}.has_ttl = 1;"), format!("{r}.ttl_us = {ttl} * UINT64_C(1000000);")]
+    })
 }
 
 fn replayable(a: &str, function: &str, field: &str) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use stockade::{
-    CartRequest, Engine, Error, ExtendRequest, HoldId, HoldRequest, NewProduct, OrderId,
+    CartRequest, Engine, Error, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, OrderId,
     OrderRequest, Outcome, PaymentEvent, PaymentToken, ProductId, ReleaseRequest, Replayable,
     Result, StockAdjustment, Token, parse_quantity,
 };
@@ -123,11 +123,16 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             Ok(json!(engine.adjust_stock(&adjustment)?.value))
         }
         "create_hold" => {
-            let product_id: ProductId = args.id("product_id")?;
-            let mut request = HoldRequest::new(product_id, args.quantity()?);
-            (request.ttl, request.key) = (args.ttl(), args.text("key"));
-            request.customer = args.text("customer");
-            Ok(replayable(engine.create_hold(&request)?, |hold| json!(hold)))
+            Ok(replayable(engine.create_hold(hold_request(args)?)?, |hold| json!(hold)))
+        }
+        "create_hold_batch" => {
+            let requests = args.0["requests"].as_array().expect("requests").iter();
+            let request = |request: &Value| {
+                hold_request(&Args(request.as_object().expect("a request").clone()))
+            };
+            let results =
+                engine.create_hold_batch(requests.map(request).collect::<Result<_>>()?)?;
+            Ok(json!({ "results": results.into_iter().map(result).collect::<Vec<_>>() }))
         }
         "create_holds" => {
             let lines = args.0["items"].as_array().expect("lines").iter().map(|line| {
@@ -167,6 +172,25 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
         }
         "close" => engine.close().map(|()| json!({})),
         other => panic!("unknown call {other}"),
+    }
+}
+
+fn hold_request(args: &Args) -> Result<HoldRequest> {
+    let mut request = HoldRequest::new(args.id::<ProductId>("product_id")?, args.quantity()?);
+    (request.ttl, request.key) = (args.ttl(), args.text("key"));
+    request.customer = args.text("customer");
+    Ok(request)
+}
+
+/// One result of a batch.
+fn result(result: Result<Replayable<Hold>>) -> Value {
+    match result {
+        Ok(held) => {
+            let mut shown = replayable(held, |hold| json!(hold));
+            shown["code"] = json!("");
+            shown
+        }
+        Err(error) => of_error(&error),
     }
 }
 

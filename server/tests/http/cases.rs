@@ -94,6 +94,14 @@ impl Face for Server {
                     json!({ "holds": body["holds"], "replayed": made.is_replayed() })
                 })
             }
+            "create_hold_batch" => {
+                let lines = batch_lines(&args.0["requests"]);
+                let headers = [("content-type", "application/jsonl")];
+                // JSON Lines are no JSON value, with which the document's schema could
+                // be compared.
+                let answer = self.exchange("POST", "/api/holds/batch", &headers, &lines);
+                outcome(&answer, batch_results)
+            }
             "hold" => within("hold", &self.get(&format!("/api/holds/{}", args.part("id")))),
             "release_hold" => {
                 let path = format!("/api/holds/{}", args.part("id"));
@@ -179,6 +187,39 @@ fn within(name: &str, answer: &Answer) -> Outcome {
         fields["replayed"] = json!(answer.is_replayed());
         fields
     })
+}
+
+/// Returns a batch's requests as JSON Lines.
+fn batch_lines(requests: &Value) -> String {
+    let line = |request: &Value| {
+        let mut line = request.as_object().unwrap().clone();
+        if let Some(key) = line.remove("key") {
+            line.insert("idempotency_key".to_owned(), key);
+        }
+        format!("{}\n", Value::Object(line))
+    };
+    requests.as_array().unwrap().iter().map(line).collect()
+}
+
+/// Converts the answers to a batch. The status of each must be the one that the
+/// contract gives its code.
+fn batch_results(answer: &Answer) -> Value {
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/jsonl")));
+    let result = |line: &str| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        let is_replayed = line["replayed"] == true;
+        let (code, status) = match line["code"].as_str() {
+            Some(code) => (code.to_owned(), STATUSES.iter().find(|(one, _)| *one == code)),
+            None => (String::new(), Some(&("", 200))),
+        };
+        let (_, status) = status.unwrap_or_else(|| panic!("not the contract's: {line}"));
+        assert_eq!((&line["status"], &line["success"]), (&json!(status), &json!(code.is_empty())));
+        let mut fields = if code.is_empty() { line["hold"].take() } else { line };
+        (fields["code"], fields["replayed"]) = (json!(code), json!(is_replayed));
+        fields
+    };
+    let results: Vec<_> = answer.body.lines().map(result).collect();
+    json!({ "results": results })
 }
 
 fn payment(server: &Server, Args(mut args): Args) -> Outcome {
