@@ -28,6 +28,17 @@ const PAID: i64 = 1;
 const CANCELLED: i64 = 2;
 const HOLD_CREATED: i64 = 0;
 
+/// Expands an entry of an outbox row: kind, product, hold or 0, order or 0, units and
+/// version of an event, and for a run of them their number.
+fn events_of(run: &[i64]) -> impl Iterator<Item = [i64; 6]> {
+    let first: [i64; 6] = run[..6].try_into().expect("six numbers");
+    let nth = |id: i64, at: i64| if id == 0 { 0 } else { id + at };
+    (0..run.get(6).copied().unwrap_or(1)).map(move |at| {
+        let [kind, product, hold, order, units, version] = first;
+        [kind, product, nth(hold, at), nth(order, at), units, version]
+    })
+}
+
 /// Unpacks a row of holds: first id, product, quantities and statuses in
 /// hexadecimal.
 fn unpack(row: &str) -> Vec<(u64, [i64; 3])> {
@@ -98,7 +109,8 @@ impl StoreDump {
         }
         for row in events.lines() {
             let body = row.split('\t').nth(1).unwrap_or_default();
-            dump.events.push(serde_json::from_str(body).expect("events"));
+            let runs: Vec<Vec<i64>> = serde_json::from_str(body).expect("events");
+            dump.events.push(runs.iter().flat_map(|run| events_of(run)).collect());
         }
         dump.text = [products, batches, detached, orders, payments, keys, events].join("\n--\n");
         dump
