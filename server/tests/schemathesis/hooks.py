@@ -38,6 +38,10 @@ if LOCKED:
     schemathesis.auth.set_from_requests(Signature()).apply_to(path="/api/payments/webhook")
 
 
+# JSON Lines are a text to schemathesis: the server answers each line of any.
+schemathesis.serializer.alias("application/jsonl", "text/plain")
+
+
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict) -> None:
     """Adapts the document: secrets, links, and the products' cursor without a format.
