@@ -11,9 +11,8 @@ use crate::store::ReadSet;
 /// Counts the hold and order ids that the commands may use.
 pub(super) fn count_ids(requests: &[Box<PendingRequest>]) -> (usize, usize) {
     let holds = requests.iter().map(|request| request.command.new_holds().len()).sum();
-    let is_order =
-        |request: &&Box<PendingRequest>| matches!(request.command, Command::Order { .. });
-    (holds, requests.iter().filter(is_order).count())
+    let is_order = |command: &&Command| matches!(command, Command::Order { .. });
+    (holds, requests.iter().map(|request| &request.command).filter(is_order).count())
 }
 
 /// Assigns an id to each hold and order that the commands may create, and a token to
