@@ -24,7 +24,7 @@ pub use atomic_update::AtomicUpdate;
 pub use cart::{RowLockCarts, StockadeCarts};
 pub use ceiling::Ceiling;
 pub use file::{FileCeiling, FileRowLock};
-pub use hold_batch::{HOLDS as BATCH_HOLDS, PackedCeiling, StockadeBatch};
+pub use hold_batch::StockadeBatch;
 pub use lifecycle::{RowLockLifecycle, StockadeLifecycle};
 pub use reads::{BareCache, Reads, SqlReads, StockadeReads};
 pub use redis_lock::Wake;

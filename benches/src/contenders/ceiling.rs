@@ -1,34 +1,46 @@
-//! The ceiling of a database server with one row for each hold, in
-//! transactions of 256 holds on two connections, without callers, decisions or
-//! locks, one round trip per transaction.
+//! The ceiling of a database server: transactions of holds without callers,
+//! decisions or locks, one round trip each.
 
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 use tokio::sync::Mutex;
 
 use super::names;
-use super::raw::{self, BATCH, RawIds};
+use super::raw::{self, RawIds, RawTransaction};
 use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
 
-/// Two connections: one sends its rows while the other commits.
+/// Writes one transaction after another on each of its connections.
 pub struct Ceiling {
-    connections: [Mutex<MySqlConnection>; 2],
+    connections: Vec<Mutex<MySqlConnection>>,
     ids: RawIds,
+    transaction: RawTransaction,
 }
 
 impl Ceiling {
-    /// Opens its connections.
+    /// Opens the ceiling of one row for each hold. It has two connections: one sends
+    /// its rows while the other commits.
     pub async fn open(shop: &Shop) -> Self {
-        let connect =
-            async || Mutex::new(MySqlConnection::connect(&shop.url).await.expect("connects"));
-        Self { connections: [connect().await, connect().await], ids: RawIds::new() }
+        Self::with(shop, raw::SINGLE_ROWS, 2).await
+    }
+
+    /// Opens the ceiling of packed rows, with one connection.
+    pub async fn packed(shop: &Shop) -> Self {
+        Self::with(shop, raw::PACKED_ROWS, 1).await
+    }
+
+    async fn with(shop: &Shop, transaction: RawTransaction, connections: usize) -> Self {
+        let mut open = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            open.push(Mutex::new(MySqlConnection::connect(&shop.url).await.expect("connects")));
+        }
+        Self { connections: open, ids: RawIds::new(), transaction }
     }
 
     async fn write(&self, caller: usize) -> sqlx::Result<()> {
         let mut connection = self.connections[caller].lock().await;
         // The product last: its row lock is held for the shortest time, which
         // maximizes concurrency.
-        let [holds, events, product] = raw::statements(&self.ids);
+        let [holds, events, product] = (self.transaction.statements)(&self.ids);
         let sql = format!("START TRANSACTION;{holds};{events};{product};COMMIT");
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
         Ok(())
@@ -41,7 +53,7 @@ impl Contender for Ceiling {
     }
 
     fn units(&self) -> u64 {
-        BATCH
+        self.transaction.holds
     }
 
     fn own_callers(&self) -> Option<usize> {

@@ -7,7 +7,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::names;
-use super::raw::{self, BATCH, RawIds};
+use super::raw::{self, RawIds, RawTransaction};
 use super::sql::{self, Ids};
 use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
@@ -18,7 +18,7 @@ const TAKE: &str = "UPDATE stockade_products \
 const INSERT_HOLD: &str = "INSERT INTO contender_holds \
      (id, product_id, qty, status, expires_at, created_at, token) VALUES (?, 1, 1, 0, ?, ?, ?)";
 
-pub(super) async fn writer(shop: &Shop) -> SqlitePool {
+async fn writer(shop: &Shop) -> SqlitePool {
     let connect = shop.url.parse::<SqliteConnectOptions>().expect("a URL");
     let connect = connect.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
     let pool = SqlitePoolOptions::new()
@@ -78,22 +78,31 @@ impl Contender for FileRowLock {
     }
 }
 
-/// The ceiling of SQLite with one row for each hold, in transactions of 256 holds
-/// on one connection, without callers.
+/// The ceiling of SQLite: transactions of holds on one connection, without callers.
 pub struct FileCeiling {
     pool: SqlitePool,
     ids: RawIds,
+    transaction: RawTransaction,
     _shop: Shop,
 }
 
 impl FileCeiling {
-    /// Opens its connection.
+    /// Opens the ceiling of one row for each hold.
     pub async fn open(shop: Shop) -> Self {
-        Self { pool: writer(&shop).await, ids: RawIds::new(), _shop: shop }
+        Self::with(shop, raw::SINGLE_ROWS).await
+    }
+
+    /// Opens the ceiling of packed rows.
+    pub async fn packed(shop: Shop) -> Self {
+        Self::with(shop, raw::PACKED_ROWS).await
+    }
+
+    async fn with(shop: Shop, transaction: RawTransaction) -> Self {
+        Self { pool: writer(&shop).await, ids: RawIds::new(), transaction, _shop: shop }
     }
 
     async fn write(&self) -> sqlx::Result<()> {
-        let [holds, events, product] = raw::statements(&self.ids);
+        let [holds, events, product] = (self.transaction.statements)(&self.ids);
         let sql = format!("BEGIN IMMEDIATE;{holds};{events};{product};COMMIT");
         self.pool.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
         Ok(())
@@ -106,7 +115,7 @@ impl Contender for FileCeiling {
     }
 
     fn units(&self) -> u64 {
-        BATCH
+        self.transaction.holds
     }
 
     fn own_callers(&self) -> Option<usize> {

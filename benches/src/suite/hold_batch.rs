@@ -7,7 +7,7 @@
 
 use crate::bench::{self, Bench, GroupPlan, close};
 use crate::contender::{Answer, Contender};
-use crate::contenders::{PackedCeiling, StockadeBatch, names};
+use crate::contenders::{Ceiling, FileCeiling, StockadeBatch, names};
 use crate::erased::{ErasedContender, erase};
 use crate::results::Target;
 use crate::rounds::Comparison;
@@ -42,7 +42,7 @@ async fn on_server(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
     let shop = async || servers.shop(1, PLENTY).await;
     vec![
         erase(StockadeBatch::open(shop().await).await),
-        erase(PackedCeiling::open(shop().await).await),
+        erase(Ceiling::packed(&shop().await).await),
     ]
 }
 
@@ -50,7 +50,7 @@ async fn in_file() -> Vec<Box<dyn ErasedContender>> {
     let shop = async || Shop::in_file(1, PLENTY).await;
     vec![
         erase(StockadeBatch::open(shop().await).await),
-        erase(PackedCeiling::in_file(shop().await).await),
+        erase(FileCeiling::packed(shop().await).await),
     ]
 }
 
@@ -73,7 +73,7 @@ async fn smoke() {
     let stockade = StockadeBatch::open(shop().await).await;
     assert_eq!(stockade.request(0).await, Answer::Done);
     Contender::close(&stockade).await;
-    let ceiling = PackedCeiling::in_file(shop().await).await;
+    let ceiling = FileCeiling::packed(shop().await).await;
     assert_eq!(ceiling.request(0).await, Answer::Done);
     ceiling.close().await;
 }
