@@ -99,7 +99,7 @@ impl Face for Server {
                 let headers = [("content-type", "application/jsonl")];
                 // JSON Lines are no JSON value, with which the document's schema could
                 // be compared.
-                let answer = self.exchange("POST", "/api/holds/batch", &headers, &lines);
+                let answer = self.send("POST", "/api/holds/batch", &headers, &lines);
                 outcome(&answer, batch_results)
             }
             "hold" => within("hold", &self.get(&format!("/api/holds/{}", args.part("id")))),

@@ -165,20 +165,6 @@ impl Server {
     /// Sends any request; the document must describe its response.
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], sent: &str) -> Answer {
-        let answer = self.exchange(method, path, headers, sent);
-        document::check(method, path, sent, &answer);
-        answer
-    }
-
-    /// Sends any request and reads its response to the end, also a chunked one.
-    #[track_caller]
-    pub fn exchange(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        sent: &str,
-    ) -> Answer {
         let mut request =
             Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
@@ -191,11 +177,13 @@ impl Server {
         };
         let (head, mut body) =
             response.unwrap_or_else(|error| panic!("{method} {path}: {error}")).into_parts();
-        Answer {
+        let answer = Answer {
             status: head.status.as_u16(),
             headers: head.headers,
             body: body.read_to_string().unwrap(),
-        }
+        };
+        document::check(method, path, sent, &answer);
+        answer
     }
 
     pub fn get(&self, path: &str) -> Answer {
