@@ -145,15 +145,11 @@ impl HoldCombiner {
     }
 
     /// Sends requests by one call; an error of the call is that of each.
-    async fn send(&self, mut requests: Vec<HoldRequest>) -> Vec<HoldResult> {
+    async fn send(&self, requests: Vec<HoldRequest>) -> Vec<HoldResult> {
         let count = requests.len();
-        let request = match requests.pop() {
-            Some(request) if count == 1 => Request::CreateHold(request),
-            Some(last) => {
-                requests.push(last);
-                Request::CreateHoldBatch { requests }
-            }
-            None => return Vec::new(),
+        let request = match <[HoldRequest; 1]>::try_from(requests) {
+            Ok([request]) => Request::CreateHold(request),
+            Err(requests) => Request::CreateHoldBatch { requests },
         };
         match self.exchange(request).await {
             Ok(Response::CreateHold(hold)) => vec![Ok(hold)],
