@@ -88,7 +88,8 @@ named_enum!(
         Held = "held",
         /// A product's `pending` is the sum of its unpaid orders.
         Pending = "pending",
-        /// A product's `sold` is the sum of its paid orders.
+        /// A product's `sold` is the sum of its paid orders, those that retention has
+        /// deleted included.
         Sold = "sold",
         /// A converted hold has an order, every hold a product, an extended hold its own
         /// row, and a customer's entry an active hold.

@@ -182,6 +182,8 @@ config! {
     lock_ttl: Duration = "1s", "Lease of a Redis lock, which is how long a dead holder blocks others";
     lock_run: Duration = "20ms", "Longest time that an engine keeps a Redis lock while another waits";
     idempotency_ttl: Duration = "7days", "How long the response to an idempotency key is kept";
+    retention: Duration = "90days", "How long ended holds, events and payment events are kept (these for 7 days at least); 0 for ever, orders included";
+    order_retention: Duration = "730days", "How long final orders are kept, with their holds; 0 for ever";
     remote_timeout: Duration = "20s", "Timeout of a call to a running engine, resends included";
     remote_ca: String = "", "PEM file with the CA certificates trusted for a running engine over TLS; empty for the system's";
     remote_reconnect: Duration = "5s", "How long a call waits for a running engine that is unreachable";
@@ -215,6 +217,13 @@ impl Config {
         }
         if self.queue_limit == 0 || self.batch_max == 0 || self.connections == 0 {
             return refuse("queue_limit, batch_max and connections must be at least 1");
+        }
+        // A commit in doubt is looked for in the outbox.
+        if !self.retention.is_zero() && self.retention < Duration::from_secs(3_600) {
+            return refuse("retention must be 0 or at least 1h");
+        }
+        if !self.order_retention.is_zero() && self.order_retention < self.retention {
+            return refuse("order_retention must be 0 or at least retention");
         }
         // An empty hash tag would put each key of a product into another slot.
         if self.redis_prefix.contains("{}") {

@@ -116,6 +116,7 @@ mod redis_connection;
 #[cfg(feature = "remote")]
 mod remote;
 mod rpc;
+mod retention;
 mod runtime;
 mod services;
 #[cfg(test)]

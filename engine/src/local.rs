@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::process_shared::ProcessShared;
 use crate::product_index::ProductIndex;
 use crate::redis_connection::RedisConnection;
+use crate::retention::Retention;
 use crate::runtime::Runtime;
 use crate::services::{Services, policy};
 use crate::store::{StoreError, StoreOptions, identity, open_store};
@@ -39,6 +40,7 @@ pub(crate) struct LocalBackend {
     services: Arc<Services>,
     combiner: Arc<Combiner>,
     sweeper: Arc<Sweeper>,
+    retention: Arc<Retention>,
     stop: CancellationToken,
     tasks: TaskTracker,
     lifecycle: Lifecycle,
@@ -120,12 +122,14 @@ impl LocalBackend {
         let combiner = Combiner::start(Arc::clone(&services));
         let sweeper = Sweeper { services: Arc::clone(&services), combiner: Arc::clone(&combiner) };
         let sweeper = Arc::new(sweeper);
+        let retention = Arc::new(Retention { services: Arc::clone(&services) });
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         if services.config.sweeper {
             services.runtime.spawn_tracked(&tasks, Arc::clone(&sweeper).run(stop.clone()));
+            services.runtime.spawn_tracked(&tasks, Arc::clone(&retention).run(stop.clone()));
         }
         let lifecycle = Lifecycle::new();
-        Arc::new(Self { services, combiner, sweeper, stop, tasks, lifecycle })
+        Arc::new(Self { services, combiner, sweeper, retention, stop, tasks, lifecycle })
     }
 }
 

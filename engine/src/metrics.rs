@@ -78,6 +78,7 @@ metrics! {
         holds_expired: Counter, "Holds expired";
         orders_cancelled: Counter,
             "Orders cancelled because they were unpaid or their payment failed";
+        purged_rows: Family<Label, Counter>, "Rows of old history deleted, by table";
         degraded: Gauge, "1 while Redis is configured and unavailable";
         redis_reconnects: Counter, "Reconnections to Redis";
         clock_steps: Counter, "Steps of the host's clock, and suspensions of the host";
@@ -93,6 +94,10 @@ pub(crate) fn latency() -> Histogram {
 impl Metrics {
     pub fn retry(&self, cause: &'static str) {
         self.retries.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    pub fn purge(&self, table: &'static str, rows: u64) {
+        self.purged_rows.get_or_create(&[("table", table)]).inc_by(rows);
     }
 
     pub fn refusal(&self, code: &'static str) {

@@ -15,6 +15,7 @@ mod hold_writes;
 mod mysql;
 mod outbox;
 mod pool;
+mod purge;
 mod reads;
 mod retry;
 mod rows;
@@ -179,6 +180,53 @@ pub(crate) struct DueProducts {
     pub now: Timestamp,
 }
 
+/// How long after it was drawn an id may be used: ids ascend with time but for it.
+pub(crate) const ID_BLOCK_AGE_MAX: Duration = Duration::from_secs(3_600);
+
+/// Rows of history to delete, and the age at which they are old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purge {
+    /// Responses to idempotency keys.
+    Keys { older_than: Duration },
+    /// Payment events, but for those that wait for an order.
+    Payments { older_than: Duration },
+    /// Outbox rows.
+    Events { older_than: Duration },
+    /// Rows of ended holds with ids from `from` on, with their orders if these are
+    /// final and old; `None` keeps orders for ever.
+    Holds { older_than: Duration, orders_older_than: Option<Duration>, from: u64 },
+}
+
+impl Purge {
+    /// The same from another id on.
+    pub fn from(self, from: u64) -> Self {
+        match self {
+            Self::Holds { older_than, orders_older_than, .. } => {
+                Self::Holds { older_than, orders_older_than, from }
+            }
+            other => other,
+        }
+    }
+
+    /// The kind of rows, for metrics.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Keys { .. } => "idempotency_keys",
+            Self::Payments { .. } => "payments",
+            Self::Events { .. } => "outbox",
+            Self::Holds { .. } => "hold_batches",
+        }
+    }
+}
+
+/// What a step deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PurgeStep {
+    pub rows: u64,
+    /// From where the next step continues; `None` once there are no more old rows.
+    pub next: Option<u64>,
+}
+
 /// Identifies a store in this process: engines with the same identity share their
 /// caches. `None` for a store of one engine alone.
 pub(crate) fn identity(url: &str) -> Option<String> {
@@ -293,8 +341,12 @@ pub(crate) trait Store: Send + Sync {
     /// Reads the events after `cursor`, at a cost independent of the history's length.
     fn events_after(&self, cursor: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>>;
 
-    /// Deletes up to `limit` idempotency keys older than `life`. Returns how many.
-    fn forget_keys(&self, life: Duration, limit: u32) -> BoxFuture<'_, StoreResult<u64>>;
+    /// Deletes some rows of history, in one short transaction.
+    fn purge(&self, purge: Purge) -> BoxFuture<'_, StoreResult<PurgeStep>>;
+
+    /// Claims the scan of all rows of holds for this process. Returns `false` if a
+    /// process of the store has claimed it within `every`.
+    fn claim_scan(&self, every: Duration) -> BoxFuture<'_, StoreResult<bool>>;
 
     /// Reads everything that an audit compares, in one snapshot.
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditReport>>;

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -33,13 +32,6 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 /// The least pause between two sweeps: under load something falls due at every
 /// moment, and a sweep takes what has gathered.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
-/// Expired idempotency keys deleted by one statement.
-const KEYS_MAX: u32 = 500;
-/// The most keys that a sweep on demand deletes.
-const KEYS_ON_DEMAND_MAX: u32 = 10_000;
-/// How often expired keys are deleted.
-const KEYS_INTERVAL: Duration = Duration::from_secs(60);
-
 /// What a sweep returned to stock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -57,13 +49,8 @@ pub(crate) struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sweeps whenever something is due and deletes expired keys, until `stop`.
+    /// Sweeps whenever something is due, until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        // Concurrently, so that no sweep waits for the deletion of keys.
-        join(self.sweep_until(&stop), self.forget_keys_until(&stop)).await;
-    }
-
-    async fn sweep_until(&self, stop: &CancellationToken) {
         loop {
             let pause = match self.sweep().await {
                 Ok((_, next)) => next.max(PAUSE_MIN),
@@ -80,42 +67,6 @@ impl Sweeper {
                 () = self.services.clock.moved() => {}
             }
         }
-    }
-
-    /// Deletes expired keys in short statements, each followed by a pause as long
-    /// as itself, so that a single writer is free for other work half of the time.
-    async fn forget_keys_until(&self, stop: &CancellationToken) {
-        let mut pause = KEYS_INTERVAL;
-        while stop.run_until_cancelled(runtime::sleep(pause)).await.is_some() {
-            let since = runtime::now();
-            pause = match stop.run_until_cancelled(self.forget_some_keys()).await {
-                None => return,
-                Some(Ok(true)) => runtime::elapsed(since).max(PAUSE_MIN),
-                Some(Ok(false)) => KEYS_INTERVAL,
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "failed to delete expired idempotency keys");
-                    KEYS_INTERVAL
-                }
-            };
-        }
-    }
-
-    /// Deletes expired idempotency keys, at most [`KEYS_ON_DEMAND_MAX`]: a caller
-    /// waits for it.
-    pub async fn forget_keys(&self) -> Result<()> {
-        for _ in 0..KEYS_ON_DEMAND_MAX / KEYS_MAX {
-            if !self.forget_some_keys().await? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes keys by one statement. Returns whether there may be more.
-    async fn forget_some_keys(&self) -> Result<bool> {
-        let services = &self.services;
-        let deleted = services.store.forget_keys(services.config.idempotency_ttl, KEYS_MAX).await?;
-        Ok(deleted >= u64::from(KEYS_MAX))
     }
 
     /// Returns all stock that is due now, in bounded transactions, and the time

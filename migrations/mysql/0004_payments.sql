@@ -6,5 +6,6 @@ CREATE TABLE IF NOT EXISTS stockade_payments (
     outcome TINYINT NOT NULL,
     answer TINYINT NOT NULL,
     waiting TINYINT NOT NULL,
-    received_at BIGINT NOT NULL
+    received_at BIGINT NOT NULL,
+    KEY stockade_payments_age (waiting, received_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

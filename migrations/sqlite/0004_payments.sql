@@ -8,3 +8,4 @@ CREATE TABLE IF NOT EXISTS stockade_payments (
     waiting INTEGER NOT NULL,
     received_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS stockade_payments_age ON stockade_payments (waiting, received_at);

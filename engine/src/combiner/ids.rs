@@ -2,10 +2,12 @@
 //! transaction begins and most batches need no round trip for them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::store::{Sequence, Store, StoreResult};
+use crate::runtime;
+use crate::store::{ID_BLOCK_AGE_MAX, Sequence, Store, StoreResult};
 
 /// Block sizes double from the first to the last, so that a busy engine seldom
 /// allocates a block and an idle one wastes few ids.
@@ -35,6 +37,8 @@ struct FreeIds {
     ids: Vec<u64>,
     /// The size of the last block.
     block: u64,
+    /// When the oldest of the free ids was drawn.
+    drawn_at: Option<Instant>,
 }
 
 impl IdAllocator {
@@ -98,6 +102,10 @@ impl IdAllocator {
 impl BlockAllocator {
     fn take(&self, count: usize) -> Option<Vec<u64>> {
         let mut free = self.free.lock();
+        // Retention relies on ids that ascend with time.
+        if free.drawn_at.is_some_and(|at| runtime::elapsed(at) >= ID_BLOCK_AGE_MAX / 2) {
+            *free = FreeIds::default();
+        }
         let rest = free.ids.len().checked_sub(count)?;
         let mut ids = free.ids.split_off(rest);
         ids.reverse();
@@ -112,6 +120,9 @@ impl BlockAllocator {
 
     fn add(&self, first: u64, count: u64) {
         let mut free = self.free.lock();
+        if free.ids.is_empty() || free.drawn_at.is_none() {
+            free.drawn_at = Some(runtime::now());
+        }
         free.ids.extend(first..first + count);
         free.ids.sort_unstable_by(|a, b| b.cmp(a));
     }

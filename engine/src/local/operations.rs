@@ -310,10 +310,10 @@ impl LocalBackend {
     }
 
     pub async fn sweep(&self) -> Result<SweepReport> {
-        let sweeper = Arc::clone(&self.sweeper);
+        let (sweeper, retention) = (Arc::clone(&self.sweeper), Arc::clone(&self.retention));
         self.on_runtime(async move {
             let (report, _) = sweeper.sweep().await?;
-            sweeper.forget_keys().await?;
+            retention.delete_some().await?;
             Ok(report)
         })
         .await

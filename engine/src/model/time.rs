@@ -49,6 +49,12 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// Subtracts `duration`; saturates instead of overflowing.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     /// The duration until `later`; zero if that has passed.
     #[must_use]
     pub fn until(self, later: Self) -> Duration {

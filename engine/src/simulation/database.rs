@@ -138,7 +138,7 @@ impl Database {
         first
     }
 
-    pub fn forget_keys(&self, before: Timestamp) -> u64 {
+    pub fn purge_keys(&self, before: Timestamp) -> u64 {
         let keys = &mut self.state().tables.keys;
         let had = keys.len();
         keys.retain(|_, (_, at)| *at >= before);

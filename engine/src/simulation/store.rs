@@ -332,12 +332,17 @@ impl Store for SimulatedStore {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn forget_keys(&self, ttl: Duration, _: u32) -> BoxFuture<'_, StoreResult<u64>> {
+    fn purge(&self, purge: Purge) -> BoxFuture<'_, StoreResult<PurgeStep>> {
         Box::pin(async move {
-            let ttl = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX);
-            let before = Timestamp::from_micros(clock().micros().saturating_sub(ttl));
-            Ok(self.database.forget_keys(before))
+            // A simulation does not last for as long as other history is kept.
+            let Purge::Keys { older_than } = purge else { return Ok(PurgeStep::default()) };
+            let rows = self.database.purge_keys(clock().before(older_than));
+            Ok(PurgeStep { rows, next: None })
         })
+    }
+
+    fn claim_scan(&self, _: Duration) -> BoxFuture<'_, StoreResult<bool>> {
+        Box::pin(async { Ok(true) })
     }
 
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditReport>> {

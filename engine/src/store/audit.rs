@@ -150,7 +150,7 @@ impl Audit<'_> {
     async fn products(&mut self) -> StoreResult<()> {
         let products = |range: &str| {
             let sql = format!(
-                "SELECT t.id, t.received, t.stock, t.held, t.pending, t.sold, t.next_due \
+                "SELECT t.id, t.received, t.stock, t.held, t.pending, t.sold, t.sold_purged, t.next_due \
                  FROM stockade_products t WHERE {range}"
             );
             [Statement::read(sql, compare_product)]
@@ -190,6 +190,7 @@ fn compare_product(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<
     let id = row.int()?;
     let mut units = || row.int().map(i128::from);
     let (received, stock, held, pending, sold) = (units()?, units()?, units()?, units()?, units()?);
+    let sold_purged = units()?;
     let next_due = row.opt_int()?;
     let all = stock + held + pending + sold;
     if received != all || [stock, held, pending, sold].iter().any(|units| *units < 0) {
@@ -199,7 +200,7 @@ fn compare_product(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<
     for (check, stored, sum) in [
         (Check::Held, held, sums.held),
         (Check::Pending, pending, sums.pending),
-        (Check::Sold, sold, sums.sold),
+        (Check::Sold, sold, sums.sold + sold_purged),
     ] {
         if stored != sum {
             report.find(check, id, stored, sum);

@@ -10,17 +10,18 @@ use super::audit::{SCAN_ROWS, read_report};
 use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
+use super::purge::Purger;
 use super::hold_rows::{HoldRows, Owners, owner, select_holds, select_owners};
 use super::retry::with_retries;
 use super::session::SqlSession;
 use super::statement::{
     Collect, ReadRow, Statement, execute, fetch_optional, read_clock, run, run_checked, run_timed,
 };
-use super::statements::{IDS_MAX, hex_list, list, put};
+use super::statements::{IDS_MAX, list, put};
 use super::time::Timekeeper;
 use super::writes::insert_product;
 use super::{
-    DueProducts, Owned, ProductInsert, Sequence, Session, Store, StoreOptions, rows, schema,
+    DueProducts, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session, Store, StoreOptions, rows, schema,
 };
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
@@ -81,6 +82,10 @@ impl<D: Database> SqlStore<D> {
             self.time.resume(newest);
         }
         Ok(())
+    }
+
+    fn purger(&self) -> Purger<'_, D> {
+        Purger { database: &self.database, time: &self.time }
     }
 
     async fn writer(&self) -> StoreResult<SqlSession<D>> {
@@ -387,26 +392,12 @@ impl<D: Database> Store for SqlStore<D> {
         self.retried(move || read_events(&self.database, &self.time, cursor, limit))
     }
 
-    fn forget_keys(&self, life: Duration, limit: u32) -> BoxFuture<'_, StoreResult<u64>> {
-        Box::pin(async move {
-            let now = self.select(&[Statement::<()>::new("SELECT 1")], &mut ()).await?;
-            let life = i64::try_from(life.as_micros()).unwrap_or(i64::MAX);
-            let before = now.micros().saturating_sub(life);
-            let sql = format!(
-                "SELECT idempotency_key FROM stockade_idempotency_keys WHERE created_at < {before} \
-                 ORDER BY created_at LIMIT {limit}"
-            );
-            let (keys, _) = self.select_all(sql, |row| row.key()).await?;
-            if keys.is_empty() {
-                return Ok(0);
-            }
-            let keys = hex_list(&keys);
-            let sql =
-                format!("DELETE FROM stockade_idempotency_keys WHERE idempotency_key IN ({keys})");
-            let mut session = self.writer().await?;
-            let deleted = run(session.connection(), &[Statement::new(sql)], &mut ()).await?;
-            Ok(deleted.first().copied().unwrap_or(0))
-        })
+    fn purge(&self, purge: Purge) -> BoxFuture<'_, StoreResult<PurgeStep>> {
+        self.retried(move || async move { self.purger().step(purge).await })
+    }
+
+    fn claim_scan(&self, every: Duration) -> BoxFuture<'_, StoreResult<bool>> {
+        Box::pin(async move { self.purger().claim_scan(every).await })
     }
 
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditReport>> {

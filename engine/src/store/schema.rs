@@ -14,8 +14,8 @@ use crate::config::Migrate;
 pub(super) const TABLES: &[(&str, &str)] = &[
     (
         "stockade_products",
-        "id, name, price, stock, held, pending, sold, received, version, fence, next_due, \
-         created_at",
+        "id, name, price, stock, held, pending, sold, sold_purged, received, version, fence, \
+         next_due, created_at",
     ),
     ("stockade_hold_batches", hold_writes::COLUMNS),
     ("stockade_detached_holds", rows::DETACHED_HOLD),

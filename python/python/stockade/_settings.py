@@ -47,6 +47,8 @@ class Settings(TypedDict, total=False):
     lock_ttl: Duration
     lock_run: Duration
     idempotency_ttl: Duration
+    retention: Duration
+    order_retention: Duration
     remote_timeout: Duration
     remote_ca: str
     remote_reconnect: Duration

@@ -53,6 +53,7 @@ mod races_payment;
 mod races_read;
 mod repeated;
 mod resends;
+mod retention;
 mod schema;
 mod secure;
 mod sweeping;
@@ -100,6 +101,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     races_keys::SCENARIOS,
     races_payment::SCENARIOS,
     races_read::SCENARIOS,
+    retention::SCENARIOS,
     schema::SCENARIOS,
     sweeping::SCENARIOS,
     tokens::SCENARIOS,
