@@ -115,8 +115,8 @@ mod product_index;
 mod redis_connection;
 #[cfg(feature = "remote")]
 mod remote;
-mod rpc;
 mod retention;
+mod rpc;
 mod runtime;
 mod services;
 #[cfg(test)]

@@ -25,8 +25,8 @@ use crate::ledger::{OrderRow, ProductRow};
 use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp};
 use crate::runtime;
 use crate::store::{
-    DueProducts, Fault, Owned, ProductInsert, Sequence, Session, Store, StoreError, StoreResult,
-    with_retries,
+    DueProducts, Fault, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session, Store,
+    StoreError, StoreResult, with_retries,
 };
 
 /// A process's database client.

@@ -198,8 +198,9 @@ impl<D: Database> Purger<'_, D> {
             return Ok(Links::default());
         }
         let ranges = ranges.join(" OR ");
-        let detached =
-            format!("SELECT hold_id, status, expires_at FROM stockade_detached_holds WHERE {ranges}");
+        let detached = format!(
+            "SELECT hold_id, status, expires_at FROM stockade_detached_holds WHERE {ranges}"
+        );
         let orders = format!(
             "SELECT hold_id, id, product_id, qty, status, updated_at FROM stockade_orders \
              WHERE {ranges}"

@@ -10,18 +10,19 @@ use super::audit::{SCAN_ROWS, read_report};
 use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
-use super::purge::Purger;
 use super::hold_rows::{HoldRows, Owners, owner, select_holds, select_owners};
+use super::purge::Purger;
 use super::retry::with_retries;
 use super::session::SqlSession;
 use super::statement::{
-    Collect, ReadRow, Statement, execute, fetch_optional, read_clock, run, run_checked, run_timed,
+    Collect, ReadRow, Statement, execute, fetch_optional, read_clock, run_checked, run_timed,
 };
 use super::statements::{IDS_MAX, list, put};
 use super::time::Timekeeper;
 use super::writes::insert_product;
 use super::{
-    DueProducts, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session, Store, StoreOptions, rows, schema,
+    DueProducts, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session, Store, StoreOptions,
+    rows, schema,
 };
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;

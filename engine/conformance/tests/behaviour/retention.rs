@@ -142,7 +142,7 @@ fn orders_are_deleted_with_their_holds_and_sold_units_stay(world: &World) {
     // What is paid for a deleted order waits like that of an order yet to come.
     let late = PaymentEvent::for_order(orders[2].id, Outcome::Success).key("late");
     let answer = engine.record_payment(late).expect("taken").value;
-    assert_eq!(answer.status, PaymentStatus::Pending);
+    assert_eq!(answer.status, PaymentStatus::Waiting);
     assert_clean(&engine);
 }
 

@@ -82,12 +82,14 @@ async fn check_steps<D: Database>(store: &dyn Store, database: &D) {
     // More than a step reads, of which some are young.
     write(database, &holds(600, 1, 2)).await;
     let young = store.now().before(DAY / 2).micros();
-    let change = format!("UPDATE stockade_hold_batches SET expires_at = {young} WHERE first_id > 590");
+    let change =
+        format!("UPDATE stockade_hold_batches SET expires_at = {young} WHERE first_id > 590");
     write(database, &change).await;
     assert_eq!(delete_all(store, old_holds(0)).await, [250, 250, 90]);
     assert_eq!(number(database, HOLDS).await, 10);
     // Nothing beyond the first row that was made lately is read.
-    let change = format!("UPDATE stockade_hold_batches SET created_at = {young} WHERE first_id > 595");
+    let change =
+        format!("UPDATE stockade_hold_batches SET created_at = {young} WHERE first_id > 595");
     write(database, &change).await;
     let change = "UPDATE stockade_hold_batches SET expires_at = 1 WHERE first_id > 594";
     write(database, change).await;
@@ -125,19 +127,23 @@ async fn check_steps<D: Database>(store: &dyn Store, database: &D) {
     write(database, "DELETE FROM stockade_hold_batches").await;
 
     // Keys, payment events and outbox rows.
+    let hash = format!("x'{:064x}'", 1);
+    let rows = |count: u64, row: &dyn Fn(u64) -> String| {
+        (1..=count).map(row).collect::<Vec<_>>().join(",")
+    };
+    let key = |at: u64| format!("x'{at:08x}'");
+    let keys = rows(251, &|at| format!("({}, {hash}, x'00', 1)", key(at)));
     let keys = format!(
         "INSERT INTO stockade_idempotency_keys (idempotency_key, fingerprint, answer, created_at) \
-         {} CONCAT('k', i), x'{:064x}', x'00', 1 FROM n",
-        numbers(251),
-        1
+         VALUES {keys}"
     );
     write(database, &keys).await;
     assert_eq!(delete_all(store, Purge::Keys { older_than: DAY }).await, [250, 1]);
+    let payments =
+        rows(502, &|at| format!("({}, {hash}, {at}, NULL, 0, 0, {}, 1)", key(at), at % 2));
     let payments = format!(
         "INSERT INTO stockade_payments (idempotency_key, body_hash, order_id, secret, outcome, \
-         answer, waiting, received_at) {} CONCAT('k', i), x'{:064x}', i, NULL, 0, 0, i % 2, 1 FROM n",
-        numbers(502),
-        1
+         answer, waiting, received_at) VALUES {payments}"
     );
     write(database, &payments).await;
     assert_eq!(delete_all(store, Purge::Payments { older_than: DAY }).await, [250, 1]);
