@@ -5,6 +5,7 @@
 //! the process, Stockade's own tables and indexes. It writes no events and has
 //! no expiry, which is less work than Stockade does.
 
+mod advisory_lock;
 mod atomic_update;
 mod cart;
 mod ceiling;
@@ -14,12 +15,15 @@ mod lifecycle;
 mod raw;
 mod reads;
 mod redis_lock;
+mod redis_script;
 mod row_lock;
 mod seed;
 mod sold_out;
 mod sql;
 mod stockade;
+mod unit_rows;
 
+pub use advisory_lock::AdvisoryLock;
 pub use atomic_update::AtomicUpdate;
 pub use cart::{RowLockCarts, StockadeCarts};
 pub use ceiling::Ceiling;
@@ -28,11 +32,13 @@ pub use hold_batch::StockadeBatch;
 pub use lifecycle::{RowLockLifecycle, StockadeLifecycle};
 pub use reads::{BareCache, Reads, SqlReads, StockadeReads};
 pub use redis_lock::Wake;
+pub use redis_script::{AppendFsync, RedisScript};
 pub use row_lock::RowLock;
 pub use seed::Seed;
 pub use sold_out::SoldOut;
 pub use sql::Products;
 pub use stockade::{Blocking, Stockade, engine, engine_without};
+pub use unit_rows::UnitRows;
 
 /// The names by which contenders are compared.
 pub mod names {
@@ -48,6 +54,14 @@ pub mod names {
     pub const ROW_LOCK: &str = "row lock only";
     /// One conditional update.
     pub const ATOMIC: &str = "atomic update";
+    /// A row for each unit, with `SKIP LOCKED`.
+    pub const UNIT_ROWS: &str = "unit rows, skip locked";
+    /// PostgreSQL's advisory lock and transaction.
+    pub const ADVISORY: &str = "postgresql advisory lock";
+    /// A Lua script in a Redis that syncs before each answer.
+    pub const REDIS_SCRIPT: &str = "redis script, fsync always";
+    /// A Lua script in a Redis that syncs once in a second.
+    pub const REDIS_SCRIPT_LOSSY: &str = "redis script, everysec (not durable)";
     /// A plain `SELECT` by primary key.
     pub const SELECT: &str = "select by key";
     /// A bare quick_cache.

@@ -18,6 +18,7 @@ pub mod closed;
 pub mod contender;
 pub mod contenders;
 pub mod erased;
+pub mod exact;
 pub mod fairness;
 pub mod heading;
 pub mod http;

@@ -1,6 +1,7 @@
 //! Holds on one product by the number of callers, on MariaDB and MySQL with
-//! Redis and in a SQLite file: Stockade against hand-written code and against
-//! the ceiling of the database.
+//! Redis and in a SQLite file: Stockade against hand-written code, against what
+//! other shops chose, and against the ceiling of the database. Each contender is
+//! first checked to sell exactly what there is.
 //!
 //! Expected: hand-written code commits one durable transaction at a time, some
 //! thousand per second whatever the number of callers. Stockade's batches grow
@@ -9,10 +10,11 @@
 use crate::bench::{self, Bench, FigureTarget, GroupPlan, close};
 use crate::contender::{Answer, Contender};
 use crate::contenders::{
-    AtomicUpdate, Blocking, Ceiling, FileCeiling, FileRowLock, Products, RowLock, Seed, Stockade,
-    Wake, names,
+    AdvisoryLock, AppendFsync, AtomicUpdate, Blocking, Ceiling, FileCeiling, FileRowLock, Products,
+    RedisScript, RowLock, Seed, Stockade, UnitRows, Wake, names,
 };
 use crate::erased::{ErasedContender, erase};
+use crate::exact::{self, check};
 use crate::results::Target;
 use crate::rounds::{Comparison, Series};
 use crate::setup::{self, PLENTY, Servers, Shop};
@@ -29,6 +31,7 @@ pub fn main() {
 fn measure(bench: &mut Bench) {
     let crowds = crowds(bench);
     bench.on_servers(&Flavour::ALL, crowds, |bench, servers| {
+        bench.block_on(sell_exactly(servers));
         let contenders = bench.block_on(on_server(servers));
         meet(bench, servers.place(), &contenders);
         bench.block_on(close(contenders));
@@ -74,8 +77,27 @@ async fn on_server(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
         erase(Seed::open(&shop().await, Wake::Prompt).await),
         erase(RowLock::open(&shop().await, Products::One).await),
         erase(AtomicUpdate::open(&shop().await, Products::One).await),
+        erase(UnitRows::open(&shop().await, None).await),
+        erase(AdvisoryLock::open(PLENTY).await),
+        erase(RedisScript::open(AppendFsync::Always, PLENTY).await),
+        erase(RedisScript::open(AppendFsync::EverySecond, PLENTY).await),
         erase(Ceiling::open(&shop().await).await),
     ]
+}
+
+/// Checks each contender that decides itself whether there is stock.
+async fn sell_exactly(servers: &Servers) {
+    let stock = exact::STOCK;
+    let shop = async || servers.shop(1, stock).await;
+    check(Stockade::open(shop().await, Products::One).await).await;
+    check(Seed::open(&shop().await, Wake::Poll).await).await;
+    check(Seed::open(&shop().await, Wake::Prompt).await).await;
+    check(RowLock::open(&shop().await, Products::One).await).await;
+    check(AtomicUpdate::open(&shop().await, Products::One).await).await;
+    check(UnitRows::open(&shop().await, Some(stock)).await).await;
+    check(AdvisoryLock::open(stock).await).await;
+    check(RedisScript::open(AppendFsync::Always, stock).await).await;
+    check(RedisScript::open(AppendFsync::EverySecond, stock).await).await;
 }
 
 async fn in_file() -> Vec<Box<dyn ErasedContender>> {
@@ -96,7 +118,7 @@ fn of_ceiling(place: &str) -> f64 {
 fn plan(bench: &Bench, place: &'static str, callers: usize) -> GroupPlan {
     let ratio = |to| Comparison::rate(names::STOCKADE, to);
     let (over_seed, over_ceiling) = match callers {
-        512 => (Some(Target::AtLeast(50.0)), Some(Target::AtLeast(of_ceiling(place)))),
+        512 => (Some(Target::AtLeast(200.0)), Some(Target::AtLeast(of_ceiling(place)))),
         _ => (None, None),
     };
     let mut comparisons = vec![
@@ -104,6 +126,10 @@ fn plan(bench: &Bench, place: &'static str, callers: usize) -> GroupPlan {
         Comparison { wanted: over_seed, ..ratio(names::SEED_PROMPT) },
         ratio(names::ROW_LOCK),
         ratio(names::ATOMIC),
+        ratio(names::UNIT_ROWS),
+        ratio(names::ADVISORY),
+        ratio(names::REDIS_SCRIPT),
+        ratio(names::REDIS_SCRIPT_LOSSY),
         Comparison { wanted: over_ceiling, ..ratio(names::CEILING) },
     ];
     if callers == 1 {

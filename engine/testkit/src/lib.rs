@@ -8,6 +8,7 @@
 //! * [`MariaDb`], [`MySql`] and [`Redis`] start a private server in a folder of
 //!   its own, on a loopback port of its own. Dropping the value kills the server
 //!   and removes the folder.
+//! * [`Postgres`] is there for the benches, whose contenders need it.
 //! * [`Galera`] is a MariaDB cluster of three nodes, [`GroupReplication`] one of
 //!   MySQL, and [`Sentinel`] a Redis master with two replicas and three
 //!   sentinels.
@@ -59,6 +60,7 @@ pub mod load;
 mod nodes;
 mod owned;
 mod port;
+mod postgres;
 mod process;
 mod proxy;
 mod redis;
@@ -78,6 +80,7 @@ pub use haproxy::{HaProxy, HaProxyAddr};
 pub use nodes::Nodes;
 pub use owned::Owned;
 pub use port::free_port;
+pub use postgres::{Postgres, PostgresAddr};
 pub use proxy::{CutWhen, Proxy};
 pub use redis::{Redis, SharedRedis};
 pub use redis_cluster::RedisCluster;
