@@ -266,8 +266,14 @@ impl Accounting {
 
     /// Checks that every hold and order has the status that its events imply.
     fn compare_rows(&mut self, engine: &Engine) -> Result<()> {
+        let mut of_token = HashMap::new();
         for (id, (_, from_events)) in self.holds.clone() {
-            let there = engine.hold(HoldId(id))?.status;
+            let hold = engine.hold(HoldId(id))?;
+            if let Some(other) = of_token.insert(hold.token, id) {
+                let why = format!("the holds {other} and {id} have the same token");
+                self.find(Violation::Unexplained, 1, why);
+            }
+            let there = hold.status;
             if there != from_events {
                 let why = format!("hold {id} is {there:?}, its events imply {from_events:?}");
                 self.find(Violation::Lost, 1, why);
