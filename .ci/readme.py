@@ -22,6 +22,13 @@ PATH = re.compile(r"`((?:\.ci|\.github|benches|docs|engine|ffi|migrations|python
 # A test, as in `http::limits::slow_client` or `settings::tests::secrets`; the
 # end of its name may be left out.
 TEST = re.compile(r"`(?:http::(\w+)::(\w+)|(\w+)::tests::(\w+))`")
+# An identifier of the sources in backticks: a path, CamelCase, snake_case, or a
+# capitalized word that is the whole code, as in `Deferred`.
+IDENTIFIER = re.compile(r"\w+(?:::\w+)+|\b[a-z0-9]+(?:_[a-z0-9]+)+\b|\w*[a-z][A-Z]\w*|^[A-Z][a-z]+$")
+# Names of other programs, and forms of names.
+FOREIGN = re.compile(
+    r"group_replication_\w+|proxy_pass|pthread_atfork|Host|vX|verb_noun|subject_does_x_when_y"
+)
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 SETTING = re.compile(r'^    (\w+): \w+ = "([^"]*)", "', re.M)
 DECLARED = ["engine/src/config.rs", "server/src/settings.rs"]
@@ -119,6 +126,37 @@ def broken_links(document: pathlib.Path) -> Iterator[str]:
             yield f"{name}: there is no test {test or unit_test} in {file}"
 
 
+def source_words() -> list[set[str]]:
+    """Returns the words of each source: of its path and of its code without comment lines."""
+    kinds = ["rs", "sql", "php", "py", "pyi", "h", "c", "yaml", "toml"]
+    command = ["git", "ls-files", "-zco", "--exclude-standard", "--", ":!.ci"]
+    command += [f"*.{kind}" for kind in kinds]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    comment = re.compile(r"^\s*(?://|# |/?\*|--).*$", re.M)
+    names = [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+    code = {name: comment.sub("", (ROOT / name).read_text()) for name in names}
+    return [set(re.findall(r"\w+", f"{name} {text}")) for name, text in code.items()]
+
+
+def unknown_identifiers(document: pathlib.Path, sources: list[set[str]]) -> Iterator[str]:
+    """Yields each identifier in backticks that no source has.
+
+    The parts of a path must meet in one source. A metric is declared without its prefix.
+    """
+    text = document.read_text()
+    shown = set(re.findall(r"\w+", "".join(re.findall(r"```.*?```", text, re.S))))
+    for code in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S)):
+        if "/" in code or TEST.fullmatch(f"`{code}`"):
+            continue
+        for identifier in IDENTIFIER.findall(code):
+            parts = set(identifier.split("::"))
+            plain = {re.sub(r"^stockade_(?:http_|remote_)?", "", part) for part in parts}
+            is_known = any(parts <= words or plain <= words for words in [shown, *sources])
+            if not is_known and not FOREIGN.fullmatch(identifier) and not identifier.isupper():
+                name = document.relative_to(ROOT)
+                yield f"{name}: no source has the identifier {identifier}"
+
+
 def wrong_settings() -> Iterator[str]:
     """Yields each setting that docs/settings.md lacks, or has with another default."""
     table = (ROOT / "docs/settings.md").read_text()
@@ -138,10 +176,12 @@ def wrong_settings() -> Iterator[str]:
 def main() -> None:
     """Checks links and settings, then runs every session."""
     faults = [fault for document in documents() for fault in broken_links(document)]
+    sources = source_words()
+    faults += [fault for each in documents() for fault in unknown_identifiers(each, sources)]
     faults += wrong_settings()
     if faults:
         sys.exit("\n".join(faults))
-    print(f"documents: {len(documents())} checked, links and settings are right")
+    print(f"documents: {len(documents())} checked, links, identifiers and settings are right")
     if sys.argv[1:] == ["--links"]:
         return
     passed = 0

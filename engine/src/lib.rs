@@ -36,9 +36,10 @@
 //! and the running engine commits those of all processes in groups. Calls, results
 //! and errors are the same. What differs:
 //!
-//! - Settings are those of the running engine. One that was changed here and has no
-//!   effect is refused with `invalid_argument`; `queue_limit`, `remote_timeout` and
-//!   `remote_reconnect` are the client's own.
+//! - Settings are those of the running engine; another one that was changed here is
+//!   refused with `invalid_argument`. `queue_limit`, `remote_timeout`,
+//!   `remote_reconnect` and `remote_ca` are the client's own. `sweeper` may be set
+//!   and has no effect, because a client never sweeps.
 //! - `metrics_text` shows the client's connection.
 //! - `remote_timeout` applies to `audit` and `sweep`, too; on a large store they may
 //!   need a longer one.

@@ -290,8 +290,8 @@ pub(crate) trait Session: Send {
     ) -> BoxFuture<'a, Result<(), CommitError>>;
 
     /// Runs a whole transaction in one round trip: writes, guarded as in
-    /// [`Session::commit`], and commits. For a speculative batch, which has no
-    /// reads and no early inserts.
+    /// [`Session::commit`], and commits. For a speculative batch, which reads
+    /// nothing.
     fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>>;
 
     fn rollback(&mut self) -> BoxFuture<'_, StoreResult<()>>;

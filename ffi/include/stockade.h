@@ -135,7 +135,7 @@ enum stockade_event_kind
     STOCKADE_EVENT_KIND_ORDER_CANCELLED = 7,
     // A payment event contradicts a final state; an operator should look.
     STOCKADE_EVENT_KIND_PAYMENT_CONFLICT = 8,
-    // A payment arrived for units that are no longer available.
+    // A late payment must be refunded.
     STOCKADE_EVENT_KIND_PAYMENT_NEEDS_REFUND = 9,
     // An operator received or wrote off stock.
     STOCKADE_EVENT_KIND_STOCK_ADJUSTED = 10,

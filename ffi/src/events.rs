@@ -35,7 +35,7 @@ pub enum stockade_event_kind {
     OrderCancelled = 7,
     /// A payment event contradicts a final state; an operator should look.
     PaymentConflict = 8,
-    /// A payment arrived for units that are no longer available.
+    /// A late payment must be refunded.
     PaymentNeedsRefund = 9,
     /// An operator received or wrote off stock.
     StockAdjusted = 10,

@@ -1,4 +1,4 @@
-//! One attempt at one transaction, either in plain order (lock, read, decide,
+//! One attempt at one transaction, either on the locking path (lock, read, decide,
 //! write, commit) or by speculative execution.
 
 use std::collections::BTreeMap;

@@ -21,8 +21,8 @@ const LANES_PER_BATCH_MAX: usize = 512;
 /// one is faster alone.
 const ADD_LANE_BELOW: usize = 256;
 
-/// Batches of one product in flight: one inserts early while the other holds
-/// the row lock or flushes its log.
+/// Batches of one product in flight: one waits for the row lock while the other
+/// holds it or flushes its log.
 const BATCHES_IN_FLIGHT_MAX: usize = 2;
 
 pub(super) struct Context {

@@ -7,10 +7,10 @@
 //! oldest cart reaches the front of each, and no two carts can deadlock.
 //!
 //! A lane may have several batches in flight: once one has locked its rows, the
-//! next may insert early and wait for them in the database. It proceeds the
-//! moment the first releases its row locks, which is before its log is on disk.
-//! The row lock orders them. Until the first starts to commit, only a full share
-//! of requests is worth another transaction; from then on any number is.
+//! next may begin and wait for them in the database. It proceeds the moment the
+//! first releases its row locks, which is before its log is on disk. The row lock
+//! orders them. Until the first starts to commit, only a full share of requests is
+//! worth another transaction; from then on any number is.
 //!
 //! A batch takes at most its share of all requests, queued or in flight.
 //! Otherwise the callers of one large batch would come back together and leave

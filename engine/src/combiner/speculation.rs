@@ -5,8 +5,8 @@
 //! another process wrote it since. While none has, a batch is decided on the
 //! cached row, then written, validated and committed in one round trip. The
 //! guarded update validates it: it names all the numbers of the cached row, so
-//! a row that differs fails the transaction whole, and the batch is retried in
-//! plain order.
+//! a row that differs fails the transaction whole, and the batch is retried on the
+//! locking path.
 //!
 //! Under a lease, only a row that was read or written under it is valid: while
 //! another process held the product's lock, it wrote the row.
@@ -131,7 +131,7 @@ impl Speculation {
         })
     }
 
-    /// Records what a batch in plain order leaves behind, before it commits;
+    /// Records what a batch on the locking path leaves behind, before it commits;
     /// `read` is when it requested its rows and when it had them.
     pub fn record(
         &self,

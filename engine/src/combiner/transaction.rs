@@ -195,8 +195,8 @@ impl TransactionPlan {
         }
     }
 
-    /// Switches to plain order, from the second attempt on: no speculation, and
-    /// every key is read.
+    /// Switches to the locking path, from the second attempt on: no speculation,
+    /// and every key is read.
     fn stop_speculating(&mut self, requests: &[Box<PendingRequest>]) {
         self.may_speculate = false;
         read_set::read_every_key(&mut self.read_set, requests);
@@ -258,7 +258,7 @@ async fn run_once(
     let fences = leases.fences();
     let commands: Vec<&Command> = requests.iter().map(|request| &request.command).collect();
     let mut speculative = None;
-    // Speculation needs the store's time; the plain order reads it.
+    // Speculation needs the store's time; the locking path reads it.
     if plan.may_speculate
         && services.is_on(Mechanism::Speculation)
         && let Some(now) = services.store.speculative_now()

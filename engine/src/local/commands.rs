@@ -200,7 +200,8 @@ fn check_quantity(config: &Config, product_id: ProductId, quantity: u64) -> Resu
             format!(
                 "a hold may have {} units, {quantity} asked for{}",
                 config.max_per_hold,
-                // One that cannot be is not what was asked for, as it was read.
+                // An impossible id may be a clamped number, which the caller did not
+                // send: it is not quoted.
                 match product_id.is_possible() {
                     true => format!(" of product {product_id}"),
                     false => String::new(),

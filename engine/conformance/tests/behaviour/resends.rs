@@ -96,7 +96,8 @@ fn a_first_copy_that_was_overtaken_is_answered_what_was_done(world: &World) {
             true => world.builder().open_async().await.expect("opens"),
             false => engine.clone(),
         };
-        // Known to be plenty, so that the late copy is inserted early.
+        // The late engine knows the product. It does not read the late copy's key,
+        // which is fresh: only the table's unique key finds the stored answer.
         late.product(id).await.expect("reads");
         let request = serde_json::to_value(HoldRequest::new(id, 1)).expect("JSON");
         let cart = serde_json::to_value(CartRequest::new([(id, 2)])).expect("JSON");
