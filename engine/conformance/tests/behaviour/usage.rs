@@ -116,6 +116,10 @@ async fn all_async_calls(engine: &AsyncEngine) -> Result<()> {
     );
     let cart = engine.create_holds(CartRequest::new([(id, 3)])).await?.value;
     engine.release_hold(cart[0].id).await?;
+    let batch = engine.create_hold_batch(vec![HoldRequest::new(id, 1)]).await?;
+    for hold in batch {
+        engine.release_hold(hold?.value.id).await?;
+    }
     let order = engine.create_order(OrderRequest::new(held.id, id)).await?.value;
     engine.record_payment(PaymentEvent::for_token(order.payment_token, Outcome::Success)).await?;
     assert_eq!(engine.order(order.id).await?.status, OrderStatus::Paid);
@@ -124,7 +128,7 @@ async fn all_async_calls(engine: &AsyncEngine) -> Result<()> {
     assert_eq!((product.stock, product.held, product.pending, product.sold), (7, 0, 0, 2));
     assert_eq!(engine.products(Some(ProductId(id.0 - 1)), 1).await?.items, [product]);
     let events = engine.events_after(0, 1_000).await?;
-    assert_eq!(events.iter().filter(|event| event.product_id == id).count(), 8);
+    assert_eq!(events.iter().filter(|event| event.product_id == id).count(), 10);
     assert_eq!(engine.sweep().await?.holds_expired, 0);
     Ok(())
 }
@@ -146,6 +150,7 @@ fn a_closed_engine_refuses_every_call_as_misuse(world: &World) {
             code(engine.adjust_stock(StockAdjustment::new(id, 1, "received"))),
             code(engine.create_hold(HoldRequest::new(id, 1))),
             code(engine.create_holds(CartRequest::new([(id, 1)]))),
+            code(engine.create_hold_batch(vec![HoldRequest::new(id, 1)])),
             code(engine.release_hold(HoldId(1))),
             code(engine.extend_hold(ExtendRequest::new(1))),
             code(engine.hold(HoldId(1))),
@@ -157,7 +162,7 @@ fn a_closed_engine_refuses_every_call_as_misuse(world: &World) {
             code(engine.events_after(0, 1)),
             code(engine.ping()),
         ];
-        assert_eq!(codes, ["misuse"; 16]);
+        assert_eq!(codes, ["misuse"; 17]);
     }
     let counted = engine.metrics_text();
     assert!(!counted.is_empty() && !counted.contains("# EOF"), "{counted}");
