@@ -7,6 +7,7 @@
 pub mod cart;
 pub mod contention;
 pub mod expiry_storm;
+pub mod history;
 pub mod hold_batch;
 pub mod http;
 pub mod lifecycle;
