@@ -7,5 +7,5 @@ CREATE TABLE IF NOT EXISTS stockade_payments (
     answer INTEGER NOT NULL,
     waiting INTEGER NOT NULL,
     received_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS stockade_payments_age ON stockade_payments (waiting, received_at);

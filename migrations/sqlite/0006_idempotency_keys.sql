@@ -3,5 +3,5 @@ CREATE TABLE IF NOT EXISTS stockade_idempotency_keys (
     fingerprint BLOB NOT NULL,
     answer BLOB NOT NULL,
     created_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS stockade_idempotency_keys_age ON stockade_idempotency_keys (created_at);

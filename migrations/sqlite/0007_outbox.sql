@@ -2,9 +2,10 @@
 -- the first of them, set as the row is written, because there is one writer;
 -- 0 for a row without events, which only shows that its transaction was
 -- committed. No reader meets those, since all others stand behind them in the
--- index.
+-- index. Ids ascend without AUTOINCREMENT, which writes a further page in each
+-- transaction, because the newest row is never deleted.
 CREATE TABLE IF NOT EXISTS stockade_outbox (
-    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id INTEGER NOT NULL PRIMARY KEY,
     batch_id INTEGER NOT NULL,
     first_cursor INTEGER DEFAULT 0,
     events INTEGER NOT NULL,
