@@ -46,6 +46,8 @@ pub mod names {
     pub const STOCKADE: &str = "stockade";
     /// Stockade's blocking calls.
     pub const BLOCKING: &str = "stockade, blocking";
+    /// Stockade with a customer on each hold and a limit for each.
+    pub const CUSTOMERS: &str = "stockade, customers limited";
     /// A Redis lock per request, acquired by polling.
     pub const SEED_POLL: &str = "redis lock, 250 ms poll";
     /// A Redis lock per request, acquired by notification.

@@ -6,7 +6,7 @@ use stockade::{
 
 use super::names;
 use super::sold_out::HoldsOf;
-use super::sql::{HOLD_TTL, Products};
+use super::sql::{HOLD_TTL, Ids, Products};
 use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
 
@@ -46,6 +46,8 @@ pub(super) fn answer<T>(result: Result<T, Error>) -> Answer {
 pub struct Stockade {
     engine: AsyncEngine,
     products: Products,
+    /// The number of the next customer, if each hold has one of its own.
+    customers: Option<Ids>,
     _shop: Shop,
 }
 
@@ -58,7 +60,14 @@ impl Stockade {
     /// Opens the engine that `builder` describes.
     pub async fn open_with(builder: EngineBuilder, shop: Shop, products: Products) -> Self {
         let engine = builder.open_async().await.expect("opens");
-        Self { engine, products, _shop: shop }
+        Self { engine, products, customers: None, _shop: shop }
+    }
+
+    /// Opens an engine with a limit for each customer, and names one for each hold.
+    pub async fn with_customers(shop: Shop) -> Self {
+        let builder = engine(&shop).set("max_per_customer", "4").expect("a setting");
+        let stockade = Self::open_with(builder, shop, Products::One).await;
+        Self { customers: Some(Ids::new()), ..stockade }
     }
 
     /// Returns the engine.
@@ -70,11 +79,15 @@ impl Stockade {
 
 impl Contender for Stockade {
     fn name(&self) -> &str {
-        names::STOCKADE
+        if self.customers.is_some() { names::CUSTOMERS } else { names::STOCKADE }
     }
 
     async fn request(&self, _caller: usize) -> Answer {
-        answer(self.engine.create_hold(HoldRequest::new(self.products.draw(), 1)).await)
+        let mut request = HoldRequest::new(self.products.draw(), 1);
+        if let Some(customers) = &self.customers {
+            request = request.customer(format!("customer {}", customers.draw(1)));
+        }
+        answer(self.engine.create_hold(request).await)
     }
 
     async fn close(&self) {

@@ -72,6 +72,7 @@ async fn on_server(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
     let shop = async || servers.shop(1, PLENTY).await;
     vec![
         erase(Stockade::open(shop().await, Products::One).await),
+        erase(Stockade::with_customers(shop().await).await),
         erase(Blocking::open(shop().await)),
         erase(Seed::open(&shop().await, Wake::Poll).await),
         erase(Seed::open(&shop().await, Wake::Prompt).await),
@@ -104,6 +105,7 @@ async fn in_file() -> Vec<Box<dyn ErasedContender>> {
     let shop = async || Shop::in_file(1, PLENTY).await;
     vec![
         erase(Stockade::open(shop().await, Products::One).await),
+        erase(Stockade::with_customers(shop().await).await),
         erase(Blocking::open(shop().await)),
         erase(FileRowLock::open(shop().await).await),
         erase(FileCeiling::open(shop().await).await),
@@ -121,7 +123,9 @@ fn plan(bench: &Bench, place: &'static str, callers: usize) -> GroupPlan {
         512 => (Some(Target::AtLeast(200.0)), Some(Target::AtLeast(of_ceiling(place)))),
         _ => (None, None),
     };
+    let customers = Comparison::rate(names::CUSTOMERS, names::STOCKADE);
     let mut comparisons = vec![
+        if callers == 512 { customers.wanted(Target::AtLeast(0.4)) } else { customers },
         ratio(names::SEED_POLL),
         Comparison { wanted: over_seed, ..ratio(names::SEED_PROMPT) },
         ratio(names::ROW_LOCK),
