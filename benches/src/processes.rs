@@ -37,7 +37,7 @@ enum Order {
 /// The durations that give each of eight processes many turns.
 #[must_use]
 pub fn lengths(bench: &Bench) -> Lengths {
-    let measured = Duration::from_millis(if bench.is_quick() { 600 } else { 2000 });
+    let measured = Duration::from_millis(if bench.is_quick() { 1_200 } else { 2000 });
     Lengths { warm_up: measured / 3, measured, ..bench.lengths() }
 }
 

@@ -37,7 +37,7 @@ fn measure(bench: &mut Bench) {
                 place: servers.place(),
                 unit: "carts",
                 callers,
-                comparisons: vec![over_row_lock(callers, 10.0)],
+                comparisons: vec![over_row_lock(callers, 20.0)],
                 figures: vec![failures],
                 by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
                 lengths: bench.lengths(),

@@ -21,8 +21,8 @@ use crate::setup::{PLENTY, Servers, Shop};
 use crate::storm::Storm;
 use stockade_testkit::Flavour;
 
-/// A million in 20 seconds.
-const HOLDS_PER_SECOND: f64 = 50_000.0;
+/// A million in 5 seconds.
+const HOLDS_PER_SECOND: f64 = 200_000.0;
 /// Holds per second, during the storm and without it.
 const BUYING: OpenPlan = OpenPlan {
     rate: 1_000.0,
@@ -103,7 +103,7 @@ async fn pass(servers: &Servers, storm: Storm) -> StormReport {
         figure(
             "p99 in the storm over p99 without".to_owned(),
             p99(&during) / calm.max(1.0),
-            Target::AtMost(5.0),
+            Target::AtMost(3.0),
         ),
         figure("due holds left".to_owned(), left as f64, Target::AtMost(0.0)),
         figure(

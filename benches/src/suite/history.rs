@@ -203,10 +203,8 @@ async fn compare(
         alone("seconds to make it, and for it to expire", took, None),
         alone("bytes a hold", bytes / holds as f64, Some(Target::AtMost(20.0))),
     ];
-    let stores = [
-        Store::open(empty).await.expect("opens"),
-        Store::open(full).await.expect("opens"),
-    ];
+    let stores =
+        [Store::open(empty).await.expect("opens"), Store::open(full).await.expect("opens")];
     for kind in Kind::ALL {
         let mut micros = [Vec::new(), Vec::new()];
         for _ in 0..kind.times() {

@@ -35,8 +35,8 @@ fn measure(bench: &mut Bench) {
     let settings = [("store", &*shop.url), ("hold_ttl", "12h"), ("log_level", "warn")];
     let server = Server::start(&settings);
     let kinds = [
-        ("holds", http::request("POST", "/api/holds/1/1"), 0.35),
-        ("reads", http::request("GET", "/api/products/1"), 0.7),
+        ("holds", http::request("POST", "/api/holds/1/1"), [0.5, 0.7]),
+        ("reads", http::request("GET", "/api/products/1"), [0.7, 0.7]),
     ];
     let asked = |request: &[u8]| {
         let reply = bench.block_on(http::ask(server.address(), request)).expect("an answer");
@@ -51,7 +51,7 @@ fn measure(bench: &mut Bench) {
         let contenders =
             vec![contender(names::STOCKADE, server.address()), contender(names::HYPER, address)];
         let invited: Vec<&dyn ErasedContender> = contenders.iter().map(|one| &**one).collect();
-        for callers in CROWDS {
+        for (callers, wanted) in CROWDS.into_iter().zip(wanted) {
             let ratio = Comparison::rate(names::STOCKADE, names::HYPER);
             let plan = GroupPlan {
                 place,

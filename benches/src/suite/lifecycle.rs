@@ -35,7 +35,7 @@ fn measure(bench: &mut Bench) {
                 place: servers.place(),
                 unit: "units",
                 callers,
-                comparisons: vec![over_row_lock(callers, 15.0)],
+                comparisons: vec![over_row_lock(callers, 35.0)],
                 figures: Vec::new(),
                 by_criterion: vec![names::STOCKADE, names::ROW_LOCK],
                 lengths: Lengths { warm_up, measured, ..bench.lengths() },

@@ -49,7 +49,7 @@ fn measure(bench: &mut Bench) {
 
 fn plan(bench: &Bench, callers: usize) -> GroupPlan {
     let total = Comparison::rate(EIGHT, ONE);
-    let comparison = if callers == 64 { total.wanted(Target::AtLeast(0.8)) } else { total };
+    let comparison = if callers == 64 { total.wanted(Target::AtLeast(0.9)) } else { total };
     let fairness = FigureTarget {
         contender: EIGHT,
         name: "Jain's index among processes",
