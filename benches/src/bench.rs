@@ -22,7 +22,7 @@ use crate::table;
 const IN_FLIGHT: usize = 4096;
 
 /// From this many callers on, targets apply.
-const CROWD: usize = 512;
+pub const CROWD: usize = 512;
 
 /// The durations of a bench.
 #[derive(Debug, Clone, Copy)]

@@ -6,10 +6,12 @@
 
 use std::time::Duration;
 
-use crate::bench::{self, Bench, GroupPlan, Lengths, close, over_row_lock};
+use crate::bench::{self, Bench, CROWD, GroupPlan, Lengths, close, over_row_lock};
+use crate::closed::ClosedPlan;
 use crate::contender::{Answer, Contender};
 use crate::contenders::{RowLockLifecycle, StockadeLifecycle, names};
 use crate::erased::{ErasedContender, erase};
+use crate::results::{Figure, Group, Load, Spread};
 use crate::setup::{PLENTY, Servers, Shop, place};
 use stockade_testkit::Flavour;
 
@@ -41,8 +43,42 @@ fn measure(bench: &mut Bench) {
                 lengths: Lengths { warm_up, measured, ..bench.lengths() },
             }
         });
+        if servers.place() == place(Flavour::MySql) && bench.measures(servers.place(), CROWD) {
+            let group = bench.block_on(binary_log(servers, &*contenders[0]));
+            bench.add(group);
+        }
         bench.block_on(close(contenders));
     });
+}
+
+/// The bytes of MySQL's binary log for each unit: what a replica has to read.
+async fn binary_log(servers: &Servers, stockade: &dyn ErasedContender) -> Group {
+    let bytes = || -> u64 {
+        let logs = servers.sql.query("SHOW BINARY LOGS");
+        let size = |line: &str| line.split('\t').nth(1).and_then(|size| size.parse::<u64>().ok());
+        logs.lines().filter_map(size).sum()
+    };
+    let before = bytes();
+    let plan = ClosedPlan {
+        callers: CROWD,
+        warm_up: Duration::ZERO,
+        measured: Duration::from_millis(500),
+    };
+    let run = stockade.closed(plan).await;
+    // Units in flight at the end are in the log and not counted.
+    let units = (run.done + CROWD as u64 / 2) as f64;
+    let name = "bytes of the binary log a unit".to_owned();
+    let value = Spread::alone((bytes() - before) as f64 / units);
+    Group {
+        name: format!("lifecycle/mysql/{CROWD}/binary-log"),
+        unit: "units".to_owned(),
+        place: servers.place().to_owned(),
+        callers: CROWD,
+        load: Load::Closed,
+        rows: Vec::new(),
+        ratios: Vec::new(),
+        figures: vec![Figure { name, value, wanted: None }],
+    }
 }
 
 async fn open(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
