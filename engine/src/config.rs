@@ -168,7 +168,7 @@ config! {
     cart_lines_max: usize = "100", "Most lines in a cart";
     require_hold_token: bool = "false", "Whether order, release and extend require the hold's token, so that no caller uses another's hold";
     strict: bool = "false", "Whether requests are refused with unavailable while Redis is down, rather than served with the row lock alone";
-    sweeper: bool = "true", "Whether this engine returns the stock of due holds and orders in the background";
+    sweeper: bool = "true", "Whether this engine returns the stock of due holds and orders, and deletes old history, in the background";
     sweep_batch: u32 = "250", "Most due holds, and most due orders, ended in one transaction";
     cache_ttl: Duration = "1s", "Time to live of a cached product";
     cache_products: u32 = "100000", "Most products in this process's cache";
@@ -183,7 +183,7 @@ config! {
     lock_run: Duration = "20ms", "Longest time that an engine keeps a Redis lock while another waits";
     idempotency_ttl: Duration = "7days", "How long the response to an idempotency key is kept";
     retention: Duration = "90days", "How long ended holds, events and payment events are kept (these for 7 days at least); 0 for ever, orders included";
-    order_retention: Duration = "730days", "How long final orders are kept, with their holds; 0 for ever";
+    order_retention: Duration = "730days", "How long final orders are kept, with their holds (7 days at least); 0 for ever";
     remote_timeout: Duration = "20s", "Timeout of a call to a running engine, resends included";
     remote_ca: String = "", "PEM file with the CA certificates trusted for a running engine over TLS; empty for the system's";
     remote_reconnect: Duration = "5s", "How long a call waits for a running engine that is unreachable";
@@ -217,6 +217,10 @@ impl Config {
         }
         if self.queue_limit == 0 || self.batch_max == 0 || self.connections == 0 {
             return refuse("queue_limit, batch_max and connections must be at least 1");
+        }
+        // A resend must find the response to its first attempt.
+        if self.idempotency_ttl < Duration::from_secs(3_600) {
+            return refuse("idempotency_ttl must be at least 1h");
         }
         // A commit in doubt is looked for in the outbox.
         if !self.retention.is_zero() && self.retention < Duration::from_secs(3_600) {

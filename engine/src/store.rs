@@ -190,20 +190,18 @@ pub(crate) enum Purge {
     Keys { older_than: Duration },
     /// Payment events, but for those that wait for an order.
     Payments { older_than: Duration },
-    /// Outbox rows.
-    Events { older_than: Duration },
-    /// Rows of ended holds with ids from `from` on, with their orders if these are
-    /// final and old; `None` keeps orders for ever.
-    Holds { older_than: Duration, orders_older_than: Option<Duration>, from: u64 },
+    /// Outbox rows with ids from `from` on.
+    Events { older_than: Duration, from: u64 },
+    /// Rows of ended holds, with their orders if these are final and old; `None`
+    /// keeps orders for ever. The store remembers how far it came.
+    Holds { older_than: Duration, orders_older_than: Option<Duration> },
 }
 
 impl Purge {
     /// The same from another id on.
     pub fn from(self, from: u64) -> Self {
         match self {
-            Self::Holds { older_than, orders_older_than, .. } => {
-                Self::Holds { older_than, orders_older_than, from }
-            }
+            Self::Events { older_than, .. } => Self::Events { older_than, from },
             other => other,
         }
     }
@@ -344,9 +342,9 @@ pub(crate) trait Store: Send + Sync {
     /// Deletes some rows of history, in one short transaction.
     fn purge(&self, purge: Purge) -> BoxFuture<'_, StoreResult<PurgeStep>>;
 
-    /// Claims the scan of all rows of holds for this process. Returns `false` if a
-    /// process of the store has claimed it within `every`.
-    fn claim_scan(&self, every: Duration) -> BoxFuture<'_, StoreResult<bool>>;
+    /// Claims the scan of all rows of holds for this process, until `pause` from now.
+    /// Returns `false` if it is claimed, for at most `longest`.
+    fn claim_scan(&self, pause: Duration, longest: Duration) -> BoxFuture<'_, StoreResult<bool>>;
 
     /// Reads everything that an audit compares, in one snapshot.
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditReport>>;

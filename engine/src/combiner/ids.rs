@@ -37,8 +37,9 @@ struct FreeIds {
     ids: Vec<u64>,
     /// The size of the last block.
     block: u64,
-    /// When the oldest of the free ids was drawn.
-    drawn_at: Option<Instant>,
+    /// When the oldest of the free ids was drawn, and the first of its block. Ids
+    /// before it are of a block that was discarded.
+    drawn: Option<(Instant, u64)>,
 }
 
 impl IdAllocator {
@@ -86,7 +87,8 @@ impl IdAllocator {
             return;
         }
         let mut free = self.blocks(sequence).free.lock();
-        free.ids.extend(ids);
+        let Some((_, first)) = free.drawn else { return };
+        free.ids.extend(ids.into_iter().filter(|id| *id >= first));
         free.ids.sort_unstable_by(|a, b| b.cmp(a));
     }
 
@@ -103,7 +105,7 @@ impl BlockAllocator {
     fn take(&self, count: usize) -> Option<Vec<u64>> {
         let mut free = self.free.lock();
         // Retention relies on ids that ascend with time.
-        if free.drawn_at.is_some_and(|at| runtime::elapsed(at) >= ID_BLOCK_AGE_MAX / 2) {
+        if free.drawn.is_some_and(|(at, _)| runtime::elapsed(at) >= ID_BLOCK_AGE_MAX / 2) {
             *free = FreeIds::default();
         }
         let rest = free.ids.len().checked_sub(count)?;
@@ -120,8 +122,8 @@ impl BlockAllocator {
 
     fn add(&self, first: u64, count: u64) {
         let mut free = self.free.lock();
-        if free.ids.is_empty() || free.drawn_at.is_none() {
-            free.drawn_at = Some(runtime::now());
+        if free.ids.is_empty() || free.drawn.is_none() {
+            free.drawn = Some((runtime::now(), first));
         }
         free.ids.extend(first..first + count);
         free.ids.sort_unstable_by(|a, b| b.cmp(a));

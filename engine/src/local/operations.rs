@@ -313,7 +313,9 @@ impl LocalBackend {
         let (sweeper, retention) = (Arc::clone(&self.sweeper), Arc::clone(&self.retention));
         self.on_runtime(async move {
             let (report, _) = sweeper.sweep().await?;
-            retention.delete_some().await?;
+            if let Err(error) = retention.delete_some().await {
+                tracing::warn!(%error, "failed to delete old rows");
+            }
             Ok(report)
         })
         .await

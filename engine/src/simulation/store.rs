@@ -341,7 +341,7 @@ impl Store for SimulatedStore {
         })
     }
 
-    fn claim_scan(&self, _: Duration) -> BoxFuture<'_, StoreResult<bool>> {
+    fn claim_scan(&self, _: Duration, _: Duration) -> BoxFuture<'_, StoreResult<bool>> {
         Box::pin(async { Ok(true) })
     }
 

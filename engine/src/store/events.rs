@@ -98,7 +98,7 @@ fn add_events(page: &mut Page, row: &mut Cells<'_>) -> sqlx::Result<()> {
 }
 
 /// Numbers the first visible rows that have no cursor yet.
-async fn number_rows<D: Database>(session: &mut SqlSession<D>) -> StoreResult<()> {
+pub(super) async fn number_rows<D: Database>(session: &mut SqlSession<D>) -> StoreResult<()> {
     session.open().await?;
     let mut next = session.lock_sequence("cursor").await?;
     // Read under the lock: another reader may have numbered rows meanwhile.

@@ -2,16 +2,18 @@
 //!
 //! Idempotency keys and payment events are found by an index on their time. Outbox
 //! rows and rows of holds are read in the order of their ids, which ascend with
-//! time: it needs no index that every buyer would pay for. Nothing that is deleted
-//! changes any more, but for cancelled orders, which a late payment may still
-//! reach: each deletion is guarded and its affected rows are counted.
+//! time: it needs no index that every buyer would pay for. Each deletion repeats the
+//! condition under which its rows were found, since another process may have deleted
+//! them meanwhile and a caller may have written new ones under the same keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::database::Database;
-use super::error::StoreResult;
+use super::error::{Fault, StoreResult};
+use super::events::number_rows;
 use super::rows::Cells;
 use super::session::SqlSession;
 use super::statement::{ReadRow, Statement, fetch_all, read_clock, run, run_checked};
@@ -24,8 +26,15 @@ use crate::model::{Coded, HoldStatus, OrderStatus, Timestamp};
 /// The most rows that one step reads of a table.
 pub(super) const ROWS_MAX: u32 = 250;
 /// The most orders that one step deletes with their holds, but for those of one
-/// row. It bounds how long their products are locked.
+/// row, and the most products that they have. They bound how long products are
+/// locked, and for how many a step may wait.
 const ORDERS_MAX: u64 = 500;
+const PRODUCTS_MAX: usize = 16;
+
+/// The rows of the sequences with the time of the next scan of all rows of holds,
+/// and with the position that the present one has reached.
+const NEXT_SCAN: &str = "purge";
+const SCAN_POSITION: &str = "purge_from";
 
 pub(super) struct Purger<'a, D> {
     pub database: &'a D,
@@ -37,6 +46,7 @@ pub(super) struct Purger<'a, D> {
 struct HoldRow {
     first_id: u64,
     end_id: u64,
+    product_id: u64,
     expires_at: Timestamp,
     created_at: Timestamp,
     active: u64,
@@ -76,33 +86,41 @@ impl<D: Database> Purger<'_, D> {
         let before = |age: Duration| now.before(age);
         match purge {
             Purge::Keys { older_than } => {
-                let before = before(older_than).micros();
-                let old = format!("created_at < {before} ORDER BY created_at");
-                self.by_key("stockade_idempotency_keys", &old).await
+                let old = format!("created_at < {}", before(older_than).micros());
+                self.by_key("stockade_idempotency_keys", &old, "created_at").await
             }
             Purge::Payments { older_than } => {
-                let before = before(older_than).micros();
-                let old = format!("waiting = 0 AND received_at < {before} ORDER BY received_at");
-                self.by_key("stockade_payments", &old).await
+                let old = format!("waiting = 0 AND received_at < {}", before(older_than).micros());
+                self.by_key("stockade_payments", &old, "received_at").await
             }
-            Purge::Events { older_than } => self.events(before(older_than)).await,
-            Purge::Holds { older_than, orders_older_than, from } => {
+            Purge::Events { older_than, from } => self.events(from, before(older_than)).await,
+            Purge::Holds { older_than, orders_older_than } => {
                 let orders = orders_older_than.map(before);
-                self.holds(from, Cutoffs { holds: before(older_than), orders }).await
+                self.holds(Cutoffs { holds: before(older_than), orders }).await
             }
         }
     }
 
-    /// Claims the scan of all rows of holds for one process of the store, at most
-    /// once in `every`.
-    pub async fn claim_scan(&self, every: Duration) -> StoreResult<bool> {
+    /// Claims the scan of all rows of holds for this process, until `pause` from now.
+    /// A claim further ahead than `longest` is of a clock that was wrong.
+    pub async fn claim_scan(&self, pause: Duration, longest: Duration) -> StoreResult<bool> {
         let now = self.now().await?;
-        let next = now.after(every).micros();
-        let sql = format!(
-            "UPDATE stockade_sequences SET next = {next} WHERE name = 'purge' AND next <= {}",
-            now.micros()
-        );
-        Ok(self.write(&[Statement::new(sql)]).await?.first() == Some(&1))
+        let mut session = self.session().await?;
+        session.open().await?;
+        let next = session.lock_sequence(NEXT_SCAN).await?;
+        let next = Timestamp::from_micros(i64::try_from(next).unwrap_or(i64::MAX));
+        if next > now && next <= now.after(longest) {
+            session.finish("ROLLBACK").await?;
+            return Ok(false);
+        }
+        let claim = set_sequence(NEXT_SCAN, now.after(pause).micros());
+        run(session.connection(), &[claim], &mut ()).await?;
+        session.finish("COMMIT").await?;
+        Ok(true)
+    }
+
+    async fn session(&self) -> StoreResult<SqlSession<D>> {
+        SqlSession::acquire(self.database, Arc::clone(self.time)).await
     }
 
     async fn now(&self) -> StoreResult<Timestamp> {
@@ -120,71 +138,109 @@ impl<D: Database> Purger<'_, D> {
 
     /// Runs statements in one transaction. Returns the rows that each affected.
     async fn write(&self, statements: &[Statement<()>]) -> StoreResult<Vec<u64>> {
-        let mut session = SqlSession::acquire(self.database, Arc::clone(self.time)).await?;
+        let mut session = self.session().await?;
         session.open().await?;
         let affected = run(session.connection(), statements, &mut ()).await?;
         session.finish("COMMIT").await?;
         Ok(affected)
     }
 
-    async fn by_key(&self, table: &str, old: &str) -> StoreResult<PurgeStep> {
-        let sql = format!("SELECT idempotency_key FROM {table} WHERE {old} LIMIT {ROWS_MAX}");
+    async fn by_key(&self, table: &str, old: &str, time: &str) -> StoreResult<PurgeStep> {
+        let sql = format!(
+            "SELECT idempotency_key FROM {table} WHERE {old} ORDER BY {time} LIMIT {ROWS_MAX}"
+        );
         let keys = self.read(sql, |row| row.key()).await?;
         if keys.is_empty() {
             return Ok(PurgeStep::default());
         }
-        let sql = format!("DELETE FROM {table} WHERE idempotency_key IN ({})", hex_list(&keys));
+        let sql =
+            format!("DELETE FROM {table} WHERE idempotency_key IN ({}) AND {old}", hex_list(&keys));
         let rows = self.write(&[Statement::new(sql)]).await?.into_iter().sum();
         Ok(PurgeStep { rows, next: (keys.len() == ROWS_MAX as usize).then_some(0) })
     }
 
-    /// Deletes the oldest rows of the outbox, but never the newest row: the host's
-    /// clock resumes from it.
-    async fn events(&self, before: Timestamp) -> StoreResult<PurgeStep> {
-        let sql = format!("SELECT id, at FROM stockade_outbox ORDER BY id LIMIT {}", ROWS_MAX + 1);
-        let read: ReadRow<(u64, Timestamp)> = |row| Ok((row.count()?, row.time()?));
+    /// Deletes old rows of the outbox with ids from `from` on. It never deletes the
+    /// newest row, from which the host's clock resumes, nor the newest with events,
+    /// after which the next cursor is counted.
+    async fn events(&self, from: u64, before: Timestamp) -> StoreResult<PurgeStep> {
+        let newest = "SELECT id FROM stockade_outbox WHERE first_cursor > 0 \
+                      ORDER BY first_cursor DESC LIMIT 1";
+        let newest = self.read(newest.to_owned(), |row| row.count()).await?.pop().unwrap_or(0);
+        let limit = ROWS_MAX + 1;
+        let sql = format!(
+            "SELECT id, at, first_cursor FROM stockade_outbox WHERE id >= {from} \
+             ORDER BY id LIMIT {limit}"
+        );
+        let read: ReadRow<(u64, Timestamp, bool)> =
+            |row| Ok((row.count()?, row.time()?, row.opt_int()?.is_some()));
         let mut rows = self.read(sql, read).await?;
+        let is_page_full = rows.len() == limit as usize;
         rows.pop();
-        let old = rows.iter().take_while(|(_, at)| *at < before);
-        let Some((last, _)) = old.last() else { return Ok(PurgeStep::default()) };
-        let sql = format!("DELETE FROM stockade_outbox WHERE id <= {last}");
+        if rows.iter().any(|(_, at, is_numbered)| *at < before && !*is_numbered) {
+            // A reader that comes later sees by the numbers that it has missed some.
+            number_rows(&mut self.session().await?).await?;
+            return Ok(PurgeStep { rows: 0, next: Some(from) });
+        }
+        let has_old = rows.iter().any(|(_, at, _)| *at < before);
+        let (Some((first, ..)), Some((last, ..)), true) = (rows.first(), rows.last(), has_old)
+        else {
+            return Ok(PurgeStep::default());
+        };
+        let before = before.micros();
+        let sql = format!(
+            "DELETE FROM stockade_outbox WHERE id BETWEEN {first} AND {last} AND at < {before} \
+             AND id <> {newest}"
+        );
         let deleted = self.write(&[Statement::new(sql)]).await?.into_iter().sum();
-        Ok(PurgeStep { rows: deleted, next: (deleted >= u64::from(ROWS_MAX)).then_some(0) })
+        Ok(PurgeStep { rows: deleted, next: is_page_full.then_some(last + 1) })
     }
 
-    /// Deletes rows of holds with ids from `from` on of which no hold is active any
-    /// more, each together with its orders, if all of them are final and old.
-    async fn holds(&self, from: u64, cutoffs: Cutoffs) -> StoreResult<PurgeStep> {
+    /// Deletes rows of holds of which no hold is active any more, each together with
+    /// its orders, if all of them are final and old. It goes on where the step before
+    /// it ended, of whichever process, and begins anew after the last old row.
+    async fn holds(&self, cutoffs: Cutoffs) -> StoreResult<PurgeStep> {
+        let position =
+            format!("SELECT next FROM stockade_sequences WHERE name = '{SCAN_POSITION}'");
+        let from = self.read(position, |row| row.count()).await?.pop().unwrap_or(0);
         let sql = format!(
-            "SELECT first_id, count, expires_at, created_at, active, detached, converted \
-             FROM stockade_hold_batches WHERE first_id >= {from} ORDER BY first_id LIMIT {ROWS_MAX}"
+            "SELECT first_id, count, product_id, expires_at, created_at, active, detached, \
+             converted FROM stockade_hold_batches WHERE first_id >= {from} \
+             ORDER BY first_id LIMIT {ROWS_MAX}"
         );
         let mut rows = self.read(sql, hold_row).await?;
-        let is_page_full = rows.len() == ROWS_MAX as usize;
         // A process may use an id some time after others have used greater ones.
         let young = cutoffs.holds.after(ID_BLOCK_AGE_MAX);
-        let end = rows.iter().position(|row| row.created_at > young);
-        let mut next = rows.last().filter(|_| is_page_full && end.is_none()).map(|row| row.end_id);
-        rows.truncate(end.unwrap_or(rows.len()));
+        let is_page_full = rows.len() == ROWS_MAX as usize;
+        let has_more = is_page_full && rows.iter().any(|row| row.created_at <= young);
+        let mut next = rows.last().filter(|_| has_more).map(|row| row.end_id);
         rows.retain(|row| row.may_be_deleted(cutoffs));
-        let mut orders = 0;
-        if let Some(at) = rows.iter().position(|row| {
-            orders += row.linked();
-            orders > ORDERS_MAX && orders > row.linked()
-        }) {
+        if let Some(at) = first_beyond(&rows) {
             next = rows.get(at).map(|row| row.first_id);
             rows.truncate(at);
         }
         let linked = self.links(&rows).await?;
         rows.retain(|row| linked.permits(row, cutoffs));
-        if !rows.is_empty() {
-            let statements = linked.deletions(&rows);
-            let mut session = SqlSession::acquire(self.database, Arc::clone(self.time)).await?;
-            session.open().await?;
-            run_checked(session.connection(), &statements, &mut ()).await?;
-            session.finish("COMMIT").await?;
+        let reached = || set_sequence(SCAN_POSITION, next.unwrap_or(0));
+        let mut statements = linked.deletions(&rows, cutoffs);
+        statements.push(reached());
+        let mut session = self.session().await?;
+        session.open().await?;
+        match run_checked(session.connection(), &statements, &mut ()).await {
+            Ok(()) => {
+                session.finish("COMMIT").await?;
+                Ok(PurgeStep { rows: rows.len() as u64, next })
+            }
+            // An order of theirs has changed, or the rows contradict each other: the
+            // next scan meets them again.
+            Err(error) if matches!(error.fault, Fault::Conflict | Fault::Invariant) => {
+                let first_id = rows.first().map(|row| row.first_id);
+                tracing::warn!(%error, first_id, "kept old rows of holds that cannot be deleted");
+                drop(session);
+                self.write(&[reached()]).await?;
+                Ok(PurgeStep { rows: 0, next })
+            }
+            Err(error) => Err(error),
         }
-        Ok(PurgeStep { rows: rows.len() as u64, next })
     }
 
     /// Reads what else there is of the holds of these rows.
@@ -214,11 +270,30 @@ impl<D: Database> Purger<'_, D> {
     }
 }
 
+fn set_sequence<N: Display>(name: &str, next: N) -> Statement<()> {
+    Statement::new(format!("UPDATE stockade_sequences SET next = {next} WHERE name = '{name}'"))
+}
+
+/// The position of the first row that is too much for a step that deletes those
+/// before it.
+fn first_beyond(rows: &[HoldRow]) -> Option<usize> {
+    let (mut orders, mut products) = (0, BTreeSet::new());
+    rows.iter().position(|row| {
+        let is_first = orders == 0;
+        orders += row.linked();
+        if row.linked() > 0 {
+            products.insert(row.product_id);
+        }
+        (orders > ORDERS_MAX || products.len() > PRODUCTS_MAX) && !is_first
+    })
+}
+
 fn hold_row(row: &mut Cells<'_>) -> sqlx::Result<HoldRow> {
     let (first_id, count) = (row.count()?, row.count()?);
     Ok(HoldRow {
         first_id,
         end_id: first_id.saturating_add(count),
+        product_id: row.count()?,
         expires_at: row.time()?,
         created_at: row.time()?,
         active: row.count()?,
@@ -298,7 +373,11 @@ impl Links {
 
     /// The statements that delete rows with all that belongs to them. The products
     /// come first, as in every transaction.
-    fn deletions(&self, rows: &[HoldRow]) -> Vec<Statement<()>> {
+    fn deletions(&self, rows: &[HoldRow], cutoffs: Cutoffs) -> Vec<Statement<()>> {
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        let before = cutoffs.orders.map_or(i64::MIN + 1, Timestamp::micros);
         let mut sold: BTreeMap<u64, u64> = BTreeMap::new();
         let mut orders: BTreeMap<i64, Vec<u64>> = BTreeMap::new();
         for order in rows.iter().flat_map(|row| self.orders(row)) {
@@ -320,7 +399,8 @@ impl Links {
         }
         for (status, ids) in orders {
             let sql = format!(
-                "DELETE FROM stockade_orders WHERE id IN ({}) AND status = {status}",
+                "DELETE FROM stockade_orders WHERE id IN ({}) AND status = {status} \
+                 AND updated_at < {before}",
                 list(&ids)
             );
             all.push(Statement::guarded(sql, ids.len()));

@@ -397,8 +397,8 @@ impl<D: Database> Store for SqlStore<D> {
         self.retried(move || async move { self.purger().step(purge).await })
     }
 
-    fn claim_scan(&self, every: Duration) -> BoxFuture<'_, StoreResult<bool>> {
-        Box::pin(async move { self.purger().claim_scan(every).await })
+    fn claim_scan(&self, pause: Duration, longest: Duration) -> BoxFuture<'_, StoreResult<bool>> {
+        Box::pin(async move { self.purger().claim_scan(pause, longest).await })
     }
 
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditReport>> {

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stockade::{
-    Engine, ExtendRequest, HoldRequest, Order, OrderRequest, Outcome, PaymentEvent, PaymentStatus,
-    ProductId,
+    Engine, ExtendRequest, HoldRequest, LatePayment, Order, OrderId, OrderRequest, Outcome,
+    PaymentEvent, PaymentStatus, ProductId,
 };
 
 use crate::crowd::at_once;
@@ -24,6 +24,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("retention";
     a_payment_event_that_waits_is_kept,
     zero_keeps_history_for_ever,
     late_payments_and_the_deletion_of_their_orders_keep_the_books,
+    late_payments_to_be_refunded_keep_their_orders,
 );
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -73,6 +74,7 @@ fn ended_holds_are_deleted_when_retention_is_over(world: &World) {
 
 fn a_row_with_an_active_hold_is_kept_whole(world: &World) {
     let builder = world.builder().set("retention", "1h").expect("a setting");
+    let builder = builder.set("idempotency_ttl", "1h").expect("a setting");
     let engine = builder.set("order_retention", "1h").expect("a setting").open().expect("opens");
     let id = product(&engine, 100);
     let holds = hold_together(&engine, id, 3);
@@ -163,7 +165,7 @@ fn an_unpaid_order_keeps_its_row(world: &World) {
     deliver(&engine, unpaid.id, Outcome::Success, "at last");
     sweep(&engine);
     assert!(engine.order(paid.id).is_ok(), "the other is new");
-    world.clock.advance(DAY);
+    world.clock.advance(8 * DAY);
     sweep(&engine);
     assert_eq!(code(engine.order(paid.id)), "not_found");
     assert_numbers(&engine, id, [96, 0, 0, 4]);
@@ -186,13 +188,21 @@ fn events_are_deleted_but_for_the_newest(world: &World) {
     let new = engine.events_after(last, 1_000).expect("reads");
     assert!(!new.is_empty() && cursors.len() == new.len(), "{cursors:?}");
     assert!(cursors.iter().all(|cursor| *cursor > last));
-    world.clock.advance(11 * DAY);
-    sweep(&engine);
-    world.clock.advance(11 * DAY);
-    sweep(&engine);
-    hold(&engine, id, 1);
+    // The newest row with events stays, so that cursors go on from it, also where
+    // a newer row has none.
+    let last = cursors[cursors.len() - 1];
+    let refused = HoldRequest::new(id, 1_000_000).key("too many");
+    assert_eq!(code(engine.create_hold(&refused)), "insufficient_stock");
+    for _ in 0..2 {
+        world.clock.advance(11 * DAY);
+        sweep(&engine);
+    }
     let newer = all_events(&engine);
-    assert!(newer.iter().all(|event| event.cursor > cursors[cursors.len() - 1]), "{newer:?}");
+    let kept = newer[newer.len() - 1].cursor;
+    assert!(kept >= last, "{newer:?}");
+    hold(&engine, id, 1);
+    let new = engine.events_after(kept, 1_000).expect("reads");
+    assert_eq!(new.first().map(|event| event.cursor), Some(kept + 1));
     assert_clean(&engine);
 }
 
@@ -240,8 +250,19 @@ fn zero_keeps_history_for_ever(world: &World) {
 }
 
 fn late_payments_and_the_deletion_of_their_orders_keep_the_books(world: &World) {
+    late_payments_race(world, LatePayment::ReReserve);
+}
+
+fn late_payments_to_be_refunded_keep_their_orders(world: &World) {
+    late_payments_race(world, LatePayment::Refund);
+}
+
+fn late_payments_race(world: &World, policy: LatePayment) {
     const ORDERS: usize = 240;
-    let engine = engine(world, "1h", "1h");
+    let builder = world.builder().set("retention", "1h").expect("a setting");
+    let builder = builder.set("order_retention", "1h").expect("a setting");
+    let builder = builder.late_payment(policy).payment_ttl(secs(3_600));
+    let engine = builder.open().expect("opens");
     let id = product(&engine, 10_000);
     let mut orders = Vec::new();
     for _ in 0..ORDERS / 8 {
@@ -253,28 +274,36 @@ fn late_payments_and_the_deletion_of_their_orders_keep_the_books(world: &World) 
     world.clock.advance(secs(3_600));
     sweep(&engine);
     assert_numbers(&engine, id, [10_000, 0, 0, 0]);
-    world.clock.advance(secs(3_601));
+    world.clock.advance(7 * DAY + TICK);
     // One thread deletes while the others pay for what it deletes.
     let is_done = AtomicBool::new(false);
-    let paid: usize = at_once(5, |caller| {
+    let paid: Vec<OrderId> = at_once(5, |caller| {
         if caller == 0 {
             while !is_done.load(Ordering::Acquire) {
                 sweep(&engine);
             }
-            return 0;
+            return Vec::new();
         }
-        let mut paid = 0;
+        let mut paid = Vec::new();
         for (at, order) in orders.iter().enumerate().rev().filter(|(at, _)| at % 4 == caller - 1) {
             let event = PaymentEvent::for_order(order.id, Outcome::Success);
             let answer = engine.record_payment(event.key(format!("late-{at}"))).expect("taken");
-            paid += usize::from(answer.value.status == PaymentStatus::Recorded);
+            if answer.value.status == PaymentStatus::Recorded {
+                paid.push(order.id);
+            }
         }
         is_done.store(true, Ordering::Release);
         paid
     })
     .into_iter()
-    .sum();
+    .flatten()
+    .collect();
+    sweep(&engine);
     let report = assert_clean(&engine);
-    assert_eq!(report.units.sold, 2 * paid as i128);
-    assert_eq!(report.waiting_events, (ORDERS - paid) as u64);
+    let sold = if policy == LatePayment::ReReserve { 2 * paid.len() as i128 } else { 0 };
+    assert_eq!(report.units.sold, sold);
+    assert_eq!(report.waiting_events, (ORDERS - paid.len()) as u64);
+    for id in paid {
+        assert!(engine.order(id).is_ok(), "{id} was paid a moment ago");
+    }
 }

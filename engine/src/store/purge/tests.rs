@@ -6,6 +6,7 @@ use super::*;
 use crate::store::mysql::MySqlDatabase;
 use crate::store::sqlite::SqliteDatabase;
 use crate::store::statement::{execute, fetch_optional};
+use crate::store::statements::hex;
 use crate::store::{Store, StoreOptions, open_store};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -62,9 +63,7 @@ const HOLDS: &str = "SELECT COUNT(*) FROM stockade_hold_batches";
 const ORDERS: &str = "SELECT COUNT(*) FROM stockade_orders";
 const SOLD: &str = "SELECT sold_purged FROM stockade_products";
 
-fn old_holds(from: u64) -> Purge {
-    Purge::Holds { older_than: DAY, orders_older_than: Some(DAY), from }
-}
+const OLD_HOLDS: Purge = Purge::Holds { older_than: DAY, orders_older_than: Some(DAY) };
 
 /// Takes all steps. Returns the rows that each deleted.
 async fn delete_all(store: &dyn Store, purge: Purge) -> Vec<u64> {
@@ -85,22 +84,15 @@ async fn check_steps<D: Database>(store: &dyn Store, database: &D) {
     let change =
         format!("UPDATE stockade_hold_batches SET expires_at = {young} WHERE first_id > 590");
     write(database, &change).await;
-    assert_eq!(delete_all(store, old_holds(0)).await, [250, 250, 90]);
+    assert_eq!(delete_all(store, OLD_HOLDS).await, [250, 250, 90]);
     assert_eq!(number(database, HOLDS).await, 10);
-    // Nothing beyond the first row that was made lately is read.
-    let change =
-        format!("UPDATE stockade_hold_batches SET created_at = {young} WHERE first_id > 595");
-    write(database, &change).await;
-    let change = "UPDATE stockade_hold_batches SET expires_at = 1 WHERE first_id > 594";
-    write(database, change).await;
-    assert_eq!(delete_all(store, old_holds(0)).await, [1]);
     write(database, "DELETE FROM stockade_hold_batches").await;
 
     // Orders that share a step are bounded, and paid units are counted.
     write(database, PRODUCT).await;
     write(database, &holds(1_000, 1, 1)).await;
     write(database, &orders(1_000, 1, 1)).await;
-    assert_eq!(delete_all(store, old_holds(0)).await, [250, 250, 250, 250, 0]);
+    assert_eq!(delete_all(store, OLD_HOLDS).await, [250, 250, 250, 250, 0]);
     assert_eq!(number(database, SOLD).await, 1_000);
     assert_eq!(number(database, ORDERS).await + number(database, HOLDS).await, 0);
 
@@ -116,22 +108,31 @@ async fn check_steps<D: Database>(store: &dyn Store, database: &D) {
         write(database, &row).await;
     }
     write(database, &orders(768, 1, 2)).await;
-    assert_eq!(delete_all(store, old_holds(0)).await, [1, 1, 1]);
+    assert_eq!(delete_all(store, OLD_HOLDS).await, [1, 1, 1]);
     assert_eq!(number(database, ORDERS).await + number(database, HOLDS).await, 0);
 
     // A row that lacks its order is kept for the audit to find.
     write(database, &holds(3, 1, 1)).await;
     write(database, &orders(2, 1, 2)).await;
-    assert_eq!(delete_all(store, old_holds(0)).await, [2]);
+    assert_eq!(delete_all(store, OLD_HOLDS).await, [2]);
     assert_eq!(number(database, HOLDS).await, 1);
     write(database, "DELETE FROM stockade_hold_batches").await;
+
+    // What cannot be deleted stops nothing behind it.
+    write(database, "DELETE FROM stockade_orders").await;
+    write(database, "DELETE FROM stockade_products").await;
+    write(database, &holds(260, 1, 1)).await;
+    write(database, &orders(260, 1, 1)).await;
+    write(database, "UPDATE stockade_orders SET status = 2 WHERE id > 250").await;
+    assert_eq!(delete_all(store, OLD_HOLDS).await, [0, 10]);
+    assert_eq!(number(database, HOLDS).await, 250);
 
     // Keys, payment events and outbox rows.
     let hash = format!("x'{:064x}'", 1);
     let rows = |count: u64, row: &dyn Fn(u64) -> String| {
         (1..=count).map(row).collect::<Vec<_>>().join(",")
     };
-    let key = |at: u64| format!("x'{at:08x}'");
+    let key = |at: u64| hex(format!("k{at}").as_bytes());
     let keys = rows(251, &|at| format!("({}, {hash}, x'00', 1)", key(at)));
     let keys = format!(
         "INSERT INTO stockade_idempotency_keys (idempotency_key, fingerprint, answer, created_at) \
@@ -154,12 +155,18 @@ async fn check_steps<D: Database>(store: &dyn Store, database: &D) {
     );
     write(database, "DELETE FROM stockade_outbox").await;
     write(database, &events).await;
-    assert_eq!(delete_all(store, Purge::Events { older_than: DAY }).await, [250, 250, 99]);
+    assert_eq!(delete_all(store, Purge::Events { older_than: DAY, from: 0 }).await, [250, 250, 99]);
     write(database, "UPDATE stockade_outbox SET at = 1").await;
-    assert_eq!(delete_all(store, Purge::Events { older_than: DAY }).await, [0], "the newest stays");
+    assert_eq!(
+        delete_all(store, Purge::Events { older_than: DAY, from: 0 }).await,
+        [0],
+        "the newest stays"
+    );
 
-    assert!(store.claim_scan(DAY).await.expect("claims"));
-    assert!(!store.claim_scan(DAY).await.expect("claims"), "once a day");
+    assert!(store.claim_scan(DAY, DAY).await.expect("claims"));
+    assert!(!store.claim_scan(DAY, DAY).await.expect("claims"), "once a day");
+    assert!(store.claim_scan(3 * DAY, Duration::ZERO).await.expect("claims"), "anew");
+    assert!(store.claim_scan(DAY, DAY).await.expect("claims"), "a clock was ahead");
 }
 
 #[tokio::test]
@@ -180,7 +187,8 @@ async fn mariadb_deletes_in_bounded_steps() {
     check_steps(&*store, &database).await;
 }
 
-fn paid_late() -> (Links, HoldRow) {
+/// What a step has read of a cancelled order of the hold 1.
+fn cancelled() -> (Links, HoldRow) {
     let at = Timestamp::from_micros(1);
     let status = OrderStatus::Cancelled;
     let order =
@@ -189,6 +197,7 @@ fn paid_late() -> (Links, HoldRow) {
     let row = HoldRow {
         first_id: 1,
         end_id: 2,
+        product_id: 1,
         expires_at: at,
         created_at: at,
         active: 0,
@@ -199,18 +208,25 @@ fn paid_late() -> (Links, HoldRow) {
 }
 
 #[tokio::test]
-async fn an_order_that_was_paid_meanwhile_is_not_deleted() {
+async fn an_order_that_has_changed_meanwhile_is_not_deleted() {
     let file = TempDb::new();
     let options = StoreOptions::at(&file.url());
     let _store = open_store(&options).await.expect("opens");
     let database = SqliteDatabase::new(&options).expect("pools");
     write(&database, PRODUCT).await;
     write(&database, &holds(1, 1, 1)).await;
-    write(&database, &orders(1, 1, 1)).await;
-    let (links, row) = paid_late();
-    let mut connection = database.pools().writer().await.expect("a connection");
-    let deletions = links.deletions(&[row]);
-    let refused = run_checked(connection.as_mut(), &deletions, &mut ()).await;
-    let fault = refused.expect_err("the order is paid now").fault;
-    assert_eq!(fault, crate::store::Fault::Conflict);
+    let before = Timestamp::from_micros(10);
+    let cutoffs = Cutoffs { holds: before, orders: Some(before) };
+    // Paid, or cancelled still and to be refunded since.
+    for (status, at, fault) in
+        [(1, 1, Some(Fault::Conflict)), (2, 10, Some(Fault::Conflict)), (2, 9, None)]
+    {
+        write(&database, "DELETE FROM stockade_orders").await;
+        write(&database, &orders(1, at, status)).await;
+        let (links, row) = cancelled();
+        let mut connection = database.pools().writer().await.expect("a connection");
+        let deletions = links.deletions(&[row], cutoffs);
+        let deleted = run_checked(connection.as_mut(), &deletions, &mut ()).await;
+        assert_eq!(deleted.err().map(|error| error.fault), fault, "{status} at {at}");
+    }
 }
