@@ -169,7 +169,7 @@ config! {
     require_hold_token: bool = "false", "Whether order, release and extend require the hold's token, so that no caller uses another's hold";
     strict: bool = "false", "Whether requests are refused with unavailable while Redis is down, rather than served with the row lock alone";
     sweeper: bool = "true", "Whether this engine returns the stock of due holds and orders, and deletes old history, in the background";
-    sweep_batch: u32 = "250", "Most due holds, and most due orders, ended in one transaction";
+    sweep_batch: u32 = "1000", "Most due holds, and most due orders, ended in one transaction";
     cache_ttl: Duration = "1s", "Time to live of a cached product";
     cache_products: u32 = "100000", "Most products in this process's cache";
     queue_limit: usize = "65536", "Most requests queued in this engine; beyond it they are refused with contention";

@@ -22,9 +22,9 @@ use crate::services::Services;
 
 /// Due products read by one query.
 const DUE_PRODUCTS_MAX: u32 = 64;
-/// Products swept concurrently. Few, since the sweeps of an expiry storm share the
-/// store with its buyers.
-const CONCURRENT_SWEEPS: usize = 3;
+/// Products swept concurrently, which share transactions of `sweep_batch` holds. Few,
+/// since the sweeps of an expiry storm share the store with its buyers.
+const CONCURRENT_SWEEPS: usize = 8;
 /// The longest pause: holds of other processes cannot wake this sweeper.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// The pause after a failed sweep; the store may be down.

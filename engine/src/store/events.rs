@@ -50,7 +50,6 @@ async fn read<D: Database>(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut page = Page { cursor, limit, events: Vec::new(), has_unnumbered: false };
     run(connection, &select_events::<D>(cursor, limit), &mut page).await?;
-    page.events.truncate(limit);
     Ok((page.events, page.has_unnumbered))
 }
 
@@ -92,8 +91,9 @@ fn add_events(page: &mut Page, row: &mut Cells<'_>) -> sqlx::Result<()> {
     }
     let (first, count) = (row.count()?, row.count()?);
     let (at, body) = (row.time()?, row.text()?);
-    let events: Vec<Event> = unpack(first, count, at, &body).ok_or_else(|| row.invalid_value())?;
-    page.events.extend(events.into_iter().filter(|event| event.cursor > page.cursor));
+    let wanted = (page.cursor, page.limit - page.events.len());
+    let events = unpack(first, count, at, &body, wanted).ok_or_else(|| row.invalid_value())?;
+    page.events.extend(events);
     Ok(())
 }
 

@@ -58,13 +58,15 @@ fn nth(first: u64, at: u64) -> u64 {
     if first == 0 { 0 } else { first.saturating_add(at) }
 }
 
-/// Decodes the `count` events of one row, the first of which has `first_cursor`;
-/// `None` for a body that has others, or is none.
+/// Decodes those of the `count` events of one row that come after the cursor
+/// `after`, at most `limit`; the first event of the row has `first_cursor`. `None` for
+/// a body that has another number of events, or is none.
 pub(super) fn unpack(
     first_cursor: u64,
     count: u64,
     at: Timestamp,
     body: &str,
+    (after, limit): (u64, usize),
 ) -> Option<Vec<Event>> {
     let entries: Vec<Entry> = serde_json::from_str(body).ok()?;
     let mut events = Vec::new();
@@ -83,10 +85,13 @@ pub(super) fn unpack(
         if cursor.checked_add(run)? > end {
             return None;
         }
-        for place in 0..run {
+        let seen = after.saturating_add(1).saturating_sub(cursor).min(run);
+        let wanted = u64::try_from(limit - events.len()).unwrap_or(u64::MAX);
+        let end_of_wanted = run.min(seen.saturating_add(wanted));
+        for place in seen..end_of_wanted {
             let (hold, order) = (nth(hold, place), nth(order, place));
             events.push(Event {
-                cursor,
+                cursor: cursor + place,
                 kind: EventKind::from_code(kind)?,
                 product_id: ProductId(product),
                 hold_id: (hold != 0).then_some(HoldId(hold)),
@@ -95,8 +100,8 @@ pub(super) fn unpack(
                 version,
                 at,
             });
-            cursor += 1;
         }
+        cursor += run;
     }
     (cursor == end).then_some(events)
 }
@@ -105,6 +110,7 @@ pub(super) fn unpack(
 mod tests {
     use super::*;
 
+    const ALL: (u64, usize) = (0, usize::MAX);
     const AT: Timestamp = Timestamp::from_micros(5);
 
     fn event(kind: EventKind, hold: u64, order: u64, quantity: i64) -> LedgerEvent {
@@ -139,21 +145,29 @@ mod tests {
             "[[0,1,7,0,2,3,2],[0,1,9,0,1,3],[0,1,11,0,1,3],[9,1,0,0,-5,3,2],\
              [4,1,7,20,2,3,2],[4,1,9,23,2,3]]"
         );
-        let read = unpack(41, 9, AT, &body).expect("reads");
+        let read = unpack(41, 9, AT, &body, ALL).expect("reads");
         assert!(read.iter().map(|event| event.cursor).eq(41..50));
         for (read, event) in read.iter().zip(&events) {
             assert_eq!((read.kind, read.quantity), (event.kind, event.quantity));
             assert_eq!((read.hold_id, read.order_id), (event.hold_id, event.order_id));
         }
-        assert_eq!(unpack(1, 0, AT, &pack(&[])), Some(vec![]));
+        // Any part of them.
+        for after in 0..55 {
+            for limit in 1..12 {
+                let part = unpack(41, 9, AT, &body, (after, limit)).expect("reads");
+                let wanted = read.iter().filter(|event| event.cursor > after).take(limit);
+                assert!(part.iter().eq(wanted), "{limit} after {after}");
+            }
+        }
+        assert_eq!(unpack(1, 0, AT, &pack(&[]), ALL), Some(vec![]));
     }
 
     #[test]
     fn a_body_with_another_number_of_events_is_none() {
         let body = pack(&[event(EventKind::HoldCreated, 7, 0, 2)]);
-        assert_eq!(unpack(1, 2, AT, &body), None);
-        assert_eq!(unpack(1, 1, AT, "[[0,1,7,0,2,3,2]]"), None);
-        assert_eq!(unpack(1, 9, AT, "[[0,1,7,0,2,3,18446744073709551615]]"), None);
-        assert_eq!(unpack(1, 1, AT, "[[0,1,7,0,2]]"), None);
+        assert_eq!(unpack(1, 2, AT, &body, ALL), None);
+        assert_eq!(unpack(1, 1, AT, "[[0,1,7,0,2,3,2]]", ALL), None);
+        assert_eq!(unpack(1, 9, AT, "[[0,1,7,0,2,3,18446744073709551615]]", ALL), None);
+        assert_eq!(unpack(1, 1, AT, "[[0,1,7,0,2]]", ALL), None);
     }
 }
