@@ -186,8 +186,8 @@ fn events_are_deleted_but_for_the_newest(world: &World) {
     let cursors: Vec<u64> = all_events(&engine).iter().map(|event| event.cursor).collect();
     // The request that came after the others has expired them.
     let new = engine.events_after(last, 1_000).expect("reads");
-    assert!(!new.is_empty() && cursors.len() == new.len(), "{cursors:?}");
-    assert!(cursors.iter().all(|cursor| *cursor > last));
+    // Where readers number the rows, the last one with a number is kept.
+    assert!(!new.is_empty() && cursors.iter().all(|cursor| *cursor >= last), "{cursors:?}");
     // The newest row with events stays, so that cursors go on from it, also where
     // a newer row has none.
     let last = cursors[cursors.len() - 1];

@@ -214,13 +214,14 @@ async fn an_order_that_has_changed_meanwhile_is_not_deleted() {
     let _store = open_store(&options).await.expect("opens");
     let database = SqliteDatabase::new(&options).expect("pools");
     write(&database, PRODUCT).await;
-    write(&database, &holds(1, 1, 1)).await;
     let before = Timestamp::from_micros(10);
     let cutoffs = Cutoffs { holds: before, orders: Some(before) };
     // Paid, or cancelled still and to be refunded since.
     for (status, at, fault) in
         [(1, 1, Some(Fault::Conflict)), (2, 10, Some(Fault::Conflict)), (2, 9, None)]
     {
+        write(&database, "DELETE FROM stockade_hold_batches").await;
+        write(&database, &holds(1, 1, 1)).await;
         write(&database, "DELETE FROM stockade_orders").await;
         write(&database, &orders(1, at, status)).await;
         let (links, row) = cancelled();
