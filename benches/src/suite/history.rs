@@ -236,7 +236,8 @@ async fn smoke() {
     engine.close().await;
     let store = Store::open(&shop).await.expect("opens");
     for kind in Kind::ALL {
-        kind.run(&store).await.expect(kind.name());
+        let name = kind.name();
+        kind.run(&store).await.expect(name);
     }
     store.engine.close().await;
 }
