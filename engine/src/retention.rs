@@ -11,20 +11,25 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Result;
 use crate::runtime;
 use crate::services::Services;
-use crate::store::{Purge, PurgeStep};
+use crate::store::Purge;
 
 /// How often old history is deleted.
 const INTERVAL: Duration = Duration::from_secs(60);
 /// How often all rows of holds are scanned. One process of a store does it.
 const SCAN_INTERVAL: Duration = Duration::from_secs(24 * 3_600);
-/// The pause after a step, as a multiple of its duration: a single writer is free
-/// for other work three quarters of the time.
-const PAUSE_FACTOR: u32 = 3;
-const PAUSE_MIN: Duration = Duration::from_millis(10);
-/// The most steps for each kind of history in one interval, so that no kind waits
-/// long for another, and when a caller waits.
-const STEPS_MAX: u32 = 1_000;
-const STEPS_ON_DEMAND_MAX: u32 = 40;
+/// How many steps are taken for one kind of history, and the pause after each, as a
+/// multiple of its duration.
+struct Pace {
+    steps_max: u32,
+    pause_factor: u32,
+    pause_min: Duration,
+}
+/// A single writer is free for other work three quarters of the time, and no kind
+/// waits long for another.
+const IN_BACKGROUND: Pace =
+    Pace { steps_max: 1_000, pause_factor: 3, pause_min: Duration::from_millis(10) };
+/// A caller waits.
+const ON_DEMAND: Pace = Pace { steps_max: 40, pause_factor: 0, pause_min: Duration::ZERO };
 /// Payment events and orders are kept for at least so long: providers repeat events
 /// for days, and one that repeats finds what it is about.
 const PAYMENTS_MIN: Duration = Duration::from_secs(7 * 86_400);
@@ -38,7 +43,7 @@ impl Retention {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         while stop.run_until_cancelled(runtime::sleep(INTERVAL)).await.is_some() {
             for purge in self.purges() {
-                match stop.run_until_cancelled(self.delete_all(purge)).await {
+                match stop.run_until_cancelled(self.delete_in_background(purge)).await {
                     None => return,
                     Some(Ok(())) => {}
                     Some(Err(error)) => {
@@ -70,22 +75,16 @@ impl Retention {
         [Purge::Keys { older_than: keys }].into_iter().chain(history.into_iter().flatten())
     }
 
-    /// Deletes old rows of one kind. What is left after [`STEPS_MAX`] steps is left to
-    /// the next interval, of whichever process.
-    async fn delete_all(&self, purge: Purge) -> Result<()> {
+    /// Deletes old rows of one kind. What is left after the steps of its pace is left
+    /// to the next interval, of whichever process.
+    async fn delete_in_background(&self, purge: Purge) -> Result<()> {
         let store = &self.services.store;
         let is_scan = matches!(purge, Purge::Holds { .. });
         if is_scan && !store.claim_scan(INTERVAL, SCAN_INTERVAL).await? {
             return Ok(());
         }
-        let mut next = Some(purge);
-        for _ in 0..STEPS_MAX {
-            let Some(purge) = next else { break };
-            let since = runtime::now();
-            next = self.step(purge).await?.next.map(|from| purge.from(from));
-            runtime::sleep((runtime::elapsed(since) * PAUSE_FACTOR).max(PAUSE_MIN)).await;
-        }
-        if is_scan && next.is_none() {
+        let is_done = self.delete(purge, IN_BACKGROUND).await?;
+        if is_scan && is_done {
             store.claim_scan(SCAN_INTERVAL, Duration::ZERO).await?;
         }
         Ok(())
@@ -94,18 +93,25 @@ impl Retention {
     /// Deletes a bounded number of old rows: a caller waits for it.
     pub async fn delete_some(&self) -> Result<()> {
         for purge in self.purges() {
-            let mut next = Some(purge);
-            for _ in 0..STEPS_ON_DEMAND_MAX {
-                let Some(purge) = next else { break };
-                next = self.step(purge).await?.next.map(|from| purge.from(from));
-            }
+            self.delete(purge, ON_DEMAND).await?;
         }
         Ok(())
     }
 
-    async fn step(&self, purge: Purge) -> Result<PurgeStep> {
-        let step = self.services.store.purge(purge).await?;
-        self.services.metrics.purge(purge.kind(), step.rows);
-        Ok(step)
+    /// Takes steps at this pace. Returns whether no old rows are left.
+    async fn delete(&self, purge: Purge, pace: Pace) -> Result<bool> {
+        let mut next = Some(purge);
+        for _ in 0..pace.steps_max {
+            let Some(purge) = next else { break };
+            let since = runtime::now();
+            let step = self.services.store.purge(purge).await?;
+            self.services.metrics.purge(purge.kind(), step.rows);
+            next = step.next;
+            let pause = (runtime::elapsed(since) * pace.pause_factor).max(pace.pause_min);
+            if !pause.is_zero() {
+                runtime::sleep(pause).await;
+            }
+        }
+        Ok(next.is_none())
     }
 }

@@ -198,14 +198,6 @@ pub(crate) enum Purge {
 }
 
 impl Purge {
-    /// The same from another id on.
-    pub fn from(self, from: u64) -> Self {
-        match self {
-            Self::Events { older_than, .. } => Self::Events { older_than, from },
-            other => other,
-        }
-    }
-
     /// The kind of rows, for metrics.
     pub fn kind(self) -> &'static str {
         match self {
@@ -221,8 +213,8 @@ impl Purge {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct PurgeStep {
     pub rows: u64,
-    /// From where the next step continues; `None` once there are no more old rows.
-    pub next: Option<u64>,
+    /// What the next step deletes; `None` once there are no more old rows.
+    pub next: Option<Purge>,
 }
 
 /// Identifies a store in this process: engines with the same identity share their

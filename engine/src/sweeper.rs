@@ -32,6 +32,7 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 /// The least pause between two sweeps: under load something falls due at every
 /// moment, and a sweep takes what has gathered.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
+
 /// What a sweep returned to stock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

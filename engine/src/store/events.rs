@@ -8,7 +8,8 @@ use super::error::StoreResult;
 use super::outbox::unpack;
 use super::rows::Cells;
 use super::session::SqlSession;
-use super::statement::{ReadRow, Statement, execute, fetch_all, run};
+use super::statement::{ReadRow, Statement, fetch_all, run};
+use super::statements::set_sequence;
 use super::time::Timekeeper;
 use crate::model::Event;
 
@@ -107,15 +108,15 @@ pub(super) async fn number_rows<D: Database>(session: &mut SqlSession<D>) -> Sto
          ORDER BY id LIMIT {NUMBERED_AT_ONCE}"
     );
     let read: ReadRow<(u64, u64)> = |row| Ok((row.count()?, row.count()?));
-    let mut sql = Vec::new();
+    let mut updates = Vec::new();
     for (id, events) in fetch_all(session.connection(), unnumbered, read).await? {
-        sql.push(format!(
+        updates.push(Statement::new(format!(
             "UPDATE stockade_outbox SET first_cursor = {next} WHERE id = {id} AND first_cursor IS NULL"
-        ));
+        )));
         next += events;
     }
-    sql.push(format!("UPDATE stockade_sequences SET next = {next} WHERE name = 'cursor'"));
-    execute(session.connection(), &sql).await?;
+    updates.push(set_sequence("cursor", next));
+    run(session.connection(), &updates, &mut ()).await?;
     session.finish("COMMIT").await
 }
 

@@ -7,18 +7,15 @@
 //! them meanwhile and a caller may have written new ones under the same keys.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::database::Database;
 use super::error::{Fault, StoreResult};
 use super::events::number_rows;
+use super::reads::SqlStore;
 use super::rows::Cells;
-use super::session::SqlSession;
-use super::statement::{ReadRow, Statement, fetch_all, read_clock, run, run_checked};
-use super::statements::{hex_list, list};
-use super::time::Timekeeper;
+use super::statement::{ReadRow, Statement, run, run_checked};
+use super::statements::{hex_list, list, set_sequence};
 use super::writes::cases;
 use super::{ID_BLOCK_AGE_MAX, Purge, PurgeStep};
 use crate::model::{Coded, HoldStatus, OrderStatus, Timestamp};
@@ -35,11 +32,6 @@ const PRODUCTS_MAX: usize = 16;
 /// and with the position that the present one has reached.
 const NEXT_SCAN: &str = "purge";
 const SCAN_POSITION: &str = "purge_from";
-
-pub(super) struct Purger<'a, D> {
-    pub database: &'a D,
-    pub time: &'a Arc<Timekeeper>,
-}
 
 /// A row of holds with what decides whether it is deleted.
 #[derive(Debug)]
@@ -79,33 +71,43 @@ struct Cutoffs {
     orders: Option<Timestamp>,
 }
 
-impl<D: Database> Purger<'_, D> {
+impl<D: Database> SqlStore<D> {
     /// Deletes some rows. See [`Purge`].
-    pub async fn step(&self, purge: Purge) -> StoreResult<PurgeStep> {
-        let now = self.now().await?;
+    pub(super) async fn purge_step(&self, purge: Purge) -> StoreResult<PurgeStep> {
+        let now = self.select::<()>(&[], &mut ()).await?;
         let before = |age: Duration| now.before(age);
         match purge {
             Purge::Keys { older_than } => {
                 let old = format!("created_at < {}", before(older_than).micros());
-                self.by_key("stockade_idempotency_keys", &old, "created_at").await
+                self.purge_keyed(purge, "stockade_idempotency_keys", &old, "created_at").await
             }
             Purge::Payments { older_than } => {
                 let old = format!("waiting = 0 AND received_at < {}", before(older_than).micros());
-                self.by_key("stockade_payments", &old, "received_at").await
+                self.purge_keyed(purge, "stockade_payments", &old, "received_at").await
             }
-            Purge::Events { older_than, from } => self.events(from, before(older_than)).await,
+            Purge::Events { older_than, from } => {
+                let (rows, next) = self.purge_events(from, before(older_than)).await?;
+                let next = next.map(|from| Purge::Events { older_than, from });
+                Ok(PurgeStep { rows, next })
+            }
             Purge::Holds { older_than, orders_older_than } => {
                 let orders = orders_older_than.map(before);
-                self.holds(Cutoffs { holds: before(older_than), orders }).await
+                let cutoffs = Cutoffs { holds: before(older_than), orders };
+                let (rows, has_more) = self.purge_holds(cutoffs).await?;
+                Ok(PurgeStep { rows, next: has_more.then_some(purge) })
             }
         }
     }
 
     /// Claims the scan of all rows of holds for this process, until `pause` from now.
     /// A claim further ahead than `longest` is of a clock that was wrong.
-    pub async fn claim_scan(&self, pause: Duration, longest: Duration) -> StoreResult<bool> {
-        let now = self.now().await?;
-        let mut session = self.session().await?;
+    pub(super) async fn claim_scan_for(
+        &self,
+        pause: Duration,
+        longest: Duration,
+    ) -> StoreResult<bool> {
+        let now = self.select::<()>(&[], &mut ()).await?;
+        let mut session = self.writer().await?;
         session.open().await?;
         let next = session.lock_sequence(NEXT_SCAN).await?;
         let next = Timestamp::from_micros(i64::try_from(next).unwrap_or(i64::MAX));
@@ -119,53 +121,46 @@ impl<D: Database> Purger<'_, D> {
         Ok(true)
     }
 
-    async fn session(&self) -> StoreResult<SqlSession<D>> {
-        SqlSession::acquire(self.database, Arc::clone(self.time)).await
-    }
-
-    async fn now(&self) -> StoreResult<Timestamp> {
-        let mut connection = self.database.pools().reader().await?;
-        let started = self.time.start_observation();
-        let time = read_clock::<D>(connection.as_mut()).await;
-        Ok(self.time.observe(time.inspect_err(|_| connection.discard())?, started))
-    }
-
-    async fn read<T: Send>(&self, sql: String, read: ReadRow<T>) -> StoreResult<Vec<T>> {
-        let mut connection = self.database.pools().reader().await?;
-        let rows = fetch_all(connection.as_mut(), sql, read).await;
-        rows.inspect_err(|_| connection.discard())
-    }
-
-    /// Runs statements in one transaction. Returns the rows that each affected.
-    async fn write(&self, statements: &[Statement<()>]) -> StoreResult<Vec<u64>> {
-        let mut session = self.session().await?;
+    /// Runs statements in one transaction, each checked for the rows that it must
+    /// affect. Returns the rows that each affected.
+    async fn transact(&self, statements: &[Statement<()>]) -> StoreResult<Vec<u64>> {
+        let mut session = self.writer().await?;
         session.open().await?;
-        let affected = run(session.connection(), statements, &mut ()).await?;
+        let affected = run_checked(session.connection(), statements, &mut ()).await?;
         session.finish("COMMIT").await?;
         Ok(affected)
     }
 
-    async fn by_key(&self, table: &str, old: &str, time: &str) -> StoreResult<PurgeStep> {
+    /// Deletes rows that an index on `time` finds, oldest first.
+    async fn purge_keyed(
+        &self,
+        purge: Purge,
+        table: &str,
+        old: &str,
+        time: &str,
+    ) -> StoreResult<PurgeStep> {
         let sql = format!(
             "SELECT idempotency_key FROM {table} WHERE {old} ORDER BY {time} LIMIT {ROWS_MAX}"
         );
-        let keys = self.read(sql, |row| row.key()).await?;
+        let (keys, _) = self.select_all(sql, |row| row.key()).await?;
         if keys.is_empty() {
             return Ok(PurgeStep::default());
         }
         let sql =
             format!("DELETE FROM {table} WHERE idempotency_key IN ({}) AND {old}", hex_list(&keys));
-        let rows = self.write(&[Statement::new(sql)]).await?.into_iter().sum();
-        Ok(PurgeStep { rows, next: (keys.len() == ROWS_MAX as usize).then_some(0) })
+        let rows = self.transact(&[Statement::new(sql)]).await?.into_iter().sum();
+        Ok(PurgeStep { rows, next: (keys.len() == ROWS_MAX as usize).then_some(purge) })
     }
 
     /// Deletes old rows of the outbox with ids from `from` on. It never deletes the
     /// newest row, from which the host's clock resumes, nor the newest with events,
-    /// after which the next cursor is counted.
-    async fn events(&self, from: u64, before: Timestamp) -> StoreResult<PurgeStep> {
+    /// after which the next cursor is counted. Returns how many it deleted, and the id
+    /// to go on from.
+    async fn purge_events(&self, from: u64, before: Timestamp) -> StoreResult<(u64, Option<u64>)> {
         let newest = "SELECT id FROM stockade_outbox WHERE first_cursor > 0 \
                       ORDER BY first_cursor DESC LIMIT 1";
-        let newest = self.read(newest.to_owned(), |row| row.count()).await?.pop().unwrap_or(0);
+        let (newest, _) = self.select_one(newest.to_owned(), |row| row.count()).await?;
+        let newest = newest.unwrap_or(0);
         let limit = ROWS_MAX + 1;
         let sql = format!(
             "SELECT id, at, first_cursor FROM stockade_outbox WHERE id >= {from} \
@@ -173,46 +168,48 @@ impl<D: Database> Purger<'_, D> {
         );
         let read: ReadRow<(u64, Timestamp, bool)> =
             |row| Ok((row.count()?, row.time()?, row.opt_int()?.is_some()));
-        let mut rows = self.read(sql, read).await?;
+        let (mut rows, _) = self.select_all(sql, read).await?;
         let is_page_full = rows.len() == limit as usize;
         rows.pop();
         if rows.iter().any(|(_, at, is_numbered)| *at < before && !*is_numbered) {
             // A reader that comes later sees by the numbers that it has missed some.
-            number_rows(&mut self.session().await?).await?;
-            return Ok(PurgeStep { rows: 0, next: Some(from) });
+            number_rows(&mut self.writer().await?).await?;
+            return Ok((0, Some(from)));
         }
         let has_old = rows.iter().any(|(_, at, _)| *at < before);
         let (Some((first, ..)), Some((last, ..)), true) = (rows.first(), rows.last(), has_old)
         else {
-            return Ok(PurgeStep::default());
+            return Ok((0, None));
         };
         let before = before.micros();
         let sql = format!(
             "DELETE FROM stockade_outbox WHERE id BETWEEN {first} AND {last} AND at < {before} \
              AND id <> {newest}"
         );
-        let deleted = self.write(&[Statement::new(sql)]).await?.into_iter().sum();
-        Ok(PurgeStep { rows: deleted, next: is_page_full.then_some(last + 1) })
+        let deleted = self.transact(&[Statement::new(sql)]).await?.into_iter().sum();
+        Ok((deleted, is_page_full.then_some(last + 1)))
     }
 
     /// Deletes rows of holds of which no hold is active any more, each together with
     /// its orders, if all of them are final and old. It goes on where the step before
-    /// it ended, of whichever process, and begins anew after the last old row.
-    async fn holds(&self, cutoffs: Cutoffs) -> StoreResult<PurgeStep> {
+    /// it ended, of whichever process, and begins anew after the last old row. Returns
+    /// how many it deleted, and whether there are more old rows.
+    async fn purge_holds(&self, cutoffs: Cutoffs) -> StoreResult<(u64, bool)> {
         let position =
             format!("SELECT next FROM stockade_sequences WHERE name = '{SCAN_POSITION}'");
-        let from = self.read(position, |row| row.count()).await?.pop().unwrap_or(0);
+        let (from, _) = self.select_one(position, |row| row.count()).await?;
+        let from = from.unwrap_or(0);
         let sql = format!(
             "SELECT first_id, count, product_id, expires_at, created_at, active, detached, \
              converted FROM stockade_hold_batches WHERE first_id >= {from} \
              ORDER BY first_id LIMIT {ROWS_MAX}"
         );
-        let mut rows = self.read(sql, hold_row).await?;
+        let (mut rows, _) = self.select_all(sql, hold_row).await?;
         // A process may use an id some time after others have used greater ones.
         let young = cutoffs.holds.after(ID_BLOCK_AGE_MAX);
         let is_page_full = rows.len() == ROWS_MAX as usize;
-        let has_more = is_page_full && rows.iter().any(|row| row.created_at <= young);
-        let mut next = rows.last().filter(|_| has_more).map(|row| row.end_id);
+        let are_some_old = is_page_full && rows.iter().any(|row| row.created_at <= young);
+        let mut next = rows.last().filter(|_| are_some_old).map(|row| row.end_id);
         rows.retain(|row| row.may_be_deleted(cutoffs));
         if let Some(at) = first_beyond(&rows) {
             next = rows.get(at).map(|row| row.first_id);
@@ -223,21 +220,16 @@ impl<D: Database> Purger<'_, D> {
         let reached = || set_sequence(SCAN_POSITION, next.unwrap_or(0));
         let mut statements = linked.deletions(&rows, cutoffs);
         statements.push(reached());
-        let mut session = self.session().await?;
-        session.open().await?;
-        match run_checked(session.connection(), &statements, &mut ()).await {
-            Ok(()) => {
-                session.finish("COMMIT").await?;
-                Ok(PurgeStep { rows: rows.len() as u64, next })
-            }
+        let has_more = next.is_some();
+        match self.transact(&statements).await {
+            Ok(_) => Ok((rows.len() as u64, has_more)),
             // An order of theirs has changed, or the rows contradict each other: the
             // next scan meets them again.
             Err(error) if matches!(error.fault, Fault::Conflict | Fault::Invariant) => {
                 let first_id = rows.first().map(|row| row.first_id);
                 tracing::warn!(%error, first_id, "kept old rows of holds that cannot be deleted");
-                drop(session);
-                self.write(&[reached()]).await?;
-                Ok(PurgeStep { rows: 0, next })
+                self.transact(&[reached()]).await?;
+                Ok((0, has_more))
             }
             Err(error) => Err(error),
         }
@@ -261,17 +253,13 @@ impl<D: Database> Purger<'_, D> {
             "SELECT hold_id, id, product_id, qty, status, updated_at FROM stockade_orders \
              WHERE {ranges}"
         );
-        let detached = self.read(detached, detached_hold).await?;
-        let orders = self.read(orders, order_of_hold).await?;
+        let (detached, _) = self.select_all(detached, detached_hold).await?;
+        let (orders, _) = self.select_all(orders, order_of_hold).await?;
         Ok(Links {
             detached: detached.into_iter().map(|hold| (hold.id, hold)).collect(),
             orders: orders.into_iter().map(|order| (order.hold_id, order)).collect(),
         })
     }
-}
-
-fn set_sequence<N: Display>(name: &str, next: N) -> Statement<()> {
-    Statement::new(format!("UPDATE stockade_sequences SET next = {next} WHERE name = '{name}'"))
 }
 
 /// The position of the first row that is too much for a step that deletes those

@@ -11,13 +11,12 @@ use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
 use super::hold_rows::{HoldRows, Owners, owner, select_holds, select_owners};
-use super::purge::Purger;
 use super::retry::with_retries;
 use super::session::SqlSession;
 use super::statement::{
-    Collect, ReadRow, Statement, execute, fetch_optional, read_clock, run_checked, run_timed,
+    Collect, ReadRow, Statement, execute, fetch_optional, read_clock, run, run_checked, run_timed,
 };
-use super::statements::{IDS_MAX, list, put};
+use super::statements::{IDS_MAX, list, put, set_sequence};
 use super::time::Timekeeper;
 use super::writes::insert_product;
 use super::{
@@ -85,11 +84,7 @@ impl<D: Database> SqlStore<D> {
         Ok(())
     }
 
-    fn purger(&self) -> Purger<'_, D> {
-        Purger { database: &self.database, time: &self.time }
-    }
-
-    async fn writer(&self) -> StoreResult<SqlSession<D>> {
+    pub(super) async fn writer(&self) -> StoreResult<SqlSession<D>> {
         SqlSession::acquire(&self.database, Arc::clone(&self.time)).await
     }
 
@@ -105,7 +100,7 @@ impl<D: Database> SqlStore<D> {
     }
 
     /// Runs reading statements and returns the store's time of the read.
-    async fn select<T: Send>(
+    pub(super) async fn select<T: Send>(
         &self,
         statements: &[Statement<T>],
         into: &mut T,
@@ -116,7 +111,7 @@ impl<D: Database> SqlStore<D> {
         Ok(self.time.observe(time.inspect_err(|_| connection.discard())?, started))
     }
 
-    async fn select_all<T: Send>(
+    pub(super) async fn select_all<T: Send>(
         &self,
         sql: String,
         read: ReadRow<T>,
@@ -126,7 +121,7 @@ impl<D: Database> SqlStore<D> {
         Ok((collect.rows, now))
     }
 
-    async fn select_one<T: Send>(
+    pub(super) async fn select_one<T: Send>(
         &self,
         sql: String,
         read: ReadRow<T>,
@@ -248,8 +243,7 @@ impl<D: Database> Store for SqlStore<D> {
             let next = session.lock_sequence(name).await?;
             let first = Self::first_free(&mut session, sequence, next, count).await?;
             let next = first.saturating_add(count);
-            let set = format!("UPDATE stockade_sequences SET next = {next} WHERE name = '{name}'");
-            execute(session.connection(), &[&set]).await?;
+            run(session.connection(), &[set_sequence(name, next)], &mut ()).await?;
             session.finish("COMMIT").await?;
             Ok(first)
         })
@@ -394,11 +388,11 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn purge(&self, purge: Purge) -> BoxFuture<'_, StoreResult<PurgeStep>> {
-        self.retried(move || async move { self.purger().step(purge).await })
+        self.retried(move || async move { self.purge_step(purge).await })
     }
 
     fn claim_scan(&self, pause: Duration, longest: Duration) -> BoxFuture<'_, StoreResult<bool>> {
-        Box::pin(async move { self.purger().claim_scan(pause, longest).await })
+        Box::pin(self.claim_scan_for(pause, longest))
     }
 
     fn audit(&self) -> BoxFuture<'_, StoreResult<AuditReport>> {

@@ -71,17 +71,17 @@ pub(super) async fn run_checked<T: Send>(
     connection: &mut dyn Connection,
     statements: &[Statement<T>],
     into: &mut T,
-) -> StoreResult<()> {
+) -> StoreResult<Vec<u64>> {
     let rows_affected = run(connection, statements, into).await?;
-    for (statement, affected) in statements.iter().zip(rows_affected) {
+    for (statement, affected) in statements.iter().zip(&rows_affected) {
         let Some(rows) = statement.rows else { continue };
-        if u64::try_from(rows).ok() != Some(affected) {
+        if u64::try_from(rows).ok() != Some(*affected) {
             let head: String = statement.sql.chars().take(60).collect();
             let why = format!("`{head}…` affected {affected} rows instead of {rows}");
             return Err(StoreError::new(Fault::Conflict, why));
         }
     }
-    Ok(())
+    Ok(rows_affected)
 }
 
 /// Runs statements as [`run`] does and reads the database's clock before them,

@@ -330,6 +330,12 @@ pub(super) fn or_null(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "NULL".to_owned(), |value| value.to_string())
 }
 
+/// Sets a row of the sequences, which [`SqlSession::lock_sequence`](super::session::SqlSession::lock_sequence)
+/// reads.
+pub(super) fn set_sequence<T>(name: &str, next: impl Display) -> Statement<T> {
+    Statement::new(format!("UPDATE stockade_sequences SET next = {next} WHERE name = '{name}'"))
+}
+
 pub(super) fn put(sql: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = sql.write_fmt(text);

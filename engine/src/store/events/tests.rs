@@ -5,7 +5,7 @@ use stockade_testkit::{MariaDb, TempDb};
 use super::*;
 use crate::store::mysql::MySqlDatabase;
 use crate::store::sqlite::SqliteDatabase;
-use crate::store::statement::fetch_optional;
+use crate::store::statement::{execute, fetch_optional};
 use crate::store::{StoreOptions, open_store};
 
 /// The rows with an event, and as many without events.

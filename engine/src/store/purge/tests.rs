@@ -72,7 +72,7 @@ async fn delete_all(store: &dyn Store, purge: Purge) -> Vec<u64> {
     while let Some(purge) = next {
         let step = store.purge(purge).await.expect("deletes");
         deleted.push(step.rows);
-        next = step.next.map(|from| purge.from(from));
+        next = step.next;
     }
     deleted
 }
