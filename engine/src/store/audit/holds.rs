@@ -130,13 +130,19 @@ fn select_others(begin: i64, end: Option<i64>) -> [Statement<HoldRange>; 3] {
 /// Counts the packed statuses, not by the function whose result is stored: an audit
 /// would not find its faults.
 fn count_again(batch: &HoldBatch) -> Counts {
-    let of = |status: usize| {
-        let holds =
-            (0..batch.count()).filter(move |at| batch.status(*at).map(usize::from) == Some(status));
-        holds.map(|at| u64::from(batch.quantity(at).unwrap_or(0)))
-    };
-    let holds = std::array::from_fn(|status| of(status).count() as u64);
-    Counts { holds, active_units: of(usize::from(code(HoldStatus::Active))).sum() }
+    let mut counts = Counts::default();
+    for at in 0..batch.count() {
+        let (Some(status), Some(quantity)) = (batch.status(at), batch.quantity(at)) else {
+            continue;
+        };
+        if let Some(holds) = counts.holds.get_mut(usize::from(status)) {
+            *holds += 1;
+        }
+        if status == code(HoldStatus::Active) {
+            counts.active_units += u64::from(quantity);
+        }
+    }
+    counts
 }
 
 impl AuditState {
