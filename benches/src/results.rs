@@ -75,6 +75,29 @@ pub struct Group {
     pub figures: Vec<Figure>,
 }
 
+impl Group {
+    /// A group without contenders.
+    #[must_use]
+    pub fn of_figures(
+        name: String,
+        unit: &str,
+        place: &str,
+        callers: usize,
+        figures: Vec<Figure>,
+    ) -> Self {
+        Self {
+            name,
+            unit: unit.to_owned(),
+            place: place.to_owned(),
+            callers,
+            load: Load::Closed,
+            rows: Vec::new(),
+            ratios: Vec::new(),
+            figures,
+        }
+    }
+}
+
 /// How load was generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -138,6 +161,14 @@ pub struct Figure {
     pub value: Spread,
     /// The target, if any.
     pub wanted: Option<Target>,
+}
+
+impl Figure {
+    /// A figure that is taken once.
+    #[must_use]
+    pub fn alone(name: impl Into<String>, number: f64, wanted: Option<Target>) -> Self {
+        Self { name: name.into(), value: Spread::alone(number), wanted }
+    }
 }
 
 /// The measure that is compared.

@@ -1,8 +1,6 @@
 //! PostgreSQL's advisory lock for the product around each transaction.
 
-use std::time::Duration;
-
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::PgPool;
 use sqlx::{Executor, query, query_scalar};
 use stockade_testkit::Postgres;
 
@@ -10,8 +8,6 @@ use super::names;
 use super::sql::{self, Ids};
 use crate::contender::{Answer, Contender};
 
-/// More do not make it faster.
-const CONNECTIONS: u32 = 32;
 /// A buffer as large as that of the other servers; all else is as by default, so
 /// each commit is synced.
 const FLAGS: [&str; 4] = ["-c", "shared_buffers=1GB", "-c", "max_wal_size=4GB"];
@@ -43,25 +39,12 @@ impl AdvisoryLock {
     /// When the server does not answer.
     pub async fn open(stock: u64) -> Self {
         let server = Postgres::start_with(&FLAGS);
-        let pool = PgPoolOptions::new()
-            .min_connections(CONNECTIONS)
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(Duration::from_secs(60))
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect(&server.url())
-            .await
-            .expect("connects");
+        let pool = sql::pool_options().connect(&server.url()).await.expect("connects");
         pool.execute(TABLES).await.expect("makes the tables");
         let insert = "INSERT INTO products VALUES (1, $1, 0, 1)";
         let insert = query(insert).bind(stock.cast_signed()).execute(&pool);
         insert.await.expect("inserts");
-        let mut open = Vec::new();
-        for _ in 0..CONNECTIONS {
-            open.push(pool.acquire().await.expect("connects"));
-        }
-        drop(open);
+        sql::fill(&pool).await;
         Self { pool, ids: Ids::new(), _server: server }
     }
 

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rand_distr::{Distribution, Zipf};
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
-use sqlx::{Executor, MySqlConnection};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool};
+use sqlx::pool::PoolOptions;
+use sqlx::{Executor, MySql, MySqlConnection, Pool};
 
 use crate::contender::Answer;
 
@@ -79,15 +80,28 @@ pub(super) fn token() -> [u8; 16] {
     rand::random()
 }
 
-/// Opens a pool with all its connections.
-pub(super) async fn pool(url: &str) -> MySqlPool {
-    let pool = MySqlPoolOptions::new()
+/// The options of a contender's pool, on each database: all connections stay open.
+pub(super) fn pool_options<DB: sqlx::Database>() -> PoolOptions<DB> {
+    PoolOptions::new()
         .min_connections(CONNECTIONS)
         .max_connections(CONNECTIONS)
         .acquire_timeout(Duration::from_secs(60))
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+}
+
+/// Waits until a pool has opened its connections, which it does in the background.
+pub(super) async fn fill<DB: sqlx::Database>(pool: &Pool<DB>) {
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS {
+        open.push(pool.acquire().await.expect("connects"));
+    }
+}
+
+/// Opens a pool with all its connections.
+pub(super) async fn pool(url: &str) -> MySqlPool {
+    let pool = pool_options::<MySql>()
         .after_connect(|connection, _| {
             Box::pin(async move {
                 connection
@@ -99,11 +113,7 @@ pub(super) async fn pool(url: &str) -> MySqlPool {
         .connect_with(url.parse::<MySqlConnectOptions>().expect("a URL"))
         .await
         .expect("connects");
-    // The pool opens its minimum of connections in the background.
-    let mut open = Vec::new();
-    for _ in 0..CONNECTIONS {
-        open.push(pool.acquire().await.expect("connects"));
-    }
+    fill(&pool).await;
     pool
 }
 

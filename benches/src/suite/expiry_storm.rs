@@ -14,7 +14,7 @@ use crate::contender::{Answer, Contender};
 use crate::contenders::{Products, Stockade};
 use crate::erased::ErasedContender;
 use crate::open::{OpenPlan, run_until};
-use crate::results::{Figure, Group, Load, Row, Spread, Target};
+use crate::results::{Figure, Group, Load, Row, Target};
 use crate::rounds::Series;
 use crate::run::Run;
 use crate::setup::{PLENTY, Servers, Shop};
@@ -88,11 +88,7 @@ async fn pass(servers: &Servers, storm: Storm) -> StormReport {
     Contender::close(&*stockade).await;
     let p99 = |run: &Run| run.latency.value_at_quantile(0.99) as f64;
     let calm = p99(&before).max(p99(&after));
-    let figure = |name: String, value, wanted| Figure {
-        name,
-        value: Spread::alone(value),
-        wanted: Some(wanted),
-    };
+    let figure = |name: String, value, wanted| Figure::alone(name, value, Some(wanted));
     let holds = storm.holds;
     let figures = vec![
         figure(

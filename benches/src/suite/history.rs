@@ -13,7 +13,7 @@ use stockade_testkit::Flavour;
 
 use crate::bench::{self, Bench};
 use crate::contenders::engine;
-use crate::results::{Figure, Group, Load, Spread, Target};
+use crate::results::{Figure, Group, Spread, Target};
 use crate::setup::{PLENTY, Servers, Shop};
 
 const PRODUCTS: u64 = 8;
@@ -67,16 +67,7 @@ fn measure(bench: &mut Bench) {
 }
 
 fn group(place: &str, figures: Vec<Figure>) -> Group {
-    Group {
-        name: format!("history/{place}/{CALLERS}"),
-        unit: "requests".to_owned(),
-        place: place.to_owned(),
-        callers: CALLERS,
-        load: Load::Closed,
-        rows: Vec::new(),
-        ratios: Vec::new(),
-        figures,
-    }
+    Group::of_figures(format!("history/{place}/{CALLERS}"), "requests", place, CALLERS, figures)
 }
 
 /// Makes a history by the engine itself, and waits until all of it has expired.
@@ -193,15 +184,10 @@ async fn compare(
     fill(full, holds).await.expect("the history is made");
     let took = since.elapsed().as_secs_f64();
     let bytes = size(full).saturating_sub(size(empty)) as f64;
-    let alone = |name: &str, value, wanted| Figure {
-        name: name.to_owned(),
-        value: Spread::alone(value),
-        wanted,
-    };
     let mut figures = vec![
-        alone("holds of history", holds as f64, None),
-        alone("seconds to make it, and for it to expire", took, None),
-        alone("bytes a hold", bytes / holds as f64, Some(Target::AtMost(20.0))),
+        Figure::alone("holds of history", holds as f64, None),
+        Figure::alone("seconds to make it, and for it to expire", took, None),
+        Figure::alone("bytes a hold", bytes / holds as f64, Some(Target::AtMost(20.0))),
     ];
     let stores =
         [Store::open(empty).await.expect("opens"), Store::open(full).await.expect("opens")];
@@ -217,10 +203,10 @@ async fn compare(
         }
         let [empty, full] = micros.map(|micros| Spread::of(&micros).median);
         let name = kind.name();
-        figures.push(alone(&format!("{name}: microseconds in an empty store"), empty, None));
+        figures.push(Figure::alone(format!("{name}: microseconds in an empty store"), empty, None));
         // An audit reads everything.
         let wanted = (!matches!(kind, Kind::Audit)).then_some(Target::AtMost(1.2));
-        figures.push(alone(&format!("{name}: with history / empty"), full / empty, wanted));
+        figures.push(Figure::alone(format!("{name}: with history / empty"), full / empty, wanted));
     }
     for store in stores {
         store.engine.close().await;

@@ -11,7 +11,7 @@ use crate::closed::ClosedPlan;
 use crate::contender::{Answer, Contender};
 use crate::contenders::{RowLockLifecycle, StockadeLifecycle, names};
 use crate::erased::{ErasedContender, erase};
-use crate::results::{Figure, Group, Load, Spread};
+use crate::results::{Figure, Group};
 use crate::setup::{PLENTY, Servers, Shop, place};
 use stockade_testkit::Flavour;
 
@@ -67,18 +67,10 @@ async fn binary_log(servers: &Servers, stockade: &dyn ErasedContender) -> Group 
     let run = stockade.closed(plan).await;
     // Units in flight at the end are in the log and not counted.
     let units = (run.done + CROWD as u64 / 2) as f64;
-    let name = "bytes of the binary log a unit".to_owned();
-    let value = Spread::alone((bytes() - before) as f64 / units);
-    Group {
-        name: format!("lifecycle/mysql/{CROWD}/binary-log"),
-        unit: "units".to_owned(),
-        place: servers.place().to_owned(),
-        callers: CROWD,
-        load: Load::Closed,
-        rows: Vec::new(),
-        ratios: Vec::new(),
-        figures: vec![Figure { name, value, wanted: None }],
-    }
+    let bytes = (bytes() - before) as f64 / units;
+    let figures = vec![Figure::alone("bytes of the binary log a unit", bytes, None)];
+    let name = format!("lifecycle/mysql/{CROWD}/binary-log");
+    Group::of_figures(name, "units", servers.place(), CROWD, figures)
 }
 
 async fn open(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {

@@ -112,17 +112,20 @@ async fn overload(servers: &Servers, length: Duration) -> (Vec<Row>, Vec<Figure>
     let goodput = flood.done as f64 / flood.elapsed.as_secs_f64();
     let (first, second) =
         samples.split_at(samples.partition_point(|sample| sample.at < length / 2));
-    let figure = |name: &str, value, wanted| Figure {
-        name: name.to_owned(),
-        value: Spread::alone(value),
-        wanted,
-    };
     let figures = vec![
-        figure("maximum, closed loop", most, None),
-        figure("holds made in the flood / maximum", goodput / most, Some(Target::AtLeast(0.9))),
-        figure("seconds until p99 is normal", back.as_secs_f64(), Some(Target::AtMost(5.0))),
-        figure("MB that memory grew at most", (memory::most(&samples) - resident) / MB, None),
-        figure(
+        Figure::alone("maximum, closed loop", most, None),
+        Figure::alone(
+            "holds made in the flood / maximum",
+            goodput / most,
+            Some(Target::AtLeast(0.9)),
+        ),
+        Figure::alone("seconds until p99 is normal", back.as_secs_f64(), Some(Target::AtMost(5.0))),
+        Figure::alone(
+            "MB that memory grew at most",
+            (memory::most(&samples) - resident) / MB,
+            None,
+        ),
+        Figure::alone(
             "most memory, second half of the flood / first",
             memory::most(second) / memory::most(first).max(1.0),
             Some(Target::AtMost(1.2)),
