@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::process::geteuid;
 
 use crate::owned::{Launch, Owned, on_a_free_port};
 use crate::tool;
@@ -69,8 +71,7 @@ impl PostgresAddr {
 fn prepare(folder: &Path) -> Result<Vec<OsString>, String> {
     let programs = programs()?;
     let mut wrapper: Vec<OsString> = Vec::new();
-    let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    if is_root {
+    if geteuid().is_root() {
         let id = |kind: &str| {
             let mut command = tool::command("id");
             command.args([kind, ACCOUNT]);

@@ -10,7 +10,7 @@ use stockade::{
 
 use crate::crowd::at_once;
 use crate::steps::{TICK, all_events, assert_numbers, code, deliver, hold, order, secs};
-use crate::world::{World, assert_clean, product};
+use crate::world::{Builder, World, assert_clean, product};
 use crate::{Scenario, scenarios};
 
 pub const SCENARIOS: &[Scenario] = scenarios!("retention";
@@ -29,10 +29,14 @@ pub const SCENARIOS: &[Scenario] = scenarios!("retention";
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn engine(world: &World, retention: &str, order_retention: &str) -> Engine {
+fn builder<'w>(world: &'w World, retention: &str, order_retention: &str) -> Builder<'w> {
     let builder = world.builder().set("retention", retention).expect("a setting");
     let builder = builder.set("order_retention", order_retention).expect("a setting");
-    builder.payment_ttl(secs(3_600)).open().expect("opens")
+    builder.payment_ttl(secs(3_600))
+}
+
+fn engine(world: &World, retention: &str, order_retention: &str) -> Engine {
+    builder(world, retention, order_retention).open().expect("opens")
 }
 
 fn sweep(engine: &Engine) {
@@ -73,9 +77,8 @@ fn ended_holds_are_deleted_when_retention_is_over(world: &World) {
 }
 
 fn a_row_with_an_active_hold_is_kept_whole(world: &World) {
-    let builder = world.builder().set("retention", "1h").expect("a setting");
-    let builder = builder.set("idempotency_ttl", "1h").expect("a setting");
-    let engine = builder.set("order_retention", "1h").expect("a setting").open().expect("opens");
+    let builder = builder(world, "1h", "1h").set("idempotency_ttl", "1h").expect("a setting");
+    let engine = builder.open().expect("opens");
     let id = product(&engine, 100);
     let holds = hold_together(&engine, id, 3);
     engine.release_hold(holds[0].id).expect("released");
@@ -149,9 +152,8 @@ fn orders_are_deleted_with_their_holds_and_sold_units_stay(world: &World) {
 }
 
 fn an_unpaid_order_keeps_its_row(world: &World) {
-    let builder = world.builder().set("retention", "1h").expect("a setting");
-    let builder = builder.set("order_retention", "1h").expect("a setting");
-    let engine = builder.payment_ttl(Duration::ZERO).open().expect("opens");
+    let builder = builder(world, "1h", "1h").payment_ttl(Duration::ZERO);
+    let engine = builder.open().expect("opens");
     let id = product(&engine, 100);
     let holds = hold_together(&engine, id, 3);
     let order = |at: usize| {
@@ -259,10 +261,7 @@ fn late_payments_to_be_refunded_keep_their_orders(world: &World) {
 
 fn late_payments_race(world: &World, policy: LatePayment) {
     const ORDERS: usize = 240;
-    let builder = world.builder().set("retention", "1h").expect("a setting");
-    let builder = builder.set("order_retention", "1h").expect("a setting");
-    let builder = builder.late_payment(policy).payment_ttl(secs(3_600));
-    let engine = builder.open().expect("opens");
+    let engine = builder(world, "1h", "1h").late_payment(policy).open().expect("opens");
     let id = product(&engine, 10_000);
     let mut orders = Vec::new();
     for _ in 0..ORDERS / 8 {
