@@ -9,8 +9,6 @@
 pub enum Mechanism {
     /// A batch of holds is decided on cached rows, before the rows are read.
     Speculation,
-    /// A batch of a lane starts while the one before it commits.
-    TwoBatches,
     /// A lane keeps its lease from batch to batch.
     KeptLeases,
     /// A hold of a product that is sold out is refused from memory.
@@ -50,11 +48,10 @@ mod tests {
     fn a_disabled_mechanism_is_off_and_the_others_are_on() {
         let mut mechanisms = Mechanisms::default();
         assert!(mechanisms.is_on(Mechanism::Speculation));
-        mechanisms.disable(Mechanism::TwoBatches);
+        mechanisms.disable(Mechanism::KeptLeases);
         mechanisms.disable(Mechanism::FastRefusal);
-        assert!(!mechanisms.is_on(Mechanism::TwoBatches));
+        assert!(!mechanisms.is_on(Mechanism::KeptLeases));
         assert!(!mechanisms.is_on(Mechanism::FastRefusal));
         assert!(mechanisms.is_on(Mechanism::Speculation));
-        assert!(mechanisms.is_on(Mechanism::KeptLeases));
     }
 }

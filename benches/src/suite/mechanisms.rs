@@ -42,14 +42,9 @@ const NO_SPECULATION: Variant = Variant { name: "no speculation", off: &[Mechani
 const NO_FAST_REFUSAL: Variant =
     Variant { name: "no fast refusal", off: &[Mechanism::FastRefusal] };
 
-/// A store with a single writer has no two batches in flight, and leases are kept
-/// in Redis.
-const ON_SERVERS: [Variant; 4] = [
-    ALL_ON,
-    NO_SPECULATION,
-    Variant { name: "one batch in flight", off: &[Mechanism::TwoBatches] },
-    Variant { name: "leases not kept", off: &[Mechanism::KeptLeases] },
-];
+/// Leases are kept in Redis, so a SQLite store has none.
+const ON_SERVERS: [Variant; 3] =
+    [ALL_ON, NO_SPECULATION, Variant { name: "leases not kept", off: &[Mechanism::KeptLeases] }];
 const IN_FILE: [Variant; 2] = [ALL_ON, NO_SPECULATION];
 const SOLD_OUT: [Variant; 2] = [ALL_ON, NO_FAST_REFUSAL];
 

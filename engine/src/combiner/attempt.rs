@@ -10,7 +10,6 @@ use crate::services::Services;
 use crate::store::{Batch, CommitError, Fault, ReadSet, Session, StoreError};
 
 use super::in_doubt::{DecidedBatch, InDoubtCommit, InDoubtCommits};
-use super::lanes::Admission;
 use super::speculation::{Speculation, SpeculativeDecision};
 
 #[derive(Debug)]
@@ -44,7 +43,7 @@ pub(super) struct Attempt<'a> {
     pub commands: &'a [&'a Command],
     pub batch_id: u64,
     pub fences: &'a BTreeMap<ProductId, u64>,
-    /// Records the rows that the transaction leaves behind.
+    /// Records the rows that the transaction has left behind.
     pub speculation: &'a Speculation,
 }
 
@@ -52,21 +51,18 @@ pub(super) struct Attempt<'a> {
 ///
 /// First resolves the `in_doubt` commits under the same row locks, which makes
 /// it wait for one that is still in flight. A commit that has yet to request
-/// its locks may be applied later still, so each attempt looks again. `admit`
-/// tells the queue when the next batch of these lanes may start.
+/// its locks may be applied later still, so each attempt looks again.
 pub(super) async fn attempt(
     services: &Services,
     session: &mut dyn Session,
     input: &Attempt<'_>,
     in_doubt: &mut InDoubtCommits,
-    admit: &(dyn Fn(Admission) + Sync),
 ) -> Result<DecidedBatch, AttemptError> {
     let Attempt { read_set, commands, batch_id, fences, speculation } = *input;
     let requested_at = runtime::now();
     let loaded = session.begin(read_set).await.map_err(AttemptError::RolledBack)?;
     let locked_at = runtime::now();
     failpoint!(AfterLoad);
-    admit(Admission::FullBatchOnly);
     let has_locks = !loaded.rows.products.is_empty();
     if let Some(decided) =
         in_doubt.resolve(session, has_locks).await.map_err(AttemptError::RolledBack)?
@@ -90,9 +86,11 @@ pub(super) async fn attempt(
     let (changes, is_speculative) = (&decided.changes, false);
     let (id, seed) = (batch_id, read_set.seed);
     let batch = Batch { id, now, changes, seed, fences, is_speculative };
-    speculation.record(changes, fences, requested_at..locked_at);
-    match session.commit(&batch, &|| admit(Admission::Open)).await {
-        Ok(()) => Ok(decided),
+    match session.commit(&batch).await {
+        Ok(()) => {
+            speculation.record(changes, fences, requested_at..locked_at);
+            Ok(decided)
+        }
         Err(error) => {
             Err(AttemptError::of_commit(error, InDoubtCommit::new(batch_id, decided, has_locks)))
         }
@@ -105,17 +103,18 @@ pub(super) async fn attempt_speculative(
     session: &mut dyn Session,
     input: &Attempt<'_>,
     speculative: SpeculativeDecision,
-    admit: &(dyn Fn(Admission) + Sync),
 ) -> Result<DecidedBatch, AttemptError> {
     let SpeculativeDecision { decisions, changes, now } = speculative;
     let decided = DecidedBatch { decisions, changes, locked_at: runtime::now() };
-    let Attempt { batch_id: id, fences, read_set, .. } = *input;
+    let Attempt { batch_id: id, fences, read_set, speculation, .. } = *input;
     let (changes, is_speculative) = (&decided.changes, true);
     let seed = read_set.seed;
     let batch = Batch { id, now, changes, seed, fences, is_speculative };
-    admit(Admission::FullBatchOnly);
     match session.write(&batch).await {
-        Ok(()) => Ok(decided),
+        Ok(()) => {
+            speculation.advance(changes, fences);
+            Ok(decided)
+        }
         // A guard failed: a row differs from its cached copy.
         Err(CommitError::RolledBack(StoreError { fault: Fault::Conflict, .. })) => {
             Err(AttemptError::Misspeculation)

@@ -21,10 +21,6 @@ const LANES_PER_BATCH_MAX: usize = 512;
 /// one is faster alone.
 const ADD_LANE_BELOW: usize = 256;
 
-/// Batches of one product in flight: one waits for the row lock while the other
-/// holds it or flushes its log.
-const BATCHES_IN_FLIGHT_MAX: usize = 2;
-
 pub(super) struct Context {
     pub services: Arc<Services>,
     pub ids: IdAllocator,
@@ -35,15 +31,12 @@ pub(super) struct Context {
 impl Context {
     pub fn new(services: Arc<Services>) -> Self {
         let batch_max = services.config.batch_max;
-        let has_two_batches =
-            !services.store.single_writer() && services.is_on(Mechanism::TwoBatches);
         let keeps_leases = services.is_on(Mechanism::KeptLeases);
         let limits = BatchLimits {
             requests: batch_sizer::initial(batch_max),
             requests_max: batch_max,
             lanes_max: LANES_PER_BATCH_MAX,
             add_lane_below: ADD_LANE_BELOW,
-            in_flight_max: if has_two_batches { BATCHES_IN_FLIGHT_MAX } else { 1 },
             lock_run: if keeps_leases { services.config.lock_run } else { Duration::ZERO },
         };
         let metrics = Arc::clone(&services.metrics);

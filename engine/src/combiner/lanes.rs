@@ -6,15 +6,8 @@
 //! each of them may start a batch. Tickets enter all their lanes at once, so the
 //! oldest cart reaches the front of each, and no two carts can deadlock.
 //!
-//! A lane may have several batches in flight: once one has locked its rows, the
-//! next may begin and wait for them in the database. It proceeds the moment the
-//! first releases its row locks, which is before its log is on disk. The row lock
-//! orders them. Until the first starts to commit, only a full share of requests is
-//! worth another transaction; from then on any number is.
-//!
-//! A batch takes at most its share of all requests, queued or in flight.
-//! Otherwise the callers of one large batch would come back together and leave
-//! nothing to do in the meantime.
+//! A lane has one batch in flight. The next one takes all that arrived meanwhile,
+//! so batches grow with the load.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -25,10 +18,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::IdMap;
 use crate::lock::Lease;
 use crate::runtime;
-
-/// Fewer requests than this are not worth a transaction of their own while
-/// another batch of the lane is in flight.
-const SHARE_MIN: usize = 32;
 
 /// The error of a request that load shedding rejects.
 pub(super) fn queue_full() -> Error {
@@ -41,26 +30,21 @@ enum Entry {
     Ticket(u64),
 }
 
-/// Admission control of a lane: whether its next batch may start.
+/// Whether a lane may start a batch.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admission {
+enum LaneState {
     #[default]
-    Open,
-    /// The newest batch has locked its rows: a full share may follow.
-    FullBatchOnly,
-    /// The newest batch has yet to lock its rows, or the lane's lease is being
-    /// offered to other processes.
-    Closed,
+    Idle,
+    /// The batch of this number is in flight.
+    Busy(u64),
+    /// The lane's lease is being offered to other processes.
+    Offering,
 }
 
 #[derive(Default)]
 struct Lane {
     queue: VecDeque<Entry>,
-    /// Batches in flight.
-    in_flight: usize,
-    /// The number of the newest batch, and whether another may follow it.
-    newest_batch: u64,
-    admission: Admission,
+    state: LaneState,
     /// Whether the lane is in [`Lanes::ready`].
     is_listed: bool,
     /// The lease of the lane's lock, kept from one batch to the next.
@@ -68,19 +52,6 @@ struct Lane {
 }
 
 impl Lane {
-    /// Returns whether a batch may start; `share` is how much it would take.
-    fn can_start(&self, limits: &BatchLimits, share: usize) -> bool {
-        let is_admitted = match self.admission {
-            Admission::Open => true,
-            Admission::FullBatchOnly => self.queue.len() >= share,
-            Admission::Closed => false,
-        };
-        is_admitted
-            && self.in_flight < limits.in_flight_max
-            // A lease at the end of its run is offered to other processes first.
-            && (self.in_flight == 0 || !self.has_kept_lease_for(limits.lock_run))
-    }
-
     fn has_kept_lease_for(&self, run: Duration) -> bool {
         self.lease.as_ref().is_some_and(|lease| runtime::elapsed(lease.granted_at) >= run)
     }
@@ -95,8 +66,6 @@ pub(super) struct BatchLimits {
     pub lanes_max: usize,
     /// A batch takes another lane only while it has fewer requests than this.
     pub add_lane_below: usize,
-    /// Batches of one lane in flight.
-    pub in_flight_max: usize,
     /// How long a lane keeps a lease before it offers it to other processes.
     pub lock_run: Duration,
 }
@@ -108,7 +77,7 @@ pub(super) struct ReadyBatch {
     /// Ascending.
     pub lanes: Vec<LaneId>,
     /// Increases with each batch.
-    pub number: u64,
+    number: u64,
 }
 
 #[derive(Debug)]
@@ -116,7 +85,7 @@ pub(super) enum LeaseAction {
     /// The lane is empty: release it.
     Release(Lease),
     /// The lease is at the end of its run: offer it to other processes. The lane
-    /// stays closed until [`Lanes::reopen`].
+    /// starts no batch until [`Lanes::reopen`].
     Offer(LaneId, Lease),
 }
 
@@ -129,9 +98,8 @@ pub(super) struct Lanes {
     carts: HashMap<u64, Box<PendingRequest>>,
     last_ticket: u64,
     last_batch: u64,
-    /// Requests queued, and requests in batches in flight.
+    /// Requests queued.
     depth: usize,
-    in_flight: usize,
     queue_limit: usize,
     is_closed: bool,
 }
@@ -146,7 +114,6 @@ impl Lanes {
             last_ticket: 0,
             last_batch: 0,
             depth: 0,
-            in_flight: 0,
             queue_limit,
             is_closed: false,
         }
@@ -226,11 +193,10 @@ impl Lanes {
     }
 
     fn mark_ready(&mut self, id: LaneId) {
-        let share = self.share();
         if let Some(lane) = self.lanes.get_mut(&id)
             && !lane.is_listed
             && !lane.queue.is_empty()
-            && lane.can_start(&self.limits, share)
+            && lane.state == LaneState::Idle
         {
             lane.is_listed = true;
             self.ready.push_back(id);
@@ -251,20 +217,19 @@ impl Lanes {
 
     pub fn take(&mut self) -> Option<ReadyBatch> {
         let limits = self.limits;
-        let share = self.share();
         self.last_batch += 1;
         let number = self.last_batch;
         let mut batch = ReadyBatch { requests: Vec::new(), lanes: Vec::new(), number };
         // A lane that is popped must have room, or it would be lost from the list.
-        let add_lane_below = limits.add_lane_below.min(share);
+        let add_lane_below = limits.add_lane_below.min(limits.requests);
         while batch.requests.is_empty()
             || (batch.requests.len() < add_lane_below && batch.lanes.len() < limits.lanes_max)
         {
             let Some(id) = self.ready.pop_front() else { break };
             if let Some(lane) = self.lanes.get_mut(&id) {
                 lane.is_listed = false;
-                if lane.can_start(&limits, share) {
-                    self.drain(id, share, &mut batch);
+                if lane.state == LaneState::Idle {
+                    self.drain(id, &mut batch);
                 }
             }
         }
@@ -272,24 +237,17 @@ impl Lanes {
             return None;
         }
         self.depth -= batch.requests.len();
-        self.in_flight += batch.requests.len();
         batch.lanes.sort_unstable();
         Some(batch)
     }
 
-    /// Returns the fair share: how many requests the next batch takes.
-    fn share(&self) -> usize {
-        let share = (self.depth + self.in_flight).div_ceil(self.limits.in_flight_max);
-        share.max(SHARE_MIN).min(self.limits.requests)
-    }
-
-    /// Moves a lane's requests into the batch, up to its share or to a cart that
-    /// is not at the front of all its lanes; then the requests behind each cart
-    /// that was taken.
-    fn drain(&mut self, id: LaneId, share: usize, batch: &mut ReadyBatch) {
+    /// Moves a lane's requests into the batch, until it is full or up to a cart
+    /// that is not at the front of all its lanes; then the requests behind each
+    /// cart that was taken.
+    fn drain(&mut self, id: LaneId, batch: &mut ReadyBatch) {
         let mut lanes = vec![id];
         while let Some(id) = lanes.pop() {
-            while batch.requests.len() < share {
+            while batch.requests.len() < self.limits.requests {
                 let Some(lane) = self.lanes.get_mut(&id) else { break };
                 match lane.queue.pop_front() {
                     None => break,
@@ -299,7 +257,7 @@ impl Lanes {
                     }
                     Some(Entry::Ticket(ticket)) => {
                         lane.queue.push_front(Entry::Ticket(ticket));
-                        let Some(cart) = self.take_cart(ticket, share, batch) else { break };
+                        let Some(cart) = self.take_cart(ticket, batch) else { break };
                         lanes.extend(cart.into_iter().filter(|other| *other != id));
                     }
                 }
@@ -307,32 +265,26 @@ impl Lanes {
         }
     }
 
-    /// Counts the batch as one of the lane's, once.
+    /// Makes the lane one of the batch's, once.
     fn claim(&mut self, id: LaneId, batch: &mut ReadyBatch) {
         if let Some(lane) = self.lanes.get_mut(&id)
-            && lane.newest_batch != batch.number
+            && lane.state != LaneState::Busy(batch.number)
         {
-            lane.newest_batch = batch.number;
-            lane.admission = Admission::Closed;
-            lane.in_flight += 1;
+            lane.state = LaneState::Busy(batch.number);
             batch.lanes.push(id);
         }
     }
 
     /// Dequeues a cart if its ticket is at the front of all its lanes and each of
     /// them may start a batch or is in this one. Returns its lanes.
-    fn take_cart(
-        &mut self,
-        ticket: u64,
-        share: usize,
-        batch: &mut ReadyBatch,
-    ) -> Option<RequestLanes> {
+    fn take_cart(&mut self, ticket: u64, batch: &mut ReadyBatch) -> Option<RequestLanes> {
         let cart = self.carts.get(&ticket)?;
         let can_take = cart.lanes.iter().all(|id| {
             self.lanes.get(id).is_some_and(|lane| {
                 let is_first = matches!(lane.queue.front(), Some(Entry::Ticket(t)) if *t == ticket);
-                is_first
-                    && (lane.newest_batch == batch.number || lane.can_start(&self.limits, share))
+                let is_free =
+                    [LaneState::Idle, LaneState::Busy(batch.number)].contains(&lane.state);
+                is_first && is_free
             })
         });
         if !can_take {
@@ -350,39 +302,20 @@ impl Lanes {
         Some(lanes)
     }
 
-    /// Sets whether another batch may follow this one; ignored if one already
-    /// has.
-    pub fn set_admission(&mut self, ids: &[LaneId], number: u64, admission: Admission) {
-        for id in ids {
-            if let Some(lane) = self.lanes.get_mut(id)
-                && lane.newest_batch == number
-            {
-                lane.admission = admission;
-                self.mark_ready(*id);
-            }
-        }
-    }
-
-    /// Ends a batch of so many requests and drops lanes that are empty. Returns
-    /// what to do with leases that the lanes no longer keep.
-    pub fn finish(&mut self, ids: &[LaneId], number: u64, requests: usize) -> Vec<LeaseAction> {
-        self.in_flight -= requests;
+    /// Frees the lanes of a batch and drops those that are empty. Returns what to
+    /// do with leases that the lanes no longer keep.
+    pub fn finish(&mut self, ids: &[LaneId]) -> Vec<LeaseAction> {
         let mut lease_actions = Vec::new();
         for id in ids {
             let Some(lane) = self.lanes.get_mut(id) else { continue };
-            lane.in_flight -= 1;
-            if lane.newest_batch == number {
-                lane.admission = Admission::Open;
-            }
-            if lane.in_flight > 0 {
-                self.mark_ready(*id);
-            } else if lane.queue.is_empty() {
+            lane.state = LaneState::Idle;
+            if lane.queue.is_empty() {
                 lease_actions.extend(lane.lease.take().map(LeaseAction::Release));
                 self.lanes.remove(id);
             } else if lane.has_kept_lease_for(self.limits.lock_run)
                 && let Some(lease) = lane.lease.take()
             {
-                lane.admission = Admission::Closed;
+                lane.state = LaneState::Offering;
                 lease_actions.push(LeaseAction::Offer(*id, lease));
             } else {
                 self.mark_ready(*id);
@@ -395,7 +328,7 @@ impl Lanes {
     /// none wanted it.
     pub fn reopen(&mut self, id: LaneId, renewed: Option<Lease>) {
         if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.admission = Admission::Open;
+            lane.state = LaneState::Idle;
             lane.lease = renewed;
             self.mark_ready(id);
         }

@@ -134,12 +134,8 @@ impl Leases {
         let services = &context.services;
         services.metrics.lock_stale.inc();
         services.lock.raise_fence(LockName(lane.0), row_fence).await;
-        let ours = self.fences.remove(&product);
-        let stale = {
-            let mut lanes = context.queue.lanes();
-            let is_stale = lanes.lease(lane).is_some_and(|lease| lease.fence == ours);
-            is_stale.then(|| lanes.take_lease(lane)).flatten()
-        };
+        self.fences.remove(&product);
+        let stale = context.queue.lanes().take_lease(lane);
         if let Some(lease) = stale {
             services.lock.release(lease).await;
         }

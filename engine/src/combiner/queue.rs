@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use super::lanes::{self, Admission, BatchLimits, Lanes, LeaseAction, ReadyBatch};
+use super::lanes::{self, BatchLimits, Lanes, LeaseAction, ReadyBatch};
 use super::request::{LaneId, PendingRequest};
 use crate::error::Result;
 use crate::lock::Lease;
@@ -17,7 +17,6 @@ use crate::metrics::Metrics;
 pub(super) struct BatchSlot {
     pub lanes: Vec<LaneId>,
     pub requests: usize,
-    pub number: u64,
 }
 
 pub(super) struct Queue {
@@ -121,17 +120,12 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Sets whether the batch's lanes may start another one.
-    pub fn set_admission(&self, slot: &BatchSlot, admission: Admission) {
-        self.update(|lanes| lanes.set_admission(&slot.lanes, slot.number, admission));
-    }
-
     /// Frees the lanes of a batch and puts `requeued` requests at their front.
     /// Returns what to do with the leases that the lanes no longer keep.
     pub fn finish(&self, slot: &BatchSlot, requeued: Vec<Box<PendingRequest>>) -> Vec<LeaseAction> {
         self.update(|lanes| {
             lanes.push_front(requeued);
-            lanes.finish(&slot.lanes, slot.number, slot.requests)
+            lanes.finish(&slot.lanes)
         })
     }
 

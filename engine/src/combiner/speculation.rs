@@ -38,17 +38,15 @@ const PRODUCTS_MAX: usize = 4;
 /// The most cached rows; beyond it, rows that are no longer valid are evicted.
 const CACHED_ROWS_MAX: usize = 1_024;
 
-/// A product's row as the batches in flight will leave it.
+/// A product's row as this process's last batch left it.
 #[derive(Debug)]
 struct CachedRow {
     row: ProductRow,
     /// When it was last read.
     read_at: Instant,
     /// Whether that read found it as this process had left it, or was made under
-    /// a lease.
+    /// a lease, and no batch has failed since.
     is_sole_writer: bool,
-    /// The version at which the next read finds it as this process left it.
-    expected_version: u64,
 }
 
 impl CachedRow {
@@ -72,8 +70,7 @@ pub(super) struct Speculation {
 }
 
 impl Speculation {
-    /// Decides the commands on cached rows, if all can be granted, and advances
-    /// the cached rows, so that the next batch can speculate on this one.
+    /// Decides the commands on cached rows, if all can be granted.
     pub fn decide(
         &self,
         policy: &Policy,
@@ -95,8 +92,7 @@ impl Speculation {
         let is_granted = |decision: &Decision| {
             matches!(decision, Decision::Done { answer: Ok(_), replayed: false })
         };
-        let is_usable = decisions.iter().all(is_granted) && self.advance(&changes, fences);
-        is_usable.then_some(SpeculativeDecision { decisions, changes, now })
+        decisions.iter().all(is_granted).then_some(SpeculativeDecision { decisions, changes, now })
     }
 
     /// Returns the products' rows if all are valid and have so many units.
@@ -116,23 +112,18 @@ impl Speculation {
         products.iter().map(row).collect()
     }
 
-    /// Advances the cached rows to what a speculative batch leaves, unless another
-    /// batch advanced them in between.
-    fn advance(&self, changes: &Changes, fences: &BTreeMap<ProductId, u64>) -> bool {
+    /// Advances the cached rows to what a speculative batch has committed.
+    pub fn advance(&self, changes: &Changes, fences: &BTreeMap<ProductId, u64>) {
         let mut cached = self.cached();
-        changes.products.iter().all(|change| {
-            let Some(cached) = cached.get_mut(&change.after.product.id) else { return false };
-            let is_next = cached.row.product.version == change.before.product.version;
-            if is_next {
+        for change in &changes.products {
+            if let Some(cached) = cached.get_mut(&change.after.product.id) {
                 cached.row = with_fence(change.after.clone(), fences);
-                cached.expected_version = cached.row.product.version;
             }
-            is_next
-        })
+        }
     }
 
-    /// Records what a batch on the locking path leaves behind, before it commits;
-    /// `read` is when it requested its rows and when it had them.
+    /// Records what a batch on the locking path has committed; `read` is when it
+    /// requested its rows and when it had them.
     pub fn record(
         &self,
         changes: &Changes,
@@ -155,29 +146,22 @@ impl Speculation {
                 let version = change.before.product.version;
                 let has_lease = fences.contains_key(&id);
                 let is_sole_writer = before.map_or(has_lease, |cached| {
-                    cached.expected_version == version || (cached.is_sole_writer && has_lease)
+                    cached.row.product.version == version || (cached.is_sole_writer && has_lease)
                 });
                 let row = with_fence(change.after.clone(), fences);
-                let expected_version = row.product.version;
-                cached.insert(
-                    id,
-                    CachedRow { row, read_at: read.end, is_sole_writer, expected_version },
-                );
+                cached.insert(id, CachedRow { row, read_at: read.end, is_sole_writer });
             }
         }
     }
 
-    /// Invalidates the rows of a batch that failed. If the cause was only that it
-    /// reached the row before another batch of this process, the next read finds
-    /// what that one left and validates the row again.
+    /// Invalidates the rows of a batch that failed. A row that the next read finds
+    /// as this process left it is valid again.
     pub fn invalidate(&self, products: &[ProductId]) {
         let mut all = self.cached();
         for id in products {
-            let Some(cached) = all.get_mut(id) else { continue };
-            let before = cached.row.product.version.saturating_sub(1);
-            // No version is expected after a second failure.
-            cached.expected_version = if cached.is_sole_writer { before } else { 0 };
-            cached.is_sole_writer = false;
+            if let Some(cached) = all.get_mut(id) {
+                cached.is_sole_writer = false;
+            }
         }
     }
 

@@ -156,11 +156,11 @@ impl Harness {
         lanes.push(hold()).expect("room");
         let batch = lanes.take().expect("one is queued");
         lanes.push(hold()).expect("room");
-        BatchSlot { lanes: batch.lanes, requests: 1, number: batch.number }
+        BatchSlot { lanes: batch.lanes, requests: 1 }
     }
 
     async fn acquire(&self, lanes: &[LaneId], requests: usize) -> (Leases, Result<()>) {
-        let slot = BatchSlot { lanes: lanes.to_vec(), requests, number: 1 };
+        let slot = BatchSlot { lanes: lanes.to_vec(), requests };
         let mut leases = Leases::default();
         let result = leases.acquire(&self.context, &slot).await;
         (leases, result)
@@ -177,7 +177,7 @@ impl Harness {
     }
 
     async fn execute(&self, requests: Vec<Box<PendingRequest>>) -> Vec<RequestOutcome> {
-        let slot = BatchSlot { lanes: vec![LANE], requests: requests.len(), number: 1 };
+        let slot = BatchSlot { lanes: vec![LANE], requests: requests.len() };
         let mut leases = Leases::default();
         transaction::execute(&self.context, requests, &slot, &mut leases).await
     }

@@ -254,7 +254,6 @@ async fn run_once(
     leases.acquire(context, slot).await.map_err(TryError::Lock)?;
     failpoint!(AfterLock);
     let since = runtime::now();
-    let admit = |admission| queue.set_admission(slot, admission);
     let fences = leases.fences();
     let commands: Vec<&Command> = requests.iter().map(|request| &request.command).collect();
     let mut speculative = None;
@@ -269,10 +268,8 @@ async fn run_once(
     let (read_set, commands) = (&plan.read_set, commands.as_slice());
     let input = Attempt { read_set, commands, batch_id, fences, speculation };
     let result = match speculative {
-        Some(speculative) => {
-            attempt_speculative(session.as_mut(), &input, speculative, &admit).await
-        }
-        None => attempt(services, session.as_mut(), &input, in_doubt, &admit).await,
+        Some(speculative) => attempt_speculative(session.as_mut(), &input, speculative).await,
+        None => attempt(services, session.as_mut(), &input, in_doubt).await,
     };
     let result = match result {
         Err(AttemptError::Rejected(error, commit)) => {

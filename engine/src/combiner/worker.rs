@@ -25,7 +25,7 @@ pub(super) async fn run(context: Arc<Context>) {
 /// Runs one batch and frees its lanes, even after a panic.
 async fn run_batch(context: &Context, batch: ReadyBatch) {
     let requests = batch.requests.len();
-    let slot = BatchSlot { lanes: batch.lanes, requests, number: batch.number };
+    let slot = BatchSlot { lanes: batch.lanes, requests };
     let work = execute(context, batch.requests, &slot);
     if std::panic::AssertUnwindSafe(work).catch_unwind().await.is_err() {
         tracing::error!(requests, "a batch panicked; its callers get an internal error");

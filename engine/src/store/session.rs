@@ -168,23 +168,17 @@ impl<D: Database> SqlSession<D> {
         Ok(())
     }
 
-    async fn write_and_commit(
-        &mut self,
-        batch: &Batch<'_>,
-        at_commit: &(dyn Fn() + Sync),
-    ) -> Result<(), CommitError> {
+    async fn write_and_commit(&mut self, batch: &Batch<'_>) -> Result<(), CommitError> {
         let mut writes = writes::writes(batch, &self.holds, D::ROWS_AFFECTED, D::CURSOR)
             .map_err(CommitError::RolledBack)?;
         let conflict_checks =
             if D::SINGLE_WRITER { Vec::new() } else { writes::conflict_checks(batch) };
         if conflict_checks.is_empty() && writes.iter().all(|statement| statement.is_self_checking) {
-            at_commit();
             return self.commit_with(writes).await;
         }
         writes.extend(conflict_checks);
         self.write(&writes).await.map_err(CommitError::RolledBack)?;
         failpoint!(AfterWrite);
-        at_commit();
         self.commit().await
     }
 
@@ -258,12 +252,8 @@ impl<D: Database> Session for SqlSession<D> {
         })
     }
 
-    fn commit<'a>(
-        &'a mut self,
-        batch: &'a Batch<'a>,
-        at_commit: &'a (dyn Fn() + Sync),
-    ) -> BoxFuture<'a, Result<(), CommitError>> {
-        Box::pin(self.write_and_commit(batch, at_commit))
+    fn commit<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>> {
+        Box::pin(self.write_and_commit(batch))
     }
 
     fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>> {

@@ -13,7 +13,6 @@ const LIMITS: BatchLimits = BatchLimits {
     requests_max: 4,
     lanes_max: 3,
     add_lane_below: 3,
-    in_flight_max: 1,
     lock_run: Duration::from_millis(20),
 };
 
@@ -41,21 +40,6 @@ fn take(lanes: &mut Lanes) -> Option<(Vec<i64>, Vec<LaneId>)> {
     Some((marks.collect(), batch.lanes))
 }
 
-/// Returns the batch that last took one of these lanes.
-fn newest(lanes: &Lanes, ids: &[LaneId]) -> u64 {
-    ids.iter().filter_map(|id| lanes.lanes.get(id)).map(|lane| lane.newest_batch).max().unwrap_or(0)
-}
-
-/// Ends the newest batch that has these lanes.
-fn finish(lanes: &mut Lanes, ids: &[LaneId]) -> Vec<LeaseAction> {
-    // The number of requests matters to the share only.
-    lanes.finish(ids, newest(lanes, ids), 0)
-}
-
-fn open(lanes: &mut Lanes, ids: &[LaneId], admission: Admission) {
-    lanes.set_admission(ids, newest(lanes, ids), admission);
-}
-
 fn ids(ids: &[u64]) -> Vec<LaneId> {
     ids.iter().copied().map(LaneId).collect()
 }
@@ -67,9 +51,9 @@ fn take_serves_a_lane_in_order_up_to_the_limit_and_one_batch_at_a_time() {
     assert_eq!(take(&mut lanes), Some((vec![1, 2, 3, 4], ids(&[7]))));
     assert_eq!(lanes.depth(), 1, "requests in flight are not queued");
     assert_eq!(take(&mut lanes), None, "the lane is busy");
-    finish(&mut lanes, &ids(&[7]));
+    lanes.finish(&ids(&[7]));
     assert_eq!(take(&mut lanes), Some((vec![5], ids(&[7]))));
-    finish(&mut lanes, &ids(&[7]));
+    lanes.finish(&ids(&[7]));
     assert!(lanes.lanes.is_empty(), "an idle lane is dropped");
 }
 
@@ -83,56 +67,6 @@ fn take_returns_more_after_full_batches_were_fast() {
     assert_eq!(take(&mut lanes).map(|(marks, _)| marks.len()), Some(8));
 }
 
-#[test]
-fn take_starts_a_second_batch_when_the_first_commits() {
-    let mut lanes = Lanes::new(100, BatchLimits { requests: 1, in_flight_max: 2, ..LIMITS });
-    for mark in 1..=4 {
-        lanes.push(request(mark, &[7])).expect("room");
-    }
-    let lane = ids(&[7]);
-    let first = lanes.take().expect("a batch");
-    assert_eq!(take(&mut lanes), None, "the first has yet to lock its rows");
-    lanes.set_admission(&lane, first.number, Admission::Open);
-    let second = lanes.take().expect("a batch");
-    lanes.set_admission(&lane, first.number, Admission::Open);
-    assert_eq!(take(&mut lanes), None, "the second has yet to lock its rows");
-    lanes.finish(&lane, first.number, 1);
-    assert_eq!(take(&mut lanes), None, "the second has yet to lock its rows");
-    lanes.set_admission(&lane, second.number, Admission::Open);
-    let third = lanes.take().expect("a batch");
-    lanes.set_admission(&lane, third.number, Admission::Open);
-    assert_eq!(take(&mut lanes), None, "two are in flight");
-    // A batch that fails before its commit reopens its lane.
-    lanes.finish(&lane, second.number, 1);
-    let fourth = lanes.take().expect("a batch");
-    lanes.finish(&lane, fourth.number, 1);
-    lanes.finish(&lane, third.number, 1);
-    assert!(lanes.lanes.is_empty());
-}
-
-#[test]
-fn take_splits_the_requests_between_two_batches_in_flight() {
-    let mut lanes = Lanes::new(1_000, BatchLimits { requests: 512, in_flight_max: 2, ..LIMITS });
-    let lane = ids(&[7]);
-    let push = |lanes: &mut Lanes, count: i64| {
-        for mark in 0..count {
-            lanes.push(request(mark, &[7])).expect("room");
-        }
-    };
-    push(&mut lanes, 200);
-    let first = lanes.take().expect("a batch");
-    lanes.set_admission(&lane, first.number, Admission::FullBatchOnly);
-    let second = lanes.take().expect("a full share");
-    assert_eq!((first.requests.len(), second.requests.len()), (100, 100));
-    lanes.finish(&lane, first.number, 100);
-    lanes.set_admission(&lane, second.number, Admission::FullBatchOnly);
-    push(&mut lanes, 60);
-    assert_eq!(take(&mut lanes), None, "less than a share waits for the commit");
-    push(&mut lanes, 40);
-    let third = lanes.take().expect("a full share");
-    assert_eq!(third.requests.len(), 100);
-}
-
 fn lease(age: Duration) -> Lease {
     let granted_at = Instant::now().checked_sub(age).expect("uptime");
     Lease { name: crate::lock::LockName(7), token: 1, fence: Some(5), granted_at }
@@ -141,20 +75,16 @@ fn lease(age: Duration) -> Lease {
 #[test]
 fn finish_keeps_a_lease_for_a_run_and_then_offers_it() {
     let mut lanes = lanes(&[(1, &[7]), (2, &[7]), (3, &[7])]);
-    lanes.limits =
-        BatchLimits { requests: 1, in_flight_max: 2, lock_run: Duration::from_secs(60), ..LIMITS };
+    lanes.limits = BatchLimits { requests: 1, lock_run: Duration::from_secs(60), ..LIMITS };
     let busy = ids(&[7]);
     take(&mut lanes).expect("the first");
     lanes.keep_lease(LaneId(7), lease(Duration::ZERO));
-    open(&mut lanes, &busy, Admission::Open);
-    assert!(finish(&mut lanes, &busy).is_empty(), "its run has just begun");
+    assert!(lanes.finish(&busy).is_empty(), "its run has just begun");
     take(&mut lanes).expect("the second");
-    open(&mut lanes, &busy, Admission::Open);
     assert!(lanes.take_lease(LaneId(7)).is_some(), "it was kept");
-    assert!(lanes.lease(LaneId(7)).is_none(), "and is batch");
+    assert!(lanes.lease(LaneId(7)).is_none(), "and is taken");
     lanes.keep_lease(LaneId(7), lease(Duration::from_secs(70)));
-    assert_eq!(take(&mut lanes), None, "its run is over: no second batch starts");
-    let mut lease_actions = finish(&mut lanes, &busy);
+    let mut lease_actions = lanes.finish(&busy);
     let Some(LeaseAction::Offer(LaneId(7), kept)) = lease_actions.pop() else {
         panic!("{lease_actions:?}")
     };
@@ -162,11 +92,11 @@ fn finish_keeps_a_lease_for_a_run_and_then_offers_it() {
     assert_eq!(take(&mut lanes), None, "it is offered first");
     lanes.reopen(LaneId(7), Some(kept));
     assert_eq!(take(&mut lanes), Some((vec![3], busy.clone())));
-    finish(&mut lanes, &busy);
+    lanes.finish(&busy);
     lanes.reopen(LaneId(7), None);
     assert_eq!(take(&mut lanes), Some((vec![4], busy.clone())));
     lanes.keep_lease(LaneId(7), lease(Duration::ZERO));
-    let lease_actions = finish(&mut lanes, &busy);
+    let lease_actions = lanes.finish(&busy);
     assert!(
         matches!(lease_actions[..], [LeaseAction::Release(_)]),
         "the lane is empty: {lease_actions:?}"
@@ -204,9 +134,9 @@ fn take_holds_a_cart_back_until_it_is_first_in_all_lanes() {
     lanes.push(request(3, &[1, 2])).expect("room");
     lanes.push(request(4, &[2])).expect("room");
     assert_eq!(take(&mut lanes), Some((vec![2], ids(&[2]))), "stops before the cart");
-    finish(&mut lanes, &ids(&[2]));
+    lanes.finish(&ids(&[2]));
     assert_eq!(take(&mut lanes), None, "lane 1 is still busy");
-    finish(&mut lanes, &ids(&[1]));
+    lanes.finish(&ids(&[1]));
     assert_eq!(take(&mut lanes), Some((vec![3, 4], ids(&[1, 2]))), "the cart before its followers");
 }
 
@@ -216,7 +146,7 @@ fn take_serves_carts_of_opposite_orders_without_deadlock() {
     let mut served = Vec::new();
     while let Some((marks, busy)) = take(&mut lanes) {
         served.extend(marks);
-        finish(&mut lanes, &busy);
+        lanes.finish(&busy);
     }
     served.sort_unstable();
     assert_eq!(served, [1, 2, 3, 4]);
@@ -234,7 +164,7 @@ fn push_front_requeues_first_and_push_rejects_when_full() {
     let batch = lanes.take().expect("one");
     lanes.limits.requests = 4;
     lanes.push_front(batch.requests);
-    lanes.finish(&batch.lanes, batch.number, 1);
+    lanes.finish(&batch.lanes);
     assert_eq!(take(&mut lanes).map(|batch| batch.0), Some(vec![1, 2]));
 }
 
@@ -249,8 +179,7 @@ fn take_serves_any_mix_of_carts_whole_and_in_order() {
         seed % below
     };
     for _ in 0..300 {
-        let in_flight_max = 1 + usize::try_from(draw(2)).expect("small");
-        let mut lanes = Lanes::new(1_000, BatchLimits { in_flight_max, ..LIMITS });
+        let mut lanes = Lanes::new(1_000, LIMITS);
         let mut order: HashMap<u64, Vec<i64>> = HashMap::new();
         let count = 1 + draw(40);
         for mark in 0..count {
@@ -264,7 +193,7 @@ fn take_serves_any_mix_of_carts_whole_and_in_order() {
             lanes.push(request(mark, &ids)).expect("room");
         }
         let mut seen: HashMap<u64, Vec<i64>> = HashMap::new();
-        let mut batches: Vec<(ReadyBatch, bool)> = Vec::new();
+        let mut batches: Vec<ReadyBatch> = Vec::new();
         let mut served = 0;
         while served < count {
             let start_another = batches.len() < 3 && draw(3) > 0;
@@ -276,18 +205,12 @@ fn take_serves_any_mix_of_carts_whole_and_in_order() {
                         seen.entry(id.0).or_default().push(delta);
                     }
                 }
-                batches.push((batch, false));
+                batches.push(batch);
             } else if !batches.is_empty() {
                 let at = usize::try_from(draw(batches.len() as u64)).expect("small");
-                let (batch, opened) = &mut batches[at];
-                if !*opened && draw(2) == 0 {
-                    *opened = true;
-                    lanes.set_admission(&batch.lanes, batch.number, Admission::Open);
-                    continue;
-                }
-                let (done, _) = batches.swap_remove(at);
+                let done = batches.swap_remove(at);
                 served += done.requests.len() as u64;
-                lanes.finish(&done.lanes, done.number, done.requests.len());
+                lanes.finish(&done.lanes);
             } else if !start_another {
                 continue;
             } else {

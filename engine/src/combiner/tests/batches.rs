@@ -9,7 +9,6 @@ use super::*;
 use crate::combiner::attempt::{Attempt, attempt};
 use crate::combiner::completion::{IdReuse, UnusedIds};
 use crate::combiner::in_doubt::{InDoubtCommit, InDoubtCommits};
-use crate::combiner::lanes::{Admission, BatchLimits, Lanes};
 use crate::combiner::{Combiner, worker};
 use crate::model::OrderId;
 use crate::services::Services;
@@ -34,24 +33,6 @@ async fn reject_expired_drops_cancelled_and_rejects_late_requests() {
     assert!(runtime::elapsed(live[0].enqueued_at) < TTL);
     let [RequestOutcome::Respond(_, Err(error))] = &outcomes[..] else { panic!("one is rejected") };
     assert_eq!(error.code(), "contention");
-}
-
-#[tokio::test]
-async fn set_admission_lets_another_batch_follow() {
-    let harness = Harness::new(LockBehavior::Grant, |_| ()).await;
-    let limits = BatchLimits {
-        requests: 9,
-        requests_max: 9,
-        lanes_max: 9,
-        add_lane_below: 9,
-        in_flight_max: 2,
-        lock_run: TTL,
-    };
-    *harness.context.queue.lanes() = Lanes::new(9, limits);
-    let slot = harness.begin();
-    assert!(!harness.context.queue.lanes().has_ready());
-    harness.context.queue.set_admission(&slot, Admission::Open);
-    assert!(harness.context.queue.lanes().has_ready());
 }
 
 #[tokio::test]
@@ -239,7 +220,7 @@ async fn attempt_without_row_locks_leaves_a_commit_in_doubt() {
         let (read_set, commands, fences) = (&read_set, &commands[..], &fences);
         let input = Attempt { read_set, commands, batch_id: 500, fences, speculation };
         let mut session = services.store.session().await.expect("a session");
-        let result = attempt(services, session.as_mut(), &input, &mut in_doubt, &|_| ()).await;
+        let result = attempt(services, session.as_mut(), &input, &mut in_doubt).await;
         assert_eq!(result.expect("decided").decisions.len(), 1);
         assert_eq!(in_doubt.is_unresolved(), is_unresolved, "{commands:?}");
     }

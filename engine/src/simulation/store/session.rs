@@ -143,22 +143,16 @@ impl Session for SimulatedSession {
         })
     }
 
-    fn commit<'a>(
-        &'a mut self,
-        batch: &'a Batch<'a>,
-        at_commit: &'a (dyn Fn() + Sync),
-    ) -> BoxFuture<'a, Result<(), CommitError>> {
+    fn commit<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>> {
         Box::pin(async move {
             let writes = BatchWrites::of(batch);
             if writes.is_self_checking() && !writes.needs_conflict_check() {
-                at_commit();
                 return self.write_and_commit(writes).await;
             }
             let write =
                 |store: SimulatedStore, txn| async move { store.write_all(txn, &writes).await };
             let result = self.run(false, write).await;
             result.and_then(|done| done).map_err(CommitError::RolledBack)?;
-            at_commit();
             let commit = |store: SimulatedStore, txn| async move { store.commit_now(txn) };
             let result = self.run(true, commit).await;
             result.and_then(|done| done).map_err(CommitError::InDoubt)?;

@@ -147,7 +147,7 @@ impl World {
             fences: &fences,
             is_speculative: false,
         };
-        session.commit(&batch, &|| ()).await.expect("commits");
+        session.commit(&batch).await.expect("commits");
     }
 
     async fn check(&self) {
@@ -222,7 +222,7 @@ async fn a_row_that_has_changed_is_not_overwritten() {
         let (changes, fences, seed) = (&changes, &fences, TokenSeed(1));
         let is_speculative = false;
         let batch = Batch { id, now, changes, seed, fences, is_speculative };
-        session.commit(&batch, &|| ()).await
+        session.commit(&batch).await
     };
     commit(&mut session, 70, ids[0]).await.expect("commits");
     // The session still has the row as it was before.

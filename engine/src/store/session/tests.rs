@@ -57,7 +57,7 @@ async fn write(
         fences: &fences,
         is_speculative: false,
     };
-    match session.commit(&batch, &|| ()).await {
+    match session.commit(&batch).await {
         Ok(()) => Ok(()),
         Err(CommitError::InDoubt(error)) => panic!("{error}"),
         Err(CommitError::RolledBack(error) | CommitError::Rejected(error)) => {
