@@ -11,6 +11,7 @@ mod cart;
 mod ceiling;
 mod file;
 mod hold_batch;
+mod http_batch;
 mod lifecycle;
 mod raw;
 mod reads;
@@ -29,6 +30,7 @@ pub use cart::{RowLockCarts, StockadeCarts};
 pub use ceiling::Ceiling;
 pub use file::{FileCeiling, FileRowLock};
 pub use hold_batch::StockadeBatch;
+pub use http_batch::HttpBatch;
 pub use lifecycle::{RowLockLifecycle, StockadeLifecycle};
 pub use reads::{BareCache, Reads, SqlReads, StockadeReads};
 pub use redis_lock::Wake;
@@ -68,6 +70,8 @@ pub mod names {
     pub const SELECT: &str = "select by key";
     /// A bare quick_cache.
     pub const BARE_CACHE: &str = "bare quick_cache";
+    /// Stockade's batch call over HTTP.
+    pub const HTTP_BATCH: &str = "stockade, over http";
     /// hyper without an application.
     pub const HYPER: &str = "bare hyper";
     /// Stockade's rows without callers.

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::audit::AuditReport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
-    OrderRequest, PaymentEvent, PaymentReceipt, Product, ProductId, ProductPage, ReleaseRequest,
-    Replayable, StockAdjustment, Token,
+    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldPage, HoldQuery, HoldRequest, NewProduct,
+    Order, OrderId, OrderRequest, PaymentEvent, PaymentReceipt, Product, ProductId, ProductPage,
+    ReleaseRequest, Replayable, StockAdjustment, Token,
 };
 use crate::sweeper::SweepReport;
 
@@ -99,6 +99,13 @@ macro_rules! operations {
             /// # Errors
             /// `not_found`, `unavailable`.
             fn hold(id: HoldId) -> Hold = Hold;
+
+            /// Reads holds as they stand now, by ascending id. Takes a [`HoldQuery`],
+            /// which can name a product and a status.
+            ///
+            /// # Errors
+            /// `invalid_argument` for another limit than 1 to 1,000, `unavailable`.
+            fn holds[HoldQuery] -> HoldPage = Holds;
 
             /// Turns an active hold into an order. Payment events that came before it
             /// are applied at once, so the order may be paid or cancelled already.

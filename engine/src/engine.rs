@@ -20,9 +20,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features;
 use crate::local;
 use crate::model::{
-    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, Order, OrderId,
-    OrderRequest, PaymentEvent, PaymentReceipt, Product, ProductId, ProductPage, ReleaseRequest,
-    Replayable, StockAdjustment,
+    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldPage, HoldQuery, HoldRequest, NewProduct,
+    Order, OrderId, OrderRequest, PaymentEvent, PaymentReceipt, Product, ProductId, ProductPage,
+    ReleaseRequest, Replayable, StockAdjustment,
 };
 use crate::rpc::{self, RemoteCall};
 use crate::sweeper::SweepReport;

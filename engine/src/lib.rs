@@ -140,11 +140,11 @@ pub use error::{Error, ErrorKind, Result};
 #[doc(hidden)]
 pub use mechanisms::Mechanism;
 pub use model::{
-    CartRequest, Event, EventKind, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus,
-    InvalidArgument, Money, NewProduct, Order, OrderId, OrderRequest, OrderStatus, Outcome,
-    PaymentDisposition, PaymentEvent, PaymentReceipt, PaymentStatus, PaymentToken, Product,
-    ProductId, ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment, Timestamp,
-    Token, parse_bool, parse_duration, parse_quantity,
+    CartRequest, Event, EventKind, ExtendRequest, Hold, HoldId, HoldPage, HoldQuery, HoldRequest,
+    HoldStatus, InvalidArgument, Money, NewProduct, Order, OrderId, OrderRequest, OrderStatus,
+    Outcome, PaymentDisposition, PaymentEvent, PaymentReceipt, PaymentStatus, PaymentToken,
+    Product, ProductId, ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
+    Timestamp, Token, parse_bool, parse_duration, parse_quantity,
 };
 pub use rpc::RemoteCall;
 pub use sweeper::SweepReport;

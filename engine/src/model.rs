@@ -19,8 +19,8 @@ pub(crate) use ids::{TokenDeriver, TokenSeed};
 pub use money::Money;
 pub(crate) use named_enum::{Coded, named_enum};
 pub use requests::{
-    CartRequest, ExtendRequest, HoldRequest, NewProduct, OrderRequest, Outcome, PaymentEvent,
-    ReleaseRequest, StockAdjustment,
+    CartRequest, ExtendRequest, HoldQuery, HoldRequest, NewProduct, OrderRequest, Outcome,
+    PaymentEvent, ReleaseRequest, StockAdjustment,
 };
 pub use time::Timestamp;
 
@@ -123,10 +123,30 @@ pub struct Hold {
     /// A secret that authorizes the use of the hold. Requests may show it, and must
     /// under the `require_hold_token` setting.
     pub token: Token,
-    /// The order that a converted hold became; set only when the hold was read by
-    /// its id.
+    /// The order that a converted hold became; set only when the hold was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
+}
+
+impl Hold {
+    /// Sets the status that the hold has at `now`: it ends at `expires_at`, whether
+    /// or not the sweeper has seen it.
+    pub(crate) fn end_if_due(&mut self, now: Timestamp) {
+        if self.status == HoldStatus::Active && self.expires_at <= now {
+            self.status = HoldStatus::Expired;
+        }
+    }
+}
+
+/// One page of holds, by ascending id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HoldPage {
+    /// The holds of this page. A page may have fewer than the limit, or none, and
+    /// not be the last: a read looks at a bounded number of rows.
+    pub items: Vec<Hold>,
+    /// The `after` of the next page; `None` on the last one.
+    pub next: Option<HoldId>,
 }
 
 named_enum!(

@@ -9,6 +9,7 @@ mod database;
 mod error;
 mod events;
 mod hold_batch;
+mod hold_list;
 mod hold_rows;
 mod hold_writes;
 #[cfg(feature = "mysql")]
@@ -180,6 +181,14 @@ pub(crate) struct DueProducts {
     pub now: Timestamp,
 }
 
+/// Holds by ascending id, from a bounded number of rows.
+#[derive(Debug, Default)]
+pub(crate) struct ListedHolds {
+    pub holds: Vec<Hold>,
+    /// The id to go on after; `None` if there is no further row.
+    pub next: Option<HoldId>,
+}
+
 /// How long after it was drawn an id may be used: ids ascend with time but for it.
 pub(crate) const ID_BLOCK_AGE_MAX: Duration = Duration::from_secs(3_600);
 
@@ -272,12 +281,7 @@ pub(crate) trait Session: Send {
     fn landed(&mut self, batch_id: u64) -> BoxFuture<'_, StoreResult<bool>>;
 
     /// Writes, each transition guarded by the state it comes from, and commits.
-    /// Calls `at_commit` before the round trip of COMMIT.
-    fn commit<'a>(
-        &'a mut self,
-        batch: &'a Batch<'a>,
-        at_commit: &'a (dyn Fn() + Sync),
-    ) -> BoxFuture<'a, Result<(), CommitError>>;
+    fn commit<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>>;
 
     /// Runs a whole transaction in one round trip: writes, guarded as in
     /// [`Session::commit`], and commits. For a speculative batch, which reads
@@ -316,6 +320,10 @@ pub(crate) trait Store: Send + Sync {
     fn insert_product<'a>(&'a self, product: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>>;
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>>;
+
+    /// Reads holds with ids above `after`, ascending, from a bounded number of rows.
+    /// A hold that is due has expired.
+    fn holds(&self, after: u64) -> BoxFuture<'_, StoreResult<ListedHolds>>;
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>>;
 

@@ -5,9 +5,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde::Serialize;
-use stockade::{AsyncEngine, Migrate};
+use stockade::{
+    AsyncEngine, Hold, HoldId, HoldQuery, HoldStatus, Migrate, OrderId, ProductId, Timestamp,
+};
 
 use crate::command_error::CommandError;
 use crate::values::{self, Values};
@@ -20,6 +22,9 @@ file that holds the value. Durations read 90, 90s, 15m or 24h.
 
 Exit codes: 0 success; 1 the audit found a fault, or requests were cut off at shutdown;
 2 wrong arguments or settings; 3 the store or the operating system failed.";
+
+/// The most holds that `hold list` reads at once.
+const HOLDS_PER_PAGE: u32 = 1_000;
 
 fn command() -> Command {
     let json = || {
@@ -40,6 +45,11 @@ fn command() -> Command {
                     .help("Change nothing, and fail if a migration is pending"),
             ),
             Command::new("seed").about("Add demo products to a store without products"),
+            Command::new("hold").about("Look at holds").subcommand_required(true).subcommand(
+                Command::new("list")
+                    .about("Print holds one by one, as JSON Lines by ascending id")
+                    .args(hold_filters()),
+            ),
             Command::new("audit")
                 .about("Recount every product and check the stock accounting")
                 .arg(json()),
@@ -47,6 +57,22 @@ fn command() -> Command {
                 .about("Expire due holds and unpaid orders now")
                 .arg(json()),
         ])
+}
+
+fn hold_filters() -> [Arg; 4] {
+    let number = |name: &'static str| {
+        Arg::new(name).long(name).value_name("ID").value_parser(value_parser!(u64))
+    };
+    let statuses = HoldStatus::ALL.iter().map(|status| status.as_str());
+    [
+        number("product").help("Only holds of this product"),
+        Arg::new("status")
+            .long("status")
+            .value_parser(statuses.collect::<Vec<_>>())
+            .help("Only holds with this status"),
+        number("after").help("Only holds with ids above this one"),
+        number("count").value_name("N").default_value("1000").help("The most holds to print"),
+    ]
 }
 
 /// Runs the program.
@@ -71,6 +97,8 @@ pub fn main() -> ExitCode {
 fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
     // Settings are global flags: clap passes them down to the subcommand.
     let (name, matches) = matches.subcommand().unwrap_or(("serve", matches));
+    // `hold list`: the flags are those of the innermost command.
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     let mut values = values::read(matches)?;
     logs::start(&values.settings)?;
     for warning in values.warnings.drain(..) {
@@ -89,7 +117,11 @@ fn run(matches: &ArgMatches) -> Result<ExitCode, CommandError> {
             print_line("the tables are up to date")?;
         }
         "seed" => in_runtime(with_engine(values, seed))?,
-        // `audit` and `sweep` must not create a store from a misspelt name.
+        // `hold`, `audit` and `sweep` must not create a store from a misspelt name.
+        "hold" => {
+            forbid_store_creation(&mut values);
+            in_runtime(with_engine(values, async |engine| list_holds(engine, matches).await))?;
+        }
         "audit" => {
             forbid_store_creation(&mut values);
             return in_runtime(with_engine(values, async |engine| audit(engine, matches).await));
@@ -150,6 +182,53 @@ async fn audit(engine: &AsyncEngine, matches: &ArgMatches) -> Result<ExitCode, C
     Ok(if report.consistent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// A hold as it is printed: without its token, which would authorize its use.
+#[derive(Serialize)]
+struct HoldLine<'a> {
+    hold_id: HoldId,
+    product_id: ProductId,
+    qty: u32,
+    status: HoldStatus,
+    created_at: &'a Timestamp,
+    expires_at: &'a Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
+}
+
+async fn list_holds(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
+    let number = |name: &str| matches.get_one::<u64>(name).copied();
+    let mut left = number("count").unwrap_or(u64::MAX);
+    let mut query = HoldQuery::new(HOLDS_PER_PAGE);
+    query.product_id = number("product").map(ProductId);
+    let status = matches.get_one::<String>("status");
+    query.status =
+        HoldStatus::ALL.iter().copied().find(|one| status.is_some_and(|name| name == one.as_str()));
+    query.after = number("after").map(HoldId);
+    while left > 0 {
+        query.limit = u32::try_from(left).map_or(HOLDS_PER_PAGE, |left| left.min(HOLDS_PER_PAGE));
+        let page = engine.holds(query.clone()).await?;
+        left = left.saturating_sub(page.items.len() as u64);
+        for hold in &page.items {
+            let Hold { id, product_id, quantity, status, created_at, expires_at, .. } = hold;
+            let line = HoldLine {
+                hold_id: *id,
+                product_id: *product_id,
+                qty: *quantity,
+                status: *status,
+                created_at,
+                expires_at,
+                order_id: hold.order_id,
+            };
+            print_line(&json(&line)?)?;
+        }
+        query.after = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 async fn sweep(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
     print_report(&engine.sweep().await?, "sweep finished", matches)
 }
@@ -160,15 +239,19 @@ fn print_report(
     title: &str,
     matches: &ArgMatches,
 ) -> Result<(), CommandError> {
-    let written = if matches.get_flag("json") {
-        serde_json::to_string(report)
-    } else {
-        serde_json::to_string_pretty(report).map(|report| format!("{title}\n{report}"))
-    };
-    print_line(
-        &written
-            .map_err(|error| CommandError::Runtime(format!("cannot write the report: {error}")))?,
-    )
+    if matches.get_flag("json") {
+        return print_line(&json(report)?);
+    }
+    let report = serde_json::to_string_pretty(report).map_err(|error| unwritable(&error))?;
+    print_line(&format!("{title}\n{report}"))
+}
+
+fn json(value: &impl Serialize) -> Result<String, CommandError> {
+    serde_json::to_string(value).map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &serde_json::Error) -> CommandError {
+    CommandError::Runtime(format!("cannot write the report: {error}"))
 }
 
 /// Prints a line. A closed pipe is not an error.

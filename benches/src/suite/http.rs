@@ -1,5 +1,6 @@
 //! The server against bare hyper, which returns the same bytes without doing
 //! any work: holds of one hot product in a SQLite file, and cached reads of it.
+//! And the batch call over HTTP against the same call in the process.
 //!
 //! The load generator shares the cores with the server and costs the same for
 //! both. The server does not log requests: that would measure the log's reader.
@@ -10,7 +11,7 @@
 use crate::bench::{self, Bench, GroupPlan, close};
 use crate::child::{self, Child};
 use crate::contender::{Answer, Contender};
-use crate::contenders::names;
+use crate::contenders::{HttpBatch, StockadeBatch, names};
 use crate::erased::{ErasedContender, erase};
 use crate::http::{self, Http, Reply};
 use crate::responder::{self, Task};
@@ -20,6 +21,8 @@ use crate::server::Server;
 use crate::setup::{PLENTY, Shop};
 
 const CROWDS: [usize; 2] = [64, 512];
+/// The group of the batch call.
+const BATCH: &str = "batch";
 
 /// Runs the bench.
 pub fn main() {
@@ -69,6 +72,33 @@ fn measure(bench: &mut Bench) {
         }
         bench.block_on(close(contenders));
     }
+    measure_batch(bench, &server);
+}
+
+/// The batch call over HTTP against the same in this process, one caller each.
+fn measure_batch(bench: &mut Bench, server: &Server) {
+    if !bench.wants(BATCH, 1) {
+        return;
+    }
+    let contenders = bench.block_on(async {
+        let shop = Shop::in_file(1, PLENTY).await;
+        vec![
+            erase(HttpBatch::connect(server.address()).await),
+            erase(StockadeBatch::open(shop).await),
+        ]
+    });
+    let invited: Vec<&dyn ErasedContender> = contenders.iter().map(|one| &**one).collect();
+    let plan = GroupPlan {
+        place: BATCH,
+        unit: "holds",
+        callers: 1,
+        comparisons: vec![Comparison::rate(names::HTTP_BATCH, names::STOCKADE)],
+        figures: Vec::new(),
+        by_criterion: vec![names::HTTP_BATCH],
+        lengths: bench.lengths(),
+    };
+    bench.versus(&plan, &invited);
+    bench.block_on(close(contenders));
 }
 
 /// One request of each kind against bare hyper in this process.

@@ -13,18 +13,20 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Refusal};
 use crate::mechanisms::Mechanism;
 use crate::model::{
-    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, NewProduct, Order,
-    OrderId, OrderRequest, OrderStatus, PaymentEvent, PaymentReceipt, Product, ProductId,
+    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldPage, HoldQuery, HoldRequest, NewProduct,
+    Order, OrderId, OrderRequest, OrderStatus, PaymentEvent, PaymentReceipt, Product, ProductId,
     ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment, Timestamp,
 };
 use crate::runtime;
-use crate::store::{Store, StoreResult};
+use crate::store::{ListedHolds, Store, StoreResult};
 use crate::sweeper::SweepReport;
 
-/// The most products on one page, and the most events in one response: they
+/// The most products or holds on one page, and the most events in one response: they
 /// bound a response's size and the time of its read.
 const PAGE_MAX: u32 = 1_000;
 const EVENTS_MAX: u32 = 10_000;
+/// The most reads of the store for one page of holds, when few of them match.
+const HOLD_READS_MAX: usize = 16;
 /// The most requests of a batch call that are queued at a time: many
 /// transactions' worth, and an eighth of the queue's default limit.
 const WAVE_MAX: usize = 8_192;
@@ -67,6 +69,7 @@ impl LocalBackend {
             Request::ReleaseHold(request) => respond!(ReleaseHold, self.release_hold(request)),
             Request::ExtendHold(request) => respond!(ExtendHold, self.extend_hold(request)),
             Request::Hold { id } => respond!(Hold, self.hold(id)),
+            Request::Holds(query) => respond!(Holds, self.holds(query)),
             Request::CreateOrder(order) => respond!(CreateOrder, self.create_order(order, retry)),
             Request::Order { id } => respond!(Order, self.order(id)),
             Request::RecordPayment(event) => respond!(RecordPayment, self.record_payment(event)),
@@ -111,19 +114,15 @@ impl LocalBackend {
     }
 
     pub async fn products(&self, after: Option<ProductId>, limit: u32) -> Result<ProductPage> {
-        if !(1..=PAGE_MAX).contains(&limit) {
-            let why = format!("limit must be from 1 to {PAGE_MAX}, got {limit}");
-            return Err(Error::invalid_argument(why));
-        }
+        let size = page_limit(limit)?;
         // Stores keep ids as signed integers: none is larger.
         let after = after.map_or(0, |id| id.0).min(i64::MAX.unsigned_abs());
         // Reads one more than asked for, to see whether there is a next page.
         let read =
             move |store: Arc<dyn Store>| async move { store.products(after, limit + 1).await };
         let mut found = self.read_store(read).await?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let is_last = found.len() <= limit;
-        found.truncate(limit);
+        let is_last = found.len() <= size;
+        found.truncate(size);
         let items: Vec<Product> = found.into_iter().map(|cached| cached.product).collect();
         let next = items.last().map(|product| product.id).filter(|_| !is_last);
         Ok(ProductPage { items, next })
@@ -266,11 +265,31 @@ impl LocalBackend {
         commands::possible_hold(id)?;
         let found = self.read_store(move |store| async move { store.hold(id).await }).await?;
         let (mut hold, now) = found.ok_or_else(|| no_such("hold", id.0))?;
-        // A hold ends at `expires_at`, whether or not the sweeper has seen it.
-        if hold.status == HoldStatus::Active && hold.expires_at <= now {
-            hold.status = HoldStatus::Expired;
-        }
+        hold.end_if_due(now);
         Ok(hold)
+    }
+
+    pub async fn holds(&self, query: HoldQuery) -> Result<HoldPage> {
+        let limit = page_limit(query.limit)?;
+        let mut after = query.after.map_or(0, |id| id.0).min(i64::MAX.unsigned_abs() - 1);
+        let mut items = Vec::new();
+        for _ in 0..HOLD_READS_MAX {
+            let read = move |store: Arc<dyn Store>| async move { store.holds(after).await };
+            let ListedHolds { holds, next } = self.read_store(read).await?;
+            let found = holds.into_iter().filter(|hold| query.matches(hold));
+            // One more than asked for shows that there is a next page.
+            items.extend(found.take(limit + 1 - items.len()));
+            if items.len() > limit {
+                items.truncate(limit);
+                let next = items.last().map(|hold| hold.id);
+                return Ok(HoldPage { items, next });
+            }
+            match next {
+                Some(id) => after = id.0,
+                None => return Ok(HoldPage { items, next: None }),
+            }
+        }
+        Ok(HoldPage { items, next: Some(HoldId(after)) })
     }
 
     pub async fn create_order(
@@ -360,6 +379,15 @@ fn drift_between(cached: &CachedProduct, stored: &CachedProduct) -> Option<Strin
         cached.product.version == stored.product.version && cached.next_due == stored.next_due;
     (same_row && cached.product != stored.product)
         .then(|| format!("cached {:?}, stored {:?}", cached.product, stored.product))
+}
+
+/// Checks the limit of a page of products or holds.
+fn page_limit(limit: u32) -> Result<usize> {
+    if !(1..=PAGE_MAX).contains(&limit) {
+        let why = format!("limit must be from 1 to {PAGE_MAX}, got {limit}");
+        return Err(Error::invalid_argument(why));
+    }
+    Ok(usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 fn runtime_is_gone() -> Error {

@@ -7,7 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Token, named_enum};
+use super::{
+    Hold, HoldId, HoldStatus, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Token,
+    named_enum,
+};
 
 /// Defines setters of optional fields that several requests have.
 macro_rules! setters {
@@ -48,6 +51,59 @@ macro_rules! setters {
             self
         }
     };
+}
+
+/// A query for holds, by ascending id.
+///
+/// ```
+/// use stockade::{HoldQuery, HoldStatus};
+/// let query = HoldQuery::new(100).product(7).status(HoldStatus::Active);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HoldQuery {
+    /// Only holds with ids above this one: the `next` of the page before.
+    pub after: Option<HoldId>,
+    /// The most holds of a page, from 1 to 1,000.
+    pub limit: u32,
+    /// Only holds of this product.
+    pub product_id: Option<ProductId>,
+    /// Only holds with this status; one that is due counts as expired.
+    pub status: Option<HoldStatus>,
+}
+
+impl HoldQuery {
+    /// All holds, up to `limit` on a page.
+    #[must_use]
+    pub fn new(limit: u32) -> Self {
+        Self { after: None, limit, product_id: None, status: None }
+    }
+
+    /// Sets the id after which the page begins.
+    #[must_use]
+    pub fn after(mut self, after: impl Into<HoldId>) -> Self {
+        self.after = Some(after.into());
+        self
+    }
+
+    /// Sets the product.
+    #[must_use]
+    pub fn product(mut self, product_id: impl Into<ProductId>) -> Self {
+        self.product_id = Some(product_id.into());
+        self
+    }
+
+    /// Sets the status.
+    #[must_use]
+    pub fn status(mut self, status: HoldStatus) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    pub(crate) fn matches(&self, hold: &Hold) -> bool {
+        self.product_id.is_none_or(|id| id == hold.product_id)
+            && self.status.is_none_or(|status| status == hold.status)
+    }
 }
 
 /// A request to hold units of one product.

@@ -8,6 +8,7 @@ mod session;
 mod statements;
 
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ use crate::ledger::{OrderRow, ProductRow};
 use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp};
 use crate::runtime;
 use crate::store::{
-    DueProducts, Fault, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session, Store,
-    StoreError, StoreResult, with_retries,
+    DueProducts, Fault, ListedHolds, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session,
+    Store, StoreError, StoreResult, with_retries,
 };
 
 /// A process's database client.
@@ -294,6 +295,18 @@ impl Store for SimulatedStore {
         Box::pin(with_retries(self.retries, move || async move {
             let (hold, now) = self.select(move |tables| tables.holds.get(&id).cloned()).await?;
             Ok(hold.map(|hold| (hold, now)))
+        }))
+    }
+
+    fn holds(&self, after: u64) -> BoxFuture<'_, StoreResult<ListedHolds>> {
+        Box::pin(with_retries(self.retries, move || async move {
+            let after = (Bound::Excluded(HoldId(after)), Bound::Unbounded);
+            let read = move |tables: &Tables| {
+                tables.holds.range(after).map(|(_, hold)| hold.clone()).collect::<Vec<_>>()
+            };
+            let (mut holds, now) = self.select(read).await?;
+            holds.iter_mut().for_each(|hold| hold.end_if_due(now));
+            Ok(ListedHolds { holds, next: None })
         }))
     }
 

@@ -60,6 +60,29 @@ impl HoldRows {
         // Without its own row the status and end of a detached hold are unknown.
         batch.hold(at).filter(|_| batch.status(at) != Some(DETACHED))
     }
+
+    /// The number of rows, without those of detached holds.
+    pub fn batches(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// Returns the greatest id of a hold that the rows have.
+    pub fn last_id(&self) -> Option<HoldId> {
+        let (_, last) = self.batches.last_key_value()?;
+        Some(HoldId(last.end_id().saturating_sub(1)))
+    }
+
+    /// Unpacks all holds, by ascending id.
+    pub fn into_holds(mut self) -> Vec<Hold> {
+        let batches = std::mem::take(&mut self.batches);
+        let packed = batches.values().flat_map(HoldBatch::holds);
+        let hold = |(status, hold): (u8, Hold)| match self.detached.remove(&hold.id) {
+            Some((detached, _)) => Some(detached),
+            // Without its own row the status and end of a detached hold are unknown.
+            None => (status != DETACHED).then_some(hold),
+        };
+        packed.filter_map(hold).collect()
+    }
 }
 
 /// Joins ids, which must ascend, to ranges of ids that lie close together.

@@ -20,8 +20,8 @@ use super::statements::{IDS_MAX, list, put, set_sequence};
 use super::time::Timekeeper;
 use super::writes::insert_product;
 use super::{
-    DueProducts, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session, Store, StoreOptions,
-    rows, schema,
+    DueProducts, ListedHolds, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session, Store,
+    StoreOptions, rows, schema,
 };
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
@@ -330,6 +330,10 @@ impl<D: Database> Store for SqlStore<D> {
             }
             Ok(hold.map(|hold| (hold, now)))
         })
+    }
+
+    fn holds(&self, after: u64) -> BoxFuture<'_, StoreResult<ListedHolds>> {
+        self.retried(move || self.list_holds(after))
     }
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>> {

@@ -181,7 +181,7 @@ fn every_setting_can_be_read_from_a_file_named_by_the_environment() {
 fn only_serve_seed_and_migrate_create_a_store() {
     let folder = TempDir::new().unwrap();
     let store = "--store=sqlite:typo.db";
-    for command in [&["audit"][..], &["sweep"], &["migrate", "--check"]] {
+    for command in [&["audit"][..], &["sweep"], &["hold", "list"], &["migrate", "--check"]] {
         let arguments: Vec<_> = command.iter().copied().chain([store]).collect();
         let (code, _, said) = run(folder.path(), &[], &arguments);
         assert!(code == 3 && said.contains("typo.db"), "{command:?} ended with {code}: {said}");
@@ -217,6 +217,32 @@ fn migrate_seed_sweep_and_audit() {
     assert!(code == 0 && report.starts_with(r#"{"consistent":true"#), "{report}");
     let (code, report, _) = run(&["audit"]);
     assert!(code == 0 && report.starts_with("the stock is consistent\n"), "{report}");
+}
+
+#[test]
+fn hold_list_prints_holds_one_by_one_without_their_tokens() {
+    let folder = TempDir::new().unwrap();
+    let run =
+        |arguments: &[&str]| run(folder.path(), &[], &[&["hold", "list"], arguments].concat());
+    let url = format!("sqlite:{}", folder.path().join("shop.db").display());
+    let engine = stockade::Engine::open(&url).unwrap();
+    let lamp = stockade::NewProduct::new("Lamp", "1".parse().unwrap(), 5_000);
+    let id = engine.create_product(lamp).unwrap().value.id;
+    let requests = vec![stockade::HoldRequest::new(id, 2); 1_200];
+    let first = engine.create_hold_batch(requests).unwrap().remove(0).unwrap().value;
+    engine.release_hold(first.id).unwrap();
+    engine.close().unwrap();
+    let (code, all, said) = run(&["--count=5000"]);
+    assert_eq!((code, all.lines().count()), (0, 1_200), "{said}");
+    assert!(!all.contains("token"));
+    let (_, released, _) = run(&["--status=released", &format!("--product={id}")]);
+    let expected =
+        format!(r#"{{"hold_id":{},"product_id":{id},"qty":2,"status":"released","#, first.id);
+    assert!(released.lines().count() == 1 && released.starts_with(&expected), "{released}");
+    assert_eq!(run(&[&format!("--after={}", first.id.0 + 1_198)]).1.lines().count(), 1);
+    assert_eq!(run(&["--count=3"]).1.lines().count(), 3);
+    assert_eq!(run(&["--product=99"]).1, "");
+    assert_eq!(run(&["--status=gone"]).0, 2);
 }
 
 #[test]

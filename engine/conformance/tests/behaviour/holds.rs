@@ -1,6 +1,9 @@
 //! Making holds and giving them back.
 
-use stockade::{HoldRequest, HoldStatus, NewProduct, ShortLine};
+use stockade::{
+    Engine, ExtendRequest, Hold, HoldId, HoldQuery, HoldRequest, HoldStatus, NewProduct,
+    OrderRequest, ShortLine,
+};
 
 use crate::steps::{all_events, assert_numbers, code, hold, order, secs, story};
 use crate::world::{World, assert_clean, product};
@@ -13,7 +16,83 @@ pub const SCENARIOS: &[Scenario] = scenarios!("holds";
     an_expired_hold_is_released_without_effect,
     a_converted_hold_is_not_released,
     the_greatest_numbers_are_held_and_counted,
+    holds_are_listed_as_they_stand_by_ascending_id,
+    a_page_of_holds_ends_where_the_next_begins,
 );
+
+/// Reads all pages of a query.
+fn listed(engine: &Engine, mut query: HoldQuery) -> Vec<Hold> {
+    let mut holds: Vec<Hold> = Vec::new();
+    loop {
+        let page = engine.holds(query.clone()).expect("reads");
+        assert!(page.items.len() <= query.limit as usize);
+        holds.extend(page.items);
+        assert!(holds.is_sorted_by_key(|hold| hold.id));
+        match page.next {
+            Some(next) => query = query.after(next),
+            None => return holds,
+        }
+    }
+}
+
+fn holds_are_listed_as_they_stand_by_ascending_id(world: &World) {
+    let engine = world.engine();
+    let (id, other) = (product(&engine, 2_000), product(&engine, 9));
+    // Rows of holds of several, and of one.
+    let requests = vec![HoldRequest::new(id, 2).ttl(secs(10)); 300];
+    let batch = engine.create_hold_batch(requests).expect("runs");
+    let batch: Vec<Hold> = batch.into_iter().map(|hold| hold.expect("held").value).collect();
+    let (lone, elsewhere) = (hold(&engine, id, 3), hold(&engine, other, 1));
+    world.clock.advance(secs(1));
+    engine.release_hold(batch[7].id).expect("released");
+    engine.extend_hold(ExtendRequest::new(batch[8].id).ttl(secs(50))).expect("extended");
+    let made = engine.create_order(OrderRequest::new(batch[9].id, id)).expect("ordered").value;
+    world.clock.advance(secs(10));
+    let all = listed(&engine, HoldQuery::new(1_000));
+    assert_eq!(all.len(), 302);
+    // Each is as it is when it is read alone, due ones have expired.
+    for at in [0, 7, 8, 9, 299, 300, 301] {
+        assert_eq!(all[at], engine.hold(all[at].id).expect("is there"), "{at}");
+    }
+    assert_eq!((all[0].status, all[8].status), (HoldStatus::Expired, HoldStatus::Active));
+    assert_eq!(all[9].order_id, Some(made.id));
+    let ids = |query: HoldQuery| -> Vec<HoldId> {
+        listed(&engine, query).into_iter().map(|hold| hold.id).collect()
+    };
+    for limit in [1, 7, 1_000] {
+        let query = HoldQuery::new(limit);
+        let active = query.clone().status(HoldStatus::Active);
+        assert_eq!(ids(active.clone()), [batch[8].id, lone.id, elsewhere.id], "{limit}");
+        assert_eq!(ids(active.product(other)), [elsewhere.id], "{limit}");
+        assert_eq!(ids(query.clone().status(HoldStatus::Released)), [batch[7].id], "{limit}");
+        assert_eq!(ids(query.clone().product(other.0 + 1)), [], "{limit}");
+        assert_eq!(ids(query.after(lone.id)), [elsewhere.id], "{limit}");
+    }
+    assert_clean(&engine);
+}
+
+fn a_page_of_holds_ends_where_the_next_begins(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 2_000);
+    // More rows than one read of the store looks at.
+    let made: Vec<HoldId> = (0..150).map(|_| hold(&engine, id, 1).id).collect();
+    for (limit, pages) in [(1_000, 1), (100, 2), (75, 2), (50, 3)] {
+        let mut query = HoldQuery::new(limit);
+        let mut read = Vec::new();
+        for page in 1..=pages {
+            let found = engine.holds(query.clone()).expect("reads");
+            read.extend(found.items.iter().map(|hold| hold.id));
+            assert_eq!(found.next.is_none(), page == pages, "{limit}: {page}");
+            query.after = found.next;
+        }
+        assert_eq!(read, made, "{limit}");
+    }
+    for limit in [0, 1_001] {
+        assert_eq!(code(engine.holds(HoldQuery::new(limit))), "invalid_argument");
+    }
+    let beyond = engine.holds(HoldQuery::new(1).after(u64::MAX)).expect("reads");
+    assert!(beyond.items.is_empty() && beyond.next.is_none());
+}
 
 fn a_hold_takes_stock_and_tells_all_about_itself(world: &World) {
     let engine = world.engine();

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use stockade::{
-    AsyncEngine, CartRequest, Config, Engine, ErrorKind, ExtendRequest, HoldId, HoldRequest,
-    NewProduct, OrderId, OrderRequest, OrderStatus, Outcome, PaymentEvent, ProductId, Result,
-    StockAdjustment,
+    AsyncEngine, CartRequest, Config, Engine, ErrorKind, ExtendRequest, HoldId, HoldQuery,
+    HoldRequest, NewProduct, OrderId, OrderRequest, OrderStatus, Outcome, PaymentEvent, ProductId,
+    Result, StockAdjustment,
 };
 
 use stockade_testkit::wait_until;
@@ -124,6 +124,8 @@ async fn all_async_calls(engine: &AsyncEngine) -> Result<()> {
     engine.record_payment(PaymentEvent::for_token(order.payment_token, Outcome::Success)).await?;
     assert_eq!(engine.order(order.id).await?.status, OrderStatus::Paid);
     assert_eq!(engine.hold(held.id).await?.quantity, 2);
+    let query = HoldQuery::new(1).product(id).after(held.id.0 - 1);
+    assert_eq!(engine.holds(query).await?.items[0].order_id, Some(order.id));
     let product = engine.product(id).await?;
     assert_eq!((product.stock, product.held, product.pending, product.sold), (7, 0, 0, 2));
     assert_eq!(engine.products(Some(ProductId(id.0 - 1)), 1).await?.items, [product]);
@@ -146,6 +148,7 @@ fn a_closed_engine_refuses_every_call_as_misuse(world: &World) {
         let codes = [
             code(engine.product(id)),
             code(engine.products(None, 1)),
+            code(engine.holds(HoldQuery::new(1))),
             code(engine.create_product(NewProduct::new("Lamp", price, 1))),
             code(engine.adjust_stock(StockAdjustment::new(id, 1, "received"))),
             code(engine.create_hold(HoldRequest::new(id, 1))),
@@ -162,7 +165,7 @@ fn a_closed_engine_refuses_every_call_as_misuse(world: &World) {
             code(engine.events_after(0, 1)),
             code(engine.ping()),
         ];
-        assert_eq!(codes, ["misuse"; 17]);
+        assert_eq!(codes, ["misuse"; 18]);
     }
     let counted = engine.metrics_text();
     assert!(!counted.is_empty() && !counted.contains("# EOF"), "{counted}");
