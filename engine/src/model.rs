@@ -201,10 +201,12 @@ pub struct Order {
 named_enum!(
     /// What happened to a payment event.
     PaymentStatus {
-        /// The event was recorded and applied to its order.
+        /// The event was recorded and left its order's status as it was.
         Recorded = "recorded",
         /// The order does not exist yet: the event waits for it.
         Waiting = "waiting",
+        /// The event was recorded and changed its order's status.
+        Applied = "applied",
     }
 );
 

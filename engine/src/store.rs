@@ -45,7 +45,9 @@ use crate::cache::CachedProduct;
 use crate::clock::{Clock, HostClock};
 use crate::config::Config;
 use crate::ledger::{Changes, KeyRow, OrderRow, Rows};
-use crate::model::{Event, Hold, HoldId, Money, OrderId, ProductId, Timestamp, TokenSeed};
+use crate::model::{
+    Event, Hold, HoldId, HoldQuery, Money, OrderId, ProductId, Timestamp, TokenSeed,
+};
 use crate::runtime;
 
 /// The syntax of a store's URL.
@@ -185,7 +187,7 @@ pub(crate) struct DueProducts {
 #[derive(Debug, Default)]
 pub(crate) struct ListedHolds {
     pub holds: Vec<Hold>,
-    /// The id to go on after; `None` if there is no further row.
+    /// The id after which the next read goes on; `None` if there is no further row.
     pub next: Option<HoldId>,
 }
 
@@ -321,9 +323,15 @@ pub(crate) trait Store: Send + Sync {
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>>;
 
-    /// Reads holds with ids above `after`, ascending, from a bounded number of rows.
-    /// A hold that is due has expired.
-    fn holds(&self, after: u64) -> BoxFuture<'_, StoreResult<ListedHolds>>;
+    /// Reads holds that match and have ids above `after`, ascending, from a bounded
+    /// number of rows. There may be more of them than `wanted`. A hold that is due
+    /// has expired.
+    fn holds<'a>(
+        &'a self,
+        query: &'a HoldQuery,
+        after: u64,
+        wanted: usize,
+    ) -> BoxFuture<'a, StoreResult<ListedHolds>>;
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>>;
 

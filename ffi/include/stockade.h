@@ -228,10 +228,12 @@ enum stockade_payment_status
  {
     // A value that this header does not list.
     STOCKADE_PAYMENT_STATUS_UNKNOWN = 0,
-    // The event was applied to its order.
+    // The event was recorded and left its order's status as it was.
     STOCKADE_PAYMENT_STATUS_RECORDED = 1,
     // The order does not exist yet: the event waits for it.
     STOCKADE_PAYMENT_STATUS_WAITING = 2,
+    // The event was recorded and changed its order's status.
+    STOCKADE_PAYMENT_STATUS_APPLIED = 3,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -522,8 +524,10 @@ typedef struct {
     uint64_t order_id;
     // The order's payment token, or NULL.
     const char *payment_token;
-    // The outcome, as providers name it: success, succeeded, paid or
-    // completed; failed, failure, cancelled, canceled, declined or expired.
+    // The outcome, as providers name it, in any case: success, succeeded, paid,
+    // completed or captured; failed, failure, declined or refused; cancelled,
+    // canceled, expired or voided; pending, processing, authorized or
+    // requires_action, which change nothing.
     const char *status;
     // The event's idempotency key, or NULL to derive one from the order, the
     // token and the outcome.

@@ -25,15 +25,18 @@ pub const STOCKADE_BODY_LENGTH_MAX: u64 = 16_777_216;
 pub enum stockade_payment_status {
     /// A value that this header does not list.
     Unknown = 0,
-    /// The event was applied to its order.
+    /// The event was recorded and left its order's status as it was.
     Recorded = 1,
     /// The order does not exist yet: the event waits for it.
     Waiting = 2,
+    /// The event was recorded and changed its order's status.
+    Applied = 3,
 }
 
 enum_names!(PaymentStatus => stockade_payment_status {
     Recorded: c"recorded",
     Waiting: c"waiting",
+    Applied: c"applied",
 });
 
 /// A payment provider's event: the outcome of one order's payment. The order is
@@ -48,8 +51,10 @@ pub struct stockade_payment_event {
     pub order_id: u64,
     /// The order's payment token, or NULL.
     pub payment_token: *const c_char,
-    /// The outcome, as providers name it: success, succeeded, paid or
-    /// completed; failed, failure, cancelled, canceled, declined or expired.
+    /// The outcome, as providers name it, in any case: success, succeeded, paid,
+    /// completed or captured; failed, failure, declined or refused; cancelled,
+    /// canceled, expired or voided; pending, processing, authorized or
+    /// requires_action, which change nothing.
     pub status: *const c_char,
     /// The event's idempotency key, or NULL to derive one from the order, the
     /// token and the outcome.

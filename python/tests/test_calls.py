@@ -50,7 +50,7 @@ def test_a_unit_is_held_ordered_and_sold(engine: Engine) -> None:
     assert engine.hold(hold.id).status is HoldStatus.CONVERTED
 
     receipt = engine.record_payment(Outcome.SUCCESS, payment_token=order.payment_token, key="evt-1")
-    assert (receipt.status, receipt.replayed) == (PaymentStatus.RECORDED, False)
+    assert (receipt.status, receipt.replayed) == (PaymentStatus.APPLIED, False)
     assert engine.record_payment("success", payment_token=order.payment_token, key="evt-1").replayed
     assert engine.order(order.id).status is OrderStatus.PAID
     assert numbers(engine, lamp.id) == (3, 0, 0, 2)

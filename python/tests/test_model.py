@@ -18,6 +18,7 @@ from stockade import (
     HoldStatus,
     InsufficientStockError,
     OrderStatus,
+    PaymentStatus,
     Outcome,
 )
 
@@ -142,7 +143,10 @@ class Shop(RuleBasedStateMachine):
         if key in known.keys:
             return
         known.keys.add(key)
-        if known.order_status is OrderStatus.PENDING_PAYMENT:
+        if outcome is Outcome.NEUTRAL:
+            assert receipt.status is PaymentStatus.RECORDED
+        elif known.order_status is OrderStatus.PENDING_PAYMENT:
+            assert receipt.status is PaymentStatus.APPLIED
             product.pending -= units
             if outcome is Outcome.SUCCESS:
                 known.order_status = OrderStatus.PAID

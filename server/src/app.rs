@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
+use hyper::header::EXPECT;
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use stockade::{AsyncEngine, Hold, HoldRequest, Replayable};
@@ -94,7 +95,7 @@ impl App {
             .ok_or_else(unknown_path)
             .and_then(|(path, segments)| Ok((self.admit(path, &head, transport)?, segments)));
         let answer = match found {
-            Ok((Endpoint::CreateHoldBatch, _)) => self.hold_batch(&head, body, &request_id),
+            Ok((Endpoint::CreateHoldBatch, _)) => self.hold_batch(&head, body, &request_id).await,
             found => self.answer(&head, body, found, deadline).await.map(Reply::into_response),
         };
         let mut response = match answer {
@@ -132,7 +133,7 @@ impl App {
     }
 
     /// Starts the answer to a batch, whose body is read while it is answered.
-    fn hold_batch(
+    async fn hold_batch(
         self: &Arc<Self>,
         head: &Parts,
         body: Incoming,
@@ -145,7 +146,10 @@ impl App {
         }
         let arriving = self.arriving()?;
         let (app, request_id) = (Arc::clone(self), request_id.clone());
-        let batch = HoldBatch::new(app, body, self.request_timeout, request_id, arriving);
+        let mut batch = HoldBatch::new(app, body, self.request_timeout, request_id, arriving);
+        if head.headers.contains_key(EXPECT) {
+            batch.receive_first().await;
+        }
         Ok(response::streamed(handlers::HOLD_BATCH_TYPE, batch.answers()))
     }
 

@@ -147,6 +147,11 @@ fn shape_error(path: &str, error: &serde_json::Error) -> Rejection {
     if let Some(name) = quoted(said, "duplicate field ") {
         return Rejection::invalid(format!("{} is given twice", field(path, name)));
     }
+    if let Some((name, known)) = unknown_field(said) {
+        // The path ends with the field.
+        let field = if path.is_empty() { name } else { path };
+        return Rejection::invalid(format!("{field} is unknown here{known}"));
+    }
     let mismatch = said.strip_prefix("invalid type: ").or(said.strip_prefix("invalid value: "));
     let why = match mismatch.and_then(|said| said.rsplit_once(", expected ")) {
         Some((found, expected)) => {
@@ -155,6 +160,13 @@ fn shape_error(path: &str, error: &serde_json::Error) -> Rejection {
         None => said.to_owned(),
     };
     Rejection::invalid(wanted(path, &why))
+}
+
+/// Returns the name of an unknown field, and what to say of those that are known.
+fn unknown_field(said: &str) -> Option<(&str, String)> {
+    let (name, known) = said.strip_prefix("unknown field `")?.split_once('`')?;
+    let known = known.strip_prefix(", expected ").map(|known| known.trim_start_matches("one of "));
+    Some((name, known.map_or_else(String::new, |known| format!("; known are {known}"))))
 }
 
 fn wanted(path: &str, why: &str) -> String {

@@ -71,7 +71,7 @@ fn hold_filters() -> [Arg; 4] {
             .value_parser(statuses.collect::<Vec<_>>())
             .help("Only holds with this status"),
         number("after").help("Only holds with ids above this one"),
-        number("count").value_name("N").default_value("1000").help("The most holds to print"),
+        number("count").value_name("N").help("The most holds to print; default: all"),
     ]
 }
 
@@ -219,7 +219,9 @@ async fn list_holds(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), Co
                 expires_at,
                 order_id: hold.order_id,
             };
-            print_line(&json(&line)?)?;
+            if !try_print_line(&json(&line)?)? {
+                return Ok(());
+            }
         }
         query.after = page.next;
         if page.next.is_none() {
@@ -256,11 +258,15 @@ fn unwritable(error: &serde_json::Error) -> CommandError {
 
 /// Prints a line. A closed pipe is not an error.
 fn print_line(line: &str) -> Result<(), CommandError> {
+    try_print_line(line).map(drop)
+}
+
+/// Prints a line, and returns whether there is still a reader.
+fn try_print_line(line: &str) -> Result<bool, CommandError> {
     match writeln!(io::stdout(), "{line}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(CommandError::system("cannot write to stdout", &error))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(CommandError::system("cannot write to stdout", &error)),
     }
 }
 

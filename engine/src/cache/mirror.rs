@@ -35,13 +35,21 @@ pub(crate) struct ReadTime {
 #[derive(Clone)]
 struct Entry {
     content: Content,
+    /// The moment from which its age counts.
     read: ReadTime,
+    /// The moment up to which it is known to be right: the end of the transaction
+    /// that had it locked, or the begin of the read.
+    right_until: Instant,
     /// Whether a request exceeded the stock. Fast refusal needs one that the
     /// ledger has refused before.
     was_short: bool,
 }
 
 impl Entry {
+    fn without_row(content: Content, read: ReadTime) -> Self {
+        Self { content, read, right_until: read.at, was_short: false }
+    }
+
     fn is_fresh(&self, at: Instant, ttl: Duration) -> bool {
         let ttl = match self.content {
             Content::Absent => ttl.min(ABSENT_TTL),
@@ -140,6 +148,10 @@ impl ProductMirror {
     /// Inserts a row unless a newer version is in an entry that counts. One that
     /// had expired when the row was read does not: the store may have been
     /// restored from a backup. For a row from Redis every entry counts.
+    ///
+    /// An extension of a hold leaves the version as it is. So of one version the row
+    /// stays that is right up to the later moment: a read that began before the
+    /// extension was committed may count the hold as due.
     pub fn insert(
         &self,
         product: Arc<CachedProduct>,
@@ -167,13 +179,16 @@ impl ProductMirror {
                 Source::Load => had_refused,
                 Source::Redis => false,
             };
-            // Of two reads of one version the later one stays.
+            let right_until = match source {
+                Source::Transaction { .. } => (self.time)(),
+                Source::Load | Source::Redis => read.at,
+            };
             let is_later = held.is_none_or(|held| {
                 !matches!(&held.content, Content::Product(held) if held.product.version == version)
-                    || held.read <= read
+                    || (held.read.epoch, held.right_until) <= (read.epoch, right_until)
             });
             let content = || Content::Product(Arc::clone(&product));
-            let new = || Entry { content: content(), read, was_short };
+            let new = || Entry { content: content(), read, right_until, was_short };
             (is_later.then(new), Insertion::Newest)
         })
     }
@@ -190,7 +205,7 @@ impl ProductMirror {
             let held = held.filter(|held| held.is_fresh(read.at, ttl));
             match held.map(|held| &held.content) {
                 None | Some(Content::Absent) => {
-                    (Some(Entry { content: Content::Absent, read, was_short: false }), None)
+                    (Some(Entry::without_row(Content::Absent, read)), None)
                 }
                 Some(Content::Product(product)) => (None, Some(Arc::clone(product))),
                 Some(Content::Invalidated(_)) => (None, None),
@@ -208,8 +223,7 @@ impl ProductMirror {
                 Some(Content::Absent) | None => None,
             };
             let is_newer = cached.is_none_or(|cached| cached < version);
-            let content = Content::Invalidated(version);
-            let new = || Entry { content, read, was_short: false };
+            let new = || Entry::without_row(Content::Invalidated(version), read);
             (is_newer.then(new), ())
         });
     }
@@ -328,6 +342,22 @@ mod tests {
         record(&mirror, row(4, 1, None), GRANTED);
         mirror.insert(row(3, 0, None), refused_at, REFUSED, TTL);
         assert_eq!(mirror.sold_out(ID, 1, NOW), None);
+    }
+
+    #[test]
+    fn a_read_that_began_before_a_commit_does_not_replace_its_row() {
+        let mirror = mirror();
+        let locked_at = mirror.read_time();
+        // It counts a hold as due that the transaction extends.
+        let read_at = mirror.read_time();
+        mirror.insert(row(3, 1, None), read_at, Source::Load, TTL);
+        assert_eq!(mirror.get(ID, NOW, TTL).flatten().map(|row| row.product.stock), Some(1));
+        mirror.insert(row(3, 0, Some(2_000)), locked_at, REFUSED, TTL);
+        assert_eq!(mirror.sold_out(ID, 1, NOW), Some(0), "it was inserted before");
+        mirror.insert(row(3, 1, None), read_at, Source::Load, TTL);
+        assert_eq!(mirror.sold_out(ID, 1, NOW), Some(0), "it came late");
+        record(&mirror, row(3, 1, None), Source::Load);
+        assert_eq!(mirror.sold_out(ID, 1, NOW), None, "it began after the commit");
     }
 
     #[test]

@@ -273,6 +273,7 @@ async fn run_once(
     };
     let result = match result {
         Err(AttemptError::Rejected(error, commit)) => {
+            speculation.invalidate(&read_set.products);
             resolve_rejected(session.as_mut(), error, commit).await
         }
         result => result,

@@ -27,15 +27,30 @@ async fn run_batch(context: &Context, batch: ReadyBatch) {
     let requests = batch.requests.len();
     let slot = BatchSlot { lanes: batch.lanes, requests };
     let work = execute(context, batch.requests, &slot);
-    if std::panic::AssertUnwindSafe(work).catch_unwind().await.is_err() {
+    let done = std::panic::AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(requests, "a batch panicked; its callers get an internal error");
-        let lease_actions = context.queue.finish(&slot, Vec::new());
-        leases::apply(context, lease_actions).await;
-    }
+        Executed::default()
+    });
+    // The next batch of these lanes may start while responses are sent.
+    let lease_actions = context.queue.finish(&slot, done.requeued);
+    failpoint!(BeforeAnswer);
+    send_responses(&context.services.metrics, done.responses);
+    leases::apply(context, lease_actions).await;
 }
 
-/// Executes a batch from its locks to its responses, and frees its lanes.
-async fn execute(context: &Context, requests: Vec<Box<PendingRequest>>, slot: &BatchSlot) {
+/// What is left to do after a batch.
+#[derive(Default)]
+struct Executed {
+    responses: Vec<(Box<PendingRequest>, Result<CommandResponse>)>,
+    requeued: Vec<Box<PendingRequest>>,
+}
+
+/// Executes a batch in its transaction.
+async fn execute(
+    context: &Context,
+    requests: Vec<Box<PendingRequest>>,
+    slot: &BatchSlot,
+) -> Executed {
     let metrics = &context.services.metrics;
     let (requests, mut outcomes) = reject_expired(context, requests);
     if !requests.is_empty() {
@@ -43,19 +58,14 @@ async fn execute(context: &Context, requests: Vec<Box<PendingRequest>>, slot: &B
         let mut leases = Leases::default();
         outcomes.extend(transaction::execute(context, requests, slot, &mut leases).await);
     }
-    let mut responses = Vec::with_capacity(outcomes.len());
-    let mut requeued = Vec::new();
+    let mut done = Executed { responses: Vec::with_capacity(outcomes.len()), requeued: Vec::new() };
     for outcome in outcomes {
         match outcome {
-            RequestOutcome::Respond(request, response) => responses.push((request, response)),
-            RequestOutcome::Requeue(request) => requeued.push(request),
+            RequestOutcome::Respond(request, response) => done.responses.push((request, response)),
+            RequestOutcome::Requeue(request) => done.requeued.push(request),
         }
     }
-    // The next batch of these lanes may start while responses are sent.
-    let lease_actions = context.queue.finish(slot, requeued);
-    failpoint!(BeforeAnswer);
-    send_responses(metrics, responses);
-    leases::apply(context, lease_actions).await;
+    done
 }
 
 fn send_responses(

@@ -47,7 +47,11 @@ impl BatchState<'_> {
             if self.needs_unloaded_due(order_id, outcome) {
                 return Decision::Deferred;
             }
-            self.apply_outcome(order_id, outcome);
+            let is_applied = self.apply_outcome(order_id, outcome);
+            row.answer = if is_applied { PaymentStatus::Applied } else { PaymentStatus::Recorded };
+            row.waiting = false;
+        } else if outcome == Outcome::Neutral {
+            // It would change nothing, so it does not wait for its order.
             row.answer = PaymentStatus::Recorded;
             row.waiting = false;
         } else {
@@ -72,22 +76,30 @@ impl BatchState<'_> {
             && self.has_unloaded_due(order.product_id)
     }
 
-    fn apply_outcome(&mut self, order_id: OrderId, outcome: Outcome) {
+    /// Applies an outcome to an order, and returns whether its status changed.
+    fn apply_outcome(&mut self, order_id: OrderId, outcome: Outcome) -> bool {
         let Some(order) = self.rows.orders.get(&order_id).map(|row| row.order.clone()) else {
-            return;
+            return false;
         };
         match (order.status, outcome) {
             (OrderStatus::PendingPayment, Outcome::Success) => self.pay_pending(order_id),
-            (OrderStatus::PendingPayment, Outcome::Failure) => self.cancel_pending(order_id),
-            (OrderStatus::Paid, Outcome::Success) | (OrderStatus::Cancelled, Outcome::Failure) => {}
-            (OrderStatus::Paid, Outcome::Failure) => {
+            (OrderStatus::PendingPayment, Outcome::Failure | Outcome::Cancelled) => {
+                self.cancel_pending(order_id);
+            }
+            (OrderStatus::Paid, Outcome::Failure | Outcome::Cancelled) => {
                 self.emit_order_event(EventKind::PaymentConflict, &order);
             }
             // A requested refund stays: the same money must not buy twice.
             (OrderStatus::Cancelled, Outcome::Success)
-                if order.payment_disposition != PaymentDisposition::None => {}
-            (OrderStatus::Cancelled, Outcome::Success) => self.settle_late_payment(order_id),
+                if order.payment_disposition == PaymentDisposition::None =>
+            {
+                self.settle_late_payment(order_id);
+            }
+            (_, Outcome::Neutral)
+            | (OrderStatus::Paid | OrderStatus::Cancelled, Outcome::Success)
+            | (OrderStatus::Cancelled, Outcome::Failure | Outcome::Cancelled) => {}
         }
+        self.rows.orders.get(&order_id).is_some_and(|row| row.order.status != order.status)
     }
 
     fn settle_late_payment(&mut self, order_id: OrderId) {

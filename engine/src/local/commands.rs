@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Command, IdempotencyKey, NewHold};
 use crate::model::{
-    CartRequest, ExtendRequest, HoldId, HoldRequest, NewProduct, OrderId, OrderRequest, Outcome,
+    CartRequest, ExtendRequest, HoldId, HoldRequest, NewProduct, OrderId, OrderRequest,
     PaymentEvent, ProductId, ReleaseRequest, StockAdjustment, Token,
 };
 
@@ -123,10 +123,7 @@ pub(super) fn record_payment(event: &PaymentEvent) -> Result<Command> {
     let essence = format!(
         "{order_id}/{}/{}",
         secret.map(|secret| secret.to_string()).unwrap_or_default(),
-        match event.outcome {
-            Outcome::Success => "success",
-            Outcome::Failure => "failure",
-        }
+        event.outcome.as_str()
     );
     let (key, digest) = match &event.key {
         Some(key) => (checked_key(key)?.to_owned(), digest),
@@ -145,6 +142,9 @@ pub(super) fn adjust_stock(request: &StockAdjustment, retry: Option<Retry>) -> R
     check_text("reason", &request.reason)?;
     exists_ever("product", request.product_id.0, request.product_id.is_possible())?;
     let StockAdjustment { product_id, delta, version, .. } = *request;
+    if version.is_some_and(|version| i64::try_from(version).is_err()) {
+        return Err(Error::invalid_argument("version is out of range"));
+    }
     let expected = version.map_or([0, 0], |version| [1, version]);
     let parts = [product_id.0, delta.cast_unsigned(), expected[0], expected[1]];
     let reason = Some(request.reason.as_str());
@@ -307,7 +307,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PaymentToken;
+    use crate::model::{Outcome, PaymentToken};
 
     fn kind(result: Result<Command>) -> ErrorKind {
         result.expect_err("refused").kind()

@@ -271,14 +271,21 @@ impl LocalBackend {
 
     pub async fn holds(&self, query: HoldQuery) -> Result<HoldPage> {
         let limit = page_limit(query.limit)?;
-        let mut after = query.after.map_or(0, |id| id.0).min(i64::MAX.unsigned_abs() - 1);
+        let mut after = query.after.map_or(0, |id| id.0);
         let mut items = Vec::new();
+        // Stores keep ids as signed integers: none is larger.
+        if after >= i64::MAX.unsigned_abs() {
+            return Ok(HoldPage { items, next: None });
+        }
+        let query = Arc::new(query);
         for _ in 0..HOLD_READS_MAX {
-            let read = move |store: Arc<dyn Store>| async move { store.holds(after).await };
+            let (query, wanted) = (Arc::clone(&query), limit + 1 - items.len());
+            let read = move |store: Arc<dyn Store>| async move {
+                store.holds(&query, after, wanted).await
+            };
             let ListedHolds { holds, next } = self.read_store(read).await?;
-            let found = holds.into_iter().filter(|hold| query.matches(hold));
             // One more than asked for shows that there is a next page.
-            items.extend(found.take(limit + 1 - items.len()));
+            items.extend(holds);
             if items.len() > limit {
                 items.truncate(limit);
                 let next = items.last().map(|hold| hold.id);

@@ -254,27 +254,49 @@ named_enum!(
     Outcome {
         /// The payment succeeded.
         Success = "success",
-        /// The payment failed for good.
+        /// An attempt to pay failed.
         Failure = "failure",
+        /// The payment ended without money: it was cancelled or voided, or expired.
+        Cancelled = "cancelled",
+        /// The payment goes on; nothing says yet how it ends.
+        Neutral = "neutral",
     }
 );
+
+/// The words by which payment providers name an outcome; `docs/guide.md` lists them.
+const PROVIDERS_WORDS: [(Outcome, &[&str]); 4] = [
+    (Outcome::Success, &["success", "succeeded", "paid", "completed", "captured"]),
+    (Outcome::Failure, &["failed", "failure", "declined", "refused"]),
+    (Outcome::Cancelled, &["cancelled", "canceled", "expired", "voided"]),
+    (
+        Outcome::Neutral,
+        &[
+            "neutral",
+            "pending",
+            "processing",
+            "authorized",
+            "authorised",
+            "requires_action",
+            "requires_confirmation",
+            "requires_capture",
+            "created",
+            "open",
+        ],
+    ),
+];
 
 impl FromStr for Outcome {
     type Err = InvalidArgument;
 
-    /// Parses a provider's status, such as `paid` or `declined`; an unknown one is
-    /// `invalid_argument`.
+    /// Parses a provider's status, such as `paid` or `declined`, in any case; an
+    /// unknown one is `invalid_argument`.
     fn from_str(word: &str) -> Result<Self, InvalidArgument> {
-        match word {
-            "success" | "succeeded" | "paid" | "completed" => Ok(Self::Success),
-            "failed" | "failure" | "cancelled" | "canceled" | "declined" | "expired" => {
-                Ok(Self::Failure)
-            }
-            other => Err(InvalidArgument::new(format!(
-                "unknown payment status `{}`",
-                other.chars().take(40).collect::<String>()
-            ))),
-        }
+        let is_one_of = |words: &[&str]| words.iter().any(|one| one.eq_ignore_ascii_case(word));
+        let listed = PROVIDERS_WORDS.iter().find(|(_, words)| is_one_of(words));
+        listed.map(|(outcome, _)| *outcome).ok_or_else(|| {
+            let word: String = word.chars().take(40).collect();
+            InvalidArgument::new(format!("unknown payment status `{word}`"))
+        })
     }
 }
 

@@ -239,7 +239,8 @@ async fn pay(shop: &Shop, op: u64) {
             let at = any(records.payments.len());
             records.payments.iter().nth(at).map(|(key, op)| (key.clone(), op.order_id, op.outcome))
         });
-        let outcome = here().pick(&[Outcome::Success, Outcome::Success, Outcome::Failure]);
+        let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Cancelled, Outcome::Neutral];
+        let outcome = if here().happens(0.5) { Outcome::Success } else { here().pick(&outcomes) };
         let drawn = match orders.len() {
             // A payment before its order, or for an order that never exists.
             count if count == 0 || here().happens(0.2) => OrderId(here().draw(1..40)),

@@ -158,7 +158,8 @@ fn check_orders(tables: &Tables, records: &Records, findings: &mut Findings) {
                 (event.order_id, event.outcome, event.waiting) == (order.id, outcome, false)
             })
         };
-        let (success, failure) = (paid(Outcome::Success), paid(Outcome::Failure));
+        let success = paid(Outcome::Success);
+        let failure = paid(Outcome::Failure) || paid(Outcome::Cancelled);
         let is_due = row.due_at.is_some_and(|at| at <= clock());
         let is_right = match (order.status, order.payment_disposition) {
             (OrderStatus::PendingPayment, _) => {

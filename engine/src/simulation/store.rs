@@ -23,7 +23,9 @@ use super::world::{Process, here};
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
 use crate::ledger::{OrderRow, ProductRow};
-use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp};
+use crate::model::{
+    Event, Hold, HoldId, HoldQuery, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp,
+};
 use crate::runtime;
 use crate::store::{
     DueProducts, Fault, ListedHolds, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session,
@@ -298,7 +300,12 @@ impl Store for SimulatedStore {
         }))
     }
 
-    fn holds(&self, after: u64) -> BoxFuture<'_, StoreResult<ListedHolds>> {
+    fn holds<'a>(
+        &'a self,
+        query: &'a HoldQuery,
+        after: u64,
+        _wanted: usize,
+    ) -> BoxFuture<'a, StoreResult<ListedHolds>> {
         Box::pin(with_retries(self.retries, move || async move {
             let after = (Bound::Excluded(HoldId(after)), Bound::Unbounded);
             let read = move |tables: &Tables| {
@@ -306,6 +313,7 @@ impl Store for SimulatedStore {
             };
             let (mut holds, now) = self.select(read).await?;
             holds.iter_mut().for_each(|hold| hold.end_if_due(now));
+            holds.retain(|hold| query.matches(hold));
             Ok(ListedHolds { holds, next: None })
         }))
     }

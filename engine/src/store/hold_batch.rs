@@ -7,7 +7,7 @@
 //! `docs/internals/hold-batches.md`.
 
 use crate::model::{
-    Coded, Hold, HoldId, HoldStatus, ProductId, Timestamp, TokenDeriver, TokenSeed,
+    Coded, Hold, HoldId, HoldQuery, HoldStatus, ProductId, Timestamp, TokenDeriver, TokenSeed,
 };
 
 /// The most holds of one row. The binary log carries both images of a row at each
@@ -170,6 +170,25 @@ impl HoldBatch {
             token: tokens.token(id),
             order_id: None,
         })
+    }
+
+    /// Counts the holds that match a query and have ids above `after`, but for
+    /// detached ones.
+    pub fn holds_matching(&self, query: &HoldQuery, after: u64, now: Timestamp) -> usize {
+        if query.product_id.is_some_and(|id| id != self.product_id) {
+            return 0;
+        }
+        let skipped = usize::try_from(after.saturating_add(1).saturating_sub(self.first_id));
+        let statuses = self.statuses.iter().skip(skipped.unwrap_or(usize::MAX));
+        let is_due = self.expires_at <= now;
+        let matches = |code: &&u8| match HoldStatus::from_code(i64::from(**code)) {
+            Some(HoldStatus::Active) if is_due => {
+                query.status.is_none_or(|status| status == HoldStatus::Expired)
+            }
+            Some(stored) => query.status.is_none_or(|status| status == stored),
+            None => false,
+        };
+        statuses.filter(matches).count()
     }
 
     /// Counts the holds by their statuses.

@@ -9,27 +9,41 @@ use super::hold_rows::{HoldRows, add_batch, add_detached};
 use super::reads::SqlStore;
 use super::statement::Statement;
 use super::{ListedHolds, rows};
-use crate::model::{HoldStatus, OrderId};
+use crate::model::{HoldId, HoldQuery, HoldStatus, OrderId, Timestamp};
 
 /// The most rows of one read, of up to 256 holds each.
 const ROWS_MAX: usize = 64;
 
 impl<D: Database> SqlStore<D> {
-    pub(super) async fn list_holds(&self, after: u64) -> StoreResult<ListedHolds> {
+    /// Reads holds that match and have ids above `after`; more than `wanted` only as
+    /// far as the last row has more.
+    pub(super) async fn list_holds(
+        &self,
+        query: &HoldQuery,
+        after: u64,
+        wanted: usize,
+    ) -> StoreResult<ListedHolds> {
         let mut read = HoldRows::default();
-        self.select(&[select_batches(after)], &mut read).await?;
-        let next = (read.batches() == ROWS_MAX).then(|| read.last_id()).flatten();
+        // The time of this read is that of the statuses. A clock that is read later
+        // would expire a hold that was ordered in time.
+        let now = self.select(&[select_batches(after)], &mut read).await?;
+        let is_full = read.batches().count() == ROWS_MAX;
+        let end = last_row_needed(&read, query, (after, now), wanted);
+        let next = if is_full { end.or(read.last_id()) } else { end };
+        if let Some(end) = end {
+            read.drop_batches_after(end.0);
+        }
         let Some(last) = read.last_id() else { return Ok(ListedHolds::default()) };
         // A hold that is extended between the two reads is in the second one.
         let range = format!("BETWEEN {} AND {}", after.saturating_add(1), last.0);
         let columns = rows::DETACHED_HOLD;
         let sql = format!("SELECT {columns} FROM stockade_detached_holds WHERE hold_id {range}");
-        let now = self.select(&[Statement::read(sql, add_detached)], &mut read).await?;
+        self.select(&[Statement::read(sql, add_detached)], &mut read).await?;
         let mut holds = read.into_holds();
-        holds.retain(|hold| hold.id.0 > after);
         for hold in &mut holds {
             hold.end_if_due(now);
         }
+        holds.retain(|hold| hold.id.0 > after && query.matches(hold));
         if holds.iter().any(|hold| hold.status == HoldStatus::Converted) {
             let sql = format!("SELECT hold_id, id FROM stockade_orders WHERE hold_id {range}");
             let (orders, _) =
@@ -41,6 +55,26 @@ impl<D: Database> SqlStore<D> {
         }
         Ok(ListedHolds { holds, next })
     }
+}
+
+/// Returns the last id of the row with which enough holds match, if further rows
+/// follow. Detached holds, whose statuses are elsewhere, are not counted.
+fn last_row_needed(
+    read: &HoldRows,
+    query: &HoldQuery,
+    (after, now): (u64, Timestamp),
+    wanted: usize,
+) -> Option<HoldId> {
+    let last = read.last_id()?;
+    let mut matching = 0;
+    for batch in read.batches() {
+        matching += batch.holds_matching(query, after, now);
+        let end = HoldId(batch.end_id().saturating_sub(1));
+        if matching >= wanted {
+            return (end < last).then_some(end);
+        }
+    }
+    None
 }
 
 /// Selects rows from that on which has the first hold after this id, or would.

@@ -61,9 +61,14 @@ impl HoldRows {
         batch.hold(at).filter(|_| batch.status(at) != Some(DETACHED))
     }
 
-    /// The number of rows, without those of detached holds.
-    pub fn batches(&self) -> usize {
-        self.batches.len()
+    /// The rows by ascending id, without those of detached holds.
+    pub fn batches(&self) -> impl Iterator<Item = &HoldBatch> {
+        self.batches.values()
+    }
+
+    /// Drops the rows that begin after this id.
+    pub fn drop_batches_after(&mut self, id: u64) {
+        self.batches.retain(|first_id, _| *first_id <= id);
     }
 
     /// Returns the greatest id of a hold that the rows have.

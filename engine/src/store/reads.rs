@@ -26,7 +26,7 @@ use super::{
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
 use crate::ledger::{OrderRow, ProductRow};
-use crate::model::{Event, Hold, HoldId, HoldStatus, OrderId, ProductId, Timestamp};
+use crate::model::{Event, Hold, HoldId, HoldQuery, HoldStatus, OrderId, ProductId, Timestamp};
 use crate::runtime;
 
 /// The row of the sequences that holds the store's own id.
@@ -332,8 +332,13 @@ impl<D: Database> Store for SqlStore<D> {
         })
     }
 
-    fn holds(&self, after: u64) -> BoxFuture<'_, StoreResult<ListedHolds>> {
-        self.retried(move || self.list_holds(after))
+    fn holds<'a>(
+        &'a self,
+        query: &'a HoldQuery,
+        after: u64,
+        wanted: usize,
+    ) -> BoxFuture<'a, StoreResult<ListedHolds>> {
+        self.retried(move || self.list_holds(query, after, wanted))
     }
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>> {

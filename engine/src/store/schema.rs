@@ -118,7 +118,7 @@ pub(super) fn must_migrate(
         [] => "has none of Stockade's tables".to_owned(),
         _ => format!("lacks the migrations {}", missing.join(", ")),
     };
-    Err(unfit(format!("the store {lack}: run `stockade migrate`, or set migrate to auto")))
+    Err(unfit(format!("the store {lack}: run `stockade migrate`, or open it with migrate=auto")))
 }
 
 /// The error of a table of another program, found before the first migration.

@@ -242,8 +242,8 @@ fn settle_some<T>(settled: &[(OrderId, String)]) -> [Statement<T>; 2] {
 /// (optimistic concurrency).
 ///
 /// A speculative batch guards all numbers of a product. Its version alone would not
-/// do: this process may have failed to write a version that it remembers, and
-/// another process have written that version with other numbers.
+/// do: a database that was restored, or that failed over to a replica without the
+/// last commits, gives versions again that this process remembers.
 fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     let changed = &batch.changes.products;
     if changed.is_empty() {

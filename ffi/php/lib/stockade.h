@@ -62,6 +62,7 @@ enum stockade_payment_status
     STOCKADE_PAYMENT_STATUS_UNKNOWN = 0,
     STOCKADE_PAYMENT_STATUS_RECORDED = 1,
     STOCKADE_PAYMENT_STATUS_WAITING = 2,
+    STOCKADE_PAYMENT_STATUS_APPLIED = 3,
 };
 typedef uint32_t stockade_payment_status;
 typedef struct stockade_audit stockade_audit;

@@ -192,7 +192,7 @@ final class EngineTest extends TestCase
         self::assertTrue($engine->createHold($lamp->id, 1, ttl: 60, key: 'cart')->replayed);
         $order = $engine->createOrder($first->id, $lamp->id);
         $paid = $engine->recordPayment('success', $order->id, body: '');
-        self::assertSame(PaymentStatus::Recorded, $paid->status);
+        self::assertSame(PaymentStatus::Applied, $paid->status);
     }
 
     public function testHousekeeping(): void

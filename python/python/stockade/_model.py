@@ -45,7 +45,11 @@ class PaymentStatus(enum.StrEnum):
     """How a payment event was processed."""
 
     RECORDED = "recorded"
+    """The event left its order's status as it was."""
     WAITING = "waiting"
+    """The order does not exist yet: the event waits for it."""
+    APPLIED = "applied"
+    """The event changed its order's status."""
 
 
 class Outcome(enum.StrEnum):
@@ -53,6 +57,11 @@ class Outcome(enum.StrEnum):
 
     SUCCESS = "success"
     FAILURE = "failure"
+    """An attempt to pay failed."""
+    CANCELLED = "cancelled"
+    """The payment ended without money."""
+    NEUTRAL = "neutral"
+    """The payment goes on: the event changes nothing."""
 
 
 class LatePayment(enum.StrEnum):

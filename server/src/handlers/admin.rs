@@ -10,13 +10,15 @@ use stockade::{
 use super::shop::{KEY, ProductView};
 use crate::body;
 use crate::call::Call;
+use crate::problem::Rejection;
 use crate::reply::{HandlerResult, Reply};
 use crate::state::ServerState;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct NewProductBody<'a> {
     name: String,
-    // Kept as text: a float would lose cents.
+    // A number or a string, kept as text: a float would lose cents.
     #[serde(borrow)]
     price: &'a RawValue,
     stock: u64,
@@ -25,7 +27,7 @@ struct NewProductBody<'a> {
 /// `POST /api/admin/products`
 pub async fn create_product(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let body: NewProductBody<'_> = body::object(body::text(&call.body)?)?;
-    let price: Money = body.price.get().parse()?;
+    let price = price(body.price.get())?;
     let mut request = NewProduct::new(body.name, price, body.stock);
     request.key = call.key(KEY)?;
     let product = state.engine.create_product(&request).await?;
@@ -33,7 +35,17 @@ pub async fn create_product(state: &ServerState, call: &Call<'_>) -> HandlerResu
     Ok(reply.replayed(product.replayed))
 }
 
+/// Parses a price, a JSON number or a string.
+fn price(json: &str) -> Result<Money, Rejection> {
+    if json.starts_with('"') {
+        let text: String = serde_json::from_str(json).map_err(|error| body::rejection(&error))?;
+        return Ok(text.parse()?);
+    }
+    Ok(json.parse()?)
+}
+
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct AdjustBody {
     delta: i64,
     reason: String,

@@ -95,6 +95,13 @@ impl HoldBatch {
         }
     }
 
+    /// Waits for the first piece of the body. Reading it makes hyper answer
+    /// `Expect: 100-continue`, which the head of a response would end.
+    pub async fn receive_first(&mut self) {
+        // An error shows again when the answers are read.
+        let _ = self.receive().await;
+    }
+
     /// Returns the answers as frames of a body. Dropping it leaves the lines that
     /// were not answered yet undone, or done whole.
     pub fn answers(self) -> impl Stream<Item = io::Result<Frame<Bytes>>> + Send + 'static {

@@ -168,6 +168,7 @@ pub async fn products(state: &ServerState, call: &Call<'_>) -> HandlerResult {
 
 /// Optional fields in the body of a hold request.
 #[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct HoldOptions {
     ttl: Option<u64>,
     customer: Option<String>,
@@ -187,6 +188,7 @@ pub async fn create_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult 
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Cart<'a> {
     #[serde(borrow)]
     items: Vec<&'a RawValue>,
@@ -195,6 +197,7 @@ struct Cart<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Line {
     product_id: ProductId,
     quantity: u32,
@@ -238,6 +241,7 @@ pub async fn release_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult
 
 /// Optional fields in the body of an extend request.
 #[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ExtendOptions {
     ttl: Option<u64>,
     token: Option<Token>,
@@ -254,10 +258,16 @@ pub async fn extend_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult 
     Reply::json(&Envelope::hold(Some("hold extended"), HoldView::of(&hold)))
 }
 
+/// The body of an order request, which has no fields yet.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrderOptions {}
+
 /// `POST /api/orders/{hold_id}/{product_id}`
 pub async fn create_order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let product_id: ProductId = call.segment(1)?;
+    let OrderOptions {} = call.optional()?;
     let mut request = OrderRequest::new(hold_id, product_id);
     request.key = call.key(KEY)?;
     request.token = call.hold_token(None)?;

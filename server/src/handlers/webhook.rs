@@ -1,6 +1,7 @@
 //! `POST /api/payments/webhook`.
 
 use hyper::StatusCode;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use stockade::{OrderId, Outcome, PaymentEvent, PaymentStatus, PaymentToken};
 
@@ -10,7 +11,13 @@ use crate::problem::Rejection;
 use crate::reply::{HandlerResult, Reply};
 use crate::state::ServerState;
 
-const OK: &[u8] = br#"{"message":"ok"}"#;
+/// The answer to an event that was accepted.
+#[derive(Serialize)]
+struct Accepted {
+    message: &'static str,
+    /// What the event did: `applied`, `recorded`, `waiting` or `repeated`.
+    result: &'static str,
+}
 
 /// Applies a payment provider's event to its order.
 pub async fn webhook(state: &ServerState, call: &Call<'_>) -> HandlerResult {
@@ -19,11 +26,12 @@ pub async fn webhook(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     let receipt = state.engine.record_payment(&event).await?;
     let status = match receipt.value.status {
         PaymentStatus::Waiting => StatusCode::ACCEPTED,
-        // Recorded; an event of any other status was accepted, too.
+        // An event of any other status was accepted, too.
         _ => StatusCode::OK,
     };
-    let reply = Reply::text("application/json", OK);
-    Ok(reply.status(status).replayed(receipt.replayed))
+    let result = if receipt.replayed { "repeated" } else { receipt.value.status.as_str() };
+    let body = Accepted { message: "ok", result };
+    Ok(Reply::json(&body)?.status(status).replayed(receipt.replayed))
 }
 
 fn read(call: &Call<'_>) -> Result<PaymentEvent, Rejection> {
@@ -155,7 +163,7 @@ mod tests {
             r#"{"status":"paid"}"#,
             r#"{"order_id":1}"#,
             r#"{"order_id":1,"status":"refunded"}"#,
-            r#"{"order_id":1,"status":"PAID"}"#,
+            r#"{"order_id":1,"status":"PAID!"}"#,
             r#"{"order_id":1,"status":1}"#,
             r#"{"order_id":1,"status":"paid","idempotency_key":7}"#,
             r#"{"payment_token":"nonsense","status":"paid"}"#,

@@ -49,7 +49,7 @@ fn contract_responses_match(backend: Backend) {
     let id = ordered.number("id");
     server
         .webhook(&format!(r#"{{"order_id":{id},"status":"success","idempotency_key":"e-1"}}"#))
-        .expect(200, r#"{"message":"ok"}"#);
+        .expect(200, r#"{"message":"ok","result":"applied"}"#);
     server.expect_units([2, 0, 0, 2]);
     server.expect_health();
 }

@@ -89,6 +89,22 @@ fn a_large_batch_is_answered_whole(backend: Backend) {
 }
 
 #[test]
+fn a_client_that_waits_before_it_sends_is_told_to_go_on() {
+    let server = Server::sqlite(&[]);
+    let mut client = Raw::connect(&server);
+    let line = "{\"product_id\":1,\"quantity\":1}\n";
+    let length = line.len();
+    client.send(format!(
+        "POST {PATH} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+    ));
+    let received = client.until("\r\n\r\n");
+    assert!(received.starts_with("HTTP/1.1 100 Continue\r\n"), "{received}");
+    client.send(line);
+    let received = client.until("\"success\":true");
+    assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{received}");
+}
+
+#[test]
 fn a_batch_is_answered_while_it_arrives() {
     let server = Server::sqlite(&[]);
     let mut client = Raw::connect(&server);

@@ -127,6 +127,45 @@ fn errors_mention_no_truncated_number() {
 }
 
 #[test]
+fn an_unknown_field_of_a_body_is_named_and_nothing_is_done() {
+    let server = Server::sqlite(&[]);
+    let units = server.units();
+    let held = server.hold(1);
+    for (path, body, name) in [
+        ("/api/holds/1/1".to_owned(), r#"{"qty":1}"#, "qty"),
+        (
+            "/api/holds".to_owned(),
+            r#"{"items":[{"product_id":1,"quantity":1,"price":1}]}"#,
+            "items[0].price",
+        ),
+        (
+            "/api/holds".to_owned(),
+            r#"{"items":[{"product_id":1,"quantity":1}],"lines":[]}"#,
+            "lines",
+        ),
+        (format!("/api/holds/{held}/extend"), r#"{"quantity":2}"#, "quantity"),
+        (format!("/api/orders/{held}/1"), r#"{"quantity":1}"#, "quantity"),
+        (
+            "/api/admin/products".to_owned(),
+            r#"{"name":"Mug","price":1,"stock":1,"colour":"red"}"#,
+            "colour",
+        ),
+        (
+            "/api/admin/products/1/adjust".to_owned(),
+            r#"{"delta":1,"reason":"more","by":"me"}"#,
+            "by",
+        ),
+    ] {
+        let problem = server.post_json(&path, body);
+        problem.expect_problem(422, "invalid_argument");
+        let why = problem.field("message").to_owned();
+        assert!(why.starts_with(&format!("{name} is unknown here")), "{path} {body}: {why}");
+    }
+    let [stock, held, pending, sold] = units;
+    server.expect_units([stock - 1, held + 1, pending, sold]);
+}
+
+#[test]
 fn unknown_paths_and_methods_are_rejected() {
     let server = Server::sqlite(&[]);
     for path in [

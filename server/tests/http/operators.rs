@@ -23,6 +23,8 @@ fn prices_are_exact(backend: Backend) {
         (5, "0", "0"),
         (6, "92233720368547758.07", "92233720368547758.07"),
         (7, "1.10", "1.1"),
+        (8, r#""19.99""#, "19.99"),
+        (9, r#""200""#, "200"),
     ] {
         let body = format!(r#"{{"name":"Mug","price":{given},"stock":0}}"#);
         assert_eq!(server.post_json("/api/admin/products", &body).field("price"), shown);
@@ -34,7 +36,9 @@ fn invalid_products_are_rejected(backend: Backend) {
     let server = Server::start(backend, &[]);
     let long = "x".repeat(256);
     for body in [
-        r#"{"name":"Mug","price":"19.99","stock":1}"#,
+        r#"{"name":"Mug","price":"19.999","stock":1}"#,
+        r#"{"name":"Mug","price":" 19.99","stock":1}"#,
+        r#"{"name":"Mug","price":"","stock":1}"#,
         r#"{"name":"Mug","price":19.999,"stock":1}"#,
         r#"{"name":"Mug","price":-1,"stock":1}"#,
         r#"{"name":"Mug","price":1e2,"stock":1}"#,

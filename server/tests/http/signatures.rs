@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::answer::Answer;
 use crate::server::{Backend, Server, program};
 
-const OK: &str = r#"{"message":"ok"}"#;
+const OK: &str = r#"{"message":"ok","result":"<text>"}"#;
 
 /// Starts a server with these secrets on the store of a directory.
 fn with_secrets(folder: &TempDir, secrets: &str) -> Server {

@@ -180,7 +180,7 @@ fn a_payment_cut_off_is_taken_once(world: &World) {
         let outcome = [Outcome::Success, Outcome::Failure][usize::from(round.number % 2 == 0)];
         let event = PaymentEvent::for_order(order.id, outcome).key(format!("evt-{}", order.id));
         let answer = round.cut(|engine| engine.record_payment(&event));
-        assert_eq!((answer.value.status, answer.replayed), (PaymentStatus::Recorded, false));
+        assert_eq!((answer.value.status, answer.replayed), (PaymentStatus::Applied, false));
         let paid = [OrderStatus::Paid, OrderStatus::Cancelled][usize::from(round.number % 2 == 0)];
         assert_eq!(round.shop.engine.order(order.id).expect("is there").status, paid);
         let sold = round.number.div_ceil(2);

@@ -37,7 +37,7 @@ fn money_after_a_cancellation_takes_the_units_again(world: &World) {
     let made = order(&engine, id, 2);
     deliver(&engine, made.id, Outcome::Failure, "f");
     world.clock.advance(secs(60));
-    assert_eq!(deliver(&engine, made.id, Outcome::Success, "s"), PaymentStatus::Recorded);
+    assert_eq!(deliver(&engine, made.id, Outcome::Success, "s"), PaymentStatus::Applied);
     assert_eq!(order_now(&engine, &made), (OrderStatus::Paid, PaymentDisposition::ReReserved));
     assert_eq!(engine.order(made.id).expect("is there").updated_at, world.clock.time());
     assert_numbers(&engine, id, [3, 0, 0, 2]);

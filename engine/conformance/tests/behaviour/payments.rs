@@ -21,7 +21,8 @@ pub const SCENARIOS: &[Scenario] = scenarios!("payments";
     a_failure_after_the_payment_is_a_conflict_and_nothing_else,
     a_payment_token_names_its_order,
     a_wrong_payment_token_is_refused,
-    every_word_of_a_provider_means_success_or_failure,
+    every_word_of_a_provider_has_an_outcome_in_any_case,
+    a_neutral_event_is_recorded_and_changes_nothing,
 );
 
 fn order_now(engine: &Engine, order: &Order) -> (OrderStatus, PaymentDisposition) {
@@ -34,7 +35,7 @@ fn a_success_pays_the_order(world: &World) {
     let id = product(&engine, 5);
     let made = order(&engine, id, 2);
     world.clock.advance(secs(10));
-    assert_eq!(deliver(&engine, made.id, Outcome::Success, "evt"), PaymentStatus::Recorded);
+    assert_eq!(deliver(&engine, made.id, Outcome::Success, "evt"), PaymentStatus::Applied);
     let paid = engine.order(made.id).expect("is there");
     assert_eq!(
         (paid.status, paid.payment_disposition),
@@ -60,7 +61,7 @@ fn a_failure_cancels_the_order_and_its_stock_is_back_once(world: &World) {
     let id = product(&engine, 5);
     let made = order(&engine, id, 2);
     world.clock.advance(secs(10));
-    assert_eq!(deliver(&engine, made.id, Outcome::Failure, "evt"), PaymentStatus::Recorded);
+    assert_eq!(deliver(&engine, made.id, Outcome::Failure, "evt"), PaymentStatus::Applied);
     assert_eq!(order_now(&engine, &made), (OrderStatus::Cancelled, PaymentDisposition::None));
     assert_eq!(engine.order(made.id).expect("is there").updated_at, world.clock.time());
     assert_numbers(&engine, id, [5, 0, 0, 0]);
@@ -82,11 +83,13 @@ fn an_event_counts_once_however_often_it_comes(world: &World) {
         PaymentEvent::for_order(cancelled.id, Outcome::Failure).key("evt-2").body(*b"{2}");
     for event in [&success, &failure] {
         let first = engine.record_payment(event).expect("taken");
-        assert_eq!((first.value.status, first.replayed), (PaymentStatus::Recorded, false));
+        assert_eq!((first.value.status, first.replayed), (PaymentStatus::Applied, false));
+    }
+    for event in [&success, &failure] {
         for later in [0, 0, 1, 4_000] {
             world.clock.advance(secs(later));
             let again = engine.record_payment(event).expect("taken");
-            assert_eq!((again.value.status, again.replayed), (PaymentStatus::Recorded, true));
+            assert_eq!((again.value.status, again.replayed), (PaymentStatus::Applied, true));
         }
     }
     assert_numbers(&engine, id, [3, 0, 0, 2]);
@@ -144,11 +147,12 @@ fn the_same_word_under_other_keys_changes_nothing(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     let (paid, cancelled) = (order(&engine, id, 2), order(&engine, id, 1));
-    for key in ["s-1", "s-2", "s-3"] {
-        assert_eq!(deliver(&engine, paid.id, Outcome::Success, key), PaymentStatus::Recorded);
-    }
-    for key in ["f-1", "f-2", "f-3"] {
-        assert_eq!(deliver(&engine, cancelled.id, Outcome::Failure, key), PaymentStatus::Recorded);
+    let status = |at| if at == 1 { PaymentStatus::Applied } else { PaymentStatus::Recorded };
+    for at in 1..=3 {
+        let delivered = deliver(&engine, paid.id, Outcome::Success, &format!("s-{at}"));
+        assert_eq!(delivered, status(at));
+        let delivered = deliver(&engine, cancelled.id, Outcome::Failure, &format!("f-{at}"));
+        assert_eq!(delivered, status(at));
     }
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     assert_eq!(story(&engine, id)[4..], [("order.paid", 2), ("order.cancelled", 1)]);
@@ -181,10 +185,10 @@ fn a_payment_token_names_its_order(world: &World) {
     let id = product(&engine, 5);
     let (first, second) = (order(&engine, id, 2), order(&engine, id, 1));
     let event = PaymentEvent::for_token(first.payment_token, Outcome::Success).key("evt");
-    assert_eq!(engine.record_payment(&event).expect("taken").value.status, PaymentStatus::Recorded);
+    assert_eq!(engine.record_payment(&event).expect("taken").value.status, PaymentStatus::Applied);
     assert!(engine.record_payment(&event).expect("taken").replayed);
     let both = PaymentEvent::for_order(second.id, Outcome::Failure).token(second.payment_token);
-    assert_eq!(engine.record_payment(&both).expect("taken").value.status, PaymentStatus::Recorded);
+    assert_eq!(engine.record_payment(&both).expect("taken").value.status, PaymentStatus::Applied);
     assert_eq!(order_now(&engine, &first).0, OrderStatus::Paid);
     assert_eq!(order_now(&engine, &second).0, OrderStatus::Cancelled);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
@@ -207,23 +211,62 @@ fn a_wrong_payment_token_is_refused(world: &World) {
     }
     assert_numbers(&engine, id, [2, 0, 3, 0]);
     // What was refused used up no key.
-    assert_eq!(deliver(&engine, made.id, Outcome::Success, "evt"), PaymentStatus::Recorded);
+    assert_eq!(deliver(&engine, made.id, Outcome::Success, "evt"), PaymentStatus::Applied);
     assert_numbers(&engine, id, [2, 0, 1, 2]);
     assert_clean(&engine);
 }
 
-fn every_word_of_a_provider_means_success_or_failure(world: &World) {
+fn every_word_of_a_provider_has_an_outcome_in_any_case(world: &World) {
     let engine = world.engine();
-    let id = product(&engine, 10);
-    let good = ["success", "succeeded", "paid", "completed"];
-    let bad = ["failed", "failure", "cancelled", "canceled", "declined", "expired"];
-    for word in good.iter().chain(&bad) {
-        let made = order(&engine, id, 1);
-        deliver(&engine, made.id, Outcome::from_str(word).expect("a word"), word);
+    let id = product(&engine, 30);
+    let good = ["success", "succeeded", "paid", "completed", "captured", "SUCCESS", "Paid"];
+    let failed = ["failed", "failure", "declined", "refused", "Declined"];
+    let ended = ["cancelled", "canceled", "expired", "voided", "VOIDED"];
+    let neutral = ["pending", "processing", "authorized", "requires_action", "Pending"];
+    for (words, outcome) in [
+        (&good[..], Outcome::Success),
+        (&failed, Outcome::Failure),
+        (&ended, Outcome::Cancelled),
+        (&neutral, Outcome::Neutral),
+    ] {
+        for word in words {
+            let made = order(&engine, id, 1);
+            assert_eq!(Outcome::from_str(word), Ok(outcome), "{word}");
+            deliver(&engine, made.id, outcome, word);
+        }
     }
-    assert_numbers(&engine, id, [6, 0, 0, 4]);
-    for word in ["", "SUCCESS", "Paid", "success ", "pending", "refunded"] {
+    assert_numbers(&engine, id, [18, 0, 5, 7]);
+    for word in ["", "success ", "refunded", "requires action"] {
         assert!(Outcome::from_str(word).is_err(), "{word:?} was taken");
     }
+    assert_clean(&engine);
+}
+
+fn a_neutral_event_is_recorded_and_changes_nothing(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 9);
+    let (pending, paid, cancelled) =
+        (order(&engine, id, 1), order(&engine, id, 2), order(&engine, id, 3));
+    deliver(&engine, paid.id, Outcome::Success, "s");
+    deliver(&engine, cancelled.id, Outcome::Cancelled, "c");
+    let (events, version) = (all_events(&engine), engine.product(id).expect("is there").version);
+    for made in [&pending, &paid, &cancelled] {
+        let before = engine.order(made.id).expect("is there");
+        let key = format!("n-{}", made.id);
+        assert_eq!(deliver(&engine, made.id, Outcome::Neutral, &key), PaymentStatus::Recorded);
+        assert_eq!(engine.order(made.id).expect("is there"), before);
+    }
+    assert_eq!(all_events(&engine), events);
+    assert_eq!(engine.product(id).expect("is there").version, version);
+    // It waits for no order, and the key counts as any other.
+    let next = cancelled.id.0 + 1;
+    let early = PaymentEvent::for_order(next, Outcome::Neutral).key("early");
+    let first = engine.record_payment(&early).expect("taken");
+    assert_eq!((first.value.status, first.replayed), (PaymentStatus::Recorded, false));
+    assert!(engine.record_payment(&early).expect("taken").replayed);
+    let other = PaymentEvent::for_order(next, Outcome::Success).key("early");
+    assert_eq!(code(engine.record_payment(&other)), "idempotency_mismatch");
+    assert_eq!(assert_clean(&engine).waiting_events, 0);
+    assert_eq!(order(&engine, id, 1).status, OrderStatus::PendingPayment);
     assert_clean(&engine);
 }

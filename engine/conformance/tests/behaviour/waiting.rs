@@ -233,7 +233,7 @@ fn a_waiting_event_with_a_wrong_token_is_a_conflict_and_ignored(world: &World) {
     assert_eq!(story(&engine, id), expected);
     assert_eq!(assert_clean(&engine).waiting_events, 0);
     assert!(engine.record_payment(&event).expect("taken").replayed);
-    assert_eq!(deliver(&engine, next, Outcome::Success, "evt-2"), PaymentStatus::Recorded);
+    assert_eq!(deliver(&engine, next, Outcome::Success, "evt-2"), PaymentStatus::Applied);
     assert_numbers(&engine, id, [3, 0, 0, 2]);
     // A wrong one does not keep a right one beside it from counting.
     let after = next.0 + 1;

@@ -97,6 +97,7 @@ fn name_of_answer(answer: &Answer) -> &'static str {
         },
         Answer::Payment(PaymentStatus::Recorded) => "payment recorded",
         Answer::Payment(PaymentStatus::Waiting) => "payment waiting",
+        Answer::Payment(PaymentStatus::Applied) => "payment applied",
         Answer::Product(_) => "a product",
         Answer::Reclaimed { holds, orders, .. } => match (holds, orders) {
             (0, 0) => "nothing to reclaim",

@@ -191,7 +191,12 @@ fn action(kind: usize, one: usize, other: u64, ttl: u64, whose: u8, key: Option<
             let secret =
                 [Target::Absent, Target::Valid, Target::Absent, Target::Valid, Target::Wrong];
             let secret = secret[other as usize / 2 % 5];
-            let outcome = if other.is_multiple_of(2) { Outcome::Success } else { Outcome::Failure };
+            let outcome = match other % 6 {
+                1 | 3 => Outcome::Failure,
+                5 if one.is_multiple_of(3) => Outcome::Neutral,
+                5 => Outcome::Cancelled,
+                _ => Outcome::Success,
+            };
             Action::Payment { order, secret, outcome, key }
         }
         6 => {

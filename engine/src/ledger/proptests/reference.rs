@@ -171,15 +171,21 @@ impl ReferenceModel {
                 Ok(Answer::Order(self.orders[order_id].order.clone()))
             }
             Command::Payment { key, body_hash, order_id, secret, outcome } => {
-                let early = !self.orders.contains_key(order_id);
-                if !early {
+                let is_known = self.orders.contains_key(order_id);
+                let early = !is_known && *outcome != Outcome::Neutral;
+                let mut answer =
+                    if early { PaymentStatus::Waiting } else { PaymentStatus::Recorded };
+                if is_known {
                     let right = self.orders[order_id].order.payment_token.secret;
                     if secret.is_some_and(|secret| secret != right) {
                         return Err(Refusal::WrongPaymentToken(*order_id));
                     }
+                    let before = self.orders[order_id].order.status;
                     self.pay(*order_id, *outcome);
+                    if self.orders[order_id].order.status != before {
+                        answer = PaymentStatus::Applied;
+                    }
                 }
-                let answer = if early { PaymentStatus::Waiting } else { PaymentStatus::Recorded };
                 self.inbox.push(PaymentRow {
                     key: key.clone(),
                     body_hash: *body_hash,
@@ -309,11 +315,11 @@ impl ReferenceModel {
                 self.set_order(id, OrderStatus::Paid, PaymentDisposition::None);
                 self.emit_order_event(EventKind::OrderPaid, id);
             }
-            (OrderStatus::PendingPayment, Outcome::Failure) => {
+            (OrderStatus::PendingPayment, Outcome::Failure | Outcome::Cancelled) => {
                 self.set_order(id, OrderStatus::Cancelled, PaymentDisposition::None);
                 self.add_stock(order.product_id, quantity);
             }
-            (OrderStatus::Paid, Outcome::Failure) => {
+            (OrderStatus::Paid, Outcome::Failure | Outcome::Cancelled) => {
                 self.emit_order_event(EventKind::PaymentConflict, id);
             }
             (OrderStatus::Cancelled, Outcome::Success) if untouched => {
