@@ -18,8 +18,8 @@ from stockade import (
     HoldStatus,
     InsufficientStockError,
     OrderStatus,
-    PaymentStatus,
     Outcome,
+    PaymentStatus,
 )
 
 if TYPE_CHECKING:

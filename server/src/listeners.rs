@@ -116,8 +116,8 @@ async fn accept_on(file: Option<&UnixSocket>) -> io::Result<Stream> {
 fn reject_without_secrets(settings: &Settings, address: &str) -> Result<(), CommandError> {
     match settings.missing_secrets() {
         Some(missing) if !settings.insecure => Err(CommandError::Setup(format!(
-            "refusing to listen on {address} without a webhook secret and an API key: whoever \
-             reaches it could mark orders as paid and change the stock. Set {missing}, or pass \
+            "refusing to listen on {address} without a webhook secret and an API key: every \
+             client could mark orders as paid and change the stock. Set {missing}, or pass \
              --insecure",
         ))),
         _ => Ok(()),

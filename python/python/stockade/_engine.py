@@ -30,7 +30,7 @@ class Engine(_native.Engine):
     ...         order = engine.create_order(hold)
     ...     engine.record_payment("success", order_id=order.id, key="evt-1").status.value
     ...     engine.product(lamp.id).sold
-    'recorded'
+    'applied'
     2
     """
 
