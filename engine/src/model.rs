@@ -128,13 +128,18 @@ pub struct Hold {
     pub order_id: Option<OrderId>,
 }
 
+impl HoldStatus {
+    /// Returns the status at `now` of a hold that is stored with this one: it ends at
+    /// `expires_at`, whether or not the sweeper has seen it.
+    pub(crate) fn at(self, now: Timestamp, expires_at: Timestamp) -> Self {
+        if self == Self::Active && expires_at <= now { Self::Expired } else { self }
+    }
+}
+
 impl Hold {
-    /// Sets the status that the hold has at `now`: it ends at `expires_at`, whether
-    /// or not the sweeper has seen it.
+    /// Sets the status that the hold has at `now`.
     pub(crate) fn end_if_due(&mut self, now: Timestamp) {
-        if self.status == HoldStatus::Active && self.expires_at <= now {
-            self.status = HoldStatus::Expired;
-        }
+        self.status = self.status.at(now, self.expires_at);
     }
 }
 

@@ -184,15 +184,29 @@ async fn audit(engine: &AsyncEngine, matches: &ArgMatches) -> Result<ExitCode, C
 
 /// A hold as it is printed: without its token, which would authorize its use.
 #[derive(Serialize)]
-struct HoldLine<'a> {
+struct HoldLine {
     hold_id: HoldId,
     product_id: ProductId,
     qty: u32,
     status: HoldStatus,
-    created_at: &'a Timestamp,
-    expires_at: &'a Timestamp,
+    created_at: Timestamp,
+    expires_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
+}
+
+impl From<&Hold> for HoldLine {
+    fn from(hold: &Hold) -> Self {
+        Self {
+            hold_id: hold.id,
+            product_id: hold.product_id,
+            qty: hold.quantity,
+            status: hold.status,
+            created_at: hold.created_at,
+            expires_at: hold.expires_at,
+            order_id: hold.order_id,
+        }
+    }
 }
 
 async fn list_holds(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), CommandError> {
@@ -209,24 +223,12 @@ async fn list_holds(engine: &AsyncEngine, matches: &ArgMatches) -> Result<(), Co
         let page = engine.holds(query.clone()).await?;
         left = left.saturating_sub(page.items.len() as u64);
         for hold in &page.items {
-            let Hold { id, product_id, quantity, status, created_at, expires_at, .. } = hold;
-            let line = HoldLine {
-                hold_id: *id,
-                product_id: *product_id,
-                qty: *quantity,
-                status: *status,
-                created_at,
-                expires_at,
-                order_id: hold.order_id,
-            };
-            if !try_print_line(&json(&line)?)? {
+            if !try_print_line(&json(&HoldLine::from(hold))?)? {
                 return Ok(());
             }
         }
-        query.after = page.next;
-        if page.next.is_none() {
-            break;
-        }
+        let Some(next) = page.next else { break };
+        query.after = Some(next);
     }
     Ok(())
 }

@@ -271,16 +271,17 @@ async fn run_once(
         Some(speculative) => attempt_speculative(session.as_mut(), &input, speculative).await,
         None => attempt(services, session.as_mut(), &input, in_doubt).await,
     };
+    // Also of a rejected batch that turns out to be committed: only an attempt that
+    // succeeds records its rows.
+    if result.is_err() {
+        speculation.invalidate(&read_set.products);
+    }
     let result = match result {
         Err(AttemptError::Rejected(error, commit)) => {
-            speculation.invalidate(&read_set.products);
             resolve_rejected(session.as_mut(), error, commit).await
         }
         result => result,
     };
-    if result.is_err() {
-        speculation.invalidate(&read_set.products);
-    }
     match result {
         Ok(decided) => {
             let took = runtime::elapsed(since);

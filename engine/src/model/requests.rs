@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Hold, HoldId, HoldStatus, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Token,
-    named_enum,
+    HoldId, HoldStatus, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Token, named_enum,
 };
 
 /// Defines setters of optional fields that several requests have.
@@ -100,9 +99,10 @@ impl HoldQuery {
         self
     }
 
-    pub(crate) fn matches(&self, hold: &Hold) -> bool {
-        self.product_id.is_none_or(|id| id == hold.product_id)
-            && self.status.is_none_or(|status| status == hold.status)
+    /// Returns whether it asks for a hold of this product with this status.
+    pub(crate) fn matches(&self, product_id: ProductId, status: HoldStatus) -> bool {
+        self.product_id.is_none_or(|id| id == product_id)
+            && self.status.is_none_or(|wanted| wanted == status)
     }
 }
 

@@ -313,7 +313,7 @@ impl Store for SimulatedStore {
             };
             let (mut holds, now) = self.select(read).await?;
             holds.iter_mut().for_each(|hold| hold.end_if_due(now));
-            holds.retain(|hold| query.matches(hold));
+            holds.retain(|hold| query.matches(hold.product_id, hold.status));
             Ok(ListedHolds { holds, next: None })
         }))
     }

@@ -123,6 +123,11 @@ impl HoldBatch {
         self.first_id.saturating_add(self.statuses.len() as u64)
     }
 
+    /// The last id.
+    pub fn last_id(&self) -> HoldId {
+        HoldId(self.end_id().saturating_sub(1))
+    }
+
     /// Returns the position of a hold, if the row has it.
     pub fn position(&self, id: HoldId) -> Option<usize> {
         let at = usize::try_from(id.0.checked_sub(self.first_id)?).ok()?;
@@ -175,20 +180,11 @@ impl HoldBatch {
     /// Counts the holds that match a query and have ids above `after`, but for
     /// detached ones.
     pub fn holds_matching(&self, query: &HoldQuery, after: u64, now: Timestamp) -> usize {
-        if query.product_id.is_some_and(|id| id != self.product_id) {
-            return 0;
-        }
         let skipped = usize::try_from(after.saturating_add(1).saturating_sub(self.first_id));
-        let statuses = self.statuses.iter().skip(skipped.unwrap_or(usize::MAX));
-        let is_due = self.expires_at <= now;
-        let matches = |code: &&u8| match HoldStatus::from_code(i64::from(**code)) {
-            Some(HoldStatus::Active) if is_due => {
-                query.status.is_none_or(|status| status == HoldStatus::Expired)
-            }
-            Some(stored) => query.status.is_none_or(|status| status == stored),
-            None => false,
-        };
-        statuses.filter(matches).count()
+        let codes = self.statuses.iter().skip(skipped.unwrap_or(usize::MAX));
+        let statuses = codes.filter_map(|code| HoldStatus::from_code(i64::from(*code)));
+        let statuses = statuses.map(|status| status.at(now, self.expires_at));
+        statuses.filter(|status| query.matches(self.product_id, *status)).count()
     }
 
     /// Counts the holds by their statuses.

@@ -31,7 +31,7 @@ impl<D: Database> SqlStore<D> {
         let end = last_row_needed(&read, query, (after, now), wanted);
         let next = if is_full { end.or(read.last_id()) } else { end };
         if let Some(end) = end {
-            read.drop_batches_after(end.0);
+            read.drop_batches_after(end);
         }
         let Some(last) = read.last_id() else { return Ok(ListedHolds::default()) };
         // A hold that is extended between the two reads is in the second one.
@@ -43,7 +43,7 @@ impl<D: Database> SqlStore<D> {
         for hold in &mut holds {
             hold.end_if_due(now);
         }
-        holds.retain(|hold| hold.id.0 > after && query.matches(hold));
+        holds.retain(|hold| hold.id.0 > after && query.matches(hold.product_id, hold.status));
         if holds.iter().any(|hold| hold.status == HoldStatus::Converted) {
             let sql = format!("SELECT hold_id, id FROM stockade_orders WHERE hold_id {range}");
             let (orders, _) =
@@ -69,9 +69,8 @@ fn last_row_needed(
     let mut matching = 0;
     for batch in read.batches() {
         matching += batch.holds_matching(query, after, now);
-        let end = HoldId(batch.end_id().saturating_sub(1));
         if matching >= wanted {
-            return (end < last).then_some(end);
+            return Some(batch.last_id()).filter(|end| *end < last);
         }
     }
     None

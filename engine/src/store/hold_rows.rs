@@ -67,21 +67,20 @@ impl HoldRows {
     }
 
     /// Drops the rows that begin after this id.
-    pub fn drop_batches_after(&mut self, id: u64) {
-        self.batches.retain(|first_id, _| *first_id <= id);
+    pub fn drop_batches_after(&mut self, id: HoldId) {
+        self.batches.retain(|first_id, _| *first_id <= id.0);
     }
 
     /// Returns the greatest id of a hold that the rows have.
     pub fn last_id(&self) -> Option<HoldId> {
-        let (_, last) = self.batches.last_key_value()?;
-        Some(HoldId(last.end_id().saturating_sub(1)))
+        self.batches.last_key_value().map(|(_, last)| last.last_id())
     }
 
     /// Unpacks all holds, by ascending id.
-    pub fn into_holds(mut self) -> Vec<Hold> {
-        let batches = std::mem::take(&mut self.batches);
+    pub fn into_holds(self) -> Vec<Hold> {
+        let Self { batches, mut detached } = self;
         let packed = batches.values().flat_map(HoldBatch::holds);
-        let hold = |(status, hold): (u8, Hold)| match self.detached.remove(&hold.id) {
+        let hold = |(status, hold): (u8, Hold)| match detached.remove(&hold.id) {
             Some((detached, _)) => Some(detached),
             // Without its own row the status and end of a detached hold are unknown.
             None => (status != DETACHED).then_some(hold),
