@@ -57,14 +57,16 @@ impl AuditReport {
 pub struct Units {
     /// Received in all, less those written off.
     pub received: i128,
-    /// Available to hold.
+    /// In stock, safety stocks included.
     pub stock: i128,
     /// In active holds.
     pub held: i128,
     /// In unpaid orders.
     pub pending: i128,
-    /// In paid orders.
+    /// In paid orders, less those refunded.
     pub sold: i128,
+    /// Refunded and not for sale again.
+    pub returned: i128,
 }
 
 /// A violated invariant.
@@ -82,19 +84,20 @@ pub struct Finding {
 named_enum!(
     /// An invariant that an audit checks.
     Check {
-        /// `received = stock + held + pending + sold`, for each product.
+        /// `received = stock + held + pending + sold + returned`, for each product.
         Conservation = "conservation",
         /// A product's `held` is the sum of its active holds.
         Held = "held",
         /// A product's `pending` is the sum of its unpaid orders.
         Pending = "pending",
-        /// A product's `sold` is the sum of its paid orders, those that retention has
-        /// deleted included.
+        /// A product's `sold` is the sum of its paid orders less what was refunded, those
+        /// that retention has deleted included.
         Sold = "sold",
         /// A converted hold has an order, every hold a product, an extended hold its own
-        /// row, and a customer's entry an active hold.
+        /// row, and what is kept of its customer fits it.
         GhostHold = "ghost_hold",
-        /// An order has a converted hold of the same product and quantity.
+        /// An order has a converted hold of the same product and quantity, and what is
+        /// kept of its customer and its disposition fits it.
         OrphanOrder = "orphan_order",
         /// A payment event that waits has no order yet, and is marked as waiting.
         StuckEvent = "stuck_event",
@@ -105,6 +108,11 @@ named_enum!(
         /// A row of holds counts what its packed statuses say, and shares no id with
         /// another row.
         HoldBatch = "hold_batch",
+        /// A product's `returned` is the sum of what its orders' lines say, those that
+        /// retention has deleted included.
+        Returned = "returned",
+        /// No two products have the same SKU.
+        Sku = "sku",
     }
 );
 
@@ -125,6 +133,8 @@ mod tests {
             Check::NextDue,
             Check::CacheDrift,
             Check::HoldBatch,
+            Check::Returned,
+            Check::Sku,
         ] {
             assert_eq!(serde_json::to_value(check).expect("a string"), check.as_str());
         }

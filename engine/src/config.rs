@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::mechanisms::Mechanisms;
-use crate::model::{parse_bool, parse_duration};
+use crate::model::{Currency, InvalidArgument, parse_bool, parse_duration};
 
 /// What to do with a payment that arrives after its order was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -80,6 +80,12 @@ impl Value for Migrate {
             "off" => Ok(Self::Off),
             _ => Err("expected auto, check or off".to_owned()),
         }
+    }
+}
+
+impl Value for Currency {
+    fn parse(text: &str) -> std::result::Result<Self, String> {
+        text.parse().map_err(|error: InvalidArgument| error.to_string())
     }
 }
 
@@ -159,12 +165,17 @@ config! {
     redis_ca: String = "", "PEM file with the CA certificates trusted for Redis over TLS; empty for the system's";
     redis_cert: String = "", "PEM file with the client certificate for Redis; empty for none";
     redis_key: String = "", "PEM file with the private key of redis_cert";
+    currency: Currency = "EUR", "Currency (ISO 4217) of the price of a product that names none";
     hold_ttl: Duration = "120s", "Default time to live of a hold";
     hold_ttl_max: Duration = "24h", "Longest total time to live of a hold, extensions included";
     payment_ttl: Duration = "30m", "Time after which an unpaid order is cancelled; 0 for never";
+    payment_ttl_max: Duration = "7days", "Longest time that an order may stay unpaid, extensions included";
+    failed_payment_grace: Duration = "0s", "How long an unpaid order lives on after the first failed attempt to pay it; 0 cancels it at once";
     late_payment: LatePayment = "re_reserve", "Payment for a cancelled order: re_reserve its units if available, or always refund";
     max_per_hold: u32 = "1000000", "Most units that one hold may have of a product";
-    max_per_customer: u32 = "0", "Most units of one product in all active holds of one customer; 0 for no limit";
+    max_per_customer: u32 = "0", "Most units of one product for one customer: in active holds, and within customer_window in orders; 0 for no limit";
+    customer_window: Duration = "0s", "How long the units that a customer has paid for count for max_per_customer, those of unpaid orders included; 0 counts active holds alone";
+    early_payment_ttl: Duration = "10m", "How long a payment event that names an order by its id waits for that order";
     cart_lines_max: usize = "100", "Most lines in a cart";
     require_hold_token: bool = "false", "Whether order, release and extend require the hold's token, so that no caller uses another's hold";
     strict: bool = "false", "Whether requests are refused with unavailable while Redis is down, rather than served with the row lock alone";
@@ -209,8 +220,14 @@ impl Config {
             return refuse("hold_ttl must be over 0 and at most hold_ttl_max");
         }
         // Ten years, so that no timestamp overflows.
-        if self.hold_ttl_max.max(self.payment_ttl) > Duration::from_secs(10 * 366 * 86_400) {
-            return refuse("hold_ttl_max and payment_ttl must be at most ten years");
+        let longest = self.hold_ttl_max.max(self.payment_ttl_max).max(self.failed_payment_grace);
+        if longest > Duration::from_secs(10 * 366 * 86_400) {
+            return refuse(
+                "hold_ttl_max, payment_ttl_max and failed_payment_grace must be at most ten years",
+            );
+        }
+        if self.payment_ttl > self.payment_ttl_max {
+            return refuse("payment_ttl must be at most payment_ttl_max");
         }
         if self.max_per_hold == 0 || self.cart_lines_max == 0 || self.sweep_batch == 0 {
             return refuse("max_per_hold, cart_lines_max and sweep_batch must be at least 1");
@@ -228,6 +245,17 @@ impl Config {
         }
         if !self.order_retention.is_zero() && self.order_retention < self.retention {
             return refuse("order_retention must be 0 or at least retention");
+        }
+        if !self.retention.is_zero()
+            && !self.order_retention.is_zero()
+            && self.customer_window > self.order_retention
+        {
+            return refuse("customer_window must be at most order_retention");
+        }
+        // Ten years, as above.
+        if self.customer_window.max(self.early_payment_ttl) > Duration::from_secs(10 * 366 * 86_400)
+        {
+            return refuse("customer_window and early_payment_ttl must be at most ten years");
         }
         // An empty hash tag would put each key of a product into another slot.
         if self.redis_prefix.contains("{}") {

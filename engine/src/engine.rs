@@ -20,9 +20,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features;
 use crate::local;
 use crate::model::{
-    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldPage, HoldQuery, HoldRequest, NewProduct,
-    Order, OrderId, OrderRequest, PaymentEvent, PaymentReceipt, Product, ProductId, ProductPage,
-    ReleaseRequest, Replayable, StockAdjustment,
+    CancelRequest, Cart, CartId, CartRequest, ChangeQuantityRequest, Erased, Event,
+    ExtendCartRequest, ExtendOrderRequest, ExtendRequest, Hold, HoldId, HoldPage, HoldQuery,
+    HoldRequest, NewProduct, Order, OrderId, OrderPage, OrderQuery, OrderRequest, PaymentEvent,
+    PaymentReceipt, PaymentReference, Product, ProductChange, ProductId, ProductPage, ProductRef,
+    PutOutcome, PutProduct, RefundRequest, ReleaseCartRequest, ReleaseRequest, Replayable,
+    RestockRequest, StockAdjustment, WaitingPayment, WaitingPaymentPage,
 };
 use crate::rpc::{self, RemoteCall};
 use crate::sweeper::SweepReport;
@@ -199,6 +202,12 @@ impl AsyncEngine {
             Some(response) => Ok(response),
             None => self.backend.call(request, None).await,
         }
+    }
+
+    /// Returns the settings that the engine was opened with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.backend.config()
     }
 
     /// Returns the metrics, as [`Engine::metrics_text`] does.

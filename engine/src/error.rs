@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Refusal;
-use crate::model::{InvalidArgument, OrderId, ShortLine};
+use crate::model::{InvalidArgument, OffSale, OrderId, ProductId, ShortLine, UnusableHold};
 use crate::rpc::RpcError;
 
 macro_rules! kinds {
@@ -46,7 +46,7 @@ kinds! {
     InvalidArgument = 1, "invalid_argument";
     /// The request exceeds the units that one hold may have, or one customer.
     QuantityLimit = 2, "quantity_limit";
-    /// No such product, hold or order.
+    /// No such product, hold, cart or order.
     NotFound = 3, "not_found";
     /// The hold is for another product; it is unchanged.
     ProductMismatch = 4, "product_mismatch";
@@ -73,6 +73,21 @@ kinds! {
     /// The product has changed since the caller read it (optimistic concurrency);
     /// this request changed nothing. Read it again and retry.
     VersionMismatch = 14, "version_mismatch";
+    /// The name is taken: another product, or another order, has it;
+    /// [`Error::product_id`] names the product, [`Error::order_id`] the order.
+    AlreadyExists = 15, "already_exists";
+    /// The product is not for sale now; [`Error::off_sale`] says why.
+    NotOnSale = 16, "not_on_sale";
+    /// The order is paid, so that it can only be refunded.
+    AlreadyPaid = 17, "already_paid";
+    /// The order is cancelled.
+    OrderCancelled = 18, "order_cancelled";
+    /// The order was never paid, so that nothing can be refunded.
+    NotPaid = 19, "not_paid";
+    /// More money or more units than are left to refund.
+    RefundTooLarge = 20, "refund_too_large";
+    /// Fewer units of the order are returned than are to be restocked.
+    NothingReturned = 21, "nothing_returned";
 }
 
 impl fmt::Display for ErrorKind {
@@ -86,6 +101,9 @@ impl fmt::Display for ErrorKind {
 pub(crate) struct Details {
     pub short: Vec<ShortLine>,
     pub order_id: Option<OrderId>,
+    pub holds: Vec<UnusableHold>,
+    pub product_id: Option<ProductId>,
+    pub off_sale: Option<OffSale>,
 }
 
 /// Why a call failed or was refused.
@@ -196,10 +214,30 @@ impl Error {
         &self.0.details.short
     }
 
-    /// The order that used the hold up, for `hold_already_used`.
+    /// The order that used the hold up, for `hold_already_used`, or that has the name,
+    /// for `already_exists`.
     #[must_use]
     pub fn order_id(&self) -> Option<OrderId> {
         self.0.details.order_id
+    }
+
+    /// The product that has the id or SKU, for `already_exists`, or that is not for
+    /// sale, for `not_on_sale`.
+    #[must_use]
+    pub fn product_id(&self) -> Option<ProductId> {
+        self.0.details.product_id
+    }
+
+    /// Why the product is not for sale, with the moment, for `not_on_sale`.
+    #[must_use]
+    pub fn off_sale(&self) -> Option<OffSale> {
+        self.0.details.off_sale
+    }
+
+    /// Each hold that cannot be used, of a request that names several, in its order.
+    #[must_use]
+    pub fn holds(&self) -> &[UnusableHold] {
+        &self.0.details.holds
     }
 
     /// Whether this refusal repeats the answer of an earlier call with the
@@ -232,6 +270,25 @@ impl Error {
         let mut details = Details::default();
         let (kind, message) = match refusal {
             Refusal::NoProduct(id) => (ErrorKind::NotFound, format!("there is no product {id}")),
+            Refusal::NoSku(sku) => {
+                (ErrorKind::NotFound, format!("there is no product with the SKU `{sku}`"))
+            }
+            Refusal::NotOnSale(id, why) => {
+                (details.product_id, details.off_sale) = (Some(id), Some(why));
+                (ErrorKind::NotOnSale, format!("product {id} {why}"))
+            }
+            Refusal::IdTaken(id) => {
+                details.product_id = Some(id);
+                (ErrorKind::AlreadyExists, format!("there is a product {id} already"))
+            }
+            Refusal::SkuTaken(id, sku) => {
+                details.product_id = Some(id);
+                (ErrorKind::AlreadyExists, format!("product {id} has the SKU `{sku}` already"))
+            }
+            Refusal::EmptySale(from, until) => (
+                ErrorKind::InvalidArgument,
+                format!("a sale must begin before it ends, not from {from} until {until}"),
+            ),
             Refusal::NoHold(id) => (ErrorKind::NotFound, format!("there is no hold {id}")),
             Refusal::NoHoldToken(id) => {
                 (ErrorKind::Unauthorized, format!("hold {id} requires its token"))
@@ -239,9 +296,20 @@ impl Error {
             Refusal::WrongHoldToken(id) => {
                 (ErrorKind::Unauthorized, format!("the token does not match hold {id}"))
             }
+            Refusal::NoCart(id) => (ErrorKind::NotFound, format!("there is no cart {id}")),
+            Refusal::NoCartToken(id) => {
+                (ErrorKind::Unauthorized, format!("cart {id} requires its token"))
+            }
+            Refusal::WrongCartToken(id) => {
+                (ErrorKind::Unauthorized, format!("the token does not match cart {id}"))
+            }
             Refusal::ProductMismatch { hold_id, asked } => {
                 (ErrorKind::ProductMismatch, format!("hold {hold_id} is not for product {asked}"))
             }
+            Refusal::SkuMismatch { hold_id, asked } => (
+                ErrorKind::ProductMismatch,
+                format!("hold {hold_id} is not for the product with the SKU `{asked}`"),
+            ),
             Refusal::Insufficient(short) => {
                 let lines: Vec<String> = short
                     .iter()
@@ -268,6 +336,37 @@ impl Error {
                 details.order_id = order_id;
                 (ErrorKind::HoldAlreadyUsed, format!("hold {hold_id} was already used"))
             }
+            Refusal::NoOrder(id) => (ErrorKind::NotFound, format!("there is no order {id}")),
+            Refusal::UnusableHolds(refusals) => return Self::unusable(refusals, replayed),
+            Refusal::MixedCurrencies(currency) => (
+                ErrorKind::InvalidArgument,
+                format!("an order has one currency: not all its products are sold in {currency}"),
+            ),
+            Refusal::AmountDecimals(currency) => (
+                ErrorKind::InvalidArgument,
+                format!("an amount in {currency} has at most {} decimals", currency.decimals()),
+            ),
+            Refusal::AmountTooLarge => {
+                (ErrorKind::InvalidArgument, "the order's amount is too large".to_owned())
+            }
+            Refusal::ReferenceTaken(id) => {
+                details.order_id = Some(id);
+                (ErrorKind::AlreadyExists, format!("order {id} has this reference already"))
+            }
+            Refusal::AlreadyPaid(id) => {
+                (ErrorKind::AlreadyPaid, format!("order {id} is paid; it can be refunded"))
+            }
+            Refusal::OrderCancelled(id) => {
+                (ErrorKind::OrderCancelled, format!("order {id} is cancelled"))
+            }
+            Refusal::NotPaid(id) => (ErrorKind::NotPaid, format!("order {id} was not paid")),
+            Refusal::RefundTooLarge(id, why) => {
+                (ErrorKind::RefundTooLarge, format!("order {id} cannot be refunded: {why}"))
+            }
+            Refusal::NothingReturned(id) => (
+                ErrorKind::NothingReturned,
+                format!("order {id} has fewer units returned than are to be restocked"),
+            ),
             Refusal::KeyMismatch => (
                 ErrorKind::IdempotencyMismatch,
                 "the idempotency key was used for another request".to_owned(),
@@ -279,11 +378,31 @@ impl Error {
                 ErrorKind::InvalidArgument,
                 format!("product {id} would have more than {} units", i64::MAX),
             ),
+            Refusal::VersionMismatch { asked, version: 0, .. } => (
+                ErrorKind::VersionMismatch,
+                format!("there is no product that could have version {asked}"),
+            ),
             Refusal::VersionMismatch { product_id, asked, version } => (
                 ErrorKind::VersionMismatch,
                 format!("product {product_id} has version {version}, not {asked}; read it again"),
             ),
         };
+        Self::with_details(kind, message, details, replayed)
+    }
+
+    /// Converts the refusals of several holds: kind and message are those of the first.
+    fn unusable(refusals: Vec<Refusal>, replayed: bool) -> Self {
+        let mut details = Details::default();
+        let mut first = None;
+        for refusal in refusals {
+            let hold_id = refusal.hold_id();
+            let error = Self::refused(refusal, replayed);
+            let (code, order_id) = (error.code().to_owned(), error.order_id());
+            details.holds.extend(hold_id.map(|hold_id| UnusableHold { hold_id, code, order_id }));
+            first.get_or_insert((error.kind(), error.message().to_owned()));
+        }
+        let (kind, message) = first.unwrap_or((ErrorKind::Internal, String::new()));
+        details.order_id = details.holds.first().and_then(|hold| hold.order_id);
         Self::with_details(kind, message, details, replayed)
     }
 }

@@ -6,25 +6,34 @@
 //! written in one transaction or not at all.
 
 mod batch_state;
+mod carts;
 mod commands;
 mod dispatch;
 mod holds;
 mod orders;
 mod payments;
 mod policy;
+mod products;
 #[cfg(test)]
 mod proptests;
+mod quantities;
+mod refunds;
 mod rows;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use batch_state::is_paid_by;
 pub(crate) use commands::{
-    Answer, Command, CommandResult, Decision, IdempotencyKey, NewHold, Refusal,
+    Answer, Command, CommandResult, Decision, IdempotencyKey, NewHold, NewStock, OrderTerms,
+    PaymentTerms, Refund, Refusal,
 };
 pub(crate) use policy::Policy;
+pub(crate) use products::{ProductCommand, ProductTerms, ProductWrite};
+#[cfg(test)]
+pub(crate) use rows::OrderMove;
 pub(crate) use rows::{
-    Changes, CustomerHold, Due, HoldMove, IdMap, KeyRow, LedgerEvent, OrderMove, OrderRow,
-    PaymentRow, ProductChange, ProductRow, Rows,
+    Changes, CustomerHold, CustomerOrder, Due, EventDetails, HoldMove, IdMap, KeyRow, LedgerEvent,
+    OrderChange, OrderRow, PaymentRow, ProductRow, ProductRowChange, QuantityChange, Rows, UNPAID,
 };
 
 use crate::model::Timestamp;

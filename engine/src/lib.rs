@@ -122,6 +122,7 @@ mod runtime;
 mod services;
 #[cfg(test)]
 mod simulation;
+mod sku_index;
 mod store;
 mod sweeper;
 mod sweeper_waker;
@@ -140,11 +141,15 @@ pub use error::{Error, ErrorKind, Result};
 #[doc(hidden)]
 pub use mechanisms::Mechanism;
 pub use model::{
-    CartRequest, Event, EventKind, ExtendRequest, Hold, HoldId, HoldPage, HoldQuery, HoldRequest,
-    HoldStatus, InvalidArgument, Money, NewProduct, Order, OrderId, OrderRequest, OrderStatus,
-    Outcome, PaymentDisposition, PaymentEvent, PaymentReceipt, PaymentStatus, PaymentToken,
-    Product, ProductId, ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment,
-    Timestamp, Token, parse_bool, parse_duration, parse_quantity,
+    CancelRequest, Cart, CartId, CartLine, CartRequest, Change, ChangeQuantityRequest, Currency,
+    Erased, Event, EventKind, ExtendCartRequest, ExtendOrderRequest, ExtendRequest, Hold, HoldId,
+    HoldPage, HoldQuery, HoldRequest, HoldStatus, InvalidArgument, LineUnits, Metadata, Money,
+    NewProduct, OffSale, Order, OrderId, OrderLine, OrderLines, OrderPage, OrderQuery,
+    OrderRequest, OrderStatus, OrderedHold, Outcome, PaymentDisposition, PaymentEvent,
+    PaymentReceipt, PaymentReference, PaymentStatus, PaymentToken, Product, ProductChange,
+    ProductId, ProductPage, ProductRef, PutOutcome, PutProduct, RefundRequest, ReleaseCartRequest,
+    ReleaseRequest, Replayable, RestockRequest, ShortLine, StockAdjustment, Timestamp, Token,
+    UnusableHold, WaitingPayment, WaitingPaymentPage, parse_bool, parse_duration, parse_quantity,
 };
 pub use rpc::RemoteCall;
 pub use sweeper::SweepReport;

@@ -3,10 +3,15 @@
 //! This module wires the parts together, opens and closes them;
 //! [`operations`] takes each call through them.
 
+mod carts;
 mod commands;
-mod create_product;
 mod forked;
+mod lists;
 mod operations;
+mod order_commands;
+mod order_operations;
+pub(crate) mod product_commands;
+mod products;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +31,14 @@ use crate::error::{Error, Result};
 use crate::lifecycle::Lifecycle;
 use crate::lock::{self, Lock};
 use crate::metrics::Metrics;
+use crate::model::ProductRef;
 use crate::process_shared::ProcessShared;
 use crate::product_index::ProductIndex;
 use crate::redis_connection::RedisConnection;
 use crate::retention::Retention;
 use crate::runtime::Runtime;
 use crate::services::{Services, policy};
+use crate::sku_index::SkuIndex;
 use crate::store::{StoreError, StoreOptions, identity, open_store};
 use crate::sweeper::Sweeper;
 use crate::sweeper_waker::SweeperWaker;
@@ -101,11 +108,13 @@ impl LocalBackend {
             Arc::clone(&metrics),
         ));
         let runtime = Runtime::Tokio(Handle::current());
+        let sku_index = SkuIndex::new(&store, &runtime, config.cache_products);
         Ok(Self::assemble(Services {
             policy: policy(&config),
             config,
             clock,
             product_index: ProductIndex::new(&store, &runtime),
+            sku_index,
             store,
             lock,
             cache,
@@ -139,9 +148,14 @@ impl Backend for LocalBackend {
     }
 
     fn respond_from_memory(&self, request: &Request) -> Option<Response> {
-        let Request::Product { id } = request else { return None };
-        let cached = self.services.cache.peek(*id, self.services.store.now())?;
-        Some(Response::Product(cached.product.clone()))
+        let Request::Product(named) = request else { return None };
+        let id = match named {
+            ProductRef::Id(id) => *id,
+            ProductRef::Sku(sku) => self.services.sku_index.peek(sku)?,
+        };
+        let cached = self.services.cache.peek(id, self.services.store.now())?;
+        products::is_named(&cached.product, named)
+            .then(|| Response::Product(cached.product.clone()))
     }
 
     fn check_serves_remotes(&self) -> Result<()> {

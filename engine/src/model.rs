@@ -4,24 +4,43 @@
 //! Durations in requests are [`std::time::Duration`]; times in responses are UTC
 //! [`Timestamp`]s of the store's clock.
 
+mod cart;
+mod currency;
 mod ids;
+mod lists;
 mod money;
 mod named_enum;
+mod order;
+mod order_requests;
+mod product;
+mod product_requests;
 mod requests;
 mod time;
 
 use serde::{Deserialize, Serialize};
 
-pub use ids::{
-    HoldId, OrderId, PaymentToken, ProductId, Token, parse_bool, parse_duration, parse_quantity,
+pub use cart::{
+    Cart, CartLine, CartRequest, ChangeQuantityRequest, ExtendCartRequest, ReleaseCartRequest,
 };
-pub(crate) use ids::{TokenDeriver, TokenSeed};
+pub use currency::Currency;
+pub use ids::{
+    CartId, HoldId, OrderId, PaymentToken, ProductId, Token, parse_bool, parse_duration,
+    parse_quantity,
+};
+pub(crate) use ids::{EXACT_ID_MAX, TokenDeriver, TokenSeed};
+pub use lists::{Erased, HoldQuery, OrderPage, OrderQuery, WaitingPayment, WaitingPaymentPage};
 pub use money::Money;
 pub(crate) use named_enum::{Coded, named_enum};
-pub use requests::{
-    CartRequest, ExtendRequest, HoldQuery, HoldRequest, NewProduct, OrderRequest, Outcome,
-    PaymentEvent, ReleaseRequest, StockAdjustment,
+pub use order::{Order, OrderLine, OrderLines, OrderStatus, PaymentDisposition};
+pub use order_requests::{
+    CancelRequest, ExtendOrderRequest, LineUnits, OrderRequest, OrderedHold, PaymentReference,
+    RefundRequest, RestockRequest,
 };
+pub use product::{Metadata, OffSale, Product, ProductPage, ProductRef};
+pub use product_requests::{
+    Change, NewProduct, ProductChange, PutOutcome, PutProduct, StockAdjustment,
+};
+pub use requests::{ExtendRequest, HoldRequest, Outcome, PaymentEvent, ReleaseRequest};
 pub use time::Timestamp;
 
 /// Why a value cannot be parsed; converts into an `invalid_argument`
@@ -48,46 +67,18 @@ pub struct ShortLine {
     pub available: u64,
 }
 
-/// A product and its units by state.
-///
-/// `received = stock + held + pending + sold` holds after every commit.
+/// One hold of a request that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Product {
-    /// The product's id.
-    pub id: ProductId,
-    /// The name.
-    pub name: String,
-    /// The price of one unit.
-    pub price: Money,
-    /// Units available to hold.
-    pub stock: u64,
-    /// Units in active holds.
-    pub held: u64,
-    /// Units in unpaid orders.
-    pub pending: u64,
-    /// Units in paid orders.
-    pub sold: u64,
-    /// Raised by one by each commit that changes the product's units.
-    pub version: u64,
-}
-
-impl Product {
-    /// All units ever received, less those written off.
-    #[must_use]
-    pub fn received(&self) -> u64 {
-        self.stock + self.held + self.pending + self.sold
-    }
-}
-
-/// One page of products, by ascending id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ProductPage {
-    /// The products of this page.
-    pub items: Vec<Product>,
-    /// The `after` of the next page; `None` on the last one.
-    pub next: Option<ProductId>,
+pub struct UnusableHold {
+    /// The hold.
+    pub hold_id: HoldId,
+    /// The stable code of the reason, as [`ErrorKind::code`](crate::ErrorKind::code)
+    /// names it.
+    pub code: String,
+    /// The order that used the hold up, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
 }
 
 named_enum!(
@@ -112,6 +103,9 @@ pub struct Hold {
     pub id: HoldId,
     /// The held product.
     pub product_id: ProductId,
+    /// The product's SKU, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
     /// Units held.
     pub quantity: u32,
     /// The status.
@@ -126,6 +120,13 @@ pub struct Hold {
     /// The order that a converted hold became; set only when the hold was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
+    /// The cart that the hold was created with; `None` for a lone hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cart_id: Option<CartId>,
+    /// The customer that it was created for, if any; set only when the hold was created
+    /// or read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
 }
 
 impl HoldStatus {
@@ -152,55 +153,6 @@ pub struct HoldPage {
     pub items: Vec<Hold>,
     /// The `after` of the next page; `None` on the last one.
     pub next: Option<HoldId>,
-}
-
-named_enum!(
-    /// The status of an order.
-    OrderStatus {
-        /// No payment event has arrived yet.
-        PendingPayment = "pending_payment",
-        /// The payment succeeded and the units are sold.
-        Paid = "paid",
-        /// The payment failed or did not arrive in time; the units were returned.
-        Cancelled = "cancelled",
-    }
-);
-
-named_enum!(
-    /// What happened to a payment that arrived after its order was cancelled.
-    PaymentDisposition {
-        /// There was no such payment.
-        None = "none",
-        /// The units were available and reserved again; the order is paid.
-        ReReserved = "re_reserved",
-        /// The units were not available, or the `late_payment` setting is `refund`: the
-        /// payment must be refunded.
-        NeedsRefund = "needs_refund",
-    }
-);
-
-/// A hold that became an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Order {
-    /// The order's id.
-    pub id: OrderId,
-    /// The hold that it was created from.
-    pub hold_id: HoldId,
-    /// The ordered product.
-    pub product_id: ProductId,
-    /// Units ordered.
-    pub quantity: u32,
-    /// The status.
-    pub status: OrderStatus,
-    /// The token by which a payment provider refers to this order.
-    pub payment_token: PaymentToken,
-    /// What happened to a late payment.
-    pub payment_disposition: PaymentDisposition,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
 }
 
 named_enum!(
@@ -265,6 +217,29 @@ named_enum!(
         PaymentNeedsRefund = "payment.needs_refund",
         /// An operator received or wrote off goods.
         StockAdjusted = "stock.adjusted",
+        /// A pending order may be paid until later.
+        OrderExtended = "order.extended",
+        /// Money of a paid order was given back; its units, if any, went from sold to
+        /// returned.
+        OrderRefunded = "order.refunded",
+        /// Units of a refunded order went from returned to stock.
+        OrderRestocked = "order.restocked",
+        /// An attempt to pay a pending order failed; another may follow.
+        PaymentAttemptFailed = "payment.attempt_failed",
+        /// A payment of another amount or currency than the order's arrived.
+        PaymentAmountMismatch = "payment.amount_mismatch",
+        /// A second payment of a paid order arrived; it must be refunded.
+        PaymentDuplicate = "payment.duplicate",
+        /// The quantity of an active hold was changed.
+        HoldChanged = "hold.changed",
+        /// A product was made.
+        ProductCreated = "product.created",
+        /// A product was changed, or is sold again after it was archived.
+        ProductChanged = "product.changed",
+        /// A product was archived: it is no longer sold.
+        ProductArchived = "product.archived",
+        /// A customer's name was erased.
+        CustomerErased = "customer.erased",
     }
 );
 
@@ -277,18 +252,33 @@ pub struct Event {
     /// The kind.
     #[serde(rename = "type")]
     pub kind: EventKind,
-    /// The product.
+    /// The product; 0 for an event that concerns none, such as `customer.erased`.
     pub product_id: ProductId,
+    /// The SKU that the product has when the event is read, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
     /// The hold, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold_id: Option<HoldId>,
     /// The order, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// Units moved; negative if an operator wrote them off.
+    /// The customer of the hold or the order, if one was named; after an erasure the
+    /// name that replaced theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
+    /// Units moved; negative if an operator wrote them off, or a hold returned some
+    /// and kept the others.
     pub quantity: i64,
     /// The product's version after the transition's commit.
     pub version: u64,
     /// The time of the transition.
     pub at: Timestamp,
+    /// The reason that was given for an adjustment of stock; `import` for one by
+    /// [`PutProduct`] or [`ProductChange`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The product's metadata after an event about the product itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
 }

@@ -4,13 +4,15 @@
 //! Entries are inserted as this process creates holds and orders; any other is
 //! looked up in the store, and callers that arrive during a lookup share the
 //! next one. An entry is immutable unless the store is restored from a backup,
-//! which is why entries expire. One entry has consecutive ids of one product.
+//! which is why entries expire. One entry has consecutive ids of the
+//! same products.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -51,10 +53,13 @@ struct State {
     is_looking_up: bool,
 }
 
-/// Consecutive ids by the first of them, with the id after the last.
-type Ranges = BTreeMap<u64, (u64, ProductId)>;
+/// The products of a hold or an order; only those of an order of several are allocated.
+pub(crate) type Products = SmallVec<[ProductId; 1]>;
 
-type LookupResult = Result<Option<ProductId>>;
+/// Consecutive ids by the first of them, with the id after the last.
+type Ranges = BTreeMap<u64, (u64, Products)>;
+
+type LookupResult = Result<Option<Products>>;
 
 impl ProductIndex {
     /// Lookups run on `runtime`.
@@ -70,7 +75,7 @@ impl ProductIndex {
 }
 
 impl Table {
-    pub fn remember(&self, created: impl ExactSizeIterator<Item = (u64, ProductId)>) {
+    pub fn remember(&self, created: impl ExactSizeIterator<Item = (u64, Products)>) {
         if created.len() > 0 {
             self.state.lock().insert(created);
         }
@@ -81,8 +86,8 @@ impl Table {
     pub async fn find(self: &Arc<Self>, id: u64) -> LookupResult {
         let looked_up = {
             let mut state = self.state.lock();
-            if let Some(product) = state.get(id) {
-                return Ok(Some(product));
+            if let Some(products) = state.get(id) {
+                return Ok(Some(products));
             }
             let (result, looked_up) = oneshot::channel();
             state.waiting.push((id, result));
@@ -113,11 +118,12 @@ impl Table {
             let ids: Vec<u64> = batch.iter().map(|(id, _)| *id).collect();
             let owners = self.store.owners(self.kind, &ids).await.map_err(Error::from);
             if let Ok(owners) = &owners {
-                self.state.lock().insert(owners.iter().map(|(id, product)| (*id, *product)));
+                let found = owners.iter().map(|(id, products)| (*id, products.clone()));
+                self.state.lock().insert(found);
             }
             for (id, result) in batch {
-                let product = owners.as_ref().map(|owners| owners.get(&id).copied());
-                let _ = result.send(product.map_err(Clone::clone));
+                let products = owners.as_ref().map(|owners| owners.get(&id).cloned());
+                let _ = result.send(products.map_err(Clone::clone));
             }
         }
     }
@@ -144,50 +150,54 @@ impl State {
         }
     }
 
-    fn get(&mut self, id: u64) -> Option<ProductId> {
+    fn get(&mut self, id: u64) -> Option<Products> {
         self.rotate();
         let find = |ranges: &Ranges| {
-            let (_, (end, product)) = ranges.range(..=id).next_back()?;
-            (id < *end).then_some(*product)
+            let (_, (end, products)) = ranges.range(..=id).next_back()?;
+            (id < *end).then(|| products.clone())
         };
         find(&self.current).or_else(|| find(&self.previous))
     }
 
-    fn insert(&mut self, created: impl Iterator<Item = (u64, ProductId)>) {
+    fn insert(&mut self, created: impl Iterator<Item = (u64, Products)>) {
         self.rotate();
         if self.current.len() >= GENERATION_MAX {
             self.previous = std::mem::take(&mut self.current);
             self.since = runtime::now();
         }
-        let mut last: Option<(u64, u64, ProductId)> = None;
-        for (id, product) in created {
+        let mut last: Option<(u64, u64, Products)> = None;
+        for (id, products) in created {
             last = match last {
-                Some((first, end, of)) if end == id && of == product => Some((first, id + 1, of)),
+                Some((first, end, of)) if end == id && of == products => Some((first, id + 1, of)),
                 Some((first, end, of)) => {
                     self.current.insert(first, (end, of));
-                    Some((id, id + 1, product))
+                    Some((id, id + 1, products))
                 }
-                None => Some((id, id + 1, product)),
+                None => Some((id, id + 1, products)),
             };
         }
-        self.current.extend(last.map(|(first, end, product)| (first, (end, product))));
+        self.current.extend(last.map(|(first, end, products)| (first, (end, products))));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
 
     #[test]
     fn an_entry_expires_within_two_generations() {
         let mut state = State::new();
         let ago = |time| Instant::now().checked_sub(time).expect("uptime");
-        state.insert([(1, ProductId(7))].into_iter());
+        state.insert([(1, smallvec![ProductId(7)])].into_iter());
         state.since = ago(GENERATION_TTL);
-        state.insert([(2, ProductId(8))].into_iter());
-        assert_eq!((state.get(1), state.get(2)), (Some(ProductId(7)), Some(ProductId(8))));
+        state.insert([(2, smallvec![ProductId(8), ProductId(9)])].into_iter());
+        let two: Products = smallvec![ProductId(8), ProductId(9)];
+        assert_eq!(state.get(1), Some(smallvec![ProductId(7)]));
+        assert_eq!(state.get(2), Some(two.clone()));
         state.since = ago(GENERATION_TTL);
-        assert_eq!((state.get(1), state.get(2)), (None, Some(ProductId(8))));
+        assert_eq!((state.get(1), state.get(2)), (None, Some(two)));
         state.since = ago(2 * GENERATION_TTL);
         assert_eq!(state.get(2), None);
     }
@@ -195,11 +205,13 @@ mod tests {
     #[test]
     fn consecutive_ids_of_one_product_share_an_entry() {
         let mut state = State::new();
-        let of = |ids: std::ops::Range<u64>, product| ids.map(move |id| (id, ProductId(product)));
+        let of = |ids: std::ops::Range<u64>, product| {
+            ids.map(move |id| (id, smallvec![ProductId(product)]))
+        };
         state.insert(of(3..6, 7).chain(of(6..8, 9)).chain(of(10..11, 9)));
         assert_eq!(state.current.len(), 3);
         let found: Vec<_> =
-            (2..12).map(|id| state.get(id).map_or(0, |product| product.0)).collect();
+            (2..12).map(|id| state.get(id).map_or(0, |products| products[0].0)).collect();
         assert_eq!(found, [0, 7, 7, 7, 9, 9, 0, 0, 9, 0]);
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod connection;
 mod counters;
 mod hold_combiner;
+mod product_import;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -87,6 +88,14 @@ impl RemoteBackend {
             Request::CreateHoldBatch { requests } => {
                 let results = self.holds.create_hold_batch(requests).await;
                 return results.map(Response::CreateHoldBatch);
+            }
+            Request::PutProducts { requests } => {
+                let sending = product_import::put_products(Arc::clone(&self.client), requests);
+                let handle = &self.client.connector.tasks.handle;
+                let results = AbortOnDropHandle::new(handle.spawn(sending)).await;
+                return results.map(Response::PutProducts).map_err(|error| {
+                    Error::caused(ErrorKind::Unavailable, hold_combiner::RUNTIME_ENDED, error)
+                });
             }
             request => PendingCall::new(request)?,
         };

@@ -72,7 +72,9 @@ impl Retention {
                 },
             ]
         });
-        [Purge::Keys { older_than: keys }].into_iter().chain(history.into_iter().flatten())
+        let (by_id, by_token) = self.services.policy.waiting_times();
+        let waiting = Purge::Waiting { by_id, by_token };
+        [waiting, Purge::Keys { older_than: keys }].into_iter().chain(history.into_iter().flatten())
     }
 
     /// Deletes old rows of one kind. What is left after the steps of its pace is left

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::Backend;
 use crate::call::{Request, Response, Retry};
 use crate::error::{Details, Error, ErrorKind, Result};
-use crate::model::{OrderId, ShortLine};
+use crate::model::{OffSale, OrderId, ProductId, ShortLine, UnusableHold};
 
 #[cfg(feature = "remote")]
 pub(crate) const PATH: &str = "/engine/v1";
@@ -35,18 +35,27 @@ pub(crate) struct RpcError {
     short: Vec<ShortLine>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    holds: Vec<UnusableHold>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    product_id: Option<ProductId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    off_sale: Option<OffSale>,
     #[serde(default)]
     replayed: bool,
 }
 
 impl From<Error> for RpcError {
     fn from(error: Error) -> Self {
-        let Details { short, order_id } = error.details().clone();
+        let Details { short, order_id, holds, product_id, off_sale } = error.details().clone();
         Self {
             code: error.code().to_owned(),
             message: error.message().to_owned(),
             short,
             order_id,
+            holds,
+            product_id,
+            off_sale,
             replayed: error.replayed(),
         }
     }
@@ -54,10 +63,12 @@ impl From<Error> for RpcError {
 
 impl From<RpcError> for Error {
     fn from(error: RpcError) -> Self {
-        let RpcError { code, message, short, order_id, replayed } = error;
+        let RpcError { code, message, short, order_id, holds, product_id, off_sale, replayed } =
+            error;
         // A code of a later version is handled as a fault of the server.
         let kind = ErrorKind::of_code(&code).unwrap_or(ErrorKind::Internal);
-        Self::with_details(kind, message, Details { short, order_id }, replayed)
+        let details = Details { short, order_id, holds, product_id, off_sale };
+        Self::with_details(kind, message, details, replayed)
     }
 }
 
@@ -77,13 +88,23 @@ impl RemoteCall {
         }))
     }
 
-    /// Whether the call's duration grows with the store: an audit or a sweep.
+    /// Whether the call's duration grows with the store or with the request: an audit, a
+    /// sweep, or an import.
     /// Its client bounds it by `remote_timeout`, and cancels it by closing the
     /// stream; a server's request timeout should not.
     #[must_use]
     pub fn is_maintenance(&self) -> bool {
         let request = self.0.as_ref().map(|call| &call.request);
-        matches!(request, Ok(Request::Audit {} | Request::Sweep {}))
+        let is_long = |request: &Request| {
+            matches!(
+                request,
+                Request::Audit {}
+                    | Request::Sweep {}
+                    | Request::EraseCustomer { .. }
+                    | Request::PutProducts { .. }
+            )
+        };
+        request.is_ok_and(is_long)
     }
 }
 
@@ -115,13 +136,19 @@ fn closed_here(error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Outcome, PaymentEvent, ProductId, Token};
+    use crate::model::{Outcome, PaymentEvent, Timestamp, Token};
 
     #[test]
     fn error_keeps_its_details() {
         for kind in ErrorKind::ALL {
             let line = ShortLine { product_id: ProductId(7), requested: u64::MAX, available: 1 };
-            let details = Details { short: vec![line], order_id: Some(OrderId(u64::MAX)) };
+            let details = Details {
+                short: vec![line],
+                order_id: Some(OrderId(u64::MAX)),
+                product_id: Some(ProductId(9)),
+                off_sale: Some(OffSale::Before(Timestamp::from_micros(1))),
+                ..Details::default()
+            };
             let sent = Error::with_details(*kind, "it said \"no\"", details, true);
             let json = serde_json::to_string(&RpcError::from(sent.clone())).expect("JSON");
             let received: RpcError = serde_json::from_str(&json).expect("reads");
@@ -133,8 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn call_carries_its_retry_key_and_a_payment_event_the_digest_of_its_body() {
-        let event = PaymentEvent::for_order(7, Outcome::Failure).key("k").body(*b"{}");
+    fn call_carries_its_retry_key_and_a_payment_event_what_it_says() {
+        let event =
+            PaymentEvent::for_order(7, Outcome::Failure).key("k").payment_reference("stripe/pi_1");
         let retry = Some(Retry { key: Token(1), is_retry: true });
         let call = Call { retry, request: Request::RecordPayment(event.clone()) };
         let json = serde_json::to_string(&call).expect("JSON");

@@ -4,8 +4,11 @@
 //! the rules.
 
 mod audit;
+mod carts;
 mod connection;
+mod customers;
 mod database;
+mod erasure;
 mod error;
 mod events;
 mod hold_batch;
@@ -14,9 +17,15 @@ mod hold_rows;
 mod hold_writes;
 #[cfg(feature = "mysql")]
 mod mysql;
+mod order_lines;
+mod order_list;
+mod order_rows;
 mod outbox;
+mod owners;
 mod pool;
+mod product_reads;
 mod purge;
+mod purged_orders;
 mod reads;
 mod retry;
 mod rows;
@@ -27,6 +36,7 @@ mod sqlite;
 mod statement;
 mod statements;
 pub(crate) mod time;
+mod waiting;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -38,16 +48,20 @@ use prometheus_client::metrics::counter::Counter;
 
 pub(crate) use error::{Fault, StoreError, StoreResult};
 use reads::SqlStore;
-pub(crate) use retry::{pauses, with_retries};
+pub(crate) use retry::pauses;
+#[cfg(test)]
+pub(crate) use retry::with_retries;
 
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
 use crate::clock::{Clock, HostClock};
 use crate::config::Config;
-use crate::ledger::{Changes, KeyRow, OrderRow, Rows};
+use crate::ledger::{Changes, OrderRow, PaymentRow, Rows};
 use crate::model::{
-    Event, Hold, HoldId, HoldQuery, Money, OrderId, ProductId, Timestamp, TokenSeed,
+    Cart, CartId, Erased, Event, Hold, HoldId, HoldQuery, Order, OrderId, OrderQuery, ProductId,
+    Timestamp, TokenSeed,
 };
+use crate::product_index::Products;
 use crate::runtime;
 
 /// The syntax of a store's URL.
@@ -68,17 +82,32 @@ pub(crate) struct StoreOptions {
 pub(crate) struct ReadSet {
     /// Ascending, each once.
     pub products: Vec<ProductId>,
+    /// SKUs whose products are looked up.
+    pub skus: Vec<String>,
     /// Ascending, each once.
     pub holds: Vec<HoldId>,
     /// Holds whose orders are looked up.
     pub used_holds: Vec<HoldId>,
     pub orders: Vec<OrderId>,
     pub payments: Vec<String>,
+    /// The shop's references of orders to be created.
+    pub references: Vec<String>,
+    /// Providers' names of payments whose orders are looked up.
+    pub payment_references: Vec<String>,
     /// Orders to be created, for which payment events may wait.
     pub awaited_orders: Vec<OrderId>,
     pub keys: Vec<String>,
     /// Customers whose active holds of a product are counted.
     pub customers: BTreeMap<ProductId, BTreeSet<Arc<str>>>,
+    /// Holds whose customers' active holds of the same product are counted.
+    pub holds_of_customers: Vec<HoldId>,
+    /// Holds that are to become orders, whose customers are read.
+    pub ordered_holds: Vec<HoldId>,
+    /// For how long the customers' paid orders count; `None`: no orders do.
+    pub customer_window: Option<Duration>,
+    /// Holds that are to have so many units: their product's due rows are loaded
+    /// unless there is stock for it.
+    pub resized: Vec<(HoldId, u32)>,
     /// The seed of the tokens of the batch's new holds.
     pub seed: TokenSeed,
     /// The units that new holds want of a product: one with that much stock needs
@@ -162,16 +191,9 @@ pub(crate) enum Owned {
     Order,
 }
 
-#[derive(Debug)]
-pub(crate) struct ProductInsert<'a> {
-    pub id: ProductId,
-    pub name: &'a str,
-    pub price: Money,
-    pub stock: u64,
-    pub batch_id: u64,
-    /// The request's idempotency key, with the response to store under it.
-    pub key: Option<&'a KeyRow>,
-}
+/// The most SKUs of one lookup: its text stays below the smallest packet that is
+/// accepted.
+pub(crate) const SKUS_MAX: usize = 64;
 
 /// Products with due holds or orders, and when the next falls due.
 #[derive(Debug)]
@@ -183,12 +205,18 @@ pub(crate) struct DueProducts {
     pub now: Timestamp,
 }
 
-/// Holds by ascending id, from a bounded number of rows.
-#[derive(Debug, Default)]
-pub(crate) struct ListedHolds {
-    pub holds: Vec<Hold>,
+/// Holds or orders by ascending id, from a bounded number of rows.
+#[derive(Debug)]
+pub(crate) struct Listed<T> {
+    pub items: Vec<T>,
     /// The id after which the next read goes on; `None` if there is no further row.
-    pub next: Option<HoldId>,
+    pub next: Option<u64>,
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), next: None }
+    }
 }
 
 /// How long after it was drawn an id may be used: ids ascend with time but for it.
@@ -199,6 +227,9 @@ pub(crate) const ID_BLOCK_AGE_MAX: Duration = Duration::from_secs(3_600);
 pub(crate) enum Purge {
     /// Responses to idempotency keys.
     Keys { older_than: Duration },
+    /// Not the rows, but the waiting of payment events that have waited so long for the
+    /// order that they name by its id or by its token.
+    Waiting { by_id: Duration, by_token: Duration },
     /// Payment events, but for those that wait for an order.
     Payments { older_than: Duration },
     /// Outbox rows with ids from `from` on.
@@ -213,6 +244,7 @@ impl Purge {
     pub fn kind(self) -> &'static str {
         match self {
             Self::Keys { .. } => "idempotency_keys",
+            Self::Waiting { .. } => "payments_waiting",
             Self::Payments { .. } => "payments",
             Self::Events { .. } => "outbox",
             Self::Holds { .. } => "hold_batches",
@@ -318,8 +350,11 @@ pub(crate) trait Store: Send + Sync {
     /// counted as returned.
     fn products(&self, after: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<CachedProduct>>>;
 
-    /// Inserts a product and its batch's outbox row in one transaction.
-    fn insert_product<'a>(&'a self, product: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>>;
+    /// Finds the products with these SKUs, at most [`SKUS_MAX`], as of one moment.
+    fn products_of_skus<'a>(
+        &'a self,
+        skus: &'a [String],
+    ) -> BoxFuture<'a, StoreResult<HashMap<String, ProductId>>>;
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>>;
 
@@ -331,16 +366,72 @@ pub(crate) trait Store: Send + Sync {
         query: &'a HoldQuery,
         after: u64,
         wanted: usize,
-    ) -> BoxFuture<'a, StoreResult<ListedHolds>>;
+    ) -> BoxFuture<'a, StoreResult<Listed<Hold>>>;
+
+    /// Reads orders that match and have ids above `after`, ascending, from a bounded
+    /// number of rows. There may be more of them than `wanted`. An order that is due is
+    /// cancelled.
+    fn orders<'a>(
+        &'a self,
+        query: &'a OrderQuery,
+        after: u64,
+        wanted: usize,
+    ) -> BoxFuture<'a, StoreResult<Listed<Order>>>;
+
+    /// Reads payment events that wait for their order, by age, those after one that
+    /// arrived then with this key; and the store's time.
+    fn waiting_payments<'a>(
+        &'a self,
+        after: Option<(Timestamp, &'a str)>,
+        limit: usize,
+    ) -> BoxFuture<'a, StoreResult<(Vec<PaymentRow>, Timestamp)>>;
+
+    /// Ends the waiting of the event with this key, and returns it; `None` if none with
+    /// it waits.
+    fn remove_waiting<'a>(&'a self, key: &'a str)
+    -> BoxFuture<'a, StoreResult<Option<PaymentRow>>>;
+
+    /// Replaces a customer's name, and writes the event of it.
+    fn erase_customer<'a>(
+        &'a self,
+        name: &'a str,
+        replacement: &'a str,
+        batch_id: u64,
+    ) -> BoxFuture<'a, StoreResult<Erased>>;
+
+    /// Finds an id not below `after` up to which all holds, or orders, were created
+    /// before `at`, and that few such ids follow.
+    fn first_created(
+        &self,
+        kind: Owned,
+        at: Timestamp,
+        after: u64,
+    ) -> BoxFuture<'_, StoreResult<u64>>;
+
+    /// Reads a cart with its holds, which still have the statuses that are stored, and
+    /// the store's time.
+    fn cart(&self, id: CartId) -> BoxFuture<'_, StoreResult<Option<(Cart, Timestamp)>>>;
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>>;
+
+    /// Finds the order with the shop's own number.
+    fn order_of_reference<'a>(
+        &'a self,
+        reference: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<OrderId>>>;
+
+    /// Finds the order to which a provider's name of a payment is tied.
+    fn order_of_payment<'a>(
+        &'a self,
+        reference: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<OrderId>>>;
 
     /// Reads which products these holds or orders belong to.
     fn owners<'a>(
         &'a self,
         kind: Owned,
         ids: &'a [u64],
-    ) -> BoxFuture<'a, StoreResult<HashMap<u64, ProductId>>>;
+    ) -> BoxFuture<'a, StoreResult<HashMap<u64, Products>>>;
 
     fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>>;
 

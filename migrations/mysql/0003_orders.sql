@@ -1,15 +1,31 @@
+-- The columns hold_id to price are those of the first line. packed_lines is NULL for an order
+-- of one line of which nothing was refunded, else a JSON array that has every line; see
+-- docs/internals/orders.md. Amounts are minor units of the currency.
 CREATE TABLE IF NOT EXISTS stockade_orders (
     id BIGINT NOT NULL PRIMARY KEY,
     hold_id BIGINT NOT NULL,
     product_id BIGINT NOT NULL,
     qty BIGINT NOT NULL,
+    price BIGINT NOT NULL,
+    packed_lines MEDIUMBLOB NULL,
     status TINYINT NOT NULL,
     disposition TINYINT NOT NULL,
+    flags TINYINT NOT NULL,
     secret BINARY(16) NOT NULL,
+    amount BIGINT NOT NULL,
+    currency CHAR(3) NOT NULL,
+    refunded BIGINT NOT NULL,
+    reference VARBINARY(512) NULL,
+    paid_by VARBINARY(255) NULL,
+    version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     due_at BIGINT NULL,
+    -- An id of stockade_customers.
+    customer BIGINT NULL,
+    paid_at BIGINT NULL,
     CONSTRAINT stockade_orders_qty CHECK (qty > 0),
+    CONSTRAINT stockade_orders_refunded CHECK (refunded >= 0 AND refunded <= amount),
     UNIQUE KEY stockade_orders_hold (hold_id),
     KEY stockade_orders_due (product_id, status, due_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

@@ -1,9 +1,11 @@
 CREATE TABLE IF NOT EXISTS stockade_payments (
     idempotency_key BLOB NOT NULL PRIMARY KEY,
-    body_hash BLOB NOT NULL,
+    fingerprint BLOB NOT NULL,
     order_id INTEGER NOT NULL,
     secret BLOB NULL,
     outcome INTEGER NOT NULL,
+    -- JSON of what else the event says: amount, currency, the payment's name.
+    terms BLOB NULL,
     answer INTEGER NOT NULL,
     waiting INTEGER NOT NULL,
     received_at INTEGER NOT NULL

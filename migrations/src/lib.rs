@@ -5,7 +5,8 @@
 //! go on beside it, so it only adds: tables, indexes, and columns that may be
 //! NULL or have a default. Each MySQL file is a single
 //! statement that can be run again, because MySQL commits each DDL statement
-//! by itself and a process may die between it and the note that it was run.
+//! by itself and a process may die between it and the note that it was run; one
+//! that adds a column, which fails if the column is there, is then noted as run.
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -19,7 +20,10 @@ macro_rules! files {
         files!($dialect,
             "000": 1 "products", 2 "hold_batches", 3 "orders", 4 "payments", 5 "payments_waiting",
             6 "idempotency_keys", 7 "outbox", 8 "sequences", 9 "first_ids";
-            "00": 10 "customer_holds", 11 "detached_holds")
+            "00": 10 "customer_holds", 11 "detached_holds", 12 "order_holds",
+            13 "order_references", 14 "payment_references", 21 "carts",
+            22 "cart_of_holds",
+            25 "customers", 26 "customer_orders", 27 "order_dispositions")
     };
     ($dialect:literal, $($zeros:literal: $($number:literal $name:literal),*);*) => {
         [$($((
@@ -30,7 +34,7 @@ macro_rules! files {
     };
 }
 
-fn migrator(files: [(i64, &'static str, &'static str); 11]) -> Migrator {
+fn migrator(files: [(i64, &'static str, &'static str); 19]) -> Migrator {
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 
 use super::CachedProduct;
-use crate::model::{ProductId, Timestamp};
+use crate::model::{Product, ProductId, Timestamp};
 
 /// The TTL of a negative entry. Short, since a process without Redis may create
 /// the product at any moment and announces nothing.
@@ -135,12 +135,23 @@ impl ProductMirror {
     /// Fast refusal: the product's stock, if that is less than `quantity`, the
     /// ledger has refused a request for the product, and the row is so fresh that
     /// the refusal is correct. It never grants anything.
-    pub fn sold_out(&self, id: ProductId, quantity: u32, now: Timestamp) -> Option<u64> {
+    ///
+    /// A product that is not for sale is refused for that, by the ledger, as is one that
+    /// is no longer the one asked for.
+    pub fn sold_out(
+        &self,
+        id: ProductId,
+        quantity: u32,
+        now: Timestamp,
+        is_asked: impl Fn(&Product) -> bool,
+    ) -> Option<u64> {
         let entry = self.entries.get(&id)?;
         let Content::Product(cached) = &entry.content else { return None };
         let is_sold_out = entry.was_short
             && cached.product.stock < u64::from(quantity)
             && cached.is_valid(now)
+            && cached.product.off_sale(now).is_none()
+            && is_asked(&cached.product)
             && entry.is_fresh((self.time)(), REFUSAL_TTL);
         is_sold_out.then_some(cached.product.stock)
     }
@@ -290,7 +301,7 @@ impl ProductMirror {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Money, Product};
+    use crate::test_support::lamp;
 
     const ID: ProductId = ProductId(7);
     const NOW: Timestamp = Timestamp::from_micros(1_000);
@@ -303,9 +314,7 @@ mod tests {
     }
 
     fn row(version: u64, stock: u64, next_due: Option<i64>) -> Arc<CachedProduct> {
-        let price = Money::from_minor(100).expect("a price");
-        let (name, held, pending, sold) = ("Lamp".to_owned(), 0, 0, 0);
-        let product = Product { id: ID, name, price, stock, held, pending, sold, version };
+        let product = Product { version, ..lamp(ID, stock) };
         Arc::new(CachedProduct { product, next_due: next_due.map(Timestamp::from_micros) })
     }
 
@@ -317,11 +326,11 @@ mod tests {
     fn a_product_is_sold_out_when_a_refused_one_has_less_than_wanted() {
         let mirror = mirror();
         record(&mirror, row(3, 2, None), GRANTED);
-        assert_eq!(mirror.sold_out(ID, 5, NOW), None, "no request was refused");
+        assert_eq!(mirror.sold_out(ID, 5, NOW, |_| true), None, "no request was refused");
         record(&mirror, row(3, 2, None), REFUSED);
-        assert_eq!(mirror.sold_out(ID, 3, NOW), Some(2));
-        assert_eq!(mirror.sold_out(ID, 2, NOW), None, "the stock is sufficient");
-        assert_eq!(mirror.sold_out(ProductId(8), 3, NOW), None);
+        assert_eq!(mirror.sold_out(ID, 3, NOW, |_| true), Some(2));
+        assert_eq!(mirror.sold_out(ID, 2, NOW, |_| true), None, "the stock is sufficient");
+        assert_eq!(mirror.sold_out(ProductId(8), 3, NOW, |_| true), None);
     }
 
     #[test]
@@ -329,10 +338,10 @@ mod tests {
         let mirror = mirror();
         record(&mirror, row(3, 0, None), REFUSED);
         record(&mirror, row(2, 9, None), GRANTED);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), Some(0));
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), Some(0));
         record(&mirror, row(4, 1, None), GRANTED);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), None);
-        assert_eq!(mirror.sold_out(ID, 2, NOW), Some(1));
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None);
+        assert_eq!(mirror.sold_out(ID, 2, NOW, |_| true), Some(1));
     }
 
     #[test]
@@ -341,7 +350,7 @@ mod tests {
         let refused_at = mirror.read_time();
         record(&mirror, row(4, 1, None), GRANTED);
         mirror.insert(row(3, 0, None), refused_at, REFUSED, TTL);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), None);
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None);
     }
 
     #[test]
@@ -353,11 +362,11 @@ mod tests {
         mirror.insert(row(3, 1, None), read_at, Source::Load, TTL);
         assert_eq!(mirror.get(ID, NOW, TTL).flatten().map(|row| row.product.stock), Some(1));
         mirror.insert(row(3, 0, Some(2_000)), locked_at, REFUSED, TTL);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), Some(0), "it was inserted before");
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), Some(0), "it was inserted before");
         mirror.insert(row(3, 1, None), read_at, Source::Load, TTL);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), Some(0), "it came late");
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), Some(0), "it came late");
         record(&mirror, row(3, 1, None), Source::Load);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), None, "it began after the commit");
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None, "it began after the commit");
     }
 
     #[test]
@@ -365,9 +374,9 @@ mod tests {
         let mirror = mirror();
         record(&mirror, row(3, 0, None), REFUSED);
         record(&mirror, row(3, 0, None), Source::Load);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), Some(0));
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), Some(0));
         record(&mirror, row(4, 0, None), Source::Redis);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), None, "it may be old");
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None, "it may be old");
     }
 
     #[test]
@@ -375,17 +384,17 @@ mod tests {
         let mirror = mirror();
         record(&mirror, row(3, 0, None), REFUSED);
         mirror.invalidate(ID, 4);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), None);
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None);
     }
 
     #[test]
     fn a_refusal_ends_when_units_fall_due_or_its_ttl_is_over() {
         let mirror = mirror();
         record(&mirror, row(3, 0, Some(1_001)), REFUSED);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), Some(0));
-        assert_eq!(mirror.sold_out(ID, 1, Timestamp::from_micros(1_001)), None);
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), Some(0));
+        assert_eq!(mirror.sold_out(ID, 1, Timestamp::from_micros(1_001), |_| true), None);
         let old = Instant::now().checked_sub(REFUSAL_TTL).expect("uptime");
         mirror.insert(row(4, 0, None), mirror.read_at(old), REFUSED, TTL);
-        assert_eq!(mirror.sold_out(ID, 1, NOW), None);
+        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None);
     }
 }

@@ -7,8 +7,7 @@ use tokio::sync::Semaphore;
 use super::mirror::TimeSource;
 use super::*;
 use crate::error::{Error, ErrorKind};
-use crate::model::Money;
-use crate::test_support::{eventually, in_time};
+use crate::test_support::{eventually, in_time, lamp};
 
 const ID: ProductId = ProductId(7);
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
@@ -16,16 +15,8 @@ const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 const LONG: Duration = Duration::from_secs(600);
 
 fn product(version: u64) -> CachedProduct {
-    let product = Product {
-        id: ID,
-        name: "chair \"Ö\"".to_owned(),
-        price: Money::from_minor(1999).expect("an amount"),
-        stock: 100 - version,
-        held: version,
-        pending: 0,
-        sold: 0,
-        version,
-    };
+    let name = "chair \"Ö\"".to_owned();
+    let product = Product { name, held: version, version, ..lamp(ID, 100 - version) };
     CachedProduct { product, next_due: None }
 }
 

@@ -136,15 +136,12 @@ fn newer_fence(rows: &Rows, fences: &BTreeMap<ProductId, u64>) -> Option<(Produc
 mod tests {
     use super::*;
     use crate::ledger::ProductRow;
-    use crate::model::{Money, Product};
+    use crate::test_support::lamp;
 
     const ID: ProductId = ProductId(7);
 
     fn written_under(fence: u64) -> Rows {
-        let price = Money::from_minor(100).expect("a price");
-        let (name, stock, held, pending, sold) = ("Lamp".to_owned(), 10, 0, 0, 0);
-        let product = Product { id: ID, name, price, stock, held, pending, sold, version: 1 };
-        let row = ProductRow { product, received: 10, fence, next_due: None };
+        let row = ProductRow { product: lamp(ID, 10), received: 10, fence, next_due: None };
         Rows { products: BTreeMap::from([(ID, row)]), ..Rows::default() }
     }
 

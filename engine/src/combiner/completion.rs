@@ -10,7 +10,7 @@ use super::read_set;
 use super::request::{CommandResponse, PendingRequest};
 use crate::cache::CachedProduct;
 use crate::error::{Error, Result};
-use crate::ledger::{Changes, Command, Decision, IdempotencyKey, Refusal};
+use crate::ledger::{Answer, Changes, Command, Decision, IdempotencyKey, Refusal};
 use crate::model::{EventKind, ProductId};
 use crate::services::Services;
 use crate::store::Sequence;
@@ -33,7 +33,8 @@ pub(super) fn complete(
     let services = &context.services;
     let DecidedBatch { decisions, changes, locked_at } = decided;
     publish(services, &changes);
-    let committed = changes.products.into_iter().map(|change| change.after.into()).collect();
+    let committed = changes.products.into_iter().map(|change| change.after);
+    let committed = committed.chain(changes.new_products).map(CachedProduct::from).collect();
     let unchanged = changes.unchanged.into_iter().map(CachedProduct::from).collect();
     services.cache.record(committed, unchanged, &short_products(&decisions), locked_at);
     let mut outcomes = Vec::with_capacity(requests.len());
@@ -56,12 +57,17 @@ pub(super) fn complete(
                     .map_err(|refusal| Error::refused(refusal, replayed));
                 outcomes.push(RequestOutcome::Respond(request, response));
             }
+            Decision::StaleSku => {
+                unused.add(&request.command);
+                let response = CommandResponse { answer: Answer::StaleSku, replayed: false };
+                outcomes.push(RequestOutcome::Respond(request, Ok(response)));
+            }
             Decision::Deferred => {
                 unused.add(&request.command);
                 outcomes.push(RequestOutcome::Requeue(request));
             }
-            Decision::ReadSetMiss(product) => {
-                request.lanes = smallvec![context.lane(product)];
+            Decision::ReadSetMiss(products) => {
+                request.add_lanes(products.into_iter().map(|product| context.lane(product)));
                 outcomes.push(RequestOutcome::Requeue(request));
             }
         }
@@ -78,15 +84,18 @@ fn publish(services: &Services, changes: &Changes) {
             _ => {}
         }
     }
-    let soonest = changes.products.iter().filter_map(|change| change.after.next_due).min();
+    let written = changes.products.iter().map(|change| &change.after).chain(&changes.new_products);
+    services.sku_index.record(changes);
+    let soonest = written.filter_map(|row| row.next_due).min();
     if let Some(soonest) = soonest {
         services.sweeper_waker.falls_due(soonest);
     }
     if !services.store.single_writer() {
         let index = &services.product_index;
-        index.holds.remember(changes.new_holds.iter().map(|hold| (hold.id.0, hold.product_id)));
+        let holds = changes.new_holds.iter();
+        index.holds.remember(holds.map(|hold| (hold.id.0, smallvec![hold.product_id])));
         let orders = changes.new_orders.iter().map(|row| &row.order);
-        index.orders.remember(orders.map(|order| (order.id.0, order.product_id)));
+        index.orders.remember(orders.map(|order| (order.id.0, order.products().collect())));
     }
 }
 

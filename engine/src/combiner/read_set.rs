@@ -5,8 +5,29 @@ use std::time::Duration;
 
 use super::request::PendingRequest;
 use crate::ledger::{Command, IdempotencyKey, NewHold, Policy};
-use crate::model::{HoldId, OrderId, ProductId, TokenSeed};
+use crate::model::{CartId, HoldId, OrderId, ProductId, TokenDeriver, TokenSeed};
 use crate::store::ReadSet;
+
+/// Counts the products whose ids are to be drawn.
+pub(super) fn count_products(requests: &[Box<PendingRequest>]) -> usize {
+    let is_drawn = |command: &Command| match command {
+        Command::WriteProduct { product, .. } => product.is_drawn,
+        _ => false,
+    };
+    requests.iter().map(|request| usize::from(is_drawn(&request.command))).sum()
+}
+
+/// Assigns ids from `first` on to the products whose ids are to be drawn.
+pub(super) fn assign_products(requests: &mut [Box<PendingRequest>], first: u64) {
+    let mut ids = first..;
+    for request in requests {
+        if let Command::WriteProduct { product, .. } = &mut request.command
+            && product.is_drawn
+        {
+            product.id = ProductId(ids.next().unwrap_or_default());
+        }
+    }
+}
 
 /// Counts the hold and order ids that the commands may use.
 pub(super) fn count_ids(requests: &[Box<PendingRequest>]) -> (usize, usize) {
@@ -29,7 +50,7 @@ pub(super) fn assign_ids(
     let deriver = seed.deriver();
     let mut orders = orders.into_iter().map(OrderId);
     let mut new: Vec<(ProductId, Duration, &mut NewHold)> = Vec::with_capacity(holds.len());
-    for request in requests {
+    for request in requests.iter_mut() {
         let command = &mut request.command;
         if let Command::Order { order_id, .. } = command {
             *order_id = orders.next().unwrap_or(*order_id);
@@ -46,7 +67,19 @@ pub(super) fn assign_ids(
         hold.id = HoldId(id);
         hold.token = deriver.token(hold.id);
     }
+    assign_cart_tokens(requests, &deriver);
     seed
+}
+
+/// Assigns the tokens of carts, whose holds have their ids.
+fn assign_cart_tokens(requests: &mut [Box<PendingRequest>], deriver: &TokenDeriver) {
+    for request in requests {
+        if let Command::Cart { lines, token, .. } = &mut request.command
+            && let Some(id) = lines.iter().map(|line| line.id.0).min()
+        {
+            *token = deriver.cart_token(CartId(id));
+        }
+    }
 }
 
 pub(super) fn collect_ids(command: &Command, holds: &mut Vec<u64>, orders: &mut Vec<u64>) {
@@ -73,13 +106,19 @@ pub(super) fn build(
     due_limit: u32,
     seed: TokenSeed,
 ) -> ReadSet {
-    let mut read_set = ReadSet { due_limit, seed, ..ReadSet::default() };
+    let customer_window = policy.customer_window;
+    let mut read_set = ReadSet { due_limit, seed, customer_window, ..ReadSet::default() };
     for request in requests {
         let lanes = request.lanes.iter().map(|lane| ProductId(lane.0));
         read_set.products.extend(lanes.filter(|product| product.is_possible()));
         add(&mut read_set, &request.command);
         if policy.needs_customer_holds(&request.command) {
             add_customer(&mut read_set, &request.command);
+        }
+        if let Command::ChangeQuantity { hold_id, .. } = &request.command
+            && policy.max_per_customer.is_some()
+        {
+            read_set.holds_of_customers.push(*hold_id);
         }
     }
     read_set.products.sort_unstable();
@@ -94,30 +133,58 @@ pub(super) fn build(
 }
 
 fn add(read_set: &mut ReadSet, command: &Command) {
-    for hold in command.new_holds() {
+    for hold in command.new_holds().iter().filter(|hold| hold.product_id.is_possible()) {
         read_set.products.push(hold.product_id);
         *read_set.wanted.entry(hold.product_id).or_default() += u64::from(hold.quantity);
     }
+    read_set.orders.extend(command.used_order());
     read_set.keys.extend(command.key().filter(|keyed| !keyed.is_fresh).map(key_of));
     match command {
         Command::Hold { .. } | Command::Cart { .. } => {}
-        Command::Order { order_id, hold_id, product_id, .. } => {
-            read_set.products.push(*product_id);
-            read_set.holds.push(*hold_id);
-            read_set.used_holds.push(*hold_id);
+        Command::Order { order_id, holds, terms, .. } => {
+            read_set.products.extend(holds.iter().filter_map(|hold| hold.product.as_ref()?.id()));
+            read_set.holds.extend(holds.iter().map(|hold| hold.hold_id));
+            read_set.used_holds.extend(holds.iter().map(|hold| hold.hold_id));
+            read_set.ordered_holds.extend(holds.iter().map(|hold| hold.hold_id));
             read_set.awaited_orders.push(*order_id);
+            read_set.references.extend(terms.iter().filter_map(|terms| terms.reference.clone()));
         }
         Command::Release { hold_id, .. } | Command::Extend { hold_id, .. } => {
             read_set.holds.push(*hold_id);
             read_set.used_holds.push(*hold_id);
         }
-        Command::Payment { key, order_id, .. } => {
-            read_set.orders.push(*order_id);
-            read_set.payments.push(key.clone());
+        Command::ChangeQuantity { hold_id, quantity, .. } => {
+            read_set.holds.push(*hold_id);
+            read_set.used_holds.push(*hold_id);
+            read_set.resized.push((*hold_id, *quantity));
         }
+        Command::ReleaseCart { holds, .. } | Command::ExtendCart { holds, .. } => {
+            read_set.holds.extend(holds);
+            read_set.used_holds.extend(holds);
+        }
+        Command::Payment { key, .. } => read_set.payments.push(key.clone()),
+        Command::SetPaymentReference { reference, .. } => {
+            read_set.payment_references.push(reference.clone());
+        }
+        Command::ExtendOrder { .. }
+        | Command::CancelOrder { .. }
+        | Command::Refund { .. }
+        | Command::Restock { .. } => {}
         Command::Adjust { product_id, .. } | Command::Reclaim { product_id } => {
-            read_set.products.push(*product_id);
-            read_set.due.insert(*product_id);
+            if product_id.is_possible() {
+                read_set.products.push(*product_id);
+                read_set.due.insert(*product_id);
+            }
+        }
+        Command::WriteProduct { product, .. } => {
+            // No row has an id that was drawn.
+            if !product.is_drawn && product.id.is_possible() {
+                read_set.products.push(product.id);
+                if product.stock().is_some() {
+                    read_set.due.insert(product.id);
+                }
+            }
+            read_set.skus.extend(product.skus().map(str::to_owned));
         }
     }
 }
@@ -146,14 +213,14 @@ mod tests {
 
     use super::*;
     use crate::combiner::LaneId;
-    use crate::model::Token;
+    use crate::model::{OrderedHold, Token};
     use crate::runtime;
 
     const POLICY: Policy = Policy { max_per_customer: Some(9), ..Policy::PLAIN };
 
     fn line(product: u64, quantity: u32) -> NewHold {
         let product_id = ProductId(product);
-        NewHold { id: HoldId(0), token: Token(1), product_id, quantity }
+        NewHold { id: HoldId(0), token: Token(1), product_id, sku: None, quantity, least: quantity }
     }
 
     fn hold(product: u64, quantity: u32, customer: Option<&str>, fresh: Option<bool>) -> Command {
@@ -167,8 +234,8 @@ mod tests {
 
     fn order(hold_id: u64, product: u64) -> Command {
         let (hold_id, product_id) = (HoldId(hold_id), ProductId(product));
-        let (order_id, secret) = (OrderId(0), Token(1));
-        Command::Order { order_id, secret, hold_id, product_id, token: None, key: None }
+        let holds = [OrderedHold::new(hold_id).product(product_id)].into_iter().collect();
+        Command::Order { order_id: OrderId(0), secret: Token(1), holds, terms: None, key: None }
     }
 
     fn requests(commands: Vec<Command>) -> Vec<Box<PendingRequest>> {
@@ -182,6 +249,7 @@ mod tests {
     fn assign_ids_gives_each_hold_and_order_its_own_id() {
         let cart = Command::Cart {
             lines: vec![line(1, 1), line(2, 1)],
+            token: Token::UNASSIGNED,
             ttl: Duration::from_secs(1),
             customer: None,
             key: None,
@@ -196,6 +264,9 @@ mod tests {
         for hold in requests.iter().flat_map(|request| request.command.new_holds()) {
             assert!(hold.token.is(deriver.token(hold.id)));
         }
+        let Command::Cart { token, .. } = &requests[0].command else { panic!("the cart") };
+        assert!(token.is(deriver.cart_token(CartId(11))), "by the smallest id");
+        assert!(!token.is(deriver.token(HoldId(11))));
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub(crate) struct CommandResponse {
     pub replayed: bool,
 }
 
-/// The lanes of a request, ascending, at least one; only those of a cart are
-/// allocated.
+/// The lanes of a request, ascending, at least one; only those of several
+/// products are allocated.
 pub(super) type RequestLanes = SmallVec<[LaneId; 1]>;
 
 /// A command that waits for its transaction.
@@ -45,8 +45,22 @@ impl PendingRequest {
         if lanes.is_empty() {
             lanes.push(LaneId(0));
         }
-        lanes.sort_unstable();
-        lanes.dedup();
+        normalize(&mut lanes);
         Box::new(Self { command, lanes, response: response.into(), enqueued_at })
+    }
+
+    /// Adds the lanes of products that its transaction turned out to need.
+    pub fn add_lanes(&mut self, lanes: impl IntoIterator<Item = LaneId>) {
+        self.lanes.extend(lanes);
+        normalize(&mut self.lanes);
+    }
+}
+
+/// Sorts lanes, each once, and drops that of unknown products once one is known.
+fn normalize(lanes: &mut RequestLanes) {
+    lanes.sort_unstable();
+    lanes.dedup();
+    if lanes.len() > 1 && lanes.first() == Some(&LaneId(0)) {
+        lanes.remove(0);
     }
 }

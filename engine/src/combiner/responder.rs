@@ -128,7 +128,7 @@ mod tests {
     use crate::ledger::Answer;
 
     fn response() -> Response {
-        let answer = Answer::Cart(Vec::new());
+        let answer = Answer::Payment(crate::model::PaymentStatus::Recorded);
         Ok(CommandResponse { answer, replayed: false })
     }
 

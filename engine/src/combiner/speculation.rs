@@ -23,7 +23,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::ledger::{Changes, Command, Decision, Policy, ProductRow, Rows, decide};
-use crate::model::{ProductId, Timestamp};
+use crate::model::{Product, ProductId, Timestamp};
 use crate::runtime;
 
 /// How long a cached row is valid after it was read. Reading it again observes
@@ -35,6 +35,9 @@ const ROUND_TRIP_MAX: Duration = Duration::from_millis(100);
 /// The most products of a speculative batch: the more products, the likelier is
 /// one without a valid row.
 const PRODUCTS_MAX: usize = 4;
+/// How far the end of a sale is from the estimated time at least: much more than the
+/// estimate is wrong by.
+const SALE_MARGIN: Duration = Duration::from_secs(1);
 /// The most cached rows; beyond it, rows that are no longer valid are evicted.
 const CACHED_ROWS_MAX: usize = 1_024;
 
@@ -87,7 +90,8 @@ impl Speculation {
         }
         let wanted = commands.clone().flat_map(Command::new_holds);
         let wanted = wanted.map(|hold| u64::from(hold.quantity)).sum();
-        let rows = Rows { products: self.valid_rows(products, fences, wanted)?, ..Rows::default() };
+        let rows =
+            Rows { products: self.valid_rows(products, fences, wanted, now)?, ..Rows::default() };
         let (decisions, changes) = decide(policy, rows, commands, now);
         let is_granted = |decision: &Decision| {
             matches!(decision, Decision::Done { answer: Ok(_), replayed: false })
@@ -101,13 +105,15 @@ impl Speculation {
         products: &[ProductId],
         fences: &BTreeMap<ProductId, u64>,
         wanted: u64,
+        now: Timestamp,
     ) -> Option<BTreeMap<ProductId, ProductRow>> {
         let cached = self.cached();
         let row = |id: &ProductId| {
             let CachedRow { row, .. } = cached.get(id).filter(|cached| cached.is_valid())?;
             let has_stock = row.product.stock >= wanted;
+            let is_on_sale = is_on_sale_throughout(&row.product, now);
             let is_of_lease = fences.get(id).is_none_or(|fence| row.fence == *fence);
-            (has_stock && is_of_lease).then(|| (*id, row.clone()))
+            (has_stock && is_on_sale && is_of_lease).then(|| (*id, row.clone()))
         };
         products.iter().map(row).collect()
     }
@@ -175,6 +181,14 @@ impl Speculation {
 fn with_fence(mut row: ProductRow, fences: &BTreeMap<ProductId, u64>) -> ProductRow {
     row.fence = fences.get(&row.product.id).map_or(row.fence, |fence| row.fence.max(*fence));
     row
+}
+
+/// Returns whether a product is for sale from well before `now` until well after it,
+/// which is an estimate: near an end of the sale the store's clock decides.
+fn is_on_sale_throughout(product: &Product, now: Timestamp) -> bool {
+    let ends = [product.on_sale_from, product.on_sale_until];
+    let is_near = |at: &Timestamp| now.before(SALE_MARGIN) < *at && *at < now.after(SALE_MARGIN);
+    product.off_sale(now).is_none() && !ends.iter().flatten().any(is_near)
 }
 
 /// Returns whether the command creates holds and cannot be a replay.

@@ -24,20 +24,22 @@ use crate::error::Result;
 use crate::ledger::{Answer, Command, NewHold};
 use crate::lock::{Grant, Lease, Lock, LockName, Renewal};
 use crate::metrics::Metrics;
-use crate::model::{Hold, HoldId, Money, ProductId, Token};
+use crate::model::{Hold, HoldId, ProductId, Token};
 use crate::process_shared::ProcessShared;
 use crate::product_index::ProductIndex;
 use crate::runtime::{self, Runtime};
 use crate::services::{Services, policy};
-use crate::store::{ProductInsert, Sequence, StoreOptions, batch_id, open_store};
+use crate::sku_index::SkuIndex;
+use crate::store::{Sequence, StoreOptions, batch_id, open_store};
 use crate::sweeper_waker::SweeperWaker;
+use crate::test_support::{adjustment, insert_product, lamp};
 
 const LANE: LaneId = LaneId(7);
 const PRODUCT: ProductId = ProductId(7);
 const TTL: Duration = Duration::from_secs(60);
 
 fn adjust() -> Command {
-    Command::Adjust { product_id: PRODUCT, delta: 1, version: None, key: None }
+    adjustment(PRODUCT, 1, None, None)
 }
 
 /// A call to the lock, with its fencing token where it has one.
@@ -142,6 +144,7 @@ impl Harness {
             metrics,
             sweeper_waker: SweeperWaker::new(),
             product_index: ProductIndex::new(&store, &runtime),
+            sku_index: SkuIndex::new(&store, &runtime, 9),
             store,
             redis: None,
             runtime,
@@ -170,9 +173,8 @@ impl Harness {
     async fn insert_product(&self) -> u64 {
         let batch_id =
             batch_id(self.context.ids.take(Sequence::Batch, 1).await.expect("allocated")[0]);
-        let price = Money::from_minor(100).expect("a price");
-        let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id, key: None };
-        self.context.services.store.insert_product(new).await.expect("inserted");
+        let store = self.context.services.store.as_ref();
+        insert_product(store, lamp(PRODUCT, 5), batch_id).await;
         batch_id
     }
 
@@ -189,7 +191,14 @@ impl Harness {
 
 /// A request for one unit.
 fn hold() -> Box<PendingRequest> {
-    let line = NewHold { id: HoldId(0), token: Token(1), product_id: PRODUCT, quantity: 1 };
+    let line = NewHold {
+        id: HoldId(0),
+        token: Token(1),
+        product_id: PRODUCT,
+        sku: None,
+        quantity: 1,
+        least: 1,
+    };
     let command = Command::Hold { hold: line, ttl: TTL, customer: None, key: None };
     PendingRequest::new(command, vec![LANE], oneshot::channel().0, runtime::now())
 }

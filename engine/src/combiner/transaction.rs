@@ -103,6 +103,13 @@ async fn assign_ids(
     context: &Context,
     requests: &mut [Box<PendingRequest>],
 ) -> Result<TokenSeed, StoreError> {
+    let products = read_set::count_products(requests);
+    if products > 0 {
+        // Not from a block: a shop's products have ids without large gaps.
+        let count = u64::try_from(products).unwrap_or(u64::MAX);
+        let first = context.services.store.draw(Sequence::Product, count).await?;
+        read_set::assign_products(requests, first);
+    }
     let (holds, orders) = read_set::count_ids(requests);
     let hold_ids = context.ids.take(Sequence::Hold, holds).await?;
     let order_ids = context.ids.take(Sequence::Order, orders).await?;
@@ -360,7 +367,7 @@ mod tests {
             Some(IdempotencyKey { key, fingerprint, keeps_refusals: false, is_fresh: true })
         };
         let (id, token, product_id) = (HoldId(1), Token(1), ProductId(1));
-        let hold = NewHold { id, token, product_id, quantity: 1 };
+        let hold = NewHold { id, token, product_id, sku: None, quantity: 1, least: 1 };
         let ttl = Duration::from_secs(1);
         let command = Command::Hold { hold, ttl, customer: None, key: key() };
         let sender = tokio::sync::oneshot::channel().0;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
+use super::products::ProductCommand;
 use crate::model::{
-    Hold, HoldId, HoldStatus, Order, OrderId, Outcome, PaymentStatus, Product, ProductId,
-    ShortLine, Timestamp, Token,
+    Cart, CartId, Currency, Hold, HoldId, HoldStatus, LineUnits, Money, OffSale, Order, OrderId,
+    OrderedHold, Outcome, PaymentStatus, Product, ProductId, ShortLine, Timestamp, Token,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +30,14 @@ pub(crate) struct IdempotencyKey {
 pub(crate) struct NewHold {
     pub id: HoldId,
     pub token: Token,
+    /// 0 where no product had the SKU.
     pub product_id: ProductId,
+    /// The SKU that the product must have.
+    pub sku: Option<Arc<str>>,
     pub quantity: u32,
+    /// The fewest units that it may have, where no more are left: `quantity` but for
+    /// a request that takes what is left.
+    pub least: u32,
 }
 
 impl NewHold {
@@ -37,14 +45,64 @@ impl NewHold {
         Hold {
             id: self.id,
             product_id: self.product_id,
+            sku: None,
             quantity: self.quantity,
             status: HoldStatus::Active,
             expires_at: now.after(ttl),
             created_at: now,
             token: self.token,
             order_id: None,
+            cart_id: None,
+            customer: None,
         }
     }
+
+    /// The refusal of a line whose product does not exist.
+    pub fn no_product(&self) -> Refusal {
+        match &self.sku {
+            Some(sku) => Refusal::NoSku(sku.to_string()),
+            None => Refusal::NoProduct(self.product_id),
+        }
+    }
+}
+
+/// The new units in stock of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NewStock {
+    /// More by so many, fewer if negative.
+    By(i64),
+    To(u64),
+}
+
+/// What an order's request says beyond its holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct OrderTerms {
+    pub amount: Option<Money>,
+    pub currency: Option<Currency>,
+    pub reference: Option<String>,
+    pub payment_ttl: Option<Duration>,
+}
+
+/// What a payment event says beyond its order and its outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PaymentTerms {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
+    /// The provider's name of the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+/// LineUnits and money to give back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refund {
+    pub lines: Vec<LineUnits>,
+    pub amount: Option<Money>,
+    pub restock: bool,
+    /// Settles money that must be refunded, and nothing else.
+    pub owed: bool,
 }
 
 /// A validated request, complete with all that its decision needs.
@@ -59,6 +117,8 @@ pub(crate) enum Command {
     /// Lines by ascending product, each product once.
     Cart {
         lines: Vec<NewHold>,
+        /// Allocated with the holds' ids.
+        token: Token,
         ttl: Duration,
         customer: Option<Arc<str>>,
         key: Option<IdempotencyKey>,
@@ -72,26 +132,78 @@ pub(crate) enum Command {
         ttl: Duration,
         token: Option<Token>,
     },
-    Order {
-        order_id: OrderId,
-        secret: Token,
+    ChangeQuantity {
         hold_id: HoldId,
-        product_id: ProductId,
+        quantity: u32,
         token: Option<Token>,
         key: Option<IdempotencyKey>,
     },
+    /// Releases the active ones of a cart's holds, which ascend by id.
+    ReleaseCart {
+        cart_id: CartId,
+        holds: Vec<HoldId>,
+        token: Option<Token>,
+    },
+    /// Extends a cart's holds, which ascend by id, all or none.
+    ExtendCart {
+        cart_id: CartId,
+        holds: Vec<HoldId>,
+        ttl: Duration,
+        token: Option<Token>,
+    },
+    Order {
+        order_id: OrderId,
+        secret: Token,
+        /// At least one; each hold once.
+        holds: SmallVec<[OrderedHold; 1]>,
+        /// `None` for an order that is all default.
+        terms: Option<Box<OrderTerms>>,
+        key: Option<IdempotencyKey>,
+    },
+    ExtendOrder {
+        order_id: OrderId,
+        ttl: Option<Duration>,
+    },
+    CancelOrder {
+        order_id: OrderId,
+    },
+    Refund {
+        order_id: OrderId,
+        refund: Box<Refund>,
+        key: Option<IdempotencyKey>,
+    },
+    Restock {
+        order_id: OrderId,
+        lines: Vec<LineUnits>,
+        key: Option<IdempotencyKey>,
+    },
+    /// Ties a provider's name of a payment to an order.
+    SetPaymentReference {
+        order_id: OrderId,
+        reference: String,
+    },
     Payment {
         key: String,
-        body_hash: [u8; 32],
+        fingerprint: [u8; 32],
         order_id: OrderId,
         secret: Option<Token>,
         outcome: Outcome,
+        /// `None` for an event that says no more.
+        terms: Option<Box<PaymentTerms>>,
     },
     Adjust {
         product_id: ProductId,
-        delta: i64,
+        /// The SKU that the product must have.
+        sku: Option<Arc<str>>,
+        stock: NewStock,
+        reason: Arc<str>,
         /// The version that the product must have (optimistic concurrency).
         version: Option<u64>,
+        key: Option<IdempotencyKey>,
+    },
+    /// Makes a product or changes it.
+    WriteProduct {
+        product: Box<ProductCommand>,
         key: Option<IdempotencyKey>,
     },
     /// Reclaims what is due of one product.
@@ -106,7 +218,11 @@ impl Command {
         match self {
             Self::Hold { key, .. }
             | Self::Cart { key, .. }
+            | Self::ChangeQuantity { key, .. }
             | Self::Order { key, .. }
+            | Self::Refund { key, .. }
+            | Self::Restock { key, .. }
+            | Self::WriteProduct { key, .. }
             | Self::Adjust { key, .. } => key.as_ref(),
             _ => None,
         }
@@ -119,12 +235,40 @@ impl Command {
         }
     }
 
-    /// Returns the hold that the command is about, and the token given for it.
-    pub fn used_hold(&self) -> Option<(HoldId, Option<Token>)> {
+    /// Lists the holds that the command is about, each with the token given for it.
+    pub fn used_holds(&self) -> SmallVec<[(HoldId, Option<Token>); 1]> {
         match self {
             Self::Release { hold_id, token }
             | Self::Extend { hold_id, token, .. }
-            | Self::Order { hold_id, token, .. } => Some((*hold_id, *token)),
+            | Self::ChangeQuantity { hold_id, token, .. } => {
+                SmallVec::from_buf([(*hold_id, *token)])
+            }
+            Self::Order { holds, .. } => {
+                holds.iter().map(|hold| (hold.hold_id, hold.token)).collect()
+            }
+            _ => SmallVec::new(),
+        }
+    }
+
+    /// Returns the existing order that the command is about.
+    pub fn used_order(&self) -> Option<OrderId> {
+        match self {
+            Self::ExtendOrder { order_id, .. }
+            | Self::CancelOrder { order_id, .. }
+            | Self::Refund { order_id, .. }
+            | Self::Restock { order_id, .. }
+            | Self::SetPaymentReference { order_id, .. }
+            | Self::Payment { order_id, .. } => Some(*order_id),
+            _ => None,
+        }
+    }
+
+    /// Returns the cart that the command is about, its holds, and the token given
+    /// for it.
+    pub fn used_cart(&self) -> Option<(CartId, &[HoldId], Option<Token>)> {
+        match self {
+            Self::ReleaseCart { cart_id, holds, token }
+            | Self::ExtendCart { cart_id, holds, token, .. } => Some((*cart_id, holds, *token)),
             _ => None,
         }
     }
@@ -150,10 +294,18 @@ impl Command {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
     Hold(Hold),
-    Cart(Vec<Hold>),
-    Order(Order),
+    Cart(Cart),
+    /// Boxed, as products are: they are much larger than the others.
+    Order(Box<Order>),
     Payment(PaymentStatus),
-    Product(Product),
+    Product(Box<Product>),
+    Put {
+        product: Box<Product>,
+        created: bool,
+    },
+    /// The product that the request names by its SKU no longer has it. Never stored.
+    #[serde(skip)]
+    StaleSku,
     /// The numbers of due holds and orders reclaimed in this transaction; `more`:
     /// others are still due.
     Reclaimed {
@@ -163,18 +315,60 @@ pub(crate) enum Answer {
     },
 }
 
+/// Something in an answer that may have a customer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OfCustomer<'a> {
+    Hold(HoldId),
+    Order(&'a Order),
+}
+
+impl Answer {
+    /// Sets the customer of each hold and order to the one that `customer` returns.
+    pub fn set_customers(&mut self, customer: impl Fn(OfCustomer<'_>) -> Option<String>) {
+        match self {
+            Self::Hold(hold) => hold.customer = customer(OfCustomer::Hold(hold.id)),
+            Self::Cart(cart) => {
+                for hold in &mut cart.holds {
+                    hold.customer = customer(OfCustomer::Hold(hold.id));
+                }
+            }
+            Self::Order(order) => order.customer = customer(OfCustomer::Order(order)),
+            Self::Payment(_)
+            | Self::Product(_)
+            | Self::Put { .. }
+            | Self::StaleSku
+            | Self::Reclaimed { .. } => {}
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Refusal {
     NoProduct(ProductId),
+    NoSku(String),
     NoHold(HoldId),
+    NoOrder(OrderId),
     NoHoldToken(HoldId),
     WrongHoldToken(HoldId),
+    NoCart(CartId),
+    NoCartToken(CartId),
+    WrongCartToken(CartId),
     ProductMismatch {
         hold_id: HoldId,
         asked: ProductId,
     },
+    SkuMismatch {
+        hold_id: HoldId,
+        asked: String,
+    },
     Insufficient(Vec<ShortLine>),
+    NotOnSale(ProductId, OffSale),
+    /// Another product has this id, or this SKU.
+    IdTaken(ProductId),
+    SkuTaken(ProductId, String),
+    /// The sale would end before it begins.
+    EmptySale(Timestamp, Timestamp),
     /// The customer already holds so many units.
     CustomerLimit {
         product_id: ProductId,
@@ -188,6 +382,23 @@ pub(crate) enum Refusal {
         hold_id: HoldId,
         order_id: Option<OrderId>,
     },
+    /// Some of several holds cannot be used: the refusal of each, in the order of the
+    /// request.
+    UnusableHolds(Vec<Refusal>),
+    /// The holds' products are not all sold in this currency.
+    MixedCurrencies(Currency),
+    /// The amount has more decimals than the currency.
+    AmountDecimals(Currency),
+    /// The sum of the lines is beyond what can be stored.
+    AmountTooLarge,
+    /// Another order has this reference.
+    ReferenceTaken(OrderId),
+    AlreadyPaid(OrderId),
+    OrderCancelled(OrderId),
+    NotPaid(OrderId),
+    /// More units or money than are left to refund; with the reason in words.
+    RefundTooLarge(OrderId, String),
+    NothingReturned(OrderId),
     KeyMismatch,
     WrongPaymentToken(OrderId),
     StockTooLarge(ProductId),
@@ -197,6 +408,23 @@ pub(crate) enum Refusal {
         asked: u64,
         version: u64,
     },
+}
+
+impl Refusal {
+    /// The hold that cannot be used.
+    pub fn hold_id(&self) -> Option<HoldId> {
+        match self {
+            Self::NoHold(id)
+            | Self::NoHoldToken(id)
+            | Self::WrongHoldToken(id)
+            | Self::HoldExpired(id)
+            | Self::HoldReleased(id) => Some(*id),
+            Self::ProductMismatch { hold_id, .. }
+            | Self::SkuMismatch { hold_id, .. }
+            | Self::HoldAlreadyUsed { hold_id, .. } => Some(*hold_id),
+            _ => None,
+        }
+    }
 }
 
 /// The result of a command, as it is stored under an idempotency key.
@@ -211,8 +439,12 @@ pub(crate) enum Decision {
     /// Deferred to the next transaction, without effect: more is due than was
     /// loaded, and it could change the answer.
     Deferred,
-    /// Without effect: the read set lacks the row of this product. Retry with it.
-    ReadSetMiss(ProductId),
+    /// Without effect: the read set lacks the rows of some of these products. Retry
+    /// with all of them.
+    ReadSetMiss(SmallVec<[ProductId; 1]>),
+    /// Without effect: the product no longer has the SKU that the request names. Look
+    /// up which product has it.
+    StaleSku,
 }
 
 impl From<Refusal> for Decision {

@@ -2,42 +2,100 @@
 //! hold token and the idempotency key.
 
 use super::batch_state::BatchState;
-use super::{Answer, Command, Decision, IdempotencyKey, KeyRow, Refusal};
+use super::commands::OfCustomer;
+use super::{Answer, Command, Decision, IdempotencyKey, KeyRow, OrderTerms, Refusal};
 
 impl BatchState<'_> {
     pub(super) fn decide(&mut self, command: &Command) -> Decision {
         if let Err(refusal) = self.check_token(command) {
             return refusal.into();
         }
+        let mut decision = self.dispatch(command);
+        if let Decision::Done { answer: Ok(answer), replayed: true } = &mut decision {
+            // It is kept without names.
+            answer.set_customers(|of| self.customer_in(command, of));
+        }
+        decision
+    }
+
+    /// Returns the customer of a hold or order in the answer to a command.
+    fn customer_in(&self, command: &Command, of: OfCustomer<'_>) -> Option<String> {
+        let of_hold = |id| self.rows.holds.get(id).and_then(|hold| hold.customer.clone());
+        match of {
+            OfCustomer::Hold(id) => {
+                let named = command.customer().map(|name| String::from(&**name));
+                named.or_else(|| of_hold(&id))
+            }
+            OfCustomer::Order(order) => match self.rows.orders.get(&order.id) {
+                Some(row) => row.order.customer.clone(),
+                None => order.lines.iter().find_map(|line| of_hold(&line.hold_id)),
+            },
+        }
+    }
+
+    fn dispatch(&mut self, command: &Command) -> Decision {
         match command {
             Command::Hold { hold, ttl, customer, key } => {
                 self.with_idempotency_key(key.as_ref(), |batch| {
                     batch.check_lines(std::slice::from_ref(hold), customer.as_ref())?;
-                    Ok(Answer::Hold(batch.create_hold(hold, *ttl, customer.as_ref())))
+                    Ok(Answer::Hold(batch.create_hold(hold, *ttl, customer.as_ref(), None)))
                 })
             }
-            Command::Cart { lines, ttl, customer, key } => {
-                self.with_idempotency_key(key.as_ref(), |batch| {
-                    batch.check_lines(lines, customer.as_ref())?;
-                    let created =
-                        lines.iter().map(|line| batch.create_hold(line, *ttl, customer.as_ref()));
-                    Ok(Answer::Cart(created.collect()))
-                })
-            }
+            Command::Cart { lines, token, ttl, customer, key } => self
+                .with_idempotency_key(key.as_ref(), |batch| {
+                    batch.create_cart(lines, *token, *ttl, customer.as_ref())
+                }),
             Command::Release { hold_id, .. } => decision(self.release(*hold_id)),
             Command::Extend { hold_id, ttl, .. } => decision(self.extend(*hold_id, *ttl)),
-            Command::Order { order_id, secret, hold_id, product_id, key, .. } => self
+            Command::ChangeQuantity { hold_id, quantity, key, .. } => self
                 .with_idempotency_key(key.as_ref(), |batch| {
-                    batch.order(*order_id, *secret, *hold_id, *product_id)
+                    batch.change_quantity(*hold_id, *quantity)
                 }),
-            Command::Payment { key, body_hash, order_id, secret, outcome } => {
-                self.payment(key, *body_hash, *order_id, *secret, *outcome)
+            Command::ReleaseCart { cart_id, holds, .. } => {
+                decision(self.release_cart(*cart_id, holds))
             }
-            Command::Adjust { product_id, delta, version, key } => self
+            Command::ExtendCart { cart_id, holds, ttl, .. } => {
+                decision(self.extend_cart(*cart_id, holds, *ttl))
+            }
+            Command::Order { order_id, secret, holds, terms, key } => {
+                self.with_idempotency_key(key.as_ref(), |batch| {
+                    let plain = OrderTerms::default();
+                    batch.order(*order_id, *secret, holds, terms.as_deref().unwrap_or(&plain))
+                })
+            }
+            Command::ExtendOrder { order_id, ttl } => decision(self.extend_order(*order_id, *ttl)),
+            Command::CancelOrder { order_id, .. } => decision(self.cancel_order(*order_id)),
+            Command::SetPaymentReference { order_id, reference } => {
+                decision(self.set_payment_reference(*order_id, reference))
+            }
+            Command::Refund { order_id, refund, key, .. } => {
+                self.with_idempotency_key(key.as_ref(), |batch| batch.refund(*order_id, refund))
+            }
+            Command::Restock { order_id, lines, key } => {
+                self.with_idempotency_key(key.as_ref(), |batch| batch.restock(*order_id, lines))
+            }
+            Command::Payment { key, fingerprint, order_id, secret, outcome, terms } => {
+                let terms = terms.as_deref();
+                self.payment(self.new_payment(
+                    key,
+                    *fingerprint,
+                    *order_id,
+                    *secret,
+                    *outcome,
+                    terms,
+                ))
+            }
+            Command::Adjust { product_id, sku, stock, reason, version, key } => self
                 .with_idempotency_key(key.as_ref(), |batch| {
-                    batch.adjust(*product_id, *delta, *version)
+                    batch.adjust(*product_id, sku.as_deref(), *stock, reason, *version)
                 }),
+            Command::WriteProduct { product, key } => {
+                self.with_idempotency_key(key.as_ref(), |batch| batch.write_product(product))
+            }
             Command::Reclaim { product_id } => {
+                if let Some(products) = self.products_of_due_orders(*product_id) {
+                    return Decision::ReadSetMiss(products);
+                }
                 let (holds, orders) = self.reclaimed.remove(product_id).unwrap_or_default();
                 let more = self.has_unloaded_due(*product_id);
                 decision(Ok(Answer::Reclaimed { holds, orders, more }))
@@ -45,18 +103,25 @@ impl BatchState<'_> {
         }
     }
 
-    /// Refuses a request without the right token of its hold. A token is checked
-    /// whenever one is given. The check precedes the idempotency key, so that a
+    /// Refuses a request without the right token of its hold or cart. A cart's token
+    /// opens each of its holds. A token is checked whenever one is given. The check precedes the idempotency key, so that a
     /// caller without the token gets no replay of an order's payment token, and
     /// does not use up a key.
     fn check_token(&self, command: &Command) -> Result<(), Refusal> {
-        let Some((id, given)) = command.used_hold() else { return Ok(()) };
-        let Some(hold) = self.rows.holds.get(&id) else { return Ok(()) };
-        match given {
-            Some(given) if !hold.token.is(given) => Err(Refusal::WrongHoldToken(id)),
-            None if self.policy.require_hold_token => Err(Refusal::NoHoldToken(id)),
-            _ => Ok(()),
+        if let Some((cart_id, _, given)) = command.used_cart() {
+            return self.check_cart_token(cart_id, given);
         }
+        for (id, given) in command.used_holds() {
+            let Some(hold) = self.rows.holds.get(&id) else { continue };
+            match given {
+                Some(given) if !hold.token.is(given) && !self.is_cart_token(hold, given) => {
+                    return Err(Refusal::WrongHoldToken(id));
+                }
+                None if self.policy.require_hold_token => return Err(Refusal::NoHoldToken(id)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Replays the stored answer if the idempotency key was used before;

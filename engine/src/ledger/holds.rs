@@ -1,12 +1,14 @@
-//! Creates, releases, extends and expires holds; adjusts stock.
+//! Creates, releases, extends and expires holds.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{EventKind, Hold, HoldId, HoldStatus, ProductId, ShortLine};
+use crate::model::{
+    CartId, EventKind, Hold, HoldId, HoldStatus, OrderStatus, ProductId, ShortLine,
+};
 
 use super::batch_state::BatchState;
-use super::{Answer, Decision, NewHold, Refusal};
+use super::{Answer, Decision, NewHold, OrderRow, Refusal};
 
 impl BatchState<'_> {
     /// Refuses holds that cannot be created together.
@@ -16,10 +18,19 @@ impl BatchState<'_> {
         customer: Option<&Arc<str>>,
     ) -> Result<(), Decision> {
         let mut short = Vec::new();
+        // More units may suit a line that takes what is left, too.
+        let mut too_few = Vec::new();
         for line in lines {
             let row = self.rows.products.get(&line.product_id);
-            let row = row.ok_or(Refusal::NoProduct(line.product_id))?;
+            let row = row.ok_or_else(|| line.no_product())?;
+            if line.sku.is_some() && line.sku.as_deref() != row.product.sku.as_deref() {
+                return Err(Decision::StaleSku);
+            }
+            self.check_on_sale(&row.product)?;
             if row.product.stock < u64::from(line.quantity) {
+                too_few.push(line.product_id);
+            }
+            if row.product.stock < u64::from(line.least) {
                 short.push(ShortLine {
                     product_id: line.product_id,
                     requested: line.quantity.into(),
@@ -30,9 +41,7 @@ impl BatchState<'_> {
         if let Some(customer) = customer {
             self.check_customer_limit(lines, customer)?;
         }
-        if short.iter().any(|line| self.has_unloaded_due(line.product_id)) {
-            return Err(Decision::Deferred);
-        }
+        too_few.into_iter().try_for_each(|product| self.check_nothing_due(product))?;
         if !short.is_empty() {
             return Err(Refusal::Insufficient(short).into());
         }
@@ -41,13 +50,23 @@ impl BatchState<'_> {
 
     /// Refuses the first line that would exceed the customer limit.
     fn check_customer_limit(&self, lines: &[NewHold], customer: &str) -> Result<(), Refusal> {
+        let check =
+            |line: &NewHold| self.check_customer_units(customer, line.product_id, line.quantity);
+        lines.iter().try_for_each(check)
+    }
+
+    /// Refuses units of a product beyond the customer limit.
+    pub(super) fn check_customer_units(
+        &self,
+        customer: &str,
+        product_id: ProductId,
+        requested: u32,
+    ) -> Result<(), Refusal> {
         let Some(most) = self.policy.max_per_customer else { return Ok(()) };
-        for line in lines {
-            let (product_id, requested) = (line.product_id, line.quantity);
-            let held = self.customer_units(customer, product_id);
-            if held + u64::from(requested) > u64::from(most) {
-                return Err(Refusal::CustomerLimit { product_id, held, requested, most });
-            }
+        let held =
+            self.customer_units(customer, product_id) + self.ordered_units(customer, product_id);
+        if held + u64::from(requested) > u64::from(most) {
+            return Err(Refusal::CustomerLimit { product_id, held, requested, most });
         }
         Ok(())
     }
@@ -62,17 +81,38 @@ impl BatchState<'_> {
         holds.filter(is_active).map(|hold| u64::from(hold.quantity)).sum()
     }
 
-    /// Creates a hold that [`BatchState::check_lines`] did not refuse.
+    /// Sums the units of the customer's orders that count: of those that wait for their
+    /// payment, and of those paid within the window, less what was refunded.
+    fn ordered_units(&self, customer: &str, product_id: ProductId) -> u64 {
+        let Some(window) = self.policy.customer_window else { return 0 };
+        let since = self.now.before(window);
+        let counts = |row: &&OrderRow| match row.order.status {
+            OrderStatus::PendingPayment => !row.order.is_due(self.now),
+            _ => row.paid_at.is_some_and(|at| at > since),
+        };
+        let orders = self.orders_of_customer(customer, product_id).filter(counts);
+        orders.map(|row| row.units_of(product_id)).sum()
+    }
+
+    /// Creates a hold that [`BatchState::check_lines`] did not refuse: of what is
+    /// left, if that is fewer units than asked for.
     pub(super) fn create_hold(
         &mut self,
         line: &NewHold,
         ttl: Duration,
         customer: Option<&Arc<str>>,
+        cart_id: Option<CartId>,
     ) -> Hold {
-        let hold = line.to_hold(self.now, ttl);
+        let mut hold = line.to_hold(self.now, ttl);
+        hold.cart_id = cart_id;
+        hold.customer = customer.map(|name| String::from(&**name));
+        let mut sku = None;
         if let Some(row) = self.rows.products.get_mut(&line.product_id) {
-            row.product.stock -= u64::from(line.quantity);
-            row.product.held += u64::from(line.quantity);
+            sku.clone_from(&row.product.sku);
+            let left = u32::try_from(row.product.stock).unwrap_or(u32::MAX);
+            hold.quantity = hold.quantity.min(left);
+            row.product.set_in_stock(row.product.in_stock - u64::from(hold.quantity));
+            row.product.held += u64::from(hold.quantity);
         }
         self.lower_next_due(hold.product_id, hold.expires_at);
         self.add_hold(hold.clone());
@@ -80,23 +120,24 @@ impl BatchState<'_> {
             self.record_customer(&hold, customer);
         }
         self.emit_hold_event(EventKind::HoldCreated, &hold);
+        hold.sku = sku;
         hold
     }
 
-    fn emit_hold_event(&mut self, kind: EventKind, hold: &Hold) {
+    pub(super) fn emit_hold_event(&mut self, kind: EventKind, hold: &Hold) {
         self.emit_event(kind, hold.product_id, Some(hold.id), None, hold.quantity.into());
     }
 
     /// Ends an active hold with status `to` and returns its stock; reports whether
     /// it was active. No other code returns the stock of a hold.
-    fn end_hold(&mut self, hold_id: HoldId, to: HoldStatus, kind: EventKind) -> bool {
+    pub(super) fn end_hold(&mut self, hold_id: HoldId, to: HoldStatus, kind: EventKind) -> bool {
         let Some(hold) = self.rows.holds.get_mut(&hold_id) else { return false };
         if hold.status != HoldStatus::Active {
             return false;
         }
         let Some(row) = self.rows.products.get_mut(&hold.product_id) else { return false };
         row.product.held -= u64::from(hold.quantity);
-        row.product.stock += u64::from(hold.quantity);
+        row.product.set_in_stock(row.product.in_stock + u64::from(hold.quantity));
         let before = (hold.status, hold.expires_at);
         hold.status = to;
         let hold = hold.clone();
@@ -105,19 +146,16 @@ impl BatchState<'_> {
         true
     }
 
-    pub(super) fn expire_if_due(&mut self, hold_id: HoldId) {
+    /// Expires a hold that is due; returns whether it did.
+    pub(super) fn expire_if_due(&mut self, hold_id: HoldId) -> bool {
         let due = self.rows.holds.get(&hold_id).is_some_and(|hold| hold.expires_at <= self.now);
-        if due {
-            self.end_hold(hold_id, HoldStatus::Expired, EventKind::HoldExpired);
-        }
+        due && self.end_hold(hold_id, HoldStatus::Expired, EventKind::HoldExpired)
     }
 
     /// Returns the hold as it is now; expires it first if it is due.
     fn current_hold(&mut self, hold_id: HoldId) -> Result<Hold, Decision> {
         let hold = self.rows.hold(hold_id)?;
-        if !self.rows.products.contains_key(&hold.product_id) {
-            return Err(Decision::ReadSetMiss(hold.product_id));
-        }
+        self.rows.check_read(std::iter::once(hold.product_id))?;
         self.expire_if_due(hold_id);
         Ok(self.rows.hold(hold_id)?.clone())
     }
@@ -142,7 +180,17 @@ impl BatchState<'_> {
             return Err(self.already_used(hold_id).into());
         }
         self.end_hold(hold_id, HoldStatus::Released, EventKind::HoldReleased);
-        Ok(Answer::Hold(self.rows.hold(hold_id)?.clone()))
+        Ok(self.answer_hold(self.rows.hold(hold_id)?.clone()))
+    }
+
+    /// Answers with a hold, with the SKU of its product.
+    pub(super) fn answer_hold(&self, mut hold: Hold) -> Answer {
+        hold.sku = self.sku_of(hold.product_id);
+        Answer::Hold(hold)
+    }
+
+    pub(super) fn sku_of(&self, id: ProductId) -> Option<String> {
+        self.rows.products.get(&id)?.product.sku.clone()
     }
 
     pub(super) fn extend(&mut self, hold_id: HoldId, ttl: Duration) -> Result<Answer, Decision> {
@@ -155,44 +203,6 @@ impl BatchState<'_> {
             self.rows.holds.insert(hold_id, hold.clone());
             self.emit_hold_event(EventKind::HoldExtended, &hold);
         }
-        Ok(Answer::Hold(hold))
-    }
-
-    /// Adds received goods to the stock, or writes goods off if `delta` is negative.
-    pub(super) fn adjust(
-        &mut self,
-        product_id: ProductId,
-        delta: i64,
-        version: Option<u64>,
-    ) -> Result<Answer, Decision> {
-        let more_due = self.has_unloaded_due(product_id);
-        let current = self.current_version(product_id);
-        let row = self.rows.products.get_mut(&product_id);
-        let row = row.ok_or(Refusal::NoProduct(product_id))?;
-        if let Some(asked) = version.filter(|asked| *asked != current) {
-            return Err(Refusal::VersionMismatch { product_id, asked, version: current }.into());
-        }
-        let Some(stock) = row.product.stock.checked_add_signed(delta) else {
-            if delta > 0 {
-                return Err(Refusal::StockTooLarge(product_id).into());
-            }
-            if more_due {
-                return Err(Decision::Deferred);
-            }
-            let (requested, available) = (delta.unsigned_abs(), row.product.stock);
-            let short = vec![ShortLine { product_id, requested, available }];
-            return Err(Refusal::Insufficient(short).into());
-        };
-        // The stores have signed 64-bit columns.
-        let received = row.received.checked_add_signed(delta);
-        let received = received.filter(|sum| i64::try_from(*sum).is_ok());
-        let received = received.ok_or(Refusal::StockTooLarge(product_id))?;
-        row.product.stock = stock;
-        row.received = received;
-        let mut product = row.product.clone();
-        // The version that the commit will give the row.
-        product.version = self.next_version(product_id);
-        self.emit_event(EventKind::StockAdjusted, product_id, None, None, delta);
-        Ok(Answer::Product(product))
+        Ok(self.answer_hold(hold))
     }
 }

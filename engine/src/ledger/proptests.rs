@@ -4,6 +4,8 @@
 //! `PROPTEST_CASES` sets the number of histories of each test, and
 //! `PROPTEST_RNG_SEED`, which a failure prints, repeats a run.
 
+mod carts;
+mod catalogue;
 mod consumer;
 mod coverage;
 mod generators;
@@ -31,7 +33,7 @@ static SEED: LazyLock<u64> = LazyLock::new(|| {
 });
 
 static CONFIG: LazyLock<Config> = LazyLock::new(|| Config {
-    cases: 26_000,
+    cases: 8_000,
     failure_persistence: None,
     max_shrink_iters: 2_000,
     rng_algorithm: RngAlgorithm::XorShift,
@@ -58,11 +60,15 @@ macro_rules! profiles {
 }
 
 //             hold cart release extend order payment adjust reclaim
+//             extend_order cancel refund restock payment_reference
+//             quantity release_cart extend_cart product
 profiles! {
-    Mixed: [12, 4, 2, 2, 9, 9, 2, 1], keyed 20, waits 50;
-    Expiry: [12, 4, 2, 4, 7, 3, 2, 2], keyed 3, waits 75;
-    Payments: [16, 1, 1, 0, 10, 18, 1, 1], keyed 8, waits 45;
-    Keys: [12, 5, 1, 1, 9, 8, 2, 1], keyed 60, waits 30;
+    Mixed: [12, 4, 2, 2, 9, 9, 2, 1, 1, 1, 3, 1, 1, 4, 2, 2, 1], keyed 20, waits 50;
+    Expiry: [12, 4, 2, 4, 7, 3, 2, 2, 2, 1, 1, 0, 0, 3, 1, 2, 0], keyed 3, waits 75;
+    Payments: [16, 2, 1, 0, 10, 18, 1, 1, 1, 2, 5, 1, 1, 1, 0, 0, 0], keyed 8, waits 45;
+    Refunds: [12, 4, 0, 0, 12, 12, 1, 0, 0, 0, 12, 6, 0, 1, 0, 0, 0], keyed 8, waits 15;
+    Catalogue: [14, 5, 1, 1, 5, 5, 3, 1, 0, 1, 1, 0, 0, 4, 1, 0, 18], keyed 8, waits 40;
+    Keys: [12, 5, 1, 1, 9, 8, 2, 1, 0, 0, 5, 2, 0, 4, 1, 1, 1], keyed 60, waits 30;
 }
 
 /// The initial state of a history. The reference model runs beside the store in
@@ -134,6 +140,12 @@ prop_state_machine! {
     fn ledger_applies_each_payment_once_in_any_order(sequential 1..=14 => HistoryTest<Payments>);
 
     #[test]
+    fn ledger_refunds_no_more_than_was_paid(sequential 1..=14 => HistoryTest<Refunds>);
+
+    #[test]
+    fn ledger_sells_what_the_catalogue_allows(sequential 1..=14 => HistoryTest<Catalogue>);
+
+    #[test]
     fn ledger_replays_the_first_answer_of_a_key(sequential 1..=14 => HistoryTest<Keys>);
 }
 
@@ -155,7 +167,14 @@ fn sample<D: Profile>(histories: u32) -> BTreeSet<&'static str> {
 
 #[test]
 fn generators_reach_every_situation() {
-    let samples = [sample::<Mixed>, sample::<Expiry>, sample::<Payments>, sample::<Keys>];
+    let samples = [
+        sample::<Mixed>,
+        sample::<Expiry>,
+        sample::<Payments>,
+        sample::<Refunds>,
+        sample::<Catalogue>,
+        sample::<Keys>,
+    ];
     let reached: BTreeSet<_> = samples.iter().flat_map(|sample| sample(2_000)).collect();
     let missed: Vec<_> = coverage::all().filter(|name| !reached.contains(name)).collect();
     assert!(missed.is_empty(), "never reached: {missed:?}");

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
 use crate::model::{
-    EventKind, Hold, HoldId, HoldStatus, Order, OrderId, OrderStatus, Outcome, PaymentDisposition,
-    PaymentStatus, Product, ProductId, Timestamp, Token,
+    CartId, EventKind, Hold, HoldId, HoldStatus, Metadata, Order, OrderId, OrderStatus, Outcome,
+    PaymentDisposition, PaymentStatus, Product, ProductId, Timestamp, Token,
 };
 
-use super::{CommandResult, IdempotencyKey, Refusal};
+use super::{CommandResult, Decision, IdempotencyKey, PaymentTerms, Refusal};
 
 /// A product with the columns that only the engine uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,21 +27,61 @@ pub(crate) struct ProductRow {
     pub next_due: Option<Timestamp>,
 }
 
-/// An order with the time at which it is cancelled if unpaid.
+/// An order with the columns that only the engine uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OrderRow {
     pub order: Order,
-    pub due_at: Option<Timestamp>,
+    /// Raised by each write; guards it (optimistic concurrency).
+    pub version: u64,
+    /// Whether the shop cancelled it: late money never revives it.
+    pub is_closed: bool,
+    /// Whether an attempt to pay it has failed.
+    pub has_failed_attempt: bool,
+    /// The provider's name of the payment that paid it, if the event told.
+    pub paid_by: Option<String>,
+    /// When it was paid.
+    pub paid_at: Option<Timestamp>,
 }
+
+impl OrderRow {
+    /// Returns the units of a product that count for the customer's limit: those of an
+    /// unpaid order, or of a paid one less what was refunded.
+    pub fn units_of(&self, product: ProductId) -> u64 {
+        let lines = self.order.lines.iter().filter(|line| line.product_id == product);
+        match self.order.status {
+            OrderStatus::PendingPayment => lines.map(|line| u64::from(line.quantity)).sum(),
+            OrderStatus::Paid | OrderStatus::PartiallyRefunded => {
+                lines.map(|line| u64::from(line.quantity - line.refunded)).sum()
+            }
+            OrderStatus::Cancelled | OrderStatus::Refunded => 0,
+        }
+    }
+
+    /// Returns until when, and a window longer, the order counts for its customer's
+    /// limit on a product: since it was paid, or for ever while it is not paid.
+    pub fn counted(&self, product: ProductId) -> Option<Timestamp> {
+        if self.units_of(product) == 0 {
+            return None;
+        }
+        match self.order.status {
+            OrderStatus::PendingPayment => Some(UNPAID),
+            _ => self.paid_at,
+        }
+    }
+}
+
+/// What stands for the time of payment of an order that is not paid yet.
+pub(crate) const UNPAID: Timestamp = Timestamp::from_micros(i64::MAX);
 
 /// A payment event in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PaymentRow {
     pub key: String,
-    pub body_hash: [u8; 32],
+    pub fingerprint: [u8; 32],
     pub order_id: OrderId,
     pub secret: Option<Token>,
     pub outcome: Outcome,
+    pub terms: PaymentTerms,
     pub answer: PaymentStatus,
     /// Whether its order does not exist yet.
     pub waiting: bool,
@@ -53,7 +96,11 @@ pub(crate) struct KeyRow {
 }
 
 impl KeyRow {
-    pub fn new(keyed: &IdempotencyKey, answer: CommandResult) -> Self {
+    /// The answer is kept without the customer's name, which may be erased.
+    pub fn new(keyed: &IdempotencyKey, mut answer: CommandResult) -> Self {
+        if let Ok(answer) = &mut answer {
+            answer.set_customers(|_| None);
+        }
         Self { key: keyed.key.clone(), fingerprint: keyed.fingerprint, answer }
     }
 
@@ -73,7 +120,8 @@ impl KeyRow {
 pub(crate) struct Due {
     /// Active holds with `expires_at <= now`; their rows are in [`Rows::holds`].
     pub holds: Vec<HoldId>,
-    /// Pending orders with `due_at <= now`; their rows are in [`Rows::orders`].
+    /// Pending orders with `pay_until <= now` whose first line is of the product; their
+    /// rows are in [`Rows::orders`].
     pub orders: Vec<OrderId>,
     /// Whether more is due than was loaded.
     pub more: bool,
@@ -88,13 +136,21 @@ pub(crate) type IdMap<Id, Row> = HashMap<Id, Row, foldhash::fast::RandomState>;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     pub products: BTreeMap<ProductId, ProductRow>,
+    /// Products by the SKUs that commands give.
+    pub product_by_sku: HashMap<String, ProductId>,
     pub holds: IdMap<HoldId, Hold>,
     /// The active holds of customers, by product, that count against the limit of
     /// one of the commands; their rows are in `holds`.
     pub customers: HashMap<ProductId, HashMap<Arc<str>, Vec<HoldId>>>,
+    /// The tokens of the carts that the holds of the commands belong to.
+    pub cart_tokens: HashMap<CartId, Token>,
     pub orders: HashMap<OrderId, OrderRow>,
     /// Orders by the hold they were created from.
     pub order_by_hold: HashMap<HoldId, OrderId>,
+    /// Orders by the shop's references that commands name.
+    pub order_by_reference: HashMap<String, OrderId>,
+    /// Orders by the providers' names of payments that commands name.
+    pub order_by_payment: HashMap<String, OrderId>,
     pub payments: HashMap<String, PaymentRow>,
     /// Payments whose order does not exist yet, in order of arrival.
     pub waiting: HashMap<OrderId, Vec<PaymentRow>>,
@@ -106,11 +162,36 @@ impl Rows {
     pub fn hold(&self, id: HoldId) -> Result<&Hold, Refusal> {
         self.holds.get(&id).ok_or(Refusal::NoHold(id))
     }
+
+    pub fn order(&self, id: OrderId) -> Result<&OrderRow, Refusal> {
+        self.orders.get(&id).ok_or(Refusal::NoOrder(id))
+    }
+
+    /// Returns all of these products if the rows of some were not read.
+    pub fn check_read(&self, products: impl Iterator<Item = ProductId>) -> Result<(), Decision> {
+        let products: SmallVec<[ProductId; 1]> = products.collect();
+        if products.iter().all(|id| self.products.contains_key(id)) {
+            return Ok(());
+        }
+        Err(Decision::ReadSetMiss(products))
+    }
+
+    /// Sums by product the units that holds lack to have so many.
+    pub fn units_added(&self, resized: &[(HoldId, u32)]) -> BTreeMap<ProductId, u64> {
+        let mut added: BTreeMap<ProductId, u64> = BTreeMap::new();
+        for (id, quantity) in resized {
+            if let Some(hold) = self.holds.get(id) {
+                let more = quantity.saturating_sub(hold.quantity);
+                *added.entry(hold.product_id).or_default() += u64::from(more);
+            }
+        }
+        added
+    }
 }
 
 /// A product row before and after; the write is guarded by `before.version`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ProductChange {
+pub(crate) struct ProductRowChange {
     pub before: ProductRow,
     pub after: ProductRow,
 }
@@ -120,6 +201,19 @@ pub(crate) struct CustomerHold {
     pub product_id: ProductId,
     pub customer: Arc<str>,
     pub hold_id: HoldId,
+    /// Whether it has not ended in the batch that created it.
+    pub is_active: bool,
+}
+
+/// What an order counts for its customer's limit on a product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CustomerOrder {
+    pub order_id: OrderId,
+    pub product_id: ProductId,
+    /// The customer of a new order.
+    pub customer: Option<String>,
+    /// See [`OrderRow::counted`].
+    pub counted: Option<Timestamp>,
 }
 
 /// Rows that make the same transition; the write is guarded by `from`.
@@ -130,8 +224,24 @@ pub(crate) struct Move<Status, Id> {
     pub ids: Vec<Id>,
 }
 
+/// A stored hold's new quantity; the write is guarded by `from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QuantityChange {
+    pub id: HoldId,
+    pub from: u32,
+    pub to: u32,
+}
+
 pub(crate) type HoldMove = Move<HoldStatus, HoldId>;
 pub(crate) type OrderMove = Move<(OrderStatus, PaymentDisposition), OrderId>;
+
+/// An order of which more than status and disposition changed; the write is guarded
+/// by the version before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OrderChange {
+    pub version_before: u64,
+    pub after: OrderRow,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LedgerEvent {
@@ -141,11 +251,25 @@ pub(crate) struct LedgerEvent {
     pub order_id: Option<OrderId>,
     pub quantity: i64,
     pub version: u64,
+    /// What few events have.
+    pub details: Option<Box<EventDetails>>,
+}
+
+/// What an event says beyond its numbers. The outbox keeps it as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventDetails {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
-    pub products: Vec<ProductChange>,
+    pub products: Vec<ProductRowChange>,
+    pub new_products: Vec<ProductRow>,
     /// Products that were read and are not written.
     pub unchanged: Vec<ProductRow>,
     pub new_holds: Vec<Hold>,
@@ -153,8 +277,17 @@ pub(crate) struct Changes {
     pub customer_holds: Vec<CustomerHold>,
     pub hold_moves: Vec<HoldMove>,
     pub extensions: Vec<(HoldId, Timestamp)>,
+    /// New quantities of stored holds, by ascending id.
+    pub quantities: Vec<QuantityChange>,
     pub new_orders: Vec<OrderRow>,
     pub order_moves: Vec<OrderMove>,
+    pub order_changes: Vec<OrderChange>,
+    /// What orders of named customers count, as far as it changed.
+    pub customer_orders: Vec<CustomerOrder>,
+    /// The dispositions of orders, as far as they changed.
+    pub dispositions: Vec<(OrderId, PaymentDisposition)>,
+    /// Providers' names of payments that are tied to an order from now on.
+    pub payment_references: Vec<(String, OrderId)>,
     pub new_payments: Vec<PaymentRow>,
     /// Keys of early payments whose order now exists.
     pub settled_payments: Vec<(OrderId, String)>,
@@ -165,11 +298,15 @@ pub(crate) struct Changes {
 impl Changes {
     pub fn is_empty(&self) -> bool {
         self.products.is_empty()
+            && self.new_products.is_empty()
             && self.new_holds.is_empty()
             && self.hold_moves.is_empty()
             && self.extensions.is_empty()
+            && self.quantities.is_empty()
             && self.new_orders.is_empty()
             && self.order_moves.is_empty()
+            && self.order_changes.is_empty()
+            && self.payment_references.is_empty()
             && self.new_payments.is_empty()
             && self.settled_payments.is_empty()
             && self.new_keys.is_empty()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{LocalBackend, commands, create_product};
+use super::{LocalBackend, commands, products};
 use crate::audit::{AuditReport, Check};
 use crate::cache::CachedProduct;
 use crate::call::{Request, Response, Retry};
@@ -13,20 +13,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Answer, Command, Refusal};
 use crate::mechanisms::Mechanism;
 use crate::model::{
-    CartRequest, Event, ExtendRequest, Hold, HoldId, HoldPage, HoldQuery, HoldRequest, NewProduct,
-    Order, OrderId, OrderRequest, OrderStatus, PaymentEvent, PaymentReceipt, Product, ProductId,
-    ProductPage, ReleaseRequest, Replayable, ShortLine, StockAdjustment, Timestamp,
+    Cart, CartRequest, Event, ExtendRequest, Hold, HoldId, HoldRequest, Product, ProductId,
+    ProductRef, ReleaseRequest, Replayable, ShortLine, Timestamp,
 };
-use crate::runtime;
-use crate::store::{ListedHolds, Store, StoreResult};
+use crate::sku_index::Skus;
+use crate::store::{Store, StoreResult};
 use crate::sweeper::SweepReport;
 
 /// The most products or holds on one page, and the most events in one response: they
 /// bound a response's size and the time of its read.
 const PAGE_MAX: u32 = 1_000;
 const EVENTS_MAX: u32 = 10_000;
-/// The most reads of the store for one page of holds, when few of them match.
-const HOLD_READS_MAX: usize = 16;
 /// The most requests of a batch call that are queued at a time: many
 /// transactions' worth, and an eighth of the queue's default limit.
 const WAVE_MAX: usize = 8_192;
@@ -35,13 +32,16 @@ const WAVE_MAX: usize = 8_192;
 macro_rules! replayable {
     ($done:expr, $Variant:ident) => {
         match $done {
-            CommandResponse { answer: Answer::$Variant(value), replayed } => {
-                Ok(Replayable { value, replayed })
-            }
-            other => Err(unexpected(&other.answer)),
+            $crate::combiner::CommandResponse {
+                answer: $crate::ledger::Answer::$Variant(value),
+                replayed,
+            } => Ok($crate::model::Replayable { value, replayed }),
+            other => Err($crate::local::operations::unexpected(&other.answer)),
         }
     };
 }
+
+pub(super) use replayable;
 
 /// Boxes an operation's future, with its result as a response.
 macro_rules! respond {
@@ -57,21 +57,59 @@ impl LocalBackend {
         retry: Option<Retry>,
     ) -> BoxFuture<'_, Result<Response>> {
         match request {
-            Request::Product { id } => respond!(Product, self.product(id)),
+            Request::Product(named) => respond!(Product, self.product(named)),
             Request::Products { after, limit } => respond!(Products, self.products(after, limit)),
             Request::CreateProduct(new) => respond!(CreateProduct, self.create_product(new, retry)),
+            Request::PutProduct(put) => respond!(PutProduct, self.put_product(put, retry)),
+            Request::PutProducts { requests } => {
+                respond!(PutProducts, self.put_products(requests, retry))
+            }
+            Request::ChangeProduct(to) => respond!(ChangeProduct, self.change_product(to, retry)),
             Request::AdjustStock(by) => respond!(AdjustStock, self.adjust_stock(by, retry)),
             Request::CreateHold(hold) => respond!(CreateHold, self.create_hold(hold, retry)),
             Request::CreateHolds(cart) => respond!(CreateHolds, self.create_holds(cart, retry)),
             Request::CreateHoldBatch { requests } => {
                 respond!(CreateHoldBatch, self.create_hold_batch(requests, retry))
             }
+            Request::ChangeQuantity(request) => {
+                respond!(ChangeQuantity, self.change_quantity(request, retry))
+            }
+            Request::Cart { id } => respond!(Cart, self.cart(id)),
+            Request::ReleaseCart(request) => respond!(ReleaseCart, self.release_cart(request)),
+            Request::ExtendCart(request) => respond!(ExtendCart, self.extend_cart(request)),
             Request::ReleaseHold(request) => respond!(ReleaseHold, self.release_hold(request)),
             Request::ExtendHold(request) => respond!(ExtendHold, self.extend_hold(request)),
             Request::Hold { id } => respond!(Hold, self.hold(id)),
             Request::Holds(query) => respond!(Holds, self.holds(query)),
             Request::CreateOrder(order) => respond!(CreateOrder, self.create_order(order, retry)),
+            Request::ExtendOrder(request) => respond!(ExtendOrder, self.extend_order(request)),
+            Request::CancelOrder(request) => respond!(CancelOrder, self.cancel_order(request)),
+            Request::RefundOrder(request) => {
+                respond!(RefundOrder, self.refund_order(request, retry))
+            }
+            Request::RestockOrder(request) => {
+                respond!(RestockOrder, self.restock_order(request, retry))
+            }
+            Request::SetPaymentReference(request) => {
+                respond!(SetPaymentReference, self.set_payment_reference(request))
+            }
             Request::Order { id } => respond!(Order, self.order(id)),
+            Request::OrderByPayment { provider, reference } => {
+                respond!(OrderByPayment, self.order_by_payment(provider, reference))
+            }
+            Request::OrderByReference { reference } => {
+                respond!(OrderByReference, self.order_by_reference(reference))
+            }
+            Request::Orders(query) => respond!(Orders, self.orders(query)),
+            Request::WaitingPayments { after, limit } => {
+                respond!(WaitingPayments, self.waiting_payments(after, limit))
+            }
+            Request::RemoveWaitingPayment { key } => {
+                respond!(RemoveWaitingPayment, self.remove_waiting_payment(key))
+            }
+            Request::EraseCustomer { customer } => {
+                respond!(EraseCustomer, self.erase_customer(customer))
+            }
             Request::RecordPayment(event) => respond!(RecordPayment, self.record_payment(event)),
             Request::Sweep {} => respond!(Sweep, self.sweep()),
             Request::Audit {} => respond!(Audit, self.audit()),
@@ -83,7 +121,7 @@ impl LocalBackend {
     }
 
     /// Runs a read on the engine's runtime, where its connections live.
-    async fn on_runtime<T: Send + 'static>(
+    pub(super) async fn on_runtime<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
@@ -91,7 +129,7 @@ impl LocalBackend {
     }
 
     /// Reads the store on the engine's runtime.
-    async fn read_store<T, Reading>(
+    pub(super) async fn read_store<T, Reading>(
         &self,
         read: impl FnOnce(Arc<dyn Store>) -> Reading + Send + 'static,
     ) -> Result<T>
@@ -103,74 +141,21 @@ impl LocalBackend {
         self.on_runtime(async move { Ok(read(store).await?) }).await
     }
 
-    pub async fn product(&self, id: ProductId) -> Result<Product> {
-        commands::exists_ever("product", id.0, id.is_possible())?;
-        let load = async || {
-            let read = self.read_store(move |store| async move { store.product(id).await });
-            Ok(read.await?.map(|(product, _)| product))
-        };
-        let found = self.services.cache.get_or_load(id, self.services.store.now(), load).await?;
-        found.map(|cached| cached.product).ok_or_else(|| no_such("product", id.0))
-    }
-
-    pub async fn products(&self, after: Option<ProductId>, limit: u32) -> Result<ProductPage> {
-        let size = page_limit(limit)?;
-        // Stores keep ids as signed integers: none is larger.
-        let after = after.map_or(0, |id| id.0).min(i64::MAX.unsigned_abs());
-        // Reads one more than asked for, to see whether there is a next page.
-        let read =
-            move |store: Arc<dyn Store>| async move { store.products(after, limit + 1).await };
-        let mut found = self.read_store(read).await?;
-        let is_last = found.len() <= size;
-        found.truncate(size);
-        let items: Vec<Product> = found.into_iter().map(|cached| cached.product).collect();
-        let next = items.last().map(|product| product.id).filter(|_| !is_last);
-        Ok(ProductPage { items, next })
-    }
-
-    async fn create_product(
-        &self,
-        new: NewProduct,
-        retry: Option<Retry>,
-    ) -> Result<Replayable<Product>> {
-        let (keyed, has_key) = (commands::create_product(&new, retry)?, new.key.is_some());
-        let (store, retries) = (Arc::clone(&self.services.store), self.services.config.retries);
-        let read_at = runtime::now();
-        let created = self
-            .on_runtime(async move {
-                create_product::insert_product(store.as_ref(), &new, keyed.as_ref(), retries).await
-            })
-            .await?;
-        // A reader may have cached the id as absent before the insert.
-        if !created.replayed {
-            let product = created.value.clone();
-            let row = CachedProduct { product, next_due: None };
-            self.services.cache.record(vec![row], Vec::new(), &[], read_at);
-        }
-        // Only a caller's own key replays: one that its client drew is unknown to it.
-        Ok(Replayable { replayed: created.replayed && has_key, ..created })
-    }
-
-    pub async fn adjust_stock(
-        &self,
-        adjustment: StockAdjustment,
-        retry: Option<Retry>,
-    ) -> Result<Replayable<Product>> {
-        let command = commands::adjust_stock(&adjustment, retry)?;
-        let lanes = vec![self.combiner.lane(adjustment.product_id)];
-        let done = self.combiner.submit(command, lanes).await?;
-        let StockAdjustment { product_id, delta, reason, .. } = adjustment;
-        let replayed = done.replayed;
-        tracing::info!(product_id = product_id.0, delta, reason, replayed, "adjusted stock");
-        replayable!(done, Product)
-    }
-
     pub async fn create_hold(
         &self,
         request: HoldRequest,
         retry: Option<Retry>,
     ) -> Result<Replayable<Hold>> {
-        let (command, lane) = self.hold_command(&request, retry, self.services.store.now())?;
+        if let ProductRef::Sku(_) = request.product {
+            let command = |skus: &Skus| {
+                let now = self.services.store.now();
+                Ok(self.hold_command(&request, skus, retry, now)?.0)
+            };
+            let done = self.submit_named(&[&request.product], command).await?;
+            return replayable!(done, Hold);
+        }
+        let now = self.services.store.now();
+        let (command, lane) = self.hold_command(&request, &Skus::default(), retry, now)?;
         replayable!(self.combiner.submit(command, [lane]).await?, Hold)
     }
 
@@ -179,15 +164,17 @@ impl LocalBackend {
     fn hold_command(
         &self,
         request: &HoldRequest,
+        skus: &Skus,
         retry: Option<Retry>,
         now: Timestamp,
     ) -> Result<(Command, LaneId)> {
-        let command = commands::create_hold(&self.services.config, request, retry)?;
+        let command = commands::create_hold(&self.services.config, request, skus, retry)?;
+        let id = skus.id(&request.product);
         // An earlier attempt may have been executed: only its key tells.
         if request.key.is_none() && !retry.is_some_and(|retry| retry.is_retry) {
-            self.refuse_sold_out(request, now)?;
+            self.refuse_sold_out(request, id, now)?;
         }
-        Ok((command, self.combiner.lane(request.product_id)))
+        Ok((command, self.combiner.lane(id)))
     }
 
     /// Queues the requests in waves, so that a large batch does not shed its own
@@ -200,14 +187,24 @@ impl LocalBackend {
         let wave_max = self.services.config.queue_limit.min(WAVE_MAX);
         let mut results = Vec::with_capacity(requests.len());
         for wave in requests.chunks(wave_max) {
+            let named = wave.iter().map(|request| &request.product);
+            let valid = named.filter(|product| commands::check_product(product).is_ok());
+            let skus = self.find_skus(valid, false).await?;
             let (first, now) = (results.len(), self.services.store.now());
-            let commands = wave.iter().enumerate().map(|(at, request)| {
-                let retry = retry.map(|retry| retry.of_item(first + at));
-                self.hold_command(request, retry, now)
-            });
+            let retry_of = |at| retry.map(|retry: Retry| retry.of_item(first + at));
+            let commands = wave
+                .iter()
+                .enumerate()
+                .map(|(at, request)| self.hold_command(request, &skus, retry_of(at), now));
             let responses = self.combiner.submit_all(commands.collect()).await;
-            let result = |response: Result<_>| response.and_then(|done| replayable!(done, Hold));
-            results.extend(responses.into_iter().map(result));
+            for (at, (request, response)) in wave.iter().zip(responses).enumerate() {
+                results.push(match response {
+                    Ok(CommandResponse { answer: Answer::StaleSku, .. }) => {
+                        self.create_hold(request.clone(), retry_of(at)).await
+                    }
+                    response => response.and_then(|done| replayable!(done, Hold)),
+                });
+            }
         }
         Ok(results)
     }
@@ -215,12 +212,19 @@ impl LocalBackend {
     /// Fast refusal: rejects a request for more units than the product mirror
     /// shows. A request with its caller's key goes to the ledger, which
     /// stores the refusal under the key.
-    fn refuse_sold_out(&self, request: &HoldRequest, now: Timestamp) -> Result<()> {
+    fn refuse_sold_out(
+        &self,
+        request: &HoldRequest,
+        product_id: ProductId,
+        now: Timestamp,
+    ) -> Result<()> {
         if !self.services.is_on(Mechanism::FastRefusal) {
             return Ok(());
         }
-        let HoldRequest { product_id, quantity, .. } = *request;
-        let known = self.services.cache.mirror.sold_out(product_id, quantity, now);
+        let HoldRequest { ref product, quantity, at_most, .. } = *request;
+        let least = if at_most { 1 } else { quantity };
+        let is_asked = |found: &Product| products::is_named(found, product);
+        let known = self.services.cache.mirror.sold_out(product_id, least, now, is_asked);
         let Some(available) = known else { return Ok(()) };
         let requested = quantity.into();
         let short = ShortLine { product_id, requested, available };
@@ -234,10 +238,13 @@ impl LocalBackend {
         &self,
         request: CartRequest,
         retry: Option<Retry>,
-    ) -> Result<Replayable<Vec<Hold>>> {
-        let command = commands::create_holds(&self.services.config, &request, retry)?;
-        let lanes = request.items.iter().map(|(product_id, _)| self.combiner.lane(*product_id));
-        replayable!(self.combiner.submit(command, lanes).await?, Cart)
+    ) -> Result<Replayable<Cart>> {
+        let names: Vec<&ProductRef> = request.items.iter().map(|line| &line.product).collect();
+        let config = &self.services.config;
+        let command = |skus: &Skus| commands::create_holds(config, &request, skus, retry);
+        // Refused before the SKUs are looked up, or there may be any number of them.
+        command(&Skus::default())?;
+        replayable!(self.submit_named(&names, command).await?, Cart)
     }
 
     pub async fn release_hold(&self, request: ReleaseRequest) -> Result<Hold> {
@@ -253,12 +260,13 @@ impl LocalBackend {
     }
 
     /// Finds the lane of a hold's product. A hold never changes its product.
-    async fn lane_of_hold(&self, id: HoldId) -> Result<LaneId> {
+    pub(super) async fn lane_of_hold(&self, id: HoldId) -> Result<LaneId> {
         if self.services.store.single_writer() {
             return Ok(LaneId(0));
         }
         let found = self.services.product_index.holds.find(id.0).await?;
-        Ok(self.combiner.lane(found.ok_or_else(|| no_such("hold", id.0))?))
+        let product = found.and_then(|products| products.first().copied());
+        Ok(self.combiner.lane(product.ok_or_else(|| no_such("hold", id.0))?))
     }
 
     pub async fn hold(&self, id: HoldId) -> Result<Hold> {
@@ -267,72 +275,6 @@ impl LocalBackend {
         let (mut hold, now) = found.ok_or_else(|| no_such("hold", id.0))?;
         hold.end_if_due(now);
         Ok(hold)
-    }
-
-    pub async fn holds(&self, query: HoldQuery) -> Result<HoldPage> {
-        let limit = page_limit(query.limit)?;
-        let mut after = query.after.map_or(0, |id| id.0);
-        let mut items = Vec::new();
-        // Stores keep ids as signed integers: none is larger.
-        if after >= i64::MAX.unsigned_abs() {
-            return Ok(HoldPage { items, next: None });
-        }
-        let query = Arc::new(query);
-        for _ in 0..HOLD_READS_MAX {
-            let (query, wanted) = (Arc::clone(&query), limit + 1 - items.len());
-            let read = move |store: Arc<dyn Store>| async move {
-                store.holds(&query, after, wanted).await
-            };
-            let ListedHolds { holds, next } = self.read_store(read).await?;
-            // One more than asked for shows that there is a next page.
-            items.extend(holds);
-            if items.len() > limit {
-                items.truncate(limit);
-                let next = items.last().map(|hold| hold.id);
-                return Ok(HoldPage { items, next });
-            }
-            match next {
-                Some(id) => after = id.0,
-                None => return Ok(HoldPage { items, next: None }),
-            }
-        }
-        Ok(HoldPage { items, next: Some(HoldId(after)) })
-    }
-
-    pub async fn create_order(
-        &self,
-        request: OrderRequest,
-        retry: Option<Retry>,
-    ) -> Result<Replayable<Order>> {
-        let command = commands::create_order(&request, retry)?;
-        let lane = self.combiner.lane(request.product_id);
-        replayable!(self.combiner.submit(command, [lane]).await?, Order)
-    }
-
-    pub async fn order(&self, id: OrderId) -> Result<Order> {
-        commands::exists_ever("order", id.0, id.is_possible())?;
-        let found = self.read_store(move |store| async move { store.order(id).await }).await?;
-        let (row, now) = found.ok_or_else(|| no_such("order", id.0))?;
-        let mut order = row.order;
-        if order.status == OrderStatus::PendingPayment && row.due_at.is_some_and(|at| at <= now) {
-            order.status = OrderStatus::Cancelled;
-        }
-        Ok(order)
-    }
-
-    pub async fn record_payment(&self, event: PaymentEvent) -> Result<Replayable<PaymentReceipt>> {
-        let command = commands::record_payment(&event)?;
-        let lane = match &command {
-            Command::Payment { order_id, .. } if !self.services.store.single_writer() => {
-                // An order that is not there has no product yet.
-                let found = self.services.product_index.orders.find(order_id.0).await?;
-                found.map_or(LaneId(0), |id| self.combiner.lane(id))
-            }
-            _ => LaneId(0),
-        };
-        let Replayable { value: status, replayed } =
-            replayable!(self.combiner.submit(command, [lane]).await?, Payment)?;
-        Ok(Replayable { value: PaymentReceipt { status }, replayed })
     }
 
     pub async fn sweep(&self) -> Result<SweepReport> {
@@ -389,7 +331,7 @@ fn drift_between(cached: &CachedProduct, stored: &CachedProduct) -> Option<Strin
 }
 
 /// Checks the limit of a page of products or holds.
-fn page_limit(limit: u32) -> Result<usize> {
+pub(super) fn page_limit(limit: u32) -> Result<usize> {
     if !(1..=PAGE_MAX).contains(&limit) {
         let why = format!("limit must be from 1 to {PAGE_MAX}, got {limit}");
         return Err(Error::invalid_argument(why));
@@ -401,10 +343,10 @@ fn runtime_is_gone() -> Error {
     Error::new(ErrorKind::Unavailable, "the engine's Tokio runtime has ended")
 }
 
-fn no_such(what: &str, id: u64) -> Error {
+pub(super) fn no_such(what: &str, id: u64) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no {what} {id}"))
 }
 
-fn unexpected(answer: &Answer) -> Error {
+pub(super) fn unexpected(answer: &Answer) -> Error {
     Error::new(ErrorKind::Internal, format!("the ledger answered with {answer:?}"))
 }

@@ -12,6 +12,10 @@ use subtle::ConstantTimeEq;
 use super::InvalidArgument;
 use crate::runtime;
 
+/// The greatest id that is drawn, and that a product may be given: JavaScript reads
+/// larger ones as others.
+pub(crate) const EXACT_ID_MAX: u64 = (1 << 53) - 1;
+
 /// Parses a whole number of ASCII digits. One too large for `u64` becomes
 /// `u64::MAX`, which no row can have.
 fn parse_digits(name: &str, text: &str) -> Result<u64, InvalidArgument> {
@@ -119,6 +123,11 @@ id!(
     "hold id"
 );
 id!(
+    /// A cart's id: the smallest id of its holds.
+    CartId,
+    "cart id"
+);
+id!(
     /// An order's id.
     OrderId,
     "order id"
@@ -187,6 +196,14 @@ impl TokenDeriver {
     /// Returns the token of a hold.
     pub(crate) fn token(&self, id: HoldId) -> Token {
         let mut block = u128::from(id.0).to_be_bytes().into();
+        self.0.encrypt_block(&mut block);
+        Token(u128::from_be_bytes(block.into()))
+    }
+
+    /// Returns the token of a cart whose holds have tokens of this seed: the cart's
+    /// id with the highest bit of the block set, which no hold's id has.
+    pub(crate) fn cart_token(&self, id: CartId) -> Token {
+        let mut block = (1_u128 << 127 | u128::from(id.0)).to_be_bytes().into();
         self.0.encrypt_block(&mut block);
         Token(u128::from_be_bytes(block.into()))
     }
@@ -266,20 +283,22 @@ impl FromStr for PaymentToken {
 
 macro_rules! serde_as_text {
     ($name:ty) => {
-        impl Serialize for $name {
+        impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
+        impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(from)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
     };
 }
+
+pub(super) use serde_as_text;
 
 serde_as_text!(Token);
 serde_as_text!(PaymentToken);

@@ -5,23 +5,22 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{
-    HoldId, HoldStatus, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Token, named_enum,
+    Currency, HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductRef, Token, named_enum,
 };
 
 /// Defines setters of optional fields that several requests have.
 macro_rules! setters {
     ($Request:ident: $($field:ident),*) => {
         impl $Request {
-            $(setters!($field);)*
+            $($crate::model::requests::setters!($field);)*
         }
     };
     (ttl) => {
         /// Sets the time to live.
         #[must_use]
-        pub fn ttl(mut self, ttl: Duration) -> Self {
+        pub fn ttl(mut self, ttl: std::time::Duration) -> Self {
             self.ttl = Some(ttl);
             self
         }
@@ -42,6 +41,14 @@ macro_rules! setters {
             self
         }
     };
+    (reason) => {
+        /// Sets the reason, which the log names.
+        #[must_use]
+        pub fn reason(mut self, reason: impl Into<String>) -> Self {
+            self.reason = Some(reason.into());
+            self
+        }
+    };
     (token) => {
         /// Sets the hold's token.
         #[must_use]
@@ -52,59 +59,43 @@ macro_rules! setters {
     };
 }
 
-/// A query for holds, by ascending id.
-///
-/// ```
-/// use stockade::{HoldQuery, HoldStatus};
-/// let query = HoldQuery::new(100).product(7).status(HoldStatus::Active);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct HoldQuery {
-    /// Only holds with ids above this one: the `next` of the page before.
-    pub after: Option<HoldId>,
-    /// The most holds of a page, from 1 to 1,000.
-    pub limit: u32,
-    /// Only holds of this product.
-    pub product_id: Option<ProductId>,
-    /// Only holds with this status; one that is due counts as expired.
-    pub status: Option<HoldStatus>,
+pub(super) use setters;
+
+/// Defines the setters that the queries of holds and of orders share.
+macro_rules! query_setters {
+    ($Query:ident) => {
+        impl $Query {
+            /// Sets the customer.
+            #[must_use]
+            pub fn customer(mut self, customer: impl Into<String>) -> Self {
+                self.customer = Some(customer.into());
+                self
+            }
+
+            /// Sets the product.
+            #[must_use]
+            pub fn product(mut self, product: impl Into<$crate::model::ProductRef>) -> Self {
+                self.product = Some(product.into());
+                self
+            }
+
+            /// Sets the time from which on they were created.
+            #[must_use]
+            pub fn created_after(mut self, at: Timestamp) -> Self {
+                self.created_after = Some(at);
+                self
+            }
+
+            /// Sets the time before which they were created.
+            #[must_use]
+            pub fn created_before(mut self, at: Timestamp) -> Self {
+                self.created_before = Some(at);
+                self
+            }
+        }
+    };
 }
-
-impl HoldQuery {
-    /// All holds, up to `limit` on a page.
-    #[must_use]
-    pub fn new(limit: u32) -> Self {
-        Self { after: None, limit, product_id: None, status: None }
-    }
-
-    /// Sets the id after which the page begins.
-    #[must_use]
-    pub fn after(mut self, after: impl Into<HoldId>) -> Self {
-        self.after = Some(after.into());
-        self
-    }
-
-    /// Sets the product.
-    #[must_use]
-    pub fn product(mut self, product_id: impl Into<ProductId>) -> Self {
-        self.product_id = Some(product_id.into());
-        self
-    }
-
-    /// Sets the status.
-    #[must_use]
-    pub fn status(mut self, status: HoldStatus) -> Self {
-        self.status = Some(status);
-        self
-    }
-
-    /// Returns whether it asks for a hold of this product with this status.
-    pub(crate) fn matches(&self, product_id: ProductId, status: HoldStatus) -> bool {
-        self.product_id.is_none_or(|id| id == product_id)
-            && self.status.is_none_or(|wanted| wanted == status)
-    }
-}
+pub(super) use query_setters;
 
 /// A request to hold units of one product.
 ///
@@ -117,7 +108,7 @@ impl HoldQuery {
 #[non_exhaustive]
 pub struct HoldRequest {
     /// The product.
-    pub product_id: ProductId,
+    pub product: ProductRef,
     /// Units, from 1 to the `max_per_hold` setting.
     pub quantity: u32,
     /// The time to live; default: the `hold_ttl` setting.
@@ -128,42 +119,35 @@ pub struct HoldRequest {
     /// setting limits the units in one customer's holds. Default: none, whose
     /// holds have no limit.
     pub customer: Option<String>,
+    /// Whether to take what is left, at least one unit, where fewer than `quantity`
+    /// can be held. Limits apply to `quantity`.
+    #[serde(default)]
+    pub at_most: bool,
 }
 
 impl HoldRequest {
-    /// A hold of `quantity` units of `product_id` with the default time to live.
-    pub fn new(product_id: impl Into<ProductId>, quantity: u32) -> Self {
-        Self { product_id: product_id.into(), quantity, ttl: None, key: None, customer: None }
+    /// A hold of `quantity` units of `product` with the default time to live.
+    pub fn new(product: impl Into<ProductRef>, quantity: u32) -> Self {
+        Self {
+            product: product.into(),
+            quantity,
+            ttl: None,
+            key: None,
+            customer: None,
+            at_most: false,
+        }
+    }
+
+    /// Takes what is left, at least one unit, where fewer than `quantity` can be
+    /// held.
+    #[must_use]
+    pub fn at_most(mut self) -> Self {
+        self.at_most = true;
+        self
     }
 }
 
 setters!(HoldRequest: ttl, key, customer);
-
-/// A request to hold several products, all or none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct CartRequest {
-    /// Product and units of each line; lines of the same product are summed.
-    pub items: Vec<(ProductId, u32)>,
-    /// The time to live; default: the `hold_ttl` setting.
-    pub ttl: Option<Duration>,
-    /// The idempotency key; default: none.
-    pub key: Option<String>,
-    /// The customer, as any identifier of 1 to 255 bytes; the `max_per_customer`
-    /// setting limits the units in one customer's holds. Default: none, whose
-    /// holds have no limit.
-    pub customer: Option<String>,
-}
-
-impl CartRequest {
-    /// A cart of these lines with the default time to live.
-    pub fn new<P: Into<ProductId>>(items: impl IntoIterator<Item = (P, u32)>) -> Self {
-        let items = items.into_iter().map(|(product, quantity)| (product.into(), quantity));
-        Self { items: items.collect(), ttl: None, key: None, customer: None }
-    }
-}
-
-setters!(CartRequest: ttl, key, customer);
 
 /// A request to release a hold. A hold id alone converts into one.
 ///
@@ -224,30 +208,6 @@ impl ExtendRequest {
 }
 
 setters!(ExtendRequest: ttl, token);
-
-/// A request to convert a hold into an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct OrderRequest {
-    /// The hold to convert.
-    pub hold_id: HoldId,
-    /// The product that the caller expects the hold to be for.
-    pub product_id: ProductId,
-    /// The idempotency key; default: none.
-    pub key: Option<String>,
-    /// The hold's token, which authorizes the request; a wrong one is refused.
-    /// Default: none, which is refused under the `require_hold_token` setting.
-    pub token: Option<Token>,
-}
-
-impl OrderRequest {
-    /// An order from `hold_id`, which holds `product_id`.
-    pub fn new(hold_id: impl Into<HoldId>, product_id: impl Into<ProductId>) -> Self {
-        Self { hold_id: hold_id.into(), product_id: product_id.into(), key: None, token: None }
-    }
-}
-
-setters!(OrderRequest: key, token);
 
 named_enum!(
     /// The outcome of a payment, as the provider reports it.
@@ -310,12 +270,21 @@ pub struct PaymentEvent {
     pub payment_token: Option<PaymentToken>,
     /// The outcome.
     pub outcome: Outcome,
-    /// The event's idempotency key; default: derived from the order, the token and
-    /// the outcome.
+    /// The amount paid, compared with the order's; default: none, which is not
+    /// compared.
+    #[serde(default)]
+    pub amount: Option<Money>,
+    /// The currency of the amount; default: the order's.
+    #[serde(default)]
+    pub currency: Option<Currency>,
+    /// The provider's own name of the payment, such as `stripe/pi_3N`, of 1 to 255
+    /// bytes: a success of another payment than the one that paid an order must be
+    /// refunded. Default: none.
+    #[serde(default)]
+    pub payment_reference: Option<String>,
+    /// The event's idempotency key; default: derived from the order, the token, the
+    /// outcome and the amount. A key that returns with another of these is refused.
     pub key: Option<String>,
-    /// The SHA-256 digest of the body the event came in: a key that returns with
-    /// another body is refused. Without one the other fields stand for it.
-    pub body_digest: Option<[u8; 32]>,
 }
 
 impl PaymentEvent {
@@ -336,7 +305,15 @@ impl PaymentEvent {
         payment_token: Option<PaymentToken>,
         outcome: Outcome,
     ) -> Self {
-        Self { order_id, payment_token, outcome, key: None, body_digest: None }
+        Self {
+            order_id,
+            payment_token,
+            outcome,
+            amount: None,
+            currency: None,
+            payment_reference: None,
+            key: None,
+        }
     }
 
     /// An event for the order with this id.
@@ -356,85 +333,33 @@ impl PaymentEvent {
         self
     }
 
-    /// Keeps the digest of the body the event came in, for comparison when the
-    /// key returns.
+    /// Sets the amount paid.
     #[must_use]
-    pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
-        self.body_digest = Some(Sha256::digest(body).into());
+    pub fn amount(mut self, amount: Money) -> Self {
+        self.amount = Some(amount);
+        self
+    }
+
+    /// Sets the currency of the amount.
+    #[must_use]
+    pub fn currency(mut self, currency: Currency) -> Self {
+        self.currency = Some(currency);
+        self
+    }
+
+    /// Sets the provider's own name of the payment.
+    #[must_use]
+    pub fn payment_reference(mut self, reference: impl Into<String>) -> Self {
+        self.payment_reference = Some(reference.into());
         self
     }
 }
 
 setters!(PaymentEvent: key);
 
-/// A request to create a product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct NewProduct {
-    /// The name; at most 255 characters.
-    pub name: String,
-    /// The price of one unit.
-    pub price: Money,
-    /// The initial stock.
-    pub stock: u64,
-    /// The idempotency key; default: none.
-    #[serde(default)]
-    pub key: Option<String>,
-}
-
-impl NewProduct {
-    /// A product with this name and price and `stock` units.
-    pub fn new(name: impl Into<String>, price: Money, stock: u64) -> Self {
-        Self { name: name.into(), price, stock, key: None }
-    }
-}
-
-setters!(NewProduct: key);
-
-/// A request to receive or write off units of a product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StockAdjustment {
-    /// The product.
-    pub product_id: ProductId,
-    /// Units received, or written off if negative; not 0.
-    pub delta: i64,
-    /// The reason, for the log; at most 255 characters.
-    pub reason: String,
-    /// The expected version (optimistic concurrency); another one is refused with
-    /// `version_mismatch`. Default: none, which adjusts any version.
-    #[serde(default)]
-    pub version: Option<u64>,
-    /// The idempotency key; default: none.
-    #[serde(default)]
-    pub key: Option<String>,
-}
-
-impl StockAdjustment {
-    /// An adjustment by `delta` units, written off if negative.
-    pub fn new(product_id: impl Into<ProductId>, delta: i64, reason: impl Into<String>) -> Self {
-        Self {
-            product_id: product_id.into(),
-            delta,
-            reason: reason.into(),
-            version: None,
-            key: None,
-        }
-    }
-
-    /// Sets the expected version (optimistic concurrency).
-    #[must_use]
-    pub fn version(mut self, version: u64) -> Self {
-        self.version = Some(version);
-        self
-    }
-}
-
-setters!(StockAdjustment: key);
-
 /// Lets a request be passed to an engine by reference; it is cloned.
 macro_rules! from_reference {
-    ($($Request:ident),*) => {
+    ($($Request:ty),*) => {
         $(impl From<&$Request> for $Request {
             fn from(request: &$Request) -> Self {
                 request.clone()
@@ -442,13 +367,15 @@ macro_rules! from_reference {
         })*
     };
 }
+pub(super) use from_reference;
+
 from_reference!(
     HoldRequest,
-    CartRequest,
+    super::CartRequest,
+    super::ReleaseCartRequest,
+    super::ExtendCartRequest,
+    super::ChangeQuantityRequest,
     ReleaseRequest,
     ExtendRequest,
-    OrderRequest,
-    PaymentEvent,
-    NewProduct,
-    StockAdjustment
+    PaymentEvent
 );

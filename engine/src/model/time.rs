@@ -1,10 +1,13 @@
 //! Timestamps of the store's clock.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
+
+use super::InvalidArgument;
 
 /// A UTC timestamp with microseconds.
 ///
@@ -69,6 +72,24 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl FromStr for Timestamp {
+    type Err = InvalidArgument;
+
+    /// Parses a moment of RFC 3339 in the years 1970 to 9999, such as
+    /// `2026-11-27T08:00:00Z` or `2026-11-27T09:00:00+01:00`. Fractions of a
+    /// microsecond are dropped.
+    fn from_str(text: &str) -> Result<Self, InvalidArgument> {
+        let parsed = DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+        let stored = parsed.filter(|time| (1970..=9999).contains(&time.year()));
+        stored.map(Self::from).ok_or_else(|| {
+            InvalidArgument::new(format!(
+                "expected a moment such as 2026-11-27T08:00:00Z, got `{}`",
+                text.chars().take(40).collect::<String>()
+            ))
+        })
+    }
+}
+
 impl From<DateTime<Utc>> for Timestamp {
     fn from(time: DateTime<Utc>) -> Self {
         Self(time.timestamp_micros())
@@ -84,5 +105,36 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         DateTime::<Utc>::deserialize(deserializer).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_read_with_its_offset_and_to_the_microsecond() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2025-01-01T12:00:00Z", 1_735_732_800_000_000),
+            ("2025-01-01T13:00:00.5+01:00", 1_735_732_800_500_000),
+            ("2025-01-01T12:00:00.0000019Z", 1_735_732_800_000_001),
+        ] {
+            assert_eq!(text.parse(), Ok(Timestamp(expected)), "{text}");
+        }
+        let last: Timestamp = "9999-12-31T23:59:59.999999Z".parse().expect("a moment");
+        assert_eq!(last.to_string().parse(), Ok(last));
+        for bad in [
+            "",
+            "soon",
+            "2025-01-01",
+            "2025-01-01T12:00:00",
+            "1969-12-31T23:59:59Z",
+            "9999-12-31T23:59:59-01:00",
+            "+10000-01-01T00:00:00Z",
+            "2025-13-01T12:00:00Z",
+        ] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad} was accepted");
+        }
     }
 }

@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::client::{Client, PendingCall};
 use crate::call::{Request, Response};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Hold, HoldRequest, ProductId, Replayable};
+use crate::model::{Hold, HoldRequest, ProductRef, Replayable};
 
 /// The most calls in flight for one product: one is decided while the other is on
 /// its way.
@@ -43,7 +43,7 @@ pub(super) const RUNTIME_ENDED: &str = "the engine's Tokio runtime has ended";
 pub(super) struct HoldCombiner {
     client: Arc<Client>,
     /// Guards the queues by product. A plain mutex: critical sections never await.
-    queues: Mutex<HashMap<ProductId, Queue>>,
+    queues: Mutex<HashMap<ProductRef, Queue>>,
 }
 
 #[derive(Default)]
@@ -67,11 +67,11 @@ impl HoldCombiner {
     /// # Cancel safety
     /// A dropped future leaves a request that is not sent, or executed whole.
     pub async fn create_hold(self: &Arc<Self>, request: HoldRequest) -> HoldResult {
-        let product = request.product_id;
+        let product = request.product.clone();
         let (sender, receiver) = oneshot::channel();
         let starts = {
             let mut queues = self.queues.lock();
-            let queue = queues.entry(product).or_default();
+            let queue = queues.entry(product.clone()).or_default();
             queue.waiting.push_back((request, sender));
             let starts = queue.in_flight < IN_FLIGHT_MAX;
             queue.in_flight += usize::from(starts);
@@ -79,7 +79,7 @@ impl HoldCombiner {
         };
         if starts {
             let combiner = Arc::clone(self);
-            let sending = async move { combiner.send_waiting(product).await };
+            let sending = async move { combiner.send_waiting(&product).await };
             self.client.connector.tasks.handle.spawn(sending);
         }
         receiver.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, RUNTIME_ENDED)))
@@ -107,7 +107,7 @@ impl HoldCombiner {
     }
 
     /// Sends what waits for a product, batch by batch, until nothing does.
-    async fn send_waiting(&self, product: ProductId) {
+    async fn send_waiting(&self, product: &ProductRef) {
         while let Some(batch) = self.next_batch(product) {
             let (requests, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
             let results = self.send(requests).await;
@@ -122,10 +122,10 @@ impl HoldCombiner {
     /// the product's turn.
     fn next_batch(
         &self,
-        product: ProductId,
+        product: &ProductRef,
     ) -> Option<Vec<(HoldRequest, oneshot::Sender<HoldResult>)>> {
         let mut queues = self.queues.lock();
-        let queue = queues.get_mut(&product)?;
+        let queue = queues.get_mut(product)?;
         let mut batch = Vec::new();
         while batch.len() < REQUESTS_MAX
             && let Some((request, sender)) = queue.waiting.pop_front()
@@ -139,7 +139,7 @@ impl HoldCombiner {
         }
         queue.in_flight -= 1;
         if queue.in_flight == 0 {
-            queues.remove(&product);
+            queues.remove(product);
         }
         None
     }
@@ -167,7 +167,11 @@ impl HoldCombiner {
 
 fn text_bytes(request: &HoldRequest) -> usize {
     let bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    bytes(&request.key) + bytes(&request.customer)
+    let sku = match &request.product {
+        ProductRef::Id(_) => 0,
+        ProductRef::Sku(sku) => sku.len(),
+    };
+    bytes(&request.key) + bytes(&request.customer) + sku
 }
 
 /// Splits requests into parts that fit a request each. One that does not fit is

@@ -1,5 +1,7 @@
 //! Simulated callers. Each sends one request after the other.
 
+mod orders;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +9,21 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::fault_schedule::FaultKind;
-use super::log::{HoldOp, PaymentOp, Response, Violation, tagged_ttl};
+use super::log::{HoldOp, Response, Violation, tagged_ttl};
 use super::shop::{ProcessHandle, RESPONSE_TIMEOUT, Shop};
 use super::world::here;
 use crate::call::Retry;
 use crate::error::{Error, Result};
 use crate::local::LocalBackend;
 use crate::model::{
-    CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, OrderId, OrderRequest, Outcome,
-    PaymentEvent, ProductId, Replayable, StockAdjustment, Token,
+    CartId, CartRequest, Change, ChangeQuantityRequest, ExtendCartRequest, ExtendRequest, Hold,
+    HoldId, HoldRequest, HoldStatus, ProductChange, ProductId, ProductRef, Replayable,
+    StockAdjustment, Token,
 };
 use crate::runtime;
+
+/// SKUs that go from product to product.
+const SKUS: [&str; 2] = ["a", "b"];
 
 /// Runs one caller: sends `times` requests, one after the other.
 pub(super) async fn call(shop: Arc<Shop>, times: u64) {
@@ -31,14 +37,19 @@ pub(super) async fn call(shop: Arc<Shop>, times: u64) {
         let op = shop.log.begin();
         let handle = any_process(&shop);
         match here().draw(0..100) {
-            0..38 => hold(&shop, op).await,
-            38..48 => cart(&shop, op).await,
-            48..62 => order(&shop, &handle).await,
-            62..72 => pay(&shop, op).await,
-            72..79 => release(&shop, &handle).await,
-            79..84 => extend(&shop, &handle).await,
-            84..89 => adjust(&shop, &handle).await,
-            89..98 => read(&shop, &handle).await,
+            0..31 => hold(&shop, op).await,
+            31..41 => cart(&shop, op).await,
+            41..55 => orders::order(&shop, op, &handle).await,
+            55..66 => orders::pay(&shop, op).await,
+            66..77 => orders::change(&shop, op).await,
+            77..81 => release(&shop, &handle).await,
+            81..83 => release_cart(&shop, &handle).await,
+            83..85 => change_quantity(&shop, &handle).await,
+            85..87 => extend(&shop, &handle).await,
+            87 => extend_cart(&shop, &handle).await,
+            88..90 => adjust(&shop, &handle).await,
+            90..92 => change_terms(&shop, &handle).await,
+            92..98 => read(&shop, &handle).await,
             _ => drop(await_response(&shop, &handle, handle.backend.sweep()).await),
         }
     }
@@ -105,11 +116,12 @@ async fn request_holds(
     shop: &Shop,
     op: u64,
     lines: BTreeMap<ProductId, u32>,
+    sku: Option<&'static str>,
     key: Key,
     send: impl Fn(Arc<LocalBackend>, Option<Retry>) -> BoxFuture<'static, Result<Replayable<Vec<Hold>>>>,
 ) {
     let keeps_refusals = matches!(key, Key::Callers(_));
-    let record = HoldOp { lines, keeps_refusals, ..HoldOp::default() };
+    let record = HoldOp { lines, sku, keeps_refusals, ..HoldOp::default() };
     shop.log.records().holds.insert(op, record);
     let tries = if matches!(key, Key::None) { 1 } else { 4 };
     for round in 0..tries {
@@ -125,8 +137,13 @@ async fn request_holds(
             Some(Ok(_)) => Response::Done,
             Some(Err(error)) => shop.log.classify(error),
         };
-        let mut records = shop.log.records();
         let made = answer.and_then(Result::ok);
+        let is_other = |hold: &&Hold| sku.is_some() && hold.sku.as_deref() != sku;
+        if let Some(other) = made.as_ref().and_then(|made| made.value.iter().find(is_other)) {
+            let what = format!("a hold of the product with the SKU {sku:?} is {other:?}");
+            shop.log.report(Violation::Unexplained, what);
+        }
+        let mut records = shop.log.records();
         if let Some(made) = &made {
             records.known_holds.extend(made.value.iter().cloned());
             if !made.replayed {
@@ -153,7 +170,9 @@ async fn hold(shop: &Shop, op: u64) {
     let id = here().pick(&shop.products);
     let quantity = here().pick(&[1, 1, 1, 2, 3]);
     let (key, ttl) = (drawn_key(op), tagged_ttl(op));
-    let mut request = HoldRequest::new(id, quantity).ttl(ttl);
+    let sku = here().happens(0.2).then(|| here().pick(&SKUS));
+    let product = sku.map_or_else(|| ProductRef::from(id), ProductRef::sku);
+    let mut request = HoldRequest::new(product, quantity).ttl(ttl);
     if let Key::Callers(key) = &key {
         request = request.key(key.clone());
     }
@@ -164,7 +183,7 @@ async fn hold(shop: &Shop, op: u64) {
             Ok(Replayable { value: vec![held.value], replayed: held.replayed })
         })
     };
-    request_holds(shop, op, [(id, quantity)].into(), key, send).await;
+    request_holds(shop, op, [(id, quantity)].into(), sku, key, send).await;
 }
 
 async fn cart(shop: &Shop, op: u64) {
@@ -180,9 +199,12 @@ async fn cart(shop: &Shop, op: u64) {
     }
     let send = move |backend: Arc<LocalBackend>, retry| -> BoxFuture<'static, _> {
         let request = request.clone();
-        Box::pin(async move { backend.create_holds(request, retry).await })
+        Box::pin(async move {
+            let Replayable { value, replayed } = backend.create_holds(request, retry).await?;
+            Ok(Replayable { value: value.holds, replayed })
+        })
     };
-    request_holds(shop, op, lines, key, send).await;
+    request_holds(shop, op, lines, None, key, send).await;
 }
 
 /// Picks a hold from an earlier response, or an id that may exist later.
@@ -193,87 +215,21 @@ fn some_hold(shop: &Shop) -> Hold {
         return Hold {
             id: HoldId(here().draw(1..40)),
             product_id: here().pick(&shop.products),
+            sku: None,
             quantity: 1,
-            status: crate::model::HoldStatus::Active,
+            status: HoldStatus::Active,
             expires_at: super::database::clock(),
             created_at: super::database::clock(),
             token: Token(0),
             order_id: None,
+            cart_id: None,
+            customer: None,
         };
     }
     // The newest holds are picked most often, so that callers contend for them.
     let among = (known.len() as u64).min(here().pick(&[3, 40]));
     let back = usize::try_from(here().draw(0..among)).unwrap_or(0);
     known[known.len() - 1 - back].clone()
-}
-
-async fn order(shop: &Shop, handle: &ProcessHandle) {
-    let hold = some_hold(shop);
-    let request = OrderRequest::new(hold.id, hold.product_id);
-    shop.log.records().orders.entry(hold.id).or_default();
-    let answer = await_response(shop, handle, handle.backend.create_order(request, None)).await;
-    let response = match &answer {
-        None => Response::Unknown,
-        Some(Ok(_)) => Response::Done,
-        Some(Err(error)) => shop.log.classify(error),
-    };
-    let mut records = shop.log.records();
-    let record = records.orders.entry(hold.id).or_default();
-    record.responses.push(response);
-    match answer {
-        Some(Ok(made)) => {
-            record.answers.push(made.value.clone());
-            records.known_orders.push(made.value);
-        }
-        Some(Err(error)) => record.named.extend(error.order_id()),
-        None => {}
-    }
-}
-
-async fn pay(shop: &Shop, op: u64) {
-    let known = {
-        let records = shop.log.records();
-        let orders = &records.known_orders;
-        let any = |count: usize| usize::try_from(here().draw(0..count as u64)).unwrap_or(0);
-        let again = (!records.payments.is_empty() && here().happens(0.2)).then(|| {
-            let at = any(records.payments.len());
-            records.payments.iter().nth(at).map(|(key, op)| (key.clone(), op.order_id, op.outcome))
-        });
-        let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Cancelled, Outcome::Neutral];
-        let outcome = if here().happens(0.5) { Outcome::Success } else { here().pick(&outcomes) };
-        let drawn = match orders.len() {
-            // A payment before its order, or for an order that never exists.
-            count if count == 0 || here().happens(0.2) => OrderId(here().draw(1..40)),
-            count => orders[any(count)].id,
-        };
-        again.flatten().unwrap_or_else(|| (format!("evt-{op}"), drawn, outcome))
-    };
-    let (key, order_id, outcome) = known;
-    let event = PaymentEvent::for_order(order_id, outcome).key(key.clone());
-    let record = |response: Option<Response>| {
-        let mut records = shop.log.records();
-        let entry = records.payments.entry(key.clone());
-        entry
-            .or_insert_with(|| PaymentOp { order_id, outcome, responses: Vec::new() })
-            .responses
-            .extend(response);
-    };
-    record(None);
-    // A payment provider redelivers an event until it is accepted.
-    for _ in 0..4 {
-        let handle = any_process(shop);
-        let response =
-            match await_response(shop, &handle, handle.backend.record_payment(event.clone())).await
-            {
-                None => Response::Unknown,
-                Some(Ok(_)) => Response::Done,
-                Some(Err(error)) => shop.log.classify(&error),
-            };
-        record(Some(response));
-        if matches!(response, Response::Done | Response::Refused) {
-            return;
-        }
-    }
 }
 
 async fn release(shop: &Shop, handle: &ProcessHandle) {
@@ -283,7 +239,7 @@ async fn release(shop: &Shop, handle: &ProcessHandle) {
     match await_response(shop, handle, handle.backend.release_hold(hold.id.into())).await {
         Some(Ok(hold)) => {
             let response = match hold.status {
-                crate::model::HoldStatus::Released => Response::Done,
+                HoldStatus::Released => Response::Done,
                 _ => Response::Refused,
             };
             shop.log.records().releases.push((hold.id, response));
@@ -298,6 +254,56 @@ async fn extend(shop: &Shop, handle: &ProcessHandle) {
     let request = ExtendRequest::new(hold.id).ttl(Duration::from_secs(here().pick(&[1, 3, 6])));
     match await_response(shop, handle, handle.backend.extend_hold(request)).await {
         Some(Ok(extended)) => shop.log.records().extensions.push((hold.id, extended)),
+        Some(Err(error)) => drop(shop.log.classify(&error)),
+        None => {}
+    }
+}
+
+async fn change_quantity(shop: &Shop, handle: &ProcessHandle) {
+    let hold = some_hold(shop);
+    let request = ChangeQuantityRequest::new(hold.id, here().pick(&[1, 2, 3, 5]));
+    let answer = await_response(shop, handle, handle.backend.change_quantity(request, None)).await;
+    if let Some(Err(error)) = answer {
+        shop.log.classify(&error);
+    }
+}
+
+/// Picks a cart from an earlier response.
+fn some_cart(shop: &Shop) -> Option<CartId> {
+    let records = shop.log.records();
+    let carts = records.known_holds.iter().rev().filter_map(|hold| hold.cart_id);
+    let newest: Vec<CartId> = carts.take(20).collect();
+    (!newest.is_empty()).then(|| here().pick(&newest))
+}
+
+async fn release_cart(shop: &Shop, handle: &ProcessHandle) {
+    let Some(id) = some_cart(shop) else { return };
+    let holds = shop.database.read(|tables| {
+        let of_cart = tables.holds.values().filter(|hold| hold.cart_id == Some(id));
+        of_cart.map(|hold| hold.id).collect::<Vec<_>>()
+    });
+    let asked = holds.into_iter().map(|hold| (hold, Response::Unknown));
+    shop.log.records().releases.extend(asked);
+    match await_response(shop, handle, handle.backend.release_cart(id.into())).await {
+        Some(Ok(cart)) => {
+            let released = cart.holds.into_iter();
+            let released = released.filter(|hold| hold.status == HoldStatus::Released);
+            let done = released.map(|hold| (hold.id, Response::Done));
+            shop.log.records().releases.extend(done);
+        }
+        Some(Err(error)) => drop(shop.log.classify(&error)),
+        None => {}
+    }
+}
+
+async fn extend_cart(shop: &Shop, handle: &ProcessHandle) {
+    let Some(id) = some_cart(shop) else { return };
+    let request = ExtendCartRequest::new(id).ttl(Duration::from_secs(here().pick(&[1, 3, 6])));
+    match await_response(shop, handle, handle.backend.extend_cart(request)).await {
+        Some(Ok(cart)) => {
+            let extended = cart.holds.into_iter().map(|hold| (hold.id, hold));
+            shop.log.records().extensions.extend(extended);
+        }
         Some(Err(error)) => drop(shop.log.classify(&error)),
         None => {}
     }
@@ -329,10 +335,26 @@ async fn adjust(shop: &Shop, handle: &ProcessHandle) {
     }
 }
 
+/// Gives a product another safety stock or another SKU, which it may take from no other.
+async fn change_terms(shop: &Shop, handle: &ProcessHandle) {
+    let id = here().pick(&shop.products);
+    let change = ProductChange::new(id);
+    let change = match here().draw(0..4) {
+        0 => change.safety_stock(here().pick(&[0, 0, 1, 3])),
+        1 => change.sku(Change::Clear),
+        _ => change.sku(here().pick(&SKUS).to_owned()),
+    };
+    match await_response(shop, handle, handle.backend.change_product(change, None)).await {
+        Some(Ok(product)) => shop.log.records().raise(handle.process, id, product.version),
+        Some(Err(error)) => drop(shop.log.classify(&error)),
+        None => {}
+    }
+}
+
 async fn read(shop: &Shop, handle: &ProcessHandle) {
     let id = here().pick(&shop.products);
     let floor = shop.log.records().floors.get(&(handle.process, id)).copied().unwrap_or(0);
-    match await_response(shop, handle, handle.backend.product(id)).await {
+    match await_response(shop, handle, handle.backend.product(id.into())).await {
         Some(Ok(product)) => {
             if product.version < floor {
                 let what = format!(

@@ -1,15 +1,15 @@
 //! Checks the final rows against the log of requests and responses.
 
+mod orders;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::database::{Tables, clock};
 use super::log::{Findings, HoldOp, Records, Response, Violation, tagged_op};
 use super::shop::Shop;
-use crate::model::{
-    EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, Outcome, PaymentDisposition,
-    ProductId,
-};
+use crate::ledger::OrderRow;
+use crate::model::{EventKind, Hold, HoldId, HoldStatus, ProductId};
 
 /// Allowance for the sweepers' delay and the clocks' skew.
 const SLACK: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ pub(super) fn compare(shop: &Shop) -> Findings {
             check_received(tables, records, *id, &mut findings);
         }
         check_holds(tables, records, &mut findings);
-        check_orders(tables, records, &mut findings);
+        orders::check(tables, records, &mut findings);
         check_payments(tables, records, &mut findings);
         check_events(tables, &mut findings);
     });
@@ -52,7 +52,7 @@ fn check_received(tables: &Tables, records: &Records, id: ProductId, findings: &
         let what = format!("product {id} has received {}, not {possible:?}", row.received);
         findings.push((Violation::Leaked, what));
     }
-    let taken = row.product.held + row.product.pending + row.product.sold;
+    let taken = row.product.received() - row.product.in_stock;
     if taken > row.received {
         findings.push((Violation::Oversold, format!("product {id}: {taken} of {}", row.received)));
     }
@@ -77,7 +77,8 @@ fn check_holds(tables: &Tables, records: &Records, findings: &mut Findings) {
     let released = records.asked_to_release();
     for hold in tables.holds.values() {
         let id = hold.id;
-        let order = tables.orders.values().find(|row| row.order.hold_id == id);
+        let of_hold = |row: &&OrderRow| row.order.lines.iter().any(|line| line.hold_id == id);
+        let order = tables.orders.values().find(of_hold);
         let is_right = match hold.status {
             HoldStatus::Active => hold.expires_at.after(SLACK) > now,
             HoldStatus::Converted => order.is_some(),
@@ -108,7 +109,12 @@ fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Violation, &'static str)
             return Some((Violation::Doubled, "held twice"));
         }
     }
-    if !rows.is_empty() && quantities != record.lines {
+    let is_as_asked = match record.sku {
+        // Which product has the SKU when is not known.
+        Some(_) => quantities.values().eq(record.lines.values()),
+        None => quantities == record.lines,
+    };
+    if !rows.is_empty() && !is_as_asked {
         return Some((Violation::Unexplained, "partly held"));
     }
     for answer in &record.answers {
@@ -130,60 +136,6 @@ fn holds_of(record: &HoldOp, rows: &[&Hold]) -> Option<(Violation, &'static str)
         return Some((Violation::Unexplained, "rejected, yet held"));
     }
     None
-}
-
-fn check_orders(tables: &Tables, records: &Records, findings: &mut Findings) {
-    let mut by_hold: BTreeMap<HoldId, OrderId> = BTreeMap::new();
-    for row in tables.orders.values() {
-        let order = &row.order;
-        if let Some(other) = by_hold.insert(order.hold_id, order.id) {
-            findings.push((Violation::Doubled, format!("orders {other} and {order:?}")));
-        }
-        let hold = tables.holds.get(&order.hold_id);
-        if hold.is_none_or(|hold| {
-            (hold.product_id, hold.quantity) != (order.product_id, order.quantity)
-        }) {
-            findings.push((Violation::Unexplained, format!("{order:?} of {hold:?}")));
-        }
-        let response = records.orders.get(&order.hold_id).map_or(&[][..], |op| &op.responses);
-        if !response.iter().any(|response| matches!(response, Response::Done | Response::Unknown)) {
-            findings.push((
-                Violation::Unexplained,
-                format!("{order:?} exists, yet every request was rejected: {response:?}"),
-            ));
-        }
-        let paid = |outcome: Outcome| {
-            let mut events = tables.payments.values();
-            events.any(|event| {
-                (event.order_id, event.outcome, event.waiting) == (order.id, outcome, false)
-            })
-        };
-        let success = paid(Outcome::Success);
-        let failure = paid(Outcome::Failure) || paid(Outcome::Cancelled);
-        let is_due = row.due_at.is_some_and(|at| at <= clock());
-        let is_right = match (order.status, order.payment_disposition) {
-            (OrderStatus::PendingPayment, _) => {
-                !success && !failure && row.due_at.is_none_or(|at| at.after(SLACK) > clock())
-            }
-            (OrderStatus::Paid, PaymentDisposition::None) => success,
-            (OrderStatus::Paid, _) | (OrderStatus::Cancelled, PaymentDisposition::NeedsRefund) => {
-                success && (failure || is_due)
-            }
-            (OrderStatus::Cancelled, _) => !success && (failure || is_due),
-        };
-        if !is_right {
-            let what = format!("{order:?} after success: {success}, failure: {failure}");
-            findings.push((Violation::Unexplained, what));
-        }
-    }
-    for (hold_id, op) in &records.orders {
-        let response = op.answers.iter().map(|order| order.id).chain(op.named.iter().copied());
-        for id in response {
-            if by_hold.get(hold_id) != Some(&id) {
-                findings.push((Violation::Lost, format!("order {id} of hold {hold_id}")));
-            }
-        }
-    }
 }
 
 fn check_payments(tables: &Tables, records: &Records, findings: &mut Findings) {
@@ -211,24 +163,38 @@ fn check_payments(tables: &Tables, records: &Records, findings: &mut Findings) {
 
 /// Checks that the outbox has exactly one event per transition.
 fn check_events(tables: &Tables, findings: &mut Findings) {
-    let mut count: BTreeMap<(&str, u64, &str), u64> = BTreeMap::new();
+    let mut count: BTreeMap<(HoldId, &str), u64> = BTreeMap::new();
+    let mut refunded: BTreeMap<HoldId, (i64, i64)> = BTreeMap::new();
     for event in tables.outbox.values().flatten() {
-        let hold = event.hold_id.map_or(0, |id| id.0);
-        let order = event.order_id.map_or(0, |id| id.0);
-        let which = match event.kind {
-            EventKind::HoldCreated => ("hold", hold, "made"),
-            EventKind::HoldReleased | EventKind::HoldExpired => ("hold", hold, "ended"),
-            EventKind::OrderCreated => ("hold", hold, "ended"),
-            EventKind::OrderPaid => ("order", order, "paid"),
-            EventKind::OrderCancelled => ("order", order, "cancelled"),
+        let Some(hold) = event.hold_id else { continue };
+        let units = refunded.entry(hold).or_default();
+        let what = match event.kind {
+            EventKind::HoldCreated => "made",
+            EventKind::HoldReleased | EventKind::HoldExpired | EventKind::OrderCreated => "ended",
+            EventKind::OrderPaid => "paid",
+            EventKind::OrderCancelled => "cancelled",
+            EventKind::OrderRefunded => {
+                *units = (units.0 + event.quantity, units.1 + event.quantity);
+                continue;
+            }
+            EventKind::OrderRestocked => {
+                units.1 -= event.quantity;
+                continue;
+            }
             _ => continue,
         };
-        *count.entry(which).or_default() += 1;
+        *count.entry((hold, what)).or_default() += 1;
     }
     for (which, times) in count.iter().filter(|(_, times)| **times > 1) {
         findings.push((Violation::Doubled, format!("{which:?} {times} times")));
     }
-    for id in tables.holds.keys().filter(|id| !count.contains_key(&("hold", id.0, "made"))) {
+    for id in tables.holds.keys().filter(|id| !count.contains_key(&(**id, "made"))) {
         findings.push((Violation::Unexplained, format!("no event for hold {id}")));
+    }
+    for line in tables.orders.values().flat_map(|row| row.order.lines.iter()) {
+        let told = refunded.get(&line.hold_id).copied().unwrap_or_default();
+        if told != (line.refunded.into(), line.returned.into()) {
+            findings.push((Violation::Lost, format!("{line:?}, by its events {told:?}")));
+        }
     }
 }

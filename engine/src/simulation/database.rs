@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::world::here;
 use crate::ledger::{KeyRow, LedgerEvent, OrderRow, PaymentRow, ProductRow};
 use crate::model::{
-    EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp,
+    CartId, EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp, Token,
 };
 use crate::runtime;
 use crate::store::{Fault, Sequence, StoreError, StoreResult};
@@ -28,6 +28,9 @@ pub(super) enum LockKey {
     Hold(HoldId),
     Order(OrderId),
     OrderOfHold(HoldId),
+    OrderReference(String),
+    Sku(String),
+    PaymentReference(String),
     Payment(String),
     Waiting(OrderId, String),
     Key(String),
@@ -45,7 +48,11 @@ struct LockState {
 pub(super) struct Tables {
     pub products: BTreeMap<ProductId, ProductRow>,
     pub holds: BTreeMap<HoldId, Hold>,
+    /// What the SQL stores derive from a hold's row.
+    pub cart_tokens: BTreeMap<CartId, Token>,
     pub orders: BTreeMap<OrderId, OrderRow>,
+    pub order_references: BTreeMap<String, OrderId>,
+    pub payment_references: BTreeMap<String, OrderId>,
     pub payments: BTreeMap<String, PaymentRow>,
     /// Payments without an order yet, each with its position in its batch.
     pub waiting: BTreeMap<(OrderId, String), usize>,
@@ -57,12 +64,23 @@ pub(super) struct Tables {
     pub made_at: BTreeMap<HoldId, u64>,
 }
 
+impl Tables {
+    pub fn product_of_sku(&self, sku: &str) -> Option<ProductId> {
+        let mut rows = self.products.values();
+        rows.find(|row| row.product.sku.as_deref() == Some(sku)).map(|row| row.product.id)
+    }
+}
+
 /// A transaction's uncommitted writes.
 #[derive(Default)]
 pub(super) struct WriteSet {
     pub products: BTreeMap<ProductId, ProductRow>,
     pub holds: BTreeMap<HoldId, Hold>,
+    /// What the SQL stores derive from a hold's row.
+    pub cart_tokens: BTreeMap<CartId, Token>,
     pub orders: BTreeMap<OrderId, OrderRow>,
+    pub order_references: BTreeMap<String, OrderId>,
+    pub payment_references: BTreeMap<String, OrderId>,
     pub payments: BTreeMap<String, PaymentRow>,
     pub waiting: BTreeMap<(OrderId, String), Option<usize>>,
     pub keys: BTreeMap<String, (KeyRow, Timestamp)>,
@@ -329,7 +347,10 @@ impl Tables {
         }
         self.products.extend(write_set.products);
         self.holds.extend(write_set.holds);
+        self.cart_tokens.extend(write_set.cart_tokens);
         self.orders.extend(write_set.orders);
+        self.order_references.extend(write_set.order_references);
+        self.payment_references.extend(write_set.payment_references);
         self.payments.extend(write_set.payments);
         self.keys.extend(write_set.keys);
         for (which, position) in write_set.waiting {
@@ -339,6 +360,7 @@ impl Tables {
             }
         }
         if let Some((batch_id, events)) = write_set.outbox {
+            violations.extend(touched.iter().filter_map(|id| self.sold_safety_stock(*id, &events)));
             let created = events.iter().filter(|event| event.kind == EventKind::HoldCreated);
             self.made_at.extend(created.filter_map(|event| Some((event.hold_id?, event.version))));
             self.outbox.insert(batch_id, events);
@@ -348,7 +370,40 @@ impl Tables {
         }
         for id in touched {
             violations.extend(self.recount(id));
+            violations.extend(self.shared_sku(id));
         }
+    }
+
+    /// Returns whether holds alone have taken units of the product's safety stock.
+    fn sold_safety_stock(&self, id: ProductId, events: &[LedgerEvent]) -> Option<String> {
+        let product = &self.products.get(&id)?.product;
+        let mut kinds =
+            events.iter().filter(|event| event.product_id == id).map(|event| event.kind);
+        let held = kinds.clone().any(|kind| kind == EventKind::HoldCreated);
+        let other = kinds.any(|kind| {
+            use EventKind::{OrderPaid, ProductChanged, StockAdjusted};
+            matches!(kind, OrderPaid | ProductChanged | StockAdjusted)
+        });
+        let is_sold = held && !other && product.in_stock < product.safety_stock;
+        is_sold.then(|| format!("the safety stock of {product:?} was held"))
+    }
+
+    /// Returns whether another product has the same SKU.
+    fn shared_sku(&self, id: ProductId) -> Option<String> {
+        let sku = self.products.get(&id)?.product.sku.as_ref()?;
+        let mut others = self.products.values().filter(|row| row.product.id != id);
+        let other = others.find(|row| row.product.sku.as_ref() == Some(sku))?;
+        Some(format!("products {id} and {} have the SKU {sku}", other.product.id))
+    }
+
+    /// Returns the pending orders whose first line is of the product, and when each falls
+    /// due.
+    pub fn unpaid_of(&self, id: ProductId) -> impl Iterator<Item = (Timestamp, &OrderRow)> {
+        let orders = self.orders.values().filter(move |row| {
+            let order = &row.order;
+            order.lines.first().product_id == id && order.status == OrderStatus::PendingPayment
+        });
+        orders.filter_map(|row| Some((row.order.pay_until?, row)))
     }
 
     /// Returns the product's counters that differ from a recount of its holds and
@@ -359,16 +414,21 @@ impl Tables {
         };
         let holds = self.holds.values().filter(|hold| hold.product_id == id);
         let active = holds.filter(|hold| hold.status == HoldStatus::Active);
-        let orders = || self.orders.values().filter(|row| row.order.product_id == id);
-        let with = |status| orders().filter(move |row| row.order.status == status);
-        let sum = |rows: &mut dyn Iterator<Item = &OrderRow>| {
-            rows.map(|row| u64::from(row.order.quantity)).sum::<u64>()
-        };
         let held: u64 = active.clone().map(|hold| u64::from(hold.quantity)).sum();
-        let pending = sum(&mut with(OrderStatus::PendingPayment));
-        let sold = sum(&mut with(OrderStatus::Paid));
-        let dues = active.map(|hold| hold.expires_at);
-        let dues = dues.chain(with(OrderStatus::PendingPayment).filter_map(|row| row.due_at));
+        let (mut pending, mut sold, mut returned) = (0, 0, 0);
+        for order in self.orders.values().map(|row| &row.order) {
+            for line in order.lines.iter().filter(|line| line.product_id == id) {
+                match order.status {
+                    OrderStatus::PendingPayment => pending += u64::from(line.quantity),
+                    OrderStatus::Cancelled => {}
+                    OrderStatus::Paid | OrderStatus::PartiallyRefunded | OrderStatus::Refunded => {
+                        sold += u64::from(line.quantity - line.refunded);
+                        returned += u64::from(line.returned);
+                    }
+                }
+            }
+        }
+        let dues = active.map(|hold| hold.expires_at).chain(self.unpaid_of(id).map(|(at, _)| at));
         let product = &row.product;
         let mut violations = Vec::new();
         let mut compare = |what: &str, is: u64, counted: u64| {
@@ -379,7 +439,8 @@ impl Tables {
         compare("held", product.held, held);
         compare("pending", product.pending, pending);
         compare("sold", product.sold, sold);
-        compare("received", row.received, product.stock + held + pending + sold);
+        compare("returned", product.returned, returned);
+        compare("received", row.received, product.in_stock + held + pending + sold + returned);
         if let Some(soonest) = dues.min()
             && row.next_due.is_none_or(|at| at > soonest)
         {

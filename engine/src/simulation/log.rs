@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::database::Database;
 use super::world::{Process, here};
 use crate::error::{Error, ErrorKind};
-use crate::model::{Hold, HoldId, Order, OrderId, Outcome, ProductId};
+use crate::model::{Hold, HoldId, LineUnits, Money, Order, OrderId, Outcome, ProductId};
 use crate::store::{Fault, StoreError};
 
 /// Which invariant was violated.
@@ -39,6 +39,8 @@ pub(super) enum Response {
 #[derive(Debug, Default)]
 pub(super) struct HoldOp {
     pub lines: BTreeMap<ProductId, u32>,
+    /// The SKU that names the product of the one line, in place of its id.
+    pub sku: Option<&'static str>,
     /// Whether a rejection is final. Without an idempotency key of the caller it
     /// applies only to the attempt that received it.
     pub keeps_refusals: bool,
@@ -46,8 +48,11 @@ pub(super) struct HoldOp {
     pub answers: Vec<Vec<Hold>>,
 }
 
+/// An order request with every response to it.
 #[derive(Debug, Default)]
 pub(super) struct OrderOp {
+    pub holds: Vec<HoldId>,
+    pub reference: Option<String>,
     pub responses: Vec<Response>,
     pub answers: Vec<Order>,
     /// Order ids named in `hold_already_used` errors.
@@ -58,7 +63,58 @@ pub(super) struct OrderOp {
 pub(super) struct PaymentOp {
     pub order_id: OrderId,
     pub outcome: Outcome,
+    pub amount: Option<Money>,
+    /// The provider's name of the payment.
+    pub reference: Option<String>,
     pub responses: Vec<Response>,
+}
+
+/// What a request wants of an order that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    Extend(Duration),
+    Cancel,
+    RefundAll,
+    /// Units of a line, with so much money.
+    Refund {
+        units: LineUnits,
+        amount: Money,
+        restock: bool,
+    },
+    /// Settles money that must be refunded.
+    SettleOwed,
+    Restock(LineUnits),
+    /// Ties a provider's name of a payment to it.
+    Name(String),
+}
+
+impl Change {
+    /// Whether the request carries an idempotency key.
+    pub fn is_keyed(&self) -> bool {
+        match self {
+            Self::RefundAll | Self::Refund { .. } | Self::SettleOwed | Self::Restock(_) => true,
+            Self::Extend(_) | Self::Cancel | Self::Name(_) => false,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ChangeOp {
+    pub order_id: OrderId,
+    pub change: Change,
+    pub responses: Vec<Response>,
+    pub answers: Vec<Order>,
+}
+
+impl ChangeOp {
+    pub fn is_done(&self) -> bool {
+        self.responses.contains(&Response::Done)
+    }
+
+    /// Whether it was executed, as far as the responses show.
+    pub fn may_be_done(&self) -> bool {
+        self.is_done() || self.responses.contains(&Response::Unknown)
+    }
 }
 
 #[derive(Default)]
@@ -66,7 +122,8 @@ pub(super) struct Records {
     operations: u64,
     /// By operation number, which each hold's TTL also encodes.
     pub holds: BTreeMap<u64, HoldOp>,
-    pub orders: BTreeMap<HoldId, OrderOp>,
+    pub orders: BTreeMap<u64, OrderOp>,
+    pub changes: BTreeMap<u64, ChangeOp>,
     pub payments: BTreeMap<String, PaymentOp>,
     pub releases: Vec<(HoldId, Response)>,
     /// Each with the expiry that the response promised.

@@ -22,13 +22,15 @@ use crate::ledger::ProductRow;
 use crate::local::LocalBackend;
 use crate::lock::Lock;
 use crate::metrics::Metrics;
-use crate::model::{Money, Product, ProductId};
+use crate::model::{Product, ProductId};
 use crate::process_shared::ProcessShared;
 use crate::product_index::ProductIndex;
 use crate::runtime::{self, Runtime};
 use crate::services::{Services, policy};
+use crate::sku_index::SkuIndex;
 use crate::store::Store;
 use crate::sweeper_waker::SweeperWaker;
+use crate::test_support::lamp;
 
 /// Every response must arrive within this time, whatever the faults.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -74,6 +76,7 @@ fn drawn_config(locks: Locks) -> Config {
         lock_run: Duration::from_millis(world.pick(&[1, 20])),
         hold_ttl: Duration::from_secs(5),
         payment_ttl: Duration::from_secs(world.pick(&[3, 30])),
+        failed_payment_grace: Duration::from_secs(world.pick(&[0, 0, 1])),
         late_payment: world.pick(&[LatePayment::ReReserve, LatePayment::Refund]),
         sweep_batch: world.pick(&[2, 250]),
         cache_ttl: Duration::from_millis(world.pick(&[50, 1_000, 20_000])),
@@ -93,16 +96,7 @@ impl Shop {
         let products: Vec<ProductId> = (1..=world.draw(1..5)).map(ProductId).collect();
         for id in &products {
             let stock = world.pick(&[0, 3, 12, 500, 500]);
-            let product = Product {
-                id: *id,
-                name: format!("product {id}"),
-                price: Money::from_minor(100).expect("a price"),
-                stock,
-                held: 0,
-                pending: 0,
-                sold: 0,
-                version: 1,
-            };
+            let product = Product { name: format!("product {id}"), ..lamp(*id, stock) };
             database.add_product(ProductRow { product, received: stock, fence: 0, next_due: None });
         }
         Arc::new(Self {
@@ -161,6 +155,7 @@ impl Shop {
             config,
             clock: Arc::new(StoreClock),
             product_index: ProductIndex::new(&store, &runtime),
+            sku_index: SkuIndex::new(&store, &runtime, 100),
             store,
             lock,
             cache,

@@ -22,14 +22,16 @@ use super::invalidations::Invalidations;
 use super::world::{Process, here};
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
-use crate::ledger::{OrderRow, ProductRow};
+use crate::ledger::{OrderRow, PaymentRow, ProductRow};
 use crate::model::{
-    Event, Hold, HoldId, HoldQuery, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp,
+    Cart, CartId, Erased, Event, Hold, HoldId, HoldQuery, HoldStatus, Order, OrderId, OrderQuery,
+    ProductId, Timestamp,
 };
+use crate::product_index::Products;
 use crate::runtime;
 use crate::store::{
-    DueProducts, Fault, ListedHolds, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session,
-    Store, StoreError, StoreResult, with_retries,
+    DueProducts, Fault, Listed, Owned, Purge, PurgeStep, Sequence, Session, Store, StoreError,
+    StoreResult, with_retries,
 };
 
 /// A process's database client.
@@ -211,10 +213,12 @@ fn due_as_returned(tables: &Tables, id: ProductId, now: Timestamp) -> Option<Pro
     let mut row = tables.products.get(&id)?.clone();
     let (holds, orders, next) = due_of(tables, id, now);
     let held: u64 = holds.iter().map(|hold| u64::from(hold.quantity)).sum();
-    let pending: u64 = orders.iter().map(|row| u64::from(row.order.quantity)).sum();
+    let lines = orders.iter().flat_map(|row| row.order.lines.iter());
+    let pending: u64 =
+        lines.filter(|line| line.product_id == id).map(|line| u64::from(line.quantity)).sum();
     row.product.held = row.product.held.saturating_sub(held);
     row.product.pending = row.product.pending.saturating_sub(pending);
-    row.product.stock += held + pending;
+    row.product.set_in_stock(row.product.in_stock + held + pending);
     row.next_due = next;
     Some(row)
 }
@@ -229,19 +233,15 @@ fn due_of(
     let active = |hold: &&Hold| hold.product_id == id && hold.status == HoldStatus::Active;
     let (mut holds, later): (Vec<_>, Vec<_>) =
         tables.holds.values().filter(active).cloned().partition(|hold| hold.expires_at <= now);
-    let pending = |row: &&OrderRow| {
-        row.order.product_id == id
-            && row.order.status == OrderStatus::PendingPayment
-            && row.due_at.is_some()
-    };
     let (mut orders, unpaid): (Vec<_>, Vec<_>) =
-        tables.orders.values().filter(pending).cloned().partition(|row| row.due_at <= Some(now));
+        tables.unpaid_of(id).partition(|(due_at, _)| *due_at <= now);
     holds.sort_by_key(|hold| hold.expires_at);
-    orders.sort_by_key(|row| row.due_at);
+    orders.sort_by_key(|(due_at, _)| *due_at);
     let later = later.into_iter().map(|hold| hold.expires_at);
-    let next = later.chain(unpaid.into_iter().filter_map(|row| row.due_at)).min();
-    (holds, orders, next)
+    let next = later.chain(unpaid.into_iter().map(|(due_at, _)| due_at)).min();
+    (holds, orders.into_iter().map(|(_, row)| row.clone()).collect(), next)
 }
+
 impl Store for SimulatedStore {
     fn single_writer(&self) -> bool {
         false
@@ -288,9 +288,18 @@ impl Store for SimulatedStore {
         Box::pin(async move { Ok(self.select(page).await?.0) })
     }
 
-    fn insert_product<'a>(&'a self, _: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>> {
-        let why = "the products of a simulation are there from the beginning";
-        Box::pin(async move { Err(StoreError::new(Fault::Fatal, why)) })
+    fn products_of_skus<'a>(
+        &'a self,
+        skus: &'a [String],
+    ) -> BoxFuture<'a, StoreResult<HashMap<String, ProductId>>> {
+        Box::pin(with_retries(self.retries, move || async move {
+            let skus = skus.to_vec();
+            let read = move |tables: &Tables| {
+                let of = |sku: &String| Some((sku.clone(), tables.product_of_sku(sku)?));
+                skus.iter().filter_map(of).collect()
+            };
+            Ok(self.select(read).await?.0)
+        }))
     }
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>> {
@@ -305,7 +314,7 @@ impl Store for SimulatedStore {
         query: &'a HoldQuery,
         after: u64,
         _wanted: usize,
-    ) -> BoxFuture<'a, StoreResult<ListedHolds>> {
+    ) -> BoxFuture<'a, StoreResult<Listed<Hold>>> {
         Box::pin(with_retries(self.retries, move || async move {
             let after = (Bound::Excluded(HoldId(after)), Bound::Unbounded);
             let read = move |tables: &Tables| {
@@ -313,8 +322,65 @@ impl Store for SimulatedStore {
             };
             let (mut holds, now) = self.select(read).await?;
             holds.iter_mut().for_each(|hold| hold.end_if_due(now));
-            holds.retain(|hold| query.matches(hold.product_id, hold.status));
-            Ok(ListedHolds { holds, next: None })
+            holds.retain(|hold| query.matches(hold.product_id, hold.status, hold.created_at));
+            Ok(Listed { items: holds, next: None })
+        }))
+    }
+
+    fn orders<'a>(
+        &'a self,
+        query: &'a OrderQuery,
+        after: u64,
+        _wanted: usize,
+    ) -> BoxFuture<'a, StoreResult<Listed<Order>>> {
+        Box::pin(with_retries(self.retries, move || async move {
+            let after = (Bound::Excluded(OrderId(after)), Bound::Unbounded);
+            let read = move |tables: &Tables| {
+                tables.orders.range(after).map(|(_, row)| row.order.clone()).collect::<Vec<_>>()
+            };
+            let (mut orders, now) = self.select(read).await?;
+            orders.iter_mut().for_each(|order| order.end_if_due(now));
+            orders.retain(|order| query.matches(order));
+            Ok(Listed { items: orders, next: None })
+        }))
+    }
+
+    fn waiting_payments<'a>(
+        &'a self,
+        _: Option<(Timestamp, &'a str)>,
+        _: usize,
+    ) -> BoxFuture<'a, StoreResult<(Vec<PaymentRow>, Timestamp)>> {
+        Box::pin(async { Ok((Vec::new(), clock())) })
+    }
+
+    fn remove_waiting<'a>(&'a self, _: &'a str) -> BoxFuture<'a, StoreResult<Option<PaymentRow>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn erase_customer<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: u64,
+    ) -> BoxFuture<'a, StoreResult<Erased>> {
+        let why = "the callers of a simulation erase no customer";
+        Box::pin(async move { Err(StoreError::new(Fault::Fatal, why)) })
+    }
+
+    fn first_created(&self, _: Owned, _: Timestamp, after: u64) -> BoxFuture<'_, StoreResult<u64>> {
+        Box::pin(async move { Ok(after) })
+    }
+
+    fn cart(&self, id: CartId) -> BoxFuture<'_, StoreResult<Option<(Cart, Timestamp)>>> {
+        Box::pin(with_retries(self.retries, move || async move {
+            let read = move |tables: &Tables| {
+                let of_cart = tables.holds.values().filter(|hold| hold.cart_id == Some(id));
+                let mut holds: Vec<Hold> = of_cart.cloned().collect();
+                holds.sort_by_key(|hold| hold.product_id);
+                Some(Cart { id, token: *tables.cart_tokens.get(&id)?, holds })
+            };
+            let (cart, now) = self.select(read).await?;
+            Ok(cart.map(|cart| (cart, now)))
         }))
     }
 
@@ -325,18 +391,44 @@ impl Store for SimulatedStore {
         }))
     }
 
+    fn order_of_reference<'a>(
+        &'a self,
+        reference: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<OrderId>>> {
+        Box::pin(with_retries(self.retries, move || async move {
+            let reference = reference.to_owned();
+            let read = move |tables: &Tables| tables.order_references.get(&reference).copied();
+            Ok(self.select(read).await?.0)
+        }))
+    }
+
+    fn order_of_payment<'a>(
+        &'a self,
+        reference: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<OrderId>>> {
+        Box::pin(with_retries(self.retries, move || async move {
+            let reference = reference.to_owned();
+            let read = move |tables: &Tables| tables.payment_references.get(&reference).copied();
+            Ok(self.select(read).await?.0)
+        }))
+    }
+
     fn owners<'a>(
         &'a self,
         kind: Owned,
         ids: &'a [u64],
-    ) -> BoxFuture<'a, StoreResult<HashMap<u64, ProductId>>> {
+    ) -> BoxFuture<'a, StoreResult<HashMap<u64, Products>>> {
         Box::pin(with_retries(self.retries, move || async move {
             let ids = ids.to_vec();
             let read = move |tables: &Tables| {
                 let owner = |id: &u64| match kind {
-                    Owned::Hold => tables.holds.get(&HoldId(*id)).map(|hold| hold.product_id),
+                    Owned::Hold => {
+                        let hold = tables.holds.get(&HoldId(*id))?;
+                        Some(Products::from_iter([hold.product_id]))
+                    }
                     Owned::Order => {
-                        tables.orders.get(&OrderId(*id)).map(|row| row.order.product_id)
+                        let row = tables.orders.get(&OrderId(*id))?;
+                        Some(row.order.lines.iter().map(|line| line.product_id).collect())
                     }
                 };
                 ids.iter().filter_map(|id| Some((*id, owner(id)?))).collect()

@@ -12,12 +12,16 @@ use std::time::{Duration, Instant};
 use super::connection::Connection;
 use super::database::Database;
 use super::error::StoreResult;
+use super::order_lines::StoredLine;
+use super::order_rows;
+use super::rows;
 use super::rows::Cells;
 use super::statement::{ReadRow, Statement, execute, fetch_optional, read_clock, run};
 use super::statements::hex;
 use super::time::Timekeeper;
 use crate::audit::{AuditReport, Check};
-use crate::model::Timestamp;
+use crate::ledger::UNPAID;
+use crate::model::{OrderStatus, Timestamp};
 
 pub(super) const SCAN_ROWS: u32 = 10_000;
 const LOG_EVERY: Duration = Duration::from_secs(2);
@@ -27,6 +31,7 @@ struct UnitSums {
     held: i128,
     pending: i128,
     sold: i128,
+    returned: i128,
     /// When the first of them falls due.
     soonest: Option<i64>,
 }
@@ -111,13 +116,51 @@ impl Audit<'_> {
 
     async fn orders(&mut self) -> StoreResult<()> {
         let orders = |range: &str| {
+            let columns = order_rows::LINES;
             let open = format!(
-                "SELECT t.product_id, t.status, t.qty, t.due_at FROM stockade_orders t \
-                 WHERE {range} AND t.status IN (0, 1)"
+                "SELECT status, due_at, {columns} FROM stockade_orders t \
+                 WHERE {range} AND t.status <> 2"
             );
-            [Statement::read(open, add_order)]
+            let dispositions = format!(
+                "SELECT t.id FROM stockade_orders t LEFT JOIN stockade_order_dispositions d \
+                 ON d.order_id = t.id WHERE {range} AND COALESCE(d.disposition, 0) <> t.disposition"
+            );
+            let customers = format!(
+                "SELECT t.id FROM stockade_orders t LEFT JOIN stockade_customer_orders x \
+                 ON x.order_id = t.id AND x.product_id = t.product_id WHERE {range} \
+                 AND COALESCE(t.customer, -1) <> COALESCE(x.customer, -1)"
+            );
+            [
+                Statement::read(open, add_order),
+                Statement::read(dispositions, find_orphan),
+                Statement::read(customers, find_orphan),
+            ]
         };
-        self.scan("orders", "id", orders).await
+        self.scan("orders", "id", orders).await?;
+        let dispositions = |range: &str| {
+            let lost = format!(
+                "SELECT t.order_id FROM stockade_order_dispositions t LEFT JOIN stockade_orders o \
+                 ON o.id = t.order_id WHERE {range} AND o.id IS NULL"
+            );
+            [Statement::read(lost, find_orphan)]
+        };
+        self.scan("order_dispositions", "order_id", dispositions).await?;
+        let customers = |range: &str| {
+            let columns = order_rows::LINES;
+            let of_order = rows::of_alias(columns, "o");
+            let counted = format!(
+                "SELECT t.order_id, t.product_id, t.counted, o.status, o.paid_at, {of_order} \
+                 FROM stockade_customer_orders t JOIN stockade_orders o ON o.id = t.order_id \
+                 WHERE {range}"
+            );
+            let lost = format!(
+                "SELECT t.order_id FROM stockade_customer_orders t LEFT JOIN stockade_orders o \
+                 ON o.id = t.order_id WHERE {range} AND (o.id IS NULL OR NOT EXISTS \
+                 (SELECT 1 FROM stockade_customers n WHERE n.id = t.customer))"
+            );
+            [Statement::read(counted, check_counted), Statement::read(lost, find_orphan)]
+        };
+        self.scan("customer_orders", "order_id", customers).await
     }
 
     async fn payment_events(&mut self) -> StoreResult<()> {
@@ -150,23 +193,74 @@ impl Audit<'_> {
     async fn products(&mut self) -> StoreResult<()> {
         let products = |range: &str| {
             let sql = format!(
-                "SELECT t.id, t.received, t.stock, t.held, t.pending, t.sold, t.sold_purged, t.next_due \
+                "SELECT t.id, t.received, t.stock, t.held, t.pending, t.sold, t.sold_purged, \
+                 t.returned, t.returned_purged, t.next_due \
                  FROM stockade_products t WHERE {range}"
             );
             [Statement::read(sql, compare_product)]
         };
-        self.scan("products", "id", products).await
+        self.scan("products", "id", products).await?;
+        // The unique index finds the others, and prevents that there are any.
+        let skus = |range: &str| {
+            let sql = format!(
+                "SELECT t.id, o.id FROM stockade_products t JOIN stockade_products o \
+                 ON o.sku = t.sku AND o.id < t.id WHERE {range}"
+            );
+            [Statement::read(sql, |state: &mut AuditState, row| {
+                state.report.find(Check::Sku, row.int()?, 0, row.int()?.into());
+                Ok(())
+            })]
+        };
+        self.scan("products", "id", skus).await
     }
 }
 
+/// Adds up the lines of an order that is pending or was paid, but for those of which
+/// retention has deleted the hold.
 fn add_order(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
-    let product = state.sums.entry(row.int()?).or_default();
-    let (is_paid, quantity, due_at) = (row.int()? == 1, i128::from(row.int()?), row.opt_int()?);
-    if is_paid {
-        product.sold += quantity;
-    } else {
-        product.pending += quantity;
-        product.falls_due(due_at);
+    let (status, due_at): (OrderStatus, _) = (row.coded()?, row.opt_int()?);
+    let lines = order_rows::lines(row)?;
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_purged()) {
+        let id = i64::try_from(line.product_id().0).unwrap_or(i64::MAX);
+        let product = state.sums.entry(id).or_default();
+        if status.was_paid() {
+            product.sold += i128::from(line.sold());
+            product.returned += i128::from(line.returned);
+        } else {
+            product.pending += i128::from(line.quantity);
+            // It falls due among the orders of its first line's product.
+            product.falls_due(due_at.filter(|_| at == 0));
+        }
+    }
+    Ok(())
+}
+
+/// A row that contradicts the order with this id.
+fn find_orphan(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
+    state.report.find(Check::OrphanOrder, row.int()?, 1, 0);
+    Ok(())
+}
+
+/// Compares what an order counts for its customer's limit on a product with its lines.
+fn check_counted(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
+    let (order, product, stored) = (row.int()?, row.count()?, row.opt_int()?);
+    let (status, paid_at): (OrderStatus, _) = (row.coded()?, row.opt_int()?);
+    let lines = order_rows::lines(row)?;
+    // Retention has deleted a hold, and the order is too old to count.
+    if lines.iter().any(StoredLine::is_purged) {
+        return Ok(());
+    }
+    let of_product = lines.iter().filter(|line| line.product_id().0 == product);
+    let left: u64 = of_product.map(|line| u64::from(line.sold())).sum();
+    let counted = match status {
+        _ if left == 0 => None,
+        OrderStatus::PendingPayment => Some(UNPAID.micros()),
+        OrderStatus::Paid | OrderStatus::PartiallyRefunded => paid_at,
+        OrderStatus::Cancelled | OrderStatus::Refunded => None,
+    };
+    if stored != counted {
+        let [expected, found] = [counted, stored].map(|at| i128::from(at.unwrap_or(-1)));
+        state.report.find(Check::OrphanOrder, order, expected, found);
     }
     Ok(())
 }
@@ -190,10 +284,11 @@ fn compare_product(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<
     let id = row.int()?;
     let mut units = || row.int().map(i128::from);
     let (received, stock, held, pending, sold) = (units()?, units()?, units()?, units()?, units()?);
-    let sold_purged = units()?;
+    let (sold_purged, returned, returned_purged) = (units()?, units()?, units()?);
     let next_due = row.opt_int()?;
-    let all = stock + held + pending + sold;
-    if received != all || [stock, held, pending, sold].iter().any(|units| *units < 0) {
+    let states = [stock, held, pending, sold, returned];
+    let all = states.iter().sum();
+    if received != all || states.iter().any(|units| *units < 0) {
         report.find(Check::Conservation, id, received, all);
     }
     let sums = sums.remove(&id).unwrap_or_default();
@@ -201,6 +296,7 @@ fn compare_product(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<
         (Check::Held, held, sums.held),
         (Check::Pending, pending, sums.pending),
         (Check::Sold, sold, sums.sold + sold_purged),
+        (Check::Returned, returned, sums.returned + returned_purged),
     ] {
         if stored != sum {
             report.find(check, id, stored, sum);
@@ -220,6 +316,7 @@ fn compare_product(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<
     total.held += held;
     total.pending += pending;
     total.sold += sold;
+    total.returned += returned;
     Ok(())
 }
 

@@ -35,5 +35,8 @@ pub(super) trait Database: Send + Sync + 'static {
     /// commit in another order than they are inserted: a reader numbers them.
     const CURSOR: &'static str;
 
+    /// Begins an insert that passes over rows whose key is taken.
+    const INSERT_NEW: &'static str;
+
     fn pools(&self) -> &Pools<Self::Driver>;
 }

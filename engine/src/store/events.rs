@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::connection::Connection;
+use super::customers::name_customers;
 use super::database::Database;
 use super::error::StoreResult;
 use super::outbox::unpack;
@@ -34,11 +35,13 @@ pub(super) async fn read_events<D: Database>(
 ) -> StoreResult<Vec<Event>> {
     let mut connection = database.pools().reader().await?;
     let (events, has_unnumbered) = read::<D>(connection.as_mut(), cursor, limit).await?;
-    if !has_unnumbered {
-        return Ok(events);
+    let mut events = events;
+    if has_unnumbered {
+        number_rows(&mut SqlSession::acquire(database, Arc::clone(time)).await?).await?;
+        events = read::<D>(connection.as_mut(), cursor, limit).await?.0;
     }
-    number_rows(&mut SqlSession::acquire(database, Arc::clone(time)).await?).await?;
-    Ok(read::<D>(connection.as_mut(), cursor, limit).await?.0)
+    name_customers(connection.as_mut(), &mut events).await?;
+    Ok(events)
 }
 
 /// Reads the numbered events after `cursor`, and whether rows without a number

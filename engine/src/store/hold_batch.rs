@@ -3,11 +3,13 @@
 //!
 //! The ids of a row are consecutive. Quantities have one fixed width, the least of
 //! 1, 2 and 4 bytes that fits the greatest; it follows from the length and the
-//! number of holds. A status is one byte. Tokens are derived from the seed. See
+//! number of holds. A status is one byte. A row with holds of carts has the id of
+//! each hold's cart in 8 bytes. Tokens are derived from the seed. See
 //! `docs/internals/hold-batches.md`.
 
 use crate::model::{
-    Coded, Hold, HoldId, HoldQuery, HoldStatus, ProductId, Timestamp, TokenDeriver, TokenSeed,
+    CartId, Coded, Hold, HoldId, HoldQuery, HoldStatus, ProductId, Timestamp, TokenDeriver,
+    TokenSeed,
 };
 
 /// The most holds of one row. The binary log carries both images of a row at each
@@ -32,7 +34,12 @@ pub(super) struct HoldBatch {
     pub seed: TokenSeed,
     quantities: Vec<u8>,
     statuses: Vec<u8>,
+    /// The carts of the holds, 0 for none; empty if no hold has one.
+    carts: Vec<u8>,
 }
+
+/// The bytes of a cart's id.
+const CART_WIDTH: usize = 8;
 
 /// What a row counts of its holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,13 +64,16 @@ impl HoldBatch {
         let mut quantities: Vec<u32> = Vec::new();
         for hold in holds {
             match rows.last_mut() {
-                Some(row) if row.is_continued_by(hold) => row.statuses.push(code(hold.status)),
+                Some(row) if row.is_continued_by(hold) => {
+                    row.statuses.push(code(hold.status));
+                    row.push_cart(hold.cart_id);
+                }
                 last => {
                     if let Some(last) = last {
                         last.quantities = pack_quantities(&quantities);
                         quantities.clear();
                     }
-                    rows.push(Self {
+                    let mut row = Self {
                         first_id: hold.id.0,
                         product_id: hold.product_id,
                         expires_at: hold.expires_at,
@@ -72,7 +82,10 @@ impl HoldBatch {
                         seed,
                         quantities: Vec::new(),
                         statuses: vec![code(hold.status)],
-                    });
+                        carts: Vec::new(),
+                    };
+                    row.push_cart(hold.cart_id);
+                    rows.push(row);
                 }
             }
             quantities.push(hold.quantity);
@@ -89,6 +102,22 @@ impl HoldBatch {
             && self.product_id == hold.product_id
             && self.expires_at == hold.expires_at
             && self.created_at == hold.created_at
+    }
+
+    /// Adds the cart of the last hold.
+    fn push_cart(&mut self, cart_id: Option<CartId>) {
+        if cart_id.is_some() || !self.carts.is_empty() {
+            let before = self.statuses.len().saturating_sub(1);
+            self.carts.resize(before * CART_WIDTH, 0);
+            self.carts.extend(cart_id.map_or(0, |id| id.0).to_be_bytes());
+        }
+    }
+
+    /// Takes the packed carts of a row with its other packed columns, if they are
+    /// well-formed.
+    pub fn with_carts(self, carts: Option<Vec<u8>>) -> Option<Self> {
+        let Some(carts) = carts else { return Some(self) };
+        (carts.len() == self.count() * CART_WIDTH).then_some(Self { carts, ..self })
     }
 
     /// Takes the packed columns of a row, if they are well-formed.
@@ -109,8 +138,18 @@ impl HoldBatch {
         version: u64,
         seed: TokenSeed,
     ) -> Self {
-        let (quantities, statuses) = (Vec::new(), Vec::new());
-        Self { first_id, product_id, expires_at, created_at, version, seed, quantities, statuses }
+        let (quantities, statuses, carts) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            first_id,
+            product_id,
+            expires_at,
+            created_at,
+            version,
+            seed,
+            quantities,
+            statuses,
+            carts,
+        }
     }
 
     /// The number of holds.
@@ -151,6 +190,23 @@ impl HoldBatch {
         Some(bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
     }
 
+    /// Sets the units of the hold at a position. Packs all of them again, since the
+    /// width may change.
+    pub fn set_quantity(&mut self, at: usize, quantity: u32) {
+        let mut all: Vec<u32> = (0..self.count()).filter_map(|at| self.quantity(at)).collect();
+        if let Some(stored) = all.get_mut(at) {
+            *stored = quantity;
+        }
+        self.quantities = pack_quantities(&all);
+    }
+
+    /// Returns the cart of the hold at a position.
+    pub fn cart_id(&self, at: usize) -> Option<CartId> {
+        let bytes = self.carts.get(at * CART_WIDTH..(at + 1) * CART_WIDTH)?;
+        let id = u64::from_be_bytes(bytes.try_into().ok()?);
+        (id != 0).then_some(CartId(id))
+    }
+
     /// Unpacks the holds, each with its stored status; those that are detached
     /// look active.
     pub fn holds(&self) -> impl Iterator<Item = (u8, Hold)> {
@@ -168,12 +224,15 @@ impl HoldBatch {
         Some(Hold {
             id,
             product_id: self.product_id,
+            sku: None,
             quantity: self.quantity(at)?,
             status: HoldStatus::from_code(self.status(at)?.into()).unwrap_or(HoldStatus::Active),
             expires_at: self.expires_at,
             created_at: self.created_at,
             token: tokens.token(id),
             order_id: None,
+            cart_id: self.cart_id(at),
+            customer: None,
         })
     }
 
@@ -184,7 +243,9 @@ impl HoldBatch {
         let codes = self.statuses.iter().skip(skipped.unwrap_or(usize::MAX));
         let statuses = codes.filter_map(|code| HoldStatus::from_code(i64::from(*code)));
         let statuses = statuses.map(|status| status.at(now, self.expires_at));
-        statuses.filter(|status| query.matches(self.product_id, *status)).count()
+        let matches =
+            |status: &HoldStatus| query.matches(self.product_id, *status, self.created_at);
+        statuses.filter(matches).count()
     }
 
     /// Counts the holds by their statuses.
@@ -212,6 +273,11 @@ impl HoldBatch {
 
     pub fn packed_statuses(&self) -> &[u8] {
         &self.statuses
+    }
+
+    /// The packed carts, if a hold has one.
+    pub fn packed_carts(&self) -> Option<&[u8]> {
+        (!self.carts.is_empty()).then_some(&self.carts)
     }
 }
 

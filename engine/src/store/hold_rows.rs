@@ -10,7 +10,7 @@ use super::hold_batch::{DETACHED, HoldBatch};
 use super::rows;
 use super::statement::Statement;
 use super::statements::{IDS_MAX, list, put};
-use crate::model::{Hold, HoldId, ProductId, TokenSeed};
+use crate::model::{CartId, Hold, HoldId, ProductId, Token, TokenSeed};
 
 /// The most ids between two that one range reads. It reads the rows between them,
 /// which costs less than another seek while they are few.
@@ -23,6 +23,7 @@ const RANGES_MAX: usize = 64;
 pub(super) struct HoldRows {
     batches: BTreeMap<u64, HoldBatch>,
     detached: BTreeMap<HoldId, (Hold, TokenSeed)>,
+    customers: BTreeMap<HoldId, String>,
 }
 
 impl AsMut<Self> for HoldRows {
@@ -40,6 +41,11 @@ impl HoldRows {
         self.detached.insert(hold.id, (hold, seed));
     }
 
+    /// Adds the name of a hold's customer.
+    pub fn add_customer(&mut self, id: HoldId, name: String) {
+        self.customers.insert(id, name);
+    }
+
     /// Returns the row that has a hold, and its position there.
     pub fn batch_of(&self, id: HoldId) -> Option<(&HoldBatch, usize)> {
         let (_, batch) = self.batches.range(..=id.0).next_back()?;
@@ -54,11 +60,27 @@ impl HoldRows {
     /// Unpacks a hold.
     pub fn hold(&self, id: HoldId) -> Option<Hold> {
         if let Some(hold) = self.detached(id) {
-            return Some(hold.clone());
+            // Its batch alone knows its cart.
+            let cart_id = self.batch_of(id).and_then(|(batch, at)| batch.cart_id(at));
+            return Some(Hold { cart_id, customer: self.customer(id), ..hold.clone() });
         }
         let (batch, at) = self.batch_of(id)?;
         // Without its own row the status and end of a detached hold are unknown.
-        batch.hold(at).filter(|_| batch.status(at) != Some(DETACHED))
+        let hold = batch.hold(at).filter(|_| batch.status(at) != Some(DETACHED))?;
+        Some(Hold { customer: self.customer(id), ..hold })
+    }
+
+    /// Returns the name of a hold's customer.
+    pub fn customer(&self, id: HoldId) -> Option<String> {
+        self.customers.get(&id).cloned()
+    }
+
+    /// Returns the cart of a hold with the cart's token, whose seed is that of all
+    /// its holds.
+    pub fn cart_of(&self, id: HoldId) -> Option<(CartId, Token)> {
+        let (batch, at) = self.batch_of(id)?;
+        let cart_id = batch.cart_id(at)?;
+        Some((cart_id, batch.seed.deriver().cart_token(cart_id)))
     }
 
     /// The rows by ascending id, without those of detached holds.
@@ -78,14 +100,15 @@ impl HoldRows {
 
     /// Unpacks all holds, by ascending id.
     pub fn into_holds(self) -> Vec<Hold> {
-        let Self { batches, mut detached } = self;
+        let Self { batches, mut detached, mut customers } = self;
         let packed = batches.values().flat_map(HoldBatch::holds);
         let hold = |(status, hold): (u8, Hold)| match detached.remove(&hold.id) {
-            Some((detached, _)) => Some(detached),
+            Some((detached, _)) => Some(Hold { cart_id: hold.cart_id, ..detached }),
             // Without its own row the status and end of a detached hold are unknown.
             None => (status != DETACHED).then_some(hold),
         };
-        packed.filter_map(hold).collect()
+        let with_customer = |hold: Hold| Hold { customer: customers.remove(&hold.id), ..hold };
+        packed.filter_map(hold).map(with_customer).collect()
     }
 }
 

@@ -13,12 +13,12 @@ use super::rows;
 use super::statement::Statement;
 use super::statements::{IDS_MAX, LITERALS_MAX, hex, list, or_null, put};
 use super::writes::{cases, insert};
-use crate::ledger::{Changes, HoldMove};
-use crate::model::{Coded, Hold, HoldId, HoldStatus, Timestamp, TokenSeed};
+use crate::ledger::{Changes, HoldMove, QuantityChange};
+use crate::model::{CartId, Coded, Hold, HoldId, HoldStatus, Timestamp, TokenSeed};
 
 /// The columns of a row, as [`batch_values`] writes them.
 pub(super) const COLUMNS: &str = "first_id, product_id, count, active, detached, converted, released, \
-     expired, active_units, expires_at, created_at, due, version, seed, quantities, statuses";
+     expired, active_units, expires_at, created_at, due, version, seed, quantities, statuses, carts";
 
 /// The columns that count statuses, with the statuses' codes.
 const COUNTED: [(&str, usize); 5] =
@@ -40,7 +40,7 @@ fn batch_values(sql: &mut String, row: &HoldBatch) {
     put(
         sql,
         format_args!(
-            ",{},{},{},{},{},x'{:032x}',{},{})",
+            ",{},{},{},{},{},x'{:032x}',{},{},{})",
             counts.active_units,
             row.expires_at.micros(),
             row.created_at.micros(),
@@ -48,9 +48,26 @@ fn batch_values(sql: &mut String, row: &HoldBatch) {
             row.version,
             row.seed.0,
             hex(row.packed_quantities()),
-            hex(row.packed_statuses())
+            hex(row.packed_statuses()),
+            or_null(row.packed_carts().map(hex))
         ),
     );
+}
+
+/// The statements that write which holds new carts have, in 8 bytes each.
+pub(super) fn insert_carts<T>(new_holds: &[Hold]) -> Vec<Statement<T>> {
+    let mut carts: BTreeMap<CartId, Vec<u8>> = BTreeMap::new();
+    for hold in new_holds {
+        if let Some(id) = hold.cart_id {
+            carts.entry(id).or_default().extend(hold.id.0.to_be_bytes());
+        }
+    }
+    let mut all = Vec::new();
+    let carts: Vec<_> = carts.into_iter().collect();
+    insert(&mut all, "stockade_carts (cart_id, holds)", &carts, |sql, (id, holds)| {
+        put(sql, format_args!("({id},{})", hex(holds)));
+    });
+    all
 }
 
 /// The rows of holds that a transaction changes.
@@ -62,7 +79,11 @@ struct Transitions {
     detaching: BTreeMap<HoldId, (Hold, TokenSeed)>,
     /// New ends of holds that have left it before.
     extended: Vec<(HoldId, Timestamp)>,
+    /// New quantities of such holds.
+    changed: Vec<QuantityChange>,
     moved: Vec<HoldMove>,
+    /// Whether quantities of rows are changed.
+    are_repacked: bool,
 }
 
 fn conflict(id: HoldId) -> StoreError {
@@ -80,6 +101,30 @@ impl Transitions {
         let hold = batch.hold(at).ok_or_else(|| conflict(id))?;
         self.set_status(read, id, code(HoldStatus::Active), DETACHED)?;
         self.detaching.insert(id, (Hold { expires_at: end, ..hold }, batch.seed));
+        Ok(())
+    }
+
+    /// Changes the quantity of an active hold.
+    fn change_quantity(&mut self, read: &HoldRows, change: QuantityChange) -> StoreResult<()> {
+        let QuantityChange { id, from, to } = change;
+        if let Some((hold, _)) = self.detaching.get_mut(&id) {
+            if hold.quantity != from {
+                return Err(conflict(id));
+            }
+            hold.quantity = to;
+            return Ok(());
+        }
+        if read.detached(id).is_some() {
+            self.changed.push(change);
+            return Ok(());
+        }
+        let (batch, at) = read.batch_of(id).ok_or_else(|| conflict(id))?;
+        let row = self.batches.entry(batch.first_id).or_insert_with(|| batch.clone());
+        if (row.status(at), row.quantity(at)) != (Some(code(HoldStatus::Active)), Some(from)) {
+            return Err(conflict(id));
+        }
+        row.set_quantity(at, to);
+        self.are_repacked = true;
         Ok(())
     }
 
@@ -133,38 +178,45 @@ pub(super) fn change_holds<T>(
     for (id, end) in &changes.extensions {
         transitions.extend(read, *id, *end)?;
     }
+    for change in &changes.quantities {
+        transitions.change_quantity(read, *change)?;
+    }
     for moved in &changes.hold_moves {
         for id in &moved.ids {
             transitions.move_to(read, *id, moved.from, moved.to)?;
         }
     }
-    let Transitions { batches, detaching, extended, moved } = transitions;
-    let mut all = update_batches(&batches.into_values().collect::<Vec<_>>());
+    let Transitions { batches, detaching, extended, changed, moved, are_repacked } = transitions;
+    let mut all = update_batches(&batches.into_values().collect::<Vec<_>>(), are_repacked);
     let columns = format!("stockade_detached_holds ({})", rows::DETACHED_HOLD);
     insert(&mut all, &columns, &detaching.into_values().collect::<Vec<_>>(), detached_values);
     all.extend(extend_detached(&extended));
+    all.extend(change_detached(&changed));
     all.extend(moved.iter().flat_map(move_detached));
     Ok(all)
 }
 
 /// The statements that write rows of holds, which must ascend by first id.
-fn update_batches<T>(batches: &[HoldBatch]) -> Vec<Statement<T>> {
+fn update_batches<T>(batches: &[HoldBatch], are_repacked: bool) -> Vec<Statement<T>> {
     let mut all = Vec::new();
     let mut rest = batches;
     while !rest.is_empty() {
         let mut literals = 0;
         let fits = rest.iter().take(IDS_MAX).take_while(|row| {
             literals += 2 * row.count() + 64;
+            if are_repacked {
+                literals += 2 * row.packed_quantities().len();
+            }
             literals <= LITERALS_MAX
         });
         let (some, others) = rest.split_at(fits.count().max(1));
-        all.push(update_some(some));
+        all.push(update_some(some, are_repacked));
         rest = others;
     }
     all
 }
 
-fn update_some<T>(batches: &[HoldBatch]) -> Statement<T> {
+fn update_some<T>(batches: &[HoldBatch], are_repacked: bool) -> Statement<T> {
     let counts: Vec<Counts> = batches.iter().map(HoldBatch::counts).collect();
     let choose = |value: &dyn Fn(&HoldBatch, &Counts) -> String| {
         let rows = batches.iter().zip(&counts);
@@ -183,6 +235,10 @@ fn update_some<T>(batches: &[HoldBatch]) -> Statement<T> {
     let (statuses, version) =
         (choose(&|row, _| hex(row.packed_statuses())), choose(&|row, _| row.version.to_string()));
     let ids = list(batches.iter().map(|row| row.first_id));
+    if are_repacked {
+        let quantities = choose(&|row, _| hex(row.packed_quantities()));
+        put(&mut sql, format_args!("quantities = {quantities}, "));
+    }
     put(
         &mut sql,
         format_args!(
@@ -216,6 +272,19 @@ fn extend_detached<T>(extended: &[(HoldId, Timestamp)]) -> impl Iterator<Item = 
         let sql = format!(
             "UPDATE stockade_detached_holds SET expires_at = {ends} \
              WHERE hold_id IN ({ids}) AND status = 0"
+        );
+        Statement::guarded(sql, some.len())
+    })
+}
+
+fn change_detached<T>(changed: &[QuantityChange]) -> impl Iterator<Item = Statement<T>> {
+    changed.chunks(IDS_MAX).map(|some| {
+        let ids = list(some.iter().map(|change| change.id));
+        let before = cases("hold_id", some.iter().map(|change| (change.id.0, change.from)));
+        let after = cases("hold_id", some.iter().map(|change| (change.id.0, change.to)));
+        let sql = format!(
+            "UPDATE stockade_detached_holds SET qty = {after} \
+             WHERE hold_id IN ({ids}) AND status = 0 AND qty = {before}"
         );
         Statement::guarded(sql, some.len())
     })

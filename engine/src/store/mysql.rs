@@ -179,6 +179,7 @@ impl Database for MySqlDatabase {
     // SYSDATE, since NOW is the time at which a statement began to wait for locks.
     const NOW: Option<&'static str> = Some("CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)");
     const ROWS_AFFECTED: &'static str = "ROW_COUNT()";
+    const INSERT_NEW: &'static str = "INSERT IGNORE";
     const CURSOR: &'static str = "NULL";
 
     fn pools(&self) -> &Pools<MySqlDriver> {

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use serde::Deserialize;
 
-use crate::ledger::LedgerEvent;
+use crate::ledger::{EventDetails, LedgerEvent};
 use crate::model::Coded;
 use crate::model::{Event, EventKind, HoldId, OrderId, ProductId, Timestamp};
 
@@ -20,9 +20,12 @@ enum Entry {
     One(i64, u64, u64, u64, i64, u64),
     /// The same, and the number of events.
     Run(i64, u64, u64, u64, i64, u64, u64),
+    /// The same, and the details of the one event, as hexadecimal digits of their JSON.
+    Detailed(i64, u64, u64, u64, i64, u64, u64, String),
 }
 
-/// Encodes events as JSON of numbers alone, which SQL text needs no escapes for.
+/// Encodes events as JSON of numbers and hexadecimal digits alone, which SQL text needs
+/// no escapes for.
 pub(super) fn pack(events: &[LedgerEvent]) -> String {
     let mut body = String::with_capacity(64);
     for run in events.chunk_by(follows) {
@@ -34,20 +37,39 @@ pub(super) fn pack(events: &[LedgerEvent]) -> String {
         let LedgerEvent { quantity, version, .. } = event;
         // Writing to a String cannot fail.
         let _ = write!(body, "[{kind},{product},{hold},{order},{quantity},{version}");
-        let _ = match run.len() {
-            1 => body.write_char(']'),
-            count => write!(body, ",{count}]"),
+        let _ = match (run.len(), &event.details) {
+            (1, None) => body.write_char(']'),
+            (_, Some(details)) => write!(body, ",1,\"{}\"]", encode(details)),
+            (count, None) => write!(body, ",{count}]"),
         };
     }
     body.push_str(if events.is_empty() { "[]" } else { "]" });
     body
 }
 
+fn encode(details: &EventDetails) -> String {
+    // Plain data: serializing it cannot fail.
+    let json = serde_json::to_vec(details).unwrap_or_default();
+    json.iter().fold(String::with_capacity(json.len() * 2), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
+fn decode(digits: &str) -> Option<EventDetails> {
+    let pairs = digits.as_bytes().chunks(2);
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let json: Vec<u8> = pairs.map(byte).collect::<Option<_>>()?;
+    serde_json::from_slice(&json).ok()
+}
+
 /// Whether `next` differs from the event before it in the next ids alone.
 fn follows(event: &LedgerEvent, next: &LedgerEvent) -> bool {
     let id = |id: Option<HoldId>| id.map_or(0, |id| id.0);
     let order = |id: Option<OrderId>| id.map_or(0, |id| id.0);
-    (next.kind, next.product_id) == (event.kind, event.product_id)
+    event.details.is_none()
+        && next.details.is_none()
+        && (next.kind, next.product_id) == (event.kind, event.product_id)
         && (next.quantity, next.version) == (event.quantity, event.version)
         && id(next.hold_id) == nth(id(event.hold_id), 1)
         && order(next.order_id) == nth(order(event.order_id), 1)
@@ -73,11 +95,16 @@ pub(super) fn unpack(
     let mut cursor = first_cursor;
     let end = first_cursor.checked_add(count)?;
     for entry in entries {
+        let mut details = EventDetails::default();
         let (kind, product, hold, order, quantity, version, run) = match entry {
             Entry::One(kind, product, hold, order, quantity, version) => {
                 (kind, product, hold, order, quantity, version, 1)
             }
             Entry::Run(kind, product, hold, order, quantity, version, run) => {
+                (kind, product, hold, order, quantity, version, run)
+            }
+            Entry::Detailed(kind, product, hold, order, quantity, version, run, digits) => {
+                details = decode(&digits)?;
                 (kind, product, hold, order, quantity, version, run)
             }
         };
@@ -94,11 +121,15 @@ pub(super) fn unpack(
                 cursor: cursor + place,
                 kind: EventKind::from_code(kind)?,
                 product_id: ProductId(product),
+                sku: details.sku.clone(),
                 hold_id: (hold != 0).then_some(HoldId(hold)),
                 order_id: (order != 0).then_some(OrderId(order)),
+                customer: None,
                 quantity,
                 version,
                 at,
+                reason: details.reason.clone(),
+                metadata: details.metadata.clone(),
             });
         }
         cursor += run;
@@ -121,6 +152,7 @@ mod tests {
             order_id: (order > 0).then_some(OrderId(order)),
             quantity,
             version: 3,
+            details: None,
         }
     }
 
@@ -160,6 +192,31 @@ mod tests {
             }
         }
         assert_eq!(unpack(1, 0, AT, &pack(&[]), ALL), Some(vec![]));
+    }
+
+    #[test]
+    fn details_read_back_as_they_were_packed() {
+        let detailed = |reason: &str| {
+            let (reason, sku) = (Some(reason.to_owned()), Some("a'\\".to_owned()));
+            let metadata = Some(r#"{"a": 1.10}"#.parse().expect("an object"));
+            let details = Some(Box::new(EventDetails { sku, reason, metadata }));
+            LedgerEvent { details, ..event(EventKind::StockAdjusted, 0, 0, -5) }
+        };
+        let plain = event(EventKind::StockAdjusted, 0, 0, -5);
+        let events = [plain.clone(), detailed("O'Hara \u{e4}"), detailed("two"), plain];
+        let body = pack(&events);
+        assert!(body.is_ascii() && !body.contains(['\'', '\\']), "{body}");
+        let read = unpack(7, 4, AT, &body, ALL).expect("reads");
+        for (read, event) in read.iter().zip(&events) {
+            let details = event.details.as_deref().cloned().unwrap_or_default();
+            let EventDetails { sku, reason, metadata } = details;
+            assert_eq!((&read.sku, &read.reason, &read.metadata), (&sku, &reason, &metadata));
+        }
+        assert_eq!(unpack(7, 4, AT, &body, (8, 1)).expect("reads"), read[2..3]);
+        for damaged in ["7b", "zz", "", "7", "\u{e4}\u{e4}"] {
+            let body = format!(r#"[[9,1,0,0,1,3,1,"{damaged}"]]"#);
+            assert_eq!(unpack(1, 1, AT, &body, ALL), None, "{damaged}");
+        }
     }
 
     #[test]

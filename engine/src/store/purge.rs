@@ -12,13 +12,13 @@ use std::time::Duration;
 use super::database::Database;
 use super::error::{Fault, StoreResult};
 use super::events::number_rows;
+use super::purged_orders::{self, OldOrder};
 use super::reads::SqlStore;
 use super::rows::Cells;
 use super::statement::{ReadRow, Statement, run, run_checked};
 use super::statements::{hex_list, list, set_sequence};
-use super::writes::cases;
 use super::{ID_BLOCK_AGE_MAX, Purge, PurgeStep};
-use crate::model::{Coded, HoldStatus, OrderStatus, Timestamp};
+use crate::model::{HoldStatus, OrderStatus, Timestamp};
 
 /// The most rows that one step reads of a table.
 pub(super) const ROWS_MAX: u32 = 250;
@@ -44,16 +44,7 @@ struct HoldRow {
     active: u64,
     detached: u64,
     converted: u64,
-}
-
-#[derive(Debug)]
-struct OrderOfHold {
-    hold_id: u64,
-    id: u64,
-    product_id: u64,
-    quantity: u64,
-    status: OrderStatus,
-    updated_at: Timestamp,
+    has_carts: bool,
 }
 
 #[derive(Debug)]
@@ -81,6 +72,7 @@ impl<D: Database> SqlStore<D> {
                 let old = format!("created_at < {}", before(older_than).micros());
                 self.purge_keyed(purge, "stockade_idempotency_keys", &old, "created_at").await
             }
+            Purge::Waiting { by_id, by_token } => self.end_waiting(now, (by_id, by_token)).await,
             Purge::Payments { older_than } => {
                 let old = format!("waiting = 0 AND received_at < {}", before(older_than).micros());
                 self.purge_keyed(purge, "stockade_payments", &old, "received_at").await
@@ -123,7 +115,7 @@ impl<D: Database> SqlStore<D> {
 
     /// Runs statements in one transaction, each checked for the rows that it must
     /// affect. Returns the rows that each affected.
-    async fn transact(&self, statements: &[Statement<()>]) -> StoreResult<Vec<u64>> {
+    pub(super) async fn transact(&self, statements: &[Statement<()>]) -> StoreResult<Vec<u64>> {
         let mut session = self.writer().await?;
         session.open().await?;
         let affected = run_checked(session.connection(), statements, &mut ()).await?;
@@ -201,7 +193,7 @@ impl<D: Database> SqlStore<D> {
         let from = from.unwrap_or(0);
         let sql = format!(
             "SELECT first_id, count, product_id, expires_at, created_at, active, detached, \
-             converted FROM stockade_hold_batches WHERE first_id >= {from} \
+             converted, carts IS NOT NULL FROM stockade_hold_batches WHERE first_id >= {from} \
              ORDER BY first_id LIMIT {ROWS_MAX}"
         );
         let (mut rows, _) = self.select_all(sql, hold_row).await?;
@@ -219,6 +211,8 @@ impl<D: Database> SqlStore<D> {
         rows.retain(|row| linked.permits(row, cutoffs));
         let reached = || set_sequence(SCAN_POSITION, next.unwrap_or(0));
         let mut statements = linked.deletions(&rows, cutoffs);
+        let ranges: Vec<(u64, u64)> = rows.iter().map(|row| (row.first_id, row.end_id)).collect();
+        statements.extend(self.delete_customers(&ranges).await?);
         statements.push(reached());
         let has_more = next.is_some();
         match self.transact(&statements).await {
@@ -249,16 +243,16 @@ impl<D: Database> SqlStore<D> {
         let detached = format!(
             "SELECT hold_id, status, expires_at FROM stockade_detached_holds WHERE {ranges}"
         );
-        let orders = format!(
-            "SELECT hold_id, id, product_id, qty, status, updated_at FROM stockade_orders \
-             WHERE {ranges}"
-        );
         let (detached, _) = self.select_all(detached, detached_hold).await?;
-        let (orders, _) = self.select_all(orders, order_of_hold).await?;
-        Ok(Links {
-            detached: detached.into_iter().map(|hold| (hold.id, hold)).collect(),
-            orders: orders.into_iter().map(|order| (order.hold_id, order)).collect(),
-        })
+        let (mut lines, mut orders) = (BTreeMap::new(), BTreeMap::new());
+        for sql in purged_orders::select(&ranges) {
+            for (hold_id, order) in self.select_all(sql, purged_orders::read).await?.0 {
+                lines.insert(hold_id, order.id);
+                orders.insert(order.id, order);
+            }
+        }
+        let detached = detached.into_iter().map(|hold| (hold.id, hold)).collect();
+        Ok(Links { detached, lines, orders })
     }
 }
 
@@ -276,6 +270,17 @@ fn first_beyond(rows: &[HoldRow]) -> Option<usize> {
     })
 }
 
+/// Deletes the carts whose first holds are in these rows.
+fn delete_carts(rows: &[HoldRow]) -> Option<Statement<()>> {
+    let ranges: Vec<String> = rows
+        .iter()
+        .filter(|row| row.has_carts)
+        .map(|row| format!("(cart_id >= {} AND cart_id < {})", row.first_id, row.end_id))
+        .collect();
+    let sql = format!("DELETE FROM stockade_carts WHERE {}", ranges.join(" OR "));
+    (!ranges.is_empty()).then(|| Statement::new(sql))
+}
+
 fn hold_row(row: &mut Cells<'_>) -> sqlx::Result<HoldRow> {
     let (first_id, count) = (row.count()?, row.count()?);
     Ok(HoldRow {
@@ -287,22 +292,12 @@ fn hold_row(row: &mut Cells<'_>) -> sqlx::Result<HoldRow> {
         active: row.count()?,
         detached: row.count()?,
         converted: row.count()?,
+        has_carts: row.int()? != 0,
     })
 }
 
 fn detached_hold(row: &mut Cells<'_>) -> sqlx::Result<DetachedHold> {
     Ok(DetachedHold { id: row.count()?, status: row.coded()?, expires_at: row.time()? })
-}
-
-fn order_of_hold(row: &mut Cells<'_>) -> sqlx::Result<OrderOfHold> {
-    Ok(OrderOfHold {
-        hold_id: row.count()?,
-        id: row.count()?,
-        product_id: row.count()?,
-        quantity: row.count()?,
-        status: row.coded()?,
-        updated_at: row.time()?,
-    })
 }
 
 impl HoldRow {
@@ -324,7 +319,10 @@ impl HoldRow {
 #[derive(Debug, Default)]
 struct Links {
     detached: BTreeMap<u64, DetachedHold>,
-    orders: BTreeMap<u64, OrderOfHold>,
+    /// The orders of converted holds.
+    lines: BTreeMap<u64, u64>,
+    /// By the order's id.
+    orders: BTreeMap<u64, OldOrder>,
 }
 
 impl Links {
@@ -332,8 +330,10 @@ impl Links {
         self.detached.range(row.first_id..row.end_id).map(|(_, hold)| hold)
     }
 
-    fn orders(&self, row: &HoldRow) -> impl Iterator<Item = &OrderOfHold> {
-        self.orders.range(row.first_id..row.end_id).map(|(_, order)| order)
+    /// The holds of a row that have an order, with it.
+    fn orders(&self, row: &HoldRow) -> impl Iterator<Item = (u64, &OldOrder)> {
+        let lines = self.lines.range(row.first_id..row.end_id);
+        lines.filter_map(|(hold, order)| Some((*hold, self.orders.get(order)?)))
     }
 
     /// Whether everything of the row is over for long enough. A row that lacks an
@@ -349,7 +349,7 @@ impl Links {
             }
         }
         let mut orders = 0;
-        for order in self.orders(row) {
+        for (_, order) in self.orders(row) {
             orders += 1;
             let is_old = cutoffs.orders.is_some_and(|before| order.updated_at < before);
             if order.status == OrderStatus::PendingPayment || !is_old {
@@ -365,34 +365,11 @@ impl Links {
         if rows.is_empty() {
             return Vec::new();
         }
-        let before = cutoffs.orders.map_or(i64::MIN + 1, Timestamp::micros);
-        let mut sold: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut orders: BTreeMap<i64, Vec<u64>> = BTreeMap::new();
-        for order in rows.iter().flat_map(|row| self.orders(row)) {
-            orders.entry(order.status.code()).or_default().push(order.id);
-            if order.status == OrderStatus::Paid {
-                *sold.entry(order.product_id).or_default() += order.quantity;
-            }
-        }
+        let holds = rows.iter().flat_map(|row| self.orders(row).map(|(hold, _)| hold)).collect();
         let detached: Vec<u64> =
             rows.iter().flat_map(|row| self.detached(row)).map(|hold| hold.id).collect();
-        let mut all = Vec::new();
-        if !sold.is_empty() {
-            let units = cases("id", sold.iter().map(|(id, units)| (*id, units)));
-            let ids = list(sold.keys());
-            let sql = format!(
-                "UPDATE stockade_products SET sold_purged = sold_purged + {units} WHERE id IN ({ids})"
-            );
-            all.push(Statement::guarded(sql, sold.len()));
-        }
-        for (status, ids) in orders {
-            let sql = format!(
-                "DELETE FROM stockade_orders WHERE id IN ({}) AND status = {status} \
-                 AND updated_at < {before}",
-                list(&ids)
-            );
-            all.push(Statement::guarded(sql, ids.len()));
-        }
+        let before = cutoffs.orders.map_or(i64::MIN + 1, Timestamp::micros);
+        let mut all = purged_orders::deletions(&self.orders, &holds, before);
         if !detached.is_empty() {
             let sql = format!(
                 "DELETE FROM stockade_detached_holds WHERE hold_id IN ({}) AND status <> 0",
@@ -400,6 +377,7 @@ impl Links {
             );
             all.push(Statement::guarded(sql, detached.len()));
         }
+        all.extend(delete_carts(rows));
         let ids = list(rows.iter().map(|row| row.first_id));
         let sql =
             format!("DELETE FROM stockade_hold_batches WHERE first_id IN ({ids}) AND active = 0");

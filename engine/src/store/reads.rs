@@ -4,30 +4,31 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-
 use super::audit::{SCAN_ROWS, read_report};
 use super::database::Database;
 use super::error::{Fault, StoreError, StoreResult};
 use super::events::read_events;
-use super::hold_rows::{HoldRows, Owners, owner, select_holds, select_owners};
 use super::retry::with_retries;
 use super::session::SqlSession;
 use super::statement::{
-    Collect, ReadRow, Statement, execute, fetch_optional, read_clock, run, run_checked, run_timed,
+    Collect, ReadRow, Statement, execute, fetch_optional, read_clock, run, run_timed,
 };
-use super::statements::{IDS_MAX, list, put, set_sequence};
+use super::statements::{hex, set_sequence};
 use super::time::Timekeeper;
-use super::writes::insert_product;
 use super::{
-    DueProducts, ListedHolds, Owned, ProductInsert, Purge, PurgeStep, Sequence, Session, Store,
-    StoreOptions, rows, schema,
+    DueProducts, Listed, Owned, Purge, PurgeStep, Sequence, Session, Store, StoreOptions,
+    order_rows, schema,
 };
 use crate::audit::AuditReport;
 use crate::cache::CachedProduct;
-use crate::ledger::{OrderRow, ProductRow};
-use crate::model::{Event, Hold, HoldId, HoldQuery, HoldStatus, OrderId, ProductId, Timestamp};
+use crate::ledger::{OrderRow, PaymentRow};
+use crate::model::{
+    Cart, CartId, EXACT_ID_MAX, Erased, Event, Hold, HoldId, HoldQuery, Order, OrderId, OrderQuery,
+    ProductId, Timestamp,
+};
+use crate::product_index::Products;
 use crate::runtime;
+use futures_util::future::BoxFuture;
 
 /// The row of the sequences that holds the store's own id.
 const IDENTITY: &str = "store_id";
@@ -88,6 +89,13 @@ impl<D: Database> SqlStore<D> {
         SqlSession::acquire(&self.database, Arc::clone(&self.time)).await
     }
 
+    /// Reads the store's time in a transaction.
+    pub(super) async fn time_of(&self, session: &mut SqlSession<D>) -> StoreResult<Timestamp> {
+        let started = self.time.start_observation();
+        let now = read_clock::<D>(session.connection()).await?;
+        Ok(self.time.observe(now, started))
+    }
+
     fn retried<'a, T, F>(
         &'a self,
         work: impl FnMut() -> F + Send + 'a,
@@ -130,67 +138,6 @@ impl<D: Database> SqlStore<D> {
         Ok((rows.pop(), now))
     }
 
-    /// Reads the products that meet a condition, and the store's time.
-    async fn select_products(&self, which: &str) -> StoreResult<(Vec<CachedProduct>, Timestamp)> {
-        let columns = rows::PRODUCT;
-        let sql = format!("SELECT {columns} FROM stockade_products WHERE {which}");
-        let (mut products, now) = self.select_all(sql, rows::product).await?;
-        let due = products.iter().filter(|row| row.next_due.is_some_and(|at| at <= now));
-        let due = list(due.map(|row| row.product.id));
-        if !due.is_empty() {
-            for fresh in self.select_with_due_returned(&due, now).await? {
-                let stale = products.iter_mut().find(|row| row.product.id == fresh.product.id);
-                if let Some(stale) = stale {
-                    *stale = fresh;
-                }
-            }
-        }
-        Ok((products.into_iter().map(CachedProduct::from).collect(), now))
-    }
-
-    /// Reads products with their due holds and orders, and counts these as
-    /// returned, whether or not a sweep has returned them. The products are read
-    /// again: they may have changed since the read that found them due.
-    async fn select_with_due_returned(
-        &self,
-        ids: &str,
-        now: Timestamp,
-    ) -> StoreResult<Vec<ProductRow>> {
-        let (columns, now) = (rows::PRODUCT, now.micros());
-        let aggregate = |table: &str, which: &str, column: &str, edge: &str, value: &str| {
-            format!(
-                "(SELECT {value} FROM stockade_{table} d WHERE d.product_id = p.id{which} \
-                 AND d.{column} {edge} {now})"
-            )
-        };
-        let sum = |units: &str| format!("CAST(COALESCE(SUM({units}), 0) AS SIGNED)");
-        let mut columns = columns.to_owned();
-        for (table, which, column, units) in [
-            ("hold_batches", "", "due", "active_units"),
-            ("detached_holds", " AND d.status = 0", "expires_at", "qty"),
-            ("orders", " AND d.status = 0", "due_at", "qty"),
-        ] {
-            let due = aggregate(table, which, column, "<=", &sum(units));
-            let next = aggregate(table, which, column, ">", &format!("MIN({column})"));
-            put(&mut columns, format_args!(", {due}, {next}"));
-        }
-        let sql = format!("SELECT {columns} FROM stockade_products p WHERE id IN ({ids})");
-        let read: ReadRow<ProductRow> = |row| {
-            let mut fresh = rows::product(row)?;
-            let (in_batches, first) = (row.count()?, row.opt_time()?);
-            let (detached, second) = (row.count()?, row.opt_time()?);
-            let (orders, third) = (row.count()?, row.opt_time()?);
-            let holds = in_batches + detached;
-            let product = &mut fresh.product;
-            product.held = product.held.saturating_sub(holds);
-            product.pending = product.pending.saturating_sub(orders);
-            product.stock += holds + orders;
-            fresh.next_due = [first, second, third].into_iter().flatten().min();
-            Ok(fresh)
-        };
-        Ok(self.select_all(sql, read).await?.0)
-    }
-
     /// Returns the first of `count` consecutive ids from `from` on that no row has.
     /// It skips rows that were imported, or written by a process whose draw was
     /// lost in a fail-over; the span doubles, so that many cost few probes.
@@ -203,7 +150,10 @@ impl<D: Database> SqlStore<D> {
         let Some((table, first, last)) = sequence.table() else { return Ok(from) };
         let mut span = count;
         for _ in 0..FREE_ID_PROBES {
-            let end = from.saturating_add(span).min(i64::MAX.unsigned_abs());
+            if from.saturating_add(count) > EXACT_ID_MAX + 1 {
+                break;
+            }
+            let end = from.saturating_add(span).min(EXACT_ID_MAX + 1);
             // Of several ids of one row, the first may lie before these.
             let sql = format!(
                 "SELECT {last} FROM {table} WHERE {first} < {end} ORDER BY {first} DESC LIMIT 1"
@@ -217,7 +167,17 @@ impl<D: Database> SqlStore<D> {
         Err(StoreError::new(Fault::Fatal, why))
     }
 
-    async fn select_identity(&self) -> StoreResult<Option<u64>> {
+    pub(super) async fn order_named(
+        &self,
+        table: &str,
+        reference: &str,
+    ) -> StoreResult<Option<OrderId>> {
+        let name = hex(reference.as_bytes());
+        let sql = format!("SELECT order_id FROM stockade_{table} WHERE reference = {name}");
+        Ok(self.select_one(sql, |row| row.count().map(OrderId)).await?.0)
+    }
+
+    pub(super) async fn select_identity(&self) -> StoreResult<Option<u64>> {
         let sql = format!("SELECT next FROM stockade_sequences WHERE name = '{IDENTITY}'");
         Ok(self.select_one(sql, |row| row.count()).await?.0)
     }
@@ -306,29 +266,20 @@ impl<D: Database> Store for SqlStore<D> {
         })
     }
 
-    fn insert_product<'a>(&'a self, product: ProductInsert<'a>) -> BoxFuture<'a, StoreResult<()>> {
-        Box::pin(async move {
-            let mut session = self.writer().await?;
-            session.open().await?;
-            let started = self.time.start_observation();
-            let now = read_clock::<D>(session.connection()).await?;
-            let inserts = insert_product(&product, self.time.observe(now, started), D::CURSOR);
-            run_checked(session.connection(), &inserts, &mut ()).await?;
-            session.finish("COMMIT").await
-        })
+    fn products_of_skus<'a>(
+        &'a self,
+        skus: &'a [String],
+    ) -> BoxFuture<'a, StoreResult<HashMap<String, ProductId>>> {
+        self.retried(move || self.find_skus(skus))
     }
 
     fn hold(&self, id: HoldId) -> BoxFuture<'_, StoreResult<Option<(Hold, Timestamp)>>> {
         self.retried(move || async move {
-            let mut read = HoldRows::default();
-            let now = self.select(&select_holds(&[id]), &mut read).await?;
-            let mut hold = read.hold(id);
-            if let Some(hold) = hold.as_mut().filter(|hold| hold.status == HoldStatus::Converted) {
-                // The transaction that converted the hold inserted its order.
-                let sql = format!("SELECT id FROM stockade_orders WHERE hold_id = {id}");
-                hold.order_id = self.select_one(sql, |row| row.count().map(OrderId)).await?.0;
+            let mut read = self.read_hold(id).await?;
+            if let Some((hold, _)) = &mut read {
+                self.name_holds(std::slice::from_mut(hold)).await?;
             }
-            Ok(hold.map(|hold| (hold, now)))
+            Ok(read)
         })
     }
 
@@ -337,44 +288,97 @@ impl<D: Database> Store for SqlStore<D> {
         query: &'a HoldQuery,
         after: u64,
         wanted: usize,
-    ) -> BoxFuture<'a, StoreResult<ListedHolds>> {
-        self.retried(move || self.list_holds(query, after, wanted))
+    ) -> BoxFuture<'a, StoreResult<Listed<Hold>>> {
+        self.retried(move || async move {
+            let mut listed = self.list_holds(query, after, wanted).await?;
+            self.name_holds(&mut listed.items).await?;
+            Ok(listed)
+        })
+    }
+
+    fn orders<'a>(
+        &'a self,
+        query: &'a OrderQuery,
+        after: u64,
+        wanted: usize,
+    ) -> BoxFuture<'a, StoreResult<Listed<Order>>> {
+        self.retried(move || self.list_orders(query, after, wanted))
+    }
+
+    fn waiting_payments<'a>(
+        &'a self,
+        after: Option<(Timestamp, &'a str)>,
+        limit: usize,
+    ) -> BoxFuture<'a, StoreResult<(Vec<PaymentRow>, Timestamp)>> {
+        self.retried(move || self.list_waiting(after, limit))
+    }
+
+    fn remove_waiting<'a>(
+        &'a self,
+        key: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<PaymentRow>>> {
+        self.retried(move || self.settle_waiting(key))
+    }
+
+    fn erase_customer<'a>(
+        &'a self,
+        name: &'a str,
+        replacement: &'a str,
+        batch_id: u64,
+    ) -> BoxFuture<'a, StoreResult<Erased>> {
+        self.retried(move || self.replace_name(name, replacement, batch_id))
+    }
+
+    fn first_created(
+        &self,
+        kind: Owned,
+        at: Timestamp,
+        after: u64,
+    ) -> BoxFuture<'_, StoreResult<u64>> {
+        self.retried(move || self.find_created(kind, at, after))
+    }
+
+    fn cart(&self, id: CartId) -> BoxFuture<'_, StoreResult<Option<(Cart, Timestamp)>>> {
+        self.retried(move || async move {
+            let mut found = self.read_cart(id).await?;
+            if let Some((cart, _)) = &mut found {
+                self.name_holds(&mut cart.holds).await?;
+            }
+            Ok(found)
+        })
     }
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, StoreResult<Option<(OrderRow, Timestamp)>>> {
         self.retried(move || async move {
-            let sql = format!("SELECT {} FROM stockade_orders WHERE id = {id}", rows::ORDER);
-            let (order, now) = self.select_one(sql, rows::order).await?;
-            Ok(order.map(|row| (row, now)))
+            let columns = order_rows::columns("stockade_orders");
+            let sql = format!("SELECT {columns} FROM stockade_orders WHERE id = {id}");
+            let (order, now) = self.select_one(sql, order_rows::order).await?;
+            let Some(mut row) = order.flatten() else { return Ok(None) };
+            self.name_products(&mut [&mut row.order]).await?;
+            Ok(Some((row, now)))
         })
+    }
+
+    fn order_of_reference<'a>(
+        &'a self,
+        reference: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<OrderId>>> {
+        self.retried(move || self.order_named("order_references", reference))
+    }
+
+    fn order_of_payment<'a>(
+        &'a self,
+        reference: &'a str,
+    ) -> BoxFuture<'a, StoreResult<Option<OrderId>>> {
+        self.retried(move || self.order_named("payment_references", reference))
     }
 
     fn owners<'a>(
         &'a self,
         kind: Owned,
         ids: &'a [u64],
-    ) -> BoxFuture<'a, StoreResult<HashMap<u64, ProductId>>> {
-        let select = move |ids: &[u64]| {
-            let ids = list(ids);
-            let sql = format!("SELECT id, product_id FROM stockade_orders WHERE id IN ({ids})");
-            Statement::read(sql, |owners: &mut HashMap<u64, ProductId>, row| {
-                owners.insert(row.count()?, ProductId(row.count()?));
-                Ok(())
-            })
-        };
-        self.retried(move || async move {
-            if kind == Owned::Hold {
-                let mut ids = ids.to_vec();
-                ids.sort_unstable();
-                let mut owners = Owners::new();
-                self.select(&select_owners(&ids), &mut owners).await?;
-                return Ok(ids.iter().filter_map(|id| Some((*id, owner(&owners, *id)?))).collect());
-            }
-            let reads: Vec<_> = ids.chunks(IDS_MAX).map(select).collect();
-            let mut owners = HashMap::with_capacity(ids.len());
-            self.select(&reads, &mut owners).await?;
-            Ok(owners)
-        })
+    ) -> BoxFuture<'a, StoreResult<HashMap<u64, Products>>> {
+        self.retried(move || self.read_owners(kind, ids))
     }
 
     fn due_products(&self, limit: u32) -> BoxFuture<'_, StoreResult<DueProducts>> {
@@ -393,7 +397,11 @@ impl<D: Database> Store for SqlStore<D> {
     }
 
     fn events_after(&self, cursor: u64, limit: u32) -> BoxFuture<'_, StoreResult<Vec<Event>>> {
-        self.retried(move || read_events(&self.database, &self.time, cursor, limit))
+        self.retried(move || async move {
+            let mut events = read_events(&self.database, &self.time, cursor, limit).await?;
+            self.name_events(&mut events).await?;
+            Ok(events)
+        })
     }
 
     fn purge(&self, purge: Purge) -> BoxFuture<'_, StoreResult<PurgeStep>> {

@@ -1,10 +1,10 @@
 //! Each table's SELECT list with the decoder of its rows.
 
 use super::hold_batch::HoldBatch;
-use crate::ledger::{KeyRow, OrderRow, PaymentRow, ProductRow};
+use crate::ledger::{KeyRow, PaymentRow, ProductRow};
 use crate::model::Coded;
 use crate::model::{
-    Hold, HoldId, Money, Order, OrderId, PaymentToken, Product, ProductId, Timestamp, Token,
+    Currency, Hold, HoldId, Metadata, Money, OrderId, Product, ProductId, Timestamp, Token,
     TokenSeed,
 };
 
@@ -93,13 +93,18 @@ impl<'a> Cells<'a> {
         serde_json::from_slice(&self.bytes()?).map_err(|_| self.invalid_value())
     }
 
+    fn opt_json<T: serde::de::DeserializeOwned>(&mut self) -> sqlx::Result<Option<T>> {
+        let Some(bytes) = self.opt_bytes()? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|_| self.invalid_value())
+    }
+
     fn opt_token(&mut self) -> sqlx::Result<Option<Token>> {
         let Some(bytes) = self.opt_bytes()? else { return Ok(None) };
         let bytes = bytes.try_into().map_err(|_| self.invalid_value())?;
         Ok(Some(Token(u128::from_be_bytes(bytes))))
     }
 
-    fn token(&mut self) -> sqlx::Result<Token> {
+    pub fn token(&mut self) -> sqlx::Result<Token> {
         self.opt_token()?.ok_or_else(|| self.invalid_value())
     }
 
@@ -108,7 +113,17 @@ impl<'a> Cells<'a> {
     }
 
     pub fn key(&mut self) -> sqlx::Result<String> {
-        String::from_utf8(self.bytes()?).map_err(|_| self.invalid_value())
+        self.opt_key()?.ok_or_else(|| self.invalid_value())
+    }
+
+    /// A text that is kept as bytes.
+    pub fn opt_key(&mut self) -> sqlx::Result<Option<String>> {
+        let Some(bytes) = self.opt_bytes()? else { return Ok(None) };
+        String::from_utf8(bytes).map(Some).map_err(|_| self.invalid_value())
+    }
+
+    pub fn currency(&mut self) -> sqlx::Result<Currency> {
+        self.text()?.parse().map_err(|_| self.invalid_value())
     }
 }
 
@@ -131,30 +146,50 @@ macro_rules! raw_cells {
 pub(super) use raw_cells;
 
 /// The columns of [`product`].
-pub(super) const PRODUCT: &str =
-    "id, name, price, stock, held, pending, sold, version, received, fence, next_due";
+pub(super) const PRODUCT: &str = "id, sku, name, price, currency, stock, held, pending, sold, returned, version, received, fence, \
+     next_due, safety_stock, on_sale_from, on_sale_until, archived, metadata";
 
 pub(super) fn product(row: &mut Cells<'_>) -> sqlx::Result<ProductRow> {
-    Ok(ProductRow {
-        product: Product {
-            id: ProductId(row.count()?),
-            name: row.text()?,
-            price: Money::from_row(row.int()?),
-            stock: row.count()?,
-            held: row.count()?,
-            pending: row.count()?,
-            sold: row.count()?,
-            version: row.count()?,
-        },
-        received: row.count()?,
-        fence: row.count()?,
-        next_due: row.opt_time()?,
-    })
+    let (id, sku, name) = (ProductId(row.count()?), row.opt_key()?, row.text()?);
+    let (minor, currency) = (row.int()?, row.currency()?);
+    let in_stock = row.count()?;
+    let mut product = Product {
+        id,
+        sku,
+        name,
+        price: Money::from_row(minor, currency),
+        currency,
+        stock: 0,
+        in_stock,
+        safety_stock: 0,
+        held: row.count()?,
+        pending: row.count()?,
+        sold: row.count()?,
+        returned: row.count()?,
+        on_sale_from: None,
+        on_sale_until: None,
+        archived: false,
+        metadata: None,
+        version: row.count()?,
+    };
+    let (received, fence, next_due) = (row.count()?, row.count()?, row.opt_time()?);
+    product.safety_stock = row.count()?;
+    product.set_in_stock(in_stock);
+    (product.on_sale_from, product.on_sale_until) = (row.opt_time()?, row.opt_time()?);
+    product.archived = row.int()? != 0;
+    product.metadata = row.opt_key()?.map(|text| Metadata::stored(&text));
+    Ok(ProductRow { product, received, fence, next_due })
 }
 
 /// The columns of [`hold_batch`].
 pub(super) const HOLD_BATCH: &str =
-    "first_id, product_id, expires_at, created_at, version, seed, quantities, statuses";
+    "first_id, product_id, expires_at, created_at, version, seed, quantities, statuses, carts";
+
+/// Qualifies columns with the alias of their table.
+pub(super) fn of_alias(columns: &str, alias: &str) -> String {
+    let columns: Vec<_> = columns.split(", ").map(|name| format!("{alias}.{name}")).collect();
+    columns.join(", ")
+}
 
 /// Decodes a row of [`HOLD_BATCH`].
 pub(super) fn hold_batch(row: &mut Cells<'_>) -> sqlx::Result<HoldBatch> {
@@ -167,7 +202,9 @@ pub(super) fn hold_batch(row: &mut Cells<'_>) -> sqlx::Result<HoldBatch> {
         row.seed()?,
     );
     let (quantities, statuses) = (row.bytes()?, row.bytes()?);
-    batch.with_packed(quantities, statuses).ok_or_else(|| row.invalid_value())
+    let carts = row.opt_bytes()?;
+    let batch = batch.with_packed(quantities, statuses);
+    batch.and_then(|batch| batch.with_carts(carts)).ok_or_else(|| row.invalid_value())
 }
 
 /// The columns of [`detached_hold`].
@@ -179,51 +216,33 @@ pub(super) fn detached_hold(row: &mut Cells<'_>) -> sqlx::Result<(Hold, TokenSee
     let mut hold = Hold {
         id: HoldId(row.count()?),
         product_id: ProductId(row.count()?),
+        sku: None,
         quantity: row.units()?,
         status: row.coded()?,
         expires_at: row.time()?,
         created_at: row.time()?,
         token: Token(0),
         order_id: None,
+        cart_id: None,
+        customer: None,
     };
     let seed = row.seed()?;
     hold.token = seed.deriver().token(hold.id);
     Ok((hold, seed))
 }
 
-/// The columns of [`order`].
-pub(super) const ORDER: &str = "id, hold_id, product_id, qty, status, disposition, secret, \
-     created_at, updated_at, due_at";
-
-pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<OrderRow> {
-    let id = OrderId(row.count()?);
-    Ok(OrderRow {
-        order: Order {
-            id,
-            hold_id: HoldId(row.count()?),
-            product_id: ProductId(row.count()?),
-            quantity: row.units()?,
-            status: row.coded()?,
-            payment_disposition: row.coded()?,
-            payment_token: PaymentToken { order_id: id, secret: row.token()? },
-            created_at: row.time()?,
-            updated_at: row.time()?,
-        },
-        due_at: row.opt_time()?,
-    })
-}
-
 /// The columns of [`payment`].
 pub(super) const PAYMENT: &str =
-    "idempotency_key, body_hash, order_id, secret, outcome, answer, waiting, received_at";
+    "idempotency_key, fingerprint, order_id, secret, outcome, terms, answer, waiting, received_at";
 
 pub(super) fn payment(row: &mut Cells<'_>) -> sqlx::Result<PaymentRow> {
     Ok(PaymentRow {
         key: row.key()?,
-        body_hash: row.hash()?,
+        fingerprint: row.hash()?,
         order_id: OrderId(row.count()?),
         secret: row.opt_token()?,
         outcome: row.coded()?,
+        terms: row.opt_json()?.unwrap_or_default(),
         answer: row.coded()?,
         waiting: row.int()? != 0,
         received_at: row.time()?,

@@ -7,25 +7,33 @@
 use sqlx::migrate::Migrator;
 
 use super::error::{Fault, StoreError, StoreResult};
-use super::{hold_writes, rows};
+use super::{hold_writes, order_rows, rows};
 use crate::config::Migrate;
 
 /// Every table with the columns that this version reads or writes.
 pub(super) const TABLES: &[(&str, &str)] = &[
     (
         "stockade_products",
-        "id, name, price, stock, held, pending, sold, sold_purged, received, version, fence, \
-         next_due, created_at",
+        "id, sku, name, price, currency, stock, held, pending, sold, sold_purged, returned, \
+         returned_purged, received, version, fence, next_due, created_at, safety_stock, \
+         on_sale_from, on_sale_until, archived, metadata",
     ),
     ("stockade_hold_batches", hold_writes::COLUMNS),
     ("stockade_detached_holds", rows::DETACHED_HOLD),
-    ("stockade_orders", rows::ORDER),
+    ("stockade_carts", "cart_id, holds"),
+    ("stockade_orders", order_rows::STORED),
+    ("stockade_order_holds", "hold_id, order_id"),
+    ("stockade_order_references", "reference, order_id"),
+    ("stockade_payment_references", "reference, order_id"),
     ("stockade_payments", rows::PAYMENT),
     ("stockade_payments_waiting", "order_id, idempotency_key, position"),
     ("stockade_idempotency_keys", "idempotency_key, fingerprint, answer, created_at"),
     ("stockade_outbox", "id, batch_id, first_cursor, events, at, body"),
     ("stockade_sequences", "name, next"),
-    ("stockade_customer_holds", "product_id, customer, hold_id, first_id"),
+    ("stockade_customer_holds", "product_id, customer, hold_id, first_id, active"),
+    ("stockade_customers", "id, name"),
+    ("stockade_customer_orders", "order_id, product_id, customer, counted"),
+    ("stockade_order_dispositions", "order_id, disposition"),
 ];
 
 /// A statement that fails unless the table has the columns, and reads no row.

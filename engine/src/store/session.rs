@@ -75,7 +75,8 @@ impl<D: Database> SqlSession<D> {
         let mut loading = Loading::default();
         let mut statements = vec![Statement::new(D::BEGIN)];
         statements.extend(Self::select_products(&read_set.products));
-        statements.extend(statements::select_read_set(read_set, D::LOCK));
+        let now = D::NOW.map_or_else(|| self.time.estimate().micros().to_string(), str::to_owned);
+        statements.extend(statements::select_read_set(read_set, D::LOCK, &now));
         self.is_open = true;
         run_checked(self.connection(), &statements, &mut loading).await?;
         let time = loading.locked_at;
@@ -84,15 +85,7 @@ impl<D: Database> SqlSession<D> {
             // The only writer may lock in any order: the holds and orders of the
             // read set may belong to further products.
             let rows = &loading.rows;
-            let mut further: Vec<ProductId> = rows
-                .holds
-                .values()
-                .map(|hold| hold.product_id)
-                .chain(rows.orders.values().map(|row| row.order.product_id))
-                .filter(|id| !rows.products.contains_key(id))
-                .collect();
-            further.sort_unstable();
-            further.dedup();
+            let further = products_beyond(rows, rows.holds.values().map(|hold| hold.product_id));
             let further: Vec<_> = Self::select_products(&further).into_iter().collect();
             run(self.connection(), &further, &mut loading).await?;
         }
@@ -102,9 +95,21 @@ impl<D: Database> SqlSession<D> {
             locked_at => locked_at,
         };
         let now = self.time.observe(time, started);
-        let mut rows = loading.rows;
-        self.holds = loading.holds;
+        let mut rows = std::mem::take(&mut loading.rows);
+        self.holds = std::mem::take(&mut loading.holds);
         self.load_due(&mut rows, read_set, now).await?;
+        if D::SINGLE_WRITER {
+            // Due orders have further products as well.
+            let further = products_beyond(&rows, std::iter::empty());
+            let further: Vec<_> = Self::select_products(&further).into_iter().collect();
+            run(self.connection(), &further, &mut loading).await?;
+            for (id, row) in loading.rows.products {
+                if row.next_due.is_some_and(|at| at <= now) {
+                    rows.due.insert(id, Due { more: true, ..Due::default() });
+                }
+                rows.products.insert(id, row);
+            }
+        }
         Ok(Loaded { rows, now })
     }
 
@@ -135,10 +140,12 @@ impl<D: Database> SqlSession<D> {
         let orders = read_set.orders.iter().filter_map(|id| rows.orders.get(id));
         let expired = rows.holds.values().filter(is_expired).map(|hold| hold.product_id);
         let named: BTreeSet<ProductId> =
-            orders.map(|row| row.order.product_id).chain(expired).collect();
+            orders.flat_map(|row| row.order.products()).chain(expired).collect();
+        let resized = rows.units_added(&read_set.resized);
         let is_needed = |product: &Product| {
-            let wanted = read_set.wanted.get(&product.id);
-            let is_short = wanted.is_some_and(|wanted| product.stock < *wanted);
+            let wanted = read_set.wanted.get(&product.id).copied().unwrap_or(0)
+                + resized.get(&product.id).copied().unwrap_or(0);
+            let is_short = product.stock < wanted;
             is_short || read_set.due.contains(&product.id) || named.contains(&product.id)
         };
         let mut needed = Vec::new();
@@ -169,8 +176,8 @@ impl<D: Database> SqlSession<D> {
     }
 
     async fn write_and_commit(&mut self, batch: &Batch<'_>) -> Result<(), CommitError> {
-        let mut writes = writes::writes(batch, &self.holds, D::ROWS_AFFECTED, D::CURSOR)
-            .map_err(CommitError::RolledBack)?;
+        let mut writes =
+            writes::writes::<D, _>(batch, &self.holds).map_err(CommitError::RolledBack)?;
         let conflict_checks =
             if D::SINGLE_WRITER { Vec::new() } else { writes::conflict_checks(batch) };
         if conflict_checks.is_empty() && writes.iter().all(|statement| statement.is_self_checking) {
@@ -225,6 +232,16 @@ impl<D: Database> SqlSession<D> {
     }
 }
 
+/// Returns these products and those of all orders, but for those that were read.
+fn products_beyond(rows: &Rows, products: impl Iterator<Item = ProductId>) -> Vec<ProductId> {
+    let of_orders = rows.orders.values().flat_map(|row| row.order.products());
+    let mut further: Vec<ProductId> =
+        products.chain(of_orders).filter(|id| !rows.products.contains_key(id)).collect();
+    further.sort_unstable();
+    further.dedup();
+    further
+}
+
 /// Classifies the failure of statements of which that at `commit` is COMMIT. A
 /// deadlock at COMMIT means that the server's cluster has certified a conflicting
 /// transaction and rolled this one back. Any other failure at COMMIT, and one of
@@ -258,7 +275,7 @@ impl<D: Database> Session for SqlSession<D> {
 
     fn write<'a>(&'a mut self, batch: &'a Batch<'a>) -> BoxFuture<'a, Result<(), CommitError>> {
         Box::pin(async move {
-            let writes = writes::writes(batch, &HoldRows::default(), D::ROWS_AFFECTED, D::CURSOR);
+            let writes = writes::writes::<D, _>(batch, &HoldRows::default());
             let mut statements = vec![Statement::new(D::BEGIN)];
             statements.extend(writes.map_err(CommitError::RolledBack)?);
             debug_assert!(statements.iter().all(|statement| statement.is_self_checking));

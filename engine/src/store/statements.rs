@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 
+use super::customers;
 use super::hold_batch::HoldBatch;
-use super::hold_rows::{HoldRows, add_batch, add_detached, select_holds};
+use super::hold_rows::{HoldRows, select_holds};
 use super::statement::{Decode, Statement};
-use super::{ReadSet, rows};
+use super::{ReadSet, order_rows, rows};
 use crate::ledger::{OrderRow, Rows};
 use crate::model::{Hold, HoldId, HoldStatus, OrderId, ProductId, Timestamp, TokenSeed};
 
@@ -29,7 +30,7 @@ pub(super) struct Loading {
     /// Without holds until [`Loading::unpack_holds`].
     pub rows: Rows,
     pub holds: HoldRows,
-    customer_holds: Vec<(ProductId, Arc<str>, HoldId)>,
+    pub customer_holds: Vec<(ProductId, Arc<str>, HoldId)>,
     pub locked_at: Option<Timestamp>,
 }
 
@@ -44,6 +45,10 @@ impl Loading {
     pub fn unpack_holds(&mut self, read_set: &ReadSet) {
         for id in &read_set.holds {
             if let Some(hold) = self.holds.hold(*id) {
+                // The holds of a cart share its token, which takes a key schedule.
+                if hold.cart_id.is_some_and(|cart| !self.rows.cart_tokens.contains_key(&cart)) {
+                    self.rows.cart_tokens.extend(self.holds.cart_of(*id));
+                }
                 self.rows.holds.insert(*id, hold);
             }
         }
@@ -51,8 +56,12 @@ impl Loading {
             let hold = self.holds.hold(id);
             if let Some(hold) = hold.filter(|hold| hold.status == HoldStatus::Active) {
                 let of_product = self.rows.customers.entry(product).or_default();
-                of_product.entry(customer).or_default().push(id);
-                self.rows.holds.insert(id, hold);
+                let of_customer = of_product.entry(customer).or_default();
+                // Two of the reads may have found it.
+                if !of_customer.contains(&id) {
+                    of_customer.push(id);
+                }
+                self.rows.holds.entry(id).or_insert(hold);
             }
         }
     }
@@ -81,7 +90,12 @@ pub(super) fn select_products(
 }
 
 /// Reads everything of a read set but products, in lock order.
-pub(super) fn select_read_set(read_set: &ReadSet, lock: &str) -> Vec<Statement<Loading>> {
+/// `now` is the expression of the store's clock.
+pub(super) fn select_read_set(
+    read_set: &ReadSet,
+    lock: &str,
+    now: &str,
+) -> Vec<Statement<Loading>> {
     let mut all = select_holds(&read_set.holds);
     let mut by_key = |(columns, table, key): (&str, &str, &str),
                       lists: Vec<String>,
@@ -95,14 +109,28 @@ pub(super) fn select_read_set(read_set: &ReadSet, lock: &str) -> Vec<Statement<L
             Statement::read(sql, decode)
         }));
     };
-    by_key(("hold_id, id", "orders", "hold_id"), lists(&read_set.used_holds), "", |into, row| {
-        let (hold, order) = (HoldId(row.count()?), OrderId(row.count()?));
-        into.rows.order_by_hold.insert(hold, order);
+    let columns = order_rows::columns("stockade_orders");
+    by_key(("id, sku", "products", "sku"), hex_lists(&read_set.skus), "", |into, row| {
+        let (id, sku) = (ProductId(row.count()?), row.key()?);
+        into.rows.product_by_sku.insert(sku, id);
         Ok(())
     });
-    by_key((rows::ORDER, "orders", "id"), lists(&read_set.orders), lock, |into, row| {
-        let row = rows::order(row)?;
-        into.rows.orders.insert(row.order.id, row);
+    by_key((&columns, "orders", "id"), lists(&read_set.orders), lock, |into, row| {
+        if let Some(row) = order_rows::order(row)? {
+            into.rows.orders.insert(row.order.id, row);
+        }
+        Ok(())
+    });
+    let references = ("reference, order_id", "order_references", "reference");
+    by_key(references, hex_lists(&read_set.references), "", |into, row| {
+        let (reference, order) = (row.key()?, OrderId(row.count()?));
+        into.rows.order_by_reference.insert(reference, order);
+        Ok(())
+    });
+    let references = ("reference, order_id", "payment_references", "reference");
+    by_key(references, hex_lists(&read_set.payment_references), "", |into, row| {
+        let (reference, order) = (row.key()?, OrderId(row.count()?));
+        into.rows.order_by_payment.insert(reference, order);
         Ok(())
     });
     let payments = (rows::PAYMENT, "payments", "idempotency_key");
@@ -117,6 +145,14 @@ pub(super) fn select_read_set(read_set: &ReadSet, lock: &str) -> Vec<Statement<L
         into.rows.keys.insert(row.key.clone(), row);
         Ok(())
     });
+    all.extend(lists(&read_set.used_holds).into_iter().map(|holds| {
+        let sql = order_rows::select_orders_of(format_args!("IN ({holds})"));
+        Statement::read(sql, |into: &mut Loading, row| {
+            let (hold, order) = order_rows::order_of_hold(row)?;
+            into.rows.order_by_hold.insert(hold, order);
+            Ok(())
+        })
+    }));
     let columns = rows::PAYMENT;
     all.extend(lists(&read_set.awaited_orders).into_iter().map(|ids| {
         let sql = format!(
@@ -133,38 +169,13 @@ pub(super) fn select_read_set(read_set: &ReadSet, lock: &str) -> Vec<Statement<L
             Ok(())
         })
     }));
-    for (product, customers) in &read_set.customers {
-        all.extend(
-            hex_lists(customers)
-                .into_iter()
-                .flat_map(|customers| select_customer_holds(*product, &customers)),
-        );
-    }
+    all.extend(
+        lists(&read_set.ordered_holds)
+            .iter()
+            .map(|ids| customers::select_names(format_args!("IN ({ids})"))),
+    );
+    all.extend(customers::select_counted(read_set, now));
     all
-}
-
-/// Reads the holds of customers of one product. Plain reads: every writer of these
-/// rows holds the product's row lock.
-fn select_customer_holds(product: ProductId, customers: &str) -> [Statement<Loading>; 2] {
-    let of_customers = format!(
-        "(SELECT hold_id AS id, first_id AS batch, customer FROM stockade_customer_holds \
-         WHERE product_id = {product} AND customer IN ({customers})) c"
-    );
-    let columns = rows::HOLD_BATCH;
-    let batches = format!(
-        "SELECT {product}, id, customer, {columns} FROM {of_customers} \
-         JOIN stockade_hold_batches b ON b.first_id = c.batch"
-    );
-    let columns = rows::DETACHED_HOLD;
-    let detached = format!(
-        "SELECT {columns} FROM {of_customers} JOIN stockade_detached_holds d ON d.hold_id = c.id"
-    );
-    let batches = Statement::read(batches, |into: &mut Loading, row| {
-        let (product, id, customer) = (ProductId(row.count()?), HoldId(row.count()?), row.key()?);
-        into.customer_holds.push((product, customer.into(), id));
-        add_batch(into, row)
-    });
-    [batches, Statement::read(detached, add_detached)]
 }
 
 /// One product's due holds and orders, and when the next falls due.
@@ -184,8 +195,8 @@ pub(super) fn select_due(
     now: Timestamp,
     limit: u32,
 ) -> [Statement<BTreeMap<ProductId, DueRows>>; 4] {
-    let (now, batch, hold, order) =
-        (now.micros(), rows::HOLD_BATCH, rows::DETACHED_HOLD, rows::ORDER);
+    let (now, batch, hold) = (now.micros(), rows::HOLD_BATCH, rows::DETACHED_HOLD);
+    let order = order_rows::columns("stockade_orders");
     // One row beyond the limit shows that more is due.
     let limit = u64::from(limit) + 1;
     let which = format!("product_id = {product} AND status = 0");
@@ -220,8 +231,9 @@ pub(super) fn select_due(
             Ok(())
         }),
         Statement::read(orders, |due, row| {
-            let row = rows::order(row)?;
-            due.entry(row.order.product_id).or_default().orders.push(row);
+            if let Some(row) = order_rows::order(row)? {
+                due.entry(row.order.home()).or_default().orders.push(row);
+            }
             Ok(())
         }),
         Statement::read(next, |due, row| {
@@ -271,7 +283,10 @@ pub(super) fn merge_due(
     due.next = next;
     due.holds = holds.iter().map(|hold| hold.id).collect();
     due.orders = orders.iter().map(|row| row.order.id).collect();
-    into.holds.extend(holds.into_iter().map(|hold| (hold.id, hold)));
+    for hold in holds {
+        // One that was read before has its cart, too.
+        into.holds.entry(hold.id).or_insert(hold);
+    }
     into.orders.extend(orders.into_iter().map(|row| (row.order.id, row)));
 }
 
@@ -293,12 +308,12 @@ pub(super) fn hex_list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Str
 }
 
 /// Numbers for several `IN (…)` of at most [`IDS_MAX`].
-fn lists<T: Display>(numbers: &[T]) -> Vec<String> {
+pub(super) fn lists<T: Display>(numbers: &[T]) -> Vec<String> {
     numbers.chunks(IDS_MAX).map(list).collect()
 }
 
 /// Texts for several `IN (…)` of at most [`LITERALS_MAX`], or one text.
-fn hex_lists<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
+pub(super) fn hex_lists<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
     let mut lists: Vec<String> = Vec::new();
     for text in texts {
         let literal = hex(text.as_ref().as_bytes());
@@ -346,7 +361,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::{HoldStatus, Order, OrderStatus, PaymentDisposition, PaymentToken, Token};
+    use crate::model::HoldStatus;
+    use crate::test_support::order_of;
 
     const SEED: TokenSeed = TokenSeed(5);
 
@@ -355,12 +371,15 @@ mod tests {
         Hold {
             id: HoldId(id),
             product_id: ProductId(1),
+            sku: None,
             quantity: 1,
             status: HoldStatus::Active,
             expires_at: at,
             created_at: at,
             token: SEED.deriver().token(HoldId(id)),
             order_id: None,
+            cart_id: None,
+            customer: None,
         }
     }
 
@@ -371,19 +390,9 @@ mod tests {
     }
 
     fn order(id: u64) -> OrderRow {
-        let at = Timestamp::from_micros(1);
-        let order = Order {
-            id: OrderId(id),
-            hold_id: HoldId(id),
-            product_id: ProductId(1),
-            quantity: 1,
-            status: OrderStatus::PendingPayment,
-            payment_disposition: PaymentDisposition::None,
-            payment_token: PaymentToken { order_id: OrderId(id), secret: Token(1) },
-            created_at: at,
-            updated_at: at,
-        };
-        OrderRow { order, due_at: Some(at) }
+        let mut row = order_of(OrderId(id), &[(HoldId(id), ProductId(1), 1)]);
+        row.order.pay_until = Some(Timestamp::from_micros(1));
+        row
     }
 
     #[test]
@@ -401,7 +410,8 @@ mod tests {
     fn only_the_tables_of_the_read_set_are_read() {
         let (holds, orders) = (vec![HoldId(7)], vec![OrderId(3)]);
         let (payments, keys) = (vec!["p".to_owned()], vec!["k".to_owned()]);
-        let of_holds = select_read_set(&ReadSet { holds: holds.clone(), ..ReadSet::default() }, "");
+        let of_holds =
+            select_read_set(&ReadSet { holds: holds.clone(), ..ReadSet::default() }, "", "0");
         let tables: Vec<_> = of_holds
             .iter()
             .filter_map(|it| it.sql.split("FROM ").nth(1)?.split(' ').next())
@@ -414,10 +424,12 @@ mod tests {
             ("payments e", ReadSet { awaited_orders: orders, ..ReadSet::default() }),
             ("idempotency_keys WHERE", ReadSet { keys, ..ReadSet::default() }),
         ] {
-            let [statement] = &select_read_set(&read_set, "")[..] else { panic!("{read_set:?}") };
+            let [statement] = &select_read_set(&read_set, "", "0")[..] else {
+                panic!("{read_set:?}")
+            };
             assert!(statement.sql.contains(&format!("FROM stockade_{table}")), "{statement:?}");
         }
-        assert!(select_read_set(&ReadSet::default(), "").is_empty());
+        assert!(select_read_set(&ReadSet::default(), "", "0").is_empty());
         assert!(select_products(&[], "NULL", "").is_none());
     }
 
@@ -442,7 +454,7 @@ mod tests {
         let (holds, keys) = (vec![HoldId(7)], vec!["k".to_owned()]);
         let mut read_set = ReadSet { holds, keys, ..ReadSet::default() };
         let of_customers = |read_set: &ReadSet| {
-            let all = select_read_set(read_set, "");
+            let all = select_read_set(read_set, "", "0");
             all.iter().filter(|one| one.sql.contains("stockade_customer_holds")).count()
         };
         assert_eq!(of_customers(&read_set), 0);
@@ -451,7 +463,7 @@ mod tests {
             read_set.customers.insert(ProductId(product), customers);
         }
         assert_eq!(of_customers(&read_set), 4, "batches and detached holds");
-        let sql = select_read_set(&read_set, "").pop().expect("a statement").sql;
-        assert!(sql.contains("product_id = 5 AND customer IN (x'6f2768617261',x'78')"), "{sql}");
+        let sql = select_read_set(&read_set, "", "0").pop().expect("a statement").sql;
+        assert!(sql.contains("n.name IN (x'6f2768617261',x'78') AND h.product_id = 5"), "{sql}");
     }
 }

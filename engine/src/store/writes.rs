@@ -2,37 +2,34 @@
 
 use std::fmt::Display;
 
+use super::customers;
+use super::database::Database;
 use super::error::StoreResult;
 use super::hold_batch::HoldBatch;
 use super::hold_rows::HoldRows;
-use super::hold_writes::{change_holds, first_id_of, insert_batches};
+use super::hold_writes::{change_holds, insert_batches, insert_carts};
+use super::order_rows::write_orders;
 use super::statement::Statement;
 use super::statements::{IDS_MAX, LITERALS_MAX, hex, hex_list, list, or_null, put};
-use super::{Batch, ProductInsert, outbox, rows};
-use crate::ledger::{
-    CustomerHold, HoldMove, KeyRow, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange,
-    ProductRow,
-};
+use super::{Batch, outbox, rows};
+use crate::ledger::{KeyRow, LedgerEvent, PaymentRow, PaymentTerms, ProductRow, ProductRowChange};
 use crate::model::Coded;
-use crate::model::{EventKind, HoldStatus, Order, OrderId, Timestamp};
+use crate::model::{Currency, Metadata, OrderId, Product, ProductId, Timestamp};
 
 /// The table of idempotency keys, with its columns as [`key_values`] writes them.
 const KEYS: &str = "stockade_idempotency_keys (idempotency_key, fingerprint, answer, created_at)";
 
 /// Lists all writes of a batch, keys first so that a taken one fails at once. The
 /// number of statements does not grow with the number of requests.
-/// `read` has the rows of holds that the transaction has read. `rows_affected` is
-/// the dialect's expression of the rows that the statement before affected,
-/// `cursor` that of an outbox row's first cursor.
+/// `read` has the rows of holds that the transaction has read.
 ///
 /// # Errors
 /// `Fault::Conflict` for a hold that was not read, or not as it was decided on.
-pub(super) fn writes<T>(
+pub(super) fn writes<D: Database, T>(
     batch: &Batch<'_>,
     read: &HoldRows,
-    rows_affected: &str,
-    cursor: &str,
 ) -> StoreResult<Vec<Statement<T>>> {
+    let (rows_affected, cursor) = (D::ROWS_AFFECTED, D::CURSOR);
     let changes = batch.changes;
     let now = batch.now;
     let mut all = Vec::new();
@@ -51,17 +48,14 @@ pub(super) fn writes<T>(
     });
     let new = HoldBatch::pack(&changes.new_holds, batch.seed);
     all.extend(insert_batches(&new));
-    all.extend(insert_customers(batch, &new));
+    all.extend(insert_carts(&changes.new_holds));
+    all.extend(customers::insert_holds(&changes.customer_holds, &new, D::INSERT_NEW));
     all.extend(change_holds(changes, read)?);
-    all.extend(delete_customers(&changes.hold_moves));
-    insert(
-        &mut all,
-        &format!("stockade_orders ({})", rows::ORDER),
-        &changes.new_orders,
-        order_values,
-    );
-    all.extend(changes.order_moves.iter().flat_map(|m| move_orders(m, now)));
+    all.extend(customers::end_holds(&changes.hold_moves));
+    all.extend(write_orders(changes, now));
     all.extend(settle_payments(batch));
+    all.extend(insert_products(&changes.new_products, now));
+    all.extend(update_terms(&changes.products));
     all.extend(update_products(batch));
     // Also without events: the row resolves an in-doubt commit.
     if !changes.is_empty() {
@@ -78,20 +72,8 @@ pub(super) fn writes<T>(
     Ok(all)
 }
 
-/// Inserts the customers of new holds, with the first ids of their rows in `new`.
-fn insert_customers<T>(batch: &Batch<'_>, new: &[HoldBatch]) -> Vec<Statement<T>> {
-    let mut all = Vec::new();
-    let columns = "stockade_customer_holds (product_id, customer, hold_id, first_id)";
-    insert(&mut all, columns, &batch.changes.customer_holds, |sql, row| {
-        let CustomerHold { product_id, customer, hold_id } = row;
-        let (customer, first_id) = (hex(customer.as_bytes()), first_id_of(new, *hold_id));
-        put(sql, format_args!("({product_id},{customer},{hold_id},{first_id})"));
-    });
-    all
-}
-
 /// Inserts a batch's outbox row, where `count` is the number of its events.
-fn insert_outbox(
+pub(super) fn insert_outbox(
     batch_id: u64,
     cursor: &str,
     count: &str,
@@ -107,37 +89,93 @@ fn insert_outbox(
     )
 }
 
-/// Lists the inserts of a new product: its idempotency key first, the product,
-/// and the outbox row of its batch with the `stock_adjusted` event if it has
-/// units.
-pub(super) fn insert_product(
-    new: &ProductInsert<'_>,
-    now: Timestamp,
-    cursor: &str,
-) -> Vec<Statement<()>> {
-    let ProductInsert { id, name, price, stock, batch_id, key } = new;
-    let key = key.map(|row| {
-        let mut sql = format!("INSERT INTO {KEYS} VALUES ");
-        key_values(&mut sql, row, now);
-        sql
+/// Inserts new products, as the batch leaves them.
+fn insert_products<T>(new: &[ProductRow], now: Timestamp) -> Vec<Statement<T>> {
+    let mut all = Vec::new();
+    let into = format!("stockade_products ({}, created_at)", rows::PRODUCT);
+    insert(&mut all, &into, new, |sql, row| {
+        let ProductRow { product, received, fence, next_due } = row;
+        let Product { id, in_stock, held, pending, sold, returned, version, .. } = product;
+        let next_due = or_null(next_due.map(Timestamp::micros));
+        let Terms { sku, name, price, currency, safety, from, until, metadata } =
+            Terms::of(product);
+        let (archived, at) = (i32::from(product.archived), now.micros());
+        put(sql, format_args!("({id},{sku},{name},{price},'{currency}',{in_stock},{held},"));
+        put(sql, format_args!("{pending},{sold},{returned},{version},{received},{fence},"));
+        put(sql, format_args!("{next_due},{safety},{from},{until},{archived},{metadata},{at})"));
     });
-    let (name, price, at) = (hex(name.as_bytes()), price.minor(), now.micros());
-    let product = format!(
-        "INSERT INTO stockade_products ({}, created_at) VALUES \
-         ({id}, CAST({name} AS CHAR), {price}, {stock}, 0, 0, 0, 1, {stock}, 0, NULL, {at})",
-        rows::PRODUCT
-    );
-    let received = LedgerEvent {
-        kind: EventKind::StockAdjusted,
-        product_id: *id,
-        hold_id: None,
-        order_id: None,
-        quantity: i64::try_from(*stock).unwrap_or(i64::MAX),
-        version: 1,
+    all
+}
+
+/// What a product is, but for its units, as SQL literals.
+struct Terms {
+    sku: String,
+    name: String,
+    price: String,
+    currency: Currency,
+    safety: u64,
+    from: String,
+    until: String,
+    metadata: String,
+}
+
+impl Terms {
+    fn of(product: &Product) -> Self {
+        let hex_or_null = |text: Option<&str>| or_null(text.map(|text| hex(text.as_bytes())));
+        let time_or_null = |at: Option<Timestamp>| or_null(at.map(Timestamp::micros));
+        Self {
+            sku: hex_or_null(product.sku.as_deref()),
+            name: format!("CAST({} AS CHAR)", hex(product.name.as_bytes())),
+            // A validated price fits: without one, the column rejects NULL.
+            price: or_null(product.price.to_minor(product.currency).ok()),
+            currency: product.currency,
+            safety: product.safety_stock,
+            from: time_or_null(product.on_sale_from),
+            until: time_or_null(product.on_sale_until),
+            metadata: hex_or_null(product.metadata.as_ref().map(Metadata::as_str)),
+        }
+    }
+}
+
+/// Updates what products are, but for their units, each guarded by its version: few
+/// batches do, and few products at a time.
+///
+/// Products that exchange their SKUs first lose them, since the unique index looks at
+/// each row as it is written.
+fn update_terms<T>(changed: &[ProductRowChange]) -> Vec<Statement<T>> {
+    let is_changed = |change: &&ProductRowChange| {
+        let (a, b) = (&change.before.product, &change.after.product);
+        (&a.sku, &a.name, a.price, a.currency, &a.metadata)
+            != (&b.sku, &b.name, b.price, b.currency, &b.metadata)
+            || (a.safety_stock, a.on_sale_from, a.on_sale_until, a.archived)
+                != (b.safety_stock, b.on_sale_from, b.on_sale_until, b.archived)
     };
-    let events = if *stock == 0 { Vec::new() } else { vec![received] };
-    let outbox = insert_outbox(*batch_id, cursor, &events.len().to_string(), now, &events);
-    key.into_iter().chain([product, outbox]).map(|sql| Statement::self_checking(sql, 1)).collect()
+    let changed: Vec<&ProductRowChange> = changed.iter().filter(is_changed).collect();
+    let loses = |change: &&&ProductRowChange| {
+        let (before, after) = (&change.before.product.sku, &change.after.product.sku);
+        before.is_some() && before != after
+    };
+    let losing: Vec<ProductId> =
+        changed.iter().filter(loses).map(|change| change.before.product.id).collect();
+    let lose = losing.chunks(IDS_MAX).map(|ids| {
+        let rows = ids.len();
+        let ids = list(ids);
+        let sql = format!("UPDATE stockade_products SET sku = NULL WHERE id IN ({ids})");
+        Statement::guarded(sql, rows)
+    });
+    let update = changed.iter().map(|change| {
+        let (before, after) = (&change.before.product, &change.after.product);
+        let Terms { sku, name, price, currency, safety, from, until, metadata } = Terms::of(after);
+        let (id, version, archived) = (before.id, before.version, i32::from(after.archived));
+        let sql = format!(
+            "UPDATE stockade_products SET sku = {sku}, name = {name}, price = {price}, \
+             currency = '{currency}', safety_stock = {safety}, on_sale_from = {from}, \
+             on_sale_until = {until}, archived = {archived}, metadata = {metadata} \
+             WHERE id = {id} AND version = {version}"
+        );
+        Statement::guarded(sql, 1)
+    });
+    lose.chain(update).collect()
 }
 
 pub(super) fn insert<T, I>(
@@ -171,22 +209,17 @@ fn inserted<T>((sql, count): (String, usize)) -> Statement<T> {
     Statement::self_checking(sql, count)
 }
 
-fn order_values(sql: &mut String, row: &OrderRow) {
-    let Order { id, hold_id, product_id, quantity, status, payment_disposition, .. } = &row.order;
-    put(sql, format_args!("({id},{hold_id},{product_id},{quantity},{},", status.code()));
-    let (disposition, secret) = (payment_disposition.code(), row.order.payment_token.secret);
-    let (created, updated) = (row.order.created_at.micros(), row.order.updated_at.micros());
-    let due = or_null(row.due_at.map(Timestamp::micros));
-    put(sql, format_args!("{disposition},x'{secret}',{created},{updated},{due})"));
-}
-
 fn payment_values(sql: &mut String, row: &PaymentRow) {
     let PaymentRow { order_id, outcome, answer, waiting, received_at, .. } = row;
-    let (key, hash) = (hex(row.key.as_bytes()), hex(&row.body_hash));
+    let (key, hash) = (hex(row.key.as_bytes()), hex(&row.fingerprint));
     let secret = or_null(row.secret.map(|secret| format!("x'{secret}'")));
     put(sql, format_args!("({key},{hash},{order_id},{secret},{},", outcome.code()));
     let (answer, waiting) = (answer.code(), i32::from(*waiting));
-    put(sql, format_args!("{answer},{waiting},{})", received_at.micros()));
+    // Plain data: serializing it cannot fail.
+    let terms = (row.terms != PaymentTerms::default())
+        .then(|| hex(&serde_json::to_vec(&row.terms).unwrap_or_default()));
+    let terms = or_null(terms);
+    put(sql, format_args!("{terms},{answer},{waiting},{})", received_at.micros()));
 }
 
 fn key_values(sql: &mut String, row: &KeyRow, now: Timestamp) {
@@ -194,30 +227,6 @@ fn key_values(sql: &mut String, row: &KeyRow, now: Timestamp) {
     let answer = serde_json::to_vec(&row.answer).unwrap_or_default();
     let (key, fingerprint, answer) = (hex(row.key.as_bytes()), hex(&row.fingerprint), hex(&answer));
     put(sql, format_args!("({key},{fingerprint},{answer},{})", now.micros()));
-}
-
-/// Deletes the customers of holds that are no longer active: only active ones
-/// count towards a customer's limit.
-fn delete_customers<T>(moves: &[HoldMove]) -> impl Iterator<Item = Statement<T>> {
-    let ended = moves.iter().filter(|moved| moved.to != HoldStatus::Active);
-    ended.flat_map(|moved| moved.ids.chunks(IDS_MAX)).map(|some| {
-        let ids = list(some);
-        let sql = format!("DELETE FROM stockade_customer_holds WHERE hold_id IN ({ids})");
-        Statement::new(sql)
-    })
-}
-
-fn move_orders<T>(moved: &OrderMove, now: Timestamp) -> impl Iterator<Item = Statement<T>> {
-    let (status, disposition) = (moved.to.0.code(), moved.to.1.code());
-    let (from, before, now) = (moved.from.0.code(), moved.from.1.code(), now.micros());
-    moved.ids.chunks(IDS_MAX).map(move |some| {
-        let ids = list(some);
-        let sql = format!(
-            "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
-             updated_at = {now} WHERE id IN ({ids}) AND status = {from} AND disposition = {before}"
-        );
-        Statement::guarded(sql, some.len())
-    })
 }
 
 fn settle_payments<T>(batch: &Batch<'_>) -> Vec<Statement<T>> {
@@ -249,12 +258,12 @@ fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     if changed.is_empty() {
         return None;
     }
-    let lease = |c: &ProductChange| batch.fences.get(&c.before.product.id).copied().unwrap_or(0);
+    let lease = |c: &ProductRowChange| batch.fences.get(&c.before.product.id).copied().unwrap_or(0);
     let mut sets = String::new();
     // Columns that no product of the batch changes are left out.
     let mut set = |name: &str,
-                   is_changed: &dyn Fn(&ProductChange) -> bool,
-                   value: &dyn Fn(&ProductChange) -> String| {
+                   is_changed: &dyn Fn(&ProductRowChange) -> bool,
+                   value: &dyn Fn(&ProductRowChange) -> String| {
         if changed.iter().any(is_changed) {
             let value = cases("id", changed.iter().map(|c| (c.before.product.id.0, value(c))));
             put(&mut sets, format_args!("{name} = {value}, "));
@@ -263,10 +272,11 @@ fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     let mut units = |name: &str, of: fn(&ProductRow) -> u64| {
         set(name, &|c| of(&c.before) != of(&c.after), &|c| of(&c.after).to_string());
     };
-    units("stock", |row| row.product.stock);
+    units("stock", |row| row.product.in_stock);
     units("held", |row| row.product.held);
     units("pending", |row| row.product.pending);
     units("sold", |row| row.product.sold);
+    units("returned", |row| row.product.returned);
     units("received", |row| row.received);
     set("fence", &|c| lease(c) > c.before.fence, &|c| lease(c).max(c.before.fence).to_string());
     set("next_due", &|c| c.before.next_due != c.after.next_due, &|c| {
@@ -284,15 +294,29 @@ fn update_products<T>(batch: &Batch<'_>) -> Option<Statement<T>> {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     must_equal("version", &|row| signed(row.product.version));
     if batch.is_speculative {
-        must_equal("stock", &|row| signed(row.product.stock));
+        must_equal("stock", &|row| signed(row.product.in_stock));
         must_equal("held", &|row| signed(row.product.held));
         must_equal("pending", &|row| signed(row.product.pending));
         must_equal("sold", &|row| signed(row.product.sold));
+        must_equal("returned", &|row| signed(row.product.returned));
         must_equal("received", &|row| signed(row.received));
         must_equal("fence", &|row| signed(row.fence));
         must_equal("COALESCE(next_due, -1)", &|row| row.next_due.map_or(-1, Timestamp::micros));
+        must_equal("safety_stock", &|row| signed(row.product.safety_stock));
+        must_equal("archived", &|row| i64::from(row.product.archived));
+        let has_ends = |row: &ProductRow| {
+            row.product.on_sale_from.is_some() || row.product.on_sale_until.is_some()
+        };
+        if changed.iter().any(|c| has_ends(&c.before)) {
+            let end = |at: Option<Timestamp>| at.map_or(i64::MIN, Timestamp::micros);
+            let or_min = |column: &str| format!("COALESCE({column}, {})", i64::MIN);
+            must_equal(&or_min("on_sale_from"), &|row| end(row.product.on_sale_from));
+            must_equal(&or_min("on_sale_until"), &|row| end(row.product.on_sale_until));
+        } else {
+            put(&mut guard, format_args!(" AND COALESCE(on_sale_from, on_sale_until) IS NULL"));
+        }
     }
-    let step = |c: &ProductChange| c.after.product.version - c.before.product.version;
+    let step = |c: &ProductRowChange| c.after.product.version - c.before.product.version;
     let step = if changed.iter().all(|c| step(c) == 1) {
         "1".to_owned()
     } else {

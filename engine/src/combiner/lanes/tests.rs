@@ -5,8 +5,9 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::ledger::Command;
+use crate::ledger::{Command, NewStock};
 use crate::model::ProductId;
+use crate::test_support::adjustment;
 
 const LIMITS: BatchLimits = BatchLimits {
     requests: 4,
@@ -17,8 +18,7 @@ const LIMITS: BatchLimits = BatchLimits {
 };
 
 fn request(mark: i64, ids: &[u64]) -> Box<PendingRequest> {
-    let command =
-        Command::Adjust { product_id: ProductId(1), delta: mark, version: None, key: None };
+    let command = adjustment(ProductId(1), mark, None, None);
     let ids = ids.iter().copied().map(LaneId);
     PendingRequest::new(command, ids, oneshot::channel().0, Instant::now())
 }
@@ -34,7 +34,7 @@ fn lanes(requests: &[(i64, &[u64])]) -> Lanes {
 fn take(lanes: &mut Lanes) -> Option<(Vec<i64>, Vec<LaneId>)> {
     let batch = lanes.take()?;
     let marks = batch.requests.iter().map(|request| match request.command {
-        Command::Adjust { delta, .. } => delta,
+        Command::Adjust { stock: NewStock::By(delta), .. } => delta,
         _ => 0,
     });
     Some((marks.collect(), batch.lanes))
@@ -199,7 +199,9 @@ fn take_serves_any_mix_of_carts_whole_and_in_order() {
             let start_another = batches.len() < 3 && draw(3) > 0;
             if let Some(batch) = start_another.then(|| lanes.take()).flatten() {
                 for request in &batch.requests {
-                    let Command::Adjust { delta, .. } = request.command else { continue };
+                    let Command::Adjust { stock: NewStock::By(delta), .. } = request.command else {
+                        continue;
+                    };
                     for id in &request.lanes {
                         assert!(batch.lanes.contains(id));
                         seen.entry(id.0).or_default().push(delta);

@@ -1,14 +1,13 @@
 use super::*;
-use crate::ledger::{IdempotencyKey, NewHold, ProductChange};
+use crate::ledger::{IdempotencyKey, NewHold, ProductRowChange};
 use crate::model::{HoldId, Product, Token};
+use crate::test_support::lamp;
 
 const ID: ProductId = ProductId(7);
 const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 
 fn row(version: u64, stock: u64) -> ProductRow {
-    let price = crate::model::Money::from_minor(100).expect("a price");
-    let (name, held, pending, sold) = ("Lamp".to_owned(), 0, 0, 0);
-    let product = Product { id: ID, name, price, stock, held, pending, sold, version };
+    let product = Product { version, ..lamp(ID, stock) };
     ProductRow { product, received: stock, fence: 3, next_due: None }
 }
 
@@ -16,7 +15,7 @@ fn row(version: u64, stock: u64) -> ProductRow {
 fn changes(before: ProductRow) -> Changes {
     let mut after = before.clone();
     after.product.version += 1;
-    Changes { products: vec![ProductChange { before, after }], ..Changes::default() }
+    Changes { products: vec![ProductRowChange { before, after }], ..Changes::default() }
 }
 
 fn now() -> Range<Instant> {
@@ -29,7 +28,14 @@ fn fences(fence: u64) -> BTreeMap<ProductId, u64> {
 }
 
 fn hold(quantity: u32, key: Option<IdempotencyKey>) -> Command {
-    let hold = NewHold { id: HoldId(1), token: Token(1), product_id: ID, quantity };
+    let hold = NewHold {
+        id: HoldId(1),
+        token: Token(1),
+        product_id: ID,
+        sku: None,
+        quantity,
+        least: quantity,
+    };
     Command::Hold { hold, ttl: Duration::from_secs(1), customer: None, key }
 }
 
@@ -226,4 +232,27 @@ fn decide_accepts_only_fresh_holds_that_are_all_granted() {
     let stale = plenty.decide(&Policy::PLAIN, &[ID], &[hold(1, None)], &fences(2), NOW);
     assert!(stale.is_none(), "our fencing token is older than the row's");
     assert!(!refused(&[hold(1, None)]));
+}
+
+#[test]
+fn a_product_is_left_to_the_locking_path_near_the_ends_of_its_sale() {
+    let decides = |change: &dyn Fn(&mut Product)| {
+        let mut row = row(9, 50);
+        change(&mut row.product);
+        decide_with(&after_batches(row), &[hold(1, None)]).is_some()
+    };
+    let at = |micros: i64| Some(Timestamp::from_micros(NOW.micros() + micros));
+    let margin = i64::try_from(SALE_MARGIN.as_micros()).expect("few");
+    assert!(decides(&|_| {}));
+    assert!(decides(&|product| product.on_sale_from = at(-margin)));
+    assert!(!decides(&|product| product.on_sale_from = at(1 - margin)));
+    assert!(!decides(&|product| product.on_sale_from = at(margin)));
+    assert!(decides(&|product| product.on_sale_until = at(margin)));
+    assert!(!decides(&|product| product.on_sale_until = at(margin - 1)));
+    assert!(!decides(&|product| product.on_sale_until = at(-margin)));
+    assert!(!decides(&|product| product.archived = true));
+    assert!(!decides(&|product| {
+        product.safety_stock = 50;
+        product.set_in_stock(50);
+    }));
 }

@@ -118,18 +118,17 @@ async fn unused_ids_are_allocated_again_if_they_may_be() {
     let (token, secret, quantity) = (Token(1), Token(1), 1);
     let line = |id| {
         let id = HoldId(id);
-        NewHold { id, token, product_id: PRODUCT, quantity }
+        NewHold { id, token, product_id: PRODUCT, sku: None, quantity, least: quantity }
     };
     let unused = || {
         let mut unused = UnusedIds::default();
         let lines = hold.iter().copied().map(line).collect();
-        unused.add(&Command::Cart { lines, ttl: TTL, customer: None, key: None });
+        unused.add(&Command::Cart { lines, token: Token(1), ttl: TTL, customer: None, key: None });
         unused.add(&Command::Order {
             order_id: OrderId(order[0]),
             secret,
-            hold_id: HoldId(1),
-            product_id: PRODUCT,
-            token: None,
+            holds: [crate::model::OrderedHold::new(1)].into_iter().collect(),
+            terms: None,
             key: None,
         });
         unused
@@ -201,7 +200,7 @@ async fn execute_adds_new_holds_to_the_product_index_except_on_sqlite() {
         let Services { store, product_index, .. } = &*harness.context.services;
         store.close().await;
         let found = product_index.holds.find(request.command.new_holds()[0].id.0).await;
-        assert_eq!(found.ok(), is_known.then_some(Some(PRODUCT)), "{url}");
+        assert_eq!(found.ok(), is_known.then(|| Some([PRODUCT].into())), "{url}");
     }
 }
 

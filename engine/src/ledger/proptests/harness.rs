@@ -1,21 +1,23 @@
 //! The system under test: the store with the ledger beside the reference model.
 //! It checks every invariant on both after every transaction.
 
+pub(super) mod commands;
+mod verify;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ledger::{
-    Answer, Changes, Command, CommandResult, Decision, Due, IdempotencyKey, NewHold, Policy,
-    ProductRow, Refusal, decide,
+    Answer, Changes, Command, CommandResult, Decision, Due, LedgerEvent, NewStock, Policy,
+    ProductRow, Refusal, Rows, decide,
 };
 use crate::model::{
-    EventKind, HoldId, HoldStatus, OrderId, OrderStatus, ProductId, Timestamp, Token,
+    CartId, EventKind, HoldId, HoldStatus, OrderId, OrderStatus, Product, ProductId, Timestamp,
 };
 
 use super::consumer::OutboxConsumer;
 use super::coverage;
-use super::generators::{ABSENT, Action, Key, Setup, Step, Target, Wait};
+use super::generators::{Setup, Step, Wait};
 use super::reference::{OrderState, ReferenceModel};
 use super::store::{QueuedCommand, ReadOptions, Store};
 
@@ -25,21 +27,75 @@ pub(super) struct Harness {
     stocks: BTreeMap<ProductId, u64>,
     now: Timestamp,
     store: Store,
-    reference: ReferenceModel,
+    pub(super) reference: ReferenceModel,
     consumer: OutboxConsumer,
     /// The last id allocated, and the rows that exist or are being created.
     last_id: u64,
     holds: Vec<(HoldId, ProductId)>,
     orders: Vec<OrderId>,
     last_order: u64,
+    last_product: u64,
+    /// The carts that exist or are being created, with their holds.
+    pub(super) carts: Vec<(CartId, Vec<HoldId>)>,
     /// The situations reached, for the coverage test.
     pub coverage: BTreeSet<&'static str>,
+}
+
+impl TransactionLog {
+    fn of(rows: &Rows) -> Self {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let is_settled = |id: &&OrderId| {
+            let mut lines = rows.orders[id].order.lines.iter();
+            lines.all(|line| rows.products.contains_key(&line.product_id))
+        };
+        let settled = |due: &Due| due.orders.iter().filter(is_settled).count();
+        let counts = |due: &Due| (count(due.holds.len()), count(settled(due)));
+        let dues = || rows.due.iter();
+        Self {
+            reclaimed: dues().map(|(id, due)| (*id, counts(due))).collect(),
+            unsettled: dues()
+                .filter(|(_, due)| settled(due) < due.orders.len())
+                .map(|(id, _)| *id)
+                .collect(),
+            settled: dues()
+                .flat_map(|(_, due)| due.orders.iter().filter(is_settled).copied())
+                .collect(),
+            due: rows.due.clone(),
+            versions: Vec::new(),
+            expired: Vec::new(),
+        }
+    }
+
+    /// Adapts what the model expects of a product to what it does not know.
+    fn expect_product(&mut self, command: &Command, answered: &Product, expected: &mut Product) {
+        expected.version = answered.version;
+        if matches!(command, Command::Adjust { stock: NewStock::By(_), .. }) {
+            self.versions.push((answered.id, answered.version));
+        }
+        if self.leaves_due(answered.id) {
+            // Due entries left unloaded have not been reclaimed yet.
+            let late = expected.in_stock.saturating_sub(answered.in_stock);
+            assert_eq!(answered.held + answered.pending, expected.held + expected.pending + late);
+            (expected.held, expected.pending) = (answered.held, answered.pending);
+            expected.set_in_stock(expected.in_stock - late);
+        }
+    }
+
+    /// Whether entries that are due were left as they are.
+    fn leaves_due(&self, id: ProductId) -> bool {
+        self.due.get(&id).is_some_and(|due| due.more) || self.unsettled.contains(&id)
+    }
 }
 
 /// Facts about a transaction, loaded before it is decided and gathered while its
 /// answers are compared.
 struct TransactionLog {
     due: BTreeMap<ProductId, Due>,
+    /// Products of due orders that cannot be cancelled: other products of theirs were
+    /// not loaded.
+    unsettled: BTreeSet<ProductId>,
+    /// Due orders that are cancelled first of all.
+    settled: Vec<OrderId>,
     reclaimed: BTreeMap<ProductId, (u32, u32)>,
     versions: Vec<(ProductId, u64)>,
     expired: Vec<HoldId>,
@@ -50,9 +106,13 @@ impl Harness {
         let policy = Policy {
             hold_ttl_max: Duration::from_micros(setup.hold_ttl_max),
             payment_ttl: setup.payment_ttl.map(Duration::from_micros),
+            payment_ttl_max: Duration::from_micros(setup.payment_ttl_max),
+            failed_payment_grace: Duration::from_micros(setup.failed_payment_grace),
             re_reserve: setup.re_reserve,
             require_hold_token: setup.require_hold_token,
             max_per_customer: setup.max_per_customer,
+            customer_window: setup.customer_window.map(Duration::from_micros),
+            early_payment_ttl: Duration::from_micros(setup.early_payment_ttl),
         };
         let ids = (1..).map(ProductId);
         let stocks: BTreeMap<_, _> = ids.zip(setup.stocks.iter().copied()).collect();
@@ -69,6 +129,8 @@ impl Harness {
             holds: Vec::new(),
             orders: Vec::new(),
             last_order: 0,
+            last_product: 0,
+            carts: Vec::new(),
             coverage: BTreeSet::new(),
         }
     }
@@ -79,7 +141,8 @@ impl Harness {
         let mut batch: Vec<QueuedCommand> = Vec::new();
         for action in &step.batch {
             batch.extend(
-                self.command(action).map(|command| QueuedCommand { command, missed_product: None }),
+                self.command(action)
+                    .map(|command| QueuedCommand { command, missed_products: BTreeSet::new() }),
             );
         }
         if let Some(micros) = step.lost {
@@ -94,6 +157,7 @@ impl Harness {
         }
         self.holds.retain(|(id, _)| self.reference.holds.contains_key(id));
         self.orders.retain(|id| self.reference.orders.contains_key(id));
+        self.carts.retain(|(id, _)| self.reference.holds.contains_key(&HoldId(id.0)));
     }
 
     fn read_options(&self, step: &Step) -> ReadOptions {
@@ -103,8 +167,9 @@ impl Harness {
             now,
             due_limit: step.due_limit,
             assumes_more,
-            named_only: step.named_only,
+            reads: step.reads,
             with_customers,
+            customer_window: self.policy.customer_window,
         }
     }
 
@@ -121,21 +186,24 @@ impl Harness {
     fn transact(&mut self, batch: Vec<QueuedCommand>, step: &Step) -> Vec<QueuedCommand> {
         let rows = self.store.load(&batch, &self.read_options(step));
         let loaded: BTreeSet<ProductId> = rows.products.keys().copied().collect();
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let counts = |due: &Due| (count(due.holds.len()), count(due.orders.len()));
-        let mut log = TransactionLog {
-            reclaimed: rows.due.iter().map(|(id, due)| (*id, counts(due))).collect(),
-            due: rows.due.clone(),
-            versions: Vec::new(),
-            expired: Vec::new(),
-        };
+        let mut log = TransactionLog::of(&rows);
         let commands: Vec<Command> = batch.iter().map(|queued| queued.command.clone()).collect();
         let (decisions, changes) = decide(&self.policy, rows, &commands, self.now);
         assert_eq!(decisions.len(), commands.len());
 
         self.reference.advance_to(self.now);
         self.reference.events.clear();
-        let before = (self.reference.inbox.len(), self.reference.keys.len());
+        for id in &log.settled {
+            if self.reference.orders[id].is_lingering {
+                self.coverage.insert("due order cancelled later at another product");
+            }
+            self.reference.settle(*id);
+        }
+        let lengths = |it: &ReferenceModel| {
+            let closed = it.orders.values().filter(|state| state.is_closed).count();
+            (it.inbox.len(), it.keys.len(), it.payment_names.len(), closed)
+        };
+        let before = lengths(&self.reference);
         let mut deferred = Vec::new();
         for (mut queued, decision) in batch.into_iter().zip(decisions) {
             self.coverage.extend(coverage::names(&queued.command, &decision));
@@ -150,14 +218,20 @@ impl Harness {
                     );
                     deferred.push(queued);
                 }
-                Decision::ReadSetMiss(id) => {
-                    assert!(!loaded.contains(&id) && queued.missed_product.is_none(), "{queued:?}");
-                    queued.missed_product = Some(id);
+                Decision::StaleSku => {
+                    assert!(self.reference.is_stale(&queued.command), "{queued:?}");
+                }
+                Decision::ReadSetMiss(ids) => {
+                    assert!(ids.iter().any(|id| !loaded.contains(id)), "{queued:?}");
+                    if ids.iter().collect::<BTreeSet<_>>().len() > 1 {
+                        self.coverage.insert("read set miss of several products");
+                    }
+                    queued.missed_products.extend(ids);
                     deferred.push(queued);
                 }
             }
         }
-        let after = (self.reference.inbox.len(), self.reference.keys.len());
+        let after = lengths(&self.reference);
         if log.due.is_empty() && self.reference.events.is_empty() && before == after {
             assert!(changes.is_empty(), "nothing happened, yet {changes:?}");
             self.coverage.insert("nothing to write");
@@ -185,20 +259,34 @@ impl Harness {
         if let (Ok(Answer::Product(answered)), Ok(Answer::Product(product))) =
             (answer, &mut expected)
         {
-            product.version = answered.version;
-            log.versions.push((answered.id, answered.version));
-            if log.due.get(&answered.id).is_some_and(|due| due.more) {
-                // Due entries left unloaded have not been reclaimed yet.
-                let late = product.stock.saturating_sub(answered.stock);
-                assert_eq!(answered.held + answered.pending, product.held + product.pending + late);
-                (product.held, product.pending) = (answered.held, answered.pending);
-                product.stock -= late;
+            log.expect_product(command, answered, product);
+        }
+        if let (Ok(Answer::Put { product: answered, .. }), Ok(Answer::Put { product, .. })) =
+            (answer, &mut expected)
+        {
+            log.expect_product(command, answered, product);
+        }
+        if let (Err(refusal), false) = (answer, replayed) {
+            let all = match refusal {
+                Refusal::UnusableHolds(all) => all.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            log.expired.extend(all.iter().filter_map(|refusal| match refusal {
+                Refusal::HoldExpired(id) => Some(*id),
+                _ => None,
+            }));
+        }
+        if let Ok(Answer::Order(order)) = answer {
+            assert!((order.created_at..=self.now).contains(&order.updated_at), "{order:?}");
+        }
+        let (mut answer, mut expected) = (plain(answer), plain(&expected));
+        if replayed {
+            // Requests share keys here, which take their customers with them.
+            for answer in [&mut answer, &mut expected].into_iter().flatten() {
+                answer.set_customers(|_| None);
             }
         }
-        if let (Err(Refusal::HoldExpired(id)), false) = (answer, replayed) {
-            log.expired.push(*id);
-        }
-        assert_eq!((answer, replayed), (&expected, expected_replay), "{command:?} at {}", self.now);
+        assert_eq!((answer, replayed), (expected, expected_replay), "{command:?} at {}", self.now);
     }
 
     fn write(&mut self, changes: Changes) {
@@ -206,131 +294,35 @@ impl Harness {
         let first_event = self.store.outbox.len();
         self.coverage.extend(coverage::settlement(&changes));
         self.store.write(changes, self.now);
-        let moves_units = |kind: EventKind| match kind {
-            EventKind::HoldExtended
-            | EventKind::PaymentConflict
-            | EventKind::PaymentNeedsRefund => false,
-            EventKind::HoldCreated
-            | EventKind::HoldReleased
-            | EventKind::HoldExpired
-            | EventKind::OrderCreated
-            | EventKind::OrderPaid
-            | EventKind::OrderCancelled
-            | EventKind::StockAdjusted => true,
-        };
         let events = &self.store.outbox[first_event..];
         for (id, row) in &self.store.products {
-            let moved = events.iter().any(|it| it.product_id == *id && moves_units(it.kind));
-            let (was, is) = (&products[id].product, &row.product);
+            let moved = events.iter().any(|it| it.product_id == *id && moves_units(it));
+            let is = &row.product;
+            let Some(was) = products.get(id).map(|row| &row.product) else {
+                assert_eq!(is.version, 1, "version of the new product {id}");
+                continue;
+            };
             assert_eq!(is.version, was.version + u64::from(moved), "version of product {id}");
-            let units = |it: &crate::model::Product| (it.stock, it.held, it.pending, it.sold);
+            let units = |it: &Product| (it.in_stock, it.held, it.pending, it.sold, it.returned);
             assert!(moved || units(was) == units(is), "product {id} moved without an event");
         }
+        let mut seen = Vec::new();
         for event in events {
             self.coverage.insert(event.kind.as_str());
-            self.consumer.apply(event);
+            if !self.consumer.apply(event) {
+                seen.push((
+                    event.kind,
+                    event.product_id,
+                    event.hold_id,
+                    event.order_id,
+                    event.quantity,
+                ));
+            }
             let version = self.store.products[&event.product_id].product.version;
             assert_eq!(event.version, version, "{event:?}");
         }
         self.consumer.assert_matches(&self.store);
-        let late = |kind| matches!(kind, EventKind::HoldExpired | EventKind::OrderCancelled);
-        let events = events.iter().filter(|event| !late(event.kind)).map(|event| {
-            (event.kind, event.product_id, event.hold_id, event.order_id, event.quantity)
-        });
-        let events: Vec<_> = events.collect();
-        assert_eq!(events, self.reference.events, "events");
-    }
-
-    /// Compares the store with the reference model, and checks its invariants.
-    fn verify(&self, log: &TransactionLog) {
-        for (id, row) in &self.store.products {
-            let product = &row.product;
-            let now = self.now;
-            let (mut held, mut pending, mut sold, mut late) = (0u64, 0u64, 0u64, 0u64);
-            for hold in self.store.holds.values().filter(|hold| hold.product_id == *id) {
-                let units = u64::from(hold.quantity);
-                if hold.status == HoldStatus::Active {
-                    held += units;
-                    late += if now >= hold.expires_at { units } else { 0 };
-                }
-            }
-            for row in self.store.orders.values().filter(|row| row.order.product_id == *id) {
-                let units = u64::from(row.order.quantity);
-                match row.order.status {
-                    OrderStatus::PendingPayment => {
-                        pending += units;
-                        late += if row.due_at.is_some_and(|at| now >= at) { units } else { 0 };
-                    }
-                    OrderStatus::Paid => sold += units,
-                    OrderStatus::Cancelled => {}
-                }
-            }
-            let sums = (held, pending, sold);
-            assert_eq!((product.held, product.pending, product.sold), sums, "product {id}");
-            assert_eq!(row.received, product.stock + held + pending + sold, "product {id}");
-            let model = &self.reference.products[id];
-            assert_eq!(i128::from(row.received), model.received, "received of product {id}");
-            assert_eq!(i128::from(product.stock + late), model.stock, "stock of product {id}");
-            if let Some(first) = self.store.first_due(*id) {
-                let next_due = row.next_due;
-                assert!(next_due.is_some_and(|at| at <= first), "{first} precedes {next_due:?}");
-            }
-        }
-        self.verify_statuses();
-        self.verify_customers();
-        assert_eq!(self.store.payments, self.reference.inbox);
-        assert_eq!(self.store.keys, self.reference.keys);
-        for (id, version) in &log.versions {
-            assert_eq!(self.store.products[id].product.version, *version, "answered version");
-        }
-        for id in &log.expired {
-            let status = self.store.holds[id].status;
-            assert_eq!(status, HoldStatus::Expired, "refused, but its stock was not returned");
-        }
-    }
-
-    /// Checks the customer of each hold, and the limit.
-    fn verify_customers(&self) {
-        let is_active =
-            |id: &HoldId| self.store.holds.get(id).is_some_and(|h| h.status == HoldStatus::Active);
-        let mut expected = self.reference.customers.clone();
-        expected.retain(|id, _| is_active(id));
-        assert_eq!(self.store.customers, expected, "ended holds have no customer row");
-        let mut units: BTreeMap<(ProductId, &str), u64> = BTreeMap::new();
-        for (id, (product_id, customer)) in &self.store.customers {
-            let hold = &self.store.holds[id];
-            assert_eq!(hold.product_id, *product_id, "{hold:?}");
-            if hold.status == HoldStatus::Active && self.now < hold.expires_at {
-                *units.entry((*product_id, &**customer)).or_default() += u64::from(hold.quantity);
-            }
-        }
-        let most = self.policy.max_per_customer.map_or(u64::MAX, u64::from);
-        assert!(units.values().all(|held| *held <= most), "over {most}: {units:?}");
-    }
-
-    /// Compares the effective status of every hold and order, reclaimed or not.
-    fn verify_statuses(&self) {
-        assert_eq!(self.store.holds.len(), self.reference.holds.len(), "holds");
-        for (hold, expected) in self.store.holds.values().zip(self.reference.holds.values()) {
-            let mut counts = hold.clone();
-            if hold.status == HoldStatus::Active && self.now >= hold.expires_at {
-                counts.status = HoldStatus::Expired;
-            }
-            assert_eq!(counts, *expected, "{hold:?} at {}", self.now);
-        }
-        assert_eq!(self.store.orders.len(), self.reference.orders.len(), "orders");
-        for (row, expected) in self.store.orders.values().zip(self.reference.orders.values()) {
-            let mut counts = row.order.clone();
-            if counts.status == OrderStatus::PendingPayment
-                && row.due_at.is_some_and(|at| self.now >= at)
-            {
-                counts.status = OrderStatus::Cancelled;
-            }
-            // The reference model does not track when the store updated it.
-            counts.updated_at = counts.created_at;
-            assert_eq!(counts, expected.order, "{row:?} at {}", self.now);
-            assert_eq!(row.due_at, expected.due, "{row:?}");
-        }
+        assert_eq!(seen, self.reference.events, "events");
     }
 
     /// Checks the end of a history.
@@ -338,12 +330,22 @@ impl Harness {
         OutboxConsumer::replay(&self.stocks, &self.store);
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Counts the products that were drawn.
+    pub(super) fn next_product(&mut self) -> u64 {
+        self.last_product += 1;
+        self.last_product
+    }
+
     fn wait(&mut self, wait: Wait) {
         let pick = |nth: usize| {
             let holds = self.reference.holds.values().filter(|it| it.status == HoldStatus::Active);
             let pending = |it: &&OrderState| it.order.status == OrderStatus::PendingPayment;
             let orders = self.reference.orders.values().filter(pending);
-            let dues = orders.filter_map(|it| it.due);
+            let dues = orders.filter_map(|it| it.order.pay_until);
             let due_times = holds.map(|it| it.expires_at).chain(dues).filter(|at| *at > self.now);
             let moments: BTreeSet<Timestamp> = due_times.collect();
             moments.iter().nth(nth % moments.len().max(1)).copied()
@@ -356,134 +358,42 @@ impl Harness {
             }
         };
     }
+}
 
-    /// Builds the command of an action with new ids; `None` for an empty cart.
-    fn command(&mut self, action: &Action) -> Option<Command> {
-        let max = u64::try_from(self.policy.hold_ttl_max.as_micros()).unwrap_or(1);
-        let hold_ttl = |ttl: u64| Duration::from_micros(ttl % max + 1);
-        Some(match *action {
-            Action::Hold { product, quantity, ttl, customer, key } => {
-                let product_id = self.product(product);
-                let hold = self.new_hold(product_id, quantity);
-                let customer = customer.map(name_of);
-                Command::Hold { hold, ttl: hold_ttl(ttl), customer, key: key.map(idempotency_key) }
-            }
-            Action::Cart { lines, ttl, customer, key } => {
-                let mut wanted = BTreeMap::new();
-                for (position, quantity) in [0, 1, 2, ABSENT].into_iter().zip(lines) {
-                    if quantity > 0 {
-                        wanted.insert(self.product(position), quantity);
-                    }
-                }
-                let lines: Vec<NewHold> =
-                    wanted.into_iter().map(|(id, quantity)| self.new_hold(id, quantity)).collect();
-                if lines.is_empty() {
-                    return None;
-                }
-                let customer = customer.map(name_of);
-                Command::Cart { lines, ttl: hold_ttl(ttl), customer, key: key.map(idempotency_key) }
-            }
-            Action::Release { hold, token } => {
-                let hold_id = self.hold(hold).0;
-                Command::Release { hold_id, token: given_token(token, hold_id) }
-            }
-            Action::Extend { hold, ttl, token } => {
-                let hold_id = self.hold(hold).0;
-                Command::Extend { hold_id, ttl: hold_ttl(ttl), token: given_token(token, hold_id) }
-            }
-            Action::Order { hold, product, token, key } => {
-                let (hold_id, right) = self.hold(hold);
-                let product_id = match product {
-                    Target::Valid => right,
-                    Target::Wrong => ProductId(right.0 % 2 + 1),
-                    Target::Absent => self.product(ABSENT),
-                };
-                self.last_order += 1;
-                let order_id = OrderId(self.last_order);
-                self.orders.push(order_id);
-                let (secret, key) = (secret_of(order_id), key.map(idempotency_key));
-                let token = given_token(token, hold_id);
-                Command::Order { order_id, secret, hold_id, product_id, token, key }
-            }
-            Action::Payment { order, secret, outcome, key } => {
-                let order_id = self.order(order);
-                let secret = match secret {
-                    Target::Valid => Some(secret_of(order_id)),
-                    Target::Wrong => Some(Token(1)),
-                    Target::Absent => None,
-                };
-                self.last_id += 1;
-                let new_key = || IdempotencyKey {
-                    key: format!("p{}", self.last_id),
-                    fingerprint: [9; 32],
-                    keeps_refusals: true,
-                    is_fresh: false,
-                };
-                let IdempotencyKey { key, fingerprint, .. } =
-                    key.map_or_else(new_key, idempotency_key);
-                Command::Payment { key, body_hash: fingerprint, order_id, secret, outcome }
-            }
-            Action::Adjust { product, delta } => {
-                let product_id = self.product(product);
-                Command::Adjust { product_id, delta, version: None, key: None }
-            }
-            Action::Reclaim { product } => Command::Reclaim { product_id: self.product(product) },
-        })
-    }
-
-    fn product(&self, position: usize) -> ProductId {
-        match position {
-            ABSENT => ProductId(99),
-            _ => ProductId((position % self.stocks.len()) as u64 + 1),
-        }
-    }
-
-    /// Returns a hold and its product, or one that does not exist.
-    fn hold(&self, position: usize) -> (HoldId, ProductId) {
-        newest(&self.holds, position).unwrap_or((HoldId(99_999), ProductId(1)))
-    }
-
-    /// Returns an order, or the one that the next order command will create.
-    fn order(&self, position: usize) -> OrderId {
-        newest(&self.orders, position).unwrap_or(OrderId(self.last_order + 1))
-    }
-
-    fn new_hold(&mut self, product_id: ProductId, quantity: u32) -> NewHold {
-        self.last_id += 1;
-        let id = HoldId(self.last_id);
-        self.holds.push((id, product_id));
-        NewHold { id, token: token_of(id), product_id, quantity }
+fn moves_units(event: &LedgerEvent) -> bool {
+    match event.kind {
+        EventKind::HoldExtended
+        | EventKind::OrderExtended
+        | EventKind::PaymentConflict
+        | EventKind::PaymentNeedsRefund
+        | EventKind::PaymentAttemptFailed
+        | EventKind::PaymentAmountMismatch
+        | EventKind::PaymentDuplicate
+        | EventKind::CustomerErased => false,
+        EventKind::OrderRefunded => event.quantity > 0,
+        EventKind::HoldCreated
+        | EventKind::HoldReleased
+        | EventKind::HoldExpired
+        | EventKind::OrderCreated
+        | EventKind::OrderPaid
+        | EventKind::OrderCancelled
+        | EventKind::OrderRestocked
+        | EventKind::HoldChanged
+        | EventKind::ProductCreated
+        | EventKind::ProductChanged
+        | EventKind::ProductArchived
+        | EventKind::StockAdjusted => true,
     }
 }
 
-fn newest<T: Copy>(rows: &[T], position: usize) -> Option<T> {
-    if position == ABSENT || rows.is_empty() {
-        return None;
+/// A result without what the model does not know: the words of a refusal, and when the
+/// store last changed an order.
+fn plain(result: &CommandResult) -> CommandResult {
+    let mut result = result.clone();
+    match &mut result {
+        Ok(Answer::Order(order)) => order.updated_at = order.created_at,
+        Err(Refusal::RefundTooLarge(_, words)) => words.clear(),
+        _ => {}
     }
-    rows.iter().rev().nth(position % rows.len()).copied()
-}
-
-fn idempotency_key(key: Key) -> IdempotencyKey {
-    let (key, fingerprint) = (format!("k{}", key.name), [key.fingerprint; 32]);
-    IdempotencyKey { key, fingerprint, keeps_refusals: true, is_fresh: false }
-}
-
-fn name_of(customer: u8) -> Arc<str> {
-    format!("c{customer}").into()
-}
-
-fn token_of(hold_id: HoldId) -> Token {
-    Token(u128::from(hold_id.0) << 64)
-}
-
-fn given_token(token: Target, hold_id: HoldId) -> Option<Token> {
-    match token {
-        Target::Valid => Some(token_of(hold_id)),
-        Target::Wrong => Some(Token(1)),
-        Target::Absent => None,
-    }
-}
-
-fn secret_of(order_id: OrderId) -> Token {
-    Token(u128::from(order_id.0) + 7_000)
+    result
 }

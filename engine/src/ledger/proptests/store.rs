@@ -2,24 +2,41 @@
 //! a batch names and no others, limits the due entries, and writes changes under
 //! the same guards.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod writes;
 
-use crate::ledger::{
-    Changes, Command, Due, KeyRow, LedgerEvent, OrderRow, PaymentRow, ProductRow, Rows,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ledger::{Command, Due, KeyRow, LedgerEvent, OrderRow, PaymentRow, ProductRow, Rows};
 use crate::model::{
     Hold, HoldId, HoldStatus, OrderId, OrderStatus, PaymentDisposition, Product, ProductId,
-    Timestamp,
+    ProductRef, Timestamp,
 };
+use crate::test_support::lamp;
 
-use super::reference;
+use super::carts::cart_token_of;
+use super::generators::Reads;
 
-/// A command, and the product of its read set miss, if any.
+/// A command, and the products of its read set misses.
 #[derive(Debug, Clone)]
 pub(super) struct QueuedCommand {
     pub command: Command,
-    pub missed_product: Option<ProductId>,
+    pub missed_products: BTreeSet<ProductId>,
+}
+
+/// A product as it was created: the third is sold in yen.
+pub(super) fn product_of(id: ProductId, stock: u64) -> Product {
+    let lamp = lamp(id, stock);
+    let price = ["1", "2.5", "3"][id.0 as usize % 3].parse().expect("a price");
+    match id.0 % 3 {
+        0 => Product {
+            currency: "JPY".parse().expect("a currency"),
+            price: "5".parse().expect("a price"),
+            ..lamp
+        },
+        _ => Product { price, ..lamp },
+    }
 }
 
 /// How one transaction loads rows.
@@ -30,10 +47,11 @@ pub(super) struct ReadOptions {
     pub due_limit: usize,
     /// Whether a full page counts as if more were due.
     pub assumes_more: bool,
-    /// Whether to load only the products that the commands name.
-    pub named_only: bool,
+    pub reads: Reads,
     /// Whether to load customers' holds.
     pub with_customers: bool,
+    /// For how long customers' paid orders count.
+    pub customer_window: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -43,6 +61,11 @@ pub(super) struct Store {
     /// Product and customer of those holds that have one.
     pub customers: BTreeMap<HoldId, (ProductId, Arc<str>)>,
     pub orders: BTreeMap<OrderId, OrderRow>,
+    /// What orders of named customers count.
+    pub customer_orders: BTreeMap<(OrderId, ProductId), (String, Option<Timestamp>)>,
+    pub dispositions: BTreeMap<OrderId, PaymentDisposition>,
+    /// Orders by providers' names of payments.
+    pub payment_names: BTreeMap<String, OrderId>,
     /// In order of arrival.
     pub payments: Vec<PaymentRow>,
     pub keys: BTreeMap<String, KeyRow>,
@@ -52,9 +75,7 @@ pub(super) struct Store {
 impl Store {
     pub fn new(stocks: &BTreeMap<ProductId, u64>) -> Self {
         let row = |id: ProductId, stock: u64| {
-            let (name, price) = (reference::NAME.to_owned(), reference::PRICE);
-            let product =
-                Product { id, name, price, stock, held: 0, pending: 0, sold: 0, version: 1 };
+            let product = product_of(id, stock);
             ProductRow { product, received: stock, fence: 7, next_due: None }
         };
         let products = stocks.iter().map(|(id, stock)| (*id, row(*id, *stock))).collect();
@@ -64,13 +85,11 @@ impl Store {
     pub fn load(&self, batch: &[QueuedCommand], options: &ReadOptions) -> Rows {
         let mut rows = Rows::default();
         for queued in batch {
-            self.load_for(&queued.command, options.named_only, &mut rows);
+            self.load_for(&queued.command, options.reads == Reads::Named, &mut rows);
             if options.with_customers {
-                self.load_customer(&queued.command, &mut rows);
+                self.load_customer(&queued.command, options, &mut rows);
             }
-            if let Some(id) = queued.missed_product {
-                self.load_product(id, &mut rows);
-            }
+            queued.missed_products.iter().for_each(|id| self.load_product(*id, &mut rows));
         }
         let products: Vec<&ProductRow> = rows.products.values().collect();
         let is_due = |row: &&&ProductRow| row.next_due.is_some_and(|at| at <= options.now);
@@ -86,18 +105,33 @@ impl Store {
             }
             rows.due.insert(id, due);
         }
+        if options.reads == Reads::All {
+            self.load_further(options.now, &mut rows);
+        }
         rows
     }
 
-    fn load_for(&self, command: &Command, named_only: bool, rows: &mut Rows) {
-        match command {
-            Command::Hold { hold, key, .. } => {
-                self.load_product(hold.product_id, rows);
-                self.load_key(key.as_ref().map(|keyed| &keyed.key), rows);
+    /// Loads the products of orders that were not loaded yet, without their due rows.
+    fn load_further(&self, now: Timestamp, rows: &mut Rows) {
+        let orders: Vec<OrderRow> = rows.orders.values().cloned().collect();
+        let products = orders.iter().flat_map(|row| row.order.lines.iter());
+        for id in products.map(|line| line.product_id) {
+            if rows.products.contains_key(&id) {
+                continue;
             }
-            Command::Cart { lines, key, .. } => {
+            self.load_product(id, rows);
+            if self.products[&id].next_due.is_some_and(|at| at <= now) {
+                rows.due.insert(id, Due { more: true, ..Due::default() });
+            }
+        }
+    }
+
+    fn load_for(&self, command: &Command, named_only: bool, rows: &mut Rows) {
+        self.load_key(command.key().map(|keyed| &keyed.key), rows);
+        match command {
+            Command::Hold { hold, .. } => self.load_product(hold.product_id, rows),
+            Command::Cart { lines, .. } => {
                 lines.iter().for_each(|line| self.load_product(line.product_id, rows));
-                self.load_key(key.as_ref().map(|keyed| &keyed.key), rows);
             }
             Command::Release { hold_id, .. } | Command::Extend { hold_id, .. } => {
                 self.load_hold(*hold_id, rows);
@@ -105,10 +139,37 @@ impl Store {
                     self.load_product(hold.product_id, rows);
                 }
             }
-            Command::Order { order_id, hold_id, product_id, key, .. } => {
-                self.load_product(*product_id, rows);
+            Command::ChangeQuantity { hold_id, .. } => {
                 self.load_hold(*hold_id, rows);
-                self.load_key(key.as_ref().map(|keyed| &keyed.key), rows);
+                if let Some(hold) = self.holds.get(hold_id).filter(|_| !named_only) {
+                    self.load_product(hold.product_id, rows);
+                }
+            }
+            Command::ReleaseCart { holds, .. } | Command::ExtendCart { holds, .. } => {
+                // The lanes of a cart are those of all its holds.
+                for id in holds {
+                    self.load_hold(*id, rows);
+                    if let Some(hold) = self.holds.get(id) {
+                        self.load_product(hold.product_id, rows);
+                    }
+                }
+            }
+            Command::Order { order_id, holds, terms, .. } => {
+                for used in holds {
+                    let named = used.product.as_ref().and_then(ProductRef::id);
+                    named.iter().for_each(|id| self.load_product(*id, rows));
+                    self.load_hold(used.hold_id, rows);
+                    if let Some(hold) = self.holds.get(&used.hold_id).filter(|_| !named_only) {
+                        self.load_product(hold.product_id, rows);
+                    }
+                }
+                let reference = terms.as_ref().and_then(|terms| terms.reference.as_ref());
+                let named = |row: &&OrderRow| row.order.reference.as_ref() == reference;
+                if let Some(reference) = reference
+                    && let Some(row) = self.orders.values().find(named)
+                {
+                    rows.order_by_reference.insert(reference.clone(), row.order.id);
+                }
                 let waits = |event: &&PaymentRow| event.order_id == *order_id && event.waiting;
                 let waiting = self.payments.iter().filter(waits).cloned();
                 for event in waiting {
@@ -120,29 +181,66 @@ impl Store {
                 if let Some(event) = self.payments.iter().find(|event| event.key == *key) {
                     rows.payments.insert(key.clone(), event.clone());
                 }
-                if let Some(row) = self.orders.get(order_id) {
-                    rows.orders.insert(*order_id, row.clone());
-                    if !named_only {
-                        self.load_product(row.order.product_id, rows);
-                    }
-                }
+                self.load_order(*order_id, named_only, rows);
             }
+            Command::SetPaymentReference { order_id, reference } => {
+                if let Some(id) = self.payment_names.get(reference) {
+                    rows.order_by_payment.insert(reference.clone(), *id);
+                }
+                self.load_order(*order_id, named_only, rows);
+            }
+            Command::ExtendOrder { order_id, .. }
+            | Command::CancelOrder { order_id, .. }
+            | Command::Refund { order_id, .. }
+            | Command::Restock { order_id, .. } => self.load_order(*order_id, named_only, rows),
             Command::Adjust { product_id, .. } | Command::Reclaim { product_id } => {
                 self.load_product(*product_id, rows);
+            }
+            Command::WriteProduct { product, .. } => {
+                self.load_product(product.id, rows);
+                for sku in product.skus() {
+                    let has_it = |row: &&ProductRow| row.product.sku.as_deref() == Some(sku);
+                    if let Some(row) = self.products.values().find(has_it) {
+                        rows.product_by_sku.insert(sku.to_owned(), row.product.id);
+                    }
+                }
             }
         }
     }
 
-    fn load_customer(&self, command: &Command, rows: &mut Rows) {
-        let Some(customer) = command.customer() else { return };
-        for line in command.new_holds() {
-            let wanted = (line.product_id, Arc::clone(customer));
+    fn load_customer(&self, command: &Command, options: &ReadOptions, rows: &mut Rows) {
+        let mut all: Vec<(ProductId, Arc<str>)> = Vec::new();
+        if let Some(customer) = command.customer() {
+            let lines = command.new_holds().iter();
+            all.extend(lines.map(|line| (line.product_id, Arc::clone(customer))));
+        }
+        if let Command::ChangeQuantity { hold_id, .. } = command {
+            all.extend(self.customers.get(hold_id).cloned());
+        }
+        for wanted in all {
+            if let Some(window) = options.customer_window {
+                let since = options.now.before(window);
+                for ((order, product), (customer, counted)) in &self.customer_orders {
+                    let counts = counted.is_some_and(|at| at > since);
+                    if counts && *product == wanted.0 && **customer == *wanted.1 {
+                        rows.orders.insert(*order, self.orders[order].clone());
+                    }
+                }
+            }
             let ids = self.customers.iter().filter(|(_, of)| **of == wanted).map(|(id, _)| id);
             let holds = ids.map(|id| &self.holds[id]);
             let active = holds.filter(|hold| hold.status == HoldStatus::Active);
             let ids: Vec<HoldId> = active.map(|hold| hold.id).collect();
             rows.holds.extend(ids.iter().map(|id| (*id, self.holds[id].clone())));
             rows.customers.entry(wanted.0).or_default().insert(wanted.1, ids);
+        }
+    }
+
+    fn load_order(&self, id: OrderId, named_only: bool, rows: &mut Rows) {
+        let Some(row) = self.orders.get(&id) else { return };
+        rows.orders.insert(id, row.clone());
+        if !named_only {
+            row.order.lines.iter().for_each(|line| self.load_product(line.product_id, rows));
         }
     }
 
@@ -155,8 +253,10 @@ impl Store {
     fn load_hold(&self, id: HoldId, rows: &mut Rows) {
         if let Some(hold) = self.holds.get(&id) {
             rows.holds.insert(id, hold.clone());
+            rows.cart_tokens.extend(hold.cart_id.map(|id| (id, cart_token_of(id))));
         }
-        if let Some(row) = self.orders.values().find(|row| row.order.hold_id == id) {
+        let uses = |row: &&OrderRow| row.order.lines.iter().any(|line| line.hold_id == id);
+        if let Some(row) = self.orders.values().find(uses) {
             rows.order_by_hold.insert(id, row.order.id);
         }
     }
@@ -194,12 +294,14 @@ impl Store {
         self.holds.values().filter(mine)
     }
 
+    /// Those that fall due under this product: its first line is of it.
     fn unpaid_orders(&self, id: ProductId) -> impl Iterator<Item = (Timestamp, OrderId)> {
         let mine = move |row: &&OrderRow| {
-            row.order.product_id == id && row.order.status == OrderStatus::PendingPayment
+            let home = row.order.lines.first().product_id;
+            home == id && row.order.status == OrderStatus::PendingPayment
         };
         let rows = self.orders.values().filter(mine);
-        rows.filter_map(|row| row.due_at.map(|at| (at, row.order.id)))
+        rows.filter_map(|row| row.order.pay_until.map(|at| (at, row.order.id)))
     }
 
     /// Returns the first due time of the product.
@@ -207,97 +309,4 @@ impl Store {
         let orders = self.unpaid_orders(id).map(|(at, _)| at);
         self.active_holds(id).map(|hold| hold.expires_at).chain(orders).min()
     }
-
-    /// Writes a transaction under every guard of a real store.
-    pub fn write(&mut self, changes: Changes, now: Timestamp) {
-        for change in changes.products {
-            let (before, after) = (change.before, change.after);
-            let row = self.products.get_mut(&before.product.id).expect("the product is there");
-            assert_eq!(*row, before, "guard of the product");
-            let fixed = |row: &ProductRow| {
-                (row.product.id, row.product.name.clone(), row.product.price, row.fence)
-            };
-            assert_eq!(fixed(&before), fixed(&after), "columns that the ledger never writes");
-            assert!(i64::try_from(after.product.stock).is_ok(), "stock below zero");
-            *row = after;
-        }
-        for hold in changes.new_holds {
-            assert!(self.products.contains_key(&hold.product_id), "hold of no product");
-            assert!(hold.expires_at > now && hold.created_at == now, "{hold:?} at {now}");
-            assert!(self.holds.insert(hold.id, hold).is_none(), "duplicate hold id");
-        }
-        for row in changes.customer_holds {
-            let customer = (row.product_id, row.customer);
-            assert_eq!(self.holds[&row.hold_id].product_id, customer.0, "{customer:?}");
-            assert!(self.customers.insert(row.hold_id, customer).is_none(), "duplicate customer");
-        }
-        // Before the moves: one batch may extend a hold and convert it.
-        for (id, end) in changes.extensions {
-            let hold = self.holds.get_mut(&id).expect("the hold is there");
-            assert_eq!(hold.status, HoldStatus::Active, "guard of hold {id}");
-            assert!(
-                end > hold.expires_at && now < hold.expires_at,
-                "hold {id} was expired or longer"
-            );
-            hold.expires_at = end;
-        }
-        for change in changes.hold_moves {
-            for id in change.ids {
-                let hold = self.holds.get_mut(&id).expect("the hold is there");
-                assert_eq!(hold.status, change.from, "guard of hold {id}");
-                assert_eq!(change.from, HoldStatus::Active, "hold {id} was final");
-                assert_ne!(change.to, HoldStatus::Active);
-                hold.status = change.to;
-                self.customers.remove(&id);
-            }
-        }
-        for row in changes.new_orders {
-            let hold_id = row.order.hold_id;
-            let used = self.orders.values().any(|other| other.order.hold_id == hold_id);
-            assert!(!used, "hold {hold_id} used twice");
-            assert_eq!((row.order.created_at, row.order.updated_at), (now, now));
-            assert!(self.orders.insert(row.order.id, row).is_none(), "duplicate order id");
-        }
-        for change in changes.order_moves {
-            assert!(may_move(change.from, change.to), "{:?} to {:?}", change.from, change.to);
-            for id in change.ids {
-                let order = &mut self.orders.get_mut(&id).expect("the order is there").order;
-                assert_eq!((order.status, order.payment_disposition), change.from, "order {id}");
-                (order.status, order.payment_disposition) = change.to;
-                order.updated_at = now;
-            }
-        }
-        for row in changes.new_payments {
-            assert!(
-                self.payments.iter().all(|other| other.key != row.key),
-                "duplicate payment key"
-            );
-            self.payments.push(row);
-        }
-        for (order_id, key) in changes.settled_payments {
-            let waits = |row: &&mut PaymentRow| row.key == key && row.waiting;
-            let row = self.payments.iter_mut().find(waits).expect("the event is waiting");
-            assert_eq!(row.order_id, order_id);
-            assert!(self.orders.contains_key(&order_id), "settled without its order");
-            row.waiting = false;
-        }
-        for row in changes.new_keys {
-            assert!(self.keys.insert(row.key.clone(), row).is_none(), "duplicate key");
-        }
-        self.outbox.extend(changes.events);
-    }
-}
-
-/// Returns whether an order may make this transition.
-fn may_move(
-    from: (OrderStatus, PaymentDisposition),
-    to: (OrderStatus, PaymentDisposition),
-) -> bool {
-    use OrderStatus::{Cancelled, Paid, PendingPayment};
-    use PaymentDisposition::{NeedsRefund, None, ReReserved};
-    matches!(
-        (from, to),
-        ((PendingPayment, None), (Paid | Cancelled, None))
-            | ((PendingPayment | Cancelled, None), (Paid, ReReserved) | (Cancelled, NeedsRefund))
-    )
 }

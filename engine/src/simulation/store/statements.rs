@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::database::{LockKey, Tables, TxnId, WriteSet, clock};
 use super::super::fault_schedule::FaultKind;
 use super::SimulatedStore;
-use crate::ledger::{Changes, Due, OrderRow, PaymentRow, ProductRow, Rows};
-use crate::model::{Hold, HoldId, HoldStatus, Product, ProductId, Timestamp};
+use crate::ledger::{
+    Changes, Due, OrderChange, OrderRow, PaymentRow, ProductRow, Rows, is_paid_by,
+};
+use crate::model::{Hold, HoldId, HoldStatus, OrderId, Product, ProductId, Timestamp, TokenSeed};
 use crate::store::{Batch, Fault, ReadSet, StoreError, StoreResult};
 
 /// A batch's writes as sent to the server.
@@ -15,6 +17,7 @@ pub(super) struct BatchWrites {
     id: u64,
     now: Timestamp,
     changes: Changes,
+    seed: TokenSeed,
     fences: BTreeMap<ProductId, u64>,
 }
 
@@ -24,6 +27,7 @@ impl BatchWrites {
             id: batch.id,
             now: batch.now,
             changes: batch.changes.clone(),
+            seed: batch.seed,
             fences: batch.fences.clone(),
         }
     }
@@ -33,7 +37,9 @@ impl BatchWrites {
     pub(super) fn is_self_checking(&self) -> bool {
         self.changes.hold_moves.is_empty()
             && self.changes.extensions.is_empty()
+            && self.changes.quantities.is_empty()
             && self.changes.order_moves.is_empty()
+            && self.changes.order_changes.is_empty()
             && self.changes.settled_payments.is_empty()
     }
 
@@ -56,12 +62,15 @@ fn visible_hold(tables: &Tables, write_set: &WriteSet, id: HoldId) -> Option<Hol
 }
 
 impl SimulatedStore {
-    async fn insert_holds(&self, txn: TxnId, holds: &[Hold]) -> StoreResult<()> {
-        for hold in holds {
+    async fn insert_holds(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
+        for hold in &writes.changes.new_holds {
             self.lock(txn, LockKey::Hold(hold.id)).await?;
             let is_new = self.database.with(txn, |tables, write_set| {
                 let is_new = visible_hold(tables, write_set, hold.id).is_none();
                 if is_new {
+                    let tokens = writes.seed.deriver();
+                    let cart = hold.cart_id.map(|id| (id, tokens.cart_token(id)));
+                    write_set.cart_tokens.extend(cart);
                     write_set.holds.insert(hold.id, hold.clone());
                 }
                 is_new
@@ -75,6 +84,7 @@ impl SimulatedStore {
 
     async fn insert_others(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
         let changes = &writes.changes;
+        self.write_products(txn, changes).await?;
         for row in &changes.new_keys {
             self.lock(txn, LockKey::Key(row.key.clone())).await?;
             let taken = self.database.with(txn, |tables, write_set| {
@@ -106,6 +116,72 @@ impl SimulatedStore {
         Ok(())
     }
 
+    /// Inserts products and changes what others are; ids and SKUs are unique keys.
+    async fn write_products(&self, txn: TxnId, changes: &Changes) -> StoreResult<()> {
+        let changed = changes
+            .products
+            .iter()
+            .filter(|change| change.before.product.sku != change.after.product.sku);
+        let changed = changed.map(|change| &change.after);
+        for row in changes.new_products.iter().chain(changed) {
+            let id = row.product.id;
+            self.lock(txn, LockKey::Product(id)).await?;
+            let Some(sku) = row.product.sku.clone() else { continue };
+            self.lock(txn, LockKey::Sku(sku.clone())).await?;
+            let loses = |other: ProductId| {
+                let mut all = changes.products.iter();
+                all.any(|change| {
+                    change.after.product.id == other
+                        && change.after.product.sku.as_ref() != Some(&sku)
+                })
+            };
+            let taken = self.database.with(txn, |tables, _| {
+                let other = tables.product_of_sku(&sku).filter(|other| *other != id);
+                other.is_some_and(|other| !loses(other))
+            })?;
+            if taken {
+                return Err(duplicate());
+            }
+        }
+        for row in &changes.new_products {
+            let taken = self.database.with(txn, |tables, write_set| {
+                let id = row.product.id;
+                tables.products.contains_key(&id)
+                    || write_set.products.insert(id, row.clone()).is_some()
+            })?;
+            if taken {
+                return Err(duplicate());
+            }
+        }
+        Ok(())
+    }
+
+    /// Inserts the names by which orders are found; each is a unique key.
+    async fn insert_references(&self, txn: TxnId, changes: &Changes) -> StoreResult<()> {
+        for row in &changes.new_orders {
+            let Some(reference) = row.order.reference.clone() else { continue };
+            self.lock(txn, LockKey::OrderReference(reference.clone())).await?;
+            let taken = self.database.with(txn, |tables, write_set| {
+                tables.order_references.contains_key(&reference)
+                    || write_set.order_references.insert(reference, row.order.id).is_some()
+            })?;
+            if taken {
+                return Err(duplicate());
+            }
+        }
+        for (reference, order_id) in &changes.payment_references {
+            self.lock(txn, LockKey::PaymentReference(reference.clone())).await?;
+            let taken = self.database.with(txn, |tables, write_set| {
+                tables.payment_references.contains_key(reference)
+                    || write_set.payment_references.insert(reference.clone(), *order_id).is_some()
+            })?;
+            if taken {
+                return Err(duplicate());
+            }
+        }
+        Ok(())
+    }
+
     /// Inserts orders and updates holds and orders; returns whether every guard
     /// matched all of its rows.
     async fn move_rows(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<bool> {
@@ -118,6 +194,16 @@ impl SimulatedStore {
                 let hold = hold.filter(|hold| hold.status == HoldStatus::Active);
                 hold.map(|hold| write_set.holds.insert(*id, Hold { expires_at: *end, ..hold }))
                     .is_some()
+            })?;
+        }
+        for change in &changes.quantities {
+            self.lock(txn, LockKey::Hold(change.id)).await?;
+            all_hit &= self.database.with(txn, |tables, write_set| {
+                let hold = visible_hold(tables, write_set, change.id).filter(|hold| {
+                    (hold.status, hold.quantity) == (HoldStatus::Active, change.from)
+                });
+                let changed = hold.map(|hold| Hold { quantity: change.to, ..hold });
+                changed.map(|hold| write_set.holds.insert(change.id, hold)).is_some()
             })?;
         }
         for moved in &changes.hold_moves {
@@ -133,19 +219,24 @@ impl SimulatedStore {
         }
         for row in &changes.new_orders {
             self.lock(txn, LockKey::Order(row.order.id)).await?;
-            self.lock(txn, LockKey::OrderOfHold(row.order.hold_id)).await?;
+            for line in row.order.lines.iter() {
+                self.lock(txn, LockKey::OrderOfHold(line.hold_id)).await?;
+            }
             let taken = self.database.with(txn, |tables, write_set| {
-                let hold_id = row.order.hold_id;
-                let uses = |other: &OrderRow| other.order.hold_id == hold_id;
+                let used = |other: &OrderRow| {
+                    let mut holds = row.order.lines.iter().map(|line| line.hold_id);
+                    holds.any(|hold| other.order.lines.iter().any(|line| line.hold_id == hold))
+                };
                 tables.orders.contains_key(&row.order.id)
-                    || tables.orders.values().any(uses)
-                    || write_set.orders.values().any(uses)
+                    || tables.orders.values().any(used)
+                    || write_set.orders.values().any(used)
                     || write_set.orders.insert(row.order.id, row.clone()).is_some()
             })?;
             if taken {
                 return Err(duplicate());
             }
         }
+        self.insert_references(txn, changes).await?;
         for moved in &changes.order_moves {
             for id in &moved.ids {
                 self.lock(txn, LockKey::Order(*id)).await?;
@@ -157,10 +248,26 @@ impl SimulatedStore {
                     let Some(mut row) = row.filter(as_before) else { return false };
                     (row.order.status, row.order.payment_disposition) = moved.to;
                     row.order.updated_at = writes.now;
+                    row.version += 1;
+                    if is_paid_by(moved.from.0, moved.to.0) {
+                        row.paid_at = Some(writes.now);
+                    }
                     write_set.orders.insert(*id, row);
                     true
                 })?;
             }
+        }
+        for OrderChange { version_before, after } in &changes.order_changes {
+            let id = after.order.id;
+            self.lock(txn, LockKey::Order(id)).await?;
+            all_hit &= self.database.with(txn, |tables, write_set| {
+                let row = write_set.orders.get(&id).or_else(|| tables.orders.get(&id));
+                let stands = row.is_some_and(|row| row.version == *version_before);
+                stands && {
+                    write_set.orders.insert(id, after.clone());
+                    true
+                }
+            })?;
         }
         for (order_id, key) in &changes.settled_payments {
             self.lock(txn, LockKey::Waiting(*order_id, key.clone())).await?;
@@ -193,10 +300,11 @@ impl SimulatedStore {
             let any = |differs: &dyn Fn(&ProductRow, &ProductRow) -> bool| {
                 changed.iter().any(|change| differs(&change.before, &change.after))
             };
-            let stock = any(&|a, b| a.product.stock != b.product.stock);
+            let stock = any(&|a, b| a.product.in_stock != b.product.in_stock);
             let held = any(&|a, b| a.product.held != b.product.held);
             let pending = any(&|a, b| a.product.pending != b.product.pending);
             let sold = any(&|a, b| a.product.sold != b.product.sold);
+            let returned = any(&|a, b| a.product.returned != b.product.returned);
             let received = any(&|a, b| a.received != b.received);
             let fence = any(&|a, _| lease(a.product.id) > a.fence);
             let next_due = any(&|a, b| a.next_due != b.next_due);
@@ -206,8 +314,9 @@ impl SimulatedStore {
                 let id = before.product.id;
                 let Some(mut row) = tables.products.get(&id).cloned() else { continue };
                 let stands = |row: &ProductRow| {
-                    let Product { stock, held, pending, sold, version, .. } = row.product;
-                    let units = (stock, held, pending, sold, row.received);
+                    let Product { in_stock, held, pending, sold, returned, version, .. } =
+                        row.product;
+                    let units = (in_stock, held, pending, sold, returned, row.received);
                     (version, units, row.fence, row.next_due)
                 };
                 if stands(&row) != stands(before) {
@@ -218,10 +327,21 @@ impl SimulatedStore {
                         *column = to;
                     }
                 };
-                set(stock, after.product.stock, &mut row.product.stock);
+                let in_stock = if stock { after.product.in_stock } else { row.product.in_stock };
+                let Product { held: old, pending: waiting, sold: gone, returned: back, .. } =
+                    row.product;
+                row.product = Product {
+                    held: old,
+                    pending: waiting,
+                    sold: gone,
+                    returned: back,
+                    ..after.product.clone()
+                };
+                row.product.set_in_stock(in_stock);
                 set(held, after.product.held, &mut row.product.held);
                 set(pending, after.product.pending, &mut row.product.pending);
                 set(sold, after.product.sold, &mut row.product.sold);
+                set(returned, after.product.returned, &mut row.product.returned);
                 set(received, after.received, &mut row.received);
                 set(fence, lease(id).max(before.fence), &mut row.fence);
                 if next_due {
@@ -251,7 +371,7 @@ impl SimulatedStore {
     pub(super) async fn write_all(&self, txn: TxnId, writes: &BatchWrites) -> StoreResult<()> {
         self.statement(txn)?;
         self.insert_others(txn, writes).await?;
-        self.insert_holds(txn, &writes.changes.new_holds).await?;
+        self.insert_holds(txn, writes).await?;
         self.statement(txn)?;
         let all_hit = self.move_rows(txn, writes).await?;
         self.statement(txn)?;
@@ -326,9 +446,23 @@ impl SimulatedStore {
             }
         }
         self.database.read(|tables| {
-            let used = tables.orders.values().map(|row| &row.order);
-            let used = used.filter(|order| read_set.used_holds.contains(&order.hold_id));
-            rows.order_by_hold.extend(used.map(|order| (order.hold_id, order.id)));
+            let carts = rows.holds.values().filter_map(|hold| hold.cart_id);
+            let tokens = carts.filter_map(|id| Some((id, *tables.cart_tokens.get(&id)?)));
+            rows.cart_tokens = tokens.collect();
+            for order in tables.orders.values().map(|row| &row.order) {
+                let holds = order.lines.iter().map(|line| line.hold_id);
+                let used = holds.filter(|id| read_set.used_holds.contains(id));
+                rows.order_by_hold.extend(used.map(|id| (id, order.id)));
+            }
+            let named = |names: &[String], of: &BTreeMap<String, OrderId>| {
+                let found = names.iter().filter_map(|name| Some((name.clone(), *of.get(name)?)));
+                found.collect::<Vec<_>>()
+            };
+            rows.order_by_reference.extend(named(&read_set.references, &tables.order_references));
+            let sku = |sku: &String| Some((sku.clone(), tables.product_of_sku(sku)?));
+            rows.product_by_sku.extend(read_set.skus.iter().filter_map(sku));
+            let names = &read_set.payment_references;
+            rows.order_by_payment.extend(named(names, &tables.payment_references));
         });
         for id in &read_set.orders {
             let is_there = |tables: &Tables, _: &WriteSet| tables.orders.contains_key(id);
@@ -363,10 +497,13 @@ impl SimulatedStore {
         let is_dead = |hold: &&Hold| hold.status == HoldStatus::Active && hold.expires_at <= now;
         let paid = read_set.orders.iter().filter_map(|id| rows.orders.get(id));
         let dead = rows.holds.values().filter(is_dead).map(|hold| hold.product_id);
-        let named: BTreeSet<ProductId> = paid.map(|row| row.order.product_id).chain(dead).collect();
+        let lines = paid.flat_map(|row| row.order.lines.iter());
+        let named: BTreeSet<ProductId> = lines.map(|line| line.product_id).chain(dead).collect();
+        let added = rows.units_added(&read_set.resized);
         let is_needed = |row: &&ProductRow| {
             let id = row.product.id;
-            read_set.wanted.get(&id).is_some_and(|wanted| row.product.stock < *wanted)
+            let wanted = [&read_set.wanted, &added].map(|of| of.get(&id).copied().unwrap_or(0));
+            row.product.stock < wanted.iter().sum()
                 || read_set.due.contains(&id)
                 || named.contains(&id)
         };

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use super::super::error::StoreResult;
 use super::super::hold_batch::{Counts, DETACHED, HoldBatch, code};
+use super::super::order_lines::StoredLine;
+use super::super::order_rows;
 use super::super::rows::{self, Cells};
 use super::super::statement::{Statement, run};
 use super::{Audit, AuditState, UnitSums};
@@ -39,13 +41,30 @@ struct StoredOrder {
     quantity: i64,
 }
 
+impl StoredOrder {
+    /// An order with the line of the hold; without one it fits no hold.
+    fn of(id: i64, line: Option<&StoredLine>) -> Self {
+        let product_id = line.map_or(-1, |line| signed(line.product_id().0));
+        Self { id, product_id, quantity: line.map_or(-1, |line| line.quantity.into()) }
+    }
+}
+
+/// What is kept of a hold's customer.
+#[derive(PartialEq, Eq)]
+struct StoredCustomer {
+    product_id: i64,
+    first_id: i64,
+    is_active: bool,
+    has_name: bool,
+}
+
 /// The rows of one range of hold ids.
 #[derive(Default)]
 struct HoldRange {
     batches: Vec<StoredBatch>,
     detached: HashMap<i64, StoredDetached>,
     orders: HashMap<i64, StoredOrder>,
-    customers: HashMap<i64, (i64, i64)>,
+    customers: HashMap<i64, StoredCustomer>,
 }
 
 impl Audit<'_> {
@@ -98,11 +117,18 @@ fn select_batches(which: &str, limit: u32) -> Statement<HoldRange> {
 }
 
 /// Reads what belongs to the holds with ids from `begin` on, up to `end`.
-fn select_others(begin: i64, end: Option<i64>) -> [Statement<HoldRange>; 3] {
+fn select_others(begin: i64, end: Option<i64>) -> [Statement<HoldRange>; 4] {
     let range = |table: &str, columns: &str| {
         let end = end.map(|end| format!(" AND hold_id < {end}")).unwrap_or_default();
         format!("SELECT hold_id, {columns} FROM stockade_{table} WHERE hold_id >= {begin}{end}")
     };
+    let columns = rows::of_alias(order_rows::LINES, "o");
+    let end_of_further = end.map(|end| format!(" AND h.hold_id < {end}")).unwrap_or_default();
+    let further_orders = format!(
+        "SELECT h.hold_id, h.order_id, o.id, {columns} FROM stockade_order_holds h \
+         LEFT JOIN stockade_orders o ON o.id = h.order_id \
+         WHERE h.hold_id >= {begin}{end_of_further}"
+    );
     let detached = |range: &mut HoldRange, row: &mut Cells<'_>| {
         let (id, product_id, quantity) = (row.int()?, ProductId(row.count()?), row.units()?);
         let (status, expires_at) = (row.coded()?, row.int()?);
@@ -112,18 +138,33 @@ fn select_others(begin: i64, end: Option<i64>) -> [Statement<HoldRange>; 3] {
     };
     let orders = |range: &mut HoldRange, row: &mut Cells<'_>| {
         let (hold, id) = (row.int()?, row.int()?);
-        let (product_id, quantity) = (row.int()?, row.int()?);
-        range.orders.insert(hold, StoredOrder { id, product_id, quantity });
+        let lines = order_rows::lines(row)?;
+        if let Some(line) = lines.first().filter(|line| !line.is_purged()) {
+            range.orders.insert(hold, StoredOrder::of(id, Some(line)));
+        }
+        Ok(())
+    };
+    let further = |range: &mut HoldRange, row: &mut Cells<'_>| {
+        let (hold, id, order) = (row.int()?, row.int()?, row.opt_int()?);
+        let lines = if order.is_some() { order_rows::lines(row)? } else { Vec::new() };
+        let line = lines.iter().find(|line| signed(line.hold_id().0) == hold && !line.is_purged());
+        range.orders.insert(hold, StoredOrder::of(id, line));
         Ok(())
     };
     let customers = |range: &mut HoldRange, row: &mut Cells<'_>| {
-        range.customers.insert(row.int()?, (row.int()?, row.int()?));
+        let (id, product_id, first_id) = (row.int()?, row.int()?, row.int()?);
+        let (is_active, has_name) = (row.opt_int()?.is_some(), row.opt_int()?.is_some());
+        let customer = StoredCustomer { product_id, first_id, is_active, has_name };
+        range.customers.insert(id, customer);
         Ok(())
     };
+    let of_customers = "product_id, first_id, active, \
+         (SELECT n.id FROM stockade_customers n WHERE n.id = customer)";
     [
         Statement::read(range("detached_holds", "product_id, qty, status, expires_at"), detached),
-        Statement::read(range("orders", "id, product_id, qty"), orders),
-        Statement::read(range("customer_holds", "product_id, first_id"), customers),
+        Statement::read(range("orders", &format!("id, {}", order_rows::LINES)), orders),
+        Statement::read(further_orders, further),
+        Statement::read(range("customer_holds", of_customers), customers),
     ]
 }
 
@@ -198,15 +239,16 @@ impl AuditState {
         let StoredBatch { batch, has_product, .. } = row;
         let product = signed(batch.product_id.0);
         for at in 0..batch.count() {
-            let (Some(status), Some(quantity)) = (batch.status(at), batch.quantity(at)) else {
+            let (Some(status), Some(packed)) = (batch.status(at), batch.quantity(at)) else {
                 continue;
             };
             let id = signed(batch.first_id.saturating_add(at as u64));
-            let detached = range.detached.remove(&id).filter(|hold| {
-                status == DETACHED
-                    && hold.product_id == batch.product_id
-                    && hold.quantity == quantity
-            });
+            let detached = range
+                .detached
+                .remove(&id)
+                .filter(|hold| status == DETACHED && hold.product_id == batch.product_id);
+            // A quantity that was changed after the extension is in its own row alone.
+            let quantity = detached.as_ref().map_or(packed, |hold| hold.quantity);
             // A detached hold has its status in a row of its own, and no other has one.
             let is_known = detached.is_some() == (status == DETACHED);
             let (status, end) = match &detached {
@@ -225,8 +267,13 @@ impl AuditState {
                 self.report.find(Check::OrphanOrder, order.id, 1, 0);
             }
             let is_active = status == Some(HoldStatus::Active);
-            let owner = (product, signed(batch.first_id));
-            if range.customers.remove(&id).is_some_and(|of| of != owner || !is_active) {
+            let wanted = StoredCustomer {
+                product_id: product,
+                first_id: signed(batch.first_id),
+                is_active,
+                has_name: true,
+            };
+            if range.customers.remove(&id).is_some_and(|found| found != wanted) {
                 self.report.find(Check::GhostHold, id, 1, 0);
             }
             if is_active {

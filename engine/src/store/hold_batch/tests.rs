@@ -12,13 +12,14 @@ fn holds() -> impl Strategy<Value = Vec<Hold>> {
     let quantity = prop_oneof![8 => 1..=9_u32, 1 => 200..=300_u32, 1 => any::<u32>()];
     let gap = prop_oneof![30 => Just(1_u64), 1 => 2..=9_u64];
     let step = prop_oneof![30 => Just(0_u64), 1 => 1..=2_u64];
-    let hold = (gap, quantity, 0..4_i64, step.clone(), step.clone(), step);
+    let cart = prop_oneof![9 => Just(0_u64), 1 => 1..=u64::MAX];
+    let hold = (gap, (quantity, cart), 0..4_i64, step.clone(), step.clone(), step);
     prop::collection::vec(hold, 0..700).prop_map(|rows| {
         let (mut id, mut product, mut created, mut end) = (40, 3, 1_000, 9_000);
         let deriver = SEED.deriver();
-        let hold = |(gap, quantity, status, of_product, of_creation, of_end): (
+        let hold = |(gap, (quantity, cart), status, of_product, of_creation, of_end): (
             u64,
-            u32,
+            (u32, u64),
             i64,
             u64,
             u64,
@@ -31,12 +32,15 @@ fn holds() -> impl Strategy<Value = Vec<Hold>> {
             Hold {
                 id: HoldId(id),
                 product_id: ProductId(product),
+                sku: None,
                 quantity,
                 status: HoldStatus::from_code(status).expect("a status"),
                 expires_at: Timestamp::from_micros(end),
                 created_at: Timestamp::from_micros(created),
                 token: deriver.token(HoldId(id)),
                 order_id: None,
+                cart_id: (cart > 0).then_some(CartId(cart)),
+                customer: None,
             }
         };
         rows.into_iter().map(hold).collect()
@@ -46,7 +50,9 @@ fn holds() -> impl Strategy<Value = Vec<Hold>> {
 fn reread(row: &HoldBatch) -> Option<HoldBatch> {
     let HoldBatch { first_id, product_id, expires_at, created_at, version, seed, .. } = *row;
     let bare = HoldBatch::unpacked(first_id, product_id, expires_at, created_at, version, seed);
-    bare.with_packed(row.packed_quantities().to_vec(), row.packed_statuses().to_vec())
+    let carts = row.packed_carts().map(<[u8]>::to_vec);
+    bare.with_packed(row.packed_quantities().to_vec(), row.packed_statuses().to_vec())?
+        .with_carts(carts)
 }
 
 proptest! {
@@ -77,6 +83,19 @@ proptest! {
             prop_assert!(pair[0].end_id() <= pair[1].first_id);
             let next = pair[1].hold(0).expect("a hold");
             prop_assert!(!pair[0].is_continued_by(&next));
+        }
+    }
+
+    #[test]
+    fn a_changed_quantity_is_read_back_and_leaves_the_others(holds in holds(), at in any::<prop::sample::Index>(), to in 1..=u32::MAX) {
+        for mut row in HoldBatch::pack(&holds, SEED) {
+            let at = at.index(row.count());
+            let mut expected: Vec<_> = row.holds().map(|(_, hold)| hold).collect();
+            expected[at].quantity = to;
+            row.set_quantity(at, to);
+            prop_assert_eq!(&row.holds().map(|(_, hold)| hold).collect::<Vec<_>>(), &expected);
+            let packed = pack_quantities(&expected.iter().map(|hold| hold.quantity).collect::<Vec<_>>());
+            prop_assert_eq!(row.packed_quantities(), packed);
         }
     }
 
@@ -114,6 +133,9 @@ fn malformed_columns_are_rejected() {
     assert!(row(vec![1; 6], vec![0, 1]).is_none(), "a width of three");
     assert!(row(vec![1], vec![DETACHED + 1]).is_none(), "no status");
     assert!(row(vec![1; 257], vec![0; 257]).is_none(), "too many");
+    let carts = |carts| row(vec![1, 2], vec![0, 1]).and_then(|row| row.with_carts(carts));
+    assert!(carts(None).is_some() && carts(Some(vec![0; 16])).is_some());
+    assert!(carts(Some(vec![])).is_none() && carts(Some(vec![0; 15])).is_none());
 }
 
 #[test]

@@ -9,12 +9,12 @@ use proptest::test_runner::TestRunner;
 use stockade_testkit::MariaDb;
 
 use super::*;
-use crate::ledger::{ProductChange, Rows};
-use crate::model::{Money, ProductId};
+use crate::ledger::{ProductRowChange, Rows};
+use crate::model::ProductId;
 use crate::store::{
-    Batch, CommitError, Owned, ProductInsert, ReadSet, Sequence, Session, Store, StoreOptions,
-    open_store,
+    Batch, CommitError, Owned, ReadSet, Sequence, Session, Store, StoreOptions, open_store,
 };
+use crate::test_support::{insert_product, lamp};
 
 const PRODUCT: ProductId = ProductId(1);
 const STOCK: u64 = 1 << 40;
@@ -38,13 +38,20 @@ enum Change {
     Expire,
     Extend,
     ExtendAndRelease,
+    /// To so many units.
+    Resize(u32),
+    ResizeAndRelease(u32),
+    ExtendAndResize(u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let quantity = prop_oneof![6 => 1..=3_u32, 1 => 250..=300_u32, 1 => 65_000..=66_000_u32];
-    let new =
-        prop::collection::vec((quantity, prop_oneof![9 => Just(0_i64), 1 => Just(1)]), 0..300);
+    let new = quantity.clone();
+    let new = prop::collection::vec((new, prop_oneof![9 => Just(0_i64), 1 => Just(1)]), 0..300);
     let change = prop_oneof![
+        quantity.clone().prop_map(Change::Resize),
+        quantity.clone().prop_map(Change::ResizeAndRelease),
+        quantity.clone().prop_map(Change::ExtendAndResize),
         Just(Change::Release),
         Just(Change::Expire),
         Just(Change::Extend),
@@ -64,10 +71,8 @@ struct World {
 impl World {
     async fn new(url: &str) -> Self {
         let store = open_store(&StoreOptions::at(url)).await.expect("opens");
-        let price = Money::from_minor(100).expect("a price");
-        let (id, name, stock, batch_id) = (PRODUCT, "Lamp", STOCK, 1);
-        let new = ProductInsert { id, name, price, stock, batch_id, key: None };
-        store.insert_product(new).await.expect("inserted");
+        let batch_id = 1;
+        insert_product(store.as_ref(), lamp(PRODUCT, STOCK), batch_id).await;
         Self { store, model: BTreeMap::new(), next: 1, batch_id }
     }
 
@@ -97,14 +102,25 @@ impl World {
         for (id, change) in chosen {
             let hold = self.model.get_mut(&id).expect("is there");
             assert_eq!(rows.holds[&id], *hold, "read as it was left");
-            if matches!(change, Change::Extend | Change::ExtendAndRelease) {
+            if let Change::Resize(to) | Change::ResizeAndRelease(to) | Change::ExtendAndResize(to) =
+                change
+            {
+                changes.quantities.push(QuantityChange { id, from: hold.quantity, to });
+                hold.quantity = to;
+            }
+            if matches!(
+                change,
+                Change::Extend | Change::ExtendAndRelease | Change::ExtendAndResize(_)
+            ) {
                 hold.expires_at = Timestamp::from_micros(hold.expires_at.micros() + 7);
                 changes.extensions.push((id, hold.expires_at));
             }
             let to = match change {
-                Change::Extend => continue,
+                Change::Extend | Change::Resize(_) | Change::ExtendAndResize(_) => continue,
                 Change::Expire => HoldStatus::Expired,
-                Change::Release | Change::ExtendAndRelease => HoldStatus::Released,
+                Change::Release | Change::ExtendAndRelease | Change::ResizeAndRelease(_) => {
+                    HoldStatus::Released
+                }
             };
             hold.status = to;
             changes.hold_moves.push(HoldMove { from: HoldStatus::Active, to, ids: vec![id] });
@@ -118,12 +134,15 @@ impl World {
             let hold = Hold {
                 id,
                 product_id: PRODUCT,
+                sku: None,
                 quantity,
                 status: HoldStatus::Active,
                 expires_at: Timestamp::from_micros(SOON + end),
                 created_at,
                 token: seed.deriver().token(id),
                 order_id: None,
+                cart_id: self.next.is_multiple_of(3).then_some(CartId(self.next)),
+                customer: None,
             };
             changes.new_holds.push(hold.clone());
             self.model.insert(id, hold);
@@ -133,10 +152,10 @@ impl World {
         let is_active = |hold: &&Hold| hold.status == HoldStatus::Active;
         let held = || self.model.values().filter(is_active);
         after.product.held = held().map(|hold| u64::from(hold.quantity)).sum();
-        after.product.stock = STOCK - after.product.held;
+        after.product.set_in_stock(STOCK - after.product.held);
         after.product.version += 1;
         after.next_due = held().map(|hold| hold.expires_at).min();
-        changes.products.push(ProductChange { before, after });
+        changes.products.push(ProductRowChange { before, after });
         self.batch_id += 1;
         let fences = BTreeMap::new();
         let batch = Batch {
@@ -157,7 +176,7 @@ impl World {
             assert_eq!(stored.map(|(hold, _)| hold).as_ref(), self.model.get(&HoldId(id)));
         }
         let owners = self.store.owners(Owned::Hold, &ids).await.expect("reads");
-        assert!(owners.len() == self.model.len() && owners.values().all(|of| *of == PRODUCT));
+        assert!(owners.len() == self.model.len() && owners.values().all(|of| of[..] == [PRODUCT]));
         let report = self.store.audit().await.expect("audits");
         assert!(report.findings.is_empty(), "{:?}", report.findings);
         // All active holds are due, and a read counts them as returned.
@@ -243,12 +262,15 @@ fn all_transitions_of_a_row_are_one_update() {
     let hold = |id| Hold {
         id: HoldId(id),
         product_id: PRODUCT,
+        sku: None,
         quantity: 2,
         status: HoldStatus::Active,
         expires_at: at,
         created_at: at,
         token: TokenSeed(1).deriver().token(HoldId(id)),
         order_id: None,
+        cart_id: None,
+        customer: None,
     };
     let mut read = HoldRows::default();
     let holds: Vec<Hold> = [5, 6, 7, 20].map(hold).into();

@@ -166,7 +166,14 @@ async fn migrate_once(connection: &mut MySqlConnection) -> StoreResult<()> {
     // fails harmlessly where the table does not exist yet.
     let half_done = format!("DELETE FROM {} WHERE success = FALSE", stockade_migrations::TABLE);
     let _ = connection.execute(AssertSqlSafe(half_done)).await;
-    let done = stockade_migrations::mysql().run_direct(None, &mut *connection, false).await;
+    let mut done = stockade_migrations::mysql().run_direct(None, &mut *connection, false).await;
+    while let Err(MigrateError::ExecuteMigration(error, version)) = &done {
+        if !is_duplicate_column(error) {
+            break;
+        }
+        record_half_done(connection, *version).await?;
+        done = stockade_migrations::mysql().run_direct(None, &mut *connection, false).await;
+    }
     done.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             store_error(error)
@@ -174,4 +181,24 @@ async fn migrate_once(connection: &mut MySqlConnection) -> StoreResult<()> {
         MigrateError::Dirty(_) => StoreError::new(Fault::Conflict, error),
         error => StoreError::new(Fault::Fatal, error),
     })
+}
+
+/// Returns whether a column is there that a migration adds: it was run before, by a
+/// process that died before it recorded that.
+fn is_duplicate_column(error: &sqlx::Error) -> bool {
+    server_error_number(error) == Some(1060)
+}
+
+/// Records that a migration was run. Its statement has committed the record of its
+/// begin, also where it failed.
+async fn record_half_done(connection: &mut MySqlConnection, version: i64) -> StoreResult<()> {
+    let table = stockade_migrations::TABLE;
+    let sql =
+        format!("UPDATE {table} SET success = TRUE WHERE version = {version} AND success = FALSE");
+    let recorded = connection.execute(AssertSqlSafe(sql)).await.map_err(store_error)?;
+    if recorded.rows_affected() == 1 {
+        return Ok(());
+    }
+    let why = format!("migration {version} adds a column that is there, and is not recorded");
+    Err(StoreError::new(Fault::Fatal, why))
 }

@@ -1,9 +1,12 @@
 //! Steps of the deletion on rows that plain SQL has written, on SQLite and MariaDB.
 
+mod orders;
+
 use stockade_testkit::{MariaDb, TempDb};
 
 use super::*;
 use crate::store::mysql::MySqlDatabase;
+use crate::store::order_lines::StoredLine;
 use crate::store::sqlite::SqliteDatabase;
 use crate::store::statement::{execute, fetch_optional};
 use crate::store::statements::hex;
@@ -37,15 +40,16 @@ fn holds(count: u64, at: i64, status: usize) -> String {
 /// Orders of the holds from 1 on, with the hold's id for an id.
 fn orders(count: u64, at: i64, status: i64) -> String {
     format!(
-        "INSERT INTO stockade_orders (id, hold_id, product_id, qty, status, disposition, secret, \
-         created_at, updated_at, due_at) {} i, i, 1, 1, {status}, 0, \
-         x'00112233445566778899aabbccddeeff', {at}, {at}, NULL FROM n",
+        "INSERT INTO stockade_orders (id, hold_id, product_id, qty, price, status, disposition, \
+         flags, secret, amount, currency, refunded, version, created_at, updated_at, due_at) \
+         {} i, i, 1, 1, 100, {status}, 0, 0, x'00112233445566778899aabbccddeeff', 100, 'EUR', 0, \
+         1, {at}, {at}, NULL FROM n",
         numbers(count)
     )
 }
 
-const PRODUCT: &str = "INSERT INTO stockade_products (id, name, price, stock, held, pending, sold, \
-     received, version, fence, next_due, created_at) VALUES (1, 'Lamp', 1, 0, 0, 0, 1000, 1000, 1, \
+const PRODUCT: &str = "INSERT INTO stockade_products (id, name, price, currency, stock, held, pending, \
+     sold, received, version, fence, next_due, created_at) VALUES (1, 'Lamp', 1, 'EUR', 0, 0, 0, 1000, 1000, 1, \
      0, NULL, 1)";
 
 async fn write<D: Database>(database: &D, sql: &str) {
@@ -143,7 +147,7 @@ async fn check_steps<D: Database>(store: &dyn Store, database: &D) {
     let payments =
         rows(502, &|at| format!("({}, {hash}, {at}, NULL, 0, 0, {}, 1)", key(at), at % 2));
     let payments = format!(
-        "INSERT INTO stockade_payments (idempotency_key, body_hash, order_id, secret, outcome, \
+        "INSERT INTO stockade_payments (idempotency_key, fingerprint, order_id, secret, outcome, \
          answer, waiting, received_at) VALUES {payments}"
     );
     write(database, &payments).await;
@@ -190,10 +194,12 @@ async fn mariadb_deletes_in_bounded_steps() {
 /// What a step has read of a cancelled order of the hold 1.
 fn cancelled() -> (Links, HoldRow) {
     let at = Timestamp::from_micros(1);
-    let status = OrderStatus::Cancelled;
-    let order =
-        OrderOfHold { hold_id: 1, id: 1, product_id: 1, quantity: 1, status, updated_at: at };
-    let links = Links { orders: BTreeMap::from([(1, order)]), ..Links::default() };
+    let order = OldOrder::cancelled(1, at, [StoredLine::new(1, 1, 1, 100)]);
+    let links = Links {
+        lines: BTreeMap::from([(1, 1)]),
+        orders: BTreeMap::from([(1, order)]),
+        ..Links::default()
+    };
     let row = HoldRow {
         first_id: 1,
         end_id: 2,
@@ -203,6 +209,7 @@ fn cancelled() -> (Links, HoldRow) {
         active: 0,
         detached: 0,
         converted: 1,
+        has_carts: false,
     };
     (links, row)
 }
@@ -217,13 +224,15 @@ async fn an_order_that_has_changed_meanwhile_is_not_deleted() {
     let before = Timestamp::from_micros(10);
     let cutoffs = Cutoffs { holds: before, orders: Some(before) };
     // Paid, or cancelled still and to be refunded since.
-    for (status, at, fault) in
-        [(1, 1, Some(Fault::Conflict)), (2, 10, Some(Fault::Conflict)), (2, 9, None)]
+    for (status, version, at, fault) in
+        [(1, 2, 1, Some(Fault::Conflict)), (2, 1, 10, Some(Fault::Conflict)), (2, 1, 9, None)]
     {
         write(&database, "DELETE FROM stockade_hold_batches").await;
         write(&database, &holds(1, 1, 1)).await;
         write(&database, "DELETE FROM stockade_orders").await;
         write(&database, &orders(1, at, status)).await;
+        let raise = format!("UPDATE stockade_orders SET version = {version}");
+        write(&database, &raise).await;
         let (links, row) = cancelled();
         let mut connection = database.pools().writer().await.expect("a connection");
         let deletions = links.deletions(&[row], cutoffs);

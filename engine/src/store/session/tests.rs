@@ -7,16 +7,17 @@ use std::sync::Arc;
 use stockade_testkit::{MariaDb, TempDb};
 
 use crate::ledger::{
-    Changes, HoldMove, LedgerEvent, OrderMove, OrderRow, PaymentRow, ProductChange, ProductRow,
+    Changes, HoldMove, LedgerEvent, OrderMove, OrderRow, PaymentRow, PaymentTerms, ProductRow,
+    ProductRowChange,
 };
 use crate::model::{
-    EventKind, Hold, HoldId, HoldStatus, Money, Order, OrderId, OrderStatus, Outcome,
-    PaymentDisposition, PaymentStatus, PaymentToken, Product, ProductId, Timestamp, Token,
-    TokenSeed,
+    EventKind, Hold, HoldId, HoldStatus, OrderId, OrderStatus, Outcome, PaymentDisposition,
+    PaymentStatus, Product, ProductId, Timestamp, TokenSeed,
 };
 use crate::store::{
-    Batch, CommitError, Fault, ProductInsert, ReadSet, Store, StoreError, StoreOptions, open_store,
+    Batch, CommitError, Fault, ReadSet, Store, StoreError, StoreOptions, open_store,
 };
+use crate::test_support::{insert_product, lamp, order_of};
 
 const PRODUCT: ProductId = ProductId(1);
 const SEED: TokenSeed = TokenSeed(5);
@@ -27,9 +28,7 @@ async fn store() -> Arc<dyn Store> {
 
 async fn store_at(url: &str) -> Arc<dyn Store> {
     let store = open_store(&StoreOptions::at(url)).await.expect("opens");
-    let price = Money::from_minor(100).expect("a price");
-    let new = ProductInsert { id: PRODUCT, name: "Lamp", price, stock: 5, batch_id: 1, key: None };
-    store.insert_product(new).await.expect("inserted");
+    insert_product(store.as_ref(), lamp(PRODUCT, 5), 1).await;
     store
 }
 
@@ -37,14 +36,14 @@ async fn store_at(url: &str) -> Arc<dyn Store> {
 async fn write(
     store: &Arc<dyn Store>,
     id: u64,
-    change: impl FnOnce(&mut ProductChange, &mut Changes),
+    change: impl FnOnce(&mut ProductRowChange, &mut Changes),
 ) -> Result<(), Fault> {
     let mut session = store.session().await.expect("a session");
     let (products, holds) = (vec![PRODUCT], vec![HoldId(7)]);
     let read_set = ReadSet { products, holds, ..ReadSet::default() };
     let loaded = session.begin(&read_set).await.expect("begins");
     let before = loaded.rows.products[&PRODUCT].clone();
-    let mut product = ProductChange { after: before.clone(), before };
+    let mut product = ProductRowChange { after: before.clone(), before };
     let mut changes = Changes::default();
     change(&mut product, &mut changes);
     changes.products.push(product);
@@ -72,24 +71,25 @@ fn hold(status: HoldStatus) -> Hold {
     let expires_at = Timestamp::from_micros(i64::MAX / 2);
     let (id, token) = (HoldId(7), SEED.deriver().token(HoldId(7)));
     let (product_id, created_at, order_id) = (PRODUCT, at, None);
-    Hold { id, product_id, quantity: 2, status, expires_at, created_at, token, order_id }
+    Hold {
+        id,
+        product_id,
+        sku: None,
+        quantity: 2,
+        status,
+        expires_at,
+        created_at,
+        token,
+        order_id,
+        cart_id: None,
+        customer: None,
+    }
 }
 
 fn order() -> OrderRow {
-    let at = Timestamp::from_micros(1_000);
-    let payment_token = PaymentToken { order_id: OrderId(3), secret: Token(2) };
-    let order = Order {
-        id: OrderId(3),
-        hold_id: HoldId(7),
-        product_id: PRODUCT,
-        quantity: 2,
-        status: OrderStatus::Paid,
-        payment_disposition: PaymentDisposition::None,
-        payment_token,
-        created_at: at,
-        updated_at: at,
-    };
-    OrderRow { order, due_at: None }
+    let mut row = order_of(OrderId(3), &[(HoldId(7), PRODUCT, 2)]);
+    row.order.status = OrderStatus::Paid;
+    row
 }
 
 /// A hold that was released, and an order that was paid.
@@ -149,7 +149,7 @@ async fn a_product_that_has_changed_is_not_overwritten() {
     assert_eq!(lost.await, Err(Fault::Conflict));
     let wrong = write(&store, 4, |product, _| {
         product.after.product.version += 1;
-        product.after.product.stock += 1;
+        product.after.product.in_stock += 1;
     });
     assert_eq!(wrong.await, Err(Fault::Invariant), "the sum of the units must stay");
     let (stored, _) = store.product(PRODUCT).await.expect("reads").expect("is there");
@@ -168,7 +168,7 @@ async fn a_single_round_trip_on_a_product_that_has_changed_writes_nothing() {
         after.product.version += 1;
         let token = SEED.deriver().token(HoldId(id));
         let new = Hold { id: HoldId(id), token, ..hold(HoldStatus::Active) };
-        let products = vec![ProductChange { before, after }];
+        let products = vec![ProductRowChange { before, after }];
         let changes = Changes { products, new_holds: vec![new], ..Changes::default() };
         let (fences, now) = (BTreeMap::new(), Timestamp::from_micros(1));
         let batch =
@@ -211,8 +211,8 @@ async fn due_rows_are_loaded_only_where_they_may_be_needed() {
         let of = |id, expires_at| Hold { id, expires_at, quantity: 1, ..hold(HoldStatus::Active) };
         let far = at(i64::MAX / 2);
         changes.new_holds = vec![of(dead, at(2_000)), of(alive, far), of(other, at(3_000))];
-        let Product { stock, held, version, .. } = &mut product.after.product;
-        (*stock, *held, *version) = (*stock - 3, *held + 3, *version + 1);
+        let Product { in_stock, held, version, .. } = &mut product.after.product;
+        (*in_stock, *held, *version) = (*in_stock - 3, *held + 3, *version + 1);
         product.after.next_due = Some(at(2_000));
     });
     written.await.expect("written");
@@ -242,10 +242,14 @@ async fn due_rows_are_loaded_only_where_they_may_be_needed() {
 fn payment(waiting: bool) -> PaymentRow {
     PaymentRow {
         key: format!("waits: {waiting}"),
-        body_hash: [1; 32],
+        fingerprint: [1; 32],
         order_id: OrderId(3),
         secret: None,
         outcome: Outcome::Success,
+        terms: PaymentTerms {
+            reference: Some("stripe/pi_1".to_owned()),
+            ..PaymentTerms::default()
+        },
         answer: PaymentStatus::Recorded,
         waiting,
         received_at: Timestamp::from_micros(1_000),
@@ -295,6 +299,7 @@ async fn events_are_read_from_the_middle_of_a_row() {
         order_id: None,
         quantity: 1,
         version: 2,
+        details: None,
     };
     let kinds_written = [EventKind::HoldCreated, EventKind::HoldReleased, EventKind::HoldExpired];
     let written = write(&store, 2, |product, changes| {
@@ -306,8 +311,7 @@ async fn events_are_read_from_the_middle_of_a_row() {
         let events = store.events_after(cursor, limit).await.expect("reads");
         events.into_iter().map(|event| event.kind).collect::<Vec<_>>()
     };
-    // The first of all is the product's own stock.
-    let first = store.events_after(0, 9).await.expect("reads")[1].cursor;
+    let first = store.events_after(0, 9).await.expect("reads")[0].cursor;
     assert_eq!(kinds(first - 1, 9).await, kinds_written);
     assert_eq!(kinds(first, 9).await, kinds_written[1..]);
     assert_eq!(kinds(first, 1).await, kinds_written[1..2]);

@@ -4,9 +4,10 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::*;
 use crate::clock::HostClock;
-use crate::model::{Money, ProductId};
+use crate::model::ProductId;
 use crate::store::time::tests::SetClock;
-use crate::store::{ProductInsert, Sequence, open_store};
+use crate::store::{Sequence, open_store};
+use crate::test_support::{insert_product, lamp};
 
 #[test]
 fn result_codes_are_classified() {
@@ -97,9 +98,7 @@ async fn a_clock_that_was_an_hour_ahead_does_not_stop_time_after_a_restart() {
         host.step(secs(ahead));
         let batch_id = store.draw(Sequence::Batch, 1).await.expect("drawn");
         let id = ProductId(store.draw(Sequence::Product, 1).await.expect("drawn"));
-        let price = Money::from_minor(100).expect("a price");
-        let new = ProductInsert { id, name: "Lamp", price, stock: 0, batch_id, key: None };
-        store.insert_product(new).await.expect("inserted");
+        insert_product(store.as_ref(), lamp(id, 0), batch_id).await;
         store.close().await;
     }
 }

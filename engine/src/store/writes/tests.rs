@@ -3,34 +3,28 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::ledger::Changes;
+use crate::ledger::{Changes, CustomerHold, PaymentTerms};
 use crate::model::{
-    Hold, HoldId, Money, Outcome, PaymentStatus, Product, ProductId, Token, TokenSeed,
+    Hold, HoldId, HoldStatus, Outcome, PaymentStatus, Product, ProductId, Token, TokenSeed,
 };
+use crate::store::sqlite::SqliteDatabase;
+use crate::test_support::lamp;
 
 const AT: Timestamp = Timestamp::from_micros(17);
 
 fn before(id: u64) -> ProductRow {
-    let product = Product {
-        id: ProductId(id),
-        name: "Lamp".to_owned(),
-        price: Money::from_minor(100).expect("a price"),
-        stock: 11,
-        held: 12,
-        pending: 13,
-        sold: 14,
-        version: 15,
-    };
+    let product =
+        Product { held: 12, pending: 13, sold: 14, version: 15, ..lamp(ProductId(id), 11) };
     ProductRow { product, received: 50, fence: 16, next_due: Some(AT) }
 }
 
 /// One unit is held.
-fn change(before: ProductRow) -> ProductChange {
+fn change(before: ProductRow) -> ProductRowChange {
     let mut after = before.clone();
-    after.product.stock -= 1;
+    after.product.set_in_stock(after.product.in_stock - 1);
     after.product.held += 1;
     after.product.version += 1;
-    ProductChange { before, after }
+    ProductRowChange { before, after }
 }
 
 fn batch<'a>(
@@ -42,7 +36,7 @@ fn batch<'a>(
 }
 
 /// The UPDATE of these changes, with product 7 under a lease.
-fn update(products: Vec<ProductChange>, lease: u64, is_speculative: bool) -> String {
+fn update(products: Vec<ProductRowChange>, lease: u64, is_speculative: bool) -> String {
     let changes = Changes { products, ..Changes::default() };
     let fences = BTreeMap::from([(ProductId(7), lease)]);
     let statement = update_products::<()>(&batch(&changes, &fences, is_speculative));
@@ -53,12 +47,21 @@ fn update(products: Vec<ProductChange>, lease: u64, is_speculative: bool) -> Str
 fn a_speculative_update_guards_all_numbers_of_a_product() {
     let guarded = "UPDATE stockade_products SET stock = 10, held = 13, version = version + 1 \
                    WHERE id IN (7) AND version = 15 AND stock = 11 AND held = 12 \
-                   AND pending = 13 AND sold = 14 AND received = 50 AND fence = 16 AND";
+                   AND pending = 13 AND sold = 14 AND returned = 0 AND received = 50 \
+                   AND fence = 16 AND";
     let sql = update(vec![change(before(7))], 16, true);
-    assert_eq!(sql, format!("{guarded} COALESCE(next_due, -1) = 17"));
+    let terms = "AND safety_stock = 0 AND archived = 0 \
+                 AND COALESCE(on_sale_from, on_sale_until) IS NULL";
+    assert_eq!(sql, format!("{guarded} COALESCE(next_due, -1) = 17 {terms}"));
     let none_due = ProductRow { next_due: None, ..before(7) };
     let sql = update(vec![change(none_due)], 16, true);
-    assert_eq!(sql, format!("{guarded} COALESCE(next_due, -1) = -1"));
+    assert_eq!(sql, format!("{guarded} COALESCE(next_due, -1) = -1 {terms}"));
+    let mut on_sale = before(7);
+    on_sale.product.on_sale_until = Some(Timestamp::from_micros(99));
+    let sql = update(vec![change(on_sale)], 16, true);
+    let ends = "AND COALESCE(on_sale_from, -9223372036854775808) = -9223372036854775808 \
+                AND COALESCE(on_sale_until, -9223372036854775808) = 99";
+    assert!(sql.ends_with(ends), "{sql}");
 }
 
 #[test]
@@ -97,10 +100,11 @@ fn an_order_and_an_event_that_waits_for_it_check_for_each_other() {
         let (secret, answer, received_at) = (None, PaymentStatus::Recorded, AT);
         PaymentRow {
             key,
-            body_hash: [0; 32],
+            fingerprint: [0; 32],
             order_id,
             secret,
             outcome,
+            terms: PaymentTerms::default(),
             answer,
             waiting,
             received_at,
@@ -127,10 +131,25 @@ fn written(customer: Option<&str>) -> Vec<String> {
     let at = Timestamp::from_micros(1);
     let (status, token) = (HoldStatus::Active, Token(1));
     let (expires_at, created_at, order_id) = (at, at, None);
-    let hold =
-        Hold { id, product_id, quantity: 1, status, expires_at, created_at, token, order_id };
-    let for_customer =
-        |customer: &str| CustomerHold { product_id, customer: customer.into(), hold_id: id };
+    let hold = Hold {
+        id,
+        product_id,
+        sku: None,
+        quantity: 1,
+        status,
+        expires_at,
+        created_at,
+        token,
+        order_id,
+        cart_id: None,
+        customer: None,
+    };
+    let for_customer = |customer: &str| CustomerHold {
+        product_id,
+        customer: customer.into(),
+        hold_id: id,
+        is_active: true,
+    };
     let changes = Changes {
         new_holds: vec![hold],
         customer_holds: customer.map(for_customer).into_iter().collect(),
@@ -138,13 +157,14 @@ fn written(customer: Option<&str>) -> Vec<String> {
     };
     let fences = BTreeMap::new();
     let batch = batch(&changes, &fences, false);
-    let statements = writes::<()>(&batch, &HoldRows::default(), "rows_affected", "NULL");
+    let statements = writes::<SqliteDatabase, ()>(&batch, &HoldRows::default());
     let statements = statements.expect("no hold is moved");
     assert!(
         statements.iter().all(|statement| statement.is_self_checking),
         "it needs no second round trip"
     );
-    let table = |it: &Statement<()>| it.sql.split(' ').nth(2).map(str::to_owned);
+    let table =
+        |it: &Statement<()>| it.sql.split(" INTO ").nth(1)?.split(' ').next().map(str::to_owned);
     statements.iter().filter_map(table).collect()
 }
 
@@ -152,7 +172,12 @@ fn written(customer: Option<&str>) -> Vec<String> {
 fn only_a_hold_with_a_customer_writes_one() {
     let without = ["stockade_hold_batches", "stockade_outbox"];
     assert_eq!(written(None), without);
-    let with = ["stockade_hold_batches", "stockade_customer_holds", "stockade_outbox"];
+    let with = [
+        "stockade_hold_batches",
+        "stockade_customers",
+        "stockade_customer_holds",
+        "stockade_outbox",
+    ];
     assert_eq!(written(Some("o'hara")), with);
 }
 

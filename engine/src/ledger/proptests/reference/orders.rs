@@ -1,0 +1,482 @@
+//! Orders, their payments and refunds in the reference model.
+
+use super::{OrderState, ReferenceModel};
+use crate::ledger::{Answer, CommandResult, OrderTerms, PaymentRow, PaymentTerms, Refund, Refusal};
+use crate::model::{
+    EventKind, Hold, HoldStatus, LineUnits, Money, Order, OrderId, OrderLine, OrderLines,
+    OrderStatus, OrderedHold, Outcome, PaymentDisposition, PaymentStatus, PaymentToken, ProductId,
+    ProductRef, Token,
+};
+
+impl OrderState {
+    /// The first line's product.
+    fn home(&self) -> ProductId {
+        self.order.lines.first().product_id
+    }
+
+    fn products(&self) -> Vec<ProductId> {
+        self.order.lines.iter().map(|line| line.product_id).collect()
+    }
+
+    /// Pending units of a product.
+    pub fn pending(&self, id: ProductId) -> u64 {
+        let counts = match self.order.status {
+            OrderStatus::PendingPayment => true,
+            _ => self.is_lingering && id != self.home(),
+        };
+        if counts { self.units(id) } else { 0 }
+    }
+
+    /// Sold units of a product, and returned ones.
+    pub fn sold(&self, id: ProductId) -> (u64, u64) {
+        let lines = self.order.lines.iter().filter(|line| line.product_id == id);
+        match self.order.status {
+            OrderStatus::PendingPayment | OrderStatus::Cancelled => (0, 0),
+            _ => lines.fold((0, 0), |(sold, returned), line| {
+                let kept = u64::from(line.quantity - line.refunded);
+                (sold + kept, returned + u64::from(line.returned))
+            }),
+        }
+    }
+
+    fn units(&self, id: ProductId) -> u64 {
+        let lines = self.order.lines.iter().filter(|line| line.product_id == id);
+        lines.map(|line| u64::from(line.quantity)).sum()
+    }
+}
+
+impl ReferenceModel {
+    /// Makes one order of holds, all or none.
+    pub(super) fn order_holds(
+        &mut self,
+        id: OrderId,
+        secret: Token,
+        holds: &[OrderedHold],
+        terms: &OrderTerms,
+    ) -> CommandResult {
+        let refusals: Vec<Refusal> =
+            holds.iter().filter_map(|used| self.check_hold(used).err()).collect();
+        match refusals.as_slice() {
+            [] => {}
+            [only] if holds.len() == 1 => return Err(only.clone()),
+            _ => return Err(Refusal::UnusableHolds(refusals)),
+        }
+        let mut others = self.orders.values();
+        let taken = |other: &&OrderState| other.order.reference == terms.reference;
+        if terms.reference.is_some()
+            && let Some(other) = others.find(taken)
+        {
+            return Err(Refusal::ReferenceTaken(other.order.id));
+        }
+        let held: Vec<Hold> = holds.iter().map(|used| self.holds[&used.hold_id].clone()).collect();
+        let products = || held.iter().map(|hold| self.products[&hold.product_id].terms.clone());
+        let currency = terms.currency.or(products().next().map(|product| product.currency));
+        let currency = currency.expect("an order has a hold");
+        if products().any(|product| product.currency != currency) {
+            return Err(Refusal::MixedCurrencies(currency));
+        }
+        let minor = |money: Money| money.to_minor(currency);
+        let prices = held.iter().zip(products());
+        let sum = prices
+            .map(|(hold, product)| minor(product.price).expect("fits") * i64::from(hold.quantity));
+        let sum = Money::from_minor_of(sum.sum(), currency).expect("not negative");
+        let amount = terms.amount.unwrap_or(sum);
+        if minor(amount).is_err() {
+            return Err(Refusal::AmountDecimals(currency));
+        }
+        let mut lines = held.iter().zip(1..).map(|(hold, line)| OrderLine {
+            line,
+            hold_id: hold.id,
+            product_id: hold.product_id,
+            sku: self.products[&hold.product_id].terms.sku.clone(),
+            quantity: hold.quantity,
+            price: self.products[&hold.product_id].terms.price,
+            refunded: 0,
+            returned: 0,
+        });
+        let first = lines.next().expect("an order has a hold");
+        let ttl = terms.payment_ttl.or(self.policy.payment_ttl);
+        let customer = held.iter().find_map(|hold| hold.customer.clone());
+        let order = Order {
+            id,
+            lines: OrderLines::new(first, lines.collect()),
+            status: OrderStatus::PendingPayment,
+            payment_token: PaymentToken { order_id: id, secret },
+            payment_disposition: PaymentDisposition::None,
+            amount,
+            currency,
+            refunded_amount: Money::ZERO,
+            reference: terms.reference.clone(),
+            customer,
+            pay_until: ttl.map(|ttl| self.now.after(ttl)),
+            created_at: self.now,
+            updated_at: self.now,
+        };
+        for hold in held {
+            self.holds.insert(hold.id, Hold { status: HoldStatus::Converted, ..hold });
+        }
+        self.orders.insert(id, OrderState::new(order));
+        self.emit_lines(EventKind::OrderCreated, id);
+        self.apply_early(id, secret);
+        self.answer(id)
+    }
+
+    fn check_hold(&self, used: &OrderedHold) -> Result<(), Refusal> {
+        let hold_id = used.hold_id;
+        let of = self.hold(hold_id)?.product_id;
+        match &used.product {
+            Some(ProductRef::Id(asked)) if *asked != of => {
+                Err(Refusal::ProductMismatch { hold_id, asked: *asked })
+            }
+            Some(ProductRef::Sku(asked)) if self.product_of_sku(asked) != Some(of) => {
+                Err(Refusal::SkuMismatch { hold_id, asked: asked.clone() })
+            }
+            _ => self.active_hold(hold_id).map(drop),
+        }
+    }
+
+    /// Applies the payments that arrived before their order, in order of arrival.
+    fn apply_early(&mut self, id: OrderId, right: Token) {
+        for at in 0..self.inbox.len() {
+            let event = &mut self.inbox[at];
+            if event.order_id != id || !event.waiting {
+                continue;
+            }
+            event.waiting = false;
+            let PaymentRow { outcome, terms, secret, received_at, .. } = event.clone();
+            let is_over = received_at.after(self.policy.early_payment_ttl) <= self.now;
+            if is_over && secret.is_none() {
+                continue;
+            }
+            if secret.is_none_or(|it| it == right) {
+                self.pay(id, outcome, &terms);
+            } else {
+                self.emit_alone(EventKind::PaymentConflict, id);
+            }
+        }
+    }
+
+    /// Records a payment event that was not recorded before.
+    pub(super) fn record_payment(&mut self, mut event: PaymentRow) -> CommandResult {
+        let id = event.order_id;
+        if let Some(state) = self.orders.get(&id) {
+            let right = state.order.payment_token.secret;
+            if event.secret.is_some_and(|secret| secret != right) {
+                return Err(Refusal::WrongPaymentToken(id));
+            }
+            self.settle(id);
+            let before = self.orders[&id].order.status;
+            self.pay(id, event.outcome, &event.terms);
+            let is_applied = self.orders[&id].order.status != before;
+            event.answer =
+                if is_applied { PaymentStatus::Applied } else { PaymentStatus::Recorded };
+            event.waiting = false;
+        } else if event.outcome == Outcome::Neutral {
+            event.answer = PaymentStatus::Recorded;
+            event.waiting = false;
+        }
+        let answer = event.answer;
+        self.inbox.push(event);
+        Ok(Answer::Payment(answer))
+    }
+
+    /// Applies a payment's outcome to an existing order.
+    fn pay(&mut self, id: OrderId, outcome: Outcome, terms: &PaymentTerms) {
+        let state = &self.orders[&id];
+        let (order, is_closed) = (state.order.clone(), state.is_closed);
+        let is_right = terms.amount.is_none_or(|amount| amount == order.amount)
+            && terms.currency.is_none_or(|currency| currency == order.currency);
+        let is_second = match (&state.paid_by, &terms.reference) {
+            (Some(first), Some(second)) => first != second,
+            _ => false,
+        };
+        let untouched = order.payment_disposition == PaymentDisposition::None;
+        let failed = matches!(outcome, Outcome::Failure | Outcome::Cancelled);
+        match (order.status, outcome) {
+            (_, Outcome::Neutral) => {}
+            (OrderStatus::PendingPayment, Outcome::Success) if is_right => {
+                self.set_order(id, OrderStatus::Paid, PaymentDisposition::None);
+                self.note_payer(id, terms);
+                self.emit_lines(EventKind::OrderPaid, id);
+            }
+            (OrderStatus::PendingPayment, Outcome::Success) => {
+                self.set_order(id, order.status, PaymentDisposition::AmountMismatch);
+                self.emit_alone(EventKind::PaymentAmountMismatch, id);
+            }
+            (OrderStatus::PendingPayment, Outcome::Failure)
+                if !self.policy.failed_payment_grace.is_zero() =>
+            {
+                let last = self.now.after(self.policy.failed_payment_grace);
+                if let Some(state) = self.orders.get_mut(&id)
+                    && !state.has_failed
+                {
+                    state.has_failed = true;
+                    let end = state.order.pay_until;
+                    state.order.pay_until = Some(end.map_or(last, |end| end.min(last)));
+                }
+                self.emit_alone(EventKind::PaymentAttemptFailed, id);
+            }
+            (OrderStatus::PendingPayment, _) => self.cancel(id),
+            (OrderStatus::Cancelled, Outcome::Success) if untouched => {
+                let has_stock = self.orders[&id].products().into_iter().all(|product| {
+                    let units = i128::from(self.orders[&id].units(product));
+                    self.products[&product].stock >= units
+                });
+                if self.policy.re_reserve && !is_closed && is_right && has_stock {
+                    for line in order.lines.iter() {
+                        self.add_stock(line.product_id, -i128::from(line.quantity));
+                    }
+                    self.set_order(id, OrderStatus::Paid, PaymentDisposition::ReReserved);
+                    self.note_payer(id, terms);
+                    self.emit_lines(EventKind::OrderPaid, id);
+                } else {
+                    self.set_order(id, OrderStatus::Cancelled, PaymentDisposition::NeedsRefund);
+                    self.emit_alone(EventKind::PaymentNeedsRefund, id);
+                }
+            }
+            (OrderStatus::Cancelled, _) => {}
+            // Of a paid order, refunded or not.
+            (_, Outcome::Success) if is_second => {
+                self.set_order(id, order.status, PaymentDisposition::NeedsRefund);
+                self.emit_alone(EventKind::PaymentDuplicate, id);
+            }
+            _ if failed => self.emit_alone(EventKind::PaymentConflict, id),
+            _ => {}
+        }
+    }
+
+    fn note_payer(&mut self, id: OrderId, terms: &PaymentTerms) {
+        if let Some(state) = self.orders.get_mut(&id) {
+            state.paid_by.clone_from(&terms.reference);
+        }
+    }
+
+    /// Cancels a pending order at once. The money of a wrong amount is owed then.
+    fn cancel(&mut self, id: OrderId) {
+        let order = self.orders[&id].order.clone();
+        let disposition = match order.payment_disposition {
+            PaymentDisposition::AmountMismatch => PaymentDisposition::NeedsRefund,
+            other => other,
+        };
+        self.set_order(id, OrderStatus::Cancelled, disposition);
+        for line in order.lines.iter() {
+            self.add_stock(line.product_id, line.quantity.into());
+        }
+    }
+
+    /// Cancels an order that is due. Its units of other products than the first line's
+    /// linger until the store meets all its products in one transaction.
+    pub(super) fn cancel_due(&mut self, id: OrderId) {
+        self.cancel(id);
+        let lingering = self.lingering(id);
+        lingering.iter().for_each(|(product, units)| self.add_stock(*product, -units));
+        if let Some(state) = self.orders.get_mut(&id) {
+            state.is_lingering = !lingering.is_empty();
+        }
+    }
+
+    /// Lets what lingers of a cancelled order return.
+    pub fn settle(&mut self, id: OrderId) {
+        if self.orders.get(&id).is_some_and(|state| state.is_lingering) {
+            for (product, units) in self.lingering(id) {
+                self.add_stock(product, units);
+            }
+            if let Some(state) = self.orders.get_mut(&id) {
+                state.is_lingering = false;
+            }
+        }
+    }
+
+    fn lingering(&self, id: OrderId) -> Vec<(ProductId, i128)> {
+        let state = &self.orders[&id];
+        let lines = state.order.lines.iter().filter(|line| line.product_id != state.home());
+        lines.map(|line| (line.product_id, line.quantity.into())).collect()
+    }
+
+    /// Returns an order as it is now.
+    fn settled(&mut self, id: OrderId) -> Result<Order, Refusal> {
+        self.settle(id);
+        let state = self.orders.get(&id).ok_or(Refusal::NoOrder(id))?;
+        Ok(state.order.clone())
+    }
+
+    pub(super) fn extend_order(
+        &mut self,
+        id: OrderId,
+        ttl: Option<std::time::Duration>,
+    ) -> CommandResult {
+        let order = self.settled(id)?;
+        match order.status {
+            OrderStatus::PendingPayment => {}
+            OrderStatus::Cancelled => return Err(Refusal::OrderCancelled(id)),
+            _ => return Err(Refusal::AlreadyPaid(id)),
+        }
+        let longest = self.policy.payment_ttl_max;
+        let ttl = ttl.unwrap_or(self.policy.payment_ttl.unwrap_or(longest));
+        let wanted = self.now.after(ttl).min(order.created_at.after(longest));
+        if let Some(end) = order.pay_until.filter(|end| *end < wanted) {
+            assert!(self.now < end, "an order that is due is cancelled");
+            if let Some(state) = self.orders.get_mut(&id) {
+                state.order.pay_until = Some(wanted);
+            }
+            self.emit_alone(EventKind::OrderExtended, id);
+        }
+        self.answer(id)
+    }
+
+    pub(super) fn cancel_order(&mut self, id: OrderId) -> CommandResult {
+        match self.settled(id)?.status {
+            OrderStatus::PendingPayment => {
+                self.cancel(id);
+                if let Some(state) = self.orders.get_mut(&id) {
+                    state.is_closed = true;
+                }
+            }
+            OrderStatus::Cancelled => {}
+            _ => return Err(Refusal::AlreadyPaid(id)),
+        }
+        self.answer(id)
+    }
+
+    pub(super) fn name_payment(&mut self, id: OrderId, name: &str) -> CommandResult {
+        self.settled(id)?;
+        let of = *self.payment_names.entry(name.to_owned()).or_insert(id);
+        if of == id { self.answer(id) } else { Err(Refusal::ReferenceTaken(of)) }
+    }
+
+    pub(super) fn refund(&mut self, id: OrderId, refund: &Refund) -> CommandResult {
+        let order = self.settled(id)?;
+        // The words of the refusal are not the model's.
+        let too_large = Err(Refusal::RefundTooLarge(id, String::new()));
+        if refund.owed {
+            if order.payment_disposition != PaymentDisposition::NeedsRefund {
+                return too_large;
+            }
+            self.set_order(id, order.status, PaymentDisposition::Refunded);
+            self.emit_alone(EventKind::OrderRefunded, id);
+            return self.answer(id);
+        }
+        if matches!(order.status, OrderStatus::PendingPayment | OrderStatus::Cancelled) {
+            return Err(Refusal::NotPaid(id));
+        }
+        let minor = |money: Money| money.to_minor(order.currency);
+        let unrefunded = |line: &OrderLine| line.quantity - line.refunded;
+        let is_whole = refund.lines.is_empty() && refund.amount.is_none();
+        let units = if is_whole { units_of(&order, unrefunded) } else { refund.lines.clone() };
+        let lines: Vec<_> =
+            units.iter().map(|it| (line_of(&order, it.line), it.quantity)).collect();
+        if lines.iter().any(|(line, units)| line.is_none_or(|line| unrefunded(line) < *units)) {
+            return too_large;
+        }
+        let [amount, refunded] =
+            [order.amount, order.refunded_amount].map(|it| minor(it).expect("fits"));
+        let price =
+            lines.iter().filter_map(|(line, units)| Some(((*line)?.price, i64::from(*units))));
+        let price: i64 = price.map(|(price, units)| minor(price).expect("fits") * units).sum();
+        let left = amount - refunded;
+        let money = match refund.amount {
+            Some(asked) => minor(asked).map_err(|_| Refusal::AmountDecimals(order.currency))?,
+            None if is_whole => left,
+            None => price.min(left),
+        };
+        if money > left || (money == 0 && units.is_empty()) {
+            return too_large;
+        }
+        let state = self.orders.get_mut(&id).expect("it is there");
+        let refunded = refunded + money;
+        state.order.refunded_amount =
+            Money::from_minor_of(refunded, order.currency).expect("not negative");
+        for line in state.order.lines.iter_mut() {
+            for moved in units.iter().filter(|moved| moved.line == line.line) {
+                line.refunded += moved.quantity;
+                line.returned += if refund.restock { 0 } else { moved.quantity };
+            }
+        }
+        let has_units = state.order.lines.iter().any(|line| line.refunded < line.quantity);
+        let is_over = if amount == 0 { !has_units } else { refunded == amount };
+        state.order.status =
+            if is_over { OrderStatus::Refunded } else { OrderStatus::PartiallyRefunded };
+        for moved in &units {
+            let line = line_of(&order, moved.line).expect("it is there");
+            self.emit_line(EventKind::OrderRefunded, id, line, moved.quantity);
+            if refund.restock {
+                self.add_stock(line.product_id, moved.quantity.into());
+                self.emit_line(EventKind::OrderRestocked, id, line, moved.quantity);
+            }
+        }
+        if units.is_empty() {
+            self.emit_alone(EventKind::OrderRefunded, id);
+        }
+        self.answer(id)
+    }
+
+    pub(super) fn restock(&mut self, id: OrderId, lines: &[LineUnits]) -> CommandResult {
+        let order = self.settled(id)?;
+        let units =
+            if lines.is_empty() { units_of(&order, |line| line.returned) } else { lines.to_vec() };
+        let is_short = |it: &LineUnits| {
+            line_of(&order, it.line).is_none_or(|line| line.returned < it.quantity)
+        };
+        if units.is_empty() || units.iter().any(is_short) {
+            return Err(Refusal::NothingReturned(id));
+        }
+        for moved in units {
+            let line = line_of(&order, moved.line).expect("it is there");
+            let state = self.orders.get_mut(&id).expect("it is there");
+            let mut lines = state.order.lines.iter_mut();
+            if let Some(line) = lines.find(|line| line.line == moved.line) {
+                line.returned -= moved.quantity;
+            }
+            drop(lines);
+            self.add_stock(line.product_id, moved.quantity.into());
+            self.emit_line(EventKind::OrderRestocked, id, line, moved.quantity);
+        }
+        self.answer(id)
+    }
+
+    fn answer(&self, id: OrderId) -> CommandResult {
+        Ok(Answer::Order(Box::new(self.orders[&id].order.clone())))
+    }
+
+    fn set_order(&mut self, id: OrderId, status: OrderStatus, disposition: PaymentDisposition) {
+        let now = self.now;
+        if let Some(OrderState { order, paid_at, .. }) = self.orders.get_mut(&id) {
+            if status == OrderStatus::Paid && !order.status.was_paid() {
+                *paid_at = Some(now);
+            }
+            order.status = status;
+            order.payment_disposition = disposition;
+        }
+    }
+
+    /// Emits an event of each line.
+    fn emit_lines(&mut self, kind: EventKind, id: OrderId) {
+        for line in self.orders[&id].order.clone().lines.iter() {
+            self.emit_line(kind, id, line, line.quantity);
+        }
+    }
+
+    fn emit_line(&mut self, kind: EventKind, id: OrderId, line: &OrderLine, units: u32) {
+        self.events.push((kind, line.product_id, Some(line.hold_id), Some(id), units.into()));
+    }
+
+    /// Emits an event that moves no unit; one of a payment tells the order's units.
+    fn emit_alone(&mut self, kind: EventKind, id: OrderId) {
+        let lines = &self.orders[&id].order.lines;
+        let units = match kind {
+            EventKind::OrderRefunded | EventKind::OrderExtended => 0,
+            _ => lines.iter().map(|line| line.quantity).sum(),
+        };
+        let line = lines.first().clone();
+        self.emit_line(kind, id, &line, units);
+    }
+}
+
+fn line_of(order: &Order, number: u32) -> Option<&OrderLine> {
+    order.lines.iter().find(|line| line.line == number)
+}
+
+fn units_of(order: &Order, of: impl Fn(&OrderLine) -> u32) -> Vec<LineUnits> {
+    let lines = order.lines.iter().map(|line| LineUnits { line: line.line, quantity: of(line) });
+    lines.filter(|units| units.quantity > 0).collect()
+}

@@ -1,0 +1,180 @@
+//! The operations on orders and payments.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+
+use super::operations::{no_such, replayable};
+use super::{LocalBackend, commands, order_commands};
+use crate::call::Retry;
+use crate::combiner::LaneId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::Command;
+use crate::model::{
+    CancelRequest, CartId, ExtendOrderRequest, Hold, HoldId, HoldStatus, Order, OrderId,
+    OrderRequest, OrderedHold, PaymentEvent, PaymentReceipt, PaymentReference, ProductRef,
+    RefundRequest, Replayable, RestockRequest, Token,
+};
+use crate::store::Store;
+
+impl LocalBackend {
+    pub async fn create_order(
+        &self,
+        mut request: OrderRequest,
+        retry: Option<Retry>,
+    ) -> Result<Replayable<Order>> {
+        if let Some(cart_id) = request.cart_id {
+            if !request.holds.is_empty() {
+                let why = "an order is of holds or of a cart, not of both";
+                return Err(Error::invalid_argument(why));
+            }
+            request.holds = self.holds_of_cart(cart_id, request.cart_token).await?;
+        }
+        let command = order_commands::create_order(&self.services.config, &request, retry)?;
+        // At once: each look-up of a hold that only the store knows is a read.
+        let lanes = request.holds.iter().map(|hold| async {
+            match hold.product.as_ref().and_then(ProductRef::id) {
+                Some(product) => Ok(Some(self.combiner.lane(product))),
+                None => self.known_lane_of_hold(hold.hold_id).await,
+            }
+        });
+        let lanes = try_join_all(lanes).await?.into_iter().flatten().collect();
+        self.submit_for_order(command, lanes).await
+    }
+
+    /// Lists the holds of a cart, but for those that were released; all if all were,
+    /// so that the refusal says so.
+    async fn holds_of_cart(
+        &self,
+        cart_id: CartId,
+        token: Option<Token>,
+    ) -> Result<Vec<OrderedHold>> {
+        commands::possible_cart(cart_id)?;
+        let found = self.read_store(move |store| async move { store.cart(cart_id).await }).await?;
+        let (cart, _) = found.ok_or_else(|| no_such("cart", cart_id.0))?;
+        let ordered = |hold: &Hold| {
+            let of_product = OrderedHold::new(hold.id).product(hold.product_id);
+            OrderedHold { token, ..of_product }
+        };
+        let left = cart.holds.iter().filter(|hold| hold.status != HoldStatus::Released);
+        let left: Vec<OrderedHold> = left.map(ordered).collect();
+        Ok(if left.is_empty() { cart.holds.iter().map(ordered).collect() } else { left })
+    }
+
+    /// Finds the lane of a hold's product; `None` if there is no such hold, which the
+    /// ledger then refuses with the others of its request.
+    async fn known_lane_of_hold(&self, id: HoldId) -> Result<Option<LaneId>> {
+        match self.lane_of_hold(id).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            lane => lane.map(Some),
+        }
+    }
+
+    pub async fn extend_order(&self, request: ExtendOrderRequest) -> Result<Order> {
+        let command = order_commands::extend_order(&self.services.config, &request)?;
+        Ok(self.change_order(command, request.order_id).await?.value)
+    }
+
+    pub async fn cancel_order(&self, request: CancelRequest) -> Result<Order> {
+        let command = order_commands::cancel_order(&request)?;
+        let cancelled = self.change_order(command, request.order_id).await?.value;
+        let reason = request.reason;
+        tracing::info!(order_id = cancelled.id.0, reason, "cancelled an order");
+        Ok(cancelled)
+    }
+
+    pub async fn refund_order(
+        &self,
+        request: RefundRequest,
+        retry: Option<Retry>,
+    ) -> Result<Replayable<Order>> {
+        let command = order_commands::refund_order(&request, retry)?;
+        let refunded = self.change_order(command, request.order_id).await?;
+        let (reason, replayed) = (request.reason, refunded.replayed);
+        tracing::info!(order_id = refunded.value.id.0, reason, replayed, "refunded an order");
+        Ok(refunded)
+    }
+
+    pub async fn restock_order(
+        &self,
+        request: RestockRequest,
+        retry: Option<Retry>,
+    ) -> Result<Replayable<Order>> {
+        let command = order_commands::restock_order(&request, retry)?;
+        self.change_order(command, request.order_id).await
+    }
+
+    pub async fn set_payment_reference(&self, request: PaymentReference) -> Result<Order> {
+        let command = order_commands::set_payment_reference(&request)?;
+        Ok(self.change_order(command, request.order_id).await?.value)
+    }
+
+    async fn change_order(&self, command: Command, id: OrderId) -> Result<Replayable<Order>> {
+        let lanes = self.lanes_of_order(id).await?;
+        if lanes.is_empty() {
+            return Err(no_such("order", id.0));
+        }
+        self.submit_for_order(command, lanes).await
+    }
+
+    async fn submit_for_order(
+        &self,
+        command: Command,
+        lanes: Vec<LaneId>,
+    ) -> Result<Replayable<Order>> {
+        let Replayable { value: order, replayed } =
+            replayable!(self.combiner.submit(command, lanes).await?, Order)?;
+        Ok(Replayable { value: *order, replayed })
+    }
+
+    /// Finds the lanes of an order's products; none if there is no such order.
+    async fn lanes_of_order(&self, id: OrderId) -> Result<Vec<LaneId>> {
+        if self.services.store.single_writer() {
+            return Ok(vec![LaneId(0)]);
+        }
+        let products = self.services.product_index.orders.find(id.0).await?;
+        let products = products.into_iter().flatten();
+        Ok(products.map(|product| self.combiner.lane(product)).collect())
+    }
+
+    pub async fn order(&self, id: OrderId) -> Result<Order> {
+        commands::exists_ever("order", id.0, id.is_possible())?;
+        let found = self.read_store(move |store| async move { store.order(id).await }).await?;
+        let (row, now) = found.ok_or_else(|| no_such("order", id.0))?;
+        let mut order = row.order;
+        order.end_if_due(now);
+        Ok(order)
+    }
+
+    pub async fn order_by_payment(&self, provider: String, reference: String) -> Result<Order> {
+        let name = order_commands::payment_name(&provider, &reference)?;
+        let read = |store: Arc<dyn Store>| async move { store.order_of_payment(&name).await };
+        let found = self.read_store(read).await?;
+        self.order(found.ok_or_else(|| unknown(&reference))?).await
+    }
+
+    pub async fn order_by_reference(&self, reference: String) -> Result<Order> {
+        order_commands::check_reference(&reference)?;
+        let name = reference.clone();
+        let read = |store: Arc<dyn Store>| async move { store.order_of_reference(&name).await };
+        let found = self.read_store(read).await?;
+        self.order(found.ok_or_else(|| unknown(&reference))?).await
+    }
+
+    pub async fn record_payment(&self, event: PaymentEvent) -> Result<Replayable<PaymentReceipt>> {
+        let command = order_commands::record_payment(&event)?;
+        let lanes = match &command {
+            Command::Payment { order_id, .. } => self.lanes_of_order(*order_id).await?,
+            _ => Vec::new(),
+        };
+        // An order that is not there has no product yet: lane 0.
+        let Replayable { value: status, replayed } =
+            replayable!(self.combiner.submit(command, lanes).await?, Payment)?;
+        Ok(Replayable { value: PaymentReceipt { status }, replayed })
+    }
+}
+
+fn unknown(reference: &str) -> Error {
+    let why = format!("there is no order with the reference `{reference}`");
+    Error::new(ErrorKind::NotFound, why)
+}

@@ -1,0 +1,6 @@
+-- The holds of each cart, whose id is the smallest of theirs: 8 bytes for each id,
+-- big-endian and ascending. Which cart a hold belongs to is in its hold batch.
+CREATE TABLE IF NOT EXISTS stockade_carts (
+    cart_id INTEGER NOT NULL PRIMARY KEY,
+    holds BLOB NOT NULL
+) STRICT;
