@@ -123,11 +123,11 @@ async fn fill(url: &str, products: u64, stock: u64) {
 #[must_use]
 pub fn insert_products(first: u64, last: u64, stock: u64) -> String {
     let rows: Vec<String> = (first..=last)
-        .map(|id| format!("({id}, 'Lamp', 1999, {stock}, 0, 0, 0, {stock}, 1, 0, NULL, 0)"))
+        .map(|id| format!("({id}, 'Lamp', 1999, 'EUR', {stock}, 0, 0, 0, {stock}, 1, 0, NULL, 0)"))
         .collect();
     format!(
-        "INSERT INTO stockade_products (id, name, price, stock, held, pending, sold, received, \
-         version, fence, next_due, created_at) VALUES {}",
+        "INSERT INTO stockade_products (id, name, price, currency, stock, held, pending, sold, \
+         received, version, fence, next_due, created_at) VALUES {}",
         rows.join(", ")
     )
 }

@@ -31,7 +31,7 @@ pub fn main() {
 }
 
 fn measure(bench: &mut Bench) {
-    let holds = if bench.is_quick() { 1_000_000 } else { 100_000_000 };
+    let holds = if bench.is_quick() { 250_000 } else { 100_000_000 };
     if bench.measures("sqlite", CALLERS) {
         bench.heading(None);
         let (empty, full) = bench.block_on(async {

@@ -212,7 +212,7 @@ fn lengths(bench: &Bench, setup: &Setup) -> Lengths {
         (false, _) => 800,
     };
     let measured = Duration::from_millis(measured);
-    let rounds = if bench.is_quick() { 3 } else { 11 };
+    let rounds = if bench.is_quick() { 1 } else { 11 };
     Lengths { warm_up: measured / 4, measured, rounds, ..bench.lengths() }
 }
 

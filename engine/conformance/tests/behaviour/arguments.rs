@@ -78,7 +78,8 @@ fn a_senseless_cart_is_refused_and_changes_nothing(world: &World) {
     let three = CartRequest::new([(id, 1), (id, 1), (id, 1)]);
     assert_eq!(code(engine.create_holds(&three)), "invalid_argument");
     assert_eq!(
-        engine.create_holds(CartRequest::new([(id, 1), (id, 1)])).expect("held").value[0].quantity,
+        engine.create_holds(CartRequest::new([(id, 1), (id, 1)])).expect("held").value.holds[0]
+            .quantity,
         2
     );
     assert_clean(&engine);
@@ -170,7 +171,7 @@ fn more_units_than_a_hold_may_have_are_over_the_quantity_limit(world: &World) {
     assert_numbers(&engine, b, [5, 0, 0, 0]);
     hold(&engine, a, 3);
     let cart = CartRequest::new([(b, 2), (b, 1)]);
-    assert_eq!(engine.create_holds(&cart).expect("held").value[0].quantity, 3);
+    assert_eq!(engine.create_holds(&cart).expect("held").value.holds[0].quantity, 3);
     assert_clean(&engine);
     engine.close().expect("closes");
     let engine = world.engine();
@@ -225,7 +226,7 @@ fn a_page_has_a_least_and_a_greatest_size(world: &World) {
         assert_eq!(engine.products(None, limit).expect("reads").items[0].id, id);
     }
     for limit in [1, 10_000] {
-        assert_eq!(engine.events_after(0, limit).expect("reads").len(), 1);
+        assert!(!engine.events_after(0, limit).expect("reads").is_empty());
     }
     assert_untouched(&engine, id);
 }

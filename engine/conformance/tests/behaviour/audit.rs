@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use stockade::{AuditReport, Check, Engine, ExtendRequest, HoldRequest, Outcome, PaymentEvent};
+use stockade::{
+    AuditReport, Check, Engine, ExtendRequest, HoldRequest, OrderRequest, Outcome, PaymentEvent,
+};
 
 use crate::steps::{deliver, hold, order, secs, sql};
 use crate::world::{Backend, World, assert_clean, product};
@@ -26,6 +28,7 @@ pub const SHARED: &[Scenario] = scenarios!("audit";
     an_audit_finds_an_extended_hold_that_was_changed,
     an_audit_finds_a_deleted_product,
     an_audit_finds_what_is_kept_of_no_hold_of_a_customer,
+    an_audit_finds_what_is_kept_of_an_order_beside_it,
     an_audit_finds_events_that_wait_for_nothing,
     an_audit_finds_what_would_never_fall_due,
     an_audit_finds_a_cached_product_that_is_wrong,
@@ -189,7 +192,7 @@ fn an_audit_finds_a_hold_or_an_order_that_was_changed(world: &World) {
     let found = [(Check::Pending, id.0)];
     assert_found(world, &engine, &set("orders", "status = 2", p), &undo, &found);
     // A used hold that looks unused could be used again.
-    let hold_id = pending.hold_id.0;
+    let hold_id = pending.lines.first().hold_id.0;
     let found = [(Check::OrphanOrder, p)];
     let undo = batch(&ended(1, [0, 0, 1, 0, 0]), hold_id);
     let fault = batch(&ended(2, [0, 0, 0, 1, 0]), hold_id);
@@ -207,12 +210,12 @@ fn an_audit_finds_a_deleted_order(world: &World) {
     deliver(&engine, paid.id, Outcome::Success, "s");
     deliver(&engine, gone.id, Outcome::Failure, "f");
     let fault = format!("DELETE FROM stockade_orders WHERE id = {}", gone.id);
-    let mut found = vec![(Check::GhostHold, gone.hold_id.0)];
+    let mut found = vec![(Check::GhostHold, gone.lines.first().hold_id.0)];
     assert_found(world, &engine, &fault, "", &found);
-    found.extend([(Check::GhostHold, paid.hold_id.0), (Check::Sold, id.0)]);
+    found.extend([(Check::GhostHold, paid.lines.first().hold_id.0), (Check::Sold, id.0)]);
     let fault = format!("DELETE FROM stockade_orders WHERE id = {}", paid.id);
     assert_found(world, &engine, &fault, "", &found);
-    found.extend([(Check::GhostHold, pending.hold_id.0), (Check::Pending, id.0)]);
+    found.extend([(Check::GhostHold, pending.lines.first().hold_id.0), (Check::Pending, id.0)]);
     let fault = format!("DELETE FROM stockade_orders WHERE id = {}", pending.id);
     assert_found(world, &engine, &fault, "", &found);
 }
@@ -226,7 +229,10 @@ fn an_audit_finds_a_deleted_hold(world: &World) {
     let mut found = vec![(Check::Held, id.0)];
     assert_found(world, &engine, &fault, "", &found);
     found.push((Check::OrphanOrder, made.id.0));
-    let fault = format!("DELETE FROM stockade_hold_batches WHERE first_id = {}", made.hold_id);
+    let fault = format!(
+        "DELETE FROM stockade_hold_batches WHERE first_id = {}",
+        made.lines.first().hold_id
+    );
     assert_found(world, &engine, &fault, "", &found);
 }
 
@@ -253,8 +259,8 @@ fn an_audit_finds_an_extended_hold_that_was_changed(world: &World) {
     let set = |what: &str| format!("UPDATE stockade_detached_holds SET {what} WHERE hold_id = {h}");
     let found = [(Check::Held, id.0)];
     assert_found(world, &engine, &set("status = 2"), &set("status = 0"), &found);
-    let found = [(Check::Held, id.0), (Check::GhostHold, h)];
     assert_found(world, &engine, &set("qty = 3"), &set("qty = 2"), &found);
+    let found = [(Check::Held, id.0), (Check::GhostHold, h)];
     let stray = "INSERT INTO stockade_detached_holds \
          SELECT 999999, product_id, qty, status, expires_at, created_at, seed \
          FROM stockade_detached_holds";
@@ -279,11 +285,36 @@ fn an_audit_finds_what_is_kept_of_no_hold_of_a_customer(world: &World) {
     let theirs =
         engine.create_hold(HoldRequest::new(id, 1).customer("ann")).expect("held").value.id;
     assert_clean(&engine);
-    let fault = "INSERT INTO stockade_customer_holds VALUES (1, x'61', 999999, 999999)";
+    let fault = "INSERT INTO stockade_customer_holds \
+                 (hold_id, product_id, customer, first_id) VALUES (999999, 1, 1, 999999)";
     let undo = "DELETE FROM stockade_customer_holds WHERE hold_id = 999999";
     assert_found(world, &engine, fault, undo, &[(Check::GhostHold, 999_999)]);
     let moved = |to| format!("UPDATE stockade_customer_holds SET product_id = {to}");
     assert_found(world, &engine, &moved(other), &moved(id), &[(Check::GhostHold, theirs.0)]);
+    let active = |active| format!("UPDATE stockade_customer_holds SET active = {active}");
+    assert_found(world, &engine, &active("NULL"), &active("1"), &[(Check::GhostHold, theirs.0)]);
+}
+
+fn an_audit_finds_what_is_kept_of_an_order_beside_it(world: &World) {
+    let engine = uncached(world);
+    let id = product(&engine, 20);
+    let theirs = engine.create_hold(HoldRequest::new(id, 2).customer("ann")).expect("held").value;
+    let made = engine.create_order(OrderRequest::new(theirs.id, id)).expect("ordered").value;
+    deliver(&engine, made.id, Outcome::Success, "paid");
+    assert_clean(&engine);
+    let found = [(Check::OrphanOrder, made.id.0)];
+    let paid_at = sql(world, "SELECT CAST(paid_at AS CHAR) FROM stockade_orders");
+    let counted = |at: &str| format!("UPDATE stockade_customer_orders SET counted = {at}");
+    assert_found(world, &engine, &counted("NULL"), &counted(&paid_at[0][0]), &found);
+    let disposition = format!(
+        "INSERT INTO stockade_order_dispositions (order_id, disposition) VALUES ({}, 2)",
+        made.id
+    );
+    let undo = "DELETE FROM stockade_order_dispositions";
+    assert_found(world, &engine, &disposition, undo, &found);
+    let lost = "INSERT INTO stockade_order_dispositions (order_id, disposition) VALUES (999999, 2)";
+    assert_found(world, &engine, lost, undo, &[(Check::OrphanOrder, 999_999)]);
+    assert_found(world, &engine, "DELETE FROM stockade_customer_orders", "", &found);
 }
 
 fn an_audit_finds_events_that_wait_for_nothing(world: &World) {

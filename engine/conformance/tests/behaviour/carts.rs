@@ -22,15 +22,17 @@ fn a_cart_holds_every_line_by_ascending_product(world: &World) {
     let cart = CartRequest::new([(c, 3), (a, 1), (b, 5)]).ttl(secs(60));
     let held = engine.create_holds(&cart).expect("held");
     assert!(!held.replayed);
-    let lines: Vec<_> = held.value.iter().map(|hold| (hold.product_id, hold.quantity)).collect();
+    let lines: Vec<_> =
+        held.value.holds.iter().map(|hold| (hold.product_id, hold.quantity)).collect();
     assert_eq!(lines, [(a, 1), (b, 5), (c, 3)]);
-    for hold in &held.value {
+    for hold in &held.value.holds {
         assert_eq!(hold.status, HoldStatus::Active);
         assert_eq!(hold.created_at, world.clock.time());
         assert_eq!(hold.expires_at, world.clock.time().after(secs(60)));
         assert_eq!(engine.hold(hold.id).expect("is there"), *hold);
     }
-    assert!(held.value[0].id != held.value[1].id && held.value[0].token != held.value[1].token);
+    let [first, second, _] = held.value.holds.as_slice() else { panic!("three holds") };
+    assert!(first.id != second.id && first.token != second.token);
     assert_numbers(&engine, a, [4, 1, 0, 0]);
     assert_numbers(&engine, b, [0, 5, 0, 0]);
     assert_numbers(&engine, c, [2, 3, 0, 0]);
@@ -43,7 +45,8 @@ fn a_cart_holds_every_line_by_ascending_product(world: &World) {
 fn a_cart_sums_the_lines_of_a_product(world: &World) {
     let engine = world.engine();
     let (a, b) = (product(&engine, 5), product(&engine, 5));
-    let held = engine.create_holds(CartRequest::new([(a, 2), (b, 1), (a, 3)])).expect("held").value;
+    let held =
+        engine.create_holds(CartRequest::new([(a, 2), (b, 1), (a, 3)])).expect("held").value.holds;
     let lines: Vec<_> = held.iter().map(|hold| (hold.product_id, hold.quantity)).collect();
     assert_eq!(lines, [(a, 5), (b, 1)]);
     assert_numbers(&engine, a, [0, 5, 0, 0]);
@@ -108,7 +111,8 @@ fn a_cart_takes_back_what_is_due_of_each_of_its_products(world: &World) {
 fn the_holds_of_a_cart_are_independent_afterwards(world: &World) {
     let engine = world.engine();
     let (a, b, c) = (product(&engine, 5), product(&engine, 5), product(&engine, 5));
-    let held = engine.create_holds(CartRequest::new([(a, 1), (b, 2), (c, 3)])).expect("held").value;
+    let held =
+        engine.create_holds(CartRequest::new([(a, 1), (b, 2), (c, 3)])).expect("held").value.holds;
     engine.create_order(OrderRequest::new(held[0].id, a)).expect("ordered");
     engine.release_hold(held[1].id).expect("released");
     world.clock.advance(secs(120));
@@ -123,8 +127,8 @@ fn a_cart_may_have_a_hundred_products(world: &World) {
     let ids: Vec<_> = (0..100).map(|_| product(&engine, 2)).collect();
     let held =
         engine.create_holds(CartRequest::new(ids.iter().rev().map(|id| (*id, 1)))).expect("held");
-    assert!(held.value.iter().map(|hold| hold.product_id).eq(ids.iter().copied()));
-    assert!(held.value.windows(2).all(|pair| pair[0].id < pair[1].id));
+    assert!(held.value.holds.iter().map(|hold| hold.product_id).eq(ids.iter().copied()));
+    assert!(held.value.holds.windows(2).all(|pair| pair[0].id < pair[1].id));
     let units = assert_clean(&engine).units;
     assert_eq!((units.stock, units.held, units.received), (100, 100, 200));
     world.clock.advance(secs(120));

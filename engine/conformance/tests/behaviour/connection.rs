@@ -108,7 +108,7 @@ fn a_call_cut_at_any_moment_is_done_once(world: &World) {
 
         let cart = CartRequest::new([(id, 1), (other, 1)]);
         let cart = far.cut(when, ok, |engine| engine.create_holds(&cart)).expect("held");
-        assert!(!cart.replayed && cart.value.len() == 2, "{when:?}");
+        assert!(!cart.replayed && cart.value.holds.len() == 2, "{when:?}");
         assert_eq!(numbers(&near, other), [9, 1, 0, 0], "{when:?}");
 
         let made = OrderRequest::new(held.value.id, id);
@@ -120,10 +120,10 @@ fn a_call_cut_at_any_moment_is_done_once(world: &World) {
         let given_back =
             far.cut(when, ok, |engine| engine.release_hold(keyed.id)).expect("released");
         assert_eq!(given_back.status, HoldStatus::Released, "{when:?}");
-        let longer = ExtendRequest::new(cart.value[0].id).ttl(secs(600));
+        let longer = ExtendRequest::new(cart.value.holds[0].id).ttl(secs(600));
         let extended = far.cut(when, ok, |engine| engine.extend_hold(&longer)).expect("extended");
         assert_eq!(extended.expires_at, world.clock.time().after(secs(600)), "{when:?}");
-        let paid = PaymentEvent::for_order(made.value.id, Outcome::Success).body(*b"{}");
+        let paid = PaymentEvent::for_order(made.value.id, Outcome::Success);
         let paid = paid.key(format!("evt-{when:?}"));
         far.cut(when, ok, |engine| engine.record_payment(&paid)).expect("taken");
         assert_eq!(numbers(&near, id), [7, 1, 0, 2], "{when:?}");
@@ -162,7 +162,7 @@ fn a_refusal_cut_at_any_moment_is_told(world: &World) {
         assert_eq!((error.code(), error.available()), ("insufficient_stock", Some(2)), "{when:?}");
         assert_eq!(error.short()[0].requested, 9, "{when:?}");
         assert!(!error.replayed(), "{when:?}");
-        let request = OrderRequest::new(used.hold_id, id);
+        let request = OrderRequest::new(used.lines.first().hold_id, id);
         let error = far.cut(when, "{\"Err\":", |engine| engine.create_order(&request));
         let error = error.expect_err("refused");
         let told = (error.code(), error.order_id());

@@ -175,7 +175,7 @@ fn carts_are_created_whole_or_not_at_all_whatever_is_cached(world: &World) {
     let cart = |count| stockade::CartRequest::new([(a, count), (b, count)]);
     let error = here.create_holds(cart(5)).expect_err("short");
     assert_eq!((error.code(), error.short().len()), ("insufficient_stock", 1));
-    assert_eq!(here.create_holds(cart(4)).expect("held").value.len(), 2);
+    assert_eq!(here.create_holds(cart(4)).expect("held").value.holds.len(), 2);
     assert_numbers(&here, a, [95, 5, 0, 0]);
     assert_numbers(&here, b, [0, 100, 0, 0]);
     assert_clean(&here);

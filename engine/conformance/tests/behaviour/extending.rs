@@ -103,7 +103,8 @@ fn a_converted_hold_is_not_extended(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 1);
     let ordered = order(&engine, id, 1);
-    let error = engine.extend_hold(ExtendRequest::new(ordered.hold_id)).expect_err("refused");
+    let error =
+        engine.extend_hold(ExtendRequest::new(ordered.lines.first().hold_id)).expect_err("refused");
     assert_eq!((error.code(), error.order_id()), ("hold_already_used", Some(ordered.id)));
     assert_numbers(&engine, id, [0, 0, 1, 0]);
     assert_clean(&engine);

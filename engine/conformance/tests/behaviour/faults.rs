@@ -158,7 +158,7 @@ fn a_cart_that_loses_a_deadlock_is_tried_again(world: &World) {
         outsider.lock("products", first.0);
         outsider.run("ROLLBACK");
         let holds = calling.join().expect("no panic").expect("tried again");
-        assert_eq!(holds.value.iter().map(|hold| hold.quantity).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(holds.value.holds.iter().map(|hold| hold.quantity).collect::<Vec<_>>(), [1, 2]);
     });
     assert_eq!(numbers(&engine, first), [9, 1, 0, 0]);
     assert_eq!(numbers(&engine, second), [8, 2, 0, 0]);

@@ -153,7 +153,7 @@ fn a_cart_cut_off_is_made_once(world: &World) {
         let Shop { engine, id, other, .. } = round.shop;
         let request = CartRequest::new([(*other, 1), (*id, 2)]);
         let holds = round.cut(|engine| engine.create_holds(&request)).value;
-        for hold in &holds {
+        for hold in &holds.holds {
             assert_eq!(engine.hold(hold.id).expect("is there"), *hold);
         }
         assert_eq!(round.shop.numbers(), [STOCK - 2 * round.number, 2 * round.number, 0, 0]);

@@ -27,7 +27,8 @@ struct Replay {
     products: BTreeMap<ProductId, ([i64; 4], u64)>,
     /// Whether a hold is still active.
     holds: HashMap<HoldId, bool>,
-    orders: HashMap<OrderId, Stage>,
+    /// The lines of orders, each by its hold.
+    orders: HashMap<(OrderId, HoldId), Stage>,
 }
 
 impl History {
@@ -111,6 +112,13 @@ impl Replay {
                 assert_eq!(active, Some(&true), "extended too late: {event:?}");
                 [0; 4]
             }
+            E::HoldChanged => {
+                let active = self.holds.get(&event.hold_id.expect("a hold"));
+                assert_eq!(active, Some(&true), "changed too late: {event:?}");
+                [-1, 1, 0, 0]
+            }
+            E::OrderRefunded => [0, 0, 0, -1],
+            E::OrderRestocked => [1, 0, 0, 0],
             _ => [0; 4],
         };
         let (units, version) = self.products.entry(event.product_id).or_default();
@@ -135,8 +143,9 @@ impl Replay {
     }
 }
 
-fn order(event: &Event) -> OrderId {
-    event.order_id.expect("an order")
+/// The line of an order that an event is about.
+fn order(event: &Event) -> (OrderId, HoldId) {
+    (event.order_id.expect("an order"), event.hold_id.expect("a hold"))
 }
 
 /// Fails unless books, holds, orders and events of these products agree and

@@ -194,14 +194,17 @@ fn a_converted_hold_is_not_released(world: &World) {
     let id = product(&engine, 5);
     let ordered = order(&engine, id, 2);
     for _ in 0..2 {
-        let error = engine.release_hold(ordered.hold_id).expect_err("refused");
+        let error = engine.release_hold(ordered.lines.first().hold_id).expect_err("refused");
         assert_eq!(error.code(), "hold_already_used");
         assert_eq!(error.order_id(), Some(ordered.id));
     }
     // Not at its end either: the order keeps the units now.
     world.clock.advance(secs(120));
-    assert_eq!(code(engine.release_hold(ordered.hold_id)), "hold_already_used");
-    assert_eq!(engine.hold(ordered.hold_id).expect("is there").status, HoldStatus::Converted);
+    assert_eq!(code(engine.release_hold(ordered.lines.first().hold_id)), "hold_already_used");
+    assert_eq!(
+        engine.hold(ordered.lines.first().hold_id).expect("is there").status,
+        HoldStatus::Converted
+    );
     assert_numbers(&engine, id, [3, 0, 2, 0]);
     assert_clean(&engine);
 }

@@ -116,7 +116,7 @@ fn a_cart_is_answered_again_with_its_first_answer(world: &World) {
     let (a, b) = (product(&engine, 5), product(&engine, 5));
     let first = engine.create_holds(CartRequest::new([(a, 1), (b, 3)]).key("k")).expect("held");
     assert!(!first.replayed);
-    engine.release_hold(first.value[0].id).expect("released");
+    engine.release_hold(first.value.holds[0].id).expect("released");
     // The same cart, however its lines are arranged.
     for cart in [
         CartRequest::new([(a, 1), (b, 3)]),
@@ -141,7 +141,7 @@ fn a_refusal_is_answered_again_with_all_its_details(world: &World) {
     let greedy = HoldRequest::new(id, 3).key("greedy");
     let nowhere = HoldRequest::new(next_product, 1).key("nowhere");
     let cart = CartRequest::new([(id, 4), (other, 2)]).key("cart");
-    let twice = OrderRequest::new(used.hold_id, id).key("twice");
+    let twice = OrderRequest::new(used.lines.first().hold_id, id).key("twice");
     let mismatch = OrderRequest::new(active.id, other).key("mismatch");
     let over = OrderRequest::new(expired.id, id).key("over");
     let refusals = |engine: &Engine| {

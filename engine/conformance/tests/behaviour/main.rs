@@ -19,18 +19,23 @@ mod crowd;
 mod history;
 mod outsider;
 mod repeater;
+mod sales;
 mod socket;
 mod steps;
 mod traffic;
 mod world;
 
+mod amounts;
 mod arguments;
 mod audit;
 mod carts;
+mod catalogue;
+mod changing;
 mod connection;
 mod crowding;
 mod customers;
 mod dropped;
+mod erasure;
 mod events;
 mod expiry;
 mod extending;
@@ -42,6 +47,9 @@ mod hold_batches;
 mod holds;
 mod keys;
 mod late;
+mod limits;
+mod lists;
+mod order_lines;
 mod orders;
 mod payments;
 mod processes;
@@ -51,6 +59,7 @@ mod races_hold;
 mod races_keys;
 mod races_payment;
 mod races_read;
+mod refunds;
 mod repeated;
 mod resends;
 mod retention;
@@ -79,12 +88,17 @@ use scenarios;
 
 /// What runs on every combination.
 const SCENARIOS: &[&[Scenario]] = &[
+    amounts::SCENARIOS,
     arguments::SCENARIOS,
     audit::SCENARIOS,
     carts::SCENARIOS,
+    catalogue::SCENARIOS,
+    sales::SCENARIOS,
+    changing::SCENARIOS,
     crowding::SCENARIOS,
     customers::SCENARIOS,
     dropped::SCENARIOS,
+    erasure::SCENARIOS,
     events::SCENARIOS,
     expiry::SCENARIOS,
     extending::SCENARIOS,
@@ -93,6 +107,9 @@ const SCENARIOS: &[&[Scenario]] = &[
     holds::SCENARIOS,
     keys::SCENARIOS,
     late::SCENARIOS,
+    limits::SCENARIOS,
+    lists::SCENARIOS,
+    order_lines::SCENARIOS,
     orders::SCENARIOS,
     payments::SCENARIOS,
     products::SCENARIOS,
@@ -101,6 +118,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     races_keys::SCENARIOS,
     races_payment::SCENARIOS,
     races_read::SCENARIOS,
+    refunds::SCENARIOS,
     retention::SCENARIOS,
     schema::SCENARIOS,
     sweeping::SCENARIOS,
@@ -112,10 +130,16 @@ const SCENARIOS: &[&[Scenario]] = &[
 /// What concerns some combinations only.
 const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SHARED, audit::SHARED),
+    (Backend::SHARED, catalogue::SHARED),
+    (Backend::SHARED, sales::SHARED),
     (Backend::SHARED, crowding::SHARED),
     (Backend::SHARED, customers::SHARED),
+    (Backend::SHARED, erasure::SHARED),
     (Backend::SHARED, keys::SHARED),
+    (Backend::SHARED, limits::SHARED),
+    (Backend::SHARED, order_lines::SHARED),
     (Backend::SHARED, products::SHARED),
+    (Backend::SHARED, refunds::SHARED),
     (Backend::SHARED, schema::SHARED),
     (Backend::SHARED, upgrades::SHARED),
     (Backend::SHARED, sweeping::SHARED),

@@ -26,7 +26,8 @@ fn an_order_takes_its_hold_over_and_tells_all_about_itself(world: &World) {
     let made = engine.create_order(OrderRequest::new(held.id, id)).expect("ordered");
     assert!(!made.replayed);
     let made = made.value;
-    assert_eq!((made.hold_id, made.product_id, made.quantity), (held.id, id, 2));
+    let line = made.lines.only().expect("one line");
+    assert_eq!((line.hold_id, line.product_id, line.quantity), (held.id, id, 2));
     assert_eq!(made.status, OrderStatus::PendingPayment);
     assert_eq!(made.payment_disposition, PaymentDisposition::None);
     assert_eq!((made.created_at, made.updated_at), (world.clock.time(), world.clock.time()));
@@ -67,7 +68,7 @@ fn a_hold_is_never_used_twice(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     let made = order(&engine, id, 2);
-    let request = OrderRequest::new(made.hold_id, id);
+    let request = OrderRequest::new(made.lines.first().hold_id, id);
     for request in [request.clone(), request.clone(), request.clone().key("again")] {
         let error = engine.create_order(&request).expect_err("refused");
         assert_eq!((error.code(), error.order_id()), ("hold_already_used", Some(made.id)));

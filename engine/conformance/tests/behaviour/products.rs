@@ -60,7 +60,7 @@ fn a_new_product_is_as_it_was_described(world: &World) {
     let engine = world.engine();
     let first =
         engine.create_product(NewProduct::new("Lamp", money("19.99"), 5)).expect("created").value;
-    assert_eq!((first.name.as_str(), first.price.minor()), ("Lamp", 1_999));
+    assert_eq!((first.name.as_str(), first.price), ("Lamp", money("19.99")));
     assert_eq!((first.stock, first.held, first.pending, first.sold), (5, 0, 0, 0));
     assert_eq!((first.version, first.received()), (1, 5));
     let second =

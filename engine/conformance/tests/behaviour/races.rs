@@ -163,9 +163,9 @@ fn cart(engine: &Engine, wanted: &[ProductId], dice: &mut Dice) -> Vec<stockade:
             let mut asked = items;
             asked.sort_unstable();
             let got: Vec<_> =
-                holds.value.iter().map(|hold| (hold.product_id, hold.quantity)).collect();
+                holds.value.holds.iter().map(|hold| (hold.product_id, hold.quantity)).collect();
             assert_eq!(got, asked);
-            holds.value
+            holds.value.holds
         }
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::InsufficientStock, "{error:?}");

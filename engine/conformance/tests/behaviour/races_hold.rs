@@ -179,7 +179,7 @@ async fn shop(engine: &AsyncEngine, products: &[ProductId], at: usize) {
     let id = products[at % products.len()];
     if at % 5 < 2 {
         let cart = CartRequest::new(products.iter().map(|id| (*id, 2)));
-        for hold in engine.create_holds(&cart).await.expect("held").value {
+        for hold in engine.create_holds(&cart).await.expect("held").value.holds {
             engine.release_hold(hold.id).await.expect("released");
         }
     }

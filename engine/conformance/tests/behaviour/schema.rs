@@ -37,17 +37,20 @@ fn the_documented_query_shows_holds_one_by_one(world: &World) {
         world,
         &format!(
             "SELECT CAST(id AS CHAR), units, status, CAST(expires_at AS CHAR), \
-             COALESCE(CAST(detached_until AS CHAR), '') FROM (WITH{query}) q ORDER BY q.id"
+             COALESCE(CAST(detached_until AS CHAR), ''), \
+             COALESCE(CAST(detached_units AS CHAR), '') FROM (WITH{query}) q ORDER BY q.id"
         ),
     );
     let row = |hold: u64, units: &str, status: &str, detached_until: String| {
         let end = active.expires_at.micros().to_string();
-        vec![hold.to_string(), units.to_owned(), status.to_owned(), end, detached_until]
+        let detached_units = if detached_until.is_empty() { "" } else { "1" };
+        let (units, status) = (units.to_owned(), status.to_owned());
+        vec![hold.to_string(), units, status, end, detached_until, detached_units.to_owned()]
     };
     let expected = [
         row(active.id.0, "03", "00", String::new()),
         row(wide.id.0, "012C", "00", String::new()),
-        row(ordered.hold_id.0, "02", "01", String::new()),
+        row(ordered.lines.first().hold_id.0, "02", "01", String::new()),
         row(extended.id.0, "01", "04", end.micros().to_string()),
     ];
     assert_eq!(shown, expected);
@@ -113,7 +116,10 @@ fn a_reopened_store_goes_on_where_it_was(world: &World) {
     engine.close().expect("closes");
     let later = world.engine();
     let new = order(&later, id, 1);
-    assert!(new.id > paid.id && new.hold_id > paid.hold_id, "ids are not used again");
+    assert!(
+        new.id > paid.id && new.lines.first().hold_id > paid.lines.first().hold_id,
+        "ids are not used again"
+    );
     assert!(product(&later, 1) > id);
     world.clock.advance(secs(120));
     assert_numbers(&later, id, [14, 0, 3, 3]);

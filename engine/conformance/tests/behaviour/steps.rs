@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Row};
 use stockade::{
-    Engine, Event, Hold, HoldRequest, Order, OrderId, OrderRequest, Outcome, PaymentEvent,
-    PaymentStatus, ProductId, Result,
+    Engine, Event, EventKind, Hold, HoldRequest, Order, OrderId, OrderRequest, Outcome,
+    PaymentEvent, PaymentStatus, ProductId, Result,
 };
 
 use crate::world::{Backend, World, numbers};
@@ -68,8 +68,15 @@ pub fn assert_numbers(engine: &Engine, id: ProductId, expected: [u64; 4]) {
     assert_eq!(alone, expected, "on its own");
 }
 
-/// All events there are.
+/// All events there are, but for those that products were made.
 pub fn all_events(engine: &Engine) -> Vec<Event> {
+    let mut events = every_event(engine);
+    events.retain(|event| event.kind != EventKind::ProductCreated);
+    events
+}
+
+/// All events there are.
+pub fn every_event(engine: &Engine) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     loop {
         let after = events.last().map_or(0, |event| event.cursor);
@@ -86,7 +93,9 @@ pub fn all_events(engine: &Engine) -> Vec<Event> {
 pub fn story(engine: &Engine, product: ProductId) -> Vec<(&'static str, i64)> {
     let events = all_events(engine);
     let of_product = events.iter().filter(|event| event.product_id == product);
-    of_product.skip(1).map(|event| (event.kind.as_str(), event.quantity)).collect()
+    let received = |event: &&Event| event.kind == EventKind::StockAdjusted;
+    let later = of_product.skip_while(|event| !received(event)).skip(1);
+    later.map(|event| (event.kind.as_str(), event.quantity)).collect()
 }
 
 /// Runs SQL behind the engine's back and returns what it selects, as text.

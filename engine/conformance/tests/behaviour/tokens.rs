@@ -52,7 +52,8 @@ fn order(
     key: Option<&str>,
 ) -> Result<Replayable<Order>, Error> {
     let mut request = OrderRequest::new(hold.id, product);
-    (request.token, request.key) = (token, key.map(str::to_owned));
+    request.holds[0].token = token;
+    request.key = key.map(str::to_owned);
     engine.create_order(&request)
 }
 

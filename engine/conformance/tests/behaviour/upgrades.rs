@@ -147,9 +147,9 @@ fn insert_product(world: &World, id: u64) {
     sql(
         world,
         &format!(
-            "INSERT INTO stockade_products (id, name, price, stock, held, pending, sold, received, \
-             version, fence, next_due, created_at) \
-             VALUES ({id}, 'Imported', 1, 9, 0, 0, 0, 9, 1, 0, NULL, 1)"
+            "INSERT INTO stockade_products (id, name, price, currency, stock, held, pending, sold, \
+             received, version, fence, next_due, created_at) \
+             VALUES ({id}, 'Imported', 1, 'EUR', 9, 0, 0, 0, 9, 1, 0, NULL, 1)"
         ),
     );
 }
@@ -169,7 +169,7 @@ fn an_id_that_is_taken_is_not_given_to_another_product(world: &World) {
         assert_eq!(numbers(&engine, ProductId(id)), [7, 0, 0, 0]);
     }
     let events = engine.events_after(0, 100).expect("reads");
-    assert_eq!(events.len(), 3, "one for each that was made");
+    assert_eq!(events.len(), 6, "two for each that was made");
 }
 
 fn ids_that_two_processes_were_given_are_used_once(world: &World) {

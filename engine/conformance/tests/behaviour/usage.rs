@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use stockade::{
-    AsyncEngine, CartRequest, Config, Engine, ErrorKind, ExtendRequest, HoldId, HoldQuery,
-    HoldRequest, NewProduct, OrderId, OrderRequest, OrderStatus, Outcome, PaymentEvent, ProductId,
-    Result, StockAdjustment,
+    AsyncEngine, CartId, CartRequest, ChangeQuantityRequest, Config, Engine, ErrorKind,
+    ExtendCartRequest, ExtendRequest, HoldId, HoldQuery, HoldRequest, NewProduct, OrderId,
+    OrderQuery, OrderRequest, OrderStatus, Outcome, PaymentEvent, ProductChange, ProductId,
+    ProductRef, PutProduct, Result, StockAdjustment,
 };
 
 use stockade_testkit::wait_until;
@@ -109,13 +110,24 @@ async fn all_async_calls(engine: &AsyncEngine) -> Result<()> {
     engine.ping().await?;
     let id = engine.create_product(NewProduct::new("Lamp", "1".parse()?, 4)).await?.value.id;
     engine.adjust_stock(StockAdjustment::new(id, 5, "received")).await?;
+    let sku = format!("lamp {id}");
+    let put = PutProduct::new(id, "Lamp", "1".parse()?).sku(&sku);
+    assert!(!engine.put_product(&put).await?.created);
+    assert_eq!(engine.put_products(vec![put]).await?.len(), 1);
+    engine.change_product(ProductChange::new(ProductRef::sku(&sku)).name("Lamp")).await?;
     let held = engine.create_hold(HoldRequest::new(id, 2)).await?.value;
     assert!(
         engine.extend_hold(ExtendRequest::new(held.id).ttl(secs(500))).await?.expires_at
             > held.expires_at
     );
     let cart = engine.create_holds(CartRequest::new([(id, 3)])).await?.value;
-    engine.release_hold(cart[0].id).await?;
+    assert_eq!(engine.cart(cart.id).await?, cart);
+    assert!(
+        engine.extend_cart(ExtendCartRequest::new(cart.id).ttl(secs(500))).await?.holds.len() == 1
+    );
+    let changed = ChangeQuantityRequest::new(cart.holds[0].id, 2);
+    assert_eq!(engine.change_quantity(changed).await?.value.quantity, 2);
+    engine.release_cart(cart.id).await?;
     let batch = engine.create_hold_batch(vec![HoldRequest::new(id, 1)]).await?;
     for hold in batch {
         engine.release_hold(hold?.value.id).await?;
@@ -126,11 +138,16 @@ async fn all_async_calls(engine: &AsyncEngine) -> Result<()> {
     assert_eq!(engine.hold(held.id).await?.quantity, 2);
     let query = HoldQuery::new(1).product(id).after(held.id.0 - 1);
     assert_eq!(engine.holds(query).await?.items[0].order_id, Some(order.id));
+    let query = OrderQuery::new(1).product(id).after(order.id.0 - 1);
+    assert_eq!(engine.orders(query).await?.items[0].id, order.id);
+    assert!(engine.waiting_payments(None, 1).await?.items.is_empty());
+    assert!(engine.remove_waiting_payment("k".to_owned()).await.is_err());
+    assert_eq!(engine.erase_customer("c".to_owned()).await?.holds, 0);
     let product = engine.product(id).await?;
     assert_eq!((product.stock, product.held, product.pending, product.sold), (7, 0, 0, 2));
     assert_eq!(engine.products(Some(ProductId(id.0 - 1)), 1).await?.items, [product]);
     let events = engine.events_after(0, 1_000).await?;
-    assert_eq!(events.iter().filter(|event| event.product_id == id).count(), 10);
+    assert_eq!(events.iter().filter(|event| event.product_id == id).count(), 14);
     assert_eq!(engine.sweep().await?.holds_expired, 0);
     Ok(())
 }
@@ -150,12 +167,19 @@ fn a_closed_engine_refuses_every_call_as_misuse(world: &World) {
             code(engine.products(None, 1)),
             code(engine.holds(HoldQuery::new(1))),
             code(engine.create_product(NewProduct::new("Lamp", price, 1))),
+            code(engine.put_product(PutProduct::new(id, "Lamp", price))),
+            code(engine.put_products(vec![PutProduct::new(id, "Lamp", price)])),
+            code(engine.change_product(ProductChange::new(id).archived(true))),
             code(engine.adjust_stock(StockAdjustment::new(id, 1, "received"))),
             code(engine.create_hold(HoldRequest::new(id, 1))),
             code(engine.create_holds(CartRequest::new([(id, 1)]))),
             code(engine.create_hold_batch(vec![HoldRequest::new(id, 1)])),
             code(engine.release_hold(HoldId(1))),
             code(engine.extend_hold(ExtendRequest::new(1))),
+            code(engine.change_quantity(ChangeQuantityRequest::new(1, 1))),
+            code(engine.cart(CartId(1))),
+            code(engine.release_cart(CartId(1))),
+            code(engine.extend_cart(ExtendCartRequest::new(1))),
             code(engine.hold(HoldId(1))),
             code(engine.create_order(OrderRequest::new(1, id))),
             code(engine.order(OrderId(1))),
@@ -164,8 +188,12 @@ fn a_closed_engine_refuses_every_call_as_misuse(world: &World) {
             code(engine.audit()),
             code(engine.events_after(0, 1)),
             code(engine.ping()),
+            code(engine.orders(OrderQuery::new(1))),
+            code(engine.waiting_payments(None, 1)),
+            code(engine.remove_waiting_payment("k".to_owned())),
+            code(engine.erase_customer("c".to_owned())),
         ];
-        assert_eq!(codes, ["misuse"; 18]);
+        assert_eq!(codes, ["misuse"; 29]);
     }
     let counted = engine.metrics_text();
     assert!(!counted.is_empty() && !counted.contains("# EOF"), "{counted}");

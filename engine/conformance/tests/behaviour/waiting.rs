@@ -1,5 +1,7 @@
 //! Payment events that come before their order.
 
+use std::time::Duration;
+
 use stockade::{
     HoldRequest, OrderRequest, OrderStatus, Outcome, PaymentDisposition, PaymentEvent,
     PaymentStatus, PaymentToken,
@@ -16,9 +18,11 @@ pub const SCENARIOS: &[Scenario] = scenarios!("waiting";
     events_that_wait_are_applied_in_the_order_of_their_arrival,
     late_money_among_events_that_wait_may_find_no_stock_to_take,
     an_event_without_a_key_waits_once,
-    a_waiting_event_whose_key_returns_with_another_body_is_refused,
+    a_waiting_event_whose_key_returns_with_another_outcome_is_refused,
     a_waiting_event_with_a_wrong_token_is_a_conflict_and_ignored,
-    an_event_for_an_order_that_is_never_made_only_waits,
+    an_event_for_an_order_that_is_never_made_waits_until_its_end,
+    an_event_by_id_waits_ten_minutes,
+    an_event_from_elsewhere_does_not_pay_who_orders_later,
 );
 
 /// With one queue, a call made after another arrives after it.
@@ -35,7 +39,7 @@ fn a_success_that_comes_first_pays_the_order_as_it_is_made(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     let next = next_order_id(&engine);
-    let event = PaymentEvent::for_order(next, Outcome::Success).key("evt").body(*b"{}");
+    let event = PaymentEvent::for_order(next, Outcome::Success).key("evt");
     let first = engine.record_payment(&event).expect("kept");
     assert_eq!((first.value.status, first.replayed), (PaymentStatus::Waiting, false));
     let again = engine.record_payment(&event).expect("kept");
@@ -75,7 +79,7 @@ fn a_failure_that_comes_first_cancels_the_order_as_it_is_made(world: &World) {
     assert_numbers(&engine, id, [5, 0, 0, 0]);
     let expected = [("hold.created", 2), ("order.created", 2), ("order.cancelled", 2)];
     assert_eq!(story(&engine, id), expected);
-    let again = OrderRequest::new(made.hold_id, id);
+    let again = OrderRequest::new(made.lines.first().hold_id, id);
     let error = engine.create_order(&again).expect_err("refused");
     assert_eq!((error.code(), error.order_id()), ("hold_already_used", Some(next)));
     // Nothing of it falls due any more.
@@ -204,13 +208,13 @@ fn an_event_without_a_key_waits_once(world: &World) {
     assert_clean(&engine);
 }
 
-fn a_waiting_event_whose_key_returns_with_another_body_is_refused(world: &World) {
+fn a_waiting_event_whose_key_returns_with_another_outcome_is_refused(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     let next = next_order_id(&engine);
-    let event = PaymentEvent::for_order(next, Outcome::Success).key("evt").body(*b"one");
+    let event = PaymentEvent::for_order(next, Outcome::Success).key("evt");
     engine.record_payment(&event).expect("kept");
-    let other = PaymentEvent::for_order(next, Outcome::Failure).key("evt").body(*b"two");
+    let other = PaymentEvent::for_order(next, Outcome::Failure).key("evt");
     assert_eq!(code(engine.record_payment(&other)), "idempotency_mismatch");
     assert_eq!(assert_clean(&engine).waiting_events, 1);
     assert_eq!(order(&engine, id, 2).status, OrderStatus::Paid);
@@ -261,7 +265,7 @@ fn an_event_waits_for_an_order_of_another_engine(world: &World) {
     assert_clean(&engine);
 }
 
-fn an_event_for_an_order_that_is_never_made_only_waits(world: &World) {
+fn an_event_for_an_order_that_is_never_made_waits_until_its_end(world: &World) {
     let engine = world.engine();
     let id = product(&engine, 5);
     let first = world.clock.time();
@@ -273,9 +277,54 @@ fn an_event_for_an_order_that_is_never_made_only_waits(world: &World) {
         );
         world.clock.advance(secs(1));
     }
-    world.clock.advance(secs(86_400));
     engine.sweep().expect("sweeps");
     assert_eq!(order(&engine, id, 1).status, OrderStatus::PendingPayment);
     let report = assert_clean(&engine);
     assert_eq!((report.waiting_events, report.oldest_waiting_event), (3, Some(first)));
+    world.clock.advance(secs(598));
+    engine.sweep().expect("sweeps");
+    assert_eq!(assert_clean(&engine).waiting_events, 1, "of two the time is over");
+}
+
+fn an_event_by_id_waits_ten_minutes(world: &World) {
+    let engine = world.builder().set("payment_ttl", "0").expect("a setting").open().expect("opens");
+    let id = product(&engine, 50);
+    let ttl = Duration::from_secs(600);
+    for (wait, status) in [
+        (ttl - TICK, OrderStatus::Paid),
+        (ttl, OrderStatus::PendingPayment),
+        (ttl + secs(60), OrderStatus::PendingPayment),
+    ] {
+        let next = next_order_id(&engine);
+        let key = format!("by id {wait:?}");
+        assert_eq!(deliver(&engine, next, Outcome::Success, &key), PaymentStatus::Waiting);
+        world.clock.advance(wait);
+        let made = order(&engine, id, 1);
+        assert_eq!((made.id, made.status), (next, status), "after {wait:?}");
+        // It is over for good, and stays recorded.
+        let event = PaymentEvent::for_order(next, Outcome::Success).key(&key);
+        assert!(engine.record_payment(&event).expect("taken").replayed);
+        assert_eq!(engine.order(next).expect("reads").status, status);
+        assert_eq!(assert_clean(&engine).waiting_events, 0);
+    }
+}
+
+/// From a staging system, or of before a restore from a backup.
+fn an_event_from_elsewhere_does_not_pay_who_orders_later(world: &World) {
+    let builder = world.builder().set("early_payment_ttl", "1h").expect("a setting");
+    let engine = builder.open().expect("opens");
+    let id = product(&engine, 5);
+    let next = next_order_id(&engine);
+    assert_eq!(deliver(&engine, next, Outcome::Success, "staging"), PaymentStatus::Waiting);
+    world.clock.advance(secs(3_600) - TICK);
+    engine.sweep().expect("sweeps");
+    assert_eq!(assert_clean(&engine).waiting_events, 1, "it waits");
+    world.clock.advance(TICK);
+    engine.sweep().expect("sweeps");
+    assert_eq!(assert_clean(&engine).waiting_events, 0);
+    let made = order(&engine, id, 1);
+    assert_eq!((made.id, made.status), (next, OrderStatus::PendingPayment));
+    assert_numbers(&engine, id, [4, 0, 1, 0]);
+    assert_eq!(deliver(&engine, next, Outcome::Success, "real"), PaymentStatus::Applied);
+    assert_clean(&engine);
 }

@@ -187,7 +187,9 @@ impl StoreDump {
         };
         let holds = journal.holds.iter().filter(hold_is_lost).count();
         let order_is_lost = |order: &&stockade::Order| {
-            self.orders.get(&order.id.0).is_none_or(|(hold, _)| *hold != order.hold_id.0)
+            self.orders
+                .get(&order.id.0)
+                .is_none_or(|(hold, _)| *hold != order.lines.first().hold_id.0)
         };
         let orders = journal.orders.iter().filter(order_is_lost).count();
         let payment_is_lost = |(order, is_success): &&(u64, bool)| {

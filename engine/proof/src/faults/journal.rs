@@ -112,7 +112,8 @@ fn execute(engine: &Engine, intent: u64, request: &Request) -> Result<Response> 
             let items = items.iter().map(|(product, quantity)| (ProductId(*product), *quantity));
             let request = CartRequest::new(items).ttl(ttl(intent, false));
             let holds = engine.create_holds(&if *keyed { request.key(key) } else { request })?;
-            let made = holds.value.iter().map(|hold| (hold.product_id.0, hold.id.0)).collect();
+            let made =
+                holds.value.holds.iter().map(|hold| (hold.product_id.0, hold.id.0)).collect();
             Response::Holds { made, replayed: holds.replayed }
         }
         Request::Release { hold } => {

@@ -71,8 +71,8 @@ struct Made {
 
 #[derive(Default)]
 struct Accounting {
-    /// Each product's stock, held, pending, sold, and its version.
-    products: BTreeMap<u64, ([i64; 4], u64)>,
+    /// Each product's stock, held, pending, sold, returned, and its version.
+    products: BTreeMap<u64, ([i64; 5], u64)>,
     holds: HashMap<u64, (Made, HoldStatus)>,
     orders: HashMap<u64, (Made, OrderStatus, u64)>,
     refunds: HashSet<u64>,
@@ -89,17 +89,17 @@ impl Accounting {
         use EventKind as E;
         let quantity = event.quantity;
         let moves = match event.kind {
-            E::StockAdjusted => [1, 0, 0, 0],
+            E::StockAdjusted => [1, 0, 0, 0, 0],
             E::HoldCreated => {
                 let made = Made { product: event.product_id.0, quantity };
                 let id = event.hold_id.map_or(0, |id| id.0);
                 if self.holds.insert(id, (made, HoldStatus::Active)).is_some() {
                     self.find(Violation::Doubled, 1, format!("hold created twice: {event:?}"));
                 }
-                [-1, 1, 0, 0]
+                [-1, 1, 0, 0, 0]
             }
-            E::HoldReleased => self.end_hold(event, HoldStatus::Released, [1, -1, 0, 0]),
-            E::HoldExpired => self.end_hold(event, HoldStatus::Expired, [1, -1, 0, 0]),
+            E::HoldReleased => self.end_hold(event, HoldStatus::Released, [1, -1, 0, 0, 0]),
+            E::HoldExpired => self.end_hold(event, HoldStatus::Expired, [1, -1, 0, 0, 0]),
             E::OrderCreated => {
                 let made = Made { product: event.product_id.0, quantity };
                 let id = event.order_id.map_or(0, |id| id.0);
@@ -108,24 +108,26 @@ impl Accounting {
                 if self.orders.insert(id, order).is_some() {
                     self.find(Violation::Doubled, 1, format!("order created twice: {event:?}"));
                 }
-                self.end_hold(event, HoldStatus::Converted, [0, -1, 1, 0])
+                self.end_hold(event, HoldStatus::Converted, [0, -1, 1, 0, 0])
             }
             E::OrderPaid => match self.move_order(event, OrderStatus::Paid) {
-                Some(OrderStatus::PendingPayment) => [0, 0, -1, 1],
-                Some(OrderStatus::Cancelled) => [-1, 0, 0, 1],
+                Some(OrderStatus::PendingPayment) => [0, 0, -1, 1, 0],
+                Some(OrderStatus::Cancelled) => [-1, 0, 0, 1, 0],
                 _ => self.twice(event),
             },
             E::OrderCancelled => match self.move_order(event, OrderStatus::Cancelled) {
-                Some(OrderStatus::PendingPayment) => [1, 0, -1, 0],
+                Some(OrderStatus::PendingPayment) => [1, 0, -1, 0, 0],
                 _ => self.twice(event),
             },
+            E::OrderRefunded => [0, 0, 0, -1, 1],
+            E::OrderRestocked => [1, 0, 0, 0, -1],
             E::HoldExtended => {
                 let hold = event.hold_id.and_then(|id| self.holds.get(&id.0));
                 if hold.is_none_or(|(_, status)| *status != HoldStatus::Active) {
                     let why = format!("ended hold extended: {event:?}");
                     self.find(Violation::Doubled, 1, why);
                 }
-                [0; 4]
+                [0; 5]
             }
             E::PaymentNeedsRefund => {
                 let id = event.order_id.map_or(0, |id| id.0);
@@ -133,14 +135,14 @@ impl Accounting {
                     let why = format!("order marked for refund twice: {event:?}");
                     self.find(Violation::Doubled, 1, why);
                 }
-                [0; 4]
+                [0; 5]
             }
-            _ => [0; 4],
+            _ => [0; 5],
         };
         self.post(event, moves);
     }
 
-    fn post(&mut self, event: &Event, moves: [i64; 4]) {
+    fn post(&mut self, event: &Event, moves: [i64; 5]) {
         let (units, version) = self.products.entry(event.product_id.0).or_default();
         for (units, step) in units.iter_mut().zip(moves) {
             *units += step * event.quantity;
@@ -162,12 +164,12 @@ impl Accounting {
         }
     }
 
-    fn twice(&mut self, event: &Event) -> [i64; 4] {
+    fn twice(&mut self, event: &Event) -> [i64; 5] {
         self.find(Violation::Doubled, 1, format!("order settled twice: {event:?}"));
-        [0; 4]
+        [0; 5]
     }
 
-    fn end_hold(&mut self, event: &Event, to: HoldStatus, moves: [i64; 4]) -> [i64; 4] {
+    fn end_hold(&mut self, event: &Event, to: HoldStatus, moves: [i64; 5]) -> [i64; 5] {
         let id = event.hold_id.map_or(0, |id| id.0);
         match self.holds.get_mut(&id) {
             Some((_, status)) if *status == HoldStatus::Active => *status = to,
@@ -242,7 +244,7 @@ impl Accounting {
 
     fn compare_with_store(&mut self, engine: &Engine, product: u64) -> Result<()> {
         let units = stored(engine, product)?;
-        let there = [units.stock, units.held, units.pending, units.sold];
+        let there = [units.stock, units.held, units.pending, units.sold, units.returned];
         let there = there.map(|units| i64::try_from(units).unwrap_or(i64::MAX));
         let (from_events, _) = self.products.get(&product).copied().unwrap_or_default();
         let missing = from_events.iter().sum::<i64>() - there.iter().sum::<i64>();
@@ -281,7 +283,9 @@ impl Accounting {
         }
         for (id, (_, from_events, _)) in self.orders.clone() {
             let there = engine.order(OrderId(id))?.status;
-            if there != from_events {
+            // An event of a refund has its units alone.
+            let of_units = if there.was_paid() { OrderStatus::Paid } else { there };
+            if of_units != from_events {
                 let why = format!("order {id} is {there:?}, its events imply {from_events:?}");
                 self.find(Violation::Lost, 1, why);
             }

@@ -5,12 +5,14 @@ use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
 
 use super::checker::{Operation, Verdict, WORK_MAX, check};
 use super::model::{Act, Command, Keyed, Model, State};
+use super::plan::PRICE;
 use super::record::{Answer, Held, Ordered, Refused, Units};
 
 const MODEL: Model = Model {
     hold_ttl_max: 1_000,
     payment_ttl: 500,
     max_per_customer: 3,
+    counts_orders: false,
     re_reserve: true,
     clock_lag: 0,
 };
@@ -27,6 +29,11 @@ struct HistoryBuilder {
 
 fn with_stock(stock: u64) -> HistoryBuilder {
     HistoryBuilder { stock, model: MODEL, operations: Vec::new() }
+}
+
+/// Where a customer's orders count for the limit.
+fn counting(stock: u64) -> HistoryBuilder {
+    HistoryBuilder { model: Model { counts_orders: true, ..MODEL }, ..with_stock(stock) }
 }
 
 impl HistoryBuilder {
@@ -70,7 +77,32 @@ impl HistoryBuilder {
     fn paid(self, time: i64, order: u64, success: bool) -> Self {
         let key = format!("{order} {success} at {time}");
         let answer = Answer::Payment { is_waiting: false };
-        self.at(time, Command::Payment { order, success }, answer).keyed(&key, "", false)
+        self.at(time, Command::Payment { order, success, amount: None }, answer)
+            .keyed(&key, "", false)
+    }
+
+    fn paid_with(self, time: i64, order: u64, minor: i64) -> Self {
+        let command = Command::Payment { order, success: true, amount: Some(minor) };
+        let answer = Answer::Payment { is_waiting: false };
+        self.at(time, command, answer).keyed(&format!("{order} at {time}"), "", false)
+    }
+
+    /// Cancels an order of one unit.
+    fn cancelled(self, time: i64, order: u64, hold: u64) -> Self {
+        let shown = changed(order, hold, OrderStatus::Cancelled, (0, 0));
+        self.at(time, Command::CancelOrder { order }, shown)
+    }
+
+    /// Refunds an order of one unit.
+    fn refunded(self, time: i64, order: u64, hold: u64, restock: bool) -> Self {
+        let shown = changed(order, hold, OrderStatus::Refunded, (1, u32::from(!restock)));
+        self.at(time, Command::Refund { order, quantity: 1, restock }, shown)
+    }
+
+    /// Restocks an order of one unit.
+    fn restocked(self, time: i64, order: u64, hold: u64) -> Self {
+        let shown = changed(order, hold, OrderStatus::Refunded, (1, 0));
+        self.at(time, Command::Restock { order, quantity: 1 }, shown)
     }
 
     fn released(self, time: i64, hold: u64, quantity: u32, status: HoldStatus) -> Self {
@@ -78,7 +110,11 @@ impl HistoryBuilder {
     }
 
     fn read(self, time: i64, stock: u64, held: u64, pending: u64, sold: u64) -> Self {
-        self.at(time, Command::Read, Answer::Units(Units { stock, held, pending, sold }))
+        self.at(
+            time,
+            Command::Read,
+            Answer::Units(Units { stock, held, pending, sold, returned: 0 }),
+        )
     }
 
     fn is_explained(&self) -> bool {
@@ -103,7 +139,26 @@ fn ordered(
     (status, disposition): (OrderStatus, PaymentDisposition),
     created_at: i64,
 ) -> Answer {
-    Answer::Ordered(Ordered { id, hold, product: 1, quantity, status, disposition, created_at })
+    let (refunded, returned, product) = (0, 0, 1);
+    Answer::Ordered(Ordered {
+        id,
+        hold,
+        product,
+        quantity,
+        status,
+        disposition,
+        refunded,
+        returned,
+        created_at,
+    })
+}
+
+/// An order of one unit after a change, with its units refunded and returned.
+fn changed(id: u64, hold: u64, status: OrderStatus, (refunded, returned): (u32, u32)) -> Answer {
+    match ordered(id, hold, 1, (status, PaymentDisposition::None), 2) {
+        Answer::Ordered(order) => Answer::Ordered(Ordered { refunded, returned, ..order }),
+        other => other,
+    }
 }
 
 fn refused(code: &str) -> Answer {
@@ -160,12 +215,12 @@ histories! {
     read_concurrent_with_hold_may_miss_it: good
         with_stock(3)
             .during(1, 5, HOLD(1), held(7, 1, HoldStatus::Active, 2))
-            .during(3, 4, Command::Read, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
+            .during(3, 4, Command::Read, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0, returned: 0 }));
     stale_cached_read_after_answered_hold_is_rejected: bad
         with_stock(3).held(1, 7, 1).at(
             2,
             Command::ReadCached,
-            Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }),
+            Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0, returned: 0 }),
         );
     hold_that_disappears_between_reads_is_rejected: bad
         with_stock(3)
@@ -259,11 +314,22 @@ histories! {
         with_stock(9).held_for(0, 1, 7, 2).at(2, HOLD_FOR(0, 1), refused("quantity_limit"));
     customer_limit_frees_up_when_hold_expires: good
         with_stock(9).held_for(0, 1, 7, 3).held_for(1, 2, 8, 3).held_for(0, 101, 9, 3);
+    hold_beyond_what_its_customer_has_paid_for_is_rejected: bad
+        counting(9)
+            .held_for(0, 1, 7, 3).ordered(2, 9, 7, 3).paid(3, 9, true).held_for(0, 4, 8, 1);
+    hold_beyond_what_its_customer_has_ordered_is_rejected: bad
+        counting(9).held_for(0, 1, 7, 3).ordered(2, 9, 7, 3).held_for(0, 4, 8, 1);
+    quantity_limit_of_what_is_paid_is_linearizable: good
+        counting(9).held_for(0, 1, 7, 3).ordered(2, 9, 7, 3).paid(3, 9, true)
+            .at(4, HOLD_FOR(0, 1), refused("quantity_limit")).held_for(1, 5, 8, 3);
+    customer_limit_frees_up_when_order_is_cancelled: good
+        counting(9).held_for(0, 1, 7, 3).ordered(2, 9, 7, 3).paid(3, 9, false)
+            .held_for(0, 4, 8, 3);
     cached_read_going_back_is_rejected: bad
         with_stock(3)
             .held(1, 7, 1)
-            .at(2, Command::ReadCached, Answer::Units(Units { stock: 2, held: 1, pending: 0, sold: 0 }))
-            .at(3, Command::ReadCached, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0 }));
+            .at(2, Command::ReadCached, Answer::Units(Units { stock: 2, held: 1, pending: 0, sold: 0, returned: 0 }))
+            .at(3, Command::ReadCached, Answer::Units(Units { stock: 3, held: 0, pending: 0, sold: 0, returned: 0 }));
     replay_returns_first_response: good
         with_stock(3)
             .held(1, 7, 1).keyed("k", "one", false)
@@ -306,6 +372,32 @@ histories! {
     late_payment_for_units_held_by_others_is_rejected: bad
         with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, false).held(4, 8, 1)
             .paid(5, 9, true).read(6, 0, 0, 0, 1);
+    late_money_of_a_cancelled_order_is_owed: good
+        with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).cancelled(3, 9, 7).paid(4, 9, true)
+            .read(5, 1, 0, 0, 0);
+    late_money_that_revives_a_cancelled_order_is_rejected: bad
+        with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).cancelled(3, 9, 7).paid(4, 9, true)
+            .read(5, 0, 0, 0, 1);
+    cancellation_of_a_paid_order_is_rejected: bad
+        with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, true).cancelled(4, 9, 7);
+    wrong_amount_waits_for_the_right_one: good
+        with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid_with(3, 9, 1).read(4, 0, 0, 1, 0)
+            .paid_with(5, 9, PRICE).read(6, 0, 0, 0, 1);
+    wrong_amount_that_pays_is_rejected: bad
+        with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid_with(3, 9, 1).read(4, 0, 0, 0, 1);
+    refunded_unit_returns_once: good
+        with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, true).refunded(4, 9, 7, true)
+            .at(5, Command::Refund { order: 9, quantity: 1, restock: true }, refused("refund_too_large"))
+            .read(6, 1, 0, 0, 0);
+    unit_refunded_twice_is_rejected: bad
+        with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, true).refunded(4, 9, 7, true)
+            .refunded(5, 9, 7, true);
+    returned_unit_is_for_sale_after_its_restock: good
+        with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, true).refunded(4, 9, 7, false)
+            .restocked(5, 9, 7).read(6, 1, 0, 0, 0);
+    unit_restocked_twice_is_rejected: bad
+        with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).paid(3, 9, true).refunded(4, 9, 7, false)
+            .restocked(5, 9, 7).restocked(6, 9, 7);
     unpaid_order_expires: good
         with_stock(1).held(1, 7, 1).ordered(2, 9, 7, 1).read(501, 0, 0, 1, 0)
             .read(502, 1, 0, 0, 0);
@@ -314,22 +406,22 @@ histories! {
     early_payment_applies_to_later_order: good
         with_stock(1)
             .held(1, 7, 1)
-            .at(2, Command::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
+            .at(2, Command::Payment { order: 9, success: true, amount: None }, Answer::Payment { is_waiting: true })
             .at(3, Command::Order { hold: 7 }, ordered(
                 9, 7, 1, (OrderStatus::Paid, PaymentDisposition::None), 3));
     lost_early_payment_is_rejected: bad
         with_stock(1)
             .held(1, 7, 1)
-            .at(2, Command::Payment { order: 9, success: true }, Answer::Payment { is_waiting: true })
+            .at(2, Command::Payment { order: 9, success: true, amount: None }, Answer::Payment { is_waiting: true })
             .ordered(3, 9, 7, 1);
     lost_stock_adjustment_is_rejected: bad
         with_stock(1)
             .at(1, Command::Adjust { delta: 2 }, Answer::Units(Units {
-                stock: 3, held: 0, pending: 0, sold: 0 }))
+                stock: 3, held: 0, pending: 0, sold: 0, returned: 0 }))
             .at(2, HOLD(3), short(3, 1));
     write_off_below_zero_is_rejected: bad
         with_stock(1).held(1, 7, 1).at(2, Command::Adjust { delta: -1 }, Answer::Units(Units {
-            stock: 0, held: 0, pending: 0, sold: 0 }));
+            stock: 0, held: 0, pending: 0, sold: 0, returned: 0 }));
     in_doubt_hold_may_exist: good
         with_stock(1).at(1, HOLD(1), Answer::Unknown).at(5, HOLD(1), short(1, 0));
     in_doubt_hold_may_not_exist: good

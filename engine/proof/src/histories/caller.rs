@@ -8,12 +8,12 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use stockade::{
-    CartRequest, Engine, ExtendRequest, Hold, HoldId, HoldRequest, OrderId, OrderRequest, Outcome,
-    PaymentEvent, PaymentStatus, PaymentToken, Product, ProductId, Replayable, Result,
-    StockAdjustment,
+    CancelRequest, CartRequest, Engine, ExtendRequest, Hold, HoldId, HoldRequest, LineUnits, Money,
+    Order, OrderId, OrderRequest, Outcome, PaymentEvent, PaymentStatus, PaymentToken, Product,
+    ProductId, RefundRequest, Replayable, RestockRequest, Result, StockAdjustment,
 };
 
-use super::plan::Plan;
+use super::plan::{PRICE, Plan};
 use super::record::{Answer, Call, Held, Moment, Ordered, Record, Units, Watch};
 
 /// Ids of holds and orders shared by all callers, so that they contend.
@@ -123,7 +123,8 @@ impl<'a> Caller<'a> {
             31..38 => self.hold().map(|(hold, _)| Call::Release { hold }),
             38..45 => self.hold().map(|(hold, _)| self.choose_extension(hold)),
             45..60 => self.choose_order(),
-            60..74 => self.choose_payment(),
+            60..70 => self.choose_payment(),
+            70..74 => self.choose_change(),
             74..78 => Some(Call::Adjust { product: self.product(), delta: self.delta() }),
             78..82 => Some(Call::ReadCached { product: self.product() }),
             82..86 => Some(Call::Read { product: self.product() }),
@@ -234,8 +235,27 @@ impl<'a> Caller<'a> {
         let success = self.rng.random_bool(0.6);
         let number = self.rng.random_range(0..3);
         let key = self.rng.random_bool(0.7).then(|| format!("event {number} of {order}"));
-        let body = self.rng.random_bool(0.3).then(|| self.rng.random_range(0..2));
-        Some(Call::Payment { order, by_token, success, key, body })
+        // The right amount of an order of one unit, or of none.
+        let amount = self.rng.random_bool(0.3).then(|| [1, PRICE][self.rng.random_range(0..2)]);
+        Some(Call::Payment { order, by_token, success, key, amount })
+    }
+
+    /// Chooses to cancel an order, or to refund or restock units of it.
+    fn choose_change(&mut self) -> Option<Call> {
+        let (order, _) = self.order()?;
+        let quantity = self.rng.random_range(1..=2);
+        Some(match self.rng.random_range(0..8) {
+            0..2 => Call::CancelOrder { order },
+            2..6 => {
+                let (restock, key) =
+                    (self.rng.random_bool(0.4), self.key(&format!("refund {order}")));
+                Call::Refund { order, quantity, restock, key }
+            }
+            _ => {
+                let key = self.key(&format!("restock {order}"));
+                Call::Restock { order, quantity, key }
+            }
+        })
     }
 
     fn hold(&mut self) -> Option<(u64, u64)> {
@@ -310,7 +330,7 @@ impl<'a> Caller<'a> {
                 request.customer = name(*customer);
                 request.key.clone_from(key);
                 let Replayable { value, replayed, .. } = engine.create_holds(&request)?;
-                let holds: Vec<Held> = value.iter().map(Held::from).collect();
+                let holds: Vec<Held> = value.holds.iter().map(Held::from).collect();
                 self.remember(&holds, None);
                 Response { replayed, ..Response::of(Answer::Cart(holds)) }
             }
@@ -329,15 +349,30 @@ impl<'a> Caller<'a> {
                 self.remember(&[], Some((value.id.0, value.payment_token)));
                 Response { replayed, ..Response::of(Answer::Ordered(Ordered::from(&value))) }
             }
-            Call::Payment { order, success, key, body, .. } => {
+            Call::CancelOrder { order } => {
+                let cancelled = engine.cancel_order(CancelRequest::new(*order))?;
+                Response::of(Answer::Ordered((&cancelled).into()))
+            }
+            Call::Refund { order, quantity, restock, key } => {
+                let mut request = RefundRequest::new(*order).lines([LineUnits::new(1, *quantity)]);
+                request.restock = *restock;
+                request.key.clone_from(key);
+                ordered(&engine.refund_order(&request)?)
+            }
+            Call::Restock { order, quantity, key } => {
+                let mut request = RestockRequest::new(*order).lines([LineUnits::new(1, *quantity)]);
+                request.key.clone_from(key);
+                ordered(&engine.restock_order(&request)?)
+            }
+            Call::Payment { order, success, key, amount, .. } => {
                 let outcome = if *success { Outcome::Success } else { Outcome::Failure };
                 let mut event = match token {
                     Some(token) => PaymentEvent::for_token(token, outcome),
                     None => PaymentEvent::for_order(*order, outcome),
                 };
                 event.key.clone_from(key);
-                if let Some(body) = body {
-                    event = event.body([*body]);
+                if let Some(minor) = amount {
+                    event = event.amount(Money::from_minor(*minor)?);
                 }
                 let Replayable { value, replayed, .. } = engine.record_payment(&event)?;
                 let is_waiting = value.status == PaymentStatus::Waiting;
@@ -369,6 +404,11 @@ impl<'a> Caller<'a> {
         known.holds.extend(holds.iter().map(|held| (held.id, held.product)));
         known.orders.extend(order);
     }
+}
+
+fn ordered(order: &Replayable<Order>) -> Response {
+    let answer = Answer::Ordered(Ordered::from(&order.value));
+    Response { replayed: order.replayed, ..Response::of(answer) }
 }
 
 fn name(customer: Option<u8>) -> Option<String> {

@@ -10,7 +10,7 @@ use super::caller::{self, CallerContext, KnownIds};
 use super::clock::SteppedClock;
 use super::model::Model;
 use super::partition::Staleness;
-use super::plan::{MS, Plan, Ttls};
+use super::plan::{MS, PRICE, Plan, Ttls};
 use super::process::{Child, Setup, Task};
 use super::record::{Record, Watch};
 
@@ -45,6 +45,8 @@ const BACK_WITHIN: Duration = Duration::from_secs(20);
 const A_DAY: i64 = 86_400_000 * MS;
 /// The per-customer limit of every engine.
 const MAX_PER_CUSTOMER: u32 = 3;
+/// Longer than any history.
+const LONG: &str = "7days";
 /// Short, so that cache refreshes race with writes.
 const BRIEF_CACHE: &str = "2ms";
 /// The number of the parent process.
@@ -123,7 +125,13 @@ impl Shop {
             ("payment_ttl", micros(ttls.payment_ttl)),
             ("late_payment", if re_reserve { "re_reserve" } else { "refund" }.to_owned()),
             ("max_per_customer", MAX_PER_CUSTOMER.to_string()),
+            // The model lets events wait for as long as a history lasts.
+            ("early_payment_ttl", LONG.to_owned()),
         ];
+        let counts_orders = number.is_multiple_of(3);
+        if counts_orders {
+            settings.push(("customer_window", LONG.to_owned()));
+        }
         if number.is_multiple_of(2) {
             settings.push(("cache_ttl", BRIEF_CACHE.to_owned()));
         }
@@ -153,6 +161,7 @@ impl Shop {
             hold_ttl_max: ttls.hold_ttl_max,
             payment_ttl: ttls.payment_ttl,
             max_per_customer: MAX_PER_CUSTOMER,
+            counts_orders,
             re_reserve,
             clock_lag: if deployment.has_processes() { CLOCK_LAG } else { 0 },
         };
@@ -161,7 +170,7 @@ impl Shop {
 
     /// Creates the plan's products.
     pub fn stock_up(&self, plan: &Plan) -> Result<Vec<u64>> {
-        let price = stockade::Money::from_minor(1_999)?;
+        let price = stockade::Money::from_minor(PRICE)?;
         let make = |stock: &u64| {
             let made = self.engine.create_product(NewProduct::new("Lamp", price, *stock))?.value;
             Ok(made.id.0)

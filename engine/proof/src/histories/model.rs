@@ -16,10 +16,14 @@ mod transitions;
 use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
 
 use super::checker;
+use super::plan::PRICE;
 use super::record::{Answer, Held, Ordered};
 pub use state::State;
-use state::{HoldState, NEVER, OrderState, PaymentNotice};
-use transitions::{adjust, expiry, extend, is_ended, is_refused, is_seen, is_short, release};
+use state::{HoldState, NEVER, OrderState, Payment, PaymentNotice};
+use transitions::{
+    adjust, cancel, expiry, extend, is_ended, is_refused, is_seen, is_short, refund, release,
+    restock,
+};
 
 /// The engine's settings; times in microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +32,9 @@ pub struct Model {
     pub payment_ttl: i64,
     /// The units of the product that one customer may hold.
     pub max_per_customer: u32,
+    /// Whether the units of a customer's orders count as well: those that are not paid,
+    /// and those paid within a window that is longer than any history.
+    pub counts_orders: bool,
     pub re_reserve: bool,
     /// How far a hold's creation time may lie before the call.
     pub clock_lag: i64,
@@ -71,6 +78,19 @@ pub enum Command {
     Payment {
         order: u64,
         success: bool,
+        amount: Option<i64>,
+    },
+    CancelOrder {
+        order: u64,
+    },
+    Refund {
+        order: u64,
+        quantity: u32,
+        restock: bool,
+    },
+    Restock {
+        order: u64,
+        quantity: u32,
     },
     Adjust {
         delta: i64,
@@ -159,7 +179,7 @@ impl Command {
 
 /// Returns the orders in which early payments may apply to the new order of
 /// `act`: by arrival, except that payments with overlapping times may swap.
-fn early_payment_orders(state: &State, act: &Act) -> Vec<Vec<bool>> {
+fn early_payment_orders(state: &State, act: &Act) -> Vec<Vec<Payment>> {
     let early_payments = match &act.answer {
         Answer::Ordered(order) => state.waiting.get(&order.id),
         _ => None,
@@ -174,14 +194,14 @@ fn early_payment_orders(state: &State, act: &Act) -> Vec<Vec<bool>> {
     orders
 }
 
-fn permute(left: &[PaymentNotice], taken: &mut Vec<bool>, found: &mut Vec<Vec<bool>>) {
+fn permute(left: &[PaymentNotice], taken: &mut Vec<Payment>, found: &mut Vec<Vec<Payment>>) {
     if left.is_empty() && !taken.is_empty() {
         found.push(taken.clone());
     }
     for (at, notice) in left.iter().enumerate() {
         // A payment may only overtake others whose time ranges overlap its own.
         if left[..at].iter().all(|passed| passed.to >= notice.from) {
-            taken.push(notice.success);
+            taken.push(notice.payment);
             permute(&[&left[..at], &left[at + 1..]].concat(), taken, found);
             taken.pop();
         }
@@ -214,7 +234,7 @@ impl Model {
 
     /// Applies the operation at `state.now`; returns whether the response is
     /// correct then.
-    fn apply(&self, state: &mut State, act: &Act, early_payments: &[bool]) -> bool {
+    fn apply(&self, state: &mut State, act: &Act, early_payments: &[Payment]) -> bool {
         let Some(Keyed { key, request, replayed }) = &act.key else {
             return self.apply_once(state, act, early_payments);
         };
@@ -234,7 +254,7 @@ impl Model {
         true
     }
 
-    fn apply_once(&self, state: &mut State, act: &Act, early_payments: &[bool]) -> bool {
+    fn apply_once(&self, state: &mut State, act: &Act, early_payments: &[Payment]) -> bool {
         match act.command {
             Command::Hold { quantity, ttl, customer } => {
                 self.hold(state, act, (quantity, customer), ttl)
@@ -247,7 +267,14 @@ impl Model {
             Command::Release { hold } => release(state, act, hold),
             Command::Extend { hold, ttl } => extend(state, act, hold, ttl),
             Command::Order { hold } => self.order(state, act, hold, early_payments),
-            Command::Payment { order, success } => self.payment(state, act, order, success),
+            Command::Payment { order, success, amount } => {
+                self.payment(state, act, order, (success, amount))
+            }
+            Command::CancelOrder { order } => cancel(state, act, order),
+            Command::Refund { order, quantity, restock } => {
+                refund(state, act, order, (quantity, restock))
+            }
+            Command::Restock { order, quantity } => restock(state, act, order, quantity),
             Command::Adjust { delta } => adjust(state, act, delta),
             Command::UnobservedExpiry { hold } => expiry(state, hold),
             _ => false,
@@ -257,8 +284,11 @@ impl Model {
     /// Whether `quantity` more units exceed the customer's limit.
     fn is_over_limit(&self, state: &State, quantity: u32, customer: Option<u8>) -> bool {
         customer.is_some_and(|customer| {
-            state.held_by(customer, state.now) + u64::from(quantity)
-                > u64::from(self.max_per_customer)
+            let mut units = state.held_by(customer, state.now) + u64::from(quantity);
+            if self.counts_orders {
+                units += state.ordered_by(customer, state.now);
+            }
+            units > u64::from(self.max_per_customer)
         })
     }
 
@@ -305,7 +335,13 @@ impl Model {
         true
     }
 
-    fn order(&self, state: &mut State, act: &Act, hold_id: u64, early_payments: &[bool]) -> bool {
+    fn order(
+        &self,
+        state: &mut State,
+        act: &Act,
+        hold_id: u64,
+        early_payments: &[Payment],
+    ) -> bool {
         let now = state.now;
         let Some(hold) = state.holds.get_mut(&hold_id) else { return false };
         let status = hold.status_at(now);
@@ -322,11 +358,21 @@ impl Model {
         hold.status = HoldStatus::Converted;
         let quantity = hold.quantity;
         let (status, disposition) = (OrderStatus::PendingPayment, PaymentDisposition::None);
-        state
-            .orders
-            .insert(id, OrderState { hold: hold_id, quantity, status, disposition, due_at });
+        state.orders.insert(
+            id,
+            OrderState {
+                hold: hold_id,
+                quantity,
+                status,
+                disposition,
+                due_at,
+                is_closed: false,
+                refunded: 0,
+                returned: 0,
+            },
+        );
         state.waiting.remove(&id);
-        early_payments.iter().for_each(|success| self.apply_payment(state, id, *success));
+        early_payments.iter().for_each(|payment| self.apply_payment(state, id, *payment));
         let Answer::Ordered(response) = &act.answer else { return true };
         let Some(made) = state.orders.get(&id) else { return false };
         let &Ordered { hold, quantity, status, disposition, created_at, .. } = response;
@@ -334,7 +380,7 @@ impl Model {
             && (status, disposition) == (made.status, made.disposition)
     }
 
-    fn payment(&self, state: &mut State, act: &Act, order: u64, success: bool) -> bool {
+    fn payment(&self, state: &mut State, act: &Act, order: u64, payment: Payment) -> bool {
         let is_there = state.orders.contains_key(&order);
         match act.answer {
             Answer::Payment { is_waiting } if is_waiting == is_there => return false,
@@ -342,35 +388,37 @@ impl Model {
             _ => return false,
         }
         if is_there {
-            self.apply_payment(state, order, success);
+            self.apply_payment(state, order, payment);
         } else {
-            let notice = PaymentNotice { from: state.now, to: act.to, success };
+            let notice = PaymentNotice { from: state.now, to: act.to, payment };
             state.waiting.entry(order).or_default().push(notice);
         }
         true
     }
 
     /// Applies a payment to an existing order.
-    fn apply_payment(&self, state: &mut State, id: u64, success: bool) {
+    fn apply_payment(&self, state: &mut State, id: u64, (success, amount): Payment) {
+        state.settle(id);
         let available = state.available(state.now);
-        let now = state.now;
         let Some(order) = state.orders.get_mut(&id) else { return };
         let quantity = i64::from(order.quantity);
-        let was_dead = order.is_expired(now);
-        if was_dead || (order.status == OrderStatus::PendingPayment && !success) {
-            order.status = OrderStatus::Cancelled;
-            state.stock += quantity;
-        }
-        if !success {
-            return;
-        }
+        let is_right = amount.is_none_or(|amount| amount == PRICE * quantity);
         match (order.status, order.disposition) {
-            (OrderStatus::PendingPayment, _) => {
+            (OrderStatus::PendingPayment, _) if !success => {
+                order.cancel();
+                state.stock += quantity;
+            }
+            (OrderStatus::PendingPayment, _) if is_right => {
                 order.status = OrderStatus::Paid;
+                order.disposition = PaymentDisposition::None;
                 state.sold += u64::from(order.quantity);
             }
-            (OrderStatus::Cancelled, PaymentDisposition::None) => {
-                if self.re_reserve && available >= quantity {
+            (OrderStatus::PendingPayment, _) => {
+                order.disposition = PaymentDisposition::AmountMismatch;
+            }
+            (OrderStatus::Cancelled, PaymentDisposition::None) if success => {
+                let revives = self.re_reserve && is_right && !order.is_closed;
+                if revives && available >= quantity {
                     order.status = OrderStatus::Paid;
                     order.disposition = PaymentDisposition::ReReserved;
                     state.sold += u64::from(order.quantity);

@@ -88,7 +88,10 @@ impl Owners {
             Call::Release { hold } | Call::Extend { hold, .. } => {
                 self.holds.get(hold) == Some(&product)
             }
-            Call::Payment { order, .. } => self.orders.get(order) == Some(&product),
+            Call::Payment { order, .. }
+            | Call::CancelOrder { order }
+            | Call::Refund { order, .. }
+            | Call::Restock { order, .. } => self.orders.get(order) == Some(&product),
             _ => false,
         }
     }
@@ -112,6 +115,10 @@ impl Partitioner<'_> {
                 "insufficient_stock"
                 | "hold_expired"
                 | "hold_already_used"
+                | "already_paid"
+                | "not_paid"
+                | "refund_too_large"
+                | "nothing_returned"
                 | "idempotency_mismatch" => {}
                 "quantity_limit" if names_a_customer(&record.call) => {}
                 code => {
@@ -134,20 +141,39 @@ impl Partitioner<'_> {
                 let key = keyed(key.as_ref(), &record.call, record);
                 self.add_order(index, record, *hold, *product, key);
             }
-            Call::Payment { order, success, key, body, by_token } => {
-                let essence = format!("{order} {success} {by_token}");
-                // With a key and a body, the body is the fingerprint.
-                let (key, request) = match (key, body) {
-                    (Some(key), Some(body)) => (key.clone(), format!("body {body}")),
-                    (Some(key), None) => (key.clone(), essence),
-                    (None, _) => (format!("derived {essence}"), String::new()),
+            Call::Payment { order, success, key, amount, by_token } => {
+                let essence = format!("{order} {success} {by_token} {amount:?}");
+                let (key, request) = match key {
+                    Some(key) => (key.clone(), essence),
+                    None => (format!("derived {essence}"), String::new()),
                 };
                 let key = Keyed { key, request, replayed: record.replayed };
-                let command = Command::Payment { order: *order, success: *success };
+                let command =
+                    Command::Payment { order: *order, success: *success, amount: *amount };
                 match self.owners.orders.get(order).copied() {
                     Some(product) => self.add(product, index, record, command, Some(key)),
                     None => self.result.waiting.push(index),
                 }
+            }
+            Call::CancelOrder { order } => {
+                self.add_of_order(
+                    index,
+                    record,
+                    *order,
+                    Command::CancelOrder { order: *order },
+                    None,
+                );
+            }
+            Call::Refund { order, quantity, restock, key } => {
+                let key = keyed(key.as_ref(), &record.call, record);
+                let command =
+                    Command::Refund { order: *order, quantity: *quantity, restock: *restock };
+                self.add_of_order(index, record, *order, command, key);
+            }
+            Call::Restock { order, quantity, key } => {
+                let key = keyed(key.as_ref(), &record.call, record);
+                let command = Command::Restock { order: *order, quantity: *quantity };
+                self.add_of_order(index, record, *order, command, key);
             }
             Call::Adjust { product, delta } => {
                 self.add(*product, index, record, Command::Adjust { delta: *delta }, None);
@@ -157,12 +183,15 @@ impl Partitioner<'_> {
             Call::ReadHold { hold } => {
                 self.add_of_hold(index, record, *hold, Command::ReadHold { hold: *hold }, None);
             }
-            Call::ReadOrder { order } => match self.owners.orders.get(order).copied() {
-                Some(product) => {
-                    self.add(product, index, record, Command::ReadOrder { order: *order }, None);
-                }
-                None => self.wrong(index, record, "unknown order"),
-            },
+            Call::ReadOrder { order } => {
+                self.add_of_order(
+                    index,
+                    record,
+                    *order,
+                    Command::ReadOrder { order: *order },
+                    None,
+                );
+            }
             Call::Sweep => {}
         }
     }
@@ -281,6 +310,20 @@ impl Partitioner<'_> {
         }
         if record.answer == Answer::Unknown {
             self.add_unobserved_expiry(index, record, product, hold, self.payment_ttl);
+        }
+    }
+
+    fn add_of_order(
+        &mut self,
+        index: usize,
+        record: &Record,
+        order: u64,
+        command: Command,
+        key: Option<Keyed>,
+    ) {
+        match self.owners.orders.get(&order).copied() {
+            Some(product) => self.add(product, index, record, command, key),
+            None => self.wrong(index, record, "unknown order"),
         }
     }
 

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Microseconds in a millisecond.
 pub const MS: i64 = 1_000;
 
+/// The price of every product, in minor units.
+pub const PRICE: i64 = 1_999;
+
 /// TTLs of holds and orders, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Ttls {

@@ -83,7 +83,23 @@ pub enum Call {
         by_token: bool,
         success: bool,
         key: Option<String>,
-        body: Option<u8>,
+        /// The amount that the event names, in minor units.
+        amount: Option<i64>,
+    },
+    CancelOrder {
+        order: u64,
+    },
+    /// Gives units and their price back.
+    Refund {
+        order: u64,
+        quantity: u32,
+        restock: bool,
+        key: Option<String>,
+    },
+    Restock {
+        order: u64,
+        quantity: u32,
+        key: Option<String>,
     },
     Adjust {
         product: u64,
@@ -113,6 +129,7 @@ pub struct Units {
     pub held: u64,
     pub pending: u64,
     pub sold: u64,
+    pub returned: u64,
 }
 
 /// A hold as returned by the engine.
@@ -135,6 +152,8 @@ pub struct Ordered {
     pub quantity: u32,
     pub status: OrderStatus,
     pub disposition: PaymentDisposition,
+    pub refunded: u32,
+    pub returned: u32,
     pub created_at: i64,
 }
 
@@ -181,8 +200,8 @@ pub struct Record {
 
 impl From<&Product> for Units {
     fn from(product: &Product) -> Self {
-        let Product { stock, held, pending, sold, .. } = *product;
-        Self { stock, held, pending, sold }
+        let Product { stock, held, pending, sold, returned, .. } = *product;
+        Self { stock, held, pending, sold, returned }
     }
 }
 
@@ -201,11 +220,15 @@ impl From<&Hold> for Held {
 
 impl From<&Order> for Ordered {
     fn from(order: &Order) -> Self {
+        // The orders of the histories have one line.
+        let line = order.lines.first();
         Self {
             id: order.id.0,
-            hold: order.hold_id.0,
-            product: order.product_id.0,
-            quantity: order.quantity,
+            hold: line.hold_id.0,
+            product: line.product_id.0,
+            quantity: line.quantity,
+            refunded: line.refunded,
+            returned: line.returned,
             status: order.status,
             disposition: order.payment_disposition,
             created_at: order.created_at.micros(),

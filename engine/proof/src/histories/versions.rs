@@ -45,7 +45,7 @@ mod tests {
             caller: 0,
             process,
             call: call.clone(),
-            answer: Answer::Units(Units { stock: 1, held: 0, pending: 0, sold: 0 }),
+            answer: Answer::Units(Units { stock: 1, held: 0, pending: 0, sold: 0, returned: 0 }),
             replayed: false,
             version: Some(version),
             invoked: moment(from),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stockade::{HoldStatus, OrderStatus, PaymentDisposition};
 
-use crate::histories::record::{Answer, Units};
+use crate::histories::record::{Answer, Ordered, Units};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct HoldState {
@@ -23,6 +23,10 @@ pub(super) struct OrderState {
     pub(super) status: OrderStatus,
     pub(super) disposition: PaymentDisposition,
     pub(super) due_at: i64,
+    /// Whether the shop has cancelled it.
+    pub(super) is_closed: bool,
+    pub(super) refunded: u32,
+    pub(super) returned: u32,
 }
 
 /// A payment event that arrived between `from` and `to`.
@@ -30,8 +34,11 @@ pub(super) struct OrderState {
 pub(super) struct PaymentNotice {
     pub(super) from: i64,
     pub(super) to: i64,
-    pub(super) success: bool,
+    pub(super) payment: Payment,
 }
+
+/// Whether a payment succeeded, and the amount that its event names.
+pub(super) type Payment = (bool, Option<i64>);
 
 /// A product's state. Holds and orders due by `now` count as expired, but keep
 /// their status in `holds` and `orders`, and their units are not in `stock` yet.
@@ -40,6 +47,7 @@ pub struct State {
     pub(super) now: i64,
     pub(super) stock: i64,
     pub(super) sold: u64,
+    pub(super) returned: u64,
     pub(super) holds: BTreeMap<u64, HoldState>,
     pub(super) orders: BTreeMap<u64, OrderState>,
     /// Each idempotency key's request and response.
@@ -64,12 +72,23 @@ impl State {
             held: 0,
             pending: 0,
             sold: self.sold,
+            returned: self.returned,
         };
         let active = self.holds.values().filter(|hold| hold.is_active(time));
         units.held = active.map(|hold| u64::from(hold.quantity)).sum();
         let pending = self.orders.values().filter(|order| order.is_pending(time));
         units.pending = pending.map(|order| u64::from(order.quantity)).sum();
         units
+    }
+
+    /// Cancels an order that is due by now.
+    pub(super) fn settle(&mut self, id: u64) {
+        let now = self.now;
+        let Some(order) = self.orders.get_mut(&id).filter(|order| order.is_expired(now)) else {
+            return;
+        };
+        order.cancel();
+        self.stock += i64::from(order.quantity);
     }
 
     /// The time of the last operation.
@@ -89,6 +108,16 @@ impl State {
     pub(super) fn held_by(&self, customer: u8, time: i64) -> u64 {
         let holds = self.holds.values().filter(|hold| hold.customer == Some(customer));
         holds.filter(|hold| hold.is_active(time)).map(|hold| u64::from(hold.quantity)).sum()
+    }
+
+    /// Units in a customer's unpaid and paid orders at this time, less those refunded.
+    pub(super) fn ordered_by(&self, customer: u8, time: i64) -> u64 {
+        let is_theirs = |order: &&OrderState| {
+            self.holds.get(&order.hold).is_some_and(|hold| hold.customer == Some(customer))
+        };
+        let counts = |order: &&OrderState| order.was_paid() || order.is_pending(time);
+        let orders = self.orders.values().filter(is_theirs).filter(counts);
+        orders.map(|order| u64::from(order.quantity - order.refunded)).sum()
     }
 
     /// Returns the due times in (`after`, `until`].
@@ -129,5 +158,30 @@ impl OrderState {
 
     pub(super) fn status_at(&self, time: i64) -> OrderStatus {
         if self.is_expired(time) { OrderStatus::Cancelled } else { self.status }
+    }
+
+    /// Money of a wrong amount is owed once the order is over.
+    pub(super) fn disposition_at(&self, time: i64) -> PaymentDisposition {
+        let is_owed = self.disposition == PaymentDisposition::AmountMismatch
+            && self.status_at(time) == OrderStatus::Cancelled;
+        if is_owed { PaymentDisposition::NeedsRefund } else { self.disposition }
+    }
+
+    /// Cancels a pending order.
+    pub(super) fn cancel(&mut self) {
+        self.status = OrderStatus::Cancelled;
+        self.disposition = self.disposition_at(0);
+    }
+
+    pub(super) fn was_paid(&self) -> bool {
+        self.status.was_paid()
+    }
+
+    /// Whether the response shows the order as it is at this time.
+    pub(super) fn is_shown(&self, time: i64, shown: &Ordered) -> bool {
+        (self.hold, self.quantity) == (shown.hold, shown.quantity)
+            && (self.refunded, self.returned) == (shown.refunded, shown.returned)
+            && (self.status_at(time), self.disposition_at(time))
+                == (shown.status, shown.disposition)
     }
 }

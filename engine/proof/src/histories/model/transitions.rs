@@ -1,7 +1,7 @@
 //! The transitions of the model that need no settings, and the checks that
 //! compare a response with the state.
 
-use stockade::HoldStatus;
+use stockade::{HoldStatus, OrderStatus};
 
 use super::state::{NEVER, State};
 use super::{Act, Command};
@@ -45,6 +45,78 @@ pub(super) fn extend(state: &mut State, act: &Act, id: u64, ttl: i64) -> bool {
         Answer::Held(held) => {
             hold.expires_at = hold.expires_at.max((now + ttl).min(hold.latest_end));
             is_active && (held.id, held.expires_at) == (id, hold.expires_at)
+        }
+        _ => false,
+    }
+}
+
+/// Cancels an order for good.
+pub(super) fn cancel(state: &mut State, act: &Act, id: u64) -> bool {
+    state.settle(id);
+    let now = state.now;
+    let Some(order) = state.orders.get_mut(&id) else { return act.answer == Answer::Unknown };
+    if order.was_paid() {
+        return act.answer == Answer::Unknown || is_refused(&act.answer, "already_paid");
+    }
+    if order.status == OrderStatus::PendingPayment {
+        order.cancel();
+        order.is_closed = true;
+        state.stock += i64::from(order.quantity);
+    }
+    is_changed(state, act, id, now)
+}
+
+/// Gives units of a paid order and their price back.
+pub(super) fn refund(
+    state: &mut State,
+    act: &Act,
+    id: u64,
+    (quantity, restock): (u32, bool),
+) -> bool {
+    state.settle(id);
+    let now = state.now;
+    let Some(order) = state.orders.get_mut(&id) else { return act.answer == Answer::Unknown };
+    if !order.was_paid() {
+        return act.answer == Answer::Unknown || is_refused(&act.answer, "not_paid");
+    }
+    if order.quantity - order.refunded < quantity {
+        return act.answer == Answer::Unknown || is_refused(&act.answer, "refund_too_large");
+    }
+    order.refunded += quantity;
+    order.status = match order.quantity - order.refunded {
+        0 => OrderStatus::Refunded,
+        _ => OrderStatus::PartiallyRefunded,
+    };
+    state.sold -= u64::from(quantity);
+    if restock {
+        state.stock += i64::from(quantity);
+    } else {
+        order.returned += quantity;
+        state.returned += u64::from(quantity);
+    }
+    is_changed(state, act, id, now)
+}
+
+/// Sells returned units again.
+pub(super) fn restock(state: &mut State, act: &Act, id: u64, quantity: u32) -> bool {
+    state.settle(id);
+    let now = state.now;
+    let Some(order) = state.orders.get_mut(&id) else { return act.answer == Answer::Unknown };
+    if order.returned < quantity {
+        return act.answer == Answer::Unknown || is_refused(&act.answer, "nothing_returned");
+    }
+    order.returned -= quantity;
+    state.returned -= u64::from(quantity);
+    state.stock += i64::from(quantity);
+    is_changed(state, act, id, now)
+}
+
+/// Whether the response shows the order as it is after its change.
+fn is_changed(state: &State, act: &Act, id: u64, now: i64) -> bool {
+    match &act.answer {
+        Answer::Unknown => true,
+        Answer::Ordered(shown) => {
+            shown.id == id && state.orders.get(&id).is_some_and(|order| order.is_shown(now, shown))
         }
         _ => false,
     }
@@ -98,11 +170,7 @@ pub(super) fn is_seen(state: &State, act: &Act, time: i64) -> bool {
             })
         }
         (Command::ReadOrder { order }, Answer::Ordered(response)) => {
-            state.orders.get(order).is_some_and(|known| {
-                (known.hold, known.quantity) == (response.hold, response.quantity)
-                    && (known.status_at(time), known.disposition)
-                        == (response.status, response.disposition)
-            })
+            state.orders.get(order).is_some_and(|known| known.is_shown(time, response))
         }
         _ => false,
     }
