@@ -33,7 +33,7 @@ int main(void)
     request.name = "Lamp";
     request.stock = HOLDS;
     stockade_product product = STOCKADE_INIT(stockade_product);
-    if (stockade_engine_create_product(engine, &request, &product, NULL) != STOCKADE_CODE_OK)
+    if (stockade_engine_create_product(engine, &request, &product, NULL, NULL) != STOCKADE_CODE_OK)
         return 1;
     stockade_hold_request wanted = STOCKADE_INIT(stockade_hold_request);
     wanted.product_id = product.id;

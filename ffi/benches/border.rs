@@ -18,9 +18,8 @@ use stockade_ffi::engine::{
 };
 use stockade_ffi::holds::{stockade_engine_create_hold, stockade_hold, stockade_hold_request};
 use stockade_ffi::options::{stockade_options_free, stockade_options_new, stockade_options_set};
-use stockade_ffi::products::{
-    stockade_engine_create_product, stockade_new_product, stockade_product,
-};
+use stockade_ffi::product_requests::{stockade_engine_create_product, stockade_new_product};
+use stockade_ffi::products::stockade_product;
 
 const PLENTY: u64 = 1 << 40;
 
@@ -38,17 +37,13 @@ fn opened() -> (*mut stockade_engine, u64) {
         let code = stockade_engine_open_shared(options, &mut engine, none);
         assert_eq!(code, stockade_code::Ok);
         stockade_options_free(options);
-        let request = stockade_new_product {
-            struct_size: size_of::<stockade_new_product>() as u32,
-            reserved: 0,
-            name: c"Lamp".as_ptr(),
-            price_minor: 1999,
-            stock: PLENTY,
-            key: std::ptr::null(),
-        };
+        let mut request: stockade_new_product = std::mem::zeroed();
+        request.struct_size = size_of::<stockade_new_product>() as u32;
+        (request.name, request.price_minor, request.stock) = (c"Lamp".as_ptr(), 1999, PLENTY);
         let mut product: stockade_product = std::mem::zeroed();
         product.struct_size = size_of::<stockade_product>() as u32;
-        let code = stockade_engine_create_product(engine, &request, &mut product, none);
+        let code =
+            stockade_engine_create_product(engine, &request, &mut product, ptr::null_mut(), none);
         assert_eq!(code, stockade_code::Ok);
         (engine, product.id)
     }
@@ -90,6 +85,8 @@ fn border(criterion: &mut Criterion) {
             reserved: 0,
             key: ptr::null(),
             customer: ptr::null(),
+            at_most: 0,
+            sku: ptr::null(),
         };
         let mut error = ptr::null_mut();
         // A status that the library overwrites; zero would be none.

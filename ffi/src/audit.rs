@@ -31,7 +31,7 @@ pub struct stockade_audit_summary {
     pub held: i64,
     /// Units in unpaid orders.
     pub pending: i64,
-    /// Units in paid orders.
+    /// Units in paid orders, less those refunded.
     pub sold: i64,
     /// Payment events waiting for an order that does not exist yet. Not a fault
     /// by itself.
@@ -44,8 +44,10 @@ pub struct stockade_audit_summary {
     pub products_due: u64,
     /// The number of findings.
     pub findings: u64,
+    /// Units refunded and not for sale again.
+    pub returned: i64,
 }
-versioned_struct!(stockade_audit_summary, first 88, now 88);
+versioned_struct!(stockade_audit_summary, first 88, now 96);
 
 /// A fault that an audit found. Its texts live as long as the audit.
 #[repr(C)]
@@ -157,6 +159,7 @@ pub unsafe extern "C" fn stockade_audit_read(
                 oldest_waiting_event_us: oldest_waiting_event.map_or(0, |at| at.micros()),
                 products_due,
                 findings: findings.len() as u64,
+                returned: saturate(units.returned),
             };
             versioned_struct::write(summary, value)
         })

@@ -41,6 +41,21 @@ pub enum stockade_code {
     /// The product has another version than the caller expected; nothing
     /// changed.
     VersionMismatch = 14,
+    /// The name is taken: another product or another order has it; the error names
+    /// the one that has it.
+    AlreadyExists = 15,
+    /// The product is not for sale now; the error says why.
+    NotOnSale = 16,
+    /// The order is paid, so that it can only be refunded.
+    AlreadyPaid = 17,
+    /// The order is cancelled.
+    OrderCancelled = 18,
+    /// The order was never paid, so that nothing can be refunded.
+    NotPaid = 19,
+    /// More money or more units than are left to refund.
+    RefundTooLarge = 20,
+    /// Fewer units of the order are returned than are to be restocked.
+    NothingReturned = 21,
 }
 
 macro_rules! codes {
@@ -65,9 +80,22 @@ codes! {
     Misuse: c"misuse",
     Internal: c"internal",
     VersionMismatch: c"version_mismatch",
+    AlreadyExists: c"already_exists",
+    NotOnSale: c"not_on_sale",
+    AlreadyPaid: c"already_paid",
+    OrderCancelled: c"order_cancelled",
+    NotPaid: c"not_paid",
+    RefundTooLarge: c"refund_too_large",
+    NothingReturned: c"nothing_returned",
 }
 
 impl stockade_code {
+    /// Returns the code with this stable name.
+    pub(crate) fn of_name(name: &str) -> Self {
+        let known = CODES.iter().find(|(_, word)| word.to_bytes() == name.as_bytes());
+        known.map_or(Self::Internal, |(code, _)| *code)
+    }
+
     /// Returns the code of an engine error's kind.
     pub(crate) fn of(kind: ErrorKind) -> Self {
         let known = CODES.iter().find(|(code, _)| *code as u32 == kind as u32);

@@ -13,6 +13,17 @@ macro_rules! enum_names {
             }
         }
 
+        impl $crate::enum_names::EngineEnum for $c {
+            type Engine = $engine;
+
+            fn engine(number: u32) -> Option<$engine> {
+                match number {
+                    $(number if number == Self::$name as u32 => Some(<$engine>::$name),)*
+                    _ => None,
+                }
+            }
+        }
+
         impl $c {
             fn name(number: u32) -> *const std::ffi::c_char {
                 match number {
@@ -36,8 +47,30 @@ macro_rules! enum_names {
                     assert_eq!(Ok(written.trim_matches('"')), word.to_str());
                 )*
                 assert!($c::name(0).is_null());
+                let listed = [$($word,)*].len();
+                assert_eq!(<$engine>::ALL.len(), listed, "the engine has others");
             }
         }
     };
 }
 pub(crate) use enum_names;
+
+use crate::ffi_error::FfiError;
+
+/// An enum of C that has one of the engine.
+pub(crate) trait EngineEnum {
+    /// The engine's.
+    type Engine;
+
+    /// Returns the engine's value of a number.
+    fn engine(number: u32) -> Option<Self::Engine>;
+}
+
+/// Reads the value that a query asks for; None for 0, which asks for any.
+pub(crate) fn asked<T: EngineEnum>(what: &str, number: u32) -> Result<Option<T::Engine>, FfiError> {
+    match (number, T::engine(number)) {
+        (0, _) => Ok(None),
+        (_, Some(value)) => Ok(Some(value)),
+        (_, None) => Err(FfiError::invalid_argument(format!("{what} has no value {number}"))),
+    }
+}

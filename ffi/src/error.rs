@@ -3,6 +3,8 @@
 use std::ffi::{CString, c_char};
 use std::time::Duration;
 
+use stockade::OffSale;
+
 use crate::code::stockade_code;
 use crate::ffi_error::FfiError;
 use crate::handle::{self, catch_panic};
@@ -39,6 +41,45 @@ pub struct stockade_short_line {
     pub available: u64,
 }
 versioned_struct!(stockade_short_line, first 32, now 32);
+
+/// One hold of a request that cannot be used.
+#[repr(C)]
+pub struct stockade_unusable_hold {
+    /// sizeof(stockade_unusable_hold), set by the caller.
+    pub struct_size: u32,
+    /// The reason.
+    pub code: stockade_code,
+    /// The hold.
+    pub hold_id: u64,
+    /// The order that used the hold, 0 for none.
+    pub order_id: u64,
+}
+versioned_struct!(stockade_unusable_hold, first 24, now 24);
+
+/// Why a product is not for sale.
+#[repr(u32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum stockade_off_sale {
+    /// A value that this header does not list.
+    Unknown = 0,
+    /// It is not sold before the moment.
+    Before = 1,
+    /// It is not sold from the moment on.
+    Since = 2,
+    /// It is archived.
+    Archived = 3,
+}
+
+impl From<OffSale> for stockade_off_sale {
+    fn from(why: OffSale) -> Self {
+        match why {
+            OffSale::Before(_) => Self::Before,
+            OffSale::Since(_) => Self::Since,
+            OffSale::Archived => Self::Archived,
+            _ => Self::Unknown,
+        }
+    }
+}
 
 /// Reads the engine's error in an error object.
 ///
@@ -116,6 +157,37 @@ pub unsafe extern "C" fn stockade_error_short_line(
     }
 }
 
+/// Returns the number of holds that cannot be used, of a request that names
+/// several; else 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_error_hold_count(error: *const stockade_error) -> usize {
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe { read_engine_error(error, 0, |error| error.holds().len()) }
+}
+
+/// Reads a hold that cannot be used, counted from 0, in the request's order.
+/// Returns false if the index is out of range, or if `hold` is NULL or has no
+/// size.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_error_hold(
+    error: *const stockade_error,
+    index: usize,
+    hold: *mut stockade_unusable_hold,
+) -> bool {
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe {
+        let found = read_engine_error(error, None, |error| {
+            error.holds().get(index).map(|hold| stockade_unusable_hold {
+                struct_size: 0,
+                code: stockade_code::of_name(&hold.code),
+                hold_id: hold.hold_id.0,
+                order_id: hold.order_id.map_or(0, |id| id.0),
+            })
+        });
+        found.is_some_and(|value| versioned_struct::write(hold, value).is_ok())
+    }
+}
+
 /// Returns true if the error names an order, as hold_already_used does, and
 /// sets `order_id`, which may be NULL.
 #[unsafe(no_mangle)]
@@ -129,6 +201,43 @@ pub unsafe extern "C" fn stockade_error_order_id(
             return false;
         };
         handle::write_optional(order_id, id.0);
+    }
+    true
+}
+
+/// Returns true if the error names a product, as already_exists and not_on_sale may,
+/// and sets `product_id`, which may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_error_product_id(
+    error: *const stockade_error,
+    product_id: *mut u64,
+) -> bool {
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe {
+        let Some(id) = read_engine_error(error, None, stockade::Error::product_id) else {
+            return false;
+        };
+        handle::write_optional(product_id, id.0);
+    }
+    true
+}
+
+/// Returns true if a product is not for sale, as not_on_sale says, and sets `why` and
+/// `moment_us`, which may be NULL: the moment of `why` in microseconds since 1970 in
+/// UTC, or 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_error_off_sale(
+    error: *const stockade_error,
+    why: *mut stockade_off_sale,
+    moment_us: *mut i64,
+) -> bool {
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe {
+        let Some(found) = read_engine_error(error, None, stockade::Error::off_sale) else {
+            return false;
+        };
+        handle::write_optional(why, found.into());
+        handle::write_optional(moment_us, found.moment().map_or(0, |at| at.micros()));
     }
     true
 }

@@ -1,6 +1,7 @@
 //! The transactional outbox.
 
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
+use std::ptr;
 
 use stockade::{Event, EventKind};
 
@@ -11,6 +12,7 @@ use crate::enum_names::enum_names;
 use crate::error::stockade_error;
 use crate::handle;
 use crate::responses::entry;
+use crate::text::to_c_string;
 use crate::versioned_struct::versioned_struct;
 
 /// The kind of an event.
@@ -39,6 +41,28 @@ pub enum stockade_event_kind {
     PaymentNeedsRefund = 9,
     /// An operator received or wrote off stock.
     StockAdjusted = 10,
+    /// The quantity of an active hold was changed.
+    HoldChanged = 11,
+    /// A pending order may be paid until later.
+    OrderExtended = 12,
+    /// Money of a paid order was given back, and the units named, if any.
+    OrderRefunded = 13,
+    /// Returned units of a refunded order are for sale again.
+    OrderRestocked = 14,
+    /// An attempt to pay a pending order failed; another may follow.
+    PaymentAttemptFailed = 15,
+    /// A payment of another amount or currency than the order's arrived.
+    PaymentAmountMismatch = 16,
+    /// A second payment of a paid order arrived; it must be refunded.
+    PaymentDuplicate = 17,
+    /// A product was made.
+    ProductCreated = 18,
+    /// A product was changed, or is sold again after it was archived.
+    ProductChanged = 19,
+    /// A product was archived: it is no longer sold.
+    ProductArchived = 20,
+    /// A customer's name was erased.
+    CustomerErased = 21,
 }
 
 enum_names!(EventKind => stockade_event_kind {
@@ -52,9 +76,21 @@ enum_names!(EventKind => stockade_event_kind {
     PaymentConflict: c"payment.conflict",
     PaymentNeedsRefund: c"payment.needs_refund",
     StockAdjusted: c"stock.adjusted",
+    HoldChanged: c"hold.changed",
+    OrderExtended: c"order.extended",
+    OrderRefunded: c"order.refunded",
+    OrderRestocked: c"order.restocked",
+    PaymentAttemptFailed: c"payment.attempt_failed",
+    PaymentAmountMismatch: c"payment.amount_mismatch",
+    PaymentDuplicate: c"payment.duplicate",
+    ProductCreated: c"product.created",
+    ProductChanged: c"product.changed",
+    ProductArchived: c"product.archived",
+    CustomerErased: c"customer.erased",
 });
 
-/// One event: a committed state transition.
+/// One event: a committed state transition. Its texts live as long as the list that it
+/// was read from.
 #[repr(C)]
 pub struct stockade_event {
     /// sizeof(stockade_event), set by the caller.
@@ -63,7 +99,7 @@ pub struct stockade_event {
     pub kind: stockade_event_kind,
     /// The event's position, strictly increasing; pass the last one to read on.
     pub cursor: u64,
-    /// The product.
+    /// The product, 0 for none.
     pub product_id: u64,
     /// The hold, 0 for none.
     pub hold_id: u64,
@@ -75,11 +111,44 @@ pub struct stockade_event {
     pub version: u64,
     /// When it was committed, in microseconds since 1970 in UTC.
     pub at_us: i64,
+    /// The SKU that the product has when the event is read, or NULL.
+    pub sku: *const c_char,
+    /// The customer of the hold or the order, or NULL. After an erasure it is the name
+    /// that replaced theirs.
+    pub customer: *const c_char,
+    /// The reason that was given, such as for an adjustment of stock; or NULL.
+    pub reason: *const c_char,
+    /// The product's metadata after an event about the product itself, the text of a
+    /// JSON object; or NULL.
+    pub metadata: *const c_char,
 }
-versioned_struct!(stockade_event, first 64, now 64);
+versioned_struct!(stockade_event, first 64, now 96);
 
-impl From<&Event> for stockade_event {
-    fn from(event: &Event) -> Self {
+/// An event with NUL-terminated texts.
+struct EventEntry {
+    event: Event,
+    sku: Option<CString>,
+    customer: Option<CString>,
+    reason: Option<CString>,
+    metadata: Option<CString>,
+}
+
+impl From<Event> for EventEntry {
+    fn from(mut event: Event) -> Self {
+        let metadata = event.metadata.take().map(|json| json.as_str().to_owned());
+        Self {
+            sku: event.sku.take().map(to_c_string),
+            customer: event.customer.take().map(to_c_string),
+            reason: event.reason.take().map(to_c_string),
+            metadata: metadata.map(to_c_string),
+            event,
+        }
+    }
+}
+
+impl From<&EventEntry> for stockade_event {
+    fn from(EventEntry { event, sku, customer, reason, metadata }: &EventEntry) -> Self {
+        let pointer = |text: &Option<CString>| text.as_ref().map_or(ptr::null(), |t| t.as_ptr());
         Self {
             struct_size: 0,
             kind: event.kind.into(),
@@ -90,6 +159,10 @@ impl From<&Event> for stockade_event {
             quantity: event.quantity,
             version: event.version,
             at_us: event.at.micros(),
+            sku: pointer(sku),
+            customer: pointer(customer),
+            reason: pointer(reason),
+            metadata: pointer(metadata),
         }
     }
 }
@@ -97,7 +170,7 @@ impl From<&Event> for stockade_event {
 /// A list of events in commit order. Owned by the caller, who frees it with
 /// stockade_events_free.
 pub struct stockade_events {
-    events: Vec<Event>,
+    events: Vec<EventEntry>,
 }
 
 /// Reads up to `limit` (1 to 10000) events after `cursor`, 0 for the beginning.
@@ -115,7 +188,8 @@ pub unsafe extern "C" fn stockade_engine_events_after(
     unsafe {
         boundary::call(error, || {
             handle::write_new(events, "events", || {
-                Ok(stockade_events { events: self::engine(engine)?.events_after(cursor, limit)? })
+                let events = self::engine(engine)?.events_after(cursor, limit)?;
+                Ok(stockade_events { events: events.into_iter().map(Into::into).collect() })
             })
         })
     }

@@ -1,7 +1,8 @@
 //! The batch call: many holds by one call, each on its own.
 
-use stockade::{Hold, HoldRequest, Replayable};
+use stockade::{Hold, Replayable};
 
+use crate::batch;
 use crate::boundary;
 use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
@@ -18,48 +19,6 @@ pub const STOCKADE_HOLD_BATCH_MAX: u64 = 65_536;
 /// caller, who frees it with stockade_hold_results_free.
 pub struct stockade_hold_results {
     results: Vec<Result<Replayable<Hold>, FfiError>>,
-}
-
-/// Reads the requests. The bound prevents reading beyond the array when the
-/// count is corrupt. A request that cannot be read is an error in its place.
-///
-/// # Safety
-/// `requests` is null or an array of `count` structs of the size that the first
-/// one declares, with NUL-terminated texts.
-unsafe fn read_requests(
-    requests: *const stockade_hold_request,
-    count: u64,
-) -> Result<Vec<Result<HoldRequest, FfiError>>, FfiError> {
-    if count > STOCKADE_HOLD_BATCH_MAX {
-        let why = format!("a batch has at most {STOCKADE_HOLD_BATCH_MAX} requests, got {count}");
-        return Err(FfiError::invalid_argument(why));
-    }
-    // SAFETY: guaranteed by the caller.
-    let requests = unsafe { versioned_struct::elements(requests, count as usize) }?;
-    // SAFETY: each is an element of the array.
-    Ok(requests.map(|request| unsafe { hold_request(request) }).collect())
-}
-
-/// Makes the call with the requests that could be read, and returns a result for
-/// each of all.
-fn create(
-    engine: &stockade::Engine,
-    requests: Vec<Result<HoldRequest, FfiError>>,
-) -> Result<stockade_hold_results, FfiError> {
-    let mut readable = Vec::with_capacity(requests.len());
-    let rejected: Vec<Option<FfiError>> = requests
-        .into_iter()
-        .map(|request| request.map(|request| readable.push(request)).err())
-        .collect();
-    let mut results = engine.create_hold_batch(readable)?.into_iter();
-    let result = |rejected: Option<FfiError>| match rejected {
-        Some(error) => Err(error),
-        None => match results.next() {
-            Some(result) => result.map_err(FfiError::from),
-            None => Err(FfiError::internal("the engine returned no result for this request")),
-        },
-    };
-    Ok(stockade_hold_results { results: rejected.into_iter().map(result).collect() })
 }
 
 /// Creates many holds by one call: each request on its own, as
@@ -87,7 +46,12 @@ pub unsafe extern "C" fn stockade_engine_create_hold_batch(
     unsafe {
         boundary::call(error, || {
             handle::write_new(results, "results", || {
-                create(self::engine(engine)?, read_requests(requests, count)?)
+                let engine = self::engine(engine)?;
+                let read = |request| hold_request(request);
+                let requests = batch::read(requests, count, STOCKADE_HOLD_BATCH_MAX, read)?;
+                let results =
+                    batch::ask(engine, requests, |engine, all| engine.create_hold_batch(all))?;
+                Ok(stockade_hold_results { results })
             })
         })
     }

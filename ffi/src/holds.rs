@@ -4,8 +4,8 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use stockade::{
-    CartRequest, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, ProductId, ReleaseRequest,
-    Replayable,
+    Cart, CartLine, CartRequest, Engine, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus,
+    ReleaseRequest,
 };
 
 use crate::boundary;
@@ -15,7 +15,8 @@ use crate::enum_names::enum_names;
 use crate::error::stockade_error;
 use crate::ffi_error::{FfiError, null};
 use crate::handle;
-use crate::responses::{entry, respond};
+use crate::product_ref;
+use crate::responses::{answered, entry, respond};
 use crate::text;
 use crate::versioned_struct::{self, request_struct, versioned_struct};
 
@@ -67,8 +68,17 @@ pub struct stockade_hold {
     pub created_at_us: i64,
     /// An unguessable token that authorizes using the hold, NUL-terminated.
     pub token: [c_char; 40],
+    /// The order that a converted hold became, if the hold was read; else 0.
+    pub order_id: u64,
+    /// The cart that the hold was created with; 0 for a lone hold.
+    pub cart_id: u64,
+    /// The product's SKU, NUL-terminated; "" for none.
+    pub sku: [c_char; 520],
+    /// The customer that it was created for, if the hold was created or read,
+    /// NUL-terminated; else "".
+    pub customer: [c_char; 256],
 }
-versioned_struct!(stockade_hold, first 88, now 88);
+versioned_struct!(stockade_hold, first 88, now 880);
 
 impl From<&Hold> for stockade_hold {
     fn from(hold: &Hold) -> Self {
@@ -82,6 +92,10 @@ impl From<&Hold> for stockade_hold {
             expires_at_us: hold.expires_at.micros(),
             created_at_us: hold.created_at.micros(),
             token: text::inline(&hold.token.to_string()),
+            order_id: hold.order_id.map_or(0, |id| id.0),
+            cart_id: hold.cart_id.map_or(0, |id| id.0),
+            sku: text::inline(hold.sku.as_deref().unwrap_or_default()),
+            customer: text::inline(hold.customer.as_deref().unwrap_or_default()),
         }
     }
 }
@@ -106,8 +120,13 @@ pub struct stockade_hold_request {
     /// The customer, any identifier of 1 to 255 bytes, or NULL. Under the
     /// "max_per_customer" setting the holds of one customer count together.
     pub customer: *const c_char,
+    /// 1 to take what is left, at least one unit, where fewer than quantity can
+    /// be held; 0 to take quantity or none. Limits apply to quantity.
+    pub at_most: u64,
+    /// The SKU that names the product, instead of product_id; or NULL.
+    pub sku: *const c_char,
 }
-versioned_struct!(stockade_hold_request, first 40, now 48);
+versioned_struct!(stockade_hold_request, first 40, now 64);
 request_struct!(stockade_hold_request, reserved);
 
 /// One line of a cart. Its layout is fixed: carts are arrays of it.
@@ -117,8 +136,11 @@ pub struct stockade_cart_line {
     pub product_id: u64,
     /// Units requested; lines of the same product are summed.
     pub quantity: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// 1 to take what is left, as in stockade_hold_request; else 0. Of a product
+    /// with other lines, theirs are the fewest units that are taken.
+    pub at_most: u32,
+    /// The SKU that names the product, instead of product_id; or NULL.
+    pub sku: *const c_char,
 }
 
 /// A request to hold several products atomically: all or none.
@@ -178,20 +200,22 @@ pub struct stockade_extend_request {
 versioned_struct!(stockade_extend_request, first 24, now 32);
 request_struct!(stockade_extend_request);
 
-/// The holds of a cart. Owned by the caller, who frees it with
-/// stockade_holds_free.
+/// A cart: its holds, its id and its token. Owned by the caller, who frees it
+/// with stockade_holds_free.
 pub struct stockade_holds {
-    holds: Vec<Hold>,
+    pub(crate) cart: Cart,
 }
 
-/// Returns the requested time to live. Rejects a value that has_ttl would
-/// ignore, because the caller meant it.
-fn ttl(has_ttl: u32, ttl_us: u64) -> Result<Option<Duration>, FfiError> {
+/// Returns the requested time to live of a field. Rejects a value that the field's
+/// `has_` would ignore, because the caller meant it.
+pub(crate) fn ttl(what: &str, has_ttl: u32, ttl_us: u64) -> Result<Option<Duration>, FfiError> {
     match has_ttl {
         1 => Ok(Some(Duration::from_micros(ttl_us))),
         0 if ttl_us == 0 => Ok(None),
-        0 => Err(FfiError::invalid_argument("ttl_us is set but has_ttl is 0; set has_ttl to 1")),
-        other => Err(FfiError::invalid_argument(format!("has_ttl must be 0 or 1, got {other}"))),
+        0 => Err(FfiError::invalid_argument(format!(
+            "{what}_us is set but has_{what} is 0; set has_{what} to 1"
+        ))),
+        other => Err(FfiError::invalid_argument(format!("has_{what} must be 0 or 1, got {other}"))),
     }
 }
 
@@ -206,11 +230,22 @@ pub(crate) unsafe fn hold_request(
     // SAFETY: guaranteed by the caller.
     unsafe {
         let given = versioned_struct::read(request)?;
-        let mut request = HoldRequest::new(given.product_id, given.quantity);
-        request.ttl = ttl(given.has_ttl, given.ttl_us)?;
-        request.key = text::optional(given.key, "key")?.map(str::to_owned);
-        request.customer = text::optional(given.customer, "customer")?.map(str::to_owned);
+        let product = product_ref::required(given.product_id, given.sku)?;
+        let mut request = HoldRequest::new(product, given.quantity);
+        request.ttl = ttl("ttl", given.has_ttl, given.ttl_us)?;
+        request.key = text::copied(given.key, "key")?;
+        request.customer = text::copied(given.customer, "customer")?;
+        request.at_most = flag("at_most", given.at_most)?;
         Ok(request)
+    }
+}
+
+/// Reads a flag, which is 0 or 1.
+pub(crate) fn flag(name: &str, given: u64) -> Result<bool, FfiError> {
+    match given {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(FfiError::invalid_argument(format!("{name} must be 0 or 1, got {other}"))),
     }
 }
 
@@ -218,8 +253,9 @@ pub(crate) unsafe fn hold_request(
 /// prevents reading beyond the array when the count is corrupt.
 ///
 /// # Safety
-/// `request.lines` is null or points to `request.line_count` lines.
-unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<(ProductId, u32)>, FfiError> {
+/// `request.lines` is null or points to `request.line_count` lines, with NUL-terminated
+/// texts.
+unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<CartLine>, FfiError> {
     let count = request.line_count;
     if count > STOCKADE_CART_LINES_MAX {
         let why = format!("a cart has at most {STOCKADE_CART_LINES_MAX} lines, got {count}");
@@ -237,8 +273,14 @@ unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<(ProductId, u32)>
     // SAFETY: not null, aligned, and as long as the caller says.
     let lines = unsafe { std::slice::from_raw_parts(request.lines, count as usize) };
     let line = |line: &stockade_cart_line| {
-        versioned_struct::check_reserved("stockade_cart_line", line.reserved)?;
-        Ok((ProductId(line.product_id), line.quantity))
+        // SAFETY: guaranteed by the caller.
+        let product = unsafe { product_ref::required(line.product_id, line.sku) }?;
+        let new = CartLine::new(product, line.quantity);
+        Ok(if flag("stockade_cart_line.at_most", line.at_most.into())? {
+            new.at_most()
+        } else {
+            new
+        })
     };
     lines.iter().map(line).collect()
 }
@@ -246,8 +288,8 @@ unsafe fn lines(request: &stockade_cart_request) -> Result<Vec<(ProductId, u32)>
 /// Holds units of one product. `replayed` may be NULL; it tells whether the
 /// response replays an earlier one with the same idempotency key.
 ///
-/// Errors: invalid_argument, quantity_limit, not_found, insufficient_stock,
-/// idempotency_mismatch, contention, unavailable, misuse.
+/// Errors: invalid_argument, quantity_limit, not_found, not_on_sale with the reason,
+/// insufficient_stock, idempotency_mismatch, contention, unavailable, misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_create_hold(
     engine: *const stockade_engine,
@@ -259,10 +301,25 @@ pub unsafe extern "C" fn stockade_engine_create_hold(
     // SAFETY: guaranteed by the caller, see the header.
     unsafe {
         respond(engine, hold, error, |engine| {
-            let Replayable { value, replayed: again, .. } =
-                engine.create_hold(hold_request(request)?)?;
-            handle::write_optional(replayed, again);
-            Ok((&value).into())
+            Ok((&answered(engine.create_hold(hold_request(request)?)?, replayed)).into())
+        })
+    }
+}
+
+/// Runs a call about a cart and hands its holds to the caller.
+///
+/// # Safety
+/// As [`respond`]; `holds` is null or writable.
+pub(crate) unsafe fn respond_cart(
+    handle: *const stockade_engine,
+    holds: *mut *mut stockade_holds,
+    error: *mut *mut stockade_error,
+    ask: impl FnOnce(&Engine) -> Result<Cart, FfiError>,
+) -> stockade_code {
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        boundary::call(error, || {
+            handle::write_new(holds, "holds", || Ok(stockade_holds { cart: ask(engine(handle)?)? }))
         })
     }
 }
@@ -281,18 +338,13 @@ pub unsafe extern "C" fn stockade_engine_create_holds(
 ) -> stockade_code {
     // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        boundary::call(error, || {
-            handle::write_new(holds, "holds", || {
-                let engine = self::engine(engine)?;
-                let given = versioned_struct::read(request)?;
-                let mut request = CartRequest::new(lines(&given)?);
-                request.ttl = ttl(given.has_ttl, given.ttl_us)?;
-                request.key = text::optional(given.key, "key")?.map(str::to_owned);
-                request.customer = text::optional(given.customer, "customer")?.map(str::to_owned);
-                let Replayable { value, replayed: again, .. } = engine.create_holds(&request)?;
-                handle::write_optional(replayed, again);
-                Ok(stockade_holds { holds: value })
-            })
+        respond_cart(engine, holds, error, |engine| {
+            let given = versioned_struct::read(request)?;
+            let mut request = CartRequest::new(lines(&given)?);
+            request.ttl = ttl("ttl", given.has_ttl, given.ttl_us)?;
+            request.key = text::copied(given.key, "key")?;
+            request.customer = text::copied(given.customer, "customer")?;
+            Ok(answered(engine.create_holds(&request)?, replayed))
         })
     }
 }
@@ -301,7 +353,7 @@ pub unsafe extern "C" fn stockade_engine_create_holds(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_holds_count(holds: *const stockade_holds) -> usize {
     // SAFETY: guaranteed by the caller, see the header.
-    unsafe { holds.as_ref() }.map_or(0, |holds| holds.holds.len())
+    unsafe { holds.as_ref() }.map_or(0, |holds| holds.cart.holds.len())
 }
 
 /// Reads a hold of the list, counted from 0.
@@ -315,7 +367,7 @@ pub unsafe extern "C" fn stockade_holds_get(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: guaranteed by the caller, see the header.
-    unsafe { entry(holds, |list| list.holds.as_slice(), index, hold, error) }
+    unsafe { entry(holds, |list| list.cart.holds.as_slice(), index, hold, error) }
 }
 
 /// Frees the list; does not release the holds. NULL is allowed.
@@ -381,7 +433,7 @@ pub unsafe extern "C" fn stockade_engine_extend_hold(
         respond(engine, hold, error, |engine| {
             let given = versioned_struct::read(request)?;
             let mut request = ExtendRequest::new(given.hold_id);
-            request.ttl = ttl(given.has_ttl, given.ttl_us)?;
+            request.ttl = ttl("ttl", given.has_ttl, given.ttl_us)?;
             request.token = text::token(given.token)?;
             Ok((&engine.extend_hold(&request)?).into())
         })

@@ -1,9 +1,9 @@
-//! Parsing of ids, quantities and prices from request text.
+//! Parsing of ids, quantities, prices and times from request text.
 
 use std::ffi::c_char;
 use std::str::FromStr;
 
-use stockade::{Money, ProductId, parse_quantity};
+use stockade::{Currency, Money, ProductId, Timestamp, parse_quantity};
 
 use crate::boundary;
 use crate::code::stockade_code;
@@ -63,8 +63,9 @@ pub unsafe extern "C" fn stockade_quantity_from_text(
     unsafe { read(text, quantity, error, parse_quantity) }
 }
 
-/// Parses a price into minor units (hundredths), from a decimal text with at
-/// most two decimal places: "19.99" is 1999, exactly.
+/// Parses a price into hundredths, the minor units of most currencies, from a decimal
+/// text with at most two decimal places: "19.99" is 1999, exactly. A price in a currency
+/// with other decimals is passed as text.
 ///
 /// Errors: invalid_argument for any other text.
 #[unsafe(no_mangle)]
@@ -74,5 +75,19 @@ pub unsafe extern "C" fn stockade_price_from_text(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: guaranteed by the caller, see the header.
-    unsafe { read(text, minor, error, |text| Money::from_str(text).map(Money::minor)) }
+    unsafe { read(text, minor, error, |text| Money::from_str(text)?.to_minor(Currency::EUR)) }
+}
+
+/// Parses a time into microseconds since 1970 in UTC, from a text of RFC 3339 such as
+/// "2026-11-27T08:00:00Z" or "2026-11-27T09:00:00+01:00".
+///
+/// Errors: invalid_argument for any other text, and for one before 1970.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_time_from_text(
+    text: *const c_char,
+    micros: *mut i64,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe { read(text, micros, error, |text| Timestamp::from_str(text).map(Timestamp::micros)) }
 }

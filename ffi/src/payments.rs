@@ -10,14 +10,10 @@ use crate::code::stockade_code;
 use crate::engine::{engine, stockade_engine};
 use crate::enum_names::enum_names;
 use crate::error::stockade_error;
-use crate::ffi_error::{FfiError, null};
+use crate::ffi_error::FfiError;
 use crate::handle;
 use crate::text;
 use crate::versioned_struct::{self, request_struct, versioned_struct};
-
-/// The most bytes of a body that stockade_engine_record_payment accepts: 16 MiB, well
-/// above what payment providers send.
-pub const STOCKADE_BODY_LENGTH_MAX: u64 = 16_777_216;
 
 /// How a payment event was processed.
 #[repr(u32)]
@@ -57,15 +53,20 @@ pub struct stockade_payment_event {
     /// requires_action, which change nothing.
     pub status: *const c_char,
     /// The event's idempotency key, or NULL to derive one from the order, the
-    /// token and the outcome.
+    /// token, the outcome and the amount. A key that is reused with another of
+    /// these is rejected.
     pub key: *const c_char,
-    /// The body of the webhook, or NULL. A key that is reused with another body
-    /// is rejected.
-    pub body: *const u8,
-    /// The body's length in bytes, at most STOCKADE_BODY_LENGTH_MAX.
-    pub body_length: u64,
+    /// The amount paid, a decimal such as "59.97", or NULL. A success with another
+    /// amount than the order's does not pay it.
+    pub amount: *const c_char,
+    /// The currency of the amount, such as "EUR"; NULL for the order's.
+    pub currency: *const c_char,
+    /// The provider's own name of the payment, such as "stripe/pi_3N", or NULL. A
+    /// success of another payment than the one that paid the order must be
+    /// refunded.
+    pub payment_reference: *const c_char,
 }
-versioned_struct!(stockade_payment_event, first 56, now 56);
+versioned_struct!(stockade_payment_event, first 56, now 64);
 request_struct!(stockade_payment_event);
 
 /// Converts the event to the engine's request.
@@ -93,19 +94,11 @@ unsafe fn event(given: &stockade_payment_event) -> Result<PaymentEvent, FfiError
         FfiError::invalid_argument("either order_id or payment_token is required")
     })?;
     event.key = key.map(str::to_owned);
-    if !given.body.is_null() {
-        let length = given.body_length;
-        if length > STOCKADE_BODY_LENGTH_MAX {
-            let why =
-                format!("body_length must be at most {STOCKADE_BODY_LENGTH_MAX}, got {length}");
-            return Err(FfiError::invalid_argument(why));
-        }
-        let bytes = usize::try_from(length)
-            .map_err(|_| FfiError::invalid_argument("body_length exceeds the address space"))?;
-        // SAFETY: not null, and as long as the caller says.
-        event = event.body(unsafe { std::slice::from_raw_parts(given.body, bytes) });
-    } else if given.body_length != 0 {
-        return Err(null("body"));
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        event.amount = text::parsed(given.amount, "amount")?;
+        event.currency = text::parsed(given.currency, "currency")?;
+        event.payment_reference = text::copied(given.payment_reference, "payment_reference")?;
     }
     Ok(event)
 }

@@ -1,8 +1,8 @@
-//! Products.
+//! Products: reading them.
 
 use std::ffi::c_char;
 
-use stockade::{Money, NewProduct, Product, ProductId, StockAdjustment};
+use stockade::{Product, ProductId, ProductRef};
 
 use crate::boundary;
 use crate::code::stockade_code;
@@ -11,92 +11,81 @@ use crate::error::stockade_error;
 use crate::handle;
 use crate::responses::{entry, respond};
 use crate::text;
-use crate::versioned_struct::{self, request_struct, versioned_struct};
+use crate::versioned_struct::versioned_struct;
 
 /// A product and its stock accounting:
-/// received = stock + held + pending + sold after every commit.
+/// received = in_stock + held + pending + sold + returned after every commit.
 #[repr(C)]
 pub struct stockade_product {
     /// sizeof(stockade_product), set by the caller.
     pub struct_size: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// 1 if it is archived, which means no longer sold; else 0.
+    pub archived: u32,
     /// The product's id.
     pub id: u64,
-    /// The unit price in minor units (hundredths).
+    /// The unit price in minor units of the currency.
     pub price_minor: i64,
-    /// Units available to hold.
+    /// Units that can be held: those in stock beyond the safety stock.
     pub stock: u64,
     /// Units in active holds.
     pub held: u64,
     /// Units in unpaid orders.
     pub pending: u64,
-    /// Units in paid orders.
+    /// Units in paid orders, less those refunded.
     pub sold: u64,
-    /// Incremented by every committed change of the product's stock.
+    /// Incremented by every committed change of the product or its stock.
     pub version: u64,
     /// The name, at most 255 characters of UTF-8, NUL-terminated.
     pub name: [c_char; 1024],
+    /// Units refunded and not for sale again.
+    pub returned: u64,
+    /// Units in stock.
+    pub in_stock: u64,
+    /// Units in stock that holds do not take.
+    pub safety_stock: u64,
+    /// When it begins to be sold, in microseconds since 1970 in UTC; 0: it always
+    /// was.
+    pub on_sale_from_us: i64,
+    /// When it ends to be sold, in microseconds since 1970 in UTC; 0: never.
+    pub on_sale_until_us: i64,
+    /// The currency of the price, such as "EUR", NUL-terminated.
+    pub currency: [c_char; 8],
+    /// The unit price as a decimal, such as "19.99", NUL-terminated.
+    pub price: [c_char; 32],
+    /// The shop's own id of the product, NUL-terminated; "" for none.
+    pub sku: [c_char; 520],
+    /// What the shop keeps with it: the text of a JSON object as it came,
+    /// NUL-terminated; "" for none.
+    pub metadata: [c_char; 4104],
 }
-versioned_struct!(stockade_product, first 1088, now 1088);
+versioned_struct!(stockade_product, first 1088, now 5792);
 
 impl From<&Product> for stockade_product {
     fn from(product: &Product) -> Self {
         Self {
             struct_size: 0,
-            reserved: 0,
+            archived: product.archived.into(),
             id: product.id.0,
-            price_minor: product.price.minor(),
+            // The column that it was read from has this type.
+            price_minor: product.price.to_minor(product.currency).unwrap_or(i64::MAX),
             stock: product.stock,
             held: product.held,
             pending: product.pending,
             sold: product.sold,
             version: product.version,
             name: text::inline(&product.name),
+            returned: product.returned,
+            in_stock: product.in_stock,
+            safety_stock: product.safety_stock,
+            on_sale_from_us: product.on_sale_from.map_or(0, |at| at.micros()),
+            on_sale_until_us: product.on_sale_until.map_or(0, |at| at.micros()),
+            currency: text::inline(product.currency.code()),
+            price: text::inline(&product.price.to_string()),
+            sku: text::inline(product.sku.as_deref().unwrap_or_default()),
+            metadata: text::inline(product.metadata.as_ref().map_or("", |json| json.as_str())),
         }
     }
 }
-
-/// A product to create.
-#[repr(C)]
-pub struct stockade_new_product {
-    /// sizeof(stockade_new_product), set by the caller.
-    pub struct_size: u32,
-    /// Must be 0.
-    pub reserved: u32,
-    /// The name, at most 255 characters.
-    pub name: *const c_char,
-    /// The unit price in minor units (hundredths); at least 0.
-    pub price_minor: i64,
-    /// The initial stock.
-    pub stock: u64,
-    /// The idempotency key, or NULL.
-    pub key: *const c_char,
-}
-versioned_struct!(stockade_new_product, first 32, now 40);
-request_struct!(stockade_new_product, reserved);
-
-/// A stock adjustment by an operator: goods received or written off.
-#[repr(C)]
-pub struct stockade_stock_adjustment {
-    /// sizeof(stockade_stock_adjustment), set by the caller.
-    pub struct_size: u32,
-    /// Must be 0.
-    pub reserved: u32,
-    /// The product.
-    pub product_id: u64,
-    /// Units received, or written off if negative; not 0.
-    pub delta: i64,
-    /// The reason, for the log; at most 255 characters.
-    pub reason: *const c_char,
-    /// The idempotency key, or NULL.
-    pub key: *const c_char,
-    /// The version that the caller expects (optimistic concurrency control):
-    /// another one is rejected with version_mismatch. 0 for any.
-    pub version: u64,
-}
-versioned_struct!(stockade_stock_adjustment, first 32, now 48);
-request_struct!(stockade_stock_adjustment, reserved);
 
 /// A page of products. Owned by the caller, who frees it with
 /// stockade_products_free.
@@ -120,8 +109,28 @@ pub unsafe extern "C" fn stockade_engine_product(
     }
 }
 
+/// Reads the product with this SKU, from the cache if the entry is fresh.
+///
+/// Errors: invalid_argument for a SKU that no product can have, not_found,
+/// unavailable, misuse.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_product_by_sku(
+    engine: *const stockade_engine,
+    sku: *const c_char,
+    product: *mut stockade_product,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe {
+        respond(engine, product, error, |engine| {
+            let sku = text::required(sku, "sku")?;
+            Ok((&engine.product(ProductRef::sku(sku))?).into())
+        })
+    }
+}
+
 /// Reads up to `limit` (1 to 1000) products with ids above `after`, 0 for the
-/// first page.
+/// first page. Archived ones are among them.
 ///
 /// Errors: invalid_argument for another limit, unavailable, misuse.
 #[unsafe(no_mangle)]
@@ -177,53 +186,4 @@ pub unsafe extern "C" fn stockade_products_next(products: *const stockade_produc
 pub unsafe extern "C" fn stockade_products_free(products: *mut stockade_products) {
     // SAFETY: guaranteed by the caller, see the header.
     unsafe { handle::free(products) }
-}
-
-/// Creates a product and returns it. A repeated request with the same
-/// idempotency key returns the product as first created.
-///
-/// Errors: invalid_argument, idempotency_mismatch, unavailable, misuse.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_create_product(
-    engine: *const stockade_engine,
-    request: *const stockade_new_product,
-    product: *mut stockade_product,
-    error: *mut *mut stockade_error,
-) -> stockade_code {
-    // SAFETY: guaranteed by the caller, see the header.
-    unsafe {
-        respond(engine, product, error, |engine| {
-            let given = versioned_struct::read(request)?;
-            let price = Money::from_minor(given.price_minor)?;
-            let name = text::required(given.name, "name")?;
-            let mut product = NewProduct::new(name, price, given.stock);
-            product.key = text::optional(given.key, "key")?.map(str::to_owned);
-            Ok((&engine.create_product(&product)?.value).into())
-        })
-    }
-}
-
-/// Adjusts a product's stock and returns the product afterwards.
-///
-/// Errors: invalid_argument, not_found, insufficient_stock if stock would
-/// become negative, version_mismatch, idempotency_mismatch, contention,
-/// unavailable, misuse.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn stockade_engine_adjust_stock(
-    engine: *const stockade_engine,
-    request: *const stockade_stock_adjustment,
-    product: *mut stockade_product,
-    error: *mut *mut stockade_error,
-) -> stockade_code {
-    // SAFETY: guaranteed by the caller, see the header.
-    unsafe {
-        respond(engine, product, error, |engine| {
-            let given = versioned_struct::read(request)?;
-            let reason = text::required(given.reason, "reason")?;
-            let mut adjustment = StockAdjustment::new(given.product_id, given.delta, reason);
-            adjustment.key = text::optional(given.key, "key")?.map(str::to_owned);
-            adjustment.version = Some(given.version).filter(|version| *version > 0);
-            Ok((&engine.adjust_stock(&adjustment)?.value).into())
-        })
-    }
 }

@@ -1,6 +1,6 @@
 //! Writes responses of the engine into structs that the caller owns.
 
-use stockade::Engine;
+use stockade::{Engine, Replayable};
 
 use crate::boundary;
 use crate::code::stockade_code;
@@ -30,6 +30,16 @@ pub(crate) unsafe fn respond<T: VersionedStruct>(
             versioned_struct::write(out, ask(engine)?)
         })
     }
+}
+
+/// Returns the value of a response, and writes whether it replays an earlier one.
+///
+/// # Safety
+/// `out` is null or writable.
+pub(crate) unsafe fn answered<T>(response: Replayable<T>, out: *mut bool) -> T {
+    // SAFETY: guaranteed by the caller.
+    unsafe { handle::write_optional(out, response.replayed) };
+    response.value
 }
 
 /// Writes one entry of a list, counted from 0.

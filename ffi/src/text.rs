@@ -1,8 +1,9 @@
 //! Texts: validated when they come in, owned when they go out.
 
 use std::ffi::{CStr, CString, c_char};
+use std::str::FromStr;
 
-use stockade::Token;
+use stockade::{InvalidArgument, Token};
 
 use crate::ffi_error::{FfiError, null};
 
@@ -29,6 +30,29 @@ pub(crate) unsafe fn optional<'a>(
     // SAFETY: not null and NUL-terminated, as the caller guaranteed.
     let text = unsafe { CStr::from_ptr(text) }.to_str();
     text.map(Some).map_err(|_| FfiError::invalid_argument(format!("{what} must be UTF-8")))
+}
+
+/// Copies an optional text.
+///
+/// # Safety
+/// As [`optional`].
+pub(crate) unsafe fn copied(text: *const c_char, what: &str) -> Result<Option<String>, FfiError> {
+    // SAFETY: guaranteed by the caller.
+    Ok(unsafe { optional(text, what) }?.map(str::to_owned))
+}
+
+/// Reads an optional text of one of the engine's types, such as an amount.
+///
+/// # Safety
+/// As [`required`].
+pub(crate) unsafe fn parsed<T: FromStr<Err = InvalidArgument>>(
+    text: *const c_char,
+    what: &str,
+) -> Result<Option<T>, FfiError> {
+    // SAFETY: guaranteed by the caller.
+    let Some(given) = (unsafe { optional(text, what) })? else { return Ok(None) };
+    let wrong = |error| FfiError::invalid_argument(format!("{what}: {error}"));
+    given.parse().map(Some).map_err(wrong)
 }
 
 /// Reads an optional hold token.

@@ -37,16 +37,19 @@ fn printed_forking(path: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
+/// What the example of a whole lifecycle prints.
+const LIFECYCLE: &str = "line 1: 2 at 19.99 EUR\norder paid, 2 sold, 3 left\n";
+
 #[test]
 fn the_lifecycle_example_runs() {
-    assert_eq!(printed("examples/c/lifecycle.c"), "order paid, 2 sold, 3 left\n");
+    assert_eq!(printed("examples/c/lifecycle.c"), LIFECYCLE);
 }
 
 #[test]
 fn the_lifecycle_example_runs_through_a_socket_file() {
     let served = Served::new();
     let printed = printed_with("examples/c/lifecycle.c", &[&served.socket]);
-    assert_eq!(printed, "order paid, 2 sold, 3 left\n");
+    assert_eq!(printed, LIFECYCLE);
 }
 
 #[test]
@@ -60,7 +63,7 @@ fn the_lifecycle_example_runs_through_an_address_with_its_key_only() {
     assert!(refused.status.code() == Some(1) && refused.stdout.is_empty(), "{complaint}");
     assert!(complaint.starts_with("unauthorized: "), "{complaint}");
     let output = succeed(installed.checked(&program).arg(url(KEY)));
-    assert_eq!(output.stdout, b"order paid, 2 sold, 3 left\n");
+    assert_eq!(output.stdout, LIFECYCLE.as_bytes());
 }
 
 #[test]
@@ -68,6 +71,13 @@ fn the_cart_example_runs() {
     let expected = "held 2 of product 1\nheld 2 of product 2\ninsufficient_stock\n  \
                     product 1: 3 of 4\n  product 2: 1 of 2\n";
     assert_eq!(printed("examples/c/cart.c"), expected);
+}
+
+#[test]
+fn the_products_example_runs() {
+    let printed = printed("examples/c/products.c");
+    assert!(printed.starts_with("LAMP-1: made\nMUG-1: "), "{printed}");
+    assert!(printed.ends_with("LAMP-1 is archived\norder 1: 39.98 EUR\n"), "{printed}");
 }
 
 #[test]
@@ -93,12 +103,16 @@ fn the_readme_shows_a_program_that_runs() {
 #[test]
 fn every_example_is_run_here() {
     let examples = fs::read_dir(source("examples/c")).expect("is there");
-    assert_eq!(examples.count(), 3);
+    assert_eq!(examples.count(), 4);
 }
 
 #[test]
 fn what_a_program_gets_wrong_is_refused() {
-    assert_eq!(printed("tests/c/border.c"), "ok\n");
+    let families = ["", "_products", "_holds", "_batches", "_orders", "_lists", "_reads"];
+    let sources = families.map(|family| source(&format!("tests/c/border{family}.c")));
+    let installed = Installed::new();
+    let program = installed.compile(&sources.each_ref().map(PathBuf::as_path));
+    assert_eq!(succeed(&mut installed.checked(&program)).stdout, b"ok\n");
 }
 
 #[test]
@@ -133,7 +147,7 @@ fn the_static_library_links() {
     cc.args(flags.iter().map(|flag| if flag == "-lstockade" { "-l:libstockade.a" } else { flag }));
     succeed(&mut cc);
     // It runs without looking for the shared library.
-    assert_eq!(succeed(&mut Command::new(program)).stdout, b"order paid, 2 sold, 3 left\n");
+    assert_eq!(succeed(&mut Command::new(program)).stdout, LIFECYCLE.as_bytes());
 }
 
 #[test]

@@ -11,7 +11,7 @@ static uint64_t create(stockade_engine *engine, const char *name, uint64_t stock
     request.name = name;
     request.stock = stock;
     stockade_product product = STOCKADE_INIT(stockade_product);
-    return stockade_engine_create_product(engine, &request, &product, NULL) == STOCKADE_CODE_OK
+    return stockade_engine_create_product(engine, &request, &product, NULL, NULL) == STOCKADE_CODE_OK
                ? product.id
                : 0;
 }
@@ -52,8 +52,8 @@ int main(void)
         return 1;
     uint64_t lamp = create(engine, "Lamp", 5);
     uint64_t bulb = create(engine, "Bulb", 3);
-    const stockade_cart_line fits[] = {{bulb, 1, 0}, {lamp, 2, 0}, {bulb, 1, 0}};
-    const stockade_cart_line too_much[] = {{bulb, 2, 0}, {lamp, 4, 0}};
+    const stockade_cart_line fits[] = {{bulb, 1, 0, NULL}, {lamp, 2, 0, NULL}, {bulb, 1, 0, NULL}};
+    const stockade_cart_line too_much[] = {{bulb, 2, 0, NULL}, {lamp, 4, 0, NULL}};
     size_t first = hold_cart(engine, fits, 3);
     size_t second = hold_cart(engine, too_much, 2);
     stockade_engine_free(engine);

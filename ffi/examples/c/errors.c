@@ -55,7 +55,7 @@ int main(void)
     new_lamp.name = "Lamp";
     new_lamp.stock = 5;
     stockade_product lamp = STOCKADE_INIT(stockade_product);
-    if (stockade_engine_create_product(engine, &new_lamp, &lamp, NULL) != STOCKADE_CODE_OK)
+    if (stockade_engine_create_product(engine, &new_lamp, &lamp, NULL, NULL) != STOCKADE_CODE_OK)
         return 1;
     stockade_hold_request request = STOCKADE_INIT(stockade_hold_request);
     request.product_id = lamp.id;

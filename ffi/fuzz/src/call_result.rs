@@ -6,9 +6,9 @@ use std::ptr;
 use stockade_ffi::code::{stockade_code, stockade_code_name};
 use stockade_ffi::error::{
     stockade_error, stockade_error_available, stockade_error_code, stockade_error_free,
-    stockade_error_message, stockade_error_order_id, stockade_error_replayed,
-    stockade_error_retry_after_ms, stockade_error_short_count, stockade_error_short_line,
-    stockade_short_line,
+    stockade_error_message, stockade_error_off_sale, stockade_error_order_id,
+    stockade_error_product_id, stockade_error_replayed, stockade_error_retry_after_ms,
+    stockade_error_short_count, stockade_error_short_line, stockade_short_line,
 };
 
 use super::line::Line;
@@ -54,6 +54,11 @@ fn check(code: stockade_code, error: *const stockade_error) {
         assert_eq!(is_known, stockade_error_available(error, ptr::null_mut()));
         let names_order = stockade_error_order_id(error, &mut order_id);
         assert_eq!(names_order, code == stockade_code::HoldAlreadyUsed, "{message}");
+        let is_off_sale = stockade_error_off_sale(error, ptr::null_mut(), ptr::null_mut());
+        assert_eq!(is_off_sale, code == stockade_code::NotOnSale, "{message}");
+        let names_product = stockade_error_product_id(error, &mut units);
+        let may_name = matches!(code, stockade_code::NotOnSale | stockade_code::AlreadyExists);
+        assert!(may_name || !names_product, "{message}");
         stockade_error_replayed(error);
         let may_try_again = stockade_error_retry_after_ms(error) > 0;
         let passes = matches!(code, stockade_code::Contention | stockade_code::Unavailable);

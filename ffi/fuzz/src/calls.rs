@@ -1,18 +1,23 @@
 //! The engine's calls, with the arguments of a line.
 
+mod lists;
+mod products;
+
 use std::mem::offset_of;
 use std::ptr;
 
+use stockade_ffi::carts::*;
 use stockade_ffi::code::stockade_code_name;
 use stockade_ffi::engine::*;
 use stockade_ffi::events::*;
 use stockade_ffi::hold_batch::*;
 use stockade_ffi::holds::*;
 use stockade_ffi::numbers::*;
+use stockade_ffi::order_requests::*;
 use stockade_ffi::orders::*;
 use stockade_ffi::payments::*;
-use stockade_ffi::products::*;
 use stockade_ffi::text::*;
+use stockade_ffi::waiting_payments::stockade_outcome_name;
 
 use super::call_result::{expect_result, text};
 use super::line::{Line, pointer, unless_null};
@@ -26,74 +31,23 @@ const BATCH_MAX: usize = 16;
 /// Makes a call; ignores unknown ones.
 pub fn run(program: &mut Program, line: &Line<'_>) {
     match line.call {
-        "create_product" | "adjust_stock" | "product" | "products" => products(program, line),
+        "create_product" | "put_product" | "change_product" | "adjust_stock" | "product"
+        | "product_by_sku" => products::one(program, line),
+        "products" => products::page(program, line),
+        "put_products" => products::batch(program, line),
+        "holds" => lists::holds(program, line),
+        "orders" => lists::orders(program, line),
+        "waiting_payments" => lists::waiting_payments(program, line),
+        "remove_waiting_payment" | "erase_customer" => lists::one(program, line),
         "create_hold" | "create_holds" | "release_hold" | "release_hold_with" | "extend_hold"
-        | "hold" => {
+        | "change_quantity" | "hold" => {
             holds(program, line);
         }
         "create_hold_batch" => hold_batch(program, line),
         "create_order" | "order" | "record_payment" => orders(program, line),
         "ping" | "sweep" | "events" | "metrics" | "close" => housekeeping(program, line),
-        "id" | "quantity" | "price" | "names" => without_an_engine(line),
+        "id" | "quantity" | "price" | "time" | "names" => without_an_engine(line),
         _ => {}
-    }
-}
-
-fn products(program: &mut Program, line: &Line<'_>) {
-    let engine = program.engine(line);
-    let answer = StructMemory::answer::<stockade_product>(line);
-    let (name, reason, key) = (line.text("name"), line.text("reason"), line.text("key"));
-    // SAFETY: the engine lives or is null, structs are as large as they
-    // declare, and texts are NUL-terminated.
-    let done = expect_result(line, |error| unsafe {
-        match line.call {
-            "create_product" => {
-                let request = stockade_new_product {
-                    struct_size: 0,
-                    reserved: line.number("reserved") as u32,
-                    name: pointer(&name),
-                    price_minor: line.number("price").cast_signed(),
-                    stock: line.number("stock"),
-                    key: pointer(&key),
-                };
-                let request = StructMemory::request(line, request);
-                stockade_engine_create_product(engine, request.pointer(), answer.pointer(), error)
-            }
-            "adjust_stock" => {
-                let request = stockade_stock_adjustment {
-                    struct_size: 0,
-                    reserved: line.number("reserved") as u32,
-                    product_id: line.number("id"),
-                    delta: line.number("delta").cast_signed(),
-                    reason: pointer(&reason),
-                    key: pointer(&key),
-                    version: line.number("version"),
-                };
-                let request = StructMemory::request(line, request);
-                stockade_engine_adjust_stock(engine, request.pointer(), answer.pointer(), error)
-            }
-            "product" => {
-                stockade_engine_product(engine, line.number("id"), answer.pointer(), error)
-            }
-            _ => {
-                let mut page = ptr::null_mut();
-                let place = unless_null(line, "answer", &raw mut page);
-                let (after, limit) = (line.number("after"), line.number("limit") as u32);
-                let code = stockade_engine_products(engine, after, limit, place, error);
-                let count = stockade_products_count(page);
-                let index = line.number("index") as usize;
-                let found = expect_result(line, |error| {
-                    stockade_products_get(page, index, answer.pointer(), error)
-                });
-                assert!(!found || index < count);
-                stockade_products_next(page);
-                stockade_products_free(page);
-                code
-            }
-        }
-    });
-    if done {
-        answer.text(offset_of!(stockade_product, name), 1_024);
     }
 }
 
@@ -103,6 +57,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
     let mut replayed = false;
     let replayed = unless_null(line, "replayed", &raw mut replayed);
     let (key, customer, token) = (line.text("key"), line.text("customer"), line.text("token"));
+    let sku = line.text("sku");
     let (id, has_ttl) = (line.number("id"), line.number("has_ttl") as u32);
     let has_ttl = if line.given("ttl").is_some() { 1 } else { has_ttl };
     let ttl_us = line.number("ttl");
@@ -120,6 +75,8 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                     reserved,
                     key: pointer(&key),
                     customer: pointer(&customer),
+                    at_most: line.number("at_most"),
+                    sku: pointer(&sku),
                 };
                 let request = StructMemory::request(line, request);
                 stockade_engine_create_hold(
@@ -131,7 +88,10 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                 )
             }
             "create_holds" => {
-                let lines = lines(line);
+                let mut lines = lines(line);
+                for line in &mut lines {
+                    line.sku = pointer(&sku);
+                }
                 let count = lines.len() as u64;
                 let request = stockade_cart_request {
                     struct_size: 0,
@@ -181,6 +141,20 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                 let request = StructMemory::request(line, request);
                 stockade_engine_extend_hold(engine, request.pointer(), answer.pointer(), error)
             }
+            "change_quantity" => {
+                let (token, key) = (pointer(&token), pointer(&key));
+                let quantity = line.number("quantity") as u32;
+                let request =
+                    stockade_quantity_request { struct_size: 0, quantity, hold_id: id, token, key };
+                let request = StructMemory::request(line, request);
+                stockade_engine_change_quantity(
+                    engine,
+                    request.pointer(),
+                    answer.pointer(),
+                    replayed,
+                    error,
+                )
+            }
             _ => stockade_engine_hold(engine, id, answer.pointer(), error),
         }
     });
@@ -193,7 +167,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
 /// the requests at `from` and later; the last declares the size `last`.
 fn hold_batch(program: &mut Program, line: &Line<'_>) {
     let engine = program.engine(line);
-    let (key, customer) = (line.text("key"), line.text("customer"));
+    let (key, customer, sku) = (line.text("key"), line.text("customer"), line.text("sku"));
     let from = line.number("from") as usize;
     let mut requests = Vec::new();
     for (index, one) in lines(line).into_iter().take(BATCH_MAX).enumerate() {
@@ -206,6 +180,8 @@ fn hold_batch(program: &mut Program, line: &Line<'_>) {
             reserved: 0,
             key: ptr::null(),
             customer: ptr::null(),
+            at_most: 0,
+            sku: ptr::null(),
         };
         if index >= from {
             request.ttl_us = line.number("ttl");
@@ -213,6 +189,7 @@ fn hold_batch(program: &mut Program, line: &Line<'_>) {
             request.has_ttl = line.given("has_ttl").unwrap_or(is_given) as u32;
             request.reserved = line.number("reserved") as u32;
             (request.key, request.customer) = (pointer(&key), pointer(&customer));
+            request.sku = pointer(&sku);
         }
         requests.push(request);
     }
@@ -256,7 +233,8 @@ fn lines(line: &Line<'_>) -> Vec<stockade_cart_line> {
     let line = |(product, quantity): (&str, &str)| stockade_cart_line {
         product_id: product.parse().unwrap_or(0),
         quantity: quantity.parse().unwrap_or(0),
-        reserved: 0,
+        at_most: 0,
+        sku: ptr::null(),
     };
     lines.map(line).collect()
 }
@@ -267,33 +245,47 @@ fn orders(program: &mut Program, line: &Line<'_>) {
     let mut replayed = false;
     let replayed = unless_null(line, "replayed", &raw mut replayed);
     let (key, token, status) = (line.text("key"), line.text("token"), line.text("status"));
-    // SAFETY: as in `products`; a body is as long as declared.
+    let (amount, sku) = (line.text("amount"), line.text("sku"));
+    // SAFETY: as in `products`; the lines are freed once.
     let done = expect_result(line, |error| unsafe {
         match line.call {
             "create_order" => {
                 let request = stockade_order_request {
                     struct_size: 0,
-                    reserved: line.number("reserved") as u32,
+                    has_payment_ttl: line.number("reserved") as u32,
                     hold_id: line.number("hold"),
                     product_id: line.number("product"),
                     key: pointer(&key),
                     token: pointer(&token),
+                    holds: ptr::null(),
+                    hold_count: line.number("count"),
+                    amount: pointer(&amount),
+                    currency: ptr::null(),
+                    reference: ptr::null(),
+                    payment_ttl_us: line.number("ttl"),
+                    cart_id: line.number("cart"),
+                    sku: pointer(&sku),
                 };
                 let request = StructMemory::request(line, request);
-                stockade_engine_create_order(
+                let mut lines = ptr::null_mut();
+                let place = unless_null(line, "lines", &raw mut lines);
+                let code = stockade_engine_create_order(
                     engine,
                     request.pointer(),
                     answer.pointer(),
+                    place,
                     replayed,
                     error,
-                )
+                );
+                stockade_order_lines_free(lines);
+                code
             }
-            "order" => stockade_engine_order(engine, line.number("id"), answer.pointer(), error),
+            "order" => {
+                let id = line.number("id");
+                stockade_engine_order(engine, id, answer.pointer(), ptr::null_mut(), error)
+            }
             _ => {
-                let body = line.bytes("body");
                 let has_order_id = u64::from(line.given("order").is_some());
-                let impossible =
-                    line.given("length").filter(|length| i64::try_from(*length).is_err());
                 let request = stockade_payment_event {
                     struct_size: 0,
                     has_order_id: line.given("has_order").unwrap_or(has_order_id) as u32,
@@ -301,8 +293,9 @@ fn orders(program: &mut Program, line: &Line<'_>) {
                     payment_token: pointer(&token),
                     status: pointer(&status),
                     key: pointer(&key),
-                    body: body.map_or(ptr::null(), <[u8]>::as_ptr),
-                    body_length: impossible.unwrap_or(body.map_or(0, <[u8]>::len) as u64),
+                    amount: pointer(&amount),
+                    currency: ptr::null(),
+                    payment_reference: ptr::null(),
                 };
                 let request = StructMemory::request(line, request);
                 let mut taken = stockade_payment_status::Recorded;
@@ -348,11 +341,33 @@ fn housekeeping(program: &mut Program, line: &Line<'_>) {
                     stockade_events_get(events, index, event.pointer(), error)
                 });
                 assert!(!found || index < count);
+                if found {
+                    event_texts(&event);
+                }
                 stockade_events_free(events);
                 code
             }
         }
     });
+}
+
+/// Reads the texts of an event, as far as the struct has room for them.
+///
+/// # Safety
+/// It was read from a list that lives.
+unsafe fn event_texts(event: &StructMemory) {
+    for from in [
+        offset_of!(stockade_event, sku),
+        offset_of!(stockade_event, customer),
+        offset_of!(stockade_event, reason),
+        offset_of!(stockade_event, metadata),
+    ] {
+        if let Ok(address) = event.bytes(from, size_of::<usize>()).try_into() {
+            let pointer = ptr::with_exposed_provenance(usize::from_ne_bytes(address));
+            // SAFETY: null or NUL-terminated, and it lives as the list does.
+            unsafe { text(pointer) };
+        }
+    }
 }
 
 fn without_an_engine(line: &Line<'_>) {
@@ -377,6 +392,11 @@ fn without_an_engine(line: &Line<'_>) {
                 expect_result(line, |error| stockade_price_from_text(given, place, error));
                 assert!(price >= 0);
             }
+            "time" => {
+                let mut micros = 0;
+                let place = unless_null(line, "answer", &raw mut micros);
+                expect_result(line, |error| stockade_time_from_text(given, place, error));
+            }
             _ => {
                 let number = line.number("number") as u32;
                 text(stockade_code_name(number));
@@ -385,6 +405,7 @@ fn without_an_engine(line: &Line<'_>) {
                 text(stockade_payment_disposition_name(number));
                 text(stockade_payment_status_name(number));
                 text(stockade_event_kind_name(number));
+                text(stockade_outcome_name(number));
             }
         }
     }

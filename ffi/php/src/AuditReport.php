@@ -18,11 +18,12 @@ final class AuditReport
      * @param int $stock units available to hold
      * @param int $held units in active holds
      * @param int $pending units in unpaid orders
-     * @param int $sold units in paid orders
+     * @param int $sold units in paid orders, less those refunded
      * @param int $waitingEvents payment events waiting for their order; not a fault by itself
      * @param ?DateTimeImmutable $oldestWaitingEvent when the oldest of them arrived; UTC
      * @param int $productsDue products with due holds or orders that no sweep has processed yet; not a fault
      * @param list<Finding> $findings the faults found
+     * @param int $returned units refunded and not for sale again
      */
     public function __construct(
         public readonly bool $consistent,
@@ -36,6 +37,7 @@ final class AuditReport
         public readonly ?DateTimeImmutable $oldestWaitingEvent,
         public readonly int $productsDue,
         public readonly array $findings,
+        public readonly int $returned,
     ) {
     }
 }

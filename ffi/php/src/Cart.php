@@ -10,10 +10,14 @@ namespace Stockade;
 final class Cart
 {
     /**
+     * @param int $id the smallest id of its holds
+     * @param string $token an unguessable token that authorizes using the cart and each of its holds
      * @param list<Hold> $holds one hold per product
      * @param bool $replayed whether this replays the first response of the idempotency key
      */
     public function __construct(
+        public readonly int $id,
+        public readonly string $token,
         public readonly array $holds,
         public readonly bool $replayed,
     ) {

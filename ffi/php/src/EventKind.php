@@ -19,4 +19,15 @@ enum EventKind: string
     case PaymentConflict = 'payment.conflict';
     case PaymentNeedsRefund = 'payment.needs_refund';
     case StockAdjusted = 'stock.adjusted';
+    case HoldChanged = 'hold.changed';
+    case OrderExtended = 'order.extended';
+    case OrderRefunded = 'order.refunded';
+    case OrderRestocked = 'order.restocked';
+    case PaymentAttemptFailed = 'payment.attempt_failed';
+    case PaymentAmountMismatch = 'payment.amount_mismatch';
+    case PaymentDuplicate = 'payment.duplicate';
+    case ProductCreated = 'product.created';
+    case ProductChanged = 'product.changed';
+    case ProductArchived = 'product.archived';
+    case CustomerErased = 'customer.erased';
 }

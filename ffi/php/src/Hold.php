@@ -18,8 +18,12 @@ final class Hold
      * @param HoldStatus $status its status
      * @param DateTimeImmutable $expiresAt expired from this moment on; UTC
      * @param DateTimeImmutable $createdAt when it was created; UTC
-     * @param string $token an unguessable token that authorizes using the hold
+     * @param string $token an unguessable token that authorizes using the hold; '' in a list
      * @param bool $replayed whether this replays the first response of the idempotency key
+     * @param ?int $orderId the order that a converted hold became, if the hold was read
+     * @param ?int $cartId the cart that it was created with; null for a lone hold
+     * @param ?string $sku the product's SKU
+     * @param ?string $customer the customer that it was created for, if the hold was created or read
      */
     public function __construct(
         public readonly int $id,
@@ -30,6 +34,10 @@ final class Hold
         public readonly DateTimeImmutable $createdAt,
         public readonly string $token,
         public readonly bool $replayed,
+        public readonly ?int $orderId = null,
+        public readonly ?int $cartId = null,
+        public readonly ?string $sku = null,
+        public readonly ?string $customer = null,
     ) {
     }
 }

@@ -11,11 +11,12 @@ namespace Stockade;
 final class HoldRequest
 {
     /**
-     * @param int|string|float|bool $productId the product
+     * @param int|string|float|bool $productId the product: its id, or "sku:" and its SKU
      * @param int|string|float|bool $quantity units requested
      * @param int|float|string|bool|null $ttl the time to live in seconds; null for the setting hold_ttl
      * @param ?string $key the idempotency key: a repeated key replays the first response
      * @param ?string $customer as in createHold()
+     * @param bool $atMost as in createHold()
      */
     public function __construct(
         public readonly int|string|float|bool $productId,
@@ -23,6 +24,7 @@ final class HoldRequest
         public readonly int|float|string|bool|null $ttl = null,
         public readonly ?string $key = null,
         public readonly ?string $customer = null,
+        public readonly bool $atMost = false,
     ) {
     }
 }

@@ -12,4 +12,6 @@ enum OrderStatus: string
     case PendingPayment = 'pending_payment';
     case Paid = 'paid';
     case Cancelled = 'cancelled';
+    case PartiallyRefunded = 'partially_refunded';
+    case Refunded = 'refunded';
 }

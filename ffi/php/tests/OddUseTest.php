@@ -238,6 +238,22 @@ final class OddUseTest extends TestCase
             'createProduct("Pin", %s, 1)' => 'price',
             'adjustStock(1, %s, "delivery")' => 'delta',
             'adjustStock(%s, 1, "delivery")' => 'product_id',
+            'adjustStock(1, null, "count", to: %s)' => 'to',
+            'createProduct("Pin", "1", 1, id: %s)' => 'id',
+            'createProduct("Pin", "1", 1, safetyStock: %s)' => 'safetyStock',
+            'putProduct(%s, "Pin", "1")' => 'product',
+            'putProduct(1, "Pin", %s)' => 'price',
+            'putProduct(1, "Pin", "1", stock: %s)' => 'stock',
+            'putProduct(1, "Pin", "1", version: %s)' => 'version',
+            'changeProduct(%s, [])' => 'product',
+            'changeProduct(1, ["stock" => %s])' => 'stock',
+            'changeProduct(1, ["price" => %s])' => 'price',
+            'changeProduct(1, ["safetyStock" => %s])' => 'safetyStock',
+            'holds(productId: %s)' => 'product_id',
+            'holds(after: %s)' => 'after',
+            'holds(limit: %s)' => 'limit',
+            'orders(after: %s)' => 'after',
+            'waitingPayments(limit: %s)' => 'limit',
             'product(%s)' => 'id',
             'products(%s)' => 'after',
             'products(0, %s)' => 'limit',
@@ -262,7 +278,8 @@ final class OddUseTest extends TestCase
         }
         yield 'a negative cursor' => ['eventsAfter(-1)', 'cursor must be a whole number of at least 0, got -1'];
         yield 'a line of one' => ['createHolds([[1]])', 'lines[0] must be'];
-        yield 'a line of three' => ['createHolds([[1, 1], [1, 1, 1]])', 'lines[1] must be'];
+        yield 'a number for at most' => ['createHolds([[1, 1], [1, 1, 1]])', 'lines[1][2] must be'];
+        yield 'a line of four' => ['createHolds([[1, 1], [1, 1, true, 1]])', 'lines[1] must be'];
         yield 'a line that is none' => ['createHolds([1 => 2])', 'lines[0] must be'];
         yield 'a line with names' => ['createHolds([["product_id" => 1, "quantity" => 1]])', 'lines[0] must be'];
         yield 'a line of lists' => ['createHolds([[[1], 1]])', 'lines[0] must be'];
@@ -276,7 +293,8 @@ final class OddUseTest extends TestCase
     {
         $engine = Engine::open('sqlite::memory:');
         $rug = $engine->createProduct('Rug', 1, 2, key: 'import-7');
-        self::assertEquals($rug, $engine->createProduct('Rug', 1, 2, key: 'import-7'));
+        $again = $engine->createProduct('Rug', 1, 2, key: 'import-7');
+        self::assertSame([$rug->id, false, true], [$again->id, $rug->replayed, $again->replayed]);
         self::assertCount(1, $engine->products()->items);
         $this->expectException(IdempotencyMismatch::class);
         $engine->createProduct('Rug', 1, 3, key: 'import-7');

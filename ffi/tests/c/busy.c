@@ -24,7 +24,7 @@ static int sell(stockade_engine *engine)
     request.name = "Lamp";
     request.stock = 1;
     stockade_product product = STOCKADE_INIT(stockade_product);
-    CHECK(stockade_engine_create_product(engine, &request, &product, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_create_product(engine, &request, &product, NULL, NULL) == STOCKADE_CODE_OK);
     return 0;
 }
 

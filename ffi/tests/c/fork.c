@@ -13,7 +13,7 @@ static int sell(stockade_engine *engine)
     request.name = "Lamp";
     request.stock = 2;
     stockade_product product = STOCKADE_INIT(stockade_product);
-    CHECK(stockade_engine_create_product(engine, &request, &product, NULL) == STOCKADE_CODE_OK);
+    CHECK(stockade_engine_create_product(engine, &request, &product, NULL, NULL) == STOCKADE_CODE_OK);
     stockade_hold_request wanted = STOCKADE_INIT(stockade_hold_request);
     wanted.product_id = product.id;
     wanted.quantity = 2;

@@ -32,7 +32,7 @@ static stockade_code create_product(stockade_engine *engine)
     stockade_new_product request = STOCKADE_INIT(stockade_new_product);
     request.name = "Lamp";
     stockade_product product = STOCKADE_INIT(stockade_product);
-    return stockade_engine_create_product(engine, &request, &product, NULL);
+    return stockade_engine_create_product(engine, &request, &product, NULL, NULL);
 }
 
 struct opener {

@@ -2,12 +2,20 @@
 //! against the installed library, and runs it. The program uses
 //! `tests/c/steps.h`.
 
+mod calls;
+mod fields;
+mod list_calls;
+mod order_calls;
+mod product_calls;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
-use serde_json::{Map, Value};
-use stockade_testkit::cases::{Case, Part, Step, Table, Text, parse};
+use serde_json::Value;
+use stockade_testkit::cases::{Case, Step, Table, Text, parse};
+
+use self::fields::field_of;
 
 use crate::TestStore;
 use crate::cc::{Installed, succeed};
@@ -141,237 +149,6 @@ impl Writer {
         )
     }
 
-    /// Generates the call itself.
-    fn call(&mut self, a: &str, step: &Step) -> String {
-        let args = &step.args;
-        let ttl = |lines: &mut Vec<String>| lines.extend(ttl("r", args));
-        let mut lines = Vec::new();
-        let by_id = |function: &str, id: String, field: &str| {
-            format!(
-                "{a}.code = stockade_engine_{function}(engine, {id}, &{a}.{field}, &{a}.error);"
-            )
-        };
-        match step.call.as_str() {
-            "product" => lines.push(by_id("product", self.id(a, args, "id"), "product")),
-            "hold" => lines.push(by_id("hold", self.id(a, args, "id"), "hold")),
-            "release_hold" if args.contains_key("token") => {
-                lines.push(
-                    "stockade_release_request r = STOCKADE_INIT(stockade_release_request);"
-                        .to_owned(),
-                );
-                lines.push(format!("r.hold_id = {};", self.id(a, args, "id")));
-                lines.extend(self.given("token", args));
-                lines.push(by_id("release_hold_with", "&r".to_owned(), "hold"));
-            }
-            "release_hold" => lines.push(by_id("release_hold", self.id(a, args, "id"), "hold")),
-            "order" => lines.push(by_id("order", self.id(a, args, "id"), "order")),
-            "adjust_stock" => {
-                lines.push(
-                    "stockade_stock_adjustment r = STOCKADE_INIT(stockade_stock_adjustment);"
-                        .to_owned(),
-                );
-                lines.push(format!("r.product_id = {};", self.id(a, args, "product_id")));
-                lines.push(format!("r.delta = {};", args["delta"]));
-                lines.push(format!("r.reason = {};", self.text(&args["reason"])));
-                lines.extend(self.given("key", args));
-                if let Some(version) = args.get("version") {
-                    lines.push(format!("r.version = {version};"));
-                }
-                lines.push(by_id("adjust_stock", "&r".to_owned(), "product"));
-            }
-            "create_hold" => {
-                lines.push(
-                    "stockade_hold_request r = STOCKADE_INIT(stockade_hold_request);".to_owned(),
-                );
-                lines.extend(self.hold_request(a, "r", args));
-                lines.push(replayable(a, "create_hold", "hold"));
-            }
-            "create_hold_batch" => {
-                let requests = args["requests"].as_array().expect("requests");
-                let count = requests.len();
-                lines.push(format!(
-                    "stockade_hold_request requests[{}] = {{STOCKADE_INIT(stockade_hold_request)}};",
-                    count.max(1)
-                ));
-                for (index, request) in requests.iter().enumerate() {
-                    let (r, request) = (format!("requests[{index}]"), request.as_object());
-                    lines.push(format!("{r}.struct_size = sizeof {r};"));
-                    lines.extend(self.hold_request(a, &r, request.expect("a request")));
-                }
-                lines.push(format!("call_hold_batch(engine, &{a}, requests, {count});"));
-            }
-            "create_holds" => {
-                let items = args["items"].as_array().expect("lines");
-                let count = items.len();
-                lines
-                    .push(format!("stockade_cart_line lines[{}] = {{{{0, 0, 0}}}};", count.max(1)));
-                for (index, item) in items.iter().enumerate() {
-                    let item = item.as_object().expect("a line");
-                    let id = self.id(a, item, "product_id");
-                    lines.push(format!("lines[{index}].product_id = {id};"));
-                    let quantity = self.quantity(a, &item["quantity"]);
-                    lines.push(format!("lines[{index}].quantity = {quantity};"));
-                }
-                lines.push(
-                    "stockade_cart_request r = STOCKADE_INIT(stockade_cart_request);".to_owned(),
-                );
-                lines.push(format!("r.lines = lines; r.line_count = {count};"));
-                ttl(&mut lines);
-                lines.extend(self.given("key", args));
-                lines.extend(self.given("customer", args));
-                lines.push(format!("call_holds(engine, &{a}, &r);"));
-            }
-            "extend_hold" => {
-                lines.push(
-                    "stockade_extend_request r = STOCKADE_INIT(stockade_extend_request);"
-                        .to_owned(),
-                );
-                lines.push(format!("r.hold_id = {};", self.id(a, args, "id")));
-                ttl(&mut lines);
-                lines.extend(self.given("token", args));
-                lines.push(by_id("extend_hold", "&r".to_owned(), "hold"));
-            }
-            "create_order" => {
-                lines.push(
-                    "stockade_order_request r = STOCKADE_INIT(stockade_order_request);".to_owned(),
-                );
-                lines.push(format!("r.hold_id = {};", self.id(a, args, "hold_id")));
-                lines.push(format!("r.product_id = {};", self.id(a, args, "product_id")));
-                lines.extend(self.given("key", args));
-                lines.extend(self.given("token", args));
-                lines.push(replayable(a, "create_order", "order"));
-            }
-            "record_payment" => {
-                lines.push(
-                    "stockade_payment_event r = STOCKADE_INIT(stockade_payment_event);".to_owned(),
-                );
-                if args.contains_key("order_id") {
-                    lines.push(format!(
-                        "r.has_order_id = 1; r.order_id = {};",
-                        self.id(a, args, "order_id")
-                    ));
-                }
-                for field in ["payment_token", "status"] {
-                    if let Some(text) = args.get(field) {
-                        lines.push(format!("r.{field} = {};", self.text(text)));
-                    }
-                }
-                lines.extend(self.given("key", args));
-                if let Some(body) = args.get("body") {
-                    let body = self.text(body);
-                    lines.push(format!(
-                        "r.body = (const uint8_t *){body}; r.body_length = strlen({body});"
-                    ));
-                }
-                lines.push(replayable(a, "record_payment", "payment"));
-            }
-            "sweep" => lines
-                .push(format!("{a}.code = stockade_engine_sweep(engine, &{a}.sweep, &{a}.error);")),
-            "events" => lines
-                .push(format!("call_events(engine, &{a}, {});", self.id(a, args, "product_id"))),
-            "close" => lines.push(format!("{a}.code = stockade_engine_close(engine, &{a}.error);")),
-            other => panic!("unknown call {other}"),
-        }
-        lines.iter().map(|line| format!("                {line}\n")).collect()
-    }
-
-    /// Fills in a request for a hold.
-    fn hold_request(&mut self, a: &str, r: &str, args: &Map<String, Value>) -> Vec<String> {
-        let mut lines = vec![
-            format!("{r}.product_id = {};", self.id(a, args, "product_id")),
-            format!("{r}.quantity = {};", self.quantity(a, &args["quantity"])),
-        ];
-        lines.extend(ttl(r, args));
-        lines.extend(self.given_of(r, "key", args));
-        lines.extend(self.given_of(r, "customer", args));
-        lines
-    }
-
-    /// Sets a text field of the request, if given.
-    fn given(&mut self, field: &str, args: &Map<String, Value>) -> Option<String> {
-        self.given_of("r", field, args)
-    }
-
-    fn given_of(&mut self, r: &str, field: &str, args: &Map<String, Value>) -> Option<String> {
-        args.get(field).map(|text| format!("{r}.{field} = {};", self.text(text)))
-    }
-
-    fn variable(&mut self, kind: &str, what: &str) -> String {
-        self.variables += 1;
-        let name = format!("v_{}", self.variables);
-        writeln!(self.prelude, "        {kind} {name}{what};").expect("writes");
-        name
-    }
-
-    fn id(&mut self, a: &str, args: &Map<String, Value>, name: &str) -> String {
-        match &args[name] {
-            Value::String(text) if !text.starts_with('$') => {
-                let variable = self.variable("uint64_t", " = 0");
-                self.readings.push(format!("read_id(&{a}, {}, &{variable})", quoted(text)));
-                variable
-            }
-            other => self.number(other),
-        }
-    }
-
-    fn quantity(&mut self, a: &str, value: &Value) -> String {
-        match value {
-            Value::String(text) => {
-                let variable = self.variable("uint32_t", " = 0");
-                self.readings.push(format!("read_quantity(&{a}, {}, &{variable})", quoted(text)));
-                variable
-            }
-            other => other.to_string(),
-        }
-    }
-
-    fn number(&self, value: &Value) -> String {
-        match value {
-            Value::String(text) => match parse(text) {
-                Text::Reference { answer, path, plus: 0 } => self.reference(answer, &path).0,
-                Text::Reference { answer, path, plus } => {
-                    format!("{} + {plus}", self.reference(answer, &path).0)
-                }
-                Text::Words(_) => panic!("{text} is no number"),
-            },
-            Value::Bool(truth) => u8::from(*truth).to_string(),
-            other => format!("INT64_C({other})"),
-        }
-    }
-
-    /// Returns a text; one with parts of earlier answers is assembled before
-    /// the call.
-    fn text(&mut self, value: &Value) -> String {
-        let text = value.as_str().expect("a text");
-        match parse(text) {
-            Text::Reference { answer, path, .. } => self.reference(answer, &path).0,
-            Text::Words(parts) => {
-                let (mut format, mut values) = (String::new(), String::new());
-                for part in parts {
-                    match part {
-                        Part::Word(word) => format += &word.replace('%', "%%"),
-                        Part::Reference { answer, path } => {
-                            let (value, is_text) = self.reference(answer, &path);
-                            format += if is_text { "%s" } else { "%\u{1}" };
-                            write!(values, ", {value}").expect("writes");
-                        }
-                    }
-                }
-                if values.is_empty() {
-                    return quoted(text);
-                }
-                let format = quoted(&format).replace("%\u{1}", "%\" PRIu64 \"");
-                let variable = self.variable("char", "[128]");
-                writeln!(
-                    self.prelude,
-                    "        snprintf({variable}, sizeof {variable}, {format}{values});"
-                )
-                .expect("writes");
-                variable
-            }
-        }
-    }
-
     /// Returns C code for a part of an earlier answer, and whether it is a
     /// text.
     fn reference(&self, answer: &str, path: &[&str]) -> (String, bool) {
@@ -380,7 +157,7 @@ impl Writer {
     }
 
     fn expect(
-        &self,
+        &mut self,
         checks: &mut Vec<String>,
         name: &str,
         call: &str,
@@ -389,6 +166,12 @@ impl Writer {
     ) {
         let shown = quoted(&path.join("."));
         match value {
+            Value::Object(_) if path.ends_with(&["metadata"]) => {
+                // In C it is the text, as it came.
+                let expected = quoted(&value.to_string());
+                let got = field_of(name, call, path).0;
+                checks.push(format!("expect_text({shown}, {expected}, {got});"));
+            }
             Value::Object(fields) => {
                 for (field, value) in fields {
                     self.expect(checks, name, call, &[path, &[field]].concat(), value);
@@ -401,7 +184,15 @@ impl Writer {
             }
             Value::Array(items) => {
                 let count = match path {
+                    ["holds"] if call == "error" => {
+                        format!("stockade_error_hold_count(a_{name}.error)")
+                    }
                     ["holds"] => format!("a_{name}.hold_count"),
+                    ["items"] if call == "orders" => format!("a_{name}.order_count"),
+                    ["items"] if call == "holds" => format!("a_{name}.hold_count"),
+                    ["items"] => format!("a_{name}.payment_count"),
+                    ["items", index, "lines"] => format!("a_{name}.orders[{index}].line_count"),
+                    ["lines"] => format!("a_{name}.line_count"),
                     ["results"] => format!("a_{name}.result_count"),
                     ["short"] => format!("stockade_error_short_count(a_{name}.error)"),
                     ["results", index, "short"] => {
@@ -417,11 +208,15 @@ impl Writer {
             }
             value => {
                 let (got, is_text) = field_of(name, call, path);
-                if is_text {
-                    let expected = match parse(value.as_str().expect("a text")) {
-                        Text::Reference { answer, path, .. } => self.reference(answer, &path).0,
-                        Text::Words(_) => quoted(value.as_str().expect("a text")),
-                    };
+                if value.is_null() {
+                    // A field without a value is empty or 0.
+                    checks.push(if is_text {
+                        format!("expect_text({shown}, \"\", {got});")
+                    } else {
+                        format!("expect_number({shown}, 0, {got});")
+                    });
+                } else if is_text {
+                    let expected = self.text(value);
                     checks.push(format!("expect_text({shown}, {expected}, {got});"));
                 } else {
                     checks.push(format!("expect_number({shown}, {}, {got});", self.number(value)));
@@ -429,74 +224,6 @@ impl Writer {
             }
         }
     }
-}
-
-/// Returns C code for a field of an answer, and whether it is a text.
-fn field_of(name: &str, call: &str, path: &[&str]) -> (String, bool) {
-    let a = format!("a_{name}");
-    let (place, field) = match (call, path) {
-        ("error", path) => return (field_of_error(&format!("{a}.error"), path), false),
-        ("create_hold_batch", ["results", index, path @ ..]) => {
-            let result = format!("{a}.results[{index}]");
-            match path {
-                ["code"] => return (format!("result_code(&{result})"), true),
-                ["replayed"] => return (format!("result_replayed(&{result})"), false),
-                ["available"] | ["short", ..] => {
-                    return (field_of_error(&format!("{result}.error"), path), false);
-                }
-                [field] => (format!("{result}.hold"), *field),
-                other => panic!("no field {other:?}"),
-            }
-        }
-        (_, ["replayed"]) => return (format!("{a}.replayed"), false),
-        ("record_payment", ["status"]) => {
-            return (format!("stockade_payment_status_name({a}.payment)"), true);
-        }
-        ("create_holds", ["holds", index, field]) => (format!("{a}.holds[{index}]"), *field),
-        ("product" | "adjust_stock", [field]) => (format!("{a}.product"), *field),
-        ("create_hold" | "hold" | "release_hold" | "extend_hold", [field]) => {
-            (format!("{a}.hold"), *field)
-        }
-        ("create_order" | "order", [field]) => (format!("{a}.order"), *field),
-        ("sweep", [field]) => (format!("{a}.sweep"), *field),
-        other => panic!("no field {other:?}"),
-    };
-    let is_order = matches!(call, "create_order" | "order");
-    match field {
-        "status" if is_order => (format!("stockade_order_status_name({place}.status)"), true),
-        "status" => (format!("stockade_hold_status_name({place}.status)"), true),
-        "payment_disposition" => {
-            (format!("stockade_payment_disposition_name({place}.payment_disposition)"), true)
-        }
-        "expires_at" | "created_at" | "updated_at" => (format!("{place}.{field}_us"), false),
-        "token" | "payment_token" | "name" => (format!("{place}.{field}"), true),
-        "qty" => (format!("{place}.quantity"), false),
-        _ => (format!("{place}.{field}"), false),
-    }
-}
-
-/// Returns C code for a number of an error object.
-fn field_of_error(error: &str, path: &[&str]) -> String {
-    match path {
-        ["short", index, field] => format!("error_short({error}, {index}).{field}"),
-        ["available"] => format!("error_available({error})"),
-        ["order_id"] => format!("error_order_id({error})"),
-        ["replayed"] => format!("stockade_error_replayed({error})"),
-        other => panic!("no field {other:?}"),
-    }
-}
-
-/// Returns C code that sets the time to live of the request `r`, if given.
-fn ttl(r: &str, args: &Map<String, Value>) -> Vec<String> {
-    args.get("ttl").map_or_else(Vec::new, |ttl| {
-        vec![format!("{r}.has_ttl = 1;"), format!("{r}.ttl_us = {ttl} * UINT64_C(1000000);")]
-    })
-}
-
-fn replayable(a: &str, function: &str, field: &str) -> String {
-    format!(
-        "{a}.code = stockade_engine_{function}(engine, &r, &{a}.{field}, &{a}.replayed, &{a}.error);"
-    )
 }
 
 /// Quotes a C literal.

@@ -1,13 +1,17 @@
 //! The shared table of cases in Rust.
 
+mod lists;
+mod orders;
+mod products;
+
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use stockade::{
-    CartRequest, Engine, Error, ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, OrderId,
-    OrderRequest, Outcome, PaymentEvent, PaymentToken, ProductId, ReleaseRequest, Replayable,
-    Result, StockAdjustment, Token, parse_quantity,
+    Cart, CartId, CartLine, CartRequest, ChangeQuantityRequest, Engine, Error, ExtendCartRequest,
+    ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, ProductId, ProductRef,
+    ReleaseCartRequest, ReleaseRequest, Replayable, Result, Token, parse_quantity,
 };
 use stockade_testkit::cases::{self, Case, Face, Table, play};
 
@@ -74,6 +78,9 @@ fn of_error(error: &Error) -> Value {
         "available": error.available(),
         "short": error.short(),
         "order_id": error.order_id(),
+        "product_id": error.product_id(),
+        "moment": error.off_sale().and_then(stockade::OffSale::moment),
+        "holds": error.holds(),
         "replayed": error.replayed(),
     })
 }
@@ -90,11 +97,32 @@ impl Args {
         }
     }
 
+    /// Parses a product: an id, or request text; in lines also a SKU on its own.
+    fn product(&self, name: &str) -> Result<ProductRef> {
+        match (self.0.get(name), self.text("sku")) {
+            (None, Some(sku)) => Ok(ProductRef::sku(sku)),
+            (Some(Value::String(text)), _) => Ok(text.parse()?),
+            _ => Ok(self.id::<ProductId>(name)?.into()),
+        }
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.0.get(name).map(|number| number.as_u64().expect("a number"))
+    }
+
+    fn parsed<T: FromStr<Err = stockade::InvalidArgument>>(&self, name: &str) -> Result<Option<T>> {
+        Ok(self.text(name).map(|text| text.parse()).transpose()?)
+    }
+
     fn quantity(&self) -> Result<u32> {
         match &self.0["quantity"] {
             Value::String(text) => Ok(parse_quantity(text)?),
             number => Ok(u32::try_from(number.as_u64().expect("a quantity")).expect("fits")),
         }
+    }
+
+    fn is_at_most(&self) -> bool {
+        self.0.get("at_most") == Some(&json!(true))
     }
 
     fn ttl(&self) -> Option<Duration> {
@@ -106,22 +134,15 @@ impl Args {
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).map(|text| text.as_str().expect("a text").to_owned())
+        self.0
+            .get(name)
+            .filter(|text| !text.is_null())
+            .map(|text| text.as_str().expect("a text").to_owned())
     }
 }
 
 fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
     match call {
-        "product" => Ok(json!(engine.product(args.id("id")?)?)),
-        "adjust_stock" => {
-            let delta = args.0["delta"].as_i64().expect("a delta");
-            let product_id: ProductId = args.id("product_id")?;
-            let reason = args.text("reason").expect("a reason");
-            let mut adjustment = StockAdjustment::new(product_id, delta, reason);
-            adjustment.key = args.text("key");
-            adjustment.version = args.0.get("version").and_then(Value::as_u64);
-            Ok(json!(engine.adjust_stock(&adjustment)?.value))
-        }
         "create_hold" => {
             Ok(replayable(engine.create_hold(hold_request(args)?)?, |hold| json!(hold)))
         }
@@ -137,12 +158,13 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
         "create_holds" => {
             let lines = args.0["items"].as_array().expect("lines").iter().map(|line| {
                 let line = Args(line.as_object().expect("a line").clone());
-                Ok((line.id::<ProductId>("product_id")?, line.quantity()?))
+                let new = CartLine::new(line.product("product_id")?, line.quantity()?);
+                Ok(if line.is_at_most() { new.at_most() } else { new })
             });
             let mut request = CartRequest::new(lines.collect::<Result<Vec<_>>>()?);
             (request.ttl, request.key) = (args.ttl(), args.text("key"));
             request.customer = args.text("customer");
-            Ok(replayable(engine.create_holds(&request)?, |holds| json!({ "holds": holds })))
+            Ok(replayable(engine.create_holds(&request)?, cart))
         }
         "hold" => Ok(json!(engine.hold(args.id("id")?)?)),
         "release_hold" => {
@@ -155,15 +177,22 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             (request.ttl, request.token) = (args.ttl(), args.token()?);
             Ok(json!(engine.extend_hold(&request)?))
         }
-        "create_order" => {
-            let hold_id: HoldId = args.id("hold_id")?;
-            let mut request = OrderRequest::new(hold_id, args.id::<ProductId>("product_id")?);
+        "change_quantity" => {
+            let hold_id: HoldId = args.id("id")?;
+            let mut request = ChangeQuantityRequest::new(hold_id, args.quantity()?);
             (request.key, request.token) = (args.text("key"), args.token()?);
-            Ok(replayable(engine.create_order(&request)?, |order| json!(order)))
+            Ok(replayable(engine.change_quantity(request)?, |hold| json!(hold)))
         }
-        "order" => Ok(json!(engine.order(args.id("id")?)?)),
-        "record_payment" => {
-            Ok(replayable(engine.record_payment(&payment(args)?)?, |receipt| json!(receipt)))
+        "cart" => Ok(cart(&engine.cart(args.id("id")?)?)),
+        "release_cart" => {
+            let mut request = ReleaseCartRequest::new(args.id::<CartId>("id")?);
+            request.token = args.token()?;
+            Ok(cart(&engine.release_cart(request)?))
+        }
+        "extend_cart" => {
+            let mut request = ExtendCartRequest::new(args.id::<CartId>("id")?);
+            (request.ttl, request.token) = (args.ttl(), args.token()?);
+            Ok(cart(&engine.extend_cart(request)?))
         }
         "sweep" => Ok(json!(engine.sweep()?)),
         "events" => {
@@ -171,14 +200,21 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             Ok(json!({ "types": types(engine, product_id)? }))
         }
         "close" => engine.close().map(|()| json!({})),
-        other => panic!("unknown call {other}"),
+        "product" | "create_product" | "put_product" | "change_product" | "adjust_stock" => {
+            products::make(engine, call, args)
+        }
+        "holds" | "orders" | "waiting_payments" | "remove_waiting_payment" | "erase_customer" => {
+            lists::make(engine, call, args)
+        }
+        _ => orders::make(engine, call, args),
     }
 }
 
 fn hold_request(args: &Args) -> Result<HoldRequest> {
-    let mut request = HoldRequest::new(args.id::<ProductId>("product_id")?, args.quantity()?);
+    let mut request = HoldRequest::new(args.product("product_id")?, args.quantity()?);
     (request.ttl, request.key) = (args.ttl(), args.text("key"));
     request.customer = args.text("customer");
+    request.at_most = args.is_at_most();
     Ok(request)
 }
 
@@ -194,22 +230,8 @@ fn result(result: Result<Replayable<Hold>>) -> Value {
     }
 }
 
-fn payment(args: &Args) -> Result<PaymentEvent> {
-    let outcome: Outcome = args.text("status").expect("a status").parse()?;
-    let token =
-        args.text("payment_token").map(|token| token.parse::<PaymentToken>()).transpose()?;
-    let order_id = args.0.contains_key("order_id").then(|| args.id::<OrderId>("order_id"));
-    let mut event = match (order_id.transpose()?, token) {
-        (Some(order_id), _) => PaymentEvent::for_order(order_id, outcome),
-        (None, Some(token)) => PaymentEvent::for_token(token, outcome),
-        (None, None) => return Err(Error::invalid_argument("nothing names the order")),
-    };
-    event.payment_token = token;
-    event.key = args.text("key");
-    Ok(match args.text("body") {
-        Some(body) => event.body(body),
-        None => event,
-    })
+fn cart(cart: &Cart) -> Value {
+    json!({ "cart_id": cart.id, "token": cart.token, "holds": cart.holds })
 }
 
 fn replayable<T>(answer: Replayable<T>, show: impl FnOnce(&T) -> Value) -> Value {

@@ -4,8 +4,11 @@ declare(strict_types=1);
 
 namespace Stockade\Exception;
 
+use DateTimeImmutable;
 use RuntimeException;
+use Stockade\OffSale;
 use Stockade\ShortLine;
+use Stockade\UnusableHold;
 
 /**
  * Why a call failed. Each code has its own class.
@@ -19,9 +22,13 @@ abstract class StockadeException extends RuntimeException
      * @param int $code the stable number of the code
      * @param ?int $available units available to hold, if exactly one line is short
      * @param list<ShortLine> $short every short line of insufficient_stock
-     * @param ?int $orderId the order that used the hold
+     * @param ?int $orderId the order that used the hold, or that has the reference
      * @param bool $replayed whether this error replays that of an earlier call with the same key
      * @param ?float $retryAfter seconds to wait before a retry; null if a retry is pointless
+     * @param list<UnusableHold> $holds every hold that cannot be used, of a request that names several
+     * @param ?int $productId the product that has the id or the SKU, or that is not for sale
+     * @param ?OffSale $offSale why a product is not for sale
+     * @param ?DateTimeImmutable $moment when the product begins to be sold, or ended to be; UTC
      */
     final public function __construct(
         string $error,
@@ -32,6 +39,10 @@ abstract class StockadeException extends RuntimeException
         public readonly ?int $orderId = null,
         public readonly bool $replayed = false,
         public readonly ?float $retryAfter = null,
+        public readonly array $holds = [],
+        public readonly ?int $productId = null,
+        public readonly ?OffSale $offSale = null,
+        public readonly ?DateTimeImmutable $moment = null,
     ) {
         parent::__construct($message, $code);
         $this->error = $error;
@@ -62,5 +73,12 @@ abstract class StockadeException extends RuntimeException
         12 => Misuse::class,
         13 => Internal::class,
         14 => VersionMismatch::class,
+        15 => AlreadyExists::class,
+        16 => NotOnSale::class,
+        17 => AlreadyPaid::class,
+        18 => OrderCancelled::class,
+        19 => NotPaid::class,
+        20 => RefundTooLarge::class,
+        21 => NothingReturned::class,
     ];
 }

@@ -4,9 +4,13 @@ declare(strict_types=1);
 
 namespace Stockade\Native;
 
+use BackedEnum;
+use DateTimeInterface;
+use JsonException;
 use SensitiveParameter;
 use Stockade\Exception\InvalidArgument;
 use Stockade\Exception\StockadeException;
+use Stockade\Hold;
 use Stockade\HoldRequest;
 
 /**
@@ -25,6 +29,12 @@ final class Arguments
     private const SHOWN_BYTES = 40;
     /** The library's limit of cart lines, and of the requests of a batch. */
     private const LINES_MAX = 65_536;
+    /** What begins the name of a product by its SKU. */
+    private const SKU = 'sku:';
+    /** The end of the year 9999. */
+    private const MOMENT_SECONDS_MAX = 253_402_300_799;
+    /** What a text of RFC 3339 looks like; the library checks it. */
+    private const MOMENT = '/^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d[\d.:+Zz-]*$/D';
 
     /** A whole number, or the text of one. */
     public static function whole(
@@ -72,24 +82,121 @@ final class Arguments
         return $quantity;
     }
 
-    /** A price in minor units; floats are rejected as inexact. */
-    public static function price(int|string|float|bool $price): int
+    /**
+     * A product: its id, or "sku:" and its SKU.
+     *
+     * @return array{int, ?string} the id or 0, and the SKU
+     */
+    public static function product(string $what, int|string|float|bool $product): array
     {
-        if (!is_string($price) && !is_int($price)) {
-            throw self::refused('price must be a text such as "19.99" or a whole number', $price);
+        if (is_string($product) && str_starts_with($product, self::SKU)) {
+            return [0, substr($product, strlen(self::SKU))];
         }
-        return (new Call())->number('price', 'int64_t', self::text('price', (string) $price));
+        return [self::id($what, $product), null];
+    }
+
+    /**
+     * What a shop keeps, as the text of a JSON object.
+     *
+     * @param array<string, mixed>|string|null $metadata
+     */
+    public static function metadata(array|string|null $metadata): ?string
+    {
+        if (!is_array($metadata)) {
+            return $metadata;
+        }
+        $flags = JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION;
+        try {
+            return json_encode($metadata === [] ? (object) [] : $metadata, $flags);
+        } catch (JsonException $error) {
+            throw InvalidArgument::because("metadata must be what JSON can tell: {$error->getMessage()}");
+        }
+    }
+
+    /** A moment in microseconds since 1970 in UTC; 0 for null. */
+    public static function moment(string $what, mixed $moment): int
+    {
+        if ($moment === null) {
+            return 0;
+        }
+        if ($moment instanceof DateTimeInterface) {
+            $seconds = (int) $moment->format('U');
+            if ($seconds >= 0 && $seconds <= self::MOMENT_SECONDS_MAX) {
+                return $seconds * 1_000_000 + (int) $moment->format('u');
+            }
+        } elseif (is_string($moment) && preg_match(self::MOMENT, $moment) === 1) {
+            return (new Call())->number('time', 'int64_t', $moment);
+        }
+        throw self::refused("{$what} must be a DateTimeInterface or a text such as 2026-11-27T08:00:00Z", $moment);
+    }
+
+    /**
+     * A value of an enum, or its word.
+     *
+     * @param class-string<BackedEnum> $enum
+     */
+    public static function word(string $what, BackedEnum|string|null $value, string $enum): ?string
+    {
+        $word = $value instanceof BackedEnum ? (string) $value->value : $value;
+        if ($word !== null && $enum::tryFrom($word) === null) {
+            $words = implode(', ', array_column($enum::cases(), 'value'));
+            throw self::refused("{$what} must be one of {$words}", $word);
+        }
+        return $word;
+    }
+
+    /** A text of an array of changes. */
+    public static function string(string $what, mixed $value): string
+    {
+        return is_string($value) ? $value : throw self::refused("{$what} must be a text", $value);
+    }
+
+    /** A number of an array of changes, or the text of one. */
+    public static function scalar(string $what, mixed $value): int|string|float|bool
+    {
+        return is_scalar($value) ? $value : throw self::refused("{$what} must be a number or its text", $value);
+    }
+
+    /** A flag of an array of changes. */
+    public static function flag(string $what, mixed $value): bool
+    {
+        return is_bool($value) ? $value : throw self::refused("{$what} must be true or false", $value);
+    }
+
+    /**
+     * The requests of a batch.
+     *
+     * @template T of object
+     * @param iterable<mixed> $requests
+     * @param class-string<T> $class
+     * @return list<T>
+     */
+    public static function requests(iterable $requests, string $class): array
+    {
+        $read = [];
+        foreach ($requests as $request) {
+            $at = count($read);
+            if ($at >= self::LINES_MAX) {
+                throw InvalidArgument::because('requests must be at most ' . self::LINES_MAX);
+            }
+            if (!$request instanceof $class) {
+                $short = substr((string) strrchr($class, '\\'), 1);
+                throw self::refused("requests[{$at}] must be a {$short}", $request);
+            }
+            $read[] = $request;
+        }
+        return $read;
     }
 
     /** Converts a ttl from seconds to microseconds; null for the default. */
-    public static function ttl(int|float|string|bool|null $ttl): ?int
+    public static function ttl(int|float|string|bool|null $ttl, string $name = 'ttl'): ?int
     {
         if ($ttl === null) {
             return null;
         }
         $seconds = is_string($ttl) && preg_match('/^\d{1,12}(\.\d{1,6})?$/D', $ttl) === 1 ? (float) $ttl : $ttl;
         if (is_string($seconds) || is_bool($seconds) || !($seconds >= 0 && $seconds <= self::TTL_SECONDS_MAX)) {
-            throw self::refused('ttl must be seconds, greater than 0 and within the maximum', $ttl);
+            throw self::refused("{$name} must be seconds, greater than 0 and within the maximum", $ttl);
         }
         return (int) round($seconds * 1e6);
     }
@@ -98,7 +205,7 @@ final class Arguments
      * The lines of a cart.
      *
      * @param iterable<mixed> $lines
-     * @return list<array{int, int}>
+     * @return list<array{array{int, ?string}, int, bool}>
      */
     public static function lines(iterable $lines): array
     {
@@ -108,15 +215,19 @@ final class Arguments
             if ($at >= self::LINES_MAX) {
                 throw InvalidArgument::because('lines must be at most ' . self::LINES_MAX);
             }
-            if (!is_array($line) || !array_is_list($line) || count($line) !== 2) {
+            if (!is_array($line) || !array_is_list($line) || count($line) < 2 || count($line) > 3) {
                 throw self::refused("lines[{$at}] must be a list of a product's id and a quantity", $line);
+            }
+            $atMost = $line[2] ?? false;
+            if (!is_bool($atMost)) {
+                throw self::refused("lines[{$at}][2] must be true or false", $atMost);
             }
             foreach ($line as $number) {
                 if (!is_scalar($number)) {
                     throw self::refused("lines[{$at}] must be a list of a product's id and a quantity", $number);
                 }
             }
-            $read[] = [self::id('product_id', $line[0]), self::quantity($line[1])];
+            $read[] = [self::product('product_id', $line[0]), self::quantity($line[1]), $atMost];
         }
         return $read;
     }
@@ -125,30 +236,97 @@ final class Arguments
      * The requests of a batch. The error of one that is invalid stands in its place.
      *
      * @param iterable<mixed> $requests
-     * @return list<array{int, int, ?int, ?string, ?string}|StockadeException>
+     * @return list<array{array{int, ?string}, int, ?int, ?string, ?string, bool}|StockadeException>
      */
     public static function holdRequests(iterable $requests): array
     {
         $read = [];
-        foreach ($requests as $request) {
-            $at = count($read);
-            if ($at >= self::LINES_MAX) {
-                throw InvalidArgument::because('requests must be at most ' . self::LINES_MAX);
-            }
-            if (!$request instanceof HoldRequest) {
-                throw self::refused("requests[{$at}] must be a HoldRequest", $request);
-            }
+        foreach (self::requests($requests, HoldRequest::class) as $request) {
             try {
                 $read[] = [
-                    self::id('product_id', $request->productId),
+                    self::product('product_id', $request->productId),
                     self::quantity($request->quantity),
                     self::ttl($request->ttl),
                     $request->key === null ? null : self::text('key', $request->key),
                     $request->customer === null ? null : self::text('customer', $request->customer),
+                    $request->atMost,
                 ];
             } catch (StockadeException $error) {
                 $read[] = $error;
             }
+        }
+        return $read;
+    }
+
+    /** An exact price or amount as text; floats are rejected as inexact. */
+    public static function decimal(string $what, int|string|float|bool $decimal): string
+    {
+        if (!is_string($decimal) && !is_int($decimal)) {
+            throw self::refused("{$what} must be a text such as \"19.99\" or a whole number", $decimal);
+        }
+        return (string) $decimal;
+    }
+
+    /** An exact amount as text; null for none. */
+    public static function amount(int|string|float|bool|null $amount): ?string
+    {
+        return $amount === null ? null : self::decimal('amount', $amount);
+    }
+
+    /**
+     * The holds of an order: id, product or 0, and token of each.
+     *
+     * @param iterable<mixed> $holds
+     * @return list<array{int, int, ?string}>
+     */
+    public static function orderedHolds(#[SensitiveParameter] iterable $holds): array
+    {
+        $read = [];
+        foreach ($holds as $hold) {
+            $at = count($read);
+            if ($at >= self::LINES_MAX) {
+                throw InvalidArgument::because('holds must be at most ' . self::LINES_MAX);
+            }
+            if ($hold instanceof Hold) {
+                $read[] = [$hold->id, $hold->productId, $hold->token];
+                continue;
+            }
+            [$id, $token] = is_array($hold) && array_is_list($hold) && count($hold) === 2 ? $hold : [$hold, null];
+            if (!is_scalar($id) || !($token === null || is_string($token))) {
+                throw self::refused("holds[{$at}] must be a Hold, an id, or a list of id and token", $hold);
+            }
+            $read[] = [self::id('hold_id', $id), 0, $token];
+        }
+        return $read;
+    }
+
+    /**
+     * Units of an order's lines. No lines at all mean all that is left, which an empty
+     * list hardly means: it is rejected.
+     *
+     * @param iterable<mixed> $lines
+     * @return non-empty-list<array{int, int}>
+     */
+    public static function units(iterable $lines): array
+    {
+        $read = [];
+        foreach ($lines as $units) {
+            $at = count($read);
+            if ($at >= self::LINES_MAX) {
+                throw InvalidArgument::because('lines must be at most ' . self::LINES_MAX);
+            }
+            $must = "lines[{$at}] must be a list of a line's number and a quantity";
+            if (!is_array($units) || !array_is_list($units) || count($units) !== 2) {
+                throw self::refused($must, $units);
+            }
+            [$line, $quantity] = $units;
+            if (!is_scalar($line) || !is_scalar($quantity)) {
+                throw self::refused($must, $units);
+            }
+            $read[] = [self::whole('line', $line, 0, self::UINT32_MAX), self::quantity($quantity)];
+        }
+        if ($read === []) {
+            throw InvalidArgument::because('lines is empty; leave it out for all that is left');
         }
         return $read;
     }

@@ -4,12 +4,15 @@ declare(strict_types=1);
 
 namespace Stockade\Native;
 
+use DateTimeImmutable;
 use FFI;
 use FFI\CData;
 use FFI\CType;
 use SensitiveParameter;
 use Stockade\Exception\StockadeException;
+use Stockade\OffSale;
 use Stockade\ShortLine;
+use Stockade\UnusableHold;
 
 /**
  * One call of the library, with its own structs, texts and error
@@ -29,7 +32,7 @@ final class Call
     private readonly CData $error;
     private ?CData $replayed = null;
     private ?Handle $entered = null;
-    /** @var list<CData> texts that structs of the call point to */
+    /** @var list<CData> texts and arrays that structs of the call point to */
     private array $texts = [];
 
     public function __construct(?Handle $handle = null)
@@ -76,6 +79,24 @@ final class Call
         return $text === null ? null : $this->bytes(Arguments::text($what, $text) . "\0");
     }
 
+    /** Names the product of a struct, by its id or by its SKU. */
+    public function product(
+        CData $struct,
+        string $what,
+        int|string|float|bool $product,
+        string $skuField = 'sku',
+    ): void {
+        [$id, $sku] = Arguments::product($what, $product);
+        $struct->product_id = $id;
+        $struct->$skuField = $this->text('sku', $sku);
+    }
+
+    /** The number of a value of one of the library's enums; 0 for null. */
+    public function constant(string $enum, ?string $word): int
+    {
+        return $word === null ? 0 : $this->ffi->{strtoupper("stockade_{$enum}_{$word}")};
+    }
+
     /** Copies bytes for a struct; live as long as the call. */
     public function bytes(#[SensitiveParameter] string $bytes): CData
     {
@@ -84,6 +105,29 @@ final class Call
         FFI::memcpy($copy, $bytes, $length);
         $this->texts[] = $copy;
         return FFI::addr($copy[0]);
+    }
+
+    /** Allocates an array that a struct points to; lives as long as the call. */
+    public function array(string $type, int $count): CData
+    {
+        // C has no arrays of zero elements.
+        $array = $this->ffi->new($type . '[' . max(1, $count) . ']');
+        $this->texts[] = $array;
+        return $array;
+    }
+
+    /**
+     * Makes a call of the engine.
+     *
+     * @param list<CData|int|null> $arguments between the engine and the last out-pointers
+     */
+    public function ask(string $function, array $arguments, bool $isKeyed): void
+    {
+        if ($isKeyed) {
+            $arguments[] = $this->replayedOut();
+        }
+        $arguments[] = $this->errorOut;
+        $this->check($this->ffi->{"stockade_engine_{$function}"}($this->engine, ...$arguments));
     }
 
     /** The out-pointer that tells whether the response is a replay. */
@@ -117,6 +161,8 @@ final class Call
         try {
             $available = $ffi->stockade_error_available($error, $place) ? $number->cdata : null;
             $orderId = $ffi->stockade_error_order_id($error, $place) ? $number->cdata : null;
+            $productId = $ffi->stockade_error_product_id($error, $place) ? $number->cdata : null;
+            [$offSale, $moment] = $this->offSale();
             $retry = $ffi->stockade_error_retry_after_ms($error);
             return new $class(
                 $ffi->stockade_code_name($code) ?? 'internal',
@@ -126,11 +172,46 @@ final class Call
                 $this->short(),
                 $orderId,
                 $ffi->stockade_error_replayed($error),
-                $retry === 0 ? null : (float) ($retry / 1000)
+                $retry === 0 ? null : (float) ($retry / 1000),
+                $this->unusableHolds(),
+                $productId,
+                $offSale,
+                $moment
             );
         } finally {
             $ffi->stockade_error_free($error);
         }
+    }
+
+    /** @return array{?OffSale, ?DateTimeImmutable} */
+    private function offSale(): array
+    {
+        [$why, $moment] = [$this->make('stockade_off_sale'), $this->make('int64_t')];
+        if (!$this->ffi->stockade_error_off_sale($this->error, FFI::addr($why), FFI::addr($moment))) {
+            return [null, null];
+        }
+        $offSale = match ($why->cdata) {
+            1 => OffSale::Before,
+            2 => OffSale::Since,
+            3 => OffSale::Archived,
+            default => null,
+        };
+        return [$offSale, Reader::moment($moment->cdata)];
+    }
+
+    /** @return list<UnusableHold> */
+    private function unusableHolds(): array
+    {
+        $holds = [];
+        $hold = $this->struct('stockade_unusable_hold');
+        $count = $this->ffi->stockade_error_hold_count($this->error);
+        for ($index = 0; $index < $count; $index++) {
+            $this->ffi->stockade_error_hold($this->error, $index, FFI::addr($hold));
+            $orderId = $hold->order_id === 0 ? null : $hold->order_id;
+            $code = $this->ffi->stockade_code_name($hold->code) ?? 'internal';
+            $holds[] = new UnusableHold($hold->hold_id, $code, $orderId);
+        }
+        return $holds;
     }
 
     /** @return list<ShortLine> */

@@ -9,18 +9,26 @@ use DateTimeZone;
 use FFI;
 use FFI\CData;
 use Stockade\AuditReport;
+use Stockade\Cart;
 use Stockade\Event;
 use Stockade\EventKind;
 use Stockade\Exception\Misuse;
 use Stockade\Finding;
 use Stockade\Hold;
+use Stockade\HoldPage;
 use Stockade\HoldResult;
 use Stockade\HoldStatus;
 use Stockade\Order;
+use Stockade\OrderLine;
+use Stockade\OrderPage;
 use Stockade\OrderStatus;
+use Stockade\Outcome;
 use Stockade\PaymentDisposition;
 use Stockade\Product;
 use Stockade\ProductPage;
+use Stockade\PutResult;
+use Stockade\WaitingPayment;
+use Stockade\WaitingPaymentPage;
 
 /**
  * Converts a call's structs to objects.
@@ -31,18 +39,28 @@ final class Reader
     {
     }
 
-    public function product(CData $product): Product
+    public function product(CData $product, bool $replayed = false): Product
     {
         return new Product(
             $product->id,
-            FFI::string(FFI::addr($product->name[0])),
-            self::price($product->price_minor),
+            self::text($product->name),
+            self::text($product->price),
             $product->price_minor,
             $product->stock,
             $product->held,
             $product->pending,
             $product->sold,
-            $product->version
+            $product->version,
+            $product->returned,
+            self::given($product->sku),
+            self::text($product->currency),
+            $product->in_stock,
+            $product->safety_stock,
+            self::moment($product->on_sale_from_us),
+            self::moment($product->on_sale_until_us),
+            $product->archived === 1,
+            self::metadata(self::given($product->metadata)),
+            $replayed
         );
     }
 
@@ -55,26 +73,55 @@ final class Reader
             HoldStatus::from($this->call->ffi->stockade_hold_status_name($hold->status)),
             self::moment($hold->expires_at_us),
             self::moment($hold->created_at_us),
-            FFI::string(FFI::addr($hold->token[0])),
-            $replayed
+            self::text($hold->token),
+            $replayed,
+            $hold->order_id === 0 ? null : $hold->order_id,
+            $hold->cart_id === 0 ? null : $hold->cart_id,
+            self::given($hold->sku),
+            self::given($hold->customer)
         );
     }
 
-    public function order(CData $order, bool $replayed): Order
+    public function order(CData $order, CData $lines, bool $replayed): Order
     {
         $ffi = $this->call->ffi;
         $disposition = $ffi->stockade_payment_disposition_name($order->payment_disposition);
+        $hasOneLine = $order->line_count === 1;
         return new Order(
             $order->id,
-            $order->hold_id,
-            $order->product_id,
-            $order->quantity,
+            $hasOneLine ? $order->hold_id : null,
+            $hasOneLine ? $order->product_id : null,
+            $hasOneLine ? $order->quantity : null,
             OrderStatus::from($ffi->stockade_order_status_name($order->status)),
-            FFI::string(FFI::addr($order->payment_token[0])),
+            self::text($order->payment_token),
             PaymentDisposition::from($disposition),
             self::moment($order->created_at_us),
             self::moment($order->updated_at_us),
-            $replayed
+            $this->list('order_lines', 'order_line', $lines, self::orderLine(...)),
+            self::text($order->amount),
+            $order->amount_minor,
+            self::text($order->currency),
+            self::text($order->refunded_amount),
+            $order->refunded_minor,
+            self::moment($order->pay_until_us),
+            self::given($order->reference),
+            $replayed,
+            self::given($order->customer)
+        );
+    }
+
+    private static function orderLine(CData $line): OrderLine
+    {
+        return new OrderLine(
+            $line->line,
+            $line->hold_id,
+            $line->product_id,
+            self::given($line->sku),
+            $line->quantity,
+            self::text($line->price),
+            $line->price_minor,
+            $line->refunded,
+            $line->returned
         );
     }
 
@@ -87,10 +134,18 @@ final class Reader
         );
     }
 
-    /** @return list<Hold> */
-    public function holds(CData $holds): array
+    public function cart(CData $holds, bool $replayed): Cart
     {
-        return $this->list('holds', 'hold', $holds, fn (CData $hold): Hold => $this->hold($hold, false));
+        $cart = $this->call->struct('stockade_cart');
+        $this->call->check(
+            $this->call->ffi->stockade_holds_cart($holds, FFI::addr($cart), $this->call->errorOut)
+        );
+        return new Cart(
+            $cart->id,
+            self::text($cart->token),
+            $this->list('holds', 'hold', $holds, fn (CData $hold): Hold => $this->hold($hold, false)),
+            $replayed
+        );
     }
 
     /** @return list<HoldResult> */
@@ -110,6 +165,71 @@ final class Reader
         return $read;
     }
 
+    /** @return list<PutResult> */
+    public function putResults(CData $results): array
+    {
+        [$ffi, $call] = [$this->call->ffi, $this->call];
+        $product = $call->struct('stockade_product');
+        [$place, $created] = [FFI::addr($product), $call->replayedOut()];
+        $count = $ffi->stockade_put_results_count($results);
+        $read = [];
+        for ($index = 0; $index < $count; $index++) {
+            $code = $ffi->stockade_put_results_get($results, $index, $place, $created, $call->errorOut);
+            $read[] = $code === 0
+                ? PutResult::put($this->product($product), $call->replayed())
+                : PutResult::refused($call->exception($code));
+        }
+        return $read;
+    }
+
+    public function holdPage(CData $page): HoldPage
+    {
+        $next = $this->call->ffi->stockade_hold_page_next($page);
+        $hold = fn (CData $hold): Hold => $this->hold($hold, false);
+        return new HoldPage($this->list('hold_page', 'hold', $page, $hold), $next === 0 ? null : $next);
+    }
+
+    public function orderPage(CData $page): OrderPage
+    {
+        [$ffi, $call] = [$this->call->ffi, $this->call];
+        $order = $call->struct('stockade_order');
+        $count = $ffi->stockade_order_page_count($page);
+        $read = [];
+        for ($index = 0; $index < $count; $index++) {
+            $lines = $call->make('stockade_order_lines *');
+            [$place, $out] = [FFI::addr($order), FFI::addr($lines)];
+            $call->check($ffi->stockade_order_page_get($page, $index, $place, $out, $call->errorOut));
+            try {
+                $read[] = $this->order($order, $lines, false);
+            } finally {
+                $ffi->stockade_order_lines_free($lines);
+            }
+        }
+        $next = $ffi->stockade_order_page_next($page);
+        return new OrderPage($read, $next === 0 ? null : $next);
+    }
+
+    public function waitingPayments(CData $page): WaitingPaymentPage
+    {
+        $payments = $this->list('waiting_payments', 'waiting_payment', $page, $this->waitingPayment(...));
+        return new WaitingPaymentPage($payments, $this->call->ffi->stockade_waiting_payments_next($page));
+    }
+
+    public function waitingPayment(CData $payment): WaitingPayment
+    {
+        return new WaitingPayment(
+            self::text($payment->key),
+            $payment->order_id,
+            $payment->by_token === 1,
+            Outcome::from($this->call->ffi->stockade_outcome_name($payment->outcome)),
+            self::given($payment->amount),
+            self::given($payment->currency),
+            self::given($payment->payment_reference),
+            self::moment($payment->received_at_us),
+            self::moment($payment->ends_at_us)
+        );
+    }
+
     /** @return list<Event> */
     public function events(CData $events): array
     {
@@ -127,7 +247,6 @@ final class Reader
             $this->call->check($ffi->stockade_audit_finding($audit, $index, FFI::addr($finding), $place));
             $findings[] = new Finding($finding->check, $finding->id, $finding->detail);
         }
-        $oldest = $sum->oldest_waiting_event_us;
         return new AuditReport(
             $sum->consistent === 1,
             $sum->products,
@@ -137,9 +256,10 @@ final class Reader
             $sum->pending,
             $sum->sold,
             $sum->waiting_events,
-            $oldest === 0 ? null : self::moment($oldest),
+            self::moment($sum->oldest_waiting_event_us),
             $sum->products_due,
-            $findings
+            $findings,
+            $sum->returned
         );
     }
 
@@ -153,7 +273,11 @@ final class Reader
             $event->order_id === 0 ? null : $event->order_id,
             $event->quantity,
             $event->version,
-            self::moment($event->at_us)
+            self::moment($event->at_us),
+            $event->sku,
+            $event->customer,
+            $event->reason,
+            self::metadata($event->metadata)
         );
     }
 
@@ -180,8 +304,32 @@ final class Reader
         return $read;
     }
 
-    private static function moment(int $micros): DateTimeImmutable
+    /** A text within a struct. */
+    private static function text(CData $field): string
     {
+        return FFI::string(FFI::addr($field[0]));
+    }
+
+    /** A text within a struct; null for none, which is empty. */
+    private static function given(CData $field): ?string
+    {
+        $text = self::text($field);
+        return $text === '' ? null : $text;
+    }
+
+    /** @return ?array<string, mixed> */
+    private static function metadata(?string $json): ?array
+    {
+        $flags = JSON_THROW_ON_ERROR | JSON_BIGINT_AS_STRING;
+        return $json === null ? null : json_decode($json, true, 512, $flags);
+    }
+
+    /** A moment; null for none, which is 0. */
+    public static function moment(int $micros): ?DateTimeImmutable
+    {
+        if ($micros === 0) {
+            return null;
+        }
         $seconds = intdiv($micros, 1_000_000);
         $rest = $micros - $seconds * 1_000_000;
         $utc = new DateTimeZone('UTC');
@@ -190,12 +338,5 @@ final class Reader
             throw Misuse::because("{$micros} is no moment");
         }
         return $moment->setTimezone($utc);
-    }
-
-    /** Formats minor units as a decimal without trailing zeros. */
-    public static function price(int $minor): string
-    {
-        $text = sprintf('%d.%02d', intdiv($minor, 100), $minor % 100);
-        return rtrim(rtrim($text, '0'), '.');
     }
 }
