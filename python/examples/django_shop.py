@@ -145,9 +145,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
     signature = request.headers.get(SIGNATURE_HEADER)
     verify_webhook(request.body, signature, settings.STOCKADE_WEBHOOK_SECRETS)
     said = body_of(request, "status", "payment_token", "key")
-    engine().record_payment(
-        said["status"], payment_token=said["payment_token"], key=said["key"], body=request.body
-    )
+    engine().record_payment(said["status"], payment_token=said["payment_token"], key=said["key"])
     return JsonResponse({"message": "ok"})
 
 

@@ -6,14 +6,11 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{
-    PyBool, PyBytes, PyDelta, PyFloat, PyInt, PyMapping, PyMemoryView, PySequence, PyString,
-};
+use pyo3::types::{PyBool, PyBytes, PyDelta, PyFloat, PyInt, PyMapping, PySequence, PyString};
 use pyo3::{Borrowed, FromPyObject, intern};
 use stockade::{
-    Error, ExtendRequest, HoldId, HoldRequest, InvalidArgument, Money, OrderId, OrderRequest,
-    Outcome, PaymentEvent, PaymentToken, ProductId, ReleaseRequest, Token, parse_duration,
-    parse_quantity,
+    CartId, CartLine, Error, HoldId, HoldRequest, InvalidArgument, Money, OrderId, Outcome,
+    PaymentToken, ProductId, ProductRef, Token, parse_duration, parse_quantity,
 };
 
 use crate::call_error::{self, CallError, invalid};
@@ -47,7 +44,7 @@ const PRICE_DIGITS: i64 = 17;
 const PRICE_PLACES: i64 = 100;
 /// The most lines read from an iterable, which may be infinite. The engine's
 /// own limit is lower.
-const LINES_MAX: usize = 65_536;
+pub const LINES_MAX: usize = 65_536;
 
 /// Formats a value for a message. Python refuses to format integers of
 /// thousands of digits.
@@ -62,22 +59,22 @@ fn shown(value: &Bound<'_, PyAny>) -> String {
     }
 }
 
-fn type_name(value: &Bound<'_, PyAny>) -> String {
+pub fn type_name(value: &Bound<'_, PyAny>) -> String {
     value.get_type().qualname().map_or_else(|_| "value".to_owned(), |name| name.to_string())
 }
 
 /// An error that names the argument.
-fn mismatch(what: &str, must: &str, value: &Bound<'_, PyAny>) -> PyErr {
+pub fn mismatch(what: &str, must: &str, value: &Bound<'_, PyAny>) -> PyErr {
     invalid(format!("{what} must be {must}, got {}", shown(value)))
 }
 
 /// `bool` is a subclass of `int` in Python; as a number it is always a mistake.
-fn is_bool(value: &Bound<'_, PyAny>) -> bool {
+pub fn is_bool(value: &Bound<'_, PyAny>) -> bool {
     value.cast::<PyBool>().is_ok()
 }
 
 /// Parses a value's text with the engine's parser.
-fn from_text<T: FromStr<Err = InvalidArgument>>(
+pub fn from_text<T: FromStr<Err = InvalidArgument>>(
     what: &str,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<T> {
@@ -115,7 +112,12 @@ macro_rules! readable_ids {
     };
 }
 
-readable_ids!(ProductId = "product_id", HoldId = "hold_id", OrderId = "order_id");
+readable_ids!(
+    ProductId = "product_id",
+    HoldId = "hold_id",
+    CartId = "cart_id",
+    OrderId = "order_id"
+);
 
 /// Units of a hold.
 pub struct Quantity(pub u32);
@@ -146,7 +148,7 @@ macro_rules! readable_numbers {
 
             impl Readable for $name {
                 fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-                    let number = if is_bool(value) { None } else { value.extract().ok() };
+                    let number = if $crate::arguments::is_bool(value) { None } else { value.extract().ok() };
                     number.map(Self).ok_or_else(|| {
                         let (least, most) = (<$number>::MIN, <$number>::MAX);
                         mismatch($what, &format!("a whole number from {least} to {most}"), value)
@@ -156,6 +158,8 @@ macro_rules! readable_numbers {
         )*
     };
 }
+
+pub(crate) use readable_numbers;
 
 readable_numbers! {
     /// The page size of a list.
@@ -172,41 +176,44 @@ readable_numbers! {
 
 impl Readable for Money {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let rejected = || mismatch("price", "a Decimal, an int or a text, not a float", value);
-        if value.cast::<PyString>().is_ok() {
-            return from_text("price", value);
-        }
-        let py = value.py();
-        if value.is_instance(imports::get(py)?.decimal.bind(py))? {
-            check_exponent(value)?;
-            // Formatted without an exponent.
-            return from_text("price", &value.call_method1("__format__", ("f",))?);
-        }
-        // Types with `__index__` are whole numbers, such as NumPy's.
-        if is_bool(value) {
-            return Err(rejected());
-        }
-        match value.extract::<i64>() {
-            Ok(whole) => whole.to_string().parse().map_err(self::rejected),
-            Err(_) if value.cast::<PyInt>().is_ok() => {
-                Err(mismatch("price", "a smaller price", value))
-            }
-            Err(_) => Err(rejected()),
-        }
+        money("price", value)
+    }
+}
+
+/// Parses an amount of money.
+pub fn money(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Money> {
+    let rejected = || mismatch(what, "a Decimal, an int or a text, not a float", value);
+    if value.cast::<PyString>().is_ok() {
+        return from_text(what, value);
+    }
+    let py = value.py();
+    if value.is_instance(imports::get(py)?.decimal.bind(py))? {
+        check_exponent(what, value)?;
+        // Formatted without an exponent.
+        return from_text(what, &value.call_method1("__format__", ("f",))?);
+    }
+    // Types with `__index__` are whole numbers, such as NumPy's.
+    if is_bool(value) {
+        return Err(rejected());
+    }
+    match value.extract::<i64>() {
+        Ok(whole) => whole.to_string().parse().map_err(self::rejected),
+        Err(_) if value.cast::<PyInt>().is_ok() => Err(mismatch(what, "a smaller amount", value)),
+        Err(_) => Err(rejected()),
     }
 }
 
 /// Bounds a decimal's exponent: in positional notation it could have millions
 /// of digits.
-fn check_exponent(decimal: &Bound<'_, PyAny>) -> PyResult<()> {
+fn check_exponent(what: &str, decimal: &Bound<'_, PyAny>) -> PyResult<()> {
     if !decimal.call_method0("is_finite")?.is_truthy()? {
-        return Err(mismatch("price", "finite", decimal));
+        return Err(mismatch(what, "finite", decimal));
     }
     let highest: i64 = decimal.call_method0("adjusted")?.extract()?;
     let lowest: i64 = decimal.call_method0("as_tuple")?.getattr("exponent")?.extract()?;
     if highest >= PRICE_DIGITS || lowest < -PRICE_PLACES {
         let must = format!("a decimal of at most {PRICE_DIGITS} digits before the point");
-        return Err(mismatch("price", &must, decimal));
+        return Err(mismatch(what, &must, decimal));
     }
     Ok(())
 }
@@ -257,34 +264,43 @@ pub fn duration(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
         .map_err(|_| mismatch(what, "seconds of at least 0 and not without end", value))
 }
 
-/// The requests of a batch, in order: an iterable of `HoldRequest` objects, or of
-/// pairs of product and quantity. An invalid one is an error in its place; a
-/// value of another type is a `TypeError`, as of any argument.
-pub struct Requests(pub Vec<Result<HoldRequest, Error>>);
+/// The requests of a batch, in order. An invalid one is an error in its place; a value
+/// of another type is a `TypeError`, as of any argument.
+pub struct Requests<R>(Vec<Result<R, Error>>);
 
-impl Readable for Requests {
-    fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let py = value.py();
-        let mut requests = Vec::new();
-        for request in value.try_iter()? {
-            if requests.len() >= LINES_MAX {
-                return Err(invalid(format!("requests must be at most {LINES_MAX}")));
-            }
-            requests.push(match hold_request(requests.len(), &request?) {
-                Ok(request) => Ok(request),
-                Err(error) if call_error::is_invalid(py, &error)? => {
-                    Err(Error::invalid_argument(error.value(py).to_string()))
-                }
-                Err(error) => return Err(error),
-            });
+/// Reads the requests of an iterable, of which `read` parses each.
+pub fn requests_of<R>(
+    value: &Bound<'_, PyAny>,
+    read: impl Fn(usize, &Bound<'_, PyAny>) -> PyResult<R>,
+) -> PyResult<Requests<R>> {
+    let py = value.py();
+    let mut requests = Vec::new();
+    for request in value.try_iter()? {
+        if requests.len() >= LINES_MAX {
+            return Err(invalid(format!("requests must be at most {LINES_MAX}")));
         }
-        Ok(Self(requests))
+        requests.push(match read(requests.len(), &request?) {
+            Ok(request) => Ok(request),
+            Err(error) if call_error::is_invalid(py, &error)? => {
+                Err(Error::invalid_argument(error.value(py).to_string()))
+            }
+            Err(error) => return Err(error),
+        });
+    }
+    Ok(Requests(requests))
+}
+
+/// The requests of `create_hold_batch`: `HoldRequest` objects, or pairs of product and
+/// quantity.
+impl Readable for Requests<HoldRequest> {
+    fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        requests_of(value, hold_request)
     }
 }
 
-impl Requests {
+impl<R> Requests<R> {
     /// Returns the valid requests, and for each place the error of one that is not.
-    pub fn split(self) -> (Vec<HoldRequest>, Vec<Option<Error>>) {
+    pub fn split(self) -> (Vec<R>, Vec<Option<Error>>) {
         let mut valid = Vec::with_capacity(self.0.len());
         let rejected =
             self.0.into_iter().map(|request| request.map(|request| valid.push(request)).err());
@@ -303,24 +319,25 @@ fn hold_request(at: usize, value: &Bound<'_, PyAny>) -> PyResult<HoldRequest> {
                 type_name(value)
             )));
         };
-        let product_id = ProductId::read(&product_id)?;
+        let product = ProductRef::read(&product_id)?;
         let Quantity(units) = Quantity::read(&quantity)?;
-        return Ok(HoldRequest::new(product_id, units));
+        return Ok(HoldRequest::new(product, units));
     }
-    let product_id = ProductId::read(&value.getattr(intern!(py, "product_id"))?)?;
+    let product = ProductRef::read(&value.getattr(intern!(py, "product_id"))?)?;
     let Quantity(units) = Quantity::read(&value.getattr(intern!(py, "quantity"))?)?;
-    let mut request = HoldRequest::new(product_id, units);
+    let mut request = HoldRequest::new(product, units);
     let ttl = value.getattr(intern!(py, "ttl"))?;
     if !ttl.is_none() {
         request.ttl = Some(Duration::read(&ttl)?);
     }
     request.key = optional_text("key", &value.getattr(intern!(py, "key"))?)?;
     request.customer = optional_text("customer", &value.getattr(intern!(py, "customer"))?)?;
+    request.at_most = flag("at_most", &value.getattr(intern!(py, "at_most"))?)?;
     Ok(request)
 }
 
 /// Reads a text of a request of a batch; `None` for Python's `None`.
-fn optional_text(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+pub fn optional_text(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     if value.is_none() {
         return Ok(None);
     }
@@ -332,8 +349,16 @@ fn optional_text(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<String
     Ok(Some(text.into_owned()))
 }
 
-/// The lines of a cart: a mapping from product to quantity, or pairs.
-pub struct Lines(pub Vec<(ProductId, u32)>);
+/// Reads a flag of a request or of a line.
+fn flag(what: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    value.extract().map_err(|_| {
+        PyTypeError::new_err(format!("{what} must be a bool, not {}", type_name(value)))
+    })
+}
+
+/// The lines of a cart: a mapping from product to quantity, `CartLine` objects or
+/// pairs.
+pub struct Lines(pub Vec<CartLine>);
 
 impl Readable for Lines {
     fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -355,17 +380,25 @@ impl Readable for Lines {
     }
 }
 
-/// Parses a line of a cart: a tuple or list of product and quantity.
-fn line(at: usize, value: &Bound<'_, PyAny>) -> PyResult<(ProductId, u32)> {
+/// Parses a line of a cart: a `CartLine`, or a tuple or list of product and quantity.
+fn line(at: usize, value: &Bound<'_, PyAny>) -> PyResult<CartLine> {
+    let py = value.py();
+    if value.is_instance(imports::get(py)?.cart_line.bind(py))? {
+        let product = ProductRef::read(&value.getattr(intern!(py, "product_id"))?)?;
+        let Quantity(units) = Quantity::read(&value.getattr(intern!(py, "quantity"))?)?;
+        let line = CartLine::new(product, units);
+        let is_at_most = flag("at_most", &value.getattr(intern!(py, "at_most"))?)?;
+        return Ok(if is_at_most { line.at_most() } else { line });
+    }
     let rejected = || mismatch(&format!("items[{at}]"), "a pair of product and quantity", value);
     let (product_id, quantity) = pair(value)?.ok_or_else(rejected)?;
-    let product_id = ProductId::read(&product_id)?;
+    let product = ProductRef::read(&product_id)?;
     let Quantity(units) = Quantity::read(&quantity)?;
-    Ok((product_id, units))
+    Ok(CartLine::new(product, units))
 }
 
 /// Returns the two values of a sequence; `None` for anything else.
-fn pair<'py>(
+pub fn pair<'py>(
     value: &Bound<'py, PyAny>,
 ) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
     let Ok(sequence) = value.cast::<PySequence>() else { return Ok(None) };
@@ -374,94 +407,6 @@ fn pair<'py>(
         return Ok(None);
     }
     Ok(Some((sequence.get_item(0)?, sequence.get_item(1)?)))
-}
-
-/// A hold given by its id, or as a `Hold` object with its token.
-pub struct HoldRef {
-    id: HoldId,
-    token: Option<Token>,
-}
-
-impl Readable for HoldRef {
-    fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if is_hold(value)? {
-            let id = HoldId::read(&value.getattr("id")?)?;
-            let token = Token::read(&value.getattr("token")?)?;
-            return Ok(Self { id, token: Some(token) });
-        }
-        Ok(Self { id: HoldId::read(value)?, token: None })
-    }
-}
-
-impl HoldRef {
-    /// Builds the release request; an explicit token takes precedence.
-    pub fn release(&self, token: Option<Token>) -> ReleaseRequest {
-        let mut request = ReleaseRequest::new(self.id);
-        request.token = token.or(self.token);
-        request
-    }
-
-    /// Builds the extend request; an explicit token takes precedence.
-    pub fn extend(&self, token: Option<Token>) -> ExtendRequest {
-        let mut request = ExtendRequest::new(self.id);
-        request.token = token.or(self.token);
-        request
-    }
-}
-
-fn is_hold(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let py = value.py();
-    value.is_instance(imports::get(py)?.hold.bind(py))
-}
-
-/// Builds an order request from a `Hold` object, or from a hold's id and
-/// product. Also returns the object, if one was given.
-pub fn order_of<'a, 'py>(
-    hold: &'a Bound<'py, PyAny>,
-    product_id: Option<ProductId>,
-) -> PyResult<(OrderRequest, Option<&'a Bound<'py, PyAny>>)> {
-    let given = is_hold(hold)?.then_some(hold);
-    let product_id = match (product_id, given) {
-        (Some(product_id), _) => product_id,
-        (None, Some(hold)) => ProductId::read(&hold.getattr("product_id")?)?,
-        (None, None) => {
-            return Err(invalid("order() needs a Hold, or a hold's id and its product_id"));
-        }
-    };
-    let HoldRef { id, token } = HoldRef::read(hold)?;
-    let mut request = OrderRequest::new(id, product_id);
-    request.token = token;
-    Ok((request, given))
-}
-
-/// Builds a payment event for the named order.
-pub fn payment_of(
-    outcome: Outcome,
-    order_id: Option<OrderId>,
-    payment_token: Option<PaymentToken>,
-) -> PyResult<PaymentEvent> {
-    PaymentEvent::for_either(order_id, payment_token, outcome)
-        .ok_or_else(|| invalid("order_id or payment_token is needed"))
-}
-
-/// The body of a payment event: text, bytes or bytes-like.
-pub struct Body(pub Vec<u8>);
-
-impl Readable for Body {
-    fn read(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        const MUST: &str = "text or bytes-like";
-        if let Ok(bytes) = value.cast::<PyBytes>() {
-            return Ok(Self(bytes.as_bytes().to_vec()));
-        }
-        if let Ok(text) = value.cast::<PyString>() {
-            let text = text.to_cow().map_err(|_| mismatch("body", "Unicode text", value))?;
-            return Ok(Self(text.as_bytes().to_vec()));
-        }
-        // A bytearray, an array, a memory view of either.
-        let view = PyMemoryView::from(value).map_err(|_| mismatch("body", MUST, value))?;
-        let bytes = view.call_method0("tobytes")?;
-        Ok(Self(bytes.cast::<PyBytes>()?.as_bytes().to_vec()))
-    }
 }
 
 /// Returns the value of an optional argument.

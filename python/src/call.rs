@@ -24,7 +24,7 @@ type Work = Pin<Box<dyn Future<Output = Completion> + Send>>;
 pub struct Call {
     state: Mutex<State>,
     handle: Handle,
-    /// The hold to mark as ordered when the call succeeds.
+    /// A tuple of the holds to mark as ordered when the call succeeds.
     ordered: Option<Py<PyAny>>,
     /// The response, kept so that a `HoldCall` can release its holds.
     answer: Mutex<Option<Py<PyAny>>>,
@@ -128,18 +128,20 @@ impl Call {
     }
 
     fn note_answer(&self, py: Python<'_>, answer: &Bound<'_, PyAny>) -> PyResult<()> {
-        if let Some(hold) = &self.ordered {
-            mark_ordered(hold.bind(py))?;
+        if let Some(holds) = &self.ordered {
+            mark_ordered(holds.bind(py))?;
         }
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.clone().unbind());
         Ok(())
     }
 }
 
-/// Marks a hold as ordered, so that its `with` block does not release it.
-pub fn mark_ordered(hold: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = hold.py();
-    imports::get(py)?.set_attribute.bind(py).call1((hold, "_ordered", true))?;
+/// Marks holds as ordered, so that their `with` blocks do not release them.
+pub fn mark_ordered(holds: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = holds.py();
+    for hold in holds.try_iter()? {
+        imports::get(py)?.set_attribute.bind(py).call1((hold?, "_ordered", true))?;
+    }
     Ok(())
 }
 

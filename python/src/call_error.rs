@@ -4,7 +4,7 @@ use std::any::Any;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use stockade::{Error, ErrorKind};
+use stockade::{Error, ErrorKind, OffSale, Timestamp};
 
 use crate::imports;
 
@@ -55,6 +55,11 @@ impl CallError {
                 details.set_item("available", error.available())?;
                 details.set_item("short", short_lines(py, error)?)?;
                 details.set_item("order_id", error.order_id().map(|id| id.0))?;
+                details.set_item("product_id", error.product_id().map(|id| id.0))?;
+                details.set_item("off_sale", error.off_sale().and_then(off_sale))?;
+                let moment = error.off_sale().and_then(OffSale::moment);
+                details.set_item("moment", moment.map(Timestamp::to_datetime))?;
+                details.set_item("holds", unusable_holds(py, error)?)?;
                 details.set_item("replayed", error.replayed())?;
                 details
                     .set_item("retry_after", error.retry_after().map(|wait| wait.as_secs_f64()))?;
@@ -82,6 +87,16 @@ pub fn is_invalid(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     Ok(error.matches(py, class)?)
 }
 
+/// Returns the word for why a product is not for sale.
+fn off_sale(why: OffSale) -> Option<&'static str> {
+    match why {
+        OffSale::Before(_) => Some("before"),
+        OffSale::Since(_) => Some("since"),
+        OffSale::Archived => Some("archived"),
+        _ => None,
+    }
+}
+
 fn short_lines<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyTuple>> {
     let class = imports::get(py)?.short_line.bind(py);
     let lines: PyResult<Vec<_>> = error
@@ -90,4 +105,14 @@ fn short_lines<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyTup
         .map(|line| class.call1((line.product_id.0, line.requested, line.available)))
         .collect();
     PyTuple::new(py, lines?)
+}
+
+fn unusable_holds<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyTuple>> {
+    let class = imports::get(py)?.unusable_hold.bind(py);
+    let holds: PyResult<Vec<_>> = error
+        .holds()
+        .iter()
+        .map(|hold| class.call1((hold.hold_id.0, hold.code.as_str(), hold.order_id.map(|id| id.0))))
+        .collect();
+    PyTuple::new(py, holds?)
 }

@@ -8,21 +8,31 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use stockade::{
-    AsyncEngine as Core, CartRequest, Config, HoldId, HoldRequest, Money, NewProduct, OrderId,
-    Outcome, PaymentToken, ProductId, StockAdjustment, Token,
+    AsyncEngine as Core, CancelRequest, CartId, CartRequest, Config, Currency, ExtendOrderRequest,
+    HoldId, HoldQuery, HoldRequest, HoldStatus, Metadata, Money, NewProduct, OrderId, OrderQuery,
+    OrderStatus, Outcome, PaymentDisposition, PaymentReference, PaymentToken, ProductChange,
+    ProductId, ProductRef, PutProduct, RefundRequest, RestockRequest, StockAdjustment, Token,
 };
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use crate::arguments::{
-    Arg, Body, Cursor, Delta, HoldRef, Limit, Lines, Quantity, Requests, Stock, Version, order_of,
-    payment_of, read,
+    Arg, Cursor, Delta, Limit, Lines, Quantity, Requests, Stock, Version, read,
 };
 use crate::blocking::wait;
 use crate::call::{Call, HoldCall, mark_ordered};
 use crate::call_error::CallError;
+use crate::hold_arguments::{CartRef, HoldRef};
+use crate::list_calls::with_list_calls;
 use crate::open::{self, OpenEngine};
-use crate::responses::{HoldResults, Response};
+use crate::order_arguments::{Amount, PaymentTtl, Units, order_of, payment_of};
+use crate::order_calls::with_order_calls;
+use crate::product_arguments::{
+    Counted, CreatedAfter, CreatedBefore, Given, NewId, OnSaleFrom, OnSaleUntil, Puts, SafetyStock,
+    Sku,
+};
+use crate::product_calls::with_product_calls;
+use crate::responses::{Response, Results};
 use crate::{runtime, settings};
 
 /// The default page size.
@@ -54,8 +64,8 @@ impl Engine {
         let py = slf.py();
         let open = &slf.get().open;
         let answer = wait(py, open.handle(), call(open.engine()?.clone()))?;
-        if let Some(hold) = ordered {
-            mark_ordered(hold)?;
+        if let Some(holds) = ordered {
+            mark_ordered(holds)?;
         }
         answer.to_python(py, Some(slf.as_any()))
     }
@@ -102,7 +112,7 @@ impl AsyncEngine {
     ) -> PyResult<Call> {
         let open = open::require(slf.get().open.get())?;
         let work = call(open.engine()?.clone());
-        Ok(Call::new(open.handle().clone(), ordered.map(|hold| hold.clone().unbind()), work))
+        Ok(Call::new(open.handle().clone(), ordered.map(|holds| holds.clone().unbind()), work))
     }
 
     fn opened(&self) -> Result<&Core, CallError> {
@@ -132,82 +142,22 @@ macro_rules! face {
         impl $class {
             $($own)*
 
-            /// Reads a product, from the cache if the entry is fresh.
-            fn product<'py>(
-                slf: &Bound<'py, Self>,
-                product_id: Arg<ProductId>,
-            ) -> PyResult<Bound<'py, PyAny>> {
-                Self::run(slf, None, |core| async move { core.product(product_id.0).await })
-            }
-
-            /// Reads one page of products by ascending id.
-            #[pyo3(
-                signature = (after=None, limit=Arg(Limit(PAGE))),
-                text_signature = "($self, after=None, limit=100)"
-            )]
-            fn products<'py>(
-                slf: &Bound<'py, Self>,
-                after: Option<Arg<ProductId>>,
-                limit: Arg<Limit>,
-            ) -> PyResult<Bound<'py, PyAny>> {
-                let after = read(after);
-                Self::run(slf, None, |core| async move { core.products(after, limit.0.0).await })
-            }
-
-            /// Creates a product.
-            #[pyo3(
-                signature = (name, price, stock=Arg(Stock(0)), *, key=None),
-                text_signature = "($self, name, price, stock=0, *, key=None)"
-            )]
-            fn create_product<'py>(
-                slf: &Bound<'py, Self>,
-                name: String,
-                price: Arg<Money>,
-                stock: Arg<Stock>,
-                key: Option<String>,
-            ) -> PyResult<Bound<'py, PyAny>> {
-                let mut request = NewProduct::new(name, price.0, stock.0.0);
-                request.key = key;
-                Self::run(slf, None, |core| async move {
-                    Ok(core.create_product(&request).await?.value)
-                })
-            }
-
-            /// Adjusts stock: receives goods, or writes them off if `delta` is
-            /// negative.
-            #[pyo3(
-                signature = (product_id, delta, reason=String::new(), *, key=None, version=None),
-                text_signature =
-                    "($self, product_id, delta, reason='', *, key=None, version=None)"
-            )]
-            fn adjust_stock<'py>(
-                slf: &Bound<'py, Self>,
-                product_id: Arg<ProductId>,
-                delta: Arg<Delta>,
-                reason: String,
-                key: Option<String>,
-                version: Option<Arg<Version>>,
-            ) -> PyResult<Bound<'py, PyAny>> {
-                let mut request = StockAdjustment::new(product_id.0, delta.0.0, reason);
-                (request.key, request.version) = (key, version.map(|version| version.0.0));
-                Self::run(slf, None, |core| async move {
-                    Ok(core.adjust_stock(&request).await?.value)
-                })
-            }
-
             /// Holds units of one product for a limited time.
-            #[pyo3(signature = (product_id, quantity, *, ttl=None, key=None, customer=None))]
+            #[pyo3(signature = (
+                product_id, quantity, *, ttl=None, key=None, customer=None, at_most=false
+            ))]
             fn create_hold<'py>(
                 slf: &Bound<'py, Self>,
-                product_id: Arg<ProductId>,
+                product_id: Arg<ProductRef>,
                 quantity: Arg<Quantity>,
                 ttl: Option<Arg<Duration>>,
                 key: Option<String>,
                 customer: Option<String>,
+                at_most: bool,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let mut request = HoldRequest::new(product_id.0, quantity.0.0);
                 (request.ttl, request.key) = (read(ttl), key);
-                request.customer = customer;
+                (request.customer, request.at_most) = (customer, at_most);
                 Self::run_hold(slf, |core| async move { core.create_hold(&request).await })
             }
 
@@ -229,12 +179,12 @@ macro_rules! face {
             /// Creates many holds by one call, each on its own.
             fn create_hold_batch<'py>(
                 slf: &Bound<'py, Self>,
-                requests: Arg<Requests>,
+                requests: Arg<Requests<HoldRequest>>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let (requests, rejected) = requests.0.split();
                 Self::run(slf, None, |core| async move {
                     let results = core.create_hold_batch(requests).await?;
-                    Ok(HoldResults::merge(rejected, results))
+                    Ok(Results::merge(rejected, results))
                 })
             }
 
@@ -263,52 +213,58 @@ macro_rules! face {
                 Self::run(slf, None, |core| async move { core.extend_hold(&request).await })
             }
 
+            /// Gives an active hold another quantity.
+            #[pyo3(signature = (hold, quantity, *, key=None, token=None))]
+            fn change_quantity<'py>(
+                slf: &Bound<'py, Self>,
+                hold: Arg<HoldRef>,
+                quantity: Arg<Quantity>,
+                key: Option<String>,
+                token: Option<Arg<Token>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let mut request = hold.0.change(quantity.0.0, read(token));
+                request.key = key;
+                Self::run(slf, None, |core| async move { core.change_quantity(request).await })
+            }
+
+            /// Reads the current state of a cart's holds.
+            fn cart<'py>(
+                slf: &Bound<'py, Self>,
+                cart_id: Arg<CartId>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                Self::run(slf, None, |core| async move { core.cart(cart_id.0).await })
+            }
+
+            /// Releases the active holds of a cart.
+            #[pyo3(signature = (cart, *, token=None))]
+            fn release_cart<'py>(
+                slf: &Bound<'py, Self>,
+                cart: Arg<CartRef>,
+                token: Option<Arg<Token>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let request = cart.0.release(read(token));
+                Self::run(slf, None, |core| async move { core.release_cart(request).await })
+            }
+
+            /// Extends all holds of a cart, or none.
+            #[pyo3(signature = (cart, ttl=None, *, token=None))]
+            fn extend_cart<'py>(
+                slf: &Bound<'py, Self>,
+                cart: Arg<CartRef>,
+                ttl: Option<Arg<Duration>>,
+                token: Option<Arg<Token>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                let mut request = cart.0.extend(read(token));
+                request.ttl = read(ttl);
+                Self::run(slf, None, |core| async move { core.extend_cart(request).await })
+            }
+
             /// Reads the current state of a hold.
             fn hold<'py>(
                 slf: &Bound<'py, Self>,
                 hold_id: Arg<HoldId>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 Self::run(slf, None, |core| async move { core.hold(hold_id.0).await })
-            }
-
-            /// Turns an active hold into an order.
-            #[pyo3(signature = (hold, product_id=None, *, key=None, token=None))]
-            fn create_order<'py>(
-                slf: &Bound<'py, Self>,
-                hold: &Bound<'py, PyAny>,
-                product_id: Option<Arg<ProductId>>,
-                key: Option<String>,
-                token: Option<Arg<Token>>,
-            ) -> PyResult<Bound<'py, PyAny>> {
-                let (mut request, hold) = order_of(hold, read(product_id))?;
-                (request.key, request.token) = (key, read(token).or(request.token));
-                Self::run(slf, hold, |core| async move { core.create_order(&request).await })
-            }
-
-            /// Reads the current state of an order.
-            fn order<'py>(
-                slf: &Bound<'py, Self>,
-                order_id: Arg<OrderId>,
-            ) -> PyResult<Bound<'py, PyAny>> {
-                Self::run(slf, None, |core| async move { core.order(order_id.0).await })
-            }
-
-            /// Applies a payment provider's event to its order.
-            #[pyo3(signature = (outcome, *, order_id=None, payment_token=None, key=None, body=None))]
-            fn record_payment<'py>(
-                slf: &Bound<'py, Self>,
-                outcome: Arg<Outcome>,
-                order_id: Option<Arg<OrderId>>,
-                payment_token: Option<Arg<PaymentToken>>,
-                key: Option<String>,
-                body: Option<Arg<Body>>,
-            ) -> PyResult<Bound<'py, PyAny>> {
-                let mut event = payment_of(outcome.0, read(order_id), read(payment_token))?;
-                event.key = key;
-                if let Some(body) = read(body) {
-                    event = event.body(body.0);
-                }
-                Self::run(slf, None, |core| async move { core.record_payment(&event).await })
             }
 
             /// Expires all due holds and unpaid orders now.
@@ -370,7 +326,7 @@ macro_rules! face {
     };
 }
 
-face!(Engine {
+with_list_calls!(Engine {
     #[new]
     #[pyo3(signature = (store, **settings))]
     fn new(py: Python<'_>, store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
@@ -392,7 +348,7 @@ face!(Engine {
     }
 });
 
-face!(AsyncEngine {
+with_list_calls!(AsyncEngine {
     #[new]
     #[pyo3(signature = (store, **settings))]
     fn new(store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {

@@ -1,7 +1,7 @@
 //! The native half of the Python package `stockade`: the module
 //! `stockade._native`.
 //!
-//! `arguments` and `settings` convert Python values to requests; `engines` has
+//! `arguments`, its like for holds, orders and products, and `settings` convert Python values to requests; `engines` has
 //! the classes, whose engines run on the process's single Tokio runtime
 //! (`runtime`); `responses` and `call_error` convert results to the dataclasses
 //! of `stockade._model` and to exceptions. A blocking call waits with the GIL
@@ -15,15 +15,34 @@ mod blocking;
 mod call;
 mod call_error;
 mod engines;
+mod hold_arguments;
 mod imports;
+mod list_calls;
 mod mailbox;
 mod open;
+mod order_arguments;
+mod order_calls;
+mod product_arguments;
+mod product_calls;
 mod responses;
 mod runtime;
 mod settings;
 
 use pyo3::prelude::*;
-use stockade::{Config, ErrorKind};
+use stockade::{
+    Config, ErrorKind, EventKind, HoldStatus, OrderStatus, Outcome, PaymentDisposition,
+    PaymentStatus,
+};
+
+/// The words of the engine's enums, by the names of Python's.
+fn enums() -> Vec<(&'static str, Vec<&'static str>)> {
+    macro_rules! enums {
+        ($($kind:ident,)*) => {
+            vec![$((stringify!($kind), $kind::ALL.iter().map(|one| one.as_str()).collect()),)*]
+        };
+    }
+    enums![HoldStatus, OrderStatus, PaymentDisposition, PaymentStatus, Outcome, EventKind,]
+}
 
 /// The module `stockade._native`.
 #[pymodule]
@@ -32,6 +51,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("RELEASE_BUILD", !cfg!(debug_assertions))?;
     let codes: Vec<_> = ErrorKind::ALL.iter().map(|kind| (*kind as u32, kind.code())).collect();
     module.add("ERROR_CODES", codes)?;
+    module.add("ENUMS", enums())?;
     let settings: Vec<_> = Config::SETTINGS
         .iter()
         .map(|setting| (setting.name, setting.default, setting.help))

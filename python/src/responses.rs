@@ -1,10 +1,12 @@
 //! Converts the engine's responses to the dataclasses of `stockade._model`.
 
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use stockade::{
-    AuditReport, Error, Event, Hold, Money, Order, PaymentReceipt, Product, ProductPage,
-    Replayable, SweepReport, Timestamp,
+    AuditReport, Cart, Currency, Erased, Error, Event, Hold, HoldPage, Metadata, Money, Order,
+    OrderPage, PaymentReceipt, Product, ProductPage, PutOutcome, Replayable, SweepReport,
+    Timestamp, WaitingPayment, WaitingPaymentPage,
 };
 
 use crate::call_error::CallError;
@@ -21,17 +23,14 @@ pub trait Response: Send + 'static {
     ) -> PyResult<Bound<'py, PyAny>>;
 }
 
-/// The results of a batch, one for each of its requests: a hold, or an exception
+/// The results of a batch, one for each of its requests: a response, or an exception
 /// that is not raised.
-pub struct HoldResults(Vec<Result<Replayable<Hold>, CallError>>);
+pub struct Results<T>(Vec<Result<T, CallError>>);
 
-impl HoldResults {
+impl<T> Results<T> {
     /// Puts the engine's results in the places of the requests that it got; the
     /// others were rejected before.
-    pub fn merge(
-        rejected: Vec<Option<Error>>,
-        results: Vec<stockade::Result<Replayable<Hold>>>,
-    ) -> Self {
+    pub fn merge(rejected: Vec<Option<Error>>, results: Vec<stockade::Result<T>>) -> Self {
         let mut results = results.into_iter();
         let result = |rejected: Option<Error>| match rejected {
             Some(error) => Err(CallError::Engine(error)),
@@ -42,6 +41,31 @@ impl HoldResults {
         };
         Self(rejected.into_iter().map(result).collect())
     }
+}
+
+impl<T: Response> Response for Results<T> {
+    fn to_python<'py>(
+        self,
+        py: Python<'py>,
+        engine: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let results: PyResult<Vec<_>> = self
+            .0
+            .into_iter()
+            .map(|result| match result {
+                Ok(response) => response.to_python(py, engine),
+                Err(error) => error.exception(py),
+            })
+            .collect();
+        Ok(PyList::new(py, results?)?.into_any())
+    }
+}
+
+/// Collects arguments for a class with more of them than a tuple can have.
+macro_rules! arguments {
+    ($py:ident: $($value:expr,)*) => {
+        PyTuple::new($py, [$($value.into_bound_py_any($py)?,)*])?
+    };
 }
 
 macro_rules! answers {
@@ -62,42 +86,57 @@ macro_rules! answers {
 answers! {
     () => |_value, py, _engine, _imports| Ok(py.None().into_bound(py));
     String => |text, py, _engine, _imports| Ok(text.into_pyobject(py)?.into_any());
-    Product => |product, py, _engine, imports| to_product(py, imports, &product);
+    Product => |product, py, _engine, imports| to_product(py, imports, &product, false);
+    Replayable<Product> => |answer, py, _engine, imports| {
+        to_product(py, imports, &answer.value, answer.replayed)
+    };
+    PutOutcome => |outcome, py, _engine, imports| {
+        let product = to_product(py, imports, &outcome.product, false)?;
+        imports.put_outcome.bind(py).call1((product, outcome.created))
+    };
     ProductPage => |page, py, _engine, imports| {
         let items: PyResult<Vec<_>> =
-            page.items.iter().map(|product| to_product(py, imports, product)).collect();
+            page.items.iter().map(|product| to_product(py, imports, product, false)).collect();
         let items = PyTuple::new(py, items?)?;
         imports.product_page.bind(py).call1((items, page.next.map(|id| id.0)))
     };
     Hold => |hold, py, engine, imports| to_hold(py, imports, engine, &hold, false);
+    HoldPage => |page, py, engine, imports| {
+        let listed = |hold: &Hold| {
+            let made = hold_of(py, imports, hold, String::new(), false)?;
+            bind(py, imports, &made, engine)?;
+            Ok(made)
+        };
+        let items: PyResult<Vec<_>> = page.items.iter().map(listed).collect();
+        let items = PyTuple::new(py, items?)?;
+        imports.hold_page.bind(py).call1((items, page.next.map(|id| id.0)))
+    };
     Replayable<Hold> => |answer, py, engine, imports| {
         to_hold(py, imports, engine, &answer.value, answer.replayed)
     };
-    Replayable<Vec<Hold>> => |answer, py, engine, imports| {
-        let replayed = answer.replayed;
-        let holds: PyResult<Vec<_>> = answer
-            .value
-            .iter()
-            .map(|hold| to_hold(py, imports, engine, hold, replayed))
-            .collect();
-        let cart = imports.cart.bind(py).call1((PyTuple::new(py, holds?)?, replayed))?;
-        bind(py, imports, &cart, engine)?;
-        Ok(cart)
-    };
-    HoldResults => |results, py, engine, imports| {
-        let results: PyResult<Vec<_>> = results
-            .0
-            .iter()
-            .map(|result| match result {
-                Ok(held) => to_hold(py, imports, engine, &held.value, held.replayed),
-                Err(error) => error.exception(py),
-            })
-            .collect();
-        Ok(PyList::new(py, results?)?.into_any())
+    Cart => |cart, py, engine, imports| to_cart(py, imports, engine, &cart, false);
+    Replayable<Cart> => |answer, py, engine, imports| {
+        to_cart(py, imports, engine, &answer.value, answer.replayed)
     };
     Order => |order, py, _engine, imports| to_order(py, imports, &order, false);
     Replayable<Order> => |answer, py, _engine, imports| {
         to_order(py, imports, &answer.value, answer.replayed)
+    };
+    OrderPage => |page, py, _engine, imports| {
+        let listed = |order: &Order| order_of(py, imports, order, String::new(), false);
+        let items: PyResult<Vec<_>> = page.items.iter().map(listed).collect();
+        let items = PyTuple::new(py, items?)?;
+        imports.order_page.bind(py).call1((items, page.next.map(|id| id.0)))
+    };
+    WaitingPayment => |payment, py, _engine, imports| to_waiting(py, imports, &payment);
+    WaitingPaymentPage => |page, py, _engine, imports| {
+        let items: PyResult<Vec<_>> =
+            page.items.iter().map(|payment| to_waiting(py, imports, payment)).collect();
+        let items = PyTuple::new(py, items?)?;
+        imports.waiting_payment_page.bind(py).call1((items, page.next))
+    };
+    Erased => |erased, py, _engine, imports| {
+        imports.erased.bind(py).call1((erased.holds, erased.orders))
     };
     Replayable<PaymentReceipt> => |answer, py, _engine, imports| {
         let status = member(py, &imports.payment_statuses, answer.value.status.as_str())?;
@@ -119,6 +158,7 @@ answers! {
             units.held,
             units.pending,
             units.sold,
+            units.returned,
         ))?;
         let findings: PyResult<Vec<_>> = report
             .findings
@@ -144,26 +184,51 @@ fn member<'py>(py: Python<'py>, members: &Py<PyDict>, word: &str) -> PyResult<Bo
     members.bind(py).as_any().get_item(word)
 }
 
-fn price<'py>(py: Python<'py>, imports: &Imports, price: Money) -> PyResult<Bound<'py, PyAny>> {
-    // Always two decimal places, as prices are written.
-    let (major, minor) = (price.minor() / 100, price.minor() % 100);
-    imports.decimal.bind(py).call1((format!("{major}.{minor:02}"),))
+/// A decimal with all decimals of the currency, as prices are written.
+fn price<'py>(
+    py: Python<'py>,
+    imports: &Imports,
+    price: Money,
+    currency: Currency,
+) -> PyResult<Bound<'py, PyAny>> {
+    imports.decimal.bind(py).call1((price.to_padded_string(currency),))
+}
+
+/// What a shop keeps, as a dictionary.
+fn metadata<'py>(
+    py: Python<'py>,
+    imports: &Imports,
+    metadata: Option<&Metadata>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let load = |metadata: &Metadata| imports.load_metadata.bind(py).call1((metadata.as_str(),));
+    metadata.map(load).transpose()
 }
 
 fn to_product<'py>(
     py: Python<'py>,
     imports: &Imports,
     product: &Product,
+    replayed: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    imports.product.bind(py).call1((
+    imports.product.bind(py).call1(arguments!(py:
         product.id.0,
+        product.sku.as_deref(),
         product.name.as_str(),
-        price(py, imports, product.price)?,
+        price(py, imports, product.price, product.currency)?,
+        product.currency.code(),
         product.stock,
+        product.in_stock,
+        product.safety_stock,
         product.held,
         product.pending,
         product.sold,
+        product.returned,
+        product.on_sale_from.map(Timestamp::to_datetime),
+        product.on_sale_until.map(Timestamp::to_datetime),
+        product.archived,
+        metadata(py, imports, product.metadata.as_ref())?,
         product.version,
+        replayed,
     ))
 }
 
@@ -174,16 +239,45 @@ fn to_hold<'py>(
     hold: &Hold,
     replayed: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let made = imports.hold.bind(py).call1((
+    let made = hold_of(py, imports, hold, hold.token.to_string(), replayed)?;
+    bind(py, imports, &made, engine)?;
+    Ok(made)
+}
+
+fn hold_of<'py>(
+    py: Python<'py>,
+    imports: &Imports,
+    hold: &Hold,
+    token: String,
+    replayed: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    imports.hold.bind(py).call1((
         hold.id.0,
         hold.product_id.0,
         hold.quantity,
         member(py, &imports.hold_statuses, hold.status.as_str())?,
         hold.expires_at.to_datetime(),
         hold.created_at.to_datetime(),
-        hold.token.to_string(),
+        token,
         replayed,
-    ))?;
+        hold.order_id.map(|id| id.0),
+        hold.cart_id.map(|id| id.0),
+        hold.sku.as_deref(),
+        hold.customer.as_deref(),
+    ))
+}
+
+fn to_cart<'py>(
+    py: Python<'py>,
+    imports: &Imports,
+    engine: Option<&Bound<'py, PyAny>>,
+    cart: &Cart,
+    replayed: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let holds: PyResult<Vec<_>> =
+        cart.holds.iter().map(|hold| to_hold(py, imports, engine, hold, replayed)).collect();
+    let (holds, token) = (PyTuple::new(py, holds?)?, cart.token.to_string());
+    let made = imports.cart.bind(py).call1((cart.id.0, token, holds, replayed))?;
     bind(py, imports, &made, engine)?;
     Ok(made)
 }
@@ -206,17 +300,70 @@ fn to_order<'py>(
     order: &Order,
     replayed: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    imports.order.bind(py).call1((
+    order_of(py, imports, order, order.payment_token.to_string(), replayed)
+}
+
+fn order_of<'py>(
+    py: Python<'py>,
+    imports: &Imports,
+    order: &Order,
+    payment_token: String,
+    replayed: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let money = |amount: Money| price(py, imports, amount, order.currency);
+    let lines: PyResult<Vec<_>> = order
+        .lines
+        .iter()
+        .map(|line| {
+            imports.order_line.bind(py).call1((
+                line.line,
+                line.hold_id.0,
+                line.product_id.0,
+                line.sku.as_deref(),
+                line.quantity,
+                money(line.price)?,
+                line.refunded,
+                line.returned,
+            ))
+        })
+        .collect();
+    imports.order.bind(py).call1(arguments!(py:
         order.id.0,
-        order.hold_id.0,
-        order.product_id.0,
-        order.quantity,
+        PyTuple::new(py, lines?)?,
         member(py, &imports.order_statuses, order.status.as_str())?,
-        order.payment_token.to_string(),
+        payment_token,
         member(py, &imports.dispositions, order.payment_disposition.as_str())?,
+        money(order.amount)?,
+        order.currency.code(),
+        money(order.refunded_amount)?,
+        order.reference.as_deref(),
+        order.customer.as_deref(),
+        order.pay_until.map(Timestamp::to_datetime),
         order.created_at.to_datetime(),
         order.updated_at.to_datetime(),
         replayed,
+    ))
+}
+
+fn to_waiting<'py>(
+    py: Python<'py>,
+    imports: &Imports,
+    payment: &WaitingPayment,
+) -> PyResult<Bound<'py, PyAny>> {
+    let amount = |amount: Money| match payment.currency {
+        Some(currency) => price(py, imports, amount, currency),
+        None => imports.decimal.bind(py).call1((amount.to_string(),)),
+    };
+    imports.waiting_payment.bind(py).call1((
+        payment.key.as_str(),
+        payment.order_id.0,
+        payment.by_token,
+        member(py, &imports.outcomes, payment.outcome.as_str())?,
+        payment.amount.map(amount).transpose()?,
+        payment.currency.map(Currency::code),
+        payment.payment_reference.as_deref(),
+        payment.received_at.to_datetime(),
+        payment.ends_at.to_datetime(),
     ))
 }
 
@@ -230,5 +377,9 @@ fn to_event<'py>(py: Python<'py>, imports: &Imports, event: &Event) -> PyResult<
         event.quantity,
         event.version,
         event.at.to_datetime(),
+        event.sku.as_deref(),
+        event.customer.as_deref(),
+        event.reason.as_deref(),
+        metadata(py, imports, event.metadata.as_ref())?,
     ))
 }

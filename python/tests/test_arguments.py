@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
-from array import array
 from collections import UserList
 from datetime import timedelta
 from decimal import Decimal
@@ -60,6 +59,14 @@ BAD_DURATIONS = [0, -1, 86401, -0.5, float("nan"), float("inf"), "", "soon", "-1
 def test_invalid_durations_are_rejected(memory: Engine, lamp: int, ttl: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         memory.create_hold(lamp, 1, ttl=ttl)
+
+
+def test_an_invalid_payment_ttl_is_named(memory: Engine, lamp: int) -> None:
+    hold = memory.create_hold(lamp, 1)
+    with pytest.raises(InvalidArgumentError, match=r"^payment_ttl "):
+        memory.create_order(hold, payment_ttl=[])  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="payment_ttl must be"):
+        memory.create_order(hold, payment_ttl=0)
 
 
 @pytest.mark.parametrize(
@@ -204,9 +211,21 @@ def test_a_refusal_names_its_argument_in_one_short_line(
         "product_id": [lambda: memory.create_hold(bad, 1), lambda: memory.product(bad)],
         "hold_id": [lambda: memory.release_hold(bad), lambda: memory.hold(bad)],
         "order_id": [lambda: memory.order(bad)],
+        "id must": [lambda: memory.create_product("Pin", 1, id=bad)],
+        "safety_stock": [
+            lambda: memory.create_product("Pin", 1, safety_stock=bad),
+            lambda: memory.change_product(lamp, safety_stock=bad),
+        ],
+        "to must": [lambda: memory.adjust_stock(lamp, to=bad)],
+        "version": [lambda: memory.put_product(lamp, "Pin", 1, version=bad)],
         "stock": [lambda: memory.create_product("Pin", 1, bad)],
         "delta": [lambda: memory.adjust_stock(lamp, bad)],
-        "limit": [lambda: memory.products(limit=bad)],
+        "limit": [
+            lambda: memory.products(limit=bad),
+            lambda: memory.holds(limit=bad),
+            lambda: memory.orders(limit=bad),
+            lambda: memory.waiting_payments(limit=bad),
+        ],
         "cursor": [lambda: memory.events_after(bad)],
     }
     for name, makes in calls.items():
@@ -297,15 +316,55 @@ def test_invalid_payments_are_rejected(memory: Engine) -> None:
         memory.record_payment("maybe", order_id=1)
     with pytest.raises(InvalidArgumentError, match="payment_token"):
         memory.record_payment("success", payment_token="pt_x")
-    for bad in (5, "\ud800", [1], object()):
-        with pytest.raises(InvalidArgumentError, match="body"):
-            memory.record_payment("success", order_id=1, body=bad)  # type: ignore[arg-type]
+    for bad in (5.5, "\ud800", [1], object(), Decimal("NaN")):
+        with pytest.raises(InvalidArgumentError, match="amount"):
+            memory.record_payment("success", order_id=1, amount=bad)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="currency"):
+        memory.record_payment("success", order_id=1, amount=5, currency="EURO")
 
 
-def test_a_body_is_bytes_like_or_text(memory: Engine) -> None:
-    memory.record_payment("paid", order_id=1, key="k", body="{}")
-    for like in (b"{}", bytearray(b"{}"), memoryview(b" {} ")[1:3], array("B", b"{}")):
-        assert memory.record_payment("paid", order_id=1, key="k", body=like).replayed
+def test_an_amount_is_a_decimal_an_int_or_a_text(memory: Engine) -> None:
+    memory.record_payment("paid", order_id=1, key="k", amount="20.00", currency="EUR")
+    for like in (20, "20", Decimal(20), Decimal("2E1"), Int64()):
+        amount: Any = like
+        again = memory.record_payment("paid", order_id=1, key="k", amount=amount, currency="EUR")
+        assert again.replayed
+
+
+def test_an_order_takes_holds_ids_and_pairs(memory: Engine, lamp: int) -> None:
+    cart = memory.create_holds({lamp: 1})
+    assert memory.create_order(cart).hold_id == cart.holds[0].id
+    one, two, three = (memory.create_hold(lamp, number) for number in (1, 2, 3))
+    mixed: list[Any] = [one, str(two.id), (three.id, three.token)]
+    order = memory.create_order(iter(mixed))
+    assert [line.hold_id for line in order.lines] == [one.id, two.id, three.id]
+    assert (order.hold_id, order.product_id, order.quantity) == (None, None, None)
+    assert order.amount == sum(line.price * line.quantity for line in order.lines)
+    rest = memory.create_hold(lamp, 1)
+    bad: Any
+    for bad in ([], [rest, rest], [(rest.id, "x")], [None], [[rest.id]], rest.id, b"1", None, {}):
+        with pytest.raises(InvalidArgumentError):
+            memory.create_order(bad)
+    with pytest.raises(InvalidArgumentError, match="several holds"):
+        memory.create_order([rest.id], lamp)
+    with pytest.raises(InvalidArgumentError, match="several holds"):
+        memory.create_order([rest.id], token=rest.token)
+    assert memory.create_order(rest.id, lamp).quantity == 1
+
+
+def test_a_refund_takes_a_mapping_or_pairs(memory: Engine, lamp: int) -> None:
+    order = memory.create_order(memory.create_hold(lamp, 5))
+    memory.record_payment("paid", order_id=order.id)
+    lines: Any
+    for lines in ({1: 1}, [(1, 1)], iter([[1, "1"]])):
+        order = memory.refund_order(order.id, lines=lines)
+    assert order.lines[0].returned == 3
+    for lines in ([], {}, {1: 0}, [(1, 1), (1, 1)], [1], 5, {True: 1}, {1: 1.0}):
+        with pytest.raises(InvalidArgumentError):
+            memory.refund_order(order.id, lines=lines)
+        with pytest.raises(InvalidArgumentError):
+            memory.restock_order(order.id, lines=lines)
+    assert memory.restock_order(order.id, lines={1: 2}).lines[0].returned == 1
 
 
 def test_other_types_are_type_errors(memory: Engine, lamp: int) -> None:

@@ -6,13 +6,14 @@ import json
 import re
 import time
 from dataclasses import fields, is_dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conftest import make_store
-from stockade import Engine, HoldRequest, StockadeError
+from stockade import Cart, CartLine, Engine, HoldRequest, Order, StockadeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,16 +39,31 @@ def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
         return engine.record_payment(status, **args)
 
     def create_holds(*, items: list[dict[str, Any]], **args: Any) -> object:
-        return engine.create_holds(
-            [(item["product_id"], item["quantity"]) for item in items], **args
-        )
+        lines = [CartLine(**with_product(item)) for item in items]
+        return cart_of(engine.create_holds(lines, **args))
+
+    def cart_of(cart: Cart) -> dict[str, Any]:
+        return {**fields_of(cart), "cart_id": cart.id}
 
     def create_hold_batch(*, requests: list[dict[str, Any]]) -> object:
-        results = engine.create_hold_batch(HoldRequest(**request) for request in requests)
+        results = engine.create_hold_batch(
+            HoldRequest(**with_product(request)) for request in requests
+        )
         return {"results": [{"code": "", **fields_of(result)} for result in results]}
 
-    def create_order(*, hold_id: Any, **args: Any) -> object:
-        return engine.create_order(hold_id, **args)
+    def create_order(*, hold_id: Any = None, holds: Any = None, **args: Any) -> object:
+        if holds is None:
+            return engine.create_order(hold_id, **args)
+        return engine.create_order([(hold["id"], hold.get("token")) for hold in holds], **args)
+
+    def of_lines(
+        call: Callable[..., object],
+    ) -> Callable[..., object]:
+        def with_lines(*, id: Any, lines: Any = None, **args: Any) -> object:  # noqa: A002
+            units = lines and [(line["line"], line["quantity"]) for line in lines]
+            return call(id, lines=units, **args)
+
+        return with_lines
 
     def events(*, product_id: int) -> object:
         kinds = [event.kind for event in engine.iter_events() if event.product_id == product_id]
@@ -55,19 +71,78 @@ def calls(engine: Engine) -> dict[str, Callable[..., Any]]:
 
     return {
         "product": lambda *, id: engine.product(id),  # noqa: A006
-        "adjust_stock": engine.adjust_stock,
+        **catalogue(engine),
         "create_hold": engine.create_hold,
         "create_hold_batch": create_hold_batch,
         "create_holds": create_holds,
         "hold": lambda *, id: engine.hold(id),  # noqa: A006
         "release_hold": lambda *, id, **args: engine.release_hold(id, **args),  # noqa: A006
         "extend_hold": lambda *, id, **args: engine.extend_hold(id, **args),  # noqa: A006
+        "change_quantity": lambda *, id, **args: engine.change_quantity(id, **args),  # noqa: A006
+        "cart": lambda *, id: cart_of(engine.cart(id)),  # noqa: A006
+        "release_cart": lambda *, id, **args: cart_of(  # noqa: A006
+            engine.release_cart(id, **args)
+        ),
+        "extend_cart": lambda *, id, **args: cart_of(engine.extend_cart(id, **args)),  # noqa: A006
         "create_order": create_order,
         "order": lambda *, id: engine.order(id),  # noqa: A006
+        "order_by_reference": engine.order_by_reference,
+        "order_by_payment": engine.order_by_payment,
+        "extend_order": lambda *, id, **args: engine.extend_order(id, **args),  # noqa: A006
+        "cancel_order": lambda *, id, **args: engine.cancel_order(id, **args),  # noqa: A006
+        "refund_order": of_lines(engine.refund_order),
+        "restock_order": of_lines(engine.restock_order),
+        "set_payment_reference": lambda *, id, **args: engine.set_payment_reference(  # noqa: A006
+            id, **args
+        ),
         "record_payment": record_payment,
         "sweep": engine.sweep,
         "events": events,
         "close": engine.close,
+    }
+
+
+def catalogue(engine: Engine) -> dict[str, Callable[..., Any]]:
+    """Map the names of the calls about products and lists to methods."""
+
+    def put_product(**args: Any) -> object:
+        outcome = engine.put_product(**args)
+        return {**fields_of(outcome.product), "created": outcome.created}
+
+    def holds(*, limit: int = 100, **args: Any) -> object:
+        return {"items": fields_of(list(engine.iter_holds(page=limit, **with_product(args))))}
+
+    def orders(*, limit: int = 100, **args: Any) -> object:
+        return {"items": fields_of(list(engine.iter_orders(page=limit, **with_product(args))))}
+
+    def waiting_payments(*, order_id: int) -> object:
+        page = engine.waiting_payments(limit=1)
+        found = list(page.items)
+        while page.next is not None:
+            page = engine.waiting_payments(page.next, limit=1)
+            found += page.items
+        return {"items": fields_of([one for one in found if one.order_id == order_id])}
+
+    return {
+        "create_product": engine.create_product,
+        "put_product": put_product,
+        "change_product": engine.change_product,
+        "adjust_stock": engine.adjust_stock,
+        "holds": holds,
+        "orders": orders,
+        "waiting_payments": waiting_payments,
+        "remove_waiting_payment": engine.remove_waiting_payment,
+        "erase_customer": engine.erase_customer,
+    }
+
+
+def with_product(args: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments in which a product that is named by `sku` has that as its id."""
+    if "sku" not in args:
+        return args
+    return {
+        "product_id": f"sku:{args['sku']}",
+        **{name: value for name, value in args.items() if name != "sku"},
     }
 
 
@@ -76,10 +151,16 @@ def fields_of(answer: Any) -> Any:
     if isinstance(answer, StockadeError):
         return {"code": answer.code, **{k: fields_of(v) for k, v in vars(answer).items()}}
     if is_dataclass(answer):
-        named = ((f.name, getattr(answer, f.name)) for f in fields(answer))
+        names = [f.name for f in fields(answer)]
+        if isinstance(answer, Order):
+            names += ["hold_id", "product_id", "quantity"]
+        named = ((name, getattr(answer, name)) for name in names)
         return {"qty" if k == "quantity" else k: fields_of(v) for k, v in named}
     if isinstance(answer, tuple | list):
         return [fields_of(part) for part in answer]
+    if isinstance(answer, Decimal):
+        # As the table writes it: without the zeros that a price is padded with.
+        return f"{answer.normalize():f}"
     return answer
 
 

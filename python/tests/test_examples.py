@@ -22,7 +22,7 @@ import pytest
 
 import stockade
 from conftest import WITHIN, make_store, numbers, wait_until
-from stockade import AsyncEngine, ContentionError, Hold, HoldStatus, Order, sign_webhook
+from stockade import AsyncEngine, Cart, ContentionError, HoldStatus, Order, sign_webhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +118,11 @@ async def test_the_fastapi_app(shop: Store, monkeypatch: pytest.MonkeyPatch) -> 
             assert answer.status_code == 422
 
         bought = await client.post("/checkout", json={"items": {"1": 1}})
-        assert bought.json() == {"orders": [{"id": 2, "pay_at": "https://pay.example/2"}]}
+        assert bought.json() == {
+            "id": 2,
+            "amount": "19.99",
+            "pay_at": "https://pay.example/2",
+        }
         refused = await client.post("/holds/1/3")
         assert (refused.status_code, refused.json()["available"]) == (409, 2)
         assert refused.headers["content-type"] == "application/problem+json"
@@ -136,12 +140,9 @@ async def test_a_checkout_that_fails_half_way_keeps_nothing(
     app = importlib.import_module("fastapi_app").app
     transport = httpx.ASGITransport(app)
     client = httpx.AsyncClient(transport=transport, base_url="http://shop")
-    real = AsyncEngine.create_order
 
-    async def order(engine: AsyncEngine, hold: Hold) -> Order:
-        if hold.product_id == 2:
-            raise ContentionError("busy", retry_after=1)
-        return await real(engine, hold)
+    async def order(_engine: AsyncEngine, _cart: Cart) -> Order:
+        raise ContentionError("busy", retry_after=1)
 
     async with app.router.lifespan_context(app), client:
         monkeypatch.setattr(AsyncEngine, "create_order", order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +29,14 @@ def answers(engine: Engine) -> Iterator[Any]:
         engine.create_order(hold),
     )
     yield from (engine.record_payment("paid", order_id=1), engine.sweep(), engine.audit())
-    yield engine.events_after()[1]
+    yield from engine.events_after()[:2]
+    metadata = {"shelf": 4, "tags": ["a", "b"]}
+    yield engine.put_product(
+        "sku:MUG", "Mug", 3, metadata=metadata, on_sale_from="2020-01-01T00:00:00Z"
+    )
+    yield from (engine.holds(), engine.orders(), engine.erase_customer("ann"))
+    engine.record_payment("paid", order_id=9, amount=5)
+    yield engine.waiting_payments()
 
 
 def test_every_answer_is_a_value(memory: Engine) -> None:
@@ -75,6 +83,11 @@ def test_words_are_text() -> None:
     assert f"{stockade.OrderStatus.PENDING_PAYMENT}" == "pending_payment"
 
 
+def test_the_words_are_those_of_the_engine() -> None:
+    for name, words in stockade._native.ENUMS:
+        assert sorted(getattr(stockade, name)) == sorted(words)
+
+
 def test_one_class_for_each_code_of_the_engine() -> None:
     codes = [code for _, code in stockade._native.ERROR_CODES]
     assert list(BY_CODE) == codes
@@ -86,7 +99,17 @@ def test_one_class_for_each_code_of_the_engine() -> None:
 @pytest.mark.parametrize("kind", BY_CODE.values())
 def test_every_error_can_be_pickled(kind: type[StockadeError]) -> None:
     line = stockade.ShortLine(1, 5, 2)
-    error = kind("why", available=2, short=(line,), order_id=7, replayed=True, retry_after=1.0)
+    error = kind(
+        "why",
+        available=2,
+        short=(line,),
+        order_id=7,
+        product_id=8,
+        off_sale="since",
+        moment=datetime.now(UTC),
+        replayed=True,
+        retry_after=1.0,
+    )
     error.add_note("seen by the worker")
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         other = pickle.loads(pickle.dumps(error, protocol))
@@ -115,7 +138,6 @@ def test_refusals_carry_their_facts(memory: Engine) -> None:
 
 def test_contention_says_when_to_try_again() -> None:
     with Engine("sqlite::memory:", queue_wait=0) as engine:
-        lamp = engine.create_product("Lamp", 10, 1)
         with pytest.raises(stockade.ContentionError) as refused:
-            engine.create_hold(lamp.id, 1)
+            engine.create_product("Lamp", 10, 1)
         assert refused.value.retry_after == 1.0

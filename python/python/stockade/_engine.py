@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Unpack
 
-    from stockade._model import Event, Product
+    from stockade._model import Event, Hold, Order, Product
+    from stockade._queries import HoldQuery, OrderQuery
     from stockade._settings import Settings
 
 
@@ -56,6 +57,24 @@ class Engine(_native.Engine):
             if found.next is None:
                 return
             after = found.next
+
+    def iter_holds(self, *, page: int = 100, **query: Unpack[HoldQuery]) -> Iterator[Hold]:
+        """Yield all holds that meet the conditions of `holds`, read page by page."""
+        while True:
+            found = self.holds(limit=page, **query)
+            yield from found.items
+            if found.next is None:
+                return
+            query["after"] = found.next
+
+    def iter_orders(self, *, page: int = 100, **query: Unpack[OrderQuery]) -> Iterator[Order]:
+        """Yield all orders that meet the conditions of `orders`, read page by page."""
+        while True:
+            found = self.orders(limit=page, **query)
+            yield from found.items
+            if found.next is None:
+                return
+            query["after"] = found.next
 
     def iter_events(self, cursor: int = 0, *, page: int = 1000) -> Iterator[Event]:
         """Yield all existing events after `cursor`, read page by page."""
@@ -113,6 +132,30 @@ class AsyncEngine(_native.AsyncEngine):
             if found.next is None:
                 return
             after = found.next
+
+    async def iter_holds(
+        self, *, page: int = 100, **query: Unpack[HoldQuery]
+    ) -> AsyncIterator[Hold]:
+        """Yield all holds that meet the conditions of `holds`, read page by page."""
+        while True:
+            found = await self.holds(limit=page, **query)
+            for hold in found.items:
+                yield hold
+            if found.next is None:
+                return
+            query["after"] = found.next
+
+    async def iter_orders(
+        self, *, page: int = 100, **query: Unpack[OrderQuery]
+    ) -> AsyncIterator[Order]:
+        """Yield all orders that meet the conditions of `orders`, read page by page."""
+        while True:
+            found = await self.orders(limit=page, **query)
+            for order in found.items:
+                yield order
+            if found.next is None:
+                return
+            query["after"] = found.next
 
     async def iter_events(self, cursor: int = 0, *, page: int = 1000) -> AsyncIterator[Event]:
         """Yield all existing events after `cursor`, read page by page."""

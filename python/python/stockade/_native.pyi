@@ -1,26 +1,36 @@
 from collections.abc import Coroutine, Generator, Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from types import GenericAlias, TracebackType
 from typing import Any, Final, Generic, Self, TypeAlias, TypeVar, Unpack, final, overload
 
-from typing_extensions import Buffer, disjoint_base
+from typing_extensions import disjoint_base
 
 from stockade._model import (
     AuditReport,
     Cart,
+    CartLine,
+    Erased,
     Event,
     Hold,
+    HoldPage,
     HoldRequest,
     Order,
+    OrderPage,
     PaymentReceipt,
     Product,
     ProductPage,
+    PutOutcome,
+    PutProduct,
     SweepReport,
+    WaitingPayment,
+    WaitingPaymentPage,
 )
 from stockade._settings import Duration, Settings
 from stockade.exceptions import StockadeError
 
 __all__ = [
+    "ENUMS",
     "ERROR_CODES",
     "RELEASE_BUILD",
     "SETTINGS",
@@ -34,12 +44,18 @@ __all__ = [
 _T = TypeVar("_T")
 _Number: TypeAlias = int | str
 _Line: TypeAlias = tuple[_Number, _Number] | Sequence[_Number]
+_Money: TypeAlias = Decimal | int | str
+_Metadata: TypeAlias = Mapping[str, Any] | str
+_Moment: TypeAlias = datetime | str
+_OrderedHold: TypeAlias = Hold | _Number | tuple[_Number, str | None]
 
 __version__: Final[str]
 RELEASE_BUILD: Final[bool]
 """Whether the engine was built with optimizations."""
 ERROR_CODES: Final[list[tuple[int, str]]]
 """Number and code of each of the engine's errors."""
+ENUMS: Final[list[tuple[str, list[str]]]]
+"""Name and words of each of the engine's enums."""
 SETTINGS: Final[list[tuple[str, str, str]]]
 """Name, default and meaning of each of the engine's settings."""
 
@@ -104,13 +120,19 @@ class Engine:
     def product(self, product_id: _Number) -> Product:
         """Read a product, from the cache if the entry is fresh.
 
+        Args:
+            product_id: The product's id, or `sku:` and its SKU, as wherever a call
+                takes a product.
+
         Raises:
-            NotFoundError, UnavailableError.
+            InvalidArgumentError, NotFoundError, UnavailableError.
 
         """
 
     def products(self, after: _Number | None = None, limit: int = 100) -> ProductPage:
         """Read up to `limit` (1 to 1,000) products with ids above `after`.
+
+        Archived ones are among them.
 
         Raises:
             InvalidArgumentError: Another limit.
@@ -121,9 +143,16 @@ class Engine:
     def create_product(
         self,
         name: str,
-        price: Decimal | int | str,
+        price: _Money,
         stock: int = 0,
         *,
+        id: int | None = None,  # noqa: A002 as in every face
+        sku: str | None = None,
+        currency: str | None = None,
+        metadata: _Metadata | None = None,
+        on_sale_from: _Moment | None = None,
+        on_sale_until: _Moment | None = None,
+        safety_stock: int = 0,
         key: str | None = None,
     ) -> Product:
         """Create a product.
@@ -131,29 +160,152 @@ class Engine:
         Args:
             name: The name.
             price: The unit price.
-            stock: The initial stock.
+            stock: The units in stock.
+            id: The id, from 1 to 2**53 - 1; default: one that no product has.
+            sku: The shop's own id of the product, of 1 to 128 characters, compared
+                byte by byte. No two products have the same.
+            currency: The currency of the price; default: the setting `currency`.
+            metadata: What the shop keeps with it: a mapping, or the text of a JSON
+                object, which is kept as it comes.
+            on_sale_from: When it begins to be sold: a datetime with a time zone, or
+                a text such as `2026-11-27T08:00:00Z`.
+            on_sale_until: When it ends to be sold.
+            safety_stock: Units in stock that holds do not take.
             key: The idempotency key: a repeated key returns the same product.
 
         Raises:
-            InvalidArgumentError, IdempotencyMismatchError, UnavailableError.
+            AlreadyExistsError: `product_id` names the product that has the id or the
+                SKU.
+            InvalidArgumentError, IdempotencyMismatchError, ContentionError,
+            UnavailableError.
+
+        """
+
+    def put_product(
+        self,
+        product: _Number,
+        name: str,
+        price: _Money,
+        *,
+        currency: str | None = None,
+        sku: str | None = None,
+        metadata: _Metadata | None = None,
+        on_sale_from: _Moment | None = None,
+        on_sale_until: _Moment | None = None,
+        safety_stock: int = 0,
+        stock: int | None = None,
+        version: int | None = None,
+    ) -> PutOutcome:
+        """Make a product, or replace what it is.
+
+        What is not given is reset to its default, but for the units in stock. A
+        product that is archived stays so.
+
+        Args:
+            product: The product, which is made with this id or this SKU if there is
+                none.
+            name: The name.
+            price: The unit price.
+            currency: As in `create_product`.
+            sku: Default: the one that names the product, else none.
+            metadata: As in `create_product`.
+            on_sale_from: As in `create_product`.
+            on_sale_until: As in `create_product`.
+            safety_stock: As in `create_product`.
+            stock: The units in stock that it shall have, which an adjustment with
+                the reason `import` sees to; default: those that it has.
+            version: The version that the caller expects.
+
+        Raises:
+            AlreadyExistsError: `product_id` names the product that has the SKU.
+            VersionMismatchError: The product has another version, or there is none.
+            InvalidArgumentError, ContentionError, UnavailableError.
+
+        """
+
+    def put_products(self, requests: Iterable[PutProduct]) -> list[PutOutcome | StockadeError]:
+        """Make or replace many products by one call, each on its own, as an import does.
+
+        They are written many at a time, in no order: one that needs another's SKU
+        goes into a later call.
+
+        Args:
+            requests: At most 65,536 `PutProduct` objects.
+
+        Returns:
+            For each request, in the same order, its outcome, or the exception that
+            `put_product` would have raised. An invalid request costs only itself.
+
+        Raises:
+            TypeError: A request is no `PutProduct`, or a text is not a `str`.
+            InvalidArgumentError: Too many requests.
+            UnavailableError: Each request took effect in whole or not at all.
+            MisuseError.
+
+        """
+
+    def change_product(
+        self,
+        product: _Number,
+        *,
+        name: str | None = None,
+        price: _Money | None = None,
+        currency: str | None = None,
+        sku: str | None = ...,
+        metadata: _Metadata | None = ...,
+        on_sale_from: _Moment | None = ...,
+        on_sale_until: _Moment | None = ...,
+        safety_stock: int | None = None,
+        archived: bool | None = None,
+        stock: int | None = None,
+        version: int | None = None,
+    ) -> Product:
+        """Change what is given of a product, archive it or sell it again.
+
+            engine.change_product("sku:LAMP", price="17.50", on_sale_until=None)
+            engine.change_product(lamp.id, archived=True)
+
+        All else stays, and so does what was held or ordered before.
+
+        Args:
+            product: The product.
+            name: The name.
+            price: The unit price.
+            currency: The currency. The price, changed or not, must fit its decimals.
+            sku: The SKU; `None` takes it away.
+            metadata: As in `create_product`; `None` takes it away.
+            on_sale_from: As in `create_product`; `None`: at once.
+            on_sale_until: As in `create_product`; `None`: never.
+            safety_stock: Units in stock that holds do not take.
+            archived: Whether it is no longer sold.
+            stock: The units in stock that it shall have, which an adjustment with
+                the reason `import` sees to.
+            version: The version that the caller expects.
+
+        Raises:
+            AlreadyExistsError: `product_id` names the product that has the SKU.
+            VersionMismatchError: The product has another version.
+            InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
 
         """
 
     def adjust_stock(
         self,
         product_id: _Number,
-        delta: int,
+        delta: int | None = None,
         reason: str = "",
         *,
+        to: int | None = None,
         key: str | None = None,
         version: int | None = None,
     ) -> Product:
-        """Adjust stock: receive goods, or write them off if `delta` is negative.
+        """Adjust stock: receive goods, write them off, or set what a count found.
 
         Args:
             product_id: The product.
             delta: Units received, or written off if negative; not 0.
-            reason: The reason, for the log.
+            reason: The reason, for the log and the event.
+            to: The units in stock that it shall have, instead of `delta`.
             key: The idempotency key: a repeated key replays the first response.
             version: The version that the caller expects.
 
@@ -173,6 +325,7 @@ class Engine:
         ttl: Duration | None = None,
         key: str | None = None,
         customer: str | None = None,
+        at_most: bool = False,
     ) -> Hold:
         """Hold units of one product for `ttl`, by default the setting `hold_ttl`.
 
@@ -186,16 +339,19 @@ class Engine:
         next, do not enter it.
 
         Args:
-            product_id: The product.
+            product_id: The product's id, or `sku:` and its SKU.
             quantity: Units, from 1 to the setting `max_per_hold`.
             ttl: A `timedelta`, seconds, or a text such as `90s`.
             key: The idempotency key: a repeated key replays the first response.
             customer: The customer, any identifier
                 of 1 to 255 bytes; under the setting `max_per_customer` the
                 holds of one customer count together.
+            at_most: Whether to take what is left, at least one unit, where
+                fewer than `quantity` can be held; limits apply to `quantity`.
 
         Raises:
             InsufficientStockError: `available` gives the available units.
+            NotOnSaleError: `off_sale` and `moment` say why.
             InvalidArgumentError, QuantityLimitError, NotFoundError,
             IdempotencyMismatchError, ContentionError, UnavailableError.
 
@@ -203,7 +359,7 @@ class Engine:
 
     def create_holds(
         self,
-        items: Mapping[int, _Number] | Mapping[str, _Number] | Iterable[_Line],
+        items: Mapping[int, _Number] | Mapping[str, _Number] | Iterable[CartLine | _Line],
         *,
         ttl: Duration | None = None,
         key: str | None = None,
@@ -212,8 +368,8 @@ class Engine:
         """Hold several products atomically: all or none.
 
         Args:
-            items: Quantity by product, or pairs (tuples or lists) of product
-                and quantity; repeated products are summed.
+            items: Quantity by product, `CartLine` objects, or pairs (tuples or
+                lists) of product and quantity; repeated products are summed.
             ttl: As in `create_hold`.
             key: As in `create_hold`.
             customer: As in `create_hold`.
@@ -259,7 +415,7 @@ class Engine:
 
         Args:
             hold: The hold, or its id.
-            token: The hold's token; a `Hold` object carries its own.
+            token: The hold's token or its cart's; a `Hold` object carries its own.
                 An invalid one is rejected, and a missing one under the
                 setting `require_hold_token`.
 
@@ -292,6 +448,77 @@ class Engine:
 
         """
 
+    def change_quantity(
+        self,
+        hold: Hold | _Number,
+        quantity: _Number,
+        *,
+        key: str | None = None,
+        token: str | None = None,
+    ) -> Hold:
+        """Give an active hold another quantity; its end and token stay.
+
+        Args:
+            hold: The hold, or its id.
+            quantity: Units, from 1 to the setting `max_per_hold`. More are taken
+                from stock, or nothing changes; fewer return the others at once.
+            key: The idempotency key: a repeated key replays the first response.
+            token: As in `release_hold`.
+
+        Raises:
+            InsufficientStockError: `available` gives the units beyond those held.
+            NotOnSaleError: For more units.
+            HoldExpiredError: It has expired or was released.
+            HoldAlreadyUsedError: It became an order.
+            UnauthorizedError: The token is invalid or missing.
+            InvalidArgumentError, QuantityLimitError, NotFoundError,
+            IdempotencyMismatchError, ContentionError, UnavailableError.
+
+        """
+
+    def cart(self, cart_id: _Number) -> Cart:
+        """Read the current state of a cart's holds.
+
+        Raises:
+            NotFoundError, UnavailableError.
+
+        """
+
+    def release_cart(self, cart: Cart | _Number, *, token: str | None = None) -> Cart:
+        """Release the active holds of a cart; the status of each says what became of it.
+
+        Args:
+            cart: The cart, or its id.
+            token: The cart's token; a `Cart` object carries its own.
+
+        Raises:
+            UnauthorizedError: The token is invalid or missing.
+            InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
+
+        """
+
+    def extend_cart(
+        self,
+        cart: Cart | _Number,
+        ttl: Duration | None = None,
+        *,
+        token: str | None = None,
+    ) -> Cart:
+        """Extend all holds of a cart, or none, to one common end; never shortens it.
+
+        Args:
+            cart: The cart, or its id.
+            ttl: As in `create_hold`.
+            token: As in `release_cart`.
+
+        Raises:
+            HoldExpiredError: One has expired or was released.
+            HoldAlreadyUsedError: One became an order.
+            UnauthorizedError: The token is invalid or missing.
+            InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
+
+        """
+
     def hold(self, hold_id: _Number) -> Hold:
         """Read the current state of a hold.
 
@@ -302,30 +529,49 @@ class Engine:
 
     def create_order(
         self,
-        hold: Hold | _Number,
+        hold: Hold | _Number | Cart | Iterable[_OrderedHold],
         product_id: _Number | None = None,
         *,
+        amount: Decimal | int | str | None = None,
+        currency: str | None = None,
+        reference: str | None = None,
+        payment_ttl: Duration | None = None,
         key: str | None = None,
         token: str | None = None,
     ) -> Order:
-        """Turn an active hold into an order.
+        """Turn active holds into one order, all or none.
+
+            order = engine.create_order(hold)
+            order = engine.create_order(cart, reference="2026-1004")
+            order = engine.create_order([(hold_id, token), other_hold])
 
         Payment events that arrived before it are applied immediately, so the order
         may already be paid or cancelled.
 
         Args:
-            hold: The hold, or its id.
+            hold: The hold, or its id. For several holds a `Cart`, or an iterable of
+                holds, ids, and pairs of id and token; they become the lines in this
+                order.
             product_id: The product that the caller expects; required
                 with an id.
+            amount: The amount to pay, with shipping and coupons for example; default:
+                the sum of the lines.
+            currency: The currency that the products must have; default: any, the same
+                for all.
+            reference: The shop's own number of the order; no two orders have the same.
+            payment_ttl: How long it may stay unpaid, up to the setting
+                `payment_ttl_max`; default: the setting `payment_ttl`.
             key: The idempotency key: a repeated key replays the first response.
-            token: As in `release_hold`.
+            token: As in `release_hold`, for one hold.
 
         Raises:
             HoldExpiredError: It has expired or was released.
             HoldAlreadyUsedError: `order_id` names the order that used it.
+            AlreadyExistsError: `order_id` names the order that has the reference.
             UnauthorizedError: The token is invalid or missing.
             InvalidArgumentError, NotFoundError, ProductMismatchError,
             IdempotencyMismatchError, ContentionError, UnavailableError.
+            Of several holds the first that cannot be used decides; `holds` names all.
 
         """
 
@@ -337,14 +583,122 @@ class Engine:
 
         """
 
+    def order_by_reference(self, reference: str) -> Order:
+        """Find the order with the shop's own number.
+
+        Raises:
+            InvalidArgumentError, NotFoundError, UnavailableError.
+
+        """
+
+    def order_by_payment(self, provider: str, reference: str) -> Order:
+        """Find the order to which a provider's name of a payment is tied.
+
+        Raises:
+            InvalidArgumentError, NotFoundError, UnavailableError.
+
+        """
+
+    def extend_order(self, order_id: _Number, ttl: Duration | None = None) -> Order:
+        """Let a pending order be paid until `ttl` from now; never shortens it.
+
+        Args:
+            order_id: The order.
+            ttl: Default: the setting `payment_ttl`. The order never waits longer than
+                the setting `payment_ttl_max` after its creation.
+
+        Raises:
+            AlreadyPaidError, OrderCancelledError, InvalidArgumentError,
+            NotFoundError, ContentionError, UnavailableError.
+
+        """
+
+    def cancel_order(self, order_id: _Number, *, reason: str | None = None) -> Order:
+        """Cancel a pending order for good and return its units to stock.
+
+        Money that comes later must be refunded. An order that is cancelled already
+        is not changed.
+
+        Raises:
+            AlreadyPaidError: It can be refunded.
+            InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
+
+        """
+
+    def refund_order(
+        self,
+        order_id: _Number,
+        *,
+        lines: Mapping[int, _Number] | Iterable[_Line] | None = None,
+        amount: Decimal | int | str | None = None,
+        restock: bool = False,
+        owed: bool = False,
+        reason: str | None = None,
+        key: str | None = None,
+    ) -> Order:
+        """Refund a paid order: money, units, or both.
+
+        Without `lines` and `amount`: all that is left of both.
+
+        Args:
+            order_id: The order.
+            lines: Quantity by line number, or pairs of them: the units to give back,
+                and their price unless there is an `amount`.
+            amount: The money to give back; without `lines` it moves no unit.
+            restock: Whether the units are for sale again; otherwise they count as
+                `returned`.
+            owed: Settle money that must be refunded (`needs_refund`), and nothing else.
+            reason: The reason, for the log.
+            key: The idempotency key: a repeated key replays the first response.
+
+        Raises:
+            NotPaidError: It was never paid.
+            RefundTooLargeError: Less money or fewer units are left.
+            InvalidArgumentError, NotFoundError, IdempotencyMismatchError,
+            ContentionError, UnavailableError.
+
+        """
+
+    def restock_order(
+        self,
+        order_id: _Number,
+        *,
+        lines: Mapping[int, _Number] | Iterable[_Line] | None = None,
+        key: str | None = None,
+    ) -> Order:
+        """Sell returned units of a refunded order again.
+
+        Args:
+            order_id: The order.
+            lines: As in `refund_order`; default: all units that are returned.
+            key: The idempotency key: a repeated key replays the first response.
+
+        Raises:
+            NothingReturnedError: Fewer units are returned.
+            InvalidArgumentError, NotFoundError, IdempotencyMismatchError,
+            ContentionError, UnavailableError.
+
+        """
+
+    def set_payment_reference(self, order_id: _Number, provider: str, reference: str) -> Order:
+        """Tie a provider's own name of a payment, such as `pi_3N`, to an order.
+
+        Raises:
+            AlreadyExistsError: `order_id` names the order that has the name.
+            InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
+
+        """
+
     def record_payment(
         self,
         outcome: str,
         *,
         order_id: _Number | None = None,
         payment_token: str | None = None,
+        amount: Decimal | int | str | None = None,
+        currency: str | None = None,
+        payment_reference: str | None = None,
         key: str | None = None,
-        body: Buffer | str | None = None,
     ) -> PaymentReceipt:
         """Apply a payment provider's event to its order.
 
@@ -356,13 +710,124 @@ class Engine:
                 `declined`.
             order_id: The order, by its id.
             payment_token: The order, by its token.
-            key: The event's idempotency key; derived if missing.
-            body: The body of the webhook, as text or bytes-like: a key that
-                is reused with another body is rejected.
+            amount: The amount paid: a success with another amount than the order's
+                does not pay it. Default: not compared.
+            currency: The currency of the amount; default: the order's.
+            payment_reference: The provider's own name of the payment: a success of
+                another payment than the one that paid the order must be refunded.
+            key: The event's idempotency key; derived if missing. A key that is reused
+                for another order, outcome or amount is rejected.
 
         Raises:
             InvalidArgumentError: Also for another order's token.
             IdempotencyMismatchError, ContentionError, UnavailableError.
+
+        """
+
+    def holds(
+        self,
+        *,
+        customer: str | None = None,
+        product_id: _Number | None = None,
+        status: str | None = None,
+        created_after: _Moment | None = None,
+        created_before: _Moment | None = None,
+        after: _Number | None = None,
+        limit: int = 100,
+    ) -> HoldPage:
+        """Read one page of holds as they stand now, by ascending id.
+
+        A hold must meet all conditions that are given. A page may have fewer than
+        `limit`, or none, and not be the last: `next` says so. Lists show no token.
+
+        Args:
+            customer: Only holds of this customer.
+            product_id: Only holds of this product.
+            status: A `HoldStatus`; a hold that is due counts as expired.
+            created_after: Only holds created at this time or after it: a datetime
+                with a time zone, or a text such as `2026-11-27T08:00:00Z`.
+            created_before: Only holds created before this time.
+            after: The `next` of the page before.
+            limit: The most holds of a page, from 1 to 1,000.
+
+        Raises:
+            InvalidArgumentError, UnavailableError.
+
+        """
+
+    def orders(
+        self,
+        *,
+        customer: str | None = None,
+        product_id: _Number | None = None,
+        status: str | None = None,
+        disposition: str | None = None,
+        reference: str | None = None,
+        payment_reference: str | None = None,
+        created_after: _Moment | None = None,
+        created_before: _Moment | None = None,
+        after: _Number | None = None,
+        limit: int = 100,
+    ) -> OrderPage:
+        """Read one page of orders as they stand now, by ascending id.
+
+        An order must meet all conditions that are given. A page may have fewer than
+        `limit`, or none, and not be the last: `next` says so. Lists show no payment
+        token.
+
+            for order in engine.iter_orders(disposition="needs_refund"):
+                print(order.id)
+
+        Args:
+            customer: Only orders of this customer.
+            product_id: Only orders with a line of this product.
+            status: An `OrderStatus`; an order that is due counts as cancelled.
+            disposition: A `PaymentDisposition`.
+            reference: Only the order with this number of the shop.
+            payment_reference: Only the order to which this provider's name of a
+                payment is tied, such as `stripe/pi_3N`.
+            created_after: As in `holds`.
+            created_before: As in `holds`.
+            after: The `next` of the page before.
+            limit: The most orders of a page, from 1 to 1,000.
+
+        Raises:
+            InvalidArgumentError, UnavailableError.
+
+        """
+
+    def waiting_payments(self, after: str | None = None, limit: int = 100) -> WaitingPaymentPage:
+        """Read payment events that wait for their order, the oldest first.
+
+        Args:
+            after: The `next` of the page before.
+            limit: The most events of a page, from 1 to 1,000.
+
+        Raises:
+            InvalidArgumentError, UnavailableError.
+
+        """
+
+    def remove_waiting_payment(self, key: str) -> WaitingPayment:
+        """Take the payment event with this key from those that wait, and return it.
+
+        It stays recorded, and is never applied.
+
+        Raises:
+            NotFoundError: No event with this key waits.
+            UnavailableError.
+
+        """
+
+    def erase_customer(self, customer: str) -> Erased:
+        """Replace a customer's name wherever the store keeps it.
+
+        A later request by this name is of a new customer. One that is not known is
+        no error. Events that were delivered, backups and the database's own logs
+        stay as they are.
+
+        Raises:
+            InvalidArgumentError, UnavailableError.
 
         """
 
@@ -424,17 +889,59 @@ class AsyncEngine:
     def create_product(
         self,
         name: str,
-        price: Decimal | int | str,
+        price: _Money,
         stock: int = 0,
         *,
+        id: int | None = None,  # noqa: A002 as in every face
+        sku: str | None = None,
+        currency: str | None = None,
+        metadata: _Metadata | None = None,
+        on_sale_from: _Moment | None = None,
+        on_sale_until: _Moment | None = None,
+        safety_stock: int = 0,
         key: str | None = None,
+    ) -> Call[Product]: ...
+    def put_product(
+        self,
+        product: _Number,
+        name: str,
+        price: _Money,
+        *,
+        currency: str | None = None,
+        sku: str | None = None,
+        metadata: _Metadata | None = None,
+        on_sale_from: _Moment | None = None,
+        on_sale_until: _Moment | None = None,
+        safety_stock: int = 0,
+        stock: int | None = None,
+        version: int | None = None,
+    ) -> Call[PutOutcome]: ...
+    def put_products(
+        self, requests: Iterable[PutProduct]
+    ) -> Call[list[PutOutcome | StockadeError]]: ...
+    def change_product(
+        self,
+        product: _Number,
+        *,
+        name: str | None = None,
+        price: _Money | None = None,
+        currency: str | None = None,
+        sku: str | None = ...,
+        metadata: _Metadata | None = ...,
+        on_sale_from: _Moment | None = ...,
+        on_sale_until: _Moment | None = ...,
+        safety_stock: int | None = None,
+        archived: bool | None = None,
+        stock: int | None = None,
+        version: int | None = None,
     ) -> Call[Product]: ...
     def adjust_stock(
         self,
         product_id: _Number,
-        delta: int,
+        delta: int | None = None,
         reason: str = "",
         *,
+        to: int | None = None,
         key: str | None = None,
         version: int | None = None,
     ) -> Call[Product]: ...
@@ -446,10 +953,11 @@ class AsyncEngine:
         ttl: Duration | None = None,
         key: str | None = None,
         customer: str | None = None,
+        at_most: bool = False,
     ) -> HoldCall[Hold]: ...
     def create_holds(
         self,
-        items: Mapping[int, _Number] | Mapping[str, _Number] | Iterable[_Line],
+        items: Mapping[int, _Number] | Mapping[str, _Number] | Iterable[CartLine | _Line],
         *,
         ttl: Duration | None = None,
         key: str | None = None,
@@ -466,25 +974,103 @@ class AsyncEngine:
         *,
         token: str | None = None,
     ) -> Call[Hold]: ...
+    def change_quantity(
+        self,
+        hold: Hold | _Number,
+        quantity: _Number,
+        *,
+        key: str | None = None,
+        token: str | None = None,
+    ) -> Call[Hold]: ...
+    def cart(self, cart_id: _Number) -> Call[Cart]: ...
+    def release_cart(self, cart: Cart | _Number, *, token: str | None = None) -> Call[Cart]: ...
+    def extend_cart(
+        self,
+        cart: Cart | _Number,
+        ttl: Duration | None = None,
+        *,
+        token: str | None = None,
+    ) -> Call[Cart]: ...
     def hold(self, hold_id: _Number) -> Call[Hold]: ...
     def create_order(
         self,
-        hold: Hold | _Number,
+        hold: Hold | _Number | Cart | Iterable[_OrderedHold],
         product_id: _Number | None = None,
         *,
+        amount: Decimal | int | str | None = None,
+        currency: str | None = None,
+        reference: str | None = None,
+        payment_ttl: Duration | None = None,
         key: str | None = None,
         token: str | None = None,
     ) -> Call[Order]: ...
     def order(self, order_id: _Number) -> Call[Order]: ...
+    def order_by_reference(self, reference: str) -> Call[Order]: ...
+    def order_by_payment(self, provider: str, reference: str) -> Call[Order]: ...
+    def extend_order(self, order_id: _Number, ttl: Duration | None = None) -> Call[Order]: ...
+    def cancel_order(self, order_id: _Number, *, reason: str | None = None) -> Call[Order]: ...
+    def refund_order(
+        self,
+        order_id: _Number,
+        *,
+        lines: Mapping[int, _Number] | Iterable[_Line] | None = None,
+        amount: Decimal | int | str | None = None,
+        restock: bool = False,
+        owed: bool = False,
+        reason: str | None = None,
+        key: str | None = None,
+    ) -> Call[Order]: ...
+    def restock_order(
+        self,
+        order_id: _Number,
+        *,
+        lines: Mapping[int, _Number] | Iterable[_Line] | None = None,
+        key: str | None = None,
+    ) -> Call[Order]: ...
+    def set_payment_reference(
+        self, order_id: _Number, provider: str, reference: str
+    ) -> Call[Order]: ...
     def record_payment(
         self,
         outcome: str,
         *,
         order_id: _Number | None = None,
         payment_token: str | None = None,
+        amount: Decimal | int | str | None = None,
+        currency: str | None = None,
+        payment_reference: str | None = None,
         key: str | None = None,
-        body: Buffer | str | None = None,
     ) -> Call[PaymentReceipt]: ...
+    def holds(
+        self,
+        *,
+        customer: str | None = None,
+        product_id: _Number | None = None,
+        status: str | None = None,
+        created_after: _Moment | None = None,
+        created_before: _Moment | None = None,
+        after: _Number | None = None,
+        limit: int = 100,
+    ) -> Call[HoldPage]: ...
+    def orders(
+        self,
+        *,
+        customer: str | None = None,
+        product_id: _Number | None = None,
+        status: str | None = None,
+        disposition: str | None = None,
+        reference: str | None = None,
+        payment_reference: str | None = None,
+        created_after: _Moment | None = None,
+        created_before: _Moment | None = None,
+        after: _Number | None = None,
+        limit: int = 100,
+    ) -> Call[OrderPage]: ...
+    def waiting_payments(
+        self, after: str | None = None, limit: int = 100
+    ) -> Call[WaitingPaymentPage]: ...
+    def remove_waiting_payment(self, key: str) -> Call[WaitingPayment]: ...
+    def erase_customer(self, customer: str) -> Call[Erased]: ...
     def sweep(self) -> Call[SweepReport]: ...
     def audit(self) -> Call[AuditReport]: ...
     def events_after(self, cursor: int = 0, limit: int = 100) -> Call[list[Event]]: ...

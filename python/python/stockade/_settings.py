@@ -24,12 +24,17 @@ class Settings(TypedDict, total=False):
     redis_ca: str
     redis_cert: str
     redis_key: str
+    currency: str
     hold_ttl: Duration
     hold_ttl_max: Duration
     payment_ttl: Duration
+    payment_ttl_max: Duration
+    failed_payment_grace: Duration
     late_payment: LatePayment | str
     max_per_hold: int
     max_per_customer: int
+    customer_window: Duration
+    early_payment_ttl: Duration
     cart_lines_max: int
     require_hold_token: bool
     strict: bool

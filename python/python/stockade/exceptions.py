@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,17 @@ class ShortLine:
     """Units available to hold."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnusableHold:
+    """One hold of a request that cannot be used."""
+
+    hold_id: int
+    code: str
+    """The stable code of the reason, as of an error."""
+    order_id: int | None
+    """The order that used the hold, if one did."""
+
+
 class StockadeError(Exception):
     """The base class of all errors of Stockade.
 
@@ -25,7 +39,12 @@ class StockadeError(Exception):
         message: A one-line message.
         available: Units available to hold, if exactly one line is short.
         short: Every short line, if the stock was insufficient.
-        order_id: The order that used the hold.
+        order_id: The order that used the hold, or that has the reference.
+        product_id: The product that has the id or the SKU, or that is not for sale.
+        off_sale: Why a product is not for sale: `before` or `since` the `moment`, or
+            `archived`.
+        moment: When the product begins to be sold, or ended to be.
+        holds: Every hold that cannot be used, of a request that names several.
         replayed: Whether this error replays that of an earlier call with
             the same idempotency key.
         retry_after: The seconds to wait before a retry; `None` if a retry
@@ -42,6 +61,10 @@ class StockadeError(Exception):
         available: int | None = None,
         short: tuple[ShortLine, ...] = (),
         order_id: int | None = None,
+        product_id: int | None = None,
+        off_sale: Literal["before", "since", "archived"] | None = None,
+        moment: datetime | None = None,
+        holds: tuple[UnusableHold, ...] = (),
         replayed: bool = False,
         retry_after: float | None = None,
     ) -> None:
@@ -50,6 +73,10 @@ class StockadeError(Exception):
         self.available = available
         self.short = short
         self.order_id = order_id
+        self.product_id = product_id
+        self.off_sale = off_sale
+        self.moment = moment
+        self.holds = holds
         self.replayed = replayed
         self.retry_after = retry_after
 
@@ -146,6 +173,48 @@ class VersionMismatchError(StockadeError):
     code = "version_mismatch"
 
 
+class AlreadyExistsError(StockadeError):
+    """The name is taken: `product_id` or `order_id` names what has it."""
+
+    code = "already_exists"
+
+
+class NotOnSaleError(StockadeError):
+    """The product is not for sale now; `off_sale` and `moment` say why."""
+
+    code = "not_on_sale"
+
+
+class AlreadyPaidError(StockadeError):
+    """The order is paid, so that it can only be refunded."""
+
+    code = "already_paid"
+
+
+class OrderCancelledError(StockadeError):
+    """The order is cancelled."""
+
+    code = "order_cancelled"
+
+
+class NotPaidError(StockadeError):
+    """The order was never paid, so that nothing can be refunded."""
+
+    code = "not_paid"
+
+
+class RefundTooLargeError(StockadeError):
+    """More money or more units than are left to refund."""
+
+    code = "refund_too_large"
+
+
+class NothingReturnedError(StockadeError):
+    """Fewer units of the order are returned than are to be restocked."""
+
+    code = "nothing_returned"
+
+
 BY_CODE: dict[str, type[StockadeError]] = {
     error.code: error
     for error in (
@@ -163,6 +232,13 @@ BY_CODE: dict[str, type[StockadeError]] = {
         MisuseError,
         InternalError,
         VersionMismatchError,
+        AlreadyExistsError,
+        NotOnSaleError,
+        AlreadyPaidError,
+        OrderCancelledError,
+        NotPaidError,
+        RefundTooLargeError,
+        NothingReturnedError,
     )
 }
 """The class of each code."""
