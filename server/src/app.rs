@@ -1,5 +1,4 @@
-//! Request handling: routing, access control, limits, the handler, the
-//! response.
+//! Request handling: routing, admission, limits, the handler, the response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +11,21 @@ use hyper::{Request, Response, StatusCode};
 use stockade::{AsyncEngine, Hold, HoldRequest, Replayable};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::auth::ApiKeys;
+use crate::admission::{Admission, Admitted};
+use crate::api_keys::ApiKeys;
 use crate::body;
 use crate::call::Call;
 use crate::command_error::CommandError;
 use crate::handlers::{self, HoldBatch};
 use crate::limits::{Limit, Permit};
-use crate::listeners::Transport;
-use crate::local_guard::LocalGuard;
+use crate::listeners::Peer;
 use crate::metrics::RequestTimer;
 use crate::problem::{Code, Rejection};
+use crate::providers::Providers;
 use crate::reply::{HandlerResult, Reply};
 use crate::request_id::{self, RequestId, RequestIds};
 use crate::response::{self, Body};
-use crate::router::{Endpoint, Path, Router, unknown_path};
+use crate::router::{Endpoint, Router};
 use crate::settings::Settings;
 use crate::signature::Verifier;
 use crate::state::ServerState;
@@ -41,8 +41,7 @@ pub struct App {
     /// request.
     pub ids: RequestIds,
     router: Router,
-    api_keys: ApiKeys,
-    local_guard: LocalGuard,
+    admission: Admission,
     in_flight: Limit,
     /// Bounds the bodies being read. As many as connections, because one HTTP/2
     /// connection may send many at a time.
@@ -53,15 +52,23 @@ pub struct App {
 
 impl App {
     /// Creates the app for an open engine.
-    pub fn new(engine: AsyncEngine, settings: &Settings) -> Result<Self, CommandError> {
+    pub fn new(
+        engine: AsyncEngine,
+        settings: &Settings,
+        keys: ApiKeys,
+    ) -> Result<Self, CommandError> {
+        let require_hold_token = engine.config().require_hold_token;
         Ok(Self {
-            state: ServerState::new(engine, Verifier::new(&settings.webhook_secret)),
+            state: ServerState::new(
+                engine,
+                Verifier::new(&settings.webhook_secret),
+                Providers::new(settings),
+            ),
             ids: RequestIds::new(),
             router: Router::new().map_err(|error| {
                 CommandError::Runtime(format!("cannot build the route table: {error}"))
             })?,
-            api_keys: ApiKeys::new(&settings.api_key),
-            local_guard: LocalGuard::new(settings),
+            admission: Admission::new(settings, keys, require_hold_token),
             in_flight: Limit::new(settings.in_flight_max),
             arriving: Limit::new(settings.client_connections_max),
             body_max: settings.body_max,
@@ -77,38 +84,43 @@ impl App {
     }
 
     /// Handles a request. No client input makes this fail.
-    pub async fn handle(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        transport: Transport,
-    ) -> Response<Body> {
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Body> {
         let request_id = self.ids.of(request.headers());
         let (head, body) = request.into_parts();
         let found = self.router.find(head.uri.path());
-        let route = found.as_ref().map_or("unmatched", |(path, _)| path.pattern);
+        let path = found.as_ref().map(|(path, _)| *path);
+        let route = path.map_or("unmatched", |path| path.pattern);
         let mut timer = self.state.metrics.timer(&head.method, route);
         let deadline = Instant::now() + self.request_timeout;
+        let admitted = self.admission.admit(path, &head, peer);
+        let caller = admitted.as_ref().ok().and_then(|one| one.caller.name().cloned());
+        let segments = found.map_or_else(matchit::Params::new, |(_, segments)| segments);
         // Read the body even when the request is already rejected: a response
         // that overtakes the body costs the client its connection, or even the
         // response.
-        let found = found
-            .ok_or_else(unknown_path)
-            .and_then(|(path, segments)| Ok((self.admit(path, &head, transport)?, segments)));
-        let answer = match found {
-            Ok((Endpoint::CreateHoldBatch, _)) => self.hold_batch(&head, body, &request_id).await,
-            found => self.answer(&head, body, found, deadline).await.map(Reply::into_response),
+        let answer = match admitted {
+            Ok(admitted) if admitted.endpoint == Endpoint::CreateHoldBatch => {
+                self.hold_batch(&head, body, &request_id, admitted).await
+            }
+            admitted => {
+                let answer = self.answer(&head, body, admitted, segments, deadline).await;
+                answer.map(Reply::into_response)
+            }
         };
+        let log =
+            |status, rejection| log(&timer, status, &request_id, caller.as_deref(), rejection);
         let mut response = match answer {
             Ok(response) => {
-                log(&timer, response.status(), &request_id, None);
+                log(response.status(), None);
                 response
             }
             Err(rejection) => {
                 self.state.metrics.rejected(rejection.code());
-                log(&timer, rejection.code().status(), &request_id, Some(&rejection));
+                log(rejection.code().status(), Some(&rejection));
                 rejection.into_response(head.uri.path(), request_id.as_str())
             }
         };
+        self.admission.share(path, &head, &mut response);
         response.headers_mut().insert(request_id::HEADER, request_id.header());
         timer.answered(response.status());
         response
@@ -119,16 +131,18 @@ impl App {
         &self,
         head: &Parts,
         body: Incoming,
-        found: Result<(Endpoint, matchit::Params<'_, '_>), Rejection>,
+        admitted: Result<Admitted, Rejection>,
+        segments: matchit::Params<'_, '_>,
         deadline: Instant,
     ) -> HandlerResult {
-        let body_max = match &found {
-            Ok((Endpoint::Engine, _)) => ENGINE_BODY_MAX,
+        let body_max = match &admitted {
+            Ok(Admitted { endpoint: Endpoint::Engine, .. }) => ENGINE_BODY_MAX,
             _ => self.body_max,
         };
         let body = self.body(head, body, body_max, deadline).await?;
-        let (endpoint, segments) = found?;
-        let call = Call { segments, query: head.uri.query(), headers: &head.headers, body };
+        let Admitted { endpoint, caller, .. } = admitted?;
+        let (query, headers) = (head.uri.query(), &head.headers);
+        let call = Call { segments, query, headers, body, caller };
         self.work(endpoint, &call, deadline).await
     }
 
@@ -138,6 +152,7 @@ impl App {
         head: &Parts,
         body: Incoming,
         request_id: &RequestId,
+        admitted: Admitted,
     ) -> Result<Response<Body>, Rejection> {
         if head.headers.contains_key("idempotency-key") {
             let why = "a batch takes no Idempotency-Key header: each line may have its own \
@@ -146,7 +161,8 @@ impl App {
         }
         let arriving = self.arriving()?;
         let (app, request_id) = (Arc::clone(self), request_id.clone());
-        let mut batch = HoldBatch::new(app, body, self.request_timeout, request_id, arriving);
+        let mut batch =
+            HoldBatch::new(app, body, self.request_timeout, request_id, admitted, arriving);
         if head.headers.contains_key(EXPECT) {
             batch.receive_first().await;
         }
@@ -174,31 +190,12 @@ impl App {
         }
     }
 
-    /// Returns the endpoint if the client may use it.
-    fn admit(
-        &self,
-        path: &Path,
-        head: &Parts,
-        transport: Transport,
-    ) -> Result<Endpoint, Rejection> {
-        let endpoint = path.endpoint(&head.method)?;
-        if endpoint.is_probe() {
-            return Ok(endpoint);
-        }
-        if endpoint == Endpoint::Engine {
-            self.api_keys.check_engine(transport, head.version, &head.headers)?;
-            return Ok(endpoint);
-        }
-        if transport == Transport::Unix {
-            let why = "this socket serves engine calls only; the HTTP API is served on the \
-                       addresses of the settings listen and unix_http";
-            return Err(Rejection::Server(Code::NotFound, why.into()));
-        }
-        self.local_guard.check(head)?;
-        if endpoint.is_for_operators() {
-            self.api_keys.check(&head.headers)?;
-        }
-        Ok(endpoint)
+    /// Counts one more request of a caller that was admitted.
+    ///
+    /// # Errors
+    /// `rate_limited`
+    pub fn count(&self, admitted: &Admitted) -> Result<(), Rejection> {
+        self.admission.count(admitted)
     }
 
     async fn work(&self, endpoint: Endpoint, call: &Call<'_>, deadline: Instant) -> HandlerResult {
@@ -247,12 +244,13 @@ fn too_many_in_flight() -> Rejection {
     Rejection::Server(Code::Contention, "too many requests in flight".into())
 }
 
-/// Logs one line per request. Omits paths, bodies and keys, because they may
-/// contain secrets or personal data.
+/// Logs one line per request, with the name of its API key. Omits paths, bodies
+/// and other keys, because they may contain secrets or personal data.
 fn log(
     timer: &RequestTimer<'_>,
     status: StatusCode,
     request_id: &RequestId,
+    caller: Option<&str>,
     rejection: Option<&Rejection>,
 ) {
     let (method, route, status) = (timer.method(), timer.route(), status.as_u16());
@@ -268,6 +266,7 @@ fn log(
                 status,
                 duration_ms,
                 request_id,
+                caller,
                 code,
                 $(cause = ?$cause,)?
                 "{method} {route} {status}"

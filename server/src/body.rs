@@ -8,6 +8,8 @@ use hyper::header::EXPECT;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
+use serde_json::value::RawValue;
+use stockade::{ProductId, ProductRef};
 
 use crate::problem::{Code, Rejection};
 
@@ -120,6 +122,34 @@ pub fn object_at<'a, T: Deserialize<'a>>(path: &str, text: &'a str) -> Result<T,
     })?;
     json.end().map_err(|error| rejection(&error))?;
     Ok(read)
+}
+
+/// Parses the objects of a list within the body; an error names the place in it.
+pub fn list_at<'a, T: Deserialize<'a>>(
+    path: &str,
+    list: Vec<&'a RawValue>,
+) -> Result<Vec<T>, Rejection> {
+    let object =
+        |(at, json): (usize, &'a RawValue)| object_at(&format!("{path}[{at}]"), json.get());
+    list.into_iter().enumerate().map(object).collect()
+}
+
+/// Returns the product that an object at a path within the body names.
+pub fn product(
+    path: &str,
+    product_id: Option<ProductId>,
+    sku: Option<String>,
+) -> Result<ProductRef, Rejection> {
+    match (product_id, sku) {
+        (Some(id), None) => Ok(id.into()),
+        (None, Some(sku)) => Ok(ProductRef::Sku(sku)),
+        (None, None) => {
+            Err(Rejection::invalid(format!("{} is missing, or sku", field(path, "product_id"))))
+        }
+        (Some(_), Some(_)) => {
+            Err(Rejection::invalid(wanted(path, "product_id and sku are both given")))
+        }
+    }
 }
 
 /// Rejects a text that is not one complete JSON value.

@@ -10,9 +10,10 @@ use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use stockade::{InvalidArgument, Token};
+use stockade::{InvalidArgument, ProductId, ProductRef, Token};
 
 use crate::body;
+use crate::caller::Caller;
 use crate::problem::Rejection;
 
 /// A request whose endpoint is known.
@@ -26,6 +27,8 @@ pub struct Call<'a> {
     pub headers: &'a HeaderMap,
     /// The complete body.
     pub body: Bytes,
+    /// Who makes it: the name and scope of the API key.
+    pub caller: Caller,
 }
 
 impl<'a> Call<'a> {
@@ -40,6 +43,11 @@ impl<'a> Call<'a> {
     /// Parses the quantity in the path segment at this position.
     pub fn quantity(&self, position: usize) -> Result<u32, Rejection> {
         Ok(stockade::parse_quantity(&self.decoded(position)?)?)
+    }
+
+    /// Returns the text in the path segment at this position.
+    pub fn text_segment(&self, position: usize) -> Result<String, Rejection> {
+        self.decoded(position).map(Cow::into_owned)
     }
 
     fn decoded(&self, position: usize) -> Result<Cow<'_, str>, Rejection> {
@@ -59,6 +67,62 @@ impl<'a> Call<'a> {
             (Some(_), Some(_)) => {
                 Err(Rejection::invalid(format!("{name} is given twice in the query")))
             }
+        }
+    }
+
+    /// Rejects a query parameter that is not one of these.
+    pub fn known_query(&self, known: &[&str]) -> Result<(), Rejection> {
+        let pairs = self.query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        for pair in pairs {
+            let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+            if !known.contains(&name) {
+                let shown: String = decode(name)?.chars().take(40).collect();
+                let known = known.join("`, `");
+                return Err(Rejection::invalid(format!(
+                    "{shown} is unknown in the query; known are `{known}`"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns a text from the query.
+    pub fn query_text(&self, name: &str) -> Result<Option<String>, Rejection> {
+        Ok(self.query_value(name)?.map(Cow::into_owned))
+    }
+
+    /// Parses a value from the query.
+    pub fn query_parsed<T: FromStr<Err = InvalidArgument>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, Rejection> {
+        let Some(text) = self.query_value(name)? else { return Ok(None) };
+        let wrong = |error: InvalidArgument| Rejection::invalid(format!("{name}: {error}"));
+        text.parse().map(Some).map_err(wrong)
+    }
+
+    /// Finds the value that a word of the query names.
+    pub fn query_word<T: Copy>(
+        &self,
+        name: &str,
+        all: &[T],
+        word: fn(T) -> &'static str,
+    ) -> Result<Option<T>, Rejection> {
+        let Some(text) = self.query_value(name)? else { return Ok(None) };
+        let found = all.iter().copied().find(|one| word(*one) == text);
+        found.map(Some).ok_or_else(|| {
+            let words: Vec<_> = all.iter().map(|one| word(*one)).collect();
+            Rejection::invalid(format!("{name} must be one of {}", words.join(", ")))
+        })
+    }
+
+    /// Parses the product that a list is of, from `product_id` or `sku`.
+    pub fn query_product(&self) -> Result<Option<ProductRef>, Rejection> {
+        let id: Option<ProductId> = self.query_parsed("product_id")?;
+        let sku = self.query_text("sku")?;
+        match (id, sku) {
+            (Some(_), Some(_)) => Err(Rejection::invalid("product_id and sku are both given")),
+            (id, sku) => Ok(id.map(ProductRef::from).or(sku.map(ProductRef::Sku))),
         }
     }
 
@@ -102,12 +166,17 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Parses the body.
+    pub fn object<T: Deserialize<'a>>(&'a self) -> Result<T, Rejection> {
+        body::object(body::text(&self.body)?)
+    }
+
     /// Parses an optional body.
     pub fn optional<T: Default + Deserialize<'a>>(&'a self) -> Result<T, Rejection> {
         if self.body.is_empty() {
             return Ok(T::default());
         }
-        body::object(body::text(&self.body)?)
+        self.object()
     }
 
     /// Returns the requested time to live, from `?ttl=` or from the body.
@@ -132,9 +201,26 @@ impl<'a> Call<'a> {
         at_most_one("the hold's token", ("headers", from_header), ("body", from_body))
     }
 
-    /// Returns the idempotency key from the first of these headers that is
-    /// present.
-    pub fn key(&self, names: &[&str]) -> Result<Option<String>, Rejection> {
+    /// Returns the version that the header `If-Match` demands, from the header or from
+    /// the body.
+    pub fn version(&self, from_body: Option<u64>) -> Result<Option<u64>, Rejection> {
+        let from_header = match self.header("if-match", "the version")? {
+            Some(tag) => Some(version_of(tag)?),
+            None => None,
+        };
+        at_most_one("the version", ("headers", from_header), ("body", from_body))
+    }
+
+    /// Returns the key of the header `Idempotency-Key`, in the key space of this
+    /// caller.
+    pub fn idempotency_key(&self) -> Result<Option<String>, Rejection> {
+        let key = self.header("idempotency-key", "the idempotency key")?;
+        key.map(|key| self.caller.idempotency_key(key)).transpose()
+    }
+
+    /// Returns the key of a payment provider's event, from the first of these
+    /// headers that is present. Keys of events have a space of their own.
+    pub fn event_key(&self, names: &[&str]) -> Result<Option<String>, Rejection> {
         for name in names {
             if let Some(key) = self.header(name, "the idempotency key")? {
                 return Ok(Some(key.to_owned()));
@@ -156,6 +242,16 @@ impl<'a> Call<'a> {
             }
         }
     }
+}
+
+/// Parses a version in double quotes. A weak tag, a list and `*` name no single version.
+fn version_of(tag: &str) -> Result<u64, Rejection> {
+    let digits = tag.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let version = digits.and_then(|digits| digits.parse().ok());
+    version.ok_or_else(|| {
+        Rejection::invalid("If-Match must be the product's version in double quotes, such as \"7\"")
+    })
 }
 
 /// Returns a value that may be given in one of two places, and rejects both.

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
 use crate::app::App;
-use crate::listeners::Transport;
+use crate::listeners::{Peer, Transport};
 use crate::problem::{Code, Rejection};
 use crate::settings::Settings;
 use crate::stream::Stream;
@@ -64,17 +64,17 @@ impl ConnectionServer {
     pub fn serve(
         &self,
         stream: Stream,
-        transport: Transport,
+        peer: Peer,
         app: &Arc<App>,
         watcher: Watcher,
     ) -> impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send + 'static {
         let app = Arc::clone(app);
         let service = service_fn(move |request| {
             let app = Arc::clone(&app);
-            async move { Ok::<_, Infallible>(App::handle(app, request, transport).await) }
+            async move { Ok::<_, Infallible>(App::handle(app, request, peer).await) }
         });
         let stream = TokioIo::new(TimeoutStream::new(stream, self.detection, self.write_timeout));
-        let http = match transport {
+        let http = match peer.transport {
             Transport::Tcp | Transport::UnixHttp => &self.tcp,
             Transport::Unix => &self.unix,
         };

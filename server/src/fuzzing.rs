@@ -7,10 +7,13 @@ use hyper_util::server::graceful::GracefulShutdown;
 use stockade::AsyncEngine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::api_keys::ApiKeys;
 use crate::app::App;
 use crate::command_error::CommandError;
 use crate::connection::ConnectionServer;
+use crate::listeners::Peer;
 pub use crate::listeners::Transport;
+use crate::providers::Providers;
 use crate::settings::Settings;
 use crate::signature::Verifier;
 
@@ -36,8 +39,9 @@ impl Server {
     /// # Errors
     /// Why the server cannot start.
     pub fn new(engine: AsyncEngine, settings: &Settings) -> Result<Self, CommandError> {
-        let mut app = App::new(engine, settings)?;
+        let mut app = App::new(engine, settings, ApiKeys::load(settings)?)?;
         app.state.verifier = Verifier::with_clock(&settings.webhook_secret, || NOW);
+        app.state.providers = Providers::with_clock(settings, || NOW);
         Ok(Self { app: Arc::new(app), serving: ConnectionServer::new(settings) })
     }
 
@@ -47,7 +51,8 @@ impl Server {
     pub async fn exchange(&self, transport: Transport, sent: &[u8]) -> Vec<u8> {
         let (here, there) = tokio::io::duplex(UNDER_WAY_MAX);
         let graceful = GracefulShutdown::new();
-        let serving = self.serving.serve(Box::pin(here), transport, &self.app, graceful.watcher());
+        let peer = Peer::on(transport);
+        let serving = self.serving.serve(Box::pin(here), peer, &self.app, graceful.watcher());
         let (mut back, mut to) = tokio::io::split(there);
         // A server that closed the connection reads no more; what it sent
         // counts.

@@ -3,16 +3,22 @@
 //! serve it to others by [`serve`].
 //!
 //! A request passes through `serve` (connections, limits, graceful shutdown),
-//! `app` (request handling), `router` (path to endpoint) and `handlers` (one
-//! engine call per endpoint). All rules are in the engine.
+//! `app` (request handling), `router` (path to endpoint), `admission` (who may
+//! call it, and how often) and `handlers` (one engine call per endpoint). All
+//! rules are in the engine.
 
+mod admission;
+mod api_keys;
 mod app;
 mod auth;
 mod body;
 mod call;
+mod caller;
 mod cli;
+mod client_address;
 mod command_error;
 mod connection;
+mod cors;
 mod demo;
 mod environment;
 #[cfg(feature = "fuzzing")]
@@ -23,7 +29,11 @@ mod listeners;
 mod local_guard;
 mod logs;
 mod metrics;
+mod moment;
+mod money;
 mod problem;
+mod providers;
+mod rate_limit;
 mod readiness;
 mod reply;
 mod request_id;
@@ -41,10 +51,14 @@ mod values;
 
 use std::process::ExitCode;
 
+pub use api_keys::NamedKeys;
+pub use client_address::TrustedProxies;
 pub use command_error::CommandError;
+pub use cors::Origins;
 pub use listeners::Listeners;
+pub use rate_limit::Rate;
 pub use serve::serve;
-pub use settings::{LogFormat, Mode, Secrets, Settings};
+pub use settings::{Anonymous, LogFormat, Mode, ProviderUrl, Secrets, Settings};
 
 /// Runs the program.
 pub fn main() -> ExitCode {

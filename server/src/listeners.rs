@@ -1,7 +1,7 @@
 //! The server's listeners: a TCP address and two Unix sockets, each optional.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use tokio::net::{TcpListener, lookup_host};
@@ -21,6 +21,27 @@ pub enum Transport {
     Unix,
     /// The proxy's Unix socket: the HTTP API only.
     UnixHttp,
+}
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// How it connected.
+    pub transport: Transport,
+    /// Its address, which only TCP has.
+    pub address: Option<IpAddr>,
+}
+
+impl Peer {
+    /// A peer that connected by TCP.
+    pub fn tcp(address: IpAddr) -> Self {
+        Self { transport: Transport::Tcp, address: Some(address) }
+    }
+
+    /// A peer without an address.
+    pub fn on(transport: Transport) -> Self {
+        Self { transport, address: None }
+    }
 }
 
 /// All open listeners. Dropping it closes them and removes the socket files.
@@ -84,7 +105,7 @@ impl Listeners {
     ///
     /// # Errors
     /// The operating system's, such as running out of file descriptors.
-    pub async fn accept(&self) -> io::Result<(Stream, Transport)> {
+    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
         let tcp = async {
             match &self.tcp {
                 Some(tcp) => tcp.accept().await,
@@ -93,13 +114,15 @@ impl Listeners {
         };
         tokio::select! {
             accepted = tcp => {
-                let (stream, _) = accepted?;
+                let (stream, address) = accepted?;
                 // Responses are small; TCP_NODELAY sends them at once.
                 let _ = stream.set_nodelay(true);
-                Ok((Box::pin(stream), Transport::Tcp))
+                Ok((Box::pin(stream), Peer::tcp(address.ip())))
             }
-            accepted = accept_on(self.unix.as_ref()) => Ok((accepted?, Transport::Unix)),
-            accepted = accept_on(self.unix_http.as_ref()) => Ok((accepted?, Transport::UnixHttp)),
+            accepted = accept_on(self.unix.as_ref()) => Ok((accepted?, Peer::on(Transport::Unix))),
+            accepted = accept_on(self.unix_http.as_ref()) => {
+                Ok((accepted?, Peer::on(Transport::UnixHttp)))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, header::HeaderName};
 
+use crate::cors::Origins;
 use crate::problem::Rejection;
 use crate::settings::Settings;
 
@@ -62,14 +63,14 @@ impl LocalGuard {
     }
 
     /// Rejects a request that a proxy forwarded, that names a foreign host, or
-    /// that a web page of a foreign origin made.
+    /// that a web page of a foreign origin made, unless `origins` names that.
     ///
     /// The port in `Host` is not compared: port forwarding (`ssh -L`, `kubectl
     /// port-forward`) changes it, and a browser cannot choose it.
     ///
     /// # Errors
     /// `forbidden`, with the settings that would allow the request.
-    pub fn check(&self, head: &Parts) -> Result<(), Rejection> {
+    pub fn check(&self, head: &Parts, origins: &Origins) -> Result<(), Rejection> {
         let Some(missing) = self.missing else { return Ok(()) };
         let reject = |why: String| {
             Err(Rejection::forbidden(format!(
@@ -89,8 +90,13 @@ impl LocalGuard {
             }
             authorities.push(host);
         }
+        let mut is_named = false;
         for origin in head.headers.get_all(ORIGIN) {
             let origin = origin.as_bytes();
+            if origins.names(origin) {
+                is_named = true;
+                continue;
+            }
             let own = origin.strip_prefix(b"http://").is_some_and(|origin| {
                 authorities.iter().any(|authority| authority.eq_ignore_ascii_case(origin))
             });
@@ -100,7 +106,7 @@ impl LocalGuard {
         }
         // Browsers omit Origin on some reads and send this header instead.
         let site = head.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-        if matches!(site, Some(b"cross-site" | b"same-site")) {
+        if !is_named && matches!(site, Some(b"cross-site" | b"same-site")) {
             return reject("a web page of another origin made this request".to_owned());
         }
         Ok(())
@@ -150,7 +156,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        guard.check(&request.body(()).unwrap().into_parts().0).is_ok()
+        guard.check(&request.body(()).unwrap().into_parts().0, &Origins::None).is_ok()
     }
 
     #[test]
@@ -228,7 +234,8 @@ mod tests {
             [(&both[..1], "STOCKADE_WEBHOOK_SECRET"), (&both[1..], "STOCKADE_API_KEY")]
         {
             let (guard, request) = (guard(set), Request::builder().header("via", "x"));
-            let rejected = guard.check(&request.body(()).unwrap().into_parts().0).unwrap_err();
+            let head = request.body(()).unwrap().into_parts().0;
+            let rejected = guard.check(&head, &Origins::None).unwrap_err();
             let body = rejected.body("/", "r");
             assert!(String::from_utf8_lossy(&body).contains(&format!("Set {missing}, or")));
         }

@@ -42,6 +42,12 @@ struct CodeLabel {
     code: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: &'static str,
+    meaning: &'static str,
+}
+
 /// The server's metrics registry.
 #[derive(Debug)]
 pub struct Metrics {
@@ -53,13 +59,14 @@ pub struct Metrics {
     in_flight: Gauge,
     turned_away: Counter,
     accept_errors: Counter,
+    provider_events: Family<ProviderLabels, Counter>,
 }
 
 impl Metrics {
     /// Creates the registry with all metrics at zero.
     pub fn new() -> Self {
         let mut metrics = Self {
-            registry: Registry::with_prefix("stockade_http"),
+            registry: Registry::with_prefix("stockade"),
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             rejections: Family::default(),
@@ -67,8 +74,14 @@ impl Metrics {
             in_flight: Gauge::default(),
             turned_away: Counter::default(),
             accept_errors: Counter::default(),
+            provider_events: Family::default(),
         };
-        let registry = &mut metrics.registry;
+        metrics.registry.register(
+            "provider_events",
+            "Verified events of payment providers, by what they mean",
+            metrics.provider_events.clone(),
+        );
+        let registry = metrics.registry.sub_registry_with_prefix("http");
         registry.register("requests", "Requests completed", metrics.requests.clone());
         registry.register(
             "request_seconds",
@@ -113,6 +126,11 @@ impl Metrics {
     pub fn rejected(&self, code: Code) {
         let label = CodeLabel { code: code.as_str() };
         self.rejections.get_or_create(&label).inc();
+    }
+
+    /// Counts an event of a payment provider.
+    pub fn provider_event(&self, provider: &'static str, meaning: &'static str) {
+        self.provider_events.get_or_create(&ProviderLabels { provider, meaning }).inc();
     }
 
     /// Counts a rejected connection.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
-use stockade::{Error, ErrorKind, InvalidArgument};
+use stockade::{Error, ErrorKind, InvalidArgument, OffSale, Timestamp};
 
 use crate::response::{Body, response};
 
@@ -68,6 +68,13 @@ codes! {
     Forbidden = FORBIDDEN, "forbidden", "Not allowed here";
     Misuse = INTERNAL_SERVER_ERROR, "misuse", "The engine was used incorrectly";
     VersionMismatch = PRECONDITION_FAILED, "version_mismatch", "The product has another version";
+    AlreadyExists = CONFLICT, "already_exists", "The name is taken";
+    NotOnSale = CONFLICT, "not_on_sale", "The product is not for sale now";
+    AlreadyPaid = CONFLICT, "already_paid", "The order is paid";
+    OrderCancelled = CONFLICT, "order_cancelled", "The order is cancelled";
+    NotPaid = CONFLICT, "not_paid", "The order was not paid";
+    RefundTooLarge = CONFLICT, "refund_too_large", "More than is left to refund";
+    NothingReturned = CONFLICT, "nothing_returned", "Fewer units are returned";
     Internal = INTERNAL_SERVER_ERROR, "internal", "Internal server error";
     /// HTTP: the body is not JSON, or not UTF-8.
     MalformedRequest = BAD_REQUEST, "malformed_request", "Malformed request";
@@ -75,6 +82,8 @@ codes! {
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed";
     /// HTTP: the body exceeds the limit.
     PayloadTooLarge = PAYLOAD_TOO_LARGE, "payload_too_large", "The body is too large";
+    /// HTTP: the caller's rate limit.
+    RateLimited = TOO_MANY_REQUESTS, "rate_limited", "Too many requests of this caller";
     /// HTTP: the body did not arrive before the timeout.
     RequestTimeout = REQUEST_TIMEOUT, "request_timeout", "Timed out while reading the request";
 }
@@ -95,6 +104,13 @@ impl Code {
             ErrorKind::Unauthorized => Self::Unauthorized,
             ErrorKind::Misuse => Self::Misuse,
             ErrorKind::VersionMismatch => Self::VersionMismatch,
+            ErrorKind::AlreadyExists => Self::AlreadyExists,
+            ErrorKind::NotOnSale => Self::NotOnSale,
+            ErrorKind::AlreadyPaid => Self::AlreadyPaid,
+            ErrorKind::OrderCancelled => Self::OrderCancelled,
+            ErrorKind::NotPaid => Self::NotPaid,
+            ErrorKind::RefundTooLarge => Self::RefundTooLarge,
+            ErrorKind::NothingReturned => Self::NothingReturned,
             // A kind that this server does not know yet; a test fails on it.
             _ => Self::Internal,
         }
@@ -112,6 +128,8 @@ pub enum Rejection {
     Method(&'static str),
     /// Missing or invalid credentials: the authentication scheme and a message.
     Secret(&'static str, &'static str),
+    /// Too many requests: a message, and the time until the next may come.
+    RateLimited(&'static str, Duration),
 }
 
 impl From<Error> for Rejection {
@@ -145,6 +163,41 @@ struct Problem<'a> {
     short: &'a [stockade::ShortLine],
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<stockade::OrderId>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    holds: &'a [stockade::UnusableHold],
+    /// The product that has the id or the SKU already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<stockade::ProductId>,
+    #[serde(flatten)]
+    off_sale: OffSaleFields,
+}
+
+/// The product that is not for sale, with the moment, or that it is archived.
+#[derive(Default, Serialize)]
+struct OffSaleFields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<stockade::ProductId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_sale_from: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_sale_until: Option<Timestamp>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    archived: bool,
+}
+
+impl OffSaleFields {
+    fn of(error: &Error) -> Self {
+        let Some(why) = error.off_sale() else { return Self::default() };
+        let mut fields = Self { product_id: error.product_id(), ..Self::default() };
+        match why {
+            OffSale::Before(at) => fields.on_sale_from = Some(at),
+            OffSale::Since(at) => fields.on_sale_until = Some(at),
+            OffSale::Archived => fields.archived = true,
+            // One that this server does not know yet.
+            _ => {}
+        }
+        fields
+    }
 }
 
 /// A problem as the answer to one line of a batch.
@@ -158,6 +211,8 @@ struct ProblemLine<'a> {
     available: Option<u64>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     short: &'a [stockade::ShortLine],
+    #[serde(flatten)]
+    off_sale: OffSaleFields,
     /// In seconds, as the header of that name.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
@@ -193,12 +248,13 @@ impl Rejection {
             Self::Server(code, _) => *code,
             Self::Method(_) => Code::MethodNotAllowed,
             Self::Secret(..) => Code::Unauthorized,
+            Self::RateLimited(..) => Code::RateLimited,
         }
     }
 
     /// Returns a one-line message for the client. Internal details go to the
     /// log only.
-    fn detail(&self) -> &str {
+    pub fn detail(&self) -> &str {
         match self {
             _ if matches!(self.code(), Code::Internal | Code::Misuse) => {
                 "internal server error; search the server's log for the request_id"
@@ -206,13 +262,14 @@ impl Rejection {
             Self::Engine(error) => error.message(),
             Self::Server(_, detail) => detail,
             Self::Method(_) => "method not allowed; see the Allow header",
-            Self::Secret(_, why) => why,
+            Self::Secret(_, why) | Self::RateLimited(why, _) => why,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Engine(error) => error.retry_after(),
+            Self::RateLimited(_, wait) => Some(*wait),
             _ if self.code().status() == StatusCode::SERVICE_UNAVAILABLE => {
                 Some(Duration::from_secs(1))
             }
@@ -236,11 +293,18 @@ impl Rejection {
             available: None,
             short: &[],
             order_id: None,
+            holds: &[],
+            id: None,
+            off_sale: OffSaleFields::default(),
         };
         if let Self::Engine(error) = self {
             problem.available = error.available();
             problem.short = error.short();
             problem.order_id = error.order_id();
+            problem.holds = error.holds();
+            problem.off_sale = OffSaleFields::of(error);
+            let is_taken = error.kind() == ErrorKind::AlreadyExists;
+            problem.id = error.product_id().filter(|_| is_taken);
         }
         // Strings and numbers only: serialization cannot fail.
         serde_json::to_vec(&problem).unwrap_or_default().into()
@@ -249,9 +313,9 @@ impl Rejection {
     /// Writes the problem as an answer to one line of a batch.
     pub fn write_line(&self, out: &mut Vec<u8>) {
         let code = self.code();
-        let (available, short) = match self {
-            Self::Engine(error) => (error.available(), error.short()),
-            _ => (None, &[][..]),
+        let (available, short, off_sale) = match self {
+            Self::Engine(error) => (error.available(), error.short(), OffSaleFields::of(error)),
+            _ => (None, &[][..], OffSaleFields::default()),
         };
         let line = ProblemLine {
             status: code.status().as_u16(),
@@ -260,6 +324,7 @@ impl Rejection {
             code: code.as_str(),
             available,
             short,
+            off_sale,
             retry_after: self.retry_after_seconds(),
             replayed: matches!(self, Self::Engine(error) if error.replayed()),
         };
@@ -294,7 +359,7 @@ impl Rejection {
             Self::Engine(error) if error.kind() == ErrorKind::Unauthorized => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Hold-Token"));
             }
-            Self::Engine(_) | Self::Server(..) => {}
+            Self::Engine(_) | Self::Server(..) | Self::RateLimited(..) => {}
         }
         response
     }

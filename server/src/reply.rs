@@ -10,6 +10,13 @@ use crate::response::{Body, response};
 /// The result of a handler.
 pub type HandlerResult = Result<Reply, Rejection>;
 
+/// One page of a list. `next` is null on the last one.
+#[derive(Debug, Serialize)]
+pub struct Page<T, N> {
+    pub items: Vec<T>,
+    pub next: Option<N>,
+}
+
 /// A successful response.
 #[derive(Debug)]
 pub struct Reply {
@@ -35,6 +42,11 @@ impl Reply {
     /// Responds 200 with a text.
     pub fn text(content_type: &'static str, body: impl Into<Bytes>) -> Self {
         Self { status: StatusCode::OK, content_type, body: body.into(), replayed: false }
+    }
+
+    /// Responds 204 without a body.
+    pub fn no_content() -> Self {
+        Self::text("", Bytes::new()).status(StatusCode::NO_CONTENT)
     }
 
     /// Replaces the status.

@@ -40,7 +40,9 @@ fn with_headers(status: StatusCode, content_type: &'static str, body: Body) -> R
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if !content_type.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
     // Stock changes by the millisecond: no proxy may cache a response.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -3,7 +3,19 @@
 use hyper::Method;
 use matchit::Params;
 
+use crate::caller::Scope;
 use crate::problem::{Code, Rejection};
+
+/// What a caller needs to use an endpoint where API keys are set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequiredScope {
+    /// Nothing; a key is ignored.
+    None,
+    /// This scope, which the setting `anonymous` may give to keyless callers.
+    Buyer(Scope),
+    /// An API key with this scope.
+    Key(Scope),
+}
 
 /// The endpoints. Each has one function in [`crate::handlers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,11 +28,30 @@ pub enum Endpoint {
     Hold,
     ReleaseHold,
     ExtendHold,
+    ChangeQuantity,
+    Cart,
+    ReleaseCart,
+    ExtendCart,
     CreateOrder,
+    CreateOrderOfHolds,
     Order,
+    ExtendOrder,
+    CancelOrder,
+    RefundOrder,
+    RestockOrder,
+    SetPaymentReference,
     Webhook,
+    ProviderWebhook,
     CreateProduct,
+    PutProduct,
+    ChangeProduct,
+    ArchiveProduct,
     AdjustStock,
+    Holds,
+    Orders,
+    WaitingPayments,
+    RemoveWaitingPayment,
+    EraseCustomer,
     Sweep,
     Audit,
     Events,
@@ -29,13 +60,35 @@ pub enum Endpoint {
     Metrics,
     Document,
     Engine,
+    /// What a web page of another origin may send to any path; no path lists it.
+    Preflight,
 }
 
 impl Endpoint {
-    /// Whether the endpoint needs the operators' API key.
-    pub fn is_for_operators(self) -> bool {
-        use Endpoint::{AdjustStock, Audit, CreateProduct, Events, Sweep};
-        matches!(self, CreateProduct | AdjustStock | Sweep | Audit | Events)
+    /// Returns what the endpoint needs: the one table of who may do what.
+    pub fn scope(self) -> RequiredScope {
+        use RequiredScope::{Buyer, Key, None};
+        match self {
+            // Webhooks are signed.
+            Self::Webhook | Self::ProviderWebhook | Self::Document | Self::Preflight => None,
+            Self::Health | Self::Ready | Self::Metrics => None,
+            Self::Product | Self::Products | Self::Hold | Self::Cart | Self::Order => {
+                Buyer(Scope::Read)
+            }
+            Self::CreateHold | Self::CreateHolds | Self::CreateHoldBatch => Buyer(Scope::Sell),
+            Self::ReleaseHold | Self::ExtendHold | Self::CreateOrder => Buyer(Scope::Sell),
+            Self::ChangeQuantity | Self::ReleaseCart | Self::ExtendCart => Buyer(Scope::Sell),
+            Self::CreateOrderOfHolds => Buyer(Scope::Sell),
+            Self::ExtendOrder | Self::CancelOrder | Self::SetPaymentReference => Key(Scope::Sell),
+            Self::RefundOrder | Self::RestockOrder => Key(Scope::Operate),
+            Self::Audit | Self::Events => Key(Scope::Read),
+            Self::Holds | Self::Orders | Self::WaitingPayments => Key(Scope::Read),
+            Self::CreateProduct | Self::PutProduct | Self::ChangeProduct => Key(Scope::Operate),
+            Self::ArchiveProduct | Self::AdjustStock | Self::Sweep => Key(Scope::Operate),
+            Self::RemoveWaitingPayment | Self::EraseCustomer => Key(Scope::Operate),
+            // An engine does everything; the engines' socket needs no key.
+            Self::Engine => Key(Scope::Operate),
+        }
     }
 
     /// Whether the endpoint is exempt from the concurrency limit: probes and
@@ -66,11 +119,47 @@ static PATHS: &[Path] = &[
     ),
     path("/api/holds/{product_id}/{quantity}", "POST", &[(Method::POST, Endpoint::CreateHold)]),
     path("/api/holds/{id}/extend", "POST", &[(Method::POST, Endpoint::ExtendHold)]),
+    path("/api/holds/{id}/quantity", "POST", &[(Method::POST, Endpoint::ChangeQuantity)]),
+    path(
+        "/api/carts/{id}",
+        "GET, HEAD, DELETE",
+        &[(Method::GET, Endpoint::Cart), (Method::DELETE, Endpoint::ReleaseCart)],
+    ),
+    path("/api/carts/{id}/extend", "POST", &[(Method::POST, Endpoint::ExtendCart)]),
+    path("/api/orders", "POST", &[(Method::POST, Endpoint::CreateOrderOfHolds)]),
     path("/api/orders/{id}", "GET, HEAD", &[(Method::GET, Endpoint::Order)]),
     path("/api/orders/{hold_id}/{product_id}", "POST", &[(Method::POST, Endpoint::CreateOrder)]),
+    path("/api/orders/{id}/extend", "POST", &[(Method::POST, Endpoint::ExtendOrder)]),
+    path("/api/orders/{id}/cancel", "POST", &[(Method::POST, Endpoint::CancelOrder)]),
+    path("/api/orders/{id}/refund", "POST", &[(Method::POST, Endpoint::RefundOrder)]),
+    path("/api/orders/{id}/restock", "POST", &[(Method::POST, Endpoint::RestockOrder)]),
+    path(
+        "/api/orders/{id}/payment-reference",
+        "POST",
+        &[(Method::POST, Endpoint::SetPaymentReference)],
+    ),
     path("/api/payments/webhook", "POST", &[(Method::POST, Endpoint::Webhook)]),
+    path("/api/payments/webhook/{provider}", "POST", &[(Method::POST, Endpoint::ProviderWebhook)]),
     path("/api/admin/products", "POST", &[(Method::POST, Endpoint::CreateProduct)]),
+    path(
+        "/api/admin/products/{id}",
+        "PUT, PATCH, DELETE",
+        &[
+            (Method::PUT, Endpoint::PutProduct),
+            (Method::PATCH, Endpoint::ChangeProduct),
+            (Method::DELETE, Endpoint::ArchiveProduct),
+        ],
+    ),
     path("/api/admin/products/{id}/adjust", "POST", &[(Method::POST, Endpoint::AdjustStock)]),
+    path("/api/admin/holds", "GET, HEAD", &[(Method::GET, Endpoint::Holds)]),
+    path("/api/admin/orders", "GET, HEAD", &[(Method::GET, Endpoint::Orders)]),
+    path("/api/admin/payments/waiting", "GET, HEAD", &[(Method::GET, Endpoint::WaitingPayments)]),
+    path(
+        "/api/admin/payments/waiting/{key}",
+        "DELETE",
+        &[(Method::DELETE, Endpoint::RemoveWaitingPayment)],
+    ),
+    path("/api/admin/customers/erase", "POST", &[(Method::POST, Endpoint::EraseCustomer)]),
     path("/api/admin/sweep", "POST", &[(Method::POST, Endpoint::Sweep)]),
     path("/api/admin/audit", "GET, HEAD", &[(Method::GET, Endpoint::Audit)]),
     path("/api/admin/events", "GET, HEAD", &[(Method::GET, Endpoint::Events)]),
@@ -90,6 +179,18 @@ const fn path(
 }
 
 impl Path {
+    /// Returns the methods, as the header `Allow` lists them.
+    pub fn allow(&self) -> &'static str {
+        self.allow
+    }
+
+    /// Whether the path is for web pages, those of other origins included if
+    /// they are listed: not for payment providers, probes and engines.
+    pub fn is_for_web_pages(&self) -> bool {
+        let is_api = self.pattern.starts_with("/api/") || self.pattern == "/openapi.json";
+        is_api && !self.pattern.starts_with("/api/payments/")
+    }
+
     /// Returns the endpoint of a method. HEAD is served as GET; hyper omits the
     /// body.
     pub fn endpoint(&self, method: &Method) -> Result<Endpoint, Rejection> {
@@ -143,11 +244,34 @@ mod tests {
             (Method::HEAD, "/api/products/1", Endpoint::Product),
             (Method::POST, "/api/holds/1/2", Endpoint::CreateHold),
             (Method::POST, "/api/holds/2/extend", Endpoint::ExtendHold),
+            (Method::POST, "/api/holds/2/quantity", Endpoint::ChangeQuantity),
+            (Method::GET, "/api/carts/2", Endpoint::Cart),
+            (Method::DELETE, "/api/carts/2", Endpoint::ReleaseCart),
+            (Method::POST, "/api/carts/2/extend", Endpoint::ExtendCart),
             (Method::DELETE, "/api/holds/2", Endpoint::ReleaseHold),
             (Method::GET, "/api/holds/2", Endpoint::Hold),
             (Method::POST, "/api/orders/13/1", Endpoint::CreateOrder),
+            (Method::POST, "/api/orders", Endpoint::CreateOrderOfHolds),
             (Method::GET, "/api/orders/19", Endpoint::Order),
+            (Method::POST, "/api/payments/webhook", Endpoint::Webhook),
+            (Method::POST, "/api/payments/webhook/stripe", Endpoint::ProviderWebhook),
+            (Method::POST, "/api/orders/19/extend", Endpoint::ExtendOrder),
+            (Method::POST, "/api/orders/19/cancel", Endpoint::CancelOrder),
+            (Method::POST, "/api/orders/19/refund", Endpoint::RefundOrder),
+            (Method::POST, "/api/orders/19/restock", Endpoint::RestockOrder),
+            (Method::POST, "/api/orders/19/payment-reference", Endpoint::SetPaymentReference),
             (Method::POST, "/api/admin/products/1/adjust", Endpoint::AdjustStock),
+            (Method::GET, "/api/products/sku:A%2F1", Endpoint::Product),
+            (Method::POST, "/api/holds/sku:extend/2", Endpoint::CreateHold),
+            (Method::POST, "/api/orders/13/sku:refund", Endpoint::CreateOrder),
+            (Method::PUT, "/api/admin/products/sku:1", Endpoint::PutProduct),
+            (Method::PATCH, "/api/admin/products/1", Endpoint::ChangeProduct),
+            (Method::DELETE, "/api/admin/products/1", Endpoint::ArchiveProduct),
+            (Method::GET, "/api/admin/holds", Endpoint::Holds),
+            (Method::GET, "/api/admin/orders", Endpoint::Orders),
+            (Method::GET, "/api/admin/payments/waiting", Endpoint::WaitingPayments),
+            (Method::DELETE, "/api/admin/payments/waiting/e%2F1", Endpoint::RemoveWaitingPayment),
+            (Method::POST, "/api/admin/customers/erase", Endpoint::EraseCustomer),
         ] {
             assert_eq!(endpoint(method, path), Some(expected), "{path}");
         }
@@ -188,33 +312,65 @@ mod tests {
     }
 
     #[test]
-    fn the_document_asks_for_the_key_where_operators_are_asked_for_it() {
+    fn the_document_asks_for_the_scope_that_the_endpoint_needs() {
         let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap();
         for path in PATHS {
             for (method, endpoint) in path.methods {
                 let operation = &document["paths"][path.pattern][method.as_str().to_lowercase()];
-                let security = operation["security"].to_string();
-                let wants_key = endpoint.is_for_operators() || *endpoint == Endpoint::Engine;
-                assert_eq!(security.contains("ApiKey"), wants_key, "{} {}", method, path.pattern);
-                let shows_token = operation["parameters"].to_string().contains("HoldToken");
-                assert_eq!(
-                    operation["responses"]["401"].is_object(),
-                    security != "null" || shows_token,
-                    "{} {}",
-                    method,
-                    path.pattern
-                );
+                let name = format!("{method} {}", path.pattern);
+                let documented = operation["security"].to_string();
+                let expected = match endpoint.scope() {
+                    _ if *endpoint == Endpoint::Engine => r#"[{"ApiKey":["operate"]}]"#.to_owned(),
+                    _ if *endpoint == Endpoint::Webhook => {
+                        r#"[{"WebhookSignature":[]},{}]"#.to_owned()
+                    }
+                    // Each provider has a signature of its own.
+                    _ if *endpoint == Endpoint::ProviderWebhook => documented.clone(),
+                    RequiredScope::None => "null".to_owned(),
+                    RequiredScope::Buyer(scope) => {
+                        format!(r#"[{{}},{{"ApiKey":["{}"]}}]"#, scope.as_str())
+                    }
+                    RequiredScope::Key(scope) => {
+                        format!(r#"[{{"ApiKey":["{}"]}},{{}}]"#, scope.as_str())
+                    }
+                };
+                assert_eq!(documented, expected, "{name}");
+                let answers = |status: &str| operation["responses"][status].is_object();
+                assert_eq!(answers("401"), documented != "null", "{name}");
+                let by_scope = match endpoint.scope() {
+                    RequiredScope::None => false,
+                    RequiredScope::Buyer(scope) | RequiredScope::Key(scope) => scope > Scope::Read,
+                };
+                assert_eq!(answers("403"), by_scope, "{name}");
+                assert_eq!(answers("429"), !endpoint.is_probe(), "{name}");
             }
         }
     }
 
     #[test]
-    fn operator_endpoints_are_exactly_those_under_admin() {
+    fn endpoints_under_admin_need_a_key_and_reading_needs_the_smallest_scope() {
         for path in PATHS {
-            for (_, endpoint) in path.methods {
-                let under_admin = path.pattern.starts_with("/api/admin/");
-                assert_eq!(endpoint.is_for_operators(), under_admin, "{}", path.pattern);
+            for (method, endpoint) in path.methods {
+                let wants_key = matches!(endpoint.scope(), RequiredScope::Key(_));
+                assert!(wants_key || !path.pattern.starts_with("/api/admin/"), "{}", path.pattern);
+                let (RequiredScope::Buyer(scope) | RequiredScope::Key(scope)) = endpoint.scope()
+                else {
+                    continue;
+                };
+                assert_eq!(scope == Scope::Read, method == Method::GET, "{}", path.pattern);
             }
+        }
+    }
+
+    #[test]
+    fn web_pages_of_other_origins_get_no_webhook_no_probe_and_no_engine() {
+        for path in PATHS {
+            let mut endpoints = path.methods.iter().map(|(_, endpoint)| endpoint);
+            let expected = !endpoints.any(|endpoint| {
+                let is_webhook = matches!(endpoint, Endpoint::Webhook | Endpoint::ProviderWebhook);
+                is_webhook || *endpoint == Endpoint::Engine || endpoint.is_probe()
+            });
+            assert_eq!(path.is_for_web_pages(), expected, "{}", path.pattern);
         }
     }
 }

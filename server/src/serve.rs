@@ -12,12 +12,13 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::api_keys::ApiKeys;
 use crate::app::App;
 use crate::command_error::CommandError;
 use crate::connection::{self, ConnectionServer};
 use crate::demo;
 use crate::limits::Limit;
-use crate::listeners::{Listeners, Transport};
+use crate::listeners::{Listeners, Peer};
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::stream::Stream;
@@ -32,10 +33,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn run(config: Config, settings: Settings) -> Result<ExitCode, CommandError> {
     let mut signals = Signals::new()
         .map_err(|error| CommandError::system("cannot install signal handlers", &error))?;
+    // First of all: a refused start opens nothing.
+    let keys = ApiKeys::load(&settings)?;
     let listeners = Listeners::bind(&settings).await?;
     let urls = listeners.urls()?;
     let app = tokio::select! {
-        app = open(config, &settings) => Arc::new(app?),
+        app = open(config, &settings, keys) => Arc::new(app?),
         signal = signals.next() => {
             tracing::info!("{signal}: stopped before startup finished");
             return Ok(ExitCode::SUCCESS);
@@ -64,7 +67,7 @@ pub async fn serve(
     settings: &Settings,
     stop: impl Future<Output = ()>,
 ) -> Result<bool, CommandError> {
-    let app = Arc::new(App::new(engine, settings)?);
+    let app = Arc::new(App::new(engine, settings, ApiKeys::load(settings)?)?);
     Ok(serve_app(&app, listeners, settings, stop).await)
 }
 
@@ -84,7 +87,7 @@ async fn serve_app(
     drain(app, graceful, &connections, settings.drain_timeout).await
 }
 
-async fn open(config: Config, settings: &Settings) -> Result<App, CommandError> {
+async fn open(config: Config, settings: &Settings, keys: ApiKeys) -> Result<App, CommandError> {
     if config.names_a_running_engine() {
         let why = "--store names a running engine; a server needs a database: sqlite:… or mysql:…";
         return Err(CommandError::Setup(why.to_owned()));
@@ -98,7 +101,7 @@ async fn open(config: Config, settings: &Settings) -> Result<App, CommandError> 
             tracing::info!("the store was empty: added {added} demo products");
         }
     }
-    App::new(engine, settings)
+    App::new(engine, settings, keys)
 }
 
 /// Announces the listeners' URLs, on stdout for programs that start the server.
@@ -128,7 +131,7 @@ async fn accept(
         let Ok(reject_slot) = Arc::clone(&reject_slots).acquire_owned().await else {
             continue;
         };
-        let Some((stream, transport)) = next(listeners, app).await else {
+        let Some((stream, peer)) = next(listeners, app).await else {
             continue;
         };
         let app = Arc::clone(app);
@@ -140,7 +143,7 @@ async fn accept(
             });
             continue;
         };
-        let connection = serving.serve(stream, transport, &app, graceful.watcher());
+        let connection = serving.serve(stream, peer, &app, graceful.watcher());
         let connections = connections.clone();
         app.state.metrics.connections(connections.count());
         tokio::spawn(async move {
@@ -154,7 +157,7 @@ async fn accept(
     }
 }
 
-async fn next(listeners: &Listeners, app: &App) -> Option<(Stream, Transport)> {
+async fn next(listeners: &Listeners, app: &App) -> Option<(Stream, Peer)> {
     match listeners.accept().await {
         Ok(accepted) => Some(accepted),
         Err(error) => {

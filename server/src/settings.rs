@@ -4,7 +4,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use hyper::Uri;
 use stockade::{parse_bool, parse_duration};
+
+use crate::api_keys::NamedKeys;
+use crate::caller::Scope;
+use crate::client_address::TrustedProxies;
+use crate::cors::Origins;
+use crate::providers;
+use crate::rate_limit::Rate;
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,8 +72,67 @@ impl Value for Mode {
     }
 }
 
+/// What callers without an API key may do where keys are set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Anonymous(Option<Scope>);
+
+impl Anonymous {
+    /// Returns the scope of keyless callers among the buyers' endpoints.
+    pub fn scope(self) -> Option<Scope> {
+        self.0
+    }
+}
+
+impl Default for Anonymous {
+    fn default() -> Self {
+        Self(Some(Scope::Sell))
+    }
+}
+
+impl Value for Anonymous {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "sell" => Ok(Self(Some(Scope::Sell))),
+            "read" => Ok(Self(Some(Scope::Read))),
+            "none" => Ok(Self(None)),
+            _ => Err("expected sell, read or none".to_owned()),
+        }
+    }
+}
+
+/// The address of a provider's interface, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProviderUrl(String);
+
+impl ProviderUrl {
+    /// Returns the address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Value for ProviderUrl {
+    fn read(text: &str) -> Result<Self, String> {
+        let url = text.strip_suffix('/').unwrap_or(text);
+        let is_plain = !url.contains(['?', '#', '@']);
+        let parsed = url.parse::<Uri>().ok().filter(|_| is_plain);
+        let is_local = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        let is_safe = |url: Uri| match url.scheme_str() {
+            Some("https") => url.host().is_some(),
+            // The keys that are sent there stay on this machine.
+            Some("http") => url.host().is_some_and(is_local),
+            _ => false,
+        };
+        if parsed.is_some_and(is_safe) {
+            return Ok(Self(url.to_owned()));
+        }
+        Err("expected https://HOST, or http://127.0.0.1:PORT for a stand-in".to_owned())
+    }
+}
+
 /// Parses a setting. The error must not repeat the text, which may be a secret.
-trait Value: Sized {
+pub trait Value: Sized {
+    /// Parses the text.
     fn read(text: &str) -> Result<Self, String>;
 }
 
@@ -157,8 +224,26 @@ settings! {
     unix_http_mode: Mode = "600", "The file mode of the proxy's socket";
     unix_http_group: String = "", "A group, by name or number, that may open the proxy's socket as well";
     api_key: Secrets = "", "The API key of operators for /api/admin, or several separated by commas; prefer the environment or a file";
+    api_keys: NamedKeys = "", "API keys as NAME:SCOPE:SECRET, separated by commas; the scope is read, sell or operate, each includes the ones before; prefer the environment or a file";
+    api_keys_file: String = "", "A file of API keys, one NAME:SCOPE:SECRET a line, with comments that start with #";
+    anonymous: Anonymous = "sell", "What callers without an API key may do where keys are set: sell (hold and order), read, or none";
     webhook_secret: Secrets = "", "The HMAC secret of payment webhooks, or several separated by commas; prefer the environment or a file";
+    stripe_secret: Secrets = "", "The signing secret of Stripe's webhook endpoint (whsec_...), or several separated by commas; without it Stripe's webhooks are not served";
+    adyen_secret: Secrets = "", "The hexadecimal HMAC key of Adyen's webhook, or several separated by commas; without it Adyen's webhooks are not served";
+    razorpay_secret: Secrets = "", "The secret of Razorpay's webhook, or several separated by commas; without it Razorpay's webhooks are not served";
+    paymob_secret: Secrets = "", "Paymob's HMAC secret, or several separated by commas; without it Paymob's callbacks are not served";
+    checkout_secret: Secrets = "", "The signature key of Checkout.com's webhook, or several separated by commas; without it Checkout.com's webhooks are not served";
+    standard_webhooks_secret: Secrets = "", "The secret of a sender of Standard Webhooks (whsec_ and base64), or several separated by commas; without it they are not served";
+    paypal_credentials: Secrets = "", "CLIENT_ID:SECRET of the PayPal application that has the webhook, or several separated by commas; without it PayPal's webhooks are not served";
+    paypal_webhook_id: Secrets = "", "The id of PayPal's webhook, or several separated by commas";
+    paypal_url: ProviderUrl = "https://api-m.paypal.com", "The address of PayPal's interface, which is asked whether it signed a webhook";
+    mollie_key: Secrets = "", "The API key by which payments are fetched from Mollie, or several separated by commas; without it Mollie's webhooks are not served";
+    mollie_url: ProviderUrl = "https://api.mollie.com", "The address of Mollie's interface, from which payments are fetched";
     insecure: bool = "false", "Serve without a webhook secret and an API key even beyond loopback, behind a proxy and to web pages of any origin";
+    rate_limit_key: Rate = "", "The most requests of one API key, as N/s or N/m, with a burst of N; empty or 0 for no limit";
+    rate_limit_address: Rate = "", "The most requests from one address, as N/s or N/m, with a burst of N; empty or 0 for no limit";
+    trusted_proxies: TrustedProxies = "", "The addresses of proxies whose X-Forwarded-For names the client, as IPs and CIDRs separated by commas; unix for the proxy of unix_http";
+    cors_origins: Origins = "", "The origins whose web pages may call the HTTP API, separated by commas, each as SCHEME://HOST or SCHEME://HOST:PORT; or * for all";
     no_seed: bool = "false", "Do not add demo products to an empty SQLite store";
     body_max: usize = "65536", "The largest request body, in bytes; beyond it requests are rejected with 413";
     client_connections_max: usize = "4096", "The most concurrent connections; beyond it they are rejected with 503";
@@ -173,12 +258,27 @@ settings! {
 
 impl Settings {
     /// The settings that must not be visible to other users.
-    pub const SECRET: &'static [&'static str] = &["api_key", "webhook_secret"];
+    pub const SECRET: &'static [&'static str] = &[
+        "api_key",
+        "api_keys",
+        "webhook_secret",
+        "stripe_secret",
+        "adyen_secret",
+        "razorpay_secret",
+        "paymob_secret",
+        "checkout_secret",
+        "standard_webhooks_secret",
+        "paypal_credentials",
+        "mollie_key",
+    ];
 
     /// Returns the names of the secrets that are not set. Without them any client
     /// can change stock or mark an order as paid.
     pub fn missing_secrets(&self) -> Option<&'static str> {
-        match (self.api_key.is_empty(), self.webhook_secret.is_empty()) {
+        // A file without a key is refused when it is read.
+        let no_key =
+            self.api_key.is_empty() && self.api_keys.is_empty() && self.api_keys_file.is_empty();
+        match (no_key, self.webhook_secret.is_empty()) {
             (false, false) => None,
             (true, false) => Some("STOCKADE_API_KEY"),
             (false, true) => Some("STOCKADE_WEBHOOK_SECRET"),
@@ -208,7 +308,7 @@ impl Settings {
         if self.header_timeout > a_day || self.request_timeout > a_day {
             return Err("header_timeout and request_timeout must be at most a day".to_owned());
         }
-        Ok(())
+        providers::check_settings(self)
     }
 }
 
@@ -235,6 +335,43 @@ mod tests {
         assert_eq!(settings.unix_mode.bits(), 0o660);
         for bad in ["", "rw", "888", "1777", "-1", "+600", "0x1f"] {
             assert!(settings.set("unix_mode", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_provider_is_asked_by_https_or_on_this_machine() {
+        let mut settings = Settings::default();
+        for good in ["https://api.mollie.com/", "http://127.0.0.1:8081", "http://[::1]:1"] {
+            settings.set("mollie_url", good).unwrap();
+        }
+        assert_eq!(settings.mollie_url.as_str(), "http://[::1]:1");
+        for bad in [
+            "",
+            "api.mollie.com",
+            "http://api.mollie.com",
+            "ftp://localhost",
+            "https://key@api.mollie.com",
+            "https://api.mollie.com/?next=",
+            "http://localhost.evil.example",
+        ] {
+            assert!(settings.set("mollie_url", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn secrets_of_providers_have_their_form() {
+        for (name, value) in [
+            ("adyen_secret", "not hexadecimal"),
+            ("standard_webhooks_secret", "whsec_!"),
+            ("standard_webhooks_secret", "whsec_===="),
+            ("paypal_credentials", "no-colon"),
+            ("paypal_credentials", "id:secret"),
+            ("paypal_webhook_id", "1JE4291016473214C"),
+        ] {
+            let mut settings = Settings::default();
+            settings.set(name, value).unwrap();
+            let why = settings.check().unwrap_err();
+            assert!(why.contains(name) && !why.contains(value), "{why}");
         }
     }
 

@@ -22,7 +22,7 @@ pub const HEADER: &str = "stockade-signature";
 /// The largest clock difference accepted, in either direction; bounds replay.
 const TOLERANCE_SECONDS: u64 = 300;
 
-/// The most `v1` values checked, which bounds the work per request.
+/// The most signatures of one request that are checked, which bounds the work.
 const SIGNATURES_MAX: usize = 8;
 
 /// Verifies signatures; without a secret it accepts everything.
@@ -39,7 +39,7 @@ impl fmt::Debug for Verifier {
 }
 
 /// Reads the process's clock.
-fn unix_seconds() -> i64 {
+pub fn unix_seconds() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
@@ -70,35 +70,46 @@ impl Verifier {
             return reject("the Stockade-Signature header must read t=<unix seconds>,v1=<hex>");
         };
         // Verify the signature before trusting its time.
-        if !self.signed(time, body, &signatures) {
+        let parts = [time.as_bytes(), b".", body];
+        if !is_signed(self.keys.iter().cloned(), &parts, &signatures) {
             return reject("the signature is invalid");
         }
-        match time.parse::<i64>() {
-            Ok(time) if time.abs_diff((self.now)()) <= TOLERANCE_SECONDS => Ok(()),
-            _ => reject("the signature's time differs by more than five minutes"),
+        if is_recent(time, (self.now)()) {
+            return Ok(());
         }
-    }
-
-    /// Tries every secret with every signature in constant time, so that the
-    /// duration does not tell which matched or how closely.
-    fn signed(&self, time: &str, body: &[u8], signatures: &[[u8; 32]]) -> bool {
-        let mut any = Choice::from(0);
-        for key in &self.keys {
-            let mut mac = key.clone();
-            mac.update(time.as_bytes());
-            mac.update(b".");
-            mac.update(body);
-            let expected: [u8; 32] = mac.finalize().into_bytes().into();
-            for signature in signatures {
-                any |= expected.ct_eq(signature);
-            }
-        }
-        any.into()
+        reject("the signature's time differs by more than five minutes")
     }
 }
 
+/// Whether one of the keyed MACs makes one of the signatures over the joined parts.
+/// Tries every key with every signature in constant time, so that the duration does
+/// not tell which matched or how closely.
+pub fn is_signed<M: Mac>(
+    keyed: impl Iterator<Item = M>,
+    parts: &[&[u8]],
+    signatures: &[impl AsRef<[u8]>],
+) -> bool {
+    let mut any = Choice::from(0);
+    for mut mac in keyed {
+        for part in parts {
+            mac.update(part);
+        }
+        let expected = mac.finalize().into_bytes();
+        for signature in signatures.iter().take(SIGNATURES_MAX) {
+            any |= expected.as_slice().ct_eq(signature.as_ref());
+        }
+    }
+    any.into()
+}
+
+/// Whether a signed time, in seconds since 1970, is within the tolerance.
+pub fn is_recent(time: &str, now: i64) -> bool {
+    time.parse::<i64>().is_ok_and(|time| time.abs_diff(now) <= TOLERANCE_SECONDS)
+}
+
 /// Parses the header into the time, as written, and the well-formed signatures.
-fn parse(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
+/// Stripe's header has the same form.
+pub fn parse(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
     let mut time = None;
     let mut signatures = Vec::new();
     for (name, value) in header.split(',').filter_map(|part| part.trim().split_once('=')) {
@@ -118,15 +129,8 @@ fn parse(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| (byte as char).to_digit(16);
     let mut bytes = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
-    }
-    Some(bytes)
+    hex::decode_to_slice(text, &mut bytes).ok().map(|()| bytes)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use stockade::AsyncEngine;
 
 use crate::metrics::Metrics;
+use crate::providers::Providers;
 use crate::readiness::Readiness;
 use crate::signature::Verifier;
 
@@ -16,6 +17,8 @@ pub struct ServerState {
     pub metrics: Metrics,
     /// Verifies webhook signatures.
     pub verifier: Verifier,
+    /// Verifies and translates the webhooks of payment providers.
+    pub providers: Providers,
     /// The cached readiness check.
     pub readiness: Readiness,
     draining: AtomicBool,
@@ -23,11 +26,12 @@ pub struct ServerState {
 
 impl ServerState {
     /// Creates the state of a server that accepts requests.
-    pub fn new(engine: AsyncEngine, verifier: Verifier) -> Self {
+    pub fn new(engine: AsyncEngine, verifier: Verifier, providers: Providers) -> Self {
         Self {
             engine,
             metrics: Metrics::new(),
             verifier,
+            providers,
             readiness: Readiness::default(),
             draining: AtomicBool::new(false),
         }

@@ -19,7 +19,7 @@ const VALUE_BYTES_MAX: u64 = 64 << 10;
 
 /// The settings that the short help (`-h`) shows.
 const SHORT_HELP_SETTINGS: &[&str] =
-    &["store", "redis", "listen", "unix", "api_key", "webhook_secret"];
+    &["store", "redis", "listen", "unix", "api_key", "api_keys", "webhook_secret"];
 
 /// A setting of the server or of the engine, as the command line shows it.
 struct Setting {
@@ -144,7 +144,10 @@ fn lookup(
         return Ok(Some((text.clone(), SettingSource::Flag)));
     }
     let variable = environment::variable(setting.name);
-    let path = std::env::var_os(format!("{variable}_FILE")).filter(|path| !path.is_empty());
+    // `STOCKADE_API_KEYS_FILE` is the setting `api_keys_file`.
+    let file_setting = format!("{}_file", setting.name);
+    let path = std::env::var_os(format!("{variable}_FILE"))
+        .filter(|path| !path.is_empty() && all().all(|one| one.name != file_setting));
     match (value, path) {
         // An empty variable counts as unset: templates leave it so.
         (Some(text), Some(_)) if !text.is_empty() => {
@@ -206,15 +209,20 @@ fn apply(
 
 /// Reads a mounted secret: the file's content without the final line end.
 fn read_value(path: &Path) -> Result<String, String> {
+    let text = read_bounded(File::open(path).map_err(|error| error.to_string())?)?;
+    let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(line.unwrap_or(&text).to_owned())
+}
+
+/// Reads a file of at most [`VALUE_BYTES_MAX`].
+pub fn read_bounded(file: File) -> Result<String, String> {
     let mut text = String::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bounded = file.take(VALUE_BYTES_MAX + 1);
     bounded.read_to_string(&mut text).map_err(|error| error.to_string())?;
     if text.len() as u64 > VALUE_BYTES_MAX {
         return Err(format!("the value exceeds {VALUE_BYTES_MAX} bytes"));
     }
-    let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    Ok(line.unwrap_or(&text).to_owned())
+    Ok(text)
 }
 
 fn read_file(path: &Path) -> Result<toml::Table, CommandError> {

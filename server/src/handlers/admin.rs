@@ -1,67 +1,11 @@
-//! Operator endpoints.
+//! Operator endpoints: sweeps, audits, events, and the erasure of a customer.
 
-use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use stockade::{
-    Event, EventKind, HoldId, Money, NewProduct, OrderId, ProductId, StockAdjustment, Timestamp,
-};
+use stockade::{Event, EventKind, HoldId, Metadata, OrderId, ProductId, Timestamp};
 
-use super::shop::{KEY, ProductView};
-use crate::body;
 use crate::call::Call;
-use crate::problem::Rejection;
 use crate::reply::{HandlerResult, Reply};
 use crate::state::ServerState;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewProductBody<'a> {
-    name: String,
-    // A number or a string, kept as text: a float would lose cents.
-    #[serde(borrow)]
-    price: &'a RawValue,
-    stock: u64,
-}
-
-/// `POST /api/admin/products`
-pub async fn create_product(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let body: NewProductBody<'_> = body::object(body::text(&call.body)?)?;
-    let price = price(body.price.get())?;
-    let mut request = NewProduct::new(body.name, price, body.stock);
-    request.key = call.key(KEY)?;
-    let product = state.engine.create_product(&request).await?;
-    let reply = Reply::json(&ProductView::of(&product.value)?)?.status(StatusCode::CREATED);
-    Ok(reply.replayed(product.replayed))
-}
-
-/// Parses a price, a JSON number or a string.
-fn price(json: &str) -> Result<Money, Rejection> {
-    if json.starts_with('"') {
-        let text: String = serde_json::from_str(json).map_err(|error| body::rejection(&error))?;
-        return Ok(text.parse()?);
-    }
-    Ok(json.parse()?)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AdjustBody {
-    delta: i64,
-    reason: String,
-    version: Option<u64>,
-}
-
-/// `POST /api/admin/products/{id}/adjust`
-pub async fn adjust_stock(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let id: ProductId = call.segment(0)?;
-    let body: AdjustBody = body::object(body::text(&call.body)?)?;
-    let mut request = StockAdjustment::new(id, body.delta, body.reason);
-    request.version = body.version;
-    request.key = call.key(KEY)?;
-    let product = state.engine.adjust_stock(&request).await?;
-    Ok(Reply::json(&ProductView::of(&product.value)?)?.replayed(product.replayed))
-}
 
 /// `POST /api/admin/sweep`
 pub async fn sweep(state: &ServerState) -> HandlerResult {
@@ -74,11 +18,15 @@ pub async fn audit(state: &ServerState) -> HandlerResult {
 }
 
 #[derive(Serialize)]
-struct EventView {
+struct EventView<'a> {
     cursor: u64,
     #[serde(rename = "type")]
     kind: EventKind,
-    product_id: ProductId,
+    /// Missing where the event is of no product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<ProductId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sku: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold_id: Option<HoldId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,26 +34,36 @@ struct EventView {
     qty: i64,
     version: u64,
     at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Metadata>,
 }
 
-impl EventView {
-    fn of(event: &Event) -> Self {
+impl<'a> EventView<'a> {
+    fn of(event: &'a Event) -> Self {
         Self {
             cursor: event.cursor,
             kind: event.kind,
-            product_id: event.product_id,
+            product_id: Some(event.product_id).filter(|id| id.0 > 0),
+            sku: event.sku.as_deref(),
             hold_id: event.hold_id,
             order_id: event.order_id,
             qty: event.quantity,
             version: event.version,
             at: event.at,
+            customer: event.customer.as_deref(),
+            reason: event.reason.as_deref(),
+            metadata: event.metadata.as_ref(),
         }
     }
 }
 
 #[derive(Serialize)]
-struct EventsView {
-    events: Vec<EventView>,
+struct EventsView<'a> {
+    events: Vec<EventView<'a>>,
     next: u64,
 }
 
@@ -116,4 +74,16 @@ pub async fn events(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     // Without new events, the next request repeats the cursor.
     let next = events.last().map_or(after, |event| event.cursor);
     Reply::json(&EventsView { events: events.iter().map(EventView::of).collect(), next })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EraseBody {
+    customer: String,
+}
+
+/// `POST /api/admin/customers/erase`
+pub async fn erase_customer(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+    let EraseBody { customer } = call.object()?;
+    Reply::json(&state.engine.erase_customer(customer).await?)
 }

@@ -14,8 +14,10 @@ use stockade::{HoldRequest, ProductId};
 use tokio::time::timeout;
 
 use super::shop::HoldView;
+use crate::admission::Admitted;
 use crate::app::App;
 use crate::body;
+use crate::caller::Caller;
 use crate::limits::Permit;
 use crate::problem::{Code, Rejection};
 use crate::request_id::RequestId;
@@ -38,20 +40,23 @@ const GATHER_MAX: usize = 128 << 10;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
-    product_id: ProductId,
+    product_id: Option<ProductId>,
+    sku: Option<String>,
     quantity: u32,
     /// In seconds.
     ttl: Option<u64>,
     customer: Option<String>,
+    #[serde(default)]
+    at_most: bool,
     idempotency_key: Option<String>,
 }
 
 /// The answer to a line whose hold was made.
 #[derive(Serialize)]
-struct HoldLine {
+struct HoldLine<'a> {
     status: u16,
     success: bool,
-    hold: HoldView,
+    hold: HoldView<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replayed: bool,
 }
@@ -69,6 +74,10 @@ pub struct HoldBatch {
     /// Bounds the time between two frames.
     idle_timeout: Duration,
     request_id: RequestId,
+    /// Who sends the lines, each of which counts as a request.
+    admitted: Admitted,
+    /// Whether the next line was counted: the first one with the batch.
+    is_counted: bool,
     _arriving: Permit,
 }
 
@@ -79,6 +88,7 @@ impl HoldBatch {
         body: Incoming,
         idle_timeout: Duration,
         request_id: RequestId,
+        admitted: Admitted,
         arriving: Permit,
     ) -> Self {
         let received = BytesMut::new();
@@ -91,6 +101,8 @@ impl HoldBatch {
             is_skipping,
             idle_timeout,
             request_id,
+            admitted,
+            is_counted: true,
             _arriving: arriving,
         }
     }
@@ -176,10 +188,18 @@ impl HoldBatch {
             // The line feed, which the last line may lack.
             self.received.advance(self.received.len().min(1));
             if !std::mem::take(&mut self.is_skipping) && !line.trim_ascii().is_empty() {
-                requests.push(parse(&line));
+                requests.push(self.count().and_then(|()| parse(&line, &self.admitted.caller)));
             }
         }
         requests
+    }
+
+    /// Counts a line as a request of its caller.
+    fn count(&mut self) -> Result<(), Rejection> {
+        if std::mem::take(&mut self.is_counted) {
+            return Ok(());
+        }
+        self.app.count(&self.admitted)
     }
 
     async fn answer(&self, lines: Vec<Result<HoldRequest, Rejection>>) -> Bytes {
@@ -196,8 +216,8 @@ impl HoldBatch {
                 None => results.next().unwrap_or_else(|| Err(Rejection::internal("no result"))),
             };
             match result {
-                Ok(hold) => {
-                    let (replayed, hold) = (hold.replayed, HoldView::made(&hold.value));
+                Ok(made) => {
+                    let (replayed, hold) = (made.replayed, HoldView::made(&made.value));
                     let line = HoldLine { status: 200, success: true, hold, replayed };
                     // Texts and numbers only: it cannot fail.
                     let _ = serde_json::to_writer(&mut answers, &line);
@@ -217,16 +237,18 @@ impl HoldBatch {
     }
 }
 
-fn parse(line: &[u8]) -> Result<HoldRequest, Rejection> {
+fn parse(line: &[u8], caller: &Caller) -> Result<HoldRequest, Rejection> {
     let line: Line = match serde_json::from_slice(line) {
         // Serde also fills a struct from an array.
         Ok(line_read) if line.trim_ascii_start().starts_with(b"{") => line_read,
         // Read again for the error that names the field.
         _ => body::object(body::text(line)?)?,
     };
-    let Line { product_id, quantity, ttl, customer, idempotency_key } = line;
-    let mut request = HoldRequest::new(product_id, quantity);
+    let Line { product_id, sku, quantity, ttl, customer, at_most, idempotency_key } = line;
+    let mut request = HoldRequest::new(body::product("", product_id, sku)?, quantity);
     request.ttl = ttl.map(Duration::from_secs);
-    (request.customer, request.key) = (customer, idempotency_key);
+    request.customer = customer;
+    request.at_most = at_most;
+    request.key = idempotency_key.map(|key| caller.idempotency_key(&key)).transpose()?;
     Ok(request)
 }

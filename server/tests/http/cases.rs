@@ -1,6 +1,9 @@
 //! The shared table of cases over HTTP: each case on its own server, all on one
 //! store.
 
+mod lists;
+mod products;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use stockade_testkit::cases::{Case, Face, Outcome, Table, play};
@@ -25,6 +28,13 @@ const STATUSES: &[(&str, u16)] = &[
     ("hold_expired", 422),
     ("hold_already_used", 409),
     ("version_mismatch", 412),
+    ("already_exists", 409),
+    ("not_on_sale", 409),
+    ("already_paid", 409),
+    ("order_cancelled", 409),
+    ("not_paid", 409),
+    ("refund_too_large", 409),
+    ("nothing_returned", 409),
     ("idempotency_mismatch", 422),
     ("unauthorized", 401),
     ("contention", 503),
@@ -72,26 +82,34 @@ impl Face for Server {
     fn call(&self, call: &str, args: Map<String, Value>) -> Outcome {
         let args = Args(args);
         match call {
-            "product" => product(&self.get(&format!("/api/products/{}", args.part("id")))),
-            "adjust_stock" => {
-                let path = format!("/api/admin/products/{}/adjust", args.part("product_id"));
-                let body = args.body(&["delta", "reason", "version"]);
-                product(&self.send("POST", &path, &args.headers(), &body))
+            "product" | "create_product" | "put_product" | "change_product" | "adjust_stock" => {
+                products::make(self, call, &args)
             }
+            "holds"
+            | "orders"
+            | "waiting_payments"
+            | "remove_waiting_payment"
+            | "erase_customer" => lists::make(self, call, &args),
             "create_hold" => {
                 let path =
                     format!("/api/holds/{}/{}", args.part("product_id"), args.part("quantity"));
                 within(
                     "hold",
-                    &self.send("POST", &path, &args.headers(), &args.body(&["ttl", "customer"])),
+                    &self.send(
+                        "POST",
+                        &path,
+                        &args.headers(),
+                        &args.body(&["ttl", "customer", "at_most"]),
+                    ),
                 )
             }
             "create_holds" => {
                 let body = args.body(&["items", "ttl", "customer"]);
                 let made = self.send("POST", "/api/holds", &args.headers(), &body);
                 outcome(&made, |made| {
-                    let body = made.json();
-                    json!({ "holds": body["holds"], "replayed": made.is_replayed() })
+                    let mut body = made.json();
+                    body["replayed"] = json!(made.is_replayed());
+                    body
                 })
             }
             "create_hold_batch" => {
@@ -111,12 +129,40 @@ impl Face for Server {
                 let path = format!("/api/holds/{}/extend", args.part("id"));
                 within("hold", &self.post_json(&path, &args.body(&["ttl", "token"])))
             }
+            "change_quantity" => {
+                let path = format!("/api/holds/{}/quantity", args.part("id"));
+                let body = args.body(&["quantity"]);
+                within("hold", &self.send("POST", &path, &args.headers(), &body))
+            }
+            "cart" => whole(&self.get(&format!("/api/carts/{}", args.part("id")))),
+            "release_cart" => {
+                let path = format!("/api/carts/{}", args.part("id"));
+                whole(&self.send("DELETE", &path, &args.headers(), ""))
+            }
+            "extend_cart" => {
+                let path = format!("/api/carts/{}/extend", args.part("id"));
+                whole(&self.post_json(&path, &args.body(&["ttl", "token"])))
+            }
+            "create_order" if args.0.contains_key("holds") => {
+                let body = args.body(&[&["holds"], TERMS].concat());
+                order(&self.send("POST", "/api/orders", &args.headers(), &body))
+            }
             "create_order" => {
                 let (hold, product) = (args.part("hold_id"), args.part("product_id"));
                 let path = format!("/api/orders/{hold}/{product}");
-                within("order", &self.send("POST", &path, &args.headers(), ""))
+                order(&self.send("POST", &path, &args.headers(), &args.body(TERMS)))
             }
-            "order" => within("order", &self.get(&format!("/api/orders/{}", args.part("id")))),
+            "order" => order(&self.get(&format!("/api/orders/{}", args.part("id")))),
+            "extend_order" => order_action(self, "extend", &args, &["ttl"]),
+            "cancel_order" => order_action(self, "cancel", &args, &["reason"]),
+            "refund_order" => {
+                let fields = ["lines", "amount", "restock", "owed", "reason"];
+                order_action(self, "refund", &args, &fields)
+            }
+            "restock_order" => order_action(self, "restock", &args, &["lines"]),
+            "set_payment_reference" => {
+                order_action(self, "payment-reference", &args, &["provider", "reference"])
+            }
             "record_payment" => payment(self, args),
             "sweep" => outcome(&self.post("/api/admin/sweep"), Answer::json),
             "events" => Outcome::success(json!({ "types": types(self, &args.0["product_id"]) })),
@@ -172,10 +218,18 @@ fn outcome(answer: &Answer, fields: impl FnOnce(&Answer) -> Value) -> Outcome {
     let (_, status) = row.unwrap_or_else(|| panic!("not the contract's: {}", answer.body));
     answer.expect_problem(*status, &code);
     problem["replayed"] = json!(answer.is_replayed());
+    for (name, there) in
+        [("product_id", "id"), ("moment", "on_sale_from"), ("moment", "on_sale_until")]
+    {
+        if let Some(value) = problem.get(there).cloned() {
+            problem[name] = value;
+        }
+    }
     Outcome::error(&code, problem)
 }
 
-fn product(answer: &Answer) -> Outcome {
+/// A body without an envelope.
+fn whole(answer: &Answer) -> Outcome {
     outcome(answer, Answer::json)
 }
 
@@ -187,6 +241,34 @@ fn within(name: &str, answer: &Answer) -> Outcome {
         fields["replayed"] = json!(answer.is_replayed());
         fields
     })
+}
+
+/// What a request for an order may have besides its holds.
+const TERMS: &[&str] = &["amount", "currency", "reference", "payment_ttl"];
+
+/// Sends what changes an order.
+fn order_action(server: &Server, action: &str, args: &Args, fields: &[&str]) -> Outcome {
+    let path = format!("/api/orders/{}/{action}", args.part("id"));
+    order(&server.send("POST", &path, &args.headers(), &args.body(fields)))
+}
+
+/// An order inside its envelope, its amounts as text.
+fn order(answer: &Answer) -> Outcome {
+    let mut outcome = within("order", answer);
+    if outcome.code.is_none() {
+        amounts_as_texts(&mut outcome.fields);
+    }
+    outcome
+}
+
+fn amounts_as_texts(order: &mut Value) {
+    ["amount", "refunded_amount"].iter().for_each(|name| as_text(&mut order[name]));
+    order["lines"].as_array_mut().unwrap().iter_mut().for_each(|line| as_text(&mut line["price"]));
+}
+
+fn as_text(amount: &mut Value) {
+    assert!(amount.is_number(), "{amount} must be a number");
+    *amount = json!(amount.to_string());
 }
 
 /// Returns a batch's requests as JSON Lines.

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::server::{Server, program, write};
 
-fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
+pub fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = program()
         .args(arguments)
         .envs(variables.iter().copied())
@@ -117,7 +117,7 @@ fn unknown_variables_are_rejected_by_name() {
     let folder = TempDir::new().unwrap();
     for (name, meant) in [
         ("STOCKADE_REQUIRE_HOLD_TOKN", "STOCKADE_REQUIRE_HOLD_TOKEN"),
-        ("STOCKADE_API_KEYS", "STOCKADE_API_KEY"),
+        ("STOCKADE_APY_KEY", "STOCKADE_API_KEY"),
         ("STOCKADE_WEBHOOK_SECRETS_FILE", "STOCKADE_WEBHOOK_SECRET_FILE"),
     ] {
         let (code, _, said) = run(folder.path(), &[(name, "open-sesame")], &["seed"]);
@@ -181,7 +181,16 @@ fn every_setting_can_be_read_from_a_file_named_by_the_environment() {
 fn only_serve_seed_and_migrate_create_a_store() {
     let folder = TempDir::new().unwrap();
     let store = "--store=sqlite:typo.db";
-    for command in [&["audit"][..], &["sweep"], &["hold", "list"], &["migrate", "--check"]] {
+    for command in [
+        &["audit"][..],
+        &["sweep"],
+        &["hold", "list"],
+        &["order", "list"],
+        &["product", "list"],
+        &["payment", "waiting"],
+        &["customer", "erase", "ada"],
+        &["migrate", "--check"],
+    ] {
         let arguments: Vec<_> = command.iter().copied().chain([store]).collect();
         let (code, _, said) = run(folder.path(), &[], &arguments);
         assert!(code == 3 && said.contains("typo.db"), "{command:?} ended with {code}: {said}");

@@ -21,14 +21,14 @@ const HOLD: &str = r#"{"id":<n>,"qty":2,"expires_at":"<second>","product_id":1,"
 /// Tokens are returned only when the hold or order is created.
 const HOLD_LATER: &str =
     r#"{"id":<n>,"qty":2,"expires_at":"<second>","product_id":1,"status":"active"}"#;
-const ORDER_LATER: &str = r#"{"status":"pending_payment","hold_id":<n>,"updated_at":"<microsecond>","created_at":"<microsecond>","id":<n>,"product_id":1,"qty":2,"payment_disposition":"none"}"#;
-const ORDER: &str = r#"{"status":"pending_payment","hold_id":<n>,"updated_at":"<microsecond>","created_at":"<microsecond>","id":<n>,"product_id":1,"qty":2,"payment_token":"pt_<n>_<secret>","payment_disposition":"none"}"#;
+const ORDER_LATER: &str = r#"{"status":"pending_payment","hold_id":<n>,"updated_at":"<microsecond>","created_at":"<microsecond>","id":<n>,"product_id":1,"qty":2,"payment_disposition":"none","lines":[{"line":1,"hold_id":<n>,"product_id":1,"qty":2,"price":200,"refunded":0,"returned":0}],"amount":400,"currency":"EUR","refunded_amount":0,"pay_until":"<microsecond>"}"#;
+const ORDER: &str = r#"{"status":"pending_payment","hold_id":<n>,"updated_at":"<microsecond>","created_at":"<microsecond>","id":<n>,"product_id":1,"qty":2,"payment_token":"pt_<n>_<secret>","payment_disposition":"none","lines":[{"line":1,"hold_id":<n>,"product_id":1,"qty":2,"price":200,"refunded":0,"returned":0}],"amount":400,"currency":"EUR","refunded_amount":0,"pay_until":"<microsecond>"}"#;
 
 fn contract_responses_match(backend: Backend) {
     let server = Server::start(backend, &[]);
     server.get("/api/products/1").expect(
         200,
-        r#"{"id":1,"price":200,"stock":4,"name":"Concert ticket","held":0,"pending":0,"sold":0,"version":<n>}"#,
+        r#"{"id":1,"price":200,"stock":4,"name":"Concert ticket","held":0,"pending":0,"sold":0,"returned":0,"version":<n>,"currency":"EUR","in_stock":4,"safety_stock":0,"archived":false}"#,
     );
     let held = server.post("/api/holds/1/2");
     held.expect(
@@ -58,7 +58,7 @@ fn each_answer_beyond(backend: Backend) {
     let server = Server::start(backend, &[]);
     let price =
         server.post_json("/api/admin/products", r#"{"name":"Mug","price":19.99,"stock":7}"#);
-    let mug = r#"{"id":2,"price":19.99,"stock":7,"name":"Mug","held":0,"pending":0,"sold":0,"version":<n>}"#;
+    let mug = r#"{"id":2,"price":19.99,"stock":7,"name":"Mug","held":0,"pending":0,"sold":0,"returned":0,"version":<n>,"currency":"EUR","in_stock":7,"safety_stock":0,"archived":false}"#;
     price.expect(201, mug);
     server.get("/api/products/2").expect(200, mug);
 
@@ -86,6 +86,7 @@ fn each_answer_beyond(backend: Backend) {
         .expect(200, &format!(r#"{{"message":"hold released","success":true,"hold":{released}}}"#));
 
     let line = HOLD.replace(r#""qty":2"#, r#""qty":1"#);
+    let line = line.replace(r#""token""#, r#""cart_id":<n>,"token""#);
     let other = line.replace(r#""product_id":1"#, r#""product_id":2"#);
     server
         .post_json(
@@ -95,7 +96,7 @@ fn each_answer_beyond(backend: Backend) {
         .expect(
             200,
             &format!(
-                r#"{{"message":"Holded Successfully","success":true,"holds":[{line},{other}]}}"#
+                r#"{{"message":"Holded Successfully","success":true,"cart_id":<n>,"holds":[{line},{other}],"token":"<secret>"}}"#
             ),
         );
     server.expect_health();
@@ -278,7 +279,7 @@ fn products_are_paginated(backend: Backend) {
     assert!(first.body.ends_with(r#"],"next":2}"#), "{}", first.body);
     server.get("/api/products?after=2&limit=2").expect(
         200,
-        r#"{"items":[{"id":3,"price":0.5,"stock":0,"name":"three","held":0,"pending":0,"sold":0,"version":<n>}],"next":null}"#,
+        r#"{"items":[{"id":3,"price":0.5,"stock":0,"name":"three","held":0,"pending":0,"sold":0,"returned":0,"version":<n>,"currency":"EUR","in_stock":0,"safety_stock":0,"archived":false}],"next":null}"#,
     );
     server
         .get("/api/products?after=99999999999999999999")

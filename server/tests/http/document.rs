@@ -9,6 +9,9 @@ use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
+use crate::callers;
+use crate::operators;
+use crate::providers;
 use crate::server::Server;
 
 const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
@@ -86,8 +89,9 @@ impl Document {
             }
         }
         let given = answer.header("content-type").unwrap();
-        let (kind, media) = response["content"].as_object().unwrap().iter().next().unwrap();
-        assert_eq!(given.split(';').next().unwrap(), kind, "{what}");
+        let kind = given.split(';').next().unwrap();
+        let media = &response["content"][kind];
+        assert!(media.is_object(), "{what} is of the type {kind}");
         if let Some(schema) = media.get("x-item-schema") {
             let schema = closed(schema);
             for line in answer.body.lines() {
@@ -160,8 +164,11 @@ pub fn check(method: &str, path: &str, body: &str, answer: &Answer) {
             document.expect(&document.closed, &problem, &answer.json(), &what);
         }
     }
-    let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-    if answer.status < 300 && !schema.is_null() && !body.is_empty() {
+    let content = &operation["requestBody"]["content"];
+    let schema = &content["application/json"]["schema"];
+    let takes_forms = content["application/x-www-form-urlencoded"].is_object();
+    let is_form = takes_forms && !body.starts_with('{');
+    if answer.status < 300 && !schema.is_null() && !body.is_empty() && !is_form {
         let body: Value = serde_json::from_str(body).unwrap();
         document.expect(&document.whole, schema, &body, &format!("the body of {what}"));
     }
@@ -211,35 +218,112 @@ fn document_examples_match_real_responses() {
 }
 
 /// The operations with a body, each with a valid path.
-const WITH_BODY: &[(&str, &str)] = &[
+pub const WITH_BODY: &[(&str, &str)] = &[
     ("post /api/holds", "/api/holds"),
     ("post /api/holds/{product_id}/{quantity}", "/api/holds/1/1"),
     ("post /api/holds/{id}/extend", "/api/holds/1/extend"),
+    ("post /api/holds/{id}/quantity", "/api/holds/1/quantity"),
+    ("post /api/carts/{id}/extend", "/api/carts/1/extend"),
+    ("post /api/orders", "/api/orders"),
+    ("post /api/orders/{hold_id}/{product_id}", "/api/orders/1/1"),
+    ("post /api/orders/{id}/extend", "/api/orders/1/extend"),
+    ("post /api/orders/{id}/cancel", "/api/orders/1/cancel"),
+    ("post /api/orders/{id}/refund", "/api/orders/1/refund"),
+    ("post /api/orders/{id}/restock", "/api/orders/1/restock"),
+    ("post /api/orders/{id}/payment-reference", "/api/orders/1/payment-reference"),
     ("post /api/payments/webhook", "/api/payments/webhook"),
+    ("post /api/payments/webhook/{provider}", "/api/payments/webhook/adyen"),
     ("post /api/admin/products", "/api/admin/products"),
+    ("put /api/admin/products/{id}", "/api/admin/products/1"),
+    ("patch /api/admin/products/{id}", "/api/admin/products/1"),
     ("post /api/admin/products/{id}/adjust", "/api/admin/products/1/adjust"),
+    ("post /api/admin/customers/erase", "/api/admin/customers/erase"),
     ("post /engine/v1", "/engine/v1"),
 ];
+
+/// Returns the method of an operation of [`WITH_BODY`].
+pub fn method_of(name: &str) -> String {
+    name.split(' ').next().unwrap().to_uppercase()
+}
+
+/// Provokes the responses of what makes and changes orders, with a hold that an order
+/// used and one that was released.
+fn order_responses(server: &Server, used: u64, released: u64) {
+    let post = |path: &str, body: &str| server.post_json(path, body);
+    let of = |hold: u64, token: &str| {
+        post("/api/orders", &format!(r#"{{"holds":[{{"id":{hold}{token}}}]}}"#))
+    };
+    of(used, "").expect_problem(409, "hold_already_used");
+    of(released, "").expect_problem(422, "hold_expired");
+    of(77, "").expect_problem(404, "not_found");
+    let zeros = r#","token":"00000000000000000000000000000000""#;
+    of(used, zeros).expect_problem(401, "unauthorized");
+    let order = of(server.hold(1), "").number("id");
+    let act = |action: &str, body: &str| post(&format!("/api/orders/{order}/{action}"), body);
+    act("refund", "").expect_problem(409, "not_paid");
+    act("restock", "").expect_problem(409, "nothing_returned");
+    assert_eq!(act("extend", r#"{"ttl":60}"#).status, 200);
+    let reference = |of: u64| {
+        let body = r#"{"provider":"stripe","reference":"pi_1"}"#;
+        post(&format!("/api/orders/{of}/payment-reference"), body)
+    };
+    assert_eq!(reference(order).status, 200);
+    server.webhook(&format!(r#"{{"status":"paid","order_id":{order}}}"#));
+    act("extend", "").expect_problem(409, "already_paid");
+    act("cancel", "").expect_problem(409, "already_paid");
+    assert_eq!(act("refund", r#"{"reason":"torn"}"#).status, 200);
+    assert_eq!(act("restock", "").status, 200);
+    let other = server.order(1);
+    reference(other).expect_problem(409, "already_exists");
+    assert_eq!(post(&format!("/api/orders/{other}/cancel"), r#"{"reason":"x"}"#).status, 200);
+    for action in ["extend", "cancel", "refund", "restock", "payment-reference"] {
+        let body = if action == "payment-reference" {
+            r#"{"provider":"stripe","reference":"pi_2"}"#
+        } else {
+            ""
+        };
+        post(&format!("/api/orders/77/{action}"), body).expect_problem(404, "not_found");
+        post(&format!("/api/orders/x/{action}"), body).expect_problem(422, "invalid_argument");
+    }
+}
 
 /// Every operation with every status that a client can provoke.
 #[test]
 fn every_documented_response_is_reachable() {
-    let server = Server::sqlite(&["--max-per-hold=1000"]);
+    let server =
+        Server::sqlite(&["--max-per-hold=1000", "--razorpay-secret=hush", "--adyen-secret=00"]);
     let order = server.order(1);
+    providers::every_answer(&server);
     server.get(&format!("/api/orders/{order}"));
     server.webhook(&format!(r#"{{"status":"paid","order_id":{order}}}"#));
     server.webhook(&format!(r#"{{"status":"paid","order_id":{}}}"#, order + 1));
     let used = order;
     let hold = server.hold(1);
     server.get(&format!("/api/holds/{hold}"));
+    let cart = r#"{"items":[{"product_id":1,"quantity":1}]}"#;
+    let cart = server.post_json("/api/holds", cart).number("cart_id");
     let wrong = [("hold-token", "00000000000000000000000000000000")];
     for (method, path) in [
         ("DELETE", format!("/api/holds/{hold}")),
         ("POST", format!("/api/holds/{hold}/extend")),
         ("POST", format!("/api/orders/{hold}/1")),
+        ("DELETE", format!("/api/carts/{cart}")),
+        ("POST", format!("/api/carts/{cart}/extend")),
     ] {
         server.send(method, &path, &wrong, "").expect_problem(401, "unauthorized");
     }
+    let quantity = format!("/api/holds/{hold}/quantity");
+    server.send("POST", &quantity, &wrong, r#"{"quantity":1}"#).expect_problem(401, "unauthorized");
+    server.post_json(&quantity, r#"{"quantity":2}"#);
+    server.post_json(&quantity, r#"{"quantity":99}"#).expect_problem(409, "insufficient_stock");
+    server.post_json(&quantity, r#"{"quantity":0}"#).expect_problem(422, "invalid_argument");
+    let cart_path = format!("/api/carts/{cart}");
+    server.get(&cart_path);
+    server.post(&format!("{cart_path}/extend"));
+    let first = server.get(&cart_path).number("id");
+    server.post(&format!("/api/orders/{first}/1"));
+    server.post(&format!("{cart_path}/extend")).expect_problem(409, "hold_already_used");
+    server.delete(&cart_path);
     server.post(&format!("/api/holds/{hold}/extend"));
     server.delete(&format!("/api/holds/{hold}"));
     for (method, path, body) in [
@@ -256,6 +340,13 @@ fn every_documented_response_is_reachable() {
         ("DELETE", "/api/holds/77", ""),
         ("DELETE", "/api/holds/x", ""),
         ("POST", "/api/holds/77/extend", ""),
+        ("POST", "/api/holds/77/quantity", r#"{"quantity":1}"#),
+        ("GET", "/api/carts/77", ""),
+        ("GET", "/api/carts/x", ""),
+        ("DELETE", "/api/carts/77", ""),
+        ("DELETE", "/api/carts/x", ""),
+        ("POST", "/api/carts/77/extend", ""),
+        ("POST", "/api/carts/77/extend?ttl=0", ""),
         ("POST", "/api/orders/77/1", ""),
         ("GET", "/api/orders/77", ""),
         ("GET", "/api/orders/x", ""),
@@ -286,6 +377,8 @@ fn every_documented_response_is_reachable() {
     let used = server.get(&format!("/api/orders/{used}")).number("hold_id");
     server.post(&format!("/api/orders/{used}/1"));
     server.post(&format!("/api/orders/{hold}/1"));
+    order_responses(&server, used, hold);
+    operators::every_answer(&server);
     server.delete(&format!("/api/holds/{used}"));
     server.post(&format!("/api/holds/{used}/extend"));
     server.post(&format!("/api/holds/{hold}/extend"));
@@ -293,6 +386,11 @@ fn every_documented_response_is_reachable() {
     let locked = Server::sqlite_locked(&["--webhook-secret=hush", "--api-key=sesame"]);
     for (method, path) in [
         ("POST", "/api/payments/webhook"),
+        ("POST", "/api/orders/1/extend"),
+        ("POST", "/api/orders/1/cancel"),
+        ("POST", "/api/orders/1/refund"),
+        ("POST", "/api/orders/1/restock"),
+        ("POST", "/api/orders/1/payment-reference"),
         ("POST", "/api/admin/products"),
         ("POST", "/api/admin/products/1/adjust"),
         ("POST", "/api/admin/sweep"),
@@ -304,13 +402,15 @@ fn every_documented_response_is_reachable() {
     }
     let key = [("authorization", "Bearer sesame")];
     locked.send("POST", "/engine/v1", &key, r#"{"request":{"ping":{}}}"#);
+    meet_what_callers_can_provoke();
     let long = " ".repeat((1 << 20) + 1);
-    for (_, path) in WITH_BODY {
+    for (name, path) in WITH_BODY {
+        let method = method_of(name);
         let (of, headers): (_, &[_]) =
             if path.starts_with("/engine") { (&locked, &key) } else { (&server, &[]) };
-        of.send("POST", path, headers, &long).expect_problem(413, "payload_too_large");
+        of.send(&method, path, headers, &long).expect_problem(413, "payload_too_large");
         if !path.starts_with("/engine") {
-            of.send("POST", path, headers, "{").expect_problem(400, "malformed_request");
+            of.send(&method, path, headers, "{").expect_problem(400, "malformed_request");
         }
     }
     let met = DOCUMENT.met.lock().unwrap();
@@ -328,6 +428,27 @@ fn every_documented_response_is_reachable() {
                     "{name} never answered {status}"
                 );
             }
+        }
+    }
+}
+
+/// Sends every request with a wrong key, one of too small a scope, and too often.
+fn meet_what_callers_can_provoke() {
+    let keyed = callers::with_keys(&[]);
+    let limited = Server::sqlite_locked(&["--api-key=sesame", "--rate-limit-address=1/m"]);
+    limited.get("/api/products");
+    let others = [
+        ("POST", "/api/payments/webhook"),
+        ("GET", "/openapi.json"),
+        ("POST", "/engine/v1"),
+        ("POST", "/api/payments/webhook/stripe"),
+    ];
+    let all = callers::REQUESTS.iter().map(|(method, path, _)| (*method, *path)).chain(others);
+    for (method, path) in all {
+        callers::send(&limited, "guess", method, path, &[], "{}")
+            .expect_problem(429, "rate_limited");
+        for name in ["guess", "feed"] {
+            callers::send(&keyed, name, method, path, &[], "{}");
         }
     }
 }

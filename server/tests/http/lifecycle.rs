@@ -34,7 +34,7 @@ fn server_without_flags_is_seeded_and_ready() {
     assert!(server.folder().join("shop.db").exists());
     server.get("/api/products/1").expect(
         200,
-        r#"{"id":1,"price":200,"stock":4,"name":"<text>","held":0,"pending":0,"sold":0,"version":<n>}"#,
+        r#"{"id":1,"price":200,"stock":4,"name":"<text>","held":0,"pending":0,"sold":0,"returned":0,"version":<n>,"currency":"EUR","in_stock":4,"safety_stock":0,"archived":false}"#,
     );
     assert!(server.get("/api/products").body.contains(r#""price":19.99,"#));
     server.get("/readyz").expect(200, r#"{"status":"ready"}"#);

@@ -11,9 +11,12 @@
 )]
 
 mod answer;
+mod callers;
 mod cases;
 mod cli;
+mod cli_products;
 mod contract;
+mod cors;
 mod document;
 mod floods;
 mod frames;
@@ -22,10 +25,15 @@ mod holds;
 mod idempotency;
 mod lifecycle;
 mod limits;
+mod lists;
 mod malformed;
 mod observed;
 mod operators;
+mod orders;
 mod outage;
+mod products;
+mod providers;
+mod rates;
 mod raw;
 mod security;
 mod server;

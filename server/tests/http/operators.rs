@@ -65,7 +65,7 @@ fn receiving_and_writing_off(backend: Backend) {
     server.hold(1);
     adjust(r#"{"delta":7,"reason":"delivery"}"#).expect(
         200,
-        r#"{"id":1,"price":200,"stock":10,"name":"Concert ticket","held":1,"pending":0,"sold":0,"version":<n>}"#,
+        r#"{"id":1,"price":200,"stock":10,"name":"Concert ticket","held":1,"pending":0,"sold":0,"returned":0,"version":<n>,"currency":"EUR","in_stock":10,"safety_stock":0,"archived":false}"#,
     );
     assert_eq!(adjust(r#"{"delta":-4,"reason":"broken"}"#).number("stock"), 6);
     adjust(r#"{"delta":-7,"reason":"broken"}"#)
@@ -138,4 +138,52 @@ fn events_in_order(backend: Backend) {
     ] {
         server.get(&format!("/api/admin/events?{bad}")).expect_problem(422, "invalid_argument");
     }
+}
+
+/// Provokes the responses of what operators do with products, lists, waiting payments
+/// and customers.
+pub fn every_answer(server: &Server) {
+    let put = |product: &str, version: &str, body: &str| {
+        let headers = [("if-match", version)];
+        let headers = if version.is_empty() { &[][..] } else { &headers };
+        server.send("PUT", &format!("/api/admin/products/{product}"), headers, body)
+    };
+    let lamp = r#"{"name":"Lamp","price":1}"#;
+    assert_eq!(put("sku:LAMP%2F1", "", lamp).status, 201);
+    let made = put("sku:LAMP%2F1", "", r#"{"name":"Lamp","price":"1","stock":2}"#);
+    assert_eq!((made.status, made.field("sku")), (200, "LAMP/1"));
+    let id = made.number("id").to_string();
+    put("1", "", r#"{"name":"Mug","price":1,"sku":"LAMP/1"}"#)
+        .expect_problem(409, "already_exists");
+    put(&id, "\"99\"", lamp).expect_problem(412, "version_mismatch");
+    put("x", "", lamp).expect_problem(422, "invalid_argument");
+    let new = r#"{"name":"Mug","price":1,"stock":1,"sku":"LAMP/1"}"#;
+    server.post_json("/api/admin/products", new).expect_problem(409, "already_exists");
+    let path = format!("/api/admin/products/{id}");
+    let old = [("if-match", "\"99\"")];
+    for (method, body) in [("PATCH", "{}"), ("DELETE", "")] {
+        assert_eq!(server.send(method, &path, &[], body).status, 200);
+        server.send(method, &path, &old, body).expect_problem(412, "version_mismatch");
+        let unknown = "/api/admin/products/77";
+        server.send(method, unknown, &[], body).expect_problem(404, "not_found");
+        let bad = "/api/admin/products/x";
+        server.send(method, bad, &[], body).expect_problem(422, "invalid_argument");
+    }
+    let taken = server.send("PATCH", "/api/admin/products/1", &[], r#"{"sku":"LAMP/1"}"#);
+    taken.expect_problem(409, "already_exists");
+    server.post(&format!("/api/holds/{id}/1")).expect_problem(409, "not_on_sale");
+    for list in ["holds", "orders", "payments/waiting"] {
+        assert_eq!(server.get(&format!("/api/admin/{list}")).status, 200);
+        let bad = server.get(&format!("/api/admin/{list}?colour=red"));
+        bad.expect_problem(422, "invalid_argument");
+    }
+    let early = r#"{"status":"paid","order_id":7777,"idempotency_key":"early/1"}"#;
+    assert_eq!(server.webhook(early).status, 202);
+    let waiting = "/api/admin/payments/waiting/early%2F1";
+    assert_eq!(server.delete(waiting).status, 200);
+    server.delete(waiting).expect_problem(404, "not_found");
+    server.delete("/api/admin/payments/waiting/%ff").expect_problem(422, "invalid_argument");
+    let erase = |body: &str| server.post_json("/api/admin/customers/erase", body);
+    assert_eq!(erase(r#"{"customer":"ada"}"#).status, 200);
+    erase(r#"{"customer":""}"#).expect_problem(422, "invalid_argument");
 }

@@ -64,10 +64,7 @@ pub struct Server {
 impl Server {
     /// Starts a server on a fresh store.
     pub fn start(backend: Backend, flags: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
-        let mut all = backend.flags(folder.path());
-        all.extend(flags.iter().map(ToString::to_string));
-        let server = Self::with_flags(folder, &all);
+        let server = Self::locked(backend, flags);
         server.stock_up();
         server
     }
@@ -93,8 +90,13 @@ impl Server {
     /// Starts a server on an empty SQLite store to which only the key's owner
     /// can add products.
     pub fn sqlite_locked(flags: &[&str]) -> Self {
+        Self::locked(Backend::Sqlite, flags)
+    }
+
+    /// The same on any backend.
+    pub fn locked(backend: Backend, flags: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut all = Backend::Sqlite.flags(folder.path());
+        let mut all = backend.flags(folder.path());
         all.extend(flags.iter().map(ToString::to_string));
         Self::with_flags(folder, &all)
     }
@@ -170,7 +172,7 @@ impl Server {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = if matches!(method, "POST" | "PUT") {
+        let response = if matches!(method, "POST" | "PUT" | "PATCH") {
             self.agent.run(request.body(sent.to_owned()).unwrap())
         } else {
             self.agent.run(request.body(()).unwrap())

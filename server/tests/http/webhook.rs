@@ -10,7 +10,8 @@ on_every_backend! {
     success_and_failure_of_a_pending_order
     every_status_synonym_is_accepted
     a_repeated_event_is_applied_once
-    a_key_reused_with_another_body_is_rejected
+    a_key_reused_for_another_event_is_rejected
+    an_amount_is_compared_exactly_as_a_number_or_a_text
     an_event_without_a_key_gets_a_derived_one
     a_final_order_and_the_same_outcome
     failure_after_paid
@@ -104,16 +105,46 @@ fn a_repeated_event_is_applied_once(backend: Backend) {
     server.expect_health();
 }
 
-fn a_key_reused_with_another_body_is_rejected(backend: Backend) {
+fn a_key_reused_for_another_event_is_rejected(backend: Backend) {
     let server = Server::start(backend, &[]);
     let order = server.order(1);
     event(&server, order, "success", "k").expect(200, OK);
     event(&server, order, "failed", "k").expect_problem(422, "idempotency_mismatch");
-    let body =
-        format!(r#"{{"order_id":{order},"status":"success","idempotency_key":"k","amount":1}}"#);
-    server.webhook(&body).expect_problem(422, "idempotency_mismatch");
+    let other = server.order(1);
+    event(&server, other, "success", "k").expect_problem(422, "idempotency_mismatch");
+    let with = |field: &str| {
+        server.webhook(&format!(
+            r#"{{"order_id":{order},"status":"paid",{field},"idempotency_key":"k"}}"#
+        ))
+    };
+    with(r#""amount":200"#).expect_problem(422, "idempotency_mismatch");
+    // What the provider says besides is no part of the event.
+    with(r#""attempt":2"#).expect(200, REPEATED);
+    expect_order(&server, other, "pending_payment", "none");
     expect_order(&server, order, "paid", "none");
-    server.expect_units([3, 0, 0, 1]);
+    server.expect_units([2, 0, 1, 1]);
+}
+
+fn an_amount_is_compared_exactly_as_a_number_or_a_text(backend: Backend) {
+    let server = Server::start(backend, &[]);
+    let order = server.order(2);
+    let paid = |amount: &str, key: &str| {
+        server.webhook(&format!(
+            r#"{{"order_id":{order},"status":"paid","amount":{amount},"idempotency_key":"{key}"}}"#
+        ))
+    };
+    paid("399.9999", "a").expect(200, RECORDED);
+    paid(r#""399.99""#, "b").expect(200, RECORDED);
+    expect_order(&server, order, "pending_payment", "amount_mismatch");
+    assert_eq!(told(&server, "payment.amount_mismatch"), 2);
+    for bad in ["-1", "4e2", "true", r#""400,00""#, "400.00001"] {
+        paid(bad, "c").expect_problem(422, "invalid_argument");
+    }
+    paid("400.00", "d").expect(200, APPLIED);
+    paid(r#""400""#, "d").expect(200, REPEATED);
+    expect_order(&server, order, "paid", "none");
+    server.expect_units([2, 0, 0, 2]);
+    server.expect_health();
 }
 
 fn an_event_without_a_key_gets_a_derived_one(backend: Backend) {

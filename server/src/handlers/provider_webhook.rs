@@ -1,0 +1,222 @@
+//! `POST /api/payments/webhook/{provider}`.
+
+use serde::Serialize;
+use stockade::{
+    Currency, ErrorKind, Money, Order, OrderId, Outcome, PaymentDisposition, PaymentEvent,
+    PaymentStatus, PaymentToken, RefundRequest,
+};
+
+use crate::call::Call;
+use crate::problem::{Code, Rejection};
+use crate::providers::{Delivery, Meaning, OrderName, Provider, ProviderEvent};
+use crate::reply::{HandlerResult, Reply};
+use crate::state::ServerState;
+
+/// The answer to a delivery that was accepted.
+#[derive(Serialize)]
+struct Accepted {
+    message: &'static str,
+    success: bool,
+    /// The most that one of the delivery's events did.
+    result: &'static str,
+}
+
+/// What an event did, from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Effect {
+    Ignored,
+    Repeated,
+    Recorded,
+    Waiting,
+    Applied,
+}
+
+impl Effect {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ignored => "ignored",
+            Self::Repeated => "repeated",
+            Self::Recorded => "recorded",
+            Self::Waiting => "waiting",
+            Self::Applied => "applied",
+        }
+    }
+}
+
+/// Verifies a provider's delivery and applies each of its events.
+pub async fn provider_webhook(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+    let name = call.segments.get("provider").unwrap_or_default();
+    let provider = Provider::parse(name).ok_or_else(unknown_provider)?;
+    let delivery = Delivery { headers: call.headers, query: call.query, body: &call.body };
+    let events = state.providers.receive(provider, &delivery).await?;
+    let (mut effect, mut rejected) = (Effect::Ignored, None);
+    if events.is_empty() {
+        state.metrics.provider_event(provider.as_str(), Meaning::Ignored.as_str());
+    }
+    for event in &events {
+        state.metrics.provider_event(provider.as_str(), event.meaning.as_str());
+        // One that is rejected does not keep the others from their orders; the provider
+        // sends all of them again.
+        match apply(state, provider, event).await {
+            Ok(done) => effect = effect.max(done),
+            Err(rejection) => rejected = rejected.or(Some(rejection)),
+        }
+    }
+    match rejected {
+        Some(rejection) => Err(rejection),
+        None => accepted(provider, effect),
+    }
+}
+
+/// Passes an event to the engine.
+async fn apply(
+    state: &ServerState,
+    provider: Provider,
+    event: &ProviderEvent,
+) -> Result<Effect, Rejection> {
+    let outcome = match event.meaning {
+        Meaning::Success => Outcome::Success,
+        Meaning::AttemptFailed => Outcome::Failure,
+        Meaning::Failed => Outcome::Cancelled,
+        Meaning::Neutral => Outcome::Neutral,
+        Meaning::Refund { is_full } => return refund(state, provider, event, is_full).await,
+        Meaning::Dispute | Meaning::Ignored => return Ok(Effect::Ignored),
+    };
+    let Some(ReportedOrder { id, token, .. }) = find_order(state, provider, event).await? else {
+        return Ok(Effect::Ignored);
+    };
+    let Some(mut payment) = PaymentEvent::for_either(Some(id), token, outcome) else {
+        return Ok(Effect::Ignored);
+    };
+    payment.key = Some(event.key.clone());
+    payment.payment_reference = payment_name(provider, event);
+    if outcome == Outcome::Success {
+        (payment.amount, payment.currency) = money(event)?;
+    }
+    let receipt = state.engine.record_payment(&payment).await?;
+    Ok(match receipt.value.status {
+        _ if receipt.replayed => Effect::Repeated,
+        PaymentStatus::Applied => Effect::Applied,
+        PaymentStatus::Waiting => Effect::Waiting,
+        _ => Effect::Recorded,
+    })
+}
+
+/// The order of an event.
+struct ReportedOrder {
+    id: OrderId,
+    token: Option<PaymentToken>,
+    /// The order itself, if it had to be read to find it.
+    order: Option<Order>,
+}
+
+impl From<Order> for ReportedOrder {
+    fn from(order: Order) -> Self {
+        Self { id: order.id, token: None, order: Some(order) }
+    }
+}
+
+/// Finds the order of an event: by our token or id in its metadata, else by the
+/// provider's name of the payment, else by the shop's number. An order that only a
+/// name tells and that is not there may be another shop's: its event is ignored.
+async fn find_order(
+    state: &ServerState,
+    provider: Provider,
+    event: &ProviderEvent,
+) -> Result<Option<ReportedOrder>, Rejection> {
+    let OrderName { payment_token, order_id, payment_reference, reference } = &event.order;
+    let token = payment_token.as_deref().map(str::parse::<PaymentToken>).transpose()?;
+    let id = order_id.map(OrderId).or(token.map(|token| token.order_id()));
+    if let Some(id) = id {
+        return Ok(Some(ReportedOrder { id, token, order: None }));
+    }
+    if let Some(name) = payment_reference {
+        let provider = provider.as_str().to_owned();
+        let found = state.engine.order_by_payment(provider, name.clone()).await;
+        if let Some(order) = there(found)? {
+            return Ok(Some(order.into()));
+        }
+    }
+    let Some(reference) = reference else { return Ok(None) };
+    let found = there(state.engine.order_by_reference(reference.clone()).await)?;
+    Ok(found.map(ReportedOrder::from))
+}
+
+/// Turns "not found" into none.
+fn there(found: stockade::Result<Order>) -> Result<Option<Order>, Rejection> {
+    match found {
+        Ok(order) => Ok(Some(order)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes a refund over from its provider: a full one returns all units, a partial one
+/// is money alone, and while money is owed it settles that.
+async fn refund(
+    state: &ServerState,
+    provider: Provider,
+    event: &ProviderEvent,
+    is_full: Option<bool>,
+) -> Result<Effect, Rejection> {
+    let Some(ReportedOrder { id, token, order }) = find_order(state, provider, event).await? else {
+        return Ok(Effect::Ignored);
+    };
+    let order = match order {
+        Some(order) => Some(order),
+        None => there(state.engine.order(id).await)?,
+    };
+    let Some(order) = order else { return Ok(Effect::Ignored) };
+    if token.is_some_and(|token| token != order.payment_token) {
+        return Err(Rejection::invalid("the payment token is not the order's"));
+    }
+    let mut request = RefundRequest::new(id).reason("refunded by the payment provider");
+    request.key = Some(event.key.clone());
+    let (amount, currency) = money(event)?;
+    if order.payment_disposition == PaymentDisposition::NeedsRefund {
+        request.owed = true;
+    } else if is_full != Some(true) {
+        match amount.filter(|_| currency.is_none_or(|currency| currency == order.currency)) {
+            Some(amount) => request.amount = Some(amount),
+            // One that does not tell how much says nothing that can be booked.
+            None => return Ok(Effect::Ignored),
+        }
+    }
+    match state.engine.refund_order(&request).await {
+        Ok(refunded) if refunded.replayed => Ok(Effect::Repeated),
+        Ok(_) => Ok(Effect::Applied),
+        // The shop has booked it before, or the order was never paid here.
+        Err(error) if matches!(error.kind(), ErrorKind::RefundTooLarge | ErrorKind::NotPaid) => {
+            Ok(Effect::Ignored)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The amount and the currency that an event tells.
+fn money(event: &ProviderEvent) -> Result<(Option<Money>, Option<Currency>), Rejection> {
+    match &event.amount {
+        Some((amount, currency)) => Ok((Some(amount.parse()?), Some(currency.parse()?))),
+        None => Ok((None, None)),
+    }
+}
+
+/// The provider's name of the payment, as orders keep it.
+fn payment_name(provider: Provider, event: &ProviderEvent) -> Option<String> {
+    let name = event.order.payment_reference.as_ref()?;
+    Some(format!("{}/{name}", provider.as_str()))
+}
+
+/// The answer that the provider wants.
+fn accepted(provider: Provider, effect: Effect) -> HandlerResult {
+    if provider == Provider::Adyen {
+        return Ok(Reply::text("text/plain; charset=utf-8", "[accepted]"));
+    }
+    let body = Accepted { message: "ok", success: true, result: effect.as_str() };
+    Ok(Reply::json(&body)?.replayed(effect == Effect::Repeated))
+}
+
+fn unknown_provider() -> Rejection {
+    let names = Provider::ALL.map(Provider::as_str).join(", ");
+    Rejection::Server(Code::NotFound, format!("no such provider; known are {names}").into())
+}

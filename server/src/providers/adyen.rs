@@ -1,0 +1,147 @@
+//! Adyen: each item of a body has `additionalData.hmacSignature`, the base64
+//! HMAC-SHA256 of eight of its fields, which do not include its metadata.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hmac::Hmac;
+use serde_json::Value;
+use sha2::Sha256;
+
+use super::Meaning::{AttemptFailed, Dispute, Failed, Neutral, Success};
+use super::{
+    EventTable, Meaning, OrderName, ProviderEvent, REFUND, amount, json, mac, meaning, unsigned,
+};
+use crate::problem::Rejection;
+use crate::settings::Secrets;
+
+const SCHEME: &str = "Adyen-HMAC";
+
+/// The signed fields in their order.
+const SIGNED: &str = "/pspReference /originalReference /merchantAccountCode /merchantReference \
+                      /amount/value /amount/currency /eventCode /success";
+
+/// Payments, refunds and disputes whose `success` is true.
+pub const EVENTS: &EventTable = &[
+    ("AUTHORISATION", Success),
+    ("ORDER_CLOSED", Success),
+    ("ORDER_OPENED", Neutral),
+    ("PENDING", Neutral),
+    ("AUTHENTICATION", Neutral),
+    ("AUTHORISATION_ADJUSTMENT", Neutral),
+    ("AUTORESCUE", Neutral),
+    ("CANCEL_AUTORESCUE", Neutral),
+    ("MANUAL_REVIEW_ACCEPT", Neutral),
+    ("MANUAL_REVIEW_REJECT", Neutral),
+    ("HANDLED_EXTERNALLY", Neutral),
+    ("CAPTURE", Neutral),
+    ("CAPTURE_FAILED", Failed),
+    ("CANCELLATION", Failed),
+    ("TECHNICAL_CANCEL", Failed),
+    ("CANCEL_OR_REFUND", Failed),
+    ("EXPIRE", Failed),
+    ("OFFER_CLOSED", Failed),
+    ("REFUND", REFUND),
+    ("REFUND_WITH_DATA", Neutral),
+    ("REFUND_FAILED", Neutral),
+    ("REFUNDED_REVERSED", Neutral),
+    ("POSTPONED_REFUND", Neutral),
+    ("VOID_PENDING_REFUND", Neutral),
+    ("REQUEST_FOR_INFORMATION", Dispute),
+    ("NOTIFICATION_OF_CHARGEBACK", Dispute),
+    ("CHARGEBACK", Dispute),
+    ("SECOND_CHARGEBACK", Dispute),
+    ("PREARBITRATION_OPEN", Dispute),
+    ("PREARBITRATION_LOST", Dispute),
+    ("SCHEME_ARBITRATION_LOST", Dispute),
+    ("PREARBITRATION_WON", Neutral),
+    ("SCHEME_ARBITRATION_WON", Neutral),
+    ("CHARGEBACK_REVERSED", Neutral),
+    ("INFORMATION_SUPPLIED", Neutral),
+    ("ISSUER_COMMENTS", Neutral),
+    ("DISPUTE_DEFENSE_PERIOD_ENDED", Neutral),
+    ("ISSUER_RESPONSE_TIMEFRAME_EXPIRED", Neutral),
+    ("NOTIFICATION_OF_FRAUD", Neutral),
+];
+
+/// Decodes the HMAC key of a webhook, which Adyen shows in hexadecimal.
+pub fn key(secret: &str) -> Option<Vec<u8>> {
+    hex::decode(secret).ok()
+}
+
+/// Verifies the signature of every item.
+pub fn verify(body: &Value, secrets: &Secrets) -> Result<(), Rejection> {
+    for item in items(body)? {
+        let given = json::text(item, "/additionalData/hmacSignature");
+        let given = given.ok_or_else(|| unsigned(SCHEME, "an item has no hmacSignature"))?;
+        let signature = BASE64_STANDARD
+            .decode(given)
+            .map_err(|_| unsigned(SCHEME, "an hmacSignature is not base64"))?;
+        let text: Vec<_> = SIGNED.split(' ').map(|pointer| field(item, pointer)).collect();
+        let text = text.join(":");
+        let keys = secrets.iter().filter_map(key);
+        if !mac::is_signed::<Hmac<Sha256>>(keys, &[text.as_bytes()], &[signature]) {
+            return Err(unsigned(SCHEME, "an hmacSignature is invalid"));
+        }
+    }
+    Ok(())
+}
+
+/// Translates a verified body.
+pub fn events(body: &Value) -> Result<Vec<ProviderEvent>, Rejection> {
+    items(body)?.into_iter().map(event).collect()
+}
+
+fn event(item: &Value) -> Result<ProviderEvent, Rejection> {
+    let code = json::required(item, "/eventCode")?;
+    let id = json::required(item, "/pspReference")?;
+    let success = field(item, "/success");
+    let original = json::text(item, "/originalReference");
+    let order = OrderName::from_fields(item.get("additionalData"), "metadata.")?
+        .or_own(json::text(item, "/merchantReference"))
+        .payment(original.or(Some(id)));
+    let currency = json::text(item, "/amount/currency");
+    Ok(ProviderEvent {
+        key: format!("adyen/{id}/{code}/{success}"),
+        meaning: refined(code, success == "true", item),
+        amount: amount::from_minor(item.pointer("/amount/value"), currency, decimals)?,
+        order,
+    })
+}
+
+/// The meaning by the table, or that of a request which did not succeed.
+fn refined(code: &str, success: bool, item: &Value) -> Meaning {
+    let listed = meaning(EVENTS, code);
+    let action = json::text(item, "/additionalData/modification.action");
+    match code {
+        "CANCEL_OR_REFUND" if success && action == Some("refund") => {
+            Meaning::Refund { is_full: Some(true) }
+        }
+        _ if success => listed,
+        "AUTHORISATION" => AttemptFailed,
+        "CAPTURE" | "ORDER_CLOSED" | "CAPTURE_FAILED" | "EXPIRE" | "OFFER_CLOSED" => Failed,
+        // A request to change a payment was refused: the payment is as it was.
+        _ if listed == Meaning::Ignored => listed,
+        _ => Neutral,
+    }
+}
+
+fn items(body: &Value) -> Result<Vec<&Value>, Rejection> {
+    let missing = || Rejection::invalid("notificationItems is missing, empty or not an array");
+    let items = body["notificationItems"].as_array().filter(|items| !items.is_empty());
+    Ok(items.ok_or_else(missing)?.iter().map(|item| &item["NotificationRequestItem"]).collect())
+}
+
+/// A field as it is signed: nothing for a missing one.
+fn field(item: &Value, pointer: &str) -> String {
+    let is_true = json::flag(item, pointer);
+    json::plain(item, pointer).unwrap_or_else(|| if is_true { "true" } else { "" }.to_owned())
+}
+
+/// The decimals of Adyen's amounts: its page of currency codes.
+pub fn decimals(code: &str) -> u32 {
+    match code {
+        "CLP" | "ISK" => 2,
+        "CVE" | "IDR" => 0,
+        _ => amount::iso_decimals(code),
+    }
+}

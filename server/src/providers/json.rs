@@ -1,0 +1,46 @@
+//! Reads fields of providers' JSON bodies by JSON pointer.
+
+use serde_json::Value;
+
+use crate::body;
+use crate::problem::Rejection;
+
+/// Parses a body that must be a JSON object.
+pub fn object(bytes: &[u8]) -> Result<Value, Rejection> {
+    let value: Value =
+        serde_json::from_str(body::text(bytes)?).map_err(|error| body::rejection(&error))?;
+    if value.is_object() { Ok(value) } else { Err(Rejection::invalid("expected a JSON object")) }
+}
+
+/// Returns a string that is not empty.
+pub fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// Returns a string without which the body cannot be understood.
+pub fn required<'a>(value: &'a Value, pointer: &str) -> Result<&'a str, Rejection> {
+    let missing = || {
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        Rejection::invalid(format!("{path} is missing, or not a string"))
+    };
+    text(value, pointer).ok_or_else(missing)
+}
+
+/// Returns an id or a number as text: a string or a number in the body.
+pub fn plain(value: &Value, pointer: &str) -> Option<String> {
+    match value.pointer(pointer)? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Returns the id of an object that the body shows whole or by its id alone.
+pub fn id<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    text(value, pointer).or_else(|| text(value, &format!("{pointer}/id")))
+}
+
+/// Whether a field is true.
+pub fn flag(value: &Value, pointer: &str) -> bool {
+    value.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+}
