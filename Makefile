@@ -1,7 +1,7 @@
 # `make run` starts the server on its embedded store; `make check` installs what
 # the tests need and runs every check, as CI does.
 
-.PHONY: run check check-long deps lint features package test ffi header install-c python openapi openapi-long schemathesis deny proof fuzz bench bench-quick bench-ffi plot
+.PHONY: run check check-long deps lint features package test ffi header install-c python openapi openapi-long schemathesis providers deny proof fuzz bench bench-quick bench-ffi plot
 
 # Nothing is skipped: a program that is not installed fails the tests that need it.
 export STOCKADE_TEST_REQUIRE = all
@@ -9,7 +9,7 @@ export STOCKADE_TEST_REQUIRE = all
 run:
 	cargo run --release --bin stockade
 
-check: deps lint features package test openapi schemathesis deny
+check: deps lint features package test openapi schemathesis providers deny
 	@echo "all checks passed"
 
 # The behaviour suite on later servers than those installed: MariaDB 11.8 alone
@@ -40,7 +40,8 @@ lint:
 features:
 	cargo hack clippy --package stockade --each-feature --locked \
 		--exclude-features default,testing,failpoints,bench -- -D warnings
-	cargo test --package stockade --no-default-features --features sqlite --test features --locked
+	cargo test --package stockade --no-default-features --features sqlite --test features --locked \
+		--config 'profile.dev.package.stockade.opt-level=0'
 
 # Packs the crates that are published, and goes through the steps of publishing
 # but the upload. Builds nothing: `make test` has built the same sources.
@@ -93,6 +94,10 @@ openapi-long:
 # Tests the server against its OpenAPI document with schemathesis.
 schemathesis:
 	server/tests/schemathesis/run
+
+# Sends the server the webhooks that the payment providers' own libraries sign.
+providers:
+	server/tests/providers/run
 
 # Runs every part of the proof in its long form and writes RELIABILITY.md.
 # SEEDS=N tries N seeds of each part instead of its own number.

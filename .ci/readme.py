@@ -27,7 +27,8 @@ TEST = re.compile(r"`(?:http::(\w+)::(\w+)|(\w+)::tests::(\w+))`")
 IDENTIFIER = re.compile(r"\w+(?:::\w+)+|\b[a-z0-9]+(?:_[a-z0-9]+)+\b|\w*[a-z][A-Z]\w*|^[A-Z][a-z]+$")
 # Names of other programs, and forms of names.
 FOREIGN = re.compile(
-    r"group_replication_\w+|proxy_pass|pthread_atfork|Host|vX|verb_noun|subject_does_x_when_y"
+    r"payment_intent_data|notification_url|special_reference|webhookUrl"
+    r"|group_replication_\w+|proxy_pass|pthread_atfork|Host|vX|verb_noun|subject_does_x_when_y"
 )
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 SETTING = re.compile(r'^    (\w+): \w+ = "([^"]*)", "', re.M)
