@@ -1,6 +1,7 @@
 //! The seam between an engine's handles and what executes their calls: the
 //! parts in this process, or a running engine in another one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -30,6 +31,9 @@ pub(crate) trait Backend: Send + Sync {
     fn config(&self) -> &Config;
 
     fn lifecycle(&self) -> &Lifecycle;
+
+    /// Returns another handle, whose requests `actor` sends.
+    fn acting_as(&self, actor: Arc<str>) -> Arc<dyn Backend>;
 
     fn metrics_text(&self) -> String;
 

@@ -72,7 +72,7 @@ impl Combiner {
         self.context.lane(product_id)
     }
 
-    /// Executes a command and waits for its response.
+    /// Executes a command, which `actor` sent, and waits for its response.
     ///
     /// Applies backpressure: a full queue sheds the request with `contention`
     /// before it takes a lock or allocates.
@@ -83,13 +83,14 @@ impl Combiner {
     pub async fn submit(
         &self,
         command: Command,
+        actor: Option<Arc<str>>,
         lanes: impl IntoIterator<Item = LaneId>,
     ) -> Result<CommandResponse> {
         let metrics = &self.context.services.metrics;
         self.context.queue.check_capacity().inspect_err(|full| metrics.refusal(full.code()))?;
         let enqueued_at = runtime::now();
         let (sender, receiver) = oneshot::channel();
-        let request = PendingRequest::new(command, lanes, sender, enqueued_at);
+        let request = PendingRequest::new(command, lanes, sender, enqueued_at).sent_by(actor);
         self.context
             .queue
             .enqueue(request)
@@ -110,6 +111,7 @@ impl Combiner {
     pub async fn submit_all(
         &self,
         commands: Vec<Result<(Command, LaneId)>>,
+        actor: Option<&Arc<str>>,
     ) -> Vec<Result<CommandResponse>> {
         if commands.is_empty() {
             return Vec::new();
@@ -121,7 +123,8 @@ impl Combiner {
         for (command, responder) in commands.into_iter().zip(responders) {
             match command {
                 Ok((command, lane)) => {
-                    requests.push(PendingRequest::new(command, [lane], responder, enqueued_at));
+                    let request = PendingRequest::new(command, [lane], responder, enqueued_at);
+                    requests.push(request.sent_by(actor.cloned()));
                 }
                 Err(rejected) => responder.send(Err(rejected)),
             }

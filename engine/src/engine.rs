@@ -139,6 +139,28 @@ impl Engine {
         Ok(Self { engine, runtime: Arc::new(runtime) })
     }
 
+    /// Returns a handle to the same engine for one of its users, such as a clerk or an
+    /// API key: the events of what is asked for through it name `actor`, and orders
+    /// that are made through it have it as [`Order::created_by`].
+    ///
+    /// # Errors
+    /// `invalid_argument` for a name that is empty, longer than 255 bytes, or has
+    /// control characters.
+    ///
+    /// ```
+    /// # use stockade::{Engine, NewProduct, StockAdjustment};
+    /// # let engine = Engine::open("sqlite::memory:")?;
+    /// # let lamp = engine.create_product(NewProduct::new("Lamp", "19.99".parse()?, 5))?.value;
+    /// let clerk = engine.acting_as("warehouse")?;
+    /// clerk.adjust_stock(StockAdjustment::new(lamp.id, -1, "broken"))?;
+    /// let events = engine.events_after(0, 10)?;
+    /// assert_eq!(events.last().and_then(|event| event.actor.as_deref()), Some("warehouse"));
+    /// # Ok::<(), stockade::Error>(())
+    /// ```
+    pub fn acting_as(&self, actor: &str) -> Result<Self> {
+        Ok(Self { engine: self.engine.acting_as(actor)?, runtime: Arc::clone(&self.runtime) })
+    }
+
     /// Returns the engine's metrics as OpenMetrics text, without the closing
     /// `# EOF`. An engine that sends its calls to another one returns the
     /// metrics of its connection.
@@ -202,6 +224,15 @@ impl AsyncEngine {
             Some(response) => Ok(response),
             None => self.backend.call(request, None).await,
         }
+    }
+
+    /// Returns a handle for one of the engine's users, as [`Engine::acting_as`] does.
+    ///
+    /// # Errors
+    /// `invalid_argument` for another name.
+    pub fn acting_as(&self, actor: &str) -> Result<Self> {
+        let actor = rpc::checked_actor(actor)?;
+        Ok(Self { backend: self.backend.acting_as(actor) })
     }
 
     /// Returns the settings that the engine was opened with.

@@ -24,9 +24,10 @@ mod tests;
 
 pub(crate) use batch_state::is_paid_by;
 pub(crate) use commands::{
-    Answer, Command, CommandResult, Decision, IdempotencyKey, NewHold, NewStock, OrderTerms,
-    PaymentTerms, Refund, Refusal,
+    Answer, Attributed, Command, CommandResult, Decision, IdempotencyKey, NewHold, NewStock,
+    OrderTerms, PaymentTerms, Refund, Refusal,
 };
+pub(crate) use payments::{awaited_by_payment, awaited_by_reference, is_awaited_by_name};
 pub(crate) use policy::Policy;
 pub(crate) use products::{ProductCommand, ProductTerms, ProductWrite};
 #[cfg(test)]
@@ -44,16 +45,16 @@ use batch_state::BatchState;
 ///
 /// Reclaims first what is due by `now`, so that no command is refused for stock
 /// that an expired hold still keeps.
-pub(crate) fn decide<'a>(
+pub(crate) fn decide<'a, C: Into<Attributed<'a>>>(
     policy: &Policy,
     rows: Rows,
-    commands: impl IntoIterator<Item = &'a Command>,
+    commands: impl IntoIterator<Item = C>,
     now: Timestamp,
 ) -> (Vec<Decision>, Changes) {
     let mut batch = BatchState::new(policy, rows, now);
     batch.reclaim_due();
     let commands = commands.into_iter();
     batch.reserve(commands.size_hint().0);
-    let decisions = commands.map(|command| batch.decide(command)).collect();
+    let decisions = commands.map(|command| batch.decide(command.into())).collect();
     (decisions, batch.into_changes())
 }

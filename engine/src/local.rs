@@ -25,9 +25,10 @@ use crate::backend::Backend;
 use crate::cache::ProductCache;
 use crate::call::{Request, Response, Retry};
 use crate::clock::{Clock, StoreClock, SystemClock};
-use crate::combiner::Combiner;
+use crate::combiner::{Combiner, CommandResponse, LaneId};
 use crate::config::{Config, Migrate};
 use crate::error::{Error, Result};
+use crate::ledger::Command;
 use crate::lifecycle::Lifecycle;
 use crate::lock::{self, Lock};
 use crate::metrics::Metrics;
@@ -43,13 +44,23 @@ use crate::store::{StoreError, StoreOptions, identity, open_store};
 use crate::sweeper::Sweeper;
 use crate::sweeper_waker::SweeperWaker;
 
+/// A clone is another handle to the same engine.
+#[derive(Clone)]
 pub(crate) struct LocalBackend {
     services: Arc<Services>,
     combiner: Arc<Combiner>,
     sweeper: Arc<Sweeper>,
     retention: Arc<Retention>,
+    tasks: Arc<Tasks>,
+    /// Who sends the commands of this handle.
+    actor: Option<Arc<str>>,
+}
+
+/// The tasks of an engine, which end with the last of its handles.
+struct Tasks {
     stop: CancellationToken,
-    tasks: TaskTracker,
+    running: TaskTracker,
+    combiner: Arc<Combiner>,
     lifecycle: Lifecycle,
 }
 
@@ -137,8 +148,18 @@ impl LocalBackend {
             services.runtime.spawn_tracked(&tasks, Arc::clone(&sweeper).run(stop.clone()));
             services.runtime.spawn_tracked(&tasks, Arc::clone(&retention).run(stop.clone()));
         }
-        let lifecycle = Lifecycle::new();
-        Arc::new(Self { services, combiner, sweeper, retention, stop, tasks, lifecycle })
+        let (lifecycle, combining) = (Lifecycle::new(), Arc::clone(&combiner));
+        let tasks = Arc::new(Tasks { stop, running: tasks, combiner: combining, lifecycle });
+        Arc::new(Self { services, combiner, sweeper, retention, tasks, actor: None })
+    }
+
+    /// Executes a command of this handle's actor.
+    async fn submit(
+        &self,
+        command: Command,
+        lanes: impl IntoIterator<Item = LaneId>,
+    ) -> Result<CommandResponse> {
+        self.combiner.submit(command, self.actor.clone(), lanes).await
     }
 }
 
@@ -167,7 +188,11 @@ impl Backend for LocalBackend {
     }
 
     fn lifecycle(&self) -> &Lifecycle {
-        &self.lifecycle
+        &self.tasks.lifecycle
+    }
+
+    fn acting_as(&self, actor: Arc<str>) -> Arc<dyn Backend> {
+        Arc::new(Self { actor: Some(actor), ..self.clone() })
     }
 
     fn metrics_text(&self) -> String {
@@ -181,12 +206,13 @@ impl Backend for LocalBackend {
 
     fn close(&self, bound: Duration) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if !self.lifecycle.close() {
+            let Tasks { stop, running, lifecycle, .. } = &*self.tasks;
+            if !lifecycle.close() {
                 return;
             }
-            self.stop.cancel();
-            self.tasks.close();
-            self.tasks.wait().await;
+            stop.cancel();
+            running.close();
+            running.wait().await;
             if !self.combiner.close(bound).await {
                 tracing::warn!("closing gave up on requests that are still in flight");
             }
@@ -199,9 +225,9 @@ impl Backend for LocalBackend {
     }
 }
 
-impl Drop for LocalBackend {
+impl Drop for Tasks {
     fn drop(&mut self) {
-        // A backend that is dropped without being closed ends its tasks, too. A
+        // An engine that is dropped without being closed ends its tasks, too. A
         // forked child has none.
         if self.lifecycle.check_process().is_ok() {
             self.stop.cancel();

@@ -56,11 +56,14 @@ impl InvalidArgument {
 }
 
 /// One line of a request for which there is not enough stock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ShortLine {
     /// The product.
     pub product_id: ProductId,
+    /// The product's SKU, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
     /// Units requested, summed over the lines of one product.
     pub requested: u64,
     /// Units available.
@@ -127,6 +130,10 @@ pub struct Hold {
     /// or read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
+    /// What the shop keeps with it, if anything; set only when the hold was created or
+    /// read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
 }
 
 impl HoldStatus {
@@ -240,6 +247,8 @@ named_enum!(
         ProductArchived = "product.archived",
         /// A customer's name was erased.
         CustomerErased = "customer.erased",
+        /// The customer disputes a payment; an operator should look after it.
+        PaymentDisputed = "payment.disputed",
     }
 );
 
@@ -263,10 +272,17 @@ pub struct Event {
     /// The order, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
+    /// The shop's own number of the order, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// The customer of the hold or the order, if one was named; after an erasure the
     /// name that replaced theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
+    /// Who asked for the transition: the name of [`Engine::acting_as`](crate::Engine::acting_as),
+    /// over HTTP that of the API key. None for what nobody asked for, such as an expiry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// Units moved; negative if an operator wrote them off, or a hold returned some
     /// and kept the others.
     pub quantity: i64,
@@ -274,11 +290,12 @@ pub struct Event {
     pub version: u64,
     /// The time of the transition.
     pub at: Timestamp,
-    /// The reason that was given for an adjustment of stock; `import` for one by
-    /// [`PutProduct`] or [`ProductChange`].
+    /// The reason that was given for an adjustment of stock, a cancelled order or a
+    /// refund; `import` for an adjustment by [`PutProduct`] or [`ProductChange`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The product's metadata after an event about the product itself.
+    /// The metadata of what the event is about: after one about the product itself the
+    /// product's, else the order's or the hold's when the event is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
 }

@@ -21,6 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use address::Address;
 use client::{Client, PendingCall};
+use connection::Connector;
 use hold_combiner::HoldCombiner;
 
 use crate::backend::Backend;
@@ -32,9 +33,15 @@ use crate::lifecycle::Lifecycle;
 use crate::metrics::observe;
 
 pub(crate) struct RemoteBackend {
-    config: Config,
     client: Arc<Client>,
     holds: Arc<HoldCombiner>,
+    link: Arc<Link>,
+}
+
+/// What all handles to one running engine share.
+struct Link {
+    config: Config,
+    connector: Arc<Connector>,
     /// Bounds the calls in flight: one permit for each. Backpressure by
     /// rejection, as the queue limit of a local backend.
     permits: Semaphore,
@@ -52,21 +59,26 @@ impl RemoteBackend {
         let permits_max = u32::try_from(config.queue_limit).unwrap_or(u32::MAX);
         let permits_max =
             permits_max.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
-        let client = Arc::new(Client::new(address, &config, Handle::current())?);
-        let remote = Self {
-            holds: HoldCombiner::new(Arc::clone(&client)),
-            client,
+        let client = Client::new(address, &config, Handle::current())?;
+        let link = Link {
+            connector: Arc::clone(&client.connector),
             permits: Semaphore::new(usize::try_from(permits_max).unwrap_or(Semaphore::MAX_PERMITS)),
             permits_max,
             lifecycle: Lifecycle::new(),
             config,
         };
+        let remote = Self::new(client, Arc::new(link));
         let opening = |error: Error| {
             let why = format!("the running engine cannot be opened: {}", error.message());
             Error::caused(error.kind(), why, error)
         };
         remote.execute(Request::Ping {}).await.map_err(opening)?;
         Ok(Arc::new(remote))
+    }
+
+    fn new(client: Client, link: Arc<Link>) -> Self {
+        let client = Arc::new(client);
+        Self { holds: HoldCombiner::new(Arc::clone(&client)), client, link }
     }
 
     async fn execute(&self, request: Request) -> Result<Response> {
@@ -80,7 +92,7 @@ impl RemoteBackend {
     }
 
     async fn exchange(&self, request: Request) -> Result<Response> {
-        let _permit = self.permits.try_acquire().map_err(|_| self.no_permit())?;
+        let _permit = self.link.permits.try_acquire().map_err(|_| self.no_permit())?;
         let call = match request {
             Request::CreateHold(request) if HoldCombiner::takes(&request) => {
                 return self.holds.create_hold(request).await.map(Response::CreateHold);
@@ -112,7 +124,7 @@ impl RemoteBackend {
     /// back.
     fn no_permit(&self) -> Error {
         let full = || Error::new(ErrorKind::Contention, "too many calls are in flight");
-        self.lifecycle.check_usable().err().unwrap_or_else(full)
+        self.link.lifecycle.check_usable().err().unwrap_or_else(full)
     }
 }
 
@@ -128,11 +140,16 @@ impl Backend for RemoteBackend {
     }
 
     fn config(&self) -> &Config {
-        &self.config
+        &self.link.config
     }
 
     fn lifecycle(&self) -> &Lifecycle {
-        &self.lifecycle
+        &self.link.lifecycle
+    }
+
+    /// Requests for holds of different actors never share a call.
+    fn acting_as(&self, actor: Arc<str>) -> Arc<dyn Backend> {
+        Arc::new(Self::new(self.client.acting_as(actor), Arc::clone(&self.link)))
     }
 
     fn metrics_text(&self) -> String {
@@ -141,24 +158,25 @@ impl Backend for RemoteBackend {
 
     fn close(&self, bound: Duration) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if !self.lifecycle.close() {
+            let Link { connector, permits, permits_max, lifecycle, .. } = &*self.link;
+            if !lifecycle.close() {
                 return;
             }
-            let all = self.permits.acquire_many(self.permits_max);
+            let all = permits.acquire_many(*permits_max);
             if tokio::time::timeout(bound, all).await.is_err() {
                 tracing::warn!("closing gave up on calls that are still in flight");
             }
-            self.permits.close();
-            self.client.connector.close().await;
+            permits.close();
+            connector.close().await;
         })
     }
 }
 
-impl Drop for RemoteBackend {
+impl Drop for Link {
     fn drop(&mut self) {
         // In a forked child the connection still belongs to the parent.
         if self.lifecycle.check_process().is_ok() {
-            self.client.connector.abort();
+            self.connector.abort();
         }
     }
 }
@@ -174,16 +192,15 @@ mod tests {
         let config = Config { store: "unix:///nowhere/at.all".to_owned(), ..Config::default() };
         let address = Address::read(&config.store).expect("an address");
         let client = Client::new(address, &config, Handle::current()).expect("a client");
-        let client = Arc::new(client);
-        let remote = RemoteBackend {
-            holds: HoldCombiner::new(Arc::clone(&client)),
-            client,
+        let link = Link {
+            connector: Arc::clone(&client.connector),
             permits: Semaphore::new(1),
             permits_max: 1,
             lifecycle: Lifecycle::new(),
             config,
         };
-        let in_flight = remote.permits.acquire().await.expect("a permit");
+        let remote = RemoteBackend::new(client, Arc::new(link));
+        let in_flight = remote.link.permits.acquire().await.expect("a permit");
         let rejected =
             async || remote.execute(Request::Ping {}).await.expect_err("rejected").kind();
         assert_eq!(rejected().await, ErrorKind::Contention);

@@ -4,12 +4,17 @@
 //! response or `{"Err":…}` with the whole error. [`crate::remote`] is the
 //! client, [`serve`] the server's side.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Backend;
 use crate::call::{Request, Response, Retry};
 use crate::error::{Details, Error, ErrorKind, Result};
 use crate::model::{OffSale, OrderId, ProductId, ShortLine, UnusableHold};
+
+/// The name of who sends requests is at most so long.
+const ACTOR_BYTES_MAX: usize = 255;
 
 #[cfg(feature = "remote")]
 pub(crate) const PATH: &str = "/engine/v1";
@@ -20,6 +25,9 @@ pub(crate) struct Call<R> {
     /// Comes with a request that must not be executed twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// Who sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     pub request: R,
 }
 
@@ -117,8 +125,24 @@ pub(crate) async fn serve(backend: &dyn Backend, call: RemoteCall) -> Vec<u8> {
 async fn execute(backend: &dyn Backend, call: RemoteCall) -> Result<Response> {
     backend.lifecycle().check_usable()?;
     backend.check_serves_remotes()?;
-    let Call { request, retry } = call.0?;
-    backend.call(request, retry).await
+    let Call { request, actor, retry } = call.0?;
+    match actor {
+        Some(actor) => backend.acting_as(checked_actor(&actor)?).call(request, retry).await,
+        None => backend.call(request, retry).await,
+    }
+}
+
+/// Checks the name of who sends requests.
+///
+/// # Errors
+/// `invalid_argument` for a name that no events can keep.
+pub(crate) fn checked_actor(name: &str) -> Result<Arc<str>> {
+    if !(1..=ACTOR_BYTES_MAX).contains(&name.len()) || name.chars().any(char::is_control) {
+        return Err(Error::invalid_argument(format!(
+            "an actor's name has 1 to {ACTOR_BYTES_MAX} bytes and no control characters"
+        )));
+    }
+    Ok(name.into())
 }
 
 /// Turns `misuse` of this engine into `unavailable`: the caller, in another
@@ -141,7 +165,12 @@ mod tests {
     #[test]
     fn error_keeps_its_details() {
         for kind in ErrorKind::ALL {
-            let line = ShortLine { product_id: ProductId(7), requested: u64::MAX, available: 1 };
+            let line = ShortLine {
+                product_id: ProductId(7),
+                sku: Some("a".to_owned()),
+                requested: u64::MAX,
+                available: 1,
+            };
             let details = Details {
                 short: vec![line],
                 order_id: Some(OrderId(u64::MAX)),
@@ -164,10 +193,11 @@ mod tests {
         let event =
             PaymentEvent::for_order(7, Outcome::Failure).key("k").payment_reference("stripe/pi_1");
         let retry = Some(Retry { key: Token(1), is_retry: true });
-        let call = Call { retry, request: Request::RecordPayment(event.clone()) };
+        let actor = Some("clerk".to_owned());
+        let call = Call { retry, actor, request: Request::RecordPayment(event.clone()) };
         let json = serde_json::to_string(&call).expect("JSON");
         let received: Call<Request> = serde_json::from_str(&json).expect("reads");
-        assert_eq!(received.retry, retry);
+        assert_eq!((received.retry, received.actor.as_deref()), (retry, Some("clerk")));
         let Request::RecordPayment(received) = received.request else { panic!("another request") };
         assert_eq!(received, event);
     }

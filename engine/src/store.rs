@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod hold_batch;
 mod hold_list;
+mod hold_metadata;
 mod hold_rows;
 mod hold_writes;
 #[cfg(feature = "mysql")]
@@ -391,12 +392,13 @@ pub(crate) trait Store: Send + Sync {
     fn remove_waiting<'a>(&'a self, key: &'a str)
     -> BoxFuture<'a, StoreResult<Option<PaymentRow>>>;
 
-    /// Replaces a customer's name, and writes the event of it.
+    /// Replaces a customer's name, empties the metadata of its holds and orders, and
+    /// writes the event of it in this batch, with who asked for it.
     fn erase_customer<'a>(
         &'a self,
         name: &'a str,
         replacement: &'a str,
-        batch_id: u64,
+        event: (u64, Option<&'a str>),
     ) -> BoxFuture<'a, StoreResult<Erased>>;
 
     /// Finds an id not below `after` up to which all holds, or orders, were created

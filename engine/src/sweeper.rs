@@ -105,7 +105,7 @@ impl Sweeper {
         let mut report = SweepReport::default();
         loop {
             let lane = self.combiner.lane(product_id);
-            let done = self.combiner.submit(Command::Reclaim { product_id }, [lane]).await?;
+            let done = self.combiner.submit(Command::Reclaim { product_id }, None, [lane]).await?;
             let Answer::Reclaimed { holds, orders, more } = done.answer else { return Ok(report) };
             report.holds_expired += u64::from(holds);
             report.orders_cancelled += u64::from(orders);

@@ -100,6 +100,8 @@ pub(crate) fn order_of(id: OrderId, lines: &[(HoldId, ProductId, u32)]) -> Order
         refunded_amount: Money::ZERO,
         reference: None,
         customer: None,
+        metadata: None,
+        created_by: None,
         pay_until: None,
         created_at,
         updated_at: created_at,

@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS stockade_orders (
     due_at BIGINT NULL,
     -- An id of stockade_customers.
     customer BIGINT NULL,
+    metadata BLOB NULL,
+    created_by VARBINARY(255) NULL,
     paid_at BIGINT NULL,
     CONSTRAINT stockade_orders_qty CHECK (qty > 0),
     CONSTRAINT stockade_orders_refunded CHECK (refunded >= 0 AND refunded <= amount),

@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS stockade_orders (
     due_at INTEGER NULL,
     -- An id of stockade_customers.
     customer INTEGER NULL,
+    metadata BLOB NULL,
+    created_by BLOB NULL,
     paid_at INTEGER NULL,
     CONSTRAINT stockade_orders_qty CHECK (qty > 0),
     CONSTRAINT stockade_orders_refunded CHECK (refunded >= 0 AND refunded <= amount),

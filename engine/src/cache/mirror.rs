@@ -32,6 +32,14 @@ pub(crate) struct ReadTime {
     pub at: Instant,
 }
 
+/// What is known of a product that has fewer units than are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SoldOut {
+    /// The units that can be held.
+    pub left: u64,
+    pub sku: Option<String>,
+}
+
 #[derive(Clone)]
 struct Entry {
     content: Content,
@@ -144,7 +152,7 @@ impl ProductMirror {
         quantity: u32,
         now: Timestamp,
         is_asked: impl Fn(&Product) -> bool,
-    ) -> Option<u64> {
+    ) -> Option<SoldOut> {
         let entry = self.entries.get(&id)?;
         let Content::Product(cached) = &entry.content else { return None };
         let is_sold_out = entry.was_short
@@ -153,7 +161,8 @@ impl ProductMirror {
             && cached.product.off_sale(now).is_none()
             && is_asked(&cached.product)
             && entry.is_fresh((self.time)(), REFUSAL_TTL);
-        is_sold_out.then_some(cached.product.stock)
+        let Product { stock, sku, .. } = &cached.product;
+        is_sold_out.then(|| SoldOut { left: *stock, sku: sku.clone() })
     }
 
     /// Inserts a row unless a newer version is in an entry that counts. One that
@@ -309,6 +318,10 @@ mod tests {
     const REFUSED: Source = Source::Transaction { was_short: true };
     const GRANTED: Source = Source::Transaction { was_short: false };
 
+    fn left(found: Option<SoldOut>) -> Option<u64> {
+        found.map(|found| found.left)
+    }
+
     fn mirror() -> ProductMirror {
         ProductMirror::new(9, Arc::new(Instant::now))
     }
@@ -326,11 +339,11 @@ mod tests {
     fn a_product_is_sold_out_when_a_refused_one_has_less_than_wanted() {
         let mirror = mirror();
         record(&mirror, row(3, 2, None), GRANTED);
-        assert_eq!(mirror.sold_out(ID, 5, NOW, |_| true), None, "no request was refused");
+        assert_eq!(left(mirror.sold_out(ID, 5, NOW, |_| true)), None, "no request was refused");
         record(&mirror, row(3, 2, None), REFUSED);
-        assert_eq!(mirror.sold_out(ID, 3, NOW, |_| true), Some(2));
-        assert_eq!(mirror.sold_out(ID, 2, NOW, |_| true), None, "the stock is sufficient");
-        assert_eq!(mirror.sold_out(ProductId(8), 3, NOW, |_| true), None);
+        assert_eq!(left(mirror.sold_out(ID, 3, NOW, |_| true)), Some(2));
+        assert_eq!(left(mirror.sold_out(ID, 2, NOW, |_| true)), None, "the stock is sufficient");
+        assert_eq!(left(mirror.sold_out(ProductId(8), 3, NOW, |_| true)), None);
     }
 
     #[test]
@@ -338,10 +351,10 @@ mod tests {
         let mirror = mirror();
         record(&mirror, row(3, 0, None), REFUSED);
         record(&mirror, row(2, 9, None), GRANTED);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), Some(0));
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), Some(0));
         record(&mirror, row(4, 1, None), GRANTED);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None);
-        assert_eq!(mirror.sold_out(ID, 2, NOW, |_| true), Some(1));
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), None);
+        assert_eq!(left(mirror.sold_out(ID, 2, NOW, |_| true)), Some(1));
     }
 
     #[test]
@@ -350,7 +363,7 @@ mod tests {
         let refused_at = mirror.read_time();
         record(&mirror, row(4, 1, None), GRANTED);
         mirror.insert(row(3, 0, None), refused_at, REFUSED, TTL);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None);
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), None);
     }
 
     #[test]
@@ -362,11 +375,11 @@ mod tests {
         mirror.insert(row(3, 1, None), read_at, Source::Load, TTL);
         assert_eq!(mirror.get(ID, NOW, TTL).flatten().map(|row| row.product.stock), Some(1));
         mirror.insert(row(3, 0, Some(2_000)), locked_at, REFUSED, TTL);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), Some(0), "it was inserted before");
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), Some(0), "it was inserted before");
         mirror.insert(row(3, 1, None), read_at, Source::Load, TTL);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), Some(0), "it came late");
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), Some(0), "it came late");
         record(&mirror, row(3, 1, None), Source::Load);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None, "it began after the commit");
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), None, "it began after the commit");
     }
 
     #[test]
@@ -374,9 +387,9 @@ mod tests {
         let mirror = mirror();
         record(&mirror, row(3, 0, None), REFUSED);
         record(&mirror, row(3, 0, None), Source::Load);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), Some(0));
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), Some(0));
         record(&mirror, row(4, 0, None), Source::Redis);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None, "it may be old");
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), None, "it may be old");
     }
 
     #[test]
@@ -384,17 +397,17 @@ mod tests {
         let mirror = mirror();
         record(&mirror, row(3, 0, None), REFUSED);
         mirror.invalidate(ID, 4);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None);
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), None);
     }
 
     #[test]
     fn a_refusal_ends_when_units_fall_due_or_its_ttl_is_over() {
         let mirror = mirror();
         record(&mirror, row(3, 0, Some(1_001)), REFUSED);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), Some(0));
-        assert_eq!(mirror.sold_out(ID, 1, Timestamp::from_micros(1_001), |_| true), None);
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), Some(0));
+        assert_eq!(left(mirror.sold_out(ID, 1, Timestamp::from_micros(1_001), |_| true)), None);
         let old = Instant::now().checked_sub(REFUSAL_TTL).expect("uptime");
         mirror.insert(row(4, 0, None), mirror.read_at(old), REFUSED, TTL);
-        assert_eq!(mirror.sold_out(ID, 1, NOW, |_| true), None);
+        assert_eq!(left(mirror.sold_out(ID, 1, NOW, |_| true)), None);
     }
 }

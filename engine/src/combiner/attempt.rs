@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ledger::{Command, Rows, decide};
+use crate::ledger::{Attributed, Rows, decide};
 use crate::model::ProductId;
 use crate::runtime;
 use crate::services::Services;
@@ -40,7 +40,7 @@ impl AttemptError {
 
 pub(super) struct Attempt<'a> {
     pub read_set: &'a ReadSet,
-    pub commands: &'a [&'a Command],
+    pub commands: &'a [Attributed<'a>],
     pub batch_id: u64,
     pub fences: &'a BTreeMap<ProductId, u64>,
     /// Records the rows that the transaction has left behind.

@@ -57,9 +57,9 @@ pub(super) fn complete(
                     .map_err(|refusal| Error::refused(refusal, replayed));
                 outcomes.push(RequestOutcome::Respond(request, response));
             }
-            Decision::StaleSku => {
+            Decision::StaleName => {
                 unused.add(&request.command);
-                let response = CommandResponse { answer: Answer::StaleSku, replayed: false };
+                let response = CommandResponse { answer: Answer::StaleName, replayed: false };
                 outcomes.push(RequestOutcome::Respond(request, Ok(response)));
             }
             Decision::Deferred => {
@@ -150,7 +150,7 @@ mod tests {
     fn short_products_lists_each_insufficient_product_once_in_a_row() {
         let line = |product| {
             let product_id = ProductId(product);
-            ShortLine { product_id, requested: 2, available: 1 }
+            ShortLine { product_id, sku: None, requested: 2, available: 1 }
         };
         let refused = |products: &[u64]| {
             let lines = products.iter().copied().map(line).collect();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::request::PendingRequest;
-use crate::ledger::{Command, IdempotencyKey, NewHold, Policy};
+use crate::ledger::{
+    Command, IdempotencyKey, NewHold, Policy, awaited_by_payment, awaited_by_reference,
+};
 use crate::model::{CartId, HoldId, OrderId, ProductId, TokenDeriver, TokenSeed};
 use crate::store::ReadSet;
 
@@ -147,7 +149,10 @@ fn add(read_set: &mut ReadSet, command: &Command) {
             read_set.used_holds.extend(holds.iter().map(|hold| hold.hold_id));
             read_set.ordered_holds.extend(holds.iter().map(|hold| hold.hold_id));
             read_set.awaited_orders.push(*order_id);
-            read_set.references.extend(terms.iter().filter_map(|terms| terms.reference.clone()));
+            if let Some(reference) = terms.as_ref().and_then(|terms| terms.reference.as_ref()) {
+                read_set.awaited_orders.push(awaited_by_reference(reference));
+                read_set.references.push(reference.clone());
+            }
         }
         Command::Release { hold_id, .. } | Command::Extend { hold_id, .. } => {
             read_set.holds.push(*hold_id);
@@ -162,8 +167,15 @@ fn add(read_set: &mut ReadSet, command: &Command) {
             read_set.holds.extend(holds);
             read_set.used_holds.extend(holds);
         }
-        Command::Payment { key, .. } => read_set.payments.push(key.clone()),
+        Command::Payment { key, is_named, terms, .. } => {
+            read_set.payments.push(key.clone());
+            if let Some(terms) = terms.as_ref().filter(|_| *is_named) {
+                read_set.references.extend(terms.order_reference.clone());
+                read_set.payment_references.extend(terms.reference.clone());
+            }
+        }
         Command::SetPaymentReference { reference, .. } => {
+            read_set.awaited_orders.push(awaited_by_payment(reference));
             read_set.payment_references.push(reference.clone());
         }
         Command::ExtendOrder { .. }
@@ -229,7 +241,7 @@ mod tests {
             let key = format!("of {product}");
             IdempotencyKey { key, fingerprint: [0; 32], keeps_refusals: false, is_fresh }
         });
-        Command::Hold { hold: line(product, quantity), ttl, customer, key }
+        Command::Hold { hold: line(product, quantity), ttl, customer, metadata: None, key }
     }
 
     fn order(hold_id: u64, product: u64) -> Command {
@@ -252,6 +264,7 @@ mod tests {
             token: Token::UNASSIGNED,
             ttl: Duration::from_secs(1),
             customer: None,
+            metadata: None,
             key: None,
         };
         let mut requests = requests(vec![cart, order(5, 1), hold(1, 1, None, None)]);

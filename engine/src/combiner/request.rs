@@ -1,11 +1,12 @@
 //! A queued command, its lanes, and the response that its caller waits for.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
 
 use super::responder::Responder;
-use crate::ledger::{Answer, Command};
+use crate::ledger::{Answer, Attributed, Command};
 
 /// A lane: a product's id, or 0 for requests whose product is unknown and for
 /// all requests of a store with a single writer.
@@ -28,6 +29,8 @@ pub(super) type RequestLanes = SmallVec<[LaneId; 1]>;
 #[derive(Debug)]
 pub(super) struct PendingRequest {
     pub command: Command,
+    /// Who sent it.
+    actor: Option<Arc<str>>,
     pub lanes: RequestLanes,
     pub response: Responder,
     pub enqueued_at: Instant,
@@ -46,7 +49,17 @@ impl PendingRequest {
             lanes.push(LaneId(0));
         }
         normalize(&mut lanes);
-        Box::new(Self { command, lanes, response: response.into(), enqueued_at })
+        Box::new(Self { command, actor: None, lanes, response: response.into(), enqueued_at })
+    }
+
+    /// Sets who sent it.
+    pub fn sent_by(mut self: Box<Self>, actor: Option<Arc<str>>) -> Box<Self> {
+        self.actor = actor;
+        self
+    }
+
+    pub fn attributed(&self) -> Attributed<'_> {
+        Attributed { command: &self.command, actor: self.actor.as_ref() }
     }
 
     /// Adds the lanes of products that its transaction turned out to need.

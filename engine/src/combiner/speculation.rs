@@ -16,13 +16,12 @@
 //! might need are read from the store, as are the holds of a customer with a
 //! limit.
 
-use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::ledger::{Changes, Command, Decision, Policy, ProductRow, Rows, decide};
+use crate::ledger::{Attributed, Changes, Command, Decision, Policy, ProductRow, Rows, decide};
 use crate::model::{Product, ProductId, Timestamp};
 use crate::runtime;
 
@@ -74,21 +73,25 @@ pub(super) struct Speculation {
 
 impl Speculation {
     /// Decides the commands on cached rows, if all can be granted.
-    pub fn decide(
+    pub fn decide<'a, C>(
         &self,
         policy: &Policy,
         products: &[ProductId],
-        commands: &[impl Borrow<Command>],
+        commands: impl IntoIterator<Item = C>,
         fences: &BTreeMap<ProductId, u64>,
         now: Timestamp,
-    ) -> Option<SpeculativeDecision> {
-        let can_speculate =
-            |command: &Command| is_fresh_hold(command) && !policy.needs_customer_holds(command);
-        let commands = commands.iter().map(Borrow::borrow);
-        if products.len() > PRODUCTS_MAX || !commands.clone().all(can_speculate) {
+    ) -> Option<SpeculativeDecision>
+    where
+        C: Into<Attributed<'a>>,
+    {
+        let commands: Vec<Attributed<'_>> = commands.into_iter().map(Into::into).collect();
+        let can_speculate = |it: &Attributed<'_>| {
+            is_fresh_hold(it.command) && !policy.needs_customer_holds(it.command)
+        };
+        if products.len() > PRODUCTS_MAX || !commands.iter().all(can_speculate) {
             return None;
         }
-        let wanted = commands.clone().flat_map(Command::new_holds);
+        let wanted = commands.iter().flat_map(|it| it.command.new_holds());
         let wanted = wanted.map(|hold| u64::from(hold.quantity)).sum();
         let rows =
             Rows { products: self.valid_rows(products, fences, wanted, now)?, ..Rows::default() };

@@ -199,7 +199,7 @@ fn hold() -> Box<PendingRequest> {
         quantity: 1,
         least: 1,
     };
-    let command = Command::Hold { hold: line, ttl: TTL, customer: None, key: None };
+    let command = Command::Hold { hold: line, ttl: TTL, customer: None, metadata: None, key: None };
     PendingRequest::new(command, vec![LANE], oneshot::channel().0, runtime::now())
 }
 

@@ -13,7 +13,7 @@ use super::queue::BatchSlot;
 use super::read_set;
 use super::request::PendingRequest;
 use crate::error::{Error, ErrorKind};
-use crate::ledger::Command;
+use crate::ledger::{Attributed, Command};
 use crate::mechanisms::Mechanism;
 use crate::metrics::observe;
 use crate::model::TokenSeed;
@@ -262,7 +262,8 @@ async fn run_once(
     failpoint!(AfterLock);
     let since = runtime::now();
     let fences = leases.fences();
-    let commands: Vec<&Command> = requests.iter().map(|request| &request.command).collect();
+    let commands: Vec<Attributed<'_>> =
+        requests.iter().map(|request| request.attributed()).collect();
     let mut speculative = None;
     // Speculation needs the store's time; the locking path reads it.
     if plan.may_speculate
@@ -270,7 +271,8 @@ async fn run_once(
         && let Some(now) = services.store.speculative_now()
     {
         let products = &plan.read_set.products;
-        speculative = speculation.decide(&services.policy, products, &commands, fences, now);
+        let commands = commands.iter().copied();
+        speculative = speculation.decide(&services.policy, products, commands, fences, now);
     }
     let (read_set, commands) = (&plan.read_set, commands.as_slice());
     let input = Attempt { read_set, commands, batch_id, fences, speculation };
@@ -369,7 +371,7 @@ mod tests {
         let (id, token, product_id) = (HoldId(1), Token(1), ProductId(1));
         let hold = NewHold { id, token, product_id, sku: None, quantity: 1, least: 1 };
         let ttl = Duration::from_secs(1);
-        let command = Command::Hold { hold, ttl, customer: None, key: key() };
+        let command = Command::Hold { hold, ttl, customer: None, metadata: None, key: key() };
         let sender = tokio::sync::oneshot::channel().0;
         let requests = [PendingRequest::new(command, [], sender, runtime::now())];
         let mut plan = TransactionPlan { read_set: ReadSet::default(), may_speculate: true };

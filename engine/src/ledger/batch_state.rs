@@ -14,7 +14,9 @@ use super::{
     CustomerHold, Decision, EventDetails, KeyRow, LedgerEvent, OrderRow, PaymentRow, Policy,
     ProductRow, Rows,
 };
-use crate::model::{EventKind, Hold, HoldId, HoldStatus, Order, OrderId, ProductId, Timestamp};
+use crate::model::{
+    EventKind, Hold, HoldId, HoldStatus, Metadata, Order, OrderId, ProductId, Timestamp,
+};
 
 /// About the most products that are locked at once to cancel due orders.
 const DUE_PRODUCTS_MAX: usize = 16;
@@ -42,7 +44,10 @@ pub(super) struct BatchState<'a> {
     new_keys: Vec<String>,
     pub(super) settled_payments: Vec<(OrderId, String)>,
     payment_references: Vec<(String, OrderId)>,
+    hold_metadata: Vec<(HoldId, Metadata)>,
     events: Vec<LedgerEvent>,
+    /// What the events of the current command say of it: who sent it, and why.
+    attribution: EventDetails,
 }
 
 impl<'a> BatchState<'a> {
@@ -64,7 +69,9 @@ impl<'a> BatchState<'a> {
             new_keys: Vec::new(),
             settled_payments: Vec::new(),
             payment_references: Vec::new(),
+            hold_metadata: Vec::new(),
             events: Vec::new(),
+            attribution: EventDetails::default(),
         };
         if policy.customer_window.is_some() {
             rows.orders.values().for_each(|row| batch.index_customer(&row.order));
@@ -228,6 +235,11 @@ impl<'a> BatchState<'a> {
         self.customer_holds.push(CustomerHold { product_id, customer, hold_id, is_active: true });
     }
 
+    /// Records the metadata of a new hold.
+    pub(super) fn record_metadata(&mut self, id: HoldId, metadata: Metadata) {
+        self.hold_metadata.push((id, metadata));
+    }
+
     /// Records how an order was before its first change in this batch.
     pub(super) fn record_order(&mut self, id: OrderId, before: Option<OrderRow>) {
         self.orders_before.entry(id).or_insert(before);
@@ -251,6 +263,25 @@ impl<'a> BatchState<'a> {
         self.rows.keys.insert(row.key.clone(), row);
     }
 
+    /// Sets what the events from now on say of their command.
+    pub(super) fn attribute_to(&mut self, actor: Option<&Arc<str>>, reason: Option<&str>) {
+        self.attribution.actor = actor.map(|name| String::from(&**name));
+        self.attribution.reason = reason.map(str::to_owned);
+    }
+
+    /// Returns who sent the current command.
+    pub(super) fn actor(&self) -> Option<String> {
+        self.attribution.actor.clone()
+    }
+
+    /// Does what the current command did not ask for.
+    pub(super) fn unattributed<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let attribution = std::mem::take(&mut self.attribution);
+        let done = work(self);
+        self.attribution = attribution;
+        done
+    }
+
     /// Emits an event to the outbox. Its version is set when the batch is done.
     pub(super) fn emit_event(
         &mut self,
@@ -260,7 +291,8 @@ impl<'a> BatchState<'a> {
         order_id: Option<OrderId>,
         quantity: i64,
     ) {
-        let (version, details) = (0, None);
+        let version = 0;
+        let details = boxed(self.attribution.clone());
         self.events.push(LedgerEvent {
             kind,
             product_id,
@@ -282,9 +314,15 @@ impl<'a> BatchState<'a> {
     ) {
         self.emit_event(kind, product_id, None, None, quantity);
         if let Some(event) = self.events.last_mut() {
-            event.details = (details != EventDetails::default()).then(|| Box::new(details));
+            event.details =
+                boxed(EventDetails { actor: self.attribution.actor.clone(), ..details });
         }
     }
+}
+
+/// Boxes details, if there are any.
+fn boxed(details: EventDetails) -> Option<Box<EventDetails>> {
+    (details != EventDetails::default()).then(|| Box::new(details))
 }
 
 /// Returns whether an event raises its product's version: it moves units, or is about
@@ -299,6 +337,7 @@ fn moves_units(event: &LedgerEvent) -> bool {
         | Kind::PaymentAttemptFailed
         | Kind::PaymentAmountMismatch
         | Kind::PaymentDuplicate
+        | Kind::PaymentDisputed
         | Kind::CustomerErased => false,
         // One of money alone names no unit.
         Kind::OrderRefunded => event.quantity != 0,

@@ -1,9 +1,9 @@
 //! Creates, releases and extends carts.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch_state::BatchState;
+use super::holds::HoldTerms;
 use super::{Answer, Decision, NewHold, Refusal};
 use crate::model::{Cart, CartId, EventKind, Hold, HoldId, HoldStatus, Token};
 
@@ -13,13 +13,13 @@ impl BatchState<'_> {
         &mut self,
         lines: &[NewHold],
         token: Token,
-        ttl: Duration,
-        customer: Option<&Arc<str>>,
+        terms: HoldTerms<'_>,
     ) -> Result<Answer, Decision> {
-        self.check_lines(lines, customer)?;
+        self.check_lines(lines, terms.customer)?;
         let id = CartId(lines.iter().map(|line| line.id.0).min().unwrap_or_default());
         self.rows.cart_tokens.insert(id, token);
-        let create = |line| self.create_hold(line, ttl, customer, Some(id));
+        let terms = HoldTerms { cart_id: Some(id), ..terms };
+        let create = |line| self.create_hold(line, terms);
         let holds = lines.iter().map(create).collect();
         Ok(Answer::Cart(Cart { id, token, holds }))
     }

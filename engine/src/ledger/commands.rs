@@ -8,8 +8,8 @@ use smallvec::SmallVec;
 
 use super::products::ProductCommand;
 use crate::model::{
-    Cart, CartId, Currency, Hold, HoldId, HoldStatus, LineUnits, Money, OffSale, Order, OrderId,
-    OrderedHold, Outcome, PaymentStatus, Product, ProductId, ShortLine, Timestamp, Token,
+    Cart, CartId, Currency, Hold, HoldId, HoldStatus, LineUnits, Metadata, Money, OffSale, Order,
+    OrderId, OrderedHold, Outcome, PaymentStatus, Product, ProductId, ShortLine, Timestamp, Token,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,7 @@ impl NewHold {
             order_id: None,
             cart_id: None,
             customer: None,
+            metadata: None,
         }
     }
 
@@ -81,6 +82,7 @@ pub(crate) struct OrderTerms {
     pub currency: Option<Currency>,
     pub reference: Option<String>,
     pub payment_ttl: Option<Duration>,
+    pub metadata: Option<Metadata>,
 }
 
 /// What a payment event says beyond its order and its outcome.
@@ -93,6 +95,9 @@ pub(crate) struct PaymentTerms {
     /// The provider's name of the payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// The shop's own number of the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_reference: Option<String>,
 }
 
 /// LineUnits and money to give back.
@@ -103,6 +108,7 @@ pub(crate) struct Refund {
     pub restock: bool,
     /// Settles money that must be refunded, and nothing else.
     pub owed: bool,
+    pub reason: Option<String>,
 }
 
 /// A validated request, complete with all that its decision needs.
@@ -112,6 +118,7 @@ pub(crate) enum Command {
         hold: NewHold,
         ttl: Duration,
         customer: Option<Arc<str>>,
+        metadata: Option<Metadata>,
         key: Option<IdempotencyKey>,
     },
     /// Lines by ascending product, each product once.
@@ -121,6 +128,8 @@ pub(crate) enum Command {
         token: Token,
         ttl: Duration,
         customer: Option<Arc<str>>,
+        /// Of each of the holds.
+        metadata: Option<Metadata>,
         key: Option<IdempotencyKey>,
     },
     Release {
@@ -166,6 +175,7 @@ pub(crate) enum Command {
     },
     CancelOrder {
         order_id: OrderId,
+        reason: Option<String>,
     },
     Refund {
         order_id: OrderId,
@@ -185,7 +195,11 @@ pub(crate) enum Command {
     Payment {
         key: String,
         fingerprint: [u8; 32],
+        /// Of an event that names its order by a reference, the order that had it when it
+        /// was looked up; 0 for none.
         order_id: OrderId,
+        /// Whether the references in the terms name the order.
+        is_named: bool,
         secret: Option<Token>,
         outcome: Outcome,
         /// `None` for an event that says no more.
@@ -235,6 +249,24 @@ impl Command {
         }
     }
 
+    /// Returns the metadata of the holds or the order that the command creates.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        match self {
+            Self::Hold { metadata, .. } | Self::Cart { metadata, .. } => metadata.as_ref(),
+            Self::Order { terms, .. } => terms.as_deref()?.metadata.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns the reason that its events keep.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::CancelOrder { reason, .. } => reason.as_deref(),
+            Self::Refund { refund, .. } => refund.reason.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Lists the holds that the command is about, each with the token given for it.
     pub fn used_holds(&self) -> SmallVec<[(HoldId, Option<Token>); 1]> {
         match self {
@@ -258,7 +290,7 @@ impl Command {
             | Self::Refund { order_id, .. }
             | Self::Restock { order_id, .. }
             | Self::SetPaymentReference { order_id, .. }
-            | Self::Payment { order_id, .. } => Some(*order_id),
+            | Self::Payment { order_id, .. } => Some(*order_id).filter(|id| id.0 != 0),
             _ => None,
         }
     }
@@ -290,6 +322,20 @@ impl Command {
     }
 }
 
+/// A command, and who sent it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attributed<'a> {
+    pub command: &'a Command,
+    /// Whom the command's events and its order name.
+    pub actor: Option<&'a Arc<str>>,
+}
+
+impl<'a> From<&'a Command> for Attributed<'a> {
+    fn from(command: &'a Command) -> Self {
+        Self { command, actor: None }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
@@ -303,9 +349,10 @@ pub(crate) enum Answer {
         product: Box<Product>,
         created: bool,
     },
-    /// The product that the request names by its SKU no longer has it. Never stored.
+    /// The product or the order that the request names by its SKU or its reference no
+    /// longer has it. Never stored.
     #[serde(skip)]
-    StaleSku,
+    StaleName,
     /// The numbers of due holds and orders reclaimed in this transaction; `more`:
     /// others are still due.
     Reclaimed {
@@ -315,28 +362,32 @@ pub(crate) enum Answer {
     },
 }
 
-/// Something in an answer that may have a customer.
+/// Something in an answer that may have a customer and metadata.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum OfCustomer<'a> {
     Hold(HoldId),
     Order(&'a Order),
 }
 
+/// What an erasure empties: the customer's name, and the metadata.
+pub(crate) type Erasable = (Option<String>, Option<Metadata>);
+
 impl Answer {
-    /// Sets the customer of each hold and order to the one that `customer` returns.
-    pub fn set_customers(&mut self, customer: impl Fn(OfCustomer<'_>) -> Option<String>) {
+    /// Sets the customer and the metadata of each hold and order to what `of` returns.
+    pub fn set_erasable(&mut self, of: impl Fn(OfCustomer<'_>) -> Erasable) {
+        let set = |hold: &mut Hold| {
+            (hold.customer, hold.metadata) = of(OfCustomer::Hold(hold.id));
+        };
         match self {
-            Self::Hold(hold) => hold.customer = customer(OfCustomer::Hold(hold.id)),
-            Self::Cart(cart) => {
-                for hold in &mut cart.holds {
-                    hold.customer = customer(OfCustomer::Hold(hold.id));
-                }
+            Self::Hold(hold) => set(hold),
+            Self::Cart(cart) => cart.holds.iter_mut().for_each(set),
+            Self::Order(order) => {
+                (order.customer, order.metadata) = of(OfCustomer::Order(order));
             }
-            Self::Order(order) => order.customer = customer(OfCustomer::Order(order)),
             Self::Payment(_)
             | Self::Product(_)
             | Self::Put { .. }
-            | Self::StaleSku
+            | Self::StaleName
             | Self::Reclaimed { .. } => {}
         }
     }
@@ -442,9 +493,9 @@ pub(crate) enum Decision {
     /// Without effect: the read set lacks the rows of some of these products. Retry
     /// with all of them.
     ReadSetMiss(SmallVec<[ProductId; 1]>),
-    /// Without effect: the product no longer has the SKU that the request names. Look
-    /// up which product has it.
-    StaleSku,
+    /// Without effect: the product or the order no longer has the SKU or the reference by
+    /// which the request names it. Look up which one has it.
+    StaleName,
 }
 
 impl From<Refusal> for Decision {

@@ -2,48 +2,68 @@
 //! hold token and the idempotency key.
 
 use super::batch_state::BatchState;
-use super::commands::OfCustomer;
+use super::commands::{Attributed, Erasable, OfCustomer};
+use super::holds::HoldTerms;
 use super::{Answer, Command, Decision, IdempotencyKey, KeyRow, OrderTerms, Refusal};
 
 impl BatchState<'_> {
-    pub(super) fn decide(&mut self, command: &Command) -> Decision {
+    pub(super) fn decide(&mut self, attributed: Attributed<'_>) -> Decision {
+        let Attributed { command, actor } = attributed;
         if let Err(refusal) = self.check_token(command) {
             return refusal.into();
         }
+        self.attribute_to(actor, command.reason());
         let mut decision = self.dispatch(command);
+        self.attribute_to(None, None);
         if let Decision::Done { answer: Ok(answer), replayed: true } = &mut decision {
-            // It is kept without names.
-            answer.set_customers(|of| self.customer_in(command, of));
+            // It is kept without them.
+            answer.set_erasable(|of| self.erasable_in(command, of));
         }
         decision
     }
 
-    /// Returns the customer of a hold or order in the answer to a command.
-    fn customer_in(&self, command: &Command, of: OfCustomer<'_>) -> Option<String> {
-        let of_hold = |id| self.rows.holds.get(id).and_then(|hold| hold.customer.clone());
+    /// Returns the customer and the metadata of a hold or order in the answer to a
+    /// command that is repeated: what the command itself says, else the rows.
+    fn erasable_in(&self, command: &Command, of: OfCustomer<'_>) -> Erasable {
+        let hold = |id| self.rows.holds.get(&id);
+        let customer_of = |id| hold(id).and_then(|hold| hold.customer.clone());
+        let told = command.metadata().cloned();
         match of {
             OfCustomer::Hold(id) => {
                 let named = command.customer().map(|name| String::from(&**name));
-                named.or_else(|| of_hold(&id))
+                let customer = named.or_else(|| customer_of(id));
+                (customer, told.or_else(|| hold(id).and_then(|hold| hold.metadata.clone())))
             }
             OfCustomer::Order(order) => match self.rows.orders.get(&order.id) {
-                Some(row) => row.order.customer.clone(),
-                None => order.lines.iter().find_map(|line| of_hold(&line.hold_id)),
+                Some(row) => (row.order.customer.clone(), row.order.metadata.clone()),
+                None => (order.lines.iter().find_map(|line| customer_of(line.hold_id)), told),
             },
         }
     }
 
     fn dispatch(&mut self, command: &Command) -> Decision {
         match command {
-            Command::Hold { hold, ttl, customer, key } => {
+            Command::Hold { hold, ttl, customer, metadata, key } => {
                 self.with_idempotency_key(key.as_ref(), |batch| {
                     batch.check_lines(std::slice::from_ref(hold), customer.as_ref())?;
-                    Ok(Answer::Hold(batch.create_hold(hold, *ttl, customer.as_ref(), None)))
+                    let terms = HoldTerms {
+                        ttl: *ttl,
+                        customer: customer.as_ref(),
+                        metadata: metadata.as_ref(),
+                        cart_id: None,
+                    };
+                    Ok(Answer::Hold(batch.create_hold(hold, terms)))
                 })
             }
-            Command::Cart { lines, token, ttl, customer, key } => self
+            Command::Cart { lines, token, ttl, customer, metadata, key } => self
                 .with_idempotency_key(key.as_ref(), |batch| {
-                    batch.create_cart(lines, *token, *ttl, customer.as_ref())
+                    let terms = HoldTerms {
+                        ttl: *ttl,
+                        customer: customer.as_ref(),
+                        metadata: metadata.as_ref(),
+                        cart_id: None,
+                    };
+                    batch.create_cart(lines, *token, terms)
                 }),
             Command::Release { hold_id, .. } => decision(self.release(*hold_id)),
             Command::Extend { hold_id, ttl, .. } => decision(self.extend(*hold_id, *ttl)),
@@ -74,16 +94,10 @@ impl BatchState<'_> {
             Command::Restock { order_id, lines, key } => {
                 self.with_idempotency_key(key.as_ref(), |batch| batch.restock(*order_id, lines))
             }
-            Command::Payment { key, fingerprint, order_id, secret, outcome, terms } => {
+            Command::Payment { key, fingerprint, order_id, is_named, secret, outcome, terms } => {
                 let terms = terms.as_deref();
-                self.payment(self.new_payment(
-                    key,
-                    *fingerprint,
-                    *order_id,
-                    *secret,
-                    *outcome,
-                    terms,
-                ))
+                let row = self.new_payment(key, *fingerprint, *order_id, *secret, *outcome, terms);
+                self.payment(row, *is_named)
             }
             Command::Adjust { product_id, sku, stock, reason, version, key } => self
                 .with_idempotency_key(key.as_ref(), |batch| {

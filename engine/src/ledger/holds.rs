@@ -4,11 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    CartId, EventKind, Hold, HoldId, HoldStatus, OrderStatus, ProductId, ShortLine,
+    CartId, EventKind, Hold, HoldId, HoldStatus, Metadata, OrderStatus, ProductId, ShortLine,
 };
 
 use super::batch_state::BatchState;
 use super::{Answer, Decision, NewHold, OrderRow, Refusal};
+
+/// What a hold's request says beyond its product and its units.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HoldTerms<'a> {
+    pub ttl: Duration,
+    pub customer: Option<&'a Arc<str>>,
+    pub metadata: Option<&'a Metadata>,
+    pub cart_id: Option<CartId>,
+}
 
 impl BatchState<'_> {
     /// Refuses holds that cannot be created together.
@@ -24,7 +33,7 @@ impl BatchState<'_> {
             let row = self.rows.products.get(&line.product_id);
             let row = row.ok_or_else(|| line.no_product())?;
             if line.sku.is_some() && line.sku.as_deref() != row.product.sku.as_deref() {
-                return Err(Decision::StaleSku);
+                return Err(Decision::StaleName);
             }
             self.check_on_sale(&row.product)?;
             if row.product.stock < u64::from(line.quantity) {
@@ -33,6 +42,7 @@ impl BatchState<'_> {
             if row.product.stock < u64::from(line.least) {
                 short.push(ShortLine {
                     product_id: line.product_id,
+                    sku: row.product.sku.clone(),
                     requested: line.quantity.into(),
                     available: row.product.stock,
                 });
@@ -96,16 +106,12 @@ impl BatchState<'_> {
 
     /// Creates a hold that [`BatchState::check_lines`] did not refuse: of what is
     /// left, if that is fewer units than asked for.
-    pub(super) fn create_hold(
-        &mut self,
-        line: &NewHold,
-        ttl: Duration,
-        customer: Option<&Arc<str>>,
-        cart_id: Option<CartId>,
-    ) -> Hold {
+    pub(super) fn create_hold(&mut self, line: &NewHold, terms: HoldTerms<'_>) -> Hold {
+        let HoldTerms { ttl, customer, metadata, cart_id } = terms;
         let mut hold = line.to_hold(self.now, ttl);
         hold.cart_id = cart_id;
         hold.customer = customer.map(|name| String::from(&**name));
+        hold.metadata = metadata.cloned();
         let mut sku = None;
         if let Some(row) = self.rows.products.get_mut(&line.product_id) {
             sku.clone_from(&row.product.sku);
@@ -118,6 +124,9 @@ impl BatchState<'_> {
         self.add_hold(hold.clone());
         if let Some(customer) = customer {
             self.record_customer(&hold, customer);
+        }
+        if let Some(metadata) = metadata {
+            self.record_metadata(hold.id, metadata.clone());
         }
         self.emit_hold_event(EventKind::HoldCreated, &hold);
         hold.sku = sku;
@@ -149,7 +158,9 @@ impl BatchState<'_> {
     /// Expires a hold that is due; returns whether it did.
     pub(super) fn expire_if_due(&mut self, hold_id: HoldId) -> bool {
         let due = self.rows.holds.get(&hold_id).is_some_and(|hold| hold.expires_at <= self.now);
-        due && self.end_hold(hold_id, HoldStatus::Expired, EventKind::HoldExpired)
+        due && self.unattributed(|batch| {
+            batch.end_hold(hold_id, HoldStatus::Expired, EventKind::HoldExpired)
+        })
     }
 
     /// Returns the hold as it is now; expires it first if it is due.

@@ -133,6 +133,8 @@ impl BatchState<'_> {
             refunded_amount: Money::ZERO,
             reference: terms.reference.clone(),
             customer: holds.iter().find_map(|hold| hold.customer.clone()),
+            metadata: terms.metadata.clone(),
+            created_by: self.actor(),
             pay_until: ttl.map(|ttl| self.now.after(ttl)),
             created_at: self.now,
             updated_at: self.now,
@@ -219,7 +221,10 @@ impl BatchState<'_> {
                 return Err(Refusal::ReferenceTaken(*other).into());
             }
             Some(_) => {}
-            None => self.record_payment_reference(reference.to_owned(), order_id),
+            None => {
+                self.apply_payments_of(order_id, reference)?;
+                self.record_payment_reference(reference.to_owned(), order_id);
+            }
         }
         self.answer_order(order_id)
     }
@@ -242,7 +247,7 @@ impl BatchState<'_> {
         if !is_due || self.rows.check_read(row.order.products()).is_err() {
             return false;
         }
-        self.cancel_pending(order_id);
+        self.unattributed(|batch| batch.cancel_pending(order_id));
         true
     }
 

@@ -1,6 +1,8 @@
 //! Payment events from the provider: each is applied once, in any order of
 //! arrival.
 
+use sha2::{Digest, Sha256};
+
 use crate::model::{
     EventKind, OrderId, OrderStatus, Outcome, PaymentDisposition, PaymentStatus, Token,
 };
@@ -10,7 +12,7 @@ use super::{Answer, Decision, OrderRow, PaymentRow, PaymentTerms, Refusal};
 
 impl BatchState<'_> {
     /// Records a payment event and applies it to its order, which may not exist yet.
-    pub(super) fn payment(&mut self, mut row: PaymentRow) -> Decision {
+    pub(super) fn payment(&mut self, mut row: PaymentRow, is_named: bool) -> Decision {
         if let Some(stored) = self.rows.payments.get(&row.key) {
             let answer = if stored.fingerprint == row.fingerprint {
                 Ok(Answer::Payment(stored.answer))
@@ -18,6 +20,15 @@ impl BatchState<'_> {
                 Err(Refusal::KeyMismatch)
             };
             return Decision::Done { replayed: answer.is_ok(), answer };
+        }
+        if is_named {
+            match self.named_order(&row.terms) {
+                Some(id) if id != row.order_id && !self.rows.orders.contains_key(&id) => {
+                    return Decision::StaleName;
+                }
+                Some(id) => row.order_id = id,
+                None => row.order_id = awaited_by(&row.terms),
+            }
         }
         let PaymentRow { order_id, secret, outcome, .. } = row;
         if let Some(order_row) = self.rows.orders.get(&order_id) {
@@ -35,7 +46,7 @@ impl BatchState<'_> {
             let is_applied = self.apply_outcome(order_id, outcome, &row.terms);
             row.answer = if is_applied { PaymentStatus::Applied } else { PaymentStatus::Recorded };
             row.waiting = false;
-        } else if outcome == Outcome::Neutral {
+        } else if matches!(outcome, Outcome::Neutral | Outcome::Disputed) {
             // It would change nothing, so it does not wait for its order.
             row.answer = PaymentStatus::Recorded;
             row.waiting = false;
@@ -45,6 +56,15 @@ impl BatchState<'_> {
         let answer = Ok(Answer::Payment(row.answer));
         self.record_payment(row);
         Decision::Done { answer, replayed: false }
+    }
+
+    /// Returns the order that references name: the one that the payment is tied to,
+    /// else the one with the shop's number.
+    fn named_order(&self, terms: &PaymentTerms) -> Option<OrderId> {
+        let tied = terms.reference.as_ref().and_then(|it| self.rows.order_by_payment.get(it));
+        let number = terms.order_reference.as_ref();
+        let found = tied.or_else(|| self.rows.order_by_reference.get(number?));
+        found.copied()
     }
 
     /// Returns the row of an event that has not met its order yet.
@@ -102,6 +122,7 @@ impl BatchState<'_> {
         let before = row.order.status;
         match (before, outcome) {
             (_, Outcome::Neutral) => {}
+            (_, Outcome::Disputed) => self.emit_order_event(EventKind::PaymentDisputed, order_id),
             (OrderStatus::PendingPayment, Outcome::Success) => {
                 if pays(row, terms) {
                     self.pay_pending(order_id);
@@ -185,7 +206,55 @@ impl BatchState<'_> {
     /// still wait, whether or not a sweep has dropped the others. One with a wrong token
     /// changes nothing but emits an event.
     pub(super) fn apply_early_payments(&mut self, order_id: OrderId) {
-        for event in self.rows.waiting.remove(&order_id).unwrap_or_default() {
+        let mut events = self.rows.waiting.remove(&order_id).unwrap_or_default();
+        let reference = self.rows.orders.get(&order_id).and_then(|row| row.order.reference.clone());
+        if let Some(reference) = reference {
+            let awaited = awaited_by_reference(&reference);
+            let is_meant =
+                |event: &PaymentRow| event.terms.order_reference.as_ref() == Some(&reference);
+            events.extend(self.take_waiting(awaited, is_meant));
+            events.sort_by_key(|event| event.received_at);
+        }
+        self.apply_waiting(order_id, events);
+    }
+
+    /// Applies the payments that named the order by a provider's name before it was tied
+    /// to the order.
+    pub(super) fn apply_payments_of(
+        &mut self,
+        order_id: OrderId,
+        name: &str,
+    ) -> Result<(), Decision> {
+        let is_meant = |event: &PaymentRow| {
+            event.terms.order_reference.is_none() && event.terms.reference.as_deref() == Some(name)
+        };
+        let awaited = awaited_by_payment(name);
+        let waiting = self.rows.waiting.get(&awaited).into_iter().flatten();
+        let mut meant = waiting.filter(|event| is_meant(event));
+        if let Some(wait) = meant.find_map(|event| self.await_stock(order_id, event.outcome)) {
+            return Err(wait);
+        }
+        let events = self.take_waiting(awaited, is_meant);
+        self.apply_waiting(order_id, events);
+        Ok(())
+    }
+
+    /// Takes those that meet the condition from the events that wait under an id.
+    fn take_waiting(
+        &mut self,
+        awaited: OrderId,
+        is_meant: impl Fn(&PaymentRow) -> bool,
+    ) -> Vec<PaymentRow> {
+        let waiting = self.rows.waiting.remove(&awaited).unwrap_or_default();
+        let (meant, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_meant);
+        if !others.is_empty() {
+            self.rows.waiting.insert(awaited, others);
+        }
+        meant
+    }
+
+    fn apply_waiting(&mut self, order_id: OrderId, events: Vec<PaymentRow>) {
+        for event in events {
             let Some(row) = self.rows.orders.get(&order_id) else { return };
             let right = row.order.payment_token.secret;
             if self.policy.waits_until(&event) <= self.now {
@@ -193,14 +262,51 @@ impl BatchState<'_> {
             } else if event.secret.is_some_and(|secret| !right.is(secret)) {
                 self.emit_order_event(EventKind::PaymentConflict, order_id);
             } else {
-                self.apply_outcome(order_id, event.outcome, &event.terms);
+                // Who makes the order did not send it.
+                self.unattributed(|batch| {
+                    batch.apply_outcome(order_id, event.outcome, &event.terms);
+                });
             }
             if let Some(row) = self.rows.payments.get_mut(&event.key) {
                 row.waiting = false;
             }
-            self.settled_payments.push((order_id, event.key));
+            self.settled_payments.push((event.order_id, event.key));
         }
     }
+}
+
+/// From here on ids are of no order, but of the references by which events wait for
+/// one: those that Stockade draws stay below 2^53.
+const AWAITED_MIN: u64 = 1 << 62;
+
+/// Returns the id under which an event waits for the order with this number of the
+/// shop's. Two numbers may have one id: the event itself tells which is meant.
+pub(crate) fn awaited_by_reference(reference: &str) -> OrderId {
+    awaited("order", reference)
+}
+
+/// Returns the id under which an event waits until this provider's name of a payment is
+/// tied to an order.
+pub(crate) fn awaited_by_payment(name: &str) -> OrderId {
+    awaited("payment", name)
+}
+
+/// Whether an event with this order id names its order by a reference.
+pub(crate) fn is_awaited_by_name(id: OrderId) -> bool {
+    id.0 >= AWAITED_MIN
+}
+
+fn awaited_by(terms: &PaymentTerms) -> OrderId {
+    match &terms.order_reference {
+        Some(reference) => awaited_by_reference(reference),
+        None => awaited_by_payment(terms.reference.as_deref().unwrap_or_default()),
+    }
+}
+
+fn awaited(kind: &str, name: &str) -> OrderId {
+    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(name).finalize();
+    let first = digest.iter().take(8).fold(0_u64, |id, byte| id << 8 | u64::from(*byte));
+    OrderId(AWAITED_MIN | first >> 2)
 }
 
 /// Whether this is the order's money: an event that does not say how much is believed.

@@ -136,7 +136,7 @@ impl BatchState<'_> {
                 None => self.rows.product_by_sku.contains_key(named.as_ref()),
             };
             if is_stale {
-                return Err(Decision::StaleSku);
+                return Err(Decision::StaleName);
             }
         }
         let before = row.map(|row| ProductTerms::of(&row.product));
@@ -304,7 +304,7 @@ impl BatchState<'_> {
             return Err(of_sku.unwrap_or(Refusal::NoProduct(product_id)).into());
         };
         if sku.is_some() && sku != row.product.sku.as_deref() {
-            return Err(Decision::StaleSku);
+            return Err(Decision::StaleName);
         }
         self.check_version(product_id, version)?;
         if matches!(stock, NewStock::To(_)) {
@@ -318,7 +318,8 @@ impl BatchState<'_> {
             }
             self.check_nothing_due(product_id)?;
             let (requested, available) = (delta.unsigned_abs(), row.product.in_stock);
-            let short = vec![ShortLine { product_id, requested, available }];
+            let short =
+                vec![ShortLine { product_id, sku: row.product.sku.clone(), requested, available }];
             return Err(Refusal::Insufficient(short).into());
         };
         let received = received(row, delta)?;

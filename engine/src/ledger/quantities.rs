@@ -53,7 +53,12 @@ impl BatchState<'_> {
             return Ok(());
         }
         self.check_nothing_due(product_id)?;
-        let short = ShortLine { product_id, requested: added.into(), available };
+        let short = ShortLine {
+            product_id,
+            sku: self.sku_of(product_id),
+            requested: added.into(),
+            available,
+        };
         Err(Refusal::Insufficient(vec![short]).into())
     }
 

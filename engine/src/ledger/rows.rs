@@ -96,10 +96,11 @@ pub(crate) struct KeyRow {
 }
 
 impl KeyRow {
-    /// The answer is kept without the customer's name, which may be erased.
+    /// The answer is kept without the customer's name and the metadata, which may be
+    /// erased.
     pub fn new(keyed: &IdempotencyKey, mut answer: CommandResult) -> Self {
         if let Ok(answer) = &mut answer {
-            answer.set_customers(|_| None);
+            answer.set_erasable(|_| (None, None));
         }
         Self { key: keyed.key.clone(), fingerprint: keyed.fingerprint, answer }
     }
@@ -261,7 +262,10 @@ pub(crate) struct EventDetails {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The metadata of a product.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
 }
@@ -275,6 +279,8 @@ pub(crate) struct Changes {
     pub new_holds: Vec<Hold>,
     /// The new holds that have a customer.
     pub customer_holds: Vec<CustomerHold>,
+    /// The new holds that have metadata.
+    pub hold_metadata: Vec<(HoldId, Metadata)>,
     pub hold_moves: Vec<HoldMove>,
     pub extensions: Vec<(HoldId, Timestamp)>,
     /// New quantities of stored holds, by ascending id.

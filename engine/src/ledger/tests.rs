@@ -54,6 +54,7 @@ fn hold(expires_at: Timestamp) -> Hold {
         order_id: None,
         cart_id: None,
         customer: None,
+        metadata: None,
     }
 }
 
@@ -65,7 +66,8 @@ fn order(status: OrderStatus, pay_until: Option<Timestamp>) -> OrderRow {
 
 fn payment(order_id: OrderId, outcome: Outcome) -> Command {
     let (key, fingerprint) = ("p".to_owned(), [0; 32]);
-    Command::Payment { key, fingerprint, order_id, secret: None, outcome, terms: None }
+    let (is_named, secret) = (false, None);
+    Command::Payment { key, fingerprint, order_id, is_named, secret, outcome, terms: None }
 }
 
 fn decide_one(rows: Rows, command: Command) -> (Decision, Changes) {
@@ -89,7 +91,8 @@ fn customer_limit_counts_a_hold_until_it_expires() {
         let id = HoldId(12);
         let hold =
             NewHold { id, token: Token(1), product_id: PRODUCT, sku: None, quantity: 2, least: 2 };
-        let command = Command::Hold { hold, ttl: TTL, customer: Some("c".into()), key: None };
+        let command =
+            Command::Hold { hold, ttl: TTL, customer: Some("c".into()), metadata: None, key: None };
         answer(decide_one(rows, command).0)
     };
     let too_many = Refusal::CustomerLimit { product_id: PRODUCT, held: 2, requested: 2, most: 3 };
@@ -200,7 +203,7 @@ fn adjust_writes_off_the_last_unit_and_stays_within_the_column_range() {
     let Ok(Answer::Product(product)) = answer(decision) else { panic!("not adjusted") };
     assert_eq!((product.stock, product.version), (0, 9));
     assert_eq!(changes.products[0].after.product.version, 9, "as answered");
-    let short = ShortLine { product_id: PRODUCT, requested: 6, available: 5 };
+    let short = ShortLine { product_id: PRODUCT, sku: None, requested: 6, available: 5 };
     assert_eq!(answer(adjusted(-6, false).0), Err(Refusal::Insufficient(vec![short])));
     assert_eq!(adjusted(-6, true).0, Decision::Deferred, "due units may suffice");
     let received = 9;
@@ -310,7 +313,7 @@ fn rows_with(stock: u64, change: impl FnOnce(&mut crate::model::Product)) -> Row
 fn hold_by(sku: Option<&str>, quantity: u32) -> Command {
     let (id, token, product_id, least) = (HoldId(12), Token(1), PRODUCT, quantity);
     let hold = NewHold { id, token, product_id, sku: sku.map(Into::into), quantity, least };
-    Command::Hold { hold, ttl: TTL, customer: None, key: None }
+    Command::Hold { hold, ttl: TTL, customer: None, metadata: None, key: None }
 }
 
 #[test]
@@ -324,7 +327,7 @@ fn hold_by_sku_is_stale_when_the_product_has_another() {
         assert_eq!(hold.sku.as_deref(), Some("a"));
     }
     let (decision, changes) = decide_by(Some("b"));
-    assert_eq!(decision, Decision::StaleSku);
+    assert_eq!(decision, Decision::StaleName);
     assert!(changes.is_empty());
 }
 
@@ -332,7 +335,7 @@ fn hold_by_sku_is_stale_when_the_product_has_another() {
 fn hold_takes_no_safety_stock_and_late_money_does() {
     let kept = |product: &mut crate::model::Product| product.safety_stock = 3;
     assert!(answer(decide_one(rows_with(5, kept), hold_by(None, 2)).0).is_ok());
-    let short = ShortLine { product_id: PRODUCT, requested: 3, available: 2 };
+    let short = ShortLine { product_id: PRODUCT, sku: None, requested: 3, available: 2 };
     let refused = answer(decide_one(rows_with(5, kept), hold_by(None, 3)).0);
     assert_eq!(refused, Err(Refusal::Insufficient(vec![short])));
     let mut rows = rows_with(2, |product| {

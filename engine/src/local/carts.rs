@@ -20,7 +20,7 @@ impl LocalBackend {
     ) -> Result<Replayable<Hold>> {
         let command = commands::change_quantity(&self.services.config, &request, retry)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        replayable!(self.combiner.submit(command, [lane]).await?, Hold)
+        replayable!(self.submit(command, [lane]).await?, Hold)
     }
 
     pub async fn cart(&self, id: CartId) -> Result<Cart> {
@@ -53,7 +53,7 @@ impl LocalBackend {
         let mut holds: Vec<HoldId> = cart.holds.iter().map(|hold| hold.id).collect();
         holds.sort_unstable();
         let lanes = cart.holds.iter().map(|hold| self.combiner.lane(hold.product_id));
-        Ok(replayable!(self.combiner.submit(command(holds), lanes).await?, Cart)?.value)
+        Ok(replayable!(self.submit(command(holds), lanes).await?, Cart)?.value)
     }
 
     async fn read_cart(&self, id: CartId) -> Result<(Cart, Timestamp)> {

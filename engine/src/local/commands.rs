@@ -1,6 +1,7 @@
 //! From requests to commands: everything that can be refused without looking
 //! at a row is refused here, before any lock.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Command, IdempotencyKey, NewHold};
 use crate::model::{
     CartId, CartLine, CartRequest, ChangeQuantityRequest, ExtendRequest, HoldId, HoldRequest,
-    ProductId, ProductRef, ReleaseRequest, Token,
+    Metadata, ProductId, ProductRef, ReleaseRequest, Token,
 };
 use crate::sku_index::Skus;
 
@@ -41,20 +42,23 @@ pub(super) fn create_hold(
     let key = request.key.as_deref();
     // A request that takes what is left is another one under the same key. So is one by
     // SKU, whose text has a NUL, which no customer has.
+    let told = told(customer, request.metadata.as_ref());
     let key = match product {
         ProductRef::Id(_) => {
-            keyed(if at_most { "at_most_hold" } else { "hold" }, key, retry, &parts, customer)?
+            let what = if at_most { "at_most_hold" } else { "hold" };
+            keyed(what, key, retry, &parts, told.as_deref())?
         }
         ProductRef::Sku(sku) => {
             let what = if at_most { "at_most_sku_hold" } else { "sku_hold" };
-            let text = format!("{sku}\0{}", customer.unwrap_or_default());
+            let text = format!("{sku}\0{}", told.unwrap_or_default());
             keyed(what, key, retry, &parts, Some(&text))?
         }
     };
     let customer = customer.map(Arc::from);
+    let metadata = request.metadata.clone();
     let least = if at_most { 1 } else { quantity };
     let hold = new_hold(skus.id(product), sku_of(product), quantity, least);
-    Ok(Command::Hold { hold, ttl, customer, key })
+    Ok(Command::Hold { hold, ttl, customer, metadata, key })
 }
 
 /// Sums repeated products and sorts, so that every cart takes its products in
@@ -104,9 +108,10 @@ pub(super) fn create_holds(
         }
     }
     let key = request.key.as_deref();
+    let told = told(customer, request.metadata.as_ref());
     let key = if has_sku {
         // What the request says, not which products it is about now.
-        text.push_str(customer.unwrap_or_default());
+        text.push_str(told.as_deref().unwrap_or_default());
         keyed(
             if takes_less { "at_most_sku_cart" } else { "sku_cart" },
             key,
@@ -115,12 +120,14 @@ pub(super) fn create_holds(
             Some(&text),
         )?
     } else {
-        keyed(if takes_less { "at_most_cart" } else { "cart" }, key, retry, &parts, customer)?
+        let what = if takes_less { "at_most_cart" } else { "cart" };
+        keyed(what, key, retry, &parts, told.as_deref())?
     };
     let lines = cart_lines(config, sums, skus)?;
     let customer = customer.map(Arc::from);
+    let metadata = request.metadata.clone();
     // The token is assigned when the cart's turn comes.
-    Ok(Command::Cart { lines, token: Token::UNASSIGNED, ttl, customer, key })
+    Ok(Command::Cart { lines, token: Token::UNASSIGNED, ttl, customer, metadata, key })
 }
 
 /// Makes a line of each product, by ascending id; a product may be named by its id and
@@ -301,6 +308,18 @@ pub(super) fn customer(customer: Option<&str>) -> Result<Option<&str>> {
         refuse_nul("customer", name)?;
     }
     Ok(customer)
+}
+
+/// What a fingerprint keeps of the customer and the metadata; a customer's name has no
+/// NUL.
+fn told<'a>(customer: Option<&'a str>, metadata: Option<&Metadata>) -> Option<Cow<'a, str>> {
+    match metadata {
+        None => customer.map(Cow::Borrowed),
+        Some(metadata) => {
+            let customer = customer.unwrap_or_default();
+            Some(format!("{customer}\0{}", metadata.as_str()).into())
+        }
+    }
 }
 
 /// Pairs the caller's key, or else the one drawn for retrying, with the

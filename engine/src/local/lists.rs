@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::operations::page_limit;
 use super::{LocalBackend, commands, order_commands};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::PaymentRow;
+use crate::ledger::{PaymentRow, is_awaited_by_name};
 use crate::model::{
     Erased, Hold, HoldId, HoldPage, HoldQuery, Order, OrderId, OrderPage, OrderQuery, ProductRef,
     Timestamp, Token, WaitingPayment, WaitingPaymentPage,
@@ -135,7 +135,8 @@ impl LocalBackend {
         let ends_at = self.services.policy.waits_until(&row);
         WaitingPayment {
             key: row.key,
-            order_id: row.order_id,
+            order_id: (!is_awaited_by_name(row.order_id)).then_some(row.order_id),
+            order_reference: row.terms.order_reference,
             by_token: row.secret.is_some(),
             outcome: row.outcome,
             amount: row.terms.amount,
@@ -154,7 +155,8 @@ impl LocalBackend {
             Error::new(ErrorKind::NotFound, "no payment event with this key waits for its order")
         })?;
         let removed = self.waiting_payment(removed);
-        tracing::info!(key, order_id = removed.order_id.0, "removed a waiting payment event");
+        let order_id = removed.order_id.map(|id| id.0);
+        tracing::info!(key, order_id, "removed a waiting payment event");
         Ok(removed)
     }
 
@@ -162,9 +164,10 @@ impl LocalBackend {
         commands::customer(Some(&customer))?;
         // Random, so that no name that a shop gives is another customer's.
         let replacement = format!("erased-{}", Token::random());
+        let actor = self.actor.clone();
         let erase = move |store: Arc<dyn Store>| async move {
             let batch = batch_id(store.draw(Sequence::Batch, 1).await?);
-            store.erase_customer(&customer, &replacement, batch).await
+            store.erase_customer(&customer, &replacement, (batch, actor.as_deref())).await
         };
         let erased = self.read_store(erase).await?;
         // Without the name, which logs would keep.

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use super::{LocalBackend, commands, products};
 use crate::audit::{AuditReport, Check};
 use crate::cache::CachedProduct;
+use crate::cache::mirror::SoldOut;
 use crate::call::{Request, Response, Retry};
 use crate::combiner::{CommandResponse, LaneId};
 use crate::error::{Error, ErrorKind, Result};
@@ -156,7 +157,7 @@ impl LocalBackend {
         }
         let now = self.services.store.now();
         let (command, lane) = self.hold_command(&request, &Skus::default(), retry, now)?;
-        replayable!(self.combiner.submit(command, [lane]).await?, Hold)
+        replayable!(self.submit(command, [lane]).await?, Hold)
     }
 
     /// Turns a request for a hold into its command and lane, if it is not refused
@@ -196,10 +197,10 @@ impl LocalBackend {
                 .iter()
                 .enumerate()
                 .map(|(at, request)| self.hold_command(request, &skus, retry_of(at), now));
-            let responses = self.combiner.submit_all(commands.collect()).await;
+            let responses = self.combiner.submit_all(commands.collect(), self.actor.as_ref()).await;
             for (at, (request, response)) in wave.iter().zip(responses).enumerate() {
                 results.push(match response {
-                    Ok(CommandResponse { answer: Answer::StaleSku, .. }) => {
+                    Ok(CommandResponse { answer: Answer::StaleName, .. }) => {
                         self.create_hold(request.clone(), retry_of(at)).await
                     }
                     response => response.and_then(|done| replayable!(done, Hold)),
@@ -225,9 +226,9 @@ impl LocalBackend {
         let least = if at_most { 1 } else { quantity };
         let is_asked = |found: &Product| products::is_named(found, product);
         let known = self.services.cache.mirror.sold_out(product_id, least, now, is_asked);
-        let Some(available) = known else { return Ok(()) };
+        let Some(SoldOut { left: available, sku }) = known else { return Ok(()) };
         let requested = quantity.into();
-        let short = ShortLine { product_id, requested, available };
+        let short = ShortLine { product_id, sku, requested, available };
         let error = Error::refused(Refusal::Insufficient(vec![short]), false);
         self.services.metrics.refused_at_once.inc();
         self.services.metrics.refusal(error.code());
@@ -250,13 +251,13 @@ impl LocalBackend {
     pub async fn release_hold(&self, request: ReleaseRequest) -> Result<Hold> {
         let command = commands::release_hold(&request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        Ok(replayable!(self.combiner.submit(command, [lane]).await?, Hold)?.value)
+        Ok(replayable!(self.submit(command, [lane]).await?, Hold)?.value)
     }
 
     pub async fn extend_hold(&self, request: ExtendRequest) -> Result<Hold> {
         let command = commands::extend_hold(&self.services.config, &request)?;
         let lane = self.lane_of_hold(request.hold_id).await?;
-        Ok(replayable!(self.combiner.submit(command, [lane]).await?, Hold)?.value)
+        Ok(replayable!(self.submit(command, [lane]).await?, Hold)?.value)
     }
 
     /// Finds the lane of a hold's product. A hold never changes its product.

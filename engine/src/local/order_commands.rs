@@ -32,8 +32,8 @@ pub(super) fn create_order(
     request: &OrderRequest,
     retry: Option<Retry>,
 ) -> Result<Command> {
-    let OrderRequest { holds, cart_id, amount, currency, reference, payment_ttl, key, .. } =
-        request;
+    let OrderRequest { holds, cart_id, amount, currency, reference, payment_ttl, .. } = request;
+    let OrderRequest { metadata, key, .. } = request;
     if holds.is_empty() || holds.len() > ORDER_HOLDS_MAX {
         return Err(Error::invalid_argument(format!(
             "an order has 1 to {ORDER_HOLDS_MAX} holds, got {}",
@@ -80,6 +80,7 @@ pub(super) fn create_order(
         currency: *currency,
         reference: reference.clone(),
         payment_ttl: *payment_ttl,
+        metadata: metadata.clone(),
     };
     let terms = (terms != OrderTerms::default()).then(|| Box::new(terms));
     let text = terms.as_deref().map(terms_text);
@@ -97,7 +98,7 @@ pub(super) fn create_order(
 /// The terms as a fingerprint keeps them. The reference, which may have any character,
 /// comes last.
 fn terms_text(terms: &OrderTerms) -> String {
-    let OrderTerms { amount, currency, reference, payment_ttl } = terms;
+    let OrderTerms { amount, currency, reference, payment_ttl, metadata } = terms;
     let mut text = String::new();
     let _ = write!(text, "{};", asked(*payment_ttl));
     let _ = amount.iter().try_for_each(|amount| write!(text, "{amount}"));
@@ -105,6 +106,8 @@ fn terms_text(terms: &OrderTerms) -> String {
     let _ = currency.iter().try_for_each(|currency| write!(text, "{currency}"));
     text.push(';');
     text.push_str(reference.as_deref().unwrap_or_default());
+    // A reference has no NUL.
+    let _ = metadata.iter().try_for_each(|it| write!(text, "\0{}", it.as_str()));
     text
 }
 
@@ -144,7 +147,7 @@ pub(super) fn extend_order(config: &Config, request: &ExtendOrderRequest) -> Res
 pub(super) fn cancel_order(request: &CancelRequest) -> Result<Command> {
     let order_id = existing(request.order_id)?;
     check_reason(request.reason.as_deref())?;
-    Ok(Command::CancelOrder { order_id })
+    Ok(Command::CancelOrder { order_id, reason: request.reason.clone() })
 }
 
 fn check_reason(reason: Option<&str>) -> Result<()> {
@@ -177,7 +180,7 @@ pub(super) fn refund_order(request: &RefundRequest, retry: Option<Retry>) -> Res
     let amount_text = amount.map(|amount| amount.to_string());
     let key = keyed("refund", key.as_deref(), retry, &parts, amount_text.as_deref())?;
     let (lines, amount, restock, owed) = (lines.clone(), *amount, *restock, *owed);
-    let refund = Box::new(Refund { lines, amount, restock, owed });
+    let refund = Box::new(Refund { lines, amount, restock, owed, reason: reason.clone() });
     Ok(Command::Refund { order_id, refund, key })
 }
 
@@ -225,6 +228,8 @@ pub(super) fn check_payment_name(name: &str) -> Result<()> {
 pub(super) fn record_payment(event: &PaymentEvent) -> Result<Command> {
     let PaymentEvent { outcome, amount, currency, payment_reference, .. } = event;
     let token = event.payment_token;
+    let has_reference = event.order_reference.is_some() || payment_reference.is_some();
+    let is_named = event.order_id.is_none() && token.is_none() && has_reference;
     let order_id = match (event.order_id, token) {
         (Some(order_id), Some(token)) if token.order_id() != order_id => {
             return Err(Error::invalid_argument(format!(
@@ -233,11 +238,13 @@ pub(super) fn record_payment(event: &PaymentEvent) -> Result<Command> {
         }
         (Some(order_id), _) => order_id,
         (None, Some(token)) => token.order_id(),
+        (None, None) if is_named => OrderId(0),
         (None, None) => {
-            return Err(Error::invalid_argument("order_id or payment_token is needed"));
+            let why = "order_id, payment_token or a reference is needed";
+            return Err(Error::invalid_argument(why));
         }
     };
-    if !order_id.is_possible() {
+    if !is_named && !order_id.is_possible() {
         return Err(Error::invalid_argument(format!("no order can ever have the id {order_id}")));
     }
     if currency.is_some() && amount.is_none() {
@@ -245,6 +252,9 @@ pub(super) fn record_payment(event: &PaymentEvent) -> Result<Command> {
     }
     if let Some(reference) = payment_reference {
         check_payment_name(reference)?;
+    }
+    if let Some(reference) = &event.order_reference {
+        check_reference(reference)?;
     }
     let secret = token.map(|token| token.secret);
     // What tells one event from another: order or token, outcome, amount and currency.
@@ -256,10 +266,15 @@ pub(super) fn record_payment(event: &PaymentEvent) -> Result<Command> {
         // for a derived one.
         None => format!("\u{1}{}", hex(&Sha256::digest(&essence))),
     };
-    let terms =
-        PaymentTerms { amount: *amount, currency: *currency, reference: payment_reference.clone() };
+    let terms = PaymentTerms {
+        amount: *amount,
+        currency: *currency,
+        reference: payment_reference.clone(),
+        order_reference: event.order_reference.clone().filter(|_| is_named),
+    };
     let terms = (terms != PaymentTerms::default()).then(|| Box::new(terms));
-    Ok(Command::Payment { key, fingerprint, order_id, secret, outcome: *outcome, terms })
+    let outcome = *outcome;
+    Ok(Command::Payment { key, fingerprint, order_id, is_named, secret, outcome, terms })
 }
 
 fn essence(event: &PaymentEvent, order_id: OrderId, secret: Option<Token>) -> String {
@@ -269,6 +284,13 @@ fn essence(event: &PaymentEvent, order_id: OrderId, secret: Option<Token>) -> St
     if let Some(amount) = event.amount {
         let _ = write!(text, "/{amount}/");
         let _ = event.currency.iter().try_for_each(|currency| write!(text, "{currency}"));
+    }
+    if order_id.0 == 0 {
+        // No reference has a NUL.
+        let names = [&event.payment_reference, &event.order_reference];
+        for name in names.map(|name| name.as_deref().unwrap_or_default()) {
+            let _ = write!(text, "\0{name}");
+        }
     }
     text
 }

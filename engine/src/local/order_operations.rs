@@ -9,13 +9,17 @@ use super::{LocalBackend, commands, order_commands};
 use crate::call::Retry;
 use crate::combiner::LaneId;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::Command;
+use crate::ledger::{Answer, Command};
 use crate::model::{
     CancelRequest, CartId, ExtendOrderRequest, Hold, HoldId, HoldStatus, Order, OrderId,
     OrderRequest, OrderedHold, PaymentEvent, PaymentReceipt, PaymentReference, ProductRef,
     RefundRequest, Replayable, RestockRequest, Token,
 };
 use crate::store::Store;
+
+/// How often the order of a payment event that names it by a reference is looked up: it
+/// may be made, or tied to the payment, between the look-up and the transaction.
+const ORDER_LOOKUPS_MAX: u32 = 4;
 
 impl LocalBackend {
     pub async fn create_order(
@@ -123,7 +127,7 @@ impl LocalBackend {
         lanes: Vec<LaneId>,
     ) -> Result<Replayable<Order>> {
         let Replayable { value: order, replayed } =
-            replayable!(self.combiner.submit(command, lanes).await?, Order)?;
+            replayable!(self.submit(command, lanes).await?, Order)?;
         Ok(Replayable { value: *order, replayed })
     }
 
@@ -162,15 +166,43 @@ impl LocalBackend {
     }
 
     pub async fn record_payment(&self, event: PaymentEvent) -> Result<Replayable<PaymentReceipt>> {
-        let command = order_commands::record_payment(&event)?;
-        let lanes = match &command {
-            Command::Payment { order_id, .. } => self.lanes_of_order(*order_id).await?,
-            _ => Vec::new(),
+        let mut command = order_commands::record_payment(&event)?;
+        for _ in 0..ORDER_LOOKUPS_MAX {
+            let mut lanes = Vec::new();
+            if let Command::Payment { order_id, is_named, .. } = &mut command {
+                if *is_named {
+                    *order_id = self.named_order(&event).await?.unwrap_or(OrderId(0));
+                }
+                // An order that is not there has no product yet: lane 0.
+                if order_id.0 != 0 {
+                    lanes = self.lanes_of_order(*order_id).await?;
+                }
+            }
+            let done = self.submit(command.clone(), lanes).await?;
+            if !matches!(done.answer, Answer::StaleName) {
+                let Replayable { value: status, replayed } = replayable!(done, Payment)?;
+                return Ok(Replayable { value: PaymentReceipt { status }, replayed });
+            }
+        }
+        let why = "the references of the payment event moved from order to order meanwhile";
+        Err(Error::new(ErrorKind::Contention, why))
+    }
+
+    /// Looks up the order that the references of a payment event name.
+    async fn named_order(&self, event: &PaymentEvent) -> Result<Option<OrderId>> {
+        let (payment, order) = (event.payment_reference.clone(), event.order_reference.clone());
+        let read = |store: Arc<dyn Store>| async move {
+            if let Some(name) = &payment
+                && let Some(id) = store.order_of_payment(name).await?
+            {
+                return Ok(Some(id));
+            }
+            match &order {
+                Some(reference) => store.order_of_reference(reference).await,
+                None => Ok(None),
+            }
         };
-        // An order that is not there has no product yet: lane 0.
-        let Replayable { value: status, replayed } =
-            replayable!(self.combiner.submit(command, lanes).await?, Payment)?;
-        Ok(Replayable { value: PaymentReceipt { status }, replayed })
+        self.read_store(read).await
     }
 }
 

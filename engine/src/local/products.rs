@@ -77,8 +77,8 @@ impl LocalBackend {
             let command = command(&skus)?;
             let ids = names.iter().map(|name| skus.id(name)).filter(|id| id.is_possible());
             let lanes = ids.map(|id| self.combiner.lane(id));
-            let done = self.combiner.submit(command, lanes).await?;
-            if !matches!(done.answer, Answer::StaleSku) {
+            let done = self.submit(command, lanes).await?;
+            if !matches!(done.answer, Answer::StaleName) {
                 return Ok(done);
             }
         }
@@ -134,7 +134,7 @@ impl LocalBackend {
     ) -> Result<Replayable<Product>> {
         let command = product_commands::create_product(&self.services.config, &new, retry)?;
         let lanes: Vec<LaneId> = new.id.map(|id| self.combiner.lane(id)).into_iter().collect();
-        let created = replayable!(self.combiner.submit(command, lanes).await?, Product)?;
+        let created = replayable!(self.submit(command, lanes).await?, Product)?;
         Ok(Replayable { value: *created.value, replayed: created.replayed })
     }
 

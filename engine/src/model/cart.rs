@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::requests::setters;
-use super::{CartId, Hold, HoldId, ProductRef, Token};
+use super::{CartId, Hold, HoldId, Metadata, ProductRef, Token};
 
 /// The holds of one request for several products.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,9 @@ pub struct CartRequest {
     /// setting limits the units in one customer's holds. Default: none, whose
     /// holds have no limit.
     pub customer: Option<String>,
+    /// What the shop keeps with each of the holds; default: nothing.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
 }
 
 impl CartRequest {
@@ -92,11 +95,11 @@ impl CartRequest {
     /// the default time to live.
     pub fn new<L: Into<CartLine>>(items: impl IntoIterator<Item = L>) -> Self {
         let items = items.into_iter().map(Into::into).collect();
-        Self { items, ttl: None, key: None, customer: None }
+        Self { items, ttl: None, key: None, customer: None, metadata: None }
     }
 }
 
-setters!(CartRequest: ttl, key, customer);
+setters!(CartRequest: ttl, key, customer, metadata);
 
 /// A request to release the active holds of a cart. A cart id alone converts into
 /// one.

@@ -205,8 +205,12 @@ pub struct WaitingPayment {
     /// The event's idempotency key. That of an event without one is derived from its
     /// fields, and begins with the control character U+0001.
     pub key: String,
-    /// The order that it names, by its id or its payment token.
-    pub order_id: OrderId,
+    /// The order that it names, by its id or its payment token; `None` for one that names
+    /// it by a reference alone.
+    pub order_id: Option<OrderId>,
+    /// The shop's own number of the order, if the event said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_reference: Option<String>,
     /// Whether it named the order by its payment token.
     pub by_token: bool,
     /// The outcome.

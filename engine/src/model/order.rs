@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Currency, HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductId, Timestamp,
-    named_enum,
+    Currency, HoldId, InvalidArgument, Metadata, Money, OrderId, PaymentToken, ProductId,
+    Timestamp, named_enum,
 };
 
 named_enum!(
@@ -163,6 +163,13 @@ pub struct Order {
     /// the order of its lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
+    /// What the shop keeps with it, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+    /// Who made it: the name of [`Engine::acting_as`](crate::Engine::acting_as), over HTTP
+    /// that of the API key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
     /// When it is cancelled if it is not paid before; `None`: never.
     pub pay_until: Option<Timestamp>,
     /// When it was created.

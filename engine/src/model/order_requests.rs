@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::requests::{from_reference, setters};
-use super::{CartId, Currency, HoldId, Money, OrderId, ProductRef, Token};
+use super::{CartId, Currency, HoldId, Metadata, Money, OrderId, ProductRef, Token};
 
 /// A hold that is to become a line of an order. A hold id alone converts into one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,9 @@ pub struct OrderRequest {
     /// `payment_ttl` setting.
     #[serde(default)]
     pub payment_ttl: Option<Duration>,
+    /// What the shop keeps with the order; default: nothing.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
     /// The idempotency key; default: none.
     #[serde(default)]
     pub key: Option<String>,
@@ -99,6 +102,7 @@ impl OrderRequest {
             currency: None,
             reference: None,
             payment_ttl: None,
+            metadata: None,
             key: None,
         }
     }
@@ -147,7 +151,7 @@ impl OrderRequest {
     }
 }
 
-setters!(OrderRequest: key);
+setters!(OrderRequest: key, metadata);
 
 /// A request to let a pending order be paid until later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

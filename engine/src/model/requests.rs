@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Currency, HoldId, InvalidArgument, Money, OrderId, PaymentToken, ProductRef, Token, named_enum,
+    Currency, HoldId, InvalidArgument, Metadata, Money, OrderId, PaymentToken, ProductRef, Token,
+    named_enum,
 };
 
 /// Defines setters of optional fields that several requests have.
@@ -41,8 +42,16 @@ macro_rules! setters {
             self
         }
     };
+    (metadata) => {
+        /// Sets what the shop keeps with it.
+        #[must_use]
+        pub fn metadata(mut self, metadata: $crate::model::Metadata) -> Self {
+            self.metadata = Some(metadata);
+            self
+        }
+    };
     (reason) => {
-        /// Sets the reason, which the log names.
+        /// Sets the reason, which its events keep.
         #[must_use]
         pub fn reason(mut self, reason: impl Into<String>) -> Self {
             self.reason = Some(reason.into());
@@ -123,6 +132,9 @@ pub struct HoldRequest {
     /// can be held. Limits apply to `quantity`.
     #[serde(default)]
     pub at_most: bool,
+    /// What the shop keeps with the hold; default: nothing.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
 }
 
 impl HoldRequest {
@@ -135,6 +147,7 @@ impl HoldRequest {
             key: None,
             customer: None,
             at_most: false,
+            metadata: None,
         }
     }
 
@@ -147,7 +160,7 @@ impl HoldRequest {
     }
 }
 
-setters!(HoldRequest: ttl, key, customer);
+setters!(HoldRequest: ttl, key, customer, metadata);
 
 /// A request to release a hold. A hold id alone converts into one.
 ///
@@ -220,11 +233,14 @@ named_enum!(
         Cancelled = "cancelled",
         /// The payment goes on; nothing says yet how it ends.
         Neutral = "neutral",
+        /// The customer disputes the payment: an event tells of it, and nothing else
+        /// changes.
+        Disputed = "disputed",
     }
 );
 
 /// The words by which payment providers name an outcome; `docs/guide.md` lists them.
-const PROVIDERS_WORDS: [(Outcome, &[&str]); 4] = [
+const PROVIDERS_WORDS: [(Outcome, &[&str]); 5] = [
     (Outcome::Success, &["success", "succeeded", "paid", "completed", "captured"]),
     (Outcome::Failure, &["failed", "failure", "declined", "refused"]),
     (Outcome::Cancelled, &["cancelled", "canceled", "expired", "voided"]),
@@ -243,6 +259,7 @@ const PROVIDERS_WORDS: [(Outcome, &[&str]); 4] = [
             "open",
         ],
     ),
+    (Outcome::Disputed, &["disputed", "chargeback"]),
 ];
 
 impl FromStr for Outcome {
@@ -268,6 +285,10 @@ pub struct PaymentEvent {
     pub order_id: Option<OrderId>,
     /// The order's payment token, if the event has it.
     pub payment_token: Option<PaymentToken>,
+    /// The shop's own number of the order, by which an event without id and token names
+    /// it. Default: none.
+    #[serde(default)]
+    pub order_reference: Option<String>,
     /// The outcome.
     pub outcome: Outcome,
     /// The amount paid, compared with the order's; default: none, which is not
@@ -279,7 +300,9 @@ pub struct PaymentEvent {
     pub currency: Option<Currency>,
     /// The provider's own name of the payment, such as `stripe/pi_3N`, of 1 to 255
     /// bytes: a success of another payment than the one that paid an order must be
-    /// refunded. Default: none.
+    /// refunded. An event without id and token is for the order that it is tied to
+    /// ([`Engine::set_payment_reference`](crate::Engine::set_payment_reference)), rather
+    /// than for that of [`order_reference`](Self::order_reference). Default: none.
     #[serde(default)]
     pub payment_reference: Option<String>,
     /// The event's idempotency key; default: derived from the order, the token, the
@@ -308,6 +331,7 @@ impl PaymentEvent {
         Self {
             order_id,
             payment_token,
+            order_reference: None,
             outcome,
             amount: None,
             currency: None,
@@ -324,6 +348,17 @@ impl PaymentEvent {
     /// An event for the order with this payment token.
     pub fn for_token(payment_token: PaymentToken, outcome: Outcome) -> Self {
         Self::new(None, Some(payment_token), outcome)
+    }
+
+    /// An event for the order with this number of the shop's.
+    pub fn for_reference(order_reference: impl Into<String>, outcome: Outcome) -> Self {
+        Self { order_reference: Some(order_reference.into()), ..Self::new(None, None, outcome) }
+    }
+
+    /// An event for the order that the provider's name of the payment is tied to, such as
+    /// `stripe/pi_3N`.
+    pub fn for_payment(payment_reference: impl Into<String>, outcome: Outcome) -> Self {
+        Self { payment_reference: Some(payment_reference.into()), ..Self::new(None, None, outcome) }
     }
 
     /// Adds the order's payment token.

@@ -60,9 +60,11 @@ impl PendingCall {
         Self { name, ..self }
     }
 
-    fn body(&self, is_retry: bool) -> Result<Vec<u8>> {
+    fn body(&self, is_retry: bool, actor: Option<&Arc<str>>) -> Result<Vec<u8>> {
         let retry = self.key.map(|key| call::Retry { key, is_retry });
-        serde_json::to_vec(&Call { retry, request: &self.request }).map_err(unserializable)
+        let actor = actor.map(|name| String::from(&**name));
+        let call = Call { retry, actor, request: &self.request };
+        serde_json::to_vec(&call).map_err(unserializable)
     }
 
     /// Says of a failed call whether it may have been executed.
@@ -89,6 +91,8 @@ enum AttemptError {
 
 pub(super) struct Client {
     pub connector: Arc<Connector>,
+    /// Who sends the calls.
+    actor: Option<Arc<str>>,
     /// Bounds a call, all attempts together.
     remote_timeout: Duration,
     /// Bounds the time for which a lost connection is opened anew.
@@ -103,9 +107,17 @@ impl Client {
     pub fn new(address: Address, config: &Config, handle: Handle) -> Result<Self> {
         Ok(Self {
             connector: Arc::new(Connector::new(address, config, handle)?),
+            actor: None,
             remote_timeout: config.remote_timeout,
             remote_reconnect: config.remote_reconnect,
         })
+    }
+
+    /// Returns a client with the same connection whose calls `actor` sends.
+    pub fn acting_as(&self, actor: Arc<str>) -> Self {
+        let Self { remote_timeout, remote_reconnect, .. } = *self;
+        let connector = Arc::clone(&self.connector);
+        Self { connector, actor: Some(actor), remote_timeout, remote_reconnect }
     }
 
     /// Sends a call, with retries, and returns its parsed reply.
@@ -199,7 +211,7 @@ impl Client {
             Some(key) => request.header(AUTHORIZATION, key),
             None => request,
         };
-        request.body(Full::from(call.body(is_retry)?)).map_err(unfit)
+        request.body(Full::from(call.body(is_retry, self.actor.as_ref())?)).map_err(unfit)
     }
 }
 

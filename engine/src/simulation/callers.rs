@@ -224,6 +224,7 @@ fn some_hold(shop: &Shop) -> Hold {
             order_id: None,
             cart_id: None,
             customer: None,
+            metadata: None,
         };
     }
     // The newest holds are picked most often, so that callers contend for them.

@@ -361,7 +361,7 @@ impl Store for SimulatedStore {
         &'a self,
         _: &'a str,
         _: &'a str,
-        _: u64,
+        _: (u64, Option<&'a str>),
     ) -> BoxFuture<'a, StoreResult<Erased>> {
         let why = "the callers of a simulation erase no customer";
         Box::pin(async move { Err(StoreError::new(Fault::Fatal, why)) })

@@ -184,17 +184,15 @@ fn select_orders_of(
     })
 }
 
-/// Names the customers of events.
+/// Names the customers of events; `holds` are theirs, each once.
 pub(super) async fn name_customers(
     connection: &mut dyn Connection,
     events: &mut [Event],
+    holds: &[HoldId],
 ) -> StoreResult<()> {
-    let mut holds: Vec<HoldId> = events.iter().filter_map(|event| event.hold_id).collect();
-    holds.sort_unstable();
-    holds.dedup();
     let mut names = HoldRows::default();
     let reads: Vec<_> =
-        lists(&holds).iter().map(|ids| select_names(format_args!("IN ({ids})"))).collect();
+        lists(holds).iter().map(|ids| select_names(format_args!("IN ({ids})"))).collect();
     run(connection, &reads, &mut names).await?;
     let is_erasure = |event: &Event| event.kind == EventKind::CustomerErased;
     let erased = list(events.iter().filter(|event| is_erasure(event)).map(|event| event.quantity));

@@ -2,20 +2,22 @@
 
 use super::database::Database;
 use super::error::StoreResult;
+use super::hold_metadata::delete_metadata;
 use super::reads::SqlStore;
-use super::statement::{ReadRow, Statement, fetch_optional, run_checked};
+use super::statement::{ReadRow, Statement, fetch_all, fetch_optional, run_checked};
 use super::statements::{IDS_MAX, hex, list};
 use super::writes::insert_outbox;
-use crate::ledger::LedgerEvent;
+use crate::ledger::{EventDetails, LedgerEvent};
 use crate::model::{Erased, EventKind, ProductId};
 
 impl<D: Database> SqlStore<D> {
-    /// Replaces a customer's name, with the event of it, in one transaction.
+    /// Replaces a customer's name and empties the metadata of its holds and orders, with
+    /// the event of it, in one transaction.
     pub(super) async fn replace_name(
         &self,
         name: &str,
         replacement: &str,
-        batch_id: u64,
+        (batch_id, actor): (u64, Option<&str>),
     ) -> StoreResult<Erased> {
         let mut session = self.writer().await?;
         session.open().await?;
@@ -43,13 +45,35 @@ impl<D: Database> SqlStore<D> {
             // A reader looks up the name by it.
             quantity: i64::try_from(id).unwrap_or(i64::MAX),
             version: 0,
-            details: None,
+            details: actor.map(|actor| {
+                Box::new(EventDetails { actor: Some(actor.to_owned()), ..EventDetails::default() })
+            }),
         };
         let sql = format!("UPDATE stockade_customers SET name = {new} WHERE id = {id}");
-        let writes = [
+        let mut writes = vec![
             Statement::guarded(sql, 1),
             Statement::self_checking(insert_outbox(batch_id, D::CURSOR, "1", now, &[event]), 1),
         ];
+        // Read by the index of the customer: an UPDATE with a subquery reads every row.
+        let holds = format!(
+            "SELECT m.hold_id FROM stockade_customer_holds h \
+             JOIN stockade_hold_metadata m ON m.hold_id = h.hold_id WHERE h.customer = {id}"
+        );
+        let orders = format!(
+            "SELECT DISTINCT o.id FROM stockade_customer_orders x \
+             JOIN stockade_orders o ON o.id = x.order_id \
+             WHERE x.customer = {id} AND o.metadata IS NOT NULL"
+        );
+        let read: ReadRow<u64> = |row| row.count();
+        let holds = fetch_all(session.connection(), holds, read).await?;
+        let orders = fetch_all(session.connection(), orders, read).await?;
+        writes.extend(delete_metadata(&holds));
+        writes.extend(orders.chunks(IDS_MAX).map(|some| {
+            let ids = list(some);
+            Statement::new(format!(
+                "UPDATE stockade_orders SET metadata = NULL WHERE id IN ({ids})"
+            ))
+        }));
         run_checked(session.connection(), &writes, &mut ()).await?;
         session.finish("COMMIT").await?;
         Ok(erased)

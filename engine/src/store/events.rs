@@ -1,18 +1,20 @@
 //! Reads the transactional outbox.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::connection::Connection;
 use super::customers::name_customers;
 use super::database::Database;
 use super::error::StoreResult;
+use super::hold_metadata::{HoldMetadata, select_metadata};
 use super::outbox::unpack;
 use super::rows::Cells;
 use super::session::SqlSession;
 use super::statement::{ReadRow, Statement, fetch_all, run};
-use super::statements::set_sequence;
+use super::statements::{lists, set_sequence};
 use super::time::Timekeeper;
-use crate::model::Event;
+use crate::model::{Event, HoldId, Metadata, OrderId};
 
 /// The most rows that one transaction numbers: it bounds the time for which the
 /// sequence is locked.
@@ -40,8 +42,53 @@ pub(super) async fn read_events<D: Database>(
         number_rows(&mut SqlSession::acquire(database, Arc::clone(time)).await?).await?;
         events = read::<D>(connection.as_mut(), cursor, limit).await?.0;
     }
-    name_customers(connection.as_mut(), &mut events).await?;
+    describe(connection.as_mut(), &mut events).await?;
     Ok(events)
+}
+
+/// Adds to events what the store knows of their holds and orders now.
+async fn describe(connection: &mut dyn Connection, events: &mut [Event]) -> StoreResult<()> {
+    let mut holds: Vec<HoldId> = events.iter().filter_map(|event| event.hold_id).collect();
+    holds.sort_unstable();
+    holds.dedup();
+    name_customers(connection, events, &holds).await?;
+    let mut of_holds = HoldMetadata::new();
+    run(connection, &select_metadata(&holds), &mut of_holds).await?;
+    let mut orders: Vec<OrderId> = events.iter().filter_map(|event| event.order_id).collect();
+    orders.sort_unstable();
+    orders.dedup();
+    let mut of_orders = HashMap::new();
+    let reads: Vec<_> = lists(&orders).iter().map(select_told).collect();
+    run(connection, &reads, &mut of_orders).await?;
+    for event in events {
+        match (event.order_id, event.hold_id) {
+            (Some(order), _) => {
+                if let Some((reference, metadata)) = of_orders.get(&order) {
+                    event.reference.clone_from(reference);
+                    event.metadata.clone_from(metadata);
+                }
+            }
+            (None, Some(hold)) => event.metadata = of_holds.get(&hold).cloned(),
+            (None, None) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The shop's numbers of orders, and their metadata.
+type Told = HashMap<OrderId, (Option<String>, Option<Metadata>)>;
+
+/// Reads what those of these orders tell that tell anything.
+fn select_told(ids: &String) -> Statement<Told> {
+    let sql = format!(
+        "SELECT id, reference, metadata FROM stockade_orders WHERE id IN ({ids}) \
+         AND (reference IS NOT NULL OR metadata IS NOT NULL)"
+    );
+    Statement::read(sql, |told: &mut Told, row| {
+        let (id, reference, metadata) = (OrderId(row.count()?), row.opt_key()?, row.opt_key()?);
+        told.insert(id, (reference, metadata.as_deref().map(Metadata::stored)));
+        Ok(())
+    })
 }
 
 /// Reads the numbered events after `cursor`, and whether rows without a number

@@ -233,6 +233,7 @@ impl HoldBatch {
             order_id: None,
             cart_id: self.cart_id(at),
             customer: None,
+            metadata: None,
         })
     }
 

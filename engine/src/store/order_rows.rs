@@ -18,15 +18,15 @@ use super::statements::{IDS_MAX, hex, list, or_null, put};
 use super::writes::insert;
 use crate::ledger::{Changes, OrderChange, OrderRow, is_paid_by};
 use crate::model::{
-    Coded, HoldId, Money, Order, OrderId, OrderLine, OrderLines, PaymentDisposition, PaymentToken,
-    Timestamp,
+    Coded, HoldId, Metadata, Money, Order, OrderId, OrderLine, OrderLines, PaymentDisposition,
+    PaymentToken, Timestamp,
 };
 use crate::product_index::Products;
 
 /// The stored columns.
 pub(super) const STORED: &str = "id, hold_id, product_id, qty, price, packed_lines, status, disposition, \
      flags, secret, amount, currency, refunded, reference, paid_by, version, created_at, \
-     updated_at, due_at, paid_at, customer";
+     updated_at, due_at, paid_at, metadata, created_by, customer";
 
 /// The SELECT list of [`order`] from the table with this alias.
 pub(super) fn columns(alias: &str) -> String {
@@ -51,7 +51,8 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<Option<OrderRow>> {
     let (amount, currency, refunded) = (row.int()?, row.currency()?, row.int()?);
     let (reference, paid_by, version) = (row.opt_key()?, row.opt_key()?, row.count()?);
     let (created_at, updated_at, pay_until) = (row.time()?, row.time()?, row.opt_time()?);
-    let (paid_at, customer) = (row.opt_time()?, row.opt_key()?);
+    let (paid_at, metadata) = (row.opt_time()?, row.opt_key()?);
+    let (created_by, customer) = (row.opt_key()?, row.opt_key()?);
     if stored.iter().any(|line| line.is_purged()) {
         return Ok(None);
     }
@@ -77,6 +78,8 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<Option<OrderRow>> {
         refunded_amount: Money::from_row(refunded, currency),
         reference,
         customer,
+        metadata: metadata.as_deref().map(Metadata::stored),
+        created_by,
         pay_until,
         created_at,
         updated_at,
@@ -201,7 +204,10 @@ fn order_values(sql: &mut String, row: &OrderRow) {
     let due = or_null(order.pay_until.map(Timestamp::micros));
     let (created, updated) = (order.created_at.micros(), order.updated_at.micros());
     let (paid_at, customer) = (or_null(row.paid_at.map(Timestamp::micros)), customer_id(order));
-    put(sql, format_args!(",{created},{updated},{due},{paid_at},{customer})"));
+    let metadata = order.metadata.as_ref().map(|metadata| hex(metadata.as_str().as_bytes()));
+    let (metadata, created_by) = (or_null(metadata), text(&order.created_by));
+    put(sql, format_args!(",{created},{updated},{due},{paid_at},{metadata},{created_by},"));
+    put(sql, format_args!("{customer})"));
 }
 
 fn change_order<T>(change: &OrderChange) -> Statement<T> {

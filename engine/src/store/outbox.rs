@@ -20,7 +20,7 @@ enum Entry {
     One(i64, u64, u64, u64, i64, u64),
     /// The same, and the number of events.
     Run(i64, u64, u64, u64, i64, u64, u64),
-    /// The same, and the details of the one event, as hexadecimal digits of their JSON.
+    /// The same, and the details of each, as hexadecimal digits of their JSON.
     Detailed(i64, u64, u64, u64, i64, u64, u64, String),
 }
 
@@ -39,7 +39,7 @@ pub(super) fn pack(events: &[LedgerEvent]) -> String {
         let _ = write!(body, "[{kind},{product},{hold},{order},{quantity},{version}");
         let _ = match (run.len(), &event.details) {
             (1, None) => body.write_char(']'),
-            (_, Some(details)) => write!(body, ",1,\"{}\"]", encode(details)),
+            (count, Some(details)) => write!(body, ",{count},\"{}\"]", encode(details)),
             (count, None) => write!(body, ",{count}]"),
         };
     }
@@ -67,8 +67,7 @@ fn decode(digits: &str) -> Option<EventDetails> {
 fn follows(event: &LedgerEvent, next: &LedgerEvent) -> bool {
     let id = |id: Option<HoldId>| id.map_or(0, |id| id.0);
     let order = |id: Option<OrderId>| id.map_or(0, |id| id.0);
-    event.details.is_none()
-        && next.details.is_none()
+    next.details == event.details
         && (next.kind, next.product_id) == (event.kind, event.product_id)
         && (next.quantity, next.version) == (event.quantity, event.version)
         && id(next.hold_id) == nth(id(event.hold_id), 1)
@@ -124,7 +123,9 @@ pub(super) fn unpack(
                 sku: details.sku.clone(),
                 hold_id: (hold != 0).then_some(HoldId(hold)),
                 order_id: (order != 0).then_some(OrderId(order)),
+                reference: None,
                 customer: None,
+                actor: details.actor.clone(),
                 quantity,
                 version,
                 at,
@@ -199,7 +200,8 @@ mod tests {
         let detailed = |reason: &str| {
             let (reason, sku) = (Some(reason.to_owned()), Some("a'\\".to_owned()));
             let metadata = Some(r#"{"a": 1.10}"#.parse().expect("an object"));
-            let details = Some(Box::new(EventDetails { sku, reason, metadata }));
+            let actor = Some("clerk".to_owned());
+            let details = Some(Box::new(EventDetails { sku, actor, reason, metadata }));
             LedgerEvent { details, ..event(EventKind::StockAdjusted, 0, 0, -5) }
         };
         let plain = event(EventKind::StockAdjusted, 0, 0, -5);
@@ -209,8 +211,9 @@ mod tests {
         let read = unpack(7, 4, AT, &body, ALL).expect("reads");
         for (read, event) in read.iter().zip(&events) {
             let details = event.details.as_deref().cloned().unwrap_or_default();
-            let EventDetails { sku, reason, metadata } = details;
+            let EventDetails { sku, actor, reason, metadata } = details;
             assert_eq!((&read.sku, &read.reason, &read.metadata), (&sku, &reason, &metadata));
+            assert_eq!(read.actor, actor);
         }
         assert_eq!(unpack(7, 4, AT, &body, (8, 1)).expect("reads"), read[2..3]);
         for damaged in ["7b", "zz", "", "7", "\u{e4}\u{e4}"] {

@@ -213,6 +213,12 @@ impl<D: Database> SqlStore<D> {
         let mut statements = linked.deletions(&rows, cutoffs);
         let ranges: Vec<(u64, u64)> = rows.iter().map(|row| (row.first_id, row.end_id)).collect();
         statements.extend(self.delete_customers(&ranges).await?);
+        statements.extend(ranges.iter().map(|(first, end)| {
+            let sql = format!(
+                "DELETE FROM stockade_hold_metadata WHERE hold_id >= {first} AND hold_id < {end}"
+            );
+            Statement::new(sql)
+        }));
         statements.push(reached());
         let has_more = next.is_some();
         match self.transact(&statements).await {

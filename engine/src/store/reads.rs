@@ -324,9 +324,9 @@ impl<D: Database> Store for SqlStore<D> {
         &'a self,
         name: &'a str,
         replacement: &'a str,
-        batch_id: u64,
+        event: (u64, Option<&'a str>),
     ) -> BoxFuture<'a, StoreResult<Erased>> {
-        self.retried(move || self.replace_name(name, replacement, batch_id))
+        self.retried(move || self.replace_name(name, replacement, event))
     }
 
     fn first_created(

@@ -225,6 +225,7 @@ pub(super) fn detached_hold(row: &mut Cells<'_>) -> sqlx::Result<(Hold, TokenSee
         order_id: None,
         cart_id: None,
         customer: None,
+        metadata: None,
     };
     let seed = row.seed()?;
     hold.token = seed.deriver().token(hold.id);

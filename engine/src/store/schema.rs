@@ -34,6 +34,7 @@ pub(super) const TABLES: &[(&str, &str)] = &[
     ("stockade_customers", "id, name"),
     ("stockade_customer_orders", "order_id, product_id, customer, counted"),
     ("stockade_order_dispositions", "order_id, disposition"),
+    ("stockade_hold_metadata", "hold_id, metadata"),
 ];
 
 /// A statement that fails unless the table has the columns, and reads no row.

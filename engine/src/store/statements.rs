@@ -380,6 +380,7 @@ mod tests {
             order_id: None,
             cart_id: None,
             customer: None,
+            metadata: None,
         }
     }
 

@@ -6,13 +6,17 @@ use super::customers;
 use super::database::Database;
 use super::error::StoreResult;
 use super::hold_batch::HoldBatch;
+use super::hold_metadata::insert_metadata;
 use super::hold_rows::HoldRows;
 use super::hold_writes::{change_holds, insert_batches, insert_carts};
 use super::order_rows::write_orders;
 use super::statement::Statement;
 use super::statements::{IDS_MAX, LITERALS_MAX, hex, hex_list, list, or_null, put};
 use super::{Batch, outbox, rows};
-use crate::ledger::{KeyRow, LedgerEvent, PaymentRow, PaymentTerms, ProductRow, ProductRowChange};
+use crate::ledger::{
+    KeyRow, LedgerEvent, PaymentRow, PaymentTerms, ProductRow, ProductRowChange,
+    awaited_by_payment, awaited_by_reference, is_awaited_by_name,
+};
 use crate::model::Coded;
 use crate::model::{Currency, Metadata, OrderId, Product, ProductId, Timestamp};
 
@@ -49,6 +53,7 @@ pub(super) fn writes<D: Database, T>(
     let new = HoldBatch::pack(&changes.new_holds, batch.seed);
     all.extend(insert_batches(&new));
     all.extend(insert_carts(&changes.new_holds));
+    all.extend(insert_metadata(&changes.hold_metadata));
     all.extend(customers::insert_holds(&changes.customer_holds, &new, D::INSERT_NEW));
     all.extend(change_holds(changes, read)?);
     all.extend(customers::end_holds(&changes.hold_moves));
@@ -368,6 +373,7 @@ pub(super) struct Conflict(pub bool);
 pub(super) fn conflict_checks(batch: &Batch<'_>) -> Vec<Statement<Conflict>> {
     let changes = batch.changes;
     let mut checks = Vec::new();
+    let mut awaited: Vec<OrderId> = Vec::new();
     let mut must_be_empty = |sql: String| {
         checks.push(Statement::read(sql, |conflict: &mut Conflict, _| {
             conflict.0 = true;
@@ -375,15 +381,32 @@ pub(super) fn conflict_checks(batch: &Batch<'_>) -> Vec<Statement<Conflict>> {
         }));
     };
     if !changes.new_orders.is_empty() {
-        let ids = list(changes.new_orders.iter().map(|row| row.order.id));
+        awaited.extend(changes.new_orders.iter().map(|row| row.order.id));
+        let references = changes.new_orders.iter().filter_map(|row| row.order.reference.as_ref());
+        awaited.extend(references.map(|reference| awaited_by_reference(reference)));
+    }
+    awaited.extend(changes.payment_references.iter().map(|(name, _)| awaited_by_payment(name)));
+    if !awaited.is_empty() {
+        let ids = list(awaited);
         must_be_empty(format!(
             "SELECT order_id FROM stockade_payments_waiting WHERE order_id IN ({ids}) FOR UPDATE"
         ));
     }
-    let waiting = changes.new_payments.iter().filter(|row| row.waiting).map(|row| row.order_id);
-    let ids = list(waiting);
+    let waiting = || changes.new_payments.iter().filter(|row| row.waiting);
+    let ids = list(waiting().map(|row| row.order_id).filter(|id| !is_awaited_by_name(*id)));
     if !ids.is_empty() {
         must_be_empty(format!("SELECT id FROM stockade_orders WHERE id IN ({ids}) FOR UPDATE"));
+    }
+    let named = || waiting().filter(|row| is_awaited_by_name(row.order_id));
+    let orders = named().filter_map(|row| row.terms.order_reference.as_deref());
+    let payments = named().filter_map(|row| row.terms.reference.as_deref());
+    let tables: [(&str, Vec<&str>); 2] =
+        [("order_references", orders.collect()), ("payment_references", payments.collect())];
+    for (table, names) in tables.into_iter().filter(|(_, names)| !names.is_empty()) {
+        let names = hex_list(names);
+        must_be_empty(format!(
+            "SELECT order_id FROM stockade_{table} WHERE reference IN ({names}) FOR UPDATE"
+        ));
     }
     checks
 }

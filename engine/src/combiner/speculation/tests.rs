@@ -36,7 +36,7 @@ fn hold(quantity: u32, key: Option<IdempotencyKey>) -> Command {
         quantity,
         least: quantity,
     };
-    Command::Hold { hold, ttl: Duration::from_secs(1), customer: None, key }
+    Command::Hold { hold, ttl: Duration::from_secs(1), customer: None, metadata: None, key }
 }
 
 fn keyed(is_fresh: bool) -> Option<IdempotencyKey> {

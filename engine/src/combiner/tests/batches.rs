@@ -123,7 +123,14 @@ async fn unused_ids_are_allocated_again_if_they_may_be() {
     let unused = || {
         let mut unused = UnusedIds::default();
         let lines = hold.iter().copied().map(line).collect();
-        unused.add(&Command::Cart { lines, token: Token(1), ttl: TTL, customer: None, key: None });
+        unused.add(&Command::Cart {
+            lines,
+            token: Token(1),
+            ttl: TTL,
+            customer: None,
+            metadata: None,
+            key: None,
+        });
         unused.add(&Command::Order {
             order_id: OrderId(order[0]),
             secret,
@@ -177,9 +184,9 @@ async fn close_drains_the_queue_and_stops_the_workers() {
     harness.insert_product().await;
     let combiner = Combiner::start(harness.context.services);
     let lanes = [combiner.lane(PRODUCT)];
-    let (adjusted, late) = tokio::join!(combiner.submit(adjust(), lanes.to_vec()), async {
+    let (adjusted, late) = tokio::join!(combiner.submit(adjust(), None, lanes.to_vec()), async {
         assert!(combiner.close(Duration::from_secs(20)).await);
-        combiner.submit(adjust(), lanes.to_vec()).await
+        combiner.submit(adjust(), None, lanes.to_vec()).await
     });
     adjusted.expect("it was executed");
     assert_eq!(late.expect_err("rejected").code(), "misuse");
@@ -215,7 +222,8 @@ async fn attempt_without_row_locks_leaves_a_commit_in_doubt() {
         (vec![], Command::Release { hold_id: HoldId(99), token: None }, true),
     ] {
         let mut in_doubt = InDoubtCommits::from_one(InDoubtCommit::empty(999, true));
-        let (read_set, commands) = (ReadSet { products, ..ReadSet::default() }, [&command]);
+        let (read_set, commands) =
+            (ReadSet { products, ..ReadSet::default() }, [(&command).into()]);
         let (read_set, commands, fences) = (&read_set, &commands[..], &fences);
         let input = Attempt { read_set, commands, batch_id: 500, fences, speculation };
         let mut session = services.store.session().await.expect("a session");

@@ -61,6 +61,7 @@ impl BatchState<'_> {
             let hold = self.rows.holds.get(&row.hold_id);
             row.is_active = hold.is_some_and(|hold| hold.status == HoldStatus::Active);
         }
+        changes.hold_metadata = self.hold_metadata;
         changes.events = self.events;
         changes
     }

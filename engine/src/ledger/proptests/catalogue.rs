@@ -251,7 +251,8 @@ impl ReferenceModel {
         if product.stock + delta < 0 {
             let available = u64::try_from(product.stock).expect("never below zero");
             let requested = u64::try_from(-delta).expect("a write-off");
-            let short = crate::model::ShortLine { product_id: id, requested, available };
+            let sku = product.terms.sku.clone();
+            let short = crate::model::ShortLine { product_id: id, sku, requested, available };
             return Err(Refusal::Insufficient(vec![short]));
         }
         if product.received + delta > i128::from(i64::MAX) {

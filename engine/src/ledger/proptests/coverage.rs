@@ -112,7 +112,7 @@ pub(super) fn names(command: &Command, decision: &Decision) -> impl Iterator<Ite
     let name = match decision {
         Decision::Deferred => name_of_deferral(command),
         Decision::ReadSetMiss(_) => "read set miss",
-        Decision::StaleSku => "stale SKU",
+        Decision::StaleName => "stale SKU",
         Decision::Done { answer: Ok(_), replayed: true } => "answer replayed",
         Decision::Done { answer: Err(_), replayed: true } => "refusal replayed",
         Decision::Done { answer: Ok(answer), .. } => name_of_answer(command, answer),
@@ -197,7 +197,7 @@ fn name_of_answer(command: &Command, answer: &Answer) -> &'static str {
         Answer::Product(_) => "a product",
         Answer::Put { created: true, .. } => "a product made by a put",
         Answer::Put { .. } => "a product put",
-        Answer::StaleSku => "stale SKU",
+        Answer::StaleName => "stale SKU",
         Answer::Reclaimed { holds, orders, .. } => match (holds, orders) {
             (0, 0) => "nothing to reclaim",
             (0, _) => "orders reclaimed",

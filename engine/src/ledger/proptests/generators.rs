@@ -364,6 +364,7 @@ impl Drawn {
                 let outcome = match other % 6 {
                     1 | 3 => Outcome::Failure,
                     5 if one.is_multiple_of(3) => Outcome::Neutral,
+                    5 if one.is_multiple_of(5) => Outcome::Disputed,
                     5 => Outcome::Cancelled,
                     _ => Outcome::Success,
                 };

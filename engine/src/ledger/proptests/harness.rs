@@ -218,7 +218,7 @@ impl Harness {
                     );
                     deferred.push(queued);
                 }
-                Decision::StaleSku => {
+                Decision::StaleName => {
                     assert!(self.reference.is_stale(&queued.command), "{queued:?}");
                 }
                 Decision::ReadSetMiss(ids) => {
@@ -283,7 +283,7 @@ impl Harness {
         if replayed {
             // Requests share keys here, which take their customers with them.
             for answer in [&mut answer, &mut expected].into_iter().flatten() {
-                answer.set_customers(|_| None);
+                answer.set_erasable(|_| (None, None));
             }
         }
         assert_eq!((answer, replayed), (expected, expected_replay), "{command:?} at {}", self.now);
@@ -369,6 +369,7 @@ fn moves_units(event: &LedgerEvent) -> bool {
         | EventKind::PaymentAttemptFailed
         | EventKind::PaymentAmountMismatch
         | EventKind::PaymentDuplicate
+        | EventKind::PaymentDisputed
         | EventKind::CustomerErased => false,
         EventKind::OrderRefunded => event.quantity > 0,
         EventKind::HoldCreated

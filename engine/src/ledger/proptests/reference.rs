@@ -133,9 +133,11 @@ impl ReferenceModel {
             Some(stored) if stored.fingerprint == keyed.fingerprint => {
                 let mut answer = stored.answer.clone();
                 if let Ok(answer) = &mut answer {
-                    answer.set_customers(|of| match of {
-                        OfCustomer::Hold(id) => self.holds[&id].customer.clone(),
-                        OfCustomer::Order(order) => self.orders[&order.id].order.customer.clone(),
+                    answer.set_erasable(|of| match of {
+                        OfCustomer::Hold(id) => (self.holds[&id].customer.clone(), None),
+                        OfCustomer::Order(order) => {
+                            (self.orders[&order.id].order.customer.clone(), None)
+                        }
                     });
                 }
                 (answer, true)
@@ -146,7 +148,7 @@ impl ReferenceModel {
                 let answer = self.answer_to(command);
                 let mut kept = answer.clone();
                 if let Ok(kept) = &mut kept {
-                    kept.set_customers(|_| None);
+                    kept.set_erasable(|_| (None, None));
                 }
                 let row = KeyRow { key: key.clone(), fingerprint, answer: kept };
                 self.keys.insert(key, row);
@@ -206,7 +208,7 @@ impl ReferenceModel {
                 let terms = terms.as_deref().cloned().unwrap_or_else(OrderTerms::default);
                 self.order_holds(*order_id, *secret, holds, &terms)
             }
-            Command::Payment { key, fingerprint, order_id, secret, outcome, terms } => self
+            Command::Payment { key, fingerprint, order_id, secret, outcome, terms, .. } => self
                 .record_payment(PaymentRow {
                     key: key.clone(),
                     fingerprint: *fingerprint,
@@ -299,7 +301,9 @@ impl ReferenceModel {
     }
 
     pub(super) fn short_line(&self, product_id: ProductId, requested: u64) -> ShortLine {
-        ShortLine { product_id, requested, available: to_unsigned(self.available(product_id)) }
+        let sku = self.products[&product_id].terms.sku.clone();
+        let available = to_unsigned(self.available(product_id));
+        ShortLine { product_id, sku, requested, available }
     }
 
     fn create_hold(
@@ -326,6 +330,7 @@ impl ReferenceModel {
             order_id,
             cart_id,
             customer,
+            metadata: None,
         };
         self.holds.insert(id, hold.clone());
         self.emit_hold_event(EventKind::HoldCreated, id);

@@ -41,6 +41,7 @@ fn holds() -> impl Strategy<Value = Vec<Hold>> {
                 order_id: None,
                 cart_id: (cart > 0).then_some(CartId(cart)),
                 customer: None,
+                metadata: None,
             }
         };
         rows.into_iter().map(hold).collect()

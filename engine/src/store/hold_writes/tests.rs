@@ -143,6 +143,7 @@ impl World {
                 order_id: None,
                 cart_id: self.next.is_multiple_of(3).then_some(CartId(self.next)),
                 customer: None,
+                metadata: None,
             };
             changes.new_holds.push(hold.clone());
             self.model.insert(id, hold);
@@ -271,6 +272,7 @@ fn all_transitions_of_a_row_are_one_update() {
         order_id: None,
         cart_id: None,
         customer: None,
+        metadata: None,
     };
     let mut read = HoldRows::default();
     let holds: Vec<Hold> = [5, 6, 7, 20].map(hold).into();

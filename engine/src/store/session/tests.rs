@@ -83,6 +83,7 @@ fn hold(status: HoldStatus) -> Hold {
         order_id,
         cart_id: None,
         customer: None,
+        metadata: None,
     }
 }
 

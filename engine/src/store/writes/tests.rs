@@ -143,6 +143,7 @@ fn written(customer: Option<&str>) -> Vec<String> {
         order_id,
         cart_id: None,
         customer: None,
+        metadata: None,
     };
     let for_customer = |customer: &str| CustomerHold {
         product_id,

@@ -24,7 +24,13 @@ impl Harness {
                 let product_id = self.product(product);
                 let hold = self.new_hold(product_id, quantity, at_most);
                 let customer = customer.map(name_of);
-                Command::Hold { hold, ttl: hold_ttl(ttl), customer, key: key.map(idempotency_key) }
+                Command::Hold {
+                    hold,
+                    ttl: hold_ttl(ttl),
+                    customer,
+                    metadata: None,
+                    key: key.map(idempotency_key),
+                }
             }
             Action::Cart { lines, at_most, ttl, customer, key } => {
                 let mut wanted = BTreeMap::new();
@@ -39,7 +45,7 @@ impl Harness {
                 self.carts.push((id, lines.iter().map(|line| line.id).collect()));
                 let (token, customer) = (cart_token_of(id), customer.map(name_of));
                 let (ttl, key) = (hold_ttl(ttl), key.map(idempotency_key));
-                Command::Cart { lines, token, ttl, customer, key }
+                Command::Cart { lines, token, ttl, customer, metadata: None, key }
             }
             Action::Release { hold, token } => {
                 let hold_id = self.hold(hold).0;
@@ -75,13 +81,23 @@ impl Harness {
                 };
                 let IdempotencyKey { key, fingerprint, .. } =
                     key.map_or_else(new_key, idempotency_key);
-                Command::Payment { key, fingerprint, order_id, secret, outcome, terms }
+                Command::Payment {
+                    key,
+                    fingerprint,
+                    order_id,
+                    is_named: false,
+                    secret,
+                    outcome,
+                    terms,
+                }
             }
             Action::ExtendOrder { order, ttl } => {
                 let ttl = ttl.map(|ttl| Duration::from_micros(ttl + 1));
                 Command::ExtendOrder { order_id: self.order(order), ttl }
             }
-            Action::CancelOrder { order } => Command::CancelOrder { order_id: self.order(order) },
+            Action::CancelOrder { order } => {
+                Command::CancelOrder { order_id: self.order(order), reason: None }
+            }
             Action::Refund { order, ref lines, amount, how, ref key } => {
                 let is_owed = how == Refunding::Owed;
                 let refund = Refund {
@@ -89,6 +105,7 @@ impl Harness {
                     amount: amount.filter(|_| !is_owed).map(money),
                     restock: how == Refunding::Restocked,
                     owed: is_owed,
+                    reason: None,
                 };
                 let (order_id, key) = (self.order(order), key.map(idempotency_key));
                 Command::Refund { order_id, refund: Box::new(refund), key }
@@ -205,7 +222,8 @@ impl Harness {
             (Target::Wrong, _) => Some(currency("USD")),
         };
         let reference = said.reference.map(payment_name);
-        let terms = PaymentTerms { amount, currency: amount.and(currency), reference };
+        let currency = amount.and(currency);
+        let terms = PaymentTerms { amount, currency, reference, order_reference: None };
         (terms != PaymentTerms::default()).then(|| Box::new(terms))
     }
 }
@@ -216,6 +234,7 @@ fn order_terms(terms: generators::Terms) -> Option<Box<OrderTerms>> {
         currency: terms.currency.map(currency),
         reference: terms.reference.map(|name| format!("shop-{name}")),
         payment_ttl: terms.payment_ttl.map(Duration::from_micros),
+        metadata: None,
     };
     (terms != OrderTerms::default()).then(|| Box::new(terms))
 }

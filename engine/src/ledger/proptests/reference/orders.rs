@@ -108,6 +108,8 @@ impl ReferenceModel {
             refunded_amount: Money::ZERO,
             reference: terms.reference.clone(),
             customer,
+            metadata: None,
+            created_by: None,
             pay_until: ttl.map(|ttl| self.now.after(ttl)),
             created_at: self.now,
             updated_at: self.now,
@@ -171,7 +173,7 @@ impl ReferenceModel {
             event.answer =
                 if is_applied { PaymentStatus::Applied } else { PaymentStatus::Recorded };
             event.waiting = false;
-        } else if event.outcome == Outcome::Neutral {
+        } else if matches!(event.outcome, Outcome::Neutral | Outcome::Disputed) {
             event.answer = PaymentStatus::Recorded;
             event.waiting = false;
         }
@@ -194,6 +196,7 @@ impl ReferenceModel {
         let failed = matches!(outcome, Outcome::Failure | Outcome::Cancelled);
         match (order.status, outcome) {
             (_, Outcome::Neutral) => {}
+            (_, Outcome::Disputed) => self.emit_alone(EventKind::PaymentDisputed, id),
             (OrderStatus::PendingPayment, Outcome::Success) if is_right => {
                 self.set_order(id, OrderStatus::Paid, PaymentDisposition::None);
                 self.note_payer(id, terms);

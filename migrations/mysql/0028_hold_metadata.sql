@@ -1,0 +1,5 @@
+-- What shops keep with those few holds that have metadata: the text of a JSON object.
+CREATE TABLE IF NOT EXISTS stockade_hold_metadata (
+    hold_id BIGINT NOT NULL PRIMARY KEY,
+    metadata BLOB NOT NULL
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
