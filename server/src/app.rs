@@ -15,6 +15,7 @@ use crate::admission::{Admission, Admitted};
 use crate::api_keys::ApiKeys;
 use crate::body;
 use crate::call::Call;
+use crate::caller::Caller;
 use crate::command_error::CommandError;
 use crate::handlers::{self, HoldBatch};
 use crate::limits::{Limit, Permit};
@@ -141,9 +142,19 @@ impl App {
         };
         let body = self.body(head, body, body_max, deadline).await?;
         let Admitted { endpoint, caller, .. } = admitted?;
+        let engine = self.engine_of(&caller)?;
         let (query, headers) = (head.uri.query(), &head.headers);
-        let call = Call { segments, query, headers, body, caller };
+        let call = Call { segments, query, headers, body, caller, engine };
         self.work(endpoint, &call, deadline).await
+    }
+
+    /// Returns the engine for a caller: events and orders name the API key.
+    fn engine_of(&self, caller: &Caller) -> Result<AsyncEngine, Rejection> {
+        let engine = &self.state.engine;
+        Ok(match caller.name() {
+            Some(name) => engine.acting_as(name)?,
+            None => engine.clone(),
+        })
     }
 
     /// Starts the answer to a batch, whose body is read while it is answered.
@@ -174,13 +185,18 @@ impl App {
     pub async fn create_hold_batch(
         &self,
         requests: Vec<HoldRequest>,
+        caller: &Caller,
     ) -> Vec<Result<Replayable<Hold>, Rejection>> {
         let lines = requests.len();
+        let engine = match self.engine_of(caller) {
+            Ok(engine) => engine,
+            Err(_) => return (0..lines).map(|_| Err(too_many_in_flight())).collect(),
+        };
         let _permit = match self.permit_for(Endpoint::CreateHoldBatch) {
             Ok(permit) => permit,
             Err(_) => return (0..lines).map(|_| Err(too_many_in_flight())).collect(),
         };
-        let work = self.state.engine.create_hold_batch(requests);
+        let work = engine.create_hold_batch(requests);
         match timeout(self.request_timeout, work).await {
             Ok(Ok(results)) => {
                 results.into_iter().map(|result| result.map_err(Rejection::from)).collect()

@@ -10,7 +10,7 @@ use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use stockade::{InvalidArgument, ProductId, ProductRef, Token};
+use stockade::{AsyncEngine, InvalidArgument, ProductId, ProductRef, Token};
 
 use crate::body;
 use crate::caller::Caller;
@@ -29,6 +29,8 @@ pub struct Call<'a> {
     pub body: Bytes,
     /// Who makes it: the name and scope of the API key.
     pub caller: Caller,
+    /// The engine, acting as the caller.
+    pub engine: AsyncEngine,
 }
 
 impl<'a> Call<'a> {

@@ -61,8 +61,8 @@ pub struct Caller {
     key: Option<(Arc<str>, Scope)>,
     /// The fewest characters of an idempotency key.
     key_chars_min: usize,
-    /// Whether it may say what an order costs.
-    sets_amounts: bool,
+    /// Whether it is the shop.
+    is_shop: bool,
 }
 
 impl Caller {
@@ -70,24 +70,25 @@ impl Caller {
     /// where hold tokens are required.
     pub fn keyless(require_hold_token: bool) -> Self {
         let key_chars_min = if require_hold_token { UNGUESSABLE_CHARS_MIN } else { 1 };
-        Self { key: None, key_chars_min, sets_amounts: true }
+        Self { key: None, key_chars_min, is_shop: true }
     }
 
     /// This keyless caller where others have API keys: a buyer, who does not say
     /// what an order costs.
     #[must_use]
     pub fn beside_keys(self) -> Self {
-        Self { sets_amounts: false, ..self }
+        Self { is_shop: false, ..self }
     }
 
-    /// Whether the caller may say what an order costs.
-    pub fn sets_amounts(&self) -> bool {
-        self.sets_amounts
+    /// Whether the caller is the shop: it has an API key, or no key is set at all. A
+    /// buyer neither says what an order costs nor sees the shop's metadata.
+    pub fn is_shop(&self) -> bool {
+        self.is_shop
     }
 
     /// The caller that an API key identifies.
     pub fn with_key(name: Arc<str>, scope: Scope) -> Self {
-        Self { key: Some((name, scope)), key_chars_min: 1, sets_amounts: true }
+        Self { key: Some((name, scope)), key_chars_min: 1, is_shop: true }
     }
 
     /// Returns the name of the API key; None for a keyless caller.

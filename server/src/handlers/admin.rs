@@ -5,16 +5,15 @@ use stockade::{Event, EventKind, HoldId, Metadata, OrderId, ProductId, Timestamp
 
 use crate::call::Call;
 use crate::reply::{HandlerResult, Reply};
-use crate::state::ServerState;
 
 /// `POST /api/admin/sweep`
-pub async fn sweep(state: &ServerState) -> HandlerResult {
-    Reply::json(&state.engine.sweep().await?)
+pub async fn sweep(call: &Call<'_>) -> HandlerResult {
+    Reply::json(&call.engine.sweep().await?)
 }
 
 /// `GET /api/admin/audit`
-pub async fn audit(state: &ServerState) -> HandlerResult {
-    Reply::json(&state.engine.audit().await?)
+pub async fn audit(call: &Call<'_>) -> HandlerResult {
+    Reply::json(&call.engine.audit().await?)
 }
 
 #[derive(Serialize)]
@@ -35,7 +34,11 @@ struct EventView<'a> {
     version: u64,
     at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +57,9 @@ impl<'a> EventView<'a> {
             qty: event.quantity,
             version: event.version,
             at: event.at,
+            reference: event.reference.as_deref(),
             customer: event.customer.as_deref(),
+            actor: event.actor.as_deref(),
             reason: event.reason.as_deref(),
             metadata: event.metadata.as_ref(),
         }
@@ -68,9 +73,9 @@ struct EventsView<'a> {
 }
 
 /// `GET /api/admin/events?after=…&limit=…`
-pub async fn events(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn events(call: &Call<'_>) -> HandlerResult {
     let after = call.after()?.unwrap_or(0);
-    let events = state.engine.events_after(after, call.limit()?).await?;
+    let events = call.engine.events_after(after, call.limit()?).await?;
     // Without new events, the next request repeats the cursor.
     let next = events.last().map_or(after, |event| event.cursor);
     Reply::json(&EventsView { events: events.iter().map(EventView::of).collect(), next })
@@ -83,7 +88,7 @@ struct EraseBody {
 }
 
 /// `POST /api/admin/customers/erase`
-pub async fn erase_customer(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn erase_customer(call: &Call<'_>) -> HandlerResult {
     let EraseBody { customer } = call.object()?;
-    Reply::json(&state.engine.erase_customer(customer).await?)
+    Reply::json(&call.engine.erase_customer(customer).await?)
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stockade::{
     Cart, CartId, CartLine, CartRequest, ChangeQuantityRequest, ExtendCartRequest, Hold, HoldId,
-    ProductId, ReleaseCartRequest, Token,
+    Metadata, ProductId, ReleaseCartRequest, Token,
 };
 
 use super::shop::{Envelope, ExtendOptions, HoldView};
@@ -12,7 +12,6 @@ use crate::body;
 use crate::call::Call;
 use crate::problem::Rejection;
 use crate::reply::{HandlerResult, Reply};
-use crate::state::ServerState;
 
 /// A cart, with its tokens where it was just made.
 #[derive(Serialize)]
@@ -31,7 +30,7 @@ impl<'a> CartView<'a> {
     fn of(
         message: Option<&'static str>,
         cart: &'a Cart,
-        view: fn(&'a Hold) -> HoldView<'a>,
+        view: impl Fn(&'a Hold) -> HoldView<'a>,
     ) -> Self {
         let holds = cart.holds.iter().map(view).collect();
         Self { message, success: true, cart_id: cart.id, holds, token: None }
@@ -45,6 +44,7 @@ struct CartBody<'a> {
     items: Vec<&'a RawValue>,
     ttl: Option<u64>,
     customer: Option<String>,
+    metadata: Option<Metadata>,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ struct Line {
 }
 
 /// `POST /api/holds`
-pub async fn create_holds(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn create_holds(call: &Call<'_>) -> HandlerResult {
     let cart: CartBody<'_> = call.object()?;
     let line = |(at, Line { product_id, sku, quantity, at_most }): (usize, Line)| {
         let product = body::product(&format!("items[{at}]"), product_id, sku)?;
@@ -69,37 +69,41 @@ pub async fn create_holds(state: &ServerState, call: &Call<'_>) -> HandlerResult
     let mut request = CartRequest::new(lines.collect::<Result<Vec<_>, Rejection>>()?);
     request.ttl = cart.ttl.map(std::time::Duration::from_secs);
     request.customer = cart.customer;
+    request.metadata = cart.metadata;
     request.key = call.idempotency_key()?;
-    let cart = state.engine.create_holds(&request).await?;
+    let cart = call.engine.create_holds(&request).await?;
     let view = CartView::of(Some("Holded Successfully"), &cart.value, HoldView::made);
     let view = CartView { token: Some(cart.value.token), ..view };
     Ok(Reply::json(&view)?.replayed(cart.replayed))
 }
 
 /// `GET /api/carts/{id}`
-pub async fn cart(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let cart = state.engine.cart(call.segment(0)?).await?;
-    Reply::json(&CartView::of(None, &cart, HoldView::of))
+pub async fn cart(call: &Call<'_>) -> HandlerResult {
+    let is_shop = call.caller.is_shop();
+    let cart = call.engine.cart(call.segment(0)?).await?;
+    Reply::json(&CartView::of(None, &cart, |hold| HoldView::of(hold, is_shop)))
 }
 
 /// `DELETE /api/carts/{id}`
-pub async fn release_cart(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn release_cart(call: &Call<'_>) -> HandlerResult {
+    let is_shop = call.caller.is_shop();
     let cart_id: CartId = call.segment(0)?;
     let mut request = ReleaseCartRequest::new(cart_id);
     request.token = call.hold_token(None)?;
-    let cart = state.engine.release_cart(request).await?;
-    Reply::json(&CartView::of(Some("cart released"), &cart, HoldView::of))
+    let cart = call.engine.release_cart(request).await?;
+    Reply::json(&CartView::of(Some("cart released"), &cart, |hold| HoldView::of(hold, is_shop)))
 }
 
 /// `POST /api/carts/{id}/extend`
-pub async fn extend_cart(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn extend_cart(call: &Call<'_>) -> HandlerResult {
+    let is_shop = call.caller.is_shop();
     let cart_id: CartId = call.segment(0)?;
     let mut request = ExtendCartRequest::new(cart_id);
     let options: ExtendOptions = call.optional()?;
     request.ttl = call.ttl(options.ttl)?;
     request.token = call.hold_token(options.token)?;
-    let cart = state.engine.extend_cart(request).await?;
-    Reply::json(&CartView::of(Some("cart extended"), &cart, HoldView::of))
+    let cart = call.engine.extend_cart(request).await?;
+    Reply::json(&CartView::of(Some("cart extended"), &cart, |hold| HoldView::of(hold, is_shop)))
 }
 
 #[derive(Deserialize)]
@@ -110,13 +114,14 @@ struct QuantityBody {
 }
 
 /// `POST /api/holds/{id}/quantity`
-pub async fn change_quantity(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn change_quantity(call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let body: QuantityBody = call.object()?;
     let mut request = ChangeQuantityRequest::new(hold_id, body.quantity);
     request.token = call.hold_token(body.token)?;
     request.key = call.idempotency_key()?;
-    let hold = state.engine.change_quantity(request).await?;
-    let view = Envelope::hold(Some("quantity changed"), HoldView::of(&hold.value));
+    let hold = call.engine.change_quantity(request).await?;
+    let view =
+        Envelope::hold(Some("quantity changed"), HoldView::of(&hold.value, call.caller.is_shop()));
     Ok(Reply::json(&view)?.replayed(hold.replayed))
 }

@@ -6,16 +6,15 @@ use tokio::time::{Instant, timeout_at};
 use super::timed_out;
 use crate::call::Call;
 use crate::reply::{HandlerResult, Reply};
-use crate::state::ServerState;
 
 /// `POST /engine/v1`: passes the call to the engine. Its reply holds the result
 /// or the error, so the HTTP status is 200 for both.
 ///
 /// The client bounds an audit or a sweep; any other call ends at `deadline`.
-pub async fn handle(state: &ServerState, call: &Call<'_>, deadline: Instant) -> HandlerResult {
-    let call = RemoteCall::parse(&call.body);
-    let is_maintenance = call.is_maintenance();
-    let work = state.engine.serve_call(call);
+pub async fn handle(call: &Call<'_>, deadline: Instant) -> HandlerResult {
+    let remote = RemoteCall::parse(&call.body);
+    let is_maintenance = remote.is_maintenance();
+    let work = call.engine.serve_call(remote);
     let json = if is_maintenance {
         work.await
     } else {

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, Stream, stream};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, Incoming};
 use serde::{Deserialize, Serialize};
-use stockade::{HoldRequest, ProductId};
+use stockade::{HoldRequest, Metadata, ProductId};
 use tokio::time::timeout;
 
 use super::shop::HoldView;
@@ -48,6 +48,7 @@ struct Line {
     customer: Option<String>,
     #[serde(default)]
     at_most: bool,
+    metadata: Option<Metadata>,
     idempotency_key: Option<String>,
 }
 
@@ -208,7 +209,8 @@ impl HoldBatch {
             .into_iter()
             .map(|line| line.map(|request| requests.push(request)).err())
             .collect();
-        let mut results = self.app.create_hold_batch(requests).await.into_iter();
+        let mut results =
+            self.app.create_hold_batch(requests, &self.admitted.caller).await.into_iter();
         let mut answers = Vec::with_capacity(places.len() * 256);
         for rejected in places {
             let result = match rejected {
@@ -244,11 +246,13 @@ fn parse(line: &[u8], caller: &Caller) -> Result<HoldRequest, Rejection> {
         // Read again for the error that names the field.
         _ => body::object(body::text(line)?)?,
     };
-    let Line { product_id, sku, quantity, ttl, customer, at_most, idempotency_key } = line;
+    let Line { product_id, sku, quantity, ttl, customer, at_most, .. } = line;
+    let (metadata, idempotency_key) = (line.metadata, line.idempotency_key);
     let mut request = HoldRequest::new(body::product("", product_id, sku)?, quantity);
     request.ttl = ttl.map(Duration::from_secs);
     request.customer = customer;
     request.at_most = at_most;
+    request.metadata = metadata;
     request.key = idempotency_key.map(|key| caller.idempotency_key(&key)).transpose()?;
     Ok(request)
 }

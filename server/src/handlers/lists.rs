@@ -13,10 +13,9 @@ use crate::call::Call;
 use crate::money;
 use crate::problem::Rejection;
 use crate::reply::{HandlerResult, Page, Reply};
-use crate::state::ServerState;
 
 /// `GET /api/admin/holds`
-pub async fn holds(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn holds(call: &Call<'_>) -> HandlerResult {
     call.known_query(&[
         "customer",
         "product_id",
@@ -34,13 +33,13 @@ pub async fn holds(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     query.status = call.query_word("status", HoldStatus::ALL, HoldStatus::as_str)?;
     query.created_after = call.query_parsed("created_after")?;
     query.created_before = call.query_parsed("created_before")?;
-    let page = state.engine.holds(query).await?;
+    let page = call.engine.holds(query).await?;
     let items: Vec<_> = page.items.iter().map(HoldView::listed).collect();
     Reply::json(&Page { items, next: page.next })
 }
 
 /// `GET /api/admin/orders`
-pub async fn orders(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn orders(call: &Call<'_>) -> HandlerResult {
     call.known_query(&[
         "customer",
         "product_id",
@@ -65,7 +64,7 @@ pub async fn orders(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     query.payment_reference = call.query_text("payment_reference")?;
     query.created_after = call.query_parsed("created_after")?;
     query.created_before = call.query_parsed("created_before")?;
-    let page = state.engine.orders(query).await?;
+    let page = call.engine.orders(query).await?;
     let items = page.items.iter().map(OrderView::listed).collect::<Result<Vec<_>, _>>()?;
     Reply::json(&Page { items, next: page.next })
 }
@@ -74,7 +73,11 @@ pub async fn orders(state: &ServerState, call: &Call<'_>) -> HandlerResult {
 #[derive(Serialize)]
 pub struct WaitingView<'a> {
     key: &'a str,
-    order_id: OrderId,
+    /// Missing for an event that names its order by a reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
     by_token: bool,
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,6 +96,7 @@ impl<'a> WaitingView<'a> {
         Ok(Self {
             key: &event.key,
             order_id: event.order_id,
+            reference: event.order_reference.as_deref(),
             by_token: event.by_token,
             outcome: event.outcome,
             amount: event.amount.map(money::number).transpose()?,
@@ -105,16 +109,16 @@ impl<'a> WaitingView<'a> {
 }
 
 /// `GET /api/admin/payments/waiting`
-pub async fn waiting_payments(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn waiting_payments(call: &Call<'_>) -> HandlerResult {
     call.known_query(&["after", "limit"])?;
     let after = call.query_text("after")?;
-    let page = state.engine.waiting_payments(after, call.limit()?).await?;
+    let page = call.engine.waiting_payments(after, call.limit()?).await?;
     let items = page.items.iter().map(WaitingView::of).collect::<Result<Vec<_>, _>>()?;
     Reply::json(&Page { items, next: page.next })
 }
 
 /// `DELETE /api/admin/payments/waiting/{key}`
-pub async fn remove_waiting_payment(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let removed = state.engine.remove_waiting_payment(call.text_segment(0)?).await?;
+pub async fn remove_waiting_payment(call: &Call<'_>) -> HandlerResult {
+    let removed = call.engine.remove_waiting_payment(call.text_segment(0)?).await?;
     Reply::json(&WaitingView::of(&removed)?)
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 use stockade::{
-    Currency, HoldId, Order, OrderId, OrderLine, OrderStatus, PaymentDisposition, PaymentToken,
-    ProductId, Timestamp,
+    Currency, HoldId, Metadata, Order, OrderId, OrderLine, OrderStatus, PaymentDisposition,
+    PaymentToken, ProductId, Timestamp,
 };
 
 use crate::money;
@@ -41,6 +41,12 @@ pub struct OrderView<'a> {
     /// Only in lists, which are for operators.
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<&'a str>,
+    /// Only for the caller that made it, and for the shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Metadata>,
+    /// The name of the API key that made it; only for the shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -59,11 +65,11 @@ struct LineView<'a> {
 impl<'a> OrderView<'a> {
     /// Renders an order for the caller that made it.
     pub fn made(order: &'a Order) -> Result<Self, Rejection> {
-        Ok(Self { payment_token: Some(order.payment_token), ..Self::of(order)? })
+        Ok(Self { payment_token: Some(order.payment_token), ..Self::of(order, true)? })
     }
 
-    /// Renders an order without its token.
-    pub fn of(order: &'a Order) -> Result<Self, Rejection> {
+    /// Renders an order without its token, for the shop or for a buyer.
+    pub fn of(order: &'a Order, is_shop: bool) -> Result<Self, Rejection> {
         let only = order.lines.only();
         Ok(Self {
             status: order.status,
@@ -83,12 +89,14 @@ impl<'a> OrderView<'a> {
             pay_until: order.pay_until,
             reference: order.reference.as_deref(),
             customer: None,
+            metadata: order.metadata.as_ref().filter(|_| is_shop),
+            created_by: order.created_by.as_deref().filter(|_| is_shop),
         })
     }
 
     /// Renders an order for an operator, without its token.
     pub fn listed(order: &'a Order) -> Result<Self, Rejection> {
-        Ok(Self { customer: order.customer.as_deref(), ..Self::of(order)? })
+        Ok(Self { customer: order.customer.as_deref(), ..Self::of(order, true)? })
     }
 }
 

@@ -6,18 +6,18 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use stockade::{
-    CancelRequest, CartId, Currency, ExtendOrderRequest, HoldId, LineUnits, Order, OrderId,
-    OrderRequest, OrderedHold, PaymentReference, ProductRef, RefundRequest, Replayable,
+    CancelRequest, CartId, Currency, ExtendOrderRequest, HoldId, LineUnits, Metadata, Order,
+    OrderId, OrderRequest, OrderedHold, PaymentReference, ProductRef, RefundRequest, Replayable,
     RestockRequest, Token,
 };
 
 use super::order_view::{OrderEnvelope, OrderView};
 use crate::body;
 use crate::call::Call;
+use crate::caller::Scope;
 use crate::money;
 use crate::problem::Rejection;
 use crate::reply::{HandlerResult, Reply};
-use crate::state::ServerState;
 
 /// The terms of an order, as both requests for one have them.
 struct Terms<'a> {
@@ -25,6 +25,7 @@ struct Terms<'a> {
     currency: Option<Currency>,
     reference: Option<String>,
     payment_ttl: Option<u64>,
+    metadata: Option<Metadata>,
 }
 
 impl Terms<'_> {
@@ -33,6 +34,7 @@ impl Terms<'_> {
         request.currency = self.currency;
         request.reference = self.reference;
         request.payment_ttl = self.payment_ttl.map(Duration::from_secs);
+        request.metadata = self.metadata;
         Ok(())
     }
 }
@@ -46,19 +48,21 @@ struct OrderOptions<'a> {
     currency: Option<Currency>,
     reference: Option<String>,
     payment_ttl: Option<u64>,
+    metadata: Option<Metadata>,
     token: Option<Token>,
 }
 
 /// `POST /api/orders/{hold_id}/{product_id}`
-pub async fn create_order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn create_order(call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let product: ProductRef = call.segment(1)?;
-    let OrderOptions { amount, currency, reference, payment_ttl, token } = call.optional()?;
+    let options: OrderOptions<'_> = call.optional()?;
+    let OrderOptions { amount, currency, reference, payment_ttl, metadata, token } = options;
     let mut hold = OrderedHold::new(hold_id).product(product);
     hold.token = call.hold_token(token)?;
     let mut request = OrderRequest::of([hold]);
-    Terms { amount, currency, reference, payment_ttl }.apply(&mut request)?;
-    place(state, call, request).await
+    Terms { amount, currency, reference, payment_ttl, metadata }.apply(&mut request)?;
+    place(call, request).await
 }
 
 /// The body of an order of several holds, or of a cart.
@@ -74,6 +78,7 @@ struct OrderBody<'a> {
     currency: Option<Currency>,
     reference: Option<String>,
     payment_ttl: Option<u64>,
+    metadata: Option<Metadata>,
 }
 
 #[derive(Deserialize)]
@@ -84,9 +89,10 @@ struct HoldBody {
 }
 
 /// `POST /api/orders`
-pub async fn create_order_of_holds(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn create_order_of_holds(call: &Call<'_>) -> HandlerResult {
     let body: OrderBody<'_> = call.object()?;
-    let OrderBody { holds, cart_id, token, amount, currency, reference, payment_ttl } = body;
+    let OrderBody { holds, cart_id, token, amount, currency, reference, .. } = body;
+    let (payment_ttl, metadata) = (body.payment_ttl, body.metadata);
     let token = call.hold_token(token)?;
     let mut request = match (holds, cart_id, token) {
         (Some(holds), None, None) => OrderRequest::of(ordered_holds(holds)?),
@@ -103,8 +109,8 @@ pub async fn create_order_of_holds(state: &ServerState, call: &Call<'_>) -> Hand
             return Err(Rejection::invalid("holds and cart_id are both given"));
         }
     };
-    Terms { amount, currency, reference, payment_ttl }.apply(&mut request)?;
-    place(state, call, request).await
+    Terms { amount, currency, reference, payment_ttl, metadata }.apply(&mut request)?;
+    place(call, request).await
 }
 
 fn ordered_holds(holds: Vec<&RawValue>) -> Result<Vec<OrderedHold>, Rejection> {
@@ -116,26 +122,43 @@ fn ordered_holds(holds: Vec<&RawValue>) -> Result<Vec<OrderedHold>, Rejection> {
     Ok(body::list_at("holds", holds)?.into_iter().map(ordered).collect())
 }
 
-async fn place(state: &ServerState, call: &Call<'_>, mut request: OrderRequest) -> HandlerResult {
-    if request.amount.is_some() && !call.caller.sets_amounts() {
+async fn place(call: &Call<'_>, mut request: OrderRequest) -> HandlerResult {
+    if request.amount.is_some() && !call.caller.is_shop() {
         return Err(Rejection::forbidden("only a caller with an API key may set the amount"));
     }
     request.key = call.idempotency_key()?;
-    let order = state.engine.create_order(&request).await?;
+    let order = call.engine.create_order(&request).await?;
     let view = OrderView::made(&order.value)?;
     let body = OrderEnvelope::new(Some("order created successfully"), view);
     Ok(Reply::json(&body)?.replayed(order.replayed))
 }
 
 /// `GET /api/orders/{id}`
-pub async fn order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let order = state.engine.order(call.segment(0)?).await?;
-    Reply::json(&OrderEnvelope::new(None, OrderView::of(&order)?))
+pub async fn order(call: &Call<'_>) -> HandlerResult {
+    let order = call.engine.order(call.segment(0)?).await?;
+    Reply::json(&OrderEnvelope::new(None, OrderView::of(&order, call.caller.is_shop())?))
+}
+
+/// Reads the order's id, and rejects an order that was made with another API key, which
+/// needs `operate`.
+async fn own_order(call: &Call<'_>) -> Result<OrderId, Rejection> {
+    let id: OrderId = call.segment(0)?;
+    let Some(name) = call.caller.name() else { return Ok(id) };
+    if call.caller.may(Scope::Operate) {
+        return Ok(id);
+    }
+    let order = call.engine.order(id).await?;
+    if order.created_by.as_deref() == Some(&**name) {
+        return Ok(id);
+    }
+    let why = "the order was not made with this API key: one with the scope operate may change it";
+    Err(Rejection::forbidden(why))
 }
 
 /// Says what was done to an order.
 fn changed(message: &'static str, order: &Order) -> HandlerResult {
-    Reply::json(&OrderEnvelope::new(Some(message), OrderView::of(order)?))
+    // Only the shop changes orders.
+    Reply::json(&OrderEnvelope::new(Some(message), OrderView::of(order, true)?))
 }
 
 fn changed_once(message: &'static str, order: &Replayable<Order>) -> HandlerResult {
@@ -149,11 +172,11 @@ struct ExtendBody {
 }
 
 /// `POST /api/orders/{id}/extend`
-pub async fn extend_order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let mut request = ExtendOrderRequest::new(call.segment::<OrderId>(0)?);
+pub async fn extend_order(call: &Call<'_>) -> HandlerResult {
+    let mut request = ExtendOrderRequest::new(own_order(call).await?);
     let ExtendBody { ttl } = call.optional()?;
     request.ttl = call.ttl(ttl)?;
-    changed("order extended", &state.engine.extend_order(request).await?)
+    changed("order extended", &call.engine.extend_order(request).await?)
 }
 
 #[derive(Default, Deserialize)]
@@ -163,11 +186,11 @@ struct CancelBody {
 }
 
 /// `POST /api/orders/{id}/cancel`
-pub async fn cancel_order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let mut request = CancelRequest::new(call.segment::<OrderId>(0)?);
+pub async fn cancel_order(call: &Call<'_>) -> HandlerResult {
+    let mut request = CancelRequest::new(own_order(call).await?);
     let CancelBody { reason } = call.optional()?;
     request.reason = reason;
-    changed("order cancelled", &state.engine.cancel_order(request).await?)
+    changed("order cancelled", &call.engine.cancel_order(request).await?)
 }
 
 #[derive(Default, Deserialize)]
@@ -193,7 +216,7 @@ fn units(lines: Option<Vec<&RawValue>>) -> Result<Vec<LineUnits>, Rejection> {
 }
 
 /// `POST /api/orders/{id}/refund`
-pub async fn refund_order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn refund_order(call: &Call<'_>) -> HandlerResult {
     let mut request = RefundRequest::new(call.segment::<OrderId>(0)?);
     let RefundBody { lines, amount, restock, owed, reason } = call.optional()?;
     request.lines = units(lines)?;
@@ -202,7 +225,7 @@ pub async fn refund_order(state: &ServerState, call: &Call<'_>) -> HandlerResult
     request.owed = owed.unwrap_or_default();
     request.reason = reason;
     request.key = call.idempotency_key()?;
-    changed_once("order refunded", &state.engine.refund_order(request).await?)
+    changed_once("order refunded", &call.engine.refund_order(request).await?)
 }
 
 #[derive(Default, Deserialize)]
@@ -213,12 +236,12 @@ struct RestockBody<'a> {
 }
 
 /// `POST /api/orders/{id}/restock`
-pub async fn restock_order(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn restock_order(call: &Call<'_>) -> HandlerResult {
     let mut request = RestockRequest::new(call.segment::<OrderId>(0)?);
     let RestockBody { lines } = call.optional()?;
     request.lines = units(lines)?;
     request.key = call.idempotency_key()?;
-    changed_once("order restocked", &state.engine.restock_order(request).await?)
+    changed_once("order restocked", &call.engine.restock_order(request).await?)
 }
 
 #[derive(Deserialize)]
@@ -229,9 +252,9 @@ struct ReferenceBody {
 }
 
 /// `POST /api/orders/{id}/payment-reference`
-pub async fn set_payment_reference(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let order_id: OrderId = call.segment(0)?;
+pub async fn set_payment_reference(call: &Call<'_>) -> HandlerResult {
+    let order_id = own_order(call).await?;
     let ReferenceBody { provider, reference } = call.object()?;
     let request = PaymentReference::new(order_id, provider, reference);
-    changed("payment reference set", &state.engine.set_payment_reference(request).await?)
+    changed("payment reference set", &call.engine.set_payment_reference(request).await?)
 }

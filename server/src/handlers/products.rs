@@ -14,7 +14,6 @@ use crate::moment::Moment;
 use crate::money;
 use crate::problem::Rejection;
 use crate::reply::{HandlerResult, Page, Reply};
-use crate::state::ServerState;
 
 /// A product as the contract defines it, followed by additional fields.
 #[derive(Serialize)]
@@ -72,14 +71,14 @@ fn shown(product: &Product) -> HandlerResult {
 }
 
 /// `GET /api/products/{id}`
-pub async fn product(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    shown(&state.engine.product(call.segment::<ProductRef>(0)?).await?)
+pub async fn product(call: &Call<'_>) -> HandlerResult {
+    shown(&call.engine.product(call.segment::<ProductRef>(0)?).await?)
 }
 
 /// `GET /api/products?after=…&limit=…`
-pub async fn products(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn products(call: &Call<'_>) -> HandlerResult {
     let after: Option<ProductId> = call.after_id()?;
-    let page = state.engine.products(after, call.limit()?).await?;
+    let page = call.engine.products(after, call.limit()?).await?;
     let items = page.items.iter().map(ProductView::of).collect::<Result<Vec<_>, _>>()?;
     Reply::json(&Page { items, next: page.next })
 }
@@ -102,7 +101,7 @@ struct NewProductBody<'a> {
 }
 
 /// `POST /api/admin/products`
-pub async fn create_product(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn create_product(call: &Call<'_>) -> HandlerResult {
     let body: NewProductBody<'_> = call.object()?;
     let price = money::parse("price", body.price)?;
     let mut request = NewProduct::new(body.name, price, body.stock);
@@ -112,7 +111,7 @@ pub async fn create_product(state: &ServerState, call: &Call<'_>) -> HandlerResu
     request.on_sale_until = body.on_sale_until.map(Into::into);
     request.metadata = body.metadata;
     request.key = call.idempotency_key()?;
-    let product = state.engine.create_product(&request).await?;
+    let product = call.engine.create_product(&request).await?;
     let reply = shown(&product.value)?.status(StatusCode::CREATED);
     Ok(reply.replayed(product.replayed))
 }
@@ -134,7 +133,7 @@ struct PutBody<'a> {
 }
 
 /// `PUT /api/admin/products/{id}`
-pub async fn put_product(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn put_product(call: &Call<'_>) -> HandlerResult {
     let product: ProductRef = call.segment(0)?;
     let body: PutBody<'_> = call.object()?;
     let mut request = PutProduct::new(product, body.name, money::parse("price", body.price)?);
@@ -144,7 +143,7 @@ pub async fn put_product(state: &ServerState, call: &Call<'_>) -> HandlerResult 
     request.on_sale_until = body.on_sale_until.map(Into::into);
     request.metadata = body.metadata;
     request.version = call.version(None)?;
-    let put = state.engine.put_product(&request).await?;
+    let put = call.engine.put_product(&request).await?;
     let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(shown(&put.product)?.status(status))
 }
@@ -195,7 +194,7 @@ fn moment(change: Change<Moment>) -> Change<Timestamp> {
 }
 
 /// `PATCH /api/admin/products/{id}`
-pub async fn change_product(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn change_product(call: &Call<'_>) -> HandlerResult {
     let mut request = ProductChange::new(call.segment::<ProductRef>(0)?);
     let body: ChangeBody<'_> = call.object()?;
     (request.name, request.price) = (body.name, money::read("price", body.price)?);
@@ -209,14 +208,14 @@ pub async fn change_product(state: &ServerState, call: &Call<'_>) -> HandlerResu
     request.on_sale_until = moment(body.on_sale_until);
     (request.metadata, request.archived) = (body.metadata, body.archived);
     request.version = call.version(None)?;
-    shown(&state.engine.change_product(&request).await?)
+    shown(&call.engine.change_product(&request).await?)
 }
 
 /// `DELETE /api/admin/products/{id}`: archives it.
-pub async fn archive_product(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn archive_product(call: &Call<'_>) -> HandlerResult {
     let mut request = ProductChange::new(call.segment::<ProductRef>(0)?).archived(true);
     request.version = call.version(None)?;
-    shown(&state.engine.change_product(&request).await?)
+    shown(&call.engine.change_product(&request).await?)
 }
 
 #[derive(Deserialize)]
@@ -229,7 +228,7 @@ struct AdjustBody {
 }
 
 /// `POST /api/admin/products/{id}/adjust`
-pub async fn adjust_stock(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn adjust_stock(call: &Call<'_>) -> HandlerResult {
     let product: ProductRef = call.segment(0)?;
     let body: AdjustBody = call.object()?;
     let mut request = match (body.delta, body.to) {
@@ -240,6 +239,6 @@ pub async fn adjust_stock(state: &ServerState, call: &Call<'_>) -> HandlerResult
     };
     request.version = call.version(body.version)?;
     request.key = call.idempotency_key()?;
-    let product = state.engine.adjust_stock(&request).await?;
+    let product = call.engine.adjust_stock(&request).await?;
     Ok(shown(&product.value)?.replayed(product.replayed))
 }

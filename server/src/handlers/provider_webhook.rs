@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use stockade::{
-    Currency, ErrorKind, Money, Order, OrderId, Outcome, PaymentDisposition, PaymentEvent,
-    PaymentStatus, PaymentToken, RefundRequest,
+    AsyncEngine, Currency, ErrorKind, Money, Order, OrderId, Outcome, PaymentDisposition,
+    PaymentEvent, PaymentStatus, PaymentToken, RefundRequest,
 };
 
 use crate::call::Call;
@@ -49,6 +49,8 @@ pub async fn provider_webhook(state: &ServerState, call: &Call<'_>) -> HandlerRe
     let provider = Provider::parse(name).ok_or_else(unknown_provider)?;
     let delivery = Delivery { headers: call.headers, query: call.query, body: &call.body };
     let events = state.providers.receive(provider, &delivery).await?;
+    // No API key's name has the separator.
+    let engine = state.engine.acting_as(&format!("webhook/{}", provider.as_str()))?;
     let (mut effect, mut rejected) = (Effect::Ignored, None);
     if events.is_empty() {
         state.metrics.provider_event(provider.as_str(), Meaning::Ignored.as_str());
@@ -57,7 +59,7 @@ pub async fn provider_webhook(state: &ServerState, call: &Call<'_>) -> HandlerRe
         state.metrics.provider_event(provider.as_str(), event.meaning.as_str());
         // One that is rejected does not keep the others from their orders; the provider
         // sends all of them again.
-        match apply(state, provider, event).await {
+        match apply(&engine, provider, event).await {
             Ok(done) => effect = effect.max(done),
             Err(rejection) => rejected = rejected.or(Some(rejection)),
         }
@@ -70,7 +72,7 @@ pub async fn provider_webhook(state: &ServerState, call: &Call<'_>) -> HandlerRe
 
 /// Passes an event to the engine.
 async fn apply(
-    state: &ServerState,
+    engine: &AsyncEngine,
     provider: Provider,
     event: &ProviderEvent,
 ) -> Result<Effect, Rejection> {
@@ -79,27 +81,48 @@ async fn apply(
         Meaning::AttemptFailed => Outcome::Failure,
         Meaning::Failed => Outcome::Cancelled,
         Meaning::Neutral => Outcome::Neutral,
-        Meaning::Refund { is_full } => return refund(state, provider, event, is_full).await,
-        Meaning::Dispute | Meaning::Ignored => return Ok(Effect::Ignored),
+        Meaning::Dispute => Outcome::Disputed,
+        Meaning::Refund { is_full } => return refund(engine, provider, event, is_full).await,
+        Meaning::Ignored => return Ok(Effect::Ignored),
     };
-    let Some(ReportedOrder { id, token, .. }) = find_order(state, provider, event).await? else {
-        return Ok(Effect::Ignored);
-    };
-    let Some(mut payment) = PaymentEvent::for_either(Some(id), token, outcome) else {
-        return Ok(Effect::Ignored);
+    let mut payment = match find_order(engine, provider, event).await? {
+        Some(ReportedOrder { id, token, .. }) => {
+            let Some(payment) = PaymentEvent::for_either(Some(id), token, outcome) else {
+                return Ok(Effect::Ignored);
+            };
+            payment
+        }
+        // Its order may be made, or tied to the payment, later. What would change nothing
+        // is not kept for it.
+        None => match awaiting(provider, event, outcome) {
+            Some(payment) => payment,
+            None => return Ok(Effect::Ignored),
+        },
     };
     payment.key = Some(event.key.clone());
     payment.payment_reference = payment_name(provider, event);
     if outcome == Outcome::Success {
         (payment.amount, payment.currency) = money(event)?;
     }
-    let receipt = state.engine.record_payment(&payment).await?;
+    let receipt = engine.record_payment(&payment).await?;
     Ok(match receipt.value.status {
         _ if receipt.replayed => Effect::Repeated,
         PaymentStatus::Applied => Effect::Applied,
         PaymentStatus::Waiting => Effect::Waiting,
         _ => Effect::Recorded,
     })
+}
+
+/// Returns the event that waits for the order which its references name; `None` for one
+/// that names none, or would change nothing.
+fn awaiting(provider: Provider, event: &ProviderEvent, outcome: Outcome) -> Option<PaymentEvent> {
+    if matches!(outcome, Outcome::Neutral | Outcome::Disputed) {
+        return None;
+    }
+    match &event.order.reference {
+        Some(reference) => Some(PaymentEvent::for_reference(reference, outcome)),
+        None => Some(PaymentEvent::for_payment(payment_name(provider, event)?, outcome)),
+    }
 }
 
 /// The order of an event.
@@ -117,10 +140,9 @@ impl From<Order> for ReportedOrder {
 }
 
 /// Finds the order of an event: by our token or id in its metadata, else by the
-/// provider's name of the payment, else by the shop's number. An order that only a
-/// name tells and that is not there may be another shop's: its event is ignored.
+/// provider's name of the payment, else by the shop's number.
 async fn find_order(
-    state: &ServerState,
+    engine: &AsyncEngine,
     provider: Provider,
     event: &ProviderEvent,
 ) -> Result<Option<ReportedOrder>, Rejection> {
@@ -132,13 +154,13 @@ async fn find_order(
     }
     if let Some(name) = payment_reference {
         let provider = provider.as_str().to_owned();
-        let found = state.engine.order_by_payment(provider, name.clone()).await;
+        let found = engine.order_by_payment(provider, name.clone()).await;
         if let Some(order) = there(found)? {
             return Ok(Some(order.into()));
         }
     }
     let Some(reference) = reference else { return Ok(None) };
-    let found = there(state.engine.order_by_reference(reference.clone()).await)?;
+    let found = there(engine.order_by_reference(reference.clone()).await)?;
     Ok(found.map(ReportedOrder::from))
 }
 
@@ -154,17 +176,18 @@ fn there(found: stockade::Result<Order>) -> Result<Option<Order>, Rejection> {
 /// Takes a refund over from its provider: a full one returns all units, a partial one
 /// is money alone, and while money is owed it settles that.
 async fn refund(
-    state: &ServerState,
+    engine: &AsyncEngine,
     provider: Provider,
     event: &ProviderEvent,
     is_full: Option<bool>,
 ) -> Result<Effect, Rejection> {
-    let Some(ReportedOrder { id, token, order }) = find_order(state, provider, event).await? else {
+    let Some(ReportedOrder { id, token, order }) = find_order(engine, provider, event).await?
+    else {
         return Ok(Effect::Ignored);
     };
     let order = match order {
         Some(order) => Some(order),
-        None => there(state.engine.order(id).await)?,
+        None => there(engine.order(id).await)?,
     };
     let Some(order) = order else { return Ok(Effect::Ignored) };
     if token.is_some_and(|token| token != order.payment_token) {
@@ -182,7 +205,7 @@ async fn refund(
             None => return Ok(Effect::Ignored),
         }
     }
-    match state.engine.refund_order(&request).await {
+    match engine.refund_order(&request).await {
         Ok(refunded) if refunded.replayed => Ok(Effect::Repeated),
         Ok(_) => Ok(Effect::Applied),
         // The shop has booked it before, or the order was never paid here.

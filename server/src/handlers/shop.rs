@@ -2,14 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use stockade::{
-    CartId, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, OrderId, ProductId, ProductRef,
-    ReleaseRequest, Timestamp, Token,
+    CartId, ExtendRequest, Hold, HoldId, HoldRequest, HoldStatus, Metadata, OrderId, ProductId,
+    ProductRef, ReleaseRequest, Timestamp, Token,
 };
 
 use crate::call::Call;
 use crate::caller::Scope;
 use crate::reply::{HandlerResult, Reply};
-use crate::state::ServerState;
 
 /// A hold, with its token where it was just made.
 #[derive(Serialize)]
@@ -35,22 +34,25 @@ pub struct HoldView<'a> {
     /// Only in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<&'a str>,
+    /// Only for the caller that made it, and for the shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Metadata>,
 }
 
 impl<'a> HoldView<'a> {
     /// Renders a hold for the caller that made it.
     pub fn made(hold: &'a Hold) -> Self {
-        Self { token: Some(hold.token), ..Self::of(hold) }
+        Self { token: Some(hold.token), ..Self::of(hold, true) }
     }
 
     /// Renders a hold for an operator, without its token.
     pub fn listed(hold: &'a Hold) -> Self {
         let customer = hold.customer.as_deref();
-        Self { created_at: Some(hold.created_at), customer, ..Self::of(hold) }
+        Self { created_at: Some(hold.created_at), customer, ..Self::of(hold, true) }
     }
 
-    /// Renders a hold without its token.
-    pub fn of(hold: &'a Hold) -> Self {
+    /// Renders a hold without its token, for the shop or for a buyer.
+    pub fn of(hold: &'a Hold, is_shop: bool) -> Self {
         Self {
             id: hold.id,
             qty: hold.quantity,
@@ -63,6 +65,7 @@ impl<'a> HoldView<'a> {
             token: None,
             created_at: None,
             customer: None,
+            metadata: hold.metadata.as_ref().filter(|_| is_shop),
         }
     }
 }
@@ -90,39 +93,41 @@ struct HoldOptions {
     customer: Option<String>,
     #[serde(default)]
     at_most: bool,
+    metadata: Option<Metadata>,
 }
 
 /// `POST /api/holds/{product_id}/{quantity}`
-pub async fn create_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn create_hold(call: &Call<'_>) -> HandlerResult {
     let product: ProductRef = call.segment(0)?;
     let mut request = HoldRequest::new(product, call.quantity(1)?);
     let options: HoldOptions = call.optional()?;
     request.ttl = call.ttl(options.ttl)?;
     request.customer = call.customer(options.customer)?;
     request.at_most = options.at_most;
+    request.metadata = options.metadata;
     request.key = call.idempotency_key()?;
-    let hold = state.engine.create_hold(&request).await?;
+    let hold = call.engine.create_hold(&request).await?;
     let view = Envelope::hold(Some("Holded Successfully"), HoldView::made(&hold.value));
     Ok(Reply::json(&view)?.replayed(hold.replayed))
 }
 
 /// `GET /api/holds/{id}`
-pub async fn hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
-    let hold = state.engine.hold(call.segment(0)?).await?;
-    Reply::json(&Envelope::hold(None, HoldView::of(&hold)))
+pub async fn hold(call: &Call<'_>) -> HandlerResult {
+    let hold = call.engine.hold(call.segment(0)?).await?;
+    Reply::json(&Envelope::hold(None, HoldView::of(&hold, call.caller.is_shop())))
 }
 
 /// `DELETE /api/holds/{id}`
-pub async fn release_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn release_hold(call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let mut request = ReleaseRequest::new(hold_id);
     request.token = call.hold_token(None)?;
     if request.token.is_none() && call.caller.may(Scope::Operate) {
         // An operator releases any hold: the server shows the token instead.
-        request.token = Some(state.engine.hold(hold_id).await?.token);
+        request.token = Some(call.engine.hold(hold_id).await?.token);
     }
-    let hold = state.engine.release_hold(request).await?;
-    Reply::json(&Envelope::hold(Some("hold released"), HoldView::of(&hold)))
+    let hold = call.engine.release_hold(request).await?;
+    Reply::json(&Envelope::hold(Some("hold released"), HoldView::of(&hold, call.caller.is_shop())))
 }
 
 /// Optional fields in the body of an extend request.
@@ -134,12 +139,12 @@ pub(super) struct ExtendOptions {
 }
 
 /// `POST /api/holds/{id}/extend`
-pub async fn extend_hold(state: &ServerState, call: &Call<'_>) -> HandlerResult {
+pub async fn extend_hold(call: &Call<'_>) -> HandlerResult {
     let hold_id: HoldId = call.segment(0)?;
     let mut request = ExtendRequest::new(hold_id);
     let options: ExtendOptions = call.optional()?;
     request.ttl = call.ttl(options.ttl)?;
     request.token = call.hold_token(options.token)?;
-    let hold = state.engine.extend_hold(&request).await?;
-    Reply::json(&Envelope::hold(Some("hold extended"), HoldView::of(&hold)))
+    let hold = call.engine.extend_hold(&request).await?;
+    Reply::json(&Envelope::hold(Some("hold extended"), HoldView::of(&hold, call.caller.is_shop())))
 }

@@ -23,7 +23,7 @@ struct Accepted {
 pub async fn webhook(state: &ServerState, call: &Call<'_>) -> HandlerResult {
     state.verifier.check(call.headers, &call.body)?;
     let event = read(call)?;
-    let receipt = state.engine.record_payment(&event).await?;
+    let receipt = call.engine.record_payment(&event).await?;
     let status = match receipt.value.status {
         PaymentStatus::Waiting => StatusCode::ACCEPTED,
         // An event of any other status was accepted, too.
@@ -80,8 +80,19 @@ fn order_id(json: &str) -> Result<OrderId, Rejection> {
 mod tests {
     use super::*;
     use crate::caller::Caller;
+    use std::sync::LazyLock;
+
     use bytes::Bytes;
     use hyper::HeaderMap;
+    use stockade::AsyncEngine;
+    use tokio::runtime::Runtime;
+
+    /// Reading needs none, but each call has one.
+    static ENGINE: LazyLock<(Runtime, AsyncEngine)> = LazyLock::new(|| {
+        let runtime = Runtime::new().unwrap();
+        let engine = runtime.block_on(AsyncEngine::open("sqlite::memory:")).unwrap();
+        (runtime, engine)
+    });
 
     fn read_body(body: &str, headers: &HeaderMap) -> Result<PaymentEvent, Rejection> {
         read(&Call {
@@ -90,6 +101,7 @@ mod tests {
             headers,
             body: Bytes::from(body.to_owned()),
             caller: Caller::keyless(true),
+            engine: ENGINE.1.clone(),
         })
     }
 

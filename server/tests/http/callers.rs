@@ -303,6 +303,67 @@ fn without_a_key_guessable_idempotency_keys_are_refused_where_tokens_are_require
 }
 
 #[test]
+fn an_order_is_changed_by_the_key_that_made_it_or_an_operator() {
+    let server = with_keys(&[]);
+    let ordered = |name: &str| {
+        let held = send(&server, name, "POST", "/api/holds/1/1", &[], "").number("id");
+        let path = format!("/api/orders/{held}/1");
+        send(&server, name, "POST", &path, &[], r#"{"metadata":{"gift":true}}"#).number("id")
+    };
+    let (of_shop, of_buyer) = (ordered("shop"), ordered(""));
+    let act = |name, order: u64, what, body| {
+        send(&server, name, "POST", &format!("/api/orders/{order}/{what}"), &[], body)
+    };
+    let reference = r#"{"provider":"stripe","reference":"pi_1"}"#;
+    let acts = [("extend", ""), ("payment-reference", reference), ("cancel", "")];
+    for (what, body) in acts {
+        for (name, order) in [("other", of_shop), ("shop", of_buyer)] {
+            act(name, order, what, body).expect_problem(403, "forbidden");
+        }
+        let done = act("shop", of_shop, what, body);
+        assert_eq!(done.status, 200, "{}", done.body);
+        act("other", 4711, what, body).expect_problem(404, "not_found");
+    }
+    assert_eq!(act("boss", of_buyer, "cancel", "").status, 200);
+    let read = |name| send(&server, name, "GET", &format!("/api/orders/{of_shop}"), &[], "").json();
+    let of_shop = read("feed");
+    let shown = |order: &Value| (order["created_by"].clone(), order["metadata"].clone());
+    assert_eq!(shown(&of_shop["order"]), (json!("shop"), json!({"gift": true})));
+    assert_eq!(shown(&read("")["order"]), (Value::Null, Value::Null), "a buyer sees neither");
+    let events = send(&server, "feed", "GET", "/api/admin/events", &[], "").json();
+    let told = |kind: &str| {
+        let events = events["events"].as_array().unwrap().iter();
+        let of_kind = events.filter(|event| event["type"] == kind);
+        of_kind.map(|event| event["actor"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("product.created"), ["boss"]);
+    assert_eq!(told("order.created"), [json!("shop"), Value::Null]);
+    assert_eq!(told("order.cancelled"), ["shop", "boss"]);
+}
+
+#[test]
+fn metadata_of_a_hold_is_for_who_made_it_and_the_shop() {
+    let server = with_keys(&[]);
+    let body = r#"{"metadata":{"seat": "A1"}}"#;
+    let made = send(&server, "", "POST", "/api/holds/1/1", &[], body);
+    assert!(made.body.contains(r#""metadata":{"seat": "A1"}"#), "as it came: {}", made.body);
+    let path = format!("/api/holds/{}", made.number("id"));
+    let get = |name| send(&server, name, "GET", &path, &[], "");
+    assert!(!get("").body.contains("metadata"));
+    assert!(get("feed").body.contains(r#"{"seat": "A1"}"#));
+    let line = r#"{"product_id":1,"quantity":1,"metadata":{"seat": "A2"}}"#;
+    let batch = send(&server, "", "POST", "/api/holds/batch", &[], line);
+    assert!(batch.body.contains(r#"{"seat": "A2"}"#), "{}", batch.body);
+    let listed = send(&server, "feed", "GET", "/api/admin/holds", &[], "");
+    assert!(listed.body.contains("A1") && listed.body.contains("A2"), "{}", listed.body);
+    let large = format!(r#"{{"metadata":{{"a":"{}"}}}}"#, "x".repeat(4_100));
+    for bad in [r#"{"metadata":[1]}"#, r#"{"metadata":"a"}"#, &large] {
+        send(&server, "", "POST", "/api/holds/1/1", &[], bad)
+            .expect_problem(422, "invalid_argument");
+    }
+}
+
+#[test]
 fn an_operator_releases_any_hold_without_its_token() {
     let server = with_keys(&["--require-hold-token"]);
     let hold = server.hold(2);

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
 use sha2::Sha256;
 
 use crate::answer::Answer;
@@ -242,20 +243,71 @@ fn event_without_an_order_or_a_meaning_is_counted_and_ignored() {
     let server = Server::sqlite(&["--stripe-secret=hush"]);
     let order = for_order(server.order(1));
     for (event, metadata) in [
-        ("payment_intent.succeeded", "{}"),
+        ("payment_intent.processing", "{}"),
+        ("charge.dispute.created", "{}"),
         ("customer.created", &order),
         ("charge.refunded", &order),
-        ("charge.dispute.created", &order),
     ] {
         let body = payment_intent(event, "evt_1", metadata);
         stripe(&server, "hush", 0, &body).expect(200, IGNORED);
     }
-    for meaning in ["success", "ignored", "refund", "dispute"] {
+    for meaning in ["neutral", "ignored", "refund", "dispute"] {
         let name =
             format!(r#"stockade_provider_events_total{{provider="stripe",meaning="{meaning}"}}"#);
         assert_eq!(server.counted(&name), 1, "{meaning}");
     }
     server.expect_units([3, 0, 1, 0]);
+}
+
+/// The `result` of a delivery that was accepted.
+#[track_caller]
+fn expect_result(answer: &Answer, result: &str) {
+    let expected = format!(r#"{{"message":"ok","success":true,"result":"{result}"}}"#);
+    answer.expect(200, &expected);
+}
+
+#[test]
+fn payment_that_names_no_order_waits_until_it_is_tied_to_one() {
+    let server = Server::sqlite(&["--stripe-secret=hush"]);
+    let body = payment_intent("payment_intent.succeeded", "evt_1", "{}");
+    expect_result(&stripe(&server, "hush", 0, &body), "waiting");
+    let waiting = server.get("/api/admin/payments/waiting");
+    let waiting = &waiting.json()["items"][0];
+    assert_eq!(waiting["payment_reference"], "stripe/pi_1", "{waiting}");
+    assert!(waiting.get("order_id").is_none(), "{waiting}");
+    let order = server.order(1);
+    expect_status(&server, order, "pending_payment");
+    let path = format!("/api/orders/{order}/payment-reference");
+    let tied = server.post_json(&path, r#"{"provider":"stripe","reference":"pi_1"}"#);
+    assert_eq!(tied.field("status"), "paid", "{}", tied.body);
+    expect_result(&stripe(&server, "hush", 0, &body), "repeated");
+    server.expect_units([3, 0, 0, 1]);
+    let events = server.get("/api/admin/events");
+    let events = events.json();
+    let paid = events["events"].as_array().unwrap().last().unwrap();
+    assert_eq!(paid["type"], "order.paid");
+}
+
+#[test]
+fn dispute_is_an_event_that_names_the_provider() {
+    let server = Server::sqlite(&["--stripe-secret=hush"]);
+    let order = server.order(1);
+    for (event, result) in [
+        ("payment_intent.succeeded", "applied"),
+        ("charge.dispute.created", "recorded"),
+        ("charge.dispute.created", "repeated"),
+    ] {
+        let body = payment_intent(event, event, &for_order(order));
+        expect_result(&stripe(&server, "hush", 0, &body), result);
+    }
+    expect_status(&server, order, "paid");
+    let events = server.get("/api/admin/events");
+    let events = events.json();
+    let events = events["events"].as_array().unwrap().iter().rev().take(2);
+    let told: Vec<_> = events.map(|event| (&event["type"], &event["actor"])).collect();
+    let by = json!("webhook/stripe");
+    assert_eq!(told, [(&json!("payment.disputed"), &by), (&json!("order.paid"), &by)]);
+    server.expect_units([3, 0, 0, 1]);
 }
 
 /// A charge of which `refunded` minor units were given back, `before` of them earlier.

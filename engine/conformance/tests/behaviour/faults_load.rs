@@ -71,7 +71,8 @@ fn cuts_at_random_under_load_lose_nothing(world: &World) {
 
 fn connections_killed_by_the_server_lose_nothing(world: &World) {
     let server = world.backend.server();
-    let engine = builder(world).open().expect("opens");
+    // As above: each round may well hit the retry of the one before.
+    let engine = builder(world).set("retries", "12").expect("a setting").open().expect("opens");
     let products = products(&engine);
     let list =
         format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", world.database());

@@ -262,7 +262,7 @@ fn waiting_payments_are_listed_by_age_and_removed(world: &World) {
     assert_eq!(found.len(), 4);
     assert_eq!(
         (found[0].key.as_str(), found[0].order_id, found[0].amount),
-        ("b", far(40), Some(amount))
+        ("b", Some(far(40)), Some(amount))
     );
     let told = found.iter().map(|event| (event.by_token, event.received_at.until(event.ends_at)));
     let (ten_minutes, three_days) = (Duration::from_secs(600), Duration::from_secs(3 * 86_400));

@@ -27,6 +27,7 @@ mod world;
 
 mod amounts;
 mod arguments;
+mod attribution;
 mod audit;
 mod carts;
 mod catalogue;
@@ -49,6 +50,7 @@ mod keys;
 mod late;
 mod limits;
 mod lists;
+mod named_payments;
 mod order_lines;
 mod orders;
 mod payments;
@@ -90,6 +92,7 @@ use scenarios;
 const SCENARIOS: &[&[Scenario]] = &[
     amounts::SCENARIOS,
     arguments::SCENARIOS,
+    attribution::SCENARIOS,
     audit::SCENARIOS,
     carts::SCENARIOS,
     catalogue::SCENARIOS,
@@ -124,6 +127,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     sweeping::SCENARIOS,
     tokens::SCENARIOS,
     usage::SCENARIOS,
+    named_payments::SCENARIOS,
     waiting::SCENARIOS,
 ];
 
@@ -143,6 +147,7 @@ const SCENARIOS_FOR: &[(&[Backend], &[Scenario])] = &[
     (Backend::SHARED, schema::SHARED),
     (Backend::SHARED, upgrades::SHARED),
     (Backend::SHARED, sweeping::SHARED),
+    (Backend::SHARED, named_payments::SHARED),
     (Backend::SHARED, waiting::SHARED),
     (Backend::SHARED, processes::SCENARIOS),
     (Backend::SHARED, races::SHARED),

@@ -8,6 +8,7 @@ use stockade::{
     HoldRequest, HoldStatus, NewProduct, OrderRequest, Outcome, PaymentEvent, ProductId, Result,
     Timestamp,
 };
+use stockade_testkit::wait_until;
 use tokio::runtime::Runtime;
 
 use crate::Scenario;
@@ -163,8 +164,16 @@ fn desert(world: &World, runtime: &Runtime) -> AsyncEngine {
         }
     }
     assert!((150..300).contains(&served), "{served} were served");
-    // What was held or ordered for those who left comes back in time.
-    world.clock.advance(Duration::from_secs(3_600));
+    // What was held or ordered for those who left comes back in time; also what a command
+    // of theirs that is still queued makes.
+    wait_until("all is back", Duration::from_secs(20), || {
+        world.clock.advance(Duration::from_secs(3_600));
+        runtime.block_on(async {
+            engine.sweep().await.expect("sweeps");
+            let units = engine.audit().await.expect("audits").units;
+            (units.held, units.pending) == (0, 0)
+        })
+    });
     runtime.block_on(assert_all_back(&engine, &products, served));
     engine
 }
@@ -190,7 +199,6 @@ async fn shop(engine: &AsyncEngine, products: &[ProductId], at: usize) {
 }
 
 async fn assert_all_back(engine: &AsyncEngine, products: &[ProductId], served: i128) {
-    engine.sweep().await.expect("sweeps");
     let report = engine.audit().await.expect("audits");
     assert!(report.consistent, "{:#?}", report.findings);
     let units = report.units;

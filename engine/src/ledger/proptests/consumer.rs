@@ -234,7 +234,7 @@ impl OutboxConsumer {
                 self.note_refund(event);
                 before
             }
-            (EventKind::PaymentConflict, _, before) => before,
+            (EventKind::PaymentConflict | EventKind::PaymentDisputed, _, before) => before,
             (
                 EventKind::OrderExtended | EventKind::PaymentAttemptFailed,
                 PendingPayment,
