@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDelta, PyFloat, PyInt, PyMapping, PySequence, PyString};
 use pyo3::{Borrowed, FromPyObject, intern};
 use stockade::{
-    CartId, CartLine, Error, HoldId, HoldRequest, InvalidArgument, Money, OrderId, Outcome,
-    PaymentToken, ProductId, ProductRef, Token, parse_duration, parse_quantity,
+    CartId, CartLine, Error, HoldId, HoldRequest, InvalidArgument, Metadata, Money, OrderId,
+    Outcome, PaymentToken, ProductId, ProductRef, Token, parse_duration, parse_quantity,
 };
 
 use crate::call_error::{self, CallError, invalid};
@@ -333,6 +333,10 @@ fn hold_request(at: usize, value: &Bound<'_, PyAny>) -> PyResult<HoldRequest> {
     request.key = optional_text("key", &value.getattr(intern!(py, "key"))?)?;
     request.customer = optional_text("customer", &value.getattr(intern!(py, "customer"))?)?;
     request.at_most = flag("at_most", &value.getattr(intern!(py, "at_most"))?)?;
+    let metadata = value.getattr(intern!(py, "metadata"))?;
+    if !metadata.is_none() {
+        request.metadata = Some(Metadata::read(&metadata)?);
+    }
     Ok(request)
 }
 

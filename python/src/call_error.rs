@@ -102,7 +102,10 @@ fn short_lines<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyTup
     let lines: PyResult<Vec<_>> = error
         .short()
         .iter()
-        .map(|line| class.call1((line.product_id.0, line.requested, line.available)))
+        .map(|line| {
+            let (sku, units) = (line.sku.as_deref(), (line.requested, line.available));
+            class.call1((line.product_id.0, units.0, units.1, sku))
+        })
         .collect();
     PyTuple::new(py, lines?)
 }

@@ -16,6 +16,7 @@ use stockade::{
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
+use crate::acting::{Source, acting_as};
 use crate::arguments::{
     Arg, Cursor, Delta, Limit, Lines, Quantity, Requests, Stock, Version, read,
 };
@@ -43,7 +44,10 @@ const PAGE: u32 = 100;
 pub struct Engine {
     open: OpenEngine,
     config: Config,
-    closed: AtomicBool,
+    /// Shared by all handles to the engine.
+    closed: Arc<AtomicBool>,
+    /// Whether this object opened the engine; other handles did not.
+    is_opener: bool,
 }
 
 /// The native base class of `stockade.AsyncEngine`, for asyncio.
@@ -51,7 +55,10 @@ pub struct Engine {
 pub struct AsyncEngine {
     open: Arc<OnceCell<OpenEngine>>,
     config: Config,
+    /// Shared by all handles to the engine.
     closed: Arc<AtomicBool>,
+    /// Whether this object opens the engine; other handles do not.
+    is_opener: bool,
 }
 
 impl Engine {
@@ -144,8 +151,10 @@ macro_rules! face {
 
             /// Holds units of one product for a limited time.
             #[pyo3(signature = (
-                product_id, quantity, *, ttl=None, key=None, customer=None, at_most=false
+                product_id, quantity, *, ttl=None, key=None, customer=None, at_most=false,
+                metadata=None
             ))]
+            #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
             fn create_hold<'py>(
                 slf: &Bound<'py, Self>,
                 product_id: Arg<ProductRef>,
@@ -154,25 +163,30 @@ macro_rules! face {
                 key: Option<String>,
                 customer: Option<String>,
                 at_most: bool,
+                metadata: Option<Arg<Metadata>>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let mut request = HoldRequest::new(product_id.0, quantity.0.0);
                 (request.ttl, request.key) = (read(ttl), key);
                 (request.customer, request.at_most) = (customer, at_most);
+                request.metadata = read(metadata);
                 Self::run_hold(slf, |core| async move { core.create_hold(&request).await })
             }
 
             /// Holds several products atomically: all or none.
-            #[pyo3(signature = (items, *, ttl=None, key=None, customer=None))]
+            #[pyo3(signature = (
+                items, *, ttl=None, key=None, customer=None, metadata=None
+            ))]
             fn create_holds<'py>(
                 slf: &Bound<'py, Self>,
                 items: Arg<Lines>,
                 ttl: Option<Arg<Duration>>,
                 key: Option<String>,
                 customer: Option<String>,
+                metadata: Option<Arg<Metadata>>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let mut request = CartRequest::new(items.0.0);
                 (request.ttl, request.key) = (read(ttl), key);
-                request.customer = customer;
+                (request.customer, request.metadata) = (customer, read(metadata));
                 Self::run_hold(slf, |core| async move { core.create_holds(&request).await })
             }
 
@@ -305,6 +319,14 @@ macro_rules! face {
                 })
             }
 
+            /// Returns another handle to the same engine, for one of its users.
+            fn acting_as<'py>(
+                slf: &Bound<'py, Self>,
+                actor: String,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                acting_as(slf, actor)
+            }
+
             /// Returns the engine's metrics as OpenMetrics text, without the
             /// final `# EOF`.
             fn metrics_text(&self) -> PyResult<String> {
@@ -315,6 +337,12 @@ macro_rules! face {
             #[getter]
             fn closed(&self) -> bool {
                 self.closed.load(Ordering::Relaxed)
+            }
+
+            /// Whether this object, and not another handle, opens the engine.
+            #[getter]
+            fn _is_opener(&self) -> bool {
+                self.is_opener
             }
 
             fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -329,11 +357,24 @@ macro_rules! face {
 with_list_calls!(Engine {
     #[new]
     #[pyo3(signature = (store, **settings))]
-    fn new(py: Python<'_>, store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        store: Source<'_>,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let store = match &store {
+            Source::Store(url) => url,
+            Source::Engine(acting) => {
+                let (engine, actor) = acting.get().of::<Self>(py)?;
+                let Self { open, config, closed, .. } = engine.get();
+                let (open, closed) = (open.acting_as(actor)?, Arc::clone(closed));
+                return Ok(Self { open, config: config.clone(), closed, is_opener: false });
+            }
+        };
         let config = settings::config(store, settings)?;
         let handle = runtime::handle()?;
         let open = wait(py, &handle, on_runtime(&handle, OpenEngine::new(config.clone())))?;
-        Ok(Self { open, config, closed: AtomicBool::new(false) })
+        Ok(Self { open, config, closed: Arc::default(), is_opener: true })
     }
 
     /// Drains queued requests, rejects new ones, then closes the store.
@@ -351,9 +392,23 @@ with_list_calls!(Engine {
 with_list_calls!(AsyncEngine {
     #[new]
     #[pyo3(signature = (store, **settings))]
-    fn new(store: &str, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        store: Source<'_>,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let store = match &store {
+            Source::Store(url) => url,
+            Source::Engine(acting) => {
+                let (engine, actor) = acting.get().of::<Self>(py)?;
+                let Self { open, config, closed, .. } = engine.get();
+                let open = open::require(open.get())?.acting_as(actor)?;
+                let (open, closed) = (Arc::new(OnceCell::from(open)), Arc::clone(closed));
+                return Ok(Self { open, config: config.clone(), closed, is_opener: false });
+            }
+        };
         let config = settings::config(store, settings)?;
-        Ok(Self { open: Arc::default(), config, closed: Arc::default() })
+        Ok(Self { open: Arc::default(), config, closed: Arc::default(), is_opener: true })
     }
 
     /// Opens the engine; does nothing if it is open.

@@ -1,15 +1,16 @@
 //! The native half of the Python package `stockade`: the module
 //! `stockade._native`.
 //!
-//! `arguments`, its like for holds, orders and products, and `settings` convert Python values to requests; `engines` has
-//! the classes, whose engines run on the process's single Tokio runtime
-//! (`runtime`); `responses` and `call_error` convert results to the dataclasses
-//! of `stockade._model` and to exceptions. A blocking call waits with the GIL
-//! released (`blocking`). An awaited call is a coroutine (`call`) whose result
-//! arrives through the completion queue of its event loop (`mailbox`). No
-//! engine thread ever takes the GIL, so a busy or exiting interpreter never
+//! `arguments`, its like for holds, orders and products, and `settings` convert
+//! Python values to requests; `engines` has the classes, whose engines run on the
+//! process's single Tokio runtime (`runtime`), and `acting` makes further handles to
+//! them; `responses` and `call_error` convert results to the dataclasses of
+//! `stockade._model` and to exceptions. A blocking call waits with the GIL released
+//! (`blocking`). An awaited call is a coroutine (`call`) whose result arrives through
+//! the completion queue of its event loop (`mailbox`). No engine thread ever takes the GIL, so a busy or exiting interpreter never
 //! delays a transaction.
 
+mod acting;
 mod arguments;
 mod blocking;
 mod call;

@@ -31,6 +31,13 @@ impl OpenEngine {
         Ok(Self { engine: Some(engine), handle: Handle::current(), process: std::process::id() })
     }
 
+    /// Returns another handle to the same engine, whose requests `actor` sends.
+    pub fn acting_as(&self, actor: &str) -> Result<Self, CallError> {
+        let _context = self.handle.enter();
+        let engine = Some(self.engine()?.acting_as(actor)?);
+        Ok(Self { engine, handle: self.handle.clone(), process: self.process })
+    }
+
     /// Returns the engine if this process opened it.
     pub fn engine(&self) -> Result<&AsyncEngine, CallError> {
         match &self.engine {

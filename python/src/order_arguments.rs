@@ -146,12 +146,23 @@ fn several<'py>(
     Ok(ordered)
 }
 
-/// Builds a payment event for the named order.
+/// Builds a payment event for the named order; `references` are the shop's number of
+/// the order and the provider's name of the payment.
 pub fn payment_of(
     outcome: Outcome,
     order_id: Option<OrderId>,
     payment_token: Option<PaymentToken>,
+    references: (Option<String>, Option<String>),
 ) -> PyResult<PaymentEvent> {
-    PaymentEvent::for_either(order_id, payment_token, outcome)
-        .ok_or_else(|| invalid("order_id or payment_token is needed"))
+    let (order, payment) = references;
+    let by_payment = |name: &String| PaymentEvent::for_payment(name, outcome);
+    let by_reference = |number: &String| PaymentEvent::for_reference(number, outcome);
+    let mut event = PaymentEvent::for_either(order_id, payment_token, outcome)
+        .or_else(|| order.as_ref().map(by_reference))
+        .or_else(|| payment.as_ref().map(by_payment))
+        .ok_or_else(|| {
+            invalid("order_id, payment_token, order_reference or payment_reference is needed")
+        })?;
+    (event.order_reference, event.payment_reference) = (order, payment);
+    Ok(event)
 }

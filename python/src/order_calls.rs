@@ -9,7 +9,7 @@ macro_rules! with_order_calls {
             /// Turns active holds into one order, all or none.
             #[pyo3(signature = (
                 hold, product_id=None, *, amount=None, currency=None, reference=None,
-                payment_ttl=None, key=None, token=None
+                payment_ttl=None, key=None, token=None, metadata=None
             ))]
             #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
             fn create_order<'py>(
@@ -22,13 +22,14 @@ macro_rules! with_order_calls {
                 payment_ttl: Option<Arg<PaymentTtl>>,
                 key: Option<String>,
                 token: Option<Arg<Token>>,
+                metadata: Option<Arg<Metadata>>,
             ) -> PyResult<Bound<'py, PyAny>> {
                 let (mut request, holds) = order_of(hold, read(product_id), read(token))?;
                 request.amount = read(amount).map(|amount| amount.0);
                 request.currency = read(currency);
                 request.reference = reference;
                 request.payment_ttl = read(payment_ttl).map(|ttl| ttl.0);
-                request.key = key;
+                (request.key, request.metadata) = (key, read(metadata));
                 Self::run(slf, Some(holds.as_any()), |core| async move {
                     core.create_order(&request).await
                 })
@@ -138,8 +139,8 @@ macro_rules! with_order_calls {
 
             /// Applies a payment provider's event to its order.
             #[pyo3(signature = (
-                outcome, *, order_id=None, payment_token=None, amount=None, currency=None,
-                payment_reference=None, key=None
+                outcome, *, order_id=None, payment_token=None, order_reference=None,
+                amount=None, currency=None, payment_reference=None, key=None
             ))]
             #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
             fn record_payment<'py>(
@@ -147,15 +148,17 @@ macro_rules! with_order_calls {
                 outcome: Arg<Outcome>,
                 order_id: Option<Arg<OrderId>>,
                 payment_token: Option<Arg<PaymentToken>>,
+                order_reference: Option<String>,
                 amount: Option<Arg<Amount>>,
                 currency: Option<Arg<Currency>>,
                 payment_reference: Option<String>,
                 key: Option<String>,
             ) -> PyResult<Bound<'py, PyAny>> {
-                let mut event = payment_of(outcome.0, read(order_id), read(payment_token))?;
+                let (order_id, token) = (read(order_id), read(payment_token));
+                let references = (order_reference, payment_reference);
+                let mut event = payment_of(outcome.0, order_id, token, references)?;
                 event.amount = read(amount).map(|amount| amount.0);
-                event.currency = read(currency);
-                (event.payment_reference, event.key) = (payment_reference, key);
+                (event.currency, event.key) = (read(currency), key);
                 Self::run(slf, None, |core| async move { core.record_payment(&event).await })
             }
         });

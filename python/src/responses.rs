@@ -251,7 +251,7 @@ fn hold_of<'py>(
     token: String,
     replayed: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    imports.hold.bind(py).call1((
+    imports.hold.bind(py).call1(arguments!(py:
         hold.id.0,
         hold.product_id.0,
         hold.quantity,
@@ -264,6 +264,7 @@ fn hold_of<'py>(
         hold.cart_id.map(|id| id.0),
         hold.sku.as_deref(),
         hold.customer.as_deref(),
+        metadata(py, imports, hold.metadata.as_ref())?,
     ))
 }
 
@@ -338,6 +339,8 @@ fn order_of<'py>(
         money(order.refunded_amount)?,
         order.reference.as_deref(),
         order.customer.as_deref(),
+        metadata(py, imports, order.metadata.as_ref())?,
+        order.created_by.as_deref(),
         order.pay_until.map(Timestamp::to_datetime),
         order.created_at.to_datetime(),
         order.updated_at.to_datetime(),
@@ -356,7 +359,8 @@ fn to_waiting<'py>(
     };
     imports.waiting_payment.bind(py).call1((
         payment.key.as_str(),
-        payment.order_id.0,
+        payment.order_id.map(|id| id.0),
+        payment.order_reference.as_deref(),
         payment.by_token,
         member(py, &imports.outcomes, payment.outcome.as_str())?,
         payment.amount.map(amount).transpose()?,
@@ -368,7 +372,7 @@ fn to_waiting<'py>(
 }
 
 fn to_event<'py>(py: Python<'py>, imports: &Imports, event: &Event) -> PyResult<Bound<'py, PyAny>> {
-    imports.event.bind(py).call1((
+    imports.event.bind(py).call1(arguments!(py:
         event.cursor,
         member(py, &imports.event_kinds, event.kind.as_str())?,
         event.product_id.0,
@@ -381,5 +385,7 @@ fn to_event<'py>(py: Python<'py>, imports: &Imports, event: &Event) -> PyResult<
         event.customer.as_deref(),
         event.reason.as_deref(),
         metadata(py, imports, event.metadata.as_ref())?,
+        event.reference.as_deref(),
+        event.actor.as_deref(),
     ))
 }

@@ -136,6 +136,7 @@ def test_an_invalid_request_of_a_batch_costs_only_itself(memory: Engine, lamp: i
         *(HoldRequest(lamp, 1, ttl=ttl) for ttl in (0, -1, True, "soon", 1e300)),
         *(HoldRequest(lamp, 1, key=key) for key in ("", "a\tb", "\ud800", "k" * 256)),
         *(HoldRequest(lamp, 1, customer=customer) for customer in ("", "\ud800", "c" * 256)),
+        *(HoldRequest(lamp, 1, metadata=kept) for kept in ("[]", {1: {2}}, {"a": "x" * 4096}, 5)),  # type: ignore[arg-type]
     ]
     # Each between two that are valid.
     results = memory.create_hold_batch(itertools.chain(*((one, (lamp, 1)) for one in bad)))
@@ -310,8 +311,13 @@ def test_whole_numbers_of_other_libraries_are_prices(memory: Engine) -> None:
 
 
 def test_invalid_payments_are_rejected(memory: Engine) -> None:
-    with pytest.raises(InvalidArgumentError, match="order_id or payment_token"):
+    with pytest.raises(InvalidArgumentError, match="order_reference or payment_reference"):
         memory.record_payment("success")
+    for reference in ("", "a\0b", "x" * 256):
+        with pytest.raises(InvalidArgumentError, match="reference"):
+            memory.record_payment("success", order_reference=reference)
+        with pytest.raises(InvalidArgumentError, match="payment_reference"):
+            memory.record_payment("success", payment_reference=reference)
     with pytest.raises(InvalidArgumentError, match="status"):
         memory.record_payment("maybe", order_id=1)
     with pytest.raises(InvalidArgumentError, match="payment_token"):
@@ -368,6 +374,13 @@ def test_a_refund_takes_a_mapping_or_pairs(memory: Engine, lamp: int) -> None:
 
 
 def test_other_types_are_type_errors(memory: Engine, lamp: int) -> None:
+    for other in (5, None, b"clerk"):
+        with pytest.raises(TypeError):
+            memory.acting_as(other)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="str"):
+            Engine(other)  # type: ignore[call-overload]
+    with pytest.raises(TypeError):
+        memory.record_payment("paid", order_reference=5)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         memory.create_hold(lamp, 1, key=5)  # type: ignore[arg-type]
     with pytest.raises(TypeError):

@@ -55,13 +55,16 @@ def test_an_engine_opened_before_a_fork_raises_misuse(store: Store) -> None:
     engines = [store.engine()]
     lamp = engines[0].create_product("Lamp", 10, 5)
     hold = engines[0].create_hold(lamp.id, 1)
+    clerks = [engines[0].acting_as("clerk")]
 
     def child() -> None:
-        engine = engines.pop()
+        engine, clerk = engines.pop(), clerks.pop()
         calls: list[Callable[[], object]] = [
             lambda: engine.create_hold(lamp.id, 1),
             lambda: engine.product(lamp.id),
             lambda: engine.release_hold(hold),
+            lambda: engine.acting_as("clerk"),
+            clerk.ping,
             engine.ping,
             engine.metrics_text,
             engine.close,

@@ -163,6 +163,13 @@ def test_a_product_that_cannot_be_put_costs_only_itself(memory: Engine) -> None:
 def test_invalid_metadata_is_rejected(memory: Engine, bad: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="metadata"):
         memory.create_product("Lamp", 5, metadata=bad)
+    hold = memory.create_hold(memory.create_product("Lamp", 5, 9).id, 1)
+    with pytest.raises(InvalidArgumentError, match="metadata"):
+        memory.create_hold(hold.product_id, 1, metadata=bad)
+    with pytest.raises(InvalidArgumentError, match="metadata"):
+        memory.create_holds({hold.product_id: 1}, metadata=bad)
+    with pytest.raises(InvalidArgumentError, match="metadata"):
+        memory.create_order(hold, metadata=bad)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +240,7 @@ def test_a_payment_that_waits_is_listed_and_taken_out(memory: Engine) -> None:
     page = memory.waiting_payments(limit=1)
     (payment,) = page.items
     assert (payment.key, payment.order_id, payment.by_token) == ("one", 7, False)
+    assert payment.order_reference is None
     assert (payment.outcome, payment.amount) == (Outcome.SUCCESS, Decimal("19.90"))
     assert (payment.currency, payment.payment_reference) == ("EUR", "stripe/pi")
     assert payment.received_at < payment.ends_at

@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 def answers(engine: Engine) -> Iterator[Any]:
     lamp = engine.create_product("Lamp", "19.99", 5)
     hold = engine.create_hold(lamp.id, 1)
+    metadata = {"shelf": 4, "tags": ["a", "b"]}
     yield from (
         lamp,
         hold,
-        engine.create_holds({lamp.id: 1}),
+        engine.create_holds({lamp.id: 1}, metadata=metadata),
         engine.products(),
-        engine.create_order(hold),
+        engine.create_order(hold, metadata=metadata),
     )
     yield from (engine.record_payment("paid", order_id=1), engine.sweep(), engine.audit())
-    yield from engine.events_after()[:2]
-    metadata = {"shelf": 4, "tags": ["a", "b"]}
+    yield from engine.events_after()
+    yield stockade.HoldRequest(lamp.id, 1, metadata=metadata)
     yield engine.put_product(
         "sku:MUG", "Mug", 3, metadata=metadata, on_sale_from="2020-01-01T00:00:00Z"
     )
     yield from (engine.holds(), engine.orders(), engine.erase_customer("ann"))
     engine.record_payment("paid", order_id=9, amount=5)
+    engine.record_payment("paid", order_reference="2026-9")
     yield engine.waiting_payments()
 
 
@@ -98,7 +100,7 @@ def test_one_class_for_each_code_of_the_engine() -> None:
 
 @pytest.mark.parametrize("kind", BY_CODE.values())
 def test_every_error_can_be_pickled(kind: type[StockadeError]) -> None:
-    line = stockade.ShortLine(1, 5, 2)
+    line = stockade.ShortLine(1, 5, 2, "LAMP")
     error = kind(
         "why",
         available=2,
@@ -125,6 +127,7 @@ def test_refusals_carry_their_facts(memory: Engine) -> None:
         memory.create_hold(lamp.id, 5, key="k")
     assert (short.value.available, short.value.replayed) == (2, False)
     assert short.value.short == (stockade.ShortLine(lamp.id, 5, 2),)
+    assert short.value.short[0].sku is None
     assert short.value.retry_after is None
     with pytest.raises(stockade.InsufficientStockError) as again:
         memory.create_hold(lamp.id, 5, key="k")

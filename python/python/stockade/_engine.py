@@ -45,9 +45,10 @@ class Engine(_native.Engine):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the engine; does nothing in a forked child."""
-        with contextlib.suppress(MisuseError):
-            self.close()
+        """Close the engine; does nothing in a forked child, nor for a handle of `acting_as`."""
+        if self._is_opener:
+            with contextlib.suppress(MisuseError):
+                self.close()
 
     def iter_products(self, after: int | None = None, *, page: int = 100) -> Iterator[Product]:
         """Yield all products with ids above `after`, read page by page."""
@@ -117,9 +118,10 @@ class AsyncEngine(_native.AsyncEngine):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the engine; does nothing in a forked child."""
-        with contextlib.suppress(MisuseError):
-            await self.close()
+        """Close the engine; does nothing in a forked child, nor for a handle of `acting_as`."""
+        if self._is_opener:
+            with contextlib.suppress(MisuseError):
+                await self.close()
 
     async def iter_products(
         self, after: int | None = None, *, page: int = 100

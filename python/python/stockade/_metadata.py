@@ -1,4 +1,4 @@
-"""What a shop keeps with a product: JSON objects as dictionaries."""
+"""What a shop keeps with a product, a hold or an order: JSON objects as dictionaries."""
 
 from __future__ import annotations
 

@@ -70,6 +70,8 @@ class Outcome(enum.StrEnum):
     """The payment ended without money."""
     NEUTRAL = "neutral"
     """The payment goes on: the event changes nothing."""
+    DISPUTED = "disputed"
+    """The customer disputes the payment: an event tells of it, and nothing else changes."""
 
 
 class LatePayment(enum.StrEnum):
@@ -103,6 +105,7 @@ class EventKind(enum.StrEnum):
     PRODUCT_CHANGED = "product.changed"
     PRODUCT_ARCHIVED = "product.archived"
     CUSTOMER_ERASED = "customer.erased"
+    PAYMENT_DISPUTED = "payment.disputed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,7 @@ class HoldRequest:
     key: str | None = None
     customer: str | None = None
     at_most: bool = False
+    metadata: Mapping[str, Any] | str | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +241,8 @@ class Hold(Scoped):
     """The product's SKU."""
     customer: str | None = None
     """The customer that it was created for; set when the hold was created or read."""
+    metadata: dict[str, Any] | None = field(default=None, hash=False)
+    """What the shop keeps with it; set when the hold was created or read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +316,10 @@ class Order:
     """The shop's own number of the order."""
     customer: str | None
     """The customer of its holds."""
+    metadata: dict[str, Any] | None = field(hash=False)
+    """What the shop keeps with it."""
+    created_by: str | None
+    """Who made it: the name given to `Engine.acting_as`."""
     pay_until: datetime | None
     """When it is cancelled if it is not paid before; `None`: never."""
     created_at: datetime
@@ -349,8 +359,10 @@ class WaitingPayment:
 
     key: str
     """The event's idempotency key; one that was derived begins with U+0001."""
-    order_id: int
-    """The order that it names, by its id or its payment token."""
+    order_id: int | None
+    """The order that it names by id or payment token; `None` for an event by reference."""
+    order_reference: str | None
+    """The shop's own number of the order, if the event said."""
     by_token: bool
     """Whether it named the order by its payment token."""
     outcome: Outcome
@@ -411,9 +423,20 @@ class Event:
     customer: str | None = None
     """The customer of the hold or the order; after an erasure the name in its place."""
     reason: str | None = None
-    """The reason that was given, such as for an adjustment of stock."""
+    """The reason that was given for an adjustment of stock, a cancelled order or a refund."""
     metadata: dict[str, Any] | None = field(default=None, hash=False)
-    """The product's metadata after an event about the product itself."""
+    """The metadata of what the event is about.
+
+    After an event about the product itself it is the product's, else that which the
+    order or the hold has when the event is read.
+    """
+    reference: str | None = None
+    """The shop's own number of the order."""
+    actor: str | None = None
+    """Who asked for it: the name given to `Engine.acting_as`.
+
+    `None` for what nobody asked for, such as an expiry.
+    """
 
 
 @dataclass(frozen=True, slots=True)

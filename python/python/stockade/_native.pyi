@@ -114,6 +114,8 @@ class Engine:
     @overload
     def __new__(cls, store: str, **settings: str) -> Self: ...
     @property
+    def _is_opener(self) -> bool: ...
+    @property
     def closed(self) -> bool:
         """Whether `close` was called."""
 
@@ -166,7 +168,7 @@ class Engine:
                 byte by byte. No two products have the same.
             currency: The currency of the price; default: the setting `currency`.
             metadata: What the shop keeps with it: a mapping, or the text of a JSON
-                object, which is kept as it comes.
+                object of at most 4 KiB, which is kept as it comes.
             on_sale_from: When it begins to be sold: a datetime with a time zone, or
                 a text such as `2026-11-27T08:00:00Z`.
             on_sale_until: When it ends to be sold.
@@ -326,6 +328,7 @@ class Engine:
         key: str | None = None,
         customer: str | None = None,
         at_most: bool = False,
+        metadata: _Metadata | None = None,
     ) -> Hold:
         """Hold units of one product for `ttl`, by default the setting `hold_ttl`.
 
@@ -348,6 +351,7 @@ class Engine:
                 holds of one customer count together.
             at_most: Whether to take what is left, at least one unit, where
                 fewer than `quantity` can be held; limits apply to `quantity`.
+            metadata: As in `create_product`.
 
         Raises:
             InsufficientStockError: `available` gives the available units.
@@ -364,6 +368,7 @@ class Engine:
         ttl: Duration | None = None,
         key: str | None = None,
         customer: str | None = None,
+        metadata: _Metadata | None = None,
     ) -> Cart:
         """Hold several products atomically: all or none.
 
@@ -373,6 +378,7 @@ class Engine:
             ttl: As in `create_hold`.
             key: As in `create_hold`.
             customer: As in `create_hold`.
+            metadata: As in `create_product`, for each of the holds.
 
         Raises:
             InsufficientStockError: `short` lists every short line.
@@ -538,6 +544,7 @@ class Engine:
         payment_ttl: Duration | None = None,
         key: str | None = None,
         token: str | None = None,
+        metadata: _Metadata | None = None,
     ) -> Order:
         """Turn active holds into one order, all or none.
 
@@ -563,6 +570,7 @@ class Engine:
                 `payment_ttl_max`; default: the setting `payment_ttl`.
             key: The idempotency key: a repeated key replays the first response.
             token: As in `release_hold`, for one hold.
+            metadata: As in `create_product`.
 
         Raises:
             HoldExpiredError: It has expired or was released.
@@ -619,6 +627,10 @@ class Engine:
         Money that comes later must be refunded. An order that is cancelled already
         is not changed.
 
+        Args:
+            order_id: The order.
+            reason: The reason, for the event.
+
         Raises:
             AlreadyPaidError: It can be refunded.
             InvalidArgumentError, NotFoundError, ContentionError, UnavailableError.
@@ -648,7 +660,7 @@ class Engine:
             restock: Whether the units are for sale again; otherwise they count as
                 `returned`.
             owed: Settle money that must be refunded (`needs_refund`), and nothing else.
-            reason: The reason, for the log.
+            reason: The reason, for the event.
             key: The idempotency key: a repeated key replays the first response.
 
         Raises:
@@ -695,6 +707,7 @@ class Engine:
         *,
         order_id: _Number | None = None,
         payment_token: str | None = None,
+        order_reference: str | None = None,
         amount: Decimal | int | str | None = None,
         currency: str | None = None,
         payment_reference: str | None = None,
@@ -703,23 +716,28 @@ class Engine:
         """Apply a payment provider's event to its order.
 
         It is applied once per key however often it is delivered, even before
-        the order exists.
+        the order exists, or before its payment is tied to the order.
 
         Args:
-            outcome: An `Outcome`, or the provider's status, such as `paid` or
-                `declined`.
+            outcome: An `Outcome`, or the provider's status, such as `paid`,
+                `declined` or `chargeback`.
             order_id: The order, by its id.
             payment_token: The order, by its token.
+            order_reference: The order, by the shop's own number, for an event without
+                id and token.
             amount: The amount paid: a success with another amount than the order's
                 does not pay it. Default: not compared.
             currency: The currency of the amount; default: the order's.
-            payment_reference: The provider's own name of the payment: a success of
-                another payment than the one that paid the order must be refunded.
+            payment_reference: The provider's own name of the payment, such as
+                `stripe/pi_3N`: a success of another payment than the one that paid the
+                order must be refunded. An event without id and token is for the order
+                to which the payment is tied, rather than for that of `order_reference`.
             key: The event's idempotency key; derived if missing. A key that is reused
                 for another order, outcome or amount is rejected.
 
         Raises:
-            InvalidArgumentError: Also for another order's token.
+            InvalidArgumentError: Also for another order's token, or if nothing names
+                the order.
             IdempotencyMismatchError, ContentionError, UnavailableError.
 
         """
@@ -864,13 +882,34 @@ class Engine:
 
         """
 
+    def acting_as(self, actor: str) -> Self:
+        """Return another handle to the same engine, for one of its users.
+
+        The events of what is asked for through it have `actor`, and orders made
+        through it have it as `created_by`:
+
+            clerk = engine.acting_as("warehouse")
+            clerk.adjust_stock(lamp.id, -1, "broken")
+
+        It is of the same class, with the same attributes. Closing a handle closes the
+        engine; leaving a `with` block of this one does not.
+
+        Args:
+            actor: The user, such as a clerk or an API key: 1 to 255 bytes without
+                control characters.
+
+        Raises:
+            InvalidArgumentError, MisuseError.
+
+        """
+
     def metrics_text(self) -> str:
         """Return the engine's metrics as OpenMetrics text, without the final `# EOF`."""
 
     def close(self) -> None:
         """Drain queued requests, reject new ones, then close the store.
 
-        Closing again does nothing.
+        All handles to the engine are closed by it. Closing again does nothing.
         """
 
 @disjoint_base
@@ -882,6 +921,8 @@ class AsyncEngine:
     @overload
     def __new__(cls, store: str, **settings: str) -> Self: ...
     def _open(self) -> Call[None]: ...
+    @property
+    def _is_opener(self) -> bool: ...
     @property
     def closed(self) -> bool: ...
     def product(self, product_id: _Number) -> Call[Product]: ...
@@ -954,6 +995,7 @@ class AsyncEngine:
         key: str | None = None,
         customer: str | None = None,
         at_most: bool = False,
+        metadata: _Metadata | None = None,
     ) -> HoldCall[Hold]: ...
     def create_holds(
         self,
@@ -962,6 +1004,7 @@ class AsyncEngine:
         ttl: Duration | None = None,
         key: str | None = None,
         customer: str | None = None,
+        metadata: _Metadata | None = None,
     ) -> HoldCall[Cart]: ...
     def create_hold_batch(
         self, requests: Iterable[HoldRequest | _Line]
@@ -1003,6 +1046,7 @@ class AsyncEngine:
         payment_ttl: Duration | None = None,
         key: str | None = None,
         token: str | None = None,
+        metadata: _Metadata | None = None,
     ) -> Call[Order]: ...
     def order(self, order_id: _Number) -> Call[Order]: ...
     def order_by_reference(self, reference: str) -> Call[Order]: ...
@@ -1036,6 +1080,7 @@ class AsyncEngine:
         *,
         order_id: _Number | None = None,
         payment_token: str | None = None,
+        order_reference: str | None = None,
         amount: Decimal | int | str | None = None,
         currency: str | None = None,
         payment_reference: str | None = None,
@@ -1075,5 +1120,6 @@ class AsyncEngine:
     def audit(self) -> Call[AuditReport]: ...
     def events_after(self, cursor: int = 0, limit: int = 100) -> Call[list[Event]]: ...
     def ping(self) -> Call[None]: ...
+    def acting_as(self, actor: str) -> Self: ...
     def metrics_text(self) -> str: ...
     def close(self) -> Call[None]: ...

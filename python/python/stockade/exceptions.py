@@ -18,6 +18,8 @@ class ShortLine:
     """Units requested, summed over the request."""
     available: int
     """Units available to hold."""
+    sku: str | None = None
+    """The product's SKU."""
 
 
 @dataclass(frozen=True, slots=True)
