@@ -87,6 +87,7 @@ fn border(criterion: &mut Criterion) {
             customer: ptr::null(),
             at_most: 0,
             sku: ptr::null(),
+            metadata: ptr::null(),
         };
         let mut error = ptr::null_mut();
         // A status that the library overwrites; zero would be none.

@@ -20,7 +20,8 @@
  *   stockade_ordered_hold and stockade_line_units have no size and a fixed layout.
  * - Handles. Opaque types are created by a function with a `**` argument, are
  *   owned by the caller, and are freed once by the function of their name that
- *   ends in _free, which accepts NULL.
+ *   ends in _free, which accepts NULL. An engine may have several handles
+ *   (stockade_engine_acting_as); each is freed once, in any order.
  * - Texts. Arguments are UTF-8, NUL-terminated, owned by the caller and only
  *   used during the call. Returned texts live as long as the object they were
  *   read from, except `char **`, which stockade_string_free frees.
@@ -229,6 +230,8 @@ enum stockade_event_kind
     STOCKADE_EVENT_KIND_PRODUCT_ARCHIVED = 20,
     // A customer's name was erased.
     STOCKADE_EVENT_KIND_CUSTOMER_ERASED = 21,
+    // The customer disputes a payment; an operator should look after it.
+    STOCKADE_EVENT_KIND_PAYMENT_DISPUTED = 22,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -332,6 +335,9 @@ enum stockade_outcome
     STOCKADE_OUTCOME_CANCELLED = 3,
     // The payment goes on; nothing says yet how it ends.
     STOCKADE_OUTCOME_NEUTRAL = 4,
+    // The customer disputes the payment: an event tells of it, and nothing else
+    // changes.
+    STOCKADE_OUTCOME_DISPUTED = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -345,9 +351,9 @@ typedef uint32_t stockade_outcome;
 // stockade_audit_free.
 typedef struct stockade_audit stockade_audit;
 
-// An engine. Owned by the caller, who frees it with stockade_engine_free. All
-// its functions are thread-safe, except stockade_engine_free, which must come
-// last.
+// A handle of an engine. Owned by the caller, who frees it with
+// stockade_engine_free. All its functions are thread-safe, except
+// stockade_engine_free, which must come last.
 typedef struct stockade_engine stockade_engine;
 
 // Why a call failed. Owned by the caller, who frees it with
@@ -527,6 +533,9 @@ typedef struct {
     // The customer that it was created for, if the hold was created or read,
     // NUL-terminated; else "".
     char customer[256];
+    // What the shop keeps with it, if the hold was created or read: the text of a JSON
+    // object as it came, NUL-terminated; else "".
+    char metadata[4104];
 } stockade_hold;
 
 // What the erasure of a customer found.
@@ -565,6 +574,8 @@ typedef struct {
     uint64_t requested;
     // Units available to hold.
     uint64_t available;
+    // The product's SKU, NUL-terminated; "" for none.
+    char sku[520];
 } stockade_short_line;
 
 // One hold of a request that cannot be used.
@@ -605,11 +616,18 @@ typedef struct {
     // The customer of the hold or the order, or NULL. After an erasure it is the name
     // that replaced theirs.
     const char *customer;
-    // The reason that was given, such as for an adjustment of stock; or NULL.
+    // The reason that was given for an adjustment of stock, a cancelled order or a
+    // refund; or NULL.
     const char *reason;
-    // The product's metadata after an event about the product itself, the text of a
-    // JSON object; or NULL.
+    // The metadata of what the event is about, the text of a JSON object: after an
+    // event about the product itself the product's, else the order's or the hold's
+    // when the event is read; or NULL.
     const char *metadata;
+    // Who asked for the transition: the name of stockade_engine_acting_as, over HTTP
+    // that of the API key. NULL for what nobody asked for, such as an expiry.
+    const char *actor;
+    // The shop's own number of the order, or NULL.
+    const char *reference;
 } stockade_event;
 
 // A request to hold units of one product.
@@ -636,6 +654,9 @@ typedef struct {
     uint64_t at_most;
     // The SKU that names the product, instead of product_id; or NULL.
     const char *sku;
+    // What the shop keeps with the hold: the text of a JSON object of at most 4096
+    // bytes; or NULL.
+    const char *metadata;
 } stockade_hold_request;
 
 // One line of a cart. Its layout is fixed: carts are arrays of it.
@@ -667,6 +688,8 @@ typedef struct {
     const char *key;
     // As in stockade_hold_request.
     const char *customer;
+    // As in stockade_hold_request, for each of the holds.
+    const char *metadata;
 } stockade_cart_request;
 
 // A request to release a hold.
@@ -802,6 +825,12 @@ typedef struct {
     char reference[520];
     // The customer of its holds, NUL-terminated; "" for none.
     char customer[256];
+    // What the shop keeps with it: the text of a JSON object as it came,
+    // NUL-terminated; "" for none.
+    char metadata[4104];
+    // Who made it: the name of stockade_engine_acting_as, over HTTP that of the API
+    // key, NUL-terminated; "" for nobody that is named.
+    char created_by[256];
 } stockade_order;
 
 // A hold that is to become a line of an order. Its layout is fixed: orders of
@@ -856,6 +885,9 @@ typedef struct {
     // The SKU of the product that the caller expects the hold to be for, instead of
     // product_id; or NULL. NULL with an array.
     const char *sku;
+    // What the shop keeps with the order: the text of a JSON object of at most 4096
+    // bytes; or NULL.
+    const char *metadata;
 } stockade_order_request;
 
 // A request to let a pending order be paid until later.
@@ -901,7 +933,7 @@ typedef struct {
     // The money to give back, a decimal such as "5.00"; or NULL. Without lines it
     // moves no unit.
     const char *amount;
-    // The reason, for the log, at most 255 characters; or NULL.
+    // The reason, which the event keeps, at most 255 characters; or NULL.
     const char *reason;
     // The idempotency key, or NULL.
     const char *key;
@@ -952,11 +984,13 @@ typedef struct {
 } stockade_order_line;
 
 // A payment provider's event: the outcome of one order's payment. The order is
-// named by its id, its payment token, or both.
+// named by its id, its payment token, or both; else by a reference: it is the one to
+// which payment_reference is tied, otherwise the one with order_reference. An event
+// whose order is not known by any of them waits for it.
 typedef struct {
     // sizeof(stockade_payment_event), set by the caller.
     uint32_t struct_size;
-    // 1 to use order_id, 0 to use only payment_token.
+    // 1 to use order_id, 0 to use payment_token or the references.
     uint32_t has_order_id;
     // The order's id.
     uint64_t order_id;
@@ -965,11 +999,12 @@ typedef struct {
     // The outcome, as providers name it, in any case: success, succeeded, paid,
     // completed or captured; failed, failure, declined or refused; cancelled,
     // canceled, expired or voided; pending, processing, authorized or
-    // requires_action, which change nothing.
+    // requires_action, which change nothing; disputed or chargeback, which an event
+    // tells of.
     const char *status;
-    // The event's idempotency key, or NULL to derive one from the order, the
-    // token, the outcome and the amount. A key that is reused with another of
-    // these is rejected.
+    // The event's idempotency key, or NULL to derive one from the order or the
+    // references that name it, the token, the outcome and the amount. A key that is
+    // reused with another of these is rejected.
     const char *key;
     // The amount paid, a decimal such as "59.97", or NULL. A success with another
     // amount than the order's does not pay it.
@@ -978,8 +1013,12 @@ typedef struct {
     const char *currency;
     // The provider's own name of the payment, such as "stripe/pi_3N", or NULL. A
     // success of another payment than the one that paid the order must be
-    // refunded.
+    // refunded. Without order_id and payment_token it names the order to which
+    // stockade_engine_set_payment_reference tied it.
     const char *payment_reference;
+    // The shop's own number of the order, of 1 to 128 characters, or NULL. It names
+    // the order without order_id and payment_token, unless payment_reference does.
+    const char *order_reference;
 } stockade_payment_event;
 
 // A product to create.
@@ -1174,7 +1213,8 @@ typedef struct {
     uint32_t struct_size;
     // The outcome.
     stockade_outcome outcome;
-    // The order that it names, by its id or its payment token.
+    // The order that it names, by its id or its payment token; 0 for one that names it
+    // by a reference alone.
     uint64_t order_id;
     // 1 if it named the order by its payment token, else 0.
     uint64_t by_token;
@@ -1193,6 +1233,8 @@ typedef struct {
     // The provider's own name of the payment, NUL-terminated; "" if the event did
     // not say.
     char payment_reference[256];
+    // The shop's own number of the order, NUL-terminated; "" if the event did not say.
+    char order_reference[520];
 } stockade_waiting_payment;
 
 #ifdef __cplusplus
@@ -1293,10 +1335,10 @@ stockade_code stockade_engine_erase_customer(const stockade_engine *engine,
 // "unix:///SOCKET" or "http://:KEY@HOST:PORT". That engine then executes the
 // calls with its own settings. An engine has its own threads.
 //
-// After a fork the child opens its own engine. EngineCell always succeeds if the
+// After a fork the child opens its own engine. Opening always succeeds if the
 // fork happened before an engine was opened on SQLite, or if the child was
 // started by exec. In the child of a process that had opened one, SQLite's
-// mutexes are copies that may stay locked. EngineCell an engine on SQLite never
+// mutexes are copies that may stay locked. Opening an engine on SQLite never
 // deadlocks there: it succeeds or fails with misuse, immediately if the parent
 // had the same file open at the fork, within 10 seconds if another thread was
 // inside SQLite. MySQL and running engines always open.
@@ -1330,15 +1372,34 @@ stockade_code stockade_engine_open_shared(const stockade_options *options,
                                           stockade_engine **engine,
                                           stockade_error **error);
 
-// Drains queued requests, rejects new ones, then closes the store. Closing
-// again does nothing. The handle must still be freed.
+// Returns another handle of the same engine for one of its users, such as a clerk
+// or an API key: the events of what is asked for through it have `name` as their
+// actor, and the orders made through it have it as created_by.
+//
+// The handle is freed with stockade_engine_free, before or after the one that it
+// came from; that leaves the engine open. The engine is closed when the handle
+// that opened it is freed, or any of its handles is closed with
+// stockade_engine_close; calls through the others then return misuse. A shared
+// engine stays open.
+//
+// Errors: invalid_argument for a name that is empty, longer than 255 bytes, or
+// has control characters; misuse after a fork.
+stockade_code stockade_engine_acting_as(const stockade_engine *engine,
+                                        const char *name,
+                                        stockade_engine **acting,
+                                        stockade_error **error);
+
+// Drains queued requests, rejects new ones, then closes the store, for all
+// handles of the engine. A shared engine stays open. Closing again does nothing.
+// The handle must still be freed.
 //
 // Errors: misuse after a fork.
 stockade_code stockade_engine_close(const stockade_engine *engine, stockade_error **error);
 
-// Closes an open engine and frees its handle. NULL is allowed. In the child of
-// a fork, freeing the parent's engine does not affect the parent; the child
-// leaks its memory.
+// Frees a handle. NULL is allowed. The handle that opened an engine of its own
+// closes it, if it is open; one of stockade_engine_open_shared or
+// stockade_engine_acting_as leaves it as it is. In the child of a fork, freeing
+// the parent's engine does not affect the parent; the child leaks its memory.
 void stockade_engine_free(stockade_engine *engine);
 
 // Checks that the store is reachable.
@@ -1693,7 +1754,7 @@ stockade_code stockade_engine_extend_order(const stockade_engine *engine,
 
 // Cancels a pending order for good, returns its units to stock, and returns it.
 // Money that comes later must be refunded. An order that is cancelled already is
-// not changed. `reason`, for the log, and `lines` may be NULL.
+// not changed. `reason`, which the event keeps, and `lines` may be NULL.
 //
 // Errors: invalid_argument, not_found, already_paid, contention, unavailable,
 // misuse.

@@ -14,15 +14,26 @@ use crate::registry;
 use crate::text;
 use crate::versioned_struct::{self, versioned_struct};
 
-/// An engine. Owned by the caller, who frees it with stockade_engine_free. All
-/// its functions are thread-safe, except stockade_engine_free, which must come
-/// last.
+/// A handle of an engine. Owned by the caller, who frees it with
+/// stockade_engine_free. All its functions are thread-safe, except
+/// stockade_engine_free, which must come last.
 pub struct stockade_engine {
     engine: Engine,
     /// The process that opened it.
     process: u32,
-    /// Whether it is in the process's registry, so that other handles share it.
-    is_shared: bool,
+    ownership: Ownership,
+}
+
+/// What closing and freeing a handle do to its engine.
+#[derive(Clone, Copy)]
+enum Ownership {
+    /// The handle that opened the engine: both close it.
+    Owner,
+    /// A handle of `stockade_engine_acting_as`: closing closes the engine, freeing
+    /// leaves it to its owner.
+    Acting,
+    /// The engine is in the process's registry: neither closes it.
+    Shared,
 }
 
 impl stockade_engine {
@@ -45,21 +56,21 @@ pub(crate) unsafe fn engine<'a>(engine: *const stockade_engine) -> Result<&'a En
     unsafe { handle::borrow(engine, "engine") }.map(|handle| &handle.engine)
 }
 
-/// Gives the caller a handle of an engine, shared or exclusive.
+/// Gives the caller a handle of an engine.
 ///
 /// # Safety
 /// `engine` and `error` are null or writable; `make` may read what it captures.
 unsafe fn open(
     engine: *mut *mut stockade_engine,
     error: *mut *mut stockade_error,
-    make: impl FnOnce() -> Result<(Engine, bool), FfiError>,
+    make: impl FnOnce() -> Result<(Engine, Ownership), FfiError>,
 ) -> stockade_code {
     // SAFETY: guaranteed by the caller.
     unsafe {
         boundary::call(error, || {
             handle::write_new(engine, "engine", || {
-                let (engine, is_shared) = make()?;
-                Ok(stockade_engine { engine, process: std::process::id(), is_shared })
+                let (engine, ownership) = make()?;
+                Ok(stockade_engine { engine, process: std::process::id(), ownership })
             })
         })
     }
@@ -85,10 +96,10 @@ versioned_struct!(stockade_sweep_report, first 24, now 24);
 /// "unix:///SOCKET" or "http://:KEY@HOST:PORT". That engine then executes the
 /// calls with its own settings. An engine has its own threads.
 ///
-/// After a fork the child opens its own engine. EngineCell always succeeds if the
+/// After a fork the child opens its own engine. Opening always succeeds if the
 /// fork happened before an engine was opened on SQLite, or if the child was
 /// started by exec. In the child of a process that had opened one, SQLite's
-/// mutexes are copies that may stay locked. EngineCell an engine on SQLite never
+/// mutexes are copies that may stay locked. Opening an engine on SQLite never
 /// deadlocks there: it succeeds or fails with misuse, immediately if the parent
 /// had the same file open at the fork, within 10 seconds if another thread was
 /// inside SQLite. MySQL and running engines always open.
@@ -102,7 +113,11 @@ pub unsafe extern "C" fn stockade_engine_open(
     error: *mut *mut stockade_error,
 ) -> stockade_code {
     // SAFETY: guaranteed by the caller, see the header.
-    unsafe { open(engine, error, || Ok((Engine::open(text::required(store, "store")?)?, false))) }
+    unsafe {
+        open(engine, error, || {
+            Ok((Engine::open(text::required(store, "store")?)?, Ownership::Owner))
+        })
+    }
 }
 
 /// Opens an engine with these options, which stay the caller's.
@@ -120,7 +135,7 @@ pub unsafe extern "C" fn stockade_engine_open_with(
     unsafe {
         open(engine, error, || {
             let config = handle::borrow(options, "options")?.settings().config;
-            Ok((Engine::builder().config(config).open()?, false))
+            Ok((Engine::builder().config(config).open()?, Ownership::Owner))
         })
     }
 }
@@ -144,13 +159,51 @@ pub unsafe extern "C" fn stockade_engine_open_shared(
     // SAFETY: guaranteed by the caller, see the header.
     unsafe {
         open(engine, error, || {
-            Ok((registry::engine(handle::borrow(options, "options")?.settings())?, true))
+            let settings = handle::borrow(options, "options")?.settings();
+            Ok((registry::engine(settings)?, Ownership::Shared))
         })
     }
 }
 
-/// Drains queued requests, rejects new ones, then closes the store. Closing
-/// again does nothing. The handle must still be freed.
+/// Returns another handle of the same engine for one of its users, such as a clerk
+/// or an API key: the events of what is asked for through it have `name` as their
+/// actor, and the orders made through it have it as created_by.
+///
+/// The handle is freed with stockade_engine_free, before or after the one that it
+/// came from; that leaves the engine open. The engine is closed when the handle
+/// that opened it is freed, or any of its handles is closed with
+/// stockade_engine_close; calls through the others then return misuse. A shared
+/// engine stays open.
+///
+/// Errors: invalid_argument for a name that is empty, longer than 255 bytes, or
+/// has control characters; misuse after a fork.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stockade_engine_acting_as(
+    engine: *const stockade_engine,
+    name: *const c_char,
+    acting: *mut *mut stockade_engine,
+    error: *mut *mut stockade_error,
+) -> stockade_code {
+    // SAFETY: guaranteed by the caller, see the header.
+    unsafe {
+        boundary::call(error, || {
+            handle::write_new(acting, "acting", || {
+                let handle = handle::borrow(engine, "engine")?;
+                handle.check_process()?;
+                let engine = handle.engine.acting_as(text::required(name, "name")?)?;
+                let ownership = match handle.ownership {
+                    Ownership::Owner | Ownership::Acting => Ownership::Acting,
+                    Ownership::Shared => Ownership::Shared,
+                };
+                Ok(stockade_engine { engine, process: handle.process, ownership })
+            })
+        })
+    }
+}
+
+/// Drains queued requests, rejects new ones, then closes the store, for all
+/// handles of the engine. A shared engine stays open. Closing again does nothing.
+/// The handle must still be freed.
 ///
 /// Errors: misuse after a fork.
 #[unsafe(no_mangle)]
@@ -163,14 +216,18 @@ pub unsafe extern "C" fn stockade_engine_close(
         boundary::call(error, || {
             let handle = handle::borrow(engine, "engine")?;
             handle.check_process()?;
-            if handle.is_shared { Ok(()) } else { Ok(handle.engine.close()?) }
+            match handle.ownership {
+                Ownership::Owner | Ownership::Acting => Ok(handle.engine.close()?),
+                Ownership::Shared => Ok(()),
+            }
         })
     }
 }
 
-/// Closes an open engine and frees its handle. NULL is allowed. In the child of
-/// a fork, freeing the parent's engine does not affect the parent; the child
-/// leaks its memory.
+/// Frees a handle. NULL is allowed. The handle that opened an engine of its own
+/// closes it, if it is open; one of stockade_engine_open_shared or
+/// stockade_engine_acting_as leaves it as it is. In the child of a fork, freeing
+/// the parent's engine does not affect the parent; the child leaks its memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stockade_engine_free(engine: *mut stockade_engine) {
     // SAFETY: guaranteed by the caller, see the header.
@@ -181,7 +238,9 @@ pub unsafe extern "C" fn stockade_engine_free(engine: *mut stockade_engine) {
             // at the fork.
             return;
         }
-        stockade_engine_close(engine, std::ptr::null_mut());
+        if engine.as_ref().is_some_and(|handle| matches!(handle.ownership, Ownership::Owner)) {
+            stockade_engine_close(engine, std::ptr::null_mut());
+        }
         handle::free(engine);
     }
 }

@@ -8,7 +8,7 @@ use stockade::OffSale;
 use crate::code::stockade_code;
 use crate::ffi_error::FfiError;
 use crate::handle::{self, catch_panic};
-use crate::text::to_c_string;
+use crate::text::{self, to_c_string};
 use crate::versioned_struct::{self, versioned_struct};
 
 /// Why a call failed. Owned by the caller, who frees it with
@@ -39,8 +39,10 @@ pub struct stockade_short_line {
     pub requested: u64,
     /// Units available to hold.
     pub available: u64,
+    /// The product's SKU, NUL-terminated; "" for none.
+    pub sku: [c_char; 520],
 }
-versioned_struct!(stockade_short_line, first 32, now 32);
+versioned_struct!(stockade_short_line, first 32, now 552);
 
 /// One hold of a request that cannot be used.
 #[repr(C)]
@@ -147,13 +149,17 @@ pub unsafe extern "C" fn stockade_error_short_line(
 ) -> bool {
     // SAFETY: guaranteed by the caller, see the header.
     unsafe {
-        let found = read_engine_error(error, None, |error| error.short().get(index).copied());
-        let Some(short) = found else { return false };
-        let stockade::ShortLine { product_id, requested, available, .. } = short;
-        let product_id = product_id.0;
-        let value =
-            stockade_short_line { struct_size: 0, reserved: 0, product_id, requested, available };
-        versioned_struct::write(line, value).is_ok()
+        let found = read_engine_error(error, None, |error| {
+            error.short().get(index).map(|short| stockade_short_line {
+                struct_size: 0,
+                reserved: 0,
+                product_id: short.product_id.0,
+                requested: short.requested,
+                available: short.available,
+                sku: text::inline(short.sku.as_deref().unwrap_or_default()),
+            })
+        });
+        found.is_some_and(|value| versioned_struct::write(line, value).is_ok())
     }
 }
 

@@ -63,6 +63,8 @@ pub enum stockade_event_kind {
     ProductArchived = 20,
     /// A customer's name was erased.
     CustomerErased = 21,
+    /// The customer disputes a payment; an operator should look after it.
+    PaymentDisputed = 22,
 }
 
 enum_names!(EventKind => stockade_event_kind {
@@ -87,6 +89,7 @@ enum_names!(EventKind => stockade_event_kind {
     ProductChanged: c"product.changed",
     ProductArchived: c"product.archived",
     CustomerErased: c"customer.erased",
+    PaymentDisputed: c"payment.disputed",
 });
 
 /// One event: a committed state transition. Its texts live as long as the list that it
@@ -116,13 +119,20 @@ pub struct stockade_event {
     /// The customer of the hold or the order, or NULL. After an erasure it is the name
     /// that replaced theirs.
     pub customer: *const c_char,
-    /// The reason that was given, such as for an adjustment of stock; or NULL.
+    /// The reason that was given for an adjustment of stock, a cancelled order or a
+    /// refund; or NULL.
     pub reason: *const c_char,
-    /// The product's metadata after an event about the product itself, the text of a
-    /// JSON object; or NULL.
+    /// The metadata of what the event is about, the text of a JSON object: after an
+    /// event about the product itself the product's, else the order's or the hold's
+    /// when the event is read; or NULL.
     pub metadata: *const c_char,
+    /// Who asked for the transition: the name of stockade_engine_acting_as, over HTTP
+    /// that of the API key. NULL for what nobody asked for, such as an expiry.
+    pub actor: *const c_char,
+    /// The shop's own number of the order, or NULL.
+    pub reference: *const c_char,
 }
-versioned_struct!(stockade_event, first 64, now 96);
+versioned_struct!(stockade_event, first 64, now 112);
 
 /// An event with NUL-terminated texts.
 struct EventEntry {
@@ -131,6 +141,8 @@ struct EventEntry {
     customer: Option<CString>,
     reason: Option<CString>,
     metadata: Option<CString>,
+    actor: Option<CString>,
+    reference: Option<CString>,
 }
 
 impl From<Event> for EventEntry {
@@ -141,13 +153,16 @@ impl From<Event> for EventEntry {
             customer: event.customer.take().map(to_c_string),
             reason: event.reason.take().map(to_c_string),
             metadata: metadata.map(to_c_string),
+            actor: event.actor.take().map(to_c_string),
+            reference: event.reference.take().map(to_c_string),
             event,
         }
     }
 }
 
 impl From<&EventEntry> for stockade_event {
-    fn from(EventEntry { event, sku, customer, reason, metadata }: &EventEntry) -> Self {
+    fn from(entry: &EventEntry) -> Self {
+        let EventEntry { event, sku, customer, reason, metadata, actor, reference } = entry;
         let pointer = |text: &Option<CString>| text.as_ref().map_or(ptr::null(), |t| t.as_ptr());
         Self {
             struct_size: 0,
@@ -163,6 +178,8 @@ impl From<&EventEntry> for stockade_event {
             customer: pointer(customer),
             reason: pointer(reason),
             metadata: pointer(metadata),
+            actor: pointer(actor),
+            reference: pointer(reference),
         }
     }
 }

@@ -77,8 +77,11 @@ pub struct stockade_hold {
     /// The customer that it was created for, if the hold was created or read,
     /// NUL-terminated; else "".
     pub customer: [c_char; 256],
+    /// What the shop keeps with it, if the hold was created or read: the text of a JSON
+    /// object as it came, NUL-terminated; else "".
+    pub metadata: [c_char; 4104],
 }
-versioned_struct!(stockade_hold, first 88, now 880);
+versioned_struct!(stockade_hold, first 88, now 4984);
 
 impl From<&Hold> for stockade_hold {
     fn from(hold: &Hold) -> Self {
@@ -96,6 +99,7 @@ impl From<&Hold> for stockade_hold {
             cart_id: hold.cart_id.map_or(0, |id| id.0),
             sku: text::inline(hold.sku.as_deref().unwrap_or_default()),
             customer: text::inline(hold.customer.as_deref().unwrap_or_default()),
+            metadata: text::inline(hold.metadata.as_ref().map_or("", |json| json.as_str())),
         }
     }
 }
@@ -125,8 +129,11 @@ pub struct stockade_hold_request {
     pub at_most: u64,
     /// The SKU that names the product, instead of product_id; or NULL.
     pub sku: *const c_char,
+    /// What the shop keeps with the hold: the text of a JSON object of at most 4096
+    /// bytes; or NULL.
+    pub metadata: *const c_char,
 }
-versioned_struct!(stockade_hold_request, first 40, now 64);
+versioned_struct!(stockade_hold_request, first 40, now 72);
 request_struct!(stockade_hold_request, reserved);
 
 /// One line of a cart. Its layout is fixed: carts are arrays of it.
@@ -160,8 +167,10 @@ pub struct stockade_cart_request {
     pub key: *const c_char,
     /// As in stockade_hold_request.
     pub customer: *const c_char,
+    /// As in stockade_hold_request, for each of the holds.
+    pub metadata: *const c_char,
 }
-versioned_struct!(stockade_cart_request, first 40, now 48);
+versioned_struct!(stockade_cart_request, first 40, now 56);
 request_struct!(stockade_cart_request);
 
 /// A request to release a hold.
@@ -236,6 +245,7 @@ pub(crate) unsafe fn hold_request(
         request.key = text::copied(given.key, "key")?;
         request.customer = text::copied(given.customer, "customer")?;
         request.at_most = flag("at_most", given.at_most)?;
+        request.metadata = text::parsed(given.metadata, "metadata")?;
         Ok(request)
     }
 }
@@ -344,6 +354,7 @@ pub unsafe extern "C" fn stockade_engine_create_holds(
             request.ttl = ttl("ttl", given.has_ttl, given.ttl_us)?;
             request.key = text::copied(given.key, "key")?;
             request.customer = text::copied(given.customer, "customer")?;
+            request.metadata = text::parsed(given.metadata, "metadata")?;
             Ok(answered(engine.create_holds(&request)?, replayed))
         })
     }

@@ -77,8 +77,11 @@ pub struct stockade_order_request {
     /// The SKU of the product that the caller expects the hold to be for, instead of
     /// product_id; or NULL. NULL with an array.
     pub sku: *const c_char,
+    /// What the shop keeps with the order: the text of a JSON object of at most 4096
+    /// bytes; or NULL.
+    pub metadata: *const c_char,
 }
-versioned_struct!(stockade_order_request, first 32, now 104);
+versioned_struct!(stockade_order_request, first 32, now 112);
 request_struct!(stockade_order_request);
 
 /// A request to let a pending order be paid until later.
@@ -129,7 +132,7 @@ pub struct stockade_refund_request {
     /// The money to give back, a decimal such as "5.00"; or NULL. Without lines it
     /// moves no unit.
     pub amount: *const c_char,
-    /// The reason, for the log, at most 255 characters; or NULL.
+    /// The reason, which the event keeps, at most 255 characters; or NULL.
     pub reason: *const c_char,
     /// The idempotency key, or NULL.
     pub key: *const c_char,
@@ -270,6 +273,7 @@ pub unsafe extern "C" fn stockade_engine_create_order(
             request.amount = text::parsed(given.amount, "amount")?;
             request.currency = text::parsed(given.currency, "currency")?;
             request.reference = text::copied(given.reference, "reference")?;
+            request.metadata = text::parsed(given.metadata, "metadata")?;
             request.key = text::copied(given.key, "key")?;
             Ok(answered(engine.create_order(&request)?, replayed))
         })
@@ -301,7 +305,7 @@ pub unsafe extern "C" fn stockade_engine_extend_order(
 
 /// Cancels a pending order for good, returns its units to stock, and returns it.
 /// Money that comes later must be refunded. An order that is cancelled already is
-/// not changed. `reason`, for the log, and `lines` may be NULL.
+/// not changed. `reason`, which the event keeps, and `lines` may be NULL.
 ///
 /// Errors: invalid_argument, not_found, already_paid, contention, unavailable,
 /// misuse.

@@ -138,8 +138,14 @@ pub struct stockade_order {
     pub reference: [c_char; 520],
     /// The customer of its holds, NUL-terminated; "" for none.
     pub customer: [c_char; 256],
+    /// What the shop keeps with it: the text of a JSON object as it came,
+    /// NUL-terminated; "" for none.
+    pub metadata: [c_char; 4104],
+    /// Who made it: the name of stockade_engine_acting_as, over HTTP that of the API
+    /// key, NUL-terminated; "" for nobody that is named.
+    pub created_by: [c_char; 256],
 }
-versioned_struct!(stockade_order, first 120, now 1000);
+versioned_struct!(stockade_order, first 120, now 5360);
 
 /// Returns an amount in minor units of its order's currency.
 fn minor(order: &Order, amount: Money) -> i64 {
@@ -170,6 +176,8 @@ impl From<&Order> for stockade_order {
             refunded_amount: text::inline(&order.refunded_amount.to_string()),
             reference: text::inline(order.reference.as_deref().unwrap_or_default()),
             customer: text::inline(order.customer.as_deref().unwrap_or_default()),
+            metadata: text::inline(order.metadata.as_ref().map_or("", |json| json.as_str())),
+            created_by: text::inline(order.created_by.as_deref().unwrap_or_default()),
         }
     }
 }

@@ -36,12 +36,14 @@ enum_names!(PaymentStatus => stockade_payment_status {
 });
 
 /// A payment provider's event: the outcome of one order's payment. The order is
-/// named by its id, its payment token, or both.
+/// named by its id, its payment token, or both; else by a reference: it is the one to
+/// which payment_reference is tied, otherwise the one with order_reference. An event
+/// whose order is not known by any of them waits for it.
 #[repr(C)]
 pub struct stockade_payment_event {
     /// sizeof(stockade_payment_event), set by the caller.
     pub struct_size: u32,
-    /// 1 to use order_id, 0 to use only payment_token.
+    /// 1 to use order_id, 0 to use payment_token or the references.
     pub has_order_id: u32,
     /// The order's id.
     pub order_id: u64,
@@ -50,11 +52,12 @@ pub struct stockade_payment_event {
     /// The outcome, as providers name it, in any case: success, succeeded, paid,
     /// completed or captured; failed, failure, declined or refused; cancelled,
     /// canceled, expired or voided; pending, processing, authorized or
-    /// requires_action, which change nothing.
+    /// requires_action, which change nothing; disputed or chargeback, which an event
+    /// tells of.
     pub status: *const c_char,
-    /// The event's idempotency key, or NULL to derive one from the order, the
-    /// token, the outcome and the amount. A key that is reused with another of
-    /// these is rejected.
+    /// The event's idempotency key, or NULL to derive one from the order or the
+    /// references that name it, the token, the outcome and the amount. A key that is
+    /// reused with another of these is rejected.
     pub key: *const c_char,
     /// The amount paid, a decimal such as "59.97", or NULL. A success with another
     /// amount than the order's does not pay it.
@@ -63,10 +66,14 @@ pub struct stockade_payment_event {
     pub currency: *const c_char,
     /// The provider's own name of the payment, such as "stripe/pi_3N", or NULL. A
     /// success of another payment than the one that paid the order must be
-    /// refunded.
+    /// refunded. Without order_id and payment_token it names the order to which
+    /// stockade_engine_set_payment_reference tied it.
     pub payment_reference: *const c_char,
+    /// The shop's own number of the order, of 1 to 128 characters, or NULL. It names
+    /// the order without order_id and payment_token, unless payment_reference does.
+    pub order_reference: *const c_char,
 }
-versioned_struct!(stockade_payment_event, first 56, now 64);
+versioned_struct!(stockade_payment_event, first 56, now 72);
 request_struct!(stockade_payment_event);
 
 /// Converts the event to the engine's request.
@@ -75,10 +82,12 @@ request_struct!(stockade_payment_event);
 /// Its pointers are null or as the header requires.
 unsafe fn event(given: &stockade_payment_event) -> Result<PaymentEvent, FfiError> {
     // SAFETY: guaranteed by the caller.
-    let (token, status, key) = unsafe {
+    let (token, status, order_reference, payment_reference) = unsafe {
         let token = text::optional(given.payment_token, "payment_token")?;
-        let key = text::optional(given.key, "key")?;
-        (token, text::required(given.status, "status")?, key)
+        let status = text::required(given.status, "status")?;
+        let order_reference = text::copied(given.order_reference, "order_reference")?;
+        let payment_reference = text::copied(given.payment_reference, "payment_reference")?;
+        (token, status, order_reference, payment_reference)
     };
     let outcome = Outcome::from_str(status)?;
     let token = token.map(PaymentToken::from_str).transpose()?;
@@ -90,16 +99,26 @@ unsafe fn event(given: &stockade_payment_event) -> Result<PaymentEvent, FfiError
             return Err(FfiError::invalid_argument(why));
         }
     };
-    let mut event = PaymentEvent::for_either(order_id, token, outcome).ok_or_else(|| {
-        FfiError::invalid_argument("either order_id or payment_token is required")
+    let by_reference = || {
+        let by_number = |number| PaymentEvent::for_reference(number, outcome);
+        let by_payment = |name| PaymentEvent::for_payment(name, outcome);
+        let by_number = order_reference.clone().map(by_number);
+        by_number.or_else(|| payment_reference.clone().map(by_payment))
+    };
+    let named = PaymentEvent::for_either(order_id, token, outcome).or_else(by_reference);
+    let mut event = named.ok_or_else(|| {
+        let why =
+            "one of order_id, payment_token, order_reference and payment_reference is required";
+        FfiError::invalid_argument(why)
     })?;
-    event.key = key.map(str::to_owned);
     // SAFETY: guaranteed by the caller.
     unsafe {
+        event.key = text::copied(given.key, "key")?;
         event.amount = text::parsed(given.amount, "amount")?;
         event.currency = text::parsed(given.currency, "currency")?;
-        event.payment_reference = text::copied(given.payment_reference, "payment_reference")?;
     }
+    event.order_reference = order_reference;
+    event.payment_reference = payment_reference;
     Ok(event)
 }
 

@@ -29,6 +29,9 @@ pub enum stockade_outcome {
     Cancelled = 3,
     /// The payment goes on; nothing says yet how it ends.
     Neutral = 4,
+    /// The customer disputes the payment: an event tells of it, and nothing else
+    /// changes.
+    Disputed = 5,
 }
 
 enum_names!(Outcome => stockade_outcome {
@@ -36,6 +39,7 @@ enum_names!(Outcome => stockade_outcome {
     Failure: c"failure",
     Cancelled: c"cancelled",
     Neutral: c"neutral",
+    Disputed: c"disputed",
 });
 
 /// A payment event that came before its order and waits for it.
@@ -45,7 +49,8 @@ pub struct stockade_waiting_payment {
     pub struct_size: u32,
     /// The outcome.
     pub outcome: stockade_outcome,
-    /// The order that it names, by its id or its payment token.
+    /// The order that it names, by its id or its payment token; 0 for one that names it
+    /// by a reference alone.
     pub order_id: u64,
     /// 1 if it named the order by its payment token, else 0.
     pub by_token: u64,
@@ -64,8 +69,10 @@ pub struct stockade_waiting_payment {
     /// The provider's own name of the payment, NUL-terminated; "" if the event did
     /// not say.
     pub payment_reference: [c_char; 256],
+    /// The shop's own number of the order, NUL-terminated; "" if the event did not say.
+    pub order_reference: [c_char; 520],
 }
-versioned_struct!(stockade_waiting_payment, first 600, now 600);
+versioned_struct!(stockade_waiting_payment, first 600, now 1120);
 
 impl From<&WaitingPayment> for stockade_waiting_payment {
     fn from(payment: &WaitingPayment) -> Self {
@@ -73,7 +80,7 @@ impl From<&WaitingPayment> for stockade_waiting_payment {
         Self {
             struct_size: 0,
             outcome: payment.outcome.into(),
-            order_id: payment.order_id.0,
+            order_id: payment.order_id.map_or(0, |id| id.0),
             by_token: payment.by_token.into(),
             received_at_us: payment.received_at.micros(),
             ends_at_us: payment.ends_at.micros(),
@@ -81,6 +88,7 @@ impl From<&WaitingPayment> for stockade_waiting_payment {
             amount: text::inline(&amount),
             currency: text::inline(payment.currency.map_or("", |currency| currency.code())),
             payment_reference: text::inline(payment.payment_reference.as_deref().unwrap_or("")),
+            order_reference: text::inline(payment.order_reference.as_deref().unwrap_or("")),
         }
     }
 }

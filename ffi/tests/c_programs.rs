@@ -80,6 +80,22 @@ fn the_products_example_runs() {
     assert!(printed.ends_with("LAMP-1 is archived\norder 1: 39.98 EUR\n"), "{printed}");
 }
 
+/// What the example of two handles prints.
+const CLERK: &str = "order 2026-1 made by clerk\n\
+                     order.created by clerk: {\"channel\":\"phone\"}\n\
+                     order.paid by nobody: {\"channel\":\"phone\"}\n";
+
+#[test]
+fn the_clerk_example_runs() {
+    assert_eq!(printed("examples/c/clerk.c"), CLERK);
+}
+
+#[test]
+fn the_clerk_example_runs_through_a_socket_file() {
+    let served = Served::new();
+    assert_eq!(printed_with("examples/c/clerk.c", &[&served.socket]), CLERK);
+}
+
 #[test]
 fn the_errors_example_runs() {
     let printed = printed("examples/c/errors.c");
@@ -103,12 +119,13 @@ fn the_readme_shows_a_program_that_runs() {
 #[test]
 fn every_example_is_run_here() {
     let examples = fs::read_dir(source("examples/c")).expect("is there");
-    assert_eq!(examples.count(), 4);
+    assert_eq!(examples.count(), 5);
 }
 
 #[test]
 fn what_a_program_gets_wrong_is_refused() {
-    let families = ["", "_products", "_holds", "_batches", "_orders", "_lists", "_reads"];
+    let families =
+        ["", "_products", "_holds", "_batches", "_orders", "_lists", "_reads", "_actors"];
     let sources = families.map(|family| source(&format!("tests/c/border{family}.c")));
     let installed = Installed::new();
     let program = installed.compile(&sources.each_ref().map(PathBuf::as_path));

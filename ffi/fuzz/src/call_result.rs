@@ -53,7 +53,10 @@ fn check(code: stockade_code, error: *const stockade_error) {
         let is_known = stockade_error_available(error, &mut units);
         assert_eq!(is_known, stockade_error_available(error, ptr::null_mut()));
         let names_order = stockade_error_order_id(error, &mut order_id);
-        assert_eq!(names_order, code == stockade_code::HoldAlreadyUsed, "{message}");
+        let may_name =
+            matches!(code, stockade_code::HoldAlreadyUsed | stockade_code::AlreadyExists);
+        assert!(!names_order || may_name, "{message}");
+        assert!(names_order || code != stockade_code::HoldAlreadyUsed, "{message}");
         let is_off_sale = stockade_error_off_sale(error, ptr::null_mut(), ptr::null_mut());
         assert_eq!(is_off_sale, code == stockade_code::NotOnSale, "{message}");
         let names_product = stockade_error_product_id(error, &mut units);

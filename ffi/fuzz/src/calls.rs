@@ -45,7 +45,7 @@ pub fn run(program: &mut Program, line: &Line<'_>) {
         }
         "create_hold_batch" => hold_batch(program, line),
         "create_order" | "order" | "record_payment" => orders(program, line),
-        "ping" | "sweep" | "events" | "metrics" | "close" => housekeeping(program, line),
+        "ping" | "sweep" | "events" | "metrics" | "close" | "act" => housekeeping(program, line),
         "id" | "quantity" | "price" | "time" | "names" => without_an_engine(line),
         _ => {}
     }
@@ -57,7 +57,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
     let mut replayed = false;
     let replayed = unless_null(line, "replayed", &raw mut replayed);
     let (key, customer, token) = (line.text("key"), line.text("customer"), line.text("token"));
-    let sku = line.text("sku");
+    let (sku, metadata) = (line.text("sku"), line.text("metadata"));
     let (id, has_ttl) = (line.number("id"), line.number("has_ttl") as u32);
     let has_ttl = if line.given("ttl").is_some() { 1 } else { has_ttl };
     let ttl_us = line.number("ttl");
@@ -77,6 +77,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                     customer: pointer(&customer),
                     at_most: line.number("at_most"),
                     sku: pointer(&sku),
+                    metadata: pointer(&metadata),
                 };
                 let request = StructMemory::request(line, request);
                 stockade_engine_create_hold(
@@ -106,6 +107,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
                     },
                     key: pointer(&key),
                     customer: pointer(&customer),
+                    metadata: pointer(&metadata),
                 };
                 let request = StructMemory::request(line, request);
                 let mut holds = ptr::null_mut();
@@ -160,6 +162,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
     });
     if done {
         program.hold = answer.text(offset_of!(stockade_hold, token), 40).to_vec();
+        answer.text(offset_of!(stockade_hold, metadata), 4_104);
     }
 }
 
@@ -168,6 +171,7 @@ fn holds(program: &mut Program, line: &Line<'_>) {
 fn hold_batch(program: &mut Program, line: &Line<'_>) {
     let engine = program.engine(line);
     let (key, customer, sku) = (line.text("key"), line.text("customer"), line.text("sku"));
+    let metadata = line.text("metadata");
     let from = line.number("from") as usize;
     let mut requests = Vec::new();
     for (index, one) in lines(line).into_iter().take(BATCH_MAX).enumerate() {
@@ -182,6 +186,7 @@ fn hold_batch(program: &mut Program, line: &Line<'_>) {
             customer: ptr::null(),
             at_most: 0,
             sku: ptr::null(),
+            metadata: ptr::null(),
         };
         if index >= from {
             request.ttl_us = line.number("ttl");
@@ -189,7 +194,7 @@ fn hold_batch(program: &mut Program, line: &Line<'_>) {
             request.has_ttl = line.given("has_ttl").unwrap_or(is_given) as u32;
             request.reserved = line.number("reserved") as u32;
             (request.key, request.customer) = (pointer(&key), pointer(&customer));
-            request.sku = pointer(&sku);
+            (request.sku, request.metadata) = (pointer(&sku), pointer(&metadata));
         }
         requests.push(request);
     }
@@ -246,6 +251,8 @@ fn orders(program: &mut Program, line: &Line<'_>) {
     let replayed = unless_null(line, "replayed", &raw mut replayed);
     let (key, token, status) = (line.text("key"), line.text("token"), line.text("status"));
     let (amount, sku) = (line.text("amount"), line.text("sku"));
+    let (reference, metadata) = (line.text("reference"), line.text("metadata"));
+    let payment = line.text("payment");
     // SAFETY: as in `products`; the lines are freed once.
     let done = expect_result(line, |error| unsafe {
         match line.call {
@@ -261,10 +268,11 @@ fn orders(program: &mut Program, line: &Line<'_>) {
                     hold_count: line.number("count"),
                     amount: pointer(&amount),
                     currency: ptr::null(),
-                    reference: ptr::null(),
+                    reference: pointer(&reference),
                     payment_ttl_us: line.number("ttl"),
                     cart_id: line.number("cart"),
                     sku: pointer(&sku),
+                    metadata: pointer(&metadata),
                 };
                 let request = StructMemory::request(line, request);
                 let mut lines = ptr::null_mut();
@@ -295,7 +303,8 @@ fn orders(program: &mut Program, line: &Line<'_>) {
                     key: pointer(&key),
                     amount: pointer(&amount),
                     currency: ptr::null(),
-                    payment_reference: ptr::null(),
+                    payment_reference: pointer(&payment),
+                    order_reference: pointer(&reference),
                 };
                 let request = StructMemory::request(line, request);
                 let mut taken = stockade_payment_status::Recorded;
@@ -307,6 +316,8 @@ fn orders(program: &mut Program, line: &Line<'_>) {
     if done && line.call != "record_payment" {
         let field = answer.text(offset_of!(stockade_order, payment_token), 64);
         program.payment = field.to_vec();
+        answer.text(offset_of!(stockade_order, metadata), 4_104);
+        answer.text(offset_of!(stockade_order, created_by), 256);
     }
 }
 
@@ -317,6 +328,15 @@ fn housekeeping(program: &mut Program, line: &Line<'_>) {
         match line.call {
             "ping" => stockade_engine_ping(engine, error),
             "close" => stockade_engine_close(engine, error),
+            // From here on the session goes on as this actor.
+            "act" => {
+                let name = line.text("name");
+                let mut acting = ptr::null_mut();
+                let place = unless_null(line, "answer", &raw mut acting);
+                let code = stockade_engine_acting_as(engine, pointer(&name), place, error);
+                program.act(acting);
+                code
+            }
             "sweep" => {
                 let report = StructMemory::answer::<stockade_sweep_report>(line);
                 stockade_engine_sweep(engine, report.pointer(), error)
@@ -361,6 +381,8 @@ unsafe fn event_texts(event: &StructMemory) {
         offset_of!(stockade_event, customer),
         offset_of!(stockade_event, reason),
         offset_of!(stockade_event, metadata),
+        offset_of!(stockade_event, actor),
+        offset_of!(stockade_event, reference),
     ] {
         if let Ok(address) = event.bytes(from, size_of::<usize>()).try_into() {
             let pointer = ptr::with_exposed_provenance(usize::from_ne_bytes(address));

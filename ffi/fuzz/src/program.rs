@@ -23,6 +23,8 @@ const MEMORY: &CStr = c"sqlite::memory:";
 pub struct Program {
     pub options: *mut stockade_options,
     engine: *mut stockade_engine,
+    /// The handle of the last actor.
+    acting: *mut stockade_engine,
     /// The latest tokens that were returned.
     pub hold: Vec<u8>,
     pub payment: Vec<u8>,
@@ -34,8 +36,8 @@ impl Program {
         // SAFETY: the pointers are of live variables.
         let code = unsafe { stockade_options_new(&mut options, ptr::null_mut()) };
         assert_eq!(code, stockade_code::Ok);
-        let engine = ptr::null_mut();
-        let program = Self { options, engine, hold: Vec::new(), payment: Vec::new() };
+        let (engine, acting) = (ptr::null_mut(), ptr::null_mut());
+        let program = Self { options, engine, acting, hold: Vec::new(), payment: Vec::new() };
         program.must_set(c"sweeper", c"false");
         // Small: sessions are short, and startup dominates.
         program.must_set(c"cache_products", c"16");
@@ -50,7 +52,16 @@ impl Program {
         if self.engine.is_null() {
             self.open(line);
         }
-        self.engine
+        if self.acting.is_null() { self.engine } else { self.acting }
+    }
+
+    /// Makes the next calls through an actor's handle, unless it is null.
+    pub fn act(&mut self, acting: *mut stockade_engine) {
+        if !acting.is_null() {
+            // SAFETY: null, or from the library and freed once.
+            unsafe { stockade_engine_free(self.acting) };
+            self.acting = acting;
+        }
     }
 
     fn must_set(&self, name: &CStr, value: &CStr) {
@@ -83,6 +94,9 @@ impl Program {
         if self.engine.is_null() {
             return;
         }
+        // SAFETY: null, or from the library and freed once; the engine stays open.
+        unsafe { stockade_engine_free(self.acting) };
+        self.acting = ptr::null_mut();
         let mut audit = ptr::null_mut();
         // SAFETY: the engine lives, and the out-pointer is valid.
         let code = unsafe { stockade_engine_audit(self.engine, &mut audit, ptr::null_mut()) };

@@ -65,6 +65,7 @@ enum stockade_event_kind
     STOCKADE_EVENT_KIND_PRODUCT_CHANGED = 19,
     STOCKADE_EVENT_KIND_PRODUCT_ARCHIVED = 20,
     STOCKADE_EVENT_KIND_CUSTOMER_ERASED = 21,
+    STOCKADE_EVENT_KIND_PAYMENT_DISPUTED = 22,
 };
 typedef uint32_t stockade_event_kind;
 enum stockade_order_status
@@ -102,6 +103,7 @@ enum stockade_outcome
     STOCKADE_OUTCOME_FAILURE = 2,
     STOCKADE_OUTCOME_CANCELLED = 3,
     STOCKADE_OUTCOME_NEUTRAL = 4,
+    STOCKADE_OUTCOME_DISPUTED = 5,
 };
 typedef uint32_t stockade_outcome;
 typedef struct stockade_audit stockade_audit;
@@ -179,6 +181,7 @@ typedef struct {
     uint64_t cart_id;
     char sku[520];
     char customer[256];
+    char metadata[4104];
 } stockade_hold;
 typedef struct {
     uint32_t struct_size;
@@ -198,6 +201,7 @@ typedef struct {
     uint64_t product_id;
     uint64_t requested;
     uint64_t available;
+    char sku[520];
 } stockade_short_line;
 typedef struct {
     uint32_t struct_size;
@@ -219,6 +223,8 @@ typedef struct {
     const char *customer;
     const char *reason;
     const char *metadata;
+    const char *actor;
+    const char *reference;
 } stockade_event;
 typedef struct {
     uint32_t struct_size;
@@ -231,6 +237,7 @@ typedef struct {
     const char *customer;
     uint64_t at_most;
     const char *sku;
+    const char *metadata;
 } stockade_hold_request;
 typedef struct {
     uint64_t product_id;
@@ -246,6 +253,7 @@ typedef struct {
     uint64_t line_count;
     const char *key;
     const char *customer;
+    const char *metadata;
 } stockade_cart_request;
 typedef struct {
     uint32_t struct_size;
@@ -306,6 +314,8 @@ typedef struct {
     char refunded_amount[32];
     char reference[520];
     char customer[256];
+    char metadata[4104];
+    char created_by[256];
 } stockade_order;
 typedef struct {
     uint64_t hold_id;
@@ -328,6 +338,7 @@ typedef struct {
     uint64_t payment_ttl_us;
     uint64_t cart_id;
     const char *sku;
+    const char *metadata;
 } stockade_order_request;
 typedef struct {
     uint32_t struct_size;
@@ -382,6 +393,7 @@ typedef struct {
     const char *amount;
     const char *currency;
     const char *payment_reference;
+    const char *order_reference;
 } stockade_payment_event;
 typedef struct {
     uint32_t struct_size;
@@ -479,6 +491,7 @@ typedef struct {
     char amount[32];
     char currency[8];
     char payment_reference[256];
+    char order_reference[520];
 } stockade_waiting_payment;
 stockade_code stockade_engine_audit(const stockade_engine *engine,
                                     stockade_audit **audit,
@@ -525,6 +538,10 @@ stockade_code stockade_engine_open_with(const stockade_options *options,
 stockade_code stockade_engine_open_shared(const stockade_options *options,
                                           stockade_engine **engine,
                                           stockade_error **error);
+stockade_code stockade_engine_acting_as(const stockade_engine *engine,
+                                        const char *name,
+                                        stockade_engine **acting,
+                                        stockade_error **error);
 stockade_code stockade_engine_close(const stockade_engine *engine, stockade_error **error);
 void stockade_engine_free(stockade_engine *engine);
 stockade_code stockade_engine_ping(const stockade_engine *engine, stockade_error **error);

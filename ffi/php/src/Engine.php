@@ -30,7 +30,8 @@ final class Engine
     use OrderCalls;
     use ProductCalls;
 
-    private function __construct(private readonly Handle $handle)
+    /** @param ?self $origin the engine that this one came from: not destroyed, and so not closed, before it */
+    private function __construct(private readonly Handle $handle, private readonly ?self $origin = null)
     {
     }
 
@@ -63,12 +64,29 @@ final class Engine
         return new self(Opener::open($store, $settings, true));
     }
 
+    /**
+     * Returns the same engine for one of its users, such as a clerk or an API key: events of
+     * what is asked for through it have $name as their $actor, and orders that are made
+     * through it have it as $createdBy.
+     *
+     * Destroying the returned object leaves the engine open; close() closes it for all.
+     *
+     * @param string $name of 1 to 255 bytes, without control characters
+     */
+    public function actingAs(string $name): self
+    {
+        $call = new Call($this->handle);
+        $acting = $call->make('stockade_engine *');
+        $call->ask('acting_as', [$call->text('name', $name), FFI::addr($acting)], false);
+        return new self(new Handle($acting), $this);
+    }
+
     /** Not clonable: the handle is freed once. */
     private function __clone()
     {
     }
 
-    /** Closes the engine. Objects destroyed later find it closed. */
+    /** Closes the engine that it opened. Objects destroyed later find it closed. */
     public function __destruct()
     {
         if (isset($this->handle)) {
@@ -165,7 +183,7 @@ final class Engine
         }
     }
 
-    /** Closes the engine; a shared one stays open for later requests. */
+    /** Closes the engine for all objects of it; a shared one stays open for later requests. */
     public function close(): void
     {
         if ($this->handle->isClosed()) {

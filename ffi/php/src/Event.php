@@ -22,8 +22,12 @@ final class Event
      * @param DateTimeImmutable $at when it was committed; UTC
      * @param ?string $sku the SKU that the product has when the event is read
      * @param ?string $customer the customer of the hold or the order; after an erasure the name in its place
-     * @param ?string $reason the reason that was given, such as for an adjustment of stock
-     * @param ?array<string, mixed> $metadata the product's metadata after an event about the product itself
+     * @param ?string $reason the reason that was given for an adjustment of stock, a cancelled order or a refund
+     * @param ?array<string, mixed> $metadata that of what the event is about: after an event about the product
+     *     itself the product's, else the order's or the hold's when the event is read
+     * @param ?string $actor who asked for the transition: the name of {@see Engine::actingAs()}, over HTTP that of
+     *     the API key; null for what nobody asked for, such as an expiry
+     * @param ?string $reference the shop's own number of the order
      */
     public function __construct(
         public readonly int $cursor,
@@ -38,6 +42,8 @@ final class Event
         public readonly ?string $customer = null,
         public readonly ?string $reason = null,
         public readonly ?array $metadata = null,
+        public readonly ?string $actor = null,
+        public readonly ?string $reference = null,
     ) {
     }
 }

@@ -30,4 +30,5 @@ enum EventKind: string
     case ProductChanged = 'product.changed';
     case ProductArchived = 'product.archived';
     case CustomerErased = 'customer.erased';
+    case PaymentDisputed = 'payment.disputed';
 }

@@ -24,6 +24,7 @@ final class Hold
      * @param ?int $cartId the cart that it was created with; null for a lone hold
      * @param ?string $sku the product's SKU
      * @param ?string $customer the customer that it was created for, if the hold was created or read
+     * @param ?array<string, mixed> $metadata what the shop keeps with it, if the hold was created or read
      */
     public function __construct(
         public readonly int $id,
@@ -38,6 +39,7 @@ final class Hold
         public readonly ?int $cartId = null,
         public readonly ?string $sku = null,
         public readonly ?string $customer = null,
+        public readonly ?array $metadata = null,
     ) {
     }
 }

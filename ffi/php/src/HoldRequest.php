@@ -17,6 +17,7 @@ final class HoldRequest
      * @param ?string $key the idempotency key: a repeated key replays the first response
      * @param ?string $customer as in createHold()
      * @param bool $atMost as in createHold()
+     * @param array<string, mixed>|string|null $metadata what the shop keeps with the hold
      */
     public function __construct(
         public readonly int|string|float|bool $productId,
@@ -25,6 +26,7 @@ final class HoldRequest
         public readonly ?string $key = null,
         public readonly ?string $customer = null,
         public readonly bool $atMost = false,
+        public readonly array|string|null $metadata = null,
     ) {
     }
 }

@@ -31,6 +31,8 @@ final class Order
      * @param ?string $reference the shop's own number of the order
      * @param bool $replayed whether this replays the first response of the idempotency key
      * @param ?string $customer the customer of its holds
+     * @param ?array<string, mixed> $metadata what the shop keeps with it
+     * @param ?string $createdBy who made it: the name of {@see Engine::actingAs()}, over HTTP that of the API key
      */
     public function __construct(
         public readonly int $id,
@@ -52,6 +54,8 @@ final class Order
         public readonly ?string $reference,
         public readonly bool $replayed,
         public readonly ?string $customer = null,
+        public readonly ?array $metadata = null,
+        public readonly ?string $createdBy = null,
     ) {
     }
 }

@@ -16,4 +16,6 @@ enum Outcome: string
     case Cancelled = 'cancelled';
     /** The payment goes on; nothing says yet how it ends. */
     case Neutral = 'neutral';
+    /** The customer disputes the payment: an event tells of it, and nothing else changes. */
+    case Disputed = 'disputed';
 }

@@ -13,11 +13,13 @@ final class ShortLine
      * @param int $productId the product
      * @param int $requested units requested, summed over the request
      * @param int $available units available to hold
+     * @param ?string $sku the product's SKU
      */
     public function __construct(
         public readonly int $productId,
         public readonly int $requested,
         public readonly int $available,
+        public readonly ?string $sku = null,
     ) {
     }
 }

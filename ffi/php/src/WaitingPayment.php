@@ -13,7 +13,8 @@ final class WaitingPayment
 {
     /**
      * @param string $key its idempotency key; one that was derived begins with U+0001
-     * @param int $orderId the order that it names, by its id or its payment token
+     * @param ?int $orderId the order that it names, by its id or its payment token; null for one that names it by
+     *     a reference alone
      * @param bool $byToken whether it named the order by its payment token
      * @param Outcome $outcome the outcome
      * @param ?string $amount the exact amount paid, if the event said
@@ -21,10 +22,11 @@ final class WaitingPayment
      * @param ?string $paymentReference the provider's own name of the payment, if the event said
      * @param DateTimeImmutable $receivedAt when it arrived; UTC
      * @param DateTimeImmutable $endsAt an order created from this moment on is not affected by it; UTC
+     * @param ?string $orderReference the shop's own number of the order, if the event said
      */
     public function __construct(
         public readonly string $key,
-        public readonly int $orderId,
+        public readonly ?int $orderId,
         public readonly bool $byToken,
         public readonly Outcome $outcome,
         public readonly ?string $amount,
@@ -32,6 +34,7 @@ final class WaitingPayment
         public readonly ?string $paymentReference,
         public readonly DateTimeImmutable $receivedAt,
         public readonly DateTimeImmutable $endsAt,
+        public readonly ?string $orderReference = null,
     ) {
     }
 }

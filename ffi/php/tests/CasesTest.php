@@ -112,13 +112,15 @@ final class CasesTest extends TestCase
                     $a['ttl'] ?? null,
                     $a['key'] ?? null,
                     $a['customer'] ?? null,
-                    $a['at_most'] ?? false
+                    $a['at_most'] ?? false,
+                    $a['metadata'] ?? null
                 ),
                 'create_holds' => self::cart($engine->createHolds(
                     array_map($lines, $a['items']),
                     $a['ttl'] ?? null,
                     $a['key'] ?? null,
-                    $a['customer'] ?? null
+                    $a['customer'] ?? null,
+                    $a['metadata'] ?? null
                 )),
                 'change_quantity' => $engine->changeQuantity(
                     $a['id'],
@@ -164,7 +166,8 @@ final class CasesTest extends TestCase
                     $a['key'] ?? null,
                     $a['amount'] ?? null,
                     $a['currency'] ?? null,
-                    $a['payment_reference'] ?? null
+                    $a['payment_reference'] ?? null,
+                    $a['order_reference'] ?? null
                 ),
                 'sweep' => $engine->sweep(),
                 'events' => ['types' => self::types($engine, $a['product_id'])],
@@ -248,6 +251,7 @@ final class CasesTest extends TestCase
             'currency' => $a['currency'] ?? null,
             'reference' => $a['reference'] ?? null,
             'paymentTtl' => $a['payment_ttl'] ?? null,
+            'metadata' => $a['metadata'] ?? null,
         ];
         if (!isset($a['holds'])) {
             $terms['token'] = $a['token'] ?? null;
@@ -276,7 +280,8 @@ final class CasesTest extends TestCase
             $a['ttl'] ?? null,
             $a['key'] ?? null,
             $a['customer'] ?? null,
-            $a['at_most'] ?? false
+            $a['at_most'] ?? false,
+            $a['metadata'] ?? null
         );
     }
 

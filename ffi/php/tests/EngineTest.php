@@ -197,6 +197,19 @@ final class EngineTest extends TestCase
         yield 'request to put' => [static fn (Engine $e) => $e->putProducts([[1, 'Lamp', '1']])];
         yield 'delta and count' => [static fn (Engine $e) => $e->adjustStock(1, 1, 'count', to: 4)];
         yield 'neither delta nor count' => [static fn (Engine $e) => $e->adjustStock(1, null, 'count')];
+        yield 'user without a name' => [static fn (Engine $e) => $e->actingAs('')];
+        yield 'user with a line break' => [static fn (Engine $e) => $e->actingAs("a\nb")];
+        yield 'user with a NUL' => [static fn (Engine $e) => $e->actingAs("a\0b")];
+        yield 'user with too long a name' => [static fn (Engine $e) => $e->actingAs(str_repeat('a', 256))];
+        yield 'metadata of a hold' => [static fn (Engine $e) => $e->createHold(1, 1, metadata: [1])];
+        yield 'too much metadata of a hold' => [static function (Engine $e): mixed {
+            return $e->createHold(1, 1, metadata: ['a' => str_repeat('x', 4089)]);
+        }];
+        yield 'metadata of a cart' => [static fn (Engine $e) => $e->createHolds([[1, 1]], metadata: '')];
+        yield 'metadata of an order' => [static fn (Engine $e) => $e->createOrder(1, 1, metadata: '{')];
+        yield 'metadata of an order of many' => [static fn (Engine $e) => $e->createOrderOf([1], metadata: 'null')];
+        yield 'payment of no order' => [static fn (Engine $e) => $e->recordPayment('paid', key: 'one')];
+        yield 'payment of an empty number' => [static fn (Engine $e) => $e->recordPayment('paid', orderReference: '')];
         yield 'unknown status' => [static fn (Engine $e) => $e->holds(status: 'held')];
         yield 'unknown disposition' => [static fn (Engine $e) => $e->orders(disposition: 'refund')];
         yield 'limit of a list' => [static fn (Engine $e) => $e->orders(limit: 1001)];
@@ -286,11 +299,14 @@ final class EngineTest extends TestCase
     {
         $engine = Engine::open('sqlite::memory:');
         $engine->createProduct('Lamp', '1', 5);
+        $clerk = $engine->actingAs('clerk');
         $child = pcntl_fork();
         if ($child === 0) {
             $code = 1;
             try {
-                foreach ([$engine->metricsText(...), $engine->close(...)] as $call) {
+                $acts = static fn (): Engine => $engine->actingAs('till');
+                $calls = [$engine->metricsText(...), $acts, $clerk->close(...), $engine->close(...)];
+                foreach ($calls as $call) {
                     try {
                         $call();
                         $code = 3;
@@ -310,6 +326,7 @@ final class EngineTest extends TestCase
         self::assertSame($child, pcntl_waitpid($child, $status));
         self::assertTrue(pcntl_wifsignaled($status) && pcntl_wtermsig($status) === SIGTERM);
         self::assertSame(5, $engine->product(1)->stock);
+        self::assertSame(5, $clerk->product(1)->stock);
     }
 
     /** The words and numbers are those of the library. */

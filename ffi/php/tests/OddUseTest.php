@@ -157,6 +157,28 @@ final class OddUseTest extends TestCase
         self::assertSame(['the engine is closed'], $printed);
     }
 
+    public function testAtTheScriptsEndAnEngineIsDestroyedBeforeItsUser(): void
+    {
+        $printed = $this->printed(<<<'PHP'
+            class Shop
+            {
+                public static Stockade\Engine $engine;
+                public static Stockade\Engine $clerk;
+            }
+            Shop::$engine = Stockade\Engine::open('sqlite::memory:');
+            Shop::$clerk = Shop::$engine->actingAs('clerk');
+            register_shutdown_function(static function (): void {
+                Shop::$engine->__destruct();
+                try {
+                    Shop::$clerk->ping();
+                } catch (Stockade\Exception\Misuse $error) {
+                    echo "{$error->getMessage()}\n";
+                }
+            });
+            PHP);
+        self::assertSame(['the engine is closed'], $printed);
+    }
+
     /** @dataProvider dumps */
     public function testADumpReadsNoMemoryAndShowsNoSecret(string $dump): void
     {

@@ -3,6 +3,10 @@
 #include <pthread.h>
 #include "border.h"
 
+/* 4,097 bytes, filled in by main. */
+static char too_long[4098] = "{\"a\":\"";
+const char *const no_metadata[] = {"", "[]", "{", "null", "\xff", too_long};
+
 enum { THREADS = 4 };
 
 struct buyer {
@@ -101,6 +105,8 @@ int main(void)
     CHECK(stockade_engine_ping(engine, NULL) == STOCKADE_CODE_OK);
     CHECK(strlen(stockade_version()) > 0);
     CHECK(nulls(engine) == 0);
+    memset(too_long + 6, 'x', 4089);
+    strcpy(too_long + 4095, "\"}");
 
     stockade_new_product request = STOCKADE_INIT(stockade_new_product);
     request.name = "L\xc3\xa4mp";
@@ -113,6 +119,7 @@ int main(void)
     CHECK(orders_border(engine, product.id) == 0);
     CHECK(batches_border(engine, product.id) == 0);
     CHECK(lists_border(engine, product.id) == 0);
+    CHECK(actors_border(engine) == 0);
     CHECK(one_line() == 0);
     CHECK(buyers(engine, product.id) == 0);
     CHECK(reads_border(engine) == 0);

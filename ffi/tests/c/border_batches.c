@@ -82,7 +82,8 @@ static int wrong_batches(stockade_engine *engine, uint64_t product_id)
         requests[0].struct_size = size;
         if (size != offsetof(stockade_hold_request, customer) &&
             size != offsetof(stockade_hold_request, at_most) &&
-            size != offsetof(stockade_hold_request, sku))
+            size != offsetof(stockade_hold_request, sku) &&
+            size != offsetof(stockade_hold_request, metadata))
             REFUSED(stockade_engine_create_hold_batch(engine, requests, 1, &results, NULL));
     }
     stockade_product product = STOCKADE_INIT(stockade_product);

@@ -75,9 +75,8 @@ static int wrong_new_products(stockade_engine *engine)
         REFUSED(stockade_engine_create_product(engine, &request, &product, NULL, NULL));
     }
     request.price = "1";
-    const char *metadata[] = {"", "[]", "{", "null", "\xff"};
-    for (size_t i = 0; i < sizeof metadata / sizeof *metadata; i++) {
-        request.metadata = metadata[i];
+    for (size_t i = 0; i < NO_METADATA_COUNT; i++) {
+        request.metadata = no_metadata[i];
         REFUSED(stockade_engine_create_product(engine, &request, &product, NULL, NULL));
     }
     request.metadata = NULL;

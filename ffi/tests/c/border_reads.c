@@ -30,6 +30,7 @@ int reads_border(stockade_engine *engine)
     CHECK(event.kind == STOCKADE_EVENT_KIND_HOLD_CREATED && event.hold_id != 0 && event.quantity == 1);
     CHECK(strcmp(stockade_event_kind_name(event.kind), "hold.created") == 0);
     CHECK(event.sku == NULL && event.customer == NULL && event.metadata == NULL);
+    CHECK(event.actor == NULL && event.reference == NULL);
     CHECK(stockade_events_get(events, 0, &event, NULL) == STOCKADE_CODE_OK);
     CHECK(event.kind == STOCKADE_EVENT_KIND_PRODUCT_CREATED && event.hold_id == 0);
     REFUSED(stockade_events_get(events, 100, &event, NULL));

@@ -43,9 +43,14 @@ static int refuses(stockade_engine *engine)
     return 0;
 }
 
-static int child_that_uses(stockade_engine *engine)
+static int child_that_uses(stockade_engine *engine, stockade_engine *clerk)
 {
     stockade_error *error = NULL;
+    stockade_engine *acting = engine;
+    CHECK(stockade_engine_acting_as(engine, "till", &acting, NULL) == STOCKADE_CODE_MISUSE);
+    CHECK(acting == NULL);
+    CHECK(refuses(clerk) == 0);
+    stockade_engine_free(clerk);
     stockade_product product = STOCKADE_INIT(stockade_product);
     CHECK(stockade_engine_product(engine, 1, &product, &error) == STOCKADE_CODE_MISUSE);
     CHECK(strstr(stockade_error_message(error), "fork") != NULL);
@@ -147,12 +152,16 @@ int main(void)
 
     stockade_engine *engine = NULL;
     CHECK(stockade_engine_open("sqlite::memory:", &engine, NULL) == STOCKADE_CODE_OK);
+    stockade_engine *clerk = NULL;
+    CHECK(stockade_engine_acting_as(engine, "clerk", &clerk, NULL) == STOCKADE_CODE_OK);
     CHECK(sell(engine) == 0);
     pid_t after = fork();
     CHECK(after >= 0);
     if (after == 0)
-        _exit(child_that_uses(engine));
+        _exit(child_that_uses(engine, clerk));
     CHECK(wait_for(after) == 0);
+    CHECK(sell(clerk) == 0);
+    stockade_engine_free(clerk);
     CHECK(sell(engine) == 0);
     stockade_engine_free(engine);
     CHECK(shares() == 0);

@@ -28,7 +28,8 @@ struct listed_order {
     size_t line_count;
 };
 
-/* The result of a call: the field of its kind, or an error. */
+/* The result of a call: the field of its kind, or an error. Long lists are on the
+ * heap, as a case has many answers. */
 struct answer {
     stockade_code code;
     stockade_error *error;
@@ -36,15 +37,15 @@ struct answer {
     bool created;
     stockade_product product;
     stockade_hold hold;
-    stockade_hold holds[HOLDS_MAX];
+    stockade_hold *holds;
     size_t hold_count;
     stockade_cart cart;
-    struct result results[RESULTS_MAX];
+    struct result *results;
     size_t result_count;
     stockade_order order;
     stockade_order_line lines[LINES_MAX];
     size_t line_count;
-    struct listed_order orders[ORDERS_MAX];
+    struct listed_order *orders;
     size_t order_count;
     stockade_waiting_payment waiting;
     stockade_waiting_payment payments[PAYMENTS_MAX];
@@ -61,6 +62,14 @@ static int current_step;
 static bool step_is_met;
 static char step_trouble[2048];
 
+static inline void *zeroed(size_t count, size_t size)
+{
+    void *list = calloc(count, size);
+    if (list == NULL)
+        abort();
+    return list;
+}
+
 static inline struct answer no_answer(void)
 {
     struct answer answer;
@@ -72,6 +81,9 @@ static inline struct answer no_answer(void)
     answer.sweep.struct_size = sizeof answer.sweep;
     answer.waiting.struct_size = sizeof answer.waiting;
     answer.erased.struct_size = sizeof answer.erased;
+    answer.holds = zeroed(HOLDS_MAX, sizeof *answer.holds);
+    answer.results = zeroed(RESULTS_MAX, sizeof *answer.results);
+    answer.orders = zeroed(ORDERS_MAX, sizeof *answer.orders);
     for (int i = 0; i < PAYMENTS_MAX; i++)
         answer.payments[i].struct_size = sizeof answer.payments[i];
     for (int i = 0; i < ORDERS_MAX; i++) {
@@ -88,12 +100,15 @@ static inline struct answer no_answer(void)
     return answer;
 }
 
-/* Frees the errors of an answer. */
+/* Frees the errors and the lists of an answer. */
 static inline void free_answer(struct answer *answer)
 {
     stockade_error_free(answer->error);
     for (int i = 0; i < RESULTS_MAX; i++)
         stockade_error_free(answer->results[i].error);
+    free(answer->holds);
+    free(answer->results);
+    free(answer->orders);
 }
 
 static inline void fail(const char *why)

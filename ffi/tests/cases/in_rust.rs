@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use stockade::{
     Cart, CartId, CartLine, CartRequest, ChangeQuantityRequest, Engine, Error, ExtendCartRequest,
-    ExtendRequest, Hold, HoldId, HoldRequest, NewProduct, ProductId, ProductRef,
+    ExtendRequest, Hold, HoldId, HoldRequest, Metadata, NewProduct, ProductId, ProductRef,
     ReleaseCartRequest, ReleaseRequest, Replayable, Result, Token, parse_quantity,
 };
 use stockade_testkit::cases::{self, Case, Face, Table, play};
@@ -125,6 +125,10 @@ impl Args {
         self.0.get("at_most") == Some(&json!(true))
     }
 
+    fn metadata(&self) -> Result<Option<Metadata>> {
+        Ok(self.0.get("metadata").map(|json| json.to_string().parse()).transpose()?)
+    }
+
     fn ttl(&self) -> Option<Duration> {
         self.0.get("ttl").map(|ttl| Duration::from_secs(ttl.as_u64().expect("seconds")))
     }
@@ -163,7 +167,7 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             });
             let mut request = CartRequest::new(lines.collect::<Result<Vec<_>>>()?);
             (request.ttl, request.key) = (args.ttl(), args.text("key"));
-            request.customer = args.text("customer");
+            (request.customer, request.metadata) = (args.text("customer"), args.metadata()?);
             Ok(replayable(engine.create_holds(&request)?, cart))
         }
         "hold" => Ok(json!(engine.hold(args.id("id")?)?)),
@@ -213,7 +217,7 @@ fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
 fn hold_request(args: &Args) -> Result<HoldRequest> {
     let mut request = HoldRequest::new(args.product("product_id")?, args.quantity()?);
     (request.ttl, request.key) = (args.ttl(), args.text("key"));
-    request.customer = args.text("customer");
+    (request.customer, request.metadata) = (args.text("customer"), args.metadata()?);
     request.at_most = args.is_at_most();
     Ok(request)
 }

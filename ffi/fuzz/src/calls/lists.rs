@@ -130,6 +130,7 @@ fn texts(payment: &StructMemory) {
     payment.text(offset_of!(stockade_waiting_payment, amount), 32);
     payment.text(offset_of!(stockade_waiting_payment, currency), 8);
     payment.text(offset_of!(stockade_waiting_payment, payment_reference), 256);
+    payment.text(offset_of!(stockade_waiting_payment, order_reference), 520);
 }
 
 /// A call that takes one text.

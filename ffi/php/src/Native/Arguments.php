@@ -236,13 +236,14 @@ final class Arguments
      * The requests of a batch. The error of one that is invalid stands in its place.
      *
      * @param iterable<mixed> $requests
-     * @return list<array{array{int, ?string}, int, ?int, ?string, ?string, bool}|StockadeException>
+     * @return list<array{array{int, ?string}, int, ?int, ?string, ?string, bool, ?string}|StockadeException>
      */
     public static function holdRequests(iterable $requests): array
     {
         $read = [];
         foreach (self::requests($requests, HoldRequest::class) as $request) {
             try {
+                $metadata = self::metadata($request->metadata);
                 $read[] = [
                     self::product('product_id', $request->productId),
                     self::quantity($request->quantity),
@@ -250,6 +251,7 @@ final class Arguments
                     $request->key === null ? null : self::text('key', $request->key),
                     $request->customer === null ? null : self::text('customer', $request->customer),
                     $request->atMost,
+                    $metadata === null ? null : self::text('metadata', $metadata),
                 ];
             } catch (StockadeException $error) {
                 $read[] = $error;

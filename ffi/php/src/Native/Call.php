@@ -222,7 +222,8 @@ final class Call
         $count = $this->ffi->stockade_error_short_count($this->error);
         for ($index = 0; $index < $count; $index++) {
             $this->ffi->stockade_error_short_line($this->error, $index, FFI::addr($line));
-            $lines[] = new ShortLine($line->product_id, $line->requested, $line->available);
+            $sku = Reader::given($line->sku);
+            $lines[] = new ShortLine($line->product_id, $line->requested, $line->available, $sku);
         }
         return $lines;
     }

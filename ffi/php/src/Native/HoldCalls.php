@@ -14,6 +14,8 @@ use Stockade\HoldResult;
 
 /**
  * The engine's calls about holds.
+ *
+ * Metadata is an array, or the text of a JSON object, which is kept as it comes.
  */
 trait HoldCalls
 {
@@ -26,6 +28,7 @@ trait HoldCalls
      *     the holds of one customer count together
      * @param bool $atMost whether to take what is left, at least one unit, where
      *     fewer than $quantity can be held; limits apply to $quantity
+     * @param array<string, mixed>|string|null $metadata what the shop keeps with the hold
      */
     public function createHold(
         int|string|float|bool $productId,
@@ -34,6 +37,7 @@ trait HoldCalls
         ?string $key = null,
         ?string $customer = null,
         bool $atMost = false,
+        array|string|null $metadata = null,
     ): Hold {
         $life = Arguments::ttl($ttl);
         $call = new Call($this->handle);
@@ -44,6 +48,7 @@ trait HoldCalls
         $request->key = $call->text('key', $key);
         $request->customer = $call->text('customer', $customer);
         $request->at_most = (int) $atMost;
+        $request->metadata = $call->text('metadata', Arguments::metadata($metadata));
         $hold = $call->struct('stockade_hold');
         $call->check($call->ffi->stockade_engine_create_hold(
             $call->engine,
@@ -62,12 +67,14 @@ trait HoldCalls
      *     and quantity of each line, and true to take what is left as $atMost of
      *     createHold() does; lines of the same product are summed
      * @param ?string $customer as in createHold()
+     * @param array<string, mixed>|string|null $metadata what the shop keeps with each of the holds
      */
     public function createHolds(
         iterable $lines,
         int|float|string|bool|null $ttl = null,
         ?string $key = null,
         ?string $customer = null,
+        array|string|null $metadata = null,
     ): Cart {
         $life = Arguments::ttl($ttl);
         $read = Arguments::lines($lines);
@@ -86,6 +93,7 @@ trait HoldCalls
         [$request->has_ttl, $request->ttl_us] = [$life === null ? 0 : 1, $life ?? 0];
         $request->key = $call->text('key', $key);
         $request->customer = $call->text('customer', $customer);
+        $request->metadata = $call->text('metadata', Arguments::metadata($metadata));
         return $this->askCart($call, 'create_holds', [FFI::addr($request)], true);
     }
 
@@ -105,7 +113,7 @@ trait HoldCalls
         $count = count($valid);
         $array = $call->array('stockade_hold_request', $count);
         $size = FFI::sizeof($array[0]);
-        foreach ($valid as $index => [[$productId, $sku], $quantity, $life, $key, $customer, $atMost]) {
+        foreach ($valid as $index => [[$productId, $sku], $quantity, $life, $key, $customer, $atMost, $metadata]) {
             $request = $array[$index];
             $request->struct_size = $size;
             $request->product_id = $productId;
@@ -115,6 +123,7 @@ trait HoldCalls
             $request->key = $call->text('key', $key);
             $request->customer = $call->text('customer', $customer);
             $request->at_most = (int) $atMost;
+            $request->metadata = $call->text('metadata', $metadata);
         }
         $results = $call->make('stockade_hold_results *');
         $call->check($call->ffi->stockade_engine_create_hold_batch(

@@ -16,7 +16,8 @@ use Stockade\PaymentStatus;
 /**
  * The engine's calls about orders and payments.
  *
- * Amounts are exact decimals such as "19.99", or whole numbers.
+ * Amounts are exact decimals such as "19.99", or whole numbers. Metadata is an array, or
+ * the text of a JSON object, which is kept as it comes.
  */
 trait OrderCalls
 {
@@ -30,6 +31,7 @@ trait OrderCalls
      * @param ?string $currency the currency that the products must have
      * @param ?string $reference the shop's own number of the order; no two orders have the same
      * @param int|float|string|bool|null $paymentTtl how many seconds it may stay unpaid
+     * @param array<string, mixed>|string|null $metadata what the shop keeps with the order
      */
     public function createOrder(
         int|string|float|bool $holdId,
@@ -40,13 +42,14 @@ trait OrderCalls
         ?string $currency = null,
         ?string $reference = null,
         int|float|string|bool|null $paymentTtl = null,
+        array|string|null $metadata = null,
     ): Order {
         $call = new Call($this->handle);
         $request = $call->struct('stockade_order_request');
         $request->hold_id = Arguments::id('hold_id', $holdId);
         $call->product($request, 'product_id', $productId);
         $request->token = $call->text('token', $token);
-        self::terms($call, $request, $key, $amount, $currency, $reference, $paymentTtl);
+        self::terms($call, $request, $key, $amount, $currency, $reference, $paymentTtl, $metadata);
         return $this->askOrder($call, 'create_order', [FFI::addr($request)], true);
     }
 
@@ -65,6 +68,7 @@ trait OrderCalls
         ?string $currency = null,
         ?string $reference = null,
         int|float|string|bool|null $paymentTtl = null,
+        array|string|null $metadata = null,
     ): Order {
         $read = $holds instanceof Cart ? [] : Arguments::orderedHolds($holds);
         $call = new Call($this->handle);
@@ -82,7 +86,7 @@ trait OrderCalls
             $request->holds = FFI::addr($array[0]);
             $request->hold_count = count($read);
         }
-        self::terms($call, $request, $key, $amount, $currency, $reference, $paymentTtl);
+        self::terms($call, $request, $key, $amount, $currency, $reference, $paymentTtl, $metadata);
         return $this->askOrder($call, 'create_order', [FFI::addr($request)], true);
     }
 
@@ -196,10 +200,12 @@ trait OrderCalls
     }
 
     /**
-     * Applies a payment provider's event to its order, named by its id, its payment
-     * token, or both; once per key however often it is delivered.
+     * Applies a payment provider's event to its order, once per key however often it is
+     * delivered. The order is named by its id, its payment token, or both; else it is the
+     * one to which $paymentReference is tied, otherwise the one with $orderReference. The
+     * event waits for an order that is not known yet.
      *
-     * @param string $status the provider's status: success, paid, failed, cancelled, …
+     * @param string $status the provider's status: success, paid, failed, cancelled, disputed, …
      * @param ?string $key the event's idempotency key: one that is reused for another
      *     order, outcome or amount is rejected
      * @param int|string|float|bool|null $amount the amount paid: a success with another
@@ -207,6 +213,7 @@ trait OrderCalls
      * @param ?string $currency the currency of the amount; null for the order's
      * @param ?string $paymentReference the provider's own name of the payment: a success of
      *     another payment than the one that paid the order must be refunded
+     * @param ?string $orderReference the shop's own number of the order
      */
     public function recordPayment(
         string $status,
@@ -216,6 +223,7 @@ trait OrderCalls
         int|string|float|bool|null $amount = null,
         ?string $currency = null,
         ?string $paymentReference = null,
+        ?string $orderReference = null,
     ): PaymentReceipt {
         $call = new Call($this->handle);
         $event = $call->struct('stockade_payment_event');
@@ -227,6 +235,7 @@ trait OrderCalls
         $event->amount = $call->text('amount', Arguments::amount($amount));
         $event->currency = $call->text('currency', $currency);
         $event->payment_reference = $call->text('payment_reference', $paymentReference);
+        $event->order_reference = $call->text('order_reference', $orderReference);
         $written = $call->make('stockade_payment_status');
         $call->check($call->ffi->stockade_engine_record_payment(
             $call->engine,
@@ -239,7 +248,11 @@ trait OrderCalls
         return new PaymentReceipt(PaymentStatus::from($word), $call->replayed());
     }
 
-    /** Sets what both requests for an order have. */
+    /**
+     * Sets what both requests for an order have.
+     *
+     * @param array<string, mixed>|string|null $metadata
+     */
     private static function terms(
         Call $call,
         CData $request,
@@ -248,12 +261,14 @@ trait OrderCalls
         ?string $currency,
         ?string $reference,
         int|float|string|bool|null $paymentTtl,
+        array|string|null $metadata,
     ): void {
         $life = Arguments::ttl($paymentTtl, 'paymentTtl');
         $request->key = $call->text('key', $key);
         $request->amount = $call->text('amount', Arguments::amount($amount));
         $request->currency = $call->text('currency', $currency);
         $request->reference = $call->text('reference', $reference);
+        $request->metadata = $call->text('metadata', Arguments::metadata($metadata));
         [$request->has_payment_ttl, $request->payment_ttl_us] = [$life === null ? 0 : 1, $life ?? 0];
     }
 

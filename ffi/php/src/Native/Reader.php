@@ -78,7 +78,8 @@ final class Reader
             $hold->order_id === 0 ? null : $hold->order_id,
             $hold->cart_id === 0 ? null : $hold->cart_id,
             self::given($hold->sku),
-            self::given($hold->customer)
+            self::given($hold->customer),
+            self::metadata(self::given($hold->metadata))
         );
     }
 
@@ -106,7 +107,9 @@ final class Reader
             self::moment($order->pay_until_us),
             self::given($order->reference),
             $replayed,
-            self::given($order->customer)
+            self::given($order->customer),
+            self::metadata(self::given($order->metadata)),
+            self::given($order->created_by)
         );
     }
 
@@ -219,14 +222,15 @@ final class Reader
     {
         return new WaitingPayment(
             self::text($payment->key),
-            $payment->order_id,
+            $payment->order_id === 0 ? null : $payment->order_id,
             $payment->by_token === 1,
             Outcome::from($this->call->ffi->stockade_outcome_name($payment->outcome)),
             self::given($payment->amount),
             self::given($payment->currency),
             self::given($payment->payment_reference),
             self::moment($payment->received_at_us),
-            self::moment($payment->ends_at_us)
+            self::moment($payment->ends_at_us),
+            self::given($payment->order_reference)
         );
     }
 
@@ -277,7 +281,9 @@ final class Reader
             $event->sku,
             $event->customer,
             $event->reason,
-            self::metadata($event->metadata)
+            self::metadata($event->metadata),
+            $event->actor,
+            $event->reference
         );
     }
 
@@ -311,7 +317,7 @@ final class Reader
     }
 
     /** A text within a struct; null for none, which is empty. */
-    private static function given(CData $field): ?string
+    public static function given(CData $field): ?string
     {
         $text = self::text($field);
         return $text === '' ? null : $text;

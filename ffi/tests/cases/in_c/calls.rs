@@ -73,6 +73,7 @@ impl Writer {
                 ttl(&mut lines);
                 lines.extend(self.given("key", args));
                 lines.extend(self.given("customer", args));
+                lines.extend(metadata("r", args));
                 lines.push(format!("call_holds(engine, &{a}, &r);"));
             }
             "extend_hold" => {
@@ -120,7 +121,7 @@ impl Writer {
                         lines.push(format!("r.{field} = {};", self.text(text)));
                     }
                 }
-                for field in ["key", "amount", "currency", "payment_reference"] {
+                for field in ["key", "amount", "currency", "payment_reference", "order_reference"] {
                     lines.extend(self.given(field, args));
                 }
                 lines.push(replayable(a, "record_payment", "payment"));
@@ -150,6 +151,7 @@ impl Writer {
         lines.extend(ttl(r, args));
         lines.extend(self.given_of(r, "key", args));
         lines.extend(self.given_of(r, "customer", args));
+        lines.extend(metadata(r, args));
         lines.extend(at_most(r, args));
         lines
     }
@@ -250,6 +252,11 @@ fn ttl(r: &str, args: &Map<String, Value>) -> Vec<String> {
     args.get("ttl").map_or_else(Vec::new, |ttl| {
         vec![format!("{r}.has_ttl = 1;"), format!("{r}.ttl_us = {ttl} * UINT64_C(1000000);")]
     })
+}
+
+/// Returns C code that sets the metadata of the request `r`, if given.
+pub(super) fn metadata(r: &str, args: &Map<String, Value>) -> Option<String> {
+    args.get("metadata").map(|json| format!("{r}.metadata = {};", quoted(&json.to_string())))
 }
 
 /// Returns C code that sets `at_most` of the request or line `r`, if given.

@@ -54,9 +54,8 @@ pub(super) fn field_of(name: &str, call: &str, path: &[&str]) -> (String, bool) 
             (format!("stockade_payment_disposition_name({place}.payment_disposition)"), true)
         }
         "amount" | "refunded_amount" | "price" | "currency" | "reference" | "sku" | "customer"
-        | "metadata" | "key" | "payment_reference" | "token" | "payment_token" | "name" => {
-            (format!("{place}.{field}"), true)
-        }
+        | "metadata" | "key" | "payment_reference" | "order_reference" | "token"
+        | "payment_token" | "name" | "created_by" => (format!("{place}.{field}"), true),
         "outcome" => (format!("stockade_outcome_name({place}.outcome)"), true),
         "expires_at" | "created_at" | "updated_at" | "pay_until" | "on_sale_from"
         | "on_sale_until" | "received_at" | "ends_at" => (format!("{place}.{field}_us"), false),
@@ -82,6 +81,7 @@ fn field_of_error(error: &str, path: &[&str]) -> (String, bool) {
             return (format!("stockade_code_name(error_hold({error}, {index}).code)"), true);
         }
         ["holds", index, field] => format!("error_hold({error}, {index}).{field}"),
+        ["short", index, "sku"] => return (format!("error_short({error}, {index}).sku"), true),
         ["short", index, field] => format!("error_short({error}, {index}).{field}"),
         ["available"] => format!("error_available({error})"),
         ["order_id"] => format!("error_order_id({error})"),

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use stockade_testkit::cases::Step;
 
 use super::Writer;
+use super::calls::metadata;
 
 impl Writer {
     /// Generates a call that returns an order and its lines.
@@ -90,6 +91,7 @@ impl Writer {
         for field in ["amount", "currency", "reference", "key"] {
             code.extend(self.given(field, args));
         }
+        code.extend(metadata("r", args));
         code.extend(seconds("payment_ttl", args));
         code
     }

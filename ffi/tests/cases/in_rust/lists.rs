@@ -57,7 +57,7 @@ pub(super) fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             let (mut items, mut after) = (Vec::new(), None);
             loop {
                 let page = engine.waiting_payments(after, limit)?;
-                let of_order = page.items.iter().filter(|event| event.order_id == order_id);
+                let of_order = page.items.iter().filter(|event| event.order_id == Some(order_id));
                 items.extend(of_order.map(|event| json!(event)));
                 after = page.next;
                 if after.is_none() {

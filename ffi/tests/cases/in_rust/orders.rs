@@ -93,6 +93,7 @@ fn request(args: &Args) -> Result<OrderRequest> {
     request.amount = args.parsed("amount")?;
     request.currency = args.parsed("currency")?;
     (request.reference, request.key) = (args.text("reference"), args.text("key"));
+    request.metadata = args.metadata()?;
     let seconds = |ttl: &Value| Duration::from_secs(ttl.as_u64().expect("seconds"));
     request.payment_ttl = args.0.get("payment_ttl").map(seconds);
     Ok(request)
@@ -117,12 +118,15 @@ fn payment(args: &Args) -> Result<PaymentEvent> {
     let outcome: Outcome = text(args, "status").parse()?;
     let token: Option<PaymentToken> = args.parsed("payment_token")?;
     let order_id = args.0.contains_key("order_id").then(|| args.id::<OrderId>("order_id"));
-    let mut event = match (order_id.transpose()?, token) {
-        (Some(order_id), _) => PaymentEvent::for_order(order_id, outcome),
-        (None, Some(token)) => PaymentEvent::for_token(token, outcome),
-        (None, None) => return Err(Error::invalid_argument("nothing names the order")),
+    let names = (args.text("order_reference"), args.text("payment_reference"));
+    let mut event = match (order_id.transpose()?, token, names) {
+        (Some(order_id), ..) => PaymentEvent::for_order(order_id, outcome),
+        (None, Some(token), _) => PaymentEvent::for_token(token, outcome),
+        (None, None, (Some(number), _)) => PaymentEvent::for_reference(number, outcome),
+        (None, None, (None, Some(name))) => PaymentEvent::for_payment(name, outcome),
+        _ => return Err(Error::invalid_argument("nothing names the order")),
     };
-    event.payment_token = token;
+    (event.payment_token, event.order_reference) = (token, args.text("order_reference"));
     event.amount = args.parsed("amount")?;
     event.currency = args.parsed("currency")?;
     (event.payment_reference, event.key) = (args.text("payment_reference"), args.text("key"));

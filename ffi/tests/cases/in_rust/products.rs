@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 use stockade::{
-    Change, Engine, InvalidArgument, Metadata, NewProduct, ProductChange, ProductId, PutProduct,
-    Result, StockAdjustment,
+    Change, Engine, InvalidArgument, NewProduct, ProductChange, ProductId, PutProduct, Result,
+    StockAdjustment,
 };
 
 use super::{Args, replayable};
@@ -18,7 +18,7 @@ pub(super) fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             let stock = args.number("stock").expect("a stock");
             let mut new = NewProduct::new(args.text("name").expect("a name"), price, stock);
             (new.id, new.sku) = (args.number("id").map(ProductId), args.text("sku"));
-            (new.currency, new.metadata) = (args.parsed("currency")?, metadata(args)?);
+            (new.currency, new.metadata) = (args.parsed("currency")?, args.metadata()?);
             new.on_sale_from = args.parsed("on_sale_from")?;
             new.on_sale_until = args.parsed("on_sale_until")?;
             new.safety_stock = args.number("safety_stock").unwrap_or_default();
@@ -29,7 +29,7 @@ pub(super) fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             let (name, price) = (args.text("name").expect("a name"), args.parsed("price")?);
             let mut put = PutProduct::new(args.product("product")?, name, price.expect("a price"));
             (put.sku, put.stock) = (args.text("sku"), args.number("stock"));
-            (put.currency, put.metadata) = (args.parsed("currency")?, metadata(args)?);
+            (put.currency, put.metadata) = (args.parsed("currency")?, args.metadata()?);
             put.on_sale_from = args.parsed("on_sale_from")?;
             put.on_sale_until = args.parsed("on_sale_until")?;
             put.safety_stock = args.number("safety_stock").unwrap_or_default();
@@ -75,10 +75,6 @@ pub(super) fn make(engine: &Engine, call: &str, args: &Args) -> Result<Value> {
             Ok(replayable(engine.adjust_stock(&adjustment)?, |product| json!(product)))
         }
     }
-}
-
-fn metadata(args: &Args) -> Result<Option<Metadata>> {
-    Ok(args.0.get("metadata").map(|json| json.to_string().parse()).transpose()?)
 }
 
 fn change<T: FromStr<Err = InvalidArgument>>(args: &Args, name: &str) -> Result<Change<T>> {
