@@ -8,7 +8,7 @@ use stockade::{
 
 use crate::call::Call;
 use crate::problem::{Code, Rejection};
-use crate::providers::{Delivery, Meaning, OrderName, Provider, ProviderEvent};
+use crate::providers::{Delivery, Meaning, Provider, ProviderEvent};
 use crate::reply::{HandlerResult, Reply};
 use crate::state::ServerState;
 
@@ -85,22 +85,15 @@ async fn apply(
         Meaning::Refund { is_full } => return refund(engine, provider, event, is_full).await,
         Meaning::Ignored => return Ok(Effect::Ignored),
     };
-    let mut payment = match find_order(engine, provider, event).await? {
-        Some(ReportedOrder { id, token, .. }) => {
-            let Some(payment) = PaymentEvent::for_either(Some(id), token, outcome) else {
-                return Ok(Effect::Ignored);
-            };
-            payment
-        }
-        // Its order may be made, or tied to the payment, later. What would change nothing
-        // is not kept for it.
-        None => match awaiting(provider, event, outcome) {
-            Some(payment) => payment,
-            None => return Ok(Effect::Ignored),
-        },
+    // What would change nothing is not kept for an order that may come.
+    let waits = !matches!(outcome, Outcome::Neutral | Outcome::Disputed);
+    if !waits && find_order(engine, provider, event).await?.is_none() {
+        return Ok(Effect::Ignored);
+    }
+    let Some(mut payment) = payment_event(provider, event, outcome)? else {
+        return Ok(Effect::Ignored);
     };
     payment.key = Some(event.key.clone());
-    payment.payment_reference = payment_name(provider, event);
     if outcome == Outcome::Success {
         (payment.amount, payment.currency) = money(event)?;
     }
@@ -113,16 +106,34 @@ async fn apply(
     })
 }
 
-/// Returns the event that waits for the order which its references name; `None` for one
-/// that names none, or would change nothing.
-fn awaiting(provider: Provider, event: &ProviderEvent, outcome: Outcome) -> Option<PaymentEvent> {
-    if matches!(outcome, Outcome::Neutral | Outcome::Disputed) {
-        return None;
-    }
-    match &event.order.reference {
-        Some(reference) => Some(PaymentEvent::for_reference(reference, outcome)),
-        None => Some(PaymentEvent::for_payment(payment_name(provider, event)?, outcome)),
-    }
+/// Translates an event, which names its order by our token or id, or else by references,
+/// so that a repeated one is the same whether the order is there or not; `None` for one
+/// that names no order.
+fn payment_event(
+    provider: Provider,
+    event: &ProviderEvent,
+    outcome: Outcome,
+) -> Result<Option<PaymentEvent>, Rejection> {
+    let (id, token) = own_names(event)?;
+    let name = payment_name(provider, event);
+    let payment = match PaymentEvent::for_either(id, token, outcome) {
+        Some(payment) => Some(payment),
+        None => match event.order.reference() {
+            Some(reference) => Some(PaymentEvent::for_reference(reference, outcome)),
+            None => name.as_ref().map(|name| PaymentEvent::for_payment(name, outcome)),
+        },
+    };
+    Ok(payment.map(|mut payment| {
+        payment.payment_reference = name;
+        payment
+    }))
+}
+
+/// The order's id and token in an event's metadata.
+fn own_names(event: &ProviderEvent) -> Result<(Option<OrderId>, Option<PaymentToken>), Rejection> {
+    let token = event.order.payment_token.as_deref().map(str::parse::<PaymentToken>);
+    let token = token.transpose()?;
+    Ok((event.order.order_id.map(OrderId).or(token.map(|token| token.order_id())), token))
 }
 
 /// The order of an event.
@@ -146,21 +157,19 @@ async fn find_order(
     provider: Provider,
     event: &ProviderEvent,
 ) -> Result<Option<ReportedOrder>, Rejection> {
-    let OrderName { payment_token, order_id, payment_reference, reference } = &event.order;
-    let token = payment_token.as_deref().map(str::parse::<PaymentToken>).transpose()?;
-    let id = order_id.map(OrderId).or(token.map(|token| token.order_id()));
+    let (id, token) = own_names(event)?;
     if let Some(id) = id {
         return Ok(Some(ReportedOrder { id, token, order: None }));
     }
-    if let Some(name) = payment_reference {
+    if let Some(name) = event.order.payment() {
         let provider = provider.as_str().to_owned();
-        let found = engine.order_by_payment(provider, name.clone()).await;
+        let found = engine.order_by_payment(provider, name.to_owned()).await;
         if let Some(order) = there(found)? {
             return Ok(Some(order.into()));
         }
     }
-    let Some(reference) = reference else { return Ok(None) };
-    let found = there(engine.order_by_reference(reference.clone()).await)?;
+    let Some(reference) = event.order.reference() else { return Ok(None) };
+    let found = there(engine.order_by_reference(reference.to_owned()).await)?;
     Ok(found.map(ReportedOrder::from))
 }
 
@@ -226,7 +235,7 @@ fn money(event: &ProviderEvent) -> Result<(Option<Money>, Option<Currency>), Rej
 
 /// The provider's name of the payment, as orders keep it.
 fn payment_name(provider: Provider, event: &ProviderEvent) -> Option<String> {
-    let name = event.order.payment_reference.as_ref()?;
+    let name = event.order.payment()?;
     Some(format!("{}/{name}", provider.as_str()))
 }
 

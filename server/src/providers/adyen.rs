@@ -98,7 +98,7 @@ fn event(item: &Value) -> Result<ProviderEvent, Rejection> {
     let original = json::text(item, "/originalReference");
     let order = OrderName::from_fields(item.get("additionalData"), "metadata.")?
         .or_own(json::text(item, "/merchantReference"))
-        .payment(original.or(Some(id)));
+        .of_payment(original.or(Some(id)));
     let currency = json::text(item, "/amount/currency");
     Ok(ProviderEvent {
         key: format!("adyen/{id}/{code}/{success}"),

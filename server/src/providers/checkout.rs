@@ -66,7 +66,7 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
     let order = OrderName::from_metadata(data.get("metadata"))?
         .or_own(json::text(data, "/reference"))
         .or_own(json::text(data, "/payment_reference"))
-        .payment(payment);
+        .of_payment(payment);
     let currency = json::text(data, "/currency");
     Ok(vec![ProviderEvent {
         key: format!("checkout/{id}"),

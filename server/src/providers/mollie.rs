@@ -111,5 +111,5 @@ fn order_name(payment: &Value, id: &str) -> Result<OrderName, Rejection> {
             _ => OrderName::default().or_own(Some(text)),
         },
     };
-    Ok(name.payment(Some(id)))
+    Ok(name.of_payment(Some(id)))
 }

@@ -10,6 +10,11 @@ use crate::problem::Rejection;
 const TOKEN: &str = "stockade_payment_token";
 const ORDER_ID: &str = "stockade_order_id";
 
+/// The most characters of a shop's number of an order, and the most bytes of a provider's
+/// id of a payment, that the engine takes.
+const REFERENCE_CHARS_MAX: usize = 128;
+const PAYMENT_BYTES_MAX: usize = 200;
+
 /// The names of an order in an event; none if it says nothing of an order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderName {
@@ -67,9 +72,23 @@ impl OrderName {
         self
     }
 
+    /// The shop's number of the order, if an order can have it.
+    pub fn reference(&self) -> Option<&str> {
+        let reference = self.reference.as_deref()?;
+        let is_possible = (1..=REFERENCE_CHARS_MAX).contains(&reference.chars().count());
+        (is_possible && !reference.contains('\0')).then_some(reference)
+    }
+
+    /// The provider's id of the payment, if an order can be tied to it.
+    pub fn payment(&self) -> Option<&str> {
+        let id = self.payment_reference.as_deref()?;
+        let is_possible = (1..=PAYMENT_BYTES_MAX).contains(&id.len());
+        (is_possible && !id.chars().any(char::is_control)).then_some(id)
+    }
+
     /// Adds the provider's id of the payment.
     #[must_use]
-    pub fn payment(mut self, id: Option<&str>) -> Self {
+    pub fn of_payment(mut self, id: Option<&str>) -> Self {
         self.payment_reference = id.map(str::to_owned);
         self
     }

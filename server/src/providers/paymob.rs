@@ -94,7 +94,7 @@ pub fn events(body: &Value) -> Result<Vec<ProviderEvent>, Rejection> {
     let paymob_order = json::plain(object, "/order/id");
     let order = OrderName::from_metadata(object.pointer("/payment_key_claims/extra"))?
         .or_own(json::text(object, "/order/merchant_order_id"))
-        .payment(paymob_order.as_deref());
+        .of_payment(paymob_order.as_deref());
     let (part, all) = (object.get("amount_cents"), object.pointer("/order/amount_cents"));
     let meaning = meaning(EVENTS, state).with_fullness(|| is_same_amount(part, all));
     let currency = json::text(object, "/currency");

@@ -95,7 +95,7 @@ fn order_name(resource: &Value) -> OrderName {
         .or_else(|| json::text(resource, "/sale_id"))
         .or_else(|| json::text(resource, "/disputed_transactions/0/seller_transaction_id"))
         .or_else(|| json::text(resource, "/id"));
-    name.payment(payment)
+    name.of_payment(payment)
 }
 
 /// The capture that a refund is of: the last segment of its link upwards.

@@ -99,5 +99,5 @@ fn order_name(entities: &[&Value]) -> Result<OrderName, Rejection> {
     }
     let first = |pointer| entities.iter().find_map(|entity| json::text(entity, pointer));
     let payment = first("/order_id").or_else(|| first("/payment_id")).or_else(|| first("/id"));
-    Ok(name.payment(payment))
+    Ok(name.of_payment(payment))
 }

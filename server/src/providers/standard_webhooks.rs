@@ -107,7 +107,7 @@ fn order_name(data: &Value) -> Result<OrderName, Rejection> {
         name.order_id = Some(id.0);
     }
     name.reference = json::text(data, "/reference").map(str::to_owned);
-    Ok(name.payment(json::text(data, "/payment_reference")))
+    Ok(name.of_payment(json::text(data, "/payment_reference")))
 }
 
 fn id<'a>(delivery: &Delivery<'a>) -> Option<&'a str> {

@@ -95,7 +95,7 @@ pub fn events(body: &[u8]) -> Result<Vec<ProviderEvent>, Rejection> {
         .or_else(|| json::text(object, "/id"));
     let order = OrderName::from_metadata(object.get("metadata"))?
         .or_own(json::text(object, "/client_reference_id"))
-        .payment(payment);
+        .of_payment(payment);
     let before = event.pointer("/data/previous_attributes/amount_refunded");
     let (meaning, amount) = match kind {
         "charge.refunded" => refund(object, before.and_then(Value::as_i64).unwrap_or(0))?,
