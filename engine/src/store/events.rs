@@ -76,15 +76,15 @@ async fn describe(connection: &mut dyn Connection, events: &mut [Event]) -> Stor
 }
 
 /// The shop's numbers of orders, and their metadata.
-type Told = HashMap<OrderId, (Option<String>, Option<Metadata>)>;
+type OrderNotes = HashMap<OrderId, (Option<String>, Option<Metadata>)>;
 
 /// Reads what those of these orders tell that tell anything.
-fn select_told(ids: &String) -> Statement<Told> {
+fn select_told(ids: &String) -> Statement<OrderNotes> {
     let sql = format!(
         "SELECT id, reference, metadata FROM stockade_orders WHERE id IN ({ids}) \
          AND (reference IS NOT NULL OR metadata IS NOT NULL)"
     );
-    Statement::read(sql, |told: &mut Told, row| {
+    Statement::read(sql, |told: &mut OrderNotes, row| {
         let (id, reference, metadata) = (OrderId(row.count()?), row.opt_key()?, row.opt_key()?);
         told.insert(id, (reference, metadata.as_deref().map(Metadata::stored)));
         Ok(())

@@ -99,12 +99,12 @@ impl Face for Server {
                         "POST",
                         &path,
                         &args.headers(),
-                        &args.body(&["ttl", "customer", "at_most"]),
+                        &args.body(&["ttl", "customer", "at_most", "metadata"]),
                     ),
                 )
             }
             "create_holds" => {
-                let body = args.body(&["items", "ttl", "customer"]);
+                let body = args.body(&["items", "ttl", "customer", "metadata"]);
                 let made = self.send("POST", "/api/holds", &args.headers(), &body);
                 outcome(&made, |made| {
                     let mut body = made.json();
@@ -244,7 +244,7 @@ fn within(name: &str, answer: &Answer) -> Outcome {
 }
 
 /// What a request for an order may have besides its holds.
-const TERMS: &[&str] = &["amount", "currency", "reference", "payment_ttl"];
+const TERMS: &[&str] = &["amount", "currency", "reference", "payment_ttl", "metadata"];
 
 /// Sends what changes an order.
 fn order_action(server: &Server, action: &str, args: &Args, fields: &[&str]) -> Outcome {
