@@ -3,7 +3,7 @@
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde::Serialize;
 use stockade::{
-    AsyncEngine, Hold, HoldId, HoldQuery, HoldStatus, OrderId, OrderQuery, OrderStatus,
+    AsyncEngine, Hold, HoldId, HoldQuery, HoldStatus, Metadata, OrderId, OrderQuery, OrderStatus,
     PaymentDisposition, ProductId, ProductRef, Timestamp,
 };
 
@@ -156,6 +156,8 @@ struct HoldLine<'a> {
     sku: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Metadata>,
 }
 
 impl<'a> HoldLine<'a> {
@@ -170,6 +172,7 @@ impl<'a> HoldLine<'a> {
             order_id: hold.order_id,
             sku: hold.sku.as_deref(),
             customer: hold.customer.as_deref(),
+            metadata: hold.metadata.as_ref(),
         }
     }
 }
