@@ -118,8 +118,12 @@ impl Table {
             let ids: Vec<u64> = batch.iter().map(|(id, _)| *id).collect();
             let owners = self.store.owners(self.kind, &ids).await.map_err(Error::from);
             if let Ok(owners) = &owners {
-                let found = owners.iter().map(|(id, products)| (*id, products.clone()));
-                self.state.lock().insert(found);
+                let mut found: Vec<(u64, Products)> =
+                    owners.iter().map(|(id, products)| (*id, products.clone())).collect();
+                // By their ids, so that consecutive ones share an entry and a simulated
+                // history replays.
+                found.sort_unstable_by_key(|(id, _)| *id);
+                self.state.lock().insert(found.into_iter());
             }
             for (id, result) in batch {
                 let products = owners.as_ref().map(|owners| owners.get(&id).cloned());
