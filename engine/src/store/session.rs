@@ -75,7 +75,13 @@ impl<D: Database> SqlSession<D> {
         let mut loading = Loading::default();
         let mut statements = vec![Statement::new(D::BEGIN)];
         statements.extend(Self::select_products(&read_set.products));
-        let now = D::NOW.map_or_else(|| self.time.estimate().micros().to_string(), str::to_owned);
+        // The earlier of the store's clock and of the time to decide by, which may be
+        // another: what an earlier moment reads is more.
+        let estimate = self.time.estimate().micros();
+        let now = match D::NOW {
+            Some(now) => format!("LEAST({now}, {estimate})"),
+            None => estimate.to_string(),
+        };
         statements.extend(statements::select_read_set(read_set, D::LOCK, &now));
         self.is_open = true;
         run_checked(self.connection(), &statements, &mut loading).await?;

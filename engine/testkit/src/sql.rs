@@ -143,6 +143,28 @@ impl SharedSqlServer {
         self.url(&name)
     }
 
+    /// Lists the ids of the connections to a database.
+    ///
+    /// # Panics
+    ///
+    /// As [`query`](SharedSqlServer::query).
+    #[must_use]
+    #[track_caller]
+    pub fn connections_to(&self, database: &str) -> Vec<u64> {
+        let sql = match self.flavour {
+            // Its own process list also reads the texts of all statements, and fails for
+            // one that is not UTF-8, such as bytes of a login.
+            Flavour::MySql => format!(
+                "SELECT processlist_id FROM performance_schema.threads \
+                 WHERE processlist_db = '{database}' AND processlist_id IS NOT NULL"
+            ),
+            Flavour::MariaDb => {
+                format!("SELECT id FROM information_schema.processlist WHERE db = '{database}'")
+            }
+        };
+        self.query(&sql).lines().filter_map(|id| id.trim().parse().ok()).collect()
+    }
+
     /// Runs SQL through the server's own client program and returns the rows,
     /// one a line, columns separated by tabs, without headings; NULL reads
     /// `NULL`.

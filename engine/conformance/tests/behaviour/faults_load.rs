@@ -74,12 +74,10 @@ fn connections_killed_by_the_server_lose_nothing(world: &World) {
     // As above: each round may well hit the retry of the one before.
     let engine = builder(world).set("retries", "12").expect("a setting").open().expect("opens");
     let products = products(&engine);
-    let list =
-        format!("SELECT id FROM information_schema.processlist WHERE db = '{}'", world.database());
     let log = under_load(std::slice::from_ref(&engine), SHOPPERS, &products, |load| {
         for _ in 0..10 {
             load.wait_for(30);
-            for id in server.query(&list).lines() {
+            for id in server.connections_to(world.database()) {
                 // It may be gone by itself.
                 let _ = server.try_query(&format!("KILL CONNECTION {id}"));
             }

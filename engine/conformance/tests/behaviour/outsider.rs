@@ -81,11 +81,9 @@ pub fn wait_for_no_transaction(world: &World) {
 fn transactions(world: &World) -> Vec<String> {
     let server = world.backend.server();
     let status = server.query("SHOW ENGINE INNODB STATUS");
-    let ids = server.query(&format!(
-        "SELECT CONCAT('thread id ', id, ',') FROM information_schema.processlist WHERE db = '{}'",
-        world.database()
-    ));
+    let ids = server.connections_to(world.database());
+    let ids: Vec<String> = ids.iter().map(|id| format!("thread id {id},")).collect();
     let open = status.split("---TRANSACTION ").filter(|text| text.contains(", ACTIVE"));
-    let ours = |text: &&str| ids.lines().any(|id| text.contains(id));
+    let ours = |text: &&str| ids.iter().any(|id| text.contains(id));
     open.filter(ours).map(str::to_owned).collect()
 }

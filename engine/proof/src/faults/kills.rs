@@ -188,11 +188,7 @@ fn overtake(engine: &stockade::Engine, products: &[u64], caller: u64, observed: 
 
 fn disconnect_all(database: Flavour, deployment: &Deployment) {
     let server = database.shared();
-    let list = format!(
-        "SELECT id FROM information_schema.processlist WHERE db = '{}'",
-        deployment.database()
-    );
-    for id in server.query(&list).lines() {
+    for id in server.connections_to(deployment.database()) {
         // The connection may have closed already.
         let _ = server.try_query(&format!("KILL CONNECTION {id}"));
     }
