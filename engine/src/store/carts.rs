@@ -3,6 +3,7 @@
 use super::customers::select_names;
 use super::database::Database;
 use super::error::StoreResult;
+use super::hold_metadata::select_metadata;
 use super::hold_rows::{HoldRows, select_holds};
 use super::order_rows::{order_of_hold, select_orders_of};
 use super::reads::SqlStore;
@@ -20,8 +21,8 @@ impl<D: Database> SqlStore<D> {
         let (Some(ids), _) = self.select_one(sql, hold_ids).await? else { return Ok(None) };
         let mut read = HoldRows::default();
         let mut reads = select_holds(&ids);
-        let listed = list(&ids);
-        reads.push(select_names(format_args!("IN ({listed})")));
+        let these = format!("IN ({})", list(&ids));
+        reads.extend([select_names(&these), select_metadata(&these)]);
         let now = self.select(&reads, &mut read).await?;
         let mut holds: Vec<Hold> = ids.iter().filter_map(|id| read.hold(*id)).collect();
         // Retention deletes a cart with its first hold, and others may be gone before.

@@ -8,18 +8,16 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::ReadSet;
-use super::connection::Connection;
-use super::error::StoreResult;
 use super::hold_batch::HoldBatch;
 use super::hold_rows::{HoldRows, add_batch, add_detached};
 use super::hold_writes::first_id_of;
 use super::order_rows;
 use super::rows;
-use super::statement::{ReadRow, Statement, fetch_all, run};
+use super::statement::Statement;
 use super::statements::{IDS_MAX, Loading, hex, hex_lists, list, lists, or_null, put};
 use super::writes::insert;
 use crate::ledger::{CustomerHold, CustomerOrder, HoldMove};
-use crate::model::{Event, EventKind, HoldId, HoldStatus, OrderId, ProductId, Timestamp};
+use crate::model::{HoldId, HoldStatus, OrderId, ProductId, Timestamp};
 
 /// The expression of the id of the customer with this name; NULL if there is none.
 pub(super) fn of_customer(name: &str) -> String {
@@ -182,32 +180,4 @@ fn select_orders_of(
         }
         Ok(())
     })
-}
-
-/// Names the customers of events; `holds` are theirs, each once.
-pub(super) async fn name_customers(
-    connection: &mut dyn Connection,
-    events: &mut [Event],
-    holds: &[HoldId],
-) -> StoreResult<()> {
-    let mut names = HoldRows::default();
-    let reads: Vec<_> =
-        lists(holds).iter().map(|ids| select_names(format_args!("IN ({ids})"))).collect();
-    run(connection, &reads, &mut names).await?;
-    let is_erasure = |event: &Event| event.kind == EventKind::CustomerErased;
-    let erased = list(events.iter().filter(|event| is_erasure(event)).map(|event| event.quantity));
-    let mut by_id = BTreeMap::new();
-    if !erased.is_empty() {
-        let sql = format!("SELECT id, name FROM stockade_customers WHERE id IN ({erased})");
-        let read: ReadRow<(i64, String)> = |row| Ok((row.int()?, row.key()?));
-        by_id.extend(fetch_all(connection, sql, read).await?);
-    }
-    for event in events {
-        if is_erasure(event) {
-            event.customer = by_id.get(&std::mem::take(&mut event.quantity)).cloned();
-        } else {
-            event.customer = event.hold_id.and_then(|id| names.customer(id));
-        }
-    }
-    Ok(())
 }

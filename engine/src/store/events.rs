@@ -1,20 +1,21 @@
 //! Reads the transactional outbox.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::connection::Connection;
-use super::customers::name_customers;
+use super::customers::select_names;
 use super::database::Database;
 use super::error::StoreResult;
-use super::hold_metadata::{HoldMetadata, select_metadata};
+use super::hold_metadata::select_metadata;
+use super::hold_rows::HoldRows;
 use super::outbox::unpack;
 use super::rows::Cells;
 use super::session::SqlSession;
 use super::statement::{ReadRow, Statement, fetch_all, run};
-use super::statements::{lists, set_sequence};
+use super::statements::{list, lists, set_sequence};
 use super::time::Timekeeper;
-use crate::model::{Event, HoldId, Metadata, OrderId};
+use crate::model::{Event, EventKind, HoldId, Metadata, OrderId};
 
 /// The most rows that one transaction numbers: it bounds the time for which the
 /// sequence is locked.
@@ -36,8 +37,7 @@ pub(super) async fn read_events<D: Database>(
     limit: u32,
 ) -> StoreResult<Vec<Event>> {
     let mut connection = database.pools().reader().await?;
-    let (events, has_unnumbered) = read::<D>(connection.as_mut(), cursor, limit).await?;
-    let mut events = events;
+    let (mut events, has_unnumbered) = read::<D>(connection.as_mut(), cursor, limit).await?;
     if has_unnumbered {
         number_rows(&mut SqlSession::acquire(database, Arc::clone(time)).await?).await?;
         events = read::<D>(connection.as_mut(), cursor, limit).await?.0;
@@ -46,47 +46,76 @@ pub(super) async fn read_events<D: Database>(
     Ok(events)
 }
 
-/// Adds to events what the store knows of their holds and orders now.
+/// What the store knows now of the holds, orders and customers of events.
+#[derive(Default)]
+struct EventContext {
+    holds: HoldRows,
+    /// The shop's numbers and the metadata of those orders that have some.
+    orders: HashMap<OrderId, (Option<String>, Option<Metadata>)>,
+    /// The names that replaced those of erased customers.
+    erased: HashMap<i64, String>,
+}
+
+impl AsMut<HoldRows> for EventContext {
+    fn as_mut(&mut self) -> &mut HoldRows {
+        &mut self.holds
+    }
+}
+
+/// Adds to events what the store knows of their holds, orders and customers now.
 async fn describe(connection: &mut dyn Connection, events: &mut [Event]) -> StoreResult<()> {
-    let mut holds: Vec<HoldId> = events.iter().filter_map(|event| event.hold_id).collect();
-    holds.sort_unstable();
-    holds.dedup();
-    name_customers(connection, events, &holds).await?;
-    let mut of_holds = HoldMetadata::new();
-    run(connection, &select_metadata(&holds), &mut of_holds).await?;
-    let mut orders: Vec<OrderId> = events.iter().filter_map(|event| event.order_id).collect();
-    orders.sort_unstable();
-    orders.dedup();
-    let mut of_orders = HashMap::new();
-    let reads: Vec<_> = lists(&orders).iter().map(select_told).collect();
-    run(connection, &reads, &mut of_orders).await?;
+    let holds: BTreeSet<HoldId> = events.iter().filter_map(|event| event.hold_id).collect();
+    let orders: BTreeSet<OrderId> = events.iter().filter_map(|event| event.order_id).collect();
+    let is_erasure = |event: &Event| event.kind == EventKind::CustomerErased;
+    let erased = list(events.iter().filter(|event| is_erasure(event)).map(|event| event.quantity));
+    let mut reads = Vec::new();
+    for ids in lists(&Vec::from_iter(holds)) {
+        let these = format!("IN ({ids})");
+        reads.extend([select_names(&these), select_metadata(&these)]);
+    }
+    reads.extend(lists(&Vec::from_iter(orders)).iter().map(select_orders));
+    if !erased.is_empty() {
+        reads.push(select_erased(&erased));
+    }
+    let mut context = EventContext::default();
+    run(connection, &reads, &mut context).await?;
     for event in events {
+        if is_erasure(event) {
+            // It has the customer's id for its reader alone.
+            event.customer = context.erased.get(&std::mem::take(&mut event.quantity)).cloned();
+            continue;
+        }
+        event.customer = event.hold_id.and_then(|id| context.holds.customer(id));
         match (event.order_id, event.hold_id) {
             (Some(order), _) => {
-                if let Some((reference, metadata)) = of_orders.get(&order) {
+                if let Some((reference, metadata)) = context.orders.get(&order) {
                     event.reference.clone_from(reference);
                     event.metadata.clone_from(metadata);
                 }
             }
-            (None, Some(hold)) => event.metadata = of_holds.get(&hold).cloned(),
+            (None, Some(hold)) => event.metadata = context.holds.metadata(hold),
             (None, None) => {}
         }
     }
     Ok(())
 }
 
-/// The shop's numbers of orders, and their metadata.
-type OrderNotes = HashMap<OrderId, (Option<String>, Option<Metadata>)>;
-
-/// Reads what those of these orders tell that tell anything.
-fn select_told(ids: &String) -> Statement<OrderNotes> {
+fn select_orders(ids: &String) -> Statement<EventContext> {
     let sql = format!(
         "SELECT id, reference, metadata FROM stockade_orders WHERE id IN ({ids}) \
          AND (reference IS NOT NULL OR metadata IS NOT NULL)"
     );
-    Statement::read(sql, |told: &mut OrderNotes, row| {
+    Statement::read(sql, |context: &mut EventContext, row| {
         let (id, reference, metadata) = (OrderId(row.count()?), row.opt_key()?, row.opt_key()?);
-        told.insert(id, (reference, metadata.as_deref().map(Metadata::stored)));
+        context.orders.insert(id, (reference, metadata.as_deref().map(Metadata::stored)));
+        Ok(())
+    })
+}
+
+fn select_erased(ids: &str) -> Statement<EventContext> {
+    let sql = format!("SELECT id, name FROM stockade_customers WHERE id IN ({ids})");
+    Statement::read(sql, |context: &mut EventContext, row| {
+        context.erased.insert(row.int()?, row.key()?);
         Ok(())
     })
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::customers::select_names;
 use super::database::Database;
 use super::error::StoreResult;
+use super::hold_metadata::select_metadata;
 use super::hold_rows::{HoldRows, add_batch, add_detached, select_holds};
 use super::order_rows::{order_of_hold, select_orders_of};
 use super::reads::SqlStore;
@@ -44,7 +45,8 @@ impl<D: Database> SqlStore<D> {
         let range = format!("BETWEEN {} AND {}", after.saturating_add(1), last.0);
         let columns = rows::DETACHED_HOLD;
         let sql = format!("SELECT {columns} FROM stockade_detached_holds WHERE hold_id {range}");
-        let reads = [Statement::read(sql, add_detached), select_names(&range)];
+        let reads =
+            [Statement::read(sql, add_detached), select_names(&range), select_metadata(&range)];
         self.select(&reads, &mut read).await?;
         let mut holds = read.into_holds();
         for hold in &mut holds {
@@ -61,11 +63,12 @@ impl<D: Database> SqlStore<D> {
     pub(super) async fn read_hold(&self, id: HoldId) -> StoreResult<Option<(Hold, Timestamp)>> {
         let mut read = HoldRows::default();
         let mut reads = select_holds(&[id]);
-        reads.push(select_names(format_args!("= {id}")));
+        let this = format!("= {id}");
+        reads.extend([select_names(&this), select_metadata(&this)]);
         let now = self.select(&reads, &mut read).await?;
         let Some(mut hold) = read.hold(id) else { return Ok(None) };
         // The transaction that converted the hold inserted its order.
-        self.find_orders_of(std::slice::from_mut(&mut hold), &format!("= {id}")).await?;
+        self.find_orders_of(std::slice::from_mut(&mut hold), &this).await?;
         Ok(Some((hold, now)))
     }
 
@@ -98,14 +101,17 @@ impl<D: Database> SqlStore<D> {
         let (ids, _) = self.select_all(sql, |row| row.count().map(HoldId)).await?;
         let Some(last) = ids.last().copied() else { return Ok(Listed::default()) };
         let mut read = HoldRows::default();
-        let now = self.select(&select_holds(&ids), &mut read).await?;
+        let these = format!("IN ({})", list(&ids));
+        let mut reads = select_holds(&ids);
+        reads.push(select_metadata(&these));
+        let now = self.select(&reads, &mut read).await?;
         let mut holds: Vec<Hold> = ids.iter().filter_map(|id| read.hold(*id)).collect();
         for hold in &mut holds {
             hold.customer = Some(customer.to_owned());
             hold.end_if_due(now);
         }
         holds.retain(|hold| query.matches(hold.product_id, hold.status, hold.created_at));
-        self.find_orders_of(&mut holds, &format!("IN ({})", list(&ids))).await?;
+        self.find_orders_of(&mut holds, &these).await?;
         let next = (ids.len() == wanted).then_some(last.0);
         Ok(Listed { items: holds, next })
     }

@@ -1,14 +1,12 @@
 //! The metadata of holds: rows of those few that have some.
 
-use std::collections::HashMap;
+use std::fmt::Display;
 
+use super::hold_rows::HoldRows;
 use super::statement::Statement;
 use super::statements::{IDS_MAX, hex, list, put};
 use super::writes::insert;
 use crate::model::{HoldId, Metadata};
-
-/// The metadata of some holds.
-pub(super) type HoldMetadata = HashMap<HoldId, Metadata>;
 
 /// The statements that write the metadata of new holds.
 pub(super) fn insert_metadata<T>(new: &[(HoldId, Metadata)]) -> Vec<Statement<T>> {
@@ -20,9 +18,13 @@ pub(super) fn insert_metadata<T>(new: &[(HoldId, Metadata)]) -> Vec<Statement<T>
     all
 }
 
-/// The statements that read the metadata of holds.
-pub(super) fn select_metadata(ids: &[HoldId]) -> Vec<Statement<HoldMetadata>> {
-    ids.chunks(IDS_MAX).map(select).collect()
+/// Reads the metadata of the holds whose ids meet a condition.
+pub(super) fn select_metadata<T: AsMut<HoldRows>>(which: impl Display) -> Statement<T> {
+    let sql = format!("SELECT hold_id, metadata FROM stockade_hold_metadata WHERE hold_id {which}");
+    Statement::read(sql, |into: &mut T, row| {
+        into.as_mut().add_metadata(HoldId(row.count()?), Metadata::stored(&row.key()?));
+        Ok(())
+    })
 }
 
 /// The statements that delete the metadata of holds.
@@ -30,15 +32,5 @@ pub(super) fn delete_metadata<T>(ids: &[u64]) -> impl Iterator<Item = Statement<
     ids.chunks(IDS_MAX).map(|some| {
         let ids = list(some);
         Statement::new(format!("DELETE FROM stockade_hold_metadata WHERE hold_id IN ({ids})"))
-    })
-}
-
-fn select(ids: &[HoldId]) -> Statement<HoldMetadata> {
-    let ids = list(ids);
-    let sql =
-        format!("SELECT hold_id, metadata FROM stockade_hold_metadata WHERE hold_id IN ({ids})");
-    Statement::read(sql, |found: &mut HoldMetadata, row| {
-        found.insert(HoldId(row.count()?), Metadata::stored(&row.key()?));
-        Ok(())
     })
 }

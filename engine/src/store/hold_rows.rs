@@ -10,7 +10,7 @@ use super::hold_batch::{DETACHED, HoldBatch};
 use super::rows;
 use super::statement::Statement;
 use super::statements::{IDS_MAX, list, put};
-use crate::model::{CartId, Hold, HoldId, ProductId, Token, TokenSeed};
+use crate::model::{CartId, Hold, HoldId, Metadata, ProductId, Token, TokenSeed};
 
 /// The most ids between two that one range reads. It reads the rows between them,
 /// which costs less than another seek while they are few.
@@ -24,6 +24,7 @@ pub(super) struct HoldRows {
     batches: BTreeMap<u64, HoldBatch>,
     detached: BTreeMap<HoldId, (Hold, TokenSeed)>,
     customers: BTreeMap<HoldId, String>,
+    metadata: BTreeMap<HoldId, Metadata>,
 }
 
 impl AsMut<Self> for HoldRows {
@@ -46,6 +47,10 @@ impl HoldRows {
         self.customers.insert(id, name);
     }
 
+    pub fn add_metadata(&mut self, id: HoldId, metadata: Metadata) {
+        self.metadata.insert(id, metadata);
+    }
+
     /// Returns the row that has a hold, and its position there.
     pub fn batch_of(&self, id: HoldId) -> Option<(&HoldBatch, usize)> {
         let (_, batch) = self.batches.range(..=id.0).next_back()?;
@@ -62,17 +67,23 @@ impl HoldRows {
         if let Some(hold) = self.detached(id) {
             // Its batch alone knows its cart.
             let cart_id = self.batch_of(id).and_then(|(batch, at)| batch.cart_id(at));
-            return Some(Hold { cart_id, customer: self.customer(id), ..hold.clone() });
+            let (customer, metadata) = (self.customer(id), self.metadata(id));
+            return Some(Hold { cart_id, customer, metadata, ..hold.clone() });
         }
         let (batch, at) = self.batch_of(id)?;
         // Without its own row the status and end of a detached hold are unknown.
         let hold = batch.hold(at).filter(|_| batch.status(at) != Some(DETACHED))?;
-        Some(Hold { customer: self.customer(id), ..hold })
+        Some(Hold { customer: self.customer(id), metadata: self.metadata(id), ..hold })
     }
 
     /// Returns the name of a hold's customer.
     pub fn customer(&self, id: HoldId) -> Option<String> {
         self.customers.get(&id).cloned()
+    }
+
+    /// Returns a hold's metadata.
+    pub fn metadata(&self, id: HoldId) -> Option<Metadata> {
+        self.metadata.get(&id).cloned()
     }
 
     /// Returns the cart of a hold with the cart's token, whose seed is that of all
@@ -100,15 +111,18 @@ impl HoldRows {
 
     /// Unpacks all holds, by ascending id.
     pub fn into_holds(self) -> Vec<Hold> {
-        let Self { batches, mut detached, mut customers } = self;
+        let Self { batches, mut detached, mut customers, mut metadata } = self;
         let packed = batches.values().flat_map(HoldBatch::holds);
         let hold = |(status, hold): (u8, Hold)| match detached.remove(&hold.id) {
             Some((detached, _)) => Some(Hold { cart_id: hold.cart_id, ..detached }),
             // Without its own row the status and end of a detached hold are unknown.
             None => (status != DETACHED).then_some(hold),
         };
-        let with_customer = |hold: Hold| Hold { customer: customers.remove(&hold.id), ..hold };
-        packed.filter_map(hold).map(with_customer).collect()
+        let named = |hold: Hold| {
+            let (customer, metadata) = (customers.remove(&hold.id), metadata.remove(&hold.id));
+            Hold { customer, metadata, ..hold }
+        };
+        packed.filter_map(hold).map(named).collect()
     }
 }
 

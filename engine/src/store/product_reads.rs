@@ -4,14 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::database::Database;
 use super::error::StoreResult;
-use super::hold_metadata::{HoldMetadata, select_metadata};
 use super::reads::SqlStore;
 use super::rows;
 use super::statement::ReadRow;
 use super::statements::{hex_list, list, put};
 use crate::cache::CachedProduct;
 use crate::ledger::ProductRow;
-use crate::model::{Event, EventKind, Hold, HoldId, Order, ProductId, Timestamp};
+use crate::model::{Event, EventKind, Hold, Order, ProductId, Timestamp};
 
 impl<D: Database> SqlStore<D> {
     /// Reads the products that meet a condition, and the store's time.
@@ -109,15 +108,11 @@ impl<D: Database> SqlStore<D> {
         Ok(self.select_all(sql, read).await?.0.into_iter().collect())
     }
 
-    /// Sets the SKUs and the metadata of holds.
+    /// Sets the SKUs of holds.
     pub(super) async fn name_holds(&self, holds: &mut [Hold]) -> StoreResult<()> {
         let skus = self.skus(holds.iter().map(|hold| hold.product_id)).await?;
-        let ids: Vec<HoldId> = holds.iter().map(|hold| hold.id).collect();
-        let mut metadata = HoldMetadata::new();
-        self.select(&select_metadata(&ids), &mut metadata).await?;
         for hold in holds {
             hold.sku = skus.get(&hold.product_id).cloned();
-            hold.metadata = metadata.remove(&hold.id);
         }
         Ok(())
     }
