@@ -77,21 +77,21 @@ impl Speculation {
         &self,
         policy: &Policy,
         products: &[ProductId],
-        commands: impl IntoIterator<Item = C>,
+        commands: &'a [C],
         fences: &BTreeMap<ProductId, u64>,
         now: Timestamp,
     ) -> Option<SpeculativeDecision>
     where
-        C: Into<Attributed<'a>>,
+        &'a C: Into<Attributed<'a>>,
     {
-        let commands: Vec<Attributed<'_>> = commands.into_iter().map(Into::into).collect();
-        let can_speculate = |it: &Attributed<'_>| {
+        let commands = commands.iter().map(Into::into);
+        let can_speculate = |it: Attributed<'_>| {
             is_fresh_hold(it.command) && !policy.needs_customer_holds(it.command)
         };
-        if products.len() > PRODUCTS_MAX || !commands.iter().all(can_speculate) {
+        if products.len() > PRODUCTS_MAX || !commands.clone().all(can_speculate) {
             return None;
         }
-        let wanted = commands.iter().flat_map(|it| it.command.new_holds());
+        let wanted = commands.clone().flat_map(|it| it.command.new_holds());
         let wanted = wanted.map(|hold| u64::from(hold.quantity)).sum();
         let rows =
             Rows { products: self.valid_rows(products, fences, wanted, now)?, ..Rows::default() };

@@ -271,8 +271,7 @@ async fn run_once(
         && let Some(now) = services.store.speculative_now()
     {
         let products = &plan.read_set.products;
-        let commands = commands.iter().copied();
-        speculative = speculation.decide(&services.policy, products, commands, fences, now);
+        speculative = speculation.decide(&services.policy, products, &commands, fences, now);
     }
     let (read_set, commands) = (&plan.read_set, commands.as_slice());
     let input = Attempt { read_set, commands, batch_id, fences, speculation };
