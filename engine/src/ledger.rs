@@ -5,6 +5,7 @@
 //! commands and the time go in, answers and changes come out. The changes are
 //! written in one transaction or not at all.
 
+mod answers;
 mod batch_state;
 mod carts;
 mod commands;
@@ -22,10 +23,10 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answers::{Answer, CommandResult, Decision, Refusal};
 pub(crate) use batch_state::is_paid_by;
 pub(crate) use commands::{
-    Answer, Attributed, Command, CommandResult, Decision, IdempotencyKey, NewHold, NewStock,
-    OrderTerms, PaymentTerms, Refund, Refusal,
+    Attributed, Command, IdempotencyKey, NewHold, NewStock, OrderTerms, PaymentTerms, Refund,
 };
 pub(crate) use payments::{awaited_by_payment, awaited_by_reference, is_awaited_by_name};
 pub(crate) use policy::Policy;

@@ -1,8 +1,9 @@
 //! Dispatches a command to its rule, after the checks that all rules share: the
 //! hold token and the idempotency key.
 
+use super::answers::{Erasable, OfCustomer};
 use super::batch_state::BatchState;
-use super::commands::{Attributed, Erasable, OfCustomer};
+use super::commands::Attributed;
 use super::holds::HoldTerms;
 use super::{Answer, Command, Decision, IdempotencyKey, KeyRow, OrderTerms, Refusal};
 
@@ -46,23 +47,13 @@ impl BatchState<'_> {
             Command::Hold { hold, ttl, customer, metadata, key } => {
                 self.with_idempotency_key(key.as_ref(), |batch| {
                     batch.check_lines(std::slice::from_ref(hold), customer.as_ref())?;
-                    let terms = HoldTerms {
-                        ttl: *ttl,
-                        customer: customer.as_ref(),
-                        metadata: metadata.as_ref(),
-                        cart_id: None,
-                    };
+                    let terms = HoldTerms::new(*ttl, customer.as_ref(), metadata.as_ref());
                     Ok(Answer::Hold(batch.create_hold(hold, terms)))
                 })
             }
             Command::Cart { lines, token, ttl, customer, metadata, key } => self
                 .with_idempotency_key(key.as_ref(), |batch| {
-                    let terms = HoldTerms {
-                        ttl: *ttl,
-                        customer: customer.as_ref(),
-                        metadata: metadata.as_ref(),
-                        cart_id: None,
-                    };
+                    let terms = HoldTerms::new(*ttl, customer.as_ref(), metadata.as_ref());
                     batch.create_cart(lines, *token, terms)
                 }),
             Command::Release { hold_id, .. } => decision(self.release(*hold_id)),

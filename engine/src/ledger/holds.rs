@@ -19,6 +19,17 @@ pub(super) struct HoldTerms<'a> {
     pub cart_id: Option<CartId>,
 }
 
+impl<'a> HoldTerms<'a> {
+    /// The terms of a hold that is in no cart, until one creates it.
+    pub fn new(
+        ttl: Duration,
+        customer: Option<&'a Arc<str>>,
+        metadata: Option<&'a Metadata>,
+    ) -> Self {
+        Self { ttl, customer, metadata, cart_id: None }
+    }
+}
+
 impl BatchState<'_> {
     /// Refuses holds that cannot be created together.
     pub(super) fn check_lines(

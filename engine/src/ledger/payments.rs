@@ -305,8 +305,8 @@ fn awaited_by(terms: &PaymentTerms) -> OrderId {
 
 fn awaited(kind: &str, name: &str) -> OrderId {
     let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(name).finalize();
-    let first = digest.iter().take(8).fold(0_u64, |id, byte| id << 8 | u64::from(*byte));
-    OrderId(AWAITED_MIN | first >> 2)
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    OrderId(AWAITED_MIN | u64::from_be_bytes(first) >> 2)
 }
 
 /// Whether this is the order's money: an event that does not say how much is believed.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::carts::cart_token_of;
-use crate::ledger::commands::OfCustomer;
+use crate::ledger::answers::OfCustomer;
 use crate::ledger::{
     Answer, Command, CommandResult, KeyRow, NewHold, OrderTerms, PaymentRow, Policy, Refusal,
 };
