@@ -42,15 +42,15 @@ pub(super) fn create_hold(
     let key = request.key.as_deref();
     // A request that takes what is left is another one under the same key. So is one by
     // SKU, whose text has a NUL, which no customer has.
-    let told = told(customer, request.metadata.as_ref());
+    let printed = fingerprinted(customer, request.metadata.as_ref());
     let key = match product {
         ProductRef::Id(_) => {
             let what = if at_most { "at_most_hold" } else { "hold" };
-            keyed(what, key, retry, &parts, told.as_deref())?
+            keyed(what, key, retry, &parts, printed.as_deref())?
         }
         ProductRef::Sku(sku) => {
             let what = if at_most { "at_most_sku_hold" } else { "sku_hold" };
-            let text = format!("{sku}\0{}", told.unwrap_or_default());
+            let text = format!("{sku}\0{}", printed.unwrap_or_default());
             keyed(what, key, retry, &parts, Some(&text))?
         }
     };
@@ -108,10 +108,10 @@ pub(super) fn create_holds(
         }
     }
     let key = request.key.as_deref();
-    let told = told(customer, request.metadata.as_ref());
+    let printed = fingerprinted(customer, request.metadata.as_ref());
     let key = if has_sku {
         // What the request says, not which products it is about now.
-        text.push_str(told.as_deref().unwrap_or_default());
+        text.push_str(printed.as_deref().unwrap_or_default());
         keyed(
             if takes_less { "at_most_sku_cart" } else { "sku_cart" },
             key,
@@ -121,7 +121,7 @@ pub(super) fn create_holds(
         )?
     } else {
         let what = if takes_less { "at_most_cart" } else { "cart" };
-        keyed(what, key, retry, &parts, told.as_deref())?
+        keyed(what, key, retry, &parts, printed.as_deref())?
     };
     let lines = cart_lines(config, sums, skus)?;
     let customer = customer.map(Arc::from);
@@ -312,7 +312,10 @@ pub(super) fn customer(customer: Option<&str>) -> Result<Option<&str>> {
 
 /// What a fingerprint keeps of the customer and the metadata; a customer's name has no
 /// NUL.
-fn told<'a>(customer: Option<&'a str>, metadata: Option<&Metadata>) -> Option<Cow<'a, str>> {
+fn fingerprinted<'a>(
+    customer: Option<&'a str>,
+    metadata: Option<&Metadata>,
+) -> Option<Cow<'a, str>> {
     match metadata {
         None => customer.map(Cow::Borrowed),
         Some(metadata) => {
