@@ -170,10 +170,11 @@ impl App {
                        idempotency_key";
             return Err(Rejection::invalid(why));
         }
+        let engine = self.engine_of(&admitted.caller)?;
         let arriving = self.arriving()?;
         let (app, request_id) = (Arc::clone(self), request_id.clone());
         let mut batch =
-            HoldBatch::new(app, body, self.request_timeout, request_id, admitted, arriving);
+            HoldBatch::new(app, engine, body, self.request_timeout, request_id, admitted, arriving);
         if head.headers.contains_key(EXPECT) {
             batch.receive_first().await;
         }
@@ -184,14 +185,10 @@ impl App {
     /// time of one request.
     pub async fn create_hold_batch(
         &self,
+        engine: &AsyncEngine,
         requests: Vec<HoldRequest>,
-        caller: &Caller,
     ) -> Vec<Result<Replayable<Hold>, Rejection>> {
         let lines = requests.len();
-        let engine = match self.engine_of(caller) {
-            Ok(engine) => engine,
-            Err(_) => return (0..lines).map(|_| Err(too_many_in_flight())).collect(),
-        };
         let _permit = match self.permit_for(Endpoint::CreateHoldBatch) {
             Ok(permit) => permit,
             Err(_) => return (0..lines).map(|_| Err(too_many_in_flight())).collect(),

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, Stream, stream};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, Incoming};
 use serde::{Deserialize, Serialize};
-use stockade::{HoldRequest, Metadata, ProductId};
+use stockade::{AsyncEngine, HoldRequest, Metadata, ProductId};
 use tokio::time::timeout;
 
 use super::shop::HoldView;
@@ -65,6 +65,8 @@ struct HoldLine<'a> {
 /// A stream of answers, which owns the request's body.
 pub struct HoldBatch {
     app: Arc<App>,
+    /// The engine, acting as the caller.
+    engine: AsyncEngine,
     body: Incoming,
     /// The bytes of lines that are not answered yet.
     received: BytesMut,
@@ -86,6 +88,7 @@ impl HoldBatch {
     /// Creates the stream of a request.
     pub fn new(
         app: Arc<App>,
+        engine: AsyncEngine,
         body: Incoming,
         idle_timeout: Duration,
         request_id: RequestId,
@@ -96,6 +99,7 @@ impl HoldBatch {
         let (is_ended, is_skipping) = (false, false);
         Self {
             app,
+            engine,
             body,
             received,
             is_ended,
@@ -209,8 +213,7 @@ impl HoldBatch {
             .into_iter()
             .map(|line| line.map(|request| requests.push(request)).err())
             .collect();
-        let mut results =
-            self.app.create_hold_batch(requests, &self.admitted.caller).await.into_iter();
+        let mut results = self.app.create_hold_batch(&self.engine, requests).await.into_iter();
         let mut answers = Vec::with_capacity(places.len() * 256);
         for rejected in places {
             let result = match rejected {
