@@ -93,8 +93,8 @@ static int named(void)
     return 0;
 }
 
-/* Handles are freed in any order. The one that opened the engine closes it with
- * itself; another one only if it is told to. */
+/* Handles are freed in any order. Freeing the handle that opened the engine closes
+ * it; an acting handle closes it by stockade_engine_close alone. */
 static int owners(void)
 {
     stockade_engine *engine = NULL, *clerk = NULL, *till = NULL;
@@ -119,7 +119,7 @@ static int owners(void)
     return 0;
 }
 
-/* A shared engine outlives its handles, whatever they are told. */
+/* A shared engine stays open: neither close nor free of a handle closes it. */
 static int shared(void)
 {
     stockade_options *options = NULL;
