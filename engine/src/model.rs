@@ -118,8 +118,10 @@ pub struct Hold {
     /// When it was created.
     pub created_at: Timestamp,
     /// A secret that authorizes the use of the hold. Requests may show it, and must
-    /// under the `require_hold_token` setting.
-    pub token: Token,
+    /// under the `require_hold_token` setting. Only the answer that makes the hold has
+    /// it; what reads or changes a hold later returns `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
     /// The order that a converted hold became; set only when the hold was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,

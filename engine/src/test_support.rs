@@ -93,7 +93,7 @@ pub(crate) fn order_of(id: OrderId, lines: &[(HoldId, ProductId, u32)]) -> Order
         id,
         lines: OrderLines::new(first, lines.collect()),
         status: OrderStatus::PendingPayment,
-        payment_token: PaymentToken { order_id: id, secret: Token(2) },
+        payment_token: None,
         payment_disposition: PaymentDisposition::None,
         amount: Money::from_row(i64::from(units) * 100, currency),
         currency,
@@ -108,6 +108,7 @@ pub(crate) fn order_of(id: OrderId, lines: &[(HoldId, ProductId, u32)]) -> Order
     };
     OrderRow {
         order,
+        secret: Token(2),
         version: 1,
         is_closed: false,
         has_failed_attempt: false,

@@ -24,7 +24,8 @@ pub struct stockade_cart {
     /// The cart's id: the smallest id of its holds.
     pub id: u64,
     /// An unguessable token that authorizes using the cart and each of its
-    /// holds, NUL-terminated.
+    /// holds, NUL-terminated. Only the call that makes the cart shows it:
+    /// elsewhere it is empty.
     pub token: [c_char; 40],
 }
 versioned_struct!(stockade_cart, first 56, now 56);
@@ -94,7 +95,7 @@ pub unsafe extern "C" fn stockade_holds_cart(
     unsafe {
         boundary::call(error, || {
             let Cart { id, token, .. } = &handle::borrow(holds, "the list")?.cart;
-            let (id, token) = (id.0, text::inline(&token.to_string()));
+            let (id, token) = (id.0, text::secret(*token));
             versioned_struct::write(cart, stockade_cart { struct_size: 0, reserved: 0, id, token })
         })
     }

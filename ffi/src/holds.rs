@@ -66,7 +66,8 @@ pub struct stockade_hold {
     pub expires_at_us: i64,
     /// When it was created, in microseconds since 1970 in UTC.
     pub created_at_us: i64,
-    /// An unguessable token that authorizes using the hold, NUL-terminated.
+    /// An unguessable token that authorizes using the hold, NUL-terminated. Only the
+    /// call that makes the hold shows it: elsewhere it is empty.
     pub token: [c_char; 40],
     /// The order that a converted hold became, if the hold was read; else 0.
     pub order_id: u64,
@@ -94,7 +95,7 @@ impl From<&Hold> for stockade_hold {
             product_id: hold.product_id.0,
             expires_at_us: hold.expires_at.micros(),
             created_at_us: hold.created_at.micros(),
-            token: text::inline(&hold.token.to_string()),
+            token: text::secret(hold.token),
             order_id: hold.order_id.map_or(0, |id| id.0),
             cart_id: hold.cart_id.map_or(0, |id| id.0),
             sku: text::inline(hold.sku.as_deref().unwrap_or_default()),

@@ -3,9 +3,7 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use stockade::{
-    Hold, HoldId, HoldPage, HoldQuery, Order, OrderId, OrderPage, OrderQuery, Timestamp,
-};
+use stockade::{HoldId, HoldPage, HoldQuery, OrderId, OrderPage, OrderQuery, Timestamp};
 
 use crate::boundary;
 use crate::code::stockade_code;
@@ -105,16 +103,6 @@ fn time(micros: i64) -> Option<Timestamp> {
     (micros != 0).then_some(Timestamp::from_micros(micros))
 }
 
-/// Returns a hold of a list, which shows no token.
-fn listed_hold(hold: &Hold) -> stockade_hold {
-    stockade_hold { token: [0; 40], ..hold.into() }
-}
-
-/// Returns an order of a list, which shows no token.
-fn listed_order(order: &Order) -> stockade_order {
-    stockade_order { payment_token: [0; 64], ..order.into() }
-}
-
 /// Reads a page of holds as they stand now, by ascending id. A page may have fewer
 /// than the limit, or none, and not be the last: stockade_hold_page_next says so.
 ///
@@ -152,7 +140,7 @@ pub unsafe extern "C" fn stockade_hold_page_count(page: *const stockade_hold_pag
     unsafe { page.as_ref() }.map_or(0, |page| page.page.items.len())
 }
 
-/// Reads a hold of the page, counted from 0. Its token is empty: lists show none.
+/// Reads a hold of the page, counted from 0.
 ///
 /// Errors: invalid_argument if the index is out of range.
 #[unsafe(no_mangle)]
@@ -167,7 +155,7 @@ pub unsafe extern "C" fn stockade_hold_page_get(
         boundary::call(error, || {
             let items = &handle::borrow(page, "the page")?.page.items;
             let found = items.get(index).ok_or_else(|| out_of_range(index, items.len()))?;
-            versioned_struct::write(hold, listed_hold(found))
+            versioned_struct::write(hold, found.into())
         })
     }
 }
@@ -228,8 +216,8 @@ pub unsafe extern "C" fn stockade_order_page_count(page: *const stockade_order_p
     unsafe { page.as_ref() }.map_or(0, |page| page.page.items.len())
 }
 
-/// Reads an order of the page, counted from 0. Its payment token is empty: lists
-/// show none. `lines` may be NULL; it gets the order's lines, which the caller frees.
+/// Reads an order of the page, counted from 0. `lines` may be NULL; it gets the
+/// order's lines, which the caller frees.
 ///
 /// Errors: invalid_argument if the index is out of range.
 #[unsafe(no_mangle)]
@@ -247,7 +235,7 @@ pub unsafe extern "C" fn stockade_order_page_get(
             handle::write_optional(lines, ptr::null_mut());
             let items = &handle::borrow(page, "the page")?.page.items;
             let found = items.get(index).ok_or_else(|| out_of_range(index, items.len()))?;
-            versioned_struct::write(order, listed_order(found))?;
+            versioned_struct::write(order, found.into())?;
             if lines.is_null() {
                 return Ok(());
             }

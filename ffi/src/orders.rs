@@ -116,7 +116,8 @@ pub struct stockade_order {
     /// When it last changed, in microseconds since 1970 in UTC.
     pub updated_at_us: i64,
     /// The token by which the payment provider names this order,
-    /// NUL-terminated.
+    /// NUL-terminated. Only the call that makes the order shows it: elsewhere
+    /// it is empty.
     pub payment_token: [c_char; 64],
     /// The amount to pay in minor units of the currency, frozen when the order
     /// was created.
@@ -166,7 +167,7 @@ impl From<&Order> for stockade_order {
             product_id: only.map_or(0, |line| line.product_id.0),
             created_at_us: order.created_at.micros(),
             updated_at_us: order.updated_at.micros(),
-            payment_token: text::inline(&order.payment_token.to_string()),
+            payment_token: text::secret(order.payment_token),
             amount_minor: minor(order, order.amount),
             refunded_minor: minor(order, order.refunded_amount),
             pay_until_us: order.pay_until.map_or(0, |at| at.micros()),

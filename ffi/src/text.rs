@@ -55,13 +55,19 @@ pub(crate) unsafe fn parsed<T: FromStr<Err = InvalidArgument>>(
     given.parse().map(Some).map_err(wrong)
 }
 
-/// Reads an optional hold token.
+/// Returns a token NUL-terminated in place; empty where an answer shows none.
+pub(crate) fn secret<const N: usize>(token: Option<impl ToString>) -> [c_char; N] {
+    inline(&token.map(|token| token.to_string()).unwrap_or_default())
+}
+
+/// Reads an optional hold token; none, too, for the empty one of a hold that was read.
 ///
 /// # Safety
 /// As [`required`].
 pub(crate) unsafe fn token(text: *const c_char) -> Result<Option<Token>, FfiError> {
     // SAFETY: guaranteed by the caller.
     let given = unsafe { optional(text, "token") }?;
+    let given = given.filter(|token| !token.is_empty());
     Ok(given.map(str::parse).transpose().map_err(stockade::Error::from)?)
 }
 

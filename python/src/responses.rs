@@ -102,11 +102,7 @@ answers! {
     };
     Hold => |hold, py, engine, imports| to_hold(py, imports, engine, &hold, false);
     HoldPage => |page, py, engine, imports| {
-        let listed = |hold: &Hold| {
-            let made = hold_of(py, imports, hold, String::new(), false)?;
-            bind(py, imports, &made, engine)?;
-            Ok(made)
-        };
+        let listed = |hold: &Hold| to_hold(py, imports, engine, hold, false);
         let items: PyResult<Vec<_>> = page.items.iter().map(listed).collect();
         let items = PyTuple::new(py, items?)?;
         imports.hold_page.bind(py).call1((items, page.next.map(|id| id.0)))
@@ -123,7 +119,7 @@ answers! {
         to_order(py, imports, &answer.value, answer.replayed)
     };
     OrderPage => |page, py, _engine, imports| {
-        let listed = |order: &Order| order_of(py, imports, order, String::new(), false);
+        let listed = |order: &Order| to_order(py, imports, order, false);
         let items: PyResult<Vec<_>> = page.items.iter().map(listed).collect();
         let items = PyTuple::new(py, items?)?;
         imports.order_page.bind(py).call1((items, page.next.map(|id| id.0)))
@@ -239,33 +235,28 @@ fn to_hold<'py>(
     hold: &Hold,
     replayed: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let made = hold_of(py, imports, hold, hold.token.to_string(), replayed)?;
-    bind(py, imports, &made, engine)?;
-    Ok(made)
-}
-
-fn hold_of<'py>(
-    py: Python<'py>,
-    imports: &Imports,
-    hold: &Hold,
-    token: String,
-    replayed: bool,
-) -> PyResult<Bound<'py, PyAny>> {
-    imports.hold.bind(py).call1(arguments!(py:
+    let made = imports.hold.bind(py).call1(arguments!(py:
         hold.id.0,
         hold.product_id.0,
         hold.quantity,
         member(py, &imports.hold_statuses, hold.status.as_str())?,
         hold.expires_at.to_datetime(),
         hold.created_at.to_datetime(),
-        token,
+        secret(hold.token),
         replayed,
         hold.order_id.map(|id| id.0),
         hold.cart_id.map(|id| id.0),
         hold.sku.as_deref(),
         hold.customer.as_deref(),
         metadata(py, imports, hold.metadata.as_ref())?,
-    ))
+    ))?;
+    bind(py, imports, &made, engine)?;
+    Ok(made)
+}
+
+/// A token, or an empty text where an answer shows none.
+fn secret(token: Option<impl ToString>) -> String {
+    token.map(|token| token.to_string()).unwrap_or_default()
 }
 
 fn to_cart<'py>(
@@ -277,7 +268,7 @@ fn to_cart<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let holds: PyResult<Vec<_>> =
         cart.holds.iter().map(|hold| to_hold(py, imports, engine, hold, replayed)).collect();
-    let (holds, token) = (PyTuple::new(py, holds?)?, cart.token.to_string());
+    let (holds, token) = (PyTuple::new(py, holds?)?, secret(cart.token));
     let made = imports.cart.bind(py).call1((cart.id.0, token, holds, replayed))?;
     bind(py, imports, &made, engine)?;
     Ok(made)
@@ -301,16 +292,6 @@ fn to_order<'py>(
     order: &Order,
     replayed: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    order_of(py, imports, order, order.payment_token.to_string(), replayed)
-}
-
-fn order_of<'py>(
-    py: Python<'py>,
-    imports: &Imports,
-    order: &Order,
-    payment_token: String,
-    replayed: bool,
-) -> PyResult<Bound<'py, PyAny>> {
     let money = |amount: Money| price(py, imports, amount, order.currency);
     let lines: PyResult<Vec<_>> = order
         .lines
@@ -332,7 +313,7 @@ fn order_of<'py>(
         order.id.0,
         PyTuple::new(py, lines?)?,
         member(py, &imports.order_statuses, order.status.as_str())?,
-        payment_token,
+        secret(order.payment_token),
         member(py, &imports.dispositions, order.payment_disposition.as_str())?,
         money(order.amount)?,
         order.currency.code(),

@@ -21,7 +21,7 @@ impl BatchState<'_> {
         let terms = HoldTerms { cart_id: Some(id), ..terms };
         let create = |line| self.create_hold(line, terms);
         let holds = lines.iter().map(create).collect();
-        Ok(Answer::Cart(Cart { id, token, holds }))
+        Ok(Answer::Cart(Cart { id, token: Some(token), holds }))
     }
 
     /// Returns whether a token is that of the hold's cart.
@@ -102,14 +102,17 @@ impl BatchState<'_> {
 
     /// Returns a cart as it is now: its holds by ascending product.
     fn cart(&self, id: CartId, holds: &[HoldId]) -> Result<Answer, Decision> {
-        let token = *self.rows.cart_tokens.get(&id).ok_or(Refusal::NoCart(id))?;
+        if !self.rows.cart_tokens.contains_key(&id) {
+            return Err(Refusal::NoCart(id).into());
+        }
         let mut found: Vec<Hold> =
             holds.iter().filter_map(|id| self.rows.holds.get(id).cloned()).collect();
         for hold in &mut found {
             hold.order_id = self.rows.order_by_hold.get(&hold.id).copied();
             hold.sku = self.sku_of(hold.product_id);
+            hold.token = None;
         }
         found.sort_unstable_by_key(|hold| hold.product_id);
-        Ok(Answer::Cart(Cart { id, token, holds: found }))
+        Ok(Answer::Cart(Cart { id, token: None, holds: found }))
     }
 }

@@ -51,7 +51,7 @@ impl NewHold {
             status: HoldStatus::Active,
             expires_at: now.after(ttl),
             created_at: now,
-            token: self.token,
+            token: Some(self.token),
             order_id: None,
             cart_id: None,
             customer: None,
@@ -110,6 +110,8 @@ pub(crate) struct Refund {
     /// Settles money that must be refunded, and nothing else.
     pub owed: bool,
     pub reason: Option<String>,
+    /// The secret of the order's payment token, if the caller shows it.
+    pub secret: Option<Token>,
 }
 
 /// A validated request, complete with all that its decision needs.

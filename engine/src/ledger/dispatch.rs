@@ -108,18 +108,25 @@ impl BatchState<'_> {
         }
     }
 
-    /// Refuses a request without the right token of its hold or cart. A cart's token
-    /// opens each of its holds. A token is checked whenever one is given. The check precedes the idempotency key, so that a
-    /// caller without the token gets no replay of an order's payment token, and
-    /// does not use up a key.
+    /// Refuses a request without the right token of its hold, cart or order. A cart's token
+    /// opens each of its holds. A token is checked whenever one is given. The check
+    /// precedes the idempotency key, so that a caller without the token gets no replay
+    /// of an order's payment token, and does not use up a key.
     fn check_token(&self, command: &Command) -> Result<(), Refusal> {
         if let Some((cart_id, _, given)) = command.used_cart() {
             return self.check_cart_token(cart_id, given);
         }
+        if let Command::Refund { order_id, refund, .. } = command
+            && let (Some(given), Some(row)) = (refund.secret, self.rows.orders.get(order_id))
+            && !row.secret.is(given)
+        {
+            return Err(Refusal::WrongPaymentToken(*order_id));
+        }
         for (id, given) in command.used_holds() {
             let Some(hold) = self.rows.holds.get(&id) else { continue };
+            let is_right = |given| hold.token.is_some_and(|token| token.is(given));
             match given {
-                Some(given) if !hold.token.is(given) && !self.is_cart_token(hold, given) => {
+                Some(given) if !is_right(given) && !self.is_cart_token(hold, given) => {
                     return Err(Refusal::WrongHoldToken(id));
                 }
                 None if self.policy.require_hold_token => return Err(Refusal::NoHoldToken(id)),

@@ -205,9 +205,11 @@ impl BatchState<'_> {
         Ok(self.answer_hold(self.rows.hold(hold_id)?.clone()))
     }
 
-    /// Answers with a hold, with the SKU of its product.
-    pub(super) fn answer_hold(&self, mut hold: Hold) -> Answer {
-        hold.sku = self.sku_of(hold.product_id);
+    /// Answers with a hold that was made before: with the SKU of its product, and without
+    /// its token.
+    pub(super) fn answer_hold(&self, hold: Hold) -> Answer {
+        let sku = self.sku_of(hold.product_id);
+        let hold = Hold { sku, token: None, ..hold };
         Answer::Hold(hold)
     }
 

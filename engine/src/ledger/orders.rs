@@ -43,7 +43,9 @@ impl BatchState<'_> {
         self.index_customer(&row.order);
         self.rows.orders.insert(order_id, row);
         self.apply_early_payments(order_id);
-        self.answer_order(order_id)
+        let mut made = self.order_answer(order_id)?;
+        made.payment_token = Some(PaymentToken { order_id, secret });
+        Ok(Answer::Order(Box::new(made)))
     }
 
     /// Returns the holds if all are active and of the products that the caller expects.
@@ -126,7 +128,7 @@ impl BatchState<'_> {
             id,
             lines: OrderLines::new(first, lines.collect()),
             status: OrderStatus::PendingPayment,
-            payment_token: PaymentToken { order_id: id, secret },
+            payment_token: None,
             payment_disposition: PaymentDisposition::None,
             amount: terms.amount.unwrap_or_else(|| Money::from_row(sum, currency)),
             currency,
@@ -141,7 +143,7 @@ impl BatchState<'_> {
         };
         let (is_closed, has_failed_attempt) = (false, false);
         let (paid_by, paid_at) = (None, None);
-        Ok(OrderRow { order, version: 1, is_closed, has_failed_attempt, paid_by, paid_at })
+        Ok(OrderRow { order, secret, version: 1, is_closed, has_failed_attempt, paid_by, paid_at })
     }
 
     /// Moves the units of an active hold to pending ones.
@@ -231,12 +233,17 @@ impl BatchState<'_> {
 
     /// Answers with an order, with the SKUs of its products as they are now.
     pub(super) fn answer_order(&self, order_id: OrderId) -> Result<Answer, Decision> {
+        Ok(Answer::Order(Box::new(self.order_answer(order_id)?)))
+    }
+
+    /// Returns an order with its products' SKUs.
+    fn order_answer(&self, order_id: OrderId) -> Result<Order, Refusal> {
         let mut order = self.rows.order(order_id)?.order.clone();
         for line in order.lines.iter_mut() {
             let product = self.rows.products.get(&line.product_id);
             line.sku = product.and_then(|row| row.product.sku.clone());
         }
-        Ok(Answer::Order(Box::new(order)))
+        Ok(order)
     }
 
     /// Cancels an order that is due, unless the rows of its products were not read.

@@ -33,7 +33,7 @@ impl BatchState<'_> {
         let PaymentRow { order_id, secret, outcome, .. } = row;
         if let Some(order_row) = self.rows.orders.get(&order_id) {
             let order = &order_row.order;
-            if secret.is_some_and(|secret| !order.payment_token.secret.is(secret)) {
+            if secret.is_some_and(|secret| !order_row.secret.is(secret)) {
                 return Refusal::WrongPaymentToken(order_id).into();
             }
             if let Err(miss) = self.rows.check_read(order.products()) {
@@ -256,7 +256,7 @@ impl BatchState<'_> {
     fn apply_waiting(&mut self, order_id: OrderId, events: Vec<PaymentRow>) {
         for event in events {
             let Some(row) = self.rows.orders.get(&order_id) else { return };
-            let right = row.order.payment_token.secret;
+            let right = row.secret;
             if self.policy.waits_until(&event) <= self.now {
                 // It waited for another order, or too long: it stays as it is recorded.
             } else if event.secret.is_some_and(|secret| !right.is(secret)) {

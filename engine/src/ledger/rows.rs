@@ -30,7 +30,10 @@ pub(crate) struct ProductRow {
 /// An order with the columns that only the engine uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OrderRow {
+    /// The order, without its token.
     pub order: Order,
+    /// The secret of its payment token.
+    pub secret: Token,
     /// Raised by each write; guards it (optimistic concurrency).
     pub version: u64,
     /// Whether the shop cancelled it: late money never revives it.

@@ -41,7 +41,8 @@ fn rows(stock: u64, next_due: Option<Timestamp>) -> Rows {
 }
 
 fn hold(expires_at: Timestamp) -> Hold {
-    let (status, token, created_at) = (HoldStatus::Active, Token(1), Timestamp::from_micros(0));
+    let (status, token, created_at) =
+        (HoldStatus::Active, Some(Token(1)), Timestamp::from_micros(0));
     Hold {
         id: HOLD,
         product_id: PRODUCT,

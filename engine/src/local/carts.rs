@@ -25,7 +25,11 @@ impl LocalBackend {
 
     pub async fn cart(&self, id: CartId) -> Result<Cart> {
         let (mut cart, now) = self.read_cart(id).await?;
-        cart.holds.iter_mut().for_each(|hold| hold.end_if_due(now));
+        cart.token = None;
+        for hold in &mut cart.holds {
+            hold.end_if_due(now);
+            hold.token = None;
+        }
         Ok(cart)
     }
 

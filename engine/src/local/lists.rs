@@ -84,8 +84,9 @@ impl LocalBackend {
             let query = Arc::clone(&query);
             async move { store.holds(&query, after, wanted).await }
         };
-        let (items, next) =
+        let (mut items, next) =
             self.read_page(Owned::Hold, from, |hold: &Hold| hold.id.0, read).await?;
+        items.iter_mut().for_each(|hold| hold.token = None);
         Ok(HoldPage { items, next: next.map(HoldId) })
     }
 

@@ -168,9 +168,14 @@ fn checked_units(lines: &[LineUnits]) -> Result<Vec<u64>> {
 }
 
 pub(super) fn refund_order(request: &RefundRequest, retry: Option<Retry>) -> Result<Command> {
-    let RefundRequest { order_id, lines, amount, restock, owed, reason, key } = request;
+    let RefundRequest { order_id, lines, amount, restock, owed, payment_token, reason, key } =
+        request;
     let order_id = existing(*order_id)?;
     check_reason(reason.as_deref())?;
+    if payment_token.is_some_and(|token| token.order_id() != order_id) {
+        let why = format!("order_id names order {order_id} and payment_token another");
+        return Err(Error::invalid_argument(why));
+    }
     if *owed && (!lines.is_empty() || amount.is_some() || *restock) {
         let why = "what is owed is settled alone: name no lines, no amount and no restock";
         return Err(Error::invalid_argument(why));
@@ -180,7 +185,9 @@ pub(super) fn refund_order(request: &RefundRequest, retry: Option<Retry>) -> Res
     let amount_text = amount.map(|amount| amount.to_string());
     let key = keyed("refund", key.as_deref(), retry, &parts, amount_text.as_deref())?;
     let (lines, amount, restock, owed) = (lines.clone(), *amount, *restock, *owed);
-    let refund = Box::new(Refund { lines, amount, restock, owed, reason: reason.clone() });
+    // The token says who asks and not what is asked: the key goes without it.
+    let (secret, reason) = (payment_token.map(|token| token.secret), reason.clone());
+    let refund = Box::new(Refund { lines, amount, restock, owed, reason, secret });
     Ok(Command::Refund { order_id, refund, key })
 }
 

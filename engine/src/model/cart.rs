@@ -14,8 +14,10 @@ use super::{CartId, Hold, HoldId, Metadata, ProductRef, Token};
 pub struct Cart {
     /// The cart's id: the smallest id of its holds.
     pub id: CartId,
-    /// A secret that authorizes the use of the cart and of each of its holds.
-    pub token: Token,
+    /// A secret that authorizes the use of the cart and of each of its holds. Only the
+    /// answer that makes the cart has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Token>,
     /// The holds by ascending product, one for each product.
     pub holds: Vec<Hold>,
 }

@@ -146,8 +146,10 @@ pub struct Order {
     pub lines: OrderLines,
     /// The status.
     pub status: OrderStatus,
-    /// The token by which a payment provider refers to this order.
-    pub payment_token: PaymentToken,
+    /// The token by which a payment provider refers to this order. Only the answer that
+    /// makes the order has it; what reads or changes an order later returns `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_token: Option<PaymentToken>,
     /// What became of money that did not simply pay it.
     pub payment_disposition: PaymentDisposition,
     /// The amount to pay, frozen when the order was made.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::requests::{from_reference, setters};
-use super::{CartId, Currency, HoldId, Metadata, Money, OrderId, ProductRef, Token};
+use super::{CartId, Currency, HoldId, Metadata, Money, OrderId, PaymentToken, ProductRef, Token};
 
 /// A hold that is to become a line of an order. A hold id alone converts into one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,10 +114,11 @@ impl OrderRequest {
 
     /// Sets the token of the cart, and of each hold that has none.
     #[must_use]
-    pub fn token(mut self, token: Token) -> Self {
-        self.cart_token = self.cart_id.and(Some(token));
+    pub fn token(mut self, token: impl Into<Option<Token>>) -> Self {
+        let token = token.into();
+        self.cart_token = self.cart_id.and(token);
         for hold in &mut self.holds {
-            hold.token = hold.token.or(Some(token));
+            hold.token = hold.token.or(token);
         }
         self
     }
@@ -248,6 +249,10 @@ pub struct RefundRequest {
     /// Settles money that must be refunded (`needs_refund`), and nothing else.
     #[serde(default)]
     pub owed: bool,
+    /// The order's payment token, if a payment provider's event shows it; a wrong one is
+    /// refused. Default: none.
+    #[serde(default)]
+    pub payment_token: Option<PaymentToken>,
     /// The reason; at most 255 characters. Default: none.
     #[serde(default)]
     pub reason: Option<String>,
@@ -265,6 +270,7 @@ impl RefundRequest {
             amount: None,
             restock: false,
             owed: false,
+            payment_token: None,
             reason: None,
             key: None,
         }

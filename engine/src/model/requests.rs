@@ -61,8 +61,8 @@ macro_rules! setters {
     (token) => {
         /// Sets the hold's token.
         #[must_use]
-        pub fn token(mut self, token: Token) -> Self {
-            self.token = Some(token);
+        pub fn token(mut self, token: impl Into<Option<Token>>) -> Self {
+            self.token = token.into();
             self
         }
     };
@@ -182,12 +182,22 @@ pub struct ReleaseRequest {
     /// The hold's token, which authorizes the request; a wrong one is refused.
     /// Default: none, which is refused under the `require_hold_token` setting.
     pub token: Option<Token>,
+    /// Whether an operator asks, who needs no token. Default: no.
+    #[serde(default)]
+    pub by_operator: bool,
 }
 
 impl ReleaseRequest {
     /// A release of this hold.
     pub fn new(hold_id: impl Into<HoldId>) -> Self {
-        Self { hold_id: hold_id.into(), token: None }
+        Self { hold_id: hold_id.into(), token: None, by_operator: false }
+    }
+
+    /// Releases the hold without its token, under the `require_hold_token` setting, too.
+    #[must_use]
+    pub fn by_operator(mut self) -> Self {
+        self.by_operator = true;
+        self
     }
 }
 

@@ -31,7 +31,7 @@ impl<D: Database> SqlStore<D> {
         };
         self.find_orders(&mut holds).await?;
         holds.sort_unstable_by_key(|hold| hold.product_id);
-        Ok(Some((Cart { id, token, holds }, now)))
+        Ok(Some((Cart { id, token: Some(token), holds }, now)))
     }
 
     /// Sets the orders of converted holds. The transaction that converted a hold

@@ -229,7 +229,7 @@ impl HoldBatch {
             status: HoldStatus::from_code(self.status(at)?.into()).unwrap_or(HoldStatus::Active),
             expires_at: self.expires_at,
             created_at: self.created_at,
-            token: tokens.token(id),
+            token: Some(tokens.token(id)),
             order_id: None,
             cart_id: self.cart_id(at),
             customer: None,

@@ -19,7 +19,7 @@ use super::writes::insert;
 use crate::ledger::{Changes, OrderChange, OrderRow, is_paid_by};
 use crate::model::{
     Coded, HoldId, Metadata, Money, Order, OrderId, OrderLine, OrderLines, PaymentDisposition,
-    PaymentToken, Timestamp,
+    Timestamp,
 };
 use crate::product_index::Products;
 
@@ -71,7 +71,7 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<Option<OrderRow>> {
         id,
         lines: OrderLines::new(first, lines.collect()),
         status,
-        payment_token: PaymentToken { order_id: id, secret },
+        payment_token: None,
         payment_disposition,
         amount: Money::from_row(amount, currency),
         currency,
@@ -85,7 +85,7 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<Option<OrderRow>> {
         updated_at,
     };
     let (is_closed, has_failed_attempt) = (flags & CLOSED != 0, flags & FAILED_ATTEMPT != 0);
-    Ok(Some(OrderRow { order, version, is_closed, has_failed_attempt, paid_by, paid_at }))
+    Ok(Some(OrderRow { order, secret, version, is_closed, has_failed_attempt, paid_by, paid_at }))
 }
 
 /// The columns of [`lines`].
@@ -197,7 +197,7 @@ fn order_values(sql: &mut String, row: &OrderRow) {
     put(sql, format_args!(",{units},{},{lines}", minor(line.price, order)));
     let (status, disposition) = (order.status.code(), order.payment_disposition.code());
     put(sql, format_args!(",{status},{disposition},{}", flags(row)));
-    let secret = order.payment_token.secret;
+    let secret = row.secret;
     put(sql, format_args!(",x'{secret}',{},'{currency}'", minor(order.amount, order)));
     let (refunded, reference) = (minor(order.refunded_amount, order), text(&order.reference));
     put(sql, format_args!(",{refunded},{reference},{},{}", text(&row.paid_by), row.version));

@@ -221,14 +221,14 @@ pub(super) fn detached_hold(row: &mut Cells<'_>) -> sqlx::Result<(Hold, TokenSee
         status: row.coded()?,
         expires_at: row.time()?,
         created_at: row.time()?,
-        token: Token(0),
+        token: None,
         order_id: None,
         cart_id: None,
         customer: None,
         metadata: None,
     };
     let seed = row.seed()?;
-    hold.token = seed.deriver().token(hold.id);
+    hold.token = Some(seed.deriver().token(hold.id));
     Ok((hold, seed))
 }
 

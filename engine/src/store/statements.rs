@@ -376,7 +376,7 @@ mod tests {
             status: HoldStatus::Active,
             expires_at: at,
             created_at: at,
-            token: SEED.deriver().token(HoldId(id)),
+            token: Some(SEED.deriver().token(HoldId(id))),
             order_id: None,
             cart_id: None,
             customer: None,

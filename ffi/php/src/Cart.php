@@ -11,7 +11,8 @@ final class Cart
 {
     /**
      * @param int $id the smallest id of its holds
-     * @param string $token an unguessable token that authorizes using the cart and each of its holds
+     * @param string $token an unguessable token that authorizes using the cart and each of its holds;
+     *     '' but in the answer that makes it
      * @param list<Hold> $holds one hold per product
      * @param bool $replayed whether this replays the first response of the idempotency key
      */

@@ -18,7 +18,8 @@ final class Hold
      * @param HoldStatus $status its status
      * @param DateTimeImmutable $expiresAt expired from this moment on; UTC
      * @param DateTimeImmutable $createdAt when it was created; UTC
-     * @param string $token an unguessable token that authorizes using the hold; '' in a list
+     * @param string $token an unguessable token that authorizes using the hold; '' but in the answer that
+     *     makes it
      * @param bool $replayed whether this replays the first response of the idempotency key
      * @param ?int $orderId the order that a converted hold became, if the hold was read
      * @param ?int $cartId the cart that it was created with; null for a lone hold

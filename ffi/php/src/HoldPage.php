@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * One page of holds, by ascending id. Lists show no token: it is empty.
+ * One page of holds, by ascending id.
  */
 final class HoldPage
 {

@@ -17,7 +17,8 @@ final class Order
      * @param ?int $productId the product of an order of one line
      * @param ?int $quantity units of an order of one line
      * @param OrderStatus $status its status
-     * @param string $paymentToken the token by which the payment provider names this order; '' in a list
+     * @param string $paymentToken the token by which the payment provider names this order; '' but
+     *     in the answer that makes it
      * @param PaymentDisposition $paymentDisposition what became of money that did not simply pay it
      * @param DateTimeImmutable $createdAt when it was created; UTC
      * @param DateTimeImmutable $updatedAt when it last changed; UTC

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Stockade;
 
 /**
- * One page of orders, by ascending id. Lists show no payment token: it is empty.
+ * One page of orders, by ascending id.
  */
 final class OrderPage
 {

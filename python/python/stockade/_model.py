@@ -227,7 +227,8 @@ class Hold(Scoped):
     """It is expired from this moment on."""
     created_at: datetime
     token: str = field(repr=False)
-    """An unguessable token that authorizes using the hold.
+    """An unguessable token that authorizes using the hold. Only the answer that makes
+    the hold shows it: elsewhere it is empty.
 
     Passing the hold itself on shows it.
     """
@@ -247,7 +248,7 @@ class Hold(Scoped):
 
 @dataclass(frozen=True, slots=True)
 class HoldPage:
-    """One page of holds, by ascending id. Lists show no token: it is empty."""
+    """One page of holds, by ascending id."""
 
     items: tuple[Hold, ...]
     """A page may have fewer than the limit, or none, and not be the last."""
@@ -265,7 +266,8 @@ class Cart(Scoped):
     id: int
     """The smallest id of its holds."""
     token: str = field(repr=False)
-    """An unguessable token that authorizes using the cart and each of its holds."""
+    """An unguessable token that authorizes using the cart and each of its holds. Only
+    the answer that makes the cart shows it: elsewhere it is empty."""
     holds: tuple[Hold, ...]
     replayed: bool = field(default=False, compare=False)
     """Whether this replays the first response of an idempotency key."""
@@ -304,7 +306,8 @@ class Order:
     """At least one, in the order of the request's holds."""
     status: OrderStatus
     payment_token: str = field(repr=False)
-    """The token by which the payment provider names this order."""
+    """The token by which the payment provider names this order. Only the answer that
+    makes the order shows it: elsewhere it is empty."""
     payment_disposition: PaymentDisposition
     amount: Decimal
     """The amount to pay, frozen when the order was created."""
@@ -345,7 +348,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class OrderPage:
-    """One page of orders, by ascending id. Lists show no payment token: it is empty."""
+    """One page of orders, by ascending id."""
 
     items: tuple[Order, ...]
     """A page may have fewer than the limit, or none, and not be the last."""

@@ -59,7 +59,7 @@ async fn order(shop: &Shop) -> (OrderId, String) {
     let hold = shop.engine.create_hold(HoldRequest::new(product, 2)).await.expect("a hold").value;
     let order = OrderRequest::new(hold.id, product);
     let order = shop.engine.create_order(&order).await.expect("an order").value;
-    (order.id, order.payment_token.to_string())
+    (order.id, order.payment_token.expect("made").to_string())
 }
 
 /// Expects that no event was recorded.

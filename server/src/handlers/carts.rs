@@ -73,7 +73,7 @@ pub async fn create_holds(call: &Call<'_>) -> HandlerResult {
     request.key = call.idempotency_key()?;
     let cart = call.engine.create_holds(&request).await?;
     let view = CartView::of(Some("Holded Successfully"), &cart.value, HoldView::made);
-    let view = CartView { token: Some(cart.value.token), ..view };
+    let view = CartView { token: cart.value.token, ..view };
     Ok(Reply::json(&view)?.replayed(cart.replayed))
 }
 

@@ -65,7 +65,7 @@ struct LineView<'a> {
 impl<'a> OrderView<'a> {
     /// Renders an order for the caller that made it.
     pub fn made(order: &'a Order) -> Result<Self, Rejection> {
-        Ok(Self { payment_token: Some(order.payment_token), ..Self::of(order, true)? })
+        Ok(Self { payment_token: order.payment_token, ..Self::of(order, true)? })
     }
 
     /// Renders an order without its token, for the shop or for a buyer.

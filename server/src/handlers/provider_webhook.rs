@@ -199,11 +199,9 @@ async fn refund(
         None => there(engine.order(id).await)?,
     };
     let Some(order) = order else { return Ok(Effect::Ignored) };
-    if token.is_some_and(|token| token != order.payment_token) {
-        return Err(Rejection::invalid("the payment token is not the order's"));
-    }
     let mut request = RefundRequest::new(id).reason("refunded by the payment provider");
     request.key = Some(event.key.clone());
+    request.payment_token = token;
     let (amount, currency) = money(event)?;
     if order.payment_disposition == PaymentDisposition::NeedsRefund {
         request.owed = true;

@@ -10,7 +10,7 @@ use stockade::{
 };
 
 use crate::crowd::{at_once, count, engines, pick};
-use crate::steps::{code, deliver, every_event, hold, order, secs};
+use crate::steps::{Later, code, deliver, every_event, hold, order, secs};
 use crate::world::{World, assert_clean, product};
 use crate::{Scenario, scenarios};
 
@@ -73,7 +73,7 @@ fn a_sku_names_a_product_wherever_its_id_does(world: &World) {
     assert_eq!(engine.product(&named).expect("is there"), made);
     let one = hold_by(&engine, &named, 1);
     assert_eq!((one.product_id, one.sku.as_deref()), (made.id, Some("L/1 \u{e4}")));
-    assert_eq!(engine.hold(one.id).expect("is there"), one);
+    assert_eq!(engine.hold(one.id).expect("is there"), one.later());
     let of_both = CartRequest::new([
         CartLine::new(&named, 1),
         CartLine::new(other, 1),

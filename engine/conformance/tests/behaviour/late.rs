@@ -7,7 +7,7 @@ use stockade::{
     PaymentStatus, StockAdjustment,
 };
 
-use crate::steps::{TICK, all_events, assert_numbers, deliver, hold, order, secs, story};
+use crate::steps::{TICK, all_events, assert_numbers, deliver, hold, order, secs, shown, story};
 use crate::world::{World, assert_clean, product};
 use crate::{Scenario, scenarios};
 
@@ -92,7 +92,7 @@ fn a_refund_once_asked_for_stays(world: &World) {
     engine.adjust_stock(StockAdjustment::new(id, 10, "received")).expect("adjusted");
     deliver(&engine, made.id, Outcome::Success, "s-2");
     deliver(&engine, made.id, Outcome::Failure, "f-2");
-    let by_token = PaymentEvent::for_token(made.payment_token, Outcome::Success);
+    let by_token = PaymentEvent::for_token(shown(&made), Outcome::Success);
     engine.record_payment(&by_token).expect("taken");
     let expected = (OrderStatus::Cancelled, PaymentDisposition::NeedsRefund);
     assert_eq!(order_now(&engine, &made), expected);

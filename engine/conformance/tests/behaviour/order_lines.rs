@@ -9,7 +9,7 @@ use stockade::{
 
 use crate::crowd::{at_once, engines, pick};
 use crate::history::assert_exact;
-use crate::steps::{TICK, assert_numbers, code, deliver, hold, secs, story};
+use crate::steps::{Later, TICK, assert_numbers, code, deliver, hold, secs, story};
 use crate::world::{World, assert_clean, numbers, product};
 use crate::{Scenario, scenarios};
 
@@ -69,7 +69,7 @@ fn an_order_of_a_cart_has_a_line_for_each_hold_and_one_amount(world: &World) {
     assert_eq!(made.amount.to_string(), "119.94", "six times 19.99");
     assert_eq!((made.status, made.lines.count()), (OrderStatus::PendingPayment, 3));
     assert_eq!(made.pay_until, Some(world.clock.time().after(secs(1_800))));
-    assert_eq!(engine.order(made.id).expect("is there"), made);
+    assert_eq!(engine.order(made.id).expect("is there"), made.later());
     let cart = engine.cart(holds[0].cart_id.expect("of a cart")).expect("is there");
     assert!(cart.holds.iter().all(|hold| hold.order_id == Some(made.id)), "{:?}", cart.holds);
     let listed = engine.holds(stockade::HoldQuery::new(10)).expect("lists").items;
@@ -111,7 +111,7 @@ fn an_order_of_holds_is_all_or_nothing_and_names_each_that_cannot_be_used(world:
         (all[4], "not_found"),
     ];
     assert_eq!(named, expected);
-    assert_eq!(engine.hold(good.id).expect("is there"), good);
+    assert_eq!(engine.hold(good.id).expect("is there"), good.later());
     assert_numbers(&engine, ids[0], [7, 2, 0, 0]);
     // What was due has given its stock back in the same transaction.
     assert_numbers(&engine, ids[2], [9, 0, 0, 0]);
@@ -285,7 +285,7 @@ fn an_amount_and_a_reference_are_the_shops_own(world: &World) {
         (OrderRequest::of([other.id, other.id].map(OrderedHold::new)), "invalid_argument"),
     ] {
         assert_eq!(code(engine.create_order(&wrong)), why);
-        assert_eq!(engine.hold(other.id).expect("is there"), other);
+        assert_eq!(engine.hold(other.id).expect("is there"), other.later());
     }
     assert_clean(&engine);
 }
@@ -298,7 +298,7 @@ fn a_reference_is_taken_by_one_order(world: &World) {
     let other = hold(&engine, ids[1], 1);
     let refused = engine.create_order(request(&other)).expect_err("taken");
     assert_eq!((refused.code(), refused.order_id()), ("already_exists", Some(first.id)));
-    assert_eq!(engine.hold(other.id).expect("is there"), other);
+    assert_eq!(engine.hold(other.id).expect("is there"), other.later());
     // A cancelled order keeps its number.
     deliver(&engine, first.id, Outcome::Failure, "f");
     assert_eq!(code(engine.create_order(request(&other))), "already_exists");

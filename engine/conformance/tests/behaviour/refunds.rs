@@ -8,7 +8,7 @@ use stockade::{
 };
 
 use crate::crowd::{at_once, engines, pick};
-use crate::steps::{assert_numbers, code, deliver, hold, order, secs};
+use crate::steps::{assert_numbers, code, deliver, hold, order, secs, shown};
 use crate::world::{World, assert_clean, product};
 use crate::{Scenario, scenarios};
 
@@ -22,6 +22,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("refunds";
     returned_units_are_restocked_once,
     money_that_is_owed_is_settled,
     a_refund_key_moves_units_once,
+    a_refund_that_shows_a_wrong_payment_token_is_refused,
     a_payment_reference_names_one_order,
     a_crowd_refunds_and_restocks_once,
     a_cancellation_and_a_payment_at_once_leave_one_truth,
@@ -211,6 +212,26 @@ fn a_refund_key_moves_units_once(world: &World) {
     engine.restock_order(&request).expect("restocked");
     assert!(engine.restock_order(&request).expect("restocked").replayed);
     assert_numbers(&engine, id, [7, 0, 0, 2]);
+    assert_clean(&engine);
+}
+
+fn a_refund_that_shows_a_wrong_payment_token_is_refused(world: &World) {
+    let engine = world.engine();
+    let id = product(&engine, 9);
+    let (made, other) = (paid(&engine, id, 2), paid(&engine, id, 1));
+    let refund = |token: &str| {
+        let mut request = RefundRequest::new(made.id).key("refund");
+        request.payment_token = Some(token.parse().expect("a token"));
+        engine.refund_order(&request)
+    };
+    let of_other = shown(&other).to_string();
+    for wrong in [format!("pt_{}_{:032x}", made.id, 7), of_other] {
+        assert_eq!(code(refund(&wrong)), "invalid_argument");
+    }
+    assert_eq!(returned(&engine, id), 0);
+    // It did not use up the key.
+    let refunded = refund(&shown(&made).to_string()).expect("refunded").value;
+    assert_eq!((refunded.status, returned(&engine, id)), (OrderStatus::Refunded, 2));
     assert_clean(&engine);
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stockade::{Config, Engine, ExtendRequest, migrate};
 
 use crate::clock::TestClock;
-use crate::steps::{assert_numbers, deliver, hold, order, secs, sql};
+use crate::steps::{Later, assert_numbers, deliver, hold, order, secs, sql};
 use crate::world::{Backend, World, assert_clean, numbers, product};
 use crate::{Scenario, scenarios};
 
@@ -106,8 +106,8 @@ fn a_reopened_store_goes_on_where_it_was(world: &World) {
     for is_closed in [true, false] {
         let engine = world.engine();
         assert_numbers(&engine, id, [14, 1, 2, 3]);
-        assert_eq!(engine.hold(held.id).expect("is there"), held);
-        assert_eq!(engine.order(made.id).expect("is there"), made);
+        assert_eq!(engine.hold(held.id).expect("is there"), held.later());
+        assert_eq!(engine.order(made.id).expect("is there"), made.later());
         assert_eq!(engine.events_after(0, 100).expect("reads"), events);
         if is_closed {
             engine.close().expect("closes");

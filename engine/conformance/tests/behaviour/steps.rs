@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Row};
 use stockade::{
-    Engine, Event, EventKind, Hold, HoldRequest, Order, OrderId, OrderRequest, Outcome,
-    PaymentEvent, PaymentStatus, ProductId, Result,
+    Cart, Engine, Event, EventKind, Hold, HoldRequest, Order, OrderId, OrderRequest, Outcome,
+    PaymentEvent, PaymentStatus, PaymentToken, ProductId, Result,
 };
 
 use crate::world::{Backend, World, numbers};
@@ -27,6 +27,42 @@ pub fn code<T: Debug>(result: Result<T>) -> &'static str {
     let error = result.expect_err("a refusal");
     assert!(!error.replayed(), "{error:?} was made now");
     error.code()
+}
+
+/// What a later read shows of what a request made: all but the tokens.
+pub trait Later {
+    fn later(&self) -> Self;
+}
+
+impl Later for Hold {
+    fn later(&self) -> Self {
+        let mut hold = self.clone();
+        hold.token = None;
+        hold
+    }
+}
+
+impl Later for Cart {
+    fn later(&self) -> Self {
+        let mut cart = self.clone();
+        cart.token = None;
+        cart.holds = cart.holds.iter().map(Later::later).collect();
+        cart
+    }
+}
+
+impl Later for Order {
+    fn later(&self) -> Self {
+        let mut order = self.clone();
+        order.payment_token = None;
+        order
+    }
+}
+
+/// The payment token of an order that was just made.
+#[track_caller]
+pub fn shown(order: &Order) -> PaymentToken {
+    order.payment_token.expect("an order that is made shows its token")
 }
 
 /// Holds units for the default life.

@@ -11,7 +11,7 @@ use stockade::{
 
 use stockade_testkit::wait_until;
 
-use crate::steps::{SOON, assert_numbers, code, deliver, hold, order, secs};
+use crate::steps::{Later, SOON, assert_numbers, code, deliver, hold, order, secs};
 use crate::world::{Backend, World, assert_clean, product};
 use crate::{Scenario, scenarios};
 
@@ -121,7 +121,7 @@ async fn all_async_calls(engine: &AsyncEngine) -> Result<()> {
             > held.expires_at
     );
     let cart = engine.create_holds(CartRequest::new([(id, 3)])).await?.value;
-    assert_eq!(engine.cart(cart.id).await?, cart);
+    assert_eq!(engine.cart(cart.id).await?, cart.later());
     assert!(
         engine.extend_cart(ExtendCartRequest::new(cart.id).ttl(secs(500))).await?.holds.len() == 1
     );
@@ -133,7 +133,7 @@ async fn all_async_calls(engine: &AsyncEngine) -> Result<()> {
         engine.release_hold(hold?.value.id).await?;
     }
     let order = engine.create_order(OrderRequest::new(held.id, id)).await?.value;
-    engine.record_payment(PaymentEvent::for_token(order.payment_token, Outcome::Success)).await?;
+    engine.record_payment(PaymentEvent::for_order(order.id, Outcome::Success)).await?;
     assert_eq!(engine.order(order.id).await?.status, OrderStatus::Paid);
     assert_eq!(engine.hold(held.id).await?.quantity, 2);
     let query = HoldQuery::new(1).product(id).after(held.id.0 - 1);

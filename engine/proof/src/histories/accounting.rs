@@ -51,6 +51,7 @@ pub fn compare(
         accounting.apply(event);
     }
     accounting.compare_with_answers(records);
+    accounting.compare_tokens(records);
     for product in products {
         accounting.compare_with_store(engine, *product)?;
     }
@@ -266,15 +267,28 @@ impl Accounting {
         Ok(())
     }
 
+    /// Checks that no two holds have the same token.
+    fn compare_tokens(&mut self, records: &[Record]) {
+        let mut of_token = HashMap::new();
+        for record in records.iter().filter(|record| !record.replayed) {
+            let made = match &record.answer {
+                Answer::Held(held) => std::slice::from_ref(held),
+                Answer::Cart(holds) => holds,
+                _ => continue,
+            };
+            for (held, token) in made.iter().zip(&record.tokens) {
+                if let Some(other) = of_token.insert(*token, held.id) {
+                    let why = format!("the holds {other} and {} have the same token", held.id);
+                    self.find(Violation::Unexplained, 1, why);
+                }
+            }
+        }
+    }
+
     /// Checks that every hold and order has the status that its events imply.
     fn compare_rows(&mut self, engine: &Engine) -> Result<()> {
-        let mut of_token = HashMap::new();
         for (id, (_, from_events)) in self.holds.clone() {
             let hold = engine.hold(HoldId(id))?;
-            if let Some(other) = of_token.insert(hold.token, id) {
-                let why = format!("the holds {other} and {id} have the same token");
-                self.find(Violation::Unexplained, 1, why);
-            }
             let there = hold.status;
             if there != from_events {
                 let why = format!("hold {id} is {there:?}, its events imply {from_events:?}");

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use stockade::{
     CancelRequest, CartRequest, Engine, ExtendRequest, Hold, HoldId, HoldRequest, LineUnits, Money,
     Order, OrderId, OrderRequest, Outcome, PaymentEvent, PaymentStatus, PaymentToken, Product,
-    ProductId, RefundRequest, Replayable, RestockRequest, Result, StockAdjustment,
+    ProductId, RefundRequest, Replayable, RestockRequest, Result, StockAdjustment, Token,
 };
 
 use super::plan::{PRICE, Plan};
@@ -46,14 +46,13 @@ pub struct CallerContext<'a> {
 /// records.
 pub fn run(
     context: &CallerContext<'_>,
-    known: KnownIds,
+    known: &Mutex<KnownIds>,
     numbers: impl Iterator<Item = u32>,
 ) -> Vec<Record> {
-    let known = Mutex::new(known);
     let numbers: Vec<u32> = numbers.collect();
     let start = Barrier::new(numbers.len() + 1);
     thread::scope(|scope| {
-        let (known, start) = (&known, &start);
+        let start = &start;
         let begin = |number: u32| {
             let mut caller = Caller::new(context, known, number);
             scope.spawn(move || {
@@ -81,11 +80,12 @@ struct Response {
     answer: Answer,
     replayed: bool,
     version: Option<u64>,
+    tokens: Vec<Token>,
 }
 
 impl Response {
     fn of(answer: Answer) -> Self {
-        Self { answer, replayed: false, version: None }
+        Self { answer, replayed: false, version: None, tokens: Vec::new() }
     }
 
     fn product(product: &Product) -> Self {
@@ -303,19 +303,28 @@ impl<'a> Caller<'a> {
 
     fn record(&mut self, call: Call, response: Result<Response>, during: (Moment, Moment)) {
         let (invoked, answered) = during;
-        let Response { answer, replayed, version } = response.unwrap_or_else(|error| Response {
-            replayed: error.replayed(),
-            ..Response::of(Answer::from(&error))
+        let Response { answer, replayed, version, tokens } = response.unwrap_or_else(|error| {
+            Response { replayed: error.replayed(), ..Response::of(Answer::from(&error)) }
         });
         let (caller, process) = (self.number, self.process);
-        let record = Record { caller, process, call, answer, replayed, version, invoked, answered };
-        self.records.push(record);
+        self.records.push(Record {
+            caller,
+            process,
+            call,
+            answer,
+            replayed,
+            version,
+            tokens,
+            invoked,
+            answered,
+        });
     }
 
     fn held(&self, hold: &Replayable<Hold>) -> Response {
         let held = Held::from(&hold.value);
         self.remember(&[held], None);
-        Response { replayed: hold.replayed, ..Response::of(Answer::Held(held)) }
+        let tokens = hold.value.token.into_iter().collect();
+        Response { replayed: hold.replayed, tokens, ..Response::of(Answer::Held(held)) }
     }
 
     fn perform(&self, call: &Call, token: Option<PaymentToken>) -> Result<Response> {
@@ -332,7 +341,8 @@ impl<'a> Caller<'a> {
                 let Replayable { value, replayed, .. } = engine.create_holds(&request)?;
                 let holds: Vec<Held> = value.holds.iter().map(Held::from).collect();
                 self.remember(&holds, None);
-                Response { replayed, ..Response::of(Answer::Cart(holds)) }
+                let tokens = value.holds.iter().filter_map(|hold| hold.token).collect();
+                Response { replayed, tokens, ..Response::of(Answer::Cart(holds)) }
             }
             Call::Release { hold } => {
                 Response::of(Answer::Held((&engine.release_hold(HoldId(*hold))?).into()))
@@ -346,7 +356,8 @@ impl<'a> Caller<'a> {
                 let mut request = OrderRequest::new(*hold, *product);
                 request.key.clone_from(key);
                 let Replayable { value, replayed, .. } = engine.create_order(&request)?;
-                self.remember(&[], Some((value.id.0, value.payment_token)));
+                let token = value.payment_token;
+                self.remember(&[], token.map(|token| (value.id.0, token)));
                 Response { replayed, ..Response::of(Answer::Ordered(Ordered::from(&value))) }
             }
             Call::CancelOrder { order } => {
@@ -473,25 +484,4 @@ pub fn read_back(context: &CallerContext<'_>, records: &[Record]) -> Vec<Record>
     }
     calls.into_iter().for_each(|call| last.call(call));
     last.records
-}
-
-impl KnownIds {
-    /// Collects the ids from these records.
-    pub fn of(engine: &Engine, records: &[Record]) -> Self {
-        let mut known = Self::default();
-        for record in records {
-            match &record.answer {
-                Answer::Held(held) => known.holds.push((held.id, held.product)),
-                Answer::Cart(lines) => {
-                    known.holds.extend(lines.iter().map(|held| (held.id, held.product)));
-                }
-                Answer::Ordered(order) => {
-                    let order = engine.order(OrderId(order.id)).expect("the order is there");
-                    known.orders.push((order.id.0, order.payment_token));
-                }
-                _ => {}
-            }
-        }
-        known
-    }
 }

@@ -1,6 +1,6 @@
 //! Builds the deployments on which histories run.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use stockade::{Engine, EngineBuilder, NewProduct, ProductId, Result};
@@ -181,7 +181,7 @@ impl Shop {
     /// Runs a plan and returns the callers' records, followed by the final reads.
     pub fn run(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
         let mut records = if self.children.is_empty() {
-            caller::run(&self.context(plan, products), KnownIds::default(), 0..plan.callers)
+            caller::run(&self.context(plan, products), &Mutex::default(), 0..plan.callers)
         } else {
             self.run_children(plan, products)
         };
@@ -198,8 +198,9 @@ impl Shop {
     /// holds and orders.
     fn run_children(&mut self, plan: &Plan, products: &[u64]) -> Vec<Record> {
         let first = Plan { steps: plan.steps / 2, ..plan.clone() };
-        let mut records = caller::run(&self.context(&first, products), KnownIds::default(), 0..1);
-        let known = KnownIds::of(&self.engine, &records);
+        let known = Mutex::default();
+        let mut records = caller::run(&self.context(&first, products), &known, 0..1);
+        let known: KnownIds = known.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (child, number) in self.children.iter_mut().zip(0_u32..) {
             let numbers = (number * CALLERS_EACH + 1)..((number + 1) * CALLERS_EACH + 1);
             child.send(&Task {

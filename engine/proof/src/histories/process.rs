@@ -5,6 +5,7 @@ use std::env;
 use std::io::{BufRead, BufReader, Lines, Write, stdin, stdout};
 use std::ops::Range;
 use std::process::{self, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +92,7 @@ pub fn run_child() -> ExitCode {
         let Task { process, plan, products, known, numbers } = task;
         let (engine, watch) = (&engine, &Watch::Real);
         let context = CallerContext { engine, watch, process, plan: &plan, products: &products };
-        let records = caller::run(&context, known, numbers);
+        let records = caller::run(&context, &Mutex::new(known), numbers);
         let line = serde_json::to_string(&records).expect("JSON");
         // One write, so that the parent reads a whole line.
         let mut output = stdout().lock();

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use stockade::{
-    Error, ErrorKind, Hold, HoldStatus, Order, OrderStatus, PaymentDisposition, Product,
+    Error, ErrorKind, Hold, HoldStatus, Order, OrderStatus, PaymentDisposition, Product, Token,
 };
 
 use super::clock::SteppedClock;
@@ -194,6 +194,8 @@ pub struct Record {
     pub replayed: bool,
     /// The product version in the response, if any.
     pub version: Option<u64>,
+    /// The tokens of the holds in the response, if it shows any, in their order.
+    pub tokens: Vec<Token>,
     pub invoked: Moment,
     pub answered: Moment,
 }

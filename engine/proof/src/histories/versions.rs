@@ -48,6 +48,7 @@ mod tests {
             answer: Answer::Units(Units { stock: 1, held: 0, pending: 0, sold: 0, returned: 0 }),
             replayed: false,
             version: Some(version),
+            tokens: Vec::new(),
             invoked: moment(from),
             answered: moment(to),
         }

@@ -160,6 +160,10 @@ impl ReferenceModel {
     fn answer_to(&mut self, command: &Command) -> CommandResult {
         let mut result = self.apply(command);
         self.name(&mut result);
+        // Only the answer that makes something shows its token.
+        if !matches!(command, Command::Hold { .. } | Command::Cart { .. } | Command::Order { .. }) {
+            hide_tokens(&mut result);
+        }
         result
     }
 
@@ -174,7 +178,7 @@ impl ReferenceModel {
                 let mut holds = self.create_holds(lines, *ttl, customer.as_ref())?;
                 self.join(&mut holds);
                 let id = CartId(holds[0].id.0);
-                Ok(Answer::Cart(Cart { id, token: *token, holds }))
+                Ok(Answer::Cart(Cart { id, token: Some(*token), holds }))
             }
             Command::ChangeQuantity { hold_id, quantity, .. } => {
                 self.change_quantity(*hold_id, *quantity)
@@ -326,7 +330,7 @@ impl ReferenceModel {
             status,
             expires_at,
             created_at,
-            token,
+            token: Some(token),
             order_id,
             cart_id,
             customer,
@@ -378,7 +382,7 @@ impl ReferenceModel {
         used.into_iter().try_for_each(|(id, given)| match (self.holds.get(&id), given) {
             (Some(_), None) if self.policy.require_hold_token => Err(Refusal::NoHoldToken(id)),
             (Some(hold), Some(given))
-                if given != hold.token && Some(given) != hold.cart_id.map(cart_token_of) =>
+                if Some(given) != hold.token && Some(given) != hold.cart_id.map(cart_token_of) =>
             {
                 Err(Refusal::WrongHoldToken(id))
             }
@@ -424,4 +428,16 @@ impl ReferenceModel {
 fn to_unsigned(units: i128) -> u64 {
     assert!(units >= 0, "the reference model itself oversold: {units}");
     u64::try_from(units).unwrap_or(u64::MAX)
+}
+
+fn hide_tokens(result: &mut CommandResult) {
+    match result {
+        Ok(Answer::Hold(hold)) => hold.token = None,
+        Ok(Answer::Cart(cart)) => {
+            cart.token = None;
+            cart.holds.iter_mut().for_each(|hold| hold.token = None);
+        }
+        Ok(Answer::Order(order)) => order.payment_token = None,
+        _ => {}
+    }
 }

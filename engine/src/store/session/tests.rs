@@ -69,7 +69,7 @@ async fn write(
 fn hold(status: HoldStatus) -> Hold {
     let at = Timestamp::from_micros(1_000);
     let expires_at = Timestamp::from_micros(i64::MAX / 2);
-    let (id, token) = (HoldId(7), SEED.deriver().token(HoldId(7)));
+    let (id, token) = (HoldId(7), Some(SEED.deriver().token(HoldId(7))));
     let (product_id, created_at, order_id) = (PRODUCT, at, None);
     Hold {
         id,
@@ -167,7 +167,7 @@ async fn a_single_round_trip_on_a_product_that_has_changed_writes_nothing() {
         before.product.version = version;
         let mut after = before.clone();
         after.product.version += 1;
-        let token = SEED.deriver().token(HoldId(id));
+        let token = Some(SEED.deriver().token(HoldId(id)));
         let new = Hold { id: HoldId(id), token, ..hold(HoldStatus::Active) };
         let products = vec![ProductRowChange { before, after }];
         let changes = Changes { products, new_holds: vec![new], ..Changes::default() };

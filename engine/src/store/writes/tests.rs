@@ -129,7 +129,7 @@ fn an_order_and_an_event_that_waits_for_it_check_for_each_other() {
 fn written(customer: Option<&str>) -> Vec<String> {
     let (id, product_id) = (HoldId(7), ProductId(1));
     let at = Timestamp::from_micros(1);
-    let (status, token) = (HoldStatus::Active, Token(1));
+    let (status, token) = (HoldStatus::Active, Some(Token(1)));
     let (expires_at, created_at, order_id) = (at, at, None);
     let hold = Hold {
         id,

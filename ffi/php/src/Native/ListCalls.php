@@ -20,7 +20,7 @@ use Stockade\WaitingPaymentPage;
  * The engine's lists, waiting payments and the erasure of customers.
  *
  * A page may have fewer than the limit, or none, and not be the last: its $next says
- * so. No list shows a token.
+ * so.
  */
 trait ListCalls
 {

@@ -106,6 +106,7 @@ impl Harness {
                     restock: how == Refunding::Restocked,
                     owed: is_owed,
                     reason: None,
+                    secret: None,
                 };
                 let (order_id, key) = (self.order(order), key.map(idempotency_key));
                 Command::Refund { order_id, refund: Box::new(refund), key }

@@ -101,7 +101,7 @@ impl ReferenceModel {
             id,
             lines: OrderLines::new(first, lines.collect()),
             status: OrderStatus::PendingPayment,
-            payment_token: PaymentToken { order_id: id, secret },
+            payment_token: Some(PaymentToken { order_id: id, secret }),
             payment_disposition: PaymentDisposition::None,
             amount,
             currency,
@@ -162,8 +162,8 @@ impl ReferenceModel {
     pub(super) fn record_payment(&mut self, mut event: PaymentRow) -> CommandResult {
         let id = event.order_id;
         if let Some(state) = self.orders.get(&id) {
-            let right = state.order.payment_token.secret;
-            if event.secret.is_some_and(|secret| secret != right) {
+            let right = state.order.payment_token.map(|token| token.secret);
+            if event.secret.is_some() && event.secret != right {
                 return Err(Refusal::WrongPaymentToken(id));
             }
             self.settle(id);
