@@ -50,13 +50,13 @@ package:
 		--package stockade-migrations --package stockade --package stockade-server
 
 # Starts one MariaDB, MySQL and Redis for the whole run; tests that break
-# servers start their own.
+# servers start their own. Each bench runs once here, without measuring.
 test:
 	cargo build --workspace --all-targets --locked
 	cargo run --quiet --locked -p stockade-testkit -- run -- \
-		cargo nextest run --workspace --all-targets --locked -E 'not package(stockade-ffi)'
+		cargo nextest run --workspace --all-targets --locked
 	cargo test --workspace --doc --locked --quiet
-	$(MAKE) ffi
+	cargo run --quiet --locked -p stockade-testkit -- run -- ffi/php/check
 	.ci/readme
 	$(MAKE) python
 
@@ -122,7 +122,8 @@ deny:
 bench:
 	cargo bench -p stockade-benches
 
-# Short runs of every bench, as in CI.
+# Short runs of every bench. A job of its own in CI: the optimized build takes longer
+# than the runs.
 bench-quick:
 	cargo bench --locked -p stockade-benches -- --quick
 

@@ -148,6 +148,29 @@ pub fn over_row_lock(callers: usize, at_least: f64) -> Comparison {
     if callers == CROWD { ratio.wanted(Target::AtLeast(at_least)) } else { ratio }
 }
 
+/// Runs each contender on a MariaDB of its own for a moment, hand-written ones, too: the
+/// smoke test of a bench whose baseline writes to Stockade's tables.
+///
+/// # Panics
+/// When a request fails.
+pub async fn try_each(open: impl AsyncFn(&Servers) -> Vec<Box<dyn ErasedContender>>) {
+    let servers = Servers::start(Flavour::MariaDb);
+    let contenders = open(&servers).await;
+    let plan =
+        ClosedPlan { callers: 2, warm_up: Duration::ZERO, measured: Duration::from_millis(100) };
+    for contender in &contenders {
+        let run = contender.closed(plan).await;
+        let name = contender.name();
+        assert!(
+            run.done > 0 && run.failed.is_empty(),
+            "{name}: {} done, {:?}",
+            run.done,
+            run.failed
+        );
+    }
+    close(contenders).await;
+}
+
 /// Closes contenders.
 pub async fn close(contenders: Vec<Box<dyn ErasedContender>>) {
     for contender in contenders {
@@ -240,6 +263,9 @@ impl Bench {
         let Lengths { warm_up, measured, rounds, .. } = plan.lengths;
         let turn = ClosedPlan { callers, warm_up, measured };
         let all = self.runtime.block_on(rounds::interleave(contenders, turn, rounds));
+        for series in all.iter().filter(|series| series.failures() > 0) {
+            assert!(series.rate() > 0.0, "no request of `{}` succeeds", series.contender);
+        }
         let ratios = plan.comparisons.iter();
         let group = Group {
             name,

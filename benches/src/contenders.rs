@@ -13,6 +13,7 @@ mod file;
 mod hold_batch;
 mod http_batch;
 mod lifecycle;
+mod orders;
 mod raw;
 mod reads;
 mod redis_lock;
@@ -32,6 +33,7 @@ pub use file::{FileCeiling, FileRowLock};
 pub use hold_batch::StockadeBatch;
 pub use http_batch::HttpBatch;
 pub use lifecycle::{RowLockLifecycle, StockadeLifecycle};
+pub use orders::{OrdersOfLines, RowLockCartOrders, StockadeCartOrders};
 pub use reads::{BareCache, Reads, SqlReads, StockadeReads};
 pub use redis_lock::Wake;
 pub use redis_script::{AppendFsync, RedisScript};
@@ -72,6 +74,10 @@ pub mod names {
     pub const BARE_CACHE: &str = "bare quick_cache";
     /// Stockade's batch call over HTTP.
     pub const HTTP_BATCH: &str = "stockade, over http";
+    /// Stockade's orders of one hold.
+    pub const ONE_LINE: &str = "stockade, orders of one line";
+    /// Stockade's orders of five holds.
+    pub const FIVE_LINES: &str = "stockade, orders of five lines";
     /// hyper without an application.
     pub const HYPER: &str = "bare hyper";
     /// Stockade's rows without callers.

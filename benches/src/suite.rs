@@ -13,6 +13,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod mechanisms;
 pub mod memory;
+pub mod orders;
 pub mod overload;
 pub mod prefork;
 pub mod processes;

@@ -11,7 +11,7 @@ use crate::contender::{Answer, Contender};
 use crate::setup::Shop;
 
 /// Items per cart.
-const ITEMS: usize = 3;
+pub(super) const ITEMS: usize = 3;
 
 // FORCE INDEX, so that exactly these rows are locked, by ascending id.
 const SELECT_STOCK: &str = "SELECT stock FROM stockade_products FORCE INDEX (PRIMARY) \
@@ -23,9 +23,9 @@ const INSERT_HOLDS: &str = "INSERT INTO contender_holds \
      (?, ?, 1, 0, ?, ?, ?), (?, ?, 1, 0, ?, ?, ?), (?, ?, 1, 0, ?, ?, ?)";
 
 /// Draws distinct products, in no order.
-fn draw(products: Products) -> [u64; ITEMS] {
-    let mut cart = [0; ITEMS];
-    for place in 0..ITEMS {
+pub(super) fn draw<const N: usize>(products: Products) -> [u64; N] {
+    let mut cart = [0; N];
+    for place in 0..N {
         let mut product = products.draw();
         while cart[..place].contains(&product) {
             product = products.draw();
@@ -68,7 +68,7 @@ impl Contender for StockadeCarts {
     }
 
     async fn request(&self, _caller: usize) -> Answer {
-        let items = draw(self.products).map(|product| (product, 1));
+        let items = draw::<ITEMS>(self.products).map(|product| (product, 1));
         answer(self.engine.create_holds(CartRequest::new(items)).await)
     }
 
@@ -80,9 +80,9 @@ impl Contender for StockadeCarts {
 /// Row locks by ascending id, so that no two carts deadlock: one select, one
 /// update and one insert for all items.
 pub struct RowLockCarts {
-    pool: MySqlPool,
+    pub(super) pool: MySqlPool,
     ids: Ids,
-    products: Products,
+    pub(super) products: Products,
 }
 
 impl RowLockCarts {
@@ -91,14 +91,16 @@ impl RowLockCarts {
         Self { pool: sql::pool(&shop.url).await, ids: Ids::new(), products }
     }
 
-    async fn hold(&self, mut cart: [u64; ITEMS]) -> sqlx::Result<bool> {
+    /// Holds the products of a cart, in one transaction. Returns the first of the ids of
+    /// its holds, one after another by ascending product; `None` when one is sold out.
+    pub(super) async fn hold(&self, mut cart: [u64; ITEMS]) -> sqlx::Result<Option<u64>> {
         cart.sort_unstable();
         let mut transaction = self.pool.begin().await?;
         let select = cart.iter().fold(sqlx::query_scalar(SELECT_STOCK), |sql, id| sql.bind(*id));
         let stocks: Vec<i64> = select.fetch_all(&mut *transaction).await?;
         if stocks.len() < ITEMS || stocks.iter().any(|stock| *stock < 1) {
             transaction.rollback().await?;
-            return Ok(false);
+            return Ok(None);
         }
         let take = cart.iter().fold(sqlx::query(TAKE), |sql, id| sql.bind(*id));
         take.execute(&mut *transaction).await?;
@@ -112,7 +114,7 @@ impl RowLockCarts {
         });
         insert.execute(&mut *transaction).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Some(first))
     }
 }
 
@@ -122,7 +124,7 @@ impl Contender for RowLockCarts {
     }
 
     async fn request(&self, _caller: usize) -> Answer {
-        sql::answer(self.hold(draw(self.products)).await)
+        sql::answer(self.hold(draw(self.products)).await.map(|first| first.is_some()))
     }
 
     async fn close(&self) {

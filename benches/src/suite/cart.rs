@@ -5,12 +5,11 @@
 //! products, so nearly all queue for the same locks. No deadlock may surface:
 //! both contenders lock products by ascending id.
 
-use crate::bench::{self, Bench, FigureTarget, GroupPlan, close, over_row_lock};
-use crate::contender::{Answer, Contender};
+use crate::bench::{self, Bench, FigureTarget, GroupPlan, close, over_row_lock, try_each};
 use crate::contenders::{Products, RowLockCarts, StockadeCarts, names};
 use crate::erased::{ErasedContender, erase};
 use crate::results::{Spread, Target};
-use crate::setup::{PLENTY, Servers, Shop};
+use crate::setup::{PLENTY, Servers};
 use stockade_testkit::Flavour;
 
 const PRODUCTS: u32 = 1_000;
@@ -56,10 +55,5 @@ async fn open(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
 }
 
 async fn smoke() {
-    let shop = Shop::in_file(10, PLENTY).await;
-    let stockade = StockadeCarts::open(shop, Products::Zipf(10)).await;
-    for _ in 0..10 {
-        assert_eq!(stockade.request(0).await, Answer::Done);
-    }
-    stockade.close().await;
+    try_each(open).await;
 }

@@ -6,13 +6,12 @@
 
 use std::time::Duration;
 
-use crate::bench::{self, Bench, CROWD, GroupPlan, Lengths, close, over_row_lock};
+use crate::bench::{self, Bench, CROWD, GroupPlan, Lengths, close, over_row_lock, try_each};
 use crate::closed::ClosedPlan;
-use crate::contender::{Answer, Contender};
 use crate::contenders::{RowLockLifecycle, StockadeLifecycle, names};
 use crate::erased::{ErasedContender, erase};
 use crate::results::{Figure, Group};
-use crate::setup::{PLENTY, Servers, Shop, place};
+use crate::setup::{PLENTY, Servers, place};
 use stockade_testkit::Flavour;
 
 const CROWDS: [usize; 2] = [1, 512];
@@ -82,9 +81,5 @@ async fn open(servers: &Servers) -> Vec<Box<dyn ErasedContender>> {
 }
 
 async fn smoke() {
-    let stockade = StockadeLifecycle::open(Shop::in_file(1, PLENTY).await).await;
-    for _ in 0..3 {
-        assert_eq!(stockade.request(0).await, Answer::Done);
-    }
-    stockade.close().await;
+    try_each(open).await;
 }
