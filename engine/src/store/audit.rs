@@ -244,7 +244,7 @@ fn find_orphan(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> 
 /// Compares what an order counts for its customer's limit on a product with its lines.
 fn check_counted(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()> {
     let (order, product, stored) = (row.int()?, row.count()?, row.opt_int()?);
-    let (status, paid_at): (OrderStatus, _) = (row.coded()?, row.opt_int()?);
+    let (status, paid_at): (OrderStatus, _) = (row.coded()?, row.int()?);
     let lines = order_rows::lines(row)?;
     // Retention has deleted a hold, and the order is too old to count.
     if lines.iter().any(StoredLine::is_purged) {
@@ -255,7 +255,7 @@ fn check_counted(state: &mut AuditState, row: &mut Cells<'_>) -> sqlx::Result<()
     let counted = match status {
         _ if left == 0 => None,
         OrderStatus::PendingPayment => Some(UNPAID.micros()),
-        OrderStatus::Paid | OrderStatus::PartiallyRefunded => paid_at,
+        OrderStatus::Paid | OrderStatus::PartiallyRefunded => Some(paid_at),
         OrderStatus::Cancelled | OrderStatus::Refunded => None,
     };
     if stored != counted {

@@ -37,6 +37,9 @@ pub(super) trait Database: Send + Sync + 'static {
 
     /// Begins an insert that passes over rows whose key is taken.
     const INSERT_NEW: &'static str;
+    /// Whether rows of a statement's own come from `JSON_TABLE`, or else from `VALUES`,
+    /// which MySQL and MariaDB write in two ways.
+    const JSON_TABLE: bool;
 
     fn pools(&self) -> &Pools<Self::Driver>;
 }

@@ -81,6 +81,11 @@ impl HoldRows {
         self.customers.get(&id).cloned()
     }
 
+    /// Whether a hold has a customer.
+    pub fn has_customer(&self, id: HoldId) -> bool {
+        self.customers.contains_key(&id)
+    }
+
     /// Returns a hold's metadata.
     pub fn metadata(&self, id: HoldId) -> Option<Metadata> {
         self.metadata.get(&id).cloned()

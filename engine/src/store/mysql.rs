@@ -180,6 +180,7 @@ impl Database for MySqlDatabase {
     const NOW: Option<&'static str> = Some("CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)");
     const ROWS_AFFECTED: &'static str = "ROW_COUNT()";
     const INSERT_NEW: &'static str = "INSERT IGNORE";
+    const JSON_TABLE: bool = true;
     const CURSOR: &'static str = "NULL";
 
     fn pools(&self) -> &Pools<MySqlDriver> {

@@ -18,8 +18,8 @@ use super::statements::{IDS_MAX, hex, list, or_null, put};
 use super::writes::insert;
 use crate::ledger::{Changes, OrderChange, OrderRow, is_paid_by};
 use crate::model::{
-    Coded, HoldId, Metadata, Money, Order, OrderId, OrderLine, OrderLines, PaymentDisposition,
-    Timestamp,
+    Coded, HoldId, Metadata, Money, Order, OrderId, OrderLine, OrderLines, OrderStatus,
+    PaymentDisposition, Timestamp,
 };
 use crate::product_index::Products;
 
@@ -28,13 +28,19 @@ pub(super) const STORED: &str = "id, hold_id, product_id, qty, price, packed_lin
      flags, secret, amount, currency, refunded, reference, paid_by, version, created_at, \
      updated_at, due_at, paid_at, metadata, created_by, customer";
 
+/// The columns of a new order that has nothing else than every order: the others have
+/// defaults. A statement of half the length takes a server two thirds of the time.
+const PLAIN: &str = "id, hold_id, product_id, qty, price, secret, amount, currency, \
+     created_at, updated_at, due_at";
+
 /// The SELECT list of [`order`] from the table with this alias.
 pub(super) fn columns(alias: &str) -> String {
     let columns = rows::of_alias(STORED, alias);
     let stored = columns.strip_suffix("customer").unwrap_or(&columns);
     let stored = stored.strip_suffix(&format!("{alias}.")).unwrap_or(stored);
     // Most orders have none: then nothing is looked up.
-    format!("{stored}(SELECT n.name FROM stockade_customers n WHERE n.id = {alias}.customer)")
+    let name = format!("(SELECT n.name FROM stockade_customers n WHERE n.id = {alias}.customer)");
+    format!("{stored}CASE WHEN {alias}.customer IS NOT NULL THEN {name} END")
 }
 
 /// Bits of `flags`.
@@ -51,7 +57,8 @@ pub(super) fn order(row: &mut Cells<'_>) -> sqlx::Result<Option<OrderRow>> {
     let (amount, currency, refunded) = (row.int()?, row.currency()?, row.int()?);
     let (reference, paid_by, version) = (row.opt_key()?, row.opt_key()?, row.count()?);
     let (created_at, updated_at, pay_until) = (row.time()?, row.time()?, row.opt_time()?);
-    let (paid_at, metadata) = (row.opt_time()?, row.opt_key()?);
+    let (paid_at, metadata) = (row.int()?, row.opt_key()?);
+    let paid_at = (paid_at != 0).then(|| Timestamp::from_micros(paid_at));
     let (created_by, customer) = (row.opt_key()?, row.opt_key()?);
     if stored.iter().any(|line| line.is_purged()) {
         return Ok(None);
@@ -128,7 +135,14 @@ pub(super) fn order_of_hold(row: &mut Cells<'_>) -> sqlx::Result<(HoldId, OrderI
 /// which they are found.
 pub(super) fn write_orders<T>(changes: &Changes, now: Timestamp) -> Vec<Statement<T>> {
     let mut all = Vec::new();
-    insert(&mut all, &format!("stockade_orders ({STORED})"), &changes.new_orders, order_values);
+    let (plain, others): (Vec<&OrderRow>, Vec<&OrderRow>) =
+        changes.new_orders.iter().partition(|row| is_plain(row));
+    insert(&mut all, &format!("stockade_orders ({PLAIN})"), &plain, |sql, row| {
+        plain_values(sql, row);
+    });
+    insert(&mut all, &format!("stockade_orders ({STORED})"), &others, |sql, row| {
+        order_values(sql, row);
+    });
     let orders = || changes.new_orders.iter().map(|row| &row.order);
     let further: Vec<(HoldId, OrderId)> = orders()
         .flat_map(|order| order.lines.rest().iter().map(|line| (line.hold_id, order.id)))
@@ -187,6 +201,35 @@ fn write_dispositions<T>(changes: &Changes) -> Vec<Statement<T>> {
     all
 }
 
+/// Whether the columns [`PLAIN`] have all of a new order.
+fn is_plain(row: &OrderRow) -> bool {
+    let OrderRow { order, version, is_closed, has_failed_attempt, paid_by, paid_at, .. } = row;
+    let Order { status, payment_disposition, refunded_amount, .. } = order;
+    let Order { reference, customer, metadata, created_by, .. } = order;
+    (*status, *payment_disposition) == (OrderStatus::PendingPayment, PaymentDisposition::None)
+        && order.lines.only().is_some()
+        && (*version, *refunded_amount) == (1, Money::ZERO)
+        && !is_closed
+        && !has_failed_attempt
+        && paid_by.is_none()
+        && paid_at.is_none()
+        && reference.is_none()
+        && customer.is_none()
+        && metadata.is_none()
+        && created_by.is_none()
+}
+
+fn plain_values(sql: &mut String, row: &OrderRow) {
+    let OrderRow { order, secret, .. } = row;
+    let (line, currency) = (order.lines.first(), order.currency);
+    let (hold, product, quantity) = (line.hold_id, line.product_id, line.quantity);
+    let (price, amount) = (minor(line.price, order), minor(order.amount, order));
+    let due = or_null(order.pay_until.map(Timestamp::micros));
+    let (created, updated) = (order.created_at.micros(), order.updated_at.micros());
+    put(sql, format_args!("({},{hold},{product},{quantity},{price},", order.id));
+    put(sql, format_args!("x'{secret}',{amount},'{currency}',{created},{updated},{due})"));
+}
+
 fn order_values(sql: &mut String, row: &OrderRow) {
     let order = &row.order;
     let (line, currency) = (order.lines.first(), order.currency);
@@ -203,7 +246,7 @@ fn order_values(sql: &mut String, row: &OrderRow) {
     put(sql, format_args!(",{refunded},{reference},{},{}", text(&row.paid_by), row.version));
     let due = or_null(order.pay_until.map(Timestamp::micros));
     let (created, updated) = (order.created_at.micros(), order.updated_at.micros());
-    let (paid_at, customer) = (or_null(row.paid_at.map(Timestamp::micros)), customer_id(order));
+    let (paid_at, customer) = (row.paid_at.map_or(0, Timestamp::micros), customer_id(order));
     let metadata = order.metadata.as_ref().map(|metadata| hex(metadata.as_str().as_bytes()));
     let (metadata, created_by) = (or_null(metadata), text(&order.created_by));
     put(sql, format_args!(",{created},{updated},{due},{paid_at},{metadata},{created_by},"));
@@ -218,7 +261,7 @@ fn change_order<T>(change: &OrderChange) -> Statement<T> {
     let (updated, due) =
         (order.updated_at.micros(), or_null(order.pay_until.map(Timestamp::micros)));
     let OrderChange { version_before, .. } = change;
-    let paid_at = or_null(row.paid_at.map(Timestamp::micros));
+    let paid_at = row.paid_at.map_or(0, Timestamp::micros);
     let sql = format!(
         "UPDATE stockade_orders SET status = {status}, disposition = {disposition}, \
          flags = {flags}, packed_lines = {lines}, paid_by = {paid_by}, refunded = {refunded}, \

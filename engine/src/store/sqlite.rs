@@ -217,6 +217,7 @@ impl Database for SqliteDatabase {
     const NOW: Option<&'static str> = None;
     const ROWS_AFFECTED: &'static str = "changes()";
     const INSERT_NEW: &'static str = "INSERT OR IGNORE";
+    const JSON_TABLE: bool = false;
     // The row with the greatest cursor is the last of the index. Rows without
     // events have 0.
     const CURSOR: &'static str = "COALESCE((SELECT first_cursor + events FROM stockade_outbox \

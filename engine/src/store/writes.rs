@@ -54,9 +54,9 @@ pub(super) fn writes<D: Database, T>(
     all.extend(insert_batches(&new));
     all.extend(insert_carts(&changes.new_holds));
     all.extend(insert_metadata(&changes.hold_metadata));
-    all.extend(customers::insert_holds(&changes.customer_holds, &new, D::INSERT_NEW));
+    all.extend(customers::insert_holds::<D, _>(&changes.customer_holds, &new));
     all.extend(change_holds(changes, read)?);
-    all.extend(customers::end_holds(&changes.hold_moves));
+    all.extend(customers::end_holds(&changes.hold_moves, read));
     all.extend(write_orders(changes, now));
     all.extend(settle_payments(batch));
     all.extend(insert_products(&changes.new_products, now));

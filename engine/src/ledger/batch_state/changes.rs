@@ -7,7 +7,7 @@ use crate::ledger::rows::Move;
 use crate::ledger::{
     Changes, CustomerOrder, LedgerEvent, OrderChange, OrderRow, ProductRowChange, QuantityChange,
 };
-use crate::model::{HoldStatus, OrderStatus, PaymentDisposition};
+use crate::model::{HoldId, HoldStatus, OrderStatus, PaymentDisposition};
 
 impl BatchState<'_> {
     /// Returns the difference between the rows as they were loaded and as they are
@@ -15,7 +15,7 @@ impl BatchState<'_> {
     pub(in crate::ledger) fn into_changes(mut self) -> Changes {
         let mut changes = Changes::default();
         self.finish_products(&mut changes);
-        self.finish_new_holds(&mut changes);
+        let new_holds = self.finish_new_holds();
         for (id, (from, expires_at)) in std::mem::take(&mut self.holds_before) {
             let Some(hold) = self.rows.holds.get(&id) else { continue };
             if from != hold.status {
@@ -61,14 +61,16 @@ impl BatchState<'_> {
             let hold = self.rows.holds.get(&row.hold_id);
             row.is_active = hold.is_some_and(|hold| hold.status == HoldStatus::Active);
         }
+        let holds = new_holds.into_iter().filter_map(|id| self.rows.holds.remove(&id));
+        changes.new_holds = holds.collect();
         changes.hold_metadata = self.hold_metadata;
         changes.events = self.events;
         changes
     }
 
-    /// Lists the new holds as they are now, by ascending id. What later commands
-    /// changed of them is no change of a stored hold.
-    fn finish_new_holds(&mut self, changes: &mut Changes) {
+    /// Lists the new holds by ascending id. What later commands changed of them is no
+    /// change of a stored hold.
+    fn finish_new_holds(&mut self) -> Vec<HoldId> {
         let mut new = std::mem::take(&mut self.new_holds);
         new.sort_unstable();
         if !self.holds_before.is_empty() {
@@ -77,9 +79,7 @@ impl BatchState<'_> {
             }
         }
         self.quantities_before.retain(|id, _| new.binary_search(id).is_err());
-        let holds = new.iter().filter_map(|id| self.rows.holds.get(id).cloned());
-        changes.new_holds.reserve(new.len());
-        changes.new_holds.extend(holds);
+        new
     }
 
     fn finish_products(&mut self, changes: &mut Changes) {
