@@ -130,6 +130,14 @@ impl Accounting {
                 }
                 [0; 5]
             }
+            E::HoldChanged => {
+                let hold = event.hold_id.and_then(|id| self.holds.get(&id.0));
+                if hold.is_none_or(|(_, status)| *status != HoldStatus::Active) {
+                    let why = format!("ended hold changed: {event:?}");
+                    self.find(Violation::Doubled, 1, why);
+                }
+                [-1, 1, 0, 0, 0]
+            }
             E::PaymentNeedsRefund => {
                 let id = event.order_id.map_or(0, |id| id.0);
                 if !self.refunds.insert(id) {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use stockade::{
-    CancelRequest, CartRequest, Engine, ExtendRequest, Hold, HoldId, HoldRequest, LineUnits, Money,
-    Order, OrderId, OrderRequest, Outcome, PaymentEvent, PaymentStatus, PaymentToken, Product,
-    ProductId, RefundRequest, Replayable, RestockRequest, Result, StockAdjustment, Token,
+    CancelRequest, CartRequest, ChangeQuantityRequest, Engine, ExtendRequest, Hold, HoldId,
+    HoldRequest, LineUnits, Money, Order, OrderId, OrderRequest, Outcome, PaymentEvent,
+    PaymentStatus, PaymentToken, Product, ProductId, RefundRequest, Replayable, RestockRequest,
+    Result, StockAdjustment, Token,
 };
 
 use super::plan::{PRICE, Plan};
@@ -121,7 +122,8 @@ impl<'a> Caller<'a> {
             0..25 => Some(self.choose_hold()),
             25..31 => Some(self.choose_cart()),
             31..38 => self.hold().map(|(hold, _)| Call::Release { hold }),
-            38..45 => self.hold().map(|(hold, _)| self.choose_extension(hold)),
+            38..42 => self.hold().map(|(hold, _)| self.choose_extension(hold)),
+            42..45 => self.hold().map(|(hold, _)| self.choose_quantity(hold)),
             45..60 => self.choose_order(),
             60..70 => self.choose_payment(),
             70..74 => self.choose_change(),
@@ -225,6 +227,12 @@ impl<'a> Caller<'a> {
         }
         let key = self.key(&format!("order {hold}"));
         Some(Call::Order { hold, product, key })
+    }
+
+    fn choose_quantity(&mut self, hold: u64) -> Call {
+        let quantity = self.rng.random_range(1..=4);
+        let key = self.key(&format!("quantity of {hold}"));
+        Call::ChangeQuantity { hold, quantity, key }
     }
 
     fn choose_payment(&mut self) -> Option<Call> {
@@ -351,6 +359,12 @@ impl<'a> Caller<'a> {
                 let mut request = ExtendRequest::new(*hold);
                 request.ttl = Some(micros(*ttl));
                 Response::of(Answer::Held((&engine.extend_hold(&request)?).into()))
+            }
+            Call::ChangeQuantity { hold, quantity, key } => {
+                let mut request = ChangeQuantityRequest::new(*hold, *quantity);
+                request.key.clone_from(key);
+                let Replayable { value, replayed, .. } = engine.change_quantity(&request)?;
+                Response { replayed, ..Response::of(Answer::Held((&value).into())) }
             }
             Call::Order { hold, product, key } => {
                 let mut request = OrderRequest::new(*hold, *product);

@@ -72,6 +72,10 @@ pub enum Command {
         hold: u64,
         ttl: i64,
     },
+    ChangeQuantity {
+        hold: u64,
+        quantity: u32,
+    },
     Order {
         hold: u64,
     },
@@ -266,6 +270,9 @@ impl Model {
             Command::CartLineOverLimit => true,
             Command::Release { hold } => release(state, act, hold),
             Command::Extend { hold, ttl } => extend(state, act, hold, ttl),
+            Command::ChangeQuantity { hold, quantity } => {
+                self.change_quantity(state, act, hold, quantity)
+            }
             Command::Order { hold } => self.order(state, act, hold, early_payments),
             Command::Payment { order, success, amount } => {
                 self.payment(state, act, order, (success, amount))
@@ -332,6 +339,45 @@ impl Model {
         let status = HoldStatus::Active;
         let hold = HoldState { quantity, customer, status, expires_at, latest_end };
         state.holds.insert(id, hold);
+        true
+    }
+
+    fn change_quantity(&self, state: &mut State, act: &Act, id: u64, quantity: u32) -> bool {
+        let now = state.now;
+        let Some(hold) = state.holds.get(&id) else { return false };
+        let (before, customer, expires_at) = (hold.quantity, hold.customer, hold.expires_at);
+        if hold.status_at(now) != HoldStatus::Active {
+            return match &act.answer {
+                Answer::Unknown => true,
+                Answer::Refused(refused) => is_ended(state, refused, id),
+                _ => false,
+            };
+        }
+        let added = quantity.saturating_sub(before);
+        let available = state.available(now);
+        let is_over_limit = added > 0 && self.is_over_limit(state, added, customer);
+        let is_there = added == 0 || available >= i64::from(added);
+        match &act.answer {
+            answer if is_refused(answer, "quantity_limit") => return is_over_limit,
+            Answer::Refused(refused) => {
+                return !is_there && !is_over_limit && is_short(refused, added.into(), available);
+            }
+            answer if is_over_limit || !is_there => return *answer == Answer::Unknown,
+            Answer::Held(held) => {
+                let is_right = (held.id, held.quantity) == (id, quantity)
+                    && held.status == HoldStatus::Active
+                    && (expires_at == NEVER || held.expires_at == expires_at);
+                if !is_right {
+                    return false;
+                }
+            }
+            Answer::Unknown => {}
+            _ => return false,
+        }
+        state.stock += i64::from(before) - i64::from(quantity);
+        if let Some(hold) = state.holds.get_mut(&id) {
+            hold.quantity = quantity;
+        }
         true
     }
 

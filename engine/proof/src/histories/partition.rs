@@ -85,9 +85,9 @@ impl Owners {
             | Call::Order { product: of, .. }
             | Call::Adjust { product: of, .. } => *of == product,
             Call::Cart { lines, .. } => lines.iter().any(|(of, _)| *of == product),
-            Call::Release { hold } | Call::Extend { hold, .. } => {
-                self.holds.get(hold) == Some(&product)
-            }
+            Call::Release { hold }
+            | Call::Extend { hold, .. }
+            | Call::ChangeQuantity { hold, .. } => self.holds.get(hold) == Some(&product),
             Call::Payment { order, .. }
             | Call::CancelOrder { order }
             | Call::Refund { order, .. }
@@ -120,7 +120,7 @@ impl Partitioner<'_> {
                 | "refund_too_large"
                 | "nothing_returned"
                 | "idempotency_mismatch" => {}
-                "quantity_limit" if names_a_customer(&record.call) => {}
+                "quantity_limit" if may_have_a_customer(&record.call) => {}
                 code => {
                     return self.wrong(index, record, &format!("unexpected error {code}"));
                 }
@@ -137,6 +137,11 @@ impl Partitioner<'_> {
                 self.add_of_hold(index, record, *hold, Command::Release { hold: *hold }, None);
             }
             Call::Extend { hold, ttl } => self.add_extend(index, record, *hold, *ttl),
+            Call::ChangeQuantity { hold, quantity, key } => {
+                let key = keyed(key.as_ref(), &record.call, record);
+                let command = Command::ChangeQuantity { hold: *hold, quantity: *quantity };
+                self.add_of_hold(index, record, *hold, command, key);
+            }
             Call::Order { hold, product, key } => {
                 let key = keyed(key.as_ref(), &record.call, record);
                 self.add_order(index, record, *hold, *product, key);
@@ -413,8 +418,14 @@ impl Partitioner<'_> {
     }
 }
 
-fn names_a_customer(call: &Call) -> bool {
-    matches!(call, Call::Hold { customer: Some(_), .. } | Call::Cart { customer: Some(_), .. })
+fn may_have_a_customer(call: &Call) -> bool {
+    // Whether a hold that is changed has one, the model knows.
+    matches!(
+        call,
+        Call::Hold { customer: Some(_), .. }
+            | Call::Cart { customer: Some(_), .. }
+            | Call::ChangeQuantity { .. }
+    )
 }
 
 fn keyed(key: Option<&String>, call: &Call, record: &Record) -> Option<Keyed> {

@@ -73,6 +73,11 @@ pub enum Call {
         hold: u64,
         ttl: i64,
     },
+    ChangeQuantity {
+        hold: u64,
+        quantity: u32,
+        key: Option<String>,
+    },
     Order {
         hold: u64,
         product: u64,
