@@ -134,13 +134,14 @@ impl BatchState<'_> {
             }
             (OrderStatus::PendingPayment, Outcome::Failure) => self.fail_attempt(order_id),
             (OrderStatus::PendingPayment, Outcome::Cancelled) => self.cancel_pending(order_id),
-            (OrderStatus::Cancelled, Outcome::Success) => {
-                // Money that must be refunded stays so: it must not buy twice.
-                if row.order.payment_disposition == PaymentDisposition::None {
-                    self.settle_late_payment(order_id, terms);
-                }
+            (OrderStatus::Cancelled, Outcome::Success)
+                if row.order.payment_disposition == PaymentDisposition::None =>
+            {
+                self.settle_late_payment(order_id, terms);
             }
             (OrderStatus::Cancelled, Outcome::Failure | Outcome::Cancelled) => {}
+            // Money that must be refunded stays so: it must not buy twice. That of another
+            // payment must be refunded, too, also once the first was.
             (_, Outcome::Success) => {
                 if is_second_payment(row, terms) {
                     self.set_order_status(order_id, before, PaymentDisposition::NeedsRefund);
@@ -198,6 +199,7 @@ impl BatchState<'_> {
         } else {
             let disposition = PaymentDisposition::NeedsRefund;
             self.set_order_status(order_id, OrderStatus::Cancelled, disposition);
+            self.record_payer(order_id, terms);
             self.emit_order_event(EventKind::PaymentNeedsRefund, order_id);
         }
     }
@@ -316,7 +318,8 @@ fn pays(row: &OrderRow, terms: &PaymentTerms) -> bool {
         && terms.currency.is_none_or(|currency| currency == order.currency)
 }
 
-/// Whether a success is of another payment than the one that paid the order.
+/// Whether a success is of another payment than the one that paid the order, or whose
+/// money came too late for it.
 fn is_second_payment(row: &OrderRow, terms: &PaymentTerms) -> bool {
     match (&row.paid_by, &terms.reference) {
         (Some(first), Some(second)) => first != second,

@@ -8,7 +8,7 @@ use stockade::{
 };
 
 use crate::crowd::{at_once, engines, pick};
-use crate::steps::{assert_numbers, code, deliver, hold, order, secs, shown};
+use crate::steps::{assert_numbers, code, deliver, hold, order, secs, shown, story};
 use crate::world::{World, assert_clean, product};
 use crate::{Scenario, scenarios};
 
@@ -21,6 +21,7 @@ pub const SCENARIOS: &[Scenario] = scenarios!("refunds";
     more_than_is_left_is_never_refunded,
     returned_units_are_restocked_once,
     money_that_is_owed_is_settled,
+    late_money_of_a_second_payment_is_owed_too,
     a_refund_key_moves_units_once,
     a_refund_that_shows_a_wrong_payment_token_is_refused,
     a_payment_reference_names_one_order,
@@ -192,6 +193,30 @@ fn money_that_is_owed_is_settled(world: &World) {
     // The same money, told again, buys nothing.
     deliver(&engine, made.id, Outcome::Success, "s-2");
     assert_eq!(engine.order(made.id).expect("is there"), settled);
+    assert_numbers(&engine, id, [9, 0, 0, 0]);
+    assert_clean(&engine);
+}
+
+fn late_money_of_a_second_payment_is_owed_too(world: &World) {
+    let engine = world.builder().late_payment(LatePayment::Refund).open().expect("opens");
+    let id = product(&engine, 9);
+    let made = order(&engine, id, 2);
+    deliver(&engine, made.id, Outcome::Failure, "f");
+    let late = |payment: &str, key: &str| {
+        let mut event = PaymentEvent::for_order(made.id, Outcome::Success).key(key);
+        event.payment_reference = Some(payment.to_owned());
+        engine.record_payment(&event).expect("taken");
+        let disposition = engine.order(made.id).expect("is there").payment_disposition;
+        (disposition, story(&engine, id).pop().expect("an event").0)
+    };
+    let owed = PaymentDisposition::NeedsRefund;
+    assert_eq!(late("stripe/pi_1", "s-1"), (owed, "payment.needs_refund"));
+    assert_eq!(late("stripe/pi_1", "s-2"), (owed, "payment.needs_refund"), "the same money");
+    assert_eq!(late("stripe/pi_2", "s-3"), (owed, "payment.duplicate"));
+    engine.refund_order(RefundRequest::new(made.id).owed()).expect("settled");
+    let settled = (PaymentDisposition::Refunded, "order.refunded");
+    assert_eq!(late("stripe/pi_1", "s-4"), settled, "told again");
+    assert_eq!(late("stripe/pi_3", "s-5"), (owed, "payment.duplicate"));
     assert_numbers(&engine, id, [9, 0, 0, 0]);
     assert_clean(&engine);
 }

@@ -234,15 +234,16 @@ impl ReferenceModel {
                     self.emit_lines(EventKind::OrderPaid, id);
                 } else {
                     self.set_order(id, OrderStatus::Cancelled, PaymentDisposition::NeedsRefund);
+                    self.note_payer(id, terms);
                     self.emit_alone(EventKind::PaymentNeedsRefund, id);
                 }
             }
-            (OrderStatus::Cancelled, _) => {}
-            // Of a paid order, refunded or not.
+            // Of a paid order, refunded or not, or of one that other money came too late for.
             (_, Outcome::Success) if is_second => {
                 self.set_order(id, order.status, PaymentDisposition::NeedsRefund);
                 self.emit_alone(EventKind::PaymentDuplicate, id);
             }
+            (OrderStatus::Cancelled, _) => {}
             _ if failed => self.emit_alone(EventKind::PaymentConflict, id),
             _ => {}
         }
